@@ -1,0 +1,134 @@
+"""The one family of exceptions, and how a failure reads.
+
+The core raises these and never prints or exits; `cli.main` and `hook.main` print one of them and
+exit with its code. Knows nothing of any other module. The exit codes are threats.md's:
+
+    0 done · 1 a check failed, or a declared output is missing · 2 malformed input or usage
+    3 refused as unsafe · 4 network or integrity · 5 local I/O · 75 another run holds the lock
+    130/143 interrupted; `run` passes on the exit code of the script that failed
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+# C0 and C1 control characters but tab and newline, and the Unicode line separators and
+# direction overrides with which a title or a server could rewrite what the terminal shows.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
+_QUERY = re.compile(r"(?<=\w)\?[^\s'\"]*=[^\s'\"]*")
+
+
+def printable(text: str) -> str:
+    """`text` with what a terminal would obey instead of show escaped as \\xNN or \\uNNNN."""
+
+    def escape(match: re.Match[str]) -> str:
+        code = ord(match[0])
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # lone surrogates
+    return _UNPRINTABLE.sub(escape, text)
+
+
+def masked(text: str) -> str:
+    """`text` with the user name, password and query values of every URL in it masked."""
+
+    text = _CREDENTIALS.sub("***@", text)
+    if "://" in text:
+        text = _QUERY.sub("?***", text)
+    return text
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong: what, how to mend it, and where (`project.yml:12:11`, or a path)."""
+
+    what: str
+    mend: str = ""
+    where: str = ""
+
+    def __str__(self) -> str:
+        head = f"{self.where}: error: {self.what}" if self.where else f"error: {self.what}"
+        return printable(masked(f"{head}\n  mend: {self.mend}" if self.mend else head))
+
+
+class GitSpacyError(Exception):
+    """A failure that a user can understand. `problems` is never empty."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, mend: str = "", where: str = "") -> None:
+        self.problems: tuple[Problem, ...] = (Problem(what, mend, where),)
+        super().__init__(what)
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> GitSpacyError:
+        """One error that carries all of `problems` (at least one)."""
+
+        every = tuple(problems)
+        error = cls(every[0].what)
+        error.problems = every
+        return error
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+class CheckFailed(GitSpacyError):
+    """Something that was promised does not hold: a declared output is missing, a check failed."""
+
+    exit_code = 1
+
+
+class Malformed(GitSpacyError):
+    """A file or a command line that cannot be understood."""
+
+    exit_code = 2
+
+
+class Unsafe(GitSpacyError):
+    """Understood, and refused."""
+
+    exit_code = 3
+
+
+class Unavailable(GitSpacyError):
+    """The network failed, or what it brought is not what was promised."""
+
+    exit_code = 4
+
+
+class LocalFailure(GitSpacyError):
+    """This machine failed: disk full, no permission, a file that cannot be read."""
+
+    exit_code = 5
+
+
+class Busy(GitSpacyError):
+    """Another run holds the lock and the user asked not to wait."""
+
+    exit_code = 75
+
+
+class ScriptFailed(GitSpacyError):
+    """A script line ended with a code of its own, which becomes ours."""
+
+    def __init__(self, what: str, code: int, *, mend: str = "", where: str = "") -> None:
+        super().__init__(what, mend=mend, where=where)
+        self.exit_code = code
+
+
+class Interrupted(GitSpacyError):
+    """SIGINT or SIGTERM arrived: 128 plus the signal's number."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__("interrupted" if signal_number == 2 else "terminated")
+        self.exit_code = 128 + signal_number
+
+
+def local_failure(error: OSError, doing: str) -> LocalFailure:
+    """`error` as the system gave it, told with what was being done."""
+
+    where = str(error.filename) if error.filename else ""
+    return LocalFailure(f"{doing}: {error.strerror or error}", where=where)

@@ -1,0 +1,261 @@
+"""The one writer of files, and the one way into a folder that a stranger's paths describe.
+
+Everything written anywhere goes beside its destination, is flushed to disk, and replaces it in one
+step. A path inside the project is reached component by component from the project's own
+descriptor without following links, so that a link swapped in after the check changes nothing.
+Knows nothing of projects; imports no room.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from git_spacy.errors import Busy, Unsafe
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Make `data` the content of `path`: old or new after a crash, never torn.
+
+    Keeps the permissions of an existing file; writes through a symlink to the file it names.
+    Raises OSError, with the old content untouched and no temporary file left.
+    """
+
+    path = Path(os.path.realpath(path))
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    temporary = f".{path.name}.{os.getpid()}.tmp"
+    try:
+        try:
+            mode = stat.S_IMODE(os.stat(path.name, dir_fd=directory).st_mode)
+        except FileNotFoundError:
+            mode = None
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=directory)
+            with open(os.open(temporary, _NEW_FILE, 0o666, dir_fd=directory), "wb") as stream:
+                if mode is not None:
+                    os.fchmod(stream.fileno(), mode)
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.rename(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.fsync(directory)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=directory)
+            raise
+    finally:
+        os.close(directory)
+
+
+@contextmanager
+def held(path: Path, *, wait: bool = True, mend: str = "") -> Iterator[None]:
+    """Hold an exclusive lock on the file `path`, made if need be, until the block ends.
+
+    The system gives the lock back when the process dies, so none is ever stale.
+    Raises Busy if somebody else has it and `wait` is false.
+    """
+
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise Busy(f"another git spacy holds '{path}'", mend=mend) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def resolved_inside(root: Path, relative: str) -> Path:
+    """The real path of `relative` below `root`, which need not exist.
+
+    Raises Unsafe if a symlink on the way leads out of `root`.
+    """
+
+    top = os.path.realpath(root)
+    real = os.path.realpath(os.path.join(top, relative))
+    if real != top and not real.startswith(top + os.sep):
+        raise Unsafe(
+            f"'{relative}' leads out of the project through a symlink, to '{real}'",
+            mend="replace the link by the folder itself, or by a mount of it",
+            where=relative,
+        )
+    return Path(real)
+
+
+@contextmanager
+def parent_descriptor(root: Path, relative: str) -> Iterator[tuple[int, str]]:
+    """(descriptor of the folder that holds `relative`, its last name), missing folders made.
+
+    Links that stay inside `root` are resolved first; none is followed after that.
+    Raises Unsafe if one leads out of it, or is put there while we look.
+    """
+
+    top = Path(os.path.realpath(root))
+    folders = resolved_inside(root, os.path.dirname(relative)).relative_to(top).parts
+    name = os.path.basename(relative)
+    descriptor = os.open(top, _DIRECTORY)
+    try:
+        for folder in folders:
+            try:
+                inner = os.open(folder, _DIRECTORY, dir_fd=descriptor)
+            except FileNotFoundError:
+                with suppress(FileExistsError):
+                    os.mkdir(folder, dir_fd=descriptor)
+                inner = _open_directory(folder, descriptor, relative)
+            except OSError as error:
+                raise _not_a_directory(error, folder, relative) from None
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor, name
+    finally:
+        os.close(descriptor)
+
+
+def _open_directory(folder: str, descriptor: int, relative: str) -> int:
+    try:
+        return os.open(folder, _DIRECTORY, dir_fd=descriptor)
+    except OSError as error:
+        raise _not_a_directory(error, folder, relative) from None
+
+
+def _not_a_directory(error: OSError, folder: str, relative: str) -> OSError | Unsafe:
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        return Unsafe(
+            f"'{folder}' on the way to '{relative}' is a link or a file, not a folder",
+            mend=f"remove '{folder}' and run again",
+            where=relative,
+        )
+    return error
+
+
+def make_directory(root: Path, relative: str) -> None:
+    """Make the folder `relative` below `root`, and its parents. Raises Unsafe as above."""
+
+    with parent_descriptor(root, os.path.join(relative, ".")):
+        pass
+
+
+class Staging:
+    """What is being made beside its destination: a file or a folder, swapped in when verified.
+
+    The names are fixed (`.NAME.git-spacy-new`), so what a killed run left is cleared by the next.
+    """
+
+    def __init__(self, root: Path, relative: str, descriptor: int, name: str) -> None:
+        self._directory = descriptor
+        self._name = name
+        self._new = f".{name}.git-spacy-new"
+        self._old = f".{name}.git-spacy-old"
+        self.path = resolved_inside(root, os.path.dirname(relative)) / self._new
+        self._heal()
+
+    def _heal(self) -> None:
+        _remove(self._new, self._directory)
+        if _exists(self._name, self._directory):
+            _remove(self._old, self._directory)
+        else:
+            with suppress(FileNotFoundError):
+                self._rename(self._old, self._name)
+
+    def open(self) -> BinaryIO:
+        """The new file, empty, for writing."""
+
+        return open(os.open(self._new, _NEW_FILE, 0o666, dir_fd=self._directory), "wb")
+
+    def reopen(self) -> BinaryIO:
+        """The new file as far as it is written, for reading."""
+
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        return open(os.open(self._new, flags, dir_fd=self._directory), "rb")
+
+    def discard(self) -> None:
+        """Remove what was staged."""
+
+        _remove(self._new, self._directory)
+
+    def swap_in(self) -> None:
+        """Put what was staged in the place of the destination, whatever stands there."""
+
+        self._flush(self._new)
+        current = _kind(self._name, self._directory)
+        if current is None or (current != stat.S_IFDIR and self._staged_kind() != stat.S_IFDIR):
+            self._rename(self._new, self._name)
+        else:
+            self._rename(self._name, self._old)
+            try:
+                self._rename(self._new, self._name)
+            except BaseException:
+                self._rename(self._old, self._name)
+                raise
+            _remove(self._old, self._directory)
+        os.fsync(self._directory)
+
+    def _staged_kind(self) -> int | None:
+        return _kind(self._new, self._directory)
+
+    def _rename(self, source: str, target: str) -> None:
+        os.rename(source, target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+
+    def _flush(self, name: str) -> None:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._directory)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def staging(root: Path, relative: str) -> Iterator[Staging]:
+    """A Staging for the path `relative` below `root`; what is not swapped in is removed."""
+
+    with parent_descriptor(root, relative) as (descriptor, name):
+        staged = Staging(root, relative, descriptor, name)
+        try:
+            yield staged
+        finally:
+            staged.discard()
+
+
+def _kind(name: str, descriptor: int) -> int | None:
+    try:
+        return stat.S_IFMT(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def _exists(name: str, descriptor: int) -> bool:
+    return _kind(name, descriptor) is not None
+
+
+def _remove(name: str, descriptor: int) -> None:
+    kind = _kind(name, descriptor)
+    if kind == stat.S_IFDIR:
+        _remove_directory(name, descriptor)
+    elif kind is not None:
+        os.unlink(name, dir_fd=descriptor)
+
+
+def _remove_directory(name: str, descriptor: int) -> None:
+    """What `shutil.rmtree(name, dir_fd=…)` does from Python 3.11 on, links never followed."""
+
+    inner = os.open(name, _DIRECTORY, dir_fd=descriptor)
+    try:
+        os.fchmod(inner, 0o700)  # Git's own object folders are read-only
+        for entry in os.listdir(inner):
+            _remove(entry, inner)
+    finally:
+        os.close(inner)
+    os.rmdir(name, dir_fd=descriptor)

@@ -1,0 +1,78 @@
+"""The only gate for a path that a file gave us.
+
+Looks at the text alone; links are `files.resolved_inside`'s business, when the path is used.
+What Windows and macOS would read as `.git` is refused here too: projects are shared.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+# Code points that HFS+ ignores in file names, as Git's own utf8.c lists them: `.g\u200cit` is `.git`.
+_HFS_IGNORED = dict.fromkeys(
+    [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
+)
+_GIT = re.compile(r"\.git|git~\d+")
+_DRIVE = re.compile(r"[A-Za-z]:")
+_OURS = ("project.yml", "project.lock")
+
+ROLES = ("dependency", "output", "asset destination", "directory")
+
+
+class ProjectPath(NamedTuple):
+    """A path inside the project. `text` is as the file has it and goes into project.lock;
+    `normal` has no `.`, no doubled and no closing slash, and is what is compared and opened."""
+
+    text: str
+    normal: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def holds(self, other: ProjectPath) -> bool:
+        """Whether `other` is this path or lies below it."""
+
+        return other.normal == self.normal or other.normal.startswith(self.normal + "/")
+
+    def touches(self, other: ProjectPath) -> bool:
+        """Whether writing one can change the other."""
+
+        return self.holds(other) or other.holds(self)
+
+
+class Refusal(NamedTuple):
+    """Why a path may not be used, and what to use instead."""
+
+    what: str
+    mend: str
+
+
+def parse(text: str, role: str) -> ProjectPath | Refusal:
+    """The path that `text` names in its `role` (one of ROLES), or why it may not be used."""
+
+    name = f"{role} {text!r}"
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
+        return Refusal(f"{name} contains a control character", "remove it")
+    parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
+    if text.startswith(("/", "\\", "~")) or _DRIVE.match(text) or ".." in parts:
+        inside = "/".join(part for part in parts if part not in ("..", "~") and ":" not in part)
+        short = inside.rsplit("/", 1)[-1] or "data"
+        return Refusal(
+            f"{name} leaves the project", f"use a path inside the project, e.g. 'assets/{short}'"
+        )
+    if not parts:
+        return Refusal(f"{name} is the project itself", "name a file or a folder in it")
+    if any(_is_git(part) for part in parts):
+        return Refusal(f"{name} lies in Git's own folder", "use another folder")
+    normal = "/".join(part for part in text.split("/") if part not in ("", "."))
+    if role != "dependency" and normal.casefold() in _OURS:
+        return Refusal(f"{name} would overwrite the project's own file", "use another name")
+    return ProjectPath(text, normal)
+
+
+def _is_git(part: str) -> bool:
+    """Whether NTFS, HFS+ or a case-insensitive file system could take `part` for `.git`."""
+
+    folded = part.translate(_HFS_IGNORED).casefold().split(":")[0].rstrip(". ")
+    return _GIT.fullmatch(folded) is not None

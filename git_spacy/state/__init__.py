@@ -1,0 +1,1 @@
+"""What is there, and what was: fingerprints, the stat index, project.lock and the verdict."""

@@ -1,0 +1,112 @@
+"""One path to its fingerprint, streamed; many in parallel.
+
+The digest is the reference's (weasel's `get_checksum`): of a file its content; of a folder the
+contents of all files in it, in the order of their paths, one after the other. That is blind to
+names, so `names` is a digest of those.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy.errors import Unsafe
+from git_spacy.files import resolved_inside
+
+_CHUNK = 1 << 20
+
+
+class Fingerprint(NamedTuple):
+    """`digest` (hexadecimal) of the content; `names` of the file names below a folder, "" for a
+    file; `size` in bytes of all files together."""
+
+    digest: str
+    names: str
+    size: int
+
+
+class FileFact(NamedTuple):
+    """One file below a path: its name relative to that path ("" for the path itself) and stat."""
+
+    name: str
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+def files_below(root: Path, relative: str) -> list[FileFact] | None:
+    """The files at or below `relative`, in the order in which they are hashed; None: no such path.
+
+    Like the reference, links to files count as files, links to folders inside a folder do not.
+    Raises Unsafe for a link that leads out of `root`, and for what is no file or folder.
+    """
+
+    top = resolved_inside(root, relative)
+    try:
+        status = os.stat(top)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISREG(status.st_mode):
+        return [_fact("", str(top), status)]
+    if not stat.S_ISDIR(status.st_mode):
+        raise Unsafe(f"'{relative}' is neither a file nor a folder", where=relative)
+    found = list(_walk(root, relative, str(top), ""))
+    found.sort(key=lambda fact: fact.name.split("/"))
+    return found
+
+
+def _walk(root: Path, relative: str, directory: str, prefix: str) -> Iterator[FileFact]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            name = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(root, relative, entry.path, name + "/")
+            elif entry.is_file(follow_symlinks=False):
+                yield _fact(name, entry.path, entry.stat(follow_symlinks=False))
+            elif entry.is_symlink():
+                target = resolved_inside(root, os.path.relpath(entry.path, os.path.realpath(root)))
+                if target.is_file():
+                    yield _fact(name, str(target), target.stat())
+
+
+def _fact(name: str, path: str, status: os.stat_result) -> FileFact:
+    return FileFact(
+        name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    )
+
+
+def digest(facts: list[FileFact], algorithm: str = "md5") -> str:
+    """The digest of these files' contents, read once each, one after the other."""
+
+    hasher = hashlib.new(algorithm, usedforsecurity=False)
+    buffer = memoryview(bytearray(_CHUNK))
+    for fact in facts:
+        with open(fact.path, "rb", buffering=0) as stream:
+            while count := stream.readinto(buffer):
+                hasher.update(buffer[:count])
+    return hasher.hexdigest()
+
+
+def names(facts: list[FileFact]) -> str:
+    """A digest of the files' names; "" for a single file."""
+
+    if len(facts) == 1 and not facts[0].name:
+        return ""
+    joined = "\0".join(fact.name for fact in facts)
+    return hashlib.md5(joined.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+
+
+def fingerprint(root: Path, relative: str, algorithm: str = "md5") -> Fingerprint | None:
+    """The fingerprint of a path, read in full; None if there is nothing."""
+
+    facts = files_below(root, relative)
+    if facts is None:
+        return None
+    size = sum(fact.size for fact in facts)
+    return Fingerprint(digest(facts, algorithm), names(facts), size)
