@@ -59,7 +59,7 @@ def split(args: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
             if not has_value:
                 # like the reference: an option with nothing behind it is a flag; -1 is a value
                 text = queue.pop(0) if queue and not queue[0].startswith("--") else "true"
-            overrides[name.replace("-", "_") if has_value else name] = parse_override(text)
+            overrides[name] = parse_override(text)
         elif word == "--set" or word.startswith("--set="):
             pair = word[6:] if word.startswith("--set=") else queue.pop(0) if queue else ""
             name, has_value, text = pair.partition("=")

@@ -196,7 +196,8 @@ def apply_overrides(
 
 
 def _full_names(name: str) -> Iterator[str]:
-    yield name
-    if not name.startswith(("vars.", "variables.")):
-        yield f"vars.{name}"
-        yield f"variables.{name}"
+    for spelt in (name, name.replace("-", "_")):  # the reference takes --vars.batch-size=1 too
+        yield spelt
+        if not spelt.startswith(("vars.", "variables.")):
+            yield f"vars.{spelt}"
+            yield f"variables.{spelt}"

@@ -1,0 +1,1 @@
+"""Everything that starts git or imports dulwich lives here."""
