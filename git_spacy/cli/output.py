@@ -111,6 +111,6 @@ def _write(stream: IO[str], text: str) -> None:
     try:
         stream.write(text + "\n")
     except UnicodeEncodeError:
-        encoding = stream.encoding or "ascii"
+        encoding = getattr(stream, "encoding", None) or "ascii"
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     stream.flush()

@@ -65,7 +65,15 @@ def run(
             waiting = "another run is going on in this project; wait for it, or end it"
             stack.enter_context(held(home(root) / "run.lock", wait=not no_wait, mend=waiting))
         shared = Run(
-            project, root, StatIndex.open(root), LocalExecutor(), python, os.environ, say, force, dry
+            project,
+            root,
+            StatIndex.open(root),
+            LocalExecutor(),
+            python,
+            os.environ,
+            say,
+            force,
+            dry,
         )
         outcome = run_commands(commands, shared)
     if len(commands) > 1:
@@ -78,8 +86,10 @@ def project_dir(start: Path, names: tuple[str, ...]) -> tuple[Path, tuple[str, .
 
     if names and (start / names[-1] / loader.PROJECT_FILE).is_file():
         return start / names[-1], names[:-1]
-    if names and names[-1] in (".", "..") or names and names[-1].startswith(("./", "../", "/")):
-        raise Malformed(f"no {loader.PROJECT_FILE} in '{names[-1]}'", mend="name a project's folder")
+    if (names and names[-1] in (".", "..")) or (names and names[-1].startswith(("./", "../", "/"))):
+        raise Malformed(
+            f"no {loader.PROJECT_FILE} in '{names[-1]}'", mend="name a project's folder"
+        )
     return start, names
 
 
@@ -88,7 +98,6 @@ def say(event: Any) -> None:
 
     from git_spacy.run import reporter
 
-    bold = lambda text: output.paint(text, "bold")  # noqa: E731
     if isinstance(event, reporter.Skipped):
         output.note(f"==> {event.command}: up to date")
     elif isinstance(event, reporter.Started):
@@ -122,7 +131,9 @@ def help_of(project: Project, name: str) -> str:
 
     workflow = project.workflow(name)
     if workflow:
-        steps = [(step, command.help) for step in workflow.steps if (command := project.command(step))]
+        steps = [
+            (step, command.help) for step in workflow.steps if (command := project.command(step))
+        ]
         return f"git spacy run {name}\n\nIn this order:\n{output.columns(steps)}"
     command = project.command(name)
     if command is None:

@@ -11,6 +11,7 @@ import re
 import shlex
 import stat
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,7 +77,9 @@ def read(root: Path, overrides: Mapping[str, Any] | None = None) -> Loaded:
     return parse(_bytes(root / PROJECT_FILE), overrides)
 
 
-def parse(data: bytes, overrides: Mapping[str, Any] | None = None, file: str = PROJECT_FILE) -> Loaded:
+def parse(
+    data: bytes, overrides: Mapping[str, Any] | None = None, file: str = PROJECT_FILE
+) -> Loaded:
     """The same from the content of a project.yml, wherever it came from."""
 
     reader, filled = _filled(data, overrides or {}, file)
@@ -88,7 +91,7 @@ def parse(data: bytes, overrides: Mapping[str, Any] | None = None, file: str = P
 
 def document(data: bytes, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What the reference calls the resolved project: the document with its variables filled in,
-    its shape and its paths not looked at. Raises Malformed for YAML and variables that are wrong."""
+    its shape and its paths not looked at. Raises Malformed for wrong YAML and variables."""
 
     reader, filled = _filled(data, overrides or {}, PROJECT_FILE)
     if reader.problems:
@@ -174,7 +177,7 @@ class _Reader:
         variables = Variables(leaves, self.environment, braces="variables" in root.value)
         known: dict[str, Any] = {}
         for name, node in places.items():
-            known[name] = self._filled(node, lambda name=name: variables.definition(name))
+            known[name] = self._filled(node, partial(variables.definition, name))
         entries = {
             key: _with_values(node, key, known)
             if key in tables
@@ -190,7 +193,9 @@ class _Reader:
             return {}
         if not isinstance(node.value, dict):
             self.problem(
-                node, f"'{name}' is not a mapping", f"write '{name}:' and below it 'name: value'",
+                node,
+                f"'{name}' is not a mapping",
+                f"write '{name}:' and below it 'name: value'",
                 key=True,
             )
             return {}
@@ -319,9 +324,7 @@ class _Reader:
             lines.append(line)
         return tuple(lines)
 
-    def workflows(
-        self, node: Node | None, commands: tuple[Command, ...]
-    ) -> tuple[Workflow, ...]:
+    def workflows(self, node: Node | None, commands: tuple[Command, ...]) -> tuple[Workflow, ...]:
         names = [command.name for command in commands]
         workflows = []
         for name, steps in self._table(node, "workflows").items():
@@ -336,7 +339,8 @@ class _Reader:
                         f"the commands are: {', '.join(names)}" if names else "define it"
                     )
                     self.problem(
-                        step, f"workflow '{name}' names the command '{text}', which is not defined",
+                        step,
+                        f"workflow '{name}' names the command '{text}', which is not defined",
                         mend,
                     )
             values = steps.value if isinstance(steps.value, list) else []
@@ -374,7 +378,9 @@ class _Reader:
         if node is None:
             return None
         if not isinstance(node.value, dict):
-            self.problem(node, "'git' is not a mapping", "write 'repo:', 'path:', 'branch:' below it")
+            self.problem(
+                node, "'git' is not a mapping", "write 'repo:', 'path:', 'branch:' below it"
+            )
             return None
         self.known_keys(node, _GIT_KEYS, "git")
         for key, mend in (
@@ -420,10 +426,15 @@ class _Reader:
         if isinstance(node.value, list):
             return node.value
         if node.value is None:
-            self.problem(node, f"'{name}' has nothing in it", "remove it, or list what it is for", key=True)
+            self.problem(
+                node, f"'{name}' has nothing in it", "remove it, or list what it is for", key=True
+            )
         elif isinstance(node.value, str):
             self.problem(
-                node, f"'{name}' is a text, not a list", f"write it as a list: ['{node.value}']", key=True
+                node,
+                f"'{name}' is a text, not a list",
+                f"write it as a list: ['{node.value}']",
+                key=True,
             )
         else:
             self.problem(node, f"'{name}' is not a list", "begin each item with '- '", key=True)
@@ -460,7 +471,9 @@ class _Reader:
             self.problem(node, f"{name} is not a text", "put the line in quotes")
         else:
             written = yaml.plain(node)
-            self.problem(node, f"{name} is {written!r}, not a text", f'put it in quotes: "{written}"')
+            self.problem(
+                node, f"{name} is {written!r}, not a text", f'put it in quotes: "{written}"'
+            )
         return ""
 
     def optional(self, node: Node | None, name: str) -> str | None:
@@ -514,5 +527,7 @@ def _with_values(node: Node, prefix: str, known: dict[str, Any]) -> Node:
     if not isinstance(node.value, dict):
         return node._replace(value=known[prefix], size=1) if prefix in known else node
     return node._replace(
-        value={key: _with_values(inner, f"{prefix}.{key}", known) for key, inner in node.value.items()}
+        value={
+            key: _with_values(inner, f"{prefix}.{key}", known) for key, inner in node.value.items()
+        }
     )

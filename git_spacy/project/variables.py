@@ -120,7 +120,8 @@ class Variables:
         inner = [leaf for leaf in self.leaves if leaf.startswith(name + ".")]
         if inner:
             raise VariableFault(
-                f"${{{reference}}} is a table, not a value", f"name a value in it, e.g. ${{{inner[0]}}}"
+                f"${{{reference}}} is a table, not a value",
+                f"name a value in it, e.g. ${{{inner[0]}}}",
             )
         for prefix in ("vars.", "variables."):
             if prefix + name in self.leaves:
@@ -172,9 +173,7 @@ def parse_override(text: str) -> Any:
         return text
 
 
-def apply_overrides(
-    leaves: Mapping[str, Any], overrides: Mapping[str, Any]
-) -> dict[str, Any]:
+def apply_overrides(leaves: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """`leaves` with the overridden values. A name may leave out its `vars.` or `variables.`.
 
     Raises Malformed for a name that the project does not have.

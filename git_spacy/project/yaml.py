@@ -94,7 +94,8 @@ def scalar(text: str) -> Scalar:
 
     for kind, pattern, first in IMPLICIT:
         if (text[:1] in first or not text) and pattern.fullmatch(text):
-            return _MAKE[kind](text)
+            value: Scalar = _MAKE[kind](text)
+            return value
     return text
 
 
@@ -110,8 +111,7 @@ def _int(text: str) -> int | str:
 
 
 def _float(text: str) -> float:
-    return float(text.replace("_", "").replace(".inf", "inf").replace(".Inf", "inf")
-                 .replace(".INF", "inf").lower().replace(".nan", "nan"))
+    return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
 _MAKE: dict[str, Any] = {
@@ -126,7 +126,9 @@ def _text(data: bytes, file: str) -> str:
     if len(data) > MAX_BYTES:
         raise _Stop(
             Problem(
-                file, 1, 1,
+                file,
+                1,
+                1,
                 f"the file has {len(data):,} bytes; the limit is {MAX_BYTES:,}",
                 "move data out of it, into files that commands read",
             )
@@ -137,16 +139,16 @@ def _text(data: bytes, file: str) -> str:
         line, column = _position(data[: error.start].decode("utf-8", "replace"))
         raise _Stop(
             Problem(
-                file, line, column,
+                file,
+                line,
+                column,
                 f"byte 0x{data[error.start]:02x} is not UTF-8",
                 "save the file as UTF-8 (it may be Latin-1)",
             )
         ) from None
     if control := _CONTROL.search(text):
         line, column = _position(text[: control.start()])
-        raise _Stop(
-            Problem(file, line, column, f"control character {control[0]!r}", "remove it")
-        )
+        raise _Stop(Problem(file, line, column, f"control character {control[0]!r}", "remove it"))
     return text
 
 
@@ -253,7 +255,8 @@ class _Builder:
         self.count += node.size
         if self.count > MAX_NODES:
             self._stop_at(
-                node.line, node.column,
+                node.line,
+                node.column,
                 f"more than {MAX_NODES:,} values (aliases counted in full)",
                 "move data out of the file",
             )
@@ -277,7 +280,9 @@ class _Builder:
                 first = top.entries[key.value].place[0]
                 self.problems.append(
                     Problem(
-                        self.file, key.line, key.column,
+                        self.file,
+                        key.line,
+                        key.column,
                         f"key '{key.value}' stands twice, first in line {first}",
                         "keep one of them",
                     )
@@ -292,8 +297,11 @@ class _Builder:
             return node
         self.problems.append(
             Problem(
-                self.file, node.line, node.column,
-                f"key {node.value!r} is not a text", f"put it in quotes: '{node.value}'",
+                self.file,
+                node.line,
+                node.column,
+                f"key {node.value!r} is not a text",
+                f"put it in quotes: '{node.value}'",
             )
         )
         return node._replace(value=str(node.value))
@@ -305,8 +313,11 @@ class _Builder:
             mark = event.start_mark
             self.problems.append(
                 Problem(
-                    self.file, mark.line + 1, mark.column + 1,
-                    f"tag '{short}' is not allowed", "remove it: plain values only",
+                    self.file,
+                    mark.line + 1,
+                    mark.column + 1,
+                    f"tag '{short}' is not allowed",
+                    "remove it: plain values only",
                 )
             )
 

@@ -38,7 +38,7 @@ class Run(NamedTuple):
 
     project: Project
     root: Path
-    index: StatIndex
+    stats: StatIndex
     executor: Executor
     python: Interpreter
     environ: Mapping[str, str]
@@ -80,7 +80,7 @@ def run(commands: Sequence[Command], shared: Run) -> Outcome:
                 _execute(command, before, shared)
             ran.append(command)
     finally:
-        shared.index.save()
+        shared.stats.save()
     return Outcome(tuple(c.name for c in ran), tuple(c.name for c in skipped))
 
 
@@ -88,12 +88,12 @@ def judge(command: Command, shared: Run) -> tuple[Verdict, Snapshot]:
     """The verdict on one command as things stand, and what it is based on."""
 
     entries = lock.read(shared.root)
-    snapshot = shared.index.observe(command.deps + command.produced)
+    snapshot = shared.stats.observe(command.deps + command.produced)
 
     def filled(line: str) -> str:
         return fill_environment(line, shared.project.environment, shared.environ)
 
-    past = shared.index.past(command.name)
+    past = shared.stats.past(command.name)
     return verdict(command, entries.get(command.name), snapshot, past, filled), snapshot
 
 
@@ -126,9 +126,7 @@ def _remade(command: Command, ran: Iterable[Command]) -> tuple[ProjectPath, ...]
     """In a dry run: the outputs that commands before this one would make anew for it."""
 
     outputs = [output for other in ran for output in other.produced]
-    return tuple(
-        output for output in outputs if any(output.touches(dep) for dep in command.deps)
-    )
+    return tuple(output for output in outputs if any(output.touches(dep) for dep in command.deps))
 
 
 def _all_within(paths: Iterable[ProjectPath], remade: Sequence[ProjectPath]) -> bool:
@@ -150,7 +148,7 @@ def _keep(command: Command, judged: Verdict, snapshot: Snapshot, shared: Run) ->
     if shared.dry or judged.entry is None:
         return
     lock.update(shared.root, judged.entry)
-    if not any(past.facts == judged.entry.facts for past in shared.index.past(command.name)):
+    if not any(past.facts == judged.entry.facts for past in shared.stats.past(command.name)):
         _remember(command, judged.entry, snapshot, shared)
 
 
@@ -167,7 +165,7 @@ def _execute(command: Command, before: Snapshot, shared: Run) -> None:
                 where=f"project.yml:{command.line}",
                 mend=f"mend what it says above, then: git spacy run {command.name}",
             )
-    after = shared.index.observe(command.deps + command.produced)
+    after = shared.stats.observe(command.deps + command.produced)
     unmade = [output for output in command.produced if after[output.normal] is None]
     if unmade:
         raise CheckFailed.of(
@@ -220,7 +218,7 @@ def _remember(command: Command, entry: LockEntry, snapshot: Snapshot, shared: Ru
         if (now := snapshot[path.normal]) is not None
     }
     facts = (command.script, entry.deps, entry.outs)
-    shared.index.remember(command.name, Past(facts, names))
+    shared.stats.remember(command.name, Past(facts, names))
 
 
 def _warn_of_unset(commands: Sequence[Command], shared: Run) -> None:
@@ -234,5 +232,7 @@ def _warn_of_unset(commands: Sequence[Command], shared: Run) -> None:
         variable = shared.project.environment[name]
         if variable not in shared.environ:
             shared.report(
-                Warned(f"'{command_name}' uses the environment variable {variable}, which is not set")
+                Warned(
+                    f"'{command_name}' uses the environment variable {variable}, which is not set"
+                )
             )

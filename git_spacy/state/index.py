@@ -96,8 +96,11 @@ class StatIndex:
         wanted = dict.fromkeys(path.normal for path in paths)
         now = time.time_ns()
         found = {path: files_below(self.root, path) for path in wanted}
-        unknown = [path for path, facts in found.items() if facts and not self._is_clean(path, facts)]
-        for path, content in zip(unknown, _digests([found[path] or [] for path in unknown])):
+        unknown = [
+            path for path, facts in found.items() if facts and not self._is_clean(path, facts)
+        ]
+        digests = _digests([found[path] or [] for path in unknown])
+        for path, content in zip(unknown, digests, strict=True):
             facts = found[path] or []
             fingerprint = Fingerprint(content, names(facts), sum(fact.size for fact in facts))
             self._paths[path] = _Cached(_signature(facts), now, fingerprint)
@@ -129,9 +132,7 @@ class StatIndex:
     def past(self, command: str) -> list[Past]:
         """The runs of `command` that are remembered, the latest first."""
 
-        return [
-            Past(_tuples(facts), inner) for facts, inner in self._runs.get(command, [])
-        ]
+        return [Past(_tuples(facts), inner) for facts, inner in self._runs.get(command, [])]
 
     def remember(self, command: str, past: Past) -> None:
         """Put a run first among those of `command`."""
@@ -190,8 +191,9 @@ def _read(file: Path) -> dict[str, Any]:
             for (script, deps, outs), listings in runs:
                 if not (_texts(*script, *listings, *listings.values()) and _pairs(deps, outs)):
                     return {}
-        if not all(_texts(*fetched) and len(fetched) == 3 for fetched in document["fetched"].values()):
-            return {}
+        for fetched in document["fetched"].values():
+            if not (_texts(*fetched) and len(fetched) == 3):
+                return {}
         return dict(document)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}

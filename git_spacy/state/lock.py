@@ -14,7 +14,7 @@ import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from git_spacy.errors import GitSpacyError, Malformed
 from git_spacy.files import replace
@@ -210,10 +210,10 @@ def _dumper() -> Any:
             super().increase_indent(flow, False)
 
         def choose_scalar_style(self) -> Any:
-            style = super().choose_scalar_style()
+            style, event = super().choose_scalar_style(), cast("Any", self.event)
             # ruamel.yaml would rather escape a line break than fold it, and an apostrophe than
             # double it
-            awkward = style == "'" and any(mark in self.event.value for mark in "'\n")
+            awkward = style == "'" and any(mark in event.value for mark in "'\n")
             return '"' if awkward else style
 
         def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002

@@ -98,7 +98,9 @@ def _script_reasons(
         return [f"script changed: it has {len(command.script)} lines, had {len(entry.script)}"]
     number, line = next(
         (number, line)
-        for number, (line, old) in enumerate(zip(command.script, entry.script), start=1)
+        for number, (line, old) in enumerate(
+            zip(command.script, entry.script, strict=True), start=1
+        )
         if line != old
     )
     return [f"script changed: line {number} is now '{line}'"]

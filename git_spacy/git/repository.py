@@ -1,0 +1,157 @@
+"""Small questions about the user's own repository, one each. Opening it asks nothing.
+
+Finds the folders by the rules of gitrepository-layout(5), without starting a process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy.errors import Malformed
+from git_spacy.git import process
+
+Settings = Mapping[str, str]
+"""The user's `git config spacy.*`: names as git prints them (`spacy.allowlocalpath`)."""
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0", "")
+
+
+class Repository(NamedTuple):
+    """A repository as seen from one work tree. `top` is that work tree, None in a bare one;
+    `common_dir` is shared by all work trees of the repository."""
+
+    git_dir: Path
+    common_dir: Path
+    top: Path | None
+
+    @classmethod
+    def discover(cls, start: Path) -> Repository | None:
+        """The repository that `start` lies in, as Git would find it; None if there is none."""
+
+        if named := os.environ.get("GIT_DIR"):
+            top = os.environ.get("GIT_WORK_TREE")
+            git_dir = Path(os.path.abspath(named))
+            found = Path(os.path.abspath(top)) if top else _work_tree(git_dir, start)
+            return cls._at(git_dir, found) if _is_git_dir(git_dir) else None
+        start = Path(os.path.abspath(start))
+        for folder in (start, *start.parents):
+            dot_git = folder / ".git"
+            if _is_git_dir(dot_git):
+                return cls._at(dot_git, folder)
+            if (pointed := _pointed(dot_git)) is not None:
+                return cls._at(pointed, folder)
+            if _is_git_dir(folder):
+                return cls._at(folder, None)
+        return None
+
+    @classmethod
+    def _at(cls, git_dir: Path, top: Path | None) -> Repository:
+        try:
+            common = (git_dir / "commondir").read_text().strip()
+        except OSError:
+            return cls(git_dir, git_dir, top)
+        return cls(git_dir, Path(os.path.normpath(git_dir / common)), top)
+
+    def git_path(self, name: str) -> Path:
+        """Where a file of ours belongs, as `git rev-parse --git-path NAME` would have it: each
+        work tree has its own."""
+
+        return self.git_dir / name
+
+
+def _work_tree(git_dir: Path, start: Path) -> Path:
+    """GIT_DIR alone makes the current folder the top, except for a linked work tree, which
+    knows its own: a hook runs there with GIT_DIR set."""
+
+    try:
+        return Path((git_dir / "gitdir").read_text().strip()).parent
+    except OSError:
+        return git_dir.parent if git_dir.name == ".git" else Path(os.path.abspath(start))
+
+
+def _is_git_dir(path: Path) -> bool:
+    return (path / "HEAD").is_file() and (
+        (path / "objects").is_dir() or (path / "commondir").is_file()
+    )
+
+
+def _pointed(dot_git: Path) -> Path | None:
+    """What a `.git` file of a linked work tree or a submodule points to."""
+
+    try:
+        text = dot_git.read_text() if dot_git.is_file() else ""
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not text.startswith("gitdir: "):
+        return None
+    target = Path(os.path.normpath(dot_git.parent / text[len("gitdir: ") :].strip()))
+    return target if _is_git_dir(target) else None
+
+
+def settings(start: Path) -> dict[str, str]:
+    """All `spacy.*` of the user's Git configuration as it holds in `start`; the last of several
+    values counts. Asked of git in one process, of dulwich where there is no git."""
+
+    if not process.available():
+        return _settings_without_git(start)
+    # the user's own repository and configuration: nothing is scrubbed here
+    environ = {**os.environ, "LC_ALL": "C"}
+    arguments = ("config", "--null", "--get-regexp", r"^spacy\.")
+    done = process.run(arguments, cwd=start, environ=environ, check=False)
+    found = {}
+    for record in done.stdout.decode("utf-8", "replace").split("\0"):
+        name, has_value, value = record.partition("\n")
+        if name:
+            found[name] = value if has_value else "true"
+    return found
+
+
+def _settings_without_git(start: Path) -> dict[str, str]:
+    from dulwich.config import ConfigFile, StackedConfig
+
+    found: dict[str, str] = {}
+    files = list(reversed(StackedConfig.default_backends()))
+    repository = Repository.discover(start)
+    if repository and (repository.common_dir / "config").is_file():
+        files.append(ConfigFile.from_path(str(repository.common_dir / "config")))
+    for file in files:
+        for section in file.sections():
+            if section[0].lower() == b"spacy":
+                for name, value in file.items(section):
+                    parts = [b"spacy", *section[1:], name.lower()]
+                    found[b".".join(parts).decode()] = value.decode("utf-8", "replace")
+    return found
+
+
+def boolean(values: Settings, name: str, default: bool = False) -> bool:
+    """A setting that is true or false, in Git's own words for it. Raises Malformed."""
+
+    value = values.get(name.lower())
+    if value is None:
+        return default
+    if value.lower() in _TRUE or value.lower() in _FALSE:
+        return value.lower() in _TRUE
+    raise Malformed(
+        f"'{value}' is neither true nor false", where=f"git config {name}",
+        mend=f"git config {name} true",
+    )  # fmt: skip
+
+
+def number(values: Settings, name: str, default: int) -> int:
+    """A setting that is a whole number, with Git's k, m and g (times 1024). Raises Malformed."""
+
+    value = values.get(name.lower())
+    if value is None:
+        return default
+    factor = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}.get(value[-1:].lower(), 1)
+    digits = value[:-1] if factor > 1 else value
+    if digits.isascii() and digits.isdigit():
+        return int(digits) * factor
+    raise Malformed(
+        f"'{value}' is not a number",
+        where=f"git config {name}",
+        mend=f"git config {name} {default}",
+    )

@@ -1,0 +1,86 @@
+"""Repositories built with git itself, as one would type it."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from pathlib import Path
+
+
+def git(folder: Path, *arguments: str, input: str | None = None, **environ: str) -> str:
+    """`git ARGUMENTS` in `folder`; what it printed, without the last line break."""
+
+    done = subprocess.run(
+        ("git", *arguments),
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        input=input,
+        env={**os.environ, **environ},
+    )
+    return done.stdout.rstrip("\n")
+
+
+def repository(folder: Path, files: dict[str, str | bytes] | None = None) -> Path:
+    """A repository at `folder` with one commit of `files`."""
+
+    folder.mkdir(parents=True, exist_ok=True)
+    git(folder, "init", "-q")
+    commit(folder, files or {"README.md": "a repository\n"})
+    return folder
+
+
+def commit(folder: Path, files: dict[str, str | bytes], message: str = "change") -> str:
+    """Write `files`, commit everything, and return the id."""
+
+    write(folder, files)
+    git(folder, "add", "-A", "-f")
+    git(folder, "commit", "-q", "--allow-empty", "-m", message)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def write(folder: Path, files: dict[str, str | bytes]) -> None:
+    """Write `files` below `folder`; a name that ends in `*` is executable."""
+
+    for name, content in files.items():
+        path = folder / name.removesuffix("*")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        if name.endswith("*"):
+            path.chmod(0o755)
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    """Bytes that do not compress."""
+
+    return random.Random(seed).randbytes(size)
+
+
+def templates(folder: Path) -> Path:
+    """A repository of templates, its other folders heavy: what a sparse clone must not carry."""
+
+    files: dict[str, str | bytes] = {"README.md": "templates\n"}
+    for kind in ("tutorials", "pipelines", "benchmarks"):
+        for number in range(5):
+            name = f"{kind}/{kind[:3]}_{number}"
+            files[f"{name}/project.yml"] = f"title: '{kind} {number}'\n"
+            files[f"{name}/data/big.bin"] = noise(100_000, number)
+    files["tutorials/ner_fashion_brands/project.yml"] = "title: Fashion brands\n"
+    files["tutorials/ner_fashion_brands/scripts/run.sh*"] = "#!/bin/sh\necho hello\n"
+    files["tutorials/ner_fashion_brands/README.md"] = "fashion\n"
+    files["pipelines/same/project.yml"] = "title: one\n"
+    files["benchmarks/same/project.yml"] = "title: two\n"
+    made = repository(folder, files)
+    os.symlink("README.md", made / "tutorials/ner_fashion_brands/link.md")
+    commit(made, {}, "a link")
+    return made
+
+
+def serve(source: Path, served: Path, name: str = "templates") -> str:
+    """A bare clone of `source` where a GitServer finds it; its path in a URL."""
+
+    bare = served / f"{name}.git"
+    git(source, "clone", "-q", "--bare", str(source), str(bare))
+    return f"/{name}.git"
