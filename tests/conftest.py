@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.testing.git_server import GitServer
 
 REAL_HOME = Path(os.path.expanduser("~"))
