@@ -31,13 +31,14 @@ def fetch(asset: Asset, staged: Staging, context: Context) -> str:
             f"'{asset.url}': {error.strerror}", where=f"project.yml:{asset.line}",
             mend="correct the url, which is a path from the project's folder",
         ) from None  # fmt: skip
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise Unavailable(
+            f"'{asset.url}' is not a file", where=f"project.yml:{asset.line}",
+            mend="name a file; for a folder use 'git:'",
+        )  # fmt: skip
     with open(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise Unavailable(
-                f"'{asset.url}' is not a file", where=f"project.yml:{asset.line}",
-                mend="name a file; for a folder use 'git:'",
-            )  # fmt: skip
         with Sink(
             staged, asset.checksum, limits, lambda done, total: context.progress(asset, done, total)
         ) as sink:
