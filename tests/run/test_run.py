@@ -87,6 +87,21 @@ def test_force_runs_all_and_dry_runs_nothing(tmp_path: Path, spacy: Spacy) -> No
     assert "skipped 2" in spacy("run", "-D", "all", cwd=made).err
 
 
+def test_a_dry_run_tells_of_everything_that_is_missing(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(
+        tmp_path,
+        "commands:\n"
+        "  - {name: a, script: [x], deps: [one], outputs: [a]}\n"
+        "  - {name: b, script: [x], deps: [a, two], outputs: [b]}\n"
+        "workflows: {all: [a, b]}\n",
+    )
+    done = spacy("run", "all", "--dry", cwd=made)
+    assert done.code == 1
+    assert "'a' needs 'one'" in done.err
+    assert "'b' needs 'two'" in done.err
+    assert "needs 'a'" not in done.err, "the command before it would make that"
+
+
 def test_what_a_dry_run_says_is_what_the_run_does(tmp_path: Path, spacy: Spacy) -> None:
     made = two_steps(tmp_path)
     spacy("run", "all", cwd=made)
