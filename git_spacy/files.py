@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -57,11 +57,17 @@ def replace(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def held(path: Path, *, wait: bool = True, mend: str = "") -> Iterator[None]:
+def held(
+    path: Path,
+    *,
+    wait: bool = True,
+    waiting: Callable[[], None] = lambda: None,
+    mend: str = "",
+) -> Iterator[None]:
     """Hold an exclusive lock on the file `path`, made if need be, until the block ends.
 
-    The system gives the lock back when the process dies, so none is ever stale.
-    Raises Busy if somebody else has it and `wait` is false.
+    If somebody else has it, calls `waiting` and waits, or raises Busy if `wait` is false. The
+    system gives the lock back when the process dies, so none is ever stale.
     """
 
     import fcntl
@@ -70,9 +76,12 @@ def held(path: Path, *, wait: bool = True, mend: str = "") -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy(f"another git spacy holds '{path}'", mend=mend) from None
+            if not wait:
+                raise Busy(f"somebody else holds '{path}'", mend=mend) from None
+            waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
@@ -174,12 +183,6 @@ class Staging:
         """The new file, empty, for writing."""
 
         return open(os.open(self._new, _NEW_FILE, 0o666, dir_fd=self._directory), "wb")
-
-    def reopen(self) -> BinaryIO:
-        """The new file as far as it is written, for reading."""
-
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        return open(os.open(self._new, flags, dir_fd=self._directory), "rb")
 
     def discard(self) -> None:
         """Remove what was staged."""

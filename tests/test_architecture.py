@@ -25,7 +25,7 @@ MODULES = sorted(
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
-    "project": {"errors"},
+    "project": {"errors", "files"},
     "git": {"errors", "project"},
     "state": {"errors", "files", "git", "project"},
     "run": {"errors", "files", "git", "project", "state"},

@@ -38,14 +38,22 @@ class Decision(NamedTuple):
 def decide(asset: Asset, standing: Standing, past: Fetched | None, force: bool) -> Decision:
     """The decision on one asset. `past` is what `assets` fetched to that place last."""
 
-    judge = _git if asset.git else _url if asset.url else _private
-    action, reason = judge(asset, standing, past, force)
+    if not (asset.git or asset.url):
+        action, reason = _private(asset, standing)
+    elif standing.kind == "absent":
+        action, reason = "fetch", "not there yet"
+    elif force:
+        action, reason = "fetch", "--force"
+    elif standing.verified:
+        action, reason = "keep", _kept(asset, standing)
+    elif asset.git:
+        action, reason = _git(asset, standing, past)
+    else:
+        action, reason = _url(asset, standing)
     return Decision(asset, action, reason)
 
 
-def _private(
-    asset: Asset, standing: Standing, past: Fetched | None, force: bool  # noqa: ARG001
-) -> tuple[Action, str]:  # fmt: skip
+def _private(asset: Asset, standing: Standing) -> tuple[Action, str]:
     if standing.kind == "absent":
         return "lacking", "it has no url: put it there yourself"
     if standing.verified is False:
@@ -53,15 +61,7 @@ def _private(
     return "keep", _kept(asset, standing)
 
 
-def _url(
-    asset: Asset, standing: Standing, past: Fetched | None, force: bool  # noqa: ARG001
-) -> tuple[Action, str]:  # fmt: skip
-    if standing.kind == "absent":
-        return "fetch", "not there yet"
-    if force:
-        return "fetch", "--force"
-    if standing.verified:
-        return "keep", _kept(asset, standing)
+def _url(asset: Asset, standing: Standing) -> tuple[Action, str]:
     if standing.kind == "folder":
         return "refuse", "a folder stands in its place"
     if standing.verified is False:
@@ -71,13 +71,7 @@ def _url(
     return "keep", _kept(asset, standing)
 
 
-def _git(asset: Asset, standing: Standing, past: Fetched | None, force: bool) -> tuple[Action, str]:
-    if standing.kind == "absent":
-        return "fetch", "not there yet"
-    if force:
-        return "fetch", "--force"
-    if standing.verified:
-        return "keep", _kept(asset, standing)
+def _git(asset: Asset, standing: Standing, past: Fetched | None) -> tuple[Action, str]:
     if not standing.ours or past is None:
         return "refuse", "git-spacy did not put there what is there now"
     if past.source != source(asset):

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from git_spacy.cli import output, overrides
-from git_spacy.cli.run import project_dir
+from git_spacy.cli.run import project_dir, say_waiting
 from git_spacy.errors import printable
 from git_spacy.project import loader
 
@@ -33,11 +33,10 @@ def assets(ctx: click.Context, dests: tuple[str, ...], extra: bool, jobs: int, f
     from git_spacy.assets.decision import selected
     from git_spacy.assets.fetch import fetch
     from git_spacy.assets.sources import Context
-    from git_spacy.files import held
     from git_spacy.git.process import may_prompt
     from git_spacy.git.repository import settings
-    from git_spacy.run.script import NESTED
-    from git_spacy.state.index import StatIndex, home
+    from git_spacy.state.index import StatIndex
+    from git_spacy.state.turn import taken
 
     start, dests = project_dir(ctx.obj, dests)
     root = loader.find(start)
@@ -50,8 +49,8 @@ def assets(ctx: click.Context, dests: tuple[str, ...], extra: bool, jobs: int, f
         root, settings(root), os.environ, project.environment, may_prompt(), threading.Event(),
         lambda *_: None, lambda *_: None,
     )  # fmt: skip
-    nested = os.environ.get(NESTED) == str(root)
-    with _lock(home(root) / "run.lock", nested, held), _reporter() as report:
+    turn = taken(root, os.environ, waiting=say_waiting)
+    with turn, _reporter() as report:
         outcome = fetch(
             project, wanted, context, StatIndex.open(root), report, jobs=jobs, force=force
         )
@@ -63,17 +62,6 @@ def assets(ctx: click.Context, dests: tuple[str, ...], extra: bool, jobs: int, f
     output.note(summary)
     if failure := outcome.failure():
         raise failure
-
-
-@contextmanager
-def _lock(path: Any, nested: bool, held: Any) -> Iterator[None]:
-    """`assets` in a script belongs to the run that started it."""
-
-    if nested:
-        yield
-        return
-    with held(path):
-        yield
 
 
 @contextmanager
@@ -121,7 +109,8 @@ def say(event: Any) -> None:
         elif decision.action == "fetch":
             output.note(f"fetching {decision.asset.dest} ({decision.reason})")
         else:
-            output.note(f"failed   {decision.asset.dest}")
+            verb = "refused " if decision.action == "refuse" else "lacking "
+            output.note(f"{verb} {decision.asset.dest} ({decision.reason})")
     elif isinstance(event, fetch.Finished):
         output.note(f"fetched  {event.asset.dest} ({output.size(event.size)}, {event.how})")
     elif isinstance(event, fetch.Failed):

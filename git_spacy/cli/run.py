@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,29 +54,27 @@ def run(
         output.result("\n\n".join(help_of(project, name) for name in names))
         return
 
-    from git_spacy.files import held
     from git_spacy.git.repository import settings
     from git_spacy.run.local import LocalExecutor
     from git_spacy.run.loop import Run
     from git_spacy.run.loop import run as run_commands
-    from git_spacy.run.script import NESTED, interpreter
-    from git_spacy.state.index import StatIndex, home
+    from git_spacy.run.script import interpreter
+    from git_spacy.state.index import StatIndex
+    from git_spacy.state.turn import taken
 
     python = interpreter(root, settings(root), os.environ)
-    with ExitStack() as stack:
-        if not dry and os.environ.get(NESTED) != str(root):
-            waiting = "another run is going on in this project; wait for it, or end it"
-            stack.enter_context(held(home(root) / "run.lock", wait=not no_wait, mend=waiting))
+    turn = taken(root, os.environ, wait=not no_wait, waiting=say_waiting)
+    with nullcontext() if dry else turn:
         shared = Run(
-            project,
-            root,
-            StatIndex.open(root),
-            LocalExecutor(),
-            python,
-            os.environ,
-            reporter(python),
-            force,
-            dry,
+            project=project,
+            root=root,
+            stats=StatIndex.open(root),
+            executor=LocalExecutor(),
+            python=python,
+            environ=os.environ,
+            report=reporter(python),
+            force=force,
+            dry=dry,
         )
         outcome = run_commands(commands, shared)
     if len(commands) > 1:
@@ -89,11 +87,17 @@ def project_dir(start: Path, names: tuple[str, ...]) -> tuple[Path, tuple[str, .
 
     if names and (start / names[-1] / loader.PROJECT_FILE).is_file():
         return start / names[-1], names[:-1]
-    if (names and names[-1] in (".", "..")) or (names and names[-1].startswith(("./", "../", "/"))):
+    if names and names[-1].startswith((".", "/")):
         raise Malformed(
             f"no {loader.PROJECT_FILE} in '{names[-1]}'", mend="name a project's folder"
         )
     return start, names
+
+
+def say_waiting() -> None:
+    """Somebody else has the project."""
+
+    output.note("Waiting for another run in this project to end …")
 
 
 def reporter(python: Interpreter) -> Callable[[Event], None]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_spacy.errors import Malformed
+from git_spacy.files import resolved_inside
 from git_spacy.project import paths, yaml
 from git_spacy.project.model import Asset, Checksum, Command, GitSource, Project, Remote, Workflow
 from git_spacy.project.paths import ProjectPath
@@ -74,7 +75,7 @@ def load(root: Path, overrides: Mapping[str, Any] | None = None) -> Project:
 def read(root: Path, overrides: Mapping[str, Any] | None = None) -> Loaded:
     """As `load`, and the document with its variables filled in."""
 
-    return parse(_bytes(root / PROJECT_FILE), overrides)
+    return parse(_bytes(resolved_inside(root, PROJECT_FILE)), overrides)
 
 
 def parse(
@@ -127,14 +128,16 @@ def _bytes(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise Malformed("no such file", where=path.name, mend="go to a project's folder") from None
+        raise Malformed(
+            "no such file", where=PROJECT_FILE, mend="go to a project's folder"
+        ) from None
     except OSError as error:
         raise Malformed(
-            f"cannot be read: {error.strerror}", where=path.name, mend="check its permissions"
+            f"cannot be read: {error.strerror}", where=PROJECT_FILE, mend="check its permissions"
         ) from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Malformed("not a regular file", where=path.name, mend="put a text file there")
+            raise Malformed("not a regular file", where=PROJECT_FILE, mend="put a text file there")
         with open(descriptor, "rb", closefd=False) as stream:
             return stream.read(yaml.MAX_BYTES + 1)
     finally:

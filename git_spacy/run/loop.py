@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import CheckFailed, Problem, ScriptFailed
-from git_spacy.files import make_directory
+from git_spacy.files import held, make_directory
 from git_spacy.project.graph import makers
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
@@ -21,7 +21,7 @@ from git_spacy.run.executor import Executor
 from git_spacy.run.reporter import Finished, Reporter, Skipped, Started, StepStarted, Warned
 from git_spacy.run.script import Interpreter, installed_version, process_environment, steps
 from git_spacy.state import lock
-from git_spacy.state.index import Past, Snapshot, StatIndex
+from git_spacy.state.index import Past, Snapshot, StatIndex, home
 from git_spacy.state.lock import LockEntry, Tracked
 from git_spacy.state.verdict import Verdict, verdict
 
@@ -58,7 +58,6 @@ def run(commands: Sequence[Command], shared: Run) -> Outcome:
     if not shared.dry:
         for directory in shared.project.directories:
             make_directory(shared.root, directory.normal)
-    _warn_of_unset(commands, shared)
     ran: list[Command] = []
     skipped: list[Command] = []
     lacking: list[Problem] = []
@@ -154,12 +153,13 @@ def _keep(command: Command, judged: Verdict, snapshot: Snapshot, shared: Run) ->
 
     if shared.dry or judged.entry is None:
         return
-    lock.update(shared.root, judged.entry)
+    _update_lock(judged.entry, shared)
     if not any(past.facts == judged.entry.facts for past in shared.stats.past(command.name)):
         _remember(command, judged.entry, snapshot, shared)
 
 
 def _execute(command: Command, before: Snapshot, shared: Run) -> None:
+    _warn_of_unset(command, shared)
     environ = process_environment(shared.python, shared.root, shared.environ)
     started = time.monotonic()
     for step in steps(command, shared.python, shared.project.environment, shared.environ):
@@ -209,8 +209,14 @@ def _record(command: Command, before: Snapshot, after: Snapshot, shared: Run) ->
     if any("spacy_version" in dict(other.extra) for other in entries.values()):
         version = installed_version(shared.python, "spacy")
     entry = lock.in_dialect(entry, entries, version)
-    lock.update(shared.root, entry)
+    _update_lock(entry, shared)
     _remember(command, entry, read, shared)
+
+
+def _update_lock(entry: LockEntry, shared: Run) -> None:
+    # runs that a script of ours started may be writing, too
+    with held(home(shared.root) / "project.lock.lock"):
+        lock.update(shared.root, entry)
 
 
 def _tracked(paths: Iterable[ProjectPath], snapshot: Snapshot) -> tuple[Tracked, ...]:
@@ -228,18 +234,10 @@ def _remember(command: Command, entry: LockEntry, snapshot: Snapshot, shared: Ru
     shared.stats.remember(command.name, Past(facts, names))
 
 
-def _warn_of_unset(commands: Sequence[Command], shared: Run) -> None:
-    used = {
-        name: command.name
-        for command in commands
-        for line in command.script
-        for name in environment_names(line)
-    }
-    for name, command_name in used.items():
+def _warn_of_unset(command: Command, shared: Run) -> None:
+    used = dict.fromkeys(name for line in command.script for name in environment_names(line))
+    for name in used:
         variable = shared.project.environment[name]
         if variable not in shared.environ:
-            shared.report(
-                Warned(
-                    f"'{command_name}' uses the environment variable {variable}, which is not set"
-                )
-            )
+            text = f"'{command.name}' uses the environment variable {variable}, which is not set"
+            shared.report(Warned(text))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from git_spacy.errors import Malformed
 from git_spacy.project.model import Command
 from git_spacy.project.variables import environment_names, fill_environment
+from git_spacy.state.turn import passed_on
 
 
 class Interpreter(NamedTuple):
@@ -136,10 +137,4 @@ def process_environment(
     path = result.get("PATH", os.defpath)
     if path.split(os.pathsep)[0] != programs:
         result["PATH"] = programs + os.pathsep + path
-    result[NESTED] = str(root)
-    return result
-
-
-NESTED = "GIT_SPACY_RUN"
-"""Set for scripts to the project's folder: a `git spacy run` in a script belongs to the run that
-started it and must not wait for its lock."""
+    return passed_on(root, result)

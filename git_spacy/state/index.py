@@ -16,11 +16,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from git_spacy.files import replace
+from git_spacy.files import held, replace
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.fingerprint import FileFact, Fingerprint, digest, files_below, names
 
 _VERSION = 1
+_PARTS = ("paths", "runs", "fetched")
 _REMEMBERED = 16  # variable sets of one command
 _FINE, _COARSE = 20_000_000, 2_000_000_000  # ns: the kernel's clock tick, and FAT's or HFS+'s
 _WORTH_A_THREAD = 8 << 20
@@ -73,7 +74,8 @@ class StatIndex:
     def __init__(self, root: Path, file: Path) -> None:
         self.root = root
         self.file = file
-        self._changed = False
+        # what this process changed, by part and key: others may write the file meanwhile
+        self._changed: set[tuple[str, str]] = set()
         document = _read(file)
         self._paths = {
             path: _Cached(value[0], value[1], Fingerprint(*value[2]))
@@ -104,7 +106,7 @@ class StatIndex:
             facts = found[path] or []
             fingerprint = Fingerprint(content, names(facts), sum(fact.size for fact in facts))
             self._paths[path] = _Cached(_signature(facts), now, fingerprint)
-            self._changed = True
+            self._changed.add(("paths", path))
         return {path: self._standing(path, facts) for path, facts in found.items()}
 
     def fingerprint(self, relative: str) -> Fingerprint | None:
@@ -115,7 +117,7 @@ class StatIndex:
     def _standing(self, path: str, facts: list[FileFact] | None) -> Fingerprint | None:
         if facts is None:
             if self._paths.pop(path, None):
-                self._changed = True
+                self._changed.add(("paths", path))
             return None
         return self._paths[path].fingerprint if facts else Fingerprint(digest([]), names([]), 0)
 
@@ -141,7 +143,7 @@ class StatIndex:
         runs = [[list(run.facts), run.names] for run in (past, *others)][:_REMEMBERED]
         if self._runs.get(command) != runs:
             self._runs[command] = runs
-            self._changed = True
+            self._changed.add(("runs", command))
 
     def fetched(self, dest: str) -> Fetched | None:
         """What `assets` put at `dest`, if it did."""
@@ -153,28 +155,38 @@ class StatIndex:
 
         if self._fetched.get(dest) != what:
             self._fetched[dest] = what
-            self._changed = True
+            self._changed.add(("fetched", dest))
 
     def save(self) -> None:
-        """Write the index if it changed. It is a cache: a disk that refuses is no failure."""
+        """Write what changed here into the file as it is now. It is a cache: a disk that refuses
+        is no failure."""
 
         if not self._changed:
             return
-        document = {
-            "version": _VERSION,
-            "paths": {
-                path: [cached.signature, cached.hashed_at, list(cached.fingerprint)]
-                for path, cached in self._paths.items()
-            },
-            "runs": self._runs,
-            "fetched": {dest: list(value) for dest, value in self._fetched.items()},
-        }
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            replace(self.file, json.dumps(document).encode("utf-8", "surrogateescape"))
-            self._changed = False
+            with held(self.file.with_name(self.file.name + ".lock")):
+                document = {part: {} for part in _PARTS} | _read(self.file)
+                for part, key in self._changed:
+                    value = self._plain(part, key)
+                    if value is None:
+                        document[part].pop(key, None)
+                    else:
+                        document[part][key] = value
+                document["version"] = _VERSION
+                replace(self.file, json.dumps(document).encode("utf-8", "surrogateescape"))
+            self._changed.clear()
         except OSError:
             pass
+
+    def _plain(self, part: str, key: str) -> Any:
+        """What the file has for one key, or None."""
+
+        if part == "runs":
+            return self._runs.get(key)
+        if part == "fetched":
+            return list(self._fetched[key])
+        cached = self._paths.get(key)
+        return cached and [cached.signature, cached.hashed_at, list(cached.fingerprint)]
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from git_spacy.errors import GitSpacyError, Malformed
-from git_spacy.files import replace
+from git_spacy.files import replace, resolved_inside
 from git_spacy.project import yaml
 from git_spacy.project.yaml import Node
 
@@ -57,11 +57,12 @@ Lock = Mapping[str, LockEntry]
 def read(root: Path) -> dict[str, LockEntry]:
     """The entries of the project's lock, in its order; empty if there is none.
 
-    Raises Malformed for a file that cannot be understood, which stays as it is.
+    Raises Malformed for a file that cannot be understood, which stays as it is; Unsafe for a link
+    that leads out of the project.
     """
 
     try:
-        data = (root / LOCK_FILE).read_bytes()
+        data = resolved_inside(root, LOCK_FILE).read_bytes()
     except FileNotFoundError:
         return {}
     return parse(data)
@@ -102,7 +103,7 @@ def update(root: Path, entry: LockEntry) -> None:
     if before is not None and before.facts == entry.facts and before.extra == entry.extra:
         return
     entries[entry.name] = entry
-    replace(root / LOCK_FILE, text(entries))
+    replace(resolved_inside(root, LOCK_FILE), text(entries))
 
 
 def in_dialect(entry: LockEntry, entries: Lock, spacy_version: str | None) -> LockEntry:

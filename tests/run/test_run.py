@@ -489,6 +489,8 @@ def test_case_39_a_second_run_waits_or_says_that_it_will_not(tmp_path: Path) -> 
     second = start(made, "run", "fast")
     time.sleep(0.3)
     assert second.poll() is None, "it did not wait"
+    assert second.stderr is not None
+    assert b"Waiting for another run" in second.stderr.readline()
     (made / "go").write_text("")
     assert first.wait(30) == second.wait(30) == 0
     for child in (first, second):
@@ -507,6 +509,36 @@ def test_a_run_inside_a_script_does_not_wait_for_itself(tmp_path: Path) -> None:
     _, err = child.communicate(timeout=30)
     assert child.returncode == 0, err
     assert set(lock.read(made)) == {"outer", "inner"}
+
+
+def test_case_7_a_lock_or_project_that_is_a_link_out_is_left_alone(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious: {}\n")
+    made = two_steps(tmp_path / "p")
+    (made / "project.lock").symlink_to(victim)
+    assert spacy("run", "all", cwd=made).code == 3
+    assert victim.read_text() == "precious: {}\n"
+    (made / "project.lock").unlink()
+    (made / "project.yml").unlink()
+    (made / "project.yml").symlink_to(victim)
+    done = spacy("run", "all", cwd=made)
+    assert done.code == 3
+    assert "precious" not in done.err
+
+
+def test_a_run_behind_a_link_is_still_the_same_project(tmp_path: Path) -> None:
+    made = project(
+        tmp_path / "real",
+        "commands:\n"
+        "  - {name: outer, script: ['python -m git_spacy run inner'], outputs: [i]}\n"
+        "  - {name: inner, script: ['python -c \"open(chr(105), chr(119))\"'], outputs: [i]}\n",
+    )
+    (tmp_path / "link").symlink_to(made)
+    child = start(tmp_path, "-C", str(tmp_path / "link"), "run", "outer")
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 0, err
 
 
 def test_a_script_on_a_terminal_may_read_from_it(tmp_path: Path) -> None:

@@ -162,6 +162,17 @@ def test_runs_and_fetches_are_remembered_across_processes(
     assert again.fetched("assets/a") == Fetched("https://x", "d", "n")
 
 
+def test_two_processes_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    one, other = (StatIndex(tmp_path, tmp_path / "index-file") for _ in range(2))
+    one.remember("train", Past((("a",), (), ()), {}))
+    other.remember("evaluate", Past((("b",), (), ()), {}))
+    other.save()
+    one.save()
+    again = StatIndex(tmp_path, tmp_path / "index-file")
+    assert again.past("train")
+    assert again.past("evaluate")
+
+
 def test_each_variable_set_is_remembered_once_and_the_latest_first(opened: StatIndex) -> None:
     def run(script: str, md5: str) -> Past:
         return Past(((script,), (), (("out", md5),)), {})
