@@ -1,0 +1,1 @@
+"""Builders and servers for the tests: real repositories, real protocols, misbehaving on demand."""
