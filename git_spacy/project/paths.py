@@ -63,7 +63,7 @@ def parse(text: str, role: str) -> ProjectPath | Refusal:
         )
     if not parts:
         return Refusal(f"{name} is the project itself", "name a file or a folder in it")
-    if any(_is_git(part) for part in parts):
+    if any(is_git(part) for part in parts):
         return Refusal(f"{name} lies in Git's own folder", "use another folder")
     normal = "/".join(part for part in text.split("/") if part not in ("", "."))
     if role != "dependency" and normal.casefold() in _OURS:
@@ -71,7 +71,7 @@ def parse(text: str, role: str) -> ProjectPath | Refusal:
     return ProjectPath(text, normal)
 
 
-def _is_git(part: str) -> bool:
+def is_git(part: str) -> bool:
     """Whether NTFS, HFS+ or a case-insensitive file system could take `part` for `.git`."""
 
     folded = part.translate(_HFS_IGNORED).casefold().split(":")[0].rstrip(". ")

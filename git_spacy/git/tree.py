@@ -1,0 +1,228 @@
+"""What a stranger's tree may hold, and how its files come to lie on disk.
+
+Trusts nothing in a listing: names and modes are checked before anything is written, links before
+and after. Files are written as their bytes are, so that no filter, no `export-subst` and no end
+of line setting has a say. Knows nothing of repositories or of how the bytes travelled.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from git_spacy.errors import LocalFailure, Unsafe, local_failure
+from git_spacy.project.paths import is_git
+
+FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
+
+# A tree of trees can unfold into more files than any disk holds; no template has so many.
+MOST_ENTRIES = 500_000
+_DEEPEST = 128
+_LONGEST_TARGET = 4096
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LARGEST_POINTER = 1024
+_CHUNK = 1 << 20
+
+
+class Entry(NamedTuple):
+    """A file, link or submodule of a tree: its Git mode, its path from the repository's top (with
+    surrogates where it is not UTF-8) and the id of its content."""
+
+    mode: int
+    name: str
+    id: str
+
+
+class Placed(NamedTuple):
+    """What came to lie on disk: how many files and links, and which are only Git LFS pointers."""
+
+    files: int
+    lfs_pointers: tuple[str, ...]
+
+
+class Stream(Protocol):
+    """Bytes to come."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+Blobs = Callable[[Sequence[str]], Iterator[tuple[str, Stream]]]
+"""From ids to (id, content), once each; a content is read before the next is asked for."""
+
+
+def counted(entries: Iterable[Entry], repository: str) -> Iterator[Entry]:
+    """`entries`, as long as they are not too many. Raises Unsafe then."""
+
+    for count, entry in enumerate(entries, 1):
+        if count > MOST_ENTRIES:
+            raise _refused(repository, f"holds more than {MOST_ENTRIES} files")
+        yield entry
+
+
+def checked(entries: Iterable[Entry], repository: str) -> Iterator[Entry]:
+    """`entries`, none of which could lead out of the folder they are written to.
+
+    Raises Unsafe for a name that is no path inside, or Git's own in any spelling, or stands for
+    two things at once, and for a kind of file that Git does not know.
+    """
+
+    seen: set[str] = set()
+    folders: set[str] = set()
+    for entry in entries:
+        parts = entry.name.split("/")
+        if len(parts) > _DEEPEST:
+            raise _refused(repository, f"holds folders that are nested {len(parts)} deep")
+        for part in parts:
+            if part in ("", ".", "..") or "\0" in part:
+                raise _refused(repository, f"holds a file with the name {entry.name!r}")
+            if any(is_git(piece) or piece == ".." for piece in part.split("\\")):
+                raise _refused(repository, f"holds {entry.name!r}, which lies in Git's own folder")
+        if stat.S_IFMT(entry.mode) not in (stat.S_IFREG, LINK, SUBMODULE):
+            raise _refused(repository, f"holds {entry.name!r} of the unknown kind {entry.mode:o}")
+        above = {entry.name[:at] for at, letter in enumerate(entry.name) if letter == "/"}
+        if entry.name in seen or entry.name in folders or not seen.isdisjoint(above):
+            raise _refused(repository, f"holds {entry.name!r} twice")
+        seen.add(entry.name)
+        folders |= above
+        yield entry
+
+
+def place(entries: Sequence[Entry], path: str, dest: Path, blobs: Blobs, repository: str) -> Placed:
+    """Write `entries`, all at or below `path`, to `dest`, which must not exist and is made: a file
+    if one entry is `path` itself, else a folder. Nothing is left of it if this fails.
+
+    Raises Unsafe for a link that leads out of the folder, LocalFailure if the disk fails.
+    """
+
+    if os.path.lexists(dest):
+        raise LocalFailure("there is something already", mend="name another", where=str(dest))
+    wanted = [entry for entry in checked(entries, repository) if entry.mode != SUBMODULE]
+    single = len(wanted) == 1 and wanted[0].name == path
+    skip = len(path) + 1 if path else 0
+    if single and wanted[0].mode == LINK:
+        raise _refused(repository, f"has a link for {path!r}, which leads away from it")
+    names: dict[str, list[str]] = {}
+    for entry in wanted:
+        names.setdefault(entry.id, []).append("" if single else entry.name[skip:])
+    executable = {
+        "" if single else entry.name[skip:] for entry in wanted if entry.mode & stat.S_IXUSR
+    }
+    links = {entry.name[skip:]: entry.id for entry in wanted if entry.mode == LINK}
+    targets = _targets(links, blobs, repository)
+    try:
+        if not single:
+            dest.mkdir()
+        pointers = _write_files(
+            {id: [name for name in named if name not in links] for id, named in names.items()},
+            executable,
+            dest,
+            blobs,
+        )
+        _make_links(targets, dest, repository)
+    except BaseException as error:
+        remove(dest)
+        if isinstance(error, OSError):
+            raise local_failure(error, f"cannot write what '{repository}' holds") from None
+        raise
+    return Placed(len(wanted), tuple(sorted(pointers)))
+
+
+def _write_files(
+    names: dict[str, list[str]], executable: set[str], dest: Path, blobs: Blobs
+) -> list[str]:
+    """Write each content to its names below `dest`; return the names of Git LFS pointers."""
+
+    pointers = []
+    for id, stream in blobs([id for id, named in names.items() if named]):
+        first, *others = names[id]
+        target = dest / first if first else dest
+        head = _write(target, stream, first in executable)
+        for name in others:
+            os.makedirs(dest / os.path.dirname(name), exist_ok=True)
+            with open(target, "rb") as source:
+                _write(dest / name, source, name in executable)
+        if head.startswith(_LFS_POINTER):
+            pointers += names[id]
+    return pointers
+
+
+def _write(target: Path, source: Stream, executable: bool) -> bytes:
+    """Write `source` to the new file `target`; return it if it is small, or nothing."""
+
+    os.makedirs(target.parent, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    mode = 0o777 if executable else 0o666  # the user's umask takes from it, as from git's own
+    with open(os.open(target, flags, mode), "wb") as stream:
+        head = chunk = source.read(_CHUNK)
+        while chunk:
+            stream.write(chunk)
+            chunk = source.read(_CHUNK)
+    return head if len(head) <= _LARGEST_POINTER else b""
+
+
+def _targets(links: dict[str, str], blobs: Blobs, repository: str) -> dict[str, str]:
+    """Where each link leads, by its text alone: inside, and not into Git's own folder."""
+
+    texts = {id: stream.read(_LONGEST_TARGET + 1) for id, stream in blobs([*set(links.values())])}
+    targets = {}
+    for name, id in links.items():
+        target = os.fsdecode(texts[id])
+        joined = os.path.normpath(os.path.join(os.path.dirname(name), target))
+        parts = target.replace("\\", "/").split("/")
+        if (
+            not target
+            or "\0" in target
+            or len(target) > _LONGEST_TARGET
+            or target.startswith(("/", "\\"))
+            or joined == ".."
+            or joined.startswith("../")
+            or any(is_git(part) for part in parts)
+        ):
+            raise _leads_out(repository, name, target)
+        targets[name] = target
+    return targets
+
+
+def _make_links(targets: dict[str, str], dest: Path, repository: str) -> None:
+    """Make the links, when all files lie there, and see where they really lead."""
+
+    for name in targets:  # all of them first, so that no folder is made through a link
+        os.makedirs((dest / name).parent, exist_ok=True)
+    for name, target in targets.items():
+        os.symlink(target, dest / name)
+    top = os.path.realpath(dest)
+    for name, target in targets.items():
+        real = os.path.realpath(dest / name)
+        if real != top and not real.startswith(top + os.sep):
+            raise _leads_out(repository, name, target)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder of ours, if it is there. Links are not followed."""
+
+    import shutil
+
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _leads_out(repository: str, name: str, target: str) -> Unsafe:
+    return Unsafe(
+        f"the link {name!r} of '{repository}' leads out of its folder, to {target!r}",
+        mend="ask its author to replace the link by the file itself",
+    )
+
+
+def _refused(repository: str, what: str) -> Unsafe:
+    return Unsafe(f"'{repository}' {what}", mend="use a template from somebody you trust")
+
+
+def no_such_content(id: str) -> LocalFailure:
+    """The error for a content that was fetched and is not there."""
+
+    return LocalFailure(f"the content {id} did not arrive", mend="try again")
