@@ -60,13 +60,13 @@ def opened(address: Address, *, prompt: bool = False, warn: Warn) -> Iterator[Re
     if process.available():
         from git_spacy.git import sparse_git
 
-        with sparse_git.fetched(address, prompt=prompt, warn=warn) as fetched:
-            yield _Tree(address, fetched, warn)
+        with sparse_git.fetched(address, prompt=prompt, warn=warn) as by_git:
+            yield _Tree(address, by_git, warn)
     else:
         from git_spacy.git import sparse_dulwich
 
-        with sparse_dulwich.fetched(address, warn=warn) as fetched:
-            yield _Tree(address, fetched, warn)
+        with sparse_dulwich.fetched(address, warn=warn) as by_dulwich:
+            yield _Tree(address, by_dulwich, warn)
 
 
 class Fetched(Protocol):
