@@ -210,7 +210,9 @@ class Staging:
         os.rename(source, target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
 
     def _flush(self, name: str) -> None:
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._directory)
+        descriptor = os.open(
+            name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._directory
+        )
         try:
             os.fsync(descriptor)
         finally:

@@ -1,1 +1,1 @@
-"""The only room that starts git or imports dulwich."""
+"""Everything that starts git or imports dulwich lives here."""

@@ -1,7 +1,6 @@
-"""The only gate for a repository that somebody names: what may be asked, before anything starts.
+"""The only gate for a repository's address and a ref that a file or a stranger gave us.
 
-Looks at the text alone. Whether a stranger wrote it (`trusted=False`: a template, a project.yml)
-decides about everything on this machine and about what nobody vouches for.
+Looks at the text alone and starts nothing. What passes can be handed to git behind `--`.
 """
 
 from __future__ import annotations
@@ -10,167 +9,161 @@ import os
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote
 
-from git_spacy.errors import Malformed, Unsafe
+from git_spacy.errors import Malformed, Unsafe, masked
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_HELPER = re.compile(r"[^/\[]*::")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_SCP = re.compile(r"(?:([^@/]*)@)?(\[[^\]/]*\]|[^:/\[]*):(.*)", re.DOTALL)
-_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]")
-_REF_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]")
+ALLOW_LOCAL = "spacy.allowLocalRepository"
+_NETWORK = ("https", "http", "ssh", "git+ssh", "ssh+git")
+_SCP = re.compile(r"(?P<host>[^/:\s]+):(?P<path>(?!/?/).+)")
+_CONTROL = re.compile("[\x00-\x20\x7f]")
+_BAD_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_OPT_IN = "allow it with: git config spacy.allowLocalRepository true"
-_NETWORK = ("https", "http", "ssh")
 
 
 class Address(NamedTuple):
-    """A repository that may be asked, and what is wanted of it: a branch, a tag, a full commit
-    id, or None for the repository's own HEAD. `url` may hold credentials: never print it raw."""
+    """Where a repository is, and what of it: a branch, a tag, a full commit id, or None for what
+    its own HEAD is. `protocol` is the one that Git may speak to it."""
 
     url: str
     ref: str | None
-
-    @property
-    def local(self) -> Path | None:
-        """The folder on this machine that `url` is, if it is one."""
-
-        if self.url.startswith("file://"):
-            return Path(unquote(self.url.removeprefix("file://")))
-        return Path(self.url) if self.url.startswith("/") else None
+    protocol: str
 
     @property
     def is_commit(self) -> bool:
         return self.ref is not None and _COMMIT.fullmatch(self.ref) is not None
 
+    @property
+    def local(self) -> Path | None:
+        """The folder, if it is one of this machine."""
+
+        if self.protocol != "file":
+            return None
+        return Path(self.url.removeprefix("file://"))
+
+    @property
+    def shown(self) -> str:
+        """The URL without credentials: what may be printed and recorded."""
+
+        return public(self.url)
+
+
+def public(url: str) -> str:
+    """A URL without password and query, and without the user name where that may be a token."""
+
+    url = re.sub(r"^(https?://)[^/@]*@", r"\1", url, flags=re.IGNORECASE)
+    url = re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1@", url)
+    return url.split("?")[0] if "://" in url else url
+
+
+def no_such_ref(address: Address) -> Malformed:
+    """The repository is there, and does not have what was asked of it."""
+
+    if address.ref is None:
+        return Malformed(f"{address.shown} has no commit yet", mend="name another repository")
+    kind = "commit" if address.is_commit else "branch or tag"
+    return Malformed(
+        f"{address.shown} has no {kind} '{address.ref}'",
+        mend=f"git ls-remote {address.shown} lists what it has",
+    )
+
 
 def parse_address(url: str, ref: str | None, *, trusted: bool, base: Path | None = None) -> Address:
-    """The address that `url` and `ref` name. A relative path is one below `base` (None: here).
+    """The address that `url` and `ref` make.
 
-    Raises Unsafe for what git could take for an option or a program, for anything local or
-    unauthenticated that is not `trusted`, and for a `ref` that no branch could have; Malformed
-    for what names nothing.
+    `trusted` means that the user typed or allowed it: only then may it be a path (relative to
+    `base`), a file: URL or the unauthenticated git: protocol. Raises Unsafe for what could run a
+    program or lead elsewhere, Malformed for what is no address.
     """
 
-    if not url:
-        raise Malformed("the repository's URL is empty", mend="give the URL of a Git repository")
-    for text, name in ((url, "repository"), (ref or "", "branch")):
-        if _CONTROL.search(text) or not _encodable(text):
-            raise Unsafe(f"{name} {text!r} contains a control character", mend="remove it")
-        if text.startswith("-"):
-            raise _option(name, text)
-    if _HELPER.match(url):
-        raise Unsafe(
-            f"repository {url!r} would run a program: '{url.split('::')[0]}::'",
-            mend="use an https:// or ssh:// URL",
-        )
     if ref is not None:
         _check_ref(ref)
-    found = _SCHEME.fullmatch(url)
-    if found:
-        return Address(_with_scheme(url, found[1].lower(), found[2], trusted), ref)
+    shown = masked(url)
+    if not url or _CONTROL.search(url.replace(" ", "") if trusted else url):
+        raise Unsafe(
+            f"repository {shown!r} contains a blank or a control character"
+            if url
+            else "the repository's address is empty",
+            mend="correct the address",
+        )
+    if url.startswith("-"):
+        raise Unsafe(f"repository {shown!r} begins with a dash", mend="correct the address")
+    if "::" in url.split("/")[0]:
+        raise Unsafe(
+            f"repository {shown!r} asks Git to start a helper program",
+            mend="use https://, ssh:// or a path",
+        )
+    scheme, has_scheme, rest = url.partition("://")
+    if has_scheme:
+        return _with_scheme(url, scheme.lower(), rest, ref, trusted)
     scp = _SCP.fullmatch(url)
-    if scp:
-        user, host, path = scp[1] or "", scp[2], scp[3]
-        _check_host(url, user, host)
-        if path.startswith("-"):
-            raise _option("repository", url)
-        if not path:
-            raise Malformed(f"'{url}' names a host, but no repository on it", mend="add its path")
-        return Address(url, ref)
-    if not trusted:
-        raise Unsafe(f"repository {url!r} is a local path", mend=_OPT_IN)
-    path = os.path.join(base or Path.cwd(), os.path.expanduser(url))
-    return Address(os.path.abspath(path), ref)
+    if scp and not os.path.exists(url if base is None else base / url):
+        _check_host(scp["host"].rpartition("@")[2], shown)
+        _check_host(scp["host"], shown)
+        if scp["path"].startswith("-"):
+            raise Unsafe(f"the path of repository {shown!r} begins with a dash", mend="correct it")
+        return Address(url, ref, "ssh")
+    _check_trusted(trusted, shown)
+    path = os.path.expanduser(url)
+    return Address(os.path.abspath(path if base is None else base / path), ref, "file")
 
 
-def _with_scheme(url: str, scheme: str, rest: str, trusted: bool) -> str:
-    authority, slash, path = rest.partition("/")
-    decoded = unquote(rest)
-    if _CONTROL.search(decoded):
-        raise Unsafe(f"repository {url!r} hides a control character", mend="remove it")
+def _with_scheme(url: str, scheme: str, rest: str, ref: str | None, trusted: bool) -> Address:
+    shown = masked(url)
     if scheme == "file":
+        _check_trusted(trusted, shown)
+        if not rest.startswith("/"):
+            raise Malformed(f"'{shown}' is not an absolute file: URL", mend="write file:///PATH")
+        return Address(url, ref, "file")
+    if scheme == "git":
         if not trusted:
-            raise Unsafe(f"repository {url!r} is on this machine", mend=_OPT_IN)
-        if authority not in ("", "localhost"):
-            raise Malformed(f"'{url}' names another host", mend="use file:///PATH")
-        return "file://" + slash + path
-    if scheme == "git" and not trusted:
+            raise Unsafe(
+                f"repository '{shown}' uses git://, which proves nothing about who answers",
+                mend="use https:// or ssh://",
+            )
+    elif scheme not in _NETWORK:
         raise Unsafe(
-            f"repository {url!r} comes over git://, where anybody can stand in for the server",
-            mend="use an https:// or ssh:// URL",
+            f"repository '{shown}' uses '{scheme}:', which is not allowed",
+            mend="use https://, ssh:// or a path",
         )
-    if scheme not in (*_NETWORK, "git"):
-        raise Unsafe(
-            f"repository {url!r} has the scheme '{scheme}:', which is not supported",
-            mend="use an https:// or ssh:// URL",
-        )
+    authority = rest.split("/")[0]
     user, _, host = authority.rpartition("@")
-    name, colon, port = host, "", ""
-    if not host.endswith("]"):
-        name, colon, port = host.rpartition(":") if ":" in host else (host, "", "")
-    if not name:
-        raise Malformed(f"'{url}' names no host", mend="use https://HOST/OWNER/REPOSITORY")
-    _check_host(url, unquote(user), name)
-    if colon and port and not (port.isascii() and port.isdecimal()):
-        raise Malformed(f"'{url}' has the port '{port}', not a number", mend="correct the port")
-    if not path.strip("/"):
-        raise Malformed(f"'{url}' names a host, but no repository on it", mend="add its path")
-    return url
-
-
-def _check_host(url: str, user: str, host: str) -> None:
-    if user.startswith("-") or host.startswith("-") or unquote(host).startswith("-"):
-        raise _option("repository", url)
+    for part in (user, host):
+        _check_host(part or "x", shown)
     if not host:
-        raise Malformed(f"'{url}' names no host", mend="use https://HOST/OWNER/REPOSITORY")
-    if not _HOST.fullmatch(host):
-        raise Unsafe(f"repository {url!r} has a host that is no name: {host!r}", mend="correct it")
+        raise Malformed(f"'{shown}' names no host", mend="write https://HOST/OWNER/REPOSITORY")
+    protocol = "ssh" if scheme.endswith("ssh") or scheme == "ssh+git" else scheme
+    return Address(url, ref, protocol)
+
+
+def _check_host(host: str, shown: str) -> None:
+    if host.startswith("-"):
+        raise Unsafe(
+            f"repository '{shown}' has a host or user that begins with a dash",
+            mend="correct the address",
+        )
+
+
+def _check_trusted(trusted: bool, shown: str) -> None:
+    if not trusted:
+        raise Unsafe(
+            f"repository '{shown}' is on this machine",
+            mend=f"if that is meant: git config {ALLOW_LOCAL} true",
+        )
 
 
 def _check_ref(ref: str) -> None:
-    """Raise Unsafe where `git check-ref-format --branch` would refuse, and for an option."""
+    """The rules of git-check-ref-format(1), and no leading dash or '+'."""
 
-    parts = ref.split("/")
-    if (
+    bad = (
         not ref
+        or ref.startswith(("-", "/", ".", "+"))
+        or ref.endswith(("/", ".", ".lock"))
+        or _BAD_IN_REF.search(ref)
+        or "/." in ref
+        or ".lock/" in ref
         or ref == "@"
-        or _REF_FORBIDDEN.search(ref)
-        or ".." in ref
-        or "@{" in ref
-        or ref.endswith(".")
-        or any(not part or part.startswith(".") or part.endswith(".lock") for part in parts)
-    ):
+    )
+    if bad:
         raise Unsafe(
-            f"{ref!r} cannot be the name of a branch, a tag or a commit",
-            mend="use a name as `git branch` prints it, or a full commit id",
+            f"{ref!r} cannot be the name of a branch, tag or commit", mend="correct the branch"
         )
-
-
-def _option(name: str, text: str) -> Unsafe:
-    return Unsafe(f"{name} {text!r} would be read as an option", mend="remove the dash")
-
-
-def _encodable(text: str) -> bool:
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def without_credentials(url: str) -> str:
-    """`url` as it may be shown and recorded: no password, no token, no query.
-
-    The user of an ssh address is no secret, and without it the address would not work.
-    """
-
-    found = _SCHEME.fullmatch(url)
-    if found is None or found[1].lower() == "file":
-        return url
-    authority, slash, path = found[2].partition("/")
-    user, _, host = authority.rpartition("@")
-    if user and found[1].lower() == "ssh":
-        host = f"{user.partition(':')[0]}@{host}"
-    return f"{found[1]}://{host}{slash}{re.split('[?#]', path, maxsplit=1)[0]}"

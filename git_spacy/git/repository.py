@@ -1,7 +1,6 @@
-"""Where a repository is, and what the user set for us there: small questions, one each.
+"""Small questions about the user's own repository, one each. Opening it asks nothing.
 
-Opening asks nothing and starts no process: the folders are found as git finds them, by looking.
-Knows nothing of objects, branches or the index.
+Finds the folders by the rules of gitrepository-layout(5), without starting a process.
 """
 
 from __future__ import annotations
@@ -12,188 +11,147 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import Malformed
+from git_spacy.git import process
 
-# What a linked worktree shares with the main one (gitrepository-layout). All else is its own.
-_SHARED = frozenset(("branches", "common", "config", "description", "gc.pid", "hooks", "info"))
-_SHARED |= frozenset(("lfs", "logs", "lost-found", "modules", "objects", "packed-refs", "refs"))
-_SHARED |= frozenset(("remotes", "rr-cache", "shallow", "svn", "worktrees"))
-_OWN = ("logs/HEAD", "refs/bisect", "refs/rewritten", "refs/worktree", "info/sparse-checkout")
-_YES = frozenset(("true", "yes", "on"))
-_NO = frozenset(("false", "no", "off", ""))
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+Settings = Mapping[str, str]
+"""The user's `git config spacy.*`: names as git prints them (`spacy.allowlocalpath`)."""
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0", "")
 
 
 class Repository(NamedTuple):
-    """Three real paths: the top of the work tree, its Git folder (of a linked worktree or
-    submodule its own) and the Git folder that it shares with others."""
+    """A repository as seen from one work tree. `top` is that work tree, None in a bare one;
+    `common_dir` is shared by all work trees of the repository."""
 
-    top: Path
     git_dir: Path
     common_dir: Path
-
-    def git_path(self, name: str) -> Path:
-        """Where git keeps `name` for this work tree, as `git rev-parse --git-path` answers."""
-
-        own = any(name == path or name.startswith(path + "/") for path in _OWN)
-        shared = name.split("/", 1)[0] in _SHARED and not own
-        return (self.common_dir if shared else self.git_dir) / name
+    top: Path | None
 
     @classmethod
-    def discover(cls, start: Path, environ: Mapping[str, str] | None = None) -> Repository | None:
-        """The repository whose work tree holds the folder `start`; None outside of any.
+    def discover(cls, start: Path) -> Repository | None:
+        """The repository that `start` lies in, as Git would find it; None if there is none."""
 
-        GIT_DIR, GIT_WORK_TREE, GIT_COMMON_DIR and GIT_CEILING_DIRECTORIES of `environ` (None: of
-        this process) count as they do for git; a bare repository has no work tree and is None.
-        """
-
-        environ = os.environ if environ is None else environ
-        start = Path(os.path.realpath(start))
-        named = environ.get("GIT_DIR")
-        if named:
-            git_dir = Path(os.path.realpath(named))
-            if not _is_git_dir(git_dir):
-                return None
-            tree = environ.get("GIT_WORK_TREE")
-            top = Path(os.path.realpath(tree)) if tree else _top_of(git_dir, start) or start
-            return _opened(top, git_dir, environ)
-        ceilings = {
-            os.path.realpath(path)
-            for path in environ.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep)
-            if os.path.isabs(path)
-        }
+        if named := os.environ.get("GIT_DIR"):
+            top = os.environ.get("GIT_WORK_TREE")
+            git_dir = Path(os.path.abspath(named))
+            found = Path(os.path.abspath(top)) if top else _work_tree(git_dir, start)
+            return cls._at(git_dir, found) if _is_git_dir(git_dir) else None
+        start = Path(os.path.abspath(start))
         for folder in (start, *start.parents):
-            if folder != start and str(folder) in ceilings:
-                return None
-            found = _git_dir_in(folder)
-            if found is not None:
-                return _opened(folder, found, environ)
+            dot_git = folder / ".git"
+            if _is_git_dir(dot_git):
+                return cls._at(dot_git, folder)
+            if (pointed := _pointed(dot_git)) is not None:
+                return cls._at(pointed, folder)
+            if _is_git_dir(folder):
+                return cls._at(folder, None)
         return None
 
-
-def _opened(top: Path, git_dir: Path, environ: Mapping[str, str]) -> Repository:
-    shared = environ.get("GIT_COMMON_DIR", "") if environ.get("GIT_DIR") else ""
-    if not shared:
+    @classmethod
+    def _at(cls, git_dir: Path, top: Path | None) -> Repository:
         try:
-            shared = str(git_dir / (git_dir / "commondir").read_text().strip())
+            common = (git_dir / "commondir").read_text().strip()
         except OSError:
-            shared = str(git_dir)
-    return Repository(top, git_dir, Path(os.path.realpath(shared)))
+            return cls(git_dir, git_dir, top)
+        return cls(git_dir, Path(os.path.normpath(git_dir / common)), top)
+
+    def git_path(self, name: str) -> Path:
+        """Where a file of ours belongs, as `git rev-parse --git-path NAME` would have it: each
+        work tree has its own."""
+
+        return self.git_dir / name
 
 
-def _top_of(git_dir: Path, start: Path) -> Path | None:
-    """The folder at or above `start` whose `.git` is `git_dir`: a hook is run with GIT_DIR."""
+def _work_tree(git_dir: Path, start: Path) -> Path:
+    """GIT_DIR alone makes the current folder the top, except for a linked work tree, which
+    knows its own: a hook runs there with GIT_DIR set."""
 
-    return next((at for at in (start, *start.parents) if _git_dir_in(at) == git_dir), None)
-
-
-def _git_dir_in(folder: Path) -> Path | None:
-    """The Git folder that `folder/.git` is, or names in its `gitdir:` line."""
-
-    entry = folder / ".git"
-    if entry.is_file():
-        try:
-            line = entry.read_text("utf-8", "surrogateescape")
-        except OSError:
-            return None
-        if not line.startswith("gitdir:"):
-            return None
-        entry = folder / line.removeprefix("gitdir:").strip()
-    entry = Path(os.path.realpath(entry))
-    return entry if _is_git_dir(entry) else None
+    try:
+        return Path((git_dir / "gitdir").read_text().strip()).parent
+    except OSError:
+        return git_dir.parent if git_dir.name == ".git" else Path(os.path.abspath(start))
 
 
 def _is_git_dir(path: Path) -> bool:
-    if not os.path.lexists(path / "HEAD"):
-        return False
-    return (path / "objects").is_dir() or (path / "commondir").is_file()
+    return (path / "HEAD").is_file() and (
+        (path / "objects").is_dir() or (path / "commondir").is_file()
+    )
+
+
+def _pointed(dot_git: Path) -> Path | None:
+    """What a `.git` file of a linked work tree or a submodule points to."""
+
+    try:
+        text = dot_git.read_text() if dot_git.is_file() else ""
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not text.startswith("gitdir: "):
+        return None
+    target = Path(os.path.normpath(dot_git.parent / text[len("gitdir: ") :].strip()))
+    return target if _is_git_dir(target) else None
 
 
 def settings(start: Path) -> dict[str, str]:
-    """Every `spacy.*` setting as git sees it from the folder `start`: one process, or none.
-
-    Section and last name are in lower case, a subsection as it was written; the last value wins.
-    Works outside of a repository too, and without a git binary.
-    """
-
-    from git_spacy.git import process
+    """All `spacy.*` of the user's Git configuration as it holds in `start`; the last of several
+    values counts. Asked of git in one process, of dulwich where there is no git."""
 
     if not process.available():
-        return _settings_by_dulwich(start)
-    # The user's own repository is meant, so what a hook says of it stays; relative to us, not to
-    # `start`, so it is made absolute.
-    own = {
-        name: os.path.abspath(os.environ[name])
-        for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
-        if os.environ.get(name)
-    }
-    completed = process.run(
-        ("config", "--null", "--get-regexp", r"^spacy\."),
-        cwd=start,
-        environment=own,
-        keep=process.COMMAND_LINE_SETTINGS,
-        check=False,
-    )
-    if completed.returncode not in (0, 1):  # 1: there is none
-        raise Malformed(
-            process.last_words(completed.stderr), mend="correct the Git configuration file"
-        )
-    found: dict[str, str] = {}
-    for record in completed.stdout.decode("utf-8", "surrogateescape").split("\0"):
-        key, newline, value = record.partition("\n")
-        if key:
-            found[key] = value if newline else "true"  # a bare name means true
+        return _settings_without_git(start)
+    # the user's own repository and configuration: nothing is scrubbed here
+    environ = {**os.environ, "LC_ALL": "C"}
+    arguments = ("config", "--null", "--get-regexp", r"^spacy\.")
+    done = process.run(arguments, cwd=start, environ=environ, check=False)
+    found = {}
+    for record in done.stdout.decode("utf-8", "replace").split("\0"):
+        name, has_value, value = record.partition("\n")
+        if name:
+            found[name] = value if has_value else "true"
     return found
 
 
-def _settings_by_dulwich(start: Path) -> dict[str, str]:
+def _settings_without_git(start: Path) -> dict[str, str]:
     from dulwich.config import ConfigFile, StackedConfig
 
-    files = StackedConfig.default_backends()[::-1]
-    repository = Repository.discover(start)
-    if repository is not None:
-        for name in ("config", "config.worktree"):
-            path = repository.git_path(name)
-            if path.is_file():
-                files.append(ConfigFile.from_path(str(path)))
     found: dict[str, str] = {}
+    files = list(reversed(StackedConfig.default_backends()))
+    repository = Repository.discover(start)
+    if repository and (repository.common_dir / "config").is_file():
+        files.append(ConfigFile.from_path(str(repository.common_dir / "config")))
     for file in files:
         for section in file.sections():
-            if section[0].lower() != b"spacy":
-                continue
-            middle = "".join(f"{os.fsdecode(part)}." for part in section[1:])
-            for key, value in file.items(section):
-                found[f"spacy.{middle}{os.fsdecode(key).lower()}"] = os.fsdecode(value)
+            if section[0].lower() == b"spacy":
+                for name, value in file.items(section):
+                    parts = [b"spacy", *section[1:], name.lower()]
+                    found[b".".join(parts).decode()] = value.decode("utf-8", "replace")
     return found
 
 
-def boolean(settings: Mapping[str, str], key: str, default: bool) -> bool:
-    """The setting `key` (`spacy.name`, lower case) as Git reads a boolean. Raises Malformed."""
+def boolean(values: Settings, name: str, default: bool = False) -> bool:
+    """A setting that is true or false, in Git's own words for it. Raises Malformed."""
 
-    value = settings.get(key.lower())
+    value = values.get(name.lower())
     if value is None:
         return default
-    folded = value.lower()
-    if folded in _YES or folded in _NO:
-        return folded in _YES
-    try:
-        return int(value) != 0
-    except ValueError:
-        raise Malformed(
-            f"the setting {key} is '{value}', not true or false",
-            mend=f"git config {key} true",
-        ) from None
+    if value.lower() in _TRUE or value.lower() in _FALSE:
+        return value.lower() in _TRUE
+    raise Malformed(
+        f"'{value}' is neither true nor false", where=f"git config {name}",
+        mend=f"git config {name} true",
+    )  # fmt: skip
 
 
-def integer(settings: Mapping[str, str], key: str, default: int) -> int:
-    """The setting `key` as a number, with Git's suffixes k, m and g. Raises Malformed."""
+def number(values: Settings, name: str, default: int) -> int:
+    """A setting that is a whole number, with Git's k, m and g (times 1024). Raises Malformed."""
 
-    value = settings.get(key.lower())
+    value = values.get(name.lower())
     if value is None:
         return default
-    digits = value.rstrip("kKmMgG")
-    try:
-        return int(digits) * _UNITS[value[len(digits) :].lower()]
-    except (ValueError, KeyError):
-        raise Malformed(
-            f"the setting {key} is '{value}', not a number", mend=f"git config {key} {default}"
-        ) from None
+    factor = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}.get(value[-1:].lower(), 1)
+    digits = value[:-1] if factor > 1 else value
+    if digits.isascii() and digits.isdigit():
+        return int(digits) * factor
+    raise Malformed(
+        f"'{value}' is not a number",
+        where=f"git config {name}",
+        mend=f"git config {name} {default}",
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# Code points that HFS+ ignores in file names, as Git's own utf8.c lists them: `.g\u200cit` is `.git`.
+# Code points that HFS+ ignores in names, as Git's utf8.c lists them: `.g\u200cit` is `.git`.
 _HFS_IGNORED = dict.fromkeys(
     [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
 )
@@ -63,7 +63,7 @@ def parse(text: str, role: str) -> ProjectPath | Refusal:
         )
     if not parts:
         return Refusal(f"{name} is the project itself", "name a file or a folder in it")
-    if any(is_git(part) for part in parts):
+    if any(is_git_folder(part) for part in parts):
         return Refusal(f"{name} lies in Git's own folder", "use another folder")
     normal = "/".join(part for part in text.split("/") if part not in ("", "."))
     if role != "dependency" and normal.casefold() in _OURS:
@@ -71,7 +71,7 @@ def parse(text: str, role: str) -> ProjectPath | Refusal:
     return ProjectPath(text, normal)
 
 
-def is_git(part: str) -> bool:
+def is_git_folder(part: str) -> bool:
     """Whether NTFS, HFS+ or a case-insensitive file system could take `part` for `.git`."""
 
     folded = part.translate(_HFS_IGNORED).casefold().split(":")[0].rstrip(". ")

@@ -1,1 +1,1 @@
-"""Builders and servers for the tests: real repositories, real protocols, misbehaving on demand."""
+"""What tests build with: repositories, projects, and servers that behave or do not."""

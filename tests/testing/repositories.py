@@ -1,117 +1,86 @@
-"""Real repositories, made by readable shell."""
+"""Repositories built with git itself, as one would type it."""
 
 from __future__ import annotations
 
 import os
 import random
-import shutil
 import subprocess
 from pathlib import Path
 
-GIT = shutil.which("git") or "git"  # found before a test empties the PATH
-_PATH = os.environ["PATH"]
 
+def git(folder: Path, *arguments: str, input: str | None = None, **environ: str) -> str:
+    """`git ARGUMENTS` in `folder`; what it printed, without the last line break."""
 
-def sh(script: str, cwd: Path, **variables: str) -> str:
-    """What the shell `script` prints. It stops at the first command that fails."""
-
-    environment = {**os.environ, "PATH": _PATH, **variables}
     done = subprocess.run(
-        ("/bin/sh", "-euc", script), cwd=cwd, env=environment, capture_output=True, text=True
+        ("git", *arguments),
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        input=input,
+        env={**os.environ, **environ},
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return done.stdout.rstrip("\n")
 
 
-def incompressible(size: int, seed: int = 0) -> bytes:
-    """`size` bytes that no compression makes smaller, the same ones every time."""
+def repository(folder: Path, files: dict[str, str | bytes] | None = None) -> Path:
+    """A repository at `folder` with one commit of `files`."""
+
+    folder.mkdir(parents=True, exist_ok=True)
+    git(folder, "init", "-q")
+    commit(folder, files or {"README.md": "a repository\n"})
+    return folder
+
+
+def commit(folder: Path, files: dict[str, str | bytes], message: str = "change") -> str:
+    """Write `files`, commit everything, and return the id."""
+
+    write(folder, files)
+    git(folder, "add", "-A", "-f")
+    git(folder, "commit", "-q", "--allow-empty", "-m", message)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def write(folder: Path, files: dict[str, str | bytes]) -> None:
+    """Write `files` below `folder`; a name that ends in `*` is executable."""
+
+    for name, content in files.items():
+        path = folder / name.removesuffix("*")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        if name.endswith("*"):
+            path.chmod(0o755)
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    """Bytes that do not compress."""
 
     return random.Random(seed).randbytes(size)
 
 
-def template_repository(path: Path, *, ballast: int = 0, folders: int = 3) -> Path:
-    """A work tree at `path` like the one that templates come from; return its path.
+def templates(folder: Path) -> Path:
+    """A repository of templates, its other folders heavy: what a sparse clone must not carry."""
 
-    `tutorials/ner_demo` has a project, an executable, a link that stays inside, a Git LFS pointer
-    and text with CRLF; beside it lie `folders` others, with `ballast` incompressible bytes each.
-    """
-
-    path.mkdir(parents=True)
-    sh("git init -q .", path)
-    demo = path / "tutorials/ner_demo"
-    (demo / "scripts").mkdir(parents=True)
-    (demo / "assets").mkdir()
-    (demo / "project.yml").write_text('title: "NER demo"\ncommands: []\n')
-    (demo / "README.md").write_bytes(b"# NER\r\nwindows\r\n")
-    (demo / "scripts/train.sh").write_text("#!/bin/sh\necho train\n")
-    (demo / "scripts/train.sh").chmod(0o755)
-    (demo / "scripts/latest.sh").symlink_to("train.sh")
-    (demo / "assets/model.bin").write_text(
-        "version https://git-lfs.github.com/spec/v1\n"
-        "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
-    )
-    (demo / ".gitattributes").write_text("*.bin filter=lfs diff=lfs\n*.md text eol=lf\n")
-    sh("git config core.autocrlf false", path)
-    for number in range(folders):
-        other = path / f"pipelines/other_{number}"
-        other.mkdir(parents=True)
-        (other / "project.yml").write_text(f"title: Other {number}\n")
-        if ballast:
-            (other / "ballast.bin").write_bytes(incompressible(ballast, number))
-    for group in ("pipelines", "experimental"):
-        double = path / group / "double"
-        double.mkdir(parents=True)
-        (double / "project.yml").write_text(f"title: Double in {group}\n")
-    (path / "README.md").write_text("# Templates\n")
-    # Attributes would normalise the README: its bytes go in as they are.
-    sh(
-        """
-        printf '*.md -text\n*.bin -filter\n' > .git/info/attributes
-        git add -A
-        git commit -qm Templates
-        """,
-        path,
-    )
-    return path
+    files: dict[str, str | bytes] = {"README.md": "templates\n"}
+    for kind in ("tutorials", "pipelines", "benchmarks"):
+        for number in range(5):
+            name = f"{kind}/{kind[:3]}_{number}"
+            files[f"{name}/project.yml"] = f"title: '{kind} {number}'\n"
+            files[f"{name}/data/big.bin"] = noise(100_000, number)
+    files["tutorials/ner_fashion_brands/project.yml"] = "title: Fashion brands\n"
+    files["tutorials/ner_fashion_brands/scripts/run.sh*"] = "#!/bin/sh\necho hello\n"
+    files["tutorials/ner_fashion_brands/README.md"] = "fashion\n"
+    files["pipelines/same/project.yml"] = "title: one\n"
+    files["benchmarks/same/project.yml"] = "title: two\n"
+    made = repository(folder, files)
+    os.symlink("README.md", made / "tutorials/ner_fashion_brands/link.md")
+    commit(made, {}, "a link")
+    return made
 
 
-def commit_tree(repository: Path, listing: str, message: str = "Hostile") -> str:
-    """A commit on main of the tree `listing` (`git mktree` lines, with \\t), unchecked; its id."""
+def serve(source: Path, served: Path, name: str = "templates") -> str:
+    """A bare clone of `source` where a GitServer finds it; its path in a URL."""
 
-    return sh(
-        f"""
-        tree=$(printf '{listing}' | git mktree --missing)
-        commit=$(git commit-tree -m {message} "$tree")
-        git update-ref refs/heads/main "$commit"
-        echo "$commit"
-        """,
-        repository,
-    )
-
-
-def fake_ssh(folder: Path) -> Path:
-    """A program named ssh that runs the command here, and logs its arguments to `ssh.log`."""
-
-    folder.mkdir(parents=True, exist_ok=True)
-    script = folder / "ssh"
-    script.write_text(
-        f"""#!/bin/sh
-printf '%s\\n' "$*" >> '{folder}/ssh.log'
-while [ $# -gt 0 ]; do
-    case "$1" in
-        -o) case "$2" in *GIT_PROTOCOL=version=2*) export GIT_PROTOCOL=version=2;; esac; shift 2;;
-        -p|-i) shift 2;;
-        -*) shift;;
-        *) break;;
-    esac
-done
-shift
-PATH='{_PATH}'
-export PATH GIT_CONFIG_COUNT=2
-export GIT_CONFIG_KEY_0=uploadpack.allowFilter GIT_CONFIG_VALUE_0=true
-export GIT_CONFIG_KEY_1=uploadpack.allowAnySHA1InWant GIT_CONFIG_VALUE_1=true
-exec /bin/sh -c "$*"
-"""
-    )
-    script.chmod(0o755)
-    return script
+    bare = served / f"{name}.git"
+    git(source, "clone", "-q", "--bare", str(source), str(bare))
+    return f"/{name}.git"

@@ -1,0 +1,134 @@
+"""The command line: a table of verbs, each imported when it is asked for, under one handler.
+
+`main` is the only place that turns a failure into text and an exit code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from git_spacy import __version__
+from git_spacy.errors import GitSpacyError, Interrupted, Malformed, local_failure
+from git_spacy.project.problem import did_you_mean
+
+# name → (module:function, one line for the list, kept here so that the list imports no verb)
+VERBS = {
+    "clone": ("git_spacy.cli.clone:clone", "Get a project template, and nothing else."),
+    "assets": ("git_spacy.cli.assets:assets", "Fetch the project's data and verify it."),
+    "run": ("git_spacy.cli.run:run", "Run commands or workflows; skip what is current."),
+    "resolved": ("git_spacy.cli.resolved:resolved", "Print the project as understood."),
+}
+INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a defect of ours
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in VERBS:
+            return None
+        module, function = VERBS[name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS:
+            raise Malformed(
+                f"'{args[0]}' is not a git spacy command",
+                mend=did_you_mean(args[0], VERBS) or "see 'git spacy -h'",
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
+
+
+@click.group(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Each command has its own help: git spacy COMMAND -h",
+)
+@click.version_option(__version__, prog_name="git-spacy", message="%(prog)s %(version)s")
+@click.option(
+    "-C", "directory", type=click.Path(exists=True, file_okay=False), default=".",
+    metavar="DIR", help="Work as if started in DIR.",
+)  # fmt: skip
+@click.pass_context
+def group(ctx: click.Context, directory: str) -> None:
+    """spaCy projects, native to Git."""
+
+    ctx.obj = Path(os.path.abspath(directory))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (by default the process's own) and return its exit code."""
+
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        result: Any = group.main(
+            args=list(sys.argv[1:] if argv is None else argv),
+            prog_name="git spacy",
+            standalone_mode=False,
+        )
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except GitSpacyError as error:
+        return _fail(error)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        return _fail(_usage(error))
+    except (KeyboardInterrupt, click.Abort):
+        return _fail(Interrupted(signal.SIGINT))
+    except BrokenPipeError:
+        # whoever read us has enough, as `git log | head` has; keep the interpreter from saying so
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        return _fail(local_failure(error, "the system refused"))
+    except Exception as error:
+        if os.environ.get("GIT_SPACY_DEBUG"):
+            raise
+        _say_error(
+            f"error: this is a defect of git-spacy: {type(error).__name__}: {error}\n"
+            "  mend: run it again with GIT_SPACY_DEBUG=1 and report what it prints"
+        )
+        return INTERNAL
+
+
+def _fail(error: GitSpacyError) -> int:
+    _say_error(str(error))
+    return error.exit_code
+
+
+def _say_error(text: str) -> None:
+    from git_spacy.cli.output import diagnostic
+
+    try:
+        sys.stdout.flush()
+        diagnostic(text)
+    except OSError:
+        pass  # nobody is left to tell
+
+
+def _usage(error: click.ClickException) -> GitSpacyError:
+    context = getattr(error, "ctx", None)
+    name = context.command_path if context else "git spacy"
+    return Malformed(error.format_message().rstrip("."), mend=f"see '{name} -h'")
+
+
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    raise Interrupted(number)

@@ -1,0 +1,65 @@
+"""`git spacy clone`: get a template."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+import click
+
+from git_spacy.cli import output
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.argument("dest", required=False)
+@click.option("-r", "--repo", metavar="URL", help="The repository to clone from.")
+@click.option("-b", "--branch", metavar="REF", help="A branch, tag or full commit id of it.")
+@click.option("--list", "list_only", is_flag=True, help="List the names there are.")
+@click.option("--no-git", is_flag=True, help="Make no repository of DEST.")
+@click.pass_context
+def clone(
+    ctx: click.Context,
+    name: str | None,
+    dest: str | None,
+    repo: str | None,
+    branch: str | None,
+    list_only: bool,
+    no_git: bool,
+) -> None:
+    """Get the project template NAME into the folder DEST: only its files travel.
+
+    NAME is a folder of the repository, its unique last part, an embedded template, or a whole URL
+    (https://host/owner/repository//folder). The repository is --repo, else 'git config
+    spacy.repo', else the embedded templates, else github.com/explosion/projects."""
+
+    from git_spacy.clone import Wanted, listed
+    from git_spacy.clone import clone as clone_template
+    from git_spacy.git.process import may_prompt
+    from git_spacy.git.repository import settings
+
+    start: Path = ctx.obj
+    wanted = Wanted(name or "", Path(dest) if dest else None, repo, branch, not no_git)
+    configured = settings(start)
+    if list_only:
+        names = listed(wanted, configured, start, prompt=may_prompt(), warn=output.warning)
+        for line in names:
+            output.result(line)
+        return
+    if name is None:
+        raise click.UsageError("Missing NAME, for example ner_fashion; --list shows what there is")
+    done = clone_template(wanted, configured, start, prompt=may_prompt(), warn=output.warning)
+    where = os.path.relpath(done.dest, start)
+    at = f" at {done.commit[:12]}" if done.commit else ""
+    of = f"'{done.path}' of " if done.path else ""
+    output.note(f"Cloned {of}{done.source}{at}: {done.placed.files} files in '{where}'")
+    if done.made_repository:
+        output.note("Made it a Git repository; the first commit names the template.")
+    for pointer in done.placed.lfs_pointers:
+        output.warning(f"'{pointer}' is a Git LFS pointer; its content is not here")
+    if done.is_project:
+        output.note(f"Next: cd {shlex.quote(where)} && git spacy assets")
+    else:
+        output.warning("it has no project.yml")
+        output.note(f"Next: cd {shlex.quote(where)}")

@@ -1,0 +1,116 @@
+"""The only place that knows a terminal: results to stdout, diagnostics to stderr.
+
+Every text passes through `printable` and `masked`: nothing that a project, a server or a URL
+brought reaches the terminal raw.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import IO, Any
+
+from git_spacy.errors import masked, printable
+
+_COLOURS = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36}
+
+
+def result(text: str) -> None:
+    """A line (or lines) of what was asked for."""
+
+    _write(sys.stdout, printable(masked(text)))
+
+
+def note(text: str) -> None:
+    """A line about how it goes, not part of the result."""
+
+    _write(sys.stderr, printable(masked(text)))
+
+
+def warning(text: str) -> None:
+    """A line about something that is not as it should be, and refuses nothing."""
+
+    head = text if ": warning: " in text else f"warning: {text}"
+    _write(sys.stderr, paint(printable(masked(head)), "yellow", sys.stderr))
+
+
+def diagnostic(text: str) -> None:
+    """An error, already made printable; the word `error:` in red on a terminal."""
+
+    lines = [
+        line.replace("error:", paint("error:", "red", sys.stderr), 1) for line in text.split("\n")
+    ]
+    _write(sys.stderr, "\n".join(lines))
+
+
+def emit_json(value: Any) -> None:
+    """A value for machines."""
+
+    _write(sys.stdout, json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def is_terminal(stream: IO[str] | None = None) -> bool:
+    """Whether somebody looks at `stream` (stdout by default)."""
+
+    try:
+        return (stream or sys.stdout).isatty()
+    except ValueError:
+        return False
+
+
+def paint(text: str, colour: str, stream: IO[str] | None = None) -> str:
+    """`text` in a colour where `stream` is a terminal and NO_COLOR is not set."""
+
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not is_terminal(stream):
+        return text
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
+def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
+    """Rows of two texts, the second wrapped beside the first to the terminal's width."""
+
+    cells = [(printable(left), printable(right)) for left, right in rows]
+    total = min(shutil.get_terminal_size().columns, 100)
+    left_width = min(max((len(left) for left, _ in cells), default=0), 28)
+    width = max(total - len(indent) - left_width - 2, 20)
+    lines = []
+    for left, right in cells:
+        wrapped = textwrap.wrap(right, width, break_on_hyphens=False) or [""]
+        if len(left) > left_width:
+            lines.append(indent + left)
+            left = ""
+        lines.append(f"{indent}{left:<{left_width}}  {wrapped[0]}".rstrip())
+        lines += [" " * (len(indent) + left_width + 2) + line for line in wrapped[1:]]
+    return "\n".join(lines)
+
+
+def size(count: float) -> str:
+    """Bytes for people, in steps of 1000: `1.2 MB`."""
+
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `0.4 s`, `12 s`, `3 min 20 s`."""
+
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _write(stream: IO[str], text: str) -> None:
+    try:
+        stream.write(text + "\n")
+    except UnicodeEncodeError:
+        encoding = getattr(stream, "encoding", None) or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()

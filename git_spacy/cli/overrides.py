@@ -1,0 +1,93 @@
+"""`--vars.x VALUE`, `--vars.x=VALUE`, `--set x=VALUE`, and the two environment variables.
+
+The weakest first: WEASEL_CONFIG_OVERRIDES (the reference's), GIT_SPACY_VARS, the command line.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from git_spacy.errors import Malformed
+from git_spacy.project.variables import parse_override
+
+_PREFIXES = ("--vars.", "--variables.")
+_ENVIRONMENT = ("WEASEL_CONFIG_OVERRIDES", "GIT_SPACY_VARS")
+_KEY = "git_spacy.overrides"
+
+
+class OverridingCommand(click.Command):
+    """A command that takes the override options wherever they stand on its line."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest, overrides = split(args)
+        ctx.meta[_KEY] = {**from_environment(os.environ), **overrides}
+        return super().parse_args(ctx, rest)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        with formatter.section("Variables"):
+            formatter.write_dl(
+                [("--vars.NAME VALUE, --set NAME=VALUE", "Override a variable of project.yml.")]
+            )
+
+
+def given(ctx: click.Context) -> dict[str, Any]:
+    """The overrides of the command that runs: dotted name to value."""
+
+    overrides: dict[str, Any] = ctx.meta[_KEY]
+    return overrides
+
+
+def split(args: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """The arguments without the overrides, and the overrides. Raises Malformed."""
+
+    rest: list[str] = []
+    overrides: dict[str, Any] = {}
+    queue = list(args)
+    while queue:
+        word = queue.pop(0)
+        if word == "--":
+            rest += [word, *queue]
+            break
+        if word.startswith(_PREFIXES):
+            name, has_value, text = word[2:].partition("=")
+            if not has_value:
+                # like the reference: an option with nothing behind it is a flag; -1 is a value
+                text = queue.pop(0) if queue and not queue[0].startswith("--") else "true"
+            overrides[name] = parse_override(text)
+        elif word == "--set" or word.startswith("--set="):
+            pair = word[6:] if word.startswith("--set=") else queue.pop(0) if queue else ""
+            name, has_value, text = pair.partition("=")
+            if not name or not has_value:
+                raise Malformed("--set needs NAME=VALUE", mend="for example --set seed=1")
+            overrides[name] = parse_override(text)
+        else:
+            rest.append(word)
+    return rest, overrides
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The overrides that the environment holds: the command line's forms, or `x=VALUE`."""
+
+    result: dict[str, Any] = {}
+    for variable in _ENVIRONMENT:
+        try:
+            words = shlex.split(environ.get(variable, ""))
+        except ValueError as error:
+            raise Malformed(f"{variable}: {str(error).lower()}", mend="close the quote") from None
+        rest, overrides = split(words)
+        for word in rest:
+            name, has_value, text = word.partition("=")
+            if not has_value or name.startswith("-"):
+                raise Malformed(
+                    f"{variable}: '{word}' is not an override",
+                    mend="write --vars.NAME=VALUE or NAME=VALUE",
+                )
+            overrides[name] = parse_override(text)
+        result.update(overrides)
+    return result

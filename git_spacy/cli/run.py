@@ -1,0 +1,149 @@
+"""`git spacy run`: commands and workflows."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from git_spacy.cli import output, overrides
+from git_spacy.errors import Malformed
+from git_spacy.project import graph, loader
+from git_spacy.project.model import Project
+
+
+@click.command(cls=overrides.OverridingCommand, add_help_option=False)
+@click.argument("names", nargs=-1, metavar="[NAME]... [PROJECT_DIR]")
+@click.option("-F", "--force", is_flag=True, help="Run even what is current.")
+@click.option("-D", "--dry", is_flag=True, help="Say what would run, and why; run nothing.")
+@click.option("--no-wait", is_flag=True, help="Exit with 75 if another run is going on here.")
+@click.option("-h", "--help", "show_help", is_flag=True, help="Show this, or NAME's own help.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    names: tuple[str, ...],
+    force: bool,
+    dry: bool,
+    no_wait: bool,
+    show_help: bool,
+) -> None:
+    """Run commands or workflows of project.yml, in order. What is current is skipped: a command
+    runs again if its script, its dependencies or its outputs changed. Without a NAME, list them."""
+
+    if show_help and not names:
+        output.result(ctx.get_help())
+        return
+    start, names = project_dir(ctx.obj, names)
+    root = loader.find(start)
+    project = loader.load(root, overrides.given(ctx))
+    for text in project.warnings:
+        output.warning(text)
+    if not names:
+        output.result(listing(project))
+        return
+    commands = graph.order(project, names)
+    if show_help:
+        output.result("\n\n".join(help_of(project, name) for name in names))
+        return
+
+    from git_spacy.files import held
+    from git_spacy.git.repository import settings
+    from git_spacy.run.local import LocalExecutor
+    from git_spacy.run.loop import Run
+    from git_spacy.run.loop import run as run_commands
+    from git_spacy.run.script import NESTED, interpreter
+    from git_spacy.state.index import StatIndex, home
+
+    python = interpreter(root, settings(root), os.environ)
+    if not dry and any(command.script for command in commands):
+        output.note(f"Python: {python.path} ({python.chosen_by})")
+    with ExitStack() as stack:
+        if not dry and os.environ.get(NESTED) != str(root):
+            waiting = "another run is going on in this project; wait for it, or end it"
+            stack.enter_context(held(home(root) / "run.lock", wait=not no_wait, mend=waiting))
+        shared = Run(
+            project,
+            root,
+            StatIndex.open(root),
+            LocalExecutor(),
+            python,
+            os.environ,
+            say,
+            force,
+            dry,
+        )
+        outcome = run_commands(commands, shared)
+    if len(commands) > 1:
+        verb = "would run" if dry else "ran"
+        output.note(f"{verb} {len(outcome.ran)}, skipped {len(outcome.skipped)}")
+
+
+def project_dir(start: Path, names: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:
+    """spaCy's own form has the project's folder as the last argument: take it off, if it is one."""
+
+    if names and (start / names[-1] / loader.PROJECT_FILE).is_file():
+        return start / names[-1], names[:-1]
+    if (names and names[-1] in (".", "..")) or (names and names[-1].startswith(("./", "../", "/"))):
+        raise Malformed(
+            f"no {loader.PROJECT_FILE} in '{names[-1]}'", mend="name a project's folder"
+        )
+    return start, names
+
+
+def say(event: Any) -> None:
+    """Render one event of a run."""
+
+    from git_spacy.run import reporter
+
+    if isinstance(event, reporter.Skipped):
+        output.note(f"==> {event.command}: up to date")
+    elif isinstance(event, reporter.Started):
+        verb = "would run" if event.dry else "running"
+        output.note(f"==> {event.command}: {verb}, since " + "\n    and ".join(event.reasons))
+    elif isinstance(event, reporter.StepStarted):
+        output.note(f"$ {event.line}")
+    elif isinstance(event, reporter.Finished):
+        output.note(f"==> {event.command}: done in {output.duration(event.seconds)}")
+    elif isinstance(event, reporter.Warned):
+        output.warning(event.text)
+
+
+def listing(project: Project) -> str:
+    """What there is to run, with help texts."""
+
+    parts = [project.title] if project.title else []
+    if project.commands:
+        rows = [(command.name, command.help) for command in project.commands]
+        parts.append("Commands (git spacy run NAME)\n" + output.columns(rows))
+    if project.workflows:
+        rows = [(workflow.name, " → ".join(workflow.steps)) for workflow in project.workflows]
+        parts.append("Workflows\n" + output.columns(rows))
+    if not project.commands:
+        parts.append("project.yml defines no commands yet.")
+    return "\n\n".join(parts)
+
+
+def help_of(project: Project, name: str) -> str:
+    """The help of one command or workflow."""
+
+    workflow = project.workflow(name)
+    if workflow:
+        steps = [
+            (step, command.help) for step in workflow.steps if (command := project.command(step))
+        ]
+        return f"git spacy run {name}\n\nIn this order:\n{output.columns(steps)}"
+    command = project.command(name)
+    if command is None:
+        raise Malformed(f"no command '{name}'")
+    parts = [f"git spacy run {name}", command.help] if command.help else [f"git spacy run {name}"]
+    for title, lines in (
+        ("Script", command.script),
+        ("Needs", tuple(map(str, command.deps))),
+        ("Makes", tuple(map(str, command.produced))),
+    ):
+        if lines:
+            parts.append(f"{title}:\n" + "\n".join(f"  {line}" for line in lines))
+    return "\n\n".join(parts)

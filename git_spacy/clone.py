@@ -1,0 +1,292 @@
+"""Get one template: which repository, which folder of it, and a place to put it.
+
+Everything is made beside the destination and moved there in one step; a failure leaves nothing.
+Executes nothing that a template wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy import __version__, templates
+from git_spacy.errors import GitSpacyError, Malformed, Problem, Unavailable
+from git_spacy.git import process
+from git_spacy.git.address import Address, parse_address
+from git_spacy.git.repository import Repository, Settings
+from git_spacy.git.sparse import opened
+from git_spacy.git.tree import Placed, RemoteTree
+from git_spacy.project.problem import nearest
+
+DEFAULT_REPOSITORY = "https://github.com/explosion/projects"
+EMBEDDED = f"embedded:git-spacy@{__version__}"
+PROJECT_FILE = "project.yml"
+_PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:tree|blob)/([^/]+)/(.+)")
+_FALLBACK_IDENTITY = ("git-spacy", "git-spacy@localhost")
+
+
+class Wanted(NamedTuple):
+    """What the user asked for. `repo` None: as configured, embedded, or the default."""
+
+    name: str
+    dest: Path | None = None
+    repo: str | None = None
+    branch: str | None = None
+    make_repository: bool = True
+
+
+class Source(NamedTuple):
+    """Where a template comes from: an address, or None for the embedded ones; and the name of a
+    folder there, None for all of it."""
+
+    address: Address | None
+    name: str | None
+    is_default: bool = False
+
+
+class Cloned(NamedTuple):
+    """What was done. `commit` is "" for an embedded template."""
+
+    dest: Path
+    source: str
+    commit: str
+    path: str
+    placed: Placed
+    made_repository: bool
+    is_project: bool
+
+
+def source_of(wanted: Wanted, settings: Settings, cwd: Path) -> Source:
+    """Where `wanted` is to come from. Raises Unsafe or Malformed for an address that is none."""
+
+    page = _PAGE.fullmatch(wanted.name)
+    if page:
+        address = parse_address(page[1], wanted.branch or page[2], trusted=True)
+        return Source(address, page[3])
+    if "://" in wanted.name or wanted.name.startswith(("/", "./", "../", "~", "git@")):
+        url, path = _split_path(wanted.name)
+        return Source(parse_address(url, wanted.branch, trusted=True, base=cwd), path or None)
+    name = wanted.name.strip("/")
+    repo = wanted.repo or settings.get("spacy.repo")
+    if repo:
+        address = parse_address(repo, wanted.branch, trusted=True, base=cwd)
+        return Source(address, None if name in ("", ".") else name)
+    if wanted.branch is None and _embedded(name):
+        return Source(None, _embedded(name))
+    return Source(parse_address(DEFAULT_REPOSITORY, wanted.branch, trusted=True), name, True)
+
+
+def clone(
+    wanted: Wanted, settings: Settings, cwd: Path, *, prompt: bool, warn: Callable[[str], None]
+) -> Cloned:
+    """Put a template into its destination. Raises GitSpacyError, with nothing left behind."""
+
+    source = source_of(wanted, settings, cwd)
+    dest = _destination(wanted, source, cwd)
+    if source.address is None:
+        name = source.name or ""
+        return _place(
+            wanted, dest, EMBEDDED, "", name, lambda to: _copy(templates.folder(name), to)
+        )
+    try:
+        with opened(source.address, prompt=prompt, warn=warn) as tree:
+            path = folder_in(tree, source.name, source.address.shown)
+            return _place(
+                wanted, dest, source.address.shown, tree.commit, path,
+                lambda to: tree.checkout(path, to),
+            )  # fmt: skip
+    except Unavailable as error:
+        raise _with_embedded(error, source) from None
+
+
+def listed(
+    wanted: Wanted, settings: Settings, cwd: Path, *, prompt: bool, warn: Callable[[str], None]
+) -> tuple[str, ...]:
+    """The names of the templates there are: of the repository, or the embedded ones."""
+
+    repo = wanted.repo or settings.get("spacy.repo")
+    if not repo:
+        return templates.names()
+    address = parse_address(repo, wanted.branch, trusted=True, base=cwd)
+    with opened(address, prompt=prompt, warn=warn) as tree:
+        return projects_in(tree)
+
+
+def projects_in(tree: RemoteTree) -> tuple[str, ...]:
+    """The folders that have a project.yml; "." for the top."""
+
+    found = [entry.name for entry in tree.listing if _last(entry.name) == PROJECT_FILE]
+    return tuple(name.rpartition("/")[0] or "." for name in found)
+
+
+def folder_in(tree: RemoteTree, name: str | None, shown: str) -> str:
+    """The path of the folder that `name` means: the path itself, or the only folder with that
+    last part. Raises Malformed, with the nearest names."""
+
+    if name is None:
+        return ""
+    folders = tree.folders()
+    if name in folders:
+        return name
+    projects = projects_in(tree)
+    for candidates in (projects, folders):
+        same = [folder for folder in candidates if _last(folder) == name]
+        if len(same) == 1:
+            return same[0]
+        if same:
+            raise Malformed(
+                f"'{name}' is more than one folder of {shown}",
+                mend=f"name one of them: {', '.join(same)}",
+            )
+    raise Malformed(f"{shown} has no folder '{name}'", mend=_suggestion(name, projects, folders))
+
+
+def _suggestion(name: str, projects: tuple[str, ...], folders: tuple[str, ...]) -> str:
+    by_last = {_last(path): path for path in (*folders, *projects)}
+    close = nearest(name, [*projects, *folders]) or by_last.get(nearest(_last(name), by_last) or "")
+    if close:
+        return f"did you mean '{close}'?"
+    some = ", ".join(projects[:6])
+    return f"it has {some}; all of them: --list" if some else "see what it has with --list"
+
+
+def _embedded(name: str) -> str | None:
+    names = templates.names()
+    if name in names:
+        return name
+    same = [full for full in names if _last(full) == name]
+    return same[0] if len(same) == 1 else None
+
+
+def _with_embedded(error: GitSpacyError, source: Source) -> GitSpacyError:
+    """The default repository could not be reached: whoever mistyped an embedded name wants to
+    hear of that."""
+
+    close = nearest(source.name or "", templates.names()) if source.is_default else None
+    if close is None:
+        return error
+    first = error.problems[0]
+    mend = f"did you mean the embedded template '{close}'?"
+    return Unavailable.of([Problem(first.what, mend, first.where)])
+
+
+def _split_path(name: str) -> tuple[str, str]:
+    """`https://host/o/r//path` in its two parts."""
+
+    start = name.find("://") + 3 if "://" in name else 1
+    cut = name.find("//", start)
+    return (name, "") if cut < 0 else (name[:cut], name[cut + 2 :].strip("/"))
+
+
+def _last(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
+
+
+def _destination(wanted: Wanted, source: Source, cwd: Path) -> Path:
+    if wanted.dest is not None:
+        dest = Path(os.path.abspath(cwd / wanted.dest))
+    else:
+        name = source.name or (source.address.url if source.address else "")
+        last = _last(name.rstrip("/").replace(":", "/")).removesuffix(".git")
+        dest = cwd / (last or "project")
+    occupied = dest.is_symlink() or (dest.exists() and not dest.is_dir())
+    if occupied or (dest.is_dir() and any(dest.iterdir())):
+        raise Malformed(
+            f"'{dest.name}' is there already and not empty",
+            mend="name another folder: git spacy clone NAME DEST",
+        )
+    return dest
+
+
+def _place(
+    wanted: Wanted, dest: Path, source: str, commit: str, path: str, write: Callable[[Path], Placed]
+) -> Cloned:
+    with _parents_of(dest), _beside(dest) as folder:
+        placed = write(folder)
+        make = wanted.make_repository and Repository.discover(dest.parent) is None
+        if make:
+            _first_commit(folder, source, commit, path)
+        os.rename(folder, dest)
+    return Cloned(dest, source, commit, path, placed, make, (dest / PROJECT_FILE).is_file())
+
+
+@contextmanager
+def _parents_of(dest: Path) -> Iterator[None]:
+    """Make the folders above `dest`; take away again those that a failure leaves empty."""
+
+    missing = [folder for folder in dest.parents if not folder.exists()]
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def _beside(dest: Path) -> Iterator[Path]:
+    staging = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", dir=dest.parent))
+    try:
+        yield staging / "project"
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _copy(template: Path, to: Path) -> Placed:
+    shutil.copytree(template, to, ignore=shutil.ignore_patterns("__pycache__"))
+    return Placed(sum(path.is_file() for path in to.rglob("*")), ())
+
+
+def _first_commit(folder: Path, source: str, commit: str, path: str) -> None:
+    trailers = [f"Template-URL: {source}"]
+    trailers += [f"Template-Commit: {commit}"] if commit else []
+    trailers += [f"Template-Path: {path}"] if path else []
+    subject = f"Start from the template {_last(path) or _last(source)}"
+    message = "\n".join([subject, "", *trailers, ""])
+    if process.available():
+        _commit_with_git(folder, message)
+    else:
+        _commit_with_dulwich(folder, message)
+
+
+def _commit_with_git(folder: Path, message: str) -> None:
+    environ = process.environment(protocols="none")
+    # neither the user's hooks nor anything in the template has a say in this commit
+    sealed: tuple[str, ...] = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false")
+    process.run(("init", "-q", "--template="), cwd=folder, environ=environ)
+    process.run((*sealed, "add", "--all", "--force", "."), cwd=folder, environ=environ)
+    known = process.run(("var", "GIT_COMMITTER_IDENT"), cwd=folder, environ=environ, check=False)
+    if known.returncode:
+        name, email = _FALLBACK_IDENTITY
+        sealed += ("-c", f"user.name={name}", "-c", f"user.email={email}")
+    arguments = (*sealed, "commit", "-q", "--no-verify", "--allow-empty", "--file=-")
+    process.run(arguments, cwd=folder, environ=environ, input=message.encode())
+
+
+def _commit_with_dulwich(folder: Path, message: str) -> None:
+    from dulwich.repo import Repo
+
+    with Repo.init(str(folder)) as repository:
+        paths = [
+            path.relative_to(folder).as_posix()
+            for path in sorted(folder.rglob("*"))
+            if (path.is_symlink() or path.is_file())
+            and ".git" not in path.relative_to(folder).parts
+        ]
+        tree = repository.get_worktree()
+        tree.stage(paths)
+        person: bytes | None = None
+        if not repository.get_config_stack().has_section((b"user",)):
+            name, email = _FALLBACK_IDENTITY
+            person = f"{name} <{email}>".encode()
+        tree.commit(
+            message.encode(), author=person, committer=person, no_verify=True, sign=False
+        )

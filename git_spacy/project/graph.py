@@ -1,0 +1,51 @@
+"""Who makes what, and which commands a name stands for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from git_spacy.errors import Malformed
+from git_spacy.project.model import Asset, Command, Project
+from git_spacy.project.paths import ProjectPath
+from git_spacy.project.problem import nearest
+
+
+def order(project: Project, names: Sequence[str]) -> tuple[Command, ...]:
+    """The commands that `names` (of commands and workflows) stand for, in the order in which they
+    are to run. Raises Malformed for a name that is neither."""
+
+    commands: list[Command] = []
+    for name in names:
+        workflow = project.workflow(name)
+        for step in workflow.steps if workflow else (name,):
+            command = project.command(step)
+            if command is None:
+                raise _unknown(project, step)
+            commands.append(command)
+    return tuple(commands)
+
+
+def makers(project: Project, path: ProjectPath) -> tuple[Command | Asset, ...]:
+    """The commands and assets whose outputs or destination hold `path` or lie in it."""
+
+    commands = [
+        command
+        for command in project.commands
+        if any(output.touches(path) for output in command.produced)
+    ]
+    assets = [asset for asset in project.assets if asset.dest.touches(path)]
+    return (*commands, *assets)
+
+
+def _unknown(project: Project, name: str) -> Malformed:
+    known = [workflow.name for workflow in project.workflows]
+    known += [command.name for command in project.commands]
+    if name in ("asset", "assets"):
+        mend = "to fetch the assets: git spacy assets"
+    elif close := nearest(name, known):
+        mend = f"did you mean '{close}'?"
+    elif known:
+        mend = f"there are: {', '.join(known)}"
+    else:
+        mend = "project.yml defines none"
+    return Malformed(f"no command or workflow '{name}'", mend=mend, where="project.yml")

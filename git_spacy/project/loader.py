@@ -1,0 +1,533 @@
+"""project.yml to a Project, or one error that carries every problem of the file at once.
+
+Two dialects: `variables:` with `{NAME}` (the specification) and `vars:`/`env:` with `${vars.name}`
+(weasel, spaCy 3.7 and later). What leaves here is frozen; nothing outside sees a node.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import stat
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from git_spacy.errors import Malformed
+from git_spacy.project import paths, yaml
+from git_spacy.project.model import Asset, Checksum, Command, GitSource, Project, Remote, Workflow
+from git_spacy.project.paths import ProjectPath
+from git_spacy.project.problem import Problem, did_you_mean, refuse
+from git_spacy.project.variables import (
+    VariableFault,
+    Variables,
+    apply_overrides,
+    environment_names,
+)
+from git_spacy.project.yaml import Node
+
+PROJECT_FILE = "project.yml"
+
+_PROJECT_KEYS = (
+    "title", "description", "variables", "vars", "env", "directories", "assets", "commands",
+    "workflows", "remotes", "resources", "spacy_version", "check_requirements",
+)  # fmt: skip
+_COMMAND_KEYS = ("name", "help", "script", "deps", "outputs", "outputs_no_cache", "no_skip")
+_ASSET_KEYS = ("dest", "url", "git", "checksum", "description", "extra")
+_GIT_KEYS = ("repo", "path", "branch")
+_CHECKSUM = re.compile(r"(?:(md5|sha256):)?([0-9a-fA-F]+)")
+_DIGITS = {"md5": 32, "sha256": 64}
+
+
+class Loaded(NamedTuple):
+    """A project and the document it came from: `document` is JSON-like, with the variables filled
+    in and the reference's own keys; for printing and comparing only."""
+
+    project: Project
+    document: dict[str, Any]
+
+
+def find(start: Path) -> Path:
+    """The folder at or above `start` that has a project.yml, no further up than the top of the
+    Git work tree. Raises Malformed if there is none."""
+
+    start = Path(os.path.abspath(start))
+    for folder in (start, *start.parents):
+        if (folder / PROJECT_FILE).exists():
+            return folder
+        if (folder / ".git").exists():
+            break
+    raise Malformed(
+        f"no {PROJECT_FILE} in '{start}' or a folder above it",
+        mend="go to a project, or get one: git spacy clone ner_fashion",
+    )
+
+
+def load(root: Path, overrides: Mapping[str, Any] | None = None) -> Project:
+    """The project in the folder `root`. Raises Malformed or Unsafe with all its problems."""
+
+    return read(root, overrides).project
+
+
+def read(root: Path, overrides: Mapping[str, Any] | None = None) -> Loaded:
+    """As `load`, and the document with its variables filled in."""
+
+    return parse(_bytes(root / PROJECT_FILE), overrides)
+
+
+def parse(
+    data: bytes, overrides: Mapping[str, Any] | None = None, file: str = PROJECT_FILE
+) -> Loaded:
+    """The same from the content of a project.yml, wherever it came from."""
+
+    reader, filled = _filled(data, overrides or {}, file)
+    project = reader.project(filled)
+    if reader.problems:
+        refuse(reader.problems)
+    return Loaded(project, _document(filled))
+
+
+def document(data: bytes, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the reference calls the resolved project: the document with its variables filled in,
+    its shape and its paths not looked at. Raises Malformed for wrong YAML and variables."""
+
+    reader, filled = _filled(data, overrides or {}, PROJECT_FILE)
+    if reader.problems:
+        refuse(reader.problems)
+    return _document(filled)
+
+
+def _filled(data: bytes, overrides: Mapping[str, Any], file: str) -> tuple[_Reader, Node]:
+    node, problems = yaml.read(data, file)
+    reader = _Reader(file, problems)
+    if node is None or not isinstance(node.value, dict):
+        if not problems:
+            reader.problem(
+                Node(None, 1, 1),
+                "the file is empty" if node is None or node.value is None else "not a mapping",
+                "begin with 'title:', 'assets:', 'commands:' or 'workflows:'",
+            )
+        refuse(problems)
+    return reader, reader.fill(node, overrides)
+
+
+def _document(filled: Node) -> dict[str, Any]:
+    entries: dict[str, Any] = yaml.plain(filled)
+    entries.setdefault("vars", {})
+    entries.setdefault("env", {})
+    return entries
+
+
+def _bytes(path: Path) -> bytes:
+    """The content of a file that may be anything at all."""
+
+    # O_NONBLOCK: a FIFO must not make us wait for a writer that never comes
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise Malformed("no such file", where=path.name, mend="go to a project's folder") from None
+    except OSError as error:
+        raise Malformed(
+            f"cannot be read: {error.strerror}", where=path.name, mend="check its permissions"
+        ) from None
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Malformed("not a regular file", where=path.name, mend="put a text file there")
+        return stream.read(yaml.MAX_BYTES + 1)
+
+
+class _Reader:
+    """Reads nodes into values and notes what is wrong with them."""
+
+    def __init__(self, file: str, problems: list[Problem]) -> None:
+        self.file = file
+        self.problems = problems
+        self.warnings: list[str] = []
+        self.environment: dict[str, str] = {}
+
+    def problem(self, node: Node, what: str, mend: str = "", *, key: bool = False) -> None:
+        line, column = node.place if key else (node.line, node.column)
+        self.problems.append(Problem(self.file, line, column, what, mend))
+
+    def unsafe(self, node: Node, what: str, mend: str) -> None:
+        self.problems.append(Problem(self.file, node.line, node.column, what, mend, unsafe=True))
+
+    def warn(self, node: Node, what: str, mend: str = "") -> None:
+        line, column = node.place
+        tail = f" ({mend})" if mend else ""
+        self.warnings.append(f"{self.file}:{line}:{column}: warning: {what}{tail}")
+
+    # Variables first: everything else is read with them filled in.
+
+    def fill(self, root: Node, overrides: Mapping[str, Any]) -> Node:
+        """The same tree with every reference in it replaced."""
+
+        tables = {name: self._table(root.value.get(name), name) for name in ("vars", "variables")}
+        places: dict[str, Node] = {}
+        for name, table in tables.items():
+            _flatten(name, table, places)
+        for name, node in self._table(root.value.get("env"), "env").items():
+            if text := self.text(node, f"env.{name}"):
+                self.environment[name] = text
+        leaves = apply_overrides(
+            {name: yaml.plain(node) for name, node in places.items()}, overrides
+        )
+        variables = Variables(leaves, self.environment, braces="variables" in root.value)
+        known: dict[str, Any] = {}
+        for name, node in places.items():
+            known[name] = self._filled(node, partial(variables.definition, name))
+        entries = {
+            key: _with_values(node, key, known)
+            if key in tables
+            else node
+            if key == "env"
+            else self._fill_node(node, variables, in_list=False)
+            for key, node in root.value.items()
+        }
+        return root._replace(value=entries)
+
+    def _table(self, node: Node | None, name: str) -> dict[str, Node]:
+        if node is None:
+            return {}
+        if not isinstance(node.value, dict):
+            self.problem(
+                node,
+                f"'{name}' is not a mapping",
+                f"write '{name}:' and below it 'name: value'",
+                key=True,
+            )
+            return {}
+        return node.value
+
+    def _fill_node(self, node: Node, variables: Variables, *, in_list: bool) -> Node:
+        if isinstance(node.value, dict):
+            return node._replace(
+                value={
+                    key: self._fill_node(inner, variables, in_list=in_list)
+                    for key, inner in node.value.items()
+                }
+            )
+        if isinstance(node.value, list):
+            return node._replace(
+                value=[self._fill_node(inner, variables, in_list=True) for inner in node.value]
+            )
+        if not isinstance(node.value, str):
+            return node
+        value = self._filled(node, lambda: variables.fill(node.value, in_list=in_list))
+        return node._replace(value=value)
+
+    def _filled(self, node: Node, fill: Callable[[], Any]) -> Any:
+        try:
+            return fill()
+        except VariableFault as fault:
+            if fault.what:
+                self.problem(node, fault.what, fault.mend)
+            return yaml.plain(node)
+
+    # The model.
+
+    def project(self, root: Node) -> Project:
+        entries: dict[str, Node] = root.value
+        self.known_keys(root, _PROJECT_KEYS, "project")
+        commands = self.commands(entries.get("commands"))
+        project = Project(
+            title=self.line_of_text(entries.get("title")),
+            description=self.line_of_text(entries.get("description")),
+            environment=self.environment,
+            directories=self.paths(entries.get("directories"), "directories", "directory"),
+            assets=tuple(
+                asset
+                for item in self.items(entries.get("assets"), "assets")
+                if (asset := self.asset(item))
+            ),
+            commands=commands,
+            workflows=self.workflows(entries.get("workflows"), commands),
+            remotes=tuple(
+                Remote(name, url)
+                for name, node in self._table(entries.get("remotes"), "remotes").items()
+                if (url := self.text(node, f"remote '{name}'"))
+            ),
+            warnings=(),
+        )
+        return project._replace(warnings=tuple(self.warnings))
+
+    def commands(self, node: Node | None) -> tuple[Command, ...]:
+        commands: list[Command] = []
+        headless: Node | None = None
+        for item in self.items(node, "commands"):
+            split = isinstance(item.value, dict) and "name" not in item.value
+            if split and headless is not None and set(item.value) <= set(_COMMAND_KEYS):
+                first = next(iter(item.value.values()))
+                self.problem(
+                    item,
+                    f"line {first.place[0]}: remove the dash: this belongs to command"
+                    f" '{yaml.plain(headless)}' of line {headless.line}",
+                    "indent it like 'name' and begin it without '- '",
+                )
+                continue
+            command = self.command(item)
+            if command is None:
+                continue
+            name = item.value["name"]
+            if set(item.value) <= {"name", "help"}:
+                headless = name
+            twin = next((other for other in commands if other.name == command.name), None)
+            if twin:
+                self.problem(
+                    name,
+                    f"command '{command.name}' is defined twice, first in line {twin.line}",
+                    "rename one of them",
+                )
+            else:
+                commands.append(command)
+        return tuple(commands)
+
+    def command(self, item: Node) -> Command | None:
+        if not self.mapping(item, "command", "name"):
+            return None
+        entries = item.value
+        name = self.text(entries["name"], "name")
+        self.known_keys(item, _COMMAND_KEYS, f"command '{name}'", error=True)
+        no_skip = entries.get("no_skip")
+        if no_skip is not None and not isinstance(no_skip.value, bool):
+            self.problem(no_skip, "'no_skip' is neither true nor false", "write 'no_skip: true'")
+        if not name:
+            return None
+        return Command(
+            name=name,
+            help=self.line_of_text(entries.get("help")),
+            script=self.script(entries.get("script"), name),
+            deps=self.paths(entries.get("deps"), "deps", "dependency"),
+            outputs=self.paths(entries.get("outputs"), "outputs", "output"),
+            outputs_no_cache=self.paths(
+                entries.get("outputs_no_cache"), "outputs_no_cache", "output"
+            ),
+            no_skip=no_skip is not None and no_skip.value is True,
+            line=entries["name"].place[0],
+        )
+
+    def script(self, node: Node | None, name: str) -> tuple[str, ...]:
+        lines = []
+        for item in self.items(node, "script"):
+            line = self.text(item, f"script line of '{name}'")
+            if not line:
+                continue
+            try:
+                if not shlex.split(line):
+                    self.problem(item, f"a script line of '{name}' does nothing", "remove it")
+            except ValueError as error:
+                self.problem(
+                    item, f"a script line of '{name}': {str(error).lower()}", "close the quote"
+                )
+            lines.append(line)
+        return tuple(lines)
+
+    def workflows(self, node: Node | None, commands: tuple[Command, ...]) -> tuple[Workflow, ...]:
+        names = [command.name for command in commands]
+        workflows = []
+        for name, steps in self._table(node, "workflows").items():
+            if name in names:
+                self.problem(
+                    steps, f"workflow '{name}' has the name of a command", "rename one", key=True
+                )
+            for step in self.items(steps, f"workflow '{name}'"):
+                text = self.text(step, f"step of workflow '{name}'")
+                if text and text not in names:
+                    mend = did_you_mean(text, names) or (
+                        f"the commands are: {', '.join(names)}" if names else "define it"
+                    )
+                    self.problem(
+                        step,
+                        f"workflow '{name}' names the command '{text}', which is not defined",
+                        mend,
+                    )
+            values = steps.value if isinstance(steps.value, list) else []
+            workflows.append(
+                Workflow(name, tuple(str(step.value) for step in values), steps.place[0])
+            )
+        return tuple(workflows)
+
+    def asset(self, item: Node) -> Asset | None:
+        if not self.mapping(item, "asset", "dest"):
+            return None
+        entries = item.value
+        self.known_keys(item, _ASSET_KEYS, "asset")
+        dest = self.path(entries["dest"], "asset destination")
+        extra = entries.get("extra")
+        if extra is not None and not isinstance(extra.value, bool):
+            self.problem(extra, "'extra' is neither true nor false", "write 'extra: true'")
+        git = self.git(entries.get("git"))
+        url = self.optional(entries.get("url"), "url")
+        if git and url:
+            self.warn(entries["url"], "'url' is ignored where there is 'git'", "remove one")
+        if dest is None:
+            return None
+        return Asset(
+            dest=dest,
+            url=None if git else url,
+            git=git,
+            checksum=self.checksum(entries.get("checksum")),
+            description=self.line_of_text(entries.get("description")),
+            extra=extra is not None and extra.value is True,
+            line=entries["dest"].place[0],
+        )
+
+    def git(self, node: Node | None) -> GitSource | None:
+        if node is None:
+            return None
+        if not isinstance(node.value, dict):
+            self.problem(
+                node, "'git' is not a mapping", "write 'repo:', 'path:', 'branch:' below it"
+            )
+            return None
+        self.known_keys(node, _GIT_KEYS, "git")
+        for key, mend in (
+            ("repo", "add 'repo:', the repository's address"),
+            ("path", "add 'path:'; '' is the whole repository"),
+        ):
+            if key not in node.value:
+                self.problem(node, f"a git asset without '{key}'", mend)
+                return None
+        texts = {key: self.optional(node.value.get(key), key) for key in _GIT_KEYS}
+        for key, text in texts.items():
+            if text and environment_names(text):
+                self.unsafe(
+                    node.value[key],
+                    f"an environment variable in a git asset's '{key}' would be recorded",
+                    "let Git's own credential helper know the password",
+                )
+        if not texts["repo"]:
+            self.problem(node.value["repo"], "'repo' is empty", "give the repository's address")
+            return None
+        return GitSource(texts["repo"], texts["path"] or "", texts["branch"] or None)
+
+    def checksum(self, node: Node | None) -> Checksum | None:
+        text = self.optional(node, "checksum")
+        if node is None or not text:
+            return None
+        match = _CHECKSUM.fullmatch(text.strip())
+        algorithm = (match[1] or "md5") if match else "md5"
+        if match is None or len(match[2]) != _DIGITS[algorithm]:
+            self.problem(
+                node,
+                f"{text!r} is not a checksum",
+                "write the 32 digits of an md5, or 'sha256:' and its 64 digits",
+            )
+            return None
+        return Checksum(algorithm, match[2].lower())
+
+    # Small shapes.
+
+    def items(self, node: Node | None, name: str) -> list[Node]:
+        if node is None:
+            return []
+        if isinstance(node.value, list):
+            return node.value
+        if node.value is None:
+            self.problem(
+                node, f"'{name}' has nothing in it", "remove it, or list what it is for", key=True
+            )
+        elif isinstance(node.value, str):
+            self.problem(
+                node,
+                f"'{name}' is a text, not a list",
+                f"write it as a list: ['{node.value}']",
+                key=True,
+            )
+        else:
+            self.problem(node, f"'{name}' is not a list", "begin each item with '- '", key=True)
+        return []
+
+    def mapping(self, item: Node, noun: str, needed: str) -> bool:
+        if not isinstance(item.value, dict):
+            self.problem(item, f"this {noun} is not a mapping", f"begin it with '- {needed}: '")
+            return False
+        if needed not in item.value:
+            close = did_you_mean(needed, item.value)
+            self.problem(item, f"this {noun} has no '{needed}'", close or f"add '{needed}:'")
+            return False
+        return True
+
+    def known_keys(
+        self, node: Node, known: tuple[str, ...], owner: str, *, error: bool = False
+    ) -> None:
+        for key, inner in node.value.items():
+            if key in known:
+                continue
+            what, mend = f"{owner} has an unknown key '{key}'", did_you_mean(key, known)
+            if error:
+                self.problem(inner, what, mend or f"the keys are: {', '.join(known)}", key=True)
+            else:
+                self.warn(inner, what, mend)
+
+    def text(self, node: Node, name: str) -> str:
+        if isinstance(node.value, str) and node.value:
+            return node.value
+        if node.value in (None, ""):
+            self.problem(node, f"{name} is empty", "give it a value, or remove it")
+        elif isinstance(node.value, (dict, list)):
+            self.problem(node, f"{name} is not a text", "put the line in quotes")
+        else:
+            written = yaml.plain(node)
+            self.problem(
+                node, f"{name} is {written!r}, not a text", f'put it in quotes: "{written}"'
+            )
+        return ""
+
+    def optional(self, node: Node | None, name: str) -> str | None:
+        if node is None or node.value is None or node.value == "":
+            return None
+        return self.text(node, name)
+
+    def line_of_text(self, node: Node | None) -> str:
+        """A text for people: a number will do."""
+
+        if node is None or node.value is None:
+            return ""
+        if isinstance(node.value, (dict, list)):
+            self.problem(node, "not a text", "put the line in quotes")
+            return ""
+        return str(node.value)
+
+    def paths(self, node: Node | None, name: str, role: str) -> tuple[ProjectPath, ...]:
+        found = (self.path(item, role) for item in self.items(node, name))
+        return tuple(path for path in found if path)
+
+    def path(self, node: Node, role: str) -> ProjectPath | None:
+        text = self.text(node, role)
+        if not text:
+            return None
+        if environment_names(text):
+            self.unsafe(
+                node,
+                f"an environment variable in {role} {text!r} would end in project.lock",
+                "use a variable of 'vars' and override it: --vars.name VALUE",
+            )
+            return None
+        found = paths.parse(text, role)
+        if isinstance(found, ProjectPath):
+            return found
+        self.unsafe(node, found.what, found.mend)
+        return None
+
+
+def _flatten(prefix: str, table: dict[str, Node], into: dict[str, Node]) -> None:
+    for key, node in table.items():
+        if isinstance(node.value, dict):
+            _flatten(f"{prefix}.{key}", node.value, into)
+        else:
+            into[f"{prefix}.{key}"] = node
+
+
+def _with_values(node: Node, prefix: str, known: dict[str, Any]) -> Node:
+    """The table of variables with the resolved values in it."""
+
+    if not isinstance(node.value, dict):
+        return node._replace(value=known[prefix], size=1) if prefix in known else node
+    return node._replace(
+        value={
+            key: _with_values(inner, f"{prefix}.{key}", known) for key, inner in node.value.items()
+        }
+    )

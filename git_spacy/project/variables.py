@@ -1,0 +1,202 @@
+"""Variables of project.yml: `{NAME}`, `${vars.a.b}`, `${env.X}`; overrides; cycles. Pure.
+
+A variable keeps its type where a text is nothing but its reference (and stands in no list), as the
+reference's configuration system has it; inside a text it is written as JSON, a text as it is.
+`${env.X}` is checked here and stays as it is: `fill_environment` puts the value in where it is
+used, so that it can be kept nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from git_spacy.errors import Malformed
+from git_spacy.project.problem import did_you_mean, nearest
+
+_REFERENCE = re.compile(r"\$\{([^${}\s]+)\}")
+_BRACED = re.compile(r"\{\{|\}\}|(?<!\$)\{([A-Za-z_]\w*)\}")
+_ENVIRONMENT = re.compile(r"\$\{env[.:]([^${}\s]+)\}")
+MAX_TEXT = 1 << 16
+
+
+class VariableFault(Exception):
+    """What is wrong with a reference, and the mend. Empty if it was reported elsewhere."""
+
+    def __init__(self, what: str = "", mend: str = "") -> None:
+        super().__init__(what)
+        self.what, self.mend = what, mend
+
+
+class Variables:
+    """The variables of one project, resolved on demand.
+
+    `leaves` maps full names (`vars.a.b`, `variables.NAME`) to raw values, `environment` the names
+    of `${env.NAME}` to environment variables; `braces` says whether `{NAME}` is a reference.
+    """
+
+    def __init__(
+        self, leaves: Mapping[str, Any], environment: Iterable[str], *, braces: bool
+    ) -> None:
+        self.leaves = dict(leaves)
+        self.environment = frozenset(environment)
+        self.braces = braces
+        self._known: dict[str, Any] = {}
+        self._broken: set[str] = set()
+
+    def definition(self, name: str) -> Any:
+        """The value of a variable, for its own place in the file. Raises VariableFault with the
+        whole story, once; every reference to it is silent after that."""
+
+        try:
+            return self._value(name, ())
+        except VariableFault:
+            self._broken.add(name)
+            raise
+
+    def fill(self, value: Any, *, in_list: bool = False) -> Any:
+        """`value` with the references in its texts replaced. Raises VariableFault."""
+
+        return self._fill(value, (), in_list)
+
+    def _value(self, name: str, chain: tuple[str, ...]) -> Any:
+        if name in self._known:
+            return self._known[name]
+        if name in self._broken:
+            raise VariableFault
+        if name in chain:
+            circle = " → ".join((*chain[chain.index(name) :], name))
+            self._broken.update(chain)
+            raise VariableFault(f"variable cycle: {circle}", "give one of them a value of its own")
+        value = self._fill(self.leaves[name], (*chain, name), False)
+        self._known[name] = value
+        return value
+
+    def _fill(self, value: Any, chain: tuple[str, ...], in_list: bool) -> Any:
+        if isinstance(value, list):
+            return [self._fill(item, chain, True) for item in value]
+        if not isinstance(value, str):
+            return value
+        whole = _REFERENCE.fullmatch(value)
+        if whole and not in_list and not _ENVIRONMENT.fullmatch(value):
+            return self._named(whole[1], chain)
+        text = _REFERENCE.sub(lambda match: self._in_text(match, chain), value)
+        if self.braces:
+            text = _BRACED.sub(lambda match: self._in_braces(match, chain), text)
+        if len(text) > MAX_TEXT:
+            raise VariableFault(
+                f"the text grows to {len(text):,} characters once its variables are filled in",
+                f"keep it under {MAX_TEXT:,}",
+            )
+        return text
+
+    def _in_text(self, match: re.Match[str], chain: tuple[str, ...]) -> str:
+        if _ENVIRONMENT.fullmatch(match[0]):
+            self._check_environment(match[1].replace(":", ".").removeprefix("env."))
+            return match[0]
+        return written(self._named(match[1], chain))
+
+    def _in_braces(self, match: re.Match[str], chain: tuple[str, ...]) -> str:
+        if not match[1]:
+            return match[0][0]
+        name = f"variables.{match[1]}"
+        if name in self.leaves:
+            return written(self._value(name, chain))
+        names = [leaf.removeprefix("variables.") for leaf in self.leaves]
+        close = nearest(match[1], names)
+        raise VariableFault(
+            f"unknown variable {{{match[1]}}}",
+            f"did you mean {{{close}}}?"
+            if close
+            else f"define it under 'variables', or write {{{{{match[1]}}}}} for the braces",
+        )
+
+    def _named(self, reference: str, chain: tuple[str, ...]) -> Any:
+        name = reference.replace(":", ".")
+        if name in self.leaves:
+            return self._value(name, chain)
+        inner = [leaf for leaf in self.leaves if leaf.startswith(name + ".")]
+        if inner:
+            raise VariableFault(
+                f"${{{reference}}} is a table, not a value",
+                f"name a value in it, e.g. ${{{inner[0]}}}",
+            )
+        for prefix in ("vars.", "variables."):
+            if prefix + name in self.leaves:
+                raise VariableFault(
+                    f"unknown variable ${{{reference}}}", f"write ${{{prefix}{name}}}"
+                )
+        raise VariableFault(f"unknown variable ${{{reference}}}", self._suggestion(name))
+
+    def _suggestion(self, name: str) -> str:
+        known = [leaf for leaf in self.leaves if leaf.startswith("vars.")]
+        known += [f"env.{name}" for name in self.environment]
+        close = nearest(name, known)
+        return f"did you mean ${{{close}}}?" if close else "define it under 'vars'"
+
+    def _check_environment(self, name: str) -> None:
+        if name not in self.environment:
+            mend = did_you_mean(name, self.environment)
+            raise VariableFault(
+                f"unknown environment variable ${{env.{name}}}",
+                mend or f"add 'env: {{{name}: VARIABLE_OF_YOUR_SHELL}}'",
+            )
+
+
+def written(value: Any) -> str:
+    """A variable's value inside a text."""
+
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def environment_names(text: str) -> list[str]:
+    """The names of the `${env.NAME}` in a text."""
+
+    return [match[1] for match in _ENVIRONMENT.finditer(text)]
+
+
+def fill_environment(text: str, names: Mapping[str, str], environ: Mapping[str, str]) -> str:
+    """`text` with each `${env.NAME}` replaced by the environment variable that `names` maps it
+    to; one that is not set is an empty text. The result must not be kept or printed."""
+
+    return _ENVIRONMENT.sub(lambda match: environ.get(names[match[1]], ""), text)
+
+
+def parse_override(text: str) -> Any:
+    """A value typed on the command line: JSON where it is JSON, else the text as it is."""
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def apply_overrides(leaves: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """`leaves` with the overridden values. A name may leave out its `vars.` or `variables.`.
+
+    Raises Malformed for a name that the project does not have.
+    """
+
+    result = dict(leaves)
+    for name, value in overrides.items():
+        full = next((full for full in _full_names(name) if full in result), None)
+        if full is None:
+            short = [leaf.split(".", 1)[1] for leaf in leaves]
+            mend = did_you_mean(name.removeprefix("vars.").removeprefix("variables."), short)
+            raise Malformed(
+                f"the project has no variable '{name}'",
+                mend=mend or "add it under 'vars' in project.yml",
+                where="--" + name if "." in name else "--set " + name,
+            )
+        result[full] = value
+    return result
+
+
+def _full_names(name: str) -> Iterator[str]:
+    for spelt in (name, name.replace("-", "_")):  # the reference takes --vars.batch-size=1 too
+        yield spelt
+        if not spelt.startswith(("vars.", "variables.")):
+            yield f"vars.{spelt}"
+            yield f"variables.{spelt}"

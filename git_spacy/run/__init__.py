@@ -1,0 +1,1 @@
+"""Do: run the commands that are not current, and record what came of it."""

@@ -1,0 +1,21 @@
+"""Where processes run: a Protocol, and the table of those that keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from git_spacy.run.script import Step
+
+
+class Executor(Protocol):
+    def run(self, step: Step, root: Path, environ: Mapping[str, str]) -> int:
+        """Run one step in `root` to its end, its output streaming through; its exit code.
+
+        Raises ScriptFailed if the program cannot be started, Interrupted if we or it were.
+        """
+        ...
+
+
+EXECUTORS = {"local": "git_spacy.run.local:LocalExecutor"}

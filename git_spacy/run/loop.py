@@ -1,0 +1,238 @@
+"""The loop of one run: for each command the verdict, then the script, then the record.
+
+Each command changes what the next one sees, so each looks for itself. Decides nothing on its own:
+`state.verdict` does, and `project.graph` says who makes what is missing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy.errors import CheckFailed, GitSpacyError, Problem, ScriptFailed
+from git_spacy.files import make_directory
+from git_spacy.project.graph import makers
+from git_spacy.project.model import Command, Project
+from git_spacy.project.paths import ProjectPath
+from git_spacy.project.variables import environment_names, fill_environment
+from git_spacy.run.executor import Executor
+from git_spacy.run.reporter import Finished, Reporter, Skipped, Started, StepStarted, Warned
+from git_spacy.run.script import Interpreter, installed_version, process_environment, steps
+from git_spacy.state import lock
+from git_spacy.state.index import Past, Snapshot, StatIndex
+from git_spacy.state.lock import LockEntry, Tracked
+from git_spacy.state.verdict import Verdict, verdict
+
+
+class Outcome(NamedTuple):
+    """The names of the commands that ran (would run, in a dry run) and of those skipped."""
+
+    ran: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+class Run(NamedTuple):
+    """What all commands of one run share."""
+
+    project: Project
+    root: Path
+    stats: StatIndex
+    executor: Executor
+    python: Interpreter
+    environ: Mapping[str, str]
+    report: Reporter
+    force: bool = False
+    dry: bool = False
+
+
+def run(commands: Sequence[Command], shared: Run) -> Outcome:
+    """Run `commands` in order, skipping what is current.
+
+    Raises CheckFailed for a missing dependency or a declared output that was not made, ScriptFailed
+    with the code of the script, Interrupted; what ran before that stays recorded.
+    """
+
+    if not shared.dry:
+        for directory in shared.project.directories:
+            make_directory(shared.root, directory.normal)
+    _warn_of_unset(commands, shared)
+    ran: list[Command] = []
+    skipped: list[Command] = []
+    try:
+        for command in commands:
+            judged, before = judge(command, shared)
+            remade = _remade(command, ran) if shared.dry else ()
+            if judged.state == "missing" and not _all_within(judged.paths, remade):
+                raise missing_dependencies(shared.project, command, judged)
+            if not judged.must_run and not shared.force and not remade:
+                _keep(command, judged, before, shared)
+                shared.report(Skipped(command.name))
+                skipped.append(command)
+                continue
+            reasons = _why(judged, remade, shared.force)
+            shared.report(Started(command.name, reasons, shared.dry))
+            if shared.dry:
+                for line in command.script:
+                    shared.report(StepStarted(line))
+            else:
+                _execute(command, before, shared)
+            ran.append(command)
+    finally:
+        shared.stats.save()
+    return Outcome(tuple(c.name for c in ran), tuple(c.name for c in skipped))
+
+
+def judge(command: Command, shared: Run) -> tuple[Verdict, Snapshot]:
+    """The verdict on one command as things stand, and what it is based on."""
+
+    entries = lock.read(shared.root)
+    snapshot = shared.stats.observe(command.deps + command.produced)
+
+    def filled(line: str) -> str:
+        return fill_environment(line, shared.project.environment, shared.environ)
+
+    past = shared.stats.past(command.name)
+    return verdict(command, entries.get(command.name), snapshot, past, filled), snapshot
+
+
+def missing_dependencies(project: Project, command: Command, judged: Verdict) -> GitSpacyError:
+    """Which dependencies a command lacks, and who makes each."""
+
+    return CheckFailed.of(
+        Problem(
+            f"'{command.name}' needs '{path}', which is not there",
+            _who_makes(project, command, path),
+            f"project.yml:{command.line}",
+        )
+        for path in judged.paths
+    )
+
+
+def _who_makes(project: Project, command: Command, path: ProjectPath) -> str:
+    for maker in makers(project, path):
+        if isinstance(maker, Command):
+            if maker.name != command.name:
+                return f"git spacy run {maker.name}"
+        elif maker.url or maker.git:
+            return f"git spacy assets {maker.dest}"
+        else:
+            return f"'{maker.dest}' is private: put it there yourself"
+    return "nothing in project.yml makes it: put it there, or correct the path"
+
+
+def _remade(command: Command, ran: Iterable[Command]) -> tuple[ProjectPath, ...]:
+    """In a dry run: the outputs that commands before this one would make anew for it."""
+
+    outputs = [output for other in ran for output in other.produced]
+    return tuple(output for output in outputs if any(output.touches(dep) for dep in command.deps))
+
+
+def _all_within(paths: Iterable[ProjectPath], remade: Sequence[ProjectPath]) -> bool:
+    return all(any(output.touches(path) for output in remade) for path in paths)
+
+
+def _why(judged: Verdict, remade: Sequence[ProjectPath], force: bool) -> tuple[str, ...]:
+    if judged.must_run and judged.state != "missing":
+        return judged.reasons
+    if remade:
+        return tuple(f"dependency '{output}' would be made again" for output in remade)
+    return ("--force",) if force else judged.reasons
+
+
+def _keep(command: Command, judged: Verdict, snapshot: Snapshot, shared: Run) -> None:
+    """A command that is current: make the lock say so, if an earlier variable set is back, and
+    remember the names of its files, if somebody else ran it."""
+
+    if shared.dry or judged.entry is None:
+        return
+    lock.update(shared.root, judged.entry)
+    if not any(past.facts == judged.entry.facts for past in shared.stats.past(command.name)):
+        _remember(command, judged.entry, snapshot, shared)
+
+
+def _execute(command: Command, before: Snapshot, shared: Run) -> None:
+    environ = process_environment(shared.python, shared.root, shared.environ)
+    started = time.monotonic()
+    for step in steps(command, shared.python, shared.project.environment, shared.environ):
+        shared.report(StepStarted(step.shown))
+        code = shared.executor.run(step, shared.root, environ)
+        if code:
+            raise ScriptFailed(
+                f"'{command.name}' failed: a script line ended with exit code {code}",
+                code,
+                where=f"project.yml:{command.line}",
+                mend=f"mend what it says above, then: git spacy run {command.name}",
+            )
+    after = shared.stats.observe(command.deps + command.produced)
+    unmade = [output for output in command.produced if after[output.normal] is None]
+    if unmade:
+        raise CheckFailed.of(
+            Problem(
+                f"'{command.name}' did not make its output '{output}'",
+                "correct the script, or the path under 'outputs'",
+                f"project.yml:{command.line}",
+            )
+            for output in unmade
+        )
+    _record(command, before, after, shared)
+    shared.report(Finished(command.name, time.monotonic() - started))
+
+
+def _record(command: Command, before: Snapshot, after: Snapshot, shared: Run) -> None:
+    read = dict(after)
+    for dep in command.deps:
+        if before[dep.normal] == after[dep.normal]:
+            continue
+        if any(dep.touches(output) for output in command.produced):
+            continue  # the script itself writes there
+        # It was edited while the script ran: what was read is not what stands there now. With
+        # the old fingerprint recorded, the next run sees the difference.
+        read[dep.normal] = before[dep.normal]
+        shared.report(Warned(f"'{dep}' changed while '{command.name}' ran; it will run again"))
+    entries = lock.read(shared.root)
+    entry = LockEntry(
+        name=command.name,
+        script=command.script,
+        deps=_tracked(command.deps, read),
+        outs=_tracked(command.produced, after),
+    )
+    version = None
+    if any("spacy_version" in dict(other.extra) for other in entries.values()):
+        version = installed_version(shared.python, "spacy")
+    entry = lock.in_dialect(entry, entries, version)
+    lock.update(shared.root, entry)
+    _remember(command, entry, read, shared)
+
+
+def _tracked(paths: Iterable[ProjectPath], snapshot: Snapshot) -> tuple[Tracked, ...]:
+    found = ((path, snapshot[path.normal]) for path in paths)
+    return tuple(Tracked(path.text, now.digest if now else None) for path, now in found)
+
+
+def _remember(command: Command, entry: LockEntry, snapshot: Snapshot, shared: Run) -> None:
+    names = {
+        path.text: now.names
+        for path in command.deps + command.produced
+        if (now := snapshot[path.normal]) is not None
+    }
+    facts = (command.script, entry.deps, entry.outs)
+    shared.stats.remember(command.name, Past(facts, names))
+
+
+def _warn_of_unset(commands: Sequence[Command], shared: Run) -> None:
+    used = {
+        name: command.name
+        for command in commands
+        for line in command.script
+        for name in environment_names(line)
+    }
+    for name, command_name in used.items():
+        variable = shared.project.environment[name]
+        if variable not in shared.environ:
+            shared.report(
+                Warned(
+                    f"'{command_name}' uses the environment variable {variable}, which is not set"
+                )
+            )

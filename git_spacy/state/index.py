@@ -1,0 +1,244 @@
+"""The stat index: what has not been touched is not read again.
+
+As Git's own index does, it keeps for each path a signature over the names, sizes, times and inodes
+of all its files, and the fingerprint that they had. It also remembers what project.lock has no
+place for: the file names below folders, earlier variable sets, and what `assets` put where.
+Deleting it only costs time. It is private to one work tree and never shared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from git_spacy.files import replace
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state.fingerprint import FileFact, Fingerprint, digest, files_below, names
+
+_VERSION = 1
+_REMEMBERED = 16  # variable sets of one command
+_FINE, _COARSE = 20_000_000, 2_000_000_000  # ns: the kernel's clock tick, and FAT's or HFS+'s
+_WORTH_A_THREAD = 8 << 20
+
+Snapshot = Mapping[str, "Fingerprint | None"]
+"""What stands at each path (`ProjectPath.normal`); None: nothing."""
+
+
+class Past(NamedTuple):
+    """A run as it was recorded: the facts of its lock entry, and a digest of the file names below
+    each folder among its paths (`ProjectPath.text` → digest)."""
+
+    facts: tuple[Any, ...]
+    names: dict[str, str]
+
+
+class Fetched(NamedTuple):
+    """What `assets` itself put at a destination: where from, and its fingerprint."""
+
+    source: str
+    digest: str
+    names: str
+
+
+class _Cached(NamedTuple):
+    signature: str
+    hashed_at: int
+    fingerprint: Fingerprint
+
+
+def home(root: Path) -> Path:
+    """The folder for what is private to the project at `root`: in the work tree's own Git folder,
+    or in the user's cache where there is no repository."""
+
+    from git_spacy.git.repository import Repository
+
+    real = os.path.realpath(root)
+    repository = Repository.discover(Path(real))
+    if repository is None or repository.top is None:
+        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        return Path(cache) / "git-spacy" / _short(real)
+    inside = os.path.relpath(real, os.path.realpath(repository.top))
+    folder = repository.git_path("spacy")
+    return folder if inside == "." else folder / "projects" / _short(inside)
+
+
+class StatIndex:
+    """The index of one project. Reads its file when made; `save` writes it if it changed."""
+
+    def __init__(self, root: Path, file: Path) -> None:
+        self.root = root
+        self.file = file
+        self._changed = False
+        document = _read(file)
+        self._paths = {
+            path: _Cached(value[0], value[1], Fingerprint(*value[2]))
+            for path, value in document.get("paths", {}).items()
+        }
+        self._runs: dict[str, list[Any]] = document.get("runs", {})
+        self._fetched = {
+            dest: Fetched(*value) for dest, value in document.get("fetched", {}).items()
+        }
+
+    @classmethod
+    def open(cls, root: Path) -> StatIndex:
+        """The index of the project at `root`, empty if it has none or it cannot be read."""
+
+        return cls(root, home(root) / "index")
+
+    def observe(self, paths: Iterable[ProjectPath]) -> dict[str, Fingerprint | None]:
+        """The fingerprints of `paths` as they stand now. Raises Unsafe, OSError."""
+
+        wanted = dict.fromkeys(path.normal for path in paths)
+        now = time.time_ns()
+        found = {path: files_below(self.root, path) for path in wanted}
+        unknown = [
+            path for path, facts in found.items() if facts and not self._is_clean(path, facts)
+        ]
+        digests = _digests([found[path] or [] for path in unknown])
+        for path, content in zip(unknown, digests, strict=True):
+            facts = found[path] or []
+            fingerprint = Fingerprint(content, names(facts), sum(fact.size for fact in facts))
+            self._paths[path] = _Cached(_signature(facts), now, fingerprint)
+            self._changed = True
+        return {path: self._standing(path, facts) for path, facts in found.items()}
+
+    def fingerprint(self, relative: str) -> Fingerprint | None:
+        """The fingerprint of one path."""
+
+        return self.observe([ProjectPath(relative, relative)])[relative]
+
+    def _standing(self, path: str, facts: list[FileFact] | None) -> Fingerprint | None:
+        if facts is None:
+            if self._paths.pop(path, None):
+                self._changed = True
+            return None
+        return self._paths[path].fingerprint if facts else Fingerprint(digest([]), names([]), 0)
+
+    def _is_clean(self, path: str, facts: list[FileFact]) -> bool:
+        cached = self._paths.get(path)
+        if cached is None or cached.signature != _signature(facts):
+            return False
+        # Racily clean, as Git has it: a file that changed in the very tick in which it was hashed
+        # may have changed again without its time showing it.
+        newest = max(max(fact.mtime_ns, fact.ctime_ns) for fact in facts)
+        tick = _FINE if newest % 1_000_000_000 else _COARSE
+        return newest + tick < cached.hashed_at
+
+    def past(self, command: str) -> list[Past]:
+        """The runs of `command` that are remembered, the latest first."""
+
+        return [Past(_tuples(facts), inner) for facts, inner in self._runs.get(command, [])]
+
+    def remember(self, command: str, past: Past) -> None:
+        """Put a run first among those of `command`."""
+
+        others = [run for run in self.past(command) if _set(run.facts) != _set(past.facts)]
+        runs = [[list(run.facts), run.names] for run in (past, *others)][:_REMEMBERED]
+        if self._runs.get(command) != runs:
+            self._runs[command] = runs
+            self._changed = True
+
+    def fetched(self, dest: str) -> Fetched | None:
+        """What `assets` put at `dest`, if it did."""
+
+        return self._fetched.get(dest)
+
+    def remember_fetched(self, dest: str, what: Fetched) -> None:
+        """Note that `assets` put it there."""
+
+        if self._fetched.get(dest) != what:
+            self._fetched[dest] = what
+            self._changed = True
+
+    def save(self) -> None:
+        """Write the index if it changed. It is a cache: a disk that refuses is no failure."""
+
+        if not self._changed:
+            return
+        document = {
+            "version": _VERSION,
+            "paths": {
+                path: [cached.signature, cached.hashed_at, list(cached.fingerprint)]
+                for path, cached in self._paths.items()
+            },
+            "runs": self._runs,
+            "fetched": {dest: list(value) for dest, value in self._fetched.items()},
+        }
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            replace(self.file, json.dumps(document).encode("utf-8", "surrogateescape"))
+            self._changed = False
+        except OSError:
+            pass
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The document, or nothing at all if any part of it is not as we write it."""
+
+    try:
+        document = json.loads(file.read_bytes().decode("utf-8", "surrogateescape"))
+        if document["version"] != _VERSION:
+            return {}
+        for signature, hashed_at, (content, listing, size) in document["paths"].values():
+            if not (_texts(signature, content, listing) and _numbers(hashed_at, size)):
+                return {}
+        for runs in document["runs"].values():
+            for (script, deps, outs), listings in runs:
+                if not (_texts(*script, *listings, *listings.values()) and _pairs(deps, outs)):
+                    return {}
+        for fetched in document["fetched"].values():
+            if not (_texts(*fetched) and len(fetched) == 3):
+                return {}
+        return dict(document)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+
+
+def _texts(*values: object) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _numbers(*values: object) -> bool:
+    return all(isinstance(value, int) for value in values)
+
+
+def _pairs(*lists: Any) -> bool:
+    return all(_texts(path, md5 or "") for pairs in lists for path, md5 in pairs)
+
+
+def _signature(facts: list[FileFact]) -> str:
+    hasher = hashlib.md5(usedforsecurity=False)
+    for fact in facts:
+        line = f"{fact.name}\0{fact.size} {fact.mtime_ns} {fact.ctime_ns} {fact.inode}\n"
+        hasher.update(line.encode("utf-8", "surrogateescape"))
+    return hasher.hexdigest()
+
+
+def _digests(work: list[list[FileFact]]) -> list[str]:
+    sizes = [sum(fact.size for fact in facts) for facts in work]
+    if len(work) < 2 or sum(sizes) - max(sizes) < _WORTH_A_THREAD:
+        return [digest(facts) for facts in work]
+    from concurrent.futures import ThreadPoolExecutor  # hashing lets go of the interpreter's lock
+
+    with ThreadPoolExecutor(min(len(work), os.cpu_count() or 1)) as pool:
+        return list(pool.map(digest, work))
+
+
+def _set(facts: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What tells one variable set from another: everything but the contents."""
+
+    script, deps, outs = facts
+    return script, [dep[0] for dep in deps], [out[0] for out in outs]
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -1,0 +1,240 @@
+"""project.lock: entries, their dialects, and the text that the reference would have written.
+
+The format is spaCy's (weasel `cli/run.py`: a mapping of command names to cmd, script, deps and
+outs with path and md5; spaCy before 3.7 adds spacy_version and spacy_git_version). Every dialect
+is read; an existing file keeps its own. The text is byte for byte what srsly's ruamel.yaml emits
+(YAML 1.2, sequences indented by two, folded at 80 columns), so that two tools do not fight in a
+diff. Pure but for `read` and `update`.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from git_spacy.errors import GitSpacyError, Malformed
+from git_spacy.files import replace
+from git_spacy.project import yaml
+from git_spacy.project.yaml import Node
+
+LOCK_FILE = "project.lock"
+MODERN = "python -m weasel"
+_WIDTH = 80
+
+
+class Tracked(NamedTuple):
+    """One path of an entry, as project.yml spells it, and its md5; None: it was not there."""
+
+    path: str
+    md5: str | None
+
+
+class LockEntry(NamedTuple):
+    """What a command was when it last ran. `tool` is what its `cmd` began with; `extra` keeps
+    what other dialects add (spacy_version, spacy_git_version), in their order."""
+
+    name: str
+    script: tuple[str, ...]
+    deps: tuple[Tracked, ...]
+    outs: tuple[Tracked, ...]
+    cmd: str = ""
+    extra: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """What freshness is judged by: who wrote the entry does not matter."""
+
+        return self.script, self.deps, self.outs
+
+
+Lock = Mapping[str, LockEntry]
+
+
+def read(root: Path) -> dict[str, LockEntry]:
+    """The entries of the project's lock, in its order; empty if there is none.
+
+    Raises Malformed for a file that cannot be understood, which stays as it is.
+    """
+
+    try:
+        data = (root / LOCK_FILE).read_bytes()
+    except FileNotFoundError:
+        return {}
+    return parse(data)
+
+
+def parse(data: bytes) -> dict[str, LockEntry]:
+    """The entries in the text of a project.lock."""
+
+    if re.search(rb"^(<{7}|>{7}) ", data, re.MULTILINE):
+        raise Malformed(
+            "merge conflict markers",
+            where=LOCK_FILE,
+            mend="take one side, e.g. 'git checkout --ours project.lock', then 'git spacy run'",
+        )
+    node, problems = yaml.read(data, LOCK_FILE)
+    if problems:
+        raise _unreadable(str(problems[0].what), problems[0].line)
+    if node is None or not isinstance(node.value, dict):
+        what = "the file is empty" if node is None or node.value is None else "not a mapping"
+        raise _unreadable(what, 1)
+    return {name: _entry(name, inner) for name, inner in node.value.items()}
+
+
+def text(entries: Lock) -> bytes:
+    """The whole file, as the reference writes it."""
+
+    return _emit({name: _document(entry) for name, entry in entries.items()})
+
+
+def update(root: Path, entry: LockEntry) -> None:
+    """Read the lock again, put `entry` in it and replace the file, if that changes it.
+
+    The caller holds the project's lock. Raises OSError with the old file in place.
+    """
+
+    entries = read(root)
+    before = entries.get(entry.name)
+    if before is not None and before.facts == entry.facts and before.extra == entry.extra:
+        return
+    entries[entry.name] = entry
+    replace(root / LOCK_FILE, text(entries))
+
+
+def in_dialect(entry: LockEntry, entries: Lock, spacy_version: str | None) -> LockEntry:
+    """`entry` as the file that has `entries` would have it: by the tool that wrote the entry
+    before, else the last one. `spacy_version` is the one that the scripts run with, if known."""
+
+    model = entries.get(entry.name) or next(reversed(list(entries.values())), None)
+    if model is None or not model.cmd:
+        return entry._replace(cmd=f"{MODERN} run {entry.name}")
+    tool = model.cmd.split(" run ", 1)[0]
+    extra = []
+    versions = dict(model.extra)
+    same = spacy_version is None or spacy_version == versions.get("spacy_version")
+    for key, value in model.extra:
+        if key == "spacy_version":
+            extra.append((key, spacy_version or value))
+        elif key == "spacy_git_version":
+            extra.append((key, value if same else "Unknown"))
+    return entry._replace(cmd=f"{tool} run {entry.name}", extra=tuple(extra))
+
+
+# Reading
+
+
+def _unreadable(what: str, line: int) -> GitSpacyError:
+    return Malformed(
+        what,
+        where=f"{LOCK_FILE}:{line}:1",
+        mend="restore it with 'git checkout project.lock', or remove it and 'git spacy run' again",
+    )
+
+
+def _entry(name: str, node: Node) -> LockEntry:
+    if not isinstance(node.value, dict):
+        raise _unreadable(f"the entry of '{name}' is not a mapping", node.line)
+    values = node.value
+    known = ("cmd", "script", "deps", "outs")
+    cmd = values["cmd"].value if "cmd" in values else ""
+    return LockEntry(
+        name=name,
+        script=tuple(_text(item, name) for item in _items(values.get("script"), name)),
+        deps=tuple(_tracked(item, name) for item in _items(values.get("deps"), name)),
+        outs=tuple(_tracked(item, name) for item in _items(values.get("outs"), name)),
+        cmd=cmd if isinstance(cmd, str) else "",
+        extra=tuple((key, yaml.plain(inner)) for key, inner in values.items() if key not in known),
+    )
+
+
+def _items(node: Node | None, name: str) -> list[Node]:
+    if node is None or node.value is None:
+        return []
+    if not isinstance(node.value, list):
+        raise _unreadable(f"a part of the entry of '{name}' is not a list", node.line)
+    return node.value
+
+
+def _text(node: Node, name: str) -> str:
+    if not isinstance(node.value, str):
+        raise _unreadable(f"{yaml.plain(node)!r} in the entry of '{name}' is no text", node.line)
+    return node.value
+
+
+def _tracked(node: Node, name: str) -> Tracked:
+    if not isinstance(node.value, dict) or "path" not in node.value:
+        raise _unreadable(f"an item of the entry of '{name}' has no path", node.line)
+    md5 = node.value.get("md5")
+    if md5 is None or md5.value is None:
+        return Tracked(_text(node.value["path"], name), None)
+    return Tracked(_text(node.value["path"], name), _text(md5, name))
+
+
+# Writing
+
+
+def _document(entry: LockEntry) -> dict[str, Any]:
+    return {
+        "cmd": entry.cmd,
+        "script": list(entry.script),
+        "deps": [item._asdict() for item in entry.deps],
+        "outs": [item._asdict() for item in entry.outs],
+        **dict(entry.extra),
+    }
+
+
+def _emit(document: dict[str, Any]) -> bytes:
+    import yaml as pyyaml
+
+    stream = io.StringIO()
+    pyyaml.dump(
+        document, stream, Dumper=_dumper(), default_flow_style=False, sort_keys=False,
+        allow_unicode=True, indent=2, width=_WIDTH,
+    )  # fmt: skip
+    return stream.getvalue().encode("utf-8")
+
+
+@functools.cache
+def _dumper() -> Any:
+    """PyYAML's emitter made to write as ruamel.yaml does: list items indented, the implicit types
+    of YAML 1.2."""
+
+    import yaml as pyyaml
+
+    class Dumper(pyyaml.SafeDumper):
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+            super().increase_indent(flow, False)
+
+        def choose_scalar_style(self) -> Any:
+            style, event = super().choose_scalar_style(), cast("Any", self.event)
+            # ruamel.yaml would rather escape a line break than fold it, and an apostrophe than
+            # double it
+            awkward = style == "'" and any(mark in event.value for mark in "'\n")
+            return '"' if awkward else style
+
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+            return True
+
+    Dumper.yaml_implicit_resolvers = {}
+    for kind, pattern, first in yaml.IMPLICIT:
+        whole = re.compile(f"(?:{pattern.pattern})$")
+        characters = [*first, ""] if kind == "null" else list(first)
+        Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", whole, characters)
+    Dumper.add_implicit_resolver(
+        "tag:yaml.org,2002:timestamp",
+        re.compile(
+            r"^(?:\d{4}-\d\d-\d\d|\d{4}-\d\d?-\d\d?(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d"
+            r"(?:\.\d*)?(?:[ \t]*(?:Z|[-+]\d\d?(?::\d\d)?))?)$"
+        ),
+        list("0123456789"),
+    )
+    Dumper.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
+    Dumper.add_implicit_resolver("tag:yaml.org,2002:value", re.compile("^=$"), ["="])
+    Dumper.add_representer(
+        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return Dumper
