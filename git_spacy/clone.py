@@ -209,12 +209,16 @@ def _place(
 ) -> Cloned:
     with _parents_of(dest), _beside(dest) as folder:
         placed = write(folder)
-        # by where it lies: a hook's GIT_DIR says nothing about DEST
-        make = wanted.make_repository and Repository.discover(dest.parent, {}) is None
+        make = wanted.make_repository and not _inside_repository(dest)
         if make:
             _first_commit(folder, source, commit, path)
         _move_in(folder, dest)
     return Cloned(dest, source, commit, path, placed, make, (dest / PROJECT_FILE).is_file())
+
+
+def _inside_repository(dest: Path) -> bool:
+    # by where it lies: a hook's GIT_DIR says nothing about DEST
+    return Repository.discover(dest.parent, {}) is not None
 
 
 def _move_in(folder: Path, dest: Path) -> None:

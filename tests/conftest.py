@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.testing.git_server import GitServer
+from tests.testing.projects import Spacy
 
 REAL_HOME = Path(os.path.expanduser("~"))
 # What a developer may well keep below the home, and what tests rightly write to.
@@ -104,3 +105,10 @@ def backend(request: pytest.FixtureRequest) -> str:
     if request.param == "dulwich":
         request.getfixturevalue("no_git")
     return str(request.param)
+
+
+@pytest.fixture
+def spacy(capfd: pytest.CaptureFixture[str]) -> Spacy:
+    """The command line, run in this process."""
+
+    return Spacy(capfd)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from git_spacy.errors import Malformed, Unsafe
+from git_spacy.errors import GitSpacyError, Malformed, Unavailable, Unsafe
 
 ALLOW_LOCAL = "spacy.allowLocalRepository"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -81,13 +81,13 @@ def public(url: str) -> str:
     return f"{found[1]}://{host}{slash}{re.split('[?#]', path, maxsplit=1)[0]}"
 
 
-def no_such_ref(address: Address) -> Malformed:
-    """The repository is there, and does not have what was asked of it."""
+def no_such_ref(address: Address) -> GitSpacyError:
+    """Something answers, and does not have what was asked of it."""
 
     if address.ref is None:
-        return Malformed(
-            f"{address.shown} has no commit yet, or its HEAD names no branch",
-            mend="name a branch with --branch, or another repository",
+        return Unavailable(
+            f"{address.shown} has no commit, or is no Git repository",
+            mend="check the address, or name a branch",
         )
     kind = "commit" if address.is_commit else "branch or tag"
     mend = f"git ls-remote {address.shown} lists what it has"

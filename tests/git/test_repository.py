@@ -1,161 +1,130 @@
-"""Where a repository is, and its settings, compared with what git itself says."""
+"""Where the user's repository is, compared with what git says of it."""
 
 from __future__ import annotations
 
-import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from git_spacy.errors import Malformed
-from git_spacy.git.repository import Repository, boolean, number, settings
-from tests.testing.repositories import git, repository
+from git_spacy.git import repository
+from git_spacy.git.repository import Repository
+from tests.testing.repositories import commit, git
+from tests.testing.repositories import repository as make
 
 
-def _as_git_says(folder: Path) -> tuple[str, str, str]:
-    common = git(folder, "rev-parse", "--git-common-dir")
-    return (
-        git(folder, "rev-parse", "--show-toplevel"),
-        git(folder, "rev-parse", "--absolute-git-dir"),
-        os.path.realpath(folder / common),
-    )
+def as_git_says(folder: Path) -> tuple[Path, Path, Path]:
+    def ask(*arguments: str) -> Path:
+        return Path(git(folder, "rev-parse", "--path-format=absolute", *arguments))
+
+    return ask("--git-dir"), ask("--git-common-dir"), ask("--show-toplevel")
 
 
-def _as_we_say(folder: Path) -> tuple[str, str, str]:
-    found = Repository.discover(folder)
+def test_a_repository_is_found_from_any_folder_in_it(tmp_path: Path) -> None:
+    made = make(tmp_path / "r")
+    (made / "a/b").mkdir(parents=True)
+    for folder in (made, made / "a/b"):
+        found = Repository.discover(folder)
+        assert found is not None
+        assert tuple(found) == as_git_says(folder)
+        assert found.git_path("spacy/index") == made / ".git/spacy/index"
+
+
+def test_a_linked_work_tree_has_its_own_place_and_shares_the_rest(tmp_path: Path) -> None:
+    made = make(tmp_path / "r")
+    git(made, "worktree", "add", "-q", str(tmp_path / "linked"))
+    found = Repository.discover(tmp_path / "linked")
     assert found is not None
-    return tuple(
-        os.path.realpath(str(path)) for path in (found.top, found.git_dir, found.common_dir)
-    )  # type: ignore[return-value]
+    assert tuple(found) == as_git_says(tmp_path / "linked")
+    asked = git(tmp_path / "linked", "rev-parse", "--git-path", "spacy/index")
+    assert found.git_path("spacy/index") == Path(asked)
 
 
-@pytest.fixture
-def layouts(tmp_path: Path) -> dict[str, Path]:
-    """An ordinary repository, a linked work tree, a submodule, a separate Git folder."""
-
-    main = repository(tmp_path / "main", {"sub/deep/file": "x"})
-    git(main, "worktree", "add", "-q", str(tmp_path / "linked"))
-    inner = repository(tmp_path / "inner")
-    git(main, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "module")
-    git(tmp_path, "init", "-q", "--separate-git-dir", "elsewhere.git", "apart")
-    return {
-        "ordinary": main,
-        "subfolder": main / "sub/deep",
-        "linked": tmp_path / "linked",
-        "submodule": main / "module",
-        "separate": tmp_path / "apart",
-    }
-
-
-@pytest.mark.parametrize("layout", ["ordinary", "subfolder", "linked", "submodule", "separate"])
-def test_discover_finds_what_git_finds(layouts: dict[str, Path], layout: str) -> None:
-    assert _as_we_say(layouts[layout]) == _as_git_says(layouts[layout])
-
-
-@pytest.mark.parametrize("layout", ["ordinary", "linked", "submodule", "separate"])
-def test_git_path_is_where_git_would_keep_it(layouts: dict[str, Path], layout: str) -> None:
-    folder = layouts[layout]
-    found = Repository.discover(folder)
+def test_a_submodule_has_its_own_place(tmp_path: Path) -> None:
+    inner = make(tmp_path / "inner")
+    outer = make(tmp_path / "outer")
+    git(outer, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
+    found = Repository.discover(outer / "sub")
     assert found is not None
-    told = git(folder, "rev-parse", "--git-path", "spacy/index")
-    assert os.path.realpath(found.git_path("spacy/index")) == os.path.realpath(folder / told)
+    assert tuple(found) == as_git_says(outer / "sub")
 
 
-def test_outside_of_any_repository_there_is_none(tmp_path: Path) -> None:
-    assert Repository.discover(tmp_path) is None
+def test_a_bare_repository_has_no_work_tree_and_a_plain_folder_is_none(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--bare", "bare.git")
+    found = Repository.discover(tmp_path / "bare.git")
+    assert found is not None
+    assert found.top is None
+    (tmp_path / "plain").mkdir()
+    assert Repository.discover(tmp_path / "plain") is None
 
 
-@pytest.mark.usefixtures("no_git")
-def test_discover_starts_no_process(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r")
-    assert Repository.discover(made) is not None
-
-
-def test_a_hook_in_a_linked_work_tree_finds_that_tree(
-    layouts: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    linked = layouts["linked"]
-    expected = _as_git_says(linked)
-    monkeypatch.setenv("GIT_DIR", expected[1])
-    assert _as_we_say(linked) == expected
-
-
-def test_GIT_DIR_and_GIT_WORK_TREE_are_obeyed(
+def test_git_dir_of_a_hook_in_a_linked_work_tree_is_understood(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = repository(tmp_path / "r")
-    other = tmp_path / "tree"
-    other.mkdir()
-    monkeypatch.setenv("GIT_DIR", str(made / ".git"))
-    monkeypatch.setenv("GIT_WORK_TREE", str(other))
-    found = Repository.discover(tmp_path)
+    made = make(tmp_path / "r")
+    linked = tmp_path / "linked"
+    git(made, "worktree", "add", "-q", str(linked))
+    monkeypatch.setenv("GIT_DIR", str(made / ".git/worktrees/linked"))
+    found = Repository.discover(linked)
     assert found is not None
-    assert found.top == other
+    assert found.top == linked
+    assert found.common_dir == made / ".git"
 
 
-@pytest.mark.usefixtures("backend")
-def test_settings_of_all_files_in_one_answer(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r")
-    git(made, "config", "--global", "spacy.Repo", "https://example.com/global")
-    git(made, "config", "--global", "spacy.idleTimeout", "5")
-    git(made, "config", "spacy.repo", "https://example.com/local")
-    git(made, "config", "spacy.one.URL", "s3://Bucket")
-    with open(made / ".git/config", "a") as file:
-        file.write("[spacy]\n\tbare\n")
-    assert settings(made) == {
-        "spacy.repo": "https://example.com/local",
-        "spacy.idletimeout": "5",
-        "spacy.one.url": "s3://Bucket",
-        "spacy.bare": "true",
-    }
-    assert settings(tmp_path) == {
-        "spacy.repo": "https://example.com/global",
-        "spacy.idletimeout": "5",
-    }
+@pytest.mark.parametrize("with_git", [True, False])
+def test_settings_are_the_users_and_the_repositorys_and_the_nearer_wins(
+    tmp_path: Path, sealed: Path, monkeypatch: pytest.MonkeyPatch, with_git: bool
+) -> None:
+    made = make(tmp_path / "r")
+    git(made, "config", "--global", "spacy.repo", "https://one")
+    git(made, "config", "--global", "spacy.allowLocalPath", "yes")
+    git(made, "config", "spacy.repo", "https://two")
+    git(made, "config", "spacy.remote.Main.url", "s3://x")
+    if not with_git:
+        monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    found = repository.settings(made)
+    assert found["spacy.repo"] == "https://two"
+    assert found["spacy.remote.Main.url"] == "s3://x"
+    assert repository.boolean(found, "spacy.allowLocalPath")
+    assert "user.name" not in found
 
 
-def test_settings_hold_those_of_the_command_line(
+def test_settings_are_found_outside_a_repository_too(tmp_path: Path, sealed: Path) -> None:
+    git(tmp_path, "config", "--global", "spacy.repo", "https://one")
+    assert repository.settings(tmp_path) == {"spacy.repo": "https://one"}
+
+
+def test_asking_for_the_settings_starts_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'spacy.repo'='https://example.com/once'")
-    assert settings(tmp_path) == {"spacy.repo": "https://example.com/once"}
+    started: list[object] = []
+    real = subprocess.run
+
+    def counted(*arguments: object, **more: object) -> object:
+        started.append(arguments)
+        return real(*arguments, **more)  # type: ignore[call-overload]
+
+    made = make(tmp_path / "r")
+    monkeypatch.setattr(subprocess, "run", counted)
+    repository.settings(made)
+    Repository.discover(made)
+    assert len(started) == 1
 
 
-def test_settings_in_a_hook_are_those_of_its_repository(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = repository(tmp_path / "r", {"sub/file": ""})
-    git(made, "config", "spacy.repo", "mine")
-    monkeypatch.chdir(made)
-    monkeypatch.setenv("GIT_DIR", ".git")
-    assert settings(made / "sub") == {"spacy.repo": "mine"}
+@pytest.mark.parametrize(("text", "value"), [("3", 3), ("2k", 2048), ("1G", 1 << 30)])
+def test_a_number_is_read_as_git_reads_it(text: str, value: int) -> None:
+    assert repository.number({"spacy.x": text}, "spacy.x", 0) == value
 
 
-def test_a_broken_configuration_is_told(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r")
-    (made / ".git/config").write_text("[spacy\n")
-    with pytest.raises(Malformed, match="config"):
-        settings(made)
+def test_a_setting_that_is_no_such_value_names_its_key() -> None:
+    with pytest.raises(Malformed, match=r"git config spacy\.allowLocalPath"):
+        repository.boolean({"spacy.allowlocalpath": "perhaps"}, "spacy.allowLocalPath")
+    with pytest.raises(Malformed, match=r"git config spacy\.timeout"):
+        repository.number({"spacy.timeout": "soon"}, "spacy.timeout", 30)
 
 
-@pytest.mark.parametrize("text", ["true", "Yes", "ON", "1", "17"])
-def test_yes(text: str) -> None:
-    assert boolean({"spacy.x": text}, "spacy.X") is True
-
-
-@pytest.mark.parametrize("text", ["false", "No", "off", "0", ""])
-def test_no(text: str) -> None:
-    assert boolean({"spacy.x": text}, "spacy.x", True) is False
-
-
-def test_neither_yes_nor_no_names_the_setting() -> None:
-    with pytest.raises(Malformed, match=r"spacy\.allowX") as caught:
-        boolean({"spacy.allowx": "perhaps"}, "spacy.allowX")
-    assert "perhaps" in str(caught.value)
-
-
-def test_numbers_have_gits_suffixes() -> None:
-    assert number({"spacy.n": "2k"}, "spacy.n", 0) == 2048
-    assert number({}, "spacy.n", 7) == 7
-    with pytest.raises(Malformed, match=r"spacy\.n"):
-        number({"spacy.n": "many"}, "spacy.n", 0)
+def test_commit_helper_keeps_the_tree_clean(tmp_path: Path) -> None:
+    made = make(tmp_path / "r")
+    commit(made, {"a": "b"})
+    assert git(made, "status", "--porcelain") == ""

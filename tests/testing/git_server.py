@@ -27,7 +27,7 @@ class GitServer:
         self.password: tuple[str, str] | None = None
         self.broken: tuple[int, str, bytes] | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = False
+        self._server.daemon_threads = True  # a client that keeps its connection stops nobody
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
