@@ -106,7 +106,7 @@ def parse_address(url: str, ref: str | None, *, trusted: bool, base: Path | None
 
     shown = public(url)
     if not url:
-        raise Malformed("the repository's address is empty", mend="give a URL or a path")
+        raise Unsafe("the repository's address is empty", mend="give a URL or a path")
     if _CONTROL.search(url) or not _encodable(url):
         raise Unsafe(f"repository {shown!r} contains a control character", mend="remove it")
     if url.startswith("-"):
@@ -119,6 +119,8 @@ def parse_address(url: str, ref: str | None, *, trusted: bool, base: Path | None
     if ref is not None:
         _check_ref(ref)
     found = _SCHEME.fullmatch(url)
+    if not trusted and " " in url:
+        raise Unsafe(f"repository {shown!r} contains a blank", mend="correct the address")
     if found:
         return _with_scheme(url, found[1].lower(), found[2], ref, trusted)
     scp = _SCP.fullmatch(url)

@@ -232,6 +232,8 @@ class _Remote(_Here):
         )
 
     def close(self) -> None:
+        for answer in getattr(self._client, "answers", ()):
+            answer.close()
         manager = getattr(self._client, "pool_manager", None)
         if manager is not None:
             manager.clear()
@@ -269,8 +271,10 @@ def _local(address: Address) -> Iterator[tuple[BaseObjectStore, bytes]]:
         if address.is_commit and address.ref:
             ids = [ObjectID(address.ref.encode("ascii"))]
         else:
-            names = [Ref(name.encode("utf-8", "surrogateescape")) for name in address.refs]
-            ids = [repository.refs[name] for name in names if name in repository.refs]
+            ids = []
+            for name in address.refs:
+                with suppress(KeyError):  # a HEAD whose branch has no commit is there, and is not
+                    ids.append(repository.refs[Ref(name.encode("utf-8", "surrogateescape"))])
         if not ids or ids[0] not in repository.object_store:
             raise no_such_ref(address)
         yield repository.object_store, ids[0]
@@ -334,9 +338,21 @@ def _http_client(url: str, config: StackedConfig, password: tuple[str, str] | No
     from dulwich.client import Urllib3HttpGitClient
 
     class Client(Urllib3HttpGitClient):
-        """Asks what there is only once, and is led from https nowhere else."""
+        """Asks what there is only once, is led from https nowhere else, and can be closed even
+        where dulwich forgets an answer that it did not like."""
 
         _known: Any = None
+        answers: list[Any]
+
+        def record(self) -> None:
+            request = self.pool_manager.request
+            self.answers = []
+
+            def recorded(*args: Any, **kwargs: Any) -> Any:
+                self.answers.append(request(*args, **kwargs))
+                return self.answers[-1]
+
+            self.pool_manager.request = recorded  # type: ignore[method-assign]
 
         def _discover_references(self, *args: Any, **kwargs: Any) -> Any:
             if self._known is None:
@@ -355,16 +371,18 @@ def _http_client(url: str, config: StackedConfig, password: tuple[str, str] | No
         password = unquote(parts.username), unquote(parts.password or "")
     user, secret = password or (None, None)
     base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    return Client(
+    client = Client(
         base, config=config, username=user, password=secret, timeout=_PATIENCE, thin_packs=False
     )
+    client.record()
+    return client
 
 
 def _failed(address: Address, error: Exception) -> GitSpacyError:
     """The error for what dulwich raised."""
 
     from dulwich.client import HTTPUnauthorized
-    from dulwich.errors import NotGitRepository
+    from dulwich.errors import HangupException, NotGitRepository
 
     if isinstance(error, HTTPUnauthorized):
         return Unavailable(f"{address.shown} wants a password", mend=_CREDENTIALS_MEND)
@@ -372,7 +390,9 @@ def _failed(address: Address, error: Exception) -> GitSpacyError:
         return Unavailable(
             f"{address.shown}: not found", mend="check the address, and that you may read it"
         )
-    if "not our ref" in str(error) and address.is_commit:
+    if address.is_commit and (
+        "not our ref" in str(error) or isinstance(error, HangupException)  # so says http
+    ):
         return no_such_ref(address)
     told = masked(str(error).replace(address.url, address.shown)) or type(error).__name__
     return Unavailable(f"{address.shown}: {told}", mend="check the address and the network")

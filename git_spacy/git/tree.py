@@ -107,7 +107,7 @@ class RemoteTree(NamedTuple):
         wanted = []
         for entry in checked(entries, self.shown):
             if entry.mode == SUBMODULE:
-                self.warn(f"'{entry.name}' is a submodule, another repository: left out")
+                self.warn(f"'{entry.name}' is a submodule: left out")
             else:
                 wanted.append(entry)
         self.contents.fetch(tuple(dict.fromkeys(entry.id for entry in wanted)))
@@ -144,7 +144,9 @@ def checked(entries: Iterable[Entry], repository: str) -> Iterator[Entry]:
             if part in ("", ".", "..") or "\0" in part:
                 raise _refused(repository, f"holds a file with the name {entry.name!r}")
             if any(is_git_folder(piece) or piece == ".." for piece in part.split("\\")):
-                raise _refused(repository, f"holds {entry.name!r}, which lies in Git's own folder")
+                raise _refused(
+                    repository, f"holds {entry.name!r}, which Git could take for its own"
+                )
         if stat.S_IFMT(entry.mode) not in (stat.S_IFREG, LINK, SUBMODULE):
             raise _refused(repository, f"holds {entry.name!r} of the unknown kind {entry.mode:o}")
         above = {entry.name[:at] for at, letter in enumerate(entry.name) if letter == "/"}

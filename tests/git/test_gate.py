@@ -68,6 +68,7 @@ def test_what_anybody_may_name(url: str, trusted: bool) -> None:
         "https://host/a\0b",
         "https://ho\x1bst/r",
         "https://host/\x9b31m",
+        "",
         "\nhttps://host/r",
         "https://host name/r",
         "https://ho$(touch ran)st/r",
