@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.testing.git_server import GitServer
 from tests.testing.projects import Spacy
@@ -25,6 +26,10 @@ EXEMPT = tuple(
 )  # fmt: skip
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 CHANGES = {"os.mkdir": 1, "os.remove": 1, "os.rmdir": 1, "os.rename": 2, "os.link": 2}
+# no deadline: the machines that test this are slow and busy at times
+settings.register_profile("git-spacy", deadline=None, print_blob=True)
+settings.load_profile("git-spacy")
+
 KEPT = ("PATH", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
 
 

@@ -38,6 +38,8 @@ class Context(NamedTuple):
 
 
 class Source(Protocol):
+    """Brings one asset, by one scheme."""
+
     def __call__(self, asset: Asset, staged: Staging, context: Context) -> str:
         """Stage the asset and verify it; how much it is, and by what it was verified."""
         ...

@@ -38,20 +38,21 @@ def fetch(asset: Asset, staged: Staging, context: Context) -> str:
             f"'{asset.url}' is not a file", where=f"project.yml:{asset.line}",
             mend="name a file; for a folder use 'git:'",
         )  # fmt: skip
-    with open(descriptor, "rb") as stream:
-        with Sink(
+    with (
+        open(descriptor, "rb") as stream,
+        Sink(
             staged, asset.checksum, limits, lambda done, total: context.progress(asset, done, total)
-        ) as sink:
-            sink.expect(status.st_size)
-            while chunk := stream.read(_CHUNK):
-                sink.write(chunk, status.st_size)
-            if not sink.is_right():
-                raise Unavailable(
-                    f"'{asset.url}' has the digest {sink.digest()}, project.yml wants"
-                    f" {asset.checksum}",
-                    where=f"project.yml:{asset.line}",
-                    mend="correct the file, or the checksum if the file is right",
-                )
+        ) as sink,
+    ):
+        sink.expect(status.st_size)
+        while chunk := stream.read(_CHUNK):
+            sink.write(chunk, status.st_size)
+        if not sink.is_right():
+            raise Unavailable(
+                f"'{asset.url}' has the digest {sink.digest()}, project.yml wants {asset.checksum}",
+                where=f"project.yml:{asset.line}",
+                mend="correct the file, or the checksum if the file is right",
+            )
     return f"{asset.checksum.algorithm} verified" if asset.checksum else "no checksum"
 
 
