@@ -83,7 +83,8 @@ def _answered(helper: str, url: str) -> Iterator[tuple[str, str]]:
     """From a helper that is a program of its own, asked as git asks it."""
 
     import shutil
-    import subprocess
+
+    from git_spacy.git.process import answer_of
 
     parts = urlsplit(url)
     if helper.startswith("!"):
@@ -95,19 +96,8 @@ def _answered(helper: str, url: str) -> Iterator[tuple[str, str]]:
             return
         command = [program, *words[1:], "get"]
     question = f"protocol={parts.scheme}\nhost={parts.netloc.rpartition('@')[2]}\n\n"
-    try:
-        done = subprocess.run(
-            command,
-            input=question,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            timeout=_PATIENCE,
-            start_new_session=True,
-        )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-        return
-    answer = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    lines = answer_of(command, question, _PATIENCE).splitlines()
+    answer = dict(line.split("=", 1) for line in lines if "=" in line)
     if "username" in answer and "password" in answer:
         yield answer["username"], answer["password"]
 

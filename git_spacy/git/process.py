@@ -156,6 +156,31 @@ def run(
     return completed
 
 
+def answer_of(command: Sequence[str], question: str, patience: float) -> str:
+    """What a program that the user set for git (a credential helper) answers; "" if it fails or
+    takes more than `patience` seconds. It has no terminal to ask on."""
+
+    try:
+        with subprocess.Popen(
+            command,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as child:
+            try:
+                answer, _ = child.communicate(question.encode(), patience)
+            except BaseException as error:
+                _end(child, group=True)
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
+                return ""
+    except OSError:
+        return ""
+    return answer.decode("utf-8", "replace") if child.returncode == 0 else ""
+
+
 def _check(arguments: Sequence[str], completed: Completed) -> None:
     if completed.returncode:
         verb = next((word for word in arguments if not word.startswith("-")), "")

@@ -134,3 +134,12 @@ def _runs(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+def test_a_helper_that_answers_late_or_never_is_not_waited_for() -> None:
+    assert process.answer_of(("/bin/sh", "-c", "cat"), "host=x\n", 10) == "host=x\n"
+    assert process.answer_of(("/bin/sh", "-c", "echo a; exit 1"), "", 10) == ""
+    assert process.answer_of(("/nowhere/helper",), "", 10) == ""
+    before = time.monotonic()
+    assert process.answer_of(("/bin/sh", "-c", "sleep 30"), "", 0.1) == ""
+    assert time.monotonic() - before < 10
