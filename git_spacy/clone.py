@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from git_spacy import __version__, templates
 from git_spacy.errors import GitSpacyError, Malformed, Problem, Unavailable
-from git_spacy.git import process
+from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
 from git_spacy.git.repository import Repository, Settings
 from git_spacy.git.sparse import opened
@@ -28,7 +28,6 @@ DEFAULT_REPOSITORY = "https://github.com/explosion/projects"
 EMBEDDED = f"embedded:git-spacy@{__version__}"
 PROJECT_FILE = "project.yml"
 _PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:tree|blob)/([^/]+)/(.+)")
-_FALLBACK_IDENTITY = ("git-spacy", "git-spacy@localhost")
 
 
 class Wanted(NamedTuple):
@@ -69,7 +68,8 @@ def source_of(wanted: Wanted, settings: Settings, cwd: Path) -> Source:
     if page:
         address = parse_address(page[1], wanted.branch or page[2], trusted=True)
         return Source(address, page[3])
-    if "://" in wanted.name or wanted.name.startswith(("/", "./", "../", "~", "git@")):
+    is_address = ":" in wanted.name.partition("/")[0]  # URL, scp-like, or what the gate refuses
+    if is_address or wanted.name.startswith(("/", "./", "../", "~", "-")):
         url, path = _split_path(wanted.name)
         return Source(parse_address(url, wanted.branch, trusted=True, base=cwd), path or None)
     name = wanted.name.strip("/")
@@ -212,14 +212,31 @@ def _place(
         make = wanted.make_repository and not _inside_repository(dest)
         if make:
             _first_commit(folder, source, commit, path)
-        os.rename(folder, dest)
+        _move_in(folder, dest)
     return Cloned(dest, source, commit, path, placed, make, (dest / PROJECT_FILE).is_file())
 
 
 def _inside_repository(dest: Path) -> bool:
-    # with GIT_DIR set (in a hook) one is always found, wherever we look from
-    found = Repository.discover(dest.parent)
-    return found is not None and dest.is_relative_to(found.top or found.git_dir)
+    # by where it lies: a hook's GIT_DIR says nothing about DEST
+    return Repository.discover(dest.parent, {}) is not None
+
+
+def _move_in(folder: Path, dest: Path) -> None:
+    """Make `folder` be `dest`. An empty folder that is there stays the same one: it may be where
+    the user's shell is."""
+
+    if not dest.exists():
+        os.rename(folder, dest)
+        return
+    moved: list[Path] = []
+    try:
+        for entry in sorted(folder.iterdir()):
+            os.rename(entry, dest / entry.name)
+            moved.append(dest / entry.name)
+    except BaseException:
+        for path in moved:
+            os.rename(path, folder / path.name)
+        raise
 
 
 @contextmanager
@@ -257,40 +274,4 @@ def _first_commit(folder: Path, source: str, commit: str, path: str) -> None:
     trailers += [f"Template-Path: {path}"] if path else []
     subject = f"Start from the template {_last(path) or _last(source)}"
     message = "\n".join([subject, "", *trailers, ""])
-    if process.available():
-        _commit_with_git(folder, message)
-    else:
-        _commit_with_dulwich(folder, message)
-
-
-def _commit_with_git(folder: Path, message: str) -> None:
-    environ = process.environment(protocols="none")
-    # neither the user's hooks nor anything in the template has a say in this commit
-    sealed: tuple[str, ...] = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false")
-    process.run(("init", "-q", "--template="), cwd=folder, environ=environ)
-    process.run((*sealed, "add", "--all", "--force", "."), cwd=folder, environ=environ)
-    known = process.run(("var", "GIT_COMMITTER_IDENT"), cwd=folder, environ=environ, check=False)
-    if known.returncode:
-        name, email = _FALLBACK_IDENTITY
-        sealed += ("-c", f"user.name={name}", "-c", f"user.email={email}")
-    arguments = (*sealed, "commit", "-q", "--no-verify", "--allow-empty", "--file=-")
-    process.run(arguments, cwd=folder, environ=environ, input=message.encode())
-
-
-def _commit_with_dulwich(folder: Path, message: str) -> None:
-    from dulwich.repo import Repo
-
-    with Repo.init(str(folder)) as repository:
-        paths = [
-            path.relative_to(folder).as_posix()
-            for path in sorted(folder.rglob("*"))
-            if (path.is_symlink() or path.is_file())
-            and ".git" not in path.relative_to(folder).parts
-        ]
-        tree = repository.get_worktree()
-        tree.stage(paths)
-        person: bytes | None = None
-        if not repository.get_config_stack().has_section((b"user",)):
-            name, email = _FALLBACK_IDENTITY
-            person = f"{name} <{email}>".encode()
-        tree.commit(message.encode(), author=person, committer=person, no_verify=True, sign=False)
+    first_commit.make(folder, message)

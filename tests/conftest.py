@@ -4,8 +4,11 @@ proxies, and none leaves anything behind."""
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,11 +16,43 @@ from hypothesis import settings
 from tests.testing.git_server import GitServer
 from tests.testing.projects import Spacy
 
+REAL_HOME = Path(os.path.expanduser("~"))
+# What a developer may well keep below the home, and what tests rightly write to.
+EXEMPT = tuple(
+    os.path.realpath(path) + os.sep
+    for path in (
+        Path(__file__).parent.parent, tempfile.gettempdir(), sys.prefix, sys.base_prefix,
+    )
+)  # fmt: skip
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+CHANGES = {"os.mkdir": 1, "os.remove": 1, "os.rmdir": 1, "os.rename": 2, "os.link": 2}
 # no deadline: the machines that test this are slow and busy at times
 settings.register_profile("git-spacy", deadline=None, print_blob=True)
 settings.load_profile("git-spacy")
 
 KEPT = ("PATH", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
+
+
+def guard_home(event: str, args: tuple[Any, ...]) -> None:
+    """Fail what writes to the real home, wherever in this process it is tried."""
+
+    if event == "open":
+        path, _mode, flags = args
+        paths = [path] if isinstance(flags, int) and flags & WRITING else []
+    elif event == "os.symlink":
+        paths = [args[1]]
+    elif event in CHANGES:
+        paths = list(args[: CHANGES[event]])
+    else:
+        return
+    for path in paths:
+        if isinstance(path, str | bytes | os.PathLike):
+            full = os.path.abspath(os.fsdecode(path)) + os.sep
+            if full.startswith(str(REAL_HOME) + os.sep) and not full.startswith(EXEMPT):
+                raise AssertionError(f"a test writes to the real home: {event} {full}")
+
+
+sys.addaudithook(guard_home)
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +92,24 @@ def git_server(tmp_path: Path) -> Iterator[GitServer]:
     (tmp_path / "served").mkdir(exist_ok=True)
     with GitServer(tmp_path / "served") as server:
         yield server
+
+
+@pytest.fixture
+def no_git(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH without git: all there is lies in the folder that is returned."""
+
+    folder = tmp_path_factory.mktemp("bin")
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+@pytest.fixture(params=["git", "dulwich"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Run a test with the git program, and again without."""
+
+    if request.param == "dulwich":
+        request.getfixturevalue("no_git")
+    return str(request.param)
 
 
 @pytest.fixture

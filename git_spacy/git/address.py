@@ -1,6 +1,8 @@
 """The only gate for a repository's address and a ref that a file or a stranger gave us.
 
-Looks at the text alone and starts nothing. What passes can be handed to git behind `--`.
+Looks at the text alone and starts nothing. What passes can be handed to git behind `--`. Whether
+a stranger wrote it (`trusted=False`: a project.yml) decides about everything on this machine, and
+about what nobody vouches for.
 """
 
 from __future__ import annotations
@@ -9,20 +11,25 @@ import os
 import re
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
-from git_spacy.errors import GitSpacyError, Malformed, Unavailable, Unsafe, masked
+from git_spacy.errors import GitSpacyError, Malformed, Unavailable, Unsafe
 
 ALLOW_LOCAL = "spacy.allowLocalRepository"
-_NETWORK = ("https", "http", "ssh", "git+ssh", "ssh+git")
-_SCP = re.compile(r"(?P<host>[^/:\s]+):(?P<path>(?!/?/).+)")
-_CONTROL = re.compile("[\x00-\x20\x7f]")
-_BAD_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_HELPER = re.compile(r"[^/\[]*::")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_SCP = re.compile(r"(?:([^@/]*)@)?(\[[^\]/]*\]|[^:/\[]*):(.*)", re.DOTALL)
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]")
+_BAD_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_NETWORK = ("https", "http", "ssh", "git")
 
 
 class Address(NamedTuple):
     """Where a repository is, and what of it: a branch, a tag, a full commit id, or None for what
-    its own HEAD is. `protocol` is the one that Git may speak to it."""
+    its own HEAD is. `protocol` is the one that it is spoken to with (`file` for a path). `url`
+    may hold credentials: `shown` is what to print."""
 
     url: str
     ref: str | None
@@ -38,7 +45,20 @@ class Address(NamedTuple):
 
         if self.protocol != "file":
             return None
-        return Path(self.url.removeprefix("file://"))
+        if self.url.startswith("file://"):
+            return Path(unquote(self.url.removeprefix("file://")))
+        return Path(self.url)
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        """The full names that `ref` can have, in the order in which they count: `git fetch NAME`
+        would rather have a tag than a branch."""
+
+        if self.ref is None or self.ref == "HEAD":
+            return ("HEAD",)
+        if self.is_commit or self.ref.startswith("refs/"):
+            return (self.ref,)
+        return (f"refs/heads/{self.ref}", f"refs/tags/{self.ref}")
 
     @property
     def shown(self) -> str:
@@ -48,11 +68,17 @@ class Address(NamedTuple):
 
 
 def public(url: str) -> str:
-    """A URL without password and query, and without the user name where that may be a token."""
+    """`url` without password, token and query. The user of an ssh address is no secret, and
+    without it the address would not work."""
 
-    url = re.sub(r"^(https?://)[^/@]*@", r"\1", url, flags=re.IGNORECASE)
-    url = re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1@", url)
-    return url.split("?")[0] if "://" in url else url
+    found = _SCHEME.fullmatch(url)
+    if found is None or found[1].lower() == "file":
+        return url
+    authority, slash, path = found[2].partition("/")
+    user, _, host = authority.rpartition("@")
+    if user and found[1].lower() == "ssh":
+        host = f"{user.partition(':')[0]}@{host}"
+    return f"{found[1]}://{host}{slash}{re.split('[?#]', path, maxsplit=1)[0]}"
 
 
 def no_such_ref(address: Address) -> GitSpacyError:
@@ -60,13 +86,14 @@ def no_such_ref(address: Address) -> GitSpacyError:
 
     if address.ref is None:
         return Unavailable(
-            f"{address.shown} has no commit, or is no Git repository", mend="check the address"
+            f"{address.shown} has no commit, or is no Git repository",
+            mend="check the address, or name a branch",
         )
     kind = "commit" if address.is_commit else "branch or tag"
-    return Malformed(
-        f"{address.shown} has no {kind} '{address.ref}'",
-        mend=f"git ls-remote {address.shown} lists what it has",
-    )
+    mend = f"git ls-remote {address.shown} lists what it has"
+    if re.fullmatch(r"[0-9a-f]{4,39}", address.ref):
+        mend = "a commit can be fetched by its full id only"
+    return Malformed(f"{address.shown} has no {kind} '{address.ref}'", mend=mend)
 
 
 def parse_address(url: str, ref: str | None, *, trusted: bool, base: Path | None = None) -> Address:
@@ -74,35 +101,35 @@ def parse_address(url: str, ref: str | None, *, trusted: bool, base: Path | None
 
     `trusted` means that the user typed or allowed it: only then may it be a path (relative to
     `base`), a file: URL or the unauthenticated git: protocol. Raises Unsafe for what could run a
-    program or lead elsewhere, Malformed for what is no address.
+    program or lead elsewhere, Malformed for what names no repository.
     """
 
-    if ref is not None:
-        _check_ref(ref)
-    shown = masked(url)
-    if not url or _CONTROL.search(url.replace(" ", "") if trusted else url):
-        raise Unsafe(
-            f"repository {shown!r} contains a blank or a control character"
-            if url
-            else "the repository's address is empty",
-            mend="correct the address",
-        )
+    shown = public(url)
+    if not url:
+        raise Unsafe("the repository's address is empty", mend="give a URL or a path")
+    if _CONTROL.search(url) or not _encodable(url):
+        raise Unsafe(f"repository {shown!r} contains a control character", mend="remove it")
     if url.startswith("-"):
-        raise Unsafe(f"repository {shown!r} begins with a dash", mend="correct the address")
-    if "::" in url.split("/")[0]:
+        raise _dash(shown)
+    if _HELPER.match(url):
         raise Unsafe(
             f"repository {shown!r} asks Git to start a helper program",
             mend="use https://, ssh:// or a path",
         )
-    scheme, has_scheme, rest = url.partition("://")
-    if has_scheme:
-        return _with_scheme(url, scheme.lower(), rest, ref, trusted)
+    if ref is not None:
+        _check_ref(ref)
+    found = _SCHEME.fullmatch(url)
+    if not trusted and " " in url:
+        raise Unsafe(f"repository {shown!r} contains a blank", mend="correct the address")
+    if found:
+        return _with_scheme(url, found[1].lower(), found[2], ref, trusted)
     scp = _SCP.fullmatch(url)
-    if scp and not os.path.exists(url if base is None else base / url):
-        _check_host(scp["host"].rpartition("@")[2], shown)
-        _check_host(scp["host"], shown)
-        if scp["path"].startswith("-"):
-            raise Unsafe(f"the path of repository {shown!r} begins with a dash", mend="correct it")
+    if scp:
+        _check_host(scp[1] or "", scp[2], shown)
+        if scp[3].startswith("-"):
+            raise _dash(shown)
+        if not scp[3]:
+            raise Malformed(f"'{shown}' names a host, but no repository there", mend="add its path")
         return Address(url, ref, "ssh")
     _check_trusted(trusted, shown)
     path = os.path.expanduser(url)
@@ -110,39 +137,44 @@ def parse_address(url: str, ref: str | None, *, trusted: bool, base: Path | None
 
 
 def _with_scheme(url: str, scheme: str, rest: str, ref: str | None, trusted: bool) -> Address:
-    shown = masked(url)
+    shown = public(url)
+    if _CONTROL.search(unquote(rest)):
+        raise Unsafe(f"repository {shown!r} hides a control character", mend="remove it")
+    authority, _, path = rest.partition("/")
     if scheme == "file":
         _check_trusted(trusted, shown)
-        if not rest.startswith("/"):
+        if authority or not path:
             raise Malformed(f"'{shown}' is not an absolute file: URL", mend="write file:///PATH")
-        return Address(url, ref, "file")
-    if scheme == "git":
-        if not trusted:
-            raise Unsafe(
-                f"repository '{shown}' uses git://, which proves nothing about who answers",
-                mend="use https:// or ssh://",
-            )
-    elif scheme not in _NETWORK:
+        return Address(f"file:///{path}", ref, "file")
+    if scheme == "git" and not trusted:
+        raise Unsafe(
+            f"repository '{shown}' uses git://, which proves nothing about who answers",
+            mend="use https:// or ssh://",
+        )
+    if scheme not in _NETWORK:
         raise Unsafe(
             f"repository '{shown}' uses '{scheme}:', which is not allowed",
             mend="use https://, ssh:// or a path",
         )
-    authority = rest.split("/")[0]
     user, _, host = authority.rpartition("@")
-    for part in (user, host):
-        _check_host(part or "x", shown)
+    colon, port = "", ""
+    if not host.endswith("]") and ":" in host:
+        host, colon, port = host.rpartition(":")
+    _check_host(unquote(user), host, shown)
+    if colon and port and not (port.isascii() and port.isdecimal()):
+        raise Malformed(f"'{shown}' has a port that is no number", mend="correct the port")
+    if not path.strip("/"):
+        raise Malformed(f"'{shown}' names a host, but no repository there", mend="add its path")
+    return Address(url, ref, scheme)
+
+
+def _check_host(user: str, host: str, shown: str) -> None:
+    if user.startswith("-") or unquote(host).startswith("-"):
+        raise _dash(shown)
     if not host:
         raise Malformed(f"'{shown}' names no host", mend="write https://HOST/OWNER/REPOSITORY")
-    protocol = "ssh" if scheme.endswith("ssh") or scheme == "ssh+git" else scheme
-    return Address(url, ref, protocol)
-
-
-def _check_host(host: str, shown: str) -> None:
-    if host.startswith("-"):
-        raise Unsafe(
-            f"repository '{shown}' has a host or user that begins with a dash",
-            mend="correct the address",
-        )
+    if not _HOST.fullmatch(host):
+        raise Unsafe(f"repository {shown!r} has a host that is no name", mend="correct the address")
 
 
 def _check_trusted(trusted: bool, shown: str) -> None:
@@ -156,16 +188,32 @@ def _check_trusted(trusted: bool, shown: str) -> None:
 def _check_ref(ref: str) -> None:
     """The rules of git-check-ref-format(1), and no leading dash or '+'."""
 
-    bad = (
-        not ref
-        or ref.startswith(("-", "/", ".", "+"))
-        or ref.endswith(("/", ".", ".lock"))
+    if (
+        ref in ("", "@")
+        or ref.startswith(("-", "+"))
+        or ref.endswith(".")
         or _BAD_IN_REF.search(ref)
-        or "/." in ref
-        or ".lock/" in ref
-        or ref == "@"
-    )
-    if bad:
+        or not _encodable(ref)
+        or _CONTROL.search(ref)
+        or any(
+            not part or part.startswith(".") or part.endswith(".lock") for part in ref.split("/")
+        )
+    ):
         raise Unsafe(
             f"{ref!r} cannot be the name of a branch, tag or commit", mend="correct the branch"
         )
+
+
+def _dash(shown: str) -> Unsafe:
+    return Unsafe(
+        f"repository {shown!r} has a dash where it would be read as an option",
+        mend="correct the address",
+    )
+
+
+def _encodable(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import IO, BinaryIO, NamedTuple, cast
 
 from git_spacy.errors import Unavailable, masked
 
@@ -37,7 +38,11 @@ LOCAL_VARIABLES = (
     "GIT_COMMON_DIR",
     "GIT_INTERNAL_SUPER_PREFIX",
 )
+# Of these, what `git -c NAME=VALUE spacy …` or a CI sets: no repository, the user's own words.
+_SETTINGS = re.compile(r"GIT_CONFIG_(PARAMETERS|COUNT|(KEY|VALUE)_\d+)")
 _COUNTED_CONFIG = re.compile(r"GIT_CONFIG_(KEY|VALUE)_\d+")
+
+_GRACE = 3.0  # seconds between asking git to end and ending it
 
 
 class Completed(NamedTuple):
@@ -78,19 +83,27 @@ def may_prompt() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def environment(*, prompt: bool = False, protocols: str = "") -> dict[str, str]:
+def environment(
+    *, prompt: bool = False, protocols: str | None = "", configured: bool = False
+) -> dict[str, str]:
     """The environment of a git process that works on a repository of our own choosing.
 
     Without `prompt` neither git nor ssh asks anything; `protocols` (as GIT_ALLOW_PROTOCOL, e.g.
-    "https:ssh") are the only ones it may speak.
+    "https:ssh") are the only ones it may speak, None: what the user's configuration says. With
+    `configured`, settings of the command line (`git -c`) and the environment hold too.
     """
 
     result = scrubbed(os.environ)
+    if configured:
+        kept = {name: text for name, text in os.environ.items() if _SETTINGS.fullmatch(name)}
+        result.update(kept)
     result.update(LC_ALL="C", LANGUAGE="")
-    result["GIT_ALLOW_PROTOCOL"] = protocols
+    if protocols is not None:
+        result["GIT_ALLOW_PROTOCOL"] = protocols
     result["GIT_TERMINAL_PROMPT"] = "1" if prompt else "0"
     if not prompt:
         result["SSH_ASKPASS_REQUIRE"] = "never"  # GIT_ASKPASS stays: a CI answers with it
+        result.pop("SSH_ASKPASS", None)
     return result
 
 
@@ -98,20 +111,23 @@ def environment(*, prompt: bool = False, protocols: str = "") -> dict[str, str]:
 def streaming(
     arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str], input: bytes
 ) -> Iterator[BinaryIO]:
-    """The standard output of a running `git ARGUMENTS`, for what is too large to hold."""
+    """The standard output of a running `git ARGUMENTS`, for what is too large to hold.
 
-    with tempfile.TemporaryFile() as given:  # a pipe would want a thread to fill it
+    Raises Unavailable if git fails after all was read; to stop reading earlier is no failure.
+    """
+
+    # files, since a pipe would want a thread to fill or to empty it
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as complaints:
         given.write(input)
         given.seek(0)
-        with subprocess.Popen(
-            ("git", *arguments), cwd=cwd, env=dict(environ),
-            stdin=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        ) as child:  # fmt: skip
-            try:
-                yield cast("BinaryIO", child.stdout)
-            except BaseException:
-                child.kill()
-                raise
+        with _started(arguments, cwd, environ, given, complaints) as child:
+            stream = cast("BinaryIO", child.stdout)
+            yield stream
+            if stream.read(1):
+                return
+            child.wait()
+        complaints.seek(0)
+        _check(arguments, Completed(child.returncode, b"", complaints.read()))
 
 
 def run(
@@ -120,27 +136,107 @@ def run(
     cwd: Path,
     environ: Mapping[str, str] | None = None,
     input: bytes | None = None,
+    stdin: IO[bytes] | None = None,
     check: bool = True,
+    prompt: bool = False,
 ) -> Completed:
-    """Run `git ARGUMENTS` in `cwd` to its end.
+    """Run `git ARGUMENTS` in `cwd` to its end, with `input` or the file `stdin` to read.
 
-    With `check`, raises Unavailable with git's own words if it fails. An interruption ends git
-    too: it belongs to our process group, or is killed by `subprocess` as we leave.
+    With `check`, raises Unavailable with git's own words if it fails. Without `prompt` it has no
+    terminal to ask on. An interruption ends git and what it started.
     """
 
+    pipe = subprocess.PIPE
+    environ = environment() if environ is None else environ
+    with _started(arguments, cwd, environ, stdin or pipe, pipe, prompt) as child:
+        stdout, stderr = child.communicate(input)
+    completed = Completed(child.returncode, stdout, stderr)
+    if check:
+        _check(arguments, completed)
+    return completed
+
+
+def answer_of(command: Sequence[str], question: str, patience: float) -> str:
+    """What a program that the user set for git (a credential helper) answers; "" if it fails or
+    takes more than `patience` seconds. It has no terminal to ask on."""
+
     try:
-        done = subprocess.run(
+        with subprocess.Popen(
+            command,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as child:
+            try:
+                answer, _ = child.communicate(question.encode(), patience)
+            except BaseException as error:
+                _end(child, group=True)
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
+                return ""
+    except OSError:
+        return ""
+    return answer.decode("utf-8", "replace") if child.returncode == 0 else ""
+
+
+def _check(arguments: Sequence[str], completed: Completed) -> None:
+    if completed.returncode:
+        verb = next((word for word in arguments if not word.startswith("-")), "")
+        said = completed.message or "failed without a word"
+        raise Unavailable(masked(f"git {verb}: {said}"))
+
+
+@contextmanager
+def _started(
+    arguments: Sequence[str],
+    cwd: Path,
+    environ: Mapping[str, str],
+    stdin: int | IO[bytes],
+    stderr: int | IO[bytes],
+    prompt: bool = False,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A running git. In a session of its own it has no terminal, and can be ended with all that
+    it started; one that may ask must keep ours, where Ctrl-C reaches it by itself."""
+
+    try:
+        child = subprocess.Popen(
             ("git", *arguments),
             cwd=cwd,
-            env=dict(environment() if environ is None else environ),
-            input=b"" if input is None else input,
-            capture_output=True,
-            check=False,
+            env=dict(environ),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=not prompt,
         )
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if error.filename == str(cwd) or not cwd.is_dir():
+            raise
         raise Unavailable("there is no 'git' on the PATH", mend="install git") from None
-    completed = Completed(done.returncode, done.stdout, done.stderr)
-    if check and done.returncode:
-        verb = next((word for word in arguments if not word.startswith("-")), "")
-        raise Unavailable(masked(f"git {verb}: {completed.message or 'failed without a word'}"))
-    return completed
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            _end(child, group=not prompt)
+        for stream in (child.stdin, child.stdout, child.stderr):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+
+
+def _end(child: subprocess.Popen[bytes], *, group: bool) -> None:
+    """End `child`, and with `group` all that it started: politely, then not."""
+
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            if group:
+                os.killpg(child.pid, number)
+            else:
+                child.send_signal(number)
+        try:
+            child.wait(_GRACE)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+    child.wait()

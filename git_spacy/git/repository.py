@@ -16,7 +16,7 @@ from git_spacy.git import process
 Settings = Mapping[str, str]
 """The user's `git config spacy.*`: names as git prints them (`spacy.allowlocalpath`)."""
 
-_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0", "")
+_TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off", "")
 
 
 class Repository(NamedTuple):
@@ -28,11 +28,15 @@ class Repository(NamedTuple):
     top: Path | None
 
     @classmethod
-    def discover(cls, start: Path) -> Repository | None:
-        """The repository that `start` lies in, as Git would find it; None if there is none."""
+    def discover(cls, start: Path, environ: Mapping[str, str] | None = None) -> Repository | None:
+        """The repository that `start` lies in, as Git would find it; None if there is none.
 
-        if named := os.environ.get("GIT_DIR"):
-            top = os.environ.get("GIT_WORK_TREE")
+        GIT_DIR and GIT_WORK_TREE of `environ` (None: of this process) count as they do for git.
+        """
+
+        environ = os.environ if environ is None else environ
+        if named := environ.get("GIT_DIR"):
+            top = environ.get("GIT_WORK_TREE")
             git_dir = Path(os.path.abspath(named))
             found = Path(os.path.abspath(top)) if top else _work_tree(git_dir, start)
             return cls._at(git_dir, found) if _is_git_dir(git_dir) else None
@@ -97,10 +101,18 @@ def settings(start: Path) -> dict[str, str]:
 
     if not process.available():
         return _settings_without_git(start)
-    # the user's own repository and configuration: nothing is scrubbed here
-    environ = {**os.environ, "LC_ALL": "C"}
+    # the user's own repository and configuration: nothing is scrubbed here, but what a hook gave
+    # us relative to our folder is not meant relative to `start`
+    environ = {**os.environ, "LC_ALL": "C", "LANGUAGE": ""}
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"):
+        if name in environ:
+            environ[name] = os.path.abspath(environ[name])
     arguments = ("config", "--null", "--get-regexp", r"^spacy\.")
     done = process.run(arguments, cwd=start, environ=environ, check=False)
+    if done.returncode not in (0, 1):  # 1: there is none
+        raise Malformed(
+            f"Git's configuration cannot be read: {done.message}", mend="correct that file"
+        )
     found = {}
     for record in done.stdout.decode("utf-8", "replace").split("\0"):
         name, has_value, value = record.partition("\n")
@@ -134,6 +146,8 @@ def boolean(values: Settings, name: str, default: bool = False) -> bool:
         return default
     if value.lower() in _TRUE or value.lower() in _FALSE:
         return value.lower() in _TRUE
+    if value.isascii() and value.removeprefix("-").isdigit():
+        return int(value) != 0
     raise Malformed(
         f"'{value}' is neither true nor false", where=f"git config {name}",
         mend=f"git config {name} true",

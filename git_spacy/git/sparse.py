@@ -1,6 +1,7 @@
 """One folder or file out of somebody's repository, and nothing else of it.
 
-Two back ends bring the objects: the git program, and dulwich where there is none.
+Two back ends bring the objects: the git program, which brings the user's credentials, proxies and
+`insteadOf` along, and dulwich where there is none.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from git_spacy.errors import Unavailable
 from git_spacy.git import process
 from git_spacy.git.address import Address
 from git_spacy.git.tree import RemoteTree
@@ -17,12 +19,18 @@ from git_spacy.git.tree import RemoteTree
 def opened(
     address: Address, *, prompt: bool = False, warn: Callable[[str], None]
 ) -> Iterator[RemoteTree]:
-    """The tree at `address`. Raises Unavailable if it cannot be had, Malformed if the repository
-    has no such branch or tag. What was fetched is gone with the block."""
+    """The tree at `address`; what was fetched is gone with the block.
 
+    Only the commit and its trees have travelled when the block begins, if the server can filter;
+    `warn` is told what it cost where it cannot. Raises Unavailable if the repository cannot be had,
+    Malformed if it has no such branch, tag or commit, Unsafe if it is not to be trusted.
+    """
+
+    if address.local is not None and not address.local.is_dir():
+        raise Unavailable(f"there is no repository at '{address.local}'", mend="correct the path")
     if process.available():
         from git_spacy.git.sparse_git import opened as fetched
     else:
         from git_spacy.git.sparse_dulwich import opened as fetched
-    with fetched(address, prompt=prompt, warn=warn) as (commit, listing, read):
-        yield RemoteTree(commit, listing, read, warn)
+    with fetched(address, prompt=prompt, warn=warn) as (commit, listing, contents):
+        yield RemoteTree(commit, listing, contents, warn, address.shown)

@@ -1,24 +1,31 @@
-"""The objects of a remote tree, brought by dulwich: for machines without a git program.
+"""The backend of `sparse` where there is no git: dulwich speaks the protocol.
 
-The same two fetches as `sparse_git`: the commit with its trees, then the blobs that are wanted.
-Knows no credential helper; a user name and password may stand in the URL.
+The same two steps as with git: the commit and its trees, then the wanted contents by their ids. A
+repository of this machine is read where it lies. Asks for no password; SHA-256 needs git.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
-from git_spacy.errors import GitSpacyError, Unavailable, masked
-from git_spacy.git.address import Address, no_such_ref
-from git_spacy.git.tree import FOLDER, Entry, Opened, Read
+from git_spacy.errors import GitSpacyError, Malformed, Unavailable, masked
+from git_spacy.git.address import Address, no_such_ref, parse_address, public
+from git_spacy.git.tree import Entry, Opened, Stream, counted, no_such_content
 
-_FILTER = b"blob:none"
+if TYPE_CHECKING:
+    from dulwich.client import GitClient
+    from dulwich.config import StackedConfig
+    from dulwich.object_store import BaseObjectStore, DiskObjectStore
+    from dulwich.objects import ObjectID
+
+_PATIENCE = 60.0  # seconds without a byte
+_CREDENTIALS_MEND = "let Git know the password: set a credential.helper, or use an SSH key"
 
 
 @contextmanager
@@ -28,152 +35,364 @@ def opened(
     prompt: bool,  # noqa: ARG001 (dulwich never asks)
     warn: Callable[[str], None],
 ) -> Iterator[Opened]:
-    """(commit, listing of all trees, reader of blobs). See `sparse.opened`."""
+    """(commit, listing of all trees, contents). See `sparse.opened`."""
+
+    import logging
+
+    # Its remarks become warnings of ours, or errors.
+    logging.getLogger("dulwich").addHandler(logging.NullHandler())
+    if address.local is not None:
+        with _local(address) as (store, id):
+            yield *_read(store, id, address), _Here(store)
+        return
+    from dulwich.object_store import DiskObjectStore
+
+    with TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True) as folder:
+        store = DiskObjectStore.init(os.path.join(folder, "objects"))
+        remote = _Remote(store, address, warn)
+        try:
+            commit, listing = _read(store, remote.fetch_commit(), address)
+            remote.arrived(commit, listing)
+            yield commit, listing, remote
+        finally:
+            store.close()
+            remote.close()
+
+
+def _read(store: BaseObjectStore, id: bytes, address: Address) -> tuple[str, tuple[Entry, ...]]:
+    """The commit that the object `id` is or tags, and its files."""
+
+    from dulwich.objects import Commit, ObjectID, Tag
+
+    try:
+        found = store[ObjectID(id)]
+        while isinstance(found, Tag):
+            found = store[found.object[1]]
+        if not isinstance(found, Commit):
+            raise Malformed(f"'{address.ref}' of {address.shown} is no commit")
+        listing = tuple(counted(_listed(store, found.tree), address.shown))
+    except KeyError as error:
+        raise no_such_content(error.args[0].decode("ascii", "replace")) from None
+    return found.id.decode("ascii"), listing
+
+
+def _listed(store: BaseObjectStore, tree: ObjectID) -> Iterator[Entry]:
+    from dulwich.objects import Tree
+
+    pending = [(b"", tree)]
+    while pending:
+        prefix, id = pending.pop()
+        found = store[id]
+        if not isinstance(found, Tree):
+            raise no_such_content(id.decode("ascii"))
+        for name, mode, inner in found.iteritems():
+            if mode & 0o170000 == 0o040000:
+                pending.append((prefix + name + b"/", inner))
+            else:
+                text = (prefix + name).decode("utf-8", "surrogateescape")
+                yield Entry(mode, text, inner.decode("ascii"))
+
+
+class _Here:
+    """Contents that lie in a store of this machine."""
+
+    def __init__(self, store: BaseObjectStore) -> None:
+        self._store = store
+
+    def fetch(self, ids: Sequence[str]) -> None:
+        pass
+
+    def read(self, ids: Sequence[str]) -> Iterator[tuple[str, Stream]]:
+        from dulwich.objects import Blob, ObjectID
+
+        for id in ids:
+            try:
+                kind, content = self._store.get_raw(ObjectID(id.encode("ascii")))
+            except KeyError:
+                raise no_such_content(id) from None
+            if kind != Blob.type_num:
+                raise no_such_content(id)
+            yield id, BytesIO(content)
+
+
+class _Remote(_Here):
+    """Contents that lie elsewhere, and how they are asked for."""
+
+    def __init__(
+        self, store: DiskObjectStore, address: Address, warn: Callable[[str], None]
+    ) -> None:
+        from dulwich.config import StackedConfig
+
+        super().__init__(store)
+        self._packs = store
+        self._warn = warn
+        self._commit = b""
+        self._config = StackedConfig.default()
+        self._address = address = _rewritten(address, self._config)
+        self._passwords: Iterator[tuple[str, str]] | None = None
+        self._client, self._path = _client(address, self._config, None)
+
+    def fetch_commit(self) -> bytes:
+        """Bring the commit and its trees; return the id of what the wanted name is."""
+
+        ref = self._address.ref
+        names = [name.encode("utf-8", "surrogateescape") for name in self._address.refs]
+        chosen: list[bytes] = []
+
+        def choose(refs: dict[Any, Any], depth: int | None = None) -> list[Any]:  # noqa: ARG001
+            if any(len(id) == 64 for id in refs.values()):
+                raise Unavailable(
+                    f"{self._address.shown} uses SHA-256",
+                    mend="install git: without it only SHA-1 repositories can be read",
+                )
+            found = [refs[name] for name in names if name in refs]
+            if self._address.is_commit and ref:
+                found = [ref.encode("ascii")]
+            chosen.extend(found[:1])
+            return chosen
+
+        self._fetch(choose, prefixes=[b"HEAD"] if self._address.is_commit else names)
+        if not chosen:
+            raise no_such_ref(self._address)
+        return chosen[0]
+
+    def arrived(self, commit: str, listing: Sequence[Entry]) -> None:
+        """Note the commit, and tell what it cost if the contents came along unasked."""
+
+        from dulwich.objects import ObjectID
+
+        self._commit = commit.encode("ascii")
+        if any(ObjectID(entry.id.encode("ascii")) in self._store for entry in listing):
+            self._whole("cannot send a part of a repository")
+
+    def fetch(self, ids: Sequence[str]) -> None:
+        from dulwich.objects import ObjectID
+
+        wanted = [ObjectID(id.encode("ascii")) for id in ids]
+        missing = [id for id in wanted if id not in self._store]
+        if not missing:
+            return
+        try:
+            self._fetch(lambda *_, **__: missing)
+        except (Unavailable, Malformed):
+            self._fetch(lambda *_, **__: [self._commit], filter=False)
+            self._whole("gives out no single files")
+
+    def _fetch(
+        self,
+        choose: Callable[..., list[Any]],
+        prefixes: Sequence[bytes] = (b"HEAD",),
+        filter: bool = True,
+    ) -> None:
+        from dulwich.client import HTTPUnauthorized
+
+        while True:
+            file, commit, abort = self._packs.add_pack()
+            try:
+                self._client.fetch_pack(
+                    self._path,
+                    choose,
+                    _NothingHere(),
+                    file.write,
+                    depth=1,
+                    ref_prefix=list(prefixes),
+                    filter_spec=b"blob:none" if filter else None,
+                )
+                if file.tell():
+                    commit()
+                else:
+                    abort()
+                return
+            except HTTPUnauthorized as error:
+                abort()
+                self._next_password(error)
+            except BaseException as error:
+                with suppress(Exception):
+                    abort()
+                if isinstance(error, GitSpacyError) or not isinstance(error, Exception):
+                    raise
+                raise _failed(self._address, error) from None
+
+    def _next_password(self, error: Exception) -> None:
+        from git_spacy.git.credentials import credentials
+
+        if self._passwords is None:
+            self._passwords = credentials(self._address.url, self._config)
+        password = next(self._passwords, None)
+        if password is None:
+            raise _failed(self._address, error) from None
+        self.close()
+        self._client, self._path = _client(self._address, self._config, password)
+
+    def _whole(self, why: str) -> None:
+        packs = Path(self._packs.pack_dir).glob("*.pack")
+        size = sum(pack.stat().st_size for pack in packs)
+        self._warn(
+            f"{self._address.shown} {why}: the whole snapshot travelled ({size / 1e6:.1f} MB)"
+        )
+
+    def close(self) -> None:
+        for answer in getattr(self._client, "answers", ()):
+            answer.close()
+        manager = getattr(self._client, "pool_manager", None)
+        if manager is not None:
+            manager.clear()
+        self._client.close()
+
+
+class _NothingHere:
+    """The history that we have, as the protocol asks for it: none."""
+
+    shallow: frozenset[bytes] = frozenset()
+
+    def __next__(self) -> None:
+        return None
+
+    def ack(self, _id: bytes) -> None: ...
+    def nak(self) -> None: ...
+
+
+@contextmanager
+def _local(address: Address) -> Iterator[tuple[BaseObjectStore, bytes]]:
+    """The objects of a repository of this machine, and the id of what the wanted name is."""
 
     from dulwich.errors import NotGitRepository
+    from dulwich.objects import ObjectID
+    from dulwich.refs import Ref
     from dulwich.repo import Repo
 
-    local = address.local
-    if local is not None:
-        try:
-            repository = Repo(str(local))
-        except NotGitRepository:
-            raise Unavailable(
-                f"there is no repository at '{local}'", mend="correct the path"
-            ) from None
-        with repository:
-            commit = _local_commit(repository, address)
-            yield commit, _listing(repository, commit), _reader(repository)
-        return
-    folder = Path(tempfile.mkdtemp(prefix="git-spacy-"))
     try:
-        with Repo.init_bare(str(folder)) as repository:
-            commit = _fetch_commit(repository, address)
-            complete = _has_all_blobs(repository, commit)
-            if complete:
-                warn(
-                    f"{address.shown} cannot send a part of a repository: the whole snapshot"
-                    f" travelled ({_size(folder) / 1e6:.1f} MB)"
-                )
-            fetch = None if complete else _blob_fetcher(repository, address)
-            yield commit, _listing(repository, commit), _reader(repository, fetch)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        repository = Repo(str(address.local))
+    except (NotGitRepository, OSError, ValueError) as error:
+        raise Unavailable(
+            f"'{address.local}': {error}", mend="name the top folder of a repository"
+        ) from None
+    with repository:
+        if address.is_commit and address.ref:
+            ids = [ObjectID(address.ref.encode("ascii"))]
+        else:
+            ids = []
+            for name in address.refs:
+                with suppress(KeyError):  # a HEAD whose branch has no commit is there, and is not
+                    ids.append(repository.refs[Ref(name.encode("utf-8", "surrogateescape"))])
+        if not ids or ids[0] not in repository.object_store:
+            raise no_such_ref(address)
+        yield repository.object_store, ids[0]
 
 
-def _fetch(repository: Any, address: Address, wants: Any, **more: Any) -> None:
-    from dulwich.client import get_transport_and_path
-    from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
+def _rewritten(address: Address, config: StackedConfig) -> Address:
+    """`address` after the user's `url.….insteadOf`, through the same gate again."""
 
-    options: dict[str, Any] = {}
-    if address.protocol == "ssh" and (command := os.environ.get("GIT_SSH_COMMAND")):
-        options["ssh_command"] = command
-    try:
-        client, path = get_transport_and_path(address.url, **options)
-        client.fetch(path, repository, determine_wants=wants, filter_spec=_FILTER, **more)
-    except NotGitRepository:
-        raise Unavailable(f"{address.shown}: not found", mend="check the address") from None
-    except (GitProtocolError, HangupException, OSError, ValueError, KeyError) as error:
-        raise _failed(address, error) from None
-    except Exception as error:
-        if type(error).__module__.startswith("urllib3"):
-            raise _failed(address, error) from None
-        raise
+    from dulwich.config import apply_instead_of
+
+    url = apply_instead_of(config, address.url)
+    return address if url == address.url else parse_address(url, address.ref, trusted=True)
+
+
+def _client(
+    address: Address, config: StackedConfig, password: tuple[str, str] | None
+) -> tuple[GitClient, str]:
+    """How to speak to `address`, and the path of the repository there."""
+
+    from urllib.parse import unquote, urlsplit
+
+    from dulwich.client import SSHGitClient, TCPGitClient
+
+    url = address.url
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    parts = urlsplit(url) if scheme else urlsplit("ssh://" + url.replace(":", "/", 1))
+    user, host = parts.username and unquote(parts.username), parts.hostname or ""
+    path = unquote(parts.path) if scheme else url.partition(":")[2]
+    if scheme in ("http", "https"):
+        return _http_client(url, config, password), parts.path
+    if scheme == "git":
+        return TCPGitClient(host, port=parts.port, thin_packs=False), path
+    ssh = SSHGitClient(
+        host,
+        port=parts.port if scheme else None,
+        username=user or None,
+        config=config,
+        ssh_command=_ssh_command(config),
+        thin_packs=False,
+    )
+    return ssh, path
+
+
+def _ssh_command(config: StackedConfig) -> str:
+    """The ssh that the user set for git, else one that asks nothing."""
+
+    import shlex
+
+    if os.environ.get("GIT_SSH_COMMAND"):
+        return os.environ["GIT_SSH_COMMAND"]
+    with suppress(KeyError):
+        return os.fsdecode(config.get((b"core",), b"sshCommand"))
+    if os.environ.get("GIT_SSH"):
+        return shlex.quote(os.environ["GIT_SSH"])
+    return "ssh -o BatchMode=yes"
+
+
+def _http_client(url: str, config: StackedConfig, password: tuple[str, str] | None) -> GitClient:
+    from urllib.parse import unquote, urlsplit
+
+    from dulwich.client import Urllib3HttpGitClient
+
+    class Client(Urllib3HttpGitClient):
+        """Asks what there is only once, is led from https nowhere else, and can be closed even
+        where dulwich forgets an answer that it did not like."""
+
+        _known: Any = None
+        answers: list[Any]
+
+        def record(self) -> None:
+            request = self.pool_manager.request
+            self.answers = []
+
+            def recorded(*args: Any, **kwargs: Any) -> Any:
+                self.answers.append(request(*args, **kwargs))
+                return self.answers[-1]
+
+            self.pool_manager.request = recorded  # type: ignore[method-assign]
+
+        def _discover_references(self, *args: Any, **kwargs: Any) -> Any:
+            if self._known is None:
+                self._known = super()._discover_references(*args, **kwargs)
+            return self._known
+
+        def _http_request(self, url: str, *args: Any, **kwargs: Any) -> Any:
+            response, read = super()._http_request(url, *args, **kwargs)
+            led = response.geturl() or url
+            if url.startswith("https:") and not led.startswith(("https:", "/")):
+                raise Unavailable(f"'{public(url)}' leads away from https")
+            return response, read
+
+    parts = urlsplit(url)
+    if password is None and parts.username:
+        password = unquote(parts.username), unquote(parts.password or "")
+    user, secret = password or (None, None)
+    base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    client = Client(
+        base, config=config, username=user, password=secret, timeout=_PATIENCE, thin_packs=False
+    )
+    client.record()
+    return client
 
 
 def _failed(address: Address, error: Exception) -> GitSpacyError:
+    """The error for what dulwich raised."""
+
+    from dulwich.client import HTTPUnauthorized
+    from dulwich.errors import HangupException, NotGitRepository
+
+    if isinstance(error, HTTPUnauthorized):
+        return Unavailable(f"{address.shown} wants a password", mend=_CREDENTIALS_MEND)
+    if isinstance(error, NotGitRepository):
+        return Unavailable(
+            f"{address.shown}: not found", mend="check the address, and that you may read it"
+        )
+    if address.is_commit and (
+        "not our ref" in str(error) or isinstance(error, HangupException)  # so says http
+    ):
+        return no_such_ref(address)
     told = masked(str(error).replace(address.url, address.shown)) or type(error).__name__
     return Unavailable(f"{address.shown}: {told}", mend="check the address and the network")
-
-
-def _fetch_commit(repository: Any, address: Address) -> str:
-    found: list[bytes] = []
-
-    def wants(refs: Mapping[bytes, bytes], **_: object) -> list[bytes]:
-        found.extend(_chosen(refs, address))
-        return found
-
-    name = (address.ref or "").encode()
-    prefixes = [b"HEAD"]
-    if name and not address.is_commit:
-        prefixes = [b"refs/heads/" + name, b"refs/tags/" + name]
-    _fetch(repository, address, wants, depth=1, ref_prefix=prefixes)
-    if not found:
-        raise no_such_ref(address)
-    return _commit_of(repository, found[0], address)
-
-
-def _chosen(refs: Mapping[bytes, bytes], address: Address) -> list[bytes]:
-    if address.is_commit:
-        return [(address.ref or "").encode()]
-    name = (address.ref or "").encode()
-    for ref in [b"refs/heads/" + name, b"refs/tags/" + name] if name else [b"HEAD"]:
-        if refs.get(ref):
-            return [refs[ref]]
-    return []
-
-
-def _commit_of(repository: Any, object_id: bytes, address: Address) -> str:
-    """The commit that an id names, through annotated tags."""
-
-    try:
-        found = repository[object_id]
-        while found.type_name == b"tag":
-            found = repository[found.object[1]]
-    except KeyError:
-        raise no_such_ref(address) from None
-    return str(found.id.decode())
-
-
-def _local_commit(repository: Any, address: Address) -> str:
-    refs = repository.get_refs()
-    chosen = _chosen(refs, address)
-    if not chosen:
-        raise no_such_ref(address)
-    return _commit_of(repository, chosen[0], address)
-
-
-def _listing(repository: Any, commit: str) -> tuple[Entry, ...]:
-    entries: list[Entry] = []
-    pending = [("", repository[commit.encode()].tree)]
-    while pending:
-        prefix, tree = pending.pop()
-        for item in repository[tree].items():
-            name = prefix + os.fsdecode(item.path)
-            entries.append(Entry(item.mode, name, item.sha.decode()))
-            if item.mode == FOLDER:
-                pending.append((name + "/", item.sha))
-    return tuple(sorted(entries, key=lambda entry: entry.name))
-
-
-def _has_all_blobs(repository: Any, commit: str) -> bool:
-    """Whether the server sent the blobs too, though it was asked not to."""
-
-    blobs = (entry for entry in _listing(repository, commit) if entry.mode & 0o170000 == 0o100000)
-    first = next(blobs, None)
-    return first is not None and first.id.encode() in repository.object_store
-
-
-def _blob_fetcher(repository: Any, address: Address) -> Callable[[Sequence[str]], None]:
-    def fetch(ids: Sequence[str]) -> None:
-        wanted = [id.encode() for id in dict.fromkeys(ids)]
-        _fetch(repository, address, lambda _refs, **_: wanted, ref_prefix=[b"HEAD"])
-
-    return fetch
-
-
-def _reader(repository: Any, fetch: Callable[[Sequence[str]], None] | None = None) -> Read:
-    def read(ids: Sequence[str]) -> Iterator[bytes]:
-        if fetch and ids:
-            fetch(ids)
-        for id in ids:
-            try:
-                yield repository[id.encode()].as_raw_string()
-            except KeyError:
-                raise Unavailable(f"the repository did not send object {id[:12]}") from None
-
-    return read
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in (folder / "objects" / "pack").glob("*.pack"))

@@ -1,223 +1,291 @@
 """The objects of a remote tree, brought by the git program.
 
-One shallow fetch without blobs into a bare repository of our own, then one fetch of the blobs that
-are wanted, all together: five requests over smart HTTP. Whatever Git knows about credentials,
-proxies and `insteadOf` holds. Nothing is checked out by Git: no filter, hook or attribute of the
-template or the user has a say in what lands.
+First the commit and its trees (`--filter=blob:none`) into a bare repository of our own, then the
+wanted contents by their ids, all together: five requests over smart HTTP. Whatever Git knows about
+credentials, proxies and `insteadOf` holds. Git writes no file of a template: no filter, hook or
+attribute of the template or the user has a say in what lands. The URL goes into that repository's
+configuration, not onto a command line that others can read.
 """
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import TemporaryDirectory
 
-from git_spacy.errors import GitSpacyError, Unavailable, masked
+from git_spacy.errors import GitSpacyError, LocalFailure, Malformed, Unavailable, Unsafe, masked
 from git_spacy.git import process
 from git_spacy.git.address import Address, no_such_ref
 from git_spacy.git.process import Completed
-from git_spacy.git.tree import Entry, Opened, Read
+from git_spacy.git.tree import Entry, Opened, Stream, counted, no_such_content
 
-_SEALED = (
-    "-c", "core.hooksPath=/dev/null",
-    "-c", "core.fsmonitor=false",
-    "-c", "gc.auto=0",
-    "-c", "maintenance.auto=false",
-    "-c", "fetch.fsckObjects=true",
-    "-c", "protocol.version=2",
-)  # fmt: skip
-_PROMISOR = (
-    "-c", "remote.o.promisor=true",
-    "-c", "remote.o.partialCloneFilter=blob:none",
-)  # fmt: skip
+_REMOTE = "git-spacy-source"
 _REF = "refs/git-spacy/wanted"
+# Nothing of the user's settings may start a program here or change what arrives.
+_SEALED = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "fetch.writeCommitGraph=false",
+    "fetch.recurseSubmodules=false",
+    "fetch.unpackLimit=1",
+    "fetch.negotiationAlgorithm=noop",  # else the commit we have stands for its contents
+    "protocol.version=2",
+    "http.lowSpeedLimit=1",  # byte a second, for so many
+    "http.lowSpeedTime=60",  # seconds: a server that says nothing has gone
+)
+# "user": where the user's own `insteadOf` leads, but not where a server redirects to.
+_PROTOCOLS = {"https": "always", "ssh": "always", "http": "user", "file": "user", "git": "user"}
+# Only for fetching: elsewhere a content that is not here must not be fetched behind our back.
+_PROMISOR = (f"remote.{_REMOTE}.promisor=true", f"remote.{_REMOTE}.partialCloneFilter=blob:none")
+_NO_FILTER = b"filtering not recognized by server"
+_NO_REF = re.compile(r"couldn't find remote ref|not our ref")
+_NOT_BY_ID = re.compile(r"not our ref|unadvertised object|allowAnySHA1InWant|allowFilter")
 
 
 @contextmanager
 def opened(address: Address, *, prompt: bool, warn: Callable[[str], None]) -> Iterator[Opened]:
-    """(commit, listing of all trees, reader of blobs). See `sparse.opened`."""
+    """(commit, listing of all trees, contents). See `sparse.opened`."""
 
-    local = address.local
-    if local is not None:
-        git_dir = _local_git_dir(local)
-        environ = process.environment(protocols="none")
-        commit = _local_commit(git_dir, address, environ)
-        yield commit, _listing(git_dir, environ, commit), _reader(git_dir, environ)
+    if address.local is not None:
+        git_dir = _local_git_dir(address.local)
+        commit = _local_commit(git_dir, address)
+        yield commit, _listing(git_dir, commit, address), _Here(git_dir)
         return
-    environ = _network_environment(address, prompt)
-    folder = Path(tempfile.mkdtemp(prefix="git-spacy-"))
-    try:
-        process.run(("init", "-q", "--bare", "--template=", str(folder)), cwd=folder)
-        filters = _fetch_commit(folder, environ, address, warn)
-        commit = _git(folder, environ, "rev-parse", f"{_REF}^{{commit}}").stdout.decode().strip()
-        fetch = _blob_fetcher(folder, environ, address) if filters else None
-        yield commit, _listing(folder, environ, commit), _reader(folder, environ, fetch)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True) as folder:
+        git_dir = Path(folder) / "repository.git"
+        git_dir.mkdir()
+        remote = _Remote(git_dir, address, prompt, warn)
+        commit = remote.fetch_commit()
+        yield commit, _listing(git_dir, commit, address), remote
 
 
-def _git(
-    git_dir: Path, environ: dict[str, str], *arguments: str, check: bool = True, **more: bytes
-) -> Completed:
-    full = (f"--git-dir={git_dir}", *_SEALED, *arguments)
-    return process.run(full, cwd=git_dir, environ=environ, check=check, input=more.get("input"))
+class _Here:
+    """Contents that lie in a repository of this machine."""
 
+    def __init__(self, git_dir: Path) -> None:
+        self.git_dir = git_dir
 
-def _network_environment(address: Address, prompt: bool) -> dict[str, str]:
-    environ = process.environment(prompt=prompt, protocols=address.protocol)
-    asks = address.protocol == "ssh" and not prompt
-    if asks and not environ.keys() & {"GIT_SSH", "GIT_SSH_COMMAND"}:
-        configured = process.run(
-            ("config", "core.sshCommand"), cwd=Path.cwd(), environ=dict(os.environ), check=False
-        )
-        command = configured.stdout.decode().strip() or "ssh"
-        environ["GIT_SSH_COMMAND"] = f"{command} -oBatchMode=yes"
-    return environ
+    def fetch(self, ids: Sequence[str]) -> None:
+        pass
 
-
-def _fetch_commit(
-    folder: Path, environ: dict[str, str], address: Address, warn: Callable[[str], None]
-) -> bool:
-    """Bring the commit and its trees; whether the server left the blobs out, as it was asked."""
-
-    if address.ref is None:
-        sources = ["HEAD"]
-    elif address.is_commit:
-        sources = [address.ref]
-    else:
-        # in full: `fetch main` would rather have a tag of that name
-        sources = [f"refs/heads/{address.ref}", f"refs/tags/{address.ref}"]
-    done = Completed(1, b"", b"")
-    for source in sources:
-        done = _fetch(folder, environ, address, "--depth=1", f"+{source}:{_REF}")
-        if b"couldn't find remote ref" not in done.stderr:
-            break
-    if done.returncode:
-        raise _failed(address, done)
-    if b"filtering not recognized" not in done.stderr:
-        return True
-    size = sum(path.stat().st_size for path in (folder / "objects" / "pack").glob("*.pack"))
-    warn(
-        f"{address.shown} cannot send a part of a repository: the whole snapshot travelled"
-        f" ({size / 1e6:.1f} MB)"
-    )
-    return False
-
-
-def _fetch(
-    folder: Path, environ: dict[str, str], address: Address, *arguments: str, input: bytes = b""
-) -> Completed:
-    options = ("-c", f"remote.o.url={address.url}", *_PROMISOR)
-    fixed = ("fetch", "-q", "--no-tags", "--no-write-fetch-head", "--filter=blob:none")
-    return _git(
-        folder, environ, *options, *fixed, *arguments[:-1], "--", "o", *arguments[-1:],
-        check=False, input=input,
-    )  # fmt: skip
-
-
-def _blob_fetcher(
-    folder: Path, environ: dict[str, str], address: Address
-) -> Callable[[Sequence[str]], None]:
-    def fetch(ids: Sequence[str]) -> None:
-        listed = "".join(f"{id}\n" for id in dict.fromkeys(ids)).encode()
-        options = ("-c", f"remote.o.url={address.url}", *_PROMISOR)
-        done = _git(
-            folder, environ, *options, "-c", "fetch.negotiationAlgorithm=noop", "fetch", "-q",
-            "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no",
-            "--filter=blob:none", "--stdin", "o", check=False, input=listed,
-        )  # fmt: skip
-        if done.returncode:
-            raise _failed(address, done)
-
-    return fetch
-
-
-def _listing(git_dir: Path, environ: dict[str, str], commit: str) -> tuple[Entry, ...]:
-    """Every entry of every tree; no blob is asked for."""
-
-    done = _git(git_dir, environ, "ls-tree", "-rtz", "--full-tree", commit)
-    entries = []
-    for record in done.stdout.split(b"\0")[:-1]:
-        head, _, name = record.partition(b"\t")
-        mode, _kind, object_id = head.split()
-        entries.append(Entry(int(mode, 8), os.fsdecode(name), object_id.decode()))
-    return tuple(entries)
-
-
-def _reader(
-    git_dir: Path,
-    environ: dict[str, str],
-    fetch: Callable[[Sequence[str]], None] | None = None,
-) -> Read:
-    def read(ids: Sequence[str]) -> Iterator[bytes]:
-        if fetch and ids:
-            fetch(ids)
-        arguments = (f"--git-dir={git_dir}", *_SEALED, "cat-file", "--batch")
-        # nothing may be fetched one by one behind our back now
-        sealed = {**environ, "GIT_ALLOW_PROTOCOL": "none"}
+    def read(self, ids: Sequence[str]) -> Iterator[tuple[str, Stream]]:
+        arguments = (f"--git-dir={self.git_dir}", *_options(_SEALED), "cat-file", "--batch")
         listed = "".join(f"{id}\n" for id in ids).encode()
-        with process.streaming(arguments, cwd=git_dir, environ=sealed, input=listed) as stream:
-            for object_id in ids:
-                yield _next_blob(stream, object_id)
+        with process.streaming(
+            arguments, cwd=self.git_dir, environ=_environment(), input=listed
+        ) as stream:
+            for id in ids:
+                head = stream.readline().split()
+                if len(head) != 3 or head[1] != b"blob":
+                    raise no_such_content(id)
+                content = _Content(stream, int(head[2]))
+                yield id, content
+                content.skip()
+                stream.read(1)
 
-    return read
+
+class _Remote(_Here):
+    """Contents that lie elsewhere, and the repository of ours that they come to."""
+
+    def __init__(
+        self, git_dir: Path, address: Address, prompt: bool, warn: Callable[[str], None]
+    ) -> None:
+        super().__init__(git_dir)
+        self._address = address
+        self._prompt = prompt
+        self._warn = warn
+        self._complete = False
+        self._have: set[str] = set()
+        self._commit = ""
+
+    def fetch_commit(self) -> str:
+        """Bring the commit and its trees; return the commit's id."""
+
+        self._init("sha1")
+        for ref in self._address.refs:
+            done = self._fetch("--depth=1", refspec=f"+{ref}:{_REF}")
+            if b"mismatched algorithms" in done.stderr:
+                self._init("sha256")
+                done = self._fetch("--depth=1", refspec=f"+{ref}:{_REF}")
+            if not done.returncode or not _NO_REF.search(_text(done.stderr)):
+                break
+        else:
+            raise no_such_ref(self._address)
+        if done.returncode:
+            raise _failed(self._address, done)
+        if _NO_FILTER in done.stderr:
+            self._whole("cannot send a part of a repository")
+        named = _git(self.git_dir, "rev-parse", "-q", "--verify", f"{_REF}^{{commit}}", check=False)
+        if named.returncode:
+            raise Malformed(f"'{self._address.ref}' of {self._address.shown} is no commit")
+        self._commit = _text(named.stdout).strip()
+        return self._commit
+
+    def fetch(self, ids: Sequence[str]) -> None:
+        missing = [id for id in ids if id not in self._have]
+        if not missing or self._complete:
+            return
+        done = self._fetch("--stdin", input="".join(f"{id}\n" for id in missing))
+        if done.returncode and _NOT_BY_ID.search(_text(done.stderr)):
+            wanted = self._commit if self._address.ref else "HEAD"
+            done = self._fetch("--depth=1", refspec=f"+{wanted}:{_REF}", filter=False)
+            if not done.returncode:
+                self._whole("gives out no single files")
+        if done.returncode:
+            raise _failed(self._address, done)
+        self._have.update(missing)
+
+    def _init(self, object_format: str) -> None:
+        shutil.rmtree(self.git_dir)
+        self.git_dir.mkdir()
+        format = f"--object-format={object_format}"
+        process.run(("init", "-q", "--bare", "--template=", format, "."), cwd=self.git_dir)
+        url = self._address.url.replace("\\", "\\\\").replace('"', '\\"')
+        section = f'[remote "{_REMOTE}"]\n\turl = "{url}"\n'
+        with open(self.git_dir / "config", "ab") as file:
+            file.write(section.encode("utf-8", "surrogateescape"))
+
+    def _fetch(
+        self, *options: str, refspec: str = "", input: str | None = None, filter: bool = True
+    ) -> Completed:
+        settings = [*_SEALED, "protocol.ext.allow=never"]
+        for name, use in _PROTOCOLS.items():
+            use = "always" if name == self._address.protocol else use
+            settings.append(f"protocol.{name}.allow={use}")
+        settings += _PROMISOR if filter else ()
+        fixed = ("fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+        return process.run(
+            (
+                f"--git-dir={self.git_dir}", *_options(settings), *fixed, *options,
+                "--", _REMOTE, *([refspec] if refspec else []),
+            ),
+            cwd=self.git_dir,
+            environ=process.environment(prompt=self._prompt, protocols=None, configured=True),
+            input=None if input is None else input.encode(),
+            check=False,
+            prompt=self._prompt,
+        )  # fmt: skip
+
+    def _whole(self, why: str) -> None:
+        self._complete = True
+        packs = (self.git_dir / "objects" / "pack").glob("*.pack")
+        size = sum(path.stat().st_size for path in packs)
+        self._warn(
+            f"{self._address.shown} {why}: the whole snapshot travelled ({size / 1e6:.1f} MB)"
+        )
 
 
-def _next_blob(stream: BinaryIO, object_id: str) -> bytes:
-    head = stream.readline().split()
-    if len(head) != 3 or head[1] != b"blob":
-        raise Unavailable(f"the repository did not send object {object_id[:12]}")
-    size = int(head[2])
-    content = stream.read(size)
-    if len(content) != size or stream.read(1) != b"\n":
-        raise Unavailable(f"object {object_id[:12]} of the repository is cut off")
-    return content
+class _Content:
+    """The next `left` bytes of a stream."""
+
+    def __init__(self, stream: Stream, left: int) -> None:
+        self._stream = stream
+        self._left = left
+
+    def read(self, size: int = -1, /) -> bytes:
+        size = self._left if size < 0 else min(size, self._left)
+        chunk = self._stream.read(size)
+        if len(chunk) < size:
+            raise LocalFailure("git ended in the middle of a file", mend="try again")
+        self._left -= size
+        return chunk
+
+    def skip(self) -> None:
+        while self._left:
+            self.read(1 << 20)
+
+
+def _options(settings: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part for setting in settings for part in ("-c", setting))
+
+
+def _environment() -> dict[str, str]:
+    """For work on objects that are here: nothing can be fetched, whatever the repository says."""
+
+    return {**process.environment(protocols="none"), "GIT_NO_LAZY_FETCH": "1"}
+
+
+def _git(git_dir: Path, *arguments: str, check: bool = True) -> Completed:
+    full = (f"--git-dir={git_dir}", *_options(_SEALED), *arguments)
+    return process.run(full, cwd=git_dir, environ=_environment(), check=check)
+
+
+def _listing(git_dir: Path, commit: str, address: Address) -> tuple[Entry, ...]:
+    """Every entry of every tree but folders; no content is asked for."""
+
+    return tuple(counted(_listed(git_dir, commit), address.shown))
+
+
+def _listed(git_dir: Path, commit: str) -> Iterator[Entry]:
+    arguments = (
+        f"--git-dir={git_dir}",
+        *_options(_SEALED),
+        "ls-tree",
+        "-rz",
+        "--full-tree",
+        commit,
+    )
+    with process.streaming(arguments, cwd=git_dir, environ=_environment(), input=b"") as stream:
+        rest = b""
+        while chunk := stream.read(1 << 16):
+            *records, rest = (rest + chunk).split(b"\0")
+            for record in records:
+                head, _, name = record.partition(b"\t")
+                mode, _kind, id = head.split()
+                yield Entry(int(mode, 8), name.decode("utf-8", "surrogateescape"), id.decode())
 
 
 def _local_git_dir(path: Path) -> Path:
-    if not path.is_dir():
-        raise Unavailable(f"there is no repository at '{path}'", mend="correct the path")
-    environ = process.environment(protocols="none")
+    """The Git folder of the repository at `path`. Git itself looks at whose it is."""
+
+    environ = _environment()
     # this folder's repository, not that of one above it
     environ["GIT_CEILING_DIRECTORIES"] = str(path.resolve().parent)
-    done = process.run(
-        (*_SEALED, "rev-parse", "--absolute-git-dir"), cwd=path, environ=environ, check=False
-    )
+    arguments = (*_options(_SEALED), "rev-parse", "--absolute-git-dir")
+    done = process.run(arguments, cwd=path, environ=environ, check=False)
     if done.returncode:
+        everything = _text(done.stderr)
+        if "dubious ownership" in everything or "unsafe repository" in everything:
+            own = re.search(r"git config --global --add safe\.directory .*", everything)
+            raise Unsafe(
+                f"'{path}' belongs to somebody else",
+                mend=f"if you trust it: {own[0] if own else 'see safe.directory'}",
+            )
         reason = done.message or "not a Git repository"
         raise Unavailable(f"'{path}': {reason}", mend="name the top folder of a repository")
-    return Path(os.fsdecode(done.stdout.rstrip(b"\n")))
+    return Path(done.stdout.rstrip(b"\n").decode("utf-8", "surrogateescape"))
 
 
-def _local_commit(git_dir: Path, address: Address, environ: dict[str, str]) -> str:
-    names = ["HEAD"]
-    if address.ref is not None:
-        names = [f"refs/heads/{address.ref}", f"refs/tags/{address.ref}"]
-        names = [address.ref] if address.is_commit else names
-    for name in names:
-        done = _git(
-            git_dir, environ, "rev-parse", "-q", "--verify", "--end-of-options",
-            f"{name}^{{commit}}", check=False,
-        )  # fmt: skip
+def _local_commit(git_dir: Path, address: Address) -> str:
+    for name in address.refs:
+        commit = f"{name}^{{commit}}"
+        done = _git(git_dir, "rev-parse", "-q", "--verify", "--end-of-options", commit, check=False)
         if not done.returncode:
-            return done.stdout.decode().strip()
+            return _text(done.stdout).strip()
     raise no_such_ref(address)
 
 
 def _failed(address: Address, done: Completed) -> GitSpacyError:
-    told = masked(done.message.replace(address.url, address.shown))
-    lower = told.lower()
-    if "couldn't find remote ref" in lower or "not our ref" in lower:
+    told = masked(done.message.replace(address.url, address.shown)) or "git fetch failed"
+    everything = _text(done.stderr).lower()
+    if _NO_REF.search(everything):
         return no_such_ref(address)
+    if re.search(r"transport '.*' not allowed", everything):
+        return Unsafe(f"{address.shown}: {told}", mend="it leads to where it must not")
+    if "no space left on device" in everything:
+        return LocalFailure(f"{address.shown}: {told}", mend="make room on the disk")
     mend = "check the address and the network"
-    if any(word in lower for word in ("authentication", "username", "password", "403", "401")):
+    if re.search(r"authentication|username|password|error: 40[13]", everything):
         mend = "let Git know the password: 'git credential approve', or an SSH key"
-    elif "permission denied" in lower or "host key" in lower:
+    elif "permission denied" in everything or "host key" in everything:
         mend = f"check that 'git ls-remote {address.shown}' works"
-    elif "allowfilter" in lower or "unadvertised object" in lower:
-        mend = "name a branch or a tag: the server gives out nothing else"
-    return Unavailable(f"{address.shown}: {told or 'git fetch failed'}", mend=mend)
+    return Unavailable(f"{address.shown}: {told}", mend=mend)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

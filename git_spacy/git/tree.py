@@ -1,155 +1,298 @@
-"""A commit of somebody's repository: what is in it, and one folder or file of it written down.
+"""What a stranger's tree may hold, and how its files come to lie on disk.
 
-The trees are looked at first; what they hold is refused before a byte is written if any of it
-could land outside, or where Git would obey it. Knows nothing of how objects travel.
+Trusts nothing in a listing: names and modes are checked before anything is written, links before
+and after. Files are written as their bytes are, so that no filter, no `export-subst` and no end
+of line setting has a say. Knows nothing of repositories or of how the bytes travelled.
 """
 
 from __future__ import annotations
 
 import os
-import posixpath
-from collections.abc import Callable, Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from git_spacy.errors import Unavailable, Unsafe, printable
+from git_spacy.errors import LocalFailure, Malformed, Unavailable, Unsafe, local_failure
 from git_spacy.project.paths import is_git_folder
 
-FOLDER, LINK, SUBMODULE, EXECUTABLE = 0o040000, 0o120000, 0o160000, 0o100755
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
 
-Read = Callable[[Sequence[str]], Iterator[bytes]]
-"""Object ids of blobs to their contents, in that order, fetched together."""
+# A tree of trees can unfold into more files than any disk holds; no template has so many.
+MOST_ENTRIES = 500_000
+_DEEPEST = 128
+_LONGEST_TARGET = 4096
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LARGEST_POINTER = 1024
+_CHUNK = 1 << 20
 
 
 class Entry(NamedTuple):
-    """One line of a tree: Git's mode, the path from the top, the object id (hexadecimal)."""
+    """A file, link or submodule of a tree: its Git mode, its path from the repository's top (with
+    surrogates where it is not UTF-8) and the id of its content."""
 
     mode: int
     name: str
     id: str
 
 
-Opened = tuple[str, tuple[Entry, ...], Read]
-"""What a back end yields: the commit, every entry of every tree, the reader of blobs."""
-
-
 class Placed(NamedTuple):
-    """What a checkout wrote: how many files, and which of them are only Git LFS pointers."""
+    """What came to lie on disk: how many files and links, and which of them (relative to the
+    folder) are only Git LFS pointers."""
 
     files: int
     lfs_pointers: tuple[str, ...]
 
 
+class Stream(Protocol):
+    """Bytes to come."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+class Contents(Protocol):
+    """The contents of blobs, wherever they are. Ids are hexadecimal."""
+
+    def fetch(self, ids: Sequence[str]) -> None:
+        """Bring all of these here, in one go. Raises Unavailable."""
+
+    def read(self, ids: Sequence[str]) -> Iterator[tuple[str, Stream]]:
+        """(id, content) of what was fetched; one is read before the next is asked for."""
+
+
+Opened = tuple[str, tuple[Entry, ...], Contents]
+"""What a back end yields: the commit, every entry of its trees but folders, the contents."""
+
+
 class RemoteTree(NamedTuple):
-    """A commit of a repository whose trees are here and whose blobs are still there."""
+    """A commit of a repository whose trees are here and whose contents are still there."""
 
     commit: str
     listing: tuple[Entry, ...]
-    read: Read
+    contents: Contents
     warn: Callable[[str], None]
+    shown: str
 
     def folders(self) -> tuple[str, ...]:
         """Every folder in it, without asking the server again."""
 
-        return tuple(entry.name for entry in self.listing if entry.mode == FOLDER)
+        found: set[str] = set()
+        for entry in self.listing:
+            folder = entry.name.rpartition("/")[0]
+            while folder and folder not in found:
+                found.add(folder)
+                folder = folder.rpartition("/")[0]
+        return tuple(sorted(found))
 
     def files(self, path: str) -> tuple[Entry, ...]:
         """What lies at or below `path` but folders; empty if there is no such path."""
 
-        path = path.strip("/")
+        path = _normal(path)
         below = path + "/" if path else ""
         return tuple(
-            entry
-            for entry in self.listing
-            if entry.mode != FOLDER and (entry.name == path or entry.name.startswith(below))
+            entry for entry in self.listing if entry.name == path or entry.name.startswith(below)
         )
 
     def checkout(self, path: str, dest: Path) -> Placed:
         """Write the folder or file `path` ("" for everything) to `dest`, which must not exist.
 
-        Raises Unsafe for a name or link that must not be, before anything is written.
+        Raises Malformed where there is no such path, Unsafe for a name or a link that must not
+        be, LocalFailure if the disk fails; then nothing is left of it.
         """
 
-        path = path.strip("/")
+        path = _normal(path)
         entries = self.files(path)
         if not entries:
-            raise Unavailable(f"there is no '{path}' in commit {self.commit[:12]}")
-        wanted = [entry for entry in entries if entry.mode != SUBMODULE]
-        for entry in entries:
-            _check_name(entry.name)
+            raise Malformed(f"{self.shown} has no '{path}' in commit {self.commit[:12]}")
+        wanted = []
+        for entry in checked(entries, self.shown):
             if entry.mode == SUBMODULE:
                 self.warn(f"'{entry.name}' is a submodule: left out")
-        if [entry.name for entry in wanted] == [path] and path:
-            return _write_file(wanted[0], next(self.read([wanted[0].id])), dest)
-        return _write_folder(wanted, len(path) + 1 if path else 0, self.read, dest)
+            else:
+                wanted.append(entry)
+        self.contents.fetch(tuple(dict.fromkeys(entry.id for entry in wanted)))
+        return place(wanted, path, dest, self.contents, self.shown)
 
 
-def _check_name(name: str) -> None:
-    for part in name.split("/"):
-        if part in ("", ".", "..") or is_git_folder(part):
-            raise Unsafe(
-                f"the repository holds '{printable(name)}', which Git could take for its own",
-                mend="do not use this repository, or tell its owner",
-            )
+def _normal(path: str) -> str:
+    return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
-def _write_file(entry: Entry, content: bytes, dest: Path) -> Placed:
-    if entry.mode == LINK:
-        raise Unsafe(f"'{entry.name}' is a symlink", mend="name what it points to")
-    _write(dest, content, entry.mode)
-    return Placed(1, (entry.name,) if _is_pointer(content) else ())
+def counted(entries: Iterable[Entry], repository: str) -> Iterator[Entry]:
+    """`entries`, as long as they are not too many. Raises Unsafe then."""
+
+    for count, entry in enumerate(entries, 1):
+        if count > MOST_ENTRIES:
+            raise _refused(repository, f"holds more than {MOST_ENTRIES} files")
+        yield entry
 
 
-def _write_folder(entries: Sequence[Entry], skip: int, read: Read, dest: Path) -> Placed:
-    # The links first: if one leads out, nothing is written. Made last: nothing goes through one.
-    links = [entry for entry in entries if entry.mode == LINK]
-    plain = [entry for entry in entries if entry.mode != LINK]
-    contents = read([entry.id for entry in (*links, *plain)])
-    targets = [(entry.name[skip:], os.fsdecode(next(contents))) for entry in links]
-    for name, target in targets:
-        _check_link(name, target)
-    os.mkdir(dest)
+def checked(entries: Iterable[Entry], repository: str) -> Iterator[Entry]:
+    """`entries`, none of which could lead out of the folder they are written to.
+
+    Raises Unsafe for a name that is no path inside, or Git's own in any spelling, or stands for
+    two things at once, and for a kind of file that Git does not know.
+    """
+
+    seen: set[str] = set()
+    folders: set[str] = set()
+    for entry in entries:
+        parts = entry.name.split("/")
+        if len(parts) > _DEEPEST:
+            raise _refused(repository, f"holds folders that are nested {len(parts)} deep")
+        for part in parts:
+            if part in ("", ".", "..") or "\0" in part:
+                raise _refused(repository, f"holds a file with the name {entry.name!r}")
+            if any(is_git_folder(piece) or piece == ".." for piece in part.split("\\")):
+                raise _refused(
+                    repository, f"holds {entry.name!r}, which Git could take for its own"
+                )
+        if stat.S_IFMT(entry.mode) not in (stat.S_IFREG, LINK, SUBMODULE):
+            raise _refused(repository, f"holds {entry.name!r} of the unknown kind {entry.mode:o}")
+        above = {entry.name[:at] for at, letter in enumerate(entry.name) if letter == "/"}
+        if entry.name in seen or entry.name in folders or not seen.isdisjoint(above):
+            raise _refused(repository, f"holds {entry.name!r} twice")
+        seen.add(entry.name)
+        folders |= above
+        yield entry
+
+
+def place(
+    wanted: Sequence[Entry], path: str, dest: Path, contents: Contents, repository: str
+) -> Placed:
+    """Write the files `wanted`, all at or below `path`, to `dest`, which must not exist: a file if
+    one of them is `path` itself, else a folder. Nothing is left of it if this fails.
+
+    Raises Unsafe for a link that leads out of the folder, LocalFailure if the disk fails.
+    """
+
+    if os.path.lexists(dest):
+        raise LocalFailure("there is something already", mend="name another", where=str(dest))
+    single = len(wanted) == 1 and wanted[0].name == path
+    skip = len(path) + 1 if path else 0
+    if single and wanted[0].mode == LINK:
+        raise _refused(repository, f"has a link for {path!r}, which leads away from it")
+    names: dict[str, list[str]] = {}
+    for entry in wanted:
+        names.setdefault(entry.id, []).append("" if single else entry.name[skip:])
+    executable = {
+        "" if single else entry.name[skip:] for entry in wanted if entry.mode & stat.S_IXUSR
+    }
+    links = {entry.name[skip:]: entry.id for entry in wanted if entry.mode == LINK}
+    targets = _targets(links, contents, repository)
+    try:
+        if not single:
+            dest.mkdir()
+        pointers = _write_files(
+            {id: [name for name in named if name not in links] for id, named in names.items()},
+            executable,
+            dest,
+            contents,
+        )
+        _make_links(targets, dest, repository)
+    except BaseException as error:
+        _remove(dest)
+        if isinstance(error, OSError):
+            raise local_failure(error, f"cannot write what '{repository}' holds") from None
+        raise
+    return Placed(len(wanted), tuple(sorted(pointers)))
+
+
+def _write_files(
+    names: dict[str, list[str]], executable: set[str], dest: Path, contents: Contents
+) -> list[str]:
+    """Write each content to its names below `dest`; return the names of Git LFS pointers."""
+
     pointers = []
-    for entry, content in zip(plain, contents, strict=True):
-        path = dest / entry.name[skip:]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, content, entry.mode)
-        if _is_pointer(content):
-            pointers.append(entry.name[skip:])
-    for name, target in targets:
-        (dest / name).parent.mkdir(parents=True, exist_ok=True)
+    for id, stream in contents.read([id for id, named in names.items() if named]):
+        first, *others = names[id]
+        target = dest / first if first else dest
+        head = _write(target, stream, first in executable)
+        for name in others:
+            os.makedirs(dest / os.path.dirname(name), exist_ok=True)
+            with open(target, "rb") as source:
+                _write(dest / name, source, name in executable)
+        if head.startswith(_LFS_POINTER):
+            pointers += names[id]
+    return pointers
+
+
+def _write(target: Path, source: Stream, executable: bool) -> bytes:
+    """Write `source` to the new file `target`; return it if it is small, or nothing."""
+
+    os.makedirs(target.parent, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    mode = 0o777 if executable else 0o666  # the user's umask takes from it, as from git's own
+    with open(os.open(target, flags, mode), "wb") as stream:
+        head = chunk = source.read(_CHUNK)
+        while chunk:
+            stream.write(chunk)
+            chunk = source.read(_CHUNK)
+    return head if len(head) <= _LARGEST_POINTER else b""
+
+
+def _targets(links: dict[str, str], contents: Contents, repository: str) -> dict[str, str]:
+    """Where each link leads, by its text alone: inside, and not into Git's own folder."""
+
+    texts = {
+        id: stream.read(_LONGEST_TARGET + 1) for id, stream in contents.read([*set(links.values())])
+    }
+    targets = {}
+    for name, id in links.items():
+        target = os.fsdecode(texts[id])
+        joined = os.path.normpath(os.path.join(os.path.dirname(name), target))
+        parts = target.replace("\\", "/").split("/")
+        if (
+            not target
+            or "\0" in target
+            or len(target) > _LONGEST_TARGET
+            or target.startswith(("/", "\\"))
+            or joined == ".."
+            or joined.startswith("../")
+            or any(is_git_folder(part) for part in parts)
+        ):
+            raise _leads_out(repository, name, target)
+        targets[name] = target
+    return targets
+
+
+def _make_links(targets: dict[str, str], dest: Path, repository: str) -> None:
+    """Make the links, when all files lie there, and see where they really lead."""
+
+    for name in targets:  # all of them first, so that no folder is made through a link
+        os.makedirs((dest / name).parent, exist_ok=True)
+    for name, target in targets.items():
         os.symlink(target, dest / name)
-    # `l1 -> .` and `l2 -> l1/..` pass every look at the text: ask the file system too
     top = os.path.realpath(dest)
-    for name, target in targets:
+    for name, target in targets.items():
         real = os.path.realpath(dest / name)
         if real != top and not real.startswith(top + os.sep):
-            raise _leads_out(name, target)
-    return Placed(len(entries), tuple(pointers))
+            raise _leads_out(repository, name, target)
 
 
-def _check_link(name: str, target: str) -> None:
-    end = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
-    if target.startswith("/") or end == ".." or end.startswith("../"):
-        raise _leads_out(name, target)
-    if any(is_git_folder(part) for part in end.split("/")):
-        raise _leads_out(name, target)
+def _remove(path: Path) -> None:
+    """Remove a file or a folder of ours, if it is there. Links are not followed."""
+
+    import shutil
+
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
-def _leads_out(name: str, target: str) -> Unsafe:
+def _leads_out(repository: str, name: str, target: str) -> Unsafe:
     return Unsafe(
-        f"'{printable(name)}' is a symlink that leads out, to '{printable(target)}'",
-        mend="do not use this repository, or tell its owner",
+        f"the link {name!r} of '{repository}' leads out of its folder, to {target!r}",
+        mend="ask its author to replace the link by the file itself",
     )
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
-    permissions = 0o777 if mode == EXECUTABLE else 0o666
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(path, flags, permissions), "wb") as stream:
-        stream.write(content)
+def _refused(repository: str, what: str) -> Unsafe:
+    return Unsafe(f"'{repository}' {what}", mend="use a template from somebody you trust")
 
 
-def _is_pointer(content: bytes) -> bool:
-    return len(content) < 1024 and content.startswith(_LFS_POINTER)
+def no_such_content(id: str) -> Unavailable:
+    """The error for a content that was asked for and did not come."""
+
+    return Unavailable(f"the repository did not send the object {id}", mend="try again")

@@ -99,14 +99,14 @@ def test_asking_for_the_settings_starts_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[object] = []
-    real = subprocess.run
+    real = subprocess.Popen
 
     def counted(*arguments: object, **more: object) -> object:
         started.append(arguments)
         return real(*arguments, **more)  # type: ignore[call-overload]
 
     made = make(tmp_path / "r")
-    monkeypatch.setattr(subprocess, "run", counted)
+    monkeypatch.setattr(subprocess, "Popen", counted)
     repository.settings(made)
     Repository.discover(made)
     assert len(started) == 1

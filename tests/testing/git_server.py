@@ -22,10 +22,12 @@ class GitServer:
         self.requests: list[str] = []
         self.sent = 0
         self.filters = True
+        self.any_object = True
+        self.redirect = ""
         self.password: tuple[str, str] | None = None
         self.broken: tuple[int, str, bytes] | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = False
+        self._server.daemon_threads = True  # a client that keeps its connection stops nobody
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
@@ -61,7 +63,7 @@ class GitServer:
             "GIT_CONFIG_KEY_0": "uploadpack.allowFilter",
             "GIT_CONFIG_VALUE_0": str(self.filters).lower(),
             "GIT_CONFIG_KEY_1": "uploadpack.allowAnySHA1InWant",
-            "GIT_CONFIG_VALUE_1": str(self.filters).lower(),
+            "GIT_CONFIG_VALUE_1": str(self.any_object).lower(),
             "GIT_CONFIG_KEY_2": "safe.directory",
             "GIT_CONFIG_VALUE_2": "*",
             "REQUEST_METHOD": method,
@@ -110,6 +112,9 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 self.send_header("WWW-Authenticate", 'Basic realm="git"')
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+                return
+            if server.redirect:
+                self._send(302, [("Location", server.redirect + self.path)], b"")
                 return
             if server.broken:
                 self._send(server.broken[0], [("Content-Type", server.broken[1])], server.broken[2])

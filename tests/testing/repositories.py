@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import shutil
 import subprocess
 from pathlib import Path
+
+GIT = shutil.which("git") or "git"  # found before a test takes it off the PATH
+PATH = os.environ["PATH"]
 
 
 def git(folder: Path, *arguments: str, input: str | None = None, **environ: str) -> str:
     """`git ARGUMENTS` in `folder`; what it printed, without the last line break."""
 
     done = subprocess.run(
-        ("git", *arguments),
+        (GIT, *arguments),
         cwd=folder,
         check=True,
         capture_output=True,
         text=True,
         input=input,
-        env={**os.environ, **environ},
+        env={**os.environ, "PATH": PATH, **environ},
     )
     return done.stdout.rstrip("\n")
 
@@ -84,3 +89,57 @@ def serve(source: Path, served: Path, name: str = "templates") -> str:
     bare = served / f"{name}.git"
     git(source, "clone", "-q", "--bare", str(source), str(bare))
     return f"/{name}.git"
+
+
+def hostile(folder: Path, listing: str) -> Path:
+    """A repository whose main is the tree `listing` (lines of `git mktree`), however bad; blobs
+    may be named by their content, as `{text}`."""
+
+    repository(folder, {"project.yml": "title: hostile\n"})
+    parts = re.split(r"\{(.*?)\}", listing)
+    parts[1::2] = [git(folder, "hash-object", "-w", "--stdin", input=text) for text in parts[1::2]]
+    tree = git(folder, "mktree", "--missing", input="".join(parts))
+    made = git(folder, "commit-tree", "-m", "hostile", tree)
+    git(folder, "update-ref", "refs/heads/main", made)
+    return folder
+
+
+def raw_tree(folder: Path, entries: list[tuple[str, bytes, str]]) -> str:
+    """A tree that `git mktree` would refuse: (mode, name, id) as they are; its id."""
+
+    data = b"".join(
+        mode.encode() + b" " + name + b"\0" + bytes.fromhex(id) for mode, name, id in entries
+    )
+    done = subprocess.run(
+        (GIT, "hash-object", "-w", "-t", "tree", "--literally", "--stdin"),
+        cwd=folder, input=data, capture_output=True, check=True,
+    )  # fmt: skip
+    return done.stdout.decode().strip()
+
+
+def fake_ssh(folder: Path) -> Path:
+    """A program named ssh that runs the command on this machine and logs how it was called."""
+
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / "ssh"
+    script.write_text(
+        f"""#!/bin/sh
+printf '%s\\n' "$*" >> '{folder}/log'
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -o) case "$2" in *GIT_PROTOCOL=version=2*) export GIT_PROTOCOL=version=2;; esac; shift 2;;
+        -p|-i) shift 2;;
+        -*) shift;;
+        *) break;;
+    esac
+done
+shift
+PATH='{PATH}'
+export PATH GIT_CONFIG_COUNT=2
+export GIT_CONFIG_KEY_0=uploadpack.allowFilter GIT_CONFIG_VALUE_0=true
+export GIT_CONFIG_KEY_1=uploadpack.allowAnySHA1InWant GIT_CONFIG_VALUE_1=true
+exec /bin/sh -c "$*"
+"""
+    )
+    script.chmod(0o755)
+    return script

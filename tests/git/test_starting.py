@@ -1,0 +1,145 @@
+"""The one starter of git."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from git_spacy.errors import Unavailable
+from git_spacy.git import process
+from tests.testing.repositories import git, repository
+
+
+def test_the_variables_of_a_repository_are_those_that_git_lists() -> None:
+    listed = subprocess.run(
+        ("git", "rev-parse", "--local-env-vars"), capture_output=True, text=True
+    )
+    assert set(listed.stdout.split()) <= set(process.LOCAL_VARIABLES)
+
+
+def test_scrubbed_drops_them_and_nothing_else() -> None:
+    environ = dict.fromkeys(process.LOCAL_VARIABLES, "x")
+    environ |= {"GIT_SSH_COMMAND": "ssh -v", "PATH": "/bin", "GIT_AUTHOR_NAME": "A"}
+    assert process.scrubbed(environ) == {
+        "GIT_SSH_COMMAND": "ssh -v",
+        "PATH": "/bin",
+        "GIT_AUTHOR_NAME": "A",
+    }
+
+
+def test_threat_44_a_hooks_environment_reaches_no_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = repository(tmp_path / "users")
+    other = repository(tmp_path / "other")
+    monkeypatch.setenv("GIT_DIR", str(users / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(users / ".git/index"))
+    done = process.run(("rev-parse", "--absolute-git-dir"), cwd=other)
+    assert os.fsdecode(done.stdout.strip()) == str(other / ".git")
+
+
+def test_git_speaks_english_and_asks_nothing(tmp_path: Path) -> None:
+    script = tmp_path / "git-environment"
+    script.write_text('#!/bin/sh\necho "$LC_ALL|$LANGUAGE|$GIT_TERMINAL_PROMPT|$SSH_ASKPASS"\n')
+    script.chmod(0o755)
+    os.environ["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    os.environ["SSH_ASKPASS"] = "/bin/false"
+    done = process.run(("environment",), cwd=tmp_path)
+    assert done.stdout.decode().strip().startswith("C||0|")
+
+
+def test_a_failure_is_told_in_gits_own_last_words(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="not a git repository"):
+        process.run(("rev-parse", "HEAD"), cwd=tmp_path)
+
+
+def test_a_failure_masks_credentials(tmp_path: Path) -> None:
+    url = "http://somebody:secret@127.0.0.1:1/r"
+    with pytest.raises(Unavailable) as caught:
+        process.run(
+            ("ls-remote", "--", url), cwd=tmp_path, environ=process.environment(protocols="http")
+        )
+    assert "secret" not in str(caught.value)
+
+
+def test_without_git_it_says_so(no_git: Path) -> None:
+    assert not process.available()
+    with pytest.raises(Unavailable, match="git"):
+        process.run(("version",), cwd=no_git)
+
+
+def test_arguments_are_never_words_for_a_shell(tmp_path: Path) -> None:
+    made = repository(tmp_path / "r")
+    done = process.run(
+        ("rev-parse", "--verify", "-q", "$(touch ran); `touch ran`"), cwd=made, check=False
+    )
+    assert done.returncode
+    assert not (made / "ran").exists()
+
+
+def test_a_stream_is_read_as_it_comes(tmp_path: Path) -> None:
+    made = repository(tmp_path / "r", {"a": "x" * 100_000})
+    id = git(made, "rev-parse", "HEAD:a")
+    with process.streaming(
+        ("cat-file", "--batch"), cwd=made, environ=process.environment(), input=f"{id}\n".encode()
+    ) as stream:
+        assert stream.readline() == f"{id} blob 100000\n".encode()
+        assert stream.read(5) == b"xxxxx"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_git_takes_what_it_started_with_it(tmp_path: Path, number: int) -> None:
+    script = tmp_path / "git-slow"
+    script.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > '{tmp_path}/pid'\nwait\n")
+    script.chmod(0o755)
+    code = f"""
+import signal, sys
+from pathlib import Path
+from git_spacy.git import process
+def end(*_): raise KeyboardInterrupt
+signal.signal(signal.SIGTERM, end)
+process.run(("slow",), cwd=Path({str(tmp_path)!r}))
+"""
+    environ = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": str(Path(process.__file__).parents[2]),
+    }
+    child = subprocess.Popen(
+        (sys.executable, "-c", code), env=environ, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    pid = tmp_path / "pid"
+    deadline = time.monotonic() + 10
+    while not (pid.exists() and pid.read_text().strip()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    child.send_signal(number)  # to us alone: nobody else tells git
+    child.wait(20)
+    sleeper = int(pid.read_text())
+    deadline = time.monotonic() + 10
+    while _runs(sleeper):
+        assert time.monotonic() < deadline, "git's own child outlived us"
+        time.sleep(0.02)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_a_helper_that_answers_late_or_never_is_not_waited_for() -> None:
+    assert process.answer_of(("/bin/sh", "-c", "cat"), "host=x\n", 10) == "host=x\n"
+    assert process.answer_of(("/bin/sh", "-c", "echo a; exit 1"), "", 10) == ""
+    assert process.answer_of(("/nowhere/helper",), "", 10) == ""
+    before = time.monotonic()
+    assert process.answer_of(("/bin/sh", "-c", "sleep 30"), "", 0.1) == ""
+    assert time.monotonic() - before < 10
