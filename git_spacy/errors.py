@@ -17,7 +17,7 @@ from typing import NamedTuple
 # C0 and C1 control characters but tab and newline, and the Unicode line separators and
 # direction overrides with which a title or a server could rewrite what the terminal shows.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")
 _QUERY = re.compile(r"(?<=\w)\?[^\s'\"]*=[^\s'\"]*")
 
 
