@@ -1,0 +1,311 @@
+"""An asset from a web server, which may die, stall or lie.
+
+Three tries: one that was cut goes on where it stopped, if the server can prove that the file is
+still the same; one that lied begins anew. What remains after that is exactly what the checksum is
+about, or nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from contextlib import closing
+from email.utils import parsedate_to_datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from git_spacy.assets import encoding, web
+from git_spacy.assets.events import Noted, Progress, Reporter, Retried
+from git_spacy.assets.sink import Sink
+from git_spacy.assets.sources import MAX_SIZE, Brought, Place, mismatch
+from git_spacy.errors import GitSpacyError, Malformed, Unavailable
+from git_spacy.files import Staging
+from git_spacy.git.repository import number
+from git_spacy.project.model import Asset
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+
+TIMEOUT = "spacy.timeout"
+TRIES = 3
+FIRST_WAIT = 0.5  # seconds; doubled each time, and up to half as much again
+LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
+_CHUNK = 1 << 16
+_LATER = (408, 425, 429)
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_PAGES = (".html", ".htm", ".xhtml", ".xml")
+
+
+def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
+    """Malformed for a URL without a host."""
+
+    try:
+        parts = urlsplit(place.url(asset))
+        if parts.hostname and (parts.port is None or parts.port):
+            return None
+    except ValueError:
+        pass
+    return Malformed(f"its URL '{asset.url}' names no server", mend="write https://HOST/PATH")
+
+
+def bring(asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brought:
+    """Download the file. Raises Unavailable after the last try."""
+
+    download = _Download(asset, staged, place, report)
+    try:
+        with web.session(place.cancellation) as session:
+            return download.run(session)
+    finally:
+        download.close()
+
+
+class _Again(Exception):
+    """This try failed and the next may not; `after` is when the server wants to be asked again."""
+
+    def __init__(self, error: Unavailable, after: float | None = None) -> None:
+        super().__init__(error)
+        self.error = error
+        self.after = after
+
+
+class _Download:
+    """A file on its way. What has come is in `_sink`; `_validator` proves what it is part of."""
+
+    def __init__(self, asset: Asset, staged: Staging, place: Place, report: Reporter) -> None:
+        self._asset = asset
+        self._dest = asset.dest.text
+        self._staged = staged
+        self._place = place
+        self._report = report
+        self._url = place.url(asset)
+        if raw := web.raw_github(self._url):
+            report(
+                Noted(self._dest, "its URL is a page of GitHub; fetching the file that it shows")
+            )
+            self._url = raw
+        self._idle = number(place.settings, TIMEOUT, 30) or 30
+        self._cap = number(place.settings, MAX_SIZE, 0) or None
+        self._wrong = ""
+        self._stream = staged.open()
+        self._restart()
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def run(self, session: Session) -> Brought:
+        """Try until it is here and right. Raises Unavailable."""
+
+        tries = 0
+        while True:
+            tries += 1
+            self._place.cancellation.check()
+            try:
+                self._receive(session)
+                return self._land()
+            except _Again as again:
+                self._place.cancellation.check()
+                if tries == TRIES:
+                    raise _after_all(again.error) from None
+                wait = FIRST_WAIT * 2 ** (tries - 1) * (1 + random.random() / 2)
+                if again.after is not None:
+                    wait = min(max(again.after, 0.0), LONGEST_WAIT)
+                self._report(Retried(self._dest, again.error.problems[0].what, wait))
+                self._place.sleep(wait)
+
+    def _restart(self) -> None:
+        """Forget what has come."""
+
+        self._stream.seek(0)
+        self._stream.truncate()
+        self._sink = Sink(self._stream, self._asset.checksum, self._cap)
+        self._total: int | None = None
+        self._validator = ""
+        self._coding = ""
+        self._type = ""
+
+    # One try.
+
+    def _receive(self, session: Session) -> None:
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        start = self._sink.size if self._validator else 0
+        if start:
+            headers["Range"] = f"bytes={start}-"
+            headers["If-Range"] = self._validator
+        try:
+            response = web.get(session, self._url, headers, self._idle)
+        except web.Broken as error:
+            raise self._again(str(error)) from None
+        with closing(response):
+            if start and response.status_code == 206:
+                if not self._goes_on(response, start):
+                    self._restart()
+                    raise self._again("the server sent another part than it was asked for")
+            elif response.status_code == 200:
+                self._restart()
+                self._begin(response)
+            else:
+                self._restart()
+                raise self._refused(response)
+            self._read(response)
+
+    def _begin(self, response: Response) -> None:
+        """Note what the server says about the file that is to come."""
+
+        headers = response.headers
+        length = headers.get("Content-Length", "")
+        if length.isascii() and length.isdigit() and "Transfer-Encoding" not in headers:
+            self._total = int(length)
+            self._sink.expect(self._total)
+        tag = headers.get("ETag", "")
+        self._validator = tag if tag.startswith('"') else headers.get("Last-Modified", "")
+        self._coding = _coding(response)
+        self._type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    def _goes_on(self, response: Response, start: int) -> bool:
+        """Whether a 206 is the rest of what has come."""
+
+        part = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+        if part is None or int(part[1]) != start or _coding(response) != self._coding:
+            return False
+        tag = response.headers.get("ETag", "")
+        if tag and self._validator.startswith('"') and tag != self._validator:
+            return False
+        if part[3] != "*":
+            if self._total not in (None, int(part[3])):
+                return False
+            self._total = int(part[3])
+            self._sink.expect(self._total - start)
+        return True
+
+    def _read(self, response: Response) -> None:
+        from http.client import HTTPException
+
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+        chunks = response.raw.stream(_CHUNK, decode_content=False)
+        while True:
+            try:
+                chunk = next(chunks, b"")
+            except (TimeoutError, ReadTimeoutError):
+                raise self._again(f"the server fell silent for {self._idle:g} seconds") from None
+            except (HTTPError, HTTPException, OSError):
+                raise self._again(f"the connection broke after {self._sink.size:,} bytes") from None
+            self._place.cancellation.check()
+            if not chunk:
+                break
+            self._sink.write(chunk)
+            self._report(Progress(self._dest, self._sink.size, self._total))
+        if self._total is not None and self._sink.size != self._total:
+            what = f"the connection broke after {self._sink.size:,} of {self._total:,} bytes"
+            if self._sink.size > self._total:
+                self._restart()
+            raise self._again(what)
+
+    def _again(self, what: str, after: float | None = None) -> _Again:
+        return _Again(Unavailable(what, mend="try again later"), after)
+
+    def _refused(self, response: Response) -> _Again | Unavailable:
+        """What an answer means that brings no file."""
+
+        code = response.status_code
+        reason = self._place.without_secrets(self._asset, response.reason or "")[:80]
+        what = f"the server answered {code} {reason}".rstrip()
+        if code in _LATER or code >= 500 or code == 416:
+            return self._again(what, _seconds(response.headers.get("Retry-After", "")))
+        if code in (401, 403):
+            return Unavailable(what, mend="if it wants a password, put it in your ~/.netrc")
+        return Unavailable(what, mend="correct 'url' in project.yml")
+
+    # What has come.
+
+    def _land(self) -> Brought:
+        """Bring the file into the form that is wanted, and verify it."""
+
+        checksum = self._asset.checksum
+        raw_is_right = checksum is not None and self._sink.matches(checksum)
+        if self._coding and not raw_is_right and (checksum or not self._stays_packed()):
+            self._decode()
+        if checksum is None:
+            self._look()
+        elif not self._sink.matches(checksum):
+            found = self._sink.digest(checksum.algorithm)
+            error = mismatch(checksum, found)
+            if found == self._wrong:
+                raise error  # the same twice is no accident
+            self._wrong = found
+            self._reopen()
+            raise _Again(error)
+        self._stream.flush()
+        return Brought(self._sink.size, self._sink.digest())
+
+    def _stays_packed(self) -> bool:
+        """Whether a file that is to be a .gz or .zip is one already, and not packed once more."""
+
+        magic = encoding.MAGIC.get(PurePosixPath(self._asset.dest.normal).suffix.lower())
+        if magic is None:
+            return False
+        inner = encoding.beginning(self._sink.head, self._coding)
+        return self._sink.head.startswith(magic) and not inner.startswith(magic)
+
+    def _decode(self) -> None:
+        """Put the decoded content in the place of the raw one."""
+
+        self._stream.flush()
+        with self._staged.reopen() as packed:
+            coding = self._coding
+            self._reopen()
+            try:
+                for chunk in encoding.decoded(packed, coding):
+                    self._place.cancellation.check()
+                    self._sink.write(chunk)
+            except encoding.Undecodable as error:
+                self._restart()
+                raise self._again(str(error)) from None
+
+    def _reopen(self) -> None:
+        """Begin a new file; who still reads the last one can."""
+
+        described = self._total, self._type
+        self._stream.close()
+        self._staged.discard()
+        self._stream = self._staged.open()
+        self._restart()
+        self._total, self._type = described
+
+    def _look(self) -> None:
+        """Raises Unavailable for what is surely not the data, where no checksum could tell."""
+
+        if self._sink.size == 0:
+            raise Unavailable("the server sent nothing", mend="correct 'url' in project.yml")
+        if PurePosixPath(self._asset.dest.normal).suffix.lower() in _PAGES:
+            return
+        if self._type in ("text/html", "application/xhtml+xml") or _HTML.match(self._sink.head):
+            raise Unavailable(
+                "the server sent a web page, not data",
+                mend="correct 'url'; if a page is wanted, end 'dest' in .html or give its checksum",
+            )
+
+
+def _coding(response: Response) -> str:
+    coding: str = response.headers.get("Content-Encoding", "").strip().lower()
+    return "" if coding == "identity" else coding
+
+
+def _after_all(error: Unavailable) -> Unavailable:
+    first = error.problems[0]
+    return Unavailable(f"{first.what} (tried {TRIES} times)", mend=first.mend)
+
+
+def _seconds(retry_after: str) -> float | None:
+    """How long a server wants us to wait; it may name seconds or a date."""
+
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, TypeError, IndexError):
+        return None

@@ -1,0 +1,77 @@
+"""An asset that is a file of this machine: copied, never linked.
+
+The path is relative to the project. What a stranger's project.yml names must lie in the
+repository; a FIFO, a device and Git's own folder are no data.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from git_spacy.assets.events import Progress, Reporter
+from git_spacy.assets.sink import Sink
+from git_spacy.assets.sources import MAX_SIZE, Brought, Place, mismatch
+from git_spacy.errors import GitSpacyError, LocalFailure, Malformed, Unsafe
+from git_spacy.files import Staging, opened_inside
+from git_spacy.git.repository import Repository, boolean, number
+from git_spacy.project.model import Asset
+from git_spacy.project.paths import is_git_folder
+
+ALLOW = "spacy.allowLocalPath"
+_CHUNK = 1 << 20
+
+
+def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
+    """Unsafe for a path outside the repository, or in Git's own folder."""
+
+    path = _path(asset, place)
+    if boolean(place.settings, ALLOW):
+        return None
+    real, top = os.path.realpath(path), _top(place)
+    if real != top and not real.startswith(top + os.sep):
+        return Unsafe(
+            f"its path '{asset.url}' lies outside the repository",
+            mend=f"if that is meant: git config {ALLOW} true",
+        )
+    if any(is_git_folder(part) for part in os.path.relpath(real, top).split(os.sep)):
+        return Unsafe(f"its path '{asset.url}' lies in Git's own folder", mend="use another path")
+    return None
+
+
+def bring(asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brought:
+    """Copy the file. Raises LocalFailure if there is none."""
+
+    path = _path(asset, place)
+    top = os.sep if boolean(place.settings, ALLOW) else _top(place)
+    if path.is_dir():
+        raise Malformed(
+            f"its path '{asset.url}' is a folder; an asset with a path is one file",
+            mend="name its files one by one, or use 'git:'",
+        )
+    if not path.exists():
+        raise LocalFailure(f"there is no file '{asset.url}'", mend="correct 'url'")
+    cap = number(place.settings, MAX_SIZE, 0) or None
+    with (
+        opened_inside(Path(top), os.path.relpath(os.path.realpath(path), top)) as stream,
+        staged.open() as target,
+    ):
+        total = os.fstat(stream.fileno()).st_size
+        sink = Sink(target, asset.checksum, cap)
+        sink.expect(total)
+        while chunk := stream.read(_CHUNK):
+            place.cancellation.check()
+            sink.write(chunk)
+            report(Progress(asset.dest.text, sink.size, total))
+    if asset.checksum and not sink.matches(asset.checksum):
+        raise mismatch(asset.checksum, sink.digest(asset.checksum.algorithm))
+    return Brought(sink.size, sink.digest())
+
+
+def _path(asset: Asset, place: Place) -> Path:
+    return place.root / os.path.expanduser(place.url(asset))
+
+
+def _top(place: Place) -> str:
+    repository = Repository.discover(place.root)
+    return os.path.realpath((repository and repository.top) or place.root)
