@@ -287,6 +287,4 @@ def _commit_with_dulwich(folder: Path, message: str) -> None:
         if not repository.get_config_stack().has_section((b"user",)):
             name, email = _FALLBACK_IDENTITY
             person = f"{name} <{email}>".encode()
-        tree.commit(
-            message.encode(), author=person, committer=person, no_verify=True, sign=False
-        )
+        tree.commit(message.encode(), author=person, committer=person, no_verify=True, sign=False)

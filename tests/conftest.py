@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.testing.git_server import GitServer
+from tests.testing.projects import Spacy
 
 REAL_HOME = Path(os.path.expanduser("~"))
 KEPT = ("PATH", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
@@ -51,3 +53,10 @@ def git_server(tmp_path: Path) -> Iterator[GitServer]:
     (tmp_path / "served").mkdir(exist_ok=True)
     with GitServer(tmp_path / "served") as server:
         yield server
+
+
+@pytest.fixture
+def spacy(capfd: pytest.CaptureFixture[str]) -> Spacy:
+    """The command line, run in this process."""
+
+    return Spacy(capfd)

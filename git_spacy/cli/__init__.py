@@ -76,7 +76,7 @@ def group(ctx: click.Context, directory: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (by default the process's own) and return its exit code."""
 
-    signal.signal(signal.SIGTERM, _terminated)
+    previous = signal.signal(signal.SIGTERM, _terminated)
     try:
         result: Any = group.main(
             args=list(sys.argv[1:] if argv is None else argv),
@@ -107,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             "  mend: run it again with GIT_SPACY_DEBUG=1 and report what it prints"
         )
         return INTERNAL
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _fail(error: GitSpacyError) -> int:

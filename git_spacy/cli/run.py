@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,10 @@ from git_spacy.cli import output, overrides
 from git_spacy.errors import Malformed
 from git_spacy.project import graph, loader
 from git_spacy.project.model import Project
+
+if TYPE_CHECKING:
+    from git_spacy.run.reporter import Event
+    from git_spacy.run.script import Interpreter
 
 
 @click.command(cls=overrides.OverridingCommand, add_help_option=False)
@@ -58,8 +63,6 @@ def run(
     from git_spacy.state.index import StatIndex, home
 
     python = interpreter(root, settings(root), os.environ)
-    if not dry and any(command.script for command in commands):
-        output.note(f"Python: {python.path} ({python.chosen_by})")
     with ExitStack() as stack:
         if not dry and os.environ.get(NESTED) != str(root):
             waiting = "another run is going on in this project; wait for it, or end it"
@@ -71,7 +74,7 @@ def run(
             LocalExecutor(),
             python,
             os.environ,
-            say,
+            reporter(python),
             force,
             dry,
         )
@@ -93,22 +96,31 @@ def project_dir(start: Path, names: tuple[str, ...]) -> tuple[Path, tuple[str, .
     return start, names
 
 
-def say(event: Any) -> None:
-    """Render one event of a run."""
+def reporter(python: Interpreter) -> Callable[[Event], None]:
+    """Renders the events of a run; says which Python is used, once, when it is."""
 
-    from git_spacy.run import reporter
+    from git_spacy.run import reporter as events
 
-    if isinstance(event, reporter.Skipped):
-        output.note(f"==> {event.command}: up to date")
-    elif isinstance(event, reporter.Started):
-        verb = "would run" if event.dry else "running"
-        output.note(f"==> {event.command}: {verb}, since " + "\n    and ".join(event.reasons))
-    elif isinstance(event, reporter.StepStarted):
-        output.note(f"$ {event.line}")
-    elif isinstance(event, reporter.Finished):
-        output.note(f"==> {event.command}: done in {output.duration(event.seconds)}")
-    elif isinstance(event, reporter.Warned):
-        output.warning(event.text)
+    said = False
+
+    def say(event: Event) -> None:
+        nonlocal said
+        if isinstance(event, events.Skipped):
+            output.note(f"==> {event.command}: up to date")
+        elif isinstance(event, events.Started):
+            if not (said or event.dry):
+                output.note(f"Python: {python.path} ({python.chosen_by})")
+                said = True
+            verb = "would run" if event.dry else "running"
+            output.note(f"==> {event.command}: {verb} ({'; '.join(event.reasons)})")
+        elif isinstance(event, events.StepStarted):
+            output.note(f"$ {event.line}")
+        elif isinstance(event, events.Finished):
+            output.note(f"==> {event.command}: done in {output.duration(event.seconds)}")
+        elif isinstance(event, events.Warned):
+            output.warning(event.text)
+
+    return say
 
 
 def listing(project: Project) -> str:

@@ -61,9 +61,7 @@ def opened(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _fetch(
-    repository: Any, address: Address, wants: Any, **more: Any
-) -> None:
+def _fetch(repository: Any, address: Address, wants: Any, **more: Any) -> None:
     from dulwich.client import get_transport_and_path
     from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
 

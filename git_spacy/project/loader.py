@@ -132,10 +132,13 @@ def _bytes(path: Path) -> bytes:
         raise Malformed(
             f"cannot be read: {error.strerror}", where=path.name, mend="check its permissions"
         ) from None
-    with open(descriptor, "rb") as stream:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Malformed("not a regular file", where=path.name, mend="put a text file there")
-        return stream.read(yaml.MAX_BYTES + 1)
+        with open(descriptor, "rb", closefd=False) as stream:
+            return stream.read(yaml.MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
 
 
 class _Reader:
@@ -362,13 +365,14 @@ class _Reader:
         url = self.optional(entries.get("url"), "url")
         if git and url:
             self.warn(entries["url"], "'url' is ignored where there is 'git'", "remove one")
+        checksum = self.checksum(entries.get("checksum"))
         if dest is None:
             return None
         return Asset(
             dest=dest,
             url=None if git else url,
             git=git,
-            checksum=self.checksum(entries.get("checksum")),
+            checksum=checksum,
             description=self.line_of_text(entries.get("description")),
             extra=extra is not None and extra.value is True,
             line=entries["dest"].place[0],
@@ -521,11 +525,19 @@ def _flatten(prefix: str, table: dict[str, Node], into: dict[str, Node]) -> None
             into[f"{prefix}.{key}"] = node
 
 
+def _as_node(value: Any, place: Node) -> Node:
+    """A resolved value, standing where the raw one stood."""
+
+    if isinstance(value, list):
+        value = [_as_node(item, place) for item in value]
+    return place._replace(value=value)
+
+
 def _with_values(node: Node, prefix: str, known: dict[str, Any]) -> Node:
     """The table of variables with the resolved values in it."""
 
     if not isinstance(node.value, dict):
-        return node._replace(value=known[prefix], size=1) if prefix in known else node
+        return _as_node(known[prefix], node) if prefix in known else node
     return node._replace(
         value={
             key: _with_values(inner, f"{prefix}.{key}", known) for key, inner in node.value.items()

@@ -17,7 +17,8 @@ from git_spacy.errors import Malformed
 from git_spacy.project.problem import did_you_mean, nearest
 
 _REFERENCE = re.compile(r"\$\{([^${}\s]+)\}")
-_BRACED = re.compile(r"\{\{|\}\}|(?<!\$)\{([A-Za-z_]\w*)\}")
+# `{{NAME}}` stands for the braces themselves; braces around anything but a name are left alone
+_BRACED = re.compile(r"\{(\{[A-Za-z_]\w*\})\}|(?<!\$)\{([A-Za-z_]\w*)\}")
 _ENVIRONMENT = re.compile(r"\$\{env[.:]([^${}\s]+)\}")
 MAX_TEXT = 1 << 16
 
@@ -99,18 +100,18 @@ class Variables:
         return written(self._named(match[1], chain))
 
     def _in_braces(self, match: re.Match[str], chain: tuple[str, ...]) -> str:
-        if not match[1]:
-            return match[0][0]
-        name = f"variables.{match[1]}"
+        if match[1]:
+            return match[1]
+        name = f"variables.{match[2]}"
         if name in self.leaves:
             return written(self._value(name, chain))
         names = [leaf.removeprefix("variables.") for leaf in self.leaves]
-        close = nearest(match[1], names)
+        close = nearest(match[2], names)
         raise VariableFault(
-            f"unknown variable {{{match[1]}}}",
+            f"unknown variable {{{match[2]}}}",
             f"did you mean {{{close}}}?"
             if close
-            else f"define it under 'variables', or write {{{{{match[1]}}}}} for the braces",
+            else f"define it under 'variables', or write {{{{{match[2]}}}}} for the braces",
         )
 
     def _named(self, reference: str, chain: tuple[str, ...]) -> Any:

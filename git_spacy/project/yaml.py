@@ -43,7 +43,10 @@ IMPLICIT = (
 )
 _OWN_TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(_OWN_TAG + name for name in ("null", "bool", "int", "float", "seq", "map"))
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_CONTROL = re.compile(  # what YAML does not call printable (YAML 1.2.2, 5.1)
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+_CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
 
 
 class Node(NamedTuple):
@@ -166,10 +169,16 @@ def _document(text: str, file: str, problems: list[Problem]) -> Node | None:
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         raise _Stop(_syntax(error, text, file)) from None
+    except yaml.YAMLError as error:
+        what = str(error).splitlines()[0]
+        raise _Stop(Problem(file, 1, 1, f"not YAML: {what}", "save it as plain UTF-8")) from None
     return builder.root
 
 
 def _syntax(error: Any, text: str, file: str) -> Problem:
+    if conflict := _CONFLICT.search(text):
+        line, column = _position(text[: conflict.start()])
+        return Problem(file, line, column, "merge conflict markers", "resolve the conflict")
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     what = " ".join(part for part in (error.context, error.problem) if part)
@@ -179,8 +188,6 @@ def _syntax(error: Any, text: str, file: str) -> Problem:
         mend = "indent with spaces, not with a tab"
     elif "mapping values are not allowed" in what:
         mend = "put a text that contains ': ' in quotes, or check the indentation"
-    elif here.lstrip().startswith(("<<<<<<<", "=======", ">>>>>>>")):
-        mend = "resolve the merge conflict"
     else:
         mend = "check the indentation and the quotes around this line"
     return Problem(file, line, column, f"not YAML: {what}", mend)

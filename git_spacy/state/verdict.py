@@ -49,11 +49,11 @@ def verdict(
     if absent:
         return Verdict("missing", tuple(f"dependency '{dep}' is missing" for dep in absent), absent)
     if command.no_skip:
-        return Verdict("always", ("it sets no_skip",))
+        return Verdict("always", ("sets no_skip",))
     if not command.produced:
-        return Verdict("always", ("it declares no outputs",))
+        return Verdict("always", ("declares no outputs",))
     if entry is None:
-        return Verdict("never", ("it has not been run",))
+        return Verdict("never", ("not run yet",))
     reasons = _reasons(command, entry, snapshot, past, filled)
     if not reasons:
         return Verdict("fresh", entry=entry)

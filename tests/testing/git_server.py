@@ -46,7 +46,9 @@ class GitServer:
         self._server.server_close()
         self._thread.join()
 
-    def answer(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> bytes:
+    def answer(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes
+    ) -> bytes:
         """What `git http-backend` says, headers and all."""
 
         environ = {

@@ -1,0 +1,218 @@
+"""project.yml: every problem at once, each with its place, what is wrong and the mend."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_spacy.errors import GitSpacyError, Malformed, Unsafe
+from git_spacy.project import loader
+
+
+def problems(text: str | bytes) -> list[str]:
+    data = text if isinstance(text, bytes) else text.encode()
+    with pytest.raises(GitSpacyError) as caught:
+        loader.parse(data)
+    return [str(problem) for problem in caught.value.problems]
+
+
+ONE_PROBLEM = {
+    "case 29: empty": (b"", "1:1", "the file is empty"),
+    "case 29: only a comment": (b"# nothing\n", "1:1", "the file is empty"),
+    "case 29: a list": (b"- a\n", "1:1", "not a mapping"),
+    "case 29: a text": (b"hello\n", "1:1", "not a mapping"),
+    "case 32: a key twice": (b"title: a\nvars: {}\ntitle: b\n", "3:1", "stands twice"),
+    "case 32: a tab": (b"vars:\n\ta: 1\n", "2:1", "not YAML"),
+    "case 32: Latin-1": (b"title: caf\xe9\n", "1:11", "not UTF-8"),
+    "case 32: NUL": (b"title: a\x00b\n", "1:9", "control character"),
+    "case 32: a tag": (b"title: !!python/object:os.system x\n", "1:8", "tag"),
+    "case 33: commands: null": (b"commands: null\n", "1:1", "nothing in it"),
+    "case 33: a text for a list": (
+        b"commands:\n  - name: a\n    deps: data.txt\n", "3:5", "is a text, not a list"),
+    "case 33: a misspelt key": (
+        b"commands:\n  - name: a\n    scirpt: [x]\n", "3:5", "unknown key 'scirpt'"),
+    "case 34: a dash too many": (
+        b"commands:\n  - name: annotate\n  - script:\n      - 'x'\n", "3:5", "line 3: remove the dash"),
+    "case 20: not a checksum": (
+        b"assets:\n  - dest: a\n    checksum: 'xyz'\n", "3:15", "is not a checksum"),
+    "case 20: a checksum cut short": (
+        b"assets:\n  - dest: a\n    checksum: sha256:abc\n", "3:15", "is not a checksum"),
+    "case 30: an alias of itself": (b"vars: &a {b: *a}\n", "1:14", "contains itself"),
+    "an unknown alias": (b"vars: {b: *a}\n", "1:11", "has no anchor"),
+    "a second document": (b"title: a\n---\ntitle: b\n", "2:1", "second document"),
+    "a workflow without its command": (
+        b"commands: [{name: train}]\nworkflows:\n  all: [trian]\n", "3:9", "'trian'"),
+    "a workflow named as a command": (
+        b"commands: [{name: a}]\nworkflows:\n  a: [a]\n", "3:3", "name of a command"),
+    "a command twice": (
+        b"commands:\n  - name: a\n  - name: a\n", "3:11", "defined twice, first in line 2"),
+    "a command without a name": (b"commands:\n  - script: [x]\n", "2:5", "has no 'name'"),
+    "an open quote": (
+        b"commands:\n  - name: a\n    script:\n      - 'echo \"x'\n", "4:9", "no closing quotation"),
+    "an empty script line": (
+        b"commands:\n  - name: a\n    script: ['#']\n    no_skip: maybe\n", "4:14", "neither true"),
+    "git without repo": (b"assets: [{dest: a, git: {path: b}}]\n", "1:25", "without 'repo'"),
+    "a number for a path": (b"assets: [{dest: 1}]\n", "1:17", "is 1, not a text"),
+    "merge conflict": (b"title: a\n<<<<<<< HEAD\nvars: {}\n", "2:1", "conflict markers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "place", "what"), ONE_PROBLEM.values(), ids=ONE_PROBLEM)
+def test_a_problem_is_told_with_its_place_and_a_mend(data: bytes, place: str, what: str) -> None:
+    (told,) = problems(data)
+    assert told.startswith(f"project.yml:{place}: error: ")
+    assert what in told
+    assert "\n  mend: " in told
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
+    told = problems(
+        "vars: {a: '${vars.b}'}\n"
+        "assets:\n  - {dest: ../x, checksum: nope}\n"
+        "commands:\n  - {name: c, deps: x}\n"
+        "workflows: {all: [d]}\n"
+    )
+    places = [text.split(": ")[0] for text in told]
+    assert places == ["project.yml:1:11", "project.yml:3:12", "project.yml:3:28",
+                      "project.yml:5:15", "project.yml:6:19"]  # fmt: skip
+
+
+def test_an_unsafe_path_makes_the_whole_unsafe_and_names_its_place() -> None:
+    with pytest.raises(Unsafe) as caught:
+        loader.parse(b"title: x\nassets:\n  - dest: '../x'\n")
+    assert str(caught.value) == (
+        "project.yml:3:11: error: asset destination '../x' leaves the project\n"
+        "  mend: use a path inside the project, e.g. 'assets/x'"
+    )
+    assert caught.value.exit_code == 3
+
+
+def test_case_33_an_unknown_key_of_the_project_is_a_warning_with_a_suggestion() -> None:
+    project = loader.parse(b"title: x\ncomands: []\n").project
+    assert project.warnings == (
+        "project.yml:2:1: warning: project has an unknown key 'comands' (did you mean 'commands'?)",
+    )
+
+
+def test_the_specifications_own_prodigy_example_is_told_where_its_dashes_are() -> None:
+    told = problems(
+        "commands:\n  - name: annotate\n  - script:\n      - 'x'\n  - deps:\n      - 'a'\n"
+        "  - outputs:\n      - 'b'\n"
+    )
+    assert [text.split(": ")[2] for text in told] == ["line 3", "line 5", "line 7"]
+
+
+def test_case_32_a_byte_order_mark_and_windows_line_ends_work() -> None:
+    data = "\ufefftitle: x\r\ncommands:\r\n  - name: a\r\n    script: ['echo']\r\n".encode()
+    project = loader.parse(data).project
+    assert (project.title, project.commands[0].script) == ("x", ("echo",))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("no", "no"), ("on", "on"), ("0o7", 7), ("010", 10), ("1_000", 1000), ("0x1F", 31), ("1e3", 1000.0),
+     ("~", None), ("", None), ("True", True), ("2020-01-01", "2020-01-01"), ("1:20", "1:20"), (".5", 0.5)],
+)  # fmt: skip
+def test_scalars_mean_what_yaml_1_2_says(text: str, value: object) -> None:
+    document = loader.document(f"vars:\n  a: {text}\n".encode())
+    assert document["vars"]["a"] == value
+    assert type(document["vars"]["a"]) is type(value)
+
+
+def test_anchors_and_merge_keys_work() -> None:
+    data = b"""
+base: &base {deps: [a.txt], help: shared}
+commands:
+  - {<<: *base, name: one, help: mine}
+  - {<<: *base, name: two}
+"""
+    one, two = loader.parse(data).project.commands
+    assert (one.help, two.help) == ("mine", "shared")
+    assert one.deps == two.deps
+
+
+def test_case_29_a_folder_a_fifo_and_a_file_without_permission(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "project.yml").mkdir(parents=True)
+    (tmp_path / "fifo").mkdir()
+    os.mkfifo(tmp_path / "fifo" / "project.yml")
+    for name in ("folder", "fifo"):
+        begun = time.monotonic()
+        with pytest.raises(Malformed, match=r"not a regular file|cannot be read"):
+            loader.load(tmp_path / name)
+        assert time.monotonic() - begun < 30, "it waited for a writer"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_case_29_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "project.yml").write_text("title: x")
+    (tmp_path / "project.yml").chmod(0)
+    with pytest.raises(Malformed, match="cannot be read"):
+        loader.load(tmp_path)
+
+
+BOMBS = {
+    "aliases": "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+    + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi")),  # noqa: B905
+    "merges": "a: &a {x: 1}\n"
+    + "".join(f"{b}: &{b} {{<<: [{', '.join([f'*{a}'] * 50)}]}}\n" for a, b in zip("abcdefgh", "bcdefghi")),  # noqa: B905
+    "lists in lists": "a: " + "[" * 10_000,
+    "maps in maps": "a: " + "{a: " * 10_000,
+    "blocks in blocks": "\n".join("  " * depth + "a:" for depth in range(1_000)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
+def test_case_30_a_bomb_is_refused_in_little_memory(tmp_path: Path, text: str) -> None:
+    (tmp_path / "project.yml").write_text(text)
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from git_spacy.project import loader; from git_spacy.errors import Malformed\n"
+        "try: loader.load(Path(sys.argv[1]))\n"
+        "except Malformed as error: print(error.problems[0].what)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", code, str(tmp_path)), capture_output=True, text=True, check=True,
+        timeout=20, env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
+    )  # fmt: skip
+    what, kilobytes = done.stdout.splitlines()
+    assert "levels deep" in what or "values (aliases counted in full)" in what
+    assert int(kilobytes) < 150_000
+    assert resource.RUSAGE_SELF == 0
+
+
+def test_case_31_a_file_of_10_megabytes_is_refused_with_the_limit() -> None:
+    (told,) = problems(b"title: x\n" + b"# comment\n" * 1_000_000)
+    assert "the limit is 4,194,304" in told
+
+
+@given(st.text(max_size=200))
+def test_any_text_loads_or_is_told(text: str) -> None:
+    try:
+        loader.parse(text.encode("utf-8", "surrogatepass"))
+    except GitSpacyError as error:
+        assert error.exit_code in (2, 3)
+        assert str(error)
+
+
+pieces = st.sampled_from(
+    ["title", "commands", "assets", "workflows", "vars", "env", "git", "name", "script", "deps",
+     "outputs", "dest", "checksum", ": ", "\n", "\n  ", "\n    ", "- ", "[", "]", "{", "}", ", ",
+     "'", '"', "${vars.a}", "{A}", "&a ", "*a", "<<", "null", "true", "1", "x", "../y", "|", ">"]
+)  # fmt: skip
+
+
+@given(st.lists(pieces, max_size=40).map("".join))
+def test_anything_that_looks_like_a_project_loads_or_is_told(text: str) -> None:
+    try:
+        loader.parse(text.encode())
+    except GitSpacyError as error:
+        assert all(problem.what and problem.where for problem in error.problems)

@@ -1,0 +1,163 @@
+"""Variables in both dialects, overrides, and the ways they go wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_spacy.errors import Malformed, Unsafe
+from git_spacy.project import loader
+from git_spacy.project.variables import fill_environment, parse_override
+
+
+def script(text: str, line: str, overrides: dict[str, Any] | None = None) -> str:
+    data = f"{text}\ncommands:\n  - name: c\n    script:\n      - {line}\n"
+    return loader.parse(data.encode(), overrides).project.commands[0].script[0]
+
+
+@pytest.mark.parametrize(
+    ("variables", "line", "filled"),
+    [
+        ("vars: {a: 1}", "'x ${vars.a}'", "x 1"),
+        ("vars: {a: 1}", "'x ${vars:a}'", "x 1"),
+        ("vars: {a: '007'}", "'x ${vars.a}'", "x 007"),
+        ("vars: {a: no}", "'x ${vars.a}'", "x no"),
+        ("vars: {a: true}", "'x ${vars.a}'", "x true"),
+        ("vars: {a: null}", "'x ${vars.a}'", "x null"),
+        ("vars: {a: 1e-3}", "'x ${vars.a}'", "x 0.001"),
+        ("vars: {a: 0.10}", "'x ${vars.a}'", "x 0.1"),
+        ("vars: {a: [1, b]}", "'x ${vars.a}'", 'x [1, "b"]'),
+        ("vars: {a: {b: {c: deep}}}", "'x ${vars.a.b.c}'", "x deep"),
+        ("vars: {a: 'b ${vars.c}', c: d}", "'x ${vars.a}'", "x b d"),
+        ("vars: {a: 'say \"hi\"'}", "'x ${vars.a}'", 'x say "hi"'),
+        ("vars: {a: 1}", "'x {a} ${vars.a} $HOME $$'", "x {a} 1 $HOME $$"),
+        ("variables: {A: 128}", "'x {A} ${HOMELESS'", "x 128 ${HOMELESS"),
+        ("variables: {A: '{B}!', B: c}", "'x {A}'", "x c!"),
+        ("variables: {A: 1}", "'x {{A}} {A}'", "x {A} 1"),
+        ("variables: {A: 1}", "'x {\"json\": {}} {A}'", 'x {"json": {}} 1'),
+        ("variables: {A: 1}\nvars: {b: 2}", "'x {A} ${vars.b}'", "x 1 2"),
+    ],
+)
+def test_a_reference_becomes_its_value(variables: str, line: str, filled: str) -> None:
+    assert script(variables, line) == filled
+
+
+@pytest.mark.parametrize(
+    ("variables", "line", "what", "mend"),
+    [
+        ("vars: {name: 1}", "'x ${vars.nmae}'", "unknown variable ${vars.nmae}", "${vars.name}"),
+        ("vars: {name: 1}", "'x ${name}'", "unknown variable ${name}", "${vars.name}"),
+        ("variables: {NAME: 1}", "'x {NAEM}'", "unknown variable {NAEM}", "{NAME}"),
+        ("vars: {t: {a: 1}}", "'x ${vars.t}'", "is a table", "${vars.t.a}"),
+        ("env: {USER: WHO}", "'x ${env.USR}'", "${env.USR}", "did you mean 'USER'?"),
+    ],
+)
+def test_case_35_an_unknown_variable_is_told_with_a_suggestion(
+    variables: str, line: str, what: str, mend: str
+) -> None:
+    with pytest.raises(Malformed) as caught:
+        script(variables, line)
+    (problem,) = caught.value.problems
+    assert what in problem.what
+    assert mend in problem.mend
+    assert problem.where == "project.yml:5:9"
+
+
+def test_case_35_a_cycle_is_told_once_with_its_chain() -> None:
+    text = "vars:\n  a: ${vars.b}\n  b: x${vars.c}\n  c: ${vars.a}\n  d: ${vars.a}"
+    with pytest.raises(Malformed) as caught:
+        script(text, "'x ${vars.a} ${vars.b}'")
+    (problem,) = caught.value.problems
+    assert problem.what == "variable cycle: vars.a → vars.b → vars.c → vars.a"
+    assert problem.where.startswith("project.yml:2:")
+
+
+def test_variables_that_double_each_other_hit_a_limit() -> None:
+    lines = [f"  v{n}: '${{vars.v{n - 1}}}${{vars.v{n - 1}}}'" for n in range(1, 40)]
+    with pytest.raises(Malformed, match="characters once its variables are filled in"):
+        script("\n".join(["vars:", "  v0: xxxxxxxx", *lines]), "'x ${vars.v39}'")
+
+
+def test_a_text_that_is_only_a_reference_keeps_the_type_outside_of_lists() -> None:
+    data = b"vars: {n: 3, m: '${vars.n}'}\ntitle: ${vars.n}\nremotes: {a: 's3://${vars.n}'}\n"
+    document = loader.document(data)
+    assert document["title"] == 3
+    assert document["vars"]["m"] == 3
+    assert document["remotes"] == {"a": "s3://3"}
+
+
+@pytest.mark.parametrize("name", ["seed", "vars.seed"])
+def test_an_override_replaces_a_value_and_what_is_built_on_it(name: str) -> None:
+    text = "vars: {seed: 1, out: 'm-${vars.seed}'}"
+    assert script(text, "'x ${vars.out}'", {name: 2}) == "x m-2"
+
+
+def test_an_override_of_the_first_dialect_needs_no_prefix() -> None:
+    assert script("variables: {SEED: 1}", "'x {SEED}'", {"SEED": 2}) == "x 2"
+
+
+def test_an_override_that_nothing_takes_is_told_with_the_nearest_name() -> None:
+    with pytest.raises(Malformed) as caught:
+        script("vars: {seed: 1}", "'x'", {"vars.sed": 2})
+    assert caught.value.problems[0].mend == "did you mean 'seed'?"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("0.5", 0.5),
+        ("true", True),
+        ("null", None),
+        ("a b", "a b"),
+        ("[1]", [1]),
+        ("-1", -1),
+    ],
+)
+def test_a_typed_value_is_json_where_it_is_json(text: str, value: Any) -> None:
+    assert parse_override(text) == value
+
+
+def test_an_environment_variable_stays_a_reference_until_it_is_used() -> None:
+    text = "env: {token: SECRET}\nvars: {url: 'https://x/${env.token}'}"
+    line = script(text, "'get ${vars.url} ${env.token}'")
+    assert line == "get https://x/${env.token} ${env.token}"
+    assert fill_environment(line, {"token": "SECRET"}, {"SECRET": "s"}) == "get https://x/s s"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "assets: [{dest: 'assets/${env.token}'}]",
+        "assets: [{dest: a, git: {repo: 'https://x/${env.token}', path: ''}}]",
+        "commands: [{name: c, deps: ['${env.token}']}]",
+        "commands: [{name: c, outputs: ['${env.token}']}]",
+    ],
+)
+def test_case_10_an_environment_variable_may_not_end_in_the_lock(rest: str) -> None:
+    with pytest.raises(Unsafe, match="environment variable"):
+        loader.parse(f"env: {{token: SECRET}}\n{rest}\n".encode())
+
+
+names = st.sampled_from("abcdef")
+
+
+@given(st.dictionaries(names, st.lists(names, max_size=3), min_size=1))
+def test_any_graph_of_variables_resolves_or_is_told(graph: dict[str, list[str]]) -> None:
+    lines = ["vars:"]
+    for name, others in graph.items():
+        text = "".join(f"${{vars.{other}}}" for other in others)
+        lines.append(f"  {name}: 'x{text}'")
+    try:
+        document = loader.document("\n".join(lines).encode())
+    except Malformed as error:
+        assert all(
+            "cycle" in problem.what or "unknown" in problem.what for problem in error.problems
+        )
+    else:
+        for name, others in graph.items():
+            values = document["vars"]
+            assert values[name] == "x" + "".join(values[other] for other in others)

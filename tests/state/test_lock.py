@@ -1,0 +1,130 @@
+"""project.lock, byte for byte as the reference writes it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_spacy.errors import Malformed
+from git_spacy.state import lock
+from git_spacy.state.lock import LockEntry, Tracked
+from tests.testing.projects import CORPUS, needs_corpus
+
+LOCKS = sorted(CORPUS.glob("*/project.lock"))
+
+
+def reference_text(document: dict[str, Any]) -> bytes:
+    srsly = pytest.importorskip("srsly")
+    return bytes(srsly.yaml_dumps(document).encode("utf-8", "surrogatepass"))
+
+
+@needs_corpus
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.parent.name)
+def test_a_public_lock_read_and_written_is_the_same_to_the_byte(path: Path) -> None:
+    data = path.read_bytes()
+    assert lock.text(lock.parse(data)) == data
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=120)
+awkward = st.sampled_from(
+    ["no", "yes", "null", "~", "", "0o7", "1e5", "12e03", "0x1f", "1_0", ".5", ".inf", "<<", "=",
+     "2020-01-01", "a: b", "a #b", " a", "a ", "it's", "'q' " * 30, "a\nb", "a\n", "- a", "? a",
+     "x" * 200 + " y", "word " * 40, "---", "%a", "@x", "`x`", "!x", "&x", "*x", "{a}", "[a]",
+     "1234567890123456789012345678901e"]
+)  # fmt: skip
+
+
+@given(st.lists(texts | awkward, max_size=4), awkward | texts, st.none() | awkward)
+def test_any_text_is_written_as_the_reference_writes_it(
+    script: list[str], path: str, md5: str | None
+) -> None:
+    entry = LockEntry("c", tuple(script), (Tracked(path, md5),), (), "python -m weasel run c")
+    document = {
+        "c": {
+            "cmd": entry.cmd,
+            "script": script,
+            "deps": [{"path": path, "md5": md5}],
+            "outs": [],
+        }
+    }
+    assert lock.text({"c": entry}) == reference_text(document)
+
+
+@given(st.lists(texts.filter(str.strip) | awkward.filter(bool), max_size=3))
+def test_what_is_written_reads_back_as_it_was(script: list[str]) -> None:
+    entry = LockEntry(
+        "c", tuple(script), (Tracked("a", None),), (Tracked("b", "0" * 32),), "x run c"
+    )
+    readable = all(ch == "\n" or ch == "\t" or ch >= " " for line in script for ch in line)
+    if readable:
+        assert lock.parse(lock.text({"c": entry})) == {"c": entry}
+
+
+def entry(name: str = "train", **more: Any) -> LockEntry:
+    return LockEntry(name, ("python train.py",), (), (Tracked("model", "0" * 32),), **more)
+
+
+def test_a_new_lock_is_weasels() -> None:
+    assert lock.in_dialect(entry(), {}, "3.8.0").cmd == "python -m weasel run train"
+
+
+def test_an_old_lock_keeps_its_dialect_and_its_version_of_spacy() -> None:
+    old = entry("prepare", cmd="python -m spacy run prepare")
+    old = old._replace(extra=(("spacy_version", "3.1.1"), ("spacy_git_version", "ffaead8fe")))
+    made = lock.in_dialect(entry(), {"prepare": old}, "3.1.1")
+    assert made.cmd == "python -m spacy run train"
+    assert made.extra == old.extra
+
+
+def test_an_old_lock_gets_the_version_that_the_scripts_ran_with() -> None:
+    old = entry(cmd="python -m spacy run train")
+    old = old._replace(extra=(("spacy_version", "3.1.1"), ("spacy_git_version", "ffaead8fe")))
+    made = lock.in_dialect(entry(), {"train": old}, "3.4.0")
+    assert made.extra == (("spacy_version", "3.4.0"), ("spacy_git_version", "Unknown"))
+
+
+def test_an_update_that_changes_nothing_leaves_the_file_alone(tmp_path: Path) -> None:
+    lock.update(tmp_path, entry(cmd="python -m weasel run train"))
+    before = (tmp_path / "project.lock").stat()
+    lock.update(tmp_path, entry(cmd="python -m spacy run train"))
+    after = (tmp_path / "project.lock").stat()
+    assert (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino)
+
+
+def test_an_update_keeps_the_entries_of_others_in_their_order(tmp_path: Path) -> None:
+    for name in ("b", "a", "c"):
+        lock.update(tmp_path, entry(name, cmd=f"python -m weasel run {name}"))
+    lock.update(tmp_path, entry("a", cmd="python -m weasel run a")._replace(script=("new",)))
+    assert list(lock.read(tmp_path)) == ["b", "a", "c"]
+    assert lock.read(tmp_path)["a"].script == ("new",)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "empty"),
+        ("[]", "not a mapping"),
+        ("a: b", "not a mapping"),
+        ("a:\n  script: x\n", "not a list"),
+        ("a:\n  deps:\n    - x\n", "no path"),
+        ("a: {b: [}", "not YAML"),
+        ("<<<<<<< ours\na: {}\n=======\nb: {}\n>>>>>>> theirs\n", "conflict"),
+    ],
+)
+def test_case_36_a_broken_lock_is_told_and_left_alone(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "project.lock").write_text(text)
+    with pytest.raises(Malformed) as caught:
+        lock.read(tmp_path)
+    assert told in str(caught.value)
+    assert "git" in caught.value.problems[0].mend
+    assert (tmp_path / "project.lock").read_text() == text
+
+
+def test_the_text_is_utf8_whatever_the_locale_says() -> None:
+    made = lock.text({"c": entry("c", cmd="x")._replace(script=("echo ß 😀",))})
+    assert io.BytesIO(made).read().decode("utf-8").count("ß") == 1

@@ -1,0 +1,124 @@
+"""Projects in a folder, and the command line run on them as a user would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from git_spacy import cli
+from tests.testing.repositories import write
+
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
+needs_corpus = pytest.mark.skipif(
+    not CORPUS.is_dir(), reason="the corpus of public projects is not beside this checkout"
+)
+
+
+class Done(NamedTuple):
+    """What a command line left."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Spacy:
+    """`git spacy …`, in this process (fast) or in one of its own."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
+
+    def __call__(self, *arguments: object, cwd: Path | None = None) -> Done:
+        self._capfd.readouterr()
+        folder = ("-C", str(cwd)) if cwd else ()
+        code = cli.main([*folder, *map(str, arguments)])
+        out, err = self._capfd.readouterr()
+        return Done(code, out, err)
+
+
+def process(*arguments: object, cwd: Path, **environ: str) -> Done:
+    """`git-spacy …` in a process of its own."""
+
+    done = subprocess.run(
+        (sys.executable, "-m", "git_spacy", *map(str, arguments)),
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def project(folder: Path, text: str, files: dict[str, str | bytes] | None = None) -> Path:
+    """A project at `folder` with this project.yml."""
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder, {"project.yml": text, **(files or {})})
+    return folder
+
+
+def snapshot(folder: Path) -> dict[str, bytes | str]:
+    """Everything below `folder`, byte for byte, links as their targets; Git's folder left out."""
+
+    found: dict[str, bytes | str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if ".git" in name.split("/"):
+            continue
+        if path.is_symlink():
+            found[name] = os.readlink(path)
+        elif path.is_file():
+            found[name] = path.read_bytes()
+        else:
+            found[name + "/"] = ""
+    return found
+
+
+TWO_STEPS = """\
+title: Two steps
+vars:
+  word: hello
+directories: [corpus]
+commands:
+  - name: prepare
+    help: Prepare the corpus
+    script:
+      - "python scripts/write.py corpus/words.txt ${vars.word}"
+    deps: [scripts/write.py]
+    outputs: [corpus/words.txt]
+  - name: train
+    help: Train on it
+    script:
+      - "python scripts/copy.py corpus/words.txt model/weights.txt"
+    deps: [corpus/words.txt, scripts/copy.py]
+    outputs: [model]
+workflows:
+  all: [prepare, train]
+"""
+SCRIPTS: dict[str, str | bytes] = {
+    "scripts/write.py": (
+        "import sys, pathlib\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "path.parent.mkdir(parents=True, exist_ok=True)\n"
+        "path.write_text(' '.join(sys.argv[2:]))\n"
+    ),
+    "scripts/copy.py": (
+        "import sys, pathlib\n"
+        "target = pathlib.Path(sys.argv[2])\n"
+        "target.parent.mkdir(parents=True, exist_ok=True)\n"
+        "target.write_text(pathlib.Path(sys.argv[1]).read_text().upper())\n"
+    ),
+}
+
+
+def two_steps(folder: Path) -> Path:
+    """A project of two commands, the second reading what the first makes."""
+
+    return project(folder, TWO_STEPS, SCRIPTS)
