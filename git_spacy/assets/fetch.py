@@ -40,7 +40,7 @@ from git_spacy.errors import (
     Unavailable,
     Unsafe,
 )
-from git_spacy.files import heal, staging
+from git_spacy.files import heal, make_directory, staging
 from git_spacy.git.repository import Settings
 from git_spacy.project.model import Asset, Project
 from git_spacy.state.fingerprint import Fingerprint, digest, files_below, names
@@ -132,6 +132,8 @@ def fetch(
     place = Place(root, settings, environ, project.environment, cancellation, cancellation.sleep)
     turns = _Turns(report, cancellation)
     work = _Work(place, index, turns.report, force)
+    for directory in project.directories:
+        make_directory(root, directory.normal)
     try:
         for decision in [work.decision(asset) for asset in wanted]:
             work.settle(decision)

@@ -16,7 +16,7 @@ from git_spacy.project.model import Project
 @click.command(cls=overrides.OverridingCommand)
 @click.argument("names", nargs=-1, metavar="[DEST]... [PROJECT_DIR]")
 @click.option("-e", "--extra", is_flag=True, help="Fetch those marked 'extra' too.")
-@click.option("-F", "--force", is_flag=True, help="Fetch what is there unverified; replace edits.")
+@click.option("-f", "-F", "--force", is_flag=True, help="Fetch what is there unverified; replace edits.")
 @click.option(
     "-j", "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N",
     help="Fetch N at a time.",
@@ -67,7 +67,10 @@ def assets(
         )  # fmt: skip
     counts = {"fetched": outcome.fetched, "kept": outcome.kept, "failed": outcome.failed,
               "missing": outcome.lacking}  # fmt: skip
-    output.note(", ".join(f"{len(some)} {name}" for name, some in counts.items() if some))
+    parts = [f"{len(some)} {name}" for name, some in counts.items() if some]
+    if not extra and not names and (left := sum(asset.extra for asset in project.assets)):
+        parts.append(f"{left} more with --extra")
+    output.note(", ".join(parts))
     if error := outcome.error():
         raise error
 

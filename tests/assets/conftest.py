@@ -1,0 +1,114 @@
+"""A project to fetch into, a web server to fetch from, and no waiting."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from git_spacy.assets import cancellation
+from git_spacy.assets.events import Event
+from git_spacy.assets.fetch import Outcome, fetch
+from git_spacy.project import loader
+from git_spacy.state.index import StatIndex
+from tests.testing.misbehaving import Server
+from tests.testing.projects import snapshot
+
+__all__ = ["Fetcher"]
+
+
+class Fetcher:
+    """Fetches the assets of one project; remembers the events and how long it was to sleep."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.settings: dict[str, str] = {}
+        self.environ: dict[str, str] = {}
+        self.events: list[Event] = []
+        self.slept: list[float] = []
+        root.mkdir(exist_ok=True)
+
+    def write(self, text: str) -> None:
+        """Make `text` the list of assets."""
+
+        (self.root / "project.yml").write_text("title: t\n" + text)
+
+    def one(self, dest: str, **keys: str) -> None:
+        """Make one asset the list."""
+
+        lines = "".join(f"    {key}: {value!r}\n" for key, value in keys.items())
+        self.write(f"assets:\n  - dest: {dest!r}\n{lines}")
+
+    def __call__(self, *names: str, **options: Any) -> Outcome:
+        """Fetch, and assert what holds for every fetch: nothing temporary is left."""
+
+        self.events.clear()
+        project = loader.load(self.root)
+        try:
+            return fetch(
+                project,
+                self.root,
+                index=StatIndex.open(self.root),
+                settings=self.settings,
+                environ=self.environ,
+                report=self.events.append,
+                names=names,
+                **options,
+            )
+        finally:
+            assert not left_over(self.root)
+
+    def code(self, *names: str, **options: Any) -> int:
+        """The exit code that this fetch would have."""
+
+        error = self(*names, **options).error()
+        self.error = str(error) if error else ""
+        return error.exit_code if error else 0
+
+    def files(self) -> Mapping[str, bytes | str]:
+        """What is there, but for project.yml."""
+
+        found = snapshot(self.root)
+        found.pop("project.yml", None)
+        return found
+
+    def told(self, kind: type) -> list[Any]:
+        """The events of one kind."""
+
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def left_over(root: Path) -> list[str]:
+    """Temporary files below `root`."""
+
+    return [
+        os.path.join(folder, name)
+        for folder, folders, files in os.walk(root)
+        for name in (*folders, *files)
+        if ".git-spacy-" in name or name.endswith(".tmp")
+    ]
+
+
+@pytest.fixture
+def fetcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fetcher:
+    """A Fetcher in a folder of its own that does not really sleep."""
+
+    made = Fetcher(tmp_path / "project")
+
+    def sleep(self: cancellation.Cancellation, seconds: float) -> None:
+        made.slept.append(seconds)
+        self.check()
+
+    monkeypatch.setattr(cancellation.Cancellation, "sleep", sleep)
+    return made
+
+
+@pytest.fixture
+def web() -> Iterator[Server]:
+    """A server that misbehaves as it is told."""
+
+    with Server() as server:
+        yield server
