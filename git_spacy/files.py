@@ -86,7 +86,7 @@ def resolved_inside(root: Path, relative: str) -> Path:
 
     top = os.path.realpath(root)
     real = os.path.realpath(os.path.join(top, relative))
-    if real != top and not real.startswith(top + os.sep):
+    if real != top and not real.startswith(os.path.join(top, "")):  # "/" has its slash
         raise Unsafe(
             f"'{relative}' leads out of the project through a symlink, to '{real}'",
             mend="replace the link by the folder itself, or by a mount of it",

@@ -75,6 +75,13 @@ def session(cancellation: Cancellation) -> Session:
             manager.pool_classes_by_scheme = classes
             return manager
 
+        def close(self) -> None:
+            # a manager only forgets its pools: their sockets would wait for the garbage collector
+            for manager in (self.poolmanager, *self.proxy_manager.values()):
+                for key in list(manager.pools.keys()):
+                    manager.pools[key].close()
+            super().close()
+
     class Once(requests.Session):
         def get_redirect_target(self, resp: Response) -> None:
             """Never: requests would read the whole body of a redirect, however long it is."""

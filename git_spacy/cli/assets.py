@@ -16,7 +16,9 @@ from git_spacy.project.model import Project
 @click.command(cls=overrides.OverridingCommand)
 @click.argument("names", nargs=-1, metavar="[DEST]... [PROJECT_DIR]")
 @click.option("-e", "--extra", is_flag=True, help="Fetch those marked 'extra' too.")
-@click.option("-f", "-F", "--force", is_flag=True, help="Fetch what is there unverified; replace edits.")
+@click.option(
+    "-f", "-F", "--force", is_flag=True, help="Fetch what is there unverified; replace edits."
+)
 @click.option(
     "-j", "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N",
     help="Fetch N at a time.",

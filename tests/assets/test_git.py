@@ -43,9 +43,7 @@ def upstream(tmp_path: Path, git_server: GitServer) -> Upstream:
     return Upstream(tmp_path, git_server)
 
 
-def want(
-    fetcher: Fetcher, url: str, path: str = "data", dest: str = "data", **more: str
-) -> None:
+def want(fetcher: Fetcher, url: str, path: str = "data", dest: str = "data", **more: str) -> None:
     branch = f", branch: {more.pop('branch')}" if "branch" in more else ""
     keys = "".join(f"    {key}: {value!r}\n" for key, value in more.items())
     source = f"{{repo: {url!r}, path: {path!r}{branch}}}"

@@ -189,9 +189,7 @@ def test_14_what_will_not_pass_is_not_tried_again(
 @pytest.mark.parametrize(
     "target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher:x", "http://", "http://[", "/x"]
 )
-def test_15_a_redirect_elsewhere_or_in_a_circle(
-    fetcher: Fetcher, web: Server, target: str
-) -> None:
+def test_15_a_redirect_elsewhere_or_in_a_circle(fetcher: Fetcher, web: Server, target: str) -> None:
     old_state(fetcher)
     fetcher.one("data.bin", url=web.on("/x", redirect(target)), checksum=MD5)
     assert fetcher.code() == 4
@@ -313,7 +311,12 @@ GZIP = (("Content-Encoding", "gzip"),)
         ("data.bin", PACKED, PACKED, PACKED),
         ("data.gz", PACKED, DATA, DATA),
         ("data.bin", PACKED, None, DATA),
-        ("data.tar.gz", PACKED, None, PACKED),  # a server that says what the file is, not what it did
+        (
+            "data.tar.gz",
+            PACKED,
+            None,
+            PACKED,
+        ),  # a server that says what the file is, not what it did
         ("data.tgz", gzip.compress(PACKED), None, PACKED),
         ("data.bin", PACKED + gzip.compress(b"more"), None, DATA + b"more"),
         ("data.bin", DATA, DATA, DATA),  # mislabelled
