@@ -209,11 +209,17 @@ def _place(
 ) -> Cloned:
     with _parents_of(dest), _beside(dest) as folder:
         placed = write(folder)
-        make = wanted.make_repository and Repository.discover(dest.parent) is None
+        make = wanted.make_repository and not _inside_repository(dest)
         if make:
             _first_commit(folder, source, commit, path)
         os.rename(folder, dest)
     return Cloned(dest, source, commit, path, placed, make, (dest / PROJECT_FILE).is_file())
+
+
+def _inside_repository(dest: Path) -> bool:
+    # with GIT_DIR set (in a hook) one is always found, wherever we look from
+    found = Repository.discover(dest.parent)
+    return found is not None and dest.is_relative_to(found.top or found.git_dir)
 
 
 @contextmanager

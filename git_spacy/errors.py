@@ -130,5 +130,5 @@ class Interrupted(GitSpacyError):
 def local_failure(error: OSError, doing: str) -> LocalFailure:
     """`error` as the system gave it, told with what was being done."""
 
-    where = str(error.filename) if error.filename else ""
+    where = error.filename if isinstance(error.filename, str) else ""
     return LocalFailure(f"{doing}: {error.strerror or error}", where=where)

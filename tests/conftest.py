@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.testing.git_server import GitServer
 from tests.testing.projects import Spacy
 
-REAL_HOME = Path(os.path.expanduser("~"))
+# no deadline: the machines that test this are slow and busy at times
+settings.register_profile("git-spacy", deadline=None, print_blob=True)
+settings.load_profile("git-spacy")
+
 KEPT = ("PATH", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
 
 

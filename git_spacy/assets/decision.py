@@ -117,8 +117,8 @@ def _private(asset: Asset, standing: Standing) -> Decision:
     if standing.found is None:
         return Lacking(asset, f"is private and not there; put it there yourself{hint}")
     if standing.matches is False:
-        algorithm = asset.checksum.algorithm if asset.checksum else ""
-        return Lacking(asset, f"is private and its {algorithm} is not that of project.yml{hint}")
+        what = f"its content is not the one of the checksum {asset.checksum}"
+        return Lacking(asset, f"is private, and {what}{hint}")
     return Keep(asset, verified(asset))
 
 

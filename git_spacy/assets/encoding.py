@@ -42,7 +42,7 @@ def decoded(stream: BinaryIO, coding: str) -> Iterator[bytes]:
         stream.seek(0)
         is_zlib = first and first[0] & 0x0F == 8 and first[0] >> 4 <= 7
         return _inflated(stream, _WINDOW_ZLIB if is_zlib else _WINDOW_RAW)
-    raise Undecodable(f"the server sent it as '{coding}', which was not asked for")
+    raise Undecodable(f"the server encodes with '{coding}', unasked")
 
 
 def beginning(head: bytes, coding: str) -> bytes:
@@ -63,7 +63,7 @@ def _inflated(stream: BinaryIO, window: int) -> Iterator[bytes]:
         try:
             out = engine.decompress(data, _OUT)
         except zlib.error:
-            raise Undecodable("its content is not what its Content-Encoding says") from None
+            raise Undecodable("the server's compressed answer is damaged") from None
         if out:
             yield out
         if engine.eof:
@@ -76,4 +76,4 @@ def _inflated(stream: BinaryIO, window: int) -> Iterator[bytes]:
     while not engine.eof and (out := engine.decompress(b"", _OUT)):
         yield out
     if not engine.eof:
-        raise Undecodable("its content stops in the middle of its Content-Encoding")
+        raise Undecodable("the server's compressed answer is cut off")

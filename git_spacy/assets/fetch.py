@@ -261,7 +261,8 @@ class _Work:
                 return True, brought
         except Unavailable as error:
             if fetch.protects:
-                raise _not_ours(f" and cannot be compared: {error.problems[0].what}") from None
+                why = f" and cannot be compared: {error.problems[0].what}"
+                raise _not_ours(asset, why) from None
             raise
         except Exception:
             if place.cancellation.is_set:  # what a socket says that was shut under its reader
@@ -284,9 +285,9 @@ class _Work:
         if now == (brought.digest, brought.names):
             return False
         if fetch.protects:
-            raise _not_ours(" and differs from what project.yml names")
+            raise _not_ours(fetch.asset, " and differs from what project.yml names")
         if fetch.found is None or now != (fetch.found.digest, fetch.found.names):
-            raise _not_ours(", it changed while its source was fetched")
+            raise _not_ours(fetch.asset, ", it changed while its source was fetched")
         return True
 
     # What became of each.
@@ -343,10 +344,10 @@ class _Turns:
                 raise Cancelled from None
 
 
-def _not_ours(why: str) -> Unsafe:
+def _not_ours(asset: Asset, why: str) -> Unsafe:
     return Unsafe(
         f"what stands there was not put there by git spacy, or was changed since{why}",
-        mend="move it away, or replace it with --force",
+        mend=f"move it away, or replace it: git spacy assets --force {asset.dest}",
     )
 
 

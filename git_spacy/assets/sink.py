@@ -35,7 +35,7 @@ class Sink:
         """Raises Unavailable if the file gets too large, OSError."""
 
         if self._cap is not None and self.size + len(chunk) > self._cap:
-            raise _too_large(f"it is larger than the {self._cap:,} bytes allowed")
+            raise _too_large(f"it is larger than {self._cap:,} bytes")
         if self.size + len(chunk) > self._next_look:
             self.expect(len(chunk))
             self._next_look = self.size + _LOOK
@@ -51,7 +51,7 @@ class Sink:
 
         if self._cap is not None and self.size + more > self._cap:
             raise _too_large(
-                f"it has {self.size + more:,} bytes, and only {self._cap:,} are allowed"
+                f"it has {self.size + more:,} bytes, which is larger than {self._cap:,} bytes"
             )
         disk = os.fstatvfs(self._stream.fileno())
         block = disk.f_frsize or disk.f_bsize

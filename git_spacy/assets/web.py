@@ -116,9 +116,7 @@ def get(session: Session, url: str, headers: Mapping[str, str], idle: float) -> 
             auth = _nobody
             session.cookies.clear()
         url = _bare(target)
-    raise Unavailable(
-        f"the server redirects more than {MAX_REDIRECTS} times, maybe in a circle", mend=_MOVED
-    )
+    raise Unavailable(f"more than {MAX_REDIRECTS} redirects, maybe in a circle", mend=_MOVED)
 
 
 def _ask(
@@ -140,7 +138,7 @@ def _ask(
             ) from None
         raise Broken("no secure connection") from None
     except requests.exceptions.Timeout:
-        raise Broken(f"no answer within {idle:g} seconds") from None
+        raise Broken(f"no answer for {idle:g} s") from None
     except requests.exceptions.ProxyError as error:
         raise Broken(f"no connection through the proxy{_cause(error)}") from None
     except requests.exceptions.ConnectionError as error:

@@ -58,6 +58,7 @@ class _Verbs(click.Group):
 
 @click.group(
     cls=_Verbs,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Each command has its own help: git spacy COMMAND -h",
 )
@@ -71,6 +72,10 @@ def group(ctx: click.Context, directory: str) -> None:
     """spaCy projects, native to Git."""
 
     ctx.obj = Path(os.path.abspath(directory))
+    if ctx.invoked_subcommand is None:
+        from git_spacy.cli.output import result
+
+        result(ctx.get_help())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

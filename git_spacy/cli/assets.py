@@ -46,10 +46,6 @@ def assets(
     for text in project.warnings:
         output.warning(text)
     names = tuple(_below(root, start, name, project) for name in names)
-    if not names and not any(extra or not asset.extra for asset in project.assets):
-        but = " but extra ones; fetch them with --extra" if project.assets else ""
-        output.note(f"{loader.PROJECT_FILE} names no assets{but}")
-        return
 
     from git_spacy.assets.fetch import fetch
     from git_spacy.cli.progress import reporter
@@ -67,12 +63,12 @@ def assets(
             project, root, names=names, extra=extra, force=force, jobs=jobs, report=report,
             index=StatIndex.open(root), settings=settings(root), environ=os.environ,
         )  # fmt: skip
-    counts = {"fetched": outcome.fetched, "kept": outcome.kept, "failed": outcome.failed,
-              "missing": outcome.lacking}  # fmt: skip
-    parts = [f"{len(some)} {name}" for name, some in counts.items() if some]
+    counts = {"failed": outcome.failed, "missing": outcome.lacking}
+    summary = f"fetched {len(outcome.fetched)}, kept {len(outcome.kept)}"
+    summary += "".join(f", {name} {len(some)}" for name, some in counts.items() if some)
     if not extra and not names and (left := sum(asset.extra for asset in project.assets)):
-        parts.append(f"{left} more with --extra")
-    output.note(", ".join(parts))
+        summary += f"; {left} more with --extra"
+    output.note(summary)
     if error := outcome.error():
         raise error
 

@@ -25,7 +25,7 @@ class OverridingCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         rest, overrides = split(args)
-        ctx.meta[_KEY] = {**from_environment(os.environ), **overrides}
+        ctx.meta[_KEY] = _stronger(from_environment(os.environ), overrides)
         return super().parse_args(ctx, rest)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -89,5 +89,11 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
                     mend="write --vars.NAME=VALUE or NAME=VALUE",
                 )
             overrides[name] = parse_override(text)
-        result.update(overrides)
+        result = _stronger(result, overrides)
     return result
+
+
+def _stronger(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, the strong ones last: `x` and `vars.x` are one variable, and the last one counts."""
+
+    return {**{name: value for name, value in weak.items() if name not in strong}, **strong}

@@ -1,6 +1,6 @@
 """How a fetch shows on a terminal and elsewhere: a bar for each asset, or a line.
 
-The line for each asset that ended is a result and goes to stdout; all else goes to stderr.
+All of it goes to stderr, like a run's: the result is the files.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ def line(event: Event) -> None:
     """One line for an event that is worth one."""
 
     if isinstance(event, Finished):
-        output.result(f"fetched  {event.dest}  ({output.size(event.size)}, {event.how})")
+        output.note(f"fetched  {event.dest} ({output.size(event.size)}, {event.how})")
     elif isinstance(event, Kept):
-        output.result(f"kept     {event.dest}  ({event.reason})")
+        output.note(f"kept     {event.dest} ({event.reason})")
     elif isinstance(event, Failed):
         missing = event.error.exit_code == 1
         verb = "missing" if missing else "failed "
-        output.result(f"{verb}  {event.dest}  ({event.error.problems[0].what})")
+        output.note(f"{verb}  {event.dest} ({event.error.problems[0].what})")
     elif isinstance(event, Retried):
         wait = output.duration(event.wait)
-        output.note(f"retrying {event.dest} in {wait}: {event.why}")
+        output.note(f"{event.dest}: {event.why}; trying again in {wait}")
     elif isinstance(event, Noted):
         output.note(f"note: {event.dest}: {event.text}")
 
@@ -77,7 +77,6 @@ def _bars() -> Iterator[Reporter]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        redirect_stdout=output.is_terminal(sys.stdout),
     ) as bars:
 
         def report(event: Event) -> None:

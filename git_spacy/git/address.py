@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import Malformed, Unsafe, masked
+from git_spacy.errors import GitSpacyError, Malformed, Unavailable, Unsafe, masked
 
 ALLOW_LOCAL = "spacy.allowLocalRepository"
 _NETWORK = ("https", "http", "ssh", "git+ssh", "ssh+git")
@@ -55,11 +55,13 @@ def public(url: str) -> str:
     return url.split("?")[0] if "://" in url else url
 
 
-def no_such_ref(address: Address) -> Malformed:
-    """The repository is there, and does not have what was asked of it."""
+def no_such_ref(address: Address) -> GitSpacyError:
+    """Something answers, and does not have what was asked of it."""
 
     if address.ref is None:
-        return Malformed(f"{address.shown} has no commit yet", mend="name another repository")
+        return Unavailable(
+            f"{address.shown} has no commit, or is no Git repository", mend="check the address"
+        )
     kind = "commit" if address.is_commit else "branch or tag"
     return Malformed(
         f"{address.shown} has no {kind} '{address.ref}'",

@@ -18,7 +18,7 @@ def opened(
     address: Address, *, prompt: bool = False, warn: Callable[[str], None]
 ) -> Iterator[RemoteTree]:
     """The tree at `address`. Raises Unavailable if it cannot be had, Malformed if the repository
-    has no such branch, tag or commit. What was fetched is gone with the block."""
+    has no such branch or tag. What was fetched is gone with the block."""
 
     if process.available():
         from git_spacy.git.sparse_git import opened as fetched

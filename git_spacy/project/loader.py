@@ -474,10 +474,7 @@ class _Reader:
         elif isinstance(node.value, (dict, list)):
             self.problem(node, f"{name} is not a text", "put the line in quotes")
         else:
-            written = yaml.plain(node)
-            self.problem(
-                node, f"{name} is {written!r}, not a text", f'put it in quotes: "{written}"'
-            )
+            self.problem(node, f"{name} is {yaml.plain(node)!r}, not a text", "put it in quotes")
         return ""
 
     def optional(self, node: Node | None, name: str) -> str | None:

@@ -10,6 +10,8 @@ from git_spacy.run.script import Step
 
 
 class Executor(Protocol):
+    """Runs the steps of commands somewhere."""
+
     def run(self, step: Step, root: Path, environ: Mapping[str, str]) -> int:
         """Run one step in `root` to its end, its output streaming through; its exit code.
 

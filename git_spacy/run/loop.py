@@ -7,11 +7,11 @@ Each command changes what the next one sees, so each looks for itself. Decides n
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import CheckFailed, GitSpacyError, Problem, ScriptFailed
+from git_spacy.errors import CheckFailed, Problem, ScriptFailed
 from git_spacy.files import make_directory
 from git_spacy.project.graph import makers
 from git_spacy.project.model import Command, Project
@@ -50,8 +50,9 @@ class Run(NamedTuple):
 def run(commands: Sequence[Command], shared: Run) -> Outcome:
     """Run `commands` in order, skipping what is current.
 
-    Raises CheckFailed for a missing dependency or a declared output that was not made, ScriptFailed
-    with the code of the script, Interrupted; what ran before that stays recorded.
+    Raises CheckFailed for a missing dependency (a dry run goes on first, to tell of all of them) or
+    a declared output that was not made, ScriptFailed with the code of the script, Interrupted;
+    what ran before that stays recorded.
     """
 
     if not shared.dry:
@@ -60,12 +61,16 @@ def run(commands: Sequence[Command], shared: Run) -> Outcome:
     _warn_of_unset(commands, shared)
     ran: list[Command] = []
     skipped: list[Command] = []
+    lacking: list[Problem] = []
     try:
         for command in commands:
             judged, before = judge(command, shared)
             remade = _remade(command, ran) if shared.dry else ()
-            if judged.state == "missing" and not _all_within(judged.paths, remade):
-                raise missing_dependencies(shared.project, command, judged)
+            absent = [path for path in judged.paths if not _made_by(remade, path)]
+            if absent:
+                lacking += _missing_dependencies(shared.project, command, absent)
+                if not shared.dry:
+                    raise CheckFailed.of(lacking)
             if not judged.must_run and not shared.force and not remade:
                 _keep(command, judged, before, shared)
                 shared.report(Skipped(command.name))
@@ -81,6 +86,8 @@ def run(commands: Sequence[Command], shared: Run) -> Outcome:
             ran.append(command)
     finally:
         shared.stats.save()
+    if lacking:
+        raise CheckFailed.of(lacking)
     return Outcome(tuple(c.name for c in ran), tuple(c.name for c in skipped))
 
 
@@ -97,17 +104,17 @@ def judge(command: Command, shared: Run) -> tuple[Verdict, Snapshot]:
     return verdict(command, entries.get(command.name), snapshot, past, filled), snapshot
 
 
-def missing_dependencies(project: Project, command: Command, judged: Verdict) -> GitSpacyError:
+def _missing_dependencies(
+    project: Project, command: Command, paths: Iterable[ProjectPath]
+) -> Iterator[Problem]:
     """Which dependencies a command lacks, and who makes each."""
 
-    return CheckFailed.of(
-        Problem(
+    for path in paths:
+        yield Problem(
             f"'{command.name}' needs '{path}', which is not there",
             _who_makes(project, command, path),
             f"project.yml:{command.line}",
         )
-        for path in judged.paths
-    )
 
 
 def _who_makes(project: Project, command: Command, path: ProjectPath) -> str:
@@ -129,12 +136,12 @@ def _remade(command: Command, ran: Iterable[Command]) -> tuple[ProjectPath, ...]
     return tuple(output for output in outputs if any(output.touches(dep) for dep in command.deps))
 
 
-def _all_within(paths: Iterable[ProjectPath], remade: Sequence[ProjectPath]) -> bool:
-    return all(any(output.touches(path) for output in remade) for path in paths)
+def _made_by(remade: Iterable[ProjectPath], path: ProjectPath) -> bool:
+    return any(output.touches(path) for output in remade)
 
 
 def _why(judged: Verdict, remade: Sequence[ProjectPath], force: bool) -> tuple[str, ...]:
-    if judged.must_run and judged.state != "missing":
+    if judged.must_run and not (judged.state == "missing" and remade):
         return judged.reasons
     if remade:
         return tuple(f"dependency '{output}' would be made again" for output in remade)

@@ -77,7 +77,7 @@ private_sure = asset(checksum=MD5)
         (private, NOTHING, True, Lacking, "not there"),
         (private, FILE, False, Keep, "no checksum"),
         (private_sure, RIGHT, True, Keep, "md5 verified"),
-        (private_sure, WRONG, False, Lacking, "md5 is not that"),
+        (private_sure, WRONG, False, Lacking, "not the one of the checksum"),
     ],
 )
 def test_decisions(

@@ -10,7 +10,7 @@ import pytest
 from weasel.util.hashing import get_checksum
 
 from git_spacy.assets.events import Finished, Kept, Noted
-from tests.assets.conftest import Fetcher
+from tests.testing.fetching import Fetcher
 from tests.testing.git_server import GitServer
 from tests.testing.repositories import commit, git, repository, serve
 

@@ -15,15 +15,16 @@ from git_spacy.assets.events import Event, Failed, Finished, Kept, Started
 from git_spacy.errors import Malformed
 from git_spacy.project import loader
 from git_spacy.state.index import StatIndex
-from tests.assets.conftest import Fetcher, left_over
-from tests.testing.misbehaving import Answer, Server
+from tests.testing.fetching import Fetcher, left_over
 from tests.testing.repositories import write
+from tests.testing.scripted import Answer, Scripted
 
 DATA = b"some data\n"
 MD5 = hashlib.md5(DATA).hexdigest()
+TOO_LONG = "x" * 300  # no disk takes such a name
 
 
-def test_fetched_once_and_kept_after_that(fetcher: Fetcher, web: Server) -> None:
+def test_fetched_once_and_kept_after_that(fetcher: Fetcher, web: Scripted) -> None:
     sha = hashlib.sha256(DATA).hexdigest()
     url = web.on("/x", Answer(DATA))
     fetcher.write(
@@ -42,14 +43,14 @@ def test_fetched_once_and_kept_after_that(fetcher: Fetcher, web: Server) -> None
     assert len(web.requests) == 3
 
 
-def test_archives_are_kept_as_they_are(fetcher: Fetcher, web: Server) -> None:
+def test_archives_are_kept_as_they_are(fetcher: Fetcher, web: Scripted) -> None:
     archive = b"PK\x03\x04 and so on"
     fetcher.one("x.zip", url=web.on("/x.zip", Answer(archive)))
     assert fetcher.code() == 0
     assert fetcher.files() == {"x.zip": archive}
 
 
-def test_force_fetches_what_nothing_vouches_for(fetcher: Fetcher, web: Server) -> None:
+def test_force_fetches_what_nothing_vouches_for(fetcher: Fetcher, web: Scripted) -> None:
     (fetcher.root / "x").write_bytes(b"old")
     fetcher.one("x", url=web.on("/x", Answer(DATA)))
     assert fetcher.code() == 0
@@ -84,7 +85,7 @@ def test_a_private_folder_has_weasel_s_checksum(fetcher: Fetcher) -> None:
     assert fetcher.code() == 1
 
 
-def test_extra_assets(fetcher: Fetcher, web: Server) -> None:
+def test_extra_assets(fetcher: Fetcher, web: Scripted) -> None:
     url = web.on("/x", Answer(DATA))
     fetcher.write(
         f"assets:\n  - {{dest: a, url: '{url}'}}\n  - {{dest: b, url: '{url}', extra: true}}\n"
@@ -98,15 +99,15 @@ def test_extra_assets(fetcher: Fetcher, web: Server) -> None:
     assert set(fetcher.files()) == {"a", "b"}
 
 
-def test_assets_in_each_other_do_nothing(fetcher: Fetcher, web: Server) -> None:
+def test_assets_in_each_other_do_nothing(fetcher: Fetcher, web: Scripted) -> None:
     url = web.on("/x", Answer(DATA))
     fetcher.write(f"assets:\n  - {{dest: a, url: '{url}'}}\n  - {{dest: a/b, url: '{url}'}}\n")
-    with pytest.raises(Malformed, match="project.yml:4"):
+    with pytest.raises(Malformed, match=r"project\.yml:4"):
         fetcher()
     assert not web.requests
 
 
-def test_the_folders_of_the_project_are_made(fetcher: Fetcher, web: Server) -> None:
+def test_the_folders_of_the_project_are_made(fetcher: Fetcher, web: Scripted) -> None:
     url = web.on("/x", Answer(DATA))
     fetcher.write(f"directories: [one, two/three]\nassets:\n  - {{dest: a, url: '{url}'}}\n")
     assert fetcher.code() == 0
@@ -116,22 +117,22 @@ def test_the_folders_of_the_project_are_made(fetcher: Fetcher, web: Server) -> N
 @pytest.mark.parametrize(
     ("bad", "code"),
     [
-        (("refused", "url", "private", "local"), 3),
-        (("malformed", "url", "private", "local"), 2),
-        (("url", "private", "local"), 5),
+        (("refused", "url", "private", TOO_LONG), 3),
+        (("malformed", "url", "private", TOO_LONG), 2),
+        (("url", "private", TOO_LONG), 5),
         (("url", "private"), 4),
         (("private",), 1),
         ((), 0),
     ],
 )
 def test_the_worst_failure_gives_the_code(
-    fetcher: Fetcher, web: Server, bad: tuple[str, ...], code: int
+    fetcher: Fetcher, web: Scripted, bad: tuple[str, ...], code: int
 ) -> None:
     urls = {
         "refused": "url: s3://bucket/x",
-        "malformed": "url: .",
+        "malformed": "url: 'http://'",
         "url": f"url: {web.on('/gone', Answer(b'', 404))}",
-        "local": "url: nowhere",
+        TOO_LONG: "url: nowhere",  # a name too long for the disk
         "private": "description: mine",
     }
     items = "".join(f"  - dest: {name}\n    {urls[name]}\n" for name in bad)
@@ -142,12 +143,12 @@ def test_the_worst_failure_gives_the_code(
     assert {event.dest for event in fetcher.told(Failed)} == set(bad)
 
 
-def test_side_by_side(fetcher: Fetcher, web: Server) -> None:
+def test_side_by_side(fetcher: Fetcher, web: Scripted) -> None:
     together = threading.Barrier(4, timeout=10)
 
     def answer(handler: object) -> None:
         together.wait()  # breaks unless four ask at once
-        handler.say(Answer(DATA))  # type: ignore[attr-defined]
+        web.say(handler, Answer(DATA))  # type: ignore[attr-defined]
 
     url = web.on("/x", answer)
     items = "".join(f"  - {{dest: '{n}', url: '{url}'}}\n" for n in range(4))
@@ -156,7 +157,7 @@ def test_side_by_side(fetcher: Fetcher, web: Server) -> None:
     assert len(fetcher.files()) == 4
 
 
-def test_one_after_the_other(fetcher: Fetcher, web: Server) -> None:
+def test_one_after_the_other(fetcher: Fetcher, web: Scripted) -> None:
     url = web.on("/x", Answer(DATA))
     items = "".join(f"  - {{dest: '{n}', url: '{url}'}}\n" for n in range(4))
     fetcher.write(f"assets:\n{items}")
@@ -166,7 +167,7 @@ def test_one_after_the_other(fetcher: Fetcher, web: Server) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 3])
-def test_an_interruption_ends_it_at_once(fetcher: Fetcher, web: Server, after: int) -> None:
+def test_an_interruption_ends_it_at_once(fetcher: Fetcher, web: Scripted, after: int) -> None:
     (fetcher.root / "x").write_bytes(b"old")
     fetcher.one("x", url=web.on("/x", Answer(DATA, stall=after)), checksum=MD5)
 
@@ -183,7 +184,7 @@ def test_an_interruption_ends_it_at_once(fetcher: Fetcher, web: Server, after: i
     assert not [t for t in threading.enumerate() if t.name.startswith("git-spacy-asset")]
 
 
-def test_so_it_does_before_the_server_says_a_word(fetcher: Fetcher, web: Server) -> None:
+def test_so_it_does_before_the_server_says_a_word(fetcher: Fetcher, web: Scripted) -> None:
     def silent(_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         web.ended.wait(10)
@@ -194,7 +195,7 @@ def test_so_it_does_before_the_server_says_a_word(fetcher: Fetcher, web: Server)
     assert fetcher.files() == {}
 
 
-def test_a_reporter_that_breaks_ends_it(fetcher: Fetcher, web: Server) -> None:
+def test_a_reporter_that_breaks_ends_it(fetcher: Fetcher, web: Scripted) -> None:
     def broken(event: Event) -> None:
         if isinstance(event, Started):
             raise BrokenPipeError
@@ -210,7 +211,7 @@ def test_a_reporter_that_breaks_ends_it(fetcher: Fetcher, web: Server) -> None:
     assert fetcher.files() == {}
 
 
-def test_what_a_killed_run_left_is_cleared(fetcher: Fetcher, web: Server) -> None:
+def test_what_a_killed_run_left_is_cleared(fetcher: Fetcher, web: Scripted) -> None:
     fetcher.one("a/x", url=web.on("/x", Answer(DATA)), checksum=MD5)
     write(fetcher.root, {"a/x": DATA, "a/.x.git-spacy-new": b"half", "a/.x.git-spacy-old": b"old"})
     assert left_over(fetcher.root)
@@ -222,7 +223,7 @@ def test_what_a_killed_run_left_is_cleared(fetcher: Fetcher, web: Server) -> Non
 
 
 def test_a_defect_of_ours_is_not_swallowed(
-    fetcher: Fetcher, web: Server, monkeypatch: pytest.MonkeyPatch
+    fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from git_spacy.assets.sources import http
 
@@ -232,7 +233,9 @@ def test_a_defect_of_ours_is_not_swallowed(
         fetcher()
 
 
-def test_a_link_at_the_destination_is_replaced_not_followed(fetcher: Fetcher, web: Server) -> None:
+def test_a_link_at_the_destination_is_replaced_not_followed(
+    fetcher: Fetcher, web: Scripted
+) -> None:
     write(fetcher.root, {"kept": b"kept"})
     Path(fetcher.root / "x").symlink_to("kept")
     fetcher.one("x", url=web.on("/x", Answer(DATA)), checksum=MD5)

@@ -12,9 +12,9 @@ from git_spacy.assets import encoding, web
 from git_spacy.assets.events import Noted, Progress
 from git_spacy.assets.sources.http import _seconds
 from git_spacy.errors import Unavailable
-from tests.assets.conftest import Fetcher
-from tests.testing.misbehaving import Answer, Server, redirect
+from tests.testing.fetching import Fetcher
 from tests.testing.repositories import noise
+from tests.testing.scripted import Answer, Scripted, redirect
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_pages_of_github(page: str, raw: str | None) -> None:
 
 
 def test_a_page_of_github_is_noted(
-    fetcher: Fetcher, web: Server, monkeypatch: pytest.MonkeyPatch
+    fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from git_spacy.assets import web as room
 
@@ -80,7 +80,7 @@ def test_origins(one: str, other: str, same: bool) -> None:
     assert (web._origin(urlsplit(one)) == web._origin(urlsplit(other))) is same
 
 
-def test_ten_redirects_are_followed_and_no_more(fetcher: Fetcher, web: Server) -> None:
+def test_ten_redirects_are_followed_and_no_more(fetcher: Fetcher, web: Scripted) -> None:
     for number in range(11):
         web.on(f"/{number}", redirect(f"/{number + 1}"))
     web.on("/11", Answer(b"data"))
@@ -90,7 +90,7 @@ def test_ten_redirects_are_followed_and_no_more(fetcher: Fetcher, web: Server) -
     assert fetcher.code() == 4
 
 
-def test_a_percent_encoded_password_is_sent_as_it_is(fetcher: Fetcher, web: Server) -> None:
+def test_a_percent_encoded_password_is_sent_as_it_is(fetcher: Fetcher, web: Scripted) -> None:
     import base64
 
     web.on("/x", Answer(b"data"))
@@ -103,10 +103,10 @@ def test_a_percent_encoded_password_is_sent_as_it_is(fetcher: Fetcher, web: Serv
 
 
 def test_a_proxy_of_the_environment_is_asked(
-    fetcher: Fetcher, web: Server, monkeypatch: pytest.MonkeyPatch
+    fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", web.url)
-    web.answers["http://data.example/x"] = [Answer(b"data")]
+    web.on("http://data.example/x", Answer(b"data"))
     fetcher.one("x", url="http://data.example/x")
     assert fetcher.code() == 0
     assert fetcher.files() == {"x": b"data"}
@@ -126,7 +126,7 @@ def test_an_address_without_a_server_is_malformed(fetcher: Fetcher, url: str) ->
     assert fetcher.code() == 2
 
 
-def test_progress_knows_the_total(fetcher: Fetcher, web: Server) -> None:
+def test_progress_knows_the_total(fetcher: Fetcher, web: Scripted) -> None:
     fetcher.one("x", url=web.on("/x", Answer(b"x" * 200_000)))
     assert fetcher.code() == 0
     steps = [(event.done, event.total) for event in fetcher.told(Progress)]

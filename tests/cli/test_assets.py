@@ -15,22 +15,22 @@ import pytest
 
 from git_spacy import cli
 from git_spacy.assets.sources import http
-from tests.testing.misbehaving import Answer, Server
 from tests.testing.projects import Spacy, project
 from tests.testing.repositories import write
+from tests.testing.scripted import Answer, Scripted
 
 DATA = b"some data\n" * 200
 MD5 = hashlib.md5(DATA).hexdigest()
 
 
 @pytest.fixture
-def web() -> Iterator[Server]:
-    with Server() as server:
+def web() -> Iterator[Scripted]:
+    with Scripted() as server:
         yield server
 
 
 @pytest.fixture
-def root(tmp_path: Path, web: Server) -> Path:
+def root(tmp_path: Path, web: Scripted) -> Path:
     """A project with an asset of each kind."""
 
     url = web.on("/x", Answer(DATA))
@@ -56,18 +56,19 @@ assets:
 
 def test_a_line_for_each_and_a_summary(root: Path, spacy: Spacy) -> None:
     done = spacy("assets", cwd=root)
-    assert done.code == 0
-    assert sorted(done.out.splitlines()) == [
-        "fetched  assets/dev.jsonl  (2.0 kB, no checksum to verify it by)",
-        "fetched  assets/train.jsonl  (2.0 kB, md5 verified)",
+    assert (done.code, done.out) == (0, "")
+    *lines, summary = done.err.splitlines()
+    assert sorted(lines) == [
+        "fetched  assets/dev.jsonl (2.0 kB, no checksum to verify it by)",
+        "fetched  assets/train.jsonl (2.0 kB, md5 verified)",
     ]
-    assert done.err == "2 fetched, 1 more with --extra\n"
-    done = spacy("assets", "--extra", cwd=root)
-    assert done.out.splitlines()[:2] == [
-        "kept     assets/train.jsonl  (md5 verified)",
-        "kept     assets/dev.jsonl  (there already, no checksum to verify it by)",
+    assert summary == "fetched 2, kept 0; 1 more with --extra"
+    assert spacy("assets", "--extra", cwd=root).err.splitlines() == [
+        "kept     assets/train.jsonl (md5 verified)",
+        "kept     assets/dev.jsonl (there already, no checksum to verify it by)",
+        "fetched  big/vectors.zip (2.0 kB, no checksum to verify it by)",
+        "fetched 1, kept 2",
     ]
-    assert done.err == "1 fetched, 2 kept\n"
     assert (root / "big/vectors.zip").read_bytes() == DATA
 
 
@@ -87,23 +88,24 @@ def test_with_the_folder_of_the_project(root: Path, spacy: Spacy) -> None:
     assert spacy("assets", ".", cwd=root).code == 0
 
 
-def test_with_a_variable_overridden(root: Path, spacy: Spacy, web: Server) -> None:
+def test_with_a_variable_overridden(root: Path, spacy: Spacy, web: Scripted) -> None:
     web.on("/y", Answer(DATA))
     assert spacy("assets", "--vars.name", "y", cwd=root).code == 0
-    assert len(web.asked("/y")) == 1
+    assert len(web.requests_for("/y")) == 1
 
 
 def test_what_failed_is_told_with_its_line(
-    root: Path, spacy: Spacy, web: Server, monkeypatch: pytest.MonkeyPatch
+    root: Path, spacy: Spacy, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
     web.on("/x", Answer(b"", 503))
     done = spacy("assets", cwd=root)
     assert done.code == 4
-    assert "failed   assets/train.jsonl  (the server answered 503" in done.out
-    assert "fetched  assets/dev.jsonl" in done.out
-    assert "retrying assets/train.jsonl in 0.0 s: the server answered 503" in done.err
-    assert "1 fetched, 1 failed" in done.err
+    assert "failed   assets/train.jsonl (the server answered 503" in done.err
+    assert "fetched  assets/dev.jsonl" in done.err
+    assert "assets/train.jsonl: the server answered 503 " in done.err
+    assert "; trying again in 0.0 s" in done.err
+    assert "fetched 1, kept 0, failed 1" in done.err
     assert "project.yml:5: error: asset 'assets/train.jsonl': the server answered 503" in done.err
     assert "mend: " in done.err
 
@@ -112,8 +114,8 @@ def test_private_and_missing(tmp_path: Path, spacy: Spacy) -> None:
     root = project(tmp_path / "p", "assets:\n  - dest: mine\n    description: ask Ann\n")
     done = spacy("assets", cwd=root)
     assert done.code == 1
-    assert done.out.startswith("missing  mine")
-    assert "1 missing" in done.err
+    assert done.err.startswith("missing  mine")
+    assert "fetched 0, kept 0, missing 1" in done.err
     assert "ask Ann" in done.err
     write(root, {"mine": "x"})
     assert spacy("assets", cwd=root).code == 0
@@ -122,14 +124,14 @@ def test_private_and_missing(tmp_path: Path, spacy: Spacy) -> None:
 def test_nothing_to_fetch(tmp_path: Path, spacy: Spacy) -> None:
     root = project(tmp_path / "p", "title: nothing\n")
     done = spacy("assets", cwd=root)
-    assert (done.code, done.err) == (0, "project.yml names no assets\n")
+    assert (done.code, done.err) == (0, "fetched 0, kept 0\n")
     root = project(tmp_path / "p", "assets: [{dest: x, url: y, extra: true}]\n")
     done = spacy("assets", cwd=root)
     assert done.code == 0
-    assert "--extra" in done.err
+    assert "1 more with --extra" in done.err
 
 
-def test_credentials_are_masked(root: Path, spacy: Spacy, web: Server) -> None:
+def test_credentials_are_masked(root: Path, spacy: Spacy, web: Scripted) -> None:
     url = web.url.replace("://", "://user:s3cret@") + "/gone?token=s3cret"
     project(root, f"assets: [{{dest: x, url: '{url}'}}]\n")
     done = spacy("assets", cwd=root)
@@ -159,7 +161,7 @@ def start(root: Path, **options: object) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption(root: Path, web: Server, number: int) -> None:
+def test_an_interruption(root: Path, web: Scripted, number: int) -> None:
     web.on("/x", Answer(DATA, stall=100))
     write(root, {"assets/train.jsonl": b"old"})
     with start(root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
@@ -174,7 +176,7 @@ def test_an_interruption(root: Path, web: Server, number: int) -> None:
     )  # fmt: skip
 
 
-def test_bars_on_a_terminal(root: Path, web: Server) -> None:
+def test_bars_on_a_terminal(root: Path, web: Scripted) -> None:
     web.on("/x", Answer(DATA))
     ours, theirs = pty.openpty()
     with start(root, stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL) as child:
@@ -190,6 +192,6 @@ def test_bars_on_a_terminal(root: Path, web: Server) -> None:
             shown += piece
         assert child.wait(10) == 0
     os.close(ours)
-    assert b"fetched  assets/train.jsonl  (2.0 kB, md5 verified)" in shown
-    assert b"2 fetched" in shown
+    assert b"fetched  assets/train.jsonl (2.0 kB, md5 verified)" in shown
+    assert b"fetched 2" in shown
     assert b"\x1b[" in shown  # a bar was drawn, and taken away again

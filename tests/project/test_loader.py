@@ -60,7 +60,7 @@ ONE_PROBLEM = {
     "an empty script line": (
         b"commands:\n  - name: a\n    script: ['#']\n    no_skip: maybe\n", "4:14", "neither true"),
     "git without repo": (b"assets: [{dest: a, git: {path: b}}]\n", "1:25", "without 'repo'"),
-    "a number for a path": (b"assets: [{dest: 1}]\n", "1:17", "is 1, not a text"),
+    "a number for a path": (b"assets: [{dest: 1}]\n", "1:17", "asset destination is 1, not a text"),
     "merge conflict": (b"title: a\n<<<<<<< HEAD\nvars: {}\n", "2:1", "conflict markers"),
 }  # fmt: skip
 

@@ -60,8 +60,9 @@ def test_what_is_written_reads_back_as_it_was(script: list[str]) -> None:
     entry = LockEntry(
         "c", tuple(script), (Tracked("a", None),), (Tracked("b", "0" * 32),), "x run c"
     )
-    readable = all(ch == "\n" or ch == "\t" or ch >= " " for line in script for ch in line)
-    if readable:
+    # control characters are written and refused; Unicode's own line breaks are folded by any reader
+    odd = {"\x7f", "\x85", "\u2028", "\u2029", "\ufeff", "\ufffe", "\uffff"}
+    if all(ch in "\n\t" or (ch >= " " and ch not in odd) for line in script for ch in line):
         assert lock.parse(lock.text({"c": entry})) == {"c": entry}
 
 

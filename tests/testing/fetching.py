@@ -1,34 +1,34 @@
-"""A project to fetch into, a web server to fetch from, and no waiting."""
+"""A project whose assets are fetched by the core itself, with events and sleeps remembered."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from git_spacy.assets import cancellation
+from git_spacy.assets.cancellation import Cancellation
 from git_spacy.assets.events import Event
 from git_spacy.assets.fetch import Outcome, fetch
+from git_spacy.assets.sources import http
+from git_spacy.git import repository
+from git_spacy.git.repository import Settings
 from git_spacy.project import loader
 from git_spacy.state.index import StatIndex
-from tests.testing.misbehaving import Server
 from tests.testing.projects import snapshot
-
-__all__ = ["Fetcher"]
 
 
 class Fetcher:
     """Fetches the assets of one project; remembers the events and how long it was to sleep."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, slept: list[float]) -> None:
         self.root = root
+        self.slept = slept
         self.settings: dict[str, str] = {}
         self.environ: dict[str, str] = {}
         self.events: list[Event] = []
-        self.slept: list[float] = []
         self.is_tidy = True  # whether nothing temporary may be left
         root.mkdir(exist_ok=True)
 
@@ -93,23 +93,18 @@ def left_over(root: Path) -> list[str]:
     ]
 
 
-@pytest.fixture
-def fetcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fetcher:
-    """A Fetcher in a folder of its own that does not really sleep."""
+def without_waiting(monkeypatch: pytest.MonkeyPatch, idle: float) -> list[float]:
+    """Let nobody sleep, and `idle` seconds be a long silence; the pauses that were to be taken."""
 
-    made = Fetcher(tmp_path / "project")
+    taken: list[float] = []
 
-    def sleep(self: cancellation.Cancellation, seconds: float) -> None:
-        made.slept.append(seconds)
+    def sleep(self: Cancellation, seconds: float) -> None:
+        taken.append(seconds)
         self.check()
 
-    monkeypatch.setattr(cancellation.Cancellation, "sleep", sleep)
-    return made
+    def number(settings: Settings, name: str, default: int) -> float:
+        return idle if name == http.TIMEOUT else repository.number(settings, name, default)
 
-
-@pytest.fixture
-def web() -> Iterator[Server]:
-    """A server that misbehaves as it is told."""
-
-    with Server() as server:
-        yield server
+    monkeypatch.setattr(Cancellation, "sleep", sleep)
+    monkeypatch.setattr(http, "number", number)
+    return taken

@@ -1,7 +1,7 @@
-"""A web server that does what a script says: cuts, stalls, lies, redirects, and remembers.
+"""Answers of the misbehaving server as values, one after the other: cuts, stalls, lies, redirects.
 
-Each path has a list of answers, used in turn; the last one stays. An answer is a function of the
-handler, so that a test can do to the connection whatever it likes; most need only `Answer`.
+Each path has a list of answers, used in turn; the last one stays. An answer may also be a function
+of the handler, which does to the connection whatever it likes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
+
+from tests.testing.misbehaving import Exchange, Misbehaving
 
 
 class Answer(NamedTuple):
@@ -21,6 +22,7 @@ class Answer(NamedTuple):
 
     `cut`: close after so many bytes of the body. `stall`: send so many and fall silent until the
     server ends. `chunked`: no length. `ranges`: honour Range and If-Range. `length`: announce this.
+    `reset`: where it is cut, end the connection rudely.
     """
 
     body: bytes = b""
@@ -44,57 +46,79 @@ class Request(NamedTuple):
 Script = Callable[[BaseHTTPRequestHandler], None]
 
 
-class Server:
-    """Serves `answers` (path → what it says, in turn) at `url`; `requests` are what came."""
+class Scripted(Misbehaving):
+    """`requests` are what came, whole; `idle` is set when an answer has begun to stall."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, list[Answer | Script]] = {}
+        super().__init__()
         self.requests: list[Request] = []
-        self.ended = threading.Event()
-        self.idle = threading.Event()  # set when a handler has begun to stall
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self.idle = threading.Event()
 
     @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def ended(self) -> threading.Event:
+        return self._stop
 
     def on(self, path: str, *answers: Answer | Script) -> str:
         """Script `path`; its URL."""
 
-        self.answers[path] = list(answers)
+        script = list(answers)
+
+        def behave(exchange: Exchange) -> None:
+            handler = exchange.handler
+            headers = {name.lower(): value for name, value in handler.headers.items()}
+            self.requests.append(Request(handler.path, headers))
+            answer = script.pop(0) if len(script) > 1 else script[0]
+            try:
+                if isinstance(answer, Answer):
+                    self.say(handler, answer)
+                else:
+                    answer(handler)
+            except OSError:
+                handler.close_connection = True  # whoever asked has gone
+
+        self.paths[path] = behave
         return self.url + path
 
-    def asked(self, path: str) -> list[Request]:
-        """The requests for `path`."""
+    def requests_for(self, path: str) -> list[Request]:
+        """What was asked of one path."""
 
         return [request for request in self.requests if request.path.split("?")[0] == path]
 
-    def __enter__(self) -> Server:
-        self._thread.start()
-        return self
+    def say(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+        """Give this answer."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.ended.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def next(self, path: str) -> Answer | Script:
-        """What to say now."""
-
-        script = self.answers.get(path.split("?")[0], [Answer(b"no such thing", 404)])
-        return script.pop(0) if len(script) > 1 else script[0]
+        start, status = _part(handler, answer)
+        body = answer.body[start:]
+        handler.send_response(status)
+        for name, value in answer.headers:
+            handler.send_header(name, value)
+        if status == 206:
+            total = len(answer.body)
+            named = dict(answer.headers).get("Content-Range")
+            if named is None:
+                handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        if answer.chunked:
+            handler.send_header("Transfer-Encoding", "chunked")
+        else:
+            length = len(body) if answer.length is None else answer.length
+            handler.send_header("Content-Length", str(length))
+        handler.end_headers()
+        end = next((n for n in (answer.cut, answer.stall) if n is not None), len(body))
+        _send(handler, body[:end], answer.chunked)
+        if answer.stall is not None:
+            handler.wfile.flush()
+            self.idle.set()
+            self.ended.wait(20)
+        if end < len(body) or answer.cut is not None:
+            handler.close_connection = True
+            if answer.reset:
+                linger = struct.pack("ii", 1, 0)
+                handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                handler.connection.close()
+        elif answer.chunked:
+            handler.wfile.write(b"0\r\n\r\n")
+        if answer.length is not None:
+            handler.close_connection = True
 
 
 def redirect(target: str, status: int = 302) -> Answer:
@@ -103,73 +127,21 @@ def redirect(target: str, status: int = 302) -> Answer:
     return Answer(b"", status, (("Location", target),))
 
 
-def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+def _part(handler: BaseHTTPRequestHandler, answer: Answer) -> tuple[int, int]:
+    """Where to begin, and the status that says so."""
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
+    asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+    if not answer.ranges or not asked:
+        return 0, answer.status
+    named = dict(answer.headers)
+    valid = handler.headers.get("If-Range") in (named.get("ETag"), named.get("Last-Modified"))
+    return (int(asked[1]), 206) if valid else (0, answer.status)
 
-        def do_GET(self) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            server.requests.append(Request(self.path, headers))
-            answer = server.next(self.path)
-            try:
-                if isinstance(answer, Answer):
-                    self.say(answer)
-                else:
-                    answer(self)
-            except OSError:
-                self.close_connection = True  # whoever asked has gone
 
-        def say(self, answer: Answer) -> None:
-            start, status = self.part(answer)
-            body = answer.body[start:]
-            self.send_response(status)
-            for name, value in answer.headers:
-                self.send_header(name, value)
-            if status == 206:
-                total = len(answer.body)
-                self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-            if answer.chunked:
-                self.send_header("Transfer-Encoding", "chunked")
-            else:
-                length = len(body) if answer.length is None else answer.length
-                self.send_header("Content-Length", str(length))
-            self.end_headers()
-            end = next((n for n in (answer.cut, answer.stall) if n is not None), len(body))
-            self.send(body[:end], answer.chunked)
-            if answer.stall is not None:
-                self.wfile.flush()
-                server.idle.set()
-                server.ended.wait(20)
-            if end < len(body) or answer.cut is not None:
-                self.close_connection = True
-                if answer.reset:
-                    linger = struct.pack("ii", 1, 0)
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                    self.connection.close()
-            elif answer.chunked:
-                self.wfile.write(b"0\r\n\r\n")
-            if answer.length is not None:
-                self.close_connection = True
-
-        def part(self, answer: Answer) -> tuple[int, int]:
-            """Where to begin, and the status that says so."""
-
-            asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-            if not answer.ranges or not asked:
-                return 0, answer.status
-            named = dict(answer.headers)
-            valid = self.headers.get("If-Range") in (named.get("ETag"), named.get("Last-Modified"))
-            return (int(asked[1]), 206) if valid else (0, answer.status)
-
-        def send(self, data: bytes, chunked: bool) -> None:
-            if not chunked:
-                self.wfile.write(data)
-                return
-            for start in range(0, len(data), 1000):
-                chunk = data[start : start + 1000]
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-
-    return Handler
+def _send(handler: BaseHTTPRequestHandler, data: bytes, chunked: bool) -> None:
+    if not chunked:
+        handler.wfile.write(data)
+        return
+    for start in range(0, len(data), 1000):
+        chunk = data[start : start + 1000]
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from git_spacy.assets.events import Event
-from git_spacy.assets.sources import http
 from git_spacy.state.index import home
-from tests.assets.conftest import Fetcher
-from tests.testing.misbehaving import Answer, Server, redirect
+from tests.testing.fetching import Fetcher
 from tests.testing.projects import Spacy, snapshot
 from tests.testing.repositories import git, repository, write
+from tests.testing.scripted import Answer, Scripted, redirect
 
 DATA = b"some data\n"
 MD5 = hashlib.md5(DATA).hexdigest()
@@ -33,7 +32,9 @@ def outside(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("dest", ["link/x", "link/deep/x", "file"])
-def test_02_a_link_out_on_the_way(fetcher: Fetcher, web: Server, outside: Path, dest: str) -> None:
+def test_02_a_link_out_on_the_way(
+    fetcher: Fetcher, web: Scripted, outside: Path, dest: str
+) -> None:
     (fetcher.root / "link").symlink_to(outside)
     (fetcher.root / "file").symlink_to(outside / "file")
     fetcher.one(dest, url=web.on("/x", Answer(DATA)), checksum=MD5)
@@ -45,14 +46,14 @@ def test_02_a_link_out_on_the_way(fetcher: Fetcher, web: Server, outside: Path, 
 
 @pytest.mark.parametrize("back", [True, False])
 def test_02_a_link_swapped_in_while_it_is_fetched(
-    fetcher: Fetcher, web: Server, outside: Path, back: bool
+    fetcher: Fetcher, web: Scripted, outside: Path, back: bool
 ) -> None:
     (fetcher.root / "data").mkdir()
 
     def swap(handler: object) -> None:
         (fetcher.root / "data").rename(fetcher.root / "moved")
         (fetcher.root / "data").symlink_to(outside)
-        handler.say(Answer(DATA))  # type: ignore[attr-defined]
+        web.say(handler, Answer(DATA))  # type: ignore[attr-defined]
         if back:
             (fetcher.root / "data").unlink()
             (fetcher.root / "moved").rename(fetcher.root / "data")
@@ -165,7 +166,7 @@ def with_environment(fetcher: Fetcher, url: str) -> None:
     fetcher.environ["MY_TOKEN"] = SECRET
 
 
-def test_10_the_environment_is_not_sent_unless_allowed(fetcher: Fetcher, web: Server) -> None:
+def test_10_the_environment_is_not_sent_unless_allowed(fetcher: Fetcher, web: Scripted) -> None:
     with_environment(fetcher, web.on("/x", Answer(DATA)) + "?${env.TOKEN}")
     assert fetcher.code() == 3
     assert "git config spacy.allowEnvInUrl true" in fetcher.error
@@ -187,7 +188,7 @@ def test_10_nor_may_it_choose_the_scheme(fetcher: Fetcher) -> None:
     assert "/etc/passwd" not in told(fetcher)
 
 
-def test_10_a_variable_that_is_not_set(fetcher: Fetcher, web: Server) -> None:
+def test_10_a_variable_that_is_not_set(fetcher: Fetcher, web: Scripted) -> None:
     with_environment(fetcher, web.url + "/${env.TOKEN}")
     fetcher.settings["spacy.allowenvinurl"] = "true"
     fetcher.environ.clear()
@@ -197,9 +198,8 @@ def test_10_a_variable_that_is_not_set(fetcher: Fetcher, web: Server) -> None:
 
 @pytest.mark.parametrize("failure", ["404", "echo", "redirect", "stall", "nobody", "text"])
 def test_10_a_secret_is_not_told_when_it_fails(
-    fetcher: Fetcher, web: Server, failure: str, monkeypatch: pytest.MonkeyPatch
+    fetcher: Fetcher, web: Scripted, failure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "number", lambda _s, name, d: 0.05 if name == http.TIMEOUT else d)
 
     def echo(handler: object) -> None:
         handler.wfile.write(  # type: ignore[attr-defined]

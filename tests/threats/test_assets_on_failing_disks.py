@@ -16,10 +16,10 @@ import pytest
 
 from git_spacy import files
 from git_spacy.assets.sink import Sink
-from tests.assets.conftest import Fetcher, left_over
-from tests.testing.misbehaving import Answer, Server
+from tests.testing.fetching import Fetcher, left_over
 from tests.testing.projects import snapshot
 from tests.testing.repositories import repository, write
+from tests.testing.scripted import Answer, Scripted
 
 OLD, NEW = b"old data\n", b"new data\n"
 MD5 = hashlib.md5(NEW).hexdigest()
@@ -150,7 +150,7 @@ def test_37_43_a_folder(
     assert every_call(fetcher, kills, monkeypatch, "folder") > 8
 
 
-def test_43_a_full_disk(fetcher: Fetcher, web: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_43_a_full_disk(fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     write(fetcher.root, {"data": OLD})
     fetcher.one("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
 
@@ -183,7 +183,7 @@ def test_43_permissions(fetcher: Fetcher, unreadable: str) -> None:
 
 
 def test_43_a_read_only_folder(
-    fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, web: Server
+    fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, web: Scripted
 ) -> None:
     write(fetcher.root, {"data": OLD})
     fetcher.one("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
@@ -209,7 +209,7 @@ def test_43_a_read_only_folder(
     assert not web.requests
 
 
-def test_42_a_large_file_takes_little_memory(fetcher: Fetcher, web: Server) -> None:
+def test_42_a_large_file_takes_little_memory(fetcher: Fetcher, web: Scripted) -> None:
     import tracemalloc
 
     def large(handler: Any) -> None:

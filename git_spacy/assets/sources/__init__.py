@@ -25,6 +25,7 @@ MAX_SIZE = "spacy.maxAssetSize"
 # scheme → the module that brings it; "" is a path
 SOURCES = {
     "": "git_spacy.assets.sources.local",
+    "file": "git_spacy.assets.sources.local",
     "http": "git_spacy.assets.sources.http",
     "https": "git_spacy.assets.sources.http",
     "git": "git_spacy.assets.sources.git",
@@ -114,12 +115,6 @@ def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
     scheme = scheme_of(asset, place)
     if scheme == "git" and not asset.git:
         return _foreign(scheme, "write 'git:' with 'repo:' and 'path:' below it")
-    if scheme == "file":
-        return _foreign(
-            scheme,
-            "write the path itself; outside the repository it needs"
-            " 'git config spacy.allowLocalPath true'",
-        )
     if scheme not in SOURCES:
         return _foreign(
             scheme,
@@ -137,6 +132,6 @@ def mismatch(checksum: Checksum, found: str) -> Unavailable:
     """What came is not what project.yml promises."""
 
     return Unavailable(
-        f"its {checksum.algorithm} is {found}, and project.yml has {checksum.digest}",
+        f"its {checksum.algorithm} is {found}, project.yml wants {checksum.digest}",
         mend="find out which of the two is right; if it is the new one, correct 'checksum'",
     )

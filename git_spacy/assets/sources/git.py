@@ -36,7 +36,8 @@ def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
 def bring(asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brought:
     """Fetch and write down the file or folder. Raises Unavailable, Malformed, Unsafe."""
 
-    path = (asset.git.path if asset.git else "").strip("/")
+    assert asset.git is not None
+    path = "/".join(part for part in asset.git.path.split("/") if part not in ("", "."))
     address = _address(asset, place)
     dest = asset.dest.text
     with opened(address, prompt=False, warn=lambda text: report(Noted(dest, text))) as tree:

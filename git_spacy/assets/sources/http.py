@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = "spacy.timeout"
 TRIES = 3
-FIRST_WAIT = 0.5  # seconds; doubled each time, and up to half as much again
+FIRST_WAIT = 0.5  # seconds; doubled each time, and down to half of that, at random
 LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
 _CHUNK = 1 << 16
 _LATER = (408, 425, 429)
@@ -109,7 +109,7 @@ class _Download:
                 self._place.cancellation.check()
                 if tries == TRIES:
                     raise _after_all(again.error) from None
-                wait = FIRST_WAIT * 2 ** (tries - 1) * (1 + random.random() / 2)
+                wait = FIRST_WAIT * 2 ** (tries - 1) * random.uniform(0.5, 1)
                 if again.after is not None:
                     wait = min(max(again.after, 0.0), LONGEST_WAIT)
                 self._report(Retried(self._dest, again.error.problems[0].what, wait))
@@ -190,7 +190,7 @@ class _Download:
             try:
                 chunk = next(chunks, b"")
             except (TimeoutError, ReadTimeoutError):
-                raise self._again(f"the server fell silent for {self._idle:g} seconds") from None
+                raise self._again(f"no answer for {self._idle:g} s") from None
             except (HTTPError, HTTPException, OSError):
                 raise self._again(f"the connection broke after {self._sink.size:,} bytes") from None
             self._place.cancellation.check()
@@ -296,7 +296,7 @@ def _coding(response: Response) -> str:
 
 def _after_all(error: Unavailable) -> Unavailable:
     first = error.problems[0]
-    return Unavailable(f"{first.what} (tried {TRIES} times)", mend=first.mend)
+    return Unavailable(f"{first.what} ({TRIES} tries)", mend=first.mend)
 
 
 def _seconds(retry_after: str) -> float | None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from git_spacy.assets.events import Progress, Reporter
 from git_spacy.assets.sink import Sink
 from git_spacy.assets.sources import MAX_SIZE, Brought, Place, mismatch
-from git_spacy.errors import GitSpacyError, LocalFailure, Malformed, Unsafe
+from git_spacy.errors import GitSpacyError, Unavailable, Unsafe
 from git_spacy.files import Staging, opened_inside
 from git_spacy.git.repository import Repository, boolean, number
 from git_spacy.project.model import Asset
@@ -25,6 +26,8 @@ _CHUNK = 1 << 20
 def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
     """Unsafe for a path outside the repository, or in Git's own folder."""
 
+    if place.url(asset).lower().startswith("file:") and not _path_of_url(place.url(asset)):
+        return Unsafe(f"its URL '{asset.url}' is no path of this machine", mend="write the path")
     path = _path(asset, place)
     if boolean(place.settings, ALLOW):
         return None
@@ -40,17 +43,19 @@ def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
 
 
 def bring(asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brought:
-    """Copy the file. Raises LocalFailure if there is none."""
+    """Copy the file. Raises Unavailable if there is none."""
 
     path = _path(asset, place)
     top = os.sep if boolean(place.settings, ALLOW) else _top(place)
-    if path.is_dir():
-        raise Malformed(
-            f"its path '{asset.url}' is a folder; an asset with a path is one file",
-            mend="name its files one by one, or use 'git:'",
-        )
     if not path.exists():
-        raise LocalFailure(f"there is no file '{asset.url}'", mend="correct 'url'")
+        raise Unavailable(
+            f"there is no file '{asset.url}'",
+            mend="correct 'url', a path from the folder of project.yml",
+        )
+    if not path.is_file():
+        raise Unavailable(
+            f"'{asset.url}' is not a file", mend="name a file; for a folder use 'git:'"
+        )
     cap = number(place.settings, MAX_SIZE, 0) or None
     with (
         opened_inside(Path(top), os.path.relpath(os.path.realpath(path), top)) as stream,
@@ -69,7 +74,17 @@ def bring(asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brou
 
 
 def _path(asset: Asset, place: Place) -> Path:
-    return place.root / os.path.expanduser(place.url(asset))
+    url = place.url(asset)
+    return place.root / (_path_of_url(url) or os.path.expanduser(url))
+
+
+def _path_of_url(url: str) -> str:
+    """The path of a file: URL on this machine; "" for any other."""
+
+    parts = urlsplit(url) if url[:5].lower() == "file:" else None
+    if parts is None or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        return ""
+    return unquote(parts.path)
 
 
 def _top(place: Place) -> str:

@@ -1,0 +1,412 @@
+"""Assets from this machine, from Git repositories, and those that somebody has to bring."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from git_spacy import files
+from git_spacy.project import loader
+from git_spacy.state.fingerprint import fingerprint
+from tests.assets.conftest import md5
+from tests.testing.git_server import GitServer
+from tests.testing.misbehaving import Misbehaving
+from tests.testing.projects import Spacy, process, project, snapshot
+from tests.testing.repositories import commit, git, repository, serve
+
+DATA = b'{"text": "hello"}\n' * 100
+
+
+def allow(home: Path, setting: str) -> None:
+    with (home / ".gitconfig").open("a") as config:
+        config.write(f"[spacy]\n\t{setting} = true\n")
+
+
+# A path
+
+
+def test_a_file_of_the_project_is_copied_and_verified(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(
+        tmp_path,
+        f"assets: [{{dest: assets/a, url: data/a, checksum: {md5(DATA)}}}]",
+        {"data/a": DATA},
+    )
+    done = spacy("assets", cwd=made)
+    assert done.code == 0
+    assert (made / "assets/a").read_bytes() == DATA
+    assert "fetched  assets/a (1.8 kB, md5 verified)" in done.err
+
+
+def test_a_file_elsewhere_in_the_repository_may_be_named(tmp_path: Path, spacy: Spacy) -> None:
+    repository(tmp_path, {"shared.txt": "x"})
+    made = project(tmp_path / "p", "assets: [{dest: assets/a, url: ../shared.txt}]")
+    assert spacy("assets", cwd=made).code == 0
+
+
+@pytest.mark.parametrize("url", ["../secret", "{tmp}/secret", "file://{tmp}/secret", "link"])
+def test_case_9_a_path_outside_the_repository_needs_the_users_own_word(
+    tmp_path: Path, spacy: Spacy, sealed: Path, url: str
+) -> None:
+    (tmp_path / "secret").write_text("x")
+    made = project(
+        tmp_path / "p", f"assets: [{{dest: assets/a, url: '{url.format(tmp=tmp_path)}'}}]"
+    )
+    (made / "link").symlink_to(tmp_path / "secret")
+    done = spacy("assets", cwd=made)
+    assert done.code == 3
+    assert "git config spacy.allowLocalPath true" in done.err
+    assert not (made / "assets/a").exists()
+    allow(sealed, "allowLocalPath")
+    assert spacy("assets", cwd=made).code == 0
+
+
+@pytest.mark.parametrize("scheme", ["s3", "ftp", "gs", "data", "git"])
+def test_case_9_a_scheme_that_nothing_serves(tmp_path: Path, spacy: Spacy, scheme: str) -> None:
+    made = project(tmp_path, f"assets: [{{dest: assets/a, url: '{scheme}://x/y'}}]")
+    done = spacy("assets", cwd=made)
+    assert done.code == 3
+    assert f"'{scheme}:'" in done.err
+
+
+@pytest.mark.parametrize("kind", ["nothing", "folder", "fifo"])
+def test_what_is_no_file_is_told(tmp_path: Path, spacy: Spacy, kind: str) -> None:
+    made = project(tmp_path, "assets: [{dest: assets/a, url: source}]")
+    if kind == "folder":
+        (made / "source").mkdir()
+    elif kind == "fifo":
+        os.mkfifo(made / "source")
+    done = spacy("assets", cwd=made)
+    assert done.code == 4
+    assert "project.yml:1" in done.err
+
+
+# Nobody but you
+
+
+def test_a_private_asset_is_told_missing_then_wrong_then_right(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = project(tmp_path, f"assets: [{{dest: assets/a, checksum: {md5(DATA)}}}]")
+    missing = spacy("assets", cwd=made)
+    assert missing.code == 1
+    assert "put it there yourself" in missing.err
+    (made / "assets").mkdir()
+    (made / "assets/a").write_text("wrong")
+    wrong = spacy("assets", cwd=made)
+    assert wrong.code == 1
+    assert "not the one of the checksum" in wrong.err
+    (made / "assets/a").write_bytes(DATA)
+    assert spacy("assets", cwd=made).code == 0
+
+
+# Git
+
+
+@pytest.fixture
+def source(tmp_path: Path, git_server: GitServer) -> tuple[Path, str]:
+    made = repository(tmp_path / "source", {"data/a.txt": "a", "data/b.txt": "b", "other": "o"})
+    return made, git_server.url + serve(made, tmp_path / "served", "source")
+
+
+def git_project(folder: Path, url: str, path: str = "data", more: str = "") -> Path:
+    entry = f"{{dest: assets/data, git: {{repo: '{url}', path: '{path}'}}{more}}}"
+    return project(folder, f"assets: [{entry}]")
+
+
+def test_a_folder_of_a_repository_arrives_and_is_kept(
+    tmp_path: Path, spacy: Spacy, source: tuple[Path, str], git_server: GitServer
+) -> None:
+    made = git_project(tmp_path / "p", source[1])
+    assert spacy("assets", cwd=made).code == 0
+    assert (made / "assets/data/b.txt").read_text() == "b"
+    asked = len(git_server.requests)
+    done = spacy("assets", cwd=made)
+    assert "kept     assets/data (as it was fetched)" in done.err
+    assert len(git_server.requests) == asked
+
+
+def test_a_file_of_a_repository_arrives(
+    tmp_path: Path, spacy: Spacy, source: tuple[Path, str]
+) -> None:
+    made = git_project(tmp_path / "p", source[1], "./data/a.txt", f", checksum: {md5(b'a')}")
+    assert spacy("assets", cwd=made).code == 0
+    assert (made / "assets/data").read_text() == "a"
+
+
+def test_a_checksum_of_a_folder_is_by_the_references_rule(
+    tmp_path: Path, spacy: Spacy, source: tuple[Path, str]
+) -> None:
+    hashing = pytest.importorskip("weasel.util.hashing")
+    right = hashing.get_checksum(source[0] / "data")
+    made = git_project(tmp_path / "p", source[1], "data", f", checksum: {right}")
+    assert spacy("assets", cwd=made).code == 0
+    wrong = git_project(tmp_path / "q", source[1], "data", f", checksum: '{'0' * 32}'")
+    done = spacy("assets", cwd=wrong)
+    assert done.code == 4
+    assert not (wrong / "assets/data").exists()
+
+
+def test_another_branch_in_project_yml_brings_its_content(
+    tmp_path: Path, spacy: Spacy, source: tuple[Path, str]
+) -> None:
+    made = git_project(tmp_path / "p", source[1])
+    assert spacy("assets", cwd=made).code == 0
+    git(source[0], "checkout", "-q", "-b", "new")
+    commit(source[0], {"data/a.txt": "newer"})
+    git(source[0], "push", "-q", str(tmp_path / "served/source.git"), "new")
+    text = (made / "project.yml").read_text().replace("path: 'data'", "path: data, branch: new")
+    (made / "project.yml").write_text(text)
+    done = spacy("assets", cwd=made)
+    assert done.code == 0, done.err
+    assert (made / "assets/data/a.txt").read_text() == "newer"
+
+
+@pytest.mark.parametrize("edit", ["an edit", "a new file", "a rename", "somebody else's folder"])
+def test_case_4_edits_are_not_overwritten_without_force(
+    tmp_path: Path, spacy: Spacy, source: tuple[Path, str], edit: str
+) -> None:
+    made = git_project(tmp_path / "p", source[1])
+    folder = made / "assets/data"
+    if edit == "somebody else's folder":
+        folder.mkdir(parents=True)
+        (folder / "mine.txt").write_text("mine")
+    else:
+        assert spacy("assets", cwd=made).code == 0
+    if edit == "an edit":
+        (folder / "a.txt").write_text("edited")
+    elif edit == "a new file":
+        (folder / "c.txt").write_text("")
+    elif edit == "a rename":
+        (folder / "b.txt").rename(folder / "z.txt")
+    before = snapshot(made)
+    done = spacy("assets", cwd=made)
+    assert done.code == 3
+    assert "git spacy assets --force assets/data" in done.err
+    assert snapshot(made) == before
+    assert spacy("assets", "--force", "assets/data", cwd=made).code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "b.txt"]
+    assert (folder / "a.txt").read_text() == "a"
+
+
+def test_case_4_a_fetch_that_fails_leaves_the_old_folder(
+    tmp_path: Path, spacy: Spacy, source: tuple[Path, str], git_server: GitServer
+) -> None:
+    made = git_project(tmp_path / "p", source[1])
+    assert spacy("assets", cwd=made).code == 0
+    before = snapshot(made)
+    git_server.broken = (500, "text/plain", b"")
+    assert spacy("assets", "--force", cwd=made).code == 4
+    assert snapshot(made) == before
+
+
+def test_case_6_a_local_repository_in_project_yml_needs_the_users_own_word(
+    tmp_path: Path, spacy: Spacy, source: tuple[Path, str], sealed: Path
+) -> None:
+    made = git_project(tmp_path / "p", str(source[0]))
+    done = spacy("assets", cwd=made)
+    assert done.code == 3
+    assert "git config spacy.allowLocalRepository true" in done.err
+    allow(sealed, "allowLocalRepository")
+    assert spacy("assets", cwd=made).code == 0
+
+
+@pytest.mark.parametrize("url", ["ext::sh -c 'touch {tmp}/ran'", "ssh://-oProxyCommand=x/y", "-x"])
+def test_case_6_a_hostile_repository_starts_nothing(tmp_path: Path, spacy: Spacy, url: str) -> None:
+    made = project(
+        tmp_path / "p",
+        f'assets: [{{dest: assets/d, git: {{repo: "{url.format(tmp=tmp_path)}", path: ""}}}}]',
+    )
+    assert spacy("assets", cwd=made).code == 3
+    assert not (tmp_path / "ran").exists()
+
+
+def test_case_7_links_of_a_git_asset_stay_inside(
+    tmp_path: Path, spacy: Spacy, sealed: Path
+) -> None:
+    evil = repository(tmp_path / "evil", {"data/a": "a"})
+    os.symlink("/etc/passwd", evil / "data/l")
+    commit(evil, {})
+    allow(sealed, "allowLocalRepository")
+    made = git_project(tmp_path / "p", str(evil))
+    assert spacy("assets", cwd=made).code == 3
+    assert not (made / "assets/data").exists()
+
+
+# The project's folder is a stranger's
+
+
+@pytest.mark.parametrize("url", ["data/a", "http"])
+def test_case_2_a_destination_behind_a_link_that_leads_out(
+    tmp_path: Path, spacy: Spacy, url: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    made = project(tmp_path / "p", "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
+    (made / "assets").symlink_to(outside)
+    done = spacy("assets", cwd=made)
+    assert done.code == 3
+    assert list(outside.iterdir()) == []
+
+
+def test_case_2_a_destination_that_is_itself_a_link_out(tmp_path: Path, spacy: Spacy) -> None:
+    (tmp_path / "victim").write_text("old")
+    made = project(tmp_path / "p", "assets: [{dest: a, url: data/a}]", {"data/a": "x"})
+    (made / "a").symlink_to(tmp_path / "victim")
+    assert spacy("assets", "--force", cwd=made).code == 3
+    assert (tmp_path / "victim").read_text() == "old"
+
+
+def test_case_2_a_link_swapped_in_between_the_check_and_the_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spacy: Spacy
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    made = project(tmp_path / "p", "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
+    (made / "assets").mkdir()
+    real = files.resolved_inside
+
+    def swapping(root: Path, relative: str) -> Path:
+        found = real(root, relative)
+        if relative == "assets" and not (made / "assets").is_symlink():
+            (made / "assets").rmdir()
+            (made / "assets").symlink_to(outside)
+        return found
+
+    monkeypatch.setattr(files, "resolved_inside", swapping)
+    assert spacy("assets", cwd=made).code == 3
+    assert list(outside.iterdir()) == []
+
+
+def test_a_link_inside_the_project_may_be_followed(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(tmp_path / "p", "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
+    (made / "real").mkdir()
+    (made / "assets").symlink_to("real")
+    assert spacy("assets", cwd=made).code == 0
+    assert (made / "real/a").read_text() == "x"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_case_43_a_folder_that_may_not_be_written(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(tmp_path / "p", "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
+    (made / "assets").mkdir(mode=0o500)
+    assert spacy("assets", cwd=made).code == 5
+
+
+def test_case_43_a_disk_that_is_full_leaves_the_old_file(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = project(tmp_path / "p", "assets: [{dest: a, url: data/a}]", {"data/a": DATA, "a": "old"})
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    done = spacy("assets", "--force", cwd=made)
+    assert done.code == 5
+    assert "No space left" in done.err
+    assert (made / "a").read_text() == "old"
+    assert sorted(snapshot(made)) == ["a", "data/", "data/a", "project.yml"]
+
+
+# What a kill leaves
+
+
+def test_case_37_what_a_killed_fetch_left_is_cleared_by_the_next(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = project(tmp_path, "assets: [{dest: assets/a, url: data/a}]", {"data/a": "new"})
+    (made / "assets").mkdir()
+    (made / "assets/.a.git-spacy-new").write_text("hal")
+    assert spacy("assets", cwd=made).code == 0
+    assert [path.name for path in (made / "assets").iterdir()] == ["a"]
+
+
+def test_case_37_a_kill_between_the_two_renames_of_a_folder_is_healed(tmp_path: Path) -> None:
+    (tmp_path / ".data.git-spacy-old").mkdir()
+    (tmp_path / ".data.git-spacy-old/x").write_text("old")
+    with files.staging(tmp_path, "data"):
+        assert (tmp_path / "data/x").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_at_once_and_leaves_no_partial_file(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    with Misbehaving() as server:
+        server.paths["/data"] = lambda exchange: exchange.stall(DATA, after=100)
+        made = project(tmp_path, f"assets: [{{dest: assets/a, url: '{server.url}/data'}}]")
+        child = subprocess.Popen(
+            (sys.executable, "-m", "git_spacy", "assets"), cwd=made, stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
+        )  # fmt: skip
+        deadline = time.monotonic() + 20
+        while not server.asked and time.monotonic() < deadline:
+            time.sleep(0.02)
+        child.send_signal(number)
+        _, err = child.communicate(timeout=20)
+    assert child.returncode == code, err
+    assert b"Traceback" not in err
+    assert sorted(snapshot(made)) == ["assets/", "project.yml"]
+
+
+# The command line
+
+
+def test_extra_assets_are_named_and_fetched_on_request(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(
+        tmp_path,
+        "assets:\n  - {dest: a, url: data/a}\n  - {dest: b, url: data/a, extra: true}\n",
+        {"data/a": "x"},
+    )
+    assert "1 more with --extra" in spacy("assets", cwd=made).err
+    assert not (made / "b").exists()
+    assert spacy("assets", "--extra", cwd=made).code == 0
+    assert (made / "b").exists()
+
+
+def test_it_works_from_a_subfolder_and_with_the_references_own_argument(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = project(tmp_path / "p", "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
+    assert spacy("assets", cwd=made / "data").code == 0
+    (made / "assets/a").unlink()
+    assert spacy("assets", "p", cwd=tmp_path).code == 0
+    assert (made / "assets/a").exists()
+
+
+def test_variables_in_assets_can_be_overridden(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(
+        tmp_path, "vars: {n: a}\nassets: [{dest: 'assets/${vars.n}', url: 'data/${vars.n}'}]",
+        {"data/a": "A", "data/b": "B"},
+    )  # fmt: skip
+    assert spacy("assets", "--vars.n", "b", cwd=made).code == 0
+    assert (made / "assets/b").read_text() == "B"
+
+
+def test_the_directories_of_the_project_are_made(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(tmp_path, "directories: [corpus, a/b]\n")
+    done = spacy("assets", cwd=made)
+    assert done.code == 0
+    assert (made / "a/b").is_dir()
+
+
+def test_hashing_a_folder_is_the_references(tmp_path: Path) -> None:
+    hashing = pytest.importorskip("weasel.util.hashing")
+    project(tmp_path, "title: x", {"d/a/z": "1", "d/a.txt": "2", "d/b/c/d": "3", "d/B": "4"})
+    os.symlink("a.txt", tmp_path / "d/link")
+    os.symlink("a", tmp_path / "d/folder-link")
+    found = fingerprint(tmp_path, "d")
+    assert found is not None
+    assert found.digest == hashing.get_checksum(tmp_path / "d")
+
+
+def test_a_new_process_does_the_same(tmp_path: Path) -> None:
+    made = project(tmp_path, "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
+    assert process("assets", cwd=made).code == 0

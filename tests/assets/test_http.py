@@ -1,0 +1,453 @@
+"""Assets over HTTP from servers that fail and lie: cases 12 to 21 of the threat model.
+
+In each: what stood there before stands there still where the fetch failed, and no temporary file
+is left in any case.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+from tests.assets.conftest import md5
+from tests.testing.misbehaving import Exchange, Misbehaving
+from tests.testing.projects import Done, Spacy, project, snapshot
+from tests.testing.repositories import noise
+
+Fetch = Callable[..., Done]
+DATA = noise(200_000)
+DEST = "assets/data.jsonl"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(root: Path) -> object:
+    yield
+    left = [name for name in snapshot(root) if "git-spacy" in name or name.endswith(".tmp")]
+    assert left == []
+
+
+def content(root: Path) -> bytes:
+    return (root / DEST).read_bytes()
+
+
+def fails_and_leaves_the_old(fetch: Fetch, root: Path, *arguments: str) -> Done:
+    """The fetch fails with 4, first where nothing stood and then over something old."""
+
+    done = fetch(*arguments)
+    assert done.code == 4, done.err
+    assert not (root / DEST).exists()
+    (root / DEST).write_bytes(b"old")
+    again = fetch(*arguments, *([""] if len(arguments) == 2 else []), "--force")
+    assert again.code == 4, again.err
+    assert content(root) == b"old"
+    assert "Traceback" not in done.err
+    return done
+
+
+def serve(server: Misbehaving, behaviour: Callable[[Exchange], None]) -> str:
+    server.paths["/data"] = behaviour
+    return server.url + "/data"
+
+
+def test_a_good_server_is_asked_once_and_the_file_is_verified(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    url = serve(server, lambda exchange: exchange.file(DATA))
+    assert fetch(url, DEST, md5(DATA)).code == 0
+    assert content(root) == DATA
+    done = fetch(url, DEST, md5(DATA))
+    assert "kept     assets/data.jsonl (md5 verified)" in done.err
+    assert server.count("/data") == 1
+    assert server.asked[0][1]["Accept-Encoding"] == "identity"
+
+
+def test_a_sha256_is_verified_too(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+    url = serve(server, lambda exchange: exchange.file(DATA))
+    digest = hashlib.sha256(DATA).hexdigest()
+    assert "sha256 verified" in fetch(url, DEST, f"sha256:{digest}").err
+    assert "sha256 verified" in fetch(url, DEST, f"sha256:{digest}").err
+    assert server.count("/data") == 1
+
+
+@pytest.mark.parametrize("checksum", [True, False])
+def test_case_12_a_cut_body_is_taken_up_where_it_ended(
+    server: Misbehaving, fetch: Fetch, root: Path, checksum: bool
+) -> None:
+    cuts = {1: 90_000, 2: 40_000}
+    url = serve(server, lambda exchange: exchange.file(DATA, cut=cuts.get(exchange.number)))
+    done = fetch(url, DEST, md5(DATA) if checksum else "")
+    assert done.code == 0, done.err
+    assert content(root) == DATA
+    ranges = [headers.get("Range") for _, headers in server.asked]
+    assert ranges == [None, "bytes=90000-", "bytes=130000-"]
+
+
+def test_case_12_a_chunked_body_that_is_cut_is_noticed(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    url = serve(
+        server, lambda exchange: exchange.chunks([DATA[:1000], DATA[1000:]], exchange.number > 1)
+    )
+    assert fetch(url).code == 0
+    assert content(root) == DATA
+
+
+def test_case_12_three_tries_and_no_more(
+    server: Misbehaving, fetch: Fetch, root: Path, pauses: list[float]
+) -> None:
+    url = serve(server, lambda exchange: exchange.answer(DATA[:10], length=len(DATA)))
+    done = fetch(url)
+    assert done.code == 4
+    assert server.count("/data") == 3
+    assert "(3 tries)" in done.err
+    assert len(pauses) == 2
+    assert 0.25 <= pauses[0] <= 0.5 <= pauses[1] <= 1
+    (root / DEST).write_bytes(b"old")
+    assert fetch(url, DEST, md5(DATA)).code == 4
+    assert content(root) == b"old"
+
+
+def test_case_12_a_file_that_changed_between_is_fetched_from_the_start(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    new = noise(150_000, 2)
+
+    def behave(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            exchange.file(DATA, '"v1"', cut=50_000)
+        else:
+            exchange.file(new, '"v2"')
+
+    assert fetch(serve(server, behave)).code == 0
+    assert content(root) == new
+
+
+def test_case_12_a_server_that_goes_on_at_another_place_is_not_believed(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    def behave(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            exchange.file(DATA, cut=50_000)
+        elif exchange.headers.get("Range"):
+            rest = DATA[60_000:]
+            exchange.answer(rest, 206, Content_Range=f"bytes 60000-{len(DATA) - 1}/{len(DATA)}")
+        else:
+            exchange.file(DATA)
+
+    assert fetch(serve(server, behave)).code == 0
+    assert content(root) == DATA
+
+
+def test_case_13_a_server_that_stalls_is_left_and_tried_again(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    def behave(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            exchange.stall(DATA, after=150_000)
+        else:
+            exchange.file(DATA)
+
+    done = fetch(serve(server, behave))
+    assert done.code == 0
+    assert "no answer for 0.4 s; trying again" in done.err
+    assert content(root) == DATA
+    assert server.asked[1][1]["Range"] == f"bytes={2 << 16}-", "whole chunks are kept"
+
+
+def test_case_13_a_server_that_always_stalls(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+    done = fetch(serve(server, lambda exchange: exchange.stall(DATA, after=0)))
+    assert done.code == 4
+    assert "no answer for 0.4 s" in done.err
+
+
+def test_case_14_errors_that_pass_are_sat_out(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    def behave(exchange: Exchange) -> None:
+        if exchange.number < 3:
+            exchange.answer(b"oops", 500)
+        else:
+            exchange.file(DATA)
+
+    assert fetch(serve(server, behave)).code == 0
+    assert content(root) == DATA
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "most"),
+    [("7", 7, 7), ("9999", 60, 60), (None, 0.25, 0.5), ("nonsense", 0.25, 0.5)],
+)
+def test_case_14_retry_after_is_obeyed_within_a_cap(
+    server: Misbehaving,
+    fetch: Fetch,
+    pauses: list[float],
+    value: str | None,
+    least: float,
+    most: float,
+) -> None:
+    def behave(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            exchange.answer(b"", 503, **({"Retry_After": value} if value else {}))
+        else:
+            exchange.file(DATA)
+
+    assert fetch(serve(server, behave)).code == 0
+    assert least <= pauses[0] <= most
+
+
+def test_case_14_retry_after_may_be_a_date(
+    server: Misbehaving, fetch: Fetch, pauses: list[float]
+) -> None:
+    def behave(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            exchange.answer(b"", 429, Retry_After=formatdate(time.time() + 20, usegmt=True))
+        else:
+            exchange.file(DATA)
+
+    assert fetch(serve(server, behave)).code == 0
+    assert 10 < pauses[0] <= 20
+
+
+def test_case_14_what_is_not_there_is_not_asked_for_again(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    done = fails_and_leaves_the_old(fetch, root, server.url + "/nothing")
+    assert "404" in done.err
+    assert server.count("/nothing") == 2  # once for each of the two fetches
+
+
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x", "javascript:x"]
+)
+def test_case_15_a_redirect_to_another_scheme_is_refused(
+    server: Misbehaving, fetch: Fetch, root: Path, target: str
+) -> None:
+    url = serve(server, lambda exchange: exchange.answer(b"", 302, Location=target))
+    assert "redirects to" in fails_and_leaves_the_old(fetch, root, url).err
+
+
+def test_case_15_a_loop_of_redirects_ends(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+    url = serve(server, lambda exchange: exchange.answer(b"", 302, Location="/data"))
+    assert "more than 10 redirects" in fails_and_leaves_the_old(fetch, root, url).err
+
+
+def test_case_15_credentials_do_not_follow_to_another_host(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    def behave(exchange: Exchange) -> None:
+        exchange.answer(b"", 302, Location=f"http://localhost:{server.port}/other")
+
+    server.paths["/other"] = lambda exchange: exchange.file(DATA)
+    url = serve(server, behave).replace("//", "//user:s3cret@")
+    done = fetch(url)
+    assert done.code == 0, done.err
+    first, second = (headers for _, headers in server.asked)
+    assert first["Authorization"].startswith("Basic ")
+    assert "Authorization" not in second
+    assert "s3cret" not in done.out + done.err
+
+
+def test_case_16_a_wrong_file_from_the_server_never_lands(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    url = serve(server, lambda exchange: exchange.file(b"wrong"))
+    done = fails_and_leaves_the_old(fetch, root, url, DEST, md5(DATA))
+    assert f"project.yml wants {md5(DATA)}" in done.err
+
+
+def test_case_16_a_wrong_file_on_disk_is_fetched_again(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    (root / "assets").mkdir(parents=True)
+    (root / DEST).write_bytes(b"half a downl")
+    url = serve(server, lambda exchange: exchange.file(DATA))
+    assert fetch(url, DEST, md5(DATA)).code == 0
+    assert content(root) == DATA
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "told"),
+    [
+        (b"", "application/json", "sent nothing"),
+        (b"<p>Please log in</p>", "text/html; charset=utf-8", "a web page"),
+        (b"\n <!DOCTYPE html><title>x</title>", "application/octet-stream", "a web page"),
+        (b"<html>", "", "a web page"),
+    ],
+)
+def test_case_17_nothing_or_a_page_where_data_was_expected(
+    server: Misbehaving, fetch: Fetch, root: Path, body: bytes, media: str, told: str
+) -> None:
+    url = serve(server, lambda exchange: exchange.answer(body, Content_Type=media))
+    assert told in fails_and_leaves_the_old(fetch, root, url).err
+
+
+def test_case_17_a_page_that_was_asked_for_is_data(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    url = serve(server, lambda exchange: exchange.answer(b"<html>", Content_Type="text/html"))
+    assert fetch(url, "assets/page.html").code == 0
+
+
+def test_case_18_a_content_encoding_is_undone(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    packed = gzip.compress(DATA[:100_000]) + gzip.compress(DATA[100_000:])
+    url = serve(server, lambda exchange: exchange.answer(packed, Content_Encoding="gzip"))
+    assert fetch(url, DEST, md5(DATA)).code == 0
+    assert content(root) == DATA
+
+
+def test_case_18_an_archive_that_is_called_encoded_is_kept_as_it_is(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    packed = gzip.compress(DATA)
+    url = serve(server, lambda exchange: exchange.answer(packed, Content_Encoding="x-gzip"))
+    assert fetch(url, "assets/data.tar.gz").code == 0
+    assert (root / "assets/data.tar.gz").read_bytes() == packed
+
+
+def test_case_18_the_checksum_says_which_form_is_meant(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    packed = gzip.compress(DATA)
+    url = serve(server, lambda exchange: exchange.answer(packed, Content_Encoding="gzip"))
+    assert fetch(url, DEST, md5(packed)).code == 0
+    assert content(root) == packed
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-100], lambda data: b"junk" + data])
+def test_case_18_a_damaged_encoding_never_lands_by_half(
+    server: Misbehaving, fetch: Fetch, root: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    packed = damage(gzip.compress(DATA))
+    url = serve(server, lambda exchange: exchange.answer(packed, Content_Encoding="gzip"))
+    assert "compressed answer is" in fails_and_leaves_the_old(fetch, root, url).err
+
+
+def test_case_18_an_encoding_that_nobody_asked_for_is_refused(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    url = serve(server, lambda exchange: exchange.answer(DATA, Content_Encoding="br"))
+    assert "encodes with 'br'" in fails_and_leaves_the_old(fetch, root, url).err
+
+
+def test_case_19_an_absurd_length_is_refused_at_once(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    url = serve(server, lambda exchange: exchange.answer(b"x", length=10**15))
+    assert "the disk has no room" in fails_and_leaves_the_old(fetch, root, url).err
+
+
+def test_case_19_an_endless_body_is_stopped_by_the_cap(
+    server: Misbehaving, fetch: Fetch, root: Path, sealed: Path
+) -> None:
+    with (sealed / ".gitconfig").open("a") as config:
+        config.write("[spacy]\n\tmaxAssetSize = 1m\n")
+    url = serve(server, lambda exchange: exchange.endless())
+    assert "larger than 1,048,576 bytes" in fails_and_leaves_the_old(fetch, root, url).err
+
+
+def test_case_19_an_encoded_bomb_is_stopped_by_the_cap(
+    server: Misbehaving, fetch: Fetch, root: Path, sealed: Path
+) -> None:
+    with (sealed / ".gitconfig").open("a") as config:
+        config.write("[spacy]\n\tmaxAssetSize = 1m\n")
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    url = serve(server, lambda exchange: exchange.answer(bomb, Content_Encoding="gzip"))
+    assert "larger than" in fails_and_leaves_the_old(fetch, root, url).err
+
+
+def test_case_20_a_checksum_in_upper_case_is_equal(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
+    url = serve(server, lambda exchange: exchange.file(DATA))
+    assert fetch(url, DEST, md5(DATA).upper()).code == 0
+    assert fetch(url, DEST, md5(DATA).upper()).code == 0
+    assert server.count("/data") == 1
+
+
+def test_case_20_what_is_no_checksum_is_told_with_its_line(fetch: Fetch) -> None:
+    done = fetch("https://host/x", DEST, "sha1:123")
+    assert done.code == 2
+    assert done.err.startswith("project.yml:5:15: error: 'sha1:123' is not a checksum")
+
+
+def test_case_21_one_that_fails_does_not_stop_the_others(
+    server: Misbehaving, spacy: Spacy, root: Path
+) -> None:
+    server.paths["/good"] = lambda exchange: exchange.file(DATA)
+    entries = "".join(
+        f"  - {{dest: assets/{name}, url: '{server.url}/{path}'}}\n"
+        for name, path in (("a", "good"), ("b", "bad"), ("c", "good"))
+    )
+    project(root, f"title: t\nassets:\n{entries}")
+    done = spacy("assets", cwd=root)
+    assert done.code == 4
+    assert (root / "assets/a").read_bytes() == (root / "assets/c").read_bytes() == DATA
+    assert "fetched 2, kept 0, failed 1" in done.err
+    assert "'assets/b': the server answered 404" in done.err
+
+
+def test_a_server_that_is_not_there(fetch: Fetch, root: Path) -> None:
+    done = fails_and_leaves_the_old(fetch, root, "http://127.0.0.1:9/data")
+    assert "refused" in done.err
+
+
+def test_several_assets_travel_side_by_side(server: Misbehaving, spacy: Spacy, root: Path) -> None:
+    import threading
+
+    meeting = threading.Barrier(4, timeout=10)
+
+    def behave(exchange: Exchange) -> None:
+        meeting.wait()  # answers only when all four are being asked for
+        exchange.file(DATA)
+
+    entries = ""
+    for name in "abcd":
+        server.paths[f"/{name}"] = behave
+        entries += f"  - {{dest: assets/{name}, url: '{server.url}/{name}'}}\n"
+    project(root, f"title: t\nassets:\n{entries}")
+    assert spacy("assets", "--jobs", 4, cwd=root).code == 0
+
+
+def test_case_10_a_secret_of_the_environment_goes_nowhere_without_leave(
+    server: Misbehaving, spacy: Spacy, root: Path, monkeypatch: pytest.MonkeyPatch, sealed: Path
+) -> None:
+    monkeypatch.setenv("API_TOKEN", "s3cret")
+    server.paths["/s3cret/data"] = lambda exchange: exchange.file(DATA)
+    project(
+        root,
+        "title: t\nenv: {token: API_TOKEN}\nassets:\n"
+        f"  - {{dest: assets/a, url: '{server.url}/${{env.token}}/data'}}\n"
+        f"  - {{dest: assets/b, url: '{server.url}/${{env.token}}/missing'}}\n",
+    )
+    done = spacy("assets", cwd=root)
+    assert done.code == 3
+    assert "git config spacy.allowEnvInUrl true" in done.err
+    assert server.asked == []
+    with (sealed / ".gitconfig").open("a") as config:
+        config.write("[spacy]\n\tallowEnvInUrl = true\n")
+    done = spacy("assets", cwd=root)
+    assert done.code == 4
+    assert (root / "assets/a").read_bytes() == DATA
+    assert "s3cret" not in done.out + done.err
+
+
+def test_case_11_what_a_server_says_cannot_drive_the_terminal(
+    server: Misbehaving, fetch: Fetch
+) -> None:
+    def behave(exchange: Exchange) -> None:
+        exchange.handler.send_response_only(404, "no \x1b[2J\x07such")
+        exchange.handler.send_header("Content-Length", "0")
+        exchange.handler.end_headers()
+
+    done = fetch(serve(server, behave))
+    assert done.code == 4
+    assert "\x1b" not in done.err
+    assert "\\x1b[2J" in done.err

@@ -1,0 +1,205 @@
+"""The command line itself: help, mistakes, exit codes, and what a user never sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from git_spacy import __version__, cli
+from git_spacy.cli import output, overrides
+from git_spacy.errors import Malformed
+from tests.testing.projects import Spacy, process, project, two_steps
+from tests.testing.repositories import git
+
+
+def test_git_finds_it_as_its_own_command(tmp_path: Path) -> None:
+    program = tmp_path / "git-spacy"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m git_spacy "$@"\n')
+    program.chmod(0o755)
+    environ = {
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(Path(cli.__file__).parents[2]),
+    }
+    assert git(tmp_path, "spacy", "--version", **environ) == f"git-spacy {__version__}"
+
+
+@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
+def test_help_is_short_and_on_one_screen(spacy: Spacy, arguments: list[str]) -> None:
+    done = spacy(*arguments)
+    assert done.code == 0
+    assert done.err == ""
+    lines = done.out.splitlines()
+    assert len(lines) <= 24
+    assert all(len(line) <= 80 for line in lines)
+    for verb in cli.VERBS:
+        assert any(line.split()[:1] == [verb] for line in lines)
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_has_its_own_help(spacy: Spacy, verb: str) -> None:
+    done = spacy(verb, "-h")
+    assert done.code == 0
+    assert done.out.startswith(f"Usage: git spacy {verb} ")
+    assert all(len(line) <= 80 for line in done.out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["clon"], "did you mean 'clone'?"),
+        (["frobnicate"], "see 'git spacy -h'"),
+        (["run", "--forse"], "--force"),
+        (["run", "--set", "x"], "--set needs NAME=VALUE"),
+        (["-C", "/nowhere", "run"], "/nowhere"),
+        (["resolved", "what"], "not a folder with a project.yml"),
+        (["assets", "--jobs", "0"], "--jobs"),
+    ],
+)
+def test_a_mistake_is_told_with_the_way_out_and_exits_with_2(
+    spacy: Spacy, arguments: list[str], told: str
+) -> None:
+    done = spacy(*arguments)
+    assert done.code == 2
+    assert told in done.err
+    assert done.err.startswith("error: ")
+    assert done.out == ""
+
+
+def test_outside_a_project_it_says_what_to_do(tmp_path: Path, spacy: Spacy) -> None:
+    done = spacy("run", cwd=tmp_path)
+    assert done.code == 2
+    assert "git spacy clone ner_fashion" in done.err
+
+
+def test_a_project_is_not_looked_for_above_the_repository(tmp_path: Path, spacy: Spacy) -> None:
+    project(tmp_path, "title: outer")
+    (tmp_path / "inner").mkdir()
+    git(tmp_path / "inner", "init", "-q")
+    assert spacy("resolved", cwd=tmp_path / "inner").code == 2
+
+
+def test_resolved_names_defaults_and_json_has_the_references_keys(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = project(
+        tmp_path,
+        "title: T\nvars: {n: 1}\nenv: {token: API_TOKEN}\n"
+        "assets:\n  - {dest: a, git: {repo: 'https://u:s3cret@h/r', path: ''}}\n  - {dest: b}\n"
+        "commands: [{name: c, script: ['x ${vars.n} ${env.token}'], deps: [a]}]\n",
+    )
+    done = spacy("resolved", cwd=made)
+    assert "branch: the remote's HEAD (default)" in done.out
+    assert "checksum: (none: not verified)" in done.out
+    assert "    x 1 ${env.token}" in done.out
+    assert "runs every time: it declares no outputs (default)" in done.out
+    assert "s3cret" not in done.out
+    document = json.loads(spacy("resolved", "--json", cwd=made).out)
+    assert document["commands"] == [{"name": "c", "script": ["x 1 ${env.token}"], "deps": ["a"]}]
+    assert document["env"] == {"token": "API_TOKEN"}
+
+
+def test_case_11_escapes_of_a_project_are_shown_and_not_obeyed(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = project(
+        tmp_path,
+        'title: "a\\e[2Jb"\ncommands: [{name: "n\\a", help: "h\\u202ex", script: [x]}]\n',
+    )
+    for arguments in (["run"], ["resolved"], ["run", "n"], ["run", "n\a", "-h"]):
+        done = spacy(*arguments, cwd=made)
+        assert not {"\x1b", "\a", "\u202e"} & set(done.out + done.err)
+    assert "a\\x1b[2Jb" in spacy("run", cwd=made).out
+
+
+def test_a_defect_of_ours_is_one_line_that_asks_for_a_report(
+    spacy: Spacy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("oops")
+
+    monkeypatch.setattr("git_spacy.project.loader.find", broken)
+    done = spacy("run", cwd=tmp_path)
+    assert done.code == 70
+    assert "Traceback" not in done.err
+    assert "RuntimeError: oops" in done.err
+    monkeypatch.setenv("GIT_SPACY_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        spacy("run", cwd=tmp_path)
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    made = two_steps(tmp_path)
+    child = subprocess.Popen(
+        f"{sys.executable} -m git_spacy resolved | head -1; exit ${{PIPESTATUS[0]}}",
+        shell=True, executable="/bin/bash", cwd=made, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])},
+    )  # fmt: skip
+    out, err = child.communicate(timeout=30)
+    assert out.startswith(b"title:")
+    assert b"Broken" not in err
+    assert b"Traceback" not in err
+
+
+def test_the_signal_handler_is_given_back(spacy: Spacy) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    spacy("-h")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_locale_without_unicode_is_no_error(tmp_path: Path) -> None:
+    done = process("run", cwd=two_steps(tmp_path), PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert done.code == 0
+    assert "prepare \\u2192 train" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "rest", "values"),
+    [
+        (["all", "--vars.a", "1", "-F"], ["all", "-F"], {"vars.a": 1}),
+        (["--vars.a=x=y", "all"], ["all"], {"vars.a": "x=y"}),
+        (["--vars.a", "--vars.b", "2"], [], {"vars.a": True, "vars.b": 2}),
+        (["--set", "a=b c"], [], {"a": "b c"}),
+        (["--", "--vars.a", "1"], ["--", "--vars.a", "1"], {}),
+    ],
+)
+def test_overrides_are_taken_from_anywhere_on_the_line(
+    words: list[str], rest: list[str], values: dict[str, object]
+) -> None:
+    assert overrides.split(words) == (rest, values)
+
+
+def test_an_environment_that_is_no_override_is_told() -> None:
+    with pytest.raises(Malformed, match="WEASEL_CONFIG_OVERRIDES: no closing quotation"):
+        overrides.from_environment({"WEASEL_CONFIG_OVERRIDES": "--vars.a 'x"})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (10, "10 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s")],
+)
+def test_durations_are_for_people(seconds: float, text: str) -> None:
+    assert output.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1200, "1.2 kB"), (3.2e9, "3.2 GB")]
+)
+def test_sizes_are_for_people(count: float, text: str) -> None:
+    assert output.size(count) == text
+
+
+def test_colours_only_on_a_terminal_and_never_with_no_color(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(output, "is_terminal", lambda *_: True)
+    assert output.paint("x", "red") == "x", "NO_COLOR is set"
+    monkeypatch.delenv("NO_COLOR")
+    assert output.paint("x", "red") == "\x1b[31mx\x1b[0m"
+    monkeypatch.setenv("TERM", "dumb")
+    assert output.paint("x", "red") == "x"

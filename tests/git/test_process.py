@@ -1,0 +1,42 @@
+"""The one starter of git, and what its environment must not be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from git_spacy.errors import Unavailable
+from git_spacy.git import process
+from tests.testing.repositories import git
+
+
+def test_the_scrubbed_variables_are_those_that_git_itself_calls_local(tmp_path: Path) -> None:
+    listed = git(tmp_path, "rev-parse", "--local-env-vars").split()
+    assert set(listed) <= set(process.LOCAL_VARIABLES)
+
+
+def test_scrubbing_takes_what_ties_to_a_repository_and_leaves_the_rest() -> None:
+    environ = {
+        "GIT_DIR": "x", "GIT_INDEX_FILE": "x", "GIT_CONFIG_KEY_0": "x", "GIT_CONFIG_VALUE_0": "x",
+        "GIT_SSH_COMMAND": "ssh -v", "GIT_AUTHOR_NAME": "A", "PATH": "p",
+    }  # fmt: skip
+    assert process.scrubbed(environ) == {
+        "GIT_SSH_COMMAND": "ssh -v",
+        "GIT_AUTHOR_NAME": "A",
+        "PATH": "p",
+    }
+
+
+def test_a_failure_is_told_in_gits_own_words(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="git rev-parse: not a git repository"):
+        process.run(("rev-parse", "HEAD"), cwd=tmp_path)
+
+
+def test_without_git_the_mend_is_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not process.available()
+    with pytest.raises(Unavailable, match="no 'git'"):
+        process.run(("version",), cwd=tmp_path)

@@ -1,0 +1,122 @@
+"""Beside the reference, both ways: what one has run the other skips, and no line of the lock
+changes needlessly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from git_spacy.state import lock
+from tests.testing.projects import Spacy, project, two_steps
+
+pytest.importorskip("weasel")
+
+
+def weasel(*arguments: str, cwd: Path) -> str:
+    done = subprocess.run(
+        (sys.executable, "-m", "weasel", *arguments), cwd=cwd, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def skipped(out: str) -> int:
+    return out.count("nothing changed")
+
+
+def test_what_we_ran_weasel_skips_and_the_other_way_round(tmp_path: Path, spacy: Spacy) -> None:
+    ours = two_steps(tmp_path / "ours")
+    assert spacy("run", "all", cwd=ours).code == 0
+    before = (ours / "project.lock").read_bytes()
+    assert skipped(weasel("run", "all", cwd=ours)) == 2
+    assert (ours / "project.lock").read_bytes() == before
+
+    theirs = two_steps(tmp_path / "theirs")
+    weasel("run", "all", cwd=theirs)
+    assert (theirs / "project.lock").read_bytes() == before, "the same text from both"
+    assert "ran 0, skipped 2" in spacy("run", "all", cwd=theirs).err
+    assert (theirs / "project.lock").read_bytes() == before
+
+
+def test_mixed_runs_change_only_the_entry_that_ran(tmp_path: Path, spacy: Spacy) -> None:
+    made = two_steps(tmp_path)
+    weasel("run", "prepare", cwd=made)
+    spacy("run", "train", cwd=made)
+    before = (made / "project.lock").read_text()
+    (made / "scripts/copy.py").write_text((made / "scripts/copy.py").read_text() + "\n")
+    assert "skipped 1" in spacy("run", "all", cwd=made).err
+    after = (made / "project.lock").read_text()
+    changed = [line for line in after.splitlines() if line not in before.splitlines()]
+    assert len(changed) == 1
+    assert skipped(weasel("run", "all", cwd=made)) == 2
+    assert (made / "project.lock").read_text() == after
+
+
+def test_awkward_scripts_and_paths_are_skipped_by_both(tmp_path: Path, spacy: Spacy) -> None:
+    write = 'open(sys.argv[1], \\"w\\").write(sys.argv[2])'
+    made = project(
+        tmp_path,
+        'vars: {text: "it\'s a: #test, no"}\n'
+        "commands:\n"
+        "  - name: odd\n"
+        "    script:\n"
+        f'      - "python -c \'\\x69mport sys; {write}\' ./out/a.txt \\"${{vars.text}}\\" --flag"\n'
+        "      - >-\n"
+        "        python -c 'pass'  --one two --three four --five six --seven eight --nine ten eleven\n"
+        "    deps: [./in.txt, in//b.txt]\n"
+        "    outputs: [./out/a.txt]\n",
+        {"in.txt": "x", "in/b.txt": "y", "out/.keep": ""},
+    )
+    assert spacy("run", "odd", cwd=made).code == 0
+    before = (made / "project.lock").read_bytes()
+    assert skipped(weasel("run", "odd", cwd=made)) == 1
+    weasel("run", "odd", "--force", cwd=made)
+    assert (made / "project.lock").read_bytes() == before
+    assert "up to date" in spacy("run", "odd", cwd=made).err
+
+
+def test_folders_and_outputs_no_cache_are_recorded_as_weasel_records_them(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    text = (
+        "commands: [{name: c, script: ['python make.py'], deps: [d], outputs: [out],"
+        " outputs_no_cache: [metrics.json]}]"
+    )
+    script = "import os\nos.makedirs('out/x', exist_ok=True)\nopen('out/x/a', 'w').write('1')\nopen('metrics.json', 'w').write('{}')\n"
+    for tool in ("ours", "theirs"):
+        made = project(
+            tmp_path / tool, text, {"make.py": script, "d/b": "2", "d/a/c": "3", "d/a.txt": "4"}
+        )
+        if tool == "ours":
+            assert spacy("run", "c", cwd=made).code == 0
+        else:
+            weasel("run", "c", cwd=made)
+    texts = [(tmp_path / tool / "project.lock").read_bytes() for tool in ("ours", "theirs")]
+    assert texts[0] == texts[1]
+
+
+def test_an_override_is_recorded_as_weasel_records_it(tmp_path: Path, spacy: Spacy) -> None:
+    made = two_steps(tmp_path)
+    assert spacy("run", "all", "--vars.word", "0.10", cwd=made).code == 0
+    assert skipped(weasel("run", "all", ".", "--vars.word", "0.10", cwd=made)) == 2
+
+
+def test_a_lock_of_spacy_3_5_keeps_its_dialect(tmp_path: Path, spacy: Spacy) -> None:
+    made = two_steps(tmp_path)
+    spacy("run", "all", cwd=made)
+    modern = (made / "project.lock").read_text()
+    old = modern.replace("python -m weasel run", "python -m spacy run")
+    entries = lock.parse(old.encode())
+    extra = (("spacy_version", "3.5.1"), ("spacy_git_version", "Unknown"))
+    old_text = lock.text({name: entry._replace(extra=extra) for name, entry in entries.items()})
+    (made / "project.lock").write_bytes(old_text)
+    assert "skipped 2" in spacy("run", "all", cwd=made).err, "who wrote it does not matter"
+    assert (made / "project.lock").read_bytes() == old_text
+    assert spacy("run", "train", "--force", cwd=made).code == 0
+    again = lock.read(made)["train"]
+    assert again.cmd == "python -m spacy run train"
+    assert [key for key, _ in again.extra] == ["spacy_version", "spacy_git_version"]

@@ -1,0 +1,547 @@
+"""`git spacy run`, with real processes, as a user sees it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from git_spacy.project import loader
+from git_spacy.state import lock
+from tests.testing.projects import TWO_STEPS, Spacy, project, snapshot, two_steps
+from tests.testing.repositories import git, repository
+
+
+def ran(err: str) -> list[str]:
+    """The commands that ran, by what was told."""
+
+    lines = (line for line in err.splitlines() if line.startswith("==> ") and ": done in" in line)
+    return [line[4:].split(":")[0] for line in lines]
+
+
+def test_a_workflow_runs_in_order_and_then_has_nothing_to_do(tmp_path: Path, spacy: Spacy) -> None:
+    made = two_steps(tmp_path)
+    first = spacy("run", "all", cwd=made)
+    assert first.code == 0, first.err
+    assert ran(first.err) == ["prepare", "train"]
+    assert (made / "model/weights.txt").read_text() == "HELLO"
+    before = snapshot(made)
+    second = spacy("run", "all", cwd=made)
+    assert second.code == 0
+    assert ran(second.err) == []
+    assert second.err.splitlines() == [
+        "==> prepare: up to date",
+        "==> train: up to date",
+        "ran 0, skipped 2",
+    ]
+    assert snapshot(made) == before
+
+
+def test_only_what_must_runs_again(tmp_path: Path, spacy: Spacy) -> None:
+    made = two_steps(tmp_path)
+    spacy("run", "all", cwd=made)
+    copy = made / "scripts/copy.py"
+    copy.write_text(copy.read_text() + "# edited\n")
+    done = spacy("run", "all", cwd=made)
+    assert ran(done.err) == ["train"]
+    assert "==> train: running (dependency 'scripts/copy.py' changed)" in done.err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "again", "why"),
+    [
+        (lambda p: (p / "model/weights.txt").unlink(), ["train"], "output 'model' changed"),
+        (lambda p: (p / "corpus/words.txt").unlink(), ["prepare"], "output 'corpus/words.txt' is missing"),
+        (lambda p: (p / "model/weights.txt").rename(p / "model/w"), ["train"], "a file was renamed in 'model'"),
+        (lambda p: (p / "project.lock").unlink(), ["prepare", "train"], "not run yet"),
+        (lambda p: (p / "corpus/words.txt").touch(), [], ""),
+    ],
+)  # fmt: skip
+def test_every_way_to_be_stale_is_seen_and_told(
+    tmp_path: Path, spacy: Spacy, spoil: object, again: list[str], why: str
+) -> None:
+    made = two_steps(tmp_path)
+    spacy("run", "all", cwd=made)
+    spoil(made)  # type: ignore[operator]
+    done = spacy("run", "all", cwd=made)
+    assert ran(done.err) == again
+    assert why in done.err
+
+
+def test_force_runs_all_and_dry_runs_nothing(tmp_path: Path, spacy: Spacy) -> None:
+    made = two_steps(tmp_path)
+    before = snapshot(made)
+    done = spacy("run", "all", "--dry", cwd=made)
+    assert done.code == 0
+    assert "==> prepare: would run (not run yet)" in done.err
+    assert "==> train: would run (dependency 'corpus/words.txt' would be made again)" in done.err
+    assert "would run 2, skipped 0" in done.err
+    assert snapshot(made) == before
+    spacy("run", "all", cwd=made)
+    assert ran(spacy("run", "all", "--force", cwd=made).err) == ["prepare", "train"]
+    assert "skipped 2" in spacy("run", "-D", "all", cwd=made).err
+
+
+def test_a_dry_run_tells_of_everything_that_is_missing(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(
+        tmp_path,
+        "commands:\n"
+        "  - {name: a, script: [x], deps: [one], outputs: [a]}\n"
+        "  - {name: b, script: [x], deps: [a, two], outputs: [b]}\n"
+        "workflows: {all: [a, b]}\n",
+    )
+    done = spacy("run", "all", "--dry", cwd=made)
+    assert done.code == 1
+    assert "'a' needs 'one'" in done.err
+    assert "'b' needs 'two'" in done.err
+    assert "needs 'a'" not in done.err, "the command before it would make that"
+
+
+def test_what_a_dry_run_says_is_what_the_run_does(tmp_path: Path, spacy: Spacy) -> None:
+    made = two_steps(tmp_path)
+    spacy("run", "all", cwd=made)
+    (made / "scripts/write.py").write_text("import sys; open(sys.argv[1], 'w').write('new')")
+    dry = spacy("run", "all", "--dry", cwd=made)
+    assert dry.err.count("would run (") == 2
+    assert ran(spacy("run", "all", cwd=made).err) == ["prepare", "train"]
+
+
+def test_a_missing_dependency_names_who_makes_it(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(
+        tmp_path,
+        "assets:\n  - {dest: assets/a, url: x}\n  - {dest: private}\n"
+        "commands:\n"
+        "  - {name: make, script: [x], outputs: [made]}\n"
+        "  - {name: use, script: [x], deps: [made/part, assets/a, private, nobody], outputs: [o]}\n",
+    )
+    done = spacy("run", "use", cwd=made)
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "project.yml:6: error: 'use' needs 'made/part', which is not there",
+        "  mend: git spacy run make",
+        "project.yml:6: error: 'use' needs 'assets/a', which is not there",
+        "  mend: git spacy assets assets/a",
+        "project.yml:6: error: 'use' needs 'private', which is not there",
+        "  mend: 'private' is private: put it there yourself",
+        "project.yml:6: error: 'use' needs 'nobody', which is not there",
+        "  mend: nothing in project.yml makes it: put it there, or correct the path",
+    ]
+    assert not (made / "project.lock").exists()
+
+
+def test_case_41_an_output_that_was_not_made(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(
+        tmp_path, "commands: [{name: c, script: ['python -c pass'], outputs: [out, other]}]"
+    )
+    done = spacy("run", "c", cwd=made)
+    assert done.code == 1
+    assert "did not make its output 'out'" in done.err
+    assert "did not make its output 'other'" in done.err
+    assert not (made / "project.lock").exists()
+
+
+def test_case_41_a_dependency_edited_while_its_command_ran(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(
+        tmp_path,
+        "commands: [{name: c, script: ['python slow.py'], deps: [in], outputs: [out]}]",
+        {
+            "in": "one",
+            "slow.py": "open('out','w').write(open('in').read()); open('in','w').write('two')",
+        },
+    )
+    done = spacy("run", "c", cwd=made)
+    assert done.code == 0
+    assert "'in' changed while 'c' ran; it will run again" in done.err
+    assert "dependency 'in' changed" in spacy("run", "c", "--dry", cwd=made).err
+
+
+def test_case_41_a_file_renamed_in_a_folder_that_is_a_dependency(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = project(
+        tmp_path,
+        "commands: [{name: c, script: ['python -c \"open(chr(111), chr(119))\"'], deps: [d], outputs: [o]}]",
+        {"d/a": "1", "d/b": "2"},
+    )
+    assert spacy("run", "c", cwd=made).code == 0
+    (made / "d/b").rename(made / "d/c")
+    done = spacy("run", "c", cwd=made)
+    assert "running (a file was renamed in 'd')" in done.err
+    assert "up to date" in spacy("run", "c", cwd=made).err
+
+
+def test_the_exit_code_of_a_script_is_passed_on_and_what_ran_before_is_kept(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    text = TWO_STEPS.replace("python scripts/copy.py corpus/words.txt", "python -c 'exit(7)'")
+    made = two_steps(tmp_path)
+    (made / "project.yml").write_text(text)
+    done = spacy("run", "all", cwd=made)
+    assert done.code == 7
+    assert "'train' failed: a script line ended with exit code 7" in done.err
+    assert list(lock.read(made)) == ["prepare"]
+
+
+def test_a_line_that_fails_stops_those_behind_it(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(
+        tmp_path,
+        "commands: [{name: c, script: ['python -c \"exit(3)\"', 'python -c \"open(chr(97), chr(119))\"']}]",
+    )
+    assert spacy("run", "c", cwd=made).code == 3
+    assert not (made / "a").exists()
+
+
+def test_a_program_that_is_not_there(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(tmp_path, "commands: [{name: c, script: ['streamlitt run x']}]")
+    done = spacy("run", "c", cwd=made)
+    assert done.code == 127
+    assert "there is no program 'streamlitt'" in done.err
+
+
+def test_output_streams_through_untouched(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(
+        tmp_path,
+        "commands: [{name: c, script: ['python -c \"import sys; print(1); print(2, file=sys.stderr)\"']}]",
+    )
+    done = spacy("run", "c", cwd=made)
+    assert done.out == "1\n"
+    assert "2\n" in done.err
+
+
+def test_python_is_the_projects_own_and_is_named_once(
+    tmp_path: Path, spacy: Spacy, sealed: Path
+) -> None:
+    fake = tmp_path / "env/bin/python"
+    fake.parent.mkdir(parents=True)
+    fake.write_text(f'#!/bin/sh\necho "mine: $*"\nexec {sys.executable} "$@"\n')
+    fake.chmod(0o755)
+    git(tmp_path, "config", "--global", "spacy.python", str(fake))
+    made = two_steps(tmp_path / "p")
+    done = spacy("run", "all", cwd=made)
+    assert done.code == 0
+    assert done.out.count("mine: ") == 2
+    assert done.err.count(f"Python: {fake} (git config spacy.python)") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--vars.word", "bye"], ["--vars.word=bye"], ["--set", "word=bye"], ["--set=vars.word=bye"]],
+)
+def test_variables_are_overridden_on_the_command_line(
+    tmp_path: Path, spacy: Spacy, arguments: list[str]
+) -> None:
+    made = two_steps(tmp_path)
+    assert spacy("run", *arguments, "all", cwd=made).code == 0
+    assert (made / "model/weights.txt").read_text() == "BYE"
+    assert lock.read(made)["prepare"].script == ("python scripts/write.py corpus/words.txt bye",)
+
+
+def test_a_value_may_begin_with_a_dash_and_a_flag_needs_none(tmp_path: Path, spacy: Spacy) -> None:
+    made = two_steps(tmp_path)
+    spacy("run", "prepare", "--vars.word", "-1", cwd=made)
+    assert (made / "corpus/words.txt").read_text() == "-1"
+    spacy("run", "prepare", "--vars.word", cwd=made)
+    assert (made / "corpus/words.txt").read_text() == "true"
+
+
+def test_the_environment_overrides_too_and_the_command_line_wins(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = two_steps(tmp_path)
+
+    def word(*arguments: str) -> str:
+        spacy("run", "prepare", *arguments, cwd=made)
+        return (made / "corpus/words.txt").read_text()
+
+    monkeypatch.setenv("WEASEL_CONFIG_OVERRIDES", "--vars.word weasel")
+    assert word() == "weasel"
+    monkeypatch.setenv("GIT_SPACY_VARS", "word=ours")
+    assert word() == "ours"
+    assert word("--vars.word", "mine") == "mine"
+    monkeypatch.setenv("GIT_SPACY_VARS", "nonsense")
+    assert spacy("run", "prepare", cwd=made).code == 2
+
+
+def test_a_variable_set_is_recognised_again_if_its_outputs_are_still_those(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = project(
+        tmp_path,
+        "vars: {seed: 0}\n"
+        "commands: [{name: train, script: ['python scripts/write.py model-${vars.seed} ${vars.seed}'],"
+        " outputs: ['model-${vars.seed}']}]",
+        {"scripts/write.py": "import sys; open(sys.argv[1], 'w').write(sys.argv[2])"},
+    )
+    assert ran(spacy("run", "train", cwd=made).err) == ["train"]
+    first = (made / "project.lock").read_bytes()
+    assert ran(spacy("run", "train", "--vars.seed", "1", cwd=made).err) == ["train"]
+    back = spacy("run", "train", cwd=made)
+    assert ran(back.err) == []
+    assert (made / "project.lock").read_bytes() == first, "the lock says what is current"
+    (made / "model-1").write_text("edited")
+    assert ran(spacy("run", "train", "--vars.seed", "1", cwd=made).err) == ["train"]
+
+
+def test_case_10_the_value_of_an_environment_variable_is_nowhere(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = project(
+        tmp_path,
+        "env: {token: API_TOKEN}\nvars: {auth: 'key=${env.token}'}\n"
+        "commands: [{name: c, script: ['python use.py ${vars.auth}'], outputs: [out]}]",
+        {"use.py": "import sys; open('out', 'w').write(str(len(sys.argv[1])))"},
+    )
+    repository(made)
+    unset = spacy("run", "c", cwd=made)
+    assert "uses the environment variable API_TOKEN, which is not set" in unset.err
+    monkeypatch.setenv("API_TOKEN", "s3cret")
+    done = spacy("run", "c", "--force", cwd=made)
+    assert done.code == 0
+    assert (made / "out").read_text() == "10"
+    assert "$ python use.py key=${env.token}" in done.err
+    assert "s3cret" not in done.out + done.err
+    assert "up to date" in spacy("run", "c", cwd=made).err
+    for path in made.rglob("*"):
+        if path.is_file():
+            assert b"s3cret" not in path.read_bytes(), path
+
+
+def test_no_name_lists_what_there_is(tmp_path: Path, spacy: Spacy) -> None:
+    done = spacy("run", cwd=two_steps(tmp_path))
+    assert done.code == 0
+    assert done.out == (
+        "Two steps\n\nCommands (git spacy run NAME)\n  prepare  Prepare the corpus\n"
+        "  train    Train on it\n\nWorkflows\n  all  prepare → train\n"
+    )
+
+
+def test_help_of_a_command_and_of_a_workflow(tmp_path: Path, spacy: Spacy) -> None:
+    made = two_steps(tmp_path)
+    done = spacy("run", "train", "--help", cwd=made)
+    assert "Train on it" in done.out
+    assert "Needs:\n  corpus/words.txt\n  scripts/copy.py" in done.out
+    assert (
+        "In this order:\n  prepare  Prepare the corpus" in spacy("run", "all", "-h", cwd=made).out
+    )
+    assert "--force" in spacy("run", "-h", cwd=tmp_path).out
+
+
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("trian", "did you mean 'train'?"),
+        ("assets", "git spacy assets"),
+        ("zzz", "there are: all, prepare, train"),
+    ],
+)
+def test_an_unknown_name_is_told_with_a_suggestion(
+    tmp_path: Path, spacy: Spacy, name: str, mend: str
+) -> None:
+    done = spacy("run", name, cwd=two_steps(tmp_path))
+    assert done.code == 2
+    assert mend in done.err
+
+
+def test_it_works_from_a_subfolder_by_c_and_with_the_references_own_argument(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = two_steps(tmp_path / "p")
+    assert spacy("run", "prepare", cwd=made / "scripts").code == 0
+    assert "up to date" in spacy("run", "prepare", "p", cwd=tmp_path).err
+    done = spacy("run", "prepare", "./nowhere", cwd=tmp_path)
+    assert done.code == 2
+    assert "no project.yml in './nowhere'" in done.err
+
+
+def test_directories_are_made_before_anything_runs(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(
+        tmp_path, "directories: [a/b]\ncommands: [{name: c, script: ['python -c pass']}]"
+    )
+    spacy("run", "c", "--dry", cwd=made)
+    assert not (made / "a").exists()
+    spacy("run", "c", cwd=made)
+    assert (made / "a/b").is_dir()
+
+
+def test_case_2_a_dependency_or_output_behind_a_link_that_leads_out(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/x").write_text("secret")
+    for key in ("deps", "outputs"):
+        made = project(
+            tmp_path / key, f"commands: [{{name: c, script: ['python -c pass'], {key}: [link/x]}}]"
+        )
+        (made / "link").symlink_to(tmp_path / "outside")
+        done = spacy("run", "c", cwd=made)
+        assert done.code == 3, done.err
+        assert "leads out of the project" in done.err
+
+
+def test_case_2_directories_behind_a_link_that_leads_out(tmp_path: Path, spacy: Spacy) -> None:
+    (tmp_path / "outside").mkdir()
+    made = project(
+        tmp_path / "p", "directories: [link/new]\ncommands: [{name: c, script: ['python -c pass']}]"
+    )
+    (made / "link").symlink_to(tmp_path / "outside")
+    assert spacy("run", "c", cwd=made).code == 3
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_case_36_a_broken_lock_stops_before_anything_runs(tmp_path: Path, spacy: Spacy) -> None:
+    made = two_steps(tmp_path)
+    (made / "project.lock").write_text("prepare: [")
+    before = snapshot(made)
+    done = spacy("run", "all", cwd=made)
+    assert done.code == 2
+    assert "project.lock:" in done.err
+    assert {name: data for name, data in snapshot(made).items() if name != "corpus/"} == before
+
+
+def start(made: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        (sys.executable, "-m", "git_spacy", *arguments), cwd=made,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
+    )  # fmt: skip
+
+
+def wait_for(path: Path) -> str:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if path.exists() and path.read_text():
+            return path.read_text()
+        time.sleep(0.02)
+    raise AssertionError(f"{path} never came")
+
+
+SLEEPER = (
+    "import os, subprocess, sys, time\n"
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    "open('pids', 'w').write(f'{os.getpid()} {child.pid}')\n"
+    "time.sleep(60)\n"
+)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_case_40_a_signal_ends_the_whole_group_of_the_script_and_leaves_the_lock(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    made = project(
+        tmp_path,
+        "commands: [{name: c, script: ['python sleeper.py'], outputs: [out]}]",
+        {
+            "sleeper.py": SLEEPER,
+            "project.lock": "other:\n  cmd: x\n  script: []\n  deps: []\n  outs: []\n",
+        },
+    )
+    before = (made / "project.lock").read_bytes()
+    child = start(made, "run", "c")
+    pids = [int(pid) for pid in wait_for(made / "pids").split()]
+    child.send_signal(number)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == code, err
+    assert err.splitlines()[-1] == (b"error: interrupted" if code == 130 else b"error: terminated")
+    for pid in pids:
+        assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
+    assert (made / "project.lock").read_bytes() == before
+
+
+def test_case_39_a_second_run_waits_or_says_that_it_will_not(tmp_path: Path) -> None:
+    made = project(
+        tmp_path,
+        "commands:\n"
+        "  - {name: slow, script: ['python slow.py'], outputs: [slow]}\n"
+        "  - {name: fast, script: ['python -c \"open(chr(102), chr(119))\"'], outputs: [f]}\n",
+        {
+            "slow.py": "import os, time\nopen('begun', 'w').write('x')\n"
+            "while not os.path.exists('go'): time.sleep(0.02)\nopen('slow', 'w')\n"
+        },
+    )
+    first = start(made, "run", "slow")
+    wait_for(made / "begun")
+    refused = start(made, "run", "fast", "--no-wait")
+    _, err = refused.communicate(timeout=30)
+    assert refused.returncode == 75
+    assert b"another run is going on in this project" in err
+    second = start(made, "run", "fast")
+    time.sleep(0.3)
+    assert second.poll() is None, "it did not wait"
+    (made / "go").write_text("")
+    assert first.wait(30) == second.wait(30) == 0
+    for child in (first, second):
+        child.communicate()
+    assert set(lock.read(made)) == {"slow", "fast"}
+
+
+def test_a_run_inside_a_script_does_not_wait_for_itself(tmp_path: Path) -> None:
+    made = project(
+        tmp_path,
+        "commands:\n"
+        "  - {name: outer, script: ['python -m git_spacy run inner'], outputs: [i]}\n"
+        "  - {name: inner, script: ['python -c \"open(chr(105), chr(119))\"'], outputs: [i]}\n",
+    )
+    child = start(made, "run", "outer")
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 0, err
+    assert set(lock.read(made)) == {"outer", "inner"}
+
+
+def test_a_script_on_a_terminal_may_read_from_it(tmp_path: Path) -> None:
+    import pty
+
+    made = project(
+        tmp_path,
+        "commands: [{name: c, script: ['python ask.py'], outputs: [answer]}]",
+        {"ask.py": "open('answer', 'w').write(input('name? '))"},
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(made)
+        os.environ["PYTHONPATH"] = str(Path(loader.__file__).parents[2])
+        os.execv(sys.executable, [sys.executable, "-m", "git_spacy", "run", "c"])
+    seen = b""
+    while b"name? " not in seen:
+        seen += os.read(terminal, 1024)
+    os.write(terminal, b"Ada\n")
+    try:
+        while chunk := os.read(terminal, 1024):
+            seen += chunk
+    except OSError:
+        pass  # the other side is gone
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0, seen
+    assert (made / "answer").read_text() == "Ada"
+
+
+def test_control_c_on_a_terminal_ends_the_script_and_us(tmp_path: Path) -> None:
+    import pty
+
+    made = project(
+        tmp_path,
+        "commands: [{name: c, script: ['python sleeper.py'], outputs: [out]}]",
+        {"sleeper.py": SLEEPER},
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(made)
+        os.environ["PYTHONPATH"] = str(Path(loader.__file__).parents[2])
+        os.execv(sys.executable, [sys.executable, "-m", "git_spacy", "run", "c"])
+    pids = [int(one) for one in wait_for(made / "pids").split()]
+    os.write(terminal, b"\x03")
+    try:
+        while os.read(terminal, 1024):
+            pass
+    except OSError:
+        pass
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 130
+    for one in pids:
+        assert not Path(f"/proc/{one}").exists() or "Z" in Path(f"/proc/{one}/stat").read_text()

@@ -1,0 +1,213 @@
+"""The stat index: what was not touched is not read, and what was touched is always seen."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from git_spacy.errors import Unsafe
+from git_spacy.state import fingerprint, index
+from git_spacy.state.index import Fetched, Past, StatIndex, home
+from tests.testing.repositories import git, repository, write
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> StatIndex:
+    return StatIndex(tmp_path, tmp_path / "index-file")
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files whose content was read."""
+
+    seen: list[str] = []
+    real = fingerprint.digest
+
+    def counted(facts: list[fingerprint.FileFact], algorithm: str = "md5") -> str:
+        seen.extend(fact.path for fact in facts)
+        return real(facts, algorithm)
+
+    monkeypatch.setattr(index, "digest", counted)
+    return seen
+
+
+def age(folder: Path) -> None:
+    """Make everything look as if it had stood there for an hour (its ctime cannot be set)."""
+
+    for path in [folder, *folder.rglob("*")]:
+        if path.is_file():
+            os.utime(path, ns=(10**18 + 1, 10**18 + 1))
+
+
+def settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a moment pass: what was written before is not racy any more."""
+
+    real = index.time.time_ns
+    monkeypatch.setattr(index.time, "time_ns", lambda: real() + 5 * 10**9)
+
+
+def test_what_was_not_touched_is_not_read_again(
+    tmp_path: Path, opened: StatIndex, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"d/a": "a", "d/b/c": "c"})
+    settle(monkeypatch)
+    first = opened.fingerprint("d")
+    opened.save()
+    again = StatIndex(tmp_path, tmp_path / "index-file").fingerprint("d")
+    assert first == again
+    assert len(read) == 2
+
+
+def test_a_file_just_written_is_racily_clean_and_read_again(
+    tmp_path: Path, opened: StatIndex, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"a": "one"})
+    moment = (tmp_path / "a").stat().st_ctime_ns
+    monkeypatch.setattr(index.time, "time_ns", lambda: moment + 1000)
+    opened.fingerprint("a")
+    opened.fingerprint("a")
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: (d / "a").write_text("other"),
+        lambda d: (d / "a").write_text("b"),
+        lambda d: (d / "a").rename(d / "z"),
+        lambda d: (d / "new").write_text(""),
+        lambda d: (d / "b/c").unlink(),
+        lambda d: os.replace(d / "b/c", d / "a"),
+    ],
+)
+def test_any_change_is_seen(
+    tmp_path: Path, opened: StatIndex, change: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"d/a": "a", "d/b/c": "c"})
+    settle(monkeypatch)
+    before = opened.fingerprint("d")
+    change(tmp_path / "d")  # type: ignore[operator]
+    assert opened.fingerprint("d") != before
+
+
+def test_a_touch_that_sets_the_time_back_is_seen(
+    tmp_path: Path, opened: StatIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"a": "one"})
+    status = (tmp_path / "a").stat()
+    settle(monkeypatch)
+    before = opened.fingerprint("a")
+    (tmp_path / "a").write_text("two")
+    os.utime(tmp_path / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert opened.fingerprint("a") != before
+
+
+NAMES = st.sampled_from(["a", "b", "c/d", "c/e"])
+EDITS = st.lists(
+    st.tuples(st.sampled_from(["write", "remove", "move", "touch"]), NAMES, NAMES), max_size=8
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(EDITS)
+def test_the_index_says_what_reading_everything_says(
+    tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[str, str, str]]
+) -> None:
+    root = tmp_path_factory.mktemp("edits")
+    write(root, {"d/a": "1", "d/b": "2"})
+    opened = StatIndex(root, root / "index-file")
+    for number, (kind, name, other) in enumerate(edits):
+        path = root / "d" / name
+        if kind == "write":
+            write(root, {f"d/{name}": str(number % 3)})
+        elif path.exists() and kind == "remove":
+            path.unlink()
+        elif path.exists() and kind == "touch":
+            path.touch()
+        elif path.exists() and kind == "move":
+            (root / "d" / other).parent.mkdir(exist_ok=True)
+            path.replace(root / "d" / other)
+        assert opened.fingerprint("d") == fingerprint.fingerprint(root, "d")
+        opened.save()
+        opened = StatIndex(root, root / "index-file")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"version": 99}', '{"version": 1}', '{"version": 1, "paths": {"a": 1}}',
+     '{"version": 1, "paths": {}, "runs": {"a": [[1]]}, "fetched": {}}',
+     '{"version": 1, "paths": {}, "runs": {}, "fetched": {"a": [1, 2, 3]}}', "\x00\xff", "[" * 100_000],
+)  # fmt: skip
+def test_an_index_that_cannot_be_read_is_an_empty_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / "index-file").write_text(text)
+    opened = StatIndex(tmp_path, tmp_path / "index-file")
+    assert opened.past("a") == []
+    assert opened.fetched("a") is None
+
+
+def test_runs_and_fetches_are_remembered_across_processes(
+    tmp_path: Path, opened: StatIndex
+) -> None:
+    past = Past((("python x",), (("dep", "0"),), (("out", None),)), {"dep": "names"})
+    opened.remember("train", past)
+    opened.remember_fetched("assets/a", Fetched("https://x", "d", "n"))
+    opened.save()
+    again = StatIndex(tmp_path, tmp_path / "index-file")
+    assert again.past("train") == [past]
+    assert again.fetched("assets/a") == Fetched("https://x", "d", "n")
+
+
+def test_each_variable_set_is_remembered_once_and_the_latest_first(opened: StatIndex) -> None:
+    def run(script: str, md5: str) -> Past:
+        return Past(((script,), (), (("out", md5),)), {})
+
+    for script, md5 in (("a", "1"), ("b", "2"), ("a", "3")):
+        opened.remember("train", run(script, md5))
+    assert opened.past("train") == [run("a", "3"), run("b", "2")]
+    for number in range(40):
+        opened.remember("train", run(str(number), "x"))
+    assert len(opened.past("train")) == 16
+
+
+def test_each_project_of_a_repository_and_each_work_tree_has_its_own(tmp_path: Path) -> None:
+    made = repository(tmp_path / "r", {"one/x": "", "two/x": ""})
+    git(made, "worktree", "add", "-q", str(tmp_path / "linked"))
+    places = [home(folder) for folder in (made, made / "one", made / "two", tmp_path / "linked")]
+    assert len(set(places)) == 4
+    assert places[0] == made / ".git/spacy"
+    assert all(made / ".git" in place.parents for place in places)
+
+
+def test_outside_a_repository_it_lies_in_the_users_cache(tmp_path: Path, sealed: Path) -> None:
+    assert sealed / ".cache/git-spacy" in home(tmp_path).parents
+
+
+def test_a_disk_that_refuses_the_index_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "blocked").write_text("a file where the folder should be")
+    opened = StatIndex(tmp_path, tmp_path / "blocked" / "index")
+    write(tmp_path, {"a": "a"})
+    opened.fingerprint("a")
+    opened.save()
+
+
+def test_a_link_out_of_the_project_is_never_read(tmp_path: Path, read: list[str]) -> None:
+    (tmp_path / "secret").write_text("x")
+    write(tmp_path / "p", {"d/a": "a"})
+    (tmp_path / "p/d/link").symlink_to(tmp_path / "secret")
+    with pytest.raises(Unsafe):
+        StatIndex(tmp_path / "p", tmp_path / "index-file").fingerprint("d")
+    assert read == []
+
+
+def test_the_file_is_plain_json(tmp_path: Path, opened: StatIndex) -> None:
+    write(tmp_path, {"a": "a"})
+    opened.fingerprint("a")
+    opened.save()
+    assert json.loads((tmp_path / "index-file").read_text())["version"] == 1

@@ -1,0 +1,62 @@
+"""The README's first command, for real, and the README's transcript of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from git_spacy.state import lock
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def plain(text: str) -> list[str]:
+    """Lines without colours, and without what differs from run to run."""
+
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    return [re.sub(r"\d+(\.\d+)? s$", "… s", line).rstrip() for line in text.splitlines()]
+
+
+def transcript() -> list[str]:
+    blocks = re.findall(r"```\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    (block,) = [block for block in blocks if block.startswith("$ git spacy clone")]
+    return plain(block)
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder that scripts/quickstart made, and what it printed."""
+
+    folder = tmp_path_factory.mktemp("quickstart")
+    kept = {name: os.environ[name] for name in os.environ if name.startswith(("PIP_", "PATH"))}
+    done = subprocess.run(
+        (str(REPOSITORY / "scripts/quickstart"), str(folder / "work")),
+        env={**kept, "HOME": str(folder), "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    (folder / "out").write_text(done.stdout)
+    return folder / "work" / "ner_fashion", done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_quickstart_trains_a_model_that_learned_something(quickstart: tuple[Path, str]) -> None:
+    folder, _ = quickstart
+    metrics = json.loads((folder / "metrics/metrics.json").read_text())
+    assert metrics["ents_f"] > 0.75
+    assert list(lock.read(folder)) == ["preprocess", "train", "evaluate", "package"]
+
+
+@pytest.mark.slow
+def test_the_transcript_in_the_readme_is_the_scripts_own(quickstart: tuple[Path, str]) -> None:
+    printed = set(plain(quickstart[1]))
+    for line in transcript():
+        if line not in ("", "..."):
+            assert line in printed, "the README shows what the script does not print"

@@ -1,0 +1,158 @@
+"""An HTTP server whose paths behave as a test says, and which remembers what it was asked."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+
+Behaviour = Callable[["Exchange"], None]
+
+
+class Exchange:
+    """One request, and ways to answer it. `number` counts the requests for its path from 1."""
+
+    def __init__(self, handler: BaseHTTPRequestHandler, number: int, stop: threading.Event) -> None:
+        self.handler, self.number, self.stop = handler, number, stop
+        self.headers = handler.headers
+
+    def answer(
+        self, body: bytes = b"", status: int = 200, /, length: int | None = None, **headers: str
+    ) -> None:
+        """A whole answer; `length` announces another length, -1 none at all."""
+
+        handler = self.handler
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        if length != -1:
+            handler.send_header("Content-Length", str(len(body) if length is None else length))
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.wfile.write(body)
+        handler.close_connection = True
+
+    def file(self, body: bytes, tag: str = '"v1"', cut: int | None = None) -> None:
+        """A file as a good server has it, with ranges; cut after `cut` bytes of the answer."""
+
+        start, status, extra = 0, 200, {}
+        wanted = self.headers.get("Range", "")
+        if wanted.startswith("bytes=") and self.headers.get("If-Range") == tag:
+            start, status = int(wanted[6:-1]), 206
+            extra["Content_Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        part = body[start:]
+        self.answer(part[:cut], status, length=len(part), ETag=tag, **extra)
+
+    def chunks(self, parts: list[bytes], complete: bool = True) -> None:
+        """A chunked answer, ended as it should be or cut."""
+
+        handler = self.handler
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for part in parts:
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        if complete:
+            handler.wfile.write(b"0\r\n\r\n")
+        handler.close_connection = True
+
+    def stall(self, body: bytes, after: int) -> None:
+        """Some of the body, and then nothing for as long as the server lives."""
+
+        self.handler.send_response(200)
+        self.handler.send_header("Content-Length", str(len(body)))
+        self.handler.send_header("ETag", '"v1"')
+        self.handler.end_headers()
+        self.handler.wfile.write(body[:after])
+        self.handler.wfile.flush()
+        self.stop.wait(20)
+        self.handler.close_connection = True
+
+    def endless(self) -> None:
+        """A body without an end, until the client has had enough."""
+
+        self.handler.send_response(200)
+        self.handler.end_headers()
+        self.handler.close_connection = True
+        try:
+            while not self.stop.is_set():
+                self.handler.wfile.write(b"x" * 65536)
+        except OSError:
+            pass
+
+
+class Misbehaving:
+    """Serves `paths` (path → Behaviour) at `url`; `asked` has every request with its headers."""
+
+    def __init__(self) -> None:
+        self.paths: dict[str, Behaviour] = {}
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self._stop = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = False
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def count(self, path: str) -> int:
+        return sum(asked == path for asked, _ in self.asked)
+
+    def __enter__(self) -> Misbehaving:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                path = self.path.split("?")[0]
+                server.asked.append((path, dict(self.headers.items())))
+                behaviour = server.paths.get(path)
+                exchange = Exchange(self, server.count(path), server._stop)
+                if behaviour is None:
+                    exchange.answer(b"not found", 404)
+                else:
+                    behaviour(exchange)
+
+            def finish(self) -> None:
+                try:
+                    super().finish()
+                except OSError:
+                    pass
+                self.connection.close()
+
+        return Handler
+
+
+def unused_port() -> int:
+    """A port that nobody listens at."""
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
