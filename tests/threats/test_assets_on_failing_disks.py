@@ -131,16 +131,23 @@ def test_37_43_a_folder(
     fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, kills: bool, tmp_path: Path
 ) -> None:
     from git_spacy.assets.sources import git as source
-    from git_spacy.git.tree import Entry, RemoteTree
+    from git_spacy.git.tree import Placed
 
-    blobs = {"1": OLD, "2": NEW}
-    listing = (Entry(0o040000, "old", "0"), Entry(0o100644, "old/x", "1"),
-               Entry(0o040000, "new", "0"), Entry(0o100644, "new/d/x", "2"))  # fmt: skip
-    tree = RemoteTree("0" * 40, listing, lambda ids: (blobs[i] for i in ids), lambda _: None)
+    class Tree:
+        commit, listing = "0" * 40, ()
+
+        def files(self, path: str) -> list[str]:
+            return [path]
+
+        def checkout(self, path: str, dest: Path) -> Placed:
+            write(dest, {"x": OLD} if path == "old" else {"d/x": NEW})
+            return Placed(1, ())
+
+    tree = Tree()
 
     class Opened:
         def __init__(self, *_: object, **__: object) -> None: ...
-        def __enter__(self) -> RemoteTree:
+        def __enter__(self) -> Tree:
             return tree
 
         def __exit__(self, *_: object) -> None: ...
