@@ -8,6 +8,7 @@ or a debugger in a script works as if it had been typed.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,21 +48,24 @@ def _start(step: Step, root: Path, environ: Mapping[str, str]) -> subprocess.Pop
     group: dict[str, Any] = (
         {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
     )
-    program = step.arguments[0]
     try:
         return subprocess.Popen(step.arguments, cwd=root, env=dict(environ), **group)
-    except FileNotFoundError:
-        raise ScriptFailed(
-            f"there is no program '{program}'",
-            127,
-            where=step.shown,
-            mend=f"install what brings '{program}' into the environment that the scripts run in",
-        ) from None
-    except PermissionError:
-        raise ScriptFailed(
-            f"'{program}' cannot be executed", 126, where=step.shown,
-            mend=f"chmod +x {program}, or name its interpreter",
-        ) from None  # fmt: skip
+    except (FileNotFoundError, PermissionError):
+        raise _cannot_start(step, root, environ) from None
+
+
+def _cannot_start(step: Step, root: Path, environ: Mapping[str, str]) -> ScriptFailed:
+    """Not there, or there and not executable: the system also says the latter where it may not
+    look into some folder of the PATH. The codes are a shell's."""
+
+    program = step.arguments[0]
+    if os.sep in program and (root / program).exists():
+        mend = f"chmod +x {program}, or name its interpreter"
+        return ScriptFailed(f"'{program}' cannot be executed", 126, where=step.shown, mend=mend)
+    mend = f"install what brings '{program}' into the environment that the scripts run in"
+    if shutil.which(program, path=environ.get("PATH")):
+        mend = f"check the first line of '{shutil.which(program, path=environ.get('PATH'))}'"
+    return ScriptFailed(f"there is no program '{program}'", 127, where=step.shown, mend=mend)
 
 
 class _Terminal:

@@ -203,6 +203,23 @@ def test_a_program_that_is_not_there(tmp_path: Path, spacy: Spacy) -> None:
     assert "there is no program 'streamlitt'" in done.err
 
 
+def test_a_script_that_may_not_be_executed(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(tmp_path, "commands: [{name: c, script: ['./tool x']}]", {"tool": "#!/bin/sh\n"})
+    done = spacy("run", "c", cwd=made)
+    assert done.code == 126
+    assert "chmod +x ./tool" in done.err
+
+
+def test_a_folder_of_the_path_that_may_not_be_read_changes_nothing(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    monkeypatch.setenv("PATH", f"{tmp_path}/closed{os.pathsep}{os.environ['PATH']}")
+    made = project(tmp_path / "p", "commands: [{name: c, script: ['streamlitt run x']}]")
+    assert spacy("run", "c", cwd=made).code == 127
+    (tmp_path / "closed").chmod(0o700)
+
+
 def test_output_streams_through_untouched(tmp_path: Path, spacy: Spacy) -> None:
     made = project(
         tmp_path,
