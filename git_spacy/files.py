@@ -95,7 +95,7 @@ def resolved_inside(root: Path, relative: str) -> Path:
 
     top = os.path.realpath(root)
     real = os.path.realpath(os.path.join(top, relative))
-    if real != top and not real.startswith(top + os.sep):
+    if real != top and not real.startswith(os.path.join(top, "")):  # "/" has its slash
         raise Unsafe(
             f"'{relative}' leads out of the project through a symlink, to '{real}'",
             mend="replace the link by the folder itself, or by a mount of it",
@@ -150,6 +150,42 @@ def _not_a_directory(error: OSError, folder: str, relative: str) -> OSError | Un
     return error
 
 
+@contextmanager
+def opened_inside(root: Path, relative: str) -> Iterator[BinaryIO]:
+    """The file `relative` below `root`, for reading, no link followed once it is resolved.
+
+    Raises Unsafe if a link leads out of `root` or it is no regular file, OSError.
+    """
+
+    top = Path(os.path.realpath(root))
+    folders = resolved_inside(root, relative).relative_to(top).parts
+    descriptor = os.open(top, _DIRECTORY)
+    try:
+        for folder in folders[:-1]:
+            inner = _open_directory(folder, descriptor, relative)
+            os.close(descriptor)
+            descriptor = inner
+        # O_NONBLOCK: a FIFO must not make us wait for a writer that never comes
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            file = os.open(folders[-1] if folders else ".", flags, dir_fd=descriptor)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):  # a link by now; a socket
+                raise _not_a_file(relative) from None
+            raise
+    finally:
+        os.close(descriptor)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise _not_a_file(relative)
+    with open(file, "rb") as stream:
+        yield stream
+
+
+def _not_a_file(relative: str) -> Unsafe:
+    return Unsafe(f"'{relative}' is not a regular file", mend="name a file", where=relative)
+
+
 def make_directory(root: Path, relative: str) -> None:
     """Make the folder `relative` below `root`, and its parents. Raises Unsafe as above."""
 
@@ -160,7 +196,9 @@ def make_directory(root: Path, relative: str) -> None:
 class Staging:
     """What is being made beside its destination: a file or a folder, swapped in when verified.
 
-    The names are fixed (`.NAME.git-spacy-new`), so what a killed run left is cleared by the next.
+    The names are fixed (`.NAME.git-spacy-new`), so what a killed run left is cleared by the next;
+    two at once for one destination is for the caller to prevent. `path` is for whoever needs a
+    path to write to, `relative` the same below the root.
     """
 
     def __init__(self, root: Path, relative: str, descriptor: int, name: str) -> None:
@@ -168,7 +206,8 @@ class Staging:
         self._name = name
         self._new = f".{name}.git-spacy-new"
         self._old = f".{name}.git-spacy-old"
-        self.path = resolved_inside(root, os.path.dirname(relative)) / self._new
+        self.path = _pinned(descriptor, root, relative) / self._new
+        self.relative = os.path.join(os.path.dirname(relative), self._new)
         self._heal()
 
     def _heal(self) -> None:
@@ -183,6 +222,12 @@ class Staging:
         """The new file, empty, for writing."""
 
         return open(os.open(self._new, _NEW_FILE, 0o666, dir_fd=self._directory), "wb")
+
+    def reopen(self) -> BinaryIO:
+        """The new file as far as it is written, for reading."""
+
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        return open(os.open(self._new, flags, dir_fd=self._directory), "rb")
 
     def discard(self) -> None:
         """Remove what was staged."""
@@ -232,6 +277,23 @@ def staging(root: Path, relative: str) -> Iterator[Staging]:
             yield staged
         finally:
             staged.discard()
+
+
+def heal(root: Path, relative: str) -> None:
+    """Clear what a killed run left beside `relative`, or put back what it had moved aside."""
+
+    folder, name = os.path.split(os.path.join(os.path.realpath(root), relative))
+    if any(os.path.lexists(f"{folder}/.{name}.git-spacy-{kind}") for kind in ("new", "old")):
+        with staging(root, relative):
+            pass
+
+
+def _pinned(descriptor: int, root: Path, relative: str) -> Path:
+    """The folder behind `descriptor` as a path that no link put there later can turn elsewhere,
+    where the system has such paths."""
+
+    pinned = Path(f"/proc/self/fd/{descriptor}")
+    return pinned if pinned.is_dir() else resolved_inside(root, os.path.dirname(relative))
 
 
 def _kind(name: str, descriptor: int) -> int | None:

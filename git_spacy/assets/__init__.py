@@ -1,1 +1,1 @@
-"""Fetch: decide for each asset, then bring it beside its place, verify it, and swap it in."""
+"""FETCH: the data that a project names, verified, or left as it was."""

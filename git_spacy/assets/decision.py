@@ -1,137 +1,209 @@
-"""Fetch, keep, refuse or ask for an asset: a named value with its reason, before anything acts.
+"""What is to be done about each asset, and why, decided before anything is done. Pure.
 
-Pure: what stands at the destination is given.
+Knows what project.yml wants and what stands at each destination; knows no network and no disk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple, Union
 
-from git_spacy.errors import Malformed
-from git_spacy.project.model import Asset, Project
+from git_spacy.errors import GitSpacyError, Malformed, Problem, Unsafe
+from git_spacy.git.address import public
+from git_spacy.project.model import Asset
+from git_spacy.project.paths import ProjectPath
 from git_spacy.project.problem import did_you_mean
+from git_spacy.state.fingerprint import Fingerprint
 from git_spacy.state.index import Fetched
 
-Action = Literal["fetch", "keep", "refuse", "lacking"]
+UNVERIFIED = "no checksum to verify it by"
 
 
-class Standing(NamedTuple):
-    """What is at a destination: `kind`; `size` in bytes; `verified` says whether it has the
-    declared checksum (None: there is none); `ours` whether it is exactly what `assets` put there
-    (None: not looked at)."""
-
-    kind: Literal["absent", "file", "folder"]
-    size: int = 0
-    verified: bool | None = None
-    ours: bool | None = None
-
-
-class Decision(NamedTuple):
-    """What is to be done with an asset, and why."""
+class Keep(NamedTuple):
+    """It is there, and right as far as one can tell."""
 
     asset: Asset
-    action: Action
     reason: str
 
 
-def decide(asset: Asset, standing: Standing, past: Fetched | None, force: bool) -> Decision:
-    """The decision on one asset. `past` is what `assets` fetched to that place last."""
+class Fetch(NamedTuple):
+    """Bring it. With `protects`, what stands there is somebody's own work: it is compared with
+    what was brought and never replaced. `found` is what stands there; None: nothing."""
 
-    if not (asset.git or asset.url):
-        action, reason = _private(asset, standing)
-    elif standing.kind == "absent":
-        action, reason = "fetch", "not there yet"
-    elif force:
-        action, reason = "fetch", "--force"
-    elif standing.verified:
-        action, reason = "keep", _kept(asset, standing)
-    elif asset.git:
-        action, reason = _git(asset, standing, past)
-    else:
-        action, reason = _url(asset, standing)
-    return Decision(asset, action, reason)
+    asset: Asset
+    reason: str
+    protects: bool = False
+    found: Fingerprint | None = None
 
 
-def _private(asset: Asset, standing: Standing) -> tuple[Action, str]:
-    if standing.kind == "absent":
-        return "lacking", "it has no url: put it there yourself"
-    if standing.verified is False:
-        return "lacking", f"its content is not the one of the checksum {asset.checksum}"
-    return "keep", _kept(asset, standing)
+class Refuse(NamedTuple):
+    """Understood, and not done."""
+
+    asset: Asset
+    error: GitSpacyError
 
 
-def _url(asset: Asset, standing: Standing) -> tuple[Action, str]:
-    if standing.kind == "folder":
-        return "refuse", "a folder stands in its place"
-    if standing.verified is False:
-        return "fetch", "what is there has another checksum"
-    if standing.size == 0:
-        return "fetch", "what is there is empty"
-    return "keep", _kept(asset, standing)
+class Lacking(NamedTuple):
+    """A private asset that is not there, or not what it should be: its people must put it there."""
+
+    asset: Asset
+    reason: str
 
 
-def _git(asset: Asset, standing: Standing, past: Fetched | None) -> tuple[Action, str]:
-    if not standing.ours or past is None:
-        return "refuse", "git-spacy did not put there what is there now"
-    if past.source != source(asset):
-        return "fetch", "project.yml names another source"
-    if standing.verified is False:
-        return "fetch", "what is there has another checksum"
-    return "keep", "as it was fetched"
+Decision = Union[Keep, Fetch, Refuse, Lacking]  # noqa: UP007 (3.10)
 
 
-def _kept(asset: Asset, standing: Standing) -> str:
-    if asset.checksum and standing.verified:
-        return f"{asset.checksum.algorithm} verified"
-    return "there already, no checksum to verify it by"
+class Standing(NamedTuple):
+    """What stands at a destination. `found` None: nothing, or a folder without a file in it;
+    `matches`: the checksum, None where the asset has none."""
+
+    found: Fingerprint | None = None
+    is_folder: bool = False
+    matches: bool | None = None
+    fetched: Fetched | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is as git-spacy itself put it there."""
+
+        return (
+            self.found is not None
+            and self.fetched is not None
+            and (self.fetched.digest, self.fetched.names) == (self.found.digest, self.found.names)
+        )
 
 
-def source(asset: Asset) -> str:
-    """Where an asset comes from, as it may be recorded: no credentials, no environment values."""
-
-    from git_spacy.git.address import public
+def source_of(asset: Asset) -> str:
+    """Where an asset comes from, without credentials and query: to be shown and recorded."""
 
     if asset.git:
-        return f"{public(asset.git.repo)} {asset.git.branch or 'HEAD'} {asset.git.path}"
+        return f"{public(asset.git.repo)} {asset.git.branch or 'HEAD'}:{asset.git.path}"
     return public(asset.url or "")
 
 
-def selected(project: Project, names: Sequence[str], extra: bool) -> tuple[Asset, ...]:
-    """The assets that `names` (destinations, or folders that hold them) mean; without names all
-    but those marked `extra`. Raises Malformed for an unknown name or destinations in each other."""
+def decide(
+    asset: Asset, standing: Standing, *, refusal: GitSpacyError | None = None, force: bool = False
+) -> Decision:
+    """What to do about one asset. `refusal` is why its source may not be used, if so."""
 
-    chosen = []
-    for asset in project.assets:
-        named = any(_means(name, asset) for name in names)
-        if named or (not names and (extra or not asset.extra)):
-            chosen.append(asset)
+    if asset.url is None and asset.git is None:
+        return _private(asset, standing)
+    if standing.found is not None and standing.matches:
+        return Keep(asset, verified(asset))
+    if not force and (kept := _kept_as_it_is(asset, standing)):
+        return Keep(asset, kept)
+    if refusal:
+        return Refuse(asset, refusal)
+    if standing.found is None:
+        return Fetch(asset, "not there")
+    if force:
+        return Fetch(asset, "--force", found=standing.found)
+    reason = _reason(asset, standing)
+    if asset.git:
+        return Fetch(asset, reason, protects=not standing.is_ours, found=standing.found)
+    if standing.is_folder:
+        return Refuse(
+            asset,
+            Unsafe(
+                f"there is a folder at '{asset.dest}', and the asset is a file",
+                mend="move the folder away, or replace it with --force",
+            ),
+        )
+    return Fetch(asset, reason, found=standing.found)
+
+
+def _private(asset: Asset, standing: Standing) -> Decision:
+    hint = f": {asset.description}" if asset.description else ""
+    if standing.found is None:
+        return Lacking(asset, f"is private and not there; put it there yourself{hint}")
+    if standing.matches is False:
+        what = f"its content is not the one of the checksum {asset.checksum}"
+        return Lacking(asset, f"is private, and {what}{hint}")
+    return Keep(asset, verified(asset))
+
+
+def _kept_as_it_is(asset: Asset, standing: Standing) -> str:
+    """Why an asset that no checksum vouches for is left alone; "" if it is not."""
+
+    if standing.found is None or asset.checksum:
+        return ""
+    if asset.git:
+        same = standing.is_ours and standing.fetched and standing.fetched.source == source_of(asset)
+        return "as it was fetched" if same else ""
+    if standing.found.size == 0:
+        return ""
+    reason = f"there already, {UNVERIFIED}"
+    if standing.is_ours and standing.fetched and standing.fetched.source != source_of(asset):
+        reason += f"; it came from {standing.fetched.source}, --force fetches it anew"
+    return reason
+
+
+def _reason(asset: Asset, standing: Standing) -> str:
+    if asset.git and standing.is_ours and standing.fetched:
+        if standing.fetched.source != source_of(asset):
+            return f"it came from {standing.fetched.source}"
+    elif asset.git:
+        return "git spacy did not put it there, or it was changed since"
+    if asset.checksum:
+        return f"its {asset.checksum.algorithm} is not that of project.yml"
+    return "it is empty"
+
+
+def verified(asset: Asset) -> str:
+    """How sure we are of its content."""
+
+    return f"{asset.checksum.algorithm} verified" if asset.checksum else UNVERIFIED
+
+
+def chosen(assets: Sequence[Asset], names: Sequence[str], *, extra: bool) -> tuple[Asset, ...]:
+    """The assets that `names` mean: destinations, or folders above some; all if there are none.
+
+    One marked as extra needs `extra`, its own name, or a folder with nothing but such in it.
+    Raises Malformed for a name that is neither.
+    """
+
+    if not names:
+        return tuple(asset for asset in assets if extra or not asset.extra)
+    wanted: list[Asset] = []
     for name in names:
-        if not any(_means(name, asset) for asset in project.assets):
-            known = [asset.dest.normal for asset in project.assets]
+        path = _typed(name)
+        exact = [asset for asset in assets if asset.dest.normal == path.normal]
+        below = [asset for asset in assets if path.holds(asset.dest) or not path.normal]
+        plain = [asset for asset in below if extra or not asset.extra]
+        if not below:
+            mend = did_you_mean(path.normal, [asset.dest.normal for asset in assets])
             raise Malformed(
-                f"no asset has the destination '{name}'",
-                mend=did_you_mean(name, known) or f"there are: {', '.join(known) or 'none'}",
+                f"project.yml has no asset '{name}'",
+                mend=mend or f"the assets are: {', '.join(str(asset.dest) for asset in assets)}"
+                if assets
+                else "project.yml names no assets",
             )
-    _check_apart(chosen)
-    return tuple(chosen)
+        wanted += exact or plain or below
+    return tuple(asset for asset in assets if asset in wanted)
 
 
-def _means(name: str, asset: Asset) -> bool:
-    normal = "/".join(part for part in name.split("/") if part not in ("", "."))
-    return normal == asset.dest.normal or asset.dest.normal.startswith(normal + "/")
+def _typed(name: str) -> ProjectPath:
+    return ProjectPath(name, "/".join(part for part in name.split("/") if part not in ("", ".")))
 
 
-def _check_apart(assets: Sequence[Asset]) -> None:
-    """Two fetches into one place would undo each other; a file in a fetched folder is lost with
-    the next swap."""
+def check_destinations(assets: Sequence[Asset]) -> None:
+    """Raises Malformed if one asset's destination is, or lies in, another's: bringing one would
+    destroy the other."""
 
-    for number, asset in enumerate(assets):
-        for other in assets[:number]:
-            if asset.dest.touches(other.dest):
-                raise Malformed(
-                    f"assets '{other.dest}' (line {other.line}) and '{asset.dest}' lie in each"
-                    " other",
-                    where=f"project.yml:{asset.line}",
-                    mend="give one of them another destination",
-                )
+    clashes = [
+        (first, second)
+        for number, first in enumerate(assets)
+        for second in assets[number + 1 :]
+        if first.dest.touches(second.dest)
+    ]
+    if clashes:
+        raise Malformed.of(
+            Problem(
+                f"asset destination '{second.dest}' is that of line {first.line} or lies in it"
+                if first.dest.holds(second.dest)
+                else f"asset destination '{second.dest}' holds '{first.dest}' of line {first.line}",
+                "give each asset a place of its own",
+                f"project.yml:{second.line}",
+            )
+            for first, second in clashes
+        )

@@ -1,259 +1,360 @@
-"""Fetch the assets of a project side by side: decide on all, act on each, swap in what is right.
+"""Fetch what a project names: side by side, each beside its destination, swapped in when verified.
 
-One that fails does not stop the others. Events of all workers reach the reporter one at a time, in
-the caller's thread.
+Decides about every asset before it acts on one. One that fails does not stop the others. Prints
+nothing; whoever calls raises `Outcome.error()`.
 """
 
 from __future__ import annotations
 
-import importlib
-import queue
+import errno
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Union
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
-from git_spacy.assets.decision import Decision, Standing, decide, source
-from git_spacy.assets.sources import Context, Source, scheme_of
+from git_spacy.assets import sources
+from git_spacy.assets.cancellation import Cancellation, Cancelled
+from git_spacy.assets.decision import (
+    Decision,
+    Fetch,
+    Keep,
+    Lacking,
+    Refuse,
+    Standing,
+    check_destinations,
+    chosen,
+    decide,
+    source_of,
+    verified,
+)
+from git_spacy.assets.events import Event, Failed, Finished, Kept, Reporter, Started
+from git_spacy.assets.sources import Brought, Place
 from git_spacy.errors import (
     CheckFailed,
     GitSpacyError,
+    Interrupted,
     LocalFailure,
+    Malformed,
     Problem,
     Unavailable,
     Unsafe,
-    local_failure,
 )
-from git_spacy.files import Staging, make_directory, staging
+from git_spacy.files import heal, make_directory, staging
+from git_spacy.git import process
+from git_spacy.git.repository import Settings
 from git_spacy.project.model import Asset, Project
-from git_spacy.state.fingerprint import files_below, fingerprint
-from git_spacy.state.index import Fetched, StatIndex
+from git_spacy.state.fingerprint import Fingerprint, digest, files_below, names
+from git_spacy.state.index import Fetched
+
+JOBS = 8
+
+# Which failure gives a fetch its exit code, the worst first: what was refused needs a decision of
+# the user's, a wrong file a correction, this machine a repair; a server may be better tomorrow.
+_WORST_FIRST: tuple[type[GitSpacyError], ...] = (
+    Unsafe,
+    Malformed,
+    LocalFailure,
+    Unavailable,
+    CheckFailed,
+)
 
 
-class Decided(NamedTuple):
-    """What will be done with an asset."""
+class Index(Protocol):
+    """What of `state.index.StatIndex` is used here, from one thread at a time."""
 
-    decision: Decision
-
-
-class Progress(NamedTuple):
-    """Bytes that have come, of how many (None: not known)."""
-
-    asset: Asset
-    done: int
-    total: int | None
+    def fingerprint(self, relative: str) -> Fingerprint | None: ...
+    def fetched(self, dest: str) -> Fetched | None: ...
+    def remember_fetched(self, dest: str, what: Fetched) -> None: ...
+    def save(self) -> None: ...
 
 
-class Noted(NamedTuple):
-    """Something about an asset that stops nothing."""
-
-    asset: Asset
-    text: str
-
-
-class Finished(NamedTuple):
-    """It is in its place; how it was verified, and its size in bytes."""
-
-    asset: Asset
-    how: str
-    size: int
-
-
-class Failed(NamedTuple):
-    """It is not, and what was there before is."""
+class Failure(NamedTuple):
+    """An asset and why it could not be had."""
 
     asset: Asset
     error: GitSpacyError
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The same, told as a problem of the line in project.yml."""
 
-Event = Union[Decided, Progress, Noted, Finished, Failed]  # noqa: UP007 (3.10)
-Reporter = Callable[[Event], None]
+        return tuple(
+            Problem(
+                f"asset '{self.asset.dest}': {problem.what}",
+                problem.mend,
+                f"project.yml:{self.asset.line}",
+            )
+            for problem in self.error.problems
+        )
 
 
 class Outcome(NamedTuple):
-    """What came of it."""
+    """What became of the assets, each list in the order of project.yml."""
 
     fetched: tuple[Asset, ...]
     kept: tuple[Asset, ...]
-    errors: tuple[GitSpacyError, ...]
+    failed: tuple[Failure, ...]
+    lacking: tuple[Failure, ...]
 
-    def failure(self) -> GitSpacyError | None:
-        """The errors as one, of the gravest family among them: unsafe, then this machine, then
-        the network, then what the user has to put there. None if all is well."""
+    def error(self) -> GitSpacyError | None:
+        """Everything that went wrong as one error of the worst family; None if nothing did."""
 
-        if not self.errors:
+        wrong = (*self.failed, *self.lacking)
+        if not wrong:
             return None
-        families = (Unsafe, LocalFailure, Unavailable, CheckFailed)
-        family = next(
-            (family for family in families if any(isinstance(e, family) for e in self.errors)),
-            type(self.errors[0]),
-        )
-        return family.of(problem for error in self.errors for problem in error.problems)
+        codes = [failure.error.exit_code for failure in wrong]
+        family = next((family for family in _WORST_FIRST if family.exit_code in codes), Unavailable)
+        return family.of(problem for failure in wrong for problem in failure.problems)
 
 
 def fetch(
     project: Project,
-    assets: Sequence[Asset],
-    context: Context,
-    index: StatIndex,
-    report: Reporter,
+    root: Path,
     *,
-    jobs: int = 8,
+    index: Index,
+    settings: Settings,
+    environ: Mapping[str, str],
+    report: Callable[[Event], None],
+    names: Sequence[str] = (),
+    extra: bool = False,
     force: bool = False,
+    jobs: int = JOBS,
 ) -> Outcome:
-    """Bring `assets`. `context.progress` and `context.note` are replaced by `report`.
+    """Fetch the assets of `project` (those that `names` mean) that are not there and right.
 
-    Raises Interrupted or KeyboardInterrupt, with no partial file left.
+    `report` is called from several threads, never from two at once. Raises Malformed for a name
+    that means nothing and for assets that overlap, before anything is done.
     """
 
+    check_destinations(project.assets)
+    wanted = chosen(project.assets, names, extra=extra)
+    cancellation = Cancellation()
+    place = Place(root, settings, environ, project.environment, cancellation, cancellation.sleep)
+    turns = _Turns(report, cancellation)
+    work = _Work(place, index, turns.report, force)
     for directory in project.directories:
-        make_directory(context.root, directory.normal)
-    kept, wanted, errors = [], [], []
-    for asset in assets:
-        try:
-            decision = _decided(asset, context, index, force)
-        except GitSpacyError as error:
-            errors.append(error)
-            report(Failed(asset, error))
-            continue
-        report(Decided(decision))
-        if decision.action == "keep":
-            kept.append(asset)
-        elif decision.action == "fetch":
-            wanted.append(asset)
-        else:
-            errors.append(_refusal(decision))
-    fetched = []
+        make_directory(root, directory.normal)
     try:
-        for event in _Workers(context, wanted, jobs).events():
-            report(event)
-            if isinstance(event, Finished):
-                fetched.append(event.asset)
-                if event.asset.git:
-                    _remember(event.asset, index)
-            elif isinstance(event, Failed):
-                errors.append(event.error)
+        for decision in [work.decision(asset) for asset in wanted]:
+            work.settle(decision)
+        work.bring_all(jobs)
+        if turns.broken:
+            raise turns.broken
     finally:
         index.save()
-    return Outcome(tuple(fetched), tuple(kept), tuple(errors))
+    return work.outcome(wanted)
 
 
-def _decided(asset: Asset, context: Context, index: StatIndex, force: bool) -> Decision:
-    past = index.fetched(asset.dest.normal)
-    decision = decide(asset, _standing(asset, context, index, past), past, force)
-    if decision.action == "fetch":
-        scheme_of(asset)
-    return decision
+class _Work:
+    """One fetch as it goes on."""
 
+    def __init__(self, place: Place, index: Index, report: Reporter, force: bool) -> None:
+        self._place = place
+        self._index = index
+        self._report = report
+        self._force = force
+        self._fetches: list[Fetch] = []
+        self._ends: dict[str, str] = {}
+        self._failures: dict[str, Failure] = {}
 
-def _standing(asset: Asset, context: Context, index: StatIndex, past: Fetched | None) -> Standing:
-    dest = asset.dest.normal
-    facts = files_below(context.root, dest)
-    if facts is None:
-        return Standing("absent")
-    kind = "file" if len(facts) == 1 and not facts[0].name else "folder"
-    verified = ours = None
-    if asset.checksum:
-        found = (
-            index.fingerprint(dest)
-            if asset.checksum.algorithm == "md5"
-            else fingerprint(context.root, dest, asset.checksum.algorithm)
-        )
-        verified = found is not None and found.digest == asset.checksum.digest
-    if asset.git:
-        now = index.fingerprint(dest)
-        ours = past is not None and now is not None and past[1:] == now[:2]
-    size = sum(fact.size for fact in facts)
-    return Standing("file" if kind == "file" else "folder", size, verified, ours)
+    def decision(self, asset: Asset) -> Decision:
+        """What is to be done about an asset, as things stand."""
 
-
-def _refusal(decision: Decision) -> GitSpacyError:
-    asset, reason = decision.asset, decision.reason
-    where = f"project.yml:{asset.line}"
-    if decision.action == "lacking":
-        return CheckFailed.of([Problem(f"'{asset.dest}': {reason}", "", where)])
-    mend = f"move it away, or replace it: git spacy assets --force {asset.dest}"
-    return Unsafe.of([Problem(f"'{asset.dest}' is not replaced: {reason}", mend, where)])
-
-
-def _remember(asset: Asset, index: StatIndex) -> None:
-    now = index.fingerprint(asset.dest.normal)
-    if now is not None:
-        index.remember_fetched(asset.dest.normal, Fetched(source(asset), now.digest, now.names))
-
-
-class _Workers:
-    """Threads that fetch, and one queue through which they tell.
-
-    Daemons, not a pool: an interrupted run does not wait for a server that has stalled.
-    """
-
-    def __init__(self, context: Context, assets: Sequence[Asset], jobs: int) -> None:
-        self.told: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self.context = context._replace(
-            progress=lambda asset, done, total: self.told.put(Progress(asset, done, total)),
-            note=lambda asset, text: self.told.put(Noted(asset, text)),
-        )
-        self.todo: queue.SimpleQueue[Asset] = queue.SimpleQueue()
-        for asset in assets:
-            self.todo.put(asset)
-        self.remaining = len(assets)
-        self.staged: set[Staging] = set()
-        self.threads = [
-            threading.Thread(target=self._work, daemon=True)
-            for _ in range(min(max(jobs, 1), len(assets)))
-        ]
-
-    def events(self) -> Iterable[Event]:
-        for thread in self.threads:
-            thread.start()
         try:
-            while self.remaining:
-                event = self.told.get()
-                if isinstance(event, (Finished, Failed)):
-                    self.remaining -= 1
-                yield event
-        except BaseException:
-            self.context.stop.set()
-            for thread in self.threads:
-                thread.join(0.5)
-            for staged in list(self.staged):
-                staged.discard()
-            raise
-        for thread in self.threads:
-            thread.join()
-
-    def _work(self) -> None:
-        while not self.context.stop.is_set():
-            try:
-                asset = self.todo.get_nowait()
-            except queue.Empty:
-                return
-            self.told.put(self._fetch(asset))
-
-    def _fetch(self, asset: Asset) -> Event:
-        try:
-            module, function = _table(asset)
-            bring: Source = getattr(importlib.import_module(module), function)
-            with staging(self.context.root, asset.dest.normal) as staged:
-                self.staged.add(staged)
-                try:
-                    how = bring(asset, staged, self.context)
-                    if not self.context.stop.is_set():
-                        staged.swap_in()
-                finally:
-                    self.staged.discard(staged)
-        except GitSpacyError as error:
-            return Failed(asset, error)
+            heal(self._place.root, asset.dest.normal)
+            standing = self._standing(asset)
+        except Unsafe as error:
+            return Refuse(asset, error)
         except OSError as error:
-            return Failed(asset, local_failure(error, f"'{asset.dest}'"))
-        except Exception as error:
-            # a thread has no one above it: what is a defect here must still reach the user
-            return Failed(asset, GitSpacyError(f"'{asset.dest}': {type(error).__name__}: {error}"))
-        facts = files_below(self.context.root, asset.dest.normal) or []
-        return Finished(asset, how, sum(fact.size for fact in facts))
+            return Refuse(asset, _local(error, "what stands there cannot be read"))
+        refusal = None
+        if asset.url is not None or asset.git is not None:
+            refusal = sources.refusal(asset, self._place)
+        return decide(asset, standing, refusal=refusal, force=self._force)
+
+    def _standing(self, asset: Asset) -> Standing:
+        dest, root = asset.dest.normal, self._place.root
+        facts = files_below(root, dest)
+        if not facts:
+            return Standing(is_folder=facts is not None)
+        found = self._index.fingerprint(dest)
+        matches = None
+        if found and asset.checksum:
+            algorithm = asset.checksum.algorithm
+            content = found.digest if algorithm == "md5" else digest(facts, algorithm)
+            matches = content == asset.checksum.digest
+        return Standing(found, bool(facts[0].name), matches, self._index.fetched(dest))
+
+    def settle(self, decision: Decision) -> None:
+        """Act on what needs nothing brought; put the others in the queue."""
+
+        if isinstance(decision, Keep):
+            self._end(decision.asset, Kept(decision.asset.dest.text, decision.reason))
+        elif isinstance(decision, Lacking):
+            self._fail(decision.asset, CheckFailed(decision.reason))
+        elif isinstance(decision, Refuse):
+            self._fail(decision.asset, decision.error)
+        else:
+            self._fetches.append(decision)
+
+    def bring_all(self, jobs: int) -> None:
+        """Bring what is in the queue. An interruption ends all of it, and is passed on."""
+
+        if not self._fetches:
+            return
+        defects: list[BaseException] = []
+        with ThreadPoolExecutor(min(jobs, len(self._fetches)), "git-spacy-asset") as pool:
+            futures = {pool.submit(self._bring, fetch): fetch for fetch in self._fetches}
+            try:
+                for future in as_completed(futures):
+                    self._note(futures[future], future, defects)
+            except BaseException:
+                self._place.cancellation.cancel()
+                process.end_all()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        if defects:
+            raise defects[0]
+
+    def _note(
+        self, fetch: Fetch, future: Future[tuple[bool, Brought]], defects: list[BaseException]
+    ) -> None:
+        """Record one that ended."""
+
+        asset = fetch.asset
+        try:
+            is_new, brought = future.result()
+        except Cancelled:
+            return
+        except Interrupted:  # the signal's, and this thread's: no failure of the asset
+            raise
+        except GitSpacyError as error:
+            self._fail(asset, error)
+        except OSError as error:
+            self._fail(asset, _local(error, "it cannot be written"))
+        except Exception as defect:
+            defects.append(defect)
+        else:
+            what = Fetched(source_of(asset), brought.digest, brought.names)
+            self._index.remember_fetched(asset.dest.normal, what)
+            dest = asset.dest.text
+            if is_new:
+                how = ", ".join(filter(None, (verified(asset), brought.detail)))
+                self._end(asset, Finished(dest, brought.size, how))
+            else:
+                self._end(asset, Kept(dest, "the same as at its source"))
+
+    # In a thread.
+
+    def _bring(self, fetch: Fetch) -> tuple[bool, Brought]:
+        """Stage, verify, look again, swap in. Whether it was, and what was brought."""
+
+        asset, place = fetch.asset, self._place
+        place.cancellation.check()
+        self._report(Started(asset.dest.text, source_of(asset), fetch.reason))
+        try:
+            with staging(place.root, asset.dest.normal) as staged:
+                brought = sources.of(asset, place).bring(asset, staged, place, self._report)
+                place.cancellation.check()
+                if not self._may_replace(fetch, brought):
+                    return False, brought
+                staged.swap_in()
+                return True, brought
+        except Unavailable as error:
+            if fetch.protects:
+                why = f" and cannot be compared: {error.problems[0].what}"
+                raise _not_ours(asset, why) from None
+            raise
+        except Exception:
+            if place.cancellation.is_set:  # what a socket says that was shut under its reader
+                raise Cancelled from None
+            raise
+
+    def _may_replace(self, fetch: Fetch, brought: Brought) -> bool:
+        """Whether what was brought may take the place of what stands there; False: it is the same.
+
+        Raises Unsafe if that is somebody's work. Only Git assets are looked at: a file with an
+        address is replaced by definition.
+        """
+
+        if fetch.asset.git is None or self._force:
+            return True
+        facts = files_below(self._place.root, fetch.asset.dest.normal)
+        if not facts:
+            return True
+        now = (digest(facts), names(facts))
+        if now == (brought.digest, brought.names):
+            return False
+        if fetch.protects:
+            raise _not_ours(fetch.asset, " and differs from what project.yml names")
+        if fetch.found is None or now != (fetch.found.digest, fetch.found.names):
+            raise _not_ours(fetch.asset, ", it changed while its source was fetched")
+        return True
+
+    # What became of each.
+
+    def _end(self, asset: Asset, event: Finished | Kept) -> None:
+        self._ends[asset.dest.normal] = "kept" if isinstance(event, Kept) else "fetched"
+        self._report(event)
+
+    def _fail(self, asset: Asset, error: GitSpacyError) -> None:
+        self._failures[asset.dest.normal] = Failure(asset, error)
+        self._report(Failed(asset.dest.text, error))
+
+    def outcome(self, wanted: Iterable[Asset]) -> Outcome:
+        """The account of it."""
+
+        assets = tuple(wanted)
+
+        def ended(how: str) -> tuple[Asset, ...]:
+            return tuple(asset for asset in assets if self._ends.get(asset.dest.normal) == how)
+
+        failures = [
+            self._failures[asset.dest.normal]
+            for asset in assets
+            if asset.dest.normal in self._failures
+        ]
+        return Outcome(
+            ended("fetched"),
+            ended("kept"),
+            tuple(one for one in failures if not isinstance(one.error, CheckFailed)),
+            tuple(one for one in failures if isinstance(one.error, CheckFailed)),
+        )
 
 
-def _table(asset: Asset) -> list[str]:
-    from git_spacy.assets.sources import SOURCES
+class _Turns:
+    """A reporter that threads use in turn. If it fails (nobody reads any more), all ends."""
 
-    return SOURCES[scheme_of(asset)].split(":")
+    def __init__(self, report: Reporter, cancellation: Cancellation) -> None:
+        self._report = report
+        self._cancellation = cancellation
+        self._lock = threading.Lock()
+        self.broken: Exception | None = None
+
+    def report(self, event: Event) -> None:
+        """Raises Cancelled."""
+
+        with self._lock:
+            if self.broken:
+                raise Cancelled
+            try:
+                self._report(event)
+            except Exception as error:
+                self.broken = error
+                self._cancellation.cancel()
+                raise Cancelled from None
+
+
+def _not_ours(asset: Asset, why: str) -> Unsafe:
+    return Unsafe(
+        f"what stands there was not put there by git spacy, or was changed since{why}",
+        mend=f"move it away, or replace it: git spacy assets --force {asset.dest}",
+    )
+
+
+def _local(error: OSError, doing: str) -> LocalFailure:
+    mend = "make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return LocalFailure(
+        f"{doing}: {error.strerror or error}", mend=mend or "look at the permissions of its folder"
+    )

@@ -49,6 +49,10 @@ def run(
     if not names:
         output.result(listing(project))
         return
+    if names[-1].startswith((".", "/")) and not project.command(names[-1]):
+        raise Malformed(
+            f"no {loader.PROJECT_FILE} in '{names[-1]}'", mend="name a project's folder"
+        )
     commands = graph.order(project, names)
     if show_help:
         output.result("\n\n".join(help_of(project, name) for name in names))
@@ -87,10 +91,6 @@ def project_dir(start: Path, names: tuple[str, ...]) -> tuple[Path, tuple[str, .
 
     if names and (start / names[-1] / loader.PROJECT_FILE).is_file():
         return start / names[-1], names[:-1]
-    if names and names[-1].startswith((".", "/")):
-        raise Malformed(
-            f"no {loader.PROJECT_FILE} in '{names[-1]}'", mend="name a project's folder"
-        )
     return start, names
 
 

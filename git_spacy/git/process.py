@@ -43,6 +43,7 @@ _SETTINGS = re.compile(r"GIT_CONFIG_(PARAMETERS|COUNT|(KEY|VALUE)_\d+)")
 _COUNTED_CONFIG = re.compile(r"GIT_CONFIG_(KEY|VALUE)_\d+")
 
 _GRACE = 3.0  # seconds between asking git to end and ending it
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 class Completed(NamedTuple):
@@ -214,15 +215,25 @@ def _started(
         if error.filename == str(cwd) or not cwd.is_dir():
             raise
         raise Unavailable("there is no 'git' on the PATH", mend="install git") from None
+    _running.add(child)
     try:
         yield child
     finally:
+        _running.discard(child)
         if child.poll() is None:
             _end(child, group=not prompt)
         for stream in (child.stdin, child.stdout, child.stderr):
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
+
+
+def end_all() -> None:
+    """Ask every git that another thread waits for to end: that thread sees it fail."""
+
+    for child in list(_running):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGTERM)
 
 
 def _end(child: subprocess.Popen[bytes], *, group: bool) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.assets.sources import http
+from tests.testing.fetching import Fetcher, without_waiting
 from tests.testing.misbehaving import Misbehaving
 from tests.testing.projects import Done, Spacy, project
+from tests.testing.scripted import Scripted
 
 
 @pytest.fixture
@@ -23,10 +24,22 @@ def server() -> Iterator[Misbehaving]:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were taken: none for real, and half a second is a long silence."""
 
-    taken: list[float] = []
-    patience = http.Patience(idle=0.4, sleep=taken.append)
-    monkeypatch.setattr(http, "Patience", lambda **_: patience)
-    return taken
+    return without_waiting(monkeypatch, idle=0.4)
+
+
+@pytest.fixture
+def fetcher(tmp_path: Path, pauses: list[float]) -> Fetcher:
+    """A Fetcher in a folder of its own that does not really sleep."""
+
+    return Fetcher(tmp_path / "project", pauses)
+
+
+@pytest.fixture
+def web() -> Iterator[Scripted]:
+    """A server that misbehaves by a script."""
+
+    with Scripted() as running:
+        yield running
 
 
 def md5(data: bytes) -> str:

@@ -1,105 +1,168 @@
-"""What is done with an asset, before anything is done."""
+"""What is decided about an asset, from what stands at its destination."""
 
 from __future__ import annotations
 
 import pytest
 
-from git_spacy.assets.decision import Standing, decide, selected, source
-from git_spacy.errors import Malformed
-from git_spacy.project import loader
-from git_spacy.project.model import Asset, Project
+from git_spacy.assets import decision
+from git_spacy.assets.decision import Fetch, Keep, Lacking, Refuse, Standing, decide
+from git_spacy.errors import Malformed, Unsafe
+from git_spacy.project.model import Asset, Checksum, GitSource
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state.fingerprint import Fingerprint
 from git_spacy.state.index import Fetched
 
-ABSENT = Standing("absent")
-GIT = "git: {repo: 'https://user:pw@h/r', path: data, branch: b}"
-SOURCE = "https://h/r b data"
+MD5 = Checksum("md5", "0" * 32)
+URL = "https://example.com/x"
+GIT = GitSource("https://example.com/o/r", "data", None)
+FROM_GIT = "https://example.com/o/r HEAD:data"
+FOUND = Fingerprint("1" * 32, "", 7)
+FOLDER = Fingerprint("1" * 32, "2" * 32, 7)
 
 
-def project(*entries: str) -> Project:
-    text = "assets:\n" + "".join(f"  - {{{entry}}}\n" for entry in entries)
-    return loader.parse(text.encode()).project
+def asset(
+    dest: str = "assets/x",
+    url: str | None = None,
+    git: GitSource | None = None,
+    checksum: Checksum | None = None,
+    extra: bool = False,
+    line: int = 3,
+) -> Asset:
+    return Asset(ProjectPath(dest, dest), url, git, checksum, "", extra, line)
 
 
-def asset(entry: str) -> Asset:
-    return project(f"dest: a, {entry}").assets[0]
+NOTHING = Standing()
+EMPTY_FOLDER = Standing(None, True)
+FILE = Standing(FOUND)
+EMPTY = Standing(FOUND._replace(size=0))
+RIGHT = Standing(FOUND, False, True)
+WRONG = Standing(FOUND, False, False)
+WRONG_FOLDER = Standing(FOLDER, True, False)
+OURS = Standing(FOLDER, True, None, Fetched(FROM_GIT, FOLDER.digest, FOLDER.names))
+OURS_WRONG = OURS._replace(matches=False)
+OURS_FROM_ELSEWHERE = OURS._replace(fetched=Fetched("elsewhere", FOLDER.digest, FOLDER.names))
+EDITED = OURS._replace(found=FOLDER._replace(digest="3" * 32))
+RENAMED = OURS._replace(found=FOLDER._replace(names="3" * 32))
 
-
-def file(verified: bool | None = None, size: int = 10, ours: bool | None = None) -> Standing:
-    return Standing("file", size, verified, ours)
-
-
-OURS, OTHER = Fetched(SOURCE, "d", ""), Fetched("https://elsewhere b data", "d", "")
-
-
-@pytest.mark.parametrize(
-    ("entry", "standing", "past", "force", "action"),
-    [
-        # private
-        ("description: x", ABSENT, None, False, "lacking"),
-        ("description: x", file(), None, False, "keep"),
-        ("description: x", file(verified=False), None, True, "lacking"),
-        ("description: x", file(verified=True), None, True, "keep"),
-        # by url
-        ("url: u", ABSENT, None, False, "fetch"),
-        ("url: u", file(verified=True), None, False, "keep"),
-        ("url: u", file(verified=True), None, True, "fetch"),
-        ("url: u", file(verified=False), None, False, "fetch"),
-        ("url: u", file(), None, False, "keep"),
-        ("url: u", file(size=0), None, False, "fetch"),
-        ("url: u", Standing("folder", 10), None, False, "refuse"),
-        ("url: u", Standing("folder", 10), None, True, "fetch"),
-        # by git
-        (GIT, ABSENT, None, False, "fetch"),
-        (GIT, file(verified=True), None, False, "keep"),
-        (GIT, file(ours=True), OURS, False, "keep"),
-        (GIT, file(ours=True), OTHER, False, "fetch"),
-        (GIT, file(ours=True, verified=False), OURS, False, "fetch"),
-        (GIT, file(ours=False), OURS, False, "refuse"),
-        (GIT, file(ours=False), None, False, "refuse"),
-        (GIT, file(ours=False), None, True, "fetch"),
-    ],
-)
-def test_the_decision(
-    entry: str, standing: Standing, past: Fetched | None, force: bool, action: str
-) -> None:
-    decision = decide(asset(entry), standing, past, force)
-    assert decision.action == action
-    assert decision.reason
-
-
-def test_a_source_is_recorded_without_its_secrets() -> None:
-    assert source(asset(GIT)) == SOURCE
-    assert source(asset("url: 'https://u:p@h/x?token=1'")) == "https://h/x"
-
-
-THREE = project(
-    "dest: assets/a, url: u", "dest: assets/b, url: u, extra: true", "dest: other/c, url: u"
-)
+by_url = asset(url=URL)
+by_url_sure = asset(url=URL, checksum=MD5)
+by_git = asset(git=GIT)
+by_git_sure = asset(git=GIT, checksum=MD5)
+private = asset()
+private_sure = asset(checksum=MD5)
 
 
 @pytest.mark.parametrize(
-    ("names", "extra", "dests"),
+    ("wanted", "standing", "force", "verdict", "reason"),
     [
-        ((), False, ["assets/a", "other/c"]),
-        ((), True, ["assets/a", "assets/b", "other/c"]),
-        (("assets/b",), False, ["assets/b"]),
-        (("./assets/",), False, ["assets/a", "assets/b"]),
-        (("other/c", "assets/a"), False, ["assets/a", "other/c"]),
+        (by_url, NOTHING, False, Fetch, "not there"),
+        (by_url, EMPTY_FOLDER, False, Fetch, "not there"),
+        (by_url, EMPTY, False, Fetch, "empty"),
+        (by_url, FILE, False, Keep, "no checksum"),
+        (by_url, FILE, True, Fetch, "--force"),
+        (by_url_sure, NOTHING, False, Fetch, "not there"),
+        (by_url_sure, RIGHT, False, Keep, "md5 verified"),
+        (by_url_sure, RIGHT, True, Keep, "md5 verified"),
+        (by_url_sure, WRONG, False, Fetch, "md5 is not that"),
+        (by_url_sure, WRONG_FOLDER, False, Refuse, ""),
+        (by_url_sure, WRONG_FOLDER, True, Fetch, "--force"),
+        (by_git, NOTHING, False, Fetch, "not there"),
+        (by_git, OURS, False, Keep, "as it was fetched"),
+        (by_git, OURS, True, Fetch, "--force"),
+        (by_git, OURS_FROM_ELSEWHERE, False, Fetch, "came from elsewhere"),
+        (by_git, FILE, True, Fetch, "--force"),
+        (by_git_sure, RIGHT, False, Keep, "md5 verified"),
+        (by_git_sure, OURS_WRONG, False, Fetch, "md5 is not that"),
+        (private, NOTHING, False, Lacking, "not there"),
+        (private, NOTHING, True, Lacking, "not there"),
+        (private, FILE, False, Keep, "no checksum"),
+        (private_sure, RIGHT, True, Keep, "md5 verified"),
+        (private_sure, WRONG, False, Lacking, "not the one of the checksum"),
     ],
 )
-def test_names_select_and_extra_ones_are_left_out_unless_asked_for(
-    names: tuple[str, ...], extra: bool, dests: list[str]
+def test_decisions(
+    wanted: Asset, standing: Standing, force: bool, verdict: type, reason: str
 ) -> None:
-    assert [asset.dest.text for asset in selected(THREE, names, extra)] == dests
+    decided = decide(wanted, standing, force=force)
+    assert type(decided) is verdict
+    assert not getattr(decided, "protects", False)
+    if not isinstance(decided, Refuse):
+        assert reason in decided.reason
+    else:
+        assert isinstance(decided.error, Unsafe)
 
 
-def test_an_unknown_destination_gets_the_nearest() -> None:
+@pytest.mark.parametrize("standing", [FILE, EMPTY, EDITED, RENAMED, WRONG_FOLDER])
+@pytest.mark.parametrize("wanted", [by_git, by_git_sure])
+def test_the_work_of_others_is_protected(wanted: Asset, standing: Standing) -> None:
+    decided = decide(wanted, standing)
+    assert isinstance(decided, Fetch)
+    assert decided.protects
+
+
+def test_a_source_that_is_refused_matters_only_where_it_is_needed() -> None:
+    refusal = Unsafe("no")
+    assert decide(by_url, NOTHING, refusal=refusal) == Refuse(by_url, refusal)
+    assert isinstance(decide(by_url_sure, RIGHT, refusal=refusal), Keep)
+    assert isinstance(decide(by_url, FILE, refusal=refusal), Keep)
+    assert isinstance(decide(by_url, FILE, refusal=refusal, force=True), Refuse)
+
+
+def test_what_came_from_another_address_is_told() -> None:
+    standing = FILE._replace(fetched=Fetched("https://example.com/old", FOUND.digest, ""))
+    decided = decide(by_url, standing)
+    assert isinstance(decided, Keep)
+    assert "https://example.com/old" in decided.reason
+
+
+def test_a_source_is_shown_without_secrets() -> None:
+    secret = asset(url="https://user:pw@example.com/x?token=pw")
+    assert decision.source_of(secret) == "https://example.com/x"
+    kept = asset(url="https://example.com/${env.TOKEN}/x")
+    assert decision.source_of(kept) == "https://example.com/${env.TOKEN}/x"
+    assert decision.source_of(by_git) == FROM_GIT
+
+
+ASSETS = (
+    asset("assets/a"),
+    asset("assets/b", extra=True),
+    asset("assets/more/c"),
+    asset("other/d", extra=True),
+    asset("assets2"),
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "extra", "chosen"),
+    [
+        ([], False, ["assets/a", "assets/more/c", "assets2"]),
+        ([], True, ["assets/a", "assets/b", "assets/more/c", "other/d", "assets2"]),
+        (["assets"], False, ["assets/a", "assets/more/c"]),
+        (["./assets//"], True, ["assets/a", "assets/b", "assets/more/c"]),
+        (["assets/b"], False, ["assets/b"]),
+        (["other"], False, ["other/d"]),
+        (["."], False, ["assets/a", "assets/more/c", "assets2"]),
+        (["assets2", "assets/a", "assets/a"], False, ["assets/a", "assets2"]),
+    ],
+)
+def test_chosen(names: list[str], extra: bool, chosen: list[str]) -> None:
+    found = decision.chosen(ASSETS, names, extra=extra)
+    assert [asset.dest.text for asset in found] == chosen
+
+
+def test_an_unknown_name_gets_a_suggestion() -> None:
+    with pytest.raises(Malformed, match="did you mean 'assets/more/c'"):
+        decision.chosen(ASSETS, ["assets/mor/c"], extra=False)
+    with pytest.raises(Malformed, match="names no assets"):
+        decision.chosen((), ["x"], extra=False)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a/b", "a/b/c/d")]
+)
+def test_assets_in_each_other_are_malformed(first: str, second: str) -> None:
     with pytest.raises(Malformed) as caught:
-        selected(THREE, ["asets/a"], False)
-    assert caught.value.problems[0].mend == "did you mean 'assets/a'?"
-
-
-@pytest.mark.parametrize("second", ["assets/a", "assets", "assets/a/b"])
-def test_destinations_in_each_other_are_refused(second: str) -> None:
-    with pytest.raises(Malformed, match="lie in each other"):
-        selected(project("dest: assets/a, url: u", f"dest: {second}, url: v"), [], False)
+        decision.check_destinations([asset(first, line=3), asset(second, line=5)])
+    assert str(caught.value).startswith("project.yml:5: error: asset destination")
+    assert "line 3" in str(caught.value)
+    decision.check_destinations([asset("a"), asset("ab"), asset("b/a")])

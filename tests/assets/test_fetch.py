@@ -336,12 +336,16 @@ def test_case_37_a_kill_between_the_two_renames_of_a_folder_is_healed(tmp_path: 
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("kind", ["url", "git"])
 def test_a_signal_ends_it_at_once_and_leaves_no_partial_file(
-    tmp_path: Path, number: int, code: int
+    tmp_path: Path, number: int, code: int, kind: str
 ) -> None:
     with Misbehaving() as server:
         server.paths["/data"] = lambda exchange: exchange.stall(DATA, after=100)
-        made = project(tmp_path, f"assets: [{{dest: assets/a, url: '{server.url}/data'}}]")
+        server.paths["/data/info/refs"] = server.paths["/data"]
+        url = f"{server.url}/data"
+        source = f"url: '{url}'" if kind == "url" else f"git: {{repo: '{url}', path: ''}}"
+        made = project(tmp_path, f"assets: [{{dest: assets/a, {source}}}]")
         child = subprocess.Popen(
             (sys.executable, "-m", "git_spacy", "assets"), cwd=made, stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
@@ -354,6 +358,9 @@ def test_a_signal_ends_it_at_once_and_leaves_no_partial_file(
     assert child.returncode == code, err
     assert b"Traceback" not in err
     assert sorted(snapshot(made)) == ["assets/", "project.yml"]
+    assert (
+        str(server.port) not in subprocess.run(("ps", "-ef"), capture_output=True, text=True).stdout
+    )
 
 
 # The command line

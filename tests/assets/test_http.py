@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.assets.sources import http
 from tests.assets.conftest import md5
 from tests.testing.misbehaving import Exchange, Misbehaving
 from tests.testing.projects import Done, Spacy, project, snapshot
@@ -233,14 +232,6 @@ def test_case_15_a_redirect_to_another_scheme_is_refused(
     assert "redirects to" in fails_and_leaves_the_old(fetch, root, url).err
 
 
-def test_case_15_a_redirect_from_https_to_http_is_refused() -> None:
-    download = http._Download.__new__(http._Download)
-    download.asset = type("A", (), {"dest": "d", "line": 1})()
-    with pytest.raises(Exception, match="from https to http"):
-        download._redirected("https://host/a", "http://host/a")
-    assert download._redirected("https://host/a", "/b") == "https://host/b"
-
-
 def test_case_15_a_loop_of_redirects_ends(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     url = serve(server, lambda exchange: exchange.answer(b"", 302, Location="/data"))
     assert "more than 10 redirects" in fails_and_leaves_the_old(fetch, root, url).err
@@ -423,31 +414,6 @@ def test_several_assets_travel_side_by_side(server: Misbehaving, spacy: Spacy, r
         entries += f"  - {{dest: assets/{name}, url: '{server.url}/{name}'}}\n"
     project(root, f"title: t\nassets:\n{entries}")
     assert spacy("assets", "--jobs", 4, cwd=root).code == 0
-
-
-@pytest.mark.parametrize(
-    ("url", "raw"),
-    [
-        (
-            "https://github.com/o/r/blob/main/a/b.txt",
-            "https://raw.githubusercontent.com/o/r/main/a/b.txt",
-        ),
-        (
-            "https://github.com/o/r/blob/main/b.txt?raw=true",
-            "https://raw.githubusercontent.com/o/r/main/b.txt",
-        ),
-        (
-            "http://www.github.com/o/r/tree/main/b.txt",
-            "https://raw.githubusercontent.com/o/r/main/b.txt",
-        ),
-        ("https://github.com/o/r/raw/main/b.txt", None),
-        ("https://github.com/o/r/releases/download/v1/b.txt", None),
-        ("https://raw.githubusercontent.com/o/r/main/b.txt", None),
-        ("https://example.com/o/r/blob/main/b.txt", None),
-    ],
-)
-def test_a_page_of_githubs_becomes_the_file_it_shows(url: str, raw: str | None) -> None:
-    assert http.raw_page(url) == (raw or url)
 
 
 def test_case_10_a_secret_of_the_environment_goes_nowhere_without_leave(

@@ -370,7 +370,7 @@ def test_it_works_from_a_subfolder_by_c_and_with_the_references_own_argument(
     made = two_steps(tmp_path / "p")
     assert spacy("run", "prepare", cwd=made / "scripts").code == 0
     assert "up to date" in spacy("run", "prepare", "p", cwd=tmp_path).err
-    done = spacy("run", "prepare", "./nowhere", cwd=tmp_path)
+    done = spacy("run", "prepare", "./nowhere", cwd=made)
     assert done.code == 2
     assert "no project.yml in './nowhere'" in done.err
 

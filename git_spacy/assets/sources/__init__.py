@@ -1,61 +1,137 @@
-"""One file a scheme: each brings one asset into a staged place. The table names them."""
+"""How an asset's content gets here: one file a scheme, found through one table.
+
+A source brings bytes into a staging and vouches for them; putting them in place is not its work.
+"""
 
 from __future__ import annotations
 
+import importlib
 import re
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
-from git_spacy.errors import Unsafe
+from git_spacy.assets.cancellation import Cancellation
+from git_spacy.assets.events import Reporter
+from git_spacy.errors import GitSpacyError, Malformed, Unavailable, Unsafe
 from git_spacy.files import Staging
-from git_spacy.git.repository import Settings
-from git_spacy.project.model import Asset
+from git_spacy.git.repository import Settings, boolean
+from git_spacy.project.model import Asset, Checksum
+from git_spacy.project.variables import environment_names, fill_environment
 
+ALLOW_ENVIRONMENT = "spacy.allowEnvInUrl"
+MAX_SIZE = "spacy.maxAssetSize"
+
+# scheme → the module that brings it; "" is a path
 SOURCES = {
-    "http": "git_spacy.assets.sources.http:fetch",
-    "https": "git_spacy.assets.sources.http:fetch",
-    "file": "git_spacy.assets.sources.local:fetch",
-    "": "git_spacy.assets.sources.local:fetch",
-    "git": "git_spacy.assets.sources.git:fetch",
+    "": "git_spacy.assets.sources.local",
+    "file": "git_spacy.assets.sources.local",
+    "http": "git_spacy.assets.sources.http",
+    "https": "git_spacy.assets.sources.http",
+    "git": "git_spacy.assets.sources.git",
 }
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://?")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # of one letter: a drive, so a path
 
 
-class Context(NamedTuple):
-    """What all sources may ask: the project's folder, the user's settings, the environment and
-    the names that project.yml has for it, whether somebody may be asked, and whom to tell."""
+class Brought(NamedTuple):
+    """What lies in the staging: bytes in all, its md5, the digest of its file names ("" for a
+    file), and what else to tell, e.g. its commit."""
+
+    size: int
+    digest: str
+    names: str = ""
+    detail: str = ""
+
+
+class Place(NamedTuple):
+    """Where the fetching goes on: the project, the user's settings and environment."""
 
     root: Path
     settings: Settings
     environ: Mapping[str, str]
-    environment: Mapping[str, str]
-    prompt: bool
-    stop: threading.Event
-    progress: Callable[[Asset, int, int | None], None]
-    note: Callable[[Asset, str], None]
+    variables: Mapping[str, str]
+    cancellation: Cancellation
+    sleep: Callable[[float], None]
+
+    def url(self, asset: Asset) -> str:
+        """The asset's URL as it is asked for. It may hold secrets: never to be shown or kept."""
+
+        return fill_environment(asset.url or "", self.variables, self.environ)
+
+    def without_secrets(self, asset: Asset, text: str) -> str:
+        """`text` with the values of the environment that the asset's URL uses taken out again."""
+
+        from urllib.parse import quote
+
+        for name in environment_names(asset.url or ""):
+            value = self.environ.get(self.variables.get(name, ""), "")
+            for form in {value, quote(value), quote(value, safe="")} - {""}:
+                text = text.replace(form, f"${{env.{name}}}")
+        return text
 
 
 class Source(Protocol):
-    """Brings one asset, by one scheme."""
+    """What a module of the table has."""
 
-    def __call__(self, asset: Asset, staged: Staging, context: Context) -> str:
-        """Stage the asset and verify it; how much it is, and by what it was verified."""
-        ...
+    def refusal(self, asset: Asset, place: Place) -> GitSpacyError | None:
+        """Why this asset may not be fetched; None if it may. Asks no server."""
+
+    def bring(self, asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brought:
+        """Stage the asset's content and verify it. Raises GitSpacyError, OSError, Cancelled."""
 
 
-def scheme_of(asset: Asset) -> str:
-    """The key of SOURCES for an asset. Raises Unsafe for a scheme that nothing serves."""
+def scheme_of(asset: Asset, place: Place) -> str:
+    """The key of SOURCES that an asset has, or a scheme that is none."""
 
     if asset.git:
         return "git"
-    match = _SCHEME.match(asset.url or "")
-    scheme = match[1].lower() if match else ""
-    if scheme not in SOURCES or scheme == "git":
-        raise Unsafe(
-            f"'{scheme}:' in the url of '{asset.dest}' is not a scheme that assets come by",
-            where=f"project.yml:{asset.line}",
-            mend="use http, https, a path in the repository, or 'git:'",
+    match = _SCHEME.match(place.url(asset))
+    return match[1].lower() if match else ""
+
+
+def of(asset: Asset, place: Place) -> Source:
+    """The source of an asset that was not refused."""
+
+    return cast("Source", importlib.import_module(SOURCES[scheme_of(asset, place)]))
+
+
+def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
+    """Why an asset may not be fetched, whatever it is; None if it may."""
+
+    names = environment_names(asset.url or "")
+    if names and not boolean(place.settings, ALLOW_ENVIRONMENT):
+        return Unsafe(
+            f"its URL would send the environment variable '{place.variables[names[0]]}' to a server"
+            " that project.yml chose",
+            mend=f"if that is meant: git config {ALLOW_ENVIRONMENT} true",
         )
-    return scheme
+    for name in names:
+        if not place.environ.get(place.variables[name]):
+            return Malformed(
+                f"its URL needs the environment variable '{place.variables[name]}', which is not"
+                " set",
+                mend=f"export {place.variables[name]}=…",
+            )
+    scheme = scheme_of(asset, place)
+    if scheme == "git" and not asset.git:
+        return _foreign(scheme, "write 'git:' with 'repo:' and 'path:' below it")
+    if scheme not in SOURCES:
+        return _foreign(
+            scheme,
+            "fetch it yourself and leave 'url' out, its checksum in; no setting and no extra makes"
+            " git spacy fetch this",
+        )
+    return of(asset, place).refusal(asset, place)
+
+
+def _foreign(scheme: str, mend: str) -> Unsafe:
+    return Unsafe(f"'{scheme}:' is not one of http, https, a path, and git", mend=mend)
+
+
+def mismatch(checksum: Checksum, found: str) -> Unavailable:
+    """What came is not what project.yml promises."""
+
+    return Unavailable(
+        f"its {checksum.algorithm} is {found}, project.yml wants {checksum.digest}",
+        mend="find out which of the two is right; if it is the new one, correct 'checksum'",
+    )

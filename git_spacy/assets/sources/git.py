@@ -1,49 +1,69 @@
-"""A file or folder of a Git repository, by the same sparse code as `clone`."""
+"""An asset out of somebody's Git repository: one file or folder of one commit.
+
+The addresses are strangers': what is on this machine needs the user's own setting.
+"""
 
 from __future__ import annotations
 
-from git_spacy.assets.sources import Context
-from git_spacy.errors import GitSpacyError, Unavailable
+from git_spacy.assets.events import Noted, Reporter
+from git_spacy.assets.sources import Brought, Place, mismatch
+from git_spacy.errors import GitSpacyError, Malformed, Unsafe
 from git_spacy.files import Staging
-from git_spacy.git.address import ALLOW_LOCAL, parse_address
+from git_spacy.git.address import ALLOW_LOCAL, Address, parse_address
 from git_spacy.git.repository import boolean
 from git_spacy.git.sparse import opened
 from git_spacy.project.model import Asset
-from git_spacy.state.fingerprint import fingerprint
+from git_spacy.project.problem import did_you_mean
+from git_spacy.state.fingerprint import digest, files_below, names
 
 
-def fetch(asset: Asset, staged: Staging, context: Context) -> str:
-    """Check the asset's path out into the staged place. Raises GitSpacyError."""
+def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
+    """Why the address, the branch or the path may not be handed to Git."""
+
+    try:
+        _address(asset, place)
+    except (Unsafe, Malformed) as error:
+        return error
+    path = asset.git.path if asset.git else ""
+    if path.startswith(("-", "/")) or ".." in path.split("/") or not path.isprintable():
+        return Unsafe(
+            f"{path!r} cannot be a path in a repository",
+            mend="write it from the repository's top, e.g. 'data/train.jsonl'",
+        )
+    return None
+
+
+def bring(asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brought:
+    """Fetch and write down the file or folder. Raises Unavailable, Malformed, Unsafe."""
 
     assert asset.git is not None
-    where = f"project.yml:{asset.line}"
     path = "/".join(part for part in asset.git.path.split("/") if part not in ("", "."))
-    try:
-        trusted = boolean(context.settings, ALLOW_LOCAL)
-        address = parse_address(
-            asset.git.repo, asset.git.branch, trusted=trusted, base=context.root
-        )
-        with opened(
-            address, prompt=context.prompt, warn=lambda text: context.note(asset, text)
-        ) as tree:
-            placed = tree.checkout(path, staged.path)
-    except GitSpacyError as error:
-        raise type(error).of(
-            problem if problem.where else problem._replace(where=where)
-            for problem in error.problems
-        ) from None
+    address = _address(asset, place)
+    dest = asset.dest.text
+    with opened(address, prompt=False, warn=lambda text: report(Noted(dest, text))) as tree:
+        place.cancellation.check()
+        if not tree.files(path):
+            mend = did_you_mean(path, [*tree.folders(), *(entry.name for entry in tree.listing)])
+            raise Malformed(
+                f"{address.shown} has no '{path}' at {address.ref or 'its HEAD'}",
+                mend=mend or "correct 'path'",
+            )
+        placed = tree.checkout(path, staged.path)
     for pointer in placed.lfs_pointers:
-        context.note(asset, f"'{pointer}' is a Git LFS pointer; its content is not here")
-    files = f"{placed.files} file{'s' if placed.files != 1 else ''}"
-    at = f"{files} of commit {tree.commit[:12]}"
-    if asset.checksum is None:
-        return at
-    found = fingerprint(staged.path.parent, staged.path.name, asset.checksum.algorithm)
-    if found is None or found.digest != asset.checksum.digest:
-        raise Unavailable(
-            f"'{asset.dest}' as fetched has the digest {found.digest if found else '-'},"
-            f" project.yml wants {asset.checksum}",
-            where=where,
-            mend="name the branch or commit that it was made for, or correct the checksum",
-        )
-    return f"{at}, {asset.checksum.algorithm} verified"
+        report(Noted(dest, f"'{pointer}' is a Git LFS pointer; its content is not here"))
+    place.cancellation.check()
+    facts = files_below(place.root, staged.relative) or []
+    md5 = digest(facts)
+    if asset.checksum:
+        algorithm = asset.checksum.algorithm
+        found = md5 if algorithm == "md5" else digest(facts, algorithm)
+        if found != asset.checksum.digest:
+            raise mismatch(asset.checksum, found)
+    size = sum(fact.size for fact in facts)
+    return Brought(size, md5, names(facts), f"commit {tree.commit[:12]}")
+
+
+def _address(asset: Asset, place: Place) -> Address:
+    assert asset.git is not None
+    trusted = boolean(place.settings, ALLOW_LOCAL)
+    return parse_address(asset.git.repo, asset.git.branch, trusted=trusted, base=place.root)

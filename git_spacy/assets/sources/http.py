@@ -1,316 +1,311 @@
-"""http and https: with patience for servers that fail, and none for those that lie.
+"""An asset from a web server, which may die, stall or lie.
 
-A cut body is taken up where it ended (`Range` with `If-Range`, RFC 9110 §13.1.5), what may come
-right is tried again, redirects are followed by hand. What lands on disk is what the checksum is
-about: a `Content-Encoding` is undone, and never by half.
+Three tries: one that was cut goes on where it stopped, if the server can prove that the file is
+still the same; one that lied begins anew. What remains after that is exactly what the checksum is
+about, or nothing.
 """
 
 from __future__ import annotations
 
-import email.utils
 import random
 import re
 import time
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from contextlib import closing
+from email.utils import parsedate_to_datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from git_spacy import __version__
-from git_spacy.assets.sink import Limits, Sink
-from git_spacy.assets.sources import Context
-from git_spacy.errors import Unavailable, Unsafe, masked
+from git_spacy.assets import encoding, web
+from git_spacy.assets.events import Noted, Progress, Reporter, Retried
+from git_spacy.assets.sink import Sink
+from git_spacy.assets.sources import MAX_SIZE, Brought, Place, mismatch
+from git_spacy.errors import GitSpacyError, Malformed, Unavailable
 from git_spacy.files import Staging
-from git_spacy.git.repository import boolean, number
+from git_spacy.git.repository import number
 from git_spacy.project.model import Asset
-from git_spacy.project.variables import environment_names, fill_environment
 
 if TYPE_CHECKING:
     from requests import Response, Session
 
-ALLOW_ENVIRONMENT = "spacy.allowEnvInUrl"
+TIMEOUT = "spacy.timeout"
+TRIES = 3
+FIRST_WAIT = 0.5  # seconds; doubled each time, and down to half of that, at random
+LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
 _CHUNK = 1 << 16
-_REDIRECTS = 10
-_RETRIED = (408, 425, 429, 500, 502, 503, 504)
-_COMPRESSED = (".gz", ".tgz", ".zip", ".bz2", ".xz", ".zst", ".7z")
-_PAGES = (".html", ".htm", ".xhtml")
-_PAGE_OF_GITHUB = re.compile(r"https?://(?:www\.)?github\.com/([^/]+/[^/]+)/(?:blob|tree)/(.+)")
+_LATER = (408, 425, 429)
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_PAGES = (".html", ".htm", ".xhtml", ".xml")
 
 
-class Patience(NamedTuple):
-    """How often and how long: `tries` in all; seconds for the first `pause`, which doubles, and
-    the longest pause that a server may ask for; `idle` seconds without a byte; how to sleep."""
+def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
+    """Malformed for a URL without a host."""
 
-    tries: int = 3
-    pause: float = 0.5
-    longest: float = 60.0
-    idle: float = 30.0
-    sleep: Callable[[float], None] = time.sleep
+    try:
+        parts = urlsplit(place.url(asset))
+        if parts.hostname and (parts.port is None or parts.port):
+            return None
+    except ValueError:
+        pass
+    return Malformed(f"its URL '{asset.url}' names no server", mend="write https://HOST/PATH")
+
+
+def bring(asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brought:
+    """Download the file. Raises Unavailable after the last try."""
+
+    download = _Download(asset, staged, place, report)
+    try:
+        with web.session(place.cancellation) as session:
+            return download.run(session)
+    finally:
+        download.close()
 
 
 class _Again(Exception):
-    """It did not work and may the next time, after `pause` seconds (None: as we think fit)."""
+    """This try failed and the next may not; `after` is when the server wants to be asked again."""
 
-    def __init__(self, why: str, pause: float | None = None) -> None:
-        super().__init__(why)
-        self.pause = pause
-
-
-def fetch(asset: Asset, staged: Staging, context: Context, patience: Patience | None = None) -> str:
-    """Download the asset into the staged place. Raises Unavailable, Unsafe, OSError."""
-
-    if patience is None:
-        patience = Patience(idle=float(number(context.settings, "spacy.timeout", 30)))
-    url = _url(asset, context)
-    limits = Limits(number(context.settings, "spacy.maxAssetSize", 0), context.stop)
-
-    def progress(done: int, total: int | None) -> None:
-        context.progress(asset, done, total)
-
-    with Sink(staged, asset.checksum, limits, progress) as sink:
-        _Download(asset, url, sink, patience, lambda text: context.note(asset, text)).run()
-    return f"{asset.checksum.algorithm} verified" if asset.checksum else "no checksum"
-
-
-def _url(asset: Asset, context: Context) -> str:
-    url = asset.url or ""
-    if environment_names(url):
-        if not boolean(context.settings, ALLOW_ENVIRONMENT):
-            raise Unsafe(
-                f"the url of '{asset.dest}' sends the value of an environment variable",
-                where=f"project.yml:{asset.line}",
-                mend=f"if that is meant: git config {ALLOW_ENVIRONMENT} true",
-            )
-        return fill_environment(url, context.environment, context.environ)
-    raw = raw_page(url)
-    if raw != url:
-        context.note(asset, f"the url is a page of GitHub's; fetching {raw}")
-    return raw
-
-
-def raw_page(url: str) -> str:
-    """The address of the file that a page of GitHub's shows; any other URL as it is."""
-
-    match = _PAGE_OF_GITHUB.fullmatch(url)
-    if not match:
-        return url
-    return f"https://raw.githubusercontent.com/{match[1]}/{match[2].split('?')[0]}"
+    def __init__(self, error: Unavailable, after: float | None = None) -> None:
+        super().__init__(error)
+        self.error = error
+        self.after = after
 
 
 class _Download:
-    """One asset from one URL: the tries, and what is known between them."""
+    """A file on its way. What has come is in `_sink`; `_validator` proves what it is part of."""
 
-    def __init__(
-        self,
-        asset: Asset,
-        url: str,
-        sink: Sink,
-        patience: Patience,
-        note: Callable[[str], None],
-    ) -> None:
-        self.asset, self.url, self.sink = asset, url, sink
-        self.patience, self.note = patience, note
-        self.secret = asset.url != url and bool(environment_names(asset.url or ""))
-        self.validator = ""
-        # the form that the checksum is most likely about, where a server encodes
-        self.decode = not asset.dest.normal.lower().endswith(_COMPRESSED)
-        self.encoded = False
-
-    def run(self) -> None:
-        import requests
-
-        pause = self.patience.pause
-        for attempt in range(1, self.patience.tries + 1):
-            try:
-                with requests.Session() as session:
-                    self._once(session)
-                return
-            except _Again as again:
-                if attempt == self.patience.tries:
-                    raise self._unavailable(
-                        f"{again} ({attempt} tries)", "try again later, or check the url"
-                    ) from None
-                wait = pause * random.uniform(0.5, 1) if again.pause is None else again.pause
-                wait = min(wait, self.patience.longest)
-                self.note(f"{again}; trying again in {wait:.1f} s")
-                self.patience.sleep(wait)
-                pause *= 2
-
-    def _unavailable(self, what: str, mend: str = "check the url") -> Unavailable:
-        where = f"project.yml:{self.asset.line}"
-        return Unavailable(f"'{self.asset.dest}': {masked(what)}", where=where, mend=mend)
-
-    def _once(self, session: Session) -> None:
-        with self._answer(session) as response:
-            total = self._begin(response)
-            for chunk in self._decoded(response, self._body(response)):
-                self.sink.write(chunk, total)
-            if total is not None and not self.encoded and self.sink.size < total:
-                raise _Again(f"the server sent {self.sink.size:,} of {total:,} bytes")
-            self._verify(response)
-
-    @contextmanager
-    def _answer(self, session: Session) -> Iterator[Response]:
-        """The answer of the last server of the redirects, with a status that has a body."""
-
-        import requests
-
-        headers = {"Accept-Encoding": "identity", "User-Agent": f"git-spacy/{__version__}"}
-        if self.sink.size and self.validator:
-            headers |= {"Range": f"bytes={self.sink.size}-", "If-Range": self.validator}
-        else:
-            self.sink.restart()
-        url = self.url
-        for _ in range(_REDIRECTS + 1):
-            try:
-                # a session sends credentials of the URL and of .netrc to their own host only
-                response = session.get(
-                    url, headers=headers, stream=True, allow_redirects=False,
-                    timeout=self.patience.idle,
-                )  # fmt: skip
-            except (requests.ConnectionError, requests.Timeout) as error:
-                raise _Again(self._told(error)) from None
-            except (requests.RequestException, ValueError) as error:
-                raise self._unavailable(self._told(error)) from None
-            with response:
-                if not response.is_redirect:
-                    self._check_status(response)
-                    yield response
-                    return
-                url = self._redirected(url, response.headers["Location"])
-        raise self._unavailable(f"more than {_REDIRECTS} redirects")
-
-    def _redirected(self, url: str, location: str) -> str:
-        target = urljoin(url, location)
-        scheme = urlsplit(target).scheme.lower()
-        if scheme not in ("http", "https"):
-            raise self._unavailable(f"the server redirects to '{scheme}:'")
-        if scheme == "http" and urlsplit(url).scheme.lower() == "https":
-            raise self._unavailable("the server redirects from https to http")
-        return target
-
-    def _check_status(self, response: Response) -> None:
-        status = response.status_code
-        if status == 416:
-            self.validator = ""
-            raise _Again("the server cannot go on where it was cut")
-        if status in _RETRIED:
-            raise _Again(
-                f"the server answered {status} {response.reason}",
-                _pause(response.headers.get("Retry-After")),
+    def __init__(self, asset: Asset, staged: Staging, place: Place, report: Reporter) -> None:
+        self._asset = asset
+        self._dest = asset.dest.text
+        self._staged = staged
+        self._place = place
+        self._report = report
+        self._url = place.url(asset)
+        if raw := web.raw_github(self._url):
+            report(
+                Noted(self._dest, "its URL is a page of GitHub; fetching the file that it shows")
             )
-        if status not in (200, 206):
-            raise self._unavailable(f"the server answered {status} {response.reason}")
+            self._url = raw
+        self._idle = number(place.settings, TIMEOUT, 30) or 30
+        self._cap = number(place.settings, MAX_SIZE, 0) or None
+        self._wrong = ""
+        self._stream = staged.open()
+        self._restart()
 
-    def _begin(self, response: Response) -> int | None:
-        """Take up where we were, or begin anew; the size of the whole in bytes, if announced."""
+    def close(self) -> None:
+        self._stream.close()
 
-        encoding = response.headers.get("Content-Encoding", "identity").lower().strip()
-        self.encoded = encoding not in ("", "identity")
-        if self.encoded and encoding not in ("gzip", "x-gzip", "deflate"):
-            raise self._unavailable(f"the server encodes with '{encoding}', unasked")
-        length = response.headers.get("Content-Length", "")
-        announced = int(length) if length.isascii() and length.isdigit() else None
-        if response.status_code == 206 and self.sink.size:
-            start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-            if not start or int(start[1]) != self.sink.size:
-                self.validator = ""
-                raise _Again("the server went on at another place")
-        elif self.sink.size:
-            self.sink.restart()
-        self.validator = "" if self.encoded else _validator(response.headers)
-        total = None if announced is None else announced + self.sink.size
-        self.sink.expect(total)
-        return None if self.encoded and self.decode else total
+    def run(self, session: Session) -> Brought:
+        """Try until it is here and right. Raises Unavailable."""
 
-    def _body(self, response: Response) -> Iterator[bytes]:
-        """The bytes as they travel."""
+        tries = 0
+        while True:
+            tries += 1
+            self._place.cancellation.check()
+            try:
+                self._receive(session)
+                return self._land()
+            except _Again as again:
+                self._place.cancellation.check()
+                if tries == TRIES:
+                    raise _after_all(again.error) from None
+                wait = FIRST_WAIT * 2 ** (tries - 1) * random.uniform(0.5, 1)
+                if again.after is not None:
+                    wait = min(max(again.after, 0.0), LONGEST_WAIT)
+                self._report(Retried(self._dest, again.error.problems[0].what, wait))
+                self._place.sleep(wait)
 
-        import urllib3
+    def _restart(self) -> None:
+        """Forget what has come."""
 
+        self._stream.seek(0)
+        self._stream.truncate()
+        self._sink = Sink(self._stream, self._asset.checksum, self._cap)
+        self._total: int | None = None
+        self._validator = ""
+        self._coding = ""
+        self._type = ""
+
+    # One try.
+
+    def _receive(self, session: Session) -> None:
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        start = self._sink.size if self._validator else 0
+        if start:
+            headers["Range"] = f"bytes={start}-"
+            headers["If-Range"] = self._validator
+        try:
+            response = web.get(session, self._url, headers, self._idle)
+        except web.Broken as error:
+            raise self._again(str(error)) from None
+        with closing(response):
+            if start and response.status_code == 206:
+                if not self._goes_on(response, start):
+                    self._restart()
+                    raise self._again("the server sent another part than it was asked for")
+            elif response.status_code == 200:
+                self._restart()
+                self._begin(response)
+            else:
+                self._restart()
+                raise self._refused(response)
+            self._read(response)
+
+    def _begin(self, response: Response) -> None:
+        """Note what the server says about the file that is to come."""
+
+        headers = response.headers
+        length = headers.get("Content-Length", "")
+        if length.isascii() and length.isdigit() and "Transfer-Encoding" not in headers:
+            self._total = int(length)
+            self._sink.expect(self._total)
+        tag = headers.get("ETag", "")
+        self._validator = tag if tag.startswith('"') else headers.get("Last-Modified", "")
+        self._coding = _coding(response)
+        self._type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    def _goes_on(self, response: Response, start: int) -> bool:
+        """Whether a 206 is the rest of what has come."""
+
+        part = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+        if part is None or int(part[1]) != start or _coding(response) != self._coding:
+            return False
+        tag = response.headers.get("ETag", "")
+        if tag and self._validator.startswith('"') and tag != self._validator:
+            return False
+        if part[3] != "*":
+            if self._total not in (None, int(part[3])):
+                return False
+            self._total = int(part[3])
+            self._sink.expect(self._total - start)
+        return True
+
+    def _read(self, response: Response) -> None:
+        from http.client import HTTPException
+
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+        chunks = response.raw.stream(_CHUNK, decode_content=False)
         while True:
             try:
-                chunk = response.raw.read(_CHUNK, decode_content=False)
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise _Again(self._told(error)) from None
+                chunk = next(chunks, b"")
+            except (TimeoutError, ReadTimeoutError):
+                raise self._again(f"no answer for {self._idle:g} s") from None
+            except (HTTPError, HTTPException, OSError):
+                raise self._again(f"the connection broke after {self._sink.size:,} bytes") from None
+            self._place.cancellation.check()
             if not chunk:
-                return
-            yield chunk
+                break
+            self._sink.write(chunk)
+            self._report(Progress(self._dest, self._sink.size, self._total))
+        if self._total is not None and self._sink.size != self._total:
+            what = f"the connection broke after {self._sink.size:,} of {self._total:,} bytes"
+            if self._sink.size > self._total:
+                self._restart()
+            raise self._again(what)
 
-    def _decoded(self, response: Response, body: Iterator[bytes]) -> Iterator[bytes]:
-        """The bytes as they are to land."""
+    def _again(self, what: str, after: float | None = None) -> _Again:
+        return _Again(Unavailable(what, mend="try again later"), after)
 
-        if not (self.encoded and self.decode):
-            yield from body
+    def _refused(self, response: Response) -> _Again | Unavailable:
+        """What an answer means that brings no file."""
+
+        code = response.status_code
+        reason = self._place.without_secrets(self._asset, response.reason or "")[:80]
+        what = f"the server answered {code} {reason}".rstrip()
+        if code in _LATER or code >= 500 or code == 416:
+            return self._again(what, _seconds(response.headers.get("Retry-After", "")))
+        if code in (401, 403):
+            return Unavailable(what, mend="if it wants a password, put it in your ~/.netrc")
+        return Unavailable(what, mend="correct 'url' in project.yml")
+
+    # What has come.
+
+    def _land(self) -> Brought:
+        """Bring the file into the form that is wanted, and verify it."""
+
+        checksum = self._asset.checksum
+        raw_is_right = checksum is not None and self._sink.matches(checksum)
+        if self._coding and not raw_is_right and (checksum or not self._stays_packed()):
+            self._decode()
+        if checksum is None:
+            self._look()
+        elif not self._sink.matches(checksum):
+            found = self._sink.digest(checksum.algorithm)
+            error = mismatch(checksum, found)
+            if found == self._wrong:
+                raise error  # the same twice is no accident
+            self._wrong = found
+            self._reopen()
+            raise _Again(error)
+        self._stream.flush()
+        return Brought(self._sink.size, self._sink.digest())
+
+    def _stays_packed(self) -> bool:
+        """Whether a file that is to be a .gz or .zip is one already, and not packed once more."""
+
+        magic = encoding.MAGIC.get(PurePosixPath(self._asset.dest.normal).suffix.lower())
+        if magic is None:
+            return False
+        inner = encoding.beginning(self._sink.head, self._coding)
+        return self._sink.head.startswith(magic) and not inner.startswith(magic)
+
+    def _decode(self) -> None:
+        """Put the decoded content in the place of the raw one."""
+
+        self._stream.flush()
+        with self._staged.reopen() as packed:
+            coding = self._coding
+            self._reopen()
+            try:
+                for chunk in encoding.decoded(packed, coding):
+                    self._place.cancellation.check()
+                    self._sink.write(chunk)
+            except encoding.Undecodable as error:
+                self._restart()
+                raise self._again(str(error)) from None
+
+    def _reopen(self) -> None:
+        """Begin a new file; who still reads the last one can."""
+
+        described = self._total, self._type
+        self._stream.close()
+        self._staged.discard()
+        self._stream = self._staged.open()
+        self._restart()
+        self._total, self._type = described
+
+    def _look(self) -> None:
+        """Raises Unavailable for what is surely not the data, where no checksum could tell."""
+
+        if self._sink.size == 0:
+            raise Unavailable("the server sent nothing", mend="correct 'url' in project.yml")
+        if PurePosixPath(self._asset.dest.normal).suffix.lower() in _PAGES:
             return
-        deflate = response.headers["Content-Encoding"].lower().strip() == "deflate"
-        undo = zlib.decompressobj(15 if deflate else 31)
-        try:
-            for chunk in body:
-                while chunk:
-                    yield undo.decompress(chunk)
-                    chunk = undo.unused_data
-                    if undo.eof and chunk:
-                        undo = zlib.decompressobj(15 if deflate else 31)
-        except zlib.error:
-            raise _Again("the server's compressed answer is damaged") from None
-        if not undo.eof:
-            raise _Again("the server's compressed answer is cut off")
-
-    def _verify(self, response: Response) -> None:
-        sink, asset = self.sink, self.asset
-        if asset.checksum is not None:
-            if sink.is_right():
-                return
-            self.validator = ""
-            if self.encoded:
-                self.decode = not self.decode
-            raise _Again(f"it has the digest {sink.digest()}, project.yml wants {asset.checksum}")
-        if sink.size == 0:
-            raise self._unavailable("the server sent nothing")
-        media = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
-        start = sink.head.lstrip(b"\xef\xbb\xbf \t\r\n")[:15].lower()
-        is_page = media in ("text/html", "application/xhtml+xml") or start.startswith(
-            (b"<!doctype html", b"<html")
-        )
-        if is_page and not asset.dest.normal.lower().endswith(_PAGES):
-            raise self._unavailable(
+        if self._type in ("text/html", "application/xhtml+xml") or _HTML.match(self._sink.head):
+            raise Unavailable(
                 "the server sent a web page, not data",
-                "use the address of the file itself; a checksum makes sure",
+                mend="correct 'url'; if a page is wanted, end 'dest' in .html or give its checksum",
             )
 
-    def _told(self, error: Exception) -> str:
-        """What a library says, without the URL that a secret may stand in."""
 
-        import requests
-        import urllib3
-
-        if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
-            return f"no answer for {self.patience.idle:g} s"
-        if isinstance(error, urllib3.exceptions.IncompleteRead):
-            return "the connection was cut"
-        cause = error.args[0] if error.args else error
-        reason = getattr(cause, "reason", cause)
-        text = str(reason).rsplit(": ", 1)[-1] or type(error).__name__
-        return type(error).__name__ if self.secret else text
+def _coding(response: Response) -> str:
+    coding: str = response.headers.get("Content-Encoding", "").strip().lower()
+    return "" if coding == "identity" else coding
 
 
-def _validator(headers: Mapping[str, str]) -> str:
-    """What says that it is still the same file: a strong ETag, or the date of its last change."""
-
-    tag = headers.get("ETag", "")
-    return tag if tag.startswith('"') else headers.get("Last-Modified", "")
+def _after_all(error: Unavailable) -> Unavailable:
+    first = error.problems[0]
+    return Unavailable(f"{first.what} ({TRIES} tries)", mend=first.mend)
 
 
-def _pause(retry_after: str | None) -> float | None:
-    """The seconds of a Retry-After, which is a number or a date."""
+def _seconds(retry_after: str) -> float | None:
+    """How long a server wants us to wait; it may name seconds or a date."""
 
-    if not retry_after:
-        return None
-    if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after)
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
     try:
-        return max(email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
-    except ValueError:
+        return parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, TypeError, IndexError):
         return None

@@ -1,70 +1,92 @@
-"""A path of this machine: copied from the project or its repository, and from nowhere else
-unless the user allowed it."""
+"""An asset that is a file of this machine: copied, never linked.
+
+The path is relative to the project. What a stranger's project.yml names must lie in the
+repository; a FIFO, a device and Git's own folder are no data.
+"""
 
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from git_spacy.assets.sink import Limits, Sink
-from git_spacy.assets.sources import Context
-from git_spacy.errors import Unavailable, Unsafe
-from git_spacy.files import Staging
+from git_spacy.assets.events import Progress, Reporter
+from git_spacy.assets.sink import Sink
+from git_spacy.assets.sources import MAX_SIZE, Brought, Place, mismatch
+from git_spacy.errors import GitSpacyError, Unavailable, Unsafe
+from git_spacy.files import Staging, opened_inside
 from git_spacy.git.repository import Repository, boolean, number
 from git_spacy.project.model import Asset
+from git_spacy.project.paths import is_git_folder
 
 ALLOW = "spacy.allowLocalPath"
 _CHUNK = 1 << 20
 
 
-def fetch(asset: Asset, staged: Staging, context: Context) -> str:
-    """Copy the file. Raises Unsafe outside the repository, Unavailable for what is no file."""
+def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
+    """Unsafe for a path outside the repository, or in Git's own folder."""
 
-    path = _source(asset, context)
-    limits = Limits(number(context.settings, "spacy.maxAssetSize", 0), context.stop)
-    try:
-        # a FIFO must not make us wait for a writer
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise Unavailable(
-            f"'{asset.url}': {error.strerror}", where=f"project.yml:{asset.line}",
-            mend="correct the url, which is a path from the project's folder",
-        ) from None  # fmt: skip
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise Unavailable(
-            f"'{asset.url}' is not a file", where=f"project.yml:{asset.line}",
-            mend="name a file; for a folder use 'git:'",
-        )  # fmt: skip
-    with (
-        open(descriptor, "rb") as stream,
-        Sink(
-            staged, asset.checksum, limits, lambda done, total: context.progress(asset, done, total)
-        ) as sink,
-    ):
-        sink.expect(status.st_size)
-        while chunk := stream.read(_CHUNK):
-            sink.write(chunk, status.st_size)
-        if not sink.is_right():
-            raise Unavailable(
-                f"'{asset.url}' has the digest {sink.digest()}, project.yml wants {asset.checksum}",
-                where=f"project.yml:{asset.line}",
-                mend="correct the file, or the checksum if the file is right",
-            )
-    return f"{asset.checksum.algorithm} verified" if asset.checksum else "no checksum"
-
-
-def _source(asset: Asset, context: Context) -> Path:
-    text = (asset.url or "").removeprefix("file://")
-    path = Path(os.path.realpath(context.root / text))
-    repository = Repository.discover(context.root)
-    top = repository.top if repository and repository.top else context.root
-    if not boolean(context.settings, ALLOW) and not path.is_relative_to(os.path.realpath(top)):
-        raise Unsafe(
-            f"'{asset.url}' lies outside the repository",
-            where=f"project.yml:{asset.line}",
+    if place.url(asset).lower().startswith("file:") and not _path_of_url(place.url(asset)):
+        return Unsafe(f"its URL '{asset.url}' is no path of this machine", mend="write the path")
+    path = _path(asset, place)
+    if boolean(place.settings, ALLOW):
+        return None
+    real, top = os.path.realpath(path), _top(place)
+    if real != top and not real.startswith(top + os.sep):
+        return Unsafe(
+            f"its path '{asset.url}' lies outside the repository",
             mend=f"if that is meant: git config {ALLOW} true",
         )
-    return path
+    if any(is_git_folder(part) for part in os.path.relpath(real, top).split(os.sep)):
+        return Unsafe(f"its path '{asset.url}' lies in Git's own folder", mend="use another path")
+    return None
+
+
+def bring(asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brought:
+    """Copy the file. Raises Unavailable if there is none."""
+
+    path = _path(asset, place)
+    top = os.sep if boolean(place.settings, ALLOW) else _top(place)
+    if not path.exists():
+        raise Unavailable(
+            f"there is no file '{asset.url}'",
+            mend="correct 'url', a path from the folder of project.yml",
+        )
+    if not path.is_file():
+        raise Unavailable(
+            f"'{asset.url}' is not a file", mend="name a file; for a folder use 'git:'"
+        )
+    cap = number(place.settings, MAX_SIZE, 0) or None
+    with (
+        opened_inside(Path(top), os.path.relpath(os.path.realpath(path), top)) as stream,
+        staged.open() as target,
+    ):
+        total = os.fstat(stream.fileno()).st_size
+        sink = Sink(target, asset.checksum, cap)
+        sink.expect(total)
+        while chunk := stream.read(_CHUNK):
+            place.cancellation.check()
+            sink.write(chunk)
+            report(Progress(asset.dest.text, sink.size, total))
+    if asset.checksum and not sink.matches(asset.checksum):
+        raise mismatch(asset.checksum, sink.digest(asset.checksum.algorithm))
+    return Brought(sink.size, sink.digest())
+
+
+def _path(asset: Asset, place: Place) -> Path:
+    url = place.url(asset)
+    return place.root / (_path_of_url(url) or os.path.expanduser(url))
+
+
+def _path_of_url(url: str) -> str:
+    """The path of a file: URL on this machine; "" for any other."""
+
+    parts = urlsplit(url) if url[:5].lower() == "file:" else None
+    if parts is None or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        return ""
+    return unquote(parts.path)
+
+
+def _top(place: Place) -> str:
+    repository = Repository.discover(place.root)
+    return os.path.realpath((repository and repository.top) or place.root)

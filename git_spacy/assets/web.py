@@ -1,0 +1,203 @@
+"""One GET: redirects followed by hand, credentials kept to the server that they are for.
+
+Knows HTTP's ways and its traps; knows nothing of assets, files and tries. No text of an error here
+quotes a URL: its path may be a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+from git_spacy import __version__
+from git_spacy.assets.cancellation import Cancellation
+from git_spacy.errors import Unavailable
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response, Session
+
+MAX_REDIRECTS = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
+_PORTS = {"http": 80, "https": 443}
+_PAGE = re.compile(r"/([^/]+)/([^/]+)/(?:blob|tree)/(.+)")
+_MOVED = "correct 'url' in project.yml, if its data has moved"
+
+
+class Broken(Exception):
+    """The connection failed in a way that may not happen again."""
+
+
+def raw_github(url: str) -> str | None:
+    """The address of the file that a page of github.com shows; None if it is no such page."""
+
+    parts = urlsplit(url)
+    page = _PAGE.fullmatch(parts.path)
+    if page is None or (parts.hostname or "") not in ("github.com", "www.github.com"):
+        return None
+    return f"https://raw.githubusercontent.com/{page[1]}/{page[2]}/{page[3]}"
+
+
+def session(cancellation: Cancellation) -> Session:
+    """A session whose waiting ends when `cancellation` says so."""
+
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            cancellation.watch(self.sock)
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            cancellation.watch(self.sock)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    classes = {"http": PlainPool, "https": SecurePool}
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **kwargs)
+            self.poolmanager.pool_classes_by_scheme = classes
+
+        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+            manager = super().proxy_manager_for(*args, **kwargs)
+            manager.pool_classes_by_scheme = classes
+            return manager
+
+        def close(self) -> None:
+            # a manager only forgets its pools: their sockets would wait for the garbage collector
+            for manager in (self.poolmanager, *self.proxy_manager.values()):
+                for key in list(manager.pools.keys()):
+                    manager.pools[key].close()
+            super().close()
+
+    class Once(requests.Session):
+        def get_redirect_target(self, resp: Response) -> None:
+            """Never: requests would read the whole body of a redirect, however long it is."""
+
+    made = Once()
+    for prefix in ("http://", "https://"):
+        made.mount(prefix, Adapter())
+    made.headers["User-Agent"] = f"git-spacy/{__version__}"
+    return made
+
+
+def get(session: Session, url: str, headers: Mapping[str, str], idle: float) -> Response:
+    """The answer to a GET, its body not read yet, after at most MAX_REDIRECTS redirects.
+
+    `idle` is how many seconds may pass without a byte. Raises Broken, Unavailable.
+    """
+
+    parts = urlsplit(url)
+    # From the URL, else (None) requests looks into the user's own netrc for this very host.
+    auth: Any = None
+    if parts.username is not None:
+        auth = (unquote(parts.username), unquote(parts.password or ""))
+    url = _bare(parts)
+    for _ in range(MAX_REDIRECTS + 1):
+        response = _ask(session, url, headers, idle, auth)
+        location = response.headers.get("Location")
+        if response.status_code not in _REDIRECTS or not location:
+            return response
+        response.close()
+        target = _target(url, location)
+        if _origin(target) != _origin(urlsplit(url)):
+            auth = _nobody
+            session.cookies.clear()
+        url = _bare(target)
+    raise Unavailable(f"more than {MAX_REDIRECTS} redirects, maybe in a circle", mend=_MOVED)
+
+
+def _ask(
+    session: Session, url: str, headers: Mapping[str, str], idle: float, auth: Any
+) -> Response:
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    try:
+        return session.get(
+            url, headers=dict(headers), auth=auth, timeout=(min(idle, 10), idle),
+            stream=True, allow_redirects=False,
+        )  # fmt: skip
+    except requests.exceptions.SSLError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise Unavailable(
+                "the server's certificate cannot be verified",
+                mend="if it is your own, name its authority: export REQUESTS_CA_BUNDLE=FILE",
+            ) from None
+        raise Broken("no secure connection") from None
+    except requests.exceptions.Timeout:
+        raise Broken(f"no answer for {idle:g} s") from None
+    except requests.exceptions.ProxyError as error:
+        raise Broken(f"no connection through the proxy{_cause(error)}") from None
+    except requests.exceptions.ConnectionError as error:
+        raise Broken(f"no connection to the server{_cause(error)}") from None
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
+        raise Unavailable("its URL, or where it redirects to, is none", mend=_MOVED) from None
+    except (requests.exceptions.RequestException, HTTPError):
+        raise Broken("the server's answer makes no sense") from None
+
+
+def _cause(error: BaseException) -> str:
+    """What the system said at the bottom of requests' and urllib3's exceptions."""
+
+    seen: list[BaseException] = []
+    queue: list[object] = [error]
+    while queue:
+        inner = queue.pop()
+        if not isinstance(inner, BaseException) or inner in seen:
+            continue
+        seen.append(inner)
+        if isinstance(inner, OSError) and inner.errno is not None and inner.strerror:
+            return f": {inner.strerror.lower()}"
+        queue += [inner.__context__, getattr(inner, "reason", None), *inner.args]
+    return ""
+
+
+def _target(url: str, location: str) -> SplitResult:
+    """Where a redirect leads. Raises Unavailable for what must not be followed."""
+
+    try:
+        # headers arrive as Latin-1; what servers put there is UTF-8
+        text = location.encode("latin-1").decode("utf-8", "replace")
+        target = urlsplit(urljoin(url, text))
+        _origin(target)
+    except ValueError:
+        raise Unavailable("the server redirects to what is no URL", mend=_MOVED) from None
+    if target.scheme not in _PORTS or not target.hostname:
+        raise Unavailable(
+            f"the server redirects to '{target.scheme}:', which is not followed", mend=_MOVED
+        )
+    if target.scheme == "http" and url.startswith("https:"):
+        raise Unavailable(
+            "the server redirects from https to http, where anybody could change the data",
+            mend="if that is meant, write the http: address yourself, and a checksum",
+        )
+    return target
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+
+
+def _bare(parts: SplitResult) -> str:
+    """The URL without credentials and fragment."""
+
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
+
+
+def _nobody(request: PreparedRequest) -> PreparedRequest:
+    """No credentials, and none from netrc either: another server sent us here."""
+
+    return request

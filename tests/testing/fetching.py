@@ -1,0 +1,110 @@
+"""A project whose assets are fetched by the core itself, with events and sleeps remembered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from git_spacy.assets.cancellation import Cancellation
+from git_spacy.assets.events import Event
+from git_spacy.assets.fetch import Outcome, fetch
+from git_spacy.assets.sources import http
+from git_spacy.git import repository
+from git_spacy.git.repository import Settings
+from git_spacy.project import loader
+from git_spacy.state.index import StatIndex
+from tests.testing.projects import snapshot
+
+
+class Fetcher:
+    """Fetches the assets of one project; remembers the events and how long it was to sleep."""
+
+    def __init__(self, root: Path, slept: list[float]) -> None:
+        self.root = root
+        self.slept = slept
+        self.settings: dict[str, str] = {}
+        self.environ: dict[str, str] = {}
+        self.events: list[Event] = []
+        self.is_tidy = True  # whether nothing temporary may be left
+        root.mkdir(exist_ok=True)
+
+    def write(self, text: str) -> None:
+        """Make `text` the list of assets."""
+
+        (self.root / "project.yml").write_text("title: t\n" + text)
+
+    def one(self, dest: str, **keys: str) -> None:
+        """Make one asset the list."""
+
+        lines = "".join(f"    {key}: {value!r}\n" for key, value in keys.items())
+        self.write(f"assets:\n  - dest: {dest!r}\n{lines}")
+
+    def __call__(self, *names: str, **options: Any) -> Outcome:
+        """Fetch, and assert what holds for every fetch: nothing temporary is left."""
+
+        self.events.clear()
+        project = loader.load(self.root)
+        try:
+            return fetch(
+                project,
+                self.root,
+                index=StatIndex.open(self.root),
+                settings=self.settings,
+                environ=self.environ,
+                report=self.events.append,
+                names=names,
+                **options,
+            )
+        finally:
+            assert not (self.is_tidy and left_over(self.root))
+
+    def code(self, *names: str, **options: Any) -> int:
+        """The exit code that this fetch would have."""
+
+        error = self(*names, **options).error()
+        self.error = str(error) if error else ""
+        return error.exit_code if error else 0
+
+    def files(self) -> Mapping[str, bytes | str]:
+        """What is there, but for project.yml."""
+
+        found = snapshot(self.root)
+        found.pop("project.yml", None)
+        return found
+
+    def told(self, kind: type) -> list[Any]:
+        """The events of one kind."""
+
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def left_over(root: Path) -> list[str]:
+    """Temporary files below `root`."""
+
+    return [
+        os.path.join(folder, name)
+        for folder, folders, files in os.walk(root)
+        for name in (*folders, *files)
+        if ".git-spacy-" in name or name.endswith(".tmp")
+    ]
+
+
+def without_waiting(monkeypatch: pytest.MonkeyPatch, idle: float) -> list[float]:
+    """Let nobody sleep, and `idle` seconds be a long silence; the pauses that were to be taken."""
+
+    taken: list[float] = []
+
+    def sleep(self: Cancellation, seconds: float) -> None:
+        taken.append(seconds)
+        self.check()
+
+    def number(settings: Settings, name: str, default: int) -> float:
+        return idle if name == http.TIMEOUT else repository.number(settings, name, default)
+
+    monkeypatch.setattr(Cancellation, "sleep", sleep)
+    monkeypatch.setattr(http, "number", number)
+    return taken

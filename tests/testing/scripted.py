@@ -1,0 +1,147 @@
+"""Answers of the misbehaving server as values, one after the other: cuts, stalls, lies, redirects.
+
+Each path has a list of answers, used in turn; the last one stays. An answer may also be a function
+of the handler, which does to the connection whatever it likes.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from typing import NamedTuple
+
+from tests.testing.misbehaving import Exchange, Misbehaving
+
+
+class Answer(NamedTuple):
+    """A scripted answer.
+
+    `cut`: close after so many bytes of the body. `stall`: send so many and fall silent until the
+    server ends. `chunked`: no length. `ranges`: honour Range and If-Range. `length`: announce this.
+    `reset`: where it is cut, end the connection rudely.
+    """
+
+    body: bytes = b""
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    cut: int | None = None
+    stall: int | None = None
+    chunked: bool = False
+    ranges: bool = False
+    length: int | None = None
+    reset: bool = False
+
+
+class Request(NamedTuple):
+    """What was asked."""
+
+    path: str
+    headers: dict[str, str]
+
+
+Script = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Scripted(Misbehaving):
+    """`requests` are what came, whole; `idle` is set when an answer has begun to stall."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[Request] = []
+        self.idle = threading.Event()
+
+    @property
+    def ended(self) -> threading.Event:
+        return self._stop
+
+    def on(self, path: str, *answers: Answer | Script) -> str:
+        """Script `path`; its URL."""
+
+        script = list(answers)
+
+        def behave(exchange: Exchange) -> None:
+            handler = exchange.handler
+            headers = {name.lower(): value for name, value in handler.headers.items()}
+            self.requests.append(Request(handler.path, headers))
+            answer = script.pop(0) if len(script) > 1 else script[0]
+            try:
+                if isinstance(answer, Answer):
+                    self.say(handler, answer)
+                else:
+                    answer(handler)
+            except OSError:
+                handler.close_connection = True  # whoever asked has gone
+
+        self.paths[path] = behave
+        return self.url + path
+
+    def requests_for(self, path: str) -> list[Request]:
+        """What was asked of one path."""
+
+        return [request for request in self.requests if request.path.split("?")[0] == path]
+
+    def say(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+        """Give this answer."""
+
+        start, status = _part(handler, answer)
+        body = answer.body[start:]
+        handler.send_response(status)
+        for name, value in answer.headers:
+            handler.send_header(name, value)
+        if status == 206:
+            total = len(answer.body)
+            named = dict(answer.headers).get("Content-Range")
+            if named is None:
+                handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        if answer.chunked:
+            handler.send_header("Transfer-Encoding", "chunked")
+        else:
+            length = len(body) if answer.length is None else answer.length
+            handler.send_header("Content-Length", str(length))
+        handler.end_headers()
+        end = next((n for n in (answer.cut, answer.stall) if n is not None), len(body))
+        _send(handler, body[:end], answer.chunked)
+        if answer.stall is not None:
+            handler.wfile.flush()
+            self.idle.set()
+            self.ended.wait(20)
+        if end < len(body) or answer.cut is not None:
+            handler.close_connection = True
+            if answer.reset:
+                linger = struct.pack("ii", 1, 0)
+                handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                handler.connection.close()
+        elif answer.chunked:
+            handler.wfile.write(b"0\r\n\r\n")
+        if answer.length is not None:
+            handler.close_connection = True
+
+
+def redirect(target: str, status: int = 302) -> Answer:
+    """Go elsewhere."""
+
+    return Answer(b"", status, (("Location", target),))
+
+
+def _part(handler: BaseHTTPRequestHandler, answer: Answer) -> tuple[int, int]:
+    """Where to begin, and the status that says so."""
+
+    asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+    if not answer.ranges or not asked:
+        return 0, answer.status
+    named = dict(answer.headers)
+    valid = handler.headers.get("If-Range") in (named.get("ETag"), named.get("Last-Modified"))
+    return (int(asked[1]), 206) if valid else (0, answer.status)
+
+
+def _send(handler: BaseHTTPRequestHandler, data: bytes, chunked: bool) -> None:
+    if not chunked:
+        handler.wfile.write(data)
+        return
+    for start in range(0, len(data), 1000):
+        chunk = data[start : start + 1000]
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))

@@ -1,0 +1,450 @@
+"""threats.md, cases 11 to 21: servers that lie, die or stall. One fetch each, old state asserted.
+
+`fetcher` itself asserts that nothing temporary is left, whatever happens.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+from email.utils import formatdate
+
+import pytest
+
+from git_spacy import cli
+from git_spacy.assets.events import Failed, Retried
+from git_spacy.assets.sources import http
+from tests.testing.fetching import Fetcher
+from tests.testing.projects import Spacy
+from tests.testing.repositories import noise
+from tests.testing.scripted import Answer, Scripted, redirect
+
+DATA = noise(200_000, 1)
+MD5 = hashlib.md5(DATA).hexdigest()
+TAGGED = (("ETag", '"one"'),)
+
+
+def old_state(fetcher: Fetcher) -> None:
+    """A wrong file at the destination, which a failure must leave as it is."""
+
+    fetcher.root.joinpath("data.bin").write_bytes(b"old")
+
+
+# 11. Terminal escapes in server text.
+
+
+def test_11_the_text_of_a_server_is_escaped(
+    fetcher: Fetcher, web: Scripted, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
+
+    def escape(handler: object) -> None:
+        handler.wfile.write(  # type: ignore[attr-defined]
+            b"HTTP/1.1 404 gone\x1b]0;owned\x07\x1b[2J\r\nContent-Length: 0\r\n\r\n"
+        )
+
+    fetcher.one("data.bin", url=web.on("/x", escape))
+    done = spacy("assets", cwd=fetcher.root)
+    assert done.code == 4
+    assert "\x1b" not in done.out + done.err
+    assert "\x07" not in done.out + done.err
+    assert "404" in done.err
+
+
+# 12. Body shorter than announced, or cut in a chunk.
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_12_a_cut_body_is_resumed(fetcher: Fetcher, web: Scripted, chunked: bool) -> None:
+    whole = Answer(DATA, headers=TAGGED, ranges=True, chunked=chunked)
+    url = web.on("/x", whole._replace(cut=90_000), whole._replace(cut=40_000), whole)
+    fetcher.one("data.bin", url=url, checksum=MD5)
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": DATA}
+    first, second, third = web.requests_for("/x")
+    assert "range" not in first.headers
+    assert second.headers["if-range"] == third.headers["if-range"] == '"one"'
+    starts = [int(request.headers["range"][6:-1]) for request in (second, third)]
+    assert 0 < starts[0] <= 90_000 < starts[1]
+    assert len(fetcher.slept) == 2
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("reset", [False, True])
+def test_12_three_tries_and_then_the_old_state(
+    fetcher: Fetcher, web: Scripted, chunked: bool, reset: bool
+) -> None:
+    old_state(fetcher)
+    cut = Answer(DATA, cut=90_000, chunked=chunked, reset=reset)
+    fetcher.one("data.bin", url=web.on("/x", cut), checksum=MD5)
+    assert fetcher.code() == 4
+    assert fetcher.files() == {"data.bin": b"old"}
+    assert len(web.requests_for("/x")) == 3
+    assert "broke" in fetcher.error
+    assert "(3 tries)" in fetcher.error
+
+
+def test_12_a_file_that_changed_meanwhile_begins_anew(fetcher: Fetcher, web: Scripted) -> None:
+    cut = Answer(DATA, headers=TAGGED, ranges=True, cut=90_000)
+    other = Answer(DATA[::-1], headers=(("ETag", '"two"'),), ranges=True)
+    fetcher.one("data.bin", url=web.on("/x", cut, other))
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": DATA[::-1]}
+
+
+@pytest.mark.parametrize("answer", ["bytes 5-199999/200000", "bytes 90000-199999/7", "nonsense"])
+def test_12_another_part_than_asked_for_is_not_put_together(
+    fetcher: Fetcher, web: Scripted, answer: str
+) -> None:
+    cut = Answer(DATA, headers=TAGGED, ranges=True, cut=90_000)
+    wrong = Answer(DATA[90_000:], 206, (*TAGGED, ("Content-Range", answer)))
+    fetcher.one("data.bin", url=web.on("/x", cut, wrong, Answer(DATA)))
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": DATA}
+    assert "range" not in web.requests_for("/x")[2].headers
+
+
+def test_12_a_server_without_a_validator_is_not_resumed(fetcher: Fetcher, web: Scripted) -> None:
+    weak = (("ETag", 'W/"one"'),)
+    cut = Answer(DATA, headers=weak, ranges=True, cut=90_000)
+    fetcher.one("data.bin", url=web.on("/x", cut, Answer(DATA, headers=weak, ranges=True)))
+    assert fetcher.code() == 0
+    assert "range" not in web.requests_for("/x")[1].headers
+
+
+# 13. A server that stalls.
+
+
+@pytest.mark.parametrize("after", [0, 90_000])
+def test_13_a_stalled_server_is_left_after_the_idle_timeout(
+    fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    stalled = Answer(DATA, headers=TAGGED, ranges=True, stall=after)
+    fetcher.one("data.bin", url=web.on("/x", stalled, stalled._replace(stall=None)), checksum=MD5)
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": DATA}
+    assert "no answer for" in fetcher.told(Retried)[0].why
+
+
+def test_13_and_given_up_after_three_tries(
+    fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old_state(fetcher)
+    fetcher.one("data.bin", url=web.on("/x", Answer(DATA, stall=10)), checksum=MD5)
+    assert fetcher.code() == 4
+    assert fetcher.files() == {"data.bin": b"old"}
+    assert len(web.requests_for("/x")) == 3
+
+
+# 14. Statuses that pass and statuses that do not.
+
+
+def test_14_500_500_200(fetcher: Fetcher, web: Scripted) -> None:
+    broken = Answer(b"oh", 500)
+    fetcher.one("data.bin", url=web.on("/x", broken, broken, Answer(DATA)), checksum=MD5)
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": DATA}
+    first, second = fetcher.slept
+    assert 0.25 <= first <= 0.5
+    assert 0.5 <= second <= 1
+
+
+@pytest.mark.parametrize(
+    ("said", "slept"),
+    [
+        ("7", (7, 7)),
+        ("99999", (60, 60)),
+        (formatdate(4102444800, usegmt=True), (60, 60)),
+        (formatdate(0, usegmt=True), (0, 0)),
+        ("soon", (0.25, 0.5)),
+    ],
+)
+def test_14_retry_after_is_obeyed_within_a_cap(
+    fetcher: Fetcher, web: Scripted, said: str, slept: tuple[float, float]
+) -> None:
+    busy = Answer(b"", 429, (("Retry-After", said),))
+    fetcher.one("data.bin", url=web.on("/x", busy, Answer(DATA)), checksum=MD5)
+    assert fetcher.code() == 0
+    assert slept[0] <= fetcher.slept[0] <= slept[1]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451])
+def test_14_what_will_not_pass_is_not_tried_again(
+    fetcher: Fetcher, web: Scripted, status: int
+) -> None:
+    old_state(fetcher)
+    fetcher.one("data.bin", url=web.on("/x", Answer(DATA, status)), checksum=MD5)
+    assert fetcher.code() == 4
+    assert fetcher.files() == {"data.bin": b"old"}
+    assert len(web.requests_for("/x")) == 1
+    assert str(status) in fetcher.error
+
+
+# 15. Redirects.
+
+
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher:x", "http://", "http://[", "/x"]
+)
+def test_15_a_redirect_elsewhere_or_in_a_circle(
+    fetcher: Fetcher, web: Scripted, target: str
+) -> None:
+    old_state(fetcher)
+    fetcher.one("data.bin", url=web.on("/x", redirect(target)), checksum=MD5)
+    assert fetcher.code() == 4
+    assert fetcher.files() == {"data.bin": b"old"}
+    assert "redirect" in fetcher.error
+    assert not fetcher.slept
+
+
+def test_15_redirects_are_followed_and_the_credentials_stay(
+    fetcher: Fetcher, web: Scripted
+) -> None:
+    home = web.url.replace("://", "://user:secret@")
+    web.on("/x", redirect("/y"))
+    web.on("/y", redirect(f"http://localhost:{web.port}/z", 307))
+    web.on("/z", Answer(DATA))
+    fetcher.one("data.bin", url=home + "/x", checksum=MD5)
+    assert fetcher.code() == 0
+    x, y, z = web.requests
+    assert x.headers["authorization"] == y.headers["authorization"]
+    assert "authorization" not in z.headers
+    assert "cookie" not in z.headers
+
+
+def test_15_credentials_of_netrc_go_to_their_host_alone(
+    fetcher: Fetcher, web: Scripted, sealed: os.PathLike[str]
+) -> None:
+    netrc = os.path.join(sealed, ".netrc")
+    with open(netrc, "w") as stream:
+        stream.write("default login user password secret\n")
+    os.chmod(netrc, 0o600)
+    web.on("/x", redirect(f"http://localhost:{web.port}/y"))
+    web.on("/y", Answer(DATA))
+    fetcher.one("data.bin", url=web.url + "/x")
+    assert fetcher.code() == 0
+    x, y = web.requests
+    assert "authorization" in x.headers
+    assert "authorization" not in y.headers
+
+
+def test_15_an_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Scripted) -> None:
+    away = redirect("/y")._replace(body=b"x" * 100, stall=50, length=10**12)
+    web.on("/x", away)
+    web.on("/y", Answer(DATA))
+    fetcher.one("data.bin", url=web.url + "/x", checksum=MD5)
+    assert fetcher.code() == 0
+
+
+# 16. Wrong checksums.
+
+
+def test_16_a_wrong_file_on_disk_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
+    old_state(fetcher)
+    fetcher.one("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5)
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": DATA}
+
+
+def test_16_wrong_once_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
+    fetcher.one("data.bin", url=web.on("/x", Answer(b"wrong"), Answer(DATA)), checksum=MD5)
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": DATA}
+
+
+@pytest.mark.parametrize("prefix", ["", "md5:", "sha256:"])
+def test_16_wrong_for_good_is_an_error(fetcher: Fetcher, web: Scripted, prefix: str) -> None:
+    old_state(fetcher)
+    wanted = hashlib.sha256(DATA).hexdigest() if prefix == "sha256:" else MD5
+    url = web.on("/x", Answer(b"wrong"))
+    fetcher.one("data.bin", url=url, checksum=prefix + wanted)
+    assert fetcher.code() == 4
+    assert fetcher.files() == {"data.bin": b"old"}
+    assert len(web.requests_for("/x")) == 2  # the same twice is no accident
+    assert wanted in fetcher.error
+    assert "project.yml:3: error: asset 'data.bin'" in fetcher.error
+
+
+# 17. Nothing, or a page.
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(b""),
+        Answer(b"", 204),
+        Answer(b"x", headers=(("Content-Type", "text/html; charset=utf-8"),)),
+        Answer(b"<!DOCTYPE html>\n<title>Sign in</title>"),
+        Answer(b"\xef\xbb\xbf \n<HTML lang=en>"),
+        Answer(gzip.compress(b"<html>"), headers=(("Content-Encoding", "gzip"),)),
+    ],
+)
+def test_17_no_data(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
+    fetcher.root.joinpath("data.bin").write_bytes(b"old")
+    fetcher.one("data.bin", url=web.on("/x", answer))
+    assert fetcher.code(force=True) == 4
+    assert fetcher.files() == {"data.bin": b"old"}
+
+
+def test_17_a_page_is_welcome_where_one_is_wanted(fetcher: Fetcher, web: Scripted) -> None:
+    page = b"<!doctype html><p>hello"
+    url = web.on("/x", Answer(page, headers=(("Content-Type", "text/html"),)))
+    fetcher.one("page.html", url=url)
+    assert fetcher.code() == 0
+    fetcher.one("page.bin", url=url, checksum=hashlib.md5(page).hexdigest())
+    assert fetcher.code() == 0
+    empty = web.on("/empty", Answer(b""))
+    fetcher.one("empty", url=empty, checksum=hashlib.md5(b"").hexdigest())
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"page.html": page, "page.bin": page, "empty": b""}
+
+
+# 18. Content-Encoding.
+
+PACKED = gzip.compress(DATA, mtime=0)
+GZIP = (("Content-Encoding", "gzip"),)
+
+
+@pytest.mark.parametrize(
+    ("dest", "body", "checksum", "lands"),
+    [
+        ("data.bin", PACKED, DATA, DATA),
+        ("data.bin", PACKED, PACKED, PACKED),
+        ("data.gz", PACKED, DATA, DATA),
+        ("data.bin", PACKED, None, DATA),
+        (
+            "data.tar.gz",
+            PACKED,
+            None,
+            PACKED,
+        ),  # a server that says what the file is, not what it did
+        ("data.tgz", gzip.compress(PACKED), None, PACKED),
+        ("data.bin", PACKED + gzip.compress(b"more"), None, DATA + b"more"),
+        ("data.bin", DATA, DATA, DATA),  # mislabelled
+    ],
+)
+def test_18_what_lands_is_what_the_checksum_is_about(
+    fetcher: Fetcher, web: Scripted, dest: str, body: bytes, checksum: bytes | None, lands: bytes
+) -> None:
+    keys = {"checksum": hashlib.md5(checksum).hexdigest()} if checksum else {}
+    fetcher.one(dest, url=web.on("/x", Answer(body, headers=GZIP)), **keys)
+    assert fetcher.code() == 0
+    assert fetcher.files() == {dest: lands}
+    assert web.requests_for("/x")[0].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "gzip, gzip"])
+@pytest.mark.parametrize("body", [PACKED[:-100], PACKED[: len(PACKED) // 2], DATA])
+@pytest.mark.parametrize("checksum", [True, False])
+def test_18_never_half_decoded(
+    fetcher: Fetcher, web: Scripted, coding: str, body: bytes, checksum: bool
+) -> None:
+    if body == DATA and checksum:
+        body = DATA + b"!"
+    old_state(fetcher)
+    url = web.on("/x", Answer(body, headers=(("Content-Encoding", coding),)))
+    fetcher.one("data.bin", url=url, **({"checksum": MD5} if checksum else {}))
+    assert fetcher.code(force=True) == 4
+    assert fetcher.files() == {"data.bin": b"old"}
+
+
+def test_18_cut_and_resumed_in_its_coding(fetcher: Fetcher, web: Scripted) -> None:
+    whole = Answer(PACKED, headers=(*GZIP, *TAGGED), ranges=True)
+    fetcher.one("data.bin", url=web.on("/x", whole._replace(cut=90_000), whole), checksum=MD5)
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": DATA}
+    assert "range" in web.requests_for("/x")[1].headers
+
+
+# 19. Too much.
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(b"x" * 5000, length=10**15),
+        Answer(b"x" * 5000, chunked=True),
+        Answer(gzip.compress(b"\0" * 10_000_000), headers=GZIP),
+    ],
+)
+def test_19_the_cap_stops_it(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
+    old_state(fetcher)
+    fetcher.settings["spacy.maxassetsize"] = "4k" if answer.headers == () else "20k"
+    fetcher.one("data.bin", url=web.on("/x", answer), checksum=MD5)
+    assert fetcher.code() == 4
+    assert fetcher.files() == {"data.bin": b"old"}
+    assert "spacy.maxAssetSize" in fetcher.error
+    assert not fetcher.slept
+
+
+def test_19_so_does_the_room_on_the_disk(fetcher: Fetcher, web: Scripted) -> None:
+    old_state(fetcher)
+    fetcher.one("data.bin", url=web.on("/x", Answer(b"x" * 5000, length=10**15)), checksum=MD5)
+    assert fetcher.code() == 4
+    assert fetcher.files() == {"data.bin": b"old"}
+    assert "no room" in fetcher.error
+
+
+def test_19_and_an_endless_body_ends_there(
+    fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Disk:
+        f_frsize = f_bsize = 1
+        f_blocks = 100 << 20
+        rooms = iter((50 << 20, 30 << 20, 1 << 10))
+
+        @property
+        def f_bavail(self) -> int:
+            return next(self.rooms)
+
+    disk = Disk()
+    monkeypatch.setattr(os, "fstatvfs", lambda _: disk)
+
+    def endless(handler: object) -> None:
+        handler.send_response(200)  # type: ignore[attr-defined]
+        handler.end_headers()  # type: ignore[attr-defined]
+        handler.close_connection = True  # type: ignore[attr-defined]
+        while not web.ended.is_set():
+            handler.wfile.write(b"x" * (1 << 16))  # type: ignore[attr-defined]
+
+    fetcher.one("data.bin", url=web.on("/x", endless))
+    assert fetcher.code() == 4
+    assert fetcher.files() == {}
+    assert "no room" in fetcher.error
+
+
+# 20 is the loader's; here, that upper case is equal.
+
+
+def test_20_a_checksum_in_upper_case(fetcher: Fetcher, web: Scripted) -> None:
+    fetcher.one("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5.upper())
+    assert fetcher.code() == 0
+    assert fetcher.code() == 0
+    assert len(web.requests) == 1
+
+
+# 21. One fails.
+
+
+def test_21_the_others_are_still_fetched(fetcher: Fetcher, web: Scripted, spacy: Spacy) -> None:
+    web.on("/gone", Answer(b"", 404))
+    web.on("/x", Answer(DATA))
+    fetcher.write(
+        "assets:\n"
+        + "".join(
+            f"  - dest: {name}\n    url: {web.url}{path}\n"
+            for name, path in (("a", "/x"), ("b", "/gone"), ("c", "/x"), ("d", "/gone"))
+        )
+    )
+    outcome = fetcher(jobs=2)
+    assert [asset.dest.text for asset in outcome.fetched] == ["a", "c"]
+    assert [failure.asset.dest.text for failure in outcome.failed] == ["b", "d"]
+    assert fetcher.files() == {"a": DATA, "c": DATA}
+    assert {event.dest for event in fetcher.told(Failed)} == {"b", "d"}
+    done = spacy("assets", cwd=fetcher.root)
+    assert done.code == 4
+    assert "fetched 0, kept 2, failed 2" in done.err
+    assert "asset 'b'" in done.err
+    assert "asset 'd'" in done.err
+    assert cli.main(["-C", str(fetcher.root), "assets", "a"]) == 0

@@ -1,0 +1,225 @@
+"""threats.md, cases 2, 4, 9 and 10, for assets: what a hostile project.yml asks for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from git_spacy.assets.events import Event
+from git_spacy.state.index import home
+from tests.testing.fetching import Fetcher
+from tests.testing.projects import Spacy, snapshot
+from tests.testing.repositories import git, repository, write
+from tests.testing.scripted import Answer, Scripted, redirect
+
+DATA = b"some data\n"
+MD5 = hashlib.md5(DATA).hexdigest()
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder that no asset may touch."""
+
+    folder = tmp_path / "outside"
+    write(folder, {"file": b"mine"})
+    return folder
+
+
+# 2. Symlinks that lead out.
+
+
+@pytest.mark.parametrize("dest", ["link/x", "link/deep/x", "file"])
+def test_02_a_link_out_on_the_way(
+    fetcher: Fetcher, web: Scripted, outside: Path, dest: str
+) -> None:
+    (fetcher.root / "link").symlink_to(outside)
+    (fetcher.root / "file").symlink_to(outside / "file")
+    fetcher.one(dest, url=web.on("/x", Answer(DATA)), checksum=MD5)
+    assert fetcher.code() == 3
+    assert fetcher.code(force=True) == 3
+    assert snapshot(outside) == {"file": b"mine"}
+    assert not web.requests
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_02_a_link_swapped_in_while_it_is_fetched(
+    fetcher: Fetcher, web: Scripted, outside: Path, back: bool
+) -> None:
+    (fetcher.root / "data").mkdir()
+
+    def swap(handler: object) -> None:
+        (fetcher.root / "data").rename(fetcher.root / "moved")
+        (fetcher.root / "data").symlink_to(outside)
+        web.say(handler, Answer(DATA))  # type: ignore[attr-defined]
+        if back:
+            (fetcher.root / "data").unlink()
+            (fetcher.root / "moved").rename(fetcher.root / "data")
+
+    fetcher.one("data/x", url=web.on("/x", swap), checksum=MD5)
+    fetcher()
+    assert snapshot(outside) == {"file": b"mine"}
+
+
+def test_02_a_link_swapped_in_while_git_is_asked(
+    fetcher: Fetcher, outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from git_spacy.git.tree import RemoteTree
+
+    source = repository(tmp_path / "source", {"d/x": DATA})
+    fetcher.settings["spacy.allowlocalrepository"] = "true"
+    (fetcher.root / "data").mkdir()
+    checkout = RemoteTree.checkout
+
+    def swap(self: RemoteTree, path: str, dest: Path) -> object:
+        (fetcher.root / "data").rename(fetcher.root / "moved")
+        (fetcher.root / "data").symlink_to(outside)
+        return checkout(self, path, dest)
+
+    monkeypatch.setattr(RemoteTree, "checkout", swap)
+    fetcher.write(f"assets:\n  - dest: data/x\n    git: {{repo: '{source}', path: d}}\n")
+    fetcher()
+    assert snapshot(outside) == {"file": b"mine"}
+
+
+# 4. A Git asset onto what git-spacy did not write: tests/assets/test_git.py has the rest.
+
+
+@pytest.mark.parametrize("dest", [".", "./", "a/.."])
+def test_04_the_project_itself_is_no_destination(
+    fetcher: Fetcher, tmp_path: Path, spacy: Spacy, dest: str
+) -> None:
+    source = repository(tmp_path / "source", {"x": DATA})
+    fetcher.write(f"assets:\n  - dest: {dest}\n    git: {{repo: '{source}', path: ''}}\n")
+    git(fetcher.root, "init", "-q")
+    git(fetcher.root, "config", "spacy.allowLocalRepository", "true")
+    before = snapshot(fetcher.root)
+    assert spacy("assets", "--force", cwd=fetcher.root).code == 3
+    assert snapshot(fetcher.root) == before
+
+
+def test_04_a_folder_of_the_user_s(fetcher: Fetcher, tmp_path: Path, spacy: Spacy) -> None:
+    source = repository(tmp_path / "source", {"scripts/x.py": DATA})
+    write(fetcher.root, {"scripts/mine.py": b"mine"})
+    fetcher.write(f"assets:\n  - dest: scripts\n    git: {{repo: '{source}', path: scripts}}\n")
+    git(fetcher.root, "init", "-q")
+    assert spacy("assets", cwd=fetcher.root).code == 3
+    git(fetcher.root, "config", "spacy.allowLocalRepository", "true")
+    before = snapshot(fetcher.root)
+    done = spacy("assets", cwd=fetcher.root)
+    assert done.code == 3
+    assert "--force" in done.err
+    assert snapshot(fetcher.root) == before
+    assert spacy("assets", "--force", cwd=fetcher.root).code == 0
+    assert {**before, **snapshot(fetcher.root)} != before
+    assert not (fetcher.root / "scripts/mine.py").exists()
+
+
+# 9. Schemes and paths.
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/passwd", "FILE:///etc/passwd", "file:x", "s3://b/k", "gs://b/k", "az://b/k",
+     "ftp://127.0.0.1/x", "ssh://127.0.0.1/x", "git://127.0.0.1/x", "git:x", "data:,x",
+     "javascript:1", "ext::sh -c x", "dict://127.0.0.1:11211/x"],
+)  # fmt: skip
+def test_09_other_schemes_are_refused(fetcher: Fetcher, url: str) -> None:
+    fetcher.one("x", url=url)
+    assert fetcher.code() == 3
+    assert "mend:" in fetcher.error
+    assert fetcher.files() == {}
+
+
+@pytest.mark.parametrize("url", ["{outside}/file", "../outside/file", "link", "folder/file", "~/f"])
+def test_09_a_path_outside_the_repository(
+    fetcher: Fetcher, outside: Path, url: str, sealed: Path
+) -> None:
+    (sealed / "f").write_bytes(b"mine")
+    (fetcher.root / "link").symlink_to(outside / "file")
+    (fetcher.root / "folder").symlink_to(outside)
+    fetcher.one("x", url=url.format(outside=outside))
+    assert fetcher.code() == 3
+    assert "git config spacy.allowLocalPath true" in fetcher.error
+    assert not (fetcher.root / "x").exists()
+    fetcher.settings["spacy.allowlocalpath"] = "true"
+    assert fetcher.code() == 0
+    assert (fetcher.root / "x").read_bytes() == b"mine"
+
+
+# 10. Environment variables.
+
+SECRET = "s3cret/value?x=1"
+
+
+def told(fetcher: Fetcher) -> str:
+    """Everything that a fetch says or keeps."""
+
+    kept = b"".join(path.read_bytes() for path in home(fetcher.root).rglob("*") if path.is_file())
+    return repr(fetcher.events) + fetcher.error + kept.decode("utf-8", "replace")
+
+
+def with_environment(fetcher: Fetcher, url: str) -> None:
+    fetcher.write(f"env: {{TOKEN: MY_TOKEN}}\nassets:\n  - dest: x\n    url: '{url}'\n")
+    fetcher.environ["MY_TOKEN"] = SECRET
+
+
+def test_10_the_environment_is_not_sent_unless_allowed(fetcher: Fetcher, web: Scripted) -> None:
+    with_environment(fetcher, web.on("/x", Answer(DATA)) + "?${env.TOKEN}")
+    assert fetcher.code() == 3
+    assert "git config spacy.allowEnvInUrl true" in fetcher.error
+    assert "MY_TOKEN" in fetcher.error
+    assert not web.requests
+    fetcher.settings["spacy.allowenvinurl"] = "true"
+    assert fetcher.code() == 0
+    assert web.requests[0].path == "/x?" + SECRET
+    assert SECRET not in told(fetcher)
+
+
+def test_10_nor_may_it_choose_the_scheme(fetcher: Fetcher) -> None:
+    with_environment(fetcher, "${env.TOKEN}")
+    fetcher.settings["spacy.allowenvinurl"] = "true"
+    fetcher.environ["MY_TOKEN"] = "file:///etc/passwd"
+    assert fetcher.code() == 3
+    fetcher.environ["MY_TOKEN"] = "/etc/passwd"
+    assert fetcher.code() == 3
+    assert "/etc/passwd" not in told(fetcher)
+
+
+def test_10_a_variable_that_is_not_set(fetcher: Fetcher, web: Scripted) -> None:
+    with_environment(fetcher, web.url + "/${env.TOKEN}")
+    fetcher.settings["spacy.allowenvinurl"] = "true"
+    fetcher.environ.clear()
+    assert fetcher.code() == 2
+    assert "MY_TOKEN" in fetcher.error
+
+
+@pytest.mark.parametrize("failure", ["404", "echo", "redirect", "stall", "nobody", "text"])
+def test_10_a_secret_is_not_told_when_it_fails(
+    fetcher: Fetcher, web: Scripted, failure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def echo(handler: object) -> None:
+        handler.wfile.write(  # type: ignore[attr-defined]
+            f"HTTP/1.1 404 no {SECRET}\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+
+    answers = {
+        "404": Answer(b"", 404),
+        "echo": echo,
+        "redirect": redirect(f"ftp://{SECRET}/"),
+        "stall": Answer(DATA, stall=0),
+        "text": Answer(b"<html>" + SECRET.encode()),
+        "nobody": Answer(),
+    }
+    web.on("/x", answers[failure])
+    base = "http://127.0.0.1:9" if failure == "nobody" else web.url
+    with_environment(fetcher, base + "/x?${env.TOKEN}")
+    fetcher.settings["spacy.allowenvinurl"] = "true"
+    assert fetcher.code() == 4
+    assert SECRET not in told(fetcher)
+    assert "s3cret" not in told(fetcher)
+    assert isinstance(fetcher.events[-1], Event.__args__)  # type: ignore[attr-defined]
+    assert not os.path.exists(fetcher.root / "x")

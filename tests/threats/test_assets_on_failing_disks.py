@@ -1,0 +1,238 @@
+"""threats.md, cases 37, 42 and 43 for assets: every system call that changes something fails, or
+is the last one.
+
+A kill is played: from the N-th call on every one raises, so that no clean-up can happen either.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from git_spacy import files
+from git_spacy.assets.sink import Sink
+from tests.testing.fetching import Fetcher, left_over
+from tests.testing.projects import snapshot
+from tests.testing.repositories import repository, write
+from tests.testing.scripted import Answer, Scripted
+
+OLD, NEW = b"old data\n", b"new data\n"
+MD5 = hashlib.md5(NEW).hexdigest()
+COUNTED = ("open", "rename", "unlink", "fsync", "mkdir", "rmdir")
+needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+class Disk:
+    """`os`, whose N-th call among COUNTED fails; all after it too, if it `kills`."""
+
+    def __init__(self, number: int, kills: bool, code: int = errno.EIO) -> None:
+        self.number, self.kills, self.code = number, kills, code
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(os, name)
+        if name not in COUNTED:
+            return real
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.calls += 1
+            if self.kills and self.calls >= self.number:
+                raise Killed
+            if self.calls == self.number:
+                raise OSError(self.code, os.strerror(self.code))
+            return real(*arguments, **options)
+
+        return call
+
+
+def every_call(fetcher: Fetcher, kills: bool, patch: pytest.MonkeyPatch, dest: str) -> int:
+    """Fetch on a failing disk, N = 1, 2, …, until a fetch is untouched; after each the destination
+    is as it was, absent or whole, and a plain rerun succeeds and clears up. How many N it took."""
+
+    new = None
+    for number in range(1, 200):
+        restore(fetcher, dest)
+        before = at(fetcher.root / dest)
+        disk = Disk(number, kills)
+        fetcher.is_tidy = False
+        with patch.context() as patched:
+            patched.setattr(files, "os", disk)
+            try:
+                code = fetcher.code()
+            except Killed:
+                code = -1
+            except OSError:
+                code = 5  # the handler's, for what is no single asset's
+        found = at(fetcher.root / dest)
+        if new is not None:
+            assert found in (before, new, None), number
+        if disk.calls >= number:
+            assert code in ((-1, 0) if kills else (0, 5)), number
+            if code == 5 and not kills:
+                assert found in (before, new or found), number  # new: only its fsync failed
+        fetcher.is_tidy = True
+        assert fetcher.code() == 0, (number, fetcher.error)
+        assert not left_over(fetcher.root)
+        healed = at(fetcher.root / dest)
+        new = new or healed
+        assert healed == new
+        if disk.calls < number:
+            return number
+    raise AssertionError("it never ends")
+
+
+def restore(fetcher: Fetcher, dest: str) -> None:
+    """Bring back the old state, by git-spacy's own hand where that matters."""
+
+    if dest == "folder":
+        text = (fetcher.root / "project.yml").read_text()
+        (fetcher.root / "project.yml").write_text(text.replace("path: new", "path: old"))
+        assert fetcher.code() == 0
+        (fetcher.root / "project.yml").write_text(text)
+    elif dest == "deep/er/new":
+        for path in sorted(fetcher.root.rglob("*"), reverse=True):
+            if path.is_dir():
+                path.rmdir()
+            elif path.name not in ("project.yml", "source"):
+                path.unlink()
+    else:
+        (fetcher.root / dest).write_bytes(OLD)
+
+
+def at(path: Path) -> Any:
+    """What stands at a path."""
+
+    if path.is_dir():
+        return snapshot(path)
+    return path.read_bytes() if path.exists() else None
+
+
+@pytest.mark.parametrize("kills", [True, False])
+@pytest.mark.parametrize("dest", ["data", "deep/er/new"])
+def test_37_43_a_file(
+    fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, kills: bool, dest: str
+) -> None:
+    write(fetcher.root, {"source": NEW})
+    fetcher.one(dest, url="source", checksum=MD5)
+    assert every_call(fetcher, kills, monkeypatch, dest) > 8
+
+
+@pytest.mark.parametrize("kills", [True, False])
+def test_37_43_a_folder(
+    fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, kills: bool, tmp_path: Path
+) -> None:
+    from git_spacy.assets.sources import git as source
+    from git_spacy.git.tree import Placed
+
+    class Tree:
+        commit, listing = "0" * 40, ()
+
+        def files(self, path: str) -> list[str]:
+            return [path]
+
+        def checkout(self, path: str, dest: Path) -> Placed:
+            write(dest, {"x": OLD} if path == "old" else {"d/x": NEW})
+            return Placed(1, ())
+
+    tree = Tree()
+
+    class Opened:
+        def __init__(self, *_: object, **__: object) -> None: ...
+        def __enter__(self) -> Tree:
+            return tree
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(source, "opened", Opened)  # the network is not what fails here
+    fetcher.write("assets:\n  - dest: folder\n    git: {repo: https://e.example/r, path: new}\n")
+    assert every_call(fetcher, kills, monkeypatch, "folder") > 8
+
+
+def test_43_a_full_disk(fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(fetcher.root, {"data": OLD})
+    fetcher.one("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
+
+    def full(self: Sink, chunk: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Sink, "write", full)
+        assert fetcher.code() == 5
+    assert "room" in fetcher.error
+    assert fetcher.files() == {"data": OLD}
+    assert fetcher.code() == 0
+
+
+@needs_permissions
+@pytest.mark.parametrize("unreadable", ["source", "data", "folder"])
+def test_43_permissions(fetcher: Fetcher, unreadable: str) -> None:
+    write(fetcher.root, {"source": NEW, "folder/data": OLD})
+    fetcher.one("folder/data", url="source", checksum=MD5)
+    path = (
+        fetcher.root / {"source": "source", "data": "folder/data", "folder": "folder"}[unreadable]
+    )
+    mode = path.stat().st_mode
+    path.chmod(0o500 if unreadable == "folder" else 0)
+    try:
+        assert fetcher.code() == 5
+    finally:
+        path.chmod(mode)
+    assert (fetcher.root / "folder/data").read_bytes() == OLD
+
+
+def test_43_a_read_only_folder(
+    fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, web: Scripted
+) -> None:
+    write(fetcher.root, {"data": OLD})
+    fetcher.one("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
+
+    class ReadOnly(Disk):
+        def __getattr__(self, name: str) -> Any:
+            real = getattr(os, name)
+            if name != "open":
+                return real
+
+            def refuse(path: Any, flags: int, *rest: Any, **options: Any) -> Any:
+                if flags & os.O_CREAT:
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                return real(path, flags, *rest, **options)
+
+            return refuse
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "os", ReadOnly(0, False))
+        assert fetcher.code() == 5
+    assert "permission" in fetcher.error
+    assert fetcher.files() == {"data": OLD}
+    assert not web.requests
+
+
+def test_42_a_large_file_takes_little_memory(fetcher: Fetcher, web: Scripted) -> None:
+    import tracemalloc
+
+    def large(handler: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(64 << 20))
+        handler.end_headers()
+        block = bytes(1 << 20)
+        for _ in range(64):
+            handler.wfile.write(block)
+
+    fetcher.one("data", url=web.on("/x", large))
+    repository(fetcher.root.parent)
+    tracemalloc.start()
+    try:
+        assert fetcher.code() == 0
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert (fetcher.root / "data").stat().st_size == 64 << 20
