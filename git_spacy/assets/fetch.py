@@ -205,8 +205,8 @@ class _Work:
             return
         defects: list[BaseException] = []
         with ThreadPoolExecutor(min(jobs, len(self._fetches)), "git-spacy-asset") as pool:
-            futures = {pool.submit(self._bring, fetch): fetch for fetch in self._fetches}
-            try:
+            try:  # from the first thread on: an interruption may come before the last one
+                futures = {pool.submit(self._bring, fetch): fetch for fetch in self._fetches}
                 for future in as_completed(futures):
                     self._note(futures[future], future, defects)
             except BaseException:
