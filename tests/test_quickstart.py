@@ -19,7 +19,9 @@ def plain(text: str) -> list[str]:
     """Lines without colours, and without what differs from run to run."""
 
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    return [re.sub(r"\d+(\.\d+)? s$", "… s", line).rstrip() for line in text.splitlines()]
+    # durations, and scores, which differ a little from one kind of processor to another
+    text = re.sub(r"\d+ s$|\d+\.\d+", "…", text, flags=re.MULTILINE)
+    return [line.rstrip() for line in text.splitlines()]
 
 
 def transcript() -> list[str]:

@@ -1,8 +1,11 @@
 """Write data/comments_train.jsonl and data/comments_dev.jsonl.
 
-The comments are not anybody's: they are put together here from sentence patterns, brand names and
-garments, with the lower case and the typing errors that people make. The same seed gives the same
-bytes. The development set has patterns and brands of its own, so that its score is honest.
+Nobody wrote these comments: they are put together here from sentence patterns, brands and clothes,
+with the lower case and the typing errors that people make. Of the development set, most patterns
+and a third of the brands do not occur in the training set, so that its score is honest.
+
+The same seed gives the same bytes with every Python: only `Random.random` is used, whose sequence
+the standard library promises to keep.
 
     python scripts/generate_data.py [FOLDER]
 """
@@ -11,255 +14,245 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-SEED = 2026
+SEED = 20
 LABEL = "FASHION_BRAND"
-TRAIN_SIZE, DEV_SIZE = 420, 110
+TRAIN_SIZE, DEV_SIZE = 400, 100
+PLAIN_SHARE = 0.25  # of the comments have no brand
+SHARED_SHARE = 0.3  # of the development set has patterns of the training set
 
-# Names of real brands; they belong to their owners. Some are everyday words, too.
-BRANDS = (
-    "Nike",
-    "Adidas",
-    "Puma",
-    "Reebok",
-    "New Balance",
-    "Converse",
-    "Vans",
-    "Zara",
-    "H&M",
-    "Uniqlo",
-    "Gucci",
-    "Prada",
-    "Burberry",
-    "Hermes",
-    "Chanel",
-    "Dior",
-    "Versace",
-    "Armani",
-    "Balenciaga",
-    "Levi's",
-    "Wrangler",
-    "Diesel",
-    "Gap",
-    "Guess",
-    "Mango",
-    "Next",
-    "Coach",
-    "Fossil",
-    "Supreme",
-    "Patagonia",
-    "The North Face",
-    "Columbia",
-    "Fila",
-    "Lacoste",
-    "Ralph Lauren",
-    "Tommy Hilfiger",
-    "Calvin Klein",
-    "Dr. Martens",
-    "Birkenstock",
-    "Clarks",
-    "Ugg",
-    "Primark",
-    "Topshop",
-    "Esprit",
-    "Benetton",
-    "Stone Island",
-    "Off-White",
-    "Canada Goose",
-    "Hugo Boss",
-    "Michael Kors",
+# Names of real brands; they belong to their owners. The last lines of both lists are everyday
+# words, too, and the plain patterns below use them as such.
+TRAIN_BRANDS = (
+    *("Nike", "Adidas", "Puma", "Reebok", "New Balance", "Converse", "Vans", "Fila", "Umbro"),
+    *("Zara", "H&M", "Uniqlo", "Primark", "Topshop", "Esprit", "Benetton", "COS", "ASOS"),
+    *("Gucci", "Prada", "Burberry", "Chanel", "Dior", "Versace", "Armani", "Fendi", "YSL"),
+    *("Levi's", "Wrangler", "Lacoste", "Ralph Lauren", "Tommy Hilfiger", "Calvin Klein"),
+    *("Patagonia", "The North Face", "Helly Hansen", "Canada Goose", "Jack Wolfskin"),
+    *("Dr. Martens", "Birkenstock", "Clarks", "Ugg", "Crocs", "Hugo Boss", "Michael Kors"),
+    *("Gap", "Guess", "Mango", "Next", "Coach", "Diesel", "Supreme", "Stone Island", "Champion"),
 )
 DEV_BRANDS = (
-    "Asics",
-    "Carhartt",
-    "Timberland",
-    "Everlane",
-    "Arket",
-    "Fjallraven",
-    "Moncler",
-    "Valentino",
-    "Salomon",
-    "Superdry",
-    "Kate Spade",
-    "Red Wing",
-    "Bershka",
-    "Napapijri",
+    *("Asics", "Carhartt", "Timberland", "Everlane", "Arket", "Fjällräven", "Moncler", "Salomon"),
+    *("Superdry", "Kate Spade", "Red Wing", "Bershka", "Napapijri", "Hermès", "Ecco", "Skechers"),
+    *("C&A", "Vivienne Westwood", "Under Armour", "Brooks Brothers", "Lululemon", "Saucony"),
+    *("Fossil", "Columbia", "Monki", "Reformation", "Weekday", "Element", "Theory", "Hollister"),
 )
-ITEMS = (
-    "jacket",
-    "hoodie",
-    "jeans",
-    "sneakers",
-    "boots",
-    "coat",
-    "t-shirt",
-    "dress",
-    "sweater",
-    "backpack",
-    "belt",
-    "scarf",
-    "shorts",
-    "sandals",
-    "cap",
-    "bag",
-    "trousers",
-    "parka",
-    "shirt",
-)
-QUALITIES = (
-    "comfy",
-    "overpriced",
-    "well made",
-    "too tight",
-    "surprisingly good",
-    "ugly",
-    "worth it",
-    "scratchy",
-    "true to size",
-    "a bit stiff",
-    "warm",
-    "gorgeous",
-    "falling apart already",
-)
-COLOURS = ("black", "navy", "olive", "beige", "white", "burgundy", "grey", "mustard")
 
-# {b} and {c} are brands; the other names are filled from the lists above.
-PATTERNS = (
-    "just got my {b} {i} in the mail and they are {q}",
-    "{b} {i} are {q}, change my mind",
-    "I've worn {b} since I was twelve and never had a bad pair",
-    "does anyone know if the {b} {i} run small?",
-    "honestly {b} or {c} for a first {i}?",
-    "My {k} {b} {i} survived three winters.",
-    "who still buys {b}? the quality went downhill",
-    "saw a guy in full {b} at the gym today lol",
-    "The new {b} drop is {q}.",
-    "I would take {b} over {c} any day",
-    "got these at an outlet, the label says {b} but they feel fake",
-    "my girlfriend hates my {b} {i}",
-    "{b} makes the only {i} that fit me",
-    "return policy at {b} is a nightmare",
-    "thrifted a vintage {b} {i} for five bucks!!",
-    "Is {b} still a thing in 2020?",
-    "those look like {b} to me, check the tag",
-    "paid way too much for this {b} {i} but it is {q}",
-    "can't go wrong with {b}",
-    "{b} > {c}",
-    "wearing my {k} {i} from {b} to the wedding, too casual?",
-    "the stitching on my {b} came loose after a week",
-    "anyone else think {b} and {c} look exactly the same now",
-    "Looking for a {k} {i}, preferably {b} or similar",
-    "i only wear {b} because of the wide toe box",
-    "{b} customer service replaced my {i} for free, 10/10",
-    "that {i} is from {b}, last season I think",
-    "told my brother to stop wearing {b} socks with sandals",
-    "Size M at {b} is like an XL at {c}",
-    "waiting for the {b} sale so I can afford one {i}",
+ONE = (
+    *("jacket", "hoodie", "coat", "t-shirt", "dress", "sweater", "backpack", "belt", "scarf"),
+    *("cap", "bag", "parka", "shirt", "cardigan", "blazer", "skirt", "raincoat", "wallet"),
 )
-PLAIN_PATTERNS = (
-    "this {i} is {q}, no idea who made it",
+MANY = (
+    *("jeans", "sneakers", "boots", "shorts", "sandals", "trousers", "socks", "leggings"),
+    *("loafers", "gloves", "chinos", "trainers", "flip-flops", "tights", "heels"),
+)
+COLOURS = ("black", "navy", "olive", "beige", "white", "burgundy", "grey", "mustard", "teal")
+VERDICTS = (
+    *("comfy", "overpriced", "well made", "too tight", "surprisingly good", "not my style"),
+    *("worth it", "scratchy", "true to size", "a bit stiff", "warm", "gorgeous", "so-so"),
+)
+PLACES = ("the outlet", "the flea market", "my cousin", "a charity shop", "the airport", "ebay")
+
+# {b} and {c} are brands, {one} and {many} clothes, {k} a colour, {is} a verdict, {from} a place,
+# {n} a number.
+TRAIN_PATTERNS = (
+    "just got my {b} {one} in the mail and it is {is}",
+    "{b} {many} are {is}, change my mind",
+    "I've worn {b} since I was {n} and never had a bad pair",
+    "does anyone know if the {b} {many} run small?",
+    "honestly {b} or {c} for a first {one}?",
+    "My {k} {b} {one} survived {n} winters.",
+    "anybody still buying {b}? haven't been there in ages",
+    "saw a guy in full {b} at the gym today lol",
+    "The new {b} drop is {is}.",
+    "I would take {b} over {c} any day",
+    "got these at {from}, the label says {b} but they feel odd",
+    "my girlfriend hates my {b} {one}",
+    "Is {b} still a thing?",
+    "{b} makes the only {one} that fits me",
+    "looking for a {k} {one}, preferably {b} or {c}",
+    "can't go wrong with {b}",
+    "{n} quid for a {b} {one}?? no thanks",
+    "wearing {b} head to toe, someone stop me",
+    "my dad found a vintage {b} {one} at {from}",
+    "why does every {b} {one} come with a giant logo",
+    "the stitching on my {b} {one} is {is}",
+    "Went to {b} for {many} and left with a {one}",
+    "{b}, {c}, whatever, as long as it is {k}",
+    "my {b} are {is}",
+    "that {one} is from {b}, last season I think",
+    "told my brother to stop wearing {b} socks with {many}",
+    "Size M at {b} is like an XL at {c}",
+    "waiting for the {b} sale so I can afford one {one}",
+    "@someone pretty sure it's {b}",
+    "{b}'s {many} are {is} imo",
+    "selling: {k} {many}, {b}, size {n}, worn twice",
+    "I love {b}!!!",
+    "got a {one} from {b} for my birthday, it is {is}",
+    "these {many} are {b}, right?",
+    "returned my {b} order, the {one} was {is}",
+    "{b} >>> {c}",
+    "Best {many} ever? {b}. Not even close.",
+    "anyone else think {b} sizing changed?",
+    "{b} customer service replaced my {one} for free, 10/10",
+    "the {k} ones by {b} or the {k} ones by {c}? help",
+)
+TRAIN_PLAIN_PATTERNS = (
+    "this {one} is {is}, no idea who made it",
     "you have to mind the gap between the sleeve and the glove",
-    "my coach told us to wear {k} {i} at the match",
-    "guess who forgot a {i} in this weather",
-    "the next time it rains I'm wearing {i}",
-    "found a fossil on the beach in my {k} {i}",
-    "diesel fumes ruined my {k} {i}",
-    "ate a mango and ruined my {k} {i}",
-    "nice fit, the {k} {i} goes well with the {i}",
-    "how do you wash a {i} without shrinking it?",
-    "supreme comfort, would buy this {i} again",
-    "I need a {i} that is not {q}",
-    "dress code says no {i}, what do I do",
-    "sewing my own {i} this winter, wish me luck",
-    "all my {i} are {k}, send help",
-    "stop wearing {i} to interviews people",
+    "my coach told us to wear {k} {many} at the match",
+    "guess who forgot a {one} in this weather",
+    "the next time it rains I'm wearing {many}",
+    "Next week I will finally wash my {one}",
+    "diesel fumes ruined my {k} {one}",
+    "dropped half a mango on my {k} {many}",
+    "Champion of bad decisions: {k} {many} with a {k} {one}",
+    "supreme comfort, would buy this {one} again",
+    "how do you wash a {one} without shrinking it?",
+    "I need a {one} that is not {is}",
+    "Dress code says no {many}, what do I do",
+    "sewing my own {one} this winter, wish me luck",
+    "all my {many} are {k}, send help",
+    "Mum bought me {many} at {from} again",
+    "stop wearing {many} to interviews, people",
+    "who else has {n} pairs of {many} and wears one",
+    "Is {k} still in for {many}?",
+    "London in November, do I need a {one}?",
+    "lol my boss wears {many} on Fridays",
 )
 DEV_PATTERNS = (
-    "can someone id this {i}? might be {b}",
-    "Five years with the same {b} {i} and counting",
-    "sold my {b} collection to buy one {c} {i}",
-    "The {k} {i} by {b} is {q}",
+    "can someone id this {one}? might be {b}",
+    "Five years with the same {b} {one} and counting",
+    "sold my {b} collection to buy one {c} {one}",
+    "The {k} {one} by {b} is {is}",
     "overheard two kids arguing about {b} versus {c}",
-    "if {b} made a {k} {i} I'd be broke",
+    "if {b} made {k} {many} I'd be broke",
     "switched from {b} to {c} and my feet thank me",
-    "not everything by {b} is {q} but this {i} is",
+    "not everything by {b} is {is} but this {one} is",
+    "unpopular opinion: {b} was better in the nineties",
+    "Dear {b}, please bring back the {k} {one}.",
+    "ok so {b} finally restocked",
+    "do {b} and {c} use the same factory for {many}?",
+    "walked past {b} today, {n} people queueing for a {one}",
+    "hot take, {c} copied the {one} from {b}",
+    "My first pair of {b} fell apart after {n} years, fair enough",
+    "Found it! It's a {b} {one} from {from}",
+    "nobody: ... me: buys more {b}",
+    "Thought they were {b}, turns out the {many} are {c}",
+    "{b} again? you already own {n} of them",
+    "need new {many} asap, {b} maybe",
 )
 DEV_PLAIN_PATTERNS = (
-    "take a guess how much I paid for the {k} {i}",
-    "what happens next with your {i} will surprise you",
-    "there is a gap in my wardrobe where a {k} {i} should be",
-    "the {i} in the picture is {q}",
+    "take a guess how much I paid for the {k} {one}",
+    "what happens next with your {many} will surprise you",
+    "there is a gap in my wardrobe where a {k} {one} should be",
+    "the {one} in the picture is {is}",
+    "In theory the {many} are {k}",
+    "found a fossil on the beach in my {k} {many}",
+    "every weekday the same {many}, I don't care",
+    "My aunt in Leeds knits a better {one} than any shop",
+    "Paris was cold, should have packed a {one}",
+    "Out of my element in {many}, honestly",
 )
+ENDINGS = ("", "", "", "", "", "!", " :)", " tbh", " lol", " #ootd")
 
 
 def main(folder: Path) -> None:
     """Write both files into `folder`."""
 
-    rng = random.Random(SEED)
-    seen: set[str] = set()
-    train = comments(rng, TRAIN_SIZE, PATTERNS, PLAIN_PATTERNS, BRANDS, seen)
-    # a third of the brands in the development set have never been seen
-    brands = DEV_BRANDS + BRANDS[::2]
-    patterns = DEV_PATTERNS + PATTERNS[::3]
-    plain = DEV_PLAIN_PATTERNS + PLAIN_PATTERNS[::4]
-    dev = comments(rng, DEV_SIZE, patterns, plain, brands, seen)
+    writer = Writer(SEED)
+    train = writer.comments(TRAIN_SIZE, TRAIN_PATTERNS, TRAIN_PLAIN_PATTERNS, TRAIN_BRANDS)
+    brands = DEV_BRANDS + TRAIN_BRANDS
+    shared = round(DEV_SIZE * SHARED_SHARE)
+    dev = writer.comments(DEV_SIZE - shared, DEV_PATTERNS, DEV_PLAIN_PATTERNS, brands)
+    dev += writer.comments(shared, TRAIN_PATTERNS, TRAIN_PLAIN_PATTERNS, brands)
+    writer.shuffle(dev)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, lines in (("comments_train", train), ("comments_dev", dev)):
-        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    for name, comments in (("comments_train", train), ("comments_dev", dev)):
+        lines = (json.dumps(comment, ensure_ascii=False) + "\n" for comment in comments)
+        (folder / f"{name}.jsonl").write_bytes("".join(lines).encode("utf-8"))
 
 
-def comments(
-    rng: random.Random,
-    count: int,
-    patterns: tuple[str, ...],
-    plain: tuple[str, ...],
-    brands: tuple[str, ...],
-    seen: set[str],
-) -> list[str]:
-    """`count` lines of JSON, none of whose texts is in `seen`, which grows."""
+class Writer:
+    """Comments, one after the other, none of them twice."""
 
-    lines: list[str] = []
-    while len(lines) < count:
-        pattern = rng.choice(plain if rng.random() < 0.22 else patterns)
-        text, spans = comment(rng, pattern, brands)
-        if text.lower() not in seen:
-            seen.add(text.lower())
-            lines.append(json.dumps({"text": text, "spans": spans}, ensure_ascii=False) + "\n")
-    return lines
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed).random
+        self._seen: set[str] = set()
 
+    def comments(
+        self, count: int, patterns: Sequence[str], plain: Sequence[str], brands: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """`count` new ones, a share of them without a brand."""
 
-def comment(
-    rng: random.Random, pattern: str, brands: tuple[str, ...]
-) -> tuple[str, list[dict[str, int | str]]]:
-    """One comment, and the brands in it by character offset."""
+        made: list[dict[str, Any]] = []
+        while len(made) < count:
+            comment = self._comment(
+                self._pick(plain if self._chance(PLAIN_SHARE) else patterns), brands
+            )
+            if comment["text"].lower() not in self._seen:
+                self._seen.add(comment["text"].lower())
+                made.append(comment)
+        return made
 
-    pair = dict(zip("bc", rng.sample(brands, 2), strict=True))
-    lowered = rng.random() < 0.3  # some people never use the shift key
-    text, spans = "", []
-    for piece in pattern.replace("{", "\0{").replace("}", "}\0").split("\0"):
-        name = piece[1:-1] if piece.startswith("{") else ""
-        if name in pair:
-            brand = pair[name].lower() if lowered else pair[name]
-            spans.append({"start": len(text), "end": len(text) + len(brand), "label": LABEL})
-            text += brand
-        elif name:
-            text += rng.choice({"i": ITEMS, "q": QUALITIES, "k": COLOURS}[name])
-        else:
-            text += typo(rng, piece.lower() if lowered else piece)
-    return text + rng.choice(("", "", "", ".", "!", " :)", " tbh")), spans
+    def shuffle(self, comments: list[dict[str, Any]]) -> None:
+        for last in range(len(comments) - 1, 0, -1):
+            other = int(self._random() * (last + 1))
+            comments[last], comments[other] = comments[other], comments[last]
 
+    def _comment(self, pattern: str, brands: Sequence[str]) -> dict[str, Any]:
+        first, second = self._pick(brands), self._pick(brands)
+        while second == first:
+            second = self._pick(brands)
+        pair = {"{b}": first, "{c}": second}
+        lower_all = self._chance(0.25)  # some people never use the shift key
+        lower_brand = lower_all or self._chance(0.15)
+        text, spans = "", []
+        for piece in re.split(r"({\w+})", pattern):
+            if piece in pair:
+                name = pair[piece].lower() if lower_brand else pair[piece]
+                spans.append({"start": len(text), "end": len(text) + len(name), "label": LABEL})
+                text += name
+            else:
+                words = self._fill(piece) if piece.startswith("{") else self._mistype(piece)
+                text += words.lower() if lower_all else words
+        if text[-1] in ".?!":
+            return {"text": text, "spans": spans}
+        return {"text": text + self._pick(ENDINGS), "spans": spans}
 
-def typo(rng: random.Random, text: str) -> str:
-    """Now and then two letters of a longer word swapped."""
+    def _fill(self, slot: str) -> str:
+        if slot == "{n}":
+            return str(2 + int(self._random() * 40))
+        choices = {"{one}": ONE, "{many}": MANY, "{k}": COLOURS, "{is}": VERDICTS, "{from}": PLACES}
+        return self._pick(choices[slot])
 
-    words = text.split(" ")
-    for number, word in enumerate(words):
-        if len(word) > 5 and word.isalpha() and rng.random() < 0.03:
-            at = rng.randrange(1, len(word) - 2)
-            words[number] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-    return " ".join(words)
+    def _mistype(self, text: str) -> str:
+        """Now and then, a longer word with a letter left out, doubled or swapped with the next."""
+
+        words = text.split(" ")
+        for number, word in enumerate(words):
+            if len(word) > 4 and word.isalpha() and self._chance(0.05):
+                at = 1 + int(self._random() * (len(word) - 2))
+                start, letter, rest = word[:at], word[at], word[at + 1 :]
+                mistakes = (
+                    start + rest,
+                    start + letter * 2 + rest,
+                    start + rest[0] + letter + rest[1:],
+                )
+                words[number] = self._pick(mistakes)
+        return " ".join(words)
+
+    def _chance(self, probability: float) -> bool:
+        return self._random() < probability
+
+    def _pick(self, choices: Sequence[str]) -> str:
+        return choices[int(self._random() * len(choices))]
 
 
 if __name__ == "__main__":
