@@ -547,7 +547,7 @@ def test_a_script_on_a_terminal_may_read_from_it(tmp_path: Path) -> None:
     made = project(
         tmp_path,
         "commands: [{name: c, script: ['python ask.py'], outputs: [answer]}]",
-        {"ask.py": "open('answer', 'w').write(input('name? '))"},
+        {"ask.py": "open('answer', 'w').write(input('colour? '))"},
     )
     pid, terminal = pty.fork()
     if pid == 0:
@@ -555,9 +555,9 @@ def test_a_script_on_a_terminal_may_read_from_it(tmp_path: Path) -> None:
         os.environ["PYTHONPATH"] = str(Path(loader.__file__).parents[2])
         os.execv(sys.executable, [sys.executable, "-m", "git_spacy", "run", "c"])
     seen = b""
-    while b"name? " not in seen:
+    while b"colour? " not in seen:
         seen += os.read(terminal, 1024)
-    os.write(terminal, b"Ada\n")
+    os.write(terminal, b"blue\n")
     try:
         while chunk := os.read(terminal, 1024):
             seen += chunk
@@ -566,7 +566,7 @@ def test_a_script_on_a_terminal_may_read_from_it(tmp_path: Path) -> None:
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
     assert os.waitstatus_to_exitcode(status) == 0, seen
-    assert (made / "answer").read_text() == "Ada"
+    assert (made / "answer").read_text() == "blue"
 
 
 def test_control_c_on_a_terminal_ends_the_script_and_us(tmp_path: Path) -> None:
