@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -48,12 +49,34 @@ def replace(path: Path, data: bytes) -> None:
                 os.fsync(stream.fileno())
             os.rename(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
             os.fsync(directory)
+            with suppress(OSError):
+                _sweep(directory, path.name)
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=directory)
             raise
     finally:
         os.close(directory)
+
+
+def _sweep(directory: int, name: str) -> None:
+    """Remove the temporary files that killed processes left beside `name`."""
+
+    for entry in os.listdir(directory):
+        match = re.fullmatch(rf"\.{re.escape(name)}\.(\d+)\.tmp", entry)
+        if match and not _is_alive(int(match[1])):
+            with suppress(OSError):
+                os.unlink(entry, dir_fd=directory)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 @contextmanager

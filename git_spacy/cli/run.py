@@ -116,7 +116,10 @@ def reporter(python: Interpreter) -> Callable[[Event], None]:
                 output.note(f"Python: {python.path} ({python.chosen_by})")
                 said = True
             verb = "would run" if event.dry else "running"
-            output.note(f"==> {event.command}: {verb} ({'; '.join(event.reasons)})")
+            first, *others = event.reasons
+            output.note(f"==> {event.command}: {verb} ({first})")
+            for reason in others:
+                output.note(f"    and {reason}")
         elif isinstance(event, events.StepStarted):
             output.note(f"$ {event.line}")
         elif isinstance(event, events.Finished):

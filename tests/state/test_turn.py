@@ -1,0 +1,30 @@
+"""One at a time in a project, and those that belong to it let through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from git_spacy.errors import Busy
+from git_spacy.state.turn import passed_on, taken
+
+
+def never() -> None:
+    raise AssertionError("it waited")
+
+
+def test_a_script_of_ours_is_let_through_and_others_are_not(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    with taken(tmp_path / "a", {}, waiting=never):
+        inner = passed_on(tmp_path / "link", {"KEPT": "1"})
+        assert inner["KEPT"] == "1"
+        with taken(tmp_path / "a", inner, waiting=never):
+            pass
+        deeper = passed_on(tmp_path / "b", inner)
+        with taken(tmp_path / "b", {}, waiting=never), taken(tmp_path / "a", deeper, waiting=never):
+            pass
+        with pytest.raises(Busy), taken(tmp_path / "a", {}, wait=False, waiting=never):
+            pass
