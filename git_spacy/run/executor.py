@@ -1,4 +1,4 @@
-"""Where processes run: a Protocol, and the table of those that keep it."""
+"""Where processes run: a Protocol that every executor keeps."""
 
 from __future__ import annotations
 
@@ -18,6 +18,3 @@ class Executor(Protocol):
         Raises ScriptFailed if the program cannot be started, Interrupted if we or it were.
         """
         ...
-
-
-EXECUTORS = {"local": "git_spacy.run.local:LocalExecutor"}

@@ -56,17 +56,17 @@ def files_below(root: Path, relative: str) -> list[FileFact] | None:
         return [_fact("", str(top), status)]
     if not stat.S_ISDIR(status.st_mode):
         raise Unsafe(f"'{relative}' is neither a file nor a folder", where=relative)
-    found = list(_walk(root, relative, str(top), ""))
+    found = list(_walk(root, str(top), ""))
     found.sort(key=lambda fact: fact.name.split("/"))
     return found
 
 
-def _walk(root: Path, relative: str, directory: str, prefix: str) -> Iterator[FileFact]:
+def _walk(root: Path, directory: str, prefix: str) -> Iterator[FileFact]:
     with os.scandir(directory) as entries:
         for entry in entries:
             name = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(root, relative, entry.path, name + "/")
+                yield from _walk(root, entry.path, name + "/")
             elif entry.is_file(follow_symlinks=False):
                 yield _fact(name, entry.path, entry.stat(follow_symlinks=False))
             elif entry.is_symlink():
