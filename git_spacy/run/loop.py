@@ -21,7 +21,7 @@ from git_spacy.run.executor import Executor
 from git_spacy.run.reporter import Finished, Reporter, Skipped, Started, StepStarted, Warned
 from git_spacy.run.script import Interpreter, installed_version, process_environment, steps
 from git_spacy.state import lock
-from git_spacy.state.index import Past, Snapshot, StatIndex, home
+from git_spacy.state.index import Observed, Past, StatIndex, home
 from git_spacy.state.lock import LockEntry, Tracked
 from git_spacy.state.verdict import Verdict, verdict
 
@@ -65,7 +65,7 @@ def run(commands: Sequence[Command], shared: Run) -> Outcome:
         for command in commands:
             judged, before = judge(command, shared)
             remade = _remade(command, ran) if shared.dry else ()
-            absent = [path for path in judged.paths if not _made_by(remade, path)]
+            absent = [path for path in judged.absent if not _made_by(remade, path)]
             if absent:
                 lacking += _missing_dependencies(shared.project, command, absent)
                 if not shared.dry:
@@ -90,17 +90,17 @@ def run(commands: Sequence[Command], shared: Run) -> Outcome:
     return Outcome(tuple(c.name for c in ran), tuple(c.name for c in skipped))
 
 
-def judge(command: Command, shared: Run) -> tuple[Verdict, Snapshot]:
+def judge(command: Command, shared: Run) -> tuple[Verdict, Observed]:
     """The verdict on one command as things stand, and what it is based on."""
 
     entries = lock.read(shared.root)
     snapshot = shared.stats.observe(command.deps + command.produced)
 
-    def filled(line: str) -> str:
-        return fill_environment(line, shared.project.environment, shared.environ)
+    def alike(line: str, recorded: str) -> bool:
+        return fill_environment(line, shared.project.environment, shared.environ) == recorded
 
     past = shared.stats.past(command.name)
-    return verdict(command, entries.get(command.name), snapshot, past, filled), snapshot
+    return verdict(command, entries.get(command.name), snapshot, past, alike), snapshot
 
 
 def _missing_dependencies(
@@ -140,14 +140,16 @@ def _made_by(remade: Iterable[ProjectPath], path: ProjectPath) -> bool:
 
 
 def _why(judged: Verdict, remade: Sequence[ProjectPath], force: bool) -> tuple[str, ...]:
-    if judged.must_run and not (judged.state == "missing" and remade):
-        return judged.reasons
-    if remade:
-        return tuple(f"dependency '{output}' would be made again" for output in remade)
-    return ("--force",) if force else judged.reasons
+    if force and not judged.must_run:
+        return ("--force",)
+    awaited = {path.text for path in judged.absent} if remade else set()
+    reasons = [reason.text for reason in judged.reasons if reason.about not in awaited]
+    return tuple(reasons) or tuple(
+        f"dependency '{output}' would be made again" for output in remade
+    )
 
 
-def _keep(command: Command, judged: Verdict, snapshot: Snapshot, shared: Run) -> None:
+def _keep(command: Command, judged: Verdict, snapshot: Observed, shared: Run) -> None:
     """A command that is current: make the lock say so, if an earlier variable set is back, and
     remember the names of its files, if somebody else ran it."""
 
@@ -158,7 +160,7 @@ def _keep(command: Command, judged: Verdict, snapshot: Snapshot, shared: Run) ->
         _remember(command, judged.entry, snapshot, shared)
 
 
-def _execute(command: Command, before: Snapshot, shared: Run) -> None:
+def _execute(command: Command, before: Observed, shared: Run) -> None:
     _warn_of_unset(command, shared)
     environ = process_environment(shared.python, shared.root, shared.environ)
     started = time.monotonic()
@@ -187,7 +189,7 @@ def _execute(command: Command, before: Snapshot, shared: Run) -> None:
     shared.report(Finished(command.name, time.monotonic() - started))
 
 
-def _record(command: Command, before: Snapshot, after: Snapshot, shared: Run) -> None:
+def _record(command: Command, before: Observed, after: Observed, shared: Run) -> None:
     read = dict(after)
     for dep in command.deps:
         if before[dep.normal] == after[dep.normal]:
@@ -219,12 +221,12 @@ def _update_lock(entry: LockEntry, shared: Run) -> None:
         lock.update(shared.root, entry)
 
 
-def _tracked(paths: Iterable[ProjectPath], snapshot: Snapshot) -> tuple[Tracked, ...]:
+def _tracked(paths: Iterable[ProjectPath], snapshot: Observed) -> tuple[Tracked, ...]:
     found = ((path, snapshot[path.normal]) for path in paths)
     return tuple(Tracked(path.text, now.digest if now else None) for path, now in found)
 
 
-def _remember(command: Command, entry: LockEntry, snapshot: Snapshot, shared: Run) -> None:
+def _remember(command: Command, entry: LockEntry, snapshot: Observed, shared: Run) -> None:
     names = {
         path.text: now.names
         for path in command.deps + command.produced

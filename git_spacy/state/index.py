@@ -26,7 +26,7 @@ _REMEMBERED = 16  # variable sets of one command
 _FINE, _COARSE = 20_000_000, 2_000_000_000  # ns: the kernel's clock tick, and FAT's or HFS+'s
 _WORTH_A_THREAD = 8 << 20
 
-Snapshot = Mapping[str, "Fingerprint | None"]
+Observed = Mapping[str, "Fingerprint | None"]
 """What stands at each path (`ProjectPath.normal`); None: nothing."""
 
 

@@ -1,30 +1,58 @@
 """Must a command run again, and why: (command, entry, snapshot) → Verdict. Pure, no I/O at all.
 
-The one place that decides. Judged by script, dependencies and outputs alone, as the reference
-does; stricter where that is blind: a missing output, a file renamed inside a folder.
+The one place that decides, for `run`, `status`, `check` and the hooks, which differ only in where
+their snapshot comes from. Judged by script, dependencies and outputs alone, as the reference does;
+stricter where that is blind: a missing output, a file renamed inside a folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from git_spacy.project.model import Command
+from git_spacy.project.graph import makers
+from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.index import Past, Snapshot
+from git_spacy.project.problem import did_you_mean
+from git_spacy.state.fingerprint import Fingerprint
+from git_spacy.state.index import Past
 from git_spacy.state.lock import LockEntry, Tracked
 
-State = Literal["fresh", "stale", "never", "always", "missing"]
+State = Literal["fresh", "stale", "never", "always", "unknown"]
+Kind = Literal["script", "dependency", "output", "renamed", "upstream", "never", "always", "orphan"]
+
+
+class Unknown(NamedTuple):
+    """Nothing can be said of a path: `lacking` is what one would have to have."""
+
+    lacking: str
+
+
+Snapshot = Mapping[str, Fingerprint | Unknown | None]
+"""What is known of each path (`ProjectPath.normal`); None: nothing stands there."""
+
+
+class Reason(NamedTuple):
+    """Why a command is not fresh, or not known to be: a `kind` for machines, the `path` (as
+    project.yml or the lock spells it) or command that it is about, and a text for people."""
+
+    kind: Kind
+    text: str
+    about: str = ""
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Verdict(NamedTuple):
     """`fresh`: skip it. `stale`, `never` (run yet) and `always` (by its own declaration): run it,
-    for these reasons. `missing`: it cannot run, for want of `paths`. `entry` is the lock entry
-    that makes it fresh, which is an earlier one where a variable set is back."""
+    for these reasons. `unknown`: what is lacking to know is among the reasons. It cannot run while
+    `absent`, dependencies of it, are. `entry` is the lock entry that makes it fresh, which is an
+    earlier one where a variable set is back."""
 
     state: State
-    reasons: tuple[str, ...] = ()
-    paths: tuple[ProjectPath, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    absent: tuple[ProjectPath, ...] = ()
     entry: LockEntry | None = None
 
     @property
@@ -32,109 +60,194 @@ class Verdict(NamedTuple):
         return self.state != "fresh"
 
 
+Alike = Callable[[str, str], bool]
+"""Whether a script line (as project.yml has it) and a recorded one are the same."""
+
+
 def verdict(
     command: Command,
     entry: LockEntry | None,
     snapshot: Snapshot,
     past: Sequence[Past] = (),
-    filled: Callable[[str], str] | None = None,
+    alike: Alike | None = None,
+    told: Mapping[str, str] | None = None,
 ) -> Verdict:
     """The verdict on `command`, whose lock entry is `entry`, with `snapshot` of its paths.
 
-    `past` are earlier runs of it. `filled` puts the values of environment variables into a script
-    line: the reference records them so; we never do.
+    `past` are earlier runs of it. `alike` compares script lines, since the reference records the
+    values of environment variables and we do not. `told` says for a path (`ProjectPath.normal`)
+    how what the snapshot has for it is known: the words for a difference, instead of "changed".
     """
 
     absent = tuple(dep for dep in command.deps if snapshot[dep.normal] is None)
-    if absent:
-        return Verdict("missing", tuple(f"dependency '{dep}' is missing" for dep in absent), absent)
+    lacking = tuple(_missing("dependency", dep) for dep in absent)
     if command.no_skip:
-        return Verdict("always", ("sets no_skip",))
+        return Verdict("always", (Reason("always", "sets no_skip"), *lacking), absent)
     if not command.produced:
-        return Verdict("always", ("declares no outputs",))
+        return Verdict("always", (Reason("always", "declares no outputs"), *lacking), absent)
     if entry is None:
-        return Verdict("never", ("not run yet",))
-    reasons = _reasons(command, entry, snapshot, past, filled)
-    if not reasons:
-        return Verdict("fresh", entry=entry)
-    for earlier in _entries(command, entry, past):
-        if not _reasons(command, earlier, snapshot, past, filled):
-            return Verdict("fresh", entry=earlier)
-    return Verdict("stale", tuple(reasons))
+        return Verdict("never", (Reason("never", "not run yet"), *lacking), absent)
+    judge = _Judge(command, snapshot, past, alike or str.__eq__, told or {})
+    reasons = judge.reasons(entry)
+    if reasons and not absent:
+        for earlier in _entries(entry, past):
+            if not judge.reasons(earlier) and not judge.unknown:
+                return Verdict("fresh", entry=earlier)
+    if len(reasons) > len(absent):
+        return Verdict("stale", tuple(reasons), absent)
+    if reasons or judge.unknown:
+        return Verdict("unknown", (*reasons, *judge.unknown), absent)
+    return Verdict("fresh", entry=entry)
 
 
-def _entries(command: Command, entry: LockEntry, past: Sequence[Past]) -> Iterable[LockEntry]:
+def with_upstream(project: Project, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """The same verdicts (by command name), and a command whose dependency's maker is stale, was
+    never run or is not known to be fresh is so itself, and says so."""
+
+    settled: dict[str, Verdict] = {}
+
+    def settle(command: Command) -> Verdict:
+        known = settled.get(command.name)
+        if known is not None:
+            return known
+        own = settled[command.name] = verdicts[command.name]  # a cycle ends here
+        for maker, dep in upstream(project, command):
+            above = settle(maker) if maker.name in verdicts else Verdict("fresh")
+            own = settled[command.name] = _below(own, maker, dep, above)
+        return own
+
+    for command in project.commands:
+        if command.name in verdicts:
+            settle(command)
+    return {name: settled[name] for name in verdicts}
+
+
+def upstream(project: Project, command: Command) -> Iterable[tuple[Command, ProjectPath]]:
+    """The other commands that make what `command` reads, each once, with what that is."""
+
+    seen = {command.name}
+    for dep in command.deps:
+        for maker in makers(project, dep):
+            if isinstance(maker, Command) and maker.name not in seen:
+                seen.add(maker.name)
+                yield maker, dep
+
+
+def _below(own: Verdict, maker: Command, dep: ProjectPath, above: Verdict) -> Verdict:
+    words = {"stale": "is stale", "never": "was not run yet", "unknown": "may be stale"}
+    if above.state not in words or own.state == "always":
+        return own
+    text = f"'{maker.name}', which makes '{dep}', {words[above.state]}"
+    reasons = (*own.reasons, Reason("upstream", text, maker.name))
+    if own.state == "fresh":
+        return Verdict("unknown" if above.state == "unknown" else "stale", reasons)
+    if own.state == "unknown" and above.state != "unknown":
+        return own._replace(state="stale", reasons=reasons)
+    return own._replace(reasons=reasons)
+
+
+def orphans(project: Project, entries: Iterable[str]) -> tuple[Reason, ...]:
+    """Why entries of the lock say nothing: there is no command of their name."""
+
+    names = [command.name for command in project.commands]
+    found = []
+    for name in entries:
+        if name not in names:
+            close = did_you_mean(name, names)
+            text = f"lock entry for '{name}', which no longer exists"
+            found.append(Reason("orphan", f"{text} ({close})" if close else text, name))
+    return tuple(found)
+
+
+class _Judge(NamedTuple):
+    """What a command is held against; the entries come and go."""
+
+    command: Command
+    snapshot: Snapshot
+    past: Sequence[Past]
+    alike: Alike
+    told: Mapping[str, str]
+
+    def reasons(self, entry: LockEntry) -> list[Reason]:
+        """Everything that differs from `entry`."""
+
+        found = script_reasons(self.command, entry, self.alike)
+        found += self._paths("dependency", self.command.deps, entry.deps)
+        found += self._paths("output", self.command.produced, entry.outs)
+        return found or self._renames(entry)
+
+    @property
+    def unknown(self) -> list[Reason]:
+        """What is lacking to know."""
+
+        return [
+            Reason("dependency", known.lacking, path.text)
+            for path in (*self.command.deps, *self.command.produced)
+            if isinstance(known := self.snapshot[path.normal], Unknown)
+        ]
+
+    def _paths(
+        self,
+        role: Literal["dependency", "output"],
+        paths: Sequence[ProjectPath],
+        recorded: Sequence[Tracked],
+    ) -> list[Reason]:
+        was = {item.path: item.md5 for item in recorded}
+        reasons = []
+        for path in paths:
+            now = self.snapshot[path.normal]
+            if now is None:
+                reasons.append(_missing(role, path))
+            elif path.text not in was:
+                reasons.append(Reason(role, f"{role} '{path}' is new", path.text))
+            elif not isinstance(now, Unknown) and was[path.text] != now.digest:
+                words = self.told.get(path.normal, "changed")
+                reasons.append(Reason(role, f"{role} '{path}' {words}", path.text))
+        texts = {path.text for path in paths}
+        return reasons + [
+            Reason(role, f"{role} '{old}' is no longer declared", old)
+            for old in was
+            if old not in texts
+        ]
+
+    def _renames(self, entry: LockEntry) -> list[Reason]:
+        """The same contents under other names: only seen where we remember the names."""
+
+        run = next((run for run in self.past if run.facts == entry.facts), None)
+        if run is None:
+            return []
+        changed = []
+        for path in self.command.deps + self.command.produced:
+            now = self.snapshot[path.normal]
+            if now is None or isinstance(now, Unknown):
+                continue
+            if run.names.get(path.text, now.names) != now.names:
+                text = f"a file was renamed in '{path}'"
+                changed.append(Reason("renamed", text, path.text))
+        return changed
+
+
+def _missing(role: Literal["dependency", "output"], path: ProjectPath) -> Reason:
+    return Reason(role, f"{role} '{path}' is missing", path.text)
+
+
+def _entries(entry: LockEntry, past: Sequence[Past]) -> Iterable[LockEntry]:
     for run in past:
         script, deps, outs = run.facts
         yield entry._replace(
-            name=command.name,
             script=script,
             deps=tuple(Tracked(*dep) for dep in deps),
             outs=tuple(Tracked(*out) for out in outs),
         )
 
 
-def _reasons(
-    command: Command,
-    entry: LockEntry,
-    snapshot: Snapshot,
-    past: Sequence[Past],
-    filled: Callable[[str], str] | None,
-) -> list[str]:
-    reasons = _script_reasons(command, entry, filled)
-    reasons += _path_reasons("dependency", command.deps, entry.deps, snapshot)
-    reasons += _path_reasons("output", command.produced, entry.outs, snapshot)
-    return reasons or _renames(command, entry, snapshot, past)
+def script_reasons(command: Command, entry: LockEntry, alike: Alike) -> list[Reason]:
+    """How the script of `command` differs from the one that ran, if it does."""
 
-
-def _script_reasons(
-    command: Command, entry: LockEntry, filled: Callable[[str], str] | None
-) -> list[str]:
-    if command.script == entry.script:
-        return []
-    if filled and tuple(map(filled, command.script)) == entry.script:
-        return []
     if len(command.script) != len(entry.script):
-        return [f"script changed: it has {len(command.script)} lines, had {len(entry.script)}"]
-    number, line = next(
-        (number, line)
-        for number, (line, old) in enumerate(
-            zip(command.script, entry.script, strict=True), start=1
-        )
-        if line != old
-    )
-    return [f"script changed: line {number} is now '{line}'"]
-
-
-def _path_reasons(
-    role: str, paths: Sequence[ProjectPath], recorded: Sequence[Tracked], snapshot: Snapshot
-) -> list[str]:
-    was = {item.path: item.md5 for item in recorded}
-    reasons = []
-    for path in paths:
-        now = snapshot[path.normal]
-        if now is None:
-            reasons.append(f"{role} '{path}' is missing")
-        elif path.text not in was:
-            reasons.append(f"{role} '{path}' is new")
-        elif was[path.text] != now.digest:
-            reasons.append(f"{role} '{path}' changed")
-    texts = {path.text for path in paths}
-    reasons += [f"{role} '{old}' is no longer declared" for old in was if old not in texts]
-    return reasons
-
-
-def _renames(
-    command: Command, entry: LockEntry, snapshot: Snapshot, past: Sequence[Past]
-) -> list[str]:
-    """The same contents under other names: only seen where we remember the names."""
-
-    run = next((run for run in past if run.facts == entry.facts), None)
-    if run is None:
-        return []
-    changed = []
-    for path in command.deps + command.produced:
-        now = snapshot[path.normal]
-        if now is not None and run.names.get(path.text, now.names) != now.names:
-            changed.append(f"a file was renamed in '{path}'")
-    return changed
+        text = f"script changed: it has {len(command.script)} lines, had {len(entry.script)}"
+        return [Reason("script", text)]
+    for number, (line, old) in enumerate(zip(command.script, entry.script, strict=True), start=1):
+        if line != old and not alike(line, old):
+            return [Reason("script", f"script changed: line {number} is now '{line}'")]
+    return []

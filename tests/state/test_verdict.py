@@ -11,7 +11,14 @@ from git_spacy.project.model import Command
 from git_spacy.state.fingerprint import Fingerprint
 from git_spacy.state.index import Past
 from git_spacy.state.lock import LockEntry, Tracked
-from git_spacy.state.verdict import verdict
+from git_spacy.state.verdict import (
+    Reason,
+    Unknown,
+    Verdict,
+    orphans,
+    verdict,
+    with_upstream,
+)
 
 
 def command(more: str = "") -> Command:
@@ -21,6 +28,10 @@ def command(more: str = "") -> Command:
 
 def thing(digest: str, names: str = "") -> Fingerprint:
     return Fingerprint(digest, names, 1)
+
+
+def texts(found: Verdict) -> tuple[str, ...]:
+    return tuple(map(str, found.reasons))
 
 
 ENTRY = LockEntry("c", ("x", "y"), (Tracked("in", "1"),), (Tracked("out", "2"),), "weasel run c")
@@ -33,8 +44,17 @@ STANDS: dict[str, Fingerprint | None] = {"in": thing("1"), "out": thing("2")}
         (ENTRY, {}, "fresh", ()),
         (ENTRY._replace(cmd="other", extra=(("spacy_version", "3"),)), {}, "fresh", ()),
         (None, {}, "never", ("not run yet",)),
-        (ENTRY, {"in": None}, "missing", ("dependency 'in' is missing",)),
-        (None, {"in": None}, "missing", ("dependency 'in' is missing",)),
+        (ENTRY, {"in": None}, "unknown", ("dependency 'in' is missing",)),
+        (None, {"in": None}, "never", ("not run yet", "dependency 'in' is missing")),
+        (
+            ENTRY._replace(script=("x", "z")), {"in": None}, "stale",
+            ("script changed: line 2 is now 'y'", "dependency 'in' is missing"),
+        ),
+        (ENTRY, {"in": Unknown("'in' is far away")}, "unknown", ("'in' is far away",)),
+        (
+            ENTRY, {"in": Unknown("'in' is far away"), "out": thing("9")}, "stale",
+            ("output 'out' changed",),
+        ),
         (ENTRY, {"in": thing("9")}, "stale", ("dependency 'in' changed",)),
         (ENTRY, {"out": thing("9")}, "stale", ("output 'out' changed",)),
         (ENTRY, {"out": None}, "stale", ("output 'out' is missing",)),
@@ -55,7 +75,8 @@ def test_the_verdict(
     entry: LockEntry | None, stands: dict[str, Any], state: str, reasons: tuple[str, ...]
 ) -> None:
     found = verdict(command(), entry, {**STANDS, **stands})
-    assert (found.state, found.reasons) == (state, reasons)
+    assert (found.state, texts(found)) == (state, reasons)
+    assert [str(path) for path in found.absent] == (["in"] if stands.get("in", 1) is None else [])
 
 
 @pytest.mark.parametrize(
@@ -65,7 +86,7 @@ def test_what_is_never_skipped(more: str, reason: str) -> None:
     one = command(more)
     if not more:
         one = one._replace(outputs=())
-    assert verdict(one, ENTRY, STANDS) == ("always", (reason,), (), None)
+    assert verdict(one, ENTRY, STANDS) == Verdict("always", (Reason("always", reason),))
 
 
 def past(names: dict[str, str], script: tuple[str, ...] = ("x", "y"), out: str = "2") -> Past:
@@ -75,7 +96,7 @@ def past(names: dict[str, str], script: tuple[str, ...] = ("x", "y"), out: str =
 def test_case_41_a_rename_that_the_digest_cannot_see_is_seen_by_the_names() -> None:
     stands = {"in": thing("1", "names-now"), "out": thing("2")}
     found = verdict(command(), ENTRY, stands, [past({"in": "names-then"})])
-    assert found.reasons == ("a file was renamed in 'in'",)
+    assert texts(found) == ("a file was renamed in 'in'",)
     assert verdict(command(), ENTRY, stands, [past({"in": "names-now"})]).state == "fresh"
     assert verdict(command(), ENTRY, stands, []).state == "fresh", "nothing is remembered"
 
@@ -93,6 +114,67 @@ def test_a_variable_set_that_was_run_before_is_recognised_by_its_outputs() -> No
 def test_a_script_that_the_reference_recorded_with_its_secrets_is_the_same() -> None:
     one = command()._replace(script=("get ${env.a}",))
     entry = ENTRY._replace(script=("get s3cret",))
-    filled = lambda line: line.replace("${env.a}", "s3cret")  # noqa: E731
-    assert verdict(one, entry, STANDS, filled=filled).state == "fresh"
+    alike = lambda line, old: line.replace("${env.a}", "s3cret") == old  # noqa: E731
+    assert verdict(one, entry, STANDS, alike=alike).state == "fresh"
     assert verdict(one, entry, STANDS).state == "stale"
+
+
+def test_the_words_for_a_difference_are_those_of_whoever_knows() -> None:
+    found = verdict(command(), ENTRY, {**STANDS, "in": thing("9")}, told={"in": "is not so"})
+    assert found.reasons == (Reason("dependency", "dependency 'in' is not so", "in"),)
+
+
+CHAIN = """
+commands:
+  - {name: a, script: [x], outputs: [out/a]}
+  - {name: b, script: [x], deps: [out], outputs: [b]}
+  - {name: c, script: [x], deps: [b, out/a], outputs: [c]}
+  - {name: alone, script: [x], deps: [in], outputs: [d]}
+"""
+STALE = Verdict("stale", (Reason("script", "script changed"),))
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "becomes"),
+    [
+        ("stale", "'a', which makes 'out', is stale", "stale"),
+        ("never", "'a', which makes 'out', was not run yet", "stale"),
+        ("unknown", "'a', which makes 'out', may be stale", "unknown"),
+        ("always", None, "fresh"),
+        ("fresh", None, "fresh"),
+    ],
+)
+def test_what_is_below_a_stale_command_is_stale_and_says_so(
+    state: Any, reason: str | None, becomes: str
+) -> None:
+    project = loader.parse(CHAIN.encode()).project
+    fresh = Verdict("fresh")
+    verdicts = {"a": Verdict(state), "b": fresh, "c": STALE, "alone": fresh}
+    found = with_upstream(project, verdicts)
+    assert list(found) == list(verdicts)
+    assert found["alone"] == fresh
+    assert (found["b"].state, texts(found["b"])) == (becomes, (reason,) if reason else ())
+    verb = {"stale": "is", "unknown": "may be"}.get(becomes)
+    below = [f"'b', which makes 'b', {verb} stale"] if verb else []
+    above = [reason.replace("'out'", "'out/a'")] if reason else []
+    assert texts(found["c"]) == ("script changed", *below, *above)
+
+
+def test_a_cycle_of_commands_ends() -> None:
+    text = "commands: [{name: a, script: [x], deps: [b], outputs: [a]}, {name: b, script: [x], deps: [a], outputs: [b]}]"
+    project = loader.parse(text.encode()).project
+    found = with_upstream(project, {"a": STALE, "b": Verdict("fresh")})
+    assert {name: verdict.state for name, verdict in found.items()} == {"a": "stale", "b": "stale"}
+
+
+def test_entries_of_commands_that_are_gone_are_orphans() -> None:
+    project = loader.parse(b"commands: [{name: train, script: []}]").project
+    found = orphans(project, ["train", "tain", "zzz"])
+    assert found == (
+        Reason(
+            "orphan",
+            "lock entry for 'tain', which no longer exists (did you mean 'train'?)",
+            "tain",
+        ),
+        Reason("orphan", "lock entry for 'zzz', which no longer exists", "zzz"),
+    )
