@@ -38,7 +38,11 @@ class Repository(NamedTuple):
         if named := environ.get("GIT_DIR"):
             top = environ.get("GIT_WORK_TREE")
             git_dir = Path(os.path.abspath(named))
-            found = Path(os.path.abspath(top)) if top else _work_tree(git_dir, start)
+            found = (
+                Path(os.path.abspath(top))
+                if top
+                else _work_tree(git_dir, Path(os.path.abspath(start)))
+            )
             return cls._at(git_dir, found) if _is_git_dir(git_dir) else None
         start = Path(os.path.abspath(start))
         for folder in (start, *start.parents):
@@ -68,12 +72,17 @@ class Repository(NamedTuple):
 
 def _work_tree(git_dir: Path, start: Path) -> Path:
     """GIT_DIR alone makes the current folder the top, except for a linked work tree, which
-    knows its own: a hook runs there with GIT_DIR set."""
+    knows its own, and a submodule, which is known by its `.git`: hooks run there with GIT_DIR set."""
 
+    real = os.path.realpath(git_dir)
+    for folder in (start, *start.parents):
+        dot_git = folder / ".git"
+        if os.path.realpath(_pointed(dot_git) or dot_git) == real:
+            return folder
     try:
         return Path((git_dir / "gitdir").read_text().strip()).parent
     except OSError:
-        return git_dir.parent if git_dir.name == ".git" else Path(os.path.abspath(start))
+        return git_dir.parent if git_dir.name == ".git" else start
 
 
 def _is_git_dir(path: Path) -> bool:

@@ -17,10 +17,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from git_spacy.errors import GitSpacyError, LocalFailure, Malformed, Unavailable, Unsafe, masked
-from git_spacy.git import process
+from git_spacy.git import objects, process
 from git_spacy.git.address import Address, no_such_ref
 from git_spacy.git.process import Completed
-from git_spacy.git.tree import Entry, Opened, Stream, counted, no_such_content
+from git_spacy.git.tree import Entry, Opened, Stream, counted
 
 _REMOTE = "git-spacy-source"
 _REF = "refs/git-spacy/wanted"
@@ -74,19 +74,8 @@ class _Here:
         pass
 
     def read(self, ids: Sequence[str]) -> Iterator[tuple[str, Stream]]:
-        arguments = (f"--git-dir={self.git_dir}", *_options(_SEALED), "cat-file", "--batch")
-        listed = "".join(f"{id}\n" for id in ids).encode()
-        with process.streaming(
-            arguments, cwd=self.git_dir, environ=_environment(), input=listed
-        ) as stream:
-            for id in ids:
-                head = stream.readline().split()
-                if len(head) != 3 or head[1] != b"blob":
-                    raise no_such_content(id)
-                content = _Content(stream, int(head[2]))
-                yield id, content
-                content.skip()
-                stream.read(1)
+        options = (f"--git-dir={self.git_dir}", *_options(_SEALED))
+        return objects.read(options, ids, cwd=self.git_dir, environ=_environment())
 
 
 class _Remote(_Here):
@@ -178,26 +167,6 @@ class _Remote(_Here):
         self._warn(
             f"{self._address.shown} {why}: the whole snapshot travelled ({size / 1e6:.1f} MB)"
         )
-
-
-class _Content:
-    """The next `left` bytes of a stream."""
-
-    def __init__(self, stream: Stream, left: int) -> None:
-        self._stream = stream
-        self._left = left
-
-    def read(self, size: int = -1, /) -> bytes:
-        size = self._left if size < 0 else min(size, self._left)
-        chunk = self._stream.read(size)
-        if len(chunk) < size:
-            raise LocalFailure("git ended in the middle of a file", mend="try again")
-        self._left -= size
-        return chunk
-
-    def skip(self) -> None:
-        while self._left:
-            self.read(1 << 20)
 
 
 def _options(settings: Sequence[str]) -> tuple[str, ...]:

@@ -59,6 +59,21 @@ def test_a_bare_repository_has_no_work_tree_and_a_plain_folder_is_none(tmp_path:
     assert Repository.discover(tmp_path / "plain") is None
 
 
+def test_git_dir_of_a_hook_in_a_submodule_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = make(tmp_path / "inner", {"a/b": "x"})
+    outer = make(tmp_path / "outer")
+    git(outer, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
+    expected = as_git_says(outer / "sub")
+    monkeypatch.setenv("GIT_DIR", str(outer / ".git/modules/sub"))
+    monkeypatch.chdir(outer / "sub")
+    for folder in (outer / "sub", outer / "sub/a"):
+        found = Repository.discover(folder)
+        assert found is not None
+        assert tuple(found) == expected
+
+
 def test_git_dir_of_a_hook_in_a_linked_work_tree_is_understood(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

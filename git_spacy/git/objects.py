@@ -1,0 +1,56 @@
+"""The contents of blobs that are here, streamed out of one `git cat-file --batch`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from git_spacy.errors import LocalFailure
+from git_spacy.git import process
+from git_spacy.git.tree import Stream, no_such_content
+
+_CHUNK = 1 << 20
+
+
+class Content:
+    """The next `left` bytes of a stream."""
+
+    def __init__(self, stream: Stream, left: int) -> None:
+        self._stream = stream
+        self._left = left
+
+    def read(self, size: int = -1, /) -> bytes:
+        size = self._left if size < 0 else min(size, self._left)
+        chunk = self._stream.read(size)
+        if len(chunk) < size:
+            raise LocalFailure("git ended in the middle of a file", mend="try again")
+        self._left -= size
+        return chunk
+
+    def chunks(self) -> Iterator[bytes]:
+        """What is left of it, piece by piece."""
+
+        while self._left:
+            yield self.read(_CHUNK)
+
+
+def read(
+    options: Sequence[str], ids: Sequence[str], *, cwd: Path, environ: Mapping[str, str]
+) -> Iterator[tuple[str, Content]]:
+    """(id, content) for each of `ids`; one is read before the next is asked for.
+
+    `options` stand before git's verb. Raises Unavailable for an id of no blob that is here.
+    """
+
+    listed = "".join(f"{id}\n" for id in ids).encode()
+    arguments = (*options, "cat-file", "--batch")
+    with process.streaming(arguments, cwd=cwd, environ=environ, input=listed) as stream:
+        for id in ids:
+            head = stream.readline().split()
+            if len(head) != 3 or head[1] != b"blob":
+                raise no_such_content(id)
+            content = Content(stream, int(head[2]))
+            yield id, content
+            for _ in content.chunks():
+                pass
+            stream.read(1)

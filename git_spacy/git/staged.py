@@ -1,0 +1,122 @@
+"""What is staged: the user's own index as Git sees it, read and never written.
+
+In a hook Git may name another index than the repository's own (`commit -a`, `commit FILE`), and
+the folders relative to where the hook runs; in a linked work tree it names the repository, too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy.git import objects, process
+from git_spacy.git.repository import Repository
+from git_spacy.git.tree import Entry
+
+_QUIET = ("-c", "core.fsmonitor=false")  # nobody's program is started for a question
+_LITERAL = ("--literal-pathspecs", *_QUIET)  # names, not patterns
+_MOST_PATHS = 1000  # on one command line
+
+
+class Index(NamedTuple):
+    """The index of the work tree at `top`. Raises Unavailable where git fails, or is not there."""
+
+    top: Path
+    environ: dict[str, str]
+
+    @classmethod
+    def of(cls, repository: Repository) -> Index | None:
+        """The index that a hook means, or else the one of the work tree; None: it has no tree."""
+
+        if repository.top is None:
+            return None
+
+        environ = process.environment(protocols="none", configured=True)
+        environ["GIT_NO_LAZY_FETCH"] = "1"
+        if os.environ.get("GIT_DIR"):
+            environ["GIT_DIR"] = str(repository.git_dir)
+            environ["GIT_WORK_TREE"] = str(repository.top)
+        named = os.environ.get("GIT_INDEX_FILE")
+        if named and _is_here(repository):
+            environ["GIT_INDEX_FILE"] = os.path.abspath(named)
+        return cls(repository.top, environ)
+
+    def entries(self, paths: Sequence[str]) -> list[Entry]:
+        """The files, links and submodules at or below `paths`; names and paths are relative to
+        `top`, "" is everything. Of a file in conflict there is no entry."""
+
+        found: dict[str, Entry] = {}
+        for some in _batches(paths):
+            names = (path or "." for path in some)
+            for entry in self._listed(_LITERAL, names):
+                found[entry.name] = entry
+        return list(found.values())
+
+    def named(self, name: str) -> list[Entry]:
+        """The files of this name, in any folder."""
+
+        return list(self._listed(_QUIET, [f":(glob)**/{name}"]))
+
+    def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, objects.Content]]:
+        """(id, content) of each; one is read before the next is asked for."""
+
+        return objects.read(_QUIET, ids, cwd=self.top, environ=self.environ)
+
+    def sizes(self, ids: Sequence[str]) -> dict[str, int]:
+        """The sizes of blobs in bytes, by id."""
+
+        given = "".join(f"{id}\n" for id in ids).encode()
+        arguments = (*_QUIET, "cat-file", "--batch-check=%(objectname) %(objectsize)")
+        done = process.run(arguments, cwd=self.top, environ=self.environ, input=given)
+        pairs = (line.split() for line in done.stdout.decode().splitlines())
+        return {id: int(size) for id, size in pairs if size.isdigit()}
+
+    def changed(self) -> set[str]:
+        """The files that the commit to come would change or add."""
+
+        verify = (*_QUIET, "rev-parse", "-q", "--verify", "HEAD^{commit}")
+        if process.run(verify, cwd=self.top, environ=self.environ, check=False).returncode:
+            return {entry.name for entry in self.entries([""])}
+        arguments = ("diff-index", "--cached", "--name-only", "-z", "--diff-filter=d", "HEAD", "--")
+        return {os.fsdecode(name) for name in self._ask((*_QUIET, *arguments))}
+
+    def edited(self, paths: Sequence[str]) -> set[str]:
+        """Which of the files at or below `paths` may differ from what the index has of them."""
+
+        return {
+            os.fsdecode(name)
+            for some in _batches(paths)
+            for name in self._ask((*_LITERAL, "diff-files", "--name-only", "-z", "--", *some))
+        }
+
+    def ignored(self, paths: Sequence[str]) -> set[str]:
+        """Which of `paths` Git would leave out of a commit, and has not in the index."""
+
+        given = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        arguments = (*_QUIET, "check-ignore", "-z", "--stdin")
+        done = process.run(arguments, cwd=self.top, environ=self.environ, input=given, check=False)
+        return {os.fsdecode(name) for name in done.stdout.split(b"\0") if name}
+
+    def _listed(self, options: Sequence[str], paths: Iterable[str]) -> Iterator[Entry]:
+        for record in self._ask((*options, "ls-files", "--stage", "-z", "--", *paths)):
+            head, _, name = record.partition(b"\t")
+            mode, id, stage = head.split()
+            if stage == b"0":
+                yield Entry(int(mode, 8), os.fsdecode(name), id.decode())
+
+    def _ask(self, arguments: Sequence[str]) -> Iterator[bytes]:
+        done = process.run(arguments, cwd=self.top, environ=self.environ)
+        return (record for record in done.stdout.split(b"\0") if record)
+
+
+def _is_here(repository: Repository) -> bool:
+    here = Repository.discover(Path.cwd())
+    return here is not None and os.path.realpath(here.git_dir) == os.path.realpath(
+        repository.git_dir
+    )
+
+
+def _batches(paths: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (paths[start : start + _MOST_PATHS] for start in range(0, len(paths), _MOST_PATHS))
