@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from git_spacy.assets import sources
+from git_spacy.assets import sources, standing
 from git_spacy.assets.cancellation import Cancellation, Cancelled
 from git_spacy.assets.decision import (
     Decision,
@@ -21,7 +21,6 @@ from git_spacy.assets.decision import (
     Keep,
     Lacking,
     Refuse,
-    Standing,
     check_destinations,
     chosen,
     decide,
@@ -44,7 +43,7 @@ from git_spacy.files import heal, make_directory, staging
 from git_spacy.git import process
 from git_spacy.git.repository import Settings
 from git_spacy.project.model import Asset, Project
-from git_spacy.state.fingerprint import Fingerprint, digest, files_below, names
+from git_spacy.state.fingerprint import digest, files_below, names
 from git_spacy.state.index import Fetched
 
 JOBS = 8
@@ -60,11 +59,9 @@ _WORST_FIRST: tuple[type[GitSpacyError], ...] = (
 )
 
 
-class Index(Protocol):
+class Index(standing.Index, Protocol):
     """What of `state.index.StatIndex` is used here, from one thread at a time."""
 
-    def fingerprint(self, relative: str) -> Fingerprint | None: ...
-    def fetched(self, dest: str) -> Fetched | None: ...
     def remember_fetched(self, dest: str, what: Fetched) -> None: ...
     def save(self) -> None: ...
 
@@ -163,7 +160,7 @@ class _Work:
 
         try:
             heal(self._place.root, asset.dest.normal)
-            standing = self._standing(asset)
+            found = standing.of(asset, self._place.root, self._index)
         except Unsafe as error:
             return Refuse(asset, error)
         except OSError as error:
@@ -171,20 +168,7 @@ class _Work:
         refusal = None
         if asset.url is not None or asset.git is not None:
             refusal = sources.refusal(asset, self._place)
-        return decide(asset, standing, refusal=refusal, force=self._force)
-
-    def _standing(self, asset: Asset) -> Standing:
-        dest, root = asset.dest.normal, self._place.root
-        facts = files_below(root, dest)
-        if not facts:
-            return Standing(is_folder=facts is not None)
-        found = self._index.fingerprint(dest)
-        matches = None
-        if found and asset.checksum:
-            algorithm = asset.checksum.algorithm
-            content = found.digest if algorithm == "md5" else digest(facts, algorithm)
-            matches = content == asset.checksum.digest
-        return Standing(found, bool(facts[0].name), matches, self._index.fetched(dest))
+        return decide(asset, found, refusal=refusal, force=self._force)
 
     def settle(self, decision: Decision) -> None:
         """Act on what needs nothing brought; put the others in the queue."""

@@ -37,6 +37,20 @@ def makers(project: Project, path: ProjectPath) -> tuple[Command | Asset, ...]:
     return (*commands, *assets)
 
 
+def who_makes(project: Project, name: str, path: ProjectPath) -> str:
+    """What to type to have `path`, a dependency of the command `name`."""
+
+    for maker in makers(project, path):
+        if isinstance(maker, Command):
+            if maker.name != name:
+                return f"git spacy run {maker.name}"
+        elif maker.url or maker.git:
+            return f"git spacy assets {maker.dest}"
+        else:
+            return f"'{maker.dest}' is private: put it there yourself"
+    return "nothing in project.yml makes it: put it there, or correct the path"
+
+
 def _unknown(project: Project, name: str) -> Malformed:
     known = [workflow.name for workflow in project.workflows]
     known += [command.name for command in project.commands]

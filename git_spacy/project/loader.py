@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 from git_spacy.errors import Malformed
 from git_spacy.files import resolved_inside
-from git_spacy.project import paths, yaml
+from git_spacy.project import paths, places, yaml
 from git_spacy.project.model import Asset, Checksum, Command, GitSource, Project, Remote, Workflow
 from git_spacy.project.paths import ProjectPath
-from git_spacy.project.problem import Problem, did_you_mean, refuse
+from git_spacy.project.places import Places
+from git_spacy.project.problem import Problem, did_you_mean, nearest, refuse
 from git_spacy.project.variables import (
     VariableFault,
     Variables,
@@ -43,11 +44,12 @@ _DIGITS = {"md5": 32, "sha256": 64}
 
 
 class Loaded(NamedTuple):
-    """A project and the document it came from: `document` is JSON-like, with the variables filled
-    in and the reference's own keys; for printing and comparing only."""
+    """A project, the document it came from and where things stand in it: `document` is JSON-like,
+    with the variables filled in and the reference's own keys; for printing and comparing only."""
 
     project: Project
     document: dict[str, Any]
+    places: Places
 
 
 def find(start: Path) -> Path:
@@ -75,7 +77,7 @@ def load(root: Path, overrides: Mapping[str, Any] | None = None) -> Project:
 def read(root: Path, overrides: Mapping[str, Any] | None = None) -> Loaded:
     """As `load`, and the document with its variables filled in."""
 
-    return parse(_bytes(resolved_inside(root, PROJECT_FILE)), overrides)
+    return parse(content(root), overrides)
 
 
 def parse(
@@ -87,7 +89,7 @@ def parse(
     project = reader.project(filled)
     if reader.problems:
         refuse(reader.problems)
-    return Loaded(project, _document(filled))
+    return Loaded(project, _document(filled), places.of(filled))
 
 
 def document(data: bytes, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -121,9 +123,11 @@ def _document(filled: Node) -> dict[str, Any]:
     return entries
 
 
-def _bytes(path: Path) -> bytes:
-    """The content of a file that may be anything at all."""
+def content(root: Path) -> bytes:
+    """The bytes of the project.yml in the folder `root`, which may be anything at all. Raises
+    Malformed, Unsafe."""
 
+    path = resolved_inside(root, PROJECT_FILE)
     # O_NONBLOCK: a FIFO must not make us wait for a writer that never comes
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -452,8 +456,9 @@ class _Reader:
             self.problem(item, f"this {noun} is not a mapping", f"begin it with '- {needed}: '")
             return False
         if needed not in item.value:
-            close = did_you_mean(needed, item.value)
-            self.problem(item, f"this {noun} has no '{needed}'", close or f"add '{needed}:'")
+            close = nearest(needed, item.value)
+            mend = f"write '{needed}' for '{close}'" if close else f"add '{needed}:'"
+            self.problem(item, f"this {noun} has no '{needed}'", mend)
             return False
         return True
 

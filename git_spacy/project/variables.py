@@ -165,6 +165,12 @@ def fill_environment(text: str, names: Mapping[str, str], environ: Mapping[str, 
     return _ENVIRONMENT.sub(lambda match: environ.get(names[match[1]], ""), text)
 
 
+def environment_pattern(text: str) -> re.Pattern[str]:
+    """What `text` may be once its `${env.NAME}` are filled in, whatever they hold."""
+
+    return re.compile(".*".join(map(re.escape, _ENVIRONMENT.split(text)[::2])), re.DOTALL)
+
+
 def parse_override(text: str) -> Any:
     """A value typed on the command line: JSON where it is JSON, else the text as it is."""
 

@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 from git_spacy.errors import CheckFailed, Problem, ScriptFailed
 from git_spacy.files import held, make_directory
-from git_spacy.project.graph import makers
+from git_spacy.project.graph import who_makes
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.project.variables import environment_names, fill_environment
+from git_spacy.project.variables import environment_names
 from git_spacy.run.executor import Executor
 from git_spacy.run.reporter import Finished, Reporter, Skipped, Started, StepStarted, Warned
 from git_spacy.run.script import Interpreter, installed_version, process_environment, steps
-from git_spacy.state import lock
+from git_spacy.state import lock, present
 from git_spacy.state.index import Observed, Past, StatIndex, home
 from git_spacy.state.lock import LockEntry, Tracked
-from git_spacy.state.verdict import Verdict, verdict
+from git_spacy.state.verdict import Verdict, upstream
 
 
 class Outcome(NamedTuple):
@@ -73,6 +73,7 @@ def run(commands: Sequence[Command], shared: Run) -> Outcome:
             if not judged.must_run and not shared.force and not remade:
                 _keep(command, judged, before, shared)
                 shared.report(Skipped(command.name))
+                _warn_of_stale_makers(command, commands, shared)
                 skipped.append(command)
                 continue
             reasons = _why(judged, remade, shared.force)
@@ -93,14 +94,8 @@ def run(commands: Sequence[Command], shared: Run) -> Outcome:
 def judge(command: Command, shared: Run) -> tuple[Verdict, Observed]:
     """The verdict on one command as things stand, and what it is based on."""
 
-    entries = lock.read(shared.root)
-    snapshot = shared.stats.observe(command.deps + command.produced)
-
-    def alike(line: str, recorded: str) -> bool:
-        return fill_environment(line, shared.project.environment, shared.environ) == recorded
-
-    past = shared.stats.past(command.name)
-    return verdict(command, entries.get(command.name), snapshot, past, alike), snapshot
+    entry = lock.read(shared.root).get(command.name)
+    return present.judge(shared.project, command, entry, shared.stats, shared.environ)
 
 
 def _missing_dependencies(
@@ -111,21 +106,9 @@ def _missing_dependencies(
     for path in paths:
         yield Problem(
             f"'{command.name}' needs '{path}', which is not there",
-            _who_makes(project, command, path),
+            who_makes(project, command.name, path),
             f"project.yml:{command.line}",
         )
-
-
-def _who_makes(project: Project, command: Command, path: ProjectPath) -> str:
-    for maker in makers(project, path):
-        if isinstance(maker, Command):
-            if maker.name != command.name:
-                return f"git spacy run {maker.name}"
-        elif maker.url or maker.git:
-            return f"git spacy assets {maker.dest}"
-        else:
-            return f"'{maker.dest}' is private: put it there yourself"
-    return "nothing in project.yml makes it: put it there, or correct the path"
 
 
 def _remade(command: Command, ran: Iterable[Command]) -> tuple[ProjectPath, ...]:
@@ -147,6 +130,18 @@ def _why(judged: Verdict, remade: Sequence[ProjectPath], force: bool) -> tuple[s
     return tuple(reasons) or tuple(
         f"dependency '{output}' would be made again" for output in remade
     )
+
+
+def _warn_of_stale_makers(command: Command, among: Sequence[Command], shared: Run) -> None:
+    """A command is current with what it reads; what it reads may not be, where nobody asked."""
+
+    for maker, path in upstream(shared.project, command):
+        if maker in among:
+            continue
+        above, _ = judge(maker, shared)
+        if above.state in ("stale", "never"):
+            text = f"'{maker.name}', which makes '{path}', is stale"
+            shared.report(Warned(f"{text}: git spacy run {maker.name} {command.name}"))
 
 
 def _keep(command: Command, judged: Verdict, snapshot: Observed, shared: Run) -> None:

@@ -96,9 +96,15 @@ def digest(facts: list[FileFact], algorithm: str = "md5") -> str:
 def names(facts: list[FileFact]) -> str:
     """A digest of the files' names; "" for a single file."""
 
-    if len(facts) == 1 and not facts[0].name:
+    return listing([fact.name for fact in facts])
+
+
+def listing(names: list[str]) -> str:
+    """The same of the names themselves."""
+
+    if names == [""]:
         return ""
-    joined = "\0".join(fact.name for fact in facts)
+    joined = "\0".join(names)
     return hashlib.md5(joined.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
 

@@ -76,6 +76,7 @@ class StatIndex:
         self.file = file
         # what this process changed, by part and key: others may write the file meanwhile
         self._changed: set[tuple[str, str]] = set()
+        self.read = 0  # bytes of content, since it was not known
         document = _read(file)
         self._paths = {
             path: _Cached(value[0], value[1], Fingerprint(*value[2]))
@@ -92,44 +93,73 @@ class StatIndex:
 
         return cls(root, home(root) / "index")
 
-    def observe(self, paths: Iterable[ProjectPath]) -> dict[str, Fingerprint | None]:
-        """The fingerprints of `paths` as they stand now. Raises Unsafe, OSError."""
+    def observe(
+        self, paths: Iterable[ProjectPath], algorithm: str = "md5"
+    ) -> dict[str, Fingerprint | None]:
+        """The fingerprints of `paths` as they stand now, with digests by `algorithm`. Raises
+        Unsafe, OSError."""
 
         wanted = dict.fromkeys(path.normal for path in paths)
         now = time.time_ns()
         found = {path: files_below(self.root, path) for path in wanted}
+        signatures = {path: _signature(facts) for path, facts in found.items() if facts}
         unknown = [
-            path for path, facts in found.items() if facts and not self._is_clean(path, facts)
+            path
+            for path, signature in signatures.items()
+            if not self._is_clean(_key(path, algorithm), signature, found[path] or [])
         ]
-        digests = _digests([found[path] or [] for path in unknown])
-        for path, content in zip(unknown, digests, strict=True):
-            facts = found[path] or []
+        work = [found[path] or [] for path in unknown]
+        for path, facts, content in zip(unknown, work, _digests(work, algorithm), strict=True):
             fingerprint = Fingerprint(content, names(facts), sum(fact.size for fact in facts))
-            self._paths[path] = _Cached(_signature(facts), now, fingerprint)
-            self._changed.add(("paths", path))
-        return {path: self._standing(path, facts) for path, facts in found.items()}
+            key = _key(path, algorithm)
+            self._paths[key] = _Cached(signatures[path], now, fingerprint)
+            self._changed.add(("paths", key))
+            self.read += fingerprint.size
+        return {path: self._standing(path, facts, algorithm) for path, facts in found.items()}
 
-    def fingerprint(self, relative: str) -> Fingerprint | None:
+    def fingerprint(self, relative: str, algorithm: str = "md5") -> Fingerprint | None:
         """The fingerprint of one path."""
 
-        return self.observe([ProjectPath(relative, relative)])[relative]
+        return self.observe([ProjectPath(relative, relative)], algorithm)[relative]
 
-    def _standing(self, path: str, facts: list[FileFact] | None) -> Fingerprint | None:
+    def _standing(
+        self, path: str, facts: list[FileFact] | None, algorithm: str
+    ) -> Fingerprint | None:
+        key = _key(path, algorithm)
         if facts is None:
-            if self._paths.pop(path, None):
-                self._changed.add(("paths", path))
+            if self._paths.pop(key, None):
+                self._changed.add(("paths", key))
             return None
-        return self._paths[path].fingerprint if facts else Fingerprint(digest([]), names([]), 0)
+        return (
+            self._paths[key].fingerprint
+            if facts
+            else Fingerprint(digest([], algorithm), names([]), 0)
+        )
 
-    def _is_clean(self, path: str, facts: list[FileFact]) -> bool:
-        cached = self._paths.get(path)
-        if cached is None or cached.signature != _signature(facts):
+    def _is_clean(self, key: str, signature: str, facts: list[FileFact]) -> bool:
+        cached = self._paths.get(key)
+        if cached is None or cached.signature != signature:
             return False
         # Racily clean, as Git has it: a file that changed in the very tick in which it was hashed
         # may have changed again without its time showing it.
         newest = max(max(fact.mtime_ns, fact.ctime_ns) for fact in facts)
         tick = _FINE if newest % 1_000_000_000 else _COARSE
         return newest + tick < cached.hashed_at
+
+    def staged(self, path: str, signature: str) -> Fingerprint | None:
+        """The fingerprint of what is staged at `path`, if it was this one (`signature` is over the
+        names and ids of all its blobs) when it was last hashed."""
+
+        cached = self._paths.get(_key(path, "staged"))
+        return cached.fingerprint if cached and cached.signature == signature else None
+
+    def remember_staged(self, path: str, signature: str, fingerprint: Fingerprint) -> None:
+        """Note the fingerprint of what is staged at `path`."""
+
+        key = _key(path, "staged")
+        self._paths[key] = _Cached(signature, 0, fingerprint)
+        self._changed.add(("paths", key))
+        self.read += fingerprint.size
 
     def past(self, command: str) -> list[Past]:
         """The runs of `command` that are remembered, the latest first."""
@@ -231,14 +261,20 @@ def _signature(facts: list[FileFact]) -> str:
     return hasher.hexdigest()
 
 
-def _digests(work: list[list[FileFact]]) -> list[str]:
+def _key(path: str, kind: str) -> str:
+    """The key of what is known of `path`: by kind of digest, and what is staged apart."""
+
+    return path if kind == "md5" else f"{kind}\0{path}"
+
+
+def _digests(work: list[list[FileFact]], algorithm: str) -> list[str]:
     sizes = [sum(fact.size for fact in facts) for facts in work]
     if len(work) < 2 or sum(sizes) - max(sizes) < _WORTH_A_THREAD:
-        return [digest(facts) for facts in work]
+        return [digest(facts, algorithm) for facts in work]
     from concurrent.futures import ThreadPoolExecutor  # hashing lets go of the interpreter's lock
 
     with ThreadPoolExecutor(min(len(work), os.cpu_count() or 1)) as pool:
-        return list(pool.map(digest, work))
+        return list(pool.map(lambda facts: digest(facts, algorithm), work))
 
 
 def _set(facts: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -12,13 +12,14 @@ from __future__ import annotations
 import functools
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from git_spacy.errors import GitSpacyError, Malformed
 from git_spacy.files import replace, resolved_inside
 from git_spacy.project import yaml
+from git_spacy.project.places import Places
 from git_spacy.project.yaml import Node
 
 LOCK_FILE = "project.lock"
@@ -86,6 +87,22 @@ def parse(data: bytes) -> dict[str, LockEntry]:
     return {name: _entry(name, inner) for name, inner in node.value.items()}
 
 
+def places(data: bytes) -> Places:
+    """Where things stand in the text of a project.lock: (NAME,), (NAME, "script"),
+    (NAME, "deps", PATH), (NAME, "outs", PATH)."""
+
+    found: dict[tuple[str, ...], tuple[int, int]] = {(): (1, 1)}
+    node, _ = yaml.read(data, LOCK_FILE)
+    for name, entry in node.value.items() if node is not None else ():
+        found[name,] = entry.place
+        for part in ("script", "deps", "outs"):
+            if part in entry.value:
+                found[name, part] = entry.value[part].place
+                for item in entry.value[part].value or () if part != "script" else ():
+                    found[name, part, item.value["path"].value] = item.place
+    return found
+
+
 def text(entries: Lock) -> bytes:
     """The whole file, as the reference writes it."""
 
@@ -104,6 +121,17 @@ def update(root: Path, entry: LockEntry) -> None:
         return
     entries[entry.name] = entry
     replace(resolved_inside(root, LOCK_FILE), text(entries))
+
+
+def drop(root: Path, names: Iterable[str]) -> None:
+    """Read the lock again and replace the file by one without the entries `names`.
+
+    The caller holds the project's lock. Raises OSError with the old file in place.
+    """
+
+    gone = set(names)
+    kept = {name: entry for name, entry in read(root).items() if name not in gone}
+    replace(resolved_inside(root, LOCK_FILE), text(kept))
 
 
 def in_dialect(entry: LockEntry, entries: Lock, spacy_version: str | None) -> LockEntry:

@@ -1,0 +1,323 @@
+"""Where a project is looked at: the work tree, or what is staged. The same questions of both.
+
+A view reads and never writes to the project; what it had to hash, it may keep in the stat index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from git_spacy.errors import Malformed, Unavailable
+from git_spacy.files import resolved_inside
+from git_spacy.git.repository import Repository
+from git_spacy.git.staged import Index
+from git_spacy.git.tree import EXECUTABLE, FILE, Entry
+from git_spacy.project import loader
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state import fingerprint
+from git_spacy.state.fingerprint import Fingerprint, files_below
+from git_spacy.state.index import Observed, StatIndex
+from git_spacy.state.lock import LOCK_FILE
+
+_PLACEHOLDERS = (".gitkeep", ".gitignore", ".keep")
+_SMALL = 64 << 10  # bytes; more is no folder of placeholders
+_LARGEST_TEXT = 64 << 20
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_CHUNK = 1 << 20
+_WORTH_KEEPING = 4 << 20  # bytes: hashing fewer again costs less than writing the index
+LFS_POINTER = "is only a Git LFS pointer here"
+LINE_ENDINGS = "differs in its line endings alone"
+
+
+class View(Protocol):
+    """One project, looked at somewhere."""
+
+    root: Path
+
+    def project(self) -> bytes:
+        """The text of project.yml. Raises Malformed, Unsafe."""
+
+    def lock(self) -> bytes | None:
+        """The text of project.lock; None: there is none."""
+
+    def observe(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        """The fingerprints of what is there. An empty folder, or one of placeholders (.gitkeep)
+        alone, is nothing."""
+
+    def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        """The same, and what is not in Git as it lies in the work tree."""
+
+    def excuse(self, path: ProjectPath, recorded: str) -> str | None:
+        """Why content whose md5 is not `recorded` may be what it was, in words (LFS_POINTER,
+        LINE_ENDINGS); "" if it is known to be the same after all; None: it is another."""
+
+    def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
+        """Which of `paths` are kept out of Git on purpose."""
+
+    def save(self) -> None:
+        """Keep what was hashed, if that is worth it."""
+
+
+class WorkTree:
+    """The project as it lies in the folder `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._stats = StatIndex.open(root)
+
+    def project(self) -> bytes:
+        return loader.content(self.root)
+
+    def lock(self) -> bytes | None:
+        try:
+            return resolved_inside(self.root, LOCK_FILE).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def observe(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        return _observed(self.root, self._stats, paths, algorithm)
+
+    def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        return self.observe(paths, algorithm)
+
+    def excuse(self, path: ProjectPath, recorded: str) -> str | None:
+        facts = files_below(self.root, path.normal) or []
+        if sum(fact.size for fact in facts) > _LARGEST_TEXT:
+            return None
+        return _excuse((_pieces(fact.path) for fact in facts), recorded)
+
+    def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
+        repository = Repository.discover(self.root)
+        index = repository and Index.of(repository)
+        return _ignored(index, self.root, paths) if index else set()
+
+    def save(self) -> None:
+        if self._stats.read >= _WORTH_KEEPING:
+            self._stats.save()
+
+
+class TrackedFiles(WorkTree):
+    """The work tree without what Git does not track, as it would lie in a fresh clone."""
+
+    def observe(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        repository = Repository.discover(self.root)
+        index = repository and Index.of(repository)
+        if index is None:
+            return super().observe(paths, algorithm)
+        above = inside(self.root, index.top)
+        entries = index.entries([above + path.normal for path in paths])
+        tracked = {entry.name[len(above) :] for entry in entries}
+        found: dict[str, Fingerprint | None] = {}
+        for path in paths:
+            facts = files_below(self.root, path.normal) or []
+            kept = [fact for fact in facts if f"{path.normal}/{fact.name}".rstrip("/") in tracked]
+            if _is_bare([fact.name for fact in kept]):
+                found[path.normal] = None
+            elif len(kept) == len(facts):
+                found[path.normal] = self._stats.fingerprint(path.normal, algorithm)
+            else:
+                size = sum(fact.size for fact in kept)
+                found[path.normal] = Fingerprint(
+                    fingerprint.digest(kept, algorithm), fingerprint.names(kept), size
+                )
+        return found
+
+
+class Staged:
+    """The project in the folder `root` as it would be committed: what is not in Git is not there.
+
+    Links and submodules are looked at in the work tree. Raises Unavailable where there is no
+    repository or git fails.
+    """
+
+    def __init__(self, root: Path) -> None:
+        repository = Repository.discover(root)
+        index = repository and Index.of(repository)
+        if index is None:
+            raise Unavailable(f"'{root}' is in no Git work tree", mend="leave out --staged")
+        self.root = root
+        self._index = index
+        self._inside = inside(root, index.top)
+        self._stats = StatIndex.open(root)
+        self._own = self._entries([loader.PROJECT_FILE, LOCK_FILE])
+
+    def _entries(self, paths: Sequence[str]) -> dict[str, Entry]:
+        """What is staged at or below `paths`, by name relative to the project."""
+
+        found = self._index.entries([self._inside + path for path in paths])
+        return {entry.name[len(self._inside) :]: entry for entry in found}
+
+    def project(self) -> bytes:
+        text = self._text(loader.PROJECT_FILE)
+        if text is None:
+            raise Malformed(
+                "not staged, and not in the repository", where=loader.PROJECT_FILE,
+                mend=f"git add {loader.PROJECT_FILE}",
+            )  # fmt: skip
+        return text
+
+    def lock(self) -> bytes | None:
+        return self._text(LOCK_FILE)
+
+    def _text(self, name: str) -> bytes | None:
+        entry = self._own.get(name)
+        return b"".join(self._pieces([entry])) if entry and _is_file(entry) else None
+
+    def _pieces(self, entries: Sequence[Entry]) -> Iterator[bytes]:
+        for _, content in self._index.contents([entry.id for entry in entries]):
+            yield from content.chunks()
+
+    def observe(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        below = self._below(paths)
+        found: dict[str, Fingerprint | None] = {}
+        unknown = []
+        for path in paths:
+            entries = below[path.normal]
+            if _is_bare([entry.name for entry in entries]):
+                found[path.normal] = None
+            elif not all(map(_is_file, entries)):
+                found[path.normal] = self._stats.fingerprint(path.normal, algorithm)
+            else:
+                known = self._stats.staged(path.normal, _signature(entries, algorithm))
+                if known is None:
+                    unknown.append(path.normal)
+                else:
+                    found[path.normal] = known
+        return {**found, **self._hashed({path: below[path] for path in unknown}, algorithm)}
+
+    def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        staged = self.observe(paths, algorithm)
+        others = [path for path in paths if staged[path.normal] is None]
+        return {**staged, **_observed(self.root, self._stats, others, algorithm)}
+
+    def _below(self, paths: Sequence[ProjectPath]) -> dict[str, list[Entry]]:
+        """The entries at or below each path, named from there, in the order of hashing."""
+
+        found: dict[str, list[Entry]] = {path.normal: [] for path in paths}
+        for name, entry in self._entries(list(found)).items():
+            parts = name.split("/")
+            for depth in range(1, len(parts) + 1):
+                entries = found.get("/".join(parts[:depth]))
+                if entries is not None:
+                    entries.append(entry._replace(name="/".join(parts[depth:])))
+        for entries in found.values():
+            entries.sort(key=lambda entry: entry.name.split("/"))
+        return found
+
+    def _hashed(self, paths: dict[str, list[Entry]], algorithm: str) -> dict[str, Fingerprint]:
+        """Read them all, in one go."""
+
+        contents = self._index.contents([entry.id for files in paths.values() for entry in files])
+        found = {}
+        for path, entries in paths.items():
+            hasher = hashlib.new(algorithm, usedforsecurity=False)
+            size = 0
+            for _ in entries:
+                for piece in next(contents)[1].chunks():
+                    hasher.update(piece)
+                    size += len(piece)
+            listing = fingerprint.listing([entry.name for entry in entries])
+            found[path] = Fingerprint(hasher.hexdigest(), listing, size)
+            self._stats.remember_staged(path, _signature(entries, algorithm), found[path])
+        next(contents, None)  # lets git end
+        return found
+
+    def excuse(self, path: ProjectPath, recorded: str) -> str | None:
+        entries = self._below([path])[path.normal]
+        files = [entry for entry in entries if _is_file(entry)]
+        if not files:
+            return None
+        contents = self._index.contents([entry.id for entry in files])
+        words = _excuse((content.chunks() for _, content in contents), recorded)
+        if words == LFS_POINTER and not self._index.edited([self._inside + path.normal]):
+            # what the pointer stands for lies in the work tree, untouched since Git put it there
+            now = self._stats.fingerprint(path.normal)
+            return "" if now is not None and now.digest == recorded else words
+        return words
+
+    def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
+        return _ignored(self._index, self.root, paths)
+
+    def save(self) -> None:
+        if self._stats.read >= _WORTH_KEEPING:
+            self._stats.save()
+
+
+def inside(root: Path, top: Path) -> str:
+    """What stands before a project's paths to make them relative to the top of its repository:
+    "" or `folder/`."""
+
+    relative = os.path.relpath(os.path.realpath(root), os.path.realpath(top))
+    return "" if relative == "." else relative + "/"
+
+
+def _observed(
+    root: Path, stats: StatIndex, paths: Sequence[ProjectPath], algorithm: str
+) -> Observed:
+    found: dict[str, Fingerprint | None] = {}
+    for path, now in stats.observe(paths, algorithm).items():
+        is_bare = now is not None and now.size <= _SMALL and _is_bare(_names(root, path))
+        found[path] = None if is_bare else now
+    return found
+
+
+def _names(root: Path, path: str) -> list[str]:
+    return [fact.name for fact in files_below(root, path) or []]
+
+
+def _is_file(entry: Entry) -> bool:
+    return entry.mode in (FILE, EXECUTABLE)
+
+
+def is_placeholder(name: str) -> bool:
+    """Whether a file is only there to make Git keep its folder."""
+
+    return name.rpartition("/")[2] in _PLACEHOLDERS
+
+
+def _is_bare(names: Sequence[str]) -> bool:
+    return all(map(is_placeholder, names))
+
+
+def _signature(entries: Sequence[Entry], algorithm: str) -> str:
+    lines = [algorithm, *(f"{entry.id} {entry.name}" for entry in entries)]
+    joined = "\0".join(lines).encode("utf-8", "surrogateescape")
+    return hashlib.md5(joined, usedforsecurity=False).hexdigest()
+
+
+def _ignored(index: Index, root: Path, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
+    named = {inside(root, index.top) + path.normal: path for path in paths}
+    return {named[name] for name in index.ignored(list(named)) if name in named}
+
+
+def _pieces(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as stream:
+        while piece := stream.read(_CHUNK):
+            yield piece
+
+
+def _excuse(files: Iterable[Iterator[bytes]], recorded: str) -> str | None:
+    """What may be said for contents that are not those with the md5 `recorded`."""
+
+    unix, dos = (hashlib.md5(usedforsecurity=False) for _ in range(2))
+    for pieces in files:
+        held = b""
+        is_text: bool | None = None
+        for piece in pieces:
+            if is_text is None:
+                if piece.startswith(_POINTER):
+                    return LFS_POINTER
+                is_text = b"\0" not in piece[:8000]  # as Git tells
+            if is_text:
+                piece = held + piece
+                held = b"\r" if piece.endswith(b"\r") else b""
+                piece = piece[: len(piece) - len(held)].replace(b"\r\n", b"\n")
+            unix.update(piece)
+            dos.update(piece.replace(b"\n", b"\r\n") if is_text else piece)
+        unix.update(held)
+        dos.update(held)
+    return LINE_ENDINGS if recorded in (unix.hexdigest(), dos.hexdigest()) else None
