@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from git_spacy.state import lock
+from tests.testing.projects import Spacy
+from tests.testing.repositories import git
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -62,3 +64,23 @@ def test_the_transcript_in_the_readme_is_the_scripts_own(quickstart: tuple[Path,
     for line in transcript():
         if line not in ("", "..."):
             assert line in printed, "the README shows what the script does not print"
+
+
+@pytest.mark.slow
+def test_a_clone_of_it_without_any_data_is_found_fresh(
+    quickstart: tuple[Path, str], tmp_path: Path, spacy: Spacy
+) -> None:
+    folder, _ = quickstart
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "run")
+    git(tmp_path, "clone", "-q", str(folder), "clone")
+    clone = tmp_path / "clone"
+    assert not (clone / "training").exists()
+    assert not (clone / "assets/comments_train.jsonl").exists()
+    assert spacy("check", "--strict", cwd=clone) == (0, "", "")
+    assert spacy("check", "--strict", "--staged", cwd=clone) == (0, "", "")
+    (clone / "configs/config.cfg").write_text((folder / "configs/config.cfg").read_text() + "\n")
+    assert spacy("check", cwd=clone).out.splitlines() == [
+        "project.lock:26:7: error: 'train': dependency 'configs/config.cfg' changed",
+        "  mend: git spacy run train evaluate package",
+    ]

@@ -25,6 +25,8 @@ VERBS = {
     "clone": ("git_spacy.cli.clone:clone", "Get a project template, and nothing else."),
     "assets": ("git_spacy.cli.assets:assets", "Fetch the project's data and verify it."),
     "run": ("git_spacy.cli.run:run", "Run commands or workflows; skip what is current."),
+    "status": ("git_spacy.cli.status:status", "Say what is fresh and what is stale, and why."),
+    "check": ("git_spacy.cli.check:check", "Find what is wrong, for hooks and for CI."),
     "resolved": ("git_spacy.cli.resolved:resolved", "Print the project as understood."),
 }
 INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a defect of ours

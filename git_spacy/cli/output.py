@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from git_spacy.errors import masked, printable
@@ -23,6 +23,12 @@ def result(text: str) -> None:
     """A line (or lines) of what was asked for."""
 
     _write(sys.stdout, printable(masked(text)))
+
+
+def result_painted(text: str) -> None:
+    """The same, of what `table` and `paint` made."""
+
+    _write(sys.stdout, text)
 
 
 def note(text: str) -> None:
@@ -86,6 +92,33 @@ def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
         lines.append(f"{indent}{left:<{left_width}}  {wrapped[0]}".rstrip())
         lines += [" " * (len(indent) + left_width + 2) + line for line in wrapped[1:]]
     return "\n".join(lines)
+
+
+def table(rows: Sequence[tuple[str, str, Sequence[str]]], colours: Mapping[str, str]) -> str:
+    """Rows of a name, a word in its colour and texts below each other, wrapped to the terminal's
+    width."""
+
+    total = min(shutil.get_terminal_size().columns, 120)
+    first = min(max(len(_clean(name)) for name, _, _ in rows), 40)
+    second = max(len(word) for _, word, _ in rows)
+    indent = first + second + 6
+    lines = []
+    for name, word, texts in rows:
+        padded = paint(word, colours[word]) if word in colours else word
+        padded += " " * (second - len(word))
+        width = max(total - indent, 30)
+        wrapped = [
+            line
+            for text in texts
+            for line in textwrap.wrap(_clean(text), width, break_on_hyphens=False)
+        ] or [""]
+        lines.append(f"  {_clean(name):<{first}}  {padded}  {wrapped[0]}".rstrip())
+        lines += [" " * indent + line for line in wrapped[1:]]
+    return "\n".join(lines)
+
+
+def _clean(text: str) -> str:
+    return printable(masked(text))
 
 
 def size(count: float) -> str:

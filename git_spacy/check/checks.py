@@ -1,0 +1,175 @@
+"""The checks of one project, each a function from a view of it to what is wrong.
+
+They never start a process but git, never ask the network, and change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy.assets.decision import check_destinations
+from git_spacy.check.finding import Finding, Severity, of_error, of_warning
+from git_spacy.errors import Malformed, Unsafe
+from git_spacy.files import held
+from git_spacy.project import loader, places
+from git_spacy.project.graph import who_makes
+from git_spacy.project.loader import PROJECT_FILE, Loaded
+from git_spacy.project.model import Project
+from git_spacy.project.places import Place
+from git_spacy.state import committed, lock
+from git_spacy.state.index import home
+from git_spacy.state.lock import LOCK_FILE, LockEntry
+from git_spacy.state.verdict import Reason, orphans, upstream
+from git_spacy.state.view import LFS_POINTER, View
+
+_PARTS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
+
+
+class _Subject(NamedTuple):
+    """What the checks look at."""
+
+    loaded: Loaded
+    view: View
+    strict: bool
+
+
+def run(names: Sequence[str], view: View, *, strict: bool = False) -> list[Finding]:
+    """The findings of the checks `names` (of CHECKS), in the order of file and line.
+
+    A project.yml that cannot be loaded is all that there is to say. With `strict` every command
+    of every workflow must have an entry in the lock. Raises what the disk or git may.
+    """
+
+    try:
+        loaded = loader.parse(view.project())
+        check_destinations(loaded.project.assets)
+    except (Malformed, Unsafe) as error:
+        return of_error("project", error, PROJECT_FILE)
+    subject = _Subject(loaded, view, strict)
+    found = [finding for name in names for finding in CHECKS[name](subject)]
+    view.save()
+    return sorted(found, key=lambda finding: (finding.file, finding.line, finding.column))
+
+
+def drop_orphans(root: Path) -> tuple[str, ...]:
+    """Remove the entries of the lock whose commands are gone; return their names. Raises Malformed,
+    Unsafe, OSError."""
+
+    project = loader.load(root)
+    with held(home(root) / "project.lock.lock"):
+        names = tuple(reason.about for reason in orphans(project, lock.read(root)))
+        if names:
+            lock.drop(root, names)
+    return names
+
+
+def _project(subject: _Subject) -> Iterable[Finding]:
+    """It loads; what is left are the loader's remarks."""
+
+    for text in subject.loaded.project.warnings:
+        yield of_warning("project", text, PROJECT_FILE)
+
+
+def _assets(subject: _Subject) -> Iterator[Finding]:
+    """The checksums of the assets that are there."""
+
+    view, project = subject.view, subject.loaded.project
+    for algorithm in ("md5", "sha256"):
+        assets = [
+            asset
+            for asset in project.assets
+            if asset.checksum and asset.checksum.algorithm == algorithm
+        ]
+        here = view.present([asset.dest for asset in assets], algorithm)
+        for asset in assets:
+            now = here[asset.dest.normal]
+            if now is None or asset.checksum is None or now.digest == asset.checksum.digest:
+                continue
+            what = f"asset '{asset.dest}': its {algorithm} is {now.digest}, not this"
+            mend = f"fetch it again: git spacy assets {asset.dest}; or correct the checksum"
+            line, column = places.nearest(
+                subject.loaded.places, "assets", asset.dest.text, "checksum"
+            )
+            words = view.excuse(asset.dest, asset.checksum.digest)
+            if words == "":
+                continue
+            if words:
+                what, mend = f"asset '{asset.dest}' {words}", _mend(words, asset.dest.normal)
+            severity: Severity = "error" if words is None else "warning"
+            yield Finding("assets", PROJECT_FILE, line, column, what, mend, severity)
+
+
+def _lock(subject: _Subject) -> Iterator[Finding]:
+    """Every entry against what is committed."""
+
+    text = subject.view.lock()
+    try:
+        entries = {} if text is None else lock.parse(text)
+    except Malformed as error:
+        yield from of_error("lock", error, LOCK_FILE)
+        return
+    project = subject.loaded.project
+    judged = committed.judge(project, entries, subject.view)
+    where = lock.places(text or b"")
+    for reason in orphans(project, entries):
+        mend = "git spacy check lock --fix removes it"
+        yield Finding("lock", LOCK_FILE, *where[reason.about,], reason.text, mend)
+    for name, one in judged.verdicts.items():
+        absent = {path.text: path for path in one.absent}
+        for reason in committed.faults(one):
+            place = _place(where, name, reason)
+            mend = (
+                who_makes(project, name, absent[reason.about])
+                if reason.about in absent
+                else _rerun(project, name)
+            )
+            yield Finding("lock", LOCK_FILE, *place, f"'{name}': {reason}", mend)
+    for remark in judged.remarks:
+        place = places.nearest(where, remark.command)
+        for part in ("deps", "outs"):
+            place = where.get((remark.command, part, remark.path.text), place)
+        what = f"'{remark.command}': '{remark.path}' {remark.words}, and is not compared"
+        mend = _mend(remark.words, remark.path.normal)
+        yield Finding("lock", LOCK_FILE, *place, what, mend, "warning")
+    if subject.strict:
+        yield from _without_entry(subject.loaded, entries)
+
+
+def _place(where: Mapping[tuple[str, ...], Place], name: str, reason: Reason) -> Place:
+    part = _PARTS.get(reason.kind, "")
+    return places.nearest(where, name, part, reason.about) if part else where[name,]
+
+
+def _rerun(project: Project, name: str) -> str:
+    """What to type, and what that makes stale in turn."""
+
+    below: list[str] = []
+    for command in project.commands:
+        makers = {maker.name for maker, _ in upstream(project, command)}
+        if makers & {name, *below} and command.produced:
+            below.append(command.name)
+    return " ".join(["git spacy run", name, *below])
+
+
+def _without_entry(loaded: Loaded, entries: Mapping[str, LockEntry]) -> Iterator[Finding]:
+    for workflow in loaded.project.workflows:
+        for step in workflow.steps:
+            if step not in entries:
+                place = places.nearest(loaded.places, "workflows", workflow.name, step)
+                what = f"'{step}' of workflow '{workflow.name}' has no entry in {LOCK_FILE}"
+                yield Finding("lock", PROJECT_FILE, *place, what, f"git spacy run {step}")
+
+
+def _mend(words: str, path: str) -> str:
+    if words == LFS_POINTER:
+        return "git lfs pull"
+    return f"keep Git from changing it: a line '{path} -text' in .gitattributes"
+
+
+CHECKS: dict[str, Callable[[_Subject], Iterable[Finding]]] = {
+    "project": _project,
+    "assets": _assets,
+    "lock": _lock,
+}

@@ -1,0 +1,60 @@
+"""`git spacy check`: what is wrong, for people and for CI."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from git_spacy.cli import output
+from git_spacy.cli.run import project_dir
+from git_spacy.errors import Malformed
+from git_spacy.project.problem import did_you_mean
+
+_FORMS = ("text", "github", "gitlab", "json")
+
+
+@click.command()
+@click.argument("what", nargs=-1, metavar="[project|assets|lock|all]... [PROJECT_DIR]")
+@click.option("--staged", is_flag=True, help="What is staged, not the work tree.")
+@click.option("--strict", is_flag=True, help="Every command of a workflow needs a lock entry.")
+@click.option("--fix", is_flag=True, help="Remove lock entries whose commands are gone.")
+@click.option(
+    "--format", "form", type=click.Choice(_FORMS), default="text", show_default=True,
+    help="How problems are told.",
+)  # fmt: skip
+@click.pass_context
+def check(
+    ctx: click.Context, what: tuple[str, ...], staged: bool, strict: bool, fix: bool, form: str
+) -> int:
+    """Check that project.yml is valid, that the assets that are here have their checksums, and
+    that project.lock is fresh; no data is needed. Silent if all is right, else exit code 1.
+    Outside a project: all projects of the repository below."""
+
+    from git_spacy.check import checks, projects
+    from git_spacy.check.finding import FORMS
+    from git_spacy.state.view import Staged, WorkTree
+
+    start, names = project_dir(ctx.obj, what)
+    names = names or ("all",)
+    for name in names:
+        if name not in (*checks.CHECKS, "all"):
+            mend = (
+                did_you_mean(name, checks.CHECKS) or f"there are: all, {', '.join(checks.CHECKS)}"
+            )
+            raise Malformed(f"there is no check '{name}'", mend=mend)
+    chosen = [name for name in checks.CHECKS if name in names or "all" in names]
+    # annotations want paths as the repository has them, people as they would type them
+    base = projects.top(start) if form in ("github", "gitlab") else ctx.obj
+    found = []
+    for root in projects.meant(start):
+        if fix:
+            for name in checks.drop_orphans(root):
+                output.note(f"removed the lock entry '{name}'")
+        inside = os.path.relpath(os.path.realpath(root), os.path.realpath(base))
+        above = "" if inside == "." else inside + "/"
+        view = Staged(root) if staged else WorkTree(root)
+        found += [one.below(above) for one in checks.run(chosen, view, strict=strict)]
+    if text := FORMS[form](found):
+        output.result(text.rstrip("\n"))
+    return 1 if any(one.severity == "error" for one in found) else 0

@@ -1,0 +1,52 @@
+"""Where everything of a project stands: what would run and why, which data is here. Only looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from git_spacy.assets import standing
+from git_spacy.project.model import Asset, Project
+from git_spacy.state import committed, lock, present
+from git_spacy.state.index import StatIndex
+from git_spacy.state.verdict import Reason, Verdict, orphans, with_upstream
+from git_spacy.state.view import TrackedFiles
+
+AssetState = Literal["verified", "unverified", "modified", "missing"]
+
+
+class Status(NamedTuple):
+    """The verdict on each command, the state of each asset by its destination (`unverified`: it has
+    no checksum; empty where the data was not looked at), and the entries that belong to none."""
+
+    commands: dict[str, Verdict]
+    assets: dict[str, AssetState]
+    orphans: tuple[Reason, ...]
+
+
+def of(project: Project, root: Path, environ: Mapping[str, str], *, data: bool = True) -> Status:
+    """Where the project in `root` stands; without `data` as where none of it is: in CI.
+
+    Raises Malformed for project.lock, Unsafe, OSError.
+    """
+
+    entries = lock.read(root)
+    lost = orphans(project, entries)
+    if not data:
+        judged = committed.judge(project, entries, TrackedFiles(root))
+        return Status(with_upstream(project, judged.verdicts), {}, lost)
+    stats = StatIndex.open(root)
+    verdicts = present.judge_all(project, entries, stats, environ)
+    assets = {asset.dest.text: _asset(asset, root, stats) for asset in project.assets}
+    stats.save()
+    return Status(verdicts, assets, lost)
+
+
+def _asset(asset: Asset, root: Path, stats: StatIndex) -> AssetState:
+    there = standing.of(asset, root, stats)
+    if there.found is None:
+        return "missing"
+    if there.matches is not None:
+        return "verified" if there.matches else "modified"
+    return "unverified" if there.fetched is None or there.is_ours else "modified"

@@ -1,0 +1,284 @@
+"""`git spacy check`: silent where all is right, else where, what and how to mend it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from git_spacy.project import loader
+from git_spacy.state import lock
+from tests.testing.projects import (
+    CORPUS,
+    Spacy,
+    needs_corpus,
+    process,
+    project,
+    snapshot,
+    two_steps,
+)
+from tests.testing.repositories import commit, git, repository, write
+
+
+@pytest.fixture
+def root(tmp_path: Path, spacy: Spacy) -> Path:
+    """Run and committed, the data kept out of Git."""
+
+    made = two_steps(repository(tmp_path / "repository") / "p")
+    write(made, {".gitignore": "/corpus/\n/model/\n"})
+    assert spacy("run", "all", cwd=made).code == 0
+    commit(made, {})
+    return made
+
+
+def edited(root: Path, name: str, old: str, new: str) -> None:
+    text = (root / name).read_text()
+    assert old in text
+    (root / name).write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    "what", [[], ["all"], ["project"], ["assets"], ["lock"], ["lock", "project"]]
+)
+def test_where_all_is_right_it_is_silent(root: Path, spacy: Spacy, what: list[str]) -> None:
+    before = snapshot(root)
+    for options in ([], ["--staged"], ["--strict"], ["--format", "github"]):
+        assert spacy("check", *what, *options, cwd=root) == (0, "", "")
+    assert spacy("check", *what, "--format=json", cwd=root).out == "[]\n"
+    assert snapshot(root) == before
+
+
+def test_a_stale_lock_is_told_at_its_line_with_all_that_must_run(root: Path, spacy: Spacy) -> None:
+    edited(root, "scripts/write.py", "sys.argv", "sys.argv ")
+    done = spacy("check", cwd=root)
+    assert done == (
+        1,
+        "project.lock:6:7: error: 'prepare': dependency 'scripts/write.py' changed\n"
+        "  mend: git spacy run prepare train\n",
+        "",
+    )
+    line = (root / "project.lock").read_text().splitlines()[5]
+    assert line == "    - path: scripts/write.py"
+    assert spacy("check", "lock", "--staged", cwd=root).code == 0
+    git(root, "add", "-A")
+    assert spacy("check", "lock", "--staged", cwd=root) == done
+
+
+def test_a_missing_dependency_is_told_with_what_brings_it(root: Path, spacy: Spacy) -> None:
+    (root / "scripts/copy.py").unlink()
+    assert spacy("check", cwd=root).out == (
+        "project.lock:18:7: error: 'train': dependency 'scripts/copy.py' is missing\n"
+        "  mend: nothing in project.yml makes it: put it there, or correct the path\n"
+    )
+
+
+def test_a_broken_project_is_all_there_is_to_say(root: Path, spacy: Spacy) -> None:
+    write(
+        root, {"project.yml": "commands:\n  - nme: x\nworkflows: {all: [y]}\n", "project.lock": "{"}
+    )
+    done = spacy("check", cwd=root)
+    assert done.code == 1
+    assert done.out == (
+        "project.yml:2:5: error: this command has no 'name'\n"
+        "  mend: write 'name' for 'nme'\n"
+        "project.yml:3:19: error: workflow 'all' names the command 'y', which is not defined\n"
+        "  mend: define it\n"
+    )
+    assert spacy("check", "lock", cwd=root).out == done.out
+
+
+def test_an_unsafe_project_is_refused_like_any_other(root: Path, spacy: Spacy) -> None:
+    write(root, {"project.yml": "assets: [{dest: ../x, url: y}]\n"})
+    done = spacy("check", "project", cwd=root)
+    assert (done.code, done.out.splitlines()[0]) == (
+        1, "project.yml:1:17: error: asset destination '../x' leaves the project",
+    )  # fmt: skip
+
+
+def test_two_assets_in_one_place_are_found_before_they_are_fetched(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = project(tmp_path / "p", "assets:\n- {dest: a, url: x}\n- {dest: a/b, url: y}\n")
+    assert "project.yml:3:1: error: asset destination 'a/b'" in spacy("check", cwd=root).out
+
+
+def test_remarks_are_warnings_and_fail_nothing(root: Path, spacy: Spacy) -> None:
+    edited(root, "project.yml", "title: Two steps", "titel: Two steps")
+    assert spacy("check", cwd=root) == (
+        0, "project.yml:1:1: warning: project has an unknown key 'titel' (did you mean 'title'?)\n", "",
+    )  # fmt: skip
+
+
+ASSETS = """\
+assets:
+  - dest: a/x
+    url: data/x
+    checksum: 9dd4e461268c8034f5c8564e155c67a6
+  - dest: a/strong
+    url: data/x
+    checksum: sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881
+  - {dest: a/unsummed, url: data/x}
+"""
+
+
+def test_the_assets_that_are_here_have_their_checksums(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(repository(tmp_path / "p"), ASSETS, {".gitignore": "/a/strong\n"})
+    git(root, "add", "-A")
+    assert spacy("check", "assets", cwd=root) == (0, "", "")
+    write(root, {"a/x": "x", "a/strong": "x", "a/unsummed": "anything"})
+    assert spacy("check", "assets", cwd=root) == (0, "", "")
+    write(root, {"a/x": "wrong", "a/strong": "wrong"})
+    wrong = (
+        "project.yml:4:5: error: asset 'a/x': its md5 is 2bda2998d9b0ee197da142a0447f6725, not this\n"
+        "  mend: fetch it again: git spacy assets a/x; or correct the checksum\n"
+        "project.yml:7:5: error: asset 'a/strong': its sha256 is"
+        " 8810ad581e59f2bc3928b261707a71308f7e139eb04820366dc4d5c18d980225, not this\n"
+        "  mend: fetch it again: git spacy assets a/strong; or correct the checksum\n"
+    )
+    assert spacy("check", "assets", cwd=root) == (1, wrong, "")
+    git(root, "add", "-A")
+    write(root, {"a/x": "x"})
+    assert spacy("check", "--staged", cwd=root) == (1, wrong, ""), (
+        "one is staged, one is not in Git"
+    )
+
+
+def test_an_lfs_pointer_and_line_endings_are_named_and_fail_nothing(
+    root: Path, spacy: Spacy
+) -> None:
+    script = (root / "scripts/copy.py").read_bytes()
+    write(root, {
+        "scripts/copy.py": script.replace(b"\n", b"\r\n"),
+        "scripts/write.py": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
+    })  # fmt: skip
+    assert spacy("check", cwd=root) == (
+        0,
+        "project.lock:6:7: warning: 'prepare': 'scripts/write.py' is only a Git LFS pointer here,"
+        " and is not compared\n"
+        "  mend: git lfs pull\n"
+        "project.lock:18:7: warning: 'train': 'scripts/copy.py' differs in its line endings alone,"
+        " and is not compared\n"
+        "  mend: keep Git from changing it: a line 'scripts/copy.py -text' in .gitattributes\n",
+        "",
+    )
+
+
+def test_orphans_are_told_and_can_be_removed(root: Path, spacy: Spacy) -> None:
+    edited(root, "project.yml", "name: train", "name: learn")
+    edited(root, "project.yml", "prepare, train]", "prepare, learn]")
+    assert spacy("check", cwd=root).out == (
+        "project.lock:11:1: error: lock entry for 'train', which no longer exists\n"
+        "  mend: git spacy check lock --fix removes it\n"
+    )
+    done = spacy("check", "--fix", cwd=root)
+    assert done == (0, "", "removed the lock entry 'train'\n")
+    assert list(lock.read(root)) == ["prepare"]
+    text = (root / "project.lock").read_bytes()
+    assert spacy("check", "--fix", cwd=root) == (0, "", "")
+    assert (root / "project.lock").read_bytes() == text
+
+
+def test_strict_wants_an_entry_for_every_step(root: Path, spacy: Spacy) -> None:
+    lock.drop(root, ["prepare", "train"])
+    assert spacy("check", cwd=root) == (0, "", "")
+    assert spacy("check", "--strict", cwd=root).out == (
+        "project.yml:19:9: error: 'prepare' of workflow 'all' has no entry in project.lock\n"
+        "  mend: git spacy run prepare\n"
+        "project.yml:19:18: error: 'train' of workflow 'all' has no entry in project.lock\n"
+        "  mend: git spacy run train\n"
+    )
+
+
+def test_without_a_lock_there_is_nothing_to_hold_anything_against(root: Path, spacy: Spacy) -> None:
+    (root / "project.lock").unlink()
+    assert spacy("check", cwd=root) == (0, "", "")
+    write(root, {"project.lock": "<<<<<<< ours\n"})
+    done = spacy("check", cwd=root)
+    assert (done.code, done.out.splitlines()[0]) == (
+        1,
+        "project.lock:1:1: error: merge conflict markers",
+    )
+
+
+def test_above_several_projects_it_checks_them_all(root: Path, spacy: Spacy) -> None:
+    top = root.parent
+    project(top / "deep/q", "commands: [{nme: x}]\n")
+    project(top / "untracked", "nonsense")
+    git(top, "add", "deep")
+    edited(root, "scripts/write.py", "sys.argv", "sys.argv ")
+    done = spacy("check", cwd=top)
+    assert done.code == 1
+    assert [line for line in done.out.splitlines() if "error" in line] == [
+        "deep/q/project.yml:1:12: error: this command has no 'name'",
+        "p/project.lock:6:7: error: 'prepare': dependency 'scripts/write.py' changed",
+    ]
+    assert [
+        line.split(" ", 1)[1].split(",")[0]
+        for line in spacy("check", "--format=github", cwd=root / "scripts").out.splitlines()
+    ] == ["file=p/project.lock"]
+    assert (
+        json.loads(spacy("check", "--format=gitlab", cwd=root).out)[0]["location"]["path"]
+        == "p/project.lock"
+    )
+    assert json.loads(spacy("check", "--format=json", cwd=root).out)[0]["file"] == "project.lock"
+    assert spacy("check", "p", cwd=top).out.startswith("p/project.lock:6:7:")
+
+
+def test_where_there_is_no_project_it_says_so(tmp_path: Path, spacy: Spacy) -> None:
+    assert spacy("check", cwd=tmp_path).code == 2
+    done = spacy("check", cwd=repository(tmp_path / "r"))
+    assert (done.code, "no project.yml" in done.err) == (2, True)
+    project(tmp_path / "p", "title: x")
+    done = spacy("check", "locks", cwd=tmp_path / "p")
+    assert (done.code, "did you mean 'lock'?" in done.err) == (2, True)
+    assert spacy("check", "--staged", cwd=tmp_path / "p").code == 4
+
+
+def test_variables_of_the_environment_do_not_count(root: Path) -> None:
+    """What is committed is judged by what is committed."""
+
+    assert process("check", cwd=root, GIT_SPACY_VARS="word=other").code == 0
+
+
+# What is truly wrong in the public ones, by the number of errors and remarks.
+WRONG = {
+    "Tanmay98__CorefSpacy": (5, 0),
+    "explosion__projects__pipelines__floret_wiki_oscar_vectors": (10, 0),
+}
+
+
+@needs_corpus
+@pytest.mark.parametrize(
+    "folder", sorted(p for p in CORPUS.glob("*") if p.is_dir()), ids=lambda p: p.name
+)
+def test_of_the_public_projects_only_what_is_wrong_is_told(folder: Path, spacy: Spacy) -> None:
+    done = spacy("check", "project", "--format=json", cwd=folder)
+    found = json.loads(done.out)
+    counts = tuple(sum(f["severity"] == kind for f in found) for kind in ("error", "warning"))
+    assert counts == WRONG.get(folder.name, (0, 0)), done.out
+    assert done.code == (1 if counts[0] else 0)
+
+
+@needs_corpus
+@pytest.mark.parametrize(
+    "folder", sorted(p.parent for p in CORPUS.glob("*/project.lock")), ids=lambda p: p.name
+)
+def test_of_the_public_locks_the_scripts_and_orphans_are_told_as_a_plain_look_has_it(
+    folder: Path, spacy: Spacy
+) -> None:
+    """Of these only project.yml and project.lock are here: what depends on files is not judged."""
+
+    if folder.name in WRONG:
+        pytest.skip("its project.yml is refused")
+    loaded = loader.load(folder)
+    entries = lock.read(folder)
+    scripts = {c.name: c.script for c in loaded.commands}
+    expected = {name for name, entry in entries.items() if scripts.get(name, ()) != entry.script}
+    found = json.loads(spacy("check", "lock", "--format=json", cwd=folder).out)
+    told = {
+        f["what"].split("'")[1]
+        for f in found
+        if "script changed" in f["what"] or "no longer exists" in f["what"]
+    }
+    assert told == expected

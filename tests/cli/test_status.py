@@ -1,0 +1,202 @@
+"""`git spacy status`, as one reads it, and as machines do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.testing.projects import Spacy, process, project, snapshot, two_steps
+from tests.testing.repositories import git, repository, write
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return two_steps(repository(tmp_path / "p"))
+
+
+def test_before_the_first_run(root: Path, spacy: Spacy) -> None:
+    assert spacy("status", cwd=root).out == (
+        "Commands\n"
+        "  prepare  never  not run yet\n"
+        "  train    never  not run yet\n"
+        "Next: git spacy run all\n"
+    )
+
+
+def test_after_it_everything_is_fresh_and_nothing_is_next(root: Path, spacy: Spacy) -> None:
+    spacy("run", "all", cwd=root)
+    assert spacy("status", cwd=root) == (0, "Commands\n  prepare  fresh\n  train    fresh\n", "")
+
+
+def test_a_stale_command_says_why_and_so_does_what_is_below_it(root: Path, spacy: Spacy) -> None:
+    spacy("run", "all", cwd=root)
+    write(root, {"scripts/write.py": (root / "scripts/write.py").read_text() + "# edited\n"})
+    assert spacy("status", cwd=root / "scripts").out == (
+        "Commands\n"
+        "  prepare  stale  dependency 'scripts/write.py' changed\n"
+        "  train    stale  'prepare', which makes 'corpus/words.txt', is stale\n"
+        "Next: git spacy run all\n"
+    )
+    done = spacy("run", "train", cwd=root)
+    assert "==> train: up to date" in done.err
+    assert (
+        "warning: 'prepare', which makes 'corpus/words.txt', is stale: git spacy run prepare train"
+        in done.err
+    )
+
+
+def test_every_reason_is_told_each_in_its_line_in_80_columns(root: Path, spacy: Spacy) -> None:
+    spacy("run", "all", cwd=root)
+    write(
+        root,
+        {
+            "scripts/copy.py": "import sys\n",
+            "project.yml": (root / "project.yml")
+            .read_text()
+            .replace(
+                "${vars.word}",
+                "${vars.word} and many more words than one line can hold, as it happens",
+            ),
+        },
+    )
+    (root / "corpus/words.txt").unlink()
+    out = spacy("status", cwd=root).out
+    assert out == (
+        "Commands\n"
+        "  prepare  stale  script changed: line 1 is now 'python scripts/write.py\n"
+        "                  corpus/words.txt hello and many more words than one line can\n"
+        "                  hold, as it happens'\n"
+        "                  output 'corpus/words.txt' is missing\n"
+        "  train    stale  dependency 'scripts/copy.py' changed\n"
+        "                  'prepare', which makes 'corpus/words.txt', is stale\n"
+        "Next: git spacy run all\n"
+    )
+    assert max(map(len, out.splitlines())) <= 80
+
+
+ASSETS = """\
+assets:
+  - {dest: a/good, url: data/x, checksum: 9dd4e461268c8034f5c8564e155c67a6}
+  - {dest: a/wrong, url: data/x, checksum: 9dd4e461268c8034f5c8564e155c67a6}
+  - {dest: a/absent, url: data/x}
+  - {dest: a/unsummed, url: data/x}
+  - {dest: a/strong, url: data/x, checksum: "sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}
+commands:
+  - {name: use, script: [x], deps: [a/absent], outputs: [o]}
+  - {name: show, script: [x]}
+"""
+
+
+def test_assets_have_states_and_lost_entries_are_told(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(tmp_path / "p", ASSETS, {
+        "a/good": "x", "a/wrong": "y", "a/unsummed": "z", "a/strong": "x",
+        "project.lock": "usee:\n  cmd: weasel run usee\n  script:\n    - x\n  deps: []\n  outs: []\n",
+    })  # fmt: skip
+    assert spacy("status", cwd=root).out == (
+        "Commands\n"
+        "  use   never   not run yet\n"
+        "                dependency 'a/absent' is missing\n"
+        "  show  always  declares no outputs\n"
+        "Assets\n"
+        "  a/good      verified\n"
+        "  a/wrong     modified    not what its checksum says, or not as it was fetched\n"
+        "  a/absent    missing\n"
+        "  a/unsummed  unverified  it has no checksum in project.yml\n"
+        "  a/strong    verified\n"
+        "In project.lock\n"
+        "  usee  orphan  lock entry for 'usee', which no longer exists (did you mean\n"
+        "                'use'?)\n"
+        "Next: git spacy assets && git spacy run use && git spacy check lock --fix\n"
+    )
+    assert spacy("status", "--porcelain", cwd=root).out.splitlines() == [
+        "command\tnever\tuse\tnever\t",
+        "command\tnever\tuse\tdependency\ta/absent",
+        "command\talways\tshow\talways\t",
+        "asset\tverified\ta/good\t\t",
+        "asset\tmodified\ta/wrong\t\t",
+        "asset\tmissing\ta/absent\t\t",
+        "asset\tunverified\ta/unsummed\t\t",
+        "asset\tverified\ta/strong\t\t",
+        "lock\torphan\tusee\t\t",
+    ]
+    found = json.loads(spacy("status", "--json", cwd=root).out)
+    assert found["version"] == 1
+    assert found["commands"][0] == {
+        "name": "use",
+        "state": "never",
+        "reasons": [
+            {"kind": "never", "text": "not run yet", "about": ""},
+            {"kind": "dependency", "text": "dependency 'a/absent' is missing", "about": "a/absent"},
+        ],
+    }
+    assert found["assets"][1] == {"dest": "a/wrong", "state": "modified"}
+    assert found["orphans"] == ["usee"]
+
+
+def test_without_data_it_says_what_ci_would(root: Path, spacy: Spacy) -> None:
+    write(root, {".gitignore": "/corpus/\n/model/\n"})
+    spacy("run", "all", cwd=root)
+    git(root, "add", "-A")
+    write(root, {"model/weights.txt": "edited by hand", "scripts/copy.py": "edited"})
+    assert spacy("status", "--no-data", cwd=root).out == (
+        "Commands\n  prepare  fresh\n  train    stale  dependency 'scripts/copy.py' changed\n"
+        "Next: git spacy run all\n"
+    )
+
+
+def test_it_writes_nothing_to_the_project(root: Path, spacy: Spacy) -> None:
+    spacy("run", "all", cwd=root)
+    write(root, {"corpus/words.txt": "edited"})
+    before = snapshot(root)
+    for option in ([], ["--json"], ["--porcelain"], ["--no-data"]):
+        assert spacy("status", *option, cwd=root).code == 0
+    assert snapshot(root) == before
+
+
+def test_overrides_count_as_they_do_for_a_run(root: Path, spacy: Spacy) -> None:
+    spacy("run", "all", "--vars.word", "bye", cwd=root)
+    assert "script changed" in spacy("status", cwd=root).out
+    assert "script changed" not in spacy("status", "--vars.word=bye", cwd=root).out
+
+
+@pytest.mark.parametrize("names", [["all"], ["prepare"], ["train"]])
+def test_it_says_what_a_dry_run_would_run(root: Path, spacy: Spacy, names: list[str]) -> None:
+    spacy("run", "all", cwd=root)
+    write(root, {"corpus/words.txt": "edited"})
+    states = {
+        line.split("\t")[2]: line.split("\t")[1]
+        for line in spacy("status", "--porcelain", cwd=root).out.splitlines()
+    }
+    dry = spacy("run", "--dry", *names, cwd=root).err
+    for name in ("prepare", "train") if names == ["all"] else names:
+        assert (f"==> {name}: would run" in dry) == (states[name] == "stale")
+
+
+def test_terminal_escapes_in_names_are_shown(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(tmp_path / "p", 'commands: [{name: "a\\e[31mb\\tc", script: [x]}]')
+    assert "a\\x1b[31mb" in spacy("status", cwd=root).out
+    row = spacy("status", "--porcelain", cwd=root).out
+    assert row == "command\talways\ta\\x1b[31mb\\tc\talways\t\n"
+
+
+def test_an_empty_project_and_a_wrong_folder(tmp_path: Path, spacy: Spacy) -> None:
+    project(tmp_path / "p", "title: x")
+    assert (
+        spacy("status", "p", cwd=tmp_path).out
+        == "project.yml defines no commands and no assets yet.\n"
+    )
+    assert spacy("status", "nowhere", cwd=tmp_path).code == 2
+
+
+def test_a_malformed_lock_is_named_with_the_way_out(root: Path, spacy: Spacy) -> None:
+    write(root, {"project.lock": "<<<<<<< ours\n"})
+    done = spacy("status", cwd=root)
+    assert done.code == 2
+    assert "project.lock" in done.err
+
+
+def test_it_works_in_a_process_of_its_own_outside_a_repository(tmp_path: Path) -> None:
+    root = two_steps(tmp_path / "p")
+    assert process("status", cwd=root).out.startswith("Commands\n  prepare  never")
