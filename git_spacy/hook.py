@@ -1,0 +1,125 @@
+"""The checks as Git hooks: of what is staged, in every project of the repository.
+
+`git-spacy-hook CHECK… [--strict] [--max-size=SIZE] [--allow=PATTERN] [FILE…]`, its own console
+script, for pre-commit and hooks/; `git-spacy-hook --path` says where those lie. It reads the index,
+and never the network, runs no script, asks nothing and changes nothing; it never imports click,
+since it runs on every commit.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy.errors import GitSpacyError, Malformed, Unavailable, local_failure
+
+_CHECKS = ("project", "assets", "lock", "outputs")
+_USAGE = (
+    "git-spacy-hook all|project|assets|lock|outputs… [--strict] [--max-size=10m] [--allow=GLOB]"
+)
+_SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
+
+
+class _Asked(NamedTuple):
+    checks: tuple[str, ...]
+    files: tuple[str, ...]
+    strict: bool
+    max_size: int | None
+    allow: tuple[str, ...]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the checks that `argv` (by default the process's own) names and return the exit code:
+    0, 1 if something is wrong, else that of the failure."""
+
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        if list(words) == ["--path"]:
+            sys.stdout.write(f"{scripts()}\n")
+            return 0
+        return _run(_asked(words))
+    except GitSpacyError as error:
+        failure = error
+    except OSError as error:
+        failure = local_failure(error, "the system refused")
+    except KeyboardInterrupt:
+        return 130
+    sys.stdout.flush()
+    sys.stderr.write(f"{failure}\n")
+    return failure.exit_code
+
+
+def scripts() -> Path:
+    """The folder of the hooks for Git itself: in the package, or beside it in a checkout."""
+
+    package = Path(__file__).parent
+    inside = package / "hooks"
+    return inside if inside.is_dir() else package.parent / "hooks"
+
+
+def _asked(argv: Sequence[str]) -> _Asked:
+    checks: list[str] = []
+    files: list[str] = []
+    allow: list[str] = []
+    strict, max_size = False, None
+    for word in argv:
+        name, has_value, value = word.partition("=")
+        if word == "--strict":
+            strict = True
+        elif name == "--max-size" and has_value:
+            max_size = _bytes(value)
+        elif name == "--allow" and has_value:
+            allow.append(value)
+        elif word.startswith("--"):
+            raise Malformed(f"unknown option '{word}'", mend=_USAGE)
+        elif not files and word in (*_CHECKS, "all"):
+            checks += _CHECKS if word == "all" else [word]
+        else:
+            files.append(word)
+    if not checks:
+        raise Malformed("no check is named", mend=_USAGE)
+    return _Asked(tuple(checks), tuple(files), strict, max_size, tuple(allow))
+
+
+def _bytes(text: str) -> int:
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise Malformed(f"'{text}' is no size", mend="write --max-size=500k, 10m or 2g")
+    return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2].lower()]
+
+
+def _run(asked: _Asked) -> int:
+    from git_spacy.check import checks, outputs
+    from git_spacy.check.finding import FORMS
+    from git_spacy.git.repository import Repository
+    from git_spacy.git.staged import Index
+    from git_spacy.project.loader import PROJECT_FILE
+    from git_spacy.state.view import Staged
+
+    repository = Repository.discover(Path.cwd())
+    index = Index.of(repository) if repository else None
+    if index is None:
+        raise Unavailable("this is no Git work tree", mend="use 'git spacy check'")
+    here = os.path.relpath(os.getcwd(), os.path.realpath(index.top))
+    names = [os.path.normpath(os.path.join(here, file)) for file in asked.files]
+    found = []
+    of_project = [check for check in asked.checks if check != "outputs"]
+    if of_project:
+        folders = [outputs.folder(entry.name) for entry in index.named(PROJECT_FILE)]
+        if names:
+            chosen = {os.path.dirname(name) + "/" if "/" in name else "" for name in names}
+            folders = [folder for folder in folders if folder in chosen]
+        for folder in folders:
+            view = Staged(index.top / folder)
+            some = checks.run(of_project, view, strict=asked.strict)
+            found += [finding.below(folder) for finding in some]
+    if "outputs" in asked.checks:
+        most = outputs.MAX_SIZE if asked.max_size is None else asked.max_size
+        files = names or sorted(index.changed())
+        found += outputs.check(index, files, max_size=most, allow=asked.allow)
+    sys.stdout.write(FORMS["text"](found))
+    return 1 if any(finding.severity == "error" for finding in found) else 0

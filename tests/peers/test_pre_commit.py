@@ -1,0 +1,136 @@
+"""Our hooks in the real pre-commit, installed from this repository as anybody would."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.testing.hooks import REFUSED, two_projects
+from tests.testing.projects import Done
+from tests.testing.repositories import git, write
+
+REPOSITORY = Path(__file__).parents[2]
+PIP = {name: os.environ[name] for name in os.environ if name.startswith("PIP_")}
+HOME = os.environ.get("HOME", "")  # pip's own settings are there, as the user has them
+HOOKS = [hook["id"] for hook in yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())]
+pytest.importorskip("pre_commit")
+pytestmark = pytest.mark.slow
+
+
+def test_the_four_hooks_are_those_that_are_promised() -> None:
+    assert HOOKS == ["git-spacy-project", "git-spacy-assets", "git-spacy-lock", "git-spacy-outputs"]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This checkout as it is, as a repository with one commit."""
+
+    folder = tmp_path_factory.mktemp("source") / "git-spacy"
+    folder.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml"):
+        shutil.copy(REPOSITORY / name, folder)
+    for name in ("git_spacy", "hooks"):
+        shutil.copytree(
+            REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    person = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    git(folder, *person, "commit", "-qm", "as it is")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pre-commit keeps the environments that it makes."""
+
+    return tmp_path_factory.mktemp("pre-commit-home")
+
+
+def pre_commit(folder: Path, store: Path, *arguments: str) -> Done:
+    environ = {**os.environ, **PIP, "PRE_COMMIT_HOME": str(store), "PRE_COMMIT_COLOR": "never"}
+    if "PIP_CONFIG_FILE" not in environ and (Path(HOME) / ".config/pip/pip.conf").is_file():
+        environ["PIP_CONFIG_FILE"] = str(Path(HOME) / ".config/pip/pip.conf")
+    done = subprocess.run(
+        (sys.executable, "-m", "pre_commit", *arguments),
+        cwd=folder, env=environ, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def top(tmp_path: Path, source: Path) -> Path:
+    """Two projects in a repository with our hooks in its configuration."""
+
+    made = two_projects(tmp_path / "r")
+    config = {
+        "repos": [
+            {
+                "repo": str(source),
+                "rev": git(source, "rev-parse", "HEAD"),
+                "hooks": [{"id": hook} for hook in HOOKS],
+            }
+        ]
+    }
+    write(made, {".pre-commit-config.yaml": yaml.safe_dump(config)})
+    git(made, "add", "-A")
+    git(made, "commit", "-qm", "hooks")
+    return made
+
+
+def results(done: Done) -> dict[str, str]:
+    """Passed or Failed, by the id of the hook."""
+
+    names = {
+        hook["name"]: hook["id"]
+        for hook in yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
+    }
+    found = {}
+    for line in done.out.splitlines():
+        name, dots, state = line.partition("..")
+        if dots and name in names:
+            found[names[name]] = state.strip(".").removeprefix("(no files to check)")
+    return found
+
+
+def test_a_good_repository_passes(top: Path, store: Path, source: Path) -> None:
+    done = pre_commit(top, store, "run", "--all-files")
+    assert (done.code, results(done)) == (0, dict.fromkeys(HOOKS, "Passed")), done.out + done.err
+    done = pre_commit(top, store, "try-repo", str(source), "--all-files")
+    assert (done.code, results(done)) == (0, dict.fromkeys(HOOKS, "Passed")), done.out + done.err
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_wrong_is_refused_by_its_hook_at_its_line(
+    top: Path, store: Path, name: str
+) -> None:
+    change, line = REFUSED[name]
+    change(top)
+    git(top, "add", "-A")
+    for words in (["run"], ["run", "--all-files"]):
+        done = pre_commit(top, store, *words)
+        assert done.code == 1, done.out + done.err
+        assert line in done.out
+        assert results(done)[name] == "Failed"
+        others = {hook: state for hook, state in results(done).items() if hook != name}
+        if name != "git-spacy-project":
+            assert set(others.values()) <= {"Passed", "Skipped"}, done.out
+
+
+def test_in_a_real_commit_with_an_edit_that_is_not_staged(
+    top: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRE_COMMIT_HOME", str(store))
+    assert pre_commit(top, store, "install").code == 0
+    write(top, {"README.md": "fine", "one/scripts/write.py": "import os\n"})
+    git(top, "commit", "-qm", "good", "README.md")
+    git(top, "add", "-A")
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        git(top, "commit", "-qm", "bad")
+    assert "dependency 'scripts/write.py' changed" in caught.value.stderr

@@ -1,0 +1,110 @@
+"""What the documents tell people to do, done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.testing.hooks import REFUSED, two_projects
+from tests.testing.repositories import GIT, git
+
+REPOSITORY = Path(__file__).parents[1]
+HOOKS = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
+
+
+def blocks(document: str, language: str) -> list[str]:
+    text = (REPOSITORY / "docs" / document).read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone, without any data, of a repository of two projects that were run."""
+
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
+    two_projects(tmp_path / "r")
+    git(tmp_path, "clone", "-q", "r", "clone")
+    assert not (tmp_path / "clone/one/model").exists()
+    return tmp_path / "clone"
+
+
+def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ("sh", "-c", line), cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def ci_jobs() -> dict[str, list[str]]:
+    """The commands of each job of docs/ci.md but those that install."""
+
+    github, gitlab = (yaml.safe_load(block) for block in blocks("ci.md", "yaml"))
+    steps: list[dict[str, Any]] = github["jobs"]["check"]["steps"]
+    found = {
+        "github": [step["run"] for step in steps if "run" in step],
+        "gitlab": gitlab["spacy-project"]["script"],
+    }
+    return {
+        name: [line for line in lines if not line.startswith("pip ")]
+        for name, lines in found.items()
+    }
+
+
+def test_both_jobs_install_and_check() -> None:
+    assert ci_jobs() == {
+        "github": ["git spacy check --format github"],
+        "gitlab": ["git spacy check --format gitlab > git-spacy.json"],
+    }
+
+
+@pytest.mark.parametrize("job", ["github", "gitlab"])
+def test_a_ci_job_passes_where_all_is_right_and_fails_where_not(clone: Path, job: str) -> None:
+    for line in ci_jobs()[job]:
+        done = shell(line, clone)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    REFUSED["git-spacy-lock"][0](clone)
+    for line in ci_jobs()[job]:
+        done = shell(line, clone)
+        assert done.returncode == 1
+    if job == "github":
+        assert done.stdout.startswith("::error file=one/project.lock,line=6,col=7,")
+    else:
+        (found,) = json.loads((clone / "git-spacy.json").read_text())
+        assert found["location"] == {"path": "one/project.lock", "lines": {"begin": 6}}
+
+
+def test_the_configuration_for_pre_commit_names_our_hooks() -> None:
+    (config,) = (yaml.safe_load(block) for block in blocks("hooks.md", "yaml"))
+    (source,) = config["repos"]
+    assert [hook["id"] for hook in source["hooks"]] == [hook["id"] for hook in HOOKS]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_both_ways_to_install_the_hooks_refuse_a_stale_lock(clone: Path, number: int) -> None:
+    lines = blocks("hooks.md", "sh")[number]
+    (clone / ".git/hooks/pre-commit").write_text("#!/bin/sh\necho before >&2\n")
+    (clone / ".git/hooks/pre-commit").chmod(0o755)
+    assert shell(lines, clone).returncode == 0
+    REFUSED["git-spacy-lock"][0](clone)
+    done = subprocess.run(
+        (GIT, "commit", "-am", "x"), cwd=clone, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "before"
+    assert REFUSED["git-spacy-lock"][1] in done.stderr
+
+
+def test_the_example_of_the_readme_is_what_is_said() -> None:
+    """(test_quickstart.py has the same line from the real template.)"""
+
+    for document in ("README.md", "docs/hooks.md"):
+        assert (
+            "  mend: git spacy run train evaluate package\n" in (REPOSITORY / document).read_text()
+        )

@@ -1,0 +1,237 @@
+"""The checks as hooks: of what is staged, in all projects, quick, and changing nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from git_spacy import hook
+from tests.testing.hooks import REFUSED, two_projects
+from tests.testing.projects import SCRIPTS, project, snapshot
+from tests.testing.repositories import commit, git, repository, write
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    made = two_projects(tmp_path / "r")
+    monkeypatch.chdir(made)
+    return made
+
+
+def test_a_good_commit_passes_in_silence(top: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(top, {"one/notes.md": "a note"})
+    git(top, "add", "-A")
+    assert hook.main(["all"]) == 0
+    assert hook.main(["all", "--strict"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_wrong_is_refused_at_its_line_once_it_is_staged(
+    top: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, line = REFUSED[name]
+    check = name.removeprefix("git-spacy-")
+    change(top)
+    if check != "outputs":
+        assert hook.main([check]) == 0, "it is not staged yet"
+    git(top, "add", "-A")
+    assert hook.main([check]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith(line)
+    assert len([text for text in told if ": error: " in text]) == (1 + (check == "project"))
+    assert hook.main(["all"]) == 1
+    others = [other for other in ("assets", "lock", "outputs") if other != check]
+    if check == "assets":
+        others.remove("lock")  # which has no data to compare here: the asset is no dependency
+    if check != "project":
+        assert [hook.main([other]) for other in others] == [0] * len(others)
+
+
+def test_files_that_pre_commit_names_are_looked_at_from_any_folder(
+    top: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "deep/two"):
+        write(top, {f"{name}/project.yml": "nonsense"})
+    git(top, "add", "-A")
+    assert hook.main(["project", "one/project.yml"]) == 1
+    assert capsys.readouterr().out.startswith("one/project.yml:1:1: error: ")
+    monkeypatch.chdir(top / "deep")
+    assert hook.main(["project", "two/project.yml"]) == 1
+    assert capsys.readouterr().out.startswith("deep/two/project.yml:1:1: error: ")
+    assert hook.main(["project", "three/project.yml"]) == 0
+
+
+def test_what_may_be_committed_and_what_may_not(
+    top: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(
+        top / "one",
+        (top / "one/project.yml")
+        .read_text()
+        .replace("outputs: [model]", "outputs: [model]\n    outputs_no_cache: [metrics.json]"),
+    )
+    write(
+        top,
+        {
+            "one/metrics.json": "{}",
+            "one/model/.gitkeep": "",
+            "one/model/a": "1",
+            "one/model/b": "2",
+        },
+    )
+    git(top, "add", "-A", "-f")
+    files = ["one/metrics.json", "one/model/.gitkeep", "README.md", "one/scripts/write.py"]
+    assert hook.main(["outputs", *files]) == 0
+    assert hook.main(["outputs", *files, "one/model/a", "one/model/b"]) == 1
+    out = capsys.readouterr().out
+    assert out == (
+        "one/project.yml:20:15: error: output 'model' of 'train' is about to be committed:"
+        " 'model/a' and 1 more\n"
+        "  mend: git rm -r --cached 'one/model' and ignore it; if it belongs into Git, list it"
+        " under outputs_no_cache\n"
+    )
+    assert hook.main(["outputs", "--allow=one/model/*", *files, "one/model/a"]) == 0
+
+
+def test_a_fetched_asset_stays_out_of_git_and_a_private_one_may_be_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = repository(tmp_path / "r")
+    project(
+        made,
+        "assets:\n  - {dest: a, url: 'https://example.com/a'}\n  - {dest: b}\n",
+        {"a": "x", "b": "x"},
+    )
+    monkeypatch.chdir(made)
+    git(made, "add", "-A")
+    assert hook.main(["outputs"]) == 1
+    assert capsys.readouterr().out.startswith(
+        "project.yml:2:6: error: asset 'a', which is fetched, is about"
+    )
+    commit(made, {})
+    assert hook.main(["outputs"]) == 0, "it changes nothing any more"
+    assert hook.main(["outputs", "a", "b"]) == 1, "all files: pre-commit run --all-files"
+
+
+def test_a_file_too_large_for_git_is_refused_in_a_project(
+    top: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(top, {"one/data.bin": b"x" * 2_000_000, "large.bin": b"x" * 2_000_000})
+    git(top, "add", "-A")
+    assert hook.main(["outputs"]) == 0
+    assert hook.main(["outputs", "--max-size=1m"]) == 1
+    assert capsys.readouterr().out.startswith(
+        "one/data.bin:1:1: error: 2.0 MB are much for Git; the limit is 1.0 MB\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ([], "no check is named"),
+        (["lock", "--stric"], "unknown option '--stric'"),
+        (["outputs", "--max-size=big"], "'big' is no size"),
+    ],
+)
+def test_a_wrong_command_line_is_2(
+    top: Path, argv: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hook.main(argv) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_outside_a_repository_it_says_what_to_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert hook.main(["all"]) == 4
+    assert "git spacy check" in capsys.readouterr().err
+
+
+def test_a_repository_without_projects_is_none_of_its_business(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository(tmp_path / "r", {"large": b"x" * 20_000_000}))
+    assert hook.main(["all"]) == 0
+
+
+def test_case_45_it_reads_what_is_staged_and_writes_nothing(top: Path) -> None:
+    """Nothing at all: not in the work tree, not in Git's folder, not in the home."""
+
+    for name in ("one", "deep/two"):
+        write(top, {f"{name}/project.yml": "nonsense", f"{name}/assets/x": "edited"})
+        (top / name / "project.lock").unlink()
+    home = Path(os.environ["HOME"])
+    everything = {path: path.stat().st_mtime_ns for base in (top, home) for path in base.rglob("*")}
+    contents = {path: path.read_bytes() for path in everything if path.is_file()}
+    assert hook.main(["all"]) == 0
+    assert {
+        path: path.stat().st_mtime_ns for base in (top, home) for path in base.rglob("*")
+    } == everything
+    assert {path: path.read_bytes() for path in everything if path.is_file()} == contents
+
+
+def test_case_45_it_starts_git_alone_and_opens_no_connection(top: Path) -> None:
+    project(
+        top / "one",
+        (top / "one/project.yml")
+        .read_text()
+        .replace("dest: assets/x", "dest: assets/x\n    url: http://127.0.0.1:9/x"),
+        SCRIPTS,
+    )
+    git(top, "add", "-A")
+    code = (
+        "import sys\n"
+        "def seen(event, args):\n"
+        "    if event.startswith(('socket.', 'subprocess.', 'os.exec', 'os.system', 'os.posix_spawn')):\n"
+        "        print(event, args[0] if event == 'subprocess.Popen' else '', file=sys.stderr)\n"
+        "sys.addaudithook(seen)\n"
+        "from git_spacy.hook import main\n"
+        "sys.exit(main(['project', 'assets', 'lock']))\n"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", code), cwd=top, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    events = set(done.stderr.splitlines())
+    assert events == {"subprocess.Popen git"}
+
+
+def test_it_never_imports_click_nor_anything_of_the_network(top: Path) -> None:
+    code = (
+        "import sys; from git_spacy.hook import main; main(['all']); print('\\n'.join(sys.modules))"
+    )
+    done = subprocess.run(
+        (sys.executable, "-S", "-c", code), cwd=top, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])},
+    )  # fmt: skip
+    imported = {name.split(".")[0] for name in done.stdout.split()}
+    assert "git_spacy" in imported
+    assert not imported & {
+        "click",
+        "rich",
+        "requests",
+        "dulwich",
+        "urllib3",
+        "dataclasses",
+        "asyncio",
+    }
+
+
+def test_the_hooks_for_git_lie_where_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hook.main(["--path"]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert os.access(folder / "pre-commit", os.X_OK)
+
+
+def test_nothing_is_left_of_the_work_tree_after_all_that(top: Path) -> None:
+    before = snapshot(top)
+    hook.main(["all"])
+    assert snapshot(top) == before
