@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "assets": {"errors", "files", "git", "project", "state"},
     "templates": set(),
     "clone": {"errors", "git", "project", "templates"},
-    "check": {"errors", "files", "git", "project", "state", "assets"},
+    "check": {"errors", "files", "git", "project", "state"},
     "status": {"project", "state", "assets"},
     "hook": {"errors", "git", "project", "state", "check"},
     "cli": {

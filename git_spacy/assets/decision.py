@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Union
 
-from git_spacy.errors import GitSpacyError, Malformed, Problem, Unsafe
+from git_spacy.errors import GitSpacyError, Malformed, Unsafe
 from git_spacy.git.address import public
 from git_spacy.project.model import Asset
 from git_spacy.project.paths import ProjectPath
@@ -184,26 +184,3 @@ def chosen(assets: Sequence[Asset], names: Sequence[str], *, extra: bool) -> tup
 
 def _typed(name: str) -> ProjectPath:
     return ProjectPath(name, "/".join(part for part in name.split("/") if part not in ("", ".")))
-
-
-def check_destinations(assets: Sequence[Asset]) -> None:
-    """Raises Malformed if one asset's destination is, or lies in, another's: bringing one would
-    destroy the other."""
-
-    clashes = [
-        (first, second)
-        for number, first in enumerate(assets)
-        for second in assets[number + 1 :]
-        if first.dest.touches(second.dest)
-    ]
-    if clashes:
-        raise Malformed.of(
-            Problem(
-                f"asset destination '{second.dest}' is that of line {first.line} or lies in it"
-                if first.dest.holds(second.dest)
-                else f"asset destination '{second.dest}' holds '{first.dest}' of line {first.line}",
-                "give each asset a place of its own",
-                f"project.yml:{second.line}",
-            )
-            for first, second in clashes
-        )

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.assets.decision import check_destinations
 from git_spacy.check.finding import Finding, Severity, of_error, of_warning
 from git_spacy.errors import Malformed, Unsafe
 from git_spacy.files import held
 from git_spacy.project import loader, places
-from git_spacy.project.graph import who_makes
+from git_spacy.project.graph import check_destinations, who_makes
 from git_spacy.project.loader import PROJECT_FILE, Loaded
 from git_spacy.project.model import Project
 from git_spacy.project.places import Place

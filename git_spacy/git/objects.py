@@ -42,6 +42,8 @@ def read(
     `options` stand before git's verb. Raises Unavailable for an id of no blob that is here.
     """
 
+    if not ids:
+        return
     listed = "".join(f"{id}\n" for id in ids).encode()
     arguments = (*options, "cat-file", "--batch")
     with process.streaming(arguments, cwd=cwd, environ=environ, input=listed) as stream:

@@ -72,7 +72,8 @@ class Repository(NamedTuple):
 
 def _work_tree(git_dir: Path, start: Path) -> Path:
     """GIT_DIR alone makes the current folder the top, except for a linked work tree, which
-    knows its own, and a submodule, which is known by its `.git`: hooks run there with GIT_DIR set."""
+    knows its own, and a submodule, which is known by its `.git`: hooks run there with GIT_DIR
+    set."""
 
     real = os.path.realpath(git_dir)
     for folder in (start, *start.parents):

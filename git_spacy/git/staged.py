@@ -67,6 +67,8 @@ class Index(NamedTuple):
     def sizes(self, ids: Sequence[str]) -> dict[str, int]:
         """The sizes of blobs in bytes, by id."""
 
+        if not ids:
+            return {}
         given = "".join(f"{id}\n" for id in ids).encode()
         arguments = (*_QUIET, "cat-file", "--batch-check=%(objectname) %(objectsize)")
         done = process.run(arguments, cwd=self.top, environ=self.environ, input=given)
@@ -76,11 +78,11 @@ class Index(NamedTuple):
     def changed(self) -> set[str]:
         """The files that the commit to come would change or add."""
 
-        verify = (*_QUIET, "rev-parse", "-q", "--verify", "HEAD^{commit}")
-        if process.run(verify, cwd=self.top, environ=self.environ, check=False).returncode:
-            return {entry.name for entry in self.entries([""])}
         arguments = ("diff-index", "--cached", "--name-only", "-z", "--diff-filter=d", "HEAD", "--")
-        return {os.fsdecode(name) for name in self._ask((*_QUIET, *arguments))}
+        done = process.run((*_QUIET, *arguments), cwd=self.top, environ=self.environ, check=False)
+        if done.returncode:  # there is no commit yet; if it is anything else, this fails as well
+            return {entry.name for entry in self.entries([""])}
+        return {os.fsdecode(name) for name in done.stdout.split(b"\0") if name}
 
     def edited(self, paths: Sequence[str]) -> set[str]:
         """Which of the files at or below `paths` may differ from what the index has of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import Malformed, Problem
 from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.problem import nearest
@@ -35,6 +35,29 @@ def makers(project: Project, path: ProjectPath) -> tuple[Command | Asset, ...]:
     ]
     assets = [asset for asset in project.assets if asset.dest.touches(path)]
     return (*commands, *assets)
+
+
+def check_destinations(assets: Sequence[Asset]) -> None:
+    """Raises Malformed if one asset's destination is, or lies in, another's: bringing one would
+    destroy the other."""
+
+    clashes = [
+        (first, second)
+        for number, first in enumerate(assets)
+        for second in assets[number + 1 :]
+        if first.dest.touches(second.dest)
+    ]
+    if clashes:
+        raise Malformed.of(
+            Problem(
+                f"asset destination '{second.dest}' is that of line {first.line} or lies in it"
+                if first.dest.holds(second.dest)
+                else f"asset destination '{second.dest}' holds '{first.dest}' of line {first.line}",
+                "give each asset a place of its own",
+                f"project.yml:{second.line}",
+            )
+            for first, second in clashes
+        )
 
 
 def who_makes(project: Project, name: str, path: ProjectPath) -> str:

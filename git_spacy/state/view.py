@@ -23,6 +23,7 @@ from git_spacy.state.fingerprint import Fingerprint, files_below
 from git_spacy.state.index import Observed, StatIndex
 from git_spacy.state.lock import LOCK_FILE
 
+_OWN = (loader.PROJECT_FILE, LOCK_FILE)
 _PLACEHOLDERS = (".gitkeep", ".gitignore", ".keep")
 _SMALL = 64 << 10  # bytes; more is no folder of placeholders
 _LARGEST_TEXT = 64 << 20
@@ -143,7 +144,12 @@ class Staged:
         self._index = index
         self._inside = inside(root, index.top)
         self._stats = StatIndex.open(root)
-        self._own = self._entries([loader.PROJECT_FILE, LOCK_FILE])
+        ids = {name: one.id for name, one in self._entries(_OWN).items() if _is_file(one)}
+        contents = index.contents(list(ids.values()))
+        self._own = {
+            name: b"".join(content.chunks())
+            for name, (_, content) in zip(ids, contents, strict=True)
+        }
 
     def _entries(self, paths: Sequence[str]) -> dict[str, Entry]:
         """What is staged at or below `paths`, by name relative to the project."""
@@ -152,7 +158,7 @@ class Staged:
         return {entry.name[len(self._inside) :]: entry for entry in found}
 
     def project(self) -> bytes:
-        text = self._text(loader.PROJECT_FILE)
+        text = self._own.get(loader.PROJECT_FILE)
         if text is None:
             raise Malformed(
                 "not staged, and not in the repository", where=loader.PROJECT_FILE,
@@ -161,15 +167,7 @@ class Staged:
         return text
 
     def lock(self) -> bytes | None:
-        return self._text(LOCK_FILE)
-
-    def _text(self, name: str) -> bytes | None:
-        entry = self._own.get(name)
-        return b"".join(self._pieces([entry])) if entry and _is_file(entry) else None
-
-    def _pieces(self, entries: Sequence[Entry]) -> Iterator[bytes]:
-        for _, content in self._index.contents([entry.id for entry in entries]):
-            yield from content.chunks()
+        return self._own.get(LOCK_FILE)
 
     def observe(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         below = self._below(paths)

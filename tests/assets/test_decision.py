@@ -7,6 +7,7 @@ import pytest
 from git_spacy.assets import decision
 from git_spacy.assets.decision import Fetch, Keep, Lacking, Refuse, Standing, decide
 from git_spacy.errors import Malformed, Unsafe
+from git_spacy.project import graph
 from git_spacy.project.model import Asset, Checksum, GitSource
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.fingerprint import Fingerprint
@@ -162,7 +163,7 @@ def test_an_unknown_name_gets_a_suggestion() -> None:
 )
 def test_assets_in_each_other_are_malformed(first: str, second: str) -> None:
     with pytest.raises(Malformed) as caught:
-        decision.check_destinations([asset(first, line=3), asset(second, line=5)])
+        graph.check_destinations([asset(first, line=3), asset(second, line=5)])
     assert str(caught.value).startswith("project.yml:5: error: asset destination")
     assert "line 3" in str(caught.value)
-    decision.check_destinations([asset("a"), asset("ab"), asset("b/a")])
+    graph.check_destinations([asset("a"), asset("ab"), asset("b/a")])
