@@ -127,6 +127,18 @@ class Interrupted(GitSpacyError):
         self.exit_code = 128 + signal_number
 
 
+class Defect(GitSpacyError):
+    """A failure that is our own fault: EX_SOFTWARE of sysexits.h."""
+
+    exit_code = 70
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            f"this is a defect of git-spacy: {type(error).__name__}: {error}",
+            mend="run it again with GIT_SPACY_DEBUG=1 and report what it prints",
+        )
+
+
 def local_failure(error: OSError, doing: str) -> LocalFailure:
     """`error` as the system gave it, told with what was being done."""
 

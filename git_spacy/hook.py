@@ -1,6 +1,6 @@
 """The checks as Git hooks: of what is staged, in every project of the repository.
 
-`git-spacy-hook CHECK… [--strict] [--max-size=SIZE] [--allow=PATTERN] [FILE…]`, its own console
+`git-spacy-hook CHECK [--strict] [--max-size=SIZE] [--allow=PATTERN] [FILE…]`, its own console
 script, for pre-commit and hooks/; `git-spacy-hook --path` says where those lie. It reads the index,
 and never the network, runs no script, asks nothing and changes nothing; it never imports click,
 since it runs on every commit.
@@ -15,12 +15,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import GitSpacyError, Malformed, Unavailable, local_failure
+from git_spacy.errors import (
+    Defect,
+    GitSpacyError,
+    Interrupted,
+    Malformed,
+    Unavailable,
+    local_failure,
+)
 
 _CHECKS = ("project", "assets", "lock", "outputs")
-_USAGE = (
-    "git-spacy-hook all|project|assets|lock|outputs… [--strict] [--max-size=10m] [--allow=GLOB]"
-)
+_USAGE = "git-spacy-hook all|project|assets|lock|outputs [--strict] [--max-size=10m] [--allow=GLOB]"
 _SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
 
 
@@ -37,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0, 1 if something is wrong, else that of the failure."""
 
     words = sys.argv[1:] if argv is None else argv
+    failure: GitSpacyError
     try:
         if list(words) == ["--path"]:
             sys.stdout.write(f"{scripts()}\n")
@@ -47,8 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         failure = local_failure(error, "the system refused")
     except KeyboardInterrupt:
-        return 130
-    sys.stdout.flush()
+        failure = Interrupted(2)
+    except Exception as defect:
+        if os.environ.get("GIT_SPACY_DEBUG"):
+            raise
+        failure = Defect(defect)
     sys.stderr.write(f"{failure}\n")
     return failure.exit_code
 
@@ -62,11 +71,13 @@ def scripts() -> Path:
 
 
 def _asked(argv: Sequence[str]) -> _Asked:
-    checks: list[str] = []
+    if not argv or argv[0] not in (*_CHECKS, "all"):
+        raise Malformed(f"'{argv[0]}' is no check" if argv else "no check is named", mend=_USAGE)
+    checks = _CHECKS if argv[0] == "all" else (argv[0],)
     files: list[str] = []
     allow: list[str] = []
     strict, max_size = False, None
-    for word in argv:
+    for word in argv[1:]:
         name, has_value, value = word.partition("=")
         if word == "--strict":
             strict = True
@@ -76,13 +87,9 @@ def _asked(argv: Sequence[str]) -> _Asked:
             allow.append(value)
         elif word.startswith("--"):
             raise Malformed(f"unknown option '{word}'", mend=_USAGE)
-        elif not files and word in (*_CHECKS, "all"):
-            checks += _CHECKS if word == "all" else [word]
         else:
             files.append(word)
-    if not checks:
-        raise Malformed("no check is named", mend=_USAGE)
-    return _Asked(tuple(checks), tuple(files), strict, max_size, tuple(allow))
+    return _Asked(checks, tuple(files), strict, max_size, tuple(allow))
 
 
 def _bytes(text: str) -> int:
@@ -121,5 +128,6 @@ def _run(asked: _Asked) -> int:
         most = outputs.MAX_SIZE if asked.max_size is None else asked.max_size
         files = names or sorted(index.changed())
         found += outputs.check(index, files, max_size=most, allow=asked.allow)
-    sys.stdout.write(FORMS["text"](found))
+    text = FORMS["text"](found).encode(sys.stdout.encoding or "utf-8", "backslashreplace")
+    sys.stdout.write(text.decode(sys.stdout.encoding or "utf-8"))
     return 1 if any(finding.severity == "error" for finding in found) else 0

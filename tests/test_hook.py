@@ -136,6 +136,7 @@ def test_a_file_too_large_for_git_is_refused_in_a_project(
     ("argv", "says"),
     [
         ([], "no check is named"),
+        (["locks"], "'locks' is no check"),
         (["lock", "--stric"], "unknown option '--stric'"),
         (["outputs", "--max-size=big"], "'big' is no size"),
     ],
@@ -145,6 +146,20 @@ def test_a_wrong_command_line_is_2(
 ) -> None:
     assert hook.main(argv) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_defect_of_ours_is_one_line_and_70(
+    top: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("git_spacy.check.checks.run", lambda *_, **__: 1 / 0)
+    assert hook.main(["lock"]) == 70
+    assert capsys.readouterr().err.startswith("error: this is a defect of git-spacy: ZeroDivision")
+
+
+def test_a_file_may_have_the_name_of_a_check(top: Path) -> None:
+    write(top, {"all": "x", "lock": "x"})
+    git(top, "add", "-A")
+    assert hook.main(["outputs", "all", "lock"]) == 0
 
 
 def test_outside_a_repository_it_says_what_to_use(
@@ -194,7 +209,7 @@ def test_case_45_it_starts_git_alone_and_opens_no_connection(top: Path) -> None:
         "        print(event, args[0] if event == 'subprocess.Popen' else '', file=sys.stderr)\n"
         "sys.addaudithook(seen)\n"
         "from git_spacy.hook import main\n"
-        "sys.exit(main(['project', 'assets', 'lock']))\n"
+        "sys.exit(main(['all']))\n"
     )
     done = subprocess.run(
         (sys.executable, "-c", code), cwd=top, capture_output=True, text=True, check=True,

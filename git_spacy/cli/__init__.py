@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from git_spacy import __version__
-from git_spacy.errors import GitSpacyError, Interrupted, Malformed, local_failure
+from git_spacy.errors import Defect, GitSpacyError, Interrupted, Malformed, local_failure
 from git_spacy.project.problem import did_you_mean
 
 # name → (module:function, one line for the list, kept here so that the list imports no verb)
@@ -29,7 +29,6 @@ VERBS = {
     "check": ("git_spacy.cli.check:check", "Find what is wrong, for hooks and for CI."),
     "resolved": ("git_spacy.cli.resolved:resolved", "Print the project as understood."),
 }
-INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a defect of ours
 
 
 class _Verbs(click.Group):
@@ -109,11 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("GIT_SPACY_DEBUG"):
             raise
-        _say_error(
-            f"error: this is a defect of git-spacy: {type(error).__name__}: {error}\n"
-            "  mend: run it again with GIT_SPACY_DEBUG=1 and report what it prints"
-        )
-        return INTERNAL
+        return _fail(Defect(error))
     finally:
         signal.signal(signal.SIGTERM, previous)
 

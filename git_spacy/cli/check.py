@@ -48,7 +48,7 @@ def check(
     base = projects.top(start) if form in ("github", "gitlab") else ctx.obj
     found = []
     for root in projects.meant(start):
-        if fix:
+        if fix and "lock" in chosen:
             for name in checks.drop_orphans(root):
                 output.note(f"removed the lock entry '{name}'")
         inside = os.path.relpath(os.path.realpath(root), os.path.realpath(base))

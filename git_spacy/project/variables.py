@@ -165,10 +165,23 @@ def fill_environment(text: str, names: Mapping[str, str], environ: Mapping[str, 
     return _ENVIRONMENT.sub(lambda match: environ.get(names[match[1]], ""), text)
 
 
-def environment_pattern(text: str) -> re.Pattern[str]:
-    """What `text` may be once its `${env.NAME}` are filled in, whatever they hold."""
+def may_be_filled_to(text: str, filled: str) -> bool:
+    """Whether `text` is `filled` once its `${env.NAME}` have values, whatever they are."""
 
-    return re.compile(".*".join(map(re.escape, _ENVIRONMENT.split(text)[::2])), re.DOTALL)
+    first, *others = _ENVIRONMENT.split(text)[::2]
+    if not others:
+        return text == filled
+    last = others.pop()
+    if not filled.startswith(first) or not filled[len(first) :].endswith(last):
+        return False
+    # not a pattern with a `.*` for each value: a hostile line would make that take for ever
+    position, end = len(first), len(filled) - len(last)
+    for part in others:
+        found = filled.find(part, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return True
 
 
 def parse_override(text: str) -> Any:

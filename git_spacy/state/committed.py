@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.project.variables import environment_pattern
+from git_spacy.project.variables import may_be_filled_to
 from git_spacy.state.fingerprint import Fingerprint
 from git_spacy.state.index import Observed
 from git_spacy.state.lock import LockEntry, Tracked
@@ -82,10 +82,12 @@ class _Judge:
 
     def _of(self, command: Command) -> Verdict:
         entry = self._entries.get(command.name)
+        # (the reference records what environment variables held where it ran; here they may hold
+        # anything)
         own = verdict(command, None, self._here)
         if own.state == "always":
             # it is never current; but its entry should at least be of the script that it has
-            reasons = script_reasons(command, entry, self._alike) if entry else []
+            reasons = script_reasons(command, entry, may_be_filled_to) if entry else []
             return (
                 Verdict("stale", tuple(reasons)) if reasons else Verdict("always", own.reasons[:1])
             )
@@ -98,13 +100,7 @@ class _Judge:
         for path, was in _recorded(command.deps, entry.deps):
             known, told[path.normal] = self._dependency(command, path, was)
             snapshot[path.normal] = known
-        return verdict(command, entry, snapshot, alike=self._alike, told=told)
-
-    def _alike(self, line: str, recorded: str) -> bool:
-        """The reference records what environment variables held where it ran; here they may hold
-        anything."""
-
-        return environment_pattern(line).fullmatch(recorded) is not None
+        return verdict(command, entry, snapshot, alike=may_be_filled_to, told=told)
 
     def _output(self, command: Command, path: ProjectPath, was: str) -> Fingerprint:
         here = self._here[path.normal]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from git_spacy.errors import Malformed, Unsafe
 from git_spacy.project import loader
-from git_spacy.project.variables import fill_environment, parse_override
+from git_spacy.project.variables import fill_environment, may_be_filled_to, parse_override
 
 
 def script(text: str, line: str, overrides: dict[str, Any] | None = None) -> str:
@@ -161,3 +161,28 @@ def test_any_graph_of_variables_resolves_or_is_told(graph: dict[str, list[str]])
         for name, others in graph.items():
             values = document["vars"]
             assert values[name] == "x" + "".join(values[other] for other in others)
+
+
+@pytest.mark.parametrize(
+    ("text", "filled", "may"),
+    [
+        ("plain", "plain", True),
+        ("plain", "other", False),
+        ("a ${env.x} b", "a 1 b", True),
+        ("a ${env.x} b", "a  b", True),
+        ("a ${env.x} b", "a b", False),
+        ("a ${env.x} b", "a ${env.x} b", True),
+        ("${env.x}${env.y}", "", True),
+        ("${env.x}-${env.y}-z", "1-2-z", True),
+        ("${env.x}-${env.y}-z", "1-z", False),
+        ("ab${env.x}ba", "aba", False),
+    ],
+)
+def test_what_a_text_may_be_once_the_environment_is_filled_in(
+    text: str, filled: str, may: bool
+) -> None:
+    assert may_be_filled_to(text, filled) is may
+
+
+def test_a_hostile_line_takes_no_longer_than_another() -> None:
+    assert not may_be_filled_to("${env.x}a" * 5_000 + "b", "a" * 60_000)
