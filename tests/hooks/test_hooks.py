@@ -147,7 +147,7 @@ def test_a_rebase(top: Path, spied: Path) -> None:
 
     for number in range(3):
         write(top, {"README.md": f"{number}"})
-        git(top, "commit", "-qam", f"{number}")
+        assert tried(top, "commit", "-qam", f"{number}").code == 0
     editor = "sed -i 1s/pick/edit/"
     assert tried(top, "rebase", "-i", "HEAD~2", GIT_SEQUENCE_EDITOR=editor).code == 0
     write(top, {"one/scripts/write.py": BAD})
@@ -170,7 +170,7 @@ def test_a_merge(top: Path, spied: Path) -> None:
     git(top, "commit", "-q", "--no-verify", "-am", "bad")
     git(top, "switch", "-q", "main")
     write(top, {"README.md": "fine"})
-    git(top, "commit", "-qam", "good")
+    assert tried(top, "commit", "-qam", "good").code == 0
     done = tried(top, "merge", "--no-edit", "other")
     assert done.code != 0
     assert STALE in done.out + done.err
