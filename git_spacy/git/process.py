@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple, cast
 
-from git_spacy.errors import Unavailable, masked
+from git_spacy.errors import Unavailable, Unsafe, masked
 
 # `git rev-parse --local-env-vars` (a test compares): what ties a process to one repository.
 LOCAL_VARIABLES = (
@@ -184,9 +184,25 @@ def answer_of(command: Sequence[str], question: str, patience: float) -> str:
 
 def _check(arguments: Sequence[str], completed: Completed) -> None:
     if completed.returncode:
-        verb = next((word for word in arguments if not word.startswith("-")), "")
+        if mend := mend_of_ownership(completed):
+            raise Unsafe("the repository belongs to somebody else", mend=mend)
+        words = [
+            word
+            for before, word in zip(("", *arguments), arguments, strict=False)
+            if not word.startswith("-") and before != "-c"
+        ]
         said = completed.message or "failed without a word"
-        raise Unavailable(masked(f"git {verb}: {said}"))
+        raise Unavailable(masked(f"git {words[0] if words else ''}: {said}"))
+
+
+def mend_of_ownership(completed: Completed) -> str:
+    """What to type where git refused a repository for whose it is; "" if that was not why."""
+
+    told = completed.stderr.decode("utf-8", "replace")
+    if "dubious ownership" not in told and "unsafe repository" not in told:
+        return ""
+    own = re.search(r"git config --global --add safe\.directory .*", told)
+    return f"if you trust it: {own[0] if own else 'see safe.directory'}"
 
 
 @contextmanager

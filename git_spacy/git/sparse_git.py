@@ -218,13 +218,8 @@ def _local_git_dir(path: Path) -> Path:
     arguments = (*_options(_SEALED), "rev-parse", "--absolute-git-dir")
     done = process.run(arguments, cwd=path, environ=environ, check=False)
     if done.returncode:
-        everything = _text(done.stderr)
-        if "dubious ownership" in everything or "unsafe repository" in everything:
-            own = re.search(r"git config --global --add safe\.directory .*", everything)
-            raise Unsafe(
-                f"'{path}' belongs to somebody else",
-                mend=f"if you trust it: {own[0] if own else 'see safe.directory'}",
-            )
+        if mend := process.mend_of_ownership(done):
+            raise Unsafe(f"'{path}' belongs to somebody else", mend=mend)
         reason = done.message or "not a Git repository"
         raise Unavailable(f"'{path}': {reason}", mend="name the top folder of a repository")
     return Path(done.stdout.rstrip(b"\n").decode("utf-8", "surrogateescape"))

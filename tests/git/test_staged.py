@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import Unavailable
+from git_spacy.errors import Unavailable, Unsafe
 from git_spacy.git.repository import Repository
 from git_spacy.git.staged import Index
 from git_spacy.git.tree import FILE, LINK
@@ -75,6 +75,16 @@ def test_small_questions(tmp_path: Path) -> None:
     assert index.sizes([ids["a"]]) == {ids["a"]: 5}
     with pytest.raises(Unavailable):
         list(index.contents(["0" * 40]))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_repository_of_somebody_else_is_refused_with_the_way_to_trust_it(tmp_path: Path) -> None:
+    made = repository(tmp_path / "r", {"a": "x"})
+    for path in [made, *made.rglob("*")]:
+        os.chown(path, 12345, 12345)
+    with pytest.raises(Unsafe, match="belongs to somebody else") as caught:
+        opened(made).entries([""])
+    assert "safe.directory" in str(caught.value)
 
 
 def test_before_the_first_commit_everything_staged_is_new(tmp_path: Path) -> None:

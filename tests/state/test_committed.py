@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -55,12 +56,15 @@ DATA: dict[str, str | bytes] = {"private/notes.txt": "secret", "ignored/by_hand.
 HERE = ("metrics.json", "project.lock")
 
 
-@pytest.fixture(scope="session")
+_built: list[Path] = []
+
+
+@pytest.fixture
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of which everything was run and committed."""
+    """A project of which everything was run and committed; built once, in the first test's world."""
 
-    import hashlib
-
+    if _built:
+        return _built[0]
     text = PROJECT.replace("SHA", hashlib.sha256(b"blah").hexdigest())
     folder = repository(tmp_path_factory.mktemp("ran") / "project", FILES)
     project(folder, text, DATA)
@@ -69,6 +73,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.code == 0, done.err
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "run")
+    _built.append(folder)
     return folder
 
 
