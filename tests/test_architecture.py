@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "project": {"errors", "files"},
-    "git": {"errors", "project"},
+    "git": {"errors", "files", "project"},
     "state": {"errors", "files", "git", "project"},
     "run": {"errors", "files", "git", "project", "state"},
     "assets": {"errors", "files", "git", "project", "state"},

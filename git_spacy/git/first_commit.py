@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from git_spacy.git import process
+from git_spacy.git.identity import FALLBACK, person
 from git_spacy.git.tree import EXECUTABLE, FILE, LINK
-
-FALLBACK = ("git-spacy", "git-spacy@localhost")
-"""Name and address of whoever has set none."""
 
 _SEALED = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 _CHUNK = 1 << 20
@@ -59,7 +57,7 @@ def _by_git(folder: Path, message: str) -> None:
     environ = process.environment(protocols="none")
     process.run(("init", "-q", "--template="), cwd=folder, environ=environ)
     head = process.run(("symbolic-ref", "HEAD"), cwd=folder, environ=environ)
-    people = [_person(folder, environ, role) for role in ("AUTHOR", "COMMITTER")]
+    people = [person(folder, environ, role) for role in ("AUTHOR", "COMMITTER")]
     text = message.encode()
     with tempfile.TemporaryFile() as script:
         script.write(b"commit " + head.stdout.strip() + b"\n")
@@ -82,23 +80,6 @@ def _by_git(folder: Path, message: str) -> None:
         arguments = (*_SEALED, "fast-import", "--quiet", "--done")
         process.run(arguments, cwd=folder, environ=environ, stdin=script)
     process.run((*_SEALED, "read-tree", "HEAD"), cwd=folder, environ=environ)
-
-
-def _person(folder: Path, environ: dict[str, str], role: str) -> bytes:
-    """Who commits and when, as git has it: `Name <address> SECONDS ZONE`."""
-
-    # what git would make up from the machine's name is nobody's address
-    asked = ("-c", "user.useConfigOnly=true", "var", f"GIT_{role}_IDENT")
-    done = process.run(asked, cwd=folder, environ=environ, check=False)
-    if done.returncode:
-        name, address = FALLBACK
-        environ = {
-            **environ,
-            f"GIT_{role}_NAME": environ.get(f"GIT_{role}_NAME") or name,
-            f"GIT_{role}_EMAIL": environ.get(f"GIT_{role}_EMAIL") or address,
-        }
-        done = process.run(asked[2:], cwd=folder, environ=environ)
-    return done.stdout.strip()
 
 
 def _quoted(name: str) -> bytes:

@@ -69,6 +69,23 @@ class Repository(NamedTuple):
 
         return self.git_dir / name
 
+    def place(self) -> Path:
+        """Where to start git for questions about it."""
+
+        return self.top or self.git_dir
+
+    def environment(self) -> dict[str, str]:
+        """The environment of such a git. It may not speak to anybody; what a hook said of the
+        repository holds, in words that do not depend on the folder."""
+
+        environ = process.environment(protocols="none", configured=True)
+        environ["GIT_NO_LAZY_FETCH"] = "1"
+        if os.environ.get("GIT_DIR"):
+            environ["GIT_DIR"] = str(self.git_dir)
+            if self.top:
+                environ["GIT_WORK_TREE"] = str(self.top)
+        return environ
+
 
 def _work_tree(git_dir: Path, start: Path) -> Path:
     """GIT_DIR alone makes the current folder the top, except for a linked work tree, which

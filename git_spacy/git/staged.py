@@ -33,11 +33,7 @@ class Index(NamedTuple):
         if repository.top is None:
             return None
 
-        environ = process.environment(protocols="none", configured=True)
-        environ["GIT_NO_LAZY_FETCH"] = "1"
-        if os.environ.get("GIT_DIR"):
-            environ["GIT_DIR"] = str(repository.git_dir)
-            environ["GIT_WORK_TREE"] = str(repository.top)
+        environ = repository.environment()
         named = os.environ.get("GIT_INDEX_FILE")
         if named and _is_here(repository):
             environ["GIT_INDEX_FILE"] = os.path.abspath(named)
