@@ -27,6 +27,9 @@ VERBS = {
     "run": ("git_spacy.cli.run:run", "Run commands or workflows; skip what is current."),
     "status": ("git_spacy.cli.status:status", "Say what is fresh and what is stale, and why."),
     "check": ("git_spacy.cli.check:check", "Find what is wrong, for hooks and for CI."),
+    "log": ("git_spacy.cli.log:log", "Say what was run, by commit."),
+    "show": ("git_spacy.cli.show:show", "Show the runs noted on a commit in full."),
+    "diff": ("git_spacy.cli.diff:diff", "Say how two commits' results differ, and why."),
     "resolved": ("git_spacy.cli.resolved:resolved", "Print the project as understood."),
 }
 

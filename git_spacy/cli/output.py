@@ -11,11 +11,15 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any
 
 from git_spacy.errors import masked, printable
 
+_paper: IO[str] | None = None  # what the pager reads, while results go there
+_no_colours = False  # Git's configuration says so
 _COLOURS = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36}
 
 
@@ -71,9 +75,40 @@ def is_terminal(stream: IO[str] | None = None) -> bool:
 def paint(text: str, colour: str, stream: IO[str] | None = None) -> str:
     """`text` in a colour where `stream` is a terminal and NO_COLOR is not set."""
 
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not is_terminal(stream):
+    is_seen = is_terminal(stream) or (stream is None and os.environ.get("GIT_PAGER_IN_USE"))
+    refused = _no_colours or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if refused or not is_seen:
         return text
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
+@contextmanager
+def paged(start: Path) -> Iterator[None]:
+    """On a terminal, results go through the pager that Git has in the folder `start`, in colours
+    if its configuration allows them (color.spacy, color.ui). To leave it early is no failure."""
+
+    global _paper, _no_colours
+    if not is_terminal():
+        yield
+        return
+    from git_spacy.git import process
+
+    if not process.available():
+        yield
+        return
+    command, colours = process.manners(start)
+    _no_colours = not colours
+    with process.pager(command) if command not in ("", "cat") else _nothing() as _paper:
+        try:
+            with suppress(BrokenPipeError):
+                yield
+        finally:
+            _paper, _no_colours = None, False
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield None
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
@@ -94,13 +129,16 @@ def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
     return "\n".join(lines)
 
 
-def table(rows: Sequence[tuple[str, str, Sequence[str]]], colours: Mapping[str, str]) -> str:
+def table(
+    rows: Sequence[tuple[str, str, Sequence[str]]], colours: Mapping[str, str],
+    widths: tuple[int, int] = (0, 0),
+) -> str:  # fmt: skip
     """Rows of a name, a word in its colour and texts below each other, wrapped to the terminal's
-    width."""
+    width. `widths` are the least ones of the first two columns, to be in line with other tables."""
 
     total = min(shutil.get_terminal_size().columns, 120)
-    first = min(max(len(_clean(name)) for name, _, _ in rows), 40)
-    second = max(len(word) for _, word, _ in rows)
+    first = min(max(widths[0], *(len(clean(name)) for name, _, _ in rows)), 40)
+    second = max(widths[1], *(len(word) for _, word, _ in rows))
     indent = first + second + 6
     lines = []
     for name, word, texts in rows:
@@ -110,14 +148,16 @@ def table(rows: Sequence[tuple[str, str, Sequence[str]]], colours: Mapping[str, 
         wrapped = [
             line
             for text in texts
-            for line in textwrap.wrap(_clean(text), width, break_on_hyphens=False)
+            for line in textwrap.wrap(clean(text), width, break_on_hyphens=False)
         ] or [""]
-        lines.append(f"  {_clean(name):<{first}}  {padded}  {wrapped[0]}".rstrip())
+        lines.append(f"  {clean(name):<{first}}  {padded}  {wrapped[0]}".rstrip())
         lines += [" " * indent + line for line in wrapped[1:]]
     return "\n".join(lines)
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """`text` as it may reach a terminal."""
+
     return printable(masked(text))
 
 
@@ -141,6 +181,8 @@ def duration(seconds: float) -> str:
 
 
 def _write(stream: IO[str], text: str) -> None:
+    if _paper is not None and stream is sys.stdout:
+        stream = _paper
     try:
         stream.write(text + "\n")
     except UnicodeEncodeError:

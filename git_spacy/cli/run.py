@@ -16,6 +16,7 @@ from git_spacy.project import graph, loader
 from git_spacy.project.model import Project
 
 if TYPE_CHECKING:
+    from git_spacy.run.loop import Run
     from git_spacy.run.reporter import Event
     from git_spacy.run.script import Interpreter
 
@@ -58,32 +59,42 @@ def run(
         output.result("\n\n".join(help_of(project, name) for name in names))
         return
 
-    from git_spacy.git.repository import settings
-    from git_spacy.run.local import LocalExecutor
-    from git_spacy.run.loop import Run
     from git_spacy.run.loop import run as run_commands
-    from git_spacy.run.script import interpreter
-    from git_spacy.state.index import StatIndex
     from git_spacy.state.turn import taken
 
-    python = interpreter(root, settings(root), os.environ)
     turn = taken(root, os.environ, wait=not no_wait, waiting=say_waiting)
     with nullcontext() if dry else turn:
-        shared = Run(
-            project=project,
-            root=root,
-            stats=StatIndex.open(root),
-            executor=LocalExecutor(),
-            python=python,
-            environ=os.environ,
-            report=reporter(python),
-            force=force,
-            dry=dry,
-        )
+        shared = shared_by(ctx, project, root)._replace(force=force, dry=dry)
         outcome = run_commands(commands, shared)
     if len(commands) > 1:
         verb = "would run" if dry else "ran"
         output.note(f"{verb} {len(outcome.ran)}, skipped {len(outcome.skipped)}")
+
+
+def shared_by(ctx: click.Context, project: Project, root: Path) -> Run:
+    """What the commands of one run share, by the user's settings; made when it is our turn, since
+    it holds what is known of the files."""
+
+    from git_spacy.git.repository import boolean, settings
+    from git_spacy.run.local import LocalExecutor
+    from git_spacy.run.loop import Run
+    from git_spacy.run.recorder import Recorder
+    from git_spacy.run.script import interpreter
+    from git_spacy.state.index import StatIndex
+
+    configured = settings(root)
+    python = interpreter(root, configured, os.environ)
+    recorder = Recorder(project, root, python, overrides.given(ctx), output.warning)
+    return Run(
+        project=project,
+        root=root,
+        stats=StatIndex.open(root),
+        executor=LocalExecutor(),
+        python=python,
+        environ=os.environ,
+        report=reporter(python),
+        recorder=recorder if boolean(configured, "spacy.notes", True) else None,
+    )
 
 
 def project_dir(start: Path, names: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:

@@ -9,20 +9,21 @@ the lines say, but that each is one line of ASCII, written once and never change
 from __future__ import annotations
 
 import random
+import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from git_spacy.errors import Malformed, Unavailable
 from git_spacy.files import held
-from git_spacy.git import process
+from git_spacy.git import commits, objects, process
 from git_spacy.git.identity import person
-from git_spacy.git.repository import Repository
+from git_spacy.git.repository import SEALED, Repository
 
 REF = "refs/notes/spacy"
-_SEALED = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
-_TRIES = 100
+_TRIES = 100  # while others write
+_UNMOVED = 20  # while nobody does: then something else is wrong
+_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _FIELDS = "%H %h %ct %T%x01%N%x01%s"
 
 
@@ -44,32 +45,65 @@ def append(repository: Repository, commit: str, lines: Iterable[str], ref: str =
     Raises Unavailable where git fails, OSError.
     """
 
-    where, environ = repository.place(), repository.environment()
     new = tuple(lines)
+    unmoved, seen = 0, None
     with held(repository.common_dir / "spacy" / "notes.lock"):
         for attempt in range(_TRIES):
-            old = _tip(where, environ, ref)
-            before = _lines(where, environ, ref, commit) if old else ()
+            old = tip(repository, ref)
+            unmoved = unmoved + 1 if old == seen else 0
+            seen = old
+            before = of(repository, commit, ref) if old else ()
             missing = [line for line in new if line not in before]
             if not missing:
                 return
             text = "".join(f"{line}\n" for line in (*before, *missing))
-            if _written(where, environ, ref, old, commit, text.encode()):
+            refusal = _refusal(repository, ref, old, commit, text.encode())
+            if not refusal:
                 return
+            if unmoved == _UNMOVED:
+                raise Unavailable(f"'{ref}' cannot be written: {refusal}")
             time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))
     raise Unavailable(f"'{ref}' changes faster than it can be written", mend="try again")
 
 
-def _tip(where: Path, environ: dict[str, str], ref: str) -> str:
-    asked = (*_SEALED, "rev-parse", "-q", "--verify", f"{ref}^{{commit}}")
-    done = process.run(asked, cwd=where, environ=environ, check=False)
-    return done.stdout.decode().strip()
+def tip(repository: Repository, ref: str = REF) -> str:
+    """The commit that the ref of the notes is at; "" if there are none yet."""
+
+    return commits.commit(repository, ref)
 
 
-def _lines(where: Path, environ: dict[str, str], ref: str, commit: str) -> tuple[str, ...]:
-    asked = (*_SEALED, "notes", f"--ref={ref}", "show", commit)
-    done = process.run(asked, cwd=where, environ=environ, check=False)
+def of(repository: Repository, commit: str, ref: str = REF) -> tuple[str, ...]:
+    """The lines noted on one commit (its id)."""
+
+    done = repository.ask(("notes", f"--ref={ref}", "show", commit), check=False)
     return split(done.stdout.decode("utf-8", "replace")) if not done.returncode else ()
+
+
+def blobs(repository: Repository, revision: str = REF) -> dict[str, str]:
+    """The id of each note's blob, by the id of the commit that it is on, as `revision` (of the
+    notes) has them; none if there is no such thing."""
+
+    # (`git notes list` knows no ref outside refs/notes)
+    listed = repository.ask(("ls-tree", "-r", "-z", revision), check=False).stdout
+    found = {}
+    for record in listed.decode("utf-8", "replace").split("\0"):
+        head, _, name = record.partition("\t")
+        commit = name.replace("/", "")
+        if _ID.fullmatch(commit):
+            found[commit] = head.rpartition(" ")[2]
+    return found
+
+
+def read(repository: Repository, blobs: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The lines of these notes: one process, however many."""
+
+    contents = objects.read(
+        SEALED, list(blobs.values()), cwd=repository.place(), environ=repository.environment()
+    )
+    return {
+        commit: split(content.read().decode("utf-8", "replace"))
+        for commit, (_, content) in zip(blobs, contents, strict=True)
+    }
 
 
 def split(note: str) -> tuple[str, ...]:
@@ -78,22 +112,20 @@ def split(note: str) -> tuple[str, ...]:
     return tuple(line for line in note.split("\n") if line.strip())
 
 
-def _written(
-    where: Path, environ: dict[str, str], ref: str, old: str, commit: str, text: bytes
-) -> bool:
-    """Make the next commit of the notes; False if `ref` is not `old` any more."""
+def _refusal(repository: Repository, ref: str, old: str, commit: str, text: bytes) -> str:
+    """Make the next commit of the notes; why not, if `ref` is not `old` any more or locked."""
 
     message = b"Notes added by git-spacy"
-    script = b"commit %s\ncommitter %s\n" % (ref.encode(), person(where, environ, "COMMITTER"))
+    committer = person(repository.place(), repository.environment(), "COMMITTER")
+    script = b"commit %s\ncommitter %s\n" % (ref.encode(), committer)
     script += b"data %d\n%s\n" % (len(message), message)
     if old:
         script += b"from %s\n" % old.encode()
     script += b"N inline %s\ndata %d\n%s\ndone\n" % (commit.encode(), len(text), text)
-    arguments = (*_SEALED, "fast-import", "--quiet", "--done")
-    done = process.run(arguments, cwd=where, environ=environ, input=script, check=False)
-    if done.returncode and _tip(where, environ, ref) == old and b"lock" not in done.stderr:
+    done = repository.ask(("fast-import", "--quiet", "--done"), input=script, check=False)
+    if done.returncode and tip(repository, ref) == old and b"lock" not in done.stderr:
         raise Unavailable(f"git fast-import: {done.message or 'failed without a word'}")
-    return not done.returncode
+    return (done.message or "git fast-import failed") if done.returncode else ""
 
 
 def log(
@@ -104,12 +136,12 @@ def log(
     One process for all of them, read as it goes. Raises Malformed for a wrong revision.
     """
 
-    where, environ = repository.place(), repository.environment()
-    names = _resolved(where, environ, revisions or ("HEAD",))
+    names = resolved(repository, revisions)
     options = ["log", "-z", f"--format={_FIELDS}", "--no-show-signature", "--no-standard-notes"]
     options += [f"--notes={ref}", "--no-color"]
     options += [f"--max-count={limit}"] if limit is not None else []
-    arguments = (*_SEALED, *options, *names, "--")
+    arguments = (*SEALED, *options, *names, "--")
+    where, environ = repository.place(), repository.environment()
     with process.streaming(arguments, cwd=where, environ=environ, input=b"") as stream:
         rest = b""
         while chunk := stream.read(1 << 16):
@@ -119,17 +151,29 @@ def log(
             yield _noted(rest)
 
 
-def _resolved(where: Path, environ: dict[str, str], revisions: Sequence[str]) -> list[str]:
-    """Ids and `^ids`: what was typed is never taken for an option."""
+def resolved(repository: Repository, revisions: Sequence[str]) -> list[str]:
+    """Ids and `^ids` of `revisions` (none: HEAD): what was typed is never taken for an option.
+    Raises Malformed for what is none."""
 
-    asked = (*_SEALED, "rev-parse", "--revs-only", "--end-of-options", *revisions)
-    done = process.run(asked, cwd=where, environ=environ, check=False)
+    revisions = revisions or ("HEAD",)
+    asked = ("rev-parse", "--revs-only", "--end-of-options", *revisions)
+    done = repository.ask(asked, check=False)
     found = [line for line in done.stdout.decode().split() if not line.startswith("--")]
     if done.returncode or not found:
         what = f"no commit '{' '.join(revisions)}'"
         if tuple(revisions) == ("HEAD",):
             raise Malformed("there is no commit yet", mend="git commit")
         raise Malformed(what, mend="see 'git log --oneline' for what there is")
+    return found
+
+
+def one(repository: Repository, revision: str) -> str:
+    """The id of the one commit that `revision` names. Raises Malformed if it is none."""
+
+    found = commits.commit(repository, revision)
+    if not found:
+        resolved(repository, [revision])  # says what is wrong with it, or else it is a range
+        raise Malformed(f"'{revision}' is not one commit", mend="name a commit, e.g. HEAD~1")
     return found
 
 

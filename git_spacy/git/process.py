@@ -157,6 +157,41 @@ def run(
     return completed
 
 
+def manners(start: Path) -> tuple[str, bool]:
+    """The user's pager and whether to write in colours to a terminal, as Git has them in the
+    folder `start`: `git var GIT_PAGER`, color.spacy or color.ui."""
+
+    asked = ("var", "GIT_PAGER"), ("config", "--get-colorbool", "color.spacy", "true")
+    environ = {**os.environ, "LC_ALL": "C"}
+    told = (run(one, cwd=start, environ=environ, check=False).stdout for one in asked)
+    command, colours = (answer.decode("utf-8", "replace").strip() for answer in told)
+    return command, colours != "false"
+
+
+@contextmanager
+def pager(command: str) -> Iterator[IO[str] | None]:
+    """Where to write what the user pages through with `command`, which is the shell's, as
+    `git var GIT_PAGER` says it; with Git's own defaults for less and lv. None: it cannot be
+    started. Waits until the user has left it."""
+
+    environ = {"LESS": "FRX", "LV": "-c", **os.environ}
+    try:
+        child = subprocess.Popen(
+            ("sh", "-c", command), env=environ, stdin=subprocess.PIPE, text=True,
+            encoding="utf-8", errors="backslashreplace",
+        )  # fmt: skip
+    except OSError:
+        yield None
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's
+    try:
+        yield child.stdin
+    finally:
+        with suppress(OSError):  # who has seen enough has left it
+            child.communicate()
+        signal.signal(signal.SIGINT, before)
+
+
 def answer_of(command: Sequence[str], question: str, patience: float) -> str:
     """What a program that the user set for git (a credential helper) answers; "" if it fails or
     takes more than `patience` seconds. It has no terminal to ask on."""

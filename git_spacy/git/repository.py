@@ -6,7 +6,7 @@ Finds the folders by the rules of gitrepository-layout(5), without starting a pr
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,9 @@ from git_spacy.git import process
 
 Settings = Mapping[str, str]
 """The user's `git config spacy.*`: names as git prints them (`spacy.allowlocalpath`)."""
+
+SEALED = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+"""Before git's verb: nobody's program is started for a question, or for notes."""
 
 _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off", "")
 
@@ -74,17 +77,31 @@ class Repository(NamedTuple):
 
         return self.top or self.git_dir
 
-    def environment(self) -> dict[str, str]:
-        """The environment of such a git. It may not speak to anybody; what a hook said of the
-        repository holds, in words that do not depend on the folder."""
+    def environment(self, *, talks: bool = False, prompt: bool = False) -> dict[str, str]:
+        """The environment of such a git; what a hook said of the repository holds, in words that
+        do not depend on the folder. Unless it `talks`, it may not speak to anybody; then it may
+        what the user's configuration says, and ask with `prompt`."""
 
-        environ = process.environment(protocols="none", configured=True)
-        environ["GIT_NO_LAZY_FETCH"] = "1"
+        protocols = None if talks else "none"
+        environ = process.environment(prompt=prompt, protocols=protocols, configured=True)
+        if not talks:
+            environ["GIT_NO_LAZY_FETCH"] = "1"
         if os.environ.get("GIT_DIR"):
             environ["GIT_DIR"] = str(self.git_dir)
             if self.top:
                 environ["GIT_WORK_TREE"] = str(self.top)
         return environ
+
+    def ask(
+        self, arguments: Sequence[str], *, input: bytes = b"", check: bool = True
+    ) -> process.Completed:
+        """Run `git ARGUMENTS` on it, with no hook or monitor of anybody's. With `check`, raises
+        Unavailable if it fails."""
+
+        return process.run(
+            (*SEALED, *arguments),
+            cwd=self.place(), environ=self.environment(), input=input, check=check,
+        )  # fmt: skip
 
 
 def _work_tree(git_dir: Path, start: Path) -> Path:

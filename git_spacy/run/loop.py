@@ -18,6 +18,7 @@ from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.variables import environment_names
 from git_spacy.run.executor import Executor
+from git_spacy.run.recorder import Begun, Recorder
 from git_spacy.run.reporter import Finished, Reporter, Skipped, Started, StepStarted, Warned
 from git_spacy.run.script import Interpreter, installed_version, process_environment, steps
 from git_spacy.state import lock, present
@@ -43,6 +44,7 @@ class Run(NamedTuple):
     python: Interpreter
     environ: Mapping[str, str]
     report: Reporter
+    recorder: Recorder | None = None
     force: bool = False
     dry: bool = False
 
@@ -89,6 +91,34 @@ def run(commands: Sequence[Command], shared: Run) -> Outcome:
     if lacking:
         raise CheckFailed.of(lacking)
     return Outcome(tuple(c.name for c in ran), tuple(c.name for c in skipped))
+
+
+def record(commands: Sequence[Command], shared: Run) -> None:
+    """Enter the results of `commands`, which are there, into the lock and the ledger.
+
+    Raises CheckFailed for what is not there, or has no outputs to be a result; nothing is entered.
+    """
+
+    seen = {c.name: shared.stats.observe(c.deps + c.produced) for c in commands}
+    problems = [
+        Problem(
+            f"'{command.name}' has no result to record: '{path}' is not there",
+            f"git spacy run {command.name}",
+            f"project.yml:{command.line}",
+        )
+        for command in commands
+        for path in command.deps + command.produced
+        if seen[command.name][path.normal] is None
+    ]
+    if problems:
+        raise CheckFailed.of(problems)
+    for command in commands:
+        begun = shared.recorder.begin() if shared.recorder else None
+        enter(command, seen[command.name], shared)
+        if shared.recorder and begun:
+            now = seen[command.name]
+            shared.recorder.end(begun, command, now, now, how="record")
+    shared.stats.save()
 
 
 def judge(command: Command, shared: Run) -> tuple[Verdict, Observed]:
@@ -158,11 +188,13 @@ def _keep(command: Command, judged: Verdict, snapshot: Observed, shared: Run) ->
 def _execute(command: Command, before: Observed, shared: Run) -> None:
     _warn_of_unset(command, shared)
     environ = process_environment(shared.python, shared.root, shared.environ)
+    begun = shared.recorder.begin() if shared.recorder else None
     started = time.monotonic()
     for step in steps(command, shared.python, shared.project.environment, shared.environ):
         shared.report(StepStarted(step.shown))
         code = shared.executor.run(step, shared.root, environ)
         if code:
+            _note(begun, command, before, {}, shared, code)
             raise ScriptFailed(
                 f"'{command.name}' failed: a script line ended with exit code {code}",
                 code,
@@ -172,6 +204,7 @@ def _execute(command: Command, before: Observed, shared: Run) -> None:
     after = shared.stats.observe(command.deps + command.produced)
     unmade = [output for output in command.produced if after[output.normal] is None]
     if unmade:
+        _note(begun, command, before, after, shared, CheckFailed.exit_code)
         raise CheckFailed.of(
             Problem(
                 f"'{command.name}' did not make its output '{output}'",
@@ -180,11 +213,23 @@ def _execute(command: Command, before: Observed, shared: Run) -> None:
             )
             for output in unmade
         )
-    _record(command, before, after, shared)
+    read = _as_read(command, before, after, shared)
+    enter(command, read, shared)
+    _note(begun, command, read, after, shared)
     shared.report(Finished(command.name, time.monotonic() - started))
 
 
-def _record(command: Command, before: Observed, after: Observed, shared: Run) -> None:
+def _note(
+    begun: Begun | None, command: Command, deps: Observed, outs: Observed, shared: Run,
+    code: int = 0,
+) -> None:  # fmt: skip
+    if shared.recorder and begun:
+        shared.recorder.end(begun, command, deps, outs, exit=code)
+
+
+def _as_read(command: Command, before: Observed, after: Observed, shared: Run) -> Observed:
+    """What stands there after the run; of dependencies what the script read."""
+
     read = dict(after)
     for dep in command.deps:
         if before[dep.normal] == after[dep.normal]:
@@ -195,19 +240,25 @@ def _record(command: Command, before: Observed, after: Observed, shared: Run) ->
         # the old fingerprint recorded, the next run sees the difference.
         read[dep.normal] = before[dep.normal]
         shared.report(Warned(f"'{dep}' changed while '{command.name}' ran; it will run again"))
+    return read
+
+
+def enter(command: Command, seen: Observed, shared: Run) -> None:
+    """Enter the result of `command` into the lock: its dependencies and outputs as `seen`."""
+
     entries = lock.read(shared.root)
     entry = LockEntry(
         name=command.name,
         script=command.script,
-        deps=_tracked(command.deps, read),
-        outs=_tracked(command.produced, after),
+        deps=_tracked(command.deps, seen),
+        outs=_tracked(command.produced, seen),
     )
     version = None
     if any("spacy_version" in dict(other.extra) for other in entries.values()):
         version = installed_version(shared.python, "spacy")
     entry = lock.in_dialect(entry, entries, version)
     _update_lock(entry, shared)
-    _remember(command, entry, read, shared)
+    _remember(command, entry, seen, shared)
 
 
 def _update_lock(entry: LockEntry, shared: Run) -> None:

@@ -80,6 +80,21 @@ def installed_version(interpreter: Interpreter, package: str) -> str | None:
     return versions[0] if len(versions) == 1 else None
 
 
+def python_version(python: Interpreter) -> str | None:
+    """The version of a Python, without starting it; None if it does not show."""
+
+    if os.path.realpath(python.path) == os.path.realpath(sys.executable):
+        return ".".join(map(str, sys.version_info[:3]))
+    try:
+        lines = (Path(python.path).parent.parent / "pyvenv.cfg").read_text().splitlines()
+    except (OSError, ValueError):
+        return None
+    pairs = (line.partition("=") for line in lines)
+    values = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    found = values.get("version") or values.get("version_info", "")
+    return ".".join(found.split(".")[:3]) or None
+
+
 def steps(
     command: Command,
     python: Interpreter,

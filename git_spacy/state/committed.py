@@ -19,6 +19,8 @@ from git_spacy.state.lock import LockEntry, Tracked
 from git_spacy.state.verdict import Reason, Unknown, Verdict, script_reasons, verdict
 from git_spacy.state.view import View
 
+Entries = Mapping[str, LockEntry]
+
 
 class Remark(NamedTuple):
     """What was seen of a path of a command, and is not held against it."""
@@ -51,19 +53,23 @@ class _Evidence(NamedTuple):
     words: str
 
 
-def judge(project: Project, entries: Mapping[str, LockEntry], view: View) -> Committed:
+def judge(project: Project, entries: Entries, view: View) -> Committed:
     """The verdicts on all commands of `project`, whose lock has `entries`, as `view` has it.
 
     Raises Unsafe, OSError, Unavailable.
     """
 
-    return _Judge(project, entries, view).all()
+    judge = Judge(project, view)
+    verdicts = {command.name: judge.of(command, entries) for command in project.commands}
+    return Committed(verdicts, tuple(judge.remarks))
 
 
-class _Judge:
-    def __init__(self, project: Project, entries: Mapping[str, LockEntry], view: View) -> None:
+class Judge:
+    """Looks once, and judges by any entries. `remarks` are what it saw by the way."""
+
+    def __init__(self, project: Project, view: View) -> None:
+        self.remarks: list[Remark] = []
         self._project = project
-        self._entries = entries
         self._view = view
         made = [path for command in project.commands for path in command.produced]
         read = [path for command in project.commands for path in command.deps]
@@ -72,16 +78,11 @@ class _Judge:
         self._here: Observed = view.observe(
             list({p.normal: p for p in (*made, *brought, *read)}.values())
         )
-        self._remarks: list[Remark] = []
 
-    def all(self) -> Committed:
-        """Everything."""
+    def of(self, command: Command, entries: Entries) -> Verdict:
+        """The verdict on one command, if the lock has `entries`."""
 
-        verdicts = {command.name: self._of(command) for command in self._project.commands}
-        return Committed(verdicts, tuple(self._remarks))
-
-    def _of(self, command: Command) -> Verdict:
-        entry = self._entries.get(command.name)
+        entry = entries.get(command.name)
         # (the reference records what environment variables held where it ran; here they may hold
         # anything)
         own = verdict(command, None, self._here)
@@ -98,7 +99,7 @@ class _Judge:
         for path, was in _recorded(command.produced, entry.outs):
             snapshot[path.normal] = self._output(command, path, was)
         for path, was in _recorded(command.deps, entry.deps):
-            known, told[path.normal] = self._dependency(command, path, was)
+            known, told[path.normal] = self._dependency(command, entries, path, was)
             snapshot[path.normal] = known
         return verdict(command, entry, snapshot, alike=may_be_filled_to, told=told)
 
@@ -109,12 +110,15 @@ class _Judge:
         return self._compared(command, path, here, was)
 
     def _dependency(
-        self, command: Command, path: ProjectPath, was: str
+        self, command: Command, entries: Entries, path: ProjectPath, was: str
     ) -> tuple[Fingerprint | Unknown | None, str]:
         """What is known of it, and the words for a difference. What lies here only counts where
         nobody else answers for it: there it is an output, or an asset, and looked at as such."""
 
-        witnesses = [*self._told_by_commands(command, path, was), *self._told_by_assets(path)]
+        witnesses = [
+            *self._told_by_commands(command, entries, path, was),
+            *self._told_by_assets(path),
+        ]
         if witnesses:
             return next((one for one in witnesses if one.known.digest != was), witnesses[0])
         here = self._here[path.normal]
@@ -137,11 +141,11 @@ class _Judge:
         if words is None:
             return here
         if words:
-            self._remarks.append(Remark(command.name, path, words))
+            self.remarks.append(Remark(command.name, path, words))
         return Fingerprint(was, "", here.size)
 
     def _told_by_commands(
-        self, command: Command, path: ProjectPath, was: str
+        self, command: Command, entries: Entries, path: ProjectPath, was: str
     ) -> Iterator[_Evidence]:
         """What the entries of the commands that make `path` say they made."""
 
@@ -153,7 +157,7 @@ class _Judge:
         ]
         told = []
         for maker in makers:
-            entry = self._entries.get(maker.name)
+            entry = entries.get(maker.name)
             if entry is None:
                 told.append(_Evidence(_NOTHING, f"is made by '{maker.name}', which has no entry"))
                 continue

@@ -61,11 +61,17 @@ def home(root: Path) -> Path:
     real = os.path.realpath(root)
     repository = Repository.discover(Path(real))
     if repository is None or repository.top is None:
-        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        return Path(cache) / "git-spacy" / _short(real)
+        return cache(root)
     inside = os.path.relpath(real, os.path.realpath(repository.top))
     folder = repository.git_path("spacy")
     return folder if inside == "." else folder / "projects" / _short(inside)
+
+
+def cache(root: Path) -> Path:
+    """The same where there is no repository."""
+
+    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(folder) / "git-spacy" / _short(os.path.realpath(root))
 
 
 class StatIndex:

@@ -76,7 +76,7 @@ def parse(data: bytes) -> dict[str, LockEntry]:
         raise Malformed(
             "merge conflict markers",
             where=LOCK_FILE,
-            mend="take one side, e.g. 'git checkout --ours project.lock', then 'git spacy run'",
+            mend="git spacy lock resolve",
         )
     node, problems = yaml.read(data, LOCK_FILE)
     if problems:
@@ -130,8 +130,14 @@ def drop(root: Path, names: Iterable[str]) -> None:
     """
 
     gone = set(names)
-    kept = {name: entry for name, entry in read(root).items() if name not in gone}
-    replace(resolved_inside(root, LOCK_FILE), text(kept))
+    write(root, {name: entry for name, entry in read(root).items() if name not in gone})
+
+
+def write(root: Path, entries: Lock) -> None:
+    """Replace the whole file. The caller holds the project's lock. Raises OSError with the old
+    file in place."""
+
+    replace(resolved_inside(root, LOCK_FILE), text(entries))
 
 
 def in_dialect(entry: LockEntry, entries: Lock, spacy_version: str | None) -> LockEntry:

@@ -14,6 +14,7 @@ from typing import Protocol
 from git_spacy.errors import Malformed, Unavailable
 from git_spacy.files import resolved_inside
 from git_spacy.git.repository import Repository
+from git_spacy.git.snapshot import Snapshot
 from git_spacy.git.staged import Index
 from git_spacy.git.tree import EXECUTABLE, FILE, Entry
 from git_spacy.project import loader
@@ -94,7 +95,7 @@ class WorkTree:
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
         repository = Repository.discover(self.root)
         index = repository and Index.of(repository)
-        return _ignored(index, self.root, paths) if index else set()
+        return _ignored(index, inside(self.root, index.top), paths) if index else set()
 
     def save(self) -> None:
         if self._stats.read >= _WORTH_KEEPING:
@@ -135,14 +136,19 @@ class Staged:
     repository or git fails.
     """
 
+    _ABSENT = ("not staged, and not in the repository", f"git add {loader.PROJECT_FILE}")
+
     def __init__(self, root: Path) -> None:
         repository = Repository.discover(root)
         index = repository and Index.of(repository)
         if index is None:
             raise Unavailable(f"'{root}' is in no Git work tree", mend="leave out --staged")
+        self._look(root, index, index.top)
+
+    def _look(self, root: Path, index: Index | Snapshot, top: Path) -> None:
         self.root = root
         self._index = index
-        self._inside = inside(root, index.top)
+        self._inside = inside(root, top)
         self._stats = StatIndex.open(root)
         ids = {name: one.id for name, one in self._entries(_OWN).items() if _is_file(one)}
         contents = index.contents(list(ids.values()))
@@ -160,10 +166,8 @@ class Staged:
     def project(self) -> bytes:
         text = self._own.get(loader.PROJECT_FILE)
         if text is None:
-            raise Malformed(
-                "not staged, and not in the repository", where=loader.PROJECT_FILE,
-                mend=f"git add {loader.PROJECT_FILE}",
-            )  # fmt: skip
+            what, mend = self._ABSENT
+            raise Malformed(what, where=loader.PROJECT_FILE, mend=mend)
         return text
 
     def lock(self) -> bytes | None:
@@ -238,11 +242,20 @@ class Staged:
         return words
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
-        return _ignored(self._index, self.root, paths)
+        return _ignored(self._index, self._inside, paths)
 
     def save(self) -> None:
         if self._stats.read >= _WORTH_KEEPING:
             self._stats.save()
+
+
+class AtCommit(Staged):
+    """The project in the folder `root` as the commit with the id `commit` has it."""
+
+    _ABSENT = ("not in that commit", "name one that has it")
+
+    def __init__(self, root: Path, repository: Repository, commit: str) -> None:
+        self._look(root, Snapshot(repository, commit), repository.place())
 
 
 def inside(root: Path, top: Path) -> str:
@@ -287,8 +300,8 @@ def _signature(entries: Sequence[Entry], algorithm: str) -> str:
     return hashlib.md5(joined, usedforsecurity=False).hexdigest()
 
 
-def _ignored(index: Index, root: Path, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
-    named = {inside(root, index.top) + path.normal: path for path in paths}
+def _ignored(index: Index | Snapshot, above: str, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
+    named = {above + path.normal: path for path in paths}
     return {named[name] for name in index.ignored(list(named)) if name in named}
 
 

@@ -126,17 +126,17 @@ def test_somebody_who_uses_git_itself_meanwhile_loses_us_nothing(
     head = git(made, "rev-parse", "HEAD")
     notes.append(opened(made), head, ["before"])
     other = commit(made, {"a": "x"})
-    real = notes._written
+    real = notes._refusal
     meddled = []
 
-    def meddling(*arguments: object) -> bool:
+    def meddling(*arguments: object) -> str:
         if len(meddled) < 3:
             meddled.append(
                 git(made, "notes", "--ref=spacy", "add", "-f", "-m", str(len(meddled)), other)
             )
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(notes, "_written", meddling)
+    monkeypatch.setattr(notes, "_refusal", meddling)
     notes.append(opened(made), head, ["ours"])
     assert shown(made, head) == ["before", "ours"]
     assert shown(made, other) == ["2"]
@@ -179,7 +179,7 @@ def test_in_a_linked_work_tree_and_a_bare_repository(tmp_path: Path) -> None:
     assert found.lines == ("bare",)
 
 
-def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
+def test_what_cannot_be_refusal_says_why(tmp_path: Path) -> None:
     made = repository(tmp_path / "r")
     with pytest.raises(Unavailable):
         notes.append(opened(made), "0" * 40, ["x"])

@@ -1,0 +1,102 @@
+"""`git spacy diff`: what two commits' results differ in, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from git_spacy.cli import output
+from git_spacy.errors import Malformed
+
+if TYPE_CHECKING:
+    from git_spacy.state.recall import Known
+    from git_spacy.state.record import Change, Record
+
+
+@click.command()
+@click.argument("revisions", nargs=-1, required=True, metavar="A [B]")
+@click.option("--json", "as_json", is_flag=True, help="In JSON.")
+@click.pass_context
+def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
+    """Say of each command how its run for commit B (HEAD by default) differs from that for commit
+    A: script, inputs, outputs and metrics. A..B is understood, too."""
+
+    from git_spacy.cli import ledger as words
+    from git_spacy.project import loader
+    from git_spacy.state.recall import recall
+
+    first, second = _two(revisions)
+    repository, root, _ = words.opened(ctx.obj)
+    if root is None:
+        loader.find(ctx.obj)  # says that there is none
+        return
+    sides = [recall(root, repository, revision) for revision in (first, second)]
+    names = dict.fromkeys(name for side in reversed(sides) for name in side.known)
+    one, other = sides
+    pairs = {name: (one.known.get(name), other.known.get(name)) for name in names}
+    found = {name: (pair, _differences(name, *pair)) for name, pair in pairs.items()}
+    if as_json:
+        output.emit_json({name: _document(*both) for name, both in found.items()})
+        return
+    with output.paged(ctx.obj):
+        for name, ((before, after), changes) in found.items():
+            lines = words.changes(changes)
+            if before is None or after is None:
+                missing = first if before is None else second
+                lines = [f"nothing is known of it at {missing}", *lines]
+            elif not lines:
+                lines = ["the same"]
+            unfit = [
+                revision
+                for revision, one in ((first, before), (second, after))
+                if one and not one.fits
+            ]
+            lines += [f"(not run for {revision}: its last run before)" for revision in unfit]
+            title = output.paint(output.clean(name), "bold")
+            output.result_painted("\n".join([title, *(f"  {line}" for line in lines)]))
+    if not found:
+        output.note(words.nothing(None))
+
+
+def _two(revisions: tuple[str, ...]) -> tuple[str, str]:
+    if len(revisions) == 1 and ".." in revisions[0]:
+        first, _, second = revisions[0].partition("..")
+        revisions = (first or "HEAD", second.lstrip(".") or "HEAD")
+    if len(revisions) > 2:
+        raise Malformed("more than two commits", mend="git spacy diff A B")
+    return revisions[0], revisions[1] if len(revisions) == 2 else "HEAD"
+
+
+def _differences(name: str, before: Known | None, after: Known | None) -> tuple[Change, ...]:
+    from git_spacy.state.record import differences
+
+    if before is None or after is None:
+        return ()
+    return differences(_record(name, before), _record(name, after))
+
+
+def _record(name: str, known: Known) -> Record:
+    """What is known as a record; an entry of a lock alone has no sizes and no metrics."""
+
+    from git_spacy.state.record import File, Record
+
+    if known.record:
+        return known.record
+    entry = known.entry
+    deps, outs = (
+        tuple(File(item.path, item.md5, None) for item in items)
+        for items in (entry.deps, entry.outs)
+    )
+    return Record("", "", name, entry.script, deps, outs)
+
+
+def _document(
+    pair: tuple[Known | None, Known | None], changes: tuple[Change, ...]
+) -> dict[str, Any]:
+    before, after = pair
+    return {
+        "before": before and {"from": before.noted_on or "project.lock", "fits": before.fits},
+        "after": after and {"from": after.noted_on or "project.lock", "fits": after.fits},
+        "changes": [change._asdict() for change in changes],
+    }

@@ -1,0 +1,115 @@
+"""`git spacy log`: the runs by commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import click
+
+from git_spacy.cli import output
+from git_spacy.state.ledger import Commit, Run
+from git_spacy.state.record import Record
+
+_COLOURS = {"failed": "red"}
+
+
+@click.command()
+@click.argument("revisions", nargs=-1, metavar="[REV]...")
+@click.option("--command", "name", metavar="NAME", help="Only the runs of this command.")
+@click.option("-n", "--max-count", "most", type=click.IntRange(1), help="Only that many commits.")
+@click.option("--json", "as_json", is_flag=True, help="In JSON, with all that was recorded.")
+@click.pass_context
+def log(
+    ctx: click.Context, revisions: tuple[str, ...], name: str | None, most: int | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Say what was run, by commit, newest first: when, how long it took, its metrics, and what had
+    changed since the run before. REV as for git log; above several projects, of all of them."""
+
+    from git_spacy.cli import ledger as words
+    from git_spacy.state import ledger
+
+    repository, _, folder = words.opened(ctx.obj)
+    history = ledger.history(repository, folder, revisions)
+    found = islice(with_before(_only(history, name)), most)
+    if as_json:
+        output.emit_json([document(commit, before) for commit, before in found])
+        return
+    said = False
+    with output.paged(ctx.obj):
+        widths = (0, 0)
+        for commit, before in found:
+            rows = [
+                (_label(run, folder), words.took(run.record), words.remarks(run, earlier))
+                for run, earlier in reversed(list(zip(commit.runs, before, strict=True)))
+            ]
+            widths = (
+                max(widths[0], *(len(label) for label, _, _ in rows)),
+                max(widths[1], *(len(word) for _, word, _ in rows)),
+            )
+            said = True
+            output.result_painted(words.heading(commit.noted))
+            output.result_painted(output.table(rows, _COLOURS, widths))
+    if not said:
+        output.note(words.nothing(None))
+
+
+def _label(run: Run, folder: str | None) -> str:
+    from git_spacy.cli import ledger as words
+
+    record = run.record
+    project = f"{record.project}: " if folder is None and record.project else ""
+    return f"{words.when(record)}  {project}{record.command}"
+
+
+def _only(history: Iterable[Commit], name: str | None) -> Iterator[Commit]:
+    """The commits that have runs (of the command `name`), and those runs."""
+
+    for commit in history:
+        runs = tuple(run for run in commit.runs if name in (None, run.record.command))
+        if runs:
+            yield commit._replace(runs=runs)
+
+
+def with_before(
+    history: Iterable[Commit],
+) -> Iterator[tuple[Commit, list[Record | None]]]:
+    """Each commit, and for each of its runs the one before of the same command, None if there is
+    none. Reads on only until that is known."""
+
+    waiting: dict[tuple[str, str], tuple[list[Record | None], int]] = {}
+    held: list[tuple[Commit, list[Record | None], set[int]]] = []
+    for commit in history:
+        slots: list[Record | None] = [None] * len(commit.runs)
+        held.append((commit, slots, set(range(len(slots)))))
+        for number in reversed(range(len(commit.runs))):
+            record = commit.runs[number].record
+            key = record.project, record.command
+            if key in waiting:
+                others, place = waiting[key]
+                others[place] = record
+                next(open_ for _, known, open_ in held if known is others).discard(place)
+            waiting[key] = slots, number
+        while held and not held[0][2]:
+            done = held.pop(0)
+            yield done[0], done[1]
+    yield from ((commit, slots) for commit, slots, _ in held)
+
+
+def document(commit: Commit, before: list[Record | None]) -> dict[str, object]:
+    """A commit and its runs for machines, the newest first."""
+
+    from git_spacy.cli import ledger as words
+
+    noted = commit.noted
+    runs = [
+        {
+            **words.plain(run),
+            "changed": words.changed_inputs(earlier, run.record) if earlier else [],
+        }
+        for run, earlier in zip(commit.runs, before, strict=True)
+    ]
+    return {
+        "commit": noted.commit, "time": noted.time, "subject": noted.subject, "runs": runs[::-1],
+    }  # fmt: skip

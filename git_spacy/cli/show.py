@@ -1,0 +1,37 @@
+"""`git spacy show`: one commit's runs in full."""
+
+from __future__ import annotations
+
+import click
+
+from git_spacy.cli import output
+
+
+@click.command()
+@click.argument("revision", default="HEAD", metavar="[REV]")
+@click.option("--json", "as_json", is_flag=True, help="In JSON.")
+@click.pass_context
+def show(ctx: click.Context, revision: str, as_json: bool) -> int:
+    """Show the runs noted on one commit (HEAD by default) in full: script, inputs, outputs,
+    variables, versions, metrics."""
+
+    from git_spacy.cli import ledger as words
+    from git_spacy.git import notes
+    from git_spacy.state import ledger
+
+    repository, _, folder = words.opened(ctx.obj)
+    history = ledger.history(repository, folder, [notes.one(repository, revision)])
+    commit = next(history)
+    if as_json:
+        output.emit_json([words.plain(run) for run in commit.runs])
+        return 0
+    if not commit.runs:
+        later = next((one.noted for one in history if one.runs), None)
+        output.note(words.nothing(commit.noted, [later] if later else []))
+        return 0
+    with output.paged(ctx.obj):
+        output.result_painted(output.paint(f"commit {commit.noted.commit}", "yellow"))
+        output.result(f"    {commit.noted.subject}")
+        for run in commit.runs:
+            output.result_painted("\n" + words.full(run))
+    return 0

@@ -1,0 +1,147 @@
+"""From one run of a command to its record in the ledger.
+
+What keeps no lock entry (a failure) is recorded, too. Nothing that goes wrong here fails a run: it
+is told once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from git_spacy import __version__
+from git_spacy.errors import GitSpacyError, local_failure, masked
+from git_spacy.files import opened_inside
+from git_spacy.git.repository import Repository
+from git_spacy.project.model import Command, Project
+from git_spacy.project.paths import ProjectPath
+from git_spacy.run.script import Interpreter, installed_version, python_version
+from git_spacy.state import ledger
+from git_spacy.state.index import Observed
+from git_spacy.state.ledger import Standing
+from git_spacy.state.record import File, How, Record, numbers
+
+_SMALL = 64 << 10  # bytes: a larger JSON file is data, no metrics
+
+
+class Begun(NamedTuple):
+    """A run that is going on: what it began on (None: git could not say), and when, in seconds
+    since 1970 and by a clock that nobody sets."""
+
+    standing: Standing | None
+    time: float
+    clock: float
+
+
+class Recorder:
+    """Notes the runs of one project. `overrides` are the variables given; `warn` is called at most
+    once, with why something could not be noted."""
+
+    def __init__(
+        self,
+        project: Project,
+        root: Path,
+        python: Interpreter,
+        overrides: Mapping[str, Any],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._project = project
+        self._root = root
+        self._python = python
+        self._overrides = overrides
+        self._warn = warn
+        self._warned = False
+
+    def begin(self) -> Begun:
+        """Look where HEAD is, before the command does anything."""
+
+        own = [path for command in self._project.commands for path in command.produced]
+        brought = [asset.dest for asset in self._project.assets]
+        standing = None
+        try:
+            standing = ledger.standing(self._root, [*own, *brought])
+        except (GitSpacyError, OSError) as error:
+            self._tell(error)
+        return Begun(standing, time.time(), time.monotonic())
+
+    def end(
+        self, begun: Begun, command: Command, deps: Observed, outs: Observed, *,
+        exit: int = 0, how: How = "run",
+    ) -> None:  # fmt: skip
+        """Note that `command` ended with the code `exit`, having read `deps` and made `outs`."""
+
+        if begun.standing is None:
+            return
+        seconds = round(time.monotonic() - begun.clock, 3) if how == "run" else 0.0
+        try:
+            repository = Repository.discover(self._root)
+            record = Record(
+                time=_utc(begun.time),
+                project=ledger.folder(self._root, repository) if repository else "",
+                command=command.name,
+                script=command.script,
+                deps=_files(command.deps, deps),
+                outs=_files(command.produced, outs),
+                how=how,
+                seconds=seconds,
+                exit=exit,
+                tree=begun.standing.tree,
+                dirty=begun.standing.dirty,
+                vars={_plain_name(name): _shown(one) for name, one in self._overrides.items()},
+                versions=versions(self._python),
+                metrics=dict(self._metrics(command, outs)),
+            )
+            ledger.append(self._root, begun.standing.commit, record)
+        except (GitSpacyError, OSError) as error:
+            self._tell(error)
+
+    def _metrics(
+        self, command: Command, outs: Observed
+    ) -> Iterable[tuple[str, Mapping[str, float]]]:
+        for path in command.produced:
+            now = outs.get(path.normal)
+            if now is None or now.names or now.size > _SMALL or not path.normal.endswith(".json"):
+                continue
+            with opened_inside(self._root, path.normal) as stream:
+                if found := numbers(stream.read(_SMALL)):
+                    yield path.text, found
+
+    def _tell(self, error: GitSpacyError | OSError) -> None:
+        if not self._warned:
+            self._warned = True
+            told = error if isinstance(error, GitSpacyError) else local_failure(error, "noting")
+            self._warn(f"not noted for its commit: {told.problems[0].what}")
+
+
+def versions(python: Interpreter) -> dict[str, str]:
+    """What a run depends on and project.yml does not say: of python, spacy, git-spacy."""
+
+    found = {
+        "python": python_version(python),
+        "spacy": installed_version(python, "spacy"),
+        "git-spacy": __version__,
+    }
+    return {name: version for name, version in found.items() if version}
+
+
+def _files(paths: Iterable[ProjectPath], seen: Observed) -> tuple[File, ...]:
+    found = ((path, seen.get(path.normal)) for path in paths)
+    return tuple(
+        File(path.text, now.digest, now.size, now.names) if now else File(path.text, None, None)
+        for path, now in found
+    )
+
+
+def _plain_name(name: str) -> str:
+    return name.removeprefix("variables.").removeprefix("vars.")
+
+
+def _shown(value: Any) -> Any:
+    return masked(value) if isinstance(value, str) else value
+
+
+def _utc(seconds: float) -> str:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{stamp}.{int(seconds % 1 * 1000):03}Z"

@@ -1,0 +1,255 @@
+"""The ledger: each run noted on the commit that it began on, in `refs/notes/spacy`.
+
+What cannot be noted now (no commit yet, no repository, no git) is kept back in a file beside the
+stat index, and noted as soon as somebody asks and it can be. `state.record` knows what a record is,
+`git.notes` how a line is noted; here is which commit, and whose records count for it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import chain, islice, repeat
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy.errors import GitSpacyError, Malformed
+from git_spacy.files import held, replace
+from git_spacy.git import commits, notes, objects, process
+from git_spacy.git.notes import Noted
+from git_spacy.git.repository import SEALED, Repository
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state.index import cache, home
+from git_spacy.state.lock import LOCK_FILE
+from git_spacy.state.record import Record, line, records
+from git_spacy.state.view import inside
+
+_MD5 = re.compile(rb"\b[0-9a-f]{32}\b")
+_KEPT_BACK = "pending"
+_FIRST_BATCH, _BATCH = 64, 1024  # commits: what is on the first page comes at once
+_MOST_KEPT_BACK = 1000  # runs, where there will never be a repository
+
+
+class Standing(NamedTuple):
+    """What a run begins on: the `commit` that HEAD is ("" if there is none), the id of the tree of
+    the project's folder in it ("" if it is not there), and whether tracked files differ from it."""
+
+    commit: str
+    tree: str
+    dirty: bool
+
+
+def folder(root: Path, repository: Repository) -> str:
+    """The project's folder from the top of its repository, as records have it: "" at the top."""
+
+    return inside(root, repository.place()).rstrip("/")
+
+
+def standing(root: Path, made: Iterable[ProjectPath]) -> Standing:
+    """How things stand for the project at `root`; what lies in `made` (its outputs and data) is no
+    difference. Raises Unavailable where git fails."""
+
+    repository = Repository.discover(root)
+    head = commits.head(repository) if repository else ""
+    if repository is None or not head or not process.available():
+        return Standing(head, "", False)
+    below = inside(root, repository.place())
+    edited = [ProjectPath(name, name) for name in commits.changed(repository, below)]
+    own = list(made)
+    dirty = any(
+        name.normal != LOCK_FILE and not any(path.holds(name) for path in own) for name in edited
+    )
+    return Standing(head, commits.trees(repository, [head], below)[head], dirty)
+
+
+def append(root: Path, commit: str, record: Record) -> None:
+    """Note `record` on `commit` ("": there is none yet), or keep it back until that can be done.
+
+    Raises OSError if that fails, too; GitSpacyError with why it was only kept back, if git failed.
+    """
+
+    repository = Repository.discover(root)
+    text = line(record)
+    if not (repository and commit and process.available()):
+        _keep_back(root, commit, text)
+        return
+    try:
+        attach(root)
+        notes.append(repository, commit, [text])
+    except (GitSpacyError, OSError):
+        _keep_back(root, commit, text)
+        raise
+
+
+def _keep_back(root: Path, commit: str, text: str) -> None:
+    file = home(root) / _KEPT_BACK
+    with held(file.with_name(file.name + ".lock")):
+        waiting = [*_waiting(file), f"{commit or '-'} {text}"]
+        replace(file, "".join(f"{one}\n" for one in waiting[-_MOST_KEPT_BACK:]).encode())
+
+
+def _waiting(file: Path) -> list[str]:
+    try:
+        return [one for one in file.read_text("utf-8", "replace").split("\n") if " " in one]
+    except FileNotFoundError:
+        return []
+
+
+def attach(root: Path) -> None:
+    """Note what was kept back: on the commit that it was meant for, or else on the first one.
+
+    Raises GitSpacyError, OSError, with nothing lost.
+    """
+
+    for file in dict.fromkeys((home(root) / _KEPT_BACK, cache(root) / _KEPT_BACK)):
+        if not file.is_file():
+            continue
+        repository = Repository.discover(root)
+        if repository is None or not process.available():
+            return
+        with held(file.with_name(file.name + ".lock")):
+            first = commits.first(repository)
+            if not first:
+                return
+            waiting = [one.split(" ", 1) for one in _waiting(file)]
+            here = commits.here(repository, {commit for commit, _ in waiting} - {"-"})
+            noted: dict[str, list[str]] = {}
+            for commit, text in waiting:
+                place = commit if commit in here else first
+                noted.setdefault(place, []).append(_placed(text, folder(root, repository)))
+            for commit, lines in noted.items():
+                notes.append(repository, commit, lines)
+            os.unlink(file)
+
+
+def _placed(text: str, project: str) -> str:
+    """A record that was kept back, of what is now the folder `project`: there may have been no
+    repository to be in."""
+
+    return "".join(line(record._replace(project=project)) for record in records([text])) or text
+
+
+class Run(NamedTuple):
+    """A record of a commit. Where it is noted on one that is not in this history, `noted_on` is
+    that one's id, and `by` says how it belongs here all the same: the project's `tree` is the same,
+    or its `lock` has the result. Both are "" for a record that is noted where it belongs."""
+
+    record: Record
+    noted_on: str = ""
+    by: str = ""
+
+
+class Commit(NamedTuple):
+    """A commit and its runs, the oldest first."""
+
+    noted: Noted
+    runs: tuple[Run, ...]
+
+
+class Elsewhere:
+    """What is noted only on commits that a history does not reach: squashed, cherry-picked,
+    rebased without their notes. Read only if need be, since it takes all notes."""
+
+    def __init__(self, repository: Repository, project: str | None, revisions: Sequence[str]):
+        self._repository = repository
+        self._project = project
+        self._revisions = revisions
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """All of them, the oldest first."""
+
+        noted = notes.read(self._repository, notes.blobs(self._repository))
+        lost = commits.unreachable(self._repository, noted, self._revisions)
+        copied = {line for commit in noted.keys() - lost for line in noted[commit]}
+        found = [
+            Run(record, commit)
+            for commit in lost
+            for record in records(set(noted[commit]) - copied, self._project)
+        ]
+        return sorted(found, key=lambda run: (run.record.time, run.noted_on))
+
+    def of(self, some: Sequence[str]) -> dict[str, list[Run]]:
+        """The runs that belong to each of these commits: it has the tree that they began on, or
+        what they read and made is what it has in its lock."""
+
+        found: dict[str, list[Run]] = {commit: [] for commit in some}
+        for project in dict.fromkeys(run.record.project for run in self.runs) if some else ():
+            below = f"{project}/" if project else ""
+            mine = [run for run in self.runs if run.record.project == project]
+            trees = commits.trees(self._repository, some, below)
+            locks = self._locks(some, below)
+            for commit in some:
+                found[commit] += _belonging(mine, trees[commit], locks[commit])
+        return found
+
+    def _locks(self, some: Sequence[str], below: str) -> dict[str, frozenset[str]]:
+        """All md5s in the project.lock of each commit: to look for some of them there is a
+        hundred times faster than to parse it."""
+
+        ids = commits.blobs(self._repository, some, below + LOCK_FILE)
+        different = list(dict.fromkeys(filter(None, ids.values())))
+        md5s = {
+            id: frozenset(map(bytes.decode, _MD5.findall(content.read())))
+            for id, content in objects.read(
+                SEALED, different,
+                cwd=self._repository.place(), environ=self._repository.environment(),
+            )
+        }  # fmt: skip
+        return {commit: md5s.get(id, frozenset()) for commit, id in ids.items()}
+
+
+def _belonging(runs: Iterable[Run], tree: str, lock: frozenset[str]) -> Iterator[Run]:
+    for run in runs:
+        md5s = {file.md5 for file in (*run.record.deps, *run.record.outs)}
+        if tree and run.record.tree == tree:
+            yield run._replace(by="tree")
+        elif run.record.exit == 0 and run.record.outs and md5s <= lock:
+            yield run._replace(by="lock")
+
+
+def history(
+    repository: Repository, project: str | None, revisions: Sequence[str] = ()
+) -> Iterator[Commit]:
+    """The commits that `revisions` (none: HEAD) reach, newest first, each with its runs: of
+    `project` (its folder), or of all.
+
+    A commit on which nothing is noted has the runs of commits out of this history that belong to
+    it by its tree or its lock. Reads as it goes. Raises Malformed for a wrong revision.
+    """
+
+    names = notes.resolved(repository, revisions)
+    elsewhere = Elsewhere(repository, project, names)
+    stream = notes.log(repository, names)
+    above: Commit | None = None
+    for size in chain((_FIRST_BATCH,), repeat(_BATCH)):
+        batch = [
+            Commit(noted, tuple(map(Run, records(noted.lines, project))))
+            for noted in islice(stream, size)
+        ]
+        if not batch:
+            break
+        bare = any(not commit.runs for commit in (*batch, *((above,) if above else ())))
+        others = elsewhere.of([commit.noted.commit for commit in batch]) if bare else {}
+        for commit in batch:
+            here = others.get(commit.noted.commit, [])
+            if above is not None:
+                # what belongs to several in a row is of the one that brought it
+                yield above._replace(runs=tuple(run for run in above.runs if run not in here))
+            above = commit if commit.runs else commit._replace(runs=tuple(here))
+    if above is not None:
+        yield above
+
+
+def everything(root: Path) -> Iterator[Record]:
+    """All records of the project at `root`, on whatever commit. Raises Malformed outside a
+    repository, Unavailable."""
+
+    repository = Repository.discover(root)
+    if repository is None:
+        raise Malformed("not in a Git repository: there are no notes", mend="git init")
+    noted = notes.read(repository, notes.blobs(repository))
+    project = folder(root, repository)
+    return (record for lines in noted.values() for record in records(lines, project))

@@ -1,0 +1,406 @@
+"""`git spacy log`, `show` and `diff`: what was run for which commit, and how results differ."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from git_spacy import cli
+from tests.testing.projects import Spacy, project, two_steps
+from tests.testing.repositories import commit, git, repository, write
+
+SCORED = """\
+vars:
+  size: 4
+commands:
+  - name: prepare
+    script: ["python make.py data/x.txt ${vars.size}"]
+    deps: [make.py]
+    outputs: [data]
+  - name: score
+    script: ["python score.py"]
+    deps: [data, score.py]
+    outputs_no_cache: [metrics.json]
+workflows:
+  all: [prepare, score]
+"""
+MAKE = "import os, sys\nos.makedirs('data', exist_ok=True)\nopen(sys.argv[1], 'w').write('x' * int(sys.argv[2]))\n"
+SCORE = "import json\njson.dump({'score': 1 / len(open('data/x.txt').read())}, open('metrics.json', 'w'))\n"
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> Path:
+    """A project whose data and metrics Git ignores, in its first commit."""
+
+    made = project(tmp_path / "r", SCORED, {"make.py": MAKE, "score.py": SCORE})
+    git(made, "init", "-q")
+    write(made, {".gitignore": "/data/\nmetrics.json\n"})
+    keep(made, "First")
+    return made
+
+
+def keep(folder: Path, message: str) -> str:
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "--allow-empty", "-m", message)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def resize(folder: Path, size: int) -> None:
+    text = (folder / "project.yml").read_text()
+    before = text.split("size: ")[1].split("\n")[0]
+    (folder / "project.yml").write_text(text.replace(f"size: {before}", f"size: {size}"))
+
+
+def rows(out: str) -> list[str]:
+    """The log without times and the width of its columns."""
+
+    lines = (re.sub(r"20\d\d-\S+ +\S+|\d+\.\d s", "", line) for line in out.splitlines())
+    return [" ".join(line.split()) for line in lines]
+
+
+def test_the_log_says_by_commit_what_ran_what_had_changed_and_how_good_it_was(
+    scored: Path, spacy: Spacy
+) -> None:
+    spacy("run", "all", cwd=scored)
+    resize(scored, 5)
+    spacy("run", "all", cwd=scored)
+    keep(scored, "Make it larger")
+    (scored / "score.py").write_text(SCORE + "# rounding\n")
+    keep(scored, "Comment on rounding")
+    spacy("run", "all", cwd=scored)
+    done = spacy("log", cwd=scored)
+    assert done.code == 0, done.err
+    ids = git(scored, "log", "--format=%h").split()
+    assert rows(done.out) == [
+        f"{ids[0]} Comment on rounding",
+        "score score 0.2",
+        "changed: score.py",
+        f"{ids[2]} First",
+        "score score 0.2",
+        "changed: data (uncommitted)",
+        "prepare changed: script (uncommitted)",
+        "score score 0.25",
+        "first run",
+        "prepare first run",
+    ]
+    assert max(map(len, done.out.splitlines())) <= 80
+    only = spacy("log", "--command", "prepare", "-n", "1", cwd=scored)
+    assert rows(only.out) == [
+        f"{ids[2]} First", "prepare changed: script (uncommitted)", "prepare first run"
+    ]  # fmt: skip
+
+
+def test_the_log_for_machines_has_all_that_was_recorded(scored: Path, spacy: Spacy) -> None:
+    spacy("run", "all", cwd=scored)
+    spacy("run", "-F", "score", "--vars.size", "7", cwd=scored)
+    (first,) = json.loads(spacy("log", "--json", cwd=scored).out)
+    assert first["commit"] == git(scored, "rev-parse", "HEAD")
+    assert first["subject"] == "First"
+    assert [run["command"] for run in first["runs"]] == ["score", "score", "prepare"]
+    assert first["runs"][0]["vars"] == {"size": 7}
+    assert first["runs"][0]["changed"] == []
+    assert first["runs"][0]["metrics"] == {"metrics.json": {"score": 0.25}}
+    assert json.loads(spacy("log", "--json", "--command", "none", cwd=scored).out) == []
+
+
+def test_revisions_are_those_of_git_log(scored: Path, spacy: Spacy) -> None:
+    spacy("run", "prepare", cwd=scored)
+    git(scored, "checkout", "-q", "-b", "side")
+    keep(scored, "On the side")
+    spacy("run", "score", cwd=scored)
+    keep(scored, "Its lock")
+    git(scored, "tag", "-a", "-m", "tagged", "v1")
+    git(scored, "checkout", "-q", "main")
+    assert "score" not in spacy("log", cwd=scored).out
+    assert "prepare" in spacy("log", cwd=scored).out
+    assert "score " in spacy("log", "side", cwd=scored).out
+    assert "score " in spacy("log", "v1", cwd=scored).out
+    assert "prepare" not in spacy("log", "main..side", cwd=scored).out
+    assert "prepare" not in spacy("log", "side", "^main", cwd=scored).out
+    wrong = spacy("log", "sied", cwd=scored)
+    assert wrong.code == 2
+    assert "no commit 'sied'" in wrong.err
+    assert spacy("log", "--", "--all", cwd=scored).code == 2
+
+
+def test_where_nothing_is_noted_it_says_how_to_get_some(scored: Path, spacy: Spacy) -> None:
+    done = spacy("log", cwd=scored)
+    assert (done.code, done.out) == (0, "")
+    assert "no run is noted on these commits" in done.err
+    assert "git spacy notes pull" in done.err
+    shown = spacy("show", cwd=scored)
+    assert shown.code == 0
+    assert "no run is noted on" in shown.err
+
+
+@pytest.mark.parametrize("verb", [["log"], ["show"], ["diff", "HEAD"]])
+def test_outside_a_repository_and_before_the_first_commit_it_says_so(
+    tmp_path: Path, spacy: Spacy, verb: list[str]
+) -> None:
+    made = two_steps(tmp_path / "p")
+    done = spacy(*verb, cwd=made)
+    assert done.code == 2
+    assert "not in a Git repository" in done.err
+    git(made, "init", "-q")
+    done = spacy(*verb, cwd=made)
+    assert done.code == 2
+    assert "no commit" in done.err
+
+
+def test_above_several_projects_the_log_has_them_all(tmp_path: Path, spacy: Spacy) -> None:
+    top = repository(tmp_path / "r", {".gitignore": "corpus/\nmodel/\n"})
+    for name in ("one", "two"):
+        two_steps(top / name)
+    commit(top, {})
+    for name in ("one", "two"):
+        spacy("run", "prepare", cwd=top / name)
+    told = spacy("log", cwd=top)
+    assert "one: prepare" in told.out
+    assert "two: prepare" in told.out
+    assert rows(spacy("log", cwd=top / "two").out)[1:] == ["prepare first run"]
+
+
+def test_after_a_squash_a_commit_finds_the_records_of_the_same_files(
+    scored: Path, spacy: Spacy
+) -> None:
+    git(scored, "checkout", "-q", "-b", "work")
+    resize(scored, 6)
+    first = keep(scored, "wip")
+    spacy("run", "all", cwd=scored)
+    write(scored, {"notes.txt": "one"})
+    keep(scored, "more wip")
+    git(scored, "rm", "-q", "notes.txt")
+    wip = keep(scored, "less wip")
+    spacy("run", "-F", "score", cwd=scored)
+    git(scored, "checkout", "-q", "-f", "main")
+    git(scored, "merge", "-q", "--squash", "work")
+    git(scored, "commit", "-q", "-m", "Larger (#1)")
+    keep(scored, "An empty one on top")
+    git(scored, "branch", "-q", "-D", "work")
+    ids = git(scored, "log", "--format=%h").split()
+    assert git(scored, "notes", "--ref=spacy", "list", wip)
+    told = rows(spacy("log", cwd=scored).out)
+    assert told[0] == f"{ids[1]} Larger (#1)"
+    assert [line for line in told if line.startswith("by ")] == [
+        f"by tree: noted on {wip[:7]}",
+        *[f"by lock: noted on {first[:7]}"] * 2,
+    ]
+    assert [line.split()[0] for line in told if line.startswith(("score", "prepare"))] == [
+        "score", "score", "prepare",
+    ]  # fmt: skip
+    shown = json.loads(spacy("show", "--json", "HEAD~1", cwd=scored).out)
+    assert {run["noted_on"] for run in shown} >= {wip}
+
+
+def test_records_of_one_tree_are_found_in_a_project_s_folder_too(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    top = repository(tmp_path / "r", {".gitignore": "data/\nmetrics.json\nproject.lock\n"})
+    made = project(top / "sub", SCORED, {"make.py": MAKE, "score.py": SCORE})
+    git(top, "checkout", "-q", "-b", "work")
+    keep(top, "project")
+    spacy("run", "all", cwd=made)
+    git(top, "checkout", "-q", "main")
+    keep(top, "elsewhere")
+    git(top, "cherry-pick", "work")
+    git(top, "branch", "-q", "-D", "work")
+    told = rows(spacy("log", cwd=made).out)
+    assert [line for line in told if line.startswith("by tree")]
+
+
+def test_amend_and_rebase_carry_the_records_along(scored: Path, spacy: Spacy) -> None:
+    git(scored, "config", "notes.rewriteRef", "refs/notes/spacy")
+    git(scored, "config", "notes.rewriteMode", "cat_sort_uniq")
+    git(scored, "checkout", "-q", "-b", "work")
+    keep(scored, "work")
+    spacy("run", "all", cwd=scored)
+    git(scored, "commit", "-q", "--allow-empty", "--amend", "-m", "work, amended")
+    assert rows(spacy("log", cwd=scored).out)[1:] == [
+        "score score 0.25",
+        "first run",
+        "prepare first run",
+    ]
+    git(scored, "checkout", "-q", "main")
+    write(scored, {"README.md": "elsewhere"})
+    keep(scored, "elsewhere")
+    git(scored, "rebase", "-q", "--keep-empty", "main", "work")
+    told = rows(spacy("log", cwd=scored).out)
+    assert told[0].endswith("work, amended")
+    assert not [line for line in told if "by tree" in line]
+
+
+def test_show_has_one_commit_s_runs_in_full(scored: Path, spacy: Spacy) -> None:
+    spacy("run", "all", "--vars.size", "5", cwd=scored)
+    done = spacy("show", cwd=scored)
+    head = git(scored, "rev-parse", "HEAD")
+    assert done.out.startswith(f"commit {head}\n    First\n\nprepare  20")
+    assert "\n  script  python make.py data/x.txt 5\n" in done.out
+    assert "\n  vars    size = 5\n" in done.out
+    assert "\n  metrics metrics.json\n          score  0.2\n" in done.out
+    md5 = "fb0e22c79ac75679e9881e6ba183b354"  # of five times x
+    assert f"\n  out     {md5}  data  5 B\n" in done.out
+    (first, second) = json.loads(spacy("show", "--json", "HEAD", cwd=scored).out)
+    assert (first["command"], second["command"]) == ("prepare", "score")
+
+
+def test_show_of_a_commit_without_runs_names_the_last_one_that_has(
+    scored: Path, spacy: Spacy
+) -> None:
+    spacy("run", "all", cwd=scored)
+    first = git(scored, "rev-parse", "--short", "HEAD")
+    write(scored, {"README.md": "more"})
+    keep(scored, "another")
+    done = spacy("show", cwd=scored)
+    assert (done.code, done.out) == (0, "")
+    assert f"the last one before: git spacy show {first}" in done.err
+    assert spacy("show", "HEAD~1..HEAD", cwd=scored).code == 2
+
+
+def test_diff_says_of_each_command_why_the_results_differ(scored: Path, spacy: Spacy) -> None:
+    spacy("run", "all", cwd=scored)
+    keep(scored, "its lock")
+    resize(scored, 5)
+    spacy("run", "all", cwd=scored)
+    keep(scored, "larger")
+    done = spacy("diff", "HEAD~1", cwd=scored)
+    assert done.out.splitlines() == [
+        "prepare",
+        "  - python make.py data/x.txt 4",
+        "  + python make.py data/x.txt 5",
+        "  output data changed",
+        "score",
+        "  input data changed",
+        "  output metrics.json changed",
+        "  metric score 0.25 → 0.2 (-0.05)",
+    ]
+    for same in (["HEAD~1..HEAD"], ["HEAD~1", "HEAD"], ["HEAD~1.."]):
+        assert spacy("diff", *same, cwd=scored).out == done.out
+    found = json.loads(spacy("diff", "--json", "HEAD", "HEAD~1", cwd=scored).out)
+    assert {"kind": "metric", "name": "score", "before": "0.2", "after": "0.25"} in found["score"][
+        "changes"
+    ]
+
+
+def test_diff_takes_the_run_that_fits_each_commit_not_the_last_one(
+    scored: Path, spacy: Spacy
+) -> None:
+    """Two experiments on one commit; only the first was committed."""
+
+    resize(scored, 5)
+    spacy("run", "all", cwd=scored)
+    (scored / "project.lock").unlink()
+    keep(scored, "five")
+    git(scored, "checkout", "-q", "HEAD~1")
+    resize(scored, 8)
+    spacy("run", "all", cwd=scored)
+    (scored / "project.lock").unlink()
+    git(scored, "checkout", "-q", "-f", "main")
+    resize(scored, 10)
+    spacy("run", "all", cwd=scored)
+    (scored / "project.lock").unlink()
+    keep(scored, "ten")
+    done = spacy("diff", "HEAD~1", "HEAD", cwd=scored)
+    assert "  metric score 0.2 → 0.1 (-0.1)" in done.out.splitlines()
+
+
+def test_diff_says_where_a_commit_has_no_run_of_its_own(scored: Path, spacy: Spacy) -> None:
+    spacy("run", "prepare", cwd=scored)
+    keep(scored, "its lock")
+    resize(scored, 9)
+    keep(scored, "not run")
+    done = spacy("diff", "HEAD~1", "HEAD", cwd=scored)
+    assert done.out.splitlines() == [
+        "prepare", "  the same", "  (not run for HEAD: its last run before)"
+    ]  # fmt: skip
+    assert spacy("diff", "a", "b", "c", cwd=scored).code == 2
+    assert spacy("diff", cwd=scored).code == 2
+
+
+def on_a_terminal(folder: Path, *arguments: str, **environ: str) -> str:
+    """What somebody at a terminal sees."""
+
+    shown, slave = pty.openpty()
+    child = subprocess.Popen(
+        (sys.executable, "-m", "git_spacy", *arguments), cwd=folder, stdin=slave, stdout=slave,
+        stderr=slave, close_fds=True,
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), "TERM": "xterm", **environ},
+    )  # fmt: skip
+    os.close(slave)
+    told = b""
+    while True:
+        try:
+            piece = os.read(shown, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        told += piece
+    os.close(shown)
+    child.wait(30)
+    return told.decode()
+
+
+def test_on_a_terminal_it_goes_through_git_s_pager_in_git_s_colours(
+    scored: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR")
+    spacy("run", "prepare", cwd=scored)
+    git(scored, "config", "core.pager", "sed 's/^/paged: /'")
+    told = on_a_terminal(scored, "log")
+    assert told.startswith("paged: \x1b[33m")
+    assert all(line.startswith("paged: ") for line in told.splitlines())
+    git(scored, "config", "color.ui", "false")
+    assert "\x1b" not in on_a_terminal(scored, "show")
+    assert "paged" not in on_a_terminal(scored, "log", GIT_PAGER="cat")
+    git(scored, "config", "core.pager", "true")  # somebody leaves it at once
+    assert on_a_terminal(scored, "log") == ""
+
+
+def test_what_a_subject_or_a_record_holds_reaches_no_terminal_raw(
+    scored: Path, spacy: Spacy
+) -> None:
+    git(scored, "commit", "-q", "--allow-empty", "-m", "\x1b]0;title\x07 subject")
+    spacy("run", "prepare", cwd=scored)
+    line = git(scored, "notes", "--ref=spacy", "show").replace('"prepare"', '"\\u001b[2Jprepare"')
+    git(scored, "notes", "--ref=spacy", "add", "-f", "-m", line)
+    for verb in (["log"], ["show"], ["diff", "HEAD"]):
+        assert "\x1b" not in spacy(*verb, cwd=scored).out
+
+
+def test_ten_thousand_commits_start_a_few_processes(
+    scored: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from git_spacy.git import process
+
+    spacy("run", "prepare", cwd=scored)
+    line = git(scored, "notes", "--ref=spacy", "show")
+    script = "".join(
+        f"commit refs/heads/main\nmark :{n}\ncommitter A <a@b> {n} +0000\ndata 1\nx\n"
+        + ("from refs/heads/main^0\n" if n == 1 else "")
+        + (f"commit refs/notes/spacy\ncommitter A <a@b> {n} +0000\ndata 1\nx\n"
+           + ("from refs/notes/spacy^0\n" if n == 1 else "")
+           + f"N inline :{n}\ndata {len(line) + 1}\n{line}\n\n" if n % 2 else "")
+        for n in range(1, 10_001)
+    )  # fmt: skip
+    git(scored, "fast-import", "--quiet", "--force", input=script)
+    started = []
+    real = process.subprocess.Popen
+
+    def counting(*arguments: object, **options: object) -> object:
+        started.append(arguments)
+        return real(*arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(process.subprocess, "Popen", counting)
+    found = json.loads(spacy("log", "--json", cwd=scored).out)
+    assert len(found) == 5001
+    assert len(started) < 30
+    started.clear()
+    assert len(json.loads(spacy("log", "--json", "-n", "20", cwd=scored).out)) == 20
+    assert len(started) < 10

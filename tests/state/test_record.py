@@ -1,0 +1,168 @@
+"""A record and its line: written once, read again by anybody, merged by Git as lines."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_spacy.state import record
+from git_spacy.state.record import Change, File, Record
+
+RUN = Record(
+    time="2026-11-24T01:55:41.123Z",
+    project="ner",
+    command="train",
+    script=("python -m spacy train configs/config.cfg",),
+    deps=(File("configs/config.cfg", "a" * 32, 1200), File("corpus", "b" * 32, 5, "c" * 32)),
+    outs=(File("training", "d" * 32, 7, "e" * 32), File("gone.txt", None, None)),
+    seconds=12.5,
+    tree="f" * 40,
+    dirty=True,
+    vars={"seed": 1},
+    versions={"python": "3.11.2"},
+    metrics={"metrics.json": {"ents_f": 0.88, "per_type.BRAND.f": 1}},
+)
+
+texts = st.text(max_size=20)
+sizes = st.none() | st.integers(0, 1 << 60)
+files = st.lists(st.builds(File, texts, st.none() | texts, sizes, texts), max_size=3).map(tuple)
+numbers = st.integers(-(1 << 53), 1 << 53) | st.floats(allow_nan=False, allow_infinity=False)
+values = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)
+runs = st.builds(
+    Record,
+    time=texts, project=texts, command=texts, script=st.lists(texts, max_size=3).map(tuple),
+    deps=files, outs=files, how=st.sampled_from(["run", "record"]),
+    seconds=st.floats(0, 1e9), exit=st.integers(0, 255), tree=texts, dirty=st.booleans(),
+    vars=st.dictionaries(texts, values, max_size=3),
+    versions=st.dictionaries(texts, texts, max_size=3),
+    metrics=st.dictionaries(texts, st.dictionaries(texts, numbers, max_size=3), max_size=2),
+)  # fmt: skip
+
+
+@given(runs)
+def test_a_record_is_one_line_of_ascii_and_is_read_as_it_was(run: Record) -> None:
+    line = record.line(run)
+    assert line.isascii()
+    assert "\n" not in line
+    assert record.parse(line) == run
+    assert record.line(run) == line
+
+
+def test_a_line_has_sorted_keys_and_says_nothing_twice() -> None:
+    document = json.loads(record.line(RUN))
+    assert list(document) == sorted(document)
+    assert document["v"] == 1
+    assert document["outs"] == [
+        {"md5": "d" * 32, "names": "e" * 32, "path": "training", "size": 7},
+        {"md5": None, "path": "gone.txt", "size": None},
+    ]
+    assert RUN.entry().facts == RUN.facts
+
+
+def without(name: str) -> str:
+    document = json.loads(record.line(RUN))
+    del document[name]
+    return json.dumps(document)
+
+
+def having(name: str, value: Any) -> str:
+    return json.dumps({**json.loads(record.line(RUN)), name: value})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "", "reviewed by somebody", "{", "[]", "null", "1e999", "{}", '"v"', "[" * 100_000,
+        having("v", 2), having("v", "1"), without("time"), without("command"), without("deps"),
+        having("deps", "abc"), having("deps", [{"md5": "x"}]), having("deps", {"path": 1}),
+        having("deps", [{"path": 1, "md5": None}]), having("script", "python"),
+        having("script", [1]), having("how", "guess"), having("seconds", "long"),
+        having("seconds", True), having("vars", 1), having("versions", {"python": 3}),
+        having("metrics", {"a": {"b": "high"}}), having("metrics", []), having("time", None),
+    ],
+)  # fmt: skip
+def test_what_others_wrote_into_the_notes_is_passed_over(line: str) -> None:
+    assert record.parse(line) is None
+    assert record.records([line, record.line(RUN)]) == (RUN,)
+
+
+def test_a_field_of_a_later_version_does_no_harm() -> None:
+    assert record.parse(having("matrix", {"seed": 1})) == RUN
+
+
+def test_records_come_by_time_and_of_one_project() -> None:
+    later = RUN._replace(time="2026-11-25T00:00:00.000Z")
+    other = RUN._replace(project="")
+    lines = [record.line(one) for one in (later, other, RUN)]
+    assert record.records(lines, "ner") == (RUN, later)
+    assert len(record.records(lines)) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"a": 1, "b": {"c": 0.5, "d": {"e": -2}}}', {"a": 1, "b.c": 0.5, "b.d.e": -2}),
+        ('{"a": true, "b": null, "c": "1", "d": [1, 2]}', {}),
+        ('{"a": NaN, "b": Infinity, "c": 1e999, "d": 1}', {"d": 1}),
+        ("[1, 2]", {}),
+        ("1", {}),
+        ("{", {}),
+        ("\xff", {}),
+        ('{"a": ' * 100_000, {}),
+        ("{" + ",".join(f'"{n}": {n}' for n in range(300)) + "}", {}),
+        ('{"a": ' + "9" * 400 + "}", {}),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_the_numbers_of_a_json_output_are_its_metrics(text: str, found: dict[str, float]) -> None:
+    assert record.numbers(text.encode("latin-1")) == found
+
+
+def test_two_runs_differ_in_what_went_in_and_what_came_out() -> None:
+    after = RUN._replace(
+        script=("python -m spacy train configs/config.cfg", "echo done"),
+        deps=(File("configs/config.cfg", "0" * 32, 1200), File("data", "b" * 32, 5)),
+        outs=RUN.outs[:1],
+        exit=1,
+        metrics={"metrics.json": {"ents_f": 0.9}},
+    )
+    assert record.differences(RUN, after) == (
+        Change("script", "", "", "echo done"),
+        Change("dep", "configs/config.cfg", "a" * 32, "0" * 32),
+        Change("dep", "corpus", "b" * 32, ""),
+        Change("dep", "data", "", "b" * 32),
+        Change("metric", "ents_f", "0.88", "0.9"),
+        Change("metric", "per_type.BRAND.f", "1", ""),
+        Change("exit", "", "0", "1"),
+    )
+    assert record.differences(RUN, RUN) == ()
+
+
+def test_metrics_of_two_files_are_told_apart() -> None:
+    two = RUN._replace(metrics={"a.json": {"f": 1, "p": 2}, "b.json": {"f": 3}})
+    assert record.metrics(two) == {"a.json:f": 1, "p": 2, "b.json:f": 3}
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1, "1"),
+        (0.5, "0.5"),
+        (0.88213, "0.8821"),
+        (0.0, "0"),
+        (1e-7, "1e-07"),
+        (12345.678, "12345.678"),
+        (1e12, "1e+12"),
+        (-2.0, "-2"),
+    ],
+)
+def test_numbers_are_told_with_four_digits(number: float, text: str) -> None:
+    assert record.shown(number) == text
