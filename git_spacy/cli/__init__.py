@@ -30,6 +30,8 @@ VERBS = {
     "log": ("git_spacy.cli.log:log", "Say what was run, by commit."),
     "show": ("git_spacy.cli.show:show", "Show the runs noted on a commit in full."),
     "diff": ("git_spacy.cli.diff:diff", "Say how two commits' results differ, and why."),
+    "lock": ("git_spacy.cli.lock:lock", "Put project.lock right: restore, record, resolve."),
+    "notes": ("git_spacy.cli.notes:notes", "Share what was run: push, pull, status."),
     "resolved": ("git_spacy.cli.resolved:resolved", "Print the project as understood."),
 }
 

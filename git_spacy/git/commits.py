@@ -34,7 +34,9 @@ def commit(repository: Repository, revision: str) -> str:
     """The id of the commit that `revision` names; "" if there is none."""
 
     asked = ("rev-parse", "-q", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-    return repository.ask(asked, check=False).stdout.decode().strip()
+    done = repository.ask(asked, check=False)
+    # (of a range, some gits print one end before they fail)
+    return "" if done.returncode else done.stdout.decode().strip()
 
 
 def trees(repository: Repository, commits: Sequence[str], folder: str) -> dict[str, str]:

@@ -56,6 +56,15 @@ def process(*arguments: object, cwd: Path, **environ: str) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def on_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a `git-spacy` into `folder`, and that on the PATH: for what Git starts."""
+
+    source = Path(cli.__file__).parents[2]
+    text = f"#!/bin/sh\nPYTHONPATH='{source}' exec '{sys.executable}' -m git_spacy \"$@\"\n"
+    write(folder, {"git-spacy*": text})
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
 def project(folder: Path, text: str, files: dict[str, str | bytes] | None = None) -> Path:
     """A project at `folder` with this project.yml."""
 

@@ -1,0 +1,118 @@
+"""`git spacy lock`: project.lock restored, recorded, resolved."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from git_spacy.cli import output, overrides
+
+if TYPE_CHECKING:
+    from git_spacy.state.recall import Known
+
+
+@click.group()
+def lock() -> None:
+    """Put project.lock right: from the records of a commit, from what is there, or after a merge.
+
+    Where it is merged by entry, two branches that ran different commands do not conflict:
+
+    \b
+        git config merge.spacy-lock.driver "git spacy lock merge-driver %O %A %B"
+        echo "project.lock merge=spacy-lock" >> .gitattributes
+    """
+
+
+@lock.command()
+@click.argument("revision", required=False, metavar="[REV]")
+@click.pass_context
+def restore(ctx: click.Context, revision: str | None) -> None:
+    """Rebuild project.lock for a commit (HEAD by default) from the records on it and its
+    ancestors, or wherever else a run fits it."""
+
+    from git_spacy.cli import ledger as words
+    from git_spacy.project import loader
+    from git_spacy.state import settle
+
+    repository, root, _ = words.opened(ctx.obj)
+    done = settle.restore(root or loader.find(ctx.obj), repository, revision)
+    rows = [(name, _word(one), [_source(one)]) for name, one in done.known.items()]
+    rows += [(name, "unknown", ["no run of it is noted"]) for name in done.unknown]
+    colours = {"restored": "green", "stale": "yellow", "unknown": "yellow"}
+    output.result_painted(output.table(rows, colours))
+
+
+def _word(known: Known) -> str:
+    return ("restored" if known.record else "kept") if known.fits else "stale"
+
+
+def _source(known: Known) -> str:
+    from git_spacy.cli import ledger as words
+
+    if known.record is None:
+        return "as a lock had it"
+    return f"the run of {words.when(known.record)}, noted on {known.noted_on[:7]}"
+
+
+@lock.command(cls=overrides.OverridingCommand)
+@click.argument("names", nargs=-1, required=True, metavar="NAME... [PROJECT_DIR]")
+@click.pass_context
+def record(ctx: click.Context, names: tuple[str, ...]) -> None:
+    """Enter results that are there already into project.lock, and note them, without running
+    anything: NAME is a command or a workflow."""
+
+    from git_spacy.cli.run import project_dir, say_waiting, shared_by
+    from git_spacy.project import graph, loader
+    from git_spacy.run.loop import record as record_results
+    from git_spacy.state.turn import taken
+
+    start, names = project_dir(ctx.obj, names)
+    root = loader.find(start)
+    project = loader.load(root, overrides.given(ctx))
+    commands = graph.order(project, names)
+    with taken(root, os.environ, waiting=say_waiting):
+        record_results(commands, shared_by(ctx, project, root))
+    for command in commands:
+        output.note(f"recorded {command.name}")
+
+
+@lock.command()
+@click.pass_context
+def resolve(ctx: click.Context) -> int:
+    """Settle a project.lock that a merge left in conflict, by entry: of what both sides changed,
+    the fresher one as the project now is. Then it is staged."""
+
+    from git_spacy.git.repository import Repository
+    from git_spacy.project import loader
+    from git_spacy.state import settle
+
+    root = loader.find(ctx.obj)
+    done = settle.resolve(root, Repository.discover(root))
+    if done is None:
+        output.note("project.lock is not in conflict")
+        return 0
+    for name, side in done.taken.items():
+        output.note(
+            f"{name}: took {side}" + (", stale like the other" if name in done.stale else "")
+        )
+    if not done.taken:
+        output.note("merged by entry: each was changed on one side only")
+    if done.stale:
+        output.note(f"Next: git spacy run {' '.join(done.stale)} && git add project.lock")
+    return 0
+
+
+@lock.command("merge-driver", hidden=True)
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("ours", type=click.Path(path_type=Path))
+@click.argument("theirs", type=click.Path(path_type=Path))
+@click.argument("rest", nargs=-1)
+def merge_driver(base: Path, ours: Path, theirs: Path, rest: tuple[str, ...]) -> int:  # noqa: ARG001
+    """What Git calls (`%O %A %B`): the merged file goes to OURS; 1 if it has conflicts."""
+
+    from git_spacy.state import settle
+
+    return 0 if settle.drive(base, ours, theirs) else 1

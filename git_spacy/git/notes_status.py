@@ -1,0 +1,68 @@
+"""How the notes here stand to those of a remote, and to the commits that they are on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from git_spacy.errors import Unavailable
+from git_spacy.git import commits, notes, shared_notes
+from git_spacy.git.notes import REF
+from git_spacy.git.repository import Repository
+
+_ANYWHERE = ("--branches", "--tags", "--remotes")
+
+
+class NotesStatus(NamedTuple):
+    """Counts of lines: `ahead` are only here, `behind` only on the remote (as it was when last
+    asked, if `unreachable` says why it could not be). `stranded` and `absent` are ids of commits
+    that have notes: no branch or tag reaches them, or they are not here at all, which in a
+    `shallow` clone is no wonder. `rewritten`: Git carries the notes along in amend and rebase."""
+
+    lines: int
+    commits: int
+    ahead: int
+    behind: int
+    unreachable: str
+    shallow: bool
+    stranded: tuple[str, ...]
+    absent: tuple[str, ...]
+    rewritten: bool
+
+
+def of(
+    repository: Repository, remote: str | None, *, fetch: bool = True, ref: str = REF
+) -> NotesStatus:
+    """The status of the notes; with `fetch`, the remote is asked first. Raises Unavailable."""
+
+    unreachable = ""
+    if remote and fetch:
+        try:
+            shared_notes.fetch(repository, remote, ref)
+        except Unavailable as error:
+            unreachable = error.problems[0].what
+    ours = notes.tip(repository, ref)
+    theirs = notes.tip(repository, shared_notes.tracking(remote, ref)) if remote else ""
+    noted = notes.read(repository, notes.blobs(repository, ref)) if ours else {}
+    compared = shared_notes.compare(repository, ours, theirs) if remote else (0, 0)
+    reaching = (*_ANYWHERE, *(("HEAD",) if commits.head(repository) else ()))
+    lost = commits.unreachable(repository, noted, reaching) if noted else set()
+    here = commits.here(repository, lost)
+    return NotesStatus(
+        lines=sum(map(len, noted.values())),
+        commits=len(noted),
+        ahead=compared[0],
+        behind=compared[1],
+        unreachable=unreachable,
+        shallow=commits.is_shallow(repository),
+        stranded=tuple(sorted(here)),
+        absent=tuple(sorted(lost - here)),
+        rewritten=_is_rewritten(repository, ref),
+    )
+
+
+def _is_rewritten(repository: Repository, ref: str) -> bool:
+    import fnmatch
+
+    asked = ("config", "--get-all", "notes.rewriteRef")
+    patterns = repository.ask(asked, check=False).stdout.decode("utf-8", "replace").split()
+    return any(fnmatch.fnmatchcase(ref, pattern) for pattern in patterns)

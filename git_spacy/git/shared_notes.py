@@ -1,0 +1,233 @@
+"""Notes between clones: fetched into a tracking ref, merged by line, pushed again until taken.
+
+Never by a forced refspec over the notes that are here, which would lose what was not pushed. The
+steps are those of gitnotes: `fetch +REF:refs/notes-remote/REMOTE/NAME`, `git notes merge
+-s cat_sort_uniq`, `push`. `git notes merge` moves its ref whatever that has become meanwhile; so it
+works on a ref of its own, and the result is swapped in.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from git_spacy.errors import Malformed, Unavailable
+from git_spacy.files import held
+from git_spacy.git import notes, process
+from git_spacy.git.identity import FALLBACK
+from git_spacy.git.notes import REF
+from git_spacy.git.repository import SEALED, Repository
+from git_spacy.project.problem import did_you_mean
+
+_MERGING = "refs/notes/spacy-merging"
+_TRIES = 30  # while the remote moves on
+_STUBBORN = 3  # while it does not
+_MISSING = re.compile(r"couldn't find remote ref|no such ref was fetched", re.IGNORECASE)
+_FOR_GOOD = re.compile(r"hook declined|prohibited|protected|denied|not allowed", re.IGNORECASE)
+
+
+class Compared(NamedTuple):
+    """How many lines are only here, and how many only on the remote."""
+
+    ahead: int
+    behind: int
+
+
+def remotes(repository: Repository) -> list[str]:
+    """The names of the remotes."""
+
+    return repository.ask(("remote",)).stdout.decode().split()
+
+
+def remote(repository: Repository, named: str | None) -> str:
+    """The remote that is meant: `named`, else the one that the branch follows, else the only one,
+    else `origin`. Raises Malformed if there is none."""
+
+    known = remotes(repository)
+    if named is not None:
+        if named in known:
+            return named
+        mend = did_you_mean(named, known) or "see 'git remote -v' for what there is"
+        raise Malformed(f"there is no remote '{named}'", mend=mend)
+    for one in (_followed(repository), *known[: len(known) == 1], "origin"):
+        if one in known:
+            return str(one)
+    if known:
+        raise Malformed(f"which remote: {', '.join(known)}?", mend=f"name one, e.g. {known[0]}")
+    raise Malformed("there is no remote", mend="git remote add origin URL")
+
+
+def _followed(repository: Repository) -> str:
+    branch = repository.ask(("symbolic-ref", "-q", "--short", "HEAD"), check=False)
+    asked = ("config", "--get", f"branch.{branch.stdout.decode().strip()}.remote")
+    return repository.ask(asked, check=False).stdout.decode().strip()
+
+
+def tracking(remote: str, ref: str = REF) -> str:
+    """The ref that holds what the remote had when it was last asked."""
+
+    return f"refs/notes-remote/{remote}/{ref.removeprefix('refs/notes/')}"
+
+
+def fetch(repository: Repository, remote: str, ref: str = REF) -> str:
+    """Bring the remote's notes to the tracking ref; the commit that they are at, "" if it has none.
+
+    Raises Unavailable where the remote cannot be reached.
+    """
+
+    arguments = (
+        "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+        "--", remote, f"+{ref}:{tracking(remote, ref)}",
+    )  # fmt: skip
+    done = _speak(repository, arguments)
+    if done.returncode and _MISSING.search(done.stderr.decode("utf-8", "replace")):
+        repository.ask(("update-ref", "-d", tracking(remote, ref)), check=False)
+        return ""
+    if done.returncode:
+        raise Unavailable(f"git fetch {remote}: {done.message or 'failed without a word'}")
+    return notes.tip(repository, tracking(remote, ref))
+
+
+def merge(repository: Repository, remote: str, ref: str = REF) -> int:
+    """Add what the tracking ref has to the notes here; the number of lines that were new.
+
+    What others note here at the same time is kept. Raises Unavailable where git fails.
+    """
+
+    for _ in range(_TRIES):
+        theirs = notes.tip(repository, tracking(remote, ref))
+        with held(repository.common_dir / "spacy" / "notes.lock"):
+            ours = notes.tip(repository, ref)
+            if not theirs or _holds(repository, ours, theirs):
+                return 0
+            merged = _merged(repository, ours, theirs) if ours else theirs
+            if _swapped(repository, ref, merged, ours):
+                return compare(repository, ours, merged).behind
+    raise Unavailable(f"'{ref}' changes faster than it can be merged", mend="try again")
+
+
+def _holds(repository: Repository, ours: str, theirs: str) -> bool:
+    asked = ("merge-base", "--is-ancestor", theirs, ours)
+    return bool(ours) and not repository.ask(asked, check=False).returncode
+
+
+def _merged(repository: Repository, ours: str, theirs: str) -> str:
+    if _holds(repository, theirs, ours):
+        return theirs
+    repository.ask(("update-ref", _MERGING, ours))
+    try:
+        arguments = ("notes", f"--ref={_MERGING}", "merge", "-q", "-s", "cat_sort_uniq", theirs)
+        repository.ask((*_somebody(repository), *arguments))
+        return notes.tip(repository, _MERGING)
+    finally:
+        repository.ask(("update-ref", "-d", _MERGING), check=False)
+
+
+def _somebody(repository: Repository) -> tuple[str, ...]:
+    """Settings for git to commit as somebody where nobody is named."""
+
+    asked = ("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
+    if not repository.ask(asked, check=False).returncode:
+        return ()
+    name, address = FALLBACK
+    return ("-c", f"user.name={name}", "-c", f"user.email={address}")
+
+
+def _swapped(repository: Repository, ref: str, new: str, old: str) -> bool:
+    message = "git-spacy notes pull: merged"
+    asked = ("update-ref", "-m", message, ref, new, old or "0" * len(new))
+    return not repository.ask(asked, check=False).returncode
+
+
+def pull(repository: Repository, remote: str, ref: str = REF) -> int:
+    """Fetch and merge; the number of lines that are new here. Raises Unavailable."""
+
+    return merge(repository, remote, ref) if fetch(repository, remote, ref) else 0
+
+
+def push(repository: Repository, remote: str, ref: str = REF) -> int:
+    """Merge what the remote has and send the notes; the number of lines that were new to it.
+
+    A rejection is answered with another merge: as often as the remote has moved on (somebody else
+    pushes), a few times where it has not. Raises Unavailable with the remote's words.
+    """
+
+    theirs = fetch(repository, remote, ref)
+    stubborn = 0
+    for attempt in range(_TRIES):
+        merge(repository, remote, ref)
+        ours = notes.tip(repository, ref)
+        refusal = _refusal(repository, remote, ours, ref) if ours != theirs else ""
+        if not refusal:
+            new = compare(repository, ours, theirs).ahead
+            if new:
+                repository.ask(("update-ref", tracking(remote, ref), ours))
+            return new
+        if _FOR_GOOD.search(refusal):
+            break
+        time.sleep(random.uniform(0, 0.05 * min(attempt + 1, 20)))
+        before, theirs = theirs, fetch(repository, remote, ref)
+        stubborn = stubborn + 1 if theirs == before else 0
+        if stubborn == _STUBBORN:
+            break
+    raise Unavailable(f"'{remote}' does not take the notes: {refusal}")
+
+
+def _refusal(repository: Repository, remote: str, ours: str, ref: str) -> str:
+    """Push; why the ref was not taken, "" if it was. Raises Unavailable for what is no answer."""
+
+    # notes are no code: no hook of the user's has to hold for them, and no tag goes with them
+    arguments = (
+        "push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
+        "--", remote, f"{ours}:{ref}",
+    )  # fmt: skip
+    done = _speak(repository, arguments)
+    for line in done.stdout.decode("utf-8", "replace").splitlines():
+        if line.startswith("!\t"):
+            return "; ".join([line.rpartition("\t")[2], *_said_by_remote(done)])
+    if done.returncode:
+        raise Unavailable(f"git push {remote}: {done.message or 'failed without a word'}")
+    return ""
+
+
+def _said_by_remote(done: process.Completed) -> list[str]:
+    """Its errors; or else the end of what it said, as a hook there may have put it."""
+
+    lines = done.stderr.decode("utf-8", "replace").splitlines()
+    told = [line[8:].strip() for line in lines if line.startswith("remote: ")]
+    errors = [line for line in told if line.startswith(("error: ", "fatal: "))]
+    return errors or [line for line in told if line][-3:]
+
+
+def _speak(repository: Repository, arguments: Sequence[str]) -> process.Completed:
+    """Run git with all that it is told of credentials, proxies and protocols."""
+
+    may_prompt = process.may_prompt()
+    environ = repository.environment(talks=True, prompt=may_prompt)
+    return process.run(
+        (*SEALED, *arguments),
+        cwd=repository.place(), environ=environ, check=False, prompt=may_prompt,
+    )  # fmt: skip
+
+
+def compare(repository: Repository, ours: str, theirs: str) -> Compared:
+    """What two versions of the notes (ids of commits, "" without any) do not share."""
+
+    if ours == theirs:
+        return Compared(0, 0)
+    here, there = (
+        notes.blobs(repository, version) if version else {} for version in (ours, theirs)
+    )
+    # most notes are the same: only the others are read
+    here, there = (
+        {commit: blob for commit, blob in one.items() if other.get(commit) != blob}
+        for one, other in ((here, there), (there, here))
+    )
+    mine, others = (
+        {(commit, line) for commit, lines in notes.read(repository, one).items() for line in lines}
+        for one in (here, there)
+    )
+    return Compared(len(mine - others), len(others - mine))

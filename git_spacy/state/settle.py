@@ -1,0 +1,152 @@
+"""project.lock put right: rebuilt from records, or made one of two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy.errors import CheckFailed, Malformed
+from git_spacy.files import held, replace, resolved_inside
+from git_spacy.git import conflict, process
+from git_spacy.git.repository import Repository
+from git_spacy.project import loader
+from git_spacy.state import lock, lock_merge
+from git_spacy.state.choice import fresher
+from git_spacy.state.index import home
+from git_spacy.state.lock import LOCK_FILE, LockEntry
+from git_spacy.state.lock_merge import Merged
+from git_spacy.state.recall import Known, recall
+from git_spacy.state.view import WorkTree, inside
+
+
+class Restored(NamedTuple):
+    """The commit (its id), what was known of each command that the lock has now, and the commands
+    that nothing is known of."""
+
+    commit: str
+    known: Mapping[str, Known]
+    unknown: tuple[str, ...]
+
+
+def restore(root: Path, repository: Repository, revision: str | None) -> Restored:
+    """Make project.lock what it was, or should have been, at `revision` (None: HEAD, and what is
+    in the lock as it lies there counts, too).
+
+    Raises Malformed, CheckFailed where nothing is known, with the old file in place; OSError.
+    """
+
+    with held(home(root) / "project.lock.lock"):
+        here = _readable(root)
+        also = () if revision is not None else tuple(here.values())
+        found = recall(root, repository, revision or "HEAD", also)
+        commands = [command.name for command in found.project.commands]
+        if not found.known:
+            raise CheckFailed(
+                f"no run of this project is noted for {revision or 'HEAD'}",
+                mend="git spacy notes pull brings the records of others",
+            )
+        model = found.committed or here
+        names = [name for name in dict.fromkeys((*model, *commands)) if name in found.known]
+        entries = {name: _in_dialect(found.known[name], model) for name in names}
+        lock.write(root, entries)
+    known = {name: found.known[name] for name in names}
+    return Restored(found.commit, known, tuple(name for name in commands if name not in known))
+
+
+def _readable(root: Path) -> dict[str, LockEntry]:
+    try:
+        return lock.read(root)
+    except Malformed:  # that is why it is to be restored
+        return {}
+
+
+def _in_dialect(known: Known, model: Mapping[str, LockEntry]) -> LockEntry:
+    if known.entry.cmd or known.record is None:
+        return known.entry
+    return lock.in_dialect(known.entry, model, known.record.versions.get("spacy"))
+
+
+class Settled(NamedTuple):
+    """For each command on which the sides differed, the one that was taken (`ours`, `theirs`), and
+    those of them that are stale whichever is taken."""
+
+    taken: Mapping[str, str]
+    stale: tuple[str, ...]
+
+
+def resolve(root: Path, repository: Repository | None) -> Settled | None:
+    """Settle a conflict in project.lock by entry, the fresher side of each as the project lies in
+    the work tree, and tell Git. None: there is no conflict.
+
+    Raises Malformed, with the file as it was.
+    """
+
+    with held(home(root) / "project.lock.lock"):
+        name = inside(root, repository.place()) + LOCK_FILE if repository else LOCK_FILE
+        stages = conflict.stages(repository, name) if repository else {}
+        merged = _of_stages(stages) if stages else _of_markers(root)
+        if merged is None:
+            return None
+        project = loader.load(root)
+        sides = {
+            command: [
+                (word, side) for word, side in zip(("ours", "theirs"), both, strict=True) if side
+            ]
+            for command, both in merged.conflicts.items()
+        }
+        choices = {command: [entry] for command, entry in merged.entries.items()}
+        choices |= {command: [side for _, side in some] for command, some in sides.items()}
+        chosen = fresher(project, choices, WorkTree(root))
+        kept = {**merged.entries, **{command: one.entry for command, one in chosen.items()}}
+        lock.write(root, {name: kept[name] for name in merged.order if name in kept})
+        if stages and repository:
+            conflict.resolved(repository, name)
+    taken = {
+        command: some[chosen[command].number][0] if command in chosen else "neither"
+        for command, some in sides.items()
+    }
+    stale = (command for command in taken if command in chosen and not chosen[command].fits)
+    return Settled(taken, tuple(stale))
+
+
+def _of_stages(stages: Mapping[int, bytes]) -> Merged:
+    ours, theirs = stages.get(2), stages.get(3)
+    base = stages.get(1, b"")
+    # a side that removed the file has no opinion on what is in it
+    return _merged(base, base if ours is None else ours, base if theirs is None else theirs)
+
+
+def _of_markers(root: Path) -> Merged | None:
+    """For a file that somebody has added as the merge had left it."""
+
+    try:
+        data = resolved_inside(root, LOCK_FILE).read_bytes()
+    except FileNotFoundError:
+        return None
+    ours, theirs = lock_merge.sides(data)
+    return _merged(b"", ours, theirs) if ours != theirs else None
+
+
+def _merged(base: bytes, ours: bytes, theirs: bytes) -> Merged:
+    return lock_merge.merge(*map(entries_of, (base, ours, theirs)))
+
+
+def entries_of(data: bytes) -> dict[str, LockEntry]:
+    """The entries of one side; an empty file has none. Raises Malformed."""
+
+    return lock.parse(data) if data.strip() else {}
+
+
+def drive(base: Path, ours: Path, theirs: Path) -> bool:
+    """Merge three files by entry into `ours`, as Git's merge drivers do (gitattributes(5)); what
+    is no lock, by line. False: it has conflicts, marked as Git marks them."""
+
+    try:
+        merged = _merged(*(path.read_bytes() for path in (base, ours, theirs)))
+    except Malformed:
+        names = ("-L", "ours", "-L", "base", "-L", "theirs")
+        arguments = ("merge-file", *names, "--", *map(str, (ours, base, theirs)))
+        return not process.run(arguments, cwd=Path.cwd(), check=False).returncode
+    replace(ours, lock_merge.text(merged))
+    return not merged.conflicts

@@ -1,0 +1,410 @@
+"""`git spacy lock`: restored from the ledger, recorded from what is there, resolved after a merge."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from git_spacy.state import lock
+from tests.cli.test_log import MAKE, SCORE, keep, resize
+from tests.testing.projects import Spacy, on_path, project
+from tests.testing.repositories import git, repository, write
+
+TWO = """\
+vars:
+  size: 4
+commands:
+  - name: prepare
+    script: ["python make.py data/x.txt ${vars.size}"]
+    deps: [make.py]
+    outputs: [data]
+  - name: score
+    script: ["python score.py"]
+    deps: [data, score.py]
+    outputs_no_cache: [metrics.json]
+  - name: count
+    script: ["python count.py"]
+    deps: [count.py]
+    outputs: [counted.txt]
+workflows:
+  all: [prepare, score, count]
+"""
+COUNT = "open('counted.txt', 'w').write('1')\n"
+FILES = {"make.py": MAKE, "score.py": SCORE, "count.py": COUNT}
+IGNORED = "/data/\nmetrics.json\ncounted.txt\n"
+
+
+@pytest.fixture
+def made(tmp_path: Path, spacy: Spacy) -> Path:
+    """A project that was run, and committed with its lock."""
+
+    folder = project(tmp_path / "r", TWO, {**FILES, ".gitignore": IGNORED})
+    git(folder, "init", "-q")
+    keep(folder, "First")
+    spacy("run", "all", cwd=folder)
+    keep(folder, "Its lock")
+    return folder
+
+
+def edit(folder: Path, name: str, word: str) -> None:
+    path = folder / name
+    path.write_text(path.read_text() + f"# {word}\n")
+
+
+def without_lock(made: Path) -> None:
+    """From now on Git ignores it, as many teams have it."""
+
+    git(made, "rm", "-q", "--cached", "project.lock")
+    write(made, {".gitignore": IGNORED + "project.lock\n"})
+    keep(made, "No lock any more")
+
+
+def table(out: str) -> dict[str, str]:
+    return {words[0]: words[1] for line in out.splitlines() if (words := line.split())}
+
+
+# restore
+
+
+def test_a_lock_that_is_ignored_is_rebuilt_from_the_records(made: Path, spacy: Spacy) -> None:
+    before = (made / "project.lock").read_bytes()
+    without_lock(made)
+    (made / "project.lock").unlink()
+    done = spacy("lock", "restore", cwd=made)
+    assert done.code == 0, done.err
+    assert table(done.out) == {"prepare": "restored", "score": "restored", "count": "restored"}
+    assert (made / "project.lock").read_bytes() == before
+    assert spacy("run", "all", cwd=made).err.endswith("ran 0, skipped 3\n")
+
+
+def test_each_commit_gets_the_lock_that_fits_it(made: Path, spacy: Spacy) -> None:
+    """Several experiments on one commit; the locks were never committed."""
+
+    without_lock(made)
+    locks = {}
+    for size in (5, 6, 7):
+        resize(made, size)
+        spacy("run", "all", cwd=made)
+        locks[size] = (made / "project.lock").read_bytes()
+    for size in (6, 5, 7):
+        resize(made, size)
+        keep(made, f"size {size}")
+    for revision, size in (("HEAD~2", 6), ("HEAD~1", 5), ("HEAD", 7)):
+        assert spacy("lock", "restore", revision, cwd=made).code == 0
+        assert (made / "project.lock").read_bytes() == locks[size], revision
+
+
+def test_the_records_of_a_teammate_are_enough(made: Path, tmp_path: Path, spacy: Spacy) -> None:
+    without_lock(made)
+    git(tmp_path, "clone", "-q", str(made), "clone")
+    clone = tmp_path / "clone"
+    refused = spacy("lock", "restore", cwd=clone)
+    assert refused.code == 1
+    assert "git spacy notes pull" in refused.err
+    assert not (clone / "project.lock").exists()
+    spacy("notes", "pull", cwd=clone)
+    assert spacy("lock", "restore", cwd=clone).code == 0
+    assert (clone / "project.lock").read_bytes() == (made / "project.lock").read_bytes()
+    assert spacy("check", "lock", cwd=clone).code == 0
+
+
+def test_what_no_run_fits_is_said_to_be_stale_or_unknown(made: Path, spacy: Spacy) -> None:
+    git(made, "rm", "-q", "project.lock")
+    edit(made, "score.py", "changed")
+    text = TWO.replace("workflows:", "  - {name: new, script: [touch n], outputs: [n]}\nworkflows:")
+    (made / "project.yml").write_text(text)
+    keep(made, "No lock, another score")
+    done = spacy("lock", "restore", cwd=made)
+    assert table(done.out) == {
+        "prepare": "restored", "score": "stale", "count": "restored", "new": "unknown"
+    }  # fmt: skip
+    assert spacy("run", "all", "--dry", cwd=made).err.endswith("would run 1, skipped 2\n")
+
+
+def test_a_broken_lock_is_rebuilt_and_one_in_order_is_kept(made: Path, spacy: Spacy) -> None:
+    before = (made / "project.lock").read_bytes()
+    for text in (b"", b"<<<<<<< ours\n", b"\x00\xff", b"[]"):
+        (made / "project.lock").write_bytes(text)
+        assert spacy("lock", "restore", cwd=made).code == 0
+        assert (made / "project.lock").read_bytes() == before
+    git(made, "update-ref", "-d", "refs/notes/spacy")
+    done = spacy("lock", "restore", cwd=made)
+    assert table(done.out) == {"prepare": "kept", "score": "kept", "count": "kept"}
+    assert (made / "project.lock").read_bytes() == before
+
+
+def test_the_dialect_of_the_lock_is_kept(made: Path, spacy: Spacy) -> None:
+    old = (
+        (made / "project.lock")
+        .read_text()
+        .replace("python -m weasel run", "python -m spacy project run")
+    )
+    (made / "project.lock").write_text(old)
+    keep(made, "In spaCy's own dialect")
+    edit(made, "score.py", "changed")
+    spacy("run", "all", cwd=made)
+    new = (made / "project.lock").read_bytes()
+    keep(made, "Another score")
+    git(made, "checkout", "-q", "HEAD~1", "--", "project.lock")
+    assert spacy("lock", "restore", "HEAD", cwd=made).code == 0
+    assert (made / "project.lock").read_bytes() == new
+    assert b"python -m spacy project run score" in new
+
+
+@pytest.mark.parametrize("revision", ["none", "HEAD~1..HEAD", "HEAD:project.yml"])
+def test_what_is_no_commit_is_refused(made: Path, spacy: Spacy, revision: str) -> None:
+    before = (made / "project.lock").read_bytes()
+    done = spacy("lock", "restore", revision, cwd=made)
+    assert done.code == 2
+    assert (made / "project.lock").read_bytes() == before
+
+
+def test_a_commit_without_the_project_is_refused(tmp_path: Path, spacy: Spacy) -> None:
+    top = repository(tmp_path / "r")
+    made = project(top / "p", TWO, {**FILES, ".gitignore": IGNORED})
+    keep(top, "the project")
+    spacy("run", "all", cwd=made)
+    done = spacy("lock", "restore", "HEAD~1", cwd=made)
+    assert done.code == 2
+    assert "project.yml: error: not in that commit" in done.err
+
+
+# record
+
+
+def test_a_result_that_is_there_is_entered_without_running(made: Path, spacy: Spacy) -> None:
+    (made / "counted.txt").write_text("by hand")
+    edit(made, "count.py", "and another way")
+    assert spacy("run", "count", "--dry", cwd=made).err.count("would run") == 1
+    done = spacy("lock", "record", "count", cwd=made)
+    assert (done.code, done.err) == (0, "recorded count\n")
+    assert (made / "counted.txt").read_text() == "by hand"
+    assert "count: up to date" in spacy("run", "count", cwd=made).err
+    assert "entered" in spacy("log", "--command", "count", cwd=made).out
+    assert "entered by 'lock record'" in spacy("show", cwd=made).out
+
+
+def test_a_result_that_is_not_there_is_not_entered(made: Path, spacy: Spacy) -> None:
+    before = (made / "project.lock").read_bytes()
+    (made / "counted.txt").unlink()
+    edit(made, "score.py", "changed")
+    done = spacy("lock", "record", "all", cwd=made)
+    assert done.code == 1
+    assert "'count' has no result to record: 'counted.txt' is not there" in done.err
+    assert "git spacy run count" in done.err
+    assert (made / "project.lock").read_bytes() == before
+    assert spacy("lock", "record", "cuont", cwd=made).code == 2
+
+
+# resolve, and the merge driver
+
+
+def diverge(made: Path, spacy: Spacy) -> None:
+    """`side` scores in another way, `main` counts in another way; both are run and committed."""
+
+    git(made, "checkout", "-q", "-b", "side")
+    edit(made, "score.py", "on the side")
+    spacy("run", "all", cwd=made)
+    keep(made, "Score")
+    git(made, "checkout", "-q", "main")
+    edit(made, "count.py", "on main")
+    spacy("run", "all", cwd=made)
+    keep(made, "Count")
+
+
+def with_driver(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_path(made.parent / "bin", monkeypatch)
+    git(made, "config", "merge.spacy-lock.driver", "git spacy lock merge-driver %O %A %B")
+    write(made, {".gitattributes": "project.lock merge=spacy-lock\n"})
+    keep(made, "Merge locks by entry")
+
+
+def merge(made: Path, branch: str) -> int:
+    done = subprocess.run(
+        ("git", "merge", "-q", "-m", "merged", branch), cwd=made, check=False, capture_output=True
+    )
+    return done.returncode
+
+
+def both_changed_next_to_each_other(made: Path, spacy: Spacy) -> None:
+    """Neighbours in the file, which Git's own merge finds in conflict."""
+
+    git(made, "checkout", "-q", "-b", "side")
+    edit(made, "score.py", "on the side")
+    spacy("run", "score", cwd=made)
+    keep(made, "Score")
+    git(made, "checkout", "-q", "main")
+    edit(made, "count.py", "on main")
+    (made / "counted.txt").unlink()
+    spacy("run", "count", cwd=made)
+    keep(made, "Count")
+
+
+def test_branches_that_ran_different_commands_merge_by_the_driver(
+    made: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_driver(made, monkeypatch)
+    diverge(made, spacy)
+    assert merge(made, "side") == 0
+    assert spacy("check", "lock", cwd=made).code == 0
+    spacy("run", "all", cwd=made)
+    assert git(made, "status", "--porcelain") == ""
+    entries = lock.read(made)
+    sides = [
+        lock.parse(git(made, "show", f"{side}:project.lock").encode())
+        for side in ("HEAD^1", "HEAD^2")
+    ]
+    assert entries["count"].facts == sides[0]["count"].facts != sides[1]["count"].facts
+    assert entries["score"].facts == sides[1]["score"].facts != sides[0]["score"].facts
+
+
+def test_each_of_them_new_on_its_branch_merge_by_the_driver_and_not_by_git(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for driven in (False, True):
+        folder = project(tmp_path / f"r{driven}", TWO, {**FILES, ".gitignore": IGNORED})
+        git(folder, "init", "-q")
+        keep(folder, "First")
+        if driven:
+            with_driver(folder, monkeypatch)
+        for branch, name in (("one", "count"), ("two", "prepare")):
+            git(folder, "checkout", "-q", "-b", branch, "main")
+            spacy("run", name, cwd=folder)
+            keep(folder, name)
+        assert merge(folder, "one") == (0 if driven else 1)
+        if not driven:
+            assert spacy("lock", "resolve", cwd=folder).code == 0
+            git(folder, "commit", "-q", "-m", "resolved")
+        assert list(lock.read(folder)) == ["prepare", "count"]
+        assert spacy("check", "lock", cwd=folder).code == 0
+
+
+def test_one_command_run_on_both_sides_is_a_conflict_that_resolve_mends(
+    made: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_driver(made, monkeypatch)
+    git(made, "checkout", "-q", "-b", "side")
+    resize(made, 6)
+    spacy("run", "all", cwd=made)
+    keep(made, "Six")
+    git(made, "checkout", "-q", "main")
+    edit(made, "score.py", "on main")
+    spacy("run", "all", cwd=made)
+    keep(made, "Score")
+    assert merge(made, "side") == 1
+    assert git(made, "diff", "--name-only", "--diff-filter=U") == "project.lock"
+    text = (made / "project.lock").read_text()
+    assert text.count("<<<<<<< ") == text.count(">>>>>>> ") == 1
+    refused = spacy("run", "all", cwd=made)
+    assert refused.code == 2
+    assert "git spacy lock resolve" in refused.err
+    done = spacy("lock", "resolve", cwd=made)
+    assert done.code == 0, done.err
+    assert done.err.splitlines() == [
+        "score: took ours, stale like the other",
+        "Next: git spacy run score && git add project.lock",
+    ]
+    assert git(made, "diff", "--name-only", "--diff-filter=U") == ""
+    spacy("run", "all", cwd=made)
+    git(made, "commit", "-qam", "merged")
+    assert spacy("check", "lock", "--strict", cwd=made).code == 0
+
+
+@pytest.mark.parametrize("fresher", ["ours", "theirs"])
+def test_of_what_both_changed_the_fresher_side_is_taken(
+    made: Path, spacy: Spacy, fresher: str
+) -> None:
+    for branch, word in (("ours", "one"), ("theirs", "other")):
+        git(made, "checkout", "-q", "-b", branch, "main")
+        edit(made, "count.py", word)
+        spacy("run", "count", cwd=made)
+        keep(made, word)
+    git(made, "checkout", "-q", "ours")
+    assert merge(made, "theirs") == 1
+    git(made, "checkout", "-q", f"--{fresher}", "--", "count.py")
+    git(made, "add", "count.py")
+    done = spacy("lock", "resolve", cwd=made)
+    assert done.err.splitlines()[0] == f"count: took {fresher}"
+    git(made, "commit", "-q", "-m", "merged")
+    (made / "counted.txt").unlink()
+    git(made, "stash", "-q", "--include-untracked") if git(made, "status", "--porcelain") else None
+    assert spacy("check", "lock", cwd=made).code == 0
+
+
+def test_a_lock_committed_with_its_markers_is_mended_too(made: Path, spacy: Spacy) -> None:
+    both_changed_next_to_each_other(made, spacy)
+    merge(made, "side")
+    ours, theirs = (
+        lock.parse(git(made, "show", f"{side}:project.lock").encode()) for side in ("main", "side")
+    )
+    texts = [lock.text({"count": side["count"]}).decode() for side in (ours, theirs)]
+    marked = f"<<<<<<< HEAD\n{texts[0]}=======\n{texts[1]}>>>>>>> side\n"
+    rest = lock.text({name: theirs[name] for name in ("prepare", "score")}).decode()
+    (made / "project.lock").write_text(rest + marked)
+    git(made, "add", "-A")
+    git(made, "commit", "-q", "-m", "merged badly")
+    done = spacy("lock", "resolve", cwd=made)
+    assert done.err.splitlines() == ["count: took ours"]
+    assert spacy("check", "lock", cwd=made).code == 0
+
+
+def test_without_a_conflict_nothing_is_resolved(made: Path, spacy: Spacy) -> None:
+    before = (made / "project.lock").read_bytes()
+    done = spacy("lock", "resolve", cwd=made)
+    assert (done.code, done.err) == (0, "project.lock is not in conflict\n")
+    assert (made / "project.lock").read_bytes() == before
+
+
+def test_a_project_yml_in_conflict_is_to_be_resolved_first(made: Path, spacy: Spacy) -> None:
+    for branch, size in (("ours", 8), ("theirs", 9)):
+        git(made, "checkout", "-q", "-b", branch, "main")
+        resize(made, size)
+        spacy("run", "all", cwd=made)
+        keep(made, branch)
+    git(made, "checkout", "-q", "ours")
+    assert merge(made, "theirs") == 1
+    before = (made / "project.lock").read_bytes()
+    done = spacy("lock", "resolve", cwd=made)
+    assert done.code == 2
+    assert "project.yml" in done.err
+    assert (made / "project.lock").read_bytes() == before
+    git(made, "checkout", "-q", "--theirs", "--", "project.yml")
+    assert spacy("lock", "resolve", cwd=made).err.splitlines()[:2] == [
+        "prepare: took theirs",
+        "score: took theirs",
+    ]
+
+
+def test_a_side_that_removed_the_lock_has_no_say(made: Path, spacy: Spacy) -> None:
+    git(made, "checkout", "-q", "-b", "without")
+    git(made, "rm", "-q", "project.lock")
+    keep(made, "No lock")
+    git(made, "checkout", "-q", "main")
+    edit(made, "count.py", "changed")
+    spacy("run", "count", cwd=made)
+    keep(made, "Count")
+    expected = (made / "project.lock").read_bytes()
+    assert merge(made, "without") == 1
+    assert spacy("lock", "resolve", cwd=made).code == 0
+    assert (made / "project.lock").read_bytes() == expected
+    assert git(made, "status", "--porcelain") == ""
+
+
+def test_what_is_no_lock_the_driver_merges_by_line(tmp_path: Path, spacy: Spacy) -> None:
+    texts = {"base": "a\nb\nc\nd\n", "ours": "A\nb\nc\nd\n", "theirs": "a\nb\nc\nD\n"}
+    write(tmp_path, dict(texts))
+    paths = [tmp_path / name for name in texts]
+    assert spacy("lock", "merge-driver", *paths, "project.lock").code == 0
+    assert (tmp_path / "ours").read_text() == "A\nb\nc\nD\n"
+    write(tmp_path, {"ours": "one\nb\n", "theirs": "two\nb\n"})
+    assert spacy("lock", "merge-driver", *paths).code == 1
+    assert "<<<<<<< ours" in (tmp_path / "ours").read_text()
+
+
+def test_it_is_explained(spacy: Spacy) -> None:
+    done = spacy("lock", "-h")
+    assert done.code == 0
+    assert "merge-driver %O %A %B" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
