@@ -17,7 +17,8 @@ from git_spacy.project.graph import check_destinations, who_makes
 from git_spacy.project.loader import PROJECT_FILE, Loaded
 from git_spacy.project.model import Project
 from git_spacy.project.places import Place
-from git_spacy.state import committed, lock
+from git_spacy.project.variables import may_be_filled_to
+from git_spacy.state import committed, ledger, lock
 from git_spacy.state.index import home
 from git_spacy.state.lock import LOCK_FILE, LockEntry
 from git_spacy.state.verdict import Reason, orphans, upstream
@@ -50,6 +51,39 @@ def run(names: Sequence[str], view: View, *, strict: bool = False) -> list[Findi
     found = [finding for name in names for finding in CHECKS[name](subject)]
     view.save()
     return sorted(found, key=lambda finding: (finding.file, finding.line, finding.column))
+
+
+def unnoted(root: Path, view: View) -> list[Finding]:
+    """The entries of the lock that no record in the ledger has: the two do not agree. Raises
+    Malformed outside a repository, Unavailable where git fails."""
+
+    text = view.lock()
+    try:
+        entries = {} if text is None else lock.parse(text)
+    except Malformed:
+        return []  # the check of the lock says so
+    noted: dict[str, list[LockEntry]] = {}
+    for record in ledger.everything(root):
+        if record.exit == 0:
+            noted.setdefault(record.command, []).append(record.entry())
+    where = lock.places(text or b"")
+    return [
+        Finding(
+            "lock", LOCK_FILE, *where[name,], f"'{name}': no run is noted that has this entry",
+            f"git spacy notes pull; if nobody has it: git spacy lock record {name}",
+        )
+        for name, entry in entries.items()
+        if not any(_agree(entry, other) for other in noted.get(name, ()))
+    ]  # fmt: skip
+
+
+def _agree(entry: LockEntry, noted: LockEntry) -> bool:
+    if (entry.deps, entry.outs) != (noted.deps, noted.outs):
+        return False
+    # (the reference writes what environment variables held; a record has their names)
+    pairs = zip(entry.script, noted.script, strict=False)
+    same = all(line == other or may_be_filled_to(other, line) for line, other in pairs)
+    return same and len(entry.script) == len(noted.script)
 
 
 def drop_orphans(root: Path) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ _FORMS = ("text", "github", "gitlab", "json")
 @click.argument("what", nargs=-1, metavar="[project|assets|lock|all]... [PROJECT_DIR]")
 @click.option("--staged", is_flag=True, help="What is staged, not the work tree.")
 @click.option("--strict", is_flag=True, help="Every command of a workflow needs a lock entry.")
+@click.option("--notes", is_flag=True, help="Every lock entry needs a record of its run.")
 @click.option("--fix", is_flag=True, help="Remove lock entries whose commands are gone.")
 @click.option(
     "--format", "form", type=click.Choice(_FORMS), default="text", show_default=True,
@@ -25,7 +26,13 @@ _FORMS = ("text", "github", "gitlab", "json")
 )  # fmt: skip
 @click.pass_context
 def check(
-    ctx: click.Context, what: tuple[str, ...], staged: bool, strict: bool, fix: bool, form: str
+    ctx: click.Context,
+    what: tuple[str, ...],
+    staged: bool,
+    strict: bool,
+    notes: bool,
+    fix: bool,
+    form: str,
 ) -> int:
     """Check that project.yml is valid, that the assets that are here have their checksums, and
     that project.lock is fresh; no data is needed. Silent if all is right, else exit code 1.
@@ -54,7 +61,9 @@ def check(
         inside = os.path.relpath(os.path.realpath(root), os.path.realpath(base))
         above = "" if inside == "." else inside + "/"
         view = Staged(root) if staged else WorkTree(root)
-        found += [one.below(above) for one in checks.run(chosen, view, strict=strict)]
+        here = checks.run(chosen, view, strict=strict)
+        here += checks.unnoted(root, view) if notes and "lock" in chosen else []
+        found += [one.below(above) for one in here]
     if text := FORMS[form](found):
         output.result(text.rstrip("\n"))
     return 1 if any(one.severity == "error" for one in found) else 0

@@ -282,3 +282,50 @@ def test_of_the_public_locks_the_scripts_and_orphans_are_told_as_a_plain_look_ha
         if "script changed" in f["what"] or "no longer exists" in f["what"]
     }
     assert told == expected
+
+
+def test_the_committed_lock_and_the_ledger_agree_or_it_is_told(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = two_steps(tmp_path / "r")
+    repository(made, {".gitignore": "corpus/\nmodel/\n"})
+    spacy("run", "all", cwd=made)
+    commit(made, {})
+    assert spacy("check", "lock", "--notes", cwd=made) == (0, "", "")
+    assert spacy("check", "--notes", "--staged", cwd=made) == (0, "", "")
+    text = (made / "project.lock").read_text()
+    (made / "project.lock").write_text(text.replace("eb61eead90e3b899", "0b61eead90e3b899"))
+    done = spacy("check", "lock", "--notes", cwd=made)
+    assert done.code == 1
+    assert "project.lock:11:1: error: 'train': no run is noted that has this entry" in done.out
+    assert "git spacy lock record train" in done.out
+    assert "'prepare'" not in done.out
+    assert spacy("check", "project", "--notes", cwd=made).code == 0
+    git(made, "update-ref", "-d", "refs/notes/spacy")
+    assert spacy("check", "lock", "--notes", cwd=made).out.count("no run is noted") == 2
+    assert spacy("check", "lock", "--notes", "--format", "json", cwd=made).out.count("no run") == 2
+
+
+def test_the_ledger_agrees_with_a_lock_of_the_reference_that_has_values_of_the_environment(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORD", "hello")
+    text = "env: {word: WORD}\ncommands: [{name: c, script: ['touch out.txt ${env.word}'], outputs: [out.txt]}]"
+    made = project(tmp_path / "r", text)
+    repository(made)
+    spacy("run", "c", cwd=made)
+    lock = made / "project.lock"
+    lock.write_text(lock.read_text().replace("${env.word}", "hello"))
+    assert spacy("check", "lock", "--notes", cwd=made).code == 0
+    lock.write_text(lock.read_text().replace("touch", "cp"))
+    assert spacy("check", "lock", "--notes", cwd=made).out.count("no run is noted") == 1
+
+
+def test_outside_a_repository_there_is_no_ledger_to_agree_with(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = two_steps(tmp_path / "r")
+    spacy("run", "all", cwd=made)
+    done = spacy("check", "lock", "--notes", cwd=made)
+    assert done.code == 2
+    assert "not in a Git repository" in done.err
