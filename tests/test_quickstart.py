@@ -22,7 +22,9 @@ def plain(text: str) -> list[str]:
 
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     # durations, and scores, which differ a little from one kind of processor to another
-    text = re.sub(r"\d+ s$|\d+\.\d+", "…", text, flags=re.MULTILINE)
+    text = re.sub(r"\d+ s$|\d+(\.\d+)? +s +|\d+\.\d+", "…", text, flags=re.MULTILINE)
+    # commits and times
+    text = re.sub(r"^[0-9a-f]{7,} |\d{4}-\d\d-\d\d \d\d:\d\d", "…", text, flags=re.MULTILINE)
     return [line.rstrip() for line in text.splitlines()]
 
 
