@@ -32,6 +32,7 @@ VERBS = {
     "diff": ("git_spacy.cli.diff:diff", "Say how two commits' results differ, and why."),
     "lock": ("git_spacy.cli.lock:lock", "Put project.lock right: restore, record, resolve."),
     "notes": ("git_spacy.cli.notes:notes", "Share what was run: push, pull, status."),
+    "ignore": ("git_spacy.cli.ignore:ignore", "Write what is fetched and made to .gitignore."),
     "resolved": ("git_spacy.cli.resolved:resolved", "Print the project as understood."),
 }
 

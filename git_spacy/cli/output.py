@@ -29,6 +29,12 @@ def result(text: str) -> None:
     _write(sys.stdout, printable(masked(text)))
 
 
+def raw(text: str) -> None:
+    """Whole lines for a file or another program, as they are where nobody looks at them."""
+
+    _write(sys.stdout, (printable(text) if is_terminal() else text).removesuffix("\n"))
+
+
 def result_painted(text: str) -> None:
     """The same, of what `table` and `paint` made."""
 

@@ -97,6 +97,18 @@ class Index(NamedTuple):
         done = process.run(arguments, cwd=self.top, environ=self.environ, input=given, check=False)
         return {os.fsdecode(name) for name in done.stdout.split(b"\0") if name}
 
+    def patterns(self, paths: Sequence[str]) -> dict[str, tuple[str, int, str]]:
+        """Which pattern decides about each of `paths`, tracked or not: the file that it is in (as
+        Git names it: from `top`, or absolute), its line from 1, the pattern. Paths that no pattern
+        is about are left out."""
+
+        given = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        arguments = (*_QUIET, "check-ignore", "--no-index", "-v", "-z", "--stdin")
+        done = process.run(arguments, cwd=self.top, environ=self.environ, input=given, check=False)
+        fields = [os.fsdecode(field) for field in done.stdout.split(b"\0")[:-1]]
+        records = zip(*(fields[start::4] for start in range(4)), strict=True)
+        return {path: (file, int(line), pattern) for file, line, pattern, path in records}
+
     def _listed(self, options: Sequence[str], paths: Iterable[str]) -> Iterator[Entry]:
         for record in self._ask((*options, "ls-files", "--stage", "-z", "--", *paths)):
             head, _, name = record.partition(b"\t")

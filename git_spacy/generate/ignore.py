@@ -1,0 +1,158 @@
+"""The block in .gitignore: what git-spacy fetches and commands make, and nobody commits.
+
+Not for what Git tracks already, for results that are to be committed (outputs_no_cache), for
+private data (nobody fetches it again), nor for what another pattern ignores. The patterns are
+gitignore(5)'s, anchored at the project.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy.generate import writer
+from git_spacy.generate.marked import HASH, Part, find
+from git_spacy.git.repository import Repository
+from git_spacy.git.staged import Index
+from git_spacy.project.model import Project
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state.view import inside, is_placeholder
+
+FILE = ".gitignore"
+_CACHES = ("__pycache__/",)
+_BELOW = "/-"  # stands for whatever lies in a folder: it may not be there yet
+_SPECIAL = re.compile(r"([\\*?\[])")
+
+
+class Match(NamedTuple):
+    """What decides about a path, as `git check-ignore -v` has it: the file that the last pattern
+    for it is in (from the project's folder), its line (from 1), the pattern."""
+
+    file: str
+    line: int
+    pattern: str
+
+
+def candidates(project: Project) -> tuple[ProjectPath, ...]:
+    """What git-spacy brings or commands make, without what lies in another of them."""
+
+    brought = [asset.dest for asset in project.assets if asset.url or asset.git]
+    made = [path for command in project.commands for path in command.outputs]
+    kept = [path for command in project.commands for path in command.outputs_no_cache]
+    unique = {path.normal: path for path in (*brought, *made)}.values()
+    return tuple(
+        path
+        for path in unique
+        if not any(path.holds(other) for other in kept)
+        and not any(other.holds(path) for other in unique if other.normal != path.normal)
+    )
+
+
+def part(
+    project: Project,
+    text: str | None,
+    tracked: Callable[[Iterable[ProjectPath]], Collection[str]],
+    matches: Callable[[Iterable[ProjectPath]], dict[str, Match]],
+) -> Part:
+    """The block for a .gitignore that is `text` now. `tracked` says which paths (`normal`) Git has
+    files of, `matches` which have a pattern."""
+
+    wanted = candidates(project)
+    already = tracked(wanted)
+    found = matches(wanted)
+    ours = _lines(text)
+    needed = [
+        path
+        for path in wanted
+        if path.normal not in already
+        and (path.normal not in found or _is_ours(found[path.normal], ours))
+    ]
+    lines = [pattern(path.normal) for path in needed]
+    caches = [one for one in _CACHES if lines and one not in _others(text)]
+    body = "".join(f"{line}\n" for line in (*lines, *caches))
+    return Part(FILE, body, "git spacy ignore", HASH, shared=True)
+
+
+def pattern(path: str) -> str:
+    """The pattern that ignores exactly `path` of the project, be it a file or a folder."""
+
+    escaped = _SPECIAL.sub(r"\\\1", path)
+    bare = escaped.rstrip(" ")
+    return "/" + bare + "\\ " * (len(escaped) - len(bare))
+
+
+def _lines(text: str | None) -> range:
+    """The lines (from 1) of our block in a .gitignore."""
+
+    empty = Part(FILE, "", "git spacy ignore", HASH, shared=True)
+    found = find(text, empty) if text else None
+    if not text or not found:
+        return range(0)
+    first = found.before.count("\n") + 1
+    return range(first, text.count("\n") - found.after.count("\n") + 1)
+
+
+def _is_ours(match: Match, ours: range) -> bool:
+    return match.file == FILE and match.line in ours
+
+
+def _others(text: str | None) -> set[str]:
+    ours = _lines(text)
+    return {
+        line.strip()
+        for number, line in enumerate((text or "").splitlines(), start=1)
+        if number not in ours
+    }
+
+
+def of(root: Path, project: Project, text: str | None = None) -> Part | None:
+    """The block for the project at `root`, whose .gitignore is `text` (None: as it lies there), by
+    what Git tracks and ignores there; None where there is no work tree.
+
+    Raises Unavailable where git fails, Unsafe, OSError.
+    """
+
+    repository = Repository.discover(root)
+    index = Index.of(repository) if repository else None
+    if index is None:
+        return None
+    above = inside(root, index.top)
+    now = writer.read(root / FILE, FILE) if text is None else text
+
+    def tracked(paths: Iterable[ProjectPath]) -> set[str]:
+        listed = list(paths)
+        entries = index.entries([above + path.normal for path in listed]) if listed else []
+        files = [
+            ProjectPath(name, name)
+            for entry in entries
+            if not is_placeholder(name := entry.name.removeprefix(above))
+        ]
+        return {path.normal for path in listed if any(path.holds(file) for file in files)}
+
+    def matches(paths: Iterable[ProjectPath]) -> dict[str, Match]:
+        names = [path.normal for path in paths]
+        return _matches(index, above, names) if names else {}
+
+    return part(project, now, tracked, matches)
+
+
+def _matches(index: Index, above: str, names: Sequence[str]) -> dict[str, Match]:
+    asked = [above + name + end for name in names for end in ("", _BELOW)]
+    found = index.patterns(asked)
+    decided = {}
+    for name in names:
+        match = found.get(above + name) or found.get(above + name + _BELOW)
+        if match:
+            file, line, text = match
+            decided[name] = Match(file.removeprefix(above), line, text)
+    return decided
+
+
+def update(root: Path, project: Project) -> bool:
+    """Bring the block up to date; False: it was, or Git is not there to ask. Raises Unsafe for a
+    block that was edited, Unavailable, OSError."""
+
+    current = of(root, project)
+    return current is not None and writer.write(root, current)

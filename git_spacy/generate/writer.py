@@ -1,0 +1,92 @@
+"""The one place that writes generated parts: it compares, refuses, or replaces the file."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from git_spacy.errors import Malformed, Unsafe
+from git_spacy.files import replace, resolved_inside
+from git_spacy.generate.marked import Part, find, joined
+
+_LARGEST = 4 << 20  # bytes of a file that people write
+
+
+class Plan(NamedTuple):
+    """What is to be done to a file: `nothing`, `write` (`text` is all of it), or `refuse` since a
+    person edited our part, or the file is none of ours: `why` says so."""
+
+    action: Literal["nothing", "write", "refuse"]
+    text: str
+    before: str | None
+    why: str = ""
+
+
+def plan(before: str | None, part: Part) -> Plan:
+    """What is to be done to a file whose text is `before` (None: there is none)."""
+
+    text = joined(before, part)
+    if before == text or (before is None and not text):
+        return Plan("nothing", text, before)
+    if before is None:
+        return Plan("write", text, before)
+    found = find(before, part)
+    if found is None and not part.shared and before.strip():
+        why = f"git-spacy did not write '{part.file}'"
+        return Plan("refuse", text, before, why)
+    if found is not None and not found.intact:
+        why = f"what git-spacy wrote into '{part.file}' was edited"
+        return Plan("refuse", text, before, why)
+    return Plan("write", text, before)
+
+
+def read(path: Path, name: str) -> str | None:
+    """The text of the file at `path`; None if there is none. Raises Malformed for what is no text,
+    OSError."""
+
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            text = stream.read(_LARGEST + 1)
+    except FileNotFoundError:
+        return None
+    if len(text) > _LARGEST or "\0" in text:
+        raise Malformed(f"'{name}' is no text file", mend="name another")
+    return text
+
+
+def write(root: Path, part: Part, *, force: bool = False) -> bool:
+    """Bring the file below `root` up to date; False: it was.
+
+    Raises Unsafe for what a person edited, unless `force`; OSError, with the file as it was.
+    """
+
+    return write_to(resolved_inside(root, part.file), part, force=force)
+
+
+def write_to(path: Path, part: Part, *, force: bool = False) -> bool:
+    """The same, of a file that the user named."""
+
+    decided = plan(read(path, part.file), part)
+    if decided.action == "nothing":
+        return False
+    if decided.action == "refuse" and not force:
+        raise Unsafe(decided.why, mend=f"to overwrite it: {part.command} --force")
+    replace(path, decided.text.encode("utf-8", "surrogateescape"))
+    return True
+
+
+def difference(before: str | None, part: Part) -> str:
+    """What `write` would change in a file whose text is `before`, as a unified diff; "" if
+    nothing."""
+
+    decided = plan(before, part)
+    if decided.action == "nothing":
+        return ""
+    lines = difflib.unified_diff(
+        (decided.before or "").splitlines(keepends=True),
+        decided.text.splitlines(keepends=True),
+        f"a/{part.file}",
+        f"b/{part.file}",
+    )
+    return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
