@@ -64,12 +64,14 @@ def _sweep(directory: int, name: str) -> None:
 
     for entry in os.listdir(directory):
         match = re.fullmatch(rf"\.{re.escape(name)}\.(\d+)\.tmp", entry)
-        if match and not _is_alive(int(match[1])):
+        if match and not is_alive(int(match[1])):
             with suppress(OSError):
                 os.unlink(entry, dir_fd=directory)
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether there is a process of this number."""
+
     try:
         os.kill(process, 0)
     except ProcessLookupError:

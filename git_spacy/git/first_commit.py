@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from git_spacy.git import process
@@ -19,14 +19,18 @@ _SEALED = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 _CHUNK = 1 << 20
 
 
-def make(folder: Path, message: str) -> None:
-    """Make `folder` a repository whose first commit says `message`.
+def make(folder: Path, message: str, prepare: Callable[[], object] = lambda: None) -> None:
+    """Make `folder` a repository whose first commit says `message`. `prepare` is called before
+    that, when Git can be asked about the folder already; not where there is no git.
 
     Raises Unavailable if git fails, OSError if the disk does.
     """
 
     if process.available():
-        _by_git(folder, message)
+        environ = process.environment(protocols="none")
+        process.run(("init", "-q", "--template="), cwd=folder, environ=environ)
+        prepare()
+        _by_git(folder, message, environ)
     else:
         _by_dulwich(folder, message)
 
@@ -49,13 +53,11 @@ def _files(folder: Path) -> Iterator[tuple[str, int]]:
     yield from sorted(found)
 
 
-def _by_git(folder: Path, message: str) -> None:
+def _by_git(folder: Path, message: str, environ: dict[str, str]) -> None:
     """Through `git fast-import`, which knows no filter, attribute, hook or signature."""
 
     import tempfile
 
-    environ = process.environment(protocols="none")
-    process.run(("init", "-q", "--template="), cwd=folder, environ=environ)
     head = process.run(("symbolic-ref", "HEAD"), cwd=folder, environ=environ)
     people = [person(folder, environ, role) for role in ("AUTHOR", "COMMITTER")]
     text = message.encode()

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple, cast
@@ -139,12 +139,13 @@ def run(
     input: bytes | None = None,
     stdin: IO[bytes] | None = None,
     check: bool = True,
+    accepted: Collection[int] = (0,),
     prompt: bool = False,
 ) -> Completed:
     """Run `git ARGUMENTS` in `cwd` to its end, with `input` or the file `stdin` to read.
 
-    With `check`, raises Unavailable with git's own words if it fails. Without `prompt` it has no
-    terminal to ask on. An interruption ends git and what it started.
+    With `check`, raises Unavailable with git's own words if its exit code is none of `accepted`.
+    Without `prompt` it has no terminal to ask on. An interruption ends git and what it started.
     """
 
     pipe = subprocess.PIPE
@@ -152,7 +153,7 @@ def run(
     with _started(arguments, cwd, environ, stdin or pipe, pipe, prompt) as child:
         stdout, stderr = child.communicate(input)
     completed = Completed(child.returncode, stdout, stderr)
-    if check:
+    if check and completed.returncode not in accepted:
         _check(arguments, completed)
     return completed
 

@@ -7,6 +7,7 @@ the folders relative to where the hook runs; in a linked work tree it names the 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from git_spacy.git.tree import Entry
 
 _QUIET = ("-c", "core.fsmonitor=false")  # nobody's program is started for a question
 _LITERAL = ("--literal-pathspecs", *_QUIET)  # names, not patterns
+_GLOB = re.compile(r"[\\*?\[]")
 _MOST_PATHS = 1000  # on one command line
 
 
@@ -50,10 +52,12 @@ class Index(NamedTuple):
                 found[entry.name] = entry
         return list(found.values())
 
-    def named(self, name: str) -> list[Entry]:
-        """The files of this name, in any folder."""
+    def named(self, *names: str, folder: str = "") -> list[Entry]:
+        """The files of these names (`*` is any part of one), in any folder at or below `folder`:
+        "", or with a slash at its end."""
 
-        return list(self._listed(_QUIET, [f":(glob)**/{name}"]))
+        literal = _GLOB.sub(r"\\\g<0>", folder)
+        return list(self._listed(_QUIET, [f":(glob){literal}**/{name}" for name in names]))
 
     def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, objects.Content]]:
         """(id, content) of each; one is read before the next is asked for."""
@@ -92,22 +96,33 @@ class Index(NamedTuple):
     def ignored(self, paths: Sequence[str]) -> set[str]:
         """Which of `paths` Git would leave out of a commit, and has not in the index."""
 
-        given = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        arguments = (*_QUIET, "check-ignore", "-z", "--stdin")
-        done = process.run(arguments, cwd=self.top, environ=self.environ, input=given, check=False)
-        return {os.fsdecode(name) for name in done.stdout.split(b"\0") if name}
+        return {_unmarked(name) for name in self._check_ignore((), paths)}
 
     def patterns(self, paths: Sequence[str]) -> dict[str, tuple[str, int, str]]:
         """Which pattern decides about each of `paths`, tracked or not: the file that it is in (as
         Git names it: from `top`, or absolute), its line from 1, the pattern. Paths that no pattern
         is about are left out."""
 
-        given = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        arguments = (*_QUIET, "check-ignore", "--no-index", "-v", "-z", "--stdin")
-        done = process.run(arguments, cwd=self.top, environ=self.environ, input=given, check=False)
-        fields = [os.fsdecode(field) for field in done.stdout.split(b"\0")[:-1]]
+        fields = self._check_ignore(("--no-index", "-v"), paths)
         records = zip(*(fields[start::4] for start in range(4)), strict=True)
-        return {path: (file, int(line), pattern) for file, line, pattern, path in records}
+        return {
+            _unmarked(path): (file, int(line), pattern) for file, line, pattern, path in records
+        }
+
+    def _check_ignore(self, options: Sequence[str], paths: Iterable[str]) -> list[str]:
+        """What it prints about `paths`; about what is beyond a link Git has no opinion."""
+
+        folders = {folder for path in paths for folder in _above(path)}
+        links = {folder for folder in folders if os.path.islink(self.top / folder)}
+        asked = [path for path in paths if links.isdisjoint(_above(path))] if links else paths
+        given = b"".join(os.fsencode(_marked(path)) + b"\0" for path in asked)
+        if not given:
+            return []
+        arguments = (*_QUIET, "check-ignore", *options, "-z", "--stdin")
+        done = process.run(
+            arguments, cwd=self.top, environ=self.environ, input=given, accepted=(0, 1)
+        )
+        return [os.fsdecode(field) for field in done.stdout.split(b"\0")[:-1]]
 
     def _listed(self, options: Sequence[str], paths: Iterable[str]) -> Iterator[Entry]:
         for record in self._ask((*options, "ls-files", "--stage", "-z", "--", *paths)):
@@ -119,6 +134,24 @@ class Index(NamedTuple):
     def _ask(self, arguments: Sequence[str]) -> Iterator[bytes]:
         done = process.run(arguments, cwd=self.top, environ=self.environ)
         return (record for record in done.stdout.split(b"\0") if record)
+
+
+def _above(path: str) -> Iterator[str]:
+    """The folders that `path` lies in."""
+
+    cut = path.find("/")
+    while cut > 0:
+        yield path[:cut]
+        cut = path.find("/", cut + 1)
+
+
+def _marked(path: str) -> str:
+    # check-ignore takes a colon for magic, and has no option against that
+    return f"./{path}" if path.startswith(":") else path
+
+
+def _unmarked(path: str) -> str:
+    return path.removeprefix("./")
 
 
 def _is_here(repository: Repository) -> bool:

@@ -1,13 +1,136 @@
-"""Who makes what, and which commands a name stands for. Pure."""
+"""Who makes what, what hangs together, and which commands a name stands for. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from git_spacy.errors import Malformed, Problem
-from git_spacy.project.model import Asset, Command, Project
+from git_spacy.project.model import Asset, Command, Project, Workflow
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.problem import nearest
+
+Owner = TypeVar("Owner")
+
+
+class Owned(Generic[Owner]):
+    """Paths and whose they are, asked for what touches a path: in a time that does not grow with
+    their number."""
+
+    def __init__(self, pairs: Iterable[tuple[ProjectPath, Owner]]) -> None:
+        self._of: dict[str, list[tuple[ProjectPath, Owner]]] = defaultdict(list)
+        for path, owner in pairs:
+            self._of[path.normal].append((path, owner))
+        self._sorted = sorted(self._of)
+
+    def touching(self, path: ProjectPath) -> Iterator[tuple[ProjectPath, Owner]]:
+        """The paths that are `path`, hold it or lie in it, with their owners."""
+
+        parts = path.normal.split("/")
+        for depth in range(1, len(parts) + 1):
+            yield from self._of.get("/".join(parts[:depth]), ())
+        below = path.normal + "/"
+        for name in self._sorted[bisect_left(self._sorted, below) :]:
+            if not name.startswith(below):
+                break
+            yield from self._of[name]
+
+
+def circle(needs: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
+    """Things each of which the next one needs, and the last one the first: a way round in `needs`,
+    from the one that comes first there; [] if there is none."""
+
+    waiting = {user: {maker for maker in made if maker in needs} for user, made in needs.items()}
+    users: dict[Owner, list[Owner]] = defaultdict(list)
+    for user, made in waiting.items():
+        for maker in made:
+            users[maker].append(user)
+    free = [one for one, made in waiting.items() if not made]
+    while free:  # what needs nothing that is left is in no circle
+        done = free.pop()
+        for user in users[done]:
+            waiting[user].discard(done)
+            if not waiting[user]:
+                free.append(user)
+    left = [one for one, made in waiting.items() if made]
+    if not left:
+        return []
+    way = [left[0]]
+    while True:
+        before = next(one for one in left if one in waiting[way[-1]])
+        if before in way:
+            around = way[way.index(before) :][::-1]
+            start = around.index(next(one for one in needs if one in around))
+            return around[start:] + around[:start]
+        way.append(before)
+
+
+def in_order(needs: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
+    """The things of `needs`, each after those that it needs, else in the order in which they are
+    there. What a circle cannot have comes as if the need that closes it were not."""
+
+    done: dict[Owner, None] = {}
+    begun: set[Owner] = set()
+    for first in needs:
+        way = [(first, iter(needs[first]))] if first not in begun else []
+        begun.add(first)
+        while way:  # no recursion: a project may be a chain of a thousand
+            one, waiting = way[-1]
+            before = next(
+                (other for other in waiting if other in needs and other not in begun), None
+            )
+            if before is None:
+                done[one] = None
+                way.pop()
+            else:
+                begun.add(before)
+                way.append((before, iter(needs[before])))
+    return list(done)
+
+
+def steps(project: Project, workflow: Workflow | None = None) -> tuple[Command, ...]:
+    """The commands of `workflow`, each once, in its order; without one all of the project's."""
+
+    if workflow is None:
+        return project.commands
+    known = {command.name: command for command in project.commands}
+    return tuple(known[name] for name in dict.fromkeys(workflow.steps) if name in known)
+
+
+def command_edges(project: Project, workflow: Workflow | None = None) -> dict[str, tuple[str, ...]]:
+    """For each command (of `workflow`, if one is named) the others of these that make what it
+    needs, each once. In a time that does not grow with the square of their number."""
+
+    commands = steps(project, workflow)
+    made = Owned((path, command.name) for command in commands for path in command.produced)
+    return {
+        command.name: tuple(
+            dict.fromkeys(
+                maker
+                for dep in command.deps
+                for _, maker in made.touching(dep)
+                if maker != command.name
+            )
+        )
+        for command in commands
+    }
+
+
+def workflow_called(project: Project, name: str) -> Workflow:
+    """The workflow of this name. Raises Malformed, with the one that was most likely meant."""
+
+    workflow = project.workflow(name)
+    if workflow is None:
+        names = [one.name for one in project.workflows]
+        close = nearest(name, names)
+        if close:
+            mend = f"did you mean '{close}'?"
+        else:
+            mend = f"there are: {', '.join(names)}" if names else "project.yml defines none"
+        raise Malformed(f"no workflow '{name}'", mend=mend, where="project.yml")
+    return workflow
 
 
 def order(project: Project, names: Sequence[str]) -> tuple[Command, ...]:

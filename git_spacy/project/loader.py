@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from git_spacy.errors import Malformed
 from git_spacy.files import resolved_inside
-from git_spacy.project import paths, places, yaml
+from git_spacy.project import needs, paths, places, yaml
+from git_spacy.project.keys import ASSET, CHECKSUM, COMMAND, GIT, PROJECT, RESOURCES, Table
 from git_spacy.project.model import Asset, Checksum, Command, GitSource, Project, Remote, Workflow
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.places import Places
@@ -32,15 +33,11 @@ from git_spacy.project.yaml import Node
 
 PROJECT_FILE = "project.yml"
 
-_PROJECT_KEYS = (
-    "title", "description", "variables", "vars", "env", "directories", "assets", "commands",
-    "workflows", "remotes", "resources", "spacy_version", "check_requirements",
-)  # fmt: skip
-_COMMAND_KEYS = ("name", "help", "script", "deps", "outputs", "outputs_no_cache", "no_skip")
-_ASSET_KEYS = ("dest", "url", "git", "checksum", "description", "extra")
-_GIT_KEYS = ("repo", "path", "branch")
-_CHECKSUM = re.compile(r"(?:(md5|sha256):)?([0-9a-fA-F]+)")
-_DIGITS = {"md5": 32, "sha256": 64}
+_GIT_MENDS = {
+    "repo": "add 'repo:', the repository's address",
+    "path": "add 'path:'; '' is the whole repository",
+}
+_CHECKSUM = re.compile(CHECKSUM)
 
 
 class Loaded(NamedTuple):
@@ -174,11 +171,11 @@ class _Reader:
     def fill(self, root: Node, overrides: Mapping[str, Any]) -> Node:
         """The same tree with every reference in it replaced."""
 
-        tables = {name: self._table(root.value.get(name), name) for name in ("vars", "variables")}
+        tables = {name: self.table(root.value.get(name), name) for name in ("vars", "variables")}
         places: dict[str, Node] = {}
         for name, table in tables.items():
             _flatten(name, table, places)
-        for name, node in self._table(root.value.get("env"), "env").items():
+        for name, node in self.table(root.value.get("env"), "env").items():
             if text := self.text(node, f"env.{name}"):
                 self.environment[name] = text
         leaves = apply_overrides(
@@ -198,7 +195,7 @@ class _Reader:
         }
         return root._replace(value=entries)
 
-    def _table(self, node: Node | None, name: str) -> dict[str, Node]:
+    def table(self, node: Node | None, name: str) -> dict[str, Node]:
         if node is None:
             return {}
         if not isinstance(node.value, dict):
@@ -226,7 +223,7 @@ class _Reader:
         if not isinstance(node.value, str):
             return node
         value = self._filled(node, lambda: variables.fill(node.value, in_list=in_list))
-        return node._replace(value=value)
+        return _as_node(value, node)
 
     def _filled(self, node: Node, fill: Callable[[], Any]) -> Any:
         try:
@@ -240,13 +237,13 @@ class _Reader:
 
     def project(self, root: Node) -> Project:
         entries: dict[str, Node] = root.value
-        self.known_keys(root, _PROJECT_KEYS, "project")
+        self.known_keys(root, PROJECT, "project")
         commands = self.commands(entries.get("commands"))
         project = Project(
             title=self.line_of_text(entries.get("title")),
             description=self.line_of_text(entries.get("description")),
             environment=self.environment,
-            directories=self.paths(entries.get("directories"), "directories", "directory"),
+            directories=self.paths(entries, PROJECT, "directories"),
             assets=tuple(
                 asset
                 for item in self.items(entries.get("assets"), "assets")
@@ -256,10 +253,11 @@ class _Reader:
             workflows=self.workflows(entries.get("workflows"), commands),
             remotes=tuple(
                 Remote(name, url)
-                for name, node in self._table(entries.get("remotes"), "remotes").items()
+                for name, node in self.table(entries.get("remotes"), "remotes").items()
                 if (url := self.text(node, f"remote '{name}'"))
             ),
             warnings=(),
+            resources=needs.read(self, entries.get("resources"), RESOURCES, commands),
         )
         return project._replace(warnings=tuple(self.warnings))
 
@@ -267,8 +265,8 @@ class _Reader:
         commands: list[Command] = []
         headless: Node | None = None
         for item in self.items(node, "commands"):
-            split = isinstance(item.value, dict) and "name" not in item.value
-            if split and headless is not None and set(item.value) <= set(_COMMAND_KEYS):
+            split = isinstance(item.value, dict) and item.value and "name" not in item.value
+            if split and headless is not None and set(item.value) <= set(COMMAND.keys):
                 first = next(iter(item.value.values()))
                 self.problem(
                     item,
@@ -295,26 +293,22 @@ class _Reader:
         return tuple(commands)
 
     def command(self, item: Node) -> Command | None:
-        if not self.mapping(item, "command", "name"):
+        if not self.mapping(item, COMMAND):
             return None
         entries = item.value
         name = self.text(entries["name"], "name")
-        self.known_keys(item, _COMMAND_KEYS, f"command '{name}'", error=True)
-        no_skip = entries.get("no_skip")
-        if no_skip is not None and not isinstance(no_skip.value, bool):
-            self.problem(no_skip, "'no_skip' is neither true nor false", "write 'no_skip: true'")
+        self.known_keys(item, COMMAND, f"command '{name}'")
+        no_skip = self.flag(entries.get("no_skip"), "no_skip")
         if not name:
             return None
         return Command(
             name=name,
             help=self.line_of_text(entries.get("help")),
             script=self.script(entries.get("script"), name),
-            deps=self.paths(entries.get("deps"), "deps", "dependency"),
-            outputs=self.paths(entries.get("outputs"), "outputs", "output"),
-            outputs_no_cache=self.paths(
-                entries.get("outputs_no_cache"), "outputs_no_cache", "output"
-            ),
-            no_skip=no_skip is not None and no_skip.value is True,
+            deps=self.paths(entries, COMMAND, "deps"),
+            outputs=self.paths(entries, COMMAND, "outputs"),
+            outputs_no_cache=self.paths(entries, COMMAND, "outputs_no_cache"),
+            no_skip=no_skip,
             line=entries["name"].place[0],
         )
 
@@ -337,7 +331,7 @@ class _Reader:
     def workflows(self, node: Node | None, commands: tuple[Command, ...]) -> tuple[Workflow, ...]:
         names = [command.name for command in commands]
         workflows = []
-        for name, steps in self._table(node, "workflows").items():
+        for name, steps in self.table(node, "workflows").items():
             if name in names:
                 self.problem(
                     steps, f"workflow '{name}' has the name of a command", "rename one", key=True
@@ -360,14 +354,12 @@ class _Reader:
         return tuple(workflows)
 
     def asset(self, item: Node) -> Asset | None:
-        if not self.mapping(item, "asset", "dest"):
+        if not self.mapping(item, ASSET):
             return None
         entries = item.value
-        self.known_keys(item, _ASSET_KEYS, "asset")
-        dest = self.path(entries["dest"], "asset destination")
-        extra = entries.get("extra")
-        if extra is not None and not isinstance(extra.value, bool):
-            self.problem(extra, "'extra' is neither true nor false", "write 'extra: true'")
+        self.known_keys(item, ASSET, "asset")
+        dest = self.path(entries["dest"], ASSET.keys["dest"].role)
+        extra = self.flag(entries.get("extra"), "extra")
         git = self.git(entries.get("git"))
         url = self.optional(entries.get("url"), "url")
         if git and url:
@@ -381,7 +373,7 @@ class _Reader:
             git=git,
             checksum=checksum,
             description=self.line_of_text(entries.get("description")),
-            extra=extra is not None and extra.value is True,
+            extra=extra,
             line=entries["dest"].place[0],
         )
 
@@ -393,15 +385,12 @@ class _Reader:
                 node, "'git' is not a mapping", "write 'repo:', 'path:', 'branch:' below it"
             )
             return None
-        self.known_keys(node, _GIT_KEYS, "git")
-        for key, mend in (
-            ("repo", "add 'repo:', the repository's address"),
-            ("path", "add 'path:'; '' is the whole repository"),
-        ):
+        self.known_keys(node, GIT, "git")
+        for key in GIT.required:
             if key not in node.value:
-                self.problem(node, f"a git asset without '{key}'", mend)
+                self.problem(node, f"a git asset without '{key}'", _GIT_MENDS[key])
                 return None
-        texts = {key: self.optional(node.value.get(key), key) for key in _GIT_KEYS}
+        texts = {key: self.optional(node.value.get(key), key) for key in GIT.keys}
         for key, text in texts.items():
             if text and environment_names(text):
                 self.unsafe(
@@ -418,16 +407,15 @@ class _Reader:
         text = self.optional(node, "checksum")
         if node is None or not text:
             return None
-        match = _CHECKSUM.fullmatch(text.strip())
-        algorithm = (match[1] or "md5") if match else "md5"
-        if match is None or len(match[2]) != _DIGITS[algorithm]:
+        if not _CHECKSUM.fullmatch(text.strip()):
             self.problem(
                 node,
                 f"{text!r} is not a checksum",
                 "write the 32 digits of an md5, or 'sha256:' and its 64 digits",
             )
             return None
-        return Checksum(algorithm, match[2].lower())
+        algorithm, _, digest = text.strip().rpartition(":")
+        return Checksum(algorithm or "md5", digest.lower())
 
     # Small shapes.
 
@@ -451,7 +439,8 @@ class _Reader:
             self.problem(node, f"'{name}' is not a list", "begin each item with '- '", key=True)
         return []
 
-    def mapping(self, item: Node, noun: str, needed: str) -> bool:
+    def mapping(self, item: Node, table: Table) -> bool:
+        noun, needed = table.noun, table.required[0]
         if not isinstance(item.value, dict):
             self.problem(item, f"this {noun} is not a mapping", f"begin it with '- {needed}: '")
             return False
@@ -462,17 +451,21 @@ class _Reader:
             return False
         return True
 
-    def known_keys(
-        self, node: Node, known: tuple[str, ...], owner: str, *, error: bool = False
-    ) -> None:
+    def known_keys(self, node: Node, table: Table, owner: str) -> None:
         for key, inner in node.value.items():
-            if key in known:
+            if key in table.keys:
                 continue
-            what, mend = f"{owner} has an unknown key '{key}'", did_you_mean(key, known)
-            if error:
-                self.problem(inner, what, mend or f"the keys are: {', '.join(known)}", key=True)
+            what, mend = f"{owner} has an unknown key '{key}'", did_you_mean(key, table.keys)
+            if table.closed:
+                mend = mend or f"the keys are: {', '.join(table.keys)}"
+                self.problem(inner, what, mend, key=True)
             else:
                 self.warn(inner, what, mend)
+
+    def flag(self, node: Node | None, name: str) -> bool:
+        if node is not None and not isinstance(node.value, bool):
+            self.problem(node, f"'{name}' is neither true nor false", f"write '{name}: true'")
+        return node is not None and node.value is True
 
     def text(self, node: Node, name: str) -> str:
         if isinstance(node.value, str) and node.value:
@@ -500,8 +493,9 @@ class _Reader:
             return ""
         return str(node.value)
 
-    def paths(self, node: Node | None, name: str, role: str) -> tuple[ProjectPath, ...]:
-        found = (self.path(item, role) for item in self.items(node, name))
+    def paths(self, entries: dict[str, Node], table: Table, name: str) -> tuple[ProjectPath, ...]:
+        role = table.keys[name].role
+        found = (self.path(item, role) for item in self.items(entries.get(name), name))
         return tuple(path for path in found if path)
 
     def path(self, node: Node, role: str) -> ProjectPath | None:
@@ -535,6 +529,8 @@ def _as_node(value: Any, place: Node) -> Node:
 
     if isinstance(value, list):
         value = [_as_node(item, place) for item in value]
+    elif isinstance(value, dict):
+        value = {key: _as_node(inner, place) for key, inner in value.items()}
     return place._replace(value=value)
 
 

@@ -6,6 +6,9 @@ of an environment variable is filled in when it is used and kept nowhere.
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from git_spacy.project.paths import ProjectPath
@@ -44,7 +47,9 @@ class Asset(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A named list of script lines, what they read and what they make."""
+    """A named list of script lines, what they read and what they make. A variant of one has some
+    variables set otherwise (project.matrix) and is called as one would type it after `run`;
+    `variant_of` is the name that project.yml has, "" for the command itself."""
 
     name: str
     help: str
@@ -54,6 +59,13 @@ class Command(NamedTuple):
     outputs_no_cache: tuple[ProjectPath, ...]
     no_skip: bool
     line: int
+    variant_of: str = ""
+
+    @property
+    def typed(self) -> str:
+        """What to type to run it."""
+
+        return f"git spacy run {self.name if self.variant_of else shlex.quote(self.name)}"
 
     @property
     def produced(self) -> tuple[ProjectPath, ...]:
@@ -77,9 +89,21 @@ class Remote(NamedTuple):
     url: str
 
 
+class Resources(NamedTuple):
+    """What a command needs of a machine; None and nothing: it does not say. `memory` is in bytes,
+    `custom` what clusters have of their own, by name."""
+
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    memory: int | None = None
+    accelerator_type: str | None = None
+    custom: tuple[tuple[str, float], ...] = ()
+
+
 class Project(NamedTuple):
     """Everything project.yml says. `environment` maps the names of `${env.NAME}` to variables of
-    the process's environment; `warnings` are remarks that refuse nothing."""
+    the process's environment; `warnings` are remarks that refuse nothing; `resources` are those
+    of commands, by name."""
 
     title: str
     description: str
@@ -90,9 +114,15 @@ class Project(NamedTuple):
     workflows: tuple[Workflow, ...]
     remotes: tuple[Remote, ...]
     warnings: tuple[str, ...]
+    resources: Mapping[str, Resources] = MappingProxyType({})
 
     def command(self, name: str) -> Command | None:
         return next((command for command in self.commands if command.name == name), None)
 
     def workflow(self, name: str) -> Workflow | None:
         return next((workflow for workflow in self.workflows if workflow.name == name), None)
+
+    def needs(self, command: Command) -> Resources:
+        """What `command` needs of a machine; a variant needs what its command does."""
+
+        return self.resources.get(command.variant_of or command.name, Resources())

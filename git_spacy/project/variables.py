@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from git_spacy.errors import Malformed
 from git_spacy.project.problem import did_you_mean, nearest
 
-_REFERENCE = re.compile(r"\$\{([^${}\s]+)\}")
+REFERENCE = re.compile(r"\$\{([^${}\s]+)\}")
 # `{{NAME}}` stands for the braces themselves; braces around anything but a name are left alone
 _BRACED = re.compile(r"\{(\{[A-Za-z_]\w*\})\}|(?<!\$)\{([A-Za-z_]\w*)\}")
-_ENVIRONMENT = re.compile(r"\$\{env[.:]([^${}\s]+)\}")
+ENVIRONMENT = re.compile(r"\$\{env[.:]([^${}\s]+)\}")
 MAX_TEXT = 1 << 16
 
 
@@ -80,10 +80,10 @@ class Variables:
             return [self._fill(item, chain, True) for item in value]
         if not isinstance(value, str):
             return value
-        whole = _REFERENCE.fullmatch(value)
-        if whole and not in_list and not _ENVIRONMENT.fullmatch(value):
+        whole = REFERENCE.fullmatch(value)
+        if whole and not in_list and not ENVIRONMENT.fullmatch(value):
             return self._named(whole[1], chain)
-        text = _REFERENCE.sub(lambda match: self._in_text(match, chain), value)
+        text = REFERENCE.sub(lambda match: self._in_text(match, chain), value)
         if self.braces:
             text = _BRACED.sub(lambda match: self._in_braces(match, chain), text)
         if len(text) > MAX_TEXT:
@@ -94,7 +94,7 @@ class Variables:
         return text
 
     def _in_text(self, match: re.Match[str], chain: tuple[str, ...]) -> str:
-        if _ENVIRONMENT.fullmatch(match[0]):
+        if ENVIRONMENT.fullmatch(match[0]):
             self._check_environment(match[1].replace(":", ".").removeprefix("env."))
             return match[0]
         return written(self._named(match[1], chain))
@@ -146,6 +146,17 @@ class Variables:
             )
 
 
+def references(text: str, *, braces: bool) -> Iterator[str]:
+    """The full names that a text refers to; `braces` says whether `{NAME}` is a reference."""
+
+    for match in REFERENCE.finditer(text):
+        yield match[1].replace(":", ".")
+    if braces:
+        for match in _BRACED.finditer(text):
+            if match[2]:
+                yield f"variables.{match[2]}"
+
+
 def written(value: Any) -> str:
     """A variable's value inside a text."""
 
@@ -155,20 +166,20 @@ def written(value: Any) -> str:
 def environment_names(text: str) -> list[str]:
     """The names of the `${env.NAME}` in a text."""
 
-    return [match[1] for match in _ENVIRONMENT.finditer(text)]
+    return [match[1] for match in ENVIRONMENT.finditer(text)]
 
 
 def fill_environment(text: str, names: Mapping[str, str], environ: Mapping[str, str]) -> str:
     """`text` with each `${env.NAME}` replaced by the environment variable that `names` maps it
     to; one that is not set is an empty text. The result must not be kept or printed."""
 
-    return _ENVIRONMENT.sub(lambda match: environ.get(names[match[1]], ""), text)
+    return ENVIRONMENT.sub(lambda match: environ.get(names[match[1]], ""), text)
 
 
 def may_be_filled_to(text: str, filled: str) -> bool:
     """Whether `text` is `filled` once its `${env.NAME}` have values, whatever they are."""
 
-    first, *others = _ENVIRONMENT.split(text)[::2]
+    first, *others = ENVIRONMENT.split(text)[::2]
     if not others:
         return text == filled
     last = others.pop()
@@ -201,17 +212,26 @@ def apply_overrides(leaves: Mapping[str, Any], overrides: Mapping[str, Any]) -> 
 
     result = dict(leaves)
     for name, value in overrides.items():
-        full = next((full for full in _full_names(name) if full in result), None)
-        if full is None:
-            short = [leaf.split(".", 1)[1] for leaf in leaves]
-            mend = did_you_mean(name.removeprefix("vars.").removeprefix("variables."), short)
-            raise Malformed(
-                f"the project has no variable '{name}'",
-                mend=mend or "add it under 'vars' in project.yml",
-                where="--" + name if "." in name else "--set " + name,
-            )
-        result[full] = value
+        result[full_name(leaves, name, "--" + name if "." in name else "--set " + name)] = value
     return result
+
+
+def full_name(leaves: Collection[str], name: str, where: str) -> str:
+    """The one of `leaves` that `name` means, which may leave out its `vars.` or `variables.`.
+
+    Raises Malformed for a name that the project does not have; `where` is where it stands.
+    """
+
+    full = next((full for full in _full_names(name) if full in leaves), None)
+    if full is None:
+        short = [leaf.split(".", 1)[1] for leaf in leaves]
+        mend = did_you_mean(name.removeprefix("vars.").removeprefix("variables."), short)
+        raise Malformed(
+            f"the project has no variable '{name}'",
+            mend=mend or "add it under 'vars' in project.yml",
+            where=where,
+        )
+    return full
 
 
 def _full_names(name: str) -> Iterator[str]:

@@ -21,7 +21,7 @@ MAX_DEPTH = 64
 Scalar = Union[str, int, float, bool, None]  # noqa: UP007 (evaluated at import on 3.10)
 
 # The implicit types of YAML 1.2 in the order in which they are tried, and the first characters
-# that can begin one; `state/lock.py` quotes what would be read as one of these.
+# that can begin one; `yaml_text` quotes what would be read as one of these.
 IMPLICIT = (
     ("null", re.compile(r"~|null|Null|NULL|"), "~nN"),
     ("bool", re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),

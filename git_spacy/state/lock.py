@@ -9,22 +9,19 @@ diff. Pure but for `read` and `update`.
 
 from __future__ import annotations
 
-import functools
-import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from git_spacy.errors import GitSpacyError, Malformed
 from git_spacy.files import replace, resolved_inside
-from git_spacy.project import yaml
+from git_spacy.project import yaml, yaml_text
 from git_spacy.project.places import Places
 from git_spacy.project.yaml import Node
 
 LOCK_FILE = "project.lock"
 MODERN = "python -m weasel"
-_WIDTH = 80
 
 
 class Tracked(NamedTuple):
@@ -106,20 +103,22 @@ def places(data: bytes) -> Places:
 def text(entries: Lock) -> bytes:
     """The whole file, as the reference writes it."""
 
-    return _emit({name: _document(entry) for name, entry in entries.items()})
+    return yaml_text.emit({name: _document(entry) for name, entry in entries.items()})
 
 
-def update(root: Path, entry: LockEntry) -> None:
-    """Read the lock again, put `entry` in it and replace the file, if that changes it.
+def update(root: Path, entry: LockEntry, before: Collection[str] = ()) -> None:
+    """Read the lock again, put `entry` in it and replace the file, if that changes it. A new entry
+    comes above those called `before`, else at the end.
 
     The caller holds the project's lock. Raises OSError with the old file in place.
     """
 
     entries = read(root)
-    before = entries.get(entry.name)
-    if before is not None and before.facts == entry.facts and before.extra == entry.extra:
+    old = entries.get(entry.name)
+    if old is not None and old.facts == entry.facts and old.extra == entry.extra:
         return
-    entries[entry.name] = entry
+    below = {} if old else {name: entries.pop(name) for name in tuple(entries) if name in before}
+    entries = {**entries, entry.name: entry, **below}
     replace(resolved_inside(root, LOCK_FILE), text(entries))
 
 
@@ -220,56 +219,3 @@ def _document(entry: LockEntry) -> dict[str, Any]:
         "outs": [item._asdict() for item in entry.outs],
         **dict(entry.extra),
     }
-
-
-def _emit(document: dict[str, Any]) -> bytes:
-    import yaml as pyyaml
-
-    stream = io.StringIO()
-    pyyaml.dump(
-        document, stream, Dumper=_dumper(), default_flow_style=False, sort_keys=False,
-        allow_unicode=True, indent=2, width=_WIDTH,
-    )  # fmt: skip
-    return stream.getvalue().encode("utf-8")
-
-
-@functools.cache
-def _dumper() -> Any:
-    """PyYAML's emitter made to write as ruamel.yaml does: list items indented, the implicit types
-    of YAML 1.2."""
-
-    import yaml as pyyaml
-
-    class Dumper(pyyaml.SafeDumper):
-        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
-            super().increase_indent(flow, False)
-
-        def choose_scalar_style(self) -> Any:
-            style, event = super().choose_scalar_style(), cast("Any", self.event)
-            # ruamel.yaml would rather escape a line break than fold it, and an apostrophe than
-            # double it
-            awkward = style == "'" and any(mark in event.value for mark in "'\n")
-            return '"' if awkward else style
-
-        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-            return True
-
-    Dumper.yaml_implicit_resolvers = {}
-    for kind, pattern, first in yaml.IMPLICIT:
-        whole = re.compile(f"(?:{pattern.pattern})$")
-        characters = [*first, ""] if kind == "null" else list(first)
-        Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", whole, characters)
-    Dumper.add_implicit_resolver(
-        "tag:yaml.org,2002:timestamp",
-        re.compile(
-            r"^(?:\d{4}-\d\d-\d\d|\d{4}-\d\d?-\d\d?(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d"
-            r"(?:\.\d*)?(?:[ \t]*(?:Z|[-+]\d\d?(?::\d\d)?))?)$"
-        ),
-        list("0123456789"),
-    )
-    Dumper.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
-    Dumper.add_implicit_resolver("tag:yaml.org,2002:value", re.compile("^=$"), ["="])
-    Dumper.add_representer(
-        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    return Dumper

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from git_spacy.errors import Malformed
 from git_spacy.project import graph, loader
@@ -52,3 +56,82 @@ def test_the_makers_of_a_path_are_those_that_write_at_above_or_below_it(
 ) -> None:
     found = graph.makers(PROJECT, ProjectPath(path, path))
     assert [getattr(maker, "name", None) or str(maker.dest) for maker in found] == makers  # type: ignore[union-attr]
+
+
+NAMES = st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map("/".join)
+PATHS = NAMES.map(lambda name: ProjectPath(name, name))
+
+
+@given(st.lists(PATHS, max_size=8), PATHS)
+def test_what_touches_a_path_is_found_as_if_all_were_compared(
+    paths: list[ProjectPath], path: ProjectPath
+) -> None:
+    owned = graph.Owned((one, number) for number, one in enumerate(paths))
+    slow = [(one, number) for number, one in enumerate(paths) if one.touches(path)]
+    assert sorted(owned.touching(path)) == sorted(slow)
+
+
+@given(st.dictionaries(st.integers(0, 6), st.sets(st.integers(0, 6), max_size=3), max_size=7))
+def test_a_circle_is_found_if_there_is_one(needs: dict[int, set[int]]) -> None:
+    found = graph.circle(needs)
+    if found:
+        assert len(set(found)) == len(found)
+        for maker, user in itertools.pairwise([*found, found[0]]):
+            assert maker in needs[user]
+    else:  # then there is an order
+        done: set[int] = set()
+        while len(done) < len(needs):
+            done |= {one for one in needs if needs[one] & set(needs) <= done}
+
+
+def test_a_circle_begins_with_what_comes_first() -> None:
+    assert graph.circle({"a": {"c"}, "b": {"a"}, "c": {"b"}}) == ["a", "b", "c"]
+    assert graph.circle({"a": {"a"}}) == ["a"]
+    assert graph.circle({"b": {"elsewhere"}, "a": {"b"}}) == []
+
+
+def test_each_command_has_the_commands_that_make_what_it_needs() -> None:
+    project = loader.parse(
+        b"""
+commands:
+  - {name: use, script: [x], deps: [data/raw/x, model/best, ./data//raw/x, src], outputs: [out]}
+  - {name: train, script: [x], deps: [data], outputs: [model]}
+  - {name: get, script: [x], outputs: [data/raw, log]}
+  - {name: again, script: [x], deps: [log], outputs_no_cache: [log]}
+  - {name: alone, script: [x]}
+workflows: {all: [train, get, train], none: []}
+"""
+    ).project
+    assert graph.command_edges(project) == {
+        "use": ("get", "train"), "train": ("get",), "get": (), "again": ("get",), "alone": (),
+    }  # fmt: skip
+    assert graph.command_edges(project, project.workflow("all")) == {"train": ("get",), "get": ()}
+    assert graph.command_edges(project, project.workflow("none")) == {}
+
+
+@given(st.dictionaries(st.integers(0, 6), st.sets(st.integers(0, 6), max_size=3), max_size=7))
+def test_things_come_after_what_they_need_and_none_is_lost(needs: dict[int, set[int]]) -> None:
+    found = graph.in_order(needs)
+    assert sorted(found) == sorted(needs)
+    if not graph.circle(needs):
+        for number, one in enumerate(found):
+            assert needs[one] & set(needs) <= set(found[:number])
+
+
+def test_things_that_need_nothing_stay_as_they_are_and_a_circle_is_cut_at_its_end() -> None:
+    assert graph.in_order({"b": (), "a": ("c",), "c": ()}) == ["b", "c", "a"]
+    assert graph.in_order({"a": ("c",), "b": ("a",), "c": ("b",)}) == ["b", "c", "a"]
+    chain: dict[int, tuple[int, ...]] = {number: (number + 1,) for number in range(5000)}
+    assert graph.in_order(chain)[0] == 4999
+
+
+def test_a_workflow_that_is_not_there_is_told_with_the_one_that_is_near() -> None:
+    with pytest.raises(Malformed) as caught:
+        graph.workflow_called(PROJECT, "othr")
+    assert "did you mean 'other'?" in str(caught.value)
+    with pytest.raises(Malformed) as caught:
+        graph.workflow_called(PROJECT, "a")
+    assert "there are: all, other" in str(caught.value)
+    with pytest.raises(Malformed) as caught:
+        graph.workflow_called(loader.parse(b"title: x").project, "a")
+    assert "project.yml defines none" in str(caught.value)

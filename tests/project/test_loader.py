@@ -58,6 +58,8 @@ ONE_PROBLEM = {
         b"commands:\n  - name: a\n    script:\n      - 'echo \"x'\n", "4:9", "no closing quotation"),
     "an empty script line": (
         b"commands:\n  - name: a\n    script: ['#']\n    no_skip: maybe\n", "4:14", "neither true"),
+    "an empty command after one with a name alone": (
+        b"commands: [{name: a}, {}]\n", "1:23", "has no 'name'"),
     "git without repo": (b"assets: [{dest: a, git: {path: b}}]\n", "1:25", "without 'repo'"),
     "a number for a path": (b"assets: [{dest: 1}]\n", "1:17", "asset destination is 1, not a text"),
     "merge conflict": (b"title: a\n<<<<<<< HEAD\nvars: {}\n", "2:1", "conflict markers"),
@@ -138,6 +140,24 @@ commands:
     assert one.deps == two.deps
 
 
+def test_a_variable_may_be_a_list_and_stand_where_one_is_wanted() -> None:
+    loaded = loader.parse(
+        b"""
+vars: {folders: [a, "${vars.b}"], b: b, tables: [{x: [1, {y: 2}]}]}
+directories: ${vars.folders}
+commands: [{name: a}, {name: b}]
+workflows: {all: "${vars.folders}"}
+anything: ${vars.tables}
+"""
+    )
+    assert [str(path) for path in loaded.project.directories] == ["a", "b"]
+    assert loaded.project.workflows[0].steps == ("a", "b")
+    assert loaded.document["anything"] == [{"x": [1, {"y": 2}]}]
+    # and what is wrong in it is told where it stands
+    (told,) = problems("vars: {a: [1]}\n\ndirectories: ${vars.a}\n")
+    assert told.startswith("project.yml:3:14: error: directory is 1, not a text")
+
+
 def test_case_29_a_folder_a_fifo_and_a_file_without_permission(tmp_path: Path) -> None:
     (tmp_path / "folder" / "project.yml").mkdir(parents=True)
     (tmp_path / "fifo").mkdir()
@@ -184,7 +204,9 @@ def test_case_30_a_bomb_is_refused_in_little_memory(tmp_path: Path, text: str) -
         timeout=20, env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
     )  # fmt: skip
     what, kilobytes = done.stdout.splitlines()
-    assert "levels deep" in what or "values (aliases counted in full)" in what
+    # (PyYAML 6.0.4 has a limit of its own)
+    words = ("levels deep", "values (aliases counted in full)", "maximum nesting depth")
+    assert any(word in what for word in words)
     assert int(kilobytes) < 150_000
 
 

@@ -131,3 +131,49 @@ def two_steps(folder: Path) -> Path:
     """A project of two commands, the second reading what the first makes."""
 
     return project(folder, TWO_STEPS, SCRIPTS)
+
+
+SEEDS = """\
+vars:
+  seed: 0
+  rate: 0.1
+  size: 4
+commands:
+  - name: prepare
+    script: ["python prepare.py ${vars.size}"]
+    deps: [prepare.py]
+    outputs: [words.txt]
+  - name: train
+    script: ["python train.py ${vars.seed} ${vars.rate} model-${vars.seed}-${vars.rate}"]
+    deps: [words.txt, train.py]
+    outputs: ["model-${vars.seed}-${vars.rate}"]
+  - name: evaluate
+    script: ["python evaluate.py model-${vars.seed}-${vars.rate} scores-${vars.seed}-${vars.rate}.json"]
+    deps: ["model-${vars.seed}-${vars.rate}", evaluate.py]
+    outputs_no_cache: ["scores-${vars.seed}-${vars.rate}.json"]
+workflows:
+  all: [prepare, train, evaluate]
+"""
+SEEDS_FILES: dict[str, str | bytes] = {
+    "prepare.py": "import sys\nopen('words.txt', 'w').write('x' * int(sys.argv[1]))\n",
+    "train.py": (
+        "import sys\n"
+        "if sys.argv[1] == '13': sys.exit(3)\n"
+        "words = len(open('words.txt').read())\n"
+        "open(sys.argv[3], 'w').write(f'{sys.argv[1]} {sys.argv[2]} {words}')\n"
+    ),
+    "evaluate.py": (
+        "import json, sys\n"
+        "seed, rate, words = map(float, open(sys.argv[1]).read().split())\n"
+        "found = {'score': 0.8 + seed / 100 + rate, 'loss': {'ner': 1 / (words + seed)}}\n"
+        "json.dump(found, open(sys.argv[2], 'w'))\n"
+    ),
+    ".gitignore": "words.txt\nmodel-*\nscores-*\n",
+}
+
+
+def seeds(folder: Path) -> Path:
+    """A project to run with other variables: its `evaluate` scores higher with the seed and the
+    rate, and what it trains with seed 13 fails."""
+
+    return project(folder, SEEDS, SEEDS_FILES)

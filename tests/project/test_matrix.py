@@ -1,0 +1,182 @@
+"""Variants of commands: which there are, what they are called, and who knows them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_spacy.errors import Malformed
+from git_spacy.project import loader, matrix, plan
+from git_spacy.project.matrix import Axis, axis
+from git_spacy.project.model import Command, Project
+from git_spacy.state.verdict import orphans
+
+DATA = b"""
+vars:
+  seed: 0
+  config: a.cfg
+  out: "training/${vars.seed}"
+  unused: 1
+commands:
+  - {name: prepare, script: ["prepare x"], outputs: [corpus]}
+  - {name: train, script: ["train ${vars.seed} ${vars.config}"], deps: [corpus], outputs: ["${vars.out}"]}
+  - {name: evaluate, script: ["evaluate ${vars.out}"], deps: ["${vars.out}"], outputs: ["${vars.out}.json"]}
+  - {name: report, script: [report], deps: [training], outputs: [report.md]}
+"""
+PLAIN = loader.parse(DATA).project
+
+
+def everything(project: Project) -> Iterable[Command]:
+    return project.commands
+
+
+def variants(*axes: str, overrides: dict[str, object] | None = None) -> tuple[Command, ...]:
+    return matrix.commands(DATA, overrides or {}, [axis(text) for text in axes], everything)
+
+
+def names(commands: Iterable[Command]) -> list[str]:
+    return [command.name for command in commands]
+
+
+def test_each_command_is_there_once_for_what_makes_a_difference_to_it() -> None:
+    found = variants("vars.seed=0,1,2")
+    assert names(found) == [
+        "prepare", "train", "evaluate", "report",
+        "train --vars.seed 1", "evaluate --vars.seed 1",
+        "train --vars.seed 2", "evaluate --vars.seed 2",
+    ]  # fmt: skip
+    second = found[4]
+    assert second.variant_of == "train"
+    assert second.script == ("train 1 a.cfg",)
+    assert [path.text for path in second.produced] == ["training/1"]
+    assert second.typed == "git spacy run train --vars.seed 1"
+    assert matrix.variables(second) == {"vars.seed": 1}
+    # as project.yml has it anyway, it is no variant
+    assert found[1] == PLAIN.command("train")
+    assert matrix.variables(found[1]) == {}
+
+
+def test_several_axes_are_multiplied() -> None:
+    found = names(variants("seed=0,1", "config=a.cfg,b c.cfg"))
+    assert found[:3] == ["prepare", "train", "evaluate"]
+    assert [name for name in found if name.startswith("train")] == [
+        "train",
+        "train --vars.seed 0 --vars.config 'b c.cfg'",
+        "train --vars.seed 1 --vars.config a.cfg",
+        "train --vars.seed 1 --vars.config 'b c.cfg'",
+    ]
+    assert names(variants("unused=1,2,3")) == names(PLAIN.commands)
+
+
+def test_variants_hang_together_by_their_paths() -> None:
+    found = plan.by_graph(variants("vars.seed=0,1"))
+    after = {
+        command.name: {found.commands[other].name for other in others}
+        for command, others in zip(found.commands, found.after, strict=True)
+    }
+    assert after == {
+        "prepare": set(),
+        "train": {"prepare"},
+        "evaluate": {"train"},
+        "train --vars.seed 1": {"prepare"},
+        "evaluate --vars.seed 1": {"train --vars.seed 1"},
+        # it reads all of 'training'
+        "report": {"train", "evaluate", "train --vars.seed 1", "evaluate --vars.seed 1"},
+    }
+
+
+def test_variants_that_would_overwrite_each_other_are_refused() -> None:
+    with pytest.raises(Malformed) as caught:
+        plan.by_graph(variants("vars.config=a.cfg,b.cfg"))
+    (problem,) = caught.value.problems
+    assert problem.what == (
+        "'train' and 'train --vars.config b.cfg' both make 'training/0': one would overwrite the other"
+    )
+    assert "'training/0/${vars.config}'" in problem.mend
+
+
+def test_other_overrides_hold_for_all_of_them() -> None:
+    found = variants("vars.seed=0,1", overrides={"config": "z.cfg"})
+    assert [one.script[0] for one in found if one.name.startswith("train")] == [
+        "train 0 z.cfg", "train 1 z.cfg",
+    ]  # fmt: skip
+    assert found[4].name == "train --vars.seed 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("vars.seed=0,1", Axis("vars.seed", ("0", "1"))),
+        ("seed=-1", Axis("seed", ("-1",))),
+        ("c=a.cfg,b.cfg", Axis("c", ("a.cfg", "b.cfg"))),
+        ('c=["a,b", "1", 1, 1.5, true, null]', Axis("c", ("a,b", '"1"', "1", "1.5", "true", "null"))),
+        ("c=1.0,1.00", None),
+        ("c=a=b", Axis("c", ("a=b",))),
+        ("c", None),
+        ("c=", None),
+        ("=1", None),
+        ("c=1,,2", None),
+        ("c=1,1", None),
+        ("c=[]", None),
+    ],
+)  # fmt: skip
+def test_an_axis_as_it_is_typed(text: str, found: Axis | None) -> None:
+    if found is None:
+        with pytest.raises(Malformed, match=r"--matrix: error: "):
+            axis(text)
+    else:
+        assert axis(text) == found
+
+
+def test_a_variable_that_is_not_there_is_told() -> None:
+    with pytest.raises(Malformed, match=r"did you mean 'seed'"):
+        variants("vars.seeed=1")
+    with pytest.raises(Malformed, match=r"'vars.seed' is there twice"):
+        variants("vars.seed=1", "seed=2")
+
+
+def test_entries_of_variants_are_known_again() -> None:
+    entries = [
+        "train", "train --vars.seed 1", "evaluate --vars.seed 1 --vars.config b.cfg",
+        "gone --vars.seed 1", "train --vars.gone 1", "train --seed 1", "train --vars.seed", "train '",
+    ]  # fmt: skip
+    project = matrix.with_variants(PLAIN, DATA, entries)
+    assert names(project.commands)[4:] == entries[1:3]
+    assert project.commands[4] == variants("vars.seed=1")[1]
+    assert [reason.about for reason in orphans(project, entries)] == entries[3:]
+    assert matrix.with_variants(PLAIN, DATA, ["train"]) == PLAIN
+
+
+values = st.one_of(
+    st.text(max_size=8).filter(lambda text: "\0" not in text),
+    st.integers(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False),
+)  # fmt: skip
+
+
+@given(st.lists(values, min_size=1, max_size=3, unique_by=repr))
+def test_whatever_the_value_a_variants_name_brings_it_back(some: list[object]) -> None:
+    import json
+
+    try:
+        found = variants(f"config={json.dumps(some)}")
+    except Malformed:  # the same twice, as typed; or an empty text
+        return
+    for command in found:
+        if command.variant_of:
+            project = matrix.with_variants(PLAIN, DATA, [command.name])
+            assert project.commands[-1] == command
+            assert set(matrix.variables(command)) == {"vars.config"}
+
+
+def test_what_has_an_entry_as_a_variant_goes_on_being_one() -> None:
+    overrides = {"seed": 1}
+    project = loader.parse(DATA, overrides).project
+    entries = ["train", "train --vars.seed 1"]
+    found = matrix.as_recorded(DATA, overrides, project.commands, entries)
+    assert names(found) == ["prepare", "train --vars.seed 1", "evaluate", "report"]
+    assert names(matrix.as_recorded(DATA, overrides, project.commands, ["train"])) == names(
+        PLAIN.commands
+    )

@@ -1,0 +1,157 @@
+"""In which order commands run, and which at the same time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_spacy.errors import Malformed
+from git_spacy.project import loader, plan
+from git_spacy.project.model import Project
+
+
+def made(**commands: tuple[list[str], list[str]]) -> Project:
+    """A project of commands, each by what it reads and what it makes."""
+
+    return of([{"name": name, "deps": d, "outputs": o} for name, (d, o) in commands.items()])
+
+
+def of(commands: list[dict[str, Any]]) -> Project:
+    return loader.parse(json.dumps({"commands": commands}).encode()).project
+
+
+def told(found: plan.Plan) -> list[tuple[str, list[str]]]:
+    return [
+        (command.name, [found.commands[other].name for other in sorted(after)])
+        for command, after in zip(found.commands, found.after, strict=True)
+    ]
+
+
+def test_in_turn_each_waits_for_the_one_before_it() -> None:
+    project = made(a=([], []), b=([], []))
+    twice = plan.in_turn([*project.commands, project.commands[0]])
+    assert told(twice) == [("a", []), ("b", ["a"]), ("a", ["b"])]
+    assert told(plan.in_turn([])) == []
+
+
+def test_by_the_graph_each_waits_for_what_it_needs_alone() -> None:
+    diamond = made(
+        top=([], ["t"]), left=(["t"], ["l"]), right=(["t"], ["r"]), bottom=(["l", "r"], ["b"])
+    )
+    found = plan.by_graph(diamond.commands)
+    assert told(found) == [
+        ("top", []), ("left", ["top"]), ("right", ["top"]), ("bottom", ["left", "right"]),
+    ]  # fmt: skip
+    assert found.behind(1) == {3}
+    assert found.behind(0) == {1, 2, 3}
+
+
+def test_makers_come_first_wherever_they_were_named() -> None:
+    project = made(use=(["made/part"], []), make=([], ["made"]), other=([], []))
+    found = plan.by_graph(project.commands)
+    assert told(found) == [("make", []), ("use", ["make"]), ("other", [])]
+
+
+def test_those_that_write_around_one_another_never_run_together() -> None:
+    project = made(a=([], ["out"]), b=([], ["out/b"]), c=([], ["other"]), d=(["out/b"], ["out/d"]))
+    found = plan.by_graph(project.commands)
+    assert told(found) == [("a", []), ("b", ["a"]), ("c", []), ("d", ["a", "b"])]
+
+
+def test_one_that_reads_what_it_makes_does_not_wait_for_itself() -> None:
+    project = made(a=(["a"], ["a/b"]))
+    assert told(plan.by_graph(project.commands)) == [("a", [])]
+
+
+def test_each_runs_once() -> None:
+    project = made(a=([], []))
+    assert told(plan.by_graph([*project.commands, *project.commands])) == [("a", [])]
+
+
+def test_a_circle_is_told_with_its_chain() -> None:
+    project = made(x=([], []), a=(["c"], ["a"]), b=(["a"], ["b"]), c=(["b"], ["c"]))
+    with pytest.raises(Malformed) as caught:
+        plan.by_graph(project.commands)
+    assert "each of these needs what the one before it makes: 'a' → 'b' → 'c' → 'a'" in str(
+        caught.value
+    )
+
+
+def test_two_makers_of_one_path_are_told_all_at_once() -> None:
+    project = made(a=([], ["x", "y"]), b=([], ["x"]), c=([], ["./y"]))
+    with pytest.raises(Malformed) as caught:
+        plan.by_graph(project.commands)
+    assert [problem.what for problem in caught.value.problems] == [
+        "'a' and 'b' both make 'x'", "'a' and 'c' both make './y'",
+    ]  # fmt: skip
+
+
+def test_what_is_upstream_comes_along_and_nothing_else() -> None:
+    project = made(
+        other=([], ["z"]), use=(["l", "data"], ["u"]), left=(["t"], ["l"]), top=([], ["t"])
+    )
+    use = project.commands[1]
+    found = plan.with_makers(project, [use])
+    assert [one.name for one in plan.by_graph(found).commands] == ["top", "left", "use"]
+    assert plan.with_makers(project, [project.commands[3]]) == (project.commands[3],)
+
+
+def test_upstream_ends_in_a_circle_too() -> None:
+    project = made(a=(["b"], ["a"]), b=(["a"], ["b"]))
+    assert len(plan.with_makers(project, project.commands[:1])) == 2
+
+
+paths = st.sampled_from(["a", "b", "c", "d", "a/x", "b/x", "b/y", "e/f/g", "e/f", "e"])
+graphs = st.lists(
+    st.tuples(st.lists(paths, max_size=3), st.lists(paths, max_size=2)), min_size=1, max_size=8
+)
+
+
+@given(graphs, st.randoms())
+def test_every_plan_is_in_order_and_keeps_writers_apart(
+    graph: list[tuple[list[str], list[str]]], random: Any
+) -> None:
+    project = of([{"name": f"c{n}", "deps": d, "outputs": o} for n, (d, o) in enumerate(graph)])
+    commands = list(project.commands)
+    random.shuffle(commands)
+    try:
+        found = plan.by_graph(commands)
+    except Malformed:
+        return
+    assert sorted(one.name for one in found.commands) == sorted(one.name for one in commands)
+    behind = [found.behind(number) for number in range(len(commands))]
+    for number, one in enumerate(found.commands):
+        assert all(other < number for other in found.after[number])
+        for later in range(number + 1, len(commands)):
+            two = found.commands[later]
+            needs = any(out.touches(dep) for out in one.produced for dep in two.deps)
+            shares = any(a.touches(b) for a in one.produced for b in two.produced)
+            if needs or shares:
+                assert later in behind[number]
+            # the later one makes nothing that the earlier one needs
+            assert not any(out.touches(dep) for out in two.produced for dep in one.deps)
+
+
+@given(graphs)
+def test_an_order_that_is_one_already_is_kept(graph: list[tuple[list[str], list[str]]]) -> None:
+    """So that the lock is the same with one job and with many."""
+
+    project = of([{"name": f"c{n}", "deps": d, "outputs": o} for n, (d, o) in enumerate(graph)])
+    try:
+        found = plan.by_graph(project.commands)
+    except Malformed:
+        return
+    assert plan.by_graph(found.commands).commands == found.commands
+
+
+def test_a_thousand_commands_are_planned_without_recursion() -> None:
+    count = 1000
+    project = of(
+        [{"name": f"c{n}", "deps": [f"f{n}"], "outputs": [f"f{n + 1}"]} for n in range(count)][::-1]
+    )
+    found = plan.by_graph(plan.with_makers(project, [project.commands[0]]))
+    assert [one.name for one in found.commands] == [f"c{n}" for n in range(count)]

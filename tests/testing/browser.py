@@ -1,0 +1,133 @@
+"""A real browser without a window, for what only a browser can see: Chromium, spoken to in its
+DevTools protocol over a pipe, so that nothing but Chromium is needed, and no port.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
+needs_chromium = pytest.mark.skipif(
+    PROGRAM is None, reason="there is no Chromium (on Debian: apt-get install chromium)"
+)
+# The protocol's pipes are the descriptors 3 and 4.
+_PIPED = 'exec "$@" 3<&0 4>&1 0</dev/null 1>&2'
+
+
+class Browser:
+    """One page of a browser with a profile of its own in `folder`. A context: it ends with it."""
+
+    def __init__(self, folder: Path, patience: float = 60.0) -> None:
+        self._folder = folder
+        self._deadline = time.monotonic() + patience
+        self._number = 0
+        self._unread = b""
+
+    def __enter__(self) -> Browser:
+        assert PROGRAM
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._log = (self._folder / "chromium.log").open("wb")
+        options = (
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--no-first-run", "--window-size=1200,1000", "--remote-debugging-pipe",
+            f"--user-data-dir={self._folder / 'profile'}",
+        )  # fmt: skip
+        self._process = subprocess.Popen(
+            ("sh", "-c", _PIPED, "sh", PROGRAM, *options, "about:blank"),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            self._session: str | None = None
+            pages = self._call("Target.getTargets")["targetInfos"]
+            page = next(one["targetId"] for one in pages if one["type"] == "page")
+            attached = self._call("Target.attachToTarget", targetId=page, flatten=True)
+            self._session = attached["sessionId"]
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        assert self._process.stdin
+        assert self._process.stdout
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass
+        self._process.stdout.close()
+        self._log.close()
+
+    def open(self, url: str) -> None:
+        self._call("Page.navigate", url=url)
+
+    def ask(self, expression: str) -> Any:
+        """The value of a JavaScript expression in the page, now."""
+
+        answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
+        return answer["result"].get("value")
+
+    def wait_for(self, expression: str) -> Any:
+        """The same, as soon as it is something."""
+
+        while not (value := self.ask(expression)):
+            if time.monotonic() > self._deadline:
+                text = self.ask("document.body.innerText")
+                raise AssertionError(f"{expression} never came; the page says:\n{text}")
+            time.sleep(0.1)
+        return value
+
+    def screenshot(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot")["data"]))
+
+    def _call(self, method: str, **parameters: Any) -> Any:
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(message).encode() + b"\0")
+        self._process.stdin.flush()
+        while True:
+            answer = json.loads(self._next_message())
+            if answer.get("id") == self._number:
+                assert "error" not in answer, (method, answer["error"])
+                return answer["result"]
+
+    def _next_message(self) -> bytes:
+        assert self._process.stdout
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while b"\0" not in self._unread:
+                # an answer may take a little longer than what we wait for in the page
+                ready = selector.select(max(5.0, self._deadline - time.monotonic()))
+                chunk = os.read(self._process.stdout.fileno(), 1 << 16) if ready else b""
+                if not chunk:
+                    log = (self._folder / "chromium.log").read_text("utf-8", "replace")
+                    raise AssertionError(f"Chromium does not answer:\n{log[-2000:]}")
+                self._unread += chunk
+        message, _, self._unread = self._unread.partition(b"\0")
+        return message

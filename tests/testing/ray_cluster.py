@@ -1,0 +1,78 @@
+"""A Ray cluster of two nodes on this machine, in a process of its own: `python -m …` prints its
+address and ends it when its input ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+TOKEN = "0123456789abcdef" * 4
+
+
+class Ray(NamedTuple):
+    """Where it listens, and the folder that holds all it writes."""
+
+    address: str
+    folder: Path
+
+
+@contextmanager
+def cluster() -> Iterator[Ray]:
+    """Two CPUs on the one node, two and one `licence` on the other."""
+
+    # (a socket's path must be short)
+    with tempfile.TemporaryDirectory(
+        prefix="ray", dir="/tmp", ignore_cleanup_errors=True
+    ) as folder:
+        said = Path(folder) / "stderr"
+        with said.open("wb") as stderr:
+            child = subprocess.Popen(
+                (sys.executable, __file__, folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=stderr, cwd=folder, text=True, env=environ(folder),
+            )  # fmt: skip
+        assert child.stdin
+        assert child.stdout
+        try:
+            address = child.stdout.readline().strip()
+            assert address, said.read_text()
+            yield Ray(address, Path(folder))
+        finally:
+            child.stdin.close()
+            child.wait(60)
+            child.stdout.close()
+
+
+def environ(folder: str) -> dict[str, str]:
+    """Of those who run it: neither our sources nor anybody's home."""
+
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": folder,
+        "TMPDIR": folder,
+        "RAY_AUTH_TOKEN": TOKEN,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "ONLY_ON_THE_CLUSTER": "yes",
+    }
+
+
+def _main(folder: str) -> None:
+    from ray.cluster_utils import Cluster
+
+    memory: dict[str, Any] = {"object_store_memory": 100 << 20, "include_dashboard": False}
+    own = {"num_cpus": 2, "temp_dir": f"{folder}/ray", **memory}  # (Ray writes to TMPDIR/ray, too)
+    made = Cluster(True, head_node_args=own)
+    made.add_node(num_cpus=2, resources={"licence": 1}, **memory)
+    made.wait_for_nodes()
+    print(made.address, flush=True)
+    sys.stdin.read()
+    made.shutdown()  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])

@@ -1,0 +1,75 @@
+"""A real sshd for the time of a test: its own host key, one user key, a free port."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+class Sshd(NamedTuple):
+    """Where it is, how it is known, and its process."""
+
+    port: int
+    host_key: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def known(self) -> str:
+        """The line for known_hosts."""
+
+        return f"[127.0.0.1]:{self.port} {self.host_key}\n"
+
+    def address(self, folder: Path) -> str:
+        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}{folder}"
+
+
+@contextmanager
+def sshd(folder: Path, user_key: Path) -> Iterator[Sshd]:
+    """One that takes `user_key` (made here)."""
+
+    assert SSHD
+    folder.mkdir(parents=True)
+    for key in (folder / "host", user_key):
+        key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key), check=True)
+    shutil.copy(f"{user_key}.pub", folder / "authorized")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # it insists
+    (folder / "config").write_text(
+        f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nPidFile none\n"
+        f"AuthorizedKeysFile {folder}/authorized\nStrictModes no\nPasswordAuthentication no\n"
+        f"PermitRootLogin yes\nUsePAM no\nSubsystem sftp internal-sftp\n"
+    )
+    arguments = (SSHD, "-D", "-e", "-f", str(folder / "config"))
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(arguments, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        _wait(port, process, folder / "log")
+        yield Sshd(port, " ".join((folder / "host.pub").read_text().split()[:2]), process)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(log.read_text())
