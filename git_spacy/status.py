@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from git_spacy.assets import standing
+from git_spacy.project import loader
+from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Asset, Project
 from git_spacy.state import committed, lock, present
 from git_spacy.state.index import StatIndex
@@ -32,6 +34,7 @@ def of(project: Project, root: Path, environ: Mapping[str, str], *, data: bool =
     """
 
     entries = lock.read(root)
+    project = with_variants(project, loader.content(root), entries)
     lost = orphans(project, entries)
     if not data:
         judged = committed.judge(project, entries, TrackedFiles(root))

@@ -15,6 +15,7 @@ from git_spacy.files import held
 from git_spacy.project import loader, places
 from git_spacy.project.graph import check_destinations, who_makes
 from git_spacy.project.loader import PROJECT_FILE, Loaded
+from git_spacy.project.matrix import command_line, parts, with_variants
 from git_spacy.project.model import Project
 from git_spacy.project.places import Place
 from git_spacy.project.variables import may_be_filled_to
@@ -28,9 +29,10 @@ _PARTS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "
 
 
 class _Subject(NamedTuple):
-    """What the checks look at."""
+    """What the checks look at; `data` is the text of project.yml."""
 
     loaded: Loaded
+    data: bytes
     view: View
     strict: bool
 
@@ -43,11 +45,12 @@ def run(names: Sequence[str], view: View, *, strict: bool = False) -> list[Findi
     """
 
     try:
-        loaded = loader.parse(view.project())
+        data = view.project()
+        loaded = loader.parse(data)
         check_destinations(loaded.project.assets)
     except (Malformed, Unsafe) as error:
         return of_error("project", error, PROJECT_FILE)
-    subject = _Subject(loaded, view, strict)
+    subject = _Subject(loaded, data, view, strict)
     found = [finding for name in names for finding in CHECKS[name](subject)]
     view.save()
     return sorted(found, key=lambda finding: (finding.file, finding.line, finding.column))
@@ -73,7 +76,7 @@ def unnoted(root: Path, view: View) -> list[Finding]:
             f"git spacy notes pull; if nobody has it: git spacy lock record {name}",
         )
         for name, entry in entries.items()
-        if not any(_agree(entry, other) for other in noted.get(name, ()))
+        if not any(_agree(entry, other) for other in noted.get(parts(name)[0], ()))
     ]  # fmt: skip
 
 
@@ -90,9 +93,12 @@ def drop_orphans(root: Path) -> tuple[str, ...]:
     """Remove the entries of the lock whose commands are gone; return their names. Raises Malformed,
     Unsafe, OSError."""
 
-    project = loader.load(root)
+    data = loader.content(root)
+    project = loader.parse(data).project
     with held(home(root) / "project.lock.lock"):
-        names = tuple(reason.about for reason in orphans(project, lock.read(root)))
+        entries = lock.read(root)
+        lost = orphans(with_variants(project, data, entries), entries)
+        names = tuple(reason.about for reason in lost)
         if names:
             lock.drop(root, names)
     return names
@@ -143,7 +149,7 @@ def _lock(subject: _Subject) -> Iterator[Finding]:
     except Malformed as error:
         yield from of_error("lock", error, LOCK_FILE)
         return
-    project = subject.loaded.project
+    project = with_variants(subject.loaded.project, subject.data, entries)
     judged = committed.judge(project, entries, subject.view)
     where = lock.places(text or b"")
     for reason in orphans(project, entries):
@@ -178,12 +184,12 @@ def _place(where: Mapping[tuple[str, ...], Place], name: str, reason: Reason) ->
 def _rerun(project: Project, name: str) -> str:
     """What to type, and what that makes stale in turn."""
 
-    below: list[str] = []
+    below = [command for command in project.commands if command.name == name]
     for command in project.commands:
         makers = {maker.name for maker, _ in upstream(project, command)}
-        if makers & {name, *below} and command.produced:
-            below.append(command.name)
-    return " ".join(["git spacy run", name, *below])
+        if makers & {one.name for one in below} and command.produced and command not in below:
+            below.append(command)
+    return command_line(below)
 
 
 def _without_entry(loaded: Loaded, entries: Mapping[str, LockEntry]) -> Iterator[Finding]:

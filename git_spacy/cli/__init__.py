@@ -1,4 +1,4 @@
-"""The command line: a table of verbs, each imported when it is asked for, under one handler.
+"""The command line: its verbs, each imported when it is asked for, under one handler.
 
 `main` is the only place that turns a failure into text and an exit code.
 """
@@ -20,20 +20,24 @@ from git_spacy import __version__
 from git_spacy.errors import Defect, GitSpacyError, Interrupted, Malformed, local_failure
 from git_spacy.project.problem import did_you_mean
 
-# name → (module:function, one line for the list, kept here so that the list imports no verb)
-VERBS = {
-    "clone": ("git_spacy.cli.clone:clone", "Get a project template, and nothing else."),
-    "assets": ("git_spacy.cli.assets:assets", "Fetch the project's data and verify it."),
-    "run": ("git_spacy.cli.run:run", "Run commands or workflows; skip what is current."),
-    "status": ("git_spacy.cli.status:status", "Say what is fresh and what is stale, and why."),
-    "check": ("git_spacy.cli.check:check", "Find what is wrong, for hooks and for CI."),
-    "log": ("git_spacy.cli.log:log", "Say what was run, by commit."),
-    "show": ("git_spacy.cli.show:show", "Show the runs noted on a commit in full."),
-    "diff": ("git_spacy.cli.diff:diff", "Say how two commits' results differ, and why."),
-    "lock": ("git_spacy.cli.lock:lock", "Put project.lock right: restore, record, resolve."),
-    "notes": ("git_spacy.cli.notes:notes", "Share what was run: push, pull, status."),
-    "ignore": ("git_spacy.cli.ignore:ignore", "Write what is fetched and made to .gitignore."),
-    "resolved": ("git_spacy.cli.resolved:resolved", "Print the project as understood."),
+# a function of its own name in a module of its own name, imported when it is asked for
+VERBS = (
+    "clone", "assets", "run", "status", "check", "log", "show", "diff", "lock", "notes",
+    "ignore", "push", "pull", "restore", "store", "resolved",
+)  # fmt: skip
+# the list of them: what belongs together in one line, here so that it imports none
+LINES = {
+    ("clone",): "Get a project template, and nothing else.",
+    ("assets",): "Fetch the project's data and verify it.",
+    ("run",): "Run commands or workflows; skip what is current.",
+    ("status",): "Say what is fresh and what is stale, and why.",
+    ("check",): "Find what is wrong, for hooks and for CI.",
+    ("log", "show", "diff"): "Say what was run, by commit, and how results differ.",
+    ("lock", "notes"): "Put project.lock right; share what was run.",
+    ("ignore",): "Write what is fetched and made to .gitignore.",
+    ("push", "pull"): "Share outputs: with a folder, S3, ssh and others.",
+    ("restore", "store"): "Bring outputs as they were; what is kept here.",
+    ("resolved",): "Print the project as understood.",
 }
 
 
@@ -44,8 +48,8 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         if name not in VERBS:
             return None
-        module, function = VERBS[name][0].split(":")
-        command: click.Command = getattr(importlib.import_module(module), function)
+        module = importlib.import_module(f"git_spacy.cli.{name}")
+        command: click.Command = getattr(module, name)
         return command
 
     def resolve_command(
@@ -60,7 +64,7 @@ class _Verbs(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
+            formatter.write_dl([(", ".join(names), line) for names, line in LINES.items()])
 
 
 @click.group(

@@ -67,8 +67,8 @@ def _seconds(utc: str) -> float | None:
 def took(record: Record) -> str:
     """How long, how it ended."""
 
-    if record.how == "record":
-        return "entered"
+    if record.how != "run":
+        return {"record": "entered", "restore": "restored"}[record.how]
     return output.duration(record.seconds) if not record.exit else "failed"
 
 
@@ -89,7 +89,8 @@ def remarks(run: Run, before: Record | None) -> list[str]:
     if record.vars:
         told.append("with " + ", ".join(f"{name}={value}" for name, value in record.vars.items()))
     inputs = changed_inputs(before, record) if before else []
-    why = "changed: " + ", ".join(inputs) if inputs else "" if before else "first run"
+    first = "first run with these" if record.vars else "first run"
+    why = "changed: " + ", ".join(inputs) if inputs else "" if before else first
     edits = ("(uncommitted)" if why else "(uncommitted edits)") if record.dirty else ""
     told.append(f"{why} {edits}".strip())
     if run.noted_on:
@@ -111,11 +112,11 @@ def full(run: Run) -> str:
     """One run with all that is known of it."""
 
     record = run.record
-    by = "" if record.how == "run" else ", entered by 'lock record'"
+    by = {"record": ", entered by 'lock record'", "restore": f", restored from {record.source}"}
     lasted = f", took {output.duration(record.seconds)}" if record.how == "run" else ""
     failed = f", exit code {record.exit}" if record.exit else ""
     title = output.paint(printable(record.command), "bold")
-    head = f"{title}  {when(record)}{lasted}{failed}{by}"
+    head = f"{title}  {when(record)}{lasted}{failed}{by.get(record.how, '')}"
     where = f"tree {record.tree[:12] or 'of no commit'}"
     if record.dirty:
         where += ", with edits"

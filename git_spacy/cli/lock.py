@@ -65,14 +65,20 @@ def record(ctx: click.Context, names: tuple[str, ...]) -> None:
     anything: NAME is a command or a workflow."""
 
     from git_spacy.cli.run import project_dir, say_waiting, shared_by
-    from git_spacy.project import graph, loader
+    from git_spacy.project import graph, loader, matrix
     from git_spacy.run.loop import record as record_results
+    from git_spacy.state import lock as lock_file
     from git_spacy.state.turn import taken
 
     start, names = project_dir(ctx.obj, names)
     root = loader.find(start)
-    project = loader.load(root, overrides.given(ctx))
+    given = overrides.given(ctx)
+    project = loader.load(root, given)
     commands = graph.order(project, names)
+    if given:
+        data, entries = loader.content(root), lock_file.read(root)
+        commands = matrix.as_recorded(data, given, commands, entries)
+        project = matrix.joined(project, commands)
     with taken(root, os.environ, waiting=say_waiting):
         record_results(commands, shared_by(ctx, project, root))
     for command in commands:
@@ -86,7 +92,7 @@ def resolve(ctx: click.Context) -> int:
     the fresher one as the project now is. Then it is staged."""
 
     from git_spacy.git.repository import Repository
-    from git_spacy.project import loader
+    from git_spacy.project import loader, matrix
     from git_spacy.state import settle
 
     root = loader.find(ctx.obj)
@@ -94,14 +100,13 @@ def resolve(ctx: click.Context) -> int:
     if done is None:
         output.note("project.lock is not in conflict")
         return 0
+    stale = {command.name for command in done.stale}
     for name, side in done.taken.items():
-        output.note(
-            f"{name}: took {side}" + (", stale like the other" if name in done.stale else "")
-        )
+        output.note(f"{name}: took {side}" + (", stale like the other" if name in stale else ""))
     if not done.taken:
         output.note("merged by entry: each was changed on one side only")
     if done.stale:
-        output.note(f"Next: git spacy run {' '.join(done.stale)} && git add project.lock")
+        output.note(f"Next: {matrix.command_line(done.stale)} && git add project.lock")
     return 0
 
 

@@ -20,7 +20,16 @@ from git_spacy.errors import masked, printable
 
 _paper: IO[str] | None = None  # what the pager reads, while results go there
 _no_colours = False  # Git's configuration says so
-_COLOURS = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36}
+_COLOURS = {
+    "bold": 1,
+    "dim": 2,
+    "red": 31,
+    "green": 32,
+    "yellow": 33,
+    "blue": 34,
+    "magenta": 35,
+    "cyan": 36,
+}
 
 
 def result(text: str) -> None:
@@ -45,6 +54,15 @@ def note(text: str) -> None:
     """A line about how it goes, not part of the result."""
 
     _write(sys.stderr, printable(masked(text)))
+
+
+def passed_on(name: str, text: str, colour: str, *, is_error: bool) -> None:
+    """A line that a script of the project wrote, as it is, with `name` before it. (The only text
+    that is not made printable: what runs here may do what it likes anyway.)"""
+
+    stream = sys.stderr if is_error else sys.stdout
+    head = paint(f"{printable(name)} | ", colour, stream) if name else ""
+    _write(stream, head + text)
 
 
 def warning(text: str) -> None:

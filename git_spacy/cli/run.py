@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from git_spacy.cli import output, overrides
 from git_spacy.errors import Malformed
-from git_spacy.project import graph, loader
-from git_spacy.project.model import Project
+from git_spacy.project import graph, loader, matrix, plan
+from git_spacy.project.model import Command, Project
 
 if TYPE_CHECKING:
-    from git_spacy.run.loop import Run
-    from git_spacy.run.reporter import Event
-    from git_spacy.run.script import Interpreter
+    from git_spacy.run.loop import Outcome, Run
+
+_MANY = 1 << 20  # at a time: a cluster knows itself how many it has room for
 
 
 @click.command(cls=overrides.OverridingCommand, add_help_option=False)
 @click.argument("names", nargs=-1, metavar="[NAME]... [PROJECT_DIR]")
 @click.option("-F", "--force", is_flag=True, help="Run even what is current.")
 @click.option("-D", "--dry", is_flag=True, help="Say what would run, and why; run nothing.")
+@click.option("-u", "--upstream", is_flag=True, help="Run what it needs first, where stale.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1), metavar="N",
+    help="Run up to N commands at a time that do not depend on each other.",
+)  # fmt: skip
+@click.option("-k", "--keep-going", is_flag=True, help="Run what does not need what failed.")
+@click.option(
+    "--matrix", "axes", multiple=True, metavar="VAR=A,B",
+    help="Once for each value (of each combination, if given again).",
+)  # fmt: skip
+@click.option(
+    "--output", "form", type=click.Choice(("prefix", "grouped")), default="prefix",
+    help="How several commands' output is told apart.",
+)  # fmt: skip
+@click.option(
+    "--restore/--no-restore", default=None,
+    help="Bring outputs that were made before instead of running.",
+)  # fmt: skip
+@click.option("--executor", type=click.Choice(("local", "ray")), help="Where commands run.")
+@click.option("--address", metavar="ADDR", help="The Ray cluster, instead of one started here.")
 @click.option("--no-wait", is_flag=True, help="Exit with 75 if another run is going on here.")
 @click.option("-h", "--help", "show_help", is_flag=True, help="Show this, or NAME's own help.")
 @click.pass_context
@@ -33,6 +52,14 @@ def run(
     names: tuple[str, ...],
     force: bool,
     dry: bool,
+    upstream: bool,
+    jobs: int | None,
+    keep_going: bool,
+    axes: tuple[str, ...],
+    form: Literal["prefix", "grouped"],
+    restore: bool | None,
+    executor: str | None,
+    address: str | None,
     no_wait: bool,
     show_help: bool,
 ) -> None:
@@ -54,21 +81,83 @@ def run(
         raise Malformed(
             f"no {loader.PROJECT_FILE} in '{names[-1]}'", mend="name a project's folder"
         )
-    commands = graph.order(project, names)
+    graph.order(project, names)  # names what there is no command of, before anything else
     if show_help:
         output.result("\n\n".join(help_of(project, name) for name in names))
         return
 
+    from git_spacy.cli import running
+    from git_spacy.cli.store import kept
+    from git_spacy.git.repository import boolean, number, settings
+    from git_spacy.run.executor import called
     from git_spacy.run.loop import run as run_commands
+    from git_spacy.state import lock
     from git_spacy.state.turn import taken
+    from git_spacy.storage.vault import Vault
 
+    configured = settings(root)
+    if address or executor == "ray":
+        at_once = jobs or _MANY
+    else:
+        at_once = jobs or number(configured, "spacy.jobs", 1)
+
+    def chosen(project: Project) -> tuple[Command, ...]:
+        some = graph.order(project, names)
+        return plan.with_makers(project, some) if upstream else some
+
+    if axes:
+        values = [matrix.axis(axis) for axis in axes]
+        commands = matrix.commands(loader.content(root), overrides.given(ctx), values, chosen)
+        project = matrix.joined(project, commands)
+    elif overrides.given(ctx):
+        data = loader.content(root)
+        entries = lock.read(root)
+        commands = matrix.as_recorded(data, overrides.given(ctx), chosen(project), entries)
+        project = matrix.joined(project, commands)
+    else:
+        commands = chosen(project)
+    if not (jobs or address or executor) and len(commands) == 1:
+        at_once = 1  # the setting is for several: a server or a dialogue has the terminal
+    is_alone = at_once == 1 and not (address or executor)
+    named = {one.name for one in graph.order(project, names)}
+    forced = frozenset(
+        one.name for one in commands if force and (one.variant_of or one.name) in named
+    )
+    in_turn = is_alone and not (axes or upstream or keep_going)
+    planned = plan.in_turn(commands) if in_turn else plan.by_graph(commands)
     turn = taken(root, os.environ, wait=not no_wait, waiting=say_waiting)
     with nullcontext() if dry else turn:
-        shared = shared_by(ctx, project, root)._replace(force=force, dry=dry)
-        outcome = run_commands(commands, shared)
-    if len(commands) > 1:
-        verb = "would run" if dry else "ran"
-        output.note(f"{verb} {len(outcome.ran)}, skipped {len(outcome.skipped)}")
+        shared = shared_by(ctx, project, root)._replace(
+            force=forced, dry=dry, jobs=at_once, keep_going=keep_going
+        )
+        if not (dry or is_alone):
+            name = executor or ("ray" if address else "local")
+            shared = shared._replace(executor=called(name, project, address))
+        if not dry and (boolean(configured, "spacy.restore") if restore is None else restore):
+            vault = Vault(
+                project, root, kept(project, root, configured), os.environ, output.warning
+            )
+            shared = shared._replace(vault=vault)
+        how: running.Form = "alone" if dry or is_alone else form
+        with running.reporter(shared.python, how) as report:
+            outcome = run_commands(planned, shared._replace(report=report))
+    if len(planned.commands) > 1:
+        output.note(summary(outcome, dry=dry))
+    if error := outcome.error():
+        raise error
+
+
+def summary(outcome: Outcome, *, dry: bool) -> str:
+    """What was done, in a line."""
+
+    restored = f", restored {len(outcome.restored)}" if outcome.restored else ""
+    verb = "would run" if dry else "ran"
+    parts = [f"{verb} {len(outcome.ran)}, skipped {len(outcome.skipped)}{restored}"]
+    if outcome.failed and not dry:
+        parts.append("failed: " + ", ".join(name for name, _ in outcome.failed))
+    if outcome.held_back:
+        parts.append("not begun: " + ", ".join(outcome.held_back))
+    return "; ".join(parts)
 
 
 def shared_by(ctx: click.Context, project: Project, root: Path) -> Run:
@@ -76,7 +165,7 @@ def shared_by(ctx: click.Context, project: Project, root: Path) -> Run:
     it holds what is known of the files."""
 
     from git_spacy.git.repository import boolean, settings
-    from git_spacy.run.local import LocalExecutor
+    from git_spacy.run.local import Local
     from git_spacy.run.loop import Run
     from git_spacy.run.recorder import Recorder
     from git_spacy.run.script import interpreter
@@ -89,10 +178,10 @@ def shared_by(ctx: click.Context, project: Project, root: Path) -> Run:
         project=project,
         root=root,
         stats=StatIndex.open(root),
-        executor=LocalExecutor(),
+        executor=Local(),
         python=python,
         environ=os.environ,
-        report=reporter(python),
+        report=lambda _: None,
         recorder=recorder if boolean(configured, "spacy.notes", True) else None,
     )
 
@@ -105,40 +194,22 @@ def project_dir(start: Path, names: tuple[str, ...]) -> tuple[Path, tuple[str, .
     return start, names
 
 
+def project_and_workflow(start: Path, names: tuple[str, ...]) -> tuple[Path, str | None]:
+    """The same, of a verb that takes one workflow; which may also come last, in spaCy's own
+    order."""
+
+    if len(names) == 2 and (start / names[0] / loader.PROJECT_FILE).is_file():
+        names = names[::-1]
+    start, names = project_dir(start, names)
+    if len(names) > 1:
+        raise click.UsageError(f"one workflow, not {len(names)}")
+    return start, names[0] if names else None
+
+
 def say_waiting() -> None:
     """Somebody else has the project."""
 
     output.note("Waiting for another run in this project to end …")
-
-
-def reporter(python: Interpreter) -> Callable[[Event], None]:
-    """Renders the events of a run; says which Python is used, once, when it is."""
-
-    from git_spacy.run import reporter as events
-
-    said = False
-
-    def say(event: Event) -> None:
-        nonlocal said
-        if isinstance(event, events.Skipped):
-            output.note(f"==> {event.command}: up to date")
-        elif isinstance(event, events.Started):
-            if not (said or event.dry):
-                output.note(f"Python: {python.path} ({python.chosen_by})")
-                said = True
-            verb = "would run" if event.dry else "running"
-            first, *others = event.reasons
-            output.note(f"==> {event.command}: {verb} ({first})")
-            for reason in others:
-                output.note(f"    and {reason}")
-        elif isinstance(event, events.StepStarted):
-            output.note(f"$ {event.line}")
-        elif isinstance(event, events.Finished):
-            output.note(f"==> {event.command}: done in {output.duration(event.seconds)}")
-        elif isinstance(event, events.Warned):
-            output.warning(event.text)
-
-    return say
 
 
 def listing(project: Project) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from git_spacy.state.verdict import Verdict
     from git_spacy.status import Status
 
-_COLOURS = {
+COLOURS = {
     "fresh": "green", "verified": "green", "stale": "yellow", "never": "yellow",
     "modified": "yellow", "missing": "red", "orphan": "red",
 }  # fmt: skip
@@ -110,7 +110,7 @@ def parts(project: Project, found: Status) -> list[str]:
         "In project.lock": [(why.about, "orphan", [why.text]) for why in found.orphans],
     }
     told = [
-        f"{output.paint(title, 'bold')}\n{output.table(rows, _COLOURS)}"
+        f"{output.paint(title, 'bold')}\n{output.table(rows, COLOURS)}"
         for title, rows in tables.items()
         if rows
     ]

@@ -1,8 +1,11 @@
-"""Processes on this machine, each script line in a process group of its own.
+"""Processes on this machine, one after the other, each script line in a group of its own.
 
 A group of its own so that Ctrl-C and SIGTERM end everything that the line started and nothing
 else. On a terminal that group gets the terminal, as a shell gives it to a job: an annotation tool
 or a debugger in a script works as if it had been typed.
+
+Ctrl-C means what it means in a shell script: a line that the signal kills is interrupted, and so is
+the run; one that ends with 0 after it, as a server does, has done what was asked of it.
 """
 
 from __future__ import annotations
@@ -13,43 +16,82 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from git_spacy.errors import Interrupted, ScriptFailed
+from git_spacy.run.executor import Ended, Job
+from git_spacy.run.reporter import Reporter, StepStarted
 from git_spacy.run.script import Step
 
+Process = subprocess.Popen[bytes]
 GRACE = 5.0  # seconds between asking a group to end and ending it
 
 
-class LocalExecutor:
-    """Runs steps here, one at a time."""
+class Local:
+    """Runs one job at a time, in the foreground: its output is ours, the terminal its own."""
 
-    def run(self, step: Step, root: Path, environ: Mapping[str, str]) -> int:
-        process = _start(step, root, environ)
-        with _terminal_for(process.pid) as terminal:
+    def start(self, job: Job) -> None:
+        self._job = job
+
+    def wait(self, report: Reporter) -> Ended:
+        job = self._job
+        for step in job.steps:
+            report(StepStarted(job.command.name, step.shown))
             try:
-                code = _wait(process, terminal)
-            except Interrupted as interrupted:
-                _end_group(process, interrupted.exit_code - 128)
-                raise
-            except KeyboardInterrupt:
-                _end_group(process, signal.SIGINT)
+                code = _run(step, job.root, job.environ)
+            except ScriptFailed as failure:
+                return Ended(job.command, failure=failure)
+            if code:
+                return Ended(job.command, code)
+        return Ended(job.command)
+
+    def stop(self, number: int) -> None:
+        """Nothing is left: an interrupted step ends with what it started."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _run(step: Step, root: Path, environ: Mapping[str, str]) -> int:
+    process = started(step, root, environ)
+    with _terminal_for(process.pid) as terminal:
+        try:
+            code = _wait(process, terminal)
+        except Interrupted as interrupted:
+            end_groups([process], interrupted.exit_code - 128)
+            raise
+        except KeyboardInterrupt:
+            # one that had ended did not end because of the signal; nor may its code be known
+            was_running = process.poll() is None
+            end_groups([process], signal.SIGINT)
+            if not was_running or process.returncode != 0:
                 raise Interrupted(signal.SIGINT) from None
-        if code in (-signal.SIGINT, -signal.SIGTERM):
-            _end_group(process, signal.SIGTERM)
-            raise Interrupted(-code)
-        return code if code >= 0 else 128 - code
+            code = 0
+    if code == 128 + signal.SIGINT:  # some say with a code of their own what ended them
+        code = -signal.SIGINT
+    if code in (-signal.SIGINT, -signal.SIGTERM):
+        end_groups([process], signal.SIGTERM)
+        raise Interrupted(-code)
+    return code if code >= 0 else 128 - code
 
 
-def _start(step: Step, root: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    group: dict[str, Any] = (
-        {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
-    )
+def started(
+    step: Step, root: Path, environ: Mapping[str, str], *, is_heard: bool = False
+) -> Process:
+    """The process of a step, in a group of its own. One that is heard has pipes for its output, and
+    nothing to read. Raises ScriptFailed if its program cannot be started."""
+
+    how: dict[str, Any] = {"cwd": root, "env": dict(environ)}
+    if is_heard:
+        pipe = subprocess.PIPE
+        how |= {"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe}
+    how |= {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
     try:
-        return subprocess.Popen(step.arguments, cwd=root, env=dict(environ), **group)
+        process: Process = subprocess.Popen(step.arguments, **how)
+        return process
     except (FileNotFoundError, PermissionError):
         raise _cannot_start(step, root, environ) from None
 
@@ -120,7 +162,7 @@ def _set_foreground(descriptor: int, group: int) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
-def _wait(process: subprocess.Popen[bytes], terminal: _Terminal) -> int:
+def _wait(process: Process, terminal: _Terminal) -> int:
     while True:
         _, status = os.waitpid(process.pid, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
@@ -134,20 +176,32 @@ def _wait(process: subprocess.Popen[bytes], terminal: _Terminal) -> int:
         terminal.give()
 
 
-def _end_group(process: subprocess.Popen[bytes], number: int) -> None:
-    """Pass the signal on to the whole group; end it for good when its time is up."""
+def end_groups(processes: Sequence[Process], number: int) -> None:
+    """Pass the signal on to the whole groups; end them for good when their time is up, or when
+    somebody has no patience and sends us another."""
 
     deadline = time.monotonic() + GRACE
-    _signal_group(process.pid, number)
-    while time.monotonic() < deadline:
-        if process.returncode is None:
-            process.poll()
-        if process.returncode is not None and not _signal_group(process.pid, 0):
-            return
-        time.sleep(0.02)
-    _signal_group(process.pid, signal.SIGKILL)
+    left = list(processes)
+    for process in left:
+        _signal_group(process.pid, number)
+    try:
+        while left and time.monotonic() < deadline:
+            left = [process for process in left if _is_alive(process)]
+            if left:
+                time.sleep(0.02)
+    finally:
+        for process in left:
+            _signal_group(process.pid, signal.SIGKILL)
+            if process.returncode is None:
+                process.wait()
+
+
+def _is_alive(process: Process) -> bool:
+    """Whether it, or anything else of its group, still runs."""
+
     if process.returncode is None:
-        process.wait()
+        process.poll()
+    return process.returncode is None or _signal_group(process.pid, 0)
 
 
 def _signal_group(group: int, number: int) -> bool:

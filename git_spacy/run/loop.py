@@ -1,25 +1,47 @@
 """The loop of one run: for each command the verdict, then the script, then the record.
 
-Each command changes what the next one sees, so each looks for itself. Decides nothing on its own:
-`state.verdict` does, and `project.graph` says who makes what is missing.
+Each command changes what the next one sees, so each looks for itself, when its turn comes. Decides
+nothing on its own: `state.verdict` does, `project.plan` says when a command may begin, and
+`project.graph` who makes what is missing. One thread: executors do what goes on beside it.
 """
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from git_spacy.errors import CheckFailed, Problem, ScriptFailed
+from git_spacy.errors import (
+    CheckFailed,
+    GitSpacyError,
+    Interrupted,
+    Malformed,
+    Problem,
+    ScriptFailed,
+    Unavailable,
+    Unsafe,
+)
 from git_spacy.files import held, make_directory
 from git_spacy.project.graph import who_makes
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.project.plan import Plan
 from git_spacy.project.variables import environment_names
-from git_spacy.run.executor import Executor
+from git_spacy.run.executor import Ended, Executor, Job
 from git_spacy.run.recorder import Begun, Recorder
-from git_spacy.run.reporter import Finished, Reporter, Skipped, Started, StepStarted, Warned
+from git_spacy.run.reporter import (
+    Failed,
+    Finished,
+    Planned,
+    Reporter,
+    Restored,
+    Skipped,
+    Started,
+    StepStarted,
+    Warned,
+)
 from git_spacy.run.script import Interpreter, installed_version, process_environment, steps
 from git_spacy.state import lock, present
 from git_spacy.state.index import Observed, Past, StatIndex, home
@@ -28,14 +50,40 @@ from git_spacy.state.verdict import Verdict, upstream
 
 
 class Outcome(NamedTuple):
-    """The names of the commands that ran (would run, in a dry run) and of those skipped."""
+    """The names of the commands that ran (would run, in a dry run), that were skipped, that were
+    restored, that failed with why, and that were not begun because of that."""
 
     ran: tuple[str, ...]
     skipped: tuple[str, ...]
+    restored: tuple[str, ...] = ()
+    failed: tuple[tuple[str, GitSpacyError], ...] = ()
+    held_back: tuple[str, ...] = ()
+
+    def error(self) -> GitSpacyError | None:
+        """What failed, as one error with the exit code of the first."""
+
+        if not self.failed:
+            return None
+        first = self.failed[0][1]
+        first.problems = tuple(problem for _, error in self.failed for problem in error.problems)
+        return first
+
+
+class Vault(Protocol):
+    """What commands made before."""
+
+    def keep(self, command: Command, deps: Observed, outs: Observed) -> None:
+        """Keep what `command` made of `deps`."""
+
+    def bring(self, command: Command, deps: Observed) -> str | None:
+        """Put the outputs that `command` would make of `deps` in place; where they came from, in
+        words, or None."""
+        ...
 
 
 class Run(NamedTuple):
-    """What all commands of one run share."""
+    """What all commands of one run share. Those called `force` run even if they are current; `jobs`
+    is how many may run at a time; with `keep_going` a failure stops only what waits for it."""
 
     project: Project
     root: Path
@@ -45,52 +93,219 @@ class Run(NamedTuple):
     environ: Mapping[str, str]
     report: Reporter
     recorder: Recorder | None = None
-    force: bool = False
+    force: frozenset[str] = frozenset()
     dry: bool = False
+    jobs: int = 1
+    keep_going: bool = False
+    vault: Vault | None = None
 
 
-def run(commands: Sequence[Command], shared: Run) -> Outcome:
-    """Run `commands` in order, skipping what is current.
+class _Begun(NamedTuple):
+    """A command that runs: its number in the plan, what it read, and when it was begun."""
 
-    Raises CheckFailed for a missing dependency (a dry run goes on first, to tell of all of them) or
-    a declared output that was not made, ScriptFailed with the code of the script, Interrupted;
-    what ran before that stays recorded.
+    number: int
+    before: Observed
+    noted: Begun | None
+    clock: float
+
+
+def run(plan: Plan, shared: Run) -> Outcome:
+    """Run the commands of `plan`, each when it may, skipping what is current.
+
+    What goes wrong with a command (CheckFailed for a missing dependency or a declared output that
+    was not made, ScriptFailed with the code of the script) is in the outcome; nothing new begins
+    after that, unless `keep_going`. Raises Interrupted; what ran before that stays recorded.
     """
 
-    if not shared.dry:
-        for directory in shared.project.directories:
-            make_directory(shared.root, directory.normal)
-    ran: list[Command] = []
-    skipped: list[Command] = []
-    lacking: list[Problem] = []
+    if shared.dry:
+        return _dry_run(plan.commands, shared)
+    for directory in shared.project.directories:
+        make_directory(shared.root, directory.normal)
+    going = _Going(plan, shared)
     try:
-        for command in commands:
-            judged, before = judge(command, shared)
-            remade = _remade(command, ran) if shared.dry else ()
-            absent = [path for path in judged.absent if not _made_by(remade, path)]
-            if absent:
-                lacking += _missing_dependencies(shared.project, command, absent)
-                if not shared.dry:
-                    raise CheckFailed.of(lacking)
-            if not judged.must_run and not shared.force and not remade:
-                _keep(command, judged, before, shared)
-                shared.report(Skipped(command.name))
-                _warn_of_stale_makers(command, commands, shared)
-                skipped.append(command)
-                continue
-            reasons = _why(judged, remade, shared.force)
-            shared.report(Started(command.name, reasons, shared.dry))
-            if shared.dry:
-                for line in command.script:
-                    shared.report(StepStarted(line))
-            else:
-                _execute(command, before, shared)
-            ran.append(command)
+        return going.to_the_end()
+    except Interrupted as interrupted:
+        shared.executor.stop(interrupted.exit_code - 128)
+        raise
+    except BaseException:
+        shared.executor.stop(signal.SIGTERM)
+        raise
     finally:
+        shared.executor.close()
         shared.stats.save()
-    if lacking:
-        raise CheckFailed.of(lacking)
-    return Outcome(tuple(c.name for c in ran), tuple(c.name for c in skipped))
+
+
+class _Going:
+    """How far a run is."""
+
+    def __init__(self, plan: Plan, shared: Run) -> None:
+        self._plan = plan
+        self._shared = shared
+        self._left = [set(after) for after in plan.after]
+        self._todo = list(range(len(plan.commands)))
+        self._running: dict[str, _Begun] = {}
+        self._ran: list[str] = []
+        self._skipped: list[str] = []
+        self._restored: list[str] = []
+        self._failed: list[tuple[str, GitSpacyError]] = []
+        known = lock.read(shared.root)
+        self._new = [command.name not in known for command in plan.commands]
+
+    def to_the_end(self) -> Outcome:
+        shared = self._shared
+        shared.report(Planned(len(self._plan.commands)))
+        while True:
+            self._begin_what_may()
+            if not self._running:
+                break
+            ended = shared.executor.wait(shared.report)
+            begun = self._running.pop(ended.command.name)
+            try:
+                self._end(ended, begun)
+            except (CheckFailed, ScriptFailed, Unavailable, Unsafe) as error:
+                self._fail(ended.command, error)
+            else:
+                self._ran.append(ended.command.name)
+                self._free(begun.number)
+        held_back = (self._plan.commands[number].name for number in self._todo)
+        return Outcome(
+            tuple(self._ran),
+            tuple(self._skipped),
+            tuple(self._restored),
+            tuple(self._failed),
+            tuple(held_back),
+        )
+
+    def _begin_what_may(self) -> None:
+        # in order: what is skipped frees others, which come after it
+        for number in tuple(self._todo):
+            stopped = self._failed and not self._shared.keep_going
+            if stopped or len(self._running) >= self._shared.jobs:
+                return
+            if self._left[number]:
+                continue
+            self._todo.remove(number)
+            command = self._plan.commands[number]
+            try:
+                self._begin(number, command)
+            except (CheckFailed, ScriptFailed, Malformed) as error:
+                self._fail(command, error)
+
+    def _begin(self, number: int, command: Command) -> None:
+        shared = self._shared
+        judged, before = judge(command, shared)
+        if judged.absent:
+            raise CheckFailed.of(_missing_dependencies(shared.project, command, judged.absent))
+        is_forced = command.name in shared.force
+        if not judged.must_run and not is_forced:
+            _keep(command, judged, before, shared)
+            shared.report(Skipped(command.name))
+            _warn_of_stale_makers(command, self._plan.commands, shared)
+            if shared.vault and judged.state == "fresh":
+                shared.vault.keep(command, before, before)
+            self._skipped.append(command.name)
+            self._free(number)
+            return
+        if shared.vault and judged.state != "always" and not is_forced:
+            noted = shared.recorder.begin() if shared.recorder else None
+            if source := shared.vault.bring(command, before):
+                why = _why(judged, (), False)
+                self._take(command, _Begun(number, before, noted, 0.0), source, why)
+                return
+        shared.report(Started(command.name, _why(judged, (), is_forced), False))
+        _warn_of_unset(command, shared)
+        environ = process_environment(shared.python, shared.root, shared.environ)
+        noted = shared.recorder.begin() if shared.recorder else None
+        lines = steps(command, shared.python, shared.project.environment, shared.environ)
+        job = Job(command, lines, shared.root, environ, shared.python.path)
+        shared.executor.start(job)
+        self._running[command.name] = _Begun(number, before, noted, time.monotonic())
+
+    def _end(self, ended: Ended, begun: _Begun) -> None:
+        """Record how it ended. Raises CheckFailed, ScriptFailed."""
+
+        command, shared = ended.command, self._shared
+        if ended.failure:
+            raise ended.failure
+        if ended.code:
+            _note(begun, command, begun.before, {}, shared, ended.code)
+            raise ScriptFailed(
+                f"'{command.name}' failed: a script line ended with exit code {ended.code}",
+                ended.code,
+                where=f"project.yml:{command.line}",
+                mend=f"mend what it says above, then: {command.typed}",
+            )
+        after = shared.stats.observe(command.deps + command.produced)
+        unmade = [output for output in command.produced if after[output.normal] is None]
+        if unmade:
+            _note(begun, command, begun.before, after, shared, CheckFailed.exit_code)
+            raise CheckFailed.of(
+                Problem(
+                    f"'{command.name}' did not make its output '{output}'",
+                    "correct the script, or the path under 'outputs'",
+                    f"project.yml:{command.line}",
+                )
+                for output in unmade
+            )
+        read = _as_read(command, begun.before, after, shared)
+        enter(command, read, shared, before=self._new_after(begun.number))
+        _note(begun, command, read, after, shared)
+        if shared.vault:
+            shared.vault.keep(command, read, after)
+        shared.report(Finished(command.name, time.monotonic() - begun.clock))
+
+    def _take(self, command: Command, begun: _Begun, source: str, reasons: tuple[str, ...]) -> None:
+        """Record what was brought."""
+
+        shared = self._shared
+        after = shared.stats.observe(command.deps + command.produced)
+        enter(command, after, shared, before=self._new_after(begun.number))
+        if shared.recorder and begun.noted:
+            shared.recorder.end(begun.noted, command, after, after, how="restore", source=source)
+        shared.report(Restored(command.name, reasons, source))
+        self._restored.append(command.name)
+        self._free(begun.number)
+
+    def _new_after(self, number: int) -> set[str]:
+        """The commands to come that had no entry: the lock is the same with any number of jobs."""
+
+        later = range(number + 1, len(self._new))
+        return {self._plan.commands[other].name for other in later if self._new[other]}
+
+    def _fail(self, command: Command, error: GitSpacyError) -> None:
+        self._failed.append((command.name, error))
+        self._shared.report(Failed(command.name, error))
+
+    def _free(self, number: int) -> None:
+        for left in self._left:
+            left.discard(number)
+
+
+def _dry_run(commands: Sequence[Command], shared: Run) -> Outcome:
+    """Say what would run, one after the other."""
+
+    ran: list[Command] = []
+    skipped: list[str] = []
+    failed: list[tuple[str, GitSpacyError]] = []
+    for command in commands:
+        judged, _ = judge(command, shared)
+        remade = _remade(command, ran)
+        absent = [path for path in judged.absent if not _made_by(remade, path)]
+        if absent:
+            problems = _missing_dependencies(shared.project, command, absent)
+            failed.append((command.name, CheckFailed.of(problems)))
+        is_forced = command.name in shared.force
+        if not judged.must_run and not is_forced and not remade:
+            shared.report(Skipped(command.name))
+            _warn_of_stale_makers(command, commands, shared)
+            skipped.append(command.name)
+            continue
+        shared.report(Started(command.name, _why(judged, remade, is_forced), True))
+        for line in command.script:
+            shared.report(StepStarted(command.name, line))
+        ran.append(command)
+    shared.stats.save()
+    return Outcome(tuple(command.name for command in ran), tuple(skipped), failed=tuple(failed))
 
 
 def record(commands: Sequence[Command], shared: Run) -> None:
@@ -178,53 +393,18 @@ def _keep(command: Command, judged: Verdict, snapshot: Observed, shared: Run) ->
     """A command that is current: make the lock say so, if an earlier variable set is back, and
     remember the names of its files, if somebody else ran it."""
 
-    if shared.dry or judged.entry is None:
+    if judged.entry is None:
         return
     _update_lock(judged.entry, shared)
     if not any(past.facts == judged.entry.facts for past in shared.stats.past(command.name)):
         _remember(command, judged.entry, snapshot, shared)
 
 
-def _execute(command: Command, before: Observed, shared: Run) -> None:
-    _warn_of_unset(command, shared)
-    environ = process_environment(shared.python, shared.root, shared.environ)
-    begun = shared.recorder.begin() if shared.recorder else None
-    started = time.monotonic()
-    for step in steps(command, shared.python, shared.project.environment, shared.environ):
-        shared.report(StepStarted(step.shown))
-        code = shared.executor.run(step, shared.root, environ)
-        if code:
-            _note(begun, command, before, {}, shared, code)
-            raise ScriptFailed(
-                f"'{command.name}' failed: a script line ended with exit code {code}",
-                code,
-                where=f"project.yml:{command.line}",
-                mend=f"mend what it says above, then: git spacy run {command.name}",
-            )
-    after = shared.stats.observe(command.deps + command.produced)
-    unmade = [output for output in command.produced if after[output.normal] is None]
-    if unmade:
-        _note(begun, command, before, after, shared, CheckFailed.exit_code)
-        raise CheckFailed.of(
-            Problem(
-                f"'{command.name}' did not make its output '{output}'",
-                "correct the script, or the path under 'outputs'",
-                f"project.yml:{command.line}",
-            )
-            for output in unmade
-        )
-    read = _as_read(command, before, after, shared)
-    enter(command, read, shared)
-    _note(begun, command, read, after, shared)
-    shared.report(Finished(command.name, time.monotonic() - started))
-
-
 def _note(
-    begun: Begun | None, command: Command, deps: Observed, outs: Observed, shared: Run,
-    code: int = 0,
-) -> None:  # fmt: skip
-    if shared.recorder and begun:
-        shared.recorder.end(begun, command, deps, outs, exit=code)
+    begun: _Begun, command: Command, deps: Observed, outs: Observed, shared: Run, code: int = 0
+) -> None:
+    if shared.recorder and begun.noted:
+        shared.recorder.end(begun.noted, command, deps, outs, exit=code)
 
 
 def _as_read(command: Command, before: Observed, after: Observed, shared: Run) -> Observed:
@@ -243,8 +423,9 @@ def _as_read(command: Command, before: Observed, after: Observed, shared: Run) -
     return read
 
 
-def enter(command: Command, seen: Observed, shared: Run) -> None:
-    """Enter the result of `command` into the lock: its dependencies and outputs as `seen`."""
+def enter(command: Command, seen: Observed, shared: Run, before: Collection[str] = ()) -> None:
+    """Enter the result of `command` into the lock: its dependencies and outputs as `seen`. A new
+    entry comes above those called `before`."""
 
     entries = lock.read(shared.root)
     entry = LockEntry(
@@ -257,14 +438,14 @@ def enter(command: Command, seen: Observed, shared: Run) -> None:
     if any("spacy_version" in dict(other.extra) for other in entries.values()):
         version = installed_version(shared.python, "spacy")
     entry = lock.in_dialect(entry, entries, version)
-    _update_lock(entry, shared)
+    _update_lock(entry, shared, before)
     _remember(command, entry, seen, shared)
 
 
-def _update_lock(entry: LockEntry, shared: Run) -> None:
+def _update_lock(entry: LockEntry, shared: Run, before: Collection[str] = ()) -> None:
     # runs that a script of ours started may be writing, too
     with held(home(shared.root) / "project.lock.lock"):
-        lock.update(shared.root, entry)
+        lock.update(shared.root, entry, before)
 
 
 def _tracked(paths: Iterable[ProjectPath], snapshot: Observed) -> tuple[Tracked, ...]:

@@ -15,6 +15,7 @@ from git_spacy import __version__
 from git_spacy.errors import GitSpacyError, local_failure, masked
 from git_spacy.files import opened_inside
 from git_spacy.git.repository import Repository
+from git_spacy.project.matrix import variables
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.run.script import Interpreter, installed_version, python_version
@@ -68,28 +69,30 @@ class Recorder:
 
     def end(
         self, begun: Begun, command: Command, deps: Observed, outs: Observed, *,
-        exit: int = 0, how: How = "run",
+        exit: int = 0, how: How = "run", source: str = "",
     ) -> None:  # fmt: skip
         """Note that `command` ended with the code `exit`, having read `deps` and made `outs`."""
 
         if begun.standing is None:
             return
+        given = {**self._overrides, **variables(command)}
         seconds = round(time.monotonic() - begun.clock, 3) if how == "run" else 0.0
         try:
             repository = Repository.discover(self._root)
             record = Record(
                 time=_utc(begun.time),
                 project=ledger.folder(self._root, repository) if repository else "",
-                command=command.name,
+                command=command.variant_of or command.name,
                 script=command.script,
                 deps=_files(command.deps, deps),
                 outs=_files(command.produced, outs),
                 how=how,
+                source=source,
                 seconds=seconds,
                 exit=exit,
                 tree=begun.standing.tree,
                 dirty=begun.standing.dirty,
-                vars={_plain_name(name): _shown(one) for name, one in self._overrides.items()},
+                vars={_plain_name(name): _shown(one) for name, one in given.items()},
                 versions=versions(self._python),
                 metrics=dict(self._metrics(command, outs)),
             )

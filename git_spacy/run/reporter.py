@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Union
 
+from git_spacy.errors import GitSpacyError
+
 
 class Skipped(NamedTuple):
     """Nothing to do: it is current."""
@@ -23,7 +25,31 @@ class Started(NamedTuple):
 class StepStarted(NamedTuple):
     """One of its script lines."""
 
+    command: str
     line: str
+
+
+class Printed(NamedTuple):
+    """A line that its script wrote, without the line break; where several run at a time."""
+
+    command: str
+    text: str
+    is_error: bool
+
+
+class Failed(NamedTuple):
+    """It ended otherwise."""
+
+    command: str
+    error: GitSpacyError
+
+
+class Restored(NamedTuple):
+    """Its outputs were brought from `source` instead, as they were made before."""
+
+    command: str
+    reasons: tuple[str, ...]
+    source: str
 
 
 class Finished(NamedTuple):
@@ -33,11 +59,19 @@ class Finished(NamedTuple):
     seconds: float
 
 
+class Planned(NamedTuple):
+    """So many commands are to be looked at."""
+
+    commands: int
+
+
 class Warned(NamedTuple):
     """Something that is not as it should be and stops nothing."""
 
     text: str
 
 
-Event = Union[Skipped, Started, StepStarted, Finished, Warned]  # noqa: UP007 (3.10)
+Event = Union[  # noqa: UP007 (3.10)
+    Planned, Skipped, Restored, Started, StepStarted, Printed, Finished, Failed, Warned
+]
 Reporter = Callable[[Event], None]

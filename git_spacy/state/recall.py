@@ -7,7 +7,7 @@ not only where it lies in the commit's own history.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,8 @@ from git_spacy.errors import Malformed
 from git_spacy.git import notes
 from git_spacy.git.repository import Repository
 from git_spacy.project import loader
-from git_spacy.project.model import Project
+from git_spacy.project.matrix import Variants, parts, with_variants
+from git_spacy.project.model import Command, Project
 from git_spacy.state import ledger, lock
 from git_spacy.state.choice import fresher
 from git_spacy.state.ledger import Elsewhere, Run
@@ -26,8 +27,8 @@ from git_spacy.state.view import AtCommit
 
 class Known(NamedTuple):
     """What is known of one command at a commit. `noted_on` is the id of the commit whose note says
-    so; "" and no `record`: a lock does. Where it does not `fit`, the commit has no run of its own,
-    and this is the last one before."""
+    so; "" and no `record`: a lock does. The `entry` of a variant is called as such. Where it does
+    not `fit`, the commit has no run of its own, and this is the last one before."""
 
     entry: LockEntry
     record: Record | None = None
@@ -36,8 +37,9 @@ class Known(NamedTuple):
 
 
 class Recalled(NamedTuple):
-    """A commit (its id), the project as it has it, what it has in its lock (None: no lock, or
-    one that cannot be understood), and what is known of each command."""
+    """A commit (its id), the project as it has it and the variants that something is known of, what
+    it has in its lock (None: no lock, or one that cannot be understood), and what is known of each
+    command."""
 
     commit: str
     project: Project
@@ -56,18 +58,20 @@ def recall(
 
     commit = notes.one(repository, revision)
     view = AtCommit(root, repository, commit)
-    project = loader.parse(view.project()).project
+    data = view.project()
     committed = _entries(view)
     choices: dict[str, list[Known]] = {}
     for entry in (*(committed or {}).values(), *also):
         choices.setdefault(entry.name, []).append(Known(entry))
+    names = _Names(data, tuple(choices))
     folder = ledger.folder(root, repository)
     for one in ledger.history(repository, folder, [commit]):
         for run in reversed(one.runs):
-            _add(choices, run, run.noted_on or one.noted.commit)
+            _add(choices, names.of(run.record), run, run.noted_on or one.noted.commit)
     near = {name: {one.entry.facts for one in some} for name, some in choices.items()}
     for run in reversed(Elsewhere(repository, folder, [commit]).runs):
-        _add(choices, run, run.noted_on)
+        _add(choices, names.of(run.record), run, run.noted_on)
+    project = with_variants(loader.parse(data).project, data, choices)
     different = {name: _without_doubles(some) for name, some in choices.items()}
     chosen = fresher(
         project, {name: [one.entry for one in some] for name, some in different.items()}, view
@@ -75,15 +79,54 @@ def recall(
     known = {}
     for name, choice in chosen.items():
         best = different[name][choice.number]
-        if choice.fits or best.entry.facts in near.get(name, ()):
+        # (the last run of a variant that nobody has in a lock was an experiment, and is over)
+        is_due = name in names.locked or not parts(name)[1]
+        if choice.fits or (is_due and best.entry.facts in near.get(name, ())):
             known[name] = best._replace(fits=choice.fits)
     return Recalled(commit, project, committed, known)
 
 
-def _add(choices: dict[str, list[Known]], run: Run, noted_on: str) -> None:
+class _Names:
+    """What runs are called in the lock of a commit, of whose project.yml `data` is the text;
+    `locked` are the names that are there already.
+
+    A record says which command ran with which variables. That was a variant if the lock has one of
+    these variables, or if it left alone what the command itself makes. Else it was the command
+    itself, with other values for once.
+    """
+
+    def __init__(self, data: bytes, locked: Collection[str]) -> None:
+        self.locked = locked
+        self._variants = Variants(data)
+        self._split = {name: parts(name) for name in locked}
+
+    def of(self, record: Record) -> str:
+        try:
+            given = self._variants.full(record.vars)
+        except Malformed:  # a variable that the project does not have (any more)
+            return record.command
+        called = [
+            (len(values), name)
+            for name, (base, values) in self._split.items()
+            if values and base == record.command and {**given, **values} == given
+        ]
+        if called:
+            return max(called)[1]
+        variant = self._variants.of(record.command, record.vars) if given else None
+        if variant is None or self._overwrites(variant):
+            return record.command
+        return variant.name
+
+    def _overwrites(self, variant: Command) -> bool:
+        plain = self._variants.of(variant.variant_of, {})
+        made = plain.produced if plain else ()
+        return any(one.touches(other) for one in variant.produced for other in made)
+
+
+def _add(choices: dict[str, list[Known]], name: str, run: Run, noted_on: str) -> None:
     if run.record.exit == 0:
-        one = Known(run.record.entry(), run.record, noted_on)
-        choices.setdefault(run.record.command, []).append(one)
+        one = Known(run.record.entry()._replace(name=name), run.record, noted_on)
+        choices.setdefault(name, []).append(one)
 
 
 def _without_doubles(some: Sequence[Known]) -> list[Known]:

@@ -12,14 +12,14 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from git_spacy.state.lock import LockEntry, Tracked
 
 VERSION = 1
 _MOST_NUMBERS = 256  # of one file: more is data, no metrics
 
-How = Literal["run", "record"]
+How = Literal["run", "record", "restore"]
 
 
 class File(NamedTuple):
@@ -40,7 +40,8 @@ class Record(NamedTuple):
     id of that folder's tree in the commit that it began on ("" if it was not there), `dirty`
     whether tracked files differed from that, but for outputs and the lock; `vars` the variables
     overridden; `versions` those of python, spacy and git-spacy; `metrics` the numbers of each small
-    JSON output, by dotted name. `how`: "run", or "record" for a result that was there already.
+    JSON output, by dotted name. `how`: "run", "record" for a result that was there already, or
+    "restore" for one that was brought from `source`.
     """
 
     time: str
@@ -57,6 +58,7 @@ class Record(NamedTuple):
     vars: Mapping[str, Any] = {}
     versions: Mapping[str, str] = {}
     metrics: Mapping[str, Mapping[str, float]] = {}
+    source: str = ""
 
     @property
     def facts(self) -> tuple[object, ...]:
@@ -85,6 +87,8 @@ def document_of(record: Record) -> dict[str, Any]:
     """The record as its line has it, for `--json`."""
 
     document: dict[str, Any] = {"v": VERSION, **record._asdict()}
+    if not record.source:  # as lines have been before there was such a thing
+        del document["source"]
     document["deps"] = [_plain(file) for file in record.deps]
     document["outs"] = [_plain(file) for file in record.outs]
     return document
@@ -102,13 +106,13 @@ def parse(text: str) -> Record | None:
     try:
         document = json.loads(text)
         return _record(document) if document["v"] == VERSION else None
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):
         return None
 
 
 def _record(document: dict[str, Any]) -> Record:
     how = document.get("how", "run")
-    if how not in ("run", "record"):
+    if how not in get_args(How):
         raise ValueError(how)
     return Record(
         time=_text(document["time"]),
@@ -118,6 +122,7 @@ def _record(document: dict[str, Any]) -> Record:
         deps=tuple(map(_file, _list(document["deps"]))),
         outs=tuple(map(_file, _list(document["outs"]))),
         how=how,
+        source=_text(document.get("source", "")),
         seconds=_number(document.get("seconds", 0.0)),
         exit=int(_number(document.get("exit", 0))),
         tree=_text(document.get("tree", "")),

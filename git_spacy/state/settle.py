@@ -11,12 +11,14 @@ from git_spacy.files import held, replace, resolved_inside
 from git_spacy.git import conflict, process
 from git_spacy.git.repository import Repository
 from git_spacy.project import loader
+from git_spacy.project.matrix import with_variants
+from git_spacy.project.model import Command
 from git_spacy.state import lock, lock_merge
 from git_spacy.state.choice import fresher
 from git_spacy.state.index import home
 from git_spacy.state.lock import LOCK_FILE, LockEntry
 from git_spacy.state.lock_merge import Merged
-from git_spacy.state.recall import Known, recall
+from git_spacy.state.recall import Known, Recalled, recall
 from git_spacy.state.view import WorkTree, inside
 
 
@@ -40,18 +42,31 @@ def restore(root: Path, repository: Repository, revision: str | None) -> Restore
         here = _readable(root)
         also = () if revision is not None else tuple(here.values())
         found = recall(root, repository, revision or "HEAD", also)
-        commands = [command.name for command in found.project.commands]
+        commands = found.project.commands
         if not found.known:
             raise CheckFailed(
                 f"no run of this project is noted for {revision or 'HEAD'}",
                 mend="git spacy notes pull brings the records of others",
             )
         model = found.committed or here
-        names = [name for name in dict.fromkeys((*model, *commands)) if name in found.known]
+        names = [name for name in dict.fromkeys((*model, *_in_order(found))) if name in found.known]
         entries = {name: _in_dialect(found.known[name], model) for name in names}
         lock.write(root, entries)
     known = {name: found.known[name] for name in names}
-    return Restored(found.commit, known, tuple(name for name in commands if name not in known))
+    unknown = tuple(one.name for one in commands if not (one.variant_of or one.name in known))
+    return Restored(found.commit, known, unknown)
+
+
+def _in_order(found: Recalled) -> list[str]:
+    """The project's own commands, then the variants as they were run."""
+
+    names = [one.name for one in found.project.commands if not one.variant_of]
+    times = {
+        one.name: known.record.time if known.record else ""
+        for one in found.project.commands
+        if one.variant_of and (known := found.known.get(one.name))
+    }
+    return [*names, *sorted(times, key=lambda name: times[name])]
 
 
 def _readable(root: Path) -> dict[str, LockEntry]:
@@ -72,7 +87,7 @@ class Settled(NamedTuple):
     those of them that are stale whichever is taken."""
 
     taken: Mapping[str, str]
-    stale: tuple[str, ...]
+    stale: tuple[Command, ...]
 
 
 def resolve(root: Path, repository: Repository | None) -> Settled | None:
@@ -88,7 +103,7 @@ def resolve(root: Path, repository: Repository | None) -> Settled | None:
         merged = _of_stages(stages) if stages else _of_markers(root)
         if merged is None:
             return None
-        project = loader.load(root)
+        project = with_variants(loader.load(root), loader.content(root), merged.order)
         sides = {
             command: [
                 (word, side) for word, side in zip(("ours", "theirs"), both, strict=True) if side
@@ -106,8 +121,8 @@ def resolve(root: Path, repository: Repository | None) -> Settled | None:
         command: some[chosen[command].number][0] if command in chosen else "neither"
         for command, some in sides.items()
     }
-    stale = (command for command in taken if command in chosen and not chosen[command].fits)
-    return Settled(taken, tuple(stale))
+    stale = {name for name in taken if name in chosen and not chosen[name].fits}
+    return Settled(taken, tuple(one for one in project.commands if one.name in stale))
 
 
 def _of_stages(stages: Mapping[int, bytes]) -> Merged:

@@ -46,6 +46,9 @@ class View(Protocol):
     def lock(self) -> bytes | None:
         """The text of project.lock; None: there is none."""
 
+    def read(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The content of those of the files that are there: names relative to the project."""
+
     def observe(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         """The fingerprints of what is there. An empty folder, or one of placeholders (.gitkeep)
         alone, is nothing."""
@@ -79,6 +82,10 @@ class WorkTree:
             return resolved_inside(self.root, LOCK_FILE).read_bytes()
         except FileNotFoundError:
             return None
+
+    def read(self, names: Sequence[str]) -> dict[str, bytes]:
+        paths = {name: self.root / name for name in names}
+        return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
 
     def observe(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         return _observed(self.root, self._stats, paths, algorithm)
@@ -150,12 +157,7 @@ class Staged:
         self._index = index
         self._inside = inside(root, top)
         self._stats = StatIndex.open(root)
-        ids = {name: one.id for name, one in self._entries(_OWN).items() if _is_file(one)}
-        contents = index.contents(list(ids.values()))
-        self._own = {
-            name: b"".join(content.chunks())
-            for name, (_, content) in zip(ids, contents, strict=True)
-        }
+        self._own = self.read(_OWN)
 
     def _entries(self, paths: Sequence[str]) -> dict[str, Entry]:
         """What is staged at or below `paths`, by name relative to the project."""
@@ -172,6 +174,14 @@ class Staged:
 
     def lock(self) -> bytes | None:
         return self._own.get(LOCK_FILE)
+
+    def read(self, names: Sequence[str]) -> dict[str, bytes]:
+        ids = {name: one.id for name, one in self._entries(names).items() if _is_file(one)}
+        contents = self._index.contents(list(ids.values()))
+        return {
+            name: b"".join(content.chunks())
+            for name, (_, content) in zip(ids, contents, strict=True)
+        }
 
     def observe(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         below = self._below(paths)

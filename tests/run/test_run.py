@@ -15,6 +15,7 @@ from git_spacy.project import loader
 from git_spacy.state import lock
 from tests.testing.projects import TWO_STEPS, Spacy, project, snapshot, two_steps
 from tests.testing.repositories import git, repository
+from tests.testing.terminal import at_terminal, end_of
 
 
 def ran(err: str) -> list[str]:
@@ -542,55 +543,135 @@ def test_a_run_behind_a_link_is_still_the_same_project(tmp_path: Path) -> None:
 
 
 def test_a_script_on_a_terminal_may_read_from_it(tmp_path: Path) -> None:
-    import pty
-
     made = project(
         tmp_path,
         "commands: [{name: c, script: ['python ask.py'], outputs: [answer]}]",
         {"ask.py": "open('answer', 'w').write(input('colour? '))"},
     )
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(made)
-        os.environ["PYTHONPATH"] = str(Path(loader.__file__).parents[2])
-        os.execv(sys.executable, [sys.executable, "-m", "git_spacy", "run", "c"])
+    pid, terminal = at_terminal(made, "run", "c")
     seen = b""
     while b"colour? " not in seen:
         seen += os.read(terminal, 1024)
     os.write(terminal, b"blue\n")
-    try:
-        while chunk := os.read(terminal, 1024):
-            seen += chunk
-    except OSError:
-        pass  # the other side is gone
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 0, seen
+    code, _ = end_of(pid, terminal)
+    assert code == 0, seen
     assert (made / "answer").read_text() == "blue"
 
 
 def test_control_c_on_a_terminal_ends_the_script_and_us(tmp_path: Path) -> None:
-    import pty
-
     made = project(
         tmp_path,
         "commands: [{name: c, script: ['python sleeper.py'], outputs: [out]}]",
         {"sleeper.py": SLEEPER},
     )
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(made)
-        os.environ["PYTHONPATH"] = str(Path(loader.__file__).parents[2])
-        os.execv(sys.executable, [sys.executable, "-m", "git_spacy", "run", "c"])
+    pid, terminal = at_terminal(made, "run", "c")
     pids = [int(one) for one in wait_for(made / "pids").split()]
     os.write(terminal, b"\x03")
-    try:
-        while os.read(terminal, 1024):
-            pass
-    except OSError:
-        pass
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 130
+    code, seen = end_of(pid, terminal)
+    assert code == 130, seen
     for one in pids:
         assert not Path(f"/proc/{one}").exists() or "Z" in Path(f"/proc/{one}/stat").read_text()
+
+
+SERVER = (
+    "import signal, sys, time\n"
+    "def stop(number, frame):\n"
+    "    open('stopped', 'w').write('well')\n"
+    "    sys.exit(int(sys.argv[1]))\n"
+    "signal.signal(signal.SIGINT, stop)\n"
+    "open('begun', 'w').write('x')\n"
+    "while True: time.sleep(60)\n"
+)
+SERVING = """\
+commands:
+  - {name: serve, script: ["python server.py 0"], deps: [server.py], no_skip: true}
+  - {name: broken, script: ["python server.py 7"], deps: [server.py], no_skip: true}
+  - {name: after, script: ["python -c pass"], outputs: [server.py]}
+"""
+
+
+def served(folder: Path) -> Path:
+    return project(folder, SERVING, {"server.py": SERVER})
+
+
+@pytest.mark.parametrize("setting", ["1", "3"])
+def test_control_c_on_a_terminal_ends_a_server_well_and_is_no_failure(
+    tmp_path: Path, setting: str
+) -> None:
+    made = served(repository(tmp_path / "r"))
+    git(made, "config", "spacy.jobs", setting)
+    for _ in range(2):  # it is never skipped
+        (made / "begun").unlink(missing_ok=True)
+        pid, terminal = at_terminal(made, "run", "serve")
+        wait_for(made / "begun")
+        os.write(terminal, b"\x03")
+        code, seen = end_of(pid, terminal)
+        assert code == 0, seen
+        assert ran(seen) == ["serve"]
+        assert "error" not in seen
+    assert list(lock.read(made)) == ["serve"]
+
+
+def test_a_signal_to_us_alone_ends_a_server_just_as_well(tmp_path: Path) -> None:
+    made = served(tmp_path)
+    child = start(made, "run", "serve")
+    wait_for(made / "begun")
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 0, err
+    assert (made / "stopped").read_text() == "well"
+    assert ran(err.decode()) == ["serve"]
+    assert list(lock.read(made)) == ["serve"]
+
+
+def test_a_server_that_ends_badly_at_control_c_is_a_failure(tmp_path: Path) -> None:
+    made = served(tmp_path)
+    pid, terminal = at_terminal(made, "run", "broken")
+    wait_for(made / "begun")
+    os.write(terminal, b"\x03")
+    code, seen = end_of(pid, terminal)
+    assert code == 7
+    assert "'broken' failed: a script line ended with exit code 7" in seen
+    assert lock.read(made) == {}
+
+
+def test_a_script_that_says_itself_that_it_was_interrupted_was(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = project(tmp_path, "commands: [{name: c, script: [\"python -c 'exit(130)'\"]}]")
+    done = spacy("run", "c", cwd=made)
+    assert done.code == 130
+    assert done.err.splitlines()[-1] == "error: interrupted"
+
+
+def test_a_server_told_to_terminate_is_terminated_whatever_its_code(tmp_path: Path) -> None:
+    made = served(tmp_path)
+    (made / "server.py").write_text(SERVER.replace("SIGINT", "SIGTERM"))
+    child = start(made, "run", "serve", "after")
+    wait_for(made / "begun")
+    child.terminate()
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 143
+    assert err.splitlines()[-1] == b"error: terminated"
+    assert (made / "stopped").read_text() == "well"
+
+
+def test_a_second_signal_ends_what_does_not_heed_the_first(tmp_path: Path) -> None:
+    deaf = (
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGINT, lambda *_: open('heard', 'w').write('x'))\n"
+        "open('pid', 'w').write(str(os.getpid()))\n"
+        "while True: time.sleep(60)\n"
+    )
+    made = project(tmp_path, "commands: [{name: c, script: ['python s.py']}]", {"s.py": deaf})
+    child = start(made, "run", "c")
+    pid = wait_for(made / "pid")
+    child.send_signal(signal.SIGINT)
+    wait_for(made / "heard")
+    time.sleep(0.2)  # let it begin to wait
+    begun = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 130, err
+    assert time.monotonic() - begun < 4, "it waited all the time that was left"
+    assert not Path(f"/proc/{pid}").exists()

@@ -87,6 +87,7 @@ def having(name: str, value: Any) -> str:
         having("script", [1]), having("how", "guess"), having("seconds", "long"),
         having("seconds", True), having("vars", 1), having("versions", {"python": 3}),
         having("metrics", {"a": {"b": "high"}}), having("metrics", []), having("time", None),
+        having("metrics", {"a": {"b": 10**400}}),
     ],
 )  # fmt: skip
 def test_what_others_wrote_into_the_notes_is_passed_over(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -165,6 +166,20 @@ def test_a_cycle_of_commands_ends() -> None:
     project = loader.parse(text.encode()).project
     found = with_upstream(project, {"a": STALE, "b": Verdict("fresh")})
     assert {name: verdict.state for name, verdict in found.items()} == {"a": "stale", "b": "stale"}
+
+
+@pytest.mark.parametrize("is_circle", [False, True])
+def test_a_long_chain_is_settled_to_its_end(is_circle: bool) -> None:
+    count = 3000
+    commands = [
+        {"name": f"c{n}", "deps": [f"f{n}"], "outputs": [f"f{n + 1}"]} for n in range(count)
+    ]
+    commands[0]["deps"] = [f"f{count}"] if is_circle else []
+    project = loader.parse(json.dumps({"commands": commands[::-1]}).encode()).project
+    verdicts = {f"c{n}": Verdict("fresh") for n in range(count)}
+    verdicts["c0"] = Verdict("stale", (Reason("script", "script changed"),))
+    found = with_upstream(project, verdicts)
+    assert {one.state for one in found.values()} == {"stale"}
 
 
 def test_entries_of_commands_that_are_gone_are_orphans() -> None:

@@ -1,0 +1,53 @@
+"""`git spacy pull`: outputs from a remote."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from git_spacy.cli import output, overrides
+from git_spacy.cli.run import project_dir, say_waiting, shared_by
+from git_spacy.project import loader
+from git_spacy.project.matrix import with_variants
+
+
+@click.command(cls=overrides.OverridingCommand)
+@click.argument("names", nargs=-1, metavar="[REMOTE] [PROJECT_DIR]")
+@click.option("-F", "--force", is_flag=True, help="Replace outputs that are here and stale.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N",
+    help="Fetch N at a time.",
+)  # fmt: skip
+@click.pass_context
+def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> None:
+    """Fetch outputs from REMOTE (as for push): of each command whose dependencies are here, what it
+    would make of them. They are verified, and entered into project.lock."""
+
+    from git_spacy.cli.transferring import reporter
+    from git_spacy.git.repository import number, settings
+    from git_spacy.run.loop import enter
+    from git_spacy.state import lock
+    from git_spacy.state.turn import taken
+    from git_spacy.storage import remote
+    from git_spacy.storage.pull import pull as fetch
+
+    start, names = project_dir(ctx.obj, names)
+    if len(names) > 1:
+        raise click.UsageError(f"one remote, not {len(names)}")
+    root = loader.find(start)
+    project = loader.load(root, overrides.given(ctx))
+    project = with_variants(project, loader.content(root), lock.read(root))
+    configured = settings(root)
+    address = remote.address(project, configured, names[0] if names else None)
+    with taken(root, os.environ, waiting=say_waiting), reporter("pulled") as report:
+        shared = shared_by(ctx, project, root)
+        outcome = fetch(
+            project, root, remote.opened(root, address), stats=shared.stats, environ=os.environ,
+            report=report, enter=lambda command, seen: enter(command, seen, shared), force=force,
+            jobs=jobs, limit=number(configured, "spacy.maxOutputSize", 0),
+        )  # fmt: skip
+    failed = f", failed {len(outcome.failed)}" if outcome.failed else ""
+    output.note(f"pulled {len(outcome.done)}, kept {len(outcome.kept)}{failed}")
+    if error := outcome.error():
+        raise error

@@ -1,0 +1,51 @@
+"""`git spacy push`: outputs to a remote."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from git_spacy.cli import output, overrides
+from git_spacy.cli.run import project_dir, say_waiting
+from git_spacy.project import loader
+from git_spacy.project.matrix import with_variants
+
+
+@click.command(cls=overrides.OverridingCommand)
+@click.argument("names", nargs=-1, metavar="[REMOTE] [PROJECT_DIR]")
+@click.option("-F", "--force", is_flag=True, help="Send what is there already, too.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N",
+    help="Send N at a time.",
+)  # fmt: skip
+@click.pass_context
+def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> None:
+    """Send the outputs of all commands that are fresh to REMOTE: a name under 'remotes' in
+    project.yml or in git config spacy.remote.NAME.url (by default 'default'), or an address. What
+    the remote has is not sent again."""
+
+    from git_spacy.cli.transferring import reporter
+    from git_spacy.git.repository import settings
+    from git_spacy.state import lock
+    from git_spacy.state.index import StatIndex
+    from git_spacy.state.turn import taken
+    from git_spacy.storage import remote
+    from git_spacy.storage.push import push as send
+
+    start, names = project_dir(ctx.obj, names)
+    if len(names) > 1:
+        raise click.UsageError(f"one remote, not {len(names)}")
+    root = loader.find(start)
+    project = loader.load(root, overrides.given(ctx))
+    project = with_variants(project, loader.content(root), lock.read(root))
+    address = remote.address(project, settings(root), names[0] if names else None)
+    with taken(root, os.environ, waiting=say_waiting), reporter("pushed") as report:
+        outcome = send(
+            project, root, remote.opened(root, address), stats=StatIndex.open(root),
+            environ=os.environ, report=report, force=force, jobs=jobs,
+        )  # fmt: skip
+    failed = f", failed {len(outcome.failed)}" if outcome.failed else ""
+    output.note(f"pushed {len(outcome.done)}, kept {len(outcome.kept)}{failed}")
+    if error := outcome.error():
+        raise error

@@ -1,0 +1,52 @@
+"""`git spacy restore`: outputs as they were at a commit."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from git_spacy.cli import output
+from git_spacy.cli.run import project_dir, say_waiting
+from git_spacy.errors import Malformed
+from git_spacy.project import loader
+
+_COLOURS = {"lacking": "red", "refused": "yellow", "failed": "red", "restored": "green"}
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[REV] [PROJECT_DIR]")
+@click.option("-F", "--force", is_flag=True, help="Replace outputs that are kept nowhere.")
+@click.pass_context
+def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
+    """Bring the outputs of all commands as they were at REV (by default HEAD), from the local store
+    or the default remote, without running anything. What cannot be had is told, exit code 1."""
+
+    from git_spacy.cli.store import kept
+    from git_spacy.git.repository import Repository, settings
+    from git_spacy.state.recall import recall
+    from git_spacy.state.turn import taken
+    from git_spacy.storage import restore as outputs
+
+    start, names = project_dir(ctx.obj, names)
+    if len(names) > 1:
+        raise click.UsageError(f"one revision, not {len(names)}")
+    root = loader.find(start)
+    repository = Repository.discover(root)
+    if repository is None:
+        raise Malformed("not in a Git repository: there are no commits", mend="git init")
+    recalled = recall(root, repository, names[0] if names else "HEAD")
+    wanted = list(outputs.wanted(recalled))
+    widths = (max((len(one.path.text) for one in wanted), default=0), len("restored"))
+    found = []
+    with taken(root, os.environ, waiting=say_waiting):
+        source = kept(recalled.project, root, settings(root))
+        for one in outputs.restore(root, source, wanted, force=force):
+            found.append(one)
+            row = (one.wanted.path.text, one.state, (one.why,) if one.why else ())
+            output.result_painted(output.table([row], _COLOURS, widths))
+    if not found:
+        output.note("nothing is known of any output at that commit")
+    if error := outputs.failure(found):
+        raise error
+    return 1 if any(one.state in ("lacking", "refused") for one in found) else 0

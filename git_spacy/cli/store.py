@@ -1,0 +1,100 @@
+"""`git spacy store`: what is kept on this machine."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from git_spacy.cli import output
+from git_spacy.errors import Malformed
+from git_spacy.git.repository import Settings, boolean, number, settings
+from git_spacy.project.model import Project
+
+if TYPE_CHECKING:
+    from git_spacy.storage.store import Store
+    from git_spacy.storage.vault import Source
+
+_DAY = 24 * 3600
+
+
+def kept(project: Project, root: Path, configured: Settings) -> Source:
+    """The store of `root`, and the default remote if there is one, by the user's settings."""
+
+    from git_spacy.storage import remote
+    from git_spacy.storage.vault import Source
+
+    limit = number(configured, "spacy.maxOutputSize", 0)
+    found = None
+    with suppress(Malformed):  # there is none
+        found = remote.opened(root, remote.address(project, configured, None))
+    return Source(_store(root, configured), found, remote.DEFAULT, limit)
+
+
+def _store(root: Path, configured: Settings) -> Store:
+    from git_spacy.storage.store import Store
+
+    return Store.of(root, link=boolean(configured, "spacy.storeLinks"))
+
+
+def _here(ctx: click.Context) -> tuple[Path, Store]:
+    from git_spacy.project import loader
+
+    root = loader.find(ctx.obj)
+    return root, _store(root, settings(root))
+
+
+@click.group()
+def store() -> None:
+    """The outputs that are kept on this machine, for all branches and work trees: with
+    'git config spacy.restore true', those of every run."""
+
+
+@store.command()
+@click.pass_context
+def size(ctx: click.Context) -> None:
+    """Say how much is kept, and what it takes."""
+
+    _, here = _here(ctx)
+    found = here.size()
+    output.result(
+        f"{found.results} results, {found.trees} outputs, {found.objects} files,"
+        f" {output.size(found.bytes)}"
+    )
+
+
+@store.command()
+@click.pass_context
+def verify(ctx: click.Context) -> int:
+    """Read all of it; remove what is damaged, exit code 1."""
+
+    _, here = _here(ctx)
+    broken = here.verify()
+    for digest in broken:
+        output.result(f"removed the output {digest}: it was damaged")
+    return 1 if broken else 0
+
+
+@store.command()
+@click.option(
+    "--days", type=click.IntRange(0), default=30, show_default=True, metavar="N",
+    help="Keep what was used in the last N days.",
+)  # fmt: skip
+@click.pass_context
+def gc(ctx: click.Context, days: int) -> None:
+    """Remove what was not used for a while, but for what project.lock names."""
+
+    from git_spacy.state import lock
+    from git_spacy.state.turn import taken
+
+    root, here = _here(ctx)
+    named = [out.md5 for entry in lock.read(root).values() for out in entry.outs if out.md5]
+    with taken(root, os.environ, waiting=lambda: output.note("Waiting for a run to end …")):
+        gone = here.collect(days * _DAY, named)
+    output.note(
+        f"removed {gone.results} results, {gone.trees} outputs, {gone.objects} files,"
+        f" {output.size(gone.bytes)}"
+    )

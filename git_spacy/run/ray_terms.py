@@ -1,0 +1,108 @@
+"""What Ray is told of a command, and what its errors mean in our words. Talks to no cluster."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from git_spacy.errors import ScriptFailed, Unavailable
+from git_spacy.project.model import Project, Resources
+from git_spacy.run import ray_task
+from git_spacy.run.executor import Job
+from git_spacy.run.script import Step
+from git_spacy.state.index import home
+
+SHARED = "spacy.rayShared"
+_AHEAD = 16  # events that a worker may be ahead of us
+_OWN = ("GIT_SPACY_VARS", "PYTHONUNBUFFERED")
+
+
+def options(needs: Resources, name: str) -> dict[str, Any]:
+    """How a task of the command `name` is handed over."""
+
+    found = {
+        "num_cpus": 1 if needs.num_cpus is None else needs.num_cpus,
+        "num_gpus": needs.num_gpus,
+        "memory": needs.memory,
+        "accelerator_type": needs.accelerator_type,
+        "resources": dict(needs.custom) or None,
+        "name": f"git spacy run {name}",
+        "num_returns": "streaming",
+        "max_retries": 0,  # begun again by us, who say so
+        "_generator_backpressure_num_objects": _AHEAD,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def wanted(needs: Resources) -> dict[str, float]:
+    """The same as Ray counts it."""
+
+    found: dict[str, float] = {"CPU": 1 if needs.num_cpus is None else needs.num_cpus}
+    found |= {"GPU": needs.num_gpus or 0, "memory": needs.memory or 0, **dict(needs.custom)}
+    if needs.accelerator_type:
+        found[f"accelerator_type:{needs.accelerator_type}"] = 0.001
+    return found
+
+
+def told(wanted: Mapping[str, float]) -> str:
+    """`4 CPU, 1 GPU`."""
+
+    return ", ".join(f"{amount:.12g} {what}" for what, amount in wanted.items() if amount)
+
+
+def shown(root: Path) -> ray_task.Seen | None:
+    """Leave a sign by which a worker knows our folder; None where files are to travel anyway."""
+
+    from git_spacy.git.repository import boolean, settings
+
+    if not boolean(settings(root), SHARED, True):
+        return None
+    folder = home(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = secrets.token_hex(16)
+    descriptor, file = tempfile.mkstemp(prefix="ray-", dir=folder)
+    with open(descriptor, "w", encoding="ascii") as stream:
+        stream.write(text)
+    os.chmod(file, 0o644)  # workers may be somebody else's
+    return ray_task.Seen(os.path.realpath(file), text, ray_task.stamp(os.fspath(root)))
+
+
+def named(project: Project, job: Job) -> dict[str, str]:
+    """What of the environment a strange machine is told: what project.yml names, and no more.
+    Where its programs are, it knows better."""
+
+    names = {*project.environment.values(), *_OWN} - {"PATH"}
+    return {name: job.environ[name] for name in sorted(names) if name in job.environ}
+
+
+def lost(exceptions: Any) -> tuple[type[Exception], ...]:
+    """What Ray says where it lost a worker, or a machine with what it held."""
+
+    names = (
+        "WorkerCrashedError", "NodeDiedError", "ObjectLostError", "OutOfMemoryError",
+        "ObjectReconstructionFailedError",
+    )  # fmt: skip
+    return tuple(getattr(exceptions, name) for name in names if hasattr(exceptions, name))
+
+
+def failed(name: str, error: Exception) -> Unavailable:
+    """What went wrong with `name` that is neither its script's fault nor a lost worker."""
+
+    cause = getattr(error, "cause", None)
+    said = str(cause or error).strip().splitlines()
+    kind = type(cause or error).__name__
+    return Unavailable(f"'{name}' could not run there: {kind}: {said[0] if said else ''}")
+
+
+def not_started(step: Step, code: int) -> ScriptFailed:
+    """The code is a shell's: 126, 127."""
+
+    what = "cannot be executed" if code == 126 else "is not there"
+    return ScriptFailed(
+        f"the program '{step.arguments[0]}' {what} on the worker", code, where=step.shown,
+        mend="install it on the machines of the cluster, or share the environment with them",
+    )  # fmt: skip

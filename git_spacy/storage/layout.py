@@ -1,0 +1,61 @@
+"""How a remote is laid out: the reference's way, so that what it pushed we can pull. Pure.
+
+The format is weasel's (`cli/remote_storage.py`): an object is called NAME/COMMAND/CONTENT. NAME is
+the output's path, URL-encoded; COMMAND the md5 of the md5s of the command's dependencies, in the
+order of their paths, and its script lines; CONTENT the md5 of the output, as in project.lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import quote_plus
+
+from git_spacy.project.paths import ProjectPath
+
+_HASH = re.compile(r"[0-9a-f]{32}")
+TEMPORARY = ".git-spacy-tmp"
+"""Where uploads lie until they are whole, at the top: nobody looks for an output there."""
+
+
+class Key(NamedTuple):
+    """The three parts of an object's name."""
+
+    name: str
+    command: str
+    content: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+
+def name_of(path: ProjectPath) -> str:
+    """The first part of the keys of an output."""
+
+    return quote_plus(path.text)
+
+
+def key(path: ProjectPath, command: str, content: str) -> Key:
+    """The key of an output with this content, made by this command."""
+
+    return Key(name_of(path), command, content)
+
+
+def parsed(text: str) -> Key | None:
+    """The key that the end of an object's name is; None: it is none of an output's."""
+
+    parts = text.rstrip("/").split("/")[-3:]
+    if len(parts) == 3 and all(map(_HASH.fullmatch, parts[1:])):
+        return Key(*parts)
+    return None
+
+
+def command_hash(deps: Iterable[tuple[ProjectPath, str]], script: Iterable[str]) -> str:
+    """The hash of a command: `deps` with their md5s, and its script with everything filled in. A
+    dependency that is named twice counts twice."""
+
+    ordered = sorted(deps, key=lambda pair: pair[0].normal.split("/"))
+    text = "".join([*(md5 for _, md5 in ordered), *script])
+    return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()

@@ -1,0 +1,255 @@
+"""Fetch outputs from a remote: of each command whose dependencies are here, the newest that fit.
+
+What is fetched may be what another command needs, so it goes in rounds, until there is nothing more
+to fetch. Everything is verified before it takes its place.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+from git_spacy.errors import Unavailable
+from git_spacy.files import heal, staging
+from git_spacy.project.graph import Owned
+from git_spacy.project.model import Command, Project
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state import lock, present
+from git_spacy.state.fingerprint import fingerprint
+from git_spacy.state.index import Observed, StatIndex
+from git_spacy.state.lock import LockEntry
+from git_spacy.storage import archive, layout
+from git_spacy.storage.events import Began, Done, Kept, Progress, Reporter
+from git_spacy.storage.layout import Key
+from git_spacy.storage.push import command_hash
+from git_spacy.storage.remote import Remote
+from git_spacy.storage.transfer import JOBS, Outcome, Transfers
+
+_SPARE = 64 << 20  # bytes of a disk that are left alone
+
+Enter = Callable[[Command, Observed], None]
+
+
+class Choice(NamedTuple):
+    """An object to fetch for an output."""
+
+    path: ProjectPath
+    key: Key
+
+
+def pull(
+    project: Project, root: Path, remote: Remote, *, stats: StatIndex,
+    environ: Mapping[str, str], report: Reporter, enter: Enter, limit: int = 0,
+    force: bool = False, jobs: int = JOBS,
+) -> Outcome:  # fmt: skip
+    """Fetch what is not here; with `force` also what is here but stale. `enter` is called with each
+    command all of whose outputs are here then, and what was seen. At most `limit` bytes of an
+    output (0: as many as the disk has room for).
+
+    Raises Malformed for project.lock, Unsafe for a path that leads out of the project, OSError.
+    """
+
+    work = _Pull(
+        project, root, remote, stats, environ, Transfers(report, jobs), enter, limit, force
+    )
+    work.all()
+    stats.save()
+    done = tuple(choice.path.text for choice in work.fetched)
+    return Outcome(done, tuple(work.kept), tuple(work.transfers.failed))
+
+
+class _Pull:
+    """One pull: what is known and done so far."""
+
+    def __init__(
+        self, project: Project, root: Path, remote: Remote, stats: StatIndex,
+        environ: Mapping[str, str], transfers: Transfers, enter: Enter, limit: int, force: bool,
+    ) -> None:  # fmt: skip
+        self.project, self.root, self.remote, self.stats = project, root, remote, stats
+        self.environ, self.transfers, self.enter = environ, transfers, enter
+        self.limit, self.force = limit, force
+        self.entries = lock.read(root)
+        self.fetched: list[Choice] = []
+        self.kept: list[tuple[str, str]] = []
+
+    def all(self) -> None:
+        """Go in rounds, each with the commands whose dependencies are here and will stay so."""
+
+        for command in self.project.commands:
+            for path in command.outputs:
+                heal(self.root, path.normal)  # a killed pull may have been about to
+        makers = _makers(self.project)
+        waiting = list(self.project.commands)
+        while waiting:
+            seen = self.stats.observe(p for one in waiting for p in (*one.deps, *one.produced))
+            ready = [one for one in waiting if all(seen[dep.normal] for dep in one.deps)]
+            # (others may lie within a folder whose maker lacks something for good)
+            names = {one.name for one in waiting}
+            ready = [one for one in ready if not makers[one.name] & names] or ready
+            if not ready:
+                break
+            names -= {one.name for one in ready}
+            waiting = [one for one in waiting if one.name in names]
+            self._round(ready, seen)
+        for command in waiting:
+            for path in command.outputs:
+                self._keep(path, f"'{command.name}' lacks what it is made of")
+
+    def _round(self, ready: list[Command], seen: Observed) -> None:
+        choices: list[Choice] = []
+        judged = []
+        for command in ready:
+            is_fresh = _is_fresh(self.project, command, self.entries, self.stats, self.environ)
+            if is_fresh:
+                for path in command.outputs:
+                    self._keep(path, "is here")
+                continue
+            hashed = command_hash(self.project, command, seen, self.environ)
+            lacking = [path for path in command.outputs if not self._is_right(path, hashed, seen)]
+            chosen = [self._choice(command, path, hashed, seen) for path in lacking]
+            found = [choice for choice in chosen if choice]
+            choices += found
+            if len(found) == len(lacking) and self._may_enter(command, seen):
+                judged.append((command, found))
+        self._fetch(choices)
+        for command, found in judged:
+            if set(found) <= set(self.fetched):
+                self.enter(command, self.stats.observe(command.deps + command.produced))
+
+    def _is_right(self, path: ProjectPath, hashed: str, seen: Observed) -> bool:
+        """Whether what is here is what the remote has of it: a pull may have been killed."""
+
+        now = seen[path.normal]
+        if now is None or not self.remote.exists(str(layout.key(path, hashed, now.digest))):
+            return False
+        self._keep(path, "is here")
+        return True
+
+    def _choice(
+        self, command: Command, path: ProjectPath, hashed: str, seen: Observed
+    ) -> Choice | None:
+        if seen[path.normal] and not self.force:
+            self._keep(path, "another one is here; --force replaces it")
+            return None
+        key = chosen(self.remote, path, hashed, self.entries.get(command.name))
+        if key is None:
+            self._keep(
+                path, f"the remote has none that '{command.name}' would make of what is here"
+            )
+            return None
+        return Choice(path, key)
+
+    def _may_enter(self, command: Command, seen: Observed) -> bool:
+        """Whether what the remote does not keep is here, too, and as it was recorded if it was."""
+
+        entry = self.entries.get(command.name)
+        recorded = {out.path: out.md5 for out in entry.outs} if entry else {}
+        for path in command.outputs_no_cache:
+            now = seen[path.normal]
+            if now is None or recorded.get(path.text, now.digest) != now.digest:
+                return False
+        return True
+
+    def _fetch(self, choices: list[Choice]) -> None:
+        try:
+            for batch in _apart(choices):
+                self.transfers.all((one.path.text, partial(self._bring, one)) for one in batch)
+        except BaseException:
+            for one in choices:  # one that still waits for the remote cannot tidy up
+                heal(self.root, one.path.normal)
+            raise
+
+    def _bring(self, choice: Choice) -> None:
+        fetch(self.remote, self.root, choice, self.transfers, self.limit)
+        self.fetched.append(choice)
+
+    def _keep(self, path: ProjectPath, why: str) -> None:
+        self.kept.append((path.text, why))
+        self.transfers.report(Kept(path.text, why))
+
+
+def _apart(choices: list[Choice]) -> list[list[Choice]]:
+    """Those to fetch at the same time, one list after the other: first what holds others. Of two
+    for the same path the first is enough: one would overwrite the other."""
+
+    chosen = {choice.path.normal: choice for choice in reversed(choices)}
+    batches: dict[int, list[Choice]] = {}
+    for path, choice in sorted(chosen.items()):
+        parts = path.split("/")
+        above = sum("/".join(parts[:depth]) in chosen for depth in range(1, len(parts)))
+        batches.setdefault(above, []).append(choice)
+    return [batches[above] for above in sorted(batches)]
+
+
+def _makers(project: Project) -> dict[str, set[str]]:
+    """By the name of each command, those that make what it needs."""
+
+    made = Owned((path, one.name) for one in project.commands for path in one.outputs)
+    return {
+        one.name: {name for dep in one.deps for _, name in made.touching(dep)} - {one.name}
+        for one in project.commands
+    }
+
+
+def _is_fresh(
+    project: Project, command: Command, entries: Mapping[str, LockEntry], stats: StatIndex,
+    environ: Mapping[str, str],
+) -> bool:  # fmt: skip
+    plain = command._replace(no_skip=False)
+    judged, _ = present.judge(project, plain, entries.get(command.name), stats, environ)
+    return judged.state == "fresh"
+
+
+def chosen(remote: Remote, path: ProjectPath, hashed: str, entry: LockEntry | None) -> Key | None:
+    """The object to have for an output of the command with this hash: the one that the lock has, if
+    the remote has it, else the newest. Raises Unavailable, OSError."""
+
+    name = f"{layout.name_of(path)}/{hashed}"
+    recorded = {out.path: out.md5 for out in entry.outs}.get(path.text) if entry else None
+    found = [(key, one) for one in remote.below(name) if (key := layout.parsed(one.name))]
+    found = [(key, one) for key, one in found if (key.name, key.command) == tuple(name.split("/"))]
+    if not found:
+        return None
+    best, _ = max(found, key=lambda pair: (pair[0].content == recorded, pair[1].modified))
+    return best
+
+
+def fetch(remote: Remote, root: Path, choice: Choice, transfers: Transfers, limit: int) -> None:
+    """Bring one object: beside its place, verified, and then there. Raises Unavailable, Unsafe,
+    OSError."""
+
+    path, key = choice
+    transfers.report(Began(path.text, None))
+    with staging(root, path.normal) as staged:
+        room = max(shutil.disk_usage(root).free - _SPARE, 0)
+        with remote.read(str(key)) as stream:
+            heard = Heard(stream, lambda count: transfers.report(Progress(path.text, count)))
+            archive.unpack(cast(BinaryIO, heard), path, staged, limit or sys.maxsize, room)
+        now = fingerprint(root, staged.relative)
+        if now is None or now.digest != key.content:
+            raise Unavailable(
+                f"what the remote has of '{path}' is not what its name says (its md5 is"
+                f" {now.digest if now else 'none'}, not {key.content})",
+                mend="push it again from where it was made, with --force",
+            )
+        staged.swap_in()
+    transfers.report(Done(path.text, now.size, "verified"))
+
+
+class Heard:
+    """A stream that tells how much of it was read."""
+
+    def __init__(self, stream: BinaryIO, progress: Callable[[int], None]) -> None:
+        self._stream = stream
+        self._progress = progress
+        self._done = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._done += len(data)
+        self._progress(self._done)
+        return data

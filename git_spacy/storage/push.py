@@ -1,0 +1,130 @@
+"""Send outputs to a remote: those that are what the lock says, and only what is not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+from git_spacy.files import is_alive
+from git_spacy.project.model import Command, Project
+from git_spacy.project.paths import ProjectPath
+from git_spacy.project.variables import fill_environment
+from git_spacy.state import lock, present
+from git_spacy.state.index import Observed, StatIndex, home
+from git_spacy.storage import archive, layout
+from git_spacy.storage.events import Began, Done, Kept, Progress, Reporter
+from git_spacy.storage.layout import Key
+from git_spacy.storage.remote import Remote
+from git_spacy.storage.transfer import JOBS, Outcome, Transfers
+
+
+class _Output(NamedTuple):
+    """One that may be sent."""
+
+    path: ProjectPath
+    key: Key
+    size: int
+
+
+def push(
+    project: Project, root: Path, remote: Remote, *, stats: StatIndex,
+    environ: Mapping[str, str], report: Reporter, force: bool = False, jobs: int = JOBS,
+) -> Outcome:  # fmt: skip
+    """Send the outputs of all commands that are fresh. With `force` what is there is sent again.
+
+    Everything is looked at before anything is sent: raises Unsafe for a path that leads out of the
+    project, Malformed for project.lock, OSError.
+    """
+
+    kept: list[tuple[str, str]] = []
+    wanted: dict[Key, _Output] = {}
+    entries = lock.read(root)
+    for command in project.commands:
+        # (what always runs has results all the same)
+        plain = command._replace(no_skip=False)
+        judged, seen = present.judge(project, plain, entries.get(command.name), stats, environ)
+        for path in command.outputs:
+            now = seen[path.normal]
+            if judged.state != "fresh" or now is None:
+                why = str(judged.reasons[0]) if judged.reasons else "it is not there"
+                kept.append((path.text, f"'{command.name}' is not fresh: {why}"))
+            elif now.size == 0 and now.names == _EMPTY:
+                kept.append((path.text, "there is no file in it"))
+            else:
+                hashed = command_hash(project, command, seen, environ)
+                key = layout.key(path, hashed, now.digest)
+                wanted[key] = _Output(path, key, now.size)
+    stats.save()
+    transfers = Transfers(report, jobs)
+    for text, why in kept:
+        transfers.report(Kept(text, why))
+    done: list[str] = []
+
+    def send(one: _Output) -> None:
+        if not force and remote.exists(str(one.key)):
+            kept.append((one.path.text, "is there already"))
+            transfers.report(Kept(one.path.text, "is there already"))
+            return
+        transfers.report(Began(one.path.text, one.size))
+        with _packed(root, one, folder, transfers) as file:
+            remote.write(str(one.key), file)
+        done.append(one.path.text)
+        transfers.report(Done(one.path.text, one.size, ""))
+
+    with _workplace(root) as folder:
+        transfers.all((one.path.text, partial(send, one)) for one in wanted.values())
+    return Outcome(tuple(done), tuple(kept), tuple(transfers.failed))
+
+
+def command_hash(
+    project: Project, command: Command, seen: Observed, environ: Mapping[str, str]
+) -> str:
+    """The hash that a remote knows `command` by, all of whose dependencies are there."""
+
+    deps = [(path, now.digest) for path in command.deps if (now := seen[path.normal]) is not None]
+    script = (fill_environment(line, project.environment, environ) for line in command.script)
+    return layout.command_hash(deps, script)
+
+
+@contextmanager
+def _workplace(root: Path) -> Iterator[Path]:
+    """A folder for archives, gone after the block: also where a transfer still hangs in it."""
+
+    folder = home(root) / "push"
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.iterdir():  # by pushes that were killed
+        owner = left.name.partition("-")[0]
+        if not (owner.isdigit() and is_alive(int(owner))):
+            shutil.rmtree(left, ignore_errors=True)
+    made = Path(tempfile.mkdtemp("", f"{os.getpid()}-", folder))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def _packed(root: Path, output: _Output, folder: Path, transfers: Transfers) -> Iterator[Path]:
+    """The archive of an output in a temporary file: what is sent must have a length."""
+
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        transfers.report(Progress(output.path.text, done))
+
+    with tempfile.NamedTemporaryFile(dir=folder) as stream:
+        to = cast(BinaryIO, stream)
+        archive.pack(root, output.path, output.key.content, to, progress)
+        stream.flush()
+        yield Path(stream.name)
+
+
+_EMPTY = "d41d8cd98f00b204e9800998ecf8427e"  # the names of no files

@@ -1,0 +1,120 @@
+"""Several transfers at a time, told of one by one; one that fails stops none of the others.
+
+A thread that waits for a remote cannot be stopped, and a pool of them would be waited for until the
+remote answers. So they are daemons: who is interrupted gives them a moment to tidy up, then goes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from git_spacy.errors import GitSpacyError, LocalFailure, Unsafe, local_failure
+from git_spacy.storage.events import Event, Failed, Reporter
+
+JOBS = 4
+_MOMENT = 2.0  # seconds that interrupted transfers have to remove what they have begun
+
+_Work = tuple[str, Callable[[], None]]
+_Ended = tuple[str, "BaseException | None"]
+
+
+class Stopped(Exception):
+    """Somebody interrupted all of it."""
+
+
+class Outcome(NamedTuple):
+    """The paths of what was sent or fetched, and of what was not, with why; and what failed."""
+
+    done: tuple[str, ...]
+    kept: tuple[tuple[str, str], ...]
+    failed: tuple[tuple[str, GitSpacyError], ...]
+
+    def error(self) -> GitSpacyError | None:
+        """What failed as one error, of the worst family."""
+
+        if not self.failed:
+            return None
+        errors = [error for _, error in self.failed]
+        worst = next((one for one in errors if isinstance(one, Unsafe)), errors[0])
+        worst.problems = tuple(problem for one in errors for problem in one.problems)
+        return worst
+
+
+class Transfers:
+    """Runs transfers in threads. `report` is called by one at a time; after `stop`, it raises
+    Stopped in all of them."""
+
+    def __init__(self, report: Reporter, jobs: int = JOBS) -> None:
+        self._report = report
+        self._jobs = jobs
+        self._lock = threading.Lock()
+        self._stopped = False
+        self.failed: list[tuple[str, GitSpacyError]] = []
+
+    def report(self, event: Event) -> None:
+        """Tell of it. Raises Stopped."""
+
+        with self._lock:
+            if self._stopped:
+                raise Stopped
+            self._report(event)
+
+    def all(self, work: Iterable[_Work]) -> None:
+        """Do all of it: (path, what to do). Raises what interrupts, and defects."""
+
+        todo: SimpleQueue[_Work] = SimpleQueue()
+        ended: SimpleQueue[_Ended] = SimpleQueue()
+        tasks = list(work)
+        for task in tasks:
+            todo.put(task)
+        threads = [
+            threading.Thread(target=self._work, args=(todo, ended), daemon=True)
+            for _ in range(min(self._jobs, len(tasks)))
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            for _ in tasks:
+                self._note(*ended.get())
+        except BaseException:
+            self._stopped = True
+            until = time.monotonic() + _MOMENT
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join(max(0.0, until - time.monotonic()))
+            raise
+
+    def _work(self, todo: SimpleQueue[_Work], ended: SimpleQueue[_Ended]) -> None:
+        while not self._stopped:
+            try:
+                path, do = todo.get_nowait()
+            except Empty:
+                return
+            error = None
+            try:
+                do()
+            except BaseException as raised:
+                error = raised
+            ended.put((path, error))
+
+    def _note(self, path: str, error: BaseException | None) -> None:
+        if error is None or isinstance(error, Stopped):
+            return
+        if isinstance(error, OSError):
+            error = local_failure(error, f"'{path}'")
+        if not isinstance(error, GitSpacyError):
+            raise error
+        self.fail(path, error)
+
+    def fail(self, path: str, error: GitSpacyError) -> None:
+        """It failed."""
+
+        if isinstance(error, LocalFailure) and not error.problems[0].mend:
+            mend = "make room on the disk, or look at the permissions"
+            error = LocalFailure(error.problems[0].what, mend=mend)
+        self.failed.append((path, error))
+        self.report(Failed(path, error))

@@ -1,0 +1,211 @@
+"""Outputs instead of a run: what a command would make of what is here, if it was made before.
+
+By anybody: on another branch, in another work tree, or by a teammate whose notes and remote we
+have. What is brought is verified, all outputs of a command or none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy.errors import GitSpacyError
+from git_spacy.files import Staging, heal, staging
+from git_spacy.project.model import Command, Project
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state import ledger
+from git_spacy.state.fingerprint import Fingerprint, files_below, fingerprint
+from git_spacy.state.index import Observed
+from git_spacy.state.record import Record
+from git_spacy.storage import archive, layout
+from git_spacy.storage.push import command_hash
+from git_spacy.storage.remote import Remote
+from git_spacy.storage.store import Result, Store
+
+_SPARE = 64 << 20  # bytes of a disk that are left alone
+
+
+class Source(NamedTuple):
+    """Where outputs may come from: the store, and a remote if there is one, by its name. At most
+    `limit` bytes of an output from there (0: as many as the disk has room for)."""
+
+    store: Store
+    remote: Remote | None = None
+    name: str = ""
+    limit: int = 0
+
+
+class Vault:
+    """What is kept of the project at `root`. `warn` is told, once, why something cannot be had."""
+
+    def __init__(
+        self, project: Project, root: Path, source: Source, environ: Mapping[str, str],
+        warn: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._project = project
+        self._root = root
+        self._source = source
+        self._environ = environ
+        self._warn = warn
+        self._warned = False
+        self._noted: dict[str, list[Record]] | None = None
+
+    def keep(self, command: Command, deps: Observed, outs: Observed) -> None:
+        """Keep what `command` made of `deps`."""
+
+        seen = {path: outs[path.normal] for path in command.produced}
+        try:
+            made = []
+            for path, now in seen.items():
+                if now is None:
+                    return
+                self._source.store.keep(files_below(self._root, path.normal) or [], now)
+                made.append((path.text, now.digest, now.names))
+            self._source.store.note(_key(command, deps), Result(tuple(made)))
+        except (GitSpacyError, OSError) as error:
+            self._tell(f"not kept in the local store: {_words(error)}")
+
+    def bring(self, command: Command, deps: Observed) -> str | None:
+        """Put the outputs that `command` would make of `deps` in place; where they came from, in
+        words, or None: nobody has them all."""
+
+        for result in self._candidates(command, deps):
+            try:
+                if found := self._brought(command, deps, result):
+                    return found
+            except (GitSpacyError, OSError) as error:
+                self._tell(f"not restored: {_words(error)}")
+        return None
+
+    def _candidates(self, command: Command, deps: Observed) -> Iterator[Result]:
+        seen = set()
+        for result in (
+            *self._source.store.results(_key(command, deps)),
+            *self._of_notes(command, deps),
+        ):
+            if result.outs not in seen:
+                seen.add(result.outs)
+                yield result
+
+    def _of_notes(self, command: Command, deps: Observed) -> Iterable[Result]:
+        if self._noted is None:
+            self._noted = {}
+            try:
+                for record in ledger.everything(self._root):
+                    if record.exit == 0:
+                        self._noted.setdefault(record.command, []).append(record)
+            except (GitSpacyError, OSError):
+                pass  # no repository, no notes
+        read = {path.text: deps[path.normal] for path in command.deps}
+        name = command.variant_of or command.name
+        fitting = [
+            record
+            for record in self._noted.get(name, ())
+            if record.script == command.script
+            and {file.path: (file.md5, file.names) for file in record.deps}
+            == {text: (now.digest, now.names) if now else (None, "") for text, now in read.items()}
+        ]
+        for record in sorted(fitting, key=lambda one: one.time, reverse=True):
+            if all(file.md5 for file in record.outs):
+                outs = ((file.path, file.md5 or "", file.names) for file in record.outs)
+                yield Result(tuple(outs))
+
+    def _brought(self, command: Command, deps: Observed, result: Result) -> str | None:
+        """All outputs of one result, or nothing."""
+
+        wanted = {text: (digest, names) for text, digest, names in result.outs}
+        if set(wanted) != {path.text for path in command.produced}:
+            return None
+        sources: dict[str, None] = {}
+        with ExitStack() as stack:
+            staged = []
+            for path in command.produced:
+                digest, names = wanted[path.text]
+                now = fingerprint(self._root, path.normal)
+                if now and (now.digest, now.names) == (digest, names):
+                    continue
+                heal(self._root, path.normal)
+                one = stack.enter_context(staging(self._root, path.normal))
+                hashed = command_hash(self._project, command, deps, self._environ)
+                where = bring(self._source, self._root, path, one, digest, names, hashed)
+                if where is None:
+                    return None
+                sources[where] = None
+                staged.append(one)
+            for one in staged:
+                one.swap_in()
+        return " and ".join(sources) or "what is here"
+
+    def _tell(self, text: str) -> None:
+        if not self._warned:
+            self._warned = True
+            self._warn(text)
+
+
+def bring(
+    source: Source, root: Path, path: ProjectPath, staged: Staging, digest: str,
+    names: str | None, hashed: str | None,
+) -> str | None:  # fmt: skip
+    """Stage the output with this md5 (and digest of names, if known), of the command with this hash
+    (None: any); where it came from, in words. None: it is not to be had. Raises GitSpacyError,
+    OSError."""
+
+    def is_right() -> bool:
+        now = fingerprint(root, staged.relative)
+        return _is(now, digest, names)
+
+    if source.store.bring(digest, names, staged):
+        if is_right():
+            return "the local store"
+        source.store.forget(digest)
+    staged.discard()
+    if source.remote is None:
+        return None
+    for name in _objects(source.remote, path, digest, hashed):
+        room = shutil.disk_usage(root).free - _SPARE
+        with source.remote.read(name) as stream:
+            archive.unpack(stream, path, staged, min(source.limit or room, room))
+        if is_right():
+            return f"the remote '{source.name}'"
+        staged.discard()
+    return None
+
+
+def _objects(remote: Remote, path: ProjectPath, digest: str, hashed: str | None) -> Iterator[str]:
+    """The objects that have this content of an output."""
+
+    if hashed is not None:
+        name = str(layout.key(path, hashed, digest))
+        if remote.exists(name):
+            yield name
+        return
+    for one in remote.below(layout.name_of(path)):
+        key = layout.parsed(one.name)
+        if key and key.content == digest:
+            yield str(key)
+            return
+
+
+def _is(now: Fingerprint | None, digest: str, names: str | None) -> bool:
+    return now is not None and now.digest == digest and names in (None, now.names)
+
+
+def _key(command: Command, deps: Observed) -> str:
+    """What a command is, and what it reads: by content and names."""
+
+    read = [
+        [path.text, now.digest, now.names] if (now := deps[path.normal]) else [path.text]
+        for path in command.deps
+    ]
+    facts = [command.script, read, [path.text for path in command.produced]]
+    text = json.dumps(facts).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(text).hexdigest()
+
+
+def _words(error: GitSpacyError | OSError) -> str:
+    return error.problems[0].what if isinstance(error, GitSpacyError) else str(error.strerror)

@@ -1,0 +1,173 @@
+"""Beside the reference on one remote, both ways: what one has pushed the other pulls."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.peers.test_weasel import skipped, weasel
+from tests.storage.conftest import fresh_clone
+from tests.testing.projects import Spacy, project, snapshot
+
+pytest.importorskip("weasel")
+
+WRITE = """\
+import pathlib, sys
+for name in sys.argv[2:]:
+    path = pathlib.Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(sys.argv[1])
+"""
+# two names for the same thing, names that a URL must encode, a folder with folders, a variable of
+# the environment; {remote} is filled in
+TODAY = """\
+vars: {{word: hello}}
+env: {{who: WHO}}
+remotes: {{default: {remote}}}
+commands:
+  - name: first
+    script:
+      - "python w.py ${{vars.word}}-${{env.who}} ./out/a.txt 'out/with space ü.txt'"
+    deps: [w.py, ./w.py]
+    outputs: [./out/a.txt, "out/with space ü.txt"]
+  - name: second
+    script: ["python w.py 2 'models/ä b/one' 'models/ä b/deep/er/two' 'models/ä b/zero'"]
+    deps: ["out/with space ü.txt", out/a.txt]
+    outputs: ["models/ä b"]
+    outputs_no_cache: []
+  - name: always
+    no_skip: true
+    script: ["python w.py 3 always.txt"]
+    deps: ["models/ä b"]
+    outputs: [always.txt]
+workflows: {{all: [first, second, always]}}
+"""
+BEFORE = """\
+variables: {{word: hello}}
+remotes: {{default: {remote}}}
+commands:
+  - name: first
+    script: ["python w.py {{word}} ./out/a.txt 'out/with space ü.txt'"]
+    deps: [w.py]
+    outputs: [./out/a.txt, "out/with space ü.txt"]
+workflows: {{all: [first]}}
+"""
+OUTPUTS = ("out", "models", "always.txt")
+
+
+@pytest.fixture
+def made(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """A project with this text that was run."""
+
+    monkeypatch.setenv("WHO", "me and you")
+
+    def make(text: str) -> Path:
+        root = project(tmp_path / "made", text.format(remote=tmp_path / "remote"), {"w.py": WRITE})
+        done = spacy("run", "all", cwd=root)
+        assert done.code == 0, done.err
+        return root
+
+    return make
+
+
+def keys(remote: Path) -> list[str]:
+    return sorted(path.relative_to(remote).as_posix() for path in remote.glob("*/*/*"))
+
+
+def test_what_weasel_pushed_we_pull(
+    tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
+) -> None:
+    root = made(TODAY)
+    weasel("push", cwd=root)
+    clone = fresh_clone(root, tmp_path / "clone", *OUTPUTS)
+    done = spacy("pull", cwd=clone)
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[-1] == "pulled 4, kept 0"
+    assert snapshot(clone) == snapshot(root), "project.lock, too"
+    before = keys(tmp_path / "remote")
+    assert spacy("push", cwd=clone).err.splitlines()[-1] == "pushed 0, kept 4"
+    assert keys(tmp_path / "remote") == before
+
+
+def test_what_we_pushed_weasel_pulls(
+    tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
+) -> None:
+    root = made(TODAY)
+    assert spacy("push", cwd=root).err.splitlines()[-1] == "pushed 4, kept 0"
+    before = keys(tmp_path / "remote")
+    weasel("push", cwd=root)
+    assert keys(tmp_path / "remote") == before
+    clone = fresh_clone(root, tmp_path / "clone", *OUTPUTS)
+    weasel("pull", cwd=clone)
+    theirs = snapshot(clone)
+    del theirs["project.lock"]  # they enter the value of a variable of the environment, we never do
+    assert theirs.items() < snapshot(root).items()
+    assert skipped(weasel("run", "all", cwd=clone)) == 2
+
+
+def test_several_contents_of_one_output_both_choose_the_newest(
+    tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
+) -> None:
+    root = made(TODAY)
+    weasel("push", cwd=root)
+    for number in range(3):
+        (root / "models/ä b/one").write_text(f"chance {number}")
+        spacy("lock", "record", "second", cwd=root)
+        spacy("push", cwd=root)
+    clones = []
+    for tool in ("ours", "theirs"):
+        clone = fresh_clone(root, tmp_path / tool, "models", "always.txt")
+        if tool == "ours":
+            spacy("pull", cwd=clone)
+        else:
+            weasel("pull", cwd=clone)
+        clones.append(snapshot(clone))
+    assert clones[0]["models/ä b/one"] == b"chance 2"
+    assert clones[0]["models/ä b/one"] == clones[1]["models/ä b/one"]
+
+
+def test_an_output_with_links_goes_both_ways(
+    tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
+) -> None:
+    root = made(TODAY)
+    model = root / "models/ä b"
+    (model / "best").symlink_to("deep")
+    (model / "last").symlink_to("deep/er/two")
+    (model / "empty").mkdir()
+    spacy("lock", "record", "second", cwd=root)
+    for pusher, puller in (("weasel", "ours"), ("ours", "weasel")):
+        shutil.rmtree(tmp_path / "remote", ignore_errors=True)
+        weasel("push", cwd=root) if pusher == "weasel" else spacy("push", cwd=root)
+        clone = fresh_clone(root, tmp_path / puller, "models")
+        weasel("pull", cwd=clone) if puller == "weasel" else spacy("pull", cwd=clone)
+        assert snapshot(clone / "models") == snapshot(root / "models"), pusher
+
+
+def test_the_older_dialect_has_the_same_keys_as_todays(
+    tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
+) -> None:
+    root = made(BEFORE)
+    assert spacy("push", cwd=root).err.splitlines()[-1] == "pushed 2, kept 0"
+    before = keys(tmp_path / "remote")
+    today = BEFORE.replace("variables:", "vars:").replace("{{word}}", "${{vars.word}}")
+    (root / "project.yml").write_text(today.format(remote=tmp_path / "remote"))
+    weasel("push", cwd=root)
+    assert keys(tmp_path / "remote") == before
+    clone = fresh_clone(root, tmp_path / "clone", "out")
+    (clone / "project.yml").write_text(BEFORE.format(remote=tmp_path / "remote"))
+    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 2, kept 0"
+
+
+def test_another_value_in_the_environment_is_another_result_to_both(
+    tmp_path: Path, spacy: Spacy, made: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = made(TODAY)
+    weasel("push", cwd=root)
+    clone = fresh_clone(root, tmp_path / "clone", *OUTPUTS)
+    monkeypatch.setenv("WHO", "somebody else")
+    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 0, kept 4"
+    weasel("pull", cwd=clone)
+    assert not (clone / "out").exists() or not list((clone / "out").iterdir())

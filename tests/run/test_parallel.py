@@ -1,0 +1,540 @@
+"""Several commands at a time: with real processes as a user sees it, and over any graph."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from git_spacy.errors import Malformed
+from git_spacy.project import loader, plan
+from git_spacy.run import loop
+from git_spacy.run.executor import Ended, Job
+from git_spacy.run.reporter import Reporter
+from git_spacy.run.script import Interpreter
+from git_spacy.state import lock
+from git_spacy.state.index import StatIndex
+from tests.testing.projects import Spacy, process, project, snapshot
+from tests.testing.repositories import git
+
+# What every command of these projects runs: it tells when it began and ended, in a file of its own.
+WORK = """\
+import pathlib, sys, time
+name, seconds, *paths = sys.argv[1:]
+began = time.monotonic_ns()
+print("this is", name)
+print("and", name, "has a remark", file=sys.stderr)
+time.sleep(float(seconds))
+for path in map(pathlib.Path, paths):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(name)
+pathlib.Path("times").mkdir(exist_ok=True)
+with open(f"times/{name}", "a") as stream:
+    print(began, time.monotonic_ns(), file=stream)
+"""
+
+
+def command(name: str, deps: list[str], outs: list[str], seconds: float = 0.0) -> dict[str, Any]:
+    script = " ".join(["python work.py", name, str(seconds), *outs])
+    return {"name": name, "script": [script], "deps": deps, "outputs": outs}
+
+
+def diamond(seconds: float = 0.4) -> list[dict[str, Any]]:
+    return [
+        command("top", ["work.py"], ["out/top"]),
+        command("left", ["out/top"], ["out/left"], seconds),
+        command("right", ["out/top"], ["out/right"], seconds),
+        command("bottom", ["out/left", "out/right"], ["out/bottom"]),
+    ]
+
+
+def made(folder: Path, commands: list[dict[str, Any]], **more: Any) -> Path:
+    document = {
+        "commands": commands, "workflows": {"all": [one["name"] for one in commands]}, **more,
+    }  # fmt: skip
+    return project(folder, json.dumps(document), {"work.py": WORK})
+
+
+def times(root: Path, name: str) -> tuple[int, int]:
+    """When a command last began and ended."""
+
+    began, ended = (root / "times" / name).read_text().splitlines()[-1].split()
+    return int(began), int(ended)
+
+
+def began(err: str) -> list[str]:
+    return re.findall(r"^==> (.*?): running", err, re.MULTILINE)
+
+
+def test_the_middle_of_a_diamond_overlaps_and_the_lock_is_the_same(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    one, two = (made(tmp_path / name, diamond(1.0)) for name in ("one", "two"))
+    assert spacy("run", "all", cwd=one).code == 0
+    done = spacy("run", "all", "--jobs", "2", cwd=two)
+    assert done.code == 0, done.err
+    left, right = times(two, "left"), times(two, "right")
+    assert max(left[0], right[0]) < min(left[1], right[1]), "they did not overlap"
+    assert times(two, "top")[1] < min(left[0], right[0])
+    assert times(two, "bottom")[0] > max(left[1], right[1])
+    left, right = times(one, "left"), times(one, "right")
+    assert left[1] < right[0], "one at a time"
+    assert (one / "project.lock").read_bytes() == (two / "project.lock").read_bytes()
+    assert done.err.splitlines()[-1] == "ran 4, skipped 0"
+    again = spacy("run", "all", "-j", "2", cwd=two)
+    assert again.err.splitlines() == [
+        *(f"==> {name}: up to date" for name in ("top", "left", "right", "bottom")),
+        "ran 0, skipped 4",
+    ]
+
+
+def test_the_lock_has_new_entries_in_the_order_of_the_workflow(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    """The second is done before the first."""
+
+    commands = [
+        command("slow", [], ["out/slow"], 0.6),
+        command("quick", [], ["out/quick"]),
+        command("last", ["out/quick"], ["out/last"]),
+    ]
+    root = made(tmp_path / "p", commands)
+    assert spacy("run", "quick", cwd=root).code == 0
+    assert spacy("run", "all", "-j", "3", cwd=root).code == 0
+    assert list(lock.read(root)) == ["quick", "slow", "last"]
+    other = made(tmp_path / "other", commands)
+    assert spacy("run", "all", "-j", "3", cwd=other).code == 0
+    assert times(other, "last")[1] < times(other, "slow")[1]
+    assert list(lock.read(other)) == ["slow", "quick", "last"]
+
+
+def test_output_is_told_apart_by_the_name_or_comes_in_one_piece(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = made(tmp_path, diamond(0.2))
+    done = spacy("run", "all", "-j", "2", cwd=root)
+    assert sorted(done.out.splitlines()) == [
+        "bottom | this is bottom", "left | this is left", "right | this is right",
+        "top | this is top",
+    ]  # fmt: skip
+    assert "left | $ python work.py left" in done.err
+    assert "right | and right has a remark" in done.err
+    done = spacy("run", "all", "-j", "2", "--force", "--output", "grouped", cwd=root)
+    lines = done.err.splitlines()
+    at = lines.index("and left has a remark")
+    assert lines[at - 1].startswith("$ python work.py left")
+    assert lines[at + 1].startswith("==> left: done in ")
+    assert "this is left" in done.out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("script", "out", "err"),
+    [
+        ("print('no end', end='')", ["c | no end"], []),
+        (r"print('1%\r50%\r100%\r\n2')", ["c | 100%", "c | 2"], []),
+        (r"import os; os.write(1, b'\xff\xfe\n')", ["c | \ufffd\ufffd"], []),
+        ("print('x' * 200_000)", None, []),
+        ("import sys; print(sys.stdin.read() == '')", ["c | True"], []),
+        (
+            "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])",
+            [], [],
+        ),
+    ],
+)  # fmt: skip
+def test_whatever_a_script_prints(
+    tmp_path: Path, spacy: Spacy, script: str, out: list[str] | None, err: list[str]
+) -> None:
+    (tmp_path / "s.py").write_text(script)
+    project(tmp_path, "commands: [{name: c, script: [python s.py, python s.py]}]")
+    done = spacy("run", "c", "-j", "2", cwd=tmp_path)
+    assert done.code == 0
+    if out is None:
+        assert done.out.replace("c | ", "").replace("\n", "") == "x" * 400_000
+    else:
+        assert done.out.splitlines() == out * 2
+
+
+FAILING = [
+    command("good", [], ["out/good"], 0.5),
+    {"name": "bad", "script": ["python -c 'raise SystemExit(3)'"], "outputs": ["out/bad"]},
+    command("below", ["out/bad"], ["out/below"]),
+    command("far-below", ["out/below"], ["out/far"]),
+    command("other", ["out/good"], ["out/other"]),
+]
+
+
+def test_a_failure_lets_end_what_runs_and_begins_nothing_else(tmp_path: Path, spacy: Spacy) -> None:
+    root = made(tmp_path, FAILING)
+    done = spacy("run", "all", "-j", "2", cwd=root)
+    assert done.code == 3
+    assert "==> good: done in" in done.err
+    assert "==> bad: failed ('bad' failed: a script line ended with exit code 3)" in done.err
+    assert "ran 1, skipped 0; failed: bad; not begun: below, far-below, other" in done.err
+    assert done.err.count("mend: mend what it says above, then: git spacy run bad") == 1
+    assert list(lock.read(root)) == ["good"]
+
+
+@pytest.mark.parametrize("jobs", [["-j", "2"], []])
+def test_keep_going_runs_what_does_not_wait_for_the_failure(
+    tmp_path: Path, spacy: Spacy, jobs: list[str]
+) -> None:
+    root = made(tmp_path, FAILING)
+    done = spacy("run", "all", "--keep-going", *jobs, cwd=root)
+    assert done.code == 3
+    assert sorted(began(done.err)) == ["bad", "good", "other"]
+    assert "ran 2, skipped 0; failed: bad; not begun: below, far-below" in done.err
+    assert list(lock.read(root)) == ["good", "other"]
+
+
+def test_several_failures_are_all_told_and_the_first_gives_the_code(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    commands = [
+        {"name": "one", "script": ["python -c 'raise SystemExit(7)'"]},
+        {"name": "two", "script": ["no-such-program"]},
+        {"name": "three", "script": ["python -c ''"], "outputs": ["never"]},
+        {"name": "four", "deps": ["nowhere"]},
+    ]
+    done = spacy("run", "all", "-k", cwd=made(tmp_path, commands))
+    assert done.code == 7
+    for words in (
+        "'one' failed: a script line ended with exit code 7",
+        "there is no program 'no-such-program'",
+        "'three' did not make its output 'never'",
+        "'four' needs 'nowhere', which is not there",
+    ):
+        assert f"error: {words}" in done.err
+    assert "failed: one, two, three, four" in done.err
+
+
+def test_upstream_brings_what_is_needed_where_it_is_stale(tmp_path: Path, spacy: Spacy) -> None:
+    root = made(tmp_path, [*diamond(0), command("else", [], ["out/else"])])
+    done = spacy("run", "bottom", "--upstream", cwd=root)
+    assert done.code == 0
+    assert began(done.err) == ["top", "left", "right", "bottom"]
+    (root / "out/left").unlink()
+    done = spacy("run", "bottom", "-u", cwd=root)
+    assert began(done.err) == ["left"]  # which made the same again
+    done = spacy("run", "bottom", "-u", "--force", cwd=root)
+    assert began(done.err) == ["bottom"]
+    done = spacy("run", "bottom", "-u", "--dry", "-F", cwd=root)
+    assert "would run 1, skipped 3" in done.err
+
+
+def test_circles_and_two_makers_are_errors_where_order_is_asked_for(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    circle = [command("a", ["b"], ["a"]), command("b", ["a"], ["b"])]
+    done = spacy("run", "all", "-j", "2", cwd=made(tmp_path / "c", circle))
+    assert done.code == 2
+    assert "'a' → 'b' → 'a'" in done.err
+    both = [command("a", [], ["x"]), command("b", [], ["x"])]
+    root = made(tmp_path / "b", both)
+    assert spacy("run", "all", "-j", "2", cwd=root).code == 2
+    assert spacy("run", "all", cwd=root).code == 0  # as the reference does
+
+
+def test_a_setting_says_how_many(tmp_path: Path, spacy: Spacy) -> None:
+    root = made(tmp_path, diamond(0.2))
+    git(root, "init", "-q")
+    git(root, "config", "spacy.jobs", "2")
+    assert "left | this is left" in spacy("run", "all", cwd=root).out.splitlines()
+    assert "left | " not in spacy("run", "all", "-F", "-j", "1", cwd=root).err
+
+
+MATRIX = {
+    "vars": {"seed": 0, "lr": 1},
+    "commands": [
+        command("top", ["work.py"], ["out/top"]),
+        {
+            "name": "train",
+            "script": ["python work.py s${vars.seed}-${vars.lr} 0.3 model/${vars.seed}"],
+            "deps": ["out/top"],
+            "outputs": ["model/${vars.seed}"],
+        },
+    ],
+}
+
+
+def test_a_matrix_runs_each_variant_and_keeps_an_entry_for_each(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = project(tmp_path / "p", json.dumps(MATRIX), {"work.py": WORK})
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "x")
+    words = ("run", "train", "-u", "--matrix", "vars.seed=0,1,2", "-j", "3")
+    done = spacy(*words, cwd=root)
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in (root / "model").iterdir()) == ["0", "1", "2"]
+    assert list(lock.read(root)) == [
+        "top", "train", "train --vars.seed 1", "train --vars.seed 2",
+    ]  # fmt: skip
+    assert lock.read(root)["train --vars.seed 1"].cmd == "python -m weasel run train --vars.seed 1"
+    one, two, three = (times(root, f"s{seed}-1") for seed in range(3))
+    assert max(one[0], two[0], three[0]) < min(one[1], two[1], three[1]), "side by side"
+    assert "ran 0, skipped 4" in spacy(*words, cwd=root).err
+    # each is its own: status, check, and the runs that name one
+    status = spacy("status", "--porcelain", cwd=root)
+    assert "train --vars.seed 2" in status.out
+    git(root, "add", "-A")
+    assert spacy("check", "lock", cwd=root).code == 0
+    text = (root / "project.yml").read_text()
+    (root / "project.yml").write_text(text.replace("0.3 model", "0.2 model"))
+    done = spacy("check", "lock", cwd=root)
+    assert done.out.count("script changed") == 3
+    assert "mend: git spacy run train --vars.seed 1\n" in done.out
+    done = spacy("run", "train", "--vars.seed", "1", cwd=root)
+    assert "==> train --vars.seed 1: done" in done.err
+    assert spacy("check", "lock", cwd=root).out.count("script changed") == 2
+    records = json.loads(spacy("log", "--json", "--command", "train", cwd=root).out)
+    runs = [run for commit in records for run in commit["runs"]]
+    assert {run["vars"].get("seed") for run in runs} == {None, 1, 2}
+
+
+def test_a_variant_that_is_gone_is_an_orphan(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(tmp_path / "p", json.dumps(MATRIX), {"work.py": WORK})
+    assert spacy("run", "train", "-u", "--matrix", "seed=0,1", cwd=root).code == 0
+    text = (root / "project.yml").read_text().replace('"seed": 0', '"seeds": 0')
+    (root / "project.yml").write_text(text.replace("vars.seed}", "vars.seeds}"))
+    done = spacy("check", "lock", "--fix", cwd=root)
+    assert "removed the lock entry 'train --vars.seed 1'" in done.err
+
+
+def test_a_matrix_that_would_overwrite_itself_is_refused(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(tmp_path / "p", json.dumps(MATRIX), {"work.py": WORK})
+    before = snapshot(root)
+    done = spacy("run", "train", "--matrix", "lr=1,2", cwd=root)
+    assert done.code == 2
+    assert "both make 'model/0': one would overwrite the other" in done.err
+    assert "put the variable into the path, as in 'model/0/${vars.lr}'" in done.err
+    assert snapshot(root) == before
+    done = spacy("run", "train", "--matrix", "sead=1", cwd=root)
+    assert (done.code, "did you mean 'seed'?" in done.err) == (2, True)
+
+
+def test_weasel_reads_a_lock_with_variants(tmp_path: Path, spacy: Spacy) -> None:
+    """A teammate's tool skips what is current, runs what is not, and leaves our entries."""
+
+    pytest.importorskip("weasel")
+    root = project(tmp_path / "p", json.dumps(MATRIX), {"work.py": WORK})
+    assert spacy("run", "train", "-u", "--matrix", "seed=0,1", cwd=root).code == 0
+    before = (root / "project.lock").read_bytes()
+    for name, skips in (("train", True), ("top", True)):
+        done = subprocess.run(
+            (sys.executable, "-m", "weasel", "run", name),
+            cwd=root, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert ("nothing changed" in done.stdout) == skips, done.stdout
+    assert (root / "project.lock").read_bytes() == before
+    (root / "work.py").write_text(WORK + "\n")
+    subprocess.run(
+        (sys.executable, "-m", "weasel", "run", "top"), cwd=root, check=True, capture_output=True
+    )
+    assert list(lock.read(root)) == ["top", "train", "train --vars.seed 1"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_case_40_a_signal_ends_all_of_them_and_leaves_the_lock(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)', 'MARK'])"
+    commands = [
+        {"name": f"c{n}", "script": [f'python -c "{child}"'.replace("MARK", str(tmp_path))]}
+        for n in range(3)
+    ]
+    root = made(tmp_path, commands)
+    run = subprocess.Popen(
+        (sys.executable, "-m", "git_spacy", "run", "all", "-j", "3"),
+        cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
+    )  # fmt: skip
+    wait_for(lambda: len(alive(tmp_path)) >= 6)
+    run.send_signal(number)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == 128 + number
+    assert "Traceback" not in err
+    wait_for(lambda: not alive(tmp_path))
+    assert not (root / "project.lock").exists()
+
+
+def alive(mark: Path) -> list[str]:
+    """The processes that have `mark` in their command line, but for ours."""
+
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+        except OSError:
+            continue
+        if any(str(mark) in word for word in words) and "git_spacy" not in words:
+            found.append(folder.name)
+    return found
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_long_line_of_progress_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    """One writes without end; the other one's end is seen, and interrupting ends both."""
+
+    commands = [
+        {"name": "chatty", "script": ["python -c \"\nwhile True: print('x' * 1000)\""]},
+        command("other", [], ["out/other"]),
+    ]
+    root = made(tmp_path, commands)
+    run = subprocess.Popen(
+        (sys.executable, "-m", "git_spacy", "run", "all", "-j", "2"),
+        cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
+    )  # fmt: skip
+    wait_for(lambda: (root / "project.lock").exists())
+    run.send_signal(signal.SIGINT)
+    assert run.wait(timeout=30) == 130
+
+
+# Over any graph, with an executor that ends what runs in any order.
+
+
+class Scripted:
+    """Runs jobs by making their outputs; `choose` says which of those that run ends next."""
+
+    def __init__(self, choose: Callable[[list[Job]], Job]) -> None:
+        self.running: list[Job] = []
+        self.ended: list[str] = []
+        self.began: list[tuple[str, list[str]]] = []
+        self._choose = choose
+
+    def start(self, job: Job) -> None:
+        self.began.append((job.command.name, [other.command.name for other in self.running]))
+        self.running.append(job)
+
+    def wait(self, report: Reporter) -> Ended:
+        job = self._choose(self.running)
+        self.running.remove(job)
+        for path in job.command.produced:
+            target = job.root / path.normal
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (target / "made" if target.is_dir() else target).write_text(job.command.name)
+        self.ended.append(job.command.name)
+        return Ended(job.command)
+
+    def stop(self, number: int) -> None:
+        raise AssertionError(number)
+
+    def close(self) -> None:
+        assert not self.running
+
+
+paths = st.sampled_from(["a", "b", "c", "d", "e", "f/x", "f/y", "g/h/i", "g/h"])
+graphs = st.lists(
+    st.tuples(st.lists(paths, max_size=3), st.lists(paths, min_size=1, max_size=2, unique=True)),
+    min_size=1, max_size=7,
+)  # fmt: skip
+
+
+@given(graphs, st.integers(1, 4), st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_over_any_graph_each_stale_command_runs_once_and_no_two_writers_at_once(
+    tmp_path_factory: pytest.TempPathFactory,
+    graph: list[tuple[list[str], list[str]]],
+    jobs: int,
+    data: st.DataObject,
+) -> None:
+    commands = [
+        {
+            "name": f"c{n}",
+            "script": ["x"],
+            "deps": [dep for dep in deps if dep not in outs],
+            "outputs": outs,
+        }
+        for n, (deps, outs) in enumerate(graph)
+    ]
+    made_here = {out for _, outs in graph for out in outs}
+    loaded = loader.parse(json.dumps({"commands": commands}).encode()).project
+    try:
+        planned = plan.by_graph(loaded.commands)
+    except Malformed:
+        return
+    # a file cannot be a folder as well
+    everything = made_here | {dep for deps, _ in graph for dep in deps}
+    if any(
+        one != other and other.startswith(f"{one}/") for one in everything for other in everything
+    ):
+        return
+    root = tmp_path_factory.mktemp("graph")
+    for dep in everything - made_here:
+        (root / dep).parent.mkdir(parents=True, exist_ok=True)
+        if not (root / dep).is_dir():
+            (root / dep).write_text("source")
+
+    def go() -> Scripted:
+        executor = Scripted(lambda running: data.draw(st.sampled_from(running)))
+        outcome = loop.run(
+            planned,
+            loop.Run(
+                loaded, root, StatIndex.open(root), executor, Interpreter(sys.executable, "test"),
+                {}, lambda _: None, jobs=jobs,
+            ),
+        )  # fmt: skip
+        assert outcome.failed == ()
+        assert sorted(outcome.ran) == sorted(executor.ended)
+        assert len(outcome.ran) + len(outcome.skipped) == len(loaded.commands)
+        return executor
+
+    executor = go()
+    assert sorted(executor.ended) == sorted(one.name for one in loaded.commands)
+    known = {one.name: one for one in loaded.commands}
+    for name, beside in executor.began:
+        assert len(beside) < jobs
+        for other in beside:
+            for a, b in ((known[name], known[other]), (known[other], known[name])):
+                assert not any(out.touches(p) for out in a.produced for p in (*b.produced, *b.deps))
+        for maker in loaded.commands:
+            if maker.name != name and any(
+                out.touches(dep) for out in maker.produced for dep in known[name].deps
+            ):
+                assert maker.name not in beside
+                assert executor.ended.index(maker.name) < executor.ended.index(name)
+    assert list(lock.read(root)) == [one.name for one in planned.commands]
+    # where writers share a folder, the first of them is stale after the second; else all is fresh
+    shares = any(
+        a.touches(b)
+        for one in loaded.commands
+        for other in loaded.commands
+        if one is not other
+        for a in one.produced
+        for b in (*other.produced,)
+    ) or any(
+        dep.touches(out) for one in loaded.commands for dep in one.deps for out in one.produced
+    )
+    if not shares:
+        assert go().ended == []
+        victim = data.draw(st.sampled_from(loaded.commands))
+        (root / victim.produced[0].normal).unlink()
+        again = go().ended
+        assert again.count(victim.name) == 1
+        assert len(again) == len(set(again))
+
+
+def test_without_jobs_a_script_has_the_terminal_as_before(tmp_path: Path) -> None:
+    root = made(tmp_path, diamond(0))
+    done = process("run", "all", cwd=root)
+    assert done.code == 0
+    assert "this is left" in done.out.splitlines()
+    assert " | " not in done.err

@@ -1,0 +1,86 @@
+"""Projects that were run, their remotes, and clones that have nothing yet."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.testing.projects import Done, Spacy, two_steps
+
+
+class Shared(NamedTuple):
+    """A project that was run (`made`), a clone of it without outputs and lock (`clone`), and the
+    remote of both."""
+
+    made: Path
+    clone: Path
+    remote: Path
+    spacy: Spacy
+
+    def push(self, *options: object) -> Done:
+        return self.spacy("push", *options, cwd=self.made)
+
+    def pull(self, *options: object) -> Done:
+        return self.spacy("pull", *options, cwd=self.clone)
+
+    def objects(self) -> dict[str, bytes]:
+        """What the remote has."""
+
+        return {
+            path.relative_to(self.remote).as_posix(): path.read_bytes()
+            for path in sorted(self.remote.rglob("*"))
+            if path.is_file()
+        }
+
+
+def fresh_clone(made: Path, clone: Path, *left_out: str) -> Path:
+    """A copy of a project without `left_out` and project.lock."""
+
+    shutil.copytree(made, clone, symlinks=True)
+    for name in (*left_out, "project.lock"):
+        path = clone / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    return clone
+
+
+MEASURED = """\
+import pathlib, re, sys, time
+from git_spacy import cli
+began = time.monotonic()
+code = cli.main(sys.argv[1:])
+# (the peak that getrusage tells counts what the process that started this one had)
+peak = re.search(r"VmHWM:\\s*(\\d+)", pathlib.Path("/proc/self/status").read_text())
+print(code, peak[1], time.monotonic() - began)
+"""
+
+
+def measured(*arguments: object, cwd: Path, **environ: str) -> tuple[int, float, float, str]:
+    """(exit code, peak in MB, seconds, stderr) of `git spacy …` in a process of its own."""
+
+    done = subprocess.run(
+        (sys.executable, "-c", MEASURED, *map(str, arguments)), cwd=cwd, capture_output=True,
+        text=True, check=False, timeout=120, env={**os.environ, **environ},
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    code, peak, seconds = done.stdout.split()[-3:]
+    return int(code), int(peak) / 1024, float(seconds), done.stderr
+
+
+@pytest.fixture
+def shared(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> Shared:
+    remote = tmp_path / "remote"
+    made = two_steps(tmp_path / "made")
+    text = (made / "project.yml").read_text()
+    (made / "project.yml").write_text(f"{text}remotes:\n  default: {remote}\n")
+    assert spacy("run", "all", cwd=made).code == 0
+    clone = fresh_clone(made, tmp_path / "clone", "corpus", "model")
+    return Shared(made, clone, remote, spacy)

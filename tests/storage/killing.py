@@ -1,0 +1,91 @@
+"""A push or pull killed (SIGKILL) at its N-th change of a file, for N = 1, 2, …, until one is
+through: `python -m tests.storage.killing VERB PROJECT SCENARIO WORK`.
+
+A process of its own, since it forks. Prints how many changes there were; fails where something torn
+is seen, or where running again does not heal.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+# (all that is imported when it is used, so that not every child does)
+from git_spacy import cli
+from git_spacy.storage.layout import TEMPORARY
+from tests.testing.projects import snapshot
+
+CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link")
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+def forked(verb: str, root: Path, number: int = 0) -> int:
+    """Run `git spacy VERB`, killed at change `number`; the exit code, negative for a signal."""
+
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        if number:
+            sys.addaudithook(killer(number))
+        os._exit(cli.main(["-C", str(root), *verb.split()]))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def killer(number: int) -> Any:
+    left = number
+
+    def heard(event: str, args: tuple[Any, ...]) -> None:
+        nonlocal left
+        if event in CHANGES or (event == "open" and isinstance(args[2], int) and args[2] & WRITING):
+            left -= 1
+            if left == 0:
+                time.sleep(0.005)  # what was written so far, and threads beside
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return heard
+
+
+def objects(remote: Path) -> dict[str, bytes | str]:
+    """The remote without what a killed push may leave."""
+
+    return {
+        name: content
+        for name, content in snapshot(remote).items()
+        if not name.startswith(TEMPORARY) and isinstance(content, bytes)
+    }
+
+
+def main(verb: str, project: str, scenario: Path, work: Path) -> int:
+    def restored() -> None:
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(scenario, work, symlinks=True)
+
+    root = work / project
+    restored()
+    before = snapshot(root), objects(work / "remote")
+    assert forked(verb, root) == 0
+    after = snapshot(root), objects(work / "remote")
+    for number in range(1, 1000):
+        restored()
+        code = forked(verb, root, number)
+        for name, content in objects(work / "remote").items():
+            assert content in (before[1].get(name), after[1].get(name)), (number, name)
+        for output in ("model/weights.txt", "corpus/words.txt", "project.lock"):
+            found = snapshot(root).get(output)
+            fits = found in (before[0].get(output), after[0].get(output), None)
+            assert fits or output == "project.lock", (number, output, found)
+        assert forked(verb, root) == 0, number
+        assert (snapshot(root), objects(work / "remote")) == after, number
+        if code == 0:
+            return number - 1
+        assert code == -signal.SIGKILL, (number, code)
+    raise AssertionError("it never ends")
+
+
+if __name__ == "__main__":
+    print(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])))

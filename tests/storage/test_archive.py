@@ -1,0 +1,84 @@
+"""An output to an archive and back: whatever it is, it comes back the same."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_spacy.files import staging
+from git_spacy.project.paths import ProjectPath, is_git_folder
+from git_spacy.state.fingerprint import fingerprint
+from git_spacy.storage import archive
+from tests.testing.projects import snapshot
+
+OUT = ProjectPath("./out", "out")
+names = st.text("ab.-_ +üß\n\\", min_size=1, max_size=5).filter(
+    lambda name: name not in (".", "..") and not is_git_folder(name)
+)
+trees = st.recursive(
+    st.binary(max_size=20), lambda inner: st.dictionaries(names, inner, max_size=3), max_leaves=8
+)
+
+
+def build(at: Path, tree: bytes | dict[str, bytes]) -> None:
+    if isinstance(tree, bytes):
+        at.write_bytes(tree)
+        return
+    at.mkdir()
+    for name, inner in tree.items():
+        build(at / name, inner)  # type: ignore[arg-type]
+
+
+def packed(root: Path) -> bytes:
+    found = fingerprint(root, "out")
+    assert found
+    stream = io.BytesIO()
+    archive.pack(root, OUT, found.digest, stream, lambda _: None)
+    return stream.getvalue()
+
+
+def unpacked(root: Path, data: bytes) -> None:
+    with staging(root, "out") as staged:
+        archive.unpack(io.BytesIO(data), OUT, staged, 1 << 20)
+        staged.swap_in()
+
+
+@given(trees)
+def test_any_output_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, tree: bytes | dict[str, bytes]
+) -> None:
+    before, after = (tmp_path_factory.mktemp(name) for name in ("before", "after"))
+    build(before / "out", tree)
+    data = packed(before)
+    unpacked(after, data)
+    assert snapshot(after) == snapshot(before)
+    assert fingerprint(after, "out") == fingerprint(before, "out")
+    assert packed(before) == data
+
+
+@given(trees, st.data())
+def test_whatever_is_changed_in_an_archive_nothing_is_written_outside(
+    tmp_path_factory: pytest.TempPathFactory, tree: bytes | dict[str, bytes], data: st.DataObject
+) -> None:
+    """(in the plain archive, so that the change is not stopped by the sum of the compression)"""
+
+    import gzip
+
+    from git_spacy.errors import GitSpacyError
+
+    before, after = (tmp_path_factory.mktemp(name) for name in ("before", "after"))
+    build(before / "out", tree)
+    plain = bytearray(gzip.decompress(packed(before)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, min(len(plain), 4096) - 1))
+        plain[at] = data.draw(st.integers(0, 255))
+    try:
+        unpacked(after, gzip.compress(bytes(plain), 1))
+    except (GitSpacyError, OSError):
+        assert os.listdir(after) == []
+    assert set(os.listdir(after)) <= {"out"}

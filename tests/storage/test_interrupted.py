@@ -1,0 +1,236 @@
+"""threats.md, cases 27, 37, 40 and 43 for push and pull: killed, interrupted, no room."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from git_spacy.state.index import home
+from git_spacy.storage import folder
+from git_spacy.storage.layout import TEMPORARY
+from tests.storage.conftest import Shared
+from tests.testing.projects import snapshot
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("verb", ["push", "pull", "pull --force"])
+def test_case_37_killed_at_every_change_running_again_heals(
+    shared: Shared, tmp_path: Path, verb: str
+) -> None:
+    scenario = tmp_path / "scenario"
+    for root in (shared.made, shared.clone):
+        text = (root / "project.yml").read_text()
+        (root / "project.yml").write_text(text.replace(str(shared.remote), "../remote"))
+    if verb != "push":
+        assert shared.push().code == 0
+    if verb == "pull --force":
+        assert shared.pull().code == 0
+        (shared.clone / "model/weights.txt").write_text("stale")
+    shared.remote.mkdir(exist_ok=True)
+    scenario.mkdir()
+    shutil.copytree(shared.made, scenario / "made")
+    shutil.copytree(shared.clone, scenario / "clone")
+    shutil.copytree(shared.remote, scenario / "remote")
+    project = "made" if verb.startswith("push") else "clone"
+    done = subprocess.run(
+        (sys.executable, "-m", "tests.storage.killing", verb, project, scenario, tmp_path / "work"),
+        cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 8
+
+
+def test_case_27_what_killed_pushes_left_in_a_folder_goes_after_a_day(shared: Shared) -> None:
+    shared.remote.mkdir()
+    old, new = (shared.remote / f"{TEMPORARY}-{name}" for name in ("old", "new"))
+    old.write_text("x")
+    new.write_text("x")
+    os.utime(old, (1, 1))
+    assert shared.push().code == 0
+    assert not old.exists()
+    assert new.exists()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A folder that gives and takes a little, says so, and then nothing more."""
+
+    begun, ended = threading.Event(), threading.Event()
+
+    class Slow(folder.Folder):
+        @contextmanager
+        def read(self, name: str) -> Iterator[BinaryIO]:  # type: ignore[override]
+            class Stream:
+                def read(self, size: int = -1) -> bytes:
+                    begun.set()
+                    ended.wait(30)
+                    return b""
+
+            yield Stream()  # type: ignore[misc]
+
+        def write(self, name: str, file: Path) -> None:
+            begun.set()
+            ended.wait(30)
+
+    monkeypatch.setattr(folder, "Folder", Slow)
+    yield begun
+    ended.set()
+
+
+@pytest.mark.parametrize("verb", ["push", "pull"])
+def test_case_40_an_interrupt_does_not_wait_for_the_remote(
+    shared: Shared, verb: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if verb == "pull":
+        shared.push()
+    root = shared.made if verb == "push" else shared.clone
+    before = snapshot(root.parent)
+    begun: threading.Event = request.getfixturevalue("slow")
+
+    def interrupt() -> None:
+        begun.wait(20)
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    began = time.monotonic()
+    done = shared.spacy(verb, cwd=root)
+    assert time.monotonic() - began < 8
+    assert done.code == 130
+    assert done.err.strip() == "error: interrupted"
+    now = snapshot(root.parent)
+    now.pop("clone/corpus/", None)  # the folder that was to hold it
+    assert now == before
+    assert not list((home(shared.made) / "push").glob("*"))
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that takes connections and says nothing."""
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held: list[Any] = []
+
+        def accept() -> None:
+            try:
+                while True:
+                    held.append(server.accept())
+            except OSError:
+                pass
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("verb", ["push", "pull"])
+def test_case_40_a_server_that_is_silent_does_not_keep_an_interrupted_process(
+    shared: Shared, silent: int, verb: str, number: signal.Signals
+) -> None:
+    pytest.importorskip("s3fs")
+    root = shared.made if verb == "push" else shared.clone
+    before = snapshot(root.parent)
+    keys = {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    child = subprocess.Popen(
+        (sys.executable, "-m", "git_spacy", verb, "s3://bucket/x"), cwd=root,
+        env={**os.environ, **keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent}"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(4)
+    assert child.poll() is None
+    child.send_signal(number)
+    began = time.monotonic()
+    _, err = child.communicate(timeout=30)
+    assert time.monotonic() - began < 6
+    assert child.returncode == 128 + number
+    assert "Traceback" not in err
+    assert err.endswith(f"error: {'interrupted' if number == signal.SIGINT else 'terminated'}\n")
+    assert snapshot(root.parent) == before
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MB."""
+
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("only root may mount a small disk")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk), capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here")
+    yield disk
+    subprocess.run(("umount", "-l", disk), check=True)
+
+
+def large(shared: Shared) -> None:
+    """Make the model larger than the disk."""
+
+    (shared.made / "model/large").write_bytes(os.urandom(2 << 20))
+    assert shared.spacy("lock", "record", "train", cwd=shared.made).code == 0
+
+
+def test_case_43_a_remote_without_room(shared: Shared, small: Path) -> None:
+    large(shared)
+    before = snapshot(shared.made)
+    done = shared.push(small / "remote")
+    assert done.code == 5
+    assert "No space left" in done.err
+    assert "mend: make room" in done.err
+    assert snapshot(shared.made) == before
+    assert [path.name for path in (small / "remote").iterdir()] == ["corpus%2Fwords.txt"]
+    assert not list((home(shared.made) / "push").iterdir())
+
+
+@pytest.mark.parametrize("spare", [True, False])
+def test_case_43_a_project_without_room(
+    shared: Shared, small: Path, spare: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from git_spacy.storage import pull
+
+    large(shared)
+    shared.push()
+    if not spare:  # as if somebody else had taken it meanwhile
+        monkeypatch.setattr(pull, "_SPARE", -(1 << 40))
+    clone = small / "clone"
+    shutil.copytree(shared.clone, clone)
+    (clone / "model").mkdir()
+    (clone / "model/old").write_text("old")
+    before = snapshot(clone)
+    done = shared.spacy("pull", "--force", cwd=clone)
+    assert done.code == (4 if spare else 5), done.err
+    assert "mend: make room" in done.err
+    now = snapshot(clone)
+    assert before.items() <= now.items()
+    assert set(now) - set(before) <= {"corpus/", "corpus/words.txt", "project.lock"}
+    assert (clone / "model/old").read_text() == "old"
+
+
+def test_case_43_no_room_to_pack(
+    shared: Shared, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large(shared)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(small))
+    done = shared.push()
+    assert done.code == 5, done.err
+    assert [name.split("/")[0] for name in shared.objects()] == ["corpus%2Fwords.txt"]
+    assert not list(small.glob("**/push/*"))

@@ -1,0 +1,61 @@
+"""threats.md, case 42: large outputs, and many files, are streamed."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state.fingerprint import fingerprint
+from git_spacy.storage import archive
+from tests.storage.conftest import Shared, measured
+
+
+@pytest.mark.slow
+def test_case_42_300_mb_take_little_memory(shared: Shared) -> None:
+    with open(shared.made / "model/large", "wb") as stream:
+        for _ in range(75):
+            stream.write(os.urandom(4 << 20))
+    assert shared.spacy("lock", "record", "train", cwd=shared.made).code == 0
+    code, peak, seconds, err = measured("push", cwd=shared.made)
+    assert code == 0, err
+    assert peak < 100
+    code, peak, pulled, err = measured("pull", cwd=shared.clone)
+    assert code == 0, err
+    assert peak < 100
+    print(f"push {seconds:.1f} s, pull {pulled:.1f} s, {peak:.0f} MB")
+    found = [fingerprint(root, "model") for root in (shared.made, shared.clone)]
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_case_42_many_files_take_little_memory(shared: Shared) -> None:
+    model = shared.made / "model"
+    for folder in range(100):
+        (model / f"{folder}").mkdir()
+        for number in range(200):
+            (model / f"{folder}/a-name-of-some-length-{number}").touch()
+    assert shared.spacy("lock", "record", "train", cwd=shared.made).code == 0
+    for verb, root in (("push", shared.made), ("pull", shared.clone)):
+        code, peak, _, err = measured(verb, cwd=root)
+        assert code == 0, err
+        assert peak < 100
+
+
+def test_what_is_packed_is_an_archive_for_everybody(tmp_path: Path) -> None:
+    (tmp_path / "out/ü").mkdir(parents=True)
+    (tmp_path / "out/ü/b").write_text("1")
+    (tmp_path / "out/link").symlink_to("ü/b")
+    path = ProjectPath("./out", "out")
+    found = fingerprint(tmp_path, "out")
+    assert found
+    read: list[int] = []
+    with open(tmp_path / "archive", "wb") as stream:
+        archive.pack(tmp_path, path, found.digest, stream, read.append)
+    assert sum(read) == 2
+    with tarfile.open(tmp_path / "archive") as tar:
+        assert tar.getnames() == ["out", "out/link", "out/ü", "out/ü/b"]
+        assert [member.uname for member in tar] == [""] * 4, "nobody is named"

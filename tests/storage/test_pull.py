@@ -1,0 +1,300 @@
+"""`git spacy pull`: what is fetched, what is kept, and what the lock says then."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.storage.conftest import Shared, fresh_clone
+from tests.testing.projects import Spacy, project, snapshot
+from tests.testing.repositories import git, repository
+
+COPY = "import sys, pathlib\na, b = map(pathlib.Path, sys.argv[1:])\nb.parent.mkdir(parents=True, exist_ok=True)\nb.write_text(a.read_text() + '+')\n"
+
+
+def test_a_clone_without_anything_gets_it_all_and_the_same_lock(shared: Shared) -> None:
+    shared.push()
+    done = shared.pull()
+    assert done.code == 0, done.err
+    assert done.err.splitlines() == [
+        "pulled  corpus/words.txt (5 B, verified)",
+        "pulled  model (5 B, verified)",
+        "pulled 2, kept 0",
+    ]
+    assert done.out == ""
+    assert snapshot(shared.clone) == snapshot(shared.made)
+    assert "ran 0, skipped 2" in shared.spacy("run", "all", cwd=shared.clone).err
+    before = snapshot(shared.clone)
+    assert shared.pull().err.splitlines()[-1] == "pulled 0, kept 2"
+    assert snapshot(shared.clone) == before
+
+
+def test_a_clone_with_the_lock_keeps_it_byte_for_byte(shared: Shared) -> None:
+    shared.push()
+    shutil.copy(shared.made / "project.lock", shared.clone)
+    before = (shared.clone / "project.lock").read_bytes()
+    assert shared.pull().code == 0
+    assert (shared.clone / "project.lock").read_bytes() == before
+
+
+def test_in_a_repository_nothing_but_outputs_and_lock_changes(shared: Shared) -> None:
+    shared.push()
+    repository(shared.clone, {".gitignore": "corpus/\nmodel/\n"})
+    assert shared.pull().code == 0
+    assert git(shared.clone, "status", "--porcelain") == "?? project.lock"
+
+
+def test_only_what_is_missing_is_fetched(shared: Shared) -> None:
+    shared.push()
+    shared.pull()
+    (shared.clone / "model/weights.txt").unlink()
+    (shared.clone / "model").rmdir()
+    done = shared.pull()
+    assert "kept    corpus/words.txt (is here)" in done.err
+    assert done.err.splitlines()[-1] == "pulled 1, kept 1"
+
+
+def test_an_output_that_is_here_is_kept_unless_forced(shared: Shared) -> None:
+    shared.push()
+    shared.pull()
+    lock = (shared.clone / "project.lock").read_bytes()
+    (shared.clone / "model/weights.txt").write_text("mine")
+    (shared.clone / "model/more").write_text("mine")
+    before = snapshot(shared.clone)
+    done = shared.pull()
+    assert done.code == 0
+    assert "kept    model (another one is here; --force replaces it)" in done.err
+    assert snapshot(shared.clone) == before
+    done = shared.pull("--force")
+    assert done.err.splitlines()[-1] == "pulled 1, kept 1"
+    assert snapshot(shared.clone) == snapshot(shared.made)
+    assert (shared.clone / "project.lock").read_bytes() == lock
+
+
+def test_force_replaces_a_link_itself_and_not_what_it_names(shared: Shared) -> None:
+    shared.push()
+    (shared.clone / "precious").mkdir()
+    (shared.clone / "precious/x").write_text("x")
+    (shared.clone / "model").symlink_to("precious")
+    assert shared.pull("--force").code == 0
+    assert not (shared.clone / "model").is_symlink()
+    assert (shared.clone / "precious/x").read_text() == "x"
+
+
+def test_a_folder_on_the_way_that_leads_out_is_refused(shared: Shared, tmp_path: Path) -> None:
+    shared.push()
+    (tmp_path / "elsewhere").mkdir()
+    (shared.clone / "corpus").symlink_to(tmp_path / "elsewhere")
+    done = shared.pull()
+    assert done.code == 3
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def versions(shared: Shared) -> tuple[str, str]:
+    """Push two contents of the model for the same command, the second one newer; their keys."""
+
+    shared.push()
+    (first,) = (shared.remote / "model").glob("*/*")
+    os.utime(first, (1, 1))
+    (shared.made / "model/extra").write_text("by chance")
+    text = (shared.made / "project.lock").read_text()
+    shared.spacy("lock", "record", "train", cwd=shared.made)
+    if (shared.made / "project.lock").read_text() == text:
+        shared.spacy("lock", "record", cwd=shared.made)
+    done = shared.push()
+    assert "pushed  model" in done.err, done.err
+    (second,) = set((shared.remote / "model").glob("*/*")) - {first}
+    return first.name, second.name
+
+
+def test_the_newest_is_fetched_where_the_lock_says_nothing(shared: Shared) -> None:
+    first, second = versions(shared)
+    shared.pull()
+    text = (shared.clone / "project.lock").read_text()
+    assert second in text
+    assert first not in text
+
+
+def test_what_the_lock_says_is_fetched_though_there_is_a_newer_one(shared: Shared) -> None:
+    lock = (shared.made / "project.lock").read_bytes()
+    first, _ = versions(shared)
+    (shared.clone / "project.lock").write_bytes(lock)
+    shared.pull()
+    assert (shared.clone / "project.lock").read_bytes() == lock
+    assert first in lock.decode()
+    assert not (shared.clone / "model/extra").exists()
+
+
+def test_what_was_made_of_something_else_is_not_fetched(shared: Shared) -> None:
+    shared.push()
+    (shared.clone / "scripts/copy.py").write_text("print('another')\n")
+    done = shared.pull()
+    assert done.code == 0
+    assert "kept    model (the remote has none that 'train' would make of what is here)" in done.err
+    assert not (shared.clone / "model").exists()
+    (shared.clone / "corpus/words.txt").unlink()
+    done = shared.spacy("pull", "--vars.word", "other", cwd=shared.clone)
+    assert "the remote has none that 'prepare' would make" in done.err
+
+
+def test_what_lacks_its_dependencies_is_told(shared: Shared) -> None:
+    shared.push()
+    (shared.clone / "scripts/write.py").unlink()
+    done = shared.pull()
+    assert "kept    corpus/words.txt ('prepare' lacks what it is made of)" in done.err
+    assert "kept    model ('train' lacks what it is made of)" in done.err
+    assert done.code == 0
+
+
+def test_an_edited_output_beside_a_missing_one_is_never_recorded(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    text = (
+        "remotes: {default: ../remote}\ncommands:\n  - name: c\n    script: ['python c.py in a', 'python c.py in b']\n"
+        "    deps: [in, c.py]\n    outputs: [a, b]\n"
+    )
+    made = project(tmp_path / "made", text, {"c.py": COPY, "in": "1"})
+    spacy("run", "c", cwd=made)
+    spacy("push", cwd=made)
+    clone = fresh_clone(made, tmp_path / "clone", "a", "b")
+    (clone / "b").write_text("edited")
+    done = spacy("pull", cwd=clone)
+    assert (clone / "a").read_text() == "1+"
+    assert "kept    b (another one is here; --force replaces it)" in done.err
+    assert not (clone / "project.lock").exists()
+    assert spacy("pull", "--force", cwd=clone).code == 0
+    assert (clone / "project.lock").read_bytes() == (made / "project.lock").read_bytes()
+
+
+def test_outputs_that_a_killed_pull_brought_are_entered_by_the_next(shared: Shared) -> None:
+    shared.push()
+    shared.pull()
+    (shared.clone / "project.lock").unlink()
+    done = shared.pull()
+    assert done.err.splitlines()[-1] == "pulled 0, kept 2"
+    assert (shared.clone / "project.lock").read_bytes() == (
+        shared.made / "project.lock"
+    ).read_bytes()
+
+
+def test_an_output_that_git_keeps_is_recorded_only_as_it_was(tmp_path: Path, spacy: Spacy) -> None:
+    text = (
+        "remotes: {default: ../remote}\ncommands:\n  - name: c\n    script: ['python c.py in a', 'python c.py in m.json']\n"
+        "    deps: [in, c.py]\n    outputs: [a]\n    outputs_no_cache: [m.json]\n"
+    )
+    made = project(tmp_path / "made", text, {"c.py": COPY, "in": "1"})
+    spacy("run", "c", cwd=made)
+    lock = (made / "project.lock").read_bytes()
+    assert spacy("push", cwd=made).err.splitlines()[-1] == "pushed 1, kept 0"
+    clone = fresh_clone(made, tmp_path / "clone", "a")
+    (clone / "project.lock").write_bytes(lock)
+    (clone / "m.json").write_text("edited")
+    assert spacy("pull", cwd=clone).code == 0
+    assert (clone / "a").exists()
+    assert (clone / "project.lock").read_bytes() == lock
+    (clone / "m.json").unlink()
+    (clone / "a").unlink()
+    (clone / "project.lock").unlink()
+    assert spacy("pull", cwd=clone).code == 0
+    assert not (clone / "project.lock").exists(), "one output is not here"
+
+
+def test_a_command_waits_for_what_others_bring_into_its_folders(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    text = """\
+remotes: {default: ../remote}
+commands:
+  - {name: use, script: ['python c.py data/made/x used'], deps: [data], outputs: [used]}
+  - {name: make, script: ['python c.py in data/made/x'], deps: [in], outputs: [data/made]}
+workflows: {all: [make, use]}
+"""
+    made = project(tmp_path / "made", text, {"c.py": COPY, "in": "1", "data/given": "g"})
+    assert spacy("run", "all", cwd=made).code == 0
+    spacy("push", cwd=made)
+    clone = fresh_clone(made, tmp_path / "clone", "data/made", "used")
+    done = spacy("pull", cwd=clone)
+    assert done.err.splitlines()[-1] == "pulled 2, kept 0"
+    assert (clone / "project.lock").read_bytes() == (made / "project.lock").read_bytes()
+    (clone / "data/made/x").write_text("stale")
+    (clone / "used").write_text("stale")
+    assert spacy("pull", "--force", cwd=clone).err.splitlines()[-1] == "pulled 2, kept 0"
+    assert (clone / "used").read_text() == "1++"
+
+
+def test_a_chain_of_commands_in_any_order_is_fetched(tmp_path: Path, spacy: Spacy) -> None:
+    lines = [
+        f"  - {{name: c{n}, script: ['python c.py f{n} f{n + 1}'], deps: [f{n}], outputs: [f{n + 1}]}}"
+        for n in range(12)
+    ]
+    text = "remotes: {default: ../remote}\ncommands:\n" + "\n".join(lines[::-1]) + "\n"
+    text += f"workflows: {{all: [{', '.join(f'c{n}' for n in range(12))}]}}\n"
+    made = project(tmp_path / "made", text, {"c.py": COPY, "f0": "1"})
+    assert spacy("run", "all", cwd=made).code == 0
+    spacy("push", cwd=made)
+    clone = fresh_clone(made, tmp_path / "clone", *(f"f{n}" for n in range(1, 13)))
+    assert spacy("pull", "-j", "3", cwd=clone).err.splitlines()[-1] == "pulled 12, kept 0"
+    assert "ran 0, skipped 12" in spacy("run", "all", cwd=clone).err
+
+
+@pytest.mark.parametrize("output", ["ü b/ö&+%.txt", "./x//y z", "-d", "a#?=b"])
+def test_names_of_all_kinds_go_there_and_back(tmp_path: Path, spacy: Spacy, output: str) -> None:
+    text = (
+        'remotes: {default: "../the remote"}\ncommands:\n  - name: c\n'
+        f"    script: [\"python c.py in './{output}'\"]\n    deps: [in]\n    outputs: ['{output}']\n"
+    )
+    made = project(tmp_path / "made", text, {"c.py": COPY, "in": "1"})
+    assert spacy("run", "c", cwd=made).code == 0
+    assert spacy("push", cwd=made).err.splitlines()[-1] == "pushed 1, kept 0"
+    clone = fresh_clone(made, tmp_path / "clone", output)
+    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 1, kept 0"
+    assert snapshot(clone) == snapshot(made)
+
+
+def test_one_that_fails_stops_no_other_and_the_worst_is_the_exit_code(shared: Shared) -> None:
+    shared.push()
+    (words,) = (shared.remote / "corpus%2Fwords.txt").glob("*/*")
+    words.write_bytes(b"rubbish")
+    shared.spacy("run", "prepare", cwd=shared.clone)
+    (shared.clone / "corpus/words.txt").write_text("edited")
+    done = shared.pull("--force")
+    assert done.code == 4
+    assert (shared.clone / "corpus/words.txt").read_text() == "edited"
+    assert "failed 1" in done.err.splitlines()[-3]
+
+
+def test_an_older_dialect_is_kept_by_what_is_entered(shared: Shared) -> None:
+    shared.push()
+    text = (
+        (shared.made / "project.lock")
+        .read_text()
+        .replace("python -m weasel run", "python -m spacy run")
+    )
+    head, _, _ = text.partition("train:")
+    (shared.clone / "project.lock").write_text(head)
+    assert shared.pull().code == 0
+    assert (shared.clone / "project.lock").read_text() == text
+
+
+def test_outputs_in_each_other_and_of_two_commands_are_fetched_one_by_one(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    text = """\
+remotes: {default: ../remote}
+commands:
+  - {name: c, script: ['python c.py in m/a', 'python c.py in m/best/b'], deps: [in], outputs: [m/best, m]}
+  - {name: d, script: ['python c.py in m/best/b'], deps: [in], outputs: [m/best]}
+"""
+    made = project(tmp_path / "made", text, {"c.py": COPY, "in": "1"})
+    assert spacy("run", "c", "d", cwd=made).code == 0
+    assert spacy("push", cwd=made).err.splitlines()[-1] == "pushed 3, kept 0"
+    clone = fresh_clone(made, tmp_path / "clone", "m")
+    done = spacy("pull", cwd=clone)
+    assert done.err.splitlines()[-1] == "pulled 2, kept 0", done.err
+    assert snapshot(clone / "m") == snapshot(made / "m")
+    done = spacy("pull", cwd=clone)
+    assert done.err.splitlines()[-1] == "pulled 0, kept 3", done.err
+    assert (clone / "project.lock").read_bytes() == (made / "project.lock").read_bytes()

@@ -1,0 +1,224 @@
+"""`git spacy push`: what is sent, what is not, and what never is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from git_spacy.errors import LocalFailure
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state.fingerprint import fingerprint
+from git_spacy.state.index import home
+from git_spacy.storage import archive
+from tests.storage.conftest import Shared
+from tests.testing.projects import Spacy, project, snapshot
+
+WRITE = "import sys, pathlib\nfor n in sys.argv[2:]:\n p = pathlib.Path(n)\n p.parent.mkdir(parents=True, exist_ok=True)\n p.write_text(sys.argv[1])\n"
+
+
+def test_what_is_fresh_is_sent_and_nothing_is_sent_twice(shared: Shared) -> None:
+    before = snapshot(shared.made)
+    first = shared.push()
+    assert first.code == 0, first.err
+    assert first.err.splitlines()[-1] == "pushed 2, kept 0"
+    assert first.out == ""
+    objects = shared.objects()
+    assert sorted(name.split("/")[0] for name in objects) == ["corpus%2Fwords.txt", "model"]
+    times = {name: (shared.remote / name).stat().st_mtime_ns for name in objects}
+    second = shared.push()
+    assert second.err.splitlines()[-1] == "pushed 0, kept 2"
+    assert "kept    model (is there already)" in second.err
+    assert {name: (shared.remote / name).stat().st_mtime_ns for name in objects} == times
+    assert snapshot(shared.made) == before
+    assert not list((home(shared.made) / "push").iterdir())
+
+
+def test_a_pushed_archive_is_the_same_whoever_packs_it(shared: Shared) -> None:
+    shared.push()
+    before = shared.objects()
+    assert shared.push("--force").err.splitlines()[-1] == "pushed 2, kept 0"
+    assert shared.objects() == before
+
+
+def test_what_is_stale_is_not_sent_and_told(shared: Shared) -> None:
+    (shared.made / "model/weights.txt").write_text("edited")
+    done = shared.push()
+    assert done.code == 0
+    assert "kept    model ('train' is not fresh: output 'model' changed)" in done.err
+    assert next(iter(shared.objects())).startswith("corpus")
+    assert len(shared.objects()) == 1
+    (shared.made / "scripts/write.py").write_text("# another\n")
+    done = shared.push()
+    assert done.err.splitlines()[-1] == "pushed 0, kept 2"
+
+
+def test_before_any_run_nothing_is_sent(shared: Shared) -> None:
+    done = shared.spacy("push", cwd=shared.clone)
+    assert done.code == 0
+    assert done.err.splitlines()[-1] == "pushed 0, kept 2"
+    assert not shared.remote.exists()
+
+
+def make(spacy: Spacy, root: Path, commands: str, *, run: str = "c") -> Path:
+    made = project(root, f"remotes: {{default: ../remote}}\n{commands}", {"w.py": WRITE})
+    done = spacy("run", run, cwd=made)
+    assert done.code == 0, done.err
+    return made
+
+
+def test_what_always_runs_is_sent_too(tmp_path: Path, spacy: Spacy) -> None:
+    made = make(
+        spacy, tmp_path / "p", "commands: [{name: c, no_skip: true, script: ['python w.py x out'], deps: [w.py], outputs: [out]}]"
+    )  # fmt: skip
+    assert "pushed 1" in spacy("push", cwd=made).err
+
+
+def test_an_output_without_any_file_is_not_sent(tmp_path: Path, spacy: Spacy) -> None:
+    script = "python -c \\\"import os; os.makedirs('out/inner', exist_ok=True)\\\""
+    made = make(
+        spacy, tmp_path / "p", f'commands: [{{name: c, script: ["{script}"], outputs: [out]}}]'
+    )
+    done = spacy("push", cwd=made)
+    assert "kept    out (there is no file in it)" in done.err
+    assert not (tmp_path / "remote").exists()
+    (made / "out/inner/empty").touch()
+    spacy("run", "c", "--force", cwd=made)
+    assert "pushed 1" in spacy("push", cwd=made).err
+
+
+def test_variants_of_a_command_are_sent_and_fetched(tmp_path: Path, spacy: Spacy) -> None:
+    text = """\
+vars: {lang: en}
+commands:
+  - name: c
+    script: ["python w.py ${vars.lang} out/${vars.lang}.txt"]
+    deps: [w.py]
+    outputs: ["out/${vars.lang}.txt"]
+"""
+    made = make(spacy, tmp_path / "p", text)
+    done = spacy("run", "c", "--matrix", "vars.lang=de,fr", cwd=made)
+    assert done.code == 0, done.err
+    done = spacy("push", cwd=made)
+    sent = [line for line in done.err.splitlines() if line.startswith("pushed  ")]
+    assert len(sent) == 3, done.err
+    for name in ("en", "de", "fr"):
+        (made / f"out/{name}.txt").unlink()
+    assert spacy("pull", cwd=made).code == 0
+    assert sorted(path.read_text() for path in (made / "out").iterdir()) == ["de", "en", "fr"]
+
+
+def test_case_28_a_link_out_of_the_project_sends_nothing_at_all(
+    shared: Shared, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (shared.made / "model/link").symlink_to(tmp_path / "secret")
+    done = shared.push()
+    assert done.code == 3
+    assert "leads out of the project" in done.err
+    assert not shared.remote.exists()
+
+
+def test_case_28_an_output_that_became_a_link_out_sends_nothing(
+    shared: Shared, tmp_path: Path
+) -> None:
+    (shared.made / "model").rename(tmp_path / "elsewhere")
+    (shared.made / "model").symlink_to(tmp_path / "elsewhere")
+    assert shared.push().code == 3
+    assert not shared.remote.exists()
+
+
+def test_links_and_empty_folders_come_back_as_they_were(shared: Shared) -> None:
+    model = shared.made / "model"
+    (model / "epoch1").mkdir()
+    (model / "epoch1/weights").write_text("1")
+    (model / "best").symlink_to("epoch1")
+    (model / "epoch1/up").symlink_to("../weights.txt")
+    (model / "words").symlink_to("../corpus/words.txt")  # of another output: its content is sent
+    (model / "empty/deep").mkdir(parents=True)
+    os.chmod(model / "weights.txt", 0o755)
+    script = (shared.made / "scripts/copy.py").read_text()
+    (shared.made / "scripts/copy.py").write_text("pass\n")
+    assert shared.spacy("run", "train", cwd=shared.made).code == 0, script
+    (shared.clone / "scripts/copy.py").write_text("pass\n")
+    done = shared.push()
+    assert done.code == 0, done.err
+    done = shared.pull()
+    assert done.code == 0, done.err
+    pulled = shared.clone / "model"
+    assert os.readlink(pulled / "best") == "epoch1"
+    assert os.readlink(pulled / "epoch1/up") == "../weights.txt"
+    assert not (pulled / "words").is_symlink()
+    assert (pulled / "words").read_text() == "hello"
+    assert (pulled / "empty/deep").is_dir()
+    assert os.access(pulled / "weights.txt", os.X_OK)
+    assert not os.access(pulled / "words", os.X_OK)
+    assert (shared.clone / "project.lock").read_bytes() == (
+        shared.made / "project.lock"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("spoil", ["folder link", "absolute link", "repository"])
+def test_what_could_not_be_pulled_is_not_pushed(shared: Shared, spoil: str) -> None:
+    model = shared.made / "model"
+    if spoil == "repository":
+        (model / ".git").mkdir()
+        (model / ".git/config").write_text("")
+    else:
+        (model / "link").symlink_to("../corpus" if spoil == "folder link" else model)
+    shared.spacy("run", "prepare", cwd=shared.made)
+    lock = (shared.made / "project.lock").read_bytes()
+    done = shared.push()
+    if spoil == "repository":  # it changed the output, which is stale first of all
+        (shared.made / "scripts/copy.py").write_text("pass\n")
+        assert shared.spacy("run", "train", cwd=shared.made).code == 0
+        done = shared.push()
+        lock = (shared.made / "project.lock").read_bytes()
+    assert done.code == 3, done.err
+    assert "mend: " in done.err
+    assert [name.split("/")[0] for name in shared.objects()] == ["corpus%2Fwords.txt"]
+    assert (shared.made / "project.lock").read_bytes() == lock
+
+
+def test_an_output_that_changes_while_it_is_packed_is_not_sent(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = archive.pack
+
+    def late(root: Path, path: ProjectPath, *rest: object) -> None:
+        if path.text == "model":
+            (root / "model/weights.txt").write_text("other")
+        pack(root, path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(archive, "pack", late)
+    done = shared.push()
+    assert done.code == 5
+    assert "'model' changed while it was read" in done.err
+    assert [name.split("/")[0] for name in shared.objects()] == ["corpus%2Fwords.txt"]
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_file_that_changes_its_size_while_it_is_read(tmp_path: Path, grows: bool) -> None:
+    (tmp_path / "out").write_bytes(bytes(3 << 20))
+    path = ProjectPath("out", "out")
+    found = fingerprint(tmp_path, "out")
+    assert found
+
+    def progress(_: int) -> None:
+        os.truncate(tmp_path / "out", 4 << 20 if grows else 1 << 19)
+
+    with open(tmp_path / "archive", "wb") as to:
+        if grows:  # what is sent is what was there
+            archive.pack(tmp_path, path, found.digest, to, progress)
+            return
+        with pytest.raises(LocalFailure, match="'out' changed while it was read"):
+            archive.pack(tmp_path, path, found.digest, to, progress)
+
+
+def test_what_a_killed_push_left_is_cleared(shared: Shared) -> None:
+    left = home(shared.made) / "push/99999999-abc"
+    left.mkdir(parents=True)
+    (left / "x").write_text("x")
+    assert shared.push().code == 0
+    assert not left.exists()

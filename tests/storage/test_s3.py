@@ -1,0 +1,218 @@
+"""S3, on a server of this machine that speaks it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.storage.conftest import Shared, fresh_clone, measured
+from tests.testing.projects import Spacy, process, project, snapshot
+
+pytest.importorskip("s3fs", reason="the extra s3 is not installed")
+moto: Any = pytest.importorskip("moto.server", reason="there is no moto[server]")
+
+ADDRESS = "s3://bucket/some/where"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of a server of S3."""
+
+    running = moto.ThreadedMotoServer("127.0.0.1", free_port(), verbose=False)
+    running.start()
+    yield f"http://{running._ip_address}:{running._port}"
+    running.stop()
+
+
+@pytest.fixture
+def s3(server: str, shared: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
+    """Projects whose remote is an empty bucket."""
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": server,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "hunter2",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client().create_bucket(Bucket="bucket")
+    for root in (shared.made, shared.clone):
+        text = (root / "project.yml").read_text()
+        (root / "project.yml").write_text(text.replace(str(shared.remote), ADDRESS))
+    yield shared
+    for name in objects():
+        client().delete_object(Bucket="bucket", Key=name)
+    client().delete_bucket(Bucket="bucket")
+
+
+def client() -> Any:
+    import boto3
+
+    return boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+
+
+def objects() -> dict[str, Any]:
+    found = client().list_objects_v2(Bucket="bucket").get("Contents", [])
+    return {one["Key"]: one["LastModified"] for one in found}
+
+
+def test_there_and_back(s3: Shared) -> None:
+    done = process("push", cwd=s3.made)
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[-1] == "pushed 2, kept 0"
+    before = objects()
+    assert all(name.startswith("some/where/") for name in before)
+    assert process("push", cwd=s3.made).err.splitlines()[-1] == "pushed 0, kept 2"
+    assert objects() == before
+    done = process("pull", cwd=s3.clone)
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[-1] == "pulled 2, kept 0"
+    assert snapshot(s3.clone) == snapshot(s3.made)
+    assert process("pull", cwd=s3.clone).err.splitlines()[-1] == "pulled 0, kept 2"
+
+
+def test_names_that_an_address_must_encode(s3: Shared, tmp_path: Path) -> None:
+    text = (
+        f"remotes: {{default: '{ADDRESS}'}}\ncommands:\n  - name: c\n"
+        "    script: ['python w.py']\n    outputs: ['ü b/x+%.txt', './q?#&=']\n"
+    )
+    write = "import os\nos.makedirs('ü b', exist_ok=True)\n" + "".join(
+        f"open({name!r}, 'w').write('1')\n" for name in ("ü b/x+%.txt", "q?#&=")
+    )
+    made = project(tmp_path / "odd", text, {"w.py": write})
+    assert s3.spacy("run", "c", cwd=made).code == 0
+    assert process("push", cwd=made).err.splitlines()[-1] == "pushed 2, kept 0"
+    assert process("push", cwd=made).err.splitlines()[-1] == "pushed 0, kept 2"
+    clone = fresh_clone(made, tmp_path / "odd clone", "ü b", "q?#&=")
+    done = process("pull", cwd=clone)
+    assert done.err.splitlines()[-1] == "pulled 2, kept 0", done.err
+    assert snapshot(clone) == snapshot(made)
+
+
+def test_the_newest_is_fetched(s3: Shared) -> None:
+    process("push", cwd=s3.made)
+    time.sleep(1.1)  # S3 knows seconds
+    (s3.made / "model/extra").write_text("by chance")
+    s3.spacy("lock", "record", "train", cwd=s3.made)
+    process("push", cwd=s3.made)
+    assert len(objects()) == 3
+    assert process("pull", cwd=s3.clone).code == 0
+    assert (s3.clone / "model/extra").exists()
+
+
+def test_peers_with_the_reference(s3: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("weasel")
+    pytest.importorskip("cloudpathlib.s3")
+    from tests.peers.test_weasel import weasel
+
+    weasel("push", cwd=s3.made)
+    before = objects()
+    assert len(before) == 2
+    assert process("push", cwd=s3.made).err.splitlines()[-1] == "pushed 0, kept 2"
+    assert process("pull", cwd=s3.clone).err.splitlines()[-1] == "pulled 2, kept 0"
+    assert snapshot(s3.clone) == snapshot(s3.made)
+    assert process("push", "--force", cwd=s3.made).code == 0
+    assert list(objects()) == list(before)
+    again = fresh_clone(s3.made, s3.made.parent / "again", "corpus", "model")
+    weasel("pull", cwd=again)
+    assert snapshot(again) == snapshot(s3.made)
+
+
+def fails(verb: str, root: Path, *words: str, within: float = 60) -> None:
+    before = snapshot(root)
+    began = time.monotonic()
+    done = process(verb, cwd=root)
+    assert done.code == 4, done.err
+    assert "Traceback" not in done.err
+    assert "hunter2" not in done.err
+    assert "mend: look at the address, the network and your credentials" in done.err
+    for word in words:
+        assert word in done.err
+    assert snapshot(root) == before
+    assert time.monotonic() - began < within
+
+
+@pytest.mark.parametrize("verb", ["push", "pull"])
+def test_a_bucket_that_is_not_there(s3: Shared, verb: str) -> None:
+    root = s3.made if verb == "push" else s3.clone
+    text = (root / "project.yml").read_text()
+    (root / "project.yml").write_text(text.replace("s3://bucket/", "s3://absent/"))
+    fails(verb, root, "s3://absent/some/where: The specified bucket does not exist")
+
+
+@pytest.mark.parametrize("verb", ["push", "pull"])
+def test_a_server_that_is_gone(s3: Shared, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = f"http://127.0.0.1:{free_port()}"
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", gone)
+        fails(verb, s3.made if verb == "push" else s3.clone, "s3://bucket/some/where: ", gone)
+
+
+@pytest.mark.parametrize("verb", ["push", "pull"])
+def test_no_credentials(s3: Shared, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.delenv("AWS_ACCESS_KEY_ID")
+        patch.delenv("AWS_SECRET_ACCESS_KEY")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        fails(verb, s3.made if verb == "push" else s3.clone, "redentials")
+
+
+@pytest.fixture
+def strict(server: str) -> Iterator[None]:
+    """The server looks at credentials from now on."""
+
+    import requests
+
+    requests.post(f"{server}/moto-api/reset-auth", data=b"0", timeout=10)
+    yield
+    requests.post(f"{server}/moto-api/reset-auth", data=b"inf", timeout=10)
+
+
+@pytest.mark.parametrize("verb", ["push", "pull"])
+def test_wrong_credentials(s3: Shared, strict: None, verb: str) -> None:
+    try:
+        fails(verb, s3.made if verb == "push" else s3.clone, "s3://bucket/some/where: ")
+    finally:
+        import requests
+
+        requests.post(
+            f"{os.environ['AWS_ENDPOINT_URL']}/moto-api/reset-auth", data=b"inf", timeout=10
+        )
+
+
+def test_a_torn_object_is_refused_and_mended(s3: Shared) -> None:
+    process("push", cwd=s3.made)
+    (name,) = [name for name in objects() if "/model/" in name]
+    body = client().get_object(Bucket="bucket", Key=name)["Body"].read()
+    client().put_object(Bucket="bucket", Key=name, Body=body[:-10])
+    done = process("pull", cwd=s3.clone)
+    assert done.code == 4
+    assert "is no whole archive" in done.err
+    assert not (s3.clone / "model").exists()
+    assert process("push", "--force", cwd=s3.made).code == 0
+    assert process("pull", cwd=s3.clone).code == 0
+
+
+@pytest.mark.slow
+def test_100_mb_go_in_parts_and_little_memory(s3: Shared, spacy: Spacy) -> None:
+    (s3.made / "model/large").write_bytes(os.urandom(100 << 20))
+    spacy("lock", "record", "train", cwd=s3.made)
+    code, peak, _, err = measured("push", cwd=s3.made)
+    assert code == 0, err
+    assert peak < 200
+    code, peak, _, err = measured("pull", cwd=s3.clone)
+    assert code == 0, err
+    assert peak < 200
+    assert snapshot(s3.clone / "model") == snapshot(s3.made / "model")

@@ -1,0 +1,195 @@
+"""A remote over ssh, with a real sshd."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from git_spacy.state.index import home
+from git_spacy.storage.layout import TEMPORARY
+from tests.storage.conftest import Shared
+from tests.testing.projects import process, snapshot
+from tests.testing.sshd import SSHD, Sshd, sshd
+
+pytest.importorskip("sshfs", reason="the extra ssh is not installed")
+pytestmark = pytest.mark.skipif(not SSHD, reason="there is no sshd (Debian: openssh-server)")
+
+
+@pytest.fixture
+def server(shared: Shared, tmp_path: Path, sealed: Path) -> Iterator[Sshd]:
+    """An sshd that the user knows, and that knows the user; the projects' remote is there."""
+
+    with sshd(tmp_path / "sshd", sealed / ".ssh/id_ed25519") as running:
+        (sealed / ".ssh/known_hosts").write_text(running.known)
+        for root in (shared.made, shared.clone):
+            text = (root / "project.yml").read_text()
+            there = running.address(shared.remote)
+            (root / "project.yml").write_text(text.replace(str(shared.remote), there))
+        yield running
+
+
+def test_there_and_back(shared: Shared, server: Sshd) -> None:
+    done = process("push", cwd=shared.made)
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[-1] == "pushed 2, kept 0"
+    before = shared.objects()
+    assert sorted(name.split("/")[0] for name in before) == ["corpus%2Fwords.txt", "model"]
+    assert process("push", cwd=shared.made).err.splitlines()[-1] == "pushed 0, kept 2"
+    done = process("push", "--force", cwd=shared.made)
+    assert done.err.splitlines()[-1] == "pushed 2, kept 0", done.err
+    assert shared.objects() == before, "and nothing beside them"
+    done = process("pull", cwd=shared.clone)
+    assert done.err.splitlines()[-1] == "pulled 2, kept 0", done.err
+    assert snapshot(shared.clone / "model") == snapshot(shared.made / "model")
+    assert process("pull", cwd=shared.clone).err.splitlines()[-1] == "pulled 0, kept 2"
+
+
+def test_what_is_there_is_a_remote_in_a_folder(shared: Shared, server: Sshd) -> None:
+    process("push", cwd=shared.made)
+    done = shared.spacy("pull", shared.remote, cwd=shared.clone)
+    assert done.err.splitlines()[-1] == "pulled 2, kept 0"
+
+
+def test_the_newest_is_fetched(shared: Shared, server: Sshd) -> None:
+    process("push", cwd=shared.made)
+    (first,) = (shared.remote / "model").glob("*/*")
+    os.utime(first, (1, 1))
+    (shared.made / "model/extra").write_text("by chance")
+    shared.spacy("lock", "record", "train", cwd=shared.made)
+    assert process("push", cwd=shared.made).code == 0
+    assert process("pull", cwd=shared.clone).code == 0
+    assert (shared.clone / "model/extra").exists()
+
+
+def fails(shared: Shared, *words: str) -> None:
+    for verb, root in (("push", shared.made), ("pull", shared.clone)):
+        before = snapshot(root)
+        began = time.monotonic()
+        done = process(verb, cwd=root)
+        assert done.code == 4, done.err
+        assert "Traceback" not in done.err
+        for word in words:
+            assert word in done.err, done.err
+        assert snapshot(root) == before
+        assert not shared.remote.exists()
+        assert time.monotonic() - began < 40
+
+
+def test_a_key_that_is_not_taken(shared: Shared, server: Sshd, tmp_path: Path) -> None:
+    (tmp_path / "sshd/authorized").write_text("")
+    fails(shared, "Permission denied")
+
+
+def test_a_host_that_nobody_knows_is_not_trusted(
+    shared: Shared, server: Sshd, sealed: Path
+) -> None:
+    (sealed / ".ssh/known_hosts").unlink()
+    fails(shared, "ost key")
+
+
+def test_a_host_with_another_key_is_not_trusted(shared: Shared, server: Sshd, sealed: Path) -> None:
+    other = (sealed / ".ssh/id_ed25519.pub").read_text()
+    (sealed / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{server.port} {other}")
+    fails(shared, "ost key")
+
+
+def test_a_server_that_is_gone(shared: Shared, server: Sshd) -> None:
+    server.process.terminate()
+    server.process.wait(10)
+    fails(shared, "127.0.0.1")
+
+
+def test_a_folder_that_may_not_be_written(shared: Shared, server: Sshd) -> None:
+    shared.remote.write_text("a file")
+    done = process("push", cwd=shared.made)
+    assert done.code == 4, done.err
+    assert shared.remote.read_text() == "a file"
+
+
+@contextmanager
+def sending(shared: Shared) -> Iterator[subprocess.Popen[str]]:
+    """A push in the midst of something large."""
+
+    (shared.made / "model/large").write_bytes(os.urandom(60 << 20))
+    shared.spacy("lock", "record", "train", cwd=shared.made)
+    child = subprocess.Popen(
+        (sys.executable, "-m", "git_spacy", "push"), cwd=shared.made, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    words = shared.remote / "corpus%2Fwords.txt"
+    while child.poll() is None:
+        if list(words.glob("*/*")) and list(shared.remote.glob(f"{TEMPORARY}*")):
+            break  # what is small has gone, so this is what is large
+        time.sleep(0.002)
+    yield child
+    child.wait(60)
+    assert child.stderr
+    child.stderr.close()
+
+
+def mended(shared: Shared) -> None:
+    assert process("push", cwd=shared.made).code == 0
+    done = process("pull", cwd=shared.clone)
+    assert done.err.splitlines()[-1] == "pulled 2, kept 0"
+    assert snapshot(shared.clone / "model") == snapshot(shared.made / "model")
+
+
+def test_case_27_a_killed_push_leaves_no_object_that_is_not_whole(
+    shared: Shared, server: Sshd
+) -> None:
+    with sending(shared) as child:
+        child.kill()
+    whole = list((shared.remote / "model").glob("*/*"))
+    assert not whole or whole[0].stat().st_size > 60 << 20
+    mended(shared)
+
+
+def test_a_server_that_goes_while_something_is_sent(shared: Shared, server: Sshd) -> None:
+    with sending(shared) as child:
+        for process_id in below(server.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
+        _, err = child.communicate(timeout=60)
+    assert child.returncode == 4, err
+    assert "Traceback" not in err
+    assert "failed  model" in err
+    assert not list((shared.remote / "model").glob("*/*"))
+    mended(shared)
+
+
+def below(process_id: int) -> list[int]:
+    """All processes that this one has started."""
+
+    try:
+        text = Path(f"/proc/{process_id}/task/{process_id}/children").read_text()
+    except FileNotFoundError:
+        return []
+    found = [int(word) for word in text.split()]
+    return found + [inner for one in found for inner in below(one)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_case_40_an_interrupt_while_something_is_sent(
+    shared: Shared, server: Sshd, number: signal.Signals
+) -> None:
+    with sending(shared) as child:
+        for process_id in below(server.process.pid):
+            os.kill(process_id, signal.SIGSTOP)  # so that it cannot end by itself
+        child.send_signal(number)
+        began = time.monotonic()
+        _, err = child.communicate(timeout=60)
+        for process_id in below(server.process.pid):
+            os.kill(process_id, signal.SIGCONT)
+    assert child.returncode == 128 + number
+    assert time.monotonic() - began < 8
+    assert "Traceback" not in err
+    assert not list((home(shared.made) / "push").iterdir())
+    mended(shared)

@@ -1,0 +1,231 @@
+"""The store of this machine: by content, whole or not at all, and never anything damaged."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from git_spacy import cli
+from git_spacy.errors import LocalFailure
+from git_spacy.files import Staging, staging
+from git_spacy.state.fingerprint import Fingerprint, files_below, fingerprint
+from git_spacy.storage.store import Result, Size, Store
+from tests.testing.repositories import git, noise, repository, write
+
+FOLDER: dict[str, str | bytes] = {
+    "out/a": "one", "out/b/c": "two", "out/b/run*": "#!/bin/sh\n", "out/same": "one",
+}  # fmt: skip
+
+
+def kept(store: Store, root: Path, name: str) -> Fingerprint:
+    known = fingerprint(root, name)
+    assert known is not None
+    store.keep(files_below(root, name) or [], known)
+    return known
+
+
+@contextmanager
+def brought(store: Store, root: Path, known: Fingerprint, to: str) -> Iterator[Staging | None]:
+    with staging(root, to) as staged:
+        yield staged if store.bring(known.digest, known.names, staged) else None
+
+
+def restored(store: Store, root: Path, known: Fingerprint, to: str) -> Fingerprint | None:
+    with brought(store, root, known, to) as staged:
+        if staged is None:
+            return None
+        staged.swap_in()
+    return fingerprint(root, to)
+
+
+def objects(store_at: Path) -> list[Path]:
+    return sorted((store_at / "objects").glob("??/*"))
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_an_output_comes_back_as_it_was(tmp_path: Path, link: bool) -> None:
+    write(tmp_path / "p", {**FOLDER, "file.bin": noise(100_000)})
+    store = Store(tmp_path / "store", link=link)
+    root = tmp_path / "p"
+    for name in ("out", "file.bin"):
+        known = kept(store, root, name)
+        assert store.has(known.digest)
+        assert store.has(known.digest, known.names)
+        assert not store.has(known.digest, "other names")
+        assert restored(store, root, known, f"again/{name}") == known
+    assert os.access(root / "again/out/b/run", os.X_OK)
+    assert not os.access(root / "again/out/a", os.X_OK)
+    shares = (root / "again/file.bin").stat().st_nlink > 1
+    assert shares == link
+    if not link:
+        (root / "again/file.bin").write_bytes(b"edited")  # which is nobody else's
+        assert store.verify() == []
+    assert store.size().objects == 4  # the same content is there once
+    assert store.size().trees == 2
+
+
+def test_what_is_not_here_is_not_brought(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    assert restored(store, tmp_path, Fingerprint("0" * 32, "", 0), "x") is None
+    assert not (tmp_path / "store").exists()
+    assert store.results("0" * 64) == []
+    assert store.size() == Size(0, 0, 0, 0)
+
+
+def test_the_same_content_under_other_names_is_another_output(tmp_path: Path) -> None:
+    write(tmp_path, {"one/a": "x", "two/b": "x"})
+    store = Store(tmp_path / "store")
+    one, two = kept(store, tmp_path, "one"), kept(store, tmp_path, "two")
+    assert one.digest == two.digest
+    restored(store, tmp_path, one, "again")
+    assert [path.name for path in (tmp_path / "again").iterdir()] == ["a"]
+    restored(store, tmp_path, two, "again")
+    assert [path.name for path in (tmp_path / "again").iterdir()] == ["b"]
+
+
+def test_an_output_that_changes_while_it_is_kept_is_not_kept(tmp_path: Path) -> None:
+    write(tmp_path, {"out/a": "one"})
+    store = Store(tmp_path / "store")
+    known = fingerprint(tmp_path, "out")
+    assert known
+    (tmp_path / "out/a").write_text("two")
+    with pytest.raises(LocalFailure, match="changed while"):
+        store.keep(files_below(tmp_path, "out") or [], known)
+    assert not store.has(known.digest)
+
+
+def test_damage_is_found_and_removed(tmp_path: Path) -> None:
+    write(tmp_path, FOLDER)
+    store = Store(tmp_path / "store")
+    known = kept(store, tmp_path, "out")
+    victim = next(path for path in objects(tmp_path / "store") if path.read_bytes() == b"two")
+    victim.chmod(0o644)
+    victim.write_bytes(b"TWO")
+    assert store.verify() == [known.digest]
+    assert not store.has(known.digest)
+    assert not victim.exists()
+    assert store.verify() == []
+
+
+@pytest.mark.parametrize("text", [b"", b"nonsense", b"{}", b"[1]", b'[["a"]]', b"[[[1, 2, 3], 1]]"])
+def test_files_of_the_store_that_make_no_sense_are_nothing(tmp_path: Path, text: bytes) -> None:
+    store = Store(tmp_path / "store")
+    store.note("ab" * 32, Result((("out", "1" * 32, ""),)))
+    (path,) = (tmp_path / "store/results").glob("??/*")
+    path.write_bytes(text)
+    assert store.results("ab" * 32) == []
+
+
+def test_results_are_remembered_the_latest_first(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    one, two = (Result((("out", digit * 32, ""),), "c", float(digit)) for digit in "12")
+    for result in (one, two, one):
+        store.note("ab" * 32, result)
+    assert [result.outs for result in store.results("ab" * 32)] == [one.outs, two.outs]
+    for number in range(40):
+        store.note("ab" * 32, Result((("out", f"{number:032}", ""),)))
+    assert len(store.results("ab" * 32)) == 16
+
+
+def test_what_nobody_used_for_long_is_collected_but_for_what_is_named(tmp_path: Path) -> None:
+    write(tmp_path, {"a/x": "one", "b/x": "two", "c/x": "three"})
+    store = Store(tmp_path / "store")
+    a, b, c = (kept(store, tmp_path, name) for name in "abc")
+    store.note("aa" * 32, Result((("a", a.digest, a.names),)))
+    store.note("bb" * 32, Result((("b", b.digest, b.names),)))
+    (tmp_path / "store/tmp-99999999").write_text("left by a kill")
+    assert store.collect(3600) == Size(0, 0, 0, 0)
+    assert not list((tmp_path / "store").glob("tmp-*"))
+    old = time.time() - 7200
+    for path in (tmp_path / "store").glob("*/??/*"):
+        os.utime(path, (old, old))
+    with brought(store, tmp_path, b, "again"):  # which is to use it
+        pass
+    gone = store.collect(3600, keep=[c.digest])
+    assert (gone.results, gone.trees, gone.objects) == (2, 1, 1)
+    assert not store.has(a.digest)
+    assert store.has(b.digest)
+    assert store.has(c.digest)
+
+
+def test_it_lies_in_the_common_folder_for_all_work_trees(tmp_path: Path) -> None:
+    top = repository(tmp_path / "r", FOLDER)
+    git(top, "worktree", "add", "-q", str(tmp_path / "other"))
+    known = kept(Store.of(top), top, "out")
+    assert Store.of(tmp_path / "other").has(known.digest)
+    assert (top / ".git/spacy/store").is_dir()
+
+
+def test_many_at_once_lose_nothing(tmp_path: Path) -> None:
+    write(tmp_path, {f"out{n}/{m}": f"{n % 3} {m}" for n in range(12) for m in range(5)})
+
+    def one(number: int) -> Fingerprint:
+        store = Store(tmp_path / "store")
+        known = kept(store, tmp_path, f"out{number}")
+        store.note("ab" * 32, Result(((f"out{number}", known.digest, known.names),)))
+        return known
+
+    # in processes of their own it is the same lock; threads are quicker to start
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(one, range(12)))
+    store = Store(tmp_path / "store")
+    assert all(store.has(known.digest, known.names) for known in found)
+    assert store.verify() == []
+    assert len(store.results("ab" * 32)) == 12
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.15, 0.3])
+def test_a_kill_leaves_it_as_it_was_or_with_all_of_it(tmp_path: Path, delay: float) -> None:
+    write(tmp_path, {f"out/{number}": noise(2_000_000, number) for number in range(12)})
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from tests.storage.test_store import kept, Store\n"
+        "print('ready', flush=True)\n"
+        "kept(Store(Path(sys.argv[1]) / 'store'), Path(sys.argv[1]), 'out')\n"
+    )
+    top = Path(cli.__file__).parents[2]
+    with subprocess.Popen(
+        (sys.executable, "-c", code, str(tmp_path)), stdout=subprocess.PIPE, cwd=top,
+        env={**os.environ, "PYTHONPATH": str(top)},
+    ) as run:  # fmt: skip
+        assert run.stdout
+        run.stdout.readline()
+        time.sleep(delay)
+        run.send_signal(signal.SIGKILL)
+    store = Store(tmp_path / "store")
+    assert store.verify() == []
+    known = kept(store, tmp_path, "out")
+    assert restored(store, tmp_path, known, "again") == known
+    store.collect(0, [known.digest])
+    assert not list((tmp_path / "store").glob("tmp-*"))
+
+
+contents = st.dictionaries(
+    st.text("abc", min_size=1, max_size=3), st.binary(max_size=20), min_size=1, max_size=4
+)
+
+
+@given(st.lists(contents, min_size=1, max_size=3))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_is_kept_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, outputs: list[dict[str, bytes]]
+) -> None:
+    root = tmp_path_factory.mktemp("store")
+    store = Store(root / "store")
+    found = []
+    for number, files in enumerate(outputs):
+        write(root, {f"out{number}/{name}": data for name, data in files.items()})
+        found.append(kept(store, root, f"out{number}"))
+    for number, known in enumerate(found):
+        assert restored(store, root, known, f"again{number}") == known
