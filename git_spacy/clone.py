@@ -19,7 +19,7 @@ from git_spacy import __version__, templates
 from git_spacy.errors import GitSpacyError, Malformed, Problem, Unavailable
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
-from git_spacy.git.repository import Repository, Settings
+from git_spacy.git.repository import Repository, Settings, boolean
 from git_spacy.git.sparse import opened
 from git_spacy.git.tree import Placed, RemoteTree
 from git_spacy.project.problem import nearest
@@ -89,17 +89,16 @@ def clone(
 
     source = source_of(wanted, settings, cwd)
     dest = _destination(wanted, source, cwd)
+    ignore = _ignoring(settings, warn)
     if source.address is None:
         name = source.name or ""
-        return _place(
-            wanted, dest, EMBEDDED, "", name, lambda to: _copy(templates.folder(name), to)
-        )
+        return _place(wanted, dest, EMBEDDED, "", name, lambda to: _copy(name, to), ignore)
     try:
         with opened(source.address, prompt=prompt, warn=warn) as tree:
             path = folder_in(tree, source.name, source.address.shown)
             return _place(
                 wanted, dest, source.address.shown, tree.commit, path,
-                lambda to: tree.checkout(path, to),
+                lambda to: tree.checkout(path, to), ignore,
             )  # fmt: skip
     except Unavailable as error:
         raise _with_embedded(error, source) from None
@@ -205,15 +204,35 @@ def _destination(wanted: Wanted, source: Source, cwd: Path) -> Path:
 
 
 def _place(
-    wanted: Wanted, dest: Path, source: str, commit: str, path: str, write: Callable[[Path], Placed]
-) -> Cloned:
+    wanted: Wanted, dest: Path, source: str, commit: str, path: str,
+    write: Callable[[Path], Placed], ignore: Callable[[Path], None],
+) -> Cloned:  # fmt: skip
     with _parents_of(dest), _beside(dest) as folder:
         placed = write(folder)
-        make = wanted.make_repository and not _inside_repository(dest)
+        inside = _inside_repository(dest)
+        make = wanted.make_repository and not inside
         if make:
-            _first_commit(folder, source, commit, path)
+            _first_commit(folder, source, commit, path, ignore)
         _move_in(folder, dest)
+    if inside:
+        ignore(dest)
     return Cloned(dest, source, commit, path, placed, make, (dest / PROJECT_FILE).is_file())
+
+
+def _ignoring(settings: Settings, warn: Callable[[str], None]) -> Callable[[Path], None]:
+    """What keeps that out of Git which the project in a folder fetches and makes, unless the user
+    has turned it off. That it cannot be done is no reason to have no project."""
+
+    def ignore(folder: Path) -> None:
+        if (folder / PROJECT_FILE).is_file():
+            from git_spacy.generate.ignore import start
+
+            try:
+                start(folder)
+            except GitSpacyError as error:
+                warn(f".gitignore is not current: {error.problems[0].what}")
+
+    return ignore if boolean(settings, "spacy.ignore", True) else lambda _: None
 
 
 def _inside_repository(dest: Path) -> bool:
@@ -263,15 +282,17 @@ def _beside(dest: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _copy(template: Path, to: Path) -> Placed:
-    shutil.copytree(template, to, ignore=shutil.ignore_patterns("__pycache__"))
+def _copy(name: str, to: Path) -> Placed:
+    templates.place(name, to)
     return Placed(sum(path.is_file() for path in to.rglob("*")), ())
 
 
-def _first_commit(folder: Path, source: str, commit: str, path: str) -> None:
+def _first_commit(
+    folder: Path, source: str, commit: str, path: str, ignore: Callable[[Path], None]
+) -> None:
     trailers = [f"Template-URL: {source}"]
     trailers += [f"Template-Commit: {commit}"] if commit else []
     trailers += [f"Template-Path: {path}"] if path else []
     subject = f"Start from the template {_last(path) or _last(source)}"
     message = "\n".join([subject, "", *trailers, ""])
-    first_commit.make(folder, message)
+    first_commit.make(folder, message, lambda: ignore(folder))

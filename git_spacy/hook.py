@@ -24,8 +24,11 @@ from git_spacy.errors import (
     local_failure,
 )
 
-_CHECKS = ("project", "assets", "lock", "outputs")
-_USAGE = "git-spacy-hook all|project|assets|lock|outputs [--strict] [--max-size=10m] [--allow=GLOB]"
+_CHECKS = ("project", "assets", "lock", "generated", "outputs")
+_USAGE = (
+    "git-spacy-hook all|project|assets|lock|generated|outputs"
+    " [--strict] [--max-size=10m] [--allow=GLOB]"
+)
 _SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
 
 

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from git_spacy.generate import again
+from git_spacy.project import loader
 from tests.testing.hooks import REFUSED, two_projects
+from tests.testing.projects import on_path, two_steps
 from tests.testing.repositories import GIT, git
 
 REPOSITORY = Path(__file__).parents[1]
@@ -101,6 +104,57 @@ def test_both_ways_to_install_the_hooks_refuse_a_stale_lock(clone: Path, number:
     assert REFUSED["git-spacy-lock"][1] in done.stderr
 
 
+def test_the_schema_is_written_as_told_and_its_first_line_troubles_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
+    (write,) = blocks("schema.md", "sh")
+    first, hooks = blocks("schema.md", "yaml")
+    (settings,) = blocks("schema.md", "json")
+    assert shell(write, tmp_path).returncode == 0
+    (name,) = [path.name for path in tmp_path.iterdir()]
+    assert shell("git spacy schema --check", tmp_path).returncode == 0
+    assert first.startswith(f"# yaml-language-server: $schema={name}\n")
+    assert loader.parse(first.encode()).project.title == "A project"
+    assert list(json.loads(settings)["yaml.schemas"]) == [f"./{name}"]
+    (hook,) = yaml.safe_load(hooks)["repos"][0]["hooks"]
+    assert hook["entry"].endswith(f" --schemafile {name}")
+    assert re.search(hook["files"], "a/project.yml")
+    assert not re.search(hook["files"], "a/my-project.yml")
+
+
+def test_files_for_others_are_written_as_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_path(tmp_path / "bin", monkeypatch)
+    root = two_steps(tmp_path / "p")
+    git(root, "init", "-q")
+    (root / "docs").mkdir()
+    lines = [line for block in blocks("files.md", "sh") for line in block.splitlines()]
+    for line in lines:
+        done = shell(line, root)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+    git(root, "add", "-A")
+    assert {".gitignore", "README.md", "dvc.yaml", "docs/project.md", "docs/graph.svg"} <= set(
+        git(root, "ls-files").splitlines()
+    )
+    assert shell("git spacy check generated", root).returncode == 0
+    verbs = {line.split()[2] for line in lines}
+    assert verbs == set(again.MAKERS) - {"schema"}  # which has a page of its own
+
+
+def test_outputs_are_restored_as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_path(tmp_path / "bin", monkeypatch)
+    root = two_steps(tmp_path / "p")
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "x")
+    for block in blocks("restore.md", "sh"):
+        for line in block.splitlines():
+            done = shell(line, root)
+            assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+
 def test_the_example_of_the_readme_is_what_is_said() -> None:
     """(test_quickstart.py has the same line from the real template.)"""
 
@@ -108,3 +162,39 @@ def test_the_example_of_the_readme_is_what_is_said() -> None:
         assert (
             "  mend: git spacy run train evaluate package\n" in (REPOSITORY / document).read_text()
         )
+
+
+def test_outputs_go_to_a_remote_and_back_as_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_path(tmp_path / "bin", monkeypatch)
+    root = two_steps(tmp_path / "p")
+    git(root, "init", "-q")
+    (lines,) = blocks("remotes.md", "sh")
+    assert shell("git spacy run all", root).returncode == 0
+    *before, pull = lines.splitlines()
+    for line in before:
+        done = shell(line, root)
+        assert done.returncode == 0, (line, done.stderr)
+    assert done.stderr.endswith("pushed 2, kept 0\n")
+    for name in ("model/weights.txt", "corpus/words.txt", "project.lock"):
+        (root / name).unlink()
+    (root / "model").rmdir()
+    assert shell(pull, root).stderr.endswith("pulled 2, kept 0\n")
+    assert shell("git spacy run all", root).stderr.endswith("ran 0, skipped 2\n")
+    (example,) = blocks("remotes.md", "yaml")
+    project = loader.parse(example.encode()).project
+    assert [remote.name for remote in project.remotes] == ["default", "backup"]
+
+
+def test_every_remote_that_is_documented_has_an_extra() -> None:
+    from git_spacy.storage.cloud import EXTRAS
+    from git_spacy.storage.remote import SCHEMES
+
+    text = (REPOSITORY / "docs/remotes.md").read_text()
+    told = dict(re.findall(r"\| `(\w+)://[^|]*\| `git-spacy\[(\w+)\]`", text))
+    assert told.items() <= EXTRAS.items()
+    assert set(told.values()) == set(EXTRAS.values())
+    assert set(SCHEMES) == {*EXTRAS, "file"}
+    extras = re.findall(r"^(\w+) = \[", (REPOSITORY / "pyproject.toml").read_text(), re.MULTILINE)
+    assert set(told.values()) <= set(extras)

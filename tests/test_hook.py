@@ -11,7 +11,7 @@ import pytest
 
 from git_spacy import hook
 from tests.testing.hooks import REFUSED, two_projects
-from tests.testing.projects import SCRIPTS, project, snapshot
+from tests.testing.projects import SCRIPTS, process, project, snapshot
 from tests.testing.repositories import commit, git, repository, write
 
 REPOSITORY = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def test_what_is_wrong_is_refused_at_its_line_once_it_is_staged(
     assert told[0].startswith(line)
     assert len([text for text in told if ": error: " in text]) == (1 + (check == "project"))
     assert hook.main(["all"]) == 1
-    others = [other for other in ("assets", "lock", "outputs") if other != check]
+    others = [other for other in ("assets", "lock", "generated", "outputs") if other != check]
     if check == "assets":
         others.remove("lock")  # which has no data to compare here: the asset is no dependency
     if check != "project":
@@ -201,6 +201,7 @@ def test_case_45_it_starts_git_alone_and_opens_no_connection(top: Path) -> None:
         .replace("dest: assets/x", "dest: assets/x\n    url: http://127.0.0.1:9/x"),
         SCRIPTS,
     )
+    assert process("document", cwd=top / "one").code == 0
     git(top, "add", "-A")
     code = (
         "import sys\n"

@@ -207,8 +207,19 @@ def _mend(words: str, path: str) -> str:
     return f"keep Git from changing it: a line '{path} -text' in .gitattributes"
 
 
+def _generated(subject: _Subject) -> Iterable[Finding]:
+    """The generated files that there are."""
+
+    from git_spacy.check import generated
+    from git_spacy.generate.again import Subject
+
+    view = subject.view
+    return generated.check(Subject(view.root, subject.loaded, subject.data), view)
+
+
 CHECKS: dict[str, Callable[[_Subject], Iterable[Finding]]] = {
     "project": _project,
     "assets": _assets,
     "lock": _lock,
+    "generated": _generated,
 }

@@ -23,7 +23,8 @@ from git_spacy.project.problem import did_you_mean
 # a function of its own name in a module of its own name, imported when it is asked for
 VERBS = (
     "clone", "assets", "run", "status", "check", "log", "show", "diff", "lock", "notes",
-    "ignore", "push", "pull", "restore", "store", "resolved",
+    "ignore", "dvc", "document", "graph", "schema", "push", "pull", "restore", "store",
+    "resolved",
 )  # fmt: skip
 # the list of them: what belongs together in one line, here so that it imports none
 LINES = {
@@ -34,7 +35,8 @@ LINES = {
     ("check",): "Find what is wrong, for hooks and for CI.",
     ("log", "show", "diff"): "Say what was run, by commit, and how results differ.",
     ("lock", "notes"): "Put project.lock right; share what was run.",
-    ("ignore",): "Write what is fetched and made to .gitignore.",
+    ("document", "ignore", "dvc"): "Write README.md, .gitignore, dvc.yaml.",
+    ("graph", "schema"): "Draw what is made of what; a JSON Schema for editors.",
     ("push", "pull"): "Share outputs: with a folder, S3, ssh and others.",
     ("restore", "store"): "Bring outputs as they were; what is kept here.",
     ("resolved",): "Print the project as understood.",

@@ -9,6 +9,9 @@ import click
 
 from git_spacy.cli import output, overrides
 from git_spacy.cli.run import project_dir, say_waiting
+from git_spacy.errors import GitSpacyError
+from git_spacy.git.process import available
+from git_spacy.git.repository import Settings, boolean, settings
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 
@@ -43,18 +46,19 @@ def assets(
     for text in project.warnings:
         output.warning(text)
     names = tuple(_below(root, start, name, project) for name in names)
+    configured = settings(root)
 
     from git_spacy.assets.fetch import fetch
     from git_spacy.cli.progress import reporter
-    from git_spacy.git.repository import settings
     from git_spacy.state.index import StatIndex
     from git_spacy.state.turn import taken
 
     turn = taken(root, os.environ, wait=not no_wait, waiting=say_waiting)
     with turn, reporter() as report:
+        _ignore(root, configured)
         outcome = fetch(
             project, root, names=names, extra=extra, force=force, jobs=jobs, report=report,
-            index=StatIndex.open(root), settings=settings(root), environ=os.environ,
+            index=StatIndex.open(root), settings=configured, environ=os.environ,
         )  # fmt: skip
     counts = {"failed": outcome.failed, "missing": outcome.lacking}
     summary = f"fetched {len(outcome.fetched)}, kept {len(outcome.kept)}"
@@ -64,6 +68,21 @@ def assets(
     output.note(summary)
     if error := outcome.error():
         raise error
+
+
+def _ignore(root: Path, configured: Settings) -> None:
+    """Keep .gitignore current, of project.yml without overrides: those are of this once."""
+
+    if not boolean(configured, "spacy.ignore", True) or not available():
+        return
+    from git_spacy.generate.ignore import update
+
+    try:
+        if update(root, loader.load(root)):
+            output.note("wrote .gitignore")
+    except (GitSpacyError, OSError) as error:  # the data is here to be had all the same
+        what = error.problems[0].what if isinstance(error, GitSpacyError) else error.strerror
+        output.warning(f".gitignore is not current: {what}; to see more: git spacy ignore")
 
 
 def _below(root: Path, start: Path, name: str, project: Project) -> str:

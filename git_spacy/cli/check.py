@@ -15,11 +15,13 @@ _FORMS = ("text", "github", "gitlab", "json")
 
 
 @click.command()
-@click.argument("what", nargs=-1, metavar="[project|assets|lock|all]... [PROJECT_DIR]")
+@click.argument("what", nargs=-1, metavar="[project|assets|lock|generated|all]... [PROJECT_DIR]")
 @click.option("--staged", is_flag=True, help="What is staged, not the work tree.")
 @click.option("--strict", is_flag=True, help="Every command of a workflow needs a lock entry.")
 @click.option("--notes", is_flag=True, help="Every lock entry needs a record of its run.")
-@click.option("--fix", is_flag=True, help="Remove lock entries whose commands are gone.")
+@click.option(
+    "--fix", is_flag=True, help="Remove lock entries of no command; write generated files."
+)
 @click.option(
     "--format", "form", type=click.Choice(_FORMS), default="text", show_default=True,
     help="How problems are told.",
@@ -35,10 +37,11 @@ def check(
     form: str,
 ) -> int:
     """Check that project.yml is valid, that the assets that are here have their checksums, and
-    that project.lock is fresh; no data is needed. Silent if all is right, else exit code 1.
+    that project.lock and generated files are current; no data is needed. Silent if all is right,
+    else exit code 1.
     Outside a project: all projects of the repository below."""
 
-    from git_spacy.check import checks, projects
+    from git_spacy.check import checks, generated, projects
     from git_spacy.check.finding import FORMS
     from git_spacy.state.view import Staged, WorkTree
 
@@ -58,6 +61,9 @@ def check(
         if fix and "lock" in chosen:
             for name in checks.drop_orphans(root):
                 output.note(f"removed the lock entry '{name}'")
+        if fix and "generated" in chosen:
+            for name in generated.write(root):
+                output.note(f"wrote {name}")
         inside = os.path.relpath(os.path.realpath(root), os.path.realpath(base))
         above = "" if inside == "." else inside + "/"
         view = Staged(root) if staged else WorkTree(root)

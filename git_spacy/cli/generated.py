@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,12 +21,23 @@ def options(function: _Function) -> _Function:
     """The options of a verb that writes a file."""
 
     for option in (
-        click.option("--force", is_flag=True, help="Overwrite what a person edited."),
+        click.option("-F", "--force", is_flag=True, help="Overwrite what a person edited."),
         click.option("--stdout", is_flag=True, help="Print it; write nothing."),
         click.option("--check", is_flag=True, help="Only compare: exit code 1 and a diff."),
     ):
         function = option(function)
     return function
+
+
+def named(root: Path, start: Path, to: str | None, default: str) -> tuple[Path, str]:
+    """Where a part is to be written, and what it is called there: `to`, seen from the folder
+    `start`, is the file if the user named one; else it is `default` in the project at `root`.
+    Raises Unsafe."""
+
+    from git_spacy.files import resolved_inside
+
+    path = Path(os.path.abspath(start / to)) if to else resolved_inside(root, default)
+    return path, Path(os.path.relpath(path, root)).as_posix()
 
 
 def deliver(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -18,20 +19,55 @@ _COLOURS = {"failed": "red"}
 @click.argument("revisions", nargs=-1, metavar="[REV]...")
 @click.option("--command", "name", metavar="NAME", help="Only the runs of this command.")
 @click.option("-n", "--max-count", "most", type=click.IntRange(1), help="Only that many commits.")
+@click.option(
+    "--table", is_flag=True, help="Compare their metrics: a row for each set of variables."
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Of a table: this metric only, or those that a pattern means ('ents_*').",
+)
+@click.option(
+    "--sort",
+    metavar="METRIC",
+    help="Of a table: by this metric, the highest first; --sort=-METRIC the lowest.",
+)
+@click.option(
+    "--mean",
+    "over",
+    multiple=True,
+    metavar="VARIABLE",
+    help="Of a table: the mean over this variable, and the standard deviation.",
+)
 @click.option("--json", "as_json", is_flag=True, help="In JSON, with all that was recorded.")
 @click.pass_context
 def log(
     ctx: click.Context, revisions: tuple[str, ...], name: str | None, most: int | None,
-    as_json: bool,
+    table: bool, metrics: tuple[str, ...], sort: str | None, over: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Say what was run, by commit, newest first: when, how long it took, its metrics, and what had
-    changed since the run before. REV as for git log; above several projects, of all of them."""
+    changed since the run before. REV as for git log; above several projects, of all of them.
+
+    With --table the last run of each set of variables that succeeded, one beside the other."""
 
     from git_spacy.cli import ledger as words
     from git_spacy.state import ledger
 
-    repository, _, folder = words.opened(ctx.obj)
+    repository, root, folder = words.opened(ctx.obj)
     history = ledger.history(repository, folder, revisions)
+    if table or metrics or sort or over:
+        from git_spacy.cli import comparison
+
+        form = comparison.Form(metrics, sort or "", over)
+        some = list(_newest(history, name, most))
+        tables = comparison.compared(repository, root, folder, some, name, form)
+        if as_json:
+            output.emit_json(comparison.document(tables))
+        else:
+            comparison.show(tables, ctx.obj, above_projects=folder is None)
+        return
     found = islice(with_before(_only(history, name)), most)
     if as_json:
         output.emit_json([document(commit, before) for commit, before in found])
@@ -72,20 +108,32 @@ def _only(history: Iterable[Commit], name: str | None) -> Iterator[Commit]:
             yield commit._replace(runs=runs)
 
 
+def _newest(history: Iterable[Commit], name: str | None, most: int | None) -> Iterator[Commit]:
+    """The commits up to the last one of the `most` newest that have runs (of `name`)."""
+
+    left = most
+    for commit in history:
+        yield commit
+        if left and any(name in (None, run.record.command) for run in commit.runs):
+            left -= 1
+            if not left:
+                return
+
+
 def with_before(
     history: Iterable[Commit],
 ) -> Iterator[tuple[Commit, list[Record | None]]]:
-    """Each commit, and for each of its runs the one before of the same command, None if there is
-    none. Reads on only until that is known."""
+    """Each commit, and for each of its runs the one before of the same command with the same
+    variables, None if there is none. Reads on only until that is known."""
 
-    waiting: dict[tuple[str, str], tuple[list[Record | None], int]] = {}
+    waiting: dict[tuple[str, str, str], tuple[list[Record | None], int]] = {}
     held: list[tuple[Commit, list[Record | None], set[int]]] = []
     for commit in history:
         slots: list[Record | None] = [None] * len(commit.runs)
         held.append((commit, slots, set(range(len(slots)))))
         for number in reversed(range(len(commit.runs))):
             record = commit.runs[number].record
-            key = record.project, record.command
+            key = record.project, record.command, json.dumps(record.vars, sort_keys=True)
             if key in waiting:
                 others, place = waiting[key]
                 others[place] = record

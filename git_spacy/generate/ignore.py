@@ -7,18 +7,22 @@ gitignore(5)'s, anchored at the project.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from git_spacy.errors import Malformed, Unsafe
 from git_spacy.generate import writer
+from git_spacy.generate.again import Subject
+from git_spacy.generate.in_git import InGit
 from git_spacy.generate.marked import HASH, Part, find
-from git_spacy.git.repository import Repository
-from git_spacy.git.staged import Index
+from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.view import inside, is_placeholder
+from git_spacy.state.view import is_placeholder
 
 FILE = ".gitignore"
 _CACHES = ("__pycache__/",)
@@ -27,10 +31,10 @@ _SPECIAL = re.compile(r"([\\*?\[])")
 
 
 class Match(NamedTuple):
-    """What decides about a path, as `git check-ignore -v` has it: the file that the last pattern
-    for it is in (from the project's folder), its line (from 1), the pattern."""
+    """What decides about a path, as `git check-ignore -v` has it: whether the last pattern for it
+    is in the project's own .gitignore, the line there (from 1), the pattern."""
 
-    file: str
+    in_own: bool
     line: int
     pattern: str
 
@@ -95,7 +99,7 @@ def _lines(text: str | None) -> range:
 
 
 def _is_ours(match: Match, ours: range) -> bool:
-    return match.file == FILE and match.line in ours
+    return match.in_own and match.line in ours
 
 
 def _others(text: str | None) -> set[str]:
@@ -114,45 +118,61 @@ def of(root: Path, project: Project, text: str | None = None) -> Part | None:
     Raises Unavailable where git fails, Unsafe, OSError.
     """
 
-    repository = Repository.discover(root)
-    index = Index.of(repository) if repository else None
-    if index is None:
+    git = InGit.of(root)
+    if git is None:
         return None
-    above = inside(root, index.top)
     now = writer.read(root / FILE, FILE) if text is None else text
 
-    def tracked(paths: Iterable[ProjectPath]) -> set[str]:
-        listed = list(paths)
-        entries = index.entries([above + path.normal for path in listed]) if listed else []
-        files = [
-            ProjectPath(name, name)
-            for entry in entries
-            if not is_placeholder(name := entry.name.removeprefix(above))
-        ]
-        return {path.normal for path in listed if any(path.holds(file) for file in files)}
-
-    def matches(paths: Iterable[ProjectPath]) -> dict[str, Match]:
-        names = [path.normal for path in paths]
-        return _matches(index, above, names) if names else {}
-
-    return part(project, now, tracked, matches)
+    return part(project, now, partial(git.tracked, placeholders=False), partial(_matches, git))
 
 
-def _matches(index: Index, above: str, names: Sequence[str]) -> dict[str, Match]:
-    asked = [above + name + end for name in names for end in ("", _BELOW)]
-    found = index.patterns(asked)
+def _matches(git: InGit, paths: Iterable[ProjectPath]) -> dict[str, Match]:
+    names = [path.normal for path in paths]
+    asked = [git.above + name + end for name in names for end in ("", _BELOW)]
+    found = git.staged.patterns(asked) if names else {}
     decided = {}
     for name in names:
-        match = found.get(above + name) or found.get(above + name + _BELOW)
+        match = found.get(git.above + name) or found.get(git.above + name + _BELOW)
         if match:
             file, line, text = match
-            decided[name] = Match(file.removeprefix(above), line, text)
+            decided[name] = Match(file == git.above + FILE, line, text)
     return decided
 
 
+def again(words: Sequence[str], subject: Subject) -> Part | None:  # noqa: ARG001
+    """The part that `git spacy ignore` makes now, by the .gitignore that lies there."""
+
+    return of(subject.root, subject.loaded.project)
+
+
 def update(root: Path, project: Project) -> bool:
-    """Bring the block up to date; False: it was, or Git is not there to ask. Raises Unsafe for a
-    block that was edited, Unavailable, OSError."""
+    """Bring the block up to date; False: it was, or there is no work tree. Raises Unsafe for a
+    block that was edited, Unavailable where git fails or is not there, OSError."""
 
     current = of(root, project)
     return current is not None and writer.write(root, current)
+
+
+def start(root: Path) -> bool:
+    """The same for a project that has just been placed at `root`, and all of which is going to be
+    tracked; False also for a project that cannot be loaded."""
+
+    git = InGit.of(root, {})  # by where it lies: a hook's GIT_DIR says nothing about it
+    if git is None:
+        return False
+    try:
+        project = loader.load(root)
+    except (Malformed, Unsafe):
+        return False
+    now = writer.read(root / FILE, FILE)
+    return writer.write(root, part(project, now, partial(_here, root), partial(_matches, git)))
+
+
+def _here(root: Path, paths: Iterable[ProjectPath]) -> set[str]:
+    return {path.normal for path in paths if _has_files(root / path.normal)}
+
+
+def _has_files(path: Path) -> bool:
+    if not path.is_dir() or path.is_symlink():
+        return os.path.lexists(path)
+    return any(not is_placeholder(name) for _, _, files in os.walk(path) for name in files)

@@ -23,8 +23,9 @@ pytest.importorskip("pre_commit")
 pytestmark = pytest.mark.slow
 
 
-def test_the_four_hooks_are_those_that_are_promised() -> None:
-    assert HOOKS == ["git-spacy-project", "git-spacy-assets", "git-spacy-lock", "git-spacy-outputs"]
+def test_the_hooks_are_those_that_are_promised() -> None:
+    names = ("project", "assets", "lock", "generated", "outputs")
+    assert [f"git-spacy-{name}" for name in names] == HOOKS
 
 
 @pytest.fixture(scope="module")

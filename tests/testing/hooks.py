@@ -24,8 +24,9 @@ def two_projects(folder: Path) -> Path:
             "assets/x": "data",
             ".gitignore": "/corpus/\n/model/\n",
         })  # fmt: skip
-        done = process("run", "all", cwd=root)
-        assert done.code == 0, done.err
+        for words in (("run", "all"), ("document",)):
+            done = process(*words, cwd=root)
+            assert done.code == 0, done.err
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "run")
     return folder
@@ -55,6 +56,10 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "git-spacy-lock": (
         edited("one/scripts/write.py", "import sys", "import os, sys"),
         "one/project.lock:6:7: error: 'prepare': dependency 'scripts/write.py' changed",
+    ),
+    "git-spacy-generated": (
+        edited("deep/two/project.yml", "help: Train on it", "help: Train"),
+        "deep/two/README.md:1:1: error: not what project.yml makes of it",
     ),
     "git-spacy-outputs": (
         lambda top: git(top, "add", "-f", "one/corpus/words.txt"),

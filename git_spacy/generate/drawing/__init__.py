@@ -1,0 +1,79 @@
+"""Pictures of the graph: one module a format, each `draw(graph, words) → text`, and their table.
+
+Every one is byte-stable, and shows any name as a name: none can end a string, a comment or a box.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from git_spacy.errors import Malformed
+from git_spacy.generate.again import Subject, given
+from git_spacy.generate.graph import Graph, Words, of
+from git_spacy.generate.marked import HASH, PERCENT, SLASHES, XML, Comment, Part, command
+from git_spacy.project.graph import workflow_called
+
+
+class Format(NamedTuple):
+    """The module that draws it, the endings of its files, and its comments."""
+
+    module: str
+    suffixes: tuple[str, ...]
+    comment: Comment
+
+
+FORMATS = {
+    "text": Format("git_spacy.generate.drawing.text", (".txt",), HASH),
+    "mermaid": Format("git_spacy.generate.drawing.mermaid", (".mmd", ".mermaid"), PERCENT),
+    "dot": Format("git_spacy.generate.drawing.dot", (".dot", ".gv"), SLASHES),
+    "svg": Format("git_spacy.generate.drawing.svg", (".svg",), XML),
+}
+
+
+def draw(graph: Graph, form: str, words: Words) -> str:
+    """The picture of `graph` in the format `form`: whole lines."""
+
+    text: str = importlib.import_module(FORMATS[form].module).draw(graph, words)
+    return text
+
+
+def by_suffix(file: str) -> str | None:
+    """The format of a file of this name, if its ending says it."""
+
+    name = file.lower()
+    return next((form for form, one in FORMATS.items() if name.endswith(one.suffixes)), None)
+
+
+def again(words: Sequence[str], subject: Subject) -> Part | None:
+    """The file that `git spacy graph WORDS` writes now; None for words that write none."""
+
+    at = words.index("--") if "--" in words else len(words)
+    names, options = given(words[:at], ("-o", "-f"))
+    names += tuple(words[at + 1 :])
+    file = options.get("-o", "")
+    form = options.get("-f") or by_suffix(file)
+    if form not in FORMATS:
+        return None
+    project = subject.loaded.project
+    workflow = workflow_called(project, names[0]) if names else None
+    return part(of(project, workflow), file, form, workflow and workflow.name)
+
+
+def part(graph: Graph, file: str, form: str, workflow: str | None) -> Part:
+    """The file (a path from the project) that shows `graph`, of one `workflow` or of all. It says
+    what project.yml says, and nothing of what is fresh. Raises Malformed for names that cannot be
+    in its marker."""
+
+    words = ["graph", *([] if by_suffix(file) == form else ["-f", form]), "-o", file]
+    if workflow is not None:
+        words += [*(["--"] if workflow.startswith("-") else []), workflow]
+    comment = FORMATS[form].comment
+    typed = command(*words)
+    if comment is XML and "--" in typed:
+        raise Malformed(
+            f"'{typed}' cannot be written into an SVG: no comment there may have '--'",
+            mend="give the file or the workflow another name, or draw it to stdout",
+        )
+    return Part(file, draw(graph, form, {}), typed, comment)

@@ -1,0 +1,69 @@
+"""What the pictures look like: a fill, a line and a word for each kind of node and each state.
+
+Fills are light and their text is dark, so that a box is read on a light page and on a dark one;
+what lies outside the boxes is of a grey that both show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from git_spacy.generate.graph import Graph, Node, Words
+
+INK = "#1f2328"
+GREY = "#767c85"  # 4 to 1 on white, 5 to 1 on black
+
+
+class Style(NamedTuple):
+    """Colours of a box: of what it is filled with and of its border."""
+
+    fill: str
+    stroke: str
+
+
+# of a node of which nothing more is known, by its kind
+KINDS = {
+    "asset": Style("#fbf3e3", "#9a6700"),
+    "command": Style("#dbe9ff", "#2f6fd0"),
+    "source": Style("#f6f8fa", "#8c959f"),
+    "file": Style("#ffffff", "#8c959f"),
+}
+# by what is known of it: the words of `git spacy status`, in the order of a legend
+STATES = {
+    "fresh": Style("#d2f4da", "#1a7f37"),
+    "verified": Style("#d2f4da", "#1a7f37"),
+    "stale": Style("#ffe7b3", "#b07800"),
+    "modified": Style("#ffe7b3", "#b07800"),
+    "never": Style("#e4e7eb", "#6e7781"),
+    "always": Style("#dbe9ff", "#2f6fd0"),
+    "unknown": Style("#eddcff", "#8250df"),
+    "unverified": Style("#eddcff", "#8250df"),
+    "missing": Style("#ffd8d3", "#cf222e"),
+}
+
+
+def style(node: Node, words: Words) -> Style:
+    """How `node` looks."""
+
+    return STATES.get(words.get(node.id, ""), KINDS[node.kind])
+
+
+def legend(graph: Graph, words: Words) -> list[tuple[str, Style]]:
+    """The states that the picture shows, each with its look."""
+
+    shown = {words.get(node.id) for node in graph.nodes}
+    return [(state, one) for state, one in STATES.items() if state in shown]
+
+
+def about(node: Node, words: Words) -> str:
+    """All that there is to say of a node, for a tooltip."""
+
+    kind = "made" if node.kind == "file" else node.kind
+    return joined((f"{kind} {node.name}", words.get(node.id, ""), node.about))
+
+
+def joined(parts: Iterable[str]) -> str:
+    """The parts that say something."""
+
+    return " · ".join(part for part in parts if part)

@@ -1,0 +1,194 @@
+"""The generated files that a project has: of its project.yml, in the work tree and when staged."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from git_spacy.generate import again
+from tests.testing.projects import Spacy, process, snapshot, two_steps
+from tests.testing.repositories import git, write
+
+MADE = [
+    (["ignore"], ".gitignore"),
+    (["dvc", "all"], "dvc.yaml"),
+    (["dvc", "--no-urls", "all"], "dvc.yaml"),
+    (["document"], "README.md"),
+    (["document", "-o", "docs/a b's.md", "--no-emoji"], "docs/a b's.md"),
+    (["graph", "-o", "docs/graph.svg", "all"], "docs/graph.svg"),
+    (["graph", "-o", "graph.mmd"], "graph.mmd"),
+    (["graph", "-f", "text", "-o", "graph.gv"], "graph.gv"),
+]
+SCHEMA = (["schema", "-o", "project.schema.json"], "project.schema.json")
+STALE = "error: not what project.yml makes of it"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project in a folder of its repository."""
+
+    folder = two_steps(tmp_path / "r/sub/project")
+    (folder / "docs").mkdir()
+    git(tmp_path / "r", "init", "-q")
+    return folder
+
+
+def changed(root: Path) -> None:
+    text = (root / "project.yml").read_text()
+    text = text.replace("help: Train on it", "help: Train").replace("[model]", "[model, log.txt]")
+    write(root, {"project.yml": text})
+
+
+def test_every_generator_can_be_asked_again() -> None:
+    assert {words[0] for words, _ in (*MADE, SCHEMA)} == set(again.MAKERS)
+
+
+@pytest.mark.parametrize(("words", "name"), MADE)
+def test_a_file_is_current_until_project_yml_changes(
+    root: Path, spacy: Spacy, words: list[str], name: str
+) -> None:
+    assert spacy(*words, cwd=root).code == 0
+    git(root, "add", "-A")
+    for view in ([], ["--staged"]):
+        done = spacy("check", "generated", *view, cwd=root)
+        assert (done.code, done.out, done.err) == (0, "", "")
+    changed(root)
+    assert spacy("check", "generated", "--staged", cwd=root).code == 0  # it is not staged yet
+    done = spacy("check", "generated", cwd=root)
+    assert done.code == 1
+    first, mend = done.out.splitlines()
+    line = 2 if name.endswith(".svg") else 1  # the first is what makes it XML
+    assert first == f"{name}:{line}:1: {STALE}"
+    git(root, "add", "project.yml")
+    assert spacy("check", "generated", "--staged", cwd=root).out == done.out
+    # the mend, as it stands there
+    from git_spacy.generate.marked import words_of
+
+    assert spacy(*words_of(mend.removeprefix("  mend: ")), cwd=root).code == 0
+    assert spacy("check", "generated", cwd=root).code == 0
+    assert spacy("check", "generated", "--staged", cwd=root).code == 1
+    git(root, "add", name)
+    assert spacy("check", "generated", "--staged", cwd=root).code == 0
+
+
+@pytest.mark.parametrize(("words", "name"), MADE)
+def test_what_a_person_edited_is_told_and_not_mended(
+    root: Path, spacy: Spacy, words: list[str], name: str
+) -> None:
+    assert spacy(*words, cwd=root).code == 0
+    path = root / name
+    text = path.read_text().replace("model", "model2").replace("Train on", "Train of")
+    path.write_text(text)
+    git(root, "add", "-A")
+    changed(root)
+    done = spacy("check", "generated", "--fix", cwd=root)
+    assert done.code == 1
+    assert "was edited" in done.out
+    assert done.out.splitlines()[1].endswith(" --force")
+    assert path.read_text() == text
+
+
+def test_a_schema_is_of_git_spacy_and_stays_current(root: Path, spacy: Spacy) -> None:
+    words, name = SCHEMA
+    assert spacy(*words, cwd=root).code == 0
+    changed(root)
+    assert spacy("check", "generated", cwd=root).code == 0
+    path = root / name
+    path.write_text(path.read_text().replace('"title"', '"tittle"', 1))
+    done = spacy("check", "generated", cwd=root)
+    assert done.out.splitlines() == [
+        f"{name}:2:1: error: what git-spacy wrote into '{name}' was edited",
+        "  mend: git spacy schema -o project.schema.json --force",
+    ]
+
+
+def test_fix_writes_them_all(root: Path, spacy: Spacy) -> None:
+    for words, _ in MADE:
+        assert spacy(*words, cwd=root).code == 0
+    git(root, "add", "-A")
+    changed(root)
+    done = spacy("check", "generated", "--fix", cwd=root)
+    assert (done.code, done.out) == (0, "")
+    assert done.err.splitlines() == [
+        "wrote .gitignore", "wrote dvc.yaml", "wrote README.md", "wrote docs/a b's.md",
+        "wrote docs/graph.svg", "wrote graph.gv", "wrote graph.mmd",
+    ]  # fmt: skip
+    assert spacy("check", "generated", "--fix", cwd=root).err == ""
+
+
+def test_files_that_were_never_generated_are_nobodys_business(root: Path, spacy: Spacy) -> None:
+    write(root, {"README.md": "mine\n", "dvc.yaml": "stages: {}\n", "docs/x.md": "git-spacy\n"})
+    git(root, "add", "-A")
+    assert spacy("check", "generated", cwd=root).code == 0
+
+
+def test_without_a_repository_the_usual_files_are_looked_at(tmp_path: Path, spacy: Spacy) -> None:
+    root = two_steps(tmp_path / "p")
+    assert spacy("document", cwd=root).code == 0
+    assert spacy("check", "generated", cwd=root).code == 0
+    changed(root)
+    assert f"README.md:1:1: {STALE}" in spacy("check", "generated", cwd=root).out
+
+
+def test_each_project_has_its_own(root: Path, spacy: Spacy) -> None:
+    """One project in another's folder, a copy of a generated file, and a marker that lies."""
+
+    inner = two_steps(root / "inner")
+    changed(inner)
+    assert spacy("document", cwd=root).code == 0
+    assert spacy("document", cwd=inner).code == 0
+    assert spacy("document", "-o", "docs/x.md", cwd=inner / "..").code == 0
+    shutil.copy(root / "README.md", root / "docs/copy.md")
+    lie = (root / "README.md").read_text().replace("git spacy document", "git spacy frob --x")
+    write(root, {"docs/lie.md": lie, "docs/nul.md": b"git-spacy: generated by \0\xff"})
+    git(root, "add", "-A")
+    for folder in (root, inner):
+        assert spacy("check", "generated", "--staged", cwd=folder).out == ""
+    changed(root)
+    assert "docs/x.md:1:1" in spacy("check", "generated", cwd=root).out
+    assert spacy("check", "generated", cwd=inner).code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "git spacy document -o",
+        "git spacy document -o ../../x.md",
+        "git spacy document x y z",
+        "git spacy dvc nothing-of-the-kind",
+        'git spacy dvc "',
+        "git spacy dvc -o",
+        "git spacy",
+        "git spacy ignore $(touch /tmp/x)",
+    ],
+)
+def test_a_marker_is_read_and_never_run(root: Path, spacy: Spacy, command: str) -> None:
+    marker = f"<!-- git-spacy: generated by '{command}' from project.yml; digest 0123456789ab -->"
+    write(root, {"README.md": f"{marker}\n", "docs/x.md": f"{marker}\n"})
+    git(root, "add", "-A")
+    before = snapshot(root)
+    done = spacy("check", "generated", cwd=root)
+    assert done.code in (0, 1)
+    assert "internal" not in done.err
+    assert snapshot(root) == before
+
+
+def test_what_dvc_cannot_express_any_more_is_told(root: Path, spacy: Spacy) -> None:
+    assert spacy("dvc", cwd=root).code == 0
+    text = (root / "project.yml").read_text()
+    write(root, {"project.yml": text.replace("outputs: [model]", "outputs: [corpus/words.txt]")})
+    done = spacy("check", "generated", cwd=root)
+    assert done.code == 1
+    assert "DVC wants one maker of a path" in done.out
+
+
+def test_the_index_that_git_names_is_looked_at(root: Path) -> None:
+    from tests.testing.hooks import two_projects
+
+    top = two_projects(root.parent / "two")
+    changed(top / "one")
+    git(top, "add", "-A")
+    environ = {"GIT_INDEX_FILE": str(top / ".git/index"), "GIT_DIR": str(top / ".git")}
+    assert process("check", "generated", "--staged", cwd=top / "one", **environ).code == 1

@@ -1,0 +1,246 @@
+"""What `run --matrix` and other values leave behind: `lock`, `check`, `log` and `diff` tell each
+variant from the others and from the command itself."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from git_spacy.state import lock
+from tests.testing.projects import Spacy, on_path, seeds, two_steps
+from tests.testing.repositories import git, write
+
+THREE = ("run", "all", "--matrix", "vars.seed=0,1,2")
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A project in its first commit, nothing run yet."""
+
+    made = seeds(tmp_path / "r")
+    git(made, "init", "-q")
+    keep(made, "First")
+    return made
+
+
+def keep(folder: Path, message: str) -> None:
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "--allow-empty", "-m", message)
+
+
+def change(folder: Path, name: str, old: str, new: str) -> None:
+    text = (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new))
+
+
+def facts(entries: dict[str, lock.LockEntry]) -> dict[str, object]:
+    return {name: entry.facts for name, entry in entries.items()}
+
+
+def test_a_lock_is_restored_with_its_variants_from_the_records_alone(
+    made: Path, spacy: Spacy
+) -> None:
+    spacy(*THREE, cwd=made)
+    before = (made / "project.lock").read_bytes()
+    (made / "project.lock").unlink()
+    done = spacy("lock", "restore", cwd=made)
+    assert [line[2:26].strip() for line in done.out.splitlines()[::2]] == list(lock.parse(before))
+    assert (made / "project.lock").read_bytes() == before
+    assert spacy("check", "lock", "--notes", cwd=made).code == 0
+    assert "ran 0, skipped 7" in spacy(*THREE, cwd=made).err
+
+
+def test_a_committed_lock_keeps_the_variants_that_are_stale_now(made: Path, spacy: Spacy) -> None:
+    spacy(*THREE, cwd=made)
+    keep(made, "Three seeds")
+    expected = facts(lock.read(made))
+    change(made, "train.py", "words = ", "letters = words = ")
+    keep(made, "Other names")
+    write(made, {"project.lock": "<<<<<<<"})
+    told = spacy("lock", "restore", "HEAD", cwd=made).out
+    assert facts(lock.read(made)) == expected
+    assert "train --vars.seed 2     stale" in told
+
+
+def test_of_variants_that_no_lock_has_only_those_that_fit_are_restored(
+    made: Path, spacy: Spacy
+) -> None:
+    spacy("run", "train", "--upstream", "--matrix", "vars.seed=1,2", cwd=made)
+    change(made, "train.py", "words = ", "letters = words = ")
+    (made / "project.lock").unlink()
+    keep(made, "Other names")
+    spacy("run", "train", "--matrix", "vars.seed=1", cwd=made)
+    (made / "project.lock").unlink()
+    done = spacy("lock", "restore", cwd=made)
+    assert list(lock.read(made)) == ["prepare", "train --vars.seed 1"]
+    assert "  train                unknown   no run of it is noted" in done.out.splitlines()
+
+
+def test_a_variant_is_not_taken_for_the_command_itself(made: Path, spacy: Spacy) -> None:
+    spacy("run", "all", cwd=made)
+    expected = facts(lock.read(made))
+    (made / "project.lock").unlink()
+    spacy("run", "all", "--matrix", "vars.seed=1", cwd=made)
+    (made / "project.lock").unlink()
+    change(made, "train.py", "words = ", "letters = words = ")
+    keep(made, "Other names")
+    told = spacy("lock", "restore", cwd=made).out
+    entries = facts(lock.read(made))
+    assert entries["train"] == expected["train"]
+    assert "  train                   stale" in told
+
+
+def test_other_values_for_once_are_no_variant_where_they_make_the_same_files(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = two_steps(tmp_path / "r")
+    git(made, "init", "-q")
+    write(made, {".gitignore": "corpus/\nmodel/\n"})
+    keep(made, "First")
+    spacy("run", "prepare", "--vars.word", "other", cwd=made)
+    (made / "project.lock").unlink()
+    spacy("lock", "restore", cwd=made)
+    assert list(lock.read(made)) == ["prepare"]
+
+
+def test_a_variable_that_is_gone_is_the_command_s_own_affair(made: Path, spacy: Spacy) -> None:
+    spacy("run", "prepare", "--vars.size", "7", cwd=made)
+    change(made, "project.yml", "  size: 4\n", "")
+    change(made, "project.yml", "${vars.size}", "7")
+    keep(made, "Seven for good")
+    (made / "project.lock").unlink()
+    spacy("lock", "restore", cwd=made)
+    assert list(lock.read(made)) == ["prepare"]
+    assert spacy("check", "lock", cwd=made).code == 0
+
+
+def test_a_variant_has_one_name_however_its_variables_are_given(made: Path, spacy: Spacy) -> None:
+    axes = ("--matrix", "vars.rate=0.2", "--matrix", "vars.seed=1")
+    spacy("run", "all", *axes, cwd=made)
+    assert list(lock.read(made))[1:] == [
+        "train --vars.seed 1 --vars.rate 0.2", "evaluate --vars.seed 1 --vars.rate 0.2"
+    ]  # fmt: skip
+    turned = ("--matrix", "seed=1", "--matrix", "rate=0.2")
+    assert "skipped 3" in spacy("run", "all", *turned, cwd=made).err
+
+
+def test_values_beside_the_matrix_are_those_of_its_variants(made: Path, spacy: Spacy) -> None:
+    spacy(*THREE, "--vars.rate", "0.3", cwd=made)
+    keep(made, "Three seeds at 0.3")
+    expected = facts(lock.read(made))
+    assert "train --vars.seed 1" in expected
+    spacy("lock", "restore", "HEAD", cwd=made)
+    assert facts(lock.read(made)).items() >= expected.items()
+
+
+def test_entries_of_variants_are_looked_for_in_the_records(made: Path, spacy: Spacy) -> None:
+    spacy(*THREE, cwd=made)
+    keep(made, "Three seeds")
+    assert spacy("check", "lock", "--notes", cwd=made).code == 0
+    git(made, "update-ref", "-d", "refs/notes/spacy")
+    done = spacy("check", "lock", "--notes", cwd=made)
+    assert done.code == 1
+    assert "if nobody has it: git spacy lock record train --vars.seed 1" in done.out + done.err
+    assert spacy("lock", "record", "train", "--vars.seed", "1", cwd=made).code == 0
+    done = spacy("check", "lock", "--notes", cwd=made)
+    assert "'train': no run is noted" in done.out + done.err
+    assert "'train --vars.seed 1'" not in done.out + done.err
+    assert len(lock.read(made)) == 7
+
+
+def test_what_is_to_be_run_again_is_told_for_each_set_of_values(made: Path, spacy: Spacy) -> None:
+    spacy(*THREE, cwd=made)
+    keep(made, "Three seeds")
+    change(made, "prepare.py", "x", "y")
+    keep(made, "Other words")
+    done = spacy("check", "lock", cwd=made)
+    assert (
+        "git spacy run prepare train evaluate && git spacy run train evaluate --vars.seed 1 && "
+        "git spacy run train evaluate --vars.seed 2"
+    ) in " ".join((done.out + done.err).split())
+
+
+def diverged(made: Path, spacy: Spacy) -> int:
+    """Two branches that trained seeds 1 and 2 with different code; the code of the merge."""
+
+    spacy(*THREE, cwd=made)
+    keep(made, "Three seeds")
+    for branch, word in (("side", "letters"), ("ours", "tokens")):
+        git(made, "checkout", "-q", "-b", branch, "main")
+        change(made, "train.py", "words = ", f"{word} = words = ")
+        spacy(*THREE, cwd=made)
+        keep(made, branch)
+    return subprocess.run(
+        ("git", "merge", "-q", "side"), cwd=made, check=False, capture_output=True
+    ).returncode
+
+
+def test_variants_that_both_sides_ran_are_settled_like_commands(made: Path, spacy: Spacy) -> None:
+    assert diverged(made, spacy) == 1
+    git(made, "checkout", "-q", "--theirs", "train.py")
+    theirs = lock.parse(git(made, "show", "side:project.lock").encode())
+    done = spacy("lock", "resolve", cwd=made)
+    assert "train --vars.seed 1: took theirs" in done.err.splitlines()
+    assert facts(lock.read(made)) == facts(theirs)
+
+
+def test_what_is_stale_on_both_sides_is_told_as_one_would_type_it(made: Path, spacy: Spacy) -> None:
+    assert diverged(made, spacy) == 1
+    (made / "train.py").write_text("# both\n")
+    done = spacy("lock", "resolve", cwd=made)
+    assert done.err.splitlines()[-1] == (
+        "Next: git spacy run train && git spacy run train --vars.seed 1"
+        " && git spacy run train --vars.seed 2 && git add project.lock"
+    )
+
+
+def test_branches_that_ran_different_seeds_merge_by_the_driver(
+    made: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_path(made.parent / "bin", monkeypatch)
+    git(made, "config", "merge.spacy-lock.driver", "git spacy lock merge-driver %O %A %B")
+    write(made, {".gitattributes": "project.lock merge=spacy-lock\n"})
+    spacy("run", "all", cwd=made)
+    keep(made, "The first seed")
+    for seed in (1, 2):
+        git(made, "checkout", "-q", "-b", f"seed{seed}", "main")
+        spacy("run", "all", "--matrix", f"vars.seed={seed}", cwd=made)
+        keep(made, f"Seed {seed}")
+    git(made, "merge", "-q", "-m", "merged", "seed1")
+    assert len(lock.read(made)) == 7
+    assert spacy("check", "lock", "--notes", cwd=made).code == 0
+
+
+def test_diff_compares_a_variant_with_itself(made: Path, spacy: Spacy) -> None:
+    spacy(*THREE, cwd=made)
+    keep(made, "Three seeds")
+    change(made, "evaluate.py", "0.8", "0.7")
+    keep(made, "Score lower")
+    spacy(*THREE, cwd=made)
+    done = spacy("diff", "HEAD~1", cwd=made)
+    told = dict.fromkeys(("evaluate", "evaluate --vars.seed 1", "evaluate --vars.seed 2"))
+    assert [line for line in done.out.splitlines() if "metric" in line] == [
+        "  metric score 0.9 → 0.8 (-0.1)",
+        "  metric score 0.91 → 0.81 (-0.1)",
+        "  metric score 0.92 → 0.82 (-0.1)",
+    ]
+    assert told.keys() <= set(done.out.splitlines())
+    assert "python" not in done.out
+
+
+def test_the_log_compares_a_run_with_the_last_one_of_the_same_values(
+    made: Path, spacy: Spacy
+) -> None:
+    spacy(*THREE, cwd=made)
+    change(made, "evaluate.py", "0.8", "0.7")
+    keep(made, "Score lower")
+    spacy("run", "evaluate", "--matrix", "vars.seed=2,3", "--upstream", cwd=made)
+    told = [" ".join(line.split()) for line in spacy("log", cwd=made).out.splitlines()]
+    first = next(number for number, line in enumerate(told) if line.endswith("First"))
+    assert "changed: script" not in told
+    assert told.count("changed: evaluate.py") == 1
+    assert told[:first].count("first run with these") == 2
+    assert told[first:].count("first run with these") == 4

@@ -1,0 +1,364 @@
+"""The pictures: whatever the names, each shows the graph and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import time
+from pathlib import Path
+from typing import get_args
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from git_spacy.errors import Malformed, Unsafe
+from git_spacy.generate import drawing, graph
+from git_spacy.generate.again import Subject
+from git_spacy.generate.drawing import label, lanes, palette, text
+from git_spacy.generate.drawing.places import Size, drawn
+from git_spacy.generate.marked import commands, marked, words_of
+from git_spacy.project import loader
+from git_spacy.project.model import Asset, Project
+from git_spacy.state.verdict import State
+from git_spacy.status import AssetState
+from tests.testing.graphs import (
+    HOSTILE,
+    SVG,
+    asset,
+    command,
+    of_dot,
+    of_mermaid,
+    of_svg,
+    project,
+    projects,
+)
+from tests.testing.projects import CORPUS, needs_corpus
+
+
+def words_for(found: graph.Graph) -> graph.Words:
+    """Something known of each command and asset."""
+
+    states = itertools.cycle(palette.STATES)
+    return {node.id: next(states) for node in found.nodes if node.kind in ("command", "asset")}
+
+
+def draw_all(found: graph.Graph, words: graph.Words) -> dict[str, str]:
+    return {form: drawing.draw(found, form, words) for form in drawing.FORMATS}
+
+
+def check(found: graph.Graph, words: graph.Words) -> None:
+    """What holds of every picture."""
+
+    pictures = draw_all(found, words)
+    assert pictures == draw_all(found, words)
+    edges = [(edge.start, edge.end) for edge in found.edges]
+    names = [label.line(node.name, 60) for node in found.nodes]
+    shown = {
+        node.id: name + (f"\n{words[node.id]}" if node.id in words else "")
+        for node, name in zip(found.nodes, names, strict=True)
+    }
+    for read, form in ((of_mermaid, "mermaid"), (of_dot, "dot")):
+        picture = read(pictures[form])
+        assert picture.nodes == {
+            key: name.replace("ﬂ", "fl") if form == "mermaid" else name
+            for key, name in shown.items()
+        }
+        assert picture.edges == edges
+    check_svg(found, pictures["svg"])
+    for line in pictures["text"].splitlines():
+        assert label.cells(line) <= text.WIDTH, line
+        assert line == line.rstrip()
+    for one in pictures.values():
+        assert one.endswith("\n")
+        assert not re.search(
+            "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff]", one
+        )
+        assert len(one.split("\n")) == len(one.splitlines()) + 1
+
+
+def check_svg(found: graph.Graph, picture: str) -> None:
+    svg = of_svg(picture)
+    assert svg.texts == [label.line(node.name, 46) for node in found.nodes]
+    ordered = sorted(svg.boxes)
+    for at, (_, top, right, bottom) in enumerate(ordered):
+        for other in ordered[at + 1 :]:
+            if other[0] >= right:
+                break
+            assert other[1] >= bottom or other[3] <= top, "boxes overlap"
+    place = {node.id: box for node, box in zip(found.nodes, svg.boxes, strict=True)}
+    for edge, (first, tip) in zip(found.edges, svg.edges, strict=True):
+        assert is_at(place[edge.start], first)
+        assert is_at(place[edge.end], tip)
+    tags = {element.tag for element in ElementTree.fromstring(picture).iter()}
+    assert tags <= {SVG + tag for tag in ("svg", "title", "g", "path", "rect", "text")}
+    assert not re.search(r"\b(id|href|on\w+|style|class)=", re.sub(r">[^<]*<", "><", picture))
+
+
+def is_at(box: tuple[float, float, float, float], point: tuple[float, float]) -> bool:
+    """Whether a point is on the border of a box."""
+
+    left, top, right, bottom = box
+    (x, y), near = point, 0.25
+    within = left - near <= x <= right + near and top - near <= y <= bottom + near
+    return within and min(abs(x - left), abs(x - right), abs(y - top), abs(y - bottom)) <= near
+
+
+@settings(max_examples=150, deadline=None)
+@given(projects(), st.booleans())
+def test_any_project_is_shown_as_it_is(any_project: Project, is_known: bool) -> None:
+    found = graph.of(any_project)
+    check(found, words_for(found) if is_known else {})
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_is_more_than_a_name(name: str) -> None:
+    one = command("c", "a", "b")._replace(name=name, help=name)
+    found = graph.of(project(one, asset("a")._replace(description=name), title=name))
+    check(found, words_for(found))
+    pictures = draw_all(found, {})
+    assert "<script" not in pictures["mermaid"] + pictures["svg"]
+
+
+@needs_corpus
+def test_every_public_project_is_drawn_in_every_format() -> None:
+    seen = 0
+    for path in sorted(CORPUS.glob("*/project.yml")):
+        try:
+            one = loader.parse(path.read_bytes()).project
+        except Unsafe:  # paths that leave the project
+            continue
+        for workflow in (None, *one.workflows):
+            found = graph.of(one, workflow)
+            check(found, words_for(found))
+            check(found, {})
+            seen += 1
+    assert seen > 100
+
+
+@pytest.mark.parametrize("deps", ["o/{before} config {at}", "o", "config"])
+def test_a_thousand_commands_are_drawn_in_some_seconds(deps: str) -> None:
+    commands = [
+        command(f"c{at}", deps.format(at=at, before=at - 1), f"o/{at}") for at in range(1000)
+    ]
+    found = graph.of(project(*commands))
+    start = time.monotonic()
+    check_svg(found, draw_all(found, {})["svg"])
+    assert time.monotonic() - start < 30
+
+
+# Text
+
+TRAIN = project(
+    asset("raw"),
+    asset("spare")._replace(description="for later"),
+    command("prepare", "raw scripts/prepare.py", "corpus"),
+    command("train", "corpus config", "model"),
+    command("try", "model"),
+    command("score", "corpus/dev model", "score.json"),
+    title="A project",
+)
+
+
+def test_text_says_from_whom_and_for_whom_in_the_order_of_the_run() -> None:
+    found = graph.of(TRAIN)
+    words = {"c1": "fresh", "c2": "stale", "c3": "always", "c4": "never", "a1": "verified"}
+    assert (
+        text.draw(found, words)
+        == """\
+A project
+
+●     prepare  fresh
+│       needs  raw                 verified  asset
+│              scripts/prepare.py
+│       makes  corpus  for train, score
+│
+├─●   train  stale
+│ │     needs  corpus  from prepare
+│ │            config
+│ │     makes  model  for try, score
+│ │
+│ ├─● try  always
+│ │     needs  model  from train
+│ │
+●─╯   score  never
+        needs  corpus/dev  from prepare
+               model       from train
+        makes  score.json
+
+Assets that no command here needs
+  spare  for later
+"""
+    )
+
+
+def test_what_comes_later_is_told_and_a_circle_ends() -> None:
+    found = graph.of(project(command("a", "y", "x"), command("b", "x", "y")))
+    assert (
+        text.draw(found, {})
+        == """\
+● b
+│   needs  x  from a (later)
+│   makes  y  for a
+│
+● a
+    needs  y  from b
+    makes  x  for b
+"""
+    )
+
+
+def test_long_paths_have_what_is_said_of_them_below_and_many_names_are_counted() -> None:
+    long = "corpus/" + "x" * 60
+    users = [command(f"user-number-{at}", long) for at in range(9)]
+    lines = text.draw(graph.of(project(command("a", "", long), *users)), {}).splitlines()
+    assert lines[1:3] == [
+        f"│     makes  {long}",
+        "│              for user-number-0, user-number-1, user-number-2 and 6 more",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [((), "There are no commands and no assets.\n"), ((asset("a"),), "Assets\n  a\n")],
+)
+def test_a_project_without_commands_has_something_to_say(
+    parts: tuple[Asset, ...], said: str
+) -> None:
+    assert text.draw(graph.of(project(*parts)), {}) == said
+
+
+def test_colours_are_put_around_whole_words_and_change_no_width() -> None:
+    found = graph.of(TRAIN)
+    words = words_for(found)
+    painted = text.draw(found, words, paint=lambda what, how: f"\x1b[{how};{what}\x1b[;")
+    assert re.sub("\x1b\\[\\w*;", "", painted) == text.draw(found, words)
+
+
+@given(st.dictionaries(st.integers(0, 30), st.sets(st.integers(0, 30), max_size=3), max_size=14))
+def test_each_lane_leads_from_a_command_to_those_that_wait_for_it(
+    needs: dict[int, set[int]],
+) -> None:
+    known = {str(one): {str(other) for other in made} for one, made in needs.items()}
+    rows = lanes.rows(known)
+    assert len(rows) == len(known)
+    assert len({len(row.head) for row in rows} | {len(row.rest) for row in rows}) <= 1
+    if rows and rows[0].head:
+        assert all(row.head.count(lanes.NODE) == 1 for row in rows)
+        for row, after in itertools.pairwise(rows):
+            for at in range(0, len(row.rest), 2):
+                if row.rest[at] == "│":  # it goes on, or ends here
+                    assert after.head[at] in "│├┤┼╰╯┴●"
+        assert rows[-1].rest.strip() == ""
+
+
+def test_with_too_many_lanes_there_are_none() -> None:
+    many = {str(at): set[str]() for at in range(30)} | {"all": set(map(str, range(30)))}
+    assert set(lanes.rows(many)) == {lanes.Row("", "")}
+
+
+# Layout
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(1, 12).flatmap(
+        lambda count: st.tuples(
+            st.lists(st.tuples(st.integers(10, 300), st.integers(20, 50)), min_size=count, max_size=count),
+            st.lists(
+                st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)).filter(lambda e: e[0] != e[1]),
+                max_size=20, unique=True,
+            ),
+        )
+    ),
+    st.booleans(),
+)  # fmt: skip
+def test_no_edge_runs_through_a_box(
+    given_: tuple[list[tuple[int, int]], list[tuple[int, int]]], down: bool
+) -> None:
+    sizes, edges = given_
+    found = drawn([Size(*size) for size in sizes], edges, down=down, width=800)
+    for (start, end), points in zip(edges, found.edges, strict=True):
+        for number, (a, b) in enumerate(itertools.pairwise(points)):
+            for at, box in enumerate(found.boxes):
+                if at in (start, end):
+                    continue
+                # a curve stays between the two heights of its ends
+                left, right = sorted((a.x, b.x))
+                top, bottom = sorted((a.y, b.y))
+                is_beside = right <= box.x or left >= box.x + box.width
+                is_apart = bottom <= box.y + 0.2 or top >= box.y + box.height - 0.2
+                assert is_beside or is_apart, (number, at)
+    for box in found.boxes:
+        assert 0 <= box.x <= box.x + box.width <= found.width + 0.2
+        assert 0 <= box.y <= box.y + box.height <= found.height + 0.2
+
+
+# Labels and files
+
+
+@pytest.mark.parametrize(
+    ("given_", "most", "shown"),
+    [
+        ("short", 10, "short"),
+        ("training/model-best", 11, "train…-best"),
+        ("日本語の名前", 7, "日…前"),
+        ("a\n b\tc", 9, "a b c"),
+        ("", 9, "(blank)"),
+        ("\u200b", 9, "(blank)"),
+        ("\x1b[31m", 20, "\\x1b[31m"),
+        ("\u202e\ufffe", 20, "\\u202e\\ufffe"),
+        ("https://me:secret@host/x", 40, "https://***@host/x"),
+    ],
+)
+def test_a_label_is_one_line_that_can_be_seen(given_: str, most: int, shown: str) -> None:
+    found = label.line(given_, most)
+    assert label.cells(found) <= most
+    assert found == shown
+
+
+@pytest.mark.parametrize(
+    ("file", "form", "workflow", "typed"),
+    [
+        ("g.svg", "svg", None, "git spacy graph -o g.svg"),
+        ("docs/G.MMD", "mermaid", "all", "git spacy graph -o docs/G.MMD all"),
+        ("g.txt", "dot", "it's all", 'git spacy graph -f dot -o g.txt "it\'s all"'),
+        ("g.gv", "dot", "-x", "git spacy graph -o g.gv -- -x"),
+    ],
+)
+def test_the_marker_says_how_to_make_the_file_again(
+    file: str, form: str, workflow: str | None, typed: str
+) -> None:
+    content = marked(drawing.part(graph.of(TRAIN), file, form, workflow))
+    assert [one for one, _ in commands(content)] == [typed]
+    data = json.dumps({"workflows": {"all": [], "it's all": [], "-x": []}}).encode()
+    subject = Subject(Path(), loader.parse(data), data)
+    found = drawing.again(words_of(typed)[1:], subject)
+    assert found
+    assert (found.file, found.command, found.comment) == (
+        file, typed, drawing.FORMATS[form].comment,
+    )  # fmt: skip
+    assert drawing.again(["-o", "g.pdf"], subject) is None
+    assert content.splitlines()[1 if form == "svg" else 0].count(typed) == 1
+    if form == "svg":
+        ElementTree.fromstring(content)
+
+
+def test_an_svg_whose_marker_would_be_no_comment_is_refused() -> None:
+    with pytest.raises(Malformed, match="no comment there may have '--'"):
+        drawing.part(graph.of(TRAIN), "a--b.svg", "svg", None)
+    assert drawing.part(graph.of(TRAIN), "a--b.dot", "dot", None).file == "a--b.dot"
+
+
+def test_every_state_that_status_knows_has_a_look() -> None:
+    assert set(palette.STATES) == {*get_args(State), *get_args(AssetState)}
+
+
+def test_an_svg_has_a_legend_of_the_states_that_it_shows() -> None:
+    picture = drawing.draw(graph.of(TRAIN), "svg", {"c1": "fresh", "c2": "stale"})
+    assert [one.text for one in ElementTree.fromstring(picture).iter(SVG + "text")][-2:] == [
+        "fresh", "stale",
+    ]  # fmt: skip
+    assert "fresh" not in drawing.draw(graph.of(TRAIN), "svg", {})

@@ -1,0 +1,326 @@
+"""dvc.yaml as text; that DVC takes it is shown beside DVC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import yaml as pyyaml
+
+from git_spacy.errors import Malformed
+from git_spacy.generate import dvc
+from git_spacy.project import loader, uses
+from git_spacy.project.paths import ProjectPath
+from tests.testing.projects import Spacy, process, project, two_steps
+from tests.testing.repositories import commit, git, repository
+
+EVERYTHING = b"""
+variables: {LANG: en, NAME: "{LANG}_x"}
+vars:
+  lr: 1
+  "a.b": 2
+  deep: {er: {x: 1, "true": 2}}
+  list: [1, 2]
+  cost: "${vars.lr}"
+  unused: 1
+env: {KEY: API_KEY}
+assets:
+  - {dest: assets/a.json, url: "https://example.com/a.json?v=1", checksum: 5eb63bbbe01eeed093cb22bb8f5acdc3}
+  - {dest: assets/b, git: {repo: "https://example.com/r", path: "", branch: main}}
+  - {dest: assets/c, url: "https://${env.KEY}@example.com/c"}
+  - {dest: assets/d, url: "https://user:secret@example.com/d"}
+  - {dest: assets/e, url: ../shared/e, description: "shared ${vars.lr}"}
+  - {dest: assets/f, checksum: 5eb63bbbe01eeed093cb22bb8f5acdc3}
+  - {dest: assets/g, url: g, extra: true}
+  - {dest: assets/h, url: h, extra: true}
+commands:
+  - name: "first: 1"
+    help: "Make {NAME}"
+    script: ["python a.py {NAME} ${vars.cost}", "python b.py ${vars.deep.er.x} ${env.KEY}"]
+    deps: [assets/a.json, ./assets/a.json, assets/h/part, "${vars.lr}"]
+    outputs: [corpus, corpus/train.spacy]
+    outputs_no_cache: [scores.json, log.txt]
+  - {name: "first-1", script: ["echo ${vars.deep.er.true} ${vars.list}"], deps: [project.yml, corpus]}
+  - {name: third, script: ["echo ${vars.deep.er.true}"], deps: [corpus], outputs: [metrics.json, m.json], no_skip: true}
+  - {name: nothing, script: [echo]}
+  - {name: elsewhere, script: [echo], deps: [assets/b], outputs: [x]}
+workflows:
+  all: ["first: 1", first-1, third, nothing, third]
+  other: [elsewhere]
+"""
+
+
+def stages(
+    data: bytes, workflow: str | None = None, tracked: Iterable[str] = (), *, urls: bool = True
+) -> dict[str, dvc.Stage]:
+    loaded = loader.parse(data)
+    found = dvc.stages(
+        loaded.project, uses.read(data), dvc.chosen(loaded.project, workflow),
+        lambda paths: {path.normal for path in paths} & set(tracked), urls=urls,
+    )  # fmt: skip
+    return {stage.name: stage for stage in found}
+
+
+def test_each_asset_and_each_command_is_a_stage() -> None:
+    assert list(stages(EVERYTHING)) == [
+        "assets-a-json", "assets-b", "assets-c", "assets-d", "assets-e", "assets-h",
+        "first-1-2", "first-1", "third",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "deps", "params"),
+    [
+        ("a-json", ("https://example.com/a.json?v=1",), ("assets.0.url", "assets.0.checksum")),
+        ("b", (), ("assets.1.git",)),
+        ("c", (), ("assets.2.url",)),
+        ("d", (), ("assets.3.url",)),
+        ("e", ("../shared/e",), ("assets.4.url",)),
+        ("h", ("h",), ("assets.7.url",)),
+    ],
+)
+def test_dvc_looks_at_an_assets_source_where_it_can(
+    name: str, deps: tuple[str, ...], params: tuple[str, ...]
+) -> None:
+    stage = stages(EVERYTHING)[f"assets-{name}"]
+    assert (stage.deps, stage.params) == (deps, params)
+    assert stage.outs == (stage.cmd.split()[-1],)
+
+
+def test_without_urls_dvc_never_asks_the_web() -> None:
+    found = stages(EVERYTHING, urls=False)
+    assert [stage.deps for stage in found.values()][:5] == [(), (), (), (), ("../shared/e",)]
+
+
+def test_a_command_has_its_script_and_the_variables_that_it_depends_on() -> None:
+    found = stages(EVERYTHING)
+    assert found["first-1-2"].params == (
+        "commands.0.script",
+        "vars.lr", "vars.deep.er.x", "vars.cost", "variables.LANG", "variables.NAME",
+    )  # fmt: skip
+    # a key that YAML takes for something else, or has a dot: its table
+    assert found["third"].params == ("commands.2.script", "vars.deep.er")
+    # it depends on all of project.yml
+    assert found["first-1"].params == ()
+
+
+def test_outputs_are_those_that_dvc_is_to_keep_and_those_that_it_is_not() -> None:
+    stage = stages(EVERYTHING)["first-1-2"]
+    assert stage.outs == ("corpus", "log.txt")
+    assert stage.metrics == ("scores.json",)
+    assert stage.cached == {"corpus"}
+    assert stage.deps == ("assets/a.json", "assets/h/part", "1")
+    third = stages(EVERYTHING)["third"]
+    assert (third.outs, third.metrics) == (("m.json",), ("metrics.json",))
+    assert third.cached == {"m.json", "metrics.json"}
+    assert third.always_changed
+
+
+def test_what_git_tracks_dvc_does_not_cache() -> None:
+    found = stages(EVERYTHING, tracked=["assets/e", "corpus"])
+    assert found["assets-e"].cached == found["first-1-2"].cached == set()
+
+
+def test_the_text_is_plain_yaml_and_dvcs_references_are_escaped(tmp_path: Path) -> None:
+    data = b"""
+vars: {size: 1}
+env: {HOST: HOST}
+assets: [{dest: "a$b", url: "http://x/$b"}]
+commands:
+  - {name: c, help: "${env.HOST} and #this", script: ["echo ${vars.size}"], deps: ["a$b"], outputs: ["1e3", "null", "no"]}
+workflows: {all: [c]}
+"""
+    part = dvc.of(tmp_path, loader.parse(data), data, "all", urls=True)
+    assert part.body == (
+        "stages:\n"
+        "  a-b:\n"
+        "    cmd: git spacy assets 'a$b'\n"
+        "    deps:\n"
+        "      - http://x/$b\n"
+        "    params:\n"
+        "      - project.yml:\n"
+        "          - assets.0.url\n"
+        "    outs:\n"
+        "      - a$b\n"
+        "  c:\n"
+        "    desc: '\\${env.HOST} and #this'\n"
+        "    cmd: git spacy run c\n"
+        "    deps:\n"
+        "      - a$b\n"
+        "    params:\n"
+        "      - project.yml:\n"
+        "          - commands.0.script\n"
+        "          - vars.size\n"
+        "    outs:\n"
+        "      - '1e3'\n"
+        "      - 'null'\n"
+        "      - no\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "words"),
+    [
+        ("commands: [{name: c, script: [x]}]", None, "there is no workflow"),
+        ("commands: [{name: c, script: [x]}]\nworkflows: {all: [c]}", "al", "did you mean 'all'"),
+        ("commands: [{name: c, script: [x]}]\nworkflows: {all: [c]}", "xyz", "there are: all"),
+        ("commands: [{name: c, script: [x]}]\nworkflows: {all: [c]}", "c", "there are: all"),
+    ],
+)
+def test_a_workflow_that_is_not_there_is_told(text: str, name: str | None, words: str) -> None:
+    with pytest.raises(Malformed, match=words):
+        stages(text.encode(), name)
+
+
+def test_everything_that_dvc_cannot_express_is_told_at_once() -> None:
+    data = b"""
+assets: [{dest: data, url: u}]
+commands:
+  - {name: a, script: [x], deps: [z], outputs: [data/x, out]}
+  - {name: b, script: [x], deps: [out], outputs: [out/y]}
+  - {name: c, script: [x], deps: [y], outputs: [z]}
+  - {name: d, script: [x], deps: [data], outputs: [y]}
+workflows: {all: [a, b, c, d]}
+"""
+    with pytest.raises(Malformed) as caught:
+        stages(data)
+    assert [problem.what.split(": ", 1)[1] for problem in caught.value.problems] == [
+        "'a' makes 'data/x' and asset 'data' 'data'",
+        "'a' → 'd' → 'c' → 'a'",
+        "'b' makes 'out/y' and 'a' 'out'",
+        "'b' reads 'out' and makes 'out/y'",
+    ]
+
+
+# The verb
+
+
+def test_the_first_of_several_workflows_is_taken_with_a_warning(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = project(tmp_path, EVERYTHING.decode())
+    done = spacy("dvc", cwd=root)
+    assert done.code == 0
+    assert "warning: DVC has one workflow: 'all', the first" in done.err
+    assert "'nothing' has no deps and no outputs" in done.err
+    text = (root / "dvc.yaml").read_text()
+    assert text.startswith("# git-spacy: generated by 'git spacy dvc all' from project.yml; ")
+    assert "secret" not in text
+    done = spacy("dvc", "other", cwd=root)
+    assert "warning" not in done.err
+    assert list(pyyaml.safe_load((root / "dvc.yaml").read_text())["stages"])[-1] == "elsewhere"
+
+
+def test_running_it_twice_changes_nothing_and_check_tells_when_it_would(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = two_steps(tmp_path)
+    assert spacy("dvc", "--check", cwd=root).code == 1
+    assert not (root / "dvc.yaml").exists()
+    assert spacy("dvc", cwd=root).err == "wrote dvc.yaml\n"
+    before = (root / "dvc.yaml").read_bytes()
+    assert spacy("dvc", cwd=root).err == "dvc.yaml is current\n"
+    assert spacy("dvc", "--check", cwd=root) == (0, "", "")
+    assert (root / "dvc.yaml").read_bytes() == before
+    assert spacy("dvc", "--stdout", cwd=root).out.encode() == before
+    project(root, (root / "project.yml").read_text().replace("outputs: [model]", "outputs: [m]"))
+    done = spacy("dvc", "--check", cwd=root)
+    assert done.code == 1
+    assert "-      - model\n+      - m\n" in done.out
+    assert "to write it: git spacy dvc all" in done.err
+
+
+def test_what_a_person_wrote_is_not_overwritten_and_what_the_reference_wrote_is(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = two_steps(tmp_path)
+    (root / "dvc.yaml").write_text("stages: {}\n")
+    done = spacy("dvc", cwd=root)
+    assert done.code == 3
+    assert "git-spacy did not write 'dvc.yaml'" in done.err
+    assert "git spacy dvc all --force" in done.err
+    assert (root / "dvc.yaml").read_text() == "stages: {}\n"
+    for tool in ("Weasel", "spaCy"):
+        (root / "dvc.yaml").write_text(
+            f"# This file is auto-generated by {tool} based on your project.yml. If you've\n"
+            "# edited\n# 0123\nstages: {}\n"
+        )
+        assert spacy("dvc", cwd=root).code == 0
+    text = (root / "dvc.yaml").read_text()
+    assert text.count("generated") == 1
+    (root / "dvc.yaml").write_text(text.replace("desc: Train on it", "desc: mine"))
+    assert spacy("dvc", cwd=root).code == 3
+    assert spacy("dvc", "-F", cwd=root).code == 0
+    assert (root / "dvc.yaml").read_text() == text
+
+
+@pytest.mark.parametrize("words", [("all", "sub"), ("sub", "all"), ("sub",)])
+def test_the_projects_folder_may_be_named_first_or_last(
+    words: tuple[str, ...], tmp_path: Path, spacy: Spacy
+) -> None:
+    two_steps(tmp_path / "sub")
+    assert spacy("dvc", *words, cwd=tmp_path).code == 0
+    assert (tmp_path / "sub/dvc.yaml").is_file()
+
+
+def test_what_is_committed_in_a_repository_is_not_for_the_cache(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = two_steps(repository(tmp_path / "r") / "sub")
+    commit(tmp_path / "r", {"sub/model/.gitkeep": ""})
+    spacy("dvc", cwd=root)
+    assert "      - model:\n          cache: false\n" in (root / "dvc.yaml").read_text()
+    git(root, "rm", "-q", "--cached", "model/.gitkeep")
+    spacy("dvc", cwd=root)
+    assert "      - model\n" in (root / "dvc.yaml").read_text()
+
+
+def test_a_workflow_with_a_name_of_several_words_is_found_again(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    text = """
+commands: [{name: c, script: [x], outputs: [o]}]
+workflows: {"it's $all": [c], "two\\nlines": [c]}
+"""
+    root = project(tmp_path, text)
+    assert spacy("dvc", "it's $all", cwd=root).code == 0
+    assert spacy("dvc", "it's $all", cwd=root).err == "dvc.yaml is current\n"
+    done = spacy("dvc", "two\nlines", cwd=root)
+    assert done.code == 2
+    assert "rename it" in done.err
+
+
+def test_dvc_need_not_be_there(tmp_path: Path) -> None:
+    root = two_steps(tmp_path / "p")
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without/dvc.py").write_text("raise SystemExit('DVC was imported')\n")
+    path = f"{tmp_path / 'without'}:{Path(dvc.__file__).parents[2]}"
+    assert process("dvc", cwd=root, PYTHONPATH=path).code == 0
+
+
+def test_the_variables_of_a_part_are_those_it_names_and_those_they_name() -> None:
+    found = uses.read(
+        b"""
+vars: {a: "${vars.b}", b: "${vars.c}/x", c: 1, d: "${vars.a}"}
+commands:
+  - {name: one, script: ["${vars.a}"]}
+  - {name: two, help: "${vars.a}", script: ["{a} $${x}"]}
+  - {name: three, script: [], deps: ["x/${vars.c}"]}
+"""
+    )
+    assert found.commands == (
+        (("vars", "a"), ("vars", "b"), ("vars", "c")), (), (("vars", "c"),),
+    )  # fmt: skip
+    assert found.assets == ()
+
+
+def test_a_path_is_one_and_no_address() -> None:
+    data = b"""
+commands: [{name: c, script: [x], deps: ["s3:x", "http://x"], outputs: ["gs:y"]}]
+workflows: {all: [c]}
+"""
+    stage = stages(data)["c"]
+    assert stage.deps == ("./s3:x", "./http:/x")
+    assert stage.outs == ("./gs:y",)
+    assert ProjectPath("gs:y", "gs:y").normal == "gs:y"

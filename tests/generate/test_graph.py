@@ -1,0 +1,85 @@
+"""What hangs together, as tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from git_spacy.generate import graph
+from git_spacy.project.model import Asset, Command, Project, Workflow
+from tests.testing.graphs import asset, command, project
+
+CHAIN = project(
+    asset("raw"),
+    asset("unused"),
+    command("train", "corpus configs", "model"),
+    command("prepare", "raw/x", "corpus/a corpus/b"),
+    command("other", "", ""),
+    Workflow("all", ("train", "other", "train"), 1),
+)
+
+
+def told(found: graph.Graph) -> tuple[list[str], list[str]]:
+    """Nodes as `kind name`, edges as `name > name`, with `~` for a part."""
+
+    names = {node.id: node.name for node in found.nodes}
+    edges = [
+        f"{names[edge.start]} {'~' if edge.is_part else '>'} {names[edge.end]}"
+        for edge in found.edges
+    ]
+    return [f"{node.kind} {node.name}" for node in found.nodes], edges
+
+
+def test_assets_commands_in_order_and_files_are_linked_by_what_they_touch() -> None:
+    assert told(graph.of(CHAIN)) == (
+        [
+            "asset raw", "asset unused", "command prepare", "command train", "command other",
+            "file raw/x", "file corpus/a", "file corpus/b", "file corpus", "source configs",
+            "file model",
+        ],
+        [
+            "raw ~ raw/x", "corpus/a ~ corpus", "corpus/b ~ corpus",
+            "raw/x > prepare", "prepare > corpus/a", "prepare > corpus/b",
+            "corpus > train", "configs > train", "train > model",
+        ],
+    )  # fmt: skip
+
+
+def test_a_workflow_has_its_own_commands_in_its_own_order_and_what_they_touch() -> None:
+    assert told(graph.of(CHAIN, CHAIN.workflow("all"))) == (
+        ["command train", "command other", "source corpus", "source configs", "file model"],
+        ["corpus > train", "configs > train", "train > model"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "edges"),
+    [
+        ((command("a", "x", "x"),), ["x > a", "a > x"]),
+        ((command("a", "", "d d/x"), command("b", "d/x")), ["a > d", "a > d/x", "d/x > b"]),
+        ((command("a", "", "d"), command("b", "", "d/x")), ["d/x ~ d", "a > d", "b > d/x"]),
+        (
+            (command("a", "d", "d/x"), command("b", "d/x", "d")),  # a circle: b comes first
+            ["d ~ d/x", "d/x ~ d", "d/x > b", "b > d", "d > a", "a > d/x"],
+        ),
+        ((asset("d"), command("a", "d", "d/x")), ["d/x ~ d", "d > a", "a > d/x"]),
+        ((command("a", "./x//y x/y"),), ["./x//y > a"]),
+        ((command("a", "x", "y"), command("b", "y", "x")), ["y > b", "b > x", "x > a", "a > y"]),
+    ],
+)  # fmt: skip
+def test_paths_that_hold_each_other(parts: tuple[Asset | Command, ...], edges: list[str]) -> None:
+    assert told(graph.of(project(*parts)))[1] == edges
+
+
+def test_who_makes_a_file_and_who_uses_it_is_found_through_what_it_is_a_part_of() -> None:
+    found = graph.of(CHAIN)
+    ways = graph.Ways.of(found)
+    ids = {node.name: node.id for node in found.nodes}
+    assert ways.makers(ids["corpus"]) == (ids["prepare"],)
+    assert ways.makers(ids["raw/x"]) == (ids["raw"],)
+    assert ways.makers(ids["configs"]) == ()
+    assert ways.users(ids["corpus/a"]) == (ids["train"],)
+    assert ways.users(ids["raw"]) == (ids["prepare"],)
+
+
+def test_an_empty_project_has_an_empty_graph() -> None:
+    assert graph.of(Project("t", "", {}, (), (), (), (), (), ())) == graph.Graph("t", (), ())

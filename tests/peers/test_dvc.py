@@ -1,0 +1,283 @@
+"""Beside DVC 3: it loads what we write, runs it, and finds exactly the right stages stale."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from git_spacy.errors import Malformed, Unsafe
+from git_spacy.generate import dvc as generator
+from git_spacy.generate.marked import marked
+from git_spacy.project import loader
+from tests.templates.test_ner_fashion import needs_spacy
+from tests.testing.projects import CORPUS, Spacy, needs_corpus, on_path, project, two_steps
+from tests.testing.repositories import git, repository, write
+
+pytest.importorskip("dvc")
+
+
+@pytest.fixture(autouse=True)
+def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What DVC starts finds us; DVC tells nobody, and keeps its own things here."""
+
+    on_path(tmp_path / "bin", monkeypatch)
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "dvc"))
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        (sys.executable, "-m", "dvc", *arguments), cwd=folder, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"dvc {arguments}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def stale(folder: Path) -> set[str]:
+    """The stages that DVC would run first: what hangs on them it does not name."""
+
+    return set(json.loads(dvc(folder, "status", "--json")))
+
+
+@contextmanager
+def changed(path: Path, old: str, new: str) -> Iterator[None]:
+    """The file with `old` replaced by `new`; and as it was, afterwards."""
+
+    before = path.read_bytes()
+    assert old.encode() in before
+    path.write_bytes(before.replace(old.encode(), new.encode(), 1))
+    yield
+    path.write_bytes(before)
+
+
+@needs_spacy
+def test_dvc_runs_the_embedded_template_and_sees_what_changes(tmp_path: Path, spacy: Spacy) -> None:
+    folder = tmp_path / "ner_fashion"
+    assert spacy("clone", "ner_fashion", folder).code == 0
+    dvc(folder, "init", "-q")
+    assert spacy("dvc", "all", cwd=folder).code == 0
+    dvc(folder, "repro")
+    assert stale(folder) == set()
+    assert not git(folder, "status", "--porcelain", "--", "assets", "corpus", "training")
+    assert "ents_f" in dvc(folder, "metrics", "show")
+    assert spacy("status", "--json", cwd=folder).code == 0
+
+    dev, training = "assets-comments_dev-jsonl", "assets-comments_train-jsonl"
+    cases = {
+        # a source, and the asset itself
+        ("data/comments_dev.jsonl", "text", "TEXT"): {dev},
+        ("assets/comments_train.jsonl", "text", "TEXT"): {training, "preprocess"},
+        # variables
+        ("project.yml", "seed: 0", "seed: 1"): {"train"},
+        ("project.yml", "gpu_id: -1", "gpu_id: 0"): {"train", "evaluate"},
+        ("project.yml", 'lang: "en"', 'lang: "de"'): {"preprocess", "train", "package"},
+        ("project.yml", "Swapped my old", "Swapped my new"): set(),  # of a command of no workflow
+        # script lines, the checksum and the source of an asset
+        ("project.yml", "--build none --force", "--build sdist"): {"package"},
+        ("project.yml", "--output metrics/metrics.json", "--output metrics/x.json"): {"evaluate"},
+        ("project.yml", "690964a7f8fb7b3a9450e35f64bf4a10", "0" * 32): {dev},
+        ("project.yml", "data/comments_train.jsonl", "data/other.jsonl"): {training},
+        # dependencies, by way of which others come later
+        ("scripts/preprocess.py", "import", "import sys\nimport"): {"preprocess"},
+        ("configs/config.cfg", "[paths]", "# changed\n[paths]"): {"train"},
+        # what nothing depends on
+        ("project.yml", "title:", "# a comment\ntitle:"): set(),
+        ("project.yml", "Train the named", "Train a named"): set(),
+        ("scripts/find_brands.py", "import", "import sys\nimport"): set(),
+    }
+    for (name, old, new), expected in cases.items():
+        with changed(folder / name, old, new):
+            assert stale(folder) == expected, (name, old, new)
+    assert stale(folder) == set()
+    assert spacy("dvc", "all", "--check", cwd=folder).code == 0
+
+
+def test_outputs_travel_through_dvcs_remote_to_a_second_clone(tmp_path: Path, spacy: Spacy) -> None:
+    first = two_steps(tmp_path / "first")
+    git(first, "init", "-q")
+    dvc(first, "init", "-q")
+    assert spacy("ignore", cwd=first).code == 0
+    assert spacy("dvc", cwd=first).code == 0
+    dvc(first, "repro")
+    dvc(first, "remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
+    dvc(first, "push")
+    git(first, "add", "-A")
+    assert "corpus/words.txt" not in git(first, "ls-files")
+    git(first, "commit", "-qm", "run by DVC")
+
+    git(tmp_path, "clone", "-q", str(first), "second")
+    second = tmp_path / "second"
+    assert not (second / "model").exists()
+    dvc(second, "pull")
+    for name in ("corpus/words.txt", "model/weights.txt"):
+        assert (second / name).read_bytes() == (first / name).read_bytes()
+    assert stale(second) == set()
+    assert "didn't change" in dvc(second, "repro")
+    done = spacy("status", "--json", cwd=second)
+    verdicts = {one["name"]: one["state"] for one in json.loads(done.out)["commands"]}
+    assert verdicts == {"prepare": "fresh", "train": "fresh"}, "and we see it as they do"
+
+
+def test_what_runs_always_runs_always(tmp_path: Path, spacy: Spacy) -> None:
+    script = ["python -c \"open('out', 'a').write('x')\""]
+    stamp = {"name": "stamp", "script": script, "outputs": ["out"], "no_skip": True}
+    text = json.dumps({"commands": [stamp], "workflows": {"all": ["stamp"]}})
+    folder = repository(project(tmp_path / "p", text))
+    dvc(folder, "init", "-q")
+    spacy("dvc", cwd=folder)
+    dvc(folder, "repro")
+    assert stale(folder) == {"stamp"}
+
+
+def test_names_that_mean_something_to_dvc_mean_themselves(tmp_path: Path, spacy: Spacy) -> None:
+    copy = "import shutil, sys; shutil.copy(*sys.argv[1:])"
+    names = ["a b", "#x", "-y", "s3:d", "{y}", "a*b", "[a]", "~z", "1e3", "null", "ünï"]
+    steps = [
+        {"name": f"copy {name}", "script": [f'python -c "{copy}" "./{name}" "./{name}.out"'],
+         "deps": [name], "outputs": [f"{name}.out"]}
+        for name in names
+        if not name.startswith("~")
+    ]  # fmt: skip
+    text = json.dumps({"commands": steps, "workflows": {"all of it": [s["name"] for s in steps]}})
+    folder = repository(project(tmp_path / "p", text, dict.fromkeys(names, "content")))
+    dvc(folder, "init", "-q")
+    assert spacy("dvc", cwd=folder).code == 0
+    dvc(folder, "repro")
+    assert stale(folder) == set()
+    for step in steps:
+        assert (folder / step["outputs"][0]).read_text() == "content"
+
+
+def test_a_file_on_the_web_that_changed_is_noticed(tmp_path: Path, spacy: Spacy) -> None:
+    (tmp_path / "served").mkdir()
+    served = tmp_path / "served/data.txt"
+    served.write_text("one")
+    with web_server(served.parent) as address:
+        text = f"""\
+assets:
+  - {{dest: assets/data.txt, url: "{address}/data.txt"}}
+commands:
+  - {{name: use, script: ["python -c 0"], deps: [assets/data.txt]}}
+workflows: {{all: [use]}}
+"""
+        folder = repository(project(tmp_path / "p", text))
+        dvc(folder, "init", "-q")
+        spacy("dvc", cwd=folder)
+        dvc(folder, "repro")
+        assert stale(folder) == set()
+        served.write_text("another")
+        assert stale(folder) == {"assets-data-txt"}
+        dvc(folder, "repro")
+        assert (folder / "assets/data.txt").read_text() == "another"
+        assert stale(folder) == set()
+    # the server is gone: DVC cannot look, and need not
+    spacy("dvc", "--no-urls", cwd=folder)
+    assert stale(folder) == set()
+
+
+@contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    """The files of `folder` on the web, as the simplest of servers has them."""
+
+    handler = partial(Quiet, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+# What DVC cannot express, by (folder, workflow): words of the reason.
+REFUSED = {
+    ("alfred-ls__NER-prodigy-logWandB", "all"): "'train_spacy' and 'train_search' both make",
+    ("diyclassics__la_core_web_lg", "all"): "'assemble_lg' and 'assemble_trf' both make",
+    ("explosion__projects__benchmarks__span-labeling-datasets", "all"): "'preprocess-wnut17'",
+    ("explosion__projects__benchmarks__span-labeling-datasets", "conll"): "'unpack-conll'",
+    ("explosion__projects__benchmarks__span-labeling-datasets", "wnut17"): "'preprocess-wnut17'",
+    ("ljvmiranda921__calamanCy__experiments__tl_calamancy_gold_corpus", "vectors"): "'build-floret'",
+}  # fmt: skip
+
+
+@needs_corpus
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # DVC's own
+def test_dvc_loads_what_we_write_for_every_real_project_or_hears_why_not(tmp_path: Path) -> None:
+    from dvc.dependency.param import ParamsDependency
+    from dvc.repo import Repo
+
+    seen, refused = 0, {}
+    for path in sorted(CORPUS.glob("*/project.yml")):
+        data = path.read_bytes()
+        try:
+            loaded = loader.parse(data)
+        except Unsafe:  # paths that leave the project
+            continue
+        for workflow in loaded.project.workflows:
+            case = (path.parent.name, workflow.name)
+            try:
+                part = generator.of(tmp_path, loaded, data, workflow.name, urls=True)
+            except Malformed as error:
+                refused[case] = str(error)
+                continue
+            folder = tmp_path / f"{seen}"
+            write(folder, {"project.yml": data, "dvc.yaml": marked(part)})
+            with Repo.init(str(folder), no_scm=True) as repo:
+                repo.index.check_graph()
+                for stage in repo.index.stages:
+                    for dep in stage.deps:
+                        if isinstance(dep, ParamsDependency):
+                            assert not set(dep.params) - set(dep.read_params()), case
+            seen += 1
+    assert seen > 60
+    assert set(refused) == set(REFUSED)
+    for case, words in REFUSED.items():
+        assert words in refused[case]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # DVC's own
+def test_what_dvc_cannot_express_it_refuses_too(tmp_path: Path) -> None:
+    """Each of our refusals is DVC's, so that none is there without need."""
+
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    cases = {
+        "two makers": ([], ["model"], [], ["model"]),
+        "one makes what another holds": ([], ["out"], [], ["out/model"]),
+        "in place": (["data"], ["data"], [], ["other"]),
+        "reads from its own folder": (["out/data"], ["out"], [], ["other"]),
+        "writes into what it reads": (["data"], ["data/made"], [], ["other"]),
+        "a circle": (["a"], ["b"], ["b"], ["a"]),
+    }
+    for name, (*first, deps, outs) in cases.items():
+        commands = [
+            {"name": "one", "script": ["x"], "deps": first[0], "outputs": first[1]},
+            {"name": "two", "script": ["x"], "deps": deps, "outputs": outs},
+        ]
+        data = json.dumps({"commands": commands, "workflows": {"all": ["one", "two"]}}).encode()
+        with pytest.raises(Malformed, match=r"project\.yml:1:1: .*DVC"):
+            generator.of(tmp_path, loader.parse(data), data, None, urls=True)
+        stages = {
+            one["name"]: {"cmd": "x", "deps": one["deps"], "outs": one["outputs"]}
+            for one in commands
+        }
+        folder = tmp_path / name
+        write(folder, {"dvc.yaml": json.dumps({"stages": stages})})
+        with Repo.init(str(folder), no_scm=True) as repo, pytest.raises(DvcException):
+            repo.index.check_graph()

@@ -1,0 +1,105 @@
+"""Beside DVC 3: `dvc dag` has the same edges between commands as we have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from git_spacy.errors import Malformed, Unsafe
+from git_spacy.generate import dvc as generator
+from git_spacy.generate import graph
+from git_spacy.generate.marked import marked
+from git_spacy.project import loader
+from git_spacy.project.graph import command_edges
+from git_spacy.project.model import Command, Project, Workflow
+from git_spacy.project.uses import read
+from tests.testing.projects import CORPUS, TWO_STEPS, needs_corpus
+from tests.testing.repositories import write
+
+pytest.importorskip("dvc")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # DVC's own
+
+HELD = """\
+assets: [{dest: assets/raw, url: raw}]
+commands:
+  - {name: split, script: [x], deps: [assets/raw/x], outputs: [corpus/train, corpus/dev]}
+  - {name: train, script: [x], deps: [corpus], outputs: [model]}
+  - {name: use, script: [x], deps: [model/best, corpus/dev/x]}
+workflows: {all: [split, train, use]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "dvc"))
+
+
+def theirs(folder: Path, names: dict[str, str]) -> dict[str, set[str]]:
+    """DVC's graph, by the names of commands; its stages for assets left out."""
+
+    from dvc.repo import Repo
+
+    with Repo.init(str(folder), no_scm=True) as repo:
+        return {
+            names[stage.name]: {names[made.name] for made in makers if made.name in names}
+            for stage, makers in repo.index.graph.adjacency()
+            if stage.name in names
+        }
+
+
+def compare(folder: Path, data: bytes, workflow: Workflow) -> None:
+    loaded = loader.parse(data)
+    project = loaded.project
+    stages = generator.stages(project, read(data), workflow, lambda _: ())
+    part = generator.of(folder, loaded, data, workflow.name, urls=True)
+    write(folder, {"project.yml": data, "dvc.yaml": marked(part)})
+    names = {one.name: one.maker.name for one in stages if isinstance(one.maker, Command)}
+    ours = command_edges(project, workflow)
+    known = set(names.values())
+    assert theirs(folder, names) == {
+        name: set(makers) for name, makers in ours.items() if name in known
+    }
+    assert drawn(project, workflow) == {name: set(makers) for name, makers in ours.items()}
+
+
+def drawn(project: Project, workflow: Workflow) -> dict[str, set[str]]:
+    """The same by way of the files in the picture."""
+
+    found = graph.of(project, workflow)
+    ways = graph.Ways.of(found)
+    names = {node.id: node.name for node in found.nodes if node.kind == "command"}
+    return {
+        name: {
+            names[maker]
+            for edge in ways.into[key]
+            for maker in ways.makers(edge.start)
+            if maker in names and maker != key
+        }
+        for key, name in names.items()
+    }
+
+
+@pytest.mark.parametrize("text", [TWO_STEPS, HELD])
+def test_commands_hang_together_as_dvc_sees_them(text: str, tmp_path: Path) -> None:
+    data = text.encode()
+    compare(tmp_path / "p", data, loader.parse(data).project.workflows[0])
+
+
+@needs_corpus
+def test_every_public_project_hangs_together_as_dvc_sees_it(tmp_path: Path) -> None:
+    seen = 0
+    for path in sorted(CORPUS.glob("*/project.yml")):
+        data = path.read_bytes()
+        try:
+            project = loader.parse(data).project
+        except Unsafe:  # paths that leave the project
+            continue
+        for workflow in project.workflows:
+            try:
+                compare(tmp_path / str(seen), data, workflow)
+            except Malformed:  # what DVC cannot express
+                continue
+            seen += 1
+    assert seen > 60
