@@ -1,0 +1,26 @@
+"""An app to try trained pipelines in the browser: type a text, choose a model, see the entities.
+
+streamlit run scripts/visualize.py -- MODELS [TEXT]
+
+MODELS are paths or names of pipelines, with commas between them; TEXT is what is shown at first.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import spacy_streamlit
+import streamlit as st
+
+if len(sys.argv) < 2:
+    sys.exit("usage: streamlit run scripts/visualize.py -- MODELS [TEXT]")
+MODELS = [name.strip() for name in sys.argv[1].split(",")]
+DEFAULT_TEXT = sys.argv[2] if len(sys.argv) > 2 else ""
+
+spacy_streamlit.visualize(
+    MODELS,
+    DEFAULT_TEXT,
+    visualizers=["ner"],
+    # The theme as it is. To change it, spacy-streamlit calls what newer Streamlits do not have.
+    color=st.get_option("theme.primaryColor"),
+)

@@ -1,0 +1,1 @@
+"""The templates of the integrations, cloned and run with the real libraries."""

@@ -1,0 +1,240 @@
+"""The template integrations/dvc with DVC itself: set up, run again, changed, pushed and cloned."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from git_spacy.state import lock
+from tests.testing.projects import on_path, snapshot
+
+for module in ("dvc", "spacy", "typer", "pytest_html"):
+    pytest.importorskip(module, reason=f"the template needs {module}, which is not installed")
+
+PATIENCE = 300  # seconds: training takes ten, on a machine that has nothing else to do
+
+
+class World(NamedTuple):
+    """The environment in which commands run."""
+
+    environ: dict[str, str]
+
+    def __call__(self, folder: Path, *command: str, code: int = 0, **environ: str) -> str:
+        """What a command prints, on both streams."""
+
+        done = subprocess.run(
+            command, cwd=folder, env={**self.environ, **environ}, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+        assert done.returncode == code, f"{command}\n{done.stdout[-3000:]}"
+        return done.stdout
+
+    def spacy(self, folder: Path, *arguments: str, code: int = 0, **environ: str) -> str:
+        return self(folder, "git", "spacy", *arguments, code=code, **environ)
+
+    def dvc(self, folder: Path, *arguments: str) -> str:
+        return self(folder, sys.executable, "-m", "dvc", *arguments)
+
+    def git(self, folder: Path, *arguments: str) -> str:
+        return self(folder, "git", *arguments).rstrip("\n")
+
+    def stale(self, folder: Path) -> set[str]:
+        """The stages that DVC would run first."""
+
+        return set(json.loads(self.dvc(folder, "status", "--json")))
+
+    def states(self, folder: Path) -> dict[str, str]:
+        """What we say of the commands of `all`."""
+
+        done = subprocess.run(
+            ("git", "spacy", "status", "--json"), cwd=folder, env=self.environ, check=False,
+            capture_output=True, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+        found = {one["name"]: one["state"] for one in json.loads(done.stdout)["commands"]}
+        return {name: found[name] for name in ALL}
+
+
+ALL = ("preprocess", "train", "evaluate", "test", "score")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Sealed as any test is; DVC keeps its own things here, and may not use the network."""
+
+    folder = tmp_path_factory.mktemp("dvc")
+    with pytest.MonkeyPatch.context() as patch:
+        on_path(folder / "bin", patch)
+        path = os.environ["PATH"]
+    (folder / ".gitconfig").write_text(
+        "[user]\n\tname = A U Thor\n\temail = author@example.com\n[init]\n\tdefaultBranch = main\n"
+    )
+    environ = {
+        "PATH": path,
+        "HOME": str(folder),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "DVC_SITE_CACHE_DIR": str(folder / "dvc-site"),
+        "DVC_NO_ANALYTICS": "1",
+        "CI": "1",  # so that DVC does not look for a newer one
+        "TMPDIR": str(folder),
+    }
+    return World(environ)
+
+
+@pytest.fixture
+def fresh(world: World, tmp_path: Path) -> Path:
+    """The template, cloned and nothing else."""
+
+    world.spacy(tmp_path, "clone", "integrations/dvc", "project")
+    return tmp_path / "project"
+
+
+@pytest.mark.slow
+def test_set_up_run_again_changed_and_cloned(world: World, tmp_path: Path) -> None:
+    world.spacy(tmp_path, "clone", "integrations/dvc", "first")
+    first = tmp_path / "first"
+    world.spacy(first, "assets")
+    world.spacy(first, "run", "setup")
+    has_trained_by_dvc_and_committed_nothing(world, first)
+    running_it_again_changes_nothing(world, first)
+    a_changed_variable_makes_its_stage_stale(world, first)
+    what_was_pushed_comes_to_clones_and_is_fresh_there(world, first)
+
+
+def has_trained_by_dvc_and_committed_nothing(world: World, first: Path) -> None:
+    assert len(world.git(first, "log", "--format=%s").splitlines()) == 1, "the template's only"
+    assert world.stale(first) == set()
+    assert set(world.states(first).values()) == {"fresh"}
+    assert world.spacy(first, "check", "--strict") == ""
+    assert set(ALL) <= set(lock.read(first)), "DVC's run of each is in our lock file"
+    assert json.loads((first / "metrics/metrics.json").read_text())["ents_f"] > 0.75
+    changed = world.git(first, "status", "--porcelain", "--untracked-files=all").splitlines()
+    assert sorted(line[3:] for line in changed) == [
+        ".dvc/.gitignore", ".dvc/config", ".dvcignore", "dvc.lock", "dvc.yaml",
+        "metrics/metrics.json", "metrics/score.json", "project.lock",
+    ]  # fmt: skip
+    for name in ("dvc.lock", "dvc.yaml", "project.lock", ".dvc/config"):
+        assert str(first.parent) not in (first / name).read_text(), "no machine's paths"
+    assert "url = ../../dvc-storage\n" in (first / ".dvc/config").read_text()
+
+
+def running_it_again_changes_nothing(world: World, first: Path) -> None:
+    before, state = snapshot(first), world.git(first, "status", "--porcelain")
+    out = world.spacy(first, "run", "setup")
+    assert "train: running" not in out
+    assert "'storage' is ../dvc-storage already" in out
+    after = snapshot(first)
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    assert [name for name in changed if not name.startswith(".dvc/tmp/")] == []
+    assert world.git(first, "status", "--porcelain") == state
+
+
+def a_changed_variable_makes_its_stage_stale(world: World, first: Path) -> None:
+    project = first / "project.yml"
+    text = project.read_text()
+    cases = {
+        ("seed: 0", "seed: 1"): {"train"},
+        ("least_score: 0.8", "least_score: 0.7"): {"score"},
+        ('"../dvc-storage"', '"../elsewhere"'): set(),  # of no command of `all`
+    }
+    for (old, new), expected in cases.items():
+        assert old in text
+        project.write_text(text.replace(old, new))
+        assert world.stale(first) == expected, new
+    project.write_text(text)
+    assert world.stale(first) == set()
+
+
+def what_was_pushed_comes_to_clones_and_is_fresh_there(world: World, first: Path) -> None:
+    world.git(first, "add", "--all")
+    tracked = world.git(first, "ls-files").splitlines()
+    assert not [name for name in tracked if name.startswith(("assets", "corpus", "training"))]
+    world.git(first, "commit", "--quiet", "--message", "Train with DVC")
+    for name, command in (("second", "dvc-pull"), ("third", "setup")):
+        world.git(first.parent, "clone", "--quiet", "first", name)
+        clone = first.parent / name
+        assert not (clone / "training").exists()
+        assert world.spacy(clone, "check", "--strict") == "", "without any data"
+        assert "train: running" not in world.spacy(clone, "run", command), "brought, not made"
+        for made in ("assets", "corpus", "training/model-best", "metrics"):
+            assert snapshot(clone / made) == snapshot(first / made)
+        assert world.stale(clone) == set()
+        assert set(world.states(clone).values()) == {"fresh"}
+        assert world.git(clone, "status", "--porcelain") == ""
+
+
+@pytest.mark.slow
+def test_in_a_folder_of_a_larger_repository_it_stays_in_its_folder(
+    world: World, tmp_path: Path
+) -> None:
+    world.git(tmp_path, "init", "--quiet", "large")
+    large = tmp_path / "large"
+    world.spacy(large, "clone", "integrations/dvc", "part")
+    part = large / "part"
+    assert not (part / ".git").exists()
+    out = world.spacy(part, "run", "repository", "dvc-init", "dvc-remote", "dvc-yaml")
+    assert "in a Git repository already" in out
+    world.dvc(part, "repro", "preprocess")
+    assert (part / ".dvc/config").is_file()
+    assert not (large / ".dvc").exists()
+    assert world.states(part)["preprocess"] == "fresh"
+    assert not world.git(large, "status", "--porcelain", "--", "part/corpus", "part/assets")
+
+
+def test_without_a_repository_it_makes_one(world: World, tmp_path: Path) -> None:
+    world.spacy(tmp_path, "clone", "--no-git", "integrations/dvc", "project")
+    folder = tmp_path / "project"
+    assert "mend: git spacy run repository" in world.spacy(folder, "run", "dvc-init", code=1)
+    assert "made a Git repository\n" in world.spacy(folder, "run", "repository", "dvc-init")
+    assert (folder / ".git").is_dir()
+    assert "a DVC project already" in world.spacy(folder, "run", "repository", "dvc-init")
+
+
+def test_a_remote_that_somebody_has_set_is_left_alone(world: World, fresh: Path) -> None:
+    world.spacy(fresh, "run", "dvc-init", "dvc-remote")
+    config = (fresh / ".dvc/config").read_bytes()
+    out = world.spacy(fresh, "run", "dvc-remote", "--vars.remote", "s3://bucket/path", code=1)
+    assert (
+        "error: 'storage' is '../../dvc-storage' in .dvc/config, and not 's3://bucket/path'" in out
+    )
+    assert "mend: python -m dvc remote modify storage url 's3://bucket/path'" in out
+    assert "Traceback" not in out
+    # the same folder, written otherwise
+    world.spacy(fresh, "run", "dvc-remote", "--vars.remote", f"{fresh}/../dvc-storage")
+    assert (fresh / ".dvc/config").read_bytes() == config
+    world.dvc(fresh, "remote", "modify", "storage", "url", "s3://bucket/path")
+    assert "already" in world.spacy(fresh, "run", "dvc-remote", "--vars.remote", "s3://bucket/path")
+
+
+def test_nobody_is_told_that_dvc_was_used_unless_somebody_wants_it(
+    world: World, fresh: Path
+) -> None:
+    """Where nothing in the environment forbids it. DVC tells by a process in the background, which
+    has a log file where one is asked for. It finds nobody: the addresses are of a closed port."""
+
+    log = fresh.parent / "log"
+    environ = {
+        **world.environ,
+        "DVC_DAEMON_LOGFILE": str(log),
+        "DVC_ANALYTICS_ENDPOINT": "http://127.0.0.1:9/analytics",
+        "DVC_UPDATER_ENDPOINT": "http://127.0.0.1:9/updater",
+    }
+    for name in ("DVC_NO_ANALYTICS", "CI"):
+        del environ[name]
+    talkative = World(environ)
+    talkative.spacy(fresh, "run", "dvc-init", "dvc-remote", "dvc-yaml")
+    talkative.dvc(fresh, "status")
+    assert not log.exists()
+
+    talkative.dvc(fresh, "config", "core.analytics", "true")
+    assert log.exists(), "so it would have been seen"
+    talkative.spacy(fresh, "run", "dvc-init")
+    assert "analytics = true\n" in (fresh / ".dvc/config").read_text(), "what a team decided stays"

@@ -1,0 +1,354 @@
+"""The template integrations/fastapi: a real server with a real model, and what it must withstand."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import importlib.util
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+from git_spacy import templates
+from git_spacy.state import lock
+from tests.testing.projects import Done
+from tests.testing.serving import (
+    PATIENCE,
+    copy,
+    environment,
+    free_port,
+    serving,
+    spacy,
+    trained,
+    until,
+    until_all_ended,
+)
+from tests.testing.terminal import at_terminal, end_of
+
+TEMPLATE = Path(templates.__file__).parent / "integrations/fastapi"
+ADIDAS = {"text": "Adidas", "label": "FASHION_BRAND", "start": 10, "end": 16}
+
+
+def batching() -> ModuleType:
+    """The template's scripts/batching.py, which needs nothing but Python."""
+
+    spec = importlib.util.spec_from_file_location("batching", TEMPLATE / "scripts/batching.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Work:
+    """A model that works on a batch until it is let go."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.may_go = threading.Event()
+
+    def __call__(self, texts: list[str]) -> list[str]:
+        self.batches.append(texts)
+        assert self.may_go.wait(PATIENCE)
+        if "bad" in texts:
+            raise ValueError("a bad text")
+        return [text.upper() for text in texts]
+
+
+def in_batches(size: int, *questions: list[str], at_most: int = 100) -> tuple[Work, list[Any]]:
+    """What became of questions that come while the first is worked on."""
+
+    async def ask() -> list[Any]:
+        async with batching().Batches(work, size) as results:
+            first = asyncio.create_task(results(["first"], at_most=at_most))
+            while not work.batches:
+                await asyncio.sleep(0.01)
+            others = [asyncio.create_task(results(one, at_most=at_most)) for one in questions]
+            await asyncio.sleep(0.05)
+            work.may_go.set()
+            return await asyncio.gather(first, *others, return_exceptions=True)
+
+    work = Work()
+    return work, asyncio.run(ask())
+
+
+def test_what_comes_while_the_model_works_is_one_batch() -> None:
+    work, results = in_batches(10, ["a", "b"], ["c"], [])
+    assert work.batches == [["first"], ["a", "b", "c"]]
+    assert results == [["FIRST"], ["A", "B"], ["C"], []]
+
+
+def test_a_batch_has_a_size_and_a_question_may_need_several() -> None:
+    work, results = in_batches(2, ["a", "b", "c"], ["d", "e"])
+    assert work.batches == [["first"], ["a", "b"], ["c", "d"], ["e"]]
+    assert results == [["FIRST"], ["A", "B", "C"], ["D", "E"]]
+
+
+def test_more_than_may_wait_is_refused_and_nothing_else() -> None:
+    work, results = in_batches(10, ["a", "b"], ["c", "d"], ["e"], at_most=3)
+    assert [type(one).__name__ for one in results] == ["list", "list", "Busy", "list"]
+    assert work.batches == [["first"], ["a", "b", "e"]]
+
+
+def test_a_failure_is_that_of_its_batch_and_the_next_is_worked_on() -> None:
+    _, results = in_batches(2, ["a", "bad"], ["c"])
+    assert [type(one).__name__ for one in results] == ["list", "ValueError", "list"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
+    """The template, cloned and run: do not run anything in it."""
+
+    for module in ("spacy", "fastapi", "uvicorn", "typer", "pytest_html", "httpx"):
+        # not by importing it: some bring warnings with them, which are errors here
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"'{module}' is not installed")
+    return trained("integrations/fastapi", tmp_path_factory)
+
+
+class Server(NamedTuple):
+    """What listens at a port, or will."""
+
+    port: int
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """The status and the parsed answer; `body` is JSON to be, or bytes as they are."""
+
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            content = body if isinstance(body, bytes | type(None)) else json.dumps(body)
+            headers = {"Content-Type": "application/json"}
+            connection.request(method, path, content, headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    def entities(self, *texts: str) -> Any:
+        status, answer = self.ask("POST", "/entities", {"texts": texts})
+        assert status == 200, answer
+        return [result["entities"] for result in answer["results"]]
+
+    def is_healthy(self) -> bool | None:
+        try:
+            return self.ask("GET", "/health")[0] == 200 or None
+        except ConnectionRefusedError:
+            return None
+
+
+def serve(port: int, *options: str) -> tuple[str, ...]:
+    """The line of the command `serve`."""
+
+    script = (sys.executable, "scripts/serve.py", "training/model-best")
+    return (*script, "--port", str(port), *options)
+
+
+@pytest.fixture(scope="module")
+def server(
+    made: tuple[Path, dict[str, Done]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """One that most tests share."""
+
+    server = Server(free_port())
+    folder = copy(made[0], tmp_path_factory.mktemp("server"))
+    with serving(folder, *serve(server.port)) as process:
+        process.wait_until(server.is_healthy, "a healthy server")
+        yield server
+
+
+@pytest.fixture
+def folder(made: tuple[Path, dict[str, Done]], tmp_path: Path) -> Path:
+    """A copy to run things in."""
+
+    return copy(made[0], tmp_path)
+
+
+@pytest.mark.slow
+def test_the_template_runs_by_its_readme_and_is_then_fresh(
+    made: tuple[Path, dict[str, Done]], folder: Path
+) -> None:
+    assert made[1]["run"].err.endswith("ran 5, skipped 0\n")
+    assert " passed" in made[1]["run"].out
+    assert spacy(folder, "check", "--strict") == (0, "", "")
+    assert spacy(folder, "run", "all").err.endswith("ran 0, skipped 5\n")
+    status = spacy(folder, "status")
+    assert status.err == ""
+    assert "serve       always  sets no_skip" in status.out
+    locked = (folder / "project.lock").read_text()
+    assert str(made[0].parent) not in locked
+    assert list(lock.read(folder)) == ["preprocess", "train", "evaluate", "test", "score"]
+    assert json.loads((folder / "metrics/score.json").read_text())["ents_f"] > 0.75
+    assert "test_api.py" in (folder / "metrics/test-report.html").read_text()
+
+
+@pytest.mark.slow
+def test_it_answers_in_the_order_of_the_texts(server: Server) -> None:
+    assert server.entities("I love my Adidas sneakers", "", "the weather", "🙂 Nike") == [
+        [ADIDAS], [], [], [{"text": "Nike", "label": "FASHION_BRAND", "start": 2, "end": 6}],
+    ]  # fmt: skip
+    assert server.ask("GET", "/health") == (200, {"status": "ok", "model": "en_pipeline 0.0.0"})
+
+
+@pytest.mark.slow
+def test_a_crowd_gets_what_each_would_get_alone(server: Server) -> None:
+    path = TEMPLATE.parent.parent / "ner_fashion/data/comments_dev.jsonl"
+    texts = [json.loads(line)["text"] for line in path.read_text("utf-8").splitlines()]
+    alone = [server.entities(text)[0] for text in texts]
+    assert sum(map(len, alone)) > 50
+    with ThreadPoolExecutor(16) as pool:
+        crowd = pool.map(lambda text: server.entities(text)[0], texts * 3)
+        assert list(crowd) == alone * 3
+
+
+@pytest.mark.slow
+def test_it_is_healthy_while_it_works(server: Server) -> None:
+    much = ["my old Nike shoes are not what they were " * 50] * 64
+    with ThreadPoolExecutor(2) as pool:
+        working = [pool.submit(server.entities, *much) for _ in range(2)]
+        heard = 0
+        while not all(one.done() for one in working):
+            assert server.ask("GET", "/health")[0] == 200
+            heard += 1
+        assert all(len(one.result()) == 64 for one in working)
+    assert heard > 3
+
+
+def texts(*values: Any) -> dict[str, Any]:
+    return {"texts": values}
+
+
+BAD: dict[str, tuple[Any, int, str]] = {
+    "no JSON": (b"{", 422, "json_invalid"),
+    "nothing": (b"", 422, "missing"),
+    "not UTF-8": (b'{"texts": ["\xff"]}', 400, ""),
+    "too deep": (b"[" * 500_000, 400, ""),
+    "half a character": (b'{"texts": ["\\ud800"]}', 422, "string_unicode"),
+    "a list": (["Nike"], 422, ""),
+    "no texts": (texts(), 422, "too_short"),
+    "a number": (texts(1), 422, "string_type"),
+    "null": (texts(None), 422, "string_type"),
+    "another key": ({**texts("Nike"), "lang": "en"}, 422, "extra_forbidden"),
+    "a text too long": (texts("x" * 5_001), 422, "string_too_long"),
+    "too many texts": (texts(*["x"] * 65), 422, "too_long"),
+    "a body too large": (texts("x" * (1 << 20)), 413, ""),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_malformed_or_too_large_is_refused_shortly(server: Server, case: str) -> None:
+    body, code, kind = BAD[case]
+    status, answer = server.ask("POST", "/entities", body)
+    assert status == code, answer
+    assert len(json.dumps(answer)) < 400, "it sends back what it refuses"
+    if kind:
+        assert [one["type"] for one in answer["detail"]] == [kind]
+    assert server.entities("I love my Adidas sneakers") == [[ADIDAS]]
+
+
+@pytest.mark.slow
+def test_the_longest_texts_that_it_takes(server: Server) -> None:
+    assert len(server.entities(*["x" * 5_000] * 64)) == 64
+
+
+@pytest.mark.slow
+def test_a_body_that_does_not_say_how_large_it_is_is_counted(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    chunks = iter([b"x" * 1000] * 1100)
+    connection.request("POST", "/entities", chunks, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())) == (
+        413, {"detail": "the body has more than 1048576 bytes"},
+    )  # fmt: skip
+    connection.close()
+
+
+class InFlight:
+    """A request that the server has begun to read, and waits for the rest of."""
+
+    def __init__(self, port: int) -> None:
+        self._body = json.dumps(texts("I love my Adidas sneakers")).encode()
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self._file = self._socket.makefile("rb")
+        self._socket.sendall(
+            b"POST /entities HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(self._body)
+        )
+        assert self._file.readline() == b"HTTP/1.1 100 Continue\r\n"
+        assert self._file.readline() in (b"\r\n", b"")
+
+    def end(self) -> Any:
+        """Send the rest; the answer."""
+
+        self._socket.sendall(self._body)
+        status = self._file.readline()
+        assert status.startswith(b"HTTP/1.1 200 "), status
+        answer = self._file.read().partition(b"\r\n\r\n")[2]
+        self._file.close()
+        self._socket.close()
+        return json.loads(answer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "workers", "to_all"),
+    [
+        (signal.SIGINT, "1", False),
+        (signal.SIGTERM, "1", False),
+        (signal.SIGINT, "2", True),  # as a terminal does
+        (signal.SIGTERM, "2", False),
+    ],
+)
+def test_a_clean_stop_answers_what_it_has_begun_and_takes_no_more(
+    folder: Path, number: int, workers: str, to_all: bool
+) -> None:
+    server = Server(free_port())
+    with serving(folder, *serve(server.port, "--workers", workers)) as process:
+        assert server.is_healthy() is None  # refused: who could connect would have to wait
+        process.wait_until(
+            lambda: process.said.count("startup complete") == int(workers) or None, "all workers"
+        )
+        requests = [InFlight(server.port) for _ in range(8)]
+        send: Callable[[int, int], None] = os.killpg if to_all else os.kill
+        send(process.process.pid, number)
+        process.wait_until(lambda: "Shutting down" in process.said or None, "a shut down")
+        for request in requests:
+            (result,) = request.end()["results"]
+            assert result["entities"] == [ADIDAS]
+        assert process.process.wait(PATIENCE) == 0, process.said
+        assert server.is_healthy() is None
+        assert "Traceback" not in process.said
+        until_all_ended(folder.parent)
+
+
+@pytest.mark.slow
+def test_git_spacy_run_serve_ends_well_whoever_is_told_and_runs_again(folder: Path) -> None:
+    server = Server(free_port())
+    words = ("run", "serve", "--vars.port", str(server.port))
+    with serving(folder, sys.executable, "-m", "git_spacy", *words) as process:
+        process.wait_until(server.is_healthy, "a healthy server")
+        assert server.entities("I love my Adidas sneakers") == [[ADIDAS]]
+        assert process.stop() == 0, process.said
+        assert "==> serve: done in " in process.said
+        until_all_ended(folder.parent)
+    environ = environment(folder.parent)
+    pid, terminal = at_terminal(folder, *words, environ=environ)
+    until(server.is_healthy, "a server at the terminal")
+    os.write(terminal, b"\x03")
+    code, seen = end_of(pid, terminal)
+    assert code == 0, seen
+    assert "==> serve: running (sets no_skip)" in seen
+    assert "==> serve: done in " in seen
+    assert "Traceback" not in seen
+    until_all_ended(folder.parent)
+    assert str(folder.parent) not in (folder / "project.lock").read_text()

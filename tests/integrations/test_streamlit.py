@@ -1,0 +1,127 @@
+"""The template integrations/streamlit: the app with the model just trained, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from git_spacy.state import lock
+from tests.testing.browser import Browser, needs_chromium
+from tests.testing.projects import Done
+from tests.testing.serving import (
+    copy,
+    environment,
+    free_port,
+    serving,
+    spacy,
+    trained,
+    until,
+    until_all_ended,
+)
+from tests.testing.terminal import at_terminal, end_of
+
+pytestmark = pytest.mark.slow
+MARKS = "[...document.querySelectorAll('mark.entity')].map(mark => mark.innerText).join('|')"
+ELSEWHERE = (
+    "performance.getEntriesByType('resource').map(one => one.name)"
+    ".filter(name => !new URL(name).hostname.match(/^localhost$/)).join(' ')"
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
+    """The template, cloned and run: do not run anything in it."""
+
+    for module in ("spacy", "streamlit", "spacy_streamlit", "typer", "pytest_html"):
+        # not by importing it: Streamlit would bring its warnings with it
+        if find_spec(module) is None:
+            pytest.skip(f"'{module}' is not installed")
+    return trained("integrations/streamlit", tmp_path_factory)
+
+
+@pytest.fixture
+def folder(made: tuple[Path, dict[str, Done]], tmp_path: Path) -> Path:
+    """A copy to run things in."""
+
+    return copy(made[0], tmp_path)
+
+
+def is_up(port: int) -> bool | None:
+    try:
+        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=5) as answer:
+            return answer.status == 200 or None
+    except (urllib.error.URLError, OSError):
+        return None
+
+
+def test_the_template_runs_by_its_readme_and_is_then_fresh(
+    made: tuple[Path, dict[str, Done]], folder: Path
+) -> None:
+    assert made[1]["run"].err.endswith("ran 5, skipped 0\n")
+    assert spacy(folder, "check", "--strict") == (0, "", "")
+    assert spacy(folder, "run", "all").err.endswith("ran 0, skipped 5\n")
+    status = spacy(folder, "status")
+    assert status.err == ""
+    assert "visualize   always  sets no_skip" in status.out
+    assert str(made[0].parent) not in (folder / "project.lock").read_text()
+
+
+@needs_chromium
+def test_the_browser_shows_the_entities_of_the_model_just_trained(
+    folder: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    models = "training/model-best,training/model-last"
+    words = ("run", "visualize", "--vars.port", str(port), "--vars.models", models)
+    with serving(folder, sys.executable, "-m", "git_spacy", *words) as app:
+        app.wait_until(lambda: is_up(port), "the app")
+        with Browser(tmp_path / "browser") as browser:
+            browser.open(f"http://localhost:{port}")
+            seen = browser.wait_for(MARKS)
+            text = browser.wait_for("document.querySelector('textarea')?.value")
+            page = browser.ask("document.body.innerText")
+            elsewhere = browser.ask(ELSEWHERE)
+            browser.screenshot(tmp_path / "page.png")
+        assert app.stop() == 0, app.said
+        assert "==> visualize: done in " in app.said
+    assert seen == "Nike FASHION_BRAND|Adidas FASHION_BRAND"
+    assert text == "Swapped my old Nike runners for Adidas and never looked back"
+    assert "training/model-best" in page
+    assert "Named Entities" in page
+    assert elsewhere == "", "the page asks other servers"
+    assert (tmp_path / "page.png").stat().st_size > 10_000
+    assert "Traceback" not in app.said
+    assert "Network URL" not in app.said, "others can connect"
+
+
+def test_control_c_at_a_terminal_ends_it_well(folder: Path) -> None:
+    port = free_port()
+    words = ("run", "visualize", "--vars.port", str(port), "--vars.text", "a 'quoted' text")
+    pid, terminal = at_terminal(folder, *words, environ=environment(folder.parent))
+    until(lambda: is_up(port), "the app")
+    os.write(terminal, b"\x03")
+    code, seen = end_of(pid, terminal)
+    assert code == 0, seen
+    assert "==> visualize: running (sets no_skip)" in seen
+    assert "==> visualize: done in " in seen
+    assert not is_up(port)
+    until_all_ended(folder.parent)
+    assert list(lock.read(folder))[-1] == "visualize"
+
+
+def test_it_reports_nothing_to_anybody(folder: Path) -> None:
+    shown = subprocess.run(
+        (sys.executable, "-m", "streamlit", "config", "show"),
+        cwd=folder, env=environment(folder.parent), capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    settings = [line for line in shown.splitlines() if not line.startswith("#")]
+    assert "gatherUsageStats = false" in settings
+    assert "headless = true" in settings
+    assert 'address = "localhost"' in settings

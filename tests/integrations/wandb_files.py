@@ -1,0 +1,78 @@
+"""What is in the file of an offline run of Weights & Biases: records in their own protocol's form.
+
+Around them is the framing of LevelDB's logs, after seven bytes of W&B's own: blocks of 32 KiB,
+in them pieces of records, each with a header of seven bytes (checksum, length, kind of piece).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+BLOCK = 32 * 1024
+HEADER = struct.Struct("<IHB")
+FULL, LAST = 1, 4
+
+
+class Run(NamedTuple):
+    """One run, as it would be uploaded."""
+
+    record: Any  # wandb's RunRecord: id, name, group, tags, …
+    config: dict[str, Any]
+    history: list[dict[str, Any]]
+    summary: dict[str, Any]
+
+
+def runs(folder: Path) -> list[Run]:
+    """The offline runs that were kept in `folder`, in the order in which they began."""
+
+    found = [read(path) for path in folder.glob("wandb/offline-run-*/run-*.wandb")]
+    return sorted(found, key=lambda run: run.record.start_time.ToNanoseconds())
+
+
+def read(path: Path) -> Run:
+    """The run in one file."""
+
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    run, config, history, summary = None, {}, [], {}
+    for content in frames(path.read_bytes()):
+        record = Record.FromString(content)
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            run = record.run
+            config |= values(run.config.update)
+        elif kind == "config":
+            config |= values(record.config.update)
+        elif kind == "history":
+            history.append(values(record.history.item))
+        elif kind == "summary":
+            summary |= values(record.summary.update)
+    assert run is not None
+    return Run(run, config, history, summary)
+
+
+def values(items: Any) -> dict[str, Any]:
+    return {".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in items}
+
+
+def frames(content: bytes) -> Iterator[bytes]:
+    """The records of a log, put together of their pieces."""
+
+    assert content.startswith(b":W&B")
+    position, pieces = 7, b""
+    while position + HEADER.size <= len(content):
+        left = BLOCK - position % BLOCK
+        if left < HEADER.size:
+            position += left
+            continue
+        _, length, kind = HEADER.unpack_from(content, position)
+        position += HEADER.size
+        pieces += content[position : position + length]
+        position += length
+        if kind in (FULL, LAST):
+            yield pieces
+            pieces = b""
