@@ -1,0 +1,76 @@
+"""threats.md, cases 37, 38 and 40: SIGINT and SIGTERM at any time, in every verb that writes.
+
+The times are random but the same each time; GIT_SPACY_TORTURE_ROUNDS makes more of them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from git_spacy import cli
+from tests.threats.test_every_system_call import (
+    CASES,
+    Case,
+    case,
+    fresh,
+    is_between,
+    left_over,
+    ours,
+    pristine,
+    rerun,
+)
+
+__all__ = ["case", "pristine"]
+ROUNDS = int(os.environ.get("GIT_SPACY_TORTURE_ROUNDS", "2"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_any_time(case: Case, pristine: Path, number: signal.Signals) -> None:
+    chance = random.Random(f"{case.words} {number}")
+    root = fresh(pristine)
+    old = case.look(root)
+    started = time.monotonic()
+    whole = spacy(case, root)
+    whole.communicate()
+    assert whole.returncode == 0
+    longest = time.monotonic() - started
+    new = case.look(root)
+    for _ in range(ROUNDS):
+        root = fresh(pristine)
+        process = spacy(case, root)
+        time.sleep(chance.uniform(0, longest))
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        # 130 and 143 are ours; negative, or with a complaint of its own, while Python starts or ends
+        is_pythons = "Could not import runpy" in err
+        assert process.returncode in (0, 128 + number, -number) or is_pythons, err
+        if process.returncode == 128 + number:
+            assert "Traceback" not in err
+        assert is_between(ours(case, root), old, new)
+        assert rerun(case, root) == 0
+        assert case.look(root) == new
+        assert left_over(root) == []
+
+
+def spacy(case: Case, root: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        (sys.executable, "-m", "git_spacy", *case.words), cwd=root, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])},
+    )  # fmt: skip
+
+
+def test_every_verb_that_writes_is_among_them() -> None:
+    verbs = {words[0] for words, *_ in CASES.values()}
+    reads = {"status", "log", "show", "diff", "resolved"}
+    elsewhere = {"clone", "notes"}  # tests/test_clone_corners.py, tests/git/test_notes.py
+    assert verbs | reads | elsewhere >= set(cli.VERBS)

@@ -1,0 +1,93 @@
+"""Many processes at once in one repository: nothing is lost, nothing is torn, none waits for ever."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from git_spacy import cli
+from git_spacy.state import ledger, lock
+from git_spacy.storage.store import Store
+from tests.testing.projects import project
+from tests.testing.repositories import git
+
+COUNT = 6  # of projects; there are as many commands in each
+SECONDS = float(os.environ.get("GIT_SPACY_TORTURE", "10"))
+WORK = """\
+import pathlib, sys
+path = pathlib.Path(sys.argv[1])
+path.parent.mkdir(parents=True, exist_ok=True)
+path.write_text(sys.argv[2])
+"""
+VERBS = (
+    ("run", "all"), ("run", "all", "-j", "3"), ("run", "all", "--force"), ("run", "c1", "--restore"),
+    ("assets",), ("assets", "--force"), ("check",), ("check", "--staged"), ("status",),
+    ("log", "-n", "3"), ("notes", "status"), ("ignore",), ("document",), ("lock", "record", "all"),
+    ("push",), ("pull",), ("store", "verify"),
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_crowd_loses_no_entry_note_or_file(tmp_path: Path) -> None:
+    top = tmp_path / "r"
+    commands = "".join(
+        f"  - {{name: c{n}, script: ['python work.py out/{n} {n}'], deps: [work.py], outputs: [out/{n}]}}\n"
+        for n in range(COUNT)
+    )
+    names = ", ".join(f"c{n}" for n in range(COUNT))
+    text = f"assets: [{{dest: assets/x, url: source}}]\ncommands:\n{commands}workflows: {{all: [{names}]}}\n"
+    roots = [
+        project(top / f"p{n}", text, {"work.py": WORK, "source": f"data {n}"}) for n in range(COUNT)
+    ]
+    git(top, "init", "-q")
+    git(top, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
+    git(top, "add", "-A")
+    git(top, "commit", "-qm", "x")
+    environ = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
+    chance = random.Random(20)
+    deadline = time.monotonic() + SECONDS
+    running: list[tuple[tuple[str, ...], subprocess.Popen[str]]] = []
+    ended: list[tuple[tuple[str, ...], int, str]] = []
+    while time.monotonic() < deadline or running:
+        if len(running) < 20 and time.monotonic() < deadline:
+            words = chance.choice(VERBS)
+            running.append((words, subprocess.Popen(
+                (sys.executable, "-m", "git_spacy", *words), cwd=chance.choice(roots), text=True,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environ,
+            )))  # fmt: skip
+            continue
+        words, process = running.pop(0)
+        _, err = process.communicate(timeout=120)  # a deadlock would be seen here
+        ended.append((words, process.returncode, err))
+    for words, code, err in ended:
+        # 1: a check, or a result to record, that is not there yet
+        assert code in (0, 1), (words, code, err)
+        assert "Traceback" not in err
+        assert "defect" not in err, err
+    assert len(ended) >= 20
+    successes = sum(words[:2] == ("run", "all") and code == 0 for words, code, _ in ended)
+    assert successes > 0
+    for number, root in enumerate(roots):
+        done = subprocess.run(
+            (sys.executable, "-m", "git_spacy", "run", "all"),
+            cwd=root, env=environ, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        assert "error" not in done.stderr
+        assert sorted(lock.read(root)) == [f"c{n}" for n in range(COUNT)]
+        assert [(root / f"out/{n}").read_text() for n in range(COUNT)] == [
+            str(n) for n in range(COUNT)
+        ]
+        noted = [record.command for record in ledger.everything(root)]
+        assert set(noted) == {f"c{n}" for n in range(COUNT)}, number
+        left = [path.name for path in root.rglob(".*git-spacy-*")]
+        assert left == []
+    forced = sum(words == ("run", "all", "--force") and code == 0 for words, code, _ in ended)
+    assert sum(1 for root in roots for _ in ledger.everything(root)) >= forced * COUNT
+    assert Store.of(roots[0]).verify() == []
+    assert "dangling" not in git(top, "fsck", "--no-dangling")
