@@ -73,9 +73,11 @@ def tip(repository: Repository, ref: str = REF) -> str:
 
 
 def of(repository: Repository, commit: str, ref: str = REF) -> tuple[str, ...]:
-    """The lines noted on one commit (its id)."""
+    """The lines noted on one commit (its id). Raises Unavailable if they cannot be read: what is
+    written after them would be all that is left."""
 
-    done = repository.ask(("notes", f"--ref={ref}", "show", commit), check=False)
+    # 1: there is no note
+    done = repository.ask(("notes", f"--ref={ref}", "show", commit), accepted=(0, 1))
     return split(done.stdout.decode("utf-8", "replace")) if not done.returncode else ()
 
 

@@ -6,7 +6,7 @@ Finds the folders by the rules of gitrepository-layout(5), without starting a pr
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,14 +93,16 @@ class Repository(NamedTuple):
         return environ
 
     def ask(
-        self, arguments: Sequence[str], *, input: bytes = b"", check: bool = True
-    ) -> process.Completed:
+        self, arguments: Sequence[str], *, input: bytes = b"", check: bool = True,
+        accepted: Collection[int] = (0,),
+    ) -> process.Completed:  # fmt: skip
         """Run `git ARGUMENTS` on it, with no hook or monitor of anybody's. With `check`, raises
-        Unavailable if it fails."""
+        Unavailable if its exit code is none of `accepted`."""
 
         return process.run(
             (*SEALED, *arguments),
             cwd=self.place(), environ=self.environment(), input=input, check=check,
+            accepted=accepted,
         )  # fmt: skip
 
 

@@ -179,6 +179,18 @@ def test_in_a_linked_work_tree_and_a_bare_repository(tmp_path: Path) -> None:
     assert found.lines == ("bare",)
 
 
+def test_a_note_that_cannot_be_read_is_not_written_over(tmp_path: Path) -> None:
+    made = repository(tmp_path / "r")
+    head = git(made, "rev-parse", "HEAD")
+    notes.append(opened(made), head, ["one"])
+    blob = git(made, "notes", "--ref=spacy", "list").split()[0]
+    (made / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    before = git(made, "rev-parse", "refs/notes/spacy")
+    with pytest.raises(Unavailable):
+        notes.append(opened(made), head, ["two"])
+    assert git(made, "rev-parse", "refs/notes/spacy") == before
+
+
 def test_what_cannot_be_refusal_says_why(tmp_path: Path) -> None:
     made = repository(tmp_path / "r")
     with pytest.raises(Unavailable):
