@@ -6,9 +6,13 @@ import sys
 def main() -> None:
     """Run the command line and exit with its code."""
 
-    from git_spacy import cli
+    try:
+        from git_spacy import cli
 
-    sys.exit(cli.main())
+        code = cli.main()
+    except KeyboardInterrupt:  # before there is anybody to say so, or when all is said
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":
