@@ -36,8 +36,10 @@ VERBS = (
 @pytest.mark.slow
 def test_a_crowd_loses_no_entry_note_or_file(tmp_path: Path) -> None:
     top = tmp_path / "r"
+    # (each reads what only its project has, or what one project pushed another one would pull, and
+    # have no run of its own to note)
     commands = "".join(
-        f"  - {{name: c{n}, script: ['python work.py out/{n} {n}'], deps: [work.py], outputs: [out/{n}]}}\n"
+        f"  - {{name: c{n}, script: ['python work.py out/{n} {n}'], deps: [work.py, source], outputs: [out/{n}]}}\n"
         for n in range(COUNT)
     )
     names = ", ".join(f"c{n}" for n in range(COUNT))
