@@ -22,11 +22,11 @@ import pytest
 from git_spacy import templates
 from git_spacy.state import lock
 from tests.testing.projects import Done
+from tests.testing.servers import free_port
 from tests.testing.serving import (
     PATIENCE,
     copy,
     environment,
-    free_port,
     serving,
     spacy,
     trained,

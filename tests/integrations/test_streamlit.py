@@ -15,10 +15,10 @@ import pytest
 from git_spacy.state import lock
 from tests.testing.browser import Browser, needs_chromium
 from tests.testing.projects import Done
+from tests.testing.servers import free_port
 from tests.testing.serving import (
     copy,
     environment,
-    free_port,
     serving,
     spacy,
     trained,

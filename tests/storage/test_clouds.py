@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,36 +16,9 @@ import pytest
 
 from tests.storage.conftest import Shared
 from tests.testing.projects import process, snapshot
+from tests.testing.servers import free_port, started
 
 NAME, KEY = "devstoreaccount1", "c2VjcmV0IG9mIG5vYm9keQ=="
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-@contextmanager
-def started(port: int, *arguments: object, **environ: str) -> Iterator[None]:
-    """A server in a process of its own, once it answers."""
-
-    child = subprocess.Popen(
-        tuple(map(str, arguments)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={**os.environ, **environ},
-    )  # fmt: skip
-    try:
-        for _ in range(300):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert child.poll() is None
-                time.sleep(0.1)
-        yield
-    finally:
-        child.terminate()
-        child.wait(10)
 
 
 @contextmanager
@@ -63,9 +34,11 @@ def google(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @contextmanager
 def azure(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[str]:
-    azurite = os.environ.get("GIT_SPACY_TEST_AZURITE") or shutil.which("azurite-blob")
+    azurite = shutil.which(os.environ.get("GIT_SPACY_TEST_AZURITE", "")) or shutil.which(
+        "azurite-blob"
+    )
     if not (find_spec("adlfs") and azurite):
-        pytest.skip("there is no adlfs or no azurite-blob on the PATH")
+        pytest.skip("there is no adlfs or no azurite-blob")
     port = free_port()
     connection = (
         f"DefaultEndpointsProtocol=http;AccountName={NAME};AccountKey={KEY};"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,27 +13,21 @@ import pytest
 
 from tests.storage.conftest import Shared, fresh_clone, measured
 from tests.testing.projects import Spacy, process, project, snapshot
+from tests.testing.servers import free_port, started
 
 pytest.importorskip("s3fs", reason="the extra s3 is not installed")
-moto: Any = pytest.importorskip("moto.server", reason="there is no moto[server]")
+pytest.importorskip("moto.server", reason="there is no moto[server]")
 
 ADDRESS = "s3://bucket/some/where"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of a server of S3."""
 
-    running = moto.ThreadedMotoServer("127.0.0.1", free_port(), verbose=False)
-    running.start()
-    yield f"http://{running._ip_address}:{running._port}"
-    running.stop()
+    port = free_port()
+    with started(port, sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -76,12 +75,6 @@ def trained(template: str, shared: pytest.TempPathFactory) -> tuple[Path, dict[s
 def copy(trained: Path, to: Path) -> Path:
     shutil.copytree(trained, to / trained.name, symlinks=True)
     return to / trained.name
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def until(look: Callable[[], T | None], what: str) -> T:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.testing.servers import free_port
+
 SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
@@ -43,8 +45,7 @@ def sshd(folder: Path, user_key: Path) -> Iterator[Sshd]:
         key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key), check=True)
     shutil.copy(f"{user_key}.pub", folder / "authorized")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
+    port = free_port()
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # it insists
     (folder / "config").write_text(
