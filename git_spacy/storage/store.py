@@ -89,7 +89,8 @@ class Store:
         Raises LocalFailure if it changes meanwhile, OSError.
         """
 
-        if self.has(known.digest, known.names):
+        if tree := self._tree(known.digest, known.names):
+            _use(tree)
             return
         with self._alone():
             hasher = hashlib.md5(usedforsecurity=False)
@@ -111,8 +112,7 @@ class Store:
                 at.parent.mkdir(parents=True, exist_ok=True)
             if not self._out(file, at):
                 return False
-        with suppress(OSError):
-            os.utime(tree)
+        _use(tree)
         return True
 
     def forget(self, digest: str) -> None:
@@ -179,6 +179,7 @@ class Store:
 
         known = self.results(key)
         if known and known[0].outs == result.outs:
+            _use(self._top / _result_name(key))
             return
         with self._alone():
             others = [one for one in self.results(key) if one.outs != result.outs]
@@ -261,6 +262,13 @@ class Store:
         path = self._top / name
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, json.dumps(value).encode())
+
+
+def _use(path: Path) -> None:
+    """Let it be young for `collect`."""
+
+    with suppress(OSError):  # somebody else's store may be read-only
+        os.utime(path)
 
 
 def _tree_name(digest: str, names: str) -> str:

@@ -159,6 +159,17 @@ def test_what_nobody_used_for_long_is_collected_but_for_what_is_named(tmp_path: 
     assert store.has(c.digest)
 
 
+def test_what_is_kept_again_is_in_use(tmp_path: Path) -> None:
+    write(tmp_path, {"out": "one"})
+    store = Store(tmp_path / "store")
+    for _ in range(2):  # a run, and one that found it fresh
+        for path in (tmp_path / "store").glob("*/??/*"):
+            os.utime(path, (1, 1))
+        known = kept(store, tmp_path, "out")
+        store.note("ab" * 32, Result((("out", known.digest, known.names),)))
+    assert store.collect(3600) == Size(0, 0, 0, 0)
+
+
 def test_it_lies_in_the_common_folder_for_all_work_trees(tmp_path: Path) -> None:
     top = repository(tmp_path / "r", FOLDER)
     git(top, "worktree", "add", "-q", str(tmp_path / "other"))
