@@ -22,12 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from git_spacy.errors import Interrupted, ScriptFailed
+from git_spacy.run import tools
 from git_spacy.run.executor import Ended, Job
 from git_spacy.run.reporter import Reporter, StepStarted
 from git_spacy.run.script import Step
 
 Process = subprocess.Popen[bytes]
 GRACE = 5.0  # seconds between asking a group to end and ending it
+# asked without importing it; what cannot be answered so is no reason to stop anybody
+_ASK = "import importlib.util as u, sys; sys.exit(3 if u.find_spec(sys.argv[1]) is None else 0)"
+_ABSENT = 3
 
 
 class Local:
@@ -82,8 +86,13 @@ def started(
     step: Step, root: Path, environ: Mapping[str, str], *, is_heard: bool = False
 ) -> Process:
     """The process of a step, in a group of its own. One that is heard has pipes for its output, and
-    nothing to read. Raises ScriptFailed if its program cannot be started."""
+    nothing to read. Raises ScriptFailed if its program cannot be started, or the module that
+    Python is to run is not there."""
 
+    if (module := tools.module(step.arguments)) and _lacks(module, root, environ):
+        mend = tools.how_to_get(module.name, root)
+        what = f"there is no Python module '{module.name}'"
+        raise ScriptFailed(what, 127, where=step.shown, mend=mend)
     how: dict[str, Any] = {"cwd": root, "env": dict(environ)}
     if is_heard:
         pipe = subprocess.PIPE
@@ -96,6 +105,25 @@ def started(
         raise _cannot_start(step, root, environ) from None
 
 
+def _lacks(module: tools.Module, root: Path, environ: Mapping[str, str]) -> bool:
+    """Whether its Python does not find it. Most have it where a look is enough; asking takes as
+    long as that Python needs to start."""
+
+    environ = {**environ, **module.environ}
+    python = shutil.which(module.python, path=environ.get("PATH"))
+    if python is None:
+        return False
+    packages = Path(python).parent.parent.glob("lib/python3*/site-packages")
+    for folder in (root, *packages):
+        if (folder / module.name).is_dir() or (folder / f"{module.name}.py").is_file():
+            return False
+    asked = subprocess.run(
+        (python, "-c", _ASK, module.name), cwd=root, env=environ, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    return asked.returncode == _ABSENT
+
+
 def _cannot_start(step: Step, root: Path, environ: Mapping[str, str]) -> ScriptFailed:
     """Not there, or there and not executable: the system also says the latter where it may not
     look into some folder of the PATH. The codes are a shell's."""
@@ -104,7 +132,7 @@ def _cannot_start(step: Step, root: Path, environ: Mapping[str, str]) -> ScriptF
     if os.sep in program and (root / program).exists():
         mend = f"chmod +x {program}, or name its interpreter"
         return ScriptFailed(f"'{program}' cannot be executed", 126, where=step.shown, mend=mend)
-    mend = f"install what brings '{program}' into the environment that the scripts run in"
+    mend = tools.how_to_get(program, root)
     if shutil.which(program, path=environ.get("PATH")):
         mend = f"check the first line of '{shutil.which(program, path=environ.get('PATH'))}'"
     return ScriptFailed(f"there is no program '{program}'", 127, where=step.shown, mend=mend)
