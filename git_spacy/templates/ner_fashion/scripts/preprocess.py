@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import spacy
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 
 
 class BrokenLine(ValueError):
@@ -42,18 +42,24 @@ def convert(source: Path, target: Path, lang: str) -> None:
     entities = left_out = 0
     for place, text, wanted in comments(source):
         doc = make_doc(text)
-        found = [doc.char_span(*span) for span in wanted]
-        for span, entity in zip(wanted, found, strict=True):
-            if entity is None:
-                covered = text[span.start : span.end]
-                print(f"{place}: left out {covered!r}: not whole tokens", file=sys.stderr)
-        doc.set_ents([entity for entity in found if entity is not None])
+        left_out += annotate(doc, wanted, place)
         binary.add(doc)
         entities += len(doc.ents)
-        left_out += found.count(None)
     target.parent.mkdir(parents=True, exist_ok=True)
     binary.to_disk(target)
     print(f"{target}: {len(binary)} comments, {entities} entities, {left_out} left out")
+
+
+def annotate(doc: Doc, wanted: list[Span], place: str) -> int:
+    """Make entities of the spans; of how many that cannot be done is told, and returned."""
+
+    found = [doc.char_span(*span) for span in wanted]
+    for span, entity in zip(wanted, found, strict=True):
+        if entity is None:
+            covered = doc.text[span.start : span.end]
+            print(f"{place}: left out {covered!r}: not whole tokens", file=sys.stderr)
+    doc.set_ents([entity for entity in found if entity is not None])
+    return found.count(None)
 
 
 def comments(source: Path) -> Iterator[tuple[str, str, list[Span]]]:
