@@ -38,12 +38,13 @@ def environment(home: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
-def spacy(folder: Path, *arguments: str) -> Done:
+def spacy(folder: Path, *arguments: str, **environ: str) -> Done:
     """`git spacy …` in `folder`, to its end."""
 
     done = subprocess.run(
         (sys.executable, "-m", "git_spacy", *arguments),
-        cwd=folder, env=environment(folder.parent), capture_output=True, text=True, check=False,
+        cwd=folder, env={**environment(folder.parent), **environ}, capture_output=True, text=True,
+        check=False,
     )  # fmt: skip
     return Done(done.returncode, done.stdout, done.stderr)
 
