@@ -29,6 +29,11 @@ from tests.testing.terminal import at_terminal, end_of
 
 pytestmark = pytest.mark.slow
 MARKS = "[...document.querySelectorAll('mark.entity')].map(mark => mark.innerText).join('|')"
+# Streamlit says so while it runs the script, and shows below it what went wrong there.
+IS_DONE = "!document.querySelector('[data-testid=stStatusWidget]')"
+FAILURES = (
+    "[...document.querySelectorAll('[data-testid=stException]')].map(one => one.innerText).join()"
+)
 ELSEWHERE = (
     "performance.getEntriesByType('resource').map(one => one.name)"
     ".filter(name => !new URL(name).hostname.match(/^localhost$/)).join(' ')"
@@ -86,11 +91,14 @@ def test_the_browser_shows_the_entities_of_the_model_just_trained(
             browser.open(f"http://localhost:{port}")
             seen = browser.wait_for(MARKS)
             text = browser.wait_for("document.querySelector('textarea')?.value")
+            browser.wait_for(IS_DONE)
+            failures = browser.ask(FAILURES)
             page = browser.ask("document.body.innerText")
             elsewhere = browser.ask(ELSEWHERE)
             browser.screenshot(tmp_path / "page.png")
         assert app.stop() == 0, app.said
         assert "==> visualize: done in " in app.said
+    assert failures == ""
     assert seen == "Nike FASHION_BRAND|Adidas FASHION_BRAND"
     assert text == "Swapped my old Nike runners for Adidas and never looked back"
     assert "training/model-best" in page
