@@ -32,7 +32,7 @@ def main(
         "logger3": {
             "@loggers": "spacy.WandbLogger.v5",
             "project_name": project,
-            "log_custom_stats": ["^(epoch|step)$"],
+            "log_custom_stats": ["^(epoch|step)"],  # a $ would mean a variable to older spaCys
         },
     }
     config.to_disk(target, interpolate=False)
