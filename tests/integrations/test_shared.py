@@ -21,6 +21,11 @@ OTHERWISE = {
     "integrations/prodigy": {"preprocess"},  # its annotations are Prodigy's
     "integrations/wandb": {"train", "evaluate"},  # logged
 }
+LONG_RUNNING = {
+    "integrations/fastapi": {"serve"},
+    "integrations/prodigy": {"annotate"},
+    "integrations/streamlit": {"visualize"},
+}
 # What the two that ner_fashion does not have are, with at least these dependencies.
 TEST = {
     "name": "test",
@@ -66,7 +71,9 @@ def cloned(name: str, tmp_path: Path, spacy: Spacy) -> Path:
 
 
 def test_the_list_names_them(spacy: Spacy) -> None:
-    assert NAMES, "there is none"
+    assert [name.partition("/")[2] for name in NAMES] == [
+        "dvc", "fastapi", "prodigy", "ray", "streamlit", "wandb",
+    ]  # fmt: skip
     listed = spacy("clone", "--list").out.split()
     assert [name for name in NAMES if name not in listed] == []
 
@@ -153,6 +160,17 @@ def test_run_all_begins_with_the_data_and_ends_with_scores(name: str) -> None:
     steps = project(name)["workflows"]["all"]
     wanted = ["preprocess", "train", "evaluate", "test", "score"]
     assert [step for step in steps if step in wanted] == wanted
+
+
+@each
+def test_what_runs_until_control_c_is_never_skipped(name: str) -> None:
+    own = commands(name)
+    for command in LONG_RUNNING.get(name, ()):
+        assert own[command]["no_skip"] is True
+        assert "outputs" not in own[command]
+        assert "until Ctrl-C" in own[command]["help"]
+    others = own.keys() - set(LONG_RUNNING.get(name, ()))
+    assert not [other for other in others if "Ctrl-C" in own[other]["help"]]
 
 
 @each
