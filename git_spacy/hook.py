@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     failure: GitSpacyError
     try:
         if list(words) == ["--path"]:
+            from git_spacy.setup.shipped import scripts
+
             sys.stdout.write(f"{scripts()}\n")
             return 0
         return _run(_asked(words))
@@ -63,14 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         failure = Defect(defect)
     sys.stderr.write(f"{failure}\n")
     return failure.exit_code
-
-
-def scripts() -> Path:
-    """The folder of the hooks for Git itself: in the package, or beside it in a checkout."""
-
-    package = Path(__file__).parent
-    inside = package / "hooks"
-    return inside if inside.is_dir() else package.parent / "hooks"
 
 
 def _asked(argv: Sequence[str]) -> _Asked:

@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "clone": {"errors", "generate", "git", "project", "templates"},
     "check": {"errors", "files", "generate", "git", "project", "state"},
     "status": {"project", "state", "assets"},
-    "hook": {"errors", "git", "project", "state", "check"},
+    "setup": {"errors", "files", "generate", "git", "project"},
+    "hook": {"errors", "git", "project", "state", "check", "setup"},
     "cli": {
         "check",
         "status",
@@ -49,6 +50,7 @@ MAY_IMPORT = {
         "assets",
         "clone",
         "generate",
+        "setup",
         "storage",
         "templates",
     },

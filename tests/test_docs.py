@@ -198,3 +198,21 @@ def test_every_remote_that_is_documented_has_an_extra() -> None:
     assert set(SCHEMES) == {*EXTRAS, "file"}
     extras = re.findall(r"^(\w+) = \[", (REPOSITORY / "pyproject.toml").read_text(), re.MULTILINE)
     assert set(told.values()) <= set(extras)
+
+
+def test_a_repository_is_set_up_and_taken_back_as_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_path(tmp_path / "bin", monkeypatch)
+    root = two_steps(tmp_path / "p")
+    git(root, "init", "-q")
+    (lines,) = blocks("init.md", "sh")
+    for line in lines.splitlines():
+        done = shell(line, root)
+        assert (done.returncode, done.stdout != "") == (0, True), (line, done.stderr)
+    assert not (root / ".gitattributes").exists()
+    from git_spacy.setup.change import DEFAULT, PARTS
+
+    told = re.findall(r"^\| `(\w+)` \|", (REPOSITORY / "docs/init.md").read_text(), re.MULTILINE)
+    assert sorted(told) == sorted(PARTS)
+    assert set(PARTS) - set(DEFAULT) == {"display"}

@@ -22,13 +22,13 @@ from git_spacy.project.problem import did_you_mean
 
 # a function of its own name in a module of its own name, imported when it is asked for
 VERBS = (
-    "clone", "assets", "run", "status", "check", "log", "show", "diff", "lock", "notes",
+    "clone", "init", "assets", "run", "status", "check", "log", "show", "diff", "lock", "notes",
     "ignore", "dvc", "document", "graph", "schema", "push", "pull", "restore", "store",
     "resolved",
 )  # fmt: skip
 # the list of them: what belongs together in one line, here so that it imports none
 LINES = {
-    ("clone",): "Get a project template, and nothing else.",
+    ("clone", "init"): "Get a project template; set a repository up.",
     ("assets",): "Fetch the project's data and verify it.",
     ("run",): "Run commands or workflows; skip what is current.",
     ("status",): "Say what is fresh and what is stale, and why.",

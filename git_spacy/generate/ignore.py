@@ -18,7 +18,7 @@ from git_spacy.errors import Malformed, Unsafe
 from git_spacy.generate import writer
 from git_spacy.generate.again import Subject
 from git_spacy.generate.in_git import InGit
-from git_spacy.generate.marked import HASH, Part, find
+from git_spacy.generate.marked import HASH, Part, find, joined
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
@@ -28,6 +28,8 @@ FILE = ".gitignore"
 _CACHES = ("__pycache__/",)
 _BELOW = "/-"  # stands for whatever lies in a folder: it may not be there yet
 _SPECIAL = re.compile(r"([\\*?\[])")
+
+_EMPTY = Part(FILE, "", "git spacy ignore", HASH, shared=True)
 
 
 class Match(NamedTuple):
@@ -90,8 +92,7 @@ def pattern(path: str) -> str:
 def _lines(text: str | None) -> range:
     """The lines (from 1) of our block in a .gitignore."""
 
-    empty = Part(FILE, "", "git spacy ignore", HASH, shared=True)
-    found = find(text, empty) if text else None
+    found = find(text, _EMPTY) if text else None
     if not text or not found:
         return range(0)
     first = found.before.count("\n") + 1
@@ -124,6 +125,16 @@ def of(root: Path, project: Project, text: str | None = None) -> Part | None:
     now = writer.read(root / FILE, FILE) if text is None else text
 
     return part(project, now, partial(git.tracked, placeholders=False), partial(_matches, git))
+
+
+def without_ours(data: bytes) -> bytes | None:
+    """A .gitignore without our block; None: it has none, or a person edited it."""
+
+    text = data.decode("utf-8", "surrogateescape")
+    found = find(text, _EMPTY)
+    if found is None or not found.intact:
+        return None
+    return joined(text, _EMPTY).encode("utf-8", "surrogateescape")
 
 
 def _matches(git: InGit, paths: Iterable[ProjectPath]) -> dict[str, Match]:

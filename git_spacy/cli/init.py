@@ -1,0 +1,189 @@
+"""`git spacy init`: set a repository up, and take that back; or start a project from nothing."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from git_spacy.cli import output
+from git_spacy.errors import Malformed
+
+if TYPE_CHECKING:
+    from git_spacy.setup import decision
+    from git_spacy.setup.change import Change, Left
+
+_TEMPLATE = "first_steps"
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[PART]...")
+@click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
+@click.option("-n", "--dry", is_flag=True, help="Only show what would be done.")
+@click.option("--undo", is_flag=True, help="Take back what was done here.")
+@click.option("--new", is_flag=True, help="Start a project from nothing: --new [DIR].")
+@click.pass_context
+def init(
+    ctx: click.Context, names: tuple[str, ...], yes: bool, dry: bool, undo: bool, new: bool
+) -> int:
+    """Set this repository up for its spaCy projects: show each change, ask, make it. Twice changes
+    nothing, and --undo takes it all back.
+
+    \b
+    PART, all but 'display' by default:
+      notes    records of runs stay with their commits through amend and rebase
+      merge    project.lock is merged by entry, not by line
+      ignore   .gitignore has what is fetched and made
+      hooks    no commit with a stale lock or an output in it
+      display  'git log' shows the records, too: a long line of JSON for each
+
+    With --new it starts a small project that runs, in DIR or this folder, if that is empty.
+    """
+
+    if new:
+        return _new(ctx.obj, names, others=yes or dry or undo)
+    from git_spacy.setup import decision
+    from git_spacy.setup.change import DEFAULT, PARTS
+
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise click.UsageError(f"'{unknown[0]}' is none of {', '.join(PARTS)}")
+    if undo and names:
+        raise click.UsageError("--undo takes back all that was done: name no PART")
+    here = decision.place(ctx.obj)
+    return _undo(here, yes, dry) if undo else _do(here, names or DEFAULT, yes, dry)
+
+
+def _do(here: decision.Place, parts: Sequence[str], yes: bool, dry: bool) -> int:
+    from git_spacy.setup import act
+    from git_spacy.setup.change import Left
+    from git_spacy.setup.decision import decide
+
+    decided = decide(here, parts)
+    changes = [one for one in decided if not isinstance(one, Left)]
+    for left in decided:
+        if isinstance(left, Left):
+            output.warning(_left(left))
+    if not changes:
+        output.note("all is set up; nothing to do")
+        return 0
+    _show(changes)
+    if dry:
+        return 0
+    chosen = changes if yes else _asked(changes, "--yes")
+    act.apply(here, chosen)
+    if not chosen:
+        output.note("nothing was changed")
+        return 0
+    output.note(f"done: {_count(chosen)}; to take it back: git spacy init --undo")
+    files = sorted({name for one in chosen if (name := _to_commit(one))})
+    if files:
+        output.note(f"Next: git add {shlex.join(files)} && git commit")
+    if any(one.part == "hooks" and one.name == ".pre-commit-config.yaml" for one in chosen):
+        output.note("pre-commit runs it once it is installed here: pre-commit install")
+    return 0
+
+
+def _undo(here: decision.Place, yes: bool, dry: bool) -> int:
+    from git_spacy.setup import act, undoing
+
+    found = undoing.decide(here)
+    for left in found.left:
+        output.warning(_left(left))
+    if not found.changes:
+        if not dry:  # to forget what others have taken back
+            act.undo(here, (), found.folders, found.kept)
+        if not found.left:
+            output.note("nothing was set up here; nothing to undo")
+        return 1 if found.left else 0
+    _show(found.changes, undoing=True)
+    if dry:
+        return 0
+    if not yes and not _asked(found.changes, "--undo --yes", whole=True):
+        output.note("nothing was changed")
+        return 0
+    act.undo(here, found.changes, found.folders, found.kept)
+    output.note(f"taken back: {_count(found.changes)}")
+    return 1 if found.left else 0
+
+
+def _show(changes: Sequence[Change], *, undoing: bool = False) -> None:
+    """All of them, by their parts."""
+
+    from git_spacy.setup.change import PARTS, lines
+
+    part = ""
+    for change in changes:
+        if change.part != part:
+            part = change.part
+            told = "" if undoing else f": {PARTS[part]}"
+            output.result_painted(output.paint(part, "bold") + told)
+        for line in lines(change):
+            output.result(f"  {line}")
+
+
+def _asked(changes: Sequence[Change], option: str, *, whole: bool = False) -> list[Change]:
+    """Those of `changes` that the user wants. Raises Malformed if nobody is there to ask."""
+
+    from git_spacy.git.process import may_prompt
+    from git_spacy.setup.change import PARTS
+
+    if not may_prompt():
+        raise Malformed("there is no terminal to ask on", mend=f"git spacy init {option}")
+    parts = list(dict.fromkeys(change.part for change in changes))
+    if whole or len(parts) == 1:
+        return list(changes) if click.confirm("Do this?", err=True) else []
+    answer = click.prompt(
+        "Do all of this? [y]es, [n]o, or [e]ach part by itself", default="n", err=True,
+        type=click.Choice(("y", "n", "e", "yes", "no", "each")), show_choices=False,
+    )  # fmt: skip
+    if answer[0] == "e":
+        parts = [part for part in parts if click.confirm(f"{part}: {PARTS[part]}?", err=True)]
+    elif answer[0] == "n":
+        parts = []
+    return [change for change in changes if change.part in parts]
+
+
+def _left(left: Left) -> str:
+    mend = f"\n  mend: {left.mend}" if left.mend else ""
+    return f"{left.where}: warning: left as it is: {left.why}{mend}"
+
+
+def _count(changes: Sequence[Change]) -> str:
+    return f"{len(changes)} change" + ("s" if len(changes) > 1 else "")
+
+
+def _to_commit(change: Change) -> str:
+    """The file that a team shares, if the change is one of such."""
+
+    from git_spacy.setup.change import Text
+
+    is_shared = isinstance(change, Text) and not change.name.startswith((".git/", "/"))
+    return change.name if is_shared else ""
+
+
+def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
+    from git_spacy.clone import Wanted, clone
+    from git_spacy.git.repository import settings
+
+    if others or len(names) > 1:
+        raise click.UsageError("--new takes one DIR and no other option")
+    dest = start / names[0] if names else start
+    if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
+        raise Malformed(
+            f"'{os.path.relpath(dest, start)}' is not an empty folder",
+            mend="name a new one: git spacy init --new DIR",
+        )
+    configured = {name: text for name, text in settings(start).items() if name != "spacy.repo"}
+    done = clone(Wanted(_TEMPLATE, dest), configured, start, prompt=False, warn=output.warning)
+    where = os.path.relpath(done.dest, start)
+    output.note(f"Made a project of {done.placed.files} files in '{where}'")
+    if done.made_repository:
+        output.note("Made it a Git repository with one commit.")
+    go = "" if where == "." else f"cd {shlex.quote(where)} && "
+    output.note(f"Next: {go}git spacy run all")
+    return 0

@@ -1,0 +1,174 @@
+"""What is to be changed in a repository, part by part: reads, decides, and writes nothing.
+
+What holds already, wherever it was set, is not changed.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from git_spacy.errors import GitSpacyError, Malformed
+from git_spacy.files import resolved_inside
+from git_spacy.generate import ignore as ignoring
+from git_spacy.generate import writer
+from git_spacy.git import configuration
+from git_spacy.git.configuration import Value
+from git_spacy.git.repository import Repository, boolean
+from git_spacy.git.staged import Index
+from git_spacy.project import loader
+from git_spacy.setup import hooks
+from git_spacy.setup.change import Change, Left, Setting, Text
+
+NOTES = "refs/notes/spacy"
+DRIVER = "spacy-lock"
+_ATTRIBUTES = ".gitattributes"
+_ATTRIBUTE = f"project.lock merge={DRIVER}"
+_LOCK = "project.lock"
+_RUN = "git spacy lock merge-driver %O %A %B"
+
+Decided = Change | Left
+Values = dict[str, tuple[Value, ...]]
+
+
+class Place:
+    """A repository with a work tree, and what it says of itself."""
+
+    def __init__(self, repository: Repository, top: Path, projects: tuple[Path, ...]) -> None:
+        self.repository = repository
+        self.top = top
+        self.projects = projects
+        self.values = configuration.values(repository)
+
+
+def place(start: Path) -> Place:
+    """The repository that `start` lies in, and the projects in it: those that Git knows, and the
+    one around `start`. Raises Malformed where there is none; Unavailable, Unsafe where git
+    refuses."""
+
+    repository = Repository.discover(start)
+    if repository is None:
+        raise Malformed(f"'{start}' is in no Git repository", mend="git init, and run this again")
+    index = Index.of(repository)
+    if index is None:
+        raise Malformed(
+            "this repository is bare: there is no work tree to set up",
+            mend="run this in a clone of it",
+        )
+    top = index.top.resolve()
+    found = {(top / entry.name).parent for entry in index.named(loader.PROJECT_FILE)}
+    try:
+        found.add(loader.find(start).resolve())
+    except Malformed:
+        if not found:
+            raise
+    there = (root for root in found if (root / loader.PROJECT_FILE).is_file())
+    return Place(repository, top, tuple(sorted(there)))
+
+
+def decide(here: Place, parts: Collection[str]) -> tuple[Decided, ...]:
+    """What is to be changed for these `parts` (keys of `change.PARTS`), and what is left alone
+    though it is not as it should be. Raises Unsafe, Malformed, Unavailable, OSError."""
+
+    return tuple(one for part, of in _PARTS.items() if part in parts for one in of(here))
+
+
+def _notes(here: Place) -> Iterator[Decided]:
+    if not _covers(here.values.get("notes.rewriteref", ()), NOTES):
+        yield Setting("notes", "notes.rewriteRef", NOTES, added=True)
+    yield from _single(here, "notes", "notes.rewriteMode", "cat_sort_uniq")
+
+
+def _display(here: Place) -> Iterator[Decided]:
+    if not _covers(here.values.get("notes.displayref", ()), NOTES):
+        yield Setting("display", "notes.displayRef", NOTES, added=True)
+
+
+def _covers(values: tuple[Value, ...], ref: str) -> bool:
+    return any(fnmatch.fnmatchcase(ref, value.text) for value in values)
+
+
+def _single(here: Place, part: str, name: str, wanted: str) -> Iterator[Setting]:
+    """`name` is to have this one value; the last one is what holds."""
+
+    section, _, key = name.rpartition(".")
+    there = here.values.get(f"{section}.{key.lower()}", ())
+    if not there or there[-1].text != wanted:
+        own = tuple(value.text for value in there if value.scope == "local")
+        now = f"{there[-1].text}, {there[-1].scope}" if there else ""
+        yield Setting(part, name, wanted, own=own, now=now)
+
+
+def _merge(here: Place) -> Iterator[Decided]:
+    yield from _single(here, "merge", f"merge.{DRIVER}.name", "project.lock by entry")
+    yield from _single(here, "merge", f"merge.{DRIVER}.driver", _RUN)
+    locks = [f"{_above(root, here.top)}{_LOCK}" for root in here.projects]
+    asked = "".join(f"{name}\0" for name in locks).encode("utf-8", "surrogateescape")
+    done = here.repository.ask(("check-attr", "-z", "--stdin", "merge"), input=asked)
+    told = done.stdout.decode("utf-8", "surrogateescape").split("\0")[2::3]
+    path = resolved_inside(here.top, _ATTRIBUTES)
+    before = read(path)
+    rows = (before or b"").splitlines()
+    if any(driver != DRIVER for driver in told) and _ATTRIBUTE.encode() not in rows:
+        end = b"\r\n" if b"\r\n" in (before or b"") else b"\n"
+        gap = end if before and not before.endswith(b"\n") else b""
+        after = (before or b"") + gap + _ATTRIBUTE.encode() + end
+        yield Text("merge", path, _ATTRIBUTES, before, after)
+
+
+def _ignore(here: Place) -> Iterator[Decided]:
+    own = {name: there[-1].text for name, there in here.values.items()}
+    if not boolean(own, "spacy.ignore", True):
+        return
+    for root in here.projects:
+        above = _above(root, here.top)
+        try:
+            part = ignoring.of(root, loader.load(root))
+            if part is None:
+                continue
+            path = resolved_inside(root, part.file)
+            plan = writer.plan(writer.read(path, part.file), part)
+        except GitSpacyError as error:
+            what = error.problems[0]
+            yield Left("ignore", above + (what.where or loader.PROJECT_FILE), what.what, what.mend)
+            continue
+        if plan.action == "refuse":
+            mend = f"to overwrite it: {part.command} --force"
+            yield Left("ignore", above + part.file, plan.why, mend)
+        elif plan.action == "write":
+            before, after = _bytes(plan.before), _bytes(plan.text)
+            yield Text("ignore", path, above + part.file, before, after)
+
+
+def _hooks(here: Place) -> Iterator[Decided]:
+    folder = configuration.hooks_folder(here.repository)
+    return hooks.decide(here.repository, here.top, folder, here.values.get("core.hookspath", ()))
+
+
+def _above(root: Path, top: Path) -> str:
+    """The folder `root` from the top: "", or with a slash at its end."""
+
+    return "" if root == top else f"{root.relative_to(top).as_posix()}/"
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode("utf-8", "surrogateescape")
+
+
+def read(path: Path) -> bytes | None:
+    """The content of a file; None: there is none. Raises OSError."""
+
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+_PARTS: dict[str, Callable[[Place], Iterator[Decided]]] = {
+    "notes": _notes,
+    "display": _display,
+    "merge": _merge,
+    "ignore": _ignore,
+    "hooks": _hooks,
+}

@@ -1,0 +1,165 @@
+"""Where our checks go so that Git, or whatever else starts this repository's hooks, runs them, and
+what ran before goes on running. Reads, decides, and writes nothing.
+
+With pre-commit it is an entry of its configuration; with husky a line in its scripts; else the
+scripts that this package ships, in the folder where Git looks. A folder that other repositories
+have, too (a global core.hooksPath), is never written to: ours takes its place here, and calls it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from git_spacy.files import resolved_inside
+from git_spacy.git.configuration import Value
+from git_spacy.git.repository import Repository
+from git_spacy.setup import pre_commit
+from git_spacy.setup.change import Change, Left, Move, Setting, Text
+from git_spacy.setup.shipped import CHAIN, HOOKS, scripts
+
+BEFORE = ".before-git-spacy"
+_HUSKY = b"_/husky.sh"
+_LINE = b"git-spacy-hook all || exit $?\n"
+_SHELL = b"#!/bin/sh\n"
+_NOBODY = b"#!/bin/sh\n# No hook of this name ran here before git-spacy's.\n"
+
+
+def decide(
+    repository: Repository, top: Path, folder: Path, path: tuple[Value, ...]
+) -> Iterator[Change | Left]:
+    """What is to be changed where Git looks for hooks in `folder`, by the values `path` of
+    core.hooksPath."""
+
+    config = resolved_inside(top, pre_commit.FILE)
+    if config.is_file():
+        yield from _in_pre_commit(config)
+        return
+    if folder.resolve() == scripts().resolve() or _is_ours(folder / HOOKS[0]):
+        return
+    name, real = _name(folder, top, repository), folder.resolve()
+    if (repository.common_dir.resolve() in (real, *real.parents)) or top in real.parents:
+        husky = _husky(folder)
+        if husky:
+            yield from _in_husky(husky, _name(husky, top, repository))
+        else:
+            is_own = real == (repository.common_dir / "hooks").resolve()
+            yield from _beside(folder, name, None if is_own else repository.common_dir / "hooks")
+    elif any(value.scope in ("worktree", "command") for value in path):
+        yield Left(
+            "hooks", "core.hooksPath", f"it is set for this work tree alone, to '{folder}'",
+            f'cp "$(git-spacy-hook --path)"/* {shlex.quote(str(folder))}',
+        )  # fmt: skip
+    else:
+        yield from _instead_of(folder, repository, path)
+
+
+def _name(folder: Path, top: Path, repository: Repository) -> str:
+    """A folder as people know it: from the top, if it lies in the work tree or in `.git`."""
+
+    for base, before in ((top, ""), (repository.common_dir, ".git/")):
+        real, real_base = folder.resolve(), base.resolve()
+        if real_base in real.parents:
+            return before + real.relative_to(real_base).as_posix()
+    return str(folder)
+
+
+def _in_pre_commit(config: Path) -> Iterator[Change | Left]:
+    before = config.read_bytes()
+    if pre_commit.has_ours(before):
+        return
+    after = pre_commit.with_ours(before)
+    if after is None:
+        yield Left("hooks", pre_commit.FILE, "its 'repos:' is not a plain list",
+                   "add the hooks yourself: docs/hooks.md")  # fmt: skip
+    else:
+        yield Text("hooks", config, pre_commit.FILE, before, after)
+
+
+def _husky(folder: Path) -> Path | None:
+    """The folder where people write hooks that husky runs, if Git's is husky's: since its version
+    9 that is `.husky/_`, made anew by each install, before that `.husky` itself."""
+
+    if folder.name == "_":
+        return folder.parent
+    return folder if (folder / "_/husky.sh").is_file() else None
+
+
+def _in_husky(folder: Path, name: str) -> Iterator[Change]:
+    for hook in HOOKS:
+        path = folder / hook
+        before = path.read_bytes() if path.is_file() else None
+        if before is None:
+            after = _SHELL + _LINE
+        elif b"git-spacy" in before:
+            continue
+        else:
+            head, _, rest = before.partition(b"\n")
+            is_head = head.startswith(b"#!")
+            after = head + b"\n" + _LINE + rest if is_head else _LINE + before
+        yield Text("hooks", path, f"{name}/{hook}", before, after, program=before is None)
+
+
+def _beside(folder: Path, name: str, inactive: Path | None) -> Iterator[Change | Left]:
+    """Our scripts in `folder`; a hook that is there gets another name, under which ours calls it.
+    Those in the folder `inactive` did not run up to now, and so do not from now on."""
+
+    taken = [hook for hook in HOOKS if os.path.lexists(folder / (hook + BEFORE))]
+    if taken:
+        yield Left("hooks", f"{name}/{taken[0]}{BEFORE}", "it is there, and does not run",
+                   "remove it, or give it another name")  # fmt: skip
+        return
+    for hook in HOOKS:
+        if os.path.lexists(folder / hook):
+            yield Move("hooks", folder / hook, f"{name}/{hook}", hook + BEFORE)
+        elif inactive and os.access(inactive / hook, os.X_OK):
+            yield _script(folder, name, hook + BEFORE, _NOBODY)
+    yield from _shipped(folder, name)
+
+
+def _instead_of(
+    theirs: Path, repository: Repository, path: tuple[Value, ...]
+) -> Iterator[Change | Left]:
+    """A folder of our own, whose hooks call those in `theirs` by their names."""
+
+    ours = repository.common_dir / "spacy/hooks"
+    name = ".git/spacy/hooks"
+    yield from _shipped(ours, name)
+    for hook in HOOKS:  # also if there is none now: there may be one tomorrow
+        yield _script(ours, name, hook + BEFORE, _call(theirs / hook))
+    others = sorted(one.name for one in theirs.iterdir()) if theirs.is_dir() else []
+    for hook in others:
+        if hook not in HOOKS and "." not in hook and os.access(theirs / hook, os.X_OK):
+            yield _script(ours, name, hook, _call(theirs / hook))
+    own = tuple(value.text for value in path if value.scope == "local")
+    now = f"{path[-1].text}, {path[-1].scope}; its hooks go on running" if path else ""
+    yield Setting("hooks", "core.hooksPath", str(ours), own=own, now=now)
+
+
+def _call(hook: Path) -> bytes:
+    quoted = shlex.quote(str(hook))
+    return f'#!/bin/sh\n[ ! -x {quoted} ] || exec {quoted} "$@"\n'.encode()
+
+
+def _shipped(folder: Path, name: str) -> Iterator[Text]:
+    """(A hook that is there has got another name by then.)"""
+
+    chain, content = folder / CHAIN, (scripts() / CHAIN).read_bytes()
+    before = chain.read_bytes() if chain.is_file() else None
+    if before != content:
+        yield Text("hooks", chain, f"{name}/{CHAIN}", before, content)
+    for hook in HOOKS:
+        yield _script(folder, name, hook, (scripts() / hook).read_bytes())
+
+
+def _script(folder: Path, name: str, hook: str, content: bytes) -> Text:
+    return Text("hooks", folder / hook, f"{name}/{hook}", None, content, program=True)
+
+
+def _is_ours(hook: Path) -> bool:
+    try:
+        return b"git-spacy" in hook.read_bytes()
+    except OSError:
+        return False

@@ -1,0 +1,62 @@
+"""Our entry in .pre-commit-config.yaml, put there without touching anything else. Pure.
+
+The checks that this machine has are what runs: `repo: local` needs no address to fetch from.
+"""
+
+from __future__ import annotations
+
+import re
+
+from git_spacy.project import yaml
+
+FILE = ".pre-commit-config.yaml"
+_ENTRY = """\
+- repo: local
+  hooks:
+    - id: git-spacy
+      name: what is staged is what was run (git-spacy)
+      entry: git-spacy-hook all
+      language: system
+      always_run: true
+      pass_filenames: false
+"""
+_LIST = re.compile(r"repos:[ \t]*(#.*)?\r?\n?")
+_TOP = re.compile(r"[^\s#-]|---|\.\.\.")  # what begins something else at the top level
+
+
+def has_ours(data: bytes) -> bool:
+    """Whether a configuration runs our checks already, this way or another."""
+
+    return b"git-spacy" in data
+
+
+def with_ours(data: bytes) -> bytes | None:
+    """The configuration with our entry at the end of its list; None: it is written in another way
+    than people do, and nobody should guess."""
+
+    try:
+        rows = data.decode("utf-8").splitlines(keepends=True)
+    except UnicodeDecodeError:
+        return None
+    start = next((at for at, row in enumerate(rows) if _LIST.fullmatch(row)), None)
+    if start is None:
+        return None
+    end = next((at for at in range(start + 1, len(rows)) if _TOP.match(rows[at])), len(rows))
+    while end > start + 1 and (not rows[end - 1].strip() or rows[end - 1].startswith("#")):
+        end -= 1
+    first = next((row for row in rows[start + 1 : end] if row.lstrip().startswith("-")), "  -")
+    indent = first[: len(first) - len(first.lstrip())]
+    newline = "\r\n" if rows[start].endswith("\r\n") else "\n"
+    entry = "".join(f"{indent}{row}{newline}" for row in _ENTRY.splitlines())
+    before = "".join(rows[:end])
+    gap = "" if before.endswith("\n") else newline
+    after = (before + gap + entry + "".join(rows[end:])).encode()
+    expected = [*_repos(data), *_repos(b"repos:\n" + _ENTRY.encode())]
+    return after if _repos(after) == expected else None
+
+
+def _repos(data: bytes) -> list[object]:
+    node, problems = yaml.read(data, FILE)
+    document = None if node is None or problems else yaml.plain(node)
+    repos = document.get("repos") if isinstance(document, dict) else None
+    return repos if isinstance(repos, list) else []

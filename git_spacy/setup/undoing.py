@@ -1,0 +1,100 @@
+"""What takes back what `init` did, as changes again: reads, decides, and writes nothing.
+
+A file that nobody edited since becomes what it was, byte for byte. From one that somebody did, ours
+is taken out where it still stands as it was written; else it is left alone, and told.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy.generate.ignore import without_ours
+from git_spacy.setup import memory
+from git_spacy.setup.change import PARTS, Change, Left, Move, Text, Unset
+from git_spacy.setup.decision import Place, read
+from git_spacy.setup.memory import Done
+
+
+class Undoing(NamedTuple):
+    """The changes in their order; what is left alone; the folders to remove if they are empty
+    then; what stays remembered."""
+
+    changes: tuple[Change, ...]
+    left: tuple[Left, ...]
+    folders: tuple[str, ...]
+    kept: tuple[Done, ...]
+
+
+def decide(here: Place) -> Undoing:
+    """What takes back all that was done here. Raises Malformed, OSError."""
+
+    changes: list[Change] = []
+    left: list[tuple[Left, Done]] = []
+    done = memory.read(here.repository)
+    will_be: dict[Path, bytes | None] = {}  # what the files are once `changes` are made
+    for one in reversed(done):
+        if one.kind == "setting":
+            found = _setting(here, one)
+        elif one.kind == "move":
+            found = _move(_path(here, one), one, will_be)
+        else:
+            found = _text(_path(here, one), one, will_be)
+        if isinstance(found, Left):
+            left.append((found, one))
+        elif found:
+            changes.append(found)
+    parts = list(PARTS)
+    changes.sort(key=lambda one: -parts.index(one.part))  # back to front, as they were made
+    kept = [one for _, one in left]
+    folders = {folder for one in done for folder in one.made}
+    return Undoing(
+        tuple(changes), tuple(told for told, _ in left), tuple(folders), tuple(reversed(kept))
+    )
+
+
+def _path(here: Place, done: Done) -> Path:
+    return (here.repository.common_dir if done.shared else here.top) / done.where
+
+
+def _setting(here: Place, done: Done) -> Change | Left | None:
+    section, _, key = done.where.rpartition(".")
+    there = here.values.get(f"{section}.{key.lower()}", ())
+    own = [value.text for value in there if value.scope == "local"]
+    if done.value in own:
+        return Unset(done.part, done.where, done.value, done.own, done.edit)
+    if own and not _is_list(done):
+        return Left(done.part, done.name, f"somebody has set it to '{own[-1]}' since",
+                    f"git config --unset {done.name}")  # fmt: skip
+    return None
+
+
+def _is_list(done: Done) -> bool:
+    return done.where in ("notes.rewriteRef", "notes.displayRef")
+
+
+def _move(path: Path, done: Done, will_be: dict[Path, bytes | None]) -> Change | Left | None:
+    moved = path.with_name(done.value)
+    if not os.path.lexists(moved):
+        return None
+    folder = done.name.rpartition("/")[0]
+    if os.path.lexists(path) and will_be.get(path, b"") is not None:
+        return Left(done.part, f"{folder}/{done.value}", f"'{path.name}' is there, and not ours",
+                    f"mv {done.value} {path.name}")  # fmt: skip
+    return Move(done.part, moved, f"{folder}/{done.value}", path.name)
+
+
+def _text(path: Path, done: Done, will_be: dict[Path, bytes | None]) -> Change | Left | None:
+    now = will_be[path] if path in will_be else read(path)
+    if now is None or done.edit is None:
+        return None
+    before = done.edit.undone(now)
+    if before is None and done.part == "ignore":
+        before = without_ours(now)
+    if before is None:
+        return Left(done.part, done.name, "somebody has edited it since",
+                    "take out what you do not want, and remove git-spacy's part")  # fmt: skip
+    after = None if done.new and not before.strip() else before
+    will_be[path] = after
+    return Text(done.part, path, done.name, now, after) if after != now else None
