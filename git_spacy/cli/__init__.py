@@ -57,6 +57,8 @@ class _Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] == "project":
+            args = _as_ours(args[1:])
         if args and args[0] not in VERBS:
             raise Malformed(
                 f"'{args[0]}' is not a git spacy command",
@@ -67,6 +69,19 @@ class _Verbs(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(", ".join(names), line) for names, line in LINES.items()])
+
+
+def _as_ours(words: list[str]) -> list[str]:
+    """`git spacy project …`: somebody's habit."""
+
+    from git_spacy.cli import reference
+
+    if not words or words[0] not in reference.VERBS:
+        raise Malformed(
+            f"'git spacy project' is for what 'spacy project' has: {', '.join(reference.VERBS)}",
+            mend=f"without 'project': git spacy {words[0] if words else '-h'}",
+        )
+    return reference.words(words)
 
 
 @click.group(
@@ -86,9 +101,9 @@ def group(ctx: click.Context, directory: str) -> None:
 
     ctx.obj = Path(os.path.abspath(directory))
     if ctx.invoked_subcommand is None:
-        from git_spacy.cli.output import result
+        from git_spacy.cli import here, output
 
-        result(ctx.get_help())
+        output.result_painted(here.look(ctx.obj) or ctx.get_help())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

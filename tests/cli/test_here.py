@@ -1,0 +1,88 @@
+"""`git spacy` alone: where you are, in one look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.testing.projects import Spacy, project, seeds, two_steps
+from tests.testing.repositories import commit, git, repository
+
+HELP = "git spacy status says why; git spacy -h has all commands.\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    made = two_steps(repository(tmp_path / "p", {".gitignore": "/corpus/\n/model/\n"}))
+    commit(made, {})
+    return made
+
+
+def test_it_says_how_the_project_stands_and_what_is_next(root: Path, spacy: Spacy) -> None:
+    assert spacy(cwd=root / "scripts") == (
+        0,
+        "Two steps\n  commands   2 not run yet\n  workflows  all\nNext: git spacy run all\n" + HELP,
+        "",
+    )
+    spacy("run", "prepare", cwd=root)
+    assert "  commands   1 fresh, 1 not run yet\n" in spacy(cwd=root).out
+    spacy("run", "all", cwd=root)
+    told = spacy(cwd=root).out
+    assert "  commands   2 fresh\n" in told
+    assert "Next: git add project.lock && git commit\n" in told
+    commit(root, {})
+    assert "Next:" not in spacy(cwd=root).out
+    (root / "project.lock").write_text((root / "project.lock").read_text() + "\n")
+    assert "Next: git add project.lock && git commit\n" in spacy(cwd=root).out
+
+
+def test_assets_come_before_what_needs_them(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(
+        tmp_path,
+        "assets: [{dest: a, url: 'https://example.com/a'}, {dest: b}]\n"
+        "commands: [{name: c, script: [x], deps: [a], outputs: [y]}]\nworkflows: {all: [c]}\n",
+        {"b": "b"},
+    )
+    assert spacy(cwd=made).out.splitlines() == [
+        tmp_path.name,
+        "  commands   1 not run yet",
+        "  assets     1 missing, 1 unverified",
+        "  workflows  all",
+        "Next: git spacy assets && git spacy run all",
+        *HELP.splitlines(),
+    ]
+
+
+def test_it_is_one_screen_however_large_the_project(tmp_path: Path, spacy: Spacy) -> None:
+    names = [f"workflow-number-{number}" for number in range(30)]
+    flows = "".join(f"  {name}: [c]\n" for name in names)
+    made = project(tmp_path, f"commands: [{{name: c, script: [x]}}]\nworkflows:\n{flows}")
+    lines = spacy(cwd=made).out.splitlines()
+    assert len(lines) <= 24
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_an_empty_project_says_so(tmp_path: Path, spacy: Spacy) -> None:
+    assert "project.yml defines nothing yet" in spacy(cwd=project(tmp_path, "title: T\n")).out
+
+
+def test_above_projects_it_names_them(tmp_path: Path, spacy: Spacy) -> None:
+    top = repository(tmp_path / "r")
+    seeds(top / "one")
+    two_steps(top / "deep/two")
+    git(top, "add", "-A")
+    assert spacy(cwd=top).out == (
+        "2 projects below this folder:\n  deep/two\n  one\nNext: cd deep/two && git spacy\n"
+    )
+
+
+def test_a_project_that_cannot_be_read_says_why(tmp_path: Path, spacy: Spacy) -> None:
+    done = spacy(cwd=project(tmp_path, "commands: 3\n"))
+    assert done.code == 2
+    assert done.err.startswith("project.yml:1:1: error: ")
+
+
+def test_anywhere_else_it_is_the_help(tmp_path: Path, spacy: Spacy) -> None:
+    assert spacy(cwd=tmp_path).out == spacy("-h", cwd=tmp_path).out
+    assert spacy(cwd=repository(tmp_path / "r")).out.startswith("Usage: git spacy ")
