@@ -70,6 +70,8 @@ def status(ctx: click.Context, remote: str | None, no_fetch: bool, as_json: bool
         return
     if found.unreachable:
         output.warning(f"{found.unreachable}; {name} as it was when last asked:")
+    if repository.top is None:  # nobody amends there
+        found = found._replace(rewritten=True)
     for line in told(found, name):
         output.result(line)
 
@@ -94,10 +96,7 @@ def told(found: NotesStatus, remote: str | None) -> list[str]:
     if found.absent and not found.shallow:
         lines.append(_stranded("that are not here", found.absent))
     if found.lines and not found.rewritten:
-        lines.append(
-            "amend and rebase leave records behind: "
-            "git config --add notes.rewriteRef refs/notes/spacy"
-        )
+        lines.append("amend and rebase leave records behind: git spacy init notes")
     return lines
 
 

@@ -220,8 +220,7 @@ def answer_of(command: Sequence[str], question: str, patience: float) -> str:
 
 def _check(arguments: Sequence[str], completed: Completed) -> None:
     if completed.returncode:
-        if mend := mend_of_ownership(completed):
-            raise Unsafe("the repository belongs to somebody else", mend=mend)
+        check_ownership(completed)
         words = [
             word
             for before, word in zip(("", *arguments), arguments, strict=False)
@@ -229,6 +228,13 @@ def _check(arguments: Sequence[str], completed: Completed) -> None:
         ]
         said = completed.message or "failed without a word"
         raise Unavailable(masked(f"git {words[0] if words else ''}: {said}"))
+
+
+def check_ownership(completed: Completed) -> None:
+    """Raise Unsafe where git refused a repository for whose it is: that answers no question."""
+
+    if mend := mend_of_ownership(completed):
+        raise Unsafe("the repository belongs to somebody else", mend=mend)
 
 
 def mend_of_ownership(completed: Completed) -> str:

@@ -97,13 +97,17 @@ class Repository(NamedTuple):
         accepted: Collection[int] = (0,),
     ) -> process.Completed:  # fmt: skip
         """Run `git ARGUMENTS` on it, with no hook or monitor of anybody's. With `check`, raises
-        Unavailable if its exit code is none of `accepted`."""
+        Unavailable if its exit code is none of `accepted`; in any case Unsafe if it belongs to
+        somebody else."""
 
-        return process.run(
+        done = process.run(
             (*SEALED, *arguments),
             cwd=self.place(), environ=self.environment(), input=input, check=check,
             accepted=accepted,
         )  # fmt: skip
+        if done.returncode:
+            process.check_ownership(done)
+        return done
 
 
 def _work_tree(git_dir: Path, start: Path) -> Path:

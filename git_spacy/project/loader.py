@@ -59,6 +59,11 @@ def find(start: Path) -> Path:
             return folder
         if (folder / ".git").exists():
             break
+        if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+            raise Malformed(
+                f"'{folder}' is a bare repository: no files of a project lie there",
+                mend="go to a clone or a work tree of it: git worktree add DIR",
+            )
     raise Malformed(
         f"no {PROJECT_FILE} in '{start}' or a folder above it",
         mend="go to a project, or get one: git spacy clone ner_fashion",

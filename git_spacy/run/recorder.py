@@ -115,7 +115,9 @@ class Recorder:
         if not self._warned:
             self._warned = True
             told = error if isinstance(error, GitSpacyError) else local_failure(error, "noting")
-            self._warn(f"not noted for its commit: {told.problems[0].what}")
+            first = told.problems[0]
+            mend = f"\n  mend: {first.mend}" if first.mend else ""
+            self._warn(f"not noted for its commit: {first.what}{mend}")
 
 
 def versions(python: Interpreter) -> dict[str, str]:

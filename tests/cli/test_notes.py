@@ -55,7 +55,7 @@ def test_the_status_says_what_to_type(clones: tuple[Path, Path], spacy: Spacy) -
         "1 record on 1 commit",
         "1 not on origin: git spacy notes push",
         "2 more on origin: git spacy notes pull",
-        "amend and rebase leave records behind: git config --add notes.rewriteRef refs/notes/spacy",
+        "amend and rebase leave records behind: git spacy init notes",
     ]
     found = json.loads(spacy("notes", "status", "--json", cwd=bob).out)
     assert (found["remote"], found["ahead"], found["behind"]) == ("origin", 1, 2)
