@@ -123,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.ClickException as error:
+        if _is_help(error):
+            return 0
         return _fail(_usage(error))
     except (KeyboardInterrupt, click.Abort):
         return _fail(Interrupted(signal.SIGINT))
@@ -153,6 +155,19 @@ def _say_error(text: str) -> None:
         diagnostic(text)
     except OSError:
         pass  # nobody is left to tell
+
+
+def _is_help(error: click.ClickException) -> bool:
+    """Whether a verb of verbs stood alone: newer clicks take that for a mistake, and it is told
+    as older ones do."""
+
+    alone = getattr(click.exceptions, "NoArgsIsHelpError", ())
+    if isinstance(error, alone):
+        from git_spacy.cli.output import result
+
+        result(error.format_message())
+        return True
+    return False
 
 
 def _usage(error: click.ClickException) -> GitSpacyError:

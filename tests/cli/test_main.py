@@ -72,6 +72,13 @@ def test_a_mistake_is_told_with_the_way_out_and_exits_with_2(
     assert done.out == ""
 
 
+@pytest.mark.parametrize("verb", ["lock", "notes", "store"])
+def test_a_verb_of_verbs_alone_is_its_help(spacy: Spacy, verb: str) -> None:
+    done = spacy(verb)
+    assert done == spacy(verb, "-h")
+    assert done.code == 0
+
+
 def test_outside_a_project_it_says_what_to_do(tmp_path: Path, spacy: Spacy) -> None:
     done = spacy("run", cwd=tmp_path)
     assert done.code == 2
