@@ -59,7 +59,20 @@ def clone(
     for pointer in done.placed.lfs_pointers:
         output.warning(f"'{pointer}' is a Git LFS pointer; its content is not here")
     if done.is_project:
-        output.note(f"Next: cd {shlex.quote(where)} && git spacy assets")
+        step = "assets" if _has_assets(done.dest) else "run"
+        output.note(f"Next: cd {shlex.quote(where)} && git spacy {step}")
     else:
         output.warning("it has no project.yml")
         output.note(f"Next: cd {shlex.quote(where)}")
+
+
+def _has_assets(root: Path) -> bool:
+    """Whether there is anything to fetch; what cannot be read is told there, too."""
+
+    from git_spacy.errors import GitSpacyError
+    from git_spacy.project import loader
+
+    try:
+        return bool(loader.load(root).assets)
+    except (GitSpacyError, OSError):
+        return True

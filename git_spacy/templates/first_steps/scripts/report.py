@@ -15,4 +15,4 @@ frequent = {word: count for word, count in counts.items() if count >= given.leas
 report = {"words": sum(counts.values()), "frequent": frequent}
 given.report.parent.mkdir(parents=True, exist_ok=True)
 given.report.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-print(f"{len(frequent)} words are there {given.least} times or more")
+print(f"{len(frequent)} of the words are there {given.least} times or more")

@@ -1,0 +1,91 @@
+"""The sessions in the documents, typed into a real shell: `$ ` before what is typed, below it what
+is shown, `...` for what is left out."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_MARK = "\x01"
+
+
+class Typed(NamedTuple):
+    """A command (of several lines, if it has a `> ` before each further one), and the lines that
+    the document shows below it."""
+
+    command: str
+    shown: tuple[str, ...]
+
+
+def fences(document: Path) -> list[tuple[str, str]]:
+    """(language, text) of each block of code."""
+
+    return FENCE.findall(document.read_text())
+
+
+def session(document: Path) -> list[Typed]:
+    """All that is typed in the `console` blocks of a document, which are one session."""
+
+    found: list[Typed] = []
+    for language, text in fences(document):
+        if language != "console":
+            continue
+        for line in text.splitlines():
+            if line.startswith("$ "):
+                found.append(Typed(line[2:], ()))
+            elif line.startswith("> ") and not found[-1].shown:
+                found[-1] = Typed(f"{found[-1].command}\n{line[2:]}", ())
+            else:
+                found[-1] = found[-1]._replace(shown=(*found[-1].shown, line))
+    return found
+
+
+def typed(commands: list[str], folder: Path) -> list[tuple[int, list[str]]]:
+    """The exit code of each command and the lines that it showed, all in one shell that starts in
+    `folder`."""
+
+    script = "".join(f"{command}\nprintf '{_MARK}%s\\n' $?\n" for command in commands)
+    done = subprocess.run(
+        ("bash", "-c", f"exec 2>&1\n{script}"), cwd=folder, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    found: list[tuple[int, list[str]]] = []
+    lines: list[str] = []
+    for line in done.stdout.splitlines():
+        before, mark, code = line.partition(_MARK)
+        if mark:
+            found.append((int(code), [*lines, before] if before else lines))
+            lines = []
+        else:
+            lines.append(line)
+    return found
+
+
+def loosely(line: str) -> str:
+    """A line without what differs from run to run: ids, times, durations, and how wide they are."""
+
+    line = re.sub(re.escape(os.environ["HOME"]), "~", line)
+    line = re.sub(r"\b[0-9a-f]{7,64}\b", "ID", line)
+    line = re.sub(r"\b\d{4}-\d\d-\d\d( \d\d:\d\d)?\b", "DATE", line)
+    line = re.sub(r"\b\d+(\.\d+)?( min \d+)? s\b", "TIME", line)
+    return " ".join(line.split())
+
+
+def is_as_shown(shown: tuple[str, ...], lines: list[str]) -> bool:
+    """Whether a document shows what a command printed: all of it, but for `...`; nothing is shown
+    where it does not matter."""
+
+    wanted = [loosely(line) for line in shown if line.strip()]
+    seen = [loosely(line) for line in lines if line.strip()]
+    if not wanted:
+        return True
+    if "..." not in wanted:
+        return wanted == seen
+    pattern = "".join(
+        r"(?:.*\n)*" if line == "..." else re.escape(line) + r"\n" for line in wanted
+    )
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in seen)) is not None
