@@ -16,8 +16,8 @@ import yaml
 from git_spacy.generate import again
 from git_spacy.project import loader
 from tests.testing.hooks import REFUSED, two_projects
-from tests.testing.projects import on_path, two_steps
-from tests.testing.repositories import GIT, git
+from tests.testing.projects import on_path, project, two_steps
+from tests.testing.repositories import GIT, git, repository
 
 REPOSITORY = Path(__file__).parents[1]
 HOOKS = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
@@ -108,7 +108,7 @@ def test_the_schema_is_written_as_told_and_its_first_line_troubles_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
-    (write,) = blocks("schema.md", "sh")
+    write, _ = blocks("schema.md", "sh")
     first, hooks = blocks("schema.md", "yaml")
     (settings,) = blocks("schema.md", "json")
     assert shell(write, tmp_path).returncode == 0
@@ -216,3 +216,21 @@ def test_a_repository_is_set_up_and_taken_back_as_told(
     told = re.findall(r"^\| `(\w+)` \|", (REPOSITORY / "docs/init.md").read_text(), re.MULTILINE)
     assert sorted(told) == sorted(PARTS)
     assert set(PARTS) - set(DEFAULT) == {"display"}
+
+
+def test_commands_run_side_by_side_as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_path(tmp_path / "bin", monkeypatch)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
+    root = two_steps(repository(tmp_path / "p"))
+    many, matrix, _ = blocks("parallel.md", "sh")
+    for line in many.splitlines():
+        done = shell(line, root)
+        assert done.returncode == 0, (line, done.stderr)
+    example = blocks("parallel.md", "yaml")[0]
+    script = "import sys; open(sys.argv[1], 'x')"
+    files: dict[str, str | bytes] = {"scripts/train.py": script, "corpus/x": "", "model/.keep": ""}
+    variants = project(tmp_path / "variants", example, files)
+    done = shell(matrix, variants)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("ran 3, skipped 0\n")
+    assert "train --vars.seed 1:\n  cmd: " in (variants / "project.lock").read_text()

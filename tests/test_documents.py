@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from git_spacy.project import keys, loader
+from git_spacy.state import lock
 from tests.testing import console
 from tests.testing.projects import on_path, seeds
 from tests.testing.repositories import commit, git, write
@@ -30,6 +32,7 @@ RUN_BY = {
     "from-weasel.md": "tests/cli/test_reference.py",
     "hooks.md": "tests/test_docs.py",
     "init.md": "tests/test_docs.py",
+    "parallel.md": "tests/test_docs.py",
     "remotes.md": "tests/test_docs.py",
     "restore.md": "tests/test_docs.py",
     "schema.md": "tests/test_docs.py",
@@ -97,9 +100,57 @@ def test_what_is_to_be_typed_is_run_or_marked(document: Path) -> None:
             assert not re.search(r"^\$ ", text, re.MULTILINE)
 
 
+def test_no_key_of_project_yml_is_missing_in_its_reference() -> None:
+    text = (REPOSITORY / "docs/project-yml.md").read_text()
+    sections = dict(re.findall(r"^##+ (.*?)\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL))
+    for title, table in {
+        "The project": keys.PROJECT, "Assets": keys.ASSET, "git": keys.GIT,
+        "Commands": keys.COMMAND, "Resources": keys.RESOURCES,
+    }.items():  # fmt: skip
+        told = re.findall(r"^\| `(\w+)` \| (.*) \|$", sections[title], re.MULTILINE)
+        assert sorted(name for name, _ in told) == sorted(table.keys), title
+        needed = {name for name, means in told if means.endswith("Needed.")}
+        assert title == "Commands" or needed == set(table.required)
+    assert "`name` | What `run` and workflows call it. Needed." in sections["Commands"]
+
+
+def test_the_examples_of_project_yml_are_projects() -> None:
+    blocks = [
+        text
+        for language, text in console.fences(REPOSITORY / "docs/project-yml.md")
+        if language == "yaml"
+    ]
+    today, first = (loader.parse(text.encode()).project for text in blocks)
+    assert today.warnings == first.warnings == ()
+    assert today.commands[0].script[0].endswith("--dropout 0.2")
+    assert first.commands[0].outputs[0].text == "training/fashion"
+    used = {line.split(":")[0].strip(" -") for line in blocks[0].splitlines()}
+    assert set(keys.COMMAND.keys) - used == {"no_skip"}
+
+
+def test_the_example_of_project_lock_is_one_byte_for_byte() -> None:
+    (block,) = [
+        text
+        for language, text in console.fences(REPOSITORY / "docs/ledger.md")
+        if language == "yaml"
+    ]
+    assert lock.text(lock.parse(block.encode())) == block.encode()
+
+
+def test_the_picture_of_the_house_has_every_room() -> None:
+    text = (REPOSITORY / "docs/how-it-works.md").read_text()
+    package = REPOSITORY / "git_spacy"
+    rooms = {path.name + "/" for path in package.iterdir() if (path / "__init__.py").exists()}
+    assert {room for room in rooms if room not in text} == {"templates/"}
+    for name in re.findall(r"`((?:project|state|git)/\w+\.py|\w+\.py)`", text):
+        assert (package / name).exists(), name
+
+
 def test_comparing_is_loose_about_what_differs_and_strict_about_the_rest() -> None:
     seen = ["a1b2c3d Less", "  2026-11-24 10:03  train  45 s  x", "more", "end"]
-    assert console.is_as_shown(("e5f6a7b Less", "  2025-01-02 11:11  train  3.1 s   x", "...", "end"), seen)
+    assert console.is_as_shown(
+        ("e5f6a7b Less", "  2025-01-02 11:11  train  3.1 s   x", "...", "end"), seen
+    )
     assert console.is_as_shown((), seen)
     assert console.is_as_shown(("...", "more", "..."), seen)
     assert not console.is_as_shown(("e5f6a7b More", "..."), seen)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy.state import lock
+from tests.testing.console import fences
 from tests.testing.projects import Spacy
 from tests.testing.repositories import git
 
@@ -29,7 +30,7 @@ def plain(text: str) -> list[str]:
 
 
 def transcript() -> list[str]:
-    blocks = re.findall(r"```\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    blocks = [text for _, text in fences(REPOSITORY / "README.md")]
     (block,) = [block for block in blocks if block.startswith("$ git spacy clone")]
     return plain(block)
 

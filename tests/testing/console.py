@@ -85,7 +85,5 @@ def is_as_shown(shown: tuple[str, ...], lines: list[str]) -> bool:
         return True
     if "..." not in wanted:
         return wanted == seen
-    pattern = "".join(
-        r"(?:.*\n)*" if line == "..." else re.escape(line) + r"\n" for line in wanted
-    )
+    pattern = "".join(r"(?:.*\n)*" if line == "..." else re.escape(line) + r"\n" for line in wanted)
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in seen)) is not None

@@ -1,0 +1,93 @@
+"""The recipes of CONTRIBUTING.md, followed."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+import types
+from pathlib import Path
+
+import pytest
+
+from git_spacy import cli
+from git_spacy.assets import sources
+from git_spacy.generate import again
+from tests.testing.projects import Spacy, project, two_steps
+
+REPOSITORY = Path(__file__).parents[1]
+TEXT = (REPOSITORY / "CONTRIBUTING.md").read_text()
+TO_BE_MADE = {
+    "git_spacy/cli/count.py", "tests/cli/test_count.py", "git_spacy/assets/sources/text.py",
+    "git_spacy/generate/names.py",
+}  # fmt: skip
+VERB, SOURCE, GENERATOR = (
+    textwrap.dedent(block) for block in re.findall(r"^ +```python\n(.*?)^ +```$", TEXT, re.M | re.S)
+)
+
+
+def followed(name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the code were in a file of its own."""
+
+    module = types.ModuleType(name)
+    exec(compile(code, name, "exec"), module.__dict__)
+    assert module.__doc__
+    monkeypatch.setitem(sys.modules, name, module)
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    named = set(re.findall(r"`((?:git_spacy|tests|docs|scripts)/[\w./-]*|[A-Z]+\.md)`", TEXT))
+    assert {name for name in named if not (REPOSITORY / name).exists()} == TO_BE_MADE
+
+
+def test_every_name_is_in_the_file_that_it_is_said_to_be_in() -> None:
+    places = re.findall(r"`(\w+)` of\s+`([\w./]+\.py)`", TEXT)
+    assert len(places) >= 5
+    for name, file in places:
+        assert re.search(rf"\b{name}\b", (REPOSITORY / file).read_text()), (name, file)
+    for name, file in (
+        ("LINES", "git_spacy/cli/__init__.py"),
+        ("NAMES", "git_spacy/generate/again.py"),
+        ("MAY_IMPORT", "tests/test_architecture.py"),
+    ):
+        assert f"`{name}`" in TEXT
+        assert re.search(rf"^{name} = ", (REPOSITORY / file).read_text(), re.MULTILINE)
+
+
+def test_the_verb(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed("git_spacy.cli.count", VERB, monkeypatch)
+    monkeypatch.setattr(cli, "VERBS", (*cli.VERBS, "count"))
+    assert spacy("count", cwd=two_steps(tmp_path)) == (0, "2\n", "")
+    assert spacy("count", "-h").out.startswith("Usage: git spacy count ")
+
+
+def test_the_source(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed("git_spacy.assets.sources.text", SOURCE, monkeypatch)
+    monkeypatch.setitem(sources.SOURCES, "text", "git_spacy.assets.sources.text")
+    good = "5d41402abc4b2a76b9719d911017c592"  # of "hello"
+    root = project(
+        tmp_path,
+        f"assets:\n- {{dest: a, url: 'text:hello', checksum: {good}}}\n"
+        f"- {{dest: b, url: 'text:good bye', checksum: {good}}}\n",
+    )
+    done = spacy("assets", cwd=root)
+    assert done.code == 4
+    assert "fetched  a (5 B, md5 verified)\n" in done.out + done.err
+    assert (root / "a").read_text() == "hello"
+    assert not (root / "b").exists()
+
+
+def test_the_generator(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed("git_spacy.generate.names", GENERATOR, monkeypatch)
+    monkeypatch.setitem(again.MAKERS, "names", "git_spacy.generate.names")
+    monkeypatch.setattr(again, "NAMES", (*again.NAMES, "names.txt"))
+    from git_spacy.generate import writer
+    from git_spacy.project import loader
+
+    root = two_steps(tmp_path)
+    part = sys.modules["git_spacy.generate.names"].part
+    assert writer.write(root, part(loader.load(root)))
+    assert (root / "names.txt").read_text().endswith("prepare\ntrain\n")
+    assert spacy("check", "generated", cwd=root).code == 0
+    (root / "project.yml").write_text((root / "project.yml").read_text().replace("train", "fit"))
+    assert "names.txt:1:1: error: " in spacy("check", "generated", cwd=root).out
