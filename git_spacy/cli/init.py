@@ -55,10 +55,12 @@ def init(
     if undo and names:
         raise click.UsageError("--undo takes back all that was done: name no PART")
     here = decision.place(ctx.obj)
-    return _undo(here, yes, dry) if undo else _do(here, names or DEFAULT, yes, dry)
+    if undo:
+        return _undo(here, ctx.obj, yes, dry)
+    return _do(here, ctx.obj, names or DEFAULT, yes, dry)
 
 
-def _do(here: decision.Place, parts: Sequence[str], yes: bool, dry: bool) -> int:
+def _do(here: decision.Place, start: Path, parts: Sequence[str], yes: bool, dry: bool) -> int:
     from git_spacy.setup import act
     from git_spacy.setup.change import Left
     from git_spacy.setup.decision import decide
@@ -80,15 +82,16 @@ def _do(here: decision.Place, parts: Sequence[str], yes: bool, dry: bool) -> int
         output.note("nothing was changed")
         return 0
     output.note(f"done: {_count(chosen)}; to take it back: git spacy init --undo")
-    files = sorted({name for one in chosen if (name := _to_commit(one))})
+    files = _to_commit(chosen)
     if files:
-        output.note(f"Next: git add {shlex.join(files)} && git commit")
+        output.note(f"Next: git add {_typed(files, here, start)} && git commit")
     if any(one.part == "hooks" and one.name == ".pre-commit-config.yaml" for one in chosen):
         output.note("pre-commit runs it once it is installed here: pre-commit install")
     return 0
 
 
-def _undo(here: decision.Place, yes: bool, dry: bool) -> int:
+def _undo(here: decision.Place, start: Path, yes: bool, dry: bool) -> int:
+    from git_spacy.git.staged import Index
     from git_spacy.setup import act, undoing
 
     found = undoing.decide(here)
@@ -108,6 +111,10 @@ def _undo(here: decision.Place, yes: bool, dry: bool) -> int:
         return 0
     act.undo(here, found.changes, found.folders, found.kept)
     output.note(f"taken back: {_count(found.changes)}")
+    index = Index.of(here.repository)
+    known = {entry.name for entry in index.entries(_to_commit(found.changes))} if index else set()
+    if known:
+        output.note(f"Next: git add {_typed(sorted(known), here, start)} && git commit")
     return 1 if found.left else 0
 
 
@@ -157,13 +164,19 @@ def _count(changes: Sequence[Change]) -> str:
     return f"{len(changes)} change" + ("s" if len(changes) > 1 else "")
 
 
-def _to_commit(change: Change) -> str:
-    """The file that a team shares, if the change is one of such."""
+def _to_commit(changes: Sequence[Change]) -> list[str]:
+    """The files among them that a team shares, from the top of the work tree."""
 
     from git_spacy.setup.change import Text
 
-    is_shared = isinstance(change, Text) and not change.name.startswith((".git/", "/"))
-    return change.name if is_shared else ""
+    files = {change.name for change in changes if isinstance(change, Text)}
+    return sorted(name for name in files if not name.startswith((".git/", "/")))
+
+
+def _typed(files: Sequence[str], here: decision.Place, start: Path) -> str:
+    """`files`, named from the top, as one types them in the folder `start`."""
+
+    return shlex.join(os.path.relpath(here.top / file, start.resolve()) for file in files)
 
 
 def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
@@ -173,7 +186,10 @@ def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
     if others or len(names) > 1:
         raise click.UsageError("--new takes one DIR and no other option")
     dest = start / names[0] if names else start
-    if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
+    there = {path.name for path in dest.iterdir()} if dest.is_dir() else set()
+    if there == {".git"}:
+        return _new_in_repository(dest)
+    if there or (dest.exists() and not dest.is_dir()):
         raise Malformed(
             f"'{os.path.relpath(dest, start)}' is not an empty folder",
             mend="name a new one: git spacy init --new DIR",
@@ -186,4 +202,17 @@ def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
         output.note("Made it a Git repository with one commit.")
     go = "" if where == "." else f"cd {shlex.quote(where)} && "
     output.note(f"Next: {go}git spacy run all")
+    return 0
+
+
+def _new_in_repository(dest: Path) -> int:
+    """Somebody has typed `git init` first; so committing is left to him, too."""
+
+    from git_spacy import templates
+    from git_spacy.generate import ignore
+
+    templates.place(_TEMPLATE, dest)
+    ignore.start(dest)
+    output.note("Made a project; nothing of it is committed yet.")
+    output.note("Next: git add -A && git commit, then git spacy run all")
     return 0

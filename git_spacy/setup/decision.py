@@ -62,7 +62,10 @@ def place(start: Path) -> Place:
         found.add(loader.find(start).resolve())
     except Malformed:
         if not found:
-            raise
+            raise Malformed(
+                "no project.yml in this repository",
+                mend="start one: git spacy init --new DIR; or get one: git spacy clone ner_fashion",
+            ) from None
     there = (root for root in found if (root / loader.PROJECT_FILE).is_file())
     return Place(repository, top, tuple(sorted(there)))
 

@@ -291,7 +291,10 @@ def no_project(folder: Path) -> Path:
             "this repository is bare: there is no work tree to set up\n  mend: run this in a clone of it",
         ),
         (no_repository, "is in no Git repository\n  mend: git init, and run this again"),
-        (no_project, "or a folder above it\n  mend: go to a project, or get one"),
+        (
+            no_project,
+            "no project.yml in this repository\n  mend: start one: git spacy init --new DIR",
+        ),
     ],
 )
 def test_where_there_is_nothing_to_set_up_it_says_so(
@@ -412,3 +415,24 @@ def test_a_project_from_nothing_here_and_not_where_anything_is(
         "'.' is not an empty folder\n  mend: name a new one: git spacy init --new DIR\n" in done.err
     )
     assert snapshot(here) == before
+
+
+def test_a_project_from_nothing_where_somebody_typed_git_init(tmp_path: Path, spacy: Spacy) -> None:
+    git(tmp_path, "init", "-q")
+    done = spacy("init", "--new", cwd=tmp_path)
+    assert done.err.splitlines()[-1] == "Next: git add -A && git commit, then git spacy run all"
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "x")
+    assert spacy("run", "all", cwd=tmp_path).code == 0
+    assert "/corpus/counts.json" in (tmp_path / ".gitignore").read_text()
+
+
+def test_what_was_committed_since_is_to_be_committed_again(made: Path, spacy: Spacy) -> None:
+    spacy("init", "--yes", cwd=made)
+    git(made, "add", "-A")
+    git(made, "commit", "-qm", "set up", "--no-verify")
+    told = spacy("init", "--undo", "--yes", cwd=made).err
+    assert told.endswith("Next: git add .gitattributes .gitignore && git commit\n")
+    git(made, "add", ".gitattributes", ".gitignore")
+    told = spacy("init", "--yes", cwd=made / "scripts").err
+    assert told.endswith("Next: git add ../.gitattributes ../.gitignore && git commit\n")
