@@ -33,16 +33,16 @@ def apply(here: Place, changes: Iterable[Change]) -> None:
 
 
 def undo(
-    here: Place, changes: Iterable[Change], folders: Iterable[str], kept: Iterable[Done]
+    here: Place, changes: Iterable[Change], folders: Iterable[Path], kept: Iterable[Done]
 ) -> None:
     """Make the changes that take back what was done, remove the `folders` that are empty then, and
     remember only what is `kept`. Raises as `apply`."""
 
     for change in changes:
         _make(here, change)
-    for folder in sorted(folders, key=len, reverse=True):
+    for folder in sorted(folders, key=lambda one: len(one.parts), reverse=True):
         with suppress(OSError):  # somebody else has put something there
-            os.rmdir(folder)
+            folder.rmdir()
     memory.write(here.repository, kept)
 
 
@@ -60,7 +60,9 @@ def _begun(here: Place, change: Change) -> Done:
     if isinstance(change, Move):
         return Done("move", change.part, change.name, where, shared, change.target)
     edit = Edit.of(change.before or b"", change.after or b"")
-    made = tuple(str(folder) for folder in path.parents if not folder.exists())
+    top = base if shared else here.top
+    missing = (folder for folder in path.parents if not folder.exists())
+    made = tuple(folder.relative_to(top).as_posix() for folder in missing)
     return Done("text", change.part, change.name, where, shared,
                 edit=edit, new=change.before is None, made=made)  # fmt: skip
 

@@ -39,6 +39,9 @@ def decide(
         return
     if folder.resolve() == scripts().resolve() or _is_ours(folder / HOOKS[0]):
         return
+    if not folder.is_dir() and _is_ours(_folder_of_ours(repository) / HOOKS[0]):
+        yield _use_ours(repository, path)  # the repository has been moved
+        return
     name, real = _name(folder, top, repository), folder.resolve()
     if (repository.common_dir.resolve() in (real, *real.parents)) or top in real.parents:
         husky = _husky(folder)
@@ -124,8 +127,7 @@ def _instead_of(
 ) -> Iterator[Change | Left]:
     """A folder of our own, whose hooks call those in `theirs` by their names."""
 
-    ours = repository.common_dir / "spacy/hooks"
-    name = ".git/spacy/hooks"
+    ours, name = _folder_of_ours(repository), ".git/spacy/hooks"
     yield from _shipped(ours, name)
     for hook in HOOKS:  # also if there is none now: there may be one tomorrow
         yield _script(ours, name, hook + BEFORE, _call(theirs / hook))
@@ -133,9 +135,20 @@ def _instead_of(
     for hook in others:
         if hook not in HOOKS and "." not in hook and os.access(theirs / hook, os.X_OK):
             yield _script(ours, name, hook, _call(theirs / hook))
+    yield _use_ours(repository, path)
+
+
+def _folder_of_ours(repository: Repository) -> Path:
+    return repository.common_dir / "spacy/hooks"
+
+
+def _use_ours(repository: Repository, path: tuple[Value, ...]) -> Setting:
+    """(By its whole path: a relative one would be from the top of each linked work tree.)"""
+
     own = tuple(value.text for value in path if value.scope == "local")
     now = f"{path[-1].text}, {path[-1].scope}; its hooks go on running" if path else ""
-    yield Setting("hooks", "core.hooksPath", str(ours), own=own, now=now)
+    ours = str(_folder_of_ours(repository).resolve())
+    return Setting("hooks", "core.hooksPath", ours, own=own, now=now)
 
 
 def _call(hook: Path) -> bytes:

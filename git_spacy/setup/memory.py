@@ -23,8 +23,8 @@ _FILES = {True: "spacy/init.json", False: "spacy/init-tree.json"}  # by `shared`
 class Done(NamedTuple):
     """One thing that was done. `where` is a setting's name, or a path: from the shared Git folder
     if it is `shared`, else from the top of the work tree. `value` is a setting's, or the name that
-    a file got; `own` what the repository had set before; `new` files and `made` folders were not
-    there."""
+    a file got; `own` what the repository had set before; `new` files and `made` folders (from
+    the same place) were not there."""
 
     kind: Literal["setting", "text", "move"]
     part: str

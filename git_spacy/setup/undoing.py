@@ -23,7 +23,7 @@ class Undoing(NamedTuple):
 
     changes: tuple[Change, ...]
     left: tuple[Left, ...]
-    folders: tuple[str, ...]
+    folders: tuple[Path, ...]
     kept: tuple[Done, ...]
 
 
@@ -33,10 +33,12 @@ def decide(here: Place) -> Undoing:
     changes: list[Change] = []
     left: list[tuple[Left, Done]] = []
     done = memory.read(here.repository)
-    will_be: dict[Path, bytes | None] = {}  # what the files are once `changes` are made
+    # what the files and the settings are once `changes` are made
+    will_be: dict[Path, bytes | None] = {}
+    will_hold: dict[str, tuple[str, ...]] = {}
     for one in reversed(done):
         if one.kind == "setting":
-            found = _setting(here, one)
+            found = _setting(here, one, will_hold)
         elif one.kind == "move":
             found = _move(_path(here, one), one, will_be)
         else:
@@ -48,21 +50,30 @@ def decide(here: Place) -> Undoing:
     parts = list(PARTS)
     changes.sort(key=lambda one: -parts.index(one.part))  # back to front, as they were made
     kept = [one for _, one in left]
-    folders = {folder for one in done for folder in one.made}
+    folders = {_base(here, one) / folder for one in done for folder in one.made}
     return Undoing(
         tuple(changes), tuple(told for told, _ in left), tuple(folders), tuple(reversed(kept))
     )
 
 
 def _path(here: Place, done: Done) -> Path:
-    return (here.repository.common_dir if done.shared else here.top) / done.where
+    return _base(here, done) / done.where
 
 
-def _setting(here: Place, done: Done) -> Change | Left | None:
+def _base(here: Place, done: Done) -> Path:
+    return here.repository.common_dir if done.shared else here.top
+
+
+def _setting(
+    here: Place, done: Done, will_hold: dict[str, tuple[str, ...]]
+) -> Change | Left | None:
     section, _, key = done.where.rpartition(".")
     there = here.values.get(f"{section}.{key.lower()}", ())
-    own = [value.text for value in there if value.scope == "local"]
+    now = tuple(value.text for value in there if value.scope == "local")
+    own = will_hold.get(done.where, now)
     if done.value in own:
+        others = tuple(value for value in own if value != done.value)
+        will_hold[done.where] = (*others, *done.own)
         return Unset(done.part, done.where, done.value, done.own, done.edit)
     if own and not _is_list(done):
         return Left(done.part, done.name, f"somebody has set it to '{own[-1]}' since",

@@ -13,7 +13,7 @@ import pytest
 from git_spacy.setup import act, pre_commit
 from git_spacy.setup.change import Edit
 from tests.setup.conftest import KINDS, PRE_COMMIT
-from tests.setup.test_round_trip import world
+from tests.setup.test_round_trip import committing, world
 from tests.testing.projects import Spacy, snapshot, two_steps
 from tests.testing.repositories import git, repository, write
 from tests.testing.terminal import at_terminal, end_of
@@ -436,3 +436,58 @@ def test_what_was_committed_since_is_to_be_committed_again(made: Path, spacy: Sp
     git(made, "add", ".gitattributes", ".gitignore")
     told = spacy("init", "--yes", cwd=made / "scripts").err
     assert told.endswith("Next: git add ../.gitattributes ../.gitignore && git commit\n")
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_repository_that_was_moved_is_set_up_again_and_taken_back(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = KINDS["with_global_hooks"](tmp_path / "project")
+    (made / ".git/hooks").rename(tmp_path / "hooks")  # as with an empty template
+    config = (made / ".git/config").read_bytes()
+    assert spacy("init", "--yes", cwd=made).code == 0
+    moved = made.rename(tmp_path / "moved")
+    shown = spacy("init", "--yes", cwd=moved).out.splitlines()
+    assert shown[1] == f"  git config core.hooksPath {moved}/.git/spacy/hooks"
+    assert len(shown) == 3
+    spacy("run", "prepare", cwd=moved)
+    write(moved, {"scripts/write.py": "# another\n"})
+    git(moved, "add", "-A")
+    assert committing(moved).code == 1
+    assert spacy("init", "--undo", "--yes", cwd=moved).code == 0
+    assert not (moved / ".git/spacy/hooks").exists()
+    assert (moved / ".git/config").read_bytes() == config
+
+
+def test_a_configuration_that_another_git_is_writing_is_told(made: Path, spacy: Spacy) -> None:
+    spacy("init", "merge", "--yes", cwd=made)
+    (made / ".git/config.lock").touch()
+    done = spacy("init", "notes", "--yes", cwd=made)
+    assert done.code == 4
+    assert "could not lock config file" in done.err
+    done = spacy("init", "--undo", "--yes", cwd=made)
+    assert done.code == 75
+    assert "another git is writing" in done.err
+    (made / ".git/config.lock").unlink()
+    assert spacy("init", "--undo", "--yes", cwd=made).code == 0
+    assert git(made, "config", "--get-regexp", "^core").count("\n") == 3
+
+
+def test_what_init_remembers_and_cannot_be_read_is_told(made: Path, spacy: Spacy) -> None:
+    write(made, {".git/spacy/init.json": "{"})
+    done = spacy("init", "--undo", cwd=made)
+    assert done.code == 2
+    assert "mend: remove it; what was done stays: rm " in done.err
+
+
+def test_hooks_that_one_work_tree_has_elsewhere_are_left_and_told(
+    tmp_path: Path, made: Path, spacy: Spacy
+) -> None:
+    git(made, "config", "extensions.worktreeConfig", "true")
+    git(made, "config", "--worktree", "core.hooksPath", str(tmp_path / "my hooks"))
+    done = spacy("init", "hooks", "--yes", cwd=made)
+    assert done.err.startswith(
+        "core.hooksPath: warning: left as it is: it is set for this work tree"
+    )
+    assert f"/* '{tmp_path}/my hooks'\n" in done.err
+    assert done.out == ""
