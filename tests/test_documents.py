@@ -12,8 +12,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
+from git_spacy import cli
 from git_spacy.project import keys, loader
 from git_spacy.state import lock
 from tests.testing import console
@@ -144,6 +146,31 @@ def test_the_picture_of_the_house_has_every_room() -> None:
     assert {room for room in rooms if room not in text} == {"templates/"}
     for name in re.findall(r"`((?:project|state|git)/\w+\.py|\w+\.py)`", text):
         assert (package / name).exists(), name
+
+
+def subcommand(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The verb (or the verb of a verb) that `words` begin with, and the rest of them."""
+
+    command: click.Command | None = cli.group
+    rest = list(words)
+    while isinstance(command, click.Group) and rest and re.fullmatch("[a-z-]+", rest[0]):
+        command = command.get_command(click.Context(command), rest.pop(0))
+    assert command is not None, words
+    return command, rest
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_verb_and_option_that_a_document_names_is_there(document: Path) -> None:
+    for line in re.findall(r"`git spacy ([a-z][^`]*)`", document.read_text()):
+        words = re.split(r"[\s|]+", line.replace("[", "").replace("]", "").partition(" && ")[0])
+        if words[0] in ("project", "count"):  # hands that know another tool; a recipe's
+            continue
+        command, rest = subcommand(words)
+        known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+        free = ("--vars.", "--set")
+        used = {word.partition("=")[0] for word in rest if word.startswith("--")}
+        unknown = {word for word in used - known - {"--help"} if not word.startswith(free)}
+        assert unknown == set(), line
 
 
 def test_comparing_is_loose_about_what_differs_and_strict_about_the_rest() -> None:

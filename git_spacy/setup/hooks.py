@@ -23,6 +23,7 @@ from git_spacy.setup.shipped import CHAIN, HOOKS, scripts
 BEFORE = ".before-git-spacy"
 _HUSKY = b"_/husky.sh"
 _LINE = b"git-spacy-hook all || exit $?\n"
+_OURS = (b"git-spacy-chain", b"git-spacy-hook")  # what only our hooks have in them
 _SHELL = b"#!/bin/sh\n"
 _NOBODY = b"#!/bin/sh\n# No hook of this name ran here before git-spacy's.\n"
 
@@ -96,7 +97,7 @@ def _in_husky(folder: Path, name: str) -> Iterator[Change]:
         before = path.read_bytes() if path.is_file() else None
         if before is None:
             after = _SHELL + _LINE
-        elif b"git-spacy" in before:
+        elif any(word in before for word in _OURS):
             continue
         else:
             head, _, rest = before.partition(b"\n")
@@ -173,6 +174,6 @@ def _script(folder: Path, name: str, hook: str, content: bytes) -> Text:
 
 def _is_ours(hook: Path) -> bool:
     try:
-        return b"git-spacy" in hook.read_bytes()
+        return any(name in hook.read_bytes() for name in _OURS)
     except OSError:
         return False

@@ -20,6 +20,7 @@ _ENTRY = """\
       always_run: true
       pass_filenames: false
 """
+_OURS = re.compile(rb"\bid:\s*['\"]?git-spacy|\bgit-spacy-hook\b")
 _LIST = re.compile(r"repos:[ \t]*(#.*)?\r?\n?")
 _TOP = re.compile(r"[^\s#-]|---|\.\.\.")  # what begins something else at the top level
 
@@ -27,7 +28,7 @@ _TOP = re.compile(r"[^\s#-]|---|\.\.\.")  # what begins something else at the to
 def has_ours(data: bytes) -> bool:
     """Whether a configuration runs our checks already, this way or another."""
 
-    return b"git-spacy" in data
+    return _OURS.search(data) is not None
 
 
 def with_ours(data: bytes) -> bytes | None:

@@ -491,3 +491,23 @@ def test_hooks_that_one_work_tree_has_elsewhere_are_left_and_told(
     )
     assert f"/* '{tmp_path}/my hooks'\n" in done.err
     assert done.out == ""
+
+
+def test_a_folder_that_is_called_like_us_is_not_taken_for_ours(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = KINDS["ordinary"](tmp_path / "git-spacy")
+    write(made, {".git/hooks/pre-commit*": f"#!/bin/sh\nexec {made}/.venv/bin/check\n"})
+    assert "pre-commit.before-git-spacy" in spacy("init", "hooks", "--dry", cwd=made).out
+    write(made, {".pre-commit-config.yaml": PRE_COMMIT + "# as in git-spacy\n"})
+    assert "+     - id: git-spacy" in spacy("init", "hooks", "--dry", cwd=made).out.replace(
+        "+       -", "+     -"
+    )
+
+
+@pytest.mark.parametrize(
+    "before", ["- {id: git-spacy-lock}", '- id: "git-spacy"', "entry: git-spacy-hook all"]
+)
+def test_an_entry_that_is_there_is_not_made_again(made: Path, spacy: Spacy, before: str) -> None:
+    write(made, {".pre-commit-config.yaml": f"repos:\n- hooks:\n  {before}\n"})
+    assert spacy("init", "hooks", "--yes", cwd=made).out == ""
