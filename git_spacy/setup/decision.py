@@ -78,6 +78,8 @@ def decide(here: Place, parts: Collection[str]) -> tuple[Decided, ...]:
 
 
 def _notes(here: Place) -> Iterator[Decided]:
+    if not _is_on(here, "spacy.notes"):
+        return
     if not _covers(here.values.get("notes.rewriteref", ()), NOTES):
         yield Setting("notes", "notes.rewriteRef", NOTES, added=True)
     yield from _single(here, "notes", "notes.rewriteMode", "cat_sort_uniq")
@@ -121,8 +123,7 @@ def _merge(here: Place) -> Iterator[Decided]:
 
 
 def _ignore(here: Place) -> Iterator[Decided]:
-    own = {name: there[-1].text for name, there in here.values.items()}
-    if not boolean(own, "spacy.ignore", True):
+    if not _is_on(here, "spacy.ignore"):
         return
     for root in here.projects:
         above = _above(root, here.top)
@@ -147,6 +148,13 @@ def _ignore(here: Place) -> Iterator[Decided]:
 def _hooks(here: Place) -> Iterator[Decided]:
     folder = configuration.hooks_folder(here.repository)
     return hooks.decide(here.repository, here.top, folder, here.values.get("core.hookspath", ()))
+
+
+def _is_on(here: Place, name: str) -> bool:
+    """Whether the user leaves a thing on, as it is unless he says otherwise."""
+
+    there = here.values.get(name.lower(), ())
+    return boolean({name: there[-1].text} if there else {}, name, True)
 
 
 def _above(root: Path, top: Path) -> str:

@@ -341,9 +341,10 @@ def test_a_block_that_a_person_edited_is_left(made: Path, spacy: Spacy) -> None:
     assert "  mend: to overwrite it: git spacy ignore --force\n" in done.err
 
 
-def test_the_setting_that_leaves_gitignore_alone_is_obeyed(made: Path, spacy: Spacy) -> None:
-    git(made, "config", "spacy.ignore", "false")
-    assert spacy("init", "ignore", "--yes", cwd=made).out == ""
+@pytest.mark.parametrize("part", ["ignore", "notes"])
+def test_what_a_setting_turns_off_is_left_alone(made: Path, spacy: Spacy, part: str) -> None:
+    git(made, "config", f"spacy.{part}", "false")
+    assert spacy("init", part, "--yes", cwd=made).out == ""
 
 
 def test_hooks_that_docs_installed_are_found(made: Path, spacy: Spacy) -> None:
