@@ -19,7 +19,8 @@ from git_spacy import __version__, templates
 from git_spacy.errors import GitSpacyError, Malformed, Problem, Unavailable
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
-from git_spacy.git.repository import Repository, Settings, boolean
+from git_spacy.git.repository import Repository
+from git_spacy.git.settings import Settings, boolean
 from git_spacy.git.sparse import opened
 from git_spacy.git.tree import Placed, RemoteTree
 from git_spacy.project.problem import nearest
@@ -232,7 +233,7 @@ def _ignoring(settings: Settings, warn: Callable[[str], None]) -> Callable[[Path
             except GitSpacyError as error:
                 warn(f".gitignore is not current: {error.problems[0].what}")
 
-    return ignore if boolean(settings, "spacy.ignore", True) else lambda _: None
+    return ignore if boolean(settings, "spacy.ignore") else lambda _: None
 
 
 def _inside_repository(dest: Path) -> bool:

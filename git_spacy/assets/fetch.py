@@ -40,7 +40,7 @@ from git_spacy.errors import (
 )
 from git_spacy.files import heal, make_directory, staging
 from git_spacy.git import process
-from git_spacy.git.repository import Settings
+from git_spacy.git.settings import Settings
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
 from git_spacy.state.fingerprint import digest, files_below, names

@@ -24,7 +24,7 @@ from git_spacy.project.problem import did_you_mean
 VERBS = (
     "clone", "init", "assets", "run", "status", "check", "log", "show", "diff", "lock", "notes",
     "ignore", "dvc", "document", "graph", "schema", "push", "pull", "restore", "store",
-    "resolved",
+    "resolved", "config",
 )  # fmt: skip
 # the list of them: what belongs together in one line, here so that it imports none
 LINES = {
@@ -39,7 +39,7 @@ LINES = {
     ("graph", "schema"): "Draw what is made of what; a JSON Schema for editors.",
     ("push", "pull"): "Share outputs: with a folder, S3, ssh and others.",
     ("restore", "store"): "Bring outputs as they were; what is kept here.",
-    ("resolved",): "Print the project as understood.",
+    ("resolved", "config"): "Print the project, the settings, as understood.",
 }
 
 

@@ -11,7 +11,7 @@ from git_spacy.cli import output, overrides
 from git_spacy.cli.run import project_dir, say_waiting
 from git_spacy.errors import GitSpacyError
 from git_spacy.git.process import available
-from git_spacy.git.repository import Settings, boolean, settings
+from git_spacy.git.settings import Settings, boolean, settings
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 
@@ -73,7 +73,7 @@ def assets(
 def _ignore(root: Path, configured: Settings) -> None:
     """Keep .gitignore current, of project.yml without overrides: those are of this once."""
 
-    if not boolean(configured, "spacy.ignore", True) or not available():
+    if not boolean(configured, "spacy.ignore") or not available():
         return
     from git_spacy.generate.ignore import update
 

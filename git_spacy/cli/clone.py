@@ -37,7 +37,7 @@ def clone(
     from git_spacy.clone import Wanted, listed
     from git_spacy.clone import clone as clone_template
     from git_spacy.git.process import may_prompt
-    from git_spacy.git.repository import settings
+    from git_spacy.git.settings import settings
 
     start: Path = ctx.obj
     wanted = Wanted(name or "", Path(dest) if dest else None, repo, branch, not no_git)

@@ -181,7 +181,7 @@ def _typed(files: Sequence[str], here: decision.Place, start: Path) -> str:
 
 def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
     from git_spacy.clone import Wanted, clone
-    from git_spacy.git.repository import settings
+    from git_spacy.git.settings import settings
 
     if others or len(names) > 1:
         raise click.UsageError("--new takes one DIR and no other option")

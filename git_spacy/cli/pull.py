@@ -25,7 +25,7 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     would make of them. They are verified, and entered into project.lock."""
 
     from git_spacy.cli.transferring import reporter
-    from git_spacy.git.repository import number, settings
+    from git_spacy.git.settings import number, settings
     from git_spacy.run.loop import enter
     from git_spacy.state import lock
     from git_spacy.state.turn import taken
@@ -45,7 +45,7 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
         outcome = fetch(
             project, root, remote.opened(root, address), stats=shared.stats, environ=os.environ,
             report=report, enter=lambda command, seen: enter(command, seen, shared), force=force,
-            jobs=jobs, limit=number(configured, "spacy.maxOutputSize", 0),
+            jobs=jobs, limit=number(configured, "spacy.maxOutputSize"),
         )  # fmt: skip
     failed = f", failed {len(outcome.failed)}" if outcome.failed else ""
     output.note(f"pulled {len(outcome.done)}, kept {len(outcome.kept)}{failed}")

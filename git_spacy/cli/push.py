@@ -26,7 +26,7 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     the remote has is not sent again."""
 
     from git_spacy.cli.transferring import reporter
-    from git_spacy.git.repository import settings
+    from git_spacy.git.settings import settings
     from git_spacy.state import lock
     from git_spacy.state.index import StatIndex
     from git_spacy.state.turn import taken

@@ -23,7 +23,8 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     or the default remote, without running anything. What cannot be had is told, exit code 1."""
 
     from git_spacy.cli.store import kept
-    from git_spacy.git.repository import Repository, settings
+    from git_spacy.git.repository import Repository
+    from git_spacy.git.settings import settings
     from git_spacy.state.recall import recall
     from git_spacy.state.turn import taken
     from git_spacy.storage import restore as outputs

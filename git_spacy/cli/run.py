@@ -88,7 +88,7 @@ def run(
 
     from git_spacy.cli import running
     from git_spacy.cli.store import kept
-    from git_spacy.git.repository import boolean, number, settings
+    from git_spacy.git.settings import boolean, number, settings
     from git_spacy.run.executor import called
     from git_spacy.run.loop import run as run_commands
     from git_spacy.state import lock
@@ -99,7 +99,7 @@ def run(
     if address or executor == "ray":
         at_once = jobs or _MANY
     else:
-        at_once = jobs or number(configured, "spacy.jobs", 1)
+        at_once = jobs or number(configured, "spacy.jobs")
 
     def chosen(project: Project) -> tuple[Command, ...]:
         some = graph.order(project, names)
@@ -164,7 +164,7 @@ def shared_by(ctx: click.Context, project: Project, root: Path) -> Run:
     """What the commands of one run share, by the user's settings; made when it is our turn, since
     it holds what is known of the files."""
 
-    from git_spacy.git.repository import boolean, settings
+    from git_spacy.git.settings import boolean, settings
     from git_spacy.run.local import Local
     from git_spacy.run.loop import Run
     from git_spacy.run.recorder import Recorder
@@ -182,7 +182,7 @@ def shared_by(ctx: click.Context, project: Project, root: Path) -> Run:
         python=python,
         environ=os.environ,
         report=lambda _: None,
-        recorder=recorder if boolean(configured, "spacy.notes", True) else None,
+        recorder=recorder if boolean(configured, "spacy.notes") else None,
     )
 
 

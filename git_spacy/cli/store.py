@@ -11,7 +11,7 @@ import click
 
 from git_spacy.cli import output
 from git_spacy.errors import Malformed
-from git_spacy.git.repository import Settings, boolean, number, settings
+from git_spacy.git.settings import Settings, boolean, number, settings
 from git_spacy.project.model import Project
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def kept(project: Project, root: Path, configured: Settings) -> Source:
     from git_spacy.storage import remote
     from git_spacy.storage.vault import Source
 
-    limit = number(configured, "spacy.maxOutputSize", 0)
+    limit = number(configured, "spacy.maxOutputSize")
     found = None
     with suppress(Malformed):  # there is none
         found = remote.opened(root, remote.address(project, configured, None))

@@ -10,16 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import Malformed
 from git_spacy.git import process
-
-Settings = Mapping[str, str]
-"""The user's `git config spacy.*`: names as git prints them (`spacy.allowlocalpath`)."""
 
 SEALED = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 """Before git's verb: nobody's program is started for a question, or for notes."""
-
-_TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off", "")
 
 
 class Repository(NamedTuple):
@@ -143,79 +137,3 @@ def _pointed(dot_git: Path) -> Path | None:
         return None
     target = Path(os.path.normpath(dot_git.parent / text[len("gitdir: ") :].strip()))
     return target if _is_git_dir(target) else None
-
-
-def settings(start: Path) -> dict[str, str]:
-    """All `spacy.*` of the user's Git configuration as it holds in `start`; the last of several
-    values counts. Asked of git in one process, of dulwich where there is no git."""
-
-    if not process.available():
-        return _settings_without_git(start)
-    # the user's own repository and configuration: nothing is scrubbed here, but what a hook gave
-    # us relative to our folder is not meant relative to `start`
-    environ = {**os.environ, "LC_ALL": "C", "LANGUAGE": ""}
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"):
-        if name in environ:
-            environ[name] = os.path.abspath(environ[name])
-    arguments = ("config", "--null", "--get-regexp", r"^spacy\.")
-    done = process.run(arguments, cwd=start, environ=environ, check=False)
-    if done.returncode not in (0, 1):  # 1: there is none
-        raise Malformed(
-            f"Git's configuration cannot be read: {done.message}", mend="correct that file"
-        )
-    found = {}
-    for record in done.stdout.decode("utf-8", "replace").split("\0"):
-        name, has_value, value = record.partition("\n")
-        if name:
-            found[name] = value if has_value else "true"
-    return found
-
-
-def _settings_without_git(start: Path) -> dict[str, str]:
-    from dulwich.config import ConfigFile, StackedConfig
-
-    found: dict[str, str] = {}
-    files = list(reversed(StackedConfig.default_backends()))
-    repository = Repository.discover(start)
-    if repository and (repository.common_dir / "config").is_file():
-        files.append(ConfigFile.from_path(str(repository.common_dir / "config")))
-    for file in files:
-        for section in file.sections():
-            if section[0].lower() == b"spacy":
-                for name, value in file.items(section):
-                    parts = [b"spacy", *section[1:], name.lower()]
-                    found[b".".join(parts).decode()] = value.decode("utf-8", "replace")
-    return found
-
-
-def boolean(values: Settings, name: str, default: bool = False) -> bool:
-    """A setting that is true or false, in Git's own words for it. Raises Malformed."""
-
-    value = values.get(name.lower())
-    if value is None:
-        return default
-    if value.lower() in _TRUE or value.lower() in _FALSE:
-        return value.lower() in _TRUE
-    if value.isascii() and value.removeprefix("-").isdigit():
-        return int(value) != 0
-    raise Malformed(
-        f"'{value}' is neither true nor false", where=f"git config {name}",
-        mend=f"git config {name} true",
-    )  # fmt: skip
-
-
-def number(values: Settings, name: str, default: int) -> int:
-    """A setting that is a whole number, with Git's k, m and g (times 1024). Raises Malformed."""
-
-    value = values.get(name.lower())
-    if value is None:
-        return default
-    factor = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}.get(value[-1:].lower(), 1)
-    digits = value[:-1] if factor > 1 else value
-    if digits.isascii() and digits.isdigit():
-        return int(digits) * factor
-    raise Malformed(
-        f"'{value}' is not a number",
-        where=f"git config {name}",
-        mend=f"git config {name} {default}",
-    )

@@ -57,9 +57,9 @@ def told(wanted: Mapping[str, float]) -> str:
 def shown(root: Path) -> ray_task.Seen | None:
     """Leave a sign by which a worker knows our folder; None where files are to travel anyway."""
 
-    from git_spacy.git.repository import boolean, settings
+    from git_spacy.git.settings import boolean, settings
 
-    if not boolean(settings(root), SHARED, True):
+    if not boolean(settings(root), SHARED):
         return None
     folder = home(root)
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,8 @@ from git_spacy.generate import ignore as ignoring
 from git_spacy.generate import writer
 from git_spacy.git import configuration
 from git_spacy.git.configuration import Value
-from git_spacy.git.repository import Repository, boolean
+from git_spacy.git.repository import Repository
+from git_spacy.git.settings import boolean
 from git_spacy.git.staged import Index
 from git_spacy.project import loader
 from git_spacy.setup import hooks
@@ -154,7 +155,7 @@ def _is_on(here: Place, name: str) -> bool:
     """Whether the user leaves a thing on, as it is unless he says otherwise."""
 
     there = here.values.get(name.lower(), ())
-    return boolean({name: there[-1].text} if there else {}, name, True)
+    return boolean({name: there[-1].text} if there else {}, name)
 
 
 def _above(root: Path, top: Path) -> str:

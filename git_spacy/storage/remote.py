@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from git_spacy.errors import Malformed, Unsafe, masked
-from git_spacy.git.repository import Settings
+from git_spacy.git.settings import Settings
 from git_spacy.project.model import Project
 from git_spacy.project.problem import did_you_mean
 from git_spacy.project.variables import environment_names

@@ -1,4 +1,4 @@
-"""Where a repository is, and its settings, compared with what git itself says."""
+"""Where a repository is, compared with what git itself says."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import Malformed
-from git_spacy.git.repository import Repository, boolean, number, settings
+from git_spacy.git.repository import Repository
 from tests.testing.repositories import git, repository
 
 
@@ -91,71 +90,3 @@ def test_GIT_DIR_and_GIT_WORK_TREE_are_obeyed(
     found = Repository.discover(tmp_path)
     assert found is not None
     assert found.top == other
-
-
-@pytest.mark.usefixtures("backend")
-def test_settings_of_all_files_in_one_answer(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r")
-    git(made, "config", "--global", "spacy.Repo", "https://example.com/global")
-    git(made, "config", "--global", "spacy.idleTimeout", "5")
-    git(made, "config", "spacy.repo", "https://example.com/local")
-    git(made, "config", "spacy.one.URL", "s3://Bucket")
-    with open(made / ".git/config", "a") as file:
-        file.write("[spacy]\n\tbare\n")
-    assert settings(made) == {
-        "spacy.repo": "https://example.com/local",
-        "spacy.idletimeout": "5",
-        "spacy.one.url": "s3://Bucket",
-        "spacy.bare": "true",
-    }
-    assert settings(tmp_path) == {
-        "spacy.repo": "https://example.com/global",
-        "spacy.idletimeout": "5",
-    }
-
-
-def test_settings_hold_those_of_the_command_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'spacy.repo'='https://example.com/once'")
-    assert settings(tmp_path) == {"spacy.repo": "https://example.com/once"}
-
-
-def test_settings_in_a_hook_are_those_of_its_repository(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = repository(tmp_path / "r", {"sub/file": ""})
-    git(made, "config", "spacy.repo", "mine")
-    monkeypatch.chdir(made)
-    monkeypatch.setenv("GIT_DIR", ".git")
-    assert settings(made / "sub") == {"spacy.repo": "mine"}
-
-
-def test_a_broken_configuration_is_told(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r")
-    (made / ".git/config").write_text("[spacy\n")
-    with pytest.raises(Malformed, match="config"):
-        settings(made)
-
-
-@pytest.mark.parametrize("text", ["true", "Yes", "ON", "1", "17"])
-def test_yes(text: str) -> None:
-    assert boolean({"spacy.x": text}, "spacy.X") is True
-
-
-@pytest.mark.parametrize("text", ["false", "No", "off", "0", ""])
-def test_no(text: str) -> None:
-    assert boolean({"spacy.x": text}, "spacy.x", True) is False
-
-
-def test_neither_yes_nor_no_names_the_setting() -> None:
-    with pytest.raises(Malformed, match=r"spacy\.allowX") as caught:
-        boolean({"spacy.allowx": "perhaps"}, "spacy.allowX")
-    assert "perhaps" in str(caught.value)
-
-
-def test_numbers_have_gits_suffixes() -> None:
-    assert number({"spacy.n": "2k"}, "spacy.n", 0) == 2048
-    assert number({}, "spacy.n", 7) == 7
-    with pytest.raises(Malformed, match=r"spacy\.n"):
-        number({"spacy.n": "many"}, "spacy.n", 0)

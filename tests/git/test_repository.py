@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy.errors import Malformed
-from git_spacy.git import repository
+from git_spacy.git import settings as configured
 from git_spacy.git.repository import Repository
 from tests.testing.repositories import commit, git
 from tests.testing.repositories import repository as make
@@ -98,16 +98,16 @@ def test_settings_are_the_users_and_the_repositorys_and_the_nearer_wins(
     git(made, "config", "spacy.remote.Main.url", "s3://x")
     if not with_git:
         monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
-    found = repository.settings(made)
+    found = configured.settings(made)
     assert found["spacy.repo"] == "https://two"
     assert found["spacy.remote.Main.url"] == "s3://x"
-    assert repository.boolean(found, "spacy.allowLocalPath")
+    assert configured.boolean(found, "spacy.allowLocalPath")
     assert "user.name" not in found
 
 
 def test_settings_are_found_outside_a_repository_too(tmp_path: Path, sealed: Path) -> None:
     git(tmp_path, "config", "--global", "spacy.repo", "https://one")
-    assert repository.settings(tmp_path) == {"spacy.repo": "https://one"}
+    assert configured.settings(tmp_path) == {"spacy.repo": "https://one"}
 
 
 def test_asking_for_the_settings_starts_one_process(
@@ -122,21 +122,21 @@ def test_asking_for_the_settings_starts_one_process(
 
     made = make(tmp_path / "r")
     monkeypatch.setattr(subprocess, "Popen", counted)
-    repository.settings(made)
+    configured.settings(made)
     Repository.discover(made)
     assert len(started) == 1
 
 
 @pytest.mark.parametrize(("text", "value"), [("3", 3), ("2k", 2048), ("1G", 1 << 30)])
 def test_a_number_is_read_as_git_reads_it(text: str, value: int) -> None:
-    assert repository.number({"spacy.x": text}, "spacy.x", 0) == value
+    assert configured.number({"spacy.maxassetsize": text}, "spacy.maxAssetSize") == value
 
 
 def test_a_setting_that_is_no_such_value_names_its_key() -> None:
     with pytest.raises(Malformed, match=r"git config spacy\.allowLocalPath"):
-        repository.boolean({"spacy.allowlocalpath": "perhaps"}, "spacy.allowLocalPath")
+        configured.boolean({"spacy.allowlocalpath": "perhaps"}, "spacy.allowLocalPath")
     with pytest.raises(Malformed, match=r"git config spacy\.timeout"):
-        repository.number({"spacy.timeout": "soon"}, "spacy.timeout", 30)
+        configured.number({"spacy.timeout": "soon"}, "spacy.timeout")
 
 
 def test_commit_helper_keeps_the_tree_clean(tmp_path: Path) -> None:

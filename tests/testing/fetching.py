@@ -13,8 +13,8 @@ from git_spacy.assets.cancellation import Cancellation
 from git_spacy.assets.events import Event
 from git_spacy.assets.fetch import Outcome, fetch
 from git_spacy.assets.sources import http
-from git_spacy.git import repository
-from git_spacy.git.repository import Settings
+from git_spacy.git import settings as configured
+from git_spacy.git.settings import Settings
 from git_spacy.project import loader
 from git_spacy.state.index import StatIndex
 from tests.testing.projects import snapshot
@@ -102,8 +102,8 @@ def without_waiting(monkeypatch: pytest.MonkeyPatch, idle: float) -> list[float]
         taken.append(seconds)
         self.check()
 
-    def number(settings: Settings, name: str, default: int) -> float:
-        return idle if name == http.TIMEOUT else repository.number(settings, name, default)
+    def number(settings: Settings, name: str) -> float:
+        return idle if name == http.TIMEOUT else configured.number(settings, name)
 
     monkeypatch.setattr(Cancellation, "sleep", sleep)
     monkeypatch.setattr(http, "number", number)

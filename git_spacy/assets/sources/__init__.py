@@ -15,7 +15,7 @@ from git_spacy.assets.cancellation import Cancellation
 from git_spacy.assets.events import Reporter
 from git_spacy.errors import GitSpacyError, Malformed, Unavailable, Unsafe
 from git_spacy.files import Staging
-from git_spacy.git.repository import Settings, boolean
+from git_spacy.git.settings import Settings, boolean
 from git_spacy.project.model import Asset, Checksum
 from git_spacy.project.variables import environment_names, fill_environment
 

@@ -10,7 +10,7 @@ from git_spacy.assets.sources import Brought, Place, mismatch
 from git_spacy.errors import GitSpacyError, Malformed, Unsafe
 from git_spacy.files import Staging
 from git_spacy.git.address import ALLOW_LOCAL, Address, parse_address
-from git_spacy.git.repository import boolean
+from git_spacy.git.settings import boolean
 from git_spacy.git.sparse import opened
 from git_spacy.project.model import Asset
 from git_spacy.project.problem import did_you_mean

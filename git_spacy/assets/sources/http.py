@@ -22,7 +22,7 @@ from git_spacy.assets.sink import Sink
 from git_spacy.assets.sources import MAX_SIZE, Brought, Place, mismatch
 from git_spacy.errors import GitSpacyError, Malformed, Unavailable
 from git_spacy.files import Staging
-from git_spacy.git.repository import number
+from git_spacy.git.settings import number
 from git_spacy.project.model import Asset
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ class _Download:
                 Noted(self._dest, "its URL is a page of GitHub; fetching the file that it shows")
             )
             self._url = raw
-        self._idle = number(place.settings, TIMEOUT, 30) or 30
-        self._cap = number(place.settings, MAX_SIZE, 0) or None
+        self._idle = number(place.settings, TIMEOUT)
+        self._cap = number(place.settings, MAX_SIZE) or None
         self._wrong = ""
         self._stream = staged.open()
         self._restart()

@@ -15,7 +15,8 @@ from git_spacy.assets.sink import Sink
 from git_spacy.assets.sources import MAX_SIZE, Brought, Place, mismatch
 from git_spacy.errors import GitSpacyError, Unavailable, Unsafe
 from git_spacy.files import Staging, opened_inside
-from git_spacy.git.repository import Repository, boolean, number
+from git_spacy.git.repository import Repository
+from git_spacy.git.settings import boolean, number
 from git_spacy.project.model import Asset
 from git_spacy.project.paths import is_git_folder
 
@@ -56,7 +57,7 @@ def bring(asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brou
         raise Unavailable(
             f"'{asset.url}' is not a file", mend="name a file; for a folder use 'git:'"
         )
-    cap = number(place.settings, MAX_SIZE, 0) or None
+    cap = number(place.settings, MAX_SIZE) or None
     with (
         opened_inside(Path(top), os.path.relpath(os.path.realpath(path), top)) as stream,
         staged.open() as target,

@@ -1,0 +1,77 @@
+"""The settings as they are shown, with where each comes from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from git_spacy.git.settings import TABLE
+from tests.testing.projects import Spacy
+from tests.testing.repositories import git, repository
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    folder = repository(tmp_path / "r")
+    git(folder, "config", "--global", "spacy.jobs", "2")
+    git(folder, "config", "spacy.jobs", "4")
+    git(folder, "config", "--global", "spacy.restore", "yes")
+    git(folder, "config", "spacy.remote.Backup.url", "https://me:s3cret@example.com/x")
+    return folder
+
+
+def test_every_setting_is_shown_with_where_its_value_comes_from(
+    made: Path, sealed: Path, spacy: Spacy
+) -> None:
+    done = spacy("config", cwd=made)
+    assert (done.code, done.err) == (0, "")
+    assert all(len(line) <= 80 for line in done.out.splitlines() if str(sealed) not in line)
+    shown = dict(line.split(maxsplit=1) for line in done.out.splitlines() if line[2:3].strip())
+    assert shown["spacy.jobs"] == "4 (local .git/config)"
+    assert shown["spacy.notes"] == "true (default)"
+    assert shown["spacy.repo"] == "(not set)"
+    assert shown["spacy.restore"].startswith("yes (global")
+    assert shown["spacy.remote.Backup.url"].startswith("https://***@example.com/x")
+    assert len(shown) == len(TABLE)
+
+
+@pytest.mark.usefixtures("backend")
+def test_machines_get_the_same_and_what_each_does(made: Path, spacy: Spacy) -> None:
+    rows = {row["name"]: row for row in json.loads(spacy("config", "--json", cwd=made).out)}
+    assert rows["spacy.jobs"]["value"] == "4"
+    assert rows["spacy.jobs"]["default"] == "1"
+    assert rows["spacy.notes"]["scope"] == "default"
+    assert "s3cret" not in str(rows)
+    assert all(row["meaning"] for row in rows.values())
+
+
+def test_unknown_names_and_bad_values_are_warned_about(made: Path, spacy: Spacy) -> None:
+    git(made, "config", "spacy.alowLocalPath", "true")
+    git(made, "config", "spacy.timeout", "soon")
+    done = spacy("config", cwd=made)
+    assert done.code == 0
+    assert done.err.splitlines() == [
+        "git config spacy.alowlocalpath: warning: git-spacy has no such setting;"
+        " did you mean 'spacy.allowLocalPath'?",
+        "git config spacy.timeout: warning: 'soon' is not a number; git config spacy.timeout 30",
+    ]
+
+
+def test_a_value_that_cannot_be_read_is_an_error_that_names_the_setting(
+    made: Path, spacy: Spacy
+) -> None:
+    (made / "project.yml").write_text("commands: [{name: c, script: []}]")
+    git(made, "config", "spacy.jobs", "many")
+    done = spacy("run", "c", cwd=made)
+    assert done.code == 2
+    assert done.err.startswith("git config spacy.jobs: error: 'many' is not a number\n")
+
+
+def test_the_readme_has_every_setting() -> None:
+    text = README.read_text()
+    missing = [one.name for one in TABLE if f"`{one.name.replace('*', 'NAME')}`" not in text]
+    assert missing == []
