@@ -7,6 +7,10 @@ def main() -> None:
     """Run the command line and exit with its code."""
 
     try:
+        if sys.argv[1:2] == ["complete"]:  # before click is imported: a shell waits
+            from git_spacy import completion
+
+            sys.exit(completion.main(sys.argv[2:]))
         from git_spacy import cli
 
         code = cli.main()

@@ -54,7 +54,8 @@ MAY_IMPORT = {
         "storage",
         "templates",
     },
-    "__main__": {"cli"},
+    "completion": {"cli", "errors", "git", "project", "templates"},  # an entry, like __main__
+    "__main__": {"cli", "completion"},
     "__init__": set(),
 }
 

@@ -234,3 +234,13 @@ def test_commands_run_side_by_side_as_told(tmp_path: Path, monkeypatch: pytest.M
     assert done.returncode == 0, done.stderr
     assert done.stderr.endswith("ran 3, skipped 0\n")
     assert "train --vars.seed 1:\n  cmd: " in (variants / "project.lock").read_text()
+
+
+def test_completion_is_turned_on_as_told(
+    tmp_path: Path, sealed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_path(tmp_path / "bin", monkeypatch)
+    (lines,) = blocks("shells.md", "sh")
+    assert shell(lines, tmp_path).returncode == 0
+    link = sealed / ".local/share/bash-completion/completions/git-spacy"
+    assert str(link.readlink()) == f"{sys.prefix}/share/bash-completion/completions/git-spacy"

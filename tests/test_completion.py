@@ -1,0 +1,211 @@
+"""What TAB brings: asked of the program, and in real shells by somebody who types."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from git_spacy import cli, completion
+from tests.testing.projects import on_path, process, project
+from tests.testing.repositories import commit, git
+from tests.testing.shells import Shell
+
+REPOSITORY = Path(__file__).parents[1]
+BASH_COMPLETION = Path("/usr/share/bash-completion")
+PROJECT = """\
+vars: {seed: 1, model: {width: 96}}
+assets: [{dest: assets/train.jsonl, url: 'https://example.com/x', description: "Some text"}]
+commands:
+  - {name: prepare, help: "Prepare\\tit", script: [x]}
+  - {name: train, script: [x]}
+  - {name: two words, script: [x]}
+  - {name: 'a:b', script: [x]}
+workflows: {all: [prepare, train]}
+remotes: {default: /somewhere, backup: 's3://b/x'}
+"""
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    on_path(tmp_path / "bin", monkeypatch)
+    folder = project(tmp_path / "p", PROJECT)
+    git(folder, "init", "-q")
+    commit(folder, {})
+    git(folder, "config", "spacy.remote.mine.url", "/mine")
+    git(folder, "remote", "add", "origin", "x")
+    return folder
+
+
+def words(folder: Path, *typed: str) -> list[str]:
+    return [word for word, _ in completion.candidates(typed, folder)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["r"], ["run", "restore", "resolved"]),
+        (["run", "tr"], ["train"]),
+        (["run", "a"], ["all", "a:b"]),
+        (["run", "all", "pre"], ["prepare"]),
+        (["run", "--exec"], ["--executor"]),
+        (["run", "--executor", ""], ["local", "ray"]),
+        (["run", "--executor=r"], ["--executor=ray"]),
+        (["run", "--vars.s"], ["--vars.seed"]),
+        (["run", "--vars.seed", ""], []),
+        (["run", "--vars.seed=2", "tr"], ["train"]),
+        (["run", "--set", "m"], ["model.width="]),
+        (["run", "--matrix", ""], ["vars.seed=", "vars.model.width="]),
+        (["run", "--force", "tr"], ["train"]),
+        (["run", "--", "tr"], ["train"]),
+        (["log", "--command", "p"], ["prepare"]),
+        (["clone", "ner"], ["ner_fashion"]),
+        (["assets", ""], ["assets/train.jsonl"]),
+        (["push", ""], ["default", "backup", "mine"]),
+        (["pull", "b"], ["backup"]),
+        (["notes", "p"], ["push", "pull"]),
+        (["notes", "push", ""], ["origin"]),
+        (["lock", "re"], ["restore", "record", "resolve"]),
+        (["lock", "record", "tr"], ["train"]),
+        (["lock", "record", "--se"], ["--set"]),
+        (["store", "gc", "--da"], ["--days"]),
+        (["dvc", ""], ["all"]),
+        (["show", "m"], ["main"]),
+        (["-C", ".", "run", "tr"], ["train"]),
+        (["-"], ["-C", "--version", "--help"]),
+        (["frobnicate", ""], []),
+        (["--", ""], []),
+    ],
+    ids=" ".join,
+)
+def test_what_may_stand_next(made: Path, typed: list[str], expected: list[str]) -> None:
+    assert sorted(words(made, *typed)) == sorted(expected)
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_is_completed_and_so_are_its_options(made: Path, verb: str) -> None:
+    assert verb in words(made, "")
+    assert "--help" in words(made, verb, "-")
+
+
+def test_the_groups_are_those_that_have_verbs_of_their_own() -> None:
+    from git_spacy.cli import group
+
+    context = cli.click.Context(group)
+    found = [verb for verb in cli.VERBS if hasattr(group.get_command(context, verb), "commands")]
+    assert sorted(completion.GROUPS) == sorted(found)
+    assert {verb[0] for verb in completion.ARGUMENTS} <= set(cli.VERBS)
+
+
+def test_what_it_is_stands_behind_a_tab_and_only_there(made: Path) -> None:
+    assert process("complete", "run", "pre", cwd=made).out == "prepare\tPrepare it\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["commands: [", "a: &a [*a]", "commands: [{name: \"x\\n\\e[2J\", script: []}]"]
+)  # fmt: skip
+def test_nothing_wrong_is_ever_told(made: Path, text: str) -> None:
+    (made / "project.yml").write_text(text)
+    (made / ".git/config").write_text("[broken")
+    for typed in (["run", ""], ["push", ""], ["notes", "push", ""], ["-C", "/nowhere", "run", ""]):
+        assert process("complete", *typed, cwd=made) == (0, "", "")
+
+
+def test_names_are_found_without_the_library_that_takes_longest(made: Path) -> None:
+    code = (
+        "import sys; from git_spacy import completion; completion.main(['run', '']);"
+        "completion.main(['clone', '']); sys.exit('click' in sys.modules)"
+    )
+    subprocess.run((sys.executable, "-c", code), cwd=made, check=True, capture_output=True)
+
+
+def test_it_tells_where_the_files_for_the_shells_lie(made: Path) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        path = Path(process("complete", "--path", shell, cwd=made).out.strip())
+        assert path.is_relative_to(Path(sys.prefix) / "share")
+        wheel = (REPOSITORY / "pyproject.toml").read_text()
+        assert f'"completion/git-spacy.{shell}" = "{path.relative_to(sys.prefix)}"' in wheel
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    missing = [name for name in programs if not shutil.which(name)]
+    return pytest.mark.skipif(bool(missing), reason=f"there is no {', '.join(missing)}")
+
+
+@pytest.fixture
+def bash(made: Path, tmp_path: Path) -> Iterator[Shell]:
+    if not (BASH_COMPLETION / "bash_completion").is_file():
+        pytest.skip("bash-completion is not installed")
+    place = tmp_path / "data/bash-completion/completions/git-spacy"
+    place.parent.mkdir(parents=True)
+    place.symlink_to(REPOSITORY / "completion/git-spacy.bash")
+    with Shell(
+        "bash", "--norc", "--noprofile", "-i", folder=made, XDG_DATA_HOME=str(tmp_path / "data")
+    ) as shell:
+        shell.types(
+            "bind 'set enable-bracketed-paste off'; bind 'set show-all-if-ambiguous on';"
+            f" . {BASH_COMPLETION}/bash_completion; echo rea''dy\n",
+            "ready\r\n",
+        )
+        yield shell
+
+
+TYPED = [
+    ("git spacy run tr", "git spacy run train "),
+    ("git spacy clone ner", "git spacy clone ner_fashion "),
+    ("git spacy push b", "git spacy push backup "),
+    ("git-spacy run tr", "git-spacy run train "),
+    ("git spacy notes push ", "git spacy notes push origin "),
+    ("git spacy run --exec", "git spacy run --executor "),
+]
+
+
+@needs("bash")
+def test_bash_completes_through_gits_own_completion_and_without_it(bash: Shell) -> None:
+    bash.types("git spacy r\t", "resolved", "restore", "run")
+    bash.clears()
+    bash.types("git spacy push \t", "backup", "default", "mine")
+    bash.clears()
+    for typed, expected in (
+        *TYPED,
+        ("git -C ../p spacy run tr", "git -C ../p spacy run train "),
+        ("git spacy run tw", "git spacy run two\\ words "),
+        ("git spacy run a:", "git spacy run a:b "),
+        ("git spacy run --executor=r", "git spacy run --executor=ray "),
+        ("git spacy run --set s", "git spacy run --set seed="),
+    ):
+        bash.types(typed + "\t", expected)
+        bash.clears()
+
+
+@needs("zsh")
+def test_zsh_completes_both_forms(made: Path, tmp_path: Path) -> None:
+    functions = tmp_path / "functions"
+    functions.mkdir()
+    (functions / "_git-spacy").symlink_to(REPOSITORY / "completion/git-spacy.zsh")
+    with Shell("zsh", "-f", "-i", folder=made, ZDOTDIR=str(tmp_path)) as shell:
+        shell.types(
+            f"unsetopt zle_bracketed_paste; fpath=({functions} $fpath); autoload -Uz compinit;"
+            f" compinit -u -d {tmp_path}/dump; echo rea''dy\n",
+            "ready\r\n",
+        )
+        shell.types("git spacy r\t", "resolved", "restore", "skip what is current")
+        shell.clears()
+        for typed, expected in TYPED:
+            shell.types(typed + "\t", expected.split()[-1])
+            shell.clears()
+
+
+@needs("fish")
+def test_fish_completes_both_forms(made: Path) -> None:
+    for typed, expected in TYPED:
+        line = f"source {REPOSITORY}/completion/git-spacy.fish; complete -C '{typed}'"
+        done = subprocess.run(
+            ("fish", "-c", line), cwd=made, capture_output=True, text=True, check=True
+        )
+        assert [one.split("\t")[0] for one in done.stdout.splitlines()] == [expected.split()[-1]]
+        assert done.stderr == ""
