@@ -1,11 +1,7 @@
 """The one family of exceptions, and how a failure reads.
 
 The core raises these and never prints or exits; `cli.main` and `hook.main` print one of them and
-exit with its code. Knows nothing of any other module. The exit codes are threats.md's:
-
-    0 done · 1 a check failed, or a declared output is missing · 2 malformed input or usage
-    3 refused as unsafe · 4 network or integrity · 5 local I/O · 75 another run holds the lock
-    130/143 interrupted; `run` passes on the exit code of the script that failed
+exit with its code. Knows nothing of any other module. The exit codes are threats.md's.
 """
 
 from __future__ import annotations
@@ -13,6 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
+
+# what they mean, for the man pages; `run` passes on the code of the script that failed
+EXIT_CODES = {
+    0: "Done.",
+    1: "Something promised is not there: a check failed, a declared output is missing.",
+    2: "Malformed input, or usage.",
+    3: "Understood, and refused as unsafe.",
+    4: "The network failed, or what it brought is not what was promised.",
+    5: "This machine failed: a full disk, no permission.",
+    70: "A defect of git-spacy.",
+    75: "Another run is going on here, and --no-wait was given.",
+    130: "Interrupted (Ctrl-C).",
+    143: "Terminated (SIGTERM).",
+}
 
 # C0 and C1 control characters but tab and newline, and the Unicode line separators and
 # direction overrides with which a title or a server could rewrite what the terminal shows.

@@ -109,10 +109,15 @@ def group(ctx: click.Context, directory: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (by default the process's own) and return its exit code."""
 
+    arguments = list(sys.argv[1:] if argv is None else argv)
     previous = signal.signal(signal.SIGTERM, _terminated)
     try:
+        if arguments[-1:] == ["--help"]:
+            from git_spacy.cli import manual
+
+            manual.show(arguments)
         result: Any = group.main(
-            args=list(sys.argv[1:] if argv is None else argv),
+            args=arguments,
             prog_name="git spacy",
             standalone_mode=False,
         )

@@ -17,6 +17,7 @@ from git_spacy.project.variables import parse_override
 
 _PREFIXES = ("--vars.", "--variables.")
 _ENVIRONMENT = ("WEASEL_CONFIG_OVERRIDES", "GIT_SPACY_VARS")
+VARIABLES = (("--vars.NAME VALUE, --set NAME=VALUE", "Override a variable of project.yml."),)
 _KEY = "git_spacy.overrides"
 
 
@@ -31,9 +32,7 @@ class OverridingCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)
         with formatter.section("Variables"):
-            formatter.write_dl(
-                [("--vars.NAME VALUE, --set NAME=VALUE", "Override a variable of project.yml.")]
-            )
+            formatter.write_dl(VARIABLES)
 
 
 def given(ctx: click.Context) -> dict[str, Any]:
