@@ -39,7 +39,7 @@ LINES = {
     ("graph", "schema"): "Draw what is made of what; a JSON Schema for editors.",
     ("push", "pull"): "Share outputs: with a folder, S3, ssh and others.",
     ("restore", "store"): "Bring outputs as they were; what is kept here.",
-    ("resolved", "config"): "Print the project, the settings, as understood.",
+    ("resolved", "config"): "Print the project as understood; the settings.",
 }
 
 
@@ -88,7 +88,7 @@ def _as_ours(words: list[str]) -> list[str]:
     cls=_Verbs,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Each command has its own help: git spacy COMMAND -h",
+    epilog="Help for one: git spacy COMMAND -h; the man page: git help spacy",
 )
 @click.version_option(__version__, prog_name="git-spacy", message="%(prog)s %(version)s")
 @click.option(

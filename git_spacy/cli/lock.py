@@ -26,7 +26,7 @@ def lock() -> None:
     """
 
 
-@lock.command()
+@lock.command(short_help="Rebuild it for a commit from the records.")
 @click.argument("revision", required=False, metavar="[REV]")
 @click.pass_context
 def restore(ctx: click.Context, revision: str | None) -> None:
@@ -57,7 +57,7 @@ def _source(known: Known) -> str:
     return f"the run of {words.when(known.record)}, noted on {known.noted_on[:7]}"
 
 
-@lock.command(cls=overrides.OverridingCommand)
+@lock.command(cls=overrides.OverridingCommand, short_help="Enter results that are there already.")
 @click.argument("names", nargs=-1, required=True, metavar="NAME... [PROJECT_DIR]")
 @click.pass_context
 def record(ctx: click.Context, names: tuple[str, ...]) -> None:
@@ -85,7 +85,7 @@ def record(ctx: click.Context, names: tuple[str, ...]) -> None:
         output.note(f"recorded {command.name}")
 
 
-@lock.command()
+@lock.command(short_help="Settle one that a merge left in conflict.")
 @click.pass_context
 def resolve(ctx: click.Context) -> int:
     """Settle a project.lock that a merge left in conflict, by entry: of what both sides changed,

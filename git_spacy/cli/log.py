@@ -18,7 +18,9 @@ _COLOURS = {"failed": "red"}
 @click.command()
 @click.argument("revisions", nargs=-1, metavar="[REV]...")
 @click.option("--command", "name", metavar="NAME", help="Only the runs of this command.")
-@click.option("-n", "--max-count", "most", type=click.IntRange(1), help="Only that many commits.")
+@click.option(
+    "-n", "--max-count", "most", type=click.IntRange(1), metavar="N", help="Only N commits."
+)
 @click.option(
     "--table", is_flag=True, help="Compare their metrics: a row for each set of variables."
 )

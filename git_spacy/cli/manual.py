@@ -22,7 +22,7 @@ from git_spacy.errors import EXIT_CODES
 from git_spacy.git import settings
 
 # verb → the settings that its page tells of; git-spacy(1) has all of them
-_SETTINGS = {
+SETTINGS = {
     "clone": ("spacy.repo", "spacy.ignore"),
     "assets": (
         "spacy.ignore", "spacy.timeout", "spacy.maxAssetSize", "spacy.allowLocalPath",
@@ -134,7 +134,7 @@ def _page(command: click.Command, name: str, top: click.Context) -> str:
         )
         parts.append(_section("COMMANDS", "".join(items)))
     parts.append(_section("OPTIONS", _options(command, ctx)))
-    wanted = _SETTINGS.get(name, ())
+    wanted = SETTINGS.get(name, ())
     table = settings.TABLE if name == "config" else [
         setting for setting in settings.TABLE if setting.name in wanted
     ]  # fmt: skip
@@ -153,12 +153,12 @@ def _finished(
     exits += _item("130, 143", "Interrupted, terminated.")
     if name in ("", "run"):
         exits += _text("'git spacy run' passes on the code of the script that failed.")
-    pages = [*related, *_SEE.get(name, ())]
+    see = [*related, *_SEE.get(name, ())]
     parts += [
         _section("EXAMPLES", examples),
         _section("CONFIGURATION", "".join(map(_setting, table))),
         _section("EXIT STATUS", exits),
-        _section("SEE ALSO", ",\n".join(map(_reference, pages)) + "\n"),
+        _section("SEE ALSO", ",\n".join(map(_reference, see)) + "\n"),
     ]
     return "".join(parts)
 

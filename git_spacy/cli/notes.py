@@ -22,7 +22,7 @@ def notes() -> None:
     when it is told to. REMOTE is by default the one that the branch follows."""
 
 
-@notes.command()
+@notes.command(short_help="Send the records to REMOTE, merged with those there.")
 @click.argument("remote", required=False)
 @click.pass_context
 def push(ctx: click.Context, remote: str | None) -> None:
@@ -36,7 +36,7 @@ def push(ctx: click.Context, remote: str | None) -> None:
     output.note(f"pushed {count(sent, 'record')} to {name}" if sent else f"{name} has everything")
 
 
-@notes.command()
+@notes.command(short_help="Get the records of REMOTE; none here is lost.")
 @click.argument("remote", required=False)
 @click.pass_context
 def pull(ctx: click.Context, remote: str | None) -> None:
@@ -50,7 +50,7 @@ def pull(ctx: click.Context, remote: str | None) -> None:
     output.note(f"pulled {count(got, 'record')} from {name}" if got else f"nothing new on {name}")
 
 
-@notes.command()
+@notes.command(short_help="Say what each side lacks, and what was left behind.")
 @click.argument("remote", required=False)
 @click.option("--no-fetch", is_flag=True, help="Do not ask REMOTE: as it was last time.")
 @click.option("--json", "as_json", is_flag=True, help="In JSON.")

@@ -78,7 +78,7 @@ def verify(ctx: click.Context) -> int:
     return 1 if broken else 0
 
 
-@store.command()
+@store.command(short_help="Remove what was not used for a while.")
 @click.option(
     "--days", type=click.IntRange(0), default=30, show_default=True, metavar="N",
     help="Keep what was used in the last N days.",

@@ -85,6 +85,12 @@ def test_the_first_page_has_every_verb_setting_and_exit_code(prefix: Path) -> No
         assert re.search(rf"(?m)^       (130, )?{code}\b", text)
 
 
+def test_a_page_tells_of_settings_that_there_are() -> None:
+    named = {name for names in manual.SETTINGS.values() for name in names}
+    assert named <= {setting.name for setting in TABLE}
+    assert set(manual.SETTINGS) <= set(cli.VERBS)
+
+
 def test_every_exit_code_of_an_error_is_in_the_table() -> None:
     families = [GitSpacyError, *GitSpacyError.__subclasses__()]
     assert {family.exit_code for family in families} <= set(EXIT_CODES)
