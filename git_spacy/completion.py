@@ -55,6 +55,8 @@ def candidates(words: Sequence[str], start: Path) -> Iterator[Candidate]:
     while before[:1] == ["-C"] and len(before) > 1:
         start = start / before[1]
         before = before[2:]
+    if before[:1] == ["project"]:  # as spaCy's own command line begins
+        before = before[1:]
     found = _next(before, current, start)
     return (one for one in found if one[0].startswith(current) and one[0] != "")
 
@@ -226,6 +228,12 @@ def _checks(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
     return ((name, "") for name in ("project", "assets", "lock", "generated", "all"))
 
 
+def _parts(start: Path) -> Iterable[Candidate]:  # noqa: ARG001
+    from git_spacy.setup.change import PARTS
+
+    return PARTS.items()
+
+
 def _cleaned(found: Iterable[Candidate]) -> Iterator[Candidate]:
     """Those that can be typed, each once; what is told of them in one printable line."""
 
@@ -245,6 +253,7 @@ GROUPS = ("lock", "notes", "store")  # verbs that have verbs of their own
 # verb → what its arguments may be
 ARGUMENTS: dict[tuple[str, ...], Callable[[Path], Iterable[Candidate]]] = {
     ("clone",): _templates,
+    ("init",): _parts,
     ("assets",): _assets,
     ("run",): _runnable,
     ("check",): _checks,

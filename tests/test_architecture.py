@@ -54,7 +54,14 @@ MAY_IMPORT = {
         "storage",
         "templates",
     },
-    "completion": {"cli", "errors", "git", "project", "templates"},  # an entry, like __main__
+    "completion": {
+        "cli",
+        "errors",
+        "git",
+        "project",
+        "setup",
+        "templates",
+    },  # an entry, like __main__
     "__main__": {"cli", "completion"},
     "__init__": set(),
 }

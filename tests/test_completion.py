@@ -51,6 +51,8 @@ def words(folder: Path, *typed: str) -> list[str]:
         (["r"], ["run", "restore", "resolved"]),
         (["run", "tr"], ["train"]),
         (["run", "a"], ["all", "a:b"]),
+        (["project", "run", "tr"], ["train"]),
+        (["init", "h"], ["hooks"]),
         (["run", "all", "pre"], ["prepare"]),
         (["run", "--exec"], ["--executor"]),
         (["run", "--executor", ""], ["local", "ray"]),

@@ -34,10 +34,12 @@ RUN_BY = {
     "from-weasel.md": "tests/cli/test_reference.py",
     "hooks.md": "tests/test_docs.py",
     "init.md": "tests/test_docs.py",
+    "integrations.md": "tests/integrations/test_shared.py",
     "parallel.md": "tests/test_docs.py",
     "remotes.md": "tests/test_docs.py",
     "restore.md": "tests/test_docs.py",
     "schema.md": "tests/test_docs.py",
+    "shells.md": "tests/test_docs.py",
 }
 
 

@@ -18,6 +18,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "Get the folder 'ner' of a repository of your own, as its tag v2 has it.",
         ),
     ),
+    "init": (
+        ("git spacy init --dry", "See what would be set up in this repository."),
+        ("git spacy init hooks", "Set up the hooks alone."),
+        ("git spacy init --undo", "Take back all that was set up."),
+        ("git spacy init --new hello", "Start a small project that runs in the folder 'hello'."),
+    ),
     "assets": (
         ("git spacy assets", "Fetch what is not here, or not right."),
         ("git spacy assets --extra assets/vectors", "Fetch what lies below one folder."),

@@ -35,11 +35,11 @@ def init(
 
     \b
     PART, all but 'display' by default:
-      notes    records of runs stay with their commits through amend and rebase
+      notes    records follow their commits through amend and rebase
       merge    project.lock is merged by entry, not by line
       ignore   .gitignore has what is fetched and made
       hooks    no commit with a stale lock or an output in it
-      display  'git log' shows the records, too: a long line of JSON for each
+      display  'git log' shows the records, too: a long line for each
 
     With --new it starts a small project that runs, in DIR or this folder, if that is empty.
     """

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 PARTS = {
-    "notes": "records of runs stay with their commits through amend and rebase",
-    "display": "'git log' shows the records, too: a long line of JSON for each",
+    "notes": "records follow their commits through amend and rebase",
+    "display": "'git log' shows the records, too: a long line for each",
     "merge": "project.lock is merged by entry, not by line",
     "ignore": ".gitignore has what is fetched and made",
     "hooks": "no commit with a stale lock or an output in it",

@@ -28,7 +28,7 @@ def test_all_is_shown_as_one_would_type_it_or_as_a_diff_has_it(made: Path, spacy
     write(made, {".gitignore": "*.log\n"})
     done = spacy("init", "--dry", cwd=made)
     assert done.out.splitlines() == [
-        "notes: records of runs stay with their commits through amend and rebase",
+        "notes: records follow their commits through amend and rebase",
         "  git config --add notes.rewriteRef refs/notes/spacy",
         "  git config notes.rewriteMode cat_sort_uniq",
         "merge: project.lock is merged by entry, not by line",
