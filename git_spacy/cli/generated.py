@@ -36,8 +36,10 @@ def named(root: Path, start: Path, to: str | None, default: str) -> tuple[Path, 
 
     from git_spacy.files import resolved_inside
 
-    path = Path(os.path.abspath(start / to)) if to else resolved_inside(root, default)
-    return path, Path(os.path.relpath(path, root)).as_posix()
+    path = Path(os.path.abspath(start / to if to else root / default))
+    name = Path(os.path.relpath(path, root)).as_posix()
+    # what lies in the project may be a stranger's link; what lies elsewhere is the user's own
+    return path if name.startswith("../") else resolved_inside(root, name), name
 
 
 def deliver(

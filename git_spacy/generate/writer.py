@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from git_spacy.errors import Malformed, Unsafe
-from git_spacy.files import replace, resolved_inside
+from git_spacy.files import opened_inside, replace, resolved_inside
 from git_spacy.generate.marked import Part, find, joined
 
 _LARGEST = 4 << 20  # bytes of a file that people write
@@ -43,16 +44,17 @@ def plan(before: str | None, part: Part) -> Plan:
 
 def read(path: Path, name: str) -> str | None:
     """The text of the file at `path`; None if there is none. Raises Malformed for what is no text,
-    OSError."""
+    Unsafe for what is no regular file, OSError."""
 
+    real = Path(os.path.realpath(path))
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            text = stream.read(_LARGEST + 1)
+        with opened_inside(real.parent, real.name) as stream:
+            data = stream.read(_LARGEST + 1)
     except FileNotFoundError:
         return None
-    if len(text) > _LARGEST or "\0" in text:
+    if len(data) > _LARGEST or b"\0" in data:
         raise Malformed(f"'{name}' is no text file", mend="name another")
-    return text
+    return data.decode("utf-8", "surrogateescape")
 
 
 def write(root: Path, part: Part, *, force: bool = False) -> bool:

@@ -4,7 +4,7 @@ The format is spaCy's (weasel `cli/run.py`: a mapping of command names to cmd, s
 outs with path and md5; spaCy before 3.7 adds spacy_version and spacy_git_version). Every dialect
 is read; an existing file keeps its own. The text is byte for byte what srsly's ruamel.yaml emits
 (YAML 1.2, sequences indented by two, folded at 80 columns), so that two tools do not fight in a
-diff. Pure but for `read` and `update`.
+diff. Pure but for `read`, `content` and `update`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_spacy.errors import GitSpacyError, Malformed
-from git_spacy.files import replace, resolved_inside
+from git_spacy.files import opened_inside, replace, resolved_inside
 from git_spacy.project import yaml, yaml_text
 from git_spacy.project.places import Places
 from git_spacy.project.yaml import Node
@@ -56,14 +56,22 @@ def read(root: Path) -> dict[str, LockEntry]:
     """The entries of the project's lock, in its order; empty if there is none.
 
     Raises Malformed for a file that cannot be understood, which stays as it is; Unsafe for a link
-    that leads out of the project.
+    that leads out of the project, and for what is no regular file.
     """
 
+    data = content(root)
+    return {} if data is None else parse(data)
+
+
+def content(root: Path) -> bytes | None:
+    """The bytes of the project's lock, as many as may be in one and one more; None if there is
+    none. Raises Unsafe as `read`, OSError."""
+
     try:
-        data = resolved_inside(root, LOCK_FILE).read_bytes()
+        with opened_inside(root, LOCK_FILE) as stream:
+            return stream.read(yaml.MAX_BYTES + 1)
     except FileNotFoundError:
-        return {}
-    return parse(data)
+        return None
 
 
 def parse(data: bytes) -> dict[str, LockEntry]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import CheckFailed, Malformed
-from git_spacy.files import held, replace, resolved_inside
+from git_spacy.files import held, replace
 from git_spacy.git import conflict, process
 from git_spacy.git.repository import Repository
 from git_spacy.project import loader
@@ -135,9 +135,8 @@ def _of_stages(stages: Mapping[int, bytes]) -> Merged:
 def _of_markers(root: Path) -> Merged | None:
     """For a file that somebody has added as the merge had left it."""
 
-    try:
-        data = resolved_inside(root, LOCK_FILE).read_bytes()
-    except FileNotFoundError:
+    data = lock.content(root)
+    if data is None:
         return None
     ours, theirs = lock_merge.sides(data)
     return _merged(b"", ours, theirs) if ours != theirs else None

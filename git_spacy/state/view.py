@@ -8,18 +8,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from git_spacy.errors import Malformed, Unavailable
-from git_spacy.files import resolved_inside
+from git_spacy.errors import Malformed, Unavailable, Unsafe
+from git_spacy.files import opened_inside
 from git_spacy.git.repository import Repository
 from git_spacy.git.snapshot import Snapshot
 from git_spacy.git.staged import Index
 from git_spacy.git.tree import EXECUTABLE, FILE, Entry
 from git_spacy.project import loader
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state import fingerprint
+from git_spacy.state import fingerprint, lock
 from git_spacy.state.fingerprint import Fingerprint, files_below
 from git_spacy.state.index import Observed, StatIndex
 from git_spacy.state.lock import LOCK_FILE
@@ -78,14 +79,16 @@ class WorkTree:
         return loader.content(self.root)
 
     def lock(self) -> bytes | None:
-        try:
-            return resolved_inside(self.root, LOCK_FILE).read_bytes()
-        except FileNotFoundError:
-            return None
+        return lock.content(self.root)
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
-        paths = {name: self.root / name for name in names}
-        return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+        found = {}
+        for name in names:
+            # what is not there, is no file or leads out of the project
+            missing = suppress(FileNotFoundError, NotADirectoryError, Unsafe)
+            with missing, opened_inside(self.root, name) as stream:
+                found[name] = stream.read()
+        return found
 
     def observe(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         return _observed(self.root, self._stats, paths, algorithm)
