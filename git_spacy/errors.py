@@ -31,12 +31,13 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")
 _QUERY = re.compile(r"(?<=\w)\?[^\s'\"]*=[^\s'\"]*")
 
 
-def printable(text: str) -> str:
-    """`text` with what a terminal would obey instead of show escaped as \\xNN or \\uNNNN."""
+def printable(text: str, short: str = "\\x{:02x}") -> str:
+    """`text` with what a terminal would obey instead of show escaped as \\xNN or \\uNNNN; `short`
+    is the form of the former (JSON has but the latter)."""
 
     def escape(match: re.Match[str]) -> str:
         code = ord(match[0])
-        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+        return (short if code < 0x100 else "\\u{:04x}").format(code)
 
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # lone surrogates
     return _UNPRINTABLE.sub(escape, text)

@@ -82,9 +82,9 @@ def diagnostic(text: str) -> None:
 
 
 def emit_json(value: Any) -> None:
-    """A value for machines."""
+    """A value for machines, which a terminal can show, too."""
 
-    _write(sys.stdout, json.dumps(value, indent=1, ensure_ascii=False))
+    _write(sys.stdout, printable(json.dumps(value, indent=1, ensure_ascii=False), "\\u{:04x}"))
 
 
 def is_terminal(stream: IO[str] | None = None) -> bool:

@@ -1,7 +1,7 @@
 """The block in README.md that says what the project holds. Pure.
 
 Titles, descriptions and help texts are their author's Markdown, and stay so; they just cannot end
-the block, open HTML, or break a table.
+the block, open HTML, break a table, or tell the terminal anything that shows the file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from git_spacy.errors import masked
+from git_spacy.errors import masked, printable
 from git_spacy.generate.again import Subject, given
 from git_spacy.generate.marked import MARKDOWN, Block, Part, command
 from git_spacy.project.loader import PROJECT_FILE
@@ -140,6 +140,7 @@ def _one_line(text: str) -> str:
 def _code(text: str) -> str:
     """Literal text, in a table too."""
 
+    text = printable(text)
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     space = " " if "`" in (text[:1], text[-1:]) else ""
@@ -150,5 +151,5 @@ def _markdown(text: str) -> str:
     """An author's Markdown without HTML, and without what would be taken for our own marker."""
 
     return _HTML.sub(
-        lambda match: match[0] if match[1] else "&lt;", _OURS.sub("git-spacy&#58;", text)
+        lambda match: match[0] if match[1] else "&lt;", _OURS.sub("git-spacy&#58;", printable(text))
     )
