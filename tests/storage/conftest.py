@@ -63,12 +63,15 @@ print(code, peak[1], time.monotonic() - began)
 """
 
 
-def measured(*arguments: object, cwd: Path, **environ: str) -> tuple[int, float, float, str]:
-    """(exit code, peak in MB, seconds, stderr) of `git spacy …` in a process of its own."""
+def measured(
+    *arguments: object, cwd: Path, patience: float = 120.0, **environ: str
+) -> tuple[int, float, float, str]:
+    """(exit code, peak in MB, seconds, stderr) of `git spacy …` in a process of its own, which has
+    so many seconds (`patience`)."""
 
     done = subprocess.run(
         (sys.executable, "-c", MEASURED, *map(str, arguments)), cwd=cwd, capture_output=True,
-        text=True, check=False, timeout=120, env={**os.environ, **environ},
+        text=True, check=False, timeout=patience, env={**os.environ, **environ},
     )  # fmt: skip
     assert done.stdout, done.stderr
     code, peak, seconds = done.stdout.split()[-3:]

@@ -1,0 +1,55 @@
+"""threats.md, case 42, for every verb that looks at outputs: many files and a large one take less than
+150 MB. With GIT_SPACY_TORTURE they are 200,000 files, and 3 GB."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.storage.conftest import measured
+from tests.testing.projects import project
+from tests.testing.repositories import git
+
+IS_LONG = "GIT_SPACY_TORTURE" in os.environ
+FILES, BYTES = (200_000, 3 << 30) if IS_LONG else (4_000, 200 << 20)
+MANY = f"""\
+import os
+for folder in range({FILES // 1000}):
+    os.makedirs(f"model/{{folder}}", exist_ok=True)
+    for name in range(1000):
+        open(f"model/{{folder}}/{{name}}", "w").close()
+"""
+LARGE = f"""\
+import os
+os.makedirs("model", exist_ok=True)
+with open("model/large", "wb") as stream:
+    stream.truncate({BYTES})
+"""
+VERBS = (
+    "run all", "status", "run all", "check", "run all --dry", "graph", "ignore", "lock record all", "push",
+    "pull", "pull", "run all --restore", "run all --force --restore", "restore", "restore --force",
+    "store verify", "store gc",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [MANY, LARGE], ids=["many files", "a large file"])
+def test_42_little_memory(tmp_path: Path, make: str) -> None:
+    text = (
+        f"remotes: {{default: {tmp_path / 'remote'}}}\n"
+        "commands: [{name: all, script: [python make.py], deps: [make.py], outputs: [model]}]\n"
+    )
+    root = project(tmp_path / "p", text, {"make.py": make, ".gitignore": "/model/\n"})
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "x")
+    peaks = {}
+    for number, words in enumerate(VERBS):
+        if words == "pull" and VERBS[number - 1] == "push":
+            shutil.rmtree(root / "model")
+        code, peaks[words], _, err = measured(*words.split(), cwd=root, patience=590.0)
+        assert code == 0, (words, err)
+    assert {words: peak for words, peak in peaks.items() if peak >= 150} == {}
