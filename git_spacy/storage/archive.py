@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from git_spacy.errors import LocalFailure, Unsafe
+from git_spacy.errors import LocalFailure, Unavailable, Unsafe
 from git_spacy.files import resolved_inside
 from git_spacy.project.paths import ProjectPath, is_git_folder
-from git_spacy.state.fingerprint import FileFact, files_below
+from git_spacy.state.fingerprint import FileFact, Fingerprint, files_below
 from git_spacy.storage.unpacking import stays_inside, unpack
 
-__all__ = ["pack", "unpack"]
+__all__ = ["pack", "unpack", "verified"]
 
 _CHUNK = 1 << 20
 _LEVEL = 3  # models hardly shrink: more would cost time and gain nothing
@@ -55,6 +55,19 @@ def pack(root: Path, path: ProjectPath, content: str, to: BinaryIO, progress: Pr
             tar.members.clear()  # type: ignore[attr-defined]
     if hasher.hexdigest() != content:
         raise LocalFailure(f"'{path}' changed while it was read", mend="push again")
+
+
+def verified(path: ProjectPath, found: Fingerprint | None, content: str) -> Fingerprint:
+    """`found`, what was unpacked of an output whose content has this md5. Raises Unavailable if it
+    is something else."""
+
+    if found is None or found.digest != content:
+        raise Unavailable(
+            f"what the remote has of '{path}' is not what its name says (its md5 is"
+            f" {found.digest if found else 'none'}, not {content})",
+            mend="push it again from where it was made, with --force",
+        )
+    return found
 
 
 def _add(tar: tarfile.TarFile, info: tarfile.TarInfo | None, heard: _Heard) -> None:

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from git_spacy.errors import Unavailable
 from git_spacy.files import heal, staging
 from git_spacy.project.graph import Owned
 from git_spacy.project.model import Command, Project
@@ -229,13 +228,7 @@ def fetch(remote: Remote, root: Path, choice: Choice, transfers: Transfers, limi
         with remote.read(str(key)) as stream:
             heard = Heard(stream, lambda count: transfers.report(Progress(path.text, count)))
             archive.unpack(cast(BinaryIO, heard), path, staged, limit or sys.maxsize, room)
-        now = fingerprint(root, staged.relative)
-        if now is None or now.digest != key.content:
-            raise Unavailable(
-                f"what the remote has of '{path}' is not what its name says (its md5 is"
-                f" {now.digest if now else 'none'}, not {key.content})",
-                mend="push it again from where it was made, with --force",
-            )
+        now = archive.verified(path, fingerprint(root, staged.relative), key.content)
         staged.swap_in()
     transfers.report(Done(path.text, now.size, "verified"))
 

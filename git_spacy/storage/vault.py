@@ -155,12 +155,8 @@ def bring(
     (None: any); where it came from, in words. None: it is not to be had. Raises GitSpacyError,
     OSError."""
 
-    def is_right() -> bool:
-        now = fingerprint(root, staged.relative)
-        return _is(now, digest, names)
-
     if source.store.bring(digest, names, staged):
-        if is_right():
+        if _is(fingerprint(root, staged.relative), digest, names):
             return "the local store"
         source.store.forget(digest)
     staged.discard()
@@ -170,7 +166,8 @@ def bring(
         room = shutil.disk_usage(root).free - _SPARE
         with source.remote.read(name) as stream:
             archive.unpack(stream, path, staged, min(source.limit or room, room))
-        if is_right():
+        found = archive.verified(path, fingerprint(root, staged.relative), digest)
+        if _is(found, digest, names):
             return f"the remote '{source.name}'"
         staged.discard()
     return None

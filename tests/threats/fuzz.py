@@ -1,6 +1,6 @@
 """What is read of strangers, given any bytes: one function for each kind of file or answer.
 
-    python -m tests.threats.fuzz KIND [LIBFUZZER OPTION…]    with atheris, if it is installed
+    python -m tests.threats.fuzz KIND CORPUS [LIBFUZZER OPTION…]    with atheris
 
 Each function raises AssertionError if the bytes bring down more than themselves: a defect (exit code
 70), a second of computing, more than 150 MB, anything outside the project. test_fuzz.py feeds them
@@ -31,8 +31,10 @@ from git_spacy.files import staging
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.index import home
 from git_spacy.storage import archive
+from tests.storage.hostile import file, hard_link, link, plain
 from tests.testing.projects import two_steps
 from tests.testing.repositories import git, write
+from tests.threats.inputs import REFUSED
 
 SECONDS, MEGABYTES = 1.0, 150.0
 _PLAN = ("project.yml", "project.lock", "README.md", ".gitignore", "dvc.yaml")
@@ -217,6 +219,21 @@ KINDS: dict[str, Callable[[Arena, bytes], None]] = {
 }  # fmt: skip
 
 
+def good(arena: Arena, kind: str) -> list[bytes]:
+    """Bytes of this kind as they should be."""
+
+    plan = arena.plan
+    return {
+        "project": [plan["project.yml"], *(text.data for text in REFUSED if len(text.data) < 1000)],
+        "lock": [plan["project.lock"]],
+        "note": [git(arena.root, "notes", "--ref", "spacy", "show", "HEAD").encode()],
+        "index": [arena.index],
+        "generated": [plan[name] for name in ("README.md", ".gitignore", "dvc.yaml")],
+        "members": [plain([file("out/a", b"x" * 600), link("out/l", "a"), hard_link("out/h", "out/a")])],
+        "response": [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nETag: \"x\"\r\n\r\ndata"],
+    }[kind]  # fmt: skip
+
+
 def without_pauses() -> None:
     """Let no try wait for the next."""
 
@@ -226,7 +243,8 @@ def without_pauses() -> None:
 def main() -> None:
     import atheris
 
-    kind = KINDS[sys.argv.pop(1)]
+    name = sys.argv.pop(1)
+    kind = KINDS[name]
     without_pauses()
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(HOME=folder, XDG_CACHE_HOME=f"{folder}/cache", GIT_CONFIG_NOSYSTEM="1")
@@ -234,6 +252,8 @@ def main() -> None:
             os.environ.update({f"GIT_{role}_NAME": "A", f"GIT_{role}_EMAIL": "a@example.com"})
         os.mkdir(f"{folder}/arena")
         arena = Arena(Path(folder) / "arena")
+        for number, data in enumerate(good(arena, name)):
+            Path(sys.argv[1], f"good-{number}").write_bytes(data)
         atheris.instrument_all()
         atheris.Setup(sys.argv, lambda data: kind(arena, data))
         atheris.Fuzz()

@@ -15,10 +15,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.storage.hostile import file, hard_link, link, member, plain
-from tests.testing.repositories import git
 from tests.threats import fuzz
 from tests.threats.fuzz import KINDS, Arena
-from tests.threats.inputs import REFUSED
 
 EXAMPLES = 400 if "GIT_SPACY_TORTURE" in os.environ else 12
 fuzzed = settings(
@@ -106,32 +104,17 @@ MADE = {
 }  # fmt: skip
 
 
-def good(arena: Arena, kind: str) -> list[bytes]:
-    """Bytes of this kind as they should be."""
-
-    plan = arena.plan
-    return {
-        "project": [plan["project.yml"], *(text.data for text in REFUSED if len(text.data) < 1000)],
-        "lock": [plan["project.lock"]],
-        "note": [git(arena.root, "notes", "--ref", "spacy", "show", "HEAD").encode()],
-        "index": [arena.index],
-        "generated": [plan[name] for name in ("README.md", ".gitignore", "dvc.yaml")],
-        "members": [plain([file("out/a", b"x" * 600), link("out/l", "a"), hard_link("out/h", "out/a")])],
-        "response": [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nETag: \"x\"\r\n\r\ndata"],
-    }[kind]  # fmt: skip
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_bytes_bring_down_no_more_than_themselves(arena: Arena, kind: str) -> None:
-    good_ones = st.sampled_from(good(arena, kind)).flatmap(changed)
+    good_ones = st.sampled_from(fuzz.good(arena, kind)).flatmap(changed)
 
     @fuzzed
     @given(MADE[kind] | good_ones | st.binary(max_size=50))
     def check(data: bytes) -> None:
         KINDS[kind](arena, data)
 
-    for data in good(arena, kind):
+    for data in fuzz.good(arena, kind):
         KINDS[kind](arena, data)
     check()
 

@@ -1,0 +1,118 @@
+"""threats.md, cases 22 to 28 and 41, for the ways to an output that are not `run` and `pull` alone: restore,
+`run --restore`, side by side, variants."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from git_spacy.state import lock
+from tests.storage.hostile import file, hard_link, link, md5, planted, zipped
+from tests.testing.projects import Spacy, project, snapshot
+from tests.testing.repositories import git, write
+from tests.threats.test_every_verb import clean
+
+MAKE = "import os\nos.makedirs('model', exist_ok=True)\nopen('model/a', 'w').write('x')\n"
+HOSTILE = {
+    "22": zipped(file("model/a"), file("../outside/x")),
+    "23": zipped(link("model", "../outside"), file("model/x")),
+    "23, hard": zipped(file("model/a"), hard_link("model/h", "project.yml")),
+    "24": zipped(file("model/a"), file("make.py", b"evil")),
+    "25": zipped(file("model/a", b"y")),
+    "25, cut": zipped(file("model/a"))[:-9],
+    "26": zipped(file("model/a", bytes(1 << 20))),
+}
+
+
+@pytest.fixture
+def shared(tmp_path: Path, spacy: Spacy) -> Path:
+    """A project that was run and pushed, and has no output any more, nor keeps one."""
+
+    text = (
+        f"remotes: {{default: {tmp_path / 'remote'}}}\nvars: {{x: 1}}\n"
+        "commands: [{name: all, script: [python make.py], deps: [make.py], outputs: [model]}]\n"
+    )
+    root = project(tmp_path / "p", text, {"make.py": MAKE, ".gitignore": "/model/\n"})
+    write(tmp_path, {"outside/kept": "mine"})
+    git(root, "init", "-q")
+    git(root, "config", "spacy.maxOutputSize", "64k")
+    for words in ("run all", "push"):
+        assert spacy(*words.split(), cwd=root).code == 0
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "ran")
+    shutil.rmtree(root / "model")
+    return root
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize(
+    "words", ["pull", "pull --force", "restore", "restore --force", "run all --restore"]
+)
+def test_22_to_26_an_archive_that_lies_brings_nothing(
+    shared: Path, tmp_path: Path, spacy: Spacy, words: str, name: str
+) -> None:
+    planted(tmp_path / "remote", "model", HOSTILE[name], md5(b"x"))
+    before = snapshot(tmp_path)
+    done = spacy(*words.split(), cwd=shared)
+    clean(done)
+    if words.startswith("run"):
+        assert done.code == 0, done  # it is made instead
+        shutil.rmtree(shared / "model")
+    else:
+        assert done.code == (3 if name < "25" else 4), done
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "words", ["push nowhere", "pull nowhere", "push ./nowhere", "pull nowhere --force"]
+)
+def test_27_an_unknown_remote_is_told_by_each_verb(
+    shared: Path, tmp_path: Path, spacy: Spacy, words: str
+) -> None:
+    before = snapshot(tmp_path)
+    done = spacy(*words.split(), cwd=shared)
+    clean(done)
+    if "./" not in words:  # which is an address
+        assert done.code == 2
+        assert snapshot(tmp_path) == before
+
+
+RUNS = (
+    "run all",
+    "run all -j 2",
+    "run all --restore",
+    "run all --upstream",
+    "run all --keep-going",
+    "run all --vars.x 2",
+)
+
+
+@pytest.mark.parametrize("words", RUNS)
+def test_41_an_output_that_was_not_made_is_entered_nowhere(
+    shared: Path, spacy: Spacy, words: str
+) -> None:
+    write(shared, {"make.py": "pass\n"})
+    before = (shared / "project.lock").read_bytes()
+    done = spacy(*words.split(), cwd=shared)
+    assert done.code == 1, done
+    assert "'model'" in done.err
+    assert (shared / "project.lock").read_bytes() == before
+    assert spacy("lock", "record", "all", cwd=shared).code == 1
+    assert "pushed 0" in spacy("push", cwd=shared).err
+
+
+@pytest.mark.parametrize("words", RUNS)
+def test_41_what_was_edited_meanwhile_is_never_current(
+    shared: Path, tmp_path: Path, spacy: Spacy, words: str
+) -> None:
+    write(shared, {"make.py": MAKE + "open('make.py', 'a').write('#')\n"})
+    sent = snapshot(tmp_path / "remote")
+    assert spacy(*words.split(), cwd=shared).code == 0
+    again = ("--vars.x", "2") if "vars" in words else ()
+    assert "up to date" not in spacy("run", "all", "--dry", *again, cwd=shared).out
+    assert "pushed 0" in spacy("push", *again, cwd=shared).err
+    assert snapshot(tmp_path / "remote") == sent
+    assert spacy("check", "lock", *again, cwd=shared).code in (1, 2)
+    assert "all" in lock.read(shared)
