@@ -1,10 +1,8 @@
 """What is read of strangers, given any bytes: one function for each kind of file or answer.
 
-    python -m tests.threats.fuzz KIND CORPUS [LIBFUZZER OPTION…]    with atheris
-
 Each function raises AssertionError if the bytes bring down more than themselves: a defect (exit code
 70), a second of computing, more than 150 MB, anything outside the project. test_fuzz.py feeds them
-by Hypothesis, `main` by atheris, which looks for new ways through the code.
+by Hypothesis, by_atheris.py by atheris, which looks for new ways through the code.
 """
 
 from __future__ import annotations
@@ -16,8 +14,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -238,26 +234,3 @@ def without_pauses() -> None:
     """Let no try wait for the next."""
 
     Cancellation.sleep = lambda self, seconds: self.check()  # type: ignore[method-assign]
-
-
-def main() -> None:
-    import atheris
-
-    name = sys.argv.pop(1)
-    kind = KINDS[name]
-    without_pauses()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(HOME=folder, XDG_CACHE_HOME=f"{folder}/cache", GIT_CONFIG_NOSYSTEM="1")
-        for role in ("AUTHOR", "COMMITTER"):
-            os.environ.update({f"GIT_{role}_NAME": "A", f"GIT_{role}_EMAIL": "a@example.com"})
-        os.mkdir(f"{folder}/arena")
-        arena = Arena(Path(folder) / "arena")
-        for number, data in enumerate(good(arena, name)):
-            Path(sys.argv[1], f"good-{number}").write_bytes(data)
-        atheris.instrument_all()
-        atheris.Setup(sys.argv, lambda data: kind(arena, data))
-        atheris.Fuzz()
-
-
-if __name__ == "__main__":
-    main()
