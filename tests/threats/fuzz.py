@@ -186,6 +186,21 @@ def response(arena: Arena, data: bytes) -> None:
     assert not list(arena.root.glob("*.tmp")), "something temporary is left"
 
 
+def repository(arena: Arena, data: bytes) -> None:
+    """What a Git server says over HTTP, heard without a git program: by dulwich and us."""
+
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n" % len(data)
+    kind = b"Content-Type: application/x-git-upload-pack-advertisement\r\n\r\n"
+    path, os.environ["PATH"] = os.environ["PATH"], ""
+    try:
+        with answering(head + kind + data) as url, arena.holding():
+            code = arena.spacy("clone", "t", "cloned", "--repo", f"{url}/r")
+    finally:
+        os.environ["PATH"] = path
+    assert code != 0
+    assert not (arena.root / "cloned").exists()
+
+
 @contextmanager
 def answering(data: bytes) -> Iterator[str]:
     """A server that says this to each that asks, and hangs up."""
@@ -211,8 +226,17 @@ def answering(data: bytes) -> Iterator[str]:
 
 KINDS: dict[str, Callable[[Arena, bytes], None]] = {
     "project": project, "lock": lock, "note": note, "index": index, "generated": generated,
-    "members": members, "response": response,
+    "members": members, "response": response, "repository": repository,
 }  # fmt: skip
+
+
+_REF = b"1" * 40 + b" HEAD\0symref=HEAD:refs/heads/main shallow filter\n"
+
+
+def packet(data: bytes) -> bytes:
+    """A line of Git's protocol."""
+
+    return b"%04x" % (len(data) + 4) + data
 
 
 def good(arena: Arena, kind: str) -> list[bytes]:
@@ -226,6 +250,7 @@ def good(arena: Arena, kind: str) -> list[bytes]:
         "index": [arena.index],
         "generated": [plan[name] for name in ("README.md", ".gitignore", "dvc.yaml")],
         "members": [plain([file("out/a", b"x" * 600), link("out/l", "a"), hard_link("out/h", "out/a")])],
+        "repository": [b"".join((packet(b"# service=git-upload-pack\n"), b"0000", packet(_REF), b"0000"))],
         "response": [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nETag: \"x\"\r\n\r\ndata"],
     }[kind]  # fmt: skip
 

@@ -98,9 +98,19 @@ responses = st.builds(
     st.lists(st.sampled_from(HEADERS), max_size=4),
     st.binary(max_size=20) | st.sampled_from((b"4\r\ndata\r\n0\r\n\r\n", b"zz\r\n", b"-4\r\n", b"\x1f\x8b\x08\0")),
 )  # fmt: skip
+packets = st.lists(
+    st.sampled_from(
+        (b"0000", b"0001", b"0002", b"0003", b"ffff", b"zzzz", b"\xff" * 9, *map(fuzz.packet, (
+            b"# service=git-upload-pack\n", b"version 2\n", b"ls-refs\n", b"fetch=shallow filter\n", b"object-format=sha256\n",
+            b"1" * 40 + b" HEAD\0symref=HEAD:refs/heads/main\n", b"1" * 40 + b" refs/heads/main\n", b"ERR \x1b[2J\n",
+            b"packfile\n", b"\1PACK\0\0\0\2\0\0\0\1", b"\2\x1b[2J", b"\3gone", b"acknowledgments\n", b"NAK\n", b"\0", b"")))
+    )
+    | st.binary(max_size=12),
+    max_size=9,
+).map(b"".join)  # fmt: skip
 MADE = {
     "project": documents, "lock": documents, "note": documents, "index": documents, "members": archives,
-    "generated": st.binary(max_size=200), "response": responses,
+    "generated": st.binary(max_size=200), "response": responses, "repository": packets,
 }  # fmt: skip
 
 
