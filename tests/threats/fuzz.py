@@ -178,7 +178,7 @@ def members(arena: Arena, data: bytes) -> None:
 def response(arena: Arena, data: bytes) -> None:
     """All that a server says, from the first byte of its status line."""
 
-    with answering(data) as url:
+    with answering(lambda _: data) as url:
         text = f"assets: [{{dest: fetched, url: '{url}/x'}}]\n".encode()
         with arena.holding(**{"project.yml": text}):
             arena.spacy("assets")
@@ -189,11 +189,14 @@ def response(arena: Arena, data: bytes) -> None:
 def repository(arena: Arena, data: bytes) -> None:
     """What a Git server says over HTTP, heard without a git program: by dulwich and us."""
 
-    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n" % len(data)
-    kind = b"Content-Type: application/x-git-upload-pack-advertisement\r\n\r\n"
+    def answer(asked: bytes) -> bytes:
+        kind = b"result" if asked.startswith(b"POST") else b"advertisement"
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n" % len(data)
+        return head + b"Content-Type: application/x-git-upload-pack-%s\r\n\r\n%s" % (kind, data)
+
     path, os.environ["PATH"] = os.environ["PATH"], ""
     try:
-        with answering(head + kind + data) as url, arena.holding():
+        with answering(answer) as url, arena.holding():
             code = arena.spacy("clone", "t", "cloned", "--repo", f"{url}/r")
     finally:
         os.environ["PATH"] = path
@@ -202,8 +205,8 @@ def repository(arena: Arena, data: bytes) -> None:
 
 
 @contextmanager
-def answering(data: bytes) -> Iterator[str]:
-    """A server that says this to each that asks, and hangs up."""
+def answering(reply: Callable[[bytes], bytes]) -> Iterator[str]:
+    """A server that says this to each request, and hangs up."""
 
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -212,8 +215,7 @@ def answering(data: bytes) -> Iterator[str]:
                 while True:
                     one, _ = server.accept()
                     with one, contextlib.suppress(OSError):
-                        one.recv(65536)
-                        one.sendall(data)
+                        one.sendall(reply(one.recv(65536)))
 
         thread = threading.Thread(target=answer)
         thread.start()
