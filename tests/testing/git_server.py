@@ -1,6 +1,7 @@
 """A real smart-HTTP Git server: `git http-backend` behind Python's own HTTP server.
 
-Counts requests and the bytes of its answers; can refuse filters, want a password, or break.
+Counts requests and the bytes of its answers; can refuse filters, want a password, be far away, or
+break.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import base64
 import os
 import subprocess
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +23,8 @@ class GitServer:
         self.root = root
         self.requests: list[str] = []
         self.sent = 0
+        self.latency = 0.0  # seconds a request
+        self.rate = 0.0  # bytes a second; 0: as they come
         self.filters = True
         self.any_object = True
         self.redirect = ""
@@ -107,6 +111,7 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self, body: bytes) -> None:
             server.requests.append(f"{self.command} {self.path}")
+            time.sleep(server.latency)
             if server.password and not self._knows(server.password):
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="git"')
@@ -133,6 +138,8 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
+            if server.rate:
+                time.sleep(len(content) / server.rate)
             self.wfile.write(content)
             server.sent += len(content)
 
