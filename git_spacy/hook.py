@@ -118,7 +118,7 @@ def _run(asked: _Asked) -> int:
             chosen = {os.path.dirname(name) + "/" if "/" in name else "" for name in names}
             folders = [folder for folder in folders if folder in chosen]
         for folder in folders:
-            view = Staged(index.top / folder)
+            view = Staged(index.top / folder, index)
             some = checks.run(of_project, view, strict=asked.strict)
             found += [finding.below(folder) for finding in some]
     if "outputs" in asked.checks:

@@ -10,10 +10,9 @@ from git_spacy.assets import standing
 from git_spacy.project import loader
 from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Asset, Project
-from git_spacy.state import committed, lock, present
+from git_spacy.state import lock, present
 from git_spacy.state.index import StatIndex
 from git_spacy.state.verdict import Reason, Verdict, orphans, with_upstream
-from git_spacy.state.view import TrackedFiles
 
 AssetState = Literal["verified", "unverified", "modified", "missing"]
 
@@ -37,6 +36,9 @@ def of(project: Project, root: Path, environ: Mapping[str, str], *, data: bool =
     project = with_variants(project, loader.content(root), entries)
     lost = orphans(project, entries)
     if not data:
+        from git_spacy.state import committed  # and with it what asks git
+        from git_spacy.state.view import TrackedFiles
+
         judged = committed.judge(project, entries, TrackedFiles(root))
         return Status(with_upstream(project, judged.verdicts), {}, lost)
     stats = StatIndex.open(root)

@@ -19,7 +19,7 @@ from git_spacy.project.matrix import command_line, parts, with_variants
 from git_spacy.project.model import Project
 from git_spacy.project.places import Place
 from git_spacy.project.variables import may_be_filled_to
-from git_spacy.state import committed, ledger, lock
+from git_spacy.state import committed, lock
 from git_spacy.state.index import home
 from git_spacy.state.lock import LOCK_FILE, LockEntry
 from git_spacy.state.verdict import Reason, orphans, upstream
@@ -59,6 +59,8 @@ def run(names: Sequence[str], view: View, *, strict: bool = False) -> list[Findi
 def unnoted(root: Path, view: View) -> list[Finding]:
     """The entries of the lock that no record in the ledger has: the two do not agree. Raises
     Malformed outside a repository, Unavailable where git fails."""
+
+    from git_spacy.state import ledger  # which no hook asks
 
     text = view.lock()
     try:

@@ -42,7 +42,7 @@ def check(
     found = list(_too_large(index, list(entries.values()), max_size))
     for above, names in owned.items():
         try:
-            loaded = loader.parse(Staged(index.top / above).project())
+            loaded = loader.parse(Staged(index.top / above, index).project())
         except (Malformed, Unsafe):
             continue
         inner = [name[len(above) :] for name in names if name in entries]

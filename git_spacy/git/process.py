@@ -1,6 +1,7 @@
 """The one place that starts git: argument tuples, a scrubbed environment, an explicit folder.
 
-Knows how to run a program named git and what its environment must not be; knows no subcommand.
+Knows how to run a program named git and what its environment must not be; knows no subcommand. To
+be imported costs little: many a verb asks where the repository is, and never starts git.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from git_spacy.errors import Unavailable, Unsafe, masked
+
+if TYPE_CHECKING:
+    import subprocess
 
 # `git rev-parse --local-env-vars` (a test compares): what ties a process to one repository.
 LOCAL_VARIABLES = (
@@ -118,7 +120,7 @@ def streaming(
     """
 
     # files, since a pipe would want a thread to fill or to empty it
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as complaints:
+    with _scratch() as given, _scratch() as complaints:
         given.write(input)
         given.seek(0)
         with _started(arguments, cwd, environ, given, complaints) as child:
@@ -129,6 +131,17 @@ def streaming(
             child.wait()
         complaints.seek(0)
         _check(arguments, Completed(child.returncode, b"", complaints.read()))
+
+
+def _scratch() -> BinaryIO:
+    """A file without a name: in memory where the system has such, which spares the imports that
+    a temporary one wants."""
+
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("git-spacy"), "w+b")
+    import tempfile
+
+    return cast("BinaryIO", tempfile.TemporaryFile())
 
 
 def run(
@@ -147,6 +160,8 @@ def run(
     With `check`, raises Unavailable with git's own words if its exit code is none of `accepted`.
     Without `prompt` it has no terminal to ask on. An interruption ends git and what it started.
     """
+
+    import subprocess
 
     pipe = subprocess.PIPE
     environ = environment() if environ is None else environ
@@ -175,6 +190,8 @@ def pager(command: str) -> Iterator[IO[str] | None]:
     `git var GIT_PAGER` says it; with Git's own defaults for less and lv. None: it cannot be
     started. Waits until the user has left it."""
 
+    import subprocess
+
     environ = {"LESS": "FRX", "LV": "-c", **os.environ}
     try:
         child = subprocess.Popen(
@@ -196,6 +213,8 @@ def pager(command: str) -> Iterator[IO[str] | None]:
 def answer_of(command: Sequence[str], question: str, patience: float) -> str:
     """What a program that the user set for git (a credential helper) answers; "" if it fails or
     takes more than `patience` seconds. It has no terminal to ask on."""
+
+    import subprocess
 
     try:
         with subprocess.Popen(
@@ -259,6 +278,8 @@ def _started(
     """A running git. In a session of its own it has no terminal, and can be ended with all that
     it started; one that may ask must keep ours, where Ctrl-C reaches it by itself."""
 
+    import subprocess
+
     try:
         child = subprocess.Popen(
             ("git", *arguments),
@@ -296,6 +317,8 @@ def end_all() -> None:
 
 def _end(child: subprocess.Popen[bytes], *, group: bool) -> None:
     """End `child`, and with `group` all that it started: politely, then not."""
+
+    import subprocess
 
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):

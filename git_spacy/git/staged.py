@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy.git import objects, process
 from git_spacy.git.repository import Repository
@@ -20,13 +20,17 @@ _QUIET = ("-c", "core.fsmonitor=false")  # nobody's program is started for a que
 _LITERAL = ("--literal-pathspecs", *_QUIET)  # names, not patterns
 _GLOB = re.compile(r"[\\*?\[]")
 _MOST_PATHS = 1000  # on one command line
+_SMALL = 256 << 10  # bytes of index (some 2,500 files): reading all costs less than asking twice
 
 
-class Index(NamedTuple):
-    """The index of the work tree at `top`. Raises Unavailable where git fails, or is not there."""
+class Index:
+    """The index of the work tree at `top`, as it is when it is first asked. Raises Unavailable
+    where git fails, or is not there."""
 
-    top: Path
-    environ: dict[str, str]
+    def __init__(self, top: Path, environ: dict[str, str], file: Path) -> None:
+        self.top = top
+        self.environ = environ
+        self._file = file
 
     @classmethod
     def of(cls, repository: Repository) -> Index | None:
@@ -36,15 +40,37 @@ class Index(NamedTuple):
             return None
 
         environ = repository.environment()
+        file = repository.git_path("index")
         named = os.environ.get("GIT_INDEX_FILE")
         if named and _is_here(repository):
             environ["GIT_INDEX_FILE"] = os.path.abspath(named)
-        return cls(repository.top, environ)
+            file = Path(environ["GIT_INDEX_FILE"])
+        return cls(repository.top, environ, file)
+
+    @cached_property
+    def _all(self) -> tuple[Entry, ...] | None:
+        """All of it, asked once; None: it is too large for that, or it is split, and its size
+        does not tell."""
+
+        try:
+            small = self._file.stat().st_size <= _SMALL
+        except OSError:
+            return None
+        split = small and any(self._file.parent.glob("sharedindex.*"))
+        return tuple(self._listed(_QUIET, ())) if small and not split else None
 
     def entries(self, paths: Sequence[str]) -> list[Entry]:
         """The files, links and submodules at or below `paths`; names and paths are relative to
         `top`, "" is everything. Of a file in conflict there is no entry."""
 
+        listed = self._all
+        wanted = {path.rstrip("/") for path in paths}
+        if listed is not None and not any(map(_is_outside, wanted)):
+            return [
+                entry
+                for entry in listed
+                if "" in wanted or entry.name in wanted or not wanted.isdisjoint(_above(entry.name))
+            ]
         found: dict[str, Entry] = {}
         for some in _batches(paths):
             names = (path or "." for path in some)
@@ -56,6 +82,13 @@ class Index(NamedTuple):
         """The files of these names (`*` is any part of one), in any folder at or below `folder`:
         "", or with a slash at its end."""
 
+        if self._all is not None:
+            wanted = re.compile("|".join(map(_pattern, names)), re.DOTALL)
+            return [
+                entry
+                for entry in self._all
+                if entry.name.startswith(folder) and wanted.fullmatch(entry.name.rpartition("/")[2])
+            ]
         literal = _GLOB.sub(r"\\\g<0>", folder)
         return list(self._listed(_QUIET, [f":(glob){literal}**/{name}" for name in names]))
 
@@ -134,6 +167,16 @@ class Index(NamedTuple):
     def _ask(self, arguments: Sequence[str]) -> Iterator[bytes]:
         done = process.run(arguments, cwd=self.top, environ=self.environ)
         return (record for record in done.stdout.split(b"\0") if record)
+
+
+def _pattern(name: str) -> str:
+    return "[^/]*".join(map(re.escape, name.split("*")))
+
+
+def _is_outside(path: str) -> bool:
+    """Whether git has something to say of `path` itself."""
+
+    return path.startswith("/") or not {".", ".."}.isdisjoint(path.split("/"))
 
 
 def _above(path: str) -> Iterator[str]:

@@ -142,15 +142,16 @@ class TrackedFiles(WorkTree):
 class Staged:
     """The project in the folder `root` as it would be committed: what is not in Git is not there.
 
-    Links and submodules are looked at in the work tree. Raises Unavailable where there is no
-    repository or git fails.
+    Links and submodules are looked at in the work tree. `index` is that of its repository, where
+    the caller has it already. Raises Unavailable where there is no repository or git fails.
     """
 
     _ABSENT = ("not staged, and not in the repository", f"git add {loader.PROJECT_FILE}")
 
-    def __init__(self, root: Path) -> None:
-        repository = Repository.discover(root)
-        index = repository and Index.of(repository)
+    def __init__(self, root: Path, index: Index | None = None) -> None:
+        if index is None:
+            repository = Repository.discover(root)
+            index = repository and Index.of(repository)
         if index is None:
             raise Unavailable(f"'{root}' is in no Git work tree", mend="leave out --staged")
         self._look(root, index, index.top)

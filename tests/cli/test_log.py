@@ -377,7 +377,6 @@ def test_what_a_subject_or_a_record_holds_reaches_no_terminal_raw(
 def test_ten_thousand_commits_start_a_few_processes(
     scored: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from git_spacy.git import process
 
     spacy("run", "prepare", cwd=scored)
     line = git(scored, "notes", "--ref=spacy", "show")
@@ -391,13 +390,13 @@ def test_ten_thousand_commits_start_a_few_processes(
     )  # fmt: skip
     git(scored, "fast-import", "--quiet", "--force", input=script)
     started = []
-    real = process.subprocess.Popen
+    real = subprocess.Popen
 
     def counting(*arguments: object, **options: object) -> object:
         started.append(arguments)
         return real(*arguments, **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(process.subprocess, "Popen", counting)
+    monkeypatch.setattr(subprocess, "Popen", counting)
     found = json.loads(spacy("log", "--json", cwd=scored).out)
     assert len(found) == 5001
     assert len(started) < 30

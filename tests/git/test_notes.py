@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy.errors import Malformed, Unavailable
-from git_spacy.git import notes, process
+from git_spacy.git import notes
 from git_spacy.git.repository import Repository
 from tests.testing.repositories import commit, git, repository
 
@@ -97,7 +97,7 @@ def test_the_log_is_one_process_however_many_commits_there_are(
         processes.append(words)
         return real(words, **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(process.subprocess, "Popen", counted)
+    monkeypatch.setattr(subprocess, "Popen", counted)
     assert [one.lines for one in notes.log(opened(made), [])] == [
         ("4",),
         ("3",),

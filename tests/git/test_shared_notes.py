@@ -347,16 +347,15 @@ def test_ten_thousand_notes_are_compared_in_a_few_processes(
     assert team.push(0) == 10_000
     assert team.pull(1) == 10_000
     team.note(0, "one more")
-    from git_spacy.git import process
 
     started = []
-    real = process.subprocess.Popen
+    real = subprocess.Popen
 
     def counting(*arguments: object, **options: object) -> object:
         started.append(arguments)
         return real(*arguments, **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(process.subprocess, "Popen", counting)
+    monkeypatch.setattr(subprocess, "Popen", counting)
     assert notes_status.of(opened(team.clones[0]), "origin").ahead == 1
     assert len(started) < 20
     assert commits.head(opened(team.clones[0]))
