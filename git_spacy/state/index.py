@@ -18,13 +18,14 @@ from typing import Any, NamedTuple
 
 from git_spacy.files import held, replace
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.fingerprint import FileFact, Fingerprint, digest, files_below, names
+from git_spacy.state.fingerprint import Fingerprint, Look, digest, files_below, look, names
 
 _VERSION = 1
 _PARTS = ("paths", "runs", "fetched")
 _REMEMBERED = 16  # variable sets of one command
 _FINE, _COARSE = 20_000_000, 2_000_000_000  # ns: the kernel's clock tick, and FAT's or HFS+'s
 _WORTH_A_THREAD = 8 << 20
+_OPENING = 16 << 10  # bytes: what could be hashed while a file is opened
 
 Observed = Mapping[str, "Fingerprint | None"]
 """What stands at each path (`ProjectPath.normal`); None: nothing."""
@@ -107,50 +108,62 @@ class StatIndex:
 
         wanted = dict.fromkeys(path.normal for path in paths)
         now = time.time_ns()
-        found = {path: files_below(self.root, path) for path in wanted}
-        signatures = {path: _signature(facts) for path, facts in found.items() if facts}
-        unknown = [
-            path
-            for path, signature in signatures.items()
-            if not self._is_clean(_key(path, algorithm), signature, found[path] or [])
-        ]
-        work = [found[path] or [] for path in unknown]
-        for path, facts, content in zip(unknown, work, _digests(work, algorithm), strict=True):
-            fingerprint = Fingerprint(content, names(facts), sum(fact.size for fact in facts))
+        looks = {path: look(self.root, path) for path in wanted}
+        unknown = {
+            path: seen
+            for path, seen in looks.items()
+            if seen and seen.files and not self._is_clean(_key(path, algorithm), seen)
+        }
+        # what is added or edited since we looked, the next look will see
+        for path, fingerprint in self._hashed(unknown, algorithm):
             key = _key(path, algorithm)
-            self._paths[key] = _Cached(signatures[path], now, fingerprint)
+            self._paths[key] = _Cached(unknown[path].signature, now, fingerprint)
             self._changed.add(("paths", key))
             self.read += fingerprint.size
-        return {path: self._standing(path, facts, algorithm) for path, facts in found.items()}
+        return {path: self._standing(path, seen, algorithm) for path, seen in looks.items()}
+
+    def _hashed(
+        self, some: Mapping[str, Look], algorithm: str
+    ) -> Iterable[tuple[str, Fingerprint]]:
+        """These paths and their fingerprints: side by side, if that is worth it, and first what
+        takes longest."""
+
+        def one(path: str) -> tuple[str, Fingerprint]:
+            facts = files_below(self.root, path) or []
+            content = digest(facts, algorithm)
+            return path, Fingerprint(content, names(facts), sum(fact.size for fact in facts))
+
+        costs = {path: seen.size + seen.files * _OPENING for path, seen in some.items()}
+        if len(some) < 2 or sum(costs.values()) - max(costs.values()) < _WORTH_A_THREAD:
+            return map(one, some)
+        from concurrent.futures import ThreadPoolExecutor  # hashing lets go of the interpreter
+
+        with ThreadPoolExecutor(min(len(some), os.cpu_count() or 1)) as pool:
+            return list(pool.map(one, sorted(some, key=costs.__getitem__, reverse=True)))
 
     def fingerprint(self, relative: str, algorithm: str = "md5") -> Fingerprint | None:
         """The fingerprint of one path."""
 
         return self.observe([ProjectPath(relative, relative)], algorithm)[relative]
 
-    def _standing(
-        self, path: str, facts: list[FileFact] | None, algorithm: str
-    ) -> Fingerprint | None:
+    def _standing(self, path: str, seen: Look | None, algorithm: str) -> Fingerprint | None:
         key = _key(path, algorithm)
-        if facts is None:
+        if seen is None:
             if self._paths.pop(key, None):
                 self._changed.add(("paths", key))
             return None
-        return (
-            self._paths[key].fingerprint
-            if facts
-            else Fingerprint(digest([], algorithm), names([]), 0)
-        )
+        if not seen.files:
+            return Fingerprint(digest([], algorithm), names([]), 0)
+        return self._paths[key].fingerprint
 
-    def _is_clean(self, key: str, signature: str, facts: list[FileFact]) -> bool:
+    def _is_clean(self, key: str, seen: Look) -> bool:
         cached = self._paths.get(key)
-        if cached is None or cached.signature != signature:
+        if cached is None or cached.signature != seen.signature:
             return False
         # Racily clean, as Git has it: a file that changed in the very tick in which it was hashed
         # may have changed again without its time showing it.
-        newest = max(max(fact.mtime_ns, fact.ctime_ns) for fact in facts)
-        tick = _FINE if newest % 1_000_000_000 else _COARSE
-        return newest + tick < cached.hashed_at
+        tick = _FINE if seen.newest % 1_000_000_000 else _COARSE
+        return seen.newest + tick < cached.hashed_at
 
     def staged(self, path: str, signature: str) -> Fingerprint | None:
         """The fingerprint of what is staged at `path`, if it was this one (`signature` is over the
@@ -259,28 +272,10 @@ def _pairs(*lists: Any) -> bool:
     return all(_texts(path, md5 or "") for pairs in lists for path, md5 in pairs)
 
 
-def _signature(facts: list[FileFact]) -> str:
-    hasher = hashlib.md5(usedforsecurity=False)
-    for fact in facts:
-        line = f"{fact.name}\0{fact.size} {fact.mtime_ns} {fact.ctime_ns} {fact.inode}\n"
-        hasher.update(line.encode("utf-8", "surrogateescape"))
-    return hasher.hexdigest()
-
-
 def _key(path: str, kind: str) -> str:
     """The key of what is known of `path`: by kind of digest, and what is staged apart."""
 
     return path if kind == "md5" else f"{kind}\0{path}"
-
-
-def _digests(work: list[list[FileFact]], algorithm: str) -> list[str]:
-    sizes = [sum(fact.size for fact in facts) for facts in work]
-    if len(work) < 2 or sum(sizes) - max(sizes) < _WORTH_A_THREAD:
-        return [digest(facts, algorithm) for facts in work]
-    from concurrent.futures import ThreadPoolExecutor  # hashing lets go of the interpreter's lock
-
-    with ThreadPoolExecutor(min(len(work), os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda facts: digest(facts, algorithm), work))
 
 
 def _set(facts: tuple[Any, ...]) -> tuple[Any, ...]:
