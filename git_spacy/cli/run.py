@@ -15,6 +15,7 @@ from git_spacy.project import graph, loader, matrix, plan
 from git_spacy.project.model import Command, Project
 
 if TYPE_CHECKING:
+    from git_spacy.git.settings import Settings
     from git_spacy.run.loop import Outcome, Run
 
 _MANY = 1 << 20  # at a time: a cluster knows itself how many it has room for
@@ -127,7 +128,7 @@ def run(
     planned = plan.in_turn(commands) if in_turn else plan.by_graph(commands)
     turn = taken(root, os.environ, wait=not no_wait, waiting=say_waiting)
     with nullcontext() if dry else turn:
-        shared = shared_by(ctx, project, root)._replace(
+        shared = shared_by(ctx, project, root, configured)._replace(
             force=forced, dry=dry, jobs=at_once, keep_going=keep_going
         )
         if not (dry or is_alone):
@@ -160,9 +161,11 @@ def summary(outcome: Outcome, *, dry: bool) -> str:
     return "; ".join(parts)
 
 
-def shared_by(ctx: click.Context, project: Project, root: Path) -> Run:
-    """What the commands of one run share, by the user's settings; made when it is our turn, since
-    it holds what is known of the files."""
+def shared_by(
+    ctx: click.Context, project: Project, root: Path, configured: Settings | None = None
+) -> Run:
+    """What the commands of one run share, by the user's settings (as `configured`, if they were
+    asked for already); made when it is our turn, since it holds what is known of the files."""
 
     from git_spacy.git.settings import boolean, settings
     from git_spacy.run.local import Local
@@ -171,7 +174,7 @@ def shared_by(ctx: click.Context, project: Project, root: Path) -> Run:
     from git_spacy.run.script import interpreter
     from git_spacy.state.index import StatIndex
 
-    configured = settings(root)
+    configured = settings(root) if configured is None else configured
     python = interpreter(root, configured, os.environ)
     recorder = Recorder(project, root, python, overrides.given(ctx), output.warning)
     return Run(
