@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -98,6 +97,8 @@ def _as_ours(words: list[str]) -> list[str]:
 @click.pass_context
 def group(ctx: click.Context, directory: str) -> None:
     """spaCy projects, native to Git."""
+
+    from pathlib import Path  # which help and version need not pay
 
     ctx.obj = Path(os.path.abspath(directory))
     if ctx.invoked_subcommand is None:

@@ -6,9 +6,7 @@ brought reaches the terminal raw.
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -84,6 +82,8 @@ def diagnostic(text: str) -> None:
 def emit_json(value: Any) -> None:
     """A value for machines, which a terminal can show, too."""
 
+    import json
+
     _write(sys.stdout, printable(json.dumps(value, indent=1, ensure_ascii=False), "\\u{:04x}"))
 
 
@@ -139,7 +139,7 @@ def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
     """Rows of two texts, the second wrapped beside the first to the terminal's width."""
 
     cells = [(printable(left), printable(right)) for left, right in rows]
-    total = min(shutil.get_terminal_size().columns, 100)
+    total = min(_width(), 100)
     left_width = min(max((len(left) for left, _ in cells), default=0), 28)
     width = max(total - len(indent) - left_width - 2, 20)
     lines = []
@@ -160,7 +160,7 @@ def table(
     """Rows of a name, a word in its colour and texts below each other, wrapped to the terminal's
     width. `widths` are the least ones of the first two columns, to be in line with other tables."""
 
-    total = min(shutil.get_terminal_size().columns, 120)
+    total = min(_width(), 120)
     first = min(max(widths[0], *(len(clean(name)) for name, _, _ in rows)), 40)
     second = max(widths[1], *(len(word) for _, word, _ in rows))
     indent = first + second + 6
@@ -177,6 +177,18 @@ def table(
         lines.append(f"  {clean(name):<{first}}  {padded}  {wrapped[0]}".rstrip())
         lines += [" " * indent + line for line in wrapped[1:]]
     return "\n".join(lines)
+
+
+def _width() -> int:
+    """The terminal's, as shutil has it, which would import three compressors first."""
+
+    told = os.environ.get("COLUMNS", "")
+    if told.isdigit() and int(told):
+        return int(told)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        return 80
 
 
 def clean(text: str) -> str:

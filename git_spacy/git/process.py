@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -66,6 +65,8 @@ class Completed(NamedTuple):
 
 def available() -> bool:
     """Whether there is a git to start."""
+
+    import shutil
 
     return shutil.which("git") is not None
 
