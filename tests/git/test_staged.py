@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy.errors import Unavailable, Unsafe
+from git_spacy.git import staged
 from git_spacy.git.repository import Repository
 from git_spacy.git.staged import Index
 from git_spacy.git.tree import FILE, LINK
@@ -59,6 +60,25 @@ def test_a_name_is_found_in_any_folder(tmp_path: Path) -> None:
     made = repository(tmp_path / "r", dict(files))
     write(made, {"c/project.yml": "untracked"})
     assert [e.name for e in opened(made).named("project.yml")] == ["a/b/project.yml", "project.yml"]
+
+
+def test_a_small_index_is_asked_once_and_answers_as_git_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = ["d/x.yml", "d/e/x.yml", "de/x.yml", "x.yml", "d.yml/f"]
+    made = repository(tmp_path / "r", {name: name for name in (*NAMES, *more)})
+    small, large = opened(made), opened(made)
+    questions = [[""], ["d"], ["d/"], ["d/e", "x.yml", "none"], ["."], ["de", "d/e/f/g"], NAMES, []]
+    patterns = [("x.yml", ""), ("*.yml", ""), ("*.yml", "d/"), ("[x]*", "none/"), ("f", "d/e/")]
+    mine = [small.entries(asked) for asked in questions]
+    mine += [small.named(name, folder=folder) for name, folder in patterns]
+    monkeypatch.setattr(staged, "_SMALL", -1)
+    gits = [large.entries(asked) for asked in questions]
+    gits += [large.named(name, folder=folder) for name, folder in patterns]
+    assert mine == gits
+    git(made, "update-index", "--split-index")
+    monkeypatch.setattr(staged, "_SMALL", 1 << 20)
+    assert opened(made).entries([""]) == gits[0]
 
 
 def test_small_questions(tmp_path: Path) -> None:
