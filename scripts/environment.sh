@@ -16,6 +16,7 @@ system_package() { # NAME WHY
 make_environment() {
     local folder=$1 stamp
     shift
+    PATH=${PATH//"$folder/bin:"/}  # what may be removed below is not what makes it anew
     command -v git >/dev/null || system_package git "there is no git"
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         die "Python 3.10 or later is needed"
