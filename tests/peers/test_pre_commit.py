@@ -18,7 +18,9 @@ from tests.testing.repositories import git, write
 REPOSITORY = Path(__file__).parents[2]
 PIP = {name: os.environ[name] for name in os.environ if name.startswith("PIP_")}
 HOME = os.environ.get("HOME", "")  # pip's own settings are there, as the user has them
-HOOKS = [hook["id"] for hook in yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())]
+EVERY, *HOOKS = [
+    hook["id"] for hook in yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
+]
 pytest.importorskip("pre_commit")
 pytestmark = pytest.mark.slow
 
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.slow
 def test_the_hooks_are_those_that_are_promised() -> None:
     names = ("project", "assets", "lock", "generated", "outputs")
     assert [f"git-spacy-{name}" for name in names] == HOOKS
+    assert EVERY == "git-spacy"
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +37,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("source") / "git-spacy"
     folder.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml"):
+    files = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".pre-commit-hooks.yaml")
+    for name in files:
         shutil.copy(REPOSITORY / name, folder)
-    for name in ("git_spacy", "hooks"):
+    for name in ("git_spacy", "hooks", "completion"):
         shutil.copytree(
             REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
         )
@@ -67,22 +71,28 @@ def pre_commit(folder: Path, store: Path, *arguments: str) -> Done:
 
 @pytest.fixture
 def top(tmp_path: Path, source: Path) -> Path:
-    """Two projects in a repository with our hooks in its configuration."""
+    """Two projects in a repository with our hooks, one by one, in its configuration."""
 
     made = two_projects(tmp_path / "r")
+    configure(made, source, HOOKS)
+    git(made, "add", "-A")
+    git(made, "commit", "-qm", "hooks")
+    return made
+
+
+def configure(top: Path, source: Path, hooks: list[str]) -> None:
+    """Have these hooks in pre-commit's configuration."""
+
     config = {
         "repos": [
             {
                 "repo": str(source),
                 "rev": git(source, "rev-parse", "HEAD"),
-                "hooks": [{"id": hook} for hook in HOOKS],
+                "hooks": [{"id": hook} for hook in hooks],
             }
         ]
     }
-    write(made, {".pre-commit-config.yaml": yaml.safe_dump(config)})
-    git(made, "add", "-A")
-    git(made, "commit", "-qm", "hooks")
-    return made
+    write(top, {".pre-commit-config.yaml": yaml.safe_dump(config)})
 
 
 def results(done: Done) -> dict[str, str]:
@@ -104,7 +114,23 @@ def test_a_good_repository_passes(top: Path, store: Path, source: Path) -> None:
     done = pre_commit(top, store, "run", "--all-files")
     assert (done.code, results(done)) == (0, dict.fromkeys(HOOKS, "Passed")), done.out + done.err
     done = pre_commit(top, store, "try-repo", str(source), "--all-files")
-    assert (done.code, results(done)) == (0, dict.fromkeys(HOOKS, "Passed")), done.out + done.err
+    every = dict.fromkeys((EVERY, *HOOKS), "Passed")
+    assert (done.code, results(done)) == (0, every), done.out + done.err
+
+
+def test_one_hook_has_all_the_checks(top: Path, store: Path, source: Path) -> None:
+    configure(top, source, [EVERY])
+    git(top, "add", "-A")
+    done = pre_commit(top, store, "run")
+    assert (done.code, results(done)) == (0, {EVERY: "Passed"}), done.out + done.err
+    for change, _ in REFUSED.values():
+        change(top)
+    git(top, "add", "-A")
+    done = pre_commit(top, store, "run")
+    assert (done.code, results(done)) == (1, {EVERY: "Failed"})
+    told = {name for name, (_, line) in REFUSED.items() if line in done.out}
+    # (where project.yml cannot be read, nothing else of that project can be said)
+    assert told >= {"git-spacy-project", "git-spacy-assets", "git-spacy-generated"}, done.out
 
 
 @pytest.mark.parametrize("name", REFUSED)
