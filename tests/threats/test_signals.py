@@ -82,6 +82,7 @@ def spacy(case: Case, root: Path) -> subprocess.Popen[str]:
 
 def test_every_verb_that_writes_is_among_them() -> None:
     verbs = {words[0] for words, *_ in CASES.values()}
-    reads = {"status", "log", "show", "diff", "resolved"}
-    elsewhere = {"clone", "notes"}  # tests/test_clone_corners.py, tests/git/test_notes.py
+    reads = {"status", "log", "show", "diff", "resolved", "config"}
+    # tests/test_clone_corners.py, tests/git/test_notes.py, tests/setup/
+    elsewhere = {"clone", "notes", "init"}
     assert verbs | reads | elsewhere >= set(cli.VERBS)
