@@ -12,51 +12,95 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 from git_spacy.errors import Busy, Unsafe
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_EXISTING_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+# Code points that HFS+ ignores in names, as Git's utf8.c lists them: `.g\u200cit` is `.git`.
+_HFS_IGNORED = dict.fromkeys(
+    [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
+)
+_GIT = re.compile(r"(?:\.git|git~\d+)[. ]*(?::.*)?", re.DOTALL)
+
+
+def is_git_name(name: str) -> bool:
+    """Whether Git, Windows (NTFS) or macOS (HFS+) could take the file name `name`, or a part of
+    it between backslashes, for `.git`."""
+
+    folded = name.translate(_HFS_IGNORED).casefold()
+    return any(_GIT.fullmatch(part) for part in folded.split("\\"))
 
 
 def replace(path: Path, data: bytes) -> None:
     """Make `data` the content of `path`: old or new after a crash, never torn.
 
-    Keeps the permissions of an existing file; writes through a symlink to the file it names.
-    Raises OSError, with the old content untouched and no temporary file left.
+    For a path that the user or we chose: a link is followed wherever it leads. A path in a project
+    or a work tree is for `write_beneath`. Keeps the permissions of an existing file. Raises
+    OSError, with the old content untouched and no temporary file left.
     """
 
-    path = Path(os.path.realpath(path))
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    temporary = f".{path.name}.{os.getpid()}.tmp"
+    folder, name = os.path.split(os.path.realpath(path))
+    directory = os.open(folder, _DIRECTORY)
     try:
-        try:
-            mode = stat.S_IMODE(os.stat(path.name, dir_fd=directory).st_mode)
-        except FileNotFoundError:
-            mode = None
-        try:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=directory)
-            with open(os.open(temporary, _NEW_FILE, 0o666, dir_fd=directory), "wb") as stream:
-                if mode is not None:
-                    os.fchmod(stream.fileno(), mode)
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.rename(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
-            os.fsync(directory)
-            with suppress(OSError):
-                _sweep(directory, path.name)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary, dir_fd=directory)
-            raise
+        _replace(directory, name, data)
     finally:
         os.close(directory)
+
+
+def write_beneath(
+    root: Path, relative: str, data: bytes, *, program: bool = False, parents: bool = False
+) -> None:
+    """Make `data` the content of the file `relative` below `root`, as `replace` does.
+
+    A link to a file below `root` is written through; none is followed once it is resolved. A
+    `program` may be executed by everybody who may read it; `parents` makes missing folders.
+    Raises Unsafe if a link leads out of `root` or into Git's own folder, or is put there
+    meanwhile; OSError.
+    """
+
+    top, names = _beneath(root, relative)
+    with _folder(top, names[:-1], relative, make=parents) as directory:
+        _replace(directory, names[-1] if names else ".", data, program=program)
+
+
+def _replace(directory: int, name: str, data: bytes, *, program: bool = False) -> None:
+    """The same for `name` in the folder behind the descriptor `directory`."""
+
+    temporary = f".{name}.{os.getpid()}.tmp"
+    try:
+        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):  # by now: it was resolved before
+            raise _not_a_file(name)
+    except FileNotFoundError:
+        mode = None
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=directory)
+        with open(os.open(temporary, _NEW_FILE, 0o666, dir_fd=directory), "wb") as stream:
+            if mode is None:
+                mode = os.fstat(stream.fileno()).st_mode
+            mode = stat.S_IMODE(mode)
+            os.fchmod(stream.fileno(), mode | (mode & 0o444) >> 2 if program else mode)
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        os.fsync(directory)
+        with suppress(OSError):
+            _sweep(directory, name)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=directory)
+        raise
 
 
 def _sweep(directory: int, name: str) -> None:
@@ -115,50 +159,81 @@ def held(
 def resolved_inside(root: Path, relative: str) -> Path:
     """The real path of `relative` below `root`, which need not exist.
 
-    Raises Unsafe if a symlink on the way leads out of `root`.
+    Raises Unsafe if a link on the way leads out of `root`, or if it leads into Git's own folder.
     """
+
+    top, names = _beneath(root, relative)
+    return Path(top, *names)
+
+
+def _beneath(root: Path, relative: str) -> tuple[str, tuple[str, ...]]:
+    """The real path of `root`, and the names on the way from there to `relative`, with all links
+    resolved. Raises Unsafe as `resolved_inside`."""
 
     top = os.path.realpath(root)
     real = os.path.realpath(os.path.join(top, relative))
-    if real != top and not real.startswith(os.path.join(top, "")):  # "/" has its slash
+    above = os.path.join(top, "")  # "/" has its slash
+    if real != top and not real.startswith(above):
         raise Unsafe(
             f"'{relative}' leads out of the project through a symlink, to '{real}'",
             mend="replace the link by the folder itself, or by a mount of it",
             where=relative,
         )
-    return Path(real)
+    names = tuple(real[len(above) :].split(os.sep)) if real != top else ()
+    if any(map(is_git_name, names)):
+        raise Unsafe(
+            f"'{relative}' leads into Git's own folder, to '{real}'",
+            mend="use a path outside of it",
+            where=relative,
+        )
+    return top, names
 
 
 @contextmanager
-def parent_descriptor(root: Path, relative: str) -> Iterator[tuple[int, str]]:
-    """(descriptor of the folder that holds `relative`, its last name), missing folders made.
+def parent_descriptor(root: Path, relative: str, *, make: bool = True) -> Iterator[tuple[int, str]]:
+    """(descriptor of the folder that holds `relative`, its last name), with missing folders made
+    unless `make` is false.
 
     Links that stay inside `root` are resolved first; none is followed after that.
-    Raises Unsafe if one leads out of it, or is put there while we look.
+    Raises Unsafe if one leads out of it or into Git's own folder, or is put there meanwhile.
     """
 
-    top = Path(os.path.realpath(root))
-    folders = resolved_inside(root, os.path.dirname(relative)).relative_to(top).parts
-    name = os.path.basename(relative)
+    folder, name = os.path.split(relative)
+    if is_git_name(name):
+        raise Unsafe(f"'{relative}' is Git's own", mend="use another name", where=relative)
+    top, names = _beneath(root, folder)
+    with _folder(top, names, relative, make=make) as descriptor:
+        yield descriptor, name
+
+
+@contextmanager
+def _folder(top: str, names: Sequence[str], relative: str, *, make: bool) -> Iterator[int]:
+    """The folder that `names` lead to from the folder `top`, no link followed."""
+
     descriptor = os.open(top, _DIRECTORY)
     try:
-        for folder in folders:
+        for name in names:
             try:
-                inner = os.open(folder, _DIRECTORY, dir_fd=descriptor)
+                inner = os.open(name, _DIRECTORY, dir_fd=descriptor)
             except FileNotFoundError:
+                if not make:
+                    raise
                 with suppress(FileExistsError):
-                    os.mkdir(folder, dir_fd=descriptor)
-                inner = _open_directory(folder, descriptor, relative)
+                    os.mkdir(name, dir_fd=descriptor)
+                inner = open_directory(name, descriptor, relative)
             except OSError as error:
-                raise _not_a_directory(error, folder, relative) from None
+                raise _not_a_directory(error, name, relative) from None
             os.close(descriptor)
             descriptor = inner
-        yield descriptor, name
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _open_directory(folder: str, descriptor: int, relative: str) -> int:
+def open_directory(folder: str, descriptor: int, relative: str) -> int:
+    """A descriptor of the folder `folder` in the one behind `descriptor`. Raises Unsafe for a link
+    or a file, in the words of the path `relative`; OSError."""
+
     try:
         return os.open(folder, _DIRECTORY, dir_fd=descriptor)
     except OSError as error:
@@ -175,31 +250,72 @@ def _not_a_directory(error: OSError, folder: str, relative: str) -> OSError | Un
     return error
 
 
-@contextmanager
-def opened_inside(root: Path, relative: str) -> Iterator[BinaryIO]:
-    """The file `relative` below `root`, for reading, no link followed once it is resolved.
+def descriptor_beneath(root: Path, relative: str) -> int:
+    """A descriptor of whatever `relative` below `root` is, for reading, no link followed once it
+    is resolved. Opening a FIFO does not wait for a writer.
 
-    Raises Unsafe if a link leads out of `root` or it is no regular file, OSError.
+    Raises Unsafe if a link leads out of `root` or into Git's own folder, or is put there
+    meanwhile; OSError.
     """
 
-    top = Path(os.path.realpath(root))
-    folders = resolved_inside(root, relative).relative_to(top).parts
-    descriptor = os.open(top, _DIRECTORY)
+    with folder_beneath(root, relative) as (directory, name, _):
+        return _open_file(name, directory, relative)
+
+
+def _open_file(name: str, directory: int, relative: str) -> int:
     try:
-        for folder in folders[:-1]:
-            inner = _open_directory(folder, descriptor, relative)
-            os.close(descriptor)
-            descriptor = inner
-        # O_NONBLOCK: a FIFO must not make us wait for a writer that never comes
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            file = os.open(folders[-1] if folders else ".", flags, dir_fd=descriptor)
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO):  # a link by now; a socket
-                raise _not_a_file(relative) from None
-            raise
-    finally:
-        os.close(descriptor)
+        return os.open(name, _EXISTING_FILE, dir_fd=directory)
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link by now
+            raise _not_a_file(relative) from None
+        raise
+
+
+@contextmanager
+def folder_beneath(root: Path, relative: str) -> Iterator[tuple[int, str, str]]:
+    """(descriptor of the folder that holds what `relative` below `root` leads to, its name there,
+    its real path). Raises Unsafe as `descriptor_beneath`, OSError."""
+
+    top, names = _beneath(root, relative)
+    with _folder(top, names[:-1], relative, make=False) as directory:
+        yield directory, names[-1] if names else ".", os.path.join(top, *names)
+
+
+def opened_in_turn(root: Path, paths: Iterable[str]) -> Iterator[FileIO]:
+    """The files at `paths`, which are real paths below `root`, unbuffered, for reading, one after
+    the other: each is closed when the next is asked for.
+
+    No link is followed. The folder of the last file stays open, since most have a neighbour there.
+    Raises Unsafe for a link that was put there meanwhile, OSError.
+    """
+
+    top = os.path.join(os.path.realpath(root), "")
+    above, directory = None, -1
+    with ExitStack() as opened:
+        for path in paths:
+            folder, name = os.path.split(path)
+            if folder != above:
+                opened.close()
+                names = folder[len(top) :].split(os.sep) if len(folder) > len(top) else ()
+                directory = opened.enter_context(_folder(top, names, path, make=False))
+                above = folder
+            with open(_open_file(name, directory, path), "rb", buffering=0) as stream:
+                yield stream
+
+
+@contextmanager
+def opened_inside(root: Path, relative: str) -> Iterator[BinaryIO]:
+    """The regular file `relative` below `root`, for reading.
+
+    Raises Unsafe as `descriptor_beneath`, and if it is not a regular file; OSError.
+    """
+
+    try:
+        file = descriptor_beneath(root, relative)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket
+            raise _not_a_file(relative) from None
+        raise
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise _not_a_file(relative)

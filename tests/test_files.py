@@ -194,3 +194,61 @@ def test_what_is_not_swapped_in_leaves_no_trace(tmp_path: Path) -> None:
     with files.staging(tmp_path, "dest") as staged, staged.open() as stream:
         stream.write(b"new")
     assert snapshot(tmp_path) == {"dest": b"old"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".git", ".GIT", ".git.", ".git ", ".git . ", "git~1", "GIT~2", ".git::$INDEX_ALLOCATION",
+     ".git:x", ".g\u200cit", "\ufeff.git", ".git\\config", "a\\.git"],
+)  # fmt: skip
+def test_a_name_that_some_system_takes_for_git_s_folder_is_known_in_any_spelling(
+    name: str,
+) -> None:
+    assert files.is_git_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", [".github", ".gitignore", "git", ".git-spacy", "a.git", "git~", ""]
+)
+def test_a_name_that_only_looks_like_git_s_folder_is_an_ordinary_one(name: str) -> None:
+    assert not files.is_git_name(name)
+
+
+@pytest.mark.parametrize("target", [".git", ".git/hooks", "sub/.GIT"])
+def test_a_link_into_git_s_own_folder_is_not_followed(tmp_path: Path, target: str) -> None:
+    (tmp_path / target).mkdir(parents=True)
+    (tmp_path / "link").symlink_to(target)
+    before = snapshot(tmp_path)
+    with pytest.raises(Unsafe, match="Git's own folder"):
+        files.write_beneath(tmp_path, "link/pre-commit", b"echo ran")
+    with pytest.raises(Unsafe, match="Git's own folder"):
+        files.make_directory(tmp_path, "link/new")
+    with pytest.raises(Unsafe), files.staging(tmp_path, ".git"):
+        pass
+    assert snapshot(tmp_path) == before
+
+
+def test_a_program_may_be_executed_by_whoever_may_read_it(tmp_path: Path) -> None:
+    files.write_beneath(tmp_path, "a/b/hook", b"#!/bin/sh\n", program=True, parents=True)
+    readable = 0o444 & ~_umask()
+    mode = stat.S_IMODE((tmp_path / "a/b/hook").stat().st_mode)
+    assert mode & 0o111 == readable >> 2
+    with pytest.raises(FileNotFoundError):
+        files.write_beneath(tmp_path, "missing/file", b"")
+
+
+def test_writing_beneath_a_folder_follows_a_link_that_stays_there_and_no_other(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "root"
+    (root / "real").mkdir(parents=True)
+    (root / "real/file").write_text("old")
+    (root / "link").symlink_to("real/file")
+    (tmp_path / "outside").write_text("old")
+    (root / "out").symlink_to("../outside")
+    files.write_beneath(root, "link", b"new")
+    assert (root / "link").is_symlink()
+    assert (root / "real/file").read_text() == "new"
+    with pytest.raises(Unsafe, match="leads out"):
+        files.write_beneath(root, "out", b"new")
+    assert (tmp_path / "outside").read_text() == "old"

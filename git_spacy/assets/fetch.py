@@ -267,7 +267,7 @@ class _Work:
         facts = files_below(self._place.root, fetch.asset.dest.normal)
         if not facts:
             return True
-        now = (digest(facts), names(facts))
+        now = (digest(self._place.root, facts), names(facts))
         if now == (brought.digest, brought.names):
             return False
         if fetch.protects:

@@ -36,9 +36,9 @@ def document(
     root = loader.find(start)
     project = loader.load(root)
     stdout = stdout or to == "-"
-    path, file = generated.named(root, ctx.obj, None if to == "-" else to, block.FILE)
-    part = block.part(project, file, emoji=not no_emoji)
-    if not stdout and block.is_ignored(read(path, part.file) or ""):
+    file = generated.named(root, ctx.obj, None if to == "-" else to, block.FILE)
+    part = block.part(project, file.name, emoji=not no_emoji)
+    if not stdout and block.is_ignored(read(file.base, file.where) or ""):
         output.note(f"'{part.file}' asks to be left alone")
         return 0
-    return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=path)
+    return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -29,42 +29,49 @@ def options(function: _Function) -> _Function:
     return function
 
 
-def named(root: Path, start: Path, to: str | None, default: str) -> tuple[Path, str]:
-    """Where a part is to be written, and what it is called there: `to`, seen from the folder
-    `start`, is the file if the user named one; else it is `default` in the project at `root`.
-    Raises Unsafe."""
+class Named(NamedTuple):
+    """Where a file is to be written: its path `where` from the folder `base`, which no link may
+    leave, and its `name` as seen from the project."""
 
-    from git_spacy.files import resolved_inside
+    base: Path
+    where: str
+    name: str
+
+
+def named(root: Path, start: Path, to: str | None, default: str) -> Named:
+    """Where a part is to be written: to `to`, seen from the folder `start`, if the user named a
+    file; else to `default` in the project at `root`. Raises Unsafe."""
+
+    from git_spacy.git.repository import confined
 
     path = Path(os.path.abspath(start / to if to else root / default))
     name = Path(os.path.relpath(path, root)).as_posix()
-    # what lies in the project may be a stranger's link; what lies elsewhere is the user's own
-    return path if name.startswith("../") else resolved_inside(root, name), name
+    base, where = confined(path) if name.startswith("../") else (root, name)
+    return Named(base, where, name)
 
 
 def deliver(
-    root: Path, part: Part, *, check: bool, stdout: bool, force: bool, to: Path | None = None
+    root: Path, part: Part, *, check: bool, stdout: bool, force: bool, to: Named | None = None
 ) -> int:
     """Write `part`, print it, or compare; the exit code. `to` is the file if the user named one.
 
     Raises Unsafe for what a person edited.
     """
 
-    from git_spacy.files import resolved_inside
     from git_spacy.generate import writer
     from git_spacy.generate.marked import marked
 
     if stdout:
         output.raw(marked(part))
         return 0
-    path = to or resolved_inside(root, part.file)
+    base, where, _ = to or Named(root, part.file, part.file)
     if check:
-        different = writer.difference(writer.read(path, part.file), part)
+        different = writer.difference(writer.read(base, where), part)
         if different:
             output.raw(different)
             output.note(f"'{part.file}' is not current; to write it: {part.command}")
         return 1 if different else 0
-    if writer.write_to(path, part, force=force):
+    if writer.write(base, part, file=where, force=force):
         output.note(f"wrote {part.file}")
     else:
         output.note(f"{part.file} is current")

@@ -75,13 +75,13 @@ def graph(
     if to is None:
         _show(project, root, found, form or "text", status=status is not False)
         return 0
-    path, file = generated.named(root, ctx.obj, to, "")
-    form = form or drawing.by_suffix(file)
+    file = generated.named(root, ctx.obj, to, "")
+    form = form or drawing.by_suffix(file.name)
     if form is None:
         endings = ", ".join(ending for one in drawing.FORMATS.values() for ending in one.suffixes)
-        raise click.UsageError(f"what is '{file}'? add --format, or let it end in {endings}")
-    part = drawing.part(found, file, form, name)
-    return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=path)
+        raise click.UsageError(f"what is '{file.name}'? add --format, or let it end in {endings}")
+    part = drawing.part(found, file.name, form, name)
+    return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)
 
 
 def _show(project: Project, root: Path, found: Graph, form: str, *, status: bool) -> None:

@@ -25,9 +25,9 @@ def schema(ctx: click.Context, to: str | None, check: bool, stdout: bool, force:
         raise click.UsageError("--force is for a file; name it with -o")
     stdout = stdout or to == "-" or not (to or check)
     root = _root(ctx.obj)
-    path, file = generated.named(root, ctx.obj, None if to == "-" else to, written.FILE)
-    part = written.part(file)
-    return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=path)
+    file = generated.named(root, ctx.obj, None if to == "-" else to, written.FILE)
+    part = written.part(file.name)
+    return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)
 
 
 def _root(start: Path) -> Path:

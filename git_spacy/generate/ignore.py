@@ -122,7 +122,7 @@ def of(root: Path, project: Project, text: str | None = None) -> Part | None:
     git = InGit.of(root)
     if git is None:
         return None
-    now = writer.read(root / FILE, FILE) if text is None else text
+    now = writer.read(root, FILE) if text is None else text
 
     return part(project, now, partial(git.tracked, placeholders=False), partial(_matches, git))
 
@@ -175,7 +175,7 @@ def start(root: Path) -> bool:
         project = loader.load(root)
     except (Malformed, Unsafe):
         return False
-    now = writer.read(root / FILE, FILE)
+    now = writer.read(root, FILE)
     return writer.write(root, part(project, now, partial(_here, root), partial(_matches, git)))
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import os
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from git_spacy.errors import Malformed, Unsafe
-from git_spacy.files import opened_inside, replace, resolved_inside
+from git_spacy.files import opened_inside, write_beneath
 from git_spacy.generate.marked import Part, find, joined
 
 _LARGEST = 4 << 20  # bytes of a file that people write
@@ -42,39 +41,35 @@ def plan(before: str | None, part: Part) -> Plan:
     return Plan("write", text, before)
 
 
-def read(path: Path, name: str) -> str | None:
-    """The text of the file at `path`; None if there is none. Raises Malformed for what is no text,
-    Unsafe for what is no regular file, OSError."""
+def read(root: Path, file: str) -> str | None:
+    """The text of the file `file` below `root`; None if there is no such file. Raises Malformed
+    for what is not text, Unsafe for what is not a regular file or lies elsewhere, OSError."""
 
-    real = Path(os.path.realpath(path))
     try:
-        with opened_inside(real.parent, real.name) as stream:
+        with opened_inside(root, file) as stream:
             data = stream.read(_LARGEST + 1)
     except FileNotFoundError:
         return None
     if len(data) > _LARGEST or b"\0" in data:
-        raise Malformed(f"'{name}' is no text file", mend="name another")
+        raise Malformed(f"'{file}' is not a text file", mend="name another")
     return data.decode("utf-8", "surrogateescape")
 
 
-def write(root: Path, part: Part, *, force: bool = False) -> bool:
-    """Bring the file below `root` up to date; False: it was.
+def write(root: Path, part: Part, *, file: str | None = None, force: bool = False) -> bool:
+    """Bring the file below `root` (`file`, by default the part's own) up to date; return whether
+    it was not.
 
-    Raises Unsafe for what a person edited, unless `force`; OSError, with the file as it was.
+    Raises Unsafe for what a person edited, unless `force`, and for a file that lies elsewhere;
+    OSError, with the file as it was.
     """
 
-    return write_to(resolved_inside(root, part.file), part, force=force)
-
-
-def write_to(path: Path, part: Part, *, force: bool = False) -> bool:
-    """The same, of a file that the user named."""
-
-    decided = plan(read(path, part.file), part)
+    file = part.file if file is None else file
+    decided = plan(read(root, file), part)
     if decided.action == "nothing":
         return False
     if decided.action == "refuse" and not force:
         raise Unsafe(decided.why, mend=f"to overwrite it: {part.command} --force")
-    replace(path, decided.text.encode("utf-8", "surrogateescape"))
+    write_beneath(root, file, decided.text.encode("utf-8", "surrogateescape"))
     return True
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from git_spacy.files import resolved_inside
 from git_spacy.git import process
 
 SEALED = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
@@ -102,6 +103,28 @@ class Repository(NamedTuple):
         if done.returncode:
             process.check_ownership(done)
         return done
+
+
+def confined(path: Path) -> tuple[Path, str]:
+    """The folder below which a file that the user named as `path` is written, and its path from
+    there: the work tree that it lies in; where there is none, its own folder, links resolved.
+
+    Raises Unsafe if a link leads out of a work tree that it lies in, or into Git's own folder: a
+    stranger may have committed that link.
+    """
+
+    path = Path(os.path.abspath(path))
+    tops = [
+        folder
+        for folder in path.parents
+        if _is_git_dir(folder / ".git") or _pointed(folder / ".git") is not None
+    ]
+    for top in tops:
+        resolved_inside(top, os.path.relpath(path, top))
+    if tops:
+        return tops[0], os.path.relpath(path, tops[0])
+    folder, name = os.path.split(os.path.realpath(path))
+    return Path(folder), name
 
 
 def _work_tree(git_dir: Path, start: Path) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from git_spacy.errors import LocalFailure, Malformed, Unavailable, Unsafe, local_failure
-from git_spacy.project.paths import is_git_folder
+from git_spacy.files import is_git_name
 
 FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
 
@@ -143,7 +143,7 @@ def checked(entries: Iterable[Entry], repository: str) -> Iterator[Entry]:
         for part in parts:
             if part in ("", ".", "..") or "\0" in part:
                 raise _refused(repository, f"holds a file with the name {entry.name!r}")
-            if any(is_git_folder(piece) or piece == ".." for piece in part.split("\\")):
+            if is_git_name(part) or ".." in part.split("\\"):
                 raise _refused(
                     repository, f"holds {entry.name!r}, which Git could take for its own"
                 )
@@ -249,7 +249,7 @@ def _targets(links: dict[str, str], contents: Contents, repository: str) -> dict
             or target.startswith(("/", "\\"))
             or joined == ".."
             or joined.startswith("../")
-            or any(is_git_folder(part) for part in parts)
+            or any(is_git_name(part) for part in parts)
         ):
             raise _leads_out(repository, name, target)
         targets[name] = target

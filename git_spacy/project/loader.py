@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_spacy.errors import Malformed
-from git_spacy.files import resolved_inside
+from git_spacy.files import descriptor_beneath
 from git_spacy.project import needs, paths, places, yaml
 from git_spacy.project.keys import ASSET, CHECKSUM, COMMAND, GIT, PROJECT, RESOURCES, Table
 from git_spacy.project.model import Asset, Checksum, Command, GitSource, Project, Remote, Workflow
@@ -129,10 +129,8 @@ def content(root: Path) -> bytes:
     """The bytes of the project.yml in the folder `root`, which may be anything at all. Raises
     Malformed, Unsafe."""
 
-    path = resolved_inside(root, PROJECT_FILE)
-    # O_NONBLOCK: a FIFO must not make us wait for a writer that never comes
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = descriptor_beneath(root, PROJECT_FILE)
     except FileNotFoundError:
         raise Malformed(
             "no such file", where=PROJECT_FILE, mend="go to a project's folder"

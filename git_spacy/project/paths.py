@@ -9,11 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# Code points that HFS+ ignores in names, as Git's utf8.c lists them: `.g\u200cit` is `.git`.
-_HFS_IGNORED = dict.fromkeys(
-    [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
-)
-_GIT = re.compile(r"\.git|git~\d+")
+from git_spacy.files import is_git_name
+
 _DRIVE = re.compile(r"[A-Za-z]:")
 _OURS = ("project.yml", "project.lock")
 
@@ -63,16 +60,9 @@ def parse(text: str, role: str) -> ProjectPath | Refusal:
         )
     if not parts:
         return Refusal(f"{name} is the project itself", "name a file or a folder in it")
-    if any(is_git_folder(part) for part in parts):
+    if any(is_git_name(part) for part in parts):
         return Refusal(f"{name} lies in Git's own folder", "use another folder")
     normal = "/".join(part for part in text.split("/") if part not in ("", "."))
     if role != "dependency" and normal.casefold() in _OURS:
         return Refusal(f"{name} would overwrite the project's own file", "use another name")
     return ProjectPath(text, normal)
-
-
-def is_git_folder(part: str) -> bool:
-    """Whether NTFS, HFS+ or a case-insensitive file system could take `part` for `.git`."""
-
-    folded = part.translate(_HFS_IGNORED).casefold().split(":")[0].rstrip(". ")
-    return _GIT.fullmatch(folded) is not None

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from git_spacy.errors import CheckFailed, Problem, Unavailable, Unsafe
-from git_spacy.files import Staging, staging
+from git_spacy.files import Staging, is_git_name, staging
 from git_spacy.git import process
 from git_spacy.git.repository import Repository
 from git_spacy.project.model import Command, Project
-from git_spacy.project.paths import ProjectPath, is_git_folder
+from git_spacy.project.paths import ProjectPath
 
 _CHUNK = 32 << 20
 _COPY = 1 << 20
@@ -125,7 +125,7 @@ def _below(root: Path, name: str) -> Iterator[str]:
             one
             for one in folders
             if one not in links
-            and not is_git_folder(one)
+            and not is_git_name(one)
             and not os.path.exists(os.path.join(folder, one, _VIRTUAL))
         ]
         yield from (os.path.normpath(os.path.join(inside, one)) for one in (*names, *links))
@@ -234,7 +234,7 @@ def _checked(members: Iterable[tarfile.TarInfo], paths: Sequence[ProjectPath]) -
     for member in members:
         name = member.name
         parts = name.split("/")
-        if any(part in ("", ".", "..") or "\0" in part or is_git_folder(part) for part in parts):
+        if any(part in ("", ".", "..") or "\0" in part or is_git_name(part) for part in parts):
             raise _refused(name, "is no path in the project")
         path = next((path for path in paths if _at_or_below(name, path)), None)
         if path is None:
@@ -259,7 +259,7 @@ def _leads_out(name: str, target: str, top: str) -> bool:
     joined = os.path.normpath(os.path.join(os.path.dirname(name), target))
     inside = not top or joined == top or joined.startswith(top + "/")
     leaves = target.startswith(("/", "\\")) or joined == ".." or joined.startswith("../")
-    return not target or leaves or not inside or any(map(is_git_folder, parts))
+    return not target or leaves or not inside or any(map(is_git_name, parts))
 
 
 def _all_there(command: Command, outputs: Sequence[_Output]) -> None:

@@ -133,7 +133,7 @@ def _ignore(here: Place) -> Iterator[Decided]:
             if part is None:
                 continue
             path = resolved_inside(root, part.file)
-            plan = writer.plan(writer.read(path, part.file), part)
+            plan = writer.plan(writer.read(root, part.file), part)
         except GitSpacyError as error:
             what = error.problems[0]
             yield Left("ignore", above + (what.where or loader.PROJECT_FILE), what.what, what.mend)

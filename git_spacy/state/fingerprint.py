@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import Unsafe
-from git_spacy.files import resolved_inside
+from git_spacy.files import folder_beneath, open_directory, opened_in_turn
 
 _CHUNK = 1 << 20
 _NAME = attrgetter("name")
@@ -94,54 +94,70 @@ _Files = list[tuple[str, str, os.stat_result]]
 
 
 def _below(root: Path, relative: str) -> Iterator[tuple[str, _Files]] | None:
-    top = resolved_inside(root, relative)
     try:
-        status = os.stat(top)
+        with folder_beneath(root, relative) as (directory, name, real):
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode):
+                return iter([("", [("", real, status)])])
+            if not stat.S_ISDIR(status.st_mode):
+                raise Unsafe(f"'{relative}' is neither a file nor a folder", where=relative)
+            return _walk(root, open_directory(name, directory, relative), real, "")
     except FileNotFoundError:
         return None
-    if stat.S_ISREG(status.st_mode):
-        return iter([("", [("", str(top), status)])])
-    if not stat.S_ISDIR(status.st_mode):
-        raise Unsafe(f"'{relative}' is neither a file nor a folder", where=relative)
-    return _walk(root, str(top), "")
 
 
-def _walk(root: Path, directory: str, prefix: str) -> Iterator[tuple[str, _Files]]:
+def _walk(root: Path, descriptor: int, path: str, prefix: str) -> Iterator[tuple[str, _Files]]:
     """The files of the folder and of those in it, in runs of files that follow each other: a
-    folder comes where its name has it. One stat a file."""
+    folder comes where its name has it. One stat a file. `path` is the folder's, which is read
+    through its `descriptor`, closed at the end: no link that is put there later is followed."""
 
-    with os.scandir(directory) as found:
-        entries = sorted(found, key=_NAME)
-    files: _Files = []
-    for entry in entries:
-        if entry.is_file(follow_symlinks=False):
-            files.append((prefix + entry.name, entry.path, entry.stat(follow_symlinks=False)))
-        elif entry.is_dir(follow_symlinks=False):
-            if files:
-                yield prefix, files
-                files = []
-            yield from _walk(root, entry.path, f"{prefix}{entry.name}/")
-        elif entry.is_symlink():
-            target = resolved_inside(root, os.path.relpath(entry.path, os.path.realpath(root)))
-            if target.is_file():
-                files.append((prefix + entry.name, str(target), target.stat()))
-    if files:
-        yield prefix, files
+    try:
+        with os.scandir(descriptor) as found:
+            entries = sorted(found, key=_NAME)
+        files: _Files = []
+        above = os.path.join(path, "")
+        for entry in entries:
+            at = above + entry.name
+            if entry.is_file(follow_symlinks=False):
+                files.append((prefix + entry.name, at, entry.stat(follow_symlinks=False)))
+            elif entry.is_dir(follow_symlinks=False):
+                if files:
+                    yield prefix, files
+                    files = []
+                inner = open_directory(entry.name, descriptor, at)
+                yield from _walk(root, inner, at, f"{prefix}{entry.name}/")
+            elif entry.is_symlink() and (target := _linked_file(root, at)):
+                files.append((prefix + entry.name, *target))
+        if files:
+            yield prefix, files
+    finally:
+        os.close(descriptor)
+
+
+def _linked_file(root: Path, link: str) -> tuple[str, os.stat_result] | None:
+    """The real path and the facts of the file that a link leads to; None if it is not a file."""
+
+    try:
+        relative = os.path.relpath(link, os.path.realpath(root))
+        with folder_beneath(root, relative) as (directory, name, real):
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return None
+    return (real, status) if stat.S_ISREG(status.st_mode) else None
 
 
 def _facts(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def digest(facts: list[FileFact], algorithm: str = "md5") -> str:
-    """The digest of these files' contents, read once each, one after the other."""
+def digest(root: Path, facts: list[FileFact], algorithm: str = "md5") -> str:
+    """The digest of the contents of these files below `root`, each read once, in their order."""
 
     hasher = hashlib.new(algorithm, usedforsecurity=False)
     buffer = memoryview(bytearray(_CHUNK))
-    for fact in facts:
-        with open(fact.path, "rb", buffering=0) as stream:
-            while count := stream.readinto(buffer):
-                hasher.update(buffer[:count])
+    for stream in opened_in_turn(root, (fact.path for fact in facts)):
+        while count := stream.readinto(buffer):
+            hasher.update(buffer[:count])
     return hasher.hexdigest()
 
 
@@ -167,4 +183,4 @@ def fingerprint(root: Path, relative: str, algorithm: str = "md5") -> Fingerprin
     if facts is None:
         return None
     size = sum(fact.size for fact in facts)
-    return Fingerprint(digest(facts, algorithm), names(facts), size)
+    return Fingerprint(digest(root, facts, algorithm), names(facts), size)

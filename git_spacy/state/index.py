@@ -130,7 +130,7 @@ class StatIndex:
 
         def one(path: str) -> tuple[str, Fingerprint]:
             facts = files_below(self.root, path) or []
-            content = digest(facts, algorithm)
+            content = digest(self.root, facts, algorithm)
             return path, Fingerprint(content, names(facts), sum(fact.size for fact in facts))
 
         costs = {path: seen.size + seen.files * _OPENING for path, seen in some.items()}
@@ -153,7 +153,7 @@ class StatIndex:
                 self._changed.add(("paths", key))
             return None
         if not seen.files:
-            return Fingerprint(digest([], algorithm), names([]), 0)
+            return Fingerprint(digest(self.root, [], algorithm), names([]), 0)
         return self._paths[key].fingerprint
 
     def _is_clean(self, key: str, seen: Look) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_spacy.errors import GitSpacyError, Malformed
-from git_spacy.files import opened_inside, replace, resolved_inside
+from git_spacy.files import opened_inside, write_beneath
 from git_spacy.project import yaml, yaml_text
 from git_spacy.project.places import Places
 from git_spacy.project.yaml import Node
@@ -127,7 +127,7 @@ def update(root: Path, entry: LockEntry, before: Collection[str] = ()) -> None:
         return
     below = {} if old else {name: entries.pop(name) for name in tuple(entries) if name in before}
     entries = {**entries, entry.name: entry, **below}
-    replace(resolved_inside(root, LOCK_FILE), text(entries))
+    write_beneath(root, LOCK_FILE, text(entries))
 
 
 def drop(root: Path, names: Iterable[str]) -> None:
@@ -144,7 +144,7 @@ def write(root: Path, entries: Lock) -> None:
     """Replace the whole file. The caller holds the project's lock. Raises OSError with the old
     file in place."""
 
-    replace(resolved_inside(root, LOCK_FILE), text(entries))
+    write_beneath(root, LOCK_FILE, text(entries))
 
 
 def in_dialect(entry: LockEntry, entries: Lock, spacy_version: str | None) -> LockEntry:

@@ -9,11 +9,12 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
 from git_spacy.errors import Malformed, Unavailable, Unsafe
-from git_spacy.files import opened_inside
+from git_spacy.files import opened_in_turn, opened_inside
 from git_spacy.git.repository import Repository
 from git_spacy.git.snapshot import Snapshot
 from git_spacy.git.staged import Index
@@ -100,7 +101,8 @@ class WorkTree:
         facts = files_below(self.root, path.normal) or []
         if sum(fact.size for fact in facts) > _LARGEST_TEXT:
             return None
-        return _excuse((_pieces(fact.path) for fact in facts), recorded)
+        streams = opened_in_turn(self.root, (fact.path for fact in facts))
+        return _excuse(map(_pieces, streams), recorded)
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
         repository = Repository.discover(self.root)
@@ -134,7 +136,7 @@ class TrackedFiles(WorkTree):
             else:
                 size = sum(fact.size for fact in kept)
                 found[path.normal] = Fingerprint(
-                    fingerprint.digest(kept, algorithm), fingerprint.names(kept), size
+                    fingerprint.digest(self.root, kept, algorithm), fingerprint.names(kept), size
                 )
         return found
 
@@ -319,10 +321,9 @@ def _ignored(index: Index | Snapshot, above: str, paths: Sequence[ProjectPath]) 
     return {named[name] for name in index.ignored(list(named)) if name in named}
 
 
-def _pieces(path: str) -> Iterator[bytes]:
-    with open(path, "rb") as stream:
-        while piece := stream.read(_CHUNK):
-            yield piece
+def _pieces(stream: FileIO) -> Iterator[bytes]:
+    while piece := stream.read(_CHUNK):
+        yield piece
 
 
 def _excuse(files: Iterable[Iterator[bytes]], recorded: str) -> str | None:

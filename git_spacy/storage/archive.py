@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from git_spacy.errors import LocalFailure, Unavailable, Unsafe
-from git_spacy.files import resolved_inside
-from git_spacy.project.paths import ProjectPath, is_git_folder
+from git_spacy.files import is_git_name, resolved_inside
+from git_spacy.project.paths import ProjectPath
 from git_spacy.state.fingerprint import FileFact, Fingerprint, files_below
 from git_spacy.storage.unpacking import stays_inside, unpack
 
@@ -109,7 +109,7 @@ def _folders_and_links(root: Path, path: ProjectPath) -> Iterator[tuple[str, tar
         yield above, info
         for name in sorted((*folders, *files)):
             inner = posixpath.join(above, name)
-            if is_git_folder(name):
+            if is_git_name(name):
                 raise Unsafe(
                     f"'{_name(path, inner)}' is Git's own, which is never sent",
                     mend="remove it from the output, or keep it out of it",

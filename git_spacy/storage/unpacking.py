@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from git_spacy.errors import Unavailable, Unsafe
-from git_spacy.files import Staging
-from git_spacy.project.paths import ProjectPath, is_git_folder
+from git_spacy.files import Staging, is_git_name
+from git_spacy.project.paths import ProjectPath
 
 _CHUNK = 1 << 20
 _BLOCK = 64 << 10  # bytes that the tar module reads at a time
@@ -168,7 +168,7 @@ class _Writer:
         below = parts[len(own) :]
         if "\0" in name or len(below) > _DEEPEST or _is_long(parts):
             raise self._refused(name, "a name that no disk can have")
-        if any(map(is_git_folder, below)):
+        if any(map(is_git_name, below)):
             raise self._refused(name, "which is Git's own")
         return "/".join(below)
 

@@ -269,16 +269,16 @@ def test_case_2_a_link_swapped_in_between_the_check_and_the_write(
     outside.mkdir()
     made = project(tmp_path / "p", "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
     (made / "assets").mkdir()
-    real = files.resolved_inside
+    real = files._beneath
 
-    def swapping(root: Path, relative: str) -> Path:
+    def swapping(root: Path, relative: str) -> tuple[str, tuple[str, ...]]:
         found = real(root, relative)
         if relative == "assets" and not (made / "assets").is_symlink():
             (made / "assets").rmdir()
             (made / "assets").symlink_to(outside)
         return found
 
-    monkeypatch.setattr(files, "resolved_inside", swapping)
+    monkeypatch.setattr(files, "_beneath", swapping)
     assert spacy("assets", cwd=made).code == 3
     assert list(outside.iterdir()) == []
 

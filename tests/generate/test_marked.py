@@ -143,7 +143,7 @@ def test_a_file_that_leads_out_of_the_project_is_not_written(tmp_path: Path) -> 
 
 def test_what_is_no_text_file_is_left_alone(tmp_path: Path) -> None:
     write(tmp_path, {"README.md": b"\0\1", "folder/x": ""})
-    with pytest.raises(Malformed, match="no text file"):
+    with pytest.raises(Malformed, match="not a text file"):
         writer.write(tmp_path, ONE)
     with pytest.raises(Unsafe, match="regular file"):
         writer.write(tmp_path, ONE._replace(file="folder"))

@@ -28,9 +28,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = fingerprint.digest
 
-    def counted(facts: list[fingerprint.FileFact], algorithm: str = "md5") -> str:
+    def counted(root: Path, facts: list[fingerprint.FileFact], algorithm: str = "md5") -> str:
         seen.extend(fact.path for fact in facts)
-        return real(facts, algorithm)
+        return real(root, facts, algorithm)
 
     monkeypatch.setattr(index, "digest", counted)
     return seen

@@ -53,10 +53,10 @@ def bring(asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brou
         report(Noted(dest, f"'{pointer}' is a Git LFS pointer; its content is not here"))
     place.cancellation.check()
     facts = files_below(place.root, staged.relative) or []
-    md5 = digest(facts)
+    md5 = digest(place.root, facts)
     if asset.checksum:
         algorithm = asset.checksum.algorithm
-        found = md5 if algorithm == "md5" else digest(facts, algorithm)
+        found = md5 if algorithm == "md5" else digest(place.root, facts, algorithm)
         if found != asset.checksum.digest:
             raise mismatch(asset.checksum, found)
     size = sum(fact.size for fact in facts)

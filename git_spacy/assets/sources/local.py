@@ -14,11 +14,10 @@ from git_spacy.assets.events import Progress, Reporter
 from git_spacy.assets.sink import Sink
 from git_spacy.assets.sources import MAX_SIZE, Brought, Place, mismatch
 from git_spacy.errors import GitSpacyError, Unavailable, Unsafe
-from git_spacy.files import Staging, opened_inside
+from git_spacy.files import Staging, is_git_name, opened_inside
 from git_spacy.git.repository import Repository
 from git_spacy.git.settings import boolean, number
 from git_spacy.project.model import Asset
-from git_spacy.project.paths import is_git_folder
 
 ALLOW = "spacy.allowLocalPath"
 _CHUNK = 1 << 20
@@ -38,7 +37,7 @@ def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
             f"its path '{asset.url}' lies outside the repository",
             mend=f"if that is meant: git config {ALLOW} true",
         )
-    if any(is_git_folder(part) for part in os.path.relpath(real, top).split(os.sep)):
+    if any(is_git_name(part) for part in os.path.relpath(real, top).split(os.sep)):
         return Unsafe(f"its path '{asset.url}' lies in Git's own folder", mend="use another path")
     return None
 
