@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import __version__, templates
-from git_spacy.errors import GitSpacyError, Malformed, Problem, Unavailable
+from git_spacy.errors import GitSpacyError, Malformed, Problem, Unavailable, Unsafe
+from git_spacy.files import is_git_name
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
-from git_spacy.git.repository import Repository
+from git_spacy.git.repository import Repository, confined
 from git_spacy.git.settings import Settings, boolean
 from git_spacy.git.sparse import opened
 from git_spacy.git.tree import Placed, RemoteTree
@@ -194,7 +196,14 @@ def _destination(wanted: Wanted, source: Source, cwd: Path) -> Path:
     else:
         name = source.name or (source.address.url if source.address else "")
         last = _last(name.rstrip("/").replace(":", "/")).removesuffix(".git")
-        dest = cwd / (last or "project")
+        if last in ("", ".", "..") or is_git_name(last):
+            raise Unsafe(
+                f"'{wanted.name}' does not end in the name of a folder to make",
+                mend=f"name one: git spacy clone {shlex.quote(wanted.name)} DEST",
+            )
+        dest = cwd / last
+    _refuse_git_folder(dest)
+    confined(dest)
     occupied = dest.is_symlink() or (dest.exists() and not dest.is_dir())
     if occupied or (dest.is_dir() and any(dest.iterdir())):
         raise Malformed(
@@ -202,6 +211,19 @@ def _destination(wanted: Wanted, source: Source, cwd: Path) -> Path:
             mend="name another folder: git spacy clone NAME DEST",
         )
     return dest
+
+
+def _refuse_git_folder(dest: Path) -> None:
+    """Raise Unsafe if some system takes `dest` for `.git` or a path in it, as it is written or
+    with its links resolved, or if it lies in the folder of a repository of any name."""
+
+    around = Repository.discover(dest.parent, {})
+    in_repository = around is not None and around.top is None
+    if in_repository or any(map(is_git_name, (*dest.parts, *Path(os.path.realpath(dest)).parts))):
+        raise Unsafe(
+            f"the destination '{dest}' is Git's own folder, or lies in it",
+            mend="name another folder: git spacy clone NAME DEST",
+        )
 
 
 def _place(

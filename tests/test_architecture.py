@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "storage": {"errors", "files", "git", "project", "state"},
     "templates": set(),
     "generate": {"errors", "files", "git", "project", "state"},
-    "clone": {"errors", "generate", "git", "project", "templates"},
+    "clone": {"errors", "files", "generate", "git", "project", "templates"},
     "check": {"errors", "files", "generate", "git", "project", "state"},
     "status": {"project", "state", "assets"},
     "setup": {"errors", "files", "generate", "git", "project"},

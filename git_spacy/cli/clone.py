@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from git_spacy.cli import output
+from git_spacy.errors import Unsafe
 
 
 @click.command()
@@ -39,6 +40,8 @@ def clone(
     from git_spacy.git.process import may_prompt
     from git_spacy.git.settings import settings
 
+    if dest == "":
+        raise Unsafe("DEST is empty", mend="name a folder, or leave DEST out")
     start: Path = ctx.obj
     wanted = Wanted(name or "", Path(dest) if dest else None, repo, branch, not no_git)
     configured = settings(start)
