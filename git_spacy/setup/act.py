@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from git_spacy.errors import Busy
-from git_spacy.files import replace
+from git_spacy.errors import Busy, Unsafe
+from git_spacy.files import parent_descriptor, write_beneath
 from git_spacy.git import configuration
 from git_spacy.setup import memory
 from git_spacy.setup.change import Change, Edit, Move, Setting, Text, Unset
-from git_spacy.setup.decision import Place, read
+from git_spacy.setup.decision import Place
+from git_spacy.setup.location import content
 from git_spacy.setup.memory import Done
 
 
 def apply(here: Place, changes: Iterable[Change]) -> None:
     """Make these changes. What was made is remembered even where a later one fails.
 
-    Raises Busy where a file is another by now, Unavailable, OSError.
+    Raises Busy where a file is another by now, Unsafe where a link leads elsewhere by now,
+    Unavailable, OSError.
     """
 
     done = list(memory.read(here.repository))
@@ -41,8 +42,10 @@ def undo(
     for change in changes:
         _make(here, change)
     for folder in sorted(folders, key=lambda one: len(one.parts), reverse=True):
-        with suppress(OSError):  # somebody else has put something there
-            folder.rmdir()
+        with suppress(OSError, Unsafe):  # somebody else has put something there
+            location = here.locate(folder, follow=False)
+            with parent_descriptor(location.root, location.relative, make=False) as (above, name):
+                os.rmdir(name, dir_fd=above)
     memory.write(here.repository, kept)
 
 
@@ -53,16 +56,13 @@ def _begun(here: Place, change: Change) -> Done:
     if isinstance(change, Setting):
         return Done("setting", change.part, change.name, change.name, True, change.value,
                     own=() if change.added else change.own)  # fmt: skip
-    base = here.repository.common_dir.resolve()
-    path = change.path.parent.resolve() / change.path.name
-    shared = base in path.parents
-    where = path.relative_to(base if shared else here.top).as_posix()
+    location = here.locate(change.path, follow=not isinstance(change, Move))
+    where, shared = location.relative, location.is_shared
     if isinstance(change, Move):
         return Done("move", change.part, change.name, where, shared, change.target)
     edit = Edit.of(change.before or b"", change.after or b"")
-    top = base if shared else here.top
-    missing = (folder for folder in path.parents if not folder.exists())
-    made = tuple(folder.relative_to(top).as_posix() for folder in missing)
+    missing = (folder for folder in location.path.parents if not folder.exists())
+    made = tuple(folder.relative_to(location.root).as_posix() for folder in missing)
     return Done("text", change.part, change.name, where, shared,
                 edit=edit, new=change.before is None, made=made)  # fmt: skip
 
@@ -78,9 +78,9 @@ def _make(here: Place, change: Change) -> Edit | None:
     if isinstance(change, Unset):
         _unset(here, change)
     elif isinstance(change, Move):
-        os.rename(change.path, change.path.with_name(change.target))
+        _rename(here, change)
     else:
-        _write(change)
+        _write(here, change)
     return None
 
 
@@ -95,18 +95,19 @@ def _unset(here: Place, change: Unset) -> None:
         configuration.put(here.repository, change.name, value, added=True)
 
 
-def _write(change: Text) -> None:
-    if read(change.path) != change.before:
+def _rename(here: Place, change: Move) -> None:
+    root, relative, _ = here.locate(change.path, follow=False)
+    with parent_descriptor(root, relative, make=False) as (folder, name):
+        os.rename(name, change.target, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _write(here: Place, change: Text) -> None:
+    location = here.locate(change.path)
+    if content(location) != change.before:
         raise Busy(f"somebody has changed '{change.name}' meanwhile", mend="run this again")
+    root, relative, _ = location
     if change.after is None:
-        change.path.unlink()
-        return
-    change.path.parent.mkdir(parents=True, exist_ok=True)
-    replace(change.path, change.after)
-    if change.program:
-        _make_executable(change.path)
-
-
-def _make_executable(path: Path) -> None:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    path.chmod(mode | (mode & 0o444) >> 2)  # for whoever may read it
+        with parent_descriptor(root, relative, make=False) as (folder, name):
+            os.unlink(name, dir_fd=folder)
+    else:
+        write_beneath(root, relative, change.after, program=change.program, parents=True)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from git_spacy.errors import GitSpacyError, Malformed
-from git_spacy.files import resolved_inside
 from git_spacy.generate import ignore as ignoring
 from git_spacy.generate import writer
 from git_spacy.git import configuration
@@ -21,6 +20,7 @@ from git_spacy.git.staged import Index
 from git_spacy.project import loader
 from git_spacy.setup import hooks
 from git_spacy.setup.change import Change, Left, Setting, Text
+from git_spacy.setup.location import Location, content, locate
 
 NOTES = "refs/notes/spacy"
 DRIVER = "spacy-lock"
@@ -41,6 +41,11 @@ class Place:
         self.top = top
         self.projects = projects
         self.values = configuration.values(repository)
+
+    def locate(self, path: Path, *, follow: bool = True) -> Location:
+        """Where `path` lies here. Raises Unsafe for what must not be written."""
+
+        return locate(self.repository, self.top, path, follow=follow)
 
 
 def place(start: Path) -> Place:
@@ -113,14 +118,14 @@ def _merge(here: Place) -> Iterator[Decided]:
     asked = "".join(f"{name}\0" for name in locks).encode("utf-8", "surrogateescape")
     done = here.repository.ask(("check-attr", "-z", "--stdin", "merge"), input=asked)
     told = done.stdout.decode("utf-8", "surrogateescape").split("\0")[2::3]
-    path = resolved_inside(here.top, _ATTRIBUTES)
-    before = read(path)
+    file = here.locate(here.top / _ATTRIBUTES)
+    before = content(file)
     rows = (before or b"").splitlines()
     if any(driver != DRIVER for driver in told) and _ATTRIBUTE.encode() not in rows:
         end = b"\r\n" if b"\r\n" in (before or b"") else b"\n"
         gap = end if before and not before.endswith(b"\n") else b""
         after = (before or b"") + gap + _ATTRIBUTE.encode() + end
-        yield Text("merge", path, _ATTRIBUTES, before, after)
+        yield Text("merge", file.path, file.name, before, after)
 
 
 def _ignore(here: Place) -> Iterator[Decided]:
@@ -128,11 +133,11 @@ def _ignore(here: Place) -> Iterator[Decided]:
         return
     for root in here.projects:
         above = _above(root, here.top)
+        file = here.locate(root / ignoring.FILE)
         try:
             part = ignoring.of(root, loader.load(root))
             if part is None:
                 continue
-            path = resolved_inside(root, part.file)
             plan = writer.plan(writer.read(root, part.file), part)
         except GitSpacyError as error:
             what = error.problems[0]
@@ -143,12 +148,13 @@ def _ignore(here: Place) -> Iterator[Decided]:
             yield Left("ignore", above + part.file, plan.why, mend)
         elif plan.action == "write":
             before, after = _bytes(plan.before), _bytes(plan.text)
-            yield Text("ignore", path, above + part.file, before, after)
+            yield Text("ignore", file.path, file.name, before, after)
 
 
 def _hooks(here: Place) -> Iterator[Decided]:
     folder = configuration.hooks_folder(here.repository)
-    return hooks.decide(here.repository, here.top, folder, here.values.get("core.hookspath", ()))
+    path = here.values.get("core.hookspath", ())
+    return hooks.decide(here.repository, here.top, here.locate, folder, path)
 
 
 def _is_on(here: Place, name: str) -> bool:
@@ -166,15 +172,6 @@ def _above(root: Path, top: Path) -> str:
 
 def _bytes(text: str | None) -> bytes | None:
     return None if text is None else text.encode("utf-8", "surrogateescape")
-
-
-def read(path: Path) -> bytes | None:
-    """The content of a file; None: there is none. Raises OSError."""
-
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
 
 
 _PARTS: dict[str, Callable[[Place], Iterator[Decided]]] = {

@@ -12,30 +12,38 @@ import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
-from git_spacy.files import resolved_inside
 from git_spacy.git.configuration import Value
 from git_spacy.git.repository import Repository
 from git_spacy.setup import pre_commit
 from git_spacy.setup.change import Change, Left, Move, Setting, Text
+from git_spacy.setup.location import Location, content
 from git_spacy.setup.shipped import CHAIN, HOOKS, scripts
 
 BEFORE = ".before-git-spacy"
 _HUSKY = b"_/husky.sh"
 _LINE = b"git-spacy-hook all || exit $?\n"
 _OURS = (b"git-spacy-chain", b"git-spacy-hook")  # what only our hooks have in them
+_LARGEST = 1 << 20  # bytes of a hook that are searched for ours
 _SHELL = b"#!/bin/sh\n"
 _NOBODY = b"#!/bin/sh\n# No hook of this name ran here before git-spacy's.\n"
 
 
+class Locate(Protocol):
+    """`Place.locate`."""
+
+    def __call__(self, path: Path, *, follow: bool = True) -> Location: ...
+
+
 def decide(
-    repository: Repository, top: Path, folder: Path, path: tuple[Value, ...]
+    repository: Repository, top: Path, locate: Locate, folder: Path, path: tuple[Value, ...]
 ) -> Iterator[Change | Left]:
     """What is to be changed where Git looks for hooks in `folder`, by the values `path` of
-    core.hooksPath."""
+    core.hooksPath. Raises Unsafe for a file that `locate` refuses, Malformed, OSError."""
 
-    config = resolved_inside(top, pre_commit.FILE)
-    if config.is_file():
+    config = locate(top / pre_commit.FILE)
+    if config.path.is_file():
         yield from _in_pre_commit(config)
         return
     if folder.resolve() == scripts().resolve() or _is_ours(folder / HOOKS[0]):
@@ -43,43 +51,33 @@ def decide(
     if not folder.is_dir() and _is_ours(_folder_of_ours(repository) / HOOKS[0]):
         yield _use_ours(repository, path)  # the repository has been moved
         return
-    name, real = _name(folder, top, repository), folder.resolve()
+    real = folder.resolve()
     if (repository.common_dir.resolve() in (real, *real.parents)) or top in real.parents:
         husky = _husky(folder)
         if husky:
-            yield from _in_husky(husky, _name(husky, top, repository))
+            yield from _in_husky(husky, locate)
         else:
             is_own = real == (repository.common_dir / "hooks").resolve()
-            yield from _beside(folder, name, None if is_own else repository.common_dir / "hooks")
+            yield from _beside(folder, locate, None if is_own else repository.common_dir / "hooks")
     elif any(value.scope in ("worktree", "command") for value in path):
         yield Left(
             "hooks", "core.hooksPath", f"it is set for this work tree alone, to '{folder}'",
             f'cp "$(git-spacy-hook --path)"/* {shlex.quote(str(folder))}',
         )  # fmt: skip
     else:
-        yield from _instead_of(folder, repository, path)
+        yield from _instead_of(folder, repository, locate, path)
 
 
-def _name(folder: Path, top: Path, repository: Repository) -> str:
-    """A folder as people know it: from the top, if it lies in the work tree or in `.git`."""
-
-    for base, before in ((top, ""), (repository.common_dir, ".git/")):
-        real, real_base = folder.resolve(), base.resolve()
-        if real_base in real.parents:
-            return before + real.relative_to(real_base).as_posix()
-    return str(folder)
-
-
-def _in_pre_commit(config: Path) -> Iterator[Change | Left]:
-    before = config.read_bytes()
-    if pre_commit.has_ours(before):
+def _in_pre_commit(config: Location) -> Iterator[Change | Left]:
+    before = content(config)
+    if before is None or pre_commit.has_ours(before):
         return
     after = pre_commit.with_ours(before)
     if after is None:
         yield Left("hooks", pre_commit.FILE, "its 'repos:' is not a plain list",
                    "add the hooks yourself: docs/hooks.md")  # fmt: skip
     else:
-        yield Text("hooks", config, pre_commit.FILE, before, after)
+        yield Text("hooks", config.path, config.name, before, after)
 
 
 def _husky(folder: Path) -> Path | None:
@@ -91,10 +89,10 @@ def _husky(folder: Path) -> Path | None:
     return folder if (folder / "_/husky.sh").is_file() else None
 
 
-def _in_husky(folder: Path, name: str) -> Iterator[Change]:
+def _in_husky(folder: Path, locate: Locate) -> Iterator[Change]:
     for hook in HOOKS:
-        path = folder / hook
-        before = path.read_bytes() if path.is_file() else None
+        file = locate(folder / hook)
+        before = content(file)
         if before is None:
             after = _SHELL + _LINE
         elif any(word in before for word in _OURS):
@@ -103,39 +101,41 @@ def _in_husky(folder: Path, name: str) -> Iterator[Change]:
             head, _, rest = before.partition(b"\n")
             is_head = head.startswith(b"#!")
             after = head + b"\n" + _LINE + rest if is_head else _LINE + before
-        yield Text("hooks", path, f"{name}/{hook}", before, after, program=before is None)
+        yield Text("hooks", file.path, file.name, before, after, program=before is None)
 
 
-def _beside(folder: Path, name: str, inactive: Path | None) -> Iterator[Change | Left]:
+def _beside(folder: Path, locate: Locate, inactive: Path | None) -> Iterator[Change | Left]:
     """Our scripts in `folder`; a hook that is there gets another name, under which ours calls it.
     Those in the folder `inactive` did not run up to now, and so do not from now on."""
 
     taken = [hook for hook in HOOKS if os.path.lexists(folder / (hook + BEFORE))]
     if taken:
-        yield Left("hooks", f"{name}/{taken[0]}{BEFORE}", "it is there, and does not run",
+        where = locate(folder / (taken[0] + BEFORE), follow=False).name
+        yield Left("hooks", where, "it is there, and does not run",
                    "remove it, or give it another name")  # fmt: skip
         return
     for hook in HOOKS:
         if os.path.lexists(folder / hook):
-            yield Move("hooks", folder / hook, f"{name}/{hook}", hook + BEFORE)
+            file = locate(folder / hook, follow=False)
+            yield Move("hooks", file.path, file.name, hook + BEFORE)
         elif inactive and os.access(inactive / hook, os.X_OK):
-            yield _script(folder, name, hook + BEFORE, _NOBODY)
-    yield from _shipped(folder, name)
+            yield _script(folder / (hook + BEFORE), locate, _NOBODY)
+    yield from _shipped(folder, locate)
 
 
 def _instead_of(
-    theirs: Path, repository: Repository, path: tuple[Value, ...]
+    theirs: Path, repository: Repository, locate: Locate, path: tuple[Value, ...]
 ) -> Iterator[Change | Left]:
     """A folder of our own, whose hooks call those in `theirs` by their names."""
 
-    ours, name = _folder_of_ours(repository), ".git/spacy/hooks"
-    yield from _shipped(ours, name)
+    ours = _folder_of_ours(repository)
+    yield from _shipped(ours, locate)
     for hook in HOOKS:  # also if there is none now: there may be one tomorrow
-        yield _script(ours, name, hook + BEFORE, _call(theirs / hook))
+        yield _script(ours / (hook + BEFORE), locate, _call(theirs / hook))
     others = sorted(one.name for one in theirs.iterdir()) if theirs.is_dir() else []
     for hook in others:
         if hook not in HOOKS and "." not in hook and os.access(theirs / hook, os.X_OK):
-            yield _script(ours, name, hook, _call(theirs / hook))
+            yield _script(ours / hook, locate, _call(theirs / hook))
     yield _use_ours(repository, path)
 
 
@@ -157,23 +157,28 @@ def _call(hook: Path) -> bytes:
     return f'#!/bin/sh\n[ ! -x {quoted} ] || exec {quoted} "$@"\n'.encode()
 
 
-def _shipped(folder: Path, name: str) -> Iterator[Text]:
+def _shipped(folder: Path, locate: Locate) -> Iterator[Text]:
     """(A hook that is there has got another name by then.)"""
 
-    chain, content = folder / CHAIN, (scripts() / CHAIN).read_bytes()
-    before = chain.read_bytes() if chain.is_file() else None
-    if before != content:
-        yield Text("hooks", chain, f"{name}/{CHAIN}", before, content)
+    chain, after = locate(folder / CHAIN), (scripts() / CHAIN).read_bytes()
+    before = content(chain)
+    if before != after:
+        yield Text("hooks", chain.path, chain.name, before, after)
     for hook in HOOKS:
-        yield _script(folder, name, hook, (scripts() / hook).read_bytes())
+        yield _script(folder / hook, locate, (scripts() / hook).read_bytes())
 
 
-def _script(folder: Path, name: str, hook: str, content: bytes) -> Text:
-    return Text("hooks", folder / hook, f"{name}/{hook}", None, content, program=True)
+def _script(hook: Path, locate: Locate, after: bytes) -> Text:
+    file = locate(hook, follow=False)
+    return Text("hooks", file.path, file.name, None, after, program=True)
 
 
 def _is_ours(hook: Path) -> bool:
     try:
-        return any(name in hook.read_bytes() for name in _OURS)
+        if not hook.is_file():  # a device may be endless
+            return False
+        with open(hook, "rb") as stream:
+            data = stream.read(_LARGEST)
     except OSError:
         return False
+    return any(name in data for name in _OURS)

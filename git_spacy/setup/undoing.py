@@ -13,7 +13,8 @@ from typing import NamedTuple
 from git_spacy.generate.ignore import without_ours
 from git_spacy.setup import memory
 from git_spacy.setup.change import PARTS, Change, Left, Move, Text, Unset
-from git_spacy.setup.decision import Place, read
+from git_spacy.setup.decision import Place
+from git_spacy.setup.location import content
 from git_spacy.setup.memory import Done
 
 
@@ -28,7 +29,7 @@ class Undoing(NamedTuple):
 
 
 def decide(here: Place) -> Undoing:
-    """What takes back all that was done here. Raises Malformed, OSError."""
+    """What takes back all that was done here. Raises Malformed, Unsafe, OSError."""
 
     changes: list[Change] = []
     left: list[tuple[Left, Done]] = []
@@ -42,7 +43,7 @@ def decide(here: Place) -> Undoing:
         elif one.kind == "move":
             found = _move(_path(here, one), one, will_be)
         else:
-            found = _text(_path(here, one), one, will_be)
+            found = _text(here, one, will_be)
         if isinstance(found, Left):
             left.append((found, one))
         elif found:
@@ -96,8 +97,9 @@ def _move(path: Path, done: Done, will_be: dict[Path, bytes | None]) -> Change |
     return Move(done.part, moved, f"{folder}/{done.value}", path.name)
 
 
-def _text(path: Path, done: Done, will_be: dict[Path, bytes | None]) -> Change | Left | None:
-    now = will_be[path] if path in will_be else read(path)
+def _text(here: Place, done: Done, will_be: dict[Path, bytes | None]) -> Change | Left | None:
+    path = _path(here, done)
+    now = will_be[path] if path in will_be else content(here.locate(path))
     if now is None or done.edit is None:
         return None
     before = done.edit.undone(now)
