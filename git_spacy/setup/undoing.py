@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from git_spacy import formats
+from git_spacy.files import resolved_inside
 from git_spacy.generate.ignore import without_ours
 from git_spacy.setup import memory
 from git_spacy.setup.change import PARTS, Change, Left, Move, Text, Unset
@@ -41,7 +43,7 @@ def decide(here: Place) -> Undoing:
         if one.kind == "setting":
             found = _setting(here, one, will_hold)
         elif one.kind == "move":
-            found = _move(_path(here, one), one, will_be)
+            found = _move(_path(here, one, one.where), one, will_be)
         else:
             found = _text(here, one, will_be)
         if isinstance(found, Left):
@@ -51,14 +53,18 @@ def decide(here: Place) -> Undoing:
     parts = list(PARTS)
     changes.sort(key=lambda one: -parts.index(one.part))  # back to front, as they were made
     kept = [one for _, one in left]
-    folders = {_base(here, one) / folder for one in done for folder in one.made}
+    folders = {_path(here, one, folder) for one in done for folder in one.made}
     return Undoing(
         tuple(changes), tuple(told for told, _ in left), tuple(folders), tuple(reversed(kept))
     )
 
 
-def _path(here: Place, done: Done) -> Path:
-    return _base(here, done) / done.where
+def _path(here: Place, done: Done, name: str) -> Path:
+    """What `name` is below the folder that was changed. Raises Malformed, and Unsafe where a link
+    on the way leads out of it."""
+
+    above, _, last = formats.name(name).rpartition("/")
+    return resolved_inside(_base(here, done), above) / last
 
 
 def _base(here: Place, done: Done) -> Path:
@@ -98,7 +104,7 @@ def _move(path: Path, done: Done, will_be: dict[Path, bytes | None]) -> Change |
 
 
 def _text(here: Place, done: Done, will_be: dict[Path, bytes | None]) -> Change | Left | None:
-    path = _path(here, done)
+    path = _path(here, done, done.where)
     now = will_be[path] if path in will_be else content(here.locate(path))
     if now is None or done.edit is None:
         return None
