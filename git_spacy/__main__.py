@@ -11,11 +11,18 @@ def main() -> None:
             from git_spacy import completion
 
             sys.exit(completion.main(sys.argv[2:]))
+        from git_spacy import interrupts
+
+        interrupts.handle()
         from git_spacy import cli
 
         code = cli.main()
-    except KeyboardInterrupt:  # before there is anybody to say so, or when all is said
-        code = 130
+        interrupts.end(code)
+    except KeyboardInterrupt as interrupted:  # before `cli.main` begins, or after it has ended
+        from git_spacy import interrupts
+
+        code = getattr(interrupted, "exit_code", 130)
+        interrupts.end(code)
     sys.exit(code)
 
 

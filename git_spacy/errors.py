@@ -130,12 +130,17 @@ class ScriptFailed(GitSpacyError):
         self.exit_code = code
 
 
-class Interrupted(GitSpacyError):
-    """SIGINT or SIGTERM arrived: 128 plus the signal's number."""
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM arrived: the exit code is 128 plus the signal's number. It is not a failure
+    that anything below the command line may handle, so no GitSpacyError and no Exception."""
 
-    def __init__(self, signal_number: int) -> None:
-        super().__init__("interrupted" if signal_number == 2 else "terminated")
-        self.exit_code = 128 + signal_number
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+        self.exit_code = 128 + number
+
+    def __str__(self) -> str:
+        return str(Problem("interrupted" if self.number == 2 else "terminated"))
 
 
 class Defect(GitSpacyError):

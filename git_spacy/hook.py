@@ -15,14 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import (
-    Defect,
-    GitSpacyError,
-    Interrupted,
-    Malformed,
-    Unavailable,
-    local_failure,
-)
+from git_spacy import interrupts
+from git_spacy.errors import Defect, GitSpacyError, Malformed, Unavailable, local_failure
 
 _CHECKS = ("project", "assets", "lock", "generated", "outputs")
 _USAGE = (
@@ -44,7 +38,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the checks that `argv` (by default the process's own) names and return the exit code:
     0, 1 if something is wrong, else that of the failure."""
 
-    words = sys.argv[1:] if argv is None else argv
+    with interrupts.handled():
+        try:
+            return _main(sys.argv[1:] if argv is None else argv)
+        except KeyboardInterrupt as stopped:
+            interrupted = interrupts.interrupted(getattr(stopped, "number", 2))
+            sys.stderr.write(f"{interrupted}\n")
+            return interrupted.exit_code
+
+
+def _main(words: Sequence[str]) -> int:
     failure: GitSpacyError
     try:
         if list(words) == ["--path"]:
@@ -57,8 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         failure = error
     except OSError as error:
         failure = local_failure(error, "the system refused")
-    except KeyboardInterrupt:
-        failure = Interrupted(2)
     except Exception as defect:
         if os.environ.get("GIT_SPACY_DEBUG"):
             raise

@@ -7,12 +7,15 @@ nothing; whoever calls raises `Outcome.error()`.
 from __future__ import annotations
 
 import errno
+import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from git_spacy import threads
 from git_spacy.assets import sources, standing
 from git_spacy.assets.cancellation import Cancellation, Cancelled
 from git_spacy.assets.decision import (
@@ -31,7 +34,6 @@ from git_spacy.assets.sources import Brought, Place
 from git_spacy.errors import (
     CheckFailed,
     GitSpacyError,
-    Interrupted,
     LocalFailure,
     Malformed,
     Problem,
@@ -185,41 +187,41 @@ class _Work:
     def bring_all(self, jobs: int) -> None:
         """Bring what is in the queue. An interruption ends all of it, and is passed on."""
 
-        if not self._fetches:
-            return
         defects: list[BaseException] = []
-        with ThreadPoolExecutor(min(jobs, len(self._fetches)), "git-spacy-asset") as pool:
-            try:  # from the first thread on: an interruption may come before the last one
-                futures = {pool.submit(self._bring, fetch): fetch for fetch in self._fetches}
-                for future in as_completed(futures):
-                    self._note(futures[future], future, defects)
-            except BaseException:
-                self._place.cancellation.cancel()
-                process.end_all()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        tasks = [partial(self._bring, fetch) for fetch in self._fetches]
+
+        def note(number: int, ended: tuple[bool, Brought] | BaseException) -> None:
+            self._note(self._fetches[number].asset, ended, defects)
+
+        threads.run_all(tasks, jobs, note, self._stopping, "git-spacy-asset")
         if defects:
             raise defects[0]
 
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        self._place.cancellation.cancel()
+        process.end_all(signal.SIGTERM)
+        try:
+            yield
+        finally:
+            process.end_all(signal.SIGKILL)
+
     def _note(
-        self, fetch: Fetch, future: Future[tuple[bool, Brought]], defects: list[BaseException]
-    ) -> None:
+        self, asset: Asset, ended: tuple[bool, Brought] | BaseException,
+        defects: list[BaseException],
+    ) -> None:  # fmt: skip
         """Record one that ended."""
 
-        asset = fetch.asset
-        try:
-            is_new, brought = future.result()
-        except Cancelled:
+        if isinstance(ended, Cancelled):
             return
-        except Interrupted:  # the signal's, and this thread's: no failure of the asset
-            raise
-        except GitSpacyError as error:
-            self._fail(asset, error)
-        except OSError as error:
-            self._fail(asset, _local(error, "it cannot be written"))
-        except Exception as defect:
-            defects.append(defect)
+        if isinstance(ended, GitSpacyError):
+            self._fail(asset, ended)
+        elif isinstance(ended, OSError):
+            self._fail(asset, _local(ended, "it cannot be written"))
+        elif isinstance(ended, BaseException):
+            defects.append(ended)
         else:
+            is_new, brought = ended
             what = Fetched(source_of(asset), brought.digest, brought.names)
             self._index.remember_fetched(asset.dest.normal, what)
             dest = asset.dest.text
@@ -238,7 +240,10 @@ class _Work:
         place.cancellation.check()
         self._report(Started(asset.dest.text, source_of(asset), fetch.reason))
         try:
-            with staging(place.root, asset.dest.normal) as staged:
+            with (
+                process.checked(place.cancellation.check),
+                staging(place.root, asset.dest.normal) as staged,
+            ):
                 brought = sources.of(asset, place).bring(asset, staged, place, self._report)
                 place.cancellation.check()
                 if not self._may_replace(fetch, brought):

@@ -10,12 +10,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import Any
 
 import click
 
-from git_spacy import __version__
+from git_spacy import __version__, interrupts
 from git_spacy.errors import Defect, GitSpacyError, Interrupted, Malformed, local_failure
 from git_spacy.project.problem import did_you_mean
 
@@ -110,18 +109,23 @@ def group(ctx: click.Context, directory: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (by default the process's own) and return its exit code."""
 
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    previous = signal.signal(signal.SIGTERM, _terminated)
+    with interrupts.handled():
+        try:
+            return _main(list(sys.argv[1:] if argv is None else argv))
+        except (KeyboardInterrupt, click.Abort, EOFError) as stopped:
+            number = getattr(stopped, "number", signal.SIGINT)
+            return _fail(interrupts.interrupted(number))
+
+
+def _main(arguments: list[str]) -> int:
     try:
         if arguments[-1:] == ["--help"]:
             from git_spacy.cli import manual
 
             manual.show(arguments)
-        result: Any = group.main(
-            args=arguments,
-            prog_name="git spacy",
-            standalone_mode=False,
-        )
+        # not `group.main`, which writes an empty line for a signal and forgets which one it was
+        with group.make_context("git spacy", arguments) as context:
+            result: Any = group.invoke(context)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except GitSpacyError as error:
@@ -132,8 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if _is_help(error):
             return 0
         return _fail(_usage(error))
-    except (KeyboardInterrupt, click.Abort):
-        return _fail(Interrupted(signal.SIGINT))
+    except (click.Abort, EOFError):  # a prompt had no answer
+        raise
     except BrokenPipeError:
         # whoever read us has enough, as `git log | head` has; keep the interpreter from saying so
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -144,11 +148,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("GIT_SPACY_DEBUG"):
             raise
         return _fail(Defect(error))
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
-def _fail(error: GitSpacyError) -> int:
+def _fail(error: GitSpacyError | Interrupted) -> int:
     _say_error(str(error))
     return error.exit_code
 
@@ -180,7 +182,3 @@ def _usage(error: click.ClickException) -> GitSpacyError:
     context = getattr(error, "ctx", None)
     name = context.command_path if context else "git spacy"
     return Malformed(error.format_message().rstrip("."), mend=f"see '{name} -h'")
-
-
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    raise Interrupted(number)

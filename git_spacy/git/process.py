@@ -10,11 +10,13 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
+from git_spacy import interrupts
 from git_spacy.errors import Unavailable, Unsafe, masked
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ _COUNTED_CONFIG = re.compile(r"GIT_CONFIG_(KEY|VALUE)_\d+")
 
 _GRACE = 3.0  # seconds between asking git to end and ending it
 _running: set[subprocess.Popen[bytes]] = set()
+_of_thread = threading.local()
 
 
 class Completed(NamedTuple):
@@ -281,55 +284,70 @@ def _started(
 
     import subprocess
 
+    check: Callable[[], None] = getattr(_of_thread, "check", lambda: None)
+    check()
+    child = None
     try:
-        child = subprocess.Popen(
-            ("git", *arguments),
-            cwd=cwd,
-            env=dict(environ),
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            start_new_session=not prompt,
-        )
+        with interrupts.deferred():
+            child = subprocess.Popen(
+                ("git", *arguments),
+                cwd=cwd,
+                env=dict(environ),
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                start_new_session=not prompt,
+            )
+            _running.add(child)
+        check()  # `end_all` may not have seen this one
+        yield child
     except FileNotFoundError as error:
-        if error.filename == str(cwd) or not cwd.is_dir():
+        if child is not None or error.filename == str(cwd) or not cwd.is_dir():
             raise
         raise Unavailable("there is no 'git' on the PATH", mend="install git") from None
-    _running.add(child)
-    try:
-        yield child
     finally:
-        _running.discard(child)
-        if child.poll() is None:
-            _end(child, group=not prompt)
-        for stream in (child.stdin, child.stdout, child.stderr):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
+        if child is not None:
+            if child.poll() is None:
+                _end(child, group=not prompt)
+            _running.discard(child)
+            for stream in (child.stdin, child.stdout, child.stderr):
+                if stream is not None:
+                    with suppress(OSError):
+                        stream.close()
 
 
-def end_all() -> None:
-    """Ask every git that another thread waits for to end: that thread sees it fail."""
+@contextmanager
+def checked(check: Callable[[], None]) -> Iterator[None]:
+    """Let this thread start no git where `check` raises an exception."""
+
+    _of_thread.check = check
+    try:
+        yield
+    finally:
+        del _of_thread.check
+
+
+def end_all(number: int) -> None:
+    """Send the signal to every git that another thread waits for: that thread sees it fail."""
 
     for child in list(_running):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGTERM)
+        _signal(child, number, group=True)
 
 
 def _end(child: subprocess.Popen[bytes], *, group: bool) -> None:
     """End `child`, and with `group` all that it started: politely, then not."""
 
-    import subprocess
+    with interrupts.deferred():
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            _signal(child, number, group=group)
+            if interrupts.wait_until(lambda: child.poll() is not None, _GRACE):
+                return
+        child.wait()
 
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            if group:
-                os.killpg(child.pid, number)
-            else:
-                child.send_signal(number)
-        try:
-            child.wait(_GRACE)
-            return
-        except subprocess.TimeoutExpired:
-            continue
-    child.wait()
+
+def _signal(child: subprocess.Popen[bytes], number: int, *, group: bool) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        if group:
+            os.killpg(child.pid, number)
+        else:
+            child.send_signal(number)

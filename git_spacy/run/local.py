@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from git_spacy import interrupts
 from git_spacy.errors import Interrupted, ScriptFailed
 from git_spacy.run import tools
 from git_spacy.run.executor import Ended, Job
@@ -32,6 +33,7 @@ GRACE = 5.0  # seconds between asking a group to end and ending it
 # asked without importing it; what cannot be answered so is no reason to stop anybody
 _ASK = "import importlib.util as u, sys; sys.exit(3 if u.find_spec(sys.argv[1]) is None else 0)"
 _ABSENT = 3
+_NONE = subprocess.DEVNULL
 
 
 class Local:
@@ -45,6 +47,7 @@ class Local:
         for step in job.steps:
             report(StepStarted(job.command.name, step.shown))
             try:
+                check_module(step, job.root, job.environ)
                 code = _run(step, job.root, job.environ)
             except ScriptFailed as failure:
                 return Ended(job.command, failure=failure)
@@ -60,49 +63,65 @@ class Local:
 
 
 def _run(step: Step, root: Path, environ: Mapping[str, str]) -> int:
-    process = started(step, root, environ)
-    with _terminal_for(process.pid) as terminal:
+    interrupts.begin()
+    with interrupts.deferred():
+        process = started(step, root, environ)
+        terminal = _Terminal(process.pid)
         try:
-            code = _wait(process, terminal)
+            terminal.give()
+            with interrupts.allowed():
+                code = _wait(process, terminal)
         except Interrupted as interrupted:
-            end_groups([process], interrupted.exit_code - 128)
-            raise
-        except KeyboardInterrupt:
             # one that had ended did not end because of the signal; nor may its code be known
             was_running = process.poll() is None
-            end_groups([process], signal.SIGINT)
-            if not was_running or process.returncode != 0:
-                raise Interrupted(signal.SIGINT) from None
+            end_groups([process], interrupted.number)
+            is_well = was_running and process.returncode == 0
+            if interrupted.number != signal.SIGINT or not is_well:
+                raise
+            interrupts.accept()
             code = 0
-    if code == 128 + signal.SIGINT:  # some say with a code of their own what ended them
-        code = -signal.SIGINT
-    if code in (-signal.SIGINT, -signal.SIGTERM):
-        end_groups([process], signal.SIGTERM)
-        raise Interrupted(-code)
+        except BaseException:
+            end_groups([process], signal.SIGTERM)
+            raise
+        finally:
+            terminal.take()
+        if code == 128 + signal.SIGINT:  # some say with a code of their own what ended them
+            code = -signal.SIGINT
+        if code in (-signal.SIGINT, -signal.SIGTERM):
+            error = interrupts.interrupted(-code)
+            end_groups([process], signal.SIGTERM)
+            raise error
     return code if code >= 0 else 128 - code
 
 
-def started(
-    step: Step, root: Path, environ: Mapping[str, str], *, is_heard: bool = False
-) -> Process:
-    """The process of a step, in a group of its own. One that is heard has pipes for its output, and
-    nothing to read. Raises ScriptFailed if its program cannot be started, or the module that
-    Python is to run is not there."""
+def check_module(step: Step, root: Path, environ: Mapping[str, str]) -> None:
+    """Raise ScriptFailed if the step is a module for Python to run, and its Python has none of that
+    name."""
 
     if (module := tools.module(step.arguments)) and _lacks(module, root, environ):
         mend = tools.how_to_get(module.name, root)
         what = f"there is no Python module '{module.name}'"
         raise ScriptFailed(what, 127, where=step.shown, mend=mend)
-    how: dict[str, Any] = {"cwd": root, "env": dict(environ)}
-    if is_heard:
-        pipe = subprocess.PIPE
-        how |= {"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe}
-    how |= {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
+
+
+def started(
+    step: Step, root: Path, environ: Mapping[str, str], *, is_heard: bool = False
+) -> Process:
+    """Start the process of a step, in a group of its own. One that is heard has pipes for its
+    output, and nothing to read. Call it with interrupts deferred, until what ends the process knows
+    of it. Raises ScriptFailed if its program cannot be started."""
+
+    pipes = {"stdin": _NONE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
-        process: Process = subprocess.Popen(step.arguments, **how)
-        return process
+        return _popen(step.arguments, root, environ, **(pipes if is_heard else {}))
     except (FileNotFoundError, PermissionError):
         raise _cannot_start(step, root, environ) from None
+
+
+def _popen(arguments: Sequence[str], root: Path, environ: Mapping[str, str], **how: Any) -> Process:
+    how |= {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
+    process: Process = subprocess.Popen(arguments, cwd=root, env=dict(environ), **how)
+    return process
 
 
 def _lacks(module: tools.Module, root: Path, environ: Mapping[str, str]) -> bool:
@@ -117,11 +136,17 @@ def _lacks(module: tools.Module, root: Path, environ: Mapping[str, str]) -> bool
     for folder in (root, *packages):
         if (folder / module.name).is_dir() or (folder / f"{module.name}.py").is_file():
             return False
-    asked = subprocess.run(
-        (python, "-c", _ASK, module.name), cwd=root, env=environ, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
-    return asked.returncode == _ABSENT
+    # to look for it, Python may have to import the packages that it is in: the project's own code
+    asked = (python, "-c", _ASK, module.name)
+    with interrupts.deferred():
+        process = _popen(asked, root, environ, stdin=_NONE, stdout=_NONE, stderr=_NONE)
+        try:
+            with interrupts.allowed():
+                process.wait()
+        except BaseException:
+            end_groups([process], signal.SIGTERM)
+            raise
+    return process.returncode == _ABSENT
 
 
 def _cannot_start(step: Step, root: Path, environ: Mapping[str, str]) -> ScriptFailed:
@@ -205,23 +230,27 @@ def _wait(process: Process, terminal: _Terminal) -> int:
 
 
 def end_groups(processes: Sequence[Process], number: int) -> None:
-    """Pass the signal on to the whole groups; end them for good when their time is up, or when
-    somebody has no patience and sends us another."""
+    """Pass the signal on to the whole groups, and wait until all in them have ended; kill them when
+    their time is up, or the user's patience."""
 
-    deadline = time.monotonic() + GRACE
-    left = list(processes)
-    for process in left:
-        _signal_group(process.pid, number)
-    try:
-        while left and time.monotonic() < deadline:
-            left = [process for process in left if _is_alive(process)]
-            if left:
-                time.sleep(0.02)
-    finally:
+    def is_over() -> bool:
+        left[:] = [process for process in left if _is_alive(process)]
+        return not left
+
+    with interrupts.deferred():
+        left = list(processes)
+        for process in left:
+            _signal_group(process.pid, number)
+            _signal_group(process.pid, signal.SIGCONT)  # what is stopped gets no signal
+        if interrupts.wait_until(is_over, GRACE):
+            return
         for process in left:
             _signal_group(process.pid, signal.SIGKILL)
-            if process.returncode is None:
-                process.wait()
+        for process in left:
+            process.wait()
+        deadline = time.monotonic() + GRACE
+        while not is_over() and time.monotonic() < deadline:  # they die, but not at once
+            time.sleep(0.01)
 
 
 def _is_alive(process: Process) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from git_spacy import interrupts
 from git_spacy.errors import (
     CheckFailed,
     GitSpacyError,
@@ -125,17 +126,17 @@ def run(plan: Plan, shared: Run) -> Outcome:
     for directory in shared.project.directories:
         make_directory(shared.root, directory.normal)
     going = _Going(plan, shared)
-    try:
-        return going.to_the_end()
-    except Interrupted as interrupted:
-        shared.executor.stop(interrupted.exit_code - 128)
-        raise
-    except BaseException:
-        shared.executor.stop(signal.SIGTERM)
-        raise
-    finally:
-        shared.executor.close()
-        shared.stats.save()
+    with interrupts.deferred():
+        try:
+            with interrupts.allowed():
+                return going.to_the_end()
+        except BaseException as error:
+            number = error.number if isinstance(error, Interrupted) else signal.SIGTERM
+            shared.executor.stop(number)
+            raise
+        finally:
+            shared.executor.close()
+            shared.stats.save()
 
 
 class _Going:

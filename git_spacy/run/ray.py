@@ -7,19 +7,17 @@ there, `parcel` what travels where machines share no folder.
 
 from __future__ import annotations
 
-import inspect
 import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
+from git_spacy import interrupts
 from git_spacy.errors import GitSpacyError, Interrupted, Unavailable
 from git_spacy.project.model import Project
-from git_spacy.run import parcel, ray_keeper, ray_task, ray_terms
+from git_spacy.run import parcel, ray_task, ray_terms
 from git_spacy.run.executor import Ended, Job
 from git_spacy.run.lines import Lines
 from git_spacy.run.ray_cluster import Cluster, check
@@ -46,6 +44,7 @@ class Ray:
         self._address = address
         self._cluster: Cluster | None = None
         self._seen: ray_task.Seen | None = None
+        self._secret = ""
         self._ships = False  # whether some worker did not see the folder
         self._running: list[_Task] = []
         self._warnings: list[str] = []
@@ -54,7 +53,8 @@ class Ray:
     def start(self, job: Job) -> None:
         if self._cluster is None:
             self._cluster = Cluster(self._address)
-            self._seen = ray_terms.shown(job.root)
+            if shown := ray_terms.shown(job.root):
+                self._seen, self._secret = shown
         environ = {"PYTHONUNBUFFERED": "1", **job.environ}
         for name in self._cluster.added:
             environ.pop(name, None)
@@ -89,19 +89,20 @@ class Ray:
         return True
 
     def wait(self, report: Reporter) -> Ended:
-        with _only_interrupts() as numbers:
-            try:
-                while True:
-                    for text in self._warnings:
-                        report(Warned(text))
-                    self._warnings.clear()
-                    for task in self._running:
-                        if task.ended is not None:
-                            self._running.remove(task)
-                            return task.ended
-                    self._look(report)
-            except KeyboardInterrupt:
-                raise Interrupted(numbers[-1] if numbers else signal.SIGINT) from None
+        try:
+            while True:
+                for text in self._warnings:
+                    report(Warned(text))
+                self._warnings.clear()
+                for task in self._running:
+                    if task.ended is not None:
+                        self._running.remove(task)
+                        return task.ended
+                self._look(report)
+        except Interrupted:
+            raise
+        except KeyboardInterrupt:  # Ray raises one of its own where a signal has interrupted it
+            raise interrupts.interrupted(signal.SIGINT) from None
 
     def _look(self, report: Reporter) -> None:
         ray = self.ray
@@ -136,11 +137,13 @@ class Ray:
                 return task.parcel
         return Parcel(some, parcel.packed(some, job.root, self.ray.put))
 
-    @property
-    def seen(self) -> ray_task.Seen | None:
-        """How a worker knows the project's folder."""
+    def order(self, job: Job, parcel: Parcel | None, delay: float) -> ray_task.Order:
+        """What a worker is told of a job. What ran on a worker that was lost may take `delay`
+        seconds to end, where the next one runs in the same folder."""
 
-        return self._seen
+        chunks = parcel and parcel.chunks
+        wait = delay if self._seen else 0
+        return ray_terms.order(self._project, job, self._seen, self._secret, chunks, wait)
 
     @property
     def project(self) -> Project:
@@ -159,6 +162,7 @@ class Ray:
         self._ships = True
 
     def stop(self, number: int) -> None:  # noqa: ARG002 (Ray knows one way to end)
+        # a third signal does not make it quicker: what a worker leaves when it is killed ends later
         going = [task for task in self._running if task.ended is None]
         for task in going:
             with suppress(Exception):
@@ -171,6 +175,8 @@ class Ray:
         for task in going:
             with suppress(Exception):
                 self.ray.cancel(task.events, force=True)
+        if going:
+            time.sleep(ray_task.GRACE + 1)
         self._running.clear()
 
     def close(self) -> None:
@@ -210,26 +216,14 @@ class _Task:
     def begin(self, ships: bool) -> None:
         """Hand it over; `ships` says whether its files go along."""
 
-        ray, job = self._on.ray, self._job
+        ray = self._on.ray
         if ships and self.parcel is None:
-            self.parcel = self._on.packed(job)
-        seen = self._on.seen
-        order = ray_task.Order(
-            lines=tuple(step.arguments for step in job.steps),
-            root=os.path.realpath(job.root),
-            environ=job.environ if seen else {},
-            named=ray_terms.named(self._on.project, job),
-            python=job.python,
-            outputs=tuple(path.normal for path in self.command.produced),
-            keeper=inspect.getsource(ray_keeper),
-            seen=seen and seen._replace(stamp=ray_task.stamp(os.fspath(job.root))),
-            parcel=self.parcel and self.parcel.chunks,
-            # what ran on a worker that was lost may take so long to end
-            delay=ray_task.GRACE + 1 if self._lost and seen else 0,
-        )
-        self.events = (
-            _remote(ray).options(**ray_terms.options(self.needs, self.command.name)).remote(order)
-        )
+            self.parcel = self._on.packed(self._job)
+        order = self._on.order(self._job, self.parcel, ray_task.GRACE + 1 if self._lost else 0)
+        options = ray_terms.options(self.needs, self.command.name)
+        remote = _remote(ray).options(**options)
+        with interrupts.deferred():
+            self.events = remote.remote(order)
 
     def take(self, report: Reporter) -> None:
         """Take in the event that is there."""
@@ -326,24 +320,3 @@ def _remote(ray: Any) -> Any:
     with suppress(ValueError):
         cloudpickle.register_pickle_by_value(ray_task)  # type: ignore[no-untyped-call]
     return ray.remote(ray_task.work)
-
-
-@contextmanager
-def _only_interrupts() -> Iterator[list[int]]:
-    """SIGTERM as Ctrl-C, which is all that Ray passes on to us; yields the signals that came."""
-
-    numbers: list[int] = []
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        numbers.append(number)
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread: no signal is for us
-        yield numbers
-        return
-    try:
-        yield numbers
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from git_spacy import interrupts
 from git_spacy.errors import Malformed, Unavailable
 
 _PATIENCE = 5.0  # seconds for a cluster to answer at all
@@ -75,9 +76,13 @@ class Cluster:
                 log_to_driver=False,
                 namespace="git-spacy",
             )
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             with suppress(Exception):
                 self.ray.shutdown()
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            if isinstance(error, SystemExit) and error.code == signal.SIGTERM:
+                raise interrupts.interrupted(signal.SIGTERM) from None  # Ray's handler heard it
             what = (
                 "Ray cannot be started here" if self.is_ours else f"no Ray answers at '{address}'"
             )

@@ -8,6 +8,8 @@ as plain tuples: ("unseen",): the project's folder is not here, and did not come
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import selectors
 import subprocess
@@ -22,6 +24,7 @@ from typing import IO, Any, NamedTuple
 GRACE = 5.0  # seconds between asking a group to end and ending it
 _LOOK = 0.2  # seconds: an interruption is only noticed between two looks
 _CHUNK = 1 << 16
+_SECRET = 64  # characters
 _PIECE = 8 << 20  # bytes of a tar that travel at a time
 # which devices Ray has given to this worker
 _GRANTED = (
@@ -35,24 +38,25 @@ Event = tuple[Any, ...]
 
 
 class Seen(NamedTuple):
-    """How to know the driver's folder: a file with a text that nobody else knows, and the inode,
-    time and size of its project.yml (folders of two machines may be copies of one disk)."""
+    """How to know the driver's folder: a file with a secret that nobody else knows, the secret's
+    SHA-256, and the inode, time and size of its project.yml (folders of two machines may be copies
+    of one disk)."""
 
     file: str
-    text: str
+    digest: str
     stamp: tuple[int, int, int]
 
 
 class Order(NamedTuple):
-    """What is to run: the arguments of the lines; in the folder `root` with `environ` where the
-    worker has the folder that `seen` tells of; else in a folder of its own with the files of
-    `parcel` (chunks of a tar in Ray's store) and nothing of the driver's environment but `named`.
-    `python` is the interpreter in the arguments, `keeper` the text of ray_keeper. Waits `delay`
-    seconds first."""
+    """What is to run: the arguments of the lines; in the folder `root` with the environment that is
+    `sealed` where the worker has the folder that `seen` describes, and so can open it; else in a
+    folder of its own with the files of `parcel` (chunks of a tar in Ray's store) and nothing of the
+    driver's environment but `named`. `python` is the interpreter in the arguments, `keeper` the
+    text of ray_keeper. Waits `delay` seconds first."""
 
     lines: tuple[tuple[str, ...], ...]
     root: str
-    environ: Mapping[str, str]
+    sealed: bytes
     named: Mapping[str, str]
     python: str
     outputs: tuple[str, ...]
@@ -60,6 +64,29 @@ class Order(NamedTuple):
     seen: Seen | None
     parcel: tuple[Any, ...] | None
     delay: float = 0.0
+
+    def __repr__(self) -> str:
+        return "Order(…)"  # Ray, or an exception, may log it: values of the environment are secret
+
+
+def seal(environ: Mapping[str, str], secret: str) -> bytes:
+    """`environ` in a form that only who knows `secret` can read: a nonce, and the JSON combined by
+    XOR with SHAKE-256 of the two as the key stream (workers have but the standard library)."""
+
+    nonce = os.urandom(32)
+    return nonce + _combined(json.dumps(dict(environ)).encode("ascii"), secret, nonce)
+
+
+def unseal(sealed: bytes, secret: str) -> dict[str, str]:
+    """What `seal` was given."""
+
+    found: dict[str, str] = json.loads(_combined(sealed[32:], secret, sealed[:32]))
+    return found
+
+
+def _combined(data: bytes, secret: str, nonce: bytes) -> bytes:
+    stream = hashlib.shake_256(secret.encode("ascii") + nonce).digest(len(data))
+    return bytes(one ^ other for one, other in zip(data, stream, strict=True))
 
 
 def stamp(root: str) -> tuple[int, int, int]:
@@ -75,8 +102,8 @@ def work(order: Order) -> Iterator[Event]:
     until = time.monotonic() + order.delay
     while time.monotonic() < until:
         time.sleep(_LOOK)
-    if order.seen and _sees(order.seen, order.root):
-        environ = {**order.environ, **_granted()}
+    if order.seen and (secret := _secret(order.seen, order.root)):
+        environ = {**unseal(order.sealed, secret), **_granted()}
         ended = yield from _run(order, order.root, environ, folder="")
     elif order.parcel is None:
         ended = ("unseen",)
@@ -90,12 +117,16 @@ def work(order: Order) -> Iterator[Event]:
     yield ended
 
 
-def _sees(seen: Seen, root: str) -> bool:
+def _secret(seen: Seen, root: str) -> str:
+    """The secret in the file, if this is the driver's folder; otherwise ""."""
+
     try:
         with open(seen.file, encoding="ascii") as stream:
-            return stream.read(len(seen.text) + 1) == seen.text and stamp(root) == seen.stamp
+            secret = stream.read(_SECRET + 1)
+        is_same = hashlib.sha256(secret.encode("ascii")).hexdigest() == seen.digest
+        return secret if is_same and stamp(root) == seen.stamp else ""
     except (OSError, ValueError):
-        return False
+        return ""
 
 
 def _granted() -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import os
 import secrets
 import tempfile
@@ -11,7 +13,7 @@ from typing import Any
 
 from git_spacy.errors import ScriptFailed, Unavailable
 from git_spacy.project.model import Project, Resources
-from git_spacy.run import ray_task
+from git_spacy.run import ray_keeper, ray_task
 from git_spacy.run.executor import Job
 from git_spacy.run.script import Step
 from git_spacy.state.index import home
@@ -54,8 +56,9 @@ def told(wanted: Mapping[str, float]) -> str:
     return ", ".join(f"{amount:.12g} {what}" for what, amount in wanted.items() if amount)
 
 
-def shown(root: Path) -> ray_task.Seen | None:
-    """Leave a sign by which a worker knows our folder; None where files are to travel anyway."""
+def shown(root: Path) -> tuple[ray_task.Seen, str] | None:
+    """Leave a file by which a worker knows our folder; how it does, and the secret in the file.
+    None where files are to travel anyway."""
 
     from git_spacy.git.settings import boolean, settings
 
@@ -63,12 +66,35 @@ def shown(root: Path) -> ray_task.Seen | None:
         return None
     folder = home(root)
     folder.mkdir(parents=True, exist_ok=True)
-    text = secrets.token_hex(16)
+    secret = secrets.token_hex(32)
     descriptor, file = tempfile.mkstemp(prefix="ray-", dir=folder)
     with open(descriptor, "w", encoding="ascii") as stream:
-        stream.write(text)
+        stream.write(secret)
     os.chmod(file, 0o644)  # workers may be somebody else's
-    return ray_task.Seen(os.path.realpath(file), text, ray_task.stamp(os.fspath(root)))
+    digest = hashlib.sha256(secret.encode("ascii")).hexdigest()
+    return ray_task.Seen(os.path.realpath(file), digest, ray_task.stamp(os.fspath(root))), secret
+
+
+def order(
+    project: Project, job: Job, seen: ray_task.Seen | None, secret: str,
+    chunks: tuple[Any, ...] | None, delay: float,
+) -> ray_task.Order:  # fmt: skip
+    """What a worker is told of a job. Of our environment it can read what project.yml names, and
+    the rest only with `secret`: any machine of the cluster may get it, and Ray keeps it."""
+
+    root = os.fspath(job.root)
+    return ray_task.Order(
+        lines=tuple(step.arguments for step in job.steps),
+        root=os.path.realpath(root),
+        sealed=ray_task.seal(job.environ, secret) if seen else b"",
+        named=named(project, job),
+        python=job.python,
+        outputs=tuple(path.normal for path in job.command.produced),
+        keeper=inspect.getsource(ray_keeper),
+        seen=seen and seen._replace(stamp=ray_task.stamp(root)),
+        parcel=chunks,
+        delay=delay,
+    )
 
 
 def named(project: Project, job: Job) -> dict[str, str]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 from typing import IO
 
-from git_spacy.errors import Interrupted, Malformed, ScriptFailed
+from git_spacy import interrupts
+from git_spacy.errors import Malformed, ScriptFailed
 from git_spacy.project.model import Project
 from git_spacy.run.executor import Ended, Job
 from git_spacy.run.lines import Lines
-from git_spacy.run.local import Process, end_groups, started
+from git_spacy.run.local import Process, check_module, end_groups, started
 from git_spacy.run.reporter import Printed, Reporter, StepStarted
 
 _POLL = 0.05  # seconds between looks at processes, where the system cannot tell of their end
@@ -43,19 +43,16 @@ class SideBySide:
         self._fresh.append(job)
 
     def wait(self, report: Reporter) -> Ended:
-        try:
-            while True:
-                while self._fresh:
-                    one = _Running(self._fresh.pop(0), self._selector, report)
-                    self._running.append(one)
-                    one.next_step()
-                for one in self._running:
-                    if one.ended is not None:
-                        self._running.remove(one)
-                        return one.ended
-                self._look()
-        except KeyboardInterrupt:
-            raise Interrupted(signal.SIGINT) from None
+        while True:
+            while self._fresh:
+                one = _Running(self._fresh.pop(0), self._selector, report)
+                self._running.append(one)
+                one.next_step()
+            for one in self._running:
+                if one.ended is not None:
+                    self._running.remove(one)
+                    return one.ended
+            self._look()
 
     def _look(self) -> None:
         timeout = _POLL if any(one.is_polled for one in self._running) else None
@@ -102,7 +99,9 @@ class _Running:
         try:
             # unbuffered: what it prints is to be seen when it prints it
             environ = {"PYTHONUNBUFFERED": "1", **self.job.environ}
-            self.process = started(step, self.job.root, environ, is_heard=True)
+            check_module(step, self.job.root, environ)
+            with interrupts.deferred():
+                self.process = started(step, self.job.root, environ, is_heard=True)
         except ScriptFailed as failure:
             self._end(Ended(self.job.command, failure=failure))
             return

@@ -1,25 +1,19 @@
-"""Several transfers at a time, told of one by one; one that fails stops none of the others.
-
-A thread that waits for a remote cannot be stopped, and a pool of them would be waited for until the
-remote answers. So they are daemons: who is interrupted gives them a moment to tidy up, then goes.
-"""
+"""Several transfers at a time, told of one by one; one that fails stops none of the others."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterable
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from git_spacy import threads
 from git_spacy.errors import GitSpacyError, LocalFailure, Unsafe, local_failure
 from git_spacy.storage.events import Event, Failed, Reporter
 
 JOBS = 4
-_MOMENT = 2.0  # seconds that interrupted transfers have to remove what they have begun
 
 _Work = tuple[str, Callable[[], None]]
-_Ended = tuple[str, "BaseException | None"]
 
 
 class Stopped(Exception):
@@ -66,40 +60,17 @@ class Transfers:
     def all(self, work: Iterable[_Work]) -> None:
         """Do all of it: (path, what to do). Raises what interrupts, and defects."""
 
-        todo: SimpleQueue[_Work] = SimpleQueue()
-        ended: SimpleQueue[_Ended] = SimpleQueue()
         tasks = list(work)
-        for task in tasks:
-            todo.put(task)
-        threads = [
-            threading.Thread(target=self._work, args=(todo, ended), daemon=True)
-            for _ in range(min(self._jobs, len(tasks)))
-        ]
-        try:
-            for thread in threads:
-                thread.start()
-            for _ in tasks:
-                self._note(*ended.get())
-        except BaseException:
-            self._stopped = True
-            until = time.monotonic() + _MOMENT
-            for thread in threads:
-                if thread.ident is not None:
-                    thread.join(max(0.0, until - time.monotonic()))
-            raise
 
-    def _work(self, todo: SimpleQueue[_Work], ended: SimpleQueue[_Ended]) -> None:
-        while not self._stopped:
-            try:
-                path, do = todo.get_nowait()
-            except Empty:
-                return
-            error = None
-            try:
-                do()
-            except BaseException as raised:
-                error = raised
-            ended.put((path, error))
+        def note(number: int, ended: BaseException | None) -> None:
+            self._note(tasks[number][0], ended)
+
+        threads.run_all([do for _, do in tasks], self._jobs, note, self._stopping)
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        self._stopped = True
+        yield
 
     def _note(self, path: str, error: BaseException | None) -> None:
         if error is None or isinstance(error, Stopped):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from git_spacy.project import loader
 from git_spacy.state import lock
 from tests.run.test_run import SLEEPER, start, wait_for
 from tests.templates.test_ner_fashion import TEMPLATE, needs_spacy
@@ -414,6 +416,53 @@ def test_case_10_values_of_the_environment_reach_the_script_and_nothing_else(
     logs = [path for path in ray.folder.rglob("*") if path.is_file() and not path.is_symlink()]
     assert len(logs) > 5
     assert not [path for path in logs if secret.encode() in path.read_bytes()]
+
+
+# the workers look for the folder's file where it is not; what they are sent is written down
+ELSEWHERE = """
+import os, pickle, sys
+from git_spacy.run import ray_terms
+shown, order = ray_terms.shown, ray_terms.order
+def elsewhere(root):
+    seen, secret = shown(root)
+    return seen._replace(file=seen.file + "-elsewhere"), secret
+def written_down(*arguments):
+    made = order(*arguments)
+    with open(os.environ["SENT"], "ab") as file:
+        file.write(repr(made).encode() + pickle.dumps(made))
+    return made
+ray_terms.shown, ray_terms.order = elsewhere, written_down
+from git_spacy.__main__ import main
+main()
+"""
+
+
+def test_a_worker_that_lacks_the_folder_gets_only_what_env_names(tmp_path: Path, ray: Ray) -> None:
+    """Issue 17, A9: it got the whole environment, although it did not use it."""
+
+    made = project(
+        tmp_path / "p",
+        "env: {token: API_TOKEN}\ncommands: [{name: c, script: ['python use.py'], outputs: [out]}]",
+        {"use.py": "import json, os\njson.dump(dict(os.environ), open('out', 'w'))\n"},
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", ELSEWHERE, "run", "c", "--address", ray.address),
+        cwd=made, capture_output=True, text=True, check=False,
+        env={
+            **os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2]),
+            "SENT": str(tmp_path / "sent"), "API_TOKEN": "for-the-script",
+            "AWS_SECRET_ACCESS_KEY": "not-for-the-cluster",
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads((made / "out").read_text())
+    assert found["API_TOKEN"] == "for-the-script"
+    assert not {"AWS_SECRET_ACCESS_KEY", "SENT"} & set(found)
+    assert found["HOME"] == str(ray.folder)
+    sent = (tmp_path / "sent").read_bytes()
+    assert b"for-the-script" in sent
+    assert b"AWS_SECRET" not in sent
+    assert b"not-for-the-cluster" not in sent
 
 
 @pytest.mark.parametrize("how", ["closed", "silent", "web"])

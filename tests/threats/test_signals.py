@@ -1,4 +1,4 @@
-"""threats.md, cases 37, 38 and 40: SIGINT and SIGTERM at any time, in every verb that writes.
+"""threats.md, cases 37, 38, 40 and 53: SIGINT and SIGTERM at any time, in every verb that writes.
 
 The times are random but the same each time; GIT_SPACY_TORTURE_ROUNDS makes more of them.
 """
@@ -29,7 +29,7 @@ from tests.threats.test_every_system_call import (
 )
 
 __all__ = ["case", "pristine"]
-ROUNDS = int(os.environ.get("GIT_SPACY_TORTURE_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("GIT_SPACY_TORTURE_ROUNDS", "3"))
 PACKAGE = Path(cli.__file__).parents[1]
 # it says when Python has started: until then a signal is Python's to complain of
 START = """
@@ -53,13 +53,20 @@ def test_a_signal_at_any_time(case: Case, pristine: Path, number: signal.Signals
     assert whole.returncode == 0
     longest = time.monotonic() - started
     new = case.look(root)
-    for _ in range(ROUNDS):
+    for each in range(ROUNDS):
         root = fresh(pristine)
-        process = spacy(case, root)
+        by_git = each % 3 == 2
+        process = spacy(case, root, by_git)
         time.sleep(chance.uniform(0, longest))
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
-        # 130 and 143 are ours; negative before there is any of us, or when all is done
+        if each % 3:
+            # as Ctrl-C does: to the whole group, and once more, by Git or by an impatient user
+            signal_group(process, number)
+            time.sleep(chance.choice([0, chance.uniform(0, 0.02), chance.uniform(0, 0.2)]))
+            signal_group(process, number)
+        else:
+            process.send_signal(number)
+        _, err = process.communicate(timeout=120)
+        # 130 and 143 are ours; negative before there is any of us, or when all is done, or Git's
         assert process.returncode in (0, 128 + number, -number), err
         if process.returncode == 128 + number:  # (a script of the project's may have its own)
             assert f'File "{PACKAGE}' not in err
@@ -69,15 +76,26 @@ def test_a_signal_at_any_time(case: Case, pristine: Path, number: signal.Signals
         assert left_over(root) == []
 
 
-def spacy(case: Case, root: Path) -> subprocess.Popen[str]:
+def spacy(case: Case, root: Path, by_git: bool = False) -> subprocess.Popen[str]:
+    program = root.parent / "git-spacy"
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{START}' \"$@\"\n")
+    program.chmod(0o755)
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
     process = subprocess.Popen(
-        (sys.executable, "-c", START, *case.words), cwd=root, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+        (*(("git", "spacy") if by_git else (program,)), *case.words), cwd=root, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PATH": path},
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
     return process
+
+
+def signal_group(process: subprocess.Popen[str], number: int) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        pass  # it has ended
 
 
 def test_every_verb_that_writes_is_among_them() -> None:
