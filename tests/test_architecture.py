@@ -25,11 +25,12 @@ MODULES = sorted(
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
+    "http_reader": set(),
     "project": {"errors", "files"},
     "git": {"errors", "files", "project"},
     "state": {"errors", "files", "git", "project"},
     "run": {"errors", "files", "git", "project", "state"},
-    "assets": {"errors", "files", "git", "project", "state"},
+    "assets": {"errors", "files", "git", "http_reader", "project", "state"},
     "storage": {"errors", "files", "git", "project", "state"},
     "templates": set(),
     "generate": {"errors", "files", "git", "project", "state"},

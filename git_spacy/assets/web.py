@@ -47,12 +47,18 @@ def session(cancellation: Cancellation) -> Session:
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+    from git_spacy.http_reader import BoundedResponse
+
     class Plain(HTTPConnection):
+        response_class = BoundedResponse
+
         def connect(self) -> None:
             super().connect()
             cancellation.watch(self.sock)
 
     class Secure(HTTPSConnection):
+        response_class = BoundedResponse
+
         def connect(self) -> None:
             super().connect()
             cancellation.watch(self.sock)
@@ -140,17 +146,20 @@ def _ask(
     except requests.exceptions.Timeout:
         raise Broken(f"no answer for {idle:g} s") from None
     except requests.exceptions.ProxyError as error:
-        raise Broken(f"no connection through the proxy{_cause(error)}") from None
+        raise Broken(reason(error, "no connection through the proxy")) from None
     except requests.exceptions.ConnectionError as error:
-        raise Broken(f"no connection to the server{_cause(error)}") from None
+        raise Broken(reason(error, "no connection to the server")) from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
         raise Unavailable("its URL, or where it redirects to, is none", mend=_MOVED) from None
     except (requests.exceptions.RequestException, HTTPError):
         raise Broken("the server's answer makes no sense") from None
 
 
-def _cause(error: BaseException) -> str:
-    """What the system said at the bottom of requests' and urllib3's exceptions."""
+def reason(error: BaseException, what: str) -> str:
+    """`what` with what the system said at the bottom of requests' and urllib3's exceptions, or what
+    the server did wrong."""
+
+    from git_spacy.http_reader import Misbehaviour
 
     seen: list[BaseException] = []
     queue: list[object] = [error]
@@ -159,10 +168,12 @@ def _cause(error: BaseException) -> str:
         if not isinstance(inner, BaseException) or inner in seen:
             continue
         seen.append(inner)
+        if isinstance(inner, Misbehaviour):
+            return str(inner)
         if isinstance(inner, OSError) and inner.errno is not None and inner.strerror:
-            return f": {inner.strerror.lower()}"
+            return f"{what}: {inner.strerror.lower()}"
         queue += [inner.__context__, getattr(inner, "reason", None), *inner.args]
-    return ""
+    return what
 
 
 def _target(url: str, location: str) -> SplitResult:

@@ -34,7 +34,7 @@ FIRST_WAIT = 0.5  # seconds; doubled each time, and down to half of that, at ran
 LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
 _CHUNK = 1 << 16
 _LATER = (408, 425, 429)
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _PAGES = (".html", ".htm", ".xhtml", ".xml")
 
@@ -155,10 +155,10 @@ class _Download:
         """Note what the server says about the file that is to come."""
 
         headers = response.headers
-        length = headers.get("Content-Length", "")
-        if length.isascii() and length.isdigit() and "Transfer-Encoding" not in headers:
-            self._total = int(length)
-            self._sink.expect(self._total)
+        length = _number(headers.get("Content-Length", ""))
+        if length is not None and "Transfer-Encoding" not in headers:
+            self._total = length
+            self._sink.expect(length)
         tag = headers.get("ETag", "")
         self._validator = tag if tag.startswith('"') else headers.get("Last-Modified", "")
         self._coding = _coding(response)
@@ -191,8 +191,9 @@ class _Download:
                 chunk = next(chunks, b"")
             except (TimeoutError, ReadTimeoutError):
                 raise self._again(f"no answer for {self._idle:g} s") from None
-            except (HTTPError, HTTPException, OSError):
-                raise self._again(f"the connection broke after {self._sink.size:,} bytes") from None
+            except (HTTPError, HTTPException, OSError) as error:
+                what = f"the connection broke after {self._sink.size:,} bytes"
+                raise self._again(web.reason(error, what)) from None
             self._place.cancellation.check()
             if not chunk:
                 break
@@ -299,6 +300,15 @@ def _after_all(error: Unavailable) -> Unavailable:
     return Unavailable(f"{first.what} ({TRIES} tries)", mend=first.mend)
 
 
+def _number(digits: str) -> int | None:
+    """A number of bytes. One that no disk has room for is as good as another: Python refuses to
+    read one of 5,000 digits."""
+
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    return int(digits) if len(digits) <= 18 else 10**18
+
+
 def _seconds(retry_after: str) -> float | None:
     """How long a server wants us to wait; it may name seconds or a date."""
 
@@ -307,5 +317,5 @@ def _seconds(retry_after: str) -> float | None:
         return float(text)
     try:
         return parsedate_to_datetime(text).timestamp() - time.time()
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
