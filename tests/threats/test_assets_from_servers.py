@@ -113,6 +113,116 @@ def test_12_a_server_without_a_validator_is_not_resumed(fetcher: Fetcher, web: S
     assert "range" not in web.requests_for("/x")[1].headers
 
 
+LONG_AGO, LATER = formatdate(1_000_000_000, usegmt=True), formatdate(1_000_000_500, usegmt=True)
+OTHER = DATA[::-1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((("ETag", '"one"'),), (("ETag", '"two"'),)),
+        ((("ETag", '"one"'),), (("ETag", 'W/"one"'),)),
+        ((("ETag", '"one"'),), ()),
+        ((("ETag", '"one"'),), (("Last-Modified", LONG_AGO),)),
+        ((("Last-Modified", LONG_AGO),), (("Last-Modified", LATER),)),
+        ((("Last-Modified", LONG_AGO),), ()),
+        ((("Last-Modified", LONG_AGO),), (("ETag", '"one"'),)),
+    ],
+)
+def test_12_a_rest_without_the_same_validator_is_of_another_file(
+    fetcher: Fetcher,
+    web: Scripted,
+    before: tuple[tuple[str, str], ...],
+    after: tuple[tuple[str, str], ...],
+) -> None:
+    """Issue 17, 15: a server that ignores If-Range sends the rest of a newer version."""
+
+    cut = Answer(DATA, headers=before, cut=90_000)
+
+    def rest(handler: object) -> None:
+        start = int(handler.headers["Range"][6:-1])  # type: ignore[attr-defined]
+        assert handler.headers["If-Range"] == before[0][1]  # type: ignore[attr-defined]
+        total = len(OTHER)
+        part = ("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        web.say(handler, Answer(OTHER[start:], 206, (*after, part)))  # type: ignore[arg-type]
+
+    fetcher.one("data.bin", url=web.on("/x", cut, rest, Answer(OTHER, headers=after)))
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": OTHER}
+    assert "range" not in web.requests_for("/x")[2].headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("ETag", 'W/"one"'), ("Last-Modified", LONG_AGO)),
+        (("ETag", "one"),),
+        (("ETag", '""'),),
+        (("ETag", '"a" "b"'),),
+        (("Last-Modified", formatdate(usegmt=True)),),
+        (("Last-Modified", formatdate(4102444800, usegmt=True)),),
+        (("Last-Modified", "yesterday"),),
+        (("Last-Modified", "Wed, 01 Jan 99999999999 00:00:00 GMT"),),
+    ],
+)
+def test_12_what_proves_nothing_is_not_resumed(
+    fetcher: Fetcher, web: Scripted, headers: tuple[tuple[str, str], ...]
+) -> None:
+    """A weak ETag may stay while bytes change; a date within the last minute may, too."""
+
+    cut = Answer(DATA, headers=headers, ranges=True, cut=90_000)
+    fetcher.one("data.bin", url=web.on("/x", cut, Answer(OTHER, headers=headers, ranges=True)))
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": OTHER}
+    assert "range" not in web.requests_for("/x")[1].headers
+
+
+def test_12_another_mirror_is_not_resumed_from(fetcher: Fetcher, web: Scripted) -> None:
+    web.on("/x", redirect("/a"), redirect("/b"))
+    web.on("/a", Answer(DATA, headers=TAGGED, ranges=True, cut=90_000))
+    web.on("/b", Answer(OTHER, headers=TAGGED, ranges=True))
+    fetcher.one("data.bin", url=web.url + "/x")
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": OTHER}
+
+
+def test_12_a_signature_in_the_query_may_change(fetcher: Fetcher, web: Scripted) -> None:
+    web.on("/x", redirect("/a?signature=1"), redirect("/a?signature=2"))
+    whole = Answer(DATA, headers=TAGGED, ranges=True)
+    web.on("/a", whole._replace(cut=90_000), whole)
+    fetcher.one("data.bin", url=web.url + "/x")
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": DATA}
+    assert "range" in web.requests_for("/a")[1].headers
+
+
+def test_12_an_old_date_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
+    dated = Answer(DATA, headers=(("Last-Modified", LONG_AGO),), ranges=True)
+    fetcher.one("data.bin", url=web.on("/x", dated._replace(cut=90_000), dated))
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": DATA}
+    assert web.requests_for("/x")[1].headers["if-range"] == LONG_AGO
+
+
+@pytest.mark.parametrize(
+    "part", ["bytes 90000-99999/200000", "bytes 90000-199999/*", "bytes 90000-89999/200000",
+             "bytes 90000-299999/200000", "bytes 90000-199999/200001"]
+)  # fmt: skip
+def test_12_a_rest_that_is_not_up_to_the_end_never_lands(
+    fetcher: Fetcher, web: Scripted, part: str
+) -> None:
+    """Without a length in the first answer, the range is all that says where the file ends."""
+
+    cut = Answer(DATA, headers=TAGGED, chunked=True, cut=90_000)
+
+    def rest(handler: object) -> None:
+        web.say(handler, Answer(b"x" * 10_000, 206, (*TAGGED, ("Content-Range", part))))  # type: ignore[arg-type]
+
+    fetcher.one("data.bin", url=web.on("/x", cut, rest))
+    assert fetcher.code() == 4
+    assert fetcher.files() == {}
+
+
 # 13. A server that stalls.
 
 

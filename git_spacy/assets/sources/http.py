@@ -35,6 +35,8 @@ LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
 _CHUNK = 1 << 16
 _LATER = (408, 425, 429)
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+_STRONG_TAG = re.compile(r'"[!#-~\x80-\xff]+"')
+_DATE = re.compile(r"[ -~]{1,64}")
 _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _PAGES = (".html", ".htm", ".xhtml", ".xml")
 
@@ -123,6 +125,7 @@ class _Download:
         self._sink = Sink(self._stream, self._asset.checksum, self._cap)
         self._total: int | None = None
         self._validator = ""
+        self._origin = ""
         self._coding = ""
         self._type = ""
 
@@ -159,8 +162,8 @@ class _Download:
         if length is not None and "Transfer-Encoding" not in headers:
             self._total = length
             self._sink.expect(length)
-        tag = headers.get("ETag", "")
-        self._validator = tag if tag.startswith('"') else headers.get("Last-Modified", "")
+        self._validator = _validator(response)
+        self._origin = _place_of(response)
         self._coding = _coding(response)
         self._type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
@@ -170,14 +173,16 @@ class _Download:
         part = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
         if part is None or int(part[1]) != start or _coding(response) != self._coding:
             return False
-        tag = response.headers.get("ETag", "")
-        if tag and self._validator.startswith('"') and tag != self._validator:
+        if _place_of(response) != self._origin:
+            return False  # a redirect leads to another server, whose validators are its own
+        is_tag = self._validator.startswith('"')
+        if response.headers.get("ETag" if is_tag else "Last-Modified") != self._validator:
+            return False  # (a server may leave out the date, but then nothing is proved)
+        end, total = int(part[2]), self._total if part[3] == "*" else int(part[3])
+        if total is None or self._total not in (None, total) or not start <= end < total:
             return False
-        if part[3] != "*":
-            if self._total not in (None, int(part[3])):
-                return False
-            self._total = int(part[3])
-            self._sink.expect(self._total - start)
+        self._total = total
+        self._sink.expect(total - start)
         return True
 
     def _read(self, response: Response) -> None:
@@ -290,6 +295,35 @@ class _Download:
             )
 
 
+def _place_of(response: Response) -> str:
+    """Where the answer comes from in the end. (A query is often a signature, each time another.)"""
+
+    return response.url.partition("?")[0]
+
+
+def _validator(response: Response) -> str:
+    """What proves that another answer is of the very same file: an ETag that is not weak, or a
+    date of its last change that is a minute before that of the answer. A file that changes twice
+    within a second keeps its date (RFC 9110, 8.8.2.2). Empty: nothing does."""
+
+    headers = response.headers
+    tag = headers.get("ETag", "")
+    if tag:
+        return tag if _STRONG_TAG.fullmatch(tag) else ""
+    text = headers.get("Last-Modified", "")
+    changed, now = _timestamp(text), _timestamp(headers.get("Date", ""))
+    return text if changed is not None and now is not None and changed <= now - 60 else ""
+
+
+def _timestamp(date: str) -> float | None:
+    """Seconds since 1970 of a date as HTTP writes it; None for anything else."""
+
+    try:
+        return parsedate_to_datetime(date).timestamp() if _DATE.fullmatch(date) else None
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
 def _coding(response: Response) -> str:
     coding: str = response.headers.get("Content-Encoding", "").strip().lower()
     return "" if coding == "identity" else coding
@@ -315,7 +349,5 @@ def _seconds(retry_after: str) -> float | None:
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    try:
-        return parsedate_to_datetime(text).timestamp() - time.time()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+    date = _timestamp(text)
+    return None if date is None else date - time.time()
