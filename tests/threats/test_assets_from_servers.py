@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import os
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.testing.fetching import Fetcher
 from tests.testing.projects import Spacy
 from tests.testing.repositories import noise
 from tests.testing.scripted import Answer, Scripted, redirect
+from tests.testing.tls import certificate
 
 DATA = noise(200_000, 1)
 MD5 = hashlib.md5(DATA).hexdigest()
@@ -323,20 +325,31 @@ def test_15_redirects_are_followed_and_the_credentials_stay(
     assert "cookie" not in z.headers
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
 def test_15_credentials_of_netrc_go_to_their_host_alone(
-    fetcher: Fetcher, web: Scripted, sealed: os.PathLike[str]
+    fetcher: Fetcher,
+    tmp_path: Path,
+    sealed: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
 ) -> None:
-    netrc = os.path.join(sealed, ".netrc")
-    with open(netrc, "w") as stream:
-        stream.write("default login user password secret\n")
-    os.chmod(netrc, 0o600)
-    web.on("/x", redirect(f"http://localhost:{web.port}/y"))
-    web.on("/y", Answer(DATA))
-    fetcher.one("data.bin", url=web.url + "/x")
-    assert fetcher.code() == 0
-    x, y = web.requests
-    assert "authorization" in x.headers
-    assert "authorization" not in y.headers
+    """And over https alone: they were not meant to be readable on the way. (Issue 17, 10)"""
+
+    (sealed / ".netrc").write_text("default login user password secret\n")
+    (sealed / ".netrc").chmod(0o600)
+    file, context = certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
+    server = Scripted()
+    if scheme == "https":
+        server.use_tls(context)
+    with server:
+        server.on("/x", redirect("/y"))
+        server.on("/y", redirect(f"{scheme}://localhost:{server.port}/z"))
+        server.on("/z", Answer(b"data"))
+        fetcher.one("data.bin", url=server.url + "/x")
+        assert fetcher.code() == 0, fetcher.error
+        sent = ["authorization" in request.headers for request in server.requests]
+        assert sent == ([True, True, False] if scheme == "https" else [False] * 3)
 
 
 def test_15_an_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Scripted) -> None:

@@ -222,7 +222,9 @@ class _Download:
         if code in _LATER or code >= 500 or code == 416:
             return self._again(what, _seconds(response.headers.get("Retry-After", "")))
         if code in (401, 403):
-            return Unavailable(what, mend="if it wants a password, put it in your ~/.netrc")
+            return Unavailable(
+                what, mend="if it wants a password, put it in your ~/.netrc and use https:"
+            )
         return Unavailable(what, mend="correct 'url' in project.yml")
 
     # What has come.
