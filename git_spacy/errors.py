@@ -28,7 +28,8 @@ EXIT_CODES = {
 # direction overrides with which a title or a server could rewrite what the terminal shows.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")
-_QUERY = re.compile(r"(?<=\w)\?[^\s'\"]*=[^\s'\"]*")
+_WORD = re.compile(r"[^\s'\"]+")
+_QUERY_START = re.compile(r"\w\?")
 
 
 def printable(text: str, short: str = "\\x{:02x}") -> str:
@@ -48,8 +49,21 @@ def masked(text: str) -> str:
 
     text = _CREDENTIALS.sub("***@", text)
     if "://" in text:
-        text = _QUERY.sub("?***", text)
+        text = _WORD.sub(lambda match: _without_query(match[0]), text)
     return text
+
+
+def _without_query(word: str) -> str:
+    """`word` up to its first `?` after a letter or digit, if a `=` follows somewhere.
+
+    Each word is searched once: one expression for all of it would start again at every `?` and
+    take quadratic time.
+    """
+
+    start = _QUERY_START.search(word)
+    if start is None or word.rfind("=") < start.end():
+        return word
+    return word[: start.end()] + "***"
 
 
 class Problem(NamedTuple):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,3 +73,29 @@ def test_the_exit_code_is_on_the_class(family: type[errors.GitSpacyError], code:
     many = family.of([Problem("a"), Problem("b")])
     assert many.exit_code == code
     assert str(many) == "error: a\nerror: b"
+
+
+REPEATED = [
+    "a?", "a?=", "?a", "://", "://a@", "@", "a@", "://a?", "%", "%25", "a:", "=", "?=", "'a?", "a? ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", REPEATED)
+def test_masking_takes_time_in_proportion_to_the_length(piece: str) -> None:
+    """Issue 17, 13: `x://a?a?…` took quadratic time. (Processor time: other processes do not
+    count. It takes well under a second; the bound is what a quadratic search would exceed.)"""
+
+    text = "x://" + piece * (1_000_000 // len(piece))
+    start = time.process_time()
+    printable(masked(text))
+    assert time.process_time() - start < 10
+
+
+@given(st.text(alphabet="a?=:/@ '\"\n%é", max_size=40))
+def test_a_query_is_masked_from_the_first_question_mark(text: str) -> None:
+    """The rule itself, as one simple expression says it."""
+
+    text = "x://" + text
+    masked_credentials = re.sub(r"(?<=://)[^/\s'\"]*@", "***@", text)
+    expected = re.sub(r"(?<=\w)\?[^\s'\"]*=[^\s'\"]*", "?***", masked_credentials)
+    assert masked(text) == expected

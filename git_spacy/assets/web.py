@@ -6,7 +6,9 @@ quotes a URL: its path may be a secret.
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
@@ -17,12 +19,26 @@ from git_spacy.errors import Unavailable
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
+    from urllib3.connection import HTTPConnection
 
 MAX_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
 _PAGE = re.compile(r"/([^/]+)/([^/]+)/(?:blob|tree)/(.+)")
 _MOVED = "correct 'url' in project.yml, if its data has moved"
+_MOST_ADDRESSES = 8  # of one name that are tried
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# what a cloud's own services answer at, and what older versions of Python do not know
+_NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("168.63.129.16", "192.0.0.0/24", "64:ff9b:1::/48")))
+
+
+class Route:
+    """Where the redirects of one GET lead. Servers on the way may be private only as long as no
+    public one has sent us there: it would be asked by us what it cannot ask itself."""
+
+    def __init__(self) -> None:
+        self.only_public = False
+        self.is_public: bool | None = None  # the server that is asked now; None: behind a proxy
 
 
 class Broken(Exception):
@@ -47,12 +63,20 @@ def session(cancellation: Cancellation) -> Session:
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+    from git_spacy.http_reader import BoundedResponse
+
+    route = Route()
+
     class Plain(HTTPConnection):
+        response_class = BoundedResponse
+
         def connect(self) -> None:
             super().connect()
             cancellation.watch(self.sock)
 
     class Secure(HTTPSConnection):
+        response_class = BoundedResponse
+
         def connect(self) -> None:
             super().connect()
             cancellation.watch(self.sock)
@@ -63,16 +87,41 @@ def session(cancellation: Cancellation) -> Session:
     class SecurePool(HTTPSConnectionPool):
         ConnectionCls = Secure
 
-    classes = {"http": PlainPool, "https": SecurePool}
+    class Checked:
+        """A connection of our own, not a proxy's: its address is looked at."""
+
+        def _new_conn(self: Any) -> socket.socket:
+            made: socket.socket = (
+                _connected(self) if route.only_public else super()._new_conn()  # type: ignore[misc]
+            )
+            try:
+                route.is_public = is_public(made.getpeername()[0])
+            except OSError:  # it has gone again
+                made.close()
+                raise
+            return made
+
+    class DirectPlain(Checked, Plain): ...
+
+    class DirectSecure(Checked, Secure): ...
+
+    class DirectPlainPool(HTTPConnectionPool):
+        ConnectionCls = DirectPlain
+
+    class DirectSecurePool(HTTPSConnectionPool):
+        ConnectionCls = DirectSecure
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
             super().init_poolmanager(*args, **kwargs)
-            self.poolmanager.pool_classes_by_scheme = classes
+            self.poolmanager.pool_classes_by_scheme = {
+                "http": DirectPlainPool,
+                "https": DirectSecurePool,
+            }
 
         def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
             manager = super().proxy_manager_for(*args, **kwargs)
-            manager.pool_classes_by_scheme = classes
+            manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
             return manager
 
         def close(self) -> None:
@@ -87,6 +136,7 @@ def session(cancellation: Cancellation) -> Session:
             """Never: requests would read the whole body of a redirect, however long it is."""
 
     made = Once()
+    made.route = route  # type: ignore[attr-defined]
     for prefix in ("http://", "https://"):
         made.mount(prefix, Adapter())
     made.headers["User-Agent"] = f"git-spacy/{__version__}"
@@ -100,18 +150,28 @@ def get(session: Session, url: str, headers: Mapping[str, str], idle: float) -> 
     """
 
     parts = urlsplit(url)
-    # From the URL, else (None) requests looks into the user's own netrc for this very host.
-    auth: Any = None
+    route: Route = session.route  # type: ignore[attr-defined]
+    route.only_public = False
+    # From the URL, else (None) requests looks into the user's own netrc for this very host: what
+    # is kept there was not meant to be readable on the way.
+    auth: Any = None if parts.scheme == "https" else _nobody
     if parts.username is not None:
         auth = (unquote(parts.username), unquote(parts.password or ""))
     url = _bare(parts)
     for _ in range(MAX_REDIRECTS + 1):
+        route.is_public = None
         response = _ask(session, url, headers, idle, auth)
         location = response.headers.get("Location")
         if response.status_code not in _REDIRECTS or not location:
             return response
         response.close()
         target = _target(url, location)
+        if route.is_public is None:
+            route.is_public = not _is_private_name(urlsplit(url).hostname or "")
+        route.only_public |= route.is_public
+        if route.only_public and _is_private_name(target.hostname or ""):
+            raise _private()
+        session.close()  # the next connection is a new one, and its address is checked
         if _origin(target) != _origin(urlsplit(url)):
             auth = _nobody
             session.cookies.clear()
@@ -140,17 +200,20 @@ def _ask(
     except requests.exceptions.Timeout:
         raise Broken(f"no answer for {idle:g} s") from None
     except requests.exceptions.ProxyError as error:
-        raise Broken(f"no connection through the proxy{_cause(error)}") from None
+        raise Broken(reason(error, "no connection through the proxy")) from None
     except requests.exceptions.ConnectionError as error:
-        raise Broken(f"no connection to the server{_cause(error)}") from None
+        raise Broken(reason(error, "no connection to the server")) from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
         raise Unavailable("its URL, or where it redirects to, is none", mend=_MOVED) from None
     except (requests.exceptions.RequestException, HTTPError):
         raise Broken("the server's answer makes no sense") from None
 
 
-def _cause(error: BaseException) -> str:
-    """What the system said at the bottom of requests' and urllib3's exceptions."""
+def reason(error: BaseException, what: str) -> str:
+    """`what` with what the system said at the bottom of requests' and urllib3's exceptions, or what
+    the server did wrong."""
+
+    from git_spacy.http_reader import Misbehaviour
 
     seen: list[BaseException] = []
     queue: list[object] = [error]
@@ -159,10 +222,12 @@ def _cause(error: BaseException) -> str:
         if not isinstance(inner, BaseException) or inner in seen:
             continue
         seen.append(inner)
+        if isinstance(inner, Misbehaviour):
+            return str(inner)
         if isinstance(inner, OSError) and inner.errno is not None and inner.strerror:
-            return f": {inner.strerror.lower()}"
+            return f"{what}: {inner.strerror.lower()}"
         queue += [inner.__context__, getattr(inner, "reason", None), *inner.args]
-    return ""
+    return what
 
 
 def _target(url: str, location: str) -> SplitResult:
@@ -185,6 +250,69 @@ def _target(url: str, location: str) -> SplitResult:
             mend="if that is meant, write the http: address yourself, and a checksum",
         )
     return target
+
+
+def _connected(connection: HTTPConnection) -> socket.socket:
+    """A connection to an address that was checked: asking for it once more, as urllib3 would, may
+    bring another one. Raises Unavailable, OSError."""
+
+    found = socket.getaddrinfo(
+        connection.host.strip("[]"), connection.port, type=socket.SOCK_STREAM
+    )
+    if not all(is_public(str(address[0])) for *_, address in found):
+        raise _private()
+    error = OSError("it has no address")
+    for family, kind, protocol, _, address in found[:_MOST_ADDRESSES]:
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.settimeout(connection.timeout)
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            made.connect(address)
+            return made
+        except OSError as failure:
+            made.close()
+            error = failure
+    raise error
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is of the Internet: not of this machine, a network of one's own, a
+    cloud's metadata, nor an IPv6 form of one of these."""
+
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner:
+            return is_public(str(inner))
+        if ip.is_site_local:
+            return False
+    return ip.is_global and not ip.is_multicast and not any(ip in one for one in _NOT_PUBLIC)
+
+
+def _is_private_name(host: str) -> bool:
+    """Whether a host names a private address itself; the address of other names is found out by
+    whoever connects, which may be a proxy."""
+
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return not is_public(name)
+    except ValueError:
+        pass
+    try:  # 127.1 and 2130706433 are addresses, too
+        return not is_public(socket.inet_ntoa(socket.inet_aton(name)))
+    except (OSError, UnicodeError):
+        return False
+
+
+def _private() -> Unavailable:
+    return Unavailable(
+        "the server redirects to an address in a private network or on this machine",
+        mend="if that is meant, write that address as 'url' in project.yml",
+    )
 
 
 def _origin(parts: SplitResult) -> tuple[str, str, int | None]:

@@ -28,7 +28,8 @@ def credentials(url: str, config: StackedConfig) -> Iterator[tuple[str, str]]:
             yield from _stored(url, shlex.split(options))
         elif name != "cache":
             yield from _answered(helper, url)
-    yield from _netrc(parts.hostname or "")
+    if parts.scheme == "https":  # what is kept there was not meant to be readable on the way
+        yield from _netrc(parts.hostname or "")
 
 
 def _helpers(url: str, config: StackedConfig) -> list[str]:

@@ -52,7 +52,9 @@ TABLE = (
     Setting("spacy.remote.*.url", TEXT, "",
         "The address of a remote of this name for push, pull and restore; it wins over that in"
         " project.yml."),
-    Setting("spacy.timeout", NUMBER, "30", "Seconds without a byte before a server is given up."),
+    Setting("spacy.timeout", NUMBER, "30",
+        "Seconds without a byte before a server is given up; it has twice as many for its header,"
+        " and for each kilobyte."),
     Setting("spacy.maxAssetSize", SIZE, "",
         "The largest asset that is fetched; by default, what the disk has room for."),
     Setting("spacy.maxOutputSize", SIZE, "",

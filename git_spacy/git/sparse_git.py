@@ -239,7 +239,7 @@ def _failed(address: Address, done: Completed) -> GitSpacyError:
     everything = _text(done.stderr).lower()
     if _NO_REF.search(everything):
         return no_such_ref(address)
-    if re.search(r"transport '.*' not allowed", everything):
+    if re.search(r"transport '[^']*' not allowed", everything):
         return Unsafe(f"{address.shown}: {told}", mend="it leads to where it must not")
     if "no space left on device" in everything:
         return LocalFailure(f"{address.shown}: {told}", mend="make room on the disk")

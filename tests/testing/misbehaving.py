@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,11 +87,13 @@ class Exchange:
 class Misbehaving:
     """Serves `paths` (path → Behaviour) at `url`; `asked` has every request with its headers."""
 
-    def __init__(self) -> None:
+    scheme = "http"
+
+    def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
         self.paths: dict[str, Behaviour] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
         self._stop = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer((address, port), self._handler())
         self._server.daemon_threads = False
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -101,7 +104,13 @@ class Misbehaving:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://{self._server.server_address[0]}:{self.port}"
+
+    def use_tls(self, context: ssl.SSLContext) -> None:
+        """Speak https from now on; before the server is entered."""
+
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.scheme = "https"
 
     def count(self, path: str) -> int:
         return sum(asked == path for asked, _ in self.asked)

@@ -49,8 +49,8 @@ Script = Callable[[BaseHTTPRequestHandler], None]
 class Scripted(Misbehaving):
     """`requests` are what came, whole; `idle` is set when an answer has begun to stall."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__(address, port)
         self.requests: list[Request] = []
         self.idle = threading.Event()
 

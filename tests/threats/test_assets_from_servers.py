@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import os
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.testing.fetching import Fetcher
 from tests.testing.projects import Spacy
 from tests.testing.repositories import noise
 from tests.testing.scripted import Answer, Scripted, redirect
+from tests.testing.tls import certificate
 
 DATA = noise(200_000, 1)
 MD5 = hashlib.md5(DATA).hexdigest()
@@ -111,6 +113,116 @@ def test_12_a_server_without_a_validator_is_not_resumed(fetcher: Fetcher, web: S
     fetcher.one("data.bin", url=web.on("/x", cut, Answer(DATA, headers=weak, ranges=True)))
     assert fetcher.code() == 0
     assert "range" not in web.requests_for("/x")[1].headers
+
+
+LONG_AGO, LATER = formatdate(1_000_000_000, usegmt=True), formatdate(1_000_000_500, usegmt=True)
+OTHER = DATA[::-1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((("ETag", '"one"'),), (("ETag", '"two"'),)),
+        ((("ETag", '"one"'),), (("ETag", 'W/"one"'),)),
+        ((("ETag", '"one"'),), ()),
+        ((("ETag", '"one"'),), (("Last-Modified", LONG_AGO),)),
+        ((("Last-Modified", LONG_AGO),), (("Last-Modified", LATER),)),
+        ((("Last-Modified", LONG_AGO),), ()),
+        ((("Last-Modified", LONG_AGO),), (("ETag", '"one"'),)),
+    ],
+)
+def test_12_a_rest_without_the_same_validator_is_of_another_file(
+    fetcher: Fetcher,
+    web: Scripted,
+    before: tuple[tuple[str, str], ...],
+    after: tuple[tuple[str, str], ...],
+) -> None:
+    """Issue 17, 15: a server that ignores If-Range sends the rest of a newer version."""
+
+    cut = Answer(DATA, headers=before, cut=90_000)
+
+    def rest(handler: object) -> None:
+        start = int(handler.headers["Range"][6:-1])  # type: ignore[attr-defined]
+        assert handler.headers["If-Range"] == before[0][1]  # type: ignore[attr-defined]
+        total = len(OTHER)
+        part = ("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        web.say(handler, Answer(OTHER[start:], 206, (*after, part)))  # type: ignore[arg-type]
+
+    fetcher.one("data.bin", url=web.on("/x", cut, rest, Answer(OTHER, headers=after)))
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": OTHER}
+    assert "range" not in web.requests_for("/x")[2].headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("ETag", 'W/"one"'), ("Last-Modified", LONG_AGO)),
+        (("ETag", "one"),),
+        (("ETag", '""'),),
+        (("ETag", '"a" "b"'),),
+        (("Last-Modified", formatdate(usegmt=True)),),
+        (("Last-Modified", formatdate(4102444800, usegmt=True)),),
+        (("Last-Modified", "yesterday"),),
+        (("Last-Modified", "Wed, 01 Jan 99999999999 00:00:00 GMT"),),
+    ],
+)
+def test_12_what_proves_nothing_is_not_resumed(
+    fetcher: Fetcher, web: Scripted, headers: tuple[tuple[str, str], ...]
+) -> None:
+    """A weak ETag may stay while bytes change; a date within the last minute may, too."""
+
+    cut = Answer(DATA, headers=headers, ranges=True, cut=90_000)
+    fetcher.one("data.bin", url=web.on("/x", cut, Answer(OTHER, headers=headers, ranges=True)))
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": OTHER}
+    assert "range" not in web.requests_for("/x")[1].headers
+
+
+def test_12_another_mirror_is_not_resumed_from(fetcher: Fetcher, web: Scripted) -> None:
+    web.on("/x", redirect("/a"), redirect("/b"))
+    web.on("/a", Answer(DATA, headers=TAGGED, ranges=True, cut=90_000))
+    web.on("/b", Answer(OTHER, headers=TAGGED, ranges=True))
+    fetcher.one("data.bin", url=web.url + "/x")
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": OTHER}
+
+
+def test_12_a_signature_in_the_query_may_change(fetcher: Fetcher, web: Scripted) -> None:
+    web.on("/x", redirect("/a?signature=1"), redirect("/a?signature=2"))
+    whole = Answer(DATA, headers=TAGGED, ranges=True)
+    web.on("/a", whole._replace(cut=90_000), whole)
+    fetcher.one("data.bin", url=web.url + "/x")
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": DATA}
+    assert "range" in web.requests_for("/a")[1].headers
+
+
+def test_12_an_old_date_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
+    dated = Answer(DATA, headers=(("Last-Modified", LONG_AGO),), ranges=True)
+    fetcher.one("data.bin", url=web.on("/x", dated._replace(cut=90_000), dated))
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data.bin": DATA}
+    assert web.requests_for("/x")[1].headers["if-range"] == LONG_AGO
+
+
+@pytest.mark.parametrize(
+    "part", ["bytes 90000-99999/200000", "bytes 90000-199999/*", "bytes 90000-89999/200000",
+             "bytes 90000-299999/200000", "bytes 90000-199999/200001"]
+)  # fmt: skip
+def test_12_a_rest_that_is_not_up_to_the_end_never_lands(
+    fetcher: Fetcher, web: Scripted, part: str
+) -> None:
+    """Without a length in the first answer, the range is all that says where the file ends."""
+
+    cut = Answer(DATA, headers=TAGGED, chunked=True, cut=90_000)
+
+    def rest(handler: object) -> None:
+        web.say(handler, Answer(b"x" * 10_000, 206, (*TAGGED, ("Content-Range", part))))  # type: ignore[arg-type]
+
+    fetcher.one("data.bin", url=web.on("/x", cut, rest))
+    assert fetcher.code() == 4
+    assert fetcher.files() == {}
 
 
 # 13. A server that stalls.
@@ -213,20 +325,31 @@ def test_15_redirects_are_followed_and_the_credentials_stay(
     assert "cookie" not in z.headers
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
 def test_15_credentials_of_netrc_go_to_their_host_alone(
-    fetcher: Fetcher, web: Scripted, sealed: os.PathLike[str]
+    fetcher: Fetcher,
+    tmp_path: Path,
+    sealed: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
 ) -> None:
-    netrc = os.path.join(sealed, ".netrc")
-    with open(netrc, "w") as stream:
-        stream.write("default login user password secret\n")
-    os.chmod(netrc, 0o600)
-    web.on("/x", redirect(f"http://localhost:{web.port}/y"))
-    web.on("/y", Answer(DATA))
-    fetcher.one("data.bin", url=web.url + "/x")
-    assert fetcher.code() == 0
-    x, y = web.requests
-    assert "authorization" in x.headers
-    assert "authorization" not in y.headers
+    """And over https alone: they were not meant to be readable on the way. (Issue 17, 10)"""
+
+    (sealed / ".netrc").write_text("default login user password secret\n")
+    (sealed / ".netrc").chmod(0o600)
+    file, context = certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
+    server = Scripted()
+    if scheme == "https":
+        server.use_tls(context)
+    with server:
+        server.on("/x", redirect("/y"))
+        server.on("/y", redirect(f"{scheme}://localhost:{server.port}/z"))
+        server.on("/z", Answer(b"data"))
+        fetcher.one("data.bin", url=server.url + "/x")
+        assert fetcher.code() == 0, fetcher.error
+        sent = ["authorization" in request.headers for request in server.requests]
+        assert sent == ([True, True, False] if scheme == "https" else [False] * 3)
 
 
 def test_15_an_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Scripted) -> None:

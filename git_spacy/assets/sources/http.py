@@ -34,7 +34,9 @@ FIRST_WAIT = 0.5  # seconds; doubled each time, and down to half of that, at ran
 LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
 _CHUNK = 1 << 16
 _LATER = (408, 425, 429)
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+_STRONG_TAG = re.compile(r'"[!#-~\x80-\xff]+"')
+_DATE = re.compile(r"[ -~]{1,64}")
 _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _PAGES = (".html", ".htm", ".xhtml", ".xml")
 
@@ -123,6 +125,7 @@ class _Download:
         self._sink = Sink(self._stream, self._asset.checksum, self._cap)
         self._total: int | None = None
         self._validator = ""
+        self._origin = ""
         self._coding = ""
         self._type = ""
 
@@ -155,12 +158,12 @@ class _Download:
         """Note what the server says about the file that is to come."""
 
         headers = response.headers
-        length = headers.get("Content-Length", "")
-        if length.isascii() and length.isdigit() and "Transfer-Encoding" not in headers:
-            self._total = int(length)
-            self._sink.expect(self._total)
-        tag = headers.get("ETag", "")
-        self._validator = tag if tag.startswith('"') else headers.get("Last-Modified", "")
+        length = _number(headers.get("Content-Length", ""))
+        if length is not None and "Transfer-Encoding" not in headers:
+            self._total = length
+            self._sink.expect(length)
+        self._validator = _validator(response)
+        self._origin = _place_of(response)
         self._coding = _coding(response)
         self._type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
@@ -170,14 +173,16 @@ class _Download:
         part = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
         if part is None or int(part[1]) != start or _coding(response) != self._coding:
             return False
-        tag = response.headers.get("ETag", "")
-        if tag and self._validator.startswith('"') and tag != self._validator:
+        if _place_of(response) != self._origin:
+            return False  # a redirect leads to another server, whose validators are its own
+        is_tag = self._validator.startswith('"')
+        if response.headers.get("ETag" if is_tag else "Last-Modified") != self._validator:
+            return False  # (a server may leave out the date, but then nothing is proved)
+        end, total = int(part[2]), self._total if part[3] == "*" else int(part[3])
+        if total is None or self._total not in (None, total) or not start <= end < total:
             return False
-        if part[3] != "*":
-            if self._total not in (None, int(part[3])):
-                return False
-            self._total = int(part[3])
-            self._sink.expect(self._total - start)
+        self._total = total
+        self._sink.expect(total - start)
         return True
 
     def _read(self, response: Response) -> None:
@@ -191,8 +196,9 @@ class _Download:
                 chunk = next(chunks, b"")
             except (TimeoutError, ReadTimeoutError):
                 raise self._again(f"no answer for {self._idle:g} s") from None
-            except (HTTPError, HTTPException, OSError):
-                raise self._again(f"the connection broke after {self._sink.size:,} bytes") from None
+            except (HTTPError, HTTPException, OSError) as error:
+                what = f"the connection broke after {self._sink.size:,} bytes"
+                raise self._again(web.reason(error, what)) from None
             self._place.cancellation.check()
             if not chunk:
                 break
@@ -216,7 +222,9 @@ class _Download:
         if code in _LATER or code >= 500 or code == 416:
             return self._again(what, _seconds(response.headers.get("Retry-After", "")))
         if code in (401, 403):
-            return Unavailable(what, mend="if it wants a password, put it in your ~/.netrc")
+            return Unavailable(
+                what, mend="if it wants a password, put it in your ~/.netrc and use https:"
+            )
         return Unavailable(what, mend="correct 'url' in project.yml")
 
     # What has come.
@@ -289,6 +297,35 @@ class _Download:
             )
 
 
+def _place_of(response: Response) -> str:
+    """Where the answer comes from in the end. (A query is often a signature, each time another.)"""
+
+    return response.url.partition("?")[0]
+
+
+def _validator(response: Response) -> str:
+    """What proves that another answer is of the very same file: an ETag that is not weak, or a
+    date of its last change that is a minute before that of the answer. A file that changes twice
+    within a second keeps its date (RFC 9110, 8.8.2.2). Empty: nothing does."""
+
+    headers = response.headers
+    tag = headers.get("ETag", "")
+    if tag:
+        return tag if _STRONG_TAG.fullmatch(tag) else ""
+    text = headers.get("Last-Modified", "")
+    changed, now = _timestamp(text), _timestamp(headers.get("Date", ""))
+    return text if changed is not None and now is not None and changed <= now - 60 else ""
+
+
+def _timestamp(date: str) -> float | None:
+    """Seconds since 1970 of a date as HTTP writes it; None for anything else."""
+
+    try:
+        return parsedate_to_datetime(date).timestamp() if _DATE.fullmatch(date) else None
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
 def _coding(response: Response) -> str:
     coding: str = response.headers.get("Content-Encoding", "").strip().lower()
     return "" if coding == "identity" else coding
@@ -299,13 +336,20 @@ def _after_all(error: Unavailable) -> Unavailable:
     return Unavailable(f"{first.what} ({TRIES} tries)", mend=first.mend)
 
 
+def _number(digits: str) -> int | None:
+    """A number of bytes. One that no disk has room for is as good as another: Python refuses to
+    read one of 5,000 digits."""
+
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    return int(digits) if len(digits) <= 18 else 10**18
+
+
 def _seconds(retry_after: str) -> float | None:
     """How long a server wants us to wait; it may name seconds or a date."""
 
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    try:
-        return parsedate_to_datetime(text).timestamp() - time.time()
-    except (ValueError, TypeError, IndexError):
-        return None
+    date = _timestamp(text)
+    return None if date is None else date - time.time()

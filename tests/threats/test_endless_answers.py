@@ -1,0 +1,143 @@
+"""HTTP servers that never come to an end: in the head, in the framing of chunks, in the trailer, or
+by sending a byte now and then. Each fetch ends with exit code 4, and the old file stays. (Issue 17,
+13; threats.md, cases 13 and 19.)"""
+
+from __future__ import annotations
+
+import itertools
+import resource
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from tests.testing.fetching import Fetcher
+from tests.testing.scripted import Scripted
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+SIZED = HEAD + b"Content-Length: 100000\r\n\r\n"
+MANY = b"x" * 60_000
+
+ENDLESS: dict[str, tuple[bytes, bytes]] = {
+    "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "interim answers with header fields": (
+        b"",
+        b"HTTP/1.1 100 Continue\r\n" + b"a: b\r\n" * 90 + b"\r\n",
+    ),
+    "a status line": (b"HTTP/1.1 200 ", MANY),
+    "a header line": (HEAD + b"a: ", MANY),
+    "header lines": (HEAD, b"a: b\r\n"),
+    "long header lines": (HEAD, b"a: " + MANY + b"\r\n"),
+    "a chunk size": (CHUNKED, b"0" * 1000),
+    "a chunk extension": (CHUNKED + b"1;", MANY),
+    "long chunk extensions": (CHUNKED, b"1;" + MANY + b"\r\nx\r\n"),
+    "a trailer line": (CHUNKED + b"1\r\nx\r\n0\r\na: ", MANY),
+    "trailer lines": (CHUNKED + b"1\r\nx\r\n0\r\n", b"a: b\r\n" * 100),
+    "a chunk of negative size": (CHUNKED + b"-5\r\n", MANY),
+    "a chunk of a size with 5,000 digits": (CHUNKED + b"f" * 5000 + b"\r\n", MANY),
+}
+
+DRIPPING: dict[str, tuple[bytes, bytes]] = {
+    "a status line": (b"", b"HTTP/1.1 200 " + MANY),
+    "header lines": (HEAD, b"a: b\r\n" * 10_000),
+    "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000),
+    "a chunk extension": (CHUNKED + b"1;", MANY),
+    "chunks": (CHUNKED, b"1\r\nx\r\n" * 10_000),
+    "trailer lines": (CHUNKED + b"1\r\nx\r\n0\r\n", b"a: b\r\n" * 10_000),
+    "content": (SIZED, MANY),
+}
+
+WRONG: dict[str, bytes] = {
+    "a length with 5,000 digits": HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nx",
+    "a length with 4,000 digits": HEAD + b"Content-Length: " + b"9" * 4000 + b"\r\n\r\nx",
+    "a negative length": HEAD + b"Content-Length: -5\r\n\r\n",
+    "two lengths": HEAD + b"Content-Length: 5, 6\r\n\r\nhello!",
+    "a chunk size that is none": CHUNKED + b"five\r\nhello\r\n0\r\n\r\n",
+    "a pause until the year 99999999999": (
+        b"HTTP/1.1 503 x\r\nRetry-After: Wed, 01 Jan 99999999999 00:00:00 GMT\r\n"
+        b"Content-Length: 0\r\n\r\n"
+    ),
+    "a pause of 5,000 digits": (
+        b"HTTP/1.1 503 x\r\nRetry-After: " + b"9" * 5000 + b"\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "a redirect to a port with 5,000 digits": (
+        b"HTTP/1.1 302 x\r\nLocation: http://127.0.0.1:" + b"9" * 5000 + b"/\r\n"
+        b"Content-Length: 0\r\n\r\n"
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _little_room(fetcher: Fetcher) -> Iterator[None]:
+    """The old file, a limit of 1 MB, and a bound of what the fetch may need in memory."""
+
+    fetcher.root.joinpath("data.bin").write_bytes(b"old")
+    fetcher.settings["spacy.maxassetsize"] = "1m"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+
+
+def fails(fetcher: Fetcher, url: str) -> None:
+    fetcher.one("data.bin", url=url)
+    assert fetcher.code(force=True) == 4
+    assert fetcher.files() == {"data.bin": b"old"}
+    assert len(fetcher.error) < 1000
+
+
+def sending(
+    web: Scripted, start: bytes, pieces: Iterator[bytes], pause: float
+) -> Callable[..., None]:
+    """Write `start` and then `pieces`, one in `pause` seconds, until nobody listens."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(start)
+        while not web.ended.wait(pause) and (piece := next(pieces, b"")):
+            handler.wfile.write(piece)
+
+    return answer
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_an_answer_without_an_end_is_given_up(fetcher: Fetcher, web: Scripted, what: str) -> None:
+    start, piece = ENDLESS[what]
+    fails(fetcher, web.on("/x", sending(web, start, itertools.repeat(piece), 0)))
+
+
+@pytest.mark.parametrize("what", DRIPPING)
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
+    fetcher: Fetcher, web: Scripted, what: str
+) -> None:
+    """Each byte comes within the idle timeout (0.4 s), all of them would take an hour."""
+
+    start, rest = DRIPPING[what]
+    drops = (rest[at : at + 1] for at in itertools.count())
+    fails(fetcher, web.on("/x", sending(web, start, drops, 0.05)))
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_numbers_that_make_no_sense_are_no_internal_error(
+    fetcher: Fetcher, web: Scripted, what: str
+) -> None:
+    fails(fetcher, web.on("/x", sending(web, WRONG[what], iter(()), 0)))
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_many_small_chunks_are_no_misbehaviour(fetcher: Fetcher, web: Scripted, size: int) -> None:
+    data = bytes(range(256)) * 200
+    parts = (data[at : at + size] for at in range(0, len(data), size))
+    body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
+    answer = CHUNKED + body + b"0\r\nChecksum: x\r\n\r\n"
+    fetcher.one("data.bin", url=web.on("/x", sending(web, answer, iter(()), 0)))
+    assert fetcher.code(force=True) == 0
+    assert fetcher.files() == {"data.bin": data}
+
+
+def test_a_few_interim_answers_are_skipped(fetcher: Fetcher, web: Scripted) -> None:
+    interim = b"HTTP/1.1 100 Continue\r\nA: b\r\n\r\n" * 3
+    answer = interim + HEAD + b"Content-Length: 4\r\n\r\ndata"
+    fetcher.one("data.bin", url=web.on("/x", sending(web, answer, iter(()), 0)))
+    assert fetcher.code(force=True) == 0
+    assert fetcher.files() == {"data.bin": b"data"}

@@ -1,0 +1,186 @@
+"""Where a server can send us. (Issue 17, 10; threats.md, case 51.)
+
+For the tests 127.0.0.1 is a public address, and 127.0.0.2 a private one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from git_spacy.assets import web as http_client
+from tests.testing.fetching import Fetcher
+from tests.testing.scripted import Answer, Scripted, redirect
+
+PUBLIC, PRIVATE = "127.0.0.1", "127.0.0.2"
+
+
+@pytest.fixture
+def private(web: Scripted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted]:
+    """A server in the private network, with the same port as the public one."""
+
+    def is_public(address: str) -> bool:
+        return str(ipaddress.ip_address(address)) == PUBLIC
+
+    monkeypatch.setattr(http_client, "is_public", is_public)
+    with Scripted(PRIVATE, web.port) as running:
+        running.on("/secret", Answer(b"secret"))
+        yield running
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """A name server: name → its addresses, one for each time that it is asked; the last stays."""
+
+    known: dict[str, list[str]] = {}
+    ask = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **keys: Any) -> Any:
+        addresses = known.get(host, [host])
+        address = addresses.pop(0) if len(addresses) > 1 else addresses[0]
+        found = [ask(one, *arguments, **keys) for one in address.split()]
+        return [info for infos in found for info in infos]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return known
+
+
+def refused(fetcher: Fetcher, private: Scripted) -> None:
+    fetcher.root.joinpath("data.bin").write_bytes(b"old")
+    assert fetcher.code(force=True) == 4
+    assert "private network" in fetcher.error
+    assert fetcher.files() == {"data.bin": b"old"}
+    assert private.asked == []
+    assert not fetcher.slept
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("host", [PRIVATE, "127.2", "2130706434", "inner.test"])
+def test_a_public_server_cannot_redirect_to_a_private_one(
+    fetcher: Fetcher,
+    web: Scripted,
+    private: Scripted,
+    names: dict[str, list[str]],
+    host: str,
+    status: int,
+) -> None:
+    names["inner.test"] = [PRIVATE]
+    web.on("/x", redirect(f"http://{host}:{web.port}/secret", status))
+    fetcher.one("data.bin", url=web.url + "/x")
+    refused(fetcher, private)
+
+
+def test_nor_in_two_steps(fetcher: Fetcher, web: Scripted, private: Scripted) -> None:
+    web.on("/x", redirect("/y"))
+    web.on("/y", redirect(f"{private.url}/secret"))
+    fetcher.one("data.bin", url=web.url + "/x")
+    refused(fetcher, private)
+
+
+def test_nor_back_to_the_private_one_that_was_asked_first(
+    fetcher: Fetcher, web: Scripted, private: Scripted
+) -> None:
+    private.on("/start", redirect(f"{web.url}/x"))
+    web.on("/x", redirect(f"{private.url}/secret"))
+    fetcher.one("data.bin", url=private.url + "/start")
+    assert fetcher.code() == 4
+    assert [request.path for request in private.requests] == ["/start"]
+
+
+def test_nor_by_another_address_for_its_own_name(
+    fetcher: Fetcher, web: Scripted, private: Scripted, names: dict[str, list[str]]
+) -> None:
+    """DNS rebinding: the name has a public address first, and a private one then."""
+
+    names["rebinding.test"] = [PUBLIC, PRIVATE]
+    web.on("/x", redirect("/secret"))
+    fetcher.one("data.bin", url=f"http://rebinding.test:{web.port}/x")
+    refused(fetcher, private)
+
+
+def test_nor_by_a_name_with_an_address_of_each_kind(
+    fetcher: Fetcher, web: Scripted, private: Scripted, names: dict[str, list[str]]
+) -> None:
+    names["both.test"] = [f"{PUBLIC} {PRIVATE}"]
+    web.on("/x", redirect(f"http://both.test:{web.port}/secret"))
+    web.on("/secret", Answer(b"public"))
+    fetcher.one("data.bin", url=f"{web.url}/x")
+    refused(fetcher, private)
+
+
+def test_the_address_that_was_checked_is_the_one_that_is_asked(
+    fetcher: Fetcher, web: Scripted, private: Scripted, names: dict[str, list[str]]
+) -> None:
+    """The name would have another address if it were looked up once more for the connection."""
+
+    names["rebinding.test"] = [PUBLIC, PUBLIC, PRIVATE]
+    web.on("/x", redirect("/secret"))
+    web.on("/secret", Answer(b"public"))
+    fetcher.one("data.bin", url=f"http://rebinding.test:{web.port}/x")
+    assert fetcher.code() == 0, fetcher.error
+    assert fetcher.files() == {"data.bin": b"public"}
+    assert private.asked == []
+
+
+def test_a_private_server_may_be_asked_itself_and_redirect_to_another(
+    fetcher: Fetcher, web: Scripted, private: Scripted
+) -> None:
+    fetcher.one("data.bin", url=private.url + "/secret")
+    assert fetcher.code() == 0
+    private.on("/a", redirect("/secret"))
+    fetcher.one("more.bin", url=private.url + "/a")
+    assert fetcher.code() == 0
+
+
+@pytest.mark.parametrize("host", [PRIVATE, "localhost", "a.localhost.", "127.2", "[::ffff:7f00:2]"])
+def test_behind_a_proxy_a_host_that_is_private_by_itself_is_refused(
+    fetcher: Fetcher,
+    web: Scripted,
+    private: Scripted,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+) -> None:
+    """Addresses of other names are the proxy's to look up."""
+
+    monkeypatch.setenv("http_proxy", web.url)
+    web.on("http://public.test/x", redirect(f"http://{host}:{web.port}/secret"))
+    fetcher.one("data.bin", url="http://public.test/x")
+    refused(fetcher, private)
+    assert len(web.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("2606:4700::1111", True),
+        ("64:ff9b::808:808", True),  # as IPv6-only networks see 8.8.8.8
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),  # metadata of most clouds
+        ("100.100.100.200", False),
+        ("168.63.129.16", False),
+        ("192.0.0.192", False),
+        ("0.0.0.0", False),
+        ("255.255.255.255", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("fec0::1", False),
+        ("fd00:ec2::254", False),
+        ("::ffff:127.0.0.1", False),
+        ("2002:7f00:1::", False),
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("ff02::1", False),
+    ],
+)
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    assert http_client.is_public(address) is public
