@@ -63,6 +63,30 @@ def guard_home(event: str, args: tuple[Any, ...]) -> None:
 sys.addaudithook(guard_home)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin each worker's part with slow modules, so that no worker ends with one alone.
+
+    `--dist worksteal` gives the first of two workers the first half, the second one the other.
+    """
+
+    modules: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    slow, quick = [], []
+    for module in modules.values():
+        is_slow = any(item.get_closest_marker("slow") for item in module)
+        (slow if is_slow else quick).append(module)
+    middle = sum(map(len, quick)) // 2
+    begun, first, second = 0, [], []
+    for module in quick:
+        (first if begun < middle else second).extend(module)
+        begun += len(module)
+    for part, modules_of_it in ((first, slow[0::2]), (second, slow[1::2])):
+        part[:0] = [item for module in modules_of_it for item in module]
+    items[:] = first + second
+
+
 @pytest.fixture(autouse=True)
 def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of its own for each test, with an identity for Git and nothing else."""

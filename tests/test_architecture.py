@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "run": {"errors", "files", "git", "interrupts", "project", "state"},
     "assets": {"errors", "files", "git", "http_reader", "project", "state", "threads"},
     "storage": {"errors", "files", "formats", "git", "project", "state", "threads"},
-    "http_reader": {},
+    "http_reader": set(),
     "templates": set(),
     "generate": {"errors", "files", "git", "project", "state"},
     "clone": {"errors", "files", "generate", "git", "project", "templates"},

@@ -189,7 +189,7 @@ def test_so_it_does_before_the_server_says_a_word(fetcher: Fetcher, web: Scripte
         if not web.idle.is_set():  # a second one would hit the test itself
             web.idle.set()
             os.kill(os.getpid(), signal.SIGINT)
-        web.ended.wait(10)
+        web.stopping.wait(10)
 
     fetcher.one("x", url=web.on("/x", silent))
     with pytest.raises(KeyboardInterrupt):

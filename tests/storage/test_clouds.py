@@ -28,7 +28,8 @@ def google(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[str]:
     port = free_port()
     patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
     arguments = ("-m", "gcp_storage_emulator", "start", "--host=127.0.0.1", f"--port={port}")
-    with started(port, sys.executable, *arguments, "--in-memory", "--default-bucket=bucket"):
+    log = folder.with_suffix(".log")
+    with started(port, log, sys.executable, *arguments, "--in-memory", "--default-bucket=bucket"):
         yield "gs://{}/some/where"
 
 
@@ -46,7 +47,8 @@ def azure(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[str]:
     )
     patch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection)
     arguments = ("--silent", "--skipApiVersionCheck", "--location", folder, "--blobPort", port)
-    with started(port, azurite, *arguments, AZURITE_ACCOUNTS=f"{NAME}:{KEY}"):
+    log = folder.with_suffix(".log")
+    with started(port, log, azurite, *arguments, AZURITE_ACCOUNTS=f"{NAME}:{KEY}"):
         from azure.storage.blob import BlobServiceClient
 
         client: Any = BlobServiceClient.from_connection_string(connection)

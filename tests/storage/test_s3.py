@@ -22,11 +22,12 @@ ADDRESS = "s3://bucket/some/where"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server of S3."""
 
     port = free_port()
-    with started(port, sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port):
+    log = tmp_path_factory.mktemp("s3") / "log"
+    with started(port, log, sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port):
         yield f"http://127.0.0.1:{port}"
 
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
+
+from tests.testing.http_server import LocalServer
 
 
-class GitServer:
+class GitServer(LocalServer):
     """Serves the bare repositories below `root` at `url`; `requests` and `sent` count."""
 
     def __init__(self, root: Path) -> None:
+        super().__init__(_handler(self))
         self.root = root
         self.requests: list[str] = []
         self.sent = 0
@@ -30,27 +31,6 @@ class GitServer:
         self.redirect = ""
         self.password: tuple[str, str] | None = None
         self.broken: tuple[int, str, bytes] | None = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True  # a client that keeps its connection stops nobody
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> GitServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def answer(
         self, method: str, path: str, query: str, headers: dict[str, str], body: bytes
@@ -82,6 +62,7 @@ class GitServer:
         done = subprocess.run(
             ("git", "http-backend"), env=environ, input=body, capture_output=True, check=False
         )
+        assert done.stdout, f"git http-backend ended with {done.returncode}: {done.stderr!r}"
         return done.stdout
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
+
+from tests.testing.http_server import LocalServer
 
 Behaviour = Callable[["Exchange"], None]
 
@@ -68,7 +68,7 @@ class Exchange:
         self.handler.end_headers()
         self.handler.wfile.write(body[:after])
         self.handler.wfile.flush()
-        self.stop.wait(20)
+        self.stop.wait()
         self.handler.close_connection = True
 
     def endless(self) -> None:
@@ -84,84 +84,46 @@ class Exchange:
             pass
 
 
-class Misbehaving:
+class Misbehaving(LocalServer):
     """Serves `paths` (path → Behaviour) at `url`; `asked` has every request with its headers."""
 
-    scheme = "http"
-
     def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__(_handler(self), address, port)
         self.paths: dict[str, Behaviour] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
-        self._stop = threading.Event()
-        self._server = ThreadingHTTPServer((address, port), self._handler())
-        self._server.daemon_threads = False
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://{self._server.server_address[0]}:{self.port}"
 
     def use_tls(self, context: ssl.SSLContext) -> None:
         """Speak https from now on; before the server is entered."""
 
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
         self.scheme = "https"
 
     def count(self, path: str) -> int:
         return sum(asked == path for asked, _ in self.asked)
 
-    def __enter__(self) -> Misbehaving:
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+def _handler(server: Misbehaving) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
+        def log_message(self, format: str, *args: object) -> None:
+            pass
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        def do_GET(self) -> None:
+            path = self.path.split("?")[0]
+            server.asked.append((path, dict(self.headers.items())))
+            behaviour = server.paths.get(path)
+            exchange = Exchange(self, server.count(path), server.stopping)
+            if behaviour is None:
+                exchange.answer(b"not found", 404)
+            else:
+                behaviour(exchange)
 
-            def log_message(self, format: str, *args: object) -> None:
+        def finish(self) -> None:
+            try:
+                super().finish()
+            except OSError:
                 pass
+            self.connection.close()
 
-            def do_GET(self) -> None:
-                path = self.path.split("?")[0]
-                server.asked.append((path, dict(self.headers.items())))
-                behaviour = server.paths.get(path)
-                exchange = Exchange(self, server.count(path), server._stop)
-                if behaviour is None:
-                    exchange.answer(b"not found", 404)
-                else:
-                    behaviour(exchange)
-
-            def finish(self) -> None:
-                try:
-                    super().finish()
-                except OSError:
-                    pass
-                self.connection.close()
-
-        return Handler
-
-
-def unused_port() -> int:
-    """A port that nobody listens at."""
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return Handler

@@ -54,10 +54,6 @@ class Scripted(Misbehaving):
         self.requests: list[Request] = []
         self.idle = threading.Event()
 
-    @property
-    def ended(self) -> threading.Event:
-        return self._stop
-
     def on(self, path: str, *answers: Answer | Script) -> str:
         """Script `path`; its URL."""
 
@@ -108,7 +104,7 @@ class Scripted(Misbehaving):
         if answer.stall is not None:
             handler.wfile.flush()
             self.idle.set()
-            self.ended.wait(20)
+            self.stopping.wait()
         if end < len(body) or answer.cut is not None:
             handler.close_connection = True
             if answer.reset:

@@ -8,31 +8,52 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+PATIENCE = 60.0  # seconds, for machines that are slow and busy
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
+    """A port at which nobody listens, for a server that cannot be given port 0.
+
+    It stays bound, but does not listen, until this process ends: so the system gives it to nobody
+    else, but a server with SO_REUSEADDR, as every one has it, can listen at it.
+    """
+
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        port: int = holder.getsockname()[1]
+        holder.detach()
         return port
 
 
-@contextmanager
-def started(port: int, *arguments: object, **environ: str) -> Iterator[None]:
-    """A server in a process of its own, once it answers at `port`."""
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until `process` listens at `port`; fail with what it logged if it ends before."""
 
-    child = subprocess.Popen(
-        tuple(map(str, arguments)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={**os.environ, **environ},
-    )  # fmt: skip
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+        except ConnectionRefusedError:
+            said = log.read_text("utf-8", "replace")
+            assert process.poll() is None, f"it ended with {process.returncode}:\n{said}"
+            assert time.monotonic() < deadline, f"it does not listen:\n{said}"
+            time.sleep(0.02)
+
+
+@contextmanager
+def started(port: int, log: Path, *arguments: object, **environ: str) -> Iterator[None]:
+    """A server in a process of its own, once it listens at `port`; what it prints goes to `log`."""
+
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            tuple(map(str, arguments)), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            env={**os.environ, **environ},
+        )  # fmt: skip
     try:
-        for _ in range(600):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert child.poll() is None
-                time.sleep(0.1)
+        wait_for_port(port, child, log)
         yield
     finally:
-        child.terminate()
-        child.wait(10)
+        child.kill()  # it has nothing to keep
+        child.wait()

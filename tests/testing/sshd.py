@@ -5,15 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.testing.servers import free_port
+from tests.testing.servers import free_port, wait_for_port
 
 SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
@@ -57,20 +55,8 @@ def sshd(folder: Path, user_key: Path) -> Iterator[Sshd]:
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(arguments, stderr=log, stdin=subprocess.DEVNULL)
     try:
-        _wait(port, process, folder / "log")
+        wait_for_port(port, process, folder / "log")
         yield Sshd(port, " ".join((folder / "host.pub").read_text().split()[:2]), process)
     finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(log.read_text())
+        process.kill()
+        process.wait()

@@ -2,7 +2,7 @@
 
     python -m tests.threats.by_atheris KIND CORPUS [LIBFUZZER OPTION…]
 
-scripts/torture runs it where atheris can be installed; nothing else needs that.
+scripts/stress runs it where atheris can be installed; nothing else needs that.
 """
 
 from __future__ import annotations

@@ -528,7 +528,7 @@ def test_19_and_an_endless_body_ends_there(
         handler.send_response(200)  # type: ignore[attr-defined]
         handler.end_headers()  # type: ignore[attr-defined]
         handler.close_connection = True  # type: ignore[attr-defined]
-        while not web.ended.is_set():
+        while not web.stopping.is_set():
             handler.wfile.write(b"x" * (1 << 16))  # type: ignore[attr-defined]
 
     fetcher.one("data.bin", url=web.on("/x", endless))

@@ -1,7 +1,7 @@
 """threats.md, cases 11 to 36 with any bytes: what is read of strangers brings down no more than itself.
 
 Hypothesis makes whole documents and changes good ones; fuzz.py has what must hold, and the same for
-atheris. GIT_SPACY_TORTURE makes more examples.
+atheris. GIT_SPACY_STRESS makes more examples.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.storage.hostile import file, hard_link, link, member, plain
 from tests.threats import fuzz
 from tests.threats.fuzz import KINDS, Arena
 
-EXAMPLES = 400 if "GIT_SPACY_TORTURE" in os.environ else 12
+EXAMPLES = 400 if "GIT_SPACY_STRESS" in os.environ else 12
 fuzzed = settings(
     max_examples=EXAMPLES,
     suppress_health_check=list(HealthCheck),  # (an example here is a dozen verbs)

@@ -1,5 +1,5 @@
 """threats.md, case 42, for every verb that looks at outputs: many files and a large one take less than
-150 MB. With GIT_SPACY_TORTURE they are 200,000 files, and 3 GB."""
+150 MB. With GIT_SPACY_STRESS they are 200,000 files, and 3 GB."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.storage.conftest import measured
 from tests.testing.projects import project
 from tests.testing.repositories import git
 
-IS_LONG = "GIT_SPACY_TORTURE" in os.environ
+IS_LONG = "GIT_SPACY_STRESS" in os.environ
 FILES, BYTES = (200_000, 3 << 30) if IS_LONG else (4_000, 200 << 20)
 MANY = f"""\
 import os

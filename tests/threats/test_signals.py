@@ -1,6 +1,6 @@
 """threats.md, cases 37, 38, 40 and 53: SIGINT and SIGTERM at any time, in every verb that writes.
 
-The times are random but the same each time; GIT_SPACY_TORTURE_ROUNDS makes more of them.
+The times are random but the same each time; GIT_SPACY_STRESS_ROUNDS makes more of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.threats.test_every_system_call import (
 )
 
 __all__ = ["case", "pristine"]
-ROUNDS = int(os.environ.get("GIT_SPACY_TORTURE_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("GIT_SPACY_STRESS_ROUNDS", "3"))
 PACKAGE = Path(cli.__file__).parents[1]
 # it says when Python has started: until then a signal is Python's to complain of
 START = """

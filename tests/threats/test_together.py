@@ -18,7 +18,7 @@ from tests.testing.projects import project
 from tests.testing.repositories import git
 
 COUNT = 6  # of projects; there are as many commands in each
-SECONDS = float(os.environ.get("GIT_SPACY_TORTURE", "10"))
+SECONDS = float(os.environ.get("GIT_SPACY_STRESS", "10"))
 WORK = """\
 import pathlib, sys
 path = pathlib.Path(sys.argv[1])

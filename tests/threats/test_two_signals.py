@@ -28,7 +28,7 @@ from tests.testing.misbehaving import Misbehaving
 from tests.testing.projects import project, snapshot
 from tests.testing.repositories import git, repository, write
 
-ROUNDS = int(os.environ.get("GIT_SPACY_TORTURE_ROUNDS", "1"))
+ROUNDS = int(os.environ.get("GIT_SPACY_STRESS_ROUNDS", "1"))
 PACKAGE = Path(cli.__file__).parents[1]
 NUMBERS = [signal.SIGINT, signal.SIGTERM]
 PATIENCE = 120  # seconds that a command may take to end, on the busiest machine
