@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import CheckFailed, Malformed
-from git_spacy.files import held, replace
+from git_spacy.files import held, write_beneath
 from git_spacy.git import conflict, process
 from git_spacy.git.repository import Repository
 from git_spacy.project import loader
@@ -162,5 +162,5 @@ def drive(base: Path, ours: Path, theirs: Path) -> bool:
         names = ("-L", "ours", "-L", "base", "-L", "theirs")
         arguments = ("merge-file", *names, "--", *map(str, (ours, base, theirs)))
         return not process.run(arguments, cwd=Path.cwd(), check=False).returncode
-    replace(ours, lock_merge.text(merged))
+    write_beneath(ours.parent, ours.name, lock_merge.text(merged))
     return not merged.conflicts

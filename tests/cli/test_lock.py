@@ -408,3 +408,17 @@ def test_it_is_explained(spacy: Spacy) -> None:
     assert done.code == 0
     assert "merge-driver %O %A %B" in done.out
     assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_the_merge_driver_does_not_write_through_a_link_that_leads_out(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("base", "theirs"):
+        (folder / name).write_text("")
+    (tmp_path / "outside").write_text("")
+    (folder / "ours").symlink_to("../outside")
+    done = spacy("lock", "merge-driver", *(folder / name for name in ("base", "ours", "theirs")))
+    assert done.code == 3, done.err
+    assert (tmp_path / "outside").read_text() == ""
