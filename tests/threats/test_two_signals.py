@@ -55,7 +55,7 @@ def sleeping(folder: Path, more: str = "") -> Path:
 
 
 def alive(mark: Path) -> list[str]:
-    """The command lines of processes that have `mark` among their arguments, but for ours."""
+    """The command lines of processes that have `mark` among their arguments: scripts."""
 
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -63,7 +63,7 @@ def alive(mark: Path) -> list[str]:
             words = path.read_bytes().decode("utf-8", "replace").split("\0")
         except OSError:
             continue
-        if str(mark) in words and "git_spacy" not in words:
+        if str(mark) in words:
             found.append(" ".join(words))
     return found
 
@@ -98,15 +98,27 @@ class Watch(threading.Thread):
         assert not self.is_alive(), "somebody still has the run lock"
 
 
+# it says when Python has started: until then a signal is Python's to complain of
+STARTED = """
+import sys
+print("started", flush=True)
+from git_spacy.__main__ import main
+sys.argv[0] = "git-spacy"
+main()
+"""
+
+
 @contextmanager
 def command(root: Path, *words: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A command line in a process group of its own, which is gone at the end."""
+    """A command line in a process group of its own, which is gone at the end, once it is ours."""
 
     child = subprocess.Popen(
         words, cwd=root, env=environ, text=True, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
+        assert child.stdout
+        assert child.stdout.readline() == "started\n"
         yield child
     finally:
         try:
@@ -136,13 +148,13 @@ class Ways(NamedTuple):
 @pytest.fixture
 def ways(tmp_path: Path) -> Ways:
     programs = tmp_path / "programs"
-    text = f"#!/bin/sh\nexec '{sys.executable}' -m git_spacy \"$@\"\n"
+    text = f"#!/bin/sh\nexec '{sys.executable}' -c '{STARTED}' \"$@\"\n"
     write(programs, {"git-spacy*": text})
     environ = {
         **os.environ, "PYTHONPATH": str(PACKAGE.parent),
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
     }  # fmt: skip
-    return Ways((sys.executable, "-m", "git_spacy"), ("git", "spacy"), environ)
+    return Ways((f"{programs}/git-spacy",), ("git", "spacy"), environ)
 
 
 def instants(chance: random.Random, longest: float) -> tuple[float, float]:
@@ -190,7 +202,7 @@ def test_two_signals_at_any_time_leave_no_script(
         # negative: Git, which ends as it was told to, or Python before there is any of us
         assert child.returncode in (128 + number, -number), (child.returncode, first, gap, err)
         assert f'File "{PACKAGE}' not in err or child.returncode == -number, err
-        assert err.count("error: ") <= 1, err
+        assert sum(line.startswith("error: ") for line in err.splitlines()) <= 1, err
     assert watch.had_it
     assert not (root / "project.lock").exists()
 
@@ -239,6 +251,8 @@ def test_two_signals_at_any_time_end_what_waits_for_a_server(
             now = snapshot(root)
             now.pop("a/", None)  # the folder that was to hold the assets
             now.pop("new/", None)
+            # (a thread that had no time to tidy up: the next run clears it, threats.md, case 37)
+            now.pop("a/.file.git-spacy-new", None)
             assert now == before, (first, gap)
             gits = [line for line in lines_with(server.url) if line.startswith("git")]
             assert gits == [], "git goes on without us"
