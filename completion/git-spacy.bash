@@ -1,9 +1,32 @@
 # Completion of `git spacy` (Git's own asks for _git_spacy) and of `git-spacy` in bash.
 # All that it knows it asks of the program, which runs nothing of the project.
 
+# Whether a quote is open at the cursor. What is offered is quoted to stand outside of quotes: inside,
+# a name could close the quote, and what follows in it would be run.
+__git_spacy_in_quotes () {
+	local line=${COMP_LINE:0:COMP_POINT} quote= before= char i
+	for ((i = 0; i < ${#line}; i++)); do
+		char=${line:i:1}
+		if [[ $quote == "'" ]]; then
+			[[ $char == "'" ]] && quote=
+		elif [[ $char == \\ ]]; then
+			((++i < ${#line})) || return 0
+			char=
+		elif [[ $quote ]]; then
+			[[ $char == "${quote: -1}" ]] && quote=
+		elif [[ $char == [\'\"\`] ]]; then
+			quote=$char
+			[[ $before$char == "\$'" ]] && quote="\$'"
+		fi
+		before=$char
+	done
+	[[ $quote ]]
+}
+
 __git_spacy_reply () {
 	local word
 	COMPREPLY=()
+	__git_spacy_in_quotes && return
 	while IFS=$'\t' read -r word _; do
 		printf -v word %q "$word"
 		case $word in

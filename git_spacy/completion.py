@@ -79,7 +79,9 @@ def _next(before: Sequence[str], current: str, start: Path) -> Iterable[Candidat
             return ((f"{option}={one}", told) for one, told in _values(verb, option, start) or ())
         if current.startswith("-"):
             return _options(verb)
-    return ARGUMENTS.get(verb, _nothing)(start)
+    names = ARGUMENTS.get(verb, _nothing)(start)
+    # a name that would be taken for an option is offered only where it is not
+    return names if "--" in before else (one for one in names if not one[0].startswith("-"))
 
 
 def _verbs() -> Iterator[Candidate]:
@@ -235,11 +237,12 @@ def _parts(start: Path) -> Iterable[Candidate]:  # noqa: ARG001
 
 
 def _cleaned(found: Iterable[Candidate]) -> Iterator[Candidate]:
-    """Those that can be typed, each once; what is told of them in one printable line."""
+    """Those that can be typed, each once; what is told of them in one printable line. What cannot
+    be seen, or is not assigned in Unicode, is not offered: shells quote it in their own ways."""
 
     seen = set()
     for word, told in found:
-        if word not in seen and word == printable(word) and not set("\t\n") & set(word):
+        if word not in seen and word.isprintable():
             seen.add(word)
             yield word, printable(" ".join(told.split()))
 
