@@ -93,7 +93,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name not in KEPT and not name.startswith(("PYTEST_", "COV_", "GIT_SPACY_TEST_")):
+        if name not in KEPT and not name.startswith(("PYTEST_", "COV", "GIT_SPACY_TEST_")):
             monkeypatch.delenv(name)
     for name, value in {
         "HOME": str(home),

@@ -251,3 +251,57 @@ def test_nothing_is_left_of_the_work_tree_after_all_that(top: Path) -> None:
     before = snapshot(top)
     hook.main(["all"])
     assert snapshot(top) == before
+
+
+USAGE = (
+    "git-spacy-hook all|project|assets|lock|generated|outputs"
+    " [--strict] [--max-size=10m] [--allow=GLOB]"
+)
+SIZES = "write --max-size=500k, 10m or 2g"
+
+
+@pytest.mark.parametrize(
+    ("argv", "what", "mend"),
+    [
+        ([], "no check is named", USAGE),
+        (["locks"], "'locks' is no check", USAGE),
+        (["lock", "--max-size"], "unknown option '--max-size'", USAGE),
+        (["lock", "--allow"], "unknown option '--allow'", USAGE),
+        (["lock", "--strict=1"], "unknown option '--strict=1'", USAGE),
+        (["outputs", "--max-size="], "'' is no size", SIZES),
+        (["outputs", "--max-size=1t"], "'1t' is no size", SIZES),
+        (["outputs", "--max-size=-1"], "'-1' is no size", SIZES),
+    ],
+)
+def test_a_wrong_command_line_is_told_with_what_to_write(
+    argv: list[str], what: str, mend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hook.main(argv) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    first, *more = told.err.splitlines()
+    assert first.endswith(what)
+    assert [line.split(": ", 1)[1] for line in more] == [mend]
+
+
+def test_outside_a_repository_it_says_what_to_use_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert hook.main(["all"]) == 4
+    assert "'git spacy check'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("size", "refused"),
+    [("2048", False), ("2047", True), ("2k", False), ("1K", True), ("1m", False), ("1G", False)],
+)
+def test_a_size_is_in_bytes_or_in_units_of_1024(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str, refused: bool
+) -> None:
+    top = repository(tmp_path / "r", {"project.yml": "title: x\n"})
+    write(top, {"big": "x" * 2048})
+    git(top, "add", "-A")
+    monkeypatch.chdir(top)
+    assert hook.main(["outputs", f"--max-size={size}"]) == int(refused)
+    assert hook.main(["outputs", "--max-size=1", "--allow=b*", "--allow=project.yml"]) == 0

@@ -75,3 +75,19 @@ def test_failures_and_remarks_of_the_loader_become_findings() -> None:
     ]
     remark = of_warning("project", "project.yml:2:3: warning: an unknown key", "project.yml")
     assert remark == Finding("project", "project.yml", 2, 3, "an unknown key", severity="warning")
+
+
+def test_a_remark_without_a_place_is_one_of_the_whole_file() -> None:
+    assert of_warning("lock", "an old dialect", "project.lock") == Finding(
+        "lock", "project.lock", 1, 1, "an old dialect", severity="warning"
+    )
+
+
+def test_a_finding_is_seen_from_a_folder_further_up() -> None:
+    assert ERROR.below("deep/one/").file == "deep/one/a,b/project.lock"
+    assert ERROR.below("") == ERROR
+
+
+def test_text_without_a_mend_is_one_line_each() -> None:
+    plain = ERROR._replace(what="it changed", mend="")
+    assert FORMS["text"]([plain, plain]) == "a,b/project.lock:3:7: error: it changed\n" * 2

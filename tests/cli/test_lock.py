@@ -135,6 +135,37 @@ def test_a_broken_lock_is_rebuilt_and_one_in_order_is_kept(made: Path, spacy: Sp
     assert (made / "project.lock").read_bytes() == before
 
 
+def test_the_records_of_a_branch_that_was_squashed_are_enough(made: Path, spacy: Spacy) -> None:
+    """They are noted on commits that the history of the squashed one does not reach."""
+
+    without_lock(made)
+    git(made, "checkout", "-q", "-b", "topic")
+    resize(made, 9)
+    keep(made, "Larger")
+    spacy("run", "all", cwd=made)
+    before = (made / "project.lock").read_bytes()
+    keep(made, "Its results")
+    git(made, "checkout", "-q", "main")
+    git(made, "merge", "-q", "--squash", "topic")
+    keep(made, "Larger, in one commit")
+    git(made, "branch", "-qD", "topic")
+    (made / "project.lock").unlink(missing_ok=True)
+    done = spacy("lock", "restore", cwd=made)
+    assert done.code == 0, done.err
+    assert table(done.out) == {"prepare": "restored", "score": "restored", "count": "restored"}
+    assert (made / "project.lock").read_bytes() == before
+
+
+def test_the_order_of_the_committed_lock_is_kept(made: Path, spacy: Spacy) -> None:
+    entries = lock.read(made)
+    backwards = {name: entries[name] for name in reversed(entries)}
+    lock.write(made, backwards)
+    keep(made, "Another order")
+    lock.write(made, entries)
+    assert spacy("lock", "restore", cwd=made).code == 0
+    assert list(lock.read(made)) == list(backwards)
+
+
 def test_the_dialect_of_the_lock_is_kept(made: Path, spacy: Spacy) -> None:
     old = (
         (made / "project.lock")

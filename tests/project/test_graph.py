@@ -135,3 +135,88 @@ def test_a_workflow_that_is_not_there_is_told_with_the_one_that_is_near() -> Non
     with pytest.raises(Malformed) as caught:
         graph.workflow_called(loader.parse(b"title: x").project, "a")
     assert "project.yml defines none" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "mend"),
+    [
+        ("commands: [{name: train, script: [x]}]", "trian", "did you mean 'train'?"),
+        ("commands: [{name: train, script: [x]}]", "zzz", "there are: train"),
+        ("commands: [{name: train, script: [x]}]\nworkflows: {all: [train]}", "zzz",
+         "there are: all, train"),
+        ("commands: [{name: train, script: [x]}]", "assets", "to fetch the assets: git spacy assets"),
+        ("commands: [{name: train, script: [x]}]", "asset", "to fetch the assets: git spacy assets"),
+        ("title: x", "train", "project.yml defines none"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_neither_comes_with_what_might_be_meant(
+    text: str, name: str, mend: str
+) -> None:
+    with pytest.raises(Malformed) as caught:
+        graph.order(loader.parse(text.encode()).project, [name])
+    (problem,) = caught.value.problems
+    assert problem == (f"no command or workflow '{name}'", mend, "project.yml")
+
+
+def test_a_workflow_that_is_not_there_is_told_with_its_place() -> None:
+    with pytest.raises(Malformed) as caught:
+        graph.workflow_called(PROJECT, "othr")
+    (problem,) = caught.value.problems
+    assert problem == ("no workflow 'othr'", "did you mean 'other'?", "project.yml")
+
+
+def test_the_steps_of_a_workflow_are_its_commands_each_once() -> None:
+    assert [one.name for one in graph.steps(PROJECT)] == ["a", "b", "c"]
+    assert [one.name for one in graph.steps(PROJECT, PROJECT.workflow("all"))] == ["a", "b"]
+    assert [one.name for one in graph.steps(PROJECT, PROJECT.workflow("other"))] == ["b"]
+
+
+MADE = loader.parse(
+    b"""
+assets:
+  - {dest: assets/raw, url: u}
+  - {dest: assets/repo, git: {repo: r, path: p}}
+  - {dest: assets/mine}
+commands:
+  - {name: a, script: [x], deps: [a.txt], outputs: [a.txt, corpus/train]}
+"""
+).project
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "typed"),
+    [
+        ("b", "corpus/train", "git spacy run a"),
+        ("b", "corpus", "git spacy run a"),
+        ("b", "assets/raw", "git spacy assets assets/raw"),
+        ("b", "assets/raw/deep", "git spacy assets assets/raw"),
+        ("b", "assets/repo", "git spacy assets assets/repo"),
+        ("b", "assets/mine", "'assets/mine' is private: put it there yourself"),
+        ("a", "a.txt", "nothing in project.yml makes it: put it there, or correct the path"),
+        ("b", "else", "nothing in project.yml makes it: put it there, or correct the path"),
+    ],
+)
+def test_what_to_type_for_a_dependency_that_is_missing(name: str, path: str, typed: str) -> None:
+    assert graph.who_makes(MADE, name, ProjectPath(path, path)) == typed
+
+
+def test_assets_that_would_destroy_each_other_are_told_all_at_once() -> None:
+    text = """\
+assets:
+  - {dest: a, url: u}
+  - {dest: b/c, url: u}
+  - {dest: a, url: u}
+  - {dest: b, url: u}
+  - {dest: a/x, url: u}
+  - {dest: ab, url: u}
+"""
+    with pytest.raises(Malformed) as caught:
+        graph.check_destinations(loader.parse(text.encode()).project.assets)
+    mend = "give each asset a place of its own"
+    assert caught.value.problems == (
+        ("asset destination 'a' is that of line 2 or lies in it", mend, "project.yml:4"),
+        ("asset destination 'a/x' is that of line 2 or lies in it", mend, "project.yml:6"),
+        ("asset destination 'b' holds 'b/c' of line 3", mend, "project.yml:5"),
+        ("asset destination 'a/x' is that of line 4 or lies in it", mend, "project.yml:6"),
+    )
+    graph.check_destinations(MADE.assets)

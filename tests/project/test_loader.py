@@ -237,3 +237,185 @@ def test_anything_that_looks_like_a_project_loads_or_is_told(text: str) -> None:
         loader.parse(text.encode())
     except GitSpacyError as error:
         assert all(problem.what and problem.where for problem in error.problems)
+
+
+SHA = "a" * 64
+SAID = [
+    ("[]", "1:1", "not a mapping", "begin with 'title:', 'assets:', 'commands:' or 'workflows:'"),
+    ("vars: [a]", "1:1", "'vars' is not a mapping", "write 'vars:' and below it 'name: value'"),
+    ("env: {a: [x]}", "1:10", "env.a is not a text", "put the line in quotes"),
+    ("env: {a: ''}", "1:10", "env.a is empty", "give it a value, or remove it"),
+    ("env: {a: 1}", "1:10", "env.a is 1, not a text", "put it in quotes"),
+    ("title: [x]", "1:8", "not a text", "put the line in quotes"),
+    ("commands: x", "1:1", "'commands' is a text, not a list", "write it as a list: ['x']"),
+    ("commands: {a: b}", "1:1", "'commands' is not a list", "begin each item with '- '"),
+    ("commands:", "1:1", "'commands' has nothing in it", "remove it, or list what it is for"),
+    ("commands: [x]", "1:12", "this command is not a mapping", "begin it with '- name: '"),
+    ("assets: [x]", "1:10", "this asset is not a mapping", "begin it with '- dest: '"),
+    ("commands: [{nam: a}]", "1:12", "this command has no 'name'", "write 'name' for 'nam'"),
+    ("commands: [{script: [x]}]", "1:12", "this command has no 'name'", "add 'name:'"),
+    ("commands: [{name: a, zzz: 1}]", "1:22", "command 'a' has an unknown key 'zzz'",
+     "the keys are: name, help, script, deps, outputs, outputs_no_cache, no_skip"),
+    ("commands: [{name: a, dep: []}]", "1:22", "command 'a' has an unknown key 'dep'",
+     "did you mean 'deps'?"),
+    ("commands: [{name: a, no_skip: 1}]", "1:31", "'no_skip' is neither true nor false",
+     "write 'no_skip: true'"),
+    ("assets: [{dest: a, extra: 1}]", "1:27", "'extra' is neither true nor false",
+     "write 'extra: true'"),
+    ("commands: [{name: a}, {name: a}]", "1:30", "command 'a' is defined twice, first in line 1",
+     "rename one of them"),
+    ("commands:\n- name: a\n- script: [x]", "3:3",
+     "line 3: remove the dash: this belongs to command 'a' of line 2",
+     "indent it like 'name' and begin it without '- '"),
+    ("commands: [{name: a, script: ['']}]", "1:31", "script line of 'a' is empty",
+     "give it a value, or remove it"),
+    ("commands: [{name: a, script: [' ']}]", "1:31", "a script line of 'a' does nothing",
+     "remove it"),
+    ("""commands: [{name: a, script: ["'"]}]""", "1:31",
+     "a script line of 'a': no closing quotation", "close the quote"),
+    ("commands: [{name: a}]\nworkflows: {a: []}", "2:13", "workflow 'a' has the name of a command",
+     "rename one"),
+    ("commands: [{name: a}]\nworkflows: {w: [zzz]}", "2:17",
+     "workflow 'w' names the command 'zzz', which is not defined", "the commands are: a"),
+    ("commands: [{name: a}, {name: b}]\nworkflows: {w: [zzz]}", "2:17",
+     "workflow 'w' names the command 'zzz', which is not defined", "the commands are: a, b"),
+    ("commands: [{name: train}]\nworkflows: {w: [trian]}", "2:17",
+     "workflow 'w' names the command 'trian', which is not defined", "did you mean 'train'?"),
+    ("workflows: {w: [a]}", "1:17", "workflow 'w' names the command 'a', which is not defined",
+     "define it"),
+    ("workflows: {w: a}", "1:13", "'workflow 'w'' is a text, not a list",
+     "write it as a list: ['a']"),
+    ("remotes: {r: 1}", "1:14", "remote 'r' is 1, not a text", "put it in quotes"),
+    ("assets: [{dest: a, checksum: x}]", "1:30", "'x' is not a checksum",
+     "write the 32 digits of an md5, or 'sha256:' and its 64 digits"),
+    ("assets: [{dest: a, git: x}]", "1:25", "'git' is not a mapping",
+     "write 'repo:', 'path:', 'branch:' below it"),
+    ("assets: [{dest: a, git: {repo: '', path: b}}]", "1:32", "'repo' is empty",
+     "give the repository's address"),
+    ("env: {x: X}\nassets: [{dest: a, git: {repo: 'https://${env.x}@h/r', path: b}}]", "2:32",
+     "an environment variable in a git asset's 'repo' would be recorded",
+     "let Git's own credential helper know the password"),
+    ("env: {x: X}\nassets: [{dest: 'a/${env.x}'}]", "2:17",
+     "an environment variable in asset destination 'a/${env.x}' would end in project.lock",
+     "use a variable of 'vars' and override it: --vars.name VALUE"),
+    ("commands: [{name: a, deps: [.git/x]}]", "1:29",
+     "dependency '.git/x' lies in Git's own folder", "use another folder"),
+    ("commands: [{name: a, outputs: ['./']}]", "1:32", "output './' is the project itself",
+     "name a file or a folder in it"),
+    ("commands: [{name: a, outputs_no_cache: [project.yml]}]", "1:41",
+     "output 'project.yml' would overwrite the project's own file", "use another name"),
+    ('directories: ["a\\tb"]', "1:15", "directory 'a\\tb' contains a control character",
+     "remove it"),
+    ("directories: ['~/deep/x:y/z']", "1:15", "directory '~/deep/x:y/z' leaves the project",
+     "use a path inside the project, e.g. 'assets/z'"),
+    ("directories: [/]", "1:15", "directory '/' leaves the project",
+     "use a path inside the project, e.g. 'assets/data'"),
+    ("vars: {a: '${vars.b}', b: '${vars.a}'}", "1:11",
+     "variable cycle: vars.a → vars.b → vars.a", "give one of them a value of its own"),
+    ("vars: {a: {b: 1}}\ntitle: '${vars.a}'", "2:8", "${vars.a} is a table, not a value",
+     "name a value in it, e.g. ${vars.a.b}"),
+    ("vars: {size: 1}\ntitle: '${size}'", "2:8", "unknown variable ${size}", "write ${vars.size}"),
+    ("vars: {size: 1}\ntitle: '${vars.siz}'", "2:8", "unknown variable ${vars.siz}",
+     "did you mean ${vars.size}?"),
+    ("title: '${vars.zzz}'", "1:8", "unknown variable ${vars.zzz}", "define it under 'vars'"),
+    ("title: 'x ${env.zzz}'", "1:8", "unknown environment variable ${env.zzz}",
+     "add 'env: {zzz: VARIABLE_OF_YOUR_SHELL}'"),
+    ("env: {token: T}\ntitle: 'x ${env.tokn}'", "2:8", "unknown environment variable ${env.tokn}",
+     "did you mean 'token'?"),
+    ("variables: {size: 1}\ntitle: 'x {siz}'", "2:8", "unknown variable {siz}",
+     "did you mean {size}?"),
+    ("variables: {size: 1}\ntitle: 'x {zzz}'", "2:8", "unknown variable {zzz}",
+     "define it under 'variables', or write {{zzz}} for the braces"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "place", "what", "mend"), SAID)
+def test_a_problem_reads_as_it_stands_here_and_says_nothing_else(
+    text: str, place: str, what: str, mend: str
+) -> None:
+    with pytest.raises(GitSpacyError) as caught:
+        loader.parse(text.encode())
+    (problem,) = caught.value.problems
+    assert problem == (what, mend, f"project.yml:{place}")
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("titel: x", "project.yml:1:1: warning: project has an unknown key 'titel' (did you mean 'title'?)"),
+        ("zzz: x", "project.yml:1:1: warning: project has an unknown key 'zzz'"),
+        ("assets: [{dest: a, zzz: 1}]", "project.yml:1:20: warning: asset has an unknown key 'zzz'"),
+        ("assets: [{dest: a, git: {repo: r, path: p, zzz: 1}}]",
+         "project.yml:1:44: warning: git has an unknown key 'zzz'"),
+        ("assets: [{dest: a, url: u, git: {repo: r, path: p}}]",
+         "project.yml:1:20: warning: 'url' is ignored where there is 'git' (remove one)"),
+    ],
+)  # fmt: skip
+def test_what_is_ignored_is_a_warning_at_its_place(text: str, warning: str) -> None:
+    assert loader.parse(text.encode()).project.warnings == (warning,)
+
+
+def test_every_key_of_an_asset_is_read() -> None:
+    text = f"""\
+assets:
+  - {{dest: ./a, url: u, checksum: "sha256:{SHA.upper()}", description: 1, extra: true}}
+  - {{dest: b, git: {{repo: r, path: p, branch: dev}}, checksum: " {SHA[:32]} "}}
+  - {{dest: c, url: "", git: {{repo: r, path: ''}}, checksum: "md5:{SHA[:32]}"}}
+  - {{dest: d, url: null, checksum: null}}
+"""
+    a, b, c, d = loader.parse(text.encode()).project.assets
+    assert (a.dest.text, a.dest.normal, a.url, a.git) == ("./a", "a", "u", None)
+    assert (str(a.checksum), a.description, a.extra, a.line) == (f"sha256:{SHA}", "1", True, 2)
+    assert (b.url, b.git, str(b.checksum)) == (None, ("r", "p", "dev"), SHA[:32])
+    assert (b.description, b.extra, b.line) == ("", False, 3)
+    assert (c.url, c.git, c.checksum) == (None, ("r", "", None), ("md5", SHA[:32]))
+    assert (d.url, d.git, d.checksum) == (None, None, None)
+
+
+def test_every_key_of_a_project_is_read() -> None:
+    text = b"""\
+title: 7
+description: about
+env: {token: TOKEN}
+directories: [a, b/]
+commands:
+  - {name: c, help: 1, script: [x, "y '#'"], deps: [d], outputs: [o], outputs_no_cache: [m], no_skip: true}
+workflows: {w: [c, c]}
+remotes: {default: s3://bucket, other: /mnt}
+spacy_version: anything
+"""
+    project = loader.parse(text).project
+    assert (project.title, project.description) == ("7", "about")
+    assert project.environment == {"token": "TOKEN"}
+    assert [path.normal for path in project.directories] == ["a", "b"]
+    (command,) = project.commands
+    assert (command.name, command.help, command.no_skip, command.line) == ("c", "1", True, 6)
+    assert command.script == ("x", "y '#'")
+    paths = (command.deps, command.outputs, command.outputs_no_cache)
+    assert [[path.text for path in some] for some in paths] == [["d"], ["o"], ["m"]]
+    assert project.workflows == (("w", ("c", "c"), 7),)
+    assert project.remotes == (("default", "s3://bucket"), ("other", "/mnt"))
+    assert project.warnings == ()
+
+
+def test_a_project_is_loaded_with_the_variables_of_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "project.yml").write_text("vars: {a: 1}\ntitle: '${vars.a} and ${vars.a}'\n")
+    assert loader.load(tmp_path).title == "1 and 1"
+    assert loader.load(tmp_path, {"a": 2}).title == "2 and 2"
+    assert loader.load(tmp_path, {"vars.a": "x"}).title == "x and x"
+
+
+def test_a_file_that_is_not_there_is_told_with_where_to_go(tmp_path: Path) -> None:
+    with pytest.raises(Malformed) as caught:
+        loader.load(tmp_path)
+    assert caught.value.problems == (("no such file", "go to a project's folder", "project.yml"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1_000.5", 1000.5), ("-1.5e-3", -0.0015), ("+2.5E+3", 2500.0), (".inf", float("inf")),
+     ("-.INF", float("-inf")), ("-0x1F", -31), ("+7", 7), ("-7", -7), ("0b11", 3), ("false", False)],
+)  # fmt: skip
+def test_numbers_mean_what_yaml_1_2_says(text: str, value: object) -> None:
+    found = loader.document(f"vars:\n  a: {text}\n".encode())["vars"]["a"]
+    assert (type(found), found) == (type(value), value)

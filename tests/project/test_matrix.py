@@ -180,3 +180,85 @@ def test_what_has_an_entry_as_a_variant_goes_on_being_one() -> None:
     assert names(matrix.as_recorded(DATA, overrides, project.commands, ["train"])) == names(
         PLAIN.commands
     )
+
+
+def test_what_to_type_names_commands_with_the_same_variables_at_once() -> None:
+    train, evaluate = (variants("vars.seed=0,1")[number] for number in (4, 5))
+    plain = PLAIN.commands
+    assert matrix.command_line([]) == ""
+    assert matrix.command_line(plain[:2]) == "git spacy run prepare train"
+    assert matrix.command_line([plain[0], train, evaluate, plain[3]]) == (
+        "git spacy run prepare && git spacy run train evaluate --vars.seed 1"
+        " && git spacy run report"
+    )
+
+
+def test_what_to_type_is_quoted_for_a_shell() -> None:
+    odd = PLAIN.commands[0]._replace(name="a b;c")
+    assert matrix.command_line([odd]) == "git spacy run 'a b;c'"
+    variant = variants('config=["x y"]')[0:2][1]
+    assert variant.name == "train --vars.config 'x y'"
+    assert matrix.command_line([variant]) == "git spacy run train --vars.config 'x y'"
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "variables"),
+    [
+        ("train", "train", {}),
+        ("train --vars.seed 1", "train", {"vars.seed": 1}),
+        ("train --vars.a x --variables.b '[1]'", "train", {"vars.a": "x", "variables.b": [1]}),
+        ("train --seed 1", "train --seed 1", {}),
+        ("train --vars.seed", "train --vars.seed", {}),
+        ("train '", "train '", {}),
+        ("", "", {}),
+    ],
+)
+def test_a_name_is_taken_apart_only_where_it_is_that_of_a_variant(
+    name: str, command: str, variables: dict[str, object]
+) -> None:
+    assert matrix.parts(name) == (command, variables)
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "mend"),
+    [
+        ("c", "'c' is no VARIABLE=VALUE,VALUE", "for example --matrix vars.seed=0,1,2"),
+        ("c=1,2,1", "'c=1,2,1' has 1 twice", "name it once"),
+    ],
+)
+def test_an_axis_that_is_none_is_told_with_an_example(text: str, what: str, mend: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        axis(text)
+    assert caught.value.problems == ((what, mend, "--matrix"),)
+
+
+def test_a_variable_for_two_axes_is_told_with_a_way_out() -> None:
+    with pytest.raises(Malformed) as caught:
+        variants("vars.seed=1", "seed=2")
+    (problem,) = caught.value.problems
+    assert problem.what == "--matrix: 'vars.seed' is there twice"
+    assert problem.mend == "give it all its values at once"
+
+
+def test_the_variables_of_a_command_are_in_the_order_of_project_yml() -> None:
+    known = matrix.Variants(DATA)
+    assert known.used("train") == ["vars.seed", "vars.config", "vars.out"]
+    assert known.used("prepare") == known.used("gone") == []
+    assert known.full({"seed": 1, "vars.config": "x"}) == {"vars.seed": 1, "vars.config": "x"}
+
+
+def test_a_command_with_overrides_is_a_variant_where_they_make_a_difference() -> None:
+    known = matrix.Variants(DATA)
+    found = known.of("train", {"config": "b c", "seed": 1})
+    assert found is not None
+    assert (found.name, found.variant_of) == ("train --vars.seed 1 --vars.config 'b c'", "train")
+    for overrides in ({}, {"unused": 2}, {"seed": 0}):
+        assert known.of("train", overrides) == PLAIN.command("train")
+    assert known.of("gone", {}) is None
+    assert known.of("train", {"gone": 1}) is None
+
+
+def test_only_variants_are_joined_to_a_project() -> None:
+    found = variants("vars.seed=0,1")
+    assert names(matrix.joined(PLAIN, found).commands)[4:] == names(found[4:])
+    assert matrix.joined(PLAIN, PLAIN.commands) == PLAIN

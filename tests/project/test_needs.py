@@ -64,3 +64,51 @@ def test_what_is_wrong_is_told_with_its_place_and_its_mend(
     assert problem.where == f"project.yml:{place}"
     assert what in problem.what
     assert mend in problem.mend
+
+
+NEEDED = "resources of 'train'"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "mend"),
+    [
+        ("trian: {}", "'resources' names the command 'trian', which is not defined",
+         "did you mean 'train'?"),
+        ("zzz: {}", "'resources' names the command 'zzz', which is not defined",
+         "name a command, or remove it"),
+        ("train: 4", "the resources of 'train' are not a mapping",
+         "write 'num_cpus: 4' or the like below it"),
+        ("train: {zzz: 1}", f"{NEEDED} has an unknown key 'zzz'",
+         "the keys are: num_cpus, num_gpus, memory, accelerator_type, resources"),
+        ("train: {num_cpus: -1}", f"{NEEDED}: num_cpus is less than 0", "write how much it needs"),
+        ("train: {num_cpus: x}", f"{NEEDED}: num_cpus is not a number", "write 1, or 0.5"),
+        ("train: {num_gpus: 2.5}", f"{NEEDED}: num_gpus: only up to 1 are there parts of one",
+         "write 2"),
+        ("train: {memory: 1.5}", f"{NEEDED}: memory is not a number of bytes",
+         "write 8_000_000_000 for 8 GB"),
+        ("train: {memory: -1}", f"{NEEDED}: memory is not a number of bytes",
+         "write 8_000_000_000 for 8 GB"),
+        ("train: {memory: true}", f"{NEEDED}: memory is not a number of bytes",
+         "write 8_000_000_000 for 8 GB"),
+        ("train: {resources: 1}", f"'{NEEDED}: resources' is not a mapping",
+         f"write '{NEEDED}: resources:' and below it 'name: value'"),
+        ("train: {resources: {'': 1}}", f"{NEEDED}: resources has one without a name", "name it"),
+        ("train: {resources: {memory: 1}}", f"{NEEDED}: resources: 'memory' is not the cluster's own",
+         "write num_cpus, num_gpus or memory above"),
+        ("train: {resources: {x: -1}}", f"{NEEDED}: resources.x is less than 0",
+         "write how much it needs"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_reads_as_it_stands_here(text: str, what: str, mend: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        read(f"resources: {{{text}}}")
+    (problem,) = caught.value.problems
+    assert (problem.what, problem.mend) == (what, mend)
+
+
+def test_amounts_from_nothing_to_whole_numbers_are_taken_as_they_are() -> None:
+    text = (
+        "resources: {train: {num_cpus: 0, num_gpus: 1, memory: 8e9, resources: {a: 0.25, b: 2.0}}}"
+    )
+    assert needs(text) == Resources(0, 1, 8_000_000_000, None, (("a", 0.25), ("b", 2.0)))
+    assert needs("resources: {train: {memory: 0}}") == Resources(memory=0)

@@ -155,3 +155,52 @@ def test_a_thousand_commands_are_planned_without_recursion() -> None:
     )
     found = plan.by_graph(plan.with_makers(project, [project.commands[0]]))
     assert [one.name for one in found.commands] == [f"c{n}" for n in range(count)]
+
+
+def test_a_circle_is_told_at_its_first_line_with_a_way_out() -> None:
+    project = made(x=([], []), a=(["b"], ["a"]), b=(["a"], ["b"]))
+    with pytest.raises(Malformed) as caught:
+        plan.by_graph(project.commands)
+    (problem,) = caught.value.problems
+    assert problem == (
+        "each of these needs what the one before it makes: 'a' → 'b' → 'a'",
+        "take one of the dependencies out, or run them one by one",
+        f"project.yml:{project.commands[1].line}",
+    )
+
+
+def test_two_makers_are_told_at_the_line_of_the_second_with_a_way_out() -> None:
+    text = "commands:\n  - {name: a, outputs: [x]}\n  - {name: b, outputs_no_cache: [x]}\n"
+    with pytest.raises(Malformed) as caught:
+        plan.by_graph(loader.parse(text.encode()).project.commands)
+    (problem,) = caught.value.problems
+    assert problem == (
+        "'a' and 'b' both make 'x'",
+        "give each an output of its own, or run them one by one",
+        "project.yml:3",
+    )
+
+
+@pytest.mark.parametrize("names", [("c", "c --vars.seed 1"), ("c --vars.seed 1", "c")])
+def test_variants_of_one_output_are_told_to_put_the_variable_into_its_path(
+    names: tuple[str, str],
+) -> None:
+    (command,) = made(c=([], ["out"])).commands
+    both = [one._replace(name=name, variant_of="c" if " " in name else "")
+            for name, one in zip(names, (command, command), strict=True)]  # fmt: skip
+    with pytest.raises(Malformed) as caught:
+        plan.by_graph(both)
+    (problem,) = caught.value.problems
+    assert problem.what == (
+        f"'{names[0]}' and '{names[1]}' both make 'out': one would overwrite the other"
+    )
+    assert problem.mend == "put the variable into the path, as in 'out/${vars.seed}'"
+    assert problem.where == f"project.yml:{command.line}"
+
+
+def test_what_comes_along_is_in_the_order_of_the_project_and_before_what_was_named() -> None:
+    project = made(b=([], ["b"]), use=(["a", "b", "c"], ["u"]), c=(["b"], ["c"]), a=([], ["a"]))
+    found = plan.with_makers(project, [project.commands[1]])
+    assert [one.name for one in found] == ["b", "c", "a", "use"]
+    named = plan.with_makers(project, [project.commands[1], project.commands[3]])
+    assert [one.name for one in named] == ["b", "c", "use", "a"], "as they were named"

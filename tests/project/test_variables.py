@@ -176,6 +176,11 @@ def test_any_graph_of_variables_resolves_or_is_told(graph: dict[str, list[str]])
         ("${env.x}-${env.y}-z", "1-2-z", True),
         ("${env.x}-${env.y}-z", "1-z", False),
         ("ab${env.x}ba", "aba", False),
+        ("${env.x}-${env.y}+${env.z}", "1-2+3-4", True),
+        ("${env.x}-${env.y}-${env.z}", "1-2", False),
+        ("${env.x}ab${env.y}bc${env.z}", "abc", False),
+        ("${env.x}a", "ab", False),
+        ("a${env.x}", "ba", False),
     ],
 )
 def test_what_a_text_may_be_once_the_environment_is_filled_in(

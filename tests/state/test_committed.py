@@ -293,3 +293,14 @@ def test_the_run_and_the_check_agree_on_what_is_here(
     shutil.copytree(ran, root)
     assert spacy("check", cwd=root) == (0, "", "")
     assert "ran 1, skipped 3" in process("run", "all", cwd=root, PLACE="here").err
+
+
+def test_a_command_that_always_runs_and_has_no_entry_is_no_fault(clone: Path) -> None:
+    entries = lock.read(clone)
+    del entries["serve"]
+    lock.write(clone, entries)
+    found = judge(WorkTree(clone)).verdicts["serve"]
+    assert (found.state, [str(reason) for reason in found.reasons]) == (
+        "always", ["declares no outputs"],
+    )  # fmt: skip
+    assert committed.faults(found) == ()

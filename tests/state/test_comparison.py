@@ -167,3 +167,28 @@ def test_sorted_by_a_metric_the_rows_without_it_come_last() -> None:
     up = comparison.by_metric(found, "f", ascending=True)
     assert [row.variables["n"] for row in up.rows] == [0, 2, 1, 3]
     assert comparison.by_metric(found, "g", ascending=True).metrics == ("g", "f")
+
+
+def test_of_two_values_the_better_one_is_marked() -> None:
+    assert comparison.best(scored(0.5, 0.25), "f") == {0}
+    assert comparison.best(scored(0.5, 0.25, metric="loss"), "loss") == {1}
+    assert comparison.best(scored(0.5, 0.5), "f") == frozenset()
+    assert comparison.best(scored(0.5), "f") == comparison.best([], "f") == frozenset()
+    assert comparison.best(scored(1, 2, 2), "f") == {1, 2}
+
+
+def test_numbers_come_before_texts_then_the_rest_and_last_what_nobody_gave() -> None:
+    given = [
+        {"x": None},
+        {"x": "10b"},
+        {"x": True},
+        {},
+        {"x": "9a"},
+        {"x": 2},
+        {"x": 1.5},
+        {"x": [1]},
+    ]
+    found = sorted(given, key=lambda variables: comparison.natural(variables, "x"))
+    assert found == [
+        {"x": 1.5}, {"x": 2}, {"x": "9a"}, {"x": "10b"}, {"x": [1]}, {"x": None}, {"x": True}, {},
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from git_spacy.errors import Unsafe
-from git_spacy.state.fingerprint import files_below, fingerprint
+from git_spacy.state.fingerprint import files_below, fingerprint, look
 from tests.testing.repositories import write
 
 hashing = pytest.importorskip("weasel.util.hashing")
@@ -70,3 +71,51 @@ def test_what_is_neither_file_nor_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     os.mkfifo(tmp_path / "d/fifo")
     assert files_below(tmp_path, "d") == [], "in a folder it is passed over, as the reference does"
+
+
+def test_the_digest_is_by_the_algorithm_that_is_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, {"d/a": "1", "d/b": "2"})
+    for algorithm in ("md5", "sha256"):
+        found = fingerprint(tmp_path, "d", algorithm)
+        assert found is not None
+        assert (found.digest, found.size) == (hashlib.new(algorithm, b"12").hexdigest(), 2)
+
+
+def test_a_link_to_a_file_is_that_file_however_deep_it_lies(tmp_path: Path) -> None:
+    write(tmp_path, {"real": "real", "other/x": "x", "d/a": "a"})
+    (tmp_path / "d/deep").mkdir()
+    (tmp_path / "d/deep/link").symlink_to("../../real")
+    (tmp_path / "d/folder").symlink_to("../other")
+    (tmp_path / "d/nowhere").symlink_to("gone")
+    files = files_below(tmp_path, "d")
+    assert files is not None
+    assert [fact.name for fact in files] == ["a", "deep/link"]
+    assert files[1].size == 4
+    found = fingerprint(tmp_path, "d")
+    assert found is not None
+    assert (found.digest, found.size) == (hashlib.md5(b"areal").hexdigest(), 5)
+
+
+def test_a_link_out_of_the_project_is_refused_however_deep_it_lies(tmp_path: Path) -> None:
+    write(tmp_path, {"secret": "s", "p/d/deep/a": "a"})
+    (tmp_path / "p/d/deep/link").symlink_to(tmp_path / "secret")
+    for found in (fingerprint, look):
+        with pytest.raises(Unsafe):
+            found(tmp_path / "p", "d")
+
+
+def test_a_look_counts_files_and_bytes_and_knows_the_newest_change(tmp_path: Path) -> None:
+    write(tmp_path, {"d/a": "12", "d/b/c": "345", "d/z": ""})
+    for name in ("a", "b/c", "z"):
+        os.utime(tmp_path / "d" / name, ns=(10**18, 10**18))
+    future = 4 * 10**18
+    os.utime(tmp_path / "d/b/c", ns=(10**18, future))
+    found = look(tmp_path, "d")
+    assert found is not None
+    assert (found.files, found.size, found.newest) == (3, 5, future)
+    assert look(tmp_path, "gone") is None
+    before = found.signature
+    os.utime(tmp_path / "d/z", ns=(10**18, 10**18 + 1))
+    changed = look(tmp_path, "d")
+    assert changed is not None
+    assert changed.signature != before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -222,3 +223,78 @@ def test_the_file_is_plain_json(tmp_path: Path, opened: StatIndex) -> None:
     opened.fingerprint("a")
     opened.save()
     assert json.loads((tmp_path / "index-file").read_text())["version"] == 1
+
+
+def test_what_is_read_is_counted_in_bytes_and_only_once(
+    tmp_path: Path, opened: StatIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"a": "123", "d/b": "4567"})
+    settle(monkeypatch)
+    assert opened.read == 0
+    opened.fingerprint("a")
+    opened.fingerprint("d")
+    opened.fingerprint("a")
+    assert opened.read == 7
+    opened.remember_staged("s", "signature", fingerprint.Fingerprint("d", "", 5))
+    assert opened.read == 12
+
+
+def test_an_empty_folder_is_known_by_each_algorithm(tmp_path: Path, opened: StatIndex) -> None:
+    (tmp_path / "empty").mkdir()
+    for algorithm in ("md5", "sha256"):
+        found = opened.fingerprint("empty", algorithm)
+        assert found == fingerprint.fingerprint(tmp_path, "empty", algorithm)
+        assert found is not None
+        assert found.digest == hashlib.new(algorithm, b"").hexdigest()
+
+
+def test_digests_of_two_algorithms_do_not_get_mixed_up(
+    tmp_path: Path, opened: StatIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"a": "a"})
+    settle(monkeypatch)
+    for _ in range(2):
+        for algorithm in ("md5", "sha256"):
+            found = opened.fingerprint("a", algorithm)
+            assert found is not None
+            assert found.digest == hashlib.new(algorithm, b"a").hexdigest()
+
+
+def test_what_is_staged_is_known_by_its_signature_and_apart_from_the_work_tree(
+    tmp_path: Path, opened: StatIndex
+) -> None:
+    write(tmp_path, {"a": "a"})
+    staged = fingerprint.Fingerprint("d" * 32, "", 5)
+    assert opened.staged("a", "one") is None
+    opened.remember_staged("a", "one", staged)
+    opened.save()
+    again = StatIndex(tmp_path, tmp_path / "index-file")
+    assert again.staged("a", "one") == staged
+    assert again.staged("a", "other") is None
+    assert again.staged("b", "one") is None
+    assert again.fingerprint("a") == fingerprint.fingerprint(tmp_path, "a")
+
+
+def test_what_is_gone_is_forgotten(
+    tmp_path: Path, opened: StatIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"a": "a", "b": "b"})
+    settle(monkeypatch)
+    opened.fingerprint("a")
+    opened.fingerprint("b")
+    opened.save()
+    (tmp_path / "a").unlink()
+    later = StatIndex(tmp_path, tmp_path / "index-file")
+    assert later.fingerprint("a") is None
+    later.save()
+    assert list(json.loads((tmp_path / "index-file").read_text())["paths"]) == ["b"]
+
+
+def test_the_users_cache_may_lie_elsewhere(
+    tmp_path: Path, sealed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value, folder in (("", sealed / ".cache"), (str(tmp_path / "c"), tmp_path / "c")):
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+        assert index.cache(tmp_path / "p").parent == folder / "git-spacy"
+    assert index.cache(tmp_path / "p") != index.cache(tmp_path / "q")
+    assert index.cache(tmp_path / "p") == index.cache(tmp_path / "x/../p")

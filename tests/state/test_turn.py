@@ -28,3 +28,14 @@ def test_a_script_of_ours_is_let_through_and_others_are_not(tmp_path: Path) -> N
             pass
         with pytest.raises(Busy), taken(tmp_path / "a", {}, wait=False, waiting=never):
             pass
+
+
+def test_the_projects_that_a_script_belongs_to_may_have_any_name(tmp_path: Path) -> None:
+    outer, inner = tmp_path / "a b\tc", tmp_path / "d e"
+    for folder in (outer, inner):
+        folder.mkdir()
+    environ = passed_on(inner, passed_on(outer, {}))
+    with taken(outer, {}, waiting=never), taken(inner, {}, waiting=never):
+        for folder in (outer, inner):
+            with taken(folder, environ, wait=False, waiting=never):
+                pass

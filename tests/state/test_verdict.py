@@ -17,6 +17,7 @@ from git_spacy.state.verdict import (
     Unknown,
     Verdict,
     orphans,
+    script_reasons,
     verdict,
     with_upstream,
 )
@@ -193,3 +194,30 @@ def test_entries_of_commands_that_are_gone_are_orphans() -> None:
         ),
         Reason("orphan", "lock entry for 'zzz', which no longer exists", "zzz"),
     )
+
+
+def test_a_maker_without_a_verdict_makes_nothing_below_it_stale() -> None:
+    project = loader.parse(CHAIN.encode()).project
+    assert with_upstream(project, {"b": Verdict("fresh")}) == {"b": Verdict("fresh")}
+
+
+def test_what_is_stale_itself_keeps_its_own_reason_first() -> None:
+    project = loader.parse(CHAIN.encode()).project
+    unknown = Verdict("unknown", (Reason("dependency", "far away", "in"),))
+    found = with_upstream(project, {"a": STALE, "b": unknown, "c": Verdict("always")})
+    assert found["b"].state == "stale"
+    assert texts(found["b"]) == ("far away", "'a', which makes 'out', is stale")
+    assert found["b"].reasons[1] == Reason("upstream", "'a', which makes 'out', is stale", "a")
+    assert found["c"] == Verdict("always"), "it runs anyway"
+
+
+@pytest.mark.parametrize(
+    ("line", "old", "same"),
+    [(("x", "y"), ("x", "y"), True), (("x", "y"), ("x", "z"), False), (("x",), ("x", "y"), False)],
+)
+def test_a_script_is_the_same_line_by_line(
+    line: tuple[str, ...], old: tuple[str, ...], same: bool
+) -> None:
+    found = script_reasons(command()._replace(script=line), ENTRY._replace(script=old), str.__eq__)
+    assert bool(found) is not same
+    assert [reason.kind for reason in found] == ([] if same else ["script"])

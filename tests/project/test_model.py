@@ -1,0 +1,41 @@
+"""The values that the loader makes of project.yml."""
+
+from __future__ import annotations
+
+from git_spacy.project import loader
+from git_spacy.project.model import Checksum, Resources
+
+PROJECT = loader.parse(
+    b"""
+commands: [{name: a b, outputs: [x], outputs_no_cache: [y]}, {name: c}]
+workflows: {all: [c], none: []}
+resources: {c: {num_gpus: 1}}
+"""
+).project
+
+
+def test_a_checksum_names_its_algorithm_unless_it_is_an_md5() -> None:
+    assert str(Checksum("md5", "aa")) == "aa"
+    assert str(Checksum("sha256", "bb")) == "sha256:bb"
+
+
+def test_commands_and_workflows_are_found_by_name() -> None:
+    first, second = PROJECT.commands
+    assert PROJECT.command("c") is second
+    assert PROJECT.command("a b") is first
+    assert PROJECT.command("all") is None
+    assert PROJECT.workflow("none") is PROJECT.workflows[1]
+    assert PROJECT.workflow("c") is None
+
+
+def test_what_to_type_is_quoted_and_a_variant_is_so_already() -> None:
+    first, second = PROJECT.commands
+    assert first.typed == "git spacy run 'a b'"
+    variant = second._replace(name="c --vars.x 'a b'", variant_of="c")
+    assert variant.typed == "git spacy run c --vars.x 'a b'"
+    assert PROJECT.needs(variant) == PROJECT.needs(second) == Resources(num_gpus=1)
+    assert PROJECT.needs(first) == Resources()
+
+
+def test_outputs_that_dvc_does_not_keep_are_outputs_after_the_others() -> None:
+    assert [path.text for path in PROJECT.commands[0].produced] == ["x", "y"]

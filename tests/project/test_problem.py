@@ -1,0 +1,51 @@
+"""Problems of a file as one error, and the name that was most likely meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from git_spacy.errors import Malformed, Unsafe
+from git_spacy.project.problem import Problem, did_you_mean, error, nearest, refuse
+
+FIRST = Problem("project.yml", 2, 9, "first", "do this")
+SAME_LINE = Problem("project.yml", 2, 10, "second")
+LAST = Problem("project.yml", 11, 1, "third", "leave it", unsafe=True)
+
+
+def test_a_problem_reads_as_its_place_what_is_wrong_and_how_to_mend_it() -> None:
+    assert str(FIRST).splitlines()[0].startswith("project.yml:2:9: ")
+    assert str(FIRST).count("first") == str(FIRST).count("do this") == 1
+    assert FIRST.statement.where == "project.yml:2:9"
+
+
+def test_problems_are_listed_in_the_order_of_the_file() -> None:
+    found = error([LAST, SAME_LINE, FIRST])
+    assert [(one.where, one.what, one.mend) for one in found.problems] == [
+        ("project.yml:2:9", "first", "do this"),
+        ("project.yml:2:10", "second", ""),
+        ("project.yml:11:1", "third", "leave it"),
+    ]
+
+
+def test_one_unsafe_problem_makes_the_whole_file_unsafe() -> None:
+    assert type(error([FIRST, LAST])) is Unsafe
+    assert type(error([FIRST, SAME_LINE])) is Malformed
+    with pytest.raises(Unsafe, match="third"):
+        refuse([FIRST, LAST])
+    with pytest.raises(Malformed, match="second"):
+        refuse(iter([SAME_LINE]))
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("trian", "train"), ("TRAIN", "train"), ("evaluate", "Evaluat"), ("zzz", None), ("", None)],
+)
+def test_the_nearest_name_is_found_whatever_its_case(typed: str, meant: str | None) -> None:
+    assert nearest(typed, ["prepare", "train", "Evaluat"]) == meant
+    text = f"did you mean '{meant}'?" if meant else ""
+    assert did_you_mean(typed, ["prepare", "train", "Evaluat"]) == text
+
+
+def test_among_no_names_none_is_near() -> None:
+    assert nearest("train", []) is None
+    assert did_you_mean("train", []) == ""

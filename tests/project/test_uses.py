@@ -1,0 +1,84 @@
+"""Which variables a command or an asset depends on, read from the text of project.yml."""
+
+from __future__ import annotations
+
+import pytest
+
+from git_spacy.project import uses
+
+PROJECT = """\
+vars:
+  size: small
+  seed: 1
+  model:
+    name: "ner-${vars.size}"
+    rate: 0.1
+  unused: x
+env: {token: TOKEN}
+assets:
+  - {dest: "assets/${vars.size}", url: u, description: "${vars.seed}"}
+  - {dest: assets/plain, url: "https://example.com/${env.token}"}
+  - {dest: assets/git, git: {repo: r, path: "${vars.model.rate}"}}
+commands:
+  - name: train
+    help: "Train with ${vars.unused}"
+    script: ["train ${vars.model.name}", "train ${vars.seed}"]
+  - name: plain
+    script: [x]
+  - name: through
+    script: [x]
+    deps: ["corpus/${vars.seed}"]
+    outputs: ["out/${vars.model.rate}"]
+"""
+
+
+def names(some: tuple[uses.Parts, ...]) -> list[str]:
+    return [".".join(parts) for parts in some]
+
+
+def test_all_variables_are_listed_in_the_order_of_the_file() -> None:
+    found = uses.read(PROJECT.encode())
+    assert names(found.variables) == [
+        "vars.size", "vars.seed", "vars.model.name", "vars.model.rate", "vars.unused",
+    ]  # fmt: skip
+
+
+def test_a_command_depends_on_what_its_texts_name_and_on_what_that_names() -> None:
+    train, plain, through = map(names, uses.read(PROJECT.encode()).commands)
+    assert train == ["vars.size", "vars.seed", "vars.model.name"]
+    assert plain == []
+    assert through == ["vars.seed", "vars.model.rate"]
+
+
+def test_an_asset_depends_on_what_says_where_it_is_and_not_on_its_description() -> None:
+    sized, plain, git = map(names, uses.read(PROJECT.encode()).assets)
+    assert sized == ["vars.size"]
+    assert plain == [], "an environment variable is no variable of the project"
+    assert git == ["vars.model.rate"]
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "found"),
+    [
+        ("variables", "run {seed}", ["variables.seed"]),
+        ("vars", "run {seed}", []),
+        ("vars", "run ${vars.seed}", ["vars.seed"]),
+        ("vars", "run ${vars.nothing}", []),
+    ],
+)
+def test_names_in_braces_count_only_in_a_project_with_variables(
+    table: str, text: str, found: list[str]
+) -> None:
+    data = f"{table}: {{seed: 1}}\ncommands: [{{name: c, script: ['{text}']}}]"
+    (command,) = uses.read(data.encode()).commands
+    assert names(command) == found
+
+
+def test_variables_that_name_each_other_end() -> None:
+    data = b"vars: {a: '${vars.b}', b: '${vars.a}'}\ncommands: [{name: c, script: ['${vars.a}']}]"
+    assert names(uses.read(data).commands[0]) == ["vars.a", "vars.b"]
+
+
+@pytest.mark.parametrize("data", [b"", b"title: x", b"commands:\nassets:\nvars:\n"])
+def test_a_project_without_any_has_none(data: bytes) -> None:
+    assert uses.read(data) == uses.Uses((), (), ())
