@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from git_spacy.errors import Unavailable, Unsafe, masked
+from git_spacy.project.paths import has_git_dir, is_git_dir
 
 if TYPE_CHECKING:
     import subprocess
@@ -81,6 +82,33 @@ def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def guarded(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """`environ` for a git that looks for its repository from `cwd` on: it takes no bare one that
+    only lies there, since that may be part of a template and name programs to run."""
+
+    result = dict(environ)
+    count = result.get("GIT_CONFIG_COUNT") or "0"
+    if count.isascii() and count.isdigit():  # (of anything else git itself complains)
+        result[f"GIT_CONFIG_KEY_{count}"] = "safe.bareRepository"
+        result[f"GIT_CONFIG_VALUE_{count}"] = "explicit"
+        result["GIT_CONFIG_COUNT"] = str(int(count) + 1)
+    if not result.get("GIT_DIR") and (found := _found_bare(cwd)):
+        # what a git before 2.38 understands: there is no repository here
+        result["GIT_DIR"] = str(found / ".git")
+    return result
+
+
+def _found_bare(cwd: Path) -> Path | None:
+    """The bare repository that git would find from `cwd` on, if that is what it would find."""
+
+    for folder in (cwd, *cwd.parents):
+        if has_git_dir(folder):
+            return None
+        if is_git_dir(folder):
+            return folder
+    return None
+
+
 def may_prompt() -> bool:
     """Whether somebody is there to answer: a terminal to ask on."""
 
@@ -124,7 +152,7 @@ def streaming(
     with _scratch() as given, _scratch() as complaints:
         given.write(input)
         given.seek(0)
-        with _started(arguments, cwd, environ, given, complaints) as child:
+        with _started(arguments, cwd, guarded(environ, cwd), given, complaints) as child:
             stream = cast("BinaryIO", child.stdout)
             yield stream
             if stream.read(1):
@@ -155,8 +183,11 @@ def run(
     check: bool = True,
     accepted: Collection[int] = (0,),
     prompt: bool = False,
+    named: bool = False,
 ) -> Completed:
     """Run `git ARGUMENTS` in `cwd` to its end, with `input` or the file `stdin` to read.
+
+    With `named` the user has named `cwd`: it may be a bare repository.
 
     With `check`, raises Unavailable with git's own words if its exit code is none of `accepted`.
     Without `prompt` it has no terminal to ask on. An interruption ends git and what it started.
@@ -166,6 +197,7 @@ def run(
 
     pipe = subprocess.PIPE
     environ = environment() if environ is None else environ
+    environ = environ if named else guarded(environ, cwd)
     with _started(arguments, cwd, environ, stdin or pipe, pipe, prompt) as child:
         stdout, stderr = child.communicate(input)
     completed = Completed(child.returncode, stdout, stderr)

@@ -215,8 +215,9 @@ def _local_git_dir(path: Path) -> Path:
     environ = _environment()
     # this folder's repository, not that of one above it
     environ["GIT_CEILING_DIRECTORIES"] = str(path.resolve().parent)
-    arguments = (*_options(_SEALED), "rev-parse", "--absolute-git-dir")
-    done = process.run(arguments, cwd=path, environ=environ, check=False)
+    settings = (*_SEALED, "safe.bareRepository=all")
+    arguments = (*_options(settings), "rev-parse", "--absolute-git-dir")
+    done = process.run(arguments, cwd=path, environ=environ, check=False, named=True)
     if done.returncode:
         if mend := process.mend_of_ownership(done):
             raise Unsafe(f"'{path}' belongs to somebody else", mend=mend)
