@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from git_spacy.state.lock import LockEntry, Tracked
 
 VERSION = 1
+_MOST_PAIRS = 20_000  # of equal script lines: beyond, a whole script is told as replaced
 _MOST_NUMBERS = 256  # of one file: more is data, no metrics
 
 How = Literal["run", "record", "restore"]
@@ -226,6 +227,10 @@ def _scripts(before: Sequence[str], after: Sequence[str]) -> list[Change]:
     if before == after:
         return []
     found = []
+    times = Counter(after)
+    if sum(times[text] for text in before) > _MOST_PAIRS:  # the time grows with these
+        found = [Change("script", "", text, "") for text in before]
+        return found + [Change("script", "", "", text) for text in after]
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     for tag, left, left_end, right, right_end in matcher.get_opcodes():
         if tag != "equal":
