@@ -18,6 +18,7 @@ class Content:
     def __init__(self, stream: Stream, left: int) -> None:
         self._stream = stream
         self._left = left
+        self.size = left
 
     def read(self, size: int = -1, /) -> bytes:
         size = self._left if size < 0 else min(size, self._left)

@@ -23,6 +23,7 @@ VERSION = 1
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 _LONGEST = 1 << 40  # seconds
 _EXITS = 1 << 31
+_MOST_PAIRS = 20_000  # of equal script lines: beyond, a whole script is told as replaced
 _MOST_NUMBERS = 256  # of one file: more is data, no metrics
 
 How = Literal["run", "record", "restore"]
@@ -238,6 +239,10 @@ def _scripts(before: Sequence[str], after: Sequence[str]) -> list[Change]:
     if before == after:
         return []
     found = []
+    times = Counter(after)
+    if sum(times[text] for text in before) > _MOST_PAIRS:  # the time grows with these
+        found = [Change("script", "", text, "") for text in before]
+        return found + [Change("script", "", "", text) for text in after]
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     for tag, left, left_end, right, right_end in matcher.get_opcodes():
         if tag != "equal":

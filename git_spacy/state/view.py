@@ -184,10 +184,15 @@ class Staged:
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
         ids = {name: one.id for name, one in self._entries(names).items() if _is_file(one)}
         contents = self._index.contents(list(ids.values()))
-        return {
-            name: b"".join(content.chunks())
-            for name, (_, content) in zip(ids, contents, strict=True)
-        }
+        found = {}
+        for name, (_, content) in zip(ids, contents, strict=True):
+            if content.size > _LARGEST_TEXT:
+                raise Malformed(
+                    f"{content.size:,} bytes; the limit is {_LARGEST_TEXT:,}", where=name,
+                    mend=f"take it out of Git: git rm --cached {name}",
+                )  # fmt: skip
+            found[name] = b"".join(content.chunks())
+        return found
 
     def observe(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         below = self._below(paths)

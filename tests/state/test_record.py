@@ -207,3 +207,16 @@ def test_metrics_of_two_files_are_told_apart() -> None:
 )
 def test_numbers_are_told_with_four_digits(number: float, text: str) -> None:
     assert record.shown(number) == text
+
+
+def test_scripts_of_many_equal_lines_are_compared_in_no_time() -> None:
+    """Issue 17, B11: 6,000 alternating lines took 40 s."""
+
+    from git_spacy.state.record import Record, differences
+
+    lines = tuple("ab"[number % 2] for number in range(6_000))
+    runs = [
+        Record("2026-01-01T00:00:00.000Z", "", "all", script, (), ())
+        for script in (lines, (*lines[1:], "c"))
+    ]
+    assert len(differences(*runs)) == 12_000

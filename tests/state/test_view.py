@@ -170,3 +170,19 @@ def test_large_contents_are_hashed_once_and_small_ones_leave_no_trace(
     write(made, {"large": "another"})
     git(made, "add", "large")
     assert Staged(made).observe([path("large")])["large"] == "hashed"
+
+
+def test_a_staged_lock_that_is_far_too_large_is_refused_unread(tmp_path: Path) -> None:
+    """Issue 17, B12: a hook read all of a committed 400 MB project.lock."""
+
+    import pytest
+
+    from git_spacy.errors import Malformed
+    from git_spacy.state.view import Staged
+    from tests.testing.repositories import repository
+
+    root = repository(
+        tmp_path / "p", {"project.yml": "title: t\n", "project.lock": bytes(65 << 20)}
+    )
+    with pytest.raises(Malformed, match="the limit is 67,108,864"):
+        Staged(root)

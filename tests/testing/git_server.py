@@ -10,6 +10,8 @@ import base64
 import os
 import subprocess
 import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -31,6 +33,7 @@ class GitServer(LocalServer):
         self.redirect = ""
         self.password: tuple[str, str] | None = None
         self.broken: tuple[int, str, bytes] | None = None
+        self.endless: Callable[[str, bytes], Iterable[bytes] | None] = lambda _path, _body: None
 
     def answer(
         self, method: str, path: str, query: str, headers: dict[str, str], body: bytes
@@ -106,6 +109,9 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 self._send(server.broken[0], [("Content-Type", server.broken[1])], server.broken[2])
                 return
             path, _, query = self.path.partition("?")
+            if (pieces := server.endless(path, body)) is not None:
+                self._stream(path, pieces)
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             said = server.answer(self.command, path, query, headers, body)
             head, _, content = said.partition(b"\r\n\r\n")
@@ -123,6 +129,18 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 time.sleep(len(content) / server.rate)
             self.wfile.write(content)
             server.sent += len(content)
+
+        def _stream(self, path: str, pieces: Iterable[bytes]) -> None:
+            """An answer of unknown length, until the client has had enough."""
+
+            kind = "advertisement" if path.endswith("/info/refs") else "result"
+            self.send_response(200)
+            self.send_header("Content-Type", f"application/x-git-upload-pack-{kind}")
+            self.end_headers()
+            self.close_connection = True
+            with suppress(OSError):
+                for piece in pieces:
+                    self.wfile.write(piece)
 
         def _knows(self, password: tuple[str, str]) -> bool:
             given = self.headers.get("Authorization", "")
