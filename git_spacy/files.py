@@ -12,7 +12,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +20,7 @@ from typing import BinaryIO
 from git_spacy.errors import Busy, Unsafe
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MANY = 64  # files: to wait for each takes longer than for all that the system has to write
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -262,7 +263,10 @@ class Staging:
     def swap_in(self) -> None:
         """Put what was staged in the place of the destination, whatever stands there."""
 
-        self._flush(self._new)
+        if _count(self._new, self._directory) > _MANY:
+            os.sync()
+        else:
+            _flush(self._new, self._directory)
         current = _kind(self._name, self._directory)
         if current is None or (current != stat.S_IFDIR and self._staged_kind() != stat.S_IFDIR):
             self._rename(self._new, self._name)
@@ -281,15 +285,6 @@ class Staging:
 
     def _rename(self, source: str, target: str) -> None:
         os.rename(source, target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-
-    def _flush(self, name: str) -> None:
-        descriptor = os.open(
-            name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._directory
-        )
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager
@@ -351,3 +346,48 @@ def _remove_directory(name: str, descriptor: int) -> None:
     finally:
         os.close(inner)
     os.rmdir(name, dir_fd=descriptor)
+
+
+def flush(paths: Collection[Path]) -> None:
+    """Let these files, and the names in these folders, be on the disk. Raises OSError."""
+
+    if len(paths) > _MANY:
+        os.sync()
+        return
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _flush(name: str, descriptor: int) -> None:
+    """The same for a file, or a folder and all that is in it."""
+
+    for entry, above in _below(name, descriptor):
+        inner = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        try:
+            os.fsync(inner)
+        finally:
+            os.close(inner)
+
+
+def _count(name: str, descriptor: int) -> int:
+    return sum(1 for _ in _below(name, descriptor))
+
+
+def _below(name: str, descriptor: int) -> Iterator[tuple[str, int]]:
+    """(name, descriptor of its folder) of a file, or of a folder after all files and folders that
+    are in it. A link is nothing but a name in its folder."""
+
+    kind = _kind(name, descriptor)
+    if kind == stat.S_IFDIR:
+        inner = os.open(name, _DIRECTORY, dir_fd=descriptor)
+        try:
+            for entry in os.listdir(inner):
+                yield from _below(entry, inner)
+        finally:
+            os.close(inner)
+    if kind in (stat.S_IFREG, stat.S_IFDIR):
+        yield name, descriptor

@@ -72,8 +72,11 @@ class Outcome(NamedTuple):
 class Vault(Protocol):
     """What commands made before."""
 
-    def keep(self, command: Command, deps: Observed, outs: Observed) -> None:
-        """Keep what `command` made of `deps`."""
+    def keep(
+        self, command: Command, deps: Observed, outs: Observed, *, verify: bool = True
+    ) -> None:
+        """Keep what `command` made of `deps`; without `verify` a copy that is kept already is only
+        read where it may have been written to."""
 
     def bring(self, command: Command, deps: Observed) -> str | None:
         """Put the outputs that `command` would make of `deps` in place; where they came from, in
@@ -202,7 +205,7 @@ class _Going:
             shared.report(Skipped(command.name))
             _warn_of_stale_makers(command, self._plan.commands, shared)
             if shared.vault and judged.state == "fresh":
-                shared.vault.keep(command, before, before)
+                shared.vault.keep(command, before, before, verify=False)
             self._skipped.append(command.name)
             self._free(number)
             return

@@ -19,6 +19,11 @@ PARTS = {
     "ignore": ".gitignore has what is fetched and made",
     "hooks": "no commit with a stale lock or an output in it",
 }
+SETTINGS = (
+    "notes.rewriteRef", "notes.rewriteMode", "notes.displayRef", "merge.spacy-lock.name",
+    "merge.spacy-lock.driver", "core.hooksPath",
+)  # fmt: skip
+"""The names of all that a Setting may be about."""
 DEFAULT = ("notes", "merge", "ignore", "hooks")
 _MOST_LINES = 12  # of a file, in the list
 

@@ -9,15 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
+from git_spacy import formats
 from git_spacy.errors import Malformed
 from git_spacy.files import replace
 from git_spacy.git.repository import Repository
-from git_spacy.setup.change import Edit
+from git_spacy.setup.change import PARTS, SETTINGS, Edit
 
 _VERSION = 1
+_MOST_BYTES = 64 << 20
 _FILES = {True: "spacy/init.json", False: "spacy/init-tree.json"}  # by `shared`
+
+
+Kind = Literal["setting", "text", "move"]
 
 
 class Done(NamedTuple):
@@ -26,7 +31,7 @@ class Done(NamedTuple):
     a file got; `own` what the repository had set before; `new` files and `made` folders (from
     the same place) were not there."""
 
-    kind: Literal["setting", "text", "move"]
+    kind: Kind
     part: str
     name: str
     where: str
@@ -67,13 +72,15 @@ def _path(repository: Repository, shared: bool) -> Path:
 
 def _read(path: Path) -> list[Done]:
     try:
-        document = json.loads(path.read_bytes())
+        with open(path, "rb") as stream:
+            document = formats.document(stream.read(_MOST_BYTES))
         if document["v"] != _VERSION:
             raise ValueError(document["v"])
-        return [_done(one) for one in document["done"]]
+        shared = path.as_posix().endswith(_FILES[True])
+        return [_done(one, shared) for one in document["done"]]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError):
+    except (Malformed, ValueError, KeyError, TypeError, AttributeError):
         raise Malformed(
             "what 'git spacy init' did here cannot be read",
             where=str(path), mend=f"remove it; what was done stays: rm {path}",
@@ -87,13 +94,47 @@ def _plain(done: Done) -> dict[str, Any]:
     return {**done._asdict(), "edit": edit}
 
 
-def _done(document: dict[str, Any]) -> Done:
-    edit = document["edit"]
-    if edit:
-        parts = {**edit, "removed": _bytes(edit["removed"]), "added": _bytes(edit["added"])}
-        edit = Edit(**parts)
-    listed = {name: tuple(document[name]) for name in ("own", "made")}
-    return Done(**{**document, **listed, "edit": edit})
+def _done(document: dict[str, Any], shared: bool) -> Done:
+    """One thing as we write it: it leads nowhere but below the folder that it is about. Raises
+    Malformed, ValueError, KeyError, TypeError, AttributeError."""
+
+    kind, part, where = document["kind"], document["part"], document["where"]
+    if kind not in get_args(Kind) or part not in PARTS or document["shared"] is not shared:
+        raise ValueError(kind)
+    if kind == "setting" and where not in SETTINGS:
+        raise ValueError(where)
+    value = formats.text(document["value"])
+    if kind == "move" and "/" in formats.name(value):
+        raise ValueError(value)
+    return Done(
+        kind,
+        part,
+        name=formats.text(document["name"]),
+        where=where if kind == "setting" else formats.name(where),
+        shared=shared,
+        value=value,
+        edit=_edit(document["edit"]),
+        own=tuple(map(formats.text, _list(document["own"]))),
+        new=document["new"] is True,
+        made=tuple(map(formats.name, _list(document["made"]))),
+    )
+
+
+def _edit(document: dict[str, Any] | None) -> Edit | None:
+    if document is None:
+        return None
+    return Edit(
+        at=formats.size(document["at"]),
+        removed=_bytes(document["removed"]),
+        added=_bytes(document["added"]),
+        digest=formats.sha256(document["digest"]),
+    )
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
 
 
 def _text(data: bytes) -> str:

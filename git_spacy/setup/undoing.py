@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from git_spacy import formats
+from git_spacy.files import resolved_inside
 from git_spacy.generate.ignore import without_ours
 from git_spacy.setup import memory
 from git_spacy.setup.change import PARTS, Change, Left, Move, Text, Unset
@@ -28,7 +30,7 @@ class Undoing(NamedTuple):
 
 
 def decide(here: Place) -> Undoing:
-    """What takes back all that was done here. Raises Malformed, OSError."""
+    """What takes back all that was done here. Raises Malformed, Unsafe, OSError."""
 
     changes: list[Change] = []
     left: list[tuple[Left, Done]] = []
@@ -40,9 +42,10 @@ def decide(here: Place) -> Undoing:
         if one.kind == "setting":
             found = _setting(here, one, will_hold)
         elif one.kind == "move":
-            found = _move(_path(here, one), one, will_be)
+            found = _move(_path(here, one, one.where), one, will_be)
         else:
-            found = _text(_path(here, one), one, will_be)
+            resolved_inside(_base(here, one), one.where)
+            found = _text(_path(here, one, one.where), one, will_be)
         if isinstance(found, Left):
             left.append((found, one))
         elif found:
@@ -50,14 +53,18 @@ def decide(here: Place) -> Undoing:
     parts = list(PARTS)
     changes.sort(key=lambda one: -parts.index(one.part))  # back to front, as they were made
     kept = [one for _, one in left]
-    folders = {_base(here, one) / folder for one in done for folder in one.made}
+    folders = {_path(here, one, folder) for one in done for folder in one.made}
     return Undoing(
         tuple(changes), tuple(told for told, _ in left), tuple(folders), tuple(reversed(kept))
     )
 
 
-def _path(here: Place, done: Done) -> Path:
-    return _base(here, done) / done.where
+def _path(here: Place, done: Done, name: str) -> Path:
+    """What `name` is below the folder that was changed. Raises Malformed, and Unsafe where a link
+    on the way leads out of it."""
+
+    above, _, last = formats.name(name).rpartition("/")
+    return resolved_inside(_base(here, done), above) / last
 
 
 def _base(here: Place, done: Done) -> Path:

@@ -12,10 +12,12 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from git_spacy import formats
+from git_spacy.errors import Malformed
 from git_spacy.files import held, replace
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.fingerprint import Fingerprint, Look, digest, files_below, look, names
@@ -242,34 +244,35 @@ def _read(file: Path) -> dict[str, Any]:
     """The document, or nothing at all if any part of it is not as we write it."""
 
     try:
-        document = json.loads(file.read_bytes().decode("utf-8", "surrogateescape"))
+        document = formats.document(file.read_bytes().decode("utf-8", "surrogateescape"))
         if document["version"] != _VERSION:
             return {}
         for signature, hashed_at, (content, listing, size) in document["paths"].values():
-            if not (_texts(signature, content, listing) and _numbers(hashed_at, size)):
-                return {}
+            formats.md5(signature)
+            formats.size(hashed_at)
+            formats.digest(content)
+            formats.names_digest(listing)
+            formats.size(size)
         for runs in document["runs"].values():
             for (script, deps, outs), listings in runs:
-                if not (_texts(*script, *listings, *listings.values()) and _pairs(deps, outs)):
-                    return {}
-        for fetched in document["fetched"].values():
-            if not (_texts(*fetched) and len(fetched) == 3):
-                return {}
+                _check(formats.text, script)
+                _check(formats.names_digest, listings.values())
+                _check(formats.line, listings)
+                for path, md5 in (*deps, *outs):
+                    formats.line(path)
+                    _check(formats.md5, () if md5 is None else (md5,))
+        for source, content, listing in document["fetched"].values():
+            formats.text(source)
+            formats.digest(content)
+            formats.names_digest(listing)
         return dict(document)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, Malformed, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
-def _texts(*values: object) -> bool:
-    return all(isinstance(value, str) for value in values)
-
-
-def _numbers(*values: object) -> bool:
-    return all(isinstance(value, int) for value in values)
-
-
-def _pairs(*lists: Any) -> bool:
-    return all(_texts(path, md5 or "") for pairs in lists for path, md5 in pairs)
+def _check(form: Callable[[object], object], values: Iterable[object]) -> None:
+    for value in values:
+        form(value)
 
 
 def _key(path: str, kind: str) -> str:

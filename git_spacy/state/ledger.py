@@ -15,6 +15,7 @@ from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import NamedTuple
 
+from git_spacy import formats
 from git_spacy.errors import GitSpacyError, Malformed
 from git_spacy.files import held, replace
 from git_spacy.git import commits, notes, objects, process
@@ -91,10 +92,20 @@ def _keep_back(root: Path, commit: str, text: str) -> None:
 
 
 def _waiting(file: Path) -> list[str]:
+    """The lines of what was kept back, but for those that are not of ours."""
+
     try:
-        return [one for one in file.read_text("utf-8", "replace").split("\n") if " " in one]
+        return [one for one in file.read_text("utf-8", "replace").split("\n") if _is_ours(one)]
     except FileNotFoundError:
         return []
+
+
+def _is_ours(waiting: str) -> bool:
+    commit, _, text = waiting.partition(" ")
+    try:
+        return (commit == "-" or formats.object_id(commit) != "") and bool(records([text]))
+    except Malformed:
+        return False
 
 
 def attach(root: Path) -> None:
@@ -128,7 +139,7 @@ def _placed(text: str, project: str) -> str:
     """A record that was kept back, of what is now the folder `project`: there may have been no
     repository to be in."""
 
-    return "".join(line(record._replace(project=project)) for record in records([text])) or text
+    return "".join(line(record._replace(project=project)) for record in records([text]))
 
 
 class Run(NamedTuple):

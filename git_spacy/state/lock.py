@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from git_spacy import formats
 from git_spacy.errors import GitSpacyError, Malformed
 from git_spacy.files import opened_inside, replace, resolved_inside
 from git_spacy.project import yaml, yaml_text
@@ -213,7 +214,15 @@ def _tracked(node: Node, name: str) -> Tracked:
     md5 = node.value.get("md5")
     if md5 is None or md5.value is None:
         return Tracked(_text(node.value["path"], name), None)
-    return Tracked(_text(node.value["path"], name), _text(md5, name))
+    return Tracked(_text(node.value["path"], name), _md5(md5, name))
+
+
+def _md5(node: Node, name: str) -> str:
+    try:
+        return formats.md5(node.value)
+    except Malformed as error:
+        what = f"in the entry of '{name}', {error.problems[0].what}"
+        raise _unreadable(what, node.line) from None
 
 
 # Writing

@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
+from git_spacy import formats
+from git_spacy.errors import Malformed
 from git_spacy.state.lock import LockEntry, Tracked
 
 VERSION = 1
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
+_LONGEST = 1 << 40  # seconds
+_EXITS = 1 << 31
 _MOST_NUMBERS = 256  # of one file: more is data, no metrics
 
 How = Literal["run", "record", "restore"]
@@ -104,33 +110,38 @@ def parse(text: str) -> Record | None:
     may have written anything."""
 
     try:
-        document = json.loads(text)
+        document = formats.document(text)
         return _record(document) if document["v"] == VERSION else None
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):
+    except (Malformed, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
 
 
 def _record(document: dict[str, Any]) -> Record:
     how = document.get("how", "run")
-    if how not in get_args(How):
+    if how not in get_args(How) or not _TIME.fullmatch(document["time"]):
         raise ValueError(how)
     return Record(
-        time=_text(document["time"]),
-        project=_text(document["project"]),
-        command=_text(document["command"]),
-        script=tuple(map(_text, _list(document["script"]))),
+        time=document["time"],
+        project=formats.folder(document["project"]),
+        command=formats.line(document["command"]),
+        script=tuple(map(formats.text, _list(document["script"]))),
         deps=tuple(map(_file, _list(document["deps"]))),
         outs=tuple(map(_file, _list(document["outs"]))),
         how=how,
-        source=_text(document.get("source", "")),
-        seconds=_number(document.get("seconds", 0.0)),
-        exit=int(_number(document.get("exit", 0))),
-        tree=_text(document.get("tree", "")),
+        source=formats.line(document.get("source", "")),
+        seconds=_seconds(document.get("seconds", 0.0)),
+        exit=formats.integer(document.get("exit", 0), -_EXITS, _EXITS),
+        tree=formats.object_id(document.get("tree", "")),
         dirty=document.get("dirty", False) is True,
-        vars=dict(document.get("vars", {})),
-        versions={str(name): _text(one) for name, one in document.get("versions", {}).items()},
+        vars=_vars(document.get("vars", {})),
+        versions={
+            formats.line(name): formats.line(one)
+            for name, one in document.get("versions", {}).items()
+        },
         metrics={
-            str(file): {str(name): _number(one) for name, one in numbers.items()}
+            formats.text(file): {
+                formats.text(name): formats.number(one) for name, one in numbers.items()
+            }
             for file, numbers in document.get("metrics", {}).items()
         },
     )
@@ -139,28 +150,29 @@ def _record(document: dict[str, Any]) -> Record:
 def _file(value: Any) -> File:
     md5, size = value["md5"], value.get("size")
     return File(
-        _text(value["path"]),
-        None if md5 is None else _text(md5),
-        None if size is None else int(_number(size)),
-        _text(value.get("names", "")),
+        formats.line(value["path"]),
+        None if md5 is None else formats.md5(md5),
+        None if size is None else formats.size(size),
+        formats.names_digest(value.get("names", "")),
     )
+
+
+def _seconds(value: Any) -> float:
+    if not 0 <= formats.number(value) <= _LONGEST:
+        raise ValueError(value)
+    return formats.number(value)
+
+
+def _vars(value: Any) -> dict[str, Any]:
+    found = dict(value)
+    if found:  # all text in it is text, and all numbers are finite
+        formats.text(json.dumps(found, ensure_ascii=False, allow_nan=False))
+    return found
 
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError(value)
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(value)
     return value
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from git_spacy.errors import GitSpacyError, Malformed, Unavailable, masked
-from git_spacy.storage.layout import TEMPORARY
+from git_spacy.storage.layout import TEMPORARY, checked
 from git_spacy.storage.remote import Found
 
 # scheme → the extra that brings its back end
@@ -148,7 +148,7 @@ class Cloud:
         return {"chunksize": _PART * max(count, 1)}
 
     def _at(self, name: str) -> str:
-        return f"{self._top}/{name}"
+        return f"{self._top}/{checked(name)}"
 
 
 class _Told:

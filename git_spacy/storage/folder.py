@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from git_spacy.errors import Malformed
-from git_spacy.storage.layout import TEMPORARY
+from git_spacy.files import flush
+from git_spacy.storage.layout import TEMPORARY, checked
 from git_spacy.storage.remote import Found
 
 _OLD = 24 * 3600  # seconds
@@ -38,11 +39,10 @@ class Folder:
         self.shown = str(top)
 
     def exists(self, name: str) -> bool:
-        return (self._top / name).is_file()
+        return self._at(name).is_file()
 
     def below(self, name: str) -> Iterator[Found]:
-        top = self._top / name
-        for folder, _, files in os.walk(top):
+        for folder, _, files in os.walk(self._at(name)):
             for file in files:
                 path = Path(folder, file)
                 try:
@@ -53,10 +53,10 @@ class Folder:
                     yield Found(path.relative_to(self._top).as_posix(), status.st_mtime)
 
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
-        return open(self._top / name, "rb")
+        return open(self._at(name), "rb")
 
     def write(self, name: str, file: Path) -> None:
-        target = self._top / name
+        target = self._at(name)
         self._top.mkdir(parents=True, exist_ok=True)
         beside = self._top / f"{TEMPORARY}-{secrets.token_hex(8)}"
         try:
@@ -66,9 +66,13 @@ class Folder:
                 os.fsync(stream.fileno())
             target.parent.mkdir(parents=True, exist_ok=True)
             os.rename(beside, target)
+            flush([one for one in target.parents if one == self._top or self._top in one.parents])
         finally:
             beside.unlink(missing_ok=True)
         self._sweep()
+
+    def _at(self, name: str) -> Path:
+        return self._top / checked(name)
 
     def _sweep(self) -> None:
         """Remove what killed pushes left: whoever writes it writes on, so it is old."""

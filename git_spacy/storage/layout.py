@@ -8,14 +8,14 @@ order of their paths, and its script lines; CONTENT the md5 of the output, as in
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
+from git_spacy import formats
+from git_spacy.errors import Malformed
 from git_spacy.project.paths import ProjectPath
 
-_HASH = re.compile(r"[0-9a-f]{32}")
 TEMPORARY = ".git-spacy-tmp"
 """Where uploads lie until they are whole, at the top: nobody looks for an output there."""
 
@@ -40,16 +40,24 @@ def name_of(path: ProjectPath) -> str:
 def key(path: ProjectPath, command: str, content: str) -> Key:
     """The key of an output with this content, made by this command."""
 
-    return Key(name_of(path), command, content)
+    return Key(name_of(path), formats.md5(command), formats.md5(content))
 
 
-def parsed(text: str) -> Key | None:
-    """The key that the end of an object's name is; None: it is none of an output's."""
+def parsed(text: str, path: ProjectPath) -> Key | None:
+    """The key of the output at `path` that the end of an object's name is; None: it is not one."""
 
-    parts = text.rstrip("/").split("/")[-3:]
-    if len(parts) == 3 and all(map(_HASH.fullmatch, parts[1:])):
-        return Key(*parts)
-    return None
+    name, command, content = ("", "", *text.rstrip("/").split("/"))[-3:]
+    try:
+        found = key(path, command, content)
+    except Malformed:
+        return None
+    return found if found.name == name else None
+
+
+def checked(name: str) -> str:
+    """The name of an object, which is about to become part of a path. Raises Malformed."""
+
+    return formats.name(name)
 
 
 def command_hash(deps: Iterable[tuple[ProjectPath, str]], script: Iterable[str]) -> str:

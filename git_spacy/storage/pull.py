@@ -209,8 +209,8 @@ def chosen(remote: Remote, path: ProjectPath, hashed: str, entry: LockEntry | No
 
     name = f"{layout.name_of(path)}/{hashed}"
     recorded = {out.path: out.md5 for out in entry.outs}.get(path.text) if entry else None
-    found = [(key, one) for one in remote.below(name) if (key := layout.parsed(one.name))]
-    found = [(key, one) for key, one in found if (key.name, key.command) == tuple(name.split("/"))]
+    found = [(key, one) for one in remote.below(name) if (key := layout.parsed(one.name, path))]
+    found = [(key, one) for key, one in found if key.command == hashed]
     if not found:
         return None
     best, _ = max(found, key=lambda pair: (pair[0].content == recorded, pair[1].modified))

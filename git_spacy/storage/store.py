@@ -13,21 +13,24 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from git_spacy.errors import LocalFailure
-from git_spacy.files import Staging, held, replace
+from git_spacy import formats
+from git_spacy.errors import LocalFailure, Malformed
+from git_spacy.files import Staging, flush, held, replace
 from git_spacy.git.repository import Repository
-from git_spacy.state.fingerprint import FileFact, Fingerprint
+from git_spacy.state.fingerprint import FileFact, Fingerprint, listing
 from git_spacy.state.index import cache
 
 _CHUNK = 1 << 20
 _CLONE = 0x40049409  # FICLONE of linux/fs.h: a copy that shares its blocks until one is written
 _MOST_RESULTS = 16  # of one command with one input: trainings differ
+_MOST_BYTES = 64 << 20  # of a list of files or results: what is larger is not ours
 _TEMPORARY = "tmp-"
 
 
@@ -59,6 +62,13 @@ class _File(NamedTuple):
     is_executable: bool
 
 
+class _Tree(NamedTuple):
+    """An output in the store: where its list of files is, and the files."""
+
+    path: Path
+    files: list[_File]
+
+
 class Store:
     """The store in the folder `top`, made when something is kept. With `link` files are shared with
     outputs by hard links: then nobody may write to an output in place."""
@@ -79,24 +89,38 @@ class Store:
     # Outputs.
 
     def has(self, digest: str, names: str | None = None) -> bool:
-        """Whether there is an output with this md5 (and this digest of names, if one is given)."""
+        """Whether there is an output with this md5 (and this digest of names, if one is given), as
+        far as can be told without reading its files."""
 
         return self._tree(digest, names) is not None
 
-    def keep(self, facts: Sequence[FileFact], known: Fingerprint) -> None:
-        """Keep an output that has these files and is known to be `known`.
+    def has_intact(self, known: Fingerprint) -> bool:
+        """Whether there is an output like this, and each of its files is read and right."""
 
-        Raises LocalFailure if it changes meanwhile, OSError.
+        tree = self._tree(known.digest, known.names)
+        return tree is not None and all(map(self._is_intact, tree.files))
+
+    def keep(self, facts: Sequence[FileFact], known: Fingerprint, *, verify: bool = True) -> None:
+        """Keep an output that has these files and is known to be `known`. What is damaged of a copy
+        that is kept already is written again; to find that, its files are read, or without
+        `verify` only those that may have been written to since it was last in use.
+
+        Raises LocalFailure if it changes meanwhile, Malformed for a name that is not kept, OSError.
         """
 
-        if tree := self._tree(known.digest, known.names):
-            _use(tree)
+        tree = self._tree(known.digest, known.names)
+        if tree and self._is_kept(tree, verify=verify):
+            _use(tree.path)
             return
+        for fact in facts:
+            formats.folder(fact.name)
         with self._alone():
             hasher = hashlib.md5(usedforsecurity=False)
             files = [self._kept(fact, hasher) for fact in facts]
             if hasher.hexdigest() != known.digest:
                 raise LocalFailure("an output changed while it was stored", mend="run it again")
+            objects = {self._top / _object_name(file.id) for file in files}
+            flush(objects | {path.parent for path in objects})
             self._write(_tree_name(known.digest, known.names), [list(file) for file in files])
 
     def bring(self, digest: str, names: str | None, staged: Staging) -> bool:
@@ -104,29 +128,56 @@ class Store:
         whether what came is right. Raises OSError."""
 
         tree = self._tree(digest, names)
-        if tree is None:
+        if tree is None or not self._is_kept(tree, verify=False):
             return False
-        for file in map(_File._make, _read(tree)):
-            at = staged.path / file.name if file.name else staged.path
-            if file.name:
-                at.parent.mkdir(parents=True, exist_ok=True)
-            if not self._out(file, at):
+        try:
+            is_whole = all(self._out(file, staged.path) for file in tree.files)
+        except (FileExistsError, NotADirectoryError):  # a file that is a folder, too
+            return False
+        if is_whole:
+            _use(tree.path)
+        return is_whole
+
+    def forget(self, digest: str, names: str | None) -> None:
+        """Forget the output with this md5: it was damaged."""
+
+        if tree := self._tree(digest, names):
+            tree.path.unlink(missing_ok=True)
+
+    def _tree(self, digest: str, names: str | None) -> _Tree | None:
+        """The list of the files of an output; None if there is none that can be understood."""
+
+        if names is not None:
+            return _tree_at(self._top / _tree_name(digest, names))
+        above = self._top / "trees" / formats.md5(digest)[:2]
+        listed = sorted(os.listdir(above)) if above.is_dir() else []
+        found = (_tree_at(above / name) for name in listed if name.startswith(f"{digest}-"))
+        return next(filter(None, found), None)
+
+    def _is_kept(self, tree: _Tree, *, verify: bool) -> bool:
+        """Whether all files of an output are there as they were kept; without `verify` only those
+        are read that were written to since the output was last in use."""
+
+        used = tree.path.stat().st_mtime_ns
+        for file in tree.files:
+            status = self._stat(file)
+            if status is None or status.st_size != file.size:
                 return False
-        _use(tree)
+            if (verify or status.st_mtime_ns >= used) and not self._is_intact(file):
+                return False
         return True
 
-    def forget(self, digest: str) -> None:
-        """Forget outputs of this md5: one of them was damaged."""
+    def _is_intact(self, file: _File) -> bool:
+        path = self._top / _object_name(file.id)
+        try:
+            return self._stat(file) is not None and _sha256(path) == file.id
+        except OSError:
+            return False
 
-        for path in (self._top / "trees" / digest[:2]).glob(f"{digest}-*"):
-            path.unlink(missing_ok=True)
+    def _stat(self, file: _File) -> os.stat_result | None:
+        """What the system says of a file in the store; None: it is not there, or no file."""
 
-    def _tree(self, digest: str, names: str | None) -> Path | None:
-        if names is not None:
-            path = self._top / _tree_name(digest, names)
-            return path if path.is_file() else None
-        found = sorted((self._top / "trees" / digest[:2]).glob(f"{digest}-*"))
-        return found[0] if found else None
+        return _stat(self._top / _object_name(file.id))
 
     def _kept(self, fact: FileFact, hasher: Any) -> _File:
         is_executable = os.access(fact.path, os.X_OK)
@@ -135,17 +186,27 @@ class Store:
             self._copy(Path(fact.path), beside, link=self._link and not is_executable)
             id = _sha256(beside, hasher)
             target = self._top / _object_name(id)
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)
+            file = _File(fact.name, id, fact.size, is_executable)
+            # also over one that is there, which may be damaged; but a link that is shared with
+            # other outputs stays, if it is not
+            if not (self._link and self._is_intact(file)):
                 os.chmod(beside, 0o444)
                 os.rename(beside, target)
         finally:
             beside.unlink(missing_ok=True)
-        return _File(fact.name, id, fact.size, is_executable)
+        return file
 
-    def _out(self, file: _File, target: Path) -> bool:
+    def _out(self, file: _File, top: Path) -> bool:
         # (whether a file may be executed is its own business, and not that of its content)
         link = self._link and not file.is_executable
+        if self._stat(file) is None:
+            return False
+        target = top / formats.folder(file.name)
+        if file.name:
+            target.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._copy(self._top / _object_name(file.id), target, link=link)
         except FileNotFoundError:
@@ -163,16 +224,13 @@ class Store:
         with open(source, "rb") as read, open(os.open(target, flags, 0o600), "wb") as write:
             if not _cloned(read, write):
                 shutil.copyfileobj(read, write, _CHUNK)
-            write.flush()
-            os.fsync(write.fileno())
 
     # Results.
 
     def results(self, key: str) -> list[Result]:
         """What was made under this key, the latest first."""
 
-        found = [_result(item) for item in _read(self._top / _result_name(key))]
-        return [one for one in found if one is not None]
+        return _results(self._top / _result_name(key))
 
     def note(self, key: str, result: Result) -> None:
         """Note what was made under this key. Raises OSError."""
@@ -192,7 +250,7 @@ class Store:
     def size(self) -> Size:
         """How much there is."""
 
-        objects = [path.stat().st_size for path in self._files("objects")]
+        objects = [found.st_size for path in self._files("objects") if (found := _stat(path))]
         results, trees = (sum(1 for _ in self._files(part)) for part in ("results", "trees"))
         return Size(results, trees, len(objects), sum(objects))
 
@@ -202,12 +260,12 @@ class Store:
 
         with self._alone():
             for path in list(self._files("objects")):
-                if _sha256(path) != path.parent.name + path.name:
+                if _stat(path) is None or _sha256(path) != path.parent.name + path.name:
                     path.unlink()
             broken = []
             for path in list(self._files("trees")):
-                files = map(_File._make, _read(path))
-                if not all((self._top / _object_name(file.id)).is_file() for file in files):
+                tree = _tree_at(path)
+                if tree is None or not all(map(self._stat, tree.files)):
                     path.unlink()
                     broken.append(path.name.partition("-")[0])
             return broken
@@ -220,24 +278,24 @@ class Store:
         now, kept = time.time(), set(keep)
         with self._alone():
             for path in list(self._files("results")):
-                if now - path.stat().st_mtime > older_than:
+                if now - os.lstat(path).st_mtime > older_than:
                     path.unlink()
             named = {
                 digest
                 for path in self._files("results")
-                for item in _read(path)
-                if (one := _result(item))
+                for one in _results(path)
                 for _, digest, _ in one.outs
             }
             for path in list(self._files("trees")):
                 digest = path.name.partition("-")[0]
-                is_old = now - path.stat().st_mtime > older_than
+                is_old = now - os.lstat(path).st_mtime > older_than
                 if is_old and digest not in kept | named:
                     path.unlink()
             used = {
                 _object_name(file.id)
                 for path in self._files("trees")
-                for file in map(_File._make, _read(path))
+                if (tree := _tree_at(path))
+                for file in tree.files
             }
             for path in list(self._files("objects")):
                 if path.relative_to(self._top).as_posix() not in used:
@@ -246,7 +304,8 @@ class Store:
         return Size(*(old - new for old, new in zip(before, after, strict=True)))
 
     def _files(self, part: str) -> Iterator[Path]:
-        return (self._top / part).glob("??/*")
+        found = (self._top / part).glob("??/*")
+        return (path for path in found if path.is_symlink() or not path.is_dir())
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -272,33 +331,72 @@ def _use(path: Path) -> None:
 
 
 def _tree_name(digest: str, names: str) -> str:
-    return f"trees/{digest[:2]}/{digest}-{names}"
+    return f"trees/{formats.md5(digest)[:2]}/{digest}-{formats.names_digest(names)}"
 
 
 def _object_name(id: str) -> str:
-    return f"objects/{id[:2]}/{id[2:]}"
+    return f"objects/{formats.sha256(id)[:2]}/{id[2:]}"
 
 
 def _result_name(key: str) -> str:
-    return f"results/{key[:2]}/{key[2:]}"
+    return f"results/{formats.sha256(key)[:2]}/{key[2:]}"
 
 
-def _read(path: Path) -> list[Any]:
-    """A list; empty where there is none, or nothing that can be understood."""
+def _read(path: Path) -> list[Any] | None:
+    """A list; None where there is none, or nothing that can be understood."""
 
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return []
-    return value if isinstance(value, list) else []
+        status = _stat(path)
+        if status is None or status.st_size > _MOST_BYTES:
+            return None
+        value = formats.document(path.read_bytes())
+    except (OSError, Malformed):
+        return None
+    return value if isinstance(value, list) else None
+
+
+def _tree_at(path: Path) -> _Tree | None:
+    """The files of an output that this file lists; None if it is no such list, or that of an
+    output with other names."""
+
+    value = _read(path)
+    if value is None:
+        return None
+    try:
+        files = [_file(item) for item in value]
+    except (Malformed, TypeError, ValueError):
+        return None
+    names = listing([file.name for file in files])
+    return _Tree(path, files) if names == path.name.partition("-")[2] else None
+
+
+def _file(item: Any) -> _File:
+    name, id, size, is_executable = item
+    where = formats.folder(name)
+    return _File(where, formats.sha256(id), formats.size(size), is_executable is True)
+
+
+def _results(path: Path) -> list[Result]:
+    return [one for item in _read(path) or () if (one := _result(item))]
 
 
 def _result(item: Any) -> Result | None:
     try:
         outs, commit, when = item
-        return Result(tuple((str(a), str(b), str(c)) for a, b, c in outs), str(commit), float(when))
-    except (TypeError, ValueError):
+        made = ((formats.line(a), formats.md5(b), formats.names_digest(c)) for a, b, c in outs)
+        return Result(tuple(made), formats.object_id(commit), formats.number(when))
+    except (Malformed, TypeError, ValueError):
         return None
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """What the system says of a file; None: it is not there, or is no file."""
+
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
 
 
 def _sha256(path: Path, also: Any = None) -> str:

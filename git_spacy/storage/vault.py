@@ -55,8 +55,11 @@ class Vault:
         self._warned = False
         self._noted: dict[str, list[Record]] | None = None
 
-    def keep(self, command: Command, deps: Observed, outs: Observed) -> None:
-        """Keep what `command` made of `deps`."""
+    def keep(
+        self, command: Command, deps: Observed, outs: Observed, *, verify: bool = True
+    ) -> None:
+        """Keep what `command` made of `deps`; without `verify` a copy that is kept already is only
+        read where it may have been written to."""
 
         seen = {path: outs[path.normal] for path in command.produced}
         try:
@@ -64,7 +67,8 @@ class Vault:
             for path, now in seen.items():
                 if now is None:
                     return
-                self._source.store.keep(files_below(self._root, path.normal) or [], now)
+                facts = files_below(self._root, path.normal) or []
+                self._source.store.keep(facts, now, verify=verify)
                 made.append((path.text, now.digest, now.names))
             self._source.store.note(_key(command, deps), Result(tuple(made)))
         except (GitSpacyError, OSError) as error:
@@ -158,7 +162,7 @@ def bring(
     if source.store.bring(digest, names, staged):
         if _is(fingerprint(root, staged.relative), digest, names):
             return "the local store"
-        source.store.forget(digest)
+        source.store.forget(digest, names)
     staged.discard()
     if source.remote is None:
         return None
@@ -182,7 +186,7 @@ def _objects(remote: Remote, path: ProjectPath, digest: str, hashed: str | None)
             yield name
         return
     for one in remote.below(layout.name_of(path)):
-        key = layout.parsed(one.name)
+        key = layout.parsed(one.name, path)
         if key and key.content == digest:
             yield str(key)
             return

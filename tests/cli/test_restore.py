@@ -117,7 +117,7 @@ def test_what_is_forced_or_always_runs_is_not_restored(tmp_path: Path, spacy: Sp
     }  # fmt: skip
 
 
-def test_a_damaged_store_is_no_reason_for_a_wrong_output(root: Path, spacy: Spacy) -> None:
+def test_a_damaged_store_is_no_reason_for_a_wrong_output_and_is_healed_by_a_run(root: Path, spacy: Spacy) -> None:
     assert spacy("run", "all", cwd=root).code == 0
     for path in (root / ".git/spacy/store/objects").glob("??/*"):
         path.chmod(0o644)
@@ -126,7 +126,6 @@ def test_a_damaged_store_is_no_reason_for_a_wrong_output(root: Path, spacy: Spac
     done = spacy("run", "all", cwd=root)
     assert told(done.err) == {"prepare": "up", "train": "done"}
     assert (root / "model/weights.txt").read_text() == "HELLO"
-    assert spacy("store", "verify", cwd=root).code == 1
     assert spacy("store", "verify", cwd=root).code == 0
 
 

@@ -153,13 +153,13 @@ def test_an_index_that_cannot_be_read_is_an_empty_one(tmp_path: Path, text: str)
 def test_runs_and_fetches_are_remembered_across_processes(
     tmp_path: Path, opened: StatIndex
 ) -> None:
-    past = Past((("python x",), (("dep", "0"),), (("out", None),)), {"dep": "names"})
+    past = Past((("python x",), (("dep", "0" * 32),), (("out", None),)), {"dep": "1" * 32})
     opened.remember("train", past)
-    opened.remember_fetched("assets/a", Fetched("https://x", "d", "n"))
+    opened.remember_fetched("assets/a", Fetched("https://x", "d" * 64, "e" * 32))
     opened.save()
     again = StatIndex(tmp_path, tmp_path / "index-file")
     assert again.past("train") == [past]
-    assert again.fetched("assets/a") == Fetched("https://x", "d", "n")
+    assert again.fetched("assets/a") == Fetched("https://x", "d" * 64, "e" * 32)
 
 
 def test_two_processes_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:

@@ -129,3 +129,31 @@ def test_case_36_a_broken_lock_is_told_and_left_alone(tmp_path: Path, text: str,
 def test_the_text_is_utf8_whatever_the_locale_says() -> None:
     made = lock.text({"c": entry("c", cmd="x")._replace(script=("echo ß 😀",))})
     assert io.BytesIO(made).read().decode("utf-8").count("ß") == 1
+
+
+@pytest.mark.parametrize(
+    "md5", ["../../../evil", "/x", "'*'", "''", "A" * 32, "a" * 31, "a" * 33, "~", f"'{'a' * 32}/..'", "'\u0661'"]
+)  # fmt: skip
+def test_an_md5_that_is_none_is_refused_with_its_line(md5: str) -> None:
+    """Threat 46: it becomes a path in the run cache."""
+
+    data = LOCK_WITH.format(md5).encode()
+    if md5 == "~":  # none: it was not there
+        assert lock.parse(data)["train"].outs == (Tracked("model", None),)
+        return
+    with pytest.raises(
+        Malformed, match="is not an md5 of 32 lower-case hexadecimal digits"
+    ) as raised:
+        lock.parse(data)
+    assert raised.value.problems[0].where == "project.lock:6:1"
+    assert "'train'" in raised.value.problems[0].what
+
+
+LOCK_WITH = """\
+train:
+  script: []
+  deps: []
+  outs:
+  - path: model
+    md5: {}
+"""

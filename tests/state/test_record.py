@@ -28,8 +28,12 @@ RUN = Record(
 )
 
 texts = st.text(max_size=20)
+lines = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20)
+md5s = st.text("0123456789abcdef", min_size=32, max_size=32)
 sizes = st.none() | st.integers(0, 1 << 60)
-files = st.lists(st.builds(File, texts, st.none() | texts, sizes, texts), max_size=3).map(tuple)
+files = st.lists(
+    st.builds(File, lines, st.none() | md5s, sizes, st.just("") | md5s), max_size=3
+).map(tuple)
 numbers = st.integers(-(1 << 53), 1 << 53) | st.floats(allow_nan=False, allow_infinity=False)
 values = st.recursive(
     st.none() | st.booleans() | numbers | texts,
@@ -38,11 +42,13 @@ values = st.recursive(
 )
 runs = st.builds(
     Record,
-    time=texts, project=texts, command=texts, script=st.lists(texts, max_size=3).map(tuple),
+    time=st.datetimes().map(lambda time: f"{time.isoformat(timespec='milliseconds')}Z"),
+    project=st.sampled_from(["", "ner", "deep/er one/é"]), command=lines, script=st.lists(texts, max_size=3).map(tuple),
     deps=files, outs=files, how=st.sampled_from(["run", "record"]),
-    seconds=st.floats(0, 1e9), exit=st.integers(0, 255), tree=texts, dirty=st.booleans(),
+    seconds=st.floats(0, 1e9), exit=st.integers(0, 255), dirty=st.booleans(),
+    tree=st.sampled_from(["", "f" * 40, "0" * 64]), source=lines,
     vars=st.dictionaries(texts, values, max_size=3),
-    versions=st.dictionaries(texts, texts, max_size=3),
+    versions=st.dictionaries(lines, lines, max_size=3),
     metrics=st.dictionaries(texts, st.dictionaries(texts, numbers, max_size=3), max_size=2),
 )  # fmt: skip
 
@@ -93,6 +99,40 @@ def having(name: str, value: Any) -> str:
 def test_what_others_wrote_into_the_notes_is_passed_over(line: str) -> None:
     assert record.parse(line) is None
     assert record.records([line, record.line(RUN)]) == (RUN,)
+
+
+PATHS: list[Any] = ["../x", "/x", "a/../x", "a//b", "a\0b", ".git", 1, ["a"]]
+HASHES: list[Any] = ["../x", "*", "a" * 31, "a" * 32 + "/..", "A" * 32, "a" * 10_000_000, 1, ["a"]]
+LINES: list[Any] = ["a\nb", "\x1b[2J", "\ud800", 1, ["a"], {}]
+NUMBERS: list[Any] = [-1, 1.5, True, "1", 10**400, [1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("project", PATHS), ("tree", HASHES), ("md5", HASHES), ("names", HASHES), ("path", LINES),
+        ("command", LINES), ("source", LINES), ("size", NUMBERS), ("time", [*LINES, "", "yesterday"]),
+        ("seconds", [-1, True, "1", 1e300]), ("exit", NUMBERS[1:]), ("script", [["\ud800"]]),
+        ("vars", [{"a": "\ud800"}, {"a": [[float("inf")]]}, {"a": float("nan")}]),
+        ("versions", [{"python": "a\nb"}]), ("metrics", [{"\ud800": {}}, {"a": {"\ud800": 1}}]),
+    ],
+)  # fmt: skip
+def test_a_record_with_a_value_that_cannot_be_is_passed_over(name: str, values: list[Any]) -> None:
+    """Threat 46."""
+
+    for value in values:
+        if name in File._fields:
+            file = {"path": "model", "md5": "a" * 32, "size": 1, "names": "", name: value}
+            found = [having(part, [file]) for part in ("deps", "outs")]
+        else:
+            found = [having(name, value)]
+        assert [record.parse(line) for line in found] == [None] * len(found), repr(value)[:80]
+        assert record.records([*found, record.line(RUN)]) == (RUN,)
+
+
+def test_variables_that_are_nested_too_deeply_are_passed_over() -> None:
+    text = having("vars", {"a": 0}).replace('"a": 0', '"a": ' + "[" * 900 + "]" * 900)
+    assert record.parse(text) is None
 
 
 def test_a_field_of_a_later_version_does_no_harm() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.errors import GitSpacyError
+from git_spacy.errors import GitSpacyError, Malformed
 from git_spacy.project import loader
 from git_spacy.project.paths import ProjectPath, parse
 from git_spacy.state.index import StatIndex
@@ -23,16 +23,29 @@ remote_storage: Any = pytest.importorskip("weasel.cli.remote_storage")
 
 
 def test_a_key_is_told_from_other_names() -> None:
-    key = layout.key(ProjectPath("./ü b/x+y", "ü b/x+y"), "a" * 32, "b" * 32)
+    path = ProjectPath("./ü b/x+y", "ü b/x+y")
+    key = layout.key(path, "a" * 32, "b" * 32)
     assert str(key) == f".%2F%C3%BC+b%2Fx%2By/{'a' * 32}/{'b' * 32}"
-    assert layout.parsed(f"bucket/some/where/{key}") == key
+    assert layout.parsed(f"bucket/some/where/{key}", path) == key
+    assert layout.parsed(str(key), ProjectPath("other", "other")) is None
+    model = ProjectPath("model", "model")
     for other in (
         "model",
         f"model/{'a' * 32}",
         f"model/{'A' * 32}/{'b' * 32}",
         f"model/x/{'b' * 32}",
+        f"model/../{'a' * 32}/{'b' * 32}",
     ):
-        assert layout.parsed(other) is None
+        assert layout.parsed(other, model) is None
+
+
+@pytest.mark.parametrize("value", ["../../evil", "*", "", "A" * 32, "a" * 33])
+def test_a_key_has_no_place_for_what_is_no_hash(value: str) -> None:
+    """Threat 46."""
+
+    for command, content in ((value, "a" * 32), ("a" * 32, value)):
+        with pytest.raises(Malformed):
+            layout.key(ProjectPath("model", "model"), command, content)
 
 
 @given(st.text(min_size=1).filter(lambda text: "\0" not in text))

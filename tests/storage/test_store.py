@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,16 +12,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from git_spacy import cli
-from git_spacy.errors import LocalFailure
+from git_spacy.errors import LocalFailure, Malformed
 from git_spacy.files import Staging, staging
-from git_spacy.state.fingerprint import Fingerprint, files_below, fingerprint
+from git_spacy.state.fingerprint import Fingerprint, files_below, fingerprint, listing
 from git_spacy.storage.store import Result, Size, Store
+from tests.testing.projects import snapshot
 from tests.testing.repositories import git, noise, repository, write
 
 FOLDER: dict[str, str | bytes] = {
@@ -62,7 +65,7 @@ def test_an_output_comes_back_as_it_was(tmp_path: Path, link: bool) -> None:
         known = kept(store, root, name)
         assert store.has(known.digest)
         assert store.has(known.digest, known.names)
-        assert not store.has(known.digest, "other names")
+        assert not store.has(known.digest, "0" * 32)
         assert restored(store, root, known, f"again/{name}") == known
     assert os.access(root / "again/out/b/run", os.X_OK)
     assert not os.access(root / "again/out/a", os.X_OK)
@@ -127,9 +130,149 @@ def test_files_of_the_store_that_make_no_sense_are_nothing(tmp_path: Path, text:
     assert store.results("ab" * 32) == []
 
 
+NO_MD5 = ["../../../evil", "../../../../docs/**/*", "*", "", "A" * 32, "a" * 31, "/" + "a" * 31]
+
+
+@pytest.mark.parametrize("value", NO_MD5)
+def test_a_hash_that_is_none_never_becomes_a_path(tmp_path: Path, value: str) -> None:
+    """Threat 46: with `../../../../docs/**/*` files outside were deleted."""
+
+    write(tmp_path, {"docs/a-b": "mine", "evil-": "[]", "store/trees/aa/x": "", "p/x": "x"})
+    (tmp_path / "p/trees").mkdir()
+    store = Store(tmp_path / "p/a/b/store")
+    kept(store, tmp_path / "p", "x")
+    before = snapshot(tmp_path)
+    for names in (None, "", value):
+        with pytest.raises(Malformed), staging(tmp_path / "p", "out") as staged:
+            store.bring(value, names, staged)
+        for what in (store.has, store.forget):
+            with pytest.raises(Malformed):
+                what(value, names)
+    with pytest.raises(Malformed):
+        store.keep([], Fingerprint(value, "", 0))
+    with pytest.raises(Malformed):
+        store.results(value)
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [["../x", "ID", 1, True]], [["/x", "ID", 1, True]], [["a/../../x", "ID", 1, True]],
+        [[".git/hooks/post-checkout", "ID", 1, True]], [["a\0b", "ID", 1, True]], [[1, "ID", 1, True]],
+        [["a", "../../../secret", 6, False]], [["a", "", 1, False]], [["a", "ID", -1, False]],
+        [["a", "ID", 1]], [["a"]], ["a"], [None], {"a": 1}, "a", None,
+        [["a", "ID", 1, False], ["a", "ID", 1, False]],
+        [["a", "ID", 1, False], ["a/b", "ID", 1, False]], [["a" * 5000, "ID", 1, False]],
+        [["\ud800", "ID", 1, False]],
+    ],
+    ids=lambda items: repr(items)[:40],
+)  # fmt: skip
+def test_a_list_of_files_that_makes_no_sense_brings_nothing(tmp_path: Path, items: Any) -> None:
+    """Threat 46: an output in the store says where its files are to go, and which they are."""
+
+    write(tmp_path, {"secret": "secret", "p/one": "x"})
+    store = Store(tmp_path / "store")
+    known = kept(store, tmp_path / "p", "one")
+    id = objects(tmp_path / "store")[0].parent.name + objects(tmp_path / "store")[0].name
+    text = json.dumps(items).replace('"ID"', f'"{id}"')
+    given = json.loads(text)
+    are_files = isinstance(given, list) and all(isinstance(one, list) for one in given)
+    names = [str(one[0]) for one in given] if are_files else ["x"]
+    digest = listing([name.encode("utf-8", "replace").decode() for name in names])
+    tree = tmp_path / f"store/trees/{known.digest[:2]}/{known.digest}-{digest}"
+    tree.write_text(text)
+    with staging(tmp_path / "p", "out") as staged:
+        assert not store.bring(known.digest, digest, staged)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "secret", "store"]
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["one"]
+    assert not store.has_intact(known._replace(names=digest)) or "a/b" in names or len(names) == 2
+    store.size()
+    store.collect(0, [known.digest])
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "", "{", "9" * 10_000, "[1e999]", "\0", "[[]]", "null"]
+)
+def test_a_file_of_the_store_that_is_no_list_is_missing_and_written_again(
+    tmp_path: Path, text: str
+) -> None:
+    write(tmp_path, {"out/a": "one"})
+    store = Store(tmp_path / "store")
+    known = kept(store, tmp_path, "out")
+    (tree,) = (tmp_path / "store/trees").glob("??/*")
+    tree.write_text(text)
+    assert not store.has(known.digest, known.names)
+    assert not store.has(known.digest)
+    assert restored(store, tmp_path, known, "again") is None
+    store.collect(3600)
+    assert store.verify() == [known.digest]
+    tree.write_text(text)
+    assert kept(store, tmp_path, "out") == known
+    assert restored(store, tmp_path, known, "again") == known
+
+
+def spoiled(path: Path, how: str) -> None:
+    """Damage a file of the store."""
+
+    path.chmod(0o644)
+    data = path.read_bytes()
+    if how == "cut":
+        path.write_bytes(data[:-1])
+    elif how == "edited":
+        path.write_bytes(data[::-1])
+    elif how == "edited unseen":  # by a disk, that is
+        status = path.stat()
+        path.write_bytes(data[::-1])
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns - 10_000_000_000))
+    else:
+        path.unlink()
+        if how == "a folder":
+            write(path, {"x": "x"})
+        elif how == "a link":
+            path.symlink_to("/dev/zero")
+        elif how == "a pipe":
+            os.mkfifo(path)
+
+
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize(
+    "how", ["gone", "cut", "edited", "edited unseen", "a folder", "a link", "a pipe"]
+)
+def test_what_is_damaged_is_not_given_out_and_is_healed_by_keeping_it_again(
+    tmp_path: Path, how: str, link: bool
+) -> None:
+    """Threat 54."""
+
+    write(tmp_path, {"out/a": "one", "out/b": "two", "copy/a": "one", "copy/b": "two"})
+    store = Store(tmp_path / "store", link=link)
+    known = kept(store, tmp_path, "copy" if link else "out")
+    assert store.has_intact(known)
+    spoiled(next(path for path in objects(tmp_path / "store") if path.read_bytes() == b"two"), how)
+    assert not store.has_intact(known)
+    found = restored(store, tmp_path, known, "again")
+    assert found != known
+    if how != "edited unseen":
+        store.keep(files_below(tmp_path, "out") or [], known, verify=False)
+        assert store.has_intact(known)
+    kept(store, tmp_path, "out")
+    assert store.has_intact(known)
+    assert restored(store, tmp_path, known, "again") == known
+    assert store.verify() == []
+
+
+def test_an_output_with_a_file_of_git_s_own_is_not_kept(tmp_path: Path) -> None:
+    for name in (".git/config", "a\nb"):
+        write(tmp_path, {f"out/{name}": "x"})
+        with pytest.raises(Malformed):
+            kept(Store(tmp_path / "store"), tmp_path, "out")
+        (tmp_path / "out" / name).unlink()
+        assert not (tmp_path / "store").exists()
+
+
 def test_results_are_remembered_the_latest_first(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    one, two = (Result((("out", digit * 32, ""),), "c", float(digit)) for digit in "12")
+    one, two = (Result((("out", digit * 32, ""),), "c" * 40, float(digit)) for digit in "12")
     for result in (one, two, one):
         store.note("ab" * 32, result)
     assert [result.outs for result in store.results("ab" * 32)] == [one.outs, two.outs]
