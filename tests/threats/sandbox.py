@@ -333,6 +333,8 @@ class Sandbox:
             if stat.S_ISDIR(entry.mode):
                 path.mkdir(exist_ok=True)
             else:
+                if path.is_dir() and not path.is_symlink():
+                    path.rmdir()
                 path.unlink(missing_ok=True)
                 path.write_bytes(self._content[name])
             path.chmod(stat.S_IMODE(entry.mode))
