@@ -16,7 +16,7 @@ _COLOURS = {"lacking": "red", "refused": "yellow", "failed": "red", "restored": 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[REV] [PROJECT_DIR]")
-@click.option("-F", "--force", is_flag=True, help="Replace outputs that are kept nowhere.")
+@click.option("-F", "--force", is_flag=True, help="Replace what Git tracks or nobody keeps.")
 @click.pass_context
 def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     """Bring the outputs of all commands as they were at REV (by default HEAD), from the local store
@@ -25,9 +25,11 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     from git_spacy.cli.store import kept
     from git_spacy.git.repository import Repository
     from git_spacy.git.settings import settings
+    from git_spacy.state.index import StatIndex
     from git_spacy.state.recall import recall
     from git_spacy.state.turn import taken
     from git_spacy.storage import restore as outputs
+    from git_spacy.storage.recorded import RecordedNames
 
     start, names = project_dir(ctx.obj, names)
     if len(names) > 1:
@@ -37,7 +39,9 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     if repository is None:
         raise Malformed("not in a Git repository: there are no commits", mend="git init")
     recalled = recall(root, repository, names[0] if names else "HEAD")
-    wanted = list(outputs.wanted(recalled))
+    wanted = list(outputs.wanted(recalled, RecordedNames(root, StatIndex.open(root))))
+    for command, path in outputs.undeclared(recalled):
+        output.warning(f"'{path}' is not an output of '{command}' at that commit: not restored")
     widths = (max((len(one.path.text) for one in wanted), default=0), len("restored"))
     found = []
     with taken(root, os.environ, waiting=say_waiting):

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from git_spacy.errors import Malformed, masked
 from git_spacy.generate.again import Subject, given
-from git_spacy.generate.in_git import InGit
 from git_spacy.generate.marked import HASH, Block, Part, command
 from git_spacy.project import uses, yaml_text
 from git_spacy.project.graph import Owned, circle, workflow_called
@@ -25,6 +24,7 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.project.problem import Problem, refuse
 from git_spacy.project.uses import Parts, Uses
 from git_spacy.project.variables import environment_names
+from git_spacy.state.in_git import InGit
 
 FILE = "dvc.yaml"
 _UNFOLDED = 1 << 20  # columns: one line a value, for diffs

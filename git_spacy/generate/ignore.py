@@ -17,11 +17,11 @@ from typing import NamedTuple
 from git_spacy.errors import Malformed, Unsafe
 from git_spacy.generate import writer
 from git_spacy.generate.again import Subject
-from git_spacy.generate.in_git import InGit
 from git_spacy.generate.marked import HASH, Part, find, joined
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.state.in_git import InGit
 from git_spacy.state.view import is_placeholder
 
 FILE = ".gitignore"

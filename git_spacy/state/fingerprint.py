@@ -20,6 +20,7 @@ from git_spacy.files import resolved_inside
 
 _CHUNK = 1 << 20
 _NAME = attrgetter("name")
+_NO_NAMES = hashlib.md5(usedforsecurity=False).hexdigest()
 
 
 class Fingerprint(NamedTuple):
@@ -29,6 +30,12 @@ class Fingerprint(NamedTuple):
     digest: str
     names: str
     size: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is of a folder without a file in it."""
+
+        return self.names == _NO_NAMES
 
 
 class FileFact(NamedTuple):

@@ -11,7 +11,7 @@ import hashlib
 import os
 import posixpath
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
@@ -57,14 +57,21 @@ def pack(root: Path, path: ProjectPath, content: str, to: BinaryIO, progress: Pr
         raise LocalFailure(f"'{path}' changed while it was read", mend="push again")
 
 
-def verified(path: ProjectPath, found: Fingerprint | None, content: str) -> Fingerprint:
-    """`found`, what was unpacked of an output whose content has this md5. Raises Unavailable if it
-    is something else."""
+def verified(
+    path: ProjectPath, found: Fingerprint | None, content: str, names: Collection[str] = ()
+) -> Fingerprint:
+    """`found`, what was unpacked of an output whose content has this md5, and whose file names have
+    one of these digests if any are recorded. Raises Unavailable if it is something else."""
 
     if found is None or found.digest != content:
         raise Unavailable(
             f"what the remote has of '{path}' is not what its name says (its md5 is"
             f" {found.digest if found else 'none'}, not {content})",
+            mend="push it again from where it was made, with --force",
+        )
+    if names and found.names not in names:
+        raise Unavailable(
+            f"what the remote has of '{path}' has other file names than were recorded",
             mend="push it again from where it was made, with --force",
         )
     return found

@@ -6,6 +6,7 @@ to fetch. Everything is verified before it takes its place.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from git_spacy.storage import archive, layout
 from git_spacy.storage.events import Began, Done, Kept, Progress, Reporter
 from git_spacy.storage.layout import Key
 from git_spacy.storage.push import command_hash
+from git_spacy.storage.recorded import RecordedNames
 from git_spacy.storage.remote import Remote
 from git_spacy.storage.transfer import JOBS, Outcome, Transfers
 
@@ -34,10 +36,11 @@ Enter = Callable[[Command, Observed], None]
 
 
 class Choice(NamedTuple):
-    """An object to fetch for an output."""
+    """An object to fetch for an output, and the digests of file names that are recorded for it."""
 
     path: ProjectPath
     key: Key
+    names: frozenset[str] = frozenset()
 
 
 def pull(
@@ -72,6 +75,7 @@ class _Pull:
         self.environ, self.transfers, self.enter = environ, transfers, enter
         self.limit, self.force = limit, force
         self.entries = lock.read(root)
+        self.recorded = RecordedNames(root, stats)
         self.fetched: list[Choice] = []
         self.kept: list[tuple[str, str]] = []
 
@@ -109,7 +113,7 @@ class _Pull:
                 continue
             hashed = command_hash(self.project, command, seen, self.environ)
             lacking = [path for path in command.outputs if not self._is_right(path, hashed, seen)]
-            chosen = [self._choice(command, path, hashed, seen) for path in lacking]
+            chosen = [self._choice(command, path, hashed) for path in lacking]
             found = [choice for choice in chosen if choice]
             choices += found
             if len(found) == len(lacking) and self._may_enter(command, seen):
@@ -128,10 +132,8 @@ class _Pull:
         self._keep(path, "is here")
         return True
 
-    def _choice(
-        self, command: Command, path: ProjectPath, hashed: str, seen: Observed
-    ) -> Choice | None:
-        if seen[path.normal] and not self.force:
+    def _choice(self, command: Command, path: ProjectPath, hashed: str) -> Choice | None:
+        if os.path.lexists(os.path.join(self.root, path.normal)) and not self.force:
             self._keep(path, "another one is here; --force replaces it")
             return None
         key = chosen(self.remote, path, hashed, self.entries.get(command.name))
@@ -140,7 +142,7 @@ class _Pull:
                 path, f"the remote has none that '{command.name}' would make of what is here"
             )
             return None
-        return Choice(path, key)
+        return Choice(path, key, self.recorded.of(command.name, path, key.content))
 
     def _may_enter(self, command: Command, seen: Observed) -> bool:
         """Whether what the remote does not keep is here, too, and as it was recorded if it was."""
@@ -218,19 +220,20 @@ def chosen(remote: Remote, path: ProjectPath, hashed: str, entry: LockEntry | No
 
 
 def fetch(remote: Remote, root: Path, choice: Choice, transfers: Transfers, limit: int) -> None:
-    """Bring one object: beside its place, verified, and then there. Raises Unavailable, Unsafe,
+    """Bring one object: beside its place, verified, and then there. An md5 does not tell the names
+    of files, so without recorded ones only the content is verified. Raises Unavailable, Unsafe,
     OSError."""
 
-    path, key = choice
+    path, key, names = choice
     transfers.report(Began(path.text, None))
     with staging(root, path.normal) as staged:
         room = max(shutil.disk_usage(root).free - _SPARE, 0)
         with remote.read(str(key)) as stream:
             heard = Heard(stream, lambda count: transfers.report(Progress(path.text, count)))
             archive.unpack(cast(BinaryIO, heard), path, staged, limit or sys.maxsize, room)
-        now = archive.verified(path, fingerprint(root, staged.relative), key.content)
+        now = archive.verified(path, fingerprint(root, staged.relative), key.content, names)
         staged.swap_in()
-    transfers.report(Done(path.text, now.size, "verified"))
+    transfers.report(Done(path.text, now.size, "verified" if names else "md5 verified"))
 
 
 class Heard:

@@ -54,7 +54,7 @@ def push(
             if judged.state != "fresh" or now is None:
                 why = str(judged.reasons[0]) if judged.reasons else "it is not there"
                 kept.append((path.text, f"'{command.name}' is not fresh: {why}"))
-            elif now.size == 0 and now.names == _EMPTY:
+            elif now.is_empty:
                 kept.append((path.text, "there is no file in it"))
             else:
                 hashed = command_hash(project, command, seen, environ)
@@ -125,6 +125,3 @@ def _packed(root: Path, output: _Output, folder: Path, transfers: Transfers) -> 
         archive.pack(root, output.path, output.key.content, to, progress)
         stream.flush()
         yield Path(stream.name)
-
-
-_EMPTY = "d41d8cd98f00b204e9800998ecf8427e"  # the names of no files

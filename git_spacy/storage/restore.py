@@ -1,20 +1,23 @@
 """Outputs as they were at a commit, from what is kept and what is noted. Runs nothing.
 
-What stands there and is kept nowhere is not overwritten, unless it is asked for.
+Only outputs that the project of that commit declares are restored. What Git tracks, and what is
+kept nowhere else, is not replaced, unless it is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from git_spacy.errors import GitSpacyError, LocalFailure, local_failure
 from git_spacy.files import heal, staging
-from git_spacy.project import paths
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.fingerprint import fingerprint
+from git_spacy.state.fingerprint import Fingerprint, fingerprint
+from git_spacy.state.in_git import InGit
 from git_spacy.state.recall import Recalled
+from git_spacy.storage.recorded import RecordedNames
 from git_spacy.storage.vault import Source, bring
 
 
@@ -29,7 +32,7 @@ class Wanted(NamedTuple):
 
 class Restored(NamedTuple):
     """What became of one: `here` already, `restored` from somewhere, `lacking` (nobody has it),
-    `refused` (what stands there is kept nowhere), `failed`; with why, or where from."""
+    `refused` (what is there would be lost), `failed`; with why, or where from."""
 
     wanted: Wanted
     state: Literal["here", "restored", "lacking", "refused", "failed"]
@@ -37,26 +40,46 @@ class Restored(NamedTuple):
     error: GitSpacyError | None = None
 
 
-def wanted(recalled: Recalled) -> Iterator[Wanted]:
-    """The outputs that are known of a commit. (Locks and notes may come from anybody: a path that
-    is none of the project's is none.)"""
+def wanted(recalled: Recalled, recorded: RecordedNames) -> Iterator[Wanted]:
+    """The declared outputs that are known of a commit."""
 
     for name, known in recalled.known.items():
         of_names = {out.path: out.names for out in known.record.outs} if known.record else {}
+        declared = _declared(recalled, name)
         for out in known.entry.outs:
-            path = paths.parse(out.path, "output")
-            if out.md5 and isinstance(path, ProjectPath):
-                yield Wanted(name, path, out.md5, of_names.get(out.path))
+            if out.md5 and out.path in declared:
+                path = declared[out.path]
+                names = of_names.get(out.path)
+                if names is None and len(others := recorded.of(name, path, out.md5)) == 1:
+                    (names,) = others
+                yield Wanted(name, path, out.md5, names)
+
+
+def undeclared(recalled: Recalled) -> Iterator[tuple[str, str]]:
+    """(command, path) of what a lock or a record calls an output, and the project does not."""
+
+    for name, known in recalled.known.items():
+        declared = _declared(recalled, name)
+        yield from ((name, out.path) for out in known.entry.outs if out.path not in declared)
+
+
+def _declared(recalled: Recalled, name: str) -> dict[str, ProjectPath]:
+    command = recalled.project.command(name)
+    return {path.text: path for path in command.produced} if command else {}
 
 
 def restore(
     root: Path, source: Source, outputs: Iterable[Wanted], *, force: bool = False
 ) -> Iterator[Restored]:
-    """Put each of `outputs` in place; with `force` also over what is kept nowhere."""
+    """Put each of `outputs` in place; with `force` also over what Git tracks, or would be lost.
+    Raises Unavailable where git fails."""
 
+    outputs = tuple(outputs)
+    in_git = InGit.of(root)
+    tracked = in_git.tracked(one.path for one in outputs) if in_git else set()
     for one in outputs:
         try:
-            yield _restored(root, source, one, force=force)
+            yield _restored(root, source, one, tracked, force=force)
         except OSError as error:
             failure = local_failure(error, f"'{one.path}'")
             yield Restored(one, "failed", failure.problems[0].what, failure)
@@ -64,7 +87,9 @@ def restore(
             yield Restored(one, "failed", error.problems[0].what, error)
 
 
-def _restored(root: Path, source: Source, one: Wanted, *, force: bool) -> Restored:
+def _restored(
+    root: Path, source: Source, one: Wanted, tracked: Collection[str], *, force: bool
+) -> Restored:
     heal(root, one.path.normal)
     now = fingerprint(root, one.path.normal)
     if now and now.digest == one.digest and one.names in (None, now.names):
@@ -73,11 +98,26 @@ def _restored(root: Path, source: Source, one: Wanted, *, force: bool) -> Restor
         where = bring(source, root, one.path, staged, one.digest, one.names, None)
         if where is None:
             return Restored(one, "lacking", "neither the local store nor a remote has it")
-        if now and now.size and not force and not source.store.has(now.digest, now.names):
-            why = "what stands there is kept nowhere; --force replaces it"
-            return Restored(one, "refused", why)
+        why = "" if force else _protected(root, source, one.path, now, tracked)
+        if why:
+            return Restored(one, "refused", f"{why}; --force replaces it")
         staged.swap_in()
     return Restored(one, "restored", where)
+
+
+def _protected(
+    root: Path, source: Source, path: ProjectPath, now: Fingerprint | None, tracked: Collection[str]
+) -> str:
+    """Why what is there may not be replaced; "" if it may."""
+
+    if now is None:
+        is_there = os.path.lexists(os.path.join(root, path.normal))
+        return "a link is there that leads nowhere" if is_there else ""
+    if path.normal in tracked:
+        return "Git tracks what is there"
+    if now.is_empty or source.store.has_intact(now):
+        return ""
+    return "what is there is kept nowhere else"
 
 
 def failure(found: Iterable[Restored]) -> GitSpacyError | None:

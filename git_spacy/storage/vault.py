@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -127,13 +128,16 @@ class Vault:
             return None
         sources: dict[str, None] = {}
         with ExitStack() as stack:
-            staged = []
+            staged: list[Staging] = []
+            replaced: list[tuple[ProjectPath, Fingerprint]] = []
             for path in command.produced:
                 digest, names = wanted[path.text]
                 now = fingerprint(self._root, path.normal)
                 if now and (now.digest, now.names) == (digest, names):
                     continue
                 heal(self._root, path.normal)
+                if now is None and os.path.lexists(os.path.join(self._root, path.normal)):
+                    return None  # a link that leads nowhere is not ours to replace
                 one = stack.enter_context(staging(self._root, path.normal))
                 hashed = command_hash(self._project, command, deps, self._environ)
                 where = bring(self._source, self._root, path, one, digest, names, hashed)
@@ -141,6 +145,10 @@ class Vault:
                     return None
                 sources[where] = None
                 staged.append(one)
+                if now and not now.is_empty:
+                    replaced.append((path, now))
+            for path, now in replaced:  # it may be all there is of that one
+                self._source.store.keep(files_below(self._root, path.normal) or [], now)
             for one in staged:
                 one.swap_in()
         return " and ".join(sources) or "what is here"
@@ -172,7 +180,8 @@ def bring(
             archive.unpack(stream, path, staged, min(source.limit or room, room))
         found = archive.verified(path, fingerprint(root, staged.relative), digest)
         if _is(found, digest, names):
-            return f"the remote '{source.name}'"
+            by_what = ", by its md5 alone" if names is None else ""
+            return f"the remote '{source.name}'{by_what}"
         staged.discard()
     return None
 

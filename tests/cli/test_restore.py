@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from git_spacy.state import lock
+from git_spacy.state.fingerprint import fingerprint
+from git_spacy.storage.store import Store
+from tests.storage.hostile import file, md5, zipped
 from tests.testing.projects import SCRIPTS, TWO_STEPS, Spacy, project, snapshot, two_steps
 from tests.testing.repositories import git, write
 
@@ -117,7 +120,9 @@ def test_what_is_forced_or_always_runs_is_not_restored(tmp_path: Path, spacy: Sp
     }  # fmt: skip
 
 
-def test_a_damaged_store_is_no_reason_for_a_wrong_output_and_is_healed_by_a_run(root: Path, spacy: Spacy) -> None:
+def test_a_damaged_store_is_no_reason_for_a_wrong_output_and_is_healed_by_a_run(
+    root: Path, spacy: Spacy
+) -> None:
     assert spacy("run", "all", cwd=root).code == 0
     for path in (root / ".git/spacy/store/objects").glob("??/*"):
         path.chmod(0o644)
@@ -224,6 +229,103 @@ def test_a_path_of_a_lock_or_note_that_leaves_the_project_is_none(
     saved(root)
     spacy("restore", "--force", cwd=root)
     assert not (tmp_path / "outside").exists()
+
+
+def declaring(root: Path, path: str, tmp_path: Path, spacy: Spacy) -> None:
+    """A committed lock that lists another output, of which a shared remote has an archive."""
+
+    git(root, "config", "spacy.notes", "false")  # a record would be believed rather
+    git(root, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
+    assert spacy("run", "all", cwd=root).code == 0
+    planted = tmp_path / "remote" / path.replace("/", "%2F") / ("a" * 32)
+    write(planted, {md5(b"import os"): zipped(file(path, b"import os"))})
+    text = (root / "project.lock").read_text()
+    extra = f"    - path: {path}\n      md5: {md5(b'import os')}\n"
+    write(root, {"project.lock": text + extra})
+    saved(root)
+
+
+@pytest.mark.parametrize("options", [(), ("--force",)])
+def test_what_the_project_does_not_declare_is_not_restored(
+    root: Path, spacy: Spacy, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """Issue 17, A2, and threat 47."""
+
+    declaring(root, "sitecustomize.py", tmp_path, spacy)
+    assert [out.path for out in lock.read(root)["train"].outs] == ["model", "sitecustomize.py"]
+    done = spacy("restore", *options, cwd=root)
+    assert "warning: 'sitecustomize.py' is not an output of 'train' at that commit" in done.err
+    assert not (root / "sitecustomize.py").exists()
+    assert "model             here" in done.out
+
+
+@pytest.mark.parametrize("content", ["", "mine"])
+def test_a_file_that_git_tracks_is_not_replaced_unless_forced(
+    root: Path, spacy: Spacy, tmp_path: Path, content: str
+) -> None:
+    """Issue 17, A2: an empty one was, too. (Here the project itself declares it.)"""
+
+    text = (root / "project.yml").read_text()
+    write(root, {"project.yml": text.replace("[model]", "[model, pkg/__init__.py]")})
+    write(root, {"scripts/copy.py": "import os\nos.makedirs('model', exist_ok=True)\n"
+                 "os.makedirs('pkg', exist_ok=True)\nopen('model/w', 'w').write('x')\n"
+                 "open('pkg/__init__.py', 'w').write('made')\n"})  # fmt: skip
+    assert spacy("run", "all", cwd=root).code == 0
+    saved(root)
+    write(root, {"pkg/__init__.py": content})
+    saved(root)
+    done = spacy("restore", "HEAD~1", cwd=root)
+    assert done.code == 1
+    assert "refused   Git tracks what is there; --force replaces it" in done.out
+    assert (root / "pkg/__init__.py").read_text() == content
+    assert spacy("restore", "--force", "HEAD~1", cwd=root).code == 0
+    assert (root / "pkg/__init__.py").read_text() == "made"
+
+
+def spoil_store(root: Path) -> None:
+    for path in (root / ".git/spacy/store/objects").glob("??/*"):
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[::-1])
+
+
+def test_the_last_copy_is_not_replaced_while_its_cached_copy_is_damaged(
+    root: Path, spacy: Spacy, tmp_path: Path
+) -> None:
+    """Threat 54."""
+
+    git(root, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
+    assert spacy("run", "all", cwd=root).code == 0
+    assert spacy("push", cwd=root).code == 0
+    saved(root)
+    set_word(root, "second")
+    assert spacy("run", "all", cwd=root).code == 0
+    saved(root)
+    spoil_store(root)
+    done = spacy("restore", "HEAD~1", cwd=root)
+    assert done.code == 1
+    assert "model             refused   what is there is kept nowhere else" in done.out
+    assert (root / "model/weights.txt").read_text() == "SECOND"
+    assert spacy("run", "all", cwd=root).code == 0  # saves it again
+    done = spacy("restore", "HEAD~1", cwd=root)
+    assert done.code == 0, done.out
+    assert (root / "model/weights.txt").read_text() == "HELLO"
+
+
+def test_what_a_run_restores_something_over_is_saved_first(
+    root: Path, spacy: Spacy, tmp_path: Path
+) -> None:
+    """Threat 54, for what was edited, and for what lost its cached copy."""
+
+    git(root, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
+    assert spacy("run", "all", cwd=root).code == 0
+    assert spacy("push", cwd=root).code == 0
+    write(root, {"model/weights.txt": "days of work", "model/more.txt": "x"})
+    edited = fingerprint(root, "model")
+    assert edited
+    assert not Store.of(root).has_intact(edited)
+    assert told(spacy("run", "all", cwd=root).err) == {"prepare": "up", "train": "restored"}
+    assert (root / "model/weights.txt").read_text() == "HELLO"
+    assert Store.of(root).has_intact(edited)
 
 
 def test_gc_keeps_what_the_lock_names(root: Path, spacy: Spacy) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.storage.conftest import Shared, fresh_clone
-from tests.testing.projects import Spacy, project, snapshot
-from tests.testing.repositories import git, repository
+from tests.storage.hostile import file, md5, planted, zipped
+from tests.testing.projects import Spacy, project, snapshot, two_steps
+from tests.testing.repositories import git, repository, write
 
 COPY = "import sys, pathlib\na, b = map(pathlib.Path, sys.argv[1:])\nb.parent.mkdir(parents=True, exist_ok=True)\nb.write_text(a.read_text() + '+')\n"
 
@@ -20,8 +21,8 @@ def test_a_clone_without_anything_gets_it_all_and_the_same_lock(shared: Shared) 
     done = shared.pull()
     assert done.code == 0, done.err
     assert done.err.splitlines() == [
-        "pulled  corpus/words.txt (5 B, verified)",
-        "pulled  model (5 B, verified)",
+        "pulled  corpus/words.txt (5 B, md5 verified)",
+        "pulled  model (5 B, md5 verified)",
         "pulled 2, kept 0",
     ]
     assert done.out == ""
@@ -30,6 +31,71 @@ def test_a_clone_without_anything_gets_it_all_and_the_same_lock(shared: Shared) 
     before = snapshot(shared.clone)
     assert shared.pull().err.splitlines()[-1] == "pulled 0, kept 2"
     assert snapshot(shared.clone) == before
+
+
+def split_anew(shared: Shared) -> None:
+    """Let the remote have the same content of `model`, in files of other names."""
+
+    planted(
+        shared.remote, "model", zipped(file("model/weights", b"HEL"), file("model/x.py", b"LO")),
+        md5(b"HELLO"),
+    )  # fmt: skip
+
+
+def test_other_file_names_than_this_work_tree_recorded_are_refused(shared: Shared) -> None:
+    """Issue 17, A5: the md5 of a folder says nothing of the names in it."""
+
+    shared.push()
+    assert shared.pull().code == 0
+    lock = (shared.clone / "project.lock").read_bytes()
+    shutil.rmtree(shared.clone / "model")
+    split_anew(shared)
+    done = shared.pull()
+    assert done.code == 4
+    assert "'model' has other file names than were recorded" in done.err
+    assert not (shared.clone / "model").exists()
+    assert (shared.clone / "project.lock").read_bytes() == lock
+
+
+def test_other_file_names_than_a_teammate_recorded_are_refused(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = two_steps(tmp_path / "made")
+    write(made, {".gitignore": "/corpus/\n/model/\n"})
+    remote, clone = tmp_path / "remote", tmp_path / "clone"
+    repository(made)
+    git(made, "config", "spacy.remote.default.url", str(remote))
+    assert spacy("run", "all", cwd=made).code == 0
+    assert spacy("push", cwd=made).code == 0
+    git(made, "add", "-A")
+    git(made, "commit", "-qm", "the lock")
+    git(tmp_path, "clone", "-q", "made", "clone")
+    git(clone, "config", "spacy.remote.default.url", str(remote))
+    assert spacy("notes", "pull", cwd=clone).code == 0
+    shared = Shared(made, clone, remote, spacy)
+    assert "model (5 B, verified)" in shared.pull().err
+    for name in ("model", "corpus", ".git/spacy"):
+        shutil.rmtree(clone / name, ignore_errors=True)
+    split_anew(shared)
+    done = shared.pull()
+    assert done.code == 4
+    assert "corpus/words.txt (5 B, verified)" in done.err
+    assert "'model' has other file names than were recorded" in done.err
+    assert not (clone / "model").exists()
+    # nobody has recorded names: what is verified is said
+    git(clone, "update-ref", "-d", "refs/notes/spacy")
+    shutil.rmtree(clone / ".git/spacy", ignore_errors=True)
+    assert "pulled  model (5 B, md5 verified)" in shared.pull().err
+
+
+def test_a_link_that_leads_nowhere_is_not_replaced_unless_forced(shared: Shared) -> None:
+    shared.push()
+    (shared.clone / "model").symlink_to("to come")
+    done = shared.pull()
+    assert "kept    model (another one is here; --force replaces it)" in done.err
+    assert (shared.clone / "model").is_symlink()
+    assert shared.pull("--force").code == 0
+    assert not (shared.clone / "model").is_symlink()
 
 
 def test_a_clone_with_the_lock_keeps_it_byte_for_byte(shared: Shared) -> None:

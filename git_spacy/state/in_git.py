@@ -1,4 +1,4 @@
-"""What Git says about a project's paths, for the generators that must know."""
+"""What Git says about a project's paths, for whoever writes there or must know."""
 
 from __future__ import annotations
 
