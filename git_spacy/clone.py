@@ -20,7 +20,7 @@ from git_spacy.errors import GitSpacyError, Malformed, Problem, Unavailable
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
 from git_spacy.git.repository import Repository
-from git_spacy.git.settings import Settings, boolean
+from git_spacy.git.settings import Settings, boolean, limits
 from git_spacy.git.sparse import opened
 from git_spacy.git.tree import Placed, RemoteTree
 from git_spacy.project.problem import nearest
@@ -95,7 +95,7 @@ def clone(
         name = source.name or ""
         return _place(wanted, dest, EMBEDDED, "", name, lambda to: _copy(name, to), ignore)
     try:
-        with opened(source.address, prompt=prompt, warn=warn) as tree:
+        with opened(source.address, prompt=prompt, warn=warn, limits=limits(settings)) as tree:
             path = folder_in(tree, source.name, source.address.shown)
             return _place(
                 wanted, dest, source.address.shown, tree.commit, path,
@@ -114,7 +114,7 @@ def listed(
     if not repo:
         return templates.names()
     address = parse_address(repo, wanted.branch, trusted=True, base=cwd)
-    with opened(address, prompt=prompt, warn=warn) as tree:
+    with opened(address, prompt=prompt, warn=warn, limits=limits(settings)) as tree:
         return projects_in(tree)
 
 

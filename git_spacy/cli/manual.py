@@ -23,10 +23,10 @@ from git_spacy.git import settings
 
 # verb → the settings that its page tells of; git-spacy(1) has all of them
 SETTINGS = {
-    "clone": ("spacy.repo", "spacy.ignore"),
+    "clone": ("spacy.repo", "spacy.ignore", "spacy.fetchTimeout", "spacy.maxAssetSize"),
     "assets": (
-        "spacy.ignore", "spacy.timeout", "spacy.maxAssetSize", "spacy.allowLocalPath",
-        "spacy.allowLocalRepository", "spacy.allowEnvInUrl",
+        "spacy.ignore", "spacy.timeout", "spacy.fetchTimeout", "spacy.maxAssetSize",
+        "spacy.allowLocalPath", "spacy.allowLocalRepository", "spacy.allowEnvInUrl",
     ),
     "run": ("spacy.python", "spacy.jobs", "spacy.restore", "spacy.notes", "spacy.rayShared"),
     "push": ("spacy.remote.*.url",),

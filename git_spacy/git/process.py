@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from git_spacy.errors import Unavailable, Unsafe, masked
+from git_spacy.project.paths import has_git_dir, is_git_dir
 
 if TYPE_CHECKING:
     import subprocess
@@ -43,12 +44,42 @@ LOCAL_VARIABLES = (
 _SETTINGS = re.compile(r"GIT_CONFIG_(PARAMETERS|COUNT|(KEY|VALUE)_\d+)")
 _COUNTED_CONFIG = re.compile(r"GIT_CONFIG_(KEY|VALUE)_\d+")
 
+# What local work never comes near; a fetch has its own.
+_MOST_OUTPUT = 256 << 20  # bytes of standard output
+_MOST_TEXT = 16 << 20  # bytes of standard error
+_KEPT_TEXT = 64 << 10  # bytes of standard error that are kept, at its begin and at its end
+_CHUNK = 1 << 16
+_POLL = 0.2  # seconds between two looks at the clock and the disk
+_SPARE = 64 << 20  # bytes of the disk that a fetch leaves free
+
 _GRACE = 3.0  # seconds between asking git to end and ending it
 _running: set[subprocess.Popen[bytes]] = set()
 
 
+class Limits(NamedTuple):
+    """What a server may cost: `seconds` in all, bytes of `text` to be shown, bytes on the disk
+    (0: what it has room for), and bytes of `memory` of each process (where the system can limit
+    another process: Linux)."""
+
+    seconds: float = 3600.0
+    text: int = 1 << 20
+    size: int = 0
+    memory: int = 2 << 30
+
+    def after(self, folder: Path, least: int = 0) -> Limits:
+        """The same for one more fetch to `folder`, which may bring `least` bytes at any rate."""
+
+        size = bytes_in(folder) + max(self.size, least) if self.size else 0
+        return self._replace(size=size)
+
+
+LIMITS = Limits()
+"""Those of a server of the user's own."""
+
+
 class Completed(NamedTuple):
-    """What a git process left: its exit code and its two outputs."""
+    """What a git process left: its exit code and its two outputs; of a long standard error, the
+    begin and the end."""
 
     returncode: int
     stdout: bytes
@@ -79,6 +110,33 @@ def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if name not in LOCAL_VARIABLES and not _COUNTED_CONFIG.fullmatch(name)
     }
+
+
+def guarded(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """`environ` for a git that looks for its repository from `cwd` on: it takes no bare one that
+    only lies there, since that may be part of a template and name programs to run."""
+
+    result = dict(environ)
+    count = result.get("GIT_CONFIG_COUNT") or "0"
+    if count.isascii() and count.isdigit():  # (of anything else git itself complains)
+        result[f"GIT_CONFIG_KEY_{count}"] = "safe.bareRepository"
+        result[f"GIT_CONFIG_VALUE_{count}"] = "explicit"
+        result["GIT_CONFIG_COUNT"] = str(int(count) + 1)
+    if not result.get("GIT_DIR") and (found := _found_bare(cwd)):
+        # what a git before 2.38 understands: there is no repository here
+        result["GIT_DIR"] = str(found / ".git")
+    return result
+
+
+def _found_bare(cwd: Path) -> Path | None:
+    """The bare repository that git would find from `cwd` on, if that is what it would find."""
+
+    for folder in (cwd, *cwd.parents):
+        if has_git_dir(folder):
+            return None
+        if is_git_dir(folder):
+            return folder
+    return None
 
 
 def may_prompt() -> bool:
@@ -124,14 +182,17 @@ def streaming(
     with _scratch() as given, _scratch() as complaints:
         given.write(input)
         given.seek(0)
-        with _started(arguments, cwd, environ, given, complaints) as child:
+        with _started(arguments, cwd, guarded(environ, cwd), given, complaints) as child:
             stream = cast("BinaryIO", child.stdout)
             yield stream
             if stream.read(1):
                 return
             child.wait()
         complaints.seek(0)
-        _check(arguments, Completed(child.returncode, b"", complaints.read()))
+        text = _Ends()
+        while chunk := complaints.read(_CHUNK):
+            text.add(chunk)
+        _check(arguments, Completed(child.returncode, b"", text.text))
 
 
 def _scratch() -> BinaryIO:
@@ -155,8 +216,14 @@ def run(
     check: bool = True,
     accepted: Collection[int] = (0,),
     prompt: bool = False,
+    named: bool = False,
+    limits: Limits | None = None,
+    folder: Path | None = None,
 ) -> Completed:
     """Run `git ARGUMENTS` in `cwd` to its end, with `input` or the file `stdin` to read.
+
+    With `named` the user has named `cwd`: it may be a bare repository. `limits` are for what talks
+    to a server, and `folder` is where what comes from it is put; raises Unavailable beyond them.
 
     With `check`, raises Unavailable with git's own words if its exit code is none of `accepted`.
     Without `prompt` it has no terminal to ask on. An interruption ends git and what it started.
@@ -166,12 +233,140 @@ def run(
 
     pipe = subprocess.PIPE
     environ = environment() if environ is None else environ
+    environ = environ if named else guarded(environ, cwd)
     with _started(arguments, cwd, environ, stdin or pipe, pipe, prompt) as child:
-        stdout, stderr = child.communicate(input)
+        if limits:
+            _limit_memory(child, limits.memory)
+        stdout, stderr = _communicate(child, input or b"", limits, folder)
     completed = Completed(child.returncode, stdout, stderr)
     if check and completed.returncode not in accepted:
         _check(arguments, completed)
     return completed
+
+
+class _Ends:
+    """The begin and the end of a text that may be long, and its length."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._first = b""
+        self._last = b""
+
+    def add(self, chunk: bytes) -> None:
+        self.length += len(chunk)
+        room = _KEPT_TEXT - len(self._first)
+        self._first += chunk[:room]
+        self._last = (self._last + chunk[room:])[-_KEPT_TEXT:]
+
+    @property
+    def text(self) -> bytes:
+        left_out = self.length > len(self._first) + len(self._last)
+        return self._first + (b"\n[...]\n" if left_out else b"") + self._last
+
+
+def _communicate(
+    child: subprocess.Popen[bytes], input: bytes, limits: Limits | None, folder: Path | None
+) -> tuple[bytes, bytes]:
+    """As Popen.communicate, within limits."""
+
+    import selectors
+    import time
+
+    begin = time.monotonic()
+    most_text = limits.text if limits else _MOST_TEXT
+    stdout, output, text, rest = [], 0, _Ends(), memoryview(input)
+    with selectors.DefaultSelector() as waiting:
+        for stream in (child.stdout, child.stderr):
+            if stream:
+                waiting.register(stream, selectors.EVENT_READ)
+        if child.stdin and rest:
+            os.set_blocking(child.stdin.fileno(), False)
+            waiting.register(child.stdin, selectors.EVENT_WRITE)
+        elif child.stdin:
+            child.stdin.close()
+        while waiting.get_map():
+            for key, _ in waiting.select(_POLL if limits else None):
+                if key.fileobj is child.stdin:
+                    try:
+                        rest = rest[os.write(key.fd, rest[:_CHUNK]) :]
+                    except BlockingIOError:
+                        continue
+                    except BrokenPipeError:  # it has read enough
+                        rest = rest[:0]
+                    if not rest:
+                        waiting.unregister(key.fileobj)
+                        child.stdin.close()
+                    continue
+                chunk = os.read(key.fd, _CHUNK)
+                if not chunk:
+                    waiting.unregister(key.fileobj)
+                elif key.fileobj is child.stderr:
+                    text.add(chunk)
+                else:
+                    stdout.append(chunk)
+                    output += len(chunk)
+            if text.length > most_text:
+                raise beyond(f"more than {most_text:,} bytes of text", limits)
+            if output > _MOST_OUTPUT:
+                raise beyond(f"more than {_MOST_OUTPUT:,} bytes", limits)
+            if limits:
+                check_limits(limits, time.monotonic() - begin, folder)
+    child.wait()
+    return b"".join(stdout), text.text
+
+
+def check_limits(limits: Limits, seconds: float, folder: Path | None = None) -> None:
+    """Raise Unavailable where a server goes beyond `limits`, `seconds` after it was asked, with
+    what it sent in `folder`."""
+
+    if seconds > limits.seconds:
+        raise Unavailable(
+            f"the server was not done after {limits.seconds:g} s",
+            mend="try again; or give it more: git config spacy.fetchTimeout SECONDS",
+        )
+    if folder is None:
+        return
+    if limits.size and bytes_in(folder) > limits.size:
+        raise Unavailable(
+            f"the server sent more than {limits.size:,} bytes",
+            mend="if that is right, set the limit in bytes: git config spacy.maxAssetSize 10g",
+        )
+    disk = os.statvfs(folder)
+    block = disk.f_frsize or disk.f_bsize
+    if disk.f_bavail * block < min(_SPARE, disk.f_blocks * block // 100):
+        raise Unavailable(
+            "the disk has no room for what the server sends", mend="make room on the disk"
+        )
+
+
+def bytes_in(folder: Path) -> int:
+    """How many bytes the files below `folder` have, which may come and go."""
+
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(where, name)).st_size
+    return total
+
+
+def beyond(what: str, limits: Limits | None) -> Unavailable:
+    """The error for more than is taken, from a server if there are `limits`."""
+
+    who = "the server" if limits else "git"
+    return Unavailable(f"{who} sent {what}", mend="ask whoever runs it" if limits else "try again")
+
+
+def _limit_memory(child: subprocess.Popen[bytes], most: int) -> None:
+    """Bound what `child`, and all that it starts from now on, may allocate."""
+
+    import resource
+
+    if sys.platform == "linux":
+        with suppress(OSError, ValueError):
+            _, hard = resource.prlimit(child.pid, resource.RLIMIT_DATA)
+            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (most, hard))
 
 
 def manners(start: Path) -> tuple[str, bool]:

@@ -6,11 +6,16 @@ Finds the folders by the rules of gitrepository-layout(5), without starting a pr
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.git import process
+from git_spacy.project.paths import bare_repository, is_git_dir
+
+_BARE = re.compile(r"^\s*bare\s*=\s*true\s*$", re.IGNORECASE | re.MULTILINE)
 
 SEALED = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 """Before git's verb: nobody's program is started for a question, or for notes."""
@@ -26,7 +31,8 @@ class Repository(NamedTuple):
 
     @classmethod
     def discover(cls, start: Path, environ: Mapping[str, str] | None = None) -> Repository | None:
-        """The repository that `start` lies in, as Git would find it; None if there is none.
+        """The repository that `start` lies in, as Git would find it; None if there is none. Raises
+        Unsafe for a bare one that nobody named (as Git does with safe.bareRepository=explicit).
 
         GIT_DIR and GIT_WORK_TREE of `environ` (None: of this process) count as they do for git.
         """
@@ -40,16 +46,16 @@ class Repository(NamedTuple):
                 if top
                 else _work_tree(git_dir, Path(os.path.abspath(start)))
             )
-            return cls._at(git_dir, found) if _is_git_dir(git_dir) else None
+            return cls._at(git_dir, found) if is_git_dir(git_dir) else None
         start = Path(os.path.abspath(start))
         for folder in (start, *start.parents):
             dot_git = folder / ".git"
-            if _is_git_dir(dot_git):
+            if is_git_dir(dot_git):
                 return cls._at(dot_git, folder)
             if (pointed := _pointed(dot_git)) is not None:
                 return cls._at(pointed, folder)
-            if _is_git_dir(folder):
-                return cls._at(folder, None)
+            if is_git_dir(folder):
+                raise bare_repository(folder)
         return None
 
     @classmethod
@@ -80,7 +86,7 @@ class Repository(NamedTuple):
         environ = process.environment(prompt=prompt, protocols=protocols, configured=True)
         if not talks:
             environ["GIT_NO_LAZY_FETCH"] = "1"
-        if os.environ.get("GIT_DIR"):
+        if self.top is None or os.environ.get("GIT_DIR"):
             environ["GIT_DIR"] = str(self.git_dir)
             if self.top:
                 environ["GIT_WORK_TREE"] = str(self.top)
@@ -104,11 +110,14 @@ class Repository(NamedTuple):
         return done
 
 
-def _work_tree(git_dir: Path, start: Path) -> Path:
-    """GIT_DIR alone makes the current folder the top, except for a linked work tree, which
-    knows its own, and a submodule, which is known by its `.git`: hooks run there with GIT_DIR
-    set."""
+def _work_tree(git_dir: Path, start: Path) -> Path | None:
+    """None for a bare repository. Else GIT_DIR alone makes the current folder the top, except for
+    a linked work tree, which knows its own, and a submodule, which is known by its `.git`: hooks
+    run there with GIT_DIR set."""
 
+    with suppress(OSError):
+        if _BARE.search((git_dir / "config").read_text("utf-8", "replace")):
+            return None
     real = os.path.realpath(git_dir)
     for folder in (start, *start.parents):
         dot_git = folder / ".git"
@@ -118,12 +127,6 @@ def _work_tree(git_dir: Path, start: Path) -> Path:
         return Path((git_dir / "gitdir").read_text().strip()).parent
     except OSError:
         return git_dir.parent if git_dir.name == ".git" else start
-
-
-def _is_git_dir(path: Path) -> bool:
-    return (path / "HEAD").is_file() and (
-        (path / "objects").is_dir() or (path / "commondir").is_file()
-    )
 
 
 def _pointed(dot_git: Path) -> Path | None:
@@ -136,4 +139,4 @@ def _pointed(dot_git: Path) -> Path | None:
     if not text.startswith("gitdir: "):
         return None
     target = Path(os.path.normpath(dot_git.parent / text[len("gitdir: ") :].strip()))
-    return target if _is_git_dir(target) else None
+    return target if is_git_dir(target) else None

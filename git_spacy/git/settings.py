@@ -53,6 +53,8 @@ TABLE = (
         "The address of a remote of this name for push, pull and restore; it wins over that in"
         " project.yml."),
     Setting("spacy.timeout", NUMBER, "30", "Seconds without a byte before a server is given up."),
+    Setting("spacy.fetchTimeout", NUMBER, "3600",
+        "Seconds after which a fetch from a Git server is given up, whatever comes."),
     Setting("spacy.maxAssetSize", SIZE, "",
         "The largest asset that is fetched; by default, what the disk has room for."),
     Setting("spacy.maxOutputSize", SIZE, "",
@@ -189,6 +191,13 @@ def number(values: Settings, name: str) -> int:
         where=f"git config {name}",
         mend=f"git config {name} {setting.default or '2g'}",
     )
+
+
+def limits(values: Settings) -> process.Limits:
+    """What a Git server may cost. Raises Malformed."""
+
+    seconds, size = number(values, "spacy.fetchTimeout"), number(values, "spacy.maxAssetSize")
+    return process.Limits(seconds=seconds, size=size)
 
 
 def _value(values: Settings, name: str) -> str:

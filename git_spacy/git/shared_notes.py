@@ -210,6 +210,7 @@ def _speak(repository: Repository, arguments: Sequence[str]) -> process.Complete
     return process.run(
         (*SEALED, *arguments),
         cwd=repository.place(), environ=environ, check=False, prompt=may_prompt,
+        limits=process.LIMITS,
     )  # fmt: skip
 
 

@@ -12,17 +12,20 @@ from contextlib import contextmanager
 from git_spacy.errors import Unavailable
 from git_spacy.git import process
 from git_spacy.git.address import Address
+from git_spacy.git.process import LIMITS, Limits
 from git_spacy.git.tree import RemoteTree
 
 
 @contextmanager
 def opened(
-    address: Address, *, prompt: bool = False, warn: Callable[[str], None]
-) -> Iterator[RemoteTree]:
+    address: Address, *, prompt: bool = False, warn: Callable[[str], None],
+    limits: Limits = LIMITS,
+) -> Iterator[RemoteTree]:  # fmt: skip
     """The tree at `address`; what was fetched is gone with the block.
 
     Only the commit and its trees have travelled when the block begins, if the server can filter;
-    `warn` is told what it cost where it cannot. Raises Unavailable if the repository cannot be had,
+    `warn` is told what it cost where it cannot. `limits` are for the server, and its size for what
+    is written down as well. Raises Unavailable if the repository cannot be had,
     Malformed if it has no such branch, tag or commit, Unsafe if it is not to be trusted.
     """
 
@@ -32,5 +35,5 @@ def opened(
         from git_spacy.git.sparse_git import opened as fetched
     else:
         from git_spacy.git.sparse_dulwich import opened as fetched
-    with fetched(address, prompt=prompt, warn=warn) as (commit, listing, contents):
-        yield RemoteTree(commit, listing, contents, warn, address.shown)
+    with fetched(address, prompt=prompt, warn=warn, limits=limits) as (commit, listing, contents):
+        yield RemoteTree(commit, listing, contents, warn, address.shown, limits.size)

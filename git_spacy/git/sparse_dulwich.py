@@ -7,6 +7,7 @@ repository of this machine is read where it lies. Asks for no password; SHA-256 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -15,8 +16,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from git_spacy.errors import GitSpacyError, Malformed, Unavailable, masked
+from git_spacy.git import process
 from git_spacy.git.address import Address, no_such_ref, parse_address, public
-from git_spacy.git.tree import Entry, Opened, Stream, counted, no_such_content
+from git_spacy.git.process import Limits
+from git_spacy.git.tree import MOST_TREES, Entry, Opened, Stream, counted, no_such_content
 
 if TYPE_CHECKING:
     from dulwich.client import GitClient
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from dulwich.objects import ObjectID
 
 _PATIENCE = 60.0  # seconds without a byte
+_LOOK = 8 << 20  # bytes between two looks at the disk
+_MOST_TALK = 32 << 20  # bytes beside the pack: some 400,000 branches, where all of them are told
 _CREDENTIALS_MEND = "let Git know the password: set a credential.helper, or use an SSH key"
 
 
@@ -34,6 +39,7 @@ def opened(
     *,
     prompt: bool,  # noqa: ARG001 (dulwich never asks)
     warn: Callable[[str], None],
+    limits: Limits,
 ) -> Iterator[Opened]:
     """(commit, listing of all trees, contents). See `sparse.opened`."""
 
@@ -49,7 +55,7 @@ def opened(
 
     with TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True) as folder:
         store = DiskObjectStore.init(os.path.join(folder, "objects"))
-        remote = _Remote(store, address, warn)
+        remote = _Remote(store, address, warn, limits)
         try:
             commit, listing = _read(store, remote.fetch_commit(), address)
             remote.arrived(commit, listing)
@@ -119,18 +125,20 @@ class _Remote(_Here):
     """Contents that lie elsewhere, and how they are asked for."""
 
     def __init__(
-        self, store: DiskObjectStore, address: Address, warn: Callable[[str], None]
+        self, store: DiskObjectStore, address: Address, warn: Callable[[str], None], limits: Limits
     ) -> None:
         from dulwich.config import StackedConfig
 
         super().__init__(store)
         self._packs = store
         self._warn = warn
+        self._limits = limits
+        self._meter = _Meter(limits, Path(store.pack_dir))
         self._commit = b""
         self._config = StackedConfig.default()
         self._address = address = _rewritten(address, self._config)
         self._passwords: Iterator[tuple[str, str]] | None = None
-        self._client, self._path = _client(address, self._config, None)
+        self._client, self._path = _client(address, self._config, None, self._meter)
 
     def fetch_commit(self) -> bytes:
         """Bring the commit and its trees; return the id of what the wanted name is."""
@@ -173,7 +181,7 @@ class _Remote(_Here):
         if not missing:
             return
         try:
-            self._fetch(lambda *_, **__: missing)
+            self._fetch(lambda *_, **__: missing, least=0)
         except (Unavailable, Malformed):
             self._fetch(lambda *_, **__: [self._commit], filter=False)
             self._whole("gives out no single files")
@@ -183,17 +191,20 @@ class _Remote(_Here):
         choose: Callable[..., list[Any]],
         prefixes: Sequence[bytes] = (b"HEAD",),
         filter: bool = True,
+        least: int = MOST_TREES,
     ) -> None:
         from dulwich.client import HTTPUnauthorized
 
         while True:
             file, commit, abort = self._packs.add_pack()
+            self._meter.begin(file, least)
             try:
                 self._client.fetch_pack(
                     self._path,
                     choose,
                     _NothingHere(),
-                    file.write,
+                    self._meter.write,
+                    progress=self._meter.progress,
                     depth=1,
                     ref_prefix=list(prefixes),
                     filter_spec=b"blob:none" if filter else None,
@@ -222,7 +233,7 @@ class _Remote(_Here):
         if password is None:
             raise _failed(self._address, error) from None
         self.close()
-        self._client, self._path = _client(self._address, self._config, password)
+        self._client, self._path = _client(self._address, self._config, password, self._meter)
 
     def _whole(self, why: str) -> None:
         packs = Path(self._packs.pack_dir).glob("*.pack")
@@ -238,6 +249,52 @@ class _Remote(_Here):
         if manager is not None:
             manager.clear()
         self._client.close()
+
+
+class _Meter:
+    """Counts what comes from a server. Raises Unavailable where it is too much."""
+
+    def __init__(self, limits: Limits, folder: Path) -> None:
+        self._limits = self._now = limits
+        self._folder = folder
+        self._file: Any = None
+        self._begin = time.monotonic()
+        self._text = self._talk = self._pack = self._next_look = 0
+
+    def begin(self, file: Any, least: int) -> None:
+        """What comes now goes to `file`, which may have `least` bytes at any rate."""
+
+        self._now = self._limits.after(self._folder, least)
+        self._file = file
+        self._begin = time.monotonic()
+        self._text = self._talk = self._pack = self._next_look = 0
+
+    def progress(self, text: bytes) -> None:
+        self._text += len(text)
+        if self._text > self._limits.text:
+            raise process.beyond(f"more than {self._limits.text:,} bytes of text", self._limits)
+
+    def write(self, chunk: bytes) -> int:
+        self._file.write(chunk)
+        self._pack += len(chunk)
+        if self._pack >= self._next_look:
+            self._file.flush()
+            process.check_limits(self._now, time.monotonic() - self._begin, self._folder)
+            self._next_look = self._pack + min(_LOOK, max(self._limits.size, 1))
+        return len(chunk)
+
+    def reading(self, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+        """The same `read`, counted: what is no pack is held in memory."""
+
+        def counted(size: int) -> bytes:
+            chunk = read(size)
+            process.check_limits(self._now, time.monotonic() - self._begin)
+            self._talk += len(chunk)
+            if self._talk - self._pack > _MOST_TALK:
+                raise process.beyond(f"more than {_MOST_TALK:,} bytes of names", self._limits)
+            return chunk
+
+        return counted
 
 
 class _NothingHere:
@@ -290,7 +347,7 @@ def _rewritten(address: Address, config: StackedConfig) -> Address:
 
 
 def _client(
-    address: Address, config: StackedConfig, password: tuple[str, str] | None
+    address: Address, config: StackedConfig, password: tuple[str, str] | None, meter: _Meter
 ) -> tuple[GitClient, str]:
     """How to speak to `address`, and the path of the repository there."""
 
@@ -304,9 +361,9 @@ def _client(
     user, host = parts.username and unquote(parts.username), parts.hostname or ""
     path = unquote(parts.path) if scheme else url.partition(":")[2]
     if scheme in ("http", "https"):
-        return _http_client(url, config, password), parts.path
+        return _http_client(url, config, password, meter), parts.path
     if scheme == "git":
-        return TCPGitClient(host, port=parts.port, thin_packs=False), path
+        return _metered(TCPGitClient(host, port=parts.port, thin_packs=False), meter), path
     ssh = SSHGitClient(
         host,
         port=parts.port if scheme else None,
@@ -315,7 +372,20 @@ def _client(
         ssh_command=_ssh_command(config),
         thin_packs=False,
     )
-    return ssh, path
+    return _metered(ssh, meter), path
+
+
+def _metered(client: Any, meter: _Meter) -> GitClient:
+    connect = client._connect
+
+    def connected(*args: Any, **kwargs: Any) -> Any:
+        protocol, *others = connect(*args, **kwargs)
+        protocol.read = meter.reading(protocol.read)
+        return protocol, *others
+
+    client._connect = connected
+    made: GitClient = client
+    return made
 
 
 def _ssh_command(config: StackedConfig) -> str:
@@ -332,7 +402,9 @@ def _ssh_command(config: StackedConfig) -> str:
     return "ssh -o BatchMode=yes"
 
 
-def _http_client(url: str, config: StackedConfig, password: tuple[str, str] | None) -> GitClient:
+def _http_client(
+    url: str, config: StackedConfig, password: tuple[str, str] | None, meter: _Meter
+) -> GitClient:
     from urllib.parse import unquote, urlsplit
 
     from dulwich.client import Urllib3HttpGitClient
@@ -364,7 +436,7 @@ def _http_client(url: str, config: StackedConfig, password: tuple[str, str] | No
             led = response.geturl() or url
             if url.startswith("https:") and not led.startswith(("https:", "/")):
                 raise Unavailable(f"'{public(url)}' leads away from https")
-            return response, read
+            return response, meter.reading(read)
 
     parts = urlsplit(url)
     if password is None and parts.username:

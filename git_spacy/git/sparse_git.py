@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory
 from git_spacy.errors import GitSpacyError, LocalFailure, Malformed, Unavailable, Unsafe, masked
 from git_spacy.git import objects, process
 from git_spacy.git.address import Address, no_such_ref
-from git_spacy.git.process import Completed
-from git_spacy.git.tree import Entry, Opened, Stream, counted
+from git_spacy.git.process import Completed, Limits
+from git_spacy.git.tree import MOST_TREES, Entry, Opened, Stream, counted
 
 _REMOTE = "git-spacy-source"
 _REF = "refs/git-spacy/wanted"
@@ -48,7 +48,9 @@ _NOT_BY_ID = re.compile(r"not our ref|unadvertised object|allowAnySHA1InWant|all
 
 
 @contextmanager
-def opened(address: Address, *, prompt: bool, warn: Callable[[str], None]) -> Iterator[Opened]:
+def opened(
+    address: Address, *, prompt: bool, warn: Callable[[str], None], limits: Limits
+) -> Iterator[Opened]:
     """(commit, listing of all trees, contents). See `sparse.opened`."""
 
     if address.local is not None:
@@ -59,7 +61,7 @@ def opened(address: Address, *, prompt: bool, warn: Callable[[str], None]) -> It
     with TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True) as folder:
         git_dir = Path(folder) / "repository.git"
         git_dir.mkdir()
-        remote = _Remote(git_dir, address, prompt, warn)
+        remote = _Remote(git_dir, address, prompt, warn, limits)
         commit = remote.fetch_commit()
         yield commit, _listing(git_dir, commit, address), remote
 
@@ -82,9 +84,11 @@ class _Remote(_Here):
     """Contents that lie elsewhere, and the repository of ours that they come to."""
 
     def __init__(
-        self, git_dir: Path, address: Address, prompt: bool, warn: Callable[[str], None]
-    ) -> None:
+        self, git_dir: Path, address: Address, prompt: bool, warn: Callable[[str], None],
+        limits: Limits,
+    ) -> None:  # fmt: skip
         super().__init__(git_dir)
+        self._limits = limits
         self._address = address
         self._prompt = prompt
         self._warn = warn
@@ -158,6 +162,8 @@ class _Remote(_Here):
             input=None if input is None else input.encode(),
             check=False,
             prompt=self._prompt,
+            limits=self._limits.after(self.git_dir, 0 if input else MOST_TREES),
+            folder=self.git_dir,
         )  # fmt: skip
 
     def _whole(self, why: str) -> None:
@@ -215,8 +221,9 @@ def _local_git_dir(path: Path) -> Path:
     environ = _environment()
     # this folder's repository, not that of one above it
     environ["GIT_CEILING_DIRECTORIES"] = str(path.resolve().parent)
-    arguments = (*_options(_SEALED), "rev-parse", "--absolute-git-dir")
-    done = process.run(arguments, cwd=path, environ=environ, check=False)
+    settings = (*_SEALED, "safe.bareRepository=all")
+    arguments = (*_options(settings), "rev-parse", "--absolute-git-dir")
+    done = process.run(arguments, cwd=path, environ=environ, check=False, named=True)
     if done.returncode:
         if mend := process.mend_of_ownership(done):
             raise Unsafe(f"'{path}' belongs to somebody else", mend=mend)

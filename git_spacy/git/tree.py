@@ -20,6 +20,9 @@ FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
 
 # A tree of trees can unfold into more files than any disk holds; no template has so many.
 MOST_ENTRIES = 500_000
+# What commits and trees may take, however small the limit for contents is: those of 500,000 files
+# have 40 MB. And a repository whose server sends no part of it.
+MOST_TREES = 256 << 20
 _DEEPEST = 128
 _LONGEST_TARGET = 4096
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -72,6 +75,7 @@ class RemoteTree(NamedTuple):
     contents: Contents
     warn: Callable[[str], None]
     shown: str
+    most: int = 0  # bytes that a checkout may write; 0: what the disk has room for
 
     def folders(self) -> tuple[str, ...]:
         """Every folder in it, without asking the server again."""
@@ -97,7 +101,8 @@ class RemoteTree(NamedTuple):
         """Write the folder or file `path` ("" for everything) to `dest`, which must not exist.
 
         Raises Malformed where there is no such path, Unsafe for a name or a link that must not
-        be, LocalFailure if the disk fails; then nothing is left of it.
+        be, Unavailable for more than `most` bytes, LocalFailure if the disk fails; then nothing is
+        left of it.
         """
 
         path = _normal(path)
@@ -111,7 +116,7 @@ class RemoteTree(NamedTuple):
             else:
                 wanted.append(entry)
         self.contents.fetch(tuple(dict.fromkeys(entry.id for entry in wanted)))
-        return place(wanted, path, dest, self.contents, self.shown)
+        return place(wanted, path, dest, self.contents, self.shown, self.most)
 
 
 def _normal(path: str) -> str:
@@ -158,8 +163,9 @@ def checked(entries: Iterable[Entry], repository: str) -> Iterator[Entry]:
 
 
 def place(
-    wanted: Sequence[Entry], path: str, dest: Path, contents: Contents, repository: str
-) -> Placed:
+    wanted: Sequence[Entry], path: str, dest: Path, contents: Contents, repository: str,
+    most: int = 0,
+) -> Placed:  # fmt: skip
     """Write the files `wanted`, all at or below `path`, to `dest`, which must not exist: a file if
     one of them is `path` itself, else a folder. Nothing is left of it if this fails.
 
@@ -188,6 +194,7 @@ def place(
             executable,
             dest,
             contents,
+            _Room(most),
         )
         _make_links(targets, dest, repository)
     except BaseException as error:
@@ -198,8 +205,28 @@ def place(
     return Placed(len(wanted), tuple(sorted(pointers)))
 
 
+class _Room:
+    """Counts what is written: a small object can unfold into more than anyone wants."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._written = 0
+
+    def take(self, size: int) -> None:
+        self._written += size
+        if self._most and self._written > self._most:
+            raise Unavailable(
+                f"it is larger than {self._most:,} bytes",
+                mend="if that is right, set the limit in bytes: git config spacy.maxAssetSize 10g",
+            )
+
+
 def _write_files(
-    names: dict[str, list[str]], executable: set[str], dest: Path, contents: Contents
+    names: dict[str, list[str]],
+    executable: set[str],
+    dest: Path,
+    contents: Contents,
+    room: _Room,
 ) -> list[str]:
     """Write each content to its names below `dest`; return the names of Git LFS pointers."""
 
@@ -207,17 +234,17 @@ def _write_files(
     for id, stream in contents.read([id for id, named in names.items() if named]):
         first, *others = names[id]
         target = dest / first if first else dest
-        head = _write(target, stream, first in executable)
+        head = _write(target, stream, first in executable, room)
         for name in others:
             os.makedirs(dest / os.path.dirname(name), exist_ok=True)
             with open(target, "rb") as source:
-                _write(dest / name, source, name in executable)
+                _write(dest / name, source, name in executable, room)
         if head.startswith(_LFS_POINTER):
             pointers += names[id]
     return pointers
 
 
-def _write(target: Path, source: Stream, executable: bool) -> bytes:
+def _write(target: Path, source: Stream, executable: bool, room: _Room) -> bytes:
     """Write `source` to the new file `target`; return it if it is small, or nothing."""
 
     os.makedirs(target.parent, exist_ok=True)
@@ -226,6 +253,7 @@ def _write(target: Path, source: Stream, executable: bool) -> bytes:
     with open(os.open(target, flags, mode), "wb") as stream:
         head = chunk = source.read(_CHUNK)
         while chunk:
+            room.take(len(chunk))
             stream.write(chunk)
             chunk = source.read(_CHUNK)
     return head if len(head) <= _LARGEST_POINTER else b""

@@ -20,7 +20,7 @@ from git_spacy.files import resolved_inside
 from git_spacy.project import needs, paths, places, yaml
 from git_spacy.project.keys import ASSET, CHECKSUM, COMMAND, GIT, PROJECT, RESOURCES, Table
 from git_spacy.project.model import Asset, Checksum, Command, GitSource, Project, Remote, Workflow
-from git_spacy.project.paths import ProjectPath
+from git_spacy.project.paths import ProjectPath, bare_repository, has_git_dir, is_git_dir
 from git_spacy.project.places import Places
 from git_spacy.project.problem import Problem, did_you_mean, nearest, refuse
 from git_spacy.project.variables import (
@@ -51,23 +51,24 @@ class Loaded(NamedTuple):
 
 def find(start: Path) -> Path:
     """The folder at or above `start` that has a project.yml, no further up than the top of the
-    Git work tree. Raises Malformed if there is none."""
+    Git work tree. Raises Malformed if there is none, Unsafe in a bare repository that nobody
+    named."""
 
     start = Path(os.path.abspath(start))
+    found = None
     for folder in (start, *start.parents):
-        if (folder / PROJECT_FILE).exists():
-            return folder
-        if (folder / ".git").exists():
+        if found is None and (folder / PROJECT_FILE).exists():
+            found = folder
+        if has_git_dir(folder):
             break
-        if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
-            raise Malformed(
-                f"'{folder}' is a bare repository: no files of a project lie there",
-                mend="go to a clone or a work tree of it: git worktree add DIR",
-            )
-    raise Malformed(
-        f"no {PROJECT_FILE} in '{start}' or a folder above it",
-        mend="go to a project, or get one: git spacy clone ner_fashion",
-    )
+        if is_git_dir(folder) and not os.environ.get("GIT_DIR"):
+            raise bare_repository(folder)
+    if found is None:
+        raise Malformed(
+            f"no {PROJECT_FILE} in '{start}' or a folder above it",
+            mend="go to a project, or get one: git spacy clone ner_fashion",
+        )
+    return found
 
 
 def load(root: Path, overrides: Mapping[str, Any] | None = None) -> Project:

@@ -1,19 +1,25 @@
-"""The only gate for a path that a file gave us.
+"""The only gate for a path that a file gave us, and the one check for a folder that Git would take
+for a repository.
 
-Looks at the text alone; links are `files.resolved_inside`'s business, when the path is used.
-What Windows and macOS would read as `.git` is refused here too: projects are shared.
+Of a path it looks at the text alone; links are `files.resolved_inside`'s business, when the path is
+used. What Windows and macOS would read as `.git` is refused here too: projects are shared.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import NamedTuple
+
+from git_spacy.errors import Unsafe
 
 # Code points that HFS+ ignores in names, as Git's utf8.c lists them: `.g\u200cit` is `.git`.
 _HFS_IGNORED = dict.fromkeys(
     [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
 )
 _GIT = re.compile(r"\.git|git~\d+")
+_HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _OURS = ("project.yml", "project.lock")
 
@@ -76,3 +82,46 @@ def is_git_folder(part: str) -> bool:
 
     folded = part.translate(_HFS_IGNORED).casefold().split(":")[0].rstrip(". ")
     return _GIT.fullmatch(folded) is not None
+
+
+def is_git_dir(path: Path) -> bool:
+    """Whether Git would take the folder `path` for a repository, as its setup.c tells: a HEAD that
+    is a reference or an id, and folders for objects and refs."""
+
+    head = path / "HEAD"
+    try:
+        if head.is_symlink():
+            if not os.readlink(head).startswith("refs/"):
+                return False
+        elif not (head.is_file() and _HEAD.match(_start(head))):
+            return False
+        common = path / "commondir"
+        shared = path / _start(common).decode().strip() if common.is_file() else path
+    except (OSError, ValueError):
+        return False
+    return all((shared / name).is_dir() for name in ("objects", "refs"))
+
+
+def has_git_dir(folder: Path) -> bool:
+    """Whether Git, on its way up, would stop at the `.git` of `folder`."""
+
+    dot_git = folder / ".git"
+    return dot_git.is_file() or is_git_dir(dot_git)
+
+
+def _start(file: Path) -> bytes:
+    with open(file, "rb") as stream:
+        return stream.read(4096)
+
+
+def bare_repository(folder: Path) -> Unsafe:
+    """The error for a bare repository that nobody named: anyone can put one among the files of a
+    template, and its configuration names programs for Git to run."""
+
+    import shlex
+
+    return Unsafe(
+        f"'{folder}' is a bare repository, and its configuration may start programs",
+        mend="go to a clone or a work tree of it; if you trust it: "
+        f"git --git-dir={shlex.quote(str(folder))} spacy log",
+    )

@@ -151,14 +151,10 @@ OF_GIT = (*OF_COMMITS, "check", "lock resolve", "notes status", "notes push", "n
 REFUSED = {
     "without_commits": dict.fromkeys(OF_COMMITS, "there is no commit yet\n  mend: git commit"),
     "somebody_elses": dict.fromkeys(OF_GIT, "git config --global --add safe.directory "),
-    "bare": {
-        **dict.fromkeys(
-            [one for one in COMMANDS if one.split(" ")[0] not in
-             ("", "log", "show", "notes", "schema", "clone", "init")],
-            "a bare repository: no files of a project lie there\n  mend: go to a clone",
-        ),
-        **dict.fromkeys(("init --yes", "init --undo --yes"), "mend: run this in a clone of it"),
-    },
+    "bare": dict.fromkeys(
+        [one for one in COMMANDS if not one.startswith(("clone", "init --new"))],
+        "is a bare repository, and its configuration may start programs\n  mend: go to a clone",
+    ),
     "no_repository": dict.fromkeys(
         [one for one in OF_GIT if one not in ("check", "lock resolve", "dvc")], "git init"
     ),

@@ -107,13 +107,15 @@ def test_without_a_remote_it_says_how_to_have_one(tmp_path: Path, spacy: Spacy, 
     assert "no remote to share them with" in spacy("notes", "status", cwd=made).out
 
 
-def test_it_works_above_the_project_and_in_a_bare_repository(
-    clones: tuple[Path, Path], spacy: Spacy
+def test_it_works_in_a_bare_repository_that_is_named(
+    clones: tuple[Path, Path], spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, _ = clones
     spacy("run", "prepare", cwd=ann)
     spacy("notes", "push", cwd=ann)
     bare = ann.parent / "remote.git"
+    assert spacy("notes", "status", cwd=bare).code == 3
+    monkeypatch.setenv("GIT_DIR", str(bare))  # as git --git-dir sets it
     assert spacy("notes", "status", cwd=bare).out.splitlines()[0] == "1 record on 1 commit"
     assert "prepare" in spacy("log", cwd=bare).out
     assert "prepare" in spacy("show", cwd=bare).out

@@ -167,13 +167,16 @@ def test_without_an_identity_somebody_writes_all_the_same(tmp_path: Path, sealed
     )
 
 
-def test_in_a_linked_work_tree_and_a_bare_repository(tmp_path: Path) -> None:
+def test_in_a_linked_work_tree_and_a_bare_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = repository(tmp_path / "r")
     head = git(made, "rev-parse", "HEAD")
     git(made, "worktree", "add", "-q", "../linked")
     notes.append(opened(tmp_path / "linked"), head, ["linked"])
     assert shown(made) == ["linked"]
     git(tmp_path, "clone", "-q", "--bare", "r", "bare.git")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "bare.git"))
     notes.append(opened(tmp_path / "bare.git"), head, ["bare"])
     (found,) = notes.log(opened(tmp_path / "bare.git"), [])
     assert found.lines == ("bare",)

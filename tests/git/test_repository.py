@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import Malformed, Unsafe
 from git_spacy.git import settings as configured
 from git_spacy.git.repository import Repository
 from tests.testing.repositories import commit, git
@@ -50,11 +50,20 @@ def test_a_submodule_has_its_own_place(tmp_path: Path) -> None:
     assert tuple(found) == as_git_says(outer / "sub")
 
 
-def test_a_bare_repository_has_no_work_tree_and_a_plain_folder_is_none(tmp_path: Path) -> None:
+def test_a_bare_repository_is_refused_unless_it_is_named_and_a_plain_folder_is_none(
+    tmp_path: Path,
+) -> None:
     git(tmp_path, "init", "-q", "--bare", "bare.git")
-    found = Repository.discover(tmp_path / "bare.git")
+    (tmp_path / "bare.git/below").mkdir()
+    for folder in (tmp_path / "bare.git", tmp_path / "bare.git/below"):
+        with pytest.raises(Unsafe, match="bare repository"):
+            Repository.discover(folder)
+        with pytest.raises(subprocess.CalledProcessError):
+            git(folder, "-c", "safe.bareRepository=explicit", "rev-parse", "--git-dir")
+    named = {"GIT_DIR": str(tmp_path / "bare.git")}
+    found = Repository.discover(tmp_path, named)
     assert found is not None
-    assert found.top is None
+    assert (found.git_dir, found.top) == (tmp_path / "bare.git", None)
     (tmp_path / "plain").mkdir()
     assert Repository.discover(tmp_path / "plain") is None
 

@@ -35,7 +35,9 @@ class Team:
         notes.append(opened(self.clones[clone]), self.head, lines)
 
     def lines(self, folder: Path) -> set[str]:
-        return set(notes.of(opened(folder), self.head))
+        is_bare = folder == self.remote
+        found = Repository(folder, folder, None) if is_bare else opened(folder)
+        return set(notes.of(found, self.head))
 
     def push(self, clone: int) -> int:
         return shared_notes.push(opened(self.clones[clone]), "origin")

@@ -127,7 +127,7 @@ def test_of_a_file_in_conflict_there_is_no_entry(tmp_path: Path) -> None:
 
 def test_a_bare_repository_has_no_index(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "--bare", "r.git")
-    found = Repository.discover(tmp_path / "r.git")
+    found = Repository.discover(tmp_path, {"GIT_DIR": str(tmp_path / "r.git")})
     assert found is not None
     assert Index.of(found) is None
 

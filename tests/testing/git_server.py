@@ -11,6 +11,8 @@ import os
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +32,7 @@ class GitServer:
         self.redirect = ""
         self.password: tuple[str, str] | None = None
         self.broken: tuple[int, str, bytes] | None = None
+        self.endless: Callable[[str, bytes], Iterable[bytes] | None] = lambda _path, _body: None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True  # a client that keeps its connection stops nobody
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -125,6 +128,9 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 self._send(server.broken[0], [("Content-Type", server.broken[1])], server.broken[2])
                 return
             path, _, query = self.path.partition("?")
+            if (pieces := server.endless(path, body)) is not None:
+                self._stream(path, pieces)
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             said = server.answer(self.command, path, query, headers, body)
             head, _, content = said.partition(b"\r\n\r\n")
@@ -142,6 +148,18 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 time.sleep(len(content) / server.rate)
             self.wfile.write(content)
             server.sent += len(content)
+
+        def _stream(self, path: str, pieces: Iterable[bytes]) -> None:
+            """An answer of unknown length, until the client has had enough."""
+
+            kind = "advertisement" if path.endswith("/info/refs") else "result"
+            self.send_response(200)
+            self.send_header("Content-Type", f"application/x-git-upload-pack-{kind}")
+            self.end_headers()
+            self.close_connection = True
+            with suppress(OSError):
+                for piece in pieces:
+                    self.wfile.write(piece)
 
         def _knows(self, password: tuple[str, str]) -> bool:
             given = self.headers.get("Authorization", "")

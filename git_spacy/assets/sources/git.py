@@ -10,7 +10,7 @@ from git_spacy.assets.sources import Brought, Place, mismatch
 from git_spacy.errors import GitSpacyError, Malformed, Unsafe
 from git_spacy.files import Staging
 from git_spacy.git.address import ALLOW_LOCAL, Address, parse_address
-from git_spacy.git.settings import boolean
+from git_spacy.git.settings import boolean, limits
 from git_spacy.git.sparse import opened
 from git_spacy.project.model import Asset
 from git_spacy.project.problem import did_you_mean
@@ -40,7 +40,10 @@ def bring(asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brou
     path = "/".join(part for part in asset.git.path.split("/") if part not in ("", "."))
     address = _address(asset, place)
     dest = asset.dest.text
-    with opened(address, prompt=False, warn=lambda text: report(Noted(dest, text))) as tree:
+    most = limits(place.settings)
+    with opened(
+        address, prompt=False, warn=lambda text: report(Noted(dest, text)), limits=most
+    ) as tree:
         place.cancellation.check()
         if not tree.files(path):
             mend = did_you_mean(path, [*tree.folders(), *(entry.name for entry in tree.listing)])

@@ -1,0 +1,173 @@
+"""threats.md, case 50: a Git server that never ends. Each of its ways has a limit, small ones here;
+nothing is left in the temporary folder."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from git_spacy.errors import Unavailable
+from git_spacy.git import process
+from git_spacy.git.address import parse_address
+from git_spacy.git.process import Limits
+from git_spacy.git.sparse import opened
+from tests.testing.git_server import GitServer
+from tests.testing.projects import process as spacy_process
+from tests.testing.projects import project
+from tests.testing.repositories import git, noise, repository, serve
+
+SMALL = Limits(seconds=120, text=100_000, size=1 << 20, memory=256 << 20)
+
+
+def pkt(text: bytes) -> bytes:
+    return b"%04x" % (len(text) + 4) + text
+
+
+def sideband() -> Iterator[bytes]:
+    yield pkt(b"packfile\n")
+    yield from itertools.repeat(pkt(b"\x02" + b"remarks of the server\n" * 2_000))
+
+
+def pack() -> Iterator[bytes]:
+    """A pack of very many blobs, each sound."""
+
+    content = noise(60_000)
+    size, head = len(content), b""
+    first = 3 << 4 | size & 15
+    size >>= 4
+    while size:
+        head += bytes([first | 128])
+        first, size = size & 127, size >> 7
+    blob = head + bytes([first]) + zlib.compress(content)
+    yield pkt(b"packfile\n") + pkt(b"\x01PACK\0\0\0\x02\x00\x01\x86\xa0")  # 100,000: 6 GB
+    for _ in itertools.repeat(None):
+        for start in range(0, len(blob), 60_000):
+            yield pkt(b"\x01" + blob[start : start + 60_000])
+
+
+def refs() -> Iterator[bytes]:
+    for start in itertools.count(0, 1000):
+        names = range(start, start + 1000)
+        yield b"".join(pkt(b"%040x refs/heads/%d\n" % (n + 1, n)) for n in names)
+
+
+def dots() -> Iterator[bytes]:
+    """A keep-alive now and then is all that comes."""
+
+    import time
+
+    yield pkt(b"packfile\n")
+    while True:
+        time.sleep(0.02)
+        yield pkt(b"\x02")
+
+
+ENDLESS = {
+    "sideband": (b"command=fetch", sideband, SMALL, "bytes of text"),
+    "pack": (b"command=fetch", pack, SMALL._replace(size=1 << 20), "sent more than"),
+    "refs": (b"command=ls-refs", refs, SMALL, "bytes of names|emory"),
+    "time": (b"command=fetch", dots, SMALL._replace(seconds=1), "not done after 1 s"),
+}
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    from git_spacy.git import sparse_dulwich, sparse_git
+
+    for module in (sparse_dulwich, sparse_git):
+        monkeypatch.setattr(module, "MOST_TREES", 1 << 20)
+    monkeypatch.setattr(sparse_dulwich, "_MOST_TALK", 1 << 20)
+
+
+@pytest.mark.usefixtures("small", "backend")
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_server_that_never_ends_is_left(
+    tmp_path: Path, git_server: GitServer, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    command, pieces, limits, told = ENDLESS[what]
+    url = git_server.url + serve(repository(tmp_path / "t"), tmp_path / "served")
+    git_server.endless = lambda _, body: pieces() if command in body else None
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    source = opened(parse_address(url, None, trusted=True), warn=print, limits=limits)
+    with pytest.raises(Unavailable, match=told), source:
+        pass
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.usefixtures("backend")
+def test_an_asset_may_not_be_larger_than_is_set(tmp_path: Path, git_server: GitServer) -> None:
+    """Neither as it travels nor unpacked: a megabyte of nothing is a kilobyte of pack."""
+
+    files: dict[str, str | bytes] = {"noise": noise(200_000), "zeros": bytes(200_000), "small": "x"}
+    url = git_server.url + serve(repository(tmp_path / "t", files), tmp_path / "served")
+    limits = SMALL._replace(size=50_000)
+    address = parse_address(url, None, trusted=True)
+    for name in ("noise", "zeros"):
+        source = opened(address, warn=print, limits=limits)
+        with pytest.raises(Unavailable) as caught, source as tree:
+            tree.checkout(name, tmp_path / "out")
+        assert "git config spacy.maxAssetSize 10g" in str(caught.value)
+        assert not (tmp_path / "out").exists()
+    with opened(address, warn=print, limits=limits) as tree:
+        tree.checkout("small", tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "x"
+
+
+def test_the_settings_hold_for_assets_and_clone(tmp_path: Path, git_server: GitServer) -> None:
+    files: dict[str, str | bytes] = {"t/project.yml": "title: t\n", "t/zeros": bytes(3 << 20)}
+    url = git_server.url + serve(repository(tmp_path / "t", files), tmp_path / "served")
+    text = f"assets: [{{dest: zeros, git: {{repo: '{url}', path: t/zeros}}}}]\n"
+    root = repository(project(tmp_path / "p", text))
+    git(root, "config", "spacy.maxAssetSize", "2m")
+    for words in (("assets",), ("clone", f"{url}//t", "cloned")):
+        done = spacy_process(*words, cwd=root)
+        assert done.code == 4, done
+        assert "spacy.maxAssetSize" in done.err
+    assert not (root / "zeros").exists()
+    assert not (root / "cloned").exists()
+
+
+def test_of_a_long_complaint_the_begin_and_the_end_are_kept(tmp_path: Path) -> None:
+    script = tmp_path / "git-talk"
+    script.write_text("#!/bin/sh\necho first >&2; yes | head -c 1000000 >&2; echo last >&2\n")
+    script.chmod(0o755)
+    os.environ["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    done = process.run(("talk",), cwd=tmp_path)
+    assert done.stderr.startswith(b"first\ny\n")
+    assert done.stderr.endswith(b"y\nlast\n")
+    assert len(done.stderr) < 200_000
+
+
+def test_a_git_that_never_stops_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_MOST_OUTPUT", 1 << 20)
+    for name, where in (("yes", ""), ("cry", ">&2")):
+        script = tmp_path / f"git-{name}"
+        script.write_text(f"#!/bin/sh\necho $$ > '{tmp_path}/pid'\nexec yes {where}\n")
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name in ("yes", "cry"):
+        with pytest.raises(Unavailable, match="git sent more than"):
+            process.run((name,), cwd=tmp_path)
+        with suppress(ProcessLookupError), pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_git_reads_and_writes_at_the_same_time(tmp_path: Path) -> None:
+    script = tmp_path / "git-echo"
+    script.write_text("#!/bin/sh\ntee /dev/stderr\n")
+    script.chmod(0o755)
+    os.environ["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    data = noise(1_000_000)
+    done = process.run(("echo",), cwd=tmp_path, input=data)
+    assert done.stdout == data
+    done = process.run(("version",), cwd=tmp_path, input=data)  # which does not read it
+    assert done.stdout.startswith(b"git version")
