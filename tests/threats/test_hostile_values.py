@@ -1,0 +1,172 @@
+"""Whatever a lock, a record, the journal of `init`, the store, the index or a remote says: nothing
+outside the project is read or changed, nothing that is tracked, nothing of Git's; no command fails by
+a defect, takes 300 MB or ten seconds.
+
+Each value of a file that a real run has written is replaced by each of a table of hostile ones
+(hostile_values.py, sandbox.py), and the commands that read it are run. GIT_SPACY_TORTURE runs all
+of that, else it is a part that has each place, each group of values and each command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.threats.forks import Ended, Forks
+from tests.threats.hostile_values import FIELDS, VALUES, Position, kinds, positions, replaced
+from tests.threats.sandbox import FORMATS, Case, Format, Sandbox, cases, combination
+
+ALL = "GIT_SPACY_TORTURE" in os.environ
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    folder = tmp_path_factory.mktemp("sandbox")
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+    made = Sandbox(folder, kept)
+    forks = Forks(made.root, made.watched, made.environ)
+    made.run = forks
+    try:
+        made.make()
+        yield made
+    finally:
+        forks.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
+def test_no_value_leads_out_of_the_project_or_brings_a_command_down(
+    sandbox: Sandbox, format: Format
+) -> None:
+    before = sandbox.runs
+    found = [
+        violation
+        for case in cases(sandbox, format, all_of_them=ALL)
+        for violation in sandbox.violations(case)
+    ]
+    assert not found, f"{len(found)} violations:\n" + "\n".join(found[:40])
+    assert sandbox.runs > before
+
+
+# That it would be seen.
+
+
+def _writes(name: str) -> Callable[[Sandbox], None]:
+    def write(sandbox: Sandbox) -> None:
+        path = sandbox.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("evil")
+
+    return write
+
+
+HARM: dict[str, tuple[Callable[[Sandbox], None], str]] = {
+    "a file beside the project": (_writes("docs/a-1"), "changed docs/a-1"),
+    "a new file beside it": (_writes("new"), "made new"),
+    "a lost file": (lambda sandbox: (sandbox.home / ".profile").unlink(), "deleted home/.profile"),
+    "a mode": (lambda sandbox: (sandbox.home / ".profile").chmod(0o777), "changed home/.profile"),
+    "a hook": (_writes("p/.git/hooks/post-checkout"), "made p/.git/hooks/post-checkout"),
+    "a setting": (_writes("p/.git/config"), "changed p/.git/config"),
+    "a branch": (_writes("p/.git/refs/heads/new"), "made p/.git/refs/heads/new"),
+    "a tracked file": (_writes("p/words.in"), "changed p/words.in"),
+    "an undeclared file": (_writes("p/sitecustomize.py"), "made p/sitecustomize.py"),
+    "the lock": (_writes("p/project.lock"), "changed p/project.lock"),
+}
+ENDS = {
+    "defect": (Ended(70, "", 0, 0, []), "exit code 70"),
+    "signal": (Ended(-9, "", 0, 0, []), "exit code -9"),
+    "traceback": (Ended(1, "Traceback (most recent", 0, 0, []), "Traceback"),
+    "escape": (Ended(0, "a\x1b[2J", 0, 0, []), "printed"),
+    "time": (Ended(0, "", 11, 0, []), "took 11.0 s"),
+    "memory": (Ended(0, "", 0, 301, []), "took 301 MB"),
+    "reading": (Ended(0, "", 0, 0, ["open /docs/a-1"]), "touched open"),
+}
+
+
+@pytest.mark.parametrize("name", HARM)
+def test_harm_is_seen_and_healed(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    harm, shown = HARM[name]
+
+    def run(*words: str) -> Ended:
+        harm(sandbox)
+        return Ended(0, "", 0, 0, [])
+
+    case = Case(FORMATS[0], (), "restore")
+    monkeypatch.setattr(sandbox, "run", run)
+    assert any(shown in violation for violation in sandbox.violations(case))
+    monkeypatch.setattr(sandbox, "run", lambda *words: Ended(0, "", 0, 0, []))
+    assert sandbox.violations(case) == []
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_bad_end_is_seen(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    ended, shown = ENDS[name]
+    monkeypatch.setattr(sandbox, "run", lambda *words: ended)
+    (found,) = sandbox.violations(Case(FORMATS[0], (), "status"))
+    assert shown in found
+
+
+def test_a_read_outside_is_heard_of(sandbox: Sandbox) -> None:
+    name = str(sandbox.folder / "docs/none")
+    ended = sandbox.run("-C", str(sandbox.root), "lock", "merge-driver", name, name, name)
+    assert f"open {name}" in ended.touched
+
+
+def test_a_case_without_changes_is_no_violation(sandbox: Sandbox) -> None:
+    for format in FORMATS:
+        for command in format.commands:
+            assert sandbox.violations(Case(format, (), command)) == []
+
+
+# The table and the walk.
+
+
+def test_each_value_and_each_key_is_a_position() -> None:
+    document = {"deps": [{"path": "a"}, {"path": "b"}], "mine": ["x", 1]}
+    assert list(kinds(document)) == [
+        "deps (key)", "deps", "deps/*", "deps/*/path (key)", "deps/*/path",
+        "* (key)", "*", "*/0", "*/1",
+    ]  # fmt: skip
+    assert len(list(positions(document))) == 12
+    assert "deps" in FIELDS
+
+
+def test_another_value_or_key_is_put_in_place() -> None:
+    document = {"a": [1, {"b": 2}], "c": 3}
+    here, key = Position(("a", 1, "b")), Position(("c",), is_key=True)
+    assert json.loads(replaced(document, (here, '"x"'), (key, '"y"'))) == {
+        "a": [1, {"b": "x"}],
+        "y": 3,
+    }
+    assert document == {"a": [1, {"b": 2}], "c": 3}
+    assert replaced({"a": 1}, (Position(("a",)), "NaN")) == '{"a": NaN}'
+    # of what another change has taken away, nothing is changed
+    assert json.loads(replaced(document, (Position(("a",)), "1"), (here, "2"))) == {"a": 1, "c": 3}
+
+
+def test_every_place_meets_every_value_and_every_command_is_run(sandbox: Sandbox) -> None:
+    names = {f"{group} ({name})" for group, values in VALUES.items() for name in values}
+    for format in FORMATS:
+        every = list(cases(sandbox, format, all_of_them=True))
+        met: dict[str, set[str]] = {}
+        for case in every:
+            ((position, name, _),) = case.changes
+            met.setdefault(position.kind, set()).add(name)
+        assert all(found == names for kind, found in met.items() if "(key)" not in kind)
+        assert {case.command for case in every} == set(format.commands)
+        part = list(cases(sandbox, format, all_of_them=False))
+        assert {group.split(" (")[0] for case in part for _, group, _ in case.changes} == set(
+            VALUES
+        )
+        assert len(part) < len(every) / 5
+
+
+def test_bytes_choose_a_case(sandbox: Sandbox) -> None:
+    assert combination(sandbox, b"").format is FORMATS[0]
+    assert combination(sandbox, bytes(range(40))) == combination(sandbox, bytes(range(40)))
+    assert len({str(combination(sandbox, bytes([0, n] * 20))) for n in range(40)}) > 30
