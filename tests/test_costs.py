@@ -38,6 +38,15 @@ HOOKS = {"project": 2, "assets": 2, "lock": 3, "generated": 6, "outputs": 2, "al
 WATCHED = """
 import json, os, sys
 opened = set()
+# a file that is opened from its folder's descriptor, by its whole path
+plain, folders = os.open, {}
+def spied(path, flags, *more, dir_fd=None):
+    found = plain(path, flags, *more, dir_fd=dir_fd)
+    folders[found] = os.path.join(folders.get(dir_fd, os.getcwd()), os.fsdecode(path))
+    if not flags & os.O_DIRECTORY:
+        opened.add(folders[found])
+    return found
+os.open = spied
 sys.addaudithook(lambda event, args: event == "open" and opened.add(os.fsdecode(args[0])
                  if isinstance(args[0], (str, bytes)) else ""))
 sys.argv[:] = json.loads(sys.argv[1])

@@ -126,6 +126,15 @@ def test_the_verdict_is_that_of_reading_everything_anew(
 READS = """
 import json, os, sys, threading
 files, opened = set(), []
+# a file that is opened from its folder's descriptor, by its whole path
+plain, folders = os.open, {}
+def spied(path, flags, *more, dir_fd=None):
+    found = plain(path, flags, *more, dir_fd=dir_fd)
+    folders[found] = os.path.join(folders.get(dir_fd, os.getcwd()), os.fsdecode(path))
+    if not flags & os.O_DIRECTORY:
+        opened.append(folders[found])
+    return found
+os.open = spied
 def seen(event, args):
     if event == "open" and isinstance(args[0], str):
         opened.append(os.path.abspath(args[0]))
@@ -203,9 +212,9 @@ def test_what_is_wanted_of_several_paths_is_hashed_side_by_side(
     threads = set()
     real = fingerprint.digest
 
-    def spied(facts: list[fingerprint.FileFact], algorithm: str = "md5") -> str:
+    def spied(root: Path, facts: list[fingerprint.FileFact], algorithm: str = "md5") -> str:
         threads.add(threading.get_ident())
-        return real(facts, algorithm)
+        return real(root, facts, algorithm)
 
     monkeypatch.setattr(index, "digest", spied)
     StatIndex(tmp_path, tmp_path / "index").observe(LOADED.commands[0].deps)
