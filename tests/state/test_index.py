@@ -265,12 +265,12 @@ def test_what_is_staged_is_known_by_its_signature_and_apart_from_the_work_tree(
 ) -> None:
     write(tmp_path, {"a": "a"})
     staged = fingerprint.Fingerprint("d" * 32, "", 5)
-    assert opened.staged("a", "one") is None
-    opened.remember_staged("a", "one", staged)
+    assert opened.staged("a", "1" * 32) is None
+    opened.remember_staged("a", "1" * 32, staged)
     opened.save()
     again = StatIndex(tmp_path, tmp_path / "index-file")
-    assert again.staged("a", "one") == staged
-    assert again.staged("a", "other") is None
+    assert again.staged("a", "1" * 32) == staged
+    assert again.staged("a", "2" * 32) is None
     assert again.staged("b", "one") is None
     assert again.fingerprint("a") == fingerprint.fingerprint(tmp_path, "a")
 
