@@ -1,6 +1,6 @@
-"""All cases of threats.md, by number: the verbs that each is about, and the tests that hold it for them.
+"""All cases of the threat list, by number: the commands that each is about, and the tests that hold it for them.
 
-A case without a test, a verb without one, or the name of a test that is not there, fails.
+A case without a test, a command without one, or the name of a missing test fails.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ TESTS = Path(__file__).parents[1]
 READERS = "assets run status check lock ignore dvc document graph push pull restore resolved"
 WRITERS = "assets run lock ignore dvc document graph schema check push pull restore store"
 MEETS = "threats/test_every_verb.py::test_a_hostile_project_is_refused_by_every_verb"
+HOSTILE = (
+    "threats/test_hostile_values.py"
+    "::test_no_value_leads_out_of_the_project_or_brings_a_command_down"
+)
 EACH_CALL = "threats/test_every_system_call.py::test_every_call_in_turn"
 
 
@@ -70,7 +74,9 @@ CASES = {
         "git/test_travelling.py::test_threat_7_a_link_for_a_file": "clone assets",
         "assets/test_fetch.py::test_case_7_links_of_a_git_asset_stay_inside": "assets",
         "run/test_run.py::test_case_7_a_lock_or_project_that_is_a_link_out_is_left_alone": "run"}),
-    8: Case("repositories, submodules, filters, hooks in a template", "clone assets pull", {
+    8: Case("repositories, submodules, filters, hooks in a template", "clone assets pull log graph show status", {
+        "threats/test_embedded_repository.py::test_no_command_runs_a_program_that_a_repository_among_the_files_names": "log graph show status",
+        "threats/test_embedded_repository.py::test_nor_on_a_terminal_where_results_are_paged": "log graph show",
         "git/test_sparse.py::test_case_8_a_folder_that_git_could_take_for_its_own_is_refused": "clone",
         "git/test_sparse.py::test_case_8_hooks_filters_and_submodules_of_a_template_do_nothing": "clone",
         "git/test_travelling.py::test_threat_8_a_bare_repository_in_a_template_stays_a_folder_of_files": "clone assets",
@@ -197,7 +203,7 @@ CASES = {
     42: Case("many files, and large ones", "assets run status check graph ignore lock push pull restore store", {
         "threats/test_large.py::test_42_little_memory": "run status check graph ignore lock push pull restore store",
         "threats/test_assets_on_failing_disks.py::test_42_a_large_file_takes_little_memory": "assets",
-        "storage/test_large.py::test_case_42_300_mb_take_little_memory": "push pull"}),
+        "storage/test_large.py::test_case_42_hundreds_of_mb_take_little_memory": "push pull"}),
     43: Case("full disks, folders and files that may not be touched", WRITERS, {
         "threats/test_full_disk.py::test_43_a_disk_with_room_for_so_much": "",
         "threats/test_every_system_call.py::test_a_disk_that_is_full_after_so_many_bytes": "", EACH_CALL: "",
@@ -214,6 +220,45 @@ CASES = {
         "test_hook.py::test_case_45_it_reads_what_is_staged_and_writes_nothing": "",
         "test_hook.py::test_case_45_it_starts_git_alone_and_opens_no_connection": "",
         "state/test_view.py::test_case_45_what_is_staged_counts_and_not_the_work_tree": ""}),
+    46: Case("values that become paths", "restore run pull push status check lock log show diff notes store init", {
+        HOSTILE: "", "test_formats.py::test_what_could_lead_elsewhere_is_no_name": "",
+        "state/test_lock.py::test_an_md5_that_is_none_is_refused_with_its_line": "run status check lock",
+        "state/test_record.py::test_a_record_with_a_value_that_cannot_be_is_passed_over": "log show diff",
+        "storage/test_store.py::test_a_hash_that_is_none_never_becomes_a_path": "restore run store",
+        "setup/test_memory.py::test_a_journal_with_a_value_that_cannot_be_is_refused": "init"}),
+    47: Case("outputs that the project does not declare, files of the user's", "restore pull run", {
+        HOSTILE: "", "cli/test_restore.py::test_what_the_project_does_not_declare_is_not_restored": "restore",
+        "cli/test_restore.py::test_a_file_that_git_tracks_is_not_replaced_unless_forced": "restore",
+        "cli/test_restore.py::test_what_a_run_restores_something_over_is_saved_first": "run",
+        "storage/test_pull.py::test_a_link_that_leads_nowhere_is_not_replaced_unless_forced": "pull",
+        "storage/test_pull.py::test_other_file_names_than_a_teammate_recorded_are_refused": "pull"}),
+    48: Case("destinations that are Git's own, or that a committed link chooses", "clone init graph document schema lock run status check", {
+        "threats/test_clone_destinations.py::test_a_destination_in_any_spelling_of_git_s_folder_is_refused": "clone",
+        "threats/test_clone_destinations.py::test_a_link_in_a_work_tree_does_not_choose_where_a_template_lands": "clone",
+        "threats/test_clone_destinations.py::test_a_generated_file_is_not_written_where_git_or_a_committed_link_leads": "graph document schema",
+        "threats/test_init_links.py::test_init_does_not_write_through_a_committed_link": "init",
+        "threats/test_init_links.py::test_undo_does_not_write_through_a_link_that_came_since": "init",
+        "threats/test_swapped_links.py::test_a_link_that_is_swapped_in_at_any_system_call_leads_nowhere": "run status check lock document",
+        "cli/test_lock.py::test_the_merge_driver_does_not_write_through_a_link_that_leads_out": "lock"}),
+    50: Case("Git servers that never end", "clone assets", {
+        "git/test_endless.py::test_a_server_that_never_ends_is_left": "",
+        "git/test_endless.py::test_the_settings_hold_for_assets_and_clone": ""}),
+    51: Case("credentials and the environment, given to others", "assets clone run", {
+        "threats/test_redirects.py::test_a_public_server_cannot_redirect_to_a_private_one": "assets",
+        "threats/test_redirects.py::test_the_address_that_was_checked_is_the_one_that_is_asked": "assets",
+        "threats/test_assets_from_servers.py::test_15_credentials_of_netrc_go_to_their_host_alone": "assets",
+        "git/test_travelling.py::test_the_users_own_password_is_used": "clone",
+        "run/test_ray_terms.py::test_what_is_sent_shows_nothing_of_the_environment_but_what_env_names": "run",
+        "run/test_ray.py::test_a_worker_that_lacks_the_folder_gets_only_what_env_names": "run"}),
+    53: Case("two signals at any time", "run assets clone push pull lock", {
+        "threats/test_two_signals.py::test_two_signals_at_any_time_leave_no_script": "run",
+        "threats/test_two_signals.py::test_a_signal_at_each_call_of_ours_leaves_no_script": "run",
+        "threats/test_two_signals.py::test_two_signals_at_any_time_end_what_waits_for_a_server": "assets clone",
+        "threats/test_signals.py::test_a_signal_at_any_time": "push pull lock"}),
+    54: Case("the only copy of an output", "restore run store", {
+        "cli/test_restore.py::test_the_last_copy_is_not_replaced_while_its_cached_copy_is_damaged": "restore",
+        "cli/test_restore.py::test_a_damaged_store_is_no_reason_for_a_wrong_output_and_is_healed_by_a_run": "",
+        "storage/test_store.py::test_what_is_damaged_is_not_given_out_and_is_healed_by_keeping_it_again": "run store"}),
 }  # fmt: skip
 
 
@@ -223,8 +268,8 @@ def names_in(file: str) -> set[str]:
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_there_are_45() -> None:
-    assert sorted(CASES) == list(range(1, 46))
+def test_no_case_is_missing() -> None:
+    assert sorted(CASES) == list(range(1, 55))
 
 
 @pytest.mark.parametrize("number", CASES)
