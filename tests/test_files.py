@@ -252,3 +252,39 @@ def test_writing_beneath_a_folder_follows_a_link_that_stays_there_and_no_other(
     with pytest.raises(Unsafe, match="leads out"):
         files.write_beneath(root, "out", b"new")
     assert (tmp_path / "outside").read_text() == "old"
+
+
+def test_what_was_there_is_put_back_where_the_new_cannot_be_put_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/old").write_text("old")
+    real = os.rename
+
+    def refuse_the_new(source: str, target: str, **descriptors: int) -> None:
+        if source.endswith("-new"):
+            raise OSError(28, "No space left on device")
+        real(source, target, **descriptors)
+
+    with files.staging(tmp_path, "d") as staged:
+        staged.path.mkdir()
+        (staged.path / "new").write_text("new")
+        monkeypatch.setattr(os, "rename", refuse_the_new)
+        with pytest.raises(OSError, match="No space left"):
+            staged.swap_in()
+    assert snapshot(tmp_path) == {"d/": "", "d/old": b"old"}
+
+
+def test_a_link_is_replaced_and_what_it_points_to_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target/kept").write_text("kept")
+    (tmp_path / "d").symlink_to("target")
+    (tmp_path / "nowhere").symlink_to("gone")
+    for name in ("d", "nowhere"):
+        with files.staging(tmp_path, name) as staged:
+            with staged.open() as stream:
+                stream.write(b"new")
+            staged.swap_in()
+    assert snapshot(tmp_path) == {
+        "d": b"new", "nowhere": b"new", "target/": "", "target/kept": b"kept",
+    }  # fmt: skip

@@ -283,6 +283,8 @@ SAID = [
      "workflow 'w' names the command 'trian', which is not defined", "did you mean 'train'?"),
     ("workflows: {w: [a]}", "1:17", "workflow 'w' names the command 'a', which is not defined",
      "define it"),
+    ("commands: [{name: a}]\nworkflows: {w: [1]}", "2:17",
+     "step of workflow 'w' is 1, not a text", "put it in quotes"),
     ("workflows: {w: a}", "1:13", "'workflow 'w'' is a text, not a list",
      "write it as a list: ['a']"),
     ("remotes: {r: 1}", "1:14", "remote 'r' is 1, not a text", "put it in quotes"),

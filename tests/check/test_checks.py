@@ -1,0 +1,38 @@
+"""What a check says of one project, as a value."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from git_spacy.check import checks
+from git_spacy.state import lock
+from git_spacy.state.lock import LockEntry, Tracked
+from git_spacy.state.view import WorkTree
+from tests.testing.projects import project
+
+TEXT = """\
+commands:
+  - {name: make, script: [new], outputs: [made]}
+  - {name: use, script: [x], deps: [made], outputs: [used]}
+  - {name: alone, script: [x], outputs: [other]}
+"""
+
+
+def tracked(name: str) -> Tracked:
+    return Tracked(name, hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
+
+
+def test_what_to_run_again_is_the_command_and_what_depends_on_it_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    root = project(tmp_path / "p", TEXT, {name: name for name in ("made", "used", "other")})
+    entries = [
+        LockEntry("make", ("old",), (), (tracked("made"),), "weasel run make"),
+        LockEntry("use", ("x",), (tracked("made"),), (tracked("used"),), "weasel run use"),
+        LockEntry("alone", ("x",), (), (tracked("other"),), "weasel run alone"),
+    ]
+    lock.write(root, {entry.name: entry for entry in entries})
+    (found,) = checks.run(["lock"], WorkTree(root))
+    assert found.what == "'make': script changed: line 1 is now 'new'"
+    assert (found.mend, found.severity) == ("git spacy run make use", "error")
