@@ -18,6 +18,7 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from git_spacy import sharing
 from git_spacy.errors import Busy, Unsafe
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -52,7 +53,7 @@ def replace(path: Path, data: bytes) -> None:
     folder, name = os.path.split(os.path.realpath(path))
     directory = os.open(folder, _DIRECTORY)
     try:
-        _replace(directory, name, data)
+        _replace(directory, folder, name, data)
     finally:
         os.close(directory)
 
@@ -70,11 +71,12 @@ def write_beneath(
 
     top, names = _beneath(root, relative)
     with _folder(top, names[:-1], relative, make=parents) as directory:
-        _replace(directory, names[-1] if names else ".", data, program=program)
+        folder = os.path.join(top, *names[:-1])
+        _replace(directory, folder, names[-1] if names else ".", data, program=program)
 
 
-def _replace(directory: int, name: str, data: bytes, *, program: bool = False) -> None:
-    """The same for `name` in the folder behind the descriptor `directory`."""
+def _replace(directory: int, folder: str, name: str, data: bytes, *, program: bool = False) -> None:
+    """The same for `name` in `folder`, which is open as `directory`."""
 
     temporary = f".{name}.{os.getpid()}.tmp"
     try:
@@ -89,7 +91,7 @@ def _replace(directory: int, name: str, data: bytes, *, program: bool = False) -
         with open(os.open(temporary, _NEW_FILE, 0o666, dir_fd=directory), "wb") as stream:
             if mode is None:
                 mode = os.fstat(stream.fileno()).st_mode
-            mode = stat.S_IMODE(mode)
+            mode = stat.S_IMODE(sharing.adjusted(os.path.join(folder, name), mode))
             os.fchmod(stream.fileno(), mode | (mode & 0o444) >> 2 if program else mode)
             stream.write(data)
             stream.flush()
@@ -142,8 +144,8 @@ def held(
 
     import fcntl
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    sharing.make_folders(path.parent)
+    descriptor = _opened_lock(path)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -155,6 +157,20 @@ def held(
         yield
     finally:
         os.close(descriptor)
+
+
+def _opened_lock(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_EXCL, 0o666)
+    except FileExistsError:
+        return os.open(path, flags, 0o666)
+    try:
+        sharing.adjust(path, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def resolved_inside(root: Path, relative: str) -> Path:
@@ -213,15 +229,13 @@ def _folder(top: str, names: Sequence[str], relative: str, *, make: bool) -> Ite
 
     descriptor = os.open(top, _DIRECTORY)
     try:
-        for name in names:
+        for count, name in enumerate(names, 1):
             try:
                 inner = os.open(name, _DIRECTORY, dir_fd=descriptor)
             except FileNotFoundError:
                 if not make:
                     raise
-                with suppress(FileExistsError):
-                    os.mkdir(name, dir_fd=descriptor)
-                inner = open_directory(name, descriptor, relative)
+                inner = _made(name, descriptor, os.path.join(top, *names[:count]), relative)
             except OSError as error:
                 raise _not_a_directory(error, name, relative) from None
             os.close(descriptor)
@@ -229,6 +243,23 @@ def _folder(top: str, names: Sequence[str], relative: str, *, make: bool) -> Ite
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _made(name: str, descriptor: int, path: str, relative: str) -> int:
+    """A descriptor of the new folder `name` in the one behind `descriptor`, whose path is `path`;
+    of that which another process made meanwhile."""
+
+    try:
+        os.mkdir(name, dir_fd=descriptor)
+    except FileExistsError:
+        return open_directory(name, descriptor, relative)
+    inner = open_directory(name, descriptor, relative)
+    try:
+        sharing.adjust(path, inner)
+    except BaseException:
+        os.close(inner)
+        raise
+    return inner
 
 
 def open_directory(folder: str, descriptor: int, relative: str) -> int:

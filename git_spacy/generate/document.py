@@ -1,7 +1,12 @@
 """The block in README.md that says what the project holds. Pure.
 
 Titles, descriptions and help texts are their author's Markdown, and stay so; they just cannot end
-the block, open HTML, break a table, or tell the terminal anything that shows the file.
+the block, open HTML, link to anything but the web and the repository, break a table, swallow what
+comes after them, or tell the terminal anything that shows the file.
+
+Markdown has many dialects, and they do not agree on what is code. So nothing here relies on that:
+what could begin a tag or a link is changed in code, too, where a character without width shows it
+as it was.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from git_spacy.errors import masked, printable
+from git_spacy.errors import Malformed, masked, printable
 from git_spacy.generate.again import Subject, given
 from git_spacy.generate.marked import MARKDOWN, Block, Part, command
 from git_spacy.project.loader import PROJECT_FILE
@@ -28,8 +33,18 @@ _REPLACED = tuple(
     for tool in _TOOLS
 )
 _IGNORED = tuple(f"<!-- {tool}: IGNORE -->" for tool in _TOOLS)
-_HTML = re.compile(r"(`{1,3})[^`]+\1|<(?!https?://)")  # in code it is text already
+_NOTHING = "\u200b"  # a space of no width: it is seen nowhere, and no syntax reaches across it
+_CODE = re.compile(r"(`{1,3})[^`]+\1")  # as far as one can tell: it is about looks alone
+# what no dialect takes for the start of a tag, a comment or an address stays: `a < b`, <https://…>
+_TAG = re.compile(r"<(?!https?://|[ \t])")
+# what an inline link or the definition of one goes on with, unless that is a link to the web, to a
+# mail address, or (no colon before the first of these signs) to a place in the repository
+_LINK = re.compile(r"\](?=:|\((?![ \t]*(?:https?://|mailto:|#|[\w./-]+[)#?/ \t])))")
+# what begins a block of code, after any lists and quotations that it is in
+_FENCE_START = re.compile(r"((?:[ \t>*+-]|\d+[.)])*)(?=```|~~~)")
+_FENCE = re.compile(r"(`{3,}|~{3,})[\w+-]*")  # the one kind that is left: we see where it ends
 _OURS = re.compile(r"git-spacy:")
+_ENTITY = re.compile(r"&(?=#|\w+;)")
 _URL_SAFE = "%/:?#[]@!$&'*+,;=~"
 
 
@@ -40,7 +55,8 @@ def is_ignored(text: str) -> bool:
 
 
 def part(project: Project, file: str = FILE, *, emoji: bool = True) -> Part:
-    """The block for `file`, a path from the project."""
+    """The block for `file`, a path from the project. Raises Malformed for a name that cannot be in
+    its marker."""
 
     words = [
         "document",
@@ -52,7 +68,7 @@ def part(project: Project, file: str = FILE, *, emoji: bool = True) -> Part:
     here = _code(PROJECT_FILE) if file.startswith("../") else _link(PROJECT_FILE, up + PROJECT_FILE)
     paragraphs = [
         _heading("#", "🪐", project.title or "A spaCy project", emoji),
-        _markdown(project.description).strip(),
+        _blocks(project.description),
         f"{here} says what there is. `git spacy assets` fetches the data, `git spacy run NAME`\n"
         "runs a command or a workflow; what is current is skipped.",
     ]
@@ -64,7 +80,13 @@ def part(project: Project, file: str = FILE, *, emoji: bool = True) -> Part:
         if rows:
             paragraphs += [_heading("##", symbol, title, emoji), _table(head, rows)]
     body = "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
-    return Part(file, f"\n{body}\n", command(*words), MARKDOWN, shared=True, replaces=_REPLACED)
+    typed = command(*words)
+    if "-->" in typed:
+        raise Malformed(
+            f"'{typed}' cannot be written into a comment of Markdown: it would end there",
+            mend="give the file another name",
+        )
+    return Part(file, f"\n{body}\n", typed, MARKDOWN, shared=True, replaces=_REPLACED)
 
 
 def again(words: Sequence[str], subject: Subject) -> Part:
@@ -113,7 +135,8 @@ def _address(url: str) -> str:
         or masked(bare) != bare
     ):
         return _code(masked(url))
-    return _link(bare.partition("://")[2], quote(url, safe=_URL_SAFE))
+    target = _ENTITY.sub("&amp;", quote(url, safe=_URL_SAFE))
+    return _link(bare.partition("://")[2], _OURS.sub("git-spacy%3A", target))
 
 
 def _link(text: str, target: str) -> str:
@@ -121,8 +144,7 @@ def _link(text: str, target: str) -> str:
 
 
 def _heading(level: str, symbol: str, text: str, emoji: bool) -> str:
-    words = _one_line(_markdown(text))
-    return f"{level} {symbol} {words}" if emoji else f"{level} {words}"
+    return f"{level} {symbol} {_line(text)}" if emoji else f"{level} {_line(text)}"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -130,26 +152,70 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return _one_line(_markdown(text)).replace("|", r"\|")
+    return _without_columns(_line(text))
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _without_columns(text: str) -> str:
+    # (whether a backslash can escape the one before a pipe, the dialects do not agree)
+    return text.replace("\\|", f"\\{_NOTHING}|").replace("|", r"\|")
 
 
 def _code(text: str) -> str:
-    """Literal text, in a table too."""
+    """Literal text in one line, in a table too."""
 
-    text = printable(text)
+    text = printable(text).replace("\n", r"\n").replace("\t", r"\t") or " "
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     space = " " if "`" in (text[:1], text[-1:]) else ""
-    return _OURS.sub("git-spacy\u200b:", f"{fence}{space}{text}{space}{fence}").replace("|", r"\|")
+    return _without_columns(f"{fence}{space}{_literal(text)}{space}{fence}")
 
 
-def _markdown(text: str) -> str:
-    """An author's Markdown without HTML, and without what would be taken for our own marker."""
+def _line(text: str) -> str:
+    """An author's Markdown in one line, without HTML."""
 
-    return _HTML.sub(
-        lambda match: match[0] if match[1] else "&lt;", _OURS.sub("git-spacy&#58;", printable(text))
-    )
+    return _inline(" ".join(printable(text).split()))
+
+
+def _blocks(text: str) -> str:
+    """An author's Markdown in any number of paragraphs, tables and blocks of code, each of which
+    ends in it."""
+
+    lines = printable(text).strip().split("\n")
+    last = {line: at for at, line in enumerate(lines)}
+    fence, found = "", []
+    for at, line in enumerate(lines):
+        opens = _FENCE.fullmatch(line)
+        if fence:
+            found.append(line if line == fence else _literal(_without_fence(line)))
+            fence = "" if line == fence else fence
+        elif opens and last.get(opens[1], -1) > at:
+            fence = opens[1]
+            found.append(line)
+        else:
+            found.append(_inline(_without_fence(line)))
+    return "\n".join(found)
+
+
+def _without_fence(line: str) -> str:
+    match = _FENCE_START.match(line)
+    return f"{match[0]}{_NOTHING}{line[match.end() :]}" if match else line
+
+
+def _inline(line: str) -> str:
+    """A line of Markdown without HTML, and without what would be taken for our own marker."""
+
+    found, end = [], 0
+    for code in _CODE.finditer(line):
+        found += [_text(line[end : code.start()]), _literal(code[0])]
+        end = code.end()
+    return _LINK.sub(f"]{_NOTHING}", "".join((*found, _text(line[end:]))))
+
+
+def _text(text: str) -> str:
+    return _TAG.sub("&lt;", _OURS.sub("git-spacy&#58;", text))
+
+
+def _literal(text: str) -> str:
+    """The same of what is code, where an entity would be shown as it is written."""
+
+    return _TAG.sub(f"<{_NOTHING}", _OURS.sub(f"git-spacy{_NOTHING}:", text))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from git_spacy import sharing
 from git_spacy.errors import ScriptFailed, Unavailable
 from git_spacy.project.model import Project, Resources
 from git_spacy.run import ray_keeper, ray_task
@@ -65,7 +66,7 @@ def shown(root: Path) -> tuple[ray_task.Seen, str] | None:
     if not boolean(settings(root), SHARED):
         return None
     folder = home(root)
-    folder.mkdir(parents=True, exist_ok=True)
+    sharing.make_folders(folder)
     secret = secrets.token_hex(32)
     descriptor, file = tempfile.mkstemp(prefix="ray-", dir=folder)
     with open(descriptor, "w", encoding="ascii") as stream:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from git_spacy import formats
+from git_spacy import formats, sharing
 from git_spacy.errors import Malformed
 from git_spacy.files import replace
 from git_spacy.git.repository import Repository
@@ -57,7 +57,7 @@ def write(repository: Repository, done: Iterable[Done]) -> None:
         path = _path(repository, shared)
         some = [_plain(one) for one in every if one.shared == shared]
         if some:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            sharing.make_folders(path.parent)
             text = json.dumps({"v": _VERSION, "done": some}, indent=1)
             replace(path, f"{text}\n".encode())
         elif path.exists():

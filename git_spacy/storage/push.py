@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from git_spacy import sharing
 from git_spacy.files import is_alive
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
@@ -97,7 +98,7 @@ def _workplace(root: Path) -> Iterator[Path]:
     """A folder for archives, gone after the block: also where a transfer still hangs in it."""
 
     folder = home(root) / "push"
-    folder.mkdir(parents=True, exist_ok=True)
+    sharing.make_folders(folder)
     for left in folder.iterdir():  # by pushes that were killed
         owner = left.name.partition("-")[0]
         if not (owner.isdigit() and is_alive(int(owner))):

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from git_spacy import formats
+from git_spacy import formats, sharing
 from git_spacy.errors import LocalFailure, Malformed
 from git_spacy.files import Staging, flush, held, replace
 from git_spacy.git.repository import Repository
@@ -186,14 +186,14 @@ class Store:
             self._copy(Path(fact.path), beside, link=self._link and not is_executable)
             id = _sha256(beside, hasher)
             target = self._top / _object_name(id)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            sharing.make_folders(target.parent)
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
             file = _File(fact.name, id, fact.size, is_executable)
             # also over one that is there, which may be damaged; but a link that is shared with
             # other outputs stays, if it is not
             if not (self._link and self._is_intact(file)):
-                os.chmod(beside, 0o444)
+                os.chmod(beside, stat.S_IMODE(sharing.adjusted(target, 0o444 & ~_umask())))
                 os.rename(beside, target)
         finally:
             beside.unlink(missing_ok=True)
@@ -319,7 +319,7 @@ class Store:
 
     def _write(self, name: str, value: Any) -> None:
         path = self._top / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        sharing.make_folders(path.parent)
         replace(path, json.dumps(value).encode())
 
 

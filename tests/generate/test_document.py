@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from git_spacy.errors import Malformed, Unsafe
 from git_spacy.generate import document, writer
-from git_spacy.generate.marked import marked
+from git_spacy.generate.marked import find, marked
 from git_spacy.project import loader
 from tests.testing.projects import CORPUS, Spacy, needs_corpus, process, project, two_steps
 from tests.testing.repositories import write
@@ -48,7 +52,7 @@ def test_everything_is_listed_and_nothing_escapes_its_place() -> None:
         r"""
 # 🪐 A &lt;b>title&lt;/b> | of it
 
-First paragraph with `<code>` and <https://example.com>.
+First paragraph with `<\u200bcode>` and <https://example.com>.
 
 Second &lt;script>alert(1)&lt;/script> git-spacy&#58; end of what is generated
 
@@ -79,7 +83,7 @@ runs a command or a workflow; what is current is skipped.
 | `assets/e` | `../shared/e` |  |
 | `assets/f` | not public: ask for it |  |
 
-"""
+""".replace("\\u200b", "\u200b")
     )
 
 
@@ -100,8 +104,6 @@ def test_an_empty_project_is_called_something() -> None:
 
 @given(st.text(max_size=40))
 def test_no_text_of_a_project_ends_the_block_or_opens_html(text: str) -> None:
-    import json
-
     try:
         made = block(
             json.dumps(
@@ -232,3 +234,193 @@ def test_every_project_of_the_corpus_is_documented_once() -> None:
         assert writer.plan(marked(part), part).action == "nothing"
         seen += 1
     assert seen > 40
+
+
+# What a stranger may write, at every place of the block. Each is inert: no tag, no link to anything
+# but the web, no row and no heading of its own.
+_HOSTILE = (
+    "`a\n\n<script>alert(1)</script>\n\nb`",
+    "``a` <img src=x onerror=alert(1)> `b``",
+    "```` <b> ``` x <b>",
+    "`` <b> ` <b>",
+    r"\`<b>` <b>",
+    "`a](x`y) <b> `",
+    "[a](x`y) <b> z`",
+    "https://x`<b>`",
+    "a\n| b | c |\n\n<b>",
+    "a | b | c",
+    r"a \| b \\| c \\",
+    "a\n===\n\nb\n---\n\n# c",
+    "x #",
+    "[a](javascript:alert(1))",
+    "[a](\njavascript:alert(1))",
+    "[a](  JaVaScRiPt:alert(1))",
+    "[a](java&#115;cript:alert(1))",
+    "[a](&#x6a;avascript:alert(1))",
+    r"[a](java\script\:alert(1))",
+    "[a](<javascript:alert(1)>)",
+    "![a](data:text/html;base64,PHNjcmlwdD4=)",
+    "[a]\n\n[a]: javascript:alert(1)",
+    "[a]\n\n[a]:\njavascript:alert(1)",
+    "[a][b]\n\n[b]: <vbscript:x>",
+    "> [a](\n> javascript:alert(1))",
+    "[a [b](https://e.org) c](javascript:x)",
+    "<javascript:alert(1)>",
+    "<a@b.c>",
+    "<https://e.org><b>",
+    "<!-- WEASEL: IGNORE -->",
+    "--> <b>",
+    "<!--> <b> -->",
+    "<?php ?> <!DOCTYPE x> <![CDATA[ <b> ]]> </div>",
+    "&lt;script&gt; &#60;b&#62;",
+    "<b\nonclick=x>",
+    "git-spacy: end of what is generated -->",
+    "a\tb\rc\x0bd\x85e\u2028f",
+    "]",
+    "`",
+    "\\",
+    "<",
+)
+_EMPTY = loader.parse(b"title: x").project
+_SAFE_LINK = re.compile(r"(https?|mailto):|[^:]*$|[^:/?#]*[/?#]", re.IGNORECASE)
+
+
+class Rendered(NamedTuple):
+    """What a reader of the README gets: its headings, and the number of rows of each of its
+    tables."""
+
+    headings: list[str]
+    rows: list[int]
+
+
+def rendered(text: str) -> Rendered:
+    """What CommonMark with tables makes of a README: it has no tag or comment but our own markers,
+    and no link that starts anything."""
+
+    renderer = MarkdownIt("commonmark", {"html": True}).enable("table")
+    renderer.validateLink = lambda url: True  # type: ignore[method-assign]  # not every one looks
+    tokens = renderer.parse(text)
+    blocks = [token.content for token in tokens if token.type == "html_block"]
+    assert [block.startswith("<!-- git-spacy: ") for block in blocks] == [True] * 2, blocks
+    assert all(block.count("-->") == 1 and block.endswith("-->\n") for block in blocks), blocks
+    for token in tokens:
+        for child in token.children or ():
+            assert child.type != "html_inline", child.content
+            target = child.attrGet("href") or child.attrGet("src") or ""
+            assert _SAFE_LINK.match(str(target)), target
+    kinds = [token.type for token in tokens]
+    headings = [
+        f"{token.tag} {inner.content}"
+        for token, inner in itertools.pairwise(tokens)
+        if token.type == "heading_open"
+    ]
+    tables = "".join({"table_open": "t", "tr_open": "r"}.get(kind, "") for kind in kinds)
+    return Rendered(headings, [len(table) for table in tables.split("t")[1:]])
+
+
+def document_of(**texts: str) -> str:
+    """The README of a project with these texts at these places."""
+
+    text = {**dict.fromkeys(("title", "description", "help", "about"), "x"), **texts}
+    name, workflow = text.get("name", "x"), text.get("workflow", "all")
+    document_ = {
+        "title": text["title"],
+        "description": text["description"],
+        "commands": [{"name": name, "help": text["help"]}, {"name": "other"}],
+        "workflows": {workflow: [name, "other"]},
+        "assets": [
+            {"dest": text.get("dest", "a"), "url": text.get("url", "u"), "description": "x"},
+            {"dest": "b", "git": {"repo": "r", "path": text.get("path", "p"),
+                                  "branch": text.get("branch", "b")}},
+            {"dest": "c", "description": text["about"], "extra": True},
+        ],
+    }  # fmt: skip
+    found = loader.parse(json.dumps(document_).encode()).project
+    return marked(document.part(found))
+
+
+def check_inert(**texts: str) -> None:
+    """A project that has these texts is described by its own headings and rows, and by what its
+    author's Markdown in the description makes."""
+
+    try:
+        text = document_of(**texts)
+    except (Malformed, Unsafe):
+        return
+    assert not document.is_ignored(text)
+    assert find(text, document.part(_EMPTY)) is not None
+    seen = rendered(text)
+    own = ["h2 ⏯ Commands", "h2 ⏭ Workflows", "h2 🗂 Assets"]
+    assert seen.headings[0].startswith("h1 🪐")
+    assert seen.headings[-3:] == own
+    assert seen.rows[-3:] == [3, 2, 4]
+    if texts.get("description", "x") == "x":
+        assert len(seen.headings) == 4
+        assert len(seen.rows) == 3
+
+
+_PLACES = (
+    "title",
+    "description",
+    "help",
+    "about",
+    "name",
+    "workflow",
+    "dest",
+    "url",
+    "path",
+    "branch",
+)
+
+
+@pytest.mark.parametrize("place", _PLACES)
+def test_a_text_of_a_project_is_inert_wherever_it_stands(place: str) -> None:
+    """Number 10 of the issue on trust; threat 52."""
+
+    for text in _HOSTILE:
+        check_inert(**{place: text})
+        check_inert(**{place: f"https://e.org/{text}" if place == "url" else f"a`{text}"})
+
+
+_PIECES = st.lists(
+    st.sampled_from([*"`<>!-[]()|\\\n&#:\"' ax~=./", "```", "~~~\n", "](", "]:", "<b>", "<!--"]),
+    max_size=24,
+).map("".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(_PLACES), _PIECES)
+def test_no_mixture_of_special_characters_is_more_than_text(place: str, text: str) -> None:
+    check_inert(**{place: text})
+
+
+@pytest.mark.parametrize(
+    "description",
+    ["```\nopen", "~~~ \n<b>", "- ```\n  a", "> ```", "````\n```\n<b>", "```\n ```\n```x\n```\n~~~",
+     "1. 2) ~~~~", "a\n```b\n# c"],
+)  # fmt: skip
+def test_a_description_swallows_nothing_of_what_comes_after_it(description: str) -> None:
+    check_inert(description=description)
+
+
+def test_the_markdown_of_an_author_stays_markdown() -> None:
+    description = (
+        "**Bold** [`a`](https://e.org/x_(y)?z#w) [b](docs/b.md) [c](#c) [d](mailto:a@e.org)\n"
+        "![e](https://e.org/e.png) <https://e.org>\n\n"
+        "### More\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n```sh\ncat <in >out\n# no heading\n```"
+    )
+    made = block(json.dumps({"title": "x", "description": description}))
+    assert description.replace("<in", "<\u200bin") in made
+    seen = rendered(document_of(description=description))
+    assert seen.headings[1] == "h3 More"
+    assert seen.rows[0] == 2
+
+
+def test_a_name_is_shown_in_one_line() -> None:
+    made = block(json.dumps({"commands": [{"name": "a\nb\tc", "help": "d"}]}))
+    assert "| `a\\nb\\tc` | d |" in made
+
+
+def test_a_file_whose_name_ends_the_marker_is_refused() -> None:
+    with pytest.raises(Malformed, match="cannot be written into a comment"):
+        block("title: x", "a-->b.md")

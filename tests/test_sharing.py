@@ -1,0 +1,224 @@
+"""A repository that several users share: what we write into Git's folder has the modes that Git
+gives its own files there (`core.sharedRepository`)."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from git_spacy import sharing
+from git_spacy.files import held, replace, write_beneath
+from tests.testing.projects import process, two_steps
+from tests.testing.repositories import git
+
+VALUES = ("group", "all", "0660", "0640", "0770", "umask", "false")
+
+
+@pytest.fixture(params=[0o077, 0o022], ids=["umask 077", "umask 022"])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    old = os.umask(request.param)
+    yield request.param
+    os.umask(old)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def modes_of_git(top: Path) -> tuple[int, int, int]:
+    """What Git itself gives to a folder, a file, and an object in the repository at `top`."""
+
+    git(top, "commit", "-q", "--allow-empty", "-m", "for its modes")
+    id = git(top, "rev-parse", "HEAD").strip()
+    loose = top / ".git/objects" / id[:2] / id[2:]
+    (branch,) = (one for one in (top / ".git/refs/heads").iterdir())
+    return mode(loose.parent), mode(branch), mode(loose)
+
+
+def repository(top: Path, value: str) -> Path:
+    git(top.parent, "init", "-q", str(top))
+    git(top, "config", "core.sharedRepository", value)
+    return top
+
+
+def ours(top: Path) -> list[Path]:
+    """Everything below the folders that are ours in the repository at `top`."""
+
+    folders = [found for found in (top / ".git").rglob("spacy") if found.is_dir()]
+    assert folders
+    return sorted({one for folder in folders for one in (folder, *folder.rglob("*"))})
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_files_and_folders_get_the_modes_of_git(tmp_path: Path, umask: int, value: str) -> None:
+    """Number 15 of the issue on trust."""
+
+    top = repository(tmp_path / "r", value)
+    folder, file, _ = modes_of_git(top)
+    below = top / ".git/spacy"
+    with held(below / "a/b/lock"):
+        replace(below / "a/text", b"x")
+    write_beneath(top / ".git", "spacy/hooks/c", b"x", parents=True)
+    for path in ours(top):
+        assert oct(mode(path)) == oct(folder if path.is_dir() else file), path
+    write_beneath(top / ".git", "spacy/hooks/d", b"x", program=True)
+    readable = file & 0o444
+    assert mode(below / "hooks/d") == file | readable >> 2
+    replace(below / "a/text", b"y")
+    assert mode(below / "a/text") == file
+
+
+@pytest.mark.parametrize("value", ["group", "umask"])
+def test_what_a_run_leaves_has_the_modes_of_git(tmp_path: Path, umask: int, value: str) -> None:
+    root = two_steps(tmp_path / "r")
+    repository(root, value)
+    git(root, "config", "spacy.restore", "true")
+    git(root, "add", "-A")
+    folder, file, loose = modes_of_git(root)
+    for words in (("run", "all"), ("assets",), ("init", "--yes"), ("run", "all", "--force")):
+        done = process(*words, cwd=root)
+        assert done.code == 0, done.err
+    found = ours(root)
+    names = {
+        path.relative_to(root / ".git").as_posix().split("/")[1]
+        for path in found
+        if path.parent.name == "spacy"
+    }
+    assert {"store", "index", "index.lock", "run.lock", "notes.lock", "init.json"} <= names
+    for path in found:
+        is_object = "objects" in path.parts and not path.is_dir()
+        wanted = folder if path.is_dir() else loose if is_object else file
+        if "hooks" not in path.parts or path.is_dir():
+            assert oct(mode(path)) == oct(wanted), path
+
+
+def test_another_work_tree_and_a_project_in_a_folder_do_as_the_repository_says(
+    tmp_path: Path, umask: int
+) -> None:
+    top = repository(tmp_path / "r", "group")
+    folder, file, _ = modes_of_git(top)
+    git(top, "worktree", "add", "-q", str(tmp_path / "w"))
+    root = two_steps(tmp_path / "w/inner")
+    done = process("run", "all", cwd=root)
+    assert done.code == 0, done.err
+    found = ours(top)
+    assert any("worktrees" in path.parts and path.name == "index" for path in found)
+    for path in found:
+        assert oct(mode(path)) == oct(folder if path.is_dir() else file), path
+
+
+def test_a_record_that_waits_has_the_mode_of_git(tmp_path: Path, umask: int) -> None:
+    root = two_steps(tmp_path / "r")
+    repository(root, "group")
+    done = process("run", "all", cwd=root)
+    assert done.code == 0, done.err
+    folder, file, _ = modes_of_git(root)
+    assert (root / ".git/spacy/notes.pending").exists() or any(
+        "pending" in path.name or "waiting" in path.name for path in ours(root)
+    )
+    for path in ours(root):
+        assert oct(mode(path)) == oct(folder if path.is_dir() else file), path
+
+
+def test_elsewhere_the_umask_says(tmp_path: Path, umask: int) -> None:
+    top = repository(tmp_path / "r", "all")
+    for folder in (top, tmp_path):
+        write_beneath(folder, "spacy/a/file", b"x", parents=True)
+        assert mode(folder / "spacy/a/file") == 0o666 & ~umask
+        assert mode(folder / "spacy/a") == 0o777 & ~umask
+        replace(folder / "spacy/file", b"x")
+        assert mode(folder / "spacy/file") == 0o666 & ~umask
+
+
+def test_the_configuration_is_read_as_git_reads_it(tmp_path: Path, umask: int) -> None:
+    top = repository(tmp_path / "r", "umask")
+    config = top / ".git/config"
+    plain = config.read_text()
+    for at, text in enumerate(
+        (
+            "[core]\n\tsharedRepository = group\n",
+            "[Core]\nSHAREDREPOSITORY=all # everybody\n",
+            '[core] sharedrepository = "0640" ; some\n',
+            "[core]\nsharedrepository\n",
+            "[core]\nsharedrepository = yes\n",
+            "[core]\nsharedrepository = 1\n",
+            "[core]\nsharedrepository = 2\n",
+            "[core]\nsharedrepository = world\n",
+            "[core]\nsharedrepository = everybody\n",
+            "[core]\nsharedrepository = 0600\n",
+            "[core]\nsharedrepository = 0\n",
+            "[core]\nsharedrepository =\n",
+            '[core "x"]\nsharedrepository = all\n',
+            "[other]\nsharedrepository = all\n",
+            "[core]\nsharedrepository = group\nsharedrepository = false\n",
+        )
+    ):
+        config.write_text(plain + text)
+        file = top / f".git/spacy/{at}"
+        with held(file):
+            pass
+        git(top, "update-ref", f"refs/heads/m{at}", _blank(top))
+        assert mode(file) == mode(top / f".git/refs/heads/m{at}"), text
+
+
+def _blank(top: Path) -> str:
+    tree = git(top, "hash-object", "-w", "-t", "tree", "/dev/null").strip()
+    return git(top, "commit-tree", "-m", "x", tree).strip()
+
+
+def test_a_configuration_that_git_refuses_changes_nothing(tmp_path: Path, umask: int) -> None:
+    top = repository(tmp_path / "r", "umask")
+    for value in ("0444", "9", "nonsense", "077777777777777", "-1"):
+        (top / ".git/config").write_text(f"[core]\n\tsharedRepository = {value}\n")
+        assert sharing.adjusted(top / ".git/spacy/x", 0o100644) == 0o100644
+
+
+_AS_ANOTHER_USER = """
+import os, sys
+from pathlib import Path
+from git_spacy.state.fingerprint import Fingerprint, digest, files_below, names
+from git_spacy.storage.store import Result, Store
+from git_spacy.files import staging
+user, root, store, others = int(sys.argv[1]), Path(sys.argv[2]), Store(Path(sys.argv[3])), sys.argv[4:]
+os.setgroups([4321]); os.setgid(4321); os.setuid(user); os.umask(0o077)
+root.mkdir()
+(root / "out").write_text(f"made by {user}")
+facts = files_below(root, "out")
+known = Fingerprint(digest(root, facts), names(facts), facts[0].size)
+store.keep(facts, known)
+store.note("0" * 64, Result((("out", known.digest, known.names),)))
+for other in others:
+    with staging(root, "theirs") as staged:
+        assert store.bring(*other.split(":"), staged)
+        staged.swap_in()
+    assert (root / "theirs").read_text().startswith("made by ")
+assert store.verify() == []
+print(f"{known.digest}:{known.names}")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two other users of one group")
+def test_two_users_of_a_group_use_one_cache() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is closed to others
+        home = Path(folder)
+        home.chmod(0o777)
+        top = repository(home / "r", "group")
+        for one in (top, *top.rglob("*")):
+            os.chown(one, 4001, 4321)
+            one.chmod(0o2770 if one.is_dir() else 0o660)
+        made: list[str] = []
+        for turn, user in enumerate((4001, 4002, 4001)):
+            arguments = (user, home / f"work-{turn}", top / ".git/spacy/store", *made)
+            done = subprocess.run(
+                [sys.executable, "-c", _AS_ANOTHER_USER, *map(str, arguments)],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            made.append(done.stdout.strip())
