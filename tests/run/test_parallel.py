@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from git_spacy.state import lock
 from git_spacy.state.index import StatIndex
 from tests.testing.projects import Spacy, process, project, snapshot
 from tests.testing.repositories import git
+from tests.testing.waiting import PATIENCE, wait_until
 
 # What every command of these projects runs: it tells when it began and ended, in a file of its own.
 WORK = """\
@@ -147,7 +147,7 @@ def test_output_is_told_apart_by_the_name_or_comes_in_one_piece(
         ("print('x' * 200_000)", None, []),
         ("import sys; print(sys.stdin.read() == '')", ["c | True"], []),
         (
-            "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])",
+            "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(3600)'])",
             [], [],
         ),
     ],
@@ -349,7 +349,7 @@ def test_weasel_reads_a_lock_with_variants(tmp_path: Path, spacy: Spacy) -> None
 def test_case_40_a_signal_ends_all_of_them_and_leaves_the_lock(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)', 'MARK'])"
+    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(3600)', 'MARK'])"
     commands = [
         {"name": f"c{n}", "script": [f'python -c "{child}"'.replace("MARK", str(tmp_path))]}
         for n in range(3)
@@ -362,7 +362,7 @@ def test_case_40_a_signal_ends_all_of_them_and_leaves_the_lock(
     )  # fmt: skip
     wait_for(lambda: len(alive(tmp_path)) >= 6)
     run.send_signal(number)
-    _, err = run.communicate(timeout=30)
+    _, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == 128 + number
     assert "Traceback" not in err
     wait_for(lambda: not alive(tmp_path))
@@ -384,10 +384,7 @@ def alive(mark: Path) -> list[str]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(condition)
 
 
 def test_a_long_line_of_progress_does_not_hold_up_the_others(tmp_path: Path) -> None:
@@ -405,7 +402,7 @@ def test_a_long_line_of_progress_does_not_hold_up_the_others(tmp_path: Path) -> 
     )  # fmt: skip
     wait_for(lambda: (root / "project.lock").exists())
     run.send_signal(signal.SIGINT)
-    assert run.wait(timeout=30) == 130
+    assert run.wait(timeout=PATIENCE) == 130
 
 
 # Over any graph, with an executor that ends what runs in any order.
