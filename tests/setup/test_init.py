@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -449,7 +450,8 @@ def test_a_repository_that_was_moved_is_set_up_again_and_taken_back(
     assert spacy("init", "--yes", cwd=made).code == 0
     moved = made.rename(tmp_path / "moved")
     shown = spacy("init", "--yes", cwd=moved).out.splitlines()
-    assert shown[1] == f"  git config core.hooksPath {moved}/.git/spacy/hooks"
+    folder = shlex.quote(f"{moved}/.git/spacy/hooks")
+    assert shown[1] == f"  git config core.hooksPath {folder}"
     assert len(shown) == 3
     spacy("run", "prepare", cwd=moved)
     write(moved, {"scripts/write.py": "# another\n"})
