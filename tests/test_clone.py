@@ -95,7 +95,7 @@ def test_hooks_of_the_user_do_not_run_in_the_new_repository(
     hooks = sealed / "hooks"
     hooks.mkdir()
     for name in ("pre-commit", "post-commit", "commit-msg"):
-        (hooks / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\nexit 1\n")
+        (hooks / name).write_text(f"#!/bin/sh\ntouch '{tmp_path}/ran'\nexit 1\n")
         (hooks / name).chmod(0o755)
     git(tmp_path, "config", "--global", "core.hooksPath", str(hooks))
     assert spacy("clone", "ner_fashion", cwd=tmp_path).code == 0

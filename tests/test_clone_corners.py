@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,8 @@ def test_a_scp_like_address_is_a_name_too(
 ) -> None:
     from tests.testing.repositories import fake_ssh
 
-    monkeypatch.setenv("GIT_SSH_COMMAND", str(fake_ssh(tmp_path / "ssh")))
+    program = fake_ssh(tmp_path / "ssh")
+    monkeypatch.setenv("GIT_SSH_COMMAND", shlex.quote(str(program)))
     done = cloned(f"somebody@example.com:{source}//tutorials/ner_fashion_brands")
     assert (done.dest / "project.yml").is_file()
     assert done.dest.name == "ner_fashion_brands"

@@ -19,6 +19,7 @@ from tests.testing.git_server import GitServer
 from tests.testing.misbehaving import Misbehaving
 from tests.testing.projects import Spacy, process, project, snapshot
 from tests.testing.repositories import commit, git, repository, serve
+from tests.testing.waiting import PATIENCE, wait_until
 
 DATA = b'{"text": "hello"}\n' * 100
 
@@ -368,11 +369,9 @@ def test_a_signal_ends_it_at_once_and_leaves_no_partial_file(
             (sys.executable, "-m", "git_spacy", "assets"), cwd=made, stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
         )  # fmt: skip
-        deadline = time.monotonic() + 20
-        while not server.asked and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until(lambda: server.asked, "a request")
         child.send_signal(number)
-        _, err = child.communicate(timeout=20)
+        _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == code, err
     assert b"Traceback" not in err
     assert sorted(snapshot(made)) == ["assets/", "project.yml"]

@@ -19,6 +19,7 @@ from tests.assets.conftest import md5
 from tests.testing.misbehaving import Exchange, Misbehaving
 from tests.testing.projects import Done, Spacy, project, snapshot
 from tests.testing.repositories import noise
+from tests.testing.waiting import PATIENCE
 
 Fetch = Callable[..., Done]
 DATA = noise(200_000)
@@ -402,7 +403,7 @@ def test_a_server_that_is_not_there(fetch: Fetch, root: Path) -> None:
 def test_several_assets_travel_side_by_side(server: Misbehaving, spacy: Spacy, root: Path) -> None:
     import threading
 
-    meeting = threading.Barrier(4, timeout=10)
+    meeting = threading.Barrier(4, timeout=PATIENCE)
 
     def behave(exchange: Exchange) -> None:
         meeting.wait()  # answers only when all four are being asked for

@@ -18,6 +18,7 @@ from git_spacy.state.index import StatIndex
 from tests.testing.fetching import Fetcher, left_over
 from tests.testing.repositories import write
 from tests.testing.scripted import Answer, Scripted
+from tests.testing.waiting import PATIENCE
 
 DATA = b"some data\n"
 MD5 = hashlib.md5(DATA).hexdigest()
@@ -144,7 +145,7 @@ def test_the_worst_failure_gives_the_code(
 
 
 def test_side_by_side(fetcher: Fetcher, web: Scripted) -> None:
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(4, timeout=PATIENCE)
 
     def answer(handler: object) -> None:
         together.wait()  # breaks unless four ask at once
@@ -172,7 +173,7 @@ def test_an_interruption_ends_it_at_once(fetcher: Fetcher, web: Scripted, after:
     fetcher.one("x", url=web.on("/x", Answer(DATA, stall=after)), checksum=MD5)
 
     def interrupt() -> None:
-        web.idle.wait(10)
+        web.idle.wait(PATIENCE)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
@@ -189,7 +190,7 @@ def test_so_it_does_before_the_server_says_a_word(fetcher: Fetcher, web: Scripte
         if not web.idle.is_set():  # a second one would hit the test itself
             web.idle.set()
             os.kill(os.getpid(), signal.SIGINT)
-        web.stopping.wait(10)
+        web.stopping.wait(PATIENCE)
 
     fetcher.one("x", url=web.on("/x", silent))
     with pytest.raises(KeyboardInterrupt):

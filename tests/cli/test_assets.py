@@ -18,6 +18,7 @@ from git_spacy.assets.sources import http
 from tests.testing.projects import Spacy, project
 from tests.testing.repositories import write
 from tests.testing.scripted import Answer, Scripted
+from tests.testing.waiting import PATIENCE
 
 DATA = b"some data\n" * 200
 MD5 = hashlib.md5(DATA).hexdigest()
@@ -165,9 +166,9 @@ def test_an_interruption(root: Path, web: Scripted, number: int) -> None:
     web.on("/x", Answer(DATA, stall=100))
     write(root, {"assets/train.jsonl": b"old"})
     with start(root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
-        assert web.idle.wait(20)
+        assert web.idle.wait(PATIENCE)
         child.send_signal(number)
-        assert child.wait(10) == 128 + number
+        assert child.wait(PATIENCE) == 128 + number
         assert child.stderr is not None
         assert b"Traceback" not in child.stderr.read()
     assert (root / "assets/train.jsonl").read_bytes() == b"old"
@@ -190,7 +191,7 @@ def test_bars_on_a_terminal(root: Path, web: Scripted) -> None:
             if not piece:
                 break
             shown += piece
-        assert child.wait(10) == 0
+        assert child.wait(PATIENCE) == 0
     os.close(ours)
     assert b"fetched  assets/train.jsonl (2.0 kB, md5 verified)" in shown
     assert b"fetched 2" in shown

@@ -15,6 +15,7 @@ import pytest
 from git_spacy import cli
 from tests.testing.projects import Spacy, project, two_steps
 from tests.testing.repositories import commit, git, repository, write
+from tests.testing.waiting import PATIENCE
 
 SCORED = """\
 vars:
@@ -343,7 +344,7 @@ def on_a_terminal(folder: Path, *arguments: str, **environ: str) -> str:
             break
         told += piece
     os.close(shown)
-    child.wait(30)
+    child.wait(PATIENCE)
     return told.decode()
 
 

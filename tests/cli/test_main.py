@@ -16,6 +16,7 @@ from git_spacy.cli import output, overrides
 from git_spacy.errors import Malformed
 from tests.testing.projects import Spacy, process, project, two_steps
 from tests.testing.repositories import git
+from tests.testing.waiting import PATIENCE
 
 
 def test_git_finds_it_as_its_own_command(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
         shell=True, executable="/bin/bash", cwd=made, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])},
     )  # fmt: skip
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=PATIENCE)
     assert out.startswith(b"title:")
     assert b"Broken" not in err
     assert b"Traceback" not in err

@@ -32,9 +32,14 @@ def test_how_far_it_is(ended: int, running: list[str], total: int, text: str) ->
 
 def test_a_terminal_has_names_in_colours_and_a_line_that_goes_away(tmp_path: Path) -> None:
     names = ["one", "two"]
-    script = "python -c \"import time; time.sleep(0.4); print('done', 'and', 'dusted')\""
+    script = "python wait.py"
+    wait = (
+        "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
+        "print('done', 'and', 'dusted')\n"
+    )
     commands = [{"name": name, "script": [script]} for name in names]
     root = project(tmp_path, json.dumps({"commands": commands, "workflows": {"all": names}}))
+    (root / "wait.py").write_text(wait)
     ours, theirs = pty.openpty()
     environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
     environ["PYTHONPATH"] = str(Path(cli.__file__).parents[2])
@@ -48,6 +53,8 @@ def test_a_terminal_has_names_in_colours_and_a_line_that_goes_away(tmp_path: Pat
         try:
             while data := os.read(ours, 4096):
                 seen += data
+                if b"running one, two" in seen:
+                    (root / "go").touch()
         except OSError:  # the last one has closed it
             pass
     os.close(ours)

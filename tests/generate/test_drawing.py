@@ -151,9 +151,9 @@ def test_a_thousand_commands_are_drawn_in_some_seconds(deps: str) -> None:
         command(f"c{at}", deps.format(at=at, before=at - 1), f"o/{at}") for at in range(1000)
     ]
     found = graph.of(project(*commands))
-    start = time.monotonic()
+    start = time.process_time()
     check_svg(found, draw_all(found, {})["svg"])
-    assert time.monotonic() - start < 30
+    assert time.process_time() - start < 30
 
 
 # Text

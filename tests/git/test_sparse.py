@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -168,7 +169,7 @@ def test_a_private_repository_wants_the_users_own_password(
         fetched(url, None, tmp_path / "dest")
     assert "credential" in caught.value.problems[0].mend
     (sealed / "credentials").write_text(url.split("/templates")[0].replace("//", "//user:s3cret@"))
-    git(tmp_path, "config", "--global", "credential.helper", f"store --file={sealed}/credentials")
+    git(tmp_path, "config", "--global", "credential.helper", f"store --file='{sealed}/credentials'")
     placed, _ = fetched(url, None, tmp_path / "dest")
     assert placed.files == 4
 
@@ -209,7 +210,7 @@ def fake_ssh(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         'for last; do :; done\neval "$last"\n'
     )
     script.chmod(0o755)
-    monkeypatch.setenv("GIT_SSH_COMMAND", str(script))
+    monkeypatch.setenv("GIT_SSH_COMMAND", shlex.quote(str(script)))
     monkeypatch.setenv("GIT_SSH_VARIANT", "simple")
     return log
 
@@ -287,13 +288,13 @@ def test_case_8_hooks_filters_and_submodules_of_a_template_do_nothing(
             "t/project.yml": "title: t\n",
             "t/.gitattributes": "* filter=evil ident text eol=crlf\n",
             "t/data.txt": "a\n$Id$\n",
-            "t/.githooks/post-checkout*": f"#!/bin/sh\ntouch {ran}\n",
+            "t/.githooks/post-checkout*": f"#!/bin/sh\ntouch '{ran}'\n",
         },
     )
     git(made, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "t/sub")
     commit(made, {}, "submodule")
     for key in ("filter.evil.smudge", "filter.evil.clean", "filter.evil.process"):
-        git(tmp_path, "config", "--global", key, f"touch {ran}")
+        git(tmp_path, "config", "--global", key, f"touch '{ran}'")
     git(tmp_path, "config", "--global", "core.hooksPath", "t/.githooks")
     _, warnings = fetched(str(made), None, tmp_path / "dest", "t")
     assert (tmp_path / "dest/data.txt").read_bytes() == b"a\n$Id$\n"

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from git_spacy.errors import Unavailable
 from git_spacy.git import process
 from tests.testing.repositories import git, repository
+from tests.testing.waiting import PATIENCE, wait_until
 
 
 def test_the_variables_of_a_repository_are_those_that_git_lists() -> None:
@@ -96,7 +96,7 @@ def test_a_stream_is_read_as_it_comes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_git_takes_what_it_started_with_it(tmp_path: Path, number: int) -> None:
     script = tmp_path / "git-slow"
-    script.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > '{tmp_path}/pid'\nwait\n")
+    script.write_text(f"#!/bin/sh\nsleep 3600 &\necho $! > '{tmp_path}/pid'\nwait\n")
     script.chmod(0o755)
     code = f"""
 import signal, sys
@@ -115,17 +115,11 @@ process.run(("slow",), cwd=Path({str(tmp_path)!r}))
         (sys.executable, "-c", code), env=environ, stderr=subprocess.DEVNULL, start_new_session=True
     )
     pid = tmp_path / "pid"
-    deadline = time.monotonic() + 10
-    while not (pid.exists() and pid.read_text().strip()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: pid.exists() and pid.read_text().strip(), "git's own child")
     child.send_signal(number)  # to us alone: nobody else tells git
-    child.wait(20)
+    child.wait(PATIENCE)
     sleeper = int(pid.read_text())
-    deadline = time.monotonic() + 10
-    while _runs(sleeper):
-        assert time.monotonic() < deadline, "git's own child outlived us"
-        time.sleep(0.02)
+    wait_until(lambda: not _runs(sleeper), "the end of git's own child")
 
 
 def _runs(pid: int) -> bool:
@@ -137,9 +131,8 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_helper_that_answers_late_or_never_is_not_waited_for() -> None:
-    assert process.answer_of(("/bin/sh", "-c", "cat"), "host=x\n", 10) == "host=x\n"
-    assert process.answer_of(("/bin/sh", "-c", "echo a; exit 1"), "", 10) == ""
-    assert process.answer_of(("/nowhere/helper",), "", 10) == ""
-    before = time.monotonic()
-    assert process.answer_of(("/bin/sh", "-c", "sleep 30"), "", 0.1) == ""
-    assert time.monotonic() - before < 10
+    assert process.answer_of(("/bin/sh", "-c", "cat"), "host=x\n", PATIENCE) == "host=x\n"
+    assert process.answer_of(("/bin/sh", "-c", "echo a; exit 1"), "", PATIENCE) == ""
+    assert process.answer_of(("/nowhere/helper",), "", PATIENCE) == ""
+    late = ("/bin/sh", "-c", "sleep 120; echo late")
+    assert process.answer_of(late, "", 0.1) == ""

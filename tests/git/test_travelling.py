@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
@@ -243,10 +244,12 @@ def test_ssh_is_the_users_own(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, form: str
 ) -> None:
     program = fake_ssh(tmp_path / "ssh")
+    # GIT_SSH is a program, the others are for a shell
+    value = str(program) if name == "GIT_SSH" else shlex.quote(str(program))
     if name.startswith("GIT"):
-        monkeypatch.setenv(name, str(program))
+        monkeypatch.setenv(name, value)
     else:
-        git(tmp_path, "config", "--global", name, str(program))
+        git(tmp_path, "config", "--global", name, value)
     out = checked_out(form.format(source), tmp_path / "out", FOLDER)
     assert (out / "project.yml").is_file()
     called = (tmp_path / "ssh/log").read_text()

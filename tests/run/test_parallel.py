@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,15 +26,22 @@ from git_spacy.state import lock
 from git_spacy.state.index import StatIndex
 from tests.testing.projects import Spacy, process, project, snapshot
 from tests.testing.repositories import git
+from tests.testing.waiting import PATIENCE, wait_until
 
-# What every command of these projects runs: it tells when it began and ended, in a file of its own.
+# What every command of these projects runs: it tells when it began and ended, in files of its own.
+# $WAIT has words like "one:begun/two", for which the command `one` waits for the file begun/two.
 WORK = """\
-import pathlib, sys, time
-name, seconds, *paths = sys.argv[1:]
+import os, pathlib, sys, time
+name, *paths = sys.argv[1:]
 began = time.monotonic_ns()
+pathlib.Path("begun").mkdir(exist_ok=True)
+pathlib.Path("begun", name).touch()
 print("this is", name)
 print("and", name, "has a remark", file=sys.stderr)
-time.sleep(float(seconds))
+for word in os.environ.get("WAIT", "").split():
+    waiting, _, path = word.partition(":")
+    while waiting == name and not os.path.exists(path):
+        time.sleep(0.01)
 for path in map(pathlib.Path, paths):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(name)
@@ -45,16 +51,16 @@ with open(f"times/{name}", "a") as stream:
 """
 
 
-def command(name: str, deps: list[str], outs: list[str], seconds: float = 0.0) -> dict[str, Any]:
-    script = " ".join(["python work.py", name, str(seconds), *outs])
+def command(name: str, deps: list[str], outs: list[str]) -> dict[str, Any]:
+    script = " ".join(["python work.py", name, *outs])
     return {"name": name, "script": [script], "deps": deps, "outputs": outs}
 
 
-def diamond(seconds: float = 0.4) -> list[dict[str, Any]]:
+def diamond() -> list[dict[str, Any]]:
     return [
         command("top", ["work.py"], ["out/top"]),
-        command("left", ["out/top"], ["out/left"], seconds),
-        command("right", ["out/top"], ["out/right"], seconds),
+        command("left", ["out/top"], ["out/left"]),
+        command("right", ["out/top"], ["out/right"]),
         command("bottom", ["out/left", "out/right"], ["out/bottom"]),
     ]
 
@@ -78,10 +84,11 @@ def began(err: str) -> list[str]:
 
 
 def test_the_middle_of_a_diamond_overlaps_and_the_lock_is_the_same(
-    tmp_path: Path, spacy: Spacy
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = (made(tmp_path / name, diamond(1.0)) for name in ("one", "two"))
+    one, two = (made(tmp_path / name, diamond()) for name in ("one", "two"))
     assert spacy("run", "all", cwd=one).code == 0
+    monkeypatch.setenv("WAIT", "left:begun/right right:begun/left")
     done = spacy("run", "all", "--jobs", "2", cwd=two)
     assert done.code == 0, done.err
     left, right = times(two, "left"), times(two, "right")
@@ -100,17 +107,18 @@ def test_the_middle_of_a_diamond_overlaps_and_the_lock_is_the_same(
 
 
 def test_the_lock_has_new_entries_in_the_order_of_the_workflow(
-    tmp_path: Path, spacy: Spacy
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second is done before the first."""
 
     commands = [
-        command("slow", [], ["out/slow"], 0.6),
+        command("slow", [], ["out/slow"]),
         command("quick", [], ["out/quick"]),
         command("last", ["out/quick"], ["out/last"]),
     ]
     root = made(tmp_path / "p", commands)
     assert spacy("run", "quick", cwd=root).code == 0
+    monkeypatch.setenv("WAIT", "slow:times/last")
     assert spacy("run", "all", "-j", "3", cwd=root).code == 0
     assert list(lock.read(root)) == ["quick", "slow", "last"]
     other = made(tmp_path / "other", commands)
@@ -122,7 +130,7 @@ def test_the_lock_has_new_entries_in_the_order_of_the_workflow(
 def test_output_is_told_apart_by_the_name_or_comes_in_one_piece(
     tmp_path: Path, spacy: Spacy
 ) -> None:
-    root = made(tmp_path, diamond(0.2))
+    root = made(tmp_path, diamond())
     done = spacy("run", "all", "-j", "2", cwd=root)
     assert sorted(done.out.splitlines()) == [
         "bottom | this is bottom", "left | this is left", "right | this is right",
@@ -147,7 +155,7 @@ def test_output_is_told_apart_by_the_name_or_comes_in_one_piece(
         ("print('x' * 200_000)", None, []),
         ("import sys; print(sys.stdin.read() == '')", ["c | True"], []),
         (
-            "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])",
+            "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(3600)'])",
             [], [],
         ),
     ],
@@ -166,7 +174,7 @@ def test_whatever_a_script_prints(
 
 
 FAILING = [
-    command("good", [], ["out/good"], 0.5),
+    command("good", [], ["out/good"]),
     {"name": "bad", "script": ["python -c 'raise SystemExit(3)'"], "outputs": ["out/bad"]},
     command("below", ["out/bad"], ["out/below"]),
     command("far-below", ["out/below"], ["out/far"]),
@@ -174,14 +182,22 @@ FAILING = [
 ]
 
 
-def test_a_failure_lets_end_what_runs_and_begins_nothing_else(tmp_path: Path, spacy: Spacy) -> None:
-    root = made(tmp_path, FAILING)
-    done = spacy("run", "all", "-j", "2", cwd=root)
-    assert done.code == 3
-    assert "==> good: done in" in done.err
-    assert "==> bad: failed ('bad' failed: a script line ended with exit code 3)" in done.err
-    assert "ran 1, skipped 0; failed: bad; not begun: below, far-below, other" in done.err
-    assert done.err.count("mend: mend what it says above, then: git spacy run bad") == 1
+def test_a_failure_lets_end_what_runs_and_begins_nothing_else(tmp_path: Path) -> None:
+    root = made(tmp_path / "p", FAILING)
+    errors = tmp_path / "errors"
+    with errors.open("wb") as stream, subprocess.Popen(
+        (sys.executable, "-m", "git_spacy", "run", "all", "-j", "2"),
+        cwd=root, stdout=subprocess.DEVNULL, stderr=stream,
+        env={**os.environ, "WAIT": "good:go", "PYTHONPATH": str(Path(loader.__file__).parents[2])},
+    ) as run:  # fmt: skip
+        failed = "==> bad: failed ('bad' failed: a script line ended with exit code 3)"
+        wait_until(lambda: failed in errors.read_text())
+        (root / "go").touch()
+    assert run.returncode == 3
+    err = errors.read_text()
+    assert "==> good: done in" in err
+    assert "ran 1, skipped 0; failed: bad; not begun: below, far-below, other" in err
+    assert err.count("mend: mend what it says above, then: git spacy run bad") == 1
     assert list(lock.read(root)) == ["good"]
 
 
@@ -219,7 +235,7 @@ def test_several_failures_are_all_told_and_the_first_gives_the_code(
 
 
 def test_upstream_brings_what_is_needed_where_it_is_stale(tmp_path: Path, spacy: Spacy) -> None:
-    root = made(tmp_path, [*diamond(0), command("else", [], ["out/else"])])
+    root = made(tmp_path, [*diamond(), command("else", [], ["out/else"])])
     done = spacy("run", "bottom", "--upstream", cwd=root)
     assert done.code == 0
     assert began(done.err) == ["top", "left", "right", "bottom"]
@@ -246,7 +262,7 @@ def test_circles_and_two_makers_are_errors_where_order_is_asked_for(
 
 
 def test_a_setting_says_how_many(tmp_path: Path, spacy: Spacy) -> None:
-    root = made(tmp_path, diamond(0.2))
+    root = made(tmp_path, diamond())
     git(root, "init", "-q")
     git(root, "config", "spacy.jobs", "2")
     assert "left | this is left" in spacy("run", "all", cwd=root).out.splitlines()
@@ -259,7 +275,7 @@ MATRIX = {
         command("top", ["work.py"], ["out/top"]),
         {
             "name": "train",
-            "script": ["python work.py s${vars.seed}-${vars.lr} 0.3 model/${vars.seed}"],
+            "script": ["python work.py s${vars.seed}-${vars.lr} model/${vars.seed}"],
             "deps": ["out/top"],
             "outputs": ["model/${vars.seed}"],
         },
@@ -268,8 +284,11 @@ MATRIX = {
 
 
 def test_a_matrix_runs_each_variant_and_keeps_an_entry_for_each(
-    tmp_path: Path, spacy: Spacy
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    names = [f"s{seed}-1" for seed in range(3)]
+    waits = [f"{one}:begun/{other}" for one in names for other in names]
+    monkeypatch.setenv("WAIT", " ".join(waits))
     root = project(tmp_path / "p", json.dumps(MATRIX), {"work.py": WORK})
     git(root, "init", "-q")
     git(root, "add", "-A")
@@ -282,7 +301,7 @@ def test_a_matrix_runs_each_variant_and_keeps_an_entry_for_each(
         "top", "train", "train --vars.seed 1", "train --vars.seed 2",
     ]  # fmt: skip
     assert lock.read(root)["train --vars.seed 1"].cmd == "python -m weasel run train --vars.seed 1"
-    one, two, three = (times(root, f"s{seed}-1") for seed in range(3))
+    one, two, three = (times(root, name) for name in names)
     assert max(one[0], two[0], three[0]) < min(one[1], two[1], three[1]), "side by side"
     assert "ran 0, skipped 4" in spacy(*words, cwd=root).err
     # each is its own: status, check, and the runs that name one
@@ -291,7 +310,7 @@ def test_a_matrix_runs_each_variant_and_keeps_an_entry_for_each(
     git(root, "add", "-A")
     assert spacy("check", "lock", cwd=root).code == 0
     text = (root / "project.yml").read_text()
-    (root / "project.yml").write_text(text.replace("0.3 model", "0.2 model"))
+    (root / "project.yml").write_text(text.replace("work.py s", "-B work.py s"))
     done = spacy("check", "lock", cwd=root)
     assert done.out.count("script changed") == 3
     assert "mend: git spacy run train --vars.seed 1\n" in done.out
@@ -349,7 +368,7 @@ def test_weasel_reads_a_lock_with_variants(tmp_path: Path, spacy: Spacy) -> None
 def test_case_40_a_signal_ends_all_of_them_and_leaves_the_lock(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)', 'MARK'])"
+    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(3600)', 'MARK'])"
     commands = [
         {"name": f"c{n}", "script": [f'python -c "{child}"'.replace("MARK", str(tmp_path))]}
         for n in range(3)
@@ -362,7 +381,7 @@ def test_case_40_a_signal_ends_all_of_them_and_leaves_the_lock(
     )  # fmt: skip
     wait_for(lambda: len(alive(tmp_path)) >= 6)
     run.send_signal(number)
-    _, err = run.communicate(timeout=30)
+    _, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == 128 + number
     assert "Traceback" not in err
     wait_for(lambda: not alive(tmp_path))
@@ -384,10 +403,7 @@ def alive(mark: Path) -> list[str]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(condition)
 
 
 def test_a_long_line_of_progress_does_not_hold_up_the_others(tmp_path: Path) -> None:
@@ -405,7 +421,7 @@ def test_a_long_line_of_progress_does_not_hold_up_the_others(tmp_path: Path) -> 
     )  # fmt: skip
     wait_for(lambda: (root / "project.lock").exists())
     run.send_signal(signal.SIGINT)
-    assert run.wait(timeout=30) == 130
+    assert run.wait(timeout=PATIENCE) == 130
 
 
 # Over any graph, with an executor that ends what runs in any order.
@@ -533,7 +549,7 @@ def test_over_any_graph_each_stale_command_runs_once_and_no_two_writers_at_once(
 
 
 def test_without_jobs_a_script_has_the_terminal_as_before(tmp_path: Path) -> None:
-    root = made(tmp_path, diamond(0))
+    root = made(tmp_path, diamond())
     done = process("run", "all", cwd=root)
     assert done.code == 0
     assert "this is left" in done.out.splitlines()

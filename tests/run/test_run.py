@@ -17,6 +17,7 @@ from git_spacy.state import lock
 from tests.testing.projects import TWO_STEPS, Spacy, project, snapshot, two_steps
 from tests.testing.repositories import git, repository
 from tests.testing.terminal import at_terminal, end_of
+from tests.testing.waiting import PATIENCE, wait_until
 
 
 def ran(err: str) -> list[str]:
@@ -431,19 +432,15 @@ def start(made: Path, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def wait_for(path: Path) -> str:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if path.exists() and path.read_text():
-            return path.read_text()
-        time.sleep(0.02)
-    raise AssertionError(f"{path} never came")
+    wait_until(lambda: path.exists() and path.read_text(), f"{path} with content")
+    return path.read_text()
 
 
 SLEEPER = (
     "import os, subprocess, sys, time\n"
-    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(3600)'])\n"
     "open('pids', 'w').write(f'{os.getpid()} {child.pid}')\n"
-    "time.sleep(60)\n"
+    "time.sleep(3600)\n"
 )
 
 
@@ -463,7 +460,7 @@ def test_case_40_a_signal_ends_the_whole_group_of_the_script_and_leaves_the_lock
     child = start(made, "run", "c")
     pids = [int(pid) for pid in wait_for(made / "pids").split()]
     child.send_signal(number)
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == code, err
     assert err.splitlines()[-1] == (b"error: interrupted" if code == 130 else b"error: terminated")
     for pid in pids:
@@ -485,16 +482,16 @@ def test_case_39_a_second_run_waits_or_says_that_it_will_not(tmp_path: Path) -> 
     first = start(made, "run", "slow")
     wait_for(made / "begun")
     refused = start(made, "run", "fast", "--no-wait")
-    _, err = refused.communicate(timeout=30)
+    _, err = refused.communicate(timeout=PATIENCE)
     assert refused.returncode == 75
     assert b"another run is going on in this project" in err
     second = start(made, "run", "fast")
-    time.sleep(0.3)
-    assert second.poll() is None, "it did not wait"
     assert second.stderr is not None
     assert b"Waiting for another run" in second.stderr.readline()
+    assert second.poll() is None, "it did not wait"
+    assert not (made / "f").exists()
     (made / "go").write_text("")
-    assert first.wait(30) == second.wait(30) == 0
+    assert first.wait(PATIENCE) == second.wait(PATIENCE) == 0
     for child in (first, second):
         child.communicate()
     assert set(lock.read(made)) == {"slow", "fast"}
@@ -508,7 +505,7 @@ def test_a_run_inside_a_script_does_not_wait_for_itself(tmp_path: Path) -> None:
         "  - {name: inner, script: ['python -c \"open(chr(105), chr(119))\"'], outputs: [i]}\n",
     )
     child = start(made, "run", "outer")
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, err
     assert set(lock.read(made)) == {"outer", "inner"}
 
@@ -539,7 +536,7 @@ def test_a_run_behind_a_link_is_still_the_same_project(tmp_path: Path) -> None:
     )
     (tmp_path / "link").symlink_to(made)
     child = start(tmp_path, "-C", str(tmp_path / "link"), "run", "outer")
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, err
 
 
@@ -581,7 +578,7 @@ SERVER = (
     "    sys.exit(int(sys.argv[1]))\n"
     "signal.signal(signal.SIGINT, stop)\n"
     "open('begun', 'w').write('x')\n"
-    "while True: time.sleep(60)\n"
+    "while True: time.sleep(3600)\n"
 )
 SERVING = """\
 commands:
@@ -618,7 +615,7 @@ def test_a_signal_to_us_alone_ends_a_server_just_as_well(tmp_path: Path) -> None
     child = start(made, "run", "serve")
     wait_for(made / "begun")
     child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, err
     assert (made / "stopped").read_text() == "well"
     assert ran(err.decode()) == ["serve"]
@@ -651,7 +648,7 @@ def test_a_server_told_to_terminate_is_terminated_whatever_its_code(tmp_path: Pa
     child = start(made, "run", "serve", "after")
     wait_for(made / "begun")
     child.terminate()
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 143
     assert err.splitlines()[-1] == b"error: terminated"
     assert (made / "stopped").read_text() == "well"
@@ -662,7 +659,7 @@ DEAF = (
     "signal.signal(signal.SIGINT, lambda *_: open('heard', 'a').write('x'))\n"
     "signal.signal(signal.SIGTERM, lambda *_: open('heard', 'a').write('x'))\n"
     "open('pid', 'w').write(str(os.getpid()))\n"
-    "while True: time.sleep(60)\n"
+    "while True: time.sleep(3600)\n"
 )
 PATIENT = (
     "import sys\n"
@@ -686,7 +683,7 @@ def test_a_second_signal_is_ignored_and_a_third_kills_what_does_not_heed_the_fir
     pid = wait_for(made / "pid")
     child.send_signal(number)
     assert wait_for(made / "heard") == "x"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     sent = 1
     while child.poll() is None:  # two that arrive at the same moment are one
         assert time.monotonic() < deadline, "it waits for a script that does not heed signals"

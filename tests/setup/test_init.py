@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tests.setup.conftest import KINDS, PRE_COMMIT
 from tests.setup.test_round_trip import committing, world
 from tests.testing.projects import Spacy, snapshot, two_steps
 from tests.testing.repositories import git, repository, write
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, end_of, shown_until
 
 
 @pytest.fixture
@@ -248,12 +248,13 @@ def test_on_a_terminal_it_asks_once_or_for_each_part(
     made: Path, spacy: Spacy, answers: str, parts: set[str]
 ) -> None:
     pid, terminal = at_terminal(made, "init")
+    shown = ""
     for answer in answers.splitlines(keepends=True):
-        time.sleep(0.5)
+        shown += shown_until(terminal, "]: ")
         os.write(terminal, answer.encode())
     code, seen = end_of(pid, terminal)
-    assert code == 0, seen
-    assert "Do all of this? [y]es, [n]o, or [e]ach part by itself [n]: " in seen
+    assert code == 0, shown + seen
+    assert "Do all of this? [y]es, [n]o, or [e]ach part by itself [n]: " in shown
     left = {line.split(":")[0] for line in spacy("init", "--dry", cwd=made).out.splitlines()
             if line[0] != " "}  # fmt: skip
     assert left == {"notes", "merge", "ignore", "hooks"} - parts
@@ -263,7 +264,7 @@ def test_ctrl_c_at_the_question_changes_nothing(made: Path) -> None:
     git(made, "status")
     before = world(made)
     pid, terminal = at_terminal(made, "init")
-    time.sleep(1)
+    shown_until(terminal, "]: ")
     os.write(terminal, b"\x03")
     code, _ = end_of(pid, terminal)
     assert code == 130
@@ -449,7 +450,8 @@ def test_a_repository_that_was_moved_is_set_up_again_and_taken_back(
     assert spacy("init", "--yes", cwd=made).code == 0
     moved = made.rename(tmp_path / "moved")
     shown = spacy("init", "--yes", cwd=moved).out.splitlines()
-    assert shown[1] == f"  git config core.hooksPath {moved}/.git/spacy/hooks"
+    folder = shlex.quote(f"{moved}/.git/spacy/hooks")
+    assert shown[1] == f"  git config core.hooksPath {folder}"
     assert len(shown) == 3
     spacy("run", "prepare", cwd=moved)
     write(moved, {"scripts/write.py": "# another\n"})

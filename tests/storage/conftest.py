@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.testing.projects import Done, Spacy, two_steps
+from tests.testing.waiting import PATIENCE
 
 
 class Shared(NamedTuple):
@@ -55,19 +56,19 @@ def fresh_clone(made: Path, clone: Path, *left_out: str) -> Path:
 MEASURED = """\
 import pathlib, re, sys, time
 from git_spacy import cli
-began = time.monotonic()
+began = time.process_time()
 code = cli.main(sys.argv[1:])
 # (the peak that getrusage tells counts what the process that started this one had)
 peak = re.search(r"VmHWM:\\s*(\\d+)", pathlib.Path("/proc/self/status").read_text())
-print(code, peak[1], time.monotonic() - began)
+print(code, peak[1], time.process_time() - began)
 """
 
 
 def measured(
-    *arguments: object, cwd: Path, patience: float = 120.0, **environ: str
+    *arguments: object, cwd: Path, patience: float = PATIENCE, **environ: str
 ) -> tuple[int, float, float, str]:
-    """(exit code, peak in MB, seconds, stderr) of `git spacy …` in a process of its own, which has
-    so many seconds (`patience`)."""
+    """(exit code, peak in MB, seconds of CPU time, stderr) of `git spacy …` in a process of its own,
+    which is killed after `patience` seconds."""
 
     done = subprocess.run(
         (sys.executable, "-c", MEASURED, *map(str, arguments)), cwd=cwd, capture_output=True,

@@ -18,6 +18,7 @@ from git_spacy.storage.layout import TEMPORARY
 from tests.storage.conftest import Shared
 from tests.testing.projects import process, snapshot
 from tests.testing.sshd import SSHD, Sshd, sshd
+from tests.testing.waiting import PATIENCE
 
 pytest.importorskip("sshfs", reason="the extra ssh is not installed")
 pytestmark = pytest.mark.skipif(not SSHD, reason="there is no sshd (Debian: openssh-server)")
@@ -72,7 +73,6 @@ def test_the_newest_is_fetched(shared: Shared, server: Sshd) -> None:
 def fails(shared: Shared, *words: str) -> None:
     for verb, root in (("push", shared.made), ("pull", shared.clone)):
         before = snapshot(root)
-        began = time.monotonic()
         done = process(verb, cwd=root)
         assert done.code == 4, done.err
         assert "Traceback" not in done.err
@@ -80,7 +80,6 @@ def fails(shared: Shared, *words: str) -> None:
             assert word in done.err, done.err
         assert snapshot(root) == before
         assert not shared.remote.exists()
-        assert time.monotonic() - began < 40
 
 
 def test_a_key_that_is_not_taken(shared: Shared, server: Sshd, tmp_path: Path) -> None:
@@ -103,7 +102,7 @@ def test_a_host_with_another_key_is_not_trusted(shared: Shared, server: Sshd, se
 
 def test_a_server_that_is_gone(shared: Shared, server: Sshd) -> None:
     server.process.terminate()
-    server.process.wait(10)
+    server.process.wait(PATIENCE)
     fails(shared, "127.0.0.1")
 
 
@@ -130,7 +129,7 @@ def sending(shared: Shared) -> Iterator[subprocess.Popen[str]]:
             break  # what is small has gone, so this is what is large
         time.sleep(0.002)
     yield child
-    child.wait(60)
+    child.wait(PATIENCE)
     assert child.stderr
     child.stderr.close()
 
@@ -157,7 +156,7 @@ def test_a_server_that_goes_while_something_is_sent(shared: Shared, server: Sshd
         for process_id in below(server.process.pid):
             with suppress(ProcessLookupError):
                 os.kill(process_id, signal.SIGKILL)
-        _, err = child.communicate(timeout=60)
+        _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 4, err
     assert "Traceback" not in err
     assert "failed  model" in err
@@ -184,12 +183,10 @@ def test_case_40_an_interrupt_while_something_is_sent(
         for process_id in below(server.process.pid):
             os.kill(process_id, signal.SIGSTOP)  # so that it cannot end by itself
         child.send_signal(number)
-        began = time.monotonic()
-        _, err = child.communicate(timeout=60)
+        _, err = child.communicate(timeout=PATIENCE)
         for process_id in below(server.process.pid):
             os.kill(process_id, signal.SIGCONT)
     assert child.returncode == 128 + number
-    assert time.monotonic() - began < 8
     assert "Traceback" not in err
     assert not list((home(shared.made) / "push").iterdir())
     mended(shared)

@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, TypeVar
 
-PATIENCE = 60.0  # seconds, for machines that are slow and busy
+from tests.testing.waiting import PATIENCE
+
 Self = TypeVar("Self", bound="LocalServer")
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from git_spacy import cli
 from tests.testing.repositories import write
+from tests.testing.waiting import PATIENCE
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 needs_corpus = pytest.mark.skipif(
@@ -51,7 +52,7 @@ def process(*arguments: object, cwd: Path, **environ: str) -> Done:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     return Done(done.returncode, done.stdout, done.stderr)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 60.0  # seconds, for machines that are slow and busy
+from tests.testing.waiting import PATIENCE
 
 
 def free_port() -> int:

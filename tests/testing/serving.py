@@ -18,9 +18,9 @@ import pytest
 
 from git_spacy import cli
 from tests.testing.projects import Done
+from tests.testing.waiting import PATIENCE
 
 SOURCE = Path(cli.__file__).parents[2]
-PATIENCE = 60.0  # seconds, for machines that are slow and busy
 T = TypeVar("T")
 
 

@@ -10,7 +10,8 @@ import signal
 import time
 from pathlib import Path
 
-_PATIENCE = 60.0  # seconds: for machines that are busy
+from tests.testing.waiting import PATIENCE
+
 _ESCAPES = re.compile(rb"\x1b(\[[0-9;?>=]*[A-Za-z]|[=>()][0-9A-B]?|\][^\x07]*\x07)")
 
 
@@ -35,7 +36,7 @@ class Shell:
         """Type `text` and wait until all that is `expected` was shown; what was."""
 
         os.write(self._terminal, text.encode())
-        seen, end = b"", time.monotonic() + _PATIENCE
+        seen, end = b"", time.monotonic() + PATIENCE
         while time.monotonic() < end:
             shown = _ESCAPES.sub(b"", seen).decode("utf-8", "replace")
             if all(one in shown for one in expected):

@@ -25,6 +25,18 @@ def at_terminal(
     return pid, terminal
 
 
+def shown_until(terminal: int, text: str) -> str:
+    """What is shown, up to and with `text`; fails if the program ends before."""
+
+    seen = b""
+    while not seen.endswith(text.encode()):
+        try:
+            seen += os.read(terminal, 1)  # no more than that: the rest is for who reads next
+        except OSError:
+            raise AssertionError(f"it ended before it showed {text!r}: {seen!r}") from None
+    return seen.decode("utf-8", "replace")
+
+
 def end_of(pid: int, terminal: int) -> tuple[int, str]:
     """The exit code, and all that was shown but the terminal's own ^C."""
 

@@ -26,12 +26,13 @@ from tests.storage.hostile import file, hard_link, link, md5, planted, zipped
 from tests.testing.projects import project
 from tests.testing.repositories import git, repository, write
 from tests.testing.scripted import Answer, Scripted
+from tests.testing.waiting import PATIENCE
 from tests.threats.inputs import ESCAPES, IN_YAML
 
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENT = REPOSITORY / "docs/security.md"
 _BEGIN, _END = "<!-- what python -m tests.threats.beside measured -->\n", "<!-- end of it -->\n"
-_PATIENCE = 15.0  # seconds
+_PATIENCE = 15.0  # seconds for weasel, which waits for some servers for ever
 _SECRET = "value-of-the-environment"
 
 
@@ -57,7 +58,7 @@ class World(NamedTuple):
             env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environ}, start_new_session=True,
         )  # fmt: skip
         try:
-            said, _ = process.communicate(timeout=_PATIENCE)
+            said, _ = process.communicate(timeout=PATIENCE if self.spacy else _PATIENCE)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             return None, process.communicate()[0]

@@ -27,11 +27,11 @@ from git_spacy.state.index import home
 from tests.testing.misbehaving import Misbehaving
 from tests.testing.projects import project, snapshot
 from tests.testing.repositories import git, repository, write
+from tests.testing.waiting import PATIENCE
 
 ROUNDS = int(os.environ.get("GIT_SPACY_STRESS_ROUNDS", "1"))
 PACKAGE = Path(cli.__file__).parents[1]
 NUMBERS = [signal.SIGINT, signal.SIGTERM]
-PATIENCE = 120  # seconds that a command may take to end, on the busiest machine
 
 # a script with a child of its own; both have MARK among their arguments
 SCRIPT = """
@@ -184,7 +184,7 @@ def test_two_signals_at_any_time_leave_no_script(
         with command(root, *words, environ=ways.environ) as child:
             started = time.monotonic()
             if each % 2:
-                while not begun.exists():
+                while not (begun.exists() and watch.had_it):
                     assert child.poll() is None, child.communicate()
                     time.sleep(0.001)
                 longest = time.monotonic() - started
