@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "interrupts": {"errors"},
-    "threads": {"interrupts"},
+    "threads": {"files", "interrupts"},
     "project": {"errors", "files"},
     "formats": {"errors", "files"},
     "git": {"errors", "files", "formats", "interrupts", "project"},
