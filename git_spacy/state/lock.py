@@ -186,7 +186,9 @@ def _entry(name: str, node: Node) -> LockEntry:
     cmd = values["cmd"].value if "cmd" in values else ""
     return LockEntry(
         name=name,
-        script=tuple(_in_form(formats.text, item, name) for item in _items(values.get("script"), name)),
+        script=tuple(
+            _in_form(formats.text, item, name) for item in _items(values.get("script"), name)
+        ),
         deps=tuple(_tracked(item, name) for item in _items(values.get("deps"), name)),
         outs=tuple(_tracked(item, name) for item in _items(values.get("outs"), name)),
         cmd=cmd if isinstance(cmd, str) else "",
