@@ -172,11 +172,14 @@ def test_every_place_meets_every_value_and_every_command_is_run(sandbox: Sandbox
             ((position, name, _),) = case.changes
             met.setdefault(position.kind, set()).add(name)
         assert all(found == names for kind, found in met.items() if "(key)" not in kind)
-        assert {case.command for case in every} == set(format.commands)
         part = list(cases(sandbox, format, all_of_them=False))
+        for some in (every, part):
+            assert {case.command for case in some} == set(format.commands)
         assert {group.split(" (")[0] for case in part for _, group, _ in case.changes} == set(
             VALUES
         )
+        places = {case.changes[0][0].kind for case in every}
+        assert {case.changes[0][0].kind for case in part} == places
         assert len(part) < len(every) / 5
 
 
