@@ -12,11 +12,13 @@ import errno
 import os
 import re
 import stat
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
+from weakref import WeakSet
 
 from git_spacy import sharing
 from git_spacy.errors import Busy, Unsafe
@@ -381,15 +383,15 @@ class Staging:
         self._old = f".{name}.git-spacy-old"
         self.path = _pinned(descriptor, root, relative) / self._new
         self.relative = os.path.join(os.path.dirname(relative), self._new)
-        self._heal()
+        self._heal(descriptor)
 
-    def _heal(self) -> None:
-        _remove(self._new, self._directory)
-        if _exists(self._name, self._directory):
-            _remove(self._old, self._directory)
+    def _heal(self, directory: int) -> None:
+        _remove(self._new, directory)
+        if _exists(self._name, directory):
+            _remove(self._old, directory)
         else:
             with suppress(FileNotFoundError):
-                self._rename(self._old, self._name)
+                os.rename(self._old, self._name, src_dir_fd=directory, dst_dir_fd=directory)
 
     def open(self) -> BinaryIO:
         """The new file, empty, for writing."""
@@ -406,6 +408,19 @@ class Staging:
         """Remove what was staged."""
 
         _remove(self._new, self._directory)
+
+    def abandon(self) -> None:
+        """Remove what another thread stages, which may go on with it: its descriptor and its path
+        lead nowhere from now on."""
+
+        directory = os.dup(self._directory)
+        try:
+            nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            os.dup2(nothing, self._directory, inheritable=False)
+            os.close(nothing)
+            self._heal(directory)
+        finally:
+            os.close(directory)
 
     def swap_in(self) -> None:
         """Put what was staged in the place of the destination, whatever stands there."""
@@ -436,14 +451,47 @@ class Staging:
 
 @contextmanager
 def staging(root: Path, relative: str) -> Iterator[Staging]:
-    """A Staging for the path `relative` below `root`; what is not swapped in is removed."""
+    """A Staging for the path `relative` below `root`; what is not swapped in is removed.
 
+    Raises Unsafe as `parent_descriptor`, Abandoned.
+    """
+
+    thread = threading.current_thread()
     with parent_descriptor(root, relative) as (descriptor, name):
         staged = Staging(root, relative, descriptor, name)
+        with _guard:
+            if thread in _abandoned:
+                raise Abandoned
+            _staged[staged] = thread
         try:
             yield staged
         finally:
-            staged.discard()
+            try:
+                staged.discard()
+            finally:
+                with _guard:  # the descriptor is closed only after that
+                    del _staged[staged]
+
+
+class Abandoned(Exception):
+    """This thread was given up: nobody waits for what it makes."""
+
+
+_guard = threading.Lock()
+_staged: dict[Staging, threading.Thread] = {}
+_abandoned: WeakSet[threading.Thread] = WeakSet()
+
+
+def abandon(threads: Iterable[threading.Thread]) -> None:
+    """Remove what these threads have staged and cannot remove themselves, since the process is not
+    going to wait for them. They stage nothing any more."""
+
+    with _guard:
+        _abandoned.update(threads)
+        for staged, thread in _staged.items():
+            if thread in _abandoned:
+                with suppress(OSError):  # the next run removes what this one cannot
+                    staged.abandon()
 
 
 def heal(root: Path, relative: str) -> None:
@@ -475,11 +523,13 @@ def _exists(name: str, descriptor: int) -> bool:
 
 
 def _remove(name: str, descriptor: int) -> None:
-    kind = _kind(name, descriptor)
-    if kind == stat.S_IFDIR:
-        _remove_directory(name, descriptor)
-    elif kind is not None:
-        os.unlink(name, dir_fd=descriptor)
+    """Remove a file or a folder, which another thread may be removing at the same time."""
+
+    with suppress(FileNotFoundError):
+        if _kind(name, descriptor) == stat.S_IFDIR:
+            _remove_directory(name, descriptor)
+        else:
+            os.unlink(name, dir_fd=descriptor)
 
 
 def _remove_directory(name: str, descriptor: int) -> None:

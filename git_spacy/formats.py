@@ -19,7 +19,8 @@ from git_spacy.files import is_git_name
 LARGEST = (1 << 63) - 1
 """The largest size, in bytes, that a file can have."""
 _DEEPEST = 32  # levels of a JSON document; ours have five
-_LONGEST, _LONGEST_PART = 4_096, 255  # bytes of a name, and of each part
+_LONGEST, _LONGEST_PART = 4_096, 255  # bytes of a path or another line, and of a file's name
+_LONGEST_TEXT = 1 << 20  # bytes of a script line: the kernel starts no program with a longer one
 _SHOWN = 60  # characters of a value in a message
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -93,24 +94,30 @@ def number(value: object) -> float:
 
 
 def text(value: object) -> str:
-    """Text: no half of a character, as only a file's name may have it."""
+    """Text of at most 1 MiB: no half of a character, as only a file's name may have it."""
 
-    if not isinstance(value, str):
-        raise _not(value, "text")
-    try:
-        value.encode()
-    except UnicodeError:
-        raise _not(value, "Unicode text") from None
-    return value
+    return _text(value, _LONGEST_TEXT)
 
 
 def line(value: object) -> str:
-    """Text without control characters."""
+    """Text without control characters, no longer than a path can be: 4,096 bytes."""
 
-    found = text(value)
+    found = _text(value, _LONGEST)
     if _CONTROL.search(found):
         raise _not(value, "one line of text")
     return found
+
+
+def _text(value: object, most: int) -> str:
+    if not isinstance(value, str):
+        raise _not(value, "text")
+    try:
+        length = len(value.encode()) if len(value) <= most else len(value)
+    except UnicodeError:
+        raise _not(value, "Unicode text") from None
+    if length > most:
+        raise _not(value, f"text of at most {most:,} bytes")
+    return value
 
 
 def name(value: object) -> str:

@@ -1,7 +1,8 @@
 """Several tasks at a time in threads, each result taken in the main one.
 
 A thread that waits for a server cannot be stopped, and Python waits at its end for those of a pool.
-So they are daemons: who is interrupted gives them a moment to tidy up, then goes.
+So they are daemons: who is interrupted gives them a moment to tidy up, then does it for them, and
+goes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from git_spacy import interrupts
+from git_spacy import files, interrupts
 
 _MOMENT = 2.0  # seconds that interrupted tasks have to remove what they have begun
 
@@ -66,6 +67,7 @@ def run_all(
             with stopping():
                 begun = [thread for thread in threads if thread.ident is not None]
                 interrupts.wait_until(lambda: not any(map(_is_alive, begun)), _MOMENT)
+                files.abandon(filter(_is_alive, begun))
             raise
 
 

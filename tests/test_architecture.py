@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "sharing": set(),
     "files": {"errors", "sharing"},
     "interrupts": {"errors"},
-    "threads": {"interrupts"},
+    "threads": {"files", "interrupts"},
     "project": {"errors", "files"},
     "formats": {"errors", "files"},
     "git": {"errors", "files", "formats", "interrupts", "project"},

@@ -93,6 +93,20 @@ def test_text_is_unicode_and_a_line_has_no_control_characters(
 
 
 @pytest.mark.parametrize(
+    ("parser", "most"), [(formats.line, 4_096), (formats.text, 1 << 20), (formats.name, 4_095)]
+)
+def test_text_is_no_longer_than_a_path_or_a_command_line_can_be(
+    parser: Callable[[object], str], most: int
+) -> None:
+    longest = ("a/" * most)[:most]
+    assert parser(longest) == longest
+    for value in (f"{longest}a", f"{longest[:-1]}é", "a" * 10_000_000):
+        with pytest.raises(Malformed) as raised:
+            parser(value)
+        assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize(
     "data", [b"", b"{", b"\xff", b"[" * 100_000, b"[" * 40 + b"]" * 40, b"9" * 10_000],
     ids=lambda data: repr(data[:8]),
 )  # fmt: skip

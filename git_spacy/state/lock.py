@@ -10,7 +10,7 @@ diff. Pure but for `read`, `content` and `update`.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -186,7 +186,9 @@ def _entry(name: str, node: Node) -> LockEntry:
     cmd = values["cmd"].value if "cmd" in values else ""
     return LockEntry(
         name=name,
-        script=tuple(_text(item, name) for item in _items(values.get("script"), name)),
+        script=tuple(
+            _in_form(formats.text, item, name) for item in _items(values.get("script"), name)
+        ),
         deps=tuple(_tracked(item, name) for item in _items(values.get("deps"), name)),
         outs=tuple(_tracked(item, name) for item in _items(values.get("outs"), name)),
         cmd=cmd if isinstance(cmd, str) else "",
@@ -202,24 +204,18 @@ def _items(node: Node | None, name: str) -> list[Node]:
     return node.value
 
 
-def _text(node: Node, name: str) -> str:
-    if not isinstance(node.value, str):
-        raise _unreadable(f"{yaml.plain(node)!r} in the entry of '{name}' is no text", node.line)
-    return node.value
-
-
 def _tracked(node: Node, name: str) -> Tracked:
     if not isinstance(node.value, dict) or "path" not in node.value:
         raise _unreadable(f"an item of the entry of '{name}' has no path", node.line)
-    md5 = node.value.get("md5")
+    path, md5 = _in_form(formats.line, node.value["path"], name), node.value.get("md5")
     if md5 is None or md5.value is None:
-        return Tracked(_text(node.value["path"], name), None)
-    return Tracked(_text(node.value["path"], name), _md5(md5, name))
+        return Tracked(path, None)
+    return Tracked(path, _in_form(formats.md5, md5, name))
 
 
-def _md5(node: Node, name: str) -> str:
+def _in_form(form: Callable[[object], str], node: Node, name: str) -> str:
     try:
-        return formats.md5(node.value)
+        return form(node.value)
     except Malformed as error:
         what = f"in the entry of '{name}', {error.problems[0].what}"
         raise _unreadable(what, node.line) from None

@@ -156,13 +156,8 @@ class _Pull:
         return True
 
     def _fetch(self, choices: list[Choice]) -> None:
-        try:
-            for batch in _apart(choices):
-                self.transfers.all((one.path.text, partial(self._bring, one)) for one in batch)
-        except BaseException:
-            for one in choices:  # one that still waits for the remote cannot tidy up
-                heal(self.root, one.path.normal)
-            raise
+        for batch in _apart(choices):
+            self.transfers.all((one.path.text, partial(self._bring, one)) for one in batch)
 
     def _bring(self, choice: Choice) -> None:
         fetch(self.remote, self.root, choice, self.transfers, self.limit)

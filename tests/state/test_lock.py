@@ -157,3 +157,28 @@ train:
   - path: model
     md5: {}
 """
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        ("path: model", f"path: {'a/' * 2048}a", "is not text of at most 4,096 bytes"),
+        ("path: model", 'path: "a\\nb"', "is not one line of text"),
+        ("path: model", "path: 7", "is not text"),
+        ("script:", f"script:\n  - {'x' * (1 << 20)}y", "is not text of at most 1,048,576 bytes"),
+    ],
+    ids=["long path", "two lines", "number", "long script"],
+)
+def test_what_no_path_or_script_can_be_is_refused_with_its_line(
+    before: str, after: str, what: str
+) -> None:
+    """Issue 17, D20: a path of some megabytes took `status` ten seconds."""
+
+    data = LOCK_WITH.format("a" * 32)
+    assert before in data
+    with pytest.raises(Malformed) as raised:
+        lock.parse(data.replace(before, after).encode())
+    (problem,) = raised.value.problems
+    assert what in problem.what
+    assert problem.where.startswith("project.lock:")
+    assert len(problem.what) < 200

@@ -180,6 +180,7 @@ VALUES: dict[str, dict[str, Callable[[Any, str], str]]] = {
     },
 }  # fmt: skip
 HEAVY = ("long", "deep")
+NO_TEXTS = ("long", "deep", "number", "type")  # groups of which some value is no key
 ALWAYS = ("docs", "bait", "package", "hook")  # names of values that once did harm
 
 

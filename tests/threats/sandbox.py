@@ -27,6 +27,7 @@ from tests.threats.forks import Ended
 from tests.threats.hostile_values import (
     ALWAYS,
     HEAVY,
+    NO_TEXTS,
     VALUES,
     Position,
     at,
@@ -515,31 +516,39 @@ def cases(sandbox: Sandbox, format: Format, *, all_of_them: bool) -> Iterator[Ca
         is_critical = re.search(format.critical, kind) is not None
         if format.is_another and not is_critical:
             continue
-        for group, name, make in _chosen(number, is_critical, all_of_them=all_of_them):
+        for group, name, make in _chosen(
+            number, position.is_key, is_critical, all_of_them=all_of_them
+        ):
             value = make(at(document, position), str(sandbox.folder))
             if not fits(position, value):
                 continue
             turn += 1
-            commands = [format.commands[turn % len(format.commands)]]
-            if is_critical:
-                sinks = format.commands[: format.sinks]
-                commands = [*sinks, *commands] if all_of_them else [sinks[turn % len(sinks)]]
-            for command in commands:
+            sinks = format.commands[: format.sinks] if is_critical else ()
+            ways = 1 + len(sinks)
+            commands = [*sinks, format.commands[turn // ways % len(format.commands)]]
+            for command in commands if all_of_them else [commands[turn % ways]]:
                 yield Case(format, ((position, f"{group} ({name})", value),), command)
 
 
-def _chosen(number: int, is_critical: bool, *, all_of_them: bool) -> Iterator[tuple[str, str, Any]]:
-    """The values for the place of this number, with their groups and names."""
+def _chosen(
+    number: int, is_key: bool, is_critical: bool, *, all_of_them: bool
+) -> Iterator[tuple[str, str, Any]]:
+    """The values for the place of this number, with their groups and names. In the short form: one
+    value of one group, or where it is critical an eighth of each group, and those that did harm."""
 
-    for index, (group, values) in enumerate(VALUES.items()):
-        every = 1 if all_of_them else 4 if is_critical and group not in HEAVY else 0
+    groups = [group for group in VALUES if all_of_them or not is_key or group not in NO_TEXTS]
+    for index, group in enumerate(groups):
+        values = VALUES[group]
         for turn, (name, make) in enumerate(values.items()):
-            if every == 0 and is_critical:
+            if all_of_them:
+                is_due = True
+            elif is_critical and group not in HEAVY:
+                is_due = (number + turn) % min(len(values), 8) == 0 or name in ALWAYS
+            elif is_critical:
                 is_due = (number + index) % len(values) == turn
-            elif every == 0:
-                is_due = (number + index) % 6 == 0 and (number // 6 + index) % len(values) == turn
             else:
-                is_due = (number + turn) % every == 0 or (name in ALWAYS and is_critical)
+                is_due = (number + index) % len(groups) == 0
+                is_due &= (number // len(groups) + index) % len(values) == turn
             if is_due:
                 yield group, name, make
 

@@ -3,8 +3,9 @@ outside the project is read or changed, nothing that is tracked, nothing of Git'
 a defect, takes 300 MB or ten seconds.
 
 Each value of a file that a real run has written is replaced by each of a table of hostile ones
-(hostile_values.py, sandbox.py), and the commands that read it are run. GIT_SPACY_TORTURE runs all
-of that, else it is a part that has each place, each group of values and each command.
+(hostile_values.py, sandbox.py), and the commands that read it are run; then several values at once.
+GIT_SPACY_STRESS runs all of that, else it is a part that has each place, each group of values and
+each command.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from tests.threats.forks import Ended, Forks
 from tests.threats.hostile_values import FIELDS, VALUES, Position, kinds, positions, replaced
 from tests.threats.sandbox import FORMATS, Case, Format, Sandbox, cases, combination
 
-ALL = "GIT_SPACY_TORTURE" in os.environ
+ALL = "GIT_SPACY_STRESS" in os.environ
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,17 @@ def test_no_value_leads_out_of_the_project_or_brings_a_command_down(
     ]
     assert not found, f"{len(found)} violations:\n" + "\n".join(found[:40])
     assert sandbox.runs > before
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=2000 if ALL else 40,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+@given(data=st.binary(min_size=8, max_size=28))
+def test_nor_do_several_values_at_once(sandbox: Sandbox, data: bytes) -> None:
+    assert sandbox.violations(combination(sandbox, data)) == []
 
 
 # That it would be seen.
@@ -158,11 +172,14 @@ def test_every_place_meets_every_value_and_every_command_is_run(sandbox: Sandbox
             ((position, name, _),) = case.changes
             met.setdefault(position.kind, set()).add(name)
         assert all(found == names for kind, found in met.items() if "(key)" not in kind)
-        assert {case.command for case in every} == set(format.commands)
         part = list(cases(sandbox, format, all_of_them=False))
+        for some in (every, part):
+            assert {case.command for case in some} == set(format.commands)
         assert {group.split(" (")[0] for case in part for _, group, _ in case.changes} == set(
             VALUES
         )
+        places = {case.changes[0][0].kind for case in every}
+        assert {case.changes[0][0].kind for case in part} == places
         assert len(part) < len(every) / 5
 
 
