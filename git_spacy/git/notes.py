@@ -32,7 +32,7 @@ _NAME = re.compile(r"(?:[0-9a-f]{2}/)*[0-9a-f]+")
 _FIELDS = "%H %h %ct %T%x01%s"
 
 # What the notes of a very large team never come near. docs/ledger.md has the reasons.
-MOST_ENTRIES = 200_000  # of all trees together
+MOST_ENTRIES = 100_000  # of all trees together
 LARGEST_NOTE = 8 << 20  # bytes
 MOST_LINES = 20_000  # of a note
 LONGEST_LINE = 1 << 20  # characters
@@ -126,14 +126,18 @@ class Expanding(Unavailable):
     """The notes have more entries than anybody reads: a few trees can stand for millions."""
 
 
-def entries(repository: Repository, revision: str) -> Iterator[tuple[str, Note, str]]:
+def entries(
+    repository: Repository, revision: str, *, sizes: bool = True
+) -> Iterator[tuple[str, Note, str]]:
     """The id of the commit, the note on it and its path, for each note that `revision` (of the
-    notes) has. Entries with other names are passed over: they are not notes.
+    notes) has. Entries with other names are passed over: they are not notes. Without `sizes`, which
+    git looks up one by one, none is told.
 
     Raises Expanding beyond the limits, Unavailable where git fails.
     """
 
-    arguments = (*SEALED, "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", revision)
+    options = ("-r", "-t", "-z", "--full-tree", *(("-l",) if sizes else ()))
+    arguments = (*SEALED, "ls-tree", *options, revision)
     where, environ = repository.place(), repository.environment()
     number, length, rest = 0, 0, b""
     with process.streaming(
@@ -151,7 +155,7 @@ def entries(repository: Repository, revision: str) -> Iterator[tuple[str, Note, 
                 head, _, name = record.decode("utf-8", "replace").partition("\t")
                 commit = name.replace("/", "")
                 if _NAME.fullmatch(name) and _ID.fullmatch(commit):
-                    _, kind, id, size = head.split()
+                    _, kind, id, size = head.split() if sizes else (*head.split(), "")
                     if kind == "blob":
                         yield commit, Note(id, int(size) if size.isdigit() else -1), name
 
@@ -178,7 +182,7 @@ def check(repository: Repository, revision: str) -> None:
     if not revision or revision == _remembered(file):
         return
     try:
-        for _ in entries(repository, revision):
+        for _ in entries(repository, revision, sizes=False):
             pass
     except Expanding as error:
         raise _explained(repository, error, revision) from None
@@ -216,7 +220,7 @@ def _way_back(repository: Repository) -> str:
     now = tip(repository)
     for candidate in [one for one in candidates if _ID.fullmatch(one) and one != now][:_MOST_TRIED]:
         try:
-            for _ in entries(repository, candidate):
+            for _ in entries(repository, candidate, sizes=False):
                 pass
         except Unavailable:
             continue
