@@ -31,7 +31,9 @@ def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
     if root is None:
         loader.find(ctx.obj)  # says that there is none
         return
-    sides = [recall(root, repository, revision) for revision in (first, second)]
+    sides = [
+        recall(root, repository, revision, warn=output.warning) for revision in (first, second)
+    ]
     names = dict.fromkeys(name for side in reversed(sides) for name in side.known)
     one, other = sides
     pairs = {name: (one.known.get(name), other.known.get(name)) for name in names}

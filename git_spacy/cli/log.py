@@ -58,7 +58,7 @@ def log(
     from git_spacy.state import ledger
 
     repository, root, folder = words.opened(ctx.obj)
-    history = ledger.history(repository, folder, revisions)
+    history = ledger.history(repository, folder, revisions, output.warning)
     if table or metrics or sort or over:
         from git_spacy.cli import comparison
 

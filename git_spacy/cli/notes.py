@@ -32,7 +32,7 @@ def push(ctx: click.Context, remote: str | None) -> None:
 
     repository = _opened(ctx)
     name = shared_notes.remote(repository, remote)
-    sent = shared_notes.push(repository, name)
+    sent = shared_notes.push(repository, name, warn=output.warning)
     output.note(f"pushed {count(sent, 'record')} to {name}" if sent else f"{name} has everything")
 
 
@@ -46,7 +46,7 @@ def pull(ctx: click.Context, remote: str | None) -> None:
 
     repository = _opened(ctx)
     name = shared_notes.remote(repository, remote)
-    got = shared_notes.pull(repository, name)
+    got = shared_notes.pull(repository, name, warn=output.warning)
     output.note(f"pulled {count(got, 'record')} from {name}" if got else f"nothing new on {name}")
 
 
@@ -64,7 +64,7 @@ def status(ctx: click.Context, remote: str | None, no_fetch: bool, as_json: bool
     repository = _opened(ctx)
     known = shared_notes.remotes(repository)
     name = shared_notes.remote(repository, remote) if remote or known else None
-    found = notes_status.of(repository, name, fetch=not no_fetch)
+    found = notes_status.of(repository, name, fetch=not no_fetch, warn=output.warning)
     if as_json:
         output.emit_json({"remote": name, **found._asdict()})
         return

@@ -38,7 +38,8 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     repository = Repository.discover(root)
     if repository is None:
         raise Malformed("not in a Git repository: there are no commits", mend="git init")
-    recalled = recall(root, repository, names[0] if names else "HEAD")
+    revision = names[0] if names else "HEAD"
+    recalled = recall(root, repository, revision, warn=output.warning)
     wanted = list(outputs.wanted(recalled, RecordedNames(root, StatIndex.open(root))))
     for command, path in outputs.undeclared(recalled):
         output.warning(f"'{path}' is not an output of '{command}' at that commit: not restored")

@@ -20,7 +20,8 @@ def show(ctx: click.Context, revision: str, as_json: bool) -> int:
     from git_spacy.state import ledger
 
     repository, _, folder = words.opened(ctx.obj)
-    history = ledger.history(repository, folder, [notes.one(repository, revision)])
+    commit_id = notes.one(repository, revision)
+    history = ledger.history(repository, folder, [commit_id], output.warning)
     commit = next(history)
     if as_json:
         output.emit_json([words.plain(run) for run in commit.runs])

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Sequence
 from git_spacy.git import process
 from git_spacy.git.repository import Repository
 
+MOST_BYTES = 4 << 20
+"""Of project.yml or project.lock in a commit, as in the work tree."""
+
 
 def head(repository: Repository) -> str:
     """The id of the commit that HEAD is; "" if there is none yet. Needs no git program."""
@@ -45,10 +48,13 @@ def trees(repository: Repository, commits: Sequence[str], folder: str) -> dict[s
     return _named(repository, commits, f":{folder}" if folder else "^{tree}", "tree")
 
 
-def blobs(repository: Repository, commits: Sequence[str], name: str) -> dict[str, str]:
-    """The id of the file `name` (from the top) in each of `commits`; "" where it is not."""
+def blobs(
+    repository: Repository, commits: Sequence[str], name: str, most: int = MOST_BYTES
+) -> dict[str, str]:
+    """The id of the file `name` (from the top) in each of `commits`; "" where it is not, or has
+    more than `most` bytes: git would read all of it."""
 
-    return _named(repository, commits, f":{name}", "blob")
+    return _named(repository, commits, f":{name}", "blob", most)
 
 
 def changed(repository: Repository, folder: str) -> set[str]:
@@ -63,16 +69,20 @@ def changed(repository: Repository, folder: str) -> set[str]:
     return {entry[3:].removeprefix(folder) for entry in found if entry}
 
 
-def _named(repository: Repository, commits: Sequence[str], what: str, kind: str) -> dict[str, str]:
+def _named(
+    repository: Repository, commits: Sequence[str], what: str, kind: str, most: int = 0
+) -> dict[str, str]:
     if "\n" in what or not commits:  # (no line of cat-file's could say that)
         return dict.fromkeys(commits, "")
     names = os.fsencode("".join(f"{one}{what}\n" for one in commits))
-    asked = ("cat-file", "--batch-check=%(objecttype) %(objectname)")
+    asked = ("cat-file", "--batch-check=%(objecttype) %(objectname) %(objectsize)")
     answers = repository.ask(asked, input=names).stdout.decode().splitlines()
-    return {
-        one: answer.removeprefix(f"{kind} ") if answer.startswith(f"{kind} ") else ""
-        for one, answer in zip(commits, answers, strict=True)
-    }
+    found = {}
+    for one, answer in zip(commits, answers, strict=True):
+        head, _, size = answer.rpartition(" ")
+        is_one = head.startswith(f"{kind} ") and (not most or int(size) <= most)
+        found[one] = head.removeprefix(f"{kind} ") if is_one else ""
+    return found
 
 
 def unreachable(

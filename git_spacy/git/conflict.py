@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import shlex
+
+from git_spacy.errors import Malformed
 from git_spacy.git import objects
 from git_spacy.git.repository import SEALED, Repository
 
+_STAGES = {1: "the common ancestor", 2: "our side", 3: "their side"}
 
-def stages(repository: Repository, name: str) -> dict[int, bytes]:
+
+def stages(repository: Repository, name: str, most: int) -> dict[int, bytes]:
     """The contents of the stages (1 base, 2 ours, 3 theirs) of `name`, relative to the top; none
-    if it is not in conflict."""
+    if it is not in conflict. Raises Malformed if one has more than `most` bytes."""
 
     asked = ("--literal-pathspecs", "ls-files", "--unmerged", "-z", "--", name)
-    found = {}
+    found: dict[int, str] = {}
     for record in repository.ask(asked).stdout.split(b"\0"):
         if record:
-            _, id, stage = record.partition(b"\t")[0].split()
-            found[int(stage)] = id.decode()
-    contents = objects.read(
-        SEALED, list(found.values()), cwd=repository.place(), environ=repository.environment()
-    )
+            _, name_of, number = record.partition(b"\t")[0].split()
+            found[int(number)] = name_of.decode()
+    ids, where, environ = list(found.values()), repository.place(), repository.environment()
+    sizes = objects.sizes(SEALED, ids, cwd=where, environ=environ) if ids else {}
+    for stage, id in found.items():
+        if sizes[id] > most:
+            path = shlex.quote(f":(top,literal){name}")
+            side = "theirs" if stage == 2 else "ours"
+            raise Malformed(
+                f"the version of {_STAGES[stage]} has {sizes[id]:,} bytes; the limit is {most:,}",
+                mend=f"git checkout --{side} -- {path} && git add -- {path}",
+                where=name,
+            )
+    contents = objects.read(SEALED, ids, cwd=where, environ=environ)
     return {stage: content.read() for stage, (_, content) in zip(found, contents, strict=True)}
 
 

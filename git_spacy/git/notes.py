@@ -11,11 +11,15 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from itertools import chain, islice, repeat
+from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import Malformed, Unavailable
-from git_spacy.files import held
+from git_spacy.files import held, replace
 from git_spacy.git import commits, objects, process
 from git_spacy.git.identity import person
 from git_spacy.git.repository import SEALED, Repository
@@ -24,7 +28,21 @@ REF = "refs/notes/spacy"
 _TRIES = 100  # while others write
 _UNMOVED = 20  # while nobody does: then something else is wrong
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_FIELDS = "%H %h %ct %T%x01%N%x01%s"
+_NAME = re.compile(r"(?:[0-9a-f]{2}/)*[0-9a-f]+")
+_FIELDS = "%H %h %ct %T%x01%s"
+
+# What the notes of a very large team never come near. docs/ledger.md has the reasons.
+MOST_ENTRIES = 100_000  # of all trees together
+LARGEST_NOTE = 8 << 20  # bytes
+MOST_LINES = 20_000  # of a note
+LONGEST_LINE = 1 << 20  # characters
+MOST_READ = 64 << 20  # bytes that one command reads, with
+_PER_VALUE = 64  # bytes of memory for each value of a record
+_LONGEST_ENTRY = 4096  # bytes of a line of ls-tree
+_MOST_MEMORY = 256 << 20  # bytes that ls-tree may allocate: a single tree can be large, too
+_MOST_TRIED = 6  # former versions that are tried as the way back
+_SOUND = "notes-sound"  # the file with the last version that was found sound
+_FIRST_BATCH, _BATCH = 64, 4096  # commits of the log whose notes are read at once
 
 
 class Noted(NamedTuple):
@@ -52,6 +70,7 @@ def append(repository: Repository, commit: str, lines: Iterable[str], ref: str =
             old = tip(repository, ref)
             unmoved = unmoved + 1 if old == seen else 0
             seen = old
+            check(repository, old)
             before = of(repository, commit, ref) if old else ()
             missing = [line for line in new if line not in before]
             if not missing:
@@ -73,45 +92,231 @@ def tip(repository: Repository, ref: str = REF) -> str:
 
 
 def of(repository: Repository, commit: str, ref: str = REF) -> tuple[str, ...]:
-    """The lines noted on one commit (its id). Raises Unavailable if they cannot be read: what is
-    written after them would be all that is left."""
+    """The lines noted on one commit (its id). Raises Unavailable if they cannot be read, or are
+    too many: what is written after them would be all that is left."""
 
     # 1: there is no note
-    done = repository.ask(("notes", f"--ref={ref}", "show", commit), accepted=(0, 1))
-    return split(done.stdout.decode("utf-8", "replace")) if not done.returncode else ()
+    listed = repository.ask(("notes", f"--ref={ref}", "list", commit), accepted=(0, 1))
+    id = listed.stdout.decode().strip()
+    if listed.returncode or not id:
+        return ()
+    asked = ("cat-file", "--batch-check=%(objecttype) %(objectsize)")
+    kind, _, size = repository.ask(asked, input=f"{id}\n".encode()).stdout.decode().partition(" ")
+    if kind == "blob" and int(size) > LARGEST_NOTE:
+        raise Unavailable(
+            f"the note on {commit} has {int(size):,} bytes; the limit is {LARGEST_NOTE:,}",
+            mend=f"git notes --ref={ref.removeprefix('refs/notes/')} remove {commit}",
+        )
+    return split(_contents(repository, [id])[0])
 
 
-def blobs(repository: Repository, revision: str = REF) -> dict[str, str]:
-    """The id of each note's blob, by the id of the commit that it is on, as `revision` (of the
-    notes) has them; none if there is no such thing."""
-
-    # (`git notes list` knows no ref outside refs/notes)
-    listed = repository.ask(("ls-tree", "-r", "-z", revision), check=False).stdout
-    found = {}
-    for record in listed.decode("utf-8", "replace").split("\0"):
-        head, _, name = record.partition("\t")
-        commit = name.replace("/", "")
-        if _ID.fullmatch(commit):
-            found[commit] = head.rpartition(" ")[2]
-    return found
+def _contents(repository: Repository, ids: Sequence[str]) -> list[bytes]:
+    where, environ = repository.place(), repository.environment()
+    return [one.read() for _, one in objects.read(SEALED, ids, cwd=where, environ=environ)]
 
 
-def read(repository: Repository, blobs: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """The lines of these notes: one process, however many."""
+class Note(NamedTuple):
+    """The blob of a note: its id, and its size in bytes; -1 if it is not here."""
 
-    contents = objects.read(
-        SEALED, list(blobs.values()), cwd=repository.place(), environ=repository.environment()
-    )
-    return {
-        commit: split(content.read().decode("utf-8", "replace"))
-        for commit, (_, content) in zip(blobs, contents, strict=True)
-    }
+    id: str
+    size: int
 
 
-def split(note: str) -> tuple[str, ...]:
+class Expanding(Unavailable):
+    """The notes have more entries than anybody reads: a few trees can stand for millions."""
+
+
+def entries(
+    repository: Repository, revision: str, *, sizes: bool = True
+) -> Iterator[tuple[str, Note, str]]:
+    """The id of the commit, the note on it and its path, for each note that `revision` (of the
+    notes) has. Entries with other names are passed over: they are not notes. Without `sizes`, which
+    git looks up one by one, none is told.
+
+    Raises Expanding beyond the limits, Unavailable where git fails.
+    """
+
+    options = ("-r", "-t", "-z", "--full-tree", *(("-l",) if sizes else ()))
+    arguments = (*SEALED, "ls-tree", *options, revision)
+    where, environ = repository.place(), repository.environment()
+    number, length, rest = 0, 0, b""
+    with process.streaming(
+        arguments, cwd=where, environ=environ, input=b"", memory=_MOST_MEMORY
+    ) as stream:
+        while chunk := stream.read(1 << 16):
+            length += len(chunk)
+            *records, rest = (rest + chunk).split(b"\0")
+            number += len(records)
+            if number > MOST_ENTRIES:
+                raise Expanding(f"more than {MOST_ENTRIES:,} entries in the notes")
+            if len(rest) > _LONGEST_ENTRY or length > MOST_ENTRIES * 200:
+                raise Expanding("names in the notes that are too long or too deep")
+            for record in records:
+                head, _, name = record.decode("utf-8", "replace").partition("\t")
+                commit = name.replace("/", "")
+                if _NAME.fullmatch(name) and _ID.fullmatch(commit):
+                    _, kind, id, size = head.split() if sizes else (*head.split(), "")
+                    if kind == "blob":
+                        yield commit, Note(id, int(size) if size.isdigit() else -1), name
+
+
+def blobs(repository: Repository, revision: str = REF) -> dict[str, Note]:
+    """The notes by the id of the commit that they are on, as `revision` (of the notes) has them;
+    none if there is no such thing. Raises Expanding, with the way back if they are those here."""
+
+    try:
+        return {commit: note for commit, note, _ in entries(repository, revision)}
+    except Expanding as error:
+        raise _explained(repository, error, revision) from None
+    except Unavailable:
+        if not tip(repository, revision):
+            return {}
+        raise
+
+
+def check(repository: Repository, revision: str) -> None:
+    """Raise Expanding if the notes at the commit `revision` ("": none) have too many entries. What
+    was found sound is remembered, and costs nothing the next time."""
+
+    file = repository.common_dir / "spacy" / _SOUND
+    if not revision or revision == _remembered(file):
+        return
+    try:
+        for _ in entries(repository, revision, sizes=False):
+            pass
+    except Expanding as error:
+        raise _explained(repository, error, revision) from None
+    _remember(file, revision)
+
+
+def _remember(file: Path, revision: str) -> None:
+    with suppress(OSError):  # then it is counted again
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace(file, f"{revision}\n".encode())
+
+
+def _remembered(file: Path) -> str:
+    try:
+        return file.read_text("ascii", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _explained(repository: Repository, error: Expanding, revision: str) -> Expanding:
+    """The error with what to type, if `revision` is what the notes here are at."""
+
+    is_ours = revision == REF or revision == tip(repository)
+    return Expanding(error.problems[0].what, mend=_way_back(repository) if is_ours else "")
+
+
+def _way_back(repository: Repository) -> str:
+    """What sets the notes back to what they were before they had too many entries."""
+
+    first = _remembered(repository.common_dir / "spacy" / _SOUND)
+    moved = ("log", "-g", "--format=%H", f"--max-count={_MOST_TRIED}", REF, "--")
+    parents = ("rev-list", "--first-parent", f"--max-count={_MOST_TRIED}", REF, "--")
+    found = (repository.ask(asked, check=False).stdout.decode() for asked in (moved, parents))
+    candidates = dict.fromkeys((*first.split(), *" ".join(found).split()))
+    now = tip(repository)
+    for candidate in [one for one in candidates if _ID.fullmatch(one) and one != now][:_MOST_TRIED]:
+        try:
+            for _ in entries(repository, candidate, sizes=False):
+                pass
+        except Unavailable:
+            continue
+        return f"git update-ref {REF} {candidate}"
+    return f"git update-ref -d {REF}"
+
+
+class Reader:
+    """Reads the notes of a repository within limits: of each note, of each line, and of all that
+    one command reads. `warn` is called with what is left out, once for each kind."""
+
+    def __init__(
+        self, repository: Repository, warn: Callable[[str], None] = lambda _: None, ref: str = REF
+    ) -> None:
+        self._repository = repository
+        self._warn = warn
+        self._ref = ref
+        self._left = MOST_READ
+        self._warned: set[str] = set()
+
+    @cached_property
+    def notes(self) -> dict[str, Note]:
+        """All of them, by the id of the commit that they are on. Raises Unavailable."""
+
+        return blobs(self._repository, self._ref)
+
+    def again(self) -> Reader:
+        """One that may read as much, of the same notes."""
+
+        other = Reader(self._repository, self._warn, self._ref)
+        other.notes = self.notes
+        return other
+
+    def lines(
+        self, commits: Iterable[str], notes: Mapping[str, Note] | None = None
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """(commit, lines noted on it) for each of `commits`, in one process, as it goes. `notes`
+        may be those of another version."""
+
+        notes = self.notes if notes is None else notes
+        some = list(commits)
+        wanted = [one for one in some if one in notes and self._is_readable(one, notes[one])]
+        contents = objects.read(
+            SEALED, [notes[one].id for one in wanted],
+            cwd=self._repository.place(), environ=self._repository.environment(),
+        )  # fmt: skip
+        readable = set(wanted)
+        for commit in some:
+            lines: tuple[str, ...] = ()
+            if commit in readable:
+                if self._left <= 0:
+                    self._tell(
+                        "all",
+                        "there are more records than one command reads; "
+                        "those left out may be found by a revision: git spacy show REV",
+                    )
+                    readable.clear()
+                else:
+                    lines = self._split(commit, next(contents)[1].read())
+            yield commit, lines
+
+    def _is_readable(self, commit: str, note: Note) -> bool:
+        if note.size < 0:
+            self._tell("missing", f"the note on {commit} is missing: git fsck")
+        elif note.size > LARGEST_NOTE:
+            self._tell(
+                "large",
+                f"the note on {commit} is not read: {note.size:,} bytes; the limit is "
+                f"{LARGEST_NOTE:,}",
+            )
+        return 0 <= note.size <= LARGEST_NOTE
+
+    def _split(self, commit: str, note: bytes) -> tuple[str, ...]:
+        self._left -= len(note) + note.count(b",") * _PER_VALUE
+        if note.count(b"\n") > MOST_LINES:
+            self._tell("lines", f"the note on {commit} is not read: more than {MOST_LINES:,} lines")
+            return ()
+        lines = split(note)
+        short = tuple(line for line in lines if len(line) <= LONGEST_LINE)
+        if len(short) < len(lines):
+            self._tell(
+                "long",
+                f"a record on {commit} is not read: more than {LONGEST_LINE:,} characters",
+            )
+        return short
+
+    def _tell(self, kind: str, text: str) -> None:
+        if kind not in self._warned:
+            self._warned.add(kind)
+            self._warn(text)
+
+
+def split(note: bytes) -> tuple[str, ...]:
     """The lines of a note: other tools may have put empty ones between."""
 
-    return tuple(line for line in note.split("\n") if line.strip())
+    return tuple(line for line in note.decode("utf-8", "replace").split("\n") if line.strip())
 
 
 def _refusal(repository: Repository, ref: str, old: str, commit: str, text: bytes) -> str:
@@ -119,28 +324,48 @@ def _refusal(repository: Repository, ref: str, old: str, commit: str, text: byte
 
     message = b"Notes added by git-spacy"
     committer = person(repository.place(), repository.environment(), "COMMITTER")
-    script = b"commit %s\ncommitter %s\n" % (ref.encode(), committer)
+    script = b"commit %s\nmark :1\ncommitter %s\n" % (ref.encode(), committer)
     script += b"data %d\n%s\n" % (len(message), message)
     if old:
         script += b"from %s\n" % old.encode()
-    script += b"N inline %s\ndata %d\n%s\ndone\n" % (commit.encode(), len(text), text)
+    script += b"N inline %s\ndata %d\n%s\n" % (commit.encode(), len(text), text)
+    script += b"get-mark :1\ndone\n"
     done = repository.ask(("fast-import", "--quiet", "--done"), input=script, check=False)
     if done.returncode and tip(repository, ref) == old and b"lock" not in done.stderr:
         raise Unavailable(f"git fast-import: {done.message or 'failed without a word'}")
-    return (done.message or "git fast-import failed") if done.returncode else ""
+    if done.returncode:
+        return done.message or "git fast-import failed"
+    # one note more than what was sound: not to be counted again
+    _remember(repository.common_dir / "spacy" / _SOUND, done.stdout.decode().strip())
+    return ""
 
 
 def log(
-    repository: Repository, revisions: Sequence[str], *, limit: int | None = None, ref: str = REF
-) -> Iterator[Noted]:
+    repository: Repository, revisions: Sequence[str], *, limit: int | None = None,
+    reader: Reader | None = None,
+) -> Iterator[Noted]:  # fmt: skip
     """The commits that `revisions` (none: HEAD) reach, newest first, each with its lines.
 
-    One process for all of them, read as it goes. Raises Malformed for a wrong revision.
+    A few processes for all of them, read as it goes: git would read each note whole, however large
+    it is. Raises Malformed for a wrong revision.
     """
 
-    names = resolved(repository, revisions)
-    options = ["log", "-z", f"--format={_FIELDS}", "--no-show-signature", "--no-standard-notes"]
-    options += [f"--notes={ref}", "--no-color"]
+    reader = reader or Reader(repository)
+    stream = _log(repository, resolved(repository, revisions), limit)
+    for size in chain((_FIRST_BATCH,), repeat(_BATCH)):
+        batch = list(islice(stream, size))
+        if not batch:
+            return
+        noted = reader.lines([one.commit for one in batch])
+        for one, (_, lines) in zip(batch, noted, strict=True):
+            yield one._replace(lines=lines)
+
+
+def _log(repository: Repository, names: Sequence[str], limit: int | None) -> Iterator[Noted]:
+    """The commits, with no lines yet."""
+
+    options = ["log", "-z", f"--format={_FIELDS}", "--no-show-signature", "--no-notes"]
+    options += ["--no-color"]
     options += [f"--max-count={limit}"] if limit is not None else []
     arguments = (*SEALED, *options, *names, "--")
     where, environ = repository.place(), repository.environment()
@@ -180,6 +405,6 @@ def one(repository: Repository, revision: str) -> str:
 
 
 def _noted(record: bytes) -> Noted:
-    head, lines, subject = record.decode("utf-8", "replace").split("\x01", 2)
+    head, subject = record.decode("utf-8", "replace").split("\x01", 1)
     commit, short, seconds, tree = head.split(" ")
-    return Noted(commit, short, int(seconds), tree, split(lines), subject)
+    return Noted(commit, short, int(seconds), tree, (), subject)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from git_spacy.errors import Unavailable
@@ -30,9 +31,11 @@ class NotesStatus(NamedTuple):
 
 
 def of(
-    repository: Repository, remote: str | None, *, fetch: bool = True, ref: str = REF
-) -> NotesStatus:
-    """The status of the notes; with `fetch`, the remote is asked first. Raises Unavailable."""
+    repository: Repository, remote: str | None, *, fetch: bool = True, ref: str = REF,
+    warn: Callable[[str], None] = lambda _: None,
+) -> NotesStatus:  # fmt: skip
+    """The status of the notes; with `fetch`, the remote is asked first. `warn` is called with what
+    is too large to be counted. Raises Unavailable."""
 
     unreachable = ""
     if remote and fetch:
@@ -42,13 +45,14 @@ def of(
             unreachable = error.problems[0].what
     ours = notes.tip(repository, ref)
     theirs = notes.tip(repository, shared_notes.tracking(remote, ref)) if remote else ""
-    noted = notes.read(repository, notes.blobs(repository, ref)) if ours else {}
+    reader = notes.Reader(repository, warn, ref)
+    noted = reader.notes if ours else {}
     compared = shared_notes.compare(repository, ours, theirs) if remote else (0, 0)
     reaching = (*_ANYWHERE, *(("HEAD",) if commits.head(repository) else ()))
     lost = commits.unreachable(repository, noted, reaching) if noted else set()
     here = commits.here(repository, lost)
     return NotesStatus(
-        lines=sum(map(len, noted.values())),
+        lines=sum(len(lines) for _, lines in reader.lines(noted)),
         commits=len(noted),
         ahead=compared[0],
         behind=compared[1],

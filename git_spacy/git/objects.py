@@ -57,3 +57,15 @@ def read(
             for _ in content.chunks():
                 pass
             stream.read(1)
+
+
+def sizes(
+    options: Sequence[str], ids: Sequence[str], *, cwd: Path, environ: Mapping[str, str]
+) -> dict[str, int]:
+    """How many bytes each of these blobs has, which are not read; -1 for one that is not here."""
+
+    listed = "".join(f"{id}\n" for id in ids).encode()
+    asked = (*options, "cat-file", "--batch-check=%(objectname) %(objectsize)")
+    answers = process.run(asked, cwd=cwd, environ=environ, input=listed).stdout.decode()
+    found = (line.split() for line in answers.splitlines())
+    return {id: int(size) if size.isdigit() else -1 for id, size in found}

@@ -174,9 +174,11 @@ def environment(
 
 @contextmanager
 def streaming(
-    arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str], input: bytes
-) -> Iterator[BinaryIO]:
-    """The standard output of a running `git ARGUMENTS`, for what is too large to hold.
+    arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str], input: bytes,
+    memory: int = 0,
+) -> Iterator[BinaryIO]:  # fmt: skip
+    """The standard output of a running `git ARGUMENTS`, for what is too large to hold. `memory` is
+    how many bytes it may allocate (0: as many as there are).
 
     Raises Unavailable if git fails after all was read; to stop reading earlier is no failure.
     """
@@ -186,6 +188,8 @@ def streaming(
         given.write(input)
         given.seek(0)
         with _started(arguments, cwd, guarded(environ, cwd), given, complaints) as child:
+            if memory:
+                _limit_memory(child, memory)
             stream = cast("BinaryIO", child.stdout)
             yield stream
             if stream.read(1):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from git_spacy.errors import Malformed, Unavailable
@@ -27,6 +27,9 @@ _TRIES = 30  # while the remote moves on
 _STUBBORN = 3  # while it does not
 _MISSING = re.compile(r"couldn't find remote ref|no such ref was fetched", re.IGNORECASE)
 _FOR_GOOD = re.compile(r"hook declined|prohibited|protected|denied|not allowed", re.IGNORECASE)
+
+
+def _silent(_: str) -> None: ...
 
 
 class Compared(NamedTuple):
@@ -91,10 +94,14 @@ def fetch(repository: Repository, remote: str, ref: str = REF) -> str:
     return notes.tip(repository, tracking(remote, ref))
 
 
-def merge(repository: Repository, remote: str, ref: str = REF) -> int:
+def merge(
+    repository: Repository, remote: str, ref: str = REF, warn: Callable[[str], None] = _silent
+) -> int:
     """Add what the tracking ref has to the notes here; the number of lines that were new.
 
-    What others note here at the same time is kept. Raises Unavailable where git fails.
+    What others note here at the same time is kept. Notes that are too large to be merged are left
+    as they are here, and `warn` is called. Raises Unavailable where git fails, or where the notes
+    of the remote have more entries than anybody reads: then those here stay as they are.
     """
 
     for _ in range(_TRIES):
@@ -103,10 +110,58 @@ def merge(repository: Repository, remote: str, ref: str = REF) -> int:
             ours = notes.tip(repository, ref)
             if not theirs or _holds(repository, ours, theirs):
                 return 0
-            merged = _merged(repository, ours, theirs) if ours else theirs
+            notes.check(repository, ours)
+            try:
+                merged = _merged(repository, ours, _without_large(repository, ours, theirs, warn))
+                new = compare(repository, ours, merged).behind
+            except notes.Expanding as error:
+                raise _not_taken(error, remote, ours, ref) from None
             if _swapped(repository, ref, merged, ours):
-                return compare(repository, ours, merged).behind
+                return new
     raise Unavailable(f"'{ref}' changes faster than it can be merged", mend="try again")
+
+
+def _not_taken(error: notes.Expanding, remote: str, ours: str, ref: str) -> Unavailable:
+    instead = f"{remote} {ours}:{ref} --force" if ours else f"{remote} --delete {ref}"
+    return Unavailable(
+        f"the records of '{remote}' are not taken: {error.problems[0].what}",
+        mend=f"to {'put yours in their place' if ours else 'remove them'}: git push {instead}",
+    )
+
+
+def _without_large(
+    repository: Repository, ours: str, theirs: str, warn: Callable[[str], None]
+) -> str:
+    """`theirs`, or a commit after it in which notes that are too large for Git to merge, and those
+    beyond what is merged at once, are as `ours` has them.
+
+    Raises Expanding.
+    """
+
+    here = notes.blobs(repository, ours) if ours else {}
+    left, script = notes.MOST_READ, []
+    for commit, note, path in notes.entries(repository, theirs):
+        own = here.get(commit)
+        if own and own.id == note.id:
+            continue
+        size = max(note.size, own.size if own else 0)
+        left -= note.size + own.size if own else 0  # (the others are only linked)
+        if size > notes.LARGEST_NOTE or left < 0:
+            script.append(f"M 100644 {own.id} {path}" if own else f"D {path}")
+    if not script:
+        return theirs
+    warn(f"{len(script)} too large notes of the remote are left out")
+    head = f"commit {_MERGING}\nmark :1\ncommitter {'{}'} <{'{}'}> {int(time.time())} +0000\n"
+    message = "Notes without those that are too large"
+    text = "\n".join((
+        head.format(*FALLBACK) + f"data {len(message)}\n{message}", f"from {theirs}", *script,
+        "get-mark :1", "done", "",
+    ))  # fmt: skip
+    asked = ("fast-import", "--quiet", "--done", "--force")
+    try:
+        return repository.ask(asked, input=text.encode()).stdout.decode().strip()
+    finally:
+        repository.ask(("update-ref", "-d", _MERGING), check=False)
 
 
 def _holds(repository: Repository, ours: str, theirs: str) -> bool:
@@ -115,8 +170,11 @@ def _holds(repository: Repository, ours: str, theirs: str) -> bool:
 
 
 def _merged(repository: Repository, ours: str, theirs: str) -> str:
-    if _holds(repository, theirs, ours):
+    if not ours or _holds(repository, theirs, ours):
         return theirs
+    base = repository.ask(("merge-base", ours, theirs), check=False).stdout.decode().split()
+    for one in base:
+        notes.check(repository, one)
     repository.ask(("update-ref", _MERGING, ours))
     try:
         arguments = ("notes", f"--ref={_MERGING}", "merge", "-q", "-s", "cat_sort_uniq", theirs)
@@ -142,23 +200,28 @@ def _swapped(repository: Repository, ref: str, new: str, old: str) -> bool:
     return not repository.ask(asked, check=False).returncode
 
 
-def pull(repository: Repository, remote: str, ref: str = REF) -> int:
+def pull(
+    repository: Repository, remote: str, ref: str = REF, warn: Callable[[str], None] = _silent
+) -> int:
     """Fetch and merge; the number of lines that are new here. Raises Unavailable."""
 
-    return merge(repository, remote, ref) if fetch(repository, remote, ref) else 0
+    return merge(repository, remote, ref, warn) if fetch(repository, remote, ref) else 0
 
 
-def push(repository: Repository, remote: str, ref: str = REF) -> int:
+def push(
+    repository: Repository, remote: str, ref: str = REF, warn: Callable[[str], None] = _silent
+) -> int:
     """Merge what the remote has and send the notes; the number of lines that were new to it.
 
     A rejection is answered with another merge: as often as the remote has moved on (somebody else
     pushes), a few times where it has not. Raises Unavailable with the remote's words.
     """
 
+    notes.check(repository, notes.tip(repository, ref))
     theirs = fetch(repository, remote, ref)
     stubborn = 0
     for attempt in range(_TRIES):
-        merge(repository, remote, ref)
+        merge(repository, remote, ref, warn)
         ours = notes.tip(repository, ref)
         refusal = _refusal(repository, remote, ours, ref) if ours != theirs else ""
         if not refusal:
@@ -222,13 +285,14 @@ def compare(repository: Repository, ours: str, theirs: str) -> Compared:
     here, there = (
         notes.blobs(repository, version) if version else {} for version in (ours, theirs)
     )
-    # most notes are the same: only the others are read
-    here, there = (
-        {commit: blob for commit, blob in one.items() if other.get(commit) != blob}
-        for one, other in ((here, there), (there, here))
-    )
-    mine, others = (
-        {(commit, line) for commit, lines in notes.read(repository, one).items() for line in lines}
-        for one in (here, there)
-    )
-    return Compared(len(mine - others), len(others - mine))
+    # most notes are the same: only the others are read, and both of a commit in turn
+    different = [
+        commit for commit in dict.fromkeys((*here, *there)) if here.get(commit) != there.get(commit)
+    ]
+    mine = notes.Reader(repository).lines(different, here)
+    others = notes.Reader(repository).lines(different, there)
+    ahead = behind = 0
+    for (_, own), (_, other) in zip(mine, others, strict=True):
+        ahead += len(set(own) - set(other))
+        behind += len(set(other) - set(own))
+    return Compared(ahead, behind)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice, repeat
 from pathlib import Path
@@ -19,7 +19,7 @@ from git_spacy import formats
 from git_spacy.errors import GitSpacyError, Malformed
 from git_spacy.files import held, replace
 from git_spacy.git import commits, notes, objects, process
-from git_spacy.git.notes import Noted
+from git_spacy.git.notes import LONGEST_LINE, Noted, Reader
 from git_spacy.git.repository import SEALED, Repository
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.index import cache, home
@@ -30,6 +30,8 @@ from git_spacy.state.view import inside
 _MD5 = re.compile(rb"\b[0-9a-f]{32}\b")
 _KEPT_BACK = "pending"
 _FIRST_BATCH, _BATCH = 64, 1024  # commits: what is on the first page comes at once
+_MOST_LOCKS = 64 << 20  # bytes of project.lock at commits that are searched for md5s
+_MOST_PROJECTS = 32  # whose runs are looked for elsewhere: each takes git processes of its own
 _MOST_KEPT_BACK = 1000  # runs, where there will never be a repository
 
 
@@ -68,11 +70,18 @@ def standing(root: Path, made: Iterable[ProjectPath]) -> Standing:
 def append(root: Path, commit: str, record: Record) -> None:
     """Note `record` on `commit` ("": there is none yet), or keep it back until that can be done.
 
-    Raises OSError if that fails, too; GitSpacyError with why it was only kept back, if git failed.
+    Raises OSError if that fails, too; GitSpacyError with why it was only kept back, if git failed,
+    or why not even that: nobody would read a line that long.
     """
 
     repository = Repository.discover(root)
     text = line(record)
+    if len(text) > LONGEST_LINE:
+        raise Malformed(
+            f"the record of '{record.command}' has {len(text):,} characters; the limit is "
+            f"{LONGEST_LINE:,}",
+            mend="name folders in deps and outputs instead of their files",
+        )
     if not (repository and commit and process.available()):
         _keep_back(root, commit, text)
         return
@@ -163,81 +172,139 @@ class Elsewhere:
     """What is noted only on commits that a history does not reach: squashed, cherry-picked,
     rebased without their notes. Read only if need be, since it takes all notes."""
 
-    def __init__(self, repository: Repository, project: str | None, revisions: Sequence[str]):
+    def __init__(
+        self, reader: Reader, repository: Repository, project: str | None, revisions: Sequence[str]
+    ):
+        self._reader = reader
         self._repository = repository
         self._project = project
         self._revisions = revisions
+        self._left = _MOST_LOCKS
 
     @cached_property
     def runs(self) -> list[Run]:
         """All of them, the oldest first."""
 
-        noted = notes.read(self._repository, notes.blobs(self._repository))
-        lost = commits.unreachable(self._repository, noted, self._revisions)
-        copied = {line for commit in noted.keys() - lost for line in noted[commit]}
+        reader = self._reader.again()  # what is elsewhere leaves room for what is here
+        noted = reader.notes
+        lost = commits.unreachable(self._repository, noted, self._revisions) if noted else set()
         found = [
-            Run(record, commit)
-            for commit in lost
-            for record in records(set(noted[commit]) - copied, self._project)
+            (text, Run(record, commit))
+            for commit, lines in reader.lines(sorted(lost))
+            for text in dict.fromkeys(lines)
+            for record in records([text], self._project)
         ]
-        return sorted(found, key=lambda run: (run.record.time, run.noted_on))
+        left = {text for text, _ in found}
+        reached = (commit for commit in noted if commit not in lost)
+        for _, lines in reader.lines(reached) if left else ():
+            left.difference_update(lines)
+        runs = [run for text, run in found if text in left]
+        return sorted(runs, key=lambda run: (run.record.time, run.noted_on))
+
+    @cached_property
+    def _by_project(self) -> dict[str, _Runs]:
+        found: dict[str, list[Run]] = {}
+        for run in reversed(self.runs):
+            if run.record.project in found or len(found) < _MOST_PROJECTS:
+                found.setdefault(run.record.project, []).append(run)
+        in_order = sorted(found.items(), key=lambda one: (one[1][-1].record.time, one[0]))
+        return {project: _Runs(some[::-1]) for project, some in in_order}
 
     def of(self, some: Sequence[str]) -> dict[str, list[Run]]:
         """The runs that belong to each of these commits: it has the tree that they began on, or
         what they read and made is what it has in its lock."""
 
         found: dict[str, list[Run]] = {commit: [] for commit in some}
-        for project in dict.fromkeys(run.record.project for run in self.runs) if some else ():
+        for project, runs in self._by_project.items() if some else ():
             below = f"{project}/" if project else ""
-            mine = [run for run in self.runs if run.record.project == project]
             trees = commits.trees(self._repository, some, below)
-            locks = self._locks(some, below)
+            locks = self._locks(some, below, runs)
             for commit in some:
-                found[commit] += _belonging(mine, trees[commit], locks[commit])
+                found[commit] += runs.belonging(trees[commit], locks[commit])
         return found
 
-    def _locks(self, some: Sequence[str], below: str) -> dict[str, frozenset[str]]:
-        """All md5s in the project.lock of each commit: to look for some of them there is a
-        hundred times faster than to parse it."""
+    def _locks(
+        self, some: Sequence[str], below: str, runs: _Runs
+    ) -> dict[str, tuple[str, frozenset[str]]]:
+        """The id of the project.lock of each commit, and those md5s in it that `runs` have: to
+        look for them there is a hundred times faster than to parse it."""
 
         ids = commits.blobs(self._repository, some, below + LOCK_FILE)
-        different = list(dict.fromkeys(filter(None, ids.values())))
-        md5s = {
-            id: frozenset(map(bytes.decode, _MD5.findall(content.read())))
-            for id, content in objects.read(
-                SEALED, different,
-                cwd=self._repository.place(), environ=self._repository.environment(),
-            )
-        }  # fmt: skip
-        return {commit: md5s.get(id, frozenset()) for commit, id in ids.items()}
+        different = [id for id in dict.fromkeys(ids.values()) if id and id not in runs.locks]
+        contents = objects.read(
+            SEALED, different,
+            cwd=self._repository.place(), environ=self._repository.environment(),
+        )  # fmt: skip
+        for id, content in contents:
+            self._left -= content.size
+            if self._left < 0:
+                break
+            found = map(bytes.decode, _MD5.findall(content.read()))
+            runs.locks[id] = frozenset(found) & runs.md5s
+        return {commit: (id, runs.locks.get(id, frozenset())) for commit, id in ids.items()}
 
 
-def _belonging(runs: Iterable[Run], tree: str, lock: frozenset[str]) -> Iterator[Run]:
-    for run in runs:
-        md5s = {file.md5 for file in (*run.record.deps, *run.record.outs)}
-        if tree and run.record.tree == tree:
-            yield run._replace(by="tree")
-        elif run.record.exit == 0 and run.record.outs and md5s <= lock:
-            yield run._replace(by="lock")
+class _Runs:
+    """Runs of one project, by what makes them belong to a commit. `locks` are the md5s of them that
+    are in a lock, by its id."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._runs = runs
+        self._by_tree: dict[str, list[int]] = {}
+        self._by_md5: dict[str, list[tuple[int, frozenset[str]]]] = {}
+        self._known: dict[tuple[str, str], list[Run]] = {}
+        self.locks: dict[str, frozenset[str]] = {}
+        for number, (record, *_) in enumerate(runs):
+            if record.tree:
+                self._by_tree.setdefault(record.tree, []).append(number)
+            md5s = [file.md5 for file in (*record.outs, *record.deps)]
+            whole = frozenset(one for one in md5s if one)
+            if record.exit == 0 and record.outs and all(md5s) and md5s[0]:
+                self._by_md5.setdefault(md5s[0], []).append((number, whole))
+        self.md5s = frozenset(
+            md5 for some in self._by_md5.values() for _, whole in some for md5 in whole
+        )
+
+    def belonging(self, tree: str, lock: tuple[str, frozenset[str]]) -> list[Run]:
+        """Those that belong to a commit with this tree and lock, the oldest first."""
+
+        id, md5s = lock
+        if (tree, id) not in self._known:
+            found = {
+                number: "lock"
+                for md5 in md5s
+                for number, whole in self._by_md5.get(md5, ())
+                if whole <= md5s
+            }
+            found |= dict.fromkeys(self._by_tree.get(tree, ()), "tree")
+            self._known[tree, id] = [
+                self._runs[number]._replace(by=by) for number, by in sorted(found.items())
+            ]
+        return self._known[tree, id]
 
 
 def history(
-    repository: Repository, project: str | None, revisions: Sequence[str] = ()
+    repository: Repository,
+    project: str | None,
+    revisions: Sequence[str] = (),
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Commit]:
     """The commits that `revisions` (none: HEAD) reach, newest first, each with its runs: of
     `project` (its folder), or of all.
 
     A commit on which nothing is noted has the runs of commits out of this history that belong to
-    it by its tree or its lock. Reads as it goes. Raises Malformed for a wrong revision.
+    it by its tree or its lock. Reads as it goes; `warn` is called with what is too large to be
+    read. Raises Malformed for a wrong revision, Unavailable.
     """
 
     names = notes.resolved(repository, revisions)
-    elsewhere = Elsewhere(repository, project, names)
-    stream = notes.log(repository, names)
+    reader = Reader(repository, warn)
+    elsewhere = Elsewhere(reader, repository, project, names)
+    stream = notes.log(repository, names, reader=reader)
     above: Commit | None = None
     for size in chain((_FIRST_BATCH,), repeat(_BATCH)):
         batch = [
-            Commit(noted, tuple(map(Run, records(noted.lines, project))))
+            Commit(noted._replace(lines=()), tuple(map(Run, records(noted.lines, project))))
             for noted in islice(stream, size)
         ]
         if not batch:
@@ -247,20 +314,28 @@ def history(
         for commit in batch:
             here = others.get(commit.noted.commit, [])
             if above is not None:
-                # what belongs to several in a row is of the one that brought it
-                yield above._replace(runs=tuple(run for run in above.runs if run not in here))
+                yield _without(above, here)
             above = commit if commit.runs else commit._replace(runs=tuple(here))
     if above is not None:
         yield above
 
 
-def everything(root: Path) -> Iterator[Record]:
-    """All records of the project at `root`, on whatever commit. Raises Malformed outside a
-    repository, Unavailable."""
+def _without(above: Commit, runs: Sequence[Run]) -> Commit:
+    """What belongs to several commits in a row is of the one that brought it."""
+
+    below = {(id(run.record), run.by) for run in runs}  # (one object for each that is elsewhere)
+    return above._replace(
+        runs=tuple(run for run in above.runs if (id(run.record), run.by) not in below)
+    )
+
+
+def everything(root: Path, warn: Callable[[str], None] = lambda _: None) -> Iterator[Record]:
+    """All records of the project at `root`, on whatever commit; `warn` is called with what is too
+    large to be read. Raises Malformed outside a repository, Unavailable."""
 
     repository = Repository.discover(root)
     if repository is None:
         raise Malformed("not in a Git repository: there are no notes", mend="git init")
-    noted = notes.read(repository, notes.blobs(repository))
+    reader = Reader(repository, warn)
     project = folder(root, repository)
-    return (record for lines in noted.values() for record in records(lines, project))
+    return (record for _, lines in reader.lines(reader.notes) for record in records(lines, project))

@@ -7,12 +7,13 @@ not only where it lies in the commit's own history.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import Malformed
 from git_spacy.git import notes
+from git_spacy.git.notes import Reader
 from git_spacy.git.repository import Repository
 from git_spacy.project import loader
 from git_spacy.project.matrix import Variants, parts, with_variants
@@ -48,10 +49,11 @@ class Recalled(NamedTuple):
 
 
 def recall(
-    root: Path, repository: Repository, revision: str, also: Sequence[LockEntry] = ()
-) -> Recalled:
+    root: Path, repository: Repository, revision: str, also: Sequence[LockEntry] = (),
+    warn: Callable[[str], None] = lambda _: None,
+) -> Recalled:  # fmt: skip
     """What is known of the project in the folder `root` at `revision`; `also` are entries that
-    count as those of its own lock do.
+    count as those of its own lock do. `warn` is called with records that are too large to be read.
 
     Raises Malformed for a wrong revision or one whose project.yml is, Unavailable.
     """
@@ -65,11 +67,12 @@ def recall(
         choices.setdefault(entry.name, []).append(Known(entry))
     names = _Names(data, tuple(choices))
     folder = ledger.folder(root, repository)
-    for one in ledger.history(repository, folder, [commit]):
+    for one in ledger.history(repository, folder, [commit], warn):
         for run in reversed(one.runs):
             _add(choices, names.of(run.record), run, run.noted_on or one.noted.commit)
     near = {name: {one.entry.facts for one in some} for name, some in choices.items()}
-    for run in reversed(Elsewhere(repository, folder, [commit]).runs):
+    reader = Reader(repository, warn)
+    for run in reversed(Elsewhere(reader, repository, folder, [commit]).runs):
         _add(choices, names.of(run.record), run, run.noted_on)
     project = with_variants(loader.parse(data).project, data, choices)
     different = {name: _without_doubles(some) for name, some in choices.items()}

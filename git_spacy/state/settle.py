@@ -10,7 +10,7 @@ from git_spacy.errors import CheckFailed, Malformed
 from git_spacy.files import held, write_beneath
 from git_spacy.git import conflict, process
 from git_spacy.git.repository import Repository
-from git_spacy.project import loader
+from git_spacy.project import loader, yaml
 from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Command
 from git_spacy.state import lock, lock_merge
@@ -99,7 +99,7 @@ def resolve(root: Path, repository: Repository | None) -> Settled | None:
 
     with held(home(root) / "project.lock.lock"):
         name = inside(root, repository.place()) + LOCK_FILE if repository else LOCK_FILE
-        stages = conflict.stages(repository, name) if repository else {}
+        stages = conflict.stages(repository, name, yaml.MAX_BYTES) if repository else {}
         merged = _of_stages(stages) if stages else _of_markers(root)
         if merged is None:
             return None

@@ -65,10 +65,12 @@ class Past:
 
     def _read(self, project: str) -> list[_Version]:
         name = f"{project}/{PROJECT_FILE}" if project else PROJECT_FILE
-        ids = commits.blobs(self._repository, [one.noted.commit for one in self._history], name)
+        ids = commits.blobs(
+            self._repository, [one.noted.commit for one in self._history], name, _MOST_READ
+        )
         different = list(dict.fromkeys(filter(None, ids.values())))
         known = {
-            id: _Version(content.read(_MOST_READ))
+            id: _Version(content.read())
             for id, content in objects.read(
                 SEALED, different,
                 cwd=self._repository.place(), environ=self._repository.environment(),

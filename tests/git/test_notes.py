@@ -84,7 +84,7 @@ def test_a_thousand_commits_fan_out_as_git_reads_it(tmp_path: Path) -> None:
     assert [one.lines for one in found[4:7]] == [("995",), ("994", "a line more"), ("993",)]
 
 
-def test_the_log_is_one_process_however_many_commits_there_are(
+def test_the_log_is_four_processes_however_many_commits_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = repository(tmp_path / "r")
@@ -106,7 +106,7 @@ def test_the_log_is_one_process_however_many_commits_there_are(
         ("0",),
         (),
     ]
-    assert len(processes) == 2, "what is meant, and the log"
+    assert len(processes) == 4, "what is meant, the log, the list of notes, and the notes"
 
 
 def test_fifty_who_write_at_once_lose_nothing(tmp_path: Path) -> None:
