@@ -209,7 +209,8 @@ def test_case_4_a_fetch_that_fails_leaves_the_old_folder(
 def test_case_6_a_local_repository_in_project_yml_needs_the_users_own_word(
     tmp_path: Path, spacy: Spacy, source: tuple[Path, str], sealed: Path
 ) -> None:
-    made = git_project(tmp_path / "p", str(source[0]))
+    # (by a relative path: an address in project.yml may not have a blank, as TMPDIR may)
+    made = git_project(tmp_path / "p", os.path.relpath(source[0], tmp_path / "p"))
     done = spacy("assets", cwd=made)
     assert done.code == 3
     assert "git config spacy.allowLocalRepository true" in done.err
