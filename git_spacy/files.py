@@ -15,6 +15,7 @@ import stat
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
@@ -425,21 +426,28 @@ def staging(root: Path, relative: str) -> Iterator[Staging]:
     Raises Unsafe as `parent_descriptor`, Abandoned.
     """
 
-    thread = threading.current_thread()
     with parent_descriptor(root, relative) as (descriptor, name):
         staged = Staging(root, relative, descriptor, name)
-        with _guard:
-            if thread in _abandoned:
-                raise Abandoned
-            _staged[staged] = thread
-        try:
-            yield staged
-        finally:
+        with _unless_abandoned(staged.abandon):
             try:
-                staged.discard()
+                yield staged
             finally:
-                with _guard:  # the descriptor is closed only after that
-                    del _staged[staged]
+                staged.discard()
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A new folder where the system has such ones, removed at the end. Raises Abandoned."""
+
+    import shutil
+    from tempfile import TemporaryDirectory
+
+    made = TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True)
+    try:
+        with _unless_abandoned(partial(shutil.rmtree, made.name, ignore_errors=True)), made:
+            yield Path(made.name)
+    finally:
+        made.cleanup()  # of what was never used, too
 
 
 class Abandoned(Exception):
@@ -447,20 +455,37 @@ class Abandoned(Exception):
 
 
 _guard = threading.Lock()
-_staged: dict[Staging, threading.Thread] = {}
+_begun: dict[Callable[[], None], threading.Thread] = {}
 _abandoned: WeakSet[threading.Thread] = WeakSet()
 
 
+@contextmanager
+def _unless_abandoned(remove: Callable[[], None]) -> Iterator[None]:
+    """A block of this thread, which removes what it has begun, and only after that gives back
+    what `remove` needs. If the thread is abandoned in it, `remove` is called by another one."""
+
+    thread = threading.current_thread()
+    with _guard:
+        if thread in _abandoned:
+            raise Abandoned
+        _begun[remove] = thread
+    try:
+        yield
+    finally:
+        with _guard:
+            del _begun[remove]
+
+
 def abandon(threads: Iterable[threading.Thread]) -> None:
-    """Remove what these threads have staged and cannot remove themselves, since the process is not
-    going to wait for them. They stage nothing any more."""
+    """Remove what these threads have begun to write beside its destination, or for themselves, and
+    cannot remove, since the process is not going to wait for them. They begin nothing any more."""
 
     with _guard:
         _abandoned.update(threads)
-        for staged, thread in _staged.items():
+        for remove, thread in _begun.items():
             if thread in _abandoned:
                 with suppress(OSError):  # the next run removes what this one cannot
-                    staged.abandon()
+                    remove()
 
 
 def heal(root: Path, relative: str) -> None:

@@ -67,7 +67,7 @@ def run_all(
             with stopping():
                 begun = [thread for thread in threads if thread.ident is not None]
                 interrupts.wait_until(lambda: not any(map(_is_alive, begun)), _MOMENT)
-                files.abandon(filter(_is_alive, begun))
+            files.abandon(filter(_is_alive, begun))
             raise
 
 
