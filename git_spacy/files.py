@@ -12,15 +12,14 @@ import errno
 import os
 import re
 import stat
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
-from weakref import WeakSet
 
+from git_spacy.abandoned import unless_abandoned
 from git_spacy.errors import Busy, Unsafe
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -428,7 +427,7 @@ def staging(root: Path, relative: str) -> Iterator[Staging]:
 
     with parent_descriptor(root, relative) as (descriptor, name):
         staged = Staging(root, relative, descriptor, name)
-        with _unless_abandoned(staged.abandon):
+        with unless_abandoned(staged.abandon):
             try:
                 yield staged
             finally:
@@ -444,48 +443,10 @@ def temporary_folder() -> Iterator[Path]:
 
     made = TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True)
     try:
-        with _unless_abandoned(partial(shutil.rmtree, made.name, ignore_errors=True)), made:
+        with unless_abandoned(partial(shutil.rmtree, made.name, ignore_errors=True)), made:
             yield Path(made.name)
     finally:
         made.cleanup()  # of what was never used, too
-
-
-class Abandoned(Exception):
-    """This thread was given up: nobody waits for what it makes."""
-
-
-_guard = threading.Lock()
-_begun: dict[Callable[[], None], threading.Thread] = {}
-_abandoned: WeakSet[threading.Thread] = WeakSet()
-
-
-@contextmanager
-def _unless_abandoned(remove: Callable[[], None]) -> Iterator[None]:
-    """A block of this thread, which removes what it has begun, and only after that gives back
-    what `remove` needs. If the thread is abandoned in it, `remove` is called by another one."""
-
-    thread = threading.current_thread()
-    with _guard:
-        if thread in _abandoned:
-            raise Abandoned
-        _begun[remove] = thread
-    try:
-        yield
-    finally:
-        with _guard:
-            del _begun[remove]
-
-
-def abandon(threads: Iterable[threading.Thread]) -> None:
-    """Remove what these threads have begun to write beside its destination, or for themselves, and
-    cannot remove, since the process is not going to wait for them. They begin nothing any more."""
-
-    with _guard:
-        _abandoned.update(threads)
-        for remove, thread in _begun.items():
-            if thread in _abandoned:
-                with suppress(OSError):  # the next run removes what this one cannot
-                    remove()
 
 
 def heal(root: Path, relative: str) -> None:
