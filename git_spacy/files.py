@@ -12,15 +12,15 @@ import errno
 import os
 import re
 import stat
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
-from weakref import WeakSet
 
 from git_spacy import sharing
+from git_spacy.abandoned import unless_abandoned
 from git_spacy.errors import Busy, Unsafe
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -456,42 +456,28 @@ def staging(root: Path, relative: str) -> Iterator[Staging]:
     Raises Unsafe as `parent_descriptor`, Abandoned.
     """
 
-    thread = threading.current_thread()
     with parent_descriptor(root, relative) as (descriptor, name):
         staged = Staging(root, relative, descriptor, name)
-        with _guard:
-            if thread in _abandoned:
-                raise Abandoned
-            _staged[staged] = thread
-        try:
-            yield staged
-        finally:
+        with unless_abandoned(staged.abandon):
             try:
-                staged.discard()
+                yield staged
             finally:
-                with _guard:  # the descriptor is closed only after that
-                    del _staged[staged]
+                staged.discard()
 
 
-class Abandoned(Exception):
-    """This thread was given up: nobody waits for what it makes."""
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A new folder where the system has such ones, removed at the end. Raises Abandoned."""
 
+    import shutil
+    from tempfile import TemporaryDirectory
 
-_guard = threading.Lock()
-_staged: dict[Staging, threading.Thread] = {}
-_abandoned: WeakSet[threading.Thread] = WeakSet()
-
-
-def abandon(threads: Iterable[threading.Thread]) -> None:
-    """Remove what these threads have staged and cannot remove themselves, since the process is not
-    going to wait for them. They stage nothing any more."""
-
-    with _guard:
-        _abandoned.update(threads)
-        for staged, thread in _staged.items():
-            if thread in _abandoned:
-                with suppress(OSError):  # the next run removes what this one cannot
-                    staged.abandon()
+    made = TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True)
+    try:
+        with unless_abandoned(partial(shutil.rmtree, made.name, ignore_errors=True)), made:
+            yield Path(made.name)
+    finally:
+        made.cleanup()  # of what was never used, too
 
 
 def heal(root: Path, relative: str) -> None:

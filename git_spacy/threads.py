@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from git_spacy import files, interrupts
+from git_spacy import abandoned, interrupts
 
 _MOMENT = 2.0  # seconds that interrupted tasks have to remove what they have begun
 
@@ -67,7 +67,7 @@ def run_all(
             with stopping():
                 begun = [thread for thread in threads if thread.ident is not None]
                 interrupts.wait_until(lambda: not any(map(_is_alive, begun)), _MOMENT)
-                files.abandon(filter(_is_alive, begun))
+            abandoned.abandon(filter(_is_alive, begun))
             raise
 
 

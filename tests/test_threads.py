@@ -6,13 +6,15 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from git_spacy import threads
+from git_spacy.abandoned import Abandoned
 from git_spacy.errors import Interrupted
-from git_spacy.files import Staging, staging
+from git_spacy.files import Staging, staging, temporary_folder
 from tests.testing.projects import snapshot
 from tests.testing.repositories import write
 
@@ -70,7 +72,7 @@ def test_what_a_thread_that_does_not_end_has_staged_is_removed_and_stays_so(
         raise Interrupted(2)
 
     with pytest.raises(Interrupted):
-        threads.run_all([stuck, has_begun.wait], 2, take, nullcontext)
+        threads.run_all([stuck, partial(has_begun.wait, 60)], 2, take, nullcontext)
     assert snapshot(tmp_path) == before
     may_go_on.set()
     workers[0].join()
@@ -93,3 +95,31 @@ def test_another_thread_s_staging_is_left_to_it(
         staged.swap_in()
     assert (tmp_path / "x").read_text() == "whole"
     may_go_on.set()
+
+
+def test_so_is_its_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal between two files that the thread removed left the rest of a repository."""
+
+    monkeypatch.setattr(threads, "_MOMENT", 0.0)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    has_begun, may_go_on = threading.Event(), threading.Event()
+    workers = []
+
+    def stuck() -> None:
+        workers.append(threading.current_thread())
+        with temporary_folder() as folder:
+            write(folder, {"repository.git/objects/pack": "half"})
+            has_begun.set()
+            may_go_on.wait()
+        with suppress(Abandoned), temporary_folder():
+            raise AssertionError
+
+    def take(number: int, result: object) -> None:
+        raise Interrupted(2)
+
+    with pytest.raises(Interrupted):
+        threads.run_all([stuck, partial(has_begun.wait, 60)], 2, take, nullcontext)
+    assert os.listdir(tmp_path) == []
+    may_go_on.set()
+    workers[0].join()
+    assert os.listdir(tmp_path) == []

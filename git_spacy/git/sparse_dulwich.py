@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from git_spacy.errors import GitSpacyError, Malformed, Unavailable, masked
+from git_spacy.files import temporary_folder
 from git_spacy.git import process
 from git_spacy.git.address import Address, no_such_ref, parse_address, public
 from git_spacy.git.process import Limits
@@ -53,7 +53,7 @@ def opened(
         return
     from dulwich.object_store import DiskObjectStore
 
-    with TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True) as folder:
+    with temporary_folder() as folder:
         store = DiskObjectStore.init(os.path.join(folder, "objects"))
         remote = _Remote(store, address, warn, limits)
         try:

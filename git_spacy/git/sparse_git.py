@@ -14,9 +14,9 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from git_spacy.errors import GitSpacyError, LocalFailure, Malformed, Unavailable, Unsafe, masked
+from git_spacy.files import temporary_folder
 from git_spacy.git import objects, process
 from git_spacy.git.address import Address, no_such_ref
 from git_spacy.git.process import Completed, Limits
@@ -58,8 +58,8 @@ def opened(
         commit = _local_commit(git_dir, address)
         yield commit, _listing(git_dir, commit, address), _Here(git_dir)
         return
-    with TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True) as folder:
-        git_dir = Path(folder) / "repository.git"
+    with temporary_folder() as folder:
+        git_dir = folder / "repository.git"
         git_dir.mkdir()
         remote = _Remote(git_dir, address, prompt, warn, limits)
         commit = remote.fetch_commit()

@@ -267,7 +267,8 @@ class Store:
                 tree = _tree_at(path)
                 if tree is None or not all(map(self._stat, tree.files)):
                     path.unlink()
-                    broken.append(path.name.partition("-")[0])
+                    if not path.name.startswith("."):  # what a killed process was writing
+                        broken.append(path.name.partition("-")[0])
             return broken
 
     def collect(self, older_than: float, keep: Iterable[str] = ()) -> Size:

@@ -121,6 +121,14 @@ def test_damage_is_found_and_removed(tmp_path: Path) -> None:
     assert store.verify() == []
 
 
+def test_what_a_killed_process_was_writing_is_removed_and_is_no_damage(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    begun = tmp_path / f"store/trees/aa/.{'a' * 32}-.1234567.tmp"
+    write(tmp_path, {begun.relative_to(tmp_path).as_posix(): "[["})
+    assert store.verify() == []
+    assert not begun.exists()
+
+
 @pytest.mark.parametrize("text", [b"", b"nonsense", b"{}", b"[1]", b'[["a"]]', b"[[[1, 2, 3], 1]]"])
 def test_files_of_the_store_that_make_no_sense_are_nothing(tmp_path: Path, text: bytes) -> None:
     store = Store(tmp_path / "store")

@@ -148,10 +148,11 @@ class Ways(NamedTuple):
 @pytest.fixture
 def ways(tmp_path: Path) -> Ways:
     programs = tmp_path / "programs"
+    (tmp_path / "temporary").mkdir()
     text = f"#!/bin/sh\nexec '{sys.executable}' -c '{STARTED}' \"$@\"\n"
     write(programs, {"git-spacy*": text})
     environ = {
-        **os.environ, "PYTHONPATH": str(PACKAGE.parent),
+        **os.environ, "PYTHONPATH": str(PACKAGE.parent), "TMPDIR": str(tmp_path / "temporary"),
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
     }  # fmt: skip
     return Ways((f"{programs}/git-spacy",), ("git", "spacy"), environ)
@@ -254,6 +255,7 @@ def test_two_signals_at_any_time_end_what_waits_for_a_server(
             assert now == before, (first, gap)
             gits = [line for line in lines_with(server.url) if line.startswith("git")]
             assert gits == [], "git goes on without us"
+            assert os.listdir(tmp_path / "temporary") == [], (first, gap)
 
 
 def lines_with(text: str) -> list[str]:

@@ -1,0 +1,46 @@
+"""Threads that an interrupted command does not wait for, and what is removed in their place."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from weakref import WeakSet
+
+
+class Abandoned(Exception):
+    """This thread was given up: nobody waits for what it makes."""
+
+
+_guard = threading.Lock()
+_begun: dict[Callable[[], None], threading.Thread] = {}
+_abandoned: WeakSet[threading.Thread] = WeakSet()
+
+
+@contextmanager
+def unless_abandoned(remove: Callable[[], None]) -> Iterator[None]:
+    """A block of this thread, which removes what it has begun, and only after that gives back
+    what `remove` needs. If the thread is abandoned in it, `remove` is called by another one."""
+
+    thread = threading.current_thread()
+    with _guard:
+        if thread in _abandoned:
+            raise Abandoned
+        _begun[remove] = thread
+    try:
+        yield
+    finally:
+        with _guard:
+            del _begun[remove]
+
+
+def abandon(threads: Iterable[threading.Thread]) -> None:
+    """Remove what these threads have begun to write beside its destination, or for themselves, and
+    cannot remove, since the process is not going to wait for them. They begin nothing any more."""
+
+    with _guard:
+        _abandoned.update(threads)
+        for remove, thread in _begun.items():
+            if thread in _abandoned:
+                with suppress(OSError):  # the next run removes what this one cannot
+                    remove()
