@@ -23,6 +23,7 @@ from git_spacy.git.repository import SEALED, Repository
 from git_spacy.project.problem import did_you_mean
 
 _MERGING = "refs/notes/spacy-merging"
+_STREAMED = ("-c", "core.bigFileThreshold=1m")  # larger blobs are not held in memory
 _TRIES = 30  # while the remote moves on
 _STUBBORN = 3  # while it does not
 _MISSING = re.compile(r"couldn't find remote ref|no such ref was fetched", re.IGNORECASE)
@@ -271,7 +272,7 @@ def _speak(repository: Repository, arguments: Sequence[str]) -> process.Complete
     may_prompt = process.may_prompt()
     environ = repository.environment(talks=True, prompt=may_prompt)
     return process.run(
-        (*SEALED, *arguments),
+        (*SEALED, *_STREAMED, *arguments),
         cwd=repository.place(), environ=environ, check=False, prompt=may_prompt,
         limits=process.LIMITS,
     )  # fmt: skip

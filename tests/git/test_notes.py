@@ -221,3 +221,66 @@ def test_before_the_first_commit_there_is_nothing_to_read(tmp_path: Path) -> Non
     git(tmp_path, "init", "-q", "r")
     with pytest.raises(Malformed, match="no commit yet"):
         list(notes.log(opened(tmp_path / "r"), []))
+
+
+def test_entries_that_are_not_notes_are_passed_over(tmp_path: Path) -> None:
+    made = repository(tmp_path / "r")
+    head = git(made, "rev-parse", "HEAD")
+    blob = git(made, "hash-object", "-w", "--stdin", input="x\n")
+    inner = git(made, "mktree", input=f"100644 blob {blob}\t{head[3:]}\n")
+    names = (
+        f"100644 blob {blob}\tREADME\n100644 blob {blob}\t{head}\n040000 tree {inner}\t{head[:3]}\n"
+    )
+    top = git(made, "mktree", input=names)
+    git(made, "update-ref", notes.REF, git(made, "commit-tree", top, "-m", "x"))
+    assert notes.blobs(opened(made)) == {head: notes.Note(blob, 2)}
+
+
+def test_notes_that_were_counted_once_are_not_counted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = repository(tmp_path / "r")
+    head = git(made, "rev-parse", "HEAD")
+    notes.append(opened(made), head, ["one"])
+    counted = []
+    real = notes.entries
+
+    def counting(*arguments: object, **options: object) -> object:
+        counted.append(arguments)
+        return real(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(notes, "entries", counting)
+    notes.append(opened(made), head, ["two"])
+    assert counted == [], "a note more by ourselves"
+    git(made, "notes", "--ref=spacy", "append", "-m", "by git")
+    notes.append(opened(made), head, ["three"])
+    assert len(counted) == 1
+    assert shown(made) == ["one", "two", "by git", "three"]
+
+
+def test_notes_with_too_many_entries_are_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = repository(tmp_path / "r")
+    head = git(made, "rev-parse", "HEAD")
+    notes.append(opened(made), head, ["one"])
+    sound = git(made, "rev-parse", notes.REF)
+    git(made, "notes", "--ref=spacy", "add", "-m", "x", commit(made, {"a": "b"}))
+    monkeypatch.setattr(notes, "MOST_ENTRIES", 1)
+    with pytest.raises(Unavailable, match="more than 1 entries") as caught:
+        notes.append(opened(made), head, ["two"])
+    assert caught.value.problems[0].mend == f"git update-ref {notes.REF} {sound}"
+
+
+def test_what_one_command_reads_is_bounded_and_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = repository(tmp_path / "r")
+    for number in range(4):
+        notes.append(opened(made), commit(made, {"a": str(number)}), ["x" * 100])
+    monkeypatch.setattr(notes, "MOST_READ", 150)
+    told: list[str] = []
+    reader = notes.Reader(opened(made), told.append)
+    found = list(notes.log(opened(made), [], reader=reader))
+    assert [len(one.lines) for one in found] == [1, 1, 0, 0, 0]
+    assert len(told) == 1

@@ -1,0 +1,283 @@
+"""Notes that take no room in a repository and all of it in a program: trees that stand for millions of
+entries, and notes of many megabytes. Whoever may push to a remote can send them. (Issue 17, 11;
+threats.md, case 49.)"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from git_spacy.git import notes
+from tests.testing.projects import project
+from tests.testing.repositories import git
+
+REF = notes.REF
+SOURCE = str(Path(notes.__file__).parents[2])
+PROJECT = "commands: [{name: all, script: [python make.py], deps: [make.py], outputs: [out.txt]}]\n"
+MAKE = "open('out.txt', 'w').write('x')\n"
+SECONDS, MEGABYTES = 10, 300
+ADDRESSES = 4 << 30  # bytes: what needs more is stopped before the machine suffers
+MEASURED = f"""
+import resource, subprocess, sys
+sys.path.insert(0, {SOURCE!r})
+from git_spacy.__main__ import main
+sys.argv = ["git-spacy", *sys.argv[1:]]
+resource.setrlimit(resource.RLIMIT_AS, ({ADDRESSES}, {ADDRESSES}))
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+try:
+    code = main() or 0
+except SystemExit as end:
+    code = end.code or 0
+both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+seconds = sum(used.ru_utime + used.ru_stime for used in both)
+print("\\nMEASURED", code, max(used.ru_maxrss for used in both) // 1024, seconds)
+"""
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def spacy(folder: Path, *words: str) -> Done:
+    """Run a command; it must stay within the limits of memory and processor time."""
+
+    done = subprocess.run(
+        (sys.executable, "-c", MEASURED, *words), cwd=folder, capture_output=True, text=True,
+        check=False, timeout=300,
+    )  # fmt: skip
+    out, _, rest = done.stdout.rpartition("\nMEASURED ")
+    assert rest, done.stderr
+    code, megabytes, seconds = rest.split()
+    assert int(megabytes) < MEGABYTES, (words, megabytes)
+    assert float(seconds) < SECONDS, (words, seconds)
+    assert "internal error" not in done.stderr
+    return Done(int(code), out, done.stderr)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A project that was run once, and that is a clone of `remote.git`; its records are not there."""
+
+    root = project(tmp_path / "p", PROJECT, {"make.py": MAKE, ".gitignore": "/out.txt\n"})
+    git(root, "init", "-q", "-b", "main")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "x")
+    git(tmp_path, "clone", "-q", "--bare", "p", "remote.git")
+    git(root, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    assert spacy(root, "run", "all").code == 0
+    return root
+
+
+def blob(folder: Path, text: str) -> str:
+    return git(folder, "hash-object", "-w", "--stdin", input=text)
+
+
+def tree(folder: Path, kind: str, id: str, names: Iterator[str]) -> str:
+    mode = "040000" if kind == "tree" else "100644"
+    return git(folder, "mktree", input="".join(f"{mode} {kind} {id}\t{name}\n" for name in names))
+
+
+def pairs() -> Iterator[str]:
+    return (f"{n:02x}" for n in range(256))
+
+
+def many_notes(folder: Path) -> str:
+    """Three trees that stand for 256³ notes."""
+
+    last = tree(folder, "blob", blob(folder, "x\n"), (f"{n:036x}" for n in range(256)))
+    return tree(folder, "tree", tree(folder, "tree", last, pairs()), pairs())
+
+
+def many_trees(folder: Path) -> str:
+    """Trees that stand for 256³ trees without a single note."""
+
+    found = git(folder, "mktree", input="")
+    for _ in range(3):
+        found = tree(folder, "tree", found, pairs())
+    return found
+
+
+def deep_trees(folder: Path) -> str:
+    """A tree in a tree in a tree, with long names."""
+
+    found = tree(folder, "blob", blob(folder, "x\n"), iter(["0" * 40]))
+    for _ in range(200):
+        found = tree(folder, "tree", found, iter(["ab" * 100]))
+    return found
+
+
+BOMBS = {"many notes": many_notes, "many trees": many_trees, "deep trees": deep_trees}
+
+
+def bomb(folder: Path, kind: str, *parents: str) -> str:
+    options = [word for parent in parents for word in ("-p", parent)]
+    return git(folder, "commit-tree", BOMBS[kind](folder), *options, "-m", "Notes added by git")
+
+
+def hint(done: Done) -> str:
+    """The command in the hint."""
+
+    found = re.search(r"\bgit [a-z-]+ .*", done.err.split("mend:")[-1])
+    assert found, done.err
+    return found[0].strip()
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_fetched_notes_that_expand_are_not_merged_and_the_hint_repairs_the_remote(
+    clone: Path, tmp_path: Path, kind: str
+) -> None:
+    remote = tmp_path / "remote.git"
+    git(remote, "update-ref", REF, bomb(remote, kind))
+    before = git(clone, "rev-parse", REF)
+    for words in (("notes", "pull"), ("notes", "push"), ("notes", "pull")):
+        done = spacy(clone, *words)
+        assert done.code == 4, done.err
+        assert "the records of 'origin' are not taken" in done.err
+        assert git(clone, "rev-parse", REF) == before
+    assert spacy(clone, "notes", "status").code == 4
+    for words in (("log",), ("show",), ("run", "all", "--force"), ("status",)):
+        assert spacy(clone, *words).code == 0
+    git(clone, *hint(spacy(clone, "notes", "pull")).split()[1:])
+    assert spacy(clone, "notes", "push").code == 0
+    assert spacy(clone, "notes", "pull").code == 0
+    assert git(remote, "rev-parse", REF) == git(clone, "rev-parse", REF)
+
+
+def test_a_clone_without_records_takes_no_notes_that_expand(clone: Path, tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    git(remote, "update-ref", REF, bomb(remote, "many notes"))
+    git(clone, "update-ref", "-d", REF)
+    done = spacy(clone, "notes", "pull")
+    assert done.code == 4
+    assert git(clone, "for-each-ref", REF) == ""
+    git(clone, *hint(done).split()[1:])
+    assert spacy(clone, "notes", "pull").code == 0
+
+
+@pytest.mark.parametrize("way", ["the last sound one", "the reflog", "the parent", "nothing"])
+def test_notes_here_that_expand_stop_nothing_and_the_hint_sets_them_back(
+    clone: Path, way: str
+) -> None:
+    """As after a plain `git fetch`, or a pull by an earlier version."""
+
+    sound = git(clone, "rev-parse", REF)
+    if way != "the last sound one":
+        (clone / ".git/spacy/notes-sound").unlink(missing_ok=True)
+    if way == "nothing":
+        git(clone, "update-ref", "-d", REF)
+    if way in ("the parent", "nothing"):
+        git(clone, "config", "core.logAllRefUpdates", "false")
+        (clone / ".git/logs" / REF).unlink(missing_ok=True)
+    parents = [sound] if way == "the parent" else []
+    git(clone, "update-ref", REF, bomb(clone, "many notes", *parents))
+    ran = spacy(clone, "run", "all", "--force")
+    assert ran.code == 0
+    assert "not noted for its commit: more than" in ran.err
+    assert spacy(clone, "status").code == 0
+    assert spacy(clone, "run", "all").code == 0
+    for words in (("log",), ("show",), ("diff", "HEAD"), ("notes", "push"), ("notes", "status")):
+        done = spacy(clone, *words)
+        assert done.code == 4, (words, done.err)
+        assert "more than 100,000 entries" in done.err
+        assert hint(done) == (
+            f"git update-ref -d {REF}" if way == "nothing" else f"git update-ref {REF} {sound}"
+        )
+    git(clone, *hint(spacy(clone, "log")).split()[1:])
+    found = json.loads(spacy(clone, "log", "--json").out)
+    runs = sum(len(one["runs"]) for one in found)
+    assert runs == (1 if way == "nothing" else 2), "what was run meanwhile is noted now"
+
+
+def test_a_note_of_400_megabytes_is_left_out_and_the_others_are_read(
+    clone: Path, tmp_path: Path
+) -> None:
+    remote, head = tmp_path / "remote.git", git(clone, "rev-parse", "HEAD")
+    huge = tmp_path / "huge"
+    with huge.open("wb") as stream:
+        stream.truncate(400 << 20)
+    id = git(remote, "hash-object", "-w", str(huge))
+    git(remote, "config", "core.bigFileThreshold", "1m")  # what the server needs is its own affair
+    other = git(remote, "commit-tree", f"{head}^{{tree}}", "-m", "other")
+    git(remote, "update-ref", "refs/heads/other", other)
+    script = f"100644 blob {id}\t{head}\n100644 blob {id}\t{other}\n"
+    top = git(remote, "mktree", input=script)
+    git(remote, "update-ref", REF, git(remote, "commit-tree", top, "-m", "x"))
+    pulled = spacy(clone, "notes", "pull")
+    assert pulled.code == 0
+    assert "2 too large notes of the remote are left out" in pulled.err
+    assert "nothing new" in pulled.err
+    assert git(clone, "notes", "--ref=spacy", "list").split()[1::2] == [head]
+    assert len(json.loads(spacy(clone, "log", "--json").out)) == 1
+    assert spacy(clone, "notes", "push").code == 0
+    assert git(remote, "notes", "--ref=spacy", "list").split()[1::2] == [head]
+
+
+def test_a_note_of_400_megabytes_that_is_here_is_named_in_a_warning(
+    clone: Path, tmp_path: Path
+) -> None:
+    first = git(clone, "rev-parse", "HEAD")
+    git(clone, "commit", "-q", "--allow-empty", "-m", "y")
+    head = git(clone, "rev-parse", "HEAD")
+    huge = tmp_path / "huge"
+    with huge.open("wb") as stream:
+        stream.truncate(400 << 20)
+    git(
+        clone, "notes", "--ref=spacy", "add", "-C", git(clone, "hash-object", "-w", str(huge)), head
+    )
+    for words in (("log",), ("show",), ("diff", first), ("notes", "status")):
+        done = spacy(clone, *words)
+        assert done.code == 0, done.err
+        assert f"the note on {head} is not read: 419,430,400 bytes" in done.err
+    ran = spacy(clone, "run", "all", "--force")
+    assert ran.code == 0
+    assert "not noted for its commit" in ran.err
+    git(clone, *hint(ran).split()[1:])
+    assert len(json.loads(spacy(clone, "log", "--json").out)) == 2
+
+
+MANY_VALUES = {
+    "small values": {"vars": {str(n): [[]] for n in range(60_000)}},
+    "short lines": {"script": ["ab"] * 150_000},
+}
+
+
+@pytest.mark.parametrize("values", MANY_VALUES)
+def test_the_same_large_note_on_many_commits_is_counted_each_time(clone: Path, values: str) -> None:
+    """A repository keeps it once; who reads it would need room for each."""
+
+    head = git(clone, "rev-parse", "HEAD")
+    record = json.loads(git(clone, "notes", "--ref=spacy", "show")) | MANY_VALUES[values]
+    line = json.dumps(record)
+    assert len(line) <= notes.LONGEST_LINE
+    id = blob(clone, "".join(f'{line[:-1]}, "seconds": {n}}}\n' for n in range(6)))
+    script = "".join(
+        f"commit refs/heads/many\nmark :{n}\ncommitter A <a@b> {n} +0000\ndata 1\nx\n"
+        + (f"from {head}\n" if n == 1 else "")
+        + f"commit {REF}\ncommitter A <a@b> {n} +0000\ndata 1\nx\n"
+        + (f"from {REF}^0\n" if n == 1 else "")
+        + f"N {id} :{n}\n"
+        for n in range(1, 300)
+    )
+    git(clone, "fast-import", "--quiet", "--force", input=script)
+    assert spacy(clone, "log", "-n", "3").code == 0, "they are only on another branch"
+    for words in (("log", "many"), ("notes", "status"), ("show",), ("run", "all")):
+        assert spacy(clone, *words).code == 0
+
+
+def test_a_line_that_is_too_long_is_left_out_and_the_others_are_read(clone: Path) -> None:
+    text = git(clone, "notes", "--ref=spacy", "show")
+    head = git(clone, "rev-parse", "HEAD")
+    id = blob(clone, f'{text}\n{{"v":1,"script":["{"x" * notes.LONGEST_LINE}"]}}\n')
+    git(clone, "notes", "--ref=spacy", "add", "-f", "-C", id, head)
+    done = spacy(clone, "log", "--json")
+    assert len(json.loads(done.out)) == 1
+    assert "is not read: more than 1,048,576 characters" in done.err
