@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
 from weakref import WeakSet
 
 
@@ -44,3 +46,18 @@ def abandon(threads: Iterable[threading.Thread]) -> None:
             if thread in _abandoned:
                 with suppress(OSError):  # the next run removes what this one cannot
                     remove()
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A new folder where the system has such ones, removed at the end. Raises Abandoned."""
+
+    import shutil
+    from tempfile import TemporaryDirectory
+
+    made = TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True)
+    try:
+        with unless_abandoned(partial(shutil.rmtree, made.name, ignore_errors=True)), made:
+            yield Path(made.name)
+    finally:
+        made.cleanup()  # of what was never used, too

@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 from git_spacy import __version__, templates
 from git_spacy.errors import GitSpacyError, Malformed, Problem, Unavailable, Unsafe
-from git_spacy.files import is_git_name
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
 from git_spacy.git.repository import Repository, confined
 from git_spacy.git.settings import Settings, boolean, limits
 from git_spacy.git.sparse import opened
 from git_spacy.git.tree import Placed, RemoteTree
+from git_spacy.git_names import is_git_name
 from git_spacy.project.problem import nearest
 
 DEFAULT_REPOSITORY = "https://github.com/explosion/projects"

@@ -14,7 +14,6 @@ import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
@@ -22,26 +21,12 @@ from typing import BinaryIO
 from git_spacy import sharing
 from git_spacy.abandoned import unless_abandoned
 from git_spacy.errors import Busy, Unsafe
+from git_spacy.git_names import is_git_name
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _EXISTING_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _MANY = 64  # files: to wait for each takes longer than for all that the system has to write
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-# Code points that HFS+ ignores in names, as Git's utf8.c lists them: `.g\u200cit` is `.git`.
-_HFS_IGNORED = dict.fromkeys(
-    [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
-)
-_GIT = re.compile(r"(?:\.git|git~\d+)[. ]*(?::.*)?", re.DOTALL)
-
-
-def is_git_name(name: str) -> bool:
-    """Whether Git, Windows (NTFS) or macOS (HFS+) could take the file name `name`, or a part of
-    it between backslashes, for `.git`."""
-
-    folded = name.translate(_HFS_IGNORED).casefold()
-    return any(_GIT.fullmatch(part) for part in folded.split("\\"))
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -463,21 +448,6 @@ def staging(root: Path, relative: str) -> Iterator[Staging]:
                 yield staged
             finally:
                 staged.discard()
-
-
-@contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """A new folder where the system has such ones, removed at the end. Raises Abandoned."""
-
-    import shutil
-    from tempfile import TemporaryDirectory
-
-    made = TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True)
-    try:
-        with unless_abandoned(partial(shutil.rmtree, made.name, ignore_errors=True)), made:
-            yield Path(made.name)
-    finally:
-        made.cleanup()  # of what was never used, too
 
 
 def heal(root: Path, relative: str) -> None:

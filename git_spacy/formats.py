@@ -14,7 +14,7 @@ import re
 from typing import Any
 
 from git_spacy.errors import Malformed
-from git_spacy.files import is_git_name
+from git_spacy.git_names import is_git_name
 
 LARGEST = (1 << 63) - 1
 """The largest size, in bytes, that a file can have."""

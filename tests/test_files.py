@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy import files
+from git_spacy import files, git_names
 from git_spacy.errors import Busy, Unsafe
 from tests.testing.projects import snapshot
 
@@ -204,14 +204,14 @@ def test_what_is_not_swapped_in_leaves_no_trace(tmp_path: Path) -> None:
 def test_a_name_that_some_system_takes_for_git_s_folder_is_known_in_any_spelling(
     name: str,
 ) -> None:
-    assert files.is_git_name(name)
+    assert git_names.is_git_name(name)
 
 
 @pytest.mark.parametrize(
     "name", [".github", ".gitignore", "git", ".git-spacy", "a.git", "git~", ""]
 )
 def test_a_name_that_only_looks_like_git_s_folder_is_an_ordinary_one(name: str) -> None:
-    assert not files.is_git_name(name)
+    assert not git_names.is_git_name(name)
 
 
 @pytest.mark.parametrize("target", [".git", ".git/hooks", "sub/.GIT"])

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from git_spacy import threads
-from git_spacy.abandoned import Abandoned
+from git_spacy.abandoned import Abandoned, temporary_folder
 from git_spacy.errors import Interrupted
-from git_spacy.files import Staging, staging, temporary_folder
+from git_spacy.files import Staging, staging
 from tests.testing.projects import snapshot
 from tests.testing.repositories import write
 

@@ -14,8 +14,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from git_spacy.abandoned import temporary_folder
 from git_spacy.errors import GitSpacyError, Malformed, Unavailable, masked
-from git_spacy.files import temporary_folder
 from git_spacy.git import process
 from git_spacy.git.address import Address, no_such_ref, parse_address, public
 from git_spacy.git.process import Limits

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from git_spacy.abandoned import temporary_folder
 from git_spacy.errors import GitSpacyError, LocalFailure, Malformed, Unavailable, Unsafe, masked
-from git_spacy.files import temporary_folder
 from git_spacy.git import objects, process
 from git_spacy.git.address import Address, no_such_ref
 from git_spacy.git.process import Completed, Limits

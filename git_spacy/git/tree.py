@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from git_spacy.errors import LocalFailure, Malformed, Unavailable, Unsafe, local_failure
-from git_spacy.files import is_git_name
+from git_spacy.git_names import is_git_name
 
 FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
 

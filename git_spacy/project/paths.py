@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import Unsafe
-from git_spacy.files import is_git_name
+from git_spacy.git_names import is_git_name
 
 _HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}")
 _DRIVE = re.compile(r"[A-Za-z]:")

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from git_spacy.errors import CheckFailed, Problem, Unavailable, Unsafe
-from git_spacy.files import Staging, is_git_name, staging
+from git_spacy.files import Staging, staging
 from git_spacy.git import process
 from git_spacy.git.repository import Repository
+from git_spacy.git_names import is_git_name
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 

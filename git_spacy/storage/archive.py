@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from git_spacy.errors import LocalFailure, Unavailable, Unsafe
-from git_spacy.files import is_git_name, resolved_inside
+from git_spacy.files import resolved_inside
+from git_spacy.git_names import is_git_name
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.fingerprint import FileFact, Fingerprint, files_below
 from git_spacy.storage.unpacking import stays_inside, unpack

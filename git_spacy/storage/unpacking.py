@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from git_spacy.errors import Unavailable, Unsafe
-from git_spacy.files import Staging, is_git_name
+from git_spacy.files import Staging
+from git_spacy.git_names import is_git_name
 from git_spacy.project.paths import ProjectPath
 
 _CHUNK = 1 << 20

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.files import is_git_name, staging
+from git_spacy.files import staging
+from git_spacy.git_names import is_git_name
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.fingerprint import fingerprint
 from git_spacy.storage import archive

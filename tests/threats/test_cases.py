@@ -240,6 +240,12 @@ CASES = {
         "threats/test_init_links.py::test_undo_does_not_write_through_a_link_that_came_since": "init",
         "threats/test_swapped_links.py::test_a_link_that_is_swapped_in_at_any_system_call_leads_nowhere": "run status check lock document",
         "cli/test_lock.py::test_the_merge_driver_does_not_write_through_a_link_that_leads_out": "lock"}),
+    49: Case("notes, trees and texts that expand", "notes run log show diff status check", {
+        "threats/test_notes_that_expand.py::test_fetched_notes_that_expand_are_not_merged_and_the_hint_repairs_the_remote": "notes",
+        "threats/test_notes_that_expand.py::test_notes_here_that_expand_stop_nothing_and_the_hint_sets_them_back": "run log show diff status notes",
+        "threats/test_notes_that_expand.py::test_a_note_of_400_megabytes_is_left_out_and_the_others_are_read": "notes log",
+        "state/test_record.py::test_scripts_of_many_equal_lines_are_compared_in_no_time": "log diff",
+        "state/test_view.py::test_a_staged_lock_that_is_far_too_large_is_refused_unread": "check"}),
     50: Case("Git servers that never end", "clone assets", {
         "git/test_endless.py::test_a_server_that_never_ends_is_left": "",
         "git/test_endless.py::test_the_settings_hold_for_assets_and_clone": ""}),
@@ -250,6 +256,12 @@ CASES = {
         "git/test_travelling.py::test_the_users_own_password_is_used": "clone",
         "run/test_ray_terms.py::test_what_is_sent_shows_nothing_of_the_environment_but_what_env_names": "run",
         "run/test_ray.py::test_a_worker_that_lacks_the_folder_gets_only_what_env_names": "run"}),
+    52: Case("text of a project in Markdown, HTML, pictures and completion", "document graph", {
+        "generate/test_document.py::test_a_text_of_a_project_is_inert_wherever_it_stands": "document",
+        "generate/test_document.py::test_no_mixture_of_special_characters_is_more_than_text": "document",
+        "generate/test_document.py::test_a_description_swallows_nothing_of_what_comes_after_it": "document",
+        "generate/test_drawing.py::test_no_name_is_more_than_a_name": "graph",
+        "test_completion_of_hostile_names.py::test_bash_offers_nothing_while_a_quote_is_open": ""}),
     53: Case("two signals at any time", "run assets clone push pull lock", {
         "threats/test_two_signals.py::test_two_signals_at_any_time_leave_no_script": "run",
         "threats/test_two_signals.py::test_a_signal_at_each_call_of_ours_leaves_no_script": "run",

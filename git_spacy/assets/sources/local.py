@@ -14,9 +14,10 @@ from git_spacy.assets.events import Progress, Reporter
 from git_spacy.assets.sink import Sink
 from git_spacy.assets.sources import MAX_SIZE, Brought, Place, mismatch
 from git_spacy.errors import GitSpacyError, Unavailable, Unsafe
-from git_spacy.files import Staging, is_git_name, opened_inside
+from git_spacy.files import Staging, opened_inside
 from git_spacy.git.repository import Repository
 from git_spacy.git.settings import boolean, number
+from git_spacy.git_names import is_git_name
 from git_spacy.project.model import Asset
 
 ALLOW = "spacy.allowLocalPath"
