@@ -18,8 +18,9 @@ from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import NamedTuple
 
+from git_spacy import sharing
 from git_spacy.errors import Malformed, Unavailable
-from git_spacy.files import held, replace
+from git_spacy.files import held
 from git_spacy.git import commits, objects, process
 from git_spacy.git.identity import person
 from git_spacy.git.repository import SEALED, Repository
@@ -190,9 +191,14 @@ def check(repository: Repository, revision: str) -> None:
 
 
 def _remember(file: Path, revision: str) -> None:
-    with suppress(OSError):  # then it is counted again
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace(file, f"{revision}\n".encode())
+    """Write the id of the last sound version in place: half an id names no version, while a file
+    beside it would stay where the process is killed."""
+
+    with suppress(OSError):  # then the notes are counted again
+        sharing.make_folders(file.parent)
+        with open(file, "w", encoding="ascii") as stream:
+            sharing.adjust(file, stream.fileno())
+            stream.write(f"{revision}\n")
 
 
 def _remembered(file: Path) -> str:
