@@ -25,6 +25,7 @@ from git_spacy.git.settings import Settings, boolean, limits
 from git_spacy.git.sparse import opened
 from git_spacy.git.tree import Placed, RemoteTree
 from git_spacy.git_names import is_git_name
+from git_spacy.project.paths import is_git_dir
 from git_spacy.project.problem import nearest
 
 DEFAULT_REPOSITORY = "https://github.com/explosion/projects"
@@ -217,9 +218,8 @@ def _refuse_git_folder(dest: Path) -> None:
     """Raise Unsafe if some system takes `dest` for `.git` or a path in it, as it is written or
     with its links resolved, or if it lies in the folder of a repository of any name."""
 
-    around = Repository.discover(dest.parent, {})
-    in_repository = around is not None and around.top is None
-    if in_repository or any(map(is_git_name, (*dest.parts, *Path(os.path.realpath(dest)).parts))):
+    real = Path(os.path.realpath(dest))
+    if any(map(is_git_name, (*dest.parts, *real.parts))) or any(map(is_git_dir, real.parents)):
         raise Unsafe(
             f"the destination '{dest}' is Git's own folder, or lies in it",
             mend="name another folder: git spacy clone NAME DEST",

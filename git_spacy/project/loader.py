@@ -6,6 +6,7 @@ Two dialects: `variables:` with `{NAME}` (the specification) and `vars:`/`env:` 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -128,7 +129,7 @@ def _document(filled: Node) -> dict[str, Any]:
 
 def content(root: Path) -> bytes:
     """The bytes of the project.yml in the folder `root`, which may be anything at all. Raises
-    Malformed, Unsafe."""
+    Malformed, Unsafe; OSError where the disk fails."""
 
     try:
         descriptor = descriptor_beneath(root, PROJECT_FILE)
@@ -137,6 +138,8 @@ def content(root: Path) -> bytes:
             "no such file", where=PROJECT_FILE, mend="go to a project's folder"
         ) from None
     except OSError as error:
+        if error.errno == errno.EIO:
+            raise
         raise Malformed(
             f"cannot be read: {error.strerror}", where=PROJECT_FILE, mend="check its permissions"
         ) from None
