@@ -11,6 +11,11 @@ def main() -> None:
             from git_spacy import completion
 
             sys.exit(completion.main(sys.argv[2:]))
+        import signal
+
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            # until the handler is ours, Ctrl-C ends the process without a traceback
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         from git_spacy import interrupts
 
         interrupts.handle()
@@ -18,7 +23,7 @@ def main() -> None:
 
         code = cli.main()
         interrupts.end(code)
-    except KeyboardInterrupt as interrupted:  # before `cli.main` begins, or after it has ended
+    except KeyboardInterrupt as interrupted:  # outside of `cli.main`
         from git_spacy import interrupts
 
         code = getattr(interrupted, "exit_code", 130)

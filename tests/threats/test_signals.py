@@ -31,12 +31,12 @@ from tests.threats.test_every_system_call import (
 __all__ = ["case", "pristine"]
 ROUNDS = int(os.environ.get("GIT_SPACY_STRESS_ROUNDS", "3"))
 PACKAGE = Path(cli.__file__).parents[1]
-# it says when Python has started: until then a signal is Python's to complain of
+# it says when Python has started and is about to call us: until then a signal is Python's to complain of
 START = """
 import sys
-print("started", flush=True)
 from git_spacy.__main__ import main
 sys.argv[0] = "git-spacy"
+print("started", flush=True)
 main()
 """
 
