@@ -61,6 +61,8 @@ def _main(words: Sequence[str]) -> int:
     except OSError as error:
         failure = local_failure(error, "the system refused")
     except Exception as defect:
+        if isinstance(defect.__cause__, KeyboardInterrupt):  # as in cli/__init__.py
+            raise defect.__cause__ from None
         if os.environ.get("GIT_SPACY_DEBUG"):
             raise
         failure = Defect(defect)

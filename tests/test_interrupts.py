@@ -264,3 +264,19 @@ def test_a_hook_says_that_it_was_interrupted(tmp_path: Path, number: signal.Sign
     )  # fmt: skip
     assert done.returncode == 128 + number, done.stderr
     assert done.stderr in ("error: interrupted\n", "error: terminated\n")
+
+
+def test_a_signal_while_a_class_is_made_is_an_interruption_and_not_an_internal_error(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Python 3.11 raises a RuntimeError from what is raised in `__set_name__`."""
+
+    from git_spacy import cli
+    from git_spacy.errors import Interrupted
+
+    def interrupted(*_: object) -> None:
+        raise RuntimeError("Error calling __set_name__") from Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr(cli.group, "invoke", interrupted)
+    assert cli.main(["status"]) == 143
+    assert capfd.readouterr().err == "error: terminated\n"

@@ -145,6 +145,8 @@ def _main(arguments: list[str]) -> int:
     except OSError as error:
         return _fail(local_failure(error, "the system refused"))
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps it in making a class
+            raise error.__cause__ from None
         if os.environ.get("GIT_SPACY_DEBUG"):
             raise
         return _fail(Defect(error))
