@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 
 class Abandoned(Exception):
-    """This thread was given up: nobody waits for what it makes."""
+    """The command was interrupted and no longer waits for this thread."""
 
 
 _guard = threading.Lock()

@@ -66,10 +66,8 @@ def run_all(
             is_stopped.set()
             with stopping():
                 begun = [thread for thread in threads if thread.ident is not None]
-                interrupts.wait_until(lambda: not any(map(_is_alive, begun)), _MOMENT)
-            abandoned.abandon(filter(_is_alive, begun))
+                interrupts.wait_until(
+                    lambda: not any(map(threading.Thread.is_alive, begun)), _MOMENT
+                )
+            abandoned.abandon(filter(threading.Thread.is_alive, begun))
             raise
-
-
-def _is_alive(thread: threading.Thread) -> bool:
-    return thread.is_alive()

@@ -16,7 +16,9 @@ _COLOURS = {"lacking": "red", "refused": "yellow", "failed": "red", "restored": 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[REV] [PROJECT_DIR]")
-@click.option("-F", "--force", is_flag=True, help="Replace what Git tracks or nobody keeps.")
+@click.option(
+    "-F", "--force", is_flag=True, help="Replace tracked files and outputs with no other copy."
+)
 @click.pass_context
 def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     """Bring the outputs of all commands as they were at REV (by default HEAD), from the local store
