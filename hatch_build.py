@@ -18,10 +18,10 @@ class ManPages(BuildHookInterface):  # type: ignore[type-arg]
         """Add `share/man/man1`."""
 
         sys.path.insert(0, self.root)
-        from git_spacy.cli import group, manual
+        from git_spacy.cli import group, manpages
 
         self.folder = tempfile.TemporaryDirectory(prefix="git-spacy-man-")
-        for name, text in manual.pages(group).items():
+        for name, text in manpages.pages(group).items():
             path = Path(self.folder.name, name)
             path.write_text(text, encoding="utf-8")
             build_data["shared_data"][str(path)] = f"share/man/man1/{name}"

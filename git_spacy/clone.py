@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import __version__, templates
-from git_spacy.errors import GitSpacyError, Malformed, Problem, Unavailable, Unsafe
+from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Problem, Refused
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
+from git_spacy.git.partial_clone import opened
+from git_spacy.git.remote_tree import CheckoutResult, RemoteTree
 from git_spacy.git.repository import Repository, confined
 from git_spacy.git.settings import Settings, boolean, limits
-from git_spacy.git.sparse import opened
-from git_spacy.git.tree import Placed, RemoteTree
 from git_spacy.git_names import is_git_name
+from git_spacy.project.diagnostics import nearest
 from git_spacy.project.paths import is_git_dir
-from git_spacy.project.problem import nearest
 
 DEFAULT_REPOSITORY = "https://github.com/explosion/projects"
 EMBEDDED = f"embedded:git-spacy@{__version__}"
@@ -34,7 +34,7 @@ PROJECT_FILE = "project.yml"
 _PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:tree|blob)/([^/]+)/(.+)")
 
 
-class Wanted(NamedTuple):
+class CloneRequest(NamedTuple):
     """What the user asked for. `repo` None: as configured, embedded, or the default."""
 
     name: str
@@ -44,7 +44,7 @@ class Wanted(NamedTuple):
     make_repository: bool = True
 
 
-class Source(NamedTuple):
+class TemplateSource(NamedTuple):
     """Where a template comes from: an address, or None for the embedded ones; and the name of a
     folder there, None for all of it."""
 
@@ -53,45 +53,54 @@ class Source(NamedTuple):
     is_default: bool = False
 
 
-class Cloned(NamedTuple):
+class CloneResult(NamedTuple):
     """What was done. `commit` is "" for an embedded template."""
 
     dest: Path
     source: str
     commit: str
     path: str
-    placed: Placed
+    placed: CheckoutResult
     made_repository: bool
     is_project: bool
 
 
-def source_of(wanted: Wanted, settings: Settings, cwd: Path) -> Source:
+def resolve_source(wanted: CloneRequest, settings: Settings, cwd: Path) -> TemplateSource:
     """Where `wanted` is to come from. Raises Unsafe or Malformed for an address that is none."""
 
     page = _PAGE.fullmatch(wanted.name)
     if page:
         address = parse_address(page[1], wanted.branch or page[2], trusted=True)
-        return Source(address, page[3])
+        return TemplateSource(address, page[3])
     is_address = ":" in wanted.name.partition("/")[0]  # URL, scp-like, or what the gate refuses
     if is_address or wanted.name.startswith(("/", "./", "../", "~", "-")):
         url, path = _split_path(wanted.name)
-        return Source(parse_address(url, wanted.branch, trusted=True, base=cwd), path or None)
+        return TemplateSource(
+            parse_address(url, wanted.branch, trusted=True, base=cwd), path or None
+        )
     name = wanted.name.strip("/")
     repo = wanted.repo or settings.get("spacy.repo")
     if repo:
         address = parse_address(repo, wanted.branch, trusted=True, base=cwd)
-        return Source(address, None if name in ("", ".") else name)
+        return TemplateSource(address, None if name in ("", ".") else name)
     if wanted.branch is None and _embedded(name):
-        return Source(None, _embedded(name))
-    return Source(parse_address(DEFAULT_REPOSITORY, wanted.branch, trusted=True), name, True)
+        return TemplateSource(None, _embedded(name))
+    return TemplateSource(
+        parse_address(DEFAULT_REPOSITORY, wanted.branch, trusted=True), name, True
+    )
 
 
 def clone(
-    wanted: Wanted, settings: Settings, cwd: Path, *, prompt: bool, warn: Callable[[str], None]
-) -> Cloned:
+    wanted: CloneRequest,
+    settings: Settings,
+    cwd: Path,
+    *,
+    prompt: bool,
+    warn: Callable[[str], None],
+) -> CloneResult:
     """Put a template into its destination. Raises GitSpacyError, with nothing left behind."""
 
-    source = source_of(wanted, settings, cwd)
+    source = resolve_source(wanted, settings, cwd)
     dest = _destination(wanted, source, cwd)
     ignore = _ignoring(settings, warn)
     if source.address is None:
@@ -104,12 +113,17 @@ def clone(
                 wanted, dest, source.address.shown, tree.commit, path,
                 lambda to: tree.checkout(path, to), ignore,
             )  # fmt: skip
-    except Unavailable as error:
+    except ExternalError as error:
         raise _with_embedded(error, source) from None
 
 
-def listed(
-    wanted: Wanted, settings: Settings, cwd: Path, *, prompt: bool, warn: Callable[[str], None]
+def list_templates(
+    wanted: CloneRequest,
+    settings: Settings,
+    cwd: Path,
+    *,
+    prompt: bool,
+    warn: Callable[[str], None],
 ) -> tuple[str, ...]:
     """The names of the templates there are: of the repository, or the embedded ones."""
 
@@ -143,11 +157,11 @@ def folder_in(tree: RemoteTree, name: str | None, shown: str) -> str:
         if len(same) == 1:
             return same[0]
         if same:
-            raise Malformed(
+            raise InvalidInput(
                 f"'{name}' is more than one folder of {shown}",
-                mend=f"name one of them: {', '.join(same)}",
+                hint=f"name one of them: {', '.join(same)}",
             )
-    raise Malformed(f"{shown} has no folder '{name}'", mend=_suggestion(name, projects, folders))
+    raise InvalidInput(f"{shown} has no folder '{name}'", hint=_suggestion(name, projects, folders))
 
 
 def _suggestion(name: str, projects: tuple[str, ...], folders: tuple[str, ...]) -> str:
@@ -167,7 +181,7 @@ def _embedded(name: str) -> str | None:
     return same[0] if len(same) == 1 else None
 
 
-def _with_embedded(error: GitSpacyError, source: Source) -> GitSpacyError:
+def _with_embedded(error: GitSpacyError, source: TemplateSource) -> GitSpacyError:
     """The default repository could not be reached: whoever mistyped an embedded name wants to
     hear of that."""
 
@@ -175,8 +189,8 @@ def _with_embedded(error: GitSpacyError, source: Source) -> GitSpacyError:
     if close is None:
         return error
     first = error.problems[0]
-    mend = f"did you mean the embedded template '{close}'?"
-    return Unavailable.of([Problem(first.what, mend, first.where)])
+    hint = f"did you mean the embedded template '{close}'?"
+    return ExternalError.from_problems([Problem(first.message, hint, first.location)])
 
 
 def _split_path(name: str) -> tuple[str, str]:
@@ -191,25 +205,25 @@ def _last(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 
 
-def _destination(wanted: Wanted, source: Source, cwd: Path) -> Path:
+def _destination(wanted: CloneRequest, source: TemplateSource, cwd: Path) -> Path:
     if wanted.dest is not None:
         dest = Path(os.path.abspath(cwd / wanted.dest))
     else:
         name = source.name or (source.address.url if source.address else "")
         last = _last(name.rstrip("/").replace(":", "/")).removesuffix(".git")
         if last in ("", ".", "..") or is_git_name(last):
-            raise Unsafe(
+            raise Refused(
                 f"'{wanted.name}' does not end in the name of a folder to make",
-                mend=f"name one: git spacy clone {shlex.quote(wanted.name)} DEST",
+                hint=f"name one: git spacy clone {shlex.quote(wanted.name)} DEST",
             )
         dest = cwd / last
     _refuse_git_folder(dest)
     confined(dest)
     occupied = dest.is_symlink() or (dest.exists() and not dest.is_dir())
     if occupied or (dest.is_dir() and any(dest.iterdir())):
-        raise Malformed(
+        raise InvalidInput(
             f"'{dest.name}' is there already and not empty",
-            mend="name another folder: git spacy clone NAME DEST",
+            hint="name another folder: git spacy clone NAME DEST",
         )
     return dest
 
@@ -220,16 +234,16 @@ def _refuse_git_folder(dest: Path) -> None:
 
     real = Path(os.path.realpath(dest))
     if any(map(is_git_name, (*dest.parts, *real.parts))) or any(map(is_git_dir, real.parents)):
-        raise Unsafe(
+        raise Refused(
             f"the destination '{dest}' is Git's own folder, or lies in it",
-            mend="name another folder: git spacy clone NAME DEST",
+            hint="name another folder: git spacy clone NAME DEST",
         )
 
 
 def _place(
-    wanted: Wanted, dest: Path, source: str, commit: str, path: str,
-    write: Callable[[Path], Placed], ignore: Callable[[Path], None],
-) -> Cloned:  # fmt: skip
+    wanted: CloneRequest, dest: Path, source: str, commit: str, path: str,
+    write: Callable[[Path], CheckoutResult], ignore: Callable[[Path], None],
+) -> CloneResult:  # fmt: skip
     with _parents_of(dest), _beside(dest) as folder:
         placed = write(folder)
         inside = _inside_repository(dest)
@@ -239,7 +253,7 @@ def _place(
         _move_in(folder, dest)
     if inside:
         ignore(dest)
-    return Cloned(dest, source, commit, path, placed, make, (dest / PROJECT_FILE).is_file())
+    return CloneResult(dest, source, commit, path, placed, make, (dest / PROJECT_FILE).is_file())
 
 
 def _ignoring(settings: Settings, warn: Callable[[str], None]) -> Callable[[Path], None]:
@@ -253,7 +267,7 @@ def _ignoring(settings: Settings, warn: Callable[[str], None]) -> Callable[[Path
             try:
                 start(folder)
             except GitSpacyError as error:
-                warn(f".gitignore is not current: {error.problems[0].what}")
+                warn(f".gitignore is not current: {error.problems[0].message}")
 
     return ignore if boolean(settings, "spacy.ignore") else lambda _: None
 
@@ -305,9 +319,9 @@ def _beside(dest: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _copy(name: str, to: Path) -> Placed:
+def _copy(name: str, to: Path) -> CheckoutResult:
     templates.place(name, to)
-    return Placed(sum(path.is_file() for path in to.rglob("*")), ())
+    return CheckoutResult(sum(path.is_file() for path in to.rglob("*")), ())
 
 
 def _first_commit(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from git_spacy.errors import printable
+from git_spacy.errors import escape_controls
 
 if TYPE_CHECKING:
     import click
@@ -85,10 +85,10 @@ def _next(before: Sequence[str], current: str, start: Path) -> Iterable[Candidat
 
 
 def _verbs() -> Iterator[Candidate]:
-    from git_spacy.cli import LINES, VERBS
+    from git_spacy.cli import COMMANDS, SUMMARIES
 
-    lines = {name: line for names, line in LINES.items() for name in names}
-    return ((verb, lines.get(verb, "")) for verb in VERBS)
+    lines = {name: line for names, line in SUMMARIES.items() for name in names}
+    return ((verb, lines.get(verb, "")) for verb in COMMANDS)
 
 
 def _command(verb: Sequence[str]) -> click.Command | None:
@@ -213,7 +213,11 @@ def _asked(start: Path, *arguments: str) -> list[str]:
     from git_spacy.git.repository import Repository
 
     repository = Repository.discover(start)
-    return repository.ask(arguments).stdout.decode("utf-8", "replace").split() if repository else []
+    return (
+        repository.run_git(arguments).stdout.decode("utf-8", "replace").split()
+        if repository
+        else []
+    )
 
 
 def _git_remotes(start: Path) -> Iterator[Candidate]:
@@ -231,9 +235,9 @@ def _checks(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
 
 
 def _parts(start: Path) -> Iterable[Candidate]:  # noqa: ARG001
-    from git_spacy.setup.change import PARTS
+    from git_spacy.setup.changes import STEPS
 
-    return PARTS.items()
+    return STEPS.items()
 
 
 def _cleaned(found: Iterable[Candidate]) -> Iterator[Candidate]:
@@ -244,7 +248,7 @@ def _cleaned(found: Iterable[Candidate]) -> Iterator[Candidate]:
     for word, told in found:
         if word not in seen and word.isprintable():
             seen.add(word)
-            yield word, printable(" ".join(told.split()))
+            yield word, escape_controls(" ".join(told.split()))
 
 
 FILES = {

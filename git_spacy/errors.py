@@ -32,7 +32,7 @@ _WORD = re.compile(r"[^\s'\"]+")
 _QUERY_START = re.compile(r"\w\?")
 
 
-def printable(text: str, short: str = "\\x{:02x}") -> str:
+def escape_controls(text: str, short: str = "\\x{:02x}") -> str:
     """`text` with what a terminal would obey instead of show escaped as \\xNN or \\uNNNN; `short`
     is the form of the former (JSON has but the latter)."""
 
@@ -44,7 +44,7 @@ def printable(text: str, short: str = "\\x{:02x}") -> str:
     return _UNPRINTABLE.sub(escape, text)
 
 
-def masked(text: str) -> str:
+def redact(text: str) -> str:
     """`text` with the user name, password and query values of every URL in it masked."""
 
     text = _CREDENTIALS.sub("***@", text)
@@ -67,15 +67,17 @@ def _without_query(word: str) -> str:
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong: what, how to mend it, and where (`project.yml:12:11`, or a path)."""
+    """One thing that is wrong: what, how to fix it, and where (`project.yml:12:11`, or a path)."""
 
-    what: str
-    mend: str = ""
-    where: str = ""
+    message: str
+    hint: str = ""
+    location: str = ""
 
     def __str__(self) -> str:
-        head = f"{self.where}: error: {self.what}" if self.where else f"error: {self.what}"
-        return printable(masked(f"{head}\n  mend: {self.mend}" if self.mend else head))
+        head = (
+            f"{self.location}: error: {self.message}" if self.location else f"error: {self.message}"
+        )
+        return escape_controls(redact(f"{head}\nhint: {self.hint}" if self.hint else head))
 
 
 class GitSpacyError(Exception):
@@ -83,16 +85,16 @@ class GitSpacyError(Exception):
 
     exit_code = 1
 
-    def __init__(self, what: str, *, mend: str = "", where: str = "") -> None:
-        self.problems: tuple[Problem, ...] = (Problem(what, mend, where),)
-        super().__init__(what)
+    def __init__(self, message: str, *, hint: str = "", location: str = "") -> None:
+        self.problems: tuple[Problem, ...] = (Problem(message, hint, location),)
+        super().__init__(message)
 
     @classmethod
-    def of(cls, problems: Iterable[Problem]) -> GitSpacyError:
+    def from_problems(cls, problems: Iterable[Problem]) -> GitSpacyError:
         """One error that carries all of `problems` (at least one)."""
 
         every = tuple(problems)
-        error = cls(every[0].what)
+        error = cls(every[0].message)
         error.problems = every
         return error
 
@@ -106,19 +108,19 @@ class CheckFailed(GitSpacyError):
     exit_code = 1
 
 
-class Malformed(GitSpacyError):
+class InvalidInput(GitSpacyError):
     """A file or a command line that cannot be understood."""
 
     exit_code = 2
 
 
-class Unsafe(GitSpacyError):
+class Refused(GitSpacyError):
     """Understood, and refused."""
 
     exit_code = 3
 
 
-class Unavailable(GitSpacyError):
+class ExternalError(GitSpacyError):
     """The network failed, or what it brought is not what was promised."""
 
     exit_code = 4
@@ -139,8 +141,8 @@ class Busy(GitSpacyError):
 class ScriptFailed(GitSpacyError):
     """A script line ended with a code of its own, which becomes ours."""
 
-    def __init__(self, what: str, code: int, *, mend: str = "", where: str = "") -> None:
-        super().__init__(what, mend=mend, where=where)
+    def __init__(self, message: str, code: int, *, hint: str = "", location: str = "") -> None:
+        super().__init__(message, hint=hint, location=location)
         self.exit_code = code
 
 
@@ -157,7 +159,7 @@ class Interrupted(KeyboardInterrupt):
         return str(Problem("interrupted" if self.number == 2 else "terminated"))
 
 
-class Defect(GitSpacyError):
+class InternalError(GitSpacyError):
     """A failure that is our own fault: EX_SOFTWARE of sysexits.h."""
 
     exit_code = 70
@@ -165,7 +167,7 @@ class Defect(GitSpacyError):
     def __init__(self, error: Exception) -> None:
         super().__init__(
             f"this is a defect of git-spacy: {type(error).__name__}: {error}",
-            mend="run it again with GIT_SPACY_DEBUG=1 and report what it prints",
+            hint="run it again with GIT_SPACY_DEBUG=1 and report what it prints",
         )
 
 
@@ -173,4 +175,4 @@ def local_failure(error: OSError, doing: str) -> LocalFailure:
     """`error` as the system gave it, told with what was being done."""
 
     where = error.filename if isinstance(error.filename, str) else ""
-    return LocalFailure(f"{doing}: {error.strerror or error}", where=where)
+    return LocalFailure(f"{doing}: {error.strerror or error}", location=where)

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from git_spacy import sharing
 from git_spacy.abandoned import unless_abandoned
-from git_spacy.errors import Busy, Unsafe
+from git_spacy.errors import Busy, Refused
 from git_spacy.git_names import is_git_name
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -29,7 +29,7 @@ _MANY = 64  # files: to wait for each takes longer than for all that the system 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def replace(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes) -> None:
     """Make `data` the content of `path`: old or new after a crash, never torn.
 
     For a path that the user or we chose: a link is followed wherever it leads. A path in a project
@@ -116,12 +116,12 @@ def is_alive(process: int) -> bool:
 
 
 @contextmanager
-def held(
+def file_lock(
     path: Path,
     *,
     wait: bool = True,
     waiting: Callable[[], None] = lambda: None,
-    mend: str = "",
+    hint: str = "",
 ) -> Iterator[None]:
     """Hold an exclusive lock on the file `path`, made if need be, until the block ends.
 
@@ -138,7 +138,7 @@ def held(
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if not wait:
-                raise Busy(f"somebody else holds '{path}'", mend=mend) from None
+                raise Busy(f"somebody else holds '{path}'", hint=hint) from None
             waiting()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -160,7 +160,7 @@ def _opened_lock(path: Path) -> int:
     return descriptor
 
 
-def resolved_inside(root: Path, relative: str) -> Path:
+def resolve_beneath(root: Path, relative: str) -> Path:
     """The real path of `relative` below `root`, which need not exist.
 
     Raises Unsafe if a link on the way leads out of `root`, or if it leads into Git's own folder.
@@ -178,17 +178,17 @@ def _beneath(root: Path, relative: str) -> tuple[str, tuple[str, ...]]:
     real = os.path.realpath(os.path.join(top, relative))
     above = os.path.join(top, "")  # "/" has its slash
     if real != top and not real.startswith(above):
-        raise Unsafe(
+        raise Refused(
             f"'{relative}' leads out of the project through a symlink, to '{real}'",
-            mend="replace the link by the folder itself, or by a mount of it",
-            where=relative,
+            hint="replace the link by the folder itself, or by a mount of it",
+            location=relative,
         )
     names = tuple(real[len(above) :].split(os.sep)) if real != top else ()
     if any(map(is_git_name, names)):
-        raise Unsafe(
+        raise Refused(
             f"'{relative}' leads into Git's own folder, to '{real}'",
-            mend="use a path outside of it",
-            where=relative,
+            hint="use a path outside of it",
+            location=relative,
         )
     return top, names
 
@@ -204,7 +204,7 @@ def parent_descriptor(root: Path, relative: str, *, make: bool = True) -> Iterat
 
     folder, name = os.path.split(relative)
     if is_git_name(name):
-        raise Unsafe(f"'{relative}' is Git's own", mend="use another name", where=relative)
+        raise Refused(f"'{relative}' is Git's own", hint="use another name", location=relative)
     top, names = _beneath(root, folder)
     with _folder(top, names, relative, make=make) as descriptor:
         yield descriptor, name
@@ -259,12 +259,12 @@ def open_directory(folder: str, descriptor: int, relative: str) -> int:
         raise _not_a_directory(error, folder, relative) from None
 
 
-def _not_a_directory(error: OSError, folder: str, relative: str) -> OSError | Unsafe:
+def _not_a_directory(error: OSError, folder: str, relative: str) -> OSError | Refused:
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return Unsafe(
+        return Refused(
             f"'{folder}' on the way to '{relative}' is a link or a file, not a folder",
-            mend=f"remove '{folder}' and run again",
-            where=relative,
+            hint=f"remove '{folder}' and run again",
+            location=relative,
         )
     return error
 
@@ -323,7 +323,7 @@ def opened_in_turn(root: Path, paths: Iterable[str]) -> Iterator[FileIO]:
 
 
 @contextmanager
-def opened_inside(root: Path, relative: str) -> Iterator[BinaryIO]:
+def open_beneath(root: Path, relative: str) -> Iterator[BinaryIO]:
     """The regular file `relative` below `root`, for reading.
 
     Raises Unsafe as `descriptor_beneath`, and if it is not a regular file; OSError.
@@ -342,8 +342,8 @@ def opened_inside(root: Path, relative: str) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _not_a_file(relative: str) -> Unsafe:
-    return Unsafe(f"'{relative}' is not a regular file", mend="name a file", where=relative)
+def _not_a_file(relative: str) -> Refused:
+    return Refused(f"'{relative}' is not a regular file", hint="name a file", location=relative)
 
 
 def make_directory(root: Path, relative: str) -> None:
@@ -368,9 +368,9 @@ class Staging:
         self._old = f".{name}.git-spacy-old"
         self.path = _pinned(descriptor, root, relative) / self._new
         self.relative = os.path.join(os.path.dirname(relative), self._new)
-        self._heal(descriptor)
+        self._recover(descriptor)
 
-    def _heal(self, directory: int) -> None:
+    def _recover(self, directory: int) -> None:
         _remove(self._new, directory)
         if _exists(self._name, directory):
             _remove(self._old, directory)
@@ -403,11 +403,11 @@ class Staging:
             nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             os.dup2(nothing, self._directory, inheritable=False)
             os.close(nothing)
-            self._heal(directory)
+            self._recover(directory)
         finally:
             os.close(directory)
 
-    def swap_in(self) -> None:
+    def commit(self) -> None:
         """Put what was staged in the place of the destination, whatever stands there."""
 
         if _count(self._new, self._directory) > _MANY:
@@ -450,7 +450,7 @@ def staging(root: Path, relative: str) -> Iterator[Staging]:
                 staged.discard()
 
 
-def heal(root: Path, relative: str) -> None:
+def recover(root: Path, relative: str) -> None:
     """Clear what a killed run left beside `relative`, or put back what it had moved aside."""
 
     folder, name = os.path.split(os.path.join(os.path.realpath(root), relative))
@@ -464,7 +464,7 @@ def _pinned(descriptor: int, root: Path, relative: str) -> Path:
     where the system has such paths."""
 
     pinned = Path(f"/proc/self/fd/{descriptor}")
-    return pinned if pinned.is_dir() else resolved_inside(root, os.path.dirname(relative))
+    return pinned if pinned.is_dir() else resolve_beneath(root, os.path.dirname(relative))
 
 
 def _kind(name: str, descriptor: int) -> int | None:

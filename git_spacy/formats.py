@@ -13,7 +13,7 @@ import os
 import re
 from typing import Any
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.git_names import is_git_name
 
 LARGEST = (1 << 63) - 1
@@ -146,10 +146,10 @@ def folder(value: object) -> str:
     return "" if value == "" else name(value)
 
 
-def _not(value: object, form: str) -> Malformed:
+def _not(value: object, form: str) -> InvalidInput:
     shown = value if isinstance(value, str) else type(value).__name__
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-    return Malformed(f"'{shown}' is not {form}")
+    return InvalidInput(f"'{shown}' is not {form}")
 
 
 def document(data: bytes | str) -> Any:
@@ -158,7 +158,7 @@ def document(data: bytes | str) -> Any:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"not JSON: {error}") from None
+        raise InvalidInput(f"not JSON: {error}") from None
     _check_depth(value, _DEEPEST)
     return value
 
@@ -166,6 +166,6 @@ def document(data: bytes | str) -> Any:
 def _check_depth(value: Any, left: int) -> None:
     if isinstance(value, dict | list):
         if not left:
-            raise Malformed(f"JSON that is nested more than {_DEEPEST} levels deep")
+            raise InvalidInput(f"JSON that is nested more than {_DEEPEST} levels deep")
         for inner in value.values() if isinstance(value, dict) else value:
             _check_depth(inner, left - 1)

@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import interrupts
-from git_spacy.errors import Defect, GitSpacyError, Malformed, Unavailable, local_failure
+from git_spacy.errors import (
+    ExternalError,
+    GitSpacyError,
+    InternalError,
+    InvalidInput,
+    local_failure,
+)
 
 _CHECKS = ("project", "assets", "lock", "generated", "outputs")
 _USAGE = (
@@ -51,7 +57,7 @@ def _main(words: Sequence[str]) -> int:
     failure: GitSpacyError
     try:
         if list(words) == ["--path"]:
-            from git_spacy.setup.shipped import scripts
+            from git_spacy.setup.hook_scripts import scripts
 
             sys.stdout.write(f"{scripts()}\n")
             return 0
@@ -65,14 +71,14 @@ def _main(words: Sequence[str]) -> int:
             raise defect.__cause__ from None
         if os.environ.get("GIT_SPACY_DEBUG"):
             raise
-        failure = Defect(defect)
+        failure = InternalError(defect)
     sys.stderr.write(f"{failure}\n")
     return failure.exit_code
 
 
 def _asked(argv: Sequence[str]) -> _Asked:
     if not argv or argv[0] not in (*_CHECKS, "all"):
-        raise Malformed(f"'{argv[0]}' is no check" if argv else "no check is named", mend=_USAGE)
+        raise InvalidInput(f"'{argv[0]}' is no check" if argv else "no check is named", hint=_USAGE)
     checks = _CHECKS if argv[0] == "all" else (argv[0],)
     files: list[str] = []
     allow: list[str] = []
@@ -86,7 +92,7 @@ def _asked(argv: Sequence[str]) -> _Asked:
         elif name == "--allow" and has_value:
             allow.append(value)
         elif word.startswith("--"):
-            raise Malformed(f"unknown option '{word}'", mend=_USAGE)
+            raise InvalidInput(f"unknown option '{word}'", hint=_USAGE)
         else:
             files.append(word)
     return _Asked(checks, tuple(files), strict, max_size, tuple(allow))
@@ -95,22 +101,22 @@ def _asked(argv: Sequence[str]) -> _Asked:
 def _bytes(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if not match:
-        raise Malformed(f"'{text}' is no size", mend="write --max-size=500k, 10m or 2g")
+        raise InvalidInput(f"'{text}' is no size", hint="write --max-size=500k, 10m or 2g")
     return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2].lower()]
 
 
 def _run(asked: _Asked) -> int:
     from git_spacy.check import checks, outputs
-    from git_spacy.check.finding import FORMS
+    from git_spacy.check.finding import FORMATS
+    from git_spacy.git.index import Index
     from git_spacy.git.repository import Repository
-    from git_spacy.git.staged import Index
     from git_spacy.project.loader import PROJECT_FILE
-    from git_spacy.state.view import Staged
+    from git_spacy.state.project_view import Staged
 
     repository = Repository.discover(Path.cwd())
-    index = Index.of(repository) if repository else None
+    index = Index.open(repository) if repository else None
     if index is None:
-        raise Unavailable("this is no Git work tree", mend="use 'git spacy check'")
+        raise ExternalError("this is no Git work tree", hint="use 'git spacy check'")
     here = os.path.relpath(os.getcwd(), os.path.realpath(index.top))
     names = [os.path.normpath(os.path.join(here, file)) for file in asked.files]
     found = []
@@ -122,12 +128,12 @@ def _run(asked: _Asked) -> int:
             folders = [folder for folder in folders if folder in chosen]
         for folder in folders:
             view = Staged(index.top / folder, index)
-            some = checks.run(of_project, view, strict=asked.strict)
+            some = checks.run_checks(of_project, view, strict=asked.strict)
             found += [finding.below(folder) for finding in some]
     if "outputs" in asked.checks:
         most = outputs.MAX_SIZE if asked.max_size is None else asked.max_size
         files = names or sorted(index.changed())
-        found += outputs.check(index, files, max_size=most, allow=asked.allow)
-    text = FORMS["text"](found).encode(sys.stdout.encoding or "utf-8", "backslashreplace")
+        found += outputs.check_outputs(index, files, max_size=most, allow=asked.allow)
+    text = FORMATS["text"](found).encode(sys.stdout.encoding or "utf-8", "backslashreplace")
     sys.stdout.write(text.decode(sys.stdout.encoding or "utf-8"))
     return 1 if any(finding.severity == "error" for finding in found) else 0

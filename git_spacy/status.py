@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from git_spacy.assets import standing
+from git_spacy.assets import asset_status
 from git_spacy.project import loader
 from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Asset, Project
-from git_spacy.state import lock, present
-from git_spacy.state.index import StatIndex
+from git_spacy.state import lock, worktree_status
+from git_spacy.state.stat_cache import StatCache
 from git_spacy.state.verdict import Reason, Verdict, orphans, with_upstream
 
 AssetState = Literal["verified", "unverified", "modified", "missing"]
@@ -26,7 +26,9 @@ class Status(NamedTuple):
     orphans: tuple[Reason, ...]
 
 
-def of(project: Project, root: Path, environ: Mapping[str, str], *, data: bool = True) -> Status:
+def project_status(
+    project: Project, root: Path, environ: Mapping[str, str], *, data: bool = True
+) -> Status:
     """Where the project in `root` stands; without `data` as where none of it is: in CI.
 
     Raises Malformed for project.lock, Unsafe, OSError.
@@ -36,20 +38,20 @@ def of(project: Project, root: Path, environ: Mapping[str, str], *, data: bool =
     project = with_variants(project, loader.content(root), entries)
     lost = orphans(project, entries)
     if not data:
-        from git_spacy.state import committed  # and with it what asks git
-        from git_spacy.state.view import TrackedFiles
+        from git_spacy.state import lock_check  # and with it what asks git
+        from git_spacy.state.project_view import TrackedFiles
 
-        judged = committed.judge(project, entries, TrackedFiles(root))
+        judged = lock_check.check_lock(project, entries, TrackedFiles(root))
         return Status(with_upstream(project, judged.verdicts), {}, lost)
-    stats = StatIndex.open(root)
-    verdicts = present.judge_all(project, entries, stats, environ)
+    stats = StatCache.open(root)
+    verdicts = worktree_status.judge_all(project, entries, stats, environ)
     assets = {asset.dest.text: _asset(asset, root, stats) for asset in project.assets}
     stats.save()
     return Status(verdicts, assets, lost)
 
 
-def _asset(asset: Asset, root: Path, stats: StatIndex) -> AssetState:
-    there = standing.of(asset, root, stats)
+def _asset(asset: Asset, root: Path, stats: StatCache) -> AssetState:
+    there = asset_status.inspect_asset(asset, root, stats)
     if there.found is None:
         return "missing"
     if there.matches is not None:

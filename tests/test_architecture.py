@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import git_spacy
-from git_spacy.cli import VERBS
+from git_spacy.cli import COMMANDS
 
 PACKAGE = Path(git_spacy.__file__).parent
 REPOSITORY = PACKAGE.parent
@@ -154,7 +154,7 @@ def test_the_core_neither_prints_nor_exits_nor_changes_folder(path: Path) -> Non
 
 
 # (the last two run on machines that have no git-spacy: what they need travels with them)
-STARTERS = ("git/process.py", "run/local.py", "run/ray_task.py", "run/ray_keeper.py")
+STARTERS = ("git/process.py", "run/foreground.py", "run/ray_worker.py", "run/ray_supervisor.py")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
@@ -164,7 +164,7 @@ def test_one_place_starts_git_and_one_runs_scripts(path: Path) -> None:
 
 
 def test_what_travels_to_a_worker_stands_alone() -> None:
-    for name in ("ray_task", "ray_keeper"):
+    for name in ("ray_worker", "ray_supervisor"):
         found = {module.split(".")[0] for module, _ in imports(PACKAGE / f"run/{name}.py")}
         assert found <= {*sys.stdlib_module_names, "ray"}, name
 
@@ -217,7 +217,7 @@ def test_a_run_imports_no_network_and_no_terminal_library(tmp_path: Path) -> Non
 
 def test_every_verb_is_in_the_readme() -> None:
     readme = (REPOSITORY / "README.md").read_text()
-    assert [verb for verb in VERBS if f"`git spacy {verb}" not in readme] == []
+    assert [verb for verb in COMMANDS if f"`git spacy {verb}" not in readme] == []
 
 
 def test_the_readme_is_short() -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from git_spacy import clone as core
-from git_spacy.clone import Cloned, Wanted
-from git_spacy.errors import GitSpacyError, Malformed, Unsafe
+from git_spacy.clone import CloneRequest, CloneResult
+from git_spacy.errors import GitSpacyError, InvalidInput, Refused
 from tests.testing.git_server import GitServer
 from tests.testing.repositories import commit, git, hostile, repository, serve, templates
 
 
-def cloned(name: str, dest: str | None = None, **more: str) -> Cloned:
-    wanted = Wanted(name, Path(dest) if dest else None, **more)  # type: ignore[arg-type]
+def cloned(name: str, dest: str | None = None, **more: str) -> CloneResult:
+    wanted = CloneRequest(name, Path(dest) if dest else None, **more)  # type: ignore[arg-type]
     return core.clone(wanted, {}, Path.cwd(), prompt=False, warn=lambda _: None)
 
 
@@ -60,9 +60,9 @@ def test_a_failure_while_moving_in_leaves_the_folder_empty(
 @pytest.mark.usefixtures("backend")
 def test_a_failure_takes_the_parents_it_made_away(tmp_path: Path, source: Path) -> None:
     hostile(tmp_path / "evil", "120000 blob {../../x}\tl\n100644 blob {x}\tproject.yml\n")
-    with pytest.raises(Unsafe):
+    with pytest.raises(Refused):
         cloned(f"{tmp_path}/evil", "new/deep/dest")
-    with pytest.raises(Malformed):
+    with pytest.raises(InvalidInput):
         cloned("nowhere", "new/deep/dest", repo=str(source))
     assert os.listdir() == []
 

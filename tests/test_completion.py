@@ -88,7 +88,7 @@ def test_what_may_stand_next(made: Path, typed: list[str], expected: list[str]) 
     assert sorted(words(made, *typed)) == sorted(expected)
 
 
-@pytest.mark.parametrize("verb", cli.VERBS)
+@pytest.mark.parametrize("verb", cli.COMMANDS)
 def test_every_verb_is_completed_and_so_are_its_options(made: Path, verb: str) -> None:
     assert verb in words(made, "")
     assert "--help" in words(made, verb, "-")
@@ -98,9 +98,9 @@ def test_the_groups_are_those_that_have_verbs_of_their_own() -> None:
     from git_spacy.cli import group
 
     context = cli.click.Context(group)
-    found = [verb for verb in cli.VERBS if hasattr(group.get_command(context, verb), "commands")]
+    found = [verb for verb in cli.COMMANDS if hasattr(group.get_command(context, verb), "commands")]
     assert sorted(completion.GROUPS) == sorted(found)
-    assert {verb[0] for verb in completion.ARGUMENTS} <= set(cli.VERBS)
+    assert {verb[0] for verb in completion.ARGUMENTS} <= set(cli.COMMANDS)
 
 
 def test_what_it_is_stands_behind_a_tab_and_only_there(made: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from git_spacy import cli
 from git_spacy.assets import sources
-from git_spacy.generate import again
+from git_spacy.generate import registry
 from tests.testing.projects import Spacy, project, two_steps
 
 REPOSITORY = Path(__file__).parents[1]
@@ -46,8 +46,8 @@ def test_every_name_is_in_the_file_that_it_is_said_to_be_in() -> None:
     for name, file in places:
         assert re.search(rf"\b{name}\b", (REPOSITORY / file).read_text()), (name, file)
     for name, file in (
-        ("LINES", "git_spacy/cli/__init__.py"),
-        ("NAMES", "git_spacy/generate/again.py"),
+        ("SUMMARIES", "git_spacy/cli/__init__.py"),
+        ("NAMES", "git_spacy/generate/registry.py"),
         ("MAY_IMPORT", "tests/test_architecture.py"),
     ):
         assert f"`{name}`" in TEXT
@@ -56,7 +56,7 @@ def test_every_name_is_in_the_file_that_it_is_said_to_be_in() -> None:
 
 def test_the_verb(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> None:
     followed("git_spacy.cli.count", VERB, monkeypatch)
-    monkeypatch.setattr(cli, "VERBS", (*cli.VERBS, "count"))
+    monkeypatch.setattr(cli, "COMMANDS", (*cli.COMMANDS, "count"))
     assert spacy("count", cwd=two_steps(tmp_path)) == (0, "2\n", "")
     assert spacy("count", "-h").out.startswith("Usage: git spacy count ")
 
@@ -79,8 +79,8 @@ def test_the_source(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatc
 
 def test_the_generator(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> None:
     followed("git_spacy.generate.names", GENERATOR, monkeypatch)
-    monkeypatch.setitem(again.MAKERS, "names", "git_spacy.generate.names")
-    monkeypatch.setattr(again, "NAMES", (*again.NAMES, "names.txt"))
+    monkeypatch.setitem(registry.GENERATORS, "names", "git_spacy.generate.names")
+    monkeypatch.setattr(registry, "NAMES", (*registry.NAMES, "names.txt"))
     from git_spacy.generate import writer
     from git_spacy.project import loader
 

@@ -1,5 +1,5 @@
 """What verbs cost, in what can be counted: modules imported, git processes, files opened. (How long
-they take is for `scripts/bench`; requests and bytes are counted in git/test_sparse.py.)"""
+they take is for `scripts/bench`; requests and bytes are counted in git/test_partial_clone.py.)"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from git_spacy.generate import again
+from git_spacy.generate import registry
 from git_spacy.project import loader
 from tests.testing.hooks import REFUSED, two_projects
 from tests.testing.projects import on_path, project, two_steps
@@ -143,7 +143,7 @@ def test_files_for_others_are_written_as_told(
     )
     assert shell("git spacy check generated", root).returncode == 0
     verbs = {line.split()[2] for line in lines}
-    assert verbs == set(again.MAKERS) - {"schema"}  # which has a page of its own
+    assert verbs == set(registry.GENERATORS) - {"schema"}  # which has a page of its own
 
 
 def test_outputs_are_restored_as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,9 +162,7 @@ def test_the_example_of_the_readme_is_what_is_said() -> None:
     """(test_quickstart.py has the same line from the real template.)"""
 
     for document in ("README.md", "docs/hooks.md"):
-        assert (
-            "  mend: git spacy run train evaluate package\n" in (REPOSITORY / document).read_text()
-        )
+        assert "hint: git spacy run train evaluate package\n" in (REPOSITORY / document).read_text()
 
 
 def test_outputs_go_to_a_remote_and_back_as_told(
@@ -191,7 +189,7 @@ def test_outputs_go_to_a_remote_and_back_as_told(
 
 
 def test_every_remote_that_is_documented_has_an_extra() -> None:
-    from git_spacy.storage.cloud import EXTRAS
+    from git_spacy.storage.fsspec_remote import EXTRAS
     from git_spacy.storage.remote import SCHEMES
 
     text = (REPOSITORY / "docs/remotes.md").read_text()
@@ -214,11 +212,11 @@ def test_a_repository_is_set_up_and_taken_back_as_told(
         done = shell(line, root)
         assert (done.returncode, done.stdout != "") == (0, True), (line, done.stderr)
     assert not (root / ".gitattributes").exists()
-    from git_spacy.setup.change import DEFAULT, PARTS
+    from git_spacy.setup.changes import DEFAULT, STEPS
 
     told = re.findall(r"^\| `(\w+)` \|", (REPOSITORY / "docs/init.md").read_text(), re.MULTILINE)
-    assert sorted(told) == sorted(PARTS)
-    assert set(PARTS) - set(DEFAULT) == {"display"}
+    assert sorted(told) == sorted(STEPS)
+    assert set(STEPS) - set(DEFAULT) == {"display"}
 
 
 def test_commands_run_side_by_side_as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

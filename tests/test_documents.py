@@ -16,7 +16,7 @@ import click
 import pytest
 
 from git_spacy import cli
-from git_spacy.project import keys, loader
+from git_spacy.project import loader, schema_keys
 from git_spacy.state import lock
 from tests.testing import console
 from tests.testing.projects import on_path, seeds
@@ -31,7 +31,7 @@ NOT_RUN = "# not run by the tests: "
 RUN_BY = {
     "README.md": "tests/test_quickstart.py",
     "files.md": "tests/test_docs.py",
-    "from-weasel.md": "tests/cli/test_reference.py",
+    "from-weasel.md": "tests/cli/test_weasel_compat.py",
     "hooks.md": "tests/test_docs.py",
     "init.md": "tests/test_docs.py",
     "integrations.md": "tests/integrations/test_shared.py",
@@ -108,8 +108,8 @@ def test_no_key_of_project_yml_is_missing_in_its_reference() -> None:
     text = (REPOSITORY / "docs/project-yml.md").read_text()
     sections = dict(re.findall(r"^##+ (.*?)\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL))
     for title, table in {
-        "The project": keys.PROJECT, "Assets": keys.ASSET, "git": keys.GIT,
-        "Commands": keys.COMMAND, "Resources": keys.RESOURCES,
+        "The project": schema_keys.PROJECT, "Assets": schema_keys.ASSET, "git": schema_keys.GIT,
+        "Commands": schema_keys.COMMAND, "Resources": schema_keys.RESOURCES,
     }.items():  # fmt: skip
         told = re.findall(r"^\| `(\w+)` \| (.*) \|$", sections[title], re.MULTILINE)
         assert sorted(name for name, _ in told) == sorted(table.keys), title
@@ -129,7 +129,7 @@ def test_the_examples_of_project_yml_are_projects() -> None:
     assert today.commands[0].script[0].endswith("--dropout 0.2")
     assert first.commands[0].outputs[0].text == "training/fashion"
     used = {line.split(":")[0].strip(" -") for line in blocks[0].splitlines()}
-    assert set(keys.COMMAND.keys) - used == {"no_skip"}
+    assert set(schema_keys.COMMAND.keys) - used == {"no_skip"}
 
 
 def test_the_example_of_project_lock_is_one_byte_for_byte() -> None:

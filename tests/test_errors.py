@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_spacy import errors
-from git_spacy.errors import Problem, masked, printable
+from git_spacy.errors import Problem, escape_controls, redact
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,12 @@ from git_spacy.errors import Problem, masked, printable
     ],
 )
 def test_case_11_what_a_terminal_would_obey_is_shown(text: str, shown: str) -> None:
-    assert printable(text) == shown
+    assert escape_controls(text) == shown
 
 
 @given(st.text())
 def test_nothing_printable_drives_a_terminal(text: str) -> None:
-    shown = printable(text)
+    shown = escape_controls(text)
     assert not {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160))} & set(shown)
     shown.encode("utf-8")
 
@@ -47,12 +47,12 @@ def test_nothing_printable_drives_a_terminal(text: str) -> None:
     ],
 )
 def test_credentials_and_queries_are_masked(text: str, shown: str) -> None:
-    assert masked(text) == shown
+    assert redact(text) == shown
 
 
 def test_a_problem_says_where_what_and_the_mend() -> None:
     assert str(Problem("it is wrong", "correct it", "a.yml:1:2")) == (
-        "a.yml:1:2: error: it is wrong\n  mend: correct it"
+        "a.yml:1:2: error: it is wrong\nhint: correct it"
     )
     assert str(Problem("it is wrong")) == "error: it is wrong"
 
@@ -61,16 +61,16 @@ def test_a_problem_says_where_what_and_the_mend() -> None:
     ("family", "code"),
     [
         (errors.CheckFailed, 1),
-        (errors.Malformed, 2),
-        (errors.Unsafe, 3),
-        (errors.Unavailable, 4),
+        (errors.InvalidInput, 2),
+        (errors.Refused, 3),
+        (errors.ExternalError, 4),
         (errors.LocalFailure, 5),
         (errors.Busy, 75),
     ],
 )
 def test_the_exit_code_is_on_the_class(family: type[errors.GitSpacyError], code: int) -> None:
     assert family("x").exit_code == code
-    many = family.of([Problem("a"), Problem("b")])
+    many = family.from_problems([Problem("a"), Problem("b")])
     assert many.exit_code == code
     assert str(many) == "error: a\nerror: b"
 
@@ -87,7 +87,7 @@ def test_masking_takes_time_in_proportion_to_the_length(piece: str) -> None:
 
     text = "x://" + piece * (1_000_000 // len(piece))
     start = time.process_time()
-    printable(masked(text))
+    escape_controls(redact(text))
     assert time.process_time() - start < 10
 
 
@@ -98,4 +98,4 @@ def test_a_query_is_masked_from_the_first_question_mark(text: str) -> None:
     text = "x://" + text
     masked_credentials = re.sub(r"(?<=://)[^/\s'\"]*@", "***@", text)
     expected = re.sub(r"(?<=\w)\?[^\s'\"]*=[^\s'\"]*", "?***", masked_credentials)
-    assert masked(text) == expected
+    assert redact(text) == expected

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy import files, git_names
-from git_spacy.errors import Busy, Unsafe
+from git_spacy.errors import Busy, Refused
 from tests.testing.projects import snapshot
 
 CALLS = ("open", "write", "fsync", "rename", "unlink", "fchmod", "stat")
@@ -54,13 +54,13 @@ def test_case_38_whatever_call_fails_the_file_is_old_or_new(
         with pytest.MonkeyPatch.context() as patch:
             failing = Failing(patch, number, error)
             try:
-                files.replace(path, b"new")
+                files.write_atomic(path, b"new")
             except type(error):
                 pass
         outcomes.add(path.read_bytes())
         if failing.left > 0:
             break
-        files.replace(path, b"whole")
+        files.write_atomic(path, b"whole")
         assert path.read_bytes() == b"whole", "a plain rerun heals"
         assert [entry.name for entry in tmp_path.iterdir()] == ["project.lock"]
     else:
@@ -76,7 +76,7 @@ def test_what_a_killed_process_left_is_swept_away_and_what_a_living_one_writes_i
     dead.wait()
     (tmp_path / f".project.lock.{dead.pid}.tmp").write_text("hal")
     (tmp_path / f".project.lock.{os.getppid()}.tmp").write_text("being written")
-    files.replace(tmp_path / "project.lock", b"new")
+    files.write_atomic(tmp_path / "project.lock", b"new")
     left = sorted(entry.name for entry in tmp_path.iterdir())
     assert left == [f".project.lock.{os.getppid()}.tmp", "project.lock"]
 
@@ -85,10 +85,10 @@ def test_a_replaced_file_keeps_its_permissions_and_a_new_one_gets_the_umasks(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "a"
-    files.replace(path, b"1")
+    files.write_atomic(path, b"1")
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~_umask()
     path.chmod(0o640)
-    files.replace(path, b"2")
+    files.write_atomic(path, b"2")
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
@@ -101,7 +101,7 @@ def _umask() -> int:
 def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("1")
     (tmp_path / "link").symlink_to("real")
-    files.replace(tmp_path / "link", b"2")
+    files.write_atomic(tmp_path / "link", b"2")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text() == "2"
 
@@ -109,8 +109,8 @@ def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
 def test_a_lock_is_for_one_and_is_given_back_by_the_dead(tmp_path: Path) -> None:
     lock = tmp_path / "folder" / "lock"
     code = (
-        "import sys; from pathlib import Path; from git_spacy.files import held\n"
-        "with held(Path(sys.argv[1])):\n"
+        "import sys; from pathlib import Path; from git_spacy.files import file_lock\n"
+        "with file_lock(Path(sys.argv[1])):\n"
         "    print('held', flush=True); sys.stdin.read()\n"
     )
     child = subprocess.Popen(
@@ -120,7 +120,7 @@ def test_a_lock_is_for_one_and_is_given_back_by_the_dead(tmp_path: Path) -> None
     assert child.stdout is not None
     assert child.stdin is not None
     assert child.stdout.readline() == b"held\n"
-    with pytest.raises(Busy) as caught, files.held(lock, wait=False, mend="wait"):
+    with pytest.raises(Busy) as caught, files.file_lock(lock, wait=False, hint="wait"):
         pass
     assert caught.value.exit_code == 75
     waited: list[bool] = []
@@ -129,7 +129,7 @@ def test_a_lock_is_for_one_and_is_given_back_by_the_dead(tmp_path: Path) -> None
         waited.append(True)
         child.kill()
 
-    with files.held(lock, waiting=waiting):
+    with files.file_lock(lock, waiting=waiting):
         assert waited == [True]
     child.wait()
     child.stdin.close()
@@ -144,9 +144,9 @@ def test_case_2_a_link_that_leads_out_is_refused(tmp_path: Path, relative: str) 
     (root / "link").symlink_to(tmp_path)
     (root / "a/link").symlink_to("../../")
     (root / "loop").symlink_to("link")
-    with pytest.raises(Unsafe, match="leads out of the project"):
-        files.resolved_inside(root, relative)
-    with pytest.raises(Unsafe):
+    with pytest.raises(Refused, match="leads out of the project"):
+        files.resolve_beneath(root, relative)
+    with pytest.raises(Refused):
         files.make_directory(root, f"{relative}/new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["root"]
 
@@ -156,7 +156,7 @@ def test_links_inside_and_a_root_behind_a_link_are_fine(tmp_path: Path) -> None:
     (tmp_path / "real/link").symlink_to("data")
     (tmp_path / "root").symlink_to("real")
     root = tmp_path / "root"
-    assert files.resolved_inside(root, "link/x") == tmp_path / "real/data/x"
+    assert files.resolve_beneath(root, "link/x") == tmp_path / "real/data/x"
     files.make_directory(root, "link/a/b")
     assert (tmp_path / "real/data/a/b").is_dir()
 
@@ -180,7 +180,7 @@ def test_what_is_staged_takes_the_place_of_whatever_was_there(
         else:
             staged.path.mkdir()
             (staged.path / "new").write_text("new")
-        staged.swap_in()
+        staged.commit()
     wanted = (
         {"a/": "", "a/dest": b"new"}
         if new == "file"
@@ -219,11 +219,11 @@ def test_a_link_into_git_s_own_folder_is_not_followed(tmp_path: Path, target: st
     (tmp_path / target).mkdir(parents=True)
     (tmp_path / "link").symlink_to(target)
     before = snapshot(tmp_path)
-    with pytest.raises(Unsafe, match="Git's own folder"):
+    with pytest.raises(Refused, match="Git's own folder"):
         files.write_beneath(tmp_path, "link/pre-commit", b"echo ran")
-    with pytest.raises(Unsafe, match="Git's own folder"):
+    with pytest.raises(Refused, match="Git's own folder"):
         files.make_directory(tmp_path, "link/new")
-    with pytest.raises(Unsafe), files.staging(tmp_path, ".git"):
+    with pytest.raises(Refused), files.staging(tmp_path, ".git"):
         pass
     assert snapshot(tmp_path) == before
 
@@ -249,7 +249,7 @@ def test_writing_beneath_a_folder_follows_a_link_that_stays_there_and_no_other(
     files.write_beneath(root, "link", b"new")
     assert (root / "link").is_symlink()
     assert (root / "real/file").read_text() == "new"
-    with pytest.raises(Unsafe, match="leads out"):
+    with pytest.raises(Refused, match="leads out"):
         files.write_beneath(root, "out", b"new")
     assert (tmp_path / "outside").read_text() == "old"
 
@@ -271,7 +271,7 @@ def test_what_was_there_is_put_back_where_the_new_cannot_be_put_in(
         (staged.path / "new").write_text("new")
         monkeypatch.setattr(os, "rename", refuse_the_new)
         with pytest.raises(OSError, match="No space left"):
-            staged.swap_in()
+            staged.commit()
     assert snapshot(tmp_path) == {"d/": "", "d/old": b"old"}
 
 
@@ -284,7 +284,7 @@ def test_a_link_is_replaced_and_what_it_points_to_is_not_touched(tmp_path: Path)
         with files.staging(tmp_path, name) as staged:
             with staged.open() as stream:
                 stream.write(b"new")
-            staged.swap_in()
+            staged.commit()
     assert snapshot(tmp_path) == {
         "d": b"new", "nowhere": b"new", "target/": "", "target/kept": b"kept",
     }  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from git_spacy import formats
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 
 MD5, SHA1, SHA256 = "0123456789abcdef" * 2, "a" * 40, "b" * 64
 NO_HASH: list[object] = [
@@ -22,7 +22,7 @@ def test_only_hexadecimal_digits_of_the_right_length_are_a_hash(value: object) -
     for parser in every:
         if value == "" and parser in (formats.names_digest, formats.object_id):
             continue
-        with pytest.raises(Malformed, match=r"is not .{5,}") as raised:
+        with pytest.raises(InvalidInput, match=r"is not .{5,}") as raised:
             parser(value)
         assert len(str(raised.value)) < 200
 
@@ -36,7 +36,7 @@ def test_each_hash_has_its_own_length() -> None:
         (formats.md5, SHA256), (formats.sha256, MD5), (formats.object_id, MD5),
         (formats.digest, SHA1),
     ):  # fmt: skip
-        with pytest.raises(Malformed):
+        with pytest.raises(InvalidInput):
             parser(value)
 
 
@@ -57,10 +57,10 @@ def test_a_name_leads_to_a_file_below_its_folder(value: str) -> None:
     ids=repr,
 )  # fmt: skip
 def test_what_could_lead_elsewhere_is_no_name(value: object) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(InvalidInput):
         formats.name(value)
     if value != "":
-        with pytest.raises(Malformed):
+        with pytest.raises(InvalidInput):
             formats.folder(value)
 
 
@@ -68,14 +68,14 @@ def test_what_could_lead_elsewhere_is_no_name(value: object) -> None:
 def test_a_size_is_a_whole_number_that_a_file_can_have(value: object) -> None:
     assert formats.size(0) == 0
     assert formats.size(formats.LARGEST) == formats.LARGEST
-    with pytest.raises(Malformed):
+    with pytest.raises(InvalidInput):
         formats.size(value)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, True, "1", None])
 def test_a_number_is_finite(value: object) -> None:
     assert formats.number(0.5) == 0.5
-    with pytest.raises(Malformed):
+    with pytest.raises(InvalidInput):
         formats.number(value)
 
 
@@ -88,7 +88,7 @@ def test_text_is_unicode_and_a_line_has_no_control_characters(
 ) -> None:
     assert formats.text("a\nb") == "a\nb"
     assert formats.line("é") == "é"
-    with pytest.raises(Malformed):
+    with pytest.raises(InvalidInput):
         parser(value)
 
 
@@ -101,7 +101,7 @@ def test_text_is_no_longer_than_a_path_or_a_command_line_can_be(
     longest = ("a/" * most)[:most]
     assert parser(longest) == longest
     for value in (f"{longest}a", f"{longest[:-1]}é", "a" * 10_000_000):
-        with pytest.raises(Malformed) as raised:
+        with pytest.raises(InvalidInput) as raised:
             parser(value)
         assert len(str(raised.value)) < 200
 
@@ -112,5 +112,5 @@ def test_text_is_no_longer_than_a_path_or_a_command_line_can_be(
 )  # fmt: skip
 def test_json_is_read_unless_it_is_broken_or_too_deep(data: bytes) -> None:
     assert formats.document(b'{"a": [1, {"b": null}]}') == {"a": [1, {"b": None}]}
-    with pytest.raises(Malformed):
+    with pytest.raises(InvalidInput):
         formats.document(data)

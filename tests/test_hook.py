@@ -94,7 +94,7 @@ def test_what_may_be_committed_and_what_may_not(
     assert out == (
         "one/project.yml:20:15: error: output 'model' of 'train' is about to be committed:"
         " 'model/a' and 1 more\n"
-        "  mend: git rm -r --cached 'one/model' and ignore it; if it belongs into Git, list it"
+        "hint: git rm -r --cached 'one/model' and ignore it; if it belongs into Git, list it"
         " under outputs_no_cache\n"
     )
     assert hook.main(["outputs", "--allow=one/model/*", *files, "one/model/a"]) == 0
@@ -151,7 +151,7 @@ def test_a_wrong_command_line_is_2(
 def test_a_defect_of_ours_is_one_line_and_70(
     top: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("git_spacy.check.checks.run", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("git_spacy.check.checks.run_checks", lambda *_, **__: 1 / 0)
     assert hook.main(["lock"]) == 70
     assert capsys.readouterr().err.startswith("error: this is a defect of git-spacy: ZeroDivision")
 
@@ -261,7 +261,7 @@ SIZES = "write --max-size=500k, 10m or 2g"
 
 
 @pytest.mark.parametrize(
-    ("argv", "what", "mend"),
+    ("argv", "what", "hint"),
     [
         ([], "no check is named", USAGE),
         (["locks"], "'locks' is no check", USAGE),
@@ -274,14 +274,14 @@ SIZES = "write --max-size=500k, 10m or 2g"
     ],
 )
 def test_a_wrong_command_line_is_told_with_what_to_write(
-    argv: list[str], what: str, mend: str, capsys: pytest.CaptureFixture[str]
+    argv: list[str], what: str, hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert hook.main(argv) == 2
     told = capsys.readouterr()
     assert told.out == ""
     first, *more = told.err.splitlines()
     assert first.endswith(what)
-    assert [line.split(": ", 1)[1] for line in more] == [mend]
+    assert [line.split(": ", 1)[1] for line in more] == [hint]
 
 
 def test_outside_a_repository_it_says_what_to_use_instead(

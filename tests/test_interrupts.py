@@ -164,7 +164,7 @@ def test_what_was_ignored_stays_ignored_and_what_was_handled_is_given_back() -> 
 PLACES = {
     "an import": "import builtins\nreal = builtins.__import__\n"
     "def load(name, *rest, **more):\n"
-    "    if name == 'git_spacy.run.loop': send()\n"
+    "    if name == 'git_spacy.run.scheduler': send()\n"
     "    return real(name, *rest, **more)\n"
     "builtins.__import__ = load\n",
     "after the script has begun": "import subprocess\nreal = subprocess.Popen.__init__\n"
@@ -177,19 +177,20 @@ PLACES = {
     "    send()\n"
     "    real(self, *rest, **more)\n"
     "subprocess.Popen.__init__ = begin\n",
-    "while the script ends": "from git_spacy.run import local\nreal = local.end_groups\n"
+    "while the script ends": "from git_spacy.run import foreground\nreal = foreground.end_groups\n"
     "def end(*rest):\n"
     "    send()\n"
     "    real(*rest)\n"
-    "local.end_groups = end\n",
-    "while the run lock is released": "from git_spacy.state import turn\nreal = turn.held\n"
+    "foreground.end_groups = end\n",
+    "while the run lock is released": "from git_spacy.state import run_lock\n"
+    "real = run_lock.project_lock\n"
     "import contextlib\n"
     "@contextlib.contextmanager\n"
     "def held(*rest, **more):\n"
     "    with real(*rest, **more):\n"
     "        try: yield\n"
     "        finally: send()\n"
-    "turn.held = held\n",
+    "run_lock.project_lock = held\n",
     "while the error is printed": "from git_spacy import cli\nreal = cli._say_error\n"
     "def say(text):\n"
     "    send()\n"

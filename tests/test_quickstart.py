@@ -85,5 +85,5 @@ def test_a_clone_of_it_without_any_data_is_found_fresh(
     (clone / "configs/config.cfg").write_text((folder / "configs/config.cfg").read_text() + "\n")
     assert spacy("check", cwd=clone).out.splitlines() == [
         "project.lock:26:7: error: 'train': dependency 'configs/config.cfg' changed",
-        "  mend: git spacy run train evaluate package",
+        "hint: git spacy run train evaluate package",
     ]

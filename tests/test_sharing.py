@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy import sharing
-from git_spacy.files import held, replace, write_beneath
+from git_spacy.files import file_lock, write_atomic, write_beneath
 from tests.testing.projects import process, two_steps
 from tests.testing.repositories import git
 
@@ -63,15 +63,15 @@ def test_files_and_folders_get_the_modes_of_git(tmp_path: Path, umask: int, valu
     top = repository(tmp_path / "r", value)
     folder, file, _ = modes_of_git(top)
     below = top / ".git/spacy"
-    with held(below / "a/b/lock"):
-        replace(below / "a/text", b"x")
+    with file_lock(below / "a/b/lock"):
+        write_atomic(below / "a/text", b"x")
     write_beneath(top / ".git", "spacy/hooks/c", b"x", parents=True)
     for path in ours(top):
         assert oct(mode(path)) == oct(folder if path.is_dir() else file), path
     write_beneath(top / ".git", "spacy/hooks/d", b"x", program=True)
     readable = file & 0o444
     assert mode(below / "hooks/d") == file | readable >> 2
-    replace(below / "a/text", b"y")
+    write_atomic(below / "a/text", b"y")
     assert mode(below / "a/text") == file
 
 
@@ -131,7 +131,7 @@ def test_elsewhere_the_umask_says(tmp_path: Path, umask: int) -> None:
         write_beneath(folder, "spacy/a/file", b"x", parents=True)
         assert mode(folder / "spacy/a/file") == 0o666 & ~umask
         assert mode(folder / "spacy/a") == 0o777 & ~umask
-        replace(folder / "spacy/file", b"x")
+        write_atomic(folder / "spacy/file", b"x")
         assert mode(folder / "spacy/file") == 0o666 & ~umask
 
 
@@ -160,7 +160,7 @@ def test_the_configuration_is_read_as_git_reads_it(tmp_path: Path, umask: int) -
     ):
         config.write_text(plain + text)
         file = top / f".git/spacy/{at}"
-        with held(file):
+        with file_lock(file):
             pass
         git(top, "update-ref", f"refs/heads/m{at}", _blank(top))
         assert mode(file) == mode(top / f".git/refs/heads/m{at}"), text
@@ -181,21 +181,21 @@ def test_a_configuration_that_git_refuses_changes_nothing(tmp_path: Path, umask:
 _AS_ANOTHER_USER = """
 import os, sys
 from pathlib import Path
-from git_spacy.state.fingerprint import Fingerprint, digest, files_below, names
-from git_spacy.storage.store import Result, Store
+from git_spacy.state.hashing import Fingerprint, digest, files_below, names
+from git_spacy.storage.cache_store import CachedResult, CacheStore
 from git_spacy.files import staging
-user, root, store, others = int(sys.argv[1]), Path(sys.argv[2]), Store(Path(sys.argv[3])), sys.argv[4:]
+user, root, store, others = int(sys.argv[1]), Path(sys.argv[2]), CacheStore(Path(sys.argv[3])), sys.argv[4:]
 os.setgroups([4321]); os.setgid(4321); os.setuid(user); os.umask(0o077)
 root.mkdir()
 (root / "out").write_text(f"made by {user}")
 facts = files_below(root, "out")
 known = Fingerprint(digest(root, facts), names(facts), facts[0].size)
-store.keep(facts, known)
-store.note("0" * 64, Result((("out", known.digest, known.names),)))
+store.save(facts, known)
+store.add_result("0" * 64, CachedResult((("out", known.digest, known.names),)))
 for other in others:
     with staging(root, "theirs") as staged:
-        assert store.bring(*other.split(":"), staged)
-        staged.swap_in()
+        assert store.restore(*other.split(":"), staged)
+        staged.commit()
     assert (root / "theirs").read_text().startswith("made by ")
 assert store.verify() == []
 print(f"{known.digest}:{known.names}")

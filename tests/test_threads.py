@@ -29,7 +29,7 @@ def _open_a_file(staged: Staging) -> None:
 
 
 def _swap_in(staged: Staging) -> None:
-    staged.swap_in()
+    staged.commit()
 
 
 def _fail(staged: Staging) -> None:
@@ -66,7 +66,7 @@ def test_what_a_thread_that_does_not_end_has_staged_is_removed_and_stays_so(
         finally:
             with suppress(Exception), staging(tmp_path, "a/y") as another:
                 another.open().close()
-                another.swap_in()
+                another.commit()
 
     def take(number: int, result: object) -> None:
         raise Interrupted(2)
@@ -92,7 +92,7 @@ def test_another_thread_s_staging_is_left_to_it(
         staged.path.write_text("whole")
         with pytest.raises(Interrupted):
             threads.run_all([may_go_on.wait, lambda: True], 2, take, nullcontext)
-        staged.swap_in()
+        staged.commit()
     assert (tmp_path / "x").read_text() == "whole"
     may_go_on.set()
 

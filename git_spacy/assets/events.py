@@ -12,7 +12,7 @@ from typing import NamedTuple, Union
 from git_spacy.errors import GitSpacyError
 
 
-class Started(NamedTuple):
+class FetchStarted(NamedTuple):
     """Bytes are asked for."""
 
     dest: str
@@ -20,7 +20,7 @@ class Started(NamedTuple):
     reason: str
 
 
-class Progress(NamedTuple):
+class FetchProgress(NamedTuple):
     """Bytes have come; `total` is None where nobody knows."""
 
     dest: str
@@ -28,7 +28,7 @@ class Progress(NamedTuple):
     total: int | None
 
 
-class Retried(NamedTuple):
+class FetchRetried(NamedTuple):
     """A try failed; another follows after `wait` seconds."""
 
     dest: str
@@ -36,14 +36,14 @@ class Retried(NamedTuple):
     wait: float
 
 
-class Noted(NamedTuple):
+class FetchNotice(NamedTuple):
     """Something that is worth knowing and stops nothing."""
 
     dest: str
     text: str
 
 
-class Finished(NamedTuple):
+class FetchFinished(NamedTuple):
     """It is there, new. `size` in bytes; `how`: verified by what, or from which commit."""
 
     dest: str
@@ -51,19 +51,21 @@ class Finished(NamedTuple):
     how: str
 
 
-class Kept(NamedTuple):
+class FetchSkipped(NamedTuple):
     """What is there stays."""
 
     dest: str
     reason: str
 
 
-class Failed(NamedTuple):
+class FetchFailed(NamedTuple):
     """It could not be had; what was there before still is."""
 
     dest: str
     error: GitSpacyError
 
 
-Event = Union[Started, Progress, Retried, Noted, Finished, Kept, Failed]  # noqa: UP007 (3.10)
-Reporter = Callable[[Event], None]
+FetchEvent = Union[  # noqa: UP007 (3.10)
+    FetchStarted, FetchProgress, FetchRetried, FetchNotice, FetchFinished, FetchSkipped, FetchFailed
+]
+FetchReporter = Callable[[FetchEvent], None]

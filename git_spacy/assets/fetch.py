@@ -16,110 +16,119 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from git_spacy import threads
-from git_spacy.assets import sources, standing
+from git_spacy.assets import asset_status, sources
 from git_spacy.assets.cancellation import Cancellation, Cancelled
-from git_spacy.assets.decision import (
+from git_spacy.assets.events import (
+    FetchEvent,
+    FetchFailed,
+    FetchFinished,
+    FetchReporter,
+    FetchSkipped,
+    FetchStarted,
+)
+from git_spacy.assets.planner import (
     Decision,
     Fetch,
-    Keep,
-    Lacking,
+    Missing,
     Refuse,
-    chosen,
+    Skip,
     decide,
-    source_of,
-    verified,
+    describe_source,
+    select_assets,
+    verification,
 )
-from git_spacy.assets.events import Event, Failed, Finished, Kept, Reporter, Started
-from git_spacy.assets.sources import Brought, Place
+from git_spacy.assets.sources import FetchContext, FetchedContent
 from git_spacy.errors import (
     CheckFailed,
+    ExternalError,
     GitSpacyError,
+    InvalidInput,
     LocalFailure,
-    Malformed,
     Problem,
-    Unavailable,
-    Unsafe,
+    Refused,
 )
-from git_spacy.files import heal, make_directory, staging
+from git_spacy.files import make_directory, recover, staging
 from git_spacy.git import process
 from git_spacy.git.settings import Settings
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
-from git_spacy.state.fingerprint import digest, files_below, names
-from git_spacy.state.index import Fetched
+from git_spacy.state.hashing import digest, files_below, names
+from git_spacy.state.stat_cache import FetchedAsset
 
 JOBS = 8
 
 # Which failure gives a fetch its exit code, the worst first: what was refused needs a decision of
 # the user's, a wrong file a correction, this machine a repair; a server may be better tomorrow.
 _WORST_FIRST: tuple[type[GitSpacyError], ...] = (
-    Unsafe,
-    Malformed,
+    Refused,
+    InvalidInput,
     LocalFailure,
-    Unavailable,
+    ExternalError,
     CheckFailed,
 )
 
 
-class Index(standing.Index, Protocol):
+class FetchStatCache(asset_status.FingerprintSource, Protocol):
     """What of `state.index.StatIndex` is used here, from one thread at a time."""
 
-    def remember_fetched(self, dest: str, what: Fetched) -> None: ...
+    def remember_fetched(self, dest: str, what: FetchedAsset) -> None: ...
     def save(self) -> None: ...
 
 
-class Failure(NamedTuple):
+class FetchFailure(NamedTuple):
     """An asset and why it could not be had."""
 
     asset: Asset
     error: GitSpacyError
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
+    def as_problems(self) -> tuple[Problem, ...]:
         """The same, told as a problem of the line in project.yml."""
 
         return tuple(
             Problem(
-                f"asset '{self.asset.dest}': {problem.what}",
-                problem.mend,
+                f"asset '{self.asset.dest}': {problem.message}",
+                problem.hint,
                 f"project.yml:{self.asset.line}",
             )
             for problem in self.error.problems
         )
 
 
-class Outcome(NamedTuple):
+class FetchOutcome(NamedTuple):
     """What became of the assets, each list in the order of project.yml."""
 
     fetched: tuple[Asset, ...]
-    kept: tuple[Asset, ...]
-    failed: tuple[Failure, ...]
-    lacking: tuple[Failure, ...]
+    skipped: tuple[Asset, ...]
+    failed: tuple[FetchFailure, ...]
+    missing: tuple[FetchFailure, ...]
 
     def error(self) -> GitSpacyError | None:
         """Everything that went wrong as one error of the worst family; None if nothing did."""
 
-        wrong = (*self.failed, *self.lacking)
+        wrong = (*self.failed, *self.missing)
         if not wrong:
             return None
         codes = [failure.error.exit_code for failure in wrong]
-        family = next((family for family in _WORST_FIRST if family.exit_code in codes), Unavailable)
-        return family.of(problem for failure in wrong for problem in failure.problems)
+        family = next(
+            (family for family in _WORST_FIRST if family.exit_code in codes), ExternalError
+        )
+        return family.from_problems(problem for failure in wrong for problem in failure.as_problems)
 
 
 def fetch(
     project: Project,
     root: Path,
     *,
-    index: Index,
+    index: FetchStatCache,
     settings: Settings,
     environ: Mapping[str, str],
-    report: Callable[[Event], None],
+    report: Callable[[FetchEvent], None],
     names: Sequence[str] = (),
     extra: bool = False,
     force: bool = False,
     jobs: int = JOBS,
-) -> Outcome:
+) -> FetchOutcome:
     """Fetch the assets of `project` (those that `names` mean) that are not there and right.
 
     `report` is called from several threads, never from two at once. Raises Malformed for a name
@@ -127,17 +136,19 @@ def fetch(
     """
 
     check_destinations(project.assets)
-    wanted = chosen(project.assets, names, extra=extra)
+    wanted = select_assets(project.assets, names, extra=extra)
     cancellation = Cancellation()
-    place = Place(root, settings, environ, project.environment, cancellation, cancellation.sleep)
-    turns = _Turns(report, cancellation)
-    work = _Work(place, index, turns.report, force)
+    place = FetchContext(
+        root, settings, environ, project.environment, cancellation, cancellation.sleep
+    )
+    turns = _SerialReporter(report, cancellation)
+    work = _FetchRun(place, index, turns.report, force)
     for directory in project.directories:
         make_directory(root, directory.normal)
     try:
         for decision in [work.decision(asset) for asset in wanted]:
-            work.settle(decision)
-        work.bring_all(jobs)
+            work.dispatch(decision)
+        work.fetch_all(jobs)
         if turns.broken:
             raise turns.broken
     finally:
@@ -145,25 +156,27 @@ def fetch(
     return work.outcome(wanted)
 
 
-class _Work:
+class _FetchRun:
     """One fetch as it goes on."""
 
-    def __init__(self, place: Place, index: Index, report: Reporter, force: bool) -> None:
+    def __init__(
+        self, place: FetchContext, index: FetchStatCache, report: FetchReporter, force: bool
+    ) -> None:
         self._place = place
         self._index = index
         self._report = report
         self._force = force
         self._fetches: list[Fetch] = []
         self._ends: dict[str, str] = {}
-        self._failures: dict[str, Failure] = {}
+        self._failures: dict[str, FetchFailure] = {}
 
     def decision(self, asset: Asset) -> Decision:
         """What is to be done about an asset, as things stand."""
 
         try:
-            heal(self._place.root, asset.dest.normal)
-            found = standing.of(asset, self._place.root, self._index)
-        except Unsafe as error:
+            recover(self._place.root, asset.dest.normal)
+            found = asset_status.inspect_asset(asset, self._place.root, self._index)
+        except Refused as error:
             return Refuse(asset, error)
         except OSError as error:
             return Refuse(asset, _local(error, "what stands there cannot be read"))
@@ -172,26 +185,26 @@ class _Work:
             refusal = sources.refusal(asset, self._place)
         return decide(asset, found, refusal=refusal, force=self._force)
 
-    def settle(self, decision: Decision) -> None:
+    def dispatch(self, decision: Decision) -> None:
         """Act on what needs nothing brought; put the others in the queue."""
 
-        if isinstance(decision, Keep):
-            self._end(decision.asset, Kept(decision.asset.dest.text, decision.reason))
-        elif isinstance(decision, Lacking):
+        if isinstance(decision, Skip):
+            self._finish(decision.asset, FetchSkipped(decision.asset.dest.text, decision.reason))
+        elif isinstance(decision, Missing):
             self._fail(decision.asset, CheckFailed(decision.reason))
         elif isinstance(decision, Refuse):
             self._fail(decision.asset, decision.error)
         else:
             self._fetches.append(decision)
 
-    def bring_all(self, jobs: int) -> None:
+    def fetch_all(self, jobs: int) -> None:
         """Bring what is in the queue. An interruption ends all of it, and is passed on."""
 
         defects: list[BaseException] = []
-        tasks = [partial(self._bring, fetch) for fetch in self._fetches]
+        tasks = [partial(self._fetch_one, fetch) for fetch in self._fetches]
 
-        def note(number: int, ended: tuple[bool, Brought] | BaseException) -> None:
-            self._note(self._fetches[number].asset, ended, defects)
+        def note(number: int, ended: tuple[bool, FetchedContent] | BaseException) -> None:
+            self._collect(self._fetches[number].asset, ended, defects)
 
         threads.run_all(tasks, jobs, note, self._stopping, "git-spacy-asset")
         if defects:
@@ -206,8 +219,8 @@ class _Work:
         finally:
             process.end_all(signal.SIGKILL)
 
-    def _note(
-        self, asset: Asset, ended: tuple[bool, Brought] | BaseException,
+    def _collect(
+        self, asset: Asset, ended: tuple[bool, FetchedContent] | BaseException,
         defects: list[BaseException],
     ) -> None:  # fmt: skip
         """Record one that ended."""
@@ -222,37 +235,37 @@ class _Work:
             defects.append(ended)
         else:
             is_new, brought = ended
-            what = Fetched(source_of(asset), brought.digest, brought.names)
+            what = FetchedAsset(describe_source(asset), brought.digest, brought.names)
             self._index.remember_fetched(asset.dest.normal, what)
             dest = asset.dest.text
             if is_new:
-                how = ", ".join(filter(None, (verified(asset), brought.detail)))
-                self._end(asset, Finished(dest, brought.size, how))
+                how = ", ".join(filter(None, (verification(asset), brought.detail)))
+                self._finish(asset, FetchFinished(dest, brought.size, how))
             else:
-                self._end(asset, Kept(dest, "the same as at its source"))
+                self._finish(asset, FetchSkipped(dest, "the same as at its source"))
 
     # In a thread.
 
-    def _bring(self, fetch: Fetch) -> tuple[bool, Brought]:
+    def _fetch_one(self, fetch: Fetch) -> tuple[bool, FetchedContent]:
         """Stage, verify, look again, swap in. Whether it was, and what was brought."""
 
         asset, place = fetch.asset, self._place
         place.cancellation.check()
-        self._report(Started(asset.dest.text, source_of(asset), fetch.reason))
+        self._report(FetchStarted(asset.dest.text, describe_source(asset), fetch.reason))
         try:
             with (
                 process.checked(place.cancellation.check),
                 staging(place.root, asset.dest.normal) as staged,
             ):
-                brought = sources.of(asset, place).bring(asset, staged, place, self._report)
+                brought = sources.get_source(asset, place).fetch(asset, staged, place, self._report)
                 place.cancellation.check()
                 if not self._may_replace(fetch, brought):
                     return False, brought
-                staged.swap_in()
+                staged.commit()
                 return True, brought
-        except Unavailable as error:
-            if fetch.protects:
-                why = f" and cannot be compared: {error.problems[0].what}"
+        except ExternalError as error:
+            if fetch.protect_existing:
+                why = f" and cannot be compared: {error.problems[0].message}"
                 raise _not_ours(asset, why) from None
             raise
         except Exception:
@@ -260,7 +273,7 @@ class _Work:
                 raise Cancelled from None
             raise
 
-    def _may_replace(self, fetch: Fetch, brought: Brought) -> bool:
+    def _may_replace(self, fetch: Fetch, brought: FetchedContent) -> bool:
         """Whether what was brought may take the place of what stands there; False: it is the same.
 
         Raises Unsafe if that is somebody's work. Only Git assets are looked at: a file with an
@@ -275,7 +288,7 @@ class _Work:
         now = (digest(self._place.root, facts), names(facts))
         if now == (brought.digest, brought.names):
             return False
-        if fetch.protects:
+        if fetch.protect_existing:
             raise _not_ours(fetch.asset, " and differs from what project.yml names")
         if fetch.found is None or now != (fetch.found.digest, fetch.found.names):
             raise _not_ours(fetch.asset, ", it changed while its source was fetched")
@@ -283,15 +296,15 @@ class _Work:
 
     # What became of each.
 
-    def _end(self, asset: Asset, event: Finished | Kept) -> None:
-        self._ends[asset.dest.normal] = "kept" if isinstance(event, Kept) else "fetched"
+    def _finish(self, asset: Asset, event: FetchFinished | FetchSkipped) -> None:
+        self._ends[asset.dest.normal] = "kept" if isinstance(event, FetchSkipped) else "fetched"
         self._report(event)
 
     def _fail(self, asset: Asset, error: GitSpacyError) -> None:
-        self._failures[asset.dest.normal] = Failure(asset, error)
-        self._report(Failed(asset.dest.text, error))
+        self._failures[asset.dest.normal] = FetchFailure(asset, error)
+        self._report(FetchFailed(asset.dest.text, error))
 
-    def outcome(self, wanted: Iterable[Asset]) -> Outcome:
+    def outcome(self, wanted: Iterable[Asset]) -> FetchOutcome:
         """The account of it."""
 
         assets = tuple(wanted)
@@ -304,7 +317,7 @@ class _Work:
             for asset in assets
             if asset.dest.normal in self._failures
         ]
-        return Outcome(
+        return FetchOutcome(
             ended("fetched"),
             ended("kept"),
             tuple(one for one in failures if not isinstance(one.error, CheckFailed)),
@@ -312,16 +325,16 @@ class _Work:
         )
 
 
-class _Turns:
+class _SerialReporter:
     """A reporter that threads use in turn. If it fails (nobody reads any more), all ends."""
 
-    def __init__(self, report: Reporter, cancellation: Cancellation) -> None:
+    def __init__(self, report: FetchReporter, cancellation: Cancellation) -> None:
         self._report = report
         self._cancellation = cancellation
         self._lock = threading.Lock()
         self.broken: Exception | None = None
 
-    def report(self, event: Event) -> None:
+    def report(self, event: FetchEvent) -> None:
         """Raises Cancelled."""
 
         with self._lock:
@@ -335,15 +348,15 @@ class _Turns:
                 raise Cancelled from None
 
 
-def _not_ours(asset: Asset, why: str) -> Unsafe:
-    return Unsafe(
+def _not_ours(asset: Asset, why: str) -> Refused:
+    return Refused(
         f"what stands there was not put there by git spacy, or was changed since{why}",
-        mend=f"move it away, or replace it: git spacy assets --force {asset.dest}",
+        hint=f"move it away, or replace it: git spacy assets --force {asset.dest}",
     )
 
 
 def _local(error: OSError, doing: str) -> LocalFailure:
-    mend = "make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    hint = "make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
     return LocalFailure(
-        f"{doing}: {error.strerror or error}", mend=mend or "look at the permissions of its folder"
+        f"{doing}: {error.strerror or error}", hint=hint or "look at the permissions of its folder"
     )

@@ -9,35 +9,35 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.check.finding import Finding, Severity, of_error, of_warning
-from git_spacy.errors import Malformed, Unsafe
-from git_spacy.files import held
-from git_spacy.project import loader, places
-from git_spacy.project.graph import check_destinations, who_makes
-from git_spacy.project.loader import PROJECT_FILE, Loaded
-from git_spacy.project.matrix import command_line, parts, with_variants
+from git_spacy.check.finding import Finding, Severity, finding_of_warning, findings_of_error
+from git_spacy.errors import InvalidInput, Refused
+from git_spacy.files import file_lock
+from git_spacy.project import loader, source_map
+from git_spacy.project.graph import check_destinations, producer_hint
+from git_spacy.project.loader import PROJECT_FILE, LoadedProject
+from git_spacy.project.matrix import command_line, split_name, with_variants
 from git_spacy.project.model import Project
-from git_spacy.project.places import Place
+from git_spacy.project.source_map import Position
 from git_spacy.project.variables import may_be_filled_to
-from git_spacy.state import committed, lock
-from git_spacy.state.index import home
+from git_spacy.state import lock, lock_check
 from git_spacy.state.lock import LOCK_FILE, LockEntry
+from git_spacy.state.project_view import LFS_POINTER, View
+from git_spacy.state.stat_cache import state_dir
 from git_spacy.state.verdict import Reason, orphans, upstream
-from git_spacy.state.view import LFS_POINTER, View
 
 _PARTS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
 
 
-class _Subject(NamedTuple):
+class _CheckContext(NamedTuple):
     """What the checks look at; `data` is the text of project.yml."""
 
-    loaded: Loaded
+    loaded: LoadedProject
     data: bytes
     view: View
     strict: bool
 
 
-def run(names: Sequence[str], view: View, *, strict: bool = False) -> list[Finding]:
+def run_checks(names: Sequence[str], view: View, *, strict: bool = False) -> list[Finding]:
     """The findings of the checks `names` (of CHECKS), in the order of file and line.
 
     A project.yml that cannot be loaded is all that there is to say. With `strict` every command
@@ -48,37 +48,37 @@ def run(names: Sequence[str], view: View, *, strict: bool = False) -> list[Findi
         data = view.project()
         loaded = loader.parse(data)
         check_destinations(loaded.project.assets)
-    except (Malformed, Unsafe) as error:
-        return of_error("project", error, PROJECT_FILE)
-    subject = _Subject(loaded, data, view, strict)
+    except (InvalidInput, Refused) as error:
+        return findings_of_error("project", error, PROJECT_FILE)
+    subject = _CheckContext(loaded, data, view, strict)
     found = [finding for name in names for finding in CHECKS[name](subject)]
     view.save()
     return sorted(found, key=lambda finding: (finding.file, finding.line, finding.column))
 
 
-def unnoted(root: Path, view: View) -> list[Finding]:
+def unrecorded_entries(root: Path, view: View) -> list[Finding]:
     """The entries of the lock that no record in the ledger has: the two do not agree. Raises
     Malformed outside a repository, Unavailable where git fails."""
 
-    from git_spacy.state import ledger  # which no hook asks
+    from git_spacy.state import run_history  # which no hook asks
 
     text = view.lock()
     try:
         entries = {} if text is None else lock.parse(text)
-    except Malformed:
+    except InvalidInput:
         return []  # the check of the lock says so
     noted: dict[str, list[LockEntry]] = {}
-    for record in ledger.everything(root):
+    for record in run_history.all_records(root):
         if record.exit == 0:
             noted.setdefault(record.command, []).append(record.entry())
-    where = lock.places(text or b"")
+    where = lock.source_map(text or b"")
     return [
         Finding(
             "lock", LOCK_FILE, *where[name,], f"'{name}': no run is noted that has this entry",
             f"git spacy notes pull; if nobody has it: git spacy lock record {name}",
         )
         for name, entry in entries.items()
-        if not any(_agree(entry, other) for other in noted.get(parts(name)[0], ()))
+        if not any(_agree(entry, other) for other in noted.get(split_name(name)[0], ()))
     ]  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def drop_orphans(root: Path) -> tuple[str, ...]:
 
     data = loader.content(root)
     project = loader.parse(data).project
-    with held(home(root) / "project.lock.lock"):
+    with file_lock(state_dir(root) / "project.lock.lock"):
         entries = lock.read(root)
         lost = orphans(with_variants(project, data, entries), entries)
         names = tuple(reason.about for reason in lost)
@@ -106,14 +106,14 @@ def drop_orphans(root: Path) -> tuple[str, ...]:
     return names
 
 
-def _project(subject: _Subject) -> Iterable[Finding]:
+def _project(subject: _CheckContext) -> Iterable[Finding]:
     """It loads; what is left are the loader's remarks."""
 
     for text in subject.loaded.project.warnings:
-        yield of_warning("project", text, PROJECT_FILE)
+        yield finding_of_warning("project", text, PROJECT_FILE)
 
 
-def _assets(subject: _Subject) -> Iterator[Finding]:
+def _assets(subject: _CheckContext) -> Iterator[Finding]:
     """The checksums of the assets that are there."""
 
     view, project = subject.view, subject.loaded.project
@@ -129,58 +129,58 @@ def _assets(subject: _Subject) -> Iterator[Finding]:
             if now is None or asset.checksum is None or now.digest == asset.checksum.digest:
                 continue
             what = f"asset '{asset.dest}': its {algorithm} is {now.digest}, not this"
-            mend = f"fetch it again: git spacy assets {asset.dest}; or correct the checksum"
-            line, column = places.nearest(
-                subject.loaded.places, "assets", asset.dest.text, "checksum"
+            hint = f"fetch it again: git spacy assets {asset.dest}; or correct the checksum"
+            line, column = source_map.nearest(
+                subject.loaded.source_map, "assets", asset.dest.text, "checksum"
             )
-            words = view.excuse(asset.dest, asset.checksum.digest)
+            words = view.benign_difference(asset.dest, asset.checksum.digest)
             if words == "":
                 continue
             if words:
-                what, mend = f"asset '{asset.dest}' {words}", _mend(words, asset.dest.normal)
+                what, hint = f"asset '{asset.dest}' {words}", _hint(words, asset.dest.normal)
             severity: Severity = "error" if words is None else "warning"
-            yield Finding("assets", PROJECT_FILE, line, column, what, mend, severity)
+            yield Finding("assets", PROJECT_FILE, line, column, what, hint, severity)
 
 
-def _lock(subject: _Subject) -> Iterator[Finding]:
+def _lock(subject: _CheckContext) -> Iterator[Finding]:
     """Every entry against what is committed."""
 
     text = subject.view.lock()
     try:
         entries = {} if text is None else lock.parse(text)
-    except Malformed as error:
-        yield from of_error("lock", error, LOCK_FILE)
+    except InvalidInput as error:
+        yield from findings_of_error("lock", error, LOCK_FILE)
         return
     project = with_variants(subject.loaded.project, subject.data, entries)
-    judged = committed.judge(project, entries, subject.view)
-    where = lock.places(text or b"")
+    judged = lock_check.check_lock(project, entries, subject.view)
+    where = lock.source_map(text or b"")
     for reason in orphans(project, entries):
-        mend = "git spacy check lock --fix removes it"
-        yield Finding("lock", LOCK_FILE, *where[reason.about,], reason.text, mend)
+        hint = "git spacy check lock --fix removes it"
+        yield Finding("lock", LOCK_FILE, *where[reason.about,], reason.text, hint)
     for name, one in judged.verdicts.items():
-        absent = {path.text: path for path in one.absent}
-        for reason in committed.faults(one):
+        absent = {path.text: path for path in one.missing}
+        for reason in lock_check.rerun_reasons(one):
             place = _place(where, name, reason)
-            mend = (
-                who_makes(project, name, absent[reason.about])
+            hint = (
+                producer_hint(project, name, absent[reason.about])
                 if reason.about in absent
                 else _rerun(project, name)
             )
-            yield Finding("lock", LOCK_FILE, *place, f"'{name}': {reason}", mend)
-    for remark in judged.remarks:
-        place = places.nearest(where, remark.command)
+            yield Finding("lock", LOCK_FILE, *place, f"'{name}': {reason}", hint)
+    for remark in judged.notices:
+        place = source_map.nearest(where, remark.command)
         for part in ("deps", "outs"):
             place = where.get((remark.command, part, remark.path.text), place)
         what = f"'{remark.command}': '{remark.path}' {remark.words}, and is not compared"
-        mend = _mend(remark.words, remark.path.normal)
-        yield Finding("lock", LOCK_FILE, *place, what, mend, "warning")
+        hint = _hint(remark.words, remark.path.normal)
+        yield Finding("lock", LOCK_FILE, *place, what, hint, "warning")
     if subject.strict:
         yield from _without_entry(subject.loaded, entries)
 
 
-def _place(where: Mapping[tuple[str, ...], Place], name: str, reason: Reason) -> Place:
+def _place(where: Mapping[tuple[str, ...], Position], name: str, reason: Reason) -> Position:
     part = _PARTS.get(reason.kind, "")
-    return places.nearest(where, name, part, reason.about) if part else where[name,]
+    return source_map.nearest(where, name, part, reason.about) if part else where[name,]
 
 
 def _rerun(project: Project, name: str) -> str:
@@ -194,32 +194,32 @@ def _rerun(project: Project, name: str) -> str:
     return command_line(below)
 
 
-def _without_entry(loaded: Loaded, entries: Mapping[str, LockEntry]) -> Iterator[Finding]:
+def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> Iterator[Finding]:
     for workflow in loaded.project.workflows:
         for step in workflow.steps:
             if step not in entries:
-                place = places.nearest(loaded.places, "workflows", workflow.name, step)
+                place = source_map.nearest(loaded.source_map, "workflows", workflow.name, step)
                 what = f"'{step}' of workflow '{workflow.name}' has no entry in {LOCK_FILE}"
                 yield Finding("lock", PROJECT_FILE, *place, what, f"git spacy run {step}")
 
 
-def _mend(words: str, path: str) -> str:
+def _hint(words: str, path: str) -> str:
     if words == LFS_POINTER:
         return "git lfs pull"
     return f"keep Git from changing it: a line '{path} -text' in .gitattributes"
 
 
-def _generated(subject: _Subject) -> Iterable[Finding]:
+def _generated(subject: _CheckContext) -> Iterable[Finding]:
     """The generated files that there are."""
 
     from git_spacy.check import generated
-    from git_spacy.generate.again import Subject
+    from git_spacy.generate.registry import GeneratorInput
 
     view = subject.view
-    return generated.check(Subject(view.root, subject.loaded, subject.data), view)
+    return generated.check_generated(GeneratorInput(view.root, subject.loaded, subject.data), view)
 
 
-CHECKS: dict[str, Callable[[_Subject], Iterable[Finding]]] = {
+CHECKS: dict[str, Callable[[_CheckContext], Iterable[Finding]]] = {
     "project": _project,
     "assets": _assets,
     "lock": _lock,

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from git_spacy.errors import GitSpacyError, masked, printable
+from git_spacy.errors import GitSpacyError, escape_controls, redact
 
 Severity = Literal["error", "warning"]
 _WHERE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?")
@@ -21,15 +21,15 @@ _WARNING = re.compile(r"(.+?):(\d+):(\d+): warning: (.*)", re.DOTALL)
 
 
 class Finding(NamedTuple):
-    """What is wrong at a line and column (from 1) of a file, and how to mend it; `check` is the
+    """What is wrong at a line and column (from 1) of a file, and how to fix it; `check` is the
     name of the check that found it."""
 
     check: str
     file: str
     line: int
     column: int
-    what: str
-    mend: str = ""
+    message: str
+    hint: str = ""
     severity: Severity = "error"
 
     def below(self, folder: str) -> Finding:
@@ -38,19 +38,19 @@ class Finding(NamedTuple):
         return self._replace(file=folder + self.file)
 
 
-def of_error(check: str, error: GitSpacyError, file: str) -> list[Finding]:
+def findings_of_error(check: str, error: GitSpacyError, file: str) -> list[Finding]:
     """All problems of a failure; `file` is where they are, if they do not say."""
 
     found = []
     for problem in error.problems:
-        match = _WHERE.fullmatch(problem.where)
+        match = _WHERE.fullmatch(problem.location)
         line, column = (int(match[part] or 1) if match else 1 for part in ("line", "column"))
         where = (match and match["file"]) or file
-        found.append(Finding(check, where, line, column, problem.what, problem.mend))
+        found.append(Finding(check, where, line, column, problem.message, problem.hint))
     return found
 
 
-def of_warning(check: str, text: str, file: str) -> Finding:
+def finding_of_warning(check: str, text: str, file: str) -> Finding:
     """A remark of the loader."""
 
     match = _WARNING.fullmatch(text)
@@ -63,9 +63,9 @@ def _text(findings: Sequence[Finding]) -> str:
     lines = []
     for found in findings:
         where = f"{found.file}:{found.line}:{found.column}"
-        lines.append(_clean(f"{where}: {found.severity}: {found.what}"))
-        if found.mend:
-            lines.append(_clean(f"  mend: {found.mend}"))
+        lines.append(_clean(f"{where}: {found.severity}: {found.message}"))
+        if found.hint:
+            lines.append(_clean(f"hint: {found.hint}"))
     return "".join(line + "\n" for line in lines)
 
 
@@ -99,12 +99,12 @@ def _gitlab(findings: Sequence[Finding]) -> str:
 
 def _plain(findings: Sequence[Finding]) -> str:
     return _json(
-        {**found._asdict(), "what": _clean(found.what), "mend": _clean(found.mend)}
+        {**found._asdict(), "message": _clean(found.message), "hint": _clean(found.hint)}
         for found in findings
     )
 
 
-FORMS: dict[str, Callable[[Sequence[Finding]], str]] = {
+FORMATS: dict[str, Callable[[Sequence[Finding]], str]] = {
     "text": _text,
     "github": _github,
     "gitlab": _gitlab,
@@ -117,16 +117,16 @@ def _json(items: Iterable[dict[str, object]]) -> str:
 
 
 def _told(found: Finding) -> str:
-    return f"{found.what}; mend: {found.mend}" if found.mend else found.what
+    return f"{found.message}; hint: {found.hint}" if found.hint else found.message
 
 
 def _fingerprint(found: Finding) -> str:
-    text = "\0".join((found.check, found.file, found.what)).encode("utf-8", "surrogateescape")
+    text = "\0".join((found.check, found.file, found.message)).encode("utf-8", "surrogateescape")
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
 
 
 def _clean(text: str) -> str:
-    return printable(masked(text))
+    return escape_controls(redact(text))
 
 
 def _data(text: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
+from git_spacy.git.index import Index
 from git_spacy.git.repository import Repository
-from git_spacy.git.staged import Index
 from git_spacy.project import loader
 
 
-def meant(start: Path) -> list[Path]:
+def find_projects(start: Path) -> list[Path]:
     """The folder of the project that `start` lies in; else those that Git knows below `start`.
 
     Raises Malformed if there is none, Unavailable if git fails.
@@ -18,9 +18,9 @@ def meant(start: Path) -> list[Path]:
 
     try:
         return [loader.find(start)]
-    except Malformed:
+    except InvalidInput:
         repository = Repository.discover(start)
-        index = Index.of(repository) if repository else None
+        index = Index.open(repository) if repository else None
         if index is None:
             raise
         real = start.resolve()
@@ -31,7 +31,7 @@ def meant(start: Path) -> list[Path]:
         return below
 
 
-def top(start: Path) -> Path:
+def work_tree_top(start: Path) -> Path:
     """The top of the work tree around `start`; `start` itself where there is none."""
 
     repository = Repository.discover(start)

@@ -15,17 +15,17 @@ from typing import Any
 import click
 
 from git_spacy import __version__, interrupts
-from git_spacy.errors import Defect, GitSpacyError, Interrupted, Malformed, local_failure
-from git_spacy.project.problem import did_you_mean
+from git_spacy.errors import GitSpacyError, InternalError, Interrupted, InvalidInput, local_failure
+from git_spacy.project.diagnostics import did_you_mean
 
 # a function of its own name in a module of its own name, imported when it is asked for
-VERBS = (
+COMMANDS = (
     "clone", "init", "assets", "run", "status", "check", "log", "show", "diff", "lock", "notes",
     "ignore", "dvc", "document", "graph", "schema", "push", "pull", "restore", "store",
     "resolved", "config",
 )  # fmt: skip
 # the list of them: what belongs together in one line, here so that it imports none
-LINES = {
+SUMMARIES = {
     ("clone", "init"): "Get a project template; set a repository up.",
     ("assets",): "Fetch the project's data and verify it.",
     ("run",): "Run commands or workflows; skip what is current.",
@@ -41,12 +41,12 @@ LINES = {
 }
 
 
-class _Verbs(click.Group):
+class _CommandGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(VERBS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
-        if name not in VERBS:
+        if name not in COMMANDS:
             return None
         module = importlib.import_module(f"git_spacy.cli.{name}")
         command: click.Command = getattr(module, name)
@@ -56,34 +56,35 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] == "project":
-            args = _as_ours(args[1:])
-        if args and args[0] not in VERBS:
-            raise Malformed(
+            args = _translate_weasel(args[1:])
+        if args and args[0] not in COMMANDS:
+            raise InvalidInput(
                 f"'{args[0]}' is not a git spacy command",
-                mend=did_you_mean(args[0], VERBS) or "see 'git spacy -h'",
+                hint=did_you_mean(args[0], COMMANDS) or "see 'git spacy -h'",
             )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
-            formatter.write_dl([(", ".join(names), line) for names, line in LINES.items()])
+            formatter.write_dl([(", ".join(names), line) for names, line in SUMMARIES.items()])
 
 
-def _as_ours(words: list[str]) -> list[str]:
+def _translate_weasel(words: list[str]) -> list[str]:
     """`git spacy project …`: somebody's habit."""
 
-    from git_spacy.cli import reference
+    from git_spacy.cli import weasel_compat
 
-    if not words or words[0] not in reference.VERBS:
-        raise Malformed(
-            f"'git spacy project' is for what 'spacy project' has: {', '.join(reference.VERBS)}",
-            mend=f"without 'project': git spacy {words[0] if words else '-h'}",
+    if not words or words[0] not in weasel_compat.COMMANDS:
+        raise InvalidInput(
+            "'git spacy project' takes the commands of 'spacy project': "
+            + ", ".join(weasel_compat.COMMANDS),
+            hint=f"without 'project': git spacy {words[0] if words else '-h'}",
         )
-    return reference.words(words)
+    return weasel_compat.translate(words)
 
 
 @click.group(
-    cls=_Verbs,
+    cls=_CommandGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Help for one: git spacy COMMAND -h; the man page: git help spacy",
@@ -101,9 +102,9 @@ def group(ctx: click.Context, directory: str) -> None:
 
     ctx.obj = Path(os.path.abspath(directory))
     if ctx.invoked_subcommand is None:
-        from git_spacy.cli import here, output
+        from git_spacy.cli import output, overview
 
-        output.result_painted(here.look(ctx.obj) or ctx.get_help())
+        output.result_painted(overview.overview(ctx.obj) or ctx.get_help())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,9 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(arguments: list[str]) -> int:
     try:
         if arguments[-1:] == ["--help"]:
-            from git_spacy.cli import manual
+            from git_spacy.cli import manpages
 
-            manual.show(arguments)
+            manpages.show(arguments)
         # not `group.main`, which writes an empty line for a signal and forgets which one it was
         with group.make_context("git spacy", arguments) as context:
             result: Any = group.invoke(context)
@@ -149,15 +150,15 @@ def _main(arguments: list[str]) -> int:
             raise error.__cause__ from None
         if os.environ.get("GIT_SPACY_DEBUG"):
             raise
-        return _fail(Defect(error))
+        return _fail(InternalError(error))
 
 
 def _fail(error: GitSpacyError | Interrupted) -> int:
-    _say_error(str(error))
+    _print_error(str(error))
     return error.exit_code
 
 
-def _say_error(text: str) -> None:
+def _print_error(text: str) -> None:
     from git_spacy.cli.output import diagnostic
 
     try:
@@ -183,4 +184,4 @@ def _is_help(error: click.ClickException) -> bool:
 def _usage(error: click.ClickException) -> GitSpacyError:
     context = getattr(error, "ctx", None)
     name = context.command_path if context else "git spacy"
-    return Malformed(error.format_message().rstrip("."), mend=f"see '{name} -h'")
+    return InvalidInput(error.format_message().rstrip("."), hint=f"see '{name} -h'")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from git_spacy.cli import output, overrides
-from git_spacy.cli.run import project_dir, say_waiting
+from git_spacy.cli.run import project_dir, report_waiting
 from git_spacy.errors import GitSpacyError
 from git_spacy.git.process import available
 from git_spacy.git.settings import Settings, boolean, settings
@@ -42,7 +42,7 @@ def assets(
 
     start, names = project_dir(ctx.obj, names)
     root = loader.find(start)
-    project = loader.load(root, overrides.given(ctx))
+    project = loader.load(root, overrides.current_overrides(ctx))
     for text in project.warnings:
         output.warning(text)
     names = tuple(_below(root, start, name, project) for name in names)
@@ -50,18 +50,18 @@ def assets(
 
     from git_spacy.assets.fetch import fetch
     from git_spacy.cli.progress import reporter
-    from git_spacy.state.index import StatIndex
-    from git_spacy.state.turn import taken
+    from git_spacy.state.run_lock import project_lock
+    from git_spacy.state.stat_cache import StatCache
 
-    turn = taken(root, os.environ, wait=not no_wait, waiting=say_waiting)
+    turn = project_lock(root, os.environ, wait=not no_wait, waiting=report_waiting)
     with turn, reporter() as report:
         _ignore(root, configured)
         outcome = fetch(
             project, root, names=names, extra=extra, force=force, jobs=jobs, report=report,
-            index=StatIndex.open(root), settings=configured, environ=os.environ,
+            index=StatCache.open(root), settings=configured, environ=os.environ,
         )  # fmt: skip
-    counts = {"failed": outcome.failed, "missing": outcome.lacking}
-    summary = f"fetched {len(outcome.fetched)}, kept {len(outcome.kept)}"
+    counts = {"failed": outcome.failed, "missing": outcome.missing}
+    summary = f"fetched {len(outcome.fetched)}, kept {len(outcome.skipped)}"
     summary += "".join(f", {name} {len(some)}" for name, some in counts.items() if some)
     if not extra and not names and (left := sum(asset.extra for asset in project.assets)):
         summary += f"; {left} more with --extra"
@@ -81,7 +81,7 @@ def _ignore(root: Path, configured: Settings) -> None:
         if update(root, loader.load(root)):
             output.note("wrote .gitignore")
     except (GitSpacyError, OSError) as error:  # the data is here to be had all the same
-        what = error.problems[0].what if isinstance(error, GitSpacyError) else error.strerror
+        what = error.problems[0].message if isinstance(error, GitSpacyError) else error.strerror
         output.warning(f".gitignore is not current: {what}; to see more: git spacy ignore")
 
 

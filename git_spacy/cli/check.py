@@ -8,10 +8,10 @@ import click
 
 from git_spacy.cli import output
 from git_spacy.cli.run import project_dir
-from git_spacy.errors import Malformed
-from git_spacy.project.problem import did_you_mean
+from git_spacy.errors import InvalidInput
+from git_spacy.project.diagnostics import did_you_mean
 
-_FORMS = ("text", "github", "gitlab", "json")
+_FORMATS = ("text", "github", "gitlab", "json")
 
 
 @click.command()
@@ -23,7 +23,7 @@ _FORMS = ("text", "github", "gitlab", "json")
     "--fix", is_flag=True, help="Remove lock entries of no command; write generated files."
 )
 @click.option(
-    "--format", "form", type=click.Choice(_FORMS), default="text", show_default=True,
+    "--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True,
     help="How problems are told.",
 )  # fmt: skip
 @click.pass_context
@@ -42,22 +42,22 @@ def check(
     Outside a project: all projects of the repository below."""
 
     from git_spacy.check import checks, generated, projects
-    from git_spacy.check.finding import FORMS
-    from git_spacy.state.view import Staged, WorkTree
+    from git_spacy.check.finding import FORMATS
+    from git_spacy.state.project_view import Staged, WorkTree
 
     start, names = project_dir(ctx.obj, what)
     names = names or ("all",)
     for name in names:
         if name not in (*checks.CHECKS, "all"):
-            mend = (
+            hint = (
                 did_you_mean(name, checks.CHECKS) or f"there are: all, {', '.join(checks.CHECKS)}"
             )
-            raise Malformed(f"there is no check '{name}'", mend=mend)
+            raise InvalidInput(f"there is no check '{name}'", hint=hint)
     chosen = [name for name in checks.CHECKS if name in names or "all" in names]
     # annotations want paths as the repository has them, people as they would type them
-    base = projects.top(start) if form in ("github", "gitlab") else ctx.obj
+    base = projects.work_tree_top(start) if form in ("github", "gitlab") else ctx.obj
     found = []
-    for root in projects.meant(start):
+    for root in projects.find_projects(start):
         if fix and "lock" in chosen:
             for name in checks.drop_orphans(root):
                 output.note(f"removed the lock entry '{name}'")
@@ -67,9 +67,9 @@ def check(
         inside = os.path.relpath(os.path.realpath(root), os.path.realpath(base))
         above = "" if inside == "." else inside + "/"
         view = Staged(root) if staged else WorkTree(root)
-        here = checks.run(chosen, view, strict=strict)
-        here += checks.unnoted(root, view) if notes and "lock" in chosen else []
+        here = checks.run_checks(chosen, view, strict=strict)
+        here += checks.unrecorded_entries(root, view) if notes and "lock" in chosen else []
         found += [one.below(above) for one in here]
-    if text := FORMS[form](found):
+    if text := FORMATS[form](found):
         output.result(text.rstrip("\n"))
     return 1 if any(one.severity == "error" for one in found) else 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from git_spacy.cli import output
-from git_spacy.errors import Unsafe
+from git_spacy.errors import Refused
 
 
 @click.command()
@@ -35,24 +35,24 @@ def clone(
     (https://host/owner/repository//folder). The repository is --repo, else 'git config
     spacy.repo', else the embedded templates, else github.com/explosion/projects."""
 
-    from git_spacy.clone import Wanted, listed
+    from git_spacy.clone import CloneRequest, list_templates
     from git_spacy.clone import clone as clone_template
-    from git_spacy.git.process import may_prompt
+    from git_spacy.git.process import can_prompt
     from git_spacy.git.settings import settings
 
     if dest == "":
-        raise Unsafe("DEST is empty", mend="name a folder, or leave DEST out")
+        raise Refused("DEST is empty", hint="name a folder, or leave DEST out")
     start: Path = ctx.obj
-    wanted = Wanted(name or "", Path(dest) if dest else None, repo, branch, not no_git)
+    wanted = CloneRequest(name or "", Path(dest) if dest else None, repo, branch, not no_git)
     configured = settings(start)
     if list_only:
-        names = listed(wanted, configured, start, prompt=may_prompt(), warn=output.warning)
+        names = list_templates(wanted, configured, start, prompt=can_prompt(), warn=output.warning)
         for line in names:
             output.result(line)
         return
     if name is None:
         raise click.UsageError("Missing NAME, for example ner_fashion; --list shows what there is")
-    done = clone_template(wanted, configured, start, prompt=may_prompt(), warn=output.warning)
+    done = clone_template(wanted, configured, start, prompt=can_prompt(), warn=output.warning)
     where = os.path.relpath(done.dest, start)
     at = f" at {done.commit[:12]}" if done.commit else ""
     of = f"'{done.path}' of " if done.path else ""

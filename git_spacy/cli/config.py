@@ -10,15 +10,15 @@ import click
 from git_spacy.cli import output
 
 if TYPE_CHECKING:
-    from git_spacy.git.settings import Entry, Setting
+    from git_spacy.git.settings import Setting, SettingValue
 
 
-class Row(NamedTuple):
+class SettingRow(NamedTuple):
     """A setting as it is here; `entry` is None where nobody has set it."""
 
     name: str
     setting: Setting
-    entry: Entry | None
+    entry: SettingValue | None
 
 
 @click.command()
@@ -38,10 +38,10 @@ def config(ctx: click.Context, as_json: bool) -> None:
     else:
         output.result(output.columns((row.name, shown(row)) for row in here))
     for problem in settings.problems(found):
-        output.warning(f"{problem.where}: warning: {problem.what}; {problem.mend}")
+        output.warning(f"{problem.location}: warning: {problem.message}; {problem.hint}")
 
 
-def rows(found: list[Entry]) -> Iterator[Row]:
+def rows(found: list[SettingValue]) -> Iterator[SettingRow]:
     """One for each setting, more for one that holds for names of the user's own."""
 
     from git_spacy.git import settings
@@ -50,12 +50,12 @@ def rows(found: list[Entry]) -> Iterator[Row]:
     for setting in settings.TABLE:
         mine = [entry for entry in last.values() if settings.known(entry.name) == setting]
         for entry in mine:
-            yield Row(entry.name if "*" in setting.name else setting.name, setting, entry)
+            yield SettingRow(entry.name if "*" in setting.name else setting.name, setting, entry)
         if not mine:
-            yield Row(setting.name.replace("*", "NAME"), setting, None)
+            yield SettingRow(setting.name.replace("*", "NAME"), setting, None)
 
 
-def shown(row: Row) -> str:
+def shown(row: SettingRow) -> str:
     """The value, and in brackets where it comes from."""
 
     if row.entry is None:
@@ -64,7 +64,7 @@ def shown(row: Row) -> str:
     return f"{row.entry.value} ({where})" if where else row.entry.value
 
 
-def document(row: Row) -> dict[str, str | None]:
+def document(row: SettingRow) -> dict[str, str | None]:
     """The same for machines."""
 
     return {

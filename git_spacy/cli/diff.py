@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from git_spacy.cli import output
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from git_spacy.state.recall import Known
-    from git_spacy.state.record import Change, Record
+    from git_spacy.state.lock_history import ResolvedEntry
+    from git_spacy.state.run_record import RunChange, RunRecord
 
 
 @click.command()
@@ -22,9 +22,9 @@ def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
     """Say of each command how its run for commit B (HEAD by default) differs from that for commit
     A: script, inputs, outputs and metrics. A..B is understood, too."""
 
-    from git_spacy.cli import ledger as words
+    from git_spacy.cli import history_format as words
     from git_spacy.project import loader
-    from git_spacy.state.recall import recall
+    from git_spacy.state.lock_history import lock_history
 
     first, second = _two(revisions)
     repository, root, _ = words.opened(ctx.obj)
@@ -32,7 +32,8 @@ def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
         loader.find(ctx.obj)  # says that there is none
         return
     sides = [
-        recall(root, repository, revision, warn=output.warning) for revision in (first, second)
+        lock_history(root, repository, revision, warn=output.warning)
+        for revision in (first, second)
     ]
     names = dict.fromkeys(name for side in reversed(sides) for name in side.known)
     one, other = sides
@@ -52,7 +53,7 @@ def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
             unfit = [
                 revision
                 for revision, one in ((first, before), (second, after))
-                if one and not one.fits
+                if one and not one.matches_commit
             ]
             lines += [f"(not run for {revision}: its last run before)" for revision in unfit]
             title = output.paint(output.clean(name), "bold")
@@ -66,39 +67,43 @@ def _two(revisions: tuple[str, ...]) -> tuple[str, str]:
         first, _, second = revisions[0].partition("..")
         revisions = (first or "HEAD", second.lstrip(".") or "HEAD")
     if len(revisions) > 2:
-        raise Malformed("more than two commits", mend="git spacy diff A B")
+        raise InvalidInput("more than two commits", hint="git spacy diff A B")
     return revisions[0], revisions[1] if len(revisions) == 2 else "HEAD"
 
 
-def _differences(name: str, before: Known | None, after: Known | None) -> tuple[Change, ...]:
-    from git_spacy.state.record import differences
+def _differences(
+    name: str, before: ResolvedEntry | None, after: ResolvedEntry | None
+) -> tuple[RunChange, ...]:
+    from git_spacy.state.run_record import differences
 
     if before is None or after is None:
         return ()
     return differences(_record(name, before), _record(name, after))
 
 
-def _record(name: str, known: Known) -> Record:
+def _record(name: str, known: ResolvedEntry) -> RunRecord:
     """What is known as a record; an entry of a lock alone has no sizes and no metrics."""
 
-    from git_spacy.state.record import File, Record
+    from git_spacy.state.run_record import RecordedFile, RunRecord
 
     if known.record:
         return known.record
     entry = known.entry
     deps, outs = (
-        tuple(File(item.path, item.md5, None) for item in items)
+        tuple(RecordedFile(item.path, item.md5, None) for item in items)
         for items in (entry.deps, entry.outs)
     )
-    return Record("", "", name, entry.script, deps, outs)
+    return RunRecord("", "", name, entry.script, deps, outs)
 
 
 def _document(
-    pair: tuple[Known | None, Known | None], changes: tuple[Change, ...]
+    pair: tuple[ResolvedEntry | None, ResolvedEntry | None], changes: tuple[RunChange, ...]
 ) -> dict[str, Any]:
     before, after = pair
     return {
-        "before": before and {"from": before.noted_on or "project.lock", "fits": before.fits},
-        "after": after and {"from": after.noted_on or "project.lock", "fits": after.fits},
+        "before": before
+        and {"from": before.recorded_on or "project.lock", "fits": before.matches_commit},
+        "after": after
+        and {"from": after.recorded_on or "project.lock", "fits": after.matches_commit},
         "changes": [change._asdict() for change in changes],
     }

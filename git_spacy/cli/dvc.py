@@ -32,7 +32,7 @@ def dvc(
     data = loader.content(root)
     loaded = loader.parse(data)
     workflow = stages.chosen(loaded.project, name)
-    part = stages.of(root, loaded, data, workflow.name, urls=not no_urls)
+    part = stages.dvc_file(root, loaded, data, workflow.name, urls=not no_urls)
     if name is None and len(loaded.project.workflows) > 1:
         output.warning(
             f"DVC has one workflow: '{workflow.name}', the first;"

@@ -12,7 +12,7 @@ import click
 from git_spacy.cli import output
 
 if TYPE_CHECKING:
-    from git_spacy.generate.marked import Part
+    from git_spacy.generate.managed_block import GeneratedFile
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -51,7 +51,13 @@ def named(root: Path, start: Path, to: str | None, default: str) -> Named:
 
 
 def deliver(
-    root: Path, part: Part, *, check: bool, stdout: bool, force: bool, to: Named | None = None
+    root: Path,
+    part: GeneratedFile,
+    *,
+    check: bool,
+    stdout: bool,
+    force: bool,
+    to: Named | None = None,
 ) -> int:
     """Write `part`, print it, or compare; the exit code. `to` is the file if the user named one.
 
@@ -59,10 +65,10 @@ def deliver(
     """
 
     from git_spacy.generate import writer
-    from git_spacy.generate.marked import marked
+    from git_spacy.generate.managed_block import with_markers
 
     if stdout:
-        output.raw(marked(part))
+        output.raw(with_markers(part))
         return 0
     base, where, _ = to or Named(root, part.file, part.file)
     if check:

@@ -14,15 +14,15 @@ from git_spacy.cli import generated, output
 from git_spacy.cli.run import project_and_workflow
 from git_spacy.cli.status import COLOURS
 from git_spacy.errors import (
+    ExternalError,
     GitSpacyError,
+    InvalidInput,
     LocalFailure,
-    Malformed,
-    Unavailable,
-    Unsafe,
+    Refused,
     local_failure,
 )
 from git_spacy.project import loader
-from git_spacy.project.graph import workflow_called
+from git_spacy.project.graph import find_workflow
 from git_spacy.project.model import Project
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def graph(
     start, name = project_and_workflow(ctx.obj, names)
     root = loader.find(start)
     project = loader.load(root)
-    workflow = None if name is None else workflow_called(project, name)
-    found = core.of(project, workflow)
+    workflow = None if name is None else find_workflow(project, name)
+    found = core.build_graph(project, workflow)
     if to is None:
         _show(project, root, found, form or "text", status=status is not False)
         return 0
@@ -108,11 +108,11 @@ def _words(project: Project, root: Path, found: Graph) -> dict[str, str]:
     from git_spacy import status as core
 
     try:
-        known = core.of(project, root, os.environ)
+        known = core.project_status(project, root, os.environ)
     except OSError as error:
         _warn(local_failure(error, "the system refused"))
         return {}
-    except (Malformed, Unsafe, Unavailable, LocalFailure) as error:
+    except (InvalidInput, Refused, ExternalError, LocalFailure) as error:
         _warn(error)
         return {}
     tables: dict[str, Mapping[str, str]] = {
@@ -128,5 +128,5 @@ def _words(project: Project, root: Path, found: Graph) -> dict[str, str]:
 
 def _warn(error: GitSpacyError) -> None:
     first = error.problems[0]
-    where = f"{first.where}: " if first.where else ""
-    output.warning(f"drawn without what is fresh: {where}{first.what}")
+    where = f"{first.location}: " if first.location else ""
+    output.warning(f"drawn without what is fresh: {where}{first.message}")

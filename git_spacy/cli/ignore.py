@@ -6,7 +6,7 @@ import click
 
 from git_spacy.cli import generated
 from git_spacy.cli.run import project_dir
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 
 
@@ -20,13 +20,13 @@ def ignore(
     """Write a block of .gitignore for what git-spacy fetches and commands make. Not for what Git
     tracks or another pattern ignores; other lines stay as they are."""
 
-    from git_spacy.generate.ignore import of
+    from git_spacy.generate.ignore import ignore_block
 
     start, rest = project_dir(ctx.obj, directory)
     if rest:
         raise click.UsageError(f"'{rest[0]}' is not a folder with a project.yml")
     root = loader.find(start)
-    part = of(root, loader.load(root))
+    part = ignore_block(root, loader.load(root))
     if part is None:
-        raise Malformed("not in a Git work tree", mend="git init")
+        raise InvalidInput("not in a Git work tree", hint="git init")
     return generated.deliver(root, part, check=check, stdout=stdout, force=force)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from git_spacy.cli import output
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from git_spacy.setup import decision
-    from git_spacy.setup.change import Change, Left
+    from git_spacy.setup import plan
+    from git_spacy.setup.changes import Change, SkippedChange
 
 _TEMPLATE = "first_steps"
 
@@ -46,30 +46,30 @@ def init(
 
     if new:
         return _new(ctx.obj, names, others=yes or dry or undo)
-    from git_spacy.setup import decision
-    from git_spacy.setup.change import DEFAULT, PARTS
+    from git_spacy.setup import plan
+    from git_spacy.setup.changes import DEFAULT, STEPS
 
-    unknown = [name for name in names if name not in PARTS]
+    unknown = [name for name in names if name not in STEPS]
     if unknown:
-        raise click.UsageError(f"'{unknown[0]}' is none of {', '.join(PARTS)}")
+        raise click.UsageError(f"'{unknown[0]}' is none of {', '.join(STEPS)}")
     if undo and names:
         raise click.UsageError("--undo takes back all that was done: name no PART")
-    here = decision.place(ctx.obj)
+    here = plan.open_context(ctx.obj)
     if undo:
         return _undo(here, ctx.obj, yes, dry)
-    return _do(here, ctx.obj, names or DEFAULT, yes, dry)
+    return _set_up(here, ctx.obj, names or DEFAULT, yes, dry)
 
 
-def _do(here: decision.Place, start: Path, parts: Sequence[str], yes: bool, dry: bool) -> int:
-    from git_spacy.setup import act
-    from git_spacy.setup.change import Left
-    from git_spacy.setup.decision import decide
+def _set_up(here: plan.RepoContext, start: Path, parts: Sequence[str], yes: bool, dry: bool) -> int:
+    from git_spacy.setup import apply
+    from git_spacy.setup.changes import SkippedChange
+    from git_spacy.setup.plan import decide
 
     decided = decide(here, parts)
-    changes = [one for one in decided if not isinstance(one, Left)]
+    changes = [one for one in decided if not isinstance(one, SkippedChange)]
     for left in decided:
-        if isinstance(left, Left):
-            output.warning(_left(left))
+        if isinstance(left, SkippedChange):
+            output.warning(_show_skipped(left))
     if not changes:
         output.note("all is set up; nothing to do")
         return 0
@@ -77,7 +77,7 @@ def _do(here: decision.Place, start: Path, parts: Sequence[str], yes: bool, dry:
     if dry:
         return 0
     chosen = changes if yes else _asked(changes, "--yes")
-    act.apply(here, chosen)
+    apply.apply(here, chosen)
     if not chosen:
         output.note("nothing was changed")
         return 0
@@ -90,44 +90,44 @@ def _do(here: decision.Place, start: Path, parts: Sequence[str], yes: bool, dry:
     return 0
 
 
-def _undo(here: decision.Place, start: Path, yes: bool, dry: bool) -> int:
-    from git_spacy.git.staged import Index
-    from git_spacy.setup import act, undoing
+def _undo(here: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
+    from git_spacy.git.index import Index
+    from git_spacy.setup import apply, undo
 
-    found = undoing.decide(here)
-    for left in found.left:
-        output.warning(_left(left))
+    found = undo.decide(here)
+    for left in found.skipped:
+        output.warning(_show_skipped(left))
     if not found.changes:
         if not dry:  # to forget what others have taken back
-            act.undo(here, (), found.folders, found.kept)
-        if not found.left:
+            apply.undo(here, (), found.folders, found.kept)
+        if not found.skipped:
             output.note("nothing was set up here; nothing to undo")
-        return 1 if found.left else 0
+        return 1 if found.skipped else 0
     _show(found.changes, undoing=True)
     if dry:
         return 0
     if not yes and not _asked(found.changes, "--undo --yes", whole=True):
         output.note("nothing was changed")
         return 0
-    act.undo(here, found.changes, found.folders, found.kept)
+    apply.undo(here, found.changes, found.folders, found.kept)
     output.note(f"taken back: {_count(found.changes)}")
-    index = Index.of(here.repository)
+    index = Index.open(here.repository)
     known = {entry.name for entry in index.entries(_to_commit(found.changes))} if index else set()
     if known:
         output.note(f"Next: git add {_typed(sorted(known), here, start)} && git commit")
-    return 1 if found.left else 0
+    return 1 if found.skipped else 0
 
 
 def _show(changes: Sequence[Change], *, undoing: bool = False) -> None:
     """All of them, by their parts."""
 
-    from git_spacy.setup.change import PARTS, lines
+    from git_spacy.setup.changes import STEPS, lines
 
     part = ""
     for change in changes:
         if change.part != part:
             part = change.part
-            told = "" if undoing else f": {PARTS[part]}"
+            told = "" if undoing else f": {STEPS[part]}"
             output.result_painted(output.paint(part, "bold") + told)
         for line in lines(change):
             output.result(f"  {line}")
@@ -136,11 +136,11 @@ def _show(changes: Sequence[Change], *, undoing: bool = False) -> None:
 def _asked(changes: Sequence[Change], option: str, *, whole: bool = False) -> list[Change]:
     """Those of `changes` that the user wants. Raises Malformed if nobody is there to ask."""
 
-    from git_spacy.git.process import may_prompt
-    from git_spacy.setup.change import PARTS
+    from git_spacy.git.process import can_prompt
+    from git_spacy.setup.changes import STEPS
 
-    if not may_prompt():
-        raise Malformed("there is no terminal to ask on", mend=f"git spacy init {option}")
+    if not can_prompt():
+        raise InvalidInput("there is no terminal to ask on", hint=f"git spacy init {option}")
     parts = list(dict.fromkeys(change.part for change in changes))
     if whole or len(parts) == 1:
         return list(changes) if click.confirm("Do this?", err=True) else []
@@ -149,15 +149,15 @@ def _asked(changes: Sequence[Change], option: str, *, whole: bool = False) -> li
         type=click.Choice(("y", "n", "e", "yes", "no", "each")), show_choices=False,
     )  # fmt: skip
     if answer[0] == "e":
-        parts = [part for part in parts if click.confirm(f"{part}: {PARTS[part]}?", err=True)]
+        parts = [part for part in parts if click.confirm(f"{part}: {STEPS[part]}?", err=True)]
     elif answer[0] == "n":
         parts = []
     return [change for change in changes if change.part in parts]
 
 
-def _left(left: Left) -> str:
-    mend = f"\n  mend: {left.mend}" if left.mend else ""
-    return f"{left.where}: warning: left as it is: {left.why}{mend}"
+def _show_skipped(left: SkippedChange) -> str:
+    hint = f"\nhint: {left.hint}" if left.hint else ""
+    return f"{left.where}: warning: left as it is: {left.why}{hint}"
 
 
 def _count(changes: Sequence[Change]) -> str:
@@ -167,20 +167,20 @@ def _count(changes: Sequence[Change]) -> str:
 def _to_commit(changes: Sequence[Change]) -> list[str]:
     """The files among them that a team shares, from the top of the work tree."""
 
-    from git_spacy.setup.change import Text
+    from git_spacy.setup.changes import FileChange
 
-    files = {change.name for change in changes if isinstance(change, Text)}
+    files = {change.name for change in changes if isinstance(change, FileChange)}
     return sorted(name for name in files if not name.startswith((".git/", "/")))
 
 
-def _typed(files: Sequence[str], here: decision.Place, start: Path) -> str:
+def _typed(files: Sequence[str], here: plan.RepoContext, start: Path) -> str:
     """`files`, named from the top, as one types them in the folder `start`."""
 
     return shlex.join(os.path.relpath(here.top / file, start.resolve()) for file in files)
 
 
 def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
-    from git_spacy.clone import Wanted, clone
+    from git_spacy.clone import CloneRequest, clone
     from git_spacy.git.settings import settings
 
     if others or len(names) > 1:
@@ -190,12 +190,14 @@ def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
     if there == {".git"}:
         return _new_in_repository(dest)
     if there or (dest.exists() and not dest.is_dir()):
-        raise Malformed(
+        raise InvalidInput(
             f"'{os.path.relpath(dest, start)}' is not an empty folder",
-            mend="name a new one: git spacy init --new DIR",
+            hint="name a new one: git spacy init --new DIR",
         )
     configured = {name: text for name, text in settings(start).items() if name != "spacy.repo"}
-    done = clone(Wanted(_TEMPLATE, dest), configured, start, prompt=False, warn=output.warning)
+    done = clone(
+        CloneRequest(_TEMPLATE, dest), configured, start, prompt=False, warn=output.warning
+    )
     where = os.path.relpath(done.dest, start)
     output.note(f"Made a project of {done.placed.files} files in '{where}'")
     if done.made_repository:

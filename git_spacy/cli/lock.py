@@ -11,7 +11,7 @@ import click
 from git_spacy.cli import output, overrides
 
 if TYPE_CHECKING:
-    from git_spacy.state.recall import Known
+    from git_spacy.state.lock_history import ResolvedEntry
 
 
 @click.group()
@@ -33,28 +33,28 @@ def restore(ctx: click.Context, revision: str | None) -> None:
     """Rebuild project.lock for a commit (HEAD by default) from the records on it and its
     ancestors, or wherever else a run fits it."""
 
-    from git_spacy.cli import ledger as words
+    from git_spacy.cli import history_format as words
     from git_spacy.project import loader
-    from git_spacy.state import settle
+    from git_spacy.state import lock_repair
 
     repository, root, _ = words.opened(ctx.obj)
-    done = settle.restore(root or loader.find(ctx.obj), repository, revision)
+    done = lock_repair.rebuild(root or loader.find(ctx.obj), repository, revision)
     rows = [(name, _word(one), [_source(one)]) for name, one in done.known.items()]
     rows += [(name, "unknown", ["no run of it is noted"]) for name in done.unknown]
     colours = {"restored": "green", "stale": "yellow", "unknown": "yellow"}
     output.result_painted(output.table(rows, colours))
 
 
-def _word(known: Known) -> str:
-    return ("restored" if known.record else "kept") if known.fits else "stale"
+def _word(known: ResolvedEntry) -> str:
+    return ("restored" if known.record else "kept") if known.matches_commit else "stale"
 
 
-def _source(known: Known) -> str:
-    from git_spacy.cli import ledger as words
+def _source(known: ResolvedEntry) -> str:
+    from git_spacy.cli import history_format as words
 
     if known.record is None:
         return "as a lock had it"
-    return f"the run of {words.when(known.record)}, noted on {known.noted_on[:7]}"
+    return f"the run of {words.when(known.record)}, noted on {known.recorded_on[:7]}"
 
 
 @lock.command(cls=overrides.OverridingCommand, short_help="Enter results that are there already.")
@@ -64,23 +64,23 @@ def record(ctx: click.Context, names: tuple[str, ...]) -> None:
     """Enter results that are there already into project.lock, and note them, without running
     anything: NAME is a command or a workflow."""
 
-    from git_spacy.cli.run import project_dir, say_waiting, shared_by
+    from git_spacy.cli.run import project_dir, report_waiting, run_context
     from git_spacy.project import graph, loader, matrix
-    from git_spacy.run.loop import record as record_results
+    from git_spacy.run.scheduler import record_existing as record_results
     from git_spacy.state import lock as lock_file
-    from git_spacy.state.turn import taken
+    from git_spacy.state.run_lock import project_lock
 
     start, names = project_dir(ctx.obj, names)
     root = loader.find(start)
-    given = overrides.given(ctx)
+    given = overrides.current_overrides(ctx)
     project = loader.load(root, given)
-    commands = graph.order(project, names)
+    commands = graph.expand_names(project, names)
     if given:
         data, entries = loader.content(root), lock_file.read(root)
         commands = matrix.as_recorded(data, given, commands, entries)
-        project = matrix.joined(project, commands)
-    with taken(root, os.environ, waiting=say_waiting):
-        record_results(commands, shared_by(ctx, project, root))
+        project = matrix.with_commands(project, commands)
+    with project_lock(root, os.environ, waiting=report_waiting):
+        record_results(commands, run_context(ctx, project, root))
     for command in commands:
         output.note(f"recorded {command.name}")
 
@@ -93,10 +93,10 @@ def resolve(ctx: click.Context) -> int:
 
     from git_spacy.git.repository import Repository
     from git_spacy.project import loader, matrix
-    from git_spacy.state import settle
+    from git_spacy.state import lock_repair
 
     root = loader.find(ctx.obj)
-    done = settle.resolve(root, Repository.discover(root))
+    done = lock_repair.resolve(root, Repository.discover(root))
     if done is None:
         output.note("project.lock is not in conflict")
         return 0
@@ -118,6 +118,6 @@ def resolve(ctx: click.Context) -> int:
 def merge_driver(base: Path, ours: Path, theirs: Path, rest: tuple[str, ...]) -> int:  # noqa: ARG001
     """What Git calls (`%O %A %B`): the merged file goes to OURS; 1 if it has conflicts."""
 
-    from git_spacy.state import settle
+    from git_spacy.state import lock_repair
 
-    return 0 if settle.drive(base, ours, theirs) else 1
+    return 0 if lock_repair.merge_driver(base, ours, theirs) else 1

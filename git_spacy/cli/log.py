@@ -9,8 +9,8 @@ from itertools import islice
 import click
 
 from git_spacy.cli import output
-from git_spacy.state.ledger import Commit, Run
-from git_spacy.state.record import Record
+from git_spacy.state.run_history import CommitRuns, RecordedRun
+from git_spacy.state.run_record import RunRecord
 
 _COLOURS = {"failed": "red"}
 
@@ -54,23 +54,23 @@ def log(
 
     With --table the last run of each set of variables that succeeded, one beside the other."""
 
-    from git_spacy.cli import ledger as words
-    from git_spacy.state import ledger
+    from git_spacy.cli import history_format as words
+    from git_spacy.state import run_history
 
     repository, root, folder = words.opened(ctx.obj)
-    history = ledger.history(repository, folder, revisions, output.warning)
+    history = run_history.history(repository, folder, revisions, output.warning)
     if table or metrics or sort or over:
-        from git_spacy.cli import comparison
+        from git_spacy.cli import metrics_table
 
-        form = comparison.Form(metrics, sort or "", over)
+        form = metrics_table.TableOptions(metrics, sort or "", over)
         some = list(_newest(history, name, most))
-        tables = comparison.compared(repository, root, folder, some, name, form)
+        tables = metrics_table.compare_runs(repository, root, folder, some, name, form)
         if as_json:
-            output.emit_json(comparison.document(tables))
+            output.emit_json(metrics_table.document(tables))
         else:
-            comparison.show(tables, ctx.obj, above_projects=folder is None)
+            metrics_table.show(tables, ctx.obj, above_projects=folder is None)
         return
-    found = islice(with_before(_only(history, name)), most)
+    found = islice(with_before(_with_runs(history, name)), most)
     if as_json:
         output.emit_json([document(commit, before) for commit, before in found])
         return
@@ -93,15 +93,15 @@ def log(
         output.note(words.nothing(None))
 
 
-def _label(run: Run, folder: str | None) -> str:
-    from git_spacy.cli import ledger as words
+def _label(run: RecordedRun, folder: str | None) -> str:
+    from git_spacy.cli import history_format as words
 
     record = run.record
     project = f"{record.project}: " if folder is None and record.project else ""
     return f"{words.when(record)}  {project}{record.command}"
 
 
-def _only(history: Iterable[Commit], name: str | None) -> Iterator[Commit]:
+def _with_runs(history: Iterable[CommitRuns], name: str | None) -> Iterator[CommitRuns]:
     """The commits that have runs (of the command `name`), and those runs."""
 
     for commit in history:
@@ -110,7 +110,9 @@ def _only(history: Iterable[Commit], name: str | None) -> Iterator[Commit]:
             yield commit._replace(runs=runs)
 
 
-def _newest(history: Iterable[Commit], name: str | None, most: int | None) -> Iterator[Commit]:
+def _newest(
+    history: Iterable[CommitRuns], name: str | None, most: int | None
+) -> Iterator[CommitRuns]:
     """The commits up to the last one of the `most` newest that have runs (of `name`)."""
 
     left = most
@@ -123,15 +125,15 @@ def _newest(history: Iterable[Commit], name: str | None, most: int | None) -> It
 
 
 def with_before(
-    history: Iterable[Commit],
-) -> Iterator[tuple[Commit, list[Record | None]]]:
+    history: Iterable[CommitRuns],
+) -> Iterator[tuple[CommitRuns, list[RunRecord | None]]]:
     """Each commit, and for each of its runs the one before of the same command with the same
     variables, None if there is none. Reads on only until that is known."""
 
-    waiting: dict[tuple[str, str, str], tuple[list[Record | None], int]] = {}
-    held: list[tuple[Commit, list[Record | None], set[int]]] = []
+    waiting: dict[tuple[str, str, str], tuple[list[RunRecord | None], int]] = {}
+    held: list[tuple[CommitRuns, list[RunRecord | None], set[int]]] = []
     for commit in history:
-        slots: list[Record | None] = [None] * len(commit.runs)
+        slots: list[RunRecord | None] = [None] * len(commit.runs)
         held.append((commit, slots, set(range(len(slots)))))
         for number in reversed(range(len(commit.runs))):
             record = commit.runs[number].record
@@ -147,10 +149,10 @@ def with_before(
     yield from ((commit, slots) for commit, slots, _ in held)
 
 
-def document(commit: Commit, before: list[Record | None]) -> dict[str, object]:
+def document(commit: CommitRuns, before: list[RunRecord | None]) -> dict[str, object]:
     """A commit and its runs for machines, the newest first."""
 
-    from git_spacy.cli import ledger as words
+    from git_spacy.cli import history_format as words
 
     noted = commit.noted
     runs = [

@@ -28,11 +28,11 @@ def notes() -> None:
 def push(ctx: click.Context, remote: str | None) -> None:
     """Send the records to REMOTE, after a merge with those that it has."""
 
-    from git_spacy.git import shared_notes
+    from git_spacy.git import notes_sync
 
     repository = _opened(ctx)
-    name = shared_notes.remote(repository, remote)
-    sent = shared_notes.push(repository, name, warn=output.warning)
+    name = notes_sync.remote(repository, remote)
+    sent = notes_sync.push(repository, name, warn=output.warning)
     output.note(f"pushed {count(sent, 'record')} to {name}" if sent else f"{name} has everything")
 
 
@@ -42,11 +42,11 @@ def push(ctx: click.Context, remote: str | None) -> None:
 def pull(ctx: click.Context, remote: str | None) -> None:
     """Get the records of REMOTE and add them to those here, by line; none is overwritten."""
 
-    from git_spacy.git import shared_notes
+    from git_spacy.git import notes_sync
 
     repository = _opened(ctx)
-    name = shared_notes.remote(repository, remote)
-    got = shared_notes.pull(repository, name, warn=output.warning)
+    name = notes_sync.remote(repository, remote)
+    got = notes_sync.pull(repository, name, warn=output.warning)
     output.note(f"pulled {count(got, 'record')} from {name}" if got else f"nothing new on {name}")
 
 
@@ -59,12 +59,12 @@ def status(ctx: click.Context, remote: str | None, no_fetch: bool, as_json: bool
     """Say what REMOTE lacks and what is new there, whether history was cut off when this was
     cloned, and which records are on commits that no branch or tag reaches."""
 
-    from git_spacy.git import notes_status, shared_notes
+    from git_spacy.git import notes_status, notes_sync
 
     repository = _opened(ctx)
-    known = shared_notes.remotes(repository)
-    name = shared_notes.remote(repository, remote) if remote or known else None
-    found = notes_status.of(repository, name, fetch=not no_fetch, warn=output.warning)
+    known = notes_sync.remotes(repository)
+    name = notes_sync.remote(repository, remote) if remote or known else None
+    found = notes_status.notes_status(repository, name, fetch=not no_fetch, warn=output.warning)
     if as_json:
         output.emit_json({"remote": name, **found._asdict()})
         return
@@ -72,11 +72,11 @@ def status(ctx: click.Context, remote: str | None, no_fetch: bool, as_json: bool
         output.warning(f"{found.unreachable}; {name} as it was when last asked:")
     if repository.top is None:  # nobody amends there
         found = found._replace(rewritten=True)
-    for line in told(found, name):
+    for line in describe(found, name):
         output.result(line)
 
 
-def told(found: NotesStatus, remote: str | None) -> list[str]:
+def describe(found: NotesStatus, remote: str | None) -> list[str]:
     """The status for people, and what to type."""
 
     lines = [f"{count(found.lines, 'record')} on {count(found.commits, 'commit')}"]
@@ -89,12 +89,12 @@ def told(found: NotesStatus, remote: str | None) -> list[str]:
     if found.behind:
         lines.append(f"{found.behind} more on {remote}: git spacy notes pull")
     if found.shallow:
-        beyond = f"; {len(found.absent)} commits with records are before it" * bool(found.absent)
+        beyond = f"; {len(found.missing)} commits with records are before it" * bool(found.missing)
         lines.append(f"history was cut off by a shallow clone{beyond}: git fetch --unshallow")
     if found.stranded:
         lines.append(_stranded("that no branch or tag reaches", found.stranded))
-    if found.absent and not found.shallow:
-        lines.append(_stranded("that are not here", found.absent))
+    if found.missing and not found.shallow:
+        lines.append(_stranded("that are not here", found.missing))
     if found.lines and not found.rewritten:
         lines.append("amend and rebase leave records behind: git spacy init notes")
     return lines
@@ -113,7 +113,7 @@ def count(number: int, noun: str) -> str:
 
 
 def _opened(ctx: click.Context) -> Repository:
-    from git_spacy.cli import ledger
+    from git_spacy.cli import history_format
 
-    repository, _, _ = ledger.opened(ctx.obj)
+    repository, _, _ = history_format.opened(ctx.obj)
     return repository

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from git_spacy.errors import masked, printable
+from git_spacy.errors import escape_controls, redact
 
 _paper: IO[str] | None = None  # what the pager reads, while results go there
 _no_colours = False  # Git's configuration says so
@@ -33,13 +33,13 @@ _COLOURS = {
 def result(text: str) -> None:
     """A line (or lines) of what was asked for."""
 
-    _write(sys.stdout, printable(masked(text)))
+    _write(sys.stdout, escape_controls(redact(text)))
 
 
 def raw(text: str) -> None:
     """Whole lines for a file or another program, as they are where nobody looks at them."""
 
-    _write(sys.stdout, (printable(text) if is_terminal() else text).removesuffix("\n"))
+    _write(sys.stdout, (escape_controls(text) if is_terminal() else text).removesuffix("\n"))
 
 
 def result_painted(text: str) -> None:
@@ -51,15 +51,15 @@ def result_painted(text: str) -> None:
 def note(text: str) -> None:
     """A line about how it goes, not part of the result."""
 
-    _write(sys.stderr, printable(masked(text)))
+    _write(sys.stderr, escape_controls(redact(text)))
 
 
-def passed_on(name: str, text: str, colour: str, *, is_error: bool) -> None:
+def script_line(name: str, text: str, colour: str, *, is_error: bool) -> None:
     """A line that a script of the project wrote, as it is, with `name` before it. (The only text
     that is not made printable: what runs here may do what it likes anyway.)"""
 
     stream = sys.stderr if is_error else sys.stdout
-    head = paint(f"{printable(name)} | ", colour, stream) if name else ""
+    head = paint(f"{escape_controls(name)} | ", colour, stream) if name else ""
     _write(stream, head + text)
 
 
@@ -67,7 +67,7 @@ def warning(text: str) -> None:
     """A line about something that is not as it should be, and refuses nothing."""
 
     head = text if ": warning: " in text else f"warning: {text}"
-    _write(sys.stderr, paint(printable(masked(head)), "yellow", sys.stderr))
+    _write(sys.stderr, paint(escape_controls(redact(head)), "yellow", sys.stderr))
 
 
 def diagnostic(text: str) -> None:
@@ -84,7 +84,9 @@ def emit_json(value: Any) -> None:
 
     import json
 
-    _write(sys.stdout, printable(json.dumps(value, indent=1, ensure_ascii=False), "\\u{:04x}"))
+    _write(
+        sys.stdout, escape_controls(json.dumps(value, indent=1, ensure_ascii=False), "\\u{:04x}")
+    )
 
 
 def is_terminal(stream: IO[str] | None = None) -> bool:
@@ -120,7 +122,7 @@ def paged(start: Path) -> Iterator[None]:
     if not process.available():
         yield
         return
-    command, colours = process.manners(start)
+    command, colours = process.pager_config(start)
     _no_colours = not colours
     with process.pager(command) if command not in ("", "cat") else _nothing() as _paper:
         try:
@@ -138,7 +140,7 @@ def _nothing() -> Iterator[None]:
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
     """Rows of two texts, the second wrapped beside the first to the terminal's width."""
 
-    cells = [(printable(left), printable(right)) for left, right in rows]
+    cells = [(escape_controls(left), escape_controls(right)) for left, right in rows]
     total = min(_width(), 100)
     left_width = min(max((len(left) for left, _ in cells), default=0), 28)
     width = max(total - len(indent) - left_width - 2, 20)
@@ -194,7 +196,7 @@ def _width() -> int:
 def clean(text: str) -> str:
     """`text` as it may reach a terminal."""
 
-    return printable(masked(text))
+    return escape_controls(redact(text))
 
 
 def size(count: float) -> str:

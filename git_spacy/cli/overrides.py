@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.project.variables import parse_override
 
 _PREFIXES = ("--vars.", "--variables.")
@@ -35,7 +35,7 @@ class OverridingCommand(click.Command):
             formatter.write_dl(VARIABLES)
 
 
-def given(ctx: click.Context) -> dict[str, Any]:
+def current_overrides(ctx: click.Context) -> dict[str, Any]:
     """The overrides of the command that runs: dotted name to value."""
 
     overrides: dict[str, Any] = ctx.meta[_KEY]
@@ -63,7 +63,7 @@ def split(args: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
             pair = word[6:] if word.startswith("--set=") else queue.pop(0) if queue else ""
             name, has_value, text = pair.partition("=")
             if not name or not has_value:
-                raise Malformed("--set needs NAME=VALUE", mend="for example --set seed=1")
+                raise InvalidInput("--set needs NAME=VALUE", hint="for example --set seed=1")
             overrides[name] = parse_override(text)
         else:
             rest.append(word)
@@ -78,14 +78,16 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         try:
             words = shlex.split(environ.get(variable, ""))
         except ValueError as error:
-            raise Malformed(f"{variable}: {str(error).lower()}", mend="close the quote") from None
+            raise InvalidInput(
+                f"{variable}: {str(error).lower()}", hint="close the quote"
+            ) from None
         rest, overrides = split(words)
         for word in rest:
             name, has_value, text = word.partition("=")
             if not has_value or name.startswith("-"):
-                raise Malformed(
+                raise InvalidInput(
                     f"{variable}: '{word}' is not an override",
-                    mend="write --vars.NAME=VALUE or NAME=VALUE",
+                    hint="write --vars.NAME=VALUE or NAME=VALUE",
                 )
             overrides[name] = parse_override(text)
         result = _stronger(result, overrides)

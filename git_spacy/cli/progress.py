@@ -10,22 +10,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from git_spacy.assets.events import (
-    Event,
-    Failed,
-    Finished,
-    Kept,
-    Noted,
-    Progress,
-    Reporter,
-    Retried,
-    Started,
+    FetchEvent,
+    FetchFailed,
+    FetchFinished,
+    FetchNotice,
+    FetchProgress,
+    FetchReporter,
+    FetchRetried,
+    FetchSkipped,
+    FetchStarted,
 )
 from git_spacy.cli import output
-from git_spacy.errors import masked, printable
+from git_spacy.errors import escape_controls, redact
 
 
 @contextmanager
-def reporter() -> Iterator[Reporter]:
+def reporter() -> Iterator[FetchReporter]:
     """What to report a fetch to, until the block ends."""
 
     if output.is_terminal(sys.stderr):
@@ -35,26 +35,26 @@ def reporter() -> Iterator[Reporter]:
         yield line
 
 
-def line(event: Event) -> None:
+def line(event: FetchEvent) -> None:
     """One line for an event that is worth one."""
 
-    if isinstance(event, Finished):
+    if isinstance(event, FetchFinished):
         output.note(f"fetched  {event.dest} ({output.size(event.size)}, {event.how})")
-    elif isinstance(event, Kept):
+    elif isinstance(event, FetchSkipped):
         output.note(f"kept     {event.dest} ({event.reason})")
-    elif isinstance(event, Failed):
+    elif isinstance(event, FetchFailed):
         missing = event.error.exit_code == 1
         verb = "missing" if missing else "failed "
-        output.note(f"{verb}  {event.dest} ({event.error.problems[0].what})")
-    elif isinstance(event, Retried):
+        output.note(f"{verb}  {event.dest} ({event.error.problems[0].message})")
+    elif isinstance(event, FetchRetried):
         wait = output.duration(event.wait)
         output.note(f"{event.dest}: {event.why}; trying again in {wait}")
-    elif isinstance(event, Noted):
+    elif isinstance(event, FetchNotice):
         output.note(f"note: {event.dest}: {event.text}")
 
 
 @contextmanager
-def _bars() -> Iterator[Reporter]:
+def _bars() -> Iterator[FetchReporter]:
     """Bars on stderr below the lines, gone at the end."""
 
     from rich.console import Console
@@ -79,14 +79,17 @@ def _bars() -> Iterator[Reporter]:
         transient=True,
     ) as bars:
 
-        def report(event: Event) -> None:
-            if isinstance(event, Started):
-                name = printable(masked(event.dest))
+        def report(event: FetchEvent) -> None:
+            if isinstance(event, FetchStarted):
+                name = escape_controls(redact(event.dest))
                 tasks[event.dest] = bars.add_task(name, total=None)
-            elif isinstance(event, Progress):
+            elif isinstance(event, FetchProgress):
                 bars.update(tasks[event.dest], completed=event.done, total=event.total)
             else:
-                if isinstance(event, (Finished, Kept, Failed)) and event.dest in tasks:
+                if (
+                    isinstance(event, (FetchFinished, FetchSkipped, FetchFailed))
+                    and event.dest in tasks
+                ):
                     bars.remove_task(tasks.pop(event.dest))
                 line(event)
 

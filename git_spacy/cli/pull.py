@@ -7,7 +7,7 @@ import os
 import click
 
 from git_spacy.cli import output, overrides
-from git_spacy.cli.run import project_dir, say_waiting, shared_by
+from git_spacy.cli.run import project_dir, report_waiting, run_context
 from git_spacy.project import loader
 from git_spacy.project.matrix import with_variants
 
@@ -24,11 +24,11 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     """Fetch outputs from REMOTE (as for push): of each command whose dependencies are here, what it
     would make of them. They are verified, and entered into project.lock."""
 
-    from git_spacy.cli.transferring import reporter
+    from git_spacy.cli.transfer_progress import reporter
     from git_spacy.git.settings import number, settings
-    from git_spacy.run.loop import enter
+    from git_spacy.run.scheduler import record_result
     from git_spacy.state import lock
-    from git_spacy.state.turn import taken
+    from git_spacy.state.run_lock import project_lock
     from git_spacy.storage import remote
     from git_spacy.storage.pull import pull as fetch
 
@@ -36,18 +36,18 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     if len(names) > 1:
         raise click.UsageError(f"one remote, not {len(names)}")
     root = loader.find(start)
-    project = loader.load(root, overrides.given(ctx))
+    project = loader.load(root, overrides.current_overrides(ctx))
     project = with_variants(project, loader.content(root), lock.read(root))
     configured = settings(root)
     address = remote.address(project, configured, names[0] if names else None)
-    with taken(root, os.environ, waiting=say_waiting), reporter("pulled") as report:
-        shared = shared_by(ctx, project, root)
+    with project_lock(root, os.environ, waiting=report_waiting), reporter("pulled") as report:
+        shared = run_context(ctx, project, root)
         outcome = fetch(
             project, root, remote.opened(root, address), stats=shared.stats, environ=os.environ,
-            report=report, enter=lambda command, seen: enter(command, seen, shared), force=force,
-            jobs=jobs, limit=number(configured, "spacy.maxOutputSize"),
+            report=report, record_result=lambda command, seen: record_result(command, seen, shared),
+            force=force, jobs=jobs, limit=number(configured, "spacy.maxOutputSize"),
         )  # fmt: skip
     failed = f", failed {len(outcome.failed)}" if outcome.failed else ""
-    output.note(f"pulled {len(outcome.done)}, kept {len(outcome.kept)}{failed}")
+    output.note(f"pulled {len(outcome.done)}, kept {len(outcome.skipped)}{failed}")
     if error := outcome.error():
         raise error

@@ -7,7 +7,7 @@ import os
 import click
 
 from git_spacy.cli import output, overrides
-from git_spacy.cli.run import project_dir, say_waiting
+from git_spacy.cli.run import project_dir, report_waiting
 from git_spacy.project import loader
 from git_spacy.project.matrix import with_variants
 
@@ -25,11 +25,11 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     project.yml or in git config spacy.remote.NAME.url (by default 'default'), or an address. What
     the remote has is not sent again."""
 
-    from git_spacy.cli.transferring import reporter
+    from git_spacy.cli.transfer_progress import reporter
     from git_spacy.git.settings import settings
     from git_spacy.state import lock
-    from git_spacy.state.index import StatIndex
-    from git_spacy.state.turn import taken
+    from git_spacy.state.run_lock import project_lock
+    from git_spacy.state.stat_cache import StatCache
     from git_spacy.storage import remote
     from git_spacy.storage.push import push as send
 
@@ -37,15 +37,15 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     if len(names) > 1:
         raise click.UsageError(f"one remote, not {len(names)}")
     root = loader.find(start)
-    project = loader.load(root, overrides.given(ctx))
+    project = loader.load(root, overrides.current_overrides(ctx))
     project = with_variants(project, loader.content(root), lock.read(root))
     address = remote.address(project, settings(root), names[0] if names else None)
-    with taken(root, os.environ, waiting=say_waiting), reporter("pushed") as report:
+    with project_lock(root, os.environ, waiting=report_waiting), reporter("pushed") as report:
         outcome = send(
-            project, root, remote.opened(root, address), stats=StatIndex.open(root),
+            project, root, remote.opened(root, address), stats=StatCache.open(root),
             environ=os.environ, report=report, force=force, jobs=jobs,
         )  # fmt: skip
     failed = f", failed {len(outcome.failed)}" if outcome.failed else ""
-    output.note(f"pushed {len(outcome.done)}, kept {len(outcome.kept)}{failed}")
+    output.note(f"pushed {len(outcome.done)}, kept {len(outcome.skipped)}{failed}")
     if error := outcome.error():
         raise error

@@ -7,8 +7,8 @@ import os
 import click
 
 from git_spacy.cli import output
-from git_spacy.cli.run import project_dir, say_waiting
-from git_spacy.errors import Malformed
+from git_spacy.cli.run import project_dir, report_waiting
+from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 
 _COLOURS = {"lacking": "red", "refused": "yellow", "failed": "red", "restored": "green"}
@@ -24,14 +24,14 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     """Bring the outputs of all commands as they were at REV (by default HEAD), from the local store
     or the default remote, without running anything. What cannot be had is told, exit code 1."""
 
-    from git_spacy.cli.store import kept
+    from git_spacy.cli.store import output_source
     from git_spacy.git.repository import Repository
     from git_spacy.git.settings import settings
-    from git_spacy.state.index import StatIndex
-    from git_spacy.state.recall import recall
-    from git_spacy.state.turn import taken
+    from git_spacy.state.lock_history import lock_history
+    from git_spacy.state.run_lock import project_lock
+    from git_spacy.state.stat_cache import StatCache
     from git_spacy.storage import restore as outputs
-    from git_spacy.storage.recorded import RecordedNames
+    from git_spacy.storage.recorded_names import RecordedNames
 
     start, names = project_dir(ctx.obj, names)
     if len(names) > 1:
@@ -39,16 +39,16 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     root = loader.find(start)
     repository = Repository.discover(root)
     if repository is None:
-        raise Malformed("not in a Git repository: there are no commits", mend="git init")
+        raise InvalidInput("not in a Git repository: there are no commits", hint="git init")
     revision = names[0] if names else "HEAD"
-    recalled = recall(root, repository, revision, warn=output.warning)
-    wanted = list(outputs.wanted(recalled, RecordedNames(root, StatIndex.open(root))))
+    recalled = lock_history(root, repository, revision, warn=output.warning)
+    wanted = list(outputs.wanted_outputs(recalled, RecordedNames(root, StatCache.open(root))))
     for command, path in outputs.undeclared(recalled):
         output.warning(f"'{path}' is not an output of '{command}' at that commit: not restored")
     widths = (max((len(one.path.text) for one in wanted), default=0), len("restored"))
     found = []
-    with taken(root, os.environ, waiting=say_waiting):
-        source = kept(recalled.project, root, settings(root))
+    with project_lock(root, os.environ, waiting=report_waiting):
+        source = output_source(recalled.project, root, settings(root))
         for one in outputs.restore(root, source, wanted, force=force):
             found.append(one)
             row = (one.wanted.path.text, one.state, (one.why,) if one.why else ())

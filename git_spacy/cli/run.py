@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from git_spacy.cli import output, overrides
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.project import graph, loader, matrix, plan
 from git_spacy.project.model import Command, Project
 
 if TYPE_CHECKING:
     from git_spacy.git.settings import Settings
-    from git_spacy.run.loop import Outcome, Run
+    from git_spacy.run.scheduler import RunContext, RunOutcome
 
-_MANY = 1 << 20  # at a time: a cluster knows itself how many it has room for
+_MULTIPLE = 1 << 20  # at a time: a cluster knows itself how many it has room for
 
 
 @click.command(cls=overrides.OverridingCommand, add_help_option=False)
@@ -72,75 +72,79 @@ def run(
         return
     start, names = project_dir(ctx.obj, names)
     root = loader.find(start)
-    project = loader.load(root, overrides.given(ctx))
+    project = loader.load(root, overrides.current_overrides(ctx))
     for text in project.warnings:
         output.warning(text)
     if not names:
         output.result(listing(project))
         return
     if names[-1].startswith((".", "/")) and not project.command(names[-1]):
-        raise Malformed(
-            f"no {loader.PROJECT_FILE} in '{names[-1]}'", mend="name a project's folder"
+        raise InvalidInput(
+            f"no {loader.PROJECT_FILE} in '{names[-1]}'", hint="name a project's folder"
         )
-    graph.order(project, names)  # names what there is no command of, before anything else
+    graph.expand_names(project, names)  # names what there is no command of, before anything else
     if show_help:
         output.result("\n\n".join(help_of(project, name) for name in names))
         return
 
-    from git_spacy.cli import running
-    from git_spacy.cli.store import kept
+    from git_spacy.cli import run_output
+    from git_spacy.cli.store import output_source
     from git_spacy.git.settings import boolean, number, settings
-    from git_spacy.run.executor import called
-    from git_spacy.run.loop import run as run_commands
+    from git_spacy.run.executor import get_executor
+    from git_spacy.run.scheduler import run as run_commands
     from git_spacy.state import lock
-    from git_spacy.state.turn import taken
-    from git_spacy.storage.vault import Vault
+    from git_spacy.state.run_lock import project_lock
+    from git_spacy.storage.run_cache import RunCache
 
     configured = settings(root)
     if address or executor == "ray":
-        at_once = jobs or _MANY
+        at_once = jobs or _MULTIPLE
     else:
         at_once = jobs or number(configured, "spacy.jobs")
 
     def chosen(project: Project) -> tuple[Command, ...]:
-        some = graph.order(project, names)
-        return plan.with_makers(project, some) if upstream else some
+        some = graph.expand_names(project, names)
+        return plan.with_producers(project, some) if upstream else some
 
     if axes:
         values = [matrix.axis(axis) for axis in axes]
-        commands = matrix.commands(loader.content(root), overrides.given(ctx), values, chosen)
-        project = matrix.joined(project, commands)
-    elif overrides.given(ctx):
+        commands = matrix.commands(
+            loader.content(root), overrides.current_overrides(ctx), values, chosen
+        )
+        project = matrix.with_commands(project, commands)
+    elif overrides.current_overrides(ctx):
         data = loader.content(root)
         entries = lock.read(root)
-        commands = matrix.as_recorded(data, overrides.given(ctx), chosen(project), entries)
-        project = matrix.joined(project, commands)
+        commands = matrix.as_recorded(
+            data, overrides.current_overrides(ctx), chosen(project), entries
+        )
+        project = matrix.with_commands(project, commands)
     else:
         commands = chosen(project)
     if not (jobs or address or executor) and len(commands) == 1:
         at_once = 1  # the setting is for several: a server or a dialogue has the terminal
     is_alone = at_once == 1 and not (address or executor)
-    named = {one.name for one in graph.order(project, names)}
+    named = {one.name for one in graph.expand_names(project, names)}
     forced = frozenset(
         one.name for one in commands if force and (one.variant_of or one.name) in named
     )
     in_turn = is_alone and not (axes or upstream or keep_going)
-    planned = plan.in_turn(commands) if in_turn else plan.by_graph(commands)
-    turn = taken(root, os.environ, wait=not no_wait, waiting=say_waiting)
+    planned = plan.sequential_plan(commands) if in_turn else plan.graph_plan(commands)
+    turn = project_lock(root, os.environ, wait=not no_wait, waiting=report_waiting)
     with nullcontext() if dry else turn:
-        shared = shared_by(ctx, project, root, configured)._replace(
+        shared = run_context(ctx, project, root, configured)._replace(
             force=forced, dry=dry, jobs=at_once, keep_going=keep_going
         )
         if not (dry or is_alone):
             name = executor or ("ray" if address else "local")
-            shared = shared._replace(executor=called(name, project, address))
+            shared = shared._replace(executor=get_executor(name, project, address))
         if not dry and (boolean(configured, "spacy.restore") if restore is None else restore):
-            vault = Vault(
-                project, root, kept(project, root, configured), os.environ, output.warning
+            vault = RunCache(
+                project, root, output_source(project, root, configured), os.environ, output.warning
             )
-            shared = shared._replace(vault=vault)
-        how: running.Form = "alone" if dry or is_alone else form
-        with running.reporter(shared.python, how) as report:
+            shared = shared._replace(cache=vault)
+        how: run_output.OutputFormat = "alone" if dry or is_alone else form
+        with run_output.reporter(shared.python, how) as report:
             outcome = run_commands(planned, shared._replace(report=report))
     if len(planned.commands) > 1:
         output.note(summary(outcome, dry=dry))
@@ -148,7 +152,7 @@ def run(
         raise error
 
 
-def summary(outcome: Outcome, *, dry: bool) -> str:
+def summary(outcome: RunOutcome, *, dry: bool) -> str:
     """What was done, in a line."""
 
     restored = f", restored {len(outcome.restored)}" if outcome.restored else ""
@@ -156,32 +160,32 @@ def summary(outcome: Outcome, *, dry: bool) -> str:
     parts = [f"{verb} {len(outcome.ran)}, skipped {len(outcome.skipped)}{restored}"]
     if outcome.failed and not dry:
         parts.append("failed: " + ", ".join(name for name, _ in outcome.failed))
-    if outcome.held_back:
-        parts.append("not begun: " + ", ".join(outcome.held_back))
+    if outcome.not_started:
+        parts.append("not begun: " + ", ".join(outcome.not_started))
     return "; ".join(parts)
 
 
-def shared_by(
+def run_context(
     ctx: click.Context, project: Project, root: Path, configured: Settings | None = None
-) -> Run:
+) -> RunContext:
     """What the commands of one run share, by the user's settings (as `configured`, if they were
     asked for already); made when it is our turn, since it holds what is known of the files."""
 
     from git_spacy.git.settings import boolean, settings
-    from git_spacy.run.local import Local
-    from git_spacy.run.loop import Run
+    from git_spacy.run.foreground import ForegroundExecutor
     from git_spacy.run.recorder import Recorder
+    from git_spacy.run.scheduler import RunContext
     from git_spacy.run.script import interpreter
-    from git_spacy.state.index import StatIndex
+    from git_spacy.state.stat_cache import StatCache
 
     configured = settings(root) if configured is None else configured
     python = interpreter(root, configured, os.environ)
-    recorder = Recorder(project, root, python, overrides.given(ctx), output.warning)
-    return Run(
+    recorder = Recorder(project, root, python, overrides.current_overrides(ctx), output.warning)
+    return RunContext(
         project=project,
         root=root,
-        stats=StatIndex.open(root),
-        executor=Local(),
+        stats=StatCache.open(root),
+        executor=ForegroundExecutor(),
         python=python,
         environ=os.environ,
         report=lambda _: None,
@@ -209,7 +213,7 @@ def project_and_workflow(start: Path, names: tuple[str, ...]) -> tuple[Path, str
     return start, names[0] if names else None
 
 
-def say_waiting() -> None:
+def report_waiting() -> None:
     """Somebody else has the project."""
 
     output.note("Waiting for another run in this project to end …")
@@ -241,7 +245,7 @@ def help_of(project: Project, name: str) -> str:
         return f"git spacy run {name}\n\nIn this order:\n{output.columns(steps)}"
     command = project.command(name)
     if command is None:
-        raise Malformed(f"no command '{name}'")
+        raise InvalidInput(f"no command '{name}'")
     parts = [f"git spacy run {name}", command.help] if command.help else [f"git spacy run {name}"]
     for title, lines in (
         ("Script", command.script),

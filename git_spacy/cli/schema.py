@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from git_spacy.cli import generated
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 
 
 @click.command()
@@ -37,5 +37,5 @@ def _root(start: Path) -> Path:
 
     try:
         return loader.find(start)
-    except Malformed:
+    except InvalidInput:
         return start

@@ -15,13 +15,13 @@ def show(ctx: click.Context, revision: str, as_json: bool) -> int:
     """Show the runs noted on one commit (HEAD by default) in full: script, inputs, outputs,
     variables, versions, metrics."""
 
-    from git_spacy.cli import ledger as words
+    from git_spacy.cli import history_format as words
     from git_spacy.git import notes
-    from git_spacy.state import ledger
+    from git_spacy.state import run_history
 
     repository, _, folder = words.opened(ctx.obj)
-    commit_id = notes.one(repository, revision)
-    history = ledger.history(repository, folder, [commit_id], output.warning)
+    commit_id = notes.resolve_commit(repository, revision)
+    history = run_history.history(repository, folder, [commit_id], output.warning)
     commit = next(history)
     if as_json:
         output.emit_json([words.plain(run) for run in commit.runs])

@@ -10,7 +10,7 @@ import click
 from git_spacy.cli import output, overrides
 from git_spacy.cli.run import project_dir
 from git_spacy.project import loader
-from git_spacy.project.graph import makers
+from git_spacy.project.graph import producers
 from git_spacy.project.model import Command, Project
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def status(
     if rest:
         raise click.UsageError(f"'{rest[0]}' is not a folder with a project.yml")
     root = loader.find(start)
-    project = loader.load(root, overrides.given(ctx))
+    project = loader.load(root, overrides.current_overrides(ctx))
 
     from git_spacy import status as core
 
-    found = core.of(project, root, os.environ, data=not no_data)
+    found = core.project_status(project, root, os.environ, data=not no_data)
     if as_json:
         output.emit_json(document(project, found))
     elif porcelain:
@@ -126,8 +126,10 @@ def _why(project: Project, name: str, one: Verdict) -> list[str]:
     command = project.command(name)
     coming = {
         path.text
-        for path in one.absent
-        if any(isinstance(maker, Command) and maker != command for maker in makers(project, path))
+        for path in one.missing
+        if any(
+            isinstance(maker, Command) and maker != command for maker in producers(project, path)
+        )
     }
     return [
         reason.text

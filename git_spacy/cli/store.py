@@ -10,37 +10,37 @@ from typing import TYPE_CHECKING
 import click
 
 from git_spacy.cli import output
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.git.settings import Settings, boolean, number, settings
 from git_spacy.project.model import Project
 
 if TYPE_CHECKING:
-    from git_spacy.storage.store import Store
-    from git_spacy.storage.vault import Source
+    from git_spacy.storage.cache_store import CacheStore
+    from git_spacy.storage.run_cache import OutputSource
 
 _DAY = 24 * 3600
 
 
-def kept(project: Project, root: Path, configured: Settings) -> Source:
+def output_source(project: Project, root: Path, configured: Settings) -> OutputSource:
     """The store of `root`, and the default remote if there is one, by the user's settings."""
 
     from git_spacy.storage import remote
-    from git_spacy.storage.vault import Source
+    from git_spacy.storage.run_cache import OutputSource
 
     limit = number(configured, "spacy.maxOutputSize")
     found = None
-    with suppress(Malformed):  # there is none
+    with suppress(InvalidInput):  # there is none
         found = remote.opened(root, remote.address(project, configured, None))
-    return Source(_store(root, configured), found, remote.DEFAULT, limit)
+    return OutputSource(_store(root, configured), found, remote.DEFAULT, limit)
 
 
-def _store(root: Path, configured: Settings) -> Store:
-    from git_spacy.storage.store import Store
+def _store(root: Path, configured: Settings) -> CacheStore:
+    from git_spacy.storage.cache_store import CacheStore
 
-    return Store.of(root, link=boolean(configured, "spacy.storeLinks"))
+    return CacheStore.open_for(root, link=boolean(configured, "spacy.storeLinks"))
 
 
-def _here(ctx: click.Context) -> tuple[Path, Store]:
+def _here(ctx: click.Context) -> tuple[Path, CacheStore]:
     from git_spacy.project import loader
 
     root = loader.find(ctx.obj)
@@ -88,11 +88,11 @@ def gc(ctx: click.Context, days: int) -> None:
     """Remove what was not used for a while, but for what project.lock names."""
 
     from git_spacy.state import lock
-    from git_spacy.state.turn import taken
+    from git_spacy.state.run_lock import project_lock
 
     root, here = _here(ctx)
     named = [out.md5 for entry in lock.read(root).values() for out in entry.outs if out.md5]
-    with taken(root, os.environ, waiting=lambda: output.note("Waiting for a run to end …")):
+    with project_lock(root, os.environ, waiting=lambda: output.note("Waiting for a run to end …")):
         gone = here.collect(days * _DAY, named)
     output.note(
         f"removed {gone.results} results, {gone.trees} outputs, {gone.objects} files,"

@@ -15,9 +15,9 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from git_spacy.errors import Malformed, masked, printable
-from git_spacy.generate.again import Subject, given
-from git_spacy.generate.marked import MARKDOWN, Block, Part, command
+from git_spacy.errors import InvalidInput, escape_controls, redact
+from git_spacy.generate.managed_block import MARKDOWN, ForeignBlock, GeneratedFile, command
+from git_spacy.generate.registry import GeneratorInput, parse_words
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.model import Asset, Project
 from git_spacy.project.variables import environment_names
@@ -26,7 +26,7 @@ FILE = "README.md"
 _TOOLS = ("WEASEL", "SPACY PROJECT")
 # what the reference has around its own block, and in a file that it leaves alone
 _REPLACED = tuple(
-    Block(
+    ForeignBlock(
         f"<!-- {tool}: AUTO-GENERATED DOCS START (do not remove) -->",
         f"<!-- {tool}: AUTO-GENERATED DOCS END (do not remove) -->",
     )
@@ -54,7 +54,7 @@ def is_ignored(text: str) -> bool:
     return any(marker in text for marker in _IGNORED)
 
 
-def part(project: Project, file: str = FILE, *, emoji: bool = True) -> Part:
+def part(project: Project, file: str = FILE, *, emoji: bool = True) -> GeneratedFile:
     """The block for `file`, a path from the project. Raises Malformed for a name that cannot be in
     its marker."""
 
@@ -82,17 +82,17 @@ def part(project: Project, file: str = FILE, *, emoji: bool = True) -> Part:
     body = "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
     typed = command(*words)
     if "-->" in typed:
-        raise Malformed(
+        raise InvalidInput(
             f"'{typed}' cannot be written into a comment of Markdown: it would end there",
-            mend="give the file another name",
+            hint="give the file another name",
         )
-    return Part(file, f"\n{body}\n", typed, MARKDOWN, shared=True, replaces=_REPLACED)
+    return GeneratedFile(file, f"\n{body}\n", typed, MARKDOWN, shared=True, replaces=_REPLACED)
 
 
-def again(words: Sequence[str], subject: Subject) -> Part:
+def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
     """The part that `git spacy document WORDS` makes now."""
 
-    options = given(words).options
+    options = parse_words(words).options
     emoji = "--no-emoji" not in options
     return part(subject.loaded.project, options.get("-o", FILE), emoji=emoji)
 
@@ -132,9 +132,9 @@ def _address(url: str) -> str:
     if (
         not url.startswith(("http://", "https://"))
         or environment_names(url)
-        or masked(bare) != bare
+        or redact(bare) != bare
     ):
-        return _code(masked(url))
+        return _code(redact(url))
     target = _ENTITY.sub("&amp;", quote(url, safe=_URL_SAFE))
     return _link(bare.partition("://")[2], _OURS.sub("git-spacy%3A", target))
 
@@ -163,7 +163,7 @@ def _without_columns(text: str) -> str:
 def _code(text: str) -> str:
     """Literal text in one line, in a table too."""
 
-    text = printable(text).replace("\n", r"\n").replace("\t", r"\t") or " "
+    text = escape_controls(text).replace("\n", r"\n").replace("\t", r"\t") or " "
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     space = " " if "`" in (text[:1], text[-1:]) else ""
@@ -173,14 +173,14 @@ def _code(text: str) -> str:
 def _line(text: str) -> str:
     """An author's Markdown in one line, without HTML."""
 
-    return _inline(" ".join(printable(text).split()))
+    return _inline(" ".join(escape_controls(text).split()))
 
 
 def _blocks(text: str) -> str:
     """An author's Markdown in any number of paragraphs, tables and blocks of code, each of which
     ends in it."""
 
-    lines = printable(text).strip().split("\n")
+    lines = escape_controls(text).strip().split("\n")
     last = {line: at for at, line in enumerate(lines)}
     fence, found = "", []
     for at, line in enumerate(lines):

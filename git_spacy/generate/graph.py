@@ -10,26 +10,26 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from git_spacy.project.graph import Owned, command_edges, in_order, steps
+from git_spacy.project.graph import PathIndex, command_edges, topological_sort, workflow_commands
 from git_spacy.project.model import Asset, Command, Project, Workflow
 from git_spacy.project.paths import ProjectPath
 
-Kind = Literal["asset", "command", "source", "file"]
-Words = Mapping[str, str]
+NodeKind = Literal["asset", "command", "source", "file"]
+NodeStates = Mapping[str, str]
 """What is known of a node now, by its id: `fresh`, `missing` … ({}: nothing is)."""
 
 
-class Node(NamedTuple):
+class GraphNode(NamedTuple):
     """An asset, a command, a file that a command makes, or a source: one that nothing here makes.
     `id` is a letter and a number, safe in every format; `name` is as project.yml has it."""
 
     id: str
-    kind: Kind
+    kind: NodeKind
     name: str
     about: str = ""
 
 
-class Edge(NamedTuple):
+class GraphEdge(NamedTuple):
     """`end` is made of `start` (ids): a command of what it needs, a file by its command; or, where
     `is_part`, one is a path that holds the other's."""
 
@@ -43,22 +43,22 @@ class Graph(NamedTuple):
     them; the edges in the order of their ends."""
 
     title: str
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
 
 
-class Ways(NamedTuple):
+class Adjacency(NamedTuple):
     """The edges of a graph by their ends."""
 
-    into: Mapping[str, tuple[Edge, ...]]
-    out_of: Mapping[str, tuple[Edge, ...]]
+    into: Mapping[str, tuple[GraphEdge, ...]]
+    out_of: Mapping[str, tuple[GraphEdge, ...]]
 
     @classmethod
-    def of(cls, graph: Graph) -> Ways:
+    def from_graph(cls, graph: Graph) -> Adjacency:
         """Those of `graph`."""
 
-        into: dict[str, list[Edge]] = {node.id: [] for node in graph.nodes}
-        out_of: dict[str, list[Edge]] = {node.id: [] for node in graph.nodes}
+        into: dict[str, list[GraphEdge]] = {node.id: [] for node in graph.nodes}
+        out_of: dict[str, list[GraphEdge]] = {node.id: [] for node in graph.nodes}
         for edge in graph.edges:
             into[edge.end].append(edge)
             out_of[edge.start].append(edge)
@@ -67,7 +67,7 @@ class Ways(NamedTuple):
             {key: tuple(edges) for key, edges in out_of.items()},
         )
 
-    def makers(self, file: str) -> tuple[str, ...]:
+    def producers(self, file: str) -> tuple[str, ...]:
         """The commands (and assets other than itself) that make a file or asset, or a part of it,
         or what it is a part of."""
 
@@ -91,7 +91,7 @@ class Ways(NamedTuple):
         return tuple(found)
 
 
-def of(project: Project, workflow: Workflow | None = None) -> Graph:
+def build_graph(project: Project, workflow: Workflow | None = None) -> Graph:
     """The graph of all of `project`; or of one workflow's commands, with the assets and files that
     they touch."""
 
@@ -99,7 +99,7 @@ def of(project: Project, workflow: Workflow | None = None) -> Graph:
     paths = _Paths(commands, project.assets, alone=workflow is None)
     nodes = (
         *paths.assets.values(),
-        *(Node(f"c{at}", "command", one.name, one.help) for at, one in enumerate(commands, 1)),
+        *(GraphNode(f"c{at}", "command", one.name, one.help) for at, one in enumerate(commands, 1)),
         *paths.files.values(),
     )
     edges = dict.fromkeys((*paths.parts(), *paths.uses()))
@@ -107,11 +107,11 @@ def of(project: Project, workflow: Workflow | None = None) -> Graph:
 
 
 def _in_order(project: Project, workflow: Workflow | None) -> tuple[Command, ...]:
-    commands = steps(project, workflow)
+    commands = workflow_commands(project, workflow)
     if workflow:  # which says it itself
         return commands
     named = {command.name: command for command in commands}
-    return tuple(named[name] for name in in_order(command_edges(project)))
+    return tuple(named[name] for name in topological_sort(command_edges(project)))
 
 
 class _Paths:
@@ -128,34 +128,34 @@ class _Paths:
         for at, command in enumerate(commands, 1):
             for path in command.produced:
                 self._makers[path.normal].add(f"c{at}")
-        mentioned = Owned((path, None) for path in (*needed, *made))
-        self.assets: dict[str, Node] = {}
+        mentioned = PathIndex((path, None) for path in (*needed, *made))
+        self.assets: dict[str, GraphNode] = {}
         for asset in assets:
             dest = asset.dest
             if alone or any(mentioned.touching(dest)):
                 key = f"a{len(self.assets) + 1}"
                 self._makers[dest.normal].add(key)
                 self.assets.setdefault(
-                    dest.normal, Node(key, "asset", dest.text, asset.description)
+                    dest.normal, GraphNode(key, "asset", dest.text, asset.description)
                 )
         self._all = {path.normal: path for path in (*needed, *made)}
         self._all |= {one.dest.normal: one.dest for one in assets if one.dest.normal in self.assets}
-        self._owned = Owned(
+        self._owned = PathIndex(
             (path, None) for name, path in self._all.items() if name in self._makers
         )
-        self.files: dict[str, Node] = {}
+        self.files: dict[str, GraphNode] = {}
         for command in commands:
             for path in (*command.deps, *command.produced):
                 if path.normal not in self.assets and path.normal not in self.files:
                     is_made = any(self._owned.touching(path))
-                    kind: Kind = "file" if is_made else "source"
-                    self.files[path.normal] = Node(f"f{len(self.files) + 1}", kind, path.text)
+                    kind: NodeKind = "file" if is_made else "source"
+                    self.files[path.normal] = GraphNode(f"f{len(self.files) + 1}", kind, path.text)
 
     def _id(self, path: ProjectPath) -> str:
         node = self.assets.get(path.normal) or self.files[path.normal]
         return node.id
 
-    def parts(self) -> Iterator[Edge]:
+    def parts(self) -> Iterator[GraphEdge]:
         """From what is made to what is needed where one holds the other; between two that are
         only made from the one that lies in the other. What the same command makes is linked by
         that."""
@@ -166,11 +166,11 @@ class _Paths:
                     continue
                 is_inner = path.holds(other) and other.normal not in self._needed
                 if name in self._needed or is_inner:
-                    yield Edge(self._id(other), self._id(path), is_part=True)
+                    yield GraphEdge(self._id(other), self._id(path), is_part=True)
 
-    def uses(self) -> Iterator[Edge]:
+    def uses(self) -> Iterator[GraphEdge]:
         """Between commands and what they need and make."""
 
         for at, command in enumerate(self._commands, 1):
-            yield from (Edge(self._id(path), f"c{at}") for path in command.deps)
-            yield from (Edge(f"c{at}", self._id(path)) for path in command.produced)
+            yield from (GraphEdge(self._id(path), f"c{at}") for path in command.deps)
+            yield from (GraphEdge(f"c{at}", self._id(path)) for path in command.produced)

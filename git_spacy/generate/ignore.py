@@ -14,25 +14,25 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import Malformed, Unsafe
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import writer
-from git_spacy.generate.again import Subject
-from git_spacy.generate.marked import HASH, Part, find, joined
+from git_spacy.generate.managed_block import HASH, GeneratedFile, find, insert
+from git_spacy.generate.registry import GeneratorInput
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.in_git import InGit
-from git_spacy.state.view import is_placeholder
+from git_spacy.state.project_view import is_placeholder
+from git_spacy.state.tracked_paths import TrackedPaths
 
 FILE = ".gitignore"
 _CACHES = ("__pycache__/",)
 _BELOW = "/-"  # stands for whatever lies in a folder: it may not be there yet
 _SPECIAL = re.compile(r"([\\*?\[])")
 
-_EMPTY = Part(FILE, "", "git spacy ignore", HASH, shared=True)
+_EMPTY = GeneratedFile(FILE, "", "git spacy ignore", HASH, shared=True)
 
 
-class Match(NamedTuple):
+class IgnoreMatch(NamedTuple):
     """What decides about a path, as `git check-ignore -v` has it: whether the last pattern for it
     is in the project's own .gitignore, the line there (from 1), the pattern."""
 
@@ -60,8 +60,8 @@ def part(
     project: Project,
     text: str | None,
     tracked: Callable[[Iterable[ProjectPath]], Collection[str]],
-    matches: Callable[[Iterable[ProjectPath]], dict[str, Match]],
-) -> Part:
+    matches: Callable[[Iterable[ProjectPath]], dict[str, IgnoreMatch]],
+) -> GeneratedFile:
     """The block for a .gitignore that is `text` now. `tracked` says which paths (`normal`) Git has
     files of, `matches` which have a pattern."""
 
@@ -78,7 +78,7 @@ def part(
     lines = [pattern(path.normal) for path in needed]
     caches = [one for one in _CACHES if lines and one not in _others(text)]
     body = "".join(f"{line}\n" for line in (*lines, *caches))
-    return Part(FILE, body, "git spacy ignore", HASH, shared=True)
+    return GeneratedFile(FILE, body, "git spacy ignore", HASH, shared=True)
 
 
 def pattern(path: str) -> str:
@@ -99,7 +99,7 @@ def _lines(text: str | None) -> range:
     return range(first, text.count("\n") - found.after.count("\n") + 1)
 
 
-def _is_ours(match: Match, ours: range) -> bool:
+def _is_ours(match: IgnoreMatch, ours: range) -> bool:
     return match.in_own and match.line in ours
 
 
@@ -112,14 +112,14 @@ def _others(text: str | None) -> set[str]:
     }
 
 
-def of(root: Path, project: Project, text: str | None = None) -> Part | None:
+def ignore_block(root: Path, project: Project, text: str | None = None) -> GeneratedFile | None:
     """The block for the project at `root`, whose .gitignore is `text` (None: as it lies there), by
     what Git tracks and ignores there; None where there is no work tree.
 
     Raises Unavailable where git fails, Unsafe, OSError.
     """
 
-    git = InGit.of(root)
+    git = TrackedPaths.open(root)
     if git is None:
         return None
     now = writer.read(root, FILE) if text is None else text
@@ -134,10 +134,10 @@ def without_ours(data: bytes) -> bytes | None:
     found = find(text, _EMPTY)
     if found is None or not found.intact:
         return None
-    return joined(text, _EMPTY).encode("utf-8", "surrogateescape")
+    return insert(text, _EMPTY).encode("utf-8", "surrogateescape")
 
 
-def _matches(git: InGit, paths: Iterable[ProjectPath]) -> dict[str, Match]:
+def _matches(git: TrackedPaths, paths: Iterable[ProjectPath]) -> dict[str, IgnoreMatch]:
     names = [path.normal for path in paths]
     asked = [git.above + name + end for name in names for end in ("", _BELOW)]
     found = git.staged.patterns(asked) if names else {}
@@ -146,21 +146,21 @@ def _matches(git: InGit, paths: Iterable[ProjectPath]) -> dict[str, Match]:
         match = found.get(git.above + name) or found.get(git.above + name + _BELOW)
         if match:
             file, line, text = match
-            decided[name] = Match(file == git.above + FILE, line, text)
+            decided[name] = IgnoreMatch(file == git.above + FILE, line, text)
     return decided
 
 
-def again(words: Sequence[str], subject: Subject) -> Part | None:  # noqa: ARG001
+def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile | None:  # noqa: ARG001
     """The part that `git spacy ignore` makes now, by the .gitignore that lies there."""
 
-    return of(subject.root, subject.loaded.project)
+    return ignore_block(subject.root, subject.loaded.project)
 
 
 def update(root: Path, project: Project) -> bool:
     """Bring the block up to date; False: it was, or there is no work tree. Raises Unsafe for a
     block that was edited, Unavailable where git fails or is not there, OSError."""
 
-    current = of(root, project)
+    current = ignore_block(root, project)
     return current is not None and writer.write(root, current)
 
 
@@ -168,12 +168,12 @@ def start(root: Path) -> bool:
     """The same for a project that has just been placed at `root`, and all of which is going to be
     tracked; False also for a project that cannot be loaded."""
 
-    git = InGit.of(root, {})  # by where it lies: a hook's GIT_DIR says nothing about it
+    git = TrackedPaths.open(root, {})  # by where it lies: a hook's GIT_DIR says nothing about it
     if git is None:
         return False
     try:
         project = loader.load(root)
-    except (Malformed, Unsafe):
+    except (InvalidInput, Refused):
         return False
     now = writer.read(root, FILE)
     return writer.write(root, part(project, now, partial(_here, root), partial(_matches, git)))

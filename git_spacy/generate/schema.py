@@ -11,9 +11,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from git_spacy.generate.again import Subject, given
-from git_spacy.generate.marked import JSON, Part, command
-from git_spacy.project.keys import (
+from git_spacy.generate.managed_block import JSON, GeneratedFile, command
+from git_spacy.generate.registry import GeneratorInput, parse_words
+from git_spacy.project.loader import PROJECT_FILE
+from git_spacy.project.schema_keys import (
     ASSET,
     BUILT_IN,
     CHECKSUM,
@@ -21,12 +22,11 @@ from git_spacy.project.keys import (
     GIT,
     PROJECT,
     RESOURCES,
-    Key,
-    Kind,
-    Table,
+    KeyTable,
+    SchemaKey,
+    ValueKind,
 )
-from git_spacy.project.loader import PROJECT_FILE
-from git_spacy.project.variables import ENVIRONMENT, REFERENCE
+from git_spacy.project.variables import ENVIRONMENT, VARIABLE
 
 FILE = "project.schema.json"
 Schema = dict[str, Any]
@@ -42,7 +42,7 @@ _OPTIONAL: Schema = {"type": ["string", "null"]}
 
 
 # Outside of lists a variable keeps its type: it may be a number.
-_VARIABLE: Schema = {"type": "string", "pattern": f"^{REFERENCE.pattern}$"}
+_VARIABLE: Schema = {"type": "string", "pattern": f"^{VARIABLE.pattern}$"}
 _AMOUNT: Schema = {
     "anyOf": [
         {"type": "number", "minimum": 0, "maximum": 1},
@@ -78,7 +78,7 @@ _WRITTEN_PATH: Schema = {
     "$ref": "#/$defs/path",
     **_unlike("the project's own file", r"^(\.?/)*project\.(yml|lock)(/\.?)*$"),
 }
-_OF_KIND: dict[Kind, Schema] = {
+_OF_KIND: dict[ValueKind, Schema] = {
     "anything": {},
     "line": {"type": ["string", "number", "boolean", "null"]},
     "text": _TEXT,
@@ -100,16 +100,16 @@ _OF_KIND: dict[Kind, Schema] = {
 }
 
 
-def again(words: Sequence[str], subject: Subject) -> Part:  # noqa: ARG001
+def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:  # noqa: ARG001
     """The part that `git spacy schema WORDS` makes now: of every project the same."""
 
-    return part(given(words).options.get("-o", FILE))
+    return part(parse_words(words).options.get("-o", FILE))
 
 
-def part(file: str = FILE) -> Part:
+def part(file: str = FILE) -> GeneratedFile:
     """The schema as `file`."""
 
-    return Part(file, text(), command("schema", "-o", file), JSON)
+    return GeneratedFile(file, text(), command("schema", "-o", file), JSON)
 
 
 def text() -> str:
@@ -132,11 +132,11 @@ def _document() -> Schema:
     }
 
 
-def _table(table: Table, *, top: bool = False) -> Schema:
+def _table(table: KeyTable, *, top: bool = False) -> Schema:
     schema: Schema = {
         "type": "object",
         "properties": {
-            name: {"description": key.means, **_value(key, top=top)}
+            name: {"description": key.meaning, **_value(key, top=top)}
             for name, key in table.keys.items()
         },
     }
@@ -147,7 +147,7 @@ def _table(table: Table, *, top: bool = False) -> Schema:
     return schema
 
 
-def _value(key: Key, *, top: bool) -> Schema:
+def _value(key: SchemaKey, *, top: bool) -> Schema:
     """What a key may hold; `top` says whether it is one of the project's own."""
 
     if key.kind == "path":
@@ -156,15 +156,15 @@ def _value(key: Key, *, top: bool) -> Schema:
         return _list(_path(key), variable=top)
     if key.kind == "workflows":
         return {"type": "object", "additionalProperties": _list(_TEXT, variable=True)}
-    if key.of:
-        one = {"$ref": f"#/$defs/{key.of.noun}"}
+    if key.item:
+        one = {"$ref": f"#/$defs/{key.item.noun}"}
         if key.kind == "named":
             return {"type": "object", "additionalProperties": one}
         return _list(one, variable=top) if key.kind == "tables" else one
     return _OF_KIND[key.kind]
 
 
-def _path(key: Key) -> Schema:
+def _path(key: SchemaKey) -> Schema:
     return {"$ref": "#/$defs/path" if key.role == "dependency" else "#/$defs/written"}
 
 
@@ -173,4 +173,4 @@ def _list(item: Schema, *, variable: bool) -> Schema:
 
     if not variable:
         return {"type": "array", "items": item}
-    return {"type": ["array", "string"], "items": item, "pattern": f"^{REFERENCE.pattern}$"}
+    return {"type": ["array", "string"], "items": item, "pattern": f"^{VARIABLE.pattern}$"}

@@ -6,14 +6,14 @@ import difflib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from git_spacy.errors import Malformed, Unsafe
-from git_spacy.files import opened_inside, write_beneath
-from git_spacy.generate.marked import Part, find, joined
+from git_spacy.errors import InvalidInput, Refused
+from git_spacy.files import open_beneath, write_beneath
+from git_spacy.generate.managed_block import GeneratedFile, find, insert
 
 _LARGEST = 4 << 20  # bytes of a file that people write
 
 
-class Plan(NamedTuple):
+class WritePlan(NamedTuple):
     """What is to be done to a file: `nothing`, `write` (`text` is all of it), or `refuse` since a
     person edited our part, or the file is none of ours: `why` says so."""
 
@@ -23,22 +23,22 @@ class Plan(NamedTuple):
     why: str = ""
 
 
-def plan(before: str | None, part: Part) -> Plan:
+def plan(before: str | None, part: GeneratedFile) -> WritePlan:
     """What is to be done to a file whose text is `before` (None: there is none)."""
 
-    text = joined(before, part)
+    text = insert(before, part)
     if before == text or (before is None and not text):
-        return Plan("nothing", text, before)
+        return WritePlan("nothing", text, before)
     if before is None:
-        return Plan("write", text, before)
+        return WritePlan("write", text, before)
     found = find(before, part)
     if found is None and not part.shared and before.strip():
         why = f"git-spacy did not write '{part.file}'"
-        return Plan("refuse", text, before, why)
+        return WritePlan("refuse", text, before, why)
     if found is not None and not found.intact:
         why = f"what git-spacy wrote into '{part.file}' was edited"
-        return Plan("refuse", text, before, why)
-    return Plan("write", text, before)
+        return WritePlan("refuse", text, before, why)
+    return WritePlan("write", text, before)
 
 
 def read(root: Path, file: str) -> str | None:
@@ -46,16 +46,16 @@ def read(root: Path, file: str) -> str | None:
     for what is not text, Unsafe for what is not a regular file or lies elsewhere, OSError."""
 
     try:
-        with opened_inside(root, file) as stream:
+        with open_beneath(root, file) as stream:
             data = stream.read(_LARGEST + 1)
     except FileNotFoundError:
         return None
     if len(data) > _LARGEST or b"\0" in data:
-        raise Malformed(f"'{file}' is not a text file", mend="name another")
+        raise InvalidInput(f"'{file}' is not a text file", hint="name another")
     return data.decode("utf-8", "surrogateescape")
 
 
-def write(root: Path, part: Part, *, file: str | None = None, force: bool = False) -> bool:
+def write(root: Path, part: GeneratedFile, *, file: str | None = None, force: bool = False) -> bool:
     """Bring the file below `root` (`file`, by default the part's own) up to date; return whether
     it was not.
 
@@ -68,12 +68,12 @@ def write(root: Path, part: Part, *, file: str | None = None, force: bool = Fals
     if decided.action == "nothing":
         return False
     if decided.action == "refuse" and not force:
-        raise Unsafe(decided.why, mend=f"to overwrite it: {part.command} --force")
+        raise Refused(decided.why, hint=f"to overwrite it: {part.command} --force")
     write_beneath(root, file, decided.text.encode("utf-8", "surrogateescape"))
     return True
 
 
-def difference(before: str | None, part: Part) -> str:
+def difference(before: str | None, part: GeneratedFile) -> str:
     """What `write` would change in a file whose text is `before`, as a unified diff; "" if
     nothing."""
 

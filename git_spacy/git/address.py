@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from git_spacy.errors import GitSpacyError, Malformed, Unavailable, Unsafe
+from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Refused
 
 ALLOW_LOCAL = "spacy.allowLocalRepository"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -85,15 +85,15 @@ def no_such_ref(address: Address) -> GitSpacyError:
     """Something answers, and does not have what was asked of it."""
 
     if address.ref is None:
-        return Unavailable(
+        return ExternalError(
             f"{address.shown} has no commit, or is no Git repository",
-            mend="check the address, or name a branch",
+            hint="check the address, or name a branch",
         )
     kind = "commit" if address.is_commit else "branch or tag"
-    mend = f"git ls-remote {address.shown} lists what it has"
+    hint = f"git ls-remote {address.shown} lists what it has"
     if re.fullmatch(r"[0-9a-f]{4,39}", address.ref):
-        mend = "a commit can be fetched by its full id only"
-    return Malformed(f"{address.shown} has no {kind} '{address.ref}'", mend=mend)
+        hint = "a commit can be fetched by its full id only"
+    return InvalidInput(f"{address.shown} has no {kind} '{address.ref}'", hint=hint)
 
 
 def parse_address(url: str, ref: str | None, *, trusted: bool, base: Path | None = None) -> Address:
@@ -106,21 +106,21 @@ def parse_address(url: str, ref: str | None, *, trusted: bool, base: Path | None
 
     shown = public(url)
     if not url:
-        raise Unsafe("the repository's address is empty", mend="give a URL or a path")
+        raise Refused("the repository's address is empty", hint="give a URL or a path")
     if _CONTROL.search(url) or not _encodable(url):
-        raise Unsafe(f"repository {shown!r} contains a control character", mend="remove it")
+        raise Refused(f"repository {shown!r} contains a control character", hint="remove it")
     if url.startswith("-"):
         raise _dash(shown)
     if _HELPER.match(url):
-        raise Unsafe(
+        raise Refused(
             f"repository {shown!r} asks Git to start a helper program",
-            mend="use https://, ssh:// or a path",
+            hint="use https://, ssh:// or a path",
         )
     if ref is not None:
         _check_ref(ref)
     found = _SCHEME.fullmatch(url)
     if not trusted and " " in url:
-        raise Unsafe(f"repository {shown!r} contains a blank", mend="correct the address")
+        raise Refused(f"repository {shown!r} contains a blank", hint="correct the address")
     if found:
         return _with_scheme(url, found[1].lower(), found[2], ref, trusted)
     scp = _SCP.fullmatch(url)
@@ -129,7 +129,9 @@ def parse_address(url: str, ref: str | None, *, trusted: bool, base: Path | None
         if scp[3].startswith("-"):
             raise _dash(shown)
         if not scp[3]:
-            raise Malformed(f"'{shown}' names a host, but no repository there", mend="add its path")
+            raise InvalidInput(
+                f"'{shown}' names a host, but no repository there", hint="add its path"
+            )
         return Address(url, ref, "ssh")
     _check_trusted(trusted, shown)
     path = os.path.expanduser(url)
@@ -139,22 +141,22 @@ def parse_address(url: str, ref: str | None, *, trusted: bool, base: Path | None
 def _with_scheme(url: str, scheme: str, rest: str, ref: str | None, trusted: bool) -> Address:
     shown = public(url)
     if _CONTROL.search(unquote(rest)):
-        raise Unsafe(f"repository {shown!r} hides a control character", mend="remove it")
+        raise Refused(f"repository {shown!r} hides a control character", hint="remove it")
     authority, _, path = rest.partition("/")
     if scheme == "file":
         _check_trusted(trusted, shown)
         if authority or not path:
-            raise Malformed(f"'{shown}' is not an absolute file: URL", mend="write file:///PATH")
+            raise InvalidInput(f"'{shown}' is not an absolute file: URL", hint="write file:///PATH")
         return Address(f"file:///{path}", ref, "file")
     if scheme == "git" and not trusted:
-        raise Unsafe(
+        raise Refused(
             f"repository '{shown}' uses git://, which proves nothing about who answers",
-            mend="use https:// or ssh://",
+            hint="use https:// or ssh://",
         )
     if scheme not in _NETWORK:
-        raise Unsafe(
+        raise Refused(
             f"repository '{shown}' uses '{scheme}:', which is not allowed",
-            mend="use https://, ssh:// or a path",
+            hint="use https://, ssh:// or a path",
         )
     user, _, host = authority.rpartition("@")
     colon, port = "", ""
@@ -162,9 +164,9 @@ def _with_scheme(url: str, scheme: str, rest: str, ref: str | None, trusted: boo
         host, colon, port = host.rpartition(":")
     _check_host(unquote(user), host, shown)
     if colon and port and not (port.isascii() and port.isdecimal()):
-        raise Malformed(f"'{shown}' has a port that is no number", mend="correct the port")
+        raise InvalidInput(f"'{shown}' has a port that is no number", hint="correct the port")
     if not path.strip("/"):
-        raise Malformed(f"'{shown}' names a host, but no repository there", mend="add its path")
+        raise InvalidInput(f"'{shown}' names a host, but no repository there", hint="add its path")
     return Address(url, ref, scheme)
 
 
@@ -172,16 +174,18 @@ def _check_host(user: str, host: str, shown: str) -> None:
     if user.startswith("-") or unquote(host).startswith("-"):
         raise _dash(shown)
     if not host:
-        raise Malformed(f"'{shown}' names no host", mend="write https://HOST/OWNER/REPOSITORY")
+        raise InvalidInput(f"'{shown}' names no host", hint="write https://HOST/OWNER/REPOSITORY")
     if not _HOST.fullmatch(host):
-        raise Unsafe(f"repository {shown!r} has a host that is no name", mend="correct the address")
+        raise Refused(
+            f"repository {shown!r} has a host that is no name", hint="correct the address"
+        )
 
 
 def _check_trusted(trusted: bool, shown: str) -> None:
     if not trusted:
-        raise Unsafe(
+        raise Refused(
             f"repository '{shown}' is on this machine",
-            mend=f"if that is meant: git config {ALLOW_LOCAL} true",
+            hint=f"if that is meant: git config {ALLOW_LOCAL} true",
         )
 
 
@@ -199,15 +203,15 @@ def _check_ref(ref: str) -> None:
             not part or part.startswith(".") or part.endswith(".lock") for part in ref.split("/")
         )
     ):
-        raise Unsafe(
-            f"{ref!r} cannot be the name of a branch, tag or commit", mend="correct the branch"
+        raise Refused(
+            f"{ref!r} cannot be the name of a branch, tag or commit", hint="correct the branch"
         )
 
 
-def _dash(shown: str) -> Unsafe:
-    return Unsafe(
+def _dash(shown: str) -> Refused:
+    return Refused(
         f"repository {shown!r} has a dash where it would be read as an option",
-        mend="correct the address",
+        hint="correct the address",
     )
 
 

@@ -20,24 +20,24 @@ def head(repository: Repository) -> str:
 
     if not process.available():
         return _head_without_git(repository)
-    return commit(repository, "HEAD")
+    return resolve(repository, "HEAD")
 
 
 def _head_without_git(repository: Repository) -> str:
     from dulwich.repo import Repo
 
-    with Repo(os.fspath(repository.place())) as opened:
+    with Repo(os.fspath(repository.cwd())) as opened:
         try:
             return opened.head().decode()
         except KeyError:
             return ""
 
 
-def commit(repository: Repository, revision: str) -> str:
+def resolve(repository: Repository, revision: str) -> str:
     """The id of the commit that `revision` names; "" if there is none."""
 
     asked = ("rev-parse", "-q", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-    done = repository.ask(asked, check=False)
+    done = repository.run_git(asked, check=False)
     # (of a range, some gits print one end before they fail)
     return "" if done.returncode else done.stdout.decode().strip()
 
@@ -65,7 +65,7 @@ def changed(repository: Repository, folder: str) -> set[str]:
         "--no-optional-locks", "status", "--porcelain", "-z", "--untracked-files=no",
         "--no-renames", "--ignore-submodules=dirty", "--", f":(top,literal){folder}",
     )  # fmt: skip
-    found = os.fsdecode(repository.ask(asked).stdout).split("\0")
+    found = os.fsdecode(repository.run_git(asked).stdout).split("\0")
     return {entry[3:].removeprefix(folder) for entry in found if entry}
 
 
@@ -76,7 +76,7 @@ def _named(
         return dict.fromkeys(commits, "")
     names = os.fsencode("".join(f"{one}{what}\n" for one in commits))
     asked = ("cat-file", "--batch-check=%(objecttype) %(objectname) %(objectsize)")
-    answers = repository.ask(asked, input=names).stdout.decode().splitlines()
+    answers = repository.run_git(asked, input=names).stdout.decode().splitlines()
     found = {}
     for one, answer in zip(commits, answers, strict=True):
         head, _, size = answer.rpartition(" ")
@@ -92,28 +92,28 @@ def unreachable(
     what is not here at all is among them."""
 
     wanted = set(commits)
-    found_here = here(repository, wanted)
+    found_here = present_commits(repository, wanted)
     asked = ("rev-list", "--ignore-missing", "--stdin", "--not", *revisions)
     given = "".join(f"{one}\n" for one in sorted(found_here)).encode()
-    found = repository.ask(asked, input=given).stdout.decode().split()
+    found = repository.run_git(asked, input=given).stdout.decode().split()
     return (wanted - found_here) | (found_here & set(found))
 
 
-def here(repository: Repository, commits: Iterable[str]) -> set[str]:
+def present_commits(repository: Repository, commits: Iterable[str]) -> set[str]:
     """Those of `commits` that are in this clone."""
 
     listed = sorted(commits)
     asked = ("cat-file", "--batch-check=%(objecttype)")
     given = "".join(f"{one}\n" for one in listed).encode()
-    found = repository.ask(asked, input=given).stdout.splitlines()
+    found = repository.run_git(asked, input=given).stdout.splitlines()
     return {one for one, kind in zip(listed, found, strict=True) if kind == b"commit"}
 
 
-def first(repository: Repository) -> str:
+def root_commit(repository: Repository) -> str:
     """The oldest commit without parents that HEAD reaches; "" if there is none."""
 
     asked = ("rev-list", "--max-parents=0", "HEAD", "--")
-    found = repository.ask(asked, check=False).stdout.decode().split()
+    found = repository.run_git(asked, check=False).stdout.decode().split()
     return found[-1] if found else ""
 
 

@@ -85,7 +85,7 @@ def _answered(helper: str, url: str) -> Iterator[tuple[str, str]]:
 
     import shutil
 
-    from git_spacy.git.process import answer_of
+    from git_spacy.git.process import credential_helper
 
     parts = urlsplit(url)
     if helper.startswith("!"):
@@ -97,7 +97,7 @@ def _answered(helper: str, url: str) -> Iterator[tuple[str, str]]:
             return
         command = [program, *words[1:], "get"]
     question = f"protocol={parts.scheme}\nhost={parts.netloc.rpartition('@')[2]}\n\n"
-    lines = answer_of(command, question, _PATIENCE).splitlines()
+    lines = credential_helper(command, question, _PATIENCE).splitlines()
     answer = dict(line.split("=", 1) for line in lines if "=" in line)
     if "username" in answer and "password" in answer:
         yield answer["username"], answer["password"]

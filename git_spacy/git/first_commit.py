@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from git_spacy.git import process
-from git_spacy.git.identity import FALLBACK, person
-from git_spacy.git.tree import EXECUTABLE, FILE, LINK
+from git_spacy.git.ident import FALLBACK, person
+from git_spacy.git.remote_tree import EXECUTABLE, FILE, LINK
 
 _SEALED = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 _CHUNK = 1 << 20
@@ -28,7 +28,7 @@ def make(folder: Path, message: str, prepare: Callable[[], object] = lambda: Non
 
     if process.available():
         environ = process.environment(protocols="none")
-        process.run(("init", "-q", "--template="), cwd=folder, environ=environ)
+        process.run_git(("init", "-q", "--template="), cwd=folder, environ=environ)
         prepare()
         _by_git(folder, message, environ)
     else:
@@ -58,7 +58,7 @@ def _by_git(folder: Path, message: str, environ: dict[str, str]) -> None:
 
     import tempfile
 
-    head = process.run(("symbolic-ref", "HEAD"), cwd=folder, environ=environ)
+    head = process.run_git(("symbolic-ref", "HEAD"), cwd=folder, environ=environ)
     people = [person(folder, environ, role) for role in ("AUTHOR", "COMMITTER")]
     text = message.encode()
     with tempfile.TemporaryFile() as script:
@@ -80,8 +80,8 @@ def _by_git(folder: Path, message: str, environ: dict[str, str]) -> None:
         script.write(b"done\n")
         script.seek(0)
         arguments = (*_SEALED, "fast-import", "--quiet", "--done")
-        process.run(arguments, cwd=folder, environ=environ, stdin=script)
-    process.run((*_SEALED, "read-tree", "HEAD"), cwd=folder, environ=environ)
+        process.run_git(arguments, cwd=folder, environ=environ, stdin=script)
+    process.run_git((*_SEALED, "read-tree", "HEAD"), cwd=folder, environ=environ)
 
 
 def _quoted(name: str) -> bytes:

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import sharing
-from git_spacy.errors import Malformed, Unavailable
-from git_spacy.files import held
+from git_spacy.errors import ExternalError, InvalidInput
+from git_spacy.files import file_lock
 from git_spacy.git import commits, objects, process
-from git_spacy.git.identity import person
-from git_spacy.git.repository import SEALED, Repository
+from git_spacy.git.ident import person
+from git_spacy.git.repository import SAFE_CONFIG, Repository
 
 REF = "refs/notes/spacy"
 _TRIES = 100  # while others write
@@ -46,7 +46,7 @@ _SOUND = "notes-sound"  # the file with the last version that was found sound
 _FIRST_BATCH, _BATCH = 64, 4096  # commits of the log whose notes are read at once
 
 
-class Noted(NamedTuple):
+class AnnotatedCommit(NamedTuple):
     """A commit and what is noted on it: ids of the commit (whole and short) and of its tree, the
     time of the commit in seconds since 1970, the lines, its subject."""
 
@@ -66,13 +66,13 @@ def append(repository: Repository, commit: str, lines: Iterable[str], ref: str =
 
     new = tuple(lines)
     unmoved, seen = 0, None
-    with held(repository.common_dir / "spacy" / "notes.lock"):
+    with file_lock(repository.common_dir / "spacy" / "notes.lock"):
         for attempt in range(_TRIES):
             old = tip(repository, ref)
             unmoved = unmoved + 1 if old == seen else 0
             seen = old
             check(repository, old)
-            before = of(repository, commit, ref) if old else ()
+            before = note_lines(repository, commit, ref) if old else ()
             missing = [line for line in new if line not in before]
             if not missing:
                 return
@@ -81,39 +81,43 @@ def append(repository: Repository, commit: str, lines: Iterable[str], ref: str =
             if not refusal:
                 return
             if unmoved == _UNMOVED:
-                raise Unavailable(f"'{ref}' cannot be written: {refusal}")
+                raise ExternalError(f"'{ref}' cannot be written: {refusal}")
             time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))
-    raise Unavailable(f"'{ref}' changes faster than it can be written", mend="try again")
+    raise ExternalError(f"'{ref}' changes faster than it can be written", hint="try again")
 
 
 def tip(repository: Repository, ref: str = REF) -> str:
     """The commit that the ref of the notes is at; "" if there are none yet."""
 
-    return commits.commit(repository, ref)
+    return commits.resolve(repository, ref)
 
 
-def of(repository: Repository, commit: str, ref: str = REF) -> tuple[str, ...]:
+def note_lines(repository: Repository, commit: str, ref: str = REF) -> tuple[str, ...]:
     """The lines noted on one commit (its id). Raises Unavailable if they cannot be read, or are
     too many: what is written after them would be all that is left."""
 
     # 1: there is no note
-    listed = repository.ask(("notes", f"--ref={ref}", "list", commit), accepted=(0, 1))
+    listed = repository.run_git(("notes", f"--ref={ref}", "list", commit), accepted=(0, 1))
     id = listed.stdout.decode().strip()
     if listed.returncode or not id:
         return ()
     asked = ("cat-file", "--batch-check=%(objecttype) %(objectsize)")
-    kind, _, size = repository.ask(asked, input=f"{id}\n".encode()).stdout.decode().partition(" ")
+    kind, _, size = (
+        repository.run_git(asked, input=f"{id}\n".encode()).stdout.decode().partition(" ")
+    )
     if kind == "blob" and int(size) > LARGEST_NOTE:
-        raise Unavailable(
+        raise ExternalError(
             f"the note on {commit} has {int(size):,} bytes; the limit is {LARGEST_NOTE:,}",
-            mend=f"git notes --ref={ref.removeprefix('refs/notes/')} remove {commit}",
+            hint=f"git notes --ref={ref.removeprefix('refs/notes/')} remove {commit}",
         )
     return split(_contents(repository, [id])[0])
 
 
 def _contents(repository: Repository, ids: Sequence[str]) -> list[bytes]:
-    where, environ = repository.place(), repository.environment()
-    return [one.read() for _, one in objects.read(SEALED, ids, cwd=where, environ=environ)]
+    where, environ = repository.cwd(), repository.environment()
+    return [
+        one.read() for _, one in objects.read_blobs(SAFE_CONFIG, ids, cwd=where, environ=environ)
+    ]
 
 
 class Note(NamedTuple):
@@ -123,7 +127,7 @@ class Note(NamedTuple):
     size: int
 
 
-class Expanding(Unavailable):
+class Expanding(ExternalError):
     """The notes have more entries than anybody reads: a few trees can stand for millions."""
 
 
@@ -138,8 +142,8 @@ def entries(
     """
 
     options = ("-r", "-t", "-z", "--full-tree", *(("-l",) if sizes else ()))
-    arguments = (*SEALED, "ls-tree", *options, revision)
-    where, environ = repository.place(), repository.environment()
+    arguments = (*SAFE_CONFIG, "ls-tree", *options, revision)
+    where, environ = repository.cwd(), repository.environment()
     number, length, rest = 0, 0, b""
     with process.streaming(
         arguments, cwd=where, environ=environ, input=b"", memory=_MOST_MEMORY
@@ -169,7 +173,7 @@ def blobs(repository: Repository, revision: str = REF) -> dict[str, Note]:
         return {commit: note for commit, note, _ in entries(repository, revision)}
     except Expanding as error:
         raise _explained(repository, error, revision) from None
-    except Unavailable:
+    except ExternalError:
         if not tip(repository, revision):
             return {}
         raise
@@ -212,7 +216,7 @@ def _explained(repository: Repository, error: Expanding, revision: str) -> Expan
     """The error with what to type, if `revision` is what the notes here are at."""
 
     is_ours = revision == REF or revision == tip(repository)
-    return Expanding(error.problems[0].what, mend=_way_back(repository) if is_ours else "")
+    return Expanding(error.problems[0].message, hint=_way_back(repository) if is_ours else "")
 
 
 def _way_back(repository: Repository) -> str:
@@ -221,14 +225,14 @@ def _way_back(repository: Repository) -> str:
     first = _remembered(repository.common_dir / "spacy" / _SOUND)
     moved = ("log", "-g", "--format=%H", f"--max-count={_MOST_TRIED}", REF, "--")
     parents = ("rev-list", "--first-parent", f"--max-count={_MOST_TRIED}", REF, "--")
-    found = (repository.ask(asked, check=False).stdout.decode() for asked in (moved, parents))
+    found = (repository.run_git(asked, check=False).stdout.decode() for asked in (moved, parents))
     candidates = dict.fromkeys((*first.split(), *" ".join(found).split()))
     now = tip(repository)
     for candidate in [one for one in candidates if _ID.fullmatch(one) and one != now][:_MOST_TRIED]:
         try:
             for _ in entries(repository, candidate, sizes=False):
                 pass
-        except Unavailable:
+        except ExternalError:
             continue
         return f"git update-ref {REF} {candidate}"
     return f"git update-ref -d {REF}"
@@ -269,9 +273,9 @@ class Reader:
         notes = self.notes if notes is None else notes
         some = list(commits)
         wanted = [one for one in some if one in notes and self._is_readable(one, notes[one])]
-        contents = objects.read(
-            SEALED, [notes[one].id for one in wanted],
-            cwd=self._repository.place(), environ=self._repository.environment(),
+        contents = objects.read_blobs(
+            SAFE_CONFIG, [notes[one].id for one in wanted],
+            cwd=self._repository.cwd(), environ=self._repository.environment(),
         )  # fmt: skip
         readable = set(wanted)
         for commit in some:
@@ -329,16 +333,16 @@ def _refusal(repository: Repository, ref: str, old: str, commit: str, text: byte
     """Make the next commit of the notes; why not, if `ref` is not `old` any more or locked."""
 
     message = b"Notes added by git-spacy"
-    committer = person(repository.place(), repository.environment(), "COMMITTER")
+    committer = person(repository.cwd(), repository.environment(), "COMMITTER")
     script = b"commit %s\nmark :1\ncommitter %s\n" % (ref.encode(), committer)
     script += b"data %d\n%s\n" % (len(message), message)
     if old:
         script += b"from %s\n" % old.encode()
     script += b"N inline %s\ndata %d\n%s\n" % (commit.encode(), len(text), text)
     script += b"get-mark :1\ndone\n"
-    done = repository.ask(("fast-import", "--quiet", "--done"), input=script, check=False)
+    done = repository.run_git(("fast-import", "--quiet", "--done"), input=script, check=False)
     if done.returncode and tip(repository, ref) == old and b"lock" not in done.stderr:
-        raise Unavailable(f"git fast-import: {done.message or 'failed without a word'}")
+        raise ExternalError(f"git fast-import: {done.message or 'failed without a word'}")
     if done.returncode:
         return done.message or "git fast-import failed"
     # one note more than what was sound: not to be counted again
@@ -349,7 +353,7 @@ def _refusal(repository: Repository, ref: str, old: str, commit: str, text: byte
 def log(
     repository: Repository, revisions: Sequence[str], *, limit: int | None = None,
     reader: Reader | None = None,
-) -> Iterator[Noted]:  # fmt: skip
+) -> Iterator[AnnotatedCommit]:  # fmt: skip
     """The commits that `revisions` (none: HEAD) reach, newest first, each with its lines.
 
     A few processes for all of them, read as it goes: git would read each note whole, however large
@@ -357,7 +361,7 @@ def log(
     """
 
     reader = reader or Reader(repository)
-    stream = _log(repository, resolved(repository, revisions), limit)
+    stream = _log(repository, resolve_revisions(repository, revisions), limit)
     for size in chain((_FIRST_BATCH,), repeat(_BATCH)):
         batch = list(islice(stream, size))
         if not batch:
@@ -367,50 +371,54 @@ def log(
             yield one._replace(lines=lines)
 
 
-def _log(repository: Repository, names: Sequence[str], limit: int | None) -> Iterator[Noted]:
+def _log(
+    repository: Repository, names: Sequence[str], limit: int | None
+) -> Iterator[AnnotatedCommit]:
     """The commits, with no lines yet."""
 
     options = ["log", "-z", f"--format={_FIELDS}", "--no-show-signature", "--no-notes"]
     options += ["--no-color"]
     options += [f"--max-count={limit}"] if limit is not None else []
-    arguments = (*SEALED, *options, *names, "--")
-    where, environ = repository.place(), repository.environment()
+    arguments = (*SAFE_CONFIG, *options, *names, "--")
+    where, environ = repository.cwd(), repository.environment()
     with process.streaming(arguments, cwd=where, environ=environ, input=b"") as stream:
         rest = b""
         while chunk := stream.read(1 << 16):
             *records, rest = (rest + chunk).split(b"\0")
-            yield from map(_noted, records)
+            yield from map(_annotated_commit, records)
         if rest:
-            yield _noted(rest)
+            yield _annotated_commit(rest)
 
 
-def resolved(repository: Repository, revisions: Sequence[str]) -> list[str]:
+def resolve_revisions(repository: Repository, revisions: Sequence[str]) -> list[str]:
     """Ids and `^ids` of `revisions` (none: HEAD): what was typed is never taken for an option.
     Raises Malformed for what is none."""
 
     revisions = revisions or ("HEAD",)
     asked = ("rev-parse", "--revs-only", "--end-of-options", *revisions)
-    done = repository.ask(asked, check=False)
+    done = repository.run_git(asked, check=False)
     found = [line for line in done.stdout.decode().split() if not line.startswith("--")]
     if done.returncode or not found:
         what = f"no commit '{' '.join(revisions)}'"
         if tuple(revisions) == ("HEAD",):
-            raise Malformed("there is no commit yet", mend="git commit")
-        raise Malformed(what, mend="see 'git log --oneline' for what there is")
+            raise InvalidInput("there is no commit yet", hint="git commit")
+        raise InvalidInput(what, hint="see 'git log --oneline' for what there is")
     return found
 
 
-def one(repository: Repository, revision: str) -> str:
+def resolve_commit(repository: Repository, revision: str) -> str:
     """The id of the one commit that `revision` names. Raises Malformed if it is none."""
 
-    found = commits.commit(repository, revision)
+    found = commits.resolve(repository, revision)
     if not found:
-        resolved(repository, [revision])  # says what is wrong with it, or else it is a range
-        raise Malformed(f"'{revision}' is not one commit", mend="name a commit, e.g. HEAD~1")
+        resolve_revisions(
+            repository, [revision]
+        )  # says what is wrong with it, or else it is a range
+        raise InvalidInput(f"'{revision}' is not one commit", hint="name a commit, e.g. HEAD~1")
     return found
 
 
-def _noted(record: bytes) -> Noted:
+def _annotated_commit(record: bytes) -> AnnotatedCommit:
     head, subject = record.decode("utf-8", "replace").split("\x01", 1)
     commit, short, seconds, tree = head.split(" ")
-    return Noted(commit, short, int(seconds), tree, (), subject)
+    return AnnotatedCommit(commit, short, int(seconds), tree, (), subject)

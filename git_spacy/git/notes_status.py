@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from git_spacy.errors import Unavailable
-from git_spacy.git import commits, notes, shared_notes
+from git_spacy.errors import ExternalError
+from git_spacy.git import commits, notes, notes_sync
 from git_spacy.git.notes import REF
 from git_spacy.git.repository import Repository
 
@@ -26,11 +26,11 @@ class NotesStatus(NamedTuple):
     unreachable: str
     shallow: bool
     stranded: tuple[str, ...]
-    absent: tuple[str, ...]
+    missing: tuple[str, ...]
     rewritten: bool
 
 
-def of(
+def notes_status(
     repository: Repository, remote: str | None, *, fetch: bool = True, ref: str = REF,
     warn: Callable[[str], None] = lambda _: None,
 ) -> NotesStatus:  # fmt: skip
@@ -40,17 +40,17 @@ def of(
     unreachable = ""
     if remote and fetch:
         try:
-            shared_notes.fetch(repository, remote, ref)
-        except Unavailable as error:
-            unreachable = error.problems[0].what
+            notes_sync.fetch(repository, remote, ref)
+        except ExternalError as error:
+            unreachable = error.problems[0].message
     ours = notes.tip(repository, ref)
-    theirs = notes.tip(repository, shared_notes.tracking(remote, ref)) if remote else ""
+    theirs = notes.tip(repository, notes_sync.tracking(remote, ref)) if remote else ""
     reader = notes.Reader(repository, warn, ref)
     noted = reader.notes if ours else {}
-    compared = shared_notes.compare(repository, ours, theirs) if remote else (0, 0)
+    compared = notes_sync.compare(repository, ours, theirs) if remote else (0, 0)
     reaching = (*_ANYWHERE, *(("HEAD",) if commits.head(repository) else ()))
     lost = commits.unreachable(repository, noted, reaching) if noted else set()
-    here = commits.here(repository, lost)
+    here = commits.present_commits(repository, lost)
     return NotesStatus(
         lines=sum(len(lines) for _, lines in reader.lines(noted)),
         commits=len(noted),
@@ -59,7 +59,7 @@ def of(
         unreachable=unreachable,
         shallow=commits.is_shallow(repository),
         stranded=tuple(sorted(here)),
-        absent=tuple(sorted(lost - here)),
+        missing=tuple(sorted(lost - here)),
         rewritten=_is_rewritten(repository, ref),
     )
 
@@ -68,5 +68,5 @@ def _is_rewritten(repository: Repository, ref: str) -> bool:
     import fnmatch
 
     asked = ("config", "--get-all", "notes.rewriteRef")
-    patterns = repository.ask(asked, check=False).stdout.decode("utf-8", "replace").split()
+    patterns = repository.run_git(asked, check=False).stdout.decode("utf-8", "replace").split()
     return any(fnmatch.fnmatchcase(ref, pattern) for pattern in patterns)

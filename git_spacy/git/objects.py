@@ -7,12 +7,12 @@ from pathlib import Path
 
 from git_spacy.errors import LocalFailure
 from git_spacy.git import process
-from git_spacy.git.tree import Stream, no_such_content
+from git_spacy.git.remote_tree import Stream, no_such_content
 
 _CHUNK = 1 << 20
 
 
-class Content:
+class BlobStream:
     """The next `left` bytes of a stream."""
 
     def __init__(self, stream: Stream, left: int) -> None:
@@ -24,7 +24,7 @@ class Content:
         size = self._left if size < 0 else min(size, self._left)
         chunk = self._stream.read(size)
         if len(chunk) < size:
-            raise LocalFailure("git ended in the middle of a file", mend="try again")
+            raise LocalFailure("git ended in the middle of a file", hint="try again")
         self._left -= size
         return chunk
 
@@ -35,9 +35,9 @@ class Content:
             yield self.read(_CHUNK)
 
 
-def read(
+def read_blobs(
     options: Sequence[str], ids: Sequence[str], *, cwd: Path, environ: Mapping[str, str]
-) -> Iterator[tuple[str, Content]]:
+) -> Iterator[tuple[str, BlobStream]]:
     """(id, content) for each of `ids`; one is read before the next is asked for.
 
     `options` stand before git's verb. Raises Unavailable for an id of no blob that is here.
@@ -52,7 +52,7 @@ def read(
             head = stream.readline().split()
             if len(head) != 3 or head[1] != b"blob":
                 raise no_such_content(id)
-            content = Content(stream, int(head[2]))
+            content = BlobStream(stream, int(head[2]))
             yield id, content
             for _ in content.chunks():
                 pass
@@ -66,6 +66,6 @@ def sizes(
 
     listed = "".join(f"{id}\n" for id in ids).encode()
     asked = (*options, "cat-file", "--batch-check=%(objectname) %(objectsize)")
-    answers = process.run(asked, cwd=cwd, environ=environ, input=listed).stdout.decode()
+    answers = process.run_git(asked, cwd=cwd, environ=environ, input=listed).stdout.decode()
     found = (line.split() for line in answers.splitlines())
     return {id: int(size) if size.isdigit() else -1 for id, size in found}

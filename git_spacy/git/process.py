@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from git_spacy import interrupts
-from git_spacy.errors import Unavailable, Unsafe, masked
+from git_spacy.errors import ExternalError, Refused, redact
 from git_spacy.project.paths import has_git_dir, is_git_dir
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ LIMITS = Limits()
 """Those of a server of the user's own."""
 
 
-class Completed(NamedTuple):
+class GitResult(NamedTuple):
     """What a git process left: its exit code and its two outputs; of a long standard error, the
     begin and the end."""
 
@@ -105,7 +105,7 @@ def available() -> bool:
     return shutil.which("git") is not None
 
 
-def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
+def scrub_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` without what ties it to a repository: for work on another one, and for scripts."""
 
     return {
@@ -142,7 +142,7 @@ def _found_bare(cwd: Path) -> Path | None:
     return None
 
 
-def may_prompt() -> bool:
+def can_prompt() -> bool:
     """Whether somebody is there to answer: a terminal to ask on."""
 
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
@@ -158,7 +158,7 @@ def environment(
     `configured`, settings of the command line (`git -c`) and the environment hold too.
     """
 
-    result = scrubbed(os.environ)
+    result = scrub_environment(os.environ)
     if configured:
         kept = {name: text for name, text in os.environ.items() if _SETTINGS.fullmatch(name)}
         result.update(kept)
@@ -199,7 +199,7 @@ def streaming(
         text = _Ends()
         while chunk := complaints.read(_CHUNK):
             text.add(chunk)
-        _check(arguments, Completed(child.returncode, b"", text.text))
+        _check(arguments, GitResult(child.returncode, b"", text.text))
 
 
 def _scratch() -> BinaryIO:
@@ -213,7 +213,7 @@ def _scratch() -> BinaryIO:
     return cast("BinaryIO", tempfile.TemporaryFile())
 
 
-def run(
+def run_git(
     arguments: Sequence[str],
     *,
     cwd: Path,
@@ -226,7 +226,7 @@ def run(
     named: bool = False,
     limits: Limits | None = None,
     folder: Path | None = None,
-) -> Completed:
+) -> GitResult:
     """Run `git ARGUMENTS` in `cwd` to its end, with `input` or the file `stdin` to read.
 
     With `named` the user has named `cwd`: it may be a bare repository. `limits` are for what talks
@@ -245,7 +245,7 @@ def run(
         if limits:
             _limit_memory(child, limits.memory)
         stdout, stderr = _communicate(child, input or b"", limits, folder)
-    completed = Completed(child.returncode, stdout, stderr)
+    completed = GitResult(child.returncode, stdout, stderr)
     if check and completed.returncode not in accepted:
         _check(arguments, completed)
     return completed
@@ -327,22 +327,22 @@ def check_limits(limits: Limits, seconds: float, folder: Path | None = None) -> 
     what it sent in `folder`."""
 
     if seconds > limits.seconds:
-        raise Unavailable(
+        raise ExternalError(
             f"the server was not done after {limits.seconds:g} s",
-            mend="try again; or give it more: git config spacy.fetchTimeout SECONDS",
+            hint="try again; or give it more: git config spacy.fetchTimeout SECONDS",
         )
     if folder is None:
         return
     if limits.size and bytes_in(folder) > limits.size:
-        raise Unavailable(
+        raise ExternalError(
             f"the server sent more than {limits.size:,} bytes",
-            mend="if that is right, set the limit in bytes: git config spacy.maxAssetSize 10g",
+            hint="if that is right, set the limit in bytes: git config spacy.maxAssetSize 10g",
         )
     disk = os.statvfs(folder)
     block = disk.f_frsize or disk.f_bsize
     if disk.f_bavail * block < min(_SPARE, disk.f_blocks * block // 100):
-        raise Unavailable(
-            "the disk has no room for what the server sends", mend="make room on the disk"
+        raise ExternalError(
+            "the disk has no room for what the server sends", hint="make room on the disk"
         )
 
 
@@ -357,11 +357,13 @@ def bytes_in(folder: Path) -> int:
     return total
 
 
-def beyond(what: str, limits: Limits | None) -> Unavailable:
+def beyond(what: str, limits: Limits | None) -> ExternalError:
     """The error for more than is taken, from a server if there are `limits`."""
 
     who = "the server" if limits else "git"
-    return Unavailable(f"{who} sent {what}", mend="ask whoever runs it" if limits else "try again")
+    return ExternalError(
+        f"{who} sent {what}", hint="ask whoever runs it" if limits else "try again"
+    )
 
 
 def _limit_memory(child: subprocess.Popen[bytes], most: int) -> None:
@@ -376,13 +378,13 @@ def _limit_memory(child: subprocess.Popen[bytes], most: int) -> None:
             resource.prlimit(child.pid, resource.RLIMIT_DATA, (most, hard))
 
 
-def manners(start: Path) -> tuple[str, bool]:
+def pager_config(start: Path) -> tuple[str, bool]:
     """The user's pager and whether to write in colours to a terminal, as Git has them in the
     folder `start`: `git var GIT_PAGER`, color.spacy or color.ui."""
 
     asked = ("var", "GIT_PAGER"), ("config", "--get-colorbool", "color.spacy", "true")
     environ = {**os.environ, "LC_ALL": "C"}
-    told = (run(one, cwd=start, environ=environ, check=False).stdout for one in asked)
+    told = (run_git(one, cwd=start, environ=environ, check=False).stdout for one in asked)
     command, colours = (answer.decode("utf-8", "replace").strip() for answer in told)
     return command, colours != "false"
 
@@ -413,7 +415,7 @@ def pager(command: str) -> Iterator[IO[str] | None]:
         signal.signal(signal.SIGINT, before)
 
 
-def answer_of(command: Sequence[str], question: str, patience: float) -> str:
+def credential_helper(command: Sequence[str], question: str, patience: float) -> str:
     """What a program that the user set for git (a credential helper) answers; "" if it fails or
     takes more than `patience` seconds. It has no terminal to ask on."""
 
@@ -440,7 +442,7 @@ def answer_of(command: Sequence[str], question: str, patience: float) -> str:
     return answer.decode("utf-8", "replace") if child.returncode == 0 else ""
 
 
-def _check(arguments: Sequence[str], completed: Completed) -> None:
+def _check(arguments: Sequence[str], completed: GitResult) -> None:
     if completed.returncode:
         check_ownership(completed)
         words = [
@@ -449,17 +451,17 @@ def _check(arguments: Sequence[str], completed: Completed) -> None:
             if not word.startswith("-") and before != "-c"
         ]
         said = completed.message or "failed without a word"
-        raise Unavailable(masked(f"git {words[0] if words else ''}: {said}"))
+        raise ExternalError(redact(f"git {words[0] if words else ''}: {said}"))
 
 
-def check_ownership(completed: Completed) -> None:
+def check_ownership(completed: GitResult) -> None:
     """Raise Unsafe where git refused a repository for whose it is: that answers no question."""
 
-    if mend := mend_of_ownership(completed):
-        raise Unsafe("the repository belongs to somebody else", mend=mend)
+    if hint := ownership_hint(completed):
+        raise Refused("the repository belongs to somebody else", hint=hint)
 
 
-def mend_of_ownership(completed: Completed) -> str:
+def ownership_hint(completed: GitResult) -> str:
     """What to type where git refused a repository for whose it is; "" if that was not why."""
 
     told = completed.stderr.decode("utf-8", "replace")
@@ -503,7 +505,7 @@ def _started(
     except FileNotFoundError as error:
         if child is not None or error.filename == str(cwd) or not cwd.is_dir():
             raise
-        raise Unavailable("there is no 'git' on the PATH", mend="install git") from None
+        raise ExternalError("there is no 'git' on the PATH", hint="install git") from None
     finally:
         if child is not None:
             if child.poll() is None:

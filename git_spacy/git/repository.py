@@ -12,13 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.files import resolved_inside
+from git_spacy.files import resolve_beneath
 from git_spacy.git import process
 from git_spacy.project.paths import bare_repository, has_git_dir, is_git_dir
 
 _BARE = re.compile(r"^\s*bare\s*=\s*true\s*$", re.IGNORECASE | re.MULTILINE)
 
-SEALED = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+SAFE_CONFIG = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 """Before git's verb: nobody's program is started for a question, or for notes."""
 
 
@@ -73,19 +73,19 @@ class Repository(NamedTuple):
 
         return self.git_dir / name
 
-    def place(self) -> Path:
+    def cwd(self) -> Path:
         """Where to start git for questions about it."""
 
         return self.top or self.git_dir
 
-    def environment(self, *, talks: bool = False, prompt: bool = False) -> dict[str, str]:
+    def environment(self, *, allow_network: bool = False, prompt: bool = False) -> dict[str, str]:
         """The environment of such a git; what a hook said of the repository holds, in words that
         do not depend on the folder. Unless it `talks`, it may not speak to anybody; then it may
         what the user's configuration says, and ask with `prompt`."""
 
-        protocols = None if talks else "none"
+        protocols = None if allow_network else "none"
         environ = process.environment(prompt=prompt, protocols=protocols, configured=True)
-        if not talks:
+        if not allow_network:
             environ["GIT_NO_LAZY_FETCH"] = "1"
         if self.top is None or os.environ.get("GIT_DIR"):
             environ["GIT_DIR"] = str(self.git_dir)
@@ -93,17 +93,17 @@ class Repository(NamedTuple):
                 environ["GIT_WORK_TREE"] = str(self.top)
         return environ
 
-    def ask(
+    def run_git(
         self, arguments: Sequence[str], *, input: bytes = b"", check: bool = True,
         accepted: Collection[int] = (0,),
-    ) -> process.Completed:  # fmt: skip
+    ) -> process.GitResult:  # fmt: skip
         """Run `git ARGUMENTS` on it, with no hook or monitor of anybody's. With `check`, raises
         Unavailable if its exit code is none of `accepted`; in any case Unsafe if it belongs to
         somebody else."""
 
-        done = process.run(
-            (*SEALED, *arguments),
-            cwd=self.place(), environ=self.environment(), input=input, check=check,
+        done = process.run_git(
+            (*SAFE_CONFIG, *arguments),
+            cwd=self.cwd(), environ=self.environment(), input=input, check=check,
             accepted=accepted,
         )  # fmt: skip
         if done.returncode:
@@ -122,7 +122,7 @@ def confined(path: Path) -> tuple[Path, str]:
     path = Path(os.path.abspath(path))
     tops = [folder for folder in path.parents if has_git_dir(folder)]
     for top in tops:
-        resolved_inside(top, os.path.relpath(path, top))
+        resolve_beneath(top, os.path.relpath(path, top))
     if tops:
         return tops[0], os.path.relpath(path, tops[0])
     folder, name = os.path.split(os.path.realpath(path))

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import GitSpacyError, Malformed, Problem
+from git_spacy.errors import GitSpacyError, InvalidInput, Problem
 from git_spacy.git import process
 from git_spacy.git.repository import Repository
-from git_spacy.project.problem import did_you_mean
+from git_spacy.project.diagnostics import did_you_mean
 
 Settings = Mapping[str, str]
 """The user's `git config spacy.*`: names as git prints them (`spacy.allowlocalpath`)."""
@@ -76,7 +76,7 @@ _BY_NAME = {setting.name.lower(): setting for setting in TABLE}
 _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off", "")
 
 
-class Entry(NamedTuple):
+class SettingValue(NamedTuple):
     """A value as Git has it: the name in its spelling, the scope (`global`, `local` …) and the
     origin (`file:/home/me/.gitconfig`), both empty where no git can be asked."""
 
@@ -93,11 +93,11 @@ def settings(start: Path) -> dict[str, str]:
     return {entry.name: entry.value for entry in entries(start)}
 
 
-def entries(start: Path) -> list[Entry]:
+def entries(start: Path) -> list[SettingValue]:
     """The same with where each comes from, the weakest first."""
 
     if not process.available():
-        return [Entry(name, value) for name, value in _settings_without_git(start).items()]
+        return [SettingValue(name, value) for name, value in _settings_without_git(start).items()]
     # the user's own repository and configuration: nothing is scrubbed here, but what a hook gave
     # us relative to our folder is not meant relative to `start`
     environ = {**os.environ, "LC_ALL": "C", "LANGUAGE": ""}
@@ -105,16 +105,16 @@ def entries(start: Path) -> list[Entry]:
         if name in environ:
             environ[name] = os.path.abspath(environ[name])
     arguments = ("config", "--null", "--show-scope", "--show-origin", "--get-regexp", r"^spacy\.")
-    done = process.run(arguments, cwd=start, environ=environ, check=False)
+    done = process.run_git(arguments, cwd=start, environ=environ, check=False)
     if done.returncode not in (0, 1):  # 1: there is none
-        raise Malformed(
-            f"Git's configuration cannot be read: {done.message}", mend="correct that file"
+        raise InvalidInput(
+            f"Git's configuration cannot be read: {done.message}", hint="correct that file"
         )
     words = iter(done.stdout.decode("utf-8", "replace").split("\0"))
     found = []
     for scope, origin, record in zip(words, words, words, strict=False):
         name, has_value, value = record.partition("\n")
-        found.append(Entry(name, value if has_value else "true", scope, origin))
+        found.append(SettingValue(name, value if has_value else "true", scope, origin))
     return found
 
 
@@ -126,7 +126,7 @@ def known(name: str) -> Setting | None:
     return _BY_NAME.get(name.lower())
 
 
-def problems(found: Iterable[Entry]) -> list[Problem]:
+def problems(found: Iterable[SettingValue]) -> list[Problem]:
     """What is wrong with them: names that there are not, values that cannot be read."""
 
     wrong = []
@@ -135,8 +135,8 @@ def problems(found: Iterable[Entry]) -> list[Problem]:
         where = f"git config {setting.name if setting else entry.name}"
         if setting is None:
             spellings = [one.name for one in TABLE]
-            mend = did_you_mean(entry.name, spellings) or "see 'git spacy config'"
-            wrong.append(Problem("git-spacy has no such setting", mend, where))
+            hint = did_you_mean(entry.name, spellings) or "see 'git spacy config'"
+            wrong.append(Problem("git-spacy has no such setting", hint, where))
             continue
         try:
             _READERS[setting.kind]({setting.name.lower(): entry.value}, setting.name)
@@ -170,9 +170,9 @@ def boolean(values: Settings, name: str) -> bool:
         return value.lower() in _TRUE
     if value.isascii() and value.removeprefix("-").isdigit():
         return int(value) != 0
-    raise Malformed(
-        f"'{value}' is neither true nor false", where=f"git config {name}",
-        mend=f"git config {name} true",
+    raise InvalidInput(
+        f"'{value}' is neither true nor false", location=f"git config {name}",
+        hint=f"git config {name} true",
     )  # fmt: skip
 
 
@@ -188,10 +188,10 @@ def number(values: Settings, name: str) -> int:
     digits = value[:-1] if factor > 1 else value
     if digits.isascii() and digits.isdigit() and (setting.kind == SIZE or int(digits)):
         return int(digits) * factor
-    raise Malformed(
+    raise InvalidInput(
         f"'{value}' is not {setting.kind}",
-        where=f"git config {name}",
-        mend=f"git config {name} {setting.default or '2g'}",
+        location=f"git config {name}",
+        hint=f"git config {name} {setting.default or '2g'}",
     )
 
 

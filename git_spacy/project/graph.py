@@ -7,15 +7,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from git_spacy.errors import Malformed, Problem
+from git_spacy.errors import InvalidInput, Problem
+from git_spacy.project.diagnostics import nearest
 from git_spacy.project.model import Asset, Command, Project, Workflow
 from git_spacy.project.paths import ProjectPath
-from git_spacy.project.problem import nearest
 
 Owner = TypeVar("Owner")
 
 
-class Owned(Generic[Owner]):
+class PathIndex(Generic[Owner]):
     """Paths and whose they are, asked for what touches a path: in a time that does not grow with
     their number."""
 
@@ -38,7 +38,7 @@ class Owned(Generic[Owner]):
             yield from self._of[name]
 
 
-def circle(needs: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
+def find_cycle(needs: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
     """Things each of which the next one needs, and the last one the first: a way round in `needs`,
     from the one that comes first there; [] if there is none."""
 
@@ -67,7 +67,7 @@ def circle(needs: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
         way.append(before)
 
 
-def in_order(needs: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
+def topological_sort(needs: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
     """The things of `needs`, each after those that it needs, else in the order in which they are
     there. What a circle cannot have comes as if the need that closes it were not."""
 
@@ -90,7 +90,7 @@ def in_order(needs: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
     return list(done)
 
 
-def steps(project: Project, workflow: Workflow | None = None) -> tuple[Command, ...]:
+def workflow_commands(project: Project, workflow: Workflow | None = None) -> tuple[Command, ...]:
     """The commands of `workflow`, each once, in its order; without one all of the project's."""
 
     if workflow is None:
@@ -103,8 +103,8 @@ def command_edges(project: Project, workflow: Workflow | None = None) -> dict[st
     """For each command (of `workflow`, if one is named) the others of these that make what it
     needs, each once. In a time that does not grow with the square of their number."""
 
-    commands = steps(project, workflow)
-    made = Owned((path, command.name) for command in commands for path in command.produced)
+    commands = workflow_commands(project, workflow)
+    made = PathIndex((path, command.name) for command in commands for path in command.produced)
     return {
         command.name: tuple(
             dict.fromkeys(
@@ -118,7 +118,7 @@ def command_edges(project: Project, workflow: Workflow | None = None) -> dict[st
     }
 
 
-def workflow_called(project: Project, name: str) -> Workflow:
+def find_workflow(project: Project, name: str) -> Workflow:
     """The workflow of this name. Raises Malformed, with the one that was most likely meant."""
 
     workflow = project.workflow(name)
@@ -126,14 +126,14 @@ def workflow_called(project: Project, name: str) -> Workflow:
         names = [one.name for one in project.workflows]
         close = nearest(name, names)
         if close:
-            mend = f"did you mean '{close}'?"
+            hint = f"did you mean '{close}'?"
         else:
-            mend = f"there are: {', '.join(names)}" if names else "project.yml defines none"
-        raise Malformed(f"no workflow '{name}'", mend=mend, where="project.yml")
+            hint = f"there are: {', '.join(names)}" if names else "project.yml defines none"
+        raise InvalidInput(f"no workflow '{name}'", hint=hint, location="project.yml")
     return workflow
 
 
-def order(project: Project, names: Sequence[str]) -> tuple[Command, ...]:
+def expand_names(project: Project, names: Sequence[str]) -> tuple[Command, ...]:
     """The commands that `names` (of commands and workflows) stand for, in the order in which they
     are to run. Raises Malformed for a name that is neither."""
 
@@ -148,7 +148,7 @@ def order(project: Project, names: Sequence[str]) -> tuple[Command, ...]:
     return tuple(commands)
 
 
-def makers(project: Project, path: ProjectPath) -> tuple[Command | Asset, ...]:
+def producers(project: Project, path: ProjectPath) -> tuple[Command | Asset, ...]:
     """The commands and assets whose outputs or destination hold `path` or lie in it."""
 
     commands = [
@@ -171,7 +171,7 @@ def check_destinations(assets: Sequence[Asset]) -> None:
         if first.dest.touches(second.dest)
     ]
     if clashes:
-        raise Malformed.of(
+        raise InvalidInput.from_problems(
             Problem(
                 f"asset destination '{second.dest}' is that of line {first.line} or lies in it"
                 if first.dest.holds(second.dest)
@@ -183,10 +183,10 @@ def check_destinations(assets: Sequence[Asset]) -> None:
         )
 
 
-def who_makes(project: Project, name: str, path: ProjectPath) -> str:
+def producer_hint(project: Project, name: str, path: ProjectPath) -> str:
     """What to type to have `path`, a dependency of the command `name`."""
 
-    for maker in makers(project, path):
+    for maker in producers(project, path):
         if isinstance(maker, Command):
             if maker.name != name:
                 return f"git spacy run {maker.name}"
@@ -197,15 +197,15 @@ def who_makes(project: Project, name: str, path: ProjectPath) -> str:
     return "nothing in project.yml makes it: put it there, or correct the path"
 
 
-def _unknown(project: Project, name: str) -> Malformed:
+def _unknown(project: Project, name: str) -> InvalidInput:
     known = [workflow.name for workflow in project.workflows]
     known += [command.name for command in project.commands]
     if name in ("asset", "assets"):
-        mend = "to fetch the assets: git spacy assets"
+        hint = "to fetch the assets: git spacy assets"
     elif close := nearest(name, known):
-        mend = f"did you mean '{close}'?"
+        hint = f"did you mean '{close}'?"
     elif known:
-        mend = f"there are: {', '.join(known)}"
+        hint = f"there are: {', '.join(known)}"
     else:
-        mend = "project.yml defines none"
-    return Malformed(f"no command or workflow '{name}'", mend=mend, where="project.yml")
+        hint = "project.yml defines none"
+    return InvalidInput(f"no command or workflow '{name}'", hint=hint, location="project.yml")

@@ -16,38 +16,54 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.files import descriptor_beneath
-from git_spacy.project import needs, paths, places, yaml
-from git_spacy.project.keys import ASSET, CHECKSUM, COMMAND, GIT, PROJECT, RESOURCES, Table
-from git_spacy.project.model import Asset, Checksum, Command, GitSource, Project, Remote, Workflow
+from git_spacy.project import paths, resources, source_map, yaml
+from git_spacy.project.diagnostics import Diagnostic, did_you_mean, nearest, raise_all
+from git_spacy.project.model import (
+    Asset,
+    Checksum,
+    Command,
+    GitSource,
+    Project,
+    RemoteConfig,
+    Workflow,
+)  # fmt: skip
 from git_spacy.project.paths import ProjectPath, bare_repository, has_git_dir, is_git_dir
-from git_spacy.project.places import Places
-from git_spacy.project.problem import Problem, did_you_mean, nearest, refuse
+from git_spacy.project.schema_keys import (
+    ASSET,
+    CHECKSUM,
+    COMMAND,
+    GIT,
+    PROJECT,
+    RESOURCES,
+    KeyTable,
+)  # fmt: skip
+from git_spacy.project.source_map import SourceMap
 from git_spacy.project.variables import (
-    VariableFault,
+    VariableError,
     Variables,
     apply_overrides,
     environment_names,
-)
+)  # fmt: skip
 from git_spacy.project.yaml import Node
 
 PROJECT_FILE = "project.yml"
 
-_GIT_MENDS = {
+_GIT_HINTS = {
     "repo": "add 'repo:', the repository's address",
     "path": "add 'path:'; '' is the whole repository",
 }
 _CHECKSUM = re.compile(CHECKSUM)
 
 
-class Loaded(NamedTuple):
+class LoadedProject(NamedTuple):
     """A project, the document it came from and where things stand in it: `document` is JSON-like,
     with the variables filled in and the reference's own keys; for printing and comparing only."""
 
     project: Project
     document: dict[str, Any]
-    places: Places
+    source_map: SourceMap
 
 
 def find(start: Path) -> Path:
@@ -65,9 +81,9 @@ def find(start: Path) -> Path:
         if is_git_dir(folder) and not os.environ.get("GIT_DIR"):
             raise bare_repository(folder)
     if found is None:
-        raise Malformed(
+        raise InvalidInput(
             f"no {PROJECT_FILE} in '{start}' or a folder above it",
-            mend="go to a project, or get one: git spacy clone ner_fashion",
+            hint="go to a project, or get one: git spacy clone ner_fashion",
         )
     return found
 
@@ -78,7 +94,7 @@ def load(root: Path, overrides: Mapping[str, Any] | None = None) -> Project:
     return read(root, overrides).project
 
 
-def read(root: Path, overrides: Mapping[str, Any] | None = None) -> Loaded:
+def read(root: Path, overrides: Mapping[str, Any] | None = None) -> LoadedProject:
     """As `load`, and the document with its variables filled in."""
 
     return parse(content(root), overrides)
@@ -86,14 +102,14 @@ def read(root: Path, overrides: Mapping[str, Any] | None = None) -> Loaded:
 
 def parse(
     data: bytes, overrides: Mapping[str, Any] | None = None, file: str = PROJECT_FILE
-) -> Loaded:
+) -> LoadedProject:
     """The same from the content of a project.yml, wherever it came from."""
 
     reader, filled = _filled(data, overrides or {}, file)
     project = reader.project(filled)
     if reader.problems:
-        refuse(reader.problems)
-    return Loaded(project, _document(filled), places.of(filled))
+        raise_all(reader.problems)
+    return LoadedProject(project, _document(filled), source_map.build_source_map(filled))
 
 
 def document(data: bytes, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -102,7 +118,7 @@ def document(data: bytes, overrides: Mapping[str, Any] | None = None) -> dict[st
 
     reader, filled = _filled(data, overrides or {}, PROJECT_FILE)
     if reader.problems:
-        refuse(reader.problems)
+        raise_all(reader.problems)
     return _document(filled)
 
 
@@ -116,7 +132,7 @@ def _filled(data: bytes, overrides: Mapping[str, Any], file: str) -> tuple[_Read
                 "the file is empty" if node is None or node.value is None else "not a mapping",
                 "begin with 'title:', 'assets:', 'commands:' or 'workflows:'",
             )
-        refuse(problems)
+        raise_all(problems)
     return reader, reader.fill(node, overrides)
 
 
@@ -134,18 +150,20 @@ def content(root: Path) -> bytes:
     try:
         descriptor = descriptor_beneath(root, PROJECT_FILE)
     except FileNotFoundError:
-        raise Malformed(
-            "no such file", where=PROJECT_FILE, mend="go to a project's folder"
+        raise InvalidInput(
+            "no such file", location=PROJECT_FILE, hint="go to a project's folder"
         ) from None
     except OSError as error:
         if error.errno == errno.EIO:
             raise
-        raise Malformed(
-            f"cannot be read: {error.strerror}", where=PROJECT_FILE, mend="check its permissions"
+        raise InvalidInput(
+            f"cannot be read: {error.strerror}", location=PROJECT_FILE, hint="check its permissions"
         ) from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Malformed("not a regular file", where=PROJECT_FILE, mend="put a text file there")
+            raise InvalidInput(
+                "not a regular file", location=PROJECT_FILE, hint="put a text file there"
+            )
         with open(descriptor, "rb", closefd=False) as stream:
             return stream.read(yaml.MAX_BYTES + 1)
     finally:
@@ -155,22 +173,22 @@ def content(root: Path) -> bytes:
 class _Reader:
     """Reads nodes into values and notes what is wrong with them."""
 
-    def __init__(self, file: str, problems: list[Problem]) -> None:
+    def __init__(self, file: str, problems: list[Diagnostic]) -> None:
         self.file = file
         self.problems = problems
         self.warnings: list[str] = []
         self.environment: dict[str, str] = {}
 
-    def problem(self, node: Node, what: str, mend: str = "", *, key: bool = False) -> None:
-        line, column = node.place if key else (node.line, node.column)
-        self.problems.append(Problem(self.file, line, column, what, mend))
+    def problem(self, node: Node, what: str, hint: str = "", *, key: bool = False) -> None:
+        line, column = node.position if key else (node.line, node.column)
+        self.problems.append(Diagnostic(self.file, line, column, what, hint))
 
-    def unsafe(self, node: Node, what: str, mend: str) -> None:
-        self.problems.append(Problem(self.file, node.line, node.column, what, mend, unsafe=True))
+    def unsafe(self, node: Node, what: str, hint: str) -> None:
+        self.problems.append(Diagnostic(self.file, node.line, node.column, what, hint, unsafe=True))
 
-    def warn(self, node: Node, what: str, mend: str = "") -> None:
-        line, column = node.place
-        tail = f" ({mend})" if mend else ""
+    def warn(self, node: Node, what: str, hint: str = "") -> None:
+        line, column = node.position
+        tail = f" ({hint})" if hint else ""
         self.warnings.append(f"{self.file}:{line}:{column}: warning: {what}{tail}")
 
     # Variables first: everything else is read with them filled in.
@@ -235,9 +253,9 @@ class _Reader:
     def _filled(self, node: Node, fill: Callable[[], Any]) -> Any:
         try:
             return fill()
-        except VariableFault as fault:
+        except VariableError as fault:
             if fault.what:
-                self.problem(node, fault.what, fault.mend)
+                self.problem(node, fault.what, fault.hint)
             return yaml.plain(node)
 
     # The model.
@@ -259,12 +277,12 @@ class _Reader:
             commands=commands,
             workflows=self.workflows(entries.get("workflows"), commands),
             remotes=tuple(
-                Remote(name, url)
+                RemoteConfig(name, url)
                 for name, node in self.table(entries.get("remotes"), "remotes").items()
                 if (url := self.text(node, f"remote '{name}'"))
             ),
             warnings=(),
-            resources=needs.read(self, entries.get("resources"), RESOURCES, commands),
+            resources=resources.read(self, entries.get("resources"), RESOURCES, commands),
         )
         return project._replace(warnings=tuple(self.warnings))
 
@@ -277,7 +295,7 @@ class _Reader:
                 first = next(iter(item.value.values()))
                 self.problem(
                     item,
-                    f"line {first.place[0]}: remove the dash: this belongs to command"
+                    f"line {first.position[0]}: remove the dash: this belongs to command"
                     f" '{yaml.plain(headless)}' of line {headless.line}",
                     "indent it like 'name' and begin it without '- '",
                 )
@@ -316,7 +334,7 @@ class _Reader:
             outputs=self.paths(entries, COMMAND, "outputs"),
             outputs_no_cache=self.paths(entries, COMMAND, "outputs_no_cache"),
             no_skip=no_skip,
-            line=entries["name"].place[0],
+            line=entries["name"].position[0],
         )
 
     def script(self, node: Node | None, name: str) -> tuple[str, ...]:
@@ -346,17 +364,17 @@ class _Reader:
             for step in self.items(steps, f"workflow '{name}'"):
                 text = self.text(step, f"step of workflow '{name}'")
                 if text and text not in names:
-                    mend = did_you_mean(text, names) or (
+                    hint = did_you_mean(text, names) or (
                         f"the commands are: {', '.join(names)}" if names else "define it"
                     )
                     self.problem(
                         step,
                         f"workflow '{name}' names the command '{text}', which is not defined",
-                        mend,
+                        hint,
                     )
             values = steps.value if isinstance(steps.value, list) else []
             workflows.append(
-                Workflow(name, tuple(str(step.value) for step in values), steps.place[0])
+                Workflow(name, tuple(str(step.value) for step in values), steps.position[0])
             )
         return tuple(workflows)
 
@@ -381,7 +399,7 @@ class _Reader:
             checksum=checksum,
             description=self.line_of_text(entries.get("description")),
             extra=extra,
-            line=entries["dest"].place[0],
+            line=entries["dest"].position[0],
         )
 
     def git(self, node: Node | None) -> GitSource | None:
@@ -395,7 +413,7 @@ class _Reader:
         self.known_keys(node, GIT, "git")
         for key in GIT.required:
             if key not in node.value:
-                self.problem(node, f"a git asset without '{key}'", _GIT_MENDS[key])
+                self.problem(node, f"a git asset without '{key}'", _GIT_HINTS[key])
                 return None
         texts = {key: self.optional(node.value.get(key), key) for key in GIT.keys}
         for key, text in texts.items():
@@ -446,28 +464,28 @@ class _Reader:
             self.problem(node, f"'{name}' is not a list", "begin each item with '- '", key=True)
         return []
 
-    def mapping(self, item: Node, table: Table) -> bool:
+    def mapping(self, item: Node, table: KeyTable) -> bool:
         noun, needed = table.noun, table.required[0]
         if not isinstance(item.value, dict):
             self.problem(item, f"this {noun} is not a mapping", f"begin it with '- {needed}: '")
             return False
         if needed not in item.value:
             close = nearest(needed, item.value)
-            mend = f"write '{needed}' for '{close}'" if close else f"add '{needed}:'"
-            self.problem(item, f"this {noun} has no '{needed}'", mend)
+            hint = f"write '{needed}' for '{close}'" if close else f"add '{needed}:'"
+            self.problem(item, f"this {noun} has no '{needed}'", hint)
             return False
         return True
 
-    def known_keys(self, node: Node, table: Table, owner: str) -> None:
+    def known_keys(self, node: Node, table: KeyTable, owner: str) -> None:
         for key, inner in node.value.items():
             if key in table.keys:
                 continue
-            what, mend = f"{owner} has an unknown key '{key}'", did_you_mean(key, table.keys)
+            what, hint = f"{owner} has an unknown key '{key}'", did_you_mean(key, table.keys)
             if table.closed:
-                mend = mend or f"the keys are: {', '.join(table.keys)}"
-                self.problem(inner, what, mend, key=True)
+                hint = hint or f"the keys are: {', '.join(table.keys)}"
+                self.problem(inner, what, hint, key=True)
             else:
-                self.warn(inner, what, mend)
+                self.warn(inner, what, hint)
 
     def flag(self, node: Node | None, name: str) -> bool:
         if node is not None and not isinstance(node.value, bool):
@@ -500,7 +518,9 @@ class _Reader:
             return ""
         return str(node.value)
 
-    def paths(self, entries: dict[str, Node], table: Table, name: str) -> tuple[ProjectPath, ...]:
+    def paths(
+        self, entries: dict[str, Node], table: KeyTable, name: str
+    ) -> tuple[ProjectPath, ...]:
         role = table.keys[name].role
         found = (self.path(item, role) for item in self.items(entries.get(name), name))
         return tuple(path for path in found if path)
@@ -519,7 +539,7 @@ class _Reader:
         found = paths.parse(text, role)
         if isinstance(found, ProjectPath):
             return found
-        self.unsafe(node, found.what, found.mend)
+        self.unsafe(node, found.message, found.hint)
         return None
 
 

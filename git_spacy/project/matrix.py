@@ -12,10 +12,10 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from git_spacy.errors import Malformed, Unsafe
-from git_spacy.project import loader, uses
+from git_spacy.errors import InvalidInput, Refused
+from git_spacy.project import loader, variable_usage
 from git_spacy.project.model import Command, Project
-from git_spacy.project.uses import Uses
+from git_spacy.project.variable_usage import VariableUsage
 from git_spacy.project.variables import full_name, parse_override
 
 _EXAMPLE = "for example --matrix vars.seed=0,1,2"
@@ -36,10 +36,12 @@ def axis(text: str) -> Axis:
     listed = parse_override(values)
     parts = listed if isinstance(listed, list) else list(map(parse_override, values.split(",")))
     if not name or not has_values or not parts or "" in parts:
-        raise Malformed(f"'{text}' is no VARIABLE=VALUE,VALUE", where="--matrix", mend=_EXAMPLE)
-    typed = list(map(as_typed, parts))
+        raise InvalidInput(
+            f"'{text}' is no VARIABLE=VALUE,VALUE", location="--matrix", hint=_EXAMPLE
+        )
+    typed = list(map(to_cli, parts))
     if twice := next((one for one in typed if typed.count(one) > 1), None):
-        raise Malformed(f"'{text}' has {twice} twice", where="--matrix", mend="name it once")
+        raise InvalidInput(f"'{text}' has {twice} twice", location="--matrix", hint="name it once")
     return Axis(name, tuple(typed))
 
 
@@ -49,7 +51,7 @@ def as_recorded(
     """`some` of a project with `overrides`: as the variant, of what has an entry as such."""
 
     variants = Variants(data)
-    named = ((variants.of(command.name, overrides), command) for command in some)
+    named = ((variants.variant(command.name, overrides), command) for command in some)
     return tuple(one if one and one.name in entries else command for one, command in named)
 
 
@@ -59,12 +61,12 @@ class Variants:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._plain = loader.parse(data).project
-        known = uses.read(data)
+        known = variable_usage.read(data)
         self._leaves = [".".join(parts) for parts in known.variables]
         self._used = _used(self._plain, known)
         self._loaded: dict[str, Project | None] = {}
 
-    def of(self, name: str, overrides: Mapping[str, Any]) -> Command | None:
+    def variant(self, name: str, overrides: Mapping[str, Any]) -> Command | None:
         """The command `name` with `overrides`, called as a variant if they make it one. None:
         project.yml has no such command, or variable."""
 
@@ -75,8 +77,8 @@ class Variants:
         command = other.command(name) if other else None
         if command is None:
             return None
-        values = {given: as_typed(value) for given, value in self.full(overrides).items()}
-        return _variant(command, _own(values, self._leaves, self._used[name]), self._plain)
+        values = {given: to_cli(value) for given, value in self.full(overrides).items()}
+        return _variant(command, _own_values(values, self._leaves, self._used[name]), self._plain)
 
     def used(self, name: str) -> list[str]:
         """The full names of the variables that a command depends on, as project.yml orders them."""
@@ -99,12 +101,12 @@ def commands(
     """
 
     plain = loader.parse(data, overrides).project
-    known = uses.read(data)
+    known = variable_usage.read(data)
     leaves = [".".join(parts) for parts in known.variables]
     names = [full_name(leaves, one.variable, f"--matrix {one.variable}=…") for one in axes]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise Malformed(
-            f"--matrix: '{twice}' is there twice", mend="give it all its values at once"
+        raise InvalidInput(
+            f"--matrix: '{twice}' is there twice", hint="give it all its values at once"
         )
     used = _used(plain, known)
     found: dict[str, Command] = {}
@@ -112,7 +114,7 @@ def commands(
         typed = dict(zip(names, values, strict=True))
         given = {name: parse_override(value) for name, value in typed.items()}
         for command in choose(loader.parse(data, {**overrides, **given}).project):
-            one = _variant(command, _own(typed, leaves, used[command.name]), plain)
+            one = _variant(command, _own_values(typed, leaves, used[command.name]), plain)
             found[one.name] = one
     return tuple(found.values())
 
@@ -135,10 +137,10 @@ def with_variants(project: Project, data: bytes, names: Iterable[str]) -> Projec
         command = other.command(base) if other else None
         if command:
             more.append(command._replace(name=name, variant_of=base))
-    return joined(project, more)
+    return with_commands(project, more)
 
 
-def joined(project: Project, commands: Iterable[Command]) -> Project:
+def with_commands(project: Project, commands: Iterable[Command]) -> Project:
     """`project` with those of `commands` that are variants."""
 
     variants = tuple(one for one in commands if one.variant_of)
@@ -148,10 +150,10 @@ def joined(project: Project, commands: Iterable[Command]) -> Project:
 def variables(command: Command) -> dict[str, Any]:
     """What is set otherwise in a variant: names as the command line has them, and values."""
 
-    return parts(command.name)[1] if command.variant_of else {}
+    return split_name(command.name)[1] if command.variant_of else {}
 
 
-def parts(name: str) -> tuple[str, dict[str, Any]]:
+def split_name(name: str) -> tuple[str, dict[str, Any]]:
     """The command that a variant is of, and the variables that make it one, as its name has them;
     any other name as it is, and none."""
 
@@ -173,7 +175,9 @@ def _flags(command: Command) -> tuple[str, ...]:
     return tuple(map(shlex.quote, shlex.split(command.name)[1:])) if command.variant_of else ()
 
 
-def _own(values: Mapping[str, str], leaves: Iterable[str], used: Collection[str]) -> dict[str, str]:
+def _own_values(
+    values: Mapping[str, str], leaves: Iterable[str], used: Collection[str]
+) -> dict[str, str]:
     """Those of the values that make a difference, in the order of project.yml however they were
     given: a variant has one name."""
 
@@ -189,14 +193,14 @@ def _variant(command: Command, own: Mapping[str, str], plain: Project) -> Comman
     return command._replace(name=shlex.join(words), variant_of=command.name)
 
 
-def _used(project: Project, known: Uses) -> dict[str, set[str]]:
+def _used(project: Project, known: VariableUsage) -> dict[str, set[str]]:
     return {
         command.name: {".".join(parts) for parts in some}
         for command, some in zip(project.commands, known.commands, strict=True)
     }
 
 
-def as_typed(value: Any) -> str:
+def to_cli(value: Any) -> str:
     """A value as one would type it, so that parse_override has it back."""
 
     is_text = isinstance(value, str) and parse_override(value) == value
@@ -229,5 +233,5 @@ def _is_flag(word: str) -> bool:
 def _loaded(data: bytes, given: Mapping[str, Any]) -> Project | None:
     try:
         return loader.parse(data, given).project
-    except (Malformed, Unsafe):
+    except (InvalidInput, Refused):
         return None

@@ -62,7 +62,7 @@ class Command(NamedTuple):
     variant_of: str = ""
 
     @property
-    def typed(self) -> str:
+    def cli_name(self) -> str:
         """What to type to run it."""
 
         return f"git spacy run {self.name if self.variant_of else shlex.quote(self.name)}"
@@ -82,7 +82,7 @@ class Workflow(NamedTuple):
     line: int
 
 
-class Remote(NamedTuple):
+class RemoteConfig(NamedTuple):
     """Where outputs are kept for others."""
 
     name: str
@@ -112,7 +112,7 @@ class Project(NamedTuple):
     assets: tuple[Asset, ...]
     commands: tuple[Command, ...]
     workflows: tuple[Workflow, ...]
-    remotes: tuple[Remote, ...]
+    remotes: tuple[RemoteConfig, ...]
     warnings: tuple[str, ...]
     resources: Mapping[str, Resources] = MappingProxyType({})
 
@@ -122,7 +122,7 @@ class Project(NamedTuple):
     def workflow(self, name: str) -> Workflow | None:
         return next((workflow for workflow in self.workflows if workflow.name == name), None)
 
-    def needs(self, command: Command) -> Resources:
+    def resources_for(self, command: Command) -> Resources:
         """What `command` needs of a machine; a variant needs what its command does."""
 
         return self.resources.get(command.variant_of or command.name, Resources())

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import Unsafe
+from git_spacy.errors import Refused
 from git_spacy.git_names import is_git_name
 
 _HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}")
@@ -43,33 +43,33 @@ class ProjectPath(NamedTuple):
         return self.holds(other) or other.holds(self)
 
 
-class Refusal(NamedTuple):
+class PathRefusal(NamedTuple):
     """Why a path may not be used, and what to use instead."""
 
-    what: str
-    mend: str
+    message: str
+    hint: str
 
 
-def parse(text: str, role: str) -> ProjectPath | Refusal:
+def parse(text: str, role: str) -> ProjectPath | PathRefusal:
     """The path that `text` names in its `role` (one of ROLES), or why it may not be used."""
 
     name = f"{role} {text!r}"
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
-        return Refusal(f"{name} contains a control character", "remove it")
+        return PathRefusal(f"{name} contains a control character", "remove it")
     parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
     if text.startswith(("/", "\\", "~")) or _DRIVE.match(text) or ".." in parts:
         inside = "/".join(part for part in parts if part not in ("..", "~") and ":" not in part)
         short = inside.rsplit("/", 1)[-1] or "data"
-        return Refusal(
+        return PathRefusal(
             f"{name} leaves the project", f"use a path inside the project, e.g. 'assets/{short}'"
         )
     if not parts:
-        return Refusal(f"{name} is the project itself", "name a file or a folder in it")
+        return PathRefusal(f"{name} is the project itself", "name a file or a folder in it")
     if any(is_git_name(part) for part in parts):
-        return Refusal(f"{name} lies in Git's own folder", "use another folder")
+        return PathRefusal(f"{name} lies in Git's own folder", "use another folder")
     normal = "/".join(part for part in text.split("/") if part not in ("", "."))
     if role != "dependency" and normal.casefold() in _OURS:
-        return Refusal(f"{name} would overwrite the project's own file", "use another name")
+        return PathRefusal(f"{name} would overwrite the project's own file", "use another name")
     return ProjectPath(text, normal)
 
 
@@ -103,14 +103,14 @@ def _start(file: Path) -> bytes:
         return stream.read(4096)
 
 
-def bare_repository(folder: Path) -> Unsafe:
+def bare_repository(folder: Path) -> Refused:
     """The error for a bare repository that nobody named: anyone can put one among the files of a
     template, and its configuration names programs for Git to run."""
 
     import shlex
 
-    return Unsafe(
+    return Refused(
         f"'{folder}' is a bare repository, and its configuration may start programs",
-        mend="go to a clone or a work tree of it; if you trust it: "
+        hint="go to a clone or a work tree of it; if you trust it: "
         f"git --git-dir={shlex.quote(str(folder))} spacy log",
     )

@@ -11,20 +11,20 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from git_spacy.errors import Malformed, Problem
-from git_spacy.project.graph import Owned, circle, in_order
+from git_spacy.errors import InvalidInput, Problem
+from git_spacy.project.graph import PathIndex, find_cycle, topological_sort
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 
 
-class Plan(NamedTuple):
+class RunPlan(NamedTuple):
     """Commands in an order in which they may run; `after` has for each the numbers (from 0) of
     those that must have ended before it begins, all of them smaller than its own."""
 
     commands: tuple[Command, ...]
     after: tuple[frozenset[int], ...]
 
-    def behind(self, number: int) -> set[int]:
+    def dependents(self, number: int) -> set[int]:
         """Those that wait for this one, by way of others as well."""
 
         found = {number}
@@ -34,30 +34,30 @@ class Plan(NamedTuple):
         return found - {number}
 
 
-def in_turn(commands: Sequence[Command]) -> Plan:
+def sequential_plan(commands: Sequence[Command]) -> RunPlan:
     """One after the other, one of them perhaps more than once."""
 
-    return Plan(
+    return RunPlan(
         tuple(commands), tuple(frozenset(range(max(n - 1, 0), n)) for n in range(len(commands)))
     )
 
 
-def by_graph(commands: Iterable[Command]) -> Plan:
+def graph_plan(commands: Iterable[Command]) -> RunPlan:
     """Each once, by what they read and make. Raises Malformed for a circle, and for two makers of
     one path: nobody could say which of them is to be the last."""
 
     some = list({command.name: command for command in commands}.values())
-    made = Owned((path, number) for number, one in enumerate(some) for path in one.produced)
-    _refuse_two_makers(some, made)
+    made = PathIndex((path, number) for number, one in enumerate(some) for path in one.produced)
+    _refuse_two_producers(some, made)
     needs = {
         number: dict.fromkeys(
             maker for dep in one.deps for _, maker in made.touching(dep) if maker != number
         )
         for number, one in enumerate(some)
     }
-    if way := circle(needs):
+    if way := find_cycle(needs):
         raise _circular([some[number] for number in way])
-    order = in_order(needs)
+    order = topological_sort(needs)
     place = {number: at for at, number in enumerate(order)}
     after = [
         frozenset(
@@ -67,13 +67,13 @@ def by_graph(commands: Iterable[Command]) -> Plan:
         )
         for number in order
     ]
-    return Plan(tuple(some[number] for number in order), tuple(after))
+    return RunPlan(tuple(some[number] for number in order), tuple(after))
 
 
-def with_makers(project: Project, commands: Sequence[Command]) -> tuple[Command, ...]:
+def with_producers(project: Project, commands: Sequence[Command]) -> tuple[Command, ...]:
     """`commands`, and whatever makes what they need, and what those need: makers first."""
 
-    made = Owned((path, one) for one in project.commands for path in one.produced)
+    made = PathIndex((path, one) for one in project.commands for path in one.produced)
     found: dict[str, Command] = {}
     waiting = list(reversed(commands))
     while waiting:
@@ -91,7 +91,7 @@ def with_makers(project: Project, commands: Sequence[Command]) -> tuple[Command,
     return (*makers_first, *commands)
 
 
-def _beside(command: Command, made: Owned[int]) -> Iterable[int]:
+def _beside(command: Command, made: PathIndex[int]) -> Iterable[int]:
     """Who writes at, in or around what `command` writes."""
 
     for path in command.produced:
@@ -99,7 +99,7 @@ def _beside(command: Command, made: Owned[int]) -> Iterable[int]:
             yield other
 
 
-def _refuse_two_makers(commands: Sequence[Command], made: Owned[int]) -> None:
+def _refuse_two_producers(commands: Sequence[Command], made: PathIndex[int]) -> None:
     problems = []
     for number, one in enumerate(commands):
         for path in one.produced:
@@ -107,7 +107,7 @@ def _refuse_two_makers(commands: Sequence[Command], made: Owned[int]) -> None:
             if first := [other for other in others if other < number]:
                 problems.append(_both(commands[first[0]], one, path))
     if problems:
-        raise Malformed.of(problems)
+        raise InvalidInput.from_problems(problems)
 
 
 def _both(first: Command, second: Command, path: ProjectPath) -> Problem:
@@ -117,14 +117,14 @@ def _both(first: Command, second: Command, path: ProjectPath) -> Problem:
     if not variant.variant_of:
         return Problem(what, "give each an output of its own, or run them one by one", where)
     variable = shlex.split(variant.name)[1].removeprefix("--")
-    mend = f"put the variable into the path, as in '{path}/${{{variable}}}'"
-    return Problem(f"{what}: one would overwrite the other", mend, where)
+    hint = f"put the variable into the path, as in '{path}/${{{variable}}}'"
+    return Problem(f"{what}: one would overwrite the other", hint, where)
 
 
-def _circular(way: Sequence[Command]) -> Malformed:
+def _circular(way: Sequence[Command]) -> InvalidInput:
     around = " → ".join(f"'{one.name}'" for one in (*way, way[0]))
-    return Malformed(
+    return InvalidInput(
         f"each of these needs what the one before it makes: {around}",
-        where=f"project.yml:{way[0].line}",
-        mend="take one of the dependencies out, or run them one by one",
+        location=f"project.yml:{way[0].line}",
+        hint="take one of the dependencies out, or run them one by one",
     )

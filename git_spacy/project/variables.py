@@ -13,22 +13,22 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from git_spacy.errors import Malformed
-from git_spacy.project.problem import did_you_mean, nearest
+from git_spacy.errors import InvalidInput
+from git_spacy.project.diagnostics import did_you_mean, nearest
 
-REFERENCE = re.compile(r"\$\{([^${}\s]+)\}")
+VARIABLE = re.compile(r"\$\{([^${}\s]+)\}")
 # `{{NAME}}` stands for the braces themselves; braces around anything but a name are left alone
 _BRACED = re.compile(r"\{(\{[A-Za-z_]\w*\})\}|(?<!\$)\{([A-Za-z_]\w*)\}")
 ENVIRONMENT = re.compile(r"\$\{env[.:]([^${}\s]+)\}")
 MAX_TEXT = 1 << 16
 
 
-class VariableFault(Exception):
-    """What is wrong with a reference, and the mend. Empty if it was reported elsewhere."""
+class VariableError(Exception):
+    """What is wrong with a reference, and the hint. Empty if it was reported elsewhere."""
 
-    def __init__(self, what: str = "", mend: str = "") -> None:
+    def __init__(self, what: str = "", hint: str = "") -> None:
         super().__init__(what)
-        self.what, self.mend = what, mend
+        self.what, self.hint = what, hint
 
 
 class Variables:
@@ -53,7 +53,7 @@ class Variables:
 
         try:
             return self._value(name, ())
-        except VariableFault:
+        except VariableError:
             self._broken.add(name)
             raise
 
@@ -66,11 +66,11 @@ class Variables:
         if name in self._known:
             return self._known[name]
         if name in self._broken:
-            raise VariableFault
+            raise VariableError
         if name in chain:
             circle = " → ".join((*chain[chain.index(name) :], name))
             self._broken.update(chain)
-            raise VariableFault(f"variable cycle: {circle}", "give one of them a value of its own")
+            raise VariableError(f"variable cycle: {circle}", "give one of them a value of its own")
         value = self._fill(self.leaves[name], (*chain, name), False)
         self._known[name] = value
         return value
@@ -80,14 +80,14 @@ class Variables:
             return [self._fill(item, chain, True) for item in value]
         if not isinstance(value, str):
             return value
-        whole = REFERENCE.fullmatch(value)
+        whole = VARIABLE.fullmatch(value)
         if whole and not in_list and not ENVIRONMENT.fullmatch(value):
             return self._named(whole[1], chain)
-        text = REFERENCE.sub(lambda match: self._in_text(match, chain), value)
+        text = VARIABLE.sub(lambda match: self._in_text(match, chain), value)
         if self.braces:
             text = _BRACED.sub(lambda match: self._in_braces(match, chain), text)
         if len(text) > MAX_TEXT:
-            raise VariableFault(
+            raise VariableError(
                 f"the text grows to {len(text):,} characters once its variables are filled in",
                 f"keep it under {MAX_TEXT:,}",
             )
@@ -107,7 +107,7 @@ class Variables:
             return written(self._value(name, chain))
         names = [leaf.removeprefix("variables.") for leaf in self.leaves]
         close = nearest(match[2], names)
-        raise VariableFault(
+        raise VariableError(
             f"unknown variable {{{match[2]}}}",
             f"did you mean {{{close}}}?"
             if close
@@ -120,16 +120,16 @@ class Variables:
             return self._value(name, chain)
         inner = [leaf for leaf in self.leaves if leaf.startswith(name + ".")]
         if inner:
-            raise VariableFault(
+            raise VariableError(
                 f"${{{reference}}} is a table, not a value",
                 f"name a value in it, e.g. ${{{inner[0]}}}",
             )
         for prefix in ("vars.", "variables."):
             if prefix + name in self.leaves:
-                raise VariableFault(
+                raise VariableError(
                     f"unknown variable ${{{reference}}}", f"write ${{{prefix}{name}}}"
                 )
-        raise VariableFault(f"unknown variable ${{{reference}}}", self._suggestion(name))
+        raise VariableError(f"unknown variable ${{{reference}}}", self._suggestion(name))
 
     def _suggestion(self, name: str) -> str:
         known = [leaf for leaf in self.leaves if leaf.startswith("vars.")]
@@ -139,17 +139,17 @@ class Variables:
 
     def _check_environment(self, name: str) -> None:
         if name not in self.environment:
-            mend = did_you_mean(name, self.environment)
-            raise VariableFault(
+            hint = did_you_mean(name, self.environment)
+            raise VariableError(
                 f"unknown environment variable ${{env.{name}}}",
-                mend or f"add 'env: {{{name}: VARIABLE_OF_YOUR_SHELL}}'",
+                hint or f"add 'env: {{{name}: VARIABLE_OF_YOUR_SHELL}}'",
             )
 
 
 def references(text: str, *, braces: bool) -> Iterator[str]:
     """The full names that a text refers to; `braces` says whether `{NAME}` is a reference."""
 
-    for match in REFERENCE.finditer(text):
+    for match in VARIABLE.finditer(text):
         yield match[1].replace(":", ".")
     if braces:
         for match in _BRACED.finditer(text):
@@ -225,11 +225,11 @@ def full_name(leaves: Collection[str], name: str, where: str) -> str:
     full = next((full for full in _full_names(name) if full in leaves), None)
     if full is None:
         short = [leaf.split(".", 1)[1] for leaf in leaves]
-        mend = did_you_mean(name.removeprefix("vars.").removeprefix("variables."), short)
-        raise Malformed(
+        hint = did_you_mean(name.removeprefix("vars.").removeprefix("variables."), short)
+        raise InvalidInput(
             f"the project has no variable '{name}'",
-            mend=mend or "add it under 'vars' in project.yml",
-            where=where,
+            hint=hint or "add it under 'vars' in project.yml",
+            location=where,
         )
     return full
 

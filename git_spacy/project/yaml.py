@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Union
 
-from git_spacy.project.problem import Problem
+from git_spacy.project.diagnostics import Diagnostic
 
 MAX_BYTES = 4 << 20
 MAX_NODES = 200_000
@@ -62,7 +62,7 @@ class Node(NamedTuple):
     size: int = 1
 
     @property
-    def place(self) -> tuple[int, int]:
+    def position(self) -> tuple[int, int]:
         """Line and column of the key where there is one, else of the value."""
 
         return self.key or (self.line, self.column)
@@ -72,11 +72,11 @@ class _Stop(Exception):
     """Nothing after this problem can be understood."""
 
 
-def read(data: bytes, file: str) -> tuple[Node | None, list[Problem]]:
+def read(data: bytes, file: str) -> tuple[Node | None, list[Diagnostic]]:
     """The document in `data`, named `file` in problems. No node if it cannot be understood at
     all; a node with problems if parts of it (a repeated key, a tag) can not be allowed."""
 
-    problems: list[Problem] = []
+    problems: list[Diagnostic] = []
     try:
         text = _text(data, file)
         return _document(text, file, problems), problems
@@ -130,7 +130,7 @@ _MAKE: dict[str, Any] = {
 def _text(data: bytes, file: str) -> str:
     if len(data) > MAX_BYTES:
         raise _Stop(
-            Problem(
+            Diagnostic(
                 file,
                 1,
                 1,
@@ -143,7 +143,7 @@ def _text(data: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         line, column = _position(data[: error.start].decode("utf-8", "replace"))
         raise _Stop(
-            Problem(
+            Diagnostic(
                 file,
                 line,
                 column,
@@ -153,7 +153,9 @@ def _text(data: bytes, file: str) -> str:
         ) from None
     if control := _CONTROL.search(text):
         line, column = _position(text[: control.start()])
-        raise _Stop(Problem(file, line, column, f"control character {control[0]!r}", "remove it"))
+        raise _Stop(
+            Diagnostic(file, line, column, f"control character {control[0]!r}", "remove it")
+        )
     return text
 
 
@@ -161,7 +163,7 @@ def _position(before: str) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 
-def _document(text: str, file: str, problems: list[Problem]) -> Node | None:
+def _document(text: str, file: str, problems: list[Diagnostic]) -> Node | None:
     import yaml
 
     builder = _Builder(file, problems)
@@ -173,26 +175,26 @@ def _document(text: str, file: str, problems: list[Problem]) -> Node | None:
         raise _Stop(_syntax(error, text, file)) from None
     except yaml.YAMLError as error:
         what = str(error).splitlines()[0]
-        raise _Stop(Problem(file, 1, 1, f"not YAML: {what}", "save it as plain UTF-8")) from None
+        raise _Stop(Diagnostic(file, 1, 1, f"not YAML: {what}", "save it as plain UTF-8")) from None
     return builder.root
 
 
-def _syntax(error: Any, text: str, file: str) -> Problem:
+def _syntax(error: Any, text: str, file: str) -> Diagnostic:
     if conflict := _CONFLICT.search(text):
         line, column = _position(text[: conflict.start()])
-        return Problem(file, line, column, "merge conflict markers", "resolve the conflict")
+        return Diagnostic(file, line, column, "merge conflict markers", "resolve the conflict")
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     what = " ".join(part for part in (error.context, error.problem) if part)
     lines = text.splitlines()
     here = lines[line - 1] if line <= len(lines) else ""
     if "\t" in here[: max(column, len(here) - len(here.lstrip()))]:
-        mend = "indent with spaces, not with a tab"
+        hint = "indent with spaces, not with a tab"
     elif "mapping values are not allowed" in what:
-        mend = "put a text that contains ': ' in quotes, or check the indentation"
+        hint = "put a text that contains ': ' in quotes, or check the indentation"
     else:
-        mend = "check the indentation and the quotes around this line"
-    return Problem(file, line, column, f"not YAML: {what}", mend)
+        hint = "check the indentation and the quotes around this line"
+    return Diagnostic(file, line, column, f"not YAML: {what}", hint)
 
 
 class _Open:
@@ -212,7 +214,7 @@ class _Open:
 class _Builder:
     """Takes libyaml's events one by one and builds the tree on a stack of its own."""
 
-    def __init__(self, file: str, problems: list[Problem]) -> None:
+    def __init__(self, file: str, problems: list[Diagnostic]) -> None:
         self.file = file
         self.problems = problems
         self.root: Node | None = None
@@ -286,9 +288,9 @@ class _Builder:
             if key.value == "<<":
                 top.merged.append(node)
             elif key.value in top.entries:
-                first = top.entries[key.value].place[0]
+                first = top.entries[key.value].position[0]
                 self.problems.append(
-                    Problem(
+                    Diagnostic(
                         self.file,
                         key.line,
                         key.column,
@@ -305,7 +307,7 @@ class _Builder:
         if isinstance(node.value, str):
             return node
         self.problems.append(
-            Problem(
+            Diagnostic(
                 self.file,
                 node.line,
                 node.column,
@@ -321,7 +323,7 @@ class _Builder:
             short = tag.replace(_OWN_TAG, "!!")
             mark = event.start_mark
             self.problems.append(
-                Problem(
+                Diagnostic(
                     self.file,
                     mark.line + 1,
                     mark.column + 1,
@@ -330,11 +332,11 @@ class _Builder:
                 )
             )
 
-    def _stop(self, event: Any, what: str, mend: str) -> None:
-        self._stop_at(event.start_mark.line + 1, event.start_mark.column + 1, what, mend)
+    def _stop(self, event: Any, what: str, hint: str) -> None:
+        self._stop_at(event.start_mark.line + 1, event.start_mark.column + 1, what, hint)
 
-    def _stop_at(self, line: int, column: int, what: str, mend: str) -> None:
-        raise _Stop(Problem(self.file, line, column, what, mend))
+    def _stop_at(self, line: int, column: int, what: str, hint: str) -> None:
+        raise _Stop(Diagnostic(self.file, line, column, what, hint))
 
 
 def _merged(done: _Open) -> dict[str, Node]:

@@ -9,12 +9,12 @@ from typing import NamedTuple, Protocol
 
 from git_spacy.errors import GitSpacyError
 from git_spacy.project.model import Command, Project
-from git_spacy.run.reporter import Reporter
+from git_spacy.run.events import RunReporter
 from git_spacy.run.script import Step
 
 # name → module with `of(project, address)`, imported when it is asked for
 EXECUTORS = {
-    "local": "git_spacy.run.side_by_side",
+    "local": "git_spacy.run.parallel",
     "ray": "git_spacy.run.ray",
 }
 
@@ -30,7 +30,7 @@ class Job(NamedTuple):
     python: str = ""
 
 
-class Ended(NamedTuple):
+class JobResult(NamedTuple):
     """How a job ended: the exit code of the line that failed, or 0; or why it could not be run."""
 
     command: Command
@@ -38,11 +38,11 @@ class Ended(NamedTuple):
     failure: GitSpacyError | None = None
 
 
-def called(name: str, project: Project, address: str | None) -> Executor:
+def get_executor(name: str, project: Project, address: str | None) -> Executor:
     """The executor of a name in EXECUTORS, for several jobs at a time. Raises Malformed where what
     it needs is not installed."""
 
-    made: Executor = importlib.import_module(EXECUTORS[name]).of(project, address)
+    made: Executor = importlib.import_module(EXECUTORS[name]).create_executor(project, address)
     return made
 
 
@@ -53,7 +53,7 @@ class Executor(Protocol):
         """Begin with one. What goes wrong with it, `wait` tells. Raises Unavailable where there is
         nothing to run it on."""
 
-    def wait(self, report: Reporter) -> Ended:
+    def wait(self, report: RunReporter) -> JobResult:
         """Wait until one that was begun has ended. Raises Interrupted if we or it were."""
         ...
 

@@ -15,35 +15,35 @@ from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 from git_spacy import interrupts
-from git_spacy.errors import GitSpacyError, Interrupted, Unavailable
+from git_spacy.errors import ExternalError, GitSpacyError, Interrupted
 from git_spacy.project.model import Project
-from git_spacy.run import parcel, ray_task, ray_terms
-from git_spacy.run.executor import Ended, Job
-from git_spacy.run.lines import Lines
+from git_spacy.run import ray_options, ray_worker, workspace_archive
+from git_spacy.run.events import LinePrinted, RunReporter, RunWarning, StepStarted
+from git_spacy.run.executor import Job, JobResult
+from git_spacy.run.line_buffer import Lines
 from git_spacy.run.ray_cluster import Cluster, check
-from git_spacy.run.reporter import Printed, Reporter, StepStarted, Warned
-from git_spacy.state.index import home
+from git_spacy.state.stat_cache import state_dir
 
 _AGAIN = 3  # times that a command begins again after its worker was lost
 _LOOK = 0.25  # seconds: a signal is only noticed between two looks
 _AT_ONCE = 16  # events: one that writes without end must not keep the others waiting
 
 
-def of(project: Project, address: str | None) -> Ray:
+def create_executor(project: Project, address: str | None) -> RayExecutor:
     """Raises Malformed where Ray is not installed."""
 
     check(address)
-    return Ray(project, address)
+    return RayExecutor(project, address)
 
 
-class Ray:
+class RayExecutor:
     """Runs any number of jobs, on a cluster that is asked for when there is one to run."""
 
     def __init__(self, project: Project, address: str | None) -> None:
         self._project = project
         self._address = address
         self._cluster: Cluster | None = None
-        self._seen: ray_task.Seen | None = None
+        self._seen: ray_worker.FolderProof | None = None
         self._secret = ""
         self._ships = False  # whether some worker did not see the folder
         self._running: list[_Task] = []
@@ -53,7 +53,7 @@ class Ray:
     def start(self, job: Job) -> None:
         if self._cluster is None:
             self._cluster = Cluster(self._address)
-            if shown := ray_terms.shown(job.root):
+            if shown := ray_options.shown(job.root):
                 self._seen, self._secret = shown
         environ = {"PYTHONUNBUFFERED": "1", **job.environ}
         for name in self._cluster.added:
@@ -67,17 +67,17 @@ class Ray:
         """Warn, or end it, where no machine has what it needs."""
 
         assert self._cluster
-        wanted = ray_terms.wanted(task.needs)
+        wanted = ray_options.wanted(task.needs)
         if self._cluster.has_room(wanted):
             return True
         name = task.command.variant_of or task.command.name
-        asked = ray_terms.told(wanted)
+        asked = ray_options.told(wanted)
         if self._cluster.is_ours:
-            task.ended = Ended(
+            task.ended = JobResult(
                 task.command,
-                failure=Unavailable(
+                failure=ExternalError(
                     f"'{name}' needs {asked}, which this machine does not have",
-                    mend="ask for less in 'resources:', or name a cluster: --address",
+                    hint="ask for less in 'resources:', or name a cluster: --address",
                 ),
             )
             return False
@@ -88,11 +88,11 @@ class Ray:
             )
         return True
 
-    def wait(self, report: Reporter) -> Ended:
+    def wait(self, report: RunReporter) -> JobResult:
         try:
             while True:
                 for text in self._warnings:
-                    report(Warned(text))
+                    report(RunWarning(text))
                 self._warnings.clear()
                 for task in self._running:
                     if task.ended is not None:
@@ -104,7 +104,7 @@ class Ray:
         except KeyboardInterrupt:  # Ray raises one of its own where a signal has interrupted it
             raise interrupts.interrupted(signal.SIGINT) from None
 
-    def _look(self, report: Reporter) -> None:
+    def _look(self, report: RunReporter) -> None:
         ray = self.ray
         going = {id(task.events): task for task in self._running if task.ended is None}
         events = [task.events for task in going.values()]
@@ -128,22 +128,22 @@ class Ray:
         assert self._cluster
         return self._cluster.ray
 
-    def packed(self, job: Job) -> Parcel:
+    def packed(self, job: Job) -> UploadedArchive:
         """The files of a job; one that waits or runs may have them, too."""
 
-        some = parcel.content(self._project, job.command, job.root)
+        some = workspace_archive.content(self._project, job.command, job.root)
         for task in self._running:
             if task.parcel and task.parcel.content == some:
                 return task.parcel
-        return Parcel(some, parcel.packed(some, job.root, self.ray.put))
+        return UploadedArchive(some, workspace_archive.pack_chunks(some, job.root, self.ray.put))
 
-    def order(self, job: Job, parcel: Parcel | None, delay: float) -> ray_task.Order:
+    def order(self, job: Job, parcel: UploadedArchive | None, delay: float) -> ray_worker.WorkOrder:
         """What a worker is told of a job. What ran on a worker that was lost may take `delay`
         seconds to end, where the next one runs in the same folder."""
 
         chunks = parcel and parcel.chunks
         wait = delay if self._seen else 0
-        return ray_terms.order(self._project, job, self._seen, self._secret, chunks, wait)
+        return ray_options.order(self._project, job, self._seen, self._secret, chunks, wait)
 
     @property
     def project(self) -> Project:
@@ -167,7 +167,7 @@ class Ray:
         for task in going:
             with suppress(Exception):
                 self.ray.cancel(task.events)
-        deadline = time.monotonic() + 3 * ray_task.GRACE
+        deadline = time.monotonic() + 3 * ray_worker.GRACE
         while going and time.monotonic() < deadline:
             with suppress(Exception):
                 self.ray.wait([task.events for task in going], timeout=_LOOK)
@@ -176,7 +176,7 @@ class Ray:
             with suppress(Exception):
                 self.ray.cancel(task.events, force=True)
         if going:
-            time.sleep(ray_task.GRACE + 1)
+            time.sleep(ray_worker.GRACE + 1)
         self._running.clear()
 
     def close(self) -> None:
@@ -190,25 +190,25 @@ class Ray:
             self._cluster = None
 
 
-class Parcel(NamedTuple):
+class UploadedArchive(NamedTuple):
     """What travels, and where Ray has it."""
 
-    content: parcel.Content
+    content: workspace_archive.ArchiveContent
     chunks: tuple[Any, ...]
 
 
 class _Task:
     """One job: what it tells, and how often its worker was lost."""
 
-    def __init__(self, job: Job, on: Ray) -> None:
+    def __init__(self, job: Job, on: RayExecutor) -> None:
         self.command = job.command
-        self.needs = on.project.needs(job.command)
-        self.ended: Ended | None = None
+        self.needs = on.project.resources_for(job.command)
+        self.ended: JobResult | None = None
         self.events: Any = None
         self._job = job
         self._on = on
         self._lost = 0
-        self.parcel: Parcel | None = None
+        self.parcel: UploadedArchive | None = None
         self._back: IO[bytes] | None = None
         self._lines = (Lines(), Lines())
         self._at = 0
@@ -219,60 +219,60 @@ class _Task:
         ray = self._on.ray
         if ships and self.parcel is None:
             self.parcel = self._on.packed(self._job)
-        order = self._on.order(self._job, self.parcel, ray_task.GRACE + 1 if self._lost else 0)
-        options = ray_terms.options(self.needs, self.command.name)
+        order = self._on.order(self._job, self.parcel, ray_worker.GRACE + 1 if self._lost else 0)
+        options = ray_options.options(self.needs, self.command.name)
         remote = _remote(ray).options(**options)
         with interrupts.deferred():
             self.events = remote.remote(order)
 
-    def take(self, report: Reporter) -> None:
+    def take(self, report: RunReporter) -> None:
         """Take in the event that is there."""
 
         from ray import exceptions
 
         try:
-            event: ray_task.Event = self._on.ray.get(next(self.events))
+            event: ray_worker.WorkerEvent = self._on.ray.get(next(self.events))
         except StopIteration:
             self._lose("it ended without a word")
-        except ray_terms.lost(exceptions) as error:
+        except ray_options.lost(exceptions) as error:
             self._lose(type(error).__name__)
         except exceptions.RayError as error:
-            self._fail(ray_terms.failed(self.command.name, error))
+            self._fail(ray_options.failed(self.command.name, error))
         else:
             getattr(self, f"_{event[0]}")(report, *event[1:])
 
-    def _unseen(self, report: Reporter) -> None:  # noqa: ARG002
+    def _unseen(self, report: RunReporter) -> None:  # noqa: ARG002
         self._on.ship()
         self.begin(ships=True)
 
-    def _step(self, report: Reporter, number: int) -> None:
+    def _step(self, report: RunReporter, number: int) -> None:
         self._at = number
         report(StepStarted(self.command.name, self._job.steps[number].shown))
 
-    def _wrote(self, report: Reporter, is_error: bool, data: bytes) -> None:
+    def _wrote(self, report: RunReporter, is_error: bool, data: bytes) -> None:
         for text in self._lines[is_error].feed(data):
-            report(Printed(self.command.name, text, is_error))
+            report(LinePrinted(self.command.name, text, is_error))
 
-    def _made(self, report: Reporter, piece: bytes) -> None:  # noqa: ARG002
+    def _made(self, report: RunReporter, piece: bytes) -> None:  # noqa: ARG002
         if self._back is None:
-            self._back = tempfile.TemporaryFile(dir=home(self._job.root))  # noqa: SIM115
+            self._back = tempfile.TemporaryFile(dir=state_dir(self._job.root))  # noqa: SIM115
         self._back.write(piece)
 
-    def _ended(self, report: Reporter, code: int, was_started: bool) -> None:
+    def _ended(self, report: RunReporter, code: int, was_started: bool) -> None:
         for lines, is_error in zip(self._lines, (False, True), strict=True):
             for text in lines.rest():
-                report(Printed(self.command.name, text, is_error))
+                report(LinePrinted(self.command.name, text, is_error))
         if code and not was_started:
-            self._fail(ray_terms.not_started(self._job.steps[self._at], code))
+            self._fail(ray_options.not_started(self._job.steps[self._at], code))
             return
         if not code and self._back:
             self._back.seek(0)
             try:
-                parcel.unpack(self._back, self.command, self._job.root)
+                workspace_archive.unpack(self._back, self.command, self._job.root)
             except GitSpacyError as error:
                 self._fail(error)
                 return
-        self.ended = self.ended or Ended(self.command, code)
+        self.ended = self.ended or JobResult(self.command, code)
         self.close()
 
     def _lose(self, why: str) -> None:
@@ -282,9 +282,9 @@ class _Task:
         name = self.command.name
         if self._lost > _AGAIN:
             self._fail(
-                Unavailable(
+                ExternalError(
                     f"'{name}' lost its worker {self._lost} times ({why})",
-                    mend="see Ray's logs; perhaps it needs more memory: 'resources:'",
+                    hint="see Ray's logs; perhaps it needs more memory: 'resources:'",
                 )
             )
             return
@@ -292,7 +292,7 @@ class _Task:
         self.begin(ships=self.parcel is not None)
 
     def _fail(self, error: GitSpacyError) -> None:
-        self.ended = Ended(self.command, failure=error)
+        self.ended = JobResult(self.command, failure=error)
         self.close()
 
     def is_gone(self) -> bool:
@@ -318,5 +318,5 @@ def _remote(ray: Any) -> Any:
 
     # workers need not have git-spacy
     with suppress(ValueError):
-        cloudpickle.register_pickle_by_value(ray_task)  # type: ignore[no-untyped-call]
-    return ray.remote(ray_task.work)
+        cloudpickle.register_pickle_by_value(ray_worker)  # type: ignore[no-untyped-call]
+    return ray.remote(ray_worker.work)

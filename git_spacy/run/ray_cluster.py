@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from git_spacy import interrupts
-from git_spacy.errors import Malformed, Unavailable
+from git_spacy.errors import ExternalError, InvalidInput
 
 _PATIENCE = 5.0  # seconds for a cluster to answer at all
 # RFC 9113, 3.4: the first words of a client, and the frame that either side begins with
@@ -33,17 +33,17 @@ def check(address: str | None) -> None:
     """Raises Malformed where Ray is not installed, or the address is not for us."""
 
     if address and address.startswith(_CLIENT):
-        raise Malformed(
+        raise InvalidInput(
             f"'{_CLIENT}' is for Ray's client, which cannot stream what commands write",
-            where="--address",
-            mend="run on a machine of the cluster, with --address HOST:6379 (or auto)",
+            location="--address",
+            hint="run on a machine of the cluster, with --address HOST:6379 (or auto)",
         )
     try:
         is_there = importlib.util.find_spec("ray") is not None
     except (ImportError, ValueError):
         is_there = False
     if not is_there:
-        raise Malformed("Ray is not installed", mend=_INSTALL)
+        raise InvalidInput("Ray is not installed", hint=_INSTALL)
 
 
 class Cluster:
@@ -87,10 +87,10 @@ class Cluster:
                 "Ray cannot be started here" if self.is_ours else f"no Ray answers at '{address}'"
             )
             said = str(error).strip().splitlines()
-            mend = "see 'ray status' there, and that its version and Python are those of here"
-            raise Unavailable(
+            hint = "see 'ray status' there, and that its version and Python are those of here"
+            raise ExternalError(
                 f"{what}: {said[0] if said else type(error).__name__}",
-                mend="" if self.is_ours else mend,
+                hint="" if self.is_ours else hint,
             ) from None
 
     def has_room(self, wanted: Mapping[str, float]) -> bool:
@@ -126,9 +126,9 @@ def _knock(address: str) -> None:
             return
     except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or "nobody answers"
-    raise Unavailable(
+    raise ExternalError(
         f"no Ray answers at '{address}': {why}",
-        mend="correct --address, or see that 'ray start --head' runs there",
+        hint="correct --address, or see that 'ray start --head' runs there",
     )
 
 

@@ -12,26 +12,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_spacy import __version__
-from git_spacy.errors import GitSpacyError, local_failure, masked
-from git_spacy.files import opened_inside
+from git_spacy.errors import GitSpacyError, local_failure, redact
+from git_spacy.files import open_beneath
 from git_spacy.git.repository import Repository
 from git_spacy.project.matrix import variables
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.run.script import Interpreter, installed_version, python_version
-from git_spacy.state import ledger
-from git_spacy.state.index import Observed
-from git_spacy.state.ledger import Standing
-from git_spacy.state.record import File, How, Record, numbers
+from git_spacy.state import run_history
+from git_spacy.state.run_history import BaseCommit
+from git_spacy.state.run_record import How, RecordedFile, RunRecord, numbers
+from git_spacy.state.stat_cache import Observed
 
 _SMALL = 64 << 10  # bytes: a larger JSON file is data, no metrics
 
 
-class Begun(NamedTuple):
+class PendingRecord(NamedTuple):
     """A run that is going on: what it began on (None: git could not say), and when, in seconds
     since 1970 and by a clock that nobody sets."""
 
-    standing: Standing | None
+    base: BaseCommit | None
     time: float
     clock: float
 
@@ -55,33 +55,33 @@ class Recorder:
         self._warn = warn
         self._warned = False
 
-    def begin(self) -> Begun:
+    def begin(self) -> PendingRecord:
         """Look where HEAD is, before the command does anything."""
 
         own = [path for command in self._project.commands for path in command.produced]
         brought = [asset.dest for asset in self._project.assets]
         standing = None
         try:
-            standing = ledger.standing(self._root, [*own, *brought])
+            standing = run_history.base_commit(self._root, [*own, *brought])
         except (GitSpacyError, OSError) as error:
-            self._tell(error)
-        return Begun(standing, time.time(), time.monotonic())
+            self._warn_failure(error)
+        return PendingRecord(standing, time.time(), time.monotonic())
 
     def end(
-        self, begun: Begun, command: Command, deps: Observed, outs: Observed, *,
+        self, begun: PendingRecord, command: Command, deps: Observed, outs: Observed, *,
         exit: int = 0, how: How = "run", source: str = "",
     ) -> None:  # fmt: skip
         """Note that `command` ended with the code `exit`, having read `deps` and made `outs`."""
 
-        if begun.standing is None:
+        if begun.base is None:
             return
         given = {**self._overrides, **variables(command)}
         seconds = round(time.monotonic() - begun.clock, 3) if how == "run" else 0.0
         try:
             repository = Repository.discover(self._root)
-            record = Record(
+            record = RunRecord(
                 time=_utc(begun.time),
-                project=ledger.folder(self._root, repository) if repository else "",
+                project=run_history.folder(self._root, repository) if repository else "",
                 command=command.variant_of or command.name,
                 script=command.script,
                 deps=_files(command.deps, deps),
@@ -90,15 +90,15 @@ class Recorder:
                 source=source,
                 seconds=seconds,
                 exit=exit,
-                tree=begun.standing.tree,
-                dirty=begun.standing.dirty,
+                tree=begun.base.tree,
+                dirty=begun.base.dirty,
                 vars={_plain_name(name): _shown(one) for name, one in given.items()},
                 versions=versions(self._python),
                 metrics=dict(self._metrics(command, outs)),
             )
-            ledger.append(self._root, begun.standing.commit, record)
+            run_history.append(self._root, begun.base.commit, record)
         except (GitSpacyError, OSError) as error:
-            self._tell(error)
+            self._warn_failure(error)
 
     def _metrics(
         self, command: Command, outs: Observed
@@ -107,17 +107,17 @@ class Recorder:
             now = outs.get(path.normal)
             if now is None or now.names or now.size > _SMALL or not path.normal.endswith(".json"):
                 continue
-            with opened_inside(self._root, path.normal) as stream:
+            with open_beneath(self._root, path.normal) as stream:
                 if found := numbers(stream.read(_SMALL)):
                     yield path.text, found
 
-    def _tell(self, error: GitSpacyError | OSError) -> None:
+    def _warn_failure(self, error: GitSpacyError | OSError) -> None:
         if not self._warned:
             self._warned = True
             told = error if isinstance(error, GitSpacyError) else local_failure(error, "noting")
             first = told.problems[0]
-            mend = f"\n  mend: {first.mend}" if first.mend else ""
-            self._warn(f"not noted for its commit: {first.what}{mend}")
+            hint = f"\nhint: {first.hint}" if first.hint else ""
+            self._warn(f"not noted for its commit: {first.message}{hint}")
 
 
 def versions(python: Interpreter) -> dict[str, str]:
@@ -131,10 +131,12 @@ def versions(python: Interpreter) -> dict[str, str]:
     return {name: version for name, version in found.items() if version}
 
 
-def _files(paths: Iterable[ProjectPath], seen: Observed) -> tuple[File, ...]:
+def _files(paths: Iterable[ProjectPath], seen: Observed) -> tuple[RecordedFile, ...]:
     found = ((path, seen.get(path.normal)) for path in paths)
     return tuple(
-        File(path.text, now.digest, now.size, now.names) if now else File(path.text, None, None)
+        RecordedFile(path.text, now.digest, now.size, now.names)
+        if now
+        else RecordedFile(path.text, None, None)
         for path, now in found
     )
 
@@ -144,7 +146,7 @@ def _plain_name(name: str) -> str:
 
 
 def _shown(value: Any) -> Any:
-    return masked(value) if isinstance(value, str) else value
+    return redact(value) if isinstance(value, str) else value
 
 
 def _utc(seconds: float) -> str:

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.project.model import Command
 from git_spacy.project.variables import environment_names, fill_environment
-from git_spacy.state.turn import passed_on
+from git_spacy.state.run_lock import child_env
 
 
 class Interpreter(NamedTuple):
@@ -57,10 +57,10 @@ def _configured(root: Path, configured: str) -> str:
     else:
         found = shutil.which(path)
     if found is None:
-        raise Malformed(
+        raise InvalidInput(
             f"no Python at '{configured}'",
-            where="git config spacy.python",
-            mend="set it to one that is there, or: git config --unset spacy.python",
+            location="git config spacy.python",
+            hint="set it to one that is there, or: git config --unset spacy.python",
         )
     return found
 
@@ -121,16 +121,16 @@ def _arguments(
         words = shlex.split(fill_environment(line, environment, environ))
     except ValueError:
         names = ", ".join(environment[name] for name in environment_names(line))
-        raise Malformed(
+        raise InvalidInput(
             f"the value of {names} breaks the quotes of a script line of '{command.name}'",
-            where=f"project.yml:{command.line}",
-            mend="quote ${env.…} in the line the other way, or change the value",
+            location=f"project.yml:{command.line}",
+            hint="quote ${env.…} in the line the other way, or change the value",
         ) from None
     if not words:
-        raise Malformed(
+        raise InvalidInput(
             f"a script line of '{command.name}' does nothing once its variables are filled in",
-            where=f"project.yml:{command.line}",
-            mend="set the environment variables it names",
+            location=f"project.yml:{command.line}",
+            hint="set the environment variables it names",
         )
     if words[0] in ("python", "python3"):
         return (python.path, *words[1:])
@@ -145,11 +145,11 @@ def process_environment(
     """What a script's process gets: Git's own variables scrubbed (a hook may have called us), and
     the programs of the interpreter's environment first on the PATH."""
 
-    from git_spacy.git.process import scrubbed
+    from git_spacy.git.process import scrub_environment
 
-    result = scrubbed(environ)
+    result = scrub_environment(environ)
     programs = os.path.dirname(python.path)
     path = result.get("PATH", os.defpath)
     if path.split(os.pathsep)[0] != programs:
         result["PATH"] = programs + os.pathsep + path
-    return passed_on(root, result)
+    return child_env(root, result)

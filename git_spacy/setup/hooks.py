@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from git_spacy.git.configuration import Value
+from git_spacy.git.gitconfig import ConfigValue
 from git_spacy.git.repository import Repository
 from git_spacy.setup import pre_commit
-from git_spacy.setup.change import Change, Left, Move, Setting, Text
-from git_spacy.setup.location import Location, content
-from git_spacy.setup.shipped import CHAIN, HOOKS, scripts
+from git_spacy.setup.changes import Change, FileChange, FileMove, SetConfig, SkippedChange
+from git_spacy.setup.hook_scripts import CHAIN, HOOKS, scripts
+from git_spacy.setup.write_location import Location, content
 
 BEFORE = ".before-git-spacy"
 _HUSKY = b"_/husky.sh"
@@ -37,8 +37,8 @@ class Locate(Protocol):
 
 
 def decide(
-    repository: Repository, top: Path, locate: Locate, folder: Path, path: tuple[Value, ...]
-) -> Iterator[Change | Left]:
+    repository: Repository, top: Path, locate: Locate, folder: Path, path: tuple[ConfigValue, ...]
+) -> Iterator[Change | SkippedChange]:
     """What is to be changed where Git looks for hooks in `folder`, by the values `path` of
     core.hooksPath. Raises Unsafe for a file that `locate` refuses, Malformed, OSError."""
 
@@ -60,7 +60,7 @@ def decide(
             is_own = real == (repository.common_dir / "hooks").resolve()
             yield from _beside(folder, locate, None if is_own else repository.common_dir / "hooks")
     elif any(value.scope in ("worktree", "command") for value in path):
-        yield Left(
+        yield SkippedChange(
             "hooks", "core.hooksPath", f"it is set for this work tree alone, to '{folder}'",
             f'cp "$(git-spacy-hook --path)"/* {shlex.quote(str(folder))}',
         )  # fmt: skip
@@ -68,16 +68,16 @@ def decide(
         yield from _instead_of(folder, repository, locate, path)
 
 
-def _in_pre_commit(config: Location) -> Iterator[Change | Left]:
+def _in_pre_commit(config: Location) -> Iterator[Change | SkippedChange]:
     before = content(config)
     if before is None or pre_commit.has_ours(before):
         return
     after = pre_commit.with_ours(before)
     if after is None:
-        yield Left("hooks", pre_commit.FILE, "its 'repos:' is not a plain list",
+        yield SkippedChange("hooks", pre_commit.FILE, "its 'repos:' is not a plain list",
                    "add the hooks yourself: docs/hooks.md")  # fmt: skip
     else:
-        yield Text("hooks", config.path, config.name, before, after)
+        yield FileChange("hooks", config.path, config.name, before, after)
 
 
 def _husky(folder: Path) -> Path | None:
@@ -101,31 +101,33 @@ def _in_husky(folder: Path, locate: Locate) -> Iterator[Change]:
             head, _, rest = before.partition(b"\n")
             is_head = head.startswith(b"#!")
             after = head + b"\n" + _LINE + rest if is_head else _LINE + before
-        yield Text("hooks", file.path, file.name, before, after, program=before is None)
+        yield FileChange("hooks", file.path, file.name, before, after, program=before is None)
 
 
-def _beside(folder: Path, locate: Locate, inactive: Path | None) -> Iterator[Change | Left]:
+def _beside(
+    folder: Path, locate: Locate, inactive: Path | None
+) -> Iterator[Change | SkippedChange]:
     """Our scripts in `folder`; a hook that is there gets another name, under which ours calls it.
     Those in the folder `inactive` did not run up to now, and so do not from now on."""
 
     taken = [hook for hook in HOOKS if os.path.lexists(folder / (hook + BEFORE))]
     if taken:
         where = locate(folder / (taken[0] + BEFORE), follow=False).name
-        yield Left("hooks", where, "it is there, and does not run",
+        yield SkippedChange("hooks", where, "it is there, and does not run",
                    "remove it, or give it another name")  # fmt: skip
         return
     for hook in HOOKS:
         if os.path.lexists(folder / hook):
             file = locate(folder / hook, follow=False)
-            yield Move("hooks", file.path, file.name, hook + BEFORE)
+            yield FileMove("hooks", file.path, file.name, hook + BEFORE)
         elif inactive and os.access(inactive / hook, os.X_OK):
             yield _script(folder / (hook + BEFORE), locate, _NOBODY)
     yield from _shipped(folder, locate)
 
 
 def _instead_of(
-    theirs: Path, repository: Repository, locate: Locate, path: tuple[Value, ...]
-) -> Iterator[Change | Left]:
+    theirs: Path, repository: Repository, locate: Locate, path: tuple[ConfigValue, ...]
+) -> Iterator[Change | SkippedChange]:
     """A folder of our own, whose hooks call those in `theirs` by their names."""
 
     ours = _folder_of_ours(repository)
@@ -143,13 +145,13 @@ def _folder_of_ours(repository: Repository) -> Path:
     return repository.common_dir / "spacy/hooks"
 
 
-def _use_ours(repository: Repository, path: tuple[Value, ...]) -> Setting:
+def _use_ours(repository: Repository, path: tuple[ConfigValue, ...]) -> SetConfig:
     """(By its whole path: a relative one would be from the top of each linked work tree.)"""
 
     own = tuple(value.text for value in path if value.scope == "local")
     now = f"{path[-1].text}, {path[-1].scope}; its hooks go on running" if path else ""
     ours = str(_folder_of_ours(repository).resolve())
-    return Setting("hooks", "core.hooksPath", ours, own=own, now=now)
+    return SetConfig("hooks", "core.hooksPath", ours, own=own, now=now)
 
 
 def _call(hook: Path) -> bytes:
@@ -157,20 +159,20 @@ def _call(hook: Path) -> bytes:
     return f'#!/bin/sh\n[ ! -x {quoted} ] || exec {quoted} "$@"\n'.encode()
 
 
-def _shipped(folder: Path, locate: Locate) -> Iterator[Text]:
+def _shipped(folder: Path, locate: Locate) -> Iterator[FileChange]:
     """(A hook that is there has got another name by then.)"""
 
     chain, after = locate(folder / CHAIN), (scripts() / CHAIN).read_bytes()
     before = content(chain)
     if before != after:
-        yield Text("hooks", chain.path, chain.name, before, after)
+        yield FileChange("hooks", chain.path, chain.name, before, after)
     for hook in HOOKS:
         yield _script(folder / hook, locate, (scripts() / hook).read_bytes())
 
 
-def _script(hook: Path, locate: Locate, after: bytes) -> Text:
+def _script(hook: Path, locate: Locate, after: bytes) -> FileChange:
     file = locate(hook, follow=False)
-    return Text("hooks", file.path, file.name, None, after, program=True)
+    return FileChange("hooks", file.path, file.name, None, after, program=True)
 
 
 def _is_ours(hook: Path) -> bool:

@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_spacy import formats
-from git_spacy.errors import GitSpacyError, Malformed
-from git_spacy.files import opened_inside, write_beneath
+from git_spacy.errors import GitSpacyError, InvalidInput
+from git_spacy.files import open_beneath, write_beneath
 from git_spacy.project import yaml, yaml_text
-from git_spacy.project.places import Places
+from git_spacy.project.source_map import SourceMap
 from git_spacy.project.yaml import Node
 
 LOCK_FILE = "project.lock"
 MODERN = "python -m weasel"
 
 
-class Tracked(NamedTuple):
+class TrackedPath(NamedTuple):
     """One path of an entry, as project.yml spells it, and its md5; None: it was not there."""
 
     path: str
@@ -38,13 +38,13 @@ class LockEntry(NamedTuple):
 
     name: str
     script: tuple[str, ...]
-    deps: tuple[Tracked, ...]
-    outs: tuple[Tracked, ...]
+    deps: tuple[TrackedPath, ...]
+    outs: tuple[TrackedPath, ...]
     cmd: str = ""
     extra: tuple[tuple[str, Any], ...] = ()
 
     @property
-    def facts(self) -> tuple[object, ...]:
+    def fingerprint_key(self) -> tuple[object, ...]:
         """What freshness is judged by: who wrote the entry does not matter."""
 
         return self.script, self.deps, self.outs
@@ -69,7 +69,7 @@ def content(root: Path) -> bytes | None:
     none. Raises Unsafe as `read`, OSError."""
 
     try:
-        with opened_inside(root, LOCK_FILE) as stream:
+        with open_beneath(root, LOCK_FILE) as stream:
             return stream.read(yaml.MAX_BYTES + 1)
     except FileNotFoundError:
         return None
@@ -79,33 +79,33 @@ def parse(data: bytes) -> dict[str, LockEntry]:
     """The entries in the text of a project.lock."""
 
     if re.search(rb"^(<{7}|>{7}) ", data, re.MULTILINE):
-        raise Malformed(
+        raise InvalidInput(
             "merge conflict markers",
-            where=LOCK_FILE,
-            mend="git spacy lock resolve",
+            location=LOCK_FILE,
+            hint="git spacy lock resolve",
         )
     node, problems = yaml.read(data, LOCK_FILE)
     if problems:
-        raise _unreadable(str(problems[0].what), problems[0].line)
+        raise _unreadable(str(problems[0].message), problems[0].line)
     if node is None or not isinstance(node.value, dict):
         what = "the file is empty" if node is None or node.value is None else "not a mapping"
         raise _unreadable(what, 1)
     return {name: _entry(name, inner) for name, inner in node.value.items()}
 
 
-def places(data: bytes) -> Places:
+def source_map(data: bytes) -> SourceMap:
     """Where things stand in the text of a project.lock: (NAME,), (NAME, "script"),
     (NAME, "deps", PATH), (NAME, "outs", PATH)."""
 
     found: dict[tuple[str, ...], tuple[int, int]] = {(): (1, 1)}
     node, _ = yaml.read(data, LOCK_FILE)
     for name, entry in node.value.items() if node is not None else ():
-        found[name,] = entry.place
+        found[name,] = entry.position
         for part in ("script", "deps", "outs"):
             if part in entry.value:
-                found[name, part] = entry.value[part].place
+                found[name, part] = entry.value[part].position
                 for item in entry.value[part].value or () if part != "script" else ():
-                    found[name, part, item.value["path"].value] = item.place
+                    found[name, part, item.value["path"].value] = item.position
     return found
 
 
@@ -124,7 +124,11 @@ def update(root: Path, entry: LockEntry, before: Collection[str] = ()) -> None:
 
     entries = read(root)
     old = entries.get(entry.name)
-    if old is not None and old.facts == entry.facts and old.extra == entry.extra:
+    if (
+        old is not None
+        and old.fingerprint_key == entry.fingerprint_key
+        and old.extra == entry.extra
+    ):
         return
     below = {} if old else {name: entries.pop(name) for name in tuple(entries) if name in before}
     entries = {**entries, entry.name: entry, **below}
@@ -148,7 +152,7 @@ def write(root: Path, entries: Lock) -> None:
     write_beneath(root, LOCK_FILE, text(entries))
 
 
-def in_dialect(entry: LockEntry, entries: Lock, spacy_version: str | None) -> LockEntry:
+def match_format(entry: LockEntry, entries: Lock, spacy_version: str | None) -> LockEntry:
     """`entry` as the file that has `entries` would have it: by the tool that wrote the entry
     before, else the last one. `spacy_version` is the one that the scripts run with, if known."""
 
@@ -171,10 +175,10 @@ def in_dialect(entry: LockEntry, entries: Lock, spacy_version: str | None) -> Lo
 
 
 def _unreadable(what: str, line: int) -> GitSpacyError:
-    return Malformed(
+    return InvalidInput(
         what,
-        where=f"{LOCK_FILE}:{line}:1",
-        mend="restore it with 'git checkout project.lock', or remove it and 'git spacy run' again",
+        location=f"{LOCK_FILE}:{line}:1",
+        hint="restore it with 'git checkout project.lock', or remove it and 'git spacy run' again",
     )
 
 
@@ -204,20 +208,20 @@ def _items(node: Node | None, name: str) -> list[Node]:
     return node.value
 
 
-def _tracked(node: Node, name: str) -> Tracked:
+def _tracked(node: Node, name: str) -> TrackedPath:
     if not isinstance(node.value, dict) or "path" not in node.value:
         raise _unreadable(f"an item of the entry of '{name}' has no path", node.line)
     path, md5 = _in_form(formats.line, node.value["path"], name), node.value.get("md5")
     if md5 is None or md5.value is None:
-        return Tracked(path, None)
-    return Tracked(path, _in_form(formats.md5, md5, name))
+        return TrackedPath(path, None)
+    return TrackedPath(path, _in_form(formats.md5, md5, name))
 
 
 def _in_form(form: Callable[[object], str], node: Node, name: str) -> str:
     try:
         return form(node.value)
-    except Malformed as error:
-        what = f"in the entry of '{name}', {error.problems[0].what}"
+    except InvalidInput as error:
+        what = f"in the entry of '{name}', {error.problems[0].message}"
         raise _unreadable(what, node.line) from None
 
 

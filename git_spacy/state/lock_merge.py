@@ -30,9 +30,9 @@ def merge(base: Lock, ours: Lock, theirs: Lock) -> Merged:
     order = tuple(dict.fromkeys((*ours, *theirs)))
     for name in order:
         old, mine, other = base.get(name), ours.get(name), theirs.get(name)
-        if _alike(mine, other) or _alike(old, other):
+        if _same_entry(mine, other) or _same_entry(old, other):
             taken = mine
-        elif _alike(old, mine):
+        elif _same_entry(old, mine):
             taken = other
         else:
             conflicts[name] = (mine, other)
@@ -42,10 +42,10 @@ def merge(base: Lock, ours: Lock, theirs: Lock) -> Merged:
     return Merged(entries, conflicts, order)
 
 
-def _alike(one: LockEntry | None, other: LockEntry | None) -> bool:
+def _same_entry(one: LockEntry | None, other: LockEntry | None) -> bool:
     if one is None or other is None:
         return one is other
-    return one.facts == other.facts
+    return one.fingerprint_key == other.fingerprint_key
 
 
 def text(merged: Merged, names: tuple[str, str] = ("ours", "theirs")) -> bytes:

@@ -10,25 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from git_spacy.project.graph import Owned, in_order, makers
+from git_spacy.project.diagnostics import did_you_mean
+from git_spacy.project.graph import PathIndex, producers, topological_sort
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.project.problem import did_you_mean
-from git_spacy.state.fingerprint import Fingerprint
-from git_spacy.state.index import Past
-from git_spacy.state.lock import LockEntry, Tracked
+from git_spacy.state.hashing import Fingerprint
+from git_spacy.state.lock import LockEntry, TrackedPath
+from git_spacy.state.stat_cache import PreviousRun
 
 State = Literal["fresh", "stale", "never", "always", "unknown"]
-Kind = Literal["script", "dependency", "output", "renamed", "upstream", "never", "always", "orphan"]
+ReasonKind = Literal[
+    "script", "dependency", "output", "renamed", "upstream", "never", "always", "orphan"
+]
 
 
 class Unknown(NamedTuple):
     """Nothing can be said of a path: `lacking` is what one would have to have."""
 
-    lacking: str
+    missing: str
 
 
-Snapshot = Mapping[str, Fingerprint | Unknown | None]
+Fingerprints = Mapping[str, Fingerprint | Unknown | None]
 """What is known of each path (`ProjectPath.normal`); None: nothing stands there."""
 
 
@@ -36,7 +38,7 @@ class Reason(NamedTuple):
     """Why a command is not fresh, or not known to be: a `kind` for machines, the `path` (as
     project.yml or the lock spells it) or command that it is about, and a text for people."""
 
-    kind: Kind
+    kind: ReasonKind
     text: str
     about: str = ""
 
@@ -52,7 +54,7 @@ class Verdict(NamedTuple):
 
     state: State
     reasons: tuple[Reason, ...] = ()
-    absent: tuple[ProjectPath, ...] = ()
+    missing: tuple[ProjectPath, ...] = ()
     entry: LockEntry | None = None
 
     @property
@@ -60,17 +62,17 @@ class Verdict(NamedTuple):
         return self.state != "fresh"
 
 
-Alike = Callable[[str, str], bool]
+SameLine = Callable[[str, str], bool]
 """Whether a script line (as project.yml has it) and a recorded one are the same."""
 
 
 def verdict(
     command: Command,
     entry: LockEntry | None,
-    snapshot: Snapshot,
-    past: Sequence[Past] = (),
-    alike: Alike | None = None,
-    told: Mapping[str, str] | None = None,
+    snapshot: Fingerprints,
+    past: Sequence[PreviousRun] = (),
+    same_line: SameLine | None = None,
+    change_messages: Mapping[str, str] | None = None,
 ) -> Verdict:
     """The verdict on `command`, whose lock entry is `entry`, with `snapshot` of its paths.
 
@@ -87,11 +89,11 @@ def verdict(
         return Verdict("always", (Reason("always", "declares no outputs"), *lacking), absent)
     if entry is None:
         return Verdict("never", (Reason("never", "not run yet"), *lacking), absent)
-    judge = _Judge(command, snapshot, past, alike or str.__eq__, told or {})
-    reasons = judge.reasons(entry)
+    judge = _Comparison(command, snapshot, past, same_line or str.__eq__, change_messages or {})
+    reasons = judge.diff(entry)
     if reasons and not absent:
         for earlier in _entries(entry, past):
-            if not judge.reasons(earlier) and not judge.unknown:
+            if not judge.diff(earlier) and not judge.unknown:
                 return Verdict("fresh", entry=earlier)
     if len(reasons) > len(absent):
         return Verdict("stale", tuple(reasons), absent)
@@ -107,7 +109,7 @@ def with_upstream(project: Project, verdicts: Mapping[str, Verdict]) -> dict[str
     above = _upstream_of_all(project)
     needs = {name: [maker.name for maker, _ in found] for name, found in above.items()}
     settled = dict(verdicts)
-    for name in in_order(needs):
+    for name in topological_sort(needs):
         if name in settled:
             for maker, dep in above[name]:
                 known = settled.get(maker.name, Verdict("fresh"))
@@ -120,7 +122,7 @@ def upstream(project: Project, command: Command) -> Iterable[tuple[Command, Proj
 
     seen = {command.name}
     for dep in command.deps:
-        for maker in makers(project, dep):
+        for maker in producers(project, dep):
             if isinstance(maker, Command) and maker.name not in seen:
                 seen.add(maker.name)
                 yield maker, dep
@@ -129,7 +131,7 @@ def upstream(project: Project, command: Command) -> Iterable[tuple[Command, Proj
 def _upstream_of_all(project: Project) -> dict[str, list[tuple[Command, ProjectPath]]]:
     """The same of every command, in a time that does not grow with the square of their number."""
 
-    made = Owned(
+    made = PathIndex(
         (path, number) for number, one in enumerate(project.commands) for path in one.produced
     )
     found: dict[str, list[tuple[Command, ProjectPath]]] = {}
@@ -169,16 +171,16 @@ def orphans(project: Project, entries: Iterable[str]) -> tuple[Reason, ...]:
     return tuple(found)
 
 
-class _Judge(NamedTuple):
+class _Comparison(NamedTuple):
     """What a command is held against; the entries come and go."""
 
     command: Command
-    snapshot: Snapshot
-    past: Sequence[Past]
-    alike: Alike
+    snapshot: Fingerprints
+    past: Sequence[PreviousRun]
+    alike: SameLine
     told: Mapping[str, str]
 
-    def reasons(self, entry: LockEntry) -> list[Reason]:
+    def diff(self, entry: LockEntry) -> list[Reason]:
         """Everything that differs from `entry`."""
 
         found = script_reasons(self.command, entry, self.alike)
@@ -191,7 +193,7 @@ class _Judge(NamedTuple):
         """What is lacking to know."""
 
         return [
-            Reason("dependency", known.lacking, path.text)
+            Reason("dependency", known.missing, path.text)
             for path in (*self.command.deps, *self.command.produced)
             if isinstance(known := self.snapshot[path.normal], Unknown)
         ]
@@ -200,7 +202,7 @@ class _Judge(NamedTuple):
         self,
         role: Literal["dependency", "output"],
         paths: Sequence[ProjectPath],
-        recorded: Sequence[Tracked],
+        recorded: Sequence[TrackedPath],
     ) -> list[Reason]:
         was = {item.path: item.md5 for item in recorded}
         reasons = []
@@ -223,7 +225,7 @@ class _Judge(NamedTuple):
     def _renames(self, entry: LockEntry) -> list[Reason]:
         """The same contents under other names: only seen where we remember the names."""
 
-        run = next((run for run in self.past if run.facts == entry.facts), None)
+        run = next((run for run in self.past if run.fingerprint_key == entry.fingerprint_key), None)
         if run is None:
             return []
         changed = []
@@ -241,23 +243,23 @@ def _missing(role: Literal["dependency", "output"], path: ProjectPath) -> Reason
     return Reason(role, f"{role} '{path}' is missing", path.text)
 
 
-def _entries(entry: LockEntry, past: Sequence[Past]) -> Iterable[LockEntry]:
+def _entries(entry: LockEntry, past: Sequence[PreviousRun]) -> Iterable[LockEntry]:
     for run in past:
-        script, deps, outs = run.facts
+        script, deps, outs = run.fingerprint_key
         yield entry._replace(
             script=script,
-            deps=tuple(Tracked(*dep) for dep in deps),
-            outs=tuple(Tracked(*out) for out in outs),
+            deps=tuple(TrackedPath(*dep) for dep in deps),
+            outs=tuple(TrackedPath(*out) for out in outs),
         )
 
 
-def script_reasons(command: Command, entry: LockEntry, alike: Alike) -> list[Reason]:
+def script_reasons(command: Command, entry: LockEntry, same_line: SameLine) -> list[Reason]:
     """How the script of `command` differs from the one that ran, if it does."""
 
     if len(command.script) != len(entry.script):
         text = f"script changed: it has {len(command.script)} lines, had {len(entry.script)}"
         return [Reason("script", text)]
     for number, (line, old) in enumerate(zip(command.script, entry.script, strict=True), start=1):
-        if line != old and not alike(line, old):
+        if line != old and not same_line(line, old):
             return [Reason("script", f"script changed: line {number} is now '{line}'")]
     return []

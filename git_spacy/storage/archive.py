@@ -15,12 +15,12 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from git_spacy.errors import LocalFailure, Unavailable, Unsafe
-from git_spacy.files import resolved_inside
+from git_spacy.errors import ExternalError, LocalFailure, Refused
+from git_spacy.files import resolve_beneath
 from git_spacy.git_names import is_git_name
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.fingerprint import FileFact, Fingerprint, files_below
-from git_spacy.storage.unpacking import stays_inside, unpack
+from git_spacy.state.hashing import FileStat, Fingerprint, files_below
+from git_spacy.storage.safe_extract import stays_inside, unpack
 
 __all__ = ["pack", "unpack", "verified"]
 
@@ -50,12 +50,12 @@ def pack(root: Path, path: ProjectPath, content: str, to: BinaryIO, progress: Pr
                 links.add(inner)
         for fact in facts:
             with open(fact.path, "rb") as stream:
-                heard = _Heard(stream, hasher.update, progress)
+                heard = _HashingReader(stream, hasher.update, progress)
                 _add(tar, None if fact.name in links else _info(fact, path), heard)
             # (it would keep all that it knows of 200,000 files)
             tar.members.clear()  # type: ignore[attr-defined]
     if hasher.hexdigest() != content:
-        raise LocalFailure(f"'{path}' changed while it was read", mend="push again")
+        raise LocalFailure(f"'{path}' changed while it was read", hint="push again")
 
 
 def verified(
@@ -65,20 +65,20 @@ def verified(
     one of these digests if any are recorded. Raises Unavailable if it is something else."""
 
     if found is None or found.digest != content:
-        raise Unavailable(
+        raise ExternalError(
             f"what the remote has of '{path}' is not what its name says (its md5 is"
             f" {found.digest if found else 'none'}, not {content})",
-            mend="push it again from where it was made, with --force",
+            hint="push it again from where it was made, with --force",
         )
     if names and found.names not in names:
-        raise Unavailable(
+        raise ExternalError(
             f"what the remote has of '{path}' has other file names than were recorded",
-            mend="push it again from where it was made, with --force",
+            hint="push it again from where it was made, with --force",
         )
     return found
 
 
-def _add(tar: tarfile.TarFile, info: tarfile.TarInfo | None, heard: _Heard) -> None:
+def _add(tar: tarfile.TarFile, info: tarfile.TarInfo | None, heard: _HashingReader) -> None:
     """Read a file, and add it; None: it is there as a link, and only its content counts."""
 
     if info is None:
@@ -93,7 +93,7 @@ def _add(tar: tarfile.TarFile, info: tarfile.TarInfo | None, heard: _Heard) -> N
         # the tar module's own words for a file that is shorter by now: the digest tells
 
 
-def _info(fact: FileFact, path: ProjectPath) -> tarfile.TarInfo:
+def _info(fact: FileStat, path: ProjectPath) -> tarfile.TarInfo:
     info = tarfile.TarInfo(_name(path, fact.name))
     info.size = fact.size
     info.mtime = fact.mtime_ns // 1_000_000_000
@@ -108,7 +108,7 @@ def _name(path: ProjectPath, inner: str) -> str:
 def _folders_and_links(root: Path, path: ProjectPath) -> Iterator[tuple[str, tarfile.TarInfo]]:
     """(name below the output, member) of all that is no file but belongs to it."""
 
-    top = resolved_inside(root, path.normal)
+    top = resolve_beneath(root, path.normal)
     for folder, folders, files in os.walk(top):
         above = os.path.relpath(folder, top)
         above = "" if above == "." else above
@@ -118,9 +118,9 @@ def _folders_and_links(root: Path, path: ProjectPath) -> Iterator[tuple[str, tar
         for name in sorted((*folders, *files)):
             inner = posixpath.join(above, name)
             if is_git_name(name):
-                raise Unsafe(
+                raise Refused(
                     f"'{_name(path, inner)}' is Git's own, which is never sent",
-                    mend="remove it from the output, or keep it out of it",
+                    hint="remove it from the output, or keep it out of it",
                 )
             at = os.path.join(folder, name)
             if not os.path.islink(at):
@@ -131,13 +131,13 @@ def _folders_and_links(root: Path, path: ProjectPath) -> Iterator[tuple[str, tar
                 info.type, info.linkname, info.mode = tarfile.SYMTYPE, target, 0o777
                 yield inner, info
             elif os.path.isdir(at):
-                raise Unsafe(
+                raise Refused(
                     f"'{_name(path, inner)}' is a link to a folder that is not of '{path}'",
-                    mend="replace the link by the folder itself",
+                    hint="replace the link by the folder itself",
                 )
 
 
-class _Heard:
+class _HashingReader:
     """A stream that tells what is read from it."""
 
     def __init__(self, stream: BinaryIO, *heard: Callable[..., object]) -> None:

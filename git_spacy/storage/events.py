@@ -8,21 +8,21 @@ from typing import NamedTuple, Union
 from git_spacy.errors import GitSpacyError
 
 
-class Began(NamedTuple):
+class TransferStarted(NamedTuple):
     """Bytes go; `total` are those of the output, None where nobody knows."""
 
     path: str
     total: int | None
 
 
-class Progress(NamedTuple):
+class TransferProgress(NamedTuple):
     """So many have gone, altogether."""
 
     path: str
     done: int
 
 
-class Done(NamedTuple):
+class TransferFinished(NamedTuple):
     """It is there; `how` in words."""
 
     path: str
@@ -30,19 +30,21 @@ class Done(NamedTuple):
     how: str
 
 
-class Kept(NamedTuple):
+class TransferSkipped(NamedTuple):
     """Nothing was to be done, or could be, for this reason."""
 
     path: str
     why: str
 
 
-class Failed(NamedTuple):
+class TransferFailed(NamedTuple):
     """It could not be had or sent; what was there before still is."""
 
     path: str
     error: GitSpacyError
 
 
-Event = Union[Began, Progress, Done, Kept, Failed]  # noqa: UP007 (3.10)
-Reporter = Callable[[Event], None]
+TransferEvent = Union[  # noqa: UP007 (3.10)
+    TransferStarted, TransferProgress, TransferFinished, TransferSkipped, TransferFailed
+]
+TransferReporter = Callable[[TransferEvent], None]

@@ -14,40 +14,46 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from git_spacy.files import heal, staging
-from git_spacy.project.graph import Owned
+from git_spacy.files import recover, staging
+from git_spacy.project.graph import PathIndex
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state import lock, present
-from git_spacy.state.fingerprint import fingerprint
-from git_spacy.state.index import Observed, StatIndex
+from git_spacy.state import lock, worktree_status
+from git_spacy.state.hashing import fingerprint
 from git_spacy.state.lock import LockEntry
-from git_spacy.storage import archive, layout
-from git_spacy.storage.events import Began, Done, Kept, Progress, Reporter
-from git_spacy.storage.layout import Key
+from git_spacy.state.stat_cache import Observed, StatCache
+from git_spacy.storage import archive, remote_keys
+from git_spacy.storage.events import (
+    TransferFinished,
+    TransferProgress,
+    TransferReporter,
+    TransferSkipped,
+    TransferStarted,
+)
 from git_spacy.storage.push import command_hash
-from git_spacy.storage.recorded import RecordedNames
+from git_spacy.storage.recorded_names import RecordedNames
 from git_spacy.storage.remote import Remote
-from git_spacy.storage.transfer import JOBS, Outcome, Transfers
+from git_spacy.storage.remote_keys import RemoteKey
+from git_spacy.storage.transfer_pool import JOBS, TransferOutcome, TransferPool
 
 _SPARE = 64 << 20  # bytes of a disk that are left alone
 
-Enter = Callable[[Command, Observed], None]
+RecordResult = Callable[[Command, Observed], None]
 
 
-class Choice(NamedTuple):
+class PullChoice(NamedTuple):
     """An object to fetch for an output, and the digests of file names that are recorded for it."""
 
     path: ProjectPath
-    key: Key
+    key: RemoteKey
     names: frozenset[str] = frozenset()
 
 
 def pull(
-    project: Project, root: Path, remote: Remote, *, stats: StatIndex,
-    environ: Mapping[str, str], report: Reporter, enter: Enter, limit: int = 0,
-    force: bool = False, jobs: int = JOBS,
-) -> Outcome:  # fmt: skip
+    project: Project, root: Path, remote: Remote, *, stats: StatCache,
+    environ: Mapping[str, str], report: TransferReporter, record_result: RecordResult,
+    limit: int = 0, force: bool = False, jobs: int = JOBS,
+) -> TransferOutcome:  # fmt: skip
     """Fetch what is not here; with `force` also what is here but stale. `enter` is called with each
     command all of whose outputs are here then, and what was seen. At most `limit` bytes of an
     output (0: as many as the disk has room for).
@@ -56,39 +62,48 @@ def pull(
     """
 
     work = _Pull(
-        project, root, remote, stats, environ, Transfers(report, jobs), enter, limit, force
+        project,
+        root,
+        remote,
+        stats,
+        environ,
+        TransferPool(report, jobs),
+        record_result,
+        limit,
+        force,
     )
-    work.all()
+    work.pull_all()
     stats.save()
     done = tuple(choice.path.text for choice in work.fetched)
-    return Outcome(done, tuple(work.kept), tuple(work.transfers.failed))
+    return TransferOutcome(done, tuple(work.kept), tuple(work.transfers.failed))
 
 
 class _Pull:
     """One pull: what is known and done so far."""
 
     def __init__(
-        self, project: Project, root: Path, remote: Remote, stats: StatIndex,
-        environ: Mapping[str, str], transfers: Transfers, enter: Enter, limit: int, force: bool,
+        self, project: Project, root: Path, remote: Remote, stats: StatCache,
+        environ: Mapping[str, str], transfers: TransferPool, enter: RecordResult, limit: int,
+        force: bool,
     ) -> None:  # fmt: skip
         self.project, self.root, self.remote, self.stats = project, root, remote, stats
         self.environ, self.transfers, self.enter = environ, transfers, enter
         self.limit, self.force = limit, force
         self.entries = lock.read(root)
         self.recorded = RecordedNames(root, stats)
-        self.fetched: list[Choice] = []
+        self.fetched: list[PullChoice] = []
         self.kept: list[tuple[str, str]] = []
 
-    def all(self) -> None:
+    def pull_all(self) -> None:
         """Go in rounds, each with the commands whose dependencies are here and will stay so."""
 
         for command in self.project.commands:
             for path in command.outputs:
-                heal(self.root, path.normal)  # a killed pull may have been about to
+                recover(self.root, path.normal)  # a killed pull may have been about to
         makers = _makers(self.project)
         waiting = list(self.project.commands)
         while waiting:
-            seen = self.stats.observe(p for one in waiting for p in (*one.deps, *one.produced))
+            seen = self.stats.fingerprints(p for one in waiting for p in (*one.deps, *one.produced))
             ready = [one for one in waiting if all(seen[dep.normal] for dep in one.deps)]
             # (others may lie within a folder whose maker lacks something for good)
             names = {one.name for one in waiting}
@@ -103,7 +118,7 @@ class _Pull:
                 self._keep(path, f"'{command.name}' lacks what it is made of")
 
     def _round(self, ready: list[Command], seen: Observed) -> None:
-        choices: list[Choice] = []
+        choices: list[PullChoice] = []
         judged = []
         for command in ready:
             is_fresh = _is_fresh(self.project, command, self.entries, self.stats, self.environ)
@@ -121,18 +136,18 @@ class _Pull:
         self._fetch(choices)
         for command, found in judged:
             if set(found) <= set(self.fetched):
-                self.enter(command, self.stats.observe(command.deps + command.produced))
+                self.enter(command, self.stats.fingerprints(command.deps + command.produced))
 
     def _is_right(self, path: ProjectPath, hashed: str, seen: Observed) -> bool:
         """Whether what is here is what the remote has of it: a pull may have been killed."""
 
         now = seen[path.normal]
-        if now is None or not self.remote.exists(str(layout.key(path, hashed, now.digest))):
+        if now is None or not self.remote.exists(str(remote_keys.key(path, hashed, now.digest))):
             return False
         self._keep(path, "is here")
         return True
 
-    def _choice(self, command: Command, path: ProjectPath, hashed: str) -> Choice | None:
+    def _choice(self, command: Command, path: ProjectPath, hashed: str) -> PullChoice | None:
         if os.path.lexists(os.path.join(self.root, path.normal)) and not self.force:
             self._keep(path, "another one is here; --force replaces it")
             return None
@@ -142,7 +157,7 @@ class _Pull:
                 path, f"the remote has none that '{command.name}' would make of what is here"
             )
             return None
-        return Choice(path, key, self.recorded.of(command.name, path, key.content))
+        return PullChoice(path, key, self.recorded.digests(command.name, path, key.content))
 
     def _may_enter(self, command: Command, seen: Observed) -> bool:
         """Whether what the remote does not keep is here, too, and as it was recorded if it was."""
@@ -155,25 +170,25 @@ class _Pull:
                 return False
         return True
 
-    def _fetch(self, choices: list[Choice]) -> None:
+    def _fetch(self, choices: list[PullChoice]) -> None:
         for batch in _apart(choices):
-            self.transfers.all((one.path.text, partial(self._bring, one)) for one in batch)
+            self.transfers.run_all((one.path.text, partial(self._bring, one)) for one in batch)
 
-    def _bring(self, choice: Choice) -> None:
+    def _bring(self, choice: PullChoice) -> None:
         fetch(self.remote, self.root, choice, self.transfers, self.limit)
         self.fetched.append(choice)
 
     def _keep(self, path: ProjectPath, why: str) -> None:
         self.kept.append((path.text, why))
-        self.transfers.report(Kept(path.text, why))
+        self.transfers.report(TransferSkipped(path.text, why))
 
 
-def _apart(choices: list[Choice]) -> list[list[Choice]]:
+def _apart(choices: list[PullChoice]) -> list[list[PullChoice]]:
     """Those to fetch at the same time, one list after the other: first what holds others. Of two
     for the same path the first is enough: one would overwrite the other."""
 
     chosen = {choice.path.normal: choice for choice in reversed(choices)}
-    batches: dict[int, list[Choice]] = {}
+    batches: dict[int, list[PullChoice]] = {}
     for path, choice in sorted(chosen.items()):
         parts = path.split("/")
         above = sum("/".join(parts[:depth]) in chosen for depth in range(1, len(parts)))
@@ -184,7 +199,7 @@ def _apart(choices: list[Choice]) -> list[list[Choice]]:
 def _makers(project: Project) -> dict[str, set[str]]:
     """By the name of each command, those that make what it needs."""
 
-    made = Owned((path, one.name) for one in project.commands for path in one.outputs)
+    made = PathIndex((path, one.name) for one in project.commands for path in one.outputs)
     return {
         one.name: {name for dep in one.deps for _, name in made.touching(dep)} - {one.name}
         for one in project.commands
@@ -192,21 +207,25 @@ def _makers(project: Project) -> dict[str, set[str]]:
 
 
 def _is_fresh(
-    project: Project, command: Command, entries: Mapping[str, LockEntry], stats: StatIndex,
+    project: Project, command: Command, entries: Mapping[str, LockEntry], stats: StatCache,
     environ: Mapping[str, str],
 ) -> bool:  # fmt: skip
     plain = command._replace(no_skip=False)
-    judged, _ = present.judge(project, plain, entries.get(command.name), stats, environ)
+    judged, _ = worktree_status.judge(project, plain, entries.get(command.name), stats, environ)
     return judged.state == "fresh"
 
 
-def chosen(remote: Remote, path: ProjectPath, hashed: str, entry: LockEntry | None) -> Key | None:
+def chosen(
+    remote: Remote, path: ProjectPath, hashed: str, entry: LockEntry | None
+) -> RemoteKey | None:
     """The object to have for an output of the command with this hash: the one that the lock has, if
     the remote has it, else the newest. Raises Unavailable, OSError."""
 
-    name = f"{layout.name_of(path)}/{hashed}"
+    name = f"{remote_keys.name_of(path)}/{hashed}"
     recorded = {out.path: out.md5 for out in entry.outs}.get(path.text) if entry else None
-    found = [(key, one) for one in remote.below(name) if (key := layout.parsed(one.name, path))]
+    found = [
+        (key, one) for one in remote.below(name) if (key := remote_keys.parsed(one.name, path))
+    ]
     found = [(key, one) for key, one in found if key.command == hashed]
     if not found:
         return None
@@ -214,24 +233,28 @@ def chosen(remote: Remote, path: ProjectPath, hashed: str, entry: LockEntry | No
     return best
 
 
-def fetch(remote: Remote, root: Path, choice: Choice, transfers: Transfers, limit: int) -> None:
+def fetch(
+    remote: Remote, root: Path, choice: PullChoice, transfers: TransferPool, limit: int
+) -> None:
     """Bring one object: beside its place, verified, and then there. An md5 does not tell the names
     of files, so without recorded ones only the content is verified. Raises Unavailable, Unsafe,
     OSError."""
 
     path, key, names = choice
-    transfers.report(Began(path.text, None))
+    transfers.report(TransferStarted(path.text, None))
     with staging(root, path.normal) as staged:
         room = max(shutil.disk_usage(root).free - _SPARE, 0)
         with remote.read(str(key)) as stream:
-            heard = Heard(stream, lambda count: transfers.report(Progress(path.text, count)))
+            heard = ProgressReader(
+                stream, lambda count: transfers.report(TransferProgress(path.text, count))
+            )
             archive.unpack(cast(BinaryIO, heard), path, staged, limit or sys.maxsize, room)
         now = archive.verified(path, fingerprint(root, staged.relative), key.content, names)
-        staged.swap_in()
-    transfers.report(Done(path.text, now.size, "verified" if names else "md5 verified"))
+        staged.commit()
+    transfers.report(TransferFinished(path.text, now.size, "verified" if names else "md5 verified"))
 
 
-class Heard:
+class ProgressReader:
     """A stream that tells how much of it was read."""
 
     def __init__(self, stream: BinaryIO, progress: Callable[[int], None]) -> None:

@@ -16,27 +16,33 @@ from git_spacy.files import is_alive
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.variables import fill_environment
-from git_spacy.state import lock, present
-from git_spacy.state.index import Observed, StatIndex, home
-from git_spacy.storage import archive, layout
-from git_spacy.storage.events import Began, Done, Kept, Progress, Reporter
-from git_spacy.storage.layout import Key
+from git_spacy.state import lock, worktree_status
+from git_spacy.state.stat_cache import Observed, StatCache, state_dir
+from git_spacy.storage import archive, remote_keys
+from git_spacy.storage.events import (
+    TransferFinished,
+    TransferProgress,
+    TransferReporter,
+    TransferSkipped,
+    TransferStarted,
+)
 from git_spacy.storage.remote import Remote
-from git_spacy.storage.transfer import JOBS, Outcome, Transfers
+from git_spacy.storage.remote_keys import RemoteKey
+from git_spacy.storage.transfer_pool import JOBS, TransferOutcome, TransferPool
 
 
-class _Output(NamedTuple):
+class _PushOutput(NamedTuple):
     """One that may be sent."""
 
     path: ProjectPath
-    key: Key
+    key: RemoteKey
     size: int
 
 
 def push(
-    project: Project, root: Path, remote: Remote, *, stats: StatIndex,
-    environ: Mapping[str, str], report: Reporter, force: bool = False, jobs: int = JOBS,
-) -> Outcome:  # fmt: skip
+    project: Project, root: Path, remote: Remote, *, stats: StatCache,
+    environ: Mapping[str, str], report: TransferReporter, force: bool = False, jobs: int = JOBS,
+) -> TransferOutcome:  # fmt: skip
     """Send the outputs of all commands that are fresh. With `force` what is there is sent again.
 
     Everything is looked at before anything is sent: raises Unsafe for a path that leads out of the
@@ -44,12 +50,14 @@ def push(
     """
 
     kept: list[tuple[str, str]] = []
-    wanted: dict[Key, _Output] = {}
+    wanted: dict[RemoteKey, _PushOutput] = {}
     entries = lock.read(root)
     for command in project.commands:
         # (what always runs has results all the same)
         plain = command._replace(no_skip=False)
-        judged, seen = present.judge(project, plain, entries.get(command.name), stats, environ)
+        judged, seen = worktree_status.judge(
+            project, plain, entries.get(command.name), stats, environ
+        )
         for path in command.outputs:
             now = seen[path.normal]
             if judged.state != "fresh" or now is None:
@@ -59,28 +67,28 @@ def push(
                 kept.append((path.text, "there is no file in it"))
             else:
                 hashed = command_hash(project, command, seen, environ)
-                key = layout.key(path, hashed, now.digest)
-                wanted[key] = _Output(path, key, now.size)
+                key = remote_keys.key(path, hashed, now.digest)
+                wanted[key] = _PushOutput(path, key, now.size)
     stats.save()
-    transfers = Transfers(report, jobs)
+    transfers = TransferPool(report, jobs)
     for text, why in kept:
-        transfers.report(Kept(text, why))
+        transfers.report(TransferSkipped(text, why))
     done: list[str] = []
 
-    def send(one: _Output) -> None:
+    def send(one: _PushOutput) -> None:
         if not force and remote.exists(str(one.key)):
             kept.append((one.path.text, "is there already"))
-            transfers.report(Kept(one.path.text, "is there already"))
+            transfers.report(TransferSkipped(one.path.text, "is there already"))
             return
-        transfers.report(Began(one.path.text, one.size))
+        transfers.report(TransferStarted(one.path.text, one.size))
         with _packed(root, one, folder, transfers) as file:
             remote.write(str(one.key), file)
         done.append(one.path.text)
-        transfers.report(Done(one.path.text, one.size, ""))
+        transfers.report(TransferFinished(one.path.text, one.size, ""))
 
     with _workplace(root) as folder:
-        transfers.all((one.path.text, partial(send, one)) for one in wanted.values())
-    return Outcome(tuple(done), tuple(kept), tuple(transfers.failed))
+        transfers.run_all((one.path.text, partial(send, one)) for one in wanted.values())
+    return TransferOutcome(tuple(done), tuple(kept), tuple(transfers.failed))
 
 
 def command_hash(
@@ -90,14 +98,14 @@ def command_hash(
 
     deps = [(path, now.digest) for path in command.deps if (now := seen[path.normal]) is not None]
     script = (fill_environment(line, project.environment, environ) for line in command.script)
-    return layout.command_hash(deps, script)
+    return remote_keys.command_hash(deps, script)
 
 
 @contextmanager
 def _workplace(root: Path) -> Iterator[Path]:
     """A folder for archives, gone after the block: also where a transfer still hangs in it."""
 
-    folder = home(root) / "push"
+    folder = state_dir(root) / "push"
     sharing.make_folders(folder)
     for left in folder.iterdir():  # by pushes that were killed
         owner = left.name.partition("-")[0]
@@ -111,7 +119,9 @@ def _workplace(root: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _packed(root: Path, output: _Output, folder: Path, transfers: Transfers) -> Iterator[Path]:
+def _packed(
+    root: Path, output: _PushOutput, folder: Path, transfers: TransferPool
+) -> Iterator[Path]:
     """The archive of an output in a temporary file: what is sent must have a length."""
 
     done = 0
@@ -119,7 +129,7 @@ def _packed(root: Path, output: _Output, folder: Path, transfers: Transfers) -> 
     def progress(count: int) -> None:
         nonlocal done
         done += count
-        transfers.report(Progress(output.path.text, done))
+        transfers.report(TransferProgress(output.path.text, done))
 
     with tempfile.NamedTemporaryFile(dir=folder) as stream:
         to = cast(BinaryIO, stream)

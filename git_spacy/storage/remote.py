@@ -14,10 +14,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
-from git_spacy.errors import Malformed, Unsafe, masked
+from git_spacy.errors import InvalidInput, Refused, redact
 from git_spacy.git.settings import Settings
+from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Project
-from git_spacy.project.problem import did_you_mean
 from git_spacy.project.variables import environment_names
 
 DEFAULT = "default"
@@ -25,15 +25,15 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SETTING = re.compile(r"spacy\.remote\.(.+)\.url")
 # scheme → module with `opened(url)`
 SCHEMES = {
-    "file": "git_spacy.storage.folder",
+    "file": "git_spacy.storage.local_remote",
     **dict.fromkeys(
         ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "ssh", "sftp", "hf"),
-        "git_spacy.storage.cloud",
+        "git_spacy.storage.fsspec_remote",
     ),
 }
 
 
-class Found(NamedTuple):
+class RemoteObject(NamedTuple):
     """An object: its name, relative to the remote, and when it was written (seconds since 1970; 0.0
     if the remote does not say)."""
 
@@ -51,7 +51,7 @@ class Remote(Protocol):
         """Whether there is an object of this name."""
         ...
 
-    def below(self, name: str) -> Iterable[Found]:
+    def below(self, name: str) -> Iterable[RemoteObject]:
         """The objects whose names begin with `name` and a slash."""
         ...
 
@@ -78,13 +78,13 @@ def address(project: Project, settings: Settings, name: str | None) -> str:
         return known.get(wanted) or known[wanted.lower()]
     if _SCHEME.match(wanted) or wanted.startswith(("/", "./", "../", "~")):
         return wanted
-    mend = did_you_mean(wanted, known)
-    if not mend:
-        mend = f"there are: {', '.join(known)}" if known else ""
-    raise Malformed(
+    hint = did_you_mean(wanted, known)
+    if not hint:
+        hint = f"there are: {', '.join(known)}" if known else ""
+    raise InvalidInput(
         f"there is no remote '{wanted}'" if name or known else "there is no remote",
-        where="project.yml",
-        mend=mend or "add it under 'remotes', or: git config spacy.remote.default.url ADDRESS",
+        location="project.yml",
+        hint=hint or "add it under 'remotes', or: git config spacy.remote.default.url ADDRESS",
     )
 
 
@@ -93,18 +93,18 @@ def opened(root: Path, url: str) -> Remote:
     none of ours, Malformed where what it needs is not installed, Unavailable."""
 
     if names := environment_names(url):
-        raise Unsafe(
+        raise Refused(
             f"the environment variable '{names[0]}' in the address of a remote",
-            mend="put the whole address there: git config spacy.remote.default.url ADDRESS",
+            hint="put the whole address there: git config spacy.remote.default.url ADDRESS",
         )
     match = _SCHEME.match(url)
     if match is None:
         url = "file://" + os.path.join(os.path.abspath(root), os.path.expanduser(url))
     scheme = match[1].lower() if match else "file"
     if scheme not in SCHEMES or "::" in url:  # (fsspec would open one address in another)
-        raise Unsafe(
-            f"'{masked(url)}': no remotes at {scheme}: addresses like this",
-            mend=f"use a folder, or one of {', '.join(SCHEMES)}",
+        raise Refused(
+            f"'{redact(url)}': no remotes at {scheme}: addresses like this",
+            hint=f"use a folder, or one of {', '.join(SCHEMES)}",
         )
     made: Remote = importlib.import_module(SCHEMES[scheme]).opened(url)
     return made

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from git_spacy.errors import GitSpacyError, LocalFailure, local_failure
-from git_spacy.files import heal, staging
+from git_spacy.files import recover, staging
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.fingerprint import Fingerprint, fingerprint
-from git_spacy.state.in_git import InGit
-from git_spacy.state.recall import Recalled
-from git_spacy.storage.recorded import RecordedNames
-from git_spacy.storage.vault import Source, bring
+from git_spacy.state.hashing import Fingerprint, fingerprint
+from git_spacy.state.lock_history import LockHistory
+from git_spacy.state.tracked_paths import TrackedPaths
+from git_spacy.storage.recorded_names import RecordedNames
+from git_spacy.storage.run_cache import OutputSource, stage_output
 
 
-class Wanted(NamedTuple):
+class WantedOutput(NamedTuple):
     """An output of a command as it was: its md5, and the digest of the names in it, if known."""
 
     command: str
@@ -30,17 +30,17 @@ class Wanted(NamedTuple):
     names: str | None
 
 
-class Restored(NamedTuple):
+class RestoreResult(NamedTuple):
     """What became of one: `here` already, `restored` from somewhere, `lacking` (nobody has it),
     `refused` (what is there would be lost), `failed`; with why, or where from."""
 
-    wanted: Wanted
+    wanted: WantedOutput
     state: Literal["here", "restored", "lacking", "refused", "failed"]
     why: str = ""
     error: GitSpacyError | None = None
 
 
-def wanted(recalled: Recalled, recorded: RecordedNames) -> Iterator[Wanted]:
+def wanted_outputs(recalled: LockHistory, recorded: RecordedNames) -> Iterator[WantedOutput]:
     """The declared outputs that are known of a commit."""
 
     for name, known in recalled.known.items():
@@ -50,12 +50,12 @@ def wanted(recalled: Recalled, recorded: RecordedNames) -> Iterator[Wanted]:
             if out.md5 and out.path in declared:
                 path = declared[out.path]
                 names = of_names.get(out.path)
-                if names is None and len(others := recorded.of(name, path, out.md5)) == 1:
+                if names is None and len(others := recorded.digests(name, path, out.md5)) == 1:
                     (names,) = others
-                yield Wanted(name, path, out.md5, names)
+                yield WantedOutput(name, path, out.md5, names)
 
 
-def undeclared(recalled: Recalled) -> Iterator[tuple[str, str]]:
+def undeclared(recalled: LockHistory) -> Iterator[tuple[str, str]]:
     """(command, path) of what a lock or a record calls an output, and the project does not."""
 
     for name, known in recalled.known.items():
@@ -63,50 +63,54 @@ def undeclared(recalled: Recalled) -> Iterator[tuple[str, str]]:
         yield from ((name, out.path) for out in known.entry.outs if out.path not in declared)
 
 
-def _declared(recalled: Recalled, name: str) -> dict[str, ProjectPath]:
+def _declared(recalled: LockHistory, name: str) -> dict[str, ProjectPath]:
     command = recalled.project.command(name)
     return {path.text: path for path in command.produced} if command else {}
 
 
 def restore(
-    root: Path, source: Source, outputs: Iterable[Wanted], *, force: bool = False
-) -> Iterator[Restored]:
+    root: Path, source: OutputSource, outputs: Iterable[WantedOutput], *, force: bool = False
+) -> Iterator[RestoreResult]:
     """Put each of `outputs` in place; with `force` also over what Git tracks, or would be lost.
     Raises Unavailable where git fails."""
 
     outputs = tuple(outputs)
-    in_git = InGit.of(root)
+    in_git = TrackedPaths.open(root)
     tracked = in_git.tracked(one.path for one in outputs) if in_git else set()
     for one in outputs:
         try:
             yield _restored(root, source, one, tracked, force=force)
         except OSError as error:
             failure = local_failure(error, f"'{one.path}'")
-            yield Restored(one, "failed", failure.problems[0].what, failure)
+            yield RestoreResult(one, "failed", failure.problems[0].message, failure)
         except GitSpacyError as error:
-            yield Restored(one, "failed", error.problems[0].what, error)
+            yield RestoreResult(one, "failed", error.problems[0].message, error)
 
 
 def _restored(
-    root: Path, source: Source, one: Wanted, tracked: Collection[str], *, force: bool
-) -> Restored:
-    heal(root, one.path.normal)
+    root: Path, source: OutputSource, one: WantedOutput, tracked: Collection[str], *, force: bool
+) -> RestoreResult:
+    recover(root, one.path.normal)
     now = fingerprint(root, one.path.normal)
     if now and now.digest == one.digest and one.names in (None, now.names):
-        return Restored(one, "here")
+        return RestoreResult(one, "here")
     with staging(root, one.path.normal) as staged:
-        where = bring(source, root, one.path, staged, one.digest, one.names, None)
+        where = stage_output(source, root, one.path, staged, one.digest, one.names, None)
         if where is None:
-            return Restored(one, "lacking", "neither the local store nor a remote has it")
+            return RestoreResult(one, "lacking", "neither the local store nor a remote has it")
         why = "" if force else _protected(root, source, one.path, now, tracked)
         if why:
-            return Restored(one, "refused", f"{why}; --force replaces it")
-        staged.swap_in()
-    return Restored(one, "restored", where)
+            return RestoreResult(one, "refused", f"{why}; --force replaces it")
+        staged.commit()
+    return RestoreResult(one, "restored", where)
 
 
 def _protected(
-    root: Path, source: Source, path: ProjectPath, now: Fingerprint | None, tracked: Collection[str]
+    root: Path,
+    source: OutputSource,
+    path: ProjectPath,
+    now: Fingerprint | None,
+    tracked: Collection[str],
 ) -> str:
     """Why what is there may not be replaced; "" if it may."""
 
@@ -120,7 +124,7 @@ def _protected(
     return "what is there is kept nowhere else"
 
 
-def failure(found: Iterable[Restored]) -> GitSpacyError | None:
+def failure(found: Iterable[RestoreResult]) -> GitSpacyError | None:
     """The first thing that failed, as an error."""
 
     return next(

@@ -13,7 +13,7 @@ import pytest
 
 from git_spacy import files
 from git_spacy.project import loader
-from git_spacy.state.fingerprint import fingerprint
+from git_spacy.state.hashing import fingerprint
 from tests.assets.conftest import md5
 from tests.testing.git_server import GitServer
 from tests.testing.misbehaving import Misbehaving

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from weasel.util.hashing import get_checksum
 
-from git_spacy.assets.events import Finished, Kept, Noted
+from git_spacy.assets.events import FetchFinished, FetchNotice, FetchSkipped
 from tests.testing.fetching import Fetcher
 from tests.testing.git_server import GitServer
 from tests.testing.repositories import commit, git, repository, serve
@@ -55,7 +55,7 @@ def test_a_folder_and_a_file(fetcher: Fetcher, upstream: Upstream) -> None:
     assert fetcher.code() == 0
     assert fetcher.files() == PLACED
     assert os.access(fetcher.root / "data/b/run.sh", os.X_OK)
-    assert "commit" in fetcher.told(Finished)[0].how
+    assert "commit" in fetcher.told(FetchFinished)[0].how
     want(fetcher, upstream.url, "data/a.txt", "deep/file.txt")
     assert fetcher.code() == 0
     assert fetcher.files()["deep/file.txt"] == b"a\n"
@@ -66,16 +66,16 @@ def test_what_is_as_it_was_fetched_is_kept_unasked(fetcher: Fetcher, upstream: U
     assert fetcher.code() == 0
     upstream.server.requests.clear()
     assert fetcher.code() == 0
-    assert fetcher.told(Kept)[0].reason == "as it was fetched"
+    assert fetcher.told(FetchSkipped)[0].reason == "as it was fetched"
     assert not upstream.server.requests
 
 
 def test_the_checksum_is_weasel_s(fetcher: Fetcher, upstream: Upstream) -> None:
     want(fetcher, upstream.url, checksum=get_checksum(upstream.work / "data"))
     assert fetcher.code() == 0
-    assert "md5 verified" in fetcher.told(Finished)[0].how
+    assert "md5 verified" in fetcher.told(FetchFinished)[0].how
     assert fetcher.code() == 0
-    assert fetcher.told(Kept)[0].reason == "md5 verified"
+    assert fetcher.told(FetchSkipped)[0].reason == "md5 verified"
 
 
 def test_a_wrong_checksum_leaves_the_old_state(fetcher: Fetcher, upstream: Upstream) -> None:
@@ -149,15 +149,15 @@ def test_the_same_content_is_recognised_without_a_record(
 ) -> None:
     want(fetcher, upstream.url)
     assert fetcher.code() == 0
-    from git_spacy.state.index import home
+    from git_spacy.state.stat_cache import state_dir
 
-    (home(fetcher.root) / "index").unlink()
+    (state_dir(fetcher.root) / "index").unlink()
     inode = (fetcher.root / "data").stat().st_ino
     assert fetcher.code() == 0
-    assert "same" in fetcher.told(Kept)[0].reason
+    assert "same" in fetcher.told(FetchSkipped)[0].reason
     assert (fetcher.root / "data").stat().st_ino == inode
     assert fetcher.code() == 0
-    assert fetcher.told(Kept)[0].reason == "as it was fetched"
+    assert fetcher.told(FetchSkipped)[0].reason == "as it was fetched"
 
 
 def test_an_edit_while_it_is_fetched(
@@ -168,13 +168,13 @@ def test_an_edit_while_it_is_fetched(
     want(fetcher, upstream.url)
     assert fetcher.code() == 0
     want(fetcher, upstream.url, "data/b")
-    bring = source.bring
+    bring = source.fetch
 
     def slow(*arguments: object) -> object:
         (fetcher.root / "data/a.txt").write_text("mine\n")
         return bring(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(source, "bring", slow)
+    monkeypatch.setattr(source, "fetch", slow)
     assert fetcher.code() == 3
     assert fetcher.files()["data/a.txt"] == b"mine\n"
 
@@ -190,7 +190,7 @@ def test_an_lfs_pointer_is_told(fetcher: Fetcher, upstream: Upstream) -> None:
     upstream.commit({"lfs/x.bin": pointer})
     want(fetcher, upstream.url, "lfs", "x")
     assert fetcher.code() == 0
-    assert "LFS" in fetcher.told(Noted)[0].text
+    assert "LFS" in fetcher.told(FetchNotice)[0].text
 
 
 @pytest.mark.parametrize("path", ["-x", "/etc", "../x", "a/../../x", "a\x1bb"])

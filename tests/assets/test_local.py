@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.files import opened_inside
+from git_spacy.files import open_beneath
 from tests.testing.fetching import Fetcher
 from tests.testing.repositories import git, repository
 
@@ -82,5 +82,5 @@ def test_a_link_put_in_the_way_is_not_followed(tmp_path: Path) -> None:
     (root / "a").mkdir(parents=True)
     (root / "a/x").write_bytes(DATA)
     (root / "inner").symlink_to("a")
-    with opened_inside(root, "inner/x") as stream:
+    with open_beneath(root, "inner/x") as stream:
         assert stream.read() == DATA

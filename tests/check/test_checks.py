@@ -7,8 +7,8 @@ from pathlib import Path
 
 from git_spacy.check import checks
 from git_spacy.state import lock
-from git_spacy.state.lock import LockEntry, Tracked
-from git_spacy.state.view import WorkTree
+from git_spacy.state.lock import LockEntry, TrackedPath
+from git_spacy.state.project_view import WorkTree
 from tests.testing.projects import project
 
 TEXT = """\
@@ -19,8 +19,8 @@ commands:
 """
 
 
-def tracked(name: str) -> Tracked:
-    return Tracked(name, hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
+def tracked(name: str) -> TrackedPath:
+    return TrackedPath(name, hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
 
 
 def test_what_to_run_again_is_the_command_and_what_depends_on_it_and_nothing_else(
@@ -33,6 +33,6 @@ def test_what_to_run_again_is_the_command_and_what_depends_on_it_and_nothing_els
         LockEntry("alone", ("x",), (), (tracked("other"),), "weasel run alone"),
     ]
     lock.write(root, {entry.name: entry for entry in entries})
-    (found,) = checks.run(["lock"], WorkTree(root))
-    assert found.what == "'make': script changed: line 1 is now 'new'"
-    assert (found.mend, found.severity) == ("git spacy run make use", "error")
+    (found,) = checks.run_checks(["lock"], WorkTree(root))
+    assert found.message == "'make': script changed: line 1 is now 'new'"
+    assert (found.hint, found.severity) == ("git spacy run make use", "error")

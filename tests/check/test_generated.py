@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.generate import again
+from git_spacy.generate import registry
 from tests.testing.projects import Spacy, process, snapshot, two_steps
 from tests.testing.repositories import git, write
 
@@ -42,7 +42,7 @@ def changed(root: Path) -> None:
 
 
 def test_every_generator_can_be_asked_again() -> None:
-    assert {words[0] for words, _ in (*MADE, SCHEMA)} == set(again.MAKERS)
+    assert {words[0] for words, _ in (*MADE, SCHEMA)} == set(registry.GENERATORS)
 
 
 @pytest.mark.parametrize(("words", "name"), MADE)
@@ -58,15 +58,15 @@ def test_a_file_is_current_until_project_yml_changes(
     assert spacy("check", "generated", "--staged", cwd=root).code == 0  # it is not staged yet
     done = spacy("check", "generated", cwd=root)
     assert done.code == 1
-    first, mend = done.out.splitlines()
+    first, hint = done.out.splitlines()
     line = 2 if name.endswith(".svg") else 1  # the first is what makes it XML
     assert first == f"{name}:{line}:1: {STALE}"
     git(root, "add", "project.yml")
     assert spacy("check", "generated", "--staged", cwd=root).out == done.out
-    # the mend, as it stands there
-    from git_spacy.generate.marked import words_of
+    # the hint, as it stands there
+    from git_spacy.generate.managed_block import words_of
 
-    assert spacy(*words_of(mend.removeprefix("  mend: ")), cwd=root).code == 0
+    assert spacy(*words_of(hint.removeprefix("hint: ")), cwd=root).code == 0
     assert spacy("check", "generated", cwd=root).code == 0
     assert spacy("check", "generated", "--staged", cwd=root).code == 1
     git(root, "add", name)
@@ -100,7 +100,7 @@ def test_a_schema_is_of_git_spacy_and_stays_current(root: Path, spacy: Spacy) ->
     done = spacy("check", "generated", cwd=root)
     assert done.out.splitlines() == [
         f"{name}:2:1: error: what git-spacy wrote into '{name}' was edited",
-        "  mend: git spacy schema -o project.schema.json --force",
+        "hint: git spacy schema -o project.schema.json --force",
     ]
 
 

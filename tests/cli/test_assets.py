@@ -108,7 +108,7 @@ def test_what_failed_is_told_with_its_line(
     assert "; trying again in 0.0 s" in done.err
     assert "fetched 1, kept 0, failed 1" in done.err
     assert "project.yml:5: error: asset 'assets/train.jsonl': the server answered 503" in done.err
-    assert "mend: " in done.err
+    assert "hint: " in done.err
 
 
 def test_private_and_missing(tmp_path: Path, spacy: Spacy) -> None:
@@ -144,10 +144,10 @@ def test_credentials_are_masked(root: Path, spacy: Spacy, web: Scripted) -> None
 
 
 def test_while_another_run_goes_on(root: Path, spacy: Spacy) -> None:
-    from git_spacy.files import held
-    from git_spacy.state.index import home
+    from git_spacy.files import file_lock
+    from git_spacy.state.stat_cache import state_dir
 
-    with held(home(root) / "run.lock"):
+    with file_lock(state_dir(root) / "run.lock"):
         assert spacy("assets", "--no-wait", cwd=root).code == 75
     assert spacy("assets", "--no-wait", cwd=root).code == 0
 

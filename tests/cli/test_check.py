@@ -1,4 +1,4 @@
-"""`git spacy check`: silent where all is right, else where, what and how to mend it."""
+"""`git spacy check`: silent where all is right, else where, what and how to fix it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_stale_lock_is_told_at_its_line_with_all_that_must_run(root: Path, spa
     assert done == (
         1,
         "project.lock:6:7: error: 'prepare': dependency 'scripts/write.py' changed\n"
-        "  mend: git spacy run prepare train\n",
+        "hint: git spacy run prepare train\n",
         "",
     )
     line = (root / "project.lock").read_text().splitlines()[5]
@@ -69,7 +69,7 @@ def test_a_missing_dependency_is_told_with_what_brings_it(root: Path, spacy: Spa
     (root / "scripts/copy.py").unlink()
     assert spacy("check", cwd=root).out == (
         "project.lock:18:7: error: 'train': dependency 'scripts/copy.py' is missing\n"
-        "  mend: nothing in project.yml makes it: put it there, or correct the path\n"
+        "hint: nothing in project.yml makes it: put it there, or correct the path\n"
     )
 
 
@@ -81,9 +81,9 @@ def test_a_broken_project_is_all_there_is_to_say(root: Path, spacy: Spacy) -> No
     assert done.code == 1
     assert done.out == (
         "project.yml:2:5: error: this command has no 'name'\n"
-        "  mend: write 'name' for 'nme'\n"
+        "hint: write 'name' for 'nme'\n"
         "project.yml:3:19: error: workflow 'all' names the command 'y', which is not defined\n"
-        "  mend: define it\n"
+        "hint: define it\n"
     )
     assert spacy("check", "lock", cwd=root).out == done.out
 
@@ -131,10 +131,10 @@ def test_the_assets_that_are_here_have_their_checksums(tmp_path: Path, spacy: Sp
     write(root, {"a/x": "wrong", "a/strong": "wrong"})
     wrong = (
         "project.yml:4:5: error: asset 'a/x': its md5 is 2bda2998d9b0ee197da142a0447f6725, not this\n"
-        "  mend: fetch it again: git spacy assets a/x; or correct the checksum\n"
+        "hint: fetch it again: git spacy assets a/x; or correct the checksum\n"
         "project.yml:7:5: error: asset 'a/strong': its sha256 is"
         " 8810ad581e59f2bc3928b261707a71308f7e139eb04820366dc4d5c18d980225, not this\n"
-        "  mend: fetch it again: git spacy assets a/strong; or correct the checksum\n"
+        "hint: fetch it again: git spacy assets a/strong; or correct the checksum\n"
     )
     assert spacy("check", "assets", cwd=root) == (1, wrong, "")
     git(root, "add", "-A")
@@ -156,10 +156,10 @@ def test_an_lfs_pointer_and_line_endings_are_named_and_fail_nothing(
         0,
         "project.lock:6:7: warning: 'prepare': 'scripts/write.py' is only a Git LFS pointer here,"
         " and is not compared\n"
-        "  mend: git lfs pull\n"
+        "hint: git lfs pull\n"
         "project.lock:18:7: warning: 'train': 'scripts/copy.py' differs in its line endings alone,"
         " and is not compared\n"
-        "  mend: keep Git from changing it: a line 'scripts/copy.py -text' in .gitattributes\n",
+        "hint: keep Git from changing it: a line 'scripts/copy.py -text' in .gitattributes\n",
         "",
     )
 
@@ -169,7 +169,7 @@ def test_orphans_are_told_and_can_be_removed(root: Path, spacy: Spacy) -> None:
     edited(root, "project.yml", "prepare, train]", "prepare, learn]")
     assert spacy("check", cwd=root).out == (
         "project.lock:11:1: error: lock entry for 'train', which no longer exists\n"
-        "  mend: git spacy check lock --fix removes it\n"
+        "hint: git spacy check lock --fix removes it\n"
     )
     done = spacy("check", "--fix", cwd=root)
     assert done == (0, "", "removed the lock entry 'train'\n")
@@ -184,9 +184,9 @@ def test_strict_wants_an_entry_for_every_step(root: Path, spacy: Spacy) -> None:
     assert spacy("check", cwd=root) == (0, "", "")
     assert spacy("check", "--strict", cwd=root).out == (
         "project.yml:19:9: error: 'prepare' of workflow 'all' has no entry in project.lock\n"
-        "  mend: git spacy run prepare\n"
+        "hint: git spacy run prepare\n"
         "project.yml:19:18: error: 'train' of workflow 'all' has no entry in project.lock\n"
-        "  mend: git spacy run train\n"
+        "hint: git spacy run train\n"
     )
 
 

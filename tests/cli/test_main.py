@@ -13,7 +13,7 @@ import pytest
 
 from git_spacy import __version__, cli
 from git_spacy.cli import output, overrides
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from tests.testing.projects import Spacy, process, project, two_steps
 from tests.testing.repositories import git
 from tests.testing.waiting import PATIENCE
@@ -38,12 +38,12 @@ def test_help_is_short_and_on_one_screen(spacy: Spacy, arguments: list[str]) -> 
     lines = done.out.splitlines()
     assert len(lines) <= 24
     assert all(len(line) <= 80 for line in lines)
-    for verb in cli.VERBS:
+    for verb in cli.COMMANDS:
         assert any(verb in line[:25].replace(",", "").split() for line in lines)
-    assert sorted(cli.VERBS) == sorted(verb for verbs in cli.LINES for verb in verbs)
+    assert sorted(cli.COMMANDS) == sorted(verb for verbs in cli.SUMMARIES for verb in verbs)
 
 
-@pytest.mark.parametrize("verb", cli.VERBS)
+@pytest.mark.parametrize("verb", cli.COMMANDS)
 def test_every_verb_has_its_own_help(spacy: Spacy, verb: str) -> None:
     done = spacy(verb, "-h")
     assert done.code == 0
@@ -185,7 +185,7 @@ def test_overrides_are_taken_from_anywhere_on_the_line(
 
 
 def test_an_environment_that_is_no_override_is_told() -> None:
-    with pytest.raises(Malformed, match="WEASEL_CONFIG_OVERRIDES: no closing quotation"):
+    with pytest.raises(InvalidInput, match="WEASEL_CONFIG_OVERRIDES: no closing quotation"):
         overrides.from_environment({"WEASEL_CONFIG_OVERRIDES": "--vars.a 'x"})
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from git_spacy.state import lock
-from git_spacy.state.fingerprint import fingerprint
-from git_spacy.storage.store import Store
+from git_spacy.state.hashing import fingerprint
+from git_spacy.storage.cache_store import CacheStore
 from tests.storage.hostile import file, md5, zipped
 from tests.testing.projects import SCRIPTS, TWO_STEPS, Spacy, project, snapshot, two_steps
 from tests.testing.repositories import git, write
@@ -322,10 +322,10 @@ def test_what_a_run_restores_something_over_is_saved_first(
     write(root, {"model/weights.txt": "days of work", "model/more.txt": "x"})
     edited = fingerprint(root, "model")
     assert edited
-    assert not Store.of(root).has_intact(edited)
+    assert not CacheStore.open_for(root).has_intact(edited)
     assert told(spacy("run", "all", cwd=root).err) == {"prepare": "up", "train": "restored"}
     assert (root / "model/weights.txt").read_text() == "HELLO"
-    assert Store.of(root).has_intact(edited)
+    assert CacheStore.open_for(root).has_intact(edited)
 
 
 def test_gc_keeps_what_the_lock_names(root: Path, spacy: Spacy) -> None:

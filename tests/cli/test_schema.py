@@ -56,10 +56,12 @@ def test_a_stale_file_is_told_with_a_diff_and_written_again(tmp_path: Path, spac
     spacy("schema", "-o", NAME, cwd=tmp_path)
     now = (tmp_path / NAME).read_text()
     # as another version has written it
-    from git_spacy.generate import marked, schema
+    from git_spacy.generate import managed_block, schema
 
     part = schema.part()
-    older = marked.marked(part._replace(body=part.body.replace("no_skip", "never_skip")))
+    older = managed_block.with_markers(
+        part._replace(body=part.body.replace("no_skip", "never_skip"))
+    )
     (tmp_path / NAME).write_text(older)
     done = spacy("schema", "--check", cwd=tmp_path)
     assert done.code == 1

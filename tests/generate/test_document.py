@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from git_spacy.errors import Malformed, Unsafe
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import document, writer
-from git_spacy.generate.marked import find, marked
+from git_spacy.generate.managed_block import find, with_markers
 from git_spacy.project import loader
 from tests.testing.projects import CORPUS, Spacy, needs_corpus, process, project, two_steps
 from tests.testing.repositories import write
@@ -111,7 +111,7 @@ def test_no_text_of_a_project_ends_the_block_or_opens_html(text: str) -> None:
                 ensure_ascii=True,
             )
         )
-    except (Malformed, Unsafe):
+    except (InvalidInput, Refused):
         return
     assert "git-spacy:" not in made
     assert made.count("\n| ") == 3  # the table has its rows
@@ -144,7 +144,7 @@ def test_what_weasel_itself_wrote_is_replaced(tmp_path: Path, spacy: Spacy) -> N
     assert spacy("document", cwd=root).code == 0
     ours = (root / "README.md").read_text()
     assert "AUTO-GENERATED" in theirs
-    assert ours == marked(document.part(loader.load(root)))
+    assert ours == with_markers(document.part(loader.load(root)))
     # (nothing that theirs tells is missing in ours)
     rows = [re.findall("`[^`]+`", line) for line in theirs.splitlines() if line.startswith("| `")]
     assert [cell for row in rows for cell in row if cell not in ours] == []
@@ -171,7 +171,7 @@ def test_another_file_is_named_from_where_one_stands(tmp_path: Path, spacy: Spac
     assert spacy("document", "-o", "docs.md", "--check", cwd=root).code == 1
     assert not (root / "README.md").exists()
     printed = spacy("document", "-o", "-", cwd=root)
-    assert (printed.out, printed.err) == (marked(document.part(loader.load(root))), "")
+    assert (printed.out, printed.err) == (with_markers(document.part(loader.load(root))), "")
 
 
 def test_check_shows_what_would_change_and_changes_nothing(tmp_path: Path, spacy: Spacy) -> None:
@@ -225,13 +225,13 @@ def test_every_project_of_the_corpus_is_documented_once() -> None:
     for path in sorted(CORPUS.glob("*/project.yml")):
         try:
             found = loader.parse(path.read_bytes()).project
-        except (Malformed, Unsafe):
+        except (InvalidInput, Refused):
             continue
         part = document.part(found._replace(description=""))  # some have tables
         rows = [line for line in part.body.splitlines() if line.startswith("| ")]
         tables = [found.commands, found.workflows, found.assets]
         assert len(rows) == sum(len(table) + 2 for table in tables if table), path
-        assert writer.plan(marked(part), part).action == "nothing"
+        assert writer.plan(with_markers(part), part).action == "nothing"
         seen += 1
     assert seen > 40
 
@@ -336,7 +336,7 @@ def document_of(**texts: str) -> str:
         ],
     }  # fmt: skip
     found = loader.parse(json.dumps(document_).encode()).project
-    return marked(document.part(found))
+    return with_markers(document.part(found))
 
 
 def check_inert(**texts: str) -> None:
@@ -345,7 +345,7 @@ def check_inert(**texts: str) -> None:
 
     try:
         text = document_of(**texts)
-    except (Malformed, Unsafe):
+    except (InvalidInput, Refused):
         return
     assert not document.is_ignored(text)
     assert find(text, document.part(_EMPTY)) is not None
@@ -422,5 +422,5 @@ def test_a_name_is_shown_in_one_line() -> None:
 
 
 def test_a_file_whose_name_ends_the_marker_is_refused() -> None:
-    with pytest.raises(Malformed, match="cannot be written into a comment"):
+    with pytest.raises(InvalidInput, match="cannot be written into a comment"):
         block("title: x", "a-->b.md")

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_spacy.errors import Malformed, Unsafe
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import drawing, graph
-from git_spacy.generate.again import Subject
-from git_spacy.generate.drawing import label, lanes, palette, text
-from git_spacy.generate.drawing.places import Size, drawn
-from git_spacy.generate.marked import commands, marked, words_of
+from git_spacy.generate.drawing import label, palette, text, text_lanes
+from git_spacy.generate.drawing.coordinates import BoxSize, place_boxes
+from git_spacy.generate.managed_block import commands, with_markers, words_of
+from git_spacy.generate.registry import GeneratorInput
 from git_spacy.project import loader
 from git_spacy.project.model import Asset, Project
 from git_spacy.state.verdict import State
@@ -38,18 +38,18 @@ from tests.testing.graphs import (
 from tests.testing.projects import CORPUS, needs_corpus
 
 
-def words_for(found: graph.Graph) -> graph.Words:
+def words_for(found: graph.Graph) -> graph.NodeStates:
     """Something known of each command and asset."""
 
     states = itertools.cycle(palette.STATES)
     return {node.id: next(states) for node in found.nodes if node.kind in ("command", "asset")}
 
 
-def draw_all(found: graph.Graph, words: graph.Words) -> dict[str, str]:
+def draw_all(found: graph.Graph, words: graph.NodeStates) -> dict[str, str]:
     return {form: drawing.draw(found, form, words) for form in drawing.FORMATS}
 
 
-def check(found: graph.Graph, words: graph.Words) -> None:
+def check(found: graph.Graph, words: graph.NodeStates) -> None:
     """What holds of every picture."""
 
     pictures = draw_all(found, words)
@@ -116,14 +116,14 @@ def is_at(box: tuple[float, float, float, float], point: tuple[float, float]) ->
 @settings(max_examples=150, deadline=None)
 @given(projects(), st.booleans())
 def test_any_project_is_shown_as_it_is(any_project: Project, is_known: bool) -> None:
-    found = graph.of(any_project)
+    found = graph.build_graph(any_project)
     check(found, words_for(found) if is_known else {})
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_name_is_more_than_a_name(name: str) -> None:
     one = command("c", "a", "b")._replace(name=name, help=name)
-    found = graph.of(project(one, asset("a")._replace(description=name), title=name))
+    found = graph.build_graph(project(one, asset("a")._replace(description=name), title=name))
     check(found, words_for(found))
     pictures = draw_all(found, {})
     assert "<script" not in pictures["mermaid"] + pictures["svg"]
@@ -135,10 +135,10 @@ def test_every_public_project_is_drawn_in_every_format() -> None:
     for path in sorted(CORPUS.glob("*/project.yml")):
         try:
             one = loader.parse(path.read_bytes()).project
-        except Unsafe:  # paths that leave the project
+        except Refused:  # paths that leave the project
             continue
         for workflow in (None, *one.workflows):
-            found = graph.of(one, workflow)
+            found = graph.build_graph(one, workflow)
             check(found, words_for(found))
             check(found, {})
             seen += 1
@@ -150,7 +150,7 @@ def test_a_thousand_commands_are_drawn_in_some_seconds(deps: str) -> None:
     commands = [
         command(f"c{at}", deps.format(at=at, before=at - 1), f"o/{at}") for at in range(1000)
     ]
-    found = graph.of(project(*commands))
+    found = graph.build_graph(project(*commands))
     start = time.process_time()
     check_svg(found, draw_all(found, {})["svg"])
     assert time.process_time() - start < 30
@@ -170,7 +170,7 @@ TRAIN = project(
 
 
 def test_text_says_from_whom_and_for_whom_in_the_order_of_the_run() -> None:
-    found = graph.of(TRAIN)
+    found = graph.build_graph(TRAIN)
     words = {"c1": "fresh", "c2": "stale", "c3": "always", "c4": "never", "a1": "verified"}
     assert (
         text.draw(found, words)
@@ -202,7 +202,7 @@ Assets that no command here needs
 
 
 def test_what_comes_later_is_told_and_a_circle_ends() -> None:
-    found = graph.of(project(command("a", "y", "x"), command("b", "x", "y")))
+    found = graph.build_graph(project(command("a", "y", "x"), command("b", "x", "y")))
     assert (
         text.draw(found, {})
         == """\
@@ -220,7 +220,7 @@ def test_what_comes_later_is_told_and_a_circle_ends() -> None:
 def test_long_paths_have_what_is_said_of_them_below_and_many_names_are_counted() -> None:
     long = "corpus/" + "x" * 60
     users = [command(f"user-number-{at}", long) for at in range(9)]
-    lines = text.draw(graph.of(project(command("a", "", long), *users)), {}).splitlines()
+    lines = text.draw(graph.build_graph(project(command("a", "", long), *users)), {}).splitlines()
     assert lines[1:3] == [
         f"│     makes  {long}",
         "│              for user-number-0, user-number-1, user-number-2 and 6 more",
@@ -234,11 +234,11 @@ def test_long_paths_have_what_is_said_of_them_below_and_many_names_are_counted()
 def test_a_project_without_commands_has_something_to_say(
     parts: tuple[Asset, ...], said: str
 ) -> None:
-    assert text.draw(graph.of(project(*parts)), {}) == said
+    assert text.draw(graph.build_graph(project(*parts)), {}) == said
 
 
 def test_colours_are_put_around_whole_words_and_change_no_width() -> None:
-    found = graph.of(TRAIN)
+    found = graph.build_graph(TRAIN)
     words = words_for(found)
     painted = text.draw(found, words, paint=lambda what, how: f"\x1b[{how};{what}\x1b[;")
     assert re.sub("\x1b\\[\\w*;", "", painted) == text.draw(found, words)
@@ -249,11 +249,11 @@ def test_each_lane_leads_from_a_command_to_those_that_wait_for_it(
     needs: dict[int, set[int]],
 ) -> None:
     known = {str(one): {str(other) for other in made} for one, made in needs.items()}
-    rows = lanes.rows(known)
+    rows = text_lanes.rows(known)
     assert len(rows) == len(known)
     assert len({len(row.head) for row in rows} | {len(row.rest) for row in rows}) <= 1
     if rows and rows[0].head:
-        assert all(row.head.count(lanes.NODE) == 1 for row in rows)
+        assert all(row.head.count(text_lanes.NODE) == 1 for row in rows)
         for row, after in itertools.pairwise(rows):
             for at in range(0, len(row.rest), 2):
                 if row.rest[at] == "│":  # it goes on, or ends here
@@ -263,7 +263,7 @@ def test_each_lane_leads_from_a_command_to_those_that_wait_for_it(
 
 def test_with_too_many_lanes_there_are_none() -> None:
     many = {str(at): set[str]() for at in range(30)} | {"all": set(map(str, range(30)))}
-    assert set(lanes.rows(many)) == {lanes.Row("", "")}
+    assert set(text_lanes.rows(many)) == {text_lanes.LaneRow("", "")}
 
 
 # Layout
@@ -286,7 +286,7 @@ def test_no_edge_runs_through_a_box(
     given_: tuple[list[tuple[int, int]], list[tuple[int, int]]], down: bool
 ) -> None:
     sizes, edges = given_
-    found = drawn([Size(*size) for size in sizes], edges, down=down, width=800)
+    found = place_boxes([BoxSize(*size) for size in sizes], edges, down=down, width=800)
     for (start, end), points in zip(edges, found.edges, strict=True):
         for number, (a, b) in enumerate(itertools.pairwise(points)):
             for at, box in enumerate(found.boxes):
@@ -338,25 +338,25 @@ def test_a_label_is_one_line_that_can_be_seen(given_: str, most: int, shown: str
 def test_the_marker_says_how_to_make_the_file_again(
     file: str, form: str, workflow: str | None, typed: str
 ) -> None:
-    content = marked(drawing.part(graph.of(TRAIN), file, form, workflow))
+    content = with_markers(drawing.part(graph.build_graph(TRAIN), file, form, workflow))
     assert [one for one, _ in commands(content)] == [typed]
     data = json.dumps({"workflows": {"all": [], "it's all": [], "-x": []}}).encode()
-    subject = Subject(Path(), loader.parse(data), data)
-    found = drawing.again(words_of(typed)[1:], subject)
+    subject = GeneratorInput(Path(), loader.parse(data), data)
+    found = drawing.regenerate(words_of(typed)[1:], subject)
     assert found
     assert (found.file, found.command, found.comment) == (
         file, typed, drawing.FORMATS[form].comment,
     )  # fmt: skip
-    assert drawing.again(["-o", "g.pdf"], subject) is None
+    assert drawing.regenerate(["-o", "g.pdf"], subject) is None
     assert content.splitlines()[1 if form == "svg" else 0].count(typed) == 1
     if form == "svg":
         ElementTree.fromstring(content)
 
 
 def test_an_svg_whose_marker_would_be_no_comment_is_refused() -> None:
-    with pytest.raises(Malformed, match="no comment there may have '--'"):
-        drawing.part(graph.of(TRAIN), "a--b.svg", "svg", None)
-    assert drawing.part(graph.of(TRAIN), "a--b.dot", "dot", None).file == "a--b.dot"
+    with pytest.raises(InvalidInput, match="no comment there may have '--'"):
+        drawing.part(graph.build_graph(TRAIN), "a--b.svg", "svg", None)
+    assert drawing.part(graph.build_graph(TRAIN), "a--b.dot", "dot", None).file == "a--b.dot"
 
 
 def test_every_state_that_status_knows_has_a_look() -> None:
@@ -364,8 +364,8 @@ def test_every_state_that_status_knows_has_a_look() -> None:
 
 
 def test_an_svg_has_a_legend_of_the_states_that_it_shows() -> None:
-    picture = drawing.draw(graph.of(TRAIN), "svg", {"c1": "fresh", "c2": "stale"})
+    picture = drawing.draw(graph.build_graph(TRAIN), "svg", {"c1": "fresh", "c2": "stale"})
     assert [one.text for one in ElementTree.fromstring(picture).iter(SVG + "text")][-2:] == [
         "fresh", "stale",
     ]  # fmt: skip
-    assert "fresh" not in drawing.draw(graph.of(TRAIN), "svg", {})
+    assert "fresh" not in drawing.draw(graph.build_graph(TRAIN), "svg", {})

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml as pyyaml
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.generate import dvc
-from git_spacy.project import loader, uses
+from git_spacy.project import loader, variable_usage
 from git_spacy.project.paths import ProjectPath
 from tests.testing.projects import Spacy, process, project, two_steps
 from tests.testing.repositories import commit, git, repository
@@ -56,7 +56,7 @@ def stages(
 ) -> dict[str, dvc.Stage]:
     loaded = loader.parse(data)
     found = dvc.stages(
-        loaded.project, uses.read(data), dvc.chosen(loaded.project, workflow),
+        loaded.project, variable_usage.read(data), dvc.chosen(loaded.project, workflow),
         lambda paths: {path.normal for path in paths} & set(tracked), urls=urls,
     )  # fmt: skip
     return {stage.name: stage for stage in found}
@@ -131,7 +131,7 @@ commands:
   - {name: c, help: "${env.HOST} and #this", script: ["echo ${vars.size}"], deps: ["a$b"], outputs: ["1e3", "null", "no"]}
 workflows: {all: [c]}
 """
-    part = dvc.of(tmp_path, loader.parse(data), data, "all", urls=True)
+    part = dvc.dvc_file(tmp_path, loader.parse(data), data, "all", urls=True)
     assert part.body == (
         "stages:\n"
         "  a-b:\n"
@@ -169,7 +169,7 @@ workflows: {all: [c]}
     ],
 )
 def test_a_workflow_that_is_not_there_is_told(text: str, name: str | None, words: str) -> None:
-    with pytest.raises(Malformed, match=words):
+    with pytest.raises(InvalidInput, match=words):
         stages(text.encode(), name)
 
 
@@ -183,9 +183,9 @@ commands:
   - {name: d, script: [x], deps: [data], outputs: [y]}
 workflows: {all: [a, b, c, d]}
 """
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(InvalidInput) as caught:
         stages(data)
-    assert [problem.what.split(": ", 1)[1] for problem in caught.value.problems] == [
+    assert [problem.message.split(": ", 1)[1] for problem in caught.value.problems] == [
         "'a' makes 'data/x' and asset 'data' 'data'",
         "'a' → 'd' → 'c' → 'a'",
         "'b' makes 'out/y' and 'a' 'out'",
@@ -300,7 +300,7 @@ def test_dvc_need_not_be_there(tmp_path: Path) -> None:
 
 
 def test_the_variables_of_a_part_are_those_it_names_and_those_they_name() -> None:
-    found = uses.read(
+    found = variable_usage.read(
         b"""
 vars: {a: "${vars.b}", b: "${vars.c}/x", c: 1, d: "${vars.a}"}
 commands:

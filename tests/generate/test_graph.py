@@ -30,7 +30,7 @@ def told(found: graph.Graph) -> tuple[list[str], list[str]]:
 
 
 def test_assets_commands_in_order_and_files_are_linked_by_what_they_touch() -> None:
-    assert told(graph.of(CHAIN)) == (
+    assert told(graph.build_graph(CHAIN)) == (
         [
             "asset raw", "asset unused", "command prepare", "command train", "command other",
             "file raw/x", "file corpus/a", "file corpus/b", "file corpus", "source configs",
@@ -45,7 +45,7 @@ def test_assets_commands_in_order_and_files_are_linked_by_what_they_touch() -> N
 
 
 def test_a_workflow_has_its_own_commands_in_its_own_order_and_what_they_touch() -> None:
-    assert told(graph.of(CHAIN, CHAIN.workflow("all"))) == (
+    assert told(graph.build_graph(CHAIN, CHAIN.workflow("all"))) == (
         ["command train", "command other", "source corpus", "source configs", "file model"],
         ["corpus > train", "configs > train", "train > model"],
     )
@@ -67,19 +67,21 @@ def test_a_workflow_has_its_own_commands_in_its_own_order_and_what_they_touch() 
     ],
 )  # fmt: skip
 def test_paths_that_hold_each_other(parts: tuple[Asset | Command, ...], edges: list[str]) -> None:
-    assert told(graph.of(project(*parts)))[1] == edges
+    assert told(graph.build_graph(project(*parts)))[1] == edges
 
 
 def test_who_makes_a_file_and_who_uses_it_is_found_through_what_it_is_a_part_of() -> None:
-    found = graph.of(CHAIN)
-    ways = graph.Ways.of(found)
+    found = graph.build_graph(CHAIN)
+    ways = graph.Adjacency.from_graph(found)
     ids = {node.name: node.id for node in found.nodes}
-    assert ways.makers(ids["corpus"]) == (ids["prepare"],)
-    assert ways.makers(ids["raw/x"]) == (ids["raw"],)
-    assert ways.makers(ids["configs"]) == ()
+    assert ways.producers(ids["corpus"]) == (ids["prepare"],)
+    assert ways.producers(ids["raw/x"]) == (ids["raw"],)
+    assert ways.producers(ids["configs"]) == ()
     assert ways.users(ids["corpus/a"]) == (ids["train"],)
     assert ways.users(ids["raw"]) == (ids["prepare"],)
 
 
 def test_an_empty_project_has_an_empty_graph() -> None:
-    assert graph.of(Project("t", "", {}, (), (), (), (), (), ())) == graph.Graph("t", (), ())
+    assert graph.build_graph(Project("t", "", {}, (), (), (), (), (), ())) == graph.Graph(
+        "t", (), ()
+    )

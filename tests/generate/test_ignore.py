@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from git_spacy.errors import Malformed, Unsafe
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import ignore
 from git_spacy.project import loader
 from tests.testing.projects import CORPUS, Spacy, needs_corpus, process, project, snapshot
@@ -231,7 +231,7 @@ def test_check_ignore_agrees_for_every_path_of_the_corpus(tmp_path: Path, spacy:
     for number, path in enumerate(corpus()):
         try:
             found = loader.parse(path.read_bytes()).project
-        except (Malformed, Unsafe):
+        except (InvalidInput, Refused):
             continue
         root = repository(tmp_path / str(number), {"project.yml": path.read_bytes()})
         assert spacy("ignore", cwd=root).code == 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.errors import GitSpacyError, Unsafe
+from git_spacy.errors import GitSpacyError, Refused
 from git_spacy.git.address import Address, parse_address, public
 
 HOSTILE = [
@@ -28,13 +28,13 @@ def test_cases_5_and_6_a_hostile_address_is_refused(
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a process was started"))
     if trusted and " " in url and "::" not in url:
         pytest.skip("a typed address with a blank is left to git, behind --")
-    with pytest.raises(Unsafe):
+    with pytest.raises(Refused):
         parse_address(url, None, trusted=trusted)
 
 
 @pytest.mark.parametrize("url", ["file:///srv/r", "/srv/r", "../r", "~/r", "r"])
 def test_case_6_a_local_repository_needs_the_users_own_word(url: str, tmp_path: Path) -> None:
-    with pytest.raises(Unsafe, match=r"git config spacy\.allowLocalRepository true"):
+    with pytest.raises(Refused, match=r"git config spacy\.allowLocalRepository true"):
         parse_address(url, None, trusted=False)
     assert parse_address(url, None, trusted=True, base=tmp_path).protocol == "file"
 
@@ -44,7 +44,7 @@ def test_case_6_a_local_repository_needs_the_users_own_word(url: str, tmp_path: 
             "a/", "a//b", ".a", "a/.b", "a@{1}", "@", "a\nb", "+main"]
 )  # fmt: skip
 def test_case_5_a_ref_that_could_be_something_else_is_refused(ref: str) -> None:
-    with pytest.raises(Unsafe):
+    with pytest.raises(Refused):
         parse_address("https://host/r", ref, trusted=True)
 
 

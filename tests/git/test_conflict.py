@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import Malformed
-from git_spacy.git import commits, conflict
+from git_spacy.errors import InvalidInput
+from git_spacy.git import commits, unmerged
 from tests.git.test_notes import opened
 from tests.testing.repositories import commit, git, repository
 
@@ -22,12 +22,14 @@ def test_a_side_of_a_conflict_that_is_too_large_is_refused_and_the_hint_settles_
     git(made, "checkout", "-q", "-")
     commit(made, {"project.lock": "ours\n"})
     assert subprocess.run(("git", "merge", "-q", "other"), cwd=made, check=False).returncode == 1
-    found = conflict.stages(opened(made), "project.lock", 1000)
+    found = unmerged.stages(opened(made), "project.lock", 1000)
     assert found == {1: b"base\n", 2: b"ours\n", 3: b"x" * 1000}
-    with pytest.raises(Malformed, match="their side has 1,000 bytes; the limit is 999") as caught:
-        conflict.stages(opened(made), "project.lock", 999)
-    subprocess.run(("sh", "-c", caught.value.problems[0].mend), cwd=made, check=True)
-    assert conflict.stages(opened(made), "project.lock", 999) == {}
+    with pytest.raises(
+        InvalidInput, match="their side has 1,000 bytes; the limit is 999"
+    ) as caught:
+        unmerged.stages(opened(made), "project.lock", 999)
+    subprocess.run(("sh", "-c", caught.value.problems[0].hint), cwd=made, check=True)
+    assert unmerged.stages(opened(made), "project.lock", 999) == {}
     assert (made / "project.lock").read_text() == "ours\n"
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import Unavailable
+from git_spacy.errors import ExternalError
 from git_spacy.git import process
 from git_spacy.git.address import parse_address
+from git_spacy.git.partial_clone import opened
 from git_spacy.git.process import Limits
-from git_spacy.git.sparse import opened
 from tests.testing.git_server import GitServer
 from tests.testing.projects import process as spacy_process
 from tests.testing.projects import project
@@ -79,11 +79,11 @@ ENDLESS = {
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    from git_spacy.git import sparse_dulwich, sparse_git
+    from git_spacy.git import partial_clone_dulwich, partial_clone_git
 
-    for module in (sparse_dulwich, sparse_git):
+    for module in (partial_clone_dulwich, partial_clone_git):
         monkeypatch.setattr(module, "MOST_TREES", 1 << 20)
-    monkeypatch.setattr(sparse_dulwich, "_MOST_TALK", 1 << 20)
+    monkeypatch.setattr(partial_clone_dulwich, "_MOST_TALK", 1 << 20)
 
 
 @pytest.mark.usefixtures("small", "backend")
@@ -98,7 +98,7 @@ def test_a_server_that_never_ends_is_left(
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     source = opened(parse_address(url, None, trusted=True), warn=print, limits=limits)
-    with pytest.raises(Unavailable, match=told), source:
+    with pytest.raises(ExternalError, match=told), source:
         pass
     assert list(temporary.iterdir()) == []
 
@@ -113,7 +113,7 @@ def test_an_asset_may_not_be_larger_than_is_set(tmp_path: Path, git_server: GitS
     address = parse_address(url, None, trusted=True)
     for name in ("noise", "zeros"):
         source = opened(address, warn=print, limits=limits)
-        with pytest.raises(Unavailable) as caught, source as tree:
+        with pytest.raises(ExternalError) as caught, source as tree:
             tree.checkout(name, tmp_path / "out")
         assert "git config spacy.maxAssetSize 10g" in str(caught.value)
         assert not (tmp_path / "out").exists()
@@ -141,7 +141,7 @@ def test_of_a_long_complaint_the_begin_and_the_end_are_kept(tmp_path: Path) -> N
     script.write_text("#!/bin/sh\necho first >&2; yes | head -c 1000000 >&2; echo last >&2\n")
     script.chmod(0o755)
     os.environ["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
-    done = process.run(("talk",), cwd=tmp_path)
+    done = process.run_git(("talk",), cwd=tmp_path)
     assert done.stderr.startswith(b"first\ny\n")
     assert done.stderr.endswith(b"y\nlast\n")
     assert len(done.stderr) < 200_000
@@ -155,8 +155,8 @@ def test_a_git_that_never_stops_is_ended(tmp_path: Path, monkeypatch: pytest.Mon
         script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     for name in ("yes", "cry"):
-        with pytest.raises(Unavailable, match="git sent more than"):
-            process.run((name,), cwd=tmp_path)
+        with pytest.raises(ExternalError, match="git sent more than"):
+            process.run_git((name,), cwd=tmp_path)
         with suppress(ProcessLookupError), pytest.raises(ProcessLookupError):
             os.kill(int((tmp_path / "pid").read_text()), 0)
 
@@ -167,7 +167,7 @@ def test_a_git_reads_and_writes_at_the_same_time(tmp_path: Path) -> None:
     script.chmod(0o755)
     os.environ["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
     data = noise(1_000_000)
-    done = process.run(("echo",), cwd=tmp_path, input=data)
+    done = process.run_git(("echo",), cwd=tmp_path, input=data)
     assert done.stdout == data
-    done = process.run(("version",), cwd=tmp_path, input=data)  # which does not read it
+    done = process.run_git(("version",), cwd=tmp_path, input=data)  # which does not read it
     assert done.stdout.startswith(b"git version")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from git_spacy.errors import GitSpacyError, Malformed, Unsafe
+from git_spacy.errors import GitSpacyError, InvalidInput, Refused
 from git_spacy.git.address import parse_address, public
 from tests.testing.repositories import GIT
 
@@ -80,20 +80,20 @@ def test_what_anybody_may_name(url: str, trusted: bool) -> None:
 )
 @pytest.mark.parametrize("trusted", [True, False])
 def test_threats_5_and_6_what_nobody_may_name(url: str, trusted: bool) -> None:
-    with pytest.raises(Unsafe) as caught:
+    with pytest.raises(Refused) as caught:
         parse_address(url, None, trusted=trusted)
     assert caught.value.exit_code == 3
 
 
 @pytest.mark.parametrize("url", ["file:///srv/r", "/srv/r", "../r", "r", "~/r", "a/b:c"])
 def test_threat_6_a_template_names_nothing_local(url: str) -> None:
-    with pytest.raises(Unsafe, match=r"spacy\.allowLocalRepository true"):
+    with pytest.raises(Refused, match=r"spacy\.allowLocalRepository true"):
         parse_address(url, None, trusted=False)
 
 
 def test_git_protocol_is_for_the_user_alone() -> None:
     assert parse_address("git://host/r", None, trusted=True).url == "git://host/r"
-    with pytest.raises(Unsafe, match="git://"):
+    with pytest.raises(Refused, match="git://"):
         parse_address("git://host/r", None, trusted=False)
 
 
@@ -101,7 +101,7 @@ def test_git_protocol_is_for_the_user_alone() -> None:
     "url", ["https:///r", "https://host", "ssh://host/", "https://host:port/r"]
 )
 def test_what_names_no_repository(url: str) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(InvalidInput):
         parse_address(url, None, trusted=True)
 
 
@@ -127,7 +127,7 @@ BAD_REFS = [
 
 @pytest.mark.parametrize("ref", BAD_REFS)
 def test_threat_5_refs_that_cannot_be(ref: str) -> None:
-    with pytest.raises(Unsafe) as caught:
+    with pytest.raises(Refused) as caught:
         parse_address("https://host/r", ref, trusted=True)
     assert caught.value.exit_code == 3
 
@@ -192,7 +192,7 @@ def test_nothing_passes_that_git_could_misread(url: str, ref: str | None, truste
 def test_no_ref_passes_that_git_would_refuse(ref: str) -> None:
     try:
         parse_address("https://host/r", ref, trusted=True)
-    except Unsafe:
+    except Refused:
         return
     done = subprocess.run((GIT, "check-ref-format", f"refs/heads/{ref}"), capture_output=True)
     assert done.returncode == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import Malformed, Unavailable
+from git_spacy.errors import ExternalError, InvalidInput
 from git_spacy.git import notes
 from git_spacy.git.repository import Repository
 from tests.testing.repositories import commit, git, repository
@@ -189,21 +189,21 @@ def test_a_note_that_cannot_be_read_is_not_written_over(tmp_path: Path) -> None:
     blob = git(made, "notes", "--ref=spacy", "list").split()[0]
     (made / ".git/objects" / blob[:2] / blob[2:]).unlink()
     before = git(made, "rev-parse", "refs/notes/spacy")
-    with pytest.raises(Unavailable):
+    with pytest.raises(ExternalError):
         notes.append(opened(made), head, ["two"])
     assert git(made, "rev-parse", "refs/notes/spacy") == before
 
 
 def test_what_cannot_be_refusal_says_why(tmp_path: Path) -> None:
     made = repository(tmp_path / "r")
-    with pytest.raises(Unavailable):
+    with pytest.raises(ExternalError):
         notes.append(opened(made), "0" * 40, ["x"])
 
 
 @pytest.mark.parametrize("revision", ["nonsense", "--all", "-n1", "--output=x"])
 def test_a_wrong_revision_is_named_and_never_an_option(tmp_path: Path, revision: str) -> None:
     made = repository(tmp_path / "r")
-    with pytest.raises(Malformed, match="no commit"):
+    with pytest.raises(InvalidInput, match="no commit"):
         list(notes.log(opened(made), [revision]))
     assert sorted(path.name for path in made.iterdir()) == [".git", "README.md"]
 
@@ -219,7 +219,7 @@ def test_ranges_and_several_revisions(tmp_path: Path) -> None:
 
 def test_before_the_first_commit_there_is_nothing_to_read(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "r")
-    with pytest.raises(Malformed, match="no commit yet"):
+    with pytest.raises(InvalidInput, match="no commit yet"):
         list(notes.log(opened(tmp_path / "r"), []))
 
 
@@ -267,9 +267,9 @@ def test_notes_with_too_many_entries_are_not_written_to(
     sound = git(made, "rev-parse", notes.REF)
     git(made, "notes", "--ref=spacy", "add", "-m", "x", commit(made, {"a": "b"}))
     monkeypatch.setattr(notes, "MOST_ENTRIES", 1)
-    with pytest.raises(Unavailable, match="more than 1 entries") as caught:
+    with pytest.raises(ExternalError, match="more than 1 entries") as caught:
         notes.append(opened(made), head, ["two"])
-    assert caught.value.problems[0].mend == f"git update-ref {notes.REF} {sound}"
+    assert caught.value.problems[0].hint == f"git update-ref {notes.REF} {sound}"
 
 
 def test_what_one_command_reads_is_bounded_and_told_once(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import Unavailable
+from git_spacy.errors import ExternalError
 from git_spacy.git import process
 from tests.testing.repositories import git
 
@@ -21,7 +21,7 @@ def test_scrubbing_takes_what_ties_to_a_repository_and_leaves_the_rest() -> None
         "GIT_DIR": "x", "GIT_INDEX_FILE": "x", "GIT_CONFIG_KEY_0": "x", "GIT_CONFIG_VALUE_0": "x",
         "GIT_SSH_COMMAND": "ssh -v", "GIT_AUTHOR_NAME": "A", "PATH": "p",
     }  # fmt: skip
-    assert process.scrubbed(environ) == {
+    assert process.scrub_environment(environ) == {
         "GIT_SSH_COMMAND": "ssh -v",
         "GIT_AUTHOR_NAME": "A",
         "PATH": "p",
@@ -29,8 +29,8 @@ def test_scrubbing_takes_what_ties_to_a_repository_and_leaves_the_rest() -> None
 
 
 def test_a_failure_is_told_in_gits_own_words(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="git rev-parse: not a git repository"):
-        process.run(("rev-parse", "HEAD"), cwd=tmp_path)
+    with pytest.raises(ExternalError, match="git rev-parse: not a git repository"):
+        process.run_git(("rev-parse", "HEAD"), cwd=tmp_path)
 
 
 def test_without_git_the_mend_is_to_install_it(
@@ -38,5 +38,5 @@ def test_without_git_the_mend_is_to_install_it(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not process.available()
-    with pytest.raises(Unavailable, match="no 'git'"):
-        process.run(("version",), cwd=tmp_path)
+    with pytest.raises(ExternalError, match="no 'git'"):
+        process.run_git(("version",), cwd=tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import Malformed, Unsafe
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.git import settings as configured
 from git_spacy.git.repository import Repository
 from tests.testing.repositories import commit, git
@@ -56,7 +56,7 @@ def test_a_bare_repository_is_refused_unless_it_is_named_and_a_plain_folder_is_n
     git(tmp_path, "init", "-q", "--bare", "bare.git")
     (tmp_path / "bare.git/below").mkdir()
     for folder in (tmp_path / "bare.git", tmp_path / "bare.git/below"):
-        with pytest.raises(Unsafe, match="bare repository"):
+        with pytest.raises(Refused, match="bare repository"):
             Repository.discover(folder)
         with pytest.raises(subprocess.CalledProcessError):
             git(folder, "-c", "safe.bareRepository=explicit", "rev-parse", "--git-dir")
@@ -142,9 +142,9 @@ def test_a_number_is_read_as_git_reads_it(text: str, value: int) -> None:
 
 
 def test_a_setting_that_is_no_such_value_names_its_key() -> None:
-    with pytest.raises(Malformed, match=r"git config spacy\.allowLocalPath"):
+    with pytest.raises(InvalidInput, match=r"git config spacy\.allowLocalPath"):
         configured.boolean({"spacy.allowlocalpath": "perhaps"}, "spacy.allowLocalPath")
-    with pytest.raises(Malformed, match=r"git config spacy\.timeout"):
+    with pytest.raises(InvalidInput, match=r"git config spacy\.timeout"):
         configured.number({"spacy.timeout": "soon"}, "spacy.timeout")
 
 

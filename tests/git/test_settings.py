@@ -9,8 +9,17 @@ from pathlib import Path
 import pytest
 
 import git_spacy
-from git_spacy.errors import Malformed
-from git_spacy.git.settings import TABLE, Entry, boolean, entries, known, number, problems, settings
+from git_spacy.errors import InvalidInput
+from git_spacy.git.settings import (
+    TABLE,
+    SettingValue,
+    boolean,
+    entries,
+    known,
+    number,
+    problems,
+    settings,
+)
 from tests.testing.repositories import git, repository
 
 PACKAGE = Path(git_spacy.__file__).parent
@@ -57,7 +66,7 @@ def test_settings_in_a_hook_are_those_of_its_repository(
 def test_a_broken_configuration_is_told(tmp_path: Path) -> None:
     made = repository(tmp_path / "r")
     (made / ".git/config").write_text("[spacy\n")
-    with pytest.raises(Malformed, match="config"):
+    with pytest.raises(InvalidInput, match="config"):
         settings(made)
 
 
@@ -72,7 +81,7 @@ def test_no(text: str) -> None:
 
 
 def test_neither_yes_nor_no_names_the_setting() -> None:
-    with pytest.raises(Malformed, match="perhaps") as caught:
+    with pytest.raises(InvalidInput, match="perhaps") as caught:
         boolean({"spacy.allowlocalpath": "perhaps"}, "spacy.allowLocalPath")
     assert str(caught.value).startswith("git config spacy.allowLocalPath: error: ")
 
@@ -81,13 +90,13 @@ def test_numbers_have_gits_suffixes() -> None:
     assert number({"spacy.maxassetsize": "2k"}, "spacy.maxAssetSize") == 2048
     assert number({}, "spacy.timeout") == 30
     assert number({}, "spacy.maxAssetSize") == 0
-    with pytest.raises(Malformed, match="'many' is not a size") as caught:
+    with pytest.raises(InvalidInput, match="'many' is not a size") as caught:
         number({"spacy.maxassetsize": "many"}, "spacy.maxAssetSize")
     assert str(caught.value).startswith("git config spacy.maxAssetSize: error: ")
 
 
 def test_no_command_at_a_time_is_no_number() -> None:
-    with pytest.raises(Malformed, match="'0' is not a number"):
+    with pytest.raises(InvalidInput, match="'0' is not a number"):
         number({"spacy.jobs": "0"}, "spacy.jobs")
 
 
@@ -96,8 +105,8 @@ def test_each_value_is_told_with_its_scope_and_file(tmp_path: Path, sealed: Path
     git(made, "config", "--global", "spacy.jobs", "2")
     git(made, "config", "spacy.jobs", "4")
     assert entries(made) == [
-        Entry("spacy.jobs", "2", "global", f"file:{sealed}/.gitconfig"),
-        Entry("spacy.jobs", "4", "local", "file:.git/config"),
+        SettingValue("spacy.jobs", "2", "global", f"file:{sealed}/.gitconfig"),
+        SettingValue("spacy.jobs", "4", "local", "file:.git/config"),
     ]
 
 
@@ -122,13 +131,13 @@ def test_a_remote_of_any_name_is_a_setting() -> None:
 def test_what_is_wrong_with_them_is_told_at_once_with_a_suggestion() -> None:
     wrong = problems(
         [
-            Entry("spacy.note", "false"),
-            Entry("spacy.jobs", "many"),
-            Entry("spacy.restore", "true"),
-            Entry("spacy.allowlocalpath", "perhaps"),
+            SettingValue("spacy.note", "false"),
+            SettingValue("spacy.jobs", "many"),
+            SettingValue("spacy.restore", "true"),
+            SettingValue("spacy.allowlocalpath", "perhaps"),
         ]
     )
-    assert [(one.where, one.what, one.mend) for one in wrong] == [
+    assert [(one.location, one.message, one.hint) for one in wrong] == [
         ("git config spacy.note", "git-spacy has no such setting", "did you mean 'spacy.notes'?"),
         ("git config spacy.jobs", "'many' is not a number", "git config spacy.jobs 1"),
         (
@@ -139,4 +148,4 @@ def test_what_is_wrong_with_them_is_told_at_once_with_a_suggestion() -> None:
 
 
 def test_every_default_can_be_read() -> None:
-    assert problems(Entry(one.name, one.default) for one in TABLE if one.default) == []
+    assert problems(SettingValue(one.name, one.default) for one in TABLE if one.default) == []

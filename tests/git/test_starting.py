@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import Unavailable
+from git_spacy.errors import ExternalError
 from git_spacy.git import process
 from tests.testing.repositories import git, repository
 from tests.testing.waiting import PATIENCE, wait_until
@@ -26,7 +26,7 @@ def test_the_variables_of_a_repository_are_those_that_git_lists() -> None:
 def test_scrubbed_drops_them_and_nothing_else() -> None:
     environ = dict.fromkeys(process.LOCAL_VARIABLES, "x")
     environ |= {"GIT_SSH_COMMAND": "ssh -v", "PATH": "/bin", "GIT_AUTHOR_NAME": "A"}
-    assert process.scrubbed(environ) == {
+    assert process.scrub_environment(environ) == {
         "GIT_SSH_COMMAND": "ssh -v",
         "PATH": "/bin",
         "GIT_AUTHOR_NAME": "A",
@@ -40,7 +40,7 @@ def test_threat_44_a_hooks_environment_reaches_no_child(
     other = repository(tmp_path / "other")
     monkeypatch.setenv("GIT_DIR", str(users / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(users / ".git/index"))
-    done = process.run(("rev-parse", "--absolute-git-dir"), cwd=other)
+    done = process.run_git(("rev-parse", "--absolute-git-dir"), cwd=other)
     assert os.fsdecode(done.stdout.strip()) == str(other / ".git")
 
 
@@ -50,19 +50,19 @@ def test_git_speaks_english_and_asks_nothing(tmp_path: Path) -> None:
     script.chmod(0o755)
     os.environ["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
     os.environ["SSH_ASKPASS"] = "/bin/false"
-    done = process.run(("environment",), cwd=tmp_path)
+    done = process.run_git(("environment",), cwd=tmp_path)
     assert done.stdout.decode().strip().startswith("C||0|")
 
 
 def test_a_failure_is_told_in_gits_own_last_words(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="not a git repository"):
-        process.run(("rev-parse", "HEAD"), cwd=tmp_path)
+    with pytest.raises(ExternalError, match="not a git repository"):
+        process.run_git(("rev-parse", "HEAD"), cwd=tmp_path)
 
 
 def test_a_failure_masks_credentials(tmp_path: Path) -> None:
     url = "http://somebody:secret@127.0.0.1:1/r"
-    with pytest.raises(Unavailable) as caught:
-        process.run(
+    with pytest.raises(ExternalError) as caught:
+        process.run_git(
             ("ls-remote", "--", url), cwd=tmp_path, environ=process.environment(protocols="http")
         )
     assert "secret" not in str(caught.value)
@@ -70,13 +70,13 @@ def test_a_failure_masks_credentials(tmp_path: Path) -> None:
 
 def test_without_git_it_says_so(no_git: Path) -> None:
     assert not process.available()
-    with pytest.raises(Unavailable, match="git"):
-        process.run(("version",), cwd=no_git)
+    with pytest.raises(ExternalError, match="git"):
+        process.run_git(("version",), cwd=no_git)
 
 
 def test_arguments_are_never_words_for_a_shell(tmp_path: Path) -> None:
     made = repository(tmp_path / "r")
-    done = process.run(
+    done = process.run_git(
         ("rev-parse", "--verify", "-q", "$(touch ran); `touch ran`"), cwd=made, check=False
     )
     assert done.returncode
@@ -131,8 +131,8 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_helper_that_answers_late_or_never_is_not_waited_for() -> None:
-    assert process.answer_of(("/bin/sh", "-c", "cat"), "host=x\n", PATIENCE) == "host=x\n"
-    assert process.answer_of(("/bin/sh", "-c", "echo a; exit 1"), "", PATIENCE) == ""
-    assert process.answer_of(("/nowhere/helper",), "", PATIENCE) == ""
+    assert process.credential_helper(("/bin/sh", "-c", "cat"), "host=x\n", PATIENCE) == "host=x\n"
+    assert process.credential_helper(("/bin/sh", "-c", "echo a; exit 1"), "", PATIENCE) == ""
+    assert process.credential_helper(("/nowhere/helper",), "", PATIENCE) == ""
     late = ("/bin/sh", "-c", "sleep 120; echo late")
-    assert process.answer_of(late, "", 0.1) == ""
+    assert process.credential_helper(late, "", 0.1) == ""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy import hook
-from git_spacy.setup.shipped import scripts
+from git_spacy.setup.hook_scripts import scripts
 from tests.testing.hooks import REFUSED, two_projects
 from tests.testing.projects import Done, two_steps
 from tests.testing.repositories import GIT, commit, git, repository, write

@@ -192,7 +192,7 @@ def test_in_a_folder_of_a_larger_repository_it_stays_in_its_folder(
 def test_without_a_repository_it_makes_one(world: World, tmp_path: Path) -> None:
     world.spacy(tmp_path, "clone", "--no-git", "integrations/dvc", "project")
     folder = tmp_path / "project"
-    assert "mend: git spacy run repository" in world.spacy(folder, "run", "dvc-init", code=1)
+    assert "hint: git spacy run repository" in world.spacy(folder, "run", "dvc-init", code=1)
     assert "made a Git repository\n" in world.spacy(folder, "run", "repository", "dvc-init")
     assert (folder / ".git").is_dir()
     assert "a DVC project already" in world.spacy(folder, "run", "repository", "dvc-init")
@@ -205,7 +205,7 @@ def test_a_remote_that_somebody_has_set_is_left_alone(world: World, fresh: Path)
     assert (
         "error: 'storage' is '../../dvc-storage' in .dvc/config, and not 's3://bucket/path'" in out
     )
-    assert "mend: python -m dvc remote modify storage url 's3://bucket/path'" in out
+    assert "hint: python -m dvc remote modify storage url 's3://bucket/path'" in out
     assert "Traceback" not in out
     # the same folder, written otherwise
     world.spacy(fresh, "run", "dvc-remote", "--vars.remote", f"{fresh}/../dvc-storage")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import Malformed, Unsafe
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import dvc as generator
-from git_spacy.generate.marked import marked
+from git_spacy.generate.managed_block import with_markers
 from git_spacy.project import loader
 from tests.templates.test_ner_fashion import needs_spacy
 from tests.testing.projects import CORPUS, Spacy, needs_corpus, on_path, project, two_steps
@@ -226,17 +226,17 @@ def test_dvc_loads_what_we_write_for_every_real_project_or_hears_why_not(tmp_pat
         data = path.read_bytes()
         try:
             loaded = loader.parse(data)
-        except Unsafe:  # paths that leave the project
+        except Refused:  # paths that leave the project
             continue
         for workflow in loaded.project.workflows:
             case = (path.parent.name, workflow.name)
             try:
-                part = generator.of(tmp_path, loaded, data, workflow.name, urls=True)
-            except Malformed as error:
+                part = generator.dvc_file(tmp_path, loaded, data, workflow.name, urls=True)
+            except InvalidInput as error:
                 refused[case] = str(error)
                 continue
             folder = tmp_path / f"{seen}"
-            write(folder, {"project.yml": data, "dvc.yaml": marked(part)})
+            write(folder, {"project.yml": data, "dvc.yaml": with_markers(part)})
             with Repo.init(str(folder), no_scm=True) as repo:
                 repo.index.check_graph()
                 for stage in repo.index.stages:
@@ -271,8 +271,8 @@ def test_what_dvc_cannot_express_it_refuses_too(tmp_path: Path) -> None:
             {"name": "two", "script": ["x"], "deps": deps, "outputs": outs},
         ]
         data = json.dumps({"commands": commands, "workflows": {"all": ["one", "two"]}}).encode()
-        with pytest.raises(Malformed, match=r"project\.yml:1:1: .*DVC"):
-            generator.of(tmp_path, loader.parse(data), data, None, urls=True)
+        with pytest.raises(InvalidInput, match=r"project\.yml:1:1: .*DVC"):
+            generator.dvc_file(tmp_path, loader.parse(data), data, None, urls=True)
         stages = {
             one["name"]: {"cmd": "x", "deps": one["deps"], "outs": one["outputs"]}
             for one in commands

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import Malformed, Unsafe
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import dvc as generator
 from git_spacy.generate import graph
-from git_spacy.generate.marked import marked
+from git_spacy.generate.managed_block import with_markers
 from git_spacy.project import loader
 from git_spacy.project.graph import command_edges
 from git_spacy.project.model import Command, Project, Workflow
-from git_spacy.project.uses import read
+from git_spacy.project.variable_usage import read
 from tests.testing.projects import CORPUS, TWO_STEPS, needs_corpus
 from tests.testing.repositories import write
 
@@ -53,9 +53,9 @@ def compare(folder: Path, data: bytes, workflow: Workflow) -> None:
     loaded = loader.parse(data)
     project = loaded.project
     stages = generator.stages(project, read(data), workflow, lambda _: ())
-    part = generator.of(folder, loaded, data, workflow.name, urls=True)
-    write(folder, {"project.yml": data, "dvc.yaml": marked(part)})
-    names = {one.name: one.maker.name for one in stages if isinstance(one.maker, Command)}
+    part = generator.dvc_file(folder, loaded, data, workflow.name, urls=True)
+    write(folder, {"project.yml": data, "dvc.yaml": with_markers(part)})
+    names = {one.name: one.producer.name for one in stages if isinstance(one.producer, Command)}
     ours = command_edges(project, workflow)
     known = set(names.values())
     assert theirs(folder, names) == {
@@ -67,14 +67,14 @@ def compare(folder: Path, data: bytes, workflow: Workflow) -> None:
 def drawn(project: Project, workflow: Workflow) -> dict[str, set[str]]:
     """The same by way of the files in the picture."""
 
-    found = graph.of(project, workflow)
-    ways = graph.Ways.of(found)
+    found = graph.build_graph(project, workflow)
+    ways = graph.Adjacency.from_graph(found)
     names = {node.id: node.name for node in found.nodes if node.kind == "command"}
     return {
         name: {
             names[maker]
             for edge in ways.into[key]
-            for maker in ways.makers(edge.start)
+            for maker in ways.producers(edge.start)
             if maker in names and maker != key
         }
         for key, name in names.items()
@@ -94,12 +94,12 @@ def test_every_public_project_hangs_together_as_dvc_sees_it(tmp_path: Path) -> N
         data = path.read_bytes()
         try:
             project = loader.parse(data).project
-        except Unsafe:  # paths that leave the project
+        except Refused:  # paths that leave the project
             continue
         for workflow in project.workflows:
             try:
                 compare(tmp_path / str(seen), data, workflow)
-            except Malformed:  # what DVC cannot express
+            except InvalidInput:  # what DVC cannot express
                 continue
             seen += 1
     assert seen > 60

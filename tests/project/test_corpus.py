@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from git_spacy.errors import Unsafe
+from git_spacy.errors import Refused
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 from tests.testing.projects import CORPUS, needs_corpus
@@ -59,10 +59,10 @@ def test_a_public_project_resolves_as_the_reference_resolves_it(folder: Path) ->
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 def test_the_model_loses_nothing_of_what_the_document_says(folder: Path) -> None:
     if folder.name in LEAVING:
-        with pytest.raises(Unsafe) as caught:
+        with pytest.raises(Refused) as caught:
             loader.load(folder)
         assert len(caught.value.problems) == LEAVING[folder.name]
-        assert all("leaves the project" in problem.what for problem in caught.value.problems)
+        assert all("leaves the project" in problem.message for problem in caught.value.problems)
         return
     project, document, _ = loader.read(folder)
     assert told(project) == expected(document)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.project import graph, loader
 from git_spacy.project.paths import ProjectPath
 
@@ -32,12 +32,12 @@ workflows:
     [(["all"], "ab"), (["c", "all"], "cab"), (["other"], "bb"), (["a"], "a"), ([], "")],
 )
 def test_names_stand_for_commands_in_order(names: list[str], commands: str) -> None:
-    assert "".join(command.name for command in graph.order(PROJECT, names)) == commands
+    assert "".join(command.name for command in graph.expand_names(PROJECT, names)) == commands
 
 
 def test_a_name_that_is_neither_is_told() -> None:
-    with pytest.raises(Malformed, match="no command or workflow 'al'"):
-        graph.order(PROJECT, ["a", "al"])
+    with pytest.raises(InvalidInput, match="no command or workflow 'al'"):
+        graph.expand_names(PROJECT, ["a", "al"])
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_name_that_is_neither_is_told() -> None:
 def test_the_makers_of_a_path_are_those_that_write_at_above_or_below_it(
     path: str, makers: list[str]
 ) -> None:
-    found = graph.makers(PROJECT, ProjectPath(path, path))
+    found = graph.producers(PROJECT, ProjectPath(path, path))
     assert [getattr(maker, "name", None) or str(maker.dest) for maker in found] == makers  # type: ignore[union-attr]
 
 
@@ -66,14 +66,14 @@ PATHS = NAMES.map(lambda name: ProjectPath(name, name))
 def test_what_touches_a_path_is_found_as_if_all_were_compared(
     paths: list[ProjectPath], path: ProjectPath
 ) -> None:
-    owned = graph.Owned((one, number) for number, one in enumerate(paths))
+    owned = graph.PathIndex((one, number) for number, one in enumerate(paths))
     slow = [(one, number) for number, one in enumerate(paths) if one.touches(path)]
     assert sorted(owned.touching(path)) == sorted(slow)
 
 
 @given(st.dictionaries(st.integers(0, 6), st.sets(st.integers(0, 6), max_size=3), max_size=7))
 def test_a_circle_is_found_if_there_is_one(needs: dict[int, set[int]]) -> None:
-    found = graph.circle(needs)
+    found = graph.find_cycle(needs)
     if found:
         assert len(set(found)) == len(found)
         for maker, user in itertools.pairwise([*found, found[0]]):
@@ -85,9 +85,9 @@ def test_a_circle_is_found_if_there_is_one(needs: dict[int, set[int]]) -> None:
 
 
 def test_a_circle_begins_with_what_comes_first() -> None:
-    assert graph.circle({"a": {"c"}, "b": {"a"}, "c": {"b"}}) == ["a", "b", "c"]
-    assert graph.circle({"a": {"a"}}) == ["a"]
-    assert graph.circle({"b": {"elsewhere"}, "a": {"b"}}) == []
+    assert graph.find_cycle({"a": {"c"}, "b": {"a"}, "c": {"b"}}) == ["a", "b", "c"]
+    assert graph.find_cycle({"a": {"a"}}) == ["a"]
+    assert graph.find_cycle({"b": {"elsewhere"}, "a": {"b"}}) == []
 
 
 def test_each_command_has_the_commands_that_make_what_it_needs() -> None:
@@ -111,34 +111,34 @@ workflows: {all: [train, get, train], none: []}
 
 @given(st.dictionaries(st.integers(0, 6), st.sets(st.integers(0, 6), max_size=3), max_size=7))
 def test_things_come_after_what_they_need_and_none_is_lost(needs: dict[int, set[int]]) -> None:
-    found = graph.in_order(needs)
+    found = graph.topological_sort(needs)
     assert sorted(found) == sorted(needs)
-    if not graph.circle(needs):
+    if not graph.find_cycle(needs):
         for number, one in enumerate(found):
             assert needs[one] & set(needs) <= set(found[:number])
 
 
 def test_things_that_need_nothing_stay_as_they_are_and_a_circle_is_cut_at_its_end() -> None:
-    assert graph.in_order({"b": (), "a": ("c",), "c": ()}) == ["b", "c", "a"]
-    assert graph.in_order({"a": ("c",), "b": ("a",), "c": ("b",)}) == ["b", "c", "a"]
+    assert graph.topological_sort({"b": (), "a": ("c",), "c": ()}) == ["b", "c", "a"]
+    assert graph.topological_sort({"a": ("c",), "b": ("a",), "c": ("b",)}) == ["b", "c", "a"]
     chain: dict[int, tuple[int, ...]] = {number: (number + 1,) for number in range(5000)}
-    assert graph.in_order(chain)[0] == 4999
+    assert graph.topological_sort(chain)[0] == 4999
 
 
 def test_a_workflow_that_is_not_there_is_told_with_the_one_that_is_near() -> None:
-    with pytest.raises(Malformed) as caught:
-        graph.workflow_called(PROJECT, "othr")
+    with pytest.raises(InvalidInput) as caught:
+        graph.find_workflow(PROJECT, "othr")
     assert "did you mean 'other'?" in str(caught.value)
-    with pytest.raises(Malformed) as caught:
-        graph.workflow_called(PROJECT, "a")
+    with pytest.raises(InvalidInput) as caught:
+        graph.find_workflow(PROJECT, "a")
     assert "there are: all, other" in str(caught.value)
-    with pytest.raises(Malformed) as caught:
-        graph.workflow_called(loader.parse(b"title: x").project, "a")
+    with pytest.raises(InvalidInput) as caught:
+        graph.find_workflow(loader.parse(b"title: x").project, "a")
     assert "project.yml defines none" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "mend"),
+    ("text", "name", "hint"),
     [
         ("commands: [{name: train, script: [x]}]", "trian", "did you mean 'train'?"),
         ("commands: [{name: train, script: [x]}]", "zzz", "there are: train"),
@@ -150,25 +150,30 @@ def test_a_workflow_that_is_not_there_is_told_with_the_one_that_is_near() -> Non
     ],
 )  # fmt: skip
 def test_a_name_that_is_neither_comes_with_what_might_be_meant(
-    text: str, name: str, mend: str
+    text: str, name: str, hint: str
 ) -> None:
-    with pytest.raises(Malformed) as caught:
-        graph.order(loader.parse(text.encode()).project, [name])
+    with pytest.raises(InvalidInput) as caught:
+        graph.expand_names(loader.parse(text.encode()).project, [name])
     (problem,) = caught.value.problems
-    assert problem == (f"no command or workflow '{name}'", mend, "project.yml")
+    assert problem == (f"no command or workflow '{name}'", hint, "project.yml")
 
 
 def test_a_workflow_that_is_not_there_is_told_with_its_place() -> None:
-    with pytest.raises(Malformed) as caught:
-        graph.workflow_called(PROJECT, "othr")
+    with pytest.raises(InvalidInput) as caught:
+        graph.find_workflow(PROJECT, "othr")
     (problem,) = caught.value.problems
     assert problem == ("no workflow 'othr'", "did you mean 'other'?", "project.yml")
 
 
 def test_the_steps_of_a_workflow_are_its_commands_each_once() -> None:
-    assert [one.name for one in graph.steps(PROJECT)] == ["a", "b", "c"]
-    assert [one.name for one in graph.steps(PROJECT, PROJECT.workflow("all"))] == ["a", "b"]
-    assert [one.name for one in graph.steps(PROJECT, PROJECT.workflow("other"))] == ["b"]
+    assert [one.name for one in graph.workflow_commands(PROJECT)] == ["a", "b", "c"]
+    assert [one.name for one in graph.workflow_commands(PROJECT, PROJECT.workflow("all"))] == [
+        "a",
+        "b",
+    ]
+    assert [one.name for one in graph.workflow_commands(PROJECT, PROJECT.workflow("other"))] == [
+        "b"
+    ]
 
 
 MADE = loader.parse(
@@ -197,7 +202,7 @@ commands:
     ],
 )
 def test_what_to_type_for_a_dependency_that_is_missing(name: str, path: str, typed: str) -> None:
-    assert graph.who_makes(MADE, name, ProjectPath(path, path)) == typed
+    assert graph.producer_hint(MADE, name, ProjectPath(path, path)) == typed
 
 
 def test_assets_that_would_destroy_each_other_are_told_all_at_once() -> None:
@@ -210,13 +215,13 @@ assets:
   - {dest: a/x, url: u}
   - {dest: ab, url: u}
 """
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(InvalidInput) as caught:
         graph.check_destinations(loader.parse(text.encode()).project.assets)
-    mend = "give each asset a place of its own"
+    hint = "give each asset a place of its own"
     assert caught.value.problems == (
-        ("asset destination 'a' is that of line 2 or lies in it", mend, "project.yml:4"),
-        ("asset destination 'a/x' is that of line 2 or lies in it", mend, "project.yml:6"),
-        ("asset destination 'b' holds 'b/c' of line 3", mend, "project.yml:5"),
-        ("asset destination 'a/x' is that of line 4 or lies in it", mend, "project.yml:6"),
+        ("asset destination 'a' is that of line 2 or lies in it", hint, "project.yml:4"),
+        ("asset destination 'a/x' is that of line 2 or lies in it", hint, "project.yml:6"),
+        ("asset destination 'b' holds 'b/c' of line 3", hint, "project.yml:5"),
+        ("asset destination 'a/x' is that of line 4 or lies in it", hint, "project.yml:6"),
     )
     graph.check_destinations(MADE.assets)

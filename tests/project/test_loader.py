@@ -1,4 +1,4 @@
-"""project.yml: every problem at once, each with its place, what is wrong and the mend."""
+"""project.yml: every problem at once, each with its place, what is wrong and the hint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.errors import GitSpacyError, Malformed, Unsafe
+from git_spacy.errors import GitSpacyError, InvalidInput, Refused
 from git_spacy.project import loader
 from tests.testing.waiting import PATIENCE
 
@@ -71,7 +71,7 @@ def test_a_problem_is_told_with_its_place_and_a_mend(data: bytes, place: str, wh
     (told,) = problems(data)
     assert told.startswith(f"project.yml:{place}: error: ")
     assert what in told
-    assert "\n  mend: " in told
+    assert "\nhint: " in told
 
 
 def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
@@ -87,11 +87,11 @@ def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
 
 
 def test_an_unsafe_path_makes_the_whole_unsafe_and_names_its_place() -> None:
-    with pytest.raises(Unsafe) as caught:
+    with pytest.raises(Refused) as caught:
         loader.parse(b"title: x\nassets:\n  - dest: '../x'\n")
     assert str(caught.value) == (
         "project.yml:3:11: error: asset destination '../x' leaves the project\n"
-        "  mend: use a path inside the project, e.g. 'assets/x'"
+        "hint: use a path inside the project, e.g. 'assets/x'"
     )
     assert caught.value.exit_code == 3
 
@@ -163,7 +163,7 @@ def test_case_29_a_folder_a_fifo_and_a_file_without_permission(tmp_path: Path) -
     (tmp_path / "fifo").mkdir()
     os.mkfifo(tmp_path / "fifo" / "project.yml")
     for name in ("folder", "fifo"):
-        with pytest.raises(Malformed, match=r"not a regular file|cannot be read"):
+        with pytest.raises(InvalidInput, match=r"not a regular file|cannot be read"):
             loader.load(tmp_path / name)
 
 
@@ -171,7 +171,7 @@ def test_case_29_a_folder_a_fifo_and_a_file_without_permission(tmp_path: Path) -
 def test_case_29_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "project.yml").write_text("title: x")
     (tmp_path / "project.yml").chmod(0)
-    with pytest.raises(Malformed, match="cannot be read"):
+    with pytest.raises(InvalidInput, match="cannot be read"):
         loader.load(tmp_path)
 
 
@@ -191,9 +191,9 @@ def test_case_30_a_bomb_is_refused_in_little_memory(tmp_path: Path, text: str) -
     (tmp_path / "project.yml").write_text(text)
     code = (
         "import re, sys; from pathlib import Path\n"
-        "from git_spacy.project import loader; from git_spacy.errors import Malformed\n"
+        "from git_spacy.project import loader; from git_spacy.errors import InvalidInput\n"
         "try: loader.load(Path(sys.argv[1]))\n"
-        "except Malformed as error: print(error.problems[0].what)\n"
+        "except InvalidInput as error: print(error.problems[0].message)\n"
         # not getrusage's: that one counts what the parent had before exec
         "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
     )
@@ -234,7 +234,7 @@ def test_anything_that_looks_like_a_project_loads_or_is_told(text: str) -> None:
     try:
         loader.parse(text.encode())
     except GitSpacyError as error:
-        assert all(problem.what and problem.where for problem in error.problems)
+        assert all(problem.message and problem.location for problem in error.problems)
 
 
 SHA = "a" * 64
@@ -329,14 +329,14 @@ SAID = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "place", "what", "mend"), SAID)
+@pytest.mark.parametrize(("text", "place", "what", "hint"), SAID)
 def test_a_problem_reads_as_it_stands_here_and_says_nothing_else(
-    text: str, place: str, what: str, mend: str
+    text: str, place: str, what: str, hint: str
 ) -> None:
     with pytest.raises(GitSpacyError) as caught:
         loader.parse(text.encode())
     (problem,) = caught.value.problems
-    assert problem == (what, mend, f"project.yml:{place}")
+    assert problem == (what, hint, f"project.yml:{place}")
 
 
 @pytest.mark.parametrize(
@@ -406,7 +406,7 @@ def test_a_project_is_loaded_with_the_variables_of_the_command_line(tmp_path: Pa
 
 
 def test_a_file_that_is_not_there_is_told_with_where_to_go(tmp_path: Path) -> None:
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(InvalidInput) as caught:
         loader.load(tmp_path)
     assert caught.value.problems == (("no such file", "go to a project's folder", "project.yml"),)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.project import loader, matrix, plan
 from git_spacy.project.matrix import Axis, axis
 from git_spacy.project.model import Command, Project
@@ -52,7 +52,7 @@ def test_each_command_is_there_once_for_what_makes_a_difference_to_it() -> None:
     assert second.variant_of == "train"
     assert second.script == ("train 1 a.cfg",)
     assert [path.text for path in second.produced] == ["training/1"]
-    assert second.typed == "git spacy run train --vars.seed 1"
+    assert second.cli_name == "git spacy run train --vars.seed 1"
     assert matrix.variables(second) == {"vars.seed": 1}
     # as project.yml has it anyway, it is no variant
     assert found[1] == PLAIN.command("train")
@@ -72,7 +72,7 @@ def test_several_axes_are_multiplied() -> None:
 
 
 def test_variants_hang_together_by_their_paths() -> None:
-    found = plan.by_graph(variants("vars.seed=0,1"))
+    found = plan.graph_plan(variants("vars.seed=0,1"))
     after = {
         command.name: {found.commands[other].name for other in others}
         for command, others in zip(found.commands, found.after, strict=True)
@@ -89,13 +89,13 @@ def test_variants_hang_together_by_their_paths() -> None:
 
 
 def test_variants_that_would_overwrite_each_other_are_refused() -> None:
-    with pytest.raises(Malformed) as caught:
-        plan.by_graph(variants("vars.config=a.cfg,b.cfg"))
+    with pytest.raises(InvalidInput) as caught:
+        plan.graph_plan(variants("vars.config=a.cfg,b.cfg"))
     (problem,) = caught.value.problems
-    assert problem.what == (
+    assert problem.message == (
         "'train' and 'train --vars.config b.cfg' both make 'training/0': one would overwrite the other"
     )
-    assert "'training/0/${vars.config}'" in problem.mend
+    assert "'training/0/${vars.config}'" in problem.hint
 
 
 def test_other_overrides_hold_for_all_of_them() -> None:
@@ -125,16 +125,16 @@ def test_other_overrides_hold_for_all_of_them() -> None:
 )  # fmt: skip
 def test_an_axis_as_it_is_typed(text: str, found: Axis | None) -> None:
     if found is None:
-        with pytest.raises(Malformed, match=r"--matrix: error: "):
+        with pytest.raises(InvalidInput, match=r"--matrix: error: "):
             axis(text)
     else:
         assert axis(text) == found
 
 
 def test_a_variable_that_is_not_there_is_told() -> None:
-    with pytest.raises(Malformed, match=r"did you mean 'seed'"):
+    with pytest.raises(InvalidInput, match=r"did you mean 'seed'"):
         variants("vars.seeed=1")
-    with pytest.raises(Malformed, match=r"'vars.seed' is there twice"):
+    with pytest.raises(InvalidInput, match=r"'vars.seed' is there twice"):
         variants("vars.seed=1", "seed=2")
 
 
@@ -162,7 +162,7 @@ def test_whatever_the_value_a_variants_name_brings_it_back(some: list[object]) -
 
     try:
         found = variants(f"config={json.dumps(some)}")
-    except Malformed:  # the same twice, as typed; or an empty text
+    except InvalidInput:  # the same twice, as typed; or an empty text
         return
     for command in found:
         if command.variant_of:
@@ -216,28 +216,28 @@ def test_what_to_type_is_quoted_for_a_shell() -> None:
 def test_a_name_is_taken_apart_only_where_it_is_that_of_a_variant(
     name: str, command: str, variables: dict[str, object]
 ) -> None:
-    assert matrix.parts(name) == (command, variables)
+    assert matrix.split_name(name) == (command, variables)
 
 
 @pytest.mark.parametrize(
-    ("text", "what", "mend"),
+    ("text", "what", "hint"),
     [
         ("c", "'c' is no VARIABLE=VALUE,VALUE", "for example --matrix vars.seed=0,1,2"),
         ("c=1,2,1", "'c=1,2,1' has 1 twice", "name it once"),
     ],
 )
-def test_an_axis_that_is_none_is_told_with_an_example(text: str, what: str, mend: str) -> None:
-    with pytest.raises(Malformed) as caught:
+def test_an_axis_that_is_none_is_told_with_an_example(text: str, what: str, hint: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
         axis(text)
-    assert caught.value.problems == ((what, mend, "--matrix"),)
+    assert caught.value.problems == ((what, hint, "--matrix"),)
 
 
 def test_a_variable_for_two_axes_is_told_with_a_way_out() -> None:
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(InvalidInput) as caught:
         variants("vars.seed=1", "seed=2")
     (problem,) = caught.value.problems
-    assert problem.what == "--matrix: 'vars.seed' is there twice"
-    assert problem.mend == "give it all its values at once"
+    assert problem.message == "--matrix: 'vars.seed' is there twice"
+    assert problem.hint == "give it all its values at once"
 
 
 def test_the_variables_of_a_command_are_in_the_order_of_project_yml() -> None:
@@ -249,16 +249,16 @@ def test_the_variables_of_a_command_are_in_the_order_of_project_yml() -> None:
 
 def test_a_command_with_overrides_is_a_variant_where_they_make_a_difference() -> None:
     known = matrix.Variants(DATA)
-    found = known.of("train", {"config": "b c", "seed": 1})
+    found = known.variant("train", {"config": "b c", "seed": 1})
     assert found is not None
     assert (found.name, found.variant_of) == ("train --vars.seed 1 --vars.config 'b c'", "train")
     for overrides in ({}, {"unused": 2}, {"seed": 0}):
-        assert known.of("train", overrides) == PLAIN.command("train")
-    assert known.of("gone", {}) is None
-    assert known.of("train", {"gone": 1}) is None
+        assert known.variant("train", overrides) == PLAIN.command("train")
+    assert known.variant("gone", {}) is None
+    assert known.variant("train", {"gone": 1}) is None
 
 
 def test_only_variants_are_joined_to_a_project() -> None:
     found = variants("vars.seed=0,1")
-    assert names(matrix.joined(PLAIN, found).commands)[4:] == names(found[4:])
-    assert matrix.joined(PLAIN, PLAIN.commands) == PLAIN
+    assert names(matrix.with_commands(PLAIN, found).commands)[4:] == names(found[4:])
+    assert matrix.with_commands(PLAIN, PLAIN.commands) == PLAIN

@@ -30,11 +30,11 @@ def test_commands_and_workflows_are_found_by_name() -> None:
 
 def test_what_to_type_is_quoted_and_a_variant_is_so_already() -> None:
     first, second = PROJECT.commands
-    assert first.typed == "git spacy run 'a b'"
+    assert first.cli_name == "git spacy run 'a b'"
     variant = second._replace(name="c --vars.x 'a b'", variant_of="c")
-    assert variant.typed == "git spacy run c --vars.x 'a b'"
-    assert PROJECT.needs(variant) == PROJECT.needs(second) == Resources(num_gpus=1)
-    assert PROJECT.needs(first) == Resources()
+    assert variant.cli_name == "git spacy run c --vars.x 'a b'"
+    assert PROJECT.resources_for(variant) == PROJECT.resources_for(second) == Resources(num_gpus=1)
+    assert PROJECT.resources_for(first) == Resources()
 
 
 def test_outputs_that_dvc_does_not_keep_are_outputs_after_the_others() -> None:

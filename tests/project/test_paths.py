@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.project.paths import ROLES, ProjectPath, Refusal, parse
+from git_spacy.project.paths import ROLES, PathRefusal, ProjectPath, parse
 
 BAD = [
     "../x", "a/../../x", "a/../b", "..", "/etc/passwd", "~/x", "C:\\x", "C:x", "\\\\host\\share",
@@ -23,14 +23,14 @@ BAD = [
 @pytest.mark.parametrize("text", BAD)
 def test_cases_1_and_3_a_path_that_could_lead_elsewhere_is_refused(text: str, role: str) -> None:
     refused = parse(text, role)
-    assert isinstance(refused, Refusal)
-    assert refused.mend
+    assert isinstance(refused, PathRefusal)
+    assert refused.hint
 
 
 @pytest.mark.parametrize("text", ["project.yml", "./project.lock", "PROJECT.YML"])
 def test_case_3_the_projects_own_files_are_no_output_but_may_be_read(text: str) -> None:
-    assert isinstance(parse(text, "output"), Refusal)
-    assert isinstance(parse(text, "asset destination"), Refusal)
+    assert isinstance(parse(text, "output"), PathRefusal)
+    assert isinstance(parse(text, "asset destination"), PathRefusal)
     assert isinstance(parse(text, "dependency"), ProjectPath)
 
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from git_spacy.errors import Malformed, Unsafe
-from git_spacy.project.problem import Problem, did_you_mean, error, nearest, refuse
+from git_spacy.errors import InvalidInput, Refused
+from git_spacy.project.diagnostics import Diagnostic, as_error, did_you_mean, nearest, raise_all
 
-FIRST = Problem("project.yml", 2, 9, "first", "do this")
-SAME_LINE = Problem("project.yml", 2, 10, "second")
-LAST = Problem("project.yml", 11, 1, "third", "leave it", unsafe=True)
+FIRST = Diagnostic("project.yml", 2, 9, "first", "do this")
+SAME_LINE = Diagnostic("project.yml", 2, 10, "second")
+LAST = Diagnostic("project.yml", 11, 1, "third", "leave it", unsafe=True)
 
 
 def test_a_problem_reads_as_its_place_what_is_wrong_and_how_to_mend_it() -> None:
     assert str(FIRST).splitlines()[0].startswith("project.yml:2:9: ")
     assert str(FIRST).count("first") == str(FIRST).count("do this") == 1
-    assert FIRST.statement.where == "project.yml:2:9"
+    assert FIRST.statement.location == "project.yml:2:9"
 
 
 def test_problems_are_listed_in_the_order_of_the_file() -> None:
-    found = error([LAST, SAME_LINE, FIRST])
-    assert [(one.where, one.what, one.mend) for one in found.problems] == [
+    found = as_error([LAST, SAME_LINE, FIRST])
+    assert [(one.location, one.message, one.hint) for one in found.problems] == [
         ("project.yml:2:9", "first", "do this"),
         ("project.yml:2:10", "second", ""),
         ("project.yml:11:1", "third", "leave it"),
@@ -28,12 +28,12 @@ def test_problems_are_listed_in_the_order_of_the_file() -> None:
 
 
 def test_one_unsafe_problem_makes_the_whole_file_unsafe() -> None:
-    assert type(error([FIRST, LAST])) is Unsafe
-    assert type(error([FIRST, SAME_LINE])) is Malformed
-    with pytest.raises(Unsafe, match="third"):
-        refuse([FIRST, LAST])
-    with pytest.raises(Malformed, match="second"):
-        refuse(iter([SAME_LINE]))
+    assert type(as_error([FIRST, LAST])) is Refused
+    assert type(as_error([FIRST, SAME_LINE])) is InvalidInput
+    with pytest.raises(Refused, match="third"):
+        raise_all([FIRST, LAST])
+    with pytest.raises(InvalidInput, match="second"):
+        raise_all(iter([SAME_LINE]))
 
 
 @pytest.mark.parametrize(

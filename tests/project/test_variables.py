@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.errors import Malformed, Unsafe
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.project import loader
 from git_spacy.project.variables import fill_environment, may_be_filled_to, parse_override
 
@@ -46,7 +46,7 @@ def test_a_reference_becomes_its_value(variables: str, line: str, filled: str) -
 
 
 @pytest.mark.parametrize(
-    ("variables", "line", "what", "mend"),
+    ("variables", "line", "what", "hint"),
     [
         ("vars: {name: 1}", "'x ${vars.nmae}'", "unknown variable ${vars.nmae}", "${vars.name}"),
         ("vars: {name: 1}", "'x ${name}'", "unknown variable ${name}", "${vars.name}"),
@@ -56,28 +56,28 @@ def test_a_reference_becomes_its_value(variables: str, line: str, filled: str) -
     ],
 )
 def test_case_35_an_unknown_variable_is_told_with_a_suggestion(
-    variables: str, line: str, what: str, mend: str
+    variables: str, line: str, what: str, hint: str
 ) -> None:
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(InvalidInput) as caught:
         script(variables, line)
     (problem,) = caught.value.problems
-    assert what in problem.what
-    assert mend in problem.mend
-    assert problem.where == "project.yml:5:9"
+    assert what in problem.message
+    assert hint in problem.hint
+    assert problem.location == "project.yml:5:9"
 
 
 def test_case_35_a_cycle_is_told_once_with_its_chain() -> None:
     text = "vars:\n  a: ${vars.b}\n  b: x${vars.c}\n  c: ${vars.a}\n  d: ${vars.a}"
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(InvalidInput) as caught:
         script(text, "'x ${vars.a} ${vars.b}'")
     (problem,) = caught.value.problems
-    assert problem.what == "variable cycle: vars.a → vars.b → vars.c → vars.a"
-    assert problem.where.startswith("project.yml:2:")
+    assert problem.message == "variable cycle: vars.a → vars.b → vars.c → vars.a"
+    assert problem.location.startswith("project.yml:2:")
 
 
 def test_variables_that_double_each_other_hit_a_limit() -> None:
     lines = [f"  v{n}: '${{vars.v{n - 1}}}${{vars.v{n - 1}}}'" for n in range(1, 40)]
-    with pytest.raises(Malformed, match="characters once its variables are filled in"):
+    with pytest.raises(InvalidInput, match="characters once its variables are filled in"):
         script("\n".join(["vars:", "  v0: xxxxxxxx", *lines]), "'x ${vars.v39}'")
 
 
@@ -100,9 +100,9 @@ def test_an_override_of_the_first_dialect_needs_no_prefix() -> None:
 
 
 def test_an_override_that_nothing_takes_is_told_with_the_nearest_name() -> None:
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(InvalidInput) as caught:
         script("vars: {seed: 1}", "'x'", {"vars.sed": 2})
-    assert caught.value.problems[0].mend == "did you mean 'seed'?"
+    assert caught.value.problems[0].hint == "did you mean 'seed'?"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_an_environment_variable_stays_a_reference_until_it_is_used() -> None:
     ],
 )
 def test_case_10_an_environment_variable_may_not_end_in_the_lock(rest: str) -> None:
-    with pytest.raises(Unsafe, match="environment variable"):
+    with pytest.raises(Refused, match="environment variable"):
         loader.parse(f"env: {{token: SECRET}}\n{rest}\n".encode())
 
 
@@ -153,9 +153,9 @@ def test_any_graph_of_variables_resolves_or_is_told(graph: dict[str, list[str]])
         lines.append(f"  {name}: 'x{text}'")
     try:
         document = loader.document("\n".join(lines).encode())
-    except Malformed as error:
+    except InvalidInput as error:
         assert all(
-            "cycle" in problem.what or "unknown" in problem.what for problem in error.problems
+            "cycle" in problem.message or "unknown" in problem.message for problem in error.problems
         )
     else:
         for name, others in graph.items():

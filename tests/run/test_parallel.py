@@ -16,14 +16,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.project import loader, plan
-from git_spacy.run import loop
-from git_spacy.run.executor import Ended, Job
-from git_spacy.run.reporter import Reporter
+from git_spacy.run import scheduler
+from git_spacy.run.events import RunReporter
+from git_spacy.run.executor import Job, JobResult
 from git_spacy.run.script import Interpreter
 from git_spacy.state import lock
-from git_spacy.state.index import StatIndex
+from git_spacy.state.stat_cache import StatCache
 from tests.testing.projects import Spacy, process, project, snapshot
 from tests.testing.repositories import git
 from tests.testing.waiting import PATIENCE, wait_until
@@ -197,7 +197,7 @@ def test_a_failure_lets_end_what_runs_and_begins_nothing_else(tmp_path: Path) ->
     err = errors.read_text()
     assert "==> good: done in" in err
     assert "ran 1, skipped 0; failed: bad; not begun: below, far-below, other" in err
-    assert err.count("mend: mend what it says above, then: git spacy run bad") == 1
+    assert err.count("project.yml:1: error: ") == 1
     assert list(lock.read(root)) == ["good"]
 
 
@@ -313,7 +313,7 @@ def test_a_matrix_runs_each_variant_and_keeps_an_entry_for_each(
     (root / "project.yml").write_text(text.replace("work.py s", "-B work.py s"))
     done = spacy("check", "lock", cwd=root)
     assert done.out.count("script changed") == 3
-    assert "mend: git spacy run train --vars.seed 1\n" in done.out
+    assert "hint: git spacy run train --vars.seed 1\n" in done.out
     done = spacy("run", "train", "--vars.seed", "1", cwd=root)
     assert "==> train --vars.seed 1: done" in done.err
     assert spacy("check", "lock", cwd=root).out.count("script changed") == 2
@@ -440,7 +440,7 @@ class Scripted:
         self.began.append((job.command.name, [other.command.name for other in self.running]))
         self.running.append(job)
 
-    def wait(self, report: Reporter) -> Ended:
+    def wait(self, report: RunReporter) -> JobResult:
         job = self._choose(self.running)
         self.running.remove(job)
         for path in job.command.produced:
@@ -448,7 +448,7 @@ class Scripted:
             target.parent.mkdir(parents=True, exist_ok=True)
             (target / "made" if target.is_dir() else target).write_text(job.command.name)
         self.ended.append(job.command.name)
-        return Ended(job.command)
+        return JobResult(job.command)
 
     def stop(self, number: int) -> None:
         raise AssertionError(number)
@@ -484,8 +484,8 @@ def test_over_any_graph_each_stale_command_runs_once_and_no_two_writers_at_once(
     made_here = {out for _, outs in graph for out in outs}
     loaded = loader.parse(json.dumps({"commands": commands}).encode()).project
     try:
-        planned = plan.by_graph(loaded.commands)
-    except Malformed:
+        planned = plan.graph_plan(loaded.commands)
+    except InvalidInput:
         return
     # a file cannot be a folder as well
     everything = made_here | {dep for deps, _ in graph for dep in deps}
@@ -501,10 +501,10 @@ def test_over_any_graph_each_stale_command_runs_once_and_no_two_writers_at_once(
 
     def go() -> Scripted:
         executor = Scripted(lambda running: data.draw(st.sampled_from(running)))
-        outcome = loop.run(
+        outcome = scheduler.run(
             planned,
-            loop.Run(
-                loaded, root, StatIndex.open(root), executor, Interpreter(sys.executable, "test"),
+            scheduler.RunContext(
+                loaded, root, StatCache.open(root), executor, Interpreter(sys.executable, "test"),
                 {}, lambda _: None, jobs=jobs,
             ),
         )  # fmt: skip

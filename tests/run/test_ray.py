@@ -426,8 +426,8 @@ def test_case_10_values_of_the_environment_reach_the_script_and_nothing_else(
 # the workers look for the folder's file where it is not; what they are sent is written down
 ELSEWHERE = """
 import os, pickle, sys
-from git_spacy.run import ray_terms
-shown, order = ray_terms.shown, ray_terms.order
+from git_spacy.run import ray_options
+shown, order = ray_options.shown, ray_options.order
 def elsewhere(root):
     seen, secret = shown(root)
     return seen._replace(file=seen.file + "-elsewhere"), secret
@@ -436,7 +436,7 @@ def written_down(*arguments):
     with open(os.environ["SENT"], "ab") as file:
         file.write(repr(made).encode() + pickle.dumps(made))
     return made
-ray_terms.shown, ray_terms.order = elsewhere, written_down
+ray_options.shown, ray_options.order = elsewhere, written_down
 from git_spacy.__main__ import main
 main()
 """
@@ -486,7 +486,7 @@ def test_an_address_where_no_ray_answers_is_told_in_time(tmp_path: Path, how: st
         _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 4, err
     assert b"error: no Ray answers at '127.0.0.1:" in err
-    assert b"mend: correct --address" in err
+    assert b"hint: correct --address" in err
 
 
 def test_without_ray_it_says_how_to_get_it(tmp_path: Path) -> None:
@@ -499,7 +499,7 @@ def test_without_ray_it_says_how_to_get_it(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines()[-2:] == [
         "error: Ray is not installed",
-        "  mend: pip install 'git-spacy[ray]'",
+        "hint: pip install 'git-spacy[ray]'",
     ]
 
 
@@ -519,17 +519,17 @@ def test_where_nothing_must_run_no_cluster_is_asked_for(tmp_path: Path) -> None:
 def test_what_runs_there_needs_no_git_spacy() -> None:
     from ray import cloudpickle
 
-    from git_spacy.run import ray_task
+    from git_spacy.run import ray_worker
 
     code = (
         "import sys, ray.cloudpickle\nsys.modules['git_spacy'] = None\n"
         "work = ray.cloudpickle.loads(sys.stdin.buffer.read())\nprint(work.__name__)"
     )
-    cloudpickle.register_pickle_by_value(ray_task)  # type: ignore[no-untyped-call]
+    cloudpickle.register_pickle_by_value(ray_worker)  # type: ignore[no-untyped-call]
     try:
-        data = cloudpickle.dumps(ray_task.work)  # type: ignore[no-untyped-call]
+        data = cloudpickle.dumps(ray_worker.work)  # type: ignore[no-untyped-call]
     finally:
-        cloudpickle.unregister_pickle_by_value(ray_task)  # type: ignore[no-untyped-call]
+        cloudpickle.unregister_pickle_by_value(ray_worker)  # type: ignore[no-untyped-call]
     done = subprocess.run(
         (sys.executable, "-I", "-c", code), input=data, capture_output=True, check=True
     )

@@ -126,13 +126,13 @@ def test_a_missing_dependency_names_who_makes_it(tmp_path: Path, spacy: Spacy) -
     assert done.code == 1
     assert done.err.splitlines() == [
         "project.yml:6: error: 'use' needs 'made/part', which is not there",
-        "  mend: git spacy run make",
+        "hint: git spacy run make",
         "project.yml:6: error: 'use' needs 'assets/a', which is not there",
-        "  mend: git spacy assets assets/a",
+        "hint: git spacy assets assets/a",
         "project.yml:6: error: 'use' needs 'private', which is not there",
-        "  mend: 'private' is private: put it there yourself",
+        "hint: 'private' is private: put it there yourself",
         "project.yml:6: error: 'use' needs 'nobody', which is not there",
-        "  mend: nothing in project.yml makes it: put it there, or correct the path",
+        "hint: nothing in project.yml makes it: put it there, or correct the path",
     ]
     assert not (made / "project.lock").exists()
 
@@ -352,7 +352,7 @@ def test_help_of_a_command_and_of_a_workflow(tmp_path: Path, spacy: Spacy) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "mend"),
+    ("name", "hint"),
     [
         ("trian", "did you mean 'train'?"),
         ("assets", "git spacy assets"),
@@ -360,11 +360,11 @@ def test_help_of_a_command_and_of_a_workflow(tmp_path: Path, spacy: Spacy) -> No
     ],
 )
 def test_an_unknown_name_is_told_with_a_suggestion(
-    tmp_path: Path, spacy: Spacy, name: str, mend: str
+    tmp_path: Path, spacy: Spacy, name: str, hint: str
 ) -> None:
     done = spacy("run", name, cwd=two_steps(tmp_path))
     assert done.code == 2
-    assert mend in done.err
+    assert hint in done.err
 
 
 def test_it_works_from_a_subfolder_by_c_and_with_the_references_own_argument(
@@ -663,8 +663,8 @@ DEAF = (
 )
 PATIENT = (
     "import sys\n"
-    "from git_spacy.run import local\n"
-    "local.GRACE = 3600\n"
+    "from git_spacy.run import foreground\n"
+    "foreground.GRACE = 3600\n"
     "from git_spacy.__main__ import main\n"
     "main()\n"
 )

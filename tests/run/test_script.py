@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 from git_spacy.project.model import Command
 from git_spacy.run.script import (
@@ -75,7 +75,7 @@ def test_the_value_of_an_environment_variable_is_filled_in_and_not_shown() -> No
 
 
 def test_a_value_that_breaks_the_quotes_is_told_without_the_value() -> None:
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(InvalidInput) as caught:
         arguments("get '${env.a}'", {"A": "it's"})
     assert "the value of A breaks the quotes" in str(caught.value)
     assert "it's" not in str(caught.value)
@@ -110,7 +110,9 @@ def test_which_python_is_chosen_from_the_strongest_to_the_weakest(environments: 
 
 
 def test_a_configured_python_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Malformed, match=r"git config spacy\.python: error: no Python at '/gone'"):
+    with pytest.raises(
+        InvalidInput, match=r"git config spacy\.python: error: no Python at '/gone'"
+    ):
         interpreter(tmp_path, {"spacy.python": "/gone"}, {})
 
 

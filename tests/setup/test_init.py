@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from git_spacy.setup import act, pre_commit
-from git_spacy.setup.change import Edit
+from git_spacy.setup import apply, pre_commit
+from git_spacy.setup.changes import Edit
 from tests.setup.conftest import KINDS, PRE_COMMIT
 from tests.setup.test_round_trip import committing, world
 from tests.testing.projects import Spacy, snapshot, two_steps
@@ -163,7 +163,7 @@ def test_a_hook_that_was_put_in_the_place_of_ours_keeps_it(tmp_path: Path, spacy
     hook.write_text("mine")
     done = spacy("init", "--undo", "--yes", cwd=made)
     assert done.code == 1
-    assert "'pre-commit' is there, and not ours\n  mend: mv " in done.err
+    assert "'pre-commit' is there, and not ours\nhint: mv " in done.err
     assert hook.read_text() == "mine"
 
 
@@ -197,7 +197,7 @@ def test_a_failure_halfway_leaves_what_was_done_to_be_undone(
     git(made, "status")
     before = world(made)
     total = len(spacy("init", "--dry", cwd=made).out.splitlines())
-    real = act._make
+    real = apply._make
     for fail_at in range(total):
         made_so_far: list[object] = []
 
@@ -207,9 +207,9 @@ def test_a_failure_halfway_leaves_what_was_done_to_be_undone(
             made.append(change)
             return real(here, change)
 
-        monkeypatch.setattr(act, "_make", failing)
+        monkeypatch.setattr(apply, "_make", failing)
         code = spacy("init", "--yes", cwd=made).code
-        monkeypatch.setattr(act, "_make", real)
+        monkeypatch.setattr(apply, "_make", real)
         assert spacy("init", "--undo", "--yes", cwd=made).code == 0
         assert world(made) == before
         if code == 0:
@@ -289,12 +289,12 @@ def no_project(folder: Path) -> Path:
     [
         (
             bare,
-            "is a bare repository, and its configuration may start programs\n  mend: go to a clone",
+            "is a bare repository, and its configuration may start programs\nhint: go to a clone",
         ),
-        (no_repository, "is in no Git repository\n  mend: git init, and run this again"),
+        (no_repository, "is in no Git repository\nhint: git init, and run this again"),
         (
             no_project,
-            "no project.yml in this repository\n  mend: start one: git spacy init --new DIR",
+            "no project.yml in this repository\nhint: start one: git spacy init --new DIR",
         ),
     ],
 )
@@ -339,7 +339,7 @@ def test_a_block_that_a_person_edited_is_left(made: Path, spacy: Spacy) -> None:
     (made / ".gitignore").write_text((made / ".gitignore").read_text().replace("/model", "/x"))
     done = spacy("init", "ignore", "--yes", cwd=made)
     assert done.err.startswith(".gitignore: warning: left as it is: what git-spacy wrote")
-    assert "  mend: to overwrite it: git spacy ignore --force\n" in done.err
+    assert "hint: to overwrite it: git spacy ignore --force\n" in done.err
 
 
 @pytest.mark.parametrize("part", ["ignore", "notes"])
@@ -349,7 +349,7 @@ def test_what_a_setting_turns_off_is_left_alone(made: Path, spacy: Spacy, part: 
 
 
 def test_hooks_that_docs_installed_are_found(made: Path, spacy: Spacy) -> None:
-    from git_spacy.setup.shipped import scripts
+    from git_spacy.setup.hook_scripts import scripts
 
     git(made, "config", "core.hooksPath", str(scripts()))
     assert spacy("init", "hooks", "--yes", cwd=made).out == ""
@@ -368,7 +368,7 @@ def test_hooks_that_docs_installed_are_found(made: Path, spacy: Spacy) -> None:
 def test_the_entry_of_pre_commit_goes_to_the_end_of_the_list_and_nowhere_else(before: str) -> None:
     after = pre_commit.with_ours(before.encode())
     assert after is not None
-    edit = Edit.of(before.encode(), after)
+    edit = Edit.between(before.encode(), after)
     assert edit.removed == b""
     assert b"git-spacy-hook all" in edit.added
     assert b"\n" not in after.replace(b"\r\n", b"") or "\r" not in before
@@ -414,7 +414,7 @@ def test_a_project_from_nothing_here_and_not_where_anything_is(
     done = spacy("init", "--new", cwd=here)
     assert done.code == 2
     assert (
-        "'.' is not an empty folder\n  mend: name a new one: git spacy init --new DIR\n" in done.err
+        "'.' is not an empty folder\nhint: name a new one: git spacy init --new DIR\n" in done.err
     )
     assert snapshot(here) == before
 
@@ -480,7 +480,7 @@ def test_what_init_remembers_and_cannot_be_read_is_told(made: Path, spacy: Spacy
     write(made, {".git/spacy/init.json": "{"})
     done = spacy("init", "--undo", cwd=made)
     assert done.code == 2
-    assert "mend: remove it; what was done stays: rm " in done.err
+    assert "hint: remove it; what was done stays: rm " in done.err
 
 
 def test_hooks_that_one_work_tree_has_elsewhere_are_left_and_told(

@@ -51,7 +51,7 @@ def test_twice_changes_nothing_and_undo_leaves_every_byte_as_it_was(
     assert shown.code == 0
     refused = spacy("init", cwd=made)
     assert (refused.code, refused.out) == (2, shown.out)
-    assert refused.err.endswith("mend: git spacy init --yes\n")
+    assert refused.err.endswith("hint: git spacy init --yes\n")
     assert world(tmp_path, home) == before
 
     done = spacy("init", "--yes", cwd=made)

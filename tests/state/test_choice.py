@@ -9,9 +9,9 @@ import pytest
 
 from git_spacy.project import loader
 from git_spacy.project.model import Project
-from git_spacy.state.choice import Choice, fresher, makers_first
-from git_spacy.state.lock import LockEntry, Tracked
-from git_spacy.state.view import WorkTree
+from git_spacy.state.lock import LockEntry, TrackedPath
+from git_spacy.state.lock_selection import EntryChoice, pick_entries, producers_first
+from git_spacy.state.project_view import WorkTree
 from tests.testing.projects import project
 
 TEXT = """\
@@ -28,8 +28,10 @@ def md5(text: str) -> str:
 def entry(name: str, dep: tuple[str, str], out: tuple[str, str], script: str = "x") -> LockEntry:
     """An entry of one dependency and one output, each by its path and its content."""
 
-    deps = (Tracked(dep[0], md5(dep[1])),)
-    return LockEntry(name, (script,), deps, (Tracked(out[0], md5(out[1])),), f"weasel run {name}")
+    deps = (TrackedPath(dep[0], md5(dep[1])),)
+    return LockEntry(
+        name, (script,), deps, (TrackedPath(out[0], md5(out[1])),), f"weasel run {name}"
+    )
 
 
 @pytest.fixture
@@ -39,8 +41,8 @@ def root(tmp_path: Path) -> Path:
     return project(tmp_path / "p", TEXT, {"in": "one", "made": "made of one", "used": "used one"})
 
 
-def chosen(root: Path, **choices: list[LockEntry]) -> dict[str, Choice]:
-    return fresher(loader.load(root), choices, WorkTree(root))
+def chosen(root: Path, **choices: list[LockEntry]) -> dict[str, EntryChoice]:
+    return pick_entries(loader.load(root), choices, WorkTree(root))
 
 
 FITS = entry("make", ("in", "one"), ("made", "made of one"))
@@ -52,16 +54,16 @@ OLDER = entry("make", ("in", "less"), ("made", "made of less"))
 def test_the_entry_that_is_fresh_is_chosen_wherever_it_stands(
     root: Path, order: list[LockEntry], number: int
 ) -> None:
-    assert chosen(root, make=order) == {"make": Choice(FITS, number, True)}
+    assert chosen(root, make=order) == {"make": EntryChoice(FITS, number, True)}
 
 
 def test_of_two_that_are_fresh_the_first_is_chosen(root: Path) -> None:
     again = FITS._replace(cmd="spacy project run make")
-    assert chosen(root, make=[again, FITS])["make"] == Choice(again, 0, True)
+    assert chosen(root, make=[again, FITS])["make"] == EntryChoice(again, 0, True)
 
 
 def test_where_all_are_stale_the_first_is_chosen_and_does_not_fit(root: Path) -> None:
-    assert chosen(root, make=[OLDER, OLD]) == {"make": Choice(OLDER, 0, False)}
+    assert chosen(root, make=[OLDER, OLD]) == {"make": EntryChoice(OLDER, 0, False)}
 
 
 def test_what_is_not_known_to_be_stale_is_better_than_what_is(root: Path) -> None:
@@ -69,14 +71,14 @@ def test_what_is_not_known_to_be_stale_is_better_than_what_is(root: Path) -> Non
     (root / "project.yml").write_text(text)
     (root / "in").unlink()
     stale = OLD._replace(script=("y",))
-    assert chosen(root, make=[stale, FITS])["make"] == Choice(FITS, 1, True)
-    assert chosen(root, make=[FITS, stale])["make"] == Choice(FITS, 0, True)
+    assert chosen(root, make=[stale, FITS])["make"] == EntryChoice(FITS, 1, True)
+    assert chosen(root, make=[FITS, stale])["make"] == EntryChoice(FITS, 0, True)
 
 
 def test_a_command_that_always_runs_takes_the_entry_of_its_script(root: Path) -> None:
     (root / "project.yml").write_text("commands: [{name: make, script: [x], no_skip: true}]")
     other = FITS._replace(script=("y",))
-    assert chosen(root, make=[other, FITS])["make"] == Choice(FITS, 1, True)
+    assert chosen(root, make=[other, FITS])["make"] == EntryChoice(FITS, 1, True)
 
 
 def test_a_command_without_entries_has_none(root: Path) -> None:
@@ -91,12 +93,12 @@ def test_what_makes_a_dependency_is_chosen_first_and_what_reads_it_must_fit(root
     fits = entry("use", ("made", "made of one"), ("used", "used one"))
     stale = entry("use", ("made", "made of zero"), ("used", "used zero"))
     found = chosen(root, use=[stale, fits], make=[OLD, FITS])
-    assert found == {"make": Choice(FITS, 1, True), "use": Choice(fits, 1, True)}
+    assert found == {"make": EntryChoice(FITS, 1, True), "use": EntryChoice(fits, 1, True)}
 
 
 def order_of(text: str) -> list[str]:
     found: Project = loader.parse(text.encode()).project
-    return [command.name for command in makers_first(found)]
+    return [command.name for command in producers_first(found)]
 
 
 def test_each_command_comes_after_what_makes_its_dependencies() -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.state import lock
-from git_spacy.state.lock import LockEntry, Tracked
+from git_spacy.state.lock import LockEntry, TrackedPath
 from tests.testing.projects import CORPUS, needs_corpus
 
 LOCKS = sorted(CORPUS.glob("*/project.lock"))
@@ -43,7 +43,7 @@ awkward = st.sampled_from(
 def test_any_text_is_written_as_the_reference_writes_it(
     script: list[str], path: str, md5: str | None
 ) -> None:
-    entry = LockEntry("c", tuple(script), (Tracked(path, md5),), (), "python -m weasel run c")
+    entry = LockEntry("c", tuple(script), (TrackedPath(path, md5),), (), "python -m weasel run c")
     document = {
         "c": {
             "cmd": entry.cmd,
@@ -58,7 +58,7 @@ def test_any_text_is_written_as_the_reference_writes_it(
 @given(st.lists(texts.filter(str.strip) | awkward.filter(bool), max_size=3))
 def test_what_is_written_reads_back_as_it_was(script: list[str]) -> None:
     entry = LockEntry(
-        "c", tuple(script), (Tracked("a", None),), (Tracked("b", "0" * 32),), "x run c"
+        "c", tuple(script), (TrackedPath("a", None),), (TrackedPath("b", "0" * 32),), "x run c"
     )
     # control characters are written and refused; Unicode's own line breaks are folded by any reader
     odd = {"\x7f", "\x85", "\u2028", "\u2029", "\ufeff", "\ufffe", "\uffff"}
@@ -67,17 +67,17 @@ def test_what_is_written_reads_back_as_it_was(script: list[str]) -> None:
 
 
 def entry(name: str = "train", **more: Any) -> LockEntry:
-    return LockEntry(name, ("python train.py",), (), (Tracked("model", "0" * 32),), **more)
+    return LockEntry(name, ("python train.py",), (), (TrackedPath("model", "0" * 32),), **more)
 
 
 def test_a_new_lock_is_weasels() -> None:
-    assert lock.in_dialect(entry(), {}, "3.8.0").cmd == "python -m weasel run train"
+    assert lock.match_format(entry(), {}, "3.8.0").cmd == "python -m weasel run train"
 
 
 def test_an_old_lock_keeps_its_dialect_and_its_version_of_spacy() -> None:
     old = entry("prepare", cmd="python -m spacy run prepare")
     old = old._replace(extra=(("spacy_version", "3.1.1"), ("spacy_git_version", "ffaead8fe")))
-    made = lock.in_dialect(entry(), {"prepare": old}, "3.1.1")
+    made = lock.match_format(entry(), {"prepare": old}, "3.1.1")
     assert made.cmd == "python -m spacy run train"
     assert made.extra == old.extra
 
@@ -85,7 +85,7 @@ def test_an_old_lock_keeps_its_dialect_and_its_version_of_spacy() -> None:
 def test_an_old_lock_gets_the_version_that_the_scripts_ran_with() -> None:
     old = entry(cmd="python -m spacy run train")
     old = old._replace(extra=(("spacy_version", "3.1.1"), ("spacy_git_version", "ffaead8fe")))
-    made = lock.in_dialect(entry(), {"train": old}, "3.4.0")
+    made = lock.match_format(entry(), {"train": old}, "3.4.0")
     assert made.extra == (("spacy_version", "3.4.0"), ("spacy_git_version", "Unknown"))
 
 
@@ -119,10 +119,10 @@ def test_an_update_keeps_the_entries_of_others_in_their_order(tmp_path: Path) ->
 )
 def test_case_36_a_broken_lock_is_told_and_left_alone(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "project.lock").write_text(text)
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(InvalidInput) as caught:
         lock.read(tmp_path)
     assert told in str(caught.value)
-    assert "git" in caught.value.problems[0].mend
+    assert "git" in caught.value.problems[0].hint
     assert (tmp_path / "project.lock").read_text() == text
 
 
@@ -139,14 +139,14 @@ def test_an_md5_that_is_none_is_refused_with_its_line(md5: str) -> None:
 
     data = LOCK_WITH.format(md5).encode()
     if md5 == "~":  # none: it was not there
-        assert lock.parse(data)["train"].outs == (Tracked("model", None),)
+        assert lock.parse(data)["train"].outs == (TrackedPath("model", None),)
         return
     with pytest.raises(
-        Malformed, match="is not an md5 of 32 lower-case hexadecimal digits"
+        InvalidInput, match="is not an md5 of 32 lower-case hexadecimal digits"
     ) as raised:
         lock.parse(data)
-    assert raised.value.problems[0].where == "project.lock:6:1"
-    assert "'train'" in raised.value.problems[0].what
+    assert raised.value.problems[0].location == "project.lock:6:1"
+    assert "'train'" in raised.value.problems[0].message
 
 
 LOCK_WITH = """\
@@ -176,9 +176,9 @@ def test_what_no_path_or_script_can_be_is_refused_with_its_line(
 
     data = LOCK_WITH.format("a" * 32)
     assert before in data
-    with pytest.raises(Malformed) as raised:
+    with pytest.raises(InvalidInput) as raised:
         lock.parse(data.replace(before, after).encode())
     (problem,) = raised.value.problems
-    assert what in problem.what
-    assert problem.where.startswith("project.lock:")
-    assert len(problem.what) < 200
+    assert what in problem.message
+    assert problem.location.startswith("project.lock:")
+    assert len(problem.message) < 200

@@ -9,9 +9,9 @@ import pytest
 
 from git_spacy.project import loader
 from git_spacy.project.model import Command
-from git_spacy.state.fingerprint import Fingerprint
-from git_spacy.state.index import Past
-from git_spacy.state.lock import LockEntry, Tracked
+from git_spacy.state.hashing import Fingerprint
+from git_spacy.state.lock import LockEntry, TrackedPath
+from git_spacy.state.stat_cache import PreviousRun
 from git_spacy.state.verdict import (
     Reason,
     Unknown,
@@ -36,7 +36,9 @@ def texts(found: Verdict) -> tuple[str, ...]:
     return tuple(map(str, found.reasons))
 
 
-ENTRY = LockEntry("c", ("x", "y"), (Tracked("in", "1"),), (Tracked("out", "2"),), "weasel run c")
+ENTRY = LockEntry(
+    "c", ("x", "y"), (TrackedPath("in", "1"),), (TrackedPath("out", "2"),), "weasel run c"
+)
 STANDS: dict[str, Fingerprint | None] = {"in": thing("1"), "out": thing("2")}
 
 
@@ -64,11 +66,11 @@ STANDS: dict[str, Fingerprint | None] = {"in": thing("1"), "out": thing("2")}
         (ENTRY._replace(script=("x",)), {}, "stale", ("script changed: it has 2 lines, had 1",)),
         (ENTRY._replace(deps=()), {}, "stale", ("dependency 'in' is new",)),
         (
-            ENTRY._replace(deps=(*ENTRY.deps, Tracked("old", "3"))), {}, "stale",
+            ENTRY._replace(deps=(*ENTRY.deps, TrackedPath("old", "3"))), {}, "stale",
             ("dependency 'old' is no longer declared",),
         ),
         (
-            ENTRY._replace(outs=(Tracked("out", None),)), {"out": None, "in": thing("9")}, "stale",
+            ENTRY._replace(outs=(TrackedPath("out", None),)), {"out": None, "in": thing("9")}, "stale",
             ("dependency 'in' changed", "output 'out' is missing"),
         ),
     ],
@@ -78,7 +80,7 @@ def test_the_verdict(
 ) -> None:
     found = verdict(command(), entry, {**STANDS, **stands})
     assert (found.state, texts(found)) == (state, reasons)
-    assert [str(path) for path in found.absent] == (["in"] if stands.get("in", 1) is None else [])
+    assert [str(path) for path in found.missing] == (["in"] if stands.get("in", 1) is None else [])
 
 
 @pytest.mark.parametrize(
@@ -91,8 +93,10 @@ def test_what_is_never_skipped(more: str, reason: str) -> None:
     assert verdict(one, ENTRY, STANDS) == Verdict("always", (Reason("always", reason),))
 
 
-def past(names: dict[str, str], script: tuple[str, ...] = ("x", "y"), out: str = "2") -> Past:
-    return Past((script, ENTRY.deps, (Tracked("out", out),)), names)
+def past(
+    names: dict[str, str], script: tuple[str, ...] = ("x", "y"), out: str = "2"
+) -> PreviousRun:
+    return PreviousRun((script, ENTRY.deps, (TrackedPath("out", out),)), names)
 
 
 def test_case_41_a_rename_that_the_digest_cannot_see_is_seen_by_the_names() -> None:
@@ -104,7 +108,7 @@ def test_case_41_a_rename_that_the_digest_cannot_see_is_seen_by_the_names() -> N
 
 
 def test_a_variable_set_that_was_run_before_is_recognised_by_its_outputs() -> None:
-    entry = ENTRY._replace(script=("x", "other"), outs=(Tracked("out", "9"),))
+    entry = ENTRY._replace(script=("x", "other"), outs=(TrackedPath("out", "9"),))
     found = verdict(command(), entry, STANDS, [past({})])
     assert found.state == "fresh"
     assert found.entry is not None
@@ -117,12 +121,14 @@ def test_a_script_that_the_reference_recorded_with_its_secrets_is_the_same() -> 
     one = command()._replace(script=("get ${env.a}",))
     entry = ENTRY._replace(script=("get s3cret",))
     alike = lambda line, old: line.replace("${env.a}", "s3cret") == old  # noqa: E731
-    assert verdict(one, entry, STANDS, alike=alike).state == "fresh"
+    assert verdict(one, entry, STANDS, same_line=alike).state == "fresh"
     assert verdict(one, entry, STANDS).state == "stale"
 
 
 def test_the_words_for_a_difference_are_those_of_whoever_knows() -> None:
-    found = verdict(command(), ENTRY, {**STANDS, "in": thing("9")}, told={"in": "is not so"})
+    found = verdict(
+        command(), ENTRY, {**STANDS, "in": thing("9")}, change_messages={"in": "is not so"}
+    )
     assert found.reasons == (Reason("dependency", "dependency 'in' is not so", "in"),)
 
 

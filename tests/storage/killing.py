@@ -17,7 +17,7 @@ from typing import Any
 
 # (all that is imported when it is used, so that not every child does)
 from git_spacy import cli
-from git_spacy.storage.layout import TEMPORARY
+from git_spacy.storage.remote_keys import TEMPORARY
 from tests.testing.projects import snapshot
 
 CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link")

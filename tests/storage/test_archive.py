@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from git_spacy.files import staging
 from git_spacy.git_names import is_git_name
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.fingerprint import fingerprint
+from git_spacy.state.hashing import fingerprint
 from git_spacy.storage import archive
 from tests.testing.projects import snapshot
 
@@ -46,7 +46,7 @@ def packed(root: Path) -> bytes:
 def unpacked(root: Path, data: bytes) -> None:
     with staging(root, "out") as staged:
         archive.unpack(io.BytesIO(data), OUT, staged, 1 << 20)
-        staged.swap_in()
+        staged.commit()
 
 
 @given(trees)

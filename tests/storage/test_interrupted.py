@@ -16,9 +16,9 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from git_spacy.state.index import home
-from git_spacy.storage import folder
-from git_spacy.storage.layout import TEMPORARY
+from git_spacy.state.stat_cache import state_dir
+from git_spacy.storage import local_remote
+from git_spacy.storage.remote_keys import TEMPORARY
 from tests.storage.conftest import Shared
 from tests.testing.projects import snapshot
 from tests.testing.waiting import PATIENCE
@@ -72,7 +72,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, lis
     begun, ended = threading.Event(), threading.Event()
     returned: list[bool] = []
 
-    class Slow(folder.Folder):
+    class Slow(local_remote.LocalRemote):
         @contextmanager
         def read(self, name: str) -> Iterator[BinaryIO]:  # type: ignore[override]
             class Stream:
@@ -87,7 +87,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, lis
             begun.set()
             returned.append(ended.wait(PATIENCE))
 
-    monkeypatch.setattr(folder, "Folder", Slow)
+    monkeypatch.setattr(local_remote, "LocalRemote", Slow)
     yield begun, returned
     ended.set()
 
@@ -116,7 +116,7 @@ def test_case_40_an_interrupt_does_not_wait_for_the_remote(
     now = snapshot(root.parent)
     now.pop("clone/corpus/", None)  # the folder that was to hold it
     assert now == before
-    assert not list((home(shared.made) / "push").glob("*"))
+    assert not list((state_dir(shared.made) / "push").glob("*"))
 
 
 @pytest.fixture
@@ -203,10 +203,10 @@ def test_case_43_a_remote_without_room(shared: Shared, small: Path) -> None:
     done = shared.push(small / "remote")
     assert done.code == 5
     assert "No space left" in done.err
-    assert "mend: make room" in done.err
+    assert "hint: make room" in done.err
     assert snapshot(shared.made) == before
     assert [path.name for path in (small / "remote").iterdir()] == ["corpus%2Fwords.txt"]
-    assert not list((home(shared.made) / "push").iterdir())
+    assert not list((state_dir(shared.made) / "push").iterdir())
 
 
 @pytest.mark.parametrize("spare", [True, False])
@@ -226,7 +226,7 @@ def test_case_43_a_project_without_room(
     before = snapshot(clone)
     done = shared.spacy("pull", "--force", cwd=clone)
     assert done.code == (4 if spare else 5), done.err
-    assert "mend: make room" in done.err
+    assert "hint: make room" in done.err
     now = snapshot(clone)
     assert before.items() <= now.items()
     assert set(now) - set(before) <= {"corpus/", "corpus/words.txt", "project.lock"}

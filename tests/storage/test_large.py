@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.fingerprint import fingerprint
+from git_spacy.state.hashing import fingerprint
 from git_spacy.storage import archive
 from tests.storage.conftest import Shared, measured
 

@@ -9,8 +9,8 @@ import pytest
 
 from git_spacy.errors import LocalFailure
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.fingerprint import fingerprint
-from git_spacy.state.index import home
+from git_spacy.state.hashing import fingerprint
+from git_spacy.state.stat_cache import state_dir
 from git_spacy.storage import archive
 from tests.storage.conftest import Shared
 from tests.testing.projects import Spacy, project, snapshot
@@ -32,7 +32,7 @@ def test_what_is_fresh_is_sent_and_nothing_is_sent_twice(shared: Shared) -> None
     assert "kept    model (is there already)" in second.err
     assert {name: (shared.remote / name).stat().st_mtime_ns for name in objects} == times
     assert snapshot(shared.made) == before
-    assert not list((home(shared.made) / "push").iterdir())
+    assert not list((state_dir(shared.made) / "push").iterdir())
 
 
 def test_a_pushed_archive_is_the_same_whoever_packs_it(shared: Shared) -> None:
@@ -176,7 +176,7 @@ def test_what_could_not_be_pulled_is_not_pushed(shared: Shared, spoil: str) -> N
         done = shared.push()
         lock = (shared.made / "project.lock").read_bytes()
     assert done.code == 3, done.err
-    assert "mend: " in done.err
+    assert "hint: " in done.err
     assert [name.split("/")[0] for name in shared.objects()] == ["corpus%2Fwords.txt"]
     assert (shared.made / "project.lock").read_bytes() == lock
 
@@ -217,7 +217,7 @@ def test_a_file_that_changes_its_size_while_it_is_read(tmp_path: Path, grows: bo
 
 
 def test_what_a_killed_push_left_is_cleared(shared: Shared) -> None:
-    left = home(shared.made) / "push/99999999-abc"
+    left = state_dir(shared.made) / "push/99999999-abc"
     left.mkdir(parents=True)
     (left / "x").write_text("x")
     assert shared.push().code == 0

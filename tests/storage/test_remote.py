@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import Malformed
+from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 from git_spacy.storage import remote
 from tests.storage.conftest import Shared
@@ -32,7 +32,7 @@ def test_a_name_is_one_of_the_project_or_the_users_which_wins() -> None:
 def test_the_only_remote_is_the_default_one() -> None:
     assert address("only: s3://a", None) == "s3://a"
     assert address("", None, spacy_remote_mine_url="/mine") == "/mine"
-    with pytest.raises(Malformed, match="there is no remote 'default'") as raised:
+    with pytest.raises(InvalidInput, match="there is no remote 'default'") as raised:
         address("one: s3://a, two: s3://b", None)
     assert "there are: one, two" in str(raised.value)
 
@@ -96,7 +96,7 @@ def test_other_addresses_are_refused(shared: Shared, given: str, code: int) -> N
     for verb in ("push", "pull"):
         done = shared.spacy(verb, given, cwd=shared.made)
         assert done.code == code, done.err
-        assert "mend: " in done.err
+        assert "hint: " in done.err
     assert snapshot(shared.made.parent) == before
 
 
@@ -152,6 +152,6 @@ def test_a_remote_that_may_not_be_written_is_a_local_failure(shared: Shared) -> 
     shared.remote.write_text("a file")
     done = shared.push()
     assert done.code == 5
-    assert "mend: " in done.err
+    assert "hint: " in done.err
     assert shared.remote.read_text() == "a file"
     assert shared.pull().code in (0, 5)

@@ -132,7 +132,7 @@ def fails(verb: str, root: Path, *words: str, within: float = 60) -> None:
     assert done.code == 4, done.err
     assert "Traceback" not in done.err
     assert "hunter2" not in done.err
-    assert "mend: look at the address, the network and your credentials" in done.err
+    assert "hint: look at the address, the network and your credentials" in done.err
     for word in words:
         assert word in done.err
     assert snapshot(root) == before

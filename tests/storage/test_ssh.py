@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.state.index import home
-from git_spacy.storage.layout import TEMPORARY
+from git_spacy.state.stat_cache import state_dir
+from git_spacy.storage.remote_keys import TEMPORARY
 from tests.storage.conftest import Shared
 from tests.testing.projects import process, snapshot
 from tests.testing.sshd import SSHD, Sshd, sshd
@@ -134,7 +134,7 @@ def sending(shared: Shared) -> Iterator[subprocess.Popen[str]]:
     child.stderr.close()
 
 
-def mended(shared: Shared) -> None:
+def assert_push_and_pull_work(shared: Shared) -> None:
     assert process("push", cwd=shared.made).code == 0
     done = process("pull", cwd=shared.clone)
     assert done.err.splitlines()[-1] == "pulled 2, kept 0"
@@ -148,7 +148,7 @@ def test_case_27_a_killed_push_leaves_no_object_that_is_not_whole(
         child.kill()
     whole = list((shared.remote / "model").glob("*/*"))
     assert not whole or whole[0].stat().st_size > 60 << 20
-    mended(shared)
+    assert_push_and_pull_work(shared)
 
 
 def test_a_server_that_goes_while_something_is_sent(shared: Shared, server: Sshd) -> None:
@@ -161,7 +161,7 @@ def test_a_server_that_goes_while_something_is_sent(shared: Shared, server: Sshd
     assert "Traceback" not in err
     assert "failed  model" in err
     assert not list((shared.remote / "model").glob("*/*"))
-    mended(shared)
+    assert_push_and_pull_work(shared)
 
 
 def below(process_id: int) -> list[int]:
@@ -188,5 +188,5 @@ def test_case_40_an_interrupt_while_something_is_sent(
             os.kill(process_id, signal.SIGCONT)
     assert child.returncode == 128 + number
     assert "Traceback" not in err
-    assert not list((home(shared.made) / "push").iterdir())
-    mended(shared)
+    assert not list((state_dir(shared.made) / "push").iterdir())
+    assert_push_and_pull_work(shared)

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from git_spacy.assets.cancellation import Cancellation
-from git_spacy.assets.events import Event
-from git_spacy.assets.fetch import Outcome, fetch
+from git_spacy.assets.events import FetchEvent
+from git_spacy.assets.fetch import FetchOutcome, fetch
 from git_spacy.assets.sources import http
 from git_spacy.git import settings as configured
 from git_spacy.git.settings import Settings
 from git_spacy.project import loader
-from git_spacy.state.index import StatIndex
+from git_spacy.state.stat_cache import StatCache
 from tests.testing.projects import snapshot
 
 
@@ -28,7 +28,7 @@ class Fetcher:
         self.slept = slept
         self.settings: dict[str, str] = {}
         self.environ: dict[str, str] = {}
-        self.events: list[Event] = []
+        self.events: list[FetchEvent] = []
         self.is_tidy = True  # whether nothing temporary may be left
         root.mkdir(exist_ok=True)
 
@@ -43,7 +43,7 @@ class Fetcher:
         lines = "".join(f"    {key}: {value!r}\n" for key, value in keys.items())
         self.write(f"assets:\n  - dest: {dest!r}\n{lines}")
 
-    def __call__(self, *names: str, **options: Any) -> Outcome:
+    def __call__(self, *names: str, **options: Any) -> FetchOutcome:
         """Fetch, and assert what holds for every fetch: nothing temporary is left."""
 
         self.events.clear()
@@ -52,7 +52,7 @@ class Fetcher:
             return fetch(
                 project,
                 self.root,
-                index=StatIndex.open(self.root),
+                index=StatCache.open(self.root),
                 settings=self.settings,
                 environ=self.environ,
                 report=self.events.append,

@@ -66,7 +66,15 @@ def main() -> None:
     watched = tuple(os.path.realpath(folder) for folder in sys.argv[1:])
     from git_spacy import cli
 
-    for module in (*cli.VERBS, "ledger", "output", "running", "transferring", "comparison", "grid"):
+    for module in (
+        *cli.COMMANDS,
+        "ledger",
+        "output",
+        "running",
+        "transferring",
+        "comparison",
+        "grid",
+    ):
         importlib.import_module(f"git_spacy.cli.{module}")
     for line in sys.stdin:
         print(json.dumps(_run(json.loads(line), watched)), flush=True)

@@ -25,7 +25,7 @@ from git_spacy.assets.cancellation import Cancellation
 from git_spacy.errors import GitSpacyError
 from git_spacy.files import staging
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.index import home
+from git_spacy.state.stat_cache import state_dir
 from git_spacy.storage import archive
 from tests.storage.hostile import file, hard_link, link, plain
 from tests.testing.projects import two_steps
@@ -49,7 +49,7 @@ class Arena:
         for words in ("run all", "document", "dvc", "ignore"):
             assert self.spacy(*words.split()) == 0
         self.plan = {name: (self.root / name).read_bytes() for name in _PLAN}
-        self.index = (home(self.root) / "index").read_bytes()
+        self.index = (state_dir(self.root) / "index").read_bytes()
 
     def spacy(self, *words: str) -> int:
         """The exit code of a verb in the project; what it says is not shown."""
@@ -145,7 +145,7 @@ def index(arena: Arena, data: bytes) -> None:
     """The stat index, which is a cache: whatever is in it, the verdict is the same."""
 
     for words in ("status --porcelain", "check"):
-        (home(arena.root) / "index").write_bytes(data)
+        (state_dir(arena.root) / "index").write_bytes(data)
         with arena.holding():
             arena.spacy(*words.split())
     arena.spacy("run", "all", "--dry")

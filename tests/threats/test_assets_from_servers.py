@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy import cli
-from git_spacy.assets.events import Failed, Retried
+from git_spacy.assets.events import FetchFailed, FetchRetried
 from git_spacy.assets.sources import http
 from tests.testing.fetching import Fetcher
 from tests.testing.projects import Spacy
@@ -238,7 +238,7 @@ def test_13_a_stalled_server_is_left_after_the_idle_timeout(
     fetcher.one("data.bin", url=web.on("/x", stalled, stalled._replace(stall=None)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
-    assert "no answer for" in fetcher.told(Retried)[0].why
+    assert "no answer for" in fetcher.told(FetchRetried)[0].why
 
 
 def test_13_and_given_up_after_three_tries(
@@ -566,7 +566,7 @@ def test_21_the_others_are_still_fetched(fetcher: Fetcher, web: Scripted, spacy:
     assert [asset.dest.text for asset in outcome.fetched] == ["a", "c"]
     assert [failure.asset.dest.text for failure in outcome.failed] == ["b", "d"]
     assert fetcher.files() == {"a": DATA, "c": DATA}
-    assert {event.dest for event in fetcher.told(Failed)} == {"b", "d"}
+    assert {event.dest for event in fetcher.told(FetchFailed)} == {"b", "d"}
     done = spacy("assets", cwd=fetcher.root)
     assert done.code == 4
     assert "fetched 0, kept 2, failed 2" in done.err

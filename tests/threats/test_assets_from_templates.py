@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.assets.events import Event
-from git_spacy.state.index import home
+from git_spacy.assets.events import FetchEvent
+from git_spacy.state.stat_cache import state_dir
 from tests.testing.fetching import Fetcher
 from tests.testing.projects import Spacy, snapshot
 from tests.testing.repositories import git, repository, write
@@ -66,7 +66,7 @@ def test_02_a_link_swapped_in_while_it_is_fetched(
 def test_02_a_link_swapped_in_while_git_is_asked(
     fetcher: Fetcher, outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from git_spacy.git.tree import RemoteTree
+    from git_spacy.git.remote_tree import RemoteTree
 
     source = repository(tmp_path / "source", {"d/x": DATA})
     fetcher.settings["spacy.allowlocalrepository"] = "true"
@@ -129,7 +129,7 @@ def test_04_a_folder_of_the_user_s(fetcher: Fetcher, tmp_path: Path, spacy: Spac
 def test_09_other_schemes_are_refused(fetcher: Fetcher, url: str) -> None:
     fetcher.one("x", url=url)
     assert fetcher.code() == 3
-    assert "mend:" in fetcher.error
+    assert "hint:" in fetcher.error
     assert fetcher.files() == {}
 
 
@@ -157,7 +157,9 @@ SECRET = "s3cret/value?x=1"
 def told(fetcher: Fetcher) -> str:
     """Everything that a fetch says or keeps."""
 
-    kept = b"".join(path.read_bytes() for path in home(fetcher.root).rglob("*") if path.is_file())
+    kept = b"".join(
+        path.read_bytes() for path in state_dir(fetcher.root).rglob("*") if path.is_file()
+    )
     return repr(fetcher.events) + fetcher.error + kept.decode("utf-8", "replace")
 
 
@@ -221,5 +223,5 @@ def test_10_a_secret_is_not_told_when_it_fails(
     assert fetcher.code() == 4
     assert SECRET not in told(fetcher)
     assert "s3cret" not in told(fetcher)
-    assert isinstance(fetcher.events[-1], Event.__args__)  # type: ignore[attr-defined]
+    assert isinstance(fetcher.events[-1], FetchEvent.__args__)  # type: ignore[attr-defined]
     assert not os.path.exists(fetcher.root / "x")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from git_spacy import files
-from git_spacy.assets.sink import Sink
+from git_spacy.assets.hashing_writer import HashingWriter
 from tests.testing.fetching import Fetcher, left_over
 from tests.testing.projects import snapshot
 from tests.testing.repositories import repository, write
@@ -131,7 +131,7 @@ def test_37_43_a_folder(
     fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, kills: bool, tmp_path: Path
 ) -> None:
     from git_spacy.assets.sources import git as source
-    from git_spacy.git.tree import Placed
+    from git_spacy.git.remote_tree import CheckoutResult
 
     class Tree:
         commit, listing = "0" * 40, ()
@@ -139,9 +139,9 @@ def test_37_43_a_folder(
         def files(self, path: str) -> list[str]:
             return [path]
 
-        def checkout(self, path: str, dest: Path) -> Placed:
+        def checkout(self, path: str, dest: Path) -> CheckoutResult:
             write(dest, {"x": OLD} if path == "old" else {"d/x": NEW})
-            return Placed(1, ())
+            return CheckoutResult(1, ())
 
     tree = Tree()
 
@@ -161,11 +161,11 @@ def test_43_a_full_disk(fetcher: Fetcher, web: Scripted, monkeypatch: pytest.Mon
     write(fetcher.root, {"data": OLD})
     fetcher.one("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
 
-    def full(self: Sink, chunk: bytes) -> None:
+    def full(self: HashingWriter, chunk: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Sink, "write", full)
+        patch.setattr(HashingWriter, "write", full)
         assert fetcher.code() == 5
     assert "room" in fetcher.error
     assert fetcher.files() == {"data": OLD}

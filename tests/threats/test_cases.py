@@ -46,11 +46,11 @@ CASES = {
         "assets/test_fetch.py::test_case_2_a_link_swapped_in_between_the_check_and_the_write": "assets",
         "run/test_run.py::test_case_2_a_dependency_or_output_behind_a_link_that_leads_out": "run",
         "run/test_run.py::test_case_2_directories_behind_a_link_that_leads_out": "run",
-        "run/test_parcel.py::test_case_2_an_output_behind_a_link_that_leads_out_is_not_written": "run",
+        "run/test_workspace_archive.py::test_case_2_an_output_behind_a_link_that_leads_out_is_not_written": "run",
         "test_files.py::test_case_2_a_link_that_leads_out_is_refused": ""}),
     3: Case("Git's own folder, and our own files", READERS, {
         MEETS: "", "project/test_paths.py::test_cases_1_and_3_a_path_that_could_lead_elsewhere_is_refused": "",
-        "storage/test_unpacking.py::test_case_23_a_member_that_is_no_plain_part_of_the_output": "pull"}),
+        "storage/test_safe_extract.py::test_case_23_a_member_that_is_no_plain_part_of_the_output": "pull"}),
     4: Case("a Git asset onto the user's work", "assets", {
         "threats/test_assets_from_templates.py::test_04_a_folder_of_the_user_s": "",
         "threats/test_assets_from_templates.py::test_04_the_project_itself_is_no_destination": "",
@@ -69,7 +69,7 @@ CASES = {
         "assets/test_fetch.py::test_case_6_a_hostile_repository_starts_nothing": "assets",
         "assets/test_fetch.py::test_case_6_a_local_repository_in_project_yml_needs_the_users_own_word": "assets"}),
     7: Case("templates with links out", "clone assets run", {
-        "git/test_sparse.py::test_case_7_a_link_that_leads_out_is_refused_and_its_target_never_opened": "clone",
+        "git/test_partial_clone.py::test_case_7_a_link_that_leads_out_is_refused_and_its_target_never_opened": "clone",
         "git/test_travelling.py::test_threat_7_a_link_that_leads_out": "clone assets",
         "git/test_travelling.py::test_threat_7_a_link_for_a_file": "clone assets",
         "assets/test_fetch.py::test_case_7_links_of_a_git_asset_stay_inside": "assets",
@@ -77,14 +77,14 @@ CASES = {
     8: Case("repositories, submodules, filters, hooks in a template", "clone assets pull log graph show status", {
         "threats/test_embedded_repository.py::test_no_command_runs_a_program_that_a_repository_among_the_files_names": "log graph show status",
         "threats/test_embedded_repository.py::test_nor_on_a_terminal_where_results_are_paged": "log graph show",
-        "git/test_sparse.py::test_case_8_a_folder_that_git_could_take_for_its_own_is_refused": "clone",
-        "git/test_sparse.py::test_case_8_hooks_filters_and_submodules_of_a_template_do_nothing": "clone",
+        "git/test_partial_clone.py::test_case_8_a_folder_that_git_could_take_for_its_own_is_refused": "clone",
+        "git/test_partial_clone.py::test_case_8_hooks_filters_and_submodules_of_a_template_do_nothing": "clone",
         "git/test_travelling.py::test_threat_8_a_bare_repository_in_a_template_stays_a_folder_of_files": "clone assets",
         "git/test_travelling.py::test_threat_8_a_submodule_is_left_out_with_a_warning": "clone assets",
         "git/test_travelling.py::test_threat_8_attributes_start_no_filter_of_the_user": "clone assets",
         "git/test_travelling.py::test_threat_8_names_that_no_tree_may_hold": "clone assets",
         "git/test_first_commit.py::test_no_filter_hook_or_signature_of_the_user_runs": "clone",
-        "storage/test_unpacking.py::test_case_23_a_member_that_is_no_plain_part_of_the_output": "pull"}),
+        "storage/test_safe_extract.py::test_case_23_a_member_that_is_no_plain_part_of_the_output": "pull"}),
     9: Case("schemes and local paths", "assets", {
         "threats/test_assets_from_templates.py::test_09_other_schemes_are_refused": "",
         "threats/test_assets_from_templates.py::test_09_a_path_outside_the_repository": "",
@@ -96,11 +96,11 @@ CASES = {
         "run/test_ray.py::test_case_10_values_of_the_environment_reach_the_script_and_nothing_else": "run",
         "storage/test_remote.py::test_the_environment_has_no_place_in_an_address": "push pull",
         "threats/test_secrets.py::test_no_verb_lets_one_out": ""}),
-    11: Case("terminal escapes", " ".join(cli.VERBS), {
+    11: Case("terminal escapes", " ".join(cli.COMMANDS), {
         "threats/test_escapes.py::test_11_nothing_that_a_stranger_wrote_moves_a_terminal": "",
         "threats/test_escapes.py::test_11_what_machines_read_is_json_all_the_same": "status resolved log check",
         "threats/test_assets_from_servers.py::test_11_the_text_of_a_server_is_escaped": "assets",
-        "storage/test_unpacking.py::test_names_with_line_breaks_and_terminal_escapes_are_told_escaped": "pull",
+        "storage/test_safe_extract.py::test_names_with_line_breaks_and_terminal_escapes_are_told_escaped": "pull",
         "test_errors.py::test_case_11_what_a_terminal_would_obey_is_shown": ""}),
     **{number: Case(what, "assets", dict.fromkeys(tests, "")) for number, what, tests in (
         (12, "bodies cut short", ("threats/test_assets_from_servers.py::test_12_a_cut_body_is_resumed",
@@ -133,18 +133,18 @@ CASES = {
     **{number: Case(what, "pull restore run", {
         "threats/test_newer_verbs.py::test_22_to_26_an_archive_that_lies_brings_nothing": "", **dict.fromkeys(tests, "pull")})
         for number, what, tests in (
-        (22, "members that leave", ("storage/test_unpacking.py::test_case_22_a_member_that_leaves_the_project",
-             "run/test_parcel.py::test_cases_22_to_24_what_must_not_be_is_refused_and_nothing_written")),
-        (23, "members that are no files", ("storage/test_unpacking.py::test_case_23_a_member_that_is_no_plain_part_of_the_output",
-             "run/test_parcel.py::test_case_23_a_chain_of_links_does_not_lead_out",
+        (22, "members that leave", ("storage/test_safe_extract.py::test_case_22_a_member_that_leaves_the_project",
+             "run/test_workspace_archive.py::test_cases_22_to_24_what_must_not_be_is_refused_and_nothing_written")),
+        (23, "members that are no files", ("storage/test_safe_extract.py::test_case_23_a_member_that_is_no_plain_part_of_the_output",
+             "run/test_workspace_archive.py::test_case_23_a_chain_of_links_does_not_lead_out",
              "run/test_ray.py::test_cases_23_and_24_what_must_not_come_back_is_refused")),
-        (24, "members of something else", ("storage/test_unpacking.py::test_case_24_a_member_of_something_else",)),
-        (25, "content that is not what its name says", ("storage/test_unpacking.py::test_case_25_what_is_not_what_its_name_says",
-             "run/test_parcel.py::test_case_25_what_is_cut_short_or_no_tar_leaves_the_old_state")),
-        (26, "bombs", ("storage/test_unpacking.py::test_case_26_a_bomb_is_stopped_by_the_setting",
-             "storage/test_unpacking.py::test_case_26_a_bomb_in_small_pieces_is_stopped",
-             "storage/test_unpacking.py::test_case_26_a_size_that_no_disk_has",
-             "storage/test_unpacking.py::test_case_26_a_header_of_gigabytes_takes_no_memory")),
+        (24, "members of something else", ("storage/test_safe_extract.py::test_case_24_a_member_of_something_else",)),
+        (25, "content that is not what its name says", ("storage/test_safe_extract.py::test_case_25_what_is_not_what_its_name_says",
+             "run/test_workspace_archive.py::test_case_25_what_is_cut_short_or_no_tar_leaves_the_old_state")),
+        (26, "bombs", ("storage/test_safe_extract.py::test_case_26_a_bomb_is_stopped_by_the_setting",
+             "storage/test_safe_extract.py::test_case_26_a_bomb_in_small_pieces_is_stopped",
+             "storage/test_safe_extract.py::test_case_26_a_size_that_no_disk_has",
+             "storage/test_safe_extract.py::test_case_26_a_header_of_gigabytes_takes_no_memory")),
     )},
     27: Case("interrupted uploads, unknown remotes", "push pull", {
         "threats/test_newer_verbs.py::test_27_an_unknown_remote_is_told_by_each_verb": "",
@@ -210,7 +210,7 @@ CASES = {
         "threats/test_assets_on_failing_disks.py::test_43_permissions": "assets",
         "storage/test_interrupted.py::test_case_43_a_remote_without_room": "push",
         "storage/test_interrupted.py::test_case_43_a_project_without_room": "pull"}),
-    44: Case("Git's own variables", " ".join(cli.VERBS), {
+    44: Case("Git's own variables", " ".join(cli.COMMANDS), {
         "threats/test_in_a_hook.py::test_44_the_index_of_a_hook_and_all_refs_stay_as_they_are": "",
         "run/test_script.py::test_case_44_a_script_does_not_see_gits_own_variables": "run",
         "test_clone.py::test_case_44_in_a_hook_the_users_index_stays_as_it_is": "clone",
@@ -219,13 +219,13 @@ CASES = {
     45: Case("what is staged, and nothing else", "check", {
         "test_hook.py::test_case_45_it_reads_what_is_staged_and_writes_nothing": "",
         "test_hook.py::test_case_45_it_starts_git_alone_and_opens_no_connection": "",
-        "state/test_view.py::test_case_45_what_is_staged_counts_and_not_the_work_tree": ""}),
+        "state/test_project_view.py::test_case_45_what_is_staged_counts_and_not_the_work_tree": ""}),
     46: Case("values that become paths", "restore run pull push status check lock log show diff notes store init", {
         HOSTILE: "", "test_formats.py::test_what_could_lead_elsewhere_is_no_name": "",
         "state/test_lock.py::test_an_md5_that_is_none_is_refused_with_its_line": "run status check lock",
-        "state/test_record.py::test_a_record_with_a_value_that_cannot_be_is_passed_over": "log show diff",
-        "storage/test_store.py::test_a_hash_that_is_none_never_becomes_a_path": "restore run store",
-        "setup/test_memory.py::test_a_journal_with_a_value_that_cannot_be_is_refused": "init"}),
+        "state/test_run_record.py::test_a_record_with_a_value_that_cannot_be_is_passed_over": "log show diff",
+        "storage/test_cache_store.py::test_a_hash_that_is_none_never_becomes_a_path": "restore run store",
+        "setup/test_journal.py::test_a_journal_with_a_value_that_cannot_be_is_refused": "init"}),
     47: Case("outputs that the project does not declare, files of the user's", "restore pull run", {
         HOSTILE: "", "cli/test_restore.py::test_what_the_project_does_not_declare_is_not_restored": "restore",
         "cli/test_restore.py::test_a_file_that_git_tracks_is_not_replaced_unless_forced": "restore",
@@ -244,8 +244,8 @@ CASES = {
         "threats/test_notes_that_expand.py::test_fetched_notes_that_expand_are_not_merged_and_the_hint_repairs_the_remote": "notes",
         "threats/test_notes_that_expand.py::test_notes_here_that_expand_stop_nothing_and_the_hint_sets_them_back": "run log show diff status notes",
         "threats/test_notes_that_expand.py::test_a_note_of_400_megabytes_is_left_out_and_the_others_are_read": "notes log",
-        "state/test_record.py::test_scripts_of_many_equal_lines_are_compared_in_no_time": "log diff",
-        "state/test_view.py::test_a_staged_lock_that_is_far_too_large_is_refused_unread": "check"}),
+        "state/test_run_record.py::test_scripts_of_many_equal_lines_are_compared_in_no_time": "log diff",
+        "state/test_project_view.py::test_a_staged_lock_that_is_far_too_large_is_refused_unread": "check"}),
     50: Case("Git servers that never end", "clone assets", {
         "git/test_endless.py::test_a_server_that_never_ends_is_left": "",
         "git/test_endless.py::test_the_settings_hold_for_assets_and_clone": ""}),
@@ -254,7 +254,7 @@ CASES = {
         "threats/test_redirects.py::test_the_address_that_was_checked_is_the_one_that_is_asked": "assets",
         "threats/test_assets_from_servers.py::test_15_credentials_of_netrc_go_to_their_host_alone": "assets",
         "git/test_travelling.py::test_the_users_own_password_is_used": "clone",
-        "run/test_ray_terms.py::test_what_is_sent_shows_nothing_of_the_environment_but_what_env_names": "run",
+        "run/test_ray_options.py::test_what_is_sent_shows_nothing_of_the_environment_but_what_env_names": "run",
         "run/test_ray.py::test_a_worker_that_lacks_the_folder_gets_only_what_env_names": "run"}),
     52: Case("text of a project in Markdown, HTML, pictures and completion", "document graph", {
         "generate/test_document.py::test_a_text_of_a_project_is_inert_wherever_it_stands": "document",
@@ -270,7 +270,7 @@ CASES = {
     54: Case("the only copy of an output", "restore run store", {
         "cli/test_restore.py::test_the_last_copy_is_not_replaced_while_its_cached_copy_is_damaged": "restore",
         "cli/test_restore.py::test_a_damaged_store_is_no_reason_for_a_wrong_output_and_is_healed_by_a_run": "",
-        "storage/test_store.py::test_what_is_damaged_is_not_given_out_and_is_healed_by_keeping_it_again": "run store"}),
+        "storage/test_cache_store.py::test_what_is_damaged_is_not_given_out_and_is_healed_by_keeping_it_again": "run store"}),
 }  # fmt: skip
 
 
@@ -288,7 +288,7 @@ def test_no_case_is_missing() -> None:
 def test_each_is_held_by_tests_that_are_there_for_every_verb_that_it_is_about(number: int) -> None:
     case = CASES[number]
     about = set(case.verbs.split())
-    assert about <= set(cli.VERBS)
+    assert about <= set(cli.COMMANDS)
     held: set[str] = set()
     for test, verbs in case.tests.items():
         file, _, name = test.partition("::")

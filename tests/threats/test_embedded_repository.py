@@ -159,7 +159,7 @@ def test_who_names_a_bare_repository_may_read_its_log(
     bare = tmp_path / "bare.git"
     done = as_process("log", cwd=bare)
     assert done.code == 3
-    hint = done.err.rpartition("mend: ")[2].split(": ")[-1].strip()
+    hint = done.err.rpartition("hint: ")[2].split(": ")[-1].strip()
     assert hint == f"git --git-dir={bare} spacy log"
     assert "prepare" in git(tmp_path, *hint.split()[1:])
     assert "prepare" in git(bare, "--git-dir=.", "spacy", "log")

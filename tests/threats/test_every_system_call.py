@@ -21,7 +21,7 @@ import pytest
 
 from git_spacy import cli
 from git_spacy.state import lock
-from git_spacy.storage.store import Store
+from git_spacy.storage.cache_store import CacheStore
 from tests.testing.faults import failing, on_full_disk
 from tests.testing.projects import process, two_steps
 from tests.testing.repositories import git, write
@@ -82,7 +82,7 @@ def remote(root: Path) -> Any:
 def stored(root: Path) -> Any:
     """The local store has nothing that is damaged."""
 
-    assert Store.of(root).verify() == []
+    assert CacheStore.open_for(root).verify() == []
     return {}
 
 
@@ -118,7 +118,7 @@ def outputs(root: Path) -> Any:
 
 
 def entries(root: Path) -> Any:
-    return {f"entry of {name}": entry.facts for name, entry in lock.read(root).items()}
+    return {f"entry of {name}": entry.fingerprint_key for name, entry in lock.read(root).items()}
 
 
 CASES = {

@@ -63,7 +63,7 @@ def test_a_hostile_project_is_refused_by_every_verb(
         is_check = words in ("check", "check --staged")
         assert done.code == (1 if is_check else text.code), (words, done.err)
         assert text.shown in done.out + done.err, words
-        assert "mend: " in done.out + done.err, words
+        assert "hint: " in done.out + done.err, words
         assert everything(tmp_path) == before, words
     for words in OTHERS:
         clean(spacy(*words.split(), cwd=root))

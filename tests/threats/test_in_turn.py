@@ -78,7 +78,7 @@ def test_39_whoever_writes_waits_and_whoever_reads_does_not(tmp_path: Path) -> N
     for words in ("run all --no-wait", "assets --no-wait"):
         done = process(*words.split(), cwd=root)
         assert done.code == 75, (words, done)
-        assert "mend: " in done.err
+        assert "hint: " in done.err
     # each says that it waits; none has ended
     for words, one in waiting.items():
         assert one.stderr is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.setup import act
+from git_spacy.setup import apply
 from tests.testing.projects import Spacy, snapshot, two_steps
 from tests.testing.repositories import commit, git, repository, write
 
@@ -151,7 +151,7 @@ def test_a_link_that_comes_between_plan_and_deed_is_not_followed(
     git(made, "config", "core.hooksPath", ".githooks")
     (made / ".githooks").mkdir()
     (world / "outside").mkdir()
-    real = act.apply
+    real = apply.apply
 
     def late(*arguments: object) -> None:
         if name == ".githooks":
@@ -159,7 +159,7 @@ def test_a_link_that_comes_between_plan_and_deed_is_not_followed(
         os.symlink(world / "outside" / ("" if name == ".githooks" else "new"), made / name)
         real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(act, "apply", late)
+    monkeypatch.setattr(apply, "apply", late)
     assert spacy("init", "--yes", cwd=made).code == 3
     assert list((world / "outside").iterdir()) == []
 

@@ -129,7 +129,7 @@ def bomb(folder: Path, kind: str, *parents: str) -> str:
 def hint(done: Done) -> str:
     """The command in the hint."""
 
-    found = re.search(r"\bgit [a-z-]+ .*", done.err.split("mend:")[-1])
+    found = re.search(r"\bgit [a-z-]+ .*", done.err.split("hint:")[-1])
     assert found, done.err
     return found[0].strip()
 

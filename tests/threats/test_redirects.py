@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from git_spacy.assets import web as http_client
+from git_spacy.assets import http_client as http_client
 from tests.testing.fetching import Fetcher
 from tests.testing.scripted import Answer, Scripted, redirect
 

@@ -13,11 +13,11 @@ import pytest
 from git_spacy import files
 from git_spacy.errors import GitSpacyError
 from git_spacy.generate import writer
-from git_spacy.generate.marked import HASH, Part
+from git_spacy.generate.managed_block import HASH, GeneratedFile
 from git_spacy.project import loader
-from git_spacy.state import fingerprint, lock
+from git_spacy.state import hashing, lock
 from git_spacy.state.lock import LockEntry
-from git_spacy.state.view import WorkTree
+from git_spacy.state.project_view import WorkTree
 from tests.testing.projects import snapshot
 from tests.testing.repositories import write
 
@@ -60,11 +60,11 @@ def _write_lock(root: Path) -> None:
 
 
 def _write_generated(root: Path) -> None:
-    writer.write(root, Part("sub/file", "/model\n", "git spacy ignore", HASH, shared=True))
+    writer.write(root, GeneratedFile("sub/file", "/model\n", "git spacy ignore", HASH, shared=True))
 
 
 def _read(root: Path) -> bytes:
-    with files.opened_inside(root, "sub/file") as stream:
+    with files.open_beneath(root, "sub/file") as stream:
         return stream.read()
 
 
@@ -72,12 +72,12 @@ def _stage(root: Path) -> None:
     with files.staging(root, "sub/file") as staged:
         with staged.open() as stream:
             stream.write(b"new")
-        staged.swap_in()
+        staged.commit()
 
 
 def _hash(relative: str) -> Callable[[Path], object]:
     def act(root: Path) -> object:
-        found = fingerprint.fingerprint(root, relative)
+        found = hashing.fingerprint(root, relative)
         return found and found.digest
 
     return act

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from git_spacy import cli
-from git_spacy.state import ledger, lock
-from git_spacy.storage.store import Store
+from git_spacy.state import lock, run_history
+from git_spacy.storage.cache_store import CacheStore
 from tests.testing.projects import project
 from tests.testing.repositories import git
 
@@ -85,11 +85,11 @@ def test_a_crowd_loses_no_entry_note_or_file(tmp_path: Path) -> None:
         assert [(root / f"out/{n}").read_text() for n in range(COUNT)] == [
             str(n) for n in range(COUNT)
         ]
-        noted = [record.command for record in ledger.everything(root)]
+        noted = [record.command for record in run_history.all_records(root)]
         assert set(noted) == {f"c{n}" for n in range(COUNT)}, number
         left = [path.name for path in root.rglob(".*git-spacy-*")]
         assert left == []
     forced = sum(words == ("run", "all", "--force") and code == 0 for words, code, _ in ended)
-    assert sum(1 for root in roots for _ in ledger.everything(root)) >= forced * COUNT
-    assert Store.of(roots[0]).verify() == []
+    assert sum(1 for root in roots for _ in run_history.all_records(root)) >= forced * COUNT
+    assert CacheStore.open_for(roots[0]).verify() == []
     assert "dangling" not in git(top, "fsck", "--no-dangling")

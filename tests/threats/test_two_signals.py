@@ -23,7 +23,7 @@ from typing import NamedTuple
 import pytest
 
 from git_spacy import cli
-from git_spacy.state.index import home
+from git_spacy.state.stat_cache import state_dir
 from tests.testing.misbehaving import Misbehaving
 from tests.testing.projects import project, snapshot
 from tests.testing.repositories import git, repository, write
@@ -79,7 +79,7 @@ class Watch(threading.Thread):
         self.left: list[str] = []
 
     def run(self) -> None:
-        path = home(self._root) / "run.lock"
+        path = state_dir(self._root) / "run.lock"
         while not self._is_over.wait(0.002):
             if not path.exists():
                 continue
@@ -279,7 +279,7 @@ del sys.argv[1:5]
 from git_spacy import interrupts
 from git_spacy.__main__ import main
 FILES = ("git_spacy/run/", "git_spacy/interrupts", "git_spacy/threads", "git_spacy/files",
-         "git_spacy/state/turn", "git_spacy/cli/", "git_spacy/git/process", "git_spacy/assets/",
+         "git_spacy/state/run_lock", "git_spacy/cli/", "git_spacy/git/process", "git_spacy/assets/",
          "subprocess.py", "contextlib.py", "threading.py", "selectors.py")
 count = 0
 def look(frame, event, arg):

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
 from git_spacy.assets.cancellation import Cancellation
-from git_spacy.assets.events import Reporter
-from git_spacy.errors import GitSpacyError, Malformed, Unavailable, Unsafe
+from git_spacy.assets.events import FetchReporter
+from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Refused
 from git_spacy.files import Staging
 from git_spacy.git.settings import Settings, boolean
 from git_spacy.project.model import Asset, Checksum
@@ -33,7 +33,7 @@ SOURCES = {
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # of one letter: a drive, so a path
 
 
-class Brought(NamedTuple):
+class FetchedContent(NamedTuple):
     """What lies in the staging: bytes in all, its md5, the digest of its file names ("" for a
     file), and what else to tell, e.g. its commit."""
 
@@ -43,7 +43,7 @@ class Brought(NamedTuple):
     detail: str = ""
 
 
-class Place(NamedTuple):
+class FetchContext(NamedTuple):
     """Where the fetching goes on: the project, the user's settings and environment."""
 
     root: Path
@@ -70,17 +70,19 @@ class Place(NamedTuple):
         return text
 
 
-class Source(Protocol):
+class AssetSource(Protocol):
     """What a module of the table has."""
 
-    def refusal(self, asset: Asset, place: Place) -> GitSpacyError | None:
+    def refusal(self, asset: Asset, place: FetchContext) -> GitSpacyError | None:
         """Why this asset may not be fetched; None if it may. Asks no server."""
 
-    def bring(self, asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brought:
+    def fetch(
+        self, asset: Asset, staged: Staging, place: FetchContext, report: FetchReporter
+    ) -> FetchedContent:
         """Stage the asset's content and verify it. Raises GitSpacyError, OSError, Cancelled."""
 
 
-def scheme_of(asset: Asset, place: Place) -> str:
+def scheme_of(asset: Asset, place: FetchContext) -> str:
     """The key of SOURCES that an asset has, or a scheme that is none."""
 
     if asset.git:
@@ -89,49 +91,49 @@ def scheme_of(asset: Asset, place: Place) -> str:
     return match[1].lower() if match else ""
 
 
-def of(asset: Asset, place: Place) -> Source:
+def get_source(asset: Asset, place: FetchContext) -> AssetSource:
     """The source of an asset that was not refused."""
 
-    return cast("Source", importlib.import_module(SOURCES[scheme_of(asset, place)]))
+    return cast("AssetSource", importlib.import_module(SOURCES[scheme_of(asset, place)]))
 
 
-def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
+def refusal(asset: Asset, place: FetchContext) -> GitSpacyError | None:
     """Why an asset may not be fetched, whatever it is; None if it may."""
 
     names = environment_names(asset.url or "")
     if names and not boolean(place.settings, ALLOW_ENVIRONMENT):
-        return Unsafe(
+        return Refused(
             f"its URL would send the environment variable '{place.variables[names[0]]}' to a server"
             " that project.yml chose",
-            mend=f"if that is meant: git config {ALLOW_ENVIRONMENT} true",
+            hint=f"if that is meant: git config {ALLOW_ENVIRONMENT} true",
         )
     for name in names:
         if not place.environ.get(place.variables[name]):
-            return Malformed(
+            return InvalidInput(
                 f"its URL needs the environment variable '{place.variables[name]}', which is not"
                 " set",
-                mend=f"export {place.variables[name]}=…",
+                hint=f"export {place.variables[name]}=…",
             )
     scheme = scheme_of(asset, place)
     if scheme == "git" and not asset.git:
-        return _foreign(scheme, "write 'git:' with 'repo:' and 'path:' below it")
+        return _unsupported_scheme(scheme, "write 'git:' with 'repo:' and 'path:' below it")
     if scheme not in SOURCES:
-        return _foreign(
+        return _unsupported_scheme(
             scheme,
             "fetch it yourself and leave 'url' out, its checksum in; no setting and no extra makes"
             " git spacy fetch this",
         )
-    return of(asset, place).refusal(asset, place)
+    return get_source(asset, place).refusal(asset, place)
 
 
-def _foreign(scheme: str, mend: str) -> Unsafe:
-    return Unsafe(f"'{scheme}:' is not one of http, https, a path, and git", mend=mend)
+def _unsupported_scheme(scheme: str, hint: str) -> Refused:
+    return Refused(f"'{scheme}:' is not one of http, https, a path, and git", hint=hint)
 
 
-def mismatch(checksum: Checksum, found: str) -> Unavailable:
+def checksum_mismatch(checksum: Checksum, found: str) -> ExternalError:
     """What came is not what project.yml promises."""
 
-    return Unavailable(
+    return ExternalError(
         f"its {checksum.algorithm} is {found}, project.yml wants {checksum.digest}",
-        mend="find out which of the two is right; if it is the new one, correct 'checksum'",
+        hint="find out which of the two is right; if it is the new one, correct 'checksum'",
     )

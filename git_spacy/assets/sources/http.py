@@ -16,11 +16,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from git_spacy.assets import encoding, web
-from git_spacy.assets.events import Noted, Progress, Reporter, Retried
-from git_spacy.assets.sink import Sink
-from git_spacy.assets.sources import MAX_SIZE, Brought, Place, mismatch
-from git_spacy.errors import GitSpacyError, Malformed, Unavailable
+from git_spacy.assets import content_encoding, http_client
+from git_spacy.assets.events import FetchNotice, FetchProgress, FetchReporter, FetchRetried
+from git_spacy.assets.hashing_writer import HashingWriter
+from git_spacy.assets.sources import MAX_SIZE, FetchContext, FetchedContent, checksum_mismatch
+from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput
 from git_spacy.files import Staging
 from git_spacy.git.settings import number
 from git_spacy.project.model import Asset
@@ -41,7 +41,7 @@ _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNOR
 _PAGES = (".html", ".htm", ".xhtml", ".xml")
 
 
-def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
+def refusal(asset: Asset, place: FetchContext) -> GitSpacyError | None:
     """Malformed for a URL without a host."""
 
     try:
@@ -50,24 +50,26 @@ def refusal(asset: Asset, place: Place) -> GitSpacyError | None:
             return None
     except ValueError:
         pass
-    return Malformed(f"its URL '{asset.url}' names no server", mend="write https://HOST/PATH")
+    return InvalidInput(f"its URL '{asset.url}' names no server", hint="write https://HOST/PATH")
 
 
-def bring(asset: Asset, staged: Staging, place: Place, report: Reporter) -> Brought:
+def fetch(
+    asset: Asset, staged: Staging, place: FetchContext, report: FetchReporter
+) -> FetchedContent:
     """Download the file. Raises Unavailable after the last try."""
 
     download = _Download(asset, staged, place, report)
     try:
-        with web.session(place.cancellation) as session:
+        with http_client.session(place.cancellation) as session:
             return download.run(session)
     finally:
         download.close()
 
 
-class _Again(Exception):
+class _RetryableError(Exception):
     """This try failed and the next may not; `after` is when the server wants to be asked again."""
 
-    def __init__(self, error: Unavailable, after: float | None = None) -> None:
+    def __init__(self, error: ExternalError, after: float | None = None) -> None:
         super().__init__(error)
         self.error = error
         self.after = after
@@ -76,16 +78,20 @@ class _Again(Exception):
 class _Download:
     """A file on its way. What has come is in `_sink`; `_validator` proves what it is part of."""
 
-    def __init__(self, asset: Asset, staged: Staging, place: Place, report: Reporter) -> None:
+    def __init__(
+        self, asset: Asset, staged: Staging, place: FetchContext, report: FetchReporter
+    ) -> None:
         self._asset = asset
         self._dest = asset.dest.text
         self._staged = staged
         self._place = place
         self._report = report
         self._url = place.url(asset)
-        if raw := web.raw_github(self._url):
+        if raw := http_client.raw_github(self._url):
             report(
-                Noted(self._dest, "its URL is a page of GitHub; fetching the file that it shows")
+                FetchNotice(
+                    self._dest, "its URL is a page of GitHub; fetching the file that it shows"
+                )
             )
             self._url = raw
         self._idle = number(place.settings, TIMEOUT)
@@ -97,7 +103,7 @@ class _Download:
     def close(self) -> None:
         self._stream.close()
 
-    def run(self, session: Session) -> Brought:
+    def run(self, session: Session) -> FetchedContent:
         """Try until it is here and right. Raises Unavailable."""
 
         tries = 0
@@ -107,14 +113,14 @@ class _Download:
             try:
                 self._receive(session)
                 return self._land()
-            except _Again as again:
+            except _RetryableError as again:
                 self._place.cancellation.check()
                 if tries == TRIES:
                     raise _after_all(again.error) from None
                 wait = FIRST_WAIT * 2 ** (tries - 1) * random.uniform(0.5, 1)
                 if again.after is not None:
                     wait = min(max(again.after, 0.0), LONGEST_WAIT)
-                self._report(Retried(self._dest, again.error.problems[0].what, wait))
+                self._report(FetchRetried(self._dest, again.error.problems[0].message, wait))
                 self._place.sleep(wait)
 
     def _restart(self) -> None:
@@ -122,7 +128,7 @@ class _Download:
 
         self._stream.seek(0)
         self._stream.truncate()
-        self._sink = Sink(self._stream, self._asset.checksum, self._cap)
+        self._sink = HashingWriter(self._stream, self._asset.checksum, self._cap)
         self._total: int | None = None
         self._validator = ""
         self._origin = ""
@@ -138,8 +144,8 @@ class _Download:
             headers["Range"] = f"bytes={start}-"
             headers["If-Range"] = self._validator
         try:
-            response = web.get(session, self._url, headers, self._idle)
-        except web.Broken as error:
+            response = http_client.get(session, self._url, headers, self._idle)
+        except http_client.ConnectionBroken as error:
             raise self._again(str(error)) from None
         with closing(response):
             if start and response.status_code == 206:
@@ -198,22 +204,22 @@ class _Download:
                 raise self._again(f"no answer for {self._idle:g} s") from None
             except (HTTPError, HTTPException, OSError) as error:
                 what = f"the connection broke after {self._sink.size:,} bytes"
-                raise self._again(web.reason(error, what)) from None
+                raise self._again(http_client.reason(error, what)) from None
             self._place.cancellation.check()
             if not chunk:
                 break
             self._sink.write(chunk)
-            self._report(Progress(self._dest, self._sink.size, self._total))
+            self._report(FetchProgress(self._dest, self._sink.size, self._total))
         if self._total is not None and self._sink.size != self._total:
             what = f"the connection broke after {self._sink.size:,} of {self._total:,} bytes"
             if self._sink.size > self._total:
                 self._restart()
             raise self._again(what)
 
-    def _again(self, what: str, after: float | None = None) -> _Again:
-        return _Again(Unavailable(what, mend="try again later"), after)
+    def _again(self, what: str, after: float | None = None) -> _RetryableError:
+        return _RetryableError(ExternalError(what, hint="try again later"), after)
 
-    def _refused(self, response: Response) -> _Again | Unavailable:
+    def _refused(self, response: Response) -> _RetryableError | ExternalError:
         """What an answer means that brings no file."""
 
         code = response.status_code
@@ -222,14 +228,14 @@ class _Download:
         if code in _LATER or code >= 500 or code == 416:
             return self._again(what, _seconds(response.headers.get("Retry-After", "")))
         if code in (401, 403):
-            return Unavailable(
-                what, mend="if it wants a password, put it in your ~/.netrc and use https:"
+            return ExternalError(
+                what, hint="if it wants a password, put it in your ~/.netrc and use https:"
             )
-        return Unavailable(what, mend="correct 'url' in project.yml")
+        return ExternalError(what, hint="correct 'url' in project.yml")
 
     # What has come.
 
-    def _land(self) -> Brought:
+    def _land(self) -> FetchedContent:
         """Bring the file into the form that is wanted, and verify it."""
 
         checksum = self._asset.checksum
@@ -240,22 +246,22 @@ class _Download:
             self._look()
         elif not self._sink.matches(checksum):
             found = self._sink.digest(checksum.algorithm)
-            error = mismatch(checksum, found)
+            error = checksum_mismatch(checksum, found)
             if found == self._wrong:
                 raise error  # the same twice is no accident
             self._wrong = found
             self._reopen()
-            raise _Again(error)
+            raise _RetryableError(error)
         self._stream.flush()
-        return Brought(self._sink.size, self._sink.digest())
+        return FetchedContent(self._sink.size, self._sink.digest())
 
     def _stays_packed(self) -> bool:
         """Whether a file that is to be a .gz or .zip is one already, and not packed once more."""
 
-        magic = encoding.MAGIC.get(PurePosixPath(self._asset.dest.normal).suffix.lower())
+        magic = content_encoding.MAGIC.get(PurePosixPath(self._asset.dest.normal).suffix.lower())
         if magic is None:
             return False
-        inner = encoding.beginning(self._sink.head, self._coding)
+        inner = content_encoding.beginning(self._sink.head, self._coding)
         return self._sink.head.startswith(magic) and not inner.startswith(magic)
 
     def _decode(self) -> None:
@@ -266,10 +272,10 @@ class _Download:
             coding = self._coding
             self._reopen()
             try:
-                for chunk in encoding.decoded(packed, coding):
+                for chunk in content_encoding.decoded(packed, coding):
                     self._place.cancellation.check()
                     self._sink.write(chunk)
-            except encoding.Undecodable as error:
+            except content_encoding.Undecodable as error:
                 self._restart()
                 raise self._again(str(error)) from None
 
@@ -287,13 +293,13 @@ class _Download:
         """Raises Unavailable for what is surely not the data, where no checksum could tell."""
 
         if self._sink.size == 0:
-            raise Unavailable("the server sent nothing", mend="correct 'url' in project.yml")
+            raise ExternalError("the server sent nothing", hint="correct 'url' in project.yml")
         if PurePosixPath(self._asset.dest.normal).suffix.lower() in _PAGES:
             return
         if self._type in ("text/html", "application/xhtml+xml") or _HTML.match(self._sink.head):
-            raise Unavailable(
+            raise ExternalError(
                 "the server sent a web page, not data",
-                mend="correct 'url'; if a page is wanted, end 'dest' in .html or give its checksum",
+                hint="correct 'url'; if a page is wanted, end 'dest' in .html or give its checksum",
             )
 
 
@@ -331,9 +337,9 @@ def _coding(response: Response) -> str:
     return "" if coding == "identity" else coding
 
 
-def _after_all(error: Unavailable) -> Unavailable:
+def _after_all(error: ExternalError) -> ExternalError:
     first = error.problems[0]
-    return Unavailable(f"{first.what} ({TRIES} tries)", mend=first.mend)
+    return ExternalError(f"{first.message} ({TRIES} tries)", hint=first.hint)
 
 
 def _number(digits: str) -> int | None:

@@ -9,11 +9,19 @@ import importlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from git_spacy.errors import Malformed
-from git_spacy.generate.again import Subject, given
-from git_spacy.generate.graph import Graph, Words, of
-from git_spacy.generate.marked import HASH, PERCENT, SLASHES, XML, Comment, Part, command
-from git_spacy.project.graph import workflow_called
+from git_spacy.errors import InvalidInput
+from git_spacy.generate.graph import Graph, NodeStates, build_graph
+from git_spacy.generate.managed_block import (
+    HASH,
+    PERCENT,
+    SLASHES,
+    XML,
+    Comment,
+    GeneratedFile,
+    command,
+)
+from git_spacy.generate.registry import GeneratorInput, parse_words
+from git_spacy.project.graph import find_workflow
 
 
 class Format(NamedTuple):
@@ -32,7 +40,7 @@ FORMATS = {
 }
 
 
-def draw(graph: Graph, form: str, words: Words) -> str:
+def draw(graph: Graph, form: str, words: NodeStates) -> str:
     """The picture of `graph` in the format `form`: whole lines."""
 
     text: str = importlib.import_module(FORMATS[form].module).draw(graph, words)
@@ -46,22 +54,22 @@ def by_suffix(file: str) -> str | None:
     return next((form for form, one in FORMATS.items() if name.endswith(one.suffixes)), None)
 
 
-def again(words: Sequence[str], subject: Subject) -> Part | None:
+def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile | None:
     """The file that `git spacy graph WORDS` writes now; None for words that write none."""
 
     at = words.index("--") if "--" in words else len(words)
-    names, options = given(words[:at], ("-o", "-f"))
+    names, options = parse_words(words[:at], ("-o", "-f"))
     names += tuple(words[at + 1 :])
     file = options.get("-o", "")
     form = options.get("-f") or by_suffix(file)
     if form not in FORMATS:
         return None
     project = subject.loaded.project
-    workflow = workflow_called(project, names[0]) if names else None
-    return part(of(project, workflow), file, form, workflow and workflow.name)
+    workflow = find_workflow(project, names[0]) if names else None
+    return part(build_graph(project, workflow), file, form, workflow and workflow.name)
 
 
-def part(graph: Graph, file: str, form: str, workflow: str | None) -> Part:
+def part(graph: Graph, file: str, form: str, workflow: str | None) -> GeneratedFile:
     """The file (a path from the project) that shows `graph`, of one `workflow` or of all. It says
     what project.yml says, and nothing of what is fresh. Raises Malformed for names that cannot be
     in its marker."""
@@ -72,8 +80,8 @@ def part(graph: Graph, file: str, form: str, workflow: str | None) -> Part:
     comment = FORMATS[form].comment
     typed = command(*words)
     if comment is XML and "--" in typed:
-        raise Malformed(
+        raise InvalidInput(
             f"'{typed}' cannot be written into an SVG: no comment there may have '--'",
-            mend="give the file or the workflow another name, or draw it to stdout",
+            hint="give the file or the workflow another name, or draw it to stdout",
         )
-    return Part(file, draw(graph, form, {}), typed, comment)
+    return GeneratedFile(file, draw(graph, form, {}), typed, comment)

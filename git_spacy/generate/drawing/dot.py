@@ -7,7 +7,7 @@ entity of HTML is written so that it means itself.
 from __future__ import annotations
 
 from git_spacy.generate.drawing import label, palette
-from git_spacy.generate.graph import Graph, Node, Words
+from git_spacy.generate.graph import Graph, GraphNode, NodeStates
 
 _LABEL = 60  # cells
 _SHAPES = {
@@ -18,7 +18,7 @@ _SHAPES = {
 }
 
 
-def draw(graph: Graph, words: Words) -> str:
+def draw(graph: Graph, words: NodeStates) -> str:
     """`graph` for `dot`, coloured by what is known."""
 
     title = _quoted(label.line(graph.title) if graph.title else " ")
@@ -37,7 +37,7 @@ def draw(graph: Graph, words: Words) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _look(node: Node, words: Words) -> str:
+def _look(node: GraphNode, words: NodeStates) -> str:
     name = _quoted(label.line(node.name, _LABEL))
     word = words.get(node.id)
     if word:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from git_spacy.errors import masked, printable
+from git_spacy.errors import escape_controls, redact
 
 LONGEST = 300  # cells of a text that nobody sees at once: a tooltip
 # what no XML document may have, and marks that turn the direction of what comes after
@@ -20,7 +20,7 @@ _LATIN = 0x530  # below it letters are as wide as ours: Latin, Greek, Cyrillic
 def line(text: str, most: int = LONGEST) -> str:
     """`text` in one line of at most `most` cells, with what cannot be seen written out."""
 
-    words = " ".join(printable(masked(text)).split())
+    words = " ".join(escape_controls(redact(text)).split())
     seen = _UNSEEN.sub(_written, words)
     return shortened(seen, most) if cells(seen) else "(blank)"
 

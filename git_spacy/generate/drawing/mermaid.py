@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from git_spacy.generate.drawing import label, palette
-from git_spacy.generate.graph import Graph, Node, Words
+from git_spacy.generate.graph import Graph, GraphNode, NodeStates
 
 _LABEL = 60  # cells
 _SHAPES = {"asset": '[("{}")]', "command": '["{}"]', "source": '[/"{}"/]', "file": '[/"{}"/]'}
@@ -18,7 +18,7 @@ _SHAPES = {"asset": '[("{}")]', "command": '["{}"]', "source": '[/"{}"/]', "file
 _CODED = re.compile(r"[^\w ./-]|(?<![^\W_])[_-]|[_-](?![^\W_])|(?<=\d)\.(?=\s)")
 
 
-def draw(graph: Graph, words: Words) -> str:
+def draw(graph: Graph, words: NodeStates) -> str:
     """`graph` as a flowchart, coloured by what is known."""
 
     lines = ["flowchart TD"]
@@ -40,13 +40,13 @@ def draw(graph: Graph, words: Words) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _label(node: Node, words: Words) -> str:
+def _label(node: GraphNode, words: NodeStates) -> str:
     name = _coded(label.line(node.name, _LABEL))
     word = words.get(node.id)
     return f"{name}<br>{word}" if word else name
 
 
-def _classes(graph: Graph, words: Words) -> dict[str, list[str]]:
+def _classes(graph: Graph, words: NodeStates) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for node in graph.nodes:
         found.setdefault(words.get(node.id) or node.kind, []).append(node.id)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from git_spacy.generate.graph import Graph, Node, Words
+from git_spacy.generate.graph import Graph, GraphNode, NodeStates
 
 INK = "#1f2328"
 GREY = "#767c85"  # 4 to 1 on white, 5 to 1 on black
 
 
-class Style(NamedTuple):
+class BoxStyle(NamedTuple):
     """Colours of a box: of what it is filled with and of its border."""
 
     fill: str
@@ -24,39 +24,39 @@ class Style(NamedTuple):
 
 # of a node of which nothing more is known, by its kind
 KINDS = {
-    "asset": Style("#fbf3e3", "#9a6700"),
-    "command": Style("#dbe9ff", "#2f6fd0"),
-    "source": Style("#f6f8fa", "#8c959f"),
-    "file": Style("#ffffff", "#8c959f"),
+    "asset": BoxStyle("#fbf3e3", "#9a6700"),
+    "command": BoxStyle("#dbe9ff", "#2f6fd0"),
+    "source": BoxStyle("#f6f8fa", "#8c959f"),
+    "file": BoxStyle("#ffffff", "#8c959f"),
 }
 # by what is known of it: the words of `git spacy status`, in the order of a legend
 STATES = {
-    "fresh": Style("#d2f4da", "#1a7f37"),
-    "verified": Style("#d2f4da", "#1a7f37"),
-    "stale": Style("#ffe7b3", "#b07800"),
-    "modified": Style("#ffe7b3", "#b07800"),
-    "never": Style("#e4e7eb", "#6e7781"),
-    "always": Style("#dbe9ff", "#2f6fd0"),
-    "unknown": Style("#eddcff", "#8250df"),
-    "unverified": Style("#eddcff", "#8250df"),
-    "missing": Style("#ffd8d3", "#cf222e"),
+    "fresh": BoxStyle("#d2f4da", "#1a7f37"),
+    "verified": BoxStyle("#d2f4da", "#1a7f37"),
+    "stale": BoxStyle("#ffe7b3", "#b07800"),
+    "modified": BoxStyle("#ffe7b3", "#b07800"),
+    "never": BoxStyle("#e4e7eb", "#6e7781"),
+    "always": BoxStyle("#dbe9ff", "#2f6fd0"),
+    "unknown": BoxStyle("#eddcff", "#8250df"),
+    "unverified": BoxStyle("#eddcff", "#8250df"),
+    "missing": BoxStyle("#ffd8d3", "#cf222e"),
 }
 
 
-def style(node: Node, words: Words) -> Style:
+def style(node: GraphNode, words: NodeStates) -> BoxStyle:
     """How `node` looks."""
 
     return STATES.get(words.get(node.id, ""), KINDS[node.kind])
 
 
-def legend(graph: Graph, words: Words) -> list[tuple[str, Style]]:
+def legend(graph: Graph, words: NodeStates) -> list[tuple[str, BoxStyle]]:
     """The states that the picture shows, each with its look."""
 
     shown = {words.get(node.id) for node in graph.nodes}
     return [(state, one) for state, one in STATES.items() if state in shown]
 
 
-def about(node: Node, words: Words) -> str:
+def about(node: GraphNode, words: NodeStates) -> str:
     """All that there is to say of a node, for a tooltip."""
 
     kind = "made" if node.kind == "file" else node.kind

@@ -11,9 +11,9 @@ from html import escape
 from itertools import pairwise
 
 from git_spacy.generate.drawing import label, palette
-from git_spacy.generate.drawing.palette import GREY, INK, Style
-from git_spacy.generate.drawing.places import Box, Drawing, Point, Size, drawn
-from git_spacy.generate.graph import Edge, Graph, Kind, Node, Words
+from git_spacy.generate.drawing.coordinates import Box, BoxSize, Drawing, Point, place_boxes
+from git_spacy.generate.drawing.palette import GREY, INK, BoxStyle
+from git_spacy.generate.graph import Graph, GraphEdge, GraphNode, NodeKind, NodeStates
 
 _LABEL = 46  # cells
 _CELL = 7.5  # pixels that a letter needs at _FONT, in the widest of the fonts
@@ -31,7 +31,7 @@ _BORDERS = {
 }
 
 
-def draw(graph: Graph, words: Words) -> str:
+def draw(graph: Graph, words: NodeStates) -> str:
     """`graph` as a picture, coloured by what is known."""
 
     place = {node.id: at for at, node in enumerate(graph.nodes)}
@@ -41,23 +41,23 @@ def draw(graph: Graph, words: Words) -> str:
     return "".join(line + "\n" for line in _document(graph, words, layout, down))
 
 
-def _best(sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> tuple[Drawing, bool]:
+def _best(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) -> tuple[Drawing, bool]:
     """Layers one below the other, unless that is too wide and side by side is narrower."""
 
-    below = drawn(sizes, edges, down=True, width=_NARROW)
+    below = place_boxes(sizes, edges, down=True, width=_NARROW)
     if below.width <= _NARROW:
         return below, True
-    beside = drawn(sizes, edges, down=False, width=_NARROW)
+    beside = place_boxes(sizes, edges, down=False, width=_NARROW)
     return (below, True) if below.width <= beside.width else (beside, False)
 
 
-def _size(node: Node, words: Words) -> Size:
+def _size(node: GraphNode, words: NodeStates) -> BoxSize:
     cells = max(label.room(label.line(node.name, _LABEL)), len(words.get(node.id, "")), 4)
     high = _HIGH + (13 if words.get(node.id) else 0) + (8 if node.kind == "asset" else 0)
-    return Size(round(cells * _CELL * (1.06 if node.kind == "command" else 1) + 20), high)
+    return BoxSize(round(cells * _CELL * (1.06 if node.kind == "command" else 1) + 20), high)
 
 
-def _document(graph: Graph, words: Words, layout: Drawing, down: bool) -> Iterator[str]:
+def _document(graph: Graph, words: NodeStates, layout: Drawing, down: bool) -> Iterator[str]:
     legend = palette.legend(graph, words)
     width = max(layout.width, _legend_width(legend)) + 2 * _MARGIN
     height = layout.height + 2 * _MARGIN + (34 if legend else 0)
@@ -85,7 +85,7 @@ def _document(graph: Graph, words: Words, layout: Drawing, down: bool) -> Iterat
     yield "</svg>"
 
 
-def _node(node: Node, box: Box, words: Words) -> str:
+def _node(node: GraphNode, box: Box, words: NodeStates) -> str:
     style = palette.style(node, words)
     look = f'fill="{style.fill}" stroke="{style.stroke}"'
     name = escape(label.line(node.name, _LABEL))
@@ -104,7 +104,7 @@ def _text(x: float, y: float, look: str, text: str) -> str:
     return f'<text x="{_number(x)}" y="{_number(y)}" direction="ltr" {look}>{text}</text>'
 
 
-def _shape(kind: Kind, box: Box, look: str) -> str:
+def _shape(kind: NodeKind, box: Box, look: str) -> str:
     return _cylinder(box, look) if kind == "asset" else _rectangle(box, look + _BORDERS[kind])
 
 
@@ -125,7 +125,7 @@ def _cylinder(box: Box, look: str) -> str:
     )
 
 
-def _edge(edge: Edge, points: Sequence[Point], names: dict[str, str], down: bool) -> str:
+def _edge(edge: GraphEdge, points: Sequence[Point], names: dict[str, str], down: bool) -> str:
     title = escape(f"{names[edge.start]} → {names[edge.end]}")
     dashes = ' stroke-dasharray="3 3"' if edge.is_part else ""
     back, end = points[-2:]
@@ -167,11 +167,11 @@ def _arrow(shaft: Point, end: Point, down: bool) -> str:
     return f"M{_pair(*end)}L{_pair(*wings[0])}L{_pair(*wings[1])}z"
 
 
-def _legend_width(legend: Sequence[tuple[str, Style]]) -> float:
+def _legend_width(legend: Sequence[tuple[str, BoxStyle]]) -> float:
     return sum(len(word) * _CELL + 36 for word, _ in legend)
 
 
-def _legend(legend: Sequence[tuple[str, Style]], y: float) -> Iterator[str]:
+def _legend(legend: Sequence[tuple[str, BoxStyle]], y: float) -> Iterator[str]:
     x = 0.0
     for word, style in legend:
         box = Box(x, y, 14, 14)

@@ -6,16 +6,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from git_spacy.generate.drawing import label, lanes
-from git_spacy.generate.drawing.listing import Line, Paint, listed
-from git_spacy.generate.graph import Graph, Node, Ways, Words
+from git_spacy.generate.drawing import label, text_lanes
+from git_spacy.generate.drawing.columns import FileLine, Paint, listed
+from git_spacy.generate.graph import Adjacency, Graph, GraphNode, NodeStates
 
 WIDTH = 80
 _HEADS = ("  needs  ", "  makes  ")
 
 
 def draw(
-    graph: Graph, words: Words, width: int = WIDTH, paint: Paint = lambda text, _: text
+    graph: Graph, words: NodeStates, width: int = WIDTH, paint: Paint = lambda text, _: text
 ) -> str:
     """`graph` in lines of `width` cells (60 at the least)."""
 
@@ -24,9 +24,9 @@ def draw(
 
 
 class _Text:
-    def __init__(self, graph: Graph, words: Words, width: int, paint: Paint) -> None:
+    def __init__(self, graph: Graph, words: NodeStates, width: int, paint: Paint) -> None:
         self._graph, self._words, self._width, self._paint = graph, words, width, paint
-        self._ways = Ways.of(graph)
+        self._ways = Adjacency.from_graph(graph)
         self._nodes = {node.id: node for node in graph.nodes}
         self._called = {node.id: label.line(node.name) for node in graph.nodes}
         self._commands = [node for node in graph.nodes if node.kind == "command"]
@@ -37,14 +37,14 @@ class _Text:
             for line in textwrap.wrap(label.line(self._graph.title), self._width):
                 yield self._paint(label.shortened(line, self._width), "title")
             yield ""
-        beside = lanes.rows({node.id: self._makers(node) for node in self._commands})
+        beside = text_lanes.rows({node.id: self._makers(node) for node in self._commands})
         for node, row in zip(self._commands, beside, strict=True):
             yield from self._command(node, row)
         yield from self._unused()
         if not self._graph.nodes:
             yield "There are no commands and no assets."
 
-    def _command(self, node: Node, row: lanes.Row) -> Iterator[str]:
+    def _command(self, node: GraphNode, row: text_lanes.LaneRow) -> Iterator[str]:
         room = self._width - len(row.head)
         word = self._words.get(node.id, "")
         name = label.shortened(self._called[node.id], room - (len(word) + 2 if word else 0))
@@ -71,35 +71,35 @@ class _Text:
             yield "Assets that no command here needs" if self._commands else "Assets"
             yield from (f"  {line}" for line in listed(unused, self._width - 2, self._paint))
 
-    def _makers(self, node: Node) -> tuple[str, ...]:
+    def _makers(self, node: GraphNode) -> tuple[str, ...]:
         reads = [edge.start for edge in self._ways.into[node.id]]
-        return tuple(maker for key in reads for maker in self._ways.makers(key))
+        return tuple(maker for key in reads for maker in self._ways.producers(key))
 
-    def _from(self, node: Node, key: str) -> Line:
+    def _from(self, node: GraphNode, key: str) -> FileLine:
         """A file that `node` needs, and where it comes from."""
 
         kind = "asset" if self._nodes[key].kind == "asset" else ""
-        makers = self._others(node, self._ways.makers(key))
+        makers = self._others(node, self._ways.producers(key))
         is_later = any(self._place.get(one, -1) > self._place[node.id] for one in makers)
         after = " (later)" if is_later else ""
         return self._line(key)._replace(
             kind=kind, before="from", names=self._names(makers), after=after
         )
 
-    def _to(self, node: Node, key: str) -> Line:
+    def _to(self, node: GraphNode, key: str) -> FileLine:
         """A file that it makes, and whom it is for."""
 
         users = self._others(node, self._ways.users(key))
         return self._line(key)._replace(before="for", names=self._names(users))
 
-    def _others(self, node: Node, keys: Sequence[str]) -> list[str]:
+    def _others(self, node: GraphNode, keys: Sequence[str]) -> list[str]:
         """Those but `node`, in the order in which they run."""
 
         others = [key for key in keys if key != node.id]
         return sorted(others, key=lambda key: self._place.get(key, -1))
 
-    def _line(self, key: str) -> Line:
-        return Line(self._called[key], self._words.get(key, ""))
+    def _line(self, key: str) -> FileLine:
+        return FileLine(self._called[key], self._words.get(key, ""))
 
     def _names(self, keys: Sequence[str]) -> tuple[str, ...]:
         return tuple(self._called[key] for key in keys)

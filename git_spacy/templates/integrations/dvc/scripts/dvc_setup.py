@@ -43,7 +43,7 @@ def init() -> None:
 
     top = git_top()
     if top is None:
-        sys.exit("error: not in a Git repository\n  mend: git spacy run repository")
+        sys.exit("error: not in a Git repository\nhint: git spacy run repository")
     if CONFIG.is_file():
         print("a DVC project already")
     else:
@@ -70,7 +70,7 @@ def remote(
     else:
         sys.exit(
             f"error: '{REMOTE}' is '{known}' in {CONFIG}, and not '{url}'\n"
-            f"  mend: python -m dvc remote modify {REMOTE} url '{url}', or change vars.remote"
+            f"hint: python -m dvc remote modify {REMOTE} url '{url}', or change vars.remote"
         )
 
 

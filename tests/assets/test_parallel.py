@@ -1,0 +1,254 @@
+"""The fetch as a whole: private assets, selection, exit codes, interruption, side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from weasel.util.hashing import get_checksum
+
+from git_spacy.assets.events import (
+    FetchEvent,
+    FetchFailed,
+    FetchFinished,
+    FetchSkipped,
+    FetchStarted,
+)
+from git_spacy.errors import InvalidInput
+from git_spacy.project import loader
+from git_spacy.state.stat_cache import StatCache
+from tests.testing.fetching import Fetcher, left_over
+from tests.testing.repositories import write
+from tests.testing.scripted import Answer, Scripted
+from tests.testing.waiting import PATIENCE
+
+DATA = b"some data\n"
+MD5 = hashlib.md5(DATA).hexdigest()
+TOO_LONG = "x" * 300  # no disk takes such a name
+
+
+def test_fetched_once_and_kept_after_that(fetcher: Fetcher, web: Scripted) -> None:
+    sha = hashlib.sha256(DATA).hexdigest()
+    url = web.on("/x", Answer(DATA))
+    fetcher.write(
+        f"assets:\n  - {{dest: a/md5, url: '{url}', checksum: {MD5}}}\n"
+        f"  - {{dest: a/sha, url: '{url}', checksum: 'sha256:{sha}'}}\n"
+        f"  - {{dest: a/none, url: '{url}'}}\n"
+    )
+    assert fetcher.code() == 0
+    assert {event.how for event in fetcher.told(FetchFinished)} == {
+        "md5 verified", "sha256 verified", "no checksum to verify it by"
+    }  # fmt: skip
+    assert fetcher.code() == 0
+    assert [event.reason for event in fetcher.told(FetchSkipped)] == [
+        "md5 verified", "sha256 verified", "there already, no checksum to verify it by"
+    ]  # fmt: skip
+    assert len(web.requests) == 3
+
+
+def test_archives_are_kept_as_they_are(fetcher: Fetcher, web: Scripted) -> None:
+    archive = b"PK\x03\x04 and so on"
+    fetcher.one("x.zip", url=web.on("/x.zip", Answer(archive)))
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"x.zip": archive}
+
+
+def test_force_fetches_what_nothing_vouches_for(fetcher: Fetcher, web: Scripted) -> None:
+    (fetcher.root / "x").write_bytes(b"old")
+    fetcher.one("x", url=web.on("/x", Answer(DATA)))
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"x": b"old"}
+    assert fetcher.code(force=True) == 0
+    assert fetcher.files() == {"x": DATA}
+
+
+def test_private_assets(fetcher: Fetcher) -> None:
+    fetcher.one("corpus/x", checksum=MD5, description="ask the archive")
+    assert fetcher.code() == 1
+    assert "ask the archive" in fetcher.error
+    assert fetcher.files() == {}
+    write(fetcher.root, {"corpus/x": b"wrong"})
+    assert fetcher.code() == 1
+    assert fetcher.files()["corpus/x"] == b"wrong"
+    write(fetcher.root, {"corpus/x": DATA})
+    assert fetcher.code() == 0
+
+
+def test_a_private_folder_has_weasel_s_checksum(fetcher: Fetcher) -> None:
+    write(
+        fetcher.root,
+        {"x/b/1.txt": b"one", "x/b.txt": b"two", "x/b-c/3": b"three", "x/a": b"", "x/.h/4": b"4"},
+    )
+    (fetcher.root / "x/empty").mkdir()
+    (fetcher.root / "x/link").symlink_to("b.txt")
+    (fetcher.root / "x/folder").symlink_to("b")
+    fetcher.one("x", checksum=get_checksum(fetcher.root / "x").upper())
+    assert fetcher.code() == 0
+    write(fetcher.root, {"x/b.txt": b"changed"})
+    assert fetcher.code() == 1
+
+
+def test_extra_assets(fetcher: Fetcher, web: Scripted) -> None:
+    url = web.on("/x", Answer(DATA))
+    fetcher.write(
+        f"assets:\n  - {{dest: a, url: '{url}'}}\n  - {{dest: b, url: '{url}', extra: true}}\n"
+    )
+    assert fetcher.code() == 0
+    assert set(fetcher.files()) == {"a"}
+    assert fetcher.code("b") == 0
+    assert set(fetcher.files()) == {"a", "b"}
+    (fetcher.root / "b").unlink()
+    assert fetcher.code(extra=True) == 0
+    assert set(fetcher.files()) == {"a", "b"}
+
+
+def test_assets_in_each_other_do_nothing(fetcher: Fetcher, web: Scripted) -> None:
+    url = web.on("/x", Answer(DATA))
+    fetcher.write(f"assets:\n  - {{dest: a, url: '{url}'}}\n  - {{dest: a/b, url: '{url}'}}\n")
+    with pytest.raises(InvalidInput, match=r"project\.yml:4"):
+        fetcher()
+    assert not web.requests
+
+
+def test_the_folders_of_the_project_are_made(fetcher: Fetcher, web: Scripted) -> None:
+    url = web.on("/x", Answer(DATA))
+    fetcher.write(f"directories: [one, two/three]\nassets:\n  - {{dest: a, url: '{url}'}}\n")
+    assert fetcher.code() == 0
+    assert set(fetcher.files()) == {"a", "one/", "two/", "two/three/"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [
+        (("refused", "url", "private", TOO_LONG), 3),
+        (("malformed", "url", "private", TOO_LONG), 2),
+        (("url", "private", TOO_LONG), 5),
+        (("url", "private"), 4),
+        (("private",), 1),
+        ((), 0),
+    ],
+)
+def test_the_worst_failure_gives_the_code(
+    fetcher: Fetcher, web: Scripted, bad: tuple[str, ...], code: int
+) -> None:
+    urls = {
+        "refused": "url: s3://bucket/x",
+        "malformed": "url: 'http://'",
+        "url": f"url: {web.on('/gone', Answer(b'', 404))}",
+        TOO_LONG: "url: nowhere",  # a name too long for the disk
+        "private": "description: mine",
+    }
+    items = "".join(f"  - dest: {name}\n    {urls[name]}\n" for name in bad)
+    fetcher.write(f"assets:\n  - dest: ok\n    url: {web.on('/x', Answer(DATA))}\n{items}")
+    assert fetcher.code() == code
+    assert fetcher.files() == {"ok": DATA}
+    assert all(f"asset '{name}'" in fetcher.error for name in bad)
+    assert {event.dest for event in fetcher.told(FetchFailed)} == set(bad)
+
+
+def test_side_by_side(fetcher: Fetcher, web: Scripted) -> None:
+    together = threading.Barrier(4, timeout=PATIENCE)
+
+    def answer(handler: object) -> None:
+        together.wait()  # breaks unless four ask at once
+        web.say(handler, Answer(DATA))  # type: ignore[attr-defined]
+
+    url = web.on("/x", answer)
+    items = "".join(f"  - {{dest: '{n}', url: '{url}'}}\n" for n in range(4))
+    fetcher.write(f"assets:\n{items}")
+    assert fetcher.code(jobs=4) == 0
+    assert len(fetcher.files()) == 4
+
+
+def test_one_after_the_other(fetcher: Fetcher, web: Scripted) -> None:
+    url = web.on("/x", Answer(DATA))
+    items = "".join(f"  - {{dest: '{n}', url: '{url}'}}\n" for n in range(4))
+    fetcher.write(f"assets:\n{items}")
+    assert fetcher.code(jobs=1) == 0
+    kinds = [
+        type(event) for event in fetcher.events if type(event) in (FetchStarted, FetchFinished)
+    ]
+    assert kinds == [FetchStarted, FetchFinished] * 4 or len(kinds) == 8
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_an_interruption_ends_it_at_once(fetcher: Fetcher, web: Scripted, after: int) -> None:
+    (fetcher.root / "x").write_bytes(b"old")
+    fetcher.one("x", url=web.on("/x", Answer(DATA, stall=after)), checksum=MD5)
+
+    def interrupt() -> None:
+        web.idle.wait(PATIENCE)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        fetcher()
+    thread.join()
+    assert fetcher.files() == {"x": b"old"}
+    assert not [t for t in threading.enumerate() if t.name.startswith("git-spacy-asset")]
+
+
+def test_so_it_does_before_the_server_says_a_word(fetcher: Fetcher, web: Scripted) -> None:
+    def silent(_: object) -> None:
+        if not web.idle.is_set():  # a second one would hit the test itself
+            web.idle.set()
+            os.kill(os.getpid(), signal.SIGINT)
+        web.stopping.wait(PATIENCE)
+
+    fetcher.one("x", url=web.on("/x", silent))
+    with pytest.raises(KeyboardInterrupt):
+        fetcher()
+    assert fetcher.files() == {}
+
+
+def test_a_reporter_that_breaks_ends_it(fetcher: Fetcher, web: Scripted) -> None:
+    def broken(event: FetchEvent) -> None:
+        if isinstance(event, FetchStarted):
+            raise BrokenPipeError
+
+    fetcher.one("x", url=web.on("/x", Answer(DATA)))
+    from git_spacy.assets.fetch import fetch
+
+    with pytest.raises(BrokenPipeError):
+        fetch(
+            loader.load(fetcher.root), fetcher.root, index=StatCache.open(fetcher.root),
+            settings={}, environ={}, report=broken,
+        )  # fmt: skip
+    assert fetcher.files() == {}
+
+
+def test_what_a_killed_run_left_is_cleared(fetcher: Fetcher, web: Scripted) -> None:
+    fetcher.one("a/x", url=web.on("/x", Answer(DATA)), checksum=MD5)
+    write(fetcher.root, {"a/x": DATA, "a/.x.git-spacy-new": b"half", "a/.x.git-spacy-old": b"old"})
+    assert left_over(fetcher.root)
+    assert fetcher.code() == 0
+    (fetcher.root / "a/x").rename(fetcher.root / "a/.x.git-spacy-old")
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"a/": "", "a/x": DATA}
+    assert not web.requests
+
+
+def test_a_defect_of_ours_is_not_swallowed(
+    fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from git_spacy.assets.sources import http
+
+    monkeypatch.setattr(http, "fetch", lambda *_: 1 / 0)
+    fetcher.one("x", url=web.url)
+    with pytest.raises(ZeroDivisionError):
+        fetcher()
+
+
+def test_a_link_at_the_destination_is_replaced_not_followed(
+    fetcher: Fetcher, web: Scripted
+) -> None:
+    write(fetcher.root, {"kept": b"kept"})
+    Path(fetcher.root / "x").symlink_to("kept")
+    fetcher.one("x", url=web.on("/x", Answer(DATA)), checksum=MD5)
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"kept": b"kept", "x": DATA}

@@ -1,0 +1,132 @@
+"""`git spacy project …`: what hands type that know `spacy project` or `weasel`."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from git_spacy import cli
+from git_spacy.cli import weasel_compat
+from tests.testing.projects import Spacy, on_path, two_steps
+from tests.testing.repositories import repository
+
+
+def test_it_does_what_the_verb_does(tmp_path: Path, spacy: Spacy) -> None:
+    root = two_steps(tmp_path)
+    assert spacy("project", "run", "all", str(root)).err.endswith("ran 2, skipped 0\n")
+    assert spacy("project", "run", "all", "--dry", cwd=root).code == 0
+    assert spacy("project", "run", cwd=root).out == spacy("run", cwd=root).out
+    assert spacy("project", "assets", str(root), "--sparse").code == 0
+    assert spacy("project", "push", str(tmp_path / "remote"), cwd=root).err.endswith(
+        "pushed 2, kept 0\n"
+    )
+    assert spacy("project", "pull", str(tmp_path / "remote"), cwd=root).code == 0
+
+
+def test_it_prints_the_document_where_theirs_does(tmp_path: Path, spacy: Spacy) -> None:
+    root = two_steps(tmp_path)
+    assert "Two steps" in spacy("project", "document", cwd=root).out
+    assert not (root / "README.md").exists()
+    assert spacy("project", "document", "--output", "README.md", cwd=root).code == 0
+    assert "Two steps" in (root / "README.md").read_text()
+
+
+def test_dvc_takes_its_arguments_in_their_order(tmp_path: Path, spacy: Spacy) -> None:
+    root = two_steps(repository(tmp_path / "r"))
+    assert spacy("project", "dvc", str(root), "all", "--verbose").code == 0
+    assert (root / "dvc.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["project"],
+            "clone, assets, run, dvc, document, push, pull\nhint: without 'project': git spacy -h",
+        ),
+        (["project", "status"], "without 'project': git spacy status"),
+        (["project", "run", "--forse"], "see 'git spacy run -h'"),
+    ],
+)
+def test_what_theirs_never_had_is_told(spacy: Spacy, words: list[str], told: str) -> None:
+    done = spacy(*words)
+    assert done.code == 2
+    assert told in done.err
+
+
+def theirs() -> dict[str, click.Command]:
+    """The verbs that weasel really has."""
+
+    pytest.importorskip("weasel")
+    import typer.main
+    from weasel.cli.main import app
+
+    found = typer.main.get_command(app)
+    return {name: found.commands[name] for name in found.commands}  # type: ignore[attr-defined]
+
+
+def test_every_verb_and_every_option_of_weasel_is_understood() -> None:
+    found = theirs()
+    assert set(weasel_compat.COMMANDS) <= set(found)
+    assert set(found) - set(weasel_compat.COMMANDS) <= {"remote-storage"}
+    context = click.Context(cli.group)
+    for verb in weasel_compat.COMMANDS:
+        ours = cli.group.get_command(context, verb)
+        assert ours is not None
+        known = {option for one in ours.params for option in one.opts}
+        for parameter in found[verb].params:
+            if parameter.param_type_name != "option" or parameter.name == "help":
+                continue
+            for option in parameter.opts:
+                left_out = option not in weasel_compat.translate([verb, option])
+                assert left_out or option in known, (verb, option)
+
+
+PAGE = Path(__file__).parents[2] / "docs/from-weasel.md"
+
+
+def test_the_page_for_people_has_every_option_and_it_is_true() -> None:
+    told = PAGE.read_text()
+    rows = [row for row in told.splitlines() if row.startswith("| `")]
+    for verb, command in theirs().items():
+        if verb in weasel_compat.COMMANDS:
+            for parameter in command.params:
+                longest = max(parameter.opts, key=len)
+                if parameter.param_type_name == "option":
+                    assert any(f"`{verb}" in row and longest in row for row in rows), (
+                        verb,
+                        longest,
+                    )
+    context = click.Context(cli.group)
+    for row in rows:
+        for words in re.findall(r"`git spacy (.*?)`", row):
+            verb, *rest = words.split()
+            ours = cli.group.get_command(context, verb)
+            assert ours is not None
+            known = {option for one in ours.params for option in one.opts}
+            used = {word for word in rest if word.startswith("--") and "vars" not in word}
+            assert used <= known, row
+
+
+def test_an_unmodified_project_is_run_by_both_as_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("weasel")
+    on_path(tmp_path / "bin", monkeypatch)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
+    root = two_steps(tmp_path / "p")
+    (block,) = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    told = [
+        subprocess.run(("sh", "-c", line), cwd=root, capture_output=True, text=True, check=True)
+        for line in block.splitlines()
+    ]
+    assert told[0].stdout.count("Running command") == 2
+    assert told[1].stdout.count("fresh") == 2
+    assert told[2].stderr.endswith("ran 0, skipped 2\n")
+    assert told[3].stdout.count("nothing changed") == 2

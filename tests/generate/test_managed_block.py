@@ -1,0 +1,197 @@
+"""Our part of a file: found again, told from what a person made of it, and nothing else touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_spacy.errors import InvalidInput, Refused
+from git_spacy.generate import managed_block, writer
+from git_spacy.generate.managed_block import HASH, MARKDOWN, XML, ForeignBlock, GeneratedFile
+from tests.testing.projects import snapshot
+from tests.testing.repositories import write
+
+OTHERS = (ForeignBlock("<!-- OLD START -->", "<!-- OLD END -->"),)
+ONE = GeneratedFile(
+    "README.md", "one\n", "git spacy document", MARKDOWN, shared=True, replaces=OTHERS
+)
+TWO = ONE._replace(body="two\nlines\n")
+NONE = ONE._replace(body="")
+FILE = GeneratedFile(
+    "dvc.yaml", "a: 1\n", "git spacy dvc all", HASH, replaces=(ForeignBlock("# by a tool", ""),)
+)
+
+surroundings = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=60
+).map(lambda text: text.replace("git-spacy:", ""))
+bodies = st.lists(st.text("abc #<>-'`\u2028é", max_size=8), max_size=4).map(
+    lambda lines: "".join(f"{line}\n" for line in lines)
+)
+
+
+@given(surroundings, bodies, bodies)
+def test_a_block_comes_at_the_end_and_is_replaced_in_its_place(
+    before: str, first: str, second: str
+) -> None:
+    one, two = ONE._replace(body=first), ONE._replace(body=second)
+    once = managed_block.insert(before, one)
+    assert once.startswith(before)
+    assert managed_block.insert(once, one) == once
+    if first and second:
+        assert managed_block.insert(once, two) == managed_block.insert(before, two)
+
+
+@given(surroundings, bodies, surroundings)
+def test_what_is_around_a_block_stays_byte_for_byte(before: str, body: str, after: str) -> None:
+    above = before + "\n" if before else ""
+    text = above + managed_block.with_markers(ONE) + after
+    assert managed_block.insert(text, ONE._replace(body=body + "x\n")) == (
+        above + managed_block.with_markers(ONE._replace(body=body + "x\n")) + after
+    )
+
+
+@given(surroundings)
+def test_an_empty_body_takes_the_block_away_and_leaves_what_was_there(text: str) -> None:
+    before = text + "\n" if text else ""
+    assert managed_block.insert(managed_block.insert(before, ONE), NONE) == before
+    assert managed_block.insert(before, NONE) == before
+
+
+@given(st.binary(max_size=60).filter(lambda data: b"\0" not in data and b"\r" not in data))
+def test_bytes_that_are_no_text_stay_as_they_are(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    assert managed_block.insert(text, ONE).encode("utf-8", "surrogateescape").startswith(data)
+
+
+@pytest.mark.parametrize("part", [ONE, FILE], ids=["a block", "a file"])
+def test_line_ends_of_the_file_are_kept(part: GeneratedFile) -> None:
+    text = managed_block.insert("kept\r\n" if part.shared else None, part).replace("\r\n", "\n")
+    windows = text.replace("\n", "\r\n")
+    assert writer.plan(windows, part).action == "nothing"
+    changed = writer.plan(windows, part._replace(body="other\n"))
+    assert changed.action == "write"
+    assert "\n" not in changed.text.replace("\r\n", "")
+
+
+def test_a_block_that_is_not_closed_any_more_was_edited() -> None:
+    text = "above\n" + managed_block.with_markers(ONE).rpartition("<!--")[0] + "below\n"
+    decided = writer.plan(text, TWO)
+    assert decided.action == "refuse"
+    assert decided.text.startswith("above\n")
+    assert decided.text.endswith("one\nbelow\n")  # nothing of it is taken for ours
+
+
+def test_two_blocks_that_a_merge_left_become_one_but_not_unasked() -> None:
+    text = (
+        f"above\n{managed_block.with_markers(ONE)}between\n{managed_block.with_markers(TWO)}below\n"
+    )
+    decided = writer.plan(text, TWO)
+    assert decided.action == "refuse"
+    assert decided.text == f"above\n{managed_block.with_markers(TWO)}between\nbelow\n"
+    assert writer.plan(decided.text, TWO).action == "nothing"
+
+
+def test_another_tools_block_is_replaced_with_its_markers() -> None:
+    text = "above\n<!-- OLD START -->\nold\n<!-- OLD END -->\nbelow\n"
+    assert managed_block.insert(text, ONE) == f"above\n{managed_block.with_markers(ONE)}below\n"
+    not_closed = "above\n<!-- OLD START -->\nold\n"
+    assert (
+        managed_block.insert(not_closed, ONE) == f"{not_closed}\n{managed_block.with_markers(ONE)}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "action"),
+    [
+        (None, "write"),
+        ("", "write"),
+        ("\n  \n", "write"),
+        ("b: 2\n", "refuse"),  # a person's
+        ("# by a tool, which made all of it\nb: 2\n", "write"),
+        (managed_block.with_markers(FILE), "nothing"),
+        (managed_block.with_markers(FILE._replace(body="b: 2\n")), "write"),
+        (managed_block.with_markers(FILE._replace(command="git spacy dvc other")), "write"),
+        (managed_block.with_markers(FILE) + "c: 3\n", "refuse"),  # edited
+        (
+            managed_block.with_markers(FILE._replace(command="git spacy graph")),
+            "refuse",
+        ),  # another verb's
+    ],
+)
+def test_a_file_of_ours_is_written_and_no_other(text: str | None, action: str) -> None:
+    assert writer.plan(text, FILE).action == action
+
+
+def test_an_edited_part_is_refused_with_what_to_type_and_written_with_force(tmp_path: Path) -> None:
+    assert writer.write(tmp_path, ONE)
+    assert not writer.write(tmp_path, ONE)
+    path = tmp_path / "README.md"
+    edited = path.read_text().replace("one", "edited")
+    path.write_text(edited)
+    with pytest.raises(Refused, match=r"was edited\nhint: .*git spacy document --force"):
+        writer.write(tmp_path, TWO)
+    assert path.read_text() == edited
+    assert writer.write(tmp_path, TWO, force=True)
+    assert path.read_text() == managed_block.with_markers(TWO)
+
+
+def test_no_empty_file_is_made_for_an_empty_block(tmp_path: Path) -> None:
+    assert not writer.write(tmp_path, NONE)
+    assert snapshot(tmp_path) == {}
+
+
+def test_a_file_that_leads_out_of_the_project_is_not_written(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    write(tmp_path, {"outside.md": "mine\n", "project/x": ""})
+    (project / "README.md").symlink_to("../outside.md")
+    with pytest.raises(Refused):
+        writer.write(project, ONE)
+    assert (tmp_path / "outside.md").read_text() == "mine\n"
+
+
+def test_what_is_no_text_file_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, {"README.md": b"\0\1", "folder/x": ""})
+    with pytest.raises(InvalidInput, match="not a text file"):
+        writer.write(tmp_path, ONE)
+    with pytest.raises(Refused, match="regular file"):
+        writer.write(tmp_path, ONE._replace(file="folder"))
+
+
+def test_a_difference_is_a_diff_that_git_can_apply(tmp_path: Path) -> None:
+    text = managed_block.insert("kept\n", ONE)
+    assert writer.difference(text, ONE) == ""
+    lines = writer.difference(text, TWO).splitlines()
+    assert lines[:2] == ["--- a/README.md", "+++ b/README.md"]
+    assert {line for line in lines[3:] if line[0] in "+-" and "git-spacy" not in line} == {
+        "-one", "+two", "+lines",
+    }  # fmt: skip
+
+
+words = st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]).filter(str.isprintable),
+    min_size=1, max_size=20,
+)  # fmt: skip
+
+
+@given(st.lists(words, min_size=1, max_size=4))
+def test_a_markers_command_is_read_back_as_it_was_made(names: list[str]) -> None:
+    made = managed_block.command("dvc", *names)
+    part = FILE._replace(command=made)
+    assert managed_block.words_of(made) == ["dvc", *names]
+    assert list(managed_block.commands(f"# x\n{managed_block.with_markers(part)}")) == [(made, 2)]
+
+
+def test_a_command_that_cannot_be_typed_in_a_line_is_no_command() -> None:
+    for name in ("a\nb", "\x1b[0m", "x" * 500):
+        with pytest.raises(InvalidInput):
+            managed_block.command("dvc", name)
+
+
+def test_a_marker_may_stand_below_the_first_line() -> None:
+    part = GeneratedFile("g.svg", "<svg>\n</svg>\n", "git spacy graph -o g.svg", XML)
+    lines = managed_block.with_markers(part).splitlines()
+    assert (lines[0], lines[2]) == ("<svg>", "</svg>")
+    assert writer.plan(managed_block.with_markers(part), part).action == "nothing"

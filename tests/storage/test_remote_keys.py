@@ -1,0 +1,145 @@
+"""Keys as the reference has them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_spacy.errors import GitSpacyError, InvalidInput
+from git_spacy.project import loader
+from git_spacy.project.paths import ProjectPath, parse
+from git_spacy.state.stat_cache import StatCache
+from git_spacy.storage import remote_keys
+from git_spacy.storage.push import command_hash
+from tests.testing.projects import CORPUS, needs_corpus, project
+from tests.testing.repositories import write
+
+remote_storage: Any = pytest.importorskip("weasel.cli.remote_storage")
+
+
+def test_a_key_is_told_from_other_names() -> None:
+    path = ProjectPath("./ü b/x+y", "ü b/x+y")
+    key = remote_keys.key(path, "a" * 32, "b" * 32)
+    assert str(key) == f".%2F%C3%BC+b%2Fx%2By/{'a' * 32}/{'b' * 32}"
+    assert remote_keys.parsed(f"bucket/some/where/{key}", path) == key
+    assert remote_keys.parsed(str(key), ProjectPath("other", "other")) is None
+    model = ProjectPath("model", "model")
+    for other in (
+        "model",
+        f"model/{'a' * 32}",
+        f"model/{'A' * 32}/{'b' * 32}",
+        f"model/x/{'b' * 32}",
+        f"model/../{'a' * 32}/{'b' * 32}",
+    ):
+        assert remote_keys.parsed(other, model) is None
+
+
+@pytest.mark.parametrize("value", ["../../evil", "*", "", "A" * 32, "a" * 33])
+def test_a_key_has_no_place_for_what_is_no_hash(value: str) -> None:
+    """Threat 46."""
+
+    for command, content in ((value, "a" * 32), ("a" * 32, value)):
+        with pytest.raises(InvalidInput):
+            remote_keys.key(ProjectPath("model", "model"), command, content)
+
+
+@given(st.text(min_size=1).filter(lambda text: "\0" not in text))
+def test_names_are_encoded_as_the_reference_does(text: str) -> None:
+    try:
+        encoded = remote_storage.RemoteStorage.encode_name(None, text)
+    except UnicodeError:
+        return
+    assert remote_keys.name_of(ProjectPath(text, text)) == encoded
+    assert "/" not in encoded
+
+
+names = st.text("ab.-_ +ü/", min_size=1, max_size=6).map(lambda text: parse(text, "dependency"))
+paths = names.filter(lambda path: isinstance(path, ProjectPath))
+
+
+@given(
+    st.dictionaries(paths.map(str), st.binary(max_size=3), max_size=6),
+    st.lists(st.text(max_size=9), max_size=3),
+)
+def test_the_hash_of_a_command_is_the_references(
+    tmp_path_factory: pytest.TempPathFactory, deps: dict[str, bytes], script: list[str]
+) -> None:
+    root = tmp_path_factory.mktemp("p")
+    for name, content in deps.items():
+        path = root / name
+        if any(one.is_file() for one in path.parents) or path.is_dir():
+            return  # one within another, as no disk has it
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    found = {name: parse(name, "dependency") for name in deps}
+    md5s = {
+        path: remote_storage.get_checksum(root / name)
+        for name, path in found.items()
+        if isinstance(path, ProjectPath)
+    }
+    try:
+        theirs = remote_storage.get_command_hash("", "", [root / name for name in deps], script)
+    except UnicodeError:
+        return
+    assert remote_keys.command_hash(md5s.items(), script) == theirs
+
+
+def made_up(root: Path, folder: Path) -> None:
+    """The project of the corpus in `folder`, all that its commands need made up."""
+
+    project(root, (folder / "project.yml").read_text())
+    loaded = loader.load(root, {})
+    for command in loaded.commands:
+        for number, dep in enumerate(command.deps):
+            path = root / dep.normal
+            is_folder = any(
+                other.normal.startswith(dep.normal + "/")
+                for one in loaded.commands
+                for other in one.deps
+            )
+            if not path.exists():
+                write(root, {f"{dep.normal}/inner" if is_folder else dep.normal: f"{number}"})
+
+
+@needs_corpus
+@pytest.mark.parametrize(
+    "folder",
+    sorted(path.parent for path in CORPUS.glob("*/project.yml")),
+    ids=lambda path: path.name,
+)
+def test_every_command_of_the_corpus_has_the_references_hash(tmp_path: Path, folder: Path) -> None:
+    from weasel.util import load_project_config
+
+    try:
+        made_up(tmp_path, folder)
+    except GitSpacyError as error:
+        pytest.skip(f"does not load: {error.problems[0].message}")
+    loaded = loader.load(tmp_path, {})
+    stats = StatCache.open(tmp_path)
+    theirs = {
+        command["name"]: command for command in load_project_config(tmp_path).get("commands", [])
+    }
+    for command in loaded.commands:
+        other = theirs[command.name]
+        deps = [tmp_path / dep for dep in other.get("deps", [])]
+        if "script" not in other or not all(dep.exists() for dep in deps):
+            continue  # the reference does not push it (two names in one string are none to it)
+        seen = stats.fingerprints(command.deps)
+        expected = remote_storage.get_command_hash("", "", deps, other["script"])
+        assert command_hash(loaded, command, seen, os.environ) == expected, command.name
+
+
+def test_a_dependency_named_twice_counts_twice_as_with_the_reference(tmp_path: Path) -> None:
+    write(tmp_path, {"a": "1", "b": "2"})
+    text = "commands: [{name: c, script: [x], deps: [b, a, ./a, a], outputs: [out]}]"
+    project(tmp_path, text)
+    loaded = loader.load(tmp_path, {})
+    deps = [tmp_path / name for name in ("b", "a", "./a", "a")]
+    expected = remote_storage.get_command_hash("", "", deps, ["x"])
+    seen = StatCache.open(tmp_path).fingerprints(loaded.commands[0].deps)
+    assert command_hash(loaded, loaded.commands[0], seen, {}) == expected

@@ -1,0 +1,324 @@
+"""threats.md, cases 22 to 26: what a stranger's archive may do to a pull."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from git_spacy.state.stat_cache import state_dir
+from git_spacy.storage.safe_extract import stays_inside
+from tests.storage.conftest import Shared, measured
+from tests.storage.hostile import file, hard_link, link, md5, member, plain, planted, zipped
+from tests.testing.projects import snapshot
+
+X = md5(b"x")
+FOLDER = member("model", tarfile.DIRTYPE, mode=0o755)
+
+
+def refused(shared: Shared, data: bytes, code: int, *words: str, content: str = X) -> str:
+    """Pull `data` as the model, beside what is there and with --force over it: this exit code, old
+    state, nothing left; what was said."""
+
+    shared.push()
+    planted(shared.remote, "model", data, content)
+    outside = snapshot(shared.clone.parent)
+    done = shared.pull()
+    assert done.code == code, done.err
+    assert "Traceback" not in done.err
+    for word in words:
+        assert word in done.err, done.err
+    assert not os.path.lexists(shared.clone / "model")
+    now = snapshot(shared.clone.parent)
+    fetched = {"clone/corpus/", "clone/corpus/words.txt", "clone/project.lock"}
+    assert {name: now[name] for name in now if name not in fetched} == {
+        name: outside[name] for name in outside if name not in fetched
+    }, "nothing outside, nothing left"
+
+    (shared.clone / "model").mkdir()
+    (shared.clone / "model/mine").write_text("old")
+    before = snapshot(shared.clone.parent)
+    assert shared.pull("--force").code == code
+    assert snapshot(shared.clone.parent) == before, "old state"
+    assert not list((state_dir(shared.clone)).glob("push/*"))
+    return done.err
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil", "model/../../evil", "model/../scripts/write.py", "/tmp/evil", "/model/x",
+        "model/x/../../../evil", "..", "//model/x", "model/..",
+    ],
+)  # fmt: skip
+def test_case_22_a_member_that_leaves_the_project(shared: Shared, name: str) -> None:
+    err = refused(shared, zipped(file("model/a"), file(name)), 3, "which is not of it")
+    assert "do not use this remote before you know who wrote there" in err
+
+
+@pytest.mark.parametrize(
+    ("members", "why"),
+    [
+        ([link("model/l", "/etc/passwd")], "is a link to '/etc/passwd', out of it"),
+        ([link("model/l", "../project.yml")], "out of it"),
+        ([link("model/l", "../../elsewhere")], "out of it"),
+        ([link("model", "/etc")], "is a link to '/etc'"),
+        ([link("model", "scripts")], "is a link to 'scripts'"),
+        ([link("model/l", "")], "is a link to ''"),
+        ([link("model/l", "a" * 5000)], "is a link to"),
+        ([link("model/l", "."), file("model/l/x")], "lies behind a link"),
+        ([link("model/d/l", ".."), file("model/d/l/x")], "lies behind a link"),
+        ([link("model/l", "x"), link("model/l", "y")], "is there twice"),
+        ([link("model/l", "x"), file("model/l")], "is there twice"),
+        ([link("model/l", "x"), member("model/l", tarfile.DIRTYPE)], "lies behind a link"),
+        # a/b/c/l is the model itself, so that l/../.. is above it
+        ([link("model/a/b/c/l", "../../.."), link("model/a/b/c/m", "l/../..")], "out of it"),
+        ([hard_link("model/h", "project.yml")], "which is not of it"),
+        ([hard_link("model/h", "../evil")], "which is not of it"),
+        ([hard_link("model/h", "/etc/passwd")], "which is not of it"),
+        ([hard_link("model/h", "model/absent")], "which is no file of it"),
+        ([link("model/l", "x"), hard_link("model/h", "model/l")], "which is no file of it"),
+        ([FOLDER, hard_link("model/h", "model")], "which is no file of it"),
+        ([hard_link("model", "model")], "which is no file of it"),
+        ([member("model/n", tarfile.CHRTYPE, devmajor=1, devminor=3)], "is no file, folder or link"),
+        ([member("model/n", tarfile.BLKTYPE)], "is no file, folder or link"),
+        ([member("model/n", tarfile.FIFOTYPE)], "is no file, folder or link"),
+        ([member("model/n", b"Q", content=b"x")], "is no file, folder or link"),
+        ([file("model/s", mode=0o4755)], "setuid"),
+        ([file("model/s", mode=0o2755)], "setuid"),
+        ([member("model/s", tarfile.DIRTYPE, mode=0o2755)], "setuid"),
+        ([file("model/a"), file("model/a/b")], "lies behind a file"),
+        ([file("model"), file("model/b")], "lies behind a file"),
+        ([file("model/a/b"), file("model/a")], "is there twice"),
+        ([file("model/a"), file("model/./a")], "is there twice"),
+        ([file("model"), member("model", tarfile.DIRTYPE)], "lies behind a file"),
+        ([file("model/.git/config")], "Git's own"),
+        ([file("model/x/.GIT/hooks/pre-commit", mode=0o755)], "Git's own"),
+        ([member("model/git~1", tarfile.DIRTYPE)], "Git's own"),
+    ],
+)  # fmt: skip
+def test_case_23_a_member_that_is_no_plain_part_of_the_output(
+    shared: Shared, members: list[Any], why: str
+) -> None:
+    refused(
+        shared,
+        zipped(FOLDER, *members) if members[0][0].name != "model" else zipped(*members),
+        3,
+        why,
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "project.yml",
+        "models/x",
+        "model2",
+        "scripts/write.py",
+        ".git/hooks/pre-commit",
+        "Model/x",
+        ".",
+        "",
+    ],
+)
+def test_case_24_a_member_of_something_else(shared: Shared, name: str) -> None:
+    refused(shared, zipped(file("model/a"), file(name)), 3, "which is not of it")
+
+
+GOOD = zipped(FOLDER, file("model/weights.txt", b"x" * 100_000))
+
+
+SPOILT = {
+    "other content": (zipped(FOLDER, file("model/x", b"y")), "is not what its name says"),
+    "no content": (zipped(FOLDER), "is not what its name says"),
+    "cut at the end": (GOOD[:-20], "is no whole archive"),
+    "cut": (GOOD[:100], "is no whole archive"),
+    "cut in the header": (GOOD[:5], "is no whole archive"),
+    "nothing": (b"", "is no whole archive"),
+    "a page": (b"<html>not found</html>", "is no whole archive"),
+    "no archive": (gzip.compress(b"not a tar" * 1000), "is no whole archive"),
+    "nothing in it": (gzip.compress(b""), "is no whole archive"),
+    "no member": (gzip.compress(bytes(10240)), "what the remote has of 'model' is"),
+    "not compressed": (plain([file("model")]), "is no whole archive"),
+    "cut before": (
+        gzip.compress(plain([file("model", b"x" * 5000)])[:3000]),
+        "is no whole archive",
+    ),
+    "broken header": (gzip.compress(plain([file("model")])[:1024] + b"rubbish" * 200), ""),
+}
+
+
+@pytest.mark.parametrize(("data", "why"), SPOILT.values(), ids=SPOILT)
+def test_case_25_what_is_not_what_its_name_says(shared: Shared, data: bytes, why: str) -> None:
+    refused(shared, data, 4, why, content=X if why else md5(b"z"))
+
+
+@pytest.mark.parametrize(
+    ("members", "options"),
+    [
+        ([file("model/x", b"x", pax_headers={"size": "-1024"})], {}),
+        ([file("model/x", b"x", pax_headers={"size": "99999999999999999"})], {}),
+        ([file("model/x", b"x", pax_headers={"size": "nonsense"})], {}),
+        ([file("model/x", b"x", pax_headers={"size": "1e3"})], {}),
+        ([file("model/x", b"x", pax_headers={"path": "model/\0x"})], {}),
+        ([file("model/x", b"x", pax_headers={"path": "../evil"})], {}),
+        ([file("model/x", b"x", pax_headers={"comment": "x" * 10_000_000})], {}),
+        ([file("model/" + "x" * 300)], {}),
+        ([file("model/" + "x/" * 10_000 + "x")], {}),
+        ([file("model/" + "x/" * 200 + "x")], {"format": tarfile.GNU_FORMAT}),
+        ([file("model/x" * 100_000)], {"format": tarfile.GNU_FORMAT}),
+        ([file("model/x")], {"pax_headers": {"uname": "for all"}}),
+        ([member("model/x", b"S", content=bytes(512))], {}),
+        (
+            [file("model/x", b"1\n0\n1\n" + bytes(512), pax_headers={
+                "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "model/x",
+                "GNU.sparse.realsize": "1000000000000",
+            })], {},
+        ),
+        (
+            [file("model/x", b"9999999999\n" * 1000, pax_headers={
+                "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "model/x",
+                "GNU.sparse.realsize": "1",
+            })], {},
+        ),
+        (
+            [file("model/x", b"x" * 5000, pax_headers={
+                "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "model/x",
+                "GNU.sparse.realsize": "1",
+            })], {},
+        ),
+        (
+            [file("model/x", b"x", pax_headers={
+                "GNU.sparse.map": "0,a,b", "GNU.sparse.size": "1"})], {},
+        ),
+    ],
+)  # fmt: skip
+def test_headers_that_make_no_sense_are_refused_soon(
+    shared: Shared, members: list[Any], options: dict[str, Any]
+) -> None:
+    began = time.process_time()
+    shared.push()
+    planted(shared.remote, "model", zipped(*members, **options), "0" * 32)
+    before = snapshot(shared.clone.parent)
+    done = shared.pull()
+    assert done.code in (3, 4), done.err
+    assert "Traceback" not in done.err
+    assert len(done.err) < 3000
+    assert not (shared.clone / "model").exists()
+    assert before.items() <= snapshot(shared.clone.parent).items()
+    assert time.process_time() - began < 10
+
+
+def test_names_with_line_breaks_and_terminal_escapes_are_told_escaped(shared: Shared) -> None:
+    err = refused(shared, zipped(file("evil\n\x1b]0;x\x07")), 3)
+    assert "\x1b" not in err
+    shared.spacy("run", "all", "--force", cwd=shared.made)
+
+
+def test_names_that_only_look_odd_are_fetched(shared: Shared) -> None:
+    names = ["line\nbreak", "ümläut", "a b", "-dash", "back\\slash", "\udcff", "x" * 255]
+    names.sort(key=os.fsencode)
+    members = [file(f"model/{name}", b"1", mode=0o600) for name in names]
+    shared.push()
+    planted(shared.remote, "model", zipped(FOLDER, *members), md5(b"1" * len(names)))
+    done = shared.pull()
+    assert done.code == 0, done.err
+    assert sorted(os.listdir(shared.clone / "model"), key=os.fsencode) == names
+
+
+def test_old_archives_with_long_names_are_fetched(shared: Shared) -> None:
+    name = "model/" + "long/" * 50 + "n" * 200
+    shared.push()
+    data = zipped(file(name), format=tarfile.GNU_FORMAT)
+    planted(shared.remote, "model", data, X)
+    assert shared.pull().code == 0
+    assert (shared.clone / name).read_bytes() == b"x"
+
+
+def test_case_26_a_bomb_is_stopped_by_the_setting(shared: Shared) -> None:
+    config = Path(os.environ["GIT_CONFIG_GLOBAL"])
+    config.write_text(config.read_text() + "[spacy]\n\tmaxOutputSize = 1m\n")
+    content = bytes((1 << 20) + 1)
+    err = refused(shared, zipped(file("model/x", content)), 4, content=md5(content))
+    assert "too large once it is unpacked" in err
+    assert "git config spacy.maxOutputSize" in err
+
+
+def test_case_26_a_bomb_in_small_pieces_is_stopped(shared: Shared) -> None:
+    config = Path(os.environ["GIT_CONFIG_GLOBAL"])
+    config.write_text(config.read_text() + "[spacy]\n\tmaxOutputSize = 100k\n")
+    refused(shared, zipped(*(file(f"model/{n}", bytes(1024)) for n in range(101))), 4, "too large")
+
+
+def test_case_26_a_size_that_no_disk_has(shared: Shared) -> None:
+    info, _ = file("model/x")
+    info.size = 1 << 50
+    data = gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20))
+    refused(shared, data, 4, "does not fit the disk")
+
+
+@pytest.mark.parametrize("header", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE])  # fmt: skip
+def test_case_26_a_header_of_gigabytes_takes_no_memory(
+    shared: Shared, tmp_path: Path, header: bytes
+) -> None:
+    raw = io.BytesIO()
+    info, _ = member("x", header)
+    info.size = 1 << 30
+    with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1) as stream:
+        stream.write(info.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(256):
+            stream.write(bytes(1 << 20))
+    shared.push()
+    planted(shared.remote, "model", raw.getvalue(), X)
+    code, peak, seconds, err = measured("pull", cwd=shared.clone)
+    assert code == 4, err
+    assert "is no whole archive (headers without end)" in err
+    assert peak < 100
+    assert seconds < 10
+
+
+def test_case_26_headers_that_wait_for_each_other_end_soon(shared: Shared) -> None:
+    info, _ = member("x", tarfile.GNUTYPE_LONGNAME)
+    data = gzip.compress(info.tobuf(tarfile.GNU_FORMAT) * 100_000)
+    refused(shared, data, 4, "is no whole archive")
+
+
+def test_members_without_number_are_bounded_and_take_little_memory(
+    shared: Shared, tmp_path: Path
+) -> None:
+    raw = io.BytesIO()
+    with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1) as stream:
+        one = plain([member("model", tarfile.DIRTYPE, mode=0o755)])[:512]
+        for _ in range(100):
+            stream.write(one * 1000)
+    shared.push()
+    planted(shared.remote, "model", raw.getvalue(), X)
+    code, peak, seconds, err = measured("pull", cwd=shared.clone)
+    assert code == 4, err
+    assert peak < 100
+    assert seconds < 40
+
+
+def test_too_many_members_are_refused(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    from git_spacy.storage import safe_extract
+
+    monkeypatch.setattr(safe_extract, "_MOST_MEMBERS", 50)
+    refused(shared, zipped(*(file(f"model/{n}") for n in range(60))), 4, "more than 50 files")
+
+
+@pytest.mark.parametrize(
+    ("inner", "target", "stays"),
+    [
+        ("l", "x", True), ("l", "d/x", True), ("l", "./x", True), ("d/l", "../x", True),
+        ("d/l", "..", True), ("l", ".", True), ("l", "..", False), ("l", "/x", False),
+        ("d/l", "../../x", False), ("l", "a/../b", False), ("d/e/l", "../..", True),
+    ],
+)  # fmt: skip
+def test_a_link_stays_inside_or_not(inner: str, target: str, stays: bool) -> None:
+    assert stays_inside(inner, target) is stays
