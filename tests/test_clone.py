@@ -222,7 +222,8 @@ def test_a_failed_clone_leaves_nothing_behind(
     assert list((tmp_path / "work").iterdir()) == []
 
 
-def test_case_44_in_a_hook_the_users_index_stays_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.threat("git-environment", commands="clone")
+def test_in_a_hook_the_users_index_stays_as_it_is(tmp_path: Path) -> None:
     outer = repository(tmp_path / "outer", {"a": "a"})
     (outer / "a").write_text("staged")
     git(outer, "add", "a")
@@ -239,8 +240,9 @@ def test_case_44_in_a_hook_the_users_index_stays_as_it_is(tmp_path: Path) -> Non
     assert (tmp_path / "new/.git").is_dir()
 
 
+@pytest.mark.threat("option-injection", commands="clone")
 @pytest.mark.parametrize("name", ["--repo=ext::sh -c id", "--branch=a:b", "--branch=-x"])
-def test_cases_5_and_6_on_the_command_line(tmp_path: Path, spacy: Spacy, name: str) -> None:
+def test_on_the_command_line(tmp_path: Path, spacy: Spacy, name: str) -> None:
     extra = [] if "repo" in name else ["--repo", "https://127.0.0.1:9/x"]
     done = spacy("clone", "t", name, *extra, cwd=tmp_path)
     assert done.code == 3

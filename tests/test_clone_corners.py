@@ -97,10 +97,11 @@ def test_credentials_are_not_recorded(source: Path, git_server: GitServer, tmp_p
     assert "s3cret" not in repr(done)
 
 
+@pytest.mark.threat("option-injection", commands="clone")
 @pytest.mark.parametrize(
     "name", ["ext::sh -c 'touch ran'", "-x:path", "git@-oProxyCommand=x:r", "a\nb://host/r"]
 )
-def test_cases_5_and_6_a_name_that_git_could_misread(source: Path, name: str) -> None:
+def test_a_name_that_git_could_misread(source: Path, name: str) -> None:
     with pytest.raises(GitSpacyError) as caught:
         cloned(name)
     assert caught.value.exit_code == 3
@@ -120,7 +121,7 @@ def test_a_scp_like_address_is_a_name_too(
 
 
 @pytest.mark.usefixtures("backend")
-def test_case_8_a_template_with_lfs_and_a_filter_that_is_not_installed(tmp_path: Path) -> None:
+def test_a_template_with_lfs_and_a_filter_that_is_not_installed(tmp_path: Path) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 5\n"
     made = repository(tmp_path / "r", {"t/project.yml": "title: x\n", "t/m.bin": pointer})
     commit(made, {"t/.gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n"})
@@ -132,7 +133,7 @@ def test_case_8_a_template_with_lfs_and_a_filter_that_is_not_installed(tmp_path:
     assert git(done.dest, "cat-file", "blob", "HEAD:m.bin") == pointer.strip()
 
 
-def test_case_44_a_hooks_GIT_DIR_says_nothing_about_where_we_clone_to(
+def test_a_hooks_GIT_DIR_says_nothing_about_where_we_clone_to(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = repository(tmp_path / "users")

@@ -1,5 +1,5 @@
 """Names that a stranger chose, completed and entered: what they say is never run. (Issue 17, 8;
-threats.md, case 52.) Each of them would leave a file `X` behind."""
+Threat model: injected-text.) Each of them would leave a file `X` behind."""
 
 from __future__ import annotations
 
@@ -142,6 +142,7 @@ def test_bash_makes_one_word_of_a_name(tmp_path: Path, name: str, locale: str) -
     assert in_bash(tmp_path, name, "", locale) == f"1\n{name}\n"
 
 
+@pytest.mark.threat("injected-text")
 @needs("bash")
 @pytest.mark.parametrize("typed", OPEN)
 def test_bash_offers_nothing_while_a_quote_is_open(tmp_path: Path, typed: str) -> None:

@@ -13,6 +13,7 @@ from git_spacy import errors
 from git_spacy.errors import Problem, escape_controls, redact
 
 
+@pytest.mark.threat("terminal-escapes")
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -25,7 +26,7 @@ from git_spacy.errors import Problem, escape_controls, redact
         ("ß → 😀", "ß → 😀"),
     ],
 )
-def test_case_11_what_a_terminal_would_obey_is_shown(text: str, shown: str) -> None:
+def test_what_a_terminal_would_obey_is_shown(text: str, shown: str) -> None:
     assert escape_controls(text) == shown
 
 

@@ -43,10 +43,9 @@ class Killed(BaseException):
     """What a kill is to the code that runs: nothing that it could handle."""
 
 
+@pytest.mark.threat("torn-writes")
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), Killed()])
-def test_case_38_whatever_call_fails_the_file_is_old_or_new(
-    tmp_path: Path, error: BaseException
-) -> None:
+def test_whatever_call_fails_the_file_is_old_or_new(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "project.lock"
     outcomes = set()
     for number in range(1, 100):
@@ -136,8 +135,9 @@ def test_a_lock_is_for_one_and_is_given_back_by_the_dead(tmp_path: Path) -> None
     child.stdout.close()
 
 
+@pytest.mark.threat("links-outside")
 @pytest.mark.parametrize("relative", ["link/x", "link", "loop/x", "a/link/x", "inside/../link/x"])
-def test_case_2_a_link_that_leads_out_is_refused(tmp_path: Path, relative: str) -> None:
+def test_a_link_that_leads_out_is_refused(tmp_path: Path, relative: str) -> None:
     root = tmp_path / "root"
     (root / "a").mkdir(parents=True)
     (root / "inside").mkdir()

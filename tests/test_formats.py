@@ -47,6 +47,7 @@ def test_a_name_leads_to_a_file_below_its_folder(value: str) -> None:
     assert formats.name(value) == formats.folder(value) == value
 
 
+@pytest.mark.threat("hostile-values")
 @pytest.mark.parametrize(
     "value",
     [

@@ -177,7 +177,8 @@ def test_a_repository_without_projects_is_none_of_its_business(
     assert hook.main(["all"]) == 0
 
 
-def test_case_45_it_reads_what_is_staged_and_writes_nothing(top: Path) -> None:
+@pytest.mark.threat("staged-content")
+def test_it_reads_what_is_staged_and_writes_nothing(top: Path) -> None:
     """Nothing at all: not in the work tree, not in Git's folder, not in the home."""
 
     for name in ("one", "deep/two"):
@@ -193,7 +194,8 @@ def test_case_45_it_reads_what_is_staged_and_writes_nothing(top: Path) -> None:
     assert {path: path.read_bytes() for path in everything if path.is_file()} == contents
 
 
-def test_case_45_it_starts_git_alone_and_opens_no_connection(top: Path) -> None:
+@pytest.mark.threat("staged-content")
+def test_it_starts_git_alone_and_opens_no_connection(top: Path) -> None:
     project(
         top / "one",
         (top / "one/project.yml")

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from git_spacy.errors import InvalidInput
 from git_spacy.files import descriptor_beneath
-from git_spacy.project import paths, resources, source_map, yaml
+from git_spacy.project import paths, resources, schema_keys, source_map, variables_table, yaml
 from git_spacy.project.diagnostics import Diagnostic, did_you_mean, nearest, raise_all
 from git_spacy.project.model import (
     Asset,
@@ -30,15 +30,6 @@ from git_spacy.project.model import (
     Workflow,
 )  # fmt: skip
 from git_spacy.project.paths import ProjectPath, bare_repository, has_git_dir, is_git_dir
-from git_spacy.project.schema_keys import (
-    ASSET,
-    CHECKSUM,
-    COMMAND,
-    GIT,
-    PROJECT,
-    RESOURCES,
-    KeyTable,
-)  # fmt: skip
 from git_spacy.project.source_map import SourceMap
 from git_spacy.project.variables import (
     VariableError,
@@ -54,7 +45,7 @@ _GIT_HINTS = {
     "repo": "add 'repo:', the repository's address",
     "path": "add 'path:'; '' is the whole repository",
 }
-_CHECKSUM = re.compile(CHECKSUM)
+_CHECKSUM = re.compile(schema_keys.CHECKSUM)
 
 
 class LoadedProject(NamedTuple):
@@ -199,7 +190,7 @@ class _Reader:
         tables = {name: self.table(root.value.get(name), name) for name in ("vars", "variables")}
         places: dict[str, Node] = {}
         for name, table in tables.items():
-            _flatten(name, table, places)
+            variables_table.flatten(name, table, places)
         for name, node in self.table(root.value.get("env"), "env").items():
             if text := self.text(node, f"env.{name}"):
                 self.environment[name] = text
@@ -211,7 +202,7 @@ class _Reader:
         for name, node in places.items():
             known[name] = self._filled(node, partial(variables.definition, name))
         entries = {
-            key: _with_values(node, key, known)
+            key: variables_table.with_values(node, key, known)
             if key in tables
             else node
             if key == "env"
@@ -248,7 +239,7 @@ class _Reader:
         if not isinstance(node.value, str):
             return node
         value = self._filled(node, lambda: variables.fill(node.value, in_list=in_list))
-        return _as_node(value, node)
+        return variables_table.as_node(value, node)
 
     def _filled(self, node: Node, fill: Callable[[], Any]) -> Any:
         try:
@@ -262,13 +253,13 @@ class _Reader:
 
     def project(self, root: Node) -> Project:
         entries: dict[str, Node] = root.value
-        self.known_keys(root, PROJECT, "project")
+        self.known_keys(root, schema_keys.PROJECT, "project")
         commands = self.commands(entries.get("commands"))
         project = Project(
             title=self.line_of_text(entries.get("title")),
             description=self.line_of_text(entries.get("description")),
             environment=self.environment,
-            directories=self.paths(entries, PROJECT, "directories"),
+            directories=self.paths(entries, schema_keys.PROJECT, "directories"),
             assets=tuple(
                 asset
                 for item in self.items(entries.get("assets"), "assets")
@@ -282,7 +273,9 @@ class _Reader:
                 if (url := self.text(node, f"remote '{name}'"))
             ),
             warnings=(),
-            resources=resources.read(self, entries.get("resources"), RESOURCES, commands),
+            resources=resources.read(
+                self, entries.get("resources"), schema_keys.RESOURCES, commands
+            ),
         )
         return project._replace(warnings=tuple(self.warnings))
 
@@ -291,7 +284,7 @@ class _Reader:
         headless: Node | None = None
         for item in self.items(node, "commands"):
             split = isinstance(item.value, dict) and item.value and "name" not in item.value
-            if split and headless is not None and set(item.value) <= set(COMMAND.keys):
+            if split and headless is not None and set(item.value) <= set(schema_keys.COMMAND.keys):
                 first = next(iter(item.value.values()))
                 self.problem(
                     item,
@@ -318,11 +311,11 @@ class _Reader:
         return tuple(commands)
 
     def command(self, item: Node) -> Command | None:
-        if not self.mapping(item, COMMAND):
+        if not self.mapping(item, schema_keys.COMMAND):
             return None
         entries = item.value
         name = self.text(entries["name"], "name")
-        self.known_keys(item, COMMAND, f"command '{name}'")
+        self.known_keys(item, schema_keys.COMMAND, f"command '{name}'")
         no_skip = self.flag(entries.get("no_skip"), "no_skip")
         if not name:
             return None
@@ -330,9 +323,9 @@ class _Reader:
             name=name,
             help=self.line_of_text(entries.get("help")),
             script=self.script(entries.get("script"), name),
-            deps=self.paths(entries, COMMAND, "deps"),
-            outputs=self.paths(entries, COMMAND, "outputs"),
-            outputs_no_cache=self.paths(entries, COMMAND, "outputs_no_cache"),
+            deps=self.paths(entries, schema_keys.COMMAND, "deps"),
+            outputs=self.paths(entries, schema_keys.COMMAND, "outputs"),
+            outputs_no_cache=self.paths(entries, schema_keys.COMMAND, "outputs_no_cache"),
             no_skip=no_skip,
             line=entries["name"].position[0],
         )
@@ -379,11 +372,11 @@ class _Reader:
         return tuple(workflows)
 
     def asset(self, item: Node) -> Asset | None:
-        if not self.mapping(item, ASSET):
+        if not self.mapping(item, schema_keys.ASSET):
             return None
         entries = item.value
-        self.known_keys(item, ASSET, "asset")
-        dest = self.path(entries["dest"], ASSET.keys["dest"].role)
+        self.known_keys(item, schema_keys.ASSET, "asset")
+        dest = self.path(entries["dest"], schema_keys.ASSET.keys["dest"].role)
         extra = self.flag(entries.get("extra"), "extra")
         git = self.git(entries.get("git"))
         url = self.optional(entries.get("url"), "url")
@@ -410,12 +403,12 @@ class _Reader:
                 node, "'git' is not a mapping", "write 'repo:', 'path:', 'branch:' below it"
             )
             return None
-        self.known_keys(node, GIT, "git")
-        for key in GIT.required:
+        self.known_keys(node, schema_keys.GIT, "git")
+        for key in schema_keys.GIT.required:
             if key not in node.value:
                 self.problem(node, f"a git asset without '{key}'", _GIT_HINTS[key])
                 return None
-        texts = {key: self.optional(node.value.get(key), key) for key in GIT.keys}
+        texts = {key: self.optional(node.value.get(key), key) for key in schema_keys.GIT.keys}
         for key, text in texts.items():
             if text and environment_names(text):
                 self.unsafe(
@@ -464,7 +457,7 @@ class _Reader:
             self.problem(node, f"'{name}' is not a list", "begin each item with '- '", key=True)
         return []
 
-    def mapping(self, item: Node, table: KeyTable) -> bool:
+    def mapping(self, item: Node, table: schema_keys.KeyTable) -> bool:
         noun, needed = table.noun, table.required[0]
         if not isinstance(item.value, dict):
             self.problem(item, f"this {noun} is not a mapping", f"begin it with '- {needed}: '")
@@ -476,7 +469,7 @@ class _Reader:
             return False
         return True
 
-    def known_keys(self, node: Node, table: KeyTable, owner: str) -> None:
+    def known_keys(self, node: Node, table: schema_keys.KeyTable, owner: str) -> None:
         for key, inner in node.value.items():
             if key in table.keys:
                 continue
@@ -519,7 +512,7 @@ class _Reader:
         return str(node.value)
 
     def paths(
-        self, entries: dict[str, Node], table: KeyTable, name: str
+        self, entries: dict[str, Node], table: schema_keys.KeyTable, name: str
     ) -> tuple[ProjectPath, ...]:
         role = table.keys[name].role
         found = (self.path(item, role) for item in self.items(entries.get(name), name))
@@ -541,33 +534,3 @@ class _Reader:
             return found
         self.unsafe(node, found.message, found.hint)
         return None
-
-
-def _flatten(prefix: str, table: dict[str, Node], into: dict[str, Node]) -> None:
-    for key, node in table.items():
-        if isinstance(node.value, dict):
-            _flatten(f"{prefix}.{key}", node.value, into)
-        else:
-            into[f"{prefix}.{key}"] = node
-
-
-def _as_node(value: Any, place: Node) -> Node:
-    """A resolved value, standing where the raw one stood."""
-
-    if isinstance(value, list):
-        value = [_as_node(item, place) for item in value]
-    elif isinstance(value, dict):
-        value = {key: _as_node(inner, place) for key, inner in value.items()}
-    return place._replace(value=value)
-
-
-def _with_values(node: Node, prefix: str, known: dict[str, Any]) -> Node:
-    """The table of variables with the resolved values in it."""
-
-    if not isinstance(node.value, dict):
-        return _as_node(known[prefix], node) if prefix in known else node
-    return node._replace(
-        value={
-            key: _with_values(inner, f"{prefix}.{key}", known) for key, inner in node.value.items()
-        }
-    )

@@ -51,7 +51,7 @@ def test_a_file_elsewhere_in_the_repository_may_be_named(tmp_path: Path, spacy: 
 
 
 @pytest.mark.parametrize("url", ["../secret", "{tmp}/secret", "file://{tmp}/secret", "link"])
-def test_case_9_a_path_outside_the_repository_needs_the_users_own_word(
+def test_a_path_outside_the_repository_needs_the_users_own_word(
     tmp_path: Path, spacy: Spacy, sealed: Path, url: str
 ) -> None:
     (tmp_path / "secret").write_text("x")
@@ -68,7 +68,7 @@ def test_case_9_a_path_outside_the_repository_needs_the_users_own_word(
 
 
 @pytest.mark.parametrize("scheme", ["s3", "ftp", "gs", "data", "git"])
-def test_case_9_a_scheme_that_nothing_serves(tmp_path: Path, spacy: Spacy, scheme: str) -> None:
+def test_a_scheme_that_nothing_serves(tmp_path: Path, spacy: Spacy, scheme: str) -> None:
     made = project(tmp_path, f"assets: [{{dest: assets/a, url: '{scheme}://x/y'}}]")
     done = spacy("assets", cwd=made)
     assert done.code == 3
@@ -168,8 +168,9 @@ def test_another_branch_in_project_yml_brings_its_content(
     assert (made / "assets/data/a.txt").read_text() == "newer"
 
 
+@pytest.mark.threat("overwritten-work")
 @pytest.mark.parametrize("edit", ["an edit", "a new file", "a rename", "somebody else's folder"])
-def test_case_4_edits_are_not_overwritten_without_force(
+def test_edits_are_not_overwritten_without_force(
     tmp_path: Path, spacy: Spacy, source: tuple[Path, str], edit: str
 ) -> None:
     made = git_project(tmp_path / "p", source[1])
@@ -195,7 +196,8 @@ def test_case_4_edits_are_not_overwritten_without_force(
     assert (folder / "a.txt").read_text() == "a"
 
 
-def test_case_4_a_fetch_that_fails_leaves_the_old_folder(
+@pytest.mark.threat("overwritten-work")
+def test_a_fetch_that_fails_leaves_the_old_folder(
     tmp_path: Path, spacy: Spacy, source: tuple[Path, str], git_server: GitServer
 ) -> None:
     made = git_project(tmp_path / "p", source[1])
@@ -206,7 +208,8 @@ def test_case_4_a_fetch_that_fails_leaves_the_old_folder(
     assert snapshot(made) == before
 
 
-def test_case_6_a_local_repository_in_project_yml_needs_the_users_own_word(
+@pytest.mark.threat("hostile-repositories", commands="assets")
+def test_a_local_repository_in_project_yml_needs_the_users_own_word(
     tmp_path: Path, spacy: Spacy, source: tuple[Path, str], sealed: Path
 ) -> None:
     # (by a relative path: an address in project.yml may not have a blank, as TMPDIR may)
@@ -218,8 +221,9 @@ def test_case_6_a_local_repository_in_project_yml_needs_the_users_own_word(
     assert spacy("assets", cwd=made).code == 0
 
 
+@pytest.mark.threat("hostile-repositories", commands="assets")
 @pytest.mark.parametrize("url", ["ext::sh -c 'touch {tmp}/ran'", "ssh://-oProxyCommand=x/y", "-x"])
-def test_case_6_a_hostile_repository_starts_nothing(tmp_path: Path, spacy: Spacy, url: str) -> None:
+def test_a_hostile_repository_starts_nothing(tmp_path: Path, spacy: Spacy, url: str) -> None:
     made = project(
         tmp_path / "p",
         f'assets: [{{dest: assets/d, git: {{repo: "{url.format(tmp=tmp_path)}", path: ""}}}}]',
@@ -228,9 +232,8 @@ def test_case_6_a_hostile_repository_starts_nothing(tmp_path: Path, spacy: Spacy
     assert not (tmp_path / "ran").exists()
 
 
-def test_case_7_links_of_a_git_asset_stay_inside(
-    tmp_path: Path, spacy: Spacy, sealed: Path
-) -> None:
+@pytest.mark.threat("template-links", commands="assets")
+def test_links_of_a_git_asset_stay_inside(tmp_path: Path, spacy: Spacy, sealed: Path) -> None:
     evil = repository(tmp_path / "evil", {"data/a": "a"})
     os.symlink("/etc/passwd", evil / "data/l")
     commit(evil, {})
@@ -244,9 +247,7 @@ def test_case_7_links_of_a_git_asset_stay_inside(
 
 
 @pytest.mark.parametrize("url", ["data/a", "http"])
-def test_case_2_a_destination_behind_a_link_that_leads_out(
-    tmp_path: Path, spacy: Spacy, url: str
-) -> None:
+def test_a_destination_behind_a_link_that_leads_out(tmp_path: Path, spacy: Spacy, url: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     made = project(tmp_path / "p", "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
@@ -256,7 +257,7 @@ def test_case_2_a_destination_behind_a_link_that_leads_out(
     assert list(outside.iterdir()) == []
 
 
-def test_case_2_a_destination_that_is_itself_a_link_out(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_destination_that_is_itself_a_link_out(tmp_path: Path, spacy: Spacy) -> None:
     (tmp_path / "victim").write_text("old")
     made = project(tmp_path / "p", "assets: [{dest: a, url: data/a}]", {"data/a": "x"})
     (made / "a").symlink_to(tmp_path / "victim")
@@ -264,7 +265,8 @@ def test_case_2_a_destination_that_is_itself_a_link_out(tmp_path: Path, spacy: S
     assert (tmp_path / "victim").read_text() == "old"
 
 
-def test_case_2_a_link_swapped_in_between_the_check_and_the_write(
+@pytest.mark.threat("links-outside", commands="assets")
+def test_a_link_swapped_in_between_the_check_and_the_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spacy: Spacy
 ) -> None:
     outside = tmp_path / "outside"
@@ -294,13 +296,13 @@ def test_a_link_inside_the_project_may_be_followed(tmp_path: Path, spacy: Spacy)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_case_43_a_folder_that_may_not_be_written(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_folder_that_may_not_be_written(tmp_path: Path, spacy: Spacy) -> None:
     made = project(tmp_path / "p", "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
     (made / "assets").mkdir(mode=0o500)
     assert spacy("assets", cwd=made).code == 5
 
 
-def test_case_43_a_disk_that_is_full_leaves_the_old_file(
+def test_a_disk_that_is_full_leaves_the_old_file(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = project(tmp_path / "p", "assets: [{dest: a, url: data/a}]", {"data/a": DATA, "a": "old"})
@@ -319,9 +321,7 @@ def test_case_43_a_disk_that_is_full_leaves_the_old_file(
 # What a kill leaves
 
 
-def test_case_37_what_a_killed_fetch_left_is_cleared_by_the_next(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_what_a_killed_fetch_left_is_cleared_by_the_next(tmp_path: Path, spacy: Spacy) -> None:
     made = project(tmp_path, "assets: [{dest: assets/a, url: data/a}]", {"data/a": "new"})
     (made / "assets").mkdir()
     (made / "assets/.a.git-spacy-new").write_text("hal")
@@ -329,7 +329,8 @@ def test_case_37_what_a_killed_fetch_left_is_cleared_by_the_next(
     assert [path.name for path in (made / "assets").iterdir()] == ["a"]
 
 
-def test_case_37_a_kill_between_the_two_renames_of_a_folder_is_healed(tmp_path: Path) -> None:
+@pytest.mark.threat("killed-downloads", commands="assets")
+def test_a_kill_between_the_two_renames_of_a_folder_is_healed(tmp_path: Path) -> None:
     (tmp_path / ".data.git-spacy-old").mkdir()
     (tmp_path / ".data.git-spacy-old/x").write_text("old")
     with files.staging(tmp_path, "data"):

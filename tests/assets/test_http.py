@@ -77,7 +77,7 @@ def test_a_sha256_is_verified_too(server: Misbehaving, fetch: Fetch, root: Path)
 
 
 @pytest.mark.parametrize("checksum", [True, False])
-def test_case_12_a_cut_body_is_taken_up_where_it_ended(
+def test_a_cut_body_is_taken_up_where_it_ended(
     server: Misbehaving, fetch: Fetch, root: Path, checksum: bool
 ) -> None:
     cuts = {1: 90_000, 2: 40_000}
@@ -89,7 +89,7 @@ def test_case_12_a_cut_body_is_taken_up_where_it_ended(
     assert ranges == [None, "bytes=90000-", "bytes=130000-"]
 
 
-def test_case_12_a_chunked_body_that_is_cut_is_noticed(
+def test_a_chunked_body_that_is_cut_is_noticed(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     url = serve(
@@ -99,7 +99,7 @@ def test_case_12_a_chunked_body_that_is_cut_is_noticed(
     assert content(root) == DATA
 
 
-def test_case_12_three_tries_and_no_more(
+def test_three_tries_and_no_more(
     server: Misbehaving, fetch: Fetch, root: Path, pauses: list[float]
 ) -> None:
     url = serve(server, lambda exchange: exchange.answer(DATA[:10], length=len(DATA)))
@@ -114,7 +114,7 @@ def test_case_12_three_tries_and_no_more(
     assert content(root) == b"old"
 
 
-def test_case_12_a_file_that_changed_between_is_fetched_from_the_start(
+def test_a_file_that_changed_between_is_fetched_from_the_start(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     new = noise(150_000, 2)
@@ -129,7 +129,8 @@ def test_case_12_a_file_that_changed_between_is_fetched_from_the_start(
     assert content(root) == new
 
 
-def test_case_12_a_server_that_goes_on_at_another_place_is_not_believed(
+@pytest.mark.threat("truncated-bodies")
+def test_a_server_that_goes_on_at_another_place_is_not_believed(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     def behave(exchange: Exchange) -> None:
@@ -145,7 +146,7 @@ def test_case_12_a_server_that_goes_on_at_another_place_is_not_believed(
     assert content(root) == DATA
 
 
-def test_case_13_a_server_that_stalls_is_left_and_tried_again(
+def test_a_server_that_stalls_is_left_and_tried_again(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     def behave(exchange: Exchange) -> None:
@@ -161,13 +162,13 @@ def test_case_13_a_server_that_stalls_is_left_and_tried_again(
     assert server.asked[1][1]["Range"] == f"bytes={2 << 16}-", "whole chunks are kept"
 
 
-def test_case_13_a_server_that_always_stalls(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+def test_a_server_that_always_stalls(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     done = fetch(serve(server, lambda exchange: exchange.stall(DATA, after=0)))
     assert done.code == 4
     assert "no answer for 0.4 s" in done.err
 
 
-def test_case_14_errors_that_pass_are_sat_out(
+def test_errors_that_pass_are_sat_out(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     def behave(exchange: Exchange) -> None:
@@ -184,7 +185,7 @@ def test_case_14_errors_that_pass_are_sat_out(
     ("value", "least", "most"),
     [("7", 7, 7), ("9999", 60, 60), (None, 0.25, 0.5), ("nonsense", 0.25, 0.5)],
 )
-def test_case_14_retry_after_is_obeyed_within_a_cap(
+def test_retry_after_is_obeyed_within_a_cap(
     server: Misbehaving,
     fetch: Fetch,
     pauses: list[float],
@@ -202,7 +203,7 @@ def test_case_14_retry_after_is_obeyed_within_a_cap(
     assert least <= pauses[0] <= most
 
 
-def test_case_14_retry_after_may_be_a_date(
+def test_retry_after_may_be_a_date(
     server: Misbehaving, fetch: Fetch, pauses: list[float]
 ) -> None:
     def behave(exchange: Exchange) -> None:
@@ -215,7 +216,7 @@ def test_case_14_retry_after_may_be_a_date(
     assert 10 < pauses[0] <= 20
 
 
-def test_case_14_what_is_not_there_is_not_asked_for_again(
+def test_what_is_not_there_is_not_asked_for_again(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     done = fails_and_leaves_the_old(fetch, root, server.url + "/nothing")
@@ -226,19 +227,19 @@ def test_case_14_what_is_not_there_is_not_asked_for_again(
 @pytest.mark.parametrize(
     "target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x", "javascript:x"]
 )
-def test_case_15_a_redirect_to_another_scheme_is_refused(
+def test_a_redirect_to_another_scheme_is_refused(
     server: Misbehaving, fetch: Fetch, root: Path, target: str
 ) -> None:
     url = serve(server, lambda exchange: exchange.answer(b"", 302, Location=target))
     assert "redirects to" in fails_and_leaves_the_old(fetch, root, url).err
 
 
-def test_case_15_a_loop_of_redirects_ends(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+def test_a_loop_of_redirects_ends(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     url = serve(server, lambda exchange: exchange.answer(b"", 302, Location="/data"))
     assert "more than 10 redirects" in fails_and_leaves_the_old(fetch, root, url).err
 
 
-def test_case_15_credentials_do_not_follow_to_another_host(
+def test_credentials_do_not_follow_to_another_host(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     def behave(exchange: Exchange) -> None:
@@ -254,7 +255,7 @@ def test_case_15_credentials_do_not_follow_to_another_host(
     assert "s3cret" not in done.out + done.err
 
 
-def test_case_16_a_wrong_file_from_the_server_never_lands(
+def test_a_wrong_file_from_the_server_never_lands(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     url = serve(server, lambda exchange: exchange.file(b"wrong"))
@@ -262,7 +263,7 @@ def test_case_16_a_wrong_file_from_the_server_never_lands(
     assert f"project.yml wants {md5(DATA)}" in done.err
 
 
-def test_case_16_a_wrong_file_on_disk_is_fetched_again(
+def test_a_wrong_file_on_disk_is_fetched_again(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     (root / "assets").mkdir(parents=True)
@@ -281,21 +282,21 @@ def test_case_16_a_wrong_file_on_disk_is_fetched_again(
         (b"<html>", "", "a web page"),
     ],
 )
-def test_case_17_nothing_or_a_page_where_data_was_expected(
+def test_nothing_or_a_page_where_data_was_expected(
     server: Misbehaving, fetch: Fetch, root: Path, body: bytes, media: str, told: str
 ) -> None:
     url = serve(server, lambda exchange: exchange.answer(body, Content_Type=media))
     assert told in fails_and_leaves_the_old(fetch, root, url).err
 
 
-def test_case_17_a_page_that_was_asked_for_is_data(
+def test_a_page_that_was_asked_for_is_data(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     url = serve(server, lambda exchange: exchange.answer(b"<html>", Content_Type="text/html"))
     assert fetch(url, "assets/page.html").code == 0
 
 
-def test_case_18_a_content_encoding_is_undone(
+def test_a_content_encoding_is_undone(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     packed = gzip.compress(DATA[:100_000]) + gzip.compress(DATA[100_000:])
@@ -304,7 +305,7 @@ def test_case_18_a_content_encoding_is_undone(
     assert content(root) == DATA
 
 
-def test_case_18_an_archive_that_is_called_encoded_is_kept_as_it_is(
+def test_an_archive_that_is_called_encoded_is_kept_as_it_is(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     packed = gzip.compress(DATA)
@@ -313,7 +314,7 @@ def test_case_18_an_archive_that_is_called_encoded_is_kept_as_it_is(
     assert (root / "assets/data.tar.gz").read_bytes() == packed
 
 
-def test_case_18_the_checksum_says_which_form_is_meant(
+def test_the_checksum_says_which_form_is_meant(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     packed = gzip.compress(DATA)
@@ -323,7 +324,7 @@ def test_case_18_the_checksum_says_which_form_is_meant(
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-100], lambda data: b"junk" + data])
-def test_case_18_a_damaged_encoding_never_lands_by_half(
+def test_a_damaged_encoding_never_lands_by_half(
     server: Misbehaving, fetch: Fetch, root: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     packed = damage(gzip.compress(DATA))
@@ -331,21 +332,21 @@ def test_case_18_a_damaged_encoding_never_lands_by_half(
     assert "compressed answer is" in fails_and_leaves_the_old(fetch, root, url).err
 
 
-def test_case_18_an_encoding_that_nobody_asked_for_is_refused(
+def test_an_encoding_that_nobody_asked_for_is_refused(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     url = serve(server, lambda exchange: exchange.answer(DATA, Content_Encoding="br"))
     assert "encodes with 'br'" in fails_and_leaves_the_old(fetch, root, url).err
 
 
-def test_case_19_an_absurd_length_is_refused_at_once(
+def test_an_absurd_length_is_refused_at_once(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     url = serve(server, lambda exchange: exchange.answer(b"x", length=10**15))
     assert "the disk has no room" in fails_and_leaves_the_old(fetch, root, url).err
 
 
-def test_case_19_an_endless_body_is_stopped_by_the_cap(
+def test_an_endless_body_is_stopped_by_the_cap(
     server: Misbehaving, fetch: Fetch, root: Path, sealed: Path
 ) -> None:
     with (sealed / ".gitconfig").open("a") as config:
@@ -354,7 +355,7 @@ def test_case_19_an_endless_body_is_stopped_by_the_cap(
     assert "larger than 1,048,576 bytes" in fails_and_leaves_the_old(fetch, root, url).err
 
 
-def test_case_19_an_encoded_bomb_is_stopped_by_the_cap(
+def test_an_encoded_bomb_is_stopped_by_the_cap(
     server: Misbehaving, fetch: Fetch, root: Path, sealed: Path
 ) -> None:
     with (sealed / ".gitconfig").open("a") as config:
@@ -364,7 +365,7 @@ def test_case_19_an_encoded_bomb_is_stopped_by_the_cap(
     assert "larger than" in fails_and_leaves_the_old(fetch, root, url).err
 
 
-def test_case_20_a_checksum_in_upper_case_is_equal(
+def test_a_checksum_in_upper_case_is_equal(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     url = serve(server, lambda exchange: exchange.file(DATA))
@@ -373,13 +374,15 @@ def test_case_20_a_checksum_in_upper_case_is_equal(
     assert server.count("/data") == 1
 
 
-def test_case_20_what_is_no_checksum_is_told_with_its_line(fetch: Fetch) -> None:
+@pytest.mark.threat("checksum-format", commands="assets")
+def test_what_is_no_checksum_is_told_with_its_line(fetch: Fetch) -> None:
     done = fetch("https://host/x", DEST, "sha1:123")
     assert done.code == 2
     assert done.err.startswith("project.yml:5:15: error: 'sha1:123' is not a checksum")
 
 
-def test_case_21_one_that_fails_does_not_stop_the_others(
+@pytest.mark.threat("partial-failure")
+def test_one_that_fails_does_not_stop_the_others(
     server: Misbehaving, spacy: Spacy, root: Path
 ) -> None:
     server.paths["/good"] = lambda exchange: exchange.file(DATA)
@@ -417,7 +420,7 @@ def test_several_assets_travel_side_by_side(server: Misbehaving, spacy: Spacy, r
     assert spacy("assets", "--jobs", 4, cwd=root).code == 0
 
 
-def test_case_10_a_secret_of_the_environment_goes_nowhere_without_leave(
+def test_a_secret_of_the_environment_goes_nowhere_without_leave(
     server: Misbehaving, spacy: Spacy, root: Path, monkeypatch: pytest.MonkeyPatch, sealed: Path
 ) -> None:
     monkeypatch.setenv("API_TOKEN", "s3cret")
@@ -440,7 +443,7 @@ def test_case_10_a_secret_of_the_environment_goes_nowhere_without_leave(
     assert "s3cret" not in done.out + done.err
 
 
-def test_case_11_what_a_server_says_cannot_drive_the_terminal(
+def test_what_a_server_says_cannot_drive_the_terminal(
     server: Misbehaving, fetch: Fetch
 ) -> None:
     def behave(exchange: Exchange) -> None:

@@ -123,6 +123,7 @@ def test_what_no_run_fits_is_said_to_be_stale_or_unknown(made: Path, spacy: Spac
     assert spacy("run", "all", "--dry", cwd=made).err.endswith("would run 1, skipped 2\n")
 
 
+@pytest.mark.threat("broken-lock", commands="lock")
 def test_a_broken_lock_is_rebuilt_and_one_in_order_is_kept(made: Path, spacy: Spacy) -> None:
     before = (made / "project.lock").read_bytes()
     for text in (b"", b"<<<<<<< ours\n", b"\x00\xff", b"[]"):
@@ -449,6 +450,7 @@ def test_it_is_explained(spacy: Spacy) -> None:
     assert max(map(len, done.out.splitlines())) <= 80
 
 
+@pytest.mark.threat("link-destinations", commands="lock")
 def test_the_merge_driver_does_not_write_through_a_link_that_leads_out(
     tmp_path: Path, spacy: Spacy
 ) -> None:

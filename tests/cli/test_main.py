@@ -114,9 +114,7 @@ def test_resolved_names_defaults_and_json_has_the_references_keys(
     assert document["env"] == {"token": "API_TOKEN"}
 
 
-def test_case_11_escapes_of_a_project_are_shown_and_not_obeyed(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_escapes_of_a_project_are_shown_and_not_obeyed(tmp_path: Path, spacy: Spacy) -> None:
     made = project(
         tmp_path,
         'title: "a\\e[2Jb"\ncommands: [{name: "n\\a", help: "h\\u202ex", script: [x]}]\n',

@@ -120,6 +120,7 @@ def test_what_is_forced_or_always_runs_is_not_restored(tmp_path: Path, spacy: Sp
     }  # fmt: skip
 
 
+@pytest.mark.threat("only-copies")
 def test_a_damaged_store_is_no_reason_for_a_wrong_output_and_is_healed_by_a_run(
     root: Path, spacy: Spacy
 ) -> None:
@@ -245,11 +246,12 @@ def declaring(root: Path, path: str, tmp_path: Path, spacy: Spacy) -> None:
     saved(root)
 
 
+@pytest.mark.threat("undeclared-outputs", commands="restore")
 @pytest.mark.parametrize("options", [(), ("--force",)])
 def test_what_the_project_does_not_declare_is_not_restored(
     root: Path, spacy: Spacy, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    """Issue 17, A2, and threat 47."""
+    """Threat model: undeclared-outputs."""
 
     declaring(root, "sitecustomize.py", tmp_path, spacy)
     assert [out.path for out in lock.read(root)["train"].outs] == ["model", "sitecustomize.py"]
@@ -259,6 +261,7 @@ def test_what_the_project_does_not_declare_is_not_restored(
     assert "model             here" in done.out
 
 
+@pytest.mark.threat("undeclared-outputs", commands="restore")
 @pytest.mark.parametrize("content", ["", "mine"])
 def test_a_file_that_git_tracks_is_not_replaced_unless_forced(
     root: Path, spacy: Spacy, tmp_path: Path, content: str
@@ -288,10 +291,11 @@ def spoil_store(root: Path) -> None:
         path.write_bytes(path.read_bytes()[::-1])
 
 
+@pytest.mark.threat("only-copies", commands="restore")
 def test_the_last_copy_is_not_replaced_while_its_cached_copy_is_damaged(
     root: Path, spacy: Spacy, tmp_path: Path
 ) -> None:
-    """Threat 54."""
+    """Threat model: only-copies."""
 
     git(root, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
     assert spacy("run", "all", cwd=root).code == 0
@@ -311,10 +315,11 @@ def test_the_last_copy_is_not_replaced_while_its_cached_copy_is_damaged(
     assert (root / "model/weights.txt").read_text() == "HELLO"
 
 
+@pytest.mark.threat("undeclared-outputs", commands="run")
 def test_what_a_run_restores_something_over_is_saved_first(
     root: Path, spacy: Spacy, tmp_path: Path
 ) -> None:
-    """Threat 54, for what was edited, and for what lost its cached copy."""
+    """Threat model: only-copies, for what was edited, and for what lost its cached copy."""
 
     git(root, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
     assert spacy("run", "all", cwd=root).code == 0

@@ -373,9 +373,10 @@ _PLACES = (
 )
 
 
+@pytest.mark.threat("injected-text", commands="document")
 @pytest.mark.parametrize("place", _PLACES)
 def test_a_text_of_a_project_is_inert_wherever_it_stands(place: str) -> None:
-    """Number 10 of the issue on trust; threat 52."""
+    """Number 10 of the issue on trust; threat model: injected-text."""
 
     for text in _HOSTILE:
         check_inert(**{place: text})
@@ -388,12 +389,14 @@ _PIECES = st.lists(
 ).map("".join)
 
 
+@pytest.mark.threat("injected-text", commands="document")
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(_PLACES), _PIECES)
 def test_no_mixture_of_special_characters_is_more_than_text(place: str, text: str) -> None:
     check_inert(**{place: text})
 
 
+@pytest.mark.threat("injected-text", commands="document")
 @pytest.mark.parametrize(
     "description",
     ["```\nopen", "~~~ \n<b>", "- ```\n  a", "> ```", "````\n```\n<b>", "```\n ```\n```x\n```\n~~~",

@@ -120,6 +120,7 @@ def test_any_project_is_shown_as_it_is(any_project: Project, is_known: bool) -> 
     check(found, words_for(found) if is_known else {})
 
 
+@pytest.mark.threat("injected-text", commands="graph")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_name_is_more_than_a_name(name: str) -> None:
     one = command("c", "a", "b")._replace(name=name, help=name)

@@ -20,9 +20,11 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.threat("option-injection", commands="assets clone")
+@pytest.mark.threat("hostile-repositories")
 @pytest.mark.parametrize("trusted", [True, False])
 @pytest.mark.parametrize("url", HOSTILE)
-def test_cases_5_and_6_a_hostile_address_is_refused(
+def test_a_hostile_address_is_refused(
     url: str, trusted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a process was started"))
@@ -33,7 +35,7 @@ def test_cases_5_and_6_a_hostile_address_is_refused(
 
 
 @pytest.mark.parametrize("url", ["file:///srv/r", "/srv/r", "../r", "~/r", "r"])
-def test_case_6_a_local_repository_needs_the_users_own_word(url: str, tmp_path: Path) -> None:
+def test_a_local_repository_needs_the_users_own_word(url: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"git config spacy\.allowLocalRepository true"):
         parse_address(url, None, trusted=False)
     assert parse_address(url, None, trusted=True, base=tmp_path).protocol == "file"
@@ -43,7 +45,7 @@ def test_case_6_a_local_repository_needs_the_users_own_word(url: str, tmp_path: 
     "ref", ["", "-x", "a:b", "a..b", "a b", "a~1", "a^", "a?", "a*", "a[", "a\\b", "a.lock", "/a",
             "a/", "a//b", ".a", "a/.b", "a@{1}", "@", "a\nb", "+main"]
 )  # fmt: skip
-def test_case_5_a_ref_that_could_be_something_else_is_refused(ref: str) -> None:
+def test_a_ref_that_could_be_something_else_is_refused(ref: str) -> None:
     with pytest.raises(Refused):
         parse_address("https://host/r", ref, trusted=True)
 

@@ -1,4 +1,4 @@
-"""threats.md, case 50: a Git server that never ends. Each of its ways has a limit, small ones here;
+"""Threat model: endless-git-servers: a Git server that never ends. Each of its ways has a limit, small ones here;
 nothing is left in the temporary folder."""
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partial_clone_dulwich, "_MOST_TALK", 1 << 20)
 
 
+@pytest.mark.threat("endless-git-servers")
 @pytest.mark.usefixtures("small", "backend")
 @pytest.mark.parametrize("what", ENDLESS)
 def test_a_server_that_never_ends_is_left(
@@ -122,6 +123,7 @@ def test_an_asset_may_not_be_larger_than_is_set(tmp_path: Path, git_server: GitS
     assert (tmp_path / "out").read_text() == "x"
 
 
+@pytest.mark.threat("endless-git-servers")
 def test_the_settings_hold_for_assets_and_clone(tmp_path: Path, git_server: GitServer) -> None:
     files: dict[str, str | bytes] = {"t/project.yml": "title: t\n", "t/zeros": bytes(3 << 20)}
     url = git_server.url + serve(repository(tmp_path / "t", files), tmp_path / "served")

@@ -58,6 +58,7 @@ def test_nothing_waits_to_be_committed(folder: Path) -> None:
     assert git(folder, "status", "--porcelain") == ""
 
 
+@pytest.mark.threat("embedded-repositories", commands="clone")
 @pytest.mark.usefixtures("backend")
 def test_no_filter_hook_or_signature_of_the_user_runs(folder: Path, tmp_path: Path) -> None:
     program = tmp_path / "hooks/evil"
@@ -103,8 +104,9 @@ def test_a_name_in_the_environment_counts(folder: Path, monkeypatch: pytest.Monk
     assert known == "AUTHOR <AUTHOR@example.com> COMMITTER <COMMITTER@example.com>"
 
 
+@pytest.mark.threat("git-environment", commands="clone")
 @pytest.mark.usefixtures("backend")
-def test_case_44_a_hooks_repository_is_not_touched(
+def test_a_hooks_repository_is_not_touched(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git(tmp_path, "init", "-q", "users")

@@ -44,6 +44,7 @@ def test_what_anybody_may_name(url: str, trusted: bool) -> None:
     assert parse_address(url, "main", trusted=trusted).url == url
 
 
+@pytest.mark.threat("option-injection", commands="assets clone")
 @pytest.mark.parametrize(
     "url",
     [
@@ -79,14 +80,15 @@ def test_what_anybody_may_name(url: str, trusted: bool) -> None:
     ],
 )
 @pytest.mark.parametrize("trusted", [True, False])
-def test_threats_5_and_6_what_nobody_may_name(url: str, trusted: bool) -> None:
+def test_what_nobody_may_name(url: str, trusted: bool) -> None:
     with pytest.raises(Refused) as caught:
         parse_address(url, None, trusted=trusted)
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.threat("hostile-repositories", commands="assets")
 @pytest.mark.parametrize("url", ["file:///srv/r", "/srv/r", "../r", "r", "~/r", "a/b:c"])
-def test_threat_6_a_template_names_nothing_local(url: str) -> None:
+def test_a_template_names_nothing_local(url: str) -> None:
     with pytest.raises(Refused, match=r"spacy\.allowLocalRepository true"):
         parse_address(url, None, trusted=False)
 
@@ -126,7 +128,7 @@ BAD_REFS = [
 
 
 @pytest.mark.parametrize("ref", BAD_REFS)
-def test_threat_5_refs_that_cannot_be(ref: str) -> None:
+def test_refs_that_cannot_be(ref: str) -> None:
     with pytest.raises(Refused) as caught:
         parse_address("https://host/r", ref, trusted=True)
     assert caught.value.exit_code == 3
@@ -166,6 +168,7 @@ _URLISH = st.builds(
 )
 
 
+@pytest.mark.threat("option-injection", commands="assets clone")
 @given(url=_TEXT | _URLISH, ref=st.none() | _TEXT, trusted=st.booleans())
 @example(url="https://[", ref=None, trusted=True)
 @example(url="https://[::1", ref=None, trusted=True)

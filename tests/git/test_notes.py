@@ -142,8 +142,9 @@ def test_somebody_who_uses_git_itself_meanwhile_loses_us_nothing(
     assert shown(made, other) == ["2"]
 
 
+@pytest.mark.threat("torn-writes", commands="notes")
 @pytest.mark.parametrize("delay", [0.02, 0.06, 0.1, 0.14, 0.18, 0.22])
-def test_case_38_killed_at_any_time_the_ref_is_old_or_new(tmp_path: Path, delay: float) -> None:
+def test_killed_at_any_time_the_ref_is_old_or_new(tmp_path: Path, delay: float) -> None:
     made = repository(tmp_path / "r")
     head = git(made, "rev-parse", "HEAD")
     notes.append(opened(made), head, ["old"])
@@ -200,6 +201,7 @@ def test_what_cannot_be_refusal_says_why(tmp_path: Path) -> None:
         notes.append(opened(made), "0" * 40, ["x"])
 
 
+@pytest.mark.threat("option-injection", commands="log show")
 @pytest.mark.parametrize("revision", ["nonsense", "--all", "-n1", "--output=x"])
 def test_a_wrong_revision_is_named_and_never_an_option(tmp_path: Path, revision: str) -> None:
     made = repository(tmp_path / "r")

@@ -234,6 +234,7 @@ def hostile(tmp_path: Path, files: dict[str, str | bytes], links: dict[str, str]
     return str(made)
 
 
+@pytest.mark.threat("template-links", commands="clone")
 @pytest.mark.parametrize(
     "links",
     [
@@ -245,7 +246,7 @@ def hostile(tmp_path: Path, files: dict[str, str | bytes], links: dict[str, str]
         {"t/l": ".git/config"},
     ],
 )
-def test_case_7_a_link_that_leads_out_is_refused_and_its_target_never_opened(
+def test_a_link_that_leads_out_is_refused_and_its_target_never_opened(
     tmp_path: Path, backend: str, links: dict[str, str]
 ) -> None:
     if backend == "dulwich":
@@ -270,16 +271,16 @@ def tree_with(tmp_path: Path, name: str) -> str:
     return str(made)
 
 
+@pytest.mark.threat("embedded-repositories", commands="clone")
 @pytest.mark.parametrize("name", [".GIT", ".git.", "git~1", ".gi\u200ct"])
-def test_case_8_a_folder_that_git_could_take_for_its_own_is_refused(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_folder_that_git_could_take_for_its_own_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(Refused, match="Git could take for its own"):
         fetched(tree_with(tmp_path, name), None, tmp_path / "dest", "t")
     assert not (tmp_path / "dest").exists()
 
 
-def test_case_8_hooks_filters_and_submodules_of_a_template_do_nothing(
+@pytest.mark.threat("embedded-repositories", commands="clone")
+def test_hooks_filters_and_submodules_of_a_template_do_nothing(
     tmp_path: Path, sealed: Path
 ) -> None:
     ran = tmp_path / "ran"

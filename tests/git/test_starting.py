@@ -33,7 +33,7 @@ def test_scrubbed_drops_them_and_nothing_else() -> None:
     }
 
 
-def test_threat_44_a_hooks_environment_reaches_no_child(
+def test_a_hooks_environment_reaches_no_child(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = repository(tmp_path / "users")

@@ -318,6 +318,7 @@ def test_without_a_password_it_fails_and_does_not_ask(url: str, git_server: GitS
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.threat("leaked-credentials", commands="clone")
 @pytest.mark.parametrize("kind", ["command", "store", "netrc", "url"])
 def test_the_users_own_password_is_used(
     url: str, git_server: GitServer, tmp_path: Path, sealed: Path, kind: str, backend: str
@@ -432,7 +433,8 @@ def test_lfs_pointers_are_reported_and_stay_pointers(tmp_path: Path) -> None:
     assert (tmp_path / "out/model.bin").read_text() == pointer
 
 
-def test_threat_8_attributes_start_no_filter_of_the_user(tmp_path: Path) -> None:
+@pytest.mark.threat("embedded-repositories", commands="assets clone")
+def test_attributes_start_no_filter_of_the_user(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {
         "t/.gitattributes": "*.txt filter=evil text eol=crlf\n*.md export-subst ident\n",
         "t/a.txt": "one\ntwo\n",
@@ -518,6 +520,7 @@ def test_a_sha256_repository_without_git_is_told(git_server: GitServer, tmp_path
 LINK = "120000 blob {%s}\t%s\n"
 
 
+@pytest.mark.threat("template-links", commands="assets clone")
 @pytest.mark.parametrize(
     "listing",
     [
@@ -532,9 +535,7 @@ LINK = "120000 blob {%s}\t%s\n"
     ],
 )
 @pytest.mark.usefixtures("backend")
-def test_threat_7_a_link_that_leads_out(
-    git_server: GitServer, tmp_path: Path, listing: str
-) -> None:
+def test_a_link_that_leads_out(git_server: GitServer, tmp_path: Path, listing: str) -> None:
     made = hostile(tmp_path / "r", listing + "100644 blob {x}\tz\n")
     url = git_server.url + serve(made, git_server.root)
     with pytest.raises(Refused, match="link") as caught:
@@ -543,14 +544,16 @@ def test_threat_7_a_link_that_leads_out(
     assert not os.path.lexists(tmp_path / "out")
 
 
+@pytest.mark.threat("template-links", commands="assets clone")
 @pytest.mark.usefixtures("backend")
-def test_threat_7_a_link_for_a_file(tmp_path: Path) -> None:
+def test_a_link_for_a_file(tmp_path: Path) -> None:
     made = hostile(tmp_path / "r", LINK % ("/etc/passwd", "l"))
     with pytest.raises(Refused):
         checked_out(made, tmp_path / "out", "l")
     assert not os.path.lexists(tmp_path / "out")
 
 
+@pytest.mark.threat("embedded-repositories", commands="assets clone")
 @pytest.mark.parametrize(
     "name",
     [b".git", b".GIT", b".git.", b".git ", b"git~1", b"GIT~2", ".g\u200cit".encode(), b"..",
@@ -558,7 +561,7 @@ def test_threat_7_a_link_for_a_file(tmp_path: Path) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["blob", "tree"])
 @pytest.mark.usefixtures("backend")
-def test_threat_8_names_that_no_tree_may_hold(
+def test_names_that_no_tree_may_hold(
     git_server: GitServer, tmp_path: Path, name: bytes, kind: str
 ) -> None:
     made = repository(tmp_path / "r", {"f": "x"})
@@ -611,8 +614,9 @@ def test_a_bad_folder_elsewhere_is_none_of_our_business(tmp_path: Path) -> None:
     assert checked_out(made, tmp_path / "out", "fine").read_text() == "x"
 
 
+@pytest.mark.threat("embedded-repositories", commands="assets clone")
 @pytest.mark.usefixtures("backend")
-def test_threat_8_a_submodule_is_left_out_with_a_warning(tmp_path: Path) -> None:
+def test_a_submodule_is_left_out_with_a_warning(tmp_path: Path) -> None:
     made = hostile(
         tmp_path / "r",
         "100644 blob {[submodule]}\t.gitmodules\n" + f"160000 commit {'a' * 40}\tmodule\n",
@@ -625,8 +629,9 @@ def test_threat_8_a_submodule_is_left_out_with_a_warning(tmp_path: Path) -> None
     assert "submodule" in warnings[0]
 
 
+@pytest.mark.threat("embedded-repositories", commands="assets clone")
 @pytest.mark.usefixtures("backend")
-def test_threat_8_a_bare_repository_in_a_template_stays_a_folder_of_files(tmp_path: Path) -> None:
+def test_a_bare_repository_in_a_template_stays_a_folder_of_files(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {
         "t/bare/HEAD": "ref: refs/heads/main\n",
         "t/bare/config": "[core]\n\tfsmonitor = touch ran\n",
@@ -722,7 +727,7 @@ def test_a_disk_that_fails_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_threat_44_the_index_of_a_hook_stays_as_it_is(
+def test_the_index_of_a_hook_stays_as_it_is(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = repository(tmp_path / "users")

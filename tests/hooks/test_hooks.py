@@ -236,6 +236,7 @@ def test_without_git_spacy_it_says_what_to_do(
     assert "--no-verify" in done.err
 
 
+@pytest.mark.threat("git-environment", commands="run")
 def test_a_run_in_a_hook_leaves_its_scripts_out_of_gits_business(
     tmp_path: Path, spied: Path
 ) -> None:

@@ -27,7 +27,7 @@ JOINED = {
     "jakob-ra__relation_extraction_firm_alliances",
     "pmbaumgartner__spacy-setfit-textcat",
 }
-# Paths that leave the project: the reference takes them, we refuse them (threats.md, case 1).
+# Paths that leave the project: the reference takes them, we refuse them (Threat model: paths-outside).
 LEAVING = {
     "Tanmay98__CorefSpacy": 5,
     "explosion__projects__pipelines__floret_wiki_oscar_vectors": 10,

@@ -24,27 +24,27 @@ def problems(text: str | bytes) -> list[str]:
 
 
 ONE_PROBLEM = {
-    "case 29: empty": (b"", "1:1", "the file is empty"),
-    "case 29: only a comment": (b"# nothing\n", "1:1", "the file is empty"),
-    "case 29: a list": (b"- a\n", "1:1", "not a mapping"),
-    "case 29: a text": (b"hello\n", "1:1", "not a mapping"),
-    "case 32: a key twice": (b"title: a\nvars: {}\ntitle: b\n", "3:1", "stands twice"),
-    "case 32: a tab": (b"vars:\n\ta: 1\n", "2:1", "not YAML"),
-    "case 32: Latin-1": (b"title: caf\xe9\n", "1:11", "not UTF-8"),
-    "case 32: NUL": (b"title: a\x00b\n", "1:9", "control character"),
-    "case 32: a tag": (b"title: !!python/object:os.system x\n", "1:8", "tag"),
-    "case 33: commands: null": (b"commands: null\n", "1:1", "nothing in it"),
-    "case 33: a text for a list": (
+    "project-file-type: empty": (b"", "1:1", "the file is empty"),
+    "project-file-type: only a comment": (b"# nothing\n", "1:1", "the file is empty"),
+    "project-file-type: a list": (b"- a\n", "1:1", "not a mapping"),
+    "project-file-type: a text": (b"hello\n", "1:1", "not a mapping"),
+    "yaml-syntax: a key twice": (b"title: a\nvars: {}\ntitle: b\n", "3:1", "stands twice"),
+    "yaml-syntax: a tab": (b"vars:\n\ta: 1\n", "2:1", "not YAML"),
+    "yaml-syntax: Latin-1": (b"title: caf\xe9\n", "1:11", "not UTF-8"),
+    "yaml-syntax: NUL": (b"title: a\x00b\n", "1:9", "control character"),
+    "yaml-syntax: a tag": (b"title: !!python/object:os.system x\n", "1:8", "tag"),
+    "wrong-types-and-keys: commands: null": (b"commands: null\n", "1:1", "nothing in it"),
+    "wrong-types-and-keys: a text for a list": (
         b"commands:\n  - name: a\n    deps: data.txt\n", "3:5", "is a text, not a list"),
-    "case 33: a misspelt key": (
+    "wrong-types-and-keys: a misspelt key": (
         b"commands:\n  - name: a\n    scirpt: [x]\n", "3:5", "unknown key 'scirpt'"),
-    "case 34: a dash too many": (
+    "split-commands: a dash too many": (
         b"commands:\n  - name: annotate\n  - script:\n      - 'x'\n", "3:5", "line 3: remove the dash"),
-    "case 20: not a checksum": (
+    "checksum-format: not a checksum": (
         b"assets:\n  - dest: a\n    checksum: 'xyz'\n", "3:15", "is not a checksum"),
-    "case 20: a checksum cut short": (
+    "checksum-format: a checksum cut short": (
         b"assets:\n  - dest: a\n    checksum: sha256:abc\n", "3:15", "is not a checksum"),
-    "case 30: an alias of itself": (b"vars: &a {b: *a}\n", "1:14", "contains itself"),
+    "yaml-bombs: an alias of itself": (b"vars: &a {b: *a}\n", "1:14", "contains itself"),
     "an unknown alias": (b"vars: {b: *a}\n", "1:11", "has no anchor"),
     "a second document": (b"title: a\n---\ntitle: b\n", "2:1", "second document"),
     "a workflow without its command": (
@@ -66,6 +66,7 @@ ONE_PROBLEM = {
 }  # fmt: skip
 
 
+@pytest.mark.threat("yaml-syntax")
 @pytest.mark.parametrize(("data", "place", "what"), ONE_PROBLEM.values(), ids=ONE_PROBLEM)
 def test_a_problem_is_told_with_its_place_and_a_mend(data: bytes, place: str, what: str) -> None:
     (told,) = problems(data)
@@ -96,13 +97,15 @@ def test_an_unsafe_path_makes_the_whole_unsafe_and_names_its_place() -> None:
     assert caught.value.exit_code == 3
 
 
-def test_case_33_an_unknown_key_of_the_project_is_a_warning_with_a_suggestion() -> None:
+@pytest.mark.threat("wrong-types-and-keys")
+def test_an_unknown_key_of_the_project_is_a_warning_with_a_suggestion() -> None:
     project = loader.parse(b"title: x\ncomands: []\n").project
     assert project.warnings == (
         "project.yml:2:1: warning: project has an unknown key 'comands' (did you mean 'commands'?)",
     )
 
 
+@pytest.mark.threat("split-commands")
 def test_the_specifications_own_prodigy_example_is_told_where_its_dashes_are() -> None:
     told = problems(
         "commands:\n  - name: annotate\n  - script:\n      - 'x'\n  - deps:\n      - 'a'\n"
@@ -111,7 +114,8 @@ def test_the_specifications_own_prodigy_example_is_told_where_its_dashes_are() -
     assert [text.split(": ")[2] for text in told] == ["line 3", "line 5", "line 7"]
 
 
-def test_case_32_a_byte_order_mark_and_windows_line_ends_work() -> None:
+@pytest.mark.threat("yaml-syntax")
+def test_a_byte_order_mark_and_windows_line_ends_work() -> None:
     data = "\ufefftitle: x\r\ncommands:\r\n  - name: a\r\n    script: ['echo']\r\n".encode()
     project = loader.parse(data).project
     assert (project.title, project.commands[0].script) == ("x", ("echo",))
@@ -158,7 +162,7 @@ anything: ${vars.tables}
     assert told.startswith("project.yml:3:14: error: directory is 1, not a text")
 
 
-def test_case_29_a_folder_a_fifo_and_a_file_without_permission(tmp_path: Path) -> None:
+def test_a_folder_a_fifo_and_a_file_without_permission(tmp_path: Path) -> None:
     (tmp_path / "folder" / "project.yml").mkdir(parents=True)
     (tmp_path / "fifo").mkdir()
     os.mkfifo(tmp_path / "fifo" / "project.yml")
@@ -167,8 +171,9 @@ def test_case_29_a_folder_a_fifo_and_a_file_without_permission(tmp_path: Path) -
             loader.load(tmp_path / name)
 
 
+@pytest.mark.threat("project-file-type")
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_case_29_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "project.yml").write_text("title: x")
     (tmp_path / "project.yml").chmod(0)
     with pytest.raises(InvalidInput, match="cannot be read"):
@@ -186,8 +191,9 @@ BOMBS = {
 }  # fmt: skip
 
 
+@pytest.mark.threat("yaml-bombs")
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
-def test_case_30_a_bomb_is_refused_in_little_memory(tmp_path: Path, text: str) -> None:
+def test_a_bomb_is_refused_in_little_memory(tmp_path: Path, text: str) -> None:
     (tmp_path / "project.yml").write_text(text)
     code = (
         "import re, sys; from pathlib import Path\n"
@@ -208,7 +214,8 @@ def test_case_30_a_bomb_is_refused_in_little_memory(tmp_path: Path, text: str) -
     assert int(kilobytes) < 150_000
 
 
-def test_case_31_a_file_of_10_megabytes_is_refused_with_the_limit() -> None:
+@pytest.mark.threat("huge-project-file")
+def test_a_file_of_10_megabytes_is_refused_with_the_limit() -> None:
     (told,) = problems(b"title: x\n" + b"# comment\n" * 1_000_000)
     assert "the limit is 4,194,304" in told
 

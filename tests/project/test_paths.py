@@ -19,16 +19,17 @@ BAD = [
 ]  # fmt: skip
 
 
+@pytest.mark.threat("paths-outside", "reserved-paths")
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("text", BAD)
-def test_cases_1_and_3_a_path_that_could_lead_elsewhere_is_refused(text: str, role: str) -> None:
+def test_a_path_that_could_lead_elsewhere_is_refused(text: str, role: str) -> None:
     refused = parse(text, role)
     assert isinstance(refused, PathRefusal)
     assert refused.hint
 
 
 @pytest.mark.parametrize("text", ["project.yml", "./project.lock", "PROJECT.YML"])
-def test_case_3_the_projects_own_files_are_no_output_but_may_be_read(text: str) -> None:
+def test_the_projects_own_files_are_no_output_but_may_be_read(text: str) -> None:
     assert isinstance(parse(text, "output"), PathRefusal)
     assert isinstance(parse(text, "asset destination"), PathRefusal)
     assert isinstance(parse(text, "dependency"), ProjectPath)

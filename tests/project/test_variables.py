@@ -45,6 +45,7 @@ def test_a_reference_becomes_its_value(variables: str, line: str, filled: str) -
     assert script(variables, line) == filled
 
 
+@pytest.mark.threat("variable-cycles")
 @pytest.mark.parametrize(
     ("variables", "line", "what", "hint"),
     [
@@ -55,7 +56,7 @@ def test_a_reference_becomes_its_value(variables: str, line: str, filled: str) -
         ("env: {USER: WHO}", "'x ${env.USR}'", "${env.USR}", "did you mean 'USER'?"),
     ],
 )
-def test_case_35_an_unknown_variable_is_told_with_a_suggestion(
+def test_an_unknown_variable_is_told_with_a_suggestion(
     variables: str, line: str, what: str, hint: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
@@ -66,7 +67,8 @@ def test_case_35_an_unknown_variable_is_told_with_a_suggestion(
     assert problem.location == "project.yml:5:9"
 
 
-def test_case_35_a_cycle_is_told_once_with_its_chain() -> None:
+@pytest.mark.threat("variable-cycles")
+def test_a_cycle_is_told_once_with_its_chain() -> None:
     text = "vars:\n  a: ${vars.b}\n  b: x${vars.c}\n  c: ${vars.a}\n  d: ${vars.a}"
     with pytest.raises(InvalidInput) as caught:
         script(text, "'x ${vars.a} ${vars.b}'")
@@ -137,7 +139,7 @@ def test_an_environment_variable_stays_a_reference_until_it_is_used() -> None:
         "commands: [{name: c, outputs: ['${env.token}']}]",
     ],
 )
-def test_case_10_an_environment_variable_may_not_end_in_the_lock(rest: str) -> None:
+def test_an_environment_variable_may_not_end_in_the_lock(rest: str) -> None:
     with pytest.raises(Refused, match="environment variable"):
         loader.parse(f"env: {{token: SECRET}}\n{rest}\n".encode())
 

@@ -364,8 +364,9 @@ def test_weasel_reads_a_lock_with_variants(tmp_path: Path, spacy: Spacy) -> None
     assert list(lock.read(root)) == ["top", "train", "train --vars.seed 1"]
 
 
+@pytest.mark.threat("signals-in-a-run", commands="run")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_case_40_a_signal_ends_all_of_them_and_leaves_the_lock(
+def test_a_signal_ends_all_of_them_and_leaves_the_lock(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(3600)', 'MARK'])"

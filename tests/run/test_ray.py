@@ -271,10 +271,11 @@ def test_a_worker_that_is_killed_is_survived(tmp_path: Path, ray: Ray, travels: 
     assert Path(where).exists() == (not travels)
 
 
+@pytest.mark.threat("signals-in-a-run", commands="run")
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )
-def test_case_40_a_signal_ends_what_runs_on_the_cluster(
+def test_a_signal_ends_what_runs_on_the_cluster(
     tmp_path: Path, ray: Ray, number: int, code: int
 ) -> None:
     files: dict[str, str | bytes] = {"sleeper.py": SLEEPER, "project.lock": "other: {}\n"}
@@ -294,9 +295,7 @@ def test_case_40_a_signal_ends_what_runs_on_the_cluster(
         assert not list(tmp_path.rglob("ray-*"))
 
 
-def test_case_40_control_c_ends_the_cluster_that_was_started_for_it(
-    tmp_path: Path, short: None
-) -> None:
+def test_control_c_ends_the_cluster_that_was_started_for_it(tmp_path: Path, short: None) -> None:
     made = project(
         tmp_path / "p",
         "commands: [{name: c, script: ['python sleeper.py']}]",
@@ -379,13 +378,12 @@ def test_what_travels_is_what_git_has_or_would_take_and_what_the_command_reads(
     assert os.readlink(made / "out/new/link") == "x"
 
 
+@pytest.mark.threat("special-archive-members", commands="pull")
 @pytest.mark.parametrize(
     "line",
     ["os.symlink('/etc/passwd', 'out/x')", "os.symlink('../..', 'out/x')", "os.mkfifo('out/x')"],
 )
-def test_cases_23_and_24_what_must_not_come_back_is_refused(
-    tmp_path: Path, ray: Ray, line: str
-) -> None:
+def test_what_must_not_come_back_is_refused(tmp_path: Path, ray: Ray, line: str) -> None:
     made = project(
         shipped(tmp_path),
         "commands: [{name: c, script: ['python c.py'], outputs: [out]}]",
@@ -398,8 +396,9 @@ def test_cases_23_and_24_what_must_not_come_back_is_refused(
     assert snapshot(made) == before
 
 
+@pytest.mark.threat("environment-values", commands="run")
 @pytest.mark.parametrize("travels", [False, True], ids=["shared", "shipped"])
-def test_case_10_values_of_the_environment_reach_the_script_and_nothing_else(
+def test_values_of_the_environment_reach_the_script_and_nothing_else(
     tmp_path: Path, ray: Ray, travels: bool
 ) -> None:
     secret = f"s3cret{os.getpid()}{travels}"
@@ -442,6 +441,7 @@ main()
 """
 
 
+@pytest.mark.threat("leaked-credentials", commands="run")
 def test_a_worker_that_lacks_the_folder_gets_only_what_env_names(tmp_path: Path, ray: Ray) -> None:
     """Issue 17, A9: it got the whole environment, although it did not use it."""
 

@@ -42,6 +42,7 @@ def environment_of_script(order: ray_worker.WorkOrder) -> str:
     return (Path(order.root) / "out").read_text()
 
 
+@pytest.mark.threat("leaked-credentials", commands="run")
 def test_what_is_sent_shows_nothing_of_the_environment_but_what_env_names(
     order: ray_worker.WorkOrder,
 ) -> None:

@@ -137,7 +137,7 @@ def test_a_missing_dependency_names_who_makes_it(tmp_path: Path, spacy: Spacy) -
     assert not (made / "project.lock").exists()
 
 
-def test_case_41_an_output_that_was_not_made(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_output_that_was_not_made(tmp_path: Path, spacy: Spacy) -> None:
     made = project(
         tmp_path, "commands: [{name: c, script: ['python -c pass'], outputs: [out, other]}]"
     )
@@ -148,7 +148,7 @@ def test_case_41_an_output_that_was_not_made(tmp_path: Path, spacy: Spacy) -> No
     assert not (made / "project.lock").exists()
 
 
-def test_case_41_a_dependency_edited_while_its_command_ran(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_dependency_edited_while_its_command_ran(tmp_path: Path, spacy: Spacy) -> None:
     made = project(
         tmp_path,
         "commands: [{name: c, script: ['python slow.py'], deps: [in], outputs: [out]}]",
@@ -163,9 +163,8 @@ def test_case_41_a_dependency_edited_while_its_command_ran(tmp_path: Path, spacy
     assert "dependency 'in' changed" in spacy("run", "c", "--dry", cwd=made).err
 
 
-def test_case_41_a_file_renamed_in_a_folder_that_is_a_dependency(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+@pytest.mark.threat("missing-outputs", commands="run")
+def test_a_file_renamed_in_a_folder_that_is_a_dependency(tmp_path: Path, spacy: Spacy) -> None:
     made = project(
         tmp_path,
         "commands: [{name: c, script: ['python -c \"open(chr(111), chr(119))\"'], deps: [d], outputs: [o]}]",
@@ -307,7 +306,8 @@ def test_a_variable_set_is_recognised_again_if_its_outputs_are_still_those(
     assert ran(spacy("run", "train", "--vars.seed", "1", cwd=made).err) == ["train"]
 
 
-def test_case_10_the_value_of_an_environment_variable_is_nowhere(
+@pytest.mark.threat("environment-values", commands="run")
+def test_the_value_of_an_environment_variable_is_nowhere(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = project(
@@ -388,9 +388,8 @@ def test_directories_are_made_before_anything_runs(tmp_path: Path, spacy: Spacy)
     assert (made / "a/b").is_dir()
 
 
-def test_case_2_a_dependency_or_output_behind_a_link_that_leads_out(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+@pytest.mark.threat("links-outside", commands="run")
+def test_a_dependency_or_output_behind_a_link_that_leads_out(tmp_path: Path, spacy: Spacy) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/x").write_text("secret")
     for key in ("deps", "outputs"):
@@ -403,7 +402,8 @@ def test_case_2_a_dependency_or_output_behind_a_link_that_leads_out(
         assert "leads out of the project" in done.err
 
 
-def test_case_2_directories_behind_a_link_that_leads_out(tmp_path: Path, spacy: Spacy) -> None:
+@pytest.mark.threat("links-outside", commands="run")
+def test_directories_behind_a_link_that_leads_out(tmp_path: Path, spacy: Spacy) -> None:
     (tmp_path / "outside").mkdir()
     made = project(
         tmp_path / "p", "directories: [link/new]\ncommands: [{name: c, script: ['python -c pass']}]"
@@ -413,7 +413,7 @@ def test_case_2_directories_behind_a_link_that_leads_out(tmp_path: Path, spacy: 
     assert list((tmp_path / "outside").iterdir()) == []
 
 
-def test_case_36_a_broken_lock_stops_before_anything_runs(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_broken_lock_stops_before_anything_runs(tmp_path: Path, spacy: Spacy) -> None:
     made = two_steps(tmp_path)
     (made / "project.lock").write_text("prepare: [")
     before = snapshot(made)
@@ -444,8 +444,9 @@ SLEEPER = (
 )
 
 
+@pytest.mark.threat("signals-in-a-run", commands="run")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_case_40_a_signal_ends_the_whole_group_of_the_script_and_leaves_the_lock(
+def test_a_signal_ends_the_whole_group_of_the_script_and_leaves_the_lock(
     tmp_path: Path, number: int, code: int
 ) -> None:
     made = project(
@@ -468,7 +469,8 @@ def test_case_40_a_signal_ends_the_whole_group_of_the_script_and_leaves_the_lock
     assert (made / "project.lock").read_bytes() == before
 
 
-def test_case_39_a_second_run_waits_or_says_that_it_will_not(tmp_path: Path) -> None:
+@pytest.mark.threat("concurrent-runs", commands="run")
+def test_a_second_run_waits_or_says_that_it_will_not(tmp_path: Path) -> None:
     made = project(
         tmp_path,
         "commands:\n"
@@ -510,9 +512,8 @@ def test_a_run_inside_a_script_does_not_wait_for_itself(tmp_path: Path) -> None:
     assert set(lock.read(made)) == {"outer", "inner"}
 
 
-def test_case_7_a_lock_or_project_that_is_a_link_out_is_left_alone(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+@pytest.mark.threat("template-links", commands="run")
+def test_a_lock_or_project_that_is_a_link_out_is_left_alone(tmp_path: Path, spacy: Spacy) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious: {}\n")
     made = two_steps(tmp_path / "p")

@@ -125,7 +125,8 @@ def test_the_version_of_a_package_is_read_beside_the_interpreter(environments: P
     assert installed_version(python, "weasel") is None
 
 
-def test_case_44_a_script_does_not_see_gits_own_variables() -> None:
+@pytest.mark.threat("git-environment", commands="run")
+def test_a_script_does_not_see_gits_own_variables() -> None:
     environ = {"GIT_DIR": "x", "GIT_INDEX_FILE": "x", "PATH": "/usr/bin", "KEPT": "1"}
     made = process_environment(PYTHON, Path("/p"), environ)
     assert "GIT_DIR" not in made

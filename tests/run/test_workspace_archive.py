@@ -60,6 +60,7 @@ def test_a_file_may_be_executable_and_nothing_more(tmp_path: Path) -> None:
     assert not mode & 0o6000
 
 
+@pytest.mark.threat("archive-members-outside", commands="pull")
 @pytest.mark.parametrize(
     "bad",
     [
@@ -73,9 +74,7 @@ def test_a_file_may_be_executable_and_nothing_more(tmp_path: Path) -> None:
         ("out/a", LINK, "b"),
     ],
 )  # fmt: skip
-def test_cases_22_to_24_what_must_not_be_is_refused_and_nothing_written(
-    tmp_path: Path, bad: Member
-) -> None:
+def test_what_must_not_be_is_refused_and_nothing_written(tmp_path: Path, bad: Member) -> None:
     made = project(tmp_path / "p", TEXT, {"out/old": "old"})
     before = snapshot(tmp_path)
     with pytest.raises(Refused, match="what came back from the cluster is refused"):
@@ -83,7 +82,8 @@ def test_cases_22_to_24_what_must_not_be_is_refused_and_nothing_written(
     assert snapshot(tmp_path) == before
 
 
-def test_case_23_a_chain_of_links_does_not_lead_out(tmp_path: Path) -> None:
+@pytest.mark.threat("special-archive-members", commands="pull")
+def test_a_chain_of_links_does_not_lead_out(tmp_path: Path) -> None:
     made = project(tmp_path / "p", TEXT)
     (tmp_path / "secret").write_text("secret")
     chain: list[Member] = [
@@ -98,7 +98,8 @@ def test_case_23_a_chain_of_links_does_not_lead_out(tmp_path: Path) -> None:
         )
 
 
-def test_case_2_an_output_behind_a_link_that_leads_out_is_not_written(tmp_path: Path) -> None:
+@pytest.mark.threat("links-outside", commands="run")
+def test_an_output_behind_a_link_that_leads_out_is_not_written(tmp_path: Path) -> None:
     made = project(tmp_path / "p", TEXT)
     (tmp_path / "outside").mkdir()
     (made / "made").symlink_to(tmp_path / "outside")
@@ -108,7 +109,8 @@ def test_case_2_an_output_behind_a_link_that_leads_out_is_not_written(tmp_path: 
     assert not (made / "out").exists()
 
 
-def test_case_25_what_is_cut_short_or_no_tar_leaves_the_old_state(tmp_path: Path) -> None:
+@pytest.mark.threat("corrupt-archives", commands="pull")
+def test_what_is_cut_short_or_no_tar_leaves_the_old_state(tmp_path: Path) -> None:
     made = project(tmp_path, TEXT, {"out/old": "old"})
     before = snapshot(made)
     whole = tar([*GOOD, ("out/big", FILE, "x" * 5000)]).getvalue()

@@ -12,6 +12,7 @@ from tests.testing.projects import Spacy, snapshot, two_steps
 from tests.testing.repositories import repository
 
 
+@pytest.mark.threat("hostile-values", commands="init")
 @pytest.mark.parametrize(
     ("kind", "changed"),
     [
@@ -25,7 +26,7 @@ from tests.testing.repositories import repository
 def test_a_journal_with_a_value_that_cannot_be_is_refused(
     tmp_path: Path, spacy: Spacy, kind: str, changed: dict[str, Any]
 ) -> None:
-    """Threat 46."""
+    """Threat model: hostile-values."""
 
     root = repository(two_steps(tmp_path / "p"))
     assert spacy("init", "--yes", cwd=root).code == 0

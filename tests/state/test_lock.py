@@ -117,7 +117,7 @@ def test_an_update_keeps_the_entries_of_others_in_their_order(tmp_path: Path) ->
         ("<<<<<<< ours\na: {}\n=======\nb: {}\n>>>>>>> theirs\n", "conflict"),
     ],
 )
-def test_case_36_a_broken_lock_is_told_and_left_alone(tmp_path: Path, text: str, told: str) -> None:
+def test_a_broken_lock_is_told_and_left_alone(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "project.lock").write_text(text)
     with pytest.raises(InvalidInput) as caught:
         lock.read(tmp_path)
@@ -131,11 +131,12 @@ def test_the_text_is_utf8_whatever_the_locale_says() -> None:
     assert io.BytesIO(made).read().decode("utf-8").count("ß") == 1
 
 
+@pytest.mark.threat("hostile-values", commands="check lock run status")
 @pytest.mark.parametrize(
     "md5", ["../../../evil", "/x", "'*'", "''", "A" * 32, "a" * 31, "a" * 33, "~", f"'{'a' * 32}/..'", "'\u0661'"]
 )  # fmt: skip
 def test_an_md5_that_is_none_is_refused_with_its_line(md5: str) -> None:
-    """Threat 46: it becomes a path in the run cache."""
+    """Threat model: hostile-values: it becomes a path in the run cache."""
 
     data = LOCK_WITH.format(md5).encode()
     if md5 == "~":  # none: it was not there

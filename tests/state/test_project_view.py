@@ -53,7 +53,8 @@ def test_all_views_say_the_same_of_a_clean_work_tree(made: Path) -> None:
         assert (view.project(), view.lock()) == (b"title: x\n", b"{}\n")
 
 
-def test_case_45_what_is_staged_counts_and_not_the_work_tree(made: Path) -> None:
+@pytest.mark.threat("staged-content")
+def test_what_is_staged_counts_and_not_the_work_tree(made: Path) -> None:
     write(made, {"project.yml": "title: edited\n", "a": "edited", "d/untracked": "x", "new": "x"})
     (made / "project.lock").unlink()
     staged = Staged(made)
@@ -176,6 +177,7 @@ def test_large_contents_are_hashed_once_and_small_ones_leave_no_trace(
     assert Staged(made).fingerprints([path("large")])["large"] == "hashed"
 
 
+@pytest.mark.threat("expanding-notes", commands="check")
 def test_a_staged_lock_that_is_far_too_large_is_refused_unread(tmp_path: Path) -> None:
     """Issue 17, B12: a hook read all of a committed 400 MB project.lock."""
 

@@ -110,6 +110,7 @@ LINES: list[Any] = ["a\nb", "\x1b[2J", "\ud800", 1, ["a"], {}]
 NUMBERS: list[Any] = [-1, 1.5, True, "1", 10**400, [1]]
 
 
+@pytest.mark.threat("hostile-values", commands="diff log show")
 @pytest.mark.parametrize(
     ("name", "values"),
     [
@@ -121,7 +122,7 @@ NUMBERS: list[Any] = [-1, 1.5, True, "1", 10**400, [1]]
     ],
 )  # fmt: skip
 def test_a_record_with_a_value_that_cannot_be_is_passed_over(name: str, values: list[Any]) -> None:
-    """Threat 46."""
+    """Threat model: hostile-values."""
 
     for value in values:
         if name in RecordedFile._fields:
@@ -215,6 +216,7 @@ def test_numbers_are_told_with_four_digits(number: float, text: str) -> None:
     assert run_record.format_number(number) == text
 
 
+@pytest.mark.threat("expanding-notes", commands="diff log")
 def test_scripts_of_many_equal_lines_are_compared_in_no_time() -> None:
     """Issue 17, B11: 6,000 alternating lines took 40 s."""
 

@@ -99,7 +99,7 @@ def past(
     return PreviousRun((script, ENTRY.deps, (TrackedPath("out", out),)), names)
 
 
-def test_case_41_a_rename_that_the_digest_cannot_see_is_seen_by_the_names() -> None:
+def test_a_rename_that_the_digest_cannot_see_is_seen_by_the_names() -> None:
     stands = {"in": thing("1", "names-now"), "out": thing("2")}
     found = verdict(command(), ENTRY, stands, [past({"in": "names-then"})])
     assert texts(found) == ("a file was renamed in 'in'",)

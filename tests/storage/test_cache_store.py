@@ -141,9 +141,10 @@ def test_files_of_the_store_that_make_no_sense_are_nothing(tmp_path: Path, text:
 NO_MD5 = ["../../../evil", "../../../../docs/**/*", "*", "", "A" * 32, "a" * 31, "/" + "a" * 31]
 
 
+@pytest.mark.threat("hostile-values", commands="restore run store")
 @pytest.mark.parametrize("value", NO_MD5)
 def test_a_hash_that_is_none_never_becomes_a_path(tmp_path: Path, value: str) -> None:
-    """Threat 46: with `../../../../docs/**/*` files outside were deleted."""
+    """Threat model: hostile-values: with `../../../../docs/**/*` files outside were deleted."""
 
     write(tmp_path, {"docs/a-b": "mine", "evil-": "[]", "store/trees/aa/x": "", "p/x": "x"})
     (tmp_path / "p/trees").mkdir()
@@ -177,7 +178,7 @@ def test_a_hash_that_is_none_never_becomes_a_path(tmp_path: Path, value: str) ->
     ids=lambda items: repr(items)[:40],
 )  # fmt: skip
 def test_a_list_of_files_that_makes_no_sense_brings_nothing(tmp_path: Path, items: Any) -> None:
-    """Threat 46: an output in the store says where its files are to go, and which they are."""
+    """Threat model: hostile-values: an output in the store says where its files are to go, and which they are."""
 
     write(tmp_path, {"secret": "secret", "p/one": "x"})
     store = CacheStore(tmp_path / "store")
@@ -243,6 +244,7 @@ def spoiled(path: Path, how: str) -> None:
             os.mkfifo(path)
 
 
+@pytest.mark.threat("only-copies", commands="run store")
 @pytest.mark.parametrize("link", [False, True])
 @pytest.mark.parametrize(
     "how", ["gone", "cut", "edited", "edited unseen", "a folder", "a link", "a pipe"]
@@ -250,7 +252,7 @@ def spoiled(path: Path, how: str) -> None:
 def test_what_is_damaged_is_not_given_out_and_is_healed_by_keeping_it_again(
     tmp_path: Path, how: str, link: bool
 ) -> None:
-    """Threat 54."""
+    """Threat model: only-copies."""
 
     write(tmp_path, {"out/a": "one", "out/b": "two", "copy/a": "one", "copy/b": "two"})
     store = CacheStore(tmp_path / "store", link=link)

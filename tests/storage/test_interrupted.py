@@ -1,4 +1,4 @@
-"""threats.md, cases 27, 37, 40 and 43 for push and pull: killed, interrupted, no room."""
+"""Threat model: interrupted-uploads, killed-downloads, signals-in-a-run, full-disks for push and pull: killed, interrupted, no room."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from tests.testing.waiting import PATIENCE
 REPOSITORY = Path(__file__).parents[2]
 
 
+@pytest.mark.threat("killed-downloads", commands="pull push")
 @pytest.mark.parametrize("verb", ["push", "pull", "pull --force"])
-def test_case_37_killed_at_every_change_running_again_heals(
+def test_killed_at_every_change_running_again_heals(
     shared: Shared, tmp_path: Path, verb: str
 ) -> None:
     scenario = tmp_path / "scenario"
@@ -53,7 +54,7 @@ def test_case_37_killed_at_every_change_running_again_heals(
     assert int(done.stdout) > 8
 
 
-def test_case_27_what_killed_pushes_left_in_a_folder_goes_after_a_day(shared: Shared) -> None:
+def test_what_killed_pushes_left_in_a_folder_goes_after_a_day(shared: Shared) -> None:
     shared.remote.mkdir()
     old, new = (shared.remote / f"{TEMPORARY}-{name}" for name in ("old", "new"))
     old.write_text("x")
@@ -92,8 +93,9 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, lis
     ended.set()
 
 
+@pytest.mark.threat("signals-in-a-run", commands="pull push")
 @pytest.mark.parametrize("verb", ["push", "pull"])
-def test_case_40_an_interrupt_does_not_wait_for_the_remote(
+def test_an_interrupt_does_not_wait_for_the_remote(
     shared: Shared, verb: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     if verb == "pull":
@@ -146,7 +148,7 @@ def silent() -> Iterator[tuple[int, threading.Event]]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("verb", ["push", "pull"])
-def test_case_40_a_server_that_is_silent_does_not_keep_an_interrupted_process(
+def test_a_server_that_is_silent_does_not_keep_an_interrupted_process(
     shared: Shared, silent: tuple[int, threading.Event], verb: str, number: signal.Signals
 ) -> None:
     pytest.importorskip("s3fs")
@@ -197,7 +199,8 @@ def large(shared: Shared) -> None:
     assert shared.spacy("lock", "record", "train", cwd=shared.made).code == 0
 
 
-def test_case_43_a_remote_without_room(shared: Shared, small: Path) -> None:
+@pytest.mark.threat("full-disks", commands="push")
+def test_a_remote_without_room(shared: Shared, small: Path) -> None:
     large(shared)
     before = snapshot(shared.made)
     done = shared.push(small / "remote")
@@ -209,8 +212,9 @@ def test_case_43_a_remote_without_room(shared: Shared, small: Path) -> None:
     assert not list((state_dir(shared.made) / "push").iterdir())
 
 
+@pytest.mark.threat("full-disks", commands="pull")
 @pytest.mark.parametrize("spare", [True, False])
-def test_case_43_a_project_without_room(
+def test_a_project_without_room(
     shared: Shared, small: Path, spare: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from git_spacy.storage import pull
@@ -233,9 +237,7 @@ def test_case_43_a_project_without_room(
     assert (clone / "model/old").read_text() == "old"
 
 
-def test_case_43_no_room_to_pack(
-    shared: Shared, small: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_room_to_pack(shared: Shared, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large(shared)
     monkeypatch.setenv("XDG_CACHE_HOME", str(small))
     done = shared.push()

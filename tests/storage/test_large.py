@@ -1,4 +1,4 @@
-"""threats.md, case 42: large outputs, and many files, are streamed."""
+"""Threat model: large-outputs: large outputs, and many files, are streamed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from tests.storage.conftest import Shared, measured
 PARTS = 75 if "GIT_SPACY_STRESS" in os.environ else 30  # of 4 MB: 300 MB, or 120
 
 
+@pytest.mark.threat("large-outputs", commands="pull push")
 @pytest.mark.slow
-def test_case_42_hundreds_of_mb_take_little_memory(shared: Shared) -> None:
+def test_hundreds_of_mb_take_little_memory(shared: Shared) -> None:
     with open(shared.made / "model/large", "wb") as stream:
         for _ in range(PARTS):
             stream.write(os.urandom(4 << 20))
@@ -34,7 +35,7 @@ def test_case_42_hundreds_of_mb_take_little_memory(shared: Shared) -> None:
 
 
 @pytest.mark.slow
-def test_case_42_many_files_take_little_memory(shared: Shared) -> None:
+def test_many_files_take_little_memory(shared: Shared) -> None:
     model = shared.made / "model"
     for folder in range(100):
         (model / f"{folder}").mkdir()

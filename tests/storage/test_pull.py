@@ -57,6 +57,7 @@ def test_other_file_names_than_this_work_tree_recorded_are_refused(shared: Share
     assert (shared.clone / "project.lock").read_bytes() == lock
 
 
+@pytest.mark.threat("undeclared-outputs", commands="pull")
 def test_other_file_names_than_a_teammate_recorded_are_refused(
     tmp_path: Path, spacy: Spacy
 ) -> None:
@@ -88,6 +89,7 @@ def test_other_file_names_than_a_teammate_recorded_are_refused(
     assert "pulled  model (5 B, md5 verified)" in shared.pull().err
 
 
+@pytest.mark.threat("undeclared-outputs", commands="pull")
 def test_a_link_that_leads_nowhere_is_not_replaced_unless_forced(shared: Shared) -> None:
     shared.push()
     (shared.clone / "model").symlink_to("to come")

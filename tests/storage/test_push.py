@@ -109,9 +109,8 @@ commands:
     assert sorted(path.read_text() for path in (made / "out").iterdir()) == ["de", "en", "fr"]
 
 
-def test_case_28_a_link_out_of_the_project_sends_nothing_at_all(
-    shared: Shared, tmp_path: Path
-) -> None:
+@pytest.mark.threat("pushed-paths-outside")
+def test_a_link_out_of_the_project_sends_nothing_at_all(shared: Shared, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     (shared.made / "model/link").symlink_to(tmp_path / "secret")
     done = shared.push()
@@ -120,9 +119,8 @@ def test_case_28_a_link_out_of_the_project_sends_nothing_at_all(
     assert not shared.remote.exists()
 
 
-def test_case_28_an_output_that_became_a_link_out_sends_nothing(
-    shared: Shared, tmp_path: Path
-) -> None:
+@pytest.mark.threat("pushed-paths-outside")
+def test_an_output_that_became_a_link_out_sends_nothing(shared: Shared, tmp_path: Path) -> None:
     (shared.made / "model").rename(tmp_path / "elsewhere")
     (shared.made / "model").symlink_to(tmp_path / "elsewhere")
     assert shared.push().code == 3

@@ -42,7 +42,8 @@ def test_an_address_is_its_own_name() -> None:
         assert address("default: s3://a", given) == given
 
 
-def test_case_27_an_unknown_remote_is_never_a_folder_of_that_name(shared: Shared) -> None:
+@pytest.mark.threat("interrupted-uploads", commands="push")
+def test_an_unknown_remote_is_never_a_folder_of_that_name(shared: Shared) -> None:
     before = snapshot(shared.made.parent)
     for verb in ("push", "pull"):
         done = shared.spacy(verb, "defautl", cwd=shared.made)
@@ -59,7 +60,7 @@ def test_case_27_an_unknown_remote_is_never_a_folder_of_that_name(shared: Shared
     assert {**after, "made/project.yml": b""} == {**before, "made/project.yml": b""}
 
 
-def test_case_27_a_name_may_not_be_a_folder_that_is_there(shared: Shared) -> None:
+def test_a_name_may_not_be_a_folder_that_is_there(shared: Shared) -> None:
     (shared.made / "backup").mkdir()
     assert shared.spacy("push", "backup/x", cwd=shared.made).code == 2
     assert not list((shared.made / "backup").iterdir())
@@ -83,6 +84,7 @@ def test_a_relative_address_is_relative_to_the_project(shared: Shared, tmp_path:
     assert (tmp_path / "third/model").is_dir()
 
 
+@pytest.mark.threat("url-schemes")
 @pytest.mark.parametrize(
     ("given", "code"),
     [
@@ -100,6 +102,7 @@ def test_other_addresses_are_refused(shared: Shared, given: str, code: int) -> N
     assert snapshot(shared.made.parent) == before
 
 
+@pytest.mark.threat("environment-values", commands="pull push")
 @pytest.mark.parametrize("spelling", ["${env.BUCKET}", "$BUCKET"])
 def test_the_environment_has_no_place_in_an_address(
     shared: Shared, monkeypatch: pytest.MonkeyPatch, spelling: str

@@ -41,7 +41,7 @@ def test_a_key_is_told_from_other_names() -> None:
 
 @pytest.mark.parametrize("value", ["../../evil", "*", "", "A" * 32, "a" * 33])
 def test_a_key_has_no_place_for_what_is_no_hash(value: str) -> None:
-    """Threat 46."""
+    """Threat model: hostile-values."""
 
     for command, content in ((value, "a" * 32), ("a" * 32, value)):
         with pytest.raises(InvalidInput):

@@ -187,6 +187,7 @@ def test_wrong_credentials(s3: Shared, strict: None, verb: str) -> None:
         )
 
 
+@pytest.mark.threat("interrupted-uploads", commands="pull push")
 def test_a_torn_object_is_refused_and_mended(s3: Shared) -> None:
     process("push", cwd=s3.made)
     (name,) = [name for name in objects() if "/model/" in name]
@@ -201,7 +202,7 @@ def test_a_torn_object_is_refused_and_mended(s3: Shared) -> None:
 
 
 @pytest.mark.slow
-def test_100_mb_go_in_parts_and_little_memory(s3: Shared, spacy: Spacy) -> None:
+def test_a_hundred_mb_go_in_parts_and_little_memory(s3: Shared, spacy: Spacy) -> None:
     (s3.made / "model/large").write_bytes(os.urandom(100 << 20))
     spacy("lock", "record", "train", cwd=s3.made)
     code, peak, _, err = measured("push", cwd=s3.made)

@@ -1,4 +1,4 @@
-"""threats.md, cases 22 to 26: what a stranger's archive may do to a pull."""
+"""Threat model: archive-members-outside to decompression-bombs: what a stranger's archive may do to a pull."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ def refused(shared: Shared, data: bytes, code: int, *words: str, content: str = 
     return done.err
 
 
+@pytest.mark.threat("archive-members-outside", commands="pull")
 @pytest.mark.parametrize(
     "name",
     [
@@ -57,11 +58,14 @@ def refused(shared: Shared, data: bytes, code: int, *words: str, content: str = 
         "model/x/../../../evil", "..", "//model/x", "model/..",
     ],
 )  # fmt: skip
-def test_case_22_a_member_that_leaves_the_project(shared: Shared, name: str) -> None:
+def test_a_member_that_leaves_the_project(shared: Shared, name: str) -> None:
     err = refused(shared, zipped(file("model/a"), file(name)), 3, "which is not of it")
     assert "do not use this remote before you know who wrote there" in err
 
 
+@pytest.mark.threat(
+    "reserved-paths", "embedded-repositories", "special-archive-members", commands="pull"
+)
 @pytest.mark.parametrize(
     ("members", "why"),
     [
@@ -103,7 +107,7 @@ def test_case_22_a_member_that_leaves_the_project(shared: Shared, name: str) -> 
         ([member("model/git~1", tarfile.DIRTYPE)], "Git's own"),
     ],
 )  # fmt: skip
-def test_case_23_a_member_that_is_no_plain_part_of_the_output(
+def test_a_member_that_is_no_plain_part_of_the_output(
     shared: Shared, members: list[Any], why: str
 ) -> None:
     refused(
@@ -114,6 +118,7 @@ def test_case_23_a_member_that_is_no_plain_part_of_the_output(
     )
 
 
+@pytest.mark.threat("unrequested-archive-members", commands="pull")
 @pytest.mark.parametrize(
     "name",
     [
@@ -127,7 +132,7 @@ def test_case_23_a_member_that_is_no_plain_part_of_the_output(
         "",
     ],
 )
-def test_case_24_a_member_of_something_else(shared: Shared, name: str) -> None:
+def test_a_member_of_something_else(shared: Shared, name: str) -> None:
     refused(shared, zipped(file("model/a"), file(name)), 3, "which is not of it")
 
 
@@ -154,8 +159,9 @@ SPOILT = {
 }
 
 
+@pytest.mark.threat("corrupt-archives", commands="pull")
 @pytest.mark.parametrize(("data", "why"), SPOILT.values(), ids=SPOILT)
-def test_case_25_what_is_not_what_its_name_says(shared: Shared, data: bytes, why: str) -> None:
+def test_what_is_not_what_its_name_says(shared: Shared, data: bytes, why: str) -> None:
     refused(shared, data, 4, why, content=X if why else md5(b"z"))
 
 
@@ -215,6 +221,7 @@ def test_headers_that_make_no_sense_are_refused_soon(
     assert time.process_time() - began < 10
 
 
+@pytest.mark.threat("terminal-escapes", commands="pull")
 def test_names_with_line_breaks_and_terminal_escapes_are_told_escaped(shared: Shared) -> None:
     err = refused(shared, zipped(file("evil\n\x1b]0;x\x07")), 3)
     assert "\x1b" not in err
@@ -241,7 +248,8 @@ def test_old_archives_with_long_names_are_fetched(shared: Shared) -> None:
     assert (shared.clone / name).read_bytes() == b"x"
 
 
-def test_case_26_a_bomb_is_stopped_by_the_setting(shared: Shared) -> None:
+@pytest.mark.threat("decompression-bombs", commands="pull")
+def test_a_bomb_is_stopped_by_the_setting(shared: Shared) -> None:
     config = Path(os.environ["GIT_CONFIG_GLOBAL"])
     config.write_text(config.read_text() + "[spacy]\n\tmaxOutputSize = 1m\n")
     content = bytes((1 << 20) + 1)
@@ -250,21 +258,24 @@ def test_case_26_a_bomb_is_stopped_by_the_setting(shared: Shared) -> None:
     assert "git config spacy.maxOutputSize" in err
 
 
-def test_case_26_a_bomb_in_small_pieces_is_stopped(shared: Shared) -> None:
+@pytest.mark.threat("decompression-bombs", commands="pull")
+def test_a_bomb_in_small_pieces_is_stopped(shared: Shared) -> None:
     config = Path(os.environ["GIT_CONFIG_GLOBAL"])
     config.write_text(config.read_text() + "[spacy]\n\tmaxOutputSize = 100k\n")
     refused(shared, zipped(*(file(f"model/{n}", bytes(1024)) for n in range(101))), 4, "too large")
 
 
-def test_case_26_a_size_that_no_disk_has(shared: Shared) -> None:
+@pytest.mark.threat("decompression-bombs", commands="pull")
+def test_a_size_that_no_disk_has(shared: Shared) -> None:
     info, _ = file("model/x")
     info.size = 1 << 50
     data = gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20))
     refused(shared, data, 4, "does not fit the disk")
 
 
+@pytest.mark.threat("decompression-bombs", commands="pull")
 @pytest.mark.parametrize("header", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE])  # fmt: skip
-def test_case_26_a_header_of_gigabytes_takes_no_memory(
+def test_a_header_of_gigabytes_takes_no_memory(
     shared: Shared, tmp_path: Path, header: bytes
 ) -> None:
     raw = io.BytesIO()
@@ -283,7 +294,7 @@ def test_case_26_a_header_of_gigabytes_takes_no_memory(
     assert seconds < 10
 
 
-def test_case_26_headers_that_wait_for_each_other_end_soon(shared: Shared) -> None:
+def test_headers_that_wait_for_each_other_end_soon(shared: Shared) -> None:
     info, _ = member("x", tarfile.GNUTYPE_LONGNAME)
     data = gzip.compress(info.tobuf(tarfile.GNU_FORMAT) * 100_000)
     refused(shared, data, 4, "is no whole archive")

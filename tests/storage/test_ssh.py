@@ -141,9 +141,8 @@ def assert_push_and_pull_work(shared: Shared) -> None:
     assert snapshot(shared.clone / "model") == snapshot(shared.made / "model")
 
 
-def test_case_27_a_killed_push_leaves_no_object_that_is_not_whole(
-    shared: Shared, server: Sshd
-) -> None:
+@pytest.mark.threat("interrupted-uploads", commands="push")
+def test_a_killed_push_leaves_no_object_that_is_not_whole(shared: Shared, server: Sshd) -> None:
     with sending(shared) as child:
         child.kill()
     whole = list((shared.remote / "model").glob("*/*"))
@@ -176,7 +175,7 @@ def below(process_id: int) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_case_40_an_interrupt_while_something_is_sent(
+def test_an_interrupt_while_something_is_sent(
     shared: Shared, server: Sshd, number: signal.Signals
 ) -> None:
     with sending(shared) as child:

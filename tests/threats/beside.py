@@ -69,7 +69,7 @@ class Input(NamedTuple):
     """One input: the case of threats.md, what it is, our exit code; `make` prepares the world, `words`
     are typed, `harm` says what came of it that should not have, or ""."""
 
-    case: int
+    threat: str
     name: str
     code: int
     make: Callable[[World], object]
@@ -258,56 +258,56 @@ NO_MD5 = "a" * 32
 CLONE = "clone t made --repo {top}/source --branch main"
 OUT = "wrote out of the project"
 INPUTS = (
-    Input(1, "an asset's `dest: ../outside/x`", 3, text("assets: [{dest: ../outside/x, url: source}]\n"), harm=there("outside/x", OUT)),
-    Input(1, "an absolute `dest`", 3, text("assets: [{dest: '{outside}/x', url: source}]\n"), harm=there("outside/x", OUT)),
-    Input(1, "`directories: [../outside/x]`", 3, text("directories: [../outside/x]\ncommands: [{name: all, script: ['python -V']}]\n"), "run all", there("outside/x", OUT)),
-    Input(2, "a folder on the way that is a link out", 3, lambda w: (text("assets: [{dest: link/x, url: source}]\n")(w), (w.root / "link").symlink_to(w.top / "outside")), harm=there("outside/x", OUT)),
-    Input(3, "`dest: .git/hooks/pre-commit`", 3, lambda w: (text("assets: [{dest: .git/hooks/pre-commit, url: source}]\n")(w), git(w.root, "init", "-q")), harm=there("p/.git/hooks/pre-commit", "wrote a Git hook")),
-    Input(3, "`dest: project.yml` from Git", 3, hostile_git("{top}/source", "project.yml"), harm=lambda w, said: "" if (w.root / "project.yml").is_file() else "removed project.yml"),
-    Input(4, "a Git asset onto a folder with the user's work", 3, lambda w: (hostile_git("file://{top}/source")(w), write(w.root, {"x/mine": "work"})), harm=lost("p/x/mine", "work", "deleted the user's work")),
-    Input(5, "an option in a repository's name", 3, hostile_git("--upload-pack='touch {top}/OWNED' file://{top}/source")),
-    Input(6, "`ext::` as a repository", 3, hostile_git("ext::touch% {top}/OWNED")),
-    Input(6, "a repository of this machine", 3, hostile_git("{top}/source"), harm=there("p/x/f", "copied it")),
-    Input(7, "a template with a link to a file of this machine", 3, template({}, {"l": "{top}/outside/kept"}), CLONE, lambda w, said: next((f"copied it {how}" for how, is_so in (("as a link", (w.root / "made/l").is_symlink()), ("into the project", (w.root / "made/l").exists())) if is_so), "")),
-    Input(8, "a template that holds a bare repository, with a command for Git in it", 0, template({"b/HEAD": "ref: refs/heads/main\n", "b/config": "[core]\n\tbare = true\n\tfsmonitor = touch OWNED\n", "b/objects/.keep": "", "b/refs/.keep": ""}, {}), CLONE),
-    Input(9, "`url: file:///…`", 3, text("assets: [{dest: x, url: 'file://{outside}/kept'}]\n"), harm=holds("p/x", b"mine", "copied a file of this machine")),
-    Input(9, "`url: ../outside/kept`", 3, lambda w: (text("assets: [{dest: x, url: ../outside/kept}]\n")(w)), harm=holds("p/x", b"mine", "copied a file of this machine")),
-    Input(10, "`${env.X}` in a URL", 3, lambda w: (w.web.on("/x", Answer(DATA)), text("env: {x: THE_KEY}\nassets: [{dest: x, url: '{url}/x?${env.x}'}]\n")(w)), harm=lambda w, said: "sent it" if any(_SECRET in r.path for r in w.web.requests) else "", environ=lambda w: {"THE_KEY": _SECRET}),
-    Input(11, "terminal escapes in a title and help", 0, text(f"title: {IN_YAML}\ncommands: [{{name: all, help: {IN_YAML}}}]\n"), "run", lambda w, said: "printed them" if any(c in said for c in ESCAPES if not c.isprintable()) else ""),
-    Input(12, "a body cut short, twice", 0, asset("dest: x, url: '{url}/x'", Answer(DATA, cut=20_000), Answer(DATA, cut=20_000), Answer(DATA)), harm=lambda w, said: "" if (w.root / "x").is_file() and (w.root / "x").stat().st_size == len(DATA) else "no whole file"),
-    Input(12, "a body cut short for good", 4, asset("dest: x, url: '{url}/x'", Answer(DATA, cut=20_000)), harm=success("left the part")),
-    Input(13, "a server that falls silent", 4, asset("dest: x, url: '{url}/x'", Answer(DATA, stall=10)), harm=success("left the part")),
-    Input(14, "500, 500, 200", 0, asset("dest: x, url: '{url}/x'", Answer(b"oh", 500), Answer(b"oh", 500), Answer(DATA)), harm=lambda w, said: "" if holds("p/x", DATA, "!")(w, said) else "no file"),
-    Input(16, "a wrong checksum", 4, asset(f"dest: x, url: '{{url}}/x', checksum: {NO_MD5}", Answer(DATA)), harm=success("kept it")),
-    Input(16, "a wrong file that is there", 0, asset(f"dest: x, url: '{{url}}/x', checksum: {md5(DATA)}", Answer(DATA), files={"x": "old"}), harm=lambda w, said: "" if holds("p/x", DATA, "!")(w, said) else "kept it"),
-    Input(17, "an HTML page where data was expected", 4, asset("dest: x, url: '{url}/x'", Answer(b"<!doctype html><p>Sign in", headers=(("Content-Type", "text/html"),))), harm=success("took it for the data")),
-    Input(17, "an empty body", 4, asset("dest: x, url: '{url}/x'", Answer(b"")), harm=success("took it for the data")),
-    Input(20, "no checksum at all: `xyz`", 2, asset("dest: x, url: '{url}/x', checksum: xyz", Answer(DATA)), harm=success("kept it")),
-    Input(21, "the first of two assets fails", 4, lambda w: (w.web.on("/x", Answer(b"", 404)), w.web.on("/y", Answer(DATA)), text("assets: [{dest: x, url: '{url}/x'}, {dest: y, url: '{url}/y'}]\n")(w)), harm=lambda w, said: "" if (w.root / "y").exists() else "gave up the other"),
-    Input(22, "a tar member `../outside/x`", 3, shared(zipped(file("model/a"), file("../outside/x"))), "pull default", there("outside/x", OUT)),
-    Input(23, "a tar member that is a link out, and one through it", 3, shared(zipped(link("model", "../outside"), file("model/x"))), "pull default", there("outside/x", OUT)),
-    Input(23, "a tar member that is a hard link to a file of the project", 3, shared(zipped(file("model/a"), hard_link("model/h", "project.yml"))), "pull default", there("p/model/h", "made it")),
-    Input(23, "a tar member that is setuid", 3, shared(zipped(file("model/a", mode=0o4755))), "pull default", lambda w, said: "made it" if (w.root / "model/a").exists() and (w.root / "model/a").stat().st_mode & 0o4000 else ""),
-    Input(24, "a tar member of something else: `make.py`", 3, shared(zipped(file("model/a"), file("make.py", b"evil"))), "pull default", lost("p/make.py", MAKE, "overwrote a script")),
-    Input(25, "other content than its key says", 4, shared(zipped(file("model/a", b"y"))), "pull default", there("p/model/a", "took it for good")),
-    Input(25, "an archive cut short", 4, shared(zipped(file("model/a", os.urandom(9000)), file("model/b"))[:6000]), "pull default", there("p/model", "left the part")),
-    Input(27, "an unknown remote", 2, shared(None), ("run all", "push nowhere"), there("p/nowhere", "made a folder of that name")),
-    Input(29, "project.yml is empty", 2, text(""), "run all"),
-    Input(29, "project.yml is a FIFO", 2, lambda w: os.mkfifo(w.root / "project.yml"), "run all"),
-    Input(30, "an alias bomb", 2, text("vars:\n  a0: &a0 [x, x]\n" + "".join(f"  a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}]\n" for n in range(1, 15)) + "commands: [{name: all, script: []}]\n"), "run all"),
-    Input(30, "10,000 levels", 2, text("vars: {a: " + "[" * 10_000 + "]" * 10_000 + "}\n"), "run all"),
-    Input(32, "a key twice", 2, text("title: a\ntitle: b\ncommands: [{name: all, script: ['python -V']}]\n"), "run all"),
-    Input(32, "a `!!python` tag", 2, text("title: !!python/object/apply:os.system ['touch {top}/OWNED']\n"), "run all"),
-    Input(33, "`commands: null`", 2, text("commands: null\n"), "run all"),
-    Input(33, "a text for a list", 2, text("commands: [{name: all, script: python -V}]\n"), "run all"),
-    Input(34, "a command in two list items", 2, text("commands:\n  - name: all\n  - script: ['python -V']\n"), "run all"),
-    Input(35, "a variable that is not there", 2, text("vars: {a: 1}\ncommands: [{name: all, script: ['python -V ${vars.b}']}]\n"), "run all"),
-    Input(35, "variables in a circle", 2, text("vars: {a: '${vars.b}', b: '${vars.a}'}\ncommands: [{name: all, script: ['python -V ${vars.a}']}]\n"), "run all"),
-    Input(36, "an empty project.lock", 2, locked(""), "run all"),
-    Input(36, "conflict markers in project.lock", 2, locked("<<<<<<< HEAD\na: {}\n=======\n>>>>>>> b\n"), "run all", lambda w, said: "" if (w.root / "project.lock").read_text().startswith("<<<") else "overwrote it"),
-    Input(41, "an output that is not made", 1, script("pass\n"), "run all", lambda w, said: "recorded it" if (w.root / "project.lock").exists() else ""),
-    Input(41, "a dependency edited while its command ran", 0, script(MAKE + "import time\nopen('make.py', 'a').write('#')\n"), ("run all", "run all"), lambda w, said: "called it current" if "nothing changed" in said or "up to date" in said else ""),
-    Input(44, "a clone while Git's own variables name another repository", 0, in_a_hook, CLONE, index_changed, lambda w: {"GIT_DIR": str(w.top / "theirs/.git"), "GIT_INDEX_FILE": str(w.top / "theirs/.git/index"), "GIT_WORK_TREE": str(w.top / "theirs")}),
+    Input("paths-outside", "an asset's `dest: ../outside/x`", 3, text("assets: [{dest: ../outside/x, url: source}]\n"), harm=there("outside/x", OUT)),
+    Input("paths-outside", "an absolute `dest`", 3, text("assets: [{dest: '{outside}/x', url: source}]\n"), harm=there("outside/x", OUT)),
+    Input("paths-outside", "`directories: [../outside/x]`", 3, text("directories: [../outside/x]\ncommands: [{name: all, script: ['python -V']}]\n"), "run all", there("outside/x", OUT)),
+    Input("links-outside", "a folder on the way that is a link out", 3, lambda w: (text("assets: [{dest: link/x, url: source}]\n")(w), (w.root / "link").symlink_to(w.top / "outside")), harm=there("outside/x", OUT)),
+    Input("reserved-paths", "`dest: .git/hooks/pre-commit`", 3, lambda w: (text("assets: [{dest: .git/hooks/pre-commit, url: source}]\n")(w), git(w.root, "init", "-q")), harm=there("p/.git/hooks/pre-commit", "wrote a Git hook")),
+    Input("reserved-paths", "`dest: project.yml` from Git", 3, hostile_git("{top}/source", "project.yml"), harm=lambda w, said: "" if (w.root / "project.yml").is_file() else "removed project.yml"),
+    Input("overwritten-work", "a Git asset onto a folder with the user's work", 3, lambda w: (hostile_git("file://{top}/source")(w), write(w.root, {"x/mine": "work"})), harm=lost("p/x/mine", "work", "deleted the user's work")),
+    Input("option-injection", "an option in a repository's name", 3, hostile_git("--upload-pack='touch {top}/OWNED' file://{top}/source")),
+    Input("hostile-repositories", "`ext::` as a repository", 3, hostile_git("ext::touch% {top}/OWNED")),
+    Input("hostile-repositories", "a repository of this machine", 3, hostile_git("{top}/source"), harm=there("p/x/f", "copied it")),
+    Input("template-links", "a template with a link to a file of this machine", 3, template({}, {"l": "{top}/outside/kept"}), CLONE, lambda w, said: next((f"copied it {how}" for how, is_so in (("as a link", (w.root / "made/l").is_symlink()), ("into the project", (w.root / "made/l").exists())) if is_so), "")),
+    Input("embedded-repositories", "a template that holds a bare repository, with a command for Git in it", 0, template({"b/HEAD": "ref: refs/heads/main\n", "b/config": "[core]\n\tbare = true\n\tfsmonitor = touch OWNED\n", "b/objects/.keep": "", "b/refs/.keep": ""}, {}), CLONE),
+    Input("url-schemes", "`url: file:///…`", 3, text("assets: [{dest: x, url: 'file://{outside}/kept'}]\n"), harm=holds("p/x", b"mine", "copied a file of this machine")),
+    Input("url-schemes", "`url: ../outside/kept`", 3, lambda w: (text("assets: [{dest: x, url: ../outside/kept}]\n")(w)), harm=holds("p/x", b"mine", "copied a file of this machine")),
+    Input("environment-values", "`${env.X}` in a URL", 3, lambda w: (w.web.on("/x", Answer(DATA)), text("env: {x: THE_KEY}\nassets: [{dest: x, url: '{url}/x?${env.x}'}]\n")(w)), harm=lambda w, said: "sent it" if any(_SECRET in r.path for r in w.web.requests) else "", environ=lambda w: {"THE_KEY": _SECRET}),
+    Input("terminal-escapes", "terminal escapes in a title and help", 0, text(f"title: {IN_YAML}\ncommands: [{{name: all, help: {IN_YAML}}}]\n"), "run", lambda w, said: "printed them" if any(c in said for c in ESCAPES if not c.isprintable()) else ""),
+    Input("truncated-bodies", "a body cut short, twice", 0, asset("dest: x, url: '{url}/x'", Answer(DATA, cut=20_000), Answer(DATA, cut=20_000), Answer(DATA)), harm=lambda w, said: "" if (w.root / "x").is_file() and (w.root / "x").stat().st_size == len(DATA) else "no whole file"),
+    Input("truncated-bodies", "a body cut short for good", 4, asset("dest: x, url: '{url}/x'", Answer(DATA, cut=20_000)), harm=success("left the part")),
+    Input("stalled-servers", "a server that falls silent", 4, asset("dest: x, url: '{url}/x'", Answer(DATA, stall=10)), harm=success("left the part")),
+    Input("transient-errors", "500, 500, 200", 0, asset("dest: x, url: '{url}/x'", Answer(b"oh", 500), Answer(b"oh", 500), Answer(DATA)), harm=lambda w, said: "" if holds("p/x", DATA, "!")(w, said) else "no file"),
+    Input("wrong-checksums", "a wrong checksum", 4, asset(f"dest: x, url: '{{url}}/x', checksum: {NO_MD5}", Answer(DATA)), harm=success("kept it")),
+    Input("wrong-checksums", "a wrong file that is there", 0, asset(f"dest: x, url: '{{url}}/x', checksum: {md5(DATA)}", Answer(DATA), files={"x": "old"}), harm=lambda w, said: "" if holds("p/x", DATA, "!")(w, said) else "kept it"),
+    Input("empty-or-html-bodies", "an HTML page where data was expected", 4, asset("dest: x, url: '{url}/x'", Answer(b"<!doctype html><p>Sign in", headers=(("Content-Type", "text/html"),))), harm=success("took it for the data")),
+    Input("empty-or-html-bodies", "an empty body", 4, asset("dest: x, url: '{url}/x'", Answer(b"")), harm=success("took it for the data")),
+    Input("checksum-format", "no checksum at all: `xyz`", 2, asset("dest: x, url: '{url}/x', checksum: xyz", Answer(DATA)), harm=success("kept it")),
+    Input("partial-failure", "the first of two assets fails", 4, lambda w: (w.web.on("/x", Answer(b"", 404)), w.web.on("/y", Answer(DATA)), text("assets: [{dest: x, url: '{url}/x'}, {dest: y, url: '{url}/y'}]\n")(w)), harm=lambda w, said: "" if (w.root / "y").exists() else "gave up the other"),
+    Input("archive-members-outside", "a tar member `../outside/x`", 3, shared(zipped(file("model/a"), file("../outside/x"))), "pull default", there("outside/x", OUT)),
+    Input("special-archive-members", "a tar member that is a link out, and one through it", 3, shared(zipped(link("model", "../outside"), file("model/x"))), "pull default", there("outside/x", OUT)),
+    Input("special-archive-members", "a tar member that is a hard link to a file of the project", 3, shared(zipped(file("model/a"), hard_link("model/h", "project.yml"))), "pull default", there("p/model/h", "made it")),
+    Input("special-archive-members", "a tar member that is setuid", 3, shared(zipped(file("model/a", mode=0o4755))), "pull default", lambda w, said: "made it" if (w.root / "model/a").exists() and (w.root / "model/a").stat().st_mode & 0o4000 else ""),
+    Input("unrequested-archive-members", "a tar member of something else: `make.py`", 3, shared(zipped(file("model/a"), file("make.py", b"evil"))), "pull default", lost("p/make.py", MAKE, "overwrote a script")),
+    Input("corrupt-archives", "other content than its key says", 4, shared(zipped(file("model/a", b"y"))), "pull default", there("p/model/a", "took it for good")),
+    Input("corrupt-archives", "an archive cut short", 4, shared(zipped(file("model/a", os.urandom(9000)), file("model/b"))[:6000]), "pull default", there("p/model", "left the part")),
+    Input("interrupted-uploads", "an unknown remote", 2, shared(None), ("run all", "push nowhere"), there("p/nowhere", "made a folder of that name")),
+    Input("project-file-type", "project.yml is empty", 2, text(""), "run all"),
+    Input("project-file-type", "project.yml is a FIFO", 2, lambda w: os.mkfifo(w.root / "project.yml"), "run all"),
+    Input("yaml-bombs", "an alias bomb", 2, text("vars:\n  a0: &a0 [x, x]\n" + "".join(f"  a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}]\n" for n in range(1, 15)) + "commands: [{name: all, script: []}]\n"), "run all"),
+    Input("yaml-bombs", "10,000 levels", 2, text("vars: {a: " + "[" * 10_000 + "]" * 10_000 + "}\n"), "run all"),
+    Input("yaml-syntax", "a key twice", 2, text("title: a\ntitle: b\ncommands: [{name: all, script: ['python -V']}]\n"), "run all"),
+    Input("yaml-syntax", "a `!!python` tag", 2, text("title: !!python/object/apply:os.system ['touch {top}/OWNED']\n"), "run all"),
+    Input("wrong-types-and-keys", "`commands: null`", 2, text("commands: null\n"), "run all"),
+    Input("wrong-types-and-keys", "a text for a list", 2, text("commands: [{name: all, script: python -V}]\n"), "run all"),
+    Input("split-commands", "a command in two list items", 2, text("commands:\n  - name: all\n  - script: ['python -V']\n"), "run all"),
+    Input("variable-cycles", "a variable that is not there", 2, text("vars: {a: 1}\ncommands: [{name: all, script: ['python -V ${vars.b}']}]\n"), "run all"),
+    Input("variable-cycles", "variables in a circle", 2, text("vars: {a: '${vars.b}', b: '${vars.a}'}\ncommands: [{name: all, script: ['python -V ${vars.a}']}]\n"), "run all"),
+    Input("broken-lock", "an empty project.lock", 2, locked(""), "run all"),
+    Input("broken-lock", "conflict markers in project.lock", 2, locked("<<<<<<< HEAD\na: {}\n=======\n>>>>>>> b\n"), "run all", lambda w, said: "" if (w.root / "project.lock").read_text().startswith("<<<") else "overwrote it"),
+    Input("missing-outputs", "an output that is not made", 1, script("pass\n"), "run all", lambda w, said: "recorded it" if (w.root / "project.lock").exists() else ""),
+    Input("missing-outputs", "a dependency edited while its command ran", 0, script(MAKE + "import time\nopen('make.py', 'a').write('#')\n"), ("run all", "run all"), lambda w, said: "called it current" if "nothing changed" in said or "up to date" in said else ""),
+    Input("git-environment", "a clone while Git's own variables name another repository", 0, in_a_hook, CLONE, index_changed, lambda w: {"GIT_DIR": str(w.top / "theirs/.git"), "GIT_INDEX_FILE": str(w.top / "theirs/.git/index"), "GIT_WORK_TREE": str(w.top / "theirs")}),
 )  # fmt: skip
 
 
@@ -316,7 +316,7 @@ def table(rows: list[tuple[Input, Outcome, Outcome]]) -> str:
 
     lines = ["| Case | Input | git-spacy | weasel |", "|---|---|---|---|"]
     lines += [
-        f"| {one.case} | {one.name} | {ours.text} | {theirs.text} |" for one, ours, theirs in rows
+        f"| {one.threat} | {one.name} | {ours.text} | {theirs.text} |" for one, ours, theirs in rows
     ]
     return "\n".join(lines) + "\n"
 
@@ -354,7 +354,7 @@ def written() -> list[tuple[str, str]]:
     """The case and input of each row that docs/security.md has."""
 
     block = DOCUMENT.read_text().partition(_BEGIN)[2].partition(_END)[0]
-    return re.findall(r"^\| (\d+) \| (.*?) \|", block, re.MULTILINE)
+    return re.findall(r"^\| ([a-z-]+) \| (.*?) \|", block, re.MULTILINE)
 
 
 if __name__ == "__main__":

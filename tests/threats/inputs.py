@@ -17,7 +17,7 @@ class Text(NamedTuple):
     """A project.yml; `{outside}` is a folder beside the project. `code` is that of every verb that
     reads it; `shown` is a part of what is said."""
 
-    case: int
+    threat: str
     name: str
     data: bytes
     code: int
@@ -35,7 +35,7 @@ def _asset(**keys: str) -> bytes:
 
 REFUSED = (
     *(
-        Text(1, f"{name} {key}", data, 3, "leaves the project")
+        Text("paths-outside", f"{name} {key}", data, 3, "leaves the project")
         for name, path in (("parent", "'../outside/x'"), ("absolute", "'{outside}/x'"), ("home", "'~/x'"))
         for key, data in (
             ("dest", _asset(dest=path, url="source")),
@@ -45,37 +45,37 @@ REFUSED = (
             ("directories", f"directories: [{path}]\n".encode()),
         )
     ),
-    Text(1, "by a variable", b"vars: {a: ..}\n" + _command(outputs="['${vars.a}/outside/x']"), 3),
+    Text("paths-outside", "by a variable", b"vars: {a: ..}\n" + _command(outputs="['${vars.a}/outside/x']"), 3),
     *(
-        Text(3, f"dest {dest}", _asset(dest=f"'{dest}'", url="source"), 3)
+        Text("reserved-paths", f"dest {dest}", _asset(dest=f"'{dest}'", url="source"), 3)
         for dest in (".git/config", ".GIT/x", ".git./x", "git~1/x", "a/../.git/x", "project.yml",
                      "./project.lock", ".g\u200cit/x")
     ),
     *(
-        Text(3, f"output {dest}", _command(outputs=f"['{dest}']"), 3)
+        Text("reserved-paths", f"output {dest}", _command(outputs=f"['{dest}']"), 3)
         for dest in (".git/hooks/pre-commit", "PROJECT.LOCK", "a/.git")
     ),
-    Text(4, "dest .", _asset(dest="'.'", url="source"), 3),
-    Text(20, "no checksum", _asset(dest="a", url="source", checksum="xyz"), 2, "checksum"),
-    Text(29, "nothing", b"", 2, "empty"),
-    Text(29, "a list", b"- x\n", 2, "mapping"),
-    Text(30, "an alias bomb", b"vars:\n  a0: &a0 [x, x]\n" + b"".join(
+    Text("overwritten-work", "dest .", _asset(dest="'.'", url="source"), 3),
+    Text("checksum-format", "no checksum", _asset(dest="a", url="source", checksum="xyz"), 2, "checksum"),
+    Text("project-file-type", "nothing", b"", 2, "empty"),
+    Text("project-file-type", "a list", b"- x\n", 2, "mapping"),
+    Text("yaml-bombs", "an alias bomb", b"vars:\n  a0: &a0 [x, x]\n" + b"".join(
         b"  a%d: &a%d [*a%d, *a%d, *a%d, *a%d]\n" % (n, n, n - 1, n - 1, n - 1, n - 1) for n in range(1, 16)
     ), 2),
-    Text(30, "an alias of itself", b"vars: &a {b: *a}\n", 2, "contains itself"),
-    Text(30, "10,000 levels", b"vars: {a: " + b"[" * 10_000 + b"]" * 10_000 + b"}\n", 2),
-    Text(31, "10 MB", b"title: '" + b"x" * (10 << 20) + b"'\n", 2, "limit"),
-    Text(32, "a key twice", b"title: a\ntitle: b\n", 2, "2:1"),
-    Text(32, "a tab", b"vars:\n\ta: 1\n", 2, "2:1"),
-    Text(32, "Latin-1", b"title: caf\xe9\n", 2, "1:11"),
-    Text(32, "NUL", b"title: a\x00b\n", 2, "1:9"),
-    Text(32, "a Python tag", b"title: !!python/object/apply:os.system ['touch OWNED']\n", 2, "tag"),
-    Text(33, "null for a list", b"commands:\n", 2, "1:1"),
-    Text(33, "a text for a list", _command(deps="x"), 2),
-    Text(33, "a misspelt key", _command(scirpt="[x]"), 2, "script"),
-    Text(34, "a dash too many", b"commands:\n  - name: all\n  - script: [x]\n", 2, "remove the dash"),
-    Text(35, "a cycle", b"vars: {a: '${vars.b}', b: '${vars.a}'}\ntitle: '${vars.a}'\n", 2, "→"),
-    Text(35, "an unknown variable", b"vars: {word: a}\ntitle: '${vars.wrod}'\n", 2, "word"),
+    Text("yaml-bombs", "an alias of itself", b"vars: &a {b: *a}\n", 2, "contains itself"),
+    Text("yaml-bombs", "10,000 levels", b"vars: {a: " + b"[" * 10_000 + b"]" * 10_000 + b"}\n", 2),
+    Text("huge-project-file", "10 MB", b"title: '" + b"x" * (10 << 20) + b"'\n", 2, "limit"),
+    Text("yaml-syntax", "a key twice", b"title: a\ntitle: b\n", 2, "2:1"),
+    Text("yaml-syntax", "a tab", b"vars:\n\ta: 1\n", 2, "2:1"),
+    Text("yaml-syntax", "Latin-1", b"title: caf\xe9\n", 2, "1:11"),
+    Text("yaml-syntax", "NUL", b"title: a\x00b\n", 2, "1:9"),
+    Text("yaml-syntax", "a Python tag", b"title: !!python/object/apply:os.system ['touch OWNED']\n", 2, "tag"),
+    Text("wrong-types-and-keys", "null for a list", b"commands:\n", 2, "1:1"),
+    Text("wrong-types-and-keys", "a text for a list", _command(deps="x"), 2),
+    Text("wrong-types-and-keys", "a misspelt key", _command(scirpt="[x]"), 2, "script"),
+    Text("split-commands", "a dash too many", b"commands:\n  - name: all\n  - script: [x]\n", 2, "remove the dash"),
+    Text("variable-cycles", "a cycle", b"vars: {a: '${vars.b}', b: '${vars.a}'}\ntitle: '${vars.a}'\n", 2, "→"),
+    Text("variable-cycles", "an unknown variable", b"vars: {word: a}\ntitle: '${vars.wrod}'\n", 2, "word"),
 )  # fmt: skip
 
 # Every verb that reads project.yml, as it is typed; and those that do not, in a project.

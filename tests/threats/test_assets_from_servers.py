@@ -1,4 +1,4 @@
-"""threats.md, cases 11 to 21: servers that lie, die or stall. One fetch each, old state asserted.
+"""Threat model: terminal-escapes to partial-failure: servers that lie, die or stall. One fetch each, old state asserted.
 
 `fetcher` itself asserts that nothing temporary is left, whatever happens.
 """
@@ -36,7 +36,8 @@ def old_state(fetcher: Fetcher) -> None:
 # 11. Terminal escapes in server text.
 
 
-def test_11_the_text_of_a_server_is_escaped(
+@pytest.mark.threat("terminal-escapes", commands="assets")
+def test_the_text_of_a_server_is_escaped(
     fetcher: Fetcher, web: Scripted, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
@@ -57,8 +58,9 @@ def test_11_the_text_of_a_server_is_escaped(
 # 12. Body shorter than announced, or cut in a chunk.
 
 
+@pytest.mark.threat("truncated-bodies")
 @pytest.mark.parametrize("chunked", [False, True])
-def test_12_a_cut_body_is_resumed(fetcher: Fetcher, web: Scripted, chunked: bool) -> None:
+def test_a_cut_body_is_resumed(fetcher: Fetcher, web: Scripted, chunked: bool) -> None:
     whole = Answer(DATA, headers=TAGGED, ranges=True, chunked=chunked)
     url = web.on("/x", whole._replace(cut=90_000), whole._replace(cut=40_000), whole)
     fetcher.one("data.bin", url=url, checksum=MD5)
@@ -72,9 +74,10 @@ def test_12_a_cut_body_is_resumed(fetcher: Fetcher, web: Scripted, chunked: bool
     assert len(fetcher.slept) == 2
 
 
+@pytest.mark.threat("truncated-bodies")
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("reset", [False, True])
-def test_12_three_tries_and_then_the_old_state(
+def test_three_tries_and_then_the_old_state(
     fetcher: Fetcher, web: Scripted, chunked: bool, reset: bool
 ) -> None:
     old_state(fetcher)
@@ -87,7 +90,7 @@ def test_12_three_tries_and_then_the_old_state(
     assert "(3 tries)" in fetcher.error
 
 
-def test_12_a_file_that_changed_meanwhile_begins_anew(fetcher: Fetcher, web: Scripted) -> None:
+def test_a_file_that_changed_meanwhile_begins_anew(fetcher: Fetcher, web: Scripted) -> None:
     cut = Answer(DATA, headers=TAGGED, ranges=True, cut=90_000)
     other = Answer(DATA[::-1], headers=(("ETag", '"two"'),), ranges=True)
     fetcher.one("data.bin", url=web.on("/x", cut, other))
@@ -96,7 +99,7 @@ def test_12_a_file_that_changed_meanwhile_begins_anew(fetcher: Fetcher, web: Scr
 
 
 @pytest.mark.parametrize("answer", ["bytes 5-199999/200000", "bytes 90000-199999/7", "nonsense"])
-def test_12_another_part_than_asked_for_is_not_put_together(
+def test_another_part_than_asked_for_is_not_put_together(
     fetcher: Fetcher, web: Scripted, answer: str
 ) -> None:
     cut = Answer(DATA, headers=TAGGED, ranges=True, cut=90_000)
@@ -107,7 +110,7 @@ def test_12_another_part_than_asked_for_is_not_put_together(
     assert "range" not in web.requests_for("/x")[2].headers
 
 
-def test_12_a_server_without_a_validator_is_not_resumed(fetcher: Fetcher, web: Scripted) -> None:
+def test_a_server_without_a_validator_is_not_resumed(fetcher: Fetcher, web: Scripted) -> None:
     weak = (("ETag", 'W/"one"'),)
     cut = Answer(DATA, headers=weak, ranges=True, cut=90_000)
     fetcher.one("data.bin", url=web.on("/x", cut, Answer(DATA, headers=weak, ranges=True)))
@@ -131,7 +134,7 @@ OTHER = DATA[::-1]
         ((("Last-Modified", LONG_AGO),), (("ETag", '"one"'),)),
     ],
 )
-def test_12_a_rest_without_the_same_validator_is_of_another_file(
+def test_a_rest_without_the_same_validator_is_of_another_file(
     fetcher: Fetcher,
     web: Scripted,
     before: tuple[tuple[str, str], ...],
@@ -167,7 +170,7 @@ def test_12_a_rest_without_the_same_validator_is_of_another_file(
         (("Last-Modified", "Wed, 01 Jan 99999999999 00:00:00 GMT"),),
     ],
 )
-def test_12_what_proves_nothing_is_not_resumed(
+def test_what_proves_nothing_is_not_resumed(
     fetcher: Fetcher, web: Scripted, headers: tuple[tuple[str, str], ...]
 ) -> None:
     """A weak ETag may stay while bytes change; a date within the last minute may, too."""
@@ -181,7 +184,7 @@ def test_12_what_proves_nothing_is_not_resumed(
     assert "range" not in web.requests_for("/x")[1].headers
 
 
-def test_12_another_mirror_is_not_resumed_from(fetcher: Fetcher, web: Scripted) -> None:
+def test_another_mirror_is_not_resumed_from(fetcher: Fetcher, web: Scripted) -> None:
     web.on("/x", redirect("/a"), redirect("/b"))
     web.on("/a", Answer(DATA, headers=TAGGED, ranges=True, cut=90_000))
     web.on("/b", Answer(OTHER, headers=TAGGED, ranges=True))
@@ -190,7 +193,7 @@ def test_12_another_mirror_is_not_resumed_from(fetcher: Fetcher, web: Scripted) 
     assert fetcher.files() == {"data.bin": OTHER}
 
 
-def test_12_a_signature_in_the_query_may_change(fetcher: Fetcher, web: Scripted) -> None:
+def test_a_signature_in_the_query_may_change(fetcher: Fetcher, web: Scripted) -> None:
     web.on("/x", redirect("/a?signature=1"), redirect("/a?signature=2"))
     whole = Answer(DATA, headers=TAGGED, ranges=True)
     web.on("/a", whole._replace(cut=90_000), whole)
@@ -200,7 +203,7 @@ def test_12_a_signature_in_the_query_may_change(fetcher: Fetcher, web: Scripted)
     assert "range" in web.requests_for("/a")[1].headers
 
 
-def test_12_an_old_date_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
+def test_an_old_date_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
     dated = Answer(DATA, headers=(("Last-Modified", LONG_AGO),), ranges=True)
     fetcher.one("data.bin", url=web.on("/x", dated._replace(cut=90_000), dated))
     assert fetcher.code() == 0
@@ -212,7 +215,7 @@ def test_12_an_old_date_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
     "part", ["bytes 90000-99999/200000", "bytes 90000-199999/*", "bytes 90000-89999/200000",
              "bytes 90000-299999/200000", "bytes 90000-199999/200001"]
 )  # fmt: skip
-def test_12_a_rest_that_is_not_up_to_the_end_never_lands(
+def test_a_rest_that_is_not_up_to_the_end_never_lands(
     fetcher: Fetcher, web: Scripted, part: str
 ) -> None:
     """Without a length in the first answer, the range is all that says where the file ends."""
@@ -230,8 +233,9 @@ def test_12_a_rest_that_is_not_up_to_the_end_never_lands(
 # 13. A server that stalls.
 
 
+@pytest.mark.threat("stalled-servers")
 @pytest.mark.parametrize("after", [0, 90_000])
-def test_13_a_stalled_server_is_left_after_the_idle_timeout(
+def test_a_stalled_server_is_left_after_the_idle_timeout(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     stalled = Answer(DATA, headers=TAGGED, ranges=True, stall=after)
@@ -241,7 +245,8 @@ def test_13_a_stalled_server_is_left_after_the_idle_timeout(
     assert "no answer for" in fetcher.told(FetchRetried)[0].why
 
 
-def test_13_and_given_up_after_three_tries(
+@pytest.mark.threat("stalled-servers")
+def test_and_given_up_after_three_tries(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old_state(fetcher)
@@ -254,6 +259,7 @@ def test_13_and_given_up_after_three_tries(
 # 14. Statuses that pass and statuses that do not.
 
 
+@pytest.mark.threat("transient-errors")
 def test_14_500_500_200(fetcher: Fetcher, web: Scripted) -> None:
     broken = Answer(b"oh", 500)
     fetcher.one("data.bin", url=web.on("/x", broken, broken, Answer(DATA)), checksum=MD5)
@@ -264,6 +270,7 @@ def test_14_500_500_200(fetcher: Fetcher, web: Scripted) -> None:
     assert 0.5 <= second <= 1
 
 
+@pytest.mark.threat("transient-errors")
 @pytest.mark.parametrize(
     ("said", "slept"),
     [
@@ -274,7 +281,7 @@ def test_14_500_500_200(fetcher: Fetcher, web: Scripted) -> None:
         ("soon", (0.25, 0.5)),
     ],
 )
-def test_14_retry_after_is_obeyed_within_a_cap(
+def test_retry_after_is_obeyed_within_a_cap(
     fetcher: Fetcher, web: Scripted, said: str, slept: tuple[float, float]
 ) -> None:
     busy = Answer(b"", 429, (("Retry-After", said),))
@@ -283,8 +290,9 @@ def test_14_retry_after_is_obeyed_within_a_cap(
     assert slept[0] <= fetcher.slept[0] <= slept[1]
 
 
+@pytest.mark.threat("transient-errors")
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451])
-def test_14_what_will_not_pass_is_not_tried_again(
+def test_what_will_not_pass_is_not_tried_again(
     fetcher: Fetcher, web: Scripted, status: int
 ) -> None:
     old_state(fetcher)
@@ -298,12 +306,11 @@ def test_14_what_will_not_pass_is_not_tried_again(
 # 15. Redirects.
 
 
+@pytest.mark.threat("redirects")
 @pytest.mark.parametrize(
     "target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher:x", "http://", "http://[", "/x"]
 )
-def test_15_a_redirect_elsewhere_or_in_a_circle(
-    fetcher: Fetcher, web: Scripted, target: str
-) -> None:
+def test_a_redirect_elsewhere_or_in_a_circle(fetcher: Fetcher, web: Scripted, target: str) -> None:
     old_state(fetcher)
     fetcher.one("data.bin", url=web.on("/x", redirect(target)), checksum=MD5)
     assert fetcher.code() == 4
@@ -312,9 +319,8 @@ def test_15_a_redirect_elsewhere_or_in_a_circle(
     assert not fetcher.slept
 
 
-def test_15_redirects_are_followed_and_the_credentials_stay(
-    fetcher: Fetcher, web: Scripted
-) -> None:
+@pytest.mark.threat("redirects")
+def test_redirects_are_followed_and_the_credentials_stay(fetcher: Fetcher, web: Scripted) -> None:
     home = web.url.replace("://", "://user:secret@")
     web.on("/x", redirect("/y"))
     web.on("/y", redirect(f"http://localhost:{web.port}/z", 307))
@@ -327,8 +333,10 @@ def test_15_redirects_are_followed_and_the_credentials_stay(
     assert "cookie" not in z.headers
 
 
+@pytest.mark.threat("redirects")
+@pytest.mark.threat("leaked-credentials", commands="assets")
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_15_credentials_of_netrc_go_to_their_host_alone(
+def test_credentials_of_netrc_go_to_their_host_alone(
     fetcher: Fetcher,
     tmp_path: Path,
     sealed: Path,
@@ -354,7 +362,7 @@ def test_15_credentials_of_netrc_go_to_their_host_alone(
         assert sent == ([True, True, False] if scheme == "https" else [False] * 3)
 
 
-def test_15_an_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Scripted) -> None:
+def test_an_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Scripted) -> None:
     away = redirect("/y")._replace(body=b"x" * 100, stall=50, length=10**12)
     web.on("/x", away)
     web.on("/y", Answer(DATA))
@@ -365,21 +373,24 @@ def test_15_an_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Scr
 # 16. Wrong checksums.
 
 
-def test_16_a_wrong_file_on_disk_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
+@pytest.mark.threat("wrong-checksums")
+def test_a_wrong_file_on_disk_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
     old_state(fetcher)
     fetcher.one("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
 
 
-def test_16_wrong_once_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
+@pytest.mark.threat("wrong-checksums")
+def test_wrong_once_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
     fetcher.one("data.bin", url=web.on("/x", Answer(b"wrong"), Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
 
 
+@pytest.mark.threat("wrong-checksums")
 @pytest.mark.parametrize("prefix", ["", "md5:", "sha256:"])
-def test_16_wrong_for_good_is_an_error(fetcher: Fetcher, web: Scripted, prefix: str) -> None:
+def test_wrong_for_good_is_an_error(fetcher: Fetcher, web: Scripted, prefix: str) -> None:
     old_state(fetcher)
     wanted = hashlib.sha256(DATA).hexdigest() if prefix == "sha256:" else MD5
     url = web.on("/x", Answer(b"wrong"))
@@ -394,6 +405,7 @@ def test_16_wrong_for_good_is_an_error(fetcher: Fetcher, web: Scripted, prefix: 
 # 17. Nothing, or a page.
 
 
+@pytest.mark.threat("empty-or-html-bodies")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -405,14 +417,15 @@ def test_16_wrong_for_good_is_an_error(fetcher: Fetcher, web: Scripted, prefix: 
         Answer(gzip.compress(b"<html>"), headers=(("Content-Encoding", "gzip"),)),
     ],
 )
-def test_17_no_data(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
+def test_no_data(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
     fetcher.root.joinpath("data.bin").write_bytes(b"old")
     fetcher.one("data.bin", url=web.on("/x", answer))
     assert fetcher.code(force=True) == 4
     assert fetcher.files() == {"data.bin": b"old"}
 
 
-def test_17_a_page_is_welcome_where_one_is_wanted(fetcher: Fetcher, web: Scripted) -> None:
+@pytest.mark.threat("empty-or-html-bodies")
+def test_a_page_is_welcome_where_one_is_wanted(fetcher: Fetcher, web: Scripted) -> None:
     page = b"<!doctype html><p>hello"
     url = web.on("/x", Answer(page, headers=(("Content-Type", "text/html"),)))
     fetcher.one("page.html", url=url)
@@ -431,6 +444,7 @@ PACKED = gzip.compress(DATA, mtime=0)
 GZIP = (("Content-Encoding", "gzip"),)
 
 
+@pytest.mark.threat("content-encodings")
 @pytest.mark.parametrize(
     ("dest", "body", "checksum", "lands"),
     [
@@ -449,7 +463,7 @@ GZIP = (("Content-Encoding", "gzip"),)
         ("data.bin", DATA, DATA, DATA),  # mislabelled
     ],
 )
-def test_18_what_lands_is_what_the_checksum_is_about(
+def test_what_lands_is_what_the_checksum_is_about(
     fetcher: Fetcher, web: Scripted, dest: str, body: bytes, checksum: bytes | None, lands: bytes
 ) -> None:
     keys = {"checksum": hashlib.md5(checksum).hexdigest()} if checksum else {}
@@ -459,10 +473,11 @@ def test_18_what_lands_is_what_the_checksum_is_about(
     assert web.requests_for("/x")[0].headers["accept-encoding"] == "identity"
 
 
+@pytest.mark.threat("content-encodings")
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "gzip, gzip"])
 @pytest.mark.parametrize("body", [PACKED[:-100], PACKED[: len(PACKED) // 2], DATA])
 @pytest.mark.parametrize("checksum", [True, False])
-def test_18_never_half_decoded(
+def test_never_half_decoded(
     fetcher: Fetcher, web: Scripted, coding: str, body: bytes, checksum: bool
 ) -> None:
     if body == DATA and checksum:
@@ -474,7 +489,7 @@ def test_18_never_half_decoded(
     assert fetcher.files() == {"data.bin": b"old"}
 
 
-def test_18_cut_and_resumed_in_its_coding(fetcher: Fetcher, web: Scripted) -> None:
+def test_cut_and_resumed_in_its_coding(fetcher: Fetcher, web: Scripted) -> None:
     whole = Answer(PACKED, headers=(*GZIP, *TAGGED), ranges=True)
     fetcher.one("data.bin", url=web.on("/x", whole._replace(cut=90_000), whole), checksum=MD5)
     assert fetcher.code() == 0
@@ -485,6 +500,7 @@ def test_18_cut_and_resumed_in_its_coding(fetcher: Fetcher, web: Scripted) -> No
 # 19. Too much.
 
 
+@pytest.mark.threat("endless-bodies")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -493,7 +509,7 @@ def test_18_cut_and_resumed_in_its_coding(fetcher: Fetcher, web: Scripted) -> No
         Answer(gzip.compress(b"\0" * 10_000_000), headers=GZIP),
     ],
 )
-def test_19_the_cap_stops_it(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
+def test_the_cap_stops_it(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
     old_state(fetcher)
     fetcher.settings["spacy.maxassetsize"] = "4k" if answer.headers == () else "20k"
     fetcher.one("data.bin", url=web.on("/x", answer), checksum=MD5)
@@ -503,7 +519,8 @@ def test_19_the_cap_stops_it(fetcher: Fetcher, web: Scripted, answer: Answer) ->
     assert not fetcher.slept
 
 
-def test_19_so_does_the_room_on_the_disk(fetcher: Fetcher, web: Scripted) -> None:
+@pytest.mark.threat("endless-bodies")
+def test_so_does_the_room_on_the_disk(fetcher: Fetcher, web: Scripted) -> None:
     old_state(fetcher)
     fetcher.one("data.bin", url=web.on("/x", Answer(b"x" * 5000, length=10**15)), checksum=MD5)
     assert fetcher.code() == 4
@@ -511,7 +528,8 @@ def test_19_so_does_the_room_on_the_disk(fetcher: Fetcher, web: Scripted) -> Non
     assert "no room" in fetcher.error
 
 
-def test_19_and_an_endless_body_ends_there(
+@pytest.mark.threat("endless-bodies")
+def test_and_an_endless_body_ends_there(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Disk:
@@ -542,7 +560,8 @@ def test_19_and_an_endless_body_ends_there(
 # 20 is the loader's; here, that upper case is equal.
 
 
-def test_20_a_checksum_in_upper_case(fetcher: Fetcher, web: Scripted) -> None:
+@pytest.mark.threat("checksum-format", commands="assets")
+def test_a_checksum_in_upper_case(fetcher: Fetcher, web: Scripted) -> None:
     fetcher.one("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5.upper())
     assert fetcher.code() == 0
     assert fetcher.code() == 0
@@ -552,7 +571,8 @@ def test_20_a_checksum_in_upper_case(fetcher: Fetcher, web: Scripted) -> None:
 # 21. One fails.
 
 
-def test_21_the_others_are_still_fetched(fetcher: Fetcher, web: Scripted, spacy: Spacy) -> None:
+@pytest.mark.threat("partial-failure")
+def test_the_others_are_still_fetched(fetcher: Fetcher, web: Scripted, spacy: Spacy) -> None:
     web.on("/gone", Answer(b"", 404))
     web.on("/x", Answer(DATA))
     fetcher.write(

@@ -1,4 +1,4 @@
-"""threats.md, cases 2, 4, 9 and 10, for assets: what a hostile project.yml asks for."""
+"""Threat model: links-outside, overwritten-work, url-schemes, environment-values, for assets: what a hostile project.yml asks for."""
 
 from __future__ import annotations
 
@@ -32,9 +32,7 @@ def outside(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("dest", ["link/x", "link/deep/x", "file"])
-def test_02_a_link_out_on_the_way(
-    fetcher: Fetcher, web: Scripted, outside: Path, dest: str
-) -> None:
+def test_a_link_out_on_the_way(fetcher: Fetcher, web: Scripted, outside: Path, dest: str) -> None:
     (fetcher.root / "link").symlink_to(outside)
     (fetcher.root / "file").symlink_to(outside / "file")
     fetcher.one(dest, url=web.on("/x", Answer(DATA)), checksum=MD5)
@@ -44,8 +42,9 @@ def test_02_a_link_out_on_the_way(
     assert not web.requests
 
 
+@pytest.mark.threat("links-outside", commands="assets")
 @pytest.mark.parametrize("back", [True, False])
-def test_02_a_link_swapped_in_while_it_is_fetched(
+def test_a_link_swapped_in_while_it_is_fetched(
     fetcher: Fetcher, web: Scripted, outside: Path, back: bool
 ) -> None:
     (fetcher.root / "data").mkdir()
@@ -63,7 +62,8 @@ def test_02_a_link_swapped_in_while_it_is_fetched(
     assert snapshot(outside) == {"file": b"mine"}
 
 
-def test_02_a_link_swapped_in_while_git_is_asked(
+@pytest.mark.threat("links-outside", commands="assets")
+def test_a_link_swapped_in_while_git_is_asked(
     fetcher: Fetcher, outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from git_spacy.git.remote_tree import RemoteTree
@@ -87,8 +87,9 @@ def test_02_a_link_swapped_in_while_git_is_asked(
 # 4. A Git asset onto what git-spacy did not write: tests/assets/test_git.py has the rest.
 
 
+@pytest.mark.threat("overwritten-work")
 @pytest.mark.parametrize("dest", [".", "./", "a/.."])
-def test_04_the_project_itself_is_no_destination(
+def test_the_project_itself_is_no_destination(
     fetcher: Fetcher, tmp_path: Path, spacy: Spacy, dest: str
 ) -> None:
     source = repository(tmp_path / "source", {"x": DATA})
@@ -100,7 +101,8 @@ def test_04_the_project_itself_is_no_destination(
     assert snapshot(fetcher.root) == before
 
 
-def test_04_a_folder_of_the_user_s(fetcher: Fetcher, tmp_path: Path, spacy: Spacy) -> None:
+@pytest.mark.threat("overwritten-work")
+def test_a_folder_of_the_user_s(fetcher: Fetcher, tmp_path: Path, spacy: Spacy) -> None:
     source = repository(tmp_path / "source", {"scripts/x.py": DATA})
     write(fetcher.root, {"scripts/mine.py": b"mine"})
     fetcher.write(f"assets:\n  - dest: scripts\n    git: {{repo: '{source}', path: scripts}}\n")
@@ -120,21 +122,23 @@ def test_04_a_folder_of_the_user_s(fetcher: Fetcher, tmp_path: Path, spacy: Spac
 # 9. Schemes and paths.
 
 
+@pytest.mark.threat("url-schemes")
 @pytest.mark.parametrize(
     "url",
     ["file:///etc/passwd", "FILE:///etc/passwd", "file:x", "s3://b/k", "gs://b/k", "az://b/k",
      "ftp://127.0.0.1/x", "ssh://127.0.0.1/x", "git://127.0.0.1/x", "git:x", "data:,x",
      "javascript:1", "ext::sh -c x", "dict://127.0.0.1:11211/x"],
 )  # fmt: skip
-def test_09_other_schemes_are_refused(fetcher: Fetcher, url: str) -> None:
+def test_other_schemes_are_refused(fetcher: Fetcher, url: str) -> None:
     fetcher.one("x", url=url)
     assert fetcher.code() == 3
     assert "hint:" in fetcher.error
     assert fetcher.files() == {}
 
 
+@pytest.mark.threat("url-schemes")
 @pytest.mark.parametrize("url", ["{outside}/file", "../outside/file", "link", "folder/file", "~/f"])
-def test_09_a_path_outside_the_repository(
+def test_a_path_outside_the_repository(
     fetcher: Fetcher, outside: Path, url: str, sealed: Path
 ) -> None:
     (sealed / "f").write_bytes(b"mine")
@@ -168,7 +172,8 @@ def with_environment(fetcher: Fetcher, url: str) -> None:
     fetcher.environ["MY_TOKEN"] = SECRET
 
 
-def test_10_the_environment_is_not_sent_unless_allowed(fetcher: Fetcher, web: Scripted) -> None:
+@pytest.mark.threat("environment-values", commands="assets")
+def test_the_environment_is_not_sent_unless_allowed(fetcher: Fetcher, web: Scripted) -> None:
     with_environment(fetcher, web.on("/x", Answer(DATA)) + "?${env.TOKEN}")
     assert fetcher.code() == 3
     assert "git config spacy.allowEnvInUrl true" in fetcher.error
@@ -180,7 +185,7 @@ def test_10_the_environment_is_not_sent_unless_allowed(fetcher: Fetcher, web: Sc
     assert SECRET not in told(fetcher)
 
 
-def test_10_nor_may_it_choose_the_scheme(fetcher: Fetcher) -> None:
+def test_nor_may_it_choose_the_scheme(fetcher: Fetcher) -> None:
     with_environment(fetcher, "${env.TOKEN}")
     fetcher.settings["spacy.allowenvinurl"] = "true"
     fetcher.environ["MY_TOKEN"] = "file:///etc/passwd"
@@ -190,7 +195,7 @@ def test_10_nor_may_it_choose_the_scheme(fetcher: Fetcher) -> None:
     assert "/etc/passwd" not in told(fetcher)
 
 
-def test_10_a_variable_that_is_not_set(fetcher: Fetcher, web: Scripted) -> None:
+def test_a_variable_that_is_not_set(fetcher: Fetcher, web: Scripted) -> None:
     with_environment(fetcher, web.url + "/${env.TOKEN}")
     fetcher.settings["spacy.allowenvinurl"] = "true"
     fetcher.environ.clear()
@@ -198,8 +203,9 @@ def test_10_a_variable_that_is_not_set(fetcher: Fetcher, web: Scripted) -> None:
     assert "MY_TOKEN" in fetcher.error
 
 
+@pytest.mark.threat("environment-values", commands="assets")
 @pytest.mark.parametrize("failure", ["404", "echo", "redirect", "stall", "nobody", "text"])
-def test_10_a_secret_is_not_told_when_it_fails(
+def test_a_secret_is_not_told_when_it_fails(
     fetcher: Fetcher, web: Scripted, failure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 

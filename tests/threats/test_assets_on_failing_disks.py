@@ -1,4 +1,4 @@
-"""threats.md, cases 37, 42 and 43 for assets: every system call that changes something fails, or
+"""Threat model: killed-downloads, large-outputs, full-disks for assets: every system call that changes something fails, or
 is the last one.
 
 A kill is played: from the N-th call on every one raises, so that no clean-up can happen either.
@@ -116,18 +116,18 @@ def at(path: Path) -> Any:
     return path.read_bytes() if path.exists() else None
 
 
+@pytest.mark.threat("killed-downloads", commands="assets")
 @pytest.mark.parametrize("kills", [True, False])
 @pytest.mark.parametrize("dest", ["data", "deep/er/new"])
-def test_37_43_a_file(
-    fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, kills: bool, dest: str
-) -> None:
+def test_a_file(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, kills: bool, dest: str) -> None:
     write(fetcher.root, {"source": NEW})
     fetcher.one(dest, url="source", checksum=MD5)
     assert every_call(fetcher, kills, monkeypatch, dest) > 8
 
 
+@pytest.mark.threat("killed-downloads", commands="assets")
 @pytest.mark.parametrize("kills", [True, False])
-def test_37_43_a_folder(
+def test_a_folder(
     fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, kills: bool, tmp_path: Path
 ) -> None:
     from git_spacy.assets.sources import git as source
@@ -157,7 +157,7 @@ def test_37_43_a_folder(
     assert every_call(fetcher, kills, monkeypatch, "folder") > 8
 
 
-def test_43_a_full_disk(fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     write(fetcher.root, {"data": OLD})
     fetcher.one("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
 
@@ -172,9 +172,10 @@ def test_43_a_full_disk(fetcher: Fetcher, web: Scripted, monkeypatch: pytest.Mon
     assert fetcher.code() == 0
 
 
+@pytest.mark.threat("full-disks", commands="assets")
 @needs_permissions
 @pytest.mark.parametrize("unreadable", ["source", "data", "folder"])
-def test_43_permissions(fetcher: Fetcher, unreadable: str) -> None:
+def test_permissions(fetcher: Fetcher, unreadable: str) -> None:
     write(fetcher.root, {"source": NEW, "folder/data": OLD})
     fetcher.one("folder/data", url="source", checksum=MD5)
     path = (
@@ -189,7 +190,7 @@ def test_43_permissions(fetcher: Fetcher, unreadable: str) -> None:
     assert (fetcher.root / "folder/data").read_bytes() == OLD
 
 
-def test_43_a_read_only_folder(
+def test_a_read_only_folder(
     fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, web: Scripted
 ) -> None:
     write(fetcher.root, {"data": OLD})
@@ -216,7 +217,8 @@ def test_43_a_read_only_folder(
     assert not web.requests
 
 
-def test_42_a_large_file_takes_little_memory(fetcher: Fetcher, web: Scripted) -> None:
+@pytest.mark.threat("large-outputs", commands="assets")
+def test_a_large_file_takes_little_memory(fetcher: Fetcher, web: Scripted) -> None:
     import tracemalloc
 
     def large(handler: Any) -> None:

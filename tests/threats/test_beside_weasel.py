@@ -15,7 +15,7 @@ pytest.importorskip("weasel")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("one", INPUTS, ids=lambda one: f"{one.case:02}-{one.name}")
+@pytest.mark.parametrize("one", INPUTS, ids=lambda one: f"{one.threat}-{one.name}")
 def test_what_comes_of_it(
     one: Input,
     tmp_path: Path,
@@ -29,4 +29,4 @@ def test_what_comes_of_it(
 
 
 def test_the_document_has_all_of_them() -> None:
-    assert written() == [(str(one.case), one.name) for one in INPUTS]
+    assert written() == [(one.threat, one.name) for one in INPUTS]

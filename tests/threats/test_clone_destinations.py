@@ -33,6 +33,7 @@ def empty(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.threat("link-destinations", commands="clone")
 @pytest.mark.parametrize("inside", [False, True], ids=["alone", "in a repository"])
 @pytest.mark.parametrize("dest", SPELLINGS)
 def test_a_destination_in_any_spelling_of_git_s_folder_is_refused(
@@ -109,6 +110,7 @@ def test_nothing_is_cloned_into_a_repository_s_own_folder_that_one_stands_in(
     assert snapshot(made) == before
 
 
+@pytest.mark.threat("link-destinations", commands="clone")
 @pytest.mark.parametrize("target", ["..", "../outside", ".git", ".git/info"])
 @pytest.mark.parametrize("dest", ["link/new", "link/a/new", "folder/link/new"])
 def test_a_link_in_a_work_tree_does_not_choose_where_a_template_lands(
@@ -147,6 +149,7 @@ def test_the_user_s_own_link_outside_of_any_work_tree_may_be_followed(
     assert (tmp_path / "disk/new/project.yml").is_file()
 
 
+@pytest.mark.threat("link-destinations", commands="document graph schema")
 @pytest.mark.parametrize("command", [("graph", "--format", "dot"), ("schema",), ("document",)])
 @pytest.mark.parametrize(
     "to", [".git/hooks/pre-commit", "../.git/x", "link", "../top", "git~1", "../folder/x"]

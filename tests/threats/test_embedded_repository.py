@@ -1,4 +1,4 @@
-"""threats.md, case 8, in every command: a bare repository among the files of a template, whose
+"""Threat model: embedded-repositories, in every command: a bare repository among the files of a template, whose
 configuration names programs for Git to run. None of them runs, whatever is typed there."""
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ def embedded(tmp_path: Path, shape: str) -> tuple[Path, Path]:
     return inner, ran
 
 
+@pytest.mark.threat("embedded-repositories", commands="graph log show status")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_command_runs_a_program_that_a_repository_among_the_files_names(
     tmp_path: Path, spacy: Spacy, shape: str
@@ -119,6 +120,7 @@ def test_no_command_runs_a_program_that_a_repository_among_the_files_names(
     assert not (inner / "corpus").exists()
 
 
+@pytest.mark.threat("embedded-repositories", commands="graph log show")
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("words", ["", "log", "graph", "show", "diff", "status", "config", "check"])
 def test_nor_on_a_terminal_where_results_are_paged(tmp_path: Path, shape: str, words: str) -> None:

@@ -1,6 +1,6 @@
 """HTTP servers that never come to an end: in the head, in the framing of chunks, in the trailer, or
 by sending a byte now and then. Each fetch ends with exit code 4, and the old file stays. (Issue 17,
-13; threats.md, cases 13 and 19.)"""
+13; Threat model: stalled-servers, endless-bodies.)"""
 
 from __future__ import annotations
 

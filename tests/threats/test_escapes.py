@@ -1,4 +1,4 @@
-"""threats.md, case 11, for every verb: no title, name, help, path, file name, commit, note, metric,
+"""Threat model: terminal-escapes, for every verb: no title, name, help, path, file name, commit, note, metric,
 remote or server makes a terminal do anything. Each verb is run on a terminal, and with its output
 taken, in a project that has an escape in all of these."""
 
@@ -139,8 +139,9 @@ def on_a_terminal(root: Path, words: tuple[str, ...]) -> tuple[int, str]:
     return end_of(pid, terminal)
 
 
+@pytest.mark.threat("terminal-escapes")
 @pytest.mark.parametrize("where", ["on a terminal", "taken"])
-def test_11_nothing_that_a_stranger_wrote_moves_a_terminal(
+def test_nothing_that_a_stranger_wrote_moves_a_terminal(
     root: Path, where: str, monkeypatch: pytest.MonkeyPatch, spacy: Spacy
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
@@ -159,7 +160,8 @@ def test_11_nothing_that_a_stranger_wrote_moves_a_terminal(
     assert found == {}
 
 
-def test_11_what_machines_read_is_json_all_the_same(root: Path, spacy: Spacy) -> None:
+@pytest.mark.threat("terminal-escapes", commands="check log resolved status")
+def test_what_machines_read_is_json_all_the_same(root: Path, spacy: Spacy) -> None:
     for words in ("status --json", "resolved --json", "log --json", "check --format json"):
         done = spacy(*words.split(), cwd=root)
         assert not _OBEYED.search(done.out.replace("\n", ""))

@@ -1,4 +1,4 @@
-"""threats.md, cases 37, 38 and 43, for every verb that writes: each call that changes the file system
+"""Threat model: killed-downloads, torn-writes, full-disks, for every verb that writes: each call that changes the file system
 fails in turn, or is the last one; and each disk is full after so many bytes.
 
 After each: what the verb writes is as it was, or as it is to be, and whole; a plain rerun makes it
@@ -236,6 +236,12 @@ def is_between(now: Any, old: Any, new: Any) -> bool:
     return all(value in (old.get(name), new.get(name), None) for name, value in now.items())
 
 
+@pytest.mark.threat("interrupted-uploads", commands="pull push")
+@pytest.mark.threat("killed-downloads", "full-disks")
+@pytest.mark.threat(
+    "torn-writes",
+    commands="assets check document dvc graph ignore lock pull push restore run schema store",
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [True, False], ids=["killed", "refused"])
 def test_every_call_in_turn(case: Case, pristine: Path, kills: bool) -> None:
@@ -259,6 +265,11 @@ def test_every_call_in_turn(case: Case, pristine: Path, kills: bool) -> None:
     raise AssertionError("it never ends")
 
 
+@pytest.mark.threat(
+    "torn-writes",
+    commands="assets check document dvc graph ignore lock pull push restore run schema store",
+)
+@pytest.mark.threat("full-disks")
 @pytest.mark.parametrize("size", SIZES)
 def test_a_disk_that_is_full_after_so_many_bytes(case: Case, pristine: Path, size: int) -> None:
     root = fresh(pristine)
@@ -275,9 +286,7 @@ def test_a_disk_that_is_full_after_so_many_bytes(case: Case, pristine: Path, siz
     assert left_over(root) == []
 
 
-def test_43_an_error_number_says_what_to_do(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_an_error_number_says_what_to_do(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     root = two_steps(tmp_path / "p")
     for number in range(1, 30):
         ended = failing(number, verb(Case(("document",)), root), kills=False, code=errno.ENOSPC)

@@ -1,7 +1,7 @@
-"""threats.md, cases 1 to 3, 20, 29 to 36, 44 and 45: one table of hostile files, one of verbs, and each
+"""Threat model: paths-outside to reserved-paths, checksum-format, project-file-type to broken-lock, git-environment, staged-content: one table of hostile files, one of verbs, and each
 verb meets each file. Refused with its code, in one message, and nothing is made, run or changed.
 
-What a verb alone must bear is tested where its code is; test_cases.py has the whole list.
+What a verb alone must bear is tested where its code is; docs/threat-model.md has the whole list.
 """
 
 from __future__ import annotations
@@ -49,7 +49,19 @@ def root(tmp_path: Path) -> Path:
 # 1, 3, 4, 20, 29 to 35: what is wrong in the text of project.yml
 
 
-@pytest.mark.parametrize("text", REFUSED, ids=lambda text: f"{text.case:02}-{text.name}")
+@pytest.mark.threat(
+    "paths-outside",
+    "reserved-paths",
+    "checksum-format",
+    "project-file-type",
+    "yaml-bombs",
+    "huge-project-file",
+    "yaml-syntax",
+    "wrong-types-and-keys",
+    "split-commands",
+    "variable-cycles",
+)
+@pytest.mark.parametrize("text", REFUSED, ids=lambda text: f"{text.threat}-{text.name}")
 def test_a_hostile_project_is_refused_by_every_verb(
     root: Path, tmp_path: Path, spacy: Spacy, text: Text
 ) -> None:
@@ -71,8 +83,9 @@ def test_a_hostile_project_is_refused_by_every_verb(
     assert everything(tmp_path) == before
 
 
+@pytest.mark.threat("project-file-type")
 @pytest.mark.parametrize("kind", ["folder", "FIFO", "link to a device", "link out", "socket"])
-def test_29_what_is_no_file_is_refused_by_every_verb(
+def test_what_is_no_file_is_refused_by_every_verb(
     root: Path, tmp_path: Path, spacy: Spacy, kind: str
 ) -> None:
     import socket
@@ -134,8 +147,9 @@ def made(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.threat("broken-lock")
 @pytest.mark.parametrize("name", LOCKS)
-def test_36_a_broken_lock_is_left_alone_by_every_verb_that_reads_it(
+def test_a_broken_lock_is_left_alone_by_every_verb_that_reads_it(
     made: Path, tmp_path: Path, spacy: Spacy, name: str
 ) -> None:
     commit(made, {"project.lock": LOCKS[name]})
@@ -152,8 +166,9 @@ def test_36_a_broken_lock_is_left_alone_by_every_verb_that_reads_it(
         assert snapshot(tmp_path) == before, words
 
 
+@pytest.mark.threat("paths-outside", commands="check lock pull push status")
 @pytest.mark.parametrize("path", ["../../outside/kept", "/etc/passwd", ".git/config", "~/x"])
-def test_01_a_lock_that_names_paths_outside_leads_nobody_there(
+def test_a_lock_that_names_paths_outside_leads_nobody_there(
     made: Path, tmp_path: Path, spacy: Spacy, path: str
 ) -> None:
     write(tmp_path, {"outside/kept": "mine"})
@@ -188,9 +203,10 @@ WRITES = {
 }  # fmt: skip
 
 
+@pytest.mark.threat("links-outside")
 @pytest.mark.parametrize("kind", ["of a file", "of nothing yet"])
 @pytest.mark.parametrize("name", WRITES)
-def test_02_a_link_out_is_not_written_through(
+def test_a_link_out_is_not_written_through(
     made: Path, tmp_path: Path, spacy: Spacy, name: str, kind: str
 ) -> None:
     write(tmp_path, {"outside/kept": "mine"})
@@ -219,9 +235,10 @@ class Late(BaseException):
     """It waits for a writer that never comes."""
 
 
+@pytest.mark.threat("project-file-type")
 @pytest.mark.parametrize("kind", ["FIFO", "folder", "device"])
 @pytest.mark.parametrize("name", [*WRITES, "x.py", "a"])
-def test_29_43_what_is_no_file_holds_nobody_up(
+def test_what_is_no_file_holds_nobody_up(
     made: Path, tmp_path: Path, spacy: Spacy, name: str, kind: str
 ) -> None:
     commit(made, {"project.yml": f"{ONE_STEP}assets: [{{dest: a, url: x.py}}]\n", "x.py": MAKE})

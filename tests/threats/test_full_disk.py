@@ -1,4 +1,4 @@
-"""threats.md, case 43, on a disk that is full indeed: a small one, which root may mount.
+"""Threat model: full-disks, on a disk that is full indeed: a small one, which root may mount.
 
 What is smaller than Python's own calls is seen here alone: Git's files, and those of scripts.
 """
@@ -48,9 +48,10 @@ def small(pristine: Path) -> Iterator[Path]:
         subprocess.run(("umount", "-l", str(root)), check=True)
 
 
+@pytest.mark.threat("full-disks")
 @pytest.mark.slow
 @pytest.mark.parametrize("pages", PAGES)
-def test_43_a_disk_with_room_for_so_much(case: Case, small: Path, pages: int) -> None:
+def test_a_disk_with_room_for_so_much(case: Case, small: Path, pages: int) -> None:
     old = case.look(small)
     ballast = small / ".git/ballast"
     free = os.statvfs(small).f_bavail * os.statvfs(small).f_frsize

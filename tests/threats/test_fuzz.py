@@ -1,4 +1,4 @@
-"""threats.md, cases 11 to 36 with any bytes: what is read of strangers brings down no more than itself.
+"""Threat model: terminal-escapes to broken-lock with any bytes: what is read of strangers brings down no more than itself.
 
 Hypothesis makes whole documents and changes good ones; fuzz.py has what must hold, and the same for
 atheris. GIT_SPACY_STRESS makes more examples.
@@ -114,6 +114,7 @@ MADE = {
 }  # fmt: skip
 
 
+@pytest.mark.threat("yaml-bombs")
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_bytes_bring_down_no_more_than_themselves(arena: Arena, kind: str) -> None:

@@ -39,6 +39,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         forks.close()
 
 
+@pytest.mark.threat("hostile-values", "undeclared-outputs")
 @pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
 def test_no_value_leads_out_of_the_project_or_brings_a_command_down(

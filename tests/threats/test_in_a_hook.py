@@ -1,4 +1,4 @@
-"""threats.md, cases 44 and 45, for every verb: where Git's own variables name a repository and an index,
+"""Threat model: git-environment, staged-content, for every verb: where Git's own variables name a repository and an index,
 as in a hook of `git commit -a`, that index stays as it is, to the byte, and no script hears of it."""
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return made
 
 
-def test_44_the_index_of_a_hook_and_all_refs_stay_as_they_are(
+@pytest.mark.threat("git-environment")
+def test_the_index_of_a_hook_and_all_refs_stay_as_they_are(
     root: Path, tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git_dir = Path(git(root, "rev-parse", "--absolute-git-dir"))

@@ -1,4 +1,4 @@
-"""threats.md, case 39, for every verb that changes what a run reads or writes: it waits for the run that
+"""Threat model: concurrent-runs, for every verb that changes what a run reads or writes: it waits for the run that
 goes on, says so, and loses nothing of it; what only reads does not wait."""
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def start(root: Path, words: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.threat("concurrent-runs")
 @pytest.mark.slow
-def test_39_whoever_writes_waits_and_whoever_reads_does_not(tmp_path: Path) -> None:
+def test_whoever_writes_waits_and_whoever_reads_does_not(tmp_path: Path) -> None:
     make = "import os\nos.makedirs('model', exist_ok=True)\nopen('model/a', 'w').write('x')\n"
     text = TEXT.replace("REMOTE", str(tmp_path / "remote"))
     root = project(tmp_path / "p", text, {"wait.py": WAIT, "make.py": make})

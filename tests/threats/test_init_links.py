@@ -45,6 +45,7 @@ def link(made: Path, name: str, target: Path) -> None:
     commit(made, {})
 
 
+@pytest.mark.threat("link-destinations", commands="init")
 @pytest.mark.parametrize("target", ["profile", "new", "made/.git/config", "made/.git/info/new"])
 @pytest.mark.parametrize(("name", "beside"), LINKS)
 def test_init_does_not_write_through_a_committed_link(
@@ -115,6 +116,7 @@ def test_hooks_that_the_user_keeps_elsewhere_go_on_running_and_are_not_changed(
     )
 
 
+@pytest.mark.threat("link-destinations", commands="init")
 @pytest.mark.parametrize("name", [".gitattributes", ".gitignore"])
 def test_undo_does_not_write_through_a_link_that_came_since(
     tmp_path: Path, spacy: Spacy, name: str

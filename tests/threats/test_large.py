@@ -1,4 +1,4 @@
-"""threats.md, case 42, for every verb that looks at outputs: many files and a large one take less than
+"""Threat model: large-outputs, for every verb that looks at outputs: many files and a large one take less than
 150 MB. With GIT_SPACY_STRESS they are 200,000 files, and 3 GB."""
 
 from __future__ import annotations
@@ -35,9 +35,12 @@ VERBS = (
 )  # fmt: skip
 
 
+@pytest.mark.threat(
+    "large-outputs", commands="check graph ignore lock pull push restore run status store"
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [MANY, LARGE], ids=["many files", "a large file"])
-def test_42_little_memory(tmp_path: Path, make: str) -> None:
+def test_little_memory(tmp_path: Path, make: str) -> None:
     text = (
         f"remotes: {{default: {tmp_path / 'remote'}}}\n"
         "commands: [{name: all, script: [python make.py], deps: [make.py], outputs: [model]}]\n"

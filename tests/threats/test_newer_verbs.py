@@ -1,4 +1,4 @@
-"""threats.md, cases 22 to 28 and 41, for the ways to an output that are not `run` and `pull` alone: restore,
+"""Threat model: archive-members-outside to pushed-paths-outside, missing-outputs, for the ways to an output that are not `run` and `pull` alone: restore,
 `run --restore`, side by side, variants."""
 
 from __future__ import annotations
@@ -46,11 +46,18 @@ def shared(tmp_path: Path, spacy: Spacy) -> Path:
     return root
 
 
+@pytest.mark.threat(
+    "archive-members-outside",
+    "special-archive-members",
+    "unrequested-archive-members",
+    "corrupt-archives",
+    "decompression-bombs",
+)
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize(
     "words", ["pull", "pull --force", "restore", "restore --force", "run all --restore"]
 )
-def test_22_to_26_an_archive_that_lies_brings_nothing(
+def test_an_archive_that_lies_brings_nothing(
     shared: Path, tmp_path: Path, spacy: Spacy, words: str, name: str
 ) -> None:
     planted(tmp_path / "remote", "model", HOSTILE[name], md5(b"x"))
@@ -65,10 +72,11 @@ def test_22_to_26_an_archive_that_lies_brings_nothing(
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.threat("interrupted-uploads")
 @pytest.mark.parametrize(
     "words", ["push nowhere", "pull nowhere", "push ./nowhere", "pull nowhere --force"]
 )
-def test_27_an_unknown_remote_is_told_by_each_verb(
+def test_an_unknown_remote_is_told_by_each_verb(
     shared: Path, tmp_path: Path, spacy: Spacy, words: str
 ) -> None:
     before = snapshot(tmp_path)
@@ -89,8 +97,9 @@ RUNS = (
 )
 
 
+@pytest.mark.threat("missing-outputs", commands="lock push run")
 @pytest.mark.parametrize("words", RUNS)
-def test_41_an_output_that_was_not_made_is_entered_nowhere(
+def test_an_output_that_was_not_made_is_entered_nowhere(
     shared: Path, spacy: Spacy, words: str
 ) -> None:
     write(shared, {"make.py": "pass\n"})
@@ -103,8 +112,9 @@ def test_41_an_output_that_was_not_made_is_entered_nowhere(
     assert "pushed 0" in spacy("push", cwd=shared).err
 
 
+@pytest.mark.threat("missing-outputs", commands="check push run")
 @pytest.mark.parametrize("words", RUNS)
-def test_41_what_was_edited_meanwhile_is_never_current(
+def test_what_was_edited_meanwhile_is_never_current(
     shared: Path, tmp_path: Path, spacy: Spacy, words: str
 ) -> None:
     write(shared, {"make.py": MAKE + "open('make.py', 'a').write('#')\n"})

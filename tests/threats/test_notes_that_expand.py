@@ -1,6 +1,6 @@
 """Notes that take no room in a repository and all of it in a program: trees that stand for millions of
 entries, and notes of many megabytes. Whoever may push to a remote can send them. (Issue 17, 11;
-threats.md, case 49.)"""
+Threat model: expanding-notes.)"""
 
 from __future__ import annotations
 
@@ -134,6 +134,7 @@ def hint(done: Done) -> str:
     return found[0].strip()
 
 
+@pytest.mark.threat("expanding-notes", commands="notes")
 @pytest.mark.parametrize("kind", BOMBS)
 def test_fetched_notes_that_expand_are_not_merged_and_the_hint_repairs_the_remote(
     clone: Path, tmp_path: Path, kind: str
@@ -166,6 +167,7 @@ def test_a_clone_without_records_takes_no_notes_that_expand(clone: Path, tmp_pat
     assert spacy(clone, "notes", "pull").code == 0
 
 
+@pytest.mark.threat("expanding-notes", commands="diff log notes run show status")
 @pytest.mark.parametrize("way", ["the last sound one", "the reflog", "the parent", "nothing"])
 def test_notes_here_that_expand_stop_nothing_and_the_hint_sets_them_back(
     clone: Path, way: str
@@ -200,6 +202,7 @@ def test_notes_here_that_expand_stop_nothing_and_the_hint_sets_them_back(
     assert runs == (1 if way == "nothing" else 2), "what was run meanwhile is noted now"
 
 
+@pytest.mark.threat("expanding-notes", commands="log notes")
 def test_a_note_of_400_megabytes_is_left_out_and_the_others_are_read(
     clone: Path, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Where a server can send us. (Issue 17, 10; threats.md, case 51.)
+"""Where a server can send us. (Issue 17, 10; Threat model: leaked-credentials.)
 
 For the tests 127.0.0.1 is a public address, and 127.0.0.2 a private one.
 """
@@ -58,6 +58,7 @@ def refused(fetcher: Fetcher, private: Scripted) -> None:
     assert not fetcher.slept
 
 
+@pytest.mark.threat("leaked-credentials", commands="assets")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("host", [PRIVATE, "127.2", "2130706434", "inner.test"])
 def test_a_public_server_cannot_redirect_to_a_private_one(
@@ -112,6 +113,7 @@ def test_nor_by_a_name_with_an_address_of_each_kind(
     refused(fetcher, private)
 
 
+@pytest.mark.threat("leaked-credentials", commands="assets")
 def test_the_address_that_was_checked_is_the_one_that_is_asked(
     fetcher: Fetcher, web: Scripted, private: Scripted, names: dict[str, list[str]]
 ) -> None:

@@ -64,6 +64,7 @@ VERBS = (
 )  # fmt: skip
 
 
+@pytest.mark.threat("environment-values")
 def test_no_verb_lets_one_out(root: Path, tmp_path: Path) -> None:
     environ = {"THE_KEY": VALUE, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     git(root, "add", ".")

@@ -1,4 +1,4 @@
-"""threats.md, cases 37, 38, 40 and 53: SIGINT and SIGTERM at any time, in every verb that writes.
+"""Threat model: killed-downloads, torn-writes, signals-in-a-run, double-signals: SIGINT and SIGTERM at any time, in every verb that writes.
 
 The times are random but the same each time; GIT_SPACY_STRESS_ROUNDS makes more of them.
 """
@@ -41,6 +41,12 @@ main()
 """
 
 
+@pytest.mark.threat("killed-downloads")
+@pytest.mark.threat(
+    "torn-writes",
+    commands="assets check document dvc graph ignore lock pull push restore run schema store",
+)
+@pytest.mark.threat("double-signals", commands="lock pull push")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_at_any_time(case: Case, pristine: Path, number: signal.Signals) -> None:

@@ -106,6 +106,7 @@ SWAPPED = [
 ]
 
 
+@pytest.mark.threat("link-destinations", commands="check document lock run status")
 @pytest.mark.parametrize(("action", "name"), SWAPPED)
 def test_a_link_that_is_swapped_in_at_any_system_call_leads_nowhere(
     tmp_path: Path, action: str, name: str

@@ -33,6 +33,7 @@ VERBS = (
 )  # fmt: skip
 
 
+@pytest.mark.threat("concurrent-runs")
 @pytest.mark.slow
 def test_a_crowd_loses_no_entry_note_or_file(tmp_path: Path) -> None:
     top = tmp_path / "r"

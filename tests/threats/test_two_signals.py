@@ -1,4 +1,4 @@
-"""threats.md, case 53: two signals to the whole process group, at any place of a command.
+"""Threat model: double-signals: two signals to the whole process group, at any place of a command.
 
 Git passes on to us the signals that its group gets, so Ctrl-C means two of them. Whatever happens
 then, scripts end before the run lock is released, and nothing outlives the command.
@@ -165,6 +165,7 @@ def instants(chance: random.Random, longest: float) -> tuple[float, float]:
     return first, chance.choice([0, chance.uniform(0, 0.02), chance.uniform(0, 0.5)])
 
 
+@pytest.mark.threat("double-signals", commands="run")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("jobs", ["1", "2"])
@@ -213,6 +214,7 @@ STALLING = (
 )
 
 
+@pytest.mark.threat("double-signals", commands="assets clone")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("way", ["directly", "by_git"])
@@ -325,6 +327,7 @@ def at(root: Path, number: int, which: str, place: int, *words: str) -> tuple[in
     return done.returncode, done.stderr, json.loads(report.read_text())
 
 
+@pytest.mark.threat("double-signals", commands="run")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("jobs", ["1", "2"])
