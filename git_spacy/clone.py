@@ -41,7 +41,7 @@ class CloneRequest(NamedTuple):
     dest: Path | None = None
     repo: str | None = None
     branch: str | None = None
-    make_repository: bool = True
+    create_repository: bool = True
 
 
 class TemplateSource(NamedTuple):
@@ -60,8 +60,8 @@ class CloneResult(NamedTuple):
     source: str
     commit: str
     path: str
-    placed: CheckoutResult
-    made_repository: bool
+    checkout: CheckoutResult
+    created_repository: bool
     is_project: bool
 
 
@@ -247,7 +247,7 @@ def _place(
     with _parents_of(dest), _beside(dest) as folder:
         placed = write(folder)
         inside = _inside_repository(dest)
-        make = wanted.make_repository and not inside
+        make = wanted.create_repository and not inside
         if make:
             _first_commit(folder, source, commit, path, ignore)
         _move_in(folder, dest)

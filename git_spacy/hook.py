@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the checks that `argv` (by default the process's own) names and return the exit code:
     0, 1 if something is wrong, else that of the failure."""
 
-    with interrupts.handled():
+    with interrupts.handling():
         try:
             return _main(sys.argv[1:] if argv is None else argv)
         except KeyboardInterrupt as stopped:
@@ -57,9 +57,9 @@ def _main(words: Sequence[str]) -> int:
     failure: GitSpacyError
     try:
         if list(words) == ["--path"]:
-            from git_spacy.setup.hook_scripts import scripts
+            from git_spacy.setup.hook_scripts import scripts_folder
 
-            sys.stdout.write(f"{scripts()}\n")
+            sys.stdout.write(f"{scripts_folder()}\n")
             return 0
         return _run(_asked(words))
     except GitSpacyError as error:
@@ -122,7 +122,7 @@ def _run(asked: _Asked) -> int:
     found = []
     of_project = [check for check in asked.checks if check != "outputs"]
     if of_project:
-        folders = [outputs.folder(entry.name) for entry in index.named(PROJECT_FILE)]
+        folders = [outputs.project_folder(entry.name) for entry in index.named(PROJECT_FILE)]
         if names:
             chosen = {os.path.dirname(name) + "/" if "/" in name else "" for name in names}
             folders = [folder for folder in folders if folder in chosen]

@@ -34,7 +34,7 @@ def test_into_the_empty_folder_where_one_stands(source: Path, tmp_path: Path) ->
     done = cloned("ner_fashion_brands", ".", repo=str(source))
     assert os.path.exists("project.yml"), "the shell's own folder has the files"
     assert os.stat(tmp_path / "here").st_ino == before
-    assert done.made_repository
+    assert done.created_repository
     assert git(tmp_path / "here", "status", "--porcelain") == ""
     assert sorted(os.listdir()) == [".git", "README.md", "link.md", "project.yml", "scripts"]
 
@@ -129,7 +129,7 @@ def test_a_template_with_lfs_and_a_filter_that_is_not_installed(tmp_path: Path) 
         git(tmp_path, "config", "--global", f"filter.lfs.{name}", "git-lfs-is-not-here")
     git(tmp_path, "config", "--global", "filter.lfs.required", "true")
     done = cloned(f"{made}//t", str(tmp_path / "out"))
-    assert done.placed.lfs_pointers == ("m.bin",)
+    assert done.checkout.lfs_pointers == ("m.bin",)
     assert git(done.dest, "cat-file", "blob", "HEAD:m.bin") == pointer.strip()
 
 
@@ -139,5 +139,5 @@ def test_a_hooks_GIT_DIR_says_nothing_about_where_we_clone_to(
     users = repository(tmp_path / "users")
     monkeypatch.setenv("GIT_DIR", str(users / ".git"))
     done = cloned("ner_fashion_brands", repo=str(source))
-    assert done.made_repository
+    assert done.created_repository
     assert (done.dest / ".git").is_dir()

@@ -229,7 +229,7 @@ def test_a_link_into_git_s_own_folder_is_not_followed(tmp_path: Path, target: st
 
 
 def test_a_program_may_be_executed_by_whoever_may_read_it(tmp_path: Path) -> None:
-    files.write_beneath(tmp_path, "a/b/hook", b"#!/bin/sh\n", program=True, parents=True)
+    files.write_beneath(tmp_path, "a/b/hook", b"#!/bin/sh\n", executable=True, parents=True)
     readable = 0o444 & ~_umask()
     mode = stat.S_IMODE((tmp_path / "a/b/hook").stat().st_mode)
     assert mode & 0o111 == readable >> 2

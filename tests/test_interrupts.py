@@ -25,7 +25,7 @@ def signal_us(number: int = signal.SIGINT) -> None:
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_first_signal_interrupts_and_the_second_does_not(number: int) -> None:
-    with interrupts.handled():
+    with interrupts.handling():
         with pytest.raises(Interrupted) as caught:
             signal_us(number)
         assert caught.value.exit_code == 128 + number
@@ -51,14 +51,14 @@ def test_a_signal_in_a_deferred_block_interrupts_at_its_end() -> None:
             done.append("to the end")
         done.append("not done")
 
-    with interrupts.handled(), pytest.raises(Interrupted):
+    with interrupts.handling(), pytest.raises(Interrupted):
         work()
     assert done == ["inner", "innermost", "to the end"]
 
 
 def test_it_interrupts_at_once_where_that_is_allowed_again() -> None:
     done = []
-    with interrupts.handled(), interrupts.deferred():
+    with interrupts.handling(), interrupts.deferred():
         signal_us()
         with pytest.raises(Interrupted), interrupts.allowed():
             done.append("not done")
@@ -73,13 +73,13 @@ def test_one_that_failed_is_interrupted_all_the_same() -> None:
             signal_us()
             raise ValueError
 
-    with interrupts.handled(), pytest.raises(Interrupted) as caught:
+    with interrupts.handling(), pytest.raises(Interrupted) as caught:
         work()
     assert isinstance(caught.value.__context__, ValueError)
 
 
 def test_after_an_accepted_signal_its_echo_does_nothing_and_the_next_begins_anew() -> None:
-    with interrupts.handled():
+    with interrupts.handling():
         with pytest.raises(Interrupted):
             signal_us()
         interrupts.accept()
@@ -87,15 +87,15 @@ def test_after_an_accepted_signal_its_echo_does_nothing_and_the_next_begins_anew
         assert not interrupts.is_urgent()
         with pytest.raises(Interrupted):
             signal_us()
-    with interrupts.handled():
+    with interrupts.handling():
         with pytest.raises(Interrupted):
             signal_us()
         interrupts.accept()
-        interrupts.begin()
+        interrupts.rearm()
         with pytest.raises(Interrupted):
             signal_us()
         signal_us()
-    with interrupts.handled():
+    with interrupts.handling():
         with pytest.raises(Interrupted):
             signal_us()
         interrupts.accept()
@@ -109,7 +109,7 @@ def test_waiting_ends_with_the_third_signal() -> None:
         signal_us()
         return False
 
-    with interrupts.handled(), pytest.raises(Interrupted), interrupts.deferred():
+    with interrupts.handling(), pytest.raises(Interrupted), interrupts.deferred():
         assert not interrupts.wait_until(never, 3600)
     assert interrupts.wait_until(lambda: True, 0)
 
@@ -144,14 +144,14 @@ def test_a_signal_is_not_lost_where_python_drops_exceptions(kind: str) -> None:
         while time.monotonic() < deadline:
             time.sleep(0.01)
 
-    with interrupts.handled(), pytest.raises(Interrupted):
+    with interrupts.handling(), pytest.raises(Interrupted):
         work()
 
 
 def test_what_was_ignored_stays_ignored_and_what_was_handled_is_given_back() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with interrupts.handled():
+        with interrupts.handling():
             signal_us()
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

@@ -68,7 +68,7 @@ def test_files_and_folders_get_the_modes_of_git(tmp_path: Path, umask: int, valu
     write_beneath(top / ".git", "spacy/hooks/c", b"x", parents=True)
     for path in ours(top):
         assert oct(mode(path)) == oct(folder if path.is_dir() else file), path
-    write_beneath(top / ".git", "spacy/hooks/d", b"x", program=True)
+    write_beneath(top / ".git", "spacy/hooks/d", b"x", executable=True)
     readable = file & 0o444
     assert mode(below / "hooks/d") == file | readable >> 2
     write_atomic(below / "a/text", b"y")

@@ -46,7 +46,7 @@ def test_what_a_thread_that_does_not_end_has_staged_is_removed_and_stays_so(
     """Issue 17, C14: `a/.file.git-spacy-new` was left by `assets`, whose thread still imported
     modules when the process ended."""
 
-    monkeypatch.setattr(threads, "_MOMENT", 0.0)
+    monkeypatch.setattr(threads, "_CLEANUP_SECONDS", 0.0)
     write(tmp_path, {"a/beside": "x", **({"a/x/old": "old"} if is_there else {})})
     before = snapshot(tmp_path)
     has_begun, may_go_on = threading.Event(), threading.Event()
@@ -82,7 +82,7 @@ def test_what_a_thread_that_does_not_end_has_staged_is_removed_and_stays_so(
 def test_another_thread_s_staging_is_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "_MOMENT", 0.0)
+    monkeypatch.setattr(threads, "_CLEANUP_SECONDS", 0.0)
     may_go_on = threading.Event()
 
     def take(number: int, result: object) -> None:
@@ -100,7 +100,7 @@ def test_another_thread_s_staging_is_left_to_it(
 def test_so_is_its_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal between two files that the thread removed left the rest of a repository."""
 
-    monkeypatch.setattr(threads, "_MOMENT", 0.0)
+    monkeypatch.setattr(threads, "_CLEANUP_SECONDS", 0.0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     has_begun, may_go_on = threading.Event(), threading.Event()
     workers = []

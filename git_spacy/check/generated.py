@@ -23,7 +23,7 @@ def check_generated(subject: GeneratorInput, view: View) -> Iterator[Finding]:
         yield from _of(name, text, subject)
 
 
-def write(root: Path) -> tuple[str, ...]:
+def write_generated(root: Path) -> tuple[str, ...]:
     """Write those of the project at `root` anew that no person edited; return their names. Raises
     Malformed, Unsafe, Unavailable, OSError."""
 

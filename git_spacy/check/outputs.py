@@ -29,7 +29,7 @@ def check_outputs(
     Files of no project are nobody's business, and neither are those of a broken one.
     """
 
-    folders = [folder(entry.name) for entry in index.named(PROJECT_FILE)]
+    folders = [project_folder(entry.name) for entry in index.named(PROJECT_FILE)]
     owned: dict[str, list[str]] = {}
     for name in files:
         owners = [one for one in folders if name.startswith(one)]
@@ -50,7 +50,7 @@ def check_outputs(
     return sorted(found, key=lambda finding: (finding.file, finding.line))
 
 
-def folder(project_file: str) -> str:
+def project_folder(project_file: str) -> str:
     """What stands before the paths of the project whose file this is: "" or `folder/`."""
 
     return project_file[: -len(PROJECT_FILE)]

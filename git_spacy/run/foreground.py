@@ -63,7 +63,7 @@ class ForegroundExecutor:
 
 
 def _run(step: Step, root: Path, environ: Mapping[str, str]) -> int:
-    interrupts.begin()
+    interrupts.rearm()
     with interrupts.deferred():
         process = start_step(step, root, environ)
         terminal = _Terminal(process.pid)
