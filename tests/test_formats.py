@@ -68,7 +68,7 @@ def test_a_path_that_could_lead_elsewhere_is_not_a_name(value: object) -> None:
 @pytest.mark.parametrize("value", [-1, 1 << 63, 1.0, True, "1", None, 10**400])
 def test_a_size_is_a_whole_number_that_a_file_can_have(value: object) -> None:
     assert formats.size(0) == 0
-    assert formats.size(formats.LARGEST) == formats.LARGEST
+    assert formats.size(formats.MAX_SIZE) == formats.MAX_SIZE
     with pytest.raises(InvalidInput):
         formats.size(value)
 

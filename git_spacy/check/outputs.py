@@ -64,7 +64,7 @@ def _too_large(index: Index, entries: Sequence[TreeEntry], most: int) -> Iterato
     sizes = index.sizes([entry.id for entry in entries])
     for entry in entries:
         if (size := sizes.get(entry.id, 0)) > most:
-            what = f"{size / 1e6:,.1f} MB are much for Git; the limit is {most / 1e6:,.1f} MB"
+            what = f"file is {size / 1e6:,.1f} MB; the limit is {most / 1e6:,.1f} MB"
             hint = "keep it elsewhere and name it as an asset, or raise --max-size"
             yield Finding("outputs", entry.name, 1, 1, what, hint)
 
