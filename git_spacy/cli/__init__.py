@@ -29,7 +29,7 @@ SUMMARIES = {
     ("clone", "init"): "Get a project template; set a repository up.",
     ("assets",): "Fetch the project's data and verify it.",
     ("run",): "Run commands or workflows; skip what is current.",
-    ("status",): "Say what is fresh and what is stale, and why.",
+    ("status",): "Say what is up to date, what is stale, and why.",
     ("check",): "Find what is wrong, for hooks and for CI.",
     ("log", "show", "diff"): "Say what was run, by commit, and how results differ.",
     ("lock", "notes"): "Put project.lock right; share what was run.",

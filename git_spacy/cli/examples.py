@@ -36,7 +36,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("git spacy run all --jobs 3 --matrix vars.seed=0,1,2", "Train with three seeds at once."),
     ),
     "status": (
-        ("git spacy status", "See what is fresh, and why the rest is not."),
+        ("git spacy status", "See what is up to date, and why the rest is not."),
         ("git spacy status --porcelain", "The same, for a script."),
     ),
     "check": (
@@ -79,7 +79,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "schema": (("git spacy schema -o project.schema.json", "Write it for an editor."),),
     "push": (
-        ("git spacy push", "Send fresh outputs to the default remote."),
+        ("git spacy push", "Send up-to-date outputs to the default remote."),
         ("git spacy push s3://bucket/models", "Send them to an address."),
     ),
     "pull": (("git spacy pull", "Get what others have made of the same inputs."),),

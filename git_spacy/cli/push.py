@@ -21,7 +21,7 @@ from git_spacy.project.matrix import with_variants
 )  # fmt: skip
 @click.pass_context
 def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> None:
-    """Send the outputs of all commands that are fresh to REMOTE: a name under 'remotes' in
+    """Send the outputs of all commands that are up to date to REMOTE: a name under 'remotes' in
     project.yml or in git config spacy.remote.NAME.url (by default 'default'), or an address. What
     the remote has is not sent again."""
 

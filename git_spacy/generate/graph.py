@@ -1,7 +1,8 @@
 """What hangs together in a project: assets, commands, files, and which is made of which. Pure.
 
-The drawings' one source; it knows nothing of how they look, nor of what is fresh. An asset is the
-file or folder at its destination; a path that is, holds or lies in what another makes is linked.
+The drawings' one source; it knows nothing of how they look, nor of what is up to date. An asset
+is the file or folder at its destination; a path that is, holds or lies in what another makes is
+linked.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from git_spacy.project.paths import ProjectPath
 
 NodeKind = Literal["asset", "command", "source", "file"]
 NodeStates = Mapping[str, str]
-"""What is known of a node now, by its id: `fresh`, `missing` … ({}: nothing is)."""
+"""What is known of a node now, by its id: `up_to_date`, `missing` … ({}: nothing is)."""
 
 
 class GraphNode(NamedTuple):

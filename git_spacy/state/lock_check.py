@@ -86,14 +86,14 @@ class LockChecker:
         # (the reference records what environment variables held where it ran; here they may hold
         # anything)
         own = verdict(command, None, self._here)
-        if own.state == "always":
+        if own.state == "always_runs":
             # it is never current; but its entry should at least be of the script that it has
             reasons = script_reasons(command, entry, may_be_filled_to) if entry else []
-            return (
-                Verdict("stale", tuple(reasons)) if reasons else Verdict("always", own.reasons[:1])
-            )
+            if reasons:
+                return Verdict("stale", tuple(reasons))
+            return Verdict("always_runs", own.reasons[:1])
         if entry is None:
-            return Verdict("never", own.reasons[:1])
+            return Verdict("not_run", own.reasons[:1])
         told: dict[str, str] = {}
         snapshot: dict[str, Fingerprint | Unknown | None] = {}
         for path, was in _recorded(command.produced, entry.outs):

@@ -62,7 +62,7 @@ def test_two_branches_trained_once_each_and_switched_between(root: Path, spacy: 
         assert (root / "model/weights.txt").read_text() == word
         assert git(root, "status", "--porcelain") == ""  # the lock is the branch's own
         states = json.loads(spacy("status", "--json", cwd=root).out)["commands"]
-        assert {one["state"] for one in states} == {"fresh"}
+        assert {one["state"] for one in states} == {"up_to_date"}
 
 
 def test_a_second_clone_has_it_from_the_remote(root: Path, spacy: Spacy, tmp_path: Path) -> None:

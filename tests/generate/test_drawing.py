@@ -22,7 +22,7 @@ from git_spacy.generate.managed_block import commands, with_markers, words_of
 from git_spacy.generate.registry import GeneratorInput
 from git_spacy.project import loader
 from git_spacy.project.model import Asset, Project
-from git_spacy.state.verdict import State
+from git_spacy.state.verdict import State, state_label
 from git_spacy.status import AssetState
 from tests.testing.graphs import (
     HOSTILE,
@@ -57,7 +57,7 @@ def check(found: graph.Graph, words: graph.NodeStates) -> None:
     edges = [(edge.start, edge.end) for edge in found.edges]
     names = [label.line(node.name, 60) for node in found.nodes]
     shown = {
-        node.id: name + (f"\n{words[node.id]}" if node.id in words else "")
+        node.id: name + (f"\n{state_label(words[node.id])}" if node.id in words else "")
         for node, name in zip(found.nodes, names, strict=True)
     }
     for read, form in ((of_mermaid, "mermaid"), (of_dot, "dot")):
@@ -172,13 +172,14 @@ TRAIN = project(
 
 def test_text_says_from_whom_and_for_whom_in_the_order_of_the_run() -> None:
     found = graph.build_graph(TRAIN)
-    words = {"c1": "fresh", "c2": "stale", "c3": "always", "c4": "never", "a1": "verified"}
+    words = {"c1": "up_to_date", "c2": "stale", "c3": "always_runs", "c4": "not_run"}
+    words["a1"] = "verified"
     assert (
         text.draw(found, words)
         == """\
 A project
 
-●     prepare  fresh
+●     prepare  up to date
 │       needs  raw                 verified  asset
 │              scripts/prepare.py
 │       makes  corpus  for train, score
@@ -188,10 +189,10 @@ A project
 │ │            config
 │ │     makes  model  for try, score
 │ │
-│ ├─● try  always
+│ ├─● try  always runs
 │ │     needs  model  from train
 │ │
-●─╯   score  never
+●─╯   score  not run
         needs  corpus/dev  from prepare
                model       from train
         makes  score.json
@@ -365,8 +366,8 @@ def test_every_state_that_status_knows_has_a_look() -> None:
 
 
 def test_an_svg_has_a_legend_of_the_states_that_it_shows() -> None:
-    picture = drawing.draw(graph.build_graph(TRAIN), "svg", {"c1": "fresh", "c2": "stale"})
+    picture = drawing.draw(graph.build_graph(TRAIN), "svg", {"c1": "up_to_date", "c2": "stale"})
     assert [one.text for one in ElementTree.fromstring(picture).iter(SVG + "text")][-2:] == [
-        "fresh", "stale",
+        "up to date", "stale",
     ]  # fmt: skip
-    assert "fresh" not in drawing.draw(graph.build_graph(TRAIN), "svg", {})
+    assert "up to date" not in drawing.draw(graph.build_graph(TRAIN), "svg", {})

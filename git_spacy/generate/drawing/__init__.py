@@ -71,8 +71,8 @@ def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile |
 
 def part(graph: Graph, file: str, form: str, workflow: str | None) -> GeneratedFile:
     """The file (a path from the project) that shows `graph`, of one `workflow` or of all. It says
-    what project.yml says, and nothing of what is fresh. Raises Malformed for names that cannot be
-    in its marker."""
+    what project.yml says, and nothing of what is up to date. Raises Malformed for names that cannot
+    be in its marker."""
 
     words = ["graph", *([] if by_suffix(file) == form else ["-f", form]), "-o", file]
     if workflow is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from git_spacy.generate.drawing import label
+from git_spacy.state.verdict import state_label
 
 Paint = Callable[[str, str], str]
 """A text and what it is (a state, `title`, `command` or `faint`) → the text in its colour."""
@@ -15,11 +16,11 @@ _MOST = 20  # names that are looked at: no line has room for more
 
 
 class FileLine(NamedTuple):
-    """A file: its path, what is known of it, what it is, and (after a word like `for`) the
+    """A file: its path, its state if known, what it is, and (after a word like `for`) the
     commands that it has to do with."""
 
     path: str
-    word: str
+    state: str
     kind: str = ""
     before: str = ""
     names: tuple[str, ...] = ()
@@ -30,7 +31,7 @@ def listed(files: Sequence[FileLine], width: int, paint: Paint) -> Iterator[str]
     """`files` in lines of `width` cells. What has no room beside a path stands below it."""
 
     named = min(max((label.cells(file.path) for file in files), default=0), width - _LEAST)
-    said = max((len(file.word) for file in files), default=0)
+    said = max((len(file.state) for file in files), default=0)
     for file in files:
         path = label.shortened(file.path, width)
         beside = _after(file, said, width - named, paint)
@@ -49,7 +50,7 @@ def _after(
     """What stands behind a path, in `room` cells, where words are `said` wide; None: not even one
     name has room, and it is not the last try."""
 
-    word = f"  {paint(file.word, file.word)}" if file.word else ""
+    word = f"  {paint(state_label(file.state), file.state)}" if file.state else ""
     left = room - 2 - (said + 2 if said else 0)
     note = _note(file, left)
     if label.cells(note) > left:
@@ -58,7 +59,7 @@ def _after(
         note = label.shortened(note, left)
     if not note:
         return word
-    gap = " " * ((said + 2 if said else 0) - (len(file.word) + 2 if file.word else 0))
+    gap = " " * ((said + 2 if said else 0) - (len(file.state) + 2 if file.state else 0))
     return f"{word}{gap}  {paint(note, 'faint')}"
 
 

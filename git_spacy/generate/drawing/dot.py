@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from git_spacy.generate.drawing import label, palette
 from git_spacy.generate.graph import Graph, GraphNode, NodeStates
+from git_spacy.state.verdict import state_label
 
 _LABEL = 60  # cells
 _SHAPES = {
@@ -39,7 +40,7 @@ def draw(graph: Graph, words: NodeStates) -> str:
 
 def _look(node: GraphNode, words: NodeStates) -> str:
     name = _quoted(label.line(node.name, _LABEL))
-    word = words.get(node.id)
+    word = state_label(words.get(node.id, ""))
     if word:
         name = f'{name[:-1]}\\n{word}"'
     look = palette.style(node, words)

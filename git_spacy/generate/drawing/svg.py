@@ -14,6 +14,7 @@ from git_spacy.generate.drawing import label, palette
 from git_spacy.generate.drawing.coordinates import Box, BoxSize, Drawing, Point, place_boxes
 from git_spacy.generate.drawing.palette import GREY, INK, BoxStyle
 from git_spacy.generate.graph import Graph, GraphEdge, GraphNode, NodeKind, NodeStates
+from git_spacy.state.verdict import state_label
 
 _LABEL = 46  # cells
 _CELL = 7.5  # pixels that a letter needs at _FONT, in the widest of the fonts
@@ -89,7 +90,7 @@ def _node(node: GraphNode, box: Box, words: NodeStates) -> str:
     style = palette.style(node, words)
     look = f'fill="{style.fill}" stroke="{style.stroke}"'
     name = escape(label.line(node.name, _LABEL))
-    word = words.get(node.id)
+    word = state_label(words.get(node.id, ""))
     x = box.x + box.width / 2
     y = box.y + box.height / 2 + 4 + (4 if node.kind == "asset" else 0) - (6 if word else 0)
     bold = ' font-weight="bold"' if node.kind == "command" else ""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from git_spacy.generate.drawing import label, text_lanes
 from git_spacy.generate.drawing.columns import FileLine, Paint, listed
 from git_spacy.generate.graph import Adjacency, Graph, GraphNode, NodeStates
+from git_spacy.state.verdict import state_label
 
 WIDTH = 80
 _HEADS = ("  needs  ", "  makes  ")
@@ -46,9 +47,10 @@ class _Text:
 
     def _command(self, node: GraphNode, row: text_lanes.LaneRow) -> Iterator[str]:
         room = self._width - len(row.head)
-        word = self._words.get(node.id, "")
+        state = self._words.get(node.id, "")
+        word = state_label(state)
         name = label.shortened(self._called[node.id], room - (len(word) + 2 if word else 0))
-        said = f"  {self._paint(word, word)}" if word else ""
+        said = f"  {self._paint(word, state)}" if word else ""
         yield row.head + self._paint(name, "command") + said
         reads = [self._from(node, edge.start) for edge in self._ways.into[node.id]]
         makes = [self._to(node, edge.end) for edge in self._ways.out_of[node.id]]
