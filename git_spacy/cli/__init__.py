@@ -21,7 +21,7 @@ from git_spacy.project.diagnostics import did_you_mean
 # a function of its own name in a module of its own name, imported when it is asked for
 COMMANDS = (
     "clone", "init", "assets", "run", "status", "check", "log", "show", "diff", "lock", "notes",
-    "ignore", "dvc", "document", "graph", "schema", "push", "pull", "restore", "store",
+    "ignore", "dvc", "document", "graph", "schema", "push", "pull", "restore", "cache",
     "resolved", "config",
 )  # fmt: skip
 # the list of them: what belongs together in one line, here so that it imports none
@@ -36,7 +36,7 @@ SUMMARIES = {
     ("document", "ignore", "dvc"): "Write README.md, .gitignore, dvc.yaml.",
     ("graph", "schema"): "Draw what is made of what; a JSON Schema for editors.",
     ("push", "pull"): "Share outputs: with a folder, S3, ssh and others.",
-    ("restore", "store"): "Bring outputs as they were; what is kept here.",
+    ("restore", "cache"): "Restore outputs from a commit; manage the cache.",
     ("resolved", "config"): "Print the project as understood; the settings.",
 }
 

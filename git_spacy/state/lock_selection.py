@@ -1,7 +1,7 @@
 """Several entries for one command, and the one to have in the lock: the fresher by verdict.
 
 For a lock that two sides have changed (`lock resolve`) and for one that is made of records
-(`lock restore`).
+(`lock rebuild`).
 """
 
 from __future__ import annotations
