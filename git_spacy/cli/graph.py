@@ -111,7 +111,7 @@ def _words(project: Project, root: Path, found: Graph) -> dict[str, str]:
     try:
         known = core.project_status(project, root, os.environ)
     except OSError as error:
-        _warn(local_failure(error, "the system refused"))
+        _warn(local_failure(error))
         return {}
     except (InvalidInput, Refused, ExternalError, LocalFailure) as error:
         _warn(error)

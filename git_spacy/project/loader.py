@@ -178,9 +178,8 @@ class _Reader:
         self.problems.append(Diagnostic(self.file, node.line, node.column, what, hint, unsafe=True))
 
     def warn(self, node: Node, what: str, hint: str = "") -> None:
-        line, column = node.position
-        tail = f" ({hint})" if hint else ""
-        self.warnings.append(f"{self.file}:{line}:{column}: warning: {what}{tail}")
+        warning = Diagnostic(self.file, *node.position, what, hint)
+        self.warnings.append(warning.statement.format("warning"))
 
     # Variables first: everything else is read with them filled in.
 
