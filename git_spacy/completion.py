@@ -185,7 +185,7 @@ def _variables(start: Path, prefix: str = "", suffix: str = "=") -> Iterator[Can
 
     from git_spacy.project import loader
 
-    document = loader.document(loader.content(loader.find(start)))
+    document = loader.resolve_document(loader.read_bytes(loader.find(start)))
     return flat(document.get("variables") or document["vars"], "")
 
 

@@ -214,7 +214,7 @@ def _new_in_repository(dest: Path) -> int:
     from git_spacy.generate import ignore
 
     templates.place(_TEMPLATE, dest)
-    ignore.start(dest)
+    ignore.write_initial(dest)
     output.note("Made a project; nothing of it is committed yet.")
     output.note("Next: git add -A && git commit, then git spacy run all")
     return 0

@@ -76,8 +76,8 @@ def record(ctx: click.Context, names: tuple[str, ...]) -> None:
     project = loader.load(root, given)
     commands = graph.expand_names(project, names)
     if given:
-        data, entries = loader.content(root), lock_file.read(root)
-        commands = matrix.as_recorded(data, given, commands, entries)
+        data, entries = loader.read_bytes(root), lock_file.read(root)
+        commands = matrix.recorded_variants(data, given, commands, entries)
         project = matrix.with_commands(project, commands)
     with project_lock(root, os.environ, waiting=report_waiting):
         record_results(commands, run_context(ctx, project, root))

@@ -110,15 +110,15 @@ def run(
         return plan.with_producers(project, some) if upstream else some
 
     if axes:
-        values = [matrix.axis(axis) for axis in axes]
-        commands = matrix.commands(
-            loader.content(root), overrides.current_overrides(ctx), values, chosen
+        values = [matrix.parse_axis(axis) for axis in axes]
+        commands = matrix.expand_matrix(
+            loader.read_bytes(root), overrides.current_overrides(ctx), values, chosen
         )
         project = matrix.with_commands(project, commands)
     elif overrides.current_overrides(ctx):
-        data = loader.content(root)
+        data = loader.read_bytes(root)
         entries = lock.read(root)
-        commands = matrix.as_recorded(
+        commands = matrix.recorded_variants(
             data, overrides.current_overrides(ctx), chosen(project), entries
         )
         project = matrix.with_commands(project, commands)

@@ -366,9 +366,9 @@ def _commit(tree: str, *parents: str) -> bytes:
 def _lock(sandbox: Sandbox) -> Any:
     from git_spacy.project import yaml
 
-    node, _ = yaml.read((sandbox.root / "project.lock").read_bytes(), "project.lock")
+    node, _ = yaml.parse_document((sandbox.root / "project.lock").read_bytes(), "project.lock")
     assert node
-    return yaml.plain(node)
+    return yaml.to_plain(node)
 
 
 def _write_lock(sandbox: Sandbox, text: str) -> None:
