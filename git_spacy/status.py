@@ -12,7 +12,7 @@ from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Asset, Project
 from git_spacy.state import lock, worktree_status
 from git_spacy.state.stat_cache import StatCache
-from git_spacy.state.verdict import Reason, Verdict, orphans, with_upstream
+from git_spacy.state.verdict import Reason, Verdict, orphaned_entries, with_upstream
 
 AssetState = Literal["verified", "unverified", "modified", "missing", "checksum_mismatch"]
 
@@ -27,7 +27,7 @@ class Status(NamedTuple):
 
     commands: dict[str, Verdict]
     assets: dict[str, AssetState]
-    orphans: tuple[Reason, ...]
+    orphaned: tuple[Reason, ...]
 
 
 def project_status(
@@ -40,7 +40,7 @@ def project_status(
 
     entries = lock.read(root)
     project = with_variants(project, loader.content(root), entries)
-    lost = orphans(project, entries)
+    lost = orphaned_entries(project, entries)
     if not data:
         from git_spacy.state import lock_check  # and with it what asks git
         from git_spacy.state.project_view import TrackedFiles
@@ -49,12 +49,12 @@ def project_status(
         return Status(with_upstream(project, judged.verdicts), {}, lost)
     stats = StatCache.open(root)
     verdicts = worktree_status.judge_all(project, entries, stats, environ)
-    assets = {asset.dest.text: _asset(asset, root, stats) for asset in project.assets}
+    assets = {asset.dest.text: _asset_state(asset, root, stats) for asset in project.assets}
     stats.save()
     return Status(verdicts, assets, lost)
 
 
-def _asset(asset: Asset, root: Path, stats: StatCache) -> AssetState:
+def _asset_state(asset: Asset, root: Path, stats: StatCache) -> AssetState:
     there = asset_status.inspect_asset(asset, root, stats)
     if there.found is None:
         return "missing"

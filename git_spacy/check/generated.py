@@ -45,8 +45,8 @@ def _texts(view: View) -> Iterator[tuple[str, str]]:
     git = TrackedPaths.open(view.root)
     names = dict.fromkeys(registry.NAMES)
     if git:
-        entries = git.staged.named(*registry.PATTERNS, folder=git.above)
-        names.update(dict.fromkeys(entry.name[len(git.above) :] for entry in entries))
+        entries = git.git_index.named(*registry.PATTERNS, folder=git.prefix)
+        names.update(dict.fromkeys(entry.name[len(git.prefix) :] for entry in entries))
     for name, data in view.read(list(names)).items():
         if _MARKER in data:
             yield name, data.decode("utf-8", "surrogateescape")

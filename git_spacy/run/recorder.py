@@ -21,7 +21,7 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.run.script import Interpreter, installed_version, python_version
 from git_spacy.state import run_history
 from git_spacy.state.run_history import BaseCommit
-from git_spacy.state.run_record import How, RecordedFile, RunRecord, numbers
+from git_spacy.state.run_record import How, RecordedFile, RunRecord, read_metrics
 from git_spacy.state.stat_cache import Observed
 
 _SMALL = 64 << 10  # bytes: a larger JSON file is data, no metrics
@@ -81,7 +81,7 @@ class Recorder:
             repository = Repository.discover(self._root)
             record = RunRecord(
                 time=_utc(begun.time),
-                project=run_history.folder(self._root, repository) if repository else "",
+                project=run_history.project_folder(self._root, repository) if repository else "",
                 command=command.variant_of or command.name,
                 script=command.script,
                 deps=_files(command.deps, deps),
@@ -96,7 +96,7 @@ class Recorder:
                 versions=versions(self._python),
                 metrics=dict(self._metrics(command, outs)),
             )
-            run_history.append(self._root, begun.base.commit, record)
+            run_history.append_record(self._root, begun.base.commit, record)
         except (GitSpacyError, OSError) as error:
             self._warn_failure(error)
 
@@ -108,7 +108,7 @@ class Recorder:
             if now is None or now.names or now.size > _SMALL or not path.normal.endswith(".json"):
                 continue
             with open_beneath(self._root, path.normal) as stream:
-                if found := numbers(stream.read(_SMALL)):
+                if found := read_metrics(stream.read(_SMALL)):
                     yield path.text, found
 
     def _warn_failure(self, error: GitSpacyError | OSError) -> None:

@@ -47,7 +47,7 @@ from git_spacy.run.script import Interpreter, installed_version, process_environ
 from git_spacy.state import lock, worktree_status
 from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.stat_cache import Observed, PreviousRun, StatCache, state_dir
-from git_spacy.state.verdict import Verdict, upstream
+from git_spacy.state.verdict import Verdict, upstream_commands
 
 
 class RunOutcome(NamedTuple):
@@ -391,12 +391,12 @@ def _warn_of_stale_producers(
 ) -> None:
     """A command is current with what it reads; what it reads may not be, where nobody asked."""
 
-    for maker, path in upstream(shared.project, command):
+    for maker, path in upstream_commands(shared.project, command):
         if maker in among:
             continue
         above, _ = judge(maker, shared)
         if above.state in ("stale", "not_run"):
-            text = f"'{maker.name}', which makes '{path}', is stale"
+            text = f"'{maker.name}', which produces '{path}', is stale"
             shared.report(RunWarning(f"{text}: git spacy run {maker.name} {command.name}"))
 
 
@@ -468,7 +468,7 @@ def record_result(
 def _update_lock(entry: LockEntry, shared: RunContext, before: Collection[str] = ()) -> None:
     # runs that a script of ours started may be writing, too
     with file_lock(state_dir(shared.root) / "project.lock.lock"):
-        lock.update(shared.root, entry, before)
+        lock.update_entry(shared.root, entry, before)
 
 
 def _tracked(paths: Iterable[ProjectPath], snapshot: Observed) -> tuple[TrackedPath, ...]:
@@ -483,7 +483,7 @@ def _remember(command: Command, entry: LockEntry, snapshot: Observed, shared: Ru
         if (now := snapshot[path.normal]) is not None
     }
     facts = (command.script, entry.deps, entry.outs)
-    shared.stats.remember(command.name, PreviousRun(facts, names))
+    shared.stats.remember_run(command.name, PreviousRun(facts, names))
 
 
 def _warn_of_unset(command: Command, shared: RunContext) -> None:
