@@ -39,7 +39,7 @@ def project_status(
     """
 
     entries = lock.read(root)
-    project = with_variants(project, loader.content(root), entries)
+    project = with_variants(project, loader.read_bytes(root), entries)
     lost = orphaned_entries(project, entries)
     if not data:
         from git_spacy.state import lock_check  # and with it what asks git

@@ -21,7 +21,7 @@ from git_spacy.project.diagnostics import did_you_mean
 # a function of its own name in a module of its own name, imported when it is asked for
 COMMANDS = (
     "clone", "init", "assets", "run", "status", "check", "log", "show", "diff", "lock", "notes",
-    "ignore", "dvc", "document", "graph", "schema", "push", "pull", "restore", "store",
+    "ignore", "dvc", "document", "graph", "schema", "push", "pull", "restore", "cache",
     "resolved", "config",
 )  # fmt: skip
 # the list of them: what belongs together in one line, here so that it imports none
@@ -36,7 +36,7 @@ SUMMARIES = {
     ("document", "ignore", "dvc"): "Write README.md, .gitignore, dvc.yaml.",
     ("graph", "schema"): "Draw what is made of what; a JSON Schema for editors.",
     ("push", "pull"): "Share outputs: with a folder, S3, ssh and others.",
-    ("restore", "store"): "Bring outputs as they were; what is kept here.",
+    ("restore", "cache"): "Restore outputs from a commit; manage the cache.",
     ("resolved", "config"): "Print the project as understood; the settings.",
 }
 
@@ -144,7 +144,7 @@ def _main(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:
-        return _fail(local_failure(error, "the system refused"))
+        return _fail(local_failure(error))
     except Exception as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps it in making a class
             raise error.__cause__ from None

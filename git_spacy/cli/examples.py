@@ -52,7 +52,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "show": (("git spacy show HEAD~1", "See all that was recorded of the last commit but one."),),
     "diff": (("git spacy diff main HEAD", "See why results differ from those of main."),),
     "lock": (
-        ("git spacy lock restore", "Rebuild a project.lock that was lost."),
+        ("git spacy lock rebuild", "Rebuild a project.lock that was lost."),
         ("git spacy lock record train", "Enter a model that a colleague has sent."),
         ("git spacy lock resolve", "Settle the lock after a merge."),
     ),
@@ -87,9 +87,9 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("git spacy restore", "Bring the outputs of HEAD."),
         ("git spacy restore v1.0", "Bring those of a tag."),
     ),
-    "store": (
-        ("git spacy store size", "See how much is kept."),
-        ("git spacy store gc --days 7", "Remove what was not used for a week."),
+    "cache": (
+        ("git spacy cache status", "See how much is kept."),
+        ("git spacy cache gc --days 7", "Remove what was not used for a week."),
     ),
     "resolved": (("git spacy resolved --vars.seed 7", "See what a variable changes."),),
     "config": (

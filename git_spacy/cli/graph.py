@@ -77,11 +77,11 @@ def graph(
         _show(project, root, found, form or "text", status=status is not False)
         return 0
     file = generated.named(root, ctx.obj, to, "")
-    form = form or drawing.by_suffix(file.name)
+    form = form or drawing.format_of_file(file.name)
     if form is None:
         endings = ", ".join(ending for one in drawing.FORMATS.values() for ending in one.suffixes)
         raise click.UsageError(f"what is '{file.name}'? add --format, or let it end in {endings}")
-    part = drawing.part(found, file.name, form, name)
+    part = drawing.graph_file(found, file.name, form, name)
     return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)
 
 
@@ -111,7 +111,7 @@ def _words(project: Project, root: Path, found: Graph) -> dict[str, str]:
     try:
         known = core.project_status(project, root, os.environ)
     except OSError as error:
-        _warn(local_failure(error, "the system refused"))
+        _warn(local_failure(error))
         return {}
     except (InvalidInput, Refused, ExternalError, LocalFailure) as error:
         _warn(error)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.project.variables import may_be_filled_to
+from git_spacy.project.variables import could_resolve_to
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.project_view import View
@@ -90,7 +90,7 @@ class LockChecker:
         if without_entry.state == "always_runs":
             # It never is up to date, but its entry should at least have the present script.
             # weasel records the values of environment variables; here they may have others.
-            reasons = script_reasons(command, entry, may_be_filled_to) if entry else []
+            reasons = script_reasons(command, entry, could_resolve_to) if entry else []
             if reasons:
                 return Verdict("stale", tuple(reasons))
             return Verdict("always_runs", without_entry.reasons[:1])
@@ -108,7 +108,7 @@ class LockChecker:
             command,
             entry,
             fingerprints,
-            same_line=may_be_filled_to,
+            same_line=could_resolve_to,
             change_messages=messages,
         )
 

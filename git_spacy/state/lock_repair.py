@@ -108,7 +108,7 @@ def resolve_conflict(root: Path, repository: Repository | None) -> MergeResoluti
         merged = _merge_stages(stages) if stages else _merge_marked_file(root)
         if merged is None:
             return None
-        project = with_variants(loader.load(root), loader.content(root), merged.order)
+        project = with_variants(loader.load(root), loader.read_bytes(root), merged.order)
         candidates = {
             command: [
                 (side, entry)

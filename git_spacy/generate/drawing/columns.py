@@ -22,26 +22,26 @@ class FileLine(NamedTuple):
     path: str
     state: str
     kind: str = ""
-    before: str = ""
+    prefix: str = ""
     names: tuple[str, ...] = ()
-    after: str = ""
+    suffix: str = ""
 
 
-def listed(files: Sequence[FileLine], width: int, paint: Paint) -> Iterator[str]:
+def format_files(files: Sequence[FileLine], width: int, paint: Paint) -> Iterator[str]:
     """`files` in lines of `width` cells. What has no room beside a path stands below it."""
 
-    named = min(max((label.cells(file.path) for file in files), default=0), width - _LEAST)
+    named = min(max((label.display_width(file.path) for file in files), default=0), width - _LEAST)
     said = max((len(file.state) for file in files), default=0)
     for file in files:
-        path = label.shortened(file.path, width)
+        path = label.shorten(file.path, width)
         beside = _after(file, said, width - named, paint)
-        if label.cells(path) > named or beside is None:
+        if label.display_width(path) > named or beside is None:
             yield path
             below = _after(file, said, width, paint, is_last=True)
             if below:
                 yield below
         else:
-            yield path + (" " * (named - label.cells(path)) + beside if beside else "")
+            yield path + (" " * (named - label.display_width(path)) + beside if beside else "")
 
 
 def _after(
@@ -53,10 +53,10 @@ def _after(
     word = f"  {paint(state_label(file.state), file.state)}" if file.state else ""
     left = room - 2 - (said + 2 if said else 0)
     note = _note(file, left)
-    if label.cells(note) > left:
+    if label.display_width(note) > left:
         if not is_last:
             return None
-        note = label.shortened(note, left)
+        note = label.shorten(note, left)
     if not note:
         return word
     gap = " " * ((said + 2 if said else 0) - (len(file.state) + 2 if file.state else 0))
@@ -71,8 +71,8 @@ def _note(file: FileLine, room: int) -> str:
     while True:
         more = len(file.names) - kept
         names = ", ".join(file.names[:kept]) + (f" and {more} more" if more else "")
-        told = f"{file.before} {names}{file.after}" if names else ""
+        told = f"{file.prefix} {names}{file.suffix}" if names else ""
         note = ", ".join(part for part in (file.kind, told) if part)
-        if label.cells(note) <= room or kept <= 1:
+        if label.display_width(note) <= room or kept <= 1:
             return note
         kept -= 1

@@ -24,7 +24,7 @@ def draw(graph: Graph, words: NodeStates) -> str:
 
     lines = ["flowchart TD"]
     if graph.title:
-        lines.append(f"  accTitle: {_coded(label.line(graph.title))}")
+        lines.append(f"  accTitle: {_coded(label.single_line(graph.title))}")
     lines += [
         f"  {node.id}{_SHAPES[node.kind].format(_label(node, words))}" for node in graph.nodes
     ]
@@ -42,7 +42,7 @@ def draw(graph: Graph, words: NodeStates) -> str:
 
 
 def _label(node: GraphNode, words: NodeStates) -> str:
-    name = _coded(label.line(node.name, _LABEL))
+    name = _coded(label.single_line(node.name, _LABEL))
     word = state_label(words.get(node.id, ""))
     return f"{name}<br>{word}" if word else name
 

@@ -58,14 +58,16 @@ def legend(graph: Graph, words: NodeStates) -> list[tuple[str, BoxStyle]]:
     return [(state_label(state), style) for state, style in STATES.items() if state in shown]
 
 
-def about(node: GraphNode, words: NodeStates) -> str:
+def tooltip(node: GraphNode, words: NodeStates) -> str:
     """All that there is to say of a node, for a tooltip."""
 
     kind = "made" if node.kind == "file" else node.kind
-    return joined((f"{kind} {node.name}", state_label(words.get(node.id, "")), node.about))
+    return join_nonempty(
+        (f"{kind} {node.name}", state_label(words.get(node.id, "")), node.description)
+    )
 
 
-def joined(parts: Iterable[str]) -> str:
+def join_nonempty(parts: Iterable[str]) -> str:
     """The parts that say something."""
 
     return " · ".join(part for part in parts if part)
