@@ -42,7 +42,7 @@ def test_a_stale_command_says_why_and_so_does_what_is_below_it(root: Path, spacy
     done = spacy("run", "train", cwd=root)
     assert "==> train: up to date" in done.err
     assert (
-        "warning: 'prepare', which makes 'corpus/words.txt', is stale: git spacy run prepare train"
+        "warning: 'prepare', which produces 'corpus/words.txt', is stale: git spacy run prepare train"
         in done.err
     )
 
