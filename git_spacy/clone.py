@@ -129,7 +129,7 @@ def list_templates(
 
     repo = wanted.repo or settings.get("spacy.repo")
     if not repo:
-        return templates.names()
+        return templates.template_names()
     address = parse_address(repo, wanted.branch, trusted=True, base=cwd)
     with opened(address, prompt=prompt, warn=warn, limits=limits(settings)) as tree:
         return projects_in(tree)
@@ -176,7 +176,7 @@ def _suggestion(name: str, projects: tuple[str, ...], folders: tuple[str, ...]) 
 
 
 def _embedded(name: str) -> str | None:
-    names = templates.names()
+    names = templates.template_names()
     if name in names:
         return name
     same = [full for full in names if _last(full) == name]
@@ -187,7 +187,9 @@ def _with_embedded(error: GitSpacyError, source: TemplateSource) -> GitSpacyErro
     """The default repository could not be reached: whoever mistyped an embedded name wants to
     hear of that."""
 
-    close = closest_name(source.name or "", templates.names()) if source.is_default else None
+    close = (
+        closest_name(source.name or "", templates.template_names()) if source.is_default else None
+    )
     if close is None:
         return error
     first = error.problems[0]
@@ -322,7 +324,7 @@ def _beside(dest: Path) -> Iterator[Path]:
 
 
 def _copy(name: str, to: Path) -> CheckoutResult:
-    templates.place(name, to)
+    templates.copy_template(name, to)
     return CheckoutResult(sum(path.is_file() for path in to.rglob("*")), ())
 
 

@@ -196,7 +196,7 @@ def _axes(start: Path) -> Iterator[Candidate]:
 def _templates(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
     from git_spacy import templates
 
-    return ((name, "embedded template") for name in templates.names())
+    return ((name, "embedded template") for name in templates.template_names())
 
 
 def _remotes(start: Path) -> Iterator[Candidate]:

@@ -213,7 +213,7 @@ def _new_in_repository(dest: Path) -> int:
     from git_spacy import templates
     from git_spacy.generate import ignore
 
-    templates.place(_TEMPLATE, dest)
+    templates.copy_template(_TEMPLATE, dest)
     ignore.write_initial(dest)
     output.note("Made a project; nothing of it is committed yet.")
     output.note("Next: git add -A && git commit, then git spacy run all")

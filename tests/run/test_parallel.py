@@ -226,9 +226,9 @@ def test_several_failures_are_all_told_and_the_first_gives_the_code(
     assert done.code == 7
     for words in (
         "'one' failed: a script line ended with exit code 7",
-        "there is no program 'no-such-program'",
-        "'three' did not make its output 'never'",
-        "'four' needs 'nowhere', which is not there",
+        "program not found: 'no-such-program'",
+        "'three' did not produce its output 'never'",
+        "missing dependency of 'four': 'nowhere'",
     ):
         assert f"error: {words}" in done.err
     assert "failed: one, two, three, four" in done.err
