@@ -110,7 +110,7 @@ def group(ctx: click.Context, directory: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (by default the process's own) and return its exit code."""
 
-    with interrupts.handled():
+    with interrupts.handling():
         try:
             return _main(list(sys.argv[1:] if argv is None else argv))
         except (KeyboardInterrupt, click.Abort, EOFError) as stopped:

@@ -62,7 +62,7 @@ def check(
             for name in checks.drop_orphans(root):
                 output.note(f"removed the lock entry '{name}'")
         if fix and "generated" in chosen:
-            for name in generated.write(root):
+            for name in generated.write_generated(root):
                 output.note(f"wrote {name}")
         inside = os.path.relpath(os.path.realpath(root), os.path.realpath(base))
         above = "" if inside == "." else inside + "/"

@@ -56,10 +56,10 @@ def clone(
     where = os.path.relpath(done.dest, start)
     at = f" at {done.commit[:12]}" if done.commit else ""
     of = f"'{done.path}' of " if done.path else ""
-    output.note(f"Cloned {of}{done.source}{at}: {done.placed.files} files in '{where}'")
-    if done.made_repository:
+    output.note(f"Cloned {of}{done.source}{at}: {done.checkout.files} files in '{where}'")
+    if done.created_repository:
         output.note("Made it a Git repository; the first commit names the template.")
-    for pointer in done.placed.lfs_pointers:
+    for pointer in done.checkout.lfs_pointers:
         output.warning(f"'{pointer}' is a Git LFS pointer; its content is not here")
     if done.is_project:
         step = "assets" if _has_assets(done.dest) else "run"

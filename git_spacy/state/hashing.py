@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import Refused
-from git_spacy.files import folder_beneath, open_directory, opened_in_turn
+from git_spacy.files import folder_beneath, open_directory, open_each
 
 _CHUNK = 1 << 20
 _NAME = attrgetter("name")
@@ -164,7 +164,7 @@ def digest_contents(root: Path, facts: list[FileStat], algorithm: str = "md5") -
 
     hasher = hashlib.new(algorithm, usedforsecurity=False)
     buffer = memoryview(bytearray(_CHUNK))
-    for stream in opened_in_turn(root, (fact.path for fact in facts)):
+    for stream in open_each(root, (fact.path for fact in facts)):
         while count := stream.readinto(buffer):
             hasher.update(buffer[:count])
     return hasher.hexdigest()

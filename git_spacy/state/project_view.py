@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from git_spacy.errors import ExternalError, InvalidInput, Refused
-from git_spacy.files import open_beneath, opened_in_turn
+from git_spacy.files import open_beneath, open_each
 from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import Index
 from git_spacy.git.remote_tree import EXECUTABLE, FILE, TreeEntry
@@ -101,7 +101,7 @@ class WorkTree:
         facts = files_below(self.root, path.normal) or []
         if sum(fact.size for fact in facts) > _MAX_TEXT_BYTES:
             return None
-        streams = opened_in_turn(self.root, (fact.path for fact in facts))
+        streams = open_each(self.root, (fact.path for fact in facts))
         return _benign_difference(map(_pieces, streams), recorded)
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
