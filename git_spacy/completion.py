@@ -85,10 +85,9 @@ def _next(before: Sequence[str], current: str, start: Path) -> Iterable[Candidat
 
 
 def _verbs() -> Iterator[Candidate]:
-    from git_spacy.cli import COMMANDS, SUMMARIES
+    from git_spacy.cli import COMMANDS, summary
 
-    lines = {name: line for names, line in SUMMARIES.items() for name in names}
-    return ((verb, lines.get(verb, "")) for verb in COMMANDS)
+    return ((name, summary(name)) for name in COMMANDS)
 
 
 def _command(verb: Sequence[str]) -> click.Command | None:
