@@ -143,7 +143,7 @@ def list_templates(
 
     repo = request.repo or settings.get("spacy.repo")
     if not repo:
-        return templates.names()
+        return templates.template_names()
     address = parse_address(repo, request.branch, trusted=True, base=cwd)
     with opened(address, prompt=prompt, warn=warn, limits=limits(settings)) as tree:
         return projects_in(tree)
@@ -195,7 +195,7 @@ def _suggestion(name: str, projects: tuple[str, ...], folders: tuple[str, ...], 
 
 
 def _embedded(name: str) -> str | None:
-    names = templates.names()
+    names = templates.template_names()
     if name in names:
         return name
     same = [full for full in names if _last(full) == name]
@@ -209,7 +209,9 @@ def _suggest_embedded(error: GitSpacyError, source: TemplateSource) -> GitSpacyE
     then that the network failed.
     """
 
-    close = closest_name(source.name or "", templates.names()) if source.is_default else None
+    close = (
+        closest_name(source.name or "", templates.template_names()) if source.is_default else None
+    )
     if close is None:
         return error
     first = error.problems[0]
@@ -354,7 +356,7 @@ def _temporary_folder_beside(dest: Path) -> Iterator[Path]:
 
 
 def _copy(name: str, to: Path) -> CheckoutResult:
-    templates.place(name, to)
+    templates.copy_template(name, to)
     return CheckoutResult(sum(path.is_file() for path in to.rglob("*")), ())
 
 

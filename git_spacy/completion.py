@@ -95,10 +95,9 @@ def _all_candidates(before: Sequence[str], current: str, start: Path) -> Iterabl
 
 
 def _command_names() -> Iterator[Candidate]:
-    from git_spacy.cli import COMMANDS, SUMMARIES
+    from git_spacy.cli import COMMANDS, summary
 
-    lines = {name: line for names, line in SUMMARIES.items() for name in names}
-    return ((verb, lines.get(verb, "")) for verb in COMMANDS)
+    return ((name, summary(name)) for name in COMMANDS)
 
 
 def _click_command(names: Sequence[str]) -> click.Command | None:
@@ -206,7 +205,7 @@ def _matrix_variables(start: Path) -> Iterator[Candidate]:
 def _templates(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
     from git_spacy import templates
 
-    return ((name, "embedded template") for name in templates.names())
+    return ((name, "embedded template") for name in templates.template_names())
 
 
 def _remotes(start: Path) -> Iterator[Candidate]:

@@ -12,7 +12,7 @@ from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Asset, Project
 from git_spacy.state import lock, worktree_status
 from git_spacy.state.stat_cache import StatCache
-from git_spacy.state.verdict import Reason, Verdict, orphans, with_upstream
+from git_spacy.state.verdict import Reason, Verdict, orphaned_entries, with_upstream
 
 AssetState = Literal["verified", "unverified", "modified", "missing", "checksum_mismatch"]
 
@@ -27,7 +27,7 @@ class Status(NamedTuple):
 
     commands: dict[str, Verdict]
     assets: dict[str, AssetState]
-    orphans: tuple[Reason, ...]
+    orphaned: tuple[Reason, ...]
 
 
 def project_status(
@@ -40,7 +40,7 @@ def project_status(
 
     entries = lock.read(root)
     project = with_variants(project, loader.read_bytes(root), entries)
-    orphaned = orphans(project, entries)
+    orphaned = orphaned_entries(project, entries)
     if not data:
         from git_spacy.state import lock_check  # imports the code that runs git
         from git_spacy.state.project_view import TrackedFiles

@@ -23,7 +23,7 @@ def test_an_embedded_template_needs_no_network(tmp_path: Path, spacy: Spacy) -> 
     done = spacy("clone", "ner_fashion", cwd=tmp_path)
     assert done.code == 0
     assert done.err.splitlines()[-1] == "Next: cd ner_fashion && git spacy assets"
-    templates.place("ner_fashion", tmp_path / "expected")
+    templates.copy_template("ner_fashion", tmp_path / "expected")
     assert snapshot(tmp_path / "ner_fashion") == snapshot(tmp_path / "expected")
 
 

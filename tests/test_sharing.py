@@ -179,7 +179,7 @@ def test_a_value_that_git_refuses_changes_nothing(tmp_path: Path, umask: int) ->
 _AS_ANOTHER_USER = """
 import os, sys
 from pathlib import Path
-from git_spacy.state.hashing import Fingerprint, digest, files_below, names
+from git_spacy.state.hashing import Fingerprint, digest_contents, digest_file_names, files_below
 from git_spacy.storage.cache_store import CachedResult, CacheStore
 from git_spacy.files import staging
 user, root, store, others = int(sys.argv[1]), Path(sys.argv[2]), CacheStore(Path(sys.argv[3])), sys.argv[4:]
@@ -187,7 +187,7 @@ os.setgroups([4321]); os.setgid(4321); os.setuid(user); os.umask(0o077)
 root.mkdir()
 (root / "out").write_text(f"made by {user}")
 facts = files_below(root, "out")
-known = Fingerprint(digest(root, facts), names(facts), facts[0].size)
+known = Fingerprint(digest_contents(root, facts), digest_file_names(facts), facts[0].size)
 store.save(facts, known)
 store.add_result("0" * 64, CachedResult((("out", known.digest, known.names),)))
 for other in others:

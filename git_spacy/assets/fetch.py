@@ -52,7 +52,7 @@ from git_spacy.git import process
 from git_spacy.git.settings import Settings
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
-from git_spacy.state.hashing import digest, files_below, names
+from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
 from git_spacy.state.stat_cache import FetchedAsset
 
 JOBS = 8
@@ -285,7 +285,7 @@ class _FetchRun:
         facts = files_below(self._place.root, fetch.asset.dest.normal)
         if not facts:
             return True
-        now = (digest(self._place.root, facts), names(facts))
+        now = (digest_contents(self._place.root, facts), digest_file_names(facts))
         if now == (brought.digest, brought.names):
             return False
         if fetch.protect_existing:

@@ -23,7 +23,7 @@ from git_spacy.state import lock, lock_check
 from git_spacy.state.lock import LOCK_FILE, LockEntry
 from git_spacy.state.project_view import LFS_POINTER, View
 from git_spacy.state.stat_cache import state_dir
-from git_spacy.state.verdict import Reason, orphans, upstream
+from git_spacy.state.verdict import Reason, orphaned_entries, upstream_commands
 
 _LOCK_KEYS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
 
@@ -103,10 +103,10 @@ def drop_orphans(root: Path) -> tuple[str, ...]:
     project = loader.parse(data).project
     with file_lock(state_dir(root) / "project.lock.lock"):
         entries = lock.read(root)
-        reasons = orphans(with_variants(project, data, entries), entries)
+        reasons = orphaned_entries(with_variants(project, data, entries), entries)
         names = tuple(reason.about for reason in reasons)
         if names:
-            lock.drop(root, names)
+            lock.remove_entries(root, names)
     return names
 
 
@@ -163,7 +163,7 @@ def _lock(context: _CheckContext) -> Iterator[Finding]:
     project = with_variants(context.loaded.project, context.data, entries)
     checked = lock_check.check_lock(project, entries, context.view)
     positions = lock.source_map(text or b"")
-    for reason in orphans(project, entries):
+    for reason in orphaned_entries(project, entries):
         hint = "git spacy check lock --fix"
         yield Finding("lock", LOCK_FILE, *positions[reason.about,], reason.text, hint)
     for name, verdict in checked.verdicts.items():
@@ -180,8 +180,8 @@ def _lock(context: _CheckContext) -> Iterator[Finding]:
         position = source_map.nearest_position(positions, notice.command)
         for key in ("deps", "outs"):
             position = positions.get((notice.command, key, notice.path.text), position)
-        message = f"'{notice.command}': '{notice.path}' {notice.words}, so it is not compared"
-        hint = _difference_hint(notice.words, notice.path.normal)
+        message = f"'{notice.command}': '{notice.path}' {notice.message}, so it is not compared"
+        hint = _difference_hint(notice.message, notice.path.normal)
         yield Finding("lock", LOCK_FILE, *position, message, hint, "warning")
     if context.strict:
         yield from _without_entry(context.loaded, entries)
@@ -199,7 +199,7 @@ def _rerun_command(project: Project, name: str) -> str:
 
     stale = [command for command in project.commands if command.name == name]
     for command in project.commands:
-        producers = {producer.name for producer, _ in upstream(project, command)}
+        producers = {producer.name for producer, _ in upstream_commands(project, command)}
         is_stale = bool(producers & {other.name for other in stale})
         if is_stale and command.produced and command not in stale:
             stale.append(command)

@@ -51,8 +51,8 @@ def _texts(view: View) -> Iterator[tuple[str, str]]:
     tracked = TrackedPaths.open(view.root)
     names = dict.fromkeys(registry.NAMES)
     if tracked:
-        entries = tracked.staged.named(*registry.PATTERNS, folder=tracked.above)
-        names.update(dict.fromkeys(entry.name[len(tracked.above) :] for entry in entries))
+        entries = tracked.git_index.named(*registry.PATTERNS, folder=tracked.prefix)
+        names.update(dict.fromkeys(entry.name[len(tracked.prefix) :] for entry in entries))
     for name, data in view.read(list(names)).items():
         if _MARKER in data:
             yield name, data.decode("utf-8", "surrogateescape")

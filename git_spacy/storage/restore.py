@@ -43,7 +43,7 @@ class RestoreResult(NamedTuple):
 def wanted_outputs(recalled: LockHistory, recorded: RecordedNames) -> Iterator[WantedOutput]:
     """The declared outputs that are known of a commit."""
 
-    for name, known in recalled.known.items():
+    for name, known in recalled.entries.items():
         of_names = {out.path: out.names for out in known.record.outs} if known.record else {}
         declared = _declared(recalled, name)
         for out in known.entry.outs:
@@ -58,7 +58,7 @@ def wanted_outputs(recalled: LockHistory, recorded: RecordedNames) -> Iterator[W
 def undeclared(recalled: LockHistory) -> Iterator[tuple[str, str]]:
     """(command, path) of what a lock or a record calls an output, and the project does not."""
 
-    for name, known in recalled.known.items():
+    for name, known in recalled.entries.items():
         declared = _declared(recalled, name)
         yield from ((name, out.path) for out in known.entry.outs if out.path not in declared)
 

@@ -128,7 +128,7 @@ def test_a_folder_of_a_repository_arrives_and_is_kept(
     assert (made / "assets/data/b.txt").read_text() == "b"
     asked = len(git_server.requests)
     done = spacy("assets", cwd=made)
-    assert "kept     assets/data (as it was fetched)" in done.err
+    assert "skipped  assets/data (as it was fetched)" in done.err
     assert len(git_server.requests) == asked
 
 
