@@ -177,11 +177,11 @@ def test_outputs_go_to_a_remote_and_back_as_told(
     for line in before:
         done = shell(line, root)
         assert done.returncode == 0, (line, done.stderr)
-    assert done.stderr.endswith("pushed 2, kept 0\n")
+    assert done.stderr.endswith("pushed 2, skipped 0\n")
     for name in ("model/weights.txt", "corpus/words.txt", "project.lock"):
         (root / name).unlink()
     (root / "model").rmdir()
-    assert shell(pull, root).stderr.endswith("pulled 2, kept 0\n")
+    assert shell(pull, root).stderr.endswith("pulled 2, skipped 0\n")
     assert shell("git spacy run all", root).stderr.endswith("ran 0, skipped 2\n")
     (example,) = blocks("remotes.md", "yaml")
     project = loader.parse(example.encode()).project

@@ -61,7 +61,7 @@ def assets(
             index=StatCache.open(root), settings=configured, environ=os.environ,
         )  # fmt: skip
     counts = {"failed": outcome.failed, "missing": outcome.missing}
-    summary = f"fetched {len(outcome.fetched)}, kept {len(outcome.skipped)}"
+    summary = f"fetched {len(outcome.fetched)}, skipped {len(outcome.skipped)}"
     summary += "".join(f", {name} {len(some)}" for name, some in counts.items() if some)
     if not extra and not names and (left := sum(asset.extra for asset in project.assets)):
         summary += f"; {left} more with --extra"

@@ -41,7 +41,7 @@ def line(event: FetchEvent) -> None:
     if isinstance(event, FetchFinished):
         output.note(f"fetched  {event.dest} ({output.size(event.size)}, {event.how})")
     elif isinstance(event, FetchSkipped):
-        output.note(f"kept     {event.dest} ({event.reason})")
+        output.note(f"skipped  {event.dest} ({event.reason})")
     elif isinstance(event, FetchFailed):
         missing = event.error.exit_code == 1
         verb = "missing" if missing else "failed "
