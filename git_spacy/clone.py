@@ -25,7 +25,7 @@ from git_spacy.git.remote_tree import CheckoutResult, RemoteTree
 from git_spacy.git.repository import Repository, confined
 from git_spacy.git.settings import Settings, boolean, limits
 from git_spacy.git_names import is_git_name
-from git_spacy.project.diagnostics import nearest
+from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.paths import is_git_dir
 
 DEFAULT_REPOSITORY = "https://github.com/explosion/projects"
@@ -166,7 +166,9 @@ def folder_in(tree: RemoteTree, name: str | None, shown: str) -> str:
 
 def _suggestion(name: str, projects: tuple[str, ...], folders: tuple[str, ...]) -> str:
     by_last = {_last(path): path for path in (*folders, *projects)}
-    close = nearest(name, [*projects, *folders]) or by_last.get(nearest(_last(name), by_last) or "")
+    close = closest_name(name, [*projects, *folders]) or by_last.get(
+        closest_name(_last(name), by_last) or ""
+    )
     if close:
         return f"did you mean '{close}'?"
     some = ", ".join(projects[:6])
@@ -185,7 +187,7 @@ def _with_embedded(error: GitSpacyError, source: TemplateSource) -> GitSpacyErro
     """The default repository could not be reached: whoever mistyped an embedded name wants to
     hear of that."""
 
-    close = nearest(source.name or "", templates.names()) if source.is_default else None
+    close = closest_name(source.name or "", templates.names()) if source.is_default else None
     if close is None:
         return error
     first = error.problems[0]
@@ -262,10 +264,10 @@ def _ignoring(settings: Settings, warn: Callable[[str], None]) -> Callable[[Path
 
     def ignore(folder: Path) -> None:
         if (folder / PROJECT_FILE).is_file():
-            from git_spacy.generate.ignore import start
+            from git_spacy.generate.ignore import write_initial
 
             try:
-                start(folder)
+                write_initial(folder)
             except GitSpacyError as error:
                 warn(f".gitignore is not current: {error.problems[0].message}")
 

@@ -185,7 +185,7 @@ def _variables(start: Path, prefix: str = "", suffix: str = "=") -> Iterator[Can
 
     from git_spacy.project import loader
 
-    document = loader.document(loader.content(loader.find(start)))
+    document = loader.resolve_document(loader.read_bytes(loader.find(start)))
     return flat(document.get("variables") or document["vars"], "")
 
 
@@ -256,7 +256,7 @@ FILES = {
     "zsh": "zsh/site-functions/_git-spacy",
     "fish": "fish/vendor_completions.d/git-spacy.fish",
 }
-GROUPS = ("lock", "notes", "store")  # verbs that have verbs of their own
+GROUPS = ("lock", "notes", "cache")  # verbs that have verbs of their own
 # verb → what its arguments may be
 ARGUMENTS: dict[tuple[str, ...], Callable[[Path], Iterable[Candidate]]] = {
     ("clone",): _templates,
@@ -268,7 +268,7 @@ ARGUMENTS: dict[tuple[str, ...], Callable[[Path], Iterable[Candidate]]] = {
     ("show",): _revisions,
     ("diff",): _revisions,
     ("restore",): _revisions,
-    ("lock", "restore"): _revisions,
+    ("lock", "rebuild"): _revisions,
     ("lock", "record"): _runnable,
     ("notes", "push"): _git_remotes,
     ("notes", "pull"): _git_remotes,

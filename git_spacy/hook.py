@@ -65,7 +65,7 @@ def _main(words: Sequence[str]) -> int:
     except GitSpacyError as error:
         failure = error
     except OSError as error:
-        failure = local_failure(error, "the system refused")
+        failure = local_failure(error)
     except Exception as defect:
         if isinstance(defect.__cause__, KeyboardInterrupt):  # as in cli/__init__.py
             raise defect.__cause__ from None

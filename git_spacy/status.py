@@ -14,12 +14,16 @@ from git_spacy.state import lock, worktree_status
 from git_spacy.state.stat_cache import StatCache
 from git_spacy.state.verdict import Reason, Verdict, orphans, with_upstream
 
-AssetState = Literal["verified", "unverified", "modified", "missing"]
+AssetState = Literal["verified", "unverified", "modified", "missing", "checksum_mismatch"]
 
 
 class Status(NamedTuple):
-    """The verdict on each command, the state of each asset by its destination (`unverified`: it has
-    no checksum; empty where the data was not looked at), and the entries that belong to none."""
+    """The verdict on each command, the state of each asset and the orphaned lock entries.
+
+    An asset without a checksum is `unverified`, or `modified` if it changed since it was fetched;
+    `checksum_mismatch` means that the file is not the one in project.yml. `assets` maps
+    destinations to states; it is empty where no data was read.
+    """
 
     commands: dict[str, Verdict]
     assets: dict[str, AssetState]
@@ -35,7 +39,7 @@ def project_status(
     """
 
     entries = lock.read(root)
-    project = with_variants(project, loader.content(root), entries)
+    project = with_variants(project, loader.read_bytes(root), entries)
     lost = orphans(project, entries)
     if not data:
         from git_spacy.state import lock_check  # and with it what asks git
@@ -55,5 +59,5 @@ def _asset(asset: Asset, root: Path, stats: StatCache) -> AssetState:
     if there.found is None:
         return "missing"
     if there.matches is not None:
-        return "verified" if there.matches else "modified"
+        return "verified" if there.matches else "checksum_mismatch"
     return "unverified" if there.fetched is None or there.is_ours else "modified"

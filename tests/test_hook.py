@@ -153,7 +153,7 @@ def test_a_defect_of_ours_is_one_line_and_70(
 ) -> None:
     monkeypatch.setattr("git_spacy.check.checks.run_checks", lambda *_, **__: 1 / 0)
     assert hook.main(["lock"]) == 70
-    assert capsys.readouterr().err.startswith("error: this is a defect of git-spacy: ZeroDivision")
+    assert capsys.readouterr().err.startswith("error: internal error: ZeroDivision")
 
 
 def test_a_file_may_have_the_name_of_a_check(top: Path) -> None:

@@ -33,7 +33,7 @@ def write(root: Path) -> tuple[str, ...]:
     parts = (
         part
         for name, text in _texts(view)
-        for part, _ in registry.parts(name, text, subject)
+        for part, _ in registry.regenerate_blocks(name, text, subject)
         if writer.plan(text, part).action == "write"
     )
     return tuple(part.file for part in parts if writer.write(root, part))
@@ -54,7 +54,7 @@ def _texts(view: View) -> Iterator[tuple[str, str]]:
 
 def _of(name: str, text: str, subject: GeneratorInput) -> Iterator[Finding]:
     try:
-        for part, line in registry.parts(name, text, subject):
+        for part, line in registry.regenerate_blocks(name, text, subject):
             plan = writer.plan(text, part)
             if plan.action == "write":
                 what = "not what project.yml makes of it"

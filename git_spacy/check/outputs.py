@@ -73,7 +73,7 @@ def _made(loaded: LoadedProject, names: Sequence[str], above: str) -> Iterator[F
     project = loaded.project
     for command in project.commands:
         for output in command.outputs:
-            place = source_map.nearest(
+            place = source_map.nearest_position(
                 loaded.source_map, "commands", command.name, "outputs", output.text
             )
             what = f"output '{output}' of '{command.name}' is about to be committed"
@@ -81,7 +81,7 @@ def _made(loaded: LoadedProject, names: Sequence[str], above: str) -> Iterator[F
             yield from _finding(output, names, place, what, hint, above)
     for asset in project.assets:
         if asset.url or asset.git:
-            place = source_map.nearest(loaded.source_map, "assets", asset.dest.text)
+            place = source_map.nearest_position(loaded.source_map, "assets", asset.dest.text)
             what = f"asset '{asset.dest}', which is fetched, is about to be committed"
             hint = "if it belongs into Git, remove its 'url' or 'git'"
             yield from _finding(asset.dest, names, place, what, hint, above)

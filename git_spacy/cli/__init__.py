@@ -21,7 +21,7 @@ from git_spacy.project.diagnostics import did_you_mean
 # a function of its own name in a module of its own name, imported when it is asked for
 COMMANDS = (
     "clone", "init", "assets", "run", "status", "check", "log", "show", "diff", "lock", "notes",
-    "ignore", "dvc", "document", "graph", "schema", "push", "pull", "restore", "store",
+    "ignore", "dvc", "document", "graph", "schema", "push", "pull", "restore", "cache",
     "resolved", "config",
 )  # fmt: skip
 # the list of them: what belongs together in one line, here so that it imports none
@@ -29,14 +29,14 @@ SUMMARIES = {
     ("clone", "init"): "Get a project template; set a repository up.",
     ("assets",): "Fetch the project's data and verify it.",
     ("run",): "Run commands or workflows; skip what is current.",
-    ("status",): "Say what is fresh and what is stale, and why.",
+    ("status",): "Say what is up to date, what is stale, and why.",
     ("check",): "Find what is wrong, for hooks and for CI.",
     ("log", "show", "diff"): "Say what was run, by commit, and how results differ.",
     ("lock", "notes"): "Put project.lock right; share what was run.",
     ("document", "ignore", "dvc"): "Write README.md, .gitignore, dvc.yaml.",
     ("graph", "schema"): "Draw what is made of what; a JSON Schema for editors.",
     ("push", "pull"): "Share outputs: with a folder, S3, ssh and others.",
-    ("restore", "store"): "Bring outputs as they were; what is kept here.",
+    ("restore", "cache"): "Restore outputs from a commit; manage the cache.",
     ("resolved", "config"): "Print the project as understood; the settings.",
 }
 
@@ -144,7 +144,7 @@ def _main(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:
-        return _fail(local_failure(error, "the system refused"))
+        return _fail(local_failure(error))
     except Exception as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps it in making a class
             raise error.__cause__ from None

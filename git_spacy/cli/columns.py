@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from git_spacy.generate.drawing.label import cells, shortened
+from git_spacy.generate.drawing.label import display_width, shorten
 
 _GAP = 2
 _TEXT_WIDTHS = (32, 24, 16)
@@ -83,7 +83,7 @@ def _pieces_of_line(
     for column, width, title in zip(columns, widths, titles, strict=True):
         above = title[number] if number < 0 and -number <= len(title) else ""
         text = column.cells[number] if number >= 0 else above
-        space = " " * (width - cells(text))
+        space = " " * (width - display_width(text))
         beside = text + space if column.is_text else space + text
         yield " " * _GAP + beside, number in column.bold
 
@@ -95,8 +95,8 @@ def _width(columns: Sequence[Column]) -> int:
 def _needed(column: Column) -> int:
     """The width of the widest cell, and of the title, which can be folded where it is long."""
 
-    title = [column.title] if cells(column.title) <= _UNFOLDED else _pieces(column.title)
-    return max(0, *map(cells, column.cells), *map(cells, title))
+    title = [column.title] if display_width(column.title) <= _UNFOLDED else _pieces(column.title)
+    return max(0, *map(display_width, column.cells), *map(display_width, title))
 
 
 def _pieces(title: str) -> list[str]:
@@ -108,7 +108,7 @@ def _folded(title: str, width: int) -> list[str]:
 
     found = [""]
     for piece in _pieces(title):
-        if cells(found[-1] + piece) > width:
+        if display_width(found[-1] + piece) > width:
             found.append("")
         found[-1] += piece
     return found
@@ -117,6 +117,6 @@ def _folded(title: str, width: int) -> list[str]:
 def _narrowed(column: Column, limit: int) -> Column:
     if not column.is_text:
         return column
-    short = tuple(shortened(text, limit) for text in column.cells)
+    short = tuple(shorten(text, limit) for text in column.cells)
     tells_apart = len(set(short)) == len(set(column.cells))
     return column._replace(cells=short) if tells_apart else column

@@ -38,7 +38,7 @@ def config(ctx: click.Context, as_json: bool) -> None:
     else:
         output.result(output.columns((row.name, shown(row)) for row in here))
     for problem in settings.problems(found):
-        output.warning(f"{problem.location}: warning: {problem.message}; {problem.hint}")
+        output.warning(problem.format("warning"))
 
 
 def rows(found: list[SettingValue]) -> Iterator[SettingRow]:

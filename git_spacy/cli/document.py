@@ -37,7 +37,7 @@ def document(
     project = loader.load(root)
     stdout = stdout or to == "-"
     file = generated.named(root, ctx.obj, None if to == "-" else to, block.FILE)
-    part = block.part(project, file.name, emoji=not no_emoji)
+    part = block.readme_block(project, file.name, emoji=not no_emoji)
     if not stdout and block.is_ignored(read(file.base, file.where) or ""):
         output.note(f"'{part.file}' asks to be left alone")
         return 0

@@ -29,15 +29,15 @@ def dvc(
 
     start, name = project_and_workflow(ctx.obj, names)
     root = loader.find(start)
-    data = loader.content(root)
+    data = loader.read_bytes(root)
     loaded = loader.parse(data)
-    workflow = stages.chosen(loaded.project, name)
+    workflow = stages.select_workflow(loaded.project, name)
     part = stages.dvc_file(root, loaded, data, workflow.name, urls=not no_urls)
     if name is None and len(loaded.project.workflows) > 1:
         output.warning(
             f"DVC has one workflow: '{workflow.name}', the first;"
             " to have another: git spacy dvc WORKFLOW"
         )
-    for name in stages.left_out(loaded.project, workflow):
+    for name in stages.omitted_commands(loaded.project, workflow):
         output.note(f"'{name}' has no deps and no outputs: it is not for DVC")
     return generated.deliver(root, part, check=check, stdout=stdout, force=force)

@@ -1,4 +1,4 @@
-"""`git spacy graph`: what is made of what, and what is fresh."""
+"""`git spacy graph`: what is made of what, and what is up to date."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _WIDEST = 100  # columns of text
 @click.option("-o", "--output", "to", metavar="FILE", help="Write to FILE, '-' is stdout.")
 @click.option(
     "--status/--no-status", "status", default=None,
-    help="Say what is fresh (by default; never in a file), or do not look.",
+    help="Say what is up to date (by default; never in a file), or do not look.",
 )  # fmt: skip
 @generated.options
 @click.pass_context
@@ -57,7 +57,8 @@ def graph(
     force: bool,
 ) -> int:
     """Draw the assets, commands and files of the project, or of one workflow, and which is made
-    of which: on stdout with what is fresh and what is stale, in FILE as project.yml has them."""
+    of which: on stdout with what is up to date and what is stale, in FILE as project.yml has
+    them."""
 
     from git_spacy.generate import drawing
     from git_spacy.generate import graph as core
@@ -76,11 +77,11 @@ def graph(
         _show(project, root, found, form or "text", status=status is not False)
         return 0
     file = generated.named(root, ctx.obj, to, "")
-    form = form or drawing.by_suffix(file.name)
+    form = form or drawing.format_of_file(file.name)
     if form is None:
         endings = ", ".join(ending for one in drawing.FORMATS.values() for ending in one.suffixes)
         raise click.UsageError(f"what is '{file.name}'? add --format, or let it end in {endings}")
-    part = drawing.part(found, file.name, form, name)
+    part = drawing.graph_file(found, file.name, form, name)
     return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)
 
 
@@ -110,7 +111,7 @@ def _words(project: Project, root: Path, found: Graph) -> dict[str, str]:
     try:
         known = core.project_status(project, root, os.environ)
     except OSError as error:
-        _warn(local_failure(error, "the system refused"))
+        _warn(local_failure(error))
         return {}
     except (InvalidInput, Refused, ExternalError, LocalFailure) as error:
         _warn(error)
@@ -129,4 +130,4 @@ def _words(project: Project, root: Path, found: Graph) -> dict[str, str]:
 def _warn(error: GitSpacyError) -> None:
     first = error.problems[0]
     where = f"{first.location}: " if first.location else ""
-    output.warning(f"drawn without what is fresh: {where}{first.message}")
+    output.warning(f"drawn without what is up to date: {where}{first.message}")

@@ -21,9 +21,9 @@ _TEMPLATE = "first_steps"
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[PART]...")
+@click.argument("names", nargs=-1, metavar="[STEP]...")
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
-@click.option("-n", "--dry", is_flag=True, help="Only show what would be done.")
+@click.option("-n", "--dry", "--dry-run", "dry", is_flag=True, help="Only show what would be done.")
 @click.option("--undo", is_flag=True, help="Take back what was done here.")
 @click.option("--new", is_flag=True, help="Start a project from nothing: --new [DIR].")
 @click.pass_context
@@ -34,7 +34,7 @@ def init(
     nothing, and --undo takes it all back.
 
     \b
-    PART, all but 'display' by default:
+    STEP, all but 'display' by default:
       notes    records follow their commits through amend and rebase
       merge    project.lock is merged by entry, not by line
       ignore   .gitignore has what is fetched and made
@@ -53,7 +53,7 @@ def init(
     if unknown:
         raise click.UsageError(f"'{unknown[0]}' is none of {', '.join(STEPS)}")
     if undo and names:
-        raise click.UsageError("--undo takes back all that was done: name no PART")
+        raise click.UsageError("--undo takes back all that was done: it takes no STEP")
     here = plan.open_context(ctx.obj)
     if undo:
         return _undo(here, ctx.obj, yes, dry)
@@ -214,7 +214,7 @@ def _new_in_repository(dest: Path) -> int:
     from git_spacy.generate import ignore
 
     templates.place(_TEMPLATE, dest)
-    ignore.start(dest)
+    ignore.write_initial(dest)
     output.note("Made a project; nothing of it is committed yet.")
     output.note("Next: git add -A && git commit, then git spacy run all")
     return 0

@@ -1,4 +1,4 @@
-"""`git spacy lock`: project.lock restored, recorded, resolved."""
+"""`git spacy lock`: rebuild, record and resolve project.lock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lock() -> None:
 @lock.command(short_help="Rebuild it for a commit from the records.")
 @click.argument("revision", required=False, metavar="[REV]")
 @click.pass_context
-def restore(ctx: click.Context, revision: str | None) -> None:
+def rebuild(ctx: click.Context, revision: str | None) -> None:
     """Rebuild project.lock for a commit (HEAD by default) from the records on it and its
     ancestors, or wherever else a run fits it."""
 
@@ -76,8 +76,8 @@ def record(ctx: click.Context, names: tuple[str, ...]) -> None:
     project = loader.load(root, given)
     commands = graph.expand_names(project, names)
     if given:
-        data, entries = loader.content(root), lock_file.read(root)
-        commands = matrix.as_recorded(data, given, commands, entries)
+        data, entries = loader.read_bytes(root), lock_file.read(root)
+        commands = matrix.recorded_variants(data, given, commands, entries)
         project = matrix.with_commands(project, commands)
     with project_lock(root, os.environ, waiting=report_waiting):
         record_results(commands, run_context(ctx, project, root))

@@ -32,7 +32,7 @@ SETTINGS = {
     "push": ("spacy.remote.*.url",),
     "pull": ("spacy.remote.*.url", "spacy.maxOutputSize"),
     "restore": ("spacy.remote.*.url", "spacy.maxOutputSize"),
-    "store": ("spacy.restore", "spacy.storeLinks"),
+    "cache": ("spacy.restore", "spacy.cacheLinks"),
 }  # fmt: skip
 _HELP = "-h, --help"  # it is everywhere, and git-spacy(1) tells of it
 _SEE = {

@@ -13,7 +13,7 @@ from git_spacy.cli import history_format as words
 from git_spacy.cli import output
 from git_spacy.cli.columns import Column, Fitted, fitted, lines
 from git_spacy.errors import InvalidInput
-from git_spacy.generate.drawing.label import line
+from git_spacy.generate.drawing.label import single_line
 from git_spacy.git.repository import Repository
 from git_spacy.project import loader
 from git_spacy.project.diagnostics import did_you_mean
@@ -48,7 +48,7 @@ def compare_runs(
     """The runs (of the command `name`) in a history, newest first, as `form` wants them. Raises
     Malformed for what none of them has."""
 
-    here = {project or "": loader.content(root)} if root else {}
+    here = {project or "": loader.read_bytes(root)} if root else {}
     past = CommitParams(repository, history, here)
     tried = (
         VariantRun(run, commit.noted, past.values(number, run.record))
@@ -95,13 +95,13 @@ def show(found: Comparison, start: Path, *, above_projects: bool) -> None:
     with output.paged(start):
         for number, table in enumerate(found.tables):
             name = f"{table.project}: " if above_projects and table.project else ""
-            title = output.paint(line(name + table.command), "bold")
+            title = output.paint(single_line(name + table.command), "bold")
             output.result_painted(f"\n{title}" if number else title)
             _show(table, width)
     if not found.tables:
         output.note(_WITHOUT if found.without else words.nothing(None))
     elif found.without:
-        output.note(f"without metrics: {', '.join(map(line, found.without))}")
+        output.note(f"without metrics: {', '.join(map(single_line, found.without))}")
     if found.failed:
         output.note(_failures(found.failed))
 
@@ -138,7 +138,7 @@ def _variable(name: str, rows: Sequence[MetricsRow]) -> Column:
     cells = [_typed(row.variables[name]) if name in row.variables else _NOTHING for row in rows]
     values = [row.variables[name] for row in rows if name in row.variables]
     is_number = all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
-    return Column(line(name), tuple(cells), is_text=not is_number)
+    return Column(single_line(name), tuple(cells), is_text=not is_number)
 
 
 def _typed(value: Any) -> str:
@@ -166,7 +166,7 @@ def _metric(name: str, rows: Sequence[MetricsRow], rank: int) -> Column:
         wide = max(len(one) for one in deviations)
         room = " " * (wide + 3 - len(spread)) if wide else ""
         cells.append(f"{value if figure else _NOTHING}{mark}{spread}{room}")
-    return Column(line(name), tuple(cells), rank=rank, bold=marked)
+    return Column(single_line(name), tuple(cells), rank=rank, bold=marked)
 
 
 def _aligned(values: Sequence[float | None]) -> list[str]:
@@ -183,7 +183,7 @@ def _aligned(values: Sequence[float | None]) -> list[str]:
 
 def _legend(table: MetricsTable, fits: Fitted) -> list[str]:
     titles = {column.title for column in fits.columns if column.bold}
-    marked = [name for name in table.metrics if line(name) in titles]
+    marked = [name for name in table.metrics if single_line(name) in titles]
     lowest = [name for name in marked if run_diff.is_lower_better(name)]
     told = []
     if marked:
@@ -211,7 +211,9 @@ def _some(names: Sequence[str]) -> str:
 
 def _failures(failed: Sequence[VariantRun]) -> str:
     named = [
-        line(" ".join([record.command, *(f"{k}={to_cli(v)}" for k, v in record.vars.items())]))
+        single_line(
+            " ".join([record.command, *(f"{k}={to_cli(v)}" for k, v in record.vars.items())])
+        )
         for record in (one.record for one in failed)
     ]
     runs = "1 failed run" if len(failed) == 1 else f"{len(failed)} failed runs"

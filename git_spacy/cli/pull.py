@@ -37,7 +37,7 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
         raise click.UsageError(f"one remote, not {len(names)}")
     root = loader.find(start)
     project = loader.load(root, overrides.current_overrides(ctx))
-    project = with_variants(project, loader.content(root), lock.read(root))
+    project = with_variants(project, loader.read_bytes(root), lock.read(root))
     configured = settings(root)
     address = remote.address(project, configured, names[0] if names else None)
     with project_lock(root, os.environ, waiting=report_waiting), reporter("pulled") as report:

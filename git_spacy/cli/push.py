@@ -21,7 +21,7 @@ from git_spacy.project.matrix import with_variants
 )  # fmt: skip
 @click.pass_context
 def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> None:
-    """Send the outputs of all commands that are fresh to REMOTE: a name under 'remotes' in
+    """Send the outputs of all commands that are up to date to REMOTE: a name under 'remotes' in
     project.yml or in git config spacy.remote.NAME.url (by default 'default'), or an address. What
     the remote has is not sent again."""
 
@@ -38,7 +38,7 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
         raise click.UsageError(f"one remote, not {len(names)}")
     root = loader.find(start)
     project = loader.load(root, overrides.current_overrides(ctx))
-    project = with_variants(project, loader.content(root), lock.read(root))
+    project = with_variants(project, loader.read_bytes(root), lock.read(root))
     address = remote.address(project, settings(root), names[0] if names else None)
     with project_lock(root, os.environ, waiting=report_waiting), reporter("pushed") as report:
         outcome = send(

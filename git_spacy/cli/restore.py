@@ -24,7 +24,7 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     """Bring the outputs of all commands as they were at REV (by default HEAD), from the local store
     or the default remote, without running anything. What cannot be had is told, exit code 1."""
 
-    from git_spacy.cli.store import output_source
+    from git_spacy.cli.cache import output_source
     from git_spacy.git.repository import Repository
     from git_spacy.git.settings import settings
     from git_spacy.state.lock_history import lock_history

@@ -24,7 +24,10 @@ _MULTIPLE = 1 << 20  # at a time: a cluster knows itself how many it has room fo
 @click.command(cls=overrides.OverridingCommand, add_help_option=False)
 @click.argument("names", nargs=-1, metavar="[NAME]... [PROJECT_DIR]")
 @click.option("-F", "--force", is_flag=True, help="Run even what is current.")
-@click.option("-D", "--dry", is_flag=True, help="Say what would run, and why; run nothing.")
+@click.option(
+    "-D", "--dry", "--dry-run", "dry", is_flag=True,
+    help="Show what would run, and why; run nothing.",
+)  # fmt: skip
 @click.option("-u", "--upstream", is_flag=True, help="Run what it needs first, where stale.")
 @click.option(
     "-j", "--jobs", type=click.IntRange(1), metavar="N",
@@ -88,7 +91,7 @@ def run(
         return
 
     from git_spacy.cli import run_output
-    from git_spacy.cli.store import output_source
+    from git_spacy.cli.cache import output_source
     from git_spacy.git.settings import boolean, number, settings
     from git_spacy.run.executor import get_executor
     from git_spacy.run.scheduler import run as run_commands
@@ -107,15 +110,15 @@ def run(
         return plan.with_producers(project, some) if upstream else some
 
     if axes:
-        values = [matrix.axis(axis) for axis in axes]
-        commands = matrix.commands(
-            loader.content(root), overrides.current_overrides(ctx), values, chosen
+        values = [matrix.parse_axis(axis) for axis in axes]
+        commands = matrix.expand_matrix(
+            loader.read_bytes(root), overrides.current_overrides(ctx), values, chosen
         )
         project = matrix.with_commands(project, commands)
     elif overrides.current_overrides(ctx):
-        data = loader.content(root)
+        data = loader.read_bytes(root)
         entries = lock.read(root)
-        commands = matrix.as_recorded(
+        commands = matrix.recorded_variants(
             data, overrides.current_overrides(ctx), chosen(project), entries
         )
         project = matrix.with_commands(project, commands)

@@ -26,7 +26,7 @@ def schema(ctx: click.Context, to: str | None, check: bool, stdout: bool, force:
     stdout = stdout or to == "-" or not (to or check)
     root = _root(ctx.obj)
     file = generated.named(root, ctx.obj, None if to == "-" else to, written.FILE)
-    part = written.part(file.name)
+    part = written.schema_file(file.name)
     return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)
 
 

@@ -45,7 +45,7 @@ TABLE = (
     Setting("spacy.restore", BOOLEAN, "false",
         "Keep what runs make in a store of this machine, and bring it back instead of running"
         " again."),
-    Setting("spacy.storeLinks", BOOLEAN, "false",
+    Setting("spacy.cacheLinks", BOOLEAN, "false",
         "Let outputs be hard links into that store: no second copy, but read-only."),
     Setting("spacy.notes", BOOLEAN, "true", "Leave a record of each run in Git notes."),
     Setting("spacy.ignore", BOOLEAN, "true", "Let clone and assets keep .gitignore current."),

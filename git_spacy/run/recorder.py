@@ -15,7 +15,7 @@ from git_spacy import __version__
 from git_spacy.errors import GitSpacyError, local_failure, redact
 from git_spacy.files import open_beneath
 from git_spacy.git.repository import Repository
-from git_spacy.project.matrix import variables
+from git_spacy.project.matrix import variant_variables
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.run.script import Interpreter, installed_version, python_version
@@ -75,7 +75,7 @@ class Recorder:
 
         if begun.base is None:
             return
-        given = {**self._overrides, **variables(command)}
+        given = {**self._overrides, **variant_variables(command)}
         seconds = round(time.monotonic() - begun.clock, 3) if how == "run" else 0.0
         try:
             repository = Repository.discover(self._root)

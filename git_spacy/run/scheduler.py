@@ -207,12 +207,12 @@ class _Scheduler:
             _refresh_entry(command, judged, before, shared)
             shared.report(CommandSkipped(command.name))
             _warn_of_stale_producers(command, self._plan.commands, shared)
-            if shared.cache and judged.state == "fresh":
+            if shared.cache and judged.state == "up_to_date":
                 shared.cache.save(command, before, before, verify=False)
             self._skipped.append(command.name)
             self._mark_done(number)
             return
-        if shared.cache and judged.state != "always" and not is_forced:
+        if shared.cache and judged.state != "always_runs" and not is_forced:
             noted = shared.recorder.begin() if shared.recorder else None
             if source := shared.cache.restore(command, before):
                 why = _why(judged, (), False)
@@ -395,7 +395,7 @@ def _warn_of_stale_producers(
         if maker in among:
             continue
         above, _ = judge(maker, shared)
-        if above.state in ("stale", "never"):
+        if above.state in ("stale", "not_run"):
             text = f"'{maker.name}', which makes '{path}', is stale"
             shared.report(RunWarning(f"{text}: git spacy run {maker.name} {command.name}"))
 

@@ -57,7 +57,7 @@ def with_ours(data: bytes) -> bytes | None:
 
 
 def _repos(data: bytes) -> list[object]:
-    node, problems = yaml.read(data, FILE)
-    document = None if node is None or problems else yaml.plain(node)
+    node, problems = yaml.parse_document(data, FILE)
+    document = None if node is None or problems else yaml.to_plain(node)
     repos = document.get("repos") if isinstance(document, dict) else None
     return repos if isinstance(repos, list) else []

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from git_spacy import formats
 from git_spacy.files import resolve_beneath
-from git_spacy.generate.ignore import without_ours
+from git_spacy.generate.ignore import remove_block
 from git_spacy.setup import journal
 from git_spacy.setup.changes import STEPS, Change, FileChange, FileMove, SkippedChange, UnsetConfig
 from git_spacy.setup.journal import JournalEntry
@@ -115,7 +115,7 @@ def _text(
         return None
     before = done.edit.undone(now)
     if before is None and done.part == "ignore":
-        before = without_ours(now)
+        before = remove_block(now)
     if before is None:
         return SkippedChange(done.part, done.name, "somebody has edited it since",
                     "take out what you do not want, and remove git-spacy's part")  # fmt: skip

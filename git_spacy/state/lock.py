@@ -84,7 +84,7 @@ def parse(data: bytes) -> dict[str, LockEntry]:
             location=LOCK_FILE,
             hint="git spacy lock resolve",
         )
-    node, problems = yaml.read(data, LOCK_FILE)
+    node, problems = yaml.parse_document(data, LOCK_FILE)
     if problems:
         raise _unreadable(str(problems[0].message), problems[0].line)
     if node is None or not isinstance(node.value, dict):
@@ -98,7 +98,7 @@ def source_map(data: bytes) -> SourceMap:
     (NAME, "deps", PATH), (NAME, "outs", PATH)."""
 
     found: dict[tuple[str, ...], tuple[int, int]] = {(): (1, 1)}
-    node, _ = yaml.read(data, LOCK_FILE)
+    node, _ = yaml.parse_document(data, LOCK_FILE)
     for name, entry in node.value.items() if node is not None else ():
         found[name,] = entry.position
         for part in ("script", "deps", "outs"):
@@ -196,7 +196,9 @@ def _entry(name: str, node: Node) -> LockEntry:
         deps=tuple(_tracked(item, name) for item in _items(values.get("deps"), name)),
         outs=tuple(_tracked(item, name) for item in _items(values.get("outs"), name)),
         cmd=cmd if isinstance(cmd, str) else "",
-        extra=tuple((key, yaml.plain(inner)) for key, inner in values.items() if key not in known),
+        extra=tuple(
+            (key, yaml.to_plain(inner)) for key, inner in values.items() if key not in known
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.project.variables import may_be_filled_to
+from git_spacy.project.variables import could_resolve_to
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.project_view import View
@@ -86,14 +86,14 @@ class LockChecker:
         # (the reference records what environment variables held where it ran; here they may hold
         # anything)
         own = verdict(command, None, self._here)
-        if own.state == "always":
+        if own.state == "always_runs":
             # it is never current; but its entry should at least be of the script that it has
-            reasons = script_reasons(command, entry, may_be_filled_to) if entry else []
-            return (
-                Verdict("stale", tuple(reasons)) if reasons else Verdict("always", own.reasons[:1])
-            )
+            reasons = script_reasons(command, entry, could_resolve_to) if entry else []
+            if reasons:
+                return Verdict("stale", tuple(reasons))
+            return Verdict("always_runs", own.reasons[:1])
         if entry is None:
-            return Verdict("never", own.reasons[:1])
+            return Verdict("not_run", own.reasons[:1])
         told: dict[str, str] = {}
         snapshot: dict[str, Fingerprint | Unknown | None] = {}
         for path, was in _recorded(command.produced, entry.outs):
@@ -101,7 +101,7 @@ class LockChecker:
         for path, was in _recorded(command.deps, entry.deps):
             known, told[path.normal] = self._dependency(command, entries, path, was)
             snapshot[path.normal] = known
-        return verdict(command, entry, snapshot, same_line=may_be_filled_to, change_messages=told)
+        return verdict(command, entry, snapshot, same_line=could_resolve_to, change_messages=told)
 
     def _output(self, command: Command, path: ProjectPath, was: str) -> Fingerprint:
         here = self._here[path.normal]

@@ -105,7 +105,7 @@ class _Names:
 
     def name_of(self, record: RunRecord) -> str:
         try:
-            given = self._variants.full(record.vars)
+            given = self._variants.full_names(record.vars)
         except InvalidInput:  # a variable that the project does not have (any more)
             return record.command
         called = [

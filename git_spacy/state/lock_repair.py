@@ -103,7 +103,7 @@ def resolve(root: Path, repository: Repository | None) -> MergeResolution | None
         merged = _of_stages(stages) if stages else _of_markers(root)
         if merged is None:
             return None
-        project = with_variants(loader.load(root), loader.content(root), merged.order)
+        project = with_variants(loader.load(root), loader.read_bytes(root), merged.order)
         sides = {
             command: [
                 (word, side) for word, side in zip(("ours", "theirs"), both, strict=True) if side

@@ -1,7 +1,7 @@
 """Several entries for one command, and the one to have in the lock: the fresher by verdict.
 
 For a lock that two sides have changed (`lock resolve`) and for one that is made of records
-(`lock restore`).
+(`lock rebuild`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class EntryChoice(NamedTuple):
 def pick_entries(
     project: Project, choices: Mapping[str, Sequence[LockEntry]], view: View
 ) -> dict[str, EntryChoice]:
-    """For each command the first of its entries that is fresh as `view` has the project; if none
-    is, one that is at least not known to be stale, or else the first of all.
+    """For each command the first of its entries that is up to date as `view` has the project;
+    if none is, one that is at least not known to be stale, or else the first of all.
 
     What makes a dependency is chosen first, since the entries of one lock must fit each other.
     Raises Unsafe, OSError, Unavailable.
@@ -54,7 +54,7 @@ _FRESH, _UNKNOWN, _STALE = range(3)
 
 
 def _age(verdict: Verdict) -> int:
-    if verdict.state in ("fresh", "always"):
+    if verdict.state in ("up_to_date", "always_runs"):
         return _FRESH
     return _STALE if rerun_reasons(verdict) else _UNKNOWN
 

@@ -77,7 +77,7 @@ class WorkTree:
         self._stats = StatCache.open(root)
 
     def project(self) -> bytes:
-        return loader.content(self.root)
+        return loader.read_bytes(self.root)
 
     def lock(self) -> bytes | None:
         return lock.content(self.root)

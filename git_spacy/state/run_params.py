@@ -106,10 +106,10 @@ class _Version:
             return None
         key = json.dumps(record.vars, sort_keys=True)
         if key not in self._documents:
-            self._documents[key] = loader.document(self._data, record.vars)
+            self._documents[key] = loader.resolve_document(self._data, record.vars)
         document = self._documents[key]
-        given = variants.full(record.vars)
-        used = variants.used(record.command)
+        given = variants.full_names(record.vars)
+        used = variants.used_variables(record.command)
         return short({name: given.get(name, _at(document, name)) for name in (*used, *given)})
 
 

@@ -18,10 +18,16 @@ from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.stat_cache import PreviousRun
 
-State = Literal["fresh", "stale", "never", "always", "unknown"]
+State = Literal["up_to_date", "stale", "not_run", "always_runs", "unknown"]
 ReasonKind = Literal[
-    "script", "dependency", "output", "renamed", "upstream", "never", "always", "orphan"
+    "script", "dependency", "output", "renamed", "upstream", "not_run", "always_runs", "orphaned"
 ]
+
+
+def state_label(state: str) -> str:
+    """Return the words that people see for a state of a command or an asset."""
+
+    return state.replace("_", " ")
 
 
 class Unknown(NamedTuple):
@@ -35,7 +41,7 @@ Fingerprints = Mapping[str, Fingerprint | Unknown | None]
 
 
 class Reason(NamedTuple):
-    """Why a command is not fresh, or not known to be: a `kind` for machines, the `path` (as
+    """Why a command is not up to date, or not known to be: a `kind` for machines, the `path` (as
     project.yml or the lock spells it) or command that it is about, and a text for people."""
 
     kind: ReasonKind
@@ -47,10 +53,10 @@ class Reason(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`fresh`: skip it. `stale`, `never` (run yet) and `always` (by its own declaration): run it,
+    """`up_to_date`: skip it. `stale`, `not_run` and `always_runs` (by its own declaration): run it,
     for these reasons. `unknown`: what is lacking to know is among the reasons. It cannot run while
-    `absent`, dependencies of it, are. `entry` is the lock entry that makes it fresh, which is an
-    earlier one where a variable set is back."""
+    `absent`, dependencies of it, are. `entry` is the lock entry that makes it up to date, which
+    is an earlier one where a variable set is back."""
 
     state: State
     reasons: tuple[Reason, ...] = ()
@@ -59,7 +65,7 @@ class Verdict(NamedTuple):
 
     @property
     def must_run(self) -> bool:
-        return self.state != "fresh"
+        return self.state != "up_to_date"
 
 
 SameLine = Callable[[str, str], bool]
@@ -84,27 +90,29 @@ def verdict(
     absent = tuple(dep for dep in command.deps if snapshot[dep.normal] is None)
     lacking = tuple(_missing("dependency", dep) for dep in absent)
     if command.no_skip:
-        return Verdict("always", (Reason("always", "sets no_skip"), *lacking), absent)
+        return Verdict("always_runs", (Reason("always_runs", "sets no_skip"), *lacking), absent)
     if not command.produced:
-        return Verdict("always", (Reason("always", "declares no outputs"), *lacking), absent)
+        return Verdict(
+            "always_runs", (Reason("always_runs", "declares no outputs"), *lacking), absent
+        )
     if entry is None:
-        return Verdict("never", (Reason("never", "not run yet"), *lacking), absent)
+        return Verdict("not_run", (Reason("not_run", "not run yet"), *lacking), absent)
     judge = _Comparison(command, snapshot, past, same_line or str.__eq__, change_messages or {})
     reasons = judge.diff(entry)
     if reasons and not absent:
         for earlier in _entries(entry, past):
             if not judge.diff(earlier) and not judge.unknown:
-                return Verdict("fresh", entry=earlier)
+                return Verdict("up_to_date", entry=earlier)
     if len(reasons) > len(absent):
         return Verdict("stale", tuple(reasons), absent)
     if reasons or judge.unknown:
         return Verdict("unknown", (*reasons, *judge.unknown), absent)
-    return Verdict("fresh", entry=entry)
+    return Verdict("up_to_date", entry=entry)
 
 
 def with_upstream(project: Project, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
     """The same verdicts (by command name), and a command whose dependency's maker is stale, was
-    never run or is not known to be fresh is so itself, and says so."""
+    never run or is not known to be up to date is so itself, and says so."""
 
     above = _upstream_of_all(project)
     needs = {name: [maker.name for maker, _ in found] for name, found in above.items()}
@@ -112,7 +120,7 @@ def with_upstream(project: Project, verdicts: Mapping[str, Verdict]) -> dict[str
     for name in topological_sort(needs):
         if name in settled:
             for maker, dep in above[name]:
-                known = settled.get(maker.name, Verdict("fresh"))
+                known = settled.get(maker.name, Verdict("up_to_date"))
                 settled[name] = _below(settled[name], maker, dep, known)
     return settled
 
@@ -146,12 +154,12 @@ def _upstream_of_all(project: Project) -> dict[str, list[tuple[Command, ProjectP
 
 
 def _below(own: Verdict, maker: Command, dep: ProjectPath, above: Verdict) -> Verdict:
-    words = {"stale": "is stale", "never": "was not run yet", "unknown": "may be stale"}
-    if above.state not in words or own.state == "always":
+    words = {"stale": "is stale", "not_run": "was not run yet", "unknown": "may be stale"}
+    if above.state not in words or own.state == "always_runs":
         return own
     text = f"'{maker.name}', which makes '{dep}', {words[above.state]}"
     reasons = (*own.reasons, Reason("upstream", text, maker.name))
-    if own.state == "fresh":
+    if own.state == "up_to_date":
         return Verdict("unknown" if above.state == "unknown" else "stale", reasons)
     if own.state == "unknown" and above.state != "unknown":
         return own._replace(state="stale", reasons=reasons)
@@ -167,7 +175,7 @@ def orphans(project: Project, entries: Iterable[str]) -> tuple[Reason, ...]:
         if name not in names:
             close = did_you_mean(name, names)
             text = f"lock entry for '{name}', which no longer exists"
-            found.append(Reason("orphan", f"{text} ({close})" if close else text, name))
+            found.append(Reason("orphaned", f"{text} ({close})" if close else text, name))
     return tuple(found)
 
 

@@ -212,7 +212,7 @@ def _is_fresh(
 ) -> bool:  # fmt: skip
     plain = command._replace(no_skip=False)
     judged, _ = worktree_status.judge(project, plain, entries.get(command.name), stats, environ)
-    return judged.state == "fresh"
+    return judged.state == "up_to_date"
 
 
 def chosen(

@@ -43,7 +43,8 @@ def push(
     project: Project, root: Path, remote: Remote, *, stats: StatCache,
     environ: Mapping[str, str], report: TransferReporter, force: bool = False, jobs: int = JOBS,
 ) -> TransferOutcome:  # fmt: skip
-    """Send the outputs of all commands that are fresh. With `force` what is there is sent again.
+    """Send the outputs of all commands that are up to date. With `force` what is there is sent
+    again.
 
     Everything is looked at before anything is sent: raises Unsafe for a path that leads out of the
     project, Malformed for project.lock, OSError.
@@ -60,9 +61,9 @@ def push(
         )
         for path in command.outputs:
             now = seen[path.normal]
-            if judged.state != "fresh" or now is None:
+            if judged.state != "up_to_date" or now is None:
                 why = str(judged.reasons[0]) if judged.reasons else "it is not there"
-                kept.append((path.text, f"'{command.name}' is not fresh: {why}"))
+                kept.append((path.text, f"'{command.name}' is not up to date: {why}"))
             elif now.is_empty:
                 kept.append((path.text, "there is no file in it"))
             else:

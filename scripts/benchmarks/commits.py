@@ -46,7 +46,7 @@ def every_commit(folder: Path) -> list[Row]:
         Budget(name, 8, "python -c pass")
         for name in ("status", "check --staged", "git-spacy-hook all")
     ]
-    return contest("embedded template, all fresh", contestants, budgets, rounds=9)
+    return contest("embedded template, all up to date", contestants, budgets, rounds=9)
 
 
 def pre_commit(folder: Path) -> list[Row]:

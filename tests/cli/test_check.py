@@ -106,7 +106,10 @@ def test_two_assets_in_one_place_are_found_before_they_are_fetched(
 def test_remarks_are_warnings_and_fail_nothing(root: Path, spacy: Spacy) -> None:
     edited(root, "project.yml", "title: Two steps", "titel: Two steps")
     assert spacy("check", cwd=root) == (
-        0, "project.yml:1:1: warning: project has an unknown key 'titel' (did you mean 'title'?)\n", "",
+        0,
+        "project.yml:1:1: warning: project has an unknown key 'titel'\n"
+        "hint: did you mean 'title'?\n",
+        "",
     )  # fmt: skip
 
 
@@ -277,9 +280,9 @@ def test_of_the_public_locks_the_scripts_and_orphans_are_told_as_a_plain_look_ha
     expected = {name for name, entry in entries.items() if scripts.get(name, ()) != entry.script}
     found = json.loads(spacy("check", "lock", "--format=json", cwd=folder).out)
     told = {
-        f["what"].split("'")[1]
+        f["message"].split("'")[1]
         for f in found
-        if "script changed" in f["what"] or "no longer exists" in f["what"]
+        if "script changed" in f["message"] or "no longer exists" in f["message"]
     }
     assert told == expected
 

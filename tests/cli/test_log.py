@@ -141,7 +141,7 @@ def test_where_nothing_is_noted_it_says_how_to_get_some(scored: Path, spacy: Spa
     assert "no run is noted on" in shown.err
 
 
-@pytest.mark.parametrize("verb", [["log"], ["show"], ["diff", "HEAD"], ["lock", "restore"]])
+@pytest.mark.parametrize("verb", [["log"], ["show"], ["diff", "HEAD"], ["lock", "rebuild"]])
 def test_outside_a_repository_and_before_the_first_commit_it_says_so(
     tmp_path: Path, spacy: Spacy, verb: list[str]
 ) -> None:

@@ -74,11 +74,17 @@ def test_a_mistake_is_told_with_the_way_out_and_exits_with_2(
     assert done.out == ""
 
 
-@pytest.mark.parametrize("verb", ["lock", "notes", "store"])
+@pytest.mark.parametrize("verb", ["lock", "notes"])
 def test_a_verb_of_verbs_alone_is_its_help(spacy: Spacy, verb: str) -> None:
     done = spacy(verb)
     assert done == spacy(verb, "-h")
     assert done.code == 0
+
+
+def test_cache_without_a_subcommand_shows_its_status(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(tmp_path, "title: T")
+    assert spacy("cache", cwd=made) == spacy("cache", "status", cwd=made)
+    assert spacy("cache", cwd=made).out == "0 results, 0 outputs, 0 files, 0 B\n"
 
 
 def test_outside_a_project_it_says_what_to_do(tmp_path: Path, spacy: Spacy) -> None:

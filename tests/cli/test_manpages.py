@@ -128,7 +128,7 @@ def test_git_and_man_find_the_pages_beside_the_program(
 
 
 def test_without_a_terminal_or_a_page_help_is_the_short_text(spacy: Spacy) -> None:
-    for arguments in ([], ["run"], ["lock", "restore"]):
+    for arguments in ([], ["run"], ["lock", "rebuild"]):
         assert spacy(*arguments, "--help").out == spacy(*arguments, "-h").out != ""
 
 

@@ -58,7 +58,7 @@ def test_a_stale_file_is_told_with_a_diff_and_written_again(tmp_path: Path, spac
     # as another version has written it
     from git_spacy.generate import managed_block, schema
 
-    part = schema.part()
+    part = schema.schema_file()
     older = managed_block.with_markers(
         part._replace(body=part.body.replace("no_skip", "never_skip"))
     )

@@ -127,6 +127,6 @@ def test_an_unmodified_project_is_run_by_both_as_the_page_shows(
         for line in block.splitlines()
     ]
     assert told[0].stdout.count("Running command") == 2
-    assert told[1].stdout.count("fresh") == 2
+    assert told[1].stdout.count("up to date") == 2
     assert told[2].stderr.endswith("ran 0, skipped 2\n")
     assert told[3].stdout.count("nothing changed") == 2

@@ -55,8 +55,8 @@ def stages(
     data: bytes, workflow: str | None = None, tracked: Iterable[str] = (), *, urls: bool = True
 ) -> dict[str, dvc.Stage]:
     loaded = loader.parse(data)
-    found = dvc.stages(
-        loaded.project, variable_usage.read(data), dvc.chosen(loaded.project, workflow),
+    found = dvc.build_stages(
+        loaded.project, variable_usage.find_usage(data), dvc.select_workflow(loaded.project, workflow),
         lambda paths: {path.normal for path in paths} & set(tracked), urls=urls,
     )  # fmt: skip
     return {stage.name: stage for stage in found}
@@ -300,7 +300,7 @@ def test_dvc_need_not_be_there(tmp_path: Path) -> None:
 
 
 def test_the_variables_of_a_part_are_those_it_names_and_those_they_name() -> None:
-    found = variable_usage.read(
+    found = variable_usage.find_usage(
         b"""
 vars: {a: "${vars.b}", b: "${vars.c}/x", c: 1, d: "${vars.a}"}
 commands:

@@ -187,7 +187,7 @@ def bare_minimum(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_pattern_matches_exactly_its_path(bare_minimum: Path, path: str) -> None:
     if any(part in (".", "..", ".git") for part in path.split("/")):
         return
-    write(bare_minimum, {".gitignore": f"{ignore.pattern(path)}\n"})
+    write(bare_minimum, {".gitignore": f"{ignore.anchored_pattern(path)}\n"})
     others = {f"{path}x", f"x{path}", f"x/{path}", path[:-1] or "x", path.replace("a", "b") + "b"}
     others |= {path.replace(mark, "q") for mark in "*?[]\\ " if mark in path}
     others -= {path, ""}

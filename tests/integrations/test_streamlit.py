@@ -74,7 +74,7 @@ def test_the_template_runs_by_its_readme_and_is_then_fresh(
     assert spacy(folder, "run", "all").err.endswith("ran 0, skipped 5\n")
     status = spacy(folder, "status")
     assert status.err == ""
-    assert "visualize   always  sets no_skip" in status.out
+    assert "visualize   always runs  sets no_skip" in status.out
     assert str(made[0].parent) not in (folder / "project.lock").read_text()
 
 

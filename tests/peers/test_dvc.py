@@ -125,7 +125,7 @@ def test_outputs_travel_through_dvcs_remote_to_a_second_clone(tmp_path: Path, sp
     assert "didn't change" in dvc(second, "repro")
     done = spacy("status", "--json", cwd=second)
     verdicts = {one["name"]: one["state"] for one in json.loads(done.out)["commands"]}
-    assert verdicts == {"prepare": "fresh", "train": "fresh"}, "and we see it as they do"
+    assert verdicts == {"prepare": "up_to_date", "train": "up_to_date"}, "and we see it as they do"
 
 
 def test_what_runs_always_runs_always(tmp_path: Path, spacy: Spacy) -> None:

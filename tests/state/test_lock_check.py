@@ -109,13 +109,18 @@ def test_a_clone_without_data_is_as_fresh_as_what_was_run(ran: Path, clone: Path
         assert reasons(view) == [], root
         assert judge(view).notices == ()
     states = {name: one.state for name, one in judge(WorkTree(ran)).verdicts.items()}
-    assert states == {"prepare": "fresh", "train": "fresh", "evaluate": "fresh", "serve": "always"}
+    assert states == {
+        "prepare": "up_to_date",
+        "train": "up_to_date",
+        "evaluate": "up_to_date",
+        "serve": "always_runs",
+    }
 
 
 def test_what_nothing_tells_is_unknown_and_said(clone: Path) -> None:
     found = judge(WorkTree(clone)).verdicts
     assert {name: one.state for name, one in found.items()} == {
-        "prepare": "unknown", "train": "unknown", "evaluate": "unknown", "serve": "always",
+        "prepare": "unknown", "train": "unknown", "evaluate": "unknown", "serve": "always_runs",
     }  # fmt: skip
     assert [str(reason) for name in found for reason in found[name].reasons] == [
         "'assets/strong.txt' is not here",
@@ -260,7 +265,8 @@ def test_the_environment_may_hold_anything_where_it_is_checked(ran: Path) -> Non
     assert "over there" in entries["prepare"].script[0]
     loaded = loader.load(ran)
     assert (
-        lock_check.check_lock(loaded, entries, WorkTree(ran)).verdicts["prepare"].state == "fresh"
+        lock_check.check_lock(loaded, entries, WorkTree(ran)).verdicts["prepare"].state
+        == "up_to_date"
     )
 
 
@@ -307,6 +313,6 @@ def test_a_command_that_always_runs_and_has_no_entry_is_no_fault(clone: Path) ->
     lock.write(clone, entries)
     found = judge(WorkTree(clone)).verdicts["serve"]
     assert (found.state, [str(reason) for reason in found.reasons]) == (
-        "always", ["declares no outputs"],
+        "always_runs", ["declares no outputs"],
     )  # fmt: skip
     assert lock_check.rerun_reasons(found) == ()

@@ -45,11 +45,11 @@ STANDS: dict[str, Fingerprint | None] = {"in": thing("1"), "out": thing("2")}
 @pytest.mark.parametrize(
     ("entry", "stands", "state", "reasons"),
     [
-        (ENTRY, {}, "fresh", ()),
-        (ENTRY._replace(cmd="other", extra=(("spacy_version", "3"),)), {}, "fresh", ()),
-        (None, {}, "never", ("not run yet",)),
+        (ENTRY, {}, "up_to_date", ()),
+        (ENTRY._replace(cmd="other", extra=(("spacy_version", "3"),)), {}, "up_to_date", ()),
+        (None, {}, "not_run", ("not run yet",)),
         (ENTRY, {"in": None}, "unknown", ("dependency 'in' is missing",)),
-        (None, {"in": None}, "never", ("not run yet", "dependency 'in' is missing")),
+        (None, {"in": None}, "not_run", ("not run yet", "dependency 'in' is missing")),
         (
             ENTRY._replace(script=("x", "z")), {"in": None}, "stale",
             ("script changed: line 2 is now 'y'", "dependency 'in' is missing"),
@@ -90,7 +90,7 @@ def test_what_is_never_skipped(more: str, reason: str) -> None:
     one = command(more)
     if not more:
         one = one._replace(outputs=())
-    assert verdict(one, ENTRY, STANDS) == Verdict("always", (Reason("always", reason),))
+    assert verdict(one, ENTRY, STANDS) == Verdict("always_runs", (Reason("always_runs", reason),))
 
 
 def past(
@@ -103,14 +103,14 @@ def test_a_rename_that_the_digest_cannot_see_is_seen_by_the_names() -> None:
     stands = {"in": thing("1", "names-now"), "out": thing("2")}
     found = verdict(command(), ENTRY, stands, [past({"in": "names-then"})])
     assert texts(found) == ("a file was renamed in 'in'",)
-    assert verdict(command(), ENTRY, stands, [past({"in": "names-now"})]).state == "fresh"
-    assert verdict(command(), ENTRY, stands, []).state == "fresh", "nothing is remembered"
+    assert verdict(command(), ENTRY, stands, [past({"in": "names-now"})]).state == "up_to_date"
+    assert verdict(command(), ENTRY, stands, []).state == "up_to_date", "nothing is remembered"
 
 
 def test_a_variable_set_that_was_run_before_is_recognised_by_its_outputs() -> None:
     entry = ENTRY._replace(script=("x", "other"), outs=(TrackedPath("out", "9"),))
     found = verdict(command(), entry, STANDS, [past({})])
-    assert found.state == "fresh"
+    assert found.state == "up_to_date"
     assert found.entry is not None
     assert found.entry.script == ("x", "y")
     overwritten = verdict(command(), entry, {**STANDS, "out": thing("9")}, [past({})])
@@ -121,7 +121,7 @@ def test_a_script_that_the_reference_recorded_with_its_secrets_is_the_same() -> 
     one = command()._replace(script=("get ${env.a}",))
     entry = ENTRY._replace(script=("get s3cret",))
     alike = lambda line, old: line.replace("${env.a}", "s3cret") == old  # noqa: E731
-    assert verdict(one, entry, STANDS, same_line=alike).state == "fresh"
+    assert verdict(one, entry, STANDS, same_line=alike).state == "up_to_date"
     assert verdict(one, entry, STANDS).state == "stale"
 
 
@@ -146,17 +146,17 @@ STALE = Verdict("stale", (Reason("script", "script changed"),))
     ("state", "reason", "becomes"),
     [
         ("stale", "'a', which makes 'out', is stale", "stale"),
-        ("never", "'a', which makes 'out', was not run yet", "stale"),
+        ("not_run", "'a', which makes 'out', was not run yet", "stale"),
         ("unknown", "'a', which makes 'out', may be stale", "unknown"),
-        ("always", None, "fresh"),
-        ("fresh", None, "fresh"),
+        ("always_runs", None, "up_to_date"),
+        ("up_to_date", None, "up_to_date"),
     ],
 )
 def test_what_is_below_a_stale_command_is_stale_and_says_so(
     state: Any, reason: str | None, becomes: str
 ) -> None:
     project = loader.parse(CHAIN.encode()).project
-    fresh = Verdict("fresh")
+    fresh = Verdict("up_to_date")
     verdicts = {"a": Verdict(state), "b": fresh, "c": STALE, "alone": fresh}
     found = with_upstream(project, verdicts)
     assert list(found) == list(verdicts)
@@ -171,7 +171,7 @@ def test_what_is_below_a_stale_command_is_stale_and_says_so(
 def test_a_cycle_of_commands_ends() -> None:
     text = "commands: [{name: a, script: [x], deps: [b], outputs: [a]}, {name: b, script: [x], deps: [a], outputs: [b]}]"
     project = loader.parse(text.encode()).project
-    found = with_upstream(project, {"a": STALE, "b": Verdict("fresh")})
+    found = with_upstream(project, {"a": STALE, "b": Verdict("up_to_date")})
     assert {name: verdict.state for name, verdict in found.items()} == {"a": "stale", "b": "stale"}
 
 
@@ -183,7 +183,7 @@ def test_a_long_chain_is_settled_to_its_end(is_circle: bool) -> None:
     ]
     commands[0]["deps"] = [f"f{count}"] if is_circle else []
     project = loader.parse(json.dumps({"commands": commands[::-1]}).encode()).project
-    verdicts = {f"c{n}": Verdict("fresh") for n in range(count)}
+    verdicts = {f"c{n}": Verdict("up_to_date") for n in range(count)}
     verdicts["c0"] = Verdict("stale", (Reason("script", "script changed"),))
     found = with_upstream(project, verdicts)
     assert {one.state for one in found.values()} == {"stale"}
@@ -194,27 +194,27 @@ def test_entries_of_commands_that_are_gone_are_orphans() -> None:
     found = orphans(project, ["train", "tain", "zzz"])
     assert found == (
         Reason(
-            "orphan",
+            "orphaned",
             "lock entry for 'tain', which no longer exists (did you mean 'train'?)",
             "tain",
         ),
-        Reason("orphan", "lock entry for 'zzz', which no longer exists", "zzz"),
+        Reason("orphaned", "lock entry for 'zzz', which no longer exists", "zzz"),
     )
 
 
 def test_a_maker_without_a_verdict_makes_nothing_below_it_stale() -> None:
     project = loader.parse(CHAIN.encode()).project
-    assert with_upstream(project, {"b": Verdict("fresh")}) == {"b": Verdict("fresh")}
+    assert with_upstream(project, {"b": Verdict("up_to_date")}) == {"b": Verdict("up_to_date")}
 
 
 def test_what_is_stale_itself_keeps_its_own_reason_first() -> None:
     project = loader.parse(CHAIN.encode()).project
     unknown = Verdict("unknown", (Reason("dependency", "far away", "in"),))
-    found = with_upstream(project, {"a": STALE, "b": unknown, "c": Verdict("always")})
+    found = with_upstream(project, {"a": STALE, "b": unknown, "c": Verdict("always_runs")})
     assert found["b"].state == "stale"
     assert texts(found["b"]) == ("far away", "'a', which makes 'out', is stale")
     assert found["b"].reasons[1] == Reason("upstream", "'a', which makes 'out', is stale", "a")
-    assert found["c"] == Verdict("always"), "it runs anyway"
+    assert found["c"] == Verdict("always_runs"), "it runs anyway"
 
 
 @pytest.mark.parametrize(

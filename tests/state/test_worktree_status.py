@@ -119,7 +119,7 @@ def test_the_verdict_is_that_of_reading_everything_anew(
         }
         fresh = {"one": one, "two": two and one}
         for name, verdict in found.items():
-            assert (verdict.state == "fresh") == fresh[name], (edit, name, verdict)
+            assert (verdict.state == "up_to_date") == fresh[name], (edit, name, verdict)
             assert bool(verdict.missing) == lacking[name]
     shutil.rmtree(root)
 

@@ -141,7 +141,7 @@ def test_files_of_the_store_that_make_no_sense_are_nothing(tmp_path: Path, text:
 NO_MD5 = ["../../../evil", "../../../../docs/**/*", "*", "", "A" * 32, "a" * 31, "/" + "a" * 31]
 
 
-@pytest.mark.threat("hostile-values", commands="restore run store")
+@pytest.mark.threat("hostile-values", commands="cache restore run")
 @pytest.mark.parametrize("value", NO_MD5)
 def test_a_hash_that_is_none_never_becomes_a_path(tmp_path: Path, value: str) -> None:
     """Threat model: hostile-values: with `../../../../docs/**/*` files outside were deleted."""
@@ -244,7 +244,7 @@ def spoiled(path: Path, how: str) -> None:
             os.mkfifo(path)
 
 
-@pytest.mark.threat("only-copies", commands="run store")
+@pytest.mark.threat("only-copies", commands="cache run")
 @pytest.mark.parametrize("link", [False, True])
 @pytest.mark.parametrize(
     "how", ["gone", "cut", "edited", "edited unseen", "a folder", "a link", "a pipe"]

@@ -46,7 +46,7 @@ def test_what_is_stale_is_not_sent_and_told(shared: Shared) -> None:
     (shared.made / "model/weights.txt").write_text("edited")
     done = shared.push()
     assert done.code == 0
-    assert "kept    model ('train' is not fresh: output 'model' changed)" in done.err
+    assert "kept    model ('train' is not up to date: output 'model' changed)" in done.err
     assert next(iter(shared.objects())).startswith("corpus")
     assert len(shared.objects()) == 1
     (shared.made / "scripts/write.py").write_text("# another\n")

@@ -112,12 +112,12 @@ def lock(arena: Arena, data: bytes) -> None:
         "run all --dry",
         "check lock",
         "push",
-        "store gc",
+        "cache gc",
         "lock resolve",
     ):
         with arena.holding(**{"project.lock": data}):
             arena.spacy(*words.split())
-    arena.spacy("lock", "restore")
+    arena.spacy("lock", "rebuild")
 
 
 def note(arena: Arena, data: bytes) -> None:
@@ -133,7 +133,7 @@ def note(arena: Arena, data: bytes) -> None:
         "log --table",
         "show",
         "diff HEAD",
-        "lock restore",
+        "lock rebuild",
         "restore",
         "check lock --notes",
     ):

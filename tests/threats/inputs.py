@@ -83,10 +83,10 @@ READS = (
     "assets", "assets --force", "run all", "run all --dry", "run all --force", "run all -j 2",
     "run all --upstream", "run all --matrix vars.x=1,2", "run all --executor ray", "run all --restore",
     "status", "status --json", "status --no-data", "check", "check --staged", "check generated --fix",
-    "lock record all", "lock restore", "ignore", "dvc", "document", "graph", "graph -o graph.svg",
+    "lock record all", "lock rebuild", "ignore", "dvc", "document", "graph", "graph -o graph.svg",
     "push", "pull", "restore", "resolved", "resolved --json",
 )  # fmt: skip
 OTHERS = (
     "log", "log --json", "log --table", "show", "diff", "diff HEAD~1 HEAD", "notes status",
-    "schema -o project.schema.json", "store size", "store verify", "store gc",
+    "schema -o project.schema.json", "cache status", "cache verify", "cache gc",
 )  # fmt: skip

@@ -366,9 +366,9 @@ def _commit(tree: str, *parents: str) -> bytes:
 def _lock(sandbox: Sandbox) -> Any:
     from git_spacy.project import yaml
 
-    node, _ = yaml.read((sandbox.root / "project.lock").read_bytes(), "project.lock")
+    node, _ = yaml.parse_document((sandbox.root / "project.lock").read_bytes(), "project.lock")
     assert node
-    return yaml.plain(node)
+    return yaml.to_plain(node)
 
 
 def _write_lock(sandbox: Sandbox, text: str) -> None:
@@ -469,18 +469,18 @@ _HISTORY = (
     "check lock --notes",
     "notes status",
 )
-_STORE = ("store gc --days 0", "store verify", "store size", "store gc")
+_STORE = ("cache gc --days 0", "cache verify", "cache status", "cache gc")
 FORMATS = (
     Format("lock", _lock, _write_lock, (
         "restore", "restore --force", "run all", "run all --dry", "run all -j 2", "pull", "pull --force", "push",
-        "status", "status --json", "status --no-data", "check", "check lock", "check lock --staged", "lock restore",
-        "lock record all", "store gc --days 0", "graph", "log", "show", "diff", "document --stdout",
+        "status", "status --json", "status --no-data", "check", "check lock", "check lock --staged", "lock rebuild",
+        "lock record all", "cache gc --days 0", "graph", "log", "show", "diff", "document --stdout",
     ), 1, r"\*/outs/\*/(md5|path)$"),
     Format("record", _record, _write_note, (
-        "restore", "run all", *_HISTORY, "lock restore", "status", "restore --force", "store gc --days 0",
+        "restore", "run all", *_HISTORY, "lock rebuild", "status", "restore --force", "cache gc --days 0",
     ), 2, r"outs/\*/(md5|path|names)$"),
     Format("record beside a lock", _record, _write_note_and_lock, (
-        "restore", "run all", "lock restore", "check lock --notes",
+        "restore", "run all", "lock rebuild", "check lock --notes",
     ), 1, r"outs/\*/names$", True),
     Format("record on a server", _record, _write_shared_note, (
         "notes pull && run all", "notes pull && log", "notes pull && restore", "notes status",

@@ -77,7 +77,7 @@ SHAPES = {"bare": "bare = true", "with a work tree": "bare = false\n\tworktree =
 # `run` runs what the project says, and is refused like the rest
 COMMANDS = (
     "", *READS, *(words for words in OTHERS if words != "diff"), "init", "init --yes", "init --dry", "notes pull",
-    "notes push", "config", "store size", "diff HEAD HEAD",
+    "notes push", "config", "cache status", "diff HEAD HEAD",
 )  # fmt: skip
 
 

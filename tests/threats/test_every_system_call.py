@@ -151,8 +151,8 @@ CASES = {
         lambda root: (ran(root), (root / "project.lock").unlink()),
         entries,
     ),
-    "lock restore": Case(
-        ("lock", "restore"),
+    "lock rebuild": Case(
+        ("lock", "rebuild"),
         lambda root: (ran(root), (root / "project.lock").unlink()),
         entries,
     ),
@@ -175,7 +175,7 @@ CASES = {
         ),
         content("model/weights.txt"),
     ),
-    "store gc": Case(("store", "gc", "--days", "0"), restorable, stored),
+    "cache gc": Case(("cache", "gc", "--days", "0"), restorable, stored),
 }
 
 
@@ -240,7 +240,7 @@ def is_between(now: Any, old: Any, new: Any) -> bool:
 @pytest.mark.threat("killed-downloads", "full-disks")
 @pytest.mark.threat(
     "torn-writes",
-    commands="assets check document dvc graph ignore lock pull push restore run schema store",
+    commands="assets cache check document dvc graph ignore lock pull push restore run schema",
 )
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [True, False], ids=["killed", "refused"])
@@ -267,7 +267,7 @@ def test_every_call_in_turn(case: Case, pristine: Path, kills: bool) -> None:
 
 @pytest.mark.threat(
     "torn-writes",
-    commands="assets check document dvc graph ignore lock pull push restore run schema store",
+    commands="assets cache check document dvc graph ignore lock pull push restore run schema",
 )
 @pytest.mark.threat("full-disks")
 @pytest.mark.parametrize("size", SIZES)

@@ -127,7 +127,7 @@ READ_LOCK = (
     "run all", "run all --dry", "run all --force", "run all -j 2", "run all --restore", "run prepare",
     "run all --upstream", "run all --executor ray", "run all --matrix vars.word=1,2",
     "status", "status --json", "status --no-data", "check", "check lock", "check lock --staged",
-    "lock record all", "push", "pull", "store gc",
+    "lock record all", "push", "pull", "cache gc",
 )  # fmt: skip
 ONE_STEP = """\
 vars: {word: hello}
@@ -197,7 +197,7 @@ WRITES = {
     "project.schema.json": ("schema -o project.schema.json", "schema -o project.schema.json --force"),
     "graph.svg": ("graph -o graph.svg", "graph -o graph.svg --force"),
     "project.lock": ("run all", "run all -j 2", "run all --restore", "run all --executor ray",
-                     "lock record all", "lock restore", "pull"),
+                     "lock record all", "lock rebuild", "pull"),
     "out-hello": ("run all", "run all -j 2", "run all --restore", "run all --executor ray",
                   "pull", "pull --force", "restore", "restore --force", "push", "lock record all"),
 }  # fmt: skip

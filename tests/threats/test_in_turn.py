@@ -32,7 +32,7 @@ pathlib.Path("slow.txt").write_text("made")
 """
 WAITING = (
     "run all", "run all -j 2", "run all --restore", "run all --force", "run all --executor ray", "assets",
-    "push", "pull", "restore", "lock record all", "store gc",
+    "push", "pull", "restore", "lock record all", "cache gc",
 )  # fmt: skip
 READING = (
     "status",
@@ -44,7 +44,7 @@ READING = (
     "document",
     "dvc",
     "run all --dry",
-    "store size",
+    "cache status",
 )
 
 

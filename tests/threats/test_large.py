@@ -31,12 +31,12 @@ with open("model/large", "wb") as stream:
 VERBS = (
     "run all", "status", "run all", "check", "run all --dry", "graph", "ignore", "lock record all", "push",
     "pull", "pull", "run all --restore", "run all --force --restore", "restore", "restore --force",
-    "store verify", "store gc",
+    "cache verify", "cache gc",
 )  # fmt: skip
 
 
 @pytest.mark.threat(
-    "large-outputs", commands="check graph ignore lock pull push restore run status store"
+    "large-outputs", commands="cache check graph ignore lock pull push restore run status"
 )
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [MANY, LARGE], ids=["many files", "a large file"])

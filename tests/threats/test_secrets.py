@@ -59,8 +59,8 @@ VERBS = (
     "assets", "assets --force", "run all", "run all -F -j 2", "run all --restore", "run fail",
     "run missing", "run train --dry", "run train --matrix x=1", "status", "status --json", "resolved",
     "check", "check --staged", "log", "log --json", "show", "ignore", "document", "dvc",
-    "graph -o graph.svg", "graph", "schema", "lock record train", "lock restore", "push", "pull",
-    "restore --force", "notes status", "store size",
+    "graph -o graph.svg", "graph", "schema", "lock record train", "lock rebuild", "push", "pull",
+    "restore --force", "notes status", "cache status",
 )  # fmt: skip
 
 

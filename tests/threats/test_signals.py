@@ -44,7 +44,7 @@ main()
 @pytest.mark.threat("killed-downloads")
 @pytest.mark.threat(
     "torn-writes",
-    commands="assets check document dvc graph ignore lock pull push restore run schema store",
+    commands="assets cache check document dvc graph ignore lock pull push restore run schema",
 )
 @pytest.mark.threat("double-signals", commands="lock pull push")
 @pytest.mark.slow

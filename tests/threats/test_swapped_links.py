@@ -84,7 +84,7 @@ def _hash(relative: str) -> Callable[[Path], object]:
 
 
 ACTIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "reading project.yml": ("project.yml", loader.content),
+    "reading project.yml": ("project.yml", loader.read_bytes),
     "reading project.lock": ("project.lock", lock.content),
     "writing project.lock": ("project.lock", _write_lock),
     "writing a generated file": ("sub/file", _write_generated),

@@ -29,7 +29,7 @@ VERBS = (
     ("run", "all"), ("run", "all", "-j", "3"), ("run", "all", "--force"), ("run", "c1", "--restore"),
     ("assets",), ("assets", "--force"), ("check",), ("check", "--staged"), ("status",),
     ("log", "-n", "3"), ("notes", "status"), ("ignore",), ("document",), ("lock", "record", "all"),
-    ("push",), ("pull",), ("store", "verify"),
+    ("push",), ("pull",), ("cache", "verify"),
 )  # fmt: skip
 
 

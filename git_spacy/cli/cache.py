@@ -1,4 +1,4 @@
-"""`git spacy store`: what is kept on this machine."""
+"""`git spacy cache`: what is kept on this machine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def output_source(project: Project, root: Path, configured: Settings) -> OutputS
 def _store(root: Path, configured: Settings) -> CacheStore:
     from git_spacy.storage.cache_store import CacheStore
 
-    return CacheStore.open_for(root, link=boolean(configured, "spacy.storeLinks"))
+    return CacheStore.open_for(root, link=boolean(configured, "spacy.cacheLinks"))
 
 
 def _here(ctx: click.Context) -> tuple[Path, CacheStore]:
@@ -47,16 +47,21 @@ def _here(ctx: click.Context) -> tuple[Path, CacheStore]:
     return root, _store(root, settings(root))
 
 
-@click.group()
-def store() -> None:
-    """The outputs that are kept on this machine, for all branches and work trees: with
-    'git config spacy.restore true', those of every run."""
-
-
-@store.command()
+@click.group(invoke_without_command=True)
 @click.pass_context
-def size(ctx: click.Context) -> None:
-    """Say how much is kept, and what it takes."""
+def cache(ctx: click.Context) -> None:
+    """Show or clean up the local cache of outputs, which all branches and worktrees share. With
+    'git config spacy.restore true' every run saves its outputs in it. Without a subcommand, show
+    what the cache contains."""
+
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(status)
+
+
+@cache.command(short_help="Show what the cache contains.")
+@click.pass_context
+def status(ctx: click.Context) -> None:
+    """Show the number of cached results, outputs and files, and their size."""
 
     _, here = _here(ctx)
     found = here.size()
@@ -66,7 +71,7 @@ def size(ctx: click.Context) -> None:
     )
 
 
-@store.command()
+@cache.command()
 @click.pass_context
 def verify(ctx: click.Context) -> int:
     """Read all of it; remove what is damaged, exit code 1."""
@@ -78,7 +83,7 @@ def verify(ctx: click.Context) -> int:
     return 1 if broken else 0
 
 
-@store.command(short_help="Remove what was not used for a while.")
+@cache.command(short_help="Remove what was not used for a while.")
 @click.option(
     "--days", type=click.IntRange(0), default=30, show_default=True, metavar="N",
     help="Keep what was used in the last N days.",
