@@ -108,7 +108,7 @@ def _draw(session: str) -> str:
 
     with open(os.devnull, "w") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True)
-        console.print(Text.from_ansi(session.rstrip("\n")), soft_wrap=False)
+        console.print(Text.from_ansi(session.rstrip("\n") + "\n"), soft_wrap=False)
     style = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     style = style.replace(
         "font-family: Fira Code, monospace", "font-family: ui-monospace, monospace"
