@@ -384,7 +384,7 @@ def test_a_configuration_of_pre_commit_that_nobody_writes_is_left_and_told(
 ) -> None:
     (made / ".pre-commit-config.yaml").write_bytes(before.encode("latin-1"))
     done = spacy("init", "hooks", "--yes", cwd=made)
-    assert "docs/hooks.md" in done.err
+    assert "docs/how-to/hooks.md" in done.err
     assert (made / ".pre-commit-config.yaml").read_bytes() == before.encode("latin-1")
 
 
