@@ -29,9 +29,9 @@ def reporter(done: str) -> Iterator[TransferReporter]:
             facts = ", ".join(filter(None, (output.size(event.size), event.how)))
             output.note(f"{done:<7} {event.path} ({facts})")
         elif isinstance(event, TransferSkipped):
-            output.note(f"{'skipped':<7} {event.path} ({event.why})")
+            output.note(f"skipped {event.path} ({event.why})")
         elif isinstance(event, TransferFailed):
-            output.note(f"{'failed':<7} {event.path} ({event.error.problems[0].message})")
+            output.note(f"failed  {event.path} ({event.error.problems[0].message})")
 
     if output.is_terminal(sys.stderr):
         with _bars(line) as report:

@@ -78,7 +78,7 @@ def _in_pre_commit(config: Location) -> Iterator[Change | SkippedChange]:
     after = pre_commit.add_entry(before)
     if after is None:
         yield SkippedChange("hooks", pre_commit.FILE, "its 'repos:' is not a plain list",
-                   "add the hooks yourself: docs/hooks.md")  # fmt: skip
+                   "add the hooks yourself: docs/how-to/hooks.md")  # fmt: skip
     else:
         yield FileChange("hooks", config.path, config.name, before, after)
 

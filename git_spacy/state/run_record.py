@@ -2,8 +2,8 @@
 
 The line is JSON with sorted keys, all ASCII: two clones write the same line for the same record,
 and Git's `cat_sort_uniq` merges what they noted. A line is written once and never changed. It names
-no machine, no path outside the project and no value of an environment variable. docs/ledger.md has
-the format.
+no machine, no path outside the project and no value of an environment variable.
+docs/reference/run-records.md has the format.
 """
 
 from __future__ import annotations

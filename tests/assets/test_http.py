@@ -63,7 +63,7 @@ def test_a_good_server_is_asked_once_and_the_file_is_verified(
     assert fetch(url, DEST, md5(DATA)).code == 0
     assert content(root) == DATA
     done = fetch(url, DEST, md5(DATA))
-    assert "skipped  assets/data.jsonl (md5 verified)" in done.err
+    assert "skipped  assets/data.jsonl (already present, md5 verified)" in done.err
     assert server.count("/data") == 1
     assert server.asked[0][1]["Accept-Encoding"] == "identity"
 

@@ -60,14 +60,14 @@ def test_a_line_for_each_and_a_summary(root: Path, spacy: Spacy) -> None:
     assert (done.code, done.out) == (0, "")
     *lines, summary = done.err.splitlines()
     assert sorted(lines) == [
-        "fetched  assets/dev.jsonl (2.0 kB, no checksum to verify it by)",
+        "fetched  assets/dev.jsonl (2.0 kB, unverified: no checksum)",
         "fetched  assets/train.jsonl (2.0 kB, md5 verified)",
     ]
     assert summary == "fetched 2, skipped 0; 1 more with --extra"
     assert spacy("assets", "--extra", cwd=root).err.splitlines() == [
-        "skipped  assets/train.jsonl (md5 verified)",
-        "skipped  assets/dev.jsonl (there already, no checksum to verify it by)",
-        "fetched  big/vectors.zip (2.0 kB, no checksum to verify it by)",
+        "skipped  assets/train.jsonl (already present, md5 verified)",
+        "skipped  assets/dev.jsonl (already present, unverified: no checksum)",
+        "fetched  big/vectors.zip (2.0 kB, unverified: no checksum)",
         "fetched 1, skipped 2",
     ]
     assert (root / "big/vectors.zip").read_bytes() == DATA

@@ -379,7 +379,7 @@ def test_an_unusual_pre_commit_configuration_is_left_alone_and_reported(
 ) -> None:
     (root / ".pre-commit-config.yaml").write_bytes(before.encode("latin-1"))
     done = spacy("init", "hooks", "--yes", cwd=root)
-    assert "docs/hooks.md" in done.err
+    assert "docs/how-to/hooks.md" in done.err
     assert (root / ".pre-commit-config.yaml").read_bytes() == before.encode("latin-1")
 
 

@@ -94,7 +94,7 @@ def test_a_link_that_leads_nowhere_is_not_replaced_unless_forced(shared: Shared)
     shared.push()
     (shared.clone / "model").symlink_to("to come")
     done = shared.pull()
-    assert "skipped model (another one is here; --force replaces it)" in done.err
+    assert "skipped model (a different version is present; --force replaces it)" in done.err
     assert (shared.clone / "model").is_symlink()
     assert shared.pull("--force").code == 0
     assert not (shared.clone / "model").is_symlink()
@@ -121,7 +121,7 @@ def test_only_what_is_missing_is_fetched(shared: Shared) -> None:
     (shared.clone / "model/weights.txt").unlink()
     (shared.clone / "model").rmdir()
     done = shared.pull()
-    assert "skipped corpus/words.txt (is here)" in done.err
+    assert "skipped corpus/words.txt (already present)" in done.err
     assert done.err.splitlines()[-1] == "pulled 1, skipped 1"
 
 
@@ -134,7 +134,7 @@ def test_an_output_that_is_here_is_kept_unless_forced(shared: Shared) -> None:
     before = snapshot(shared.clone)
     done = shared.pull()
     assert done.code == 0
-    assert "skipped model (another one is here; --force replaces it)" in done.err
+    assert "skipped model (a different version is present; --force replaces it)" in done.err
     assert snapshot(shared.clone) == before
     done = shared.pull("--force")
     assert done.err.splitlines()[-1] == "pulled 1, skipped 1"
@@ -201,19 +201,24 @@ def test_what_was_made_of_something_else_is_not_fetched(shared: Shared) -> None:
     (shared.clone / "scripts/copy.py").write_text("print('another')\n")
     done = shared.pull()
     assert done.code == 0
-    assert "skipped model (the remote has none that 'train' would make of what is here)" in done.err
+    assert (
+        "skipped model (the remote has no version that matches the current dependencies of 'train')"
+        in done.err
+    )
     assert not (shared.clone / "model").exists()
     (shared.clone / "corpus/words.txt").unlink()
     done = shared.spacy("pull", "--vars.word", "other", cwd=shared.clone)
-    assert "the remote has none that 'prepare' would make" in done.err
+    assert (
+        "the remote has no version that matches the current dependencies of 'prepare'" in done.err
+    )
 
 
 def test_what_lacks_its_dependencies_is_told(shared: Shared) -> None:
     shared.push()
     (shared.clone / "scripts/write.py").unlink()
     done = shared.pull()
-    assert "skipped corpus/words.txt ('prepare' lacks what it is made of)" in done.err
-    assert "skipped model ('train' lacks what it is made of)" in done.err
+    assert "skipped corpus/words.txt (dependencies of 'prepare' are missing)" in done.err
+    assert "skipped model (dependencies of 'train' are missing)" in done.err
     assert done.code == 0
 
 
@@ -231,7 +236,7 @@ def test_an_edited_output_beside_a_missing_one_is_never_recorded(
     (clone / "b").write_text("edited")
     done = spacy("pull", cwd=clone)
     assert (clone / "a").read_text() == "1+"
-    assert "skipped b (another one is here; --force replaces it)" in done.err
+    assert "skipped b (a different version is present; --force replaces it)" in done.err
     assert not (clone / "project.lock").exists()
     assert spacy("pull", "--force", cwd=clone).code == 0
     assert (clone / "project.lock").read_bytes() == (made / "project.lock").read_bytes()

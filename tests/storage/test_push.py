@@ -29,7 +29,7 @@ def test_what_is_fresh_is_sent_and_nothing_is_sent_twice(shared: Shared) -> None
     times = {name: (shared.remote / name).stat().st_mtime_ns for name in objects}
     second = shared.push()
     assert second.err.splitlines()[-1] == "pushed 0, skipped 2"
-    assert "skipped model (is there already)" in second.err
+    assert "skipped model (already present)" in second.err
     assert {name: (shared.remote / name).stat().st_mtime_ns for name in objects} == times
     assert snapshot(shared.made) == before
     assert not list((state_dir(shared.made) / "push").iterdir())
@@ -81,7 +81,7 @@ def test_an_output_without_any_file_is_not_sent(tmp_path: Path, spacy: Spacy) ->
         spacy, tmp_path / "p", f'commands: [{{name: c, script: ["{script}"], outputs: [out]}}]'
     )
     done = spacy("push", cwd=made)
-    assert "skipped out (there is no file in it)" in done.err
+    assert "skipped out (contains no files)" in done.err
     assert not (tmp_path / "remote").exists()
     (made / "out/inner/empty").touch()
     spacy("run", "c", "--force", cwd=made)
