@@ -282,13 +282,13 @@ def no_project(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (
             bare,
             "is a bare repository, and its configuration may start programs\nhint: go to a clone",
         ),
-        (no_repository, "hint: git init && git spacy init"),
+        (no_repository, "error: not a Git repository: "),
         (
             no_project,
             "no project.yml in this repository\nhint: git spacy init --new DIR",
@@ -296,15 +296,15 @@ def no_project(folder: Path) -> Path:
     ],
 )
 def test_a_folder_that_cannot_be_set_up_is_an_error(
-    tmp_path: Path, spacy: Spacy, make: Callable[[Path], Path], told: str
+    tmp_path: Path, spacy: Spacy, make: Callable[[Path], Path], message: str
 ) -> None:
     done = spacy("init", "--yes", cwd=make(tmp_path))
     assert done.code == (3 if make is bare else 2)
-    assert told in done.err
+    assert message in done.err
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "message"),
     [
         (["hook"], "'hook' is none of notes, display, merge, ignore, hooks"),
         (["--undo", "hooks"], "--undo takes back all that was done"),
@@ -313,11 +313,11 @@ def test_a_folder_that_cannot_be_set_up_is_an_error(
     ],
 )
 def test_invalid_arguments_are_errors(
-    root: Path, spacy: Spacy, words: list[str], told: str
+    root: Path, spacy: Spacy, arguments: list[str], message: str
 ) -> None:
-    done = spacy("init", *words, cwd=root)
+    done = spacy("init", *arguments, cwd=root)
     assert done.code == 2
-    assert told in done.err
+    assert message in done.err
 
 
 def test_an_invalid_project_does_not_prevent_the_rest(tmp_path: Path, spacy: Spacy) -> None:
@@ -426,11 +426,11 @@ def test_undo_names_the_files_to_commit(root: Path, spacy: Spacy) -> None:
     spacy("init", "--yes", cwd=root)
     git(root, "add", "-A")
     git(root, "commit", "-qm", "set up", "--no-verify")
-    told = spacy("init", "--undo", "--yes", cwd=root).err
-    assert told.endswith("Next: git add .gitattributes .gitignore && git commit\n")
+    output = spacy("init", "--undo", "--yes", cwd=root).err
+    assert output.endswith("Next: git add .gitattributes .gitignore && git commit\n")
     git(root, "add", ".gitattributes", ".gitignore")
-    told = spacy("init", "--yes", cwd=root / "scripts").err
-    assert told.endswith("Next: git add ../.gitattributes ../.gitignore && git commit\n")
+    output = spacy("init", "--yes", cwd=root / "scripts").err
+    assert output.endswith("Next: git add ../.gitattributes ../.gitignore && git commit\n")
 
 
 @pytest.mark.usefixtures("programs")
