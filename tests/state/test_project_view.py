@@ -79,7 +79,7 @@ def test_links_are_looked_at_in_the_work_tree(made: Path) -> None:
 
 
 def test_without_a_repository_nothing_is_staged(tmp_path: Path) -> None:
-    with pytest.raises(ExternalError, match="is in no Git work tree"):
+    with pytest.raises(ExternalError, match="not a Git repository"):
         Staged(tmp_path)
     write(tmp_path, {"a": "x"})
     assert TrackedFiles(tmp_path).fingerprints([path("a")])["a"] is not None
