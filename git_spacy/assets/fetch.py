@@ -242,7 +242,7 @@ class _FetchRun:
                 how = ", ".join(filter(None, (verification(asset), brought.detail)))
                 self._finish(asset, FetchFinished(dest, brought.size, how))
             else:
-                self._finish(asset, FetchSkipped(dest, "the same as at its source"))
+                self._finish(asset, FetchSkipped(dest, "already present, identical to its source"))
 
     # In a thread.
 
@@ -297,7 +297,7 @@ class _FetchRun:
     # What became of each.
 
     def _finish(self, asset: Asset, event: FetchFinished | FetchSkipped) -> None:
-        self._ends[asset.dest.normal] = "kept" if isinstance(event, FetchSkipped) else "fetched"
+        self._ends[asset.dest.normal] = "skipped" if isinstance(event, FetchSkipped) else "fetched"
         self._report(event)
 
     def _fail(self, asset: Asset, error: GitSpacyError) -> None:
@@ -319,7 +319,7 @@ class _FetchRun:
         ]
         return FetchOutcome(
             ended("fetched"),
-            ended("kept"),
+            ended("skipped"),
             tuple(one for one in failures if not isinstance(one.error, CheckFailed)),
             tuple(one for one in failures if isinstance(one.error, CheckFailed)),
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import Refused
-from git_spacy.files import folder_beneath, open_directory, opened_in_turn
+from git_spacy.files import folder_beneath, open_directory, open_each
 
 _CHUNK = 1 << 20
 _NAME = attrgetter("name")
@@ -175,7 +175,7 @@ def digest_contents(root: Path, files: list[FileStat], algorithm: str = "md5") -
 
     hasher = hashlib.new(algorithm, usedforsecurity=False)
     buffer = memoryview(bytearray(_CHUNK))
-    for stream in opened_in_turn(root, (file.path for file in files)):
+    for stream in open_each(root, (file.path for file in files)):
         while count := stream.readinto(buffer):
             hasher.update(buffer[:count])
     return hasher.hexdigest()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from git_spacy.errors import ExternalError, InvalidInput, Refused
-from git_spacy.files import open_beneath, opened_in_turn
+from git_spacy.files import open_beneath, open_each
 from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import Index
 from git_spacy.git.remote_tree import EXECUTABLE, FILE, TreeEntry
@@ -106,7 +106,7 @@ class WorkTree:
         files = files_below(self.root, path.normal) or []
         if sum(file.size for file in files) > _MAX_TEXT_BYTES:
             return None
-        streams = opened_in_turn(self.root, (file.path for file in files))
+        streams = open_each(self.root, (file.path for file in files))
         return _benign_difference(map(_chunks, streams), recorded)
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:

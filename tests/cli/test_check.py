@@ -175,7 +175,7 @@ def test_orphans_are_told_and_can_be_removed(root: Path, spacy: Spacy) -> None:
         "hint: git spacy check lock --fix removes it\n"
     )
     done = spacy("check", "--fix", cwd=root)
-    assert done == (0, "", "removed the lock entry 'train'\n")
+    assert done == (0, "", "removed lock entry 'train'\n")
     assert list(lock.read(root)) == ["prepare"]
     text = (root / "project.lock").read_bytes()
     assert spacy("check", "--fix", cwd=root) == (0, "", "")

@@ -354,9 +354,9 @@ def test_a_kill_leaves_it_as_it_was_or_with_all_of_it(tmp_path: Path, delay: flo
     write(tmp_path, {f"out/{number}": noise(2_000_000, number) for number in range(12)})
     code = (
         "import sys; from pathlib import Path\n"
-        "from tests.storage.test_cache_store import kept, Store\n"
+        "from tests.storage.test_cache_store import kept, CacheStore\n"
         "print('ready', flush=True)\n"
-        "kept(Store(Path(sys.argv[1]) / 'store'), Path(sys.argv[1]), 'out')\n"
+        "kept(CacheStore(Path(sys.argv[1]) / 'store'), Path(sys.argv[1]), 'out')\n"
     )
     top = Path(cli.__file__).parents[2]
     with subprocess.Popen(
