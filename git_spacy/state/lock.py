@@ -104,16 +104,16 @@ def source_map(data: bytes) -> SourceMap:
     The keys are (NAME,), (NAME, "script"), (NAME, "deps", PATH) and (NAME, "outs", PATH).
     """
 
-    found: dict[tuple[str, ...], tuple[int, int]] = {(): (1, 1)}
+    positions: dict[tuple[str, ...], tuple[int, int]] = {(): (1, 1)}
     node, _ = yaml.parse_document(data, LOCK_FILE)
     for name, entry in node.value.items() if node is not None else ():
-        found[name,] = entry.position
+        positions[name,] = entry.position
         for part in ("script", "deps", "outs"):
             if part in entry.value:
-                found[name, part] = entry.value[part].position
+                positions[name, part] = entry.value[part].position
                 for item in entry.value[part].value or () if part != "script" else ():
-                    found[name, part, item.value["path"].value] = item.position
-    return found
+                    positions[name, part, item.value["path"].value] = item.position
+    return positions
 
 
 def text(entries: Lock) -> bytes:

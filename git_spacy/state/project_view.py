@@ -38,7 +38,7 @@ LINE_ENDINGS = "differs only in line endings"
 
 
 class View(Protocol):
-    """A project in one of the places that it can be read from."""
+    """A project in the worktree, the index or a commit."""
 
     root: Path
 
@@ -130,22 +130,22 @@ class TrackedFiles(WorkTree):
         folder = prefix(self.root, index.top)
         entries = index.entries([folder + path.normal for path in paths])
         tracked = {entry.name[len(folder) :] for entry in entries}
-        found: dict[str, Fingerprint | None] = {}
+        result: dict[str, Fingerprint | None] = {}
         for path in paths:
-            facts = files_below(self.root, path.normal) or []
-            kept = [fact for fact in facts if f"{path.normal}/{fact.name}".rstrip("/") in tracked]
-            if _only_placeholders([fact.name for fact in kept]):
-                found[path.normal] = None
-            elif len(kept) == len(facts):
-                found[path.normal] = self._stats.fingerprint(path.normal, algorithm)
+            files = files_below(self.root, path.normal) or []
+            in_git = [file for file in files if f"{path.normal}/{file.name}".rstrip("/") in tracked]
+            if _only_placeholders([file.name for file in in_git]):
+                result[path.normal] = None
+            elif len(in_git) == len(files):
+                result[path.normal] = self._stats.fingerprint(path.normal, algorithm)
             else:
-                size = sum(fact.size for fact in kept)
-                found[path.normal] = Fingerprint(
-                    hashing.digest_contents(self.root, kept, algorithm),
-                    hashing.digest_file_names(kept),
+                size = sum(file.size for file in in_git)
+                result[path.normal] = Fingerprint(
+                    hashing.digest_contents(self.root, in_git, algorithm),
+                    hashing.digest_file_names(in_git),
                     size,
                 )
-        return found
+        return result
 
 
 class Staged:
@@ -205,21 +205,21 @@ class Staged:
 
     def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         below = self._entries_below(paths)
-        found: dict[str, Fingerprint | None] = {}
+        result: dict[str, Fingerprint | None] = {}
         unknown = []
         for path in paths:
             entries = below[path.normal]
             if _only_placeholders([entry.name for entry in entries]):
-                found[path.normal] = None
+                result[path.normal] = None
             elif not all(map(_is_file, entries)):
-                found[path.normal] = self._stats.fingerprint(path.normal, algorithm)
+                result[path.normal] = self._stats.fingerprint(path.normal, algorithm)
             else:
                 known = self._stats.staged_fingerprint(path.normal, _signature(entries, algorithm))
                 if known is None:
                     unknown.append(path.normal)
                 else:
-                    found[path.normal] = known
-        return {**found, **self._hash({path: below[path] for path in unknown}, algorithm)}
+                    result[path.normal] = known
+        return {**result, **self._hash({path: below[path] for path in unknown}, algorithm)}
 
     def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         staged = self.fingerprints(paths, algorithm)
@@ -229,22 +229,22 @@ class Staged:
     def _entries_below(self, paths: Sequence[ProjectPath]) -> dict[str, list[TreeEntry]]:
         """Return the entries at or below each path, named relative to it, in hashing order."""
 
-        found: dict[str, list[TreeEntry]] = {path.normal: [] for path in paths}
-        for name, entry in self._entries(list(found)).items():
+        below: dict[str, list[TreeEntry]] = {path.normal: [] for path in paths}
+        for name, entry in self._entries(list(below)).items():
             parts = name.split("/")
             for depth in range(1, len(parts) + 1):
-                entries = found.get("/".join(parts[:depth]))
+                entries = below.get("/".join(parts[:depth]))
                 if entries is not None:
                     entries.append(entry._replace(name="/".join(parts[depth:])))
-        for entries in found.values():
+        for entries in below.values():
             entries.sort(key=lambda entry: entry.name.split("/"))
-        return found
+        return below
 
     def _hash(self, paths: dict[str, list[TreeEntry]], algorithm: str) -> dict[str, Fingerprint]:
         """Hash the entries of all paths with a single call of git."""
 
         contents = self._index.contents([entry.id for files in paths.values() for entry in files])
-        found = {}
+        fingerprints = {}
         for path, entries in paths.items():
             hasher = hashlib.new(algorithm, usedforsecurity=False)
             size = 0
@@ -253,10 +253,10 @@ class Staged:
                     hasher.update(chunk)
                     size += len(chunk)
             names = hashing.digest_names([entry.name for entry in entries])
-            found[path] = Fingerprint(hasher.hexdigest(), names, size)
-            self._stats.remember_staged(path, _signature(entries, algorithm), found[path])
+            fingerprints[path] = Fingerprint(hasher.hexdigest(), names, size)
+            self._stats.remember_staged(path, _signature(entries, algorithm), fingerprints[path])
         next(contents, None)  # so that the git process ends
-        return found
+        return fingerprints
 
     def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
         entries = self._entries_below([path])[path.normal]
@@ -298,19 +298,19 @@ def prefix(root: Path, top: Path) -> str:
 def _present_fingerprints(
     root: Path, stats: StatCache, paths: Sequence[ProjectPath], algorithm: str
 ) -> Observed:
-    found: dict[str, Fingerprint | None] = {}
+    result: dict[str, Fingerprint | None] = {}
     for path, now in stats.fingerprints(paths, algorithm).items():
         is_bare = (
             now is not None
             and now.size <= _MAX_PLACEHOLDER_BYTES
             and _only_placeholders(_names(root, path))
         )
-        found[path] = None if is_bare else now
-    return found
+        result[path] = None if is_bare else now
+    return result
 
 
 def _names(root: Path, path: str) -> list[str]:
-    return [fact.name for fact in files_below(root, path) or []]
+    return [file.name for file in files_below(root, path) or []]
 
 
 def _is_file(entry: TreeEntry) -> bool:
