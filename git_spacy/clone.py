@@ -20,10 +20,10 @@ from git_spacy import __version__, templates
 from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Problem, Refused
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
-from git_spacy.git.partial_clone import opened
+from git_spacy.git.partial_clone import open_remote_tree
 from git_spacy.git.remote_tree import CheckoutResult, RemoteTree
-from git_spacy.git.repository import Repository, confined
-from git_spacy.git.settings import Settings, boolean, limits
+from git_spacy.git.repository import Repository, confine
+from git_spacy.git.settings import Settings, boolean, fetch_limits
 from git_spacy.git_names import is_git_name
 from git_spacy.project.diagnostics import nearest
 from git_spacy.project.paths import is_git_dir
@@ -107,10 +107,12 @@ def clone(
         name = source.name or ""
         return _place(wanted, dest, EMBEDDED, "", name, lambda to: _copy(name, to), ignore)
     try:
-        with opened(source.address, prompt=prompt, warn=warn, limits=limits(settings)) as tree:
-            path = folder_in(tree, source.name, source.address.shown)
+        with open_remote_tree(
+            source.address, prompt=prompt, warn=warn, limits=fetch_limits(settings)
+        ) as tree:
+            path = folder_in(tree, source.name, source.address.display_url)
             return _place(
-                wanted, dest, source.address.shown, tree.commit, path,
+                wanted, dest, source.address.display_url, tree.commit, path,
                 lambda to: tree.checkout(path, to), ignore,
             )  # fmt: skip
     except ExternalError as error:
@@ -131,7 +133,7 @@ def list_templates(
     if not repo:
         return templates.names()
     address = parse_address(repo, wanted.branch, trusted=True, base=cwd)
-    with opened(address, prompt=prompt, warn=warn, limits=limits(settings)) as tree:
+    with open_remote_tree(address, prompt=prompt, warn=warn, limits=fetch_limits(settings)) as tree:
         return projects_in(tree)
 
 
@@ -218,7 +220,7 @@ def _destination(wanted: CloneRequest, source: TemplateSource, cwd: Path) -> Pat
             )
         dest = cwd / last
     _refuse_git_folder(dest)
-    confined(dest)
+    confine(dest)
     occupied = dest.is_symlink() or (dest.exists() and not dest.is_dir())
     if occupied or (dest.is_dir() and any(dest.iterdir())):
         raise InvalidInput(
@@ -332,4 +334,4 @@ def _first_commit(
     trailers += [f"Template-Path: {path}"] if path else []
     subject = f"Start from the template {_last(path) or _last(source)}"
     message = "\n".join([subject, "", *trailers, ""])
-    first_commit.make(folder, message, lambda: ignore(folder))
+    first_commit.create_repository(folder, message, lambda: ignore(folder))

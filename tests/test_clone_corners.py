@@ -72,7 +72,7 @@ def test_an_interruption_leaves_nothing(source: Path, monkeypatch: pytest.Monkey
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(core.first_commit, "make", interrupted)
+    monkeypatch.setattr(core.first_commit, "create_repository", interrupted)
     with pytest.raises(KeyboardInterrupt):
         cloned("ner_fashion_brands", "new/dest", repo=str(source))
     assert os.listdir() == []

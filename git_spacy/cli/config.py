@@ -31,13 +31,13 @@ def config(ctx: click.Context, as_json: bool) -> None:
 
     from git_spacy.git import settings
 
-    found = settings.entries(ctx.obj)
+    found = settings.read_entries(ctx.obj)
     here = list(rows(found))
     if as_json:
         output.emit_json([document(row) for row in here])
     else:
         output.result(output.columns((row.name, shown(row)) for row in here))
-    for problem in settings.problems(found):
+    for problem in settings.find_problems(found):
         output.warning(f"{problem.location}: warning: {problem.message}; {problem.hint}")
 
 
@@ -47,8 +47,8 @@ def rows(found: list[SettingValue]) -> Iterator[SettingRow]:
     from git_spacy.git import settings
 
     last = {entry.name: entry for entry in found}  # of several values, that one counts
-    for setting in settings.TABLE:
-        mine = [entry for entry in last.values() if settings.known(entry.name) == setting]
+    for setting in settings.ALL_SETTINGS:
+        mine = [entry for entry in last.values() if settings.find_setting(entry.name) == setting]
         for entry in mine:
             yield SettingRow(entry.name if "*" in setting.name else setting.name, setting, entry)
         if not mine:

@@ -42,11 +42,11 @@ def named(root: Path, start: Path, to: str | None, default: str) -> Named:
     """Where a part is to be written: to `to`, seen from the folder `start`, if the user named a
     file; else to `default` in the project at `root`. Raises Unsafe."""
 
-    from git_spacy.git.repository import confined
+    from git_spacy.git.repository import confine
 
     path = Path(os.path.abspath(start / to if to else root / default))
     name = Path(os.path.relpath(path, root)).as_posix()
-    base, where = confined(path) if name.startswith("../") else (root, name)
+    base, where = confine(path) if name.startswith("../") else (root, name)
     return Named(base, where, name)
 
 

@@ -61,9 +61,9 @@ def shown(root: Path) -> tuple[ray_worker.FolderProof, str] | None:
     """Leave a file by which a worker knows our folder; how it does, and the secret in the file.
     None where files are to travel anyway."""
 
-    from git_spacy.git.settings import boolean, settings
+    from git_spacy.git.settings import boolean, read_settings
 
-    if not boolean(settings(root), SHARED):
+    if not boolean(read_settings(root), SHARED):
         return None
     folder = state_dir(root)
     sharing.make_folders(folder)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput
 from git_spacy.git import notes
-from git_spacy.git.notes import Reader
+from git_spacy.git.notes import NotesReader
 from git_spacy.git.repository import Repository
 from git_spacy.project import loader
 from git_spacy.project.matrix import Variants, split_name, with_variants
@@ -71,7 +71,7 @@ def lock_history(
         for run in reversed(one.runs):
             _add(choices, names.name_of(run.record), run, run.recorded_on or one.noted.commit)
     near = {name: {one.entry.fingerprint_key for one in some} for name, some in choices.items()}
-    reader = Reader(repository, warn)
+    reader = NotesReader(repository, warn)
     for run in reversed(OrphanedRuns(reader, repository, folder, [commit]).runs):
         _add(choices, names.name_of(run.record), run, run.recorded_on)
     project = with_variants(loader.parse(data).project, data, choices)

@@ -99,7 +99,7 @@ def resolve(root: Path, repository: Repository | None) -> MergeResolution | None
 
     with file_lock(state_dir(root) / "project.lock.lock"):
         name = prefix(root, repository.cwd()) + LOCK_FILE if repository else LOCK_FILE
-        stages = unmerged.stages(repository, name, yaml.MAX_BYTES) if repository else {}
+        stages = unmerged.read_stages(repository, name, yaml.MAX_BYTES) if repository else {}
         merged = _of_stages(stages) if stages else _of_markers(root)
         if merged is None:
             return None

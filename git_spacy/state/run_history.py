@@ -19,7 +19,7 @@ from git_spacy import formats
 from git_spacy.errors import GitSpacyError, InvalidInput
 from git_spacy.files import file_lock, write_atomic
 from git_spacy.git import commits, notes, objects, process
-from git_spacy.git.notes import LONGEST_LINE, AnnotatedCommit, Reader
+from git_spacy.git.notes import MAX_LINE_LENGTH, AnnotatedCommit, NotesReader
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.lock import LOCK_FILE
@@ -55,16 +55,16 @@ def base_commit(root: Path, made: Iterable[ProjectPath]) -> BaseCommit:
     difference. Raises Unavailable where git fails."""
 
     repository = Repository.discover(root)
-    head = commits.head(repository) if repository else ""
+    head = commits.head_commit(repository) if repository else ""
     if repository is None or not head or not process.available():
         return BaseCommit(head, "", False)
     below = prefix(root, repository.cwd())
-    edited = [ProjectPath(name, name) for name in commits.changed(repository, below)]
+    edited = [ProjectPath(name, name) for name in commits.changed_files(repository, below)]
     own = list(made)
     dirty = any(
         name.normal != LOCK_FILE and not any(path.holds(name) for path in own) for name in edited
     )
-    return BaseCommit(head, commits.trees(repository, [head], below)[head], dirty)
+    return BaseCommit(head, commits.tree_ids(repository, [head], below)[head], dirty)
 
 
 def append(root: Path, commit: str, record: RunRecord) -> None:
@@ -76,10 +76,10 @@ def append(root: Path, commit: str, record: RunRecord) -> None:
 
     repository = Repository.discover(root)
     text = line(record)
-    if len(text) > LONGEST_LINE:
+    if len(text) > MAX_LINE_LENGTH:
         raise InvalidInput(
             f"the record of '{record.command}' has {len(text):,} characters; the limit is "
-            f"{LONGEST_LINE:,}",
+            f"{MAX_LINE_LENGTH:,}",
             hint="name folders in deps and outputs instead of their files",
         )
     if not (repository and commit and process.available()):
@@ -173,7 +173,11 @@ class OrphanedRuns:
     rebased without their notes. Read only if need be, since it takes all notes."""
 
     def __init__(
-        self, reader: Reader, repository: Repository, project: str | None, revisions: Sequence[str]
+        self,
+        reader: NotesReader,
+        repository: Repository,
+        project: str | None,
+        revisions: Sequence[str],
     ):
         self._reader = reader
         self._repository = repository
@@ -185,7 +189,7 @@ class OrphanedRuns:
     def runs(self) -> list[RecordedRun]:
         """All of them, the oldest first."""
 
-        reader = self._reader.again()  # what is elsewhere leaves room for what is here
+        reader = self._reader.with_full_budget()  # what is elsewhere leaves room for what is here
         noted = reader.notes
         lost = commits.unreachable(self._repository, noted, self._revisions) if noted else set()
         found = [
@@ -217,7 +221,7 @@ class OrphanedRuns:
         found: dict[str, list[RecordedRun]] = {commit: [] for commit in some}
         for project, runs in self._by_project.items() if some else ():
             below = f"{project}/" if project else ""
-            trees = commits.trees(self._repository, some, below)
+            trees = commits.tree_ids(self._repository, some, below)
             locks = self._locks(some, below, runs)
             for commit in some:
                 found[commit] += runs.belonging(trees[commit], locks[commit])
@@ -229,7 +233,7 @@ class OrphanedRuns:
         """The id of the project.lock of each commit, and those md5s in it that `runs` have: to
         look for them there is a hundred times faster than to parse it."""
 
-        ids = commits.blobs(self._repository, some, below + LOCK_FILE)
+        ids = commits.blob_ids(self._repository, some, below + LOCK_FILE)
         different = [id for id in dict.fromkeys(ids.values()) if id and id not in runs.locks]
         contents = objects.read_blobs(
             SAFE_CONFIG, different,
@@ -298,7 +302,7 @@ def history(
     """
 
     names = notes.resolve_revisions(repository, revisions)
-    reader = Reader(repository, warn)
+    reader = NotesReader(repository, warn)
     elsewhere = OrphanedRuns(reader, repository, project, names)
     stream = notes.log(repository, names, reader=reader)
     above: CommitRuns | None = None
@@ -338,6 +342,6 @@ def all_records(root: Path, warn: Callable[[str], None] = lambda _: None) -> Ite
     repository = Repository.discover(root)
     if repository is None:
         raise InvalidInput("not in a Git repository: there are no notes", hint="git init")
-    reader = Reader(repository, warn)
+    reader = NotesReader(repository, warn)
     project = folder(root, repository)
     return (record for _, lines in reader.lines(reader.notes) for record in records(lines, project))

@@ -65,7 +65,7 @@ class CommitParams:
 
     def _read(self, project: str) -> list[_Version]:
         name = f"{project}/{PROJECT_FILE}" if project else PROJECT_FILE
-        ids = commits.blobs(
+        ids = commits.blob_ids(
             self._repository, [one.noted.commit for one in self._history], name, _MOST_READ
         )
         different = list(dict.fromkeys(filter(None, ids.values())))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.git.settings import TABLE
+from git_spacy.git.settings import ALL_SETTINGS
 from tests.testing.projects import Spacy
 from tests.testing.repositories import git, repository
 
@@ -36,7 +36,7 @@ def test_every_setting_is_shown_with_where_its_value_comes_from(
     assert shown["spacy.repo"] == "(not set)"
     assert shown["spacy.restore"].startswith("yes (global")
     assert shown["spacy.remote.Backup.url"].startswith("https://***@example.com/x")
-    assert len(shown) == len(TABLE)
+    assert len(shown) == len(ALL_SETTINGS)
 
 
 @pytest.mark.usefixtures("backend")
@@ -55,7 +55,7 @@ def test_unknown_names_and_bad_values_are_warned_about(made: Path, spacy: Spacy)
     done = spacy("config", cwd=made)
     assert done.code == 0
     assert done.err.splitlines() == [
-        "git config spacy.alowlocalpath: warning: git-spacy has no such setting;"
+        "git config spacy.alowlocalpath: warning: unknown setting;"
         " did you mean 'spacy.allowLocalPath'?",
         "git config spacy.timeout: warning: 'soon' is not a number; git config spacy.timeout 30",
     ]
@@ -73,5 +73,5 @@ def test_a_value_that_cannot_be_read_is_an_error_that_names_the_setting(
 
 def test_the_readme_has_every_setting() -> None:
     text = README.read_text()
-    missing = [one.name for one in TABLE if f"`{one.name.replace('*', 'NAME')}`" not in text]
+    missing = [one.name for one in ALL_SETTINGS if f"`{one.name.replace('*', 'NAME')}`" not in text]
     assert missing == []

@@ -152,7 +152,7 @@ def test_a_folder(
 
         def __exit__(self, *_: object) -> None: ...
 
-    monkeypatch.setattr(source, "opened", Opened)  # the network is not what fails here
+    monkeypatch.setattr(source, "open_remote_tree", Opened)  # the network is not what fails here
     fetcher.write("assets:\n  - dest: folder\n    git: {repo: https://e.example/r, path: new}\n")
     assert every_call(fetcher, kills, monkeypatch, "folder") > 8
 
