@@ -272,7 +272,7 @@ class NotesReader:
 
     @cached_property
     def notes(self) -> dict[str, Note]:
-        """All notes, by the id of the annotated commit. Raises ExternalError."""
+        """The notes by the id of the commit that they annotate. May raise ExternalError."""
 
         return notes_by_commit(self._repository, self._ref)
 

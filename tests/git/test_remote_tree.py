@@ -754,20 +754,20 @@ def test_index_of_a_running_hook_is_not_changed(
 def test_password_in_the_url_is_on_no_command_line(
     url: str, git_server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[str] = []
+    command_lines: list[str] = []
     original = subprocess.Popen.__init__
 
-    def watching(
+    def recording(
         self: subprocess.Popen[bytes], args: object, *rest: object, **more: object
     ) -> None:
-        seen.append(repr(args))
+        command_lines.append(repr(args))
         original(self, args, *rest, **more)  # type: ignore[call-overload]
 
     git_server.password = ("user", "secret")
-    monkeypatch.setattr(subprocess.Popen, "__init__", watching)
+    monkeypatch.setattr(subprocess.Popen, "__init__", recording)
     check_out(url.replace("//", "//user:secret@", 1), tmp_path / "out", FOLDER)
-    assert seen
-    assert "secret" not in "".join(seen)
+    assert command_lines
+    assert "secret" not in "".join(command_lines)
 
 
 def test_tree_entry_has_mode_name_and_id(source: Path) -> None:

@@ -118,14 +118,14 @@ MADE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_bytes_bring_down_no_more_than_themselves(arena: Arena, kind: str) -> None:
-    good_ones = st.sampled_from(fuzz.good(arena, kind)).flatmap(changed)
+    good_ones = st.sampled_from(fuzz.valid_inputs(arena, kind)).flatmap(changed)
 
     @fuzzed
     @given(MADE[kind] | good_ones | st.binary(max_size=50))
     def check(data: bytes) -> None:
         KINDS[kind](arena, data)
 
-    for data in fuzz.good(arena, kind):
+    for data in fuzz.valid_inputs(arena, kind):
         KINDS[kind](arena, data)
     check()
 
