@@ -74,9 +74,9 @@ def _make(here: RepoContext, change: Change) -> Edit | None:
     """Make one change; what it made of Git's configuration, if that was it."""
 
     if isinstance(change, SetConfig):
-        file = gitconfig.own_file(here.repository)
+        file = gitconfig.repository_config(here.repository)
         before = file.read_bytes()
-        gitconfig.set_value(here.repository, change.name, change.value, added=change.append)
+        gitconfig.set_value(here.repository, change.name, change.value, append=change.append)
         return Edit.between(before, file.read_bytes())
     if isinstance(change, UnsetConfig):
         _unset(here, change)
@@ -91,11 +91,11 @@ def _unset(here: RepoContext, change: UnsetConfig) -> None:
     """Byte for byte if nobody else has written the file since; else as git does it."""
 
     edit = change.edit
-    if edit and gitconfig.rewrite(here.repository, edit.undo_exactly):
+    if edit and gitconfig.rewrite_config(here.repository, edit.undo_exactly):
         return
     gitconfig.unset_value(here.repository, change.name, change.value)
     for value in change.own_values:
-        gitconfig.set_value(here.repository, change.name, value, added=True)
+        gitconfig.set_value(here.repository, change.name, value, append=True)
 
 
 def _rename(here: RepoContext, change: FileMove) -> None:

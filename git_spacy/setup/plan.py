@@ -156,7 +156,7 @@ def _ignore(here: RepoContext) -> Iterator[Decided]:
 
 
 def _hooks(here: RepoContext) -> Iterator[Decided]:
-    folder = gitconfig.hooks_folder(here.repository)
+    folder = gitconfig.hooks_dir(here.repository)
     path = here.config.get("core.hookspath", ())
     return hooks.plan_hooks(here.repository, here.top, here.locate, folder, path)
 

@@ -149,7 +149,7 @@ OF_GIT = (*OF_COMMITS, "check", "lock resolve", "notes status", "notes push", "n
           "ignore", "dvc", "init --yes", "init --undo --yes")  # fmt: skip
 # what does not work in a layout, and what it says then
 REFUSED = {
-    "without_commits": dict.fromkeys(OF_COMMITS, "there is no commit yet\nhint: git commit"),
+    "without_commits": dict.fromkeys(OF_COMMITS, "the repository has no commits yet\nhint: git commit"),
     "somebody_elses": dict.fromkeys(OF_GIT, "git config --global --add safe.directory "),
     "bare": dict.fromkeys(
         [one for one in COMMANDS if not one.startswith(("clone", "init --new"))],

@@ -118,14 +118,14 @@ STRATEGIES = {
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_bytes_are_read_without_a_crash(arena: Arena, kind: str) -> None:
-    valid = st.sampled_from(fuzz.good(arena, kind)).flatmap(mutated)
+    valid = st.sampled_from(fuzz.valid_inputs(arena, kind)).flatmap(mutated)
 
     @fuzzed
     @given(STRATEGIES[kind] | valid | st.binary(max_size=50))
     def check(data: bytes) -> None:
         KINDS[kind](arena, data)
 
-    for data in fuzz.good(arena, kind):
+    for data in fuzz.valid_inputs(arena, kind):
         KINDS[kind](arena, data)
     check()
 
