@@ -289,7 +289,7 @@ def no_project(folder: Path) -> Path:
     [
         (
             bare,
-            "is a bare repository, and its configuration may start programs\nhint: go to a clone",
+            "is a bare repository whose configuration may run programs\nhint: change to a clone",
         ),
         (no_repository, "is in no Git repository\nhint: git init, and run this again"),
         (

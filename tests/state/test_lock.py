@@ -113,7 +113,7 @@ def test_an_update_keeps_the_entries_of_others_in_their_order(tmp_path: Path) ->
         ("a: b", "not a mapping"),
         ("a:\n  script: x\n", "not a list"),
         ("a:\n  deps:\n    - x\n", "no path"),
-        ("a: {b: [}", "not YAML"),
+        ("a: {b: [}", "invalid YAML"),
         ("<<<<<<< ours\na: {}\n=======\nb: {}\n>>>>>>> theirs\n", "conflict"),
     ],
 )
