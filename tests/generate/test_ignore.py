@@ -322,7 +322,7 @@ def test_a_block_that_was_edited_does_not_keep_the_data_away(tmp_path: Path, spa
     path.write_text(path.read_text().replace("/model\n", ""))
     done = spacy("assets", cwd=root)
     assert done.code == 0
-    assert "warning: .gitignore is not current: what git-spacy wrote into '.gitignore'" in done.err
+    assert "warning: .gitignore is not current: the generated text in '.gitignore'" in done.err
     assert (root / "assets/data.json").read_text() == "{}"
 
 
