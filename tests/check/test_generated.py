@@ -99,7 +99,7 @@ def test_a_schema_is_of_git_spacy_and_stays_current(root: Path, spacy: Spacy) ->
     path.write_text(path.read_text().replace('"title"', '"tittle"', 1))
     done = spacy("check", "generated", cwd=root)
     assert done.out.splitlines() == [
-        f"{name}:2:1: error: what git-spacy wrote into '{name}' was edited",
+        f"{name}:2:1: error: the generated text in '{name}' was edited by hand",
         "hint: git spacy schema -o project.schema.json --force",
     ]
 
@@ -181,7 +181,7 @@ def test_what_dvc_cannot_express_any_more_is_told(root: Path, spacy: Spacy) -> N
     write(root, {"project.yml": text.replace("outputs: [model]", "outputs: [corpus/words.txt]")})
     done = spacy("check", "generated", cwd=root)
     assert done.code == 1
-    assert "DVC wants one maker of a path" in done.out
+    assert "DVC allows only one producer of a path" in done.out
 
 
 def test_the_index_that_git_names_is_looked_at(root: Path) -> None:

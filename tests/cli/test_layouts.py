@@ -153,7 +153,7 @@ REFUSED = {
     "somebody_elses": dict.fromkeys(OF_GIT, "git config --global --add safe.directory "),
     "bare": dict.fromkeys(
         [one for one in COMMANDS if not one.startswith(("clone", "init --new"))],
-        "is a bare repository, and its configuration may start programs\nhint: go to a clone",
+        "is a bare repository whose configuration may run programs\nhint: change to a clone",
     ),
     "no_repository": dict.fromkeys(
         [one for one in OF_GIT if one not in ("check", "lock resolve", "dvc")], "git init"

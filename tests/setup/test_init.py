@@ -289,7 +289,7 @@ def no_project(folder: Path) -> Path:
     [
         (
             bare,
-            "is a bare repository, and its configuration may start programs\nhint: go to a clone",
+            "is a bare repository whose configuration may run programs\nhint: change to a clone",
         ),
         (no_repository, "is in no Git repository\nhint: git init, and run this again"),
         (
@@ -338,7 +338,7 @@ def test_a_block_that_a_person_edited_is_left(made: Path, spacy: Spacy) -> None:
     spacy("ignore", cwd=made)
     (made / ".gitignore").write_text((made / ".gitignore").read_text().replace("/model", "/x"))
     done = spacy("init", "ignore", "--yes", cwd=made)
-    assert done.err.startswith(".gitignore: warning: left as it is: what git-spacy wrote")
+    assert done.err.startswith(".gitignore: warning: left as it is: the generated text")
     assert "hint: to overwrite it: git spacy ignore --force\n" in done.err
 
 

@@ -38,7 +38,7 @@ def _asset(**keys: str) -> bytes:
 
 REFUSED = (
     *(
-        Text("paths-outside", f"{name} {key}", data, 3, "leaves the project")
+        Text("paths-outside", f"{name} {key}", data, 3, "is outside the project")
         for name, path in (("parent", "'../outside/x'"), ("absolute", "'{outside}/x'"), ("home", "'~/x'"))
         for key, data in (
             ("dest", _asset(dest=path, url="source")),
