@@ -209,11 +209,11 @@ def _templates(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
 
 
 def _remotes(start: Path) -> Iterator[Candidate]:
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
 
     for remote in _project(start).remotes:
         yield remote.name, "from project.yml"
-    for name in settings(start):
+    for name in read_settings(start):
         if name.startswith("spacy.remote.") and name.endswith(".url"):
             yield name[len("spacy.remote.") : -len(".url")], "from git config"
 

@@ -254,7 +254,7 @@ class _FetchRun:
         self._report(FetchStarted(asset.dest.text, describe_source(asset), fetch.reason))
         try:
             with (
-                process.checked(place.cancellation.check),
+                process.checked_before_start(place.cancellation.check),
                 staging(place.root, asset.dest.normal) as staged,
             ):
                 brought = sources.get_source(asset, place).fetch(asset, staged, place, self._report)

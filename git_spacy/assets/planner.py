@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Union
 
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
-from git_spacy.git.address import public
+from git_spacy.git.address import without_credentials
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Asset
 from git_spacy.project.paths import ProjectPath
@@ -77,8 +77,10 @@ def describe_source(asset: Asset) -> str:
     """Where an asset comes from, without credentials and query: to be shown and recorded."""
 
     if asset.git:
-        return f"{public(asset.git.repo)} {asset.git.branch or 'HEAD'}:{asset.git.path}"
-    return public(asset.url or "")
+        return (
+            f"{without_credentials(asset.git.repo)} {asset.git.branch or 'HEAD'}:{asset.git.path}"
+        )
+    return without_credentials(asset.url or "")
 
 
 def decide(

@@ -181,7 +181,7 @@ def _typed(files: Sequence[str], here: plan.RepoContext, start: Path) -> str:
 
 def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
     from git_spacy.clone import CloneRequest, clone
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
 
     if others or len(names) > 1:
         raise click.UsageError("--new takes one DIR and no other option")
@@ -194,7 +194,7 @@ def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
             f"'{os.path.relpath(dest, start)}' is not an empty folder",
             hint="name a new one: git spacy init --new DIR",
         )
-    configured = {name: text for name, text in settings(start).items() if name != "spacy.repo"}
+    configured = {name: text for name, text in read_settings(start).items() if name != "spacy.repo"}
     done = clone(
         CloneRequest(_TEMPLATE, dest), configured, start, prompt=False, warn=output.warning
     )

@@ -29,7 +29,7 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     """
 
     from git_spacy.cli.transfer_progress import reporter
-    from git_spacy.git.settings import number, settings
+    from git_spacy.git.settings import number, read_settings
     from git_spacy.run.scheduler import record_result
     from git_spacy.state import lock
     from git_spacy.state.run_lock import project_lock
@@ -42,7 +42,7 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     root = loader.find(start)
     project = loader.load(root, overrides.current_overrides(ctx))
     project = with_variants(project, loader.read_bytes(root), lock.read(root))
-    configured = settings(root)
+    configured = read_settings(root)
     address = remote.address(project, configured, names[0] if names else None)
     with project_lock(root, os.environ, waiting=report_waiting), reporter("pulled") as report:
         shared = run_context(ctx, project, root)

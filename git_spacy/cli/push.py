@@ -30,7 +30,7 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     """
 
     from git_spacy.cli.transfer_progress import reporter
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
     from git_spacy.state import lock
     from git_spacy.state.run_lock import project_lock
     from git_spacy.state.stat_cache import StatCache
@@ -43,7 +43,7 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     root = loader.find(start)
     project = loader.load(root, overrides.current_overrides(ctx))
     project = with_variants(project, loader.read_bytes(root), lock.read(root))
-    address = remote.address(project, settings(root), names[0] if names else None)
+    address = remote.address(project, read_settings(root), names[0] if names else None)
     with project_lock(root, os.environ, waiting=report_waiting), reporter("pushed") as report:
         outcome = send(
             project, root, remote.opened(root, address), stats=StatCache.open(root),

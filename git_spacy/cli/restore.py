@@ -26,7 +26,7 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
 
     from git_spacy.cli.cache import output_source
     from git_spacy.git.repository import Repository
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
     from git_spacy.state.lock_history import lock_history
     from git_spacy.state.run_lock import project_lock
     from git_spacy.state.stat_cache import StatCache
@@ -48,7 +48,7 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     widths = (max((len(one.path.text) for one in wanted), default=0), len("restored"))
     found = []
     with project_lock(root, os.environ, waiting=report_waiting):
-        source = output_source(recalled.project, root, settings(root))
+        source = output_source(recalled.project, root, read_settings(root))
         for one in outputs.restore(root, source, wanted, force=force):
             found.append(one)
             row = (one.wanted.path.text, one.state, (one.why,) if one.why else ())

@@ -92,14 +92,14 @@ def run(
 
     from git_spacy.cli import run_output
     from git_spacy.cli.cache import output_source
-    from git_spacy.git.settings import boolean, number, settings
+    from git_spacy.git.settings import boolean, number, read_settings
     from git_spacy.run.executor import get_executor
     from git_spacy.run.scheduler import run as run_commands
     from git_spacy.state import lock
     from git_spacy.state.run_lock import project_lock
     from git_spacy.storage.run_cache import RunCache
 
-    configured = settings(root)
+    configured = read_settings(root)
     if address or executor == "ray":
         at_once = jobs or _MULTIPLE
     else:
@@ -174,14 +174,14 @@ def run_context(
     """What the commands of one run share, by the user's settings (as `configured`, if they were
     asked for already); made when it is our turn, since it holds what is known of the files."""
 
-    from git_spacy.git.settings import boolean, settings
+    from git_spacy.git.settings import boolean, read_settings
     from git_spacy.run.foreground import ForegroundExecutor
     from git_spacy.run.recorder import Recorder
     from git_spacy.run.scheduler import RunContext
     from git_spacy.run.script import find_interpreter
     from git_spacy.state.stat_cache import StatCache
 
-    configured = settings(root) if configured is None else configured
+    configured = read_settings(root) if configured is None else configured
     python = find_interpreter(root, configured, os.environ)
     recorder = Recorder(project, root, python, overrides.current_overrides(ctx), output.warning)
     return RunContext(

@@ -77,9 +77,9 @@ def _make(context: RepoContext, change: Change) -> Edit | None:
     """Make one change; return the edit of the configuration file, if it was that."""
 
     if isinstance(change, SetConfig):
-        file = gitconfig.own_file(context.repository)
+        file = gitconfig.repository_config(context.repository)
         before = file.read_bytes()
-        gitconfig.set_value(context.repository, change.name, change.value, added=change.append)
+        gitconfig.set_value(context.repository, change.name, change.value, append=change.append)
         return Edit.between(before, file.read_bytes())
     if isinstance(change, UnsetConfig):
         _unset(context, change)
@@ -94,11 +94,11 @@ def _unset(context: RepoContext, change: UnsetConfig) -> None:
     """Restore the configuration file exactly if it was not written since; else unset the value."""
 
     edit = change.edit
-    if edit and gitconfig.rewrite(context.repository, edit.undo_exactly):
+    if edit and gitconfig.rewrite_config(context.repository, edit.undo_exactly):
         return
     gitconfig.unset_value(context.repository, change.name, change.value)
     for value in change.own_values:
-        gitconfig.set_value(context.repository, change.name, value, added=True)
+        gitconfig.set_value(context.repository, change.name, value, append=True)
 
 
 def _rename(context: RepoContext, change: FileMove) -> None:

@@ -163,7 +163,7 @@ def _ignore(context: RepoContext) -> Iterator[PlannedChange]:
 
 
 def _hooks(context: RepoContext) -> Iterator[PlannedChange]:
-    folder = gitconfig.hooks_folder(context.repository)
+    folder = gitconfig.hooks_dir(context.repository)
     path = context.config.get("core.hookspath", ())
     return hooks.plan_hooks(context.repository, context.top, context.locate, folder, path)
 

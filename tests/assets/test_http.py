@@ -366,7 +366,7 @@ def test_a_checksum_in_upper_case_is_equal(server: Misbehaving, fetch: Fetch, ro
 def test_what_is_no_checksum_is_told_with_its_line(fetch: Fetch) -> None:
     done = fetch("https://host/x", DEST, "sha1:123")
     assert done.code == 2
-    assert done.err.startswith("project.yml:5:15: error: 'sha1:123' is not a checksum")
+    assert done.err.startswith("project.yml:5:15: error: invalid checksum 'sha1:123'")
 
 
 @pytest.mark.threat("partial-failure")

@@ -99,7 +99,7 @@ def test_a_schema_does_not_depend_on_project_yml(root: Path, spacy: Spacy) -> No
     path.write_text(path.read_text().replace('"title"', '"tittle"', 1))
     done = spacy("check", "generated", cwd=root)
     assert done.out.splitlines() == [
-        f"{name}:2:1: error: what git-spacy wrote into '{name}' was edited",
+        f"{name}:2:1: error: the generated text in '{name}' was edited by hand",
         "hint: git spacy schema -o project.schema.json --force",
     ]
 
@@ -183,7 +183,7 @@ def test_a_project_that_dvc_cannot_express_is_reported(root: Path, spacy: Spacy)
     write(root, {"project.yml": text.replace("outputs: [model]", "outputs: [corpus/words.txt]")})
     done = spacy("check", "generated", cwd=root)
     assert done.code == 1
-    assert "DVC wants one maker of a path" in done.out
+    assert "DVC allows only one producer of a path" in done.out
 
 
 def test_the_index_in_the_environment_is_checked(root: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_missing_dependency_is_told_with_what_brings_it(root: Path, spacy: Spa
     (root / "scripts/copy.py").unlink()
     assert spacy("check", cwd=root).out == (
         "project.lock:18:7: error: 'train': dependency 'scripts/copy.py' is missing\n"
-        "hint: nothing in project.yml makes it: put it there, or correct the path\n"
+        "hint: no command produces it: create it, or correct the path in project.yml\n"
     )
 
 
@@ -81,9 +81,9 @@ def test_a_broken_project_is_all_there_is_to_say(root: Path, spacy: Spacy) -> No
     assert done.code == 1
     assert done.out == (
         "project.yml:2:5: error: this command has no 'name'\n"
-        "hint: write 'name' for 'nme'\n"
-        "project.yml:3:19: error: workflow 'all' names the command 'y', which is not defined\n"
-        "hint: define it\n"
+        "hint: rename 'nme' to 'name'\n"
+        "project.yml:3:19: error: unknown command 'y' in workflow 'all'\n"
+        "hint: define it under 'commands:'\n"
     )
     assert spacy("check", "lock", cwd=root).out == done.out
 
@@ -92,7 +92,7 @@ def test_an_unsafe_project_is_refused_like_any_other(root: Path, spacy: Spacy) -
     write(root, {"project.yml": "assets: [{dest: ../x, url: y}]\n"})
     done = spacy("check", "project", cwd=root)
     assert (done.code, done.out.splitlines()[0]) == (
-        1, "project.yml:1:17: error: asset destination '../x' leaves the project",
+        1, "project.yml:1:17: error: asset destination '../x' is outside the project",
     )  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def test_remarks_are_warnings_and_fail_nothing(root: Path, spacy: Spacy) -> None
     edited(root, "project.yml", "title: Two steps", "titel: Two steps")
     assert spacy("check", cwd=root) == (
         0,
-        "project.yml:1:1: warning: project has an unknown key 'titel'\n"
+        "project.yml:1:1: warning: unknown key 'titel' at the top level\n"
         "hint: did you mean 'title'?\n",
         "",
     )  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.git.settings import TABLE
+from git_spacy.git.settings import ALL_SETTINGS
 from tests.testing.projects import Spacy
 from tests.testing.repositories import git, repository
 
@@ -36,7 +36,7 @@ def test_every_setting_is_shown_with_where_its_value_comes_from(
     assert shown["spacy.repo"] == "(not set)"
     assert shown["spacy.restore"].startswith("yes (global")
     assert shown["spacy.remote.Backup.url"].startswith("https://***@example.com/x")
-    assert len(shown) == len(TABLE)
+    assert len(shown) == len(ALL_SETTINGS)
 
 
 @pytest.mark.usefixtures("backend")
@@ -74,5 +74,5 @@ def test_a_value_that_cannot_be_read_is_an_error_that_names_the_setting(
 
 def test_the_reference_lists_every_setting() -> None:
     text = DOCUMENT.read_text()
-    missing = [one.name for one in TABLE if f"`{one.name.replace('*', 'NAME')}`" not in text]
+    missing = [one.name for one in ALL_SETTINGS if f"`{one.name.replace('*', 'NAME')}`" not in text]
     assert missing == []

@@ -56,8 +56,8 @@ def test_the_projects_folder_may_be_named_first_or_last(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("al",), "no workflow 'al'\nhint: did you mean 'all'?"),
-        (("train",), "no workflow 'train'\nhint: there are: all"),
+        (("al",), "unknown workflow 'al'\nhint: did you mean 'all'?"),
+        (("train",), "unknown workflow 'train'\nhint: available workflows: all"),
         (("all", "other"), "one workflow, not 2"),
         (("--check",), "--check requires --output FILE"),
         (("--force",), "--force requires --output FILE"),

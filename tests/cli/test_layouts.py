@@ -149,11 +149,11 @@ OF_GIT = (*OF_COMMITS, "check", "lock resolve", "notes status", "notes push", "n
           "ignore", "dvc", "init --yes", "init --undo --yes")  # fmt: skip
 # what does not work in a layout, and what it says then
 REFUSED = {
-    "without_commits": dict.fromkeys(OF_COMMITS, "there is no commit yet\nhint: git commit"),
+    "without_commits": dict.fromkeys(OF_COMMITS, "the repository has no commits yet\nhint: git commit"),
     "somebody_elses": dict.fromkeys(OF_GIT, "git config --global --add safe.directory "),
     "bare": dict.fromkeys(
         [one for one in COMMANDS if not one.startswith(("clone", "init --new"))],
-        "is a bare repository, and its configuration may start programs\nhint: go to a clone",
+        "is a bare repository whose configuration may run programs\nhint: change to a clone",
     ),
     "no_repository": dict.fromkeys(
         [one for one in OF_GIT if one not in ("check", "lock resolve", "dvc")], "git init"

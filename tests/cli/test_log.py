@@ -127,7 +127,7 @@ def test_revisions_are_those_of_git_log(scored: Path, spacy: Spacy) -> None:
     assert "prepare" not in spacy("log", "side", "^main", cwd=scored).out
     wrong = spacy("log", "sied", cwd=scored)
     assert wrong.code == 2
-    assert "no commit 'sied'" in wrong.err
+    assert "unknown revision 'sied'" in wrong.err
     assert spacy("log", "--", "--all", cwd=scored).code == 2
 
 

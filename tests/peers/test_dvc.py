@@ -206,8 +206,8 @@ class Quiet(SimpleHTTPRequestHandler):
 
 # What DVC cannot express, by (folder, workflow): words of the reason.
 REFUSED = {
-    ("alfred-ls__NER-prodigy-logWandB", "all"): "'train_spacy' and 'train_search' both make",
-    ("diyclassics__la_core_web_lg", "all"): "'assemble_lg' and 'assemble_trf' both make",
+    ("alfred-ls__NER-prodigy-logWandB", "all"): "'train_spacy' and 'train_search' both produce",
+    ("diyclassics__la_core_web_lg", "all"): "'assemble_lg' and 'assemble_trf' both produce",
     ("explosion__projects__benchmarks__span-labeling-datasets", "all"): "'preprocess-wnut17'",
     ("explosion__projects__benchmarks__span-labeling-datasets", "conll"): "'unpack-conll'",
     ("explosion__projects__benchmarks__span-labeling-datasets", "wnut17"): "'preprocess-wnut17'",

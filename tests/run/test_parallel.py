@@ -336,7 +336,7 @@ def test_a_matrix_that_would_overwrite_itself_is_refused(tmp_path: Path, spacy: 
     before = snapshot(root)
     done = spacy("run", "train", "--matrix", "lr=1,2", cwd=root)
     assert done.code == 2
-    assert "both make 'model/0': one would overwrite the other" in done.err
+    assert "both produce 'model/0': one would overwrite the other" in done.err
     assert "put the variable into the path, as in 'model/0/${vars.lr}'" in done.err
     assert snapshot(root) == before
     done = spacy("run", "train", "--matrix", "sead=1", cwd=root)

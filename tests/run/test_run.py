@@ -130,9 +130,9 @@ def test_a_missing_dependency_names_who_makes_it(tmp_path: Path, spacy: Spacy) -
         "project.yml:6: error: missing dependency of 'use': 'assets/a'",
         "hint: git spacy assets assets/a",
         "project.yml:6: error: missing dependency of 'use': 'private'",
-        "hint: 'private' is private: put it there yourself",
+        "hint: 'private' is a private asset: copy it there yourself",
         "project.yml:6: error: missing dependency of 'use': 'nobody'",
-        "hint: nothing in project.yml makes it: put it there, or correct the path",
+        "hint: no command produces it: create it, or correct the path in project.yml",
     ]
     assert not (made / "project.lock").exists()
 
@@ -356,7 +356,7 @@ def test_help_of_a_command_and_of_a_workflow(tmp_path: Path, spacy: Spacy) -> No
     [
         ("trian", "did you mean 'train'?"),
         ("assets", "git spacy assets"),
-        ("zzz", "there are: all, prepare, train"),
+        ("zzz", "available: all, prepare, train"),
     ],
 )
 def test_an_unknown_name_is_told_with_a_suggestion(

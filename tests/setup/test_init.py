@@ -286,7 +286,7 @@ def no_project(folder: Path) -> Path:
     [
         (
             bare,
-            "is a bare repository, and its configuration may start programs\nhint: go to a clone",
+            "is a bare repository whose configuration may run programs\nhint: change to a clone",
         ),
         (no_repository, "error: not a Git repository: "),
         (
@@ -333,7 +333,7 @@ def test_an_edited_block_is_left_alone(root: Path, spacy: Spacy) -> None:
     spacy("ignore", cwd=root)
     (root / ".gitignore").write_text((root / ".gitignore").read_text().replace("/model", "/x"))
     done = spacy("init", "ignore", "--yes", cwd=root)
-    assert done.err.startswith(".gitignore: warning: left as it is: what git-spacy wrote")
+    assert done.err.startswith(".gitignore: warning: left as it is: the generated text")
     assert "hint: git spacy ignore --force\n" in done.err
 
 

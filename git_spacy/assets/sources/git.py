@@ -10,8 +10,8 @@ from git_spacy.assets.sources import FetchContext, FetchedContent, checksum_mism
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
 from git_spacy.files import Staging
 from git_spacy.git.address import ALLOW_LOCAL, Address, parse_address
-from git_spacy.git.partial_clone import opened
-from git_spacy.git.settings import boolean, limits
+from git_spacy.git.partial_clone import open_remote_tree
+from git_spacy.git.settings import boolean, fetch_limits
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Asset
 from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
@@ -42,15 +42,15 @@ def fetch(
     path = "/".join(part for part in asset.git.path.split("/") if part not in ("", "."))
     address = _address(asset, place)
     dest = asset.dest.text
-    most = limits(place.settings)
-    with opened(
+    most = fetch_limits(place.settings)
+    with open_remote_tree(
         address, prompt=False, warn=lambda text: report(FetchNotice(dest, text)), limits=most
     ) as tree:
         place.cancellation.check()
         if not tree.files(path):
             hint = did_you_mean(path, [*tree.folders(), *(entry.name for entry in tree.listing)])
             raise InvalidInput(
-                f"{address.shown} has no '{path}' at {address.ref or 'its HEAD'}",
+                f"{address.display_url} has no '{path}' at {address.ref or 'its HEAD'}",
                 hint=hint or "correct 'path'",
             )
         placed = tree.checkout(path, staged.path)
