@@ -130,7 +130,7 @@ def running_it_again_changes_nothing(world: World, first: Path) -> None:
     before, state = snapshot(first), world.git(first, "status", "--porcelain")
     out = world.spacy(first, "run", "setup")
     assert "train: running" not in out
-    assert "'storage' is ../dvc-storage already" in out
+    assert "remote 'storage' is already set to ../dvc-storage" in out
     after = snapshot(first)
     changed = {name for name in before | after if before.get(name) != after.get(name)}
     assert [name for name in changed if not name.startswith(".dvc/tmp/")] == []
@@ -181,7 +181,7 @@ def test_in_a_folder_of_a_larger_repository_it_stays_in_its_folder(
     part = large / "part"
     assert not (part / ".git").exists()
     out = world.spacy(part, "run", "repository", "dvc-init", "dvc-remote", "dvc-yaml")
-    assert "in a Git repository already" in out
+    assert "already in a Git repository" in out
     world.dvc(part, "repro", "preprocess")
     assert (part / ".dvc/config").is_file()
     assert not (large / ".dvc").exists()
@@ -193,9 +193,9 @@ def test_without_a_repository_it_makes_one(world: World, tmp_path: Path) -> None
     world.spacy(tmp_path, "clone", "--no-git", "integrations/dvc", "project")
     folder = tmp_path / "project"
     assert "hint: git spacy run repository" in world.spacy(folder, "run", "dvc-init", code=1)
-    assert "made a Git repository\n" in world.spacy(folder, "run", "repository", "dvc-init")
+    assert "created a Git repository\n" in world.spacy(folder, "run", "repository", "dvc-init")
     assert (folder / ".git").is_dir()
-    assert "a DVC project already" in world.spacy(folder, "run", "repository", "dvc-init")
+    assert "DVC is already initialized" in world.spacy(folder, "run", "repository", "dvc-init")
 
 
 def test_a_remote_that_somebody_has_set_is_left_alone(world: World, fresh: Path) -> None:
@@ -203,7 +203,8 @@ def test_a_remote_that_somebody_has_set_is_left_alone(world: World, fresh: Path)
     config = (fresh / ".dvc/config").read_bytes()
     out = world.spacy(fresh, "run", "dvc-remote", "--vars.remote", "s3://bucket/path", code=1)
     assert (
-        "error: 'storage' is '../../dvc-storage' in .dvc/config, and not 's3://bucket/path'" in out
+        "error: remote 'storage' is set to '../../dvc-storage' in .dvc/config, not to 's3://bucket/path'"
+        in out
     )
     assert "hint: python -m dvc remote modify storage url 's3://bucket/path'" in out
     assert "Traceback" not in out

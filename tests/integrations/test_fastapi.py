@@ -65,15 +65,17 @@ class Work:
         return [text.upper() for text in texts]
 
 
-def in_batches(size: int, *questions: list[str], at_most: int = 100) -> tuple[Work, list[Any]]:
+def in_batches(size: int, *questions: list[str], max_waiting: int = 100) -> tuple[Work, list[Any]]:
     """What became of questions that come while the first is worked on."""
 
     async def ask() -> list[Any]:
         async with batching().Batches(work, size) as results:
-            first = asyncio.create_task(results(["first"], at_most=at_most))
+            first = asyncio.create_task(results(["first"], max_waiting=max_waiting))
             while not work.batches:
                 await asyncio.sleep(0.01)
-            others = [asyncio.create_task(results(one, at_most=at_most)) for one in questions]
+            others = [
+                asyncio.create_task(results(one, max_waiting=max_waiting)) for one in questions
+            ]
             await asyncio.sleep(0.05)
             work.may_go.set()
             return await asyncio.gather(first, *others, return_exceptions=True)
@@ -95,7 +97,7 @@ def test_a_batch_has_a_size_and_a_question_may_need_several() -> None:
 
 
 def test_more_than_may_wait_is_refused_and_nothing_else() -> None:
-    work, results = in_batches(10, ["a", "b"], ["c", "d"], ["e"], at_most=3)
+    work, results = in_batches(10, ["a", "b"], ["c", "d"], ["e"], max_waiting=3)
     assert [type(one).__name__ for one in results] == ["list", "list", "Busy", "list"]
     assert work.batches == [["first"], ["a", "b", "e"]]
 

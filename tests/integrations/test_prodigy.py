@@ -138,7 +138,7 @@ def test_a_span_that_is_not_whole_tokens_is_left_out_and_named(
         ({"text": 1}, '"text" (a string)'),
         (
             task("ab", answer="maybe"),
-            "\"answer\" is 'maybe': neither accept, nor reject, nor ignore",
+            "invalid \"answer\" 'maybe': expected accept, reject or ignore",
         ),
         (task("ab", (1, 3)), "span 1-3 is not within a text of 2 characters"),
         (task("a b", (0, 3), (2, 3)), "spans overlap: 0-3 and 2-3"),
@@ -157,18 +157,18 @@ def test_what_is_no_annotation_is_named_by_its_line_and_nothing_is_written(
 
 @pytest.mark.parametrize(
     ("part", "reason"),
-    [(0.0, "none is left to evaluate on: annotate more"), (1.0, "none is left to train on")],
+    [(0.0, "evaluation: annotate more"), (1.0, "training")],
 )
 def test_an_empty_set_is_an_error(
     script: ModuleType, tmp_path: Path, part: float, reason: str
 ) -> None:
-    with pytest.raises(SystemExit, match=f"of 2 accepted comments {reason}"):
+    with pytest.raises(SystemExit, match=f"none of the 2 accepted comments is left for {reason}"):
         converted(script, tmp_path, written(tmp_path / "e.jsonl", *AROUND), part=part)
 
 
 def test_a_spacy_file_that_is_none_is_named(script: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "e.spacy").write_text("{}")
-    with pytest.raises(SystemExit, match=r"error: .*/e.spacy: not a file of spaCy's: "):
+    with pytest.raises(SystemExit, match=r"error: .*/e.spacy: not a .spacy file: "):
         converted(script, tmp_path, tmp_path / "e.spacy")
 
 

@@ -143,7 +143,7 @@ def test_an_address_where_no_ray_is_is_named(folder: Path) -> None:
         env=environment(folder.parent), check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == "error: no Ray at 'auto': nobody there\n"
+    assert done.stderr == "error: cannot connect to Ray at 'auto': nobody there\n"
 
 
 def test_ray_reports_nothing_unless_somebody_wants_it(folder: Path) -> None:

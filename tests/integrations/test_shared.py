@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,16 @@ def project(name: str) -> dict[str, Any]:
 
 def commands(name: str) -> dict[str, dict[str, Any]]:
     return {command["name"]: command for command in project(name)["commands"]}
+
+
+def without_seed_in_paths(command: dict[str, Any]) -> dict[str, Any]:
+    """Return a command of ner_fashion with the paths that the integrations use.
+
+    Only ner_fashion has the seed in the paths of its models, for `--matrix seed=…`.
+    """
+
+    changed: dict[str, Any] = json.loads(json.dumps(command).replace("/seed-${vars.seed}", ""))
+    return changed
 
 
 @pytest.fixture
@@ -141,7 +152,7 @@ def test_commands_that_have_a_name_in_common_are_the_same_word_for_word(name: st
     own, model = commands(name), commands("ner_fashion")
     for shared in FROM_NER_FASHION:
         if shared not in OTHERWISE.get(name, ()):
-            assert own[shared] == model[shared]
+            assert own[shared] == without_seed_in_paths(model[shared])
     for wanted in (TEST, SCORE):
         found = own[str(wanted["name"])]
         assert {**found, "deps": wanted["deps"]} == wanted
@@ -152,7 +163,7 @@ def test_commands_that_have_a_name_in_common_are_the_same_word_for_word(name: st
 def test_what_is_an_exception_is_one(name: str) -> None:
     model, own = commands("ner_fashion"), commands(name)
     for command in OTHERWISE.get(name, ()):
-        assert own[command] != model[command], "no exception any more"
+        assert own[command] != without_seed_in_paths(model[command]), "no exception any more"
 
 
 @each

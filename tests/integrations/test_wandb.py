@@ -148,7 +148,7 @@ def test_all_is_current_and_checked_after_a_run(logged: Logged) -> None:
     again = logged.clone("run", "preprocess", "config", "evaluate")
     assert again.err.endswith("ran 0, skipped 3\n")
     report = (logged.clone.folder / "metrics/test-report.html").read_text()
-    assert "test_a_known_brand_is_found" in report
+    assert "test_finds_a_known_brand" in report
 
 
 def test_the_training_config_differs_in_its_logger_alone(logged: Logged) -> None:

@@ -546,8 +546,9 @@ def test_the_embedded_template_trains_on_the_cluster_as_it_does_here(
     for made in (here, there):
         shutil.copytree(TEMPLATE, made)
         text = (made / "project.yml").read_text()
-        assert "--output training\n" in text
-        quick = text.replace("--output training\n", "--output training --training.max_steps 40\n")
+        output = "--output training/seed-${vars.seed}\n"
+        assert output in text
+        quick = text.replace(output, f"{output[:-1]} --training.max_steps 40\n")
         (made / "project.yml").write_text(quick)
         repository(made)
         commit(made, {}, "template")

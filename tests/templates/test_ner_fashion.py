@@ -1,6 +1,6 @@
-"""The embedded template: its data is what its generator writes, and its scripts do what they say.
+"""The template ner_fashion: its data, project.yml and scripts, tested without training.
 
-That it trains is shown elsewhere; here is what can be said without training.
+The training itself is tested in test_quickstart.py.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.testing.projects import Spacy
 
 TEMPLATE = Path(__file__).parents[2] / "git_spacy/templates/ner_fashion"
 SETS = ("comments_train", "comments_dev")
@@ -64,12 +67,27 @@ def test_every_checksum_is_that_of_its_file() -> None:
         assert asset["checksum"] == hashlib.md5(content).hexdigest(), asset["url"]
 
 
-def test_every_dependency_is_shipped_fetched_or_made_by_an_earlier_command() -> None:
-    there = {asset["dest"] for asset in project()["assets"]}
+def test_every_dependency_is_shipped_fetched_or_produced_by_an_earlier_command() -> None:
+    available = {asset["dest"] for asset in project()["assets"]}
     for command in project()["commands"]:
         for dependency in command["deps"]:
-            assert dependency in there or (TEMPLATE / dependency).is_file(), dependency
-        there.update(command.get("outputs", ()))
+            assert dependency in available or (TEMPLATE / dependency).is_file(), dependency
+        available.update(command.get("outputs", ()))
+
+
+def test_train_accepts_a_matrix_of_seeds(tmp_path: Path, spacy: Spacy) -> None:
+    """The example of docs/parallel.md works in the template, as a dry run shows without spaCy."""
+
+    shutil.copytree(TEMPLATE, tmp_path / "project")
+    corpus = tmp_path / "project/corpus"
+    corpus.mkdir()
+    for name in ("train", "dev"):
+        (corpus / f"{name}.spacy").touch()
+    done = spacy("run", "train", "--matrix", "vars.seed=0,1,2", "--dry", cwd=tmp_path / "project")
+    assert done.code == 0, done.err
+    assert done.err.count("would run (") == 3
+    for seed in range(3):
+        assert f"--output training/seed-{seed} " in done.err + done.out
 
 
 @pytest.mark.parametrize("name", SETS)
