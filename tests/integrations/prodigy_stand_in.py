@@ -19,7 +19,7 @@ READY = "Starting the web server at http://localhost:8080 ..."
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments of each."""
+    """Return the parser for the arguments of both recipes."""
 
     made = argparse.ArgumentParser(prog="prodigy", allow_abbrev=False)
     recipes = made.add_subparsers(dest="recipe", required=True)
