@@ -1,7 +1,7 @@
-"""What is in the file of an offline run of Weights & Biases: records in their own protocol's form.
+"""Reads the files of offline runs of Weights & Biases, which contain protocol buffers.
 
-Around them is the framing of LevelDB's logs, after seven bytes of W&B's own: blocks of 32 KiB,
-in them pieces of records, each with a header of seven bytes (checksum, length, kind of piece).
+After a header of seven bytes, a file has the format of a LevelDB log: blocks of 32 KiB that contain
+chunks of records, each with a header of seven bytes (checksum, length, type of chunk).
 """
 
 from __future__ import annotations
