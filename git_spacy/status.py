@@ -56,8 +56,8 @@ def project_status(
 
 def _asset(asset: Asset, root: Path, stats: StatCache) -> AssetState:
     there = asset_status.inspect_asset(asset, root, stats)
-    if there.found is None:
+    if there.existing is None:
         return "missing"
     if there.matches is not None:
         return "verified" if there.matches else "checksum_mismatch"
-    return "unverified" if there.fetched is None or there.is_ours else "modified"
+    return "unverified" if there.fetched is None or there.is_unmodified else "modified"

@@ -30,7 +30,7 @@ def output_source(project: Project, root: Path, configured: Settings) -> OutputS
     limit = number(configured, "spacy.maxOutputSize")
     found = None
     with suppress(InvalidInput):  # there is none
-        found = remote.opened(root, remote.address(project, configured, None))
+        found = remote.open_remote(root, remote.resolve_address(project, configured, None))
     return OutputSource(_store(root, configured), found, remote.DEFAULT, limit)
 
 

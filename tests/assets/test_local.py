@@ -1,4 +1,4 @@
-"""Assets that are files of this machine."""
+"""Tests of assets that are local files."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def test_a_file_of_the_project_is_copied(fetcher: Fetcher) -> None:
     assert not (fetcher.root / "deep/er/copy.txt").is_symlink()
 
 
-def test_so_is_one_of_the_repository(fetcher: Fetcher) -> None:
+def test_a_file_elsewhere_in_the_repository_is_copied(fetcher: Fetcher) -> None:
     repository(fetcher.root.parent, {"shared/x.txt": DATA})
     fetcher.one("x.txt", url="../shared/x.txt")
     assert fetcher.code() == 0
     assert fetcher.files() == {"x.txt": DATA}
 
 
-def test_what_is_wrong_or_not_there_changes_nothing(fetcher: Fetcher) -> None:
+def test_a_wrong_or_missing_source_changes_nothing(fetcher: Fetcher) -> None:
     (fetcher.root / "source.txt").write_bytes(b"another")
     (fetcher.root / "x.txt").write_bytes(b"old")
     before = fetcher.files()
@@ -46,7 +46,7 @@ def test_what_is_wrong_or_not_there_changes_nothing(fetcher: Fetcher) -> None:
 
 @pytest.mark.parametrize("kind", ["fifo", "socket", "device"])
 @pytest.mark.parametrize("allowed", [True, False])
-def test_what_is_no_file_is_refused_and_not_waited_for(
+def test_a_special_file_is_rejected_without_blocking(
     fetcher: Fetcher, kind: str, allowed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = fetcher.root / "source"
@@ -67,7 +67,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(
     assert not (fetcher.root / "x").exists()
 
 
-def test_git_s_own_folder_is_no_source(fetcher: Fetcher) -> None:
+def test_a_file_in_the_git_folder_is_refused(fetcher: Fetcher) -> None:
     git(fetcher.root, "init", "-q")
     fetcher.one("x", url=".git/config")
     assert fetcher.code() == 3
@@ -77,7 +77,7 @@ def test_git_s_own_folder_is_no_source(fetcher: Fetcher) -> None:
     assert not (fetcher.root / "x").exists()
 
 
-def test_a_link_put_in_the_way_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_inside_the_root_may_be_followed(tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "a").mkdir(parents=True)
     (root / "a/x").write_bytes(DATA)

@@ -1,4 +1,4 @@
-"""Archives as nobody should make them, put where a remote has its own."""
+"""Build malicious archives and put them into a remote."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def hard_link(name: str, target: str) -> Member:
 
 
 def plain(members: Iterable[Member], **options: object) -> bytes:
-    """An archive of these, not compressed."""
+    """Return an uncompressed archive of `members`."""
 
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", **options) as tar:  # type: ignore[call-overload]
@@ -52,8 +52,7 @@ def md5(content: bytes) -> str:
 
 
 def planted(remote: Path, name: str, data: bytes, content: str) -> Path:
-    """`data` in the place of the object that the remote has for an output, under the name of this
-    content."""
+    """Replace the object of the output `name` by `data`, with `content` as the md5 in its name."""
 
     (old,) = (remote / name).glob("*/*")
     new = old.with_name(content)

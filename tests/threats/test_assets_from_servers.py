@@ -87,7 +87,7 @@ def test_three_tries_and_then_the_old_state(
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(web.requests_for("/x")) == 3
     assert "broke" in fetcher.error
-    assert "(3 tries)" in fetcher.error
+    assert "(after 3 attempts)" in fetcher.error
 
 
 def test_a_file_that_changed_meanwhile_begins_anew(fetcher: Fetcher, web: Scripted) -> None:
@@ -242,7 +242,7 @@ def test_a_stalled_server_is_left_after_the_idle_timeout(
     fetcher.one("data.bin", url=web.on("/x", stalled, stalled._replace(stall=None)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
-    assert "no answer for" in fetcher.told(FetchRetried)[0].why
+    assert "no response for" in fetcher.told(FetchRetried)[0].reason
 
 
 @pytest.mark.threat("stalled-servers")
@@ -525,7 +525,7 @@ def test_so_does_the_room_on_the_disk(fetcher: Fetcher, web: Scripted) -> None:
     fetcher.one("data.bin", url=web.on("/x", Answer(b"x" * 5000, length=10**15)), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
-    assert "no room" in fetcher.error
+    assert "no space left" in fetcher.error
 
 
 @pytest.mark.threat("endless-bodies")
@@ -554,7 +554,7 @@ def test_and_an_endless_body_ends_there(
     fetcher.one("data.bin", url=web.on("/x", endless))
     assert fetcher.code() == 4
     assert fetcher.files() == {}
-    assert "no room" in fetcher.error
+    assert "no space left" in fetcher.error
 
 
 # 20 is the loader's; here, that upper case is equal.

@@ -167,7 +167,7 @@ def test_a_full_disk(fetcher: Fetcher, web: Scripted, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(HashingWriter, "write", full)
         assert fetcher.code() == 5
-    assert "room" in fetcher.error
+    assert "space" in fetcher.error
     assert fetcher.files() == {"data": OLD}
     assert fetcher.code() == 0
 
