@@ -52,7 +52,7 @@ from git_spacy.git import process
 from git_spacy.git.settings import Settings
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
-from git_spacy.state.hashing import digest, files_below, names
+from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
 from git_spacy.state.stat_cache import FetchedAsset
 
 JOBS = 8
@@ -287,7 +287,7 @@ class _FetchRun:
         facts = files_below(self._context.root, fetch.asset.dest.normal)
         if not facts:
             return True
-        now = (digest(self._context.root, facts), names(facts))
+        now = (digest_contents(self._context.root, facts), digest_file_names(facts))
         if now == (content.digest, content.names):
             return False
         if fetch.protect_existing:

@@ -32,7 +32,8 @@ _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NAME = re.compile(r"(?:[0-9a-f]{2}/)*[0-9a-f]+")
 _FIELDS = "%H %h %ct %T%x01%s"
 
-# What the notes of a very large team never come near. docs/ledger.md has the reasons.
+# What the notes of a very large team never come near. docs/reference/run-records.md has
+# the reasons.
 MOST_ENTRIES = 100_000  # of all trees together
 LARGEST_NOTE = 8 << 20  # bytes
 MOST_LINES = 20_000  # of a note

@@ -43,7 +43,7 @@ class RestoreResult(NamedTuple):
 def wanted_outputs(history: LockHistory, recorded: RecordedNames) -> Iterator[WantedOutput]:
     """Yield the outputs of a commit that are declared and whose content is known."""
 
-    for name, known in history.known.items():
+    for name, known in history.entries.items():
         recorded_names = {out.path: out.names for out in known.record.outs} if known.record else {}
         declared = _declared_outputs(history, name)
         for out in known.entry.outs:
@@ -58,7 +58,7 @@ def wanted_outputs(history: LockHistory, recorded: RecordedNames) -> Iterator[Wa
 def undeclared_outputs(history: LockHistory) -> Iterator[tuple[str, str]]:
     """Yield (command, path) of outputs in the lock or a record that are not declared."""
 
-    for name, known in history.known.items():
+    for name, known in history.entries.items():
         declared = _declared_outputs(history, name)
         yield from ((name, out.path) for out in known.entry.outs if out.path not in declared)
 

@@ -11,7 +11,7 @@ from git_spacy.git.settings import TABLE
 from tests.testing.projects import Spacy
 from tests.testing.repositories import git, repository
 
-README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = Path(__file__).parents[2] / "docs/reference/settings.md"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_machines_get_the_same_and_what_each_does(made: Path, spacy: Spacy) -> N
     assert rows["spacy.jobs"]["default"] == "1"
     assert rows["spacy.notes"]["scope"] == "default"
     assert "s3cret" not in str(rows)
-    assert all(row["meaning"] for row in rows.values())
+    assert all(row["description"] for row in rows.values())
 
 
 def test_unknown_names_and_bad_values_are_warned_about(made: Path, spacy: Spacy) -> None:
@@ -72,7 +72,7 @@ def test_a_value_that_cannot_be_read_is_an_error_that_names_the_setting(
     assert done.err.startswith("git config spacy.jobs: error: 'many' is not a number\n")
 
 
-def test_the_readme_has_every_setting() -> None:
-    text = README.read_text()
+def test_the_reference_lists_every_setting() -> None:
+    text = DOCUMENT.read_text()
     missing = [one.name for one in TABLE if f"`{one.name.replace('*', 'NAME')}`" not in text]
     assert missing == []

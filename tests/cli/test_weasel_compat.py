@@ -88,7 +88,7 @@ def test_every_verb_and_every_option_of_weasel_is_understood() -> None:
                 assert left_out or option in known, (verb, option)
 
 
-PAGE = Path(__file__).parents[2] / "docs/from-weasel.md"
+PAGE = Path(__file__).parents[2] / "docs/how-to/from-weasel.md"
 
 
 def test_the_page_for_people_has_every_option_and_it_is_true() -> None:

@@ -14,7 +14,7 @@ from tests.testing.projects import Spacy, snapshot
 from tests.testing.repositories import git
 
 TEMPLATES = Path(templates.__file__).parent
-NAMES = [name for name in templates.names() if name.startswith("integrations/")]
+NAMES = [name for name in templates.template_names() if name.startswith("integrations/")]
 FROM_NER_FASHION = ("preprocess", "train", "evaluate")
 # Where a tool must have a hand in a command that the others have word for word.
 OTHERWISE = {
@@ -175,5 +175,5 @@ def test_what_runs_until_control_c_is_never_skipped(name: str) -> None:
 
 @each
 def test_the_documents_have_a_section_for_it(name: str) -> None:
-    document = (Path(__file__).parents[2] / "docs/integrations.md").read_text("utf-8")
+    document = (Path(__file__).parents[2] / "docs/how-to/integrations.md").read_text("utf-8")
     assert f"\n## {name.partition('/')[2]}\n" in document

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from git_spacy import cli
 from git_spacy.errors import InvalidInput, LocalFailure
 from git_spacy.files import Staging, staging
-from git_spacy.state.hashing import Fingerprint, files_below, fingerprint, listing
+from git_spacy.state.hashing import Fingerprint, digest_names, files_below, fingerprint
 from git_spacy.storage.cache_store import CachedResult, CacheSize, CacheStore
 from tests.testing.projects import snapshot
 from tests.testing.repositories import git, noise, repository, write
@@ -190,7 +190,7 @@ def test_an_invalid_list_of_files_restores_nothing(tmp_path: Path, items: Any) -
     given = json.loads(text)
     are_files = isinstance(given, list) and all(isinstance(one, list) for one in given)
     names = [str(one[0]) for one in given] if are_files else ["x"]
-    digest = listing([name.encode("utf-8", "replace").decode() for name in names])
+    digest = digest_names([name.encode("utf-8", "replace").decode() for name in names])
     tree = tmp_path / f"store/trees/{known.digest[:2]}/{known.digest}-{digest}"
     tree.write_text(text)
     with staging(tmp_path / "p", "out") as staged:

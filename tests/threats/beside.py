@@ -2,7 +2,7 @@
 own, and what came of it, as a table.
 
     python -m tests.threats.beside          measure, and print the table
-    python -m tests.threats.beside --write  measure, and put it into docs/security.md
+    python -m tests.threats.beside --write  measure, and put it into docs/explanation/security.md
 
 Ours is asserted by test_beside_weasel.py, weasel's is only told. Nothing in here could do harm: what
 is to be run leaves the file OWNED in the folder of the test, what is to be written out of the project
@@ -30,7 +30,7 @@ from tests.testing.waiting import PATIENCE
 from tests.threats.inputs import ESCAPES, IN_YAML
 
 REPOSITORY = Path(__file__).parents[2]
-DOCUMENT = REPOSITORY / "docs/security.md"
+DOCUMENT = REPOSITORY / "docs/explanation/security.md"
 _BEGIN, _END = "<!-- what python -m tests.threats.beside measured -->\n", "<!-- end of it -->\n"
 _PATIENCE = 15.0  # seconds for weasel, which waits for some servers for ever
 _SECRET = "value-of-the-environment"
@@ -351,7 +351,7 @@ def main() -> None:
 
 
 def written() -> list[tuple[str, str]]:
-    """The case and input of each row that docs/security.md has."""
+    """The case and input of each row that docs/explanation/security.md has."""
 
     block = DOCUMENT.read_text().partition(_BEGIN)[2].partition(_END)[0]
     return re.findall(r"^\| ([a-z-]+) \| (.*?) \|", block, re.MULTILINE)

@@ -1,5 +1,5 @@
 """Each hostile input beside the peer: ours is what threats.md says, theirs is told in the report and
-asserted nowhere. docs/security.md has the table, made by `python -m tests.threats.beside --write`."""
+asserted nowhere. docs/explanation/security.md has the table, made by `python -m tests.threats.beside --write`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Threat model: paths-outside to reserved-paths, checksum-format, project-file-type to broken-lock, git-environment, staged-content: one table of hostile files, one of verbs, and each
 verb meets each file. Refused with its code, in one message, and nothing is made, run or changed.
 
-What a verb alone must bear is tested where its code is; docs/threat-model.md has the whole list.
+What a verb alone must bear is tested where its code is; docs/explanation/threat-model.md has the whole list.
 """
 
 from __future__ import annotations
