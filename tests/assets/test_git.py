@@ -55,7 +55,7 @@ def test_a_folder_or_a_file_can_be_fetched(fetcher: Fetcher, upstream: Upstream)
     assert fetcher.code() == 0
     assert fetcher.files() == PLACED
     assert os.access(fetcher.root / "data/b/run.sh", os.X_OK)
-    assert "commit" in fetcher.told(FetchFinished)[0].detail
+    assert "commit" in fetcher.events_of(FetchFinished)[0].detail
     want(fetcher, upstream.url, "data/a.txt", "deep/file.txt")
     assert fetcher.code() == 0
     assert fetcher.files()["deep/file.txt"] == b"a\n"
@@ -68,7 +68,10 @@ def test_an_unmodified_asset_is_skipped_without_a_request(
     assert fetcher.code() == 0
     upstream.server.requests.clear()
     assert fetcher.code() == 0
-    assert fetcher.told(FetchSkipped)[0].reason == "already present, unchanged since it was fetched"
+    assert (
+        fetcher.events_of(FetchSkipped)[0].reason
+        == "already present, unchanged since it was fetched"
+    )
     assert not upstream.server.requests
 
 
@@ -77,9 +80,9 @@ def test_the_checksum_of_a_git_asset_is_that_of_weasel(
 ) -> None:
     want(fetcher, upstream.url, checksum=get_checksum(upstream.work / "data"))
     assert fetcher.code() == 0
-    assert "md5 verified" in fetcher.told(FetchFinished)[0].detail
+    assert "md5 verified" in fetcher.events_of(FetchFinished)[0].detail
     assert fetcher.code() == 0
-    assert fetcher.told(FetchSkipped)[0].reason == "already present, md5 verified"
+    assert fetcher.events_of(FetchSkipped)[0].reason == "already present, md5 verified"
 
 
 def test_a_wrong_checksum_leaves_the_old_state(fetcher: Fetcher, upstream: Upstream) -> None:
@@ -160,10 +163,13 @@ def test_the_same_content_is_recognised_without_a_record(
     (state_dir(fetcher.root) / "index").unlink()
     inode = (fetcher.root / "data").stat().st_ino
     assert fetcher.code() == 0
-    assert "identical" in fetcher.told(FetchSkipped)[0].reason
+    assert "identical" in fetcher.events_of(FetchSkipped)[0].reason
     assert (fetcher.root / "data").stat().st_ino == inode
     assert fetcher.code() == 0
-    assert fetcher.told(FetchSkipped)[0].reason == "already present, unchanged since it was fetched"
+    assert (
+        fetcher.events_of(FetchSkipped)[0].reason
+        == "already present, unchanged since it was fetched"
+    )
 
 
 def test_an_edit_during_the_fetch_is_not_overwritten(
@@ -198,7 +204,7 @@ def test_an_lfs_pointer_is_reported(fetcher: Fetcher, upstream: Upstream) -> Non
     upstream.commit({"lfs/x.bin": pointer})
     want(fetcher, upstream.url, "lfs", "x")
     assert fetcher.code() == 0
-    assert "LFS" in fetcher.told(FetchNotice)[0].text
+    assert "LFS" in fetcher.events_of(FetchNotice)[0].text
 
 
 @pytest.mark.parametrize("path", ["-x", "/etc", "../x", "a/../../x", "a\x1bb"])

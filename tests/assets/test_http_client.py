@@ -48,9 +48,9 @@ def test_fetching_a_github_page_is_reported(
 
     monkeypatch.setattr(client, "raw_github_url", lambda _: web.url + "/raw")
     web.on("/raw", Answer(b"data"))
-    fetcher.one("x", url="https://github.com/o/r/blob/main/x")
+    fetcher.write_asset("x", url="https://github.com/o/r/blob/main/x")
     assert fetcher.code() == 0
-    assert "GitHub" in fetcher.told(FetchNotice)[0].text
+    assert "GitHub" in fetcher.events_of(FetchNotice)[0].text
     assert fetcher.files() == {"x": b"data"}
 
 
@@ -90,9 +90,9 @@ def test_at_most_ten_redirects_are_followed(fetcher: Fetcher, web: Scripted) -> 
     for number in range(11):
         web.on(f"/{number}", redirect(f"/{number + 1}"))
     web.on("/11", Answer(b"data"))
-    fetcher.one("x", url=f"{web.url}/1")
+    fetcher.write_asset("x", url=f"{web.url}/1")
     assert fetcher.code() == 0
-    fetcher.one("y", url=f"{web.url}/0")
+    fetcher.write_asset("y", url=f"{web.url}/0")
     assert fetcher.code() == 4
 
 
@@ -100,7 +100,7 @@ def test_a_percent_encoded_password_is_decoded(fetcher: Fetcher, web: Scripted) 
     import base64
 
     web.on("/x", Answer(b"data"))
-    fetcher.one("x", url=web.url.replace("://", "://me:p%40ss@") + "/x")
+    fetcher.write_asset("x", url=web.url.replace("://", "://me:p%40ss@") + "/x")
     assert fetcher.code() == 0
     given = web.requests[0].headers["authorization"].removeprefix("Basic ")
     assert base64.b64decode(given) == b"me:p@ss"
@@ -113,13 +113,13 @@ def test_a_proxy_from_the_environment_is_used(
 ) -> None:
     monkeypatch.setenv("http_proxy", web.url)
     web.on("http://data.example/x", Answer(b"data"))
-    fetcher.one("x", url="http://data.example/x")
+    fetcher.write_asset("x", url="http://data.example/x")
     assert fetcher.code() == 0
     assert fetcher.files() == {"x": b"data"}
 
 
 def test_a_refused_connection_is_retried_without_showing_the_url(fetcher: Fetcher) -> None:
-    fetcher.one("x", url="http://127.0.0.1:9/secret-path?token=hidden")
+    fetcher.write_asset("x", url="http://127.0.0.1:9/secret-path?token=hidden")
     assert fetcher.code() == 4
     assert "refused" in fetcher.error
     assert "hidden" not in fetcher.error
@@ -128,19 +128,19 @@ def test_a_refused_connection_is_retried_without_showing_the_url(fetcher: Fetche
 
 @pytest.mark.parametrize("url", ["http://", "https:///x", "http://[", "http://h:99999/x"])
 def test_a_url_without_a_host_is_invalid(fetcher: Fetcher, url: str) -> None:
-    fetcher.one("x", url=url)
+    fetcher.write_asset("x", url=url)
     assert fetcher.code() == 2
 
 
 def test_progress_has_the_total_if_known(fetcher: Fetcher, web: Scripted) -> None:
-    fetcher.one("x", url=web.on("/x", Answer(b"x" * 200_000)))
+    fetcher.write_asset("x", url=web.on("/x", Answer(b"x" * 200_000)))
     assert fetcher.code() == 0
-    steps = [(event.done, event.total) for event in fetcher.told(FetchProgress)]
+    steps = [(event.done, event.total) for event in fetcher.events_of(FetchProgress)]
     assert steps[-1] == (200_000, 200_000)
     assert len(steps) > 2
-    fetcher.one("y", url=web.on("/y", Answer(b"x" * 2000, chunked=True)))
+    fetcher.write_asset("y", url=web.on("/y", Answer(b"x" * 2000, chunked=True)))
     assert fetcher.code() == 0
-    assert fetcher.told(FetchProgress)[-1][1:] == (2000, None)
+    assert fetcher.events_of(FetchProgress)[-1][1:] == (2000, None)
 
 
 @pytest.mark.parametrize("seconds", ["5", "0", "9" * 400])

@@ -40,11 +40,11 @@ def test_assets_are_fetched_once(fetcher: Fetcher, web: Scripted) -> None:
         f"  - {{dest: a/none, url: '{url}'}}\n"
     )
     assert fetcher.code() == 0
-    assert {event.detail for event in fetcher.told(FetchFinished)} == {
+    assert {event.detail for event in fetcher.events_of(FetchFinished)} == {
         "md5 verified", "sha256 verified", "unverified: no checksum"
     }  # fmt: skip
     assert fetcher.code() == 0
-    assert [event.reason for event in fetcher.told(FetchSkipped)] == [
+    assert [event.reason for event in fetcher.events_of(FetchSkipped)] == [
         "already present, md5 verified", "already present, sha256 verified",
         "already present, unverified: no checksum"
     ]  # fmt: skip
@@ -53,14 +53,14 @@ def test_assets_are_fetched_once(fetcher: Fetcher, web: Scripted) -> None:
 
 def test_archives_are_not_unpacked(fetcher: Fetcher, web: Scripted) -> None:
     archive = b"PK\x03\x04 and so on"
-    fetcher.one("x.zip", url=web.on("/x.zip", Answer(archive)))
+    fetcher.write_asset("x.zip", url=web.on("/x.zip", Answer(archive)))
     assert fetcher.code() == 0
     assert fetcher.files() == {"x.zip": archive}
 
 
 def test_force_fetches_unverified_assets_again(fetcher: Fetcher, web: Scripted) -> None:
     (fetcher.root / "x").write_bytes(b"old")
-    fetcher.one("x", url=web.on("/x", Answer(DATA)))
+    fetcher.write_asset("x", url=web.on("/x", Answer(DATA)))
     assert fetcher.code() == 0
     assert fetcher.files() == {"x": b"old"}
     assert fetcher.code(force=True) == 0
@@ -68,7 +68,7 @@ def test_force_fetches_unverified_assets_again(fetcher: Fetcher, web: Scripted) 
 
 
 def test_private_assets_are_checked_but_not_fetched(fetcher: Fetcher) -> None:
-    fetcher.one("corpus/x", checksum=MD5, description="ask the archive")
+    fetcher.write_asset("corpus/x", checksum=MD5, description="ask the archive")
     assert fetcher.code() == 1
     assert "ask the archive" in fetcher.error
     assert fetcher.files() == {}
@@ -87,7 +87,7 @@ def test_the_checksum_of_a_private_folder_is_that_of_weasel(fetcher: Fetcher) ->
     (fetcher.root / "x/empty").mkdir()
     (fetcher.root / "x/link").symlink_to("b.txt")
     (fetcher.root / "x/folder").symlink_to("b")
-    fetcher.one("x", checksum=get_checksum(fetcher.root / "x").upper())
+    fetcher.write_asset("x", checksum=get_checksum(fetcher.root / "x").upper())
     assert fetcher.code() == 0
     write(fetcher.root, {"x/b.txt": b"changed"})
     assert fetcher.code() == 1
@@ -148,7 +148,7 @@ def test_the_worst_failure_sets_the_exit_code(
     assert fetcher.code() == code
     assert fetcher.files() == {"ok": DATA}
     assert all(f"asset '{name}'" in fetcher.error for name in bad)
-    assert {event.dest for event in fetcher.told(FetchFailed)} == set(bad)
+    assert {event.dest for event in fetcher.events_of(FetchFailed)} == set(bad)
 
 
 def test_assets_are_fetched_in_parallel(fetcher: Fetcher, web: Scripted) -> None:
@@ -156,7 +156,7 @@ def test_assets_are_fetched_in_parallel(fetcher: Fetcher, web: Scripted) -> None
 
     def answer(handler: object) -> None:
         together.wait()  # fails unless four requests run at once
-        web.say(handler, Answer(DATA))  # type: ignore[attr-defined]
+        web.send_answer(handler, Answer(DATA))  # type: ignore[attr-defined]
 
     url = web.on("/x", answer)
     items = "".join(f"  - {{dest: '{n}', url: '{url}'}}\n" for n in range(4))
@@ -181,7 +181,7 @@ def test_an_interrupt_ends_a_stalled_fetch_at_once(
     fetcher: Fetcher, web: Scripted, after: int
 ) -> None:
     (fetcher.root / "x").write_bytes(b"old")
-    fetcher.one("x", url=web.on("/x", Answer(DATA, stall=after)), checksum=MD5)
+    fetcher.write_asset("x", url=web.on("/x", Answer(DATA, stall=after)), checksum=MD5)
 
     def interrupt() -> None:
         web.idle.wait(PATIENCE)
@@ -203,7 +203,7 @@ def test_an_interrupt_ends_a_fetch_without_a_response(fetcher: Fetcher, web: Scr
             os.kill(os.getpid(), signal.SIGINT)
         web.stopping.wait(PATIENCE)
 
-    fetcher.one("x", url=web.on("/x", silent))
+    fetcher.write_asset("x", url=web.on("/x", silent))
     with pytest.raises(KeyboardInterrupt):
         fetcher()
     assert fetcher.files() == {}
@@ -214,7 +214,7 @@ def test_a_failing_reporter_cancels_the_fetch(fetcher: Fetcher, web: Scripted) -
         if isinstance(event, FetchStarted):
             raise BrokenPipeError
 
-    fetcher.one("x", url=web.on("/x", Answer(DATA)))
+    fetcher.write_asset("x", url=web.on("/x", Answer(DATA)))
     from git_spacy.assets.fetch import fetch
 
     with pytest.raises(BrokenPipeError):
@@ -226,7 +226,7 @@ def test_a_failing_reporter_cancels_the_fetch(fetcher: Fetcher, web: Scripted) -
 
 
 def test_files_of_a_killed_fetch_are_removed_or_recovered(fetcher: Fetcher, web: Scripted) -> None:
-    fetcher.one("a/x", url=web.on("/x", Answer(DATA)), checksum=MD5)
+    fetcher.write_asset("a/x", url=web.on("/x", Answer(DATA)), checksum=MD5)
     write(fetcher.root, {"a/x": DATA, "a/.x.git-spacy-new": b"half", "a/.x.git-spacy-old": b"old"})
     assert left_over(fetcher.root)
     assert fetcher.code() == 0
@@ -242,7 +242,7 @@ def test_an_internal_error_is_raised(
     from git_spacy.assets.sources import http
 
     monkeypatch.setattr(http, "fetch", lambda *_: 1 / 0)
-    fetcher.one("x", url=web.url)
+    fetcher.write_asset("x", url=web.url)
     with pytest.raises(ZeroDivisionError):
         fetcher()
 
@@ -252,6 +252,6 @@ def test_a_link_at_the_destination_is_replaced_not_followed(
 ) -> None:
     write(fetcher.root, {"target": b"target"})
     Path(fetcher.root / "x").symlink_to("target")
-    fetcher.one("x", url=web.on("/x", Answer(DATA)), checksum=MD5)
+    fetcher.write_asset("x", url=web.on("/x", Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"target": b"target", "x": DATA}

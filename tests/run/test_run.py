@@ -16,7 +16,7 @@ from git_spacy.project import loader
 from git_spacy.state import lock
 from tests.testing.projects import TWO_STEPS, Spacy, project, snapshot, two_steps
 from tests.testing.repositories import git, repository
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, wait_for_exit
 from tests.testing.waiting import PATIENCE, wait_until
 
 
@@ -552,7 +552,7 @@ def test_a_script_on_a_terminal_may_read_from_it(tmp_path: Path) -> None:
     while b"colour? " not in seen:
         seen += os.read(terminal, 1024)
     os.write(terminal, b"blue\n")
-    code, _ = end_of(pid, terminal)
+    code, _ = wait_for_exit(pid, terminal)
     assert code == 0, seen
     assert (made / "answer").read_text() == "blue"
 
@@ -566,7 +566,7 @@ def test_control_c_on_a_terminal_ends_the_script_and_us(tmp_path: Path) -> None:
     pid, terminal = at_terminal(made, "run", "c")
     pids = [int(one) for one in wait_for(made / "pids").split()]
     os.write(terminal, b"\x03")
-    code, seen = end_of(pid, terminal)
+    code, seen = wait_for_exit(pid, terminal)
     assert code == 130, seen
     for one in pids:
         assert not Path(f"/proc/{one}").exists() or "Z" in Path(f"/proc/{one}/stat").read_text()
@@ -604,7 +604,7 @@ def test_control_c_on_a_terminal_ends_a_server_well_and_is_no_failure(
         pid, terminal = at_terminal(made, "run", "serve")
         wait_for(made / "begun")
         os.write(terminal, b"\x03")
-        code, seen = end_of(pid, terminal)
+        code, seen = wait_for_exit(pid, terminal)
         assert code == 0, seen
         assert ran(seen) == ["serve"]
         assert "error" not in seen
@@ -628,7 +628,7 @@ def test_a_server_that_ends_badly_at_control_c_is_a_failure(tmp_path: Path) -> N
     pid, terminal = at_terminal(made, "run", "broken")
     wait_for(made / "begun")
     os.write(terminal, b"\x03")
-    code, seen = end_of(pid, terminal)
+    code, seen = wait_for_exit(pid, terminal)
     assert code == 7
     assert "'broken' failed: a script line ended with exit code 7" in seen
     assert lock.read(made) == {}

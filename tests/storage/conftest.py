@@ -64,7 +64,7 @@ print(code, peak[1], time.process_time() - began)
 """
 
 
-def measured(
+def run_measured(
     *arguments: object, cwd: Path, patience: float = PATIENCE, **environ: str
 ) -> tuple[int, float, float, str]:
     """Run `git spacy …` in a new process, which is killed after `patience` seconds.

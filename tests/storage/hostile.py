@@ -33,7 +33,7 @@ def hard_link(name: str, target: str) -> Member:
     return member(name, tarfile.LNKTYPE, linkname=target)
 
 
-def plain(members: Iterable[Member], **options: object) -> bytes:
+def uncompressed(members: Iterable[Member], **options: object) -> bytes:
     """Return an uncompressed archive of `members`."""
 
     raw = io.BytesIO()
@@ -44,14 +44,14 @@ def plain(members: Iterable[Member], **options: object) -> bytes:
 
 
 def zipped(*members: Member, **options: object) -> bytes:
-    return gzip.compress(plain(members, **options), 1)
+    return gzip.compress(uncompressed(members, **options), 1)
 
 
 def md5(content: bytes) -> str:
     return hashlib.md5(content).hexdigest()
 
 
-def planted(remote: Path, name: str, data: bytes, content: str) -> Path:
+def replace_object(remote: Path, name: str, data: bytes, content: str) -> Path:
     """Replace the object of the output `name` by `data`, with `content` as the md5 in its name."""
 
     (old,) = (remote / name).glob("*/*")

@@ -11,7 +11,7 @@ import pytest
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import fingerprint
 from git_spacy.storage import archive
-from tests.storage.conftest import Shared, measured
+from tests.storage.conftest import Shared, run_measured
 
 PARTS = 75 if "GIT_SPACY_STRESS" in os.environ else 30  # of 4 MB each: 300 MB or 120 MB
 
@@ -23,10 +23,10 @@ def test_large_outputs_are_streamed(shared: Shared) -> None:
         for _ in range(PARTS):
             stream.write(os.urandom(4 << 20))
     assert shared.spacy("lock", "record", "train", cwd=shared.made).code == 0
-    code, peak, seconds, err = measured("push", cwd=shared.made)
+    code, peak, seconds, err = run_measured("push", cwd=shared.made)
     assert code == 0, err
     assert peak < 100
-    code, peak, pulled, err = measured("pull", cwd=shared.clone)
+    code, peak, pulled, err = run_measured("pull", cwd=shared.clone)
     assert code == 0, err
     assert peak < 100
     print(f"push {seconds:.1f} s, pull {pulled:.1f} s, {peak:.0f} MB")
@@ -43,7 +43,7 @@ def test_many_files_take_little_memory(shared: Shared) -> None:
             (model / f"{folder}/a-name-of-some-length-{number}").touch()
     assert shared.spacy("lock", "record", "train", cwd=shared.made).code == 0
     for verb, root in (("push", shared.made), ("pull", shared.clone)):
-        code, peak, _, err = measured(verb, cwd=root)
+        code, peak, _, err = run_measured(verb, cwd=root)
         assert code == 0, err
         assert peak < 100
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.conftest import Shared, fresh_clone
-from tests.storage.hostile import file, md5, planted, zipped
+from tests.storage.hostile import file, md5, replace_object, zipped
 from tests.testing.projects import Spacy, project, snapshot, two_steps
 from tests.testing.repositories import git, repository, write
 
@@ -36,7 +36,7 @@ def test_pull_fetches_all_outputs_and_writes_the_same_lock(shared: Shared) -> No
 def push_with_other_names(shared: Shared) -> None:
     """Push the same content of `model` with other file names."""
 
-    planted(
+    replace_object(
         shared.remote, "model", zipped(file("model/weights", b"HEL"), file("model/x.py", b"LO")),
         md5(b"HELLO"),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.storage.conftest import Shared, fresh_clone, measured
+from tests.storage.conftest import Shared, fresh_clone, run_measured
 from tests.testing.projects import Spacy, process, project, snapshot
 from tests.testing.servers import free_port, started
 
@@ -211,10 +211,10 @@ def test_a_truncated_object_is_rejected_and_can_be_pushed_again(s3: Shared) -> N
 def test_large_outputs_are_uploaded_in_parts(s3: Shared, spacy: Spacy) -> None:
     (s3.made / "model/large").write_bytes(os.urandom(100 << 20))
     spacy("lock", "record", "train", cwd=s3.made)
-    code, peak, _, err = measured("push", cwd=s3.made)
+    code, peak, _, err = run_measured("push", cwd=s3.made)
     assert code == 0, err
     assert peak < 200
-    code, peak, _, err = measured("pull", cwd=s3.clone)
+    code, peak, _, err = run_measured("pull", cwd=s3.clone)
     assert code == 0, err
     assert peak < 200
     assert snapshot(s3.clone / "model") == snapshot(s3.made / "model")

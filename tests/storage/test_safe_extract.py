@@ -14,8 +14,17 @@ import pytest
 
 from git_spacy.state.stat_cache import state_dir
 from git_spacy.storage.safe_extract import stays_inside
-from tests.storage.conftest import Shared, measured
-from tests.storage.hostile import file, hard_link, link, md5, member, plain, planted, zipped
+from tests.storage.conftest import Shared, run_measured
+from tests.storage.hostile import (
+    file,
+    hard_link,
+    link,
+    md5,
+    member,
+    replace_object,
+    uncompressed,
+    zipped,
+)
 from tests.testing.projects import snapshot
 
 X = md5(b"x")
@@ -30,7 +39,7 @@ def refused(shared: Shared, data: bytes, code: int, *words: str, content: str = 
     """
 
     shared.push()
-    planted(shared.remote, "model", data, content)
+    replace_object(shared.remote, "model", data, content)
     outside = snapshot(shared.clone.parent)
     done = shared.pull()
     assert done.code == code, done.err
@@ -151,12 +160,12 @@ SPOILT = {
     "no archive": (gzip.compress(b"not a tar" * 1000), "in the remote is damaged"),
     "nothing in it": (gzip.compress(b""), "in the remote is damaged"),
     "no member": (gzip.compress(bytes(10240)), "archive of 'model' in the remote is"),
-    "not compressed": (plain([file("model")]), "in the remote is damaged"),
+    "not compressed": (uncompressed([file("model")]), "in the remote is damaged"),
     "cut before": (
-        gzip.compress(plain([file("model", b"x" * 5000)])[:3000]),
+        gzip.compress(uncompressed([file("model", b"x" * 5000)])[:3000]),
         "in the remote is damaged",
     ),
-    "broken header": (gzip.compress(plain([file("model")])[:1024] + b"rubbish" * 200), ""),
+    "broken header": (gzip.compress(uncompressed([file("model")])[:1024] + b"rubbish" * 200), ""),
 }
 
 
@@ -213,7 +222,7 @@ def test_invalid_headers_are_rejected_quickly(
 ) -> None:
     began = time.process_time()
     shared.push()
-    planted(shared.remote, "model", zipped(*members, **options), "0" * 32)
+    replace_object(shared.remote, "model", zipped(*members, **options), "0" * 32)
     before = snapshot(shared.clone.parent)
     done = shared.pull()
     assert done.code in (3, 4), done.err
@@ -236,7 +245,7 @@ def test_unusual_but_valid_names_are_fetched(shared: Shared) -> None:
     names.sort(key=os.fsencode)
     members = [file(f"model/{name}", b"1", mode=0o600) for name in names]
     shared.push()
-    planted(shared.remote, "model", zipped(FOLDER, *members), md5(b"1" * len(names)))
+    replace_object(shared.remote, "model", zipped(FOLDER, *members), md5(b"1" * len(names)))
     done = shared.pull()
     assert done.code == 0, done.err
     assert sorted(os.listdir(shared.clone / "model"), key=os.fsencode) == names
@@ -246,7 +255,7 @@ def test_old_archives_with_long_names_are_fetched(shared: Shared) -> None:
     name = "model/" + "long/" * 50 + "n" * 200
     shared.push()
     data = zipped(file(name), format=tarfile.GNU_FORMAT)
-    planted(shared.remote, "model", data, X)
+    replace_object(shared.remote, "model", data, X)
     assert shared.pull().code == 0
     assert (shared.clone / name).read_bytes() == b"x"
 
@@ -287,8 +296,8 @@ def test_a_huge_header_takes_little_memory(shared: Shared, tmp_path: Path, heade
         for _ in range(256):
             stream.write(bytes(1 << 20))
     shared.push()
-    planted(shared.remote, "model", raw.getvalue(), X)
-    code, peak, seconds, err = measured("pull", cwd=shared.clone)
+    replace_object(shared.remote, "model", raw.getvalue(), X)
+    code, peak, seconds, err = run_measured("pull", cwd=shared.clone)
     assert code == 4, err
     assert "is damaged (headers are too large)" in err
     assert peak < 100
@@ -304,12 +313,12 @@ def test_recursive_headers_are_rejected_quickly(shared: Shared) -> None:
 def test_millions_of_members_take_little_memory(shared: Shared, tmp_path: Path) -> None:
     raw = io.BytesIO()
     with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1) as stream:
-        one = plain([member("model", tarfile.DIRTYPE, mode=0o755)])[:512]
+        one = uncompressed([member("model", tarfile.DIRTYPE, mode=0o755)])[:512]
         for _ in range(100):
             stream.write(one * 1000)
     shared.push()
-    planted(shared.remote, "model", raw.getvalue(), X)
-    code, peak, seconds, err = measured("pull", cwd=shared.clone)
+    replace_object(shared.remote, "model", raw.getvalue(), X)
+    code, peak, seconds, err = run_measured("pull", cwd=shared.clone)
     assert code == 4, err
     assert peak < 100
     assert seconds < 40

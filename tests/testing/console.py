@@ -45,7 +45,7 @@ def session(document: Path) -> list[Typed]:
     return found
 
 
-def typed(commands: list[str], folder: Path) -> list[tuple[int, list[str]]]:
+def run_commands(commands: list[str], folder: Path) -> list[tuple[int, list[str]]]:
     """Run the commands in one shell in `folder`; return the exit code and output of each."""
 
     script = "".join(f"{command}\nprintf '{_MARK}%s\\n' $?\n" for command in commands)
@@ -65,7 +65,7 @@ def typed(commands: list[str], folder: Path) -> list[tuple[int, list[str]]]:
     return found
 
 
-def loosely(line: str) -> str:
+def normalized(line: str) -> str:
     """Replace what differs between runs in a line: ids, dates, durations and column widths."""
 
     line = re.sub(re.escape(os.environ["HOME"]), "~", line)
@@ -75,14 +75,14 @@ def loosely(line: str) -> str:
     return " ".join(line.split())
 
 
-def is_as_shown(shown: tuple[str, ...], lines: list[str]) -> bool:
+def matches_document(shown: tuple[str, ...], lines: list[str]) -> bool:
     """Return whether the output of a command matches a document.
 
     `...` in the document matches any lines; no lines at all match any output.
     """
 
-    wanted = [loosely(line) for line in shown if line.strip()]
-    seen = [loosely(line) for line in lines if line.strip()]
+    wanted = [normalized(line) for line in shown if line.strip()]
+    seen = [normalized(line) for line in lines if line.strip()]
     if not wanted:
         return True
     if "..." not in wanted:

@@ -37,7 +37,7 @@ class Fetcher:
 
         (self.root / "project.yml").write_text("title: t\n" + text)
 
-    def one(self, dest: str, **keys: str) -> None:
+    def write_asset(self, dest: str, **keys: str) -> None:
         """Write project.yml with a single asset."""
 
         lines = "".join(f"    {key}: {value!r}\n" for key, value in keys.items())
@@ -76,7 +76,7 @@ class Fetcher:
         found.pop("project.yml", None)
         return found
 
-    def told(self, kind: type) -> list[Any]:
+    def events_of(self, kind: type) -> list[Any]:
         """Return the events of one class."""
 
         return [event for event in self.events if isinstance(event, kind)]

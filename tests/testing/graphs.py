@@ -87,7 +87,7 @@ _MERMAID_EDGE = re.compile(r"  ([acf]\d+) (?:-->|-\.->) ([acf]\d+)")
 _MERMAID_OTHER = re.compile(r"  (accTitle: [\w #;./-]*$|classDef \w+ [\w#:,-]+$|class [\w,]+ \w+$)")
 
 
-def of_mermaid(text: str) -> Shown:
+def parse_mermaid(text: str) -> Shown:
     """Parse a flowchart, and fail for anything that git-spacy does not write."""
 
     shown = Shown({}, [])
@@ -116,7 +116,7 @@ _DOT_OTHER = re.compile(
 _DOT_EDGE = re.compile(r"  ([acf]\d+) -> ([acf]\d+)(?: \[style=dashed\])?")
 
 
-def of_dot(text: str) -> Shown:
+def parse_dot(text: str) -> Shown:
     """Parse a digraph, and fail for anything that git-spacy does not write."""
 
     shown = Shown({}, [])
@@ -145,7 +145,7 @@ class Picture(NamedTuple):
 _PAIR = re.compile(r"(-?[\d.]+) (-?[\d.]+)")
 
 
-def of_svg(text: str) -> Picture:
+def parse_svg(text: str) -> Picture:
     """Parse an SVG of git-spacy: a group with the edges, then one group per box."""
 
     root = ElementTree.fromstring(text)

@@ -66,7 +66,7 @@ class Scripted(Misbehaving):
             answer = script.pop(0) if len(script) > 1 else script[0]
             try:
                 if isinstance(answer, Answer):
-                    self.say(handler, answer)
+                    self.send_answer(handler, answer)
                 else:
                     answer(handler)
             except OSError:
@@ -80,7 +80,7 @@ class Scripted(Misbehaving):
 
         return [request for request in self.requests if request.path.split("?")[0] == path]
 
-    def say(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+    def send_answer(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
         """Send this answer."""
 
         start, status = _part(handler, answer)

@@ -134,7 +134,7 @@ def serving(folder: Path, *command: str) -> Iterator[Serving]:
     try:
         yield Serving(process, log)
     finally:
-        for pid in left(folder.parent):
+        for pid in running_processes(folder.parent):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -142,7 +142,7 @@ def serving(folder: Path, *command: str) -> Iterator[Serving]:
         process.wait()
 
 
-def left(home: Path) -> list[int]:
+def running_processes(home: Path) -> list[int]:
     """Return the running processes with this HOME."""
 
     found = []
@@ -158,4 +158,4 @@ def left(home: Path) -> list[int]:
 def until_all_ended(home: Path) -> None:
     """Wait until all processes with this HOME have exited."""
 
-    until(lambda: left(home) == [] or None, "the end of all processes")
+    until(lambda: running_processes(home) == [] or None, "the end of all processes")

@@ -25,7 +25,7 @@ def at_terminal(
     return pid, terminal
 
 
-def shown_until(terminal: int, text: str) -> str:
+def read_until(terminal: int, text: str) -> str:
     """Return the output up to and including `text`; fail if the program exits first."""
 
     seen = b""
@@ -37,7 +37,7 @@ def shown_until(terminal: int, text: str) -> str:
     return seen.decode("utf-8", "replace")
 
 
-def end_of(pid: int, terminal: int) -> tuple[int, str]:
+def wait_for_exit(pid: int, terminal: int) -> tuple[int, str]:
     """Return the exit code and the remaining output, without the ^C that the terminal echoes."""
 
     seen = b""

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.storage.hostile import file, hard_link, link, md5, planted, zipped
+from tests.storage.hostile import file, hard_link, link, md5, replace_object, zipped
 from tests.testing.projects import project
 from tests.testing.repositories import git, repository, write
 from tests.testing.scripted import Answer, Scripted
@@ -190,7 +190,7 @@ def shared(data: bytes | None, content: str = md5(b"x")) -> Callable[[World], ob
             code, said = world.run(*words)
             assert code == 0, said
         if data is not None:
-            planted(remote, "model", data, content)
+            replace_object(remote, "model", data, content)
         (world.root / "model/a").unlink()
         (world.root / "model").rmdir()
         (world.root / "project.lock").unlink()

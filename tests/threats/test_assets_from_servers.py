@@ -47,7 +47,7 @@ def test_the_text_of_a_server_is_escaped(
             b"HTTP/1.1 404 gone\x1b]0;owned\x07\x1b[2J\r\nContent-Length: 0\r\n\r\n"
         )
 
-    fetcher.one("data.bin", url=web.on("/x", escape))
+    fetcher.write_asset("data.bin", url=web.on("/x", escape))
     done = spacy("assets", cwd=fetcher.root)
     assert done.code == 4
     assert "\x1b" not in done.out + done.err
@@ -63,7 +63,7 @@ def test_the_text_of_a_server_is_escaped(
 def test_a_cut_body_is_resumed(fetcher: Fetcher, web: Scripted, chunked: bool) -> None:
     whole = Answer(DATA, headers=TAGGED, ranges=True, chunked=chunked)
     url = web.on("/x", whole._replace(cut=90_000), whole._replace(cut=40_000), whole)
-    fetcher.one("data.bin", url=url, checksum=MD5)
+    fetcher.write_asset("data.bin", url=url, checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
     first, second, third = web.requests_for("/x")
@@ -82,7 +82,7 @@ def test_three_tries_and_then_the_old_state(
 ) -> None:
     old_state(fetcher)
     cut = Answer(DATA, cut=90_000, chunked=chunked, reset=reset)
-    fetcher.one("data.bin", url=web.on("/x", cut), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", cut), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(web.requests_for("/x")) == 3
@@ -93,7 +93,7 @@ def test_three_tries_and_then_the_old_state(
 def test_a_file_that_changed_meanwhile_begins_anew(fetcher: Fetcher, web: Scripted) -> None:
     cut = Answer(DATA, headers=TAGGED, ranges=True, cut=90_000)
     other = Answer(DATA[::-1], headers=(("ETag", '"two"'),), ranges=True)
-    fetcher.one("data.bin", url=web.on("/x", cut, other))
+    fetcher.write_asset("data.bin", url=web.on("/x", cut, other))
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA[::-1]}
 
@@ -104,7 +104,7 @@ def test_another_part_than_asked_for_is_not_put_together(
 ) -> None:
     cut = Answer(DATA, headers=TAGGED, ranges=True, cut=90_000)
     wrong = Answer(DATA[90_000:], 206, (*TAGGED, ("Content-Range", answer)))
-    fetcher.one("data.bin", url=web.on("/x", cut, wrong, Answer(DATA)))
+    fetcher.write_asset("data.bin", url=web.on("/x", cut, wrong, Answer(DATA)))
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
     assert "range" not in web.requests_for("/x")[2].headers
@@ -113,7 +113,7 @@ def test_another_part_than_asked_for_is_not_put_together(
 def test_a_server_without_a_validator_is_not_resumed(fetcher: Fetcher, web: Scripted) -> None:
     weak = (("ETag", 'W/"one"'),)
     cut = Answer(DATA, headers=weak, ranges=True, cut=90_000)
-    fetcher.one("data.bin", url=web.on("/x", cut, Answer(DATA, headers=weak, ranges=True)))
+    fetcher.write_asset("data.bin", url=web.on("/x", cut, Answer(DATA, headers=weak, ranges=True)))
     assert fetcher.code() == 0
     assert "range" not in web.requests_for("/x")[1].headers
 
@@ -149,9 +149,9 @@ def test_a_rest_without_the_same_validator_is_of_another_file(
         assert handler.headers["If-Range"] == before[0][1]  # type: ignore[attr-defined]
         total = len(OTHER)
         part = ("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        web.say(handler, Answer(OTHER[start:], 206, (*after, part)))  # type: ignore[arg-type]
+        web.send_answer(handler, Answer(OTHER[start:], 206, (*after, part)))  # type: ignore[arg-type]
 
-    fetcher.one("data.bin", url=web.on("/x", cut, rest, Answer(OTHER, headers=after)))
+    fetcher.write_asset("data.bin", url=web.on("/x", cut, rest, Answer(OTHER, headers=after)))
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": OTHER}
     assert "range" not in web.requests_for("/x")[2].headers
@@ -178,7 +178,9 @@ def test_what_proves_nothing_is_not_resumed(
     now = formatdate(usegmt=True)  # as the test begins, not as it is collected
     headers = tuple((name, now if text == "now" else text) for name, text in headers)
     cut = Answer(DATA, headers=headers, ranges=True, cut=90_000)
-    fetcher.one("data.bin", url=web.on("/x", cut, Answer(OTHER, headers=headers, ranges=True)))
+    fetcher.write_asset(
+        "data.bin", url=web.on("/x", cut, Answer(OTHER, headers=headers, ranges=True))
+    )
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": OTHER}
     assert "range" not in web.requests_for("/x")[1].headers
@@ -188,7 +190,7 @@ def test_another_mirror_is_not_resumed_from(fetcher: Fetcher, web: Scripted) -> 
     web.on("/x", redirect("/a"), redirect("/b"))
     web.on("/a", Answer(DATA, headers=TAGGED, ranges=True, cut=90_000))
     web.on("/b", Answer(OTHER, headers=TAGGED, ranges=True))
-    fetcher.one("data.bin", url=web.url + "/x")
+    fetcher.write_asset("data.bin", url=web.url + "/x")
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": OTHER}
 
@@ -197,7 +199,7 @@ def test_a_signature_in_the_query_may_change(fetcher: Fetcher, web: Scripted) ->
     web.on("/x", redirect("/a?signature=1"), redirect("/a?signature=2"))
     whole = Answer(DATA, headers=TAGGED, ranges=True)
     web.on("/a", whole._replace(cut=90_000), whole)
-    fetcher.one("data.bin", url=web.url + "/x")
+    fetcher.write_asset("data.bin", url=web.url + "/x")
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
     assert "range" in web.requests_for("/a")[1].headers
@@ -205,7 +207,7 @@ def test_a_signature_in_the_query_may_change(fetcher: Fetcher, web: Scripted) ->
 
 def test_an_old_date_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
     dated = Answer(DATA, headers=(("Last-Modified", LONG_AGO),), ranges=True)
-    fetcher.one("data.bin", url=web.on("/x", dated._replace(cut=90_000), dated))
+    fetcher.write_asset("data.bin", url=web.on("/x", dated._replace(cut=90_000), dated))
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
     assert web.requests_for("/x")[1].headers["if-range"] == LONG_AGO
@@ -223,9 +225,9 @@ def test_a_rest_that_is_not_up_to_the_end_never_lands(
     cut = Answer(DATA, headers=TAGGED, chunked=True, cut=90_000)
 
     def rest(handler: object) -> None:
-        web.say(handler, Answer(b"x" * 10_000, 206, (*TAGGED, ("Content-Range", part))))  # type: ignore[arg-type]
+        web.send_answer(handler, Answer(b"x" * 10_000, 206, (*TAGGED, ("Content-Range", part))))  # type: ignore[arg-type]
 
-    fetcher.one("data.bin", url=web.on("/x", cut, rest))
+    fetcher.write_asset("data.bin", url=web.on("/x", cut, rest))
     assert fetcher.code() == 4
     assert fetcher.files() == {}
 
@@ -239,10 +241,12 @@ def test_a_stalled_server_is_left_after_the_idle_timeout(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     stalled = Answer(DATA, headers=TAGGED, ranges=True, stall=after)
-    fetcher.one("data.bin", url=web.on("/x", stalled, stalled._replace(stall=None)), checksum=MD5)
+    fetcher.write_asset(
+        "data.bin", url=web.on("/x", stalled, stalled._replace(stall=None)), checksum=MD5
+    )
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
-    assert "no response for" in fetcher.told(FetchRetried)[0].reason
+    assert "no response for" in fetcher.events_of(FetchRetried)[0].reason
 
 
 @pytest.mark.threat("stalled-servers")
@@ -250,7 +254,7 @@ def test_and_given_up_after_three_tries(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old_state(fetcher)
-    fetcher.one("data.bin", url=web.on("/x", Answer(DATA, stall=10)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", Answer(DATA, stall=10)), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(web.requests_for("/x")) == 3
@@ -262,7 +266,7 @@ def test_and_given_up_after_three_tries(
 @pytest.mark.threat("transient-errors")
 def test_14_500_500_200(fetcher: Fetcher, web: Scripted) -> None:
     broken = Answer(b"oh", 500)
-    fetcher.one("data.bin", url=web.on("/x", broken, broken, Answer(DATA)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", broken, broken, Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
     first, second = fetcher.slept
@@ -285,7 +289,7 @@ def test_retry_after_is_obeyed_within_a_cap(
     fetcher: Fetcher, web: Scripted, said: str, slept: tuple[float, float]
 ) -> None:
     busy = Answer(b"", 429, (("Retry-After", said),))
-    fetcher.one("data.bin", url=web.on("/x", busy, Answer(DATA)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", busy, Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert slept[0] <= fetcher.slept[0] <= slept[1]
 
@@ -296,7 +300,7 @@ def test_what_will_not_pass_is_not_tried_again(
     fetcher: Fetcher, web: Scripted, status: int
 ) -> None:
     old_state(fetcher)
-    fetcher.one("data.bin", url=web.on("/x", Answer(DATA, status)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", Answer(DATA, status)), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(web.requests_for("/x")) == 1
@@ -312,7 +316,7 @@ def test_what_will_not_pass_is_not_tried_again(
 )
 def test_a_redirect_elsewhere_or_in_a_circle(fetcher: Fetcher, web: Scripted, target: str) -> None:
     old_state(fetcher)
-    fetcher.one("data.bin", url=web.on("/x", redirect(target)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", redirect(target)), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert "redirect" in fetcher.error
@@ -325,7 +329,7 @@ def test_redirects_are_followed_and_the_credentials_stay(fetcher: Fetcher, web: 
     web.on("/x", redirect("/y"))
     web.on("/y", redirect(f"http://localhost:{web.port}/z", 307))
     web.on("/z", Answer(DATA))
-    fetcher.one("data.bin", url=home + "/x", checksum=MD5)
+    fetcher.write_asset("data.bin", url=home + "/x", checksum=MD5)
     assert fetcher.code() == 0
     x, y, z = web.requests
     assert x.headers["authorization"] == y.headers["authorization"]
@@ -356,7 +360,7 @@ def test_credentials_of_netrc_go_to_their_host_alone(
         server.on("/x", redirect("/y"))
         server.on("/y", redirect(f"{scheme}://localhost:{server.port}/z"))
         server.on("/z", Answer(b"data"))
-        fetcher.one("data.bin", url=server.url + "/x")
+        fetcher.write_asset("data.bin", url=server.url + "/x")
         assert fetcher.code() == 0, fetcher.error
         sent = ["authorization" in request.headers for request in server.requests]
         assert sent == ([True, True, False] if scheme == "https" else [False] * 3)
@@ -366,7 +370,7 @@ def test_an_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Script
     away = redirect("/y")._replace(body=b"x" * 100, stall=50, length=10**12)
     web.on("/x", away)
     web.on("/y", Answer(DATA))
-    fetcher.one("data.bin", url=web.url + "/x", checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.url + "/x", checksum=MD5)
     assert fetcher.code() == 0
 
 
@@ -376,14 +380,14 @@ def test_an_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Script
 @pytest.mark.threat("wrong-checksums")
 def test_a_wrong_file_on_disk_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
     old_state(fetcher)
-    fetcher.one("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
 
 
 @pytest.mark.threat("wrong-checksums")
 def test_wrong_once_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
-    fetcher.one("data.bin", url=web.on("/x", Answer(b"wrong"), Answer(DATA)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", Answer(b"wrong"), Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
 
@@ -394,7 +398,7 @@ def test_wrong_for_good_is_an_error(fetcher: Fetcher, web: Scripted, prefix: str
     old_state(fetcher)
     wanted = hashlib.sha256(DATA).hexdigest() if prefix == "sha256:" else MD5
     url = web.on("/x", Answer(b"wrong"))
-    fetcher.one("data.bin", url=url, checksum=prefix + wanted)
+    fetcher.write_asset("data.bin", url=url, checksum=prefix + wanted)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(web.requests_for("/x")) == 2  # the same twice is no accident
@@ -419,7 +423,7 @@ def test_wrong_for_good_is_an_error(fetcher: Fetcher, web: Scripted, prefix: str
 )
 def test_no_data(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
     fetcher.root.joinpath("data.bin").write_bytes(b"old")
-    fetcher.one("data.bin", url=web.on("/x", answer))
+    fetcher.write_asset("data.bin", url=web.on("/x", answer))
     assert fetcher.code(force=True) == 4
     assert fetcher.files() == {"data.bin": b"old"}
 
@@ -428,12 +432,12 @@ def test_no_data(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
 def test_a_page_is_welcome_where_one_is_wanted(fetcher: Fetcher, web: Scripted) -> None:
     page = b"<!doctype html><p>hello"
     url = web.on("/x", Answer(page, headers=(("Content-Type", "text/html"),)))
-    fetcher.one("page.html", url=url)
+    fetcher.write_asset("page.html", url=url)
     assert fetcher.code() == 0
-    fetcher.one("page.bin", url=url, checksum=hashlib.md5(page).hexdigest())
+    fetcher.write_asset("page.bin", url=url, checksum=hashlib.md5(page).hexdigest())
     assert fetcher.code() == 0
     empty = web.on("/empty", Answer(b""))
-    fetcher.one("empty", url=empty, checksum=hashlib.md5(b"").hexdigest())
+    fetcher.write_asset("empty", url=empty, checksum=hashlib.md5(b"").hexdigest())
     assert fetcher.code() == 0
     assert fetcher.files() == {"page.html": page, "page.bin": page, "empty": b""}
 
@@ -467,7 +471,7 @@ def test_what_lands_is_what_the_checksum_is_about(
     fetcher: Fetcher, web: Scripted, dest: str, body: bytes, checksum: bytes | None, lands: bytes
 ) -> None:
     keys = {"checksum": hashlib.md5(checksum).hexdigest()} if checksum else {}
-    fetcher.one(dest, url=web.on("/x", Answer(body, headers=GZIP)), **keys)
+    fetcher.write_asset(dest, url=web.on("/x", Answer(body, headers=GZIP)), **keys)
     assert fetcher.code() == 0
     assert fetcher.files() == {dest: lands}
     assert web.requests_for("/x")[0].headers["accept-encoding"] == "identity"
@@ -484,14 +488,16 @@ def test_never_half_decoded(
         body = DATA + b"!"
     old_state(fetcher)
     url = web.on("/x", Answer(body, headers=(("Content-Encoding", coding),)))
-    fetcher.one("data.bin", url=url, **({"checksum": MD5} if checksum else {}))
+    fetcher.write_asset("data.bin", url=url, **({"checksum": MD5} if checksum else {}))
     assert fetcher.code(force=True) == 4
     assert fetcher.files() == {"data.bin": b"old"}
 
 
 def test_cut_and_resumed_in_its_coding(fetcher: Fetcher, web: Scripted) -> None:
     whole = Answer(PACKED, headers=(*GZIP, *TAGGED), ranges=True)
-    fetcher.one("data.bin", url=web.on("/x", whole._replace(cut=90_000), whole), checksum=MD5)
+    fetcher.write_asset(
+        "data.bin", url=web.on("/x", whole._replace(cut=90_000), whole), checksum=MD5
+    )
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
     assert "range" in web.requests_for("/x")[1].headers
@@ -512,7 +518,7 @@ def test_cut_and_resumed_in_its_coding(fetcher: Fetcher, web: Scripted) -> None:
 def test_the_cap_stops_it(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
     old_state(fetcher)
     fetcher.settings["spacy.maxassetsize"] = "4k" if answer.headers == () else "20k"
-    fetcher.one("data.bin", url=web.on("/x", answer), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", answer), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert "spacy.maxAssetSize" in fetcher.error
@@ -522,7 +528,9 @@ def test_the_cap_stops_it(fetcher: Fetcher, web: Scripted, answer: Answer) -> No
 @pytest.mark.threat("endless-bodies")
 def test_so_does_the_room_on_the_disk(fetcher: Fetcher, web: Scripted) -> None:
     old_state(fetcher)
-    fetcher.one("data.bin", url=web.on("/x", Answer(b"x" * 5000, length=10**15)), checksum=MD5)
+    fetcher.write_asset(
+        "data.bin", url=web.on("/x", Answer(b"x" * 5000, length=10**15)), checksum=MD5
+    )
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert "no space left" in fetcher.error
@@ -551,7 +559,7 @@ def test_and_an_endless_body_ends_there(
         while not web.stopping.is_set():
             handler.wfile.write(b"x" * (1 << 16))  # type: ignore[attr-defined]
 
-    fetcher.one("data.bin", url=web.on("/x", endless))
+    fetcher.write_asset("data.bin", url=web.on("/x", endless))
     assert fetcher.code() == 4
     assert fetcher.files() == {}
     assert "no space left" in fetcher.error
@@ -562,7 +570,7 @@ def test_and_an_endless_body_ends_there(
 
 @pytest.mark.threat("checksum-format", commands="assets")
 def test_a_checksum_in_upper_case(fetcher: Fetcher, web: Scripted) -> None:
-    fetcher.one("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5.upper())
+    fetcher.write_asset("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5.upper())
     assert fetcher.code() == 0
     assert fetcher.code() == 0
     assert len(web.requests) == 1
@@ -586,7 +594,7 @@ def test_the_others_are_still_fetched(fetcher: Fetcher, web: Scripted, spacy: Sp
     assert [asset.dest.text for asset in outcome.fetched] == ["a", "c"]
     assert [failure.asset.dest.text for failure in outcome.failed] == ["b", "d"]
     assert fetcher.files() == {"a": DATA, "c": DATA}
-    assert {event.dest for event in fetcher.told(FetchFailed)} == {"b", "d"}
+    assert {event.dest for event in fetcher.events_of(FetchFailed)} == {"b", "d"}
     done = spacy("assets", cwd=fetcher.root)
     assert done.code == 4
     assert "fetched 0, skipped 2, failed 2" in done.err

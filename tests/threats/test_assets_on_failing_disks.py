@@ -121,7 +121,7 @@ def at(path: Path) -> Any:
 @pytest.mark.parametrize("dest", ["data", "deep/er/new"])
 def test_a_file(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, kills: bool, dest: str) -> None:
     write(fetcher.root, {"source": NEW})
-    fetcher.one(dest, url="source", checksum=MD5)
+    fetcher.write_asset(dest, url="source", checksum=MD5)
     assert every_call(fetcher, kills, monkeypatch, dest) > 8
 
 
@@ -159,7 +159,7 @@ def test_a_folder(
 
 def test_a_full_disk(fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     write(fetcher.root, {"data": OLD})
-    fetcher.one("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
+    fetcher.write_asset("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
 
     def full(self: HashingWriter, chunk: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -177,7 +177,7 @@ def test_a_full_disk(fetcher: Fetcher, web: Scripted, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("unreadable", ["source", "data", "folder"])
 def test_permissions(fetcher: Fetcher, unreadable: str) -> None:
     write(fetcher.root, {"source": NEW, "folder/data": OLD})
-    fetcher.one("folder/data", url="source", checksum=MD5)
+    fetcher.write_asset("folder/data", url="source", checksum=MD5)
     path = (
         fetcher.root / {"source": "source", "data": "folder/data", "folder": "folder"}[unreadable]
     )
@@ -194,7 +194,7 @@ def test_a_read_only_folder(
     fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, web: Scripted
 ) -> None:
     write(fetcher.root, {"data": OLD})
-    fetcher.one("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
+    fetcher.write_asset("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
 
     class ReadOnly(Disk):
         def __getattr__(self, name: str) -> Any:
@@ -229,7 +229,7 @@ def test_a_large_file_takes_little_memory(fetcher: Fetcher, web: Scripted) -> No
         for _ in range(64):
             handler.wfile.write(block)
 
-    fetcher.one("data", url=web.on("/x", large))
+    fetcher.write_asset("data", url=web.on("/x", large))
     repository(fetcher.root.parent)
     tracemalloc.start()
     try:

@@ -12,7 +12,7 @@ import pytest
 from tests.testing.projects import SCRIPTS, TWO_STEPS, Spacy, on_path, project
 from tests.testing.projects import process as as_process
 from tests.testing.repositories import GIT, commit, git, repository, write
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, wait_for_exit
 from tests.threats.inputs import OTHERS, READS
 
 # every setting by which a repository makes git start a program
@@ -125,7 +125,7 @@ def test_no_command_runs_a_program_that_a_repository_among_the_files_names(
 @pytest.mark.parametrize("words", ["", "log", "graph", "show", "diff", "status", "config", "check"])
 def test_nor_on_a_terminal_where_results_are_paged(tmp_path: Path, shape: str, words: str) -> None:
     inner, ran = embedded(tmp_path, shape)
-    _, seen = end_of(*at_terminal(inner, *words.split()))
+    _, seen = wait_for_exit(*at_terminal(inner, *words.split()))
     assert not ran.exists(), (seen, ran.read_text())
 
 
@@ -147,7 +147,7 @@ def test_nor_with_a_git_that_is_too_old_to_refuse_such_a_repository(
     inner, ran = embedded(tmp_path, "bare")
     write(tmp_path / "bin", {"git*": f"#!/bin/sh\nunset GIT_CONFIG_COUNT\nexec '{GIT}' \"$@\"\n"})
     environ = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
-    _, seen = end_of(*at_terminal(inner, *words.split(), environ=environ))
+    _, seen = wait_for_exit(*at_terminal(inner, *words.split(), environ=environ))
     assert not ran.exists(), (seen, ran.read_text())
 
 

@@ -114,7 +114,7 @@ def slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fails(fetcher: Fetcher, url: str) -> None:
-    fetcher.one("data.bin", url=url)
+    fetcher.write_asset("data.bin", url=url)
     assert fetcher.code(force=True) == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(fetcher.error) < 1000
@@ -163,7 +163,7 @@ def test_many_small_chunks_are_no_misbehaviour(fetcher: Fetcher, web: Scripted, 
     parts = (data[at : at + size] for at in range(0, len(data), size))
     body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
     answer = CHUNKED + body + b"0\r\nChecksum: x\r\n\r\n"
-    fetcher.one("data.bin", url=web.on("/x", sending(web, answer, iter(()))))
+    fetcher.write_asset("data.bin", url=web.on("/x", sending(web, answer, iter(()))))
     assert fetcher.code(force=True) == 0
     assert fetcher.files() == {"data.bin": data}
 
@@ -171,6 +171,6 @@ def test_many_small_chunks_are_no_misbehaviour(fetcher: Fetcher, web: Scripted, 
 def test_a_few_interim_answers_are_skipped(fetcher: Fetcher, web: Scripted) -> None:
     interim = b"HTTP/1.1 100 Continue\r\nA: b\r\n\r\n" * 3
     answer = interim + HEAD + b"Content-Length: 4\r\n\r\ndata"
-    fetcher.one("data.bin", url=web.on("/x", sending(web, answer, iter(()))))
+    fetcher.write_asset("data.bin", url=web.on("/x", sending(web, answer, iter(()))))
     assert fetcher.code(force=True) == 0
     assert fetcher.files() == {"data.bin": b"data"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy.state import lock
-from tests.storage.hostile import file, hard_link, link, md5, planted, zipped
+from tests.storage.hostile import file, hard_link, link, md5, replace_object, zipped
 from tests.testing.projects import Spacy, project, snapshot
 from tests.testing.repositories import git, write
 from tests.threats.test_every_verb import clean
@@ -60,7 +60,7 @@ def shared(tmp_path: Path, spacy: Spacy) -> Path:
 def test_an_archive_that_lies_brings_nothing(
     shared: Path, tmp_path: Path, spacy: Spacy, words: str, name: str
 ) -> None:
-    planted(tmp_path / "remote", "model", HOSTILE[name], md5(b"x"))
+    replace_object(tmp_path / "remote", "model", HOSTILE[name], md5(b"x"))
     before = snapshot(tmp_path)
     done = spacy(*words.split(), cwd=shared)
     clean(done)

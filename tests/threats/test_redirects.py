@@ -71,14 +71,14 @@ def test_a_public_server_cannot_redirect_to_a_private_one(
 ) -> None:
     names["inner.test"] = [PRIVATE]
     web.on("/x", redirect(f"http://{host}:{web.port}/secret", status))
-    fetcher.one("data.bin", url=web.url + "/x")
+    fetcher.write_asset("data.bin", url=web.url + "/x")
     refused(fetcher, private)
 
 
 def test_nor_in_two_steps(fetcher: Fetcher, web: Scripted, private: Scripted) -> None:
     web.on("/x", redirect("/y"))
     web.on("/y", redirect(f"{private.url}/secret"))
-    fetcher.one("data.bin", url=web.url + "/x")
+    fetcher.write_asset("data.bin", url=web.url + "/x")
     refused(fetcher, private)
 
 
@@ -87,7 +87,7 @@ def test_nor_back_to_the_private_one_that_was_asked_first(
 ) -> None:
     private.on("/start", redirect(f"{web.url}/x"))
     web.on("/x", redirect(f"{private.url}/secret"))
-    fetcher.one("data.bin", url=private.url + "/start")
+    fetcher.write_asset("data.bin", url=private.url + "/start")
     assert fetcher.code() == 4
     assert [request.path for request in private.requests] == ["/start"]
 
@@ -99,7 +99,7 @@ def test_nor_by_another_address_for_its_own_name(
 
     names["rebinding.test"] = [PUBLIC, PRIVATE]
     web.on("/x", redirect("/secret"))
-    fetcher.one("data.bin", url=f"http://rebinding.test:{web.port}/x")
+    fetcher.write_asset("data.bin", url=f"http://rebinding.test:{web.port}/x")
     refused(fetcher, private)
 
 
@@ -109,7 +109,7 @@ def test_nor_by_a_name_with_an_address_of_each_kind(
     names["both.test"] = [f"{PUBLIC} {PRIVATE}"]
     web.on("/x", redirect(f"http://both.test:{web.port}/secret"))
     web.on("/secret", Answer(b"public"))
-    fetcher.one("data.bin", url=f"{web.url}/x")
+    fetcher.write_asset("data.bin", url=f"{web.url}/x")
     refused(fetcher, private)
 
 
@@ -122,7 +122,7 @@ def test_the_address_that_was_checked_is_the_one_that_is_asked(
     names["rebinding.test"] = [PUBLIC, PUBLIC, PRIVATE]
     web.on("/x", redirect("/secret"))
     web.on("/secret", Answer(b"public"))
-    fetcher.one("data.bin", url=f"http://rebinding.test:{web.port}/x")
+    fetcher.write_asset("data.bin", url=f"http://rebinding.test:{web.port}/x")
     assert fetcher.code() == 0, fetcher.error
     assert fetcher.files() == {"data.bin": b"public"}
     assert private.asked == []
@@ -131,10 +131,10 @@ def test_the_address_that_was_checked_is_the_one_that_is_asked(
 def test_a_private_server_may_be_asked_itself_and_redirect_to_another(
     fetcher: Fetcher, web: Scripted, private: Scripted
 ) -> None:
-    fetcher.one("data.bin", url=private.url + "/secret")
+    fetcher.write_asset("data.bin", url=private.url + "/secret")
     assert fetcher.code() == 0
     private.on("/a", redirect("/secret"))
-    fetcher.one("more.bin", url=private.url + "/a")
+    fetcher.write_asset("more.bin", url=private.url + "/a")
     assert fetcher.code() == 0
 
 
@@ -150,7 +150,7 @@ def test_behind_a_proxy_a_host_that_is_private_by_itself_is_refused(
 
     monkeypatch.setenv("http_proxy", web.url)
     web.on("http://public.test/x", redirect(f"http://{host}:{web.port}/secret"))
-    fetcher.one("data.bin", url="http://public.test/x")
+    fetcher.write_asset("data.bin", url="http://public.test/x")
     refused(fetcher, private)
     assert len(web.asked) == 1
 
