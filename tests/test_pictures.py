@@ -32,7 +32,7 @@ def test_the_session_is_up_to_date_except_for_ids_dates_and_durations(drawn: Pat
     import pictures
 
     committed, now = (
-        [console.loosely(line) for line in pictures.text_of(path.read_text()).splitlines()]
+        [console.normalized(line) for line in pictures.text_of(path.read_text()).splitlines()]
         for path in (IMAGES / "session.svg", drawn / "session.svg")
     )
     assert any("error: 'report'" in line for line in committed)

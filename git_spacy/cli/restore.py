@@ -43,7 +43,7 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     revision = names[0] if names else "HEAD"
     recalled = lock_history(root, repository, revision, warn=output.warning)
     wanted = list(outputs.wanted_outputs(recalled, RecordedNames(root, StatCache.open(root))))
-    for command, path in outputs.undeclared(recalled):
+    for command, path in outputs.undeclared_outputs(recalled):
         output.warning(f"'{path}' is not an output of '{command}' at that commit: not restored")
     widths = (max((len(one.path.text) for one in wanted), default=0), len("restored"))
     found = []
@@ -51,10 +51,10 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
         source = output_source(recalled.project, root, read_settings(root))
         for one in outputs.restore(root, source, wanted, force=force):
             found.append(one)
-            row = (one.wanted.path.text, one.state, (one.why,) if one.why else ())
+            row = (one.wanted.path.text, one.state, (one.detail,) if one.detail else ())
             output.result_painted(output.table([row], _COLOURS, widths))
     if not found:
         output.note("nothing is known of any output at that commit")
-    if error := outputs.failure(found):
+    if error := outputs.first_failure(found):
         raise error
     return 1 if any(one.state in ("missing", "refused") for one in found) else 0

@@ -102,12 +102,12 @@ def test_what_failed_is_told_with_its_line(
     web.on("/x", Answer(b"", 503))
     done = spacy("assets", cwd=root)
     assert done.code == 4
-    assert "failed   assets/train.jsonl (the server answered 503" in done.err
+    assert "failed   assets/train.jsonl (the server responded 503" in done.err
     assert "fetched  assets/dev.jsonl" in done.err
-    assert "assets/train.jsonl: the server answered 503 " in done.err
+    assert "assets/train.jsonl: the server responded 503 " in done.err
     assert "; trying again in 0.0 s" in done.err
     assert "fetched 1, skipped 0, failed 1" in done.err
-    assert "project.yml:5: error: asset 'assets/train.jsonl': the server answered 503" in done.err
+    assert "project.yml:5: error: asset 'assets/train.jsonl': the server responded 503" in done.err
     assert "hint: " in done.err
 
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from git_spacy import cli
-from tests.testing.graphs import of_dot, of_mermaid, of_svg
+from tests.testing.graphs import parse_dot, parse_mermaid, parse_svg
 from tests.testing.projects import Spacy, project, two_steps
 from tests.testing.repositories import repository, write
 
@@ -86,9 +86,9 @@ def test_on_stdout_every_format_says_what_is_up_to_date(root: Path, spacy: Spacy
     for picture in pictures.values():
         assert "up to date" in picture
         assert "not run" in picture
-    assert of_mermaid(pictures["mermaid"]).nodes["c1"] == "prepare\nup to date"
-    assert of_dot(pictures["dot"]).nodes["c2"] == "train\nnot run"
-    assert of_svg(pictures["svg"]).texts[:2] == ["prepare", "train"]
+    assert parse_mermaid(pictures["mermaid"]).nodes["c1"] == "prepare\nup to date"
+    assert parse_dot(pictures["dot"]).nodes["c2"] == "train\nnot run"
+    assert parse_svg(pictures["svg"]).texts[:2] == ["prepare", "train"]
     for form in pictures:
         assert "up to date" not in spacy("graph", "-f", form, "--no-status", cwd=root).out
 

@@ -20,7 +20,7 @@ from git_spacy.errors import EXIT_CODES, GitSpacyError
 from git_spacy.git.settings import ALL_SETTINGS
 from tests.testing.projects import Spacy, on_path
 from tests.testing.repositories import git
-from tests.testing.terminal import end_of
+from tests.testing.terminal import wait_for_exit
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = manpages.pages(cli.group)
@@ -163,6 +163,6 @@ def test_a_wheel_brings_the_pages_and_the_completion_of_today(tmp_path: Path) ->
         found = {"PYTHONPATH": os.pathsep.join(sys.path), "MANPAGER": "cat"}
         program = environment / "bin/git-spacy"
         os.execve(program, ("git-spacy", "run", "--help"), {**os.environ, **found})
-    code, shown = end_of(child, terminal)
+    code, shown = wait_for_exit(child, terminal)
     assert code == 0
     assert "GIT-SPACY-RUN(1)" in shown

@@ -158,7 +158,7 @@ def test_a_remote_that_fails_is_told_and_the_command_runs(
     assert done.code == 0
     assert told(done.err) == {"prepare": "done", "train": "done"}
     assert (
-        "warning: not restored: what the remote has of 'corpus/words.txt' is no whole" in done.err
+        "warning: not restored: archive of 'corpus/words.txt' in the remote is damaged" in done.err
     )
 
 
@@ -279,7 +279,7 @@ def test_a_file_that_git_tracks_is_not_replaced_unless_forced(
     saved(root)
     done = spacy("restore", "HEAD~1", cwd=root)
     assert done.code == 1
-    assert "refused   Git tracks what is there; --force replaces it" in done.out
+    assert "refused   the path is tracked by Git; --force replaces it" in done.out
     assert (root / "pkg/__init__.py").read_text() == content
     assert spacy("restore", "--force", "HEAD~1", cwd=root).code == 0
     assert (root / "pkg/__init__.py").read_text() == "made"

@@ -33,7 +33,7 @@ from tests.testing.serving import (
     until,
     until_all_ended,
 )
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, wait_for_exit
 
 TEMPLATE = Path(templates.__file__).parent / "integrations/fastapi"
 ADIDAS = {"text": "Adidas", "label": "FASHION_BRAND", "start": 10, "end": 16}
@@ -349,7 +349,7 @@ def test_run_serve_stops_gracefully_after_a_signal_and_runs_again(folder: Path) 
     pid, terminal = at_terminal(folder, *words, environ=environ)
     until(server.is_healthy, "a server at the terminal")
     os.write(terminal, b"\x03")
-    code, seen = end_of(pid, terminal)
+    code, seen = wait_for_exit(pid, terminal)
     assert code == 0, seen
     assert "==> serve: running (sets no_skip)" in seen
     assert "==> serve: done in " in seen

@@ -30,7 +30,7 @@ from tests.testing.serving import (
     trained,
     until_all_ended,
 )
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, wait_for_exit
 
 TEMPLATES = Path(templates.__file__).parent
 TEMPLATE = TEMPLATES / "integrations/prodigy"
@@ -310,7 +310,7 @@ def test_ctrl_c_ends_annotating_successfully_and_it_always_runs(folder: Path) ->
         while prodigy_stand_in.READY.encode() not in seen:
             seen += os.read(terminal, 4096)
         os.write(terminal, b"\x03")
-        code, rest = end_of(pid, terminal)
+        code, rest = wait_for_exit(pid, terminal)
         assert code == 0, rest
         assert b"==> annotate: running (sets no_skip)" in seen
         assert "==> annotate: done in " in rest

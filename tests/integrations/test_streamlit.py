@@ -25,7 +25,7 @@ from tests.testing.serving import (
     until,
     until_all_ended,
 )
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, wait_for_exit
 
 pytestmark = pytest.mark.slow
 MARKS = "[...document.querySelectorAll('mark.entity')].map(mark => mark.innerText).join('|')"
@@ -113,7 +113,7 @@ def test_ctrl_c_stops_the_app_successfully(folder: Path) -> None:
     pid, terminal = at_terminal(folder, *words, environ=environment(folder.parent))
     until(lambda: is_up(port), "the app")
     os.write(terminal, b"\x03")
-    code, seen = end_of(pid, terminal)
+    code, seen = wait_for_exit(pid, terminal)
     assert code == 0, seen
     assert "==> visualize: running (sets no_skip)" in seen
     assert "==> visualize: done in " in seen

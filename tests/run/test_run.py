@@ -16,7 +16,7 @@ from git_spacy.project import loader
 from git_spacy.state import lock
 from tests.testing.projects import TWO_STEPS, Spacy, project, snapshot, two_steps
 from tests.testing.repositories import git, repository
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, wait_for_exit
 from tests.testing.waiting import PATIENCE, wait_until
 
 
@@ -566,7 +566,7 @@ def test_a_script_can_read_from_the_terminal(tmp_path: Path) -> None:
     while b"colour? " not in seen:
         seen += os.read(terminal, 1024)
     os.write(terminal, b"blue\n")
-    code, _ = end_of(pid, terminal)
+    code, _ = wait_for_exit(pid, terminal)
     assert code == 0, seen
     assert (root / "answer").read_text() == "blue"
 
@@ -580,7 +580,7 @@ def test_ctrl_c_ends_the_script_and_the_run(tmp_path: Path) -> None:
     pid, terminal = at_terminal(root, "run", "c")
     pids = [int(pid) for pid in wait_for_content(root / "pids").split()]
     os.write(terminal, b"\x03")
-    code, seen = end_of(pid, terminal)
+    code, seen = wait_for_exit(pid, terminal)
     assert code == 130, seen
     for pid in pids:
         assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
@@ -618,7 +618,7 @@ def test_ctrl_c_stops_a_server_gracefully_and_is_not_a_failure(
         pid, terminal = at_terminal(root, "run", "serve")
         wait_for_content(root / "begun")
         os.write(terminal, b"\x03")
-        code, seen = end_of(pid, terminal)
+        code, seen = wait_for_exit(pid, terminal)
         assert code == 0, seen
         assert commands_run(seen) == ["serve"]
         assert "error" not in seen
@@ -642,7 +642,7 @@ def test_a_server_that_exits_with_an_error_after_ctrl_c_has_failed(tmp_path: Pat
     pid, terminal = at_terminal(root, "run", "broken")
     wait_for_content(root / "begun")
     os.write(terminal, b"\x03")
-    code, seen = end_of(pid, terminal)
+    code, seen = wait_for_exit(pid, terminal)
     assert code == 7
     assert "'broken' failed: a script line ended with exit code 7" in seen
     assert lock.read(root) == {}

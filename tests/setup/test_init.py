@@ -16,7 +16,7 @@ from tests.setup.conftest import KINDS, PRE_COMMIT
 from tests.setup.test_round_trip import committing, world
 from tests.testing.projects import Spacy, snapshot, two_steps
 from tests.testing.repositories import git, repository, write
-from tests.testing.terminal import at_terminal, end_of, shown_until
+from tests.testing.terminal import at_terminal, read_until, wait_for_exit
 
 
 @pytest.fixture
@@ -250,9 +250,9 @@ def test_on_a_terminal_it_asks_once_or_for_each_part(
     pid, terminal = at_terminal(made, "init")
     shown = ""
     for answer in answers.splitlines(keepends=True):
-        shown += shown_until(terminal, "]: ")
+        shown += read_until(terminal, "]: ")
         os.write(terminal, answer.encode())
-    code, seen = end_of(pid, terminal)
+    code, seen = wait_for_exit(pid, terminal)
     assert code == 0, shown + seen
     assert "Do all of this? [y]es, [n]o, or [e]ach part by itself [n]: " in shown
     left = {line.split(":")[0] for line in spacy("init", "--dry", cwd=made).out.splitlines()
@@ -264,9 +264,9 @@ def test_ctrl_c_at_the_question_changes_nothing(made: Path) -> None:
     git(made, "status")
     before = world(made)
     pid, terminal = at_terminal(made, "init")
-    shown_until(terminal, "]: ")
+    read_until(terminal, "]: ")
     os.write(terminal, b"\x03")
-    code, _ = end_of(pid, terminal)
+    code, _ = wait_for_exit(pid, terminal)
     assert code == 130
     assert world(made) == before
 
