@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from git_spacy.cli import output
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import InvalidInput, Problem
 
 if TYPE_CHECKING:
     from git_spacy.setup import plan
@@ -35,11 +35,11 @@ def init(
 
     \b
     STEP, all but 'display' by default:
-      notes    records follow their commits through amend and rebase
-      merge    project.lock is merged by entry, not by line
-      ignore   .gitignore has what is fetched and made
-      hooks    no commit with a stale lock or an output in it
-      display  'git log' shows the records, too: a long line for each
+      notes    run records follow their commits through amend and rebase
+      merge    project.lock is merged entry by entry instead of line by line
+      ignore   .gitignore lists assets and outputs
+      hooks    commits with a stale project.lock or with outputs are refused
+      display  'git log' also shows the run records, one long line for each
 
     With --new it starts a small project that runs, in DIR or this folder, if that is empty.
     """
@@ -63,9 +63,9 @@ def init(
 def _set_up(here: plan.RepoContext, start: Path, parts: Sequence[str], yes: bool, dry: bool) -> int:
     from git_spacy.setup import apply
     from git_spacy.setup.changes import SkippedChange
-    from git_spacy.setup.plan import decide
+    from git_spacy.setup.plan import plan_changes
 
-    decided = decide(here, parts)
+    decided = plan_changes(here, parts)
     changes = [one for one in decided if not isinstance(one, SkippedChange)]
     for left in decided:
         if isinstance(left, SkippedChange):
@@ -156,8 +156,8 @@ def _asked(changes: Sequence[Change], option: str, *, whole: bool = False) -> li
 
 
 def _show_skipped(left: SkippedChange) -> str:
-    hint = f"\nhint: {left.hint}" if left.hint else ""
-    return f"{left.location}: warning: left as it is: {left.reason}{hint}"
+    problem = Problem(f"left as it is: {left.reason}", left.hint, left.location)
+    return problem.format("warning")
 
 
 def _count(changes: Sequence[Change]) -> str:

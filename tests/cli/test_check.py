@@ -133,11 +133,11 @@ def test_the_assets_that_are_here_have_their_checksums(tmp_path: Path, spacy: Sp
     assert spacy("check", "assets", cwd=root) == (0, "", "")
     write(root, {"a/x": "wrong", "a/strong": "wrong"})
     wrong = (
-        "project.yml:4:5: error: asset 'a/x': its md5 is 2bda2998d9b0ee197da142a0447f6725, not this\n"
-        "hint: fetch it again: git spacy assets a/x; or correct the checksum\n"
-        "project.yml:7:5: error: asset 'a/strong': its sha256 is"
-        " 8810ad581e59f2bc3928b261707a71308f7e139eb04820366dc4d5c18d980225, not this\n"
-        "hint: fetch it again: git spacy assets a/strong; or correct the checksum\n"
+        "project.yml:4:5: error: checksum mismatch: the md5 of asset 'a/x' is 2bda2998d9b0ee197da142a0447f6725\n"
+        "hint: git spacy assets a/x\nhint: or correct the checksum\n"
+        "project.yml:7:5: error: checksum mismatch: the sha256 of asset 'a/strong' is"
+        " 8810ad581e59f2bc3928b261707a71308f7e139eb04820366dc4d5c18d980225\n"
+        "hint: git spacy assets a/strong\nhint: or correct the checksum\n"
     )
     assert spacy("check", "assets", cwd=root) == (1, wrong, "")
     git(root, "add", "-A")
@@ -158,11 +158,11 @@ def test_an_lfs_pointer_and_line_endings_are_named_and_fail_nothing(
     assert spacy("check", cwd=root) == (
         0,
         "project.lock:6:7: warning: 'prepare': 'scripts/write.py' is only a Git LFS pointer,"
-        " and is not compared\n"
+        " so it is not compared\n"
         "hint: git lfs pull\n"
         "project.lock:18:7: warning: 'train': 'scripts/copy.py' differs only in line endings,"
-        " and is not compared\n"
-        "hint: keep Git from changing it: a line 'scripts/copy.py -text' in .gitattributes\n",
+        " so it is not compared\n"
+        "hint: add the line 'scripts/copy.py -text' to .gitattributes, so that Git does not change the file\n",
         "",
     )
 
@@ -172,7 +172,7 @@ def test_orphans_are_told_and_can_be_removed(root: Path, spacy: Spacy) -> None:
     edited(root, "project.yml", "prepare, train]", "prepare, learn]")
     assert spacy("check", cwd=root).out == (
         "project.lock:11:1: error: lock entry for 'train', which no longer exists\n"
-        "hint: git spacy check lock --fix removes it\n"
+        "hint: git spacy check lock --fix\n"
     )
     done = spacy("check", "--fix", cwd=root)
     assert done == (0, "", "removed lock entry 'train'\n")
@@ -300,12 +300,12 @@ def test_the_committed_lock_and_the_ledger_agree_or_it_is_told(
     (made / "project.lock").write_text(text.replace("eb61eead90e3b899", "0b61eead90e3b899"))
     done = spacy("check", "lock", "--notes", cwd=made)
     assert done.code == 1
-    assert "project.lock:11:1: error: 'train': no run is noted that has this entry" in done.out
+    assert "project.lock:11:1: error: 'train': no run record matches this entry" in done.out
     assert "git spacy lock record train" in done.out
     assert "'prepare'" not in done.out
     assert spacy("check", "project", "--notes", cwd=made).code == 0
     git(made, "update-ref", "-d", "refs/notes/spacy")
-    assert spacy("check", "lock", "--notes", cwd=made).out.count("no run is noted") == 2
+    assert spacy("check", "lock", "--notes", cwd=made).out.count("no run record matches") == 2
     assert spacy("check", "lock", "--notes", "--format", "json", cwd=made).out.count("no run") == 2
 
 
@@ -321,7 +321,7 @@ def test_the_ledger_agrees_with_a_lock_of_the_reference_that_has_values_of_the_e
     lock.write_text(lock.read_text().replace("${env.word}", "hello"))
     assert spacy("check", "lock", "--notes", cwd=made).code == 0
     lock.write_text(lock.read_text().replace("touch", "cp"))
-    assert spacy("check", "lock", "--notes", cwd=made).out.count("no run is noted") == 1
+    assert spacy("check", "lock", "--notes", cwd=made).out.count("no run record matches") == 1
 
 
 def test_outside_a_repository_there_is_no_ledger_to_agree_with(

@@ -143,10 +143,10 @@ def test_entries_of_variants_are_looked_for_in_the_records(made: Path, spacy: Sp
     git(made, "update-ref", "-d", "refs/notes/spacy")
     done = spacy("check", "lock", "--notes", cwd=made)
     assert done.code == 1
-    assert "if nobody has it: git spacy lock record train --vars.seed 1" in done.out + done.err
+    assert "or, to record it: git spacy lock record train --vars.seed 1" in done.out + done.err
     assert spacy("lock", "record", "train", "--vars.seed", "1", cwd=made).code == 0
     done = spacy("check", "lock", "--notes", cwd=made)
-    assert "'train': no run is noted" in done.out + done.err
+    assert "'train': no run record matches this entry" in done.out + done.err
     assert "'train --vars.seed 1'" not in done.out + done.err
     assert len(lock.read(made)) == 7
 

@@ -51,7 +51,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "git-spacy-assets": (
         lambda top: write(top, {"deep/two/assets/x": "other data"}),
-        "deep/two/project.yml:3:5: error: asset 'assets/x': its md5 is",
+        "deep/two/project.yml:3:5: error: checksum mismatch: the md5 of asset 'assets/x' is",
     ),
     "git-spacy-lock": (
         edited("one/scripts/write.py", "import sys", "import os, sys"),
