@@ -196,7 +196,7 @@ def test_a_failure_lets_end_what_runs_and_begins_nothing_else(tmp_path: Path) ->
     assert run.returncode == 3
     err = errors.read_text()
     assert "==> good: done in" in err
-    assert "ran 1, skipped 0; failed: bad; not begun: below, far-below, other" in err
+    assert "ran 1, skipped 0; failed: bad; not started: below, far-below, other" in err
     assert err.count("project.yml:1: error: ") == 1
     assert list(lock.read(root)) == ["good"]
 
@@ -209,7 +209,7 @@ def test_keep_going_runs_what_does_not_wait_for_the_failure(
     done = spacy("run", "all", "--keep-going", *jobs, cwd=root)
     assert done.code == 3
     assert sorted(began(done.err)) == ["bad", "good", "other"]
-    assert "ran 2, skipped 0; failed: bad; not begun: below, far-below" in done.err
+    assert "ran 2, skipped 0; failed: bad; not started: below, far-below" in done.err
     assert list(lock.read(root)) == ["good", "other"]
 
 

@@ -64,7 +64,7 @@ def test_settings_that_hold_already_are_left_wherever_they_are_from(
 ) -> None:
     git(made, "config", "--global", "notes.rewriteRef", "refs/notes/*")
     git(made, "config", "--global", "notes.rewriteMode", "cat_sort_uniq")
-    assert spacy("init", "notes", "--yes", cwd=made).err == "all is set up; nothing to do\n"
+    assert spacy("init", "notes", "--yes", cwd=made).err == "already set up; nothing to do\n"
     git(made, "config", "notes.rewriteMode", "overwrite")
     shown = spacy("init", "notes", "--yes", cwd=made).out
     assert "  git config notes.rewriteMode cat_sort_uniq\n      (now: overwrite, local)\n" in shown
@@ -140,10 +140,10 @@ def test_what_a_person_made_of_our_part_is_left_told_and_remembered(
     done = spacy("init", "--undo", "--yes", cwd=made)
     assert done.code == 1
     assert (
-        ".git/hooks/pre-commit: warning: left as it is: somebody has edited it since\n" in done.err
+        ".git/hooks/pre-commit: warning: left unchanged: somebody has edited it since\n" in done.err
     )
     assert (
-        "notes.rewriteMode: warning: left as it is: somebody has set it to 'union' since\n"
+        "notes.rewriteMode: warning: left unchanged: somebody has set it to 'union' since\n"
         in done.err
     )
     assert hook.read_text() == "#!/bin/sh\necho mine\n"
@@ -254,7 +254,7 @@ def test_on_a_terminal_it_asks_once_or_for_each_part(
         os.write(terminal, answer.encode())
     code, seen = end_of(pid, terminal)
     assert code == 0, shown + seen
-    assert "Do all of this? [y]es, [n]o, or [e]ach part by itself [n]: " in shown
+    assert "Make these changes? [y]es, [n]o, or ask for [e]ach step [n]: " in shown
     left = {line.split(":")[0] for line in spacy("init", "--dry", cwd=made).out.splitlines()
             if line[0] != " "}  # fmt: skip
     assert left == {"notes", "merge", "ignore", "hooks"} - parts
@@ -309,10 +309,10 @@ def test_where_there_is_nothing_to_set_up_it_says_so(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["hook"], "'hook' is none of notes, display, merge, ignore, hooks"),
+        (["hook"], "unknown step 'hook'; steps: notes, display, merge, ignore, hooks"),
         (["--undo", "hooks"], "--undo takes back all that was done"),
-        (["--new", "a", "b"], "--new takes one DIR"),
-        (["--new", "--undo"], "--new takes one DIR"),
+        (["--new", "a", "b"], "--new takes at most one DIR"),
+        (["--new", "--undo"], "--new takes at most one DIR"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_told(
@@ -330,7 +330,7 @@ def test_a_project_that_cannot_be_read_keeps_nobody_from_the_rest(
     write(made, {"one/project.yml": "title: [\n"})
     done = spacy("init", "--yes", cwd=made)
     assert done.code == 0
-    assert done.err.startswith("one/project.yml:2:1: warning: left as it is: ")
+    assert done.err.startswith("one/project.yml:2:1: warning: left unchanged: ")
     assert (made / "deep/two/.gitignore").exists()
 
 
@@ -338,7 +338,7 @@ def test_a_block_that_a_person_edited_is_left(made: Path, spacy: Spacy) -> None:
     spacy("ignore", cwd=made)
     (made / ".gitignore").write_text((made / ".gitignore").read_text().replace("/model", "/x"))
     done = spacy("init", "ignore", "--yes", cwd=made)
-    assert done.err.startswith(".gitignore: warning: left as it is: what git-spacy wrote")
+    assert done.err.startswith(".gitignore: warning: left unchanged: what git-spacy wrote")
     assert "hint: to overwrite it: git spacy ignore --force\n" in done.err
 
 
@@ -414,7 +414,8 @@ def test_a_project_from_nothing_here_and_not_where_anything_is(
     done = spacy("init", "--new", cwd=here)
     assert done.code == 2
     assert (
-        "'.' is not an empty folder\nhint: name a new one: git spacy init --new DIR\n" in done.err
+        "'.' is not an empty folder\nhint: choose a new folder: git spacy init --new DIR\n"
+        in done.err
     )
     assert snapshot(here) == before
 
@@ -490,7 +491,7 @@ def test_hooks_that_one_work_tree_has_elsewhere_are_left_and_told(
     git(made, "config", "--worktree", "core.hooksPath", str(tmp_path / "my hooks"))
     done = spacy("init", "hooks", "--yes", cwd=made)
     assert done.err.startswith(
-        "core.hooksPath: warning: left as it is: it is set for this work tree"
+        "core.hooksPath: warning: left unchanged: it is set for this work tree"
     )
     assert f"/* '{tmp_path}/my hooks'\n" in done.err
     assert done.out == ""

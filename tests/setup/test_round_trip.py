@@ -63,7 +63,7 @@ def test_twice_changes_nothing_and_undo_leaves_every_byte_as_it_was(
     assert set_up != before
     again = spacy("init", "--yes", cwd=made)
     assert (again.code, again.out) == (0, "")
-    assert again.err == "all is set up; nothing to do\n"
+    assert again.err == "already set up; nothing to do\n"
     assert world(tmp_path, home) == set_up
 
     assert spacy("init", "--undo", cwd=made).code == 2
@@ -71,10 +71,7 @@ def test_twice_changes_nothing_and_undo_leaves_every_byte_as_it_was(
     undone = spacy("init", "--undo", "--yes", cwd=made)
     assert undone.code == 0, undone.err
     assert world(tmp_path, home) == before
-    assert (
-        spacy("init", "--undo", "--yes", cwd=made).err
-        == "nothing was set up here; nothing to undo\n"
-    )
+    assert spacy("init", "--undo", "--yes", cwd=made).err == "nothing to undo\n"
 
 
 @pytest.mark.usefixtures("programs")
@@ -118,7 +115,7 @@ def test_pre_commit_runs_our_checks_by_the_entry(tmp_path: Path, spacy: Spacy) -
     made = KINDS["with_pre_commit"](tmp_path / "project")
     assert spacy("run", "all", cwd=made).code == 0
     done = spacy("init", "--yes", cwd=made)
-    assert done.err.endswith("pre-commit runs it once it is installed here: pre-commit install\n")
+    assert done.err.endswith("To have pre-commit run the hook: pre-commit install\n")
     assert not (made / ".git/hooks/pre-commit").exists()
     stale(made)
 
