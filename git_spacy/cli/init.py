@@ -101,28 +101,30 @@ def _undo(context: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
     from git_spacy.git.index import Index
     from git_spacy.setup import apply, undo
 
-    found = undo.plan_undo(context)
-    for skipped in found.skipped:
+    undo_plan = undo.plan_undo(context)
+    for skipped in undo_plan.skipped:
         output.warning(_format_skipped(skipped))
-    if not found.changes:
+    if not undo_plan.changes:
         if not dry:  # forget the changes that were undone by other means
-            apply.undo(context, (), found.folders, found.remaining)
-        if not found.skipped:
+            apply.undo(context, (), undo_plan.folders, undo_plan.remaining)
+        if not undo_plan.skipped:
             output.note("nothing to undo")
-        return 1 if found.skipped else 0
-    _show(found.changes, undoing=True)
+        return 1 if undo_plan.skipped else 0
+    _show(undo_plan.changes, undoing=True)
     if dry:
         return 0
-    if not yes and not _ask(found.changes, "--undo --yes", whole=True):
+    if not yes and not _ask(undo_plan.changes, "--undo --yes", whole=True):
         output.note("nothing was changed")
         return 0
-    apply.undo(context, found.changes, found.folders, found.remaining)
-    output.note(f"undid {_count(found.changes)}")
+    apply.undo(context, undo_plan.changes, undo_plan.folders, undo_plan.remaining)
+    output.note(f"undid {_count(undo_plan.changes)}")
     index = Index.open(context.repository)
-    tracked = {entry.name for entry in index.entries(_to_commit(found.changes))} if index else set()
+    tracked = (
+        {entry.name for entry in index.entries(_to_commit(undo_plan.changes))} if index else set()
+    )
     if tracked:
         output.note(f"Next: git add {_shell_paths(sorted(tracked), context, start)} && git commit")
-    return 1 if found.skipped else 0
+    return 1 if undo_plan.skipped else 0
 
 
 def _show(changes: Sequence[Change], *, undoing: bool = False) -> None:

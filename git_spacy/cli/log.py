@@ -29,7 +29,7 @@ _COLOURS = {"failed": "red"}
 )  # fmt: skip
 @click.option(
     "--sort", metavar="METRIC",
-    help="Table: sort by METRIC, highest first; =-METRIC: lowest first.",
+    help="Table: sort by METRIC, or by -METRIC in ascending order.",
 )  # fmt: skip
 @click.option(
     "--mean", "over", multiple=True, metavar="VARIABLE",
@@ -156,7 +156,7 @@ def to_json(commit: CommitRuns, previous: list[RunRecord | None]) -> dict[str, o
 
     from git_spacy.cli import history_format
 
-    noted = commit.annotated
+    annotated = commit.annotated
     runs = [
         {
             **history_format.run_to_json(run),
@@ -165,5 +165,8 @@ def to_json(commit: CommitRuns, previous: list[RunRecord | None]) -> dict[str, o
         for run, earlier in zip(commit.runs, previous, strict=True)
     ]
     return {
-        "commit": noted.commit, "time": noted.time, "subject": noted.subject, "runs": runs[::-1],
-    }  # fmt: skip
+        "commit": annotated.commit,
+        "time": annotated.time,
+        "subject": annotated.subject,
+        "runs": runs[::-1],
+    }

@@ -54,12 +54,12 @@ def pages(group: click.Group) -> dict[str, str]:
 
     top = click.Context(group, info_name="git spacy", **group.context_settings)
     commands = {name: group.get_command(top, name) for name in group.list_commands(top)}
-    found = {"git-spacy.1": _main_page(top, commands)}
+    texts = {"git-spacy.1": _main_page(top, commands)}
     for name, command in commands.items():
         if command and not command.hidden:
-            found[f"git-spacy-{name}.1"] = _page(command, name, top)
-            found[f"gitspacy-{name}.1"] = f".so man1/git-spacy-{name}.1\n"
-    return found
+            texts[f"git-spacy-{name}.1"] = _page(command, name, top)
+            texts[f"gitspacy-{name}.1"] = f".so man1/git-spacy-{name}.1\n"
+    return texts
 
 
 def show(arguments: Sequence[str]) -> None:

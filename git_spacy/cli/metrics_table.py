@@ -129,18 +129,18 @@ def columns(table: MetricsTable) -> tuple[Column, ...]:
 
     rows = table.rows
     is_mean = any(len(row.runs) > 1 for row in rows)
-    found = [_variable_column(name, rows) for name in table.variables]
-    found += [
+    result = [_variable_column(name, rows) for name in table.variables]
+    result += [
         _metric_column(name, rows, rank=3 if number else 1)
         for number, name in enumerate(table.metrics)
     ]
     times = (output.duration(row.seconds) if row.seconds is not None else "" for row in rows)
-    found.append(Column("time", tuple(times), rank=4))
+    result.append(Column("time", tuple(times), rank=4))
     if is_mean:
-        return (*found, Column("runs", tuple(str(len(row.runs)) for row in rows), rank=2))
-    found.append(Column("commit", tuple(_commit(row.runs[0]) for row in rows), 2, is_text=True))
+        return (*result, Column("runs", tuple(str(len(row.runs)) for row in rows), rank=2))
+    result.append(Column("commit", tuple(_commit(row.runs[0]) for row in rows), 2, is_text=True))
     dates = tuple(history_format.start_time(row.runs[0].record)[:10] for row in rows)
-    return (*found, Column("date", dates, rank=5, is_text=True))
+    return (*result, Column("date", dates, rank=5, is_text=True))
 
 
 def _variable_column(name: str, rows: Sequence[MetricsRow]) -> Column:

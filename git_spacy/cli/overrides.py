@@ -18,7 +18,7 @@ from git_spacy.project.variables import parse_override
 
 _PREFIXES = ("--vars.", "--variables.")
 _ENVIRONMENT = ("WEASEL_CONFIG_OVERRIDES", "GIT_SPACY_VARS")
-VARIABLES = (("--vars.NAME VALUE, --set NAME=VALUE", "Override a variable of project.yml."),)
+VARIABLES = (("--vars.NAME VALUE, --set NAME=VALUE", "Override a variable in project.yml."),)
 _KEY = "git_spacy.overrides"
 
 
@@ -33,7 +33,7 @@ class OverridingCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)
         with formatter.section("Variables"):
-            formatter.write_dl(VARIABLES)
+            formatter.write_dl(VARIABLES, col_max=40)
 
 
 def current_overrides(ctx: click.Context) -> dict[str, Any]:

@@ -51,7 +51,7 @@ _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
 )  # fmt: skip
 @click.option("--executor", type=click.Choice(("local", "ray")), help="Run locally or on Ray.")
 @click.option("--address", metavar="ADDR", help="Use the Ray cluster at ADDR.")
-@click.option("--no-wait", is_flag=True, help="Exit with 75 if the project is locked.")
+@click.option("--no-wait", is_flag=True, help="Exit with 75 instead of waiting for another run.")
 @click.option(
     "-h", "--help", "show_help", is_flag=True, help="Show this message, or describe NAME."
 )
@@ -76,6 +76,8 @@ def run(
 
     A command is skipped if it is up to date: if neither its script nor its dependencies nor its
     outputs have changed since its last run. Without NAME, list the commands and workflows.
+
+    PROJECT_DIR is a folder with a project.yml (default: the project around the current folder).
     """
 
     if show_help and not names:
@@ -169,8 +171,8 @@ def summary(outcome: RunOutcome, *, dry: bool) -> str:
     """Return one line that says how many commands ran, were skipped, failed, …"""
 
     restored = f", restored {len(outcome.restored)}" if outcome.restored else ""
-    verb = "would run" if dry else "ran"
-    parts = [f"{verb} {len(outcome.ran)}, skipped {len(outcome.skipped)}{restored}"]
+    word = "would run" if dry else "ran"
+    parts = [f"{word} {len(outcome.ran)}, skipped {len(outcome.skipped)}{restored}"]
     if outcome.failed and not dry:
         parts.append("failed: " + ", ".join(name for name, _ in outcome.failed))
     if outcome.not_started:

@@ -85,9 +85,9 @@ class _RunDisplay:
         if not (self._shown_python or event.dry):
             output.note(f"Python: {self._python.path} ({self._python.chosen_by})")
             self._shown_python = True
-        verb = "would run" if event.dry else "running"
+        word = "would run" if event.dry else "running"
         first, *others = event.reasons
-        output.note(f"==> {event.command}: {verb} ({first})")
+        output.note(f"==> {event.command}: {word} ({first})")
         for reason in others:
             output.note(f"    and {reason}")
 

@@ -224,11 +224,11 @@ def test_a_file_that_changes_while_it_is_asked_is_not_overwritten(
 ) -> None:
     from git_spacy.cli import init
 
-    def asked(changes: list[object], *_: object, **__: object) -> list[object]:
+    def ask(changes: list[object], *_: object, **__: object) -> list[object]:
         write(made, {".gitattributes": "mine\n"})
         return list(changes)
 
-    monkeypatch.setattr(init, "_asked", asked)
+    monkeypatch.setattr(init, "_ask", ask)
     done = spacy("init", "merge", cwd=made)
     assert done.code == 75
     assert "somebody has changed '.gitattributes' meanwhile" in done.err
@@ -310,7 +310,7 @@ def test_where_there_is_nothing_to_set_up_it_says_so(
     ("words", "told"),
     [
         (["hook"], "unknown step 'hook'; steps: notes, display, merge, ignore, hooks"),
-        (["--undo", "hooks"], "--undo takes back all that was done"),
+        (["--undo", "hooks"], "--undo undoes all steps"),
         (["--new", "a", "b"], "--new takes at most one DIR"),
         (["--new", "--undo"], "--new takes at most one DIR"),
     ],
