@@ -24,8 +24,8 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     """Send the outputs of all commands that are up to date to REMOTE. Outputs that it already has
     are skipped.
 
-    REMOTE is a name or an address: a path, or a URL (s3://, gs://, ssh://, ...). Names are defined
-    under 'remotes' in project.yml, or with 'git config spacy.remote.NAME.url'. The default is the
+    REMOTE is a name, a path or a URL such as s3://bucket/folder. Names are defined under 'remotes'
+    in project.yml, or with 'git config spacy.remote.NAME.url'. The default is the
     remote named 'default'.
     """
 

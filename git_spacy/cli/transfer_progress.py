@@ -21,8 +21,10 @@ from git_spacy.storage.events import (
 
 @contextmanager
 def reporter(done: str) -> Iterator[TransferReporter]:
-    """Yield the function that takes the events of transfers; `done` is the word for a finished one
-    ("pushed" or "pulled")."""
+    """Yield the function that takes the events of transfers.
+
+    `done` is the word for a finished transfer: "pushed" or "pulled".
+    """
 
     def line(event: TransferEvent) -> None:
         if isinstance(event, TransferFinished):

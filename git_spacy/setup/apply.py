@@ -77,15 +77,9 @@ def _make(context: RepoContext, change: Change) -> Edit | None:
     """Make one change; return the edit of the configuration file, if it was that."""
 
     if isinstance(change, SetConfig):
-<<<<<<< HEAD
-        file = gitconfig.repository_config(here.repository)
+        file = gitconfig.repository_config(context.repository)
         before = file.read_bytes()
-        gitconfig.set_value(here.repository, change.name, change.value, append=change.append)
-=======
-        file = gitconfig.own_file(context.repository)
-        before = file.read_bytes()
-        gitconfig.set_value(context.repository, change.name, change.value, added=change.append)
->>>>>>> core
+        gitconfig.set_value(context.repository, change.name, change.value, append=change.append)
         return Edit.between(before, file.read_bytes())
     if isinstance(change, UnsetConfig):
         _unset(context, change)
@@ -100,19 +94,11 @@ def _unset(context: RepoContext, change: UnsetConfig) -> None:
     """Restore the configuration file exactly if it was not written since; else unset the value."""
 
     edit = change.edit
-<<<<<<< HEAD
-    if edit and gitconfig.rewrite_config(here.repository, edit.undo_exactly):
-=======
-    if edit and gitconfig.rewrite(context.repository, edit.undo_exactly):
->>>>>>> core
+    if edit and gitconfig.rewrite_config(context.repository, edit.undo_exactly):
         return
     gitconfig.unset_value(context.repository, change.name, change.value)
     for value in change.own_values:
-<<<<<<< HEAD
-        gitconfig.set_value(here.repository, change.name, value, append=True)
-=======
-        gitconfig.set_value(context.repository, change.name, value, added=True)
->>>>>>> core
+        gitconfig.set_value(context.repository, change.name, value, append=True)
 
 
 def _rename(context: RepoContext, change: FileMove) -> None:

@@ -194,7 +194,7 @@ def test_after_a_failure_running_commands_finish_and_no_command_starts(tmp_path:
     assert run.returncode == 3
     err = errors.read_text()
     assert "==> good: done in" in err
-    assert "ran 1, skipped 0; failed: bad; not begun: below, far-below, other" in err
+    assert "ran 1, skipped 0; failed: bad; not started: below, far-below, other" in err
     assert err.count("project.yml:1: error: ") == 1
     assert list(lock.read(root)) == ["good"]
 
@@ -207,7 +207,7 @@ def test_keep_going_runs_commands_that_do_not_depend_on_the_failed_one(
     done = spacy("run", "all", "--keep-going", *jobs, cwd=root)
     assert done.code == 3
     assert sorted(started_commands(done.err)) == ["bad", "good", "other"]
-    assert "ran 2, skipped 0; failed: bad; not begun: below, far-below" in done.err
+    assert "ran 2, skipped 0; failed: bad; not started: below, far-below" in done.err
     assert list(lock.read(root)) == ["good", "other"]
 
 

@@ -352,7 +352,7 @@ def test_help_of_a_command_and_of_a_workflow(tmp_path: Path, spacy: Spacy) -> No
     root = two_steps(tmp_path)
     done = spacy("run", "train", "--help", cwd=root)
     assert "Train on it" in done.out
-    assert "Needs:\n  corpus/words.txt\n  scripts/copy.py" in done.out
+    assert "Dependencies:\n  corpus/words.txt\n  scripts/copy.py" in done.out
     assert (
         "In this order:\n  prepare  Prepare the corpus" in spacy("run", "all", "-h", cwd=root).out
     )
