@@ -23,7 +23,7 @@ from git_spacy.state import lock, lock_check
 from git_spacy.state.lock import LOCK_FILE, LockEntry
 from git_spacy.state.project_view import LFS_POINTER, View
 from git_spacy.state.stat_cache import state_dir
-from git_spacy.state.verdict import Reason, orphans, upstream
+from git_spacy.state.verdict import Reason, orphaned_entries, upstream_commands
 
 _PARTS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
 
@@ -99,10 +99,10 @@ def drop_orphans(root: Path) -> tuple[str, ...]:
     project = loader.parse(data).project
     with file_lock(state_dir(root) / "project.lock.lock"):
         entries = lock.read(root)
-        lost = orphans(with_variants(project, data, entries), entries)
+        lost = orphaned_entries(with_variants(project, data, entries), entries)
         names = tuple(reason.about for reason in lost)
         if names:
-            lock.drop(root, names)
+            lock.remove_entries(root, names)
     return names
 
 
@@ -154,7 +154,7 @@ def _lock(subject: _CheckContext) -> Iterator[Finding]:
     project = with_variants(subject.loaded.project, subject.data, entries)
     judged = lock_check.check_lock(project, entries, subject.view)
     where = lock.source_map(text or b"")
-    for reason in orphans(project, entries):
+    for reason in orphaned_entries(project, entries):
         hint = "git spacy check lock --fix removes it"
         yield Finding("lock", LOCK_FILE, *where[reason.about,], reason.text, hint)
     for name, one in judged.verdicts.items():
@@ -171,8 +171,8 @@ def _lock(subject: _CheckContext) -> Iterator[Finding]:
         place = source_map.nearest_position(where, remark.command)
         for part in ("deps", "outs"):
             place = where.get((remark.command, part, remark.path.text), place)
-        what = f"'{remark.command}': '{remark.path}' {remark.words}, and is not compared"
-        hint = _hint(remark.words, remark.path.normal)
+        what = f"'{remark.command}': '{remark.path}' {remark.message}, and is not compared"
+        hint = _hint(remark.message, remark.path.normal)
         yield Finding("lock", LOCK_FILE, *place, what, hint, "warning")
     if subject.strict:
         yield from _without_entry(subject.loaded, entries)
@@ -188,7 +188,7 @@ def _rerun(project: Project, name: str) -> str:
 
     below = [command for command in project.commands if command.name == name]
     for command in project.commands:
-        makers = {maker.name for maker, _ in upstream(project, command)}
+        makers = {maker.name for maker, _ in upstream_commands(project, command)}
         if makers & {one.name for one in below} and command.produced and command not in below:
             below.append(command)
     return command_line(below)

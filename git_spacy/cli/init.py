@@ -85,7 +85,7 @@ def _set_up(here: plan.RepoContext, start: Path, parts: Sequence[str], yes: bool
     files = _to_commit(chosen)
     if files:
         output.note(f"Next: git add {_typed(files, here, start)} && git commit")
-    if any(one.part == "hooks" and one.name == ".pre-commit-config.yaml" for one in chosen):
+    if any(one.step == "hooks" and one.name == ".pre-commit-config.yaml" for one in chosen):
         output.note("pre-commit runs it once it is installed here: pre-commit install")
     return 0
 
@@ -94,12 +94,12 @@ def _undo(here: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
     from git_spacy.git.index import Index
     from git_spacy.setup import apply, undo
 
-    found = undo.decide(here)
+    found = undo.plan_undo(here)
     for left in found.skipped:
         output.warning(_show_skipped(left))
     if not found.changes:
         if not dry:  # to forget what others have taken back
-            apply.undo(here, (), found.folders, found.kept)
+            apply.undo(here, (), found.folders, found.remaining)
         if not found.skipped:
             output.note("nothing was set up here; nothing to undo")
         return 1 if found.skipped else 0
@@ -109,7 +109,7 @@ def _undo(here: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
     if not yes and not _asked(found.changes, "--undo --yes", whole=True):
         output.note("nothing was changed")
         return 0
-    apply.undo(here, found.changes, found.folders, found.kept)
+    apply.undo(here, found.changes, found.folders, found.remaining)
     output.note(f"taken back: {_count(found.changes)}")
     index = Index.open(here.repository)
     known = {entry.name for entry in index.entries(_to_commit(found.changes))} if index else set()
@@ -121,15 +121,15 @@ def _undo(here: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
 def _show(changes: Sequence[Change], *, undoing: bool = False) -> None:
     """All of them, by their parts."""
 
-    from git_spacy.setup.changes import STEPS, lines
+    from git_spacy.setup.changes import STEPS, format_change
 
     part = ""
     for change in changes:
-        if change.part != part:
-            part = change.part
+        if change.step != part:
+            part = change.step
             told = "" if undoing else f": {STEPS[part]}"
             output.result_painted(output.paint(part, "bold") + told)
-        for line in lines(change):
+        for line in format_change(change):
             output.result(f"  {line}")
 
 
@@ -141,7 +141,7 @@ def _asked(changes: Sequence[Change], option: str, *, whole: bool = False) -> li
 
     if not can_prompt():
         raise InvalidInput("there is no terminal to ask on", hint=f"git spacy init {option}")
-    parts = list(dict.fromkeys(change.part for change in changes))
+    parts = list(dict.fromkeys(change.step for change in changes))
     if whole or len(parts) == 1:
         return list(changes) if click.confirm("Do this?", err=True) else []
     answer = click.prompt(
@@ -152,12 +152,12 @@ def _asked(changes: Sequence[Change], option: str, *, whole: bool = False) -> li
         parts = [part for part in parts if click.confirm(f"{part}: {STEPS[part]}?", err=True)]
     elif answer[0] == "n":
         parts = []
-    return [change for change in changes if change.part in parts]
+    return [change for change in changes if change.step in parts]
 
 
 def _show_skipped(left: SkippedChange) -> str:
     hint = f"\nhint: {left.hint}" if left.hint else ""
-    return f"{left.where}: warning: left as it is: {left.why}{hint}"
+    return f"{left.location}: warning: left as it is: {left.reason}{hint}"
 
 
 def _count(changes: Sequence[Change]) -> str:
@@ -199,8 +199,8 @@ def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
         CloneRequest(_TEMPLATE, dest), configured, start, prompt=False, warn=output.warning
     )
     where = os.path.relpath(done.dest, start)
-    output.note(f"Made a project of {done.placed.files} files in '{where}'")
-    if done.made_repository:
+    output.note(f"Made a project of {done.checkout.files} files in '{where}'")
+    if done.created_repository:
         output.note("Made it a Git repository with one commit.")
     go = "" if where == "." else f"cd {shlex.quote(where)} && "
     output.note(f"Next: {go}git spacy run all")
@@ -213,7 +213,7 @@ def _new_in_repository(dest: Path) -> int:
     from git_spacy import templates
     from git_spacy.generate import ignore
 
-    templates.place(_TEMPLATE, dest)
+    templates.copy_template(_TEMPLATE, dest)
     ignore.write_initial(dest)
     output.note("Made a project; nothing of it is committed yet.")
     output.note("Next: git add -A && git commit, then git spacy run all")

@@ -39,7 +39,7 @@ def rebuild(ctx: click.Context, revision: str | None) -> None:
 
     repository, root, _ = words.opened(ctx.obj)
     done = lock_repair.rebuild(root or loader.find(ctx.obj), repository, revision)
-    rows = [(name, _word(one), [_source(one)]) for name, one in done.known.items()]
+    rows = [(name, _word(one), [_source(one)]) for name, one in done.entries.items()]
     rows += [(name, "unknown", ["no run of it is noted"]) for name in done.unknown]
     colours = {"restored": "green", "stale": "yellow", "unknown": "yellow"}
     output.result_painted(output.table(rows, colours))
@@ -96,14 +96,14 @@ def resolve(ctx: click.Context) -> int:
     from git_spacy.state import lock_repair
 
     root = loader.find(ctx.obj)
-    done = lock_repair.resolve(root, Repository.discover(root))
+    done = lock_repair.resolve_conflict(root, Repository.discover(root))
     if done is None:
         output.note("project.lock is not in conflict")
         return 0
     stale = {command.name for command in done.stale}
-    for name, side in done.taken.items():
+    for name, side in done.sides.items():
         output.note(f"{name}: took {side}" + (", stale like the other" if name in stale else ""))
-    if not done.taken:
+    if not done.sides:
         output.note("merged by entry: each was changed on one side only")
     if done.stale:
         output.note(f"Next: {matrix.command_line(done.stale)} && git add project.lock")

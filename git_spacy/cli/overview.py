@@ -58,8 +58,8 @@ def _project(project: Project, root: Path, found: Status) -> str:
         rows.append(("assets", _summary(found.assets.values())))
     if project.workflows:
         rows.append(("workflows", ", ".join(one.name for one in project.workflows)))
-    if found.orphans:
-        rows.append(("project.lock", f"{len(found.orphans)} entries of no command"))
+    if found.orphaned:
+        rows.append(("project.lock", f"{len(found.orphaned)} entries of no command"))
     title = output.paint(output.clean(project.title or root.name), "bold")
     return "\n".join([title, *_columns(rows), *_next(project, root, found), _HELP])
 

@@ -11,7 +11,7 @@ from git_spacy.cli.run import project_dir, report_waiting
 from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 
-_COLOURS = {"lacking": "red", "refused": "yellow", "failed": "red", "restored": "green"}
+_COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": "green"}
 
 
 @click.command()
@@ -57,4 +57,4 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
         output.note("nothing is known of any output at that commit")
     if error := outputs.failure(found):
         raise error
-    return 1 if any(one.state in ("lacking", "refused") for one in found) else 0
+    return 1 if any(one.state in ("missing", "refused") for one in found) else 0

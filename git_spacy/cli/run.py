@@ -178,11 +178,11 @@ def run_context(
     from git_spacy.run.foreground import ForegroundExecutor
     from git_spacy.run.recorder import Recorder
     from git_spacy.run.scheduler import RunContext
-    from git_spacy.run.script import interpreter
+    from git_spacy.run.script import find_interpreter
     from git_spacy.state.stat_cache import StatCache
 
     configured = settings(root) if configured is None else configured
-    python = interpreter(root, configured, os.environ)
+    python = find_interpreter(root, configured, os.environ)
     recorder = Recorder(project, root, python, overrides.current_overrides(ctx), output.warning)
     return RunContext(
         project=project,

@@ -80,7 +80,7 @@ def document(project: Project, found: Status) -> dict[str, Any]:
             for name, one in found.commands.items()
         ],
         "assets": [{"dest": dest, "state": state} for dest, state in found.assets.items()],
-        "orphans": [reason.about for reason in found.orphans],
+        "orphans": [reason.about for reason in found.orphaned],
     }
 
 
@@ -93,7 +93,7 @@ def lines(found: Status) -> list[str]:
         reasons = [("command", one.state, name, why.kind, why.about) for why in one.reasons]
         rows += reasons or [("command", one.state, name, "", "")]
     rows += [("asset", state, dest, "", "") for dest, state in found.assets.items()]
-    rows += [("lock", "orphaned", reason.about, "", "") for reason in found.orphans]
+    rows += [("lock", "orphaned", reason.about, "", "") for reason in found.orphaned]
     return ["\t".join(_field(part) for part in row) for row in rows]
 
 
@@ -113,7 +113,7 @@ def parts(project: Project, found: Status) -> list[str]:
             (name, state_label(one.state), _why(project, name, one)) for name, one in states
         ],
         "Assets": [(dest, state_label(state), _ASSET_WORDS[state]) for dest, state in assets],
-        "In project.lock": [(why.about, "orphaned", [why.text]) for why in found.orphans],
+        "In project.lock": [(why.about, "orphaned", [why.text]) for why in found.orphaned],
     }
     colours = {state_label(state): colour for state, colour in COLOURS.items()}
     shown = [
@@ -165,6 +165,6 @@ def hints(project: Project, found: Status) -> list[str]:
         steps.append(
             " ".join(["git spacy run", *(name for name in found.commands if name in stale)])
         )
-    if found.orphans:
+    if found.orphaned:
         steps.append("git spacy check lock --fix")
     return [" && ".join(steps)] if steps else []

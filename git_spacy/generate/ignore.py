@@ -141,14 +141,14 @@ def remove_block(data: bytes) -> bytes | None:
 
 def _matches(git: TrackedPaths, paths: Iterable[ProjectPath]) -> dict[str, IgnoreMatch]:
     names = [path.normal for path in paths]
-    asked = [git.above + name + end for name in names for end in ("", _BELOW)]
-    found = git.staged.patterns(asked) if names else {}
+    asked = [git.prefix + name + end for name in names for end in ("", _BELOW)]
+    found = git.git_index.patterns(asked) if names else {}
     decided = {}
     for name in names:
-        match = found.get(git.above + name) or found.get(git.above + name + _BELOW)
+        match = found.get(git.prefix + name) or found.get(git.prefix + name + _BELOW)
         if match:
             file, line, text = match
-            decided[name] = IgnoreMatch(file == git.above + FILE, line, text)
+            decided[name] = IgnoreMatch(file == git.prefix + FILE, line, text)
     return decided
 
 

@@ -179,7 +179,7 @@ class _Reader:
 
     def warn(self, node: Node, what: str, hint: str = "") -> None:
         warning = Diagnostic(self.file, *node.position, what, hint)
-        self.warnings.append(warning.statement.format("warning"))
+        self.warnings.append(warning.problem.format("warning"))
 
     # Variables first: everything else is read with them filled in.
 

@@ -1,1 +1,1 @@
-"""Do: run the commands that are not current, and record what came of it."""
+"""Run project commands that are not up to date, and record the results."""

@@ -1,4 +1,4 @@
-"""What a run tells while it goes: typed events, to whoever wants to know."""
+"""The typed events that a run reports while it is in progress."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from git_spacy.errors import GitSpacyError
 
 
 class CommandSkipped(NamedTuple):
-    """Nothing to do: it is current."""
+    """A command was skipped because it is up to date."""
 
     command: str
 
 
 class CommandStarted(NamedTuple):
-    """A command begins (or, in a dry run, would), for these reasons."""
+    """A command starts (or would start, in a dry run), for the given reasons."""
 
     command: str
     reasons: tuple[str, ...]
@@ -23,14 +23,14 @@ class CommandStarted(NamedTuple):
 
 
 class StepStarted(NamedTuple):
-    """One of its script lines."""
+    """A script line of a command starts."""
 
     command: str
     line: str
 
 
 class LinePrinted(NamedTuple):
-    """A line that its script wrote, without the line break; where several run at a time."""
+    """A script printed a line; `text` has no line break. Only reported for parallel runs."""
 
     command: str
     text: str
@@ -38,14 +38,14 @@ class LinePrinted(NamedTuple):
 
 
 class CommandFailed(NamedTuple):
-    """It ended otherwise."""
+    """A command failed."""
 
     command: str
     error: GitSpacyError
 
 
 class CommandRestored(NamedTuple):
-    """Its outputs were brought from `source` instead, as they were made before."""
+    """The outputs of a command were restored from `source` instead of running it."""
 
     command: str
     reasons: tuple[str, ...]
@@ -53,20 +53,20 @@ class CommandRestored(NamedTuple):
 
 
 class CommandFinished(NamedTuple):
-    """It is done and recorded."""
+    """A command succeeded, and its result is recorded."""
 
     command: str
     seconds: float
 
 
 class RunPlanned(NamedTuple):
-    """So many commands are to be looked at."""
+    """A run of `commands` commands begins; some of them may be skipped."""
 
     commands: int
 
 
 class RunWarning(NamedTuple):
-    """Something that is not as it should be and stops nothing."""
+    """A warning that does not stop the run."""
 
     text: str
 

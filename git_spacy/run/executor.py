@@ -1,4 +1,4 @@
-"""Where commands run: a Protocol that every executor keeps, and the table of them."""
+"""The interface of executors, which run the scripts of commands, and the table of executors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from git_spacy.project.model import Command, Project
 from git_spacy.run.events import RunReporter
 from git_spacy.run.script import Step
 
-# name → module with `of(project, address)`, imported when it is asked for
+# name → module with `create_executor(project, address)`, imported on demand
 EXECUTORS = {
     "local": "git_spacy.run.parallel",
     "ray": "git_spacy.run.ray",
@@ -20,8 +20,8 @@ EXECUTORS = {
 
 
 class Job(NamedTuple):
-    """A command that is to run: its steps, in the folder `root`. `python` is what stands for
-    `python` in them."""
+    """A command to run: its steps and the folder `root` to run them in. `python` is the
+    interpreter that replaced `python` in the steps."""
 
     command: Command
     steps: tuple[Step, ...]
@@ -31,7 +31,8 @@ class Job(NamedTuple):
 
 
 class JobResult(NamedTuple):
-    """How a job ended: the exit code of the line that failed, or 0; or why it could not be run."""
+    """How a job ended: the exit code of the script line that failed, or 0; or the error that kept
+    it from running."""
 
     command: Command
     code: int = 0
@@ -39,26 +40,29 @@ class JobResult(NamedTuple):
 
 
 def get_executor(name: str, project: Project, address: str | None) -> Executor:
-    """The executor of a name in EXECUTORS, for several jobs at a time. Raises Malformed where what
-    it needs is not installed."""
+    """Create the executor `name` (a key of EXECUTORS), which runs several jobs at a time.
 
-    made: Executor = importlib.import_module(EXECUTORS[name]).create_executor(project, address)
-    return made
+    Raises InvalidInput if a package that it depends on is not installed.
+    """
+
+    executor: Executor = importlib.import_module(EXECUTORS[name]).create_executor(project, address)
+    return executor
 
 
 class Executor(Protocol):
-    """Runs jobs somewhere, perhaps several at a time. Reports StepStarted and Printed."""
+    """Runs jobs, possibly several at a time. Reports StepStarted and LinePrinted."""
 
     def start(self, job: Job) -> None:
-        """Begin with one. What goes wrong with it, `wait` tells. Raises Unavailable where there is
-        nothing to run it on."""
+        """Start a job. Its failure is reported by `wait`. Raises ExternalError if there is nothing
+        to run jobs on, e.g. no cluster."""
 
     def wait(self, report: RunReporter) -> JobResult:
-        """Wait until one that was begun has ended. Raises Interrupted if we or it were."""
+        """Wait until any started job has ended. Raises Interrupted if we or the job received
+        a signal."""
         ...
 
-    def stop(self, number: int) -> None:
-        """End what still runs with the signal `number`, and wait until it has ended."""
+    def stop(self, signal_number: int) -> None:
+        """Stop all running jobs with the signal `signal_number`, and wait until they have ended."""
 
     def close(self) -> None:
-        """Let go of what was held: no more is to run."""
+        """Release all resources; no job may be started afterwards."""

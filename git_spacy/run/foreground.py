@@ -1,11 +1,11 @@
-"""Processes on this machine, one after the other, each script line in a group of its own.
+"""Runs one command at a time on this machine, each script line in a process group of its own.
 
-A group of its own so that Ctrl-C and SIGTERM end everything that the line started and nothing
-else. On a terminal that group gets the terminal, as a shell gives it to a job: an annotation tool
-or a debugger in a script works as if it had been typed.
+With its own group, Ctrl-C and SIGTERM end everything that the line started and nothing else. On a
+terminal, the group becomes the foreground group, as a shell does it for a job, so that an
+annotation tool or a debugger in a script works as if it had been typed at the prompt.
 
-Ctrl-C means what it means in a shell script: a line that the signal kills is interrupted, and so is
-the run; one that ends with 0 after it, as a server does, has done what was asked of it.
+Ctrl-C has the same effect as in a shell script: if the signal kills the script line, the run is
+interrupted; if the line then ends with exit code 0, as a server does, it has succeeded.
 """
 
 from __future__ import annotations
@@ -29,15 +29,17 @@ from git_spacy.run.executor import Job, JobResult
 from git_spacy.run.script import Step
 
 Process = subprocess.Popen[bytes]
-GRACE = 5.0  # seconds between asking a group to end and ending it
-# asked without importing it; what cannot be answered so is no reason to stop anybody
-_ASK = "import importlib.util as u, sys; sys.exit(3 if u.find_spec(sys.argv[1]) is None else 0)"
-_ABSENT = 3
-_NONE = subprocess.DEVNULL
+GRACE = 5.0  # seconds between the signal to a group and SIGKILL
+# finds a module without importing it; any other exit code means that we cannot tell
+_FIND_SPEC = (
+    "import importlib.util as u, sys; sys.exit(3 if u.find_spec(sys.argv[1]) is None else 0)"
+)
+_NOT_FOUND = 3
+_DEVNULL = subprocess.DEVNULL
 
 
 class ForegroundExecutor:
-    """Runs one job at a time, in the foreground: its output is ours, the terminal its own."""
+    """Runs one job at a time in the foreground, with our output and in control of the terminal."""
 
     def start(self, job: Job) -> None:
         self._job = job
@@ -48,35 +50,36 @@ class ForegroundExecutor:
             report(StepStarted(job.command.name, step.shown))
             try:
                 check_module(step, job.root, job.environ)
-                code = _run(step, job.root, job.environ)
+                code = _run_step(step, job.root, job.environ)
             except ScriptFailed as failure:
                 return JobResult(job.command, failure=failure)
             if code:
                 return JobResult(job.command, code)
         return JobResult(job.command)
 
-    def stop(self, number: int) -> None:
-        """Nothing is left: an interrupted step ends with what it started."""
+    def stop(self, signal_number: int) -> None:
+        """Do nothing: `wait` has already ended the process group of an interrupted step."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resources are held between jobs."""
 
 
-def _run(step: Step, root: Path, environ: Mapping[str, str]) -> int:
-    interrupts.begin()
+def _run_step(step: Step, root: Path, environ: Mapping[str, str]) -> int:
+    interrupts.rearm()
     with interrupts.deferred():
         process = start_step(step, root, environ)
         terminal = _Terminal(process.pid)
         try:
-            terminal.give()
+            terminal.hand_over()
             with interrupts.allowed():
                 code = _wait(process, terminal)
         except Interrupted as interrupted:
-            # one that had ended did not end because of the signal; nor may its code be known
+            # a process that had already ended did not end because of the signal, and its exit
+            # code may be unknown
             was_running = process.poll() is None
             end_groups([process], interrupted.number)
-            is_well = was_running and process.returncode == 0
-            if interrupted.number != signal.SIGINT or not is_well:
+            succeeded = was_running and process.returncode == 0
+            if interrupted.number != signal.SIGINT or not succeeded:
                 raise
             interrupts.accept()
             code = 0
@@ -84,8 +87,8 @@ def _run(step: Step, root: Path, environ: Mapping[str, str]) -> int:
             end_groups([process], signal.SIGTERM)
             raise
         finally:
-            terminal.take()
-        if code == 128 + signal.SIGINT:  # some say with a code of their own what ended them
+            terminal.reclaim()
+        if code == 128 + signal.SIGINT:  # as a shell exits when SIGINT ended its last command
             code = -signal.SIGINT
         if code in (-signal.SIGINT, -signal.SIGTERM):
             error = interrupts.interrupted(-code)
@@ -95,38 +98,49 @@ def _run(step: Step, root: Path, environ: Mapping[str, str]) -> int:
 
 
 def check_module(step: Step, root: Path, environ: Mapping[str, str]) -> None:
-    """Raise ScriptFailed if the step is a module for Python to run, and its Python has none of that
-    name."""
+    """Raise ScriptFailed if the step runs a Python module that its Python does not have."""
 
-    if (module := missing_tools.module(step.arguments)) and _is_missing(module, root, environ):
-        hint = missing_tools.how_to_get(module.name, root)
-        what = f"there is no Python module '{module.name}'"
-        raise ScriptFailed(what, 127, location=step.shown, hint=hint)
+    if (module := missing_tools.parse_module(step.arguments)) and _is_module_missing(
+        module, root, environ
+    ):
+        hint = missing_tools.install_hint(module.name, root)
+        message = f"Python module not found: '{module.name}'"
+        raise ScriptFailed(message, 127, location=step.shown, hint=hint)
 
 
 def start_step(
     step: Step, root: Path, environ: Mapping[str, str], *, capture: bool = False
 ) -> Process:
-    """Start the process of a step, in a group of its own. One that is heard has pipes for its
-    output, and nothing to read. Call it with interrupts deferred, until what ends the process knows
-    of it. Raises ScriptFailed if its program cannot be started."""
+    """Start the process of a step in its own process group.
 
-    pipes = {"stdin": _NONE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    With `capture`, its output goes to pipes and its input is empty. Call this with interrupts
+    deferred until the code that ends the process knows about it. Raises ScriptFailed if the program
+    cannot be started.
+    """
+
+    pipes = {"stdin": _DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
         return _popen(step.arguments, root, environ, **(pipes if capture else {}))
     except (FileNotFoundError, PermissionError):
-        raise _cannot_start(step, root, environ) from None
+        raise _start_error(step, root, environ) from None
 
 
-def _popen(arguments: Sequence[str], root: Path, environ: Mapping[str, str], **how: Any) -> Process:
-    how |= {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
-    process: Process = subprocess.Popen(arguments, cwd=root, env=dict(environ), **how)
+def _popen(
+    arguments: Sequence[str], root: Path, environ: Mapping[str, str], **options: Any
+) -> Process:
+    options |= {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
+    process: Process = subprocess.Popen(arguments, cwd=root, env=dict(environ), **options)
     return process
 
 
-def _is_missing(module: missing_tools.Module, root: Path, environ: Mapping[str, str]) -> bool:
-    """Whether its Python does not find it. Most have it where a look is enough; asking takes as
-    long as that Python needs to start."""
+def _is_module_missing(
+    module: missing_tools.PythonModule, root: Path, environ: Mapping[str, str]
+) -> bool:
+    """Return whether the step's Python cannot find the module.
+
+    Looks into its site-packages first, which is enough for most modules; starting Python to ask is
+    much slower.
+    """
 
     environ = {**environ, **module.environ}
     python = shutil.which(module.python, path=environ.get("PATH"))
@@ -136,49 +150,52 @@ def _is_missing(module: missing_tools.Module, root: Path, environ: Mapping[str, 
     for folder in (root, *packages):
         if (folder / module.name).is_dir() or (folder / f"{module.name}.py").is_file():
             return False
-    # to look for it, Python may have to import the packages that it is in: the project's own code
-    asked = (python, "-c", _ASK, module.name)
+    # interruptible, since find_spec may import parent packages: the project's own code
+    arguments = (python, "-c", _FIND_SPEC, module.name)
     with interrupts.deferred():
-        process = _popen(asked, root, environ, stdin=_NONE, stdout=_NONE, stderr=_NONE)
+        process = _popen(arguments, root, environ, stdin=_DEVNULL, stdout=_DEVNULL, stderr=_DEVNULL)
         try:
             with interrupts.allowed():
                 process.wait()
         except BaseException:
             end_groups([process], signal.SIGTERM)
             raise
-    return process.returncode == _ABSENT
+    return process.returncode == _NOT_FOUND
 
 
-def _cannot_start(step: Step, root: Path, environ: Mapping[str, str]) -> ScriptFailed:
-    """Not there, or there and not executable: the system also says the latter where it may not
-    look into some folder of the PATH. The codes are a shell's."""
+def _start_error(step: Step, root: Path, environ: Mapping[str, str]) -> ScriptFailed:
+    """Return the error for a program that is missing (127) or not executable (126).
+
+    The exit codes are those of a shell. The exception alone cannot tell the two apart: a folder of
+    the PATH that may not be read raises PermissionError, too.
+    """
 
     program = step.arguments[0]
     if os.sep in program and (root / program).exists():
         hint = f"chmod +x {program}, or name its interpreter"
         return ScriptFailed(f"'{program}' cannot be executed", 126, location=step.shown, hint=hint)
-    hint = missing_tools.how_to_get(program, root)
+    hint = missing_tools.install_hint(program, root)
     if shutil.which(program, path=environ.get("PATH")):
         hint = f"check the first line of '{shutil.which(program, path=environ.get('PATH'))}'"
-    return ScriptFailed(f"there is no program '{program}'", 127, location=step.shown, hint=hint)
+    return ScriptFailed(f"program not found: '{program}'", 127, location=step.shown, hint=hint)
 
 
 class _Terminal:
-    """Who has the terminal: the script's group while it runs, ours before and after."""
+    """Hands the terminal to the process group of a script, and takes it back."""
 
     def __init__(self, group: int) -> None:
         self.group = group
         self.ours = os.getpgrp()
         self.descriptor = _foreground_terminal()
 
-    def give(self) -> None:
+    def hand_over(self) -> None:
         if self.descriptor is not None:
             _set_foreground(self.descriptor, self.group)
-            # it may have asked for the terminal before it was its own, and been stopped
+            # the script is stopped if it used the terminal before it was in the foreground
             with suppress(ProcessLookupError):
                 os.killpg(self.group, signal.SIGCONT)
 
-    def take(self) -> None:
+    def reclaim(self) -> None:
         if self.descriptor is not None:
             _set_foreground(self.descriptor, self.ours)
 
@@ -186,15 +203,15 @@ class _Terminal:
 @contextmanager
 def _terminal_for(group: int) -> Iterator[_Terminal]:
     terminal = _Terminal(group)
-    terminal.give()
+    terminal.hand_over()
     try:
         yield terminal
     finally:
-        terminal.take()
+        terminal.reclaim()
 
 
 def _foreground_terminal() -> int | None:
-    """The descriptor of the terminal that we are in the foreground of, or None."""
+    """Return the descriptor of the terminal if we are its foreground process group, else None."""
 
     try:
         descriptor = sys.stdin.fileno()
@@ -206,7 +223,7 @@ def _foreground_terminal() -> int | None:
 
 
 def _set_foreground(descriptor: int, group: int) -> None:
-    # from the background this very call would stop us with SIGTTOU
+    # tcsetpgrp sends SIGTTOU to a background process, which would stop us
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
     try:
         with suppress(OSError):
@@ -223,49 +240,51 @@ def _wait(process: Process, terminal: _Terminal) -> int:
             return process.returncode
         if terminal.descriptor is None:
             continue
-        # Ctrl-Z: stop with the script, and go on with it when the shell lets us
-        terminal.take()
+        # Ctrl-Z: stop together with the script, and continue it when the shell continues us
+        terminal.reclaim()
         os.kill(os.getpid(), signal.SIGSTOP)
-        terminal.give()
+        terminal.hand_over()
 
 
-def end_groups(processes: Sequence[Process], number: int) -> None:
-    """Pass the signal on to the whole groups, and wait until all in them have ended; kill them when
-    their time is up, or the user's patience."""
+def end_groups(processes: Sequence[Process], signal_number: int) -> None:
+    """Send the signal to the processes' groups, and wait until every process in them has ended.
 
-    def is_over() -> bool:
-        left[:] = [process for process in left if _is_alive(process)]
-        return not left
+    Sends SIGKILL after GRACE seconds, or when the user presses Ctrl-C for the third time.
+    """
+
+    def have_ended() -> bool:
+        alive[:] = [process for process in alive if _is_alive(process)]
+        return not alive
 
     with interrupts.deferred():
-        left = list(processes)
-        for process in left:
-            _signal_group(process.pid, number)
-            _signal_group(process.pid, signal.SIGCONT)  # what is stopped gets no signal
-        if interrupts.wait_until(is_over, GRACE):
+        alive = list(processes)
+        for process in alive:
+            _signal_group(process.pid, signal_number)
+            _signal_group(process.pid, signal.SIGCONT)  # a stopped process handles no signal
+        if interrupts.wait_until(have_ended, GRACE):
             return
-        for process in left:
+        for process in alive:
             _signal_group(process.pid, signal.SIGKILL)
-        for process in left:
+        for process in alive:
             process.wait()
         deadline = time.monotonic() + GRACE
-        while not is_over() and time.monotonic() < deadline:  # they die, but not at once
+        while not have_ended() and time.monotonic() < deadline:  # SIGKILL takes a moment
             time.sleep(0.01)
 
 
 def _is_alive(process: Process) -> bool:
-    """Whether it, or anything else of its group, still runs."""
+    """Return whether the process, or any other process of its group, is still running."""
 
     if process.returncode is None:
         process.poll()
     return process.returncode is None or _signal_group(process.pid, 0)
 
 
-def _signal_group(group: int, number: int) -> bool:
-    """Whether anything in the group was there to get the signal."""
+def _signal_group(group: int, signal_number: int) -> bool:
+    """Send a signal to a process group; return whether the group still has a process."""
 
     try:
-        os.killpg(group, number)
+        os.killpg(group, signal_number)
         return True
     except (ProcessLookupError, PermissionError):
         return False

@@ -1,32 +1,32 @@
-"""What a process writes, in lines as people see them. Knows bytes, and not where they come from."""
+"""Splits the output of a process into lines as a terminal would show them."""
 
 from __future__ import annotations
 
-_LONGEST = 1 << 16  # bytes of a line that is held back until it is whole
+_MAX_LINE = 1 << 16  # bytes; a longer line is passed on in pieces
 
 
-class Lines:
-    """One stream, cut into lines."""
+class LineBuffer:
+    """Splits one stream of bytes into lines."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that are whole now."""
+        """Add data, and return the lines that are now complete."""
 
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > _LONGEST:
+        if len(self._rest) > _MAX_LINE:
             lines.append(self._rest)
             self._rest = b""
-        return list(map(_shown, lines))
+        return list(map(_decode, lines))
 
-    def rest(self) -> list[str]:
-        """What has no line break at the end, if anything: nothing more comes."""
+    def flush(self) -> list[str]:
+        """Return the last, unterminated line, if any, at the end of the stream."""
 
         rest, self._rest = self._rest, b""
-        return [_shown(rest)] if rest else []
+        return [_decode(rest)] if rest else []
 
 
-def _shown(line: bytes) -> str:
-    # a bar that draws itself over and over: as it looks in the end
+def _decode(line: bytes) -> str:
+    # a progress bar redraws itself after each '\r'; only its final state matters
     return line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")

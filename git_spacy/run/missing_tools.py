@@ -1,6 +1,7 @@
-"""The Python module that a script line runs as a program, and how to get a tool that is not there.
+"""Finds the Python module that a script line runs, and how to install a missing tool.
 
-Knows the words of a line and the names in requirements.txt. Asks no interpreter: `run.local` does.
+Works on the arguments of a line and on requirements.txt alone; whether a module is installed is
+checked by `run.foreground`.
 """
 
 from __future__ import annotations
@@ -15,26 +16,27 @@ from git_spacy.errors import Refused
 from git_spacy.files import open_beneath
 
 REQUIREMENTS = "requirements.txt"
-_MOST = 1 << 16  # bytes of it that are read
+_READ_LIMIT = 1 << 16  # bytes of requirements.txt
 _PYTHON = re.compile(r"python[\d.]*")
-_LISTED = re.compile(rb"^[ \t]*([A-Za-z0-9][\w.-]*)", re.MULTILINE)
-# what no package index has for everybody
-_ELSEWHERE = {
+_REQUIREMENT = re.compile(rb"^[ \t]*([A-Za-z0-9][\w.-]*)", re.MULTILINE)
+# tools that cannot be installed from the public package index
+_INSTALL_HINTS = {
     "prodigy": "Prodigy is licensed; how to get and install it: https://prodi.gy/docs/install",
 }
 
 
-class Module(NamedTuple):
-    """A module by its top-level name, the Python that is to run it, and what the line adds to the
-    environment."""
+class PythonModule(NamedTuple):
+    """A module (its top-level name), the Python that runs it, and the environment variables that
+    the script line sets for it."""
 
     name: str
     python: str
     environ: dict[str, str]
 
 
-def module(arguments: Sequence[str]) -> Module | None:
-    """What `python -m NAME …` runs, also behind `env VARIABLE=VALUE …`; None for any other line."""
+def parse_module(arguments: Sequence[str]) -> PythonModule | None:
+    """Return the module that `python -m NAME …` runs, also after `env VARIABLE=VALUE …`; None for
+    any other line."""
 
     words = list(arguments)
     environ = {}
@@ -46,28 +48,30 @@ def module(arguments: Sequence[str]) -> Module | None:
     if len(words) < 3 or words[1] != "-m" or not _PYTHON.fullmatch(os.path.basename(words[0])):
         return None
     name = words[2].partition(".")[0]
-    return Module(name, words[0], environ) if name.isidentifier() else None
+    return PythonModule(name, words[0], environ) if name.isidentifier() else None
 
 
-def how_to_get(name: str, root: Path) -> str:
-    """What to do to have a program or module, in words."""
+def install_hint(name: str, root: Path) -> str:
+    """Return the hint that says how to install a program or module."""
 
-    if found := _ELSEWHERE.get(name):
-        return found
-    if _same(name) in _required(root):
-        return f"pip install -r {REQUIREMENTS}, in the environment that the scripts run in"
-    return f"install what brings '{name}' into the environment that the scripts run in"
+    if hint := _INSTALL_HINTS.get(name):
+        return hint
+    if _normalize(name) in _required_packages(root):
+        return f"pip install -r {REQUIREMENTS}  # in the environment of the scripts"
+    return f"install the package that provides '{name}' in the environment of the scripts"
 
 
-def _required(root: Path) -> set[str]:
+def _required_packages(root: Path) -> set[str]:
     try:
         with open_beneath(root, REQUIREMENTS) as stream:
-            return {_same(name.decode()) for name in _LISTED.findall(stream.read(_MOST))}
+            return {
+                _normalize(name.decode()) for name in _REQUIREMENT.findall(stream.read(_READ_LIMIT))
+            }
     except (OSError, Refused):
         return set()
 
 
-def _same(name: str) -> str:
-    """A name as package indexes compare it."""
+def _normalize(name: str) -> str:
+    """Normalize a package name as package indexes do (PEP 503)."""
 
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,7 +1,7 @@
-"""Several commands at a time on this machine: processes without a terminal, their output by lines.
+"""Runs several commands at a time on this machine, without a terminal, and reports their output.
 
-One thread: it waits for all pipes and processes at once, so that an interruption ends everything
-that runs, and nothing has to be guarded.
+A single thread waits for all pipes and processes, so an interruption stops everything that runs
+and no locks are required.
 """
 
 from __future__ import annotations
@@ -16,80 +16,84 @@ from git_spacy.project.model import Project
 from git_spacy.run.events import LinePrinted, RunReporter, StepStarted
 from git_spacy.run.executor import Job, JobResult
 from git_spacy.run.foreground import Process, check_module, end_groups, start_step
-from git_spacy.run.line_buffer import Lines
+from git_spacy.run.line_buffer import LineBuffer
 
-_POLL = 0.05  # seconds between looks at processes, where the system cannot tell of their end
-_CHUNK = 1 << 16
-_AT_ONCE = 16  # chunks: one that writes without end must not keep the others waiting
+_POLL_INTERVAL = 0.05  # seconds; for systems without pidfd, where processes must be polled
+_CHUNK_SIZE = 1 << 16
+_MAX_CHUNKS = 16  # per turn: a process that never stops printing must not starve the others
 
 
 def create_executor(project: Project, address: str | None) -> ParallelExecutor:  # noqa: ARG001
-    """It needs to know nothing. Raises Malformed for an address."""
+    """Create the executor. Raises InvalidInput if there is an address."""
 
     if address:
-        raise InvalidInput("an address is for another executor", hint="--executor ray")
+        raise InvalidInput(
+            "--address is only supported by the executor 'ray'", hint="add --executor ray"
+        )
     return ParallelExecutor()
 
 
 class ParallelExecutor:
-    """Runs any number of jobs."""
+    """Runs any number of jobs as local processes."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._running: list[_RunningJob] = []
-        self._fresh: list[Job] = []
+        self._pending: list[Job] = []
 
     def start(self, job: Job) -> None:
-        self._fresh.append(job)
+        self._pending.append(job)
 
     def wait(self, report: RunReporter) -> JobResult:
         while True:
-            while self._fresh:
-                one = _RunningJob(self._fresh.pop(0), self._selector, report)
-                self._running.append(one)
-                one.next_step()
-            for one in self._running:
-                if one.ended is not None:
-                    self._running.remove(one)
-                    return one.ended
+            while self._pending:
+                job = _RunningJob(self._pending.pop(0), self._selector, report)
+                self._running.append(job)
+                job.start_next_step()
+            for job in self._running:
+                if job.result is not None:
+                    self._running.remove(job)
+                    return job.result
             self._poll()
 
     def _poll(self) -> None:
-        timeout = _POLL if any(one.is_polled for one in self._running) else None
+        timeout = _POLL_INTERVAL if any(job.needs_polling for job in self._running) else None
         for key, _ in self._selector.select(timeout):
             key.data()
-        for one in self._running:
-            one.look()
+        for job in self._running:
+            job.check_exit()
 
-    def stop(self, number: int) -> None:
-        end_groups([one.process for one in self._running if one.process], number)
-        for one in self._running:
-            one.close()
+    def stop(self, signal_number: int) -> None:
+        end_groups([job.process for job in self._running if job.process], signal_number)
+        for job in self._running:
+            job.close()
         self._running.clear()
-        self._fresh.clear()
+        self._pending.clear()
 
     def close(self) -> None:
         self._selector.close()
 
 
 class _RunningJob:
-    """One job: the process of the step that it is at, and what that writes."""
+    """A job in progress: the process of its current step, and the pipes with its output."""
 
     def __init__(self, job: Job, selector: selectors.BaseSelector, report: RunReporter) -> None:
         self.job = job
         self.process: Process | None = None
-        self.ended: JobResult | None = None
+        self.result: JobResult | None = None
         self._steps = iter(job.steps)
         self._selector = selector
         self._report = report
         self._pipes: list[_Pipe] = []
-        self._exit: int | None = None  # a descriptor that is readable once the process has ended
+        self._pidfd: int | None = None  # becomes readable when the process ends
 
     @property
-    def is_polled(self) -> bool:
-        return self.process is not None and self._exit is None
+    def needs_polling(self) -> bool:
+        return self.process is not None and self._pidfd is None
 
-    def next_step(self) -> None:
+    def start_next_step(self) -> None:
+        """Start the next step; end the job if there are no more steps."""
+
         step = next(self._steps, None)
         if step is None:
             self._end(JobResult(self.job.command))
@@ -97,7 +101,7 @@ class _RunningJob:
         name = self.job.command.name
         self._report(StepStarted(name, step.shown))
         try:
-            # unbuffered: what it prints is to be seen when it prints it
+            # without buffering, so that output appears as soon as it is printed
             environ = {"PYTHONUNBUFFERED": "1", **self.job.environ}
             check_module(step, self.job.root, environ)
             with interrupts.deferred():
@@ -108,47 +112,47 @@ class _RunningJob:
         for stream, is_error in ((self.process.stdout, False), (self.process.stderr, True)):
             assert stream is not None
             self._pipes.append(_Pipe(stream, name, is_error, self._selector, self._report))
-        self._exit = _told_of_exit(self.process)
-        if self._exit is not None:
-            self._selector.register(self._exit, selectors.EVENT_READ, self.look)
+        self._pidfd = _open_pidfd(self.process)
+        if self._pidfd is not None:
+            self._selector.register(self._pidfd, selectors.EVENT_READ, self.check_exit)
 
-    def look(self) -> None:
-        """Go on if the process has ended."""
+    def check_exit(self) -> None:
+        """Start the next step, or end the job, if the process has ended."""
 
         if self.process is None or self.process.poll() is None:
             return
         code = self.process.returncode
-        self._forget_process()
+        self._release_process()
         for pipe in self._pipes:
             pipe.read()
         if code:
             self._end(JobResult(self.job.command, code if code > 0 else 128 - code))
         else:
-            self.next_step()
+            self.start_next_step()
 
-    def _forget_process(self) -> None:
+    def _release_process(self) -> None:
         self.process = None
-        if self._exit is not None:
-            self._selector.unregister(self._exit)
-            os.close(self._exit)
-            self._exit = None
+        if self._pidfd is not None:
+            self._selector.unregister(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
 
-    def _end(self, ended: JobResult) -> None:
-        # (what a step left behind in the background may have written until now)
+    def _end(self, result: JobResult) -> None:
+        # background processes that a step left running could write until now
         self.close()
-        self.ended = ended
+        self.result = result
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close the pipes and the descriptor of the process."""
 
-        self._forget_process()
+        self._release_process()
         for pipe in self._pipes:
             pipe.close()
         self._pipes.clear()
 
 
 class _Pipe:
-    """One stream of a process, told in lines."""
+    """Reports one output stream of a process line by line."""
 
     def __init__(
         self, stream: IO[bytes], command: str, is_error: bool,
@@ -160,41 +164,42 @@ class _Pipe:
         self._is_error = is_error
         self._selector = selector
         self._report = report
-        self._lines = Lines()
+        self._buffer = LineBuffer()
         selector.register(stream, selectors.EVENT_READ, self.read)
 
     def read(self) -> None:
-        """Tell of what is there."""
+        """Report the lines that can be read without blocking."""
 
-        for _ in range(_AT_ONCE):
+        for _ in range(_MAX_CHUNKS):
             if self._stream.closed:
                 return
             try:
-                data = os.read(self._stream.fileno(), _CHUNK)
+                data = os.read(self._stream.fileno(), _CHUNK_SIZE)
             except BlockingIOError:
                 return
             if not data:
                 self.close()
                 return
-            self._tell(self._lines.feed(data))
+            self._report_lines(self._buffer.feed(data))
 
     def close(self) -> None:
         if self._stream.closed:
             return
         self._selector.unregister(self._stream)
         self._stream.close()
-        self._tell(self._lines.rest())
+        self._report_lines(self._buffer.flush())
 
-    def _tell(self, lines: list[str]) -> None:
+    def _report_lines(self, lines: list[str]) -> None:
         for text in lines:
             self._report(LinePrinted(self._command, text, self._is_error))
 
 
-def _told_of_exit(process: Process) -> int | None:
-    """A descriptor for the end of a process; None where there is no such thing (not Linux)."""
+def _open_pidfd(process: Process) -> int | None:
+    """Open a descriptor that becomes readable when the process ends; None if the system does not
+    support it (only Linux does)."""
 
-    opened = getattr(os, "pidfd_open", None)
+    pidfd_open = getattr(os, "pidfd_open", None)
     try:
-        return None if opened is None else int(opened(process.pid))
+        return None if pidfd_open is None else int(pidfd_open(process.pid))
     except OSError:
         return None

@@ -1,8 +1,9 @@
-"""Commands as tasks of a Ray cluster: this side of it.
+"""Runs commands as tasks of a Ray cluster: the driver's side.
 
-Ray decides where and when each runs, by what project.yml says that it needs; here they are handed
-over, listened to, begun again where a worker was lost, and cancelled. `ray_task` is what runs
-there, `parcel` what travels where machines share no folder.
+Ray decides where and when each task runs, by the resources that project.yml requests. This module
+submits the tasks, handles their events, restarts those whose worker was lost, and cancels them.
+`ray_worker` is the code that runs on the workers; `workspace_archive` packs the files for workers
+that do not share the project's folder.
 """
 
 from __future__ import annotations
@@ -20,71 +21,75 @@ from git_spacy.project.model import Project
 from git_spacy.run import ray_options, ray_worker, workspace_archive
 from git_spacy.run.events import LinePrinted, RunReporter, RunWarning, StepStarted
 from git_spacy.run.executor import Job, JobResult
-from git_spacy.run.line_buffer import Lines
-from git_spacy.run.ray_cluster import Cluster, check
+from git_spacy.run.line_buffer import LineBuffer
+from git_spacy.run.ray_cluster import Cluster, require_ray
 from git_spacy.state.stat_cache import state_dir
 
-_AGAIN = 3  # times that a command begins again after its worker was lost
-_LOOK = 0.25  # seconds: a signal is only noticed between two looks
-_AT_ONCE = 16  # events: one that writes without end must not keep the others waiting
+_MAX_RESTARTS = 3  # of one command, after its worker was lost
+_POLL_INTERVAL = 0.25  # seconds; a signal is only handled between two calls into Ray
+_MAX_EVENTS = 16  # per turn: a task that never stops printing must not starve the others
 
 
 def create_executor(project: Project, address: str | None) -> RayExecutor:
-    """Raises Malformed where Ray is not installed."""
+    """Create the executor. Raises InvalidInput if Ray is not installed."""
 
-    check(address)
+    require_ray(address)
     return RayExecutor(project, address)
 
 
 class RayExecutor:
-    """Runs any number of jobs, on a cluster that is asked for when there is one to run."""
+    """Runs any number of jobs on a cluster, to which it connects when the first job starts."""
 
     def __init__(self, project: Project, address: str | None) -> None:
         self._project = project
         self._address = address
         self._cluster: Cluster | None = None
-        self._seen: ray_worker.FolderProof | None = None
+        self._proof: ray_worker.FolderProof | None = None
         self._secret = ""
-        self._ships = False  # whether some worker did not see the folder
+        self._always_upload = False  # set once a worker did not have the project's folder
         self._running: list[_Task] = []
         self._warnings: list[str] = []
-        self._warned: set[str] = set()
+        self._warned: set[str] = set()  # names of commands
 
     def start(self, job: Job) -> None:
         if self._cluster is None:
             self._cluster = Cluster(self._address)
-            if shown := ray_options.shown(job.root):
-                self._seen, self._secret = shown
+            if created := ray_options.create_folder_proof(job.root):
+                self._proof, self._secret = created
         environ = {"PYTHONUNBUFFERED": "1", **job.environ}
-        for name in self._cluster.added:
+        for name in self._cluster.added_variables:
             environ.pop(name, None)
         task = _Task(job._replace(environ=environ), self)
         self._running.append(task)
-        if self._has_room(task):
-            task.begin(self._ships or self._seen is None)
+        if self._check_capacity(task):
+            task.submit(self._always_upload or self._proof is None)
 
-    def _has_room(self, task: _Task) -> bool:
-        """Warn, or end it, where no machine has what it needs."""
+    def _check_capacity(self, task: _Task) -> bool:
+        """Return whether the task can be submitted.
+
+        If no machine has the resources that it requests, end the task (on our own cluster) or warn
+        that it waits (on the user's cluster, which may grow).
+        """
 
         assert self._cluster
-        wanted = ray_options.wanted(task.needs)
-        if self._cluster.has_room(wanted):
+        required = ray_options.required_amounts(task.resources)
+        if self._cluster.has_capacity(required):
             return True
         name = task.command.variant_of or task.command.name
-        asked = ray_options.told(wanted)
+        amounts = ray_options.format_amounts(required)
         if self._cluster.is_ours:
-            task.ended = JobResult(
+            task.result = JobResult(
                 task.command,
                 failure=ExternalError(
-                    f"'{name}' needs {asked}, which this machine does not have",
-                    hint="ask for less in 'resources:', or name a cluster: --address",
+                    f"'{name}' requires {amounts}, which this machine does not have",
+                    hint="request less in 'resources:', or name a cluster with --address",
                 ),
             )
             return False
         if name not in self._warned:
             self._warned.add(name)
             self._warnings.append(
-                f"'{name}' needs {asked}; no machine of the cluster has that now: it waits"
+                f"'{name}' waits: no machine of the cluster currently has {amounts}"
             )
         return True
 
@@ -95,228 +100,241 @@ class RayExecutor:
                     report(RunWarning(text))
                 self._warnings.clear()
                 for task in self._running:
-                    if task.ended is not None:
+                    if task.result is not None:
                         self._running.remove(task)
-                        return task.ended
-                self._look(report)
+                        return task.result
+                self._poll(report)
         except Interrupted:
             raise
-        except KeyboardInterrupt:  # Ray raises one of its own where a signal has interrupted it
+        except KeyboardInterrupt:  # raised by Ray itself if a signal interrupts a call into it
             raise interrupts.interrupted(signal.SIGINT) from None
 
-    def _look(self, report: RunReporter) -> None:
+    def _poll(self, report: RunReporter) -> None:
         ray = self.ray
-        going = {id(task.events): task for task in self._running if task.ended is None}
-        events = [task.events for task in going.values()]
-        ready, _ = ray.wait(events, num_returns=1, timeout=_LOOK, fetch_local=False)
-        for one in ready:
-            task = going[id(one)]
-            for _ in range(_AT_ONCE):
-                task.take(report)
-                if task.ended is not None or task.events is not one:
+        unfinished = {id(task.events): task for task in self._running if task.result is None}
+        streams = [task.events for task in unfinished.values()]
+        ready, _ = ray.wait(streams, num_returns=1, timeout=_POLL_INTERVAL, fetch_local=False)
+        for stream in ready:
+            task = unfinished[id(stream)]
+            for _ in range(_MAX_EVENTS):
+                task.handle_event(report)
+                if task.result is not None or task.events is not stream:
                     break
-                if not ray.wait([one], timeout=0, fetch_local=False)[0]:
+                if not ray.wait([stream], timeout=0, fetch_local=False)[0]:
                     break
-            # it comes last now: the next look is for another
+            # move the task to the end, since Ray returns the first ready stream of the list
             self._running.remove(task)
             self._running.append(task)
 
     @property
     def ray(self) -> Any:
-        """The library, once there is a cluster."""
+        """The `ray` module; available once the cluster is connected."""
 
         assert self._cluster
         return self._cluster.ray
 
-    def packed(self, job: Job) -> UploadedArchive:
-        """The files of a job; one that waits or runs may have them, too."""
+    def upload(self, job: Job) -> UploadedArchive:
+        """Upload the files of a job to Ray's object store, or reuse the identical archive of an
+        unfinished task."""
 
-        some = workspace_archive.content(self._project, job.command, job.root)
+        content = workspace_archive.archive_content(self._project, job.command, job.root)
         for task in self._running:
-            if task.parcel and task.parcel.content == some:
-                return task.parcel
-        return UploadedArchive(some, workspace_archive.pack_chunks(some, job.root, self.ray.put))
+            if task.archive and task.archive.content == content:
+                return task.archive
+        chunks = workspace_archive.pack_chunks(content, job.root, self.ray.put)
+        return UploadedArchive(content, chunks)
 
-    def order(self, job: Job, parcel: UploadedArchive | None, delay: float) -> ray_worker.WorkOrder:
-        """What a worker is told of a job. What ran on a worker that was lost may take `delay`
-        seconds to end, where the next one runs in the same folder."""
+    def work_order(
+        self, job: Job, archive: UploadedArchive | None, delay: float
+    ) -> ray_worker.WorkOrder:
+        """Return the work order for a job.
 
-        chunks = parcel and parcel.chunks
-        wait = delay if self._seen else 0
-        return ray_options.order(self._project, job, self._seen, self._secret, chunks, wait)
+        `delay` is how many seconds the processes of a lost worker may take to end; it only applies
+        where the next worker runs in the same folder.
+        """
+
+        chunks = archive and archive.chunks
+        wait = delay if self._proof else 0
+        return ray_options.build_work_order(
+            self._project, job, self._proof, self._secret, chunks, wait
+        )
 
     @property
     def project(self) -> Project:
-        """What the jobs are of."""
+        """The project of the jobs."""
 
         return self._project
 
     def warn(self, text: str) -> None:
-        """Tell it when somebody listens."""
+        """Queue a warning, to be reported by `wait`."""
 
         self._warnings.append(text)
 
-    def ship(self) -> None:
-        """Let what begins from now on travel at once."""
+    def always_upload(self) -> None:
+        """Upload the files of every task that is submitted from now on."""
 
-        self._ships = True
+        self._always_upload = True
 
-    def stop(self, number: int) -> None:  # noqa: ARG002 (Ray knows one way to end)
-        # a third signal does not make it quicker: what a worker leaves when it is killed ends later
-        going = [task for task in self._running if task.ended is None]
-        for task in going:
+    def stop(self, signal_number: int) -> None:  # noqa: ARG002 (Ray has only one way to cancel)
+        # a third signal does not shorten this: processes of a killed worker would outlive us
+        unfinished = [task for task in self._running if task.result is None]
+        for task in unfinished:
             with suppress(Exception):
                 self.ray.cancel(task.events)
         deadline = time.monotonic() + 3 * ray_worker.GRACE
-        while going and time.monotonic() < deadline:
+        while unfinished and time.monotonic() < deadline:
             with suppress(Exception):
-                self.ray.wait([task.events for task in going], timeout=_LOOK)
-            going = [task for task in going if not task.is_gone()]
-        for task in going:
+                self.ray.wait([task.events for task in unfinished], timeout=_POLL_INTERVAL)
+            unfinished = [task for task in unfinished if not task.is_cancelled()]
+        for task in unfinished:
             with suppress(Exception):
                 self.ray.cancel(task.events, force=True)
-        if going:
+        if unfinished:
             time.sleep(ray_worker.GRACE + 1)
         self._running.clear()
 
     def close(self) -> None:
         for task in self._running:
             task.close()
-        if self._seen:
+        if self._proof:
             with suppress(OSError):
-                os.unlink(self._seen.file)
+                os.unlink(self._proof.file)
         if self._cluster:
             self._cluster.close()
             self._cluster = None
 
 
 class UploadedArchive(NamedTuple):
-    """What travels, and where Ray has it."""
+    """The files for a command, and the references to their chunks in Ray's object store."""
 
     content: workspace_archive.ArchiveContent
     chunks: tuple[Any, ...]
 
 
 class _Task:
-    """One job: what it tells, and how often its worker was lost."""
+    """A job as a Ray task: its stream of events, its result, and its restarts."""
 
-    def __init__(self, job: Job, on: RayExecutor) -> None:
+    def __init__(self, job: Job, executor: RayExecutor) -> None:
         self.command = job.command
-        self.needs = on.project.resources_for(job.command)
-        self.ended: JobResult | None = None
+        self.resources = executor.project.resources_for(job.command)
+        self.result: JobResult | None = None
         self.events: Any = None
         self._job = job
-        self._on = on
-        self._lost = 0
-        self.parcel: UploadedArchive | None = None
-        self._back: IO[bytes] | None = None
-        self._lines = (Lines(), Lines())
-        self._at = 0
+        self._executor = executor
+        self._losses = 0
+        self.archive: UploadedArchive | None = None
+        self._outputs_file: IO[bytes] | None = None
+        self._buffers = (LineBuffer(), LineBuffer())
+        self._current_step = 0
 
-    def begin(self, ships: bool) -> None:
-        """Hand it over; `ships` says whether its files go along."""
+    def submit(self, with_files: bool) -> None:
+        """Submit the task to Ray, and upload its files if `with_files`."""
 
-        ray = self._on.ray
-        if ships and self.parcel is None:
-            self.parcel = self._on.packed(self._job)
-        order = self._on.order(self._job, self.parcel, ray_worker.GRACE + 1 if self._lost else 0)
-        options = ray_options.options(self.needs, self.command.name)
-        remote = _remote(ray).options(**options)
+        ray = self._executor.ray
+        if with_files and self.archive is None:
+            self.archive = self._executor.upload(self._job)
+        order = self._executor.work_order(
+            self._job, self.archive, ray_worker.GRACE + 1 if self._losses else 0
+        )
+        options = ray_options.task_options(self.resources, self.command.name)
+        remote = _remote_function(ray).options(**options)
         with interrupts.deferred():
             self.events = remote.remote(order)
 
-    def take(self, report: RunReporter) -> None:
-        """Take in the event that is there."""
+    def handle_event(self, report: RunReporter) -> None:
+        """Fetch and handle the next event of the task."""
 
         from ray import exceptions
 
         try:
-            event: ray_worker.WorkerEvent = self._on.ray.get(next(self.events))
+            event: ray_worker.WorkerEvent = self._executor.ray.get(next(self.events))
         except StopIteration:
-            self._lose("it ended without a word")
-        except ray_options.lost(exceptions) as error:
-            self._lose(type(error).__name__)
+            self._restart("it ended unexpectedly")
+        except ray_options.worker_lost_errors(exceptions) as error:
+            self._restart(type(error).__name__)
         except exceptions.RayError as error:
-            self._fail(ray_options.failed(self.command.name, error))
+            self._fail(ray_options.task_error(self.command.name, error))
         else:
-            getattr(self, f"_{event[0]}")(report, *event[1:])
+            getattr(self, f"_on_{event[0]}")(report, *event[1:])
 
-    def _unseen(self, report: RunReporter) -> None:  # noqa: ARG002
-        self._on.ship()
-        self.begin(ships=True)
+    def _on_no_folder(self, report: RunReporter) -> None:  # noqa: ARG002
+        self._executor.always_upload()
+        self.submit(with_files=True)
 
-    def _step(self, report: RunReporter, number: int) -> None:
-        self._at = number
+    def _on_step(self, report: RunReporter, number: int) -> None:
+        self._current_step = number
         report(StepStarted(self.command.name, self._job.steps[number].shown))
 
-    def _wrote(self, report: RunReporter, is_error: bool, data: bytes) -> None:
-        for text in self._lines[is_error].feed(data):
+    def _on_printed(self, report: RunReporter, is_error: bool, data: bytes) -> None:
+        for text in self._buffers[is_error].feed(data):
             report(LinePrinted(self.command.name, text, is_error))
 
-    def _made(self, report: RunReporter, piece: bytes) -> None:  # noqa: ARG002
-        if self._back is None:
-            self._back = tempfile.TemporaryFile(dir=state_dir(self._job.root))  # noqa: SIM115
-        self._back.write(piece)
+    def _on_archived(self, report: RunReporter, chunk: bytes) -> None:  # noqa: ARG002
+        if self._outputs_file is None:
+            self._outputs_file = tempfile.TemporaryFile(dir=state_dir(self._job.root))  # noqa: SIM115
+        self._outputs_file.write(chunk)
 
-    def _ended(self, report: RunReporter, code: int, was_started: bool) -> None:
-        for lines, is_error in zip(self._lines, (False, True), strict=True):
-            for text in lines.rest():
+    def _on_exited(self, report: RunReporter, code: int, was_started: bool) -> None:
+        for buffer, is_error in zip(self._buffers, (False, True), strict=True):
+            for text in buffer.flush():
                 report(LinePrinted(self.command.name, text, is_error))
         if code and not was_started:
-            self._fail(ray_options.not_started(self._job.steps[self._at], code))
+            self._fail(ray_options.start_error(self._job.steps[self._current_step], code))
             return
-        if not code and self._back:
-            self._back.seek(0)
+        if not code and self._outputs_file:
+            self._outputs_file.seek(0)
             try:
-                workspace_archive.unpack(self._back, self.command, self._job.root)
+                workspace_archive.unpack(self._outputs_file, self.command, self._job.root)
             except GitSpacyError as error:
                 self._fail(error)
                 return
-        self.ended = self.ended or JobResult(self.command, code)
+        self.result = self.result or JobResult(self.command, code)
         self.close()
 
-    def _lose(self, why: str) -> None:
+    def _restart(self, reason: str) -> None:
         self.close()
-        self._lines = (Lines(), Lines())
-        self._lost += 1
+        self._buffers = (LineBuffer(), LineBuffer())
+        self._losses += 1
         name = self.command.name
-        if self._lost > _AGAIN:
+        if self._losses > _MAX_RESTARTS:
             self._fail(
                 ExternalError(
-                    f"'{name}' lost its worker {self._lost} times ({why})",
-                    hint="see Ray's logs; perhaps it needs more memory: 'resources:'",
+                    f"'{name}' lost its worker {self._losses} times ({reason})",
+                    hint="see Ray's logs; if it ran out of memory, request more in 'resources:'",
                 )
             )
             return
-        self._on.warn(f"'{name}' lost its worker ({why}): begun again, {self._lost} of {_AGAIN}")
-        self.begin(ships=self.parcel is not None)
+        self._executor.warn(
+            f"'{name}' lost its worker ({reason}); restart {self._losses} of {_MAX_RESTARTS}"
+        )
+        self.submit(with_files=self.archive is not None)
 
     def _fail(self, error: GitSpacyError) -> None:
-        self.ended = JobResult(self.command, failure=error)
+        self.result = JobResult(self.command, failure=error)
         self.close()
 
-    def is_gone(self) -> bool:
-        """Whether it has ended, after it was cancelled."""
+    def is_cancelled(self) -> bool:
+        """Return whether the task has ended after it was cancelled."""
 
         try:
-            while self._on.ray.wait([self.events], timeout=0)[0]:
-                self._on.ray.get(next(self.events))
+            while self._executor.ray.wait([self.events], timeout=0)[0]:
+                self._executor.ray.get(next(self.events))
         except (Exception, StopIteration):
             return True
         return False
 
     def close(self) -> None:
-        """Let go of what came back."""
+        """Delete the outputs received so far."""
 
-        if self._back:
-            self._back.close()
-            self._back = None
+        if self._outputs_file:
+            self._outputs_file.close()
+            self._outputs_file = None
 
 
-def _remote(ray: Any) -> Any:
+def _remote_function(ray: Any) -> Any:
     from ray import cloudpickle
 
-    # workers need not have git-spacy
+    # by value, since git-spacy may not be installed on the workers
     with suppress(ValueError):
         cloudpickle.register_pickle_by_value(ray_worker)  # type: ignore[no-untyped-call]
-    return ray.remote(ray_worker.work)
+    return ray.remote(ray_worker.execute)

@@ -1,7 +1,6 @@
-"""A Ray cluster: the user's, or one that is started here and ends with us.
+"""Connects to the user's Ray cluster, or starts one that ends with us.
 
-Keeps Ray's manners to itself: it neither prints, nor calls home, nor takes our signals. Knows no
-projects and no tasks.
+Keeps Ray from printing, from sending usage statistics, and from replacing our signal handlers.
 """
 
 from __future__ import annotations
@@ -19,52 +18,55 @@ from typing import Any
 from git_spacy import interrupts
 from git_spacy.errors import ExternalError, InvalidInput
 
-_PATIENCE = 5.0  # seconds for a cluster to answer at all
-# RFC 9113, 3.4: the first words of a client, and the frame that either side begins with
-_SETTINGS = b"\0\0\0\4\0\0\0\0\0"
-_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
-_CLIENT = "ray://"
+_CONNECT_TIMEOUT = 5.0  # seconds
+# RFC 9113, 3.4: the connection preface of a client, and the frame that either side sends first
+_SETTINGS_FRAME = b"\0\0\0\4\0\0\0\0\0"
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS_FRAME
+_CLIENT_SCHEME = "ray://"
 _INSTALL = "pip install 'git-spacy[ray]'"
-# for the import alone: Ray reads them then
-_FOR_RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
+# only set while Ray is imported, which is when it reads them
+_RAY_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
 
 
-def check(address: str | None) -> None:
-    """Raises Malformed where Ray is not installed, or the address is not for us."""
+def require_ray(address: str | None) -> None:
+    """Raise InvalidInput if Ray is not installed or the address is unsupported."""
 
-    if address and address.startswith(_CLIENT):
+    if address and address.startswith(_CLIENT_SCHEME):
         raise InvalidInput(
-            f"'{_CLIENT}' is for Ray's client, which cannot stream what commands write",
+            f"unsupported address: the Ray client ('{_CLIENT_SCHEME}') cannot stream output",
             location="--address",
             hint="run on a machine of the cluster, with --address HOST:6379 (or auto)",
         )
     try:
-        is_there = importlib.util.find_spec("ray") is not None
+        is_installed = importlib.util.find_spec("ray") is not None
     except (ImportError, ValueError):
-        is_there = False
-    if not is_there:
+        is_installed = False
+    if not is_installed:
         raise InvalidInput("Ray is not installed", hint=_INSTALL)
 
 
 class Cluster:
-    """A connection to one. `ray` is the library, `is_ours` whether it was started here, `added`
-    the environment variables that it left in this process. Raises Malformed, Unavailable."""
+    """A connection to a cluster. Raises InvalidInput or ExternalError if it cannot be made.
+
+    `ray` is the module, `is_ours` whether we started the cluster, and `added_variables` are the
+    environment variables that Ray set in this process.
+    """
 
     def __init__(self, address: str | None) -> None:
-        # what `ray job submit` says is an address, too
+        # `ray job submit` passes the address in this variable
         address = address or os.environ.get("RAY_ADDRESS")
-        check(address)
+        require_ray(address)
         self.is_ours = address is None or address == "local"
         before = set(os.environ)
-        with _undisturbed():
+        with _isolate_ray():
             import ray
 
             self.ray: Any = ray
             logging.getLogger("ray").setLevel(logging.ERROR)
             if address and not self.is_ours:
-                _knock(address)
+                _probe(address)
             self._connect(address or "local")
-        self.added = set(os.environ) - before
+        self.added_variables = set(os.environ) - before
 
     def _connect(self, address: str) -> None:
         try:
@@ -82,62 +84,63 @@ class Cluster:
             if isinstance(error, KeyboardInterrupt):
                 raise
             if isinstance(error, SystemExit) and error.code == signal.SIGTERM:
-                raise interrupts.interrupted(signal.SIGTERM) from None  # Ray's handler heard it
-            what = (
-                "Ray cannot be started here" if self.is_ours else f"no Ray answers at '{address}'"
+                raise interrupts.interrupted(signal.SIGTERM) from None  # by Ray's signal handler
+            message = (
+                "cannot start Ray" if self.is_ours else f"cannot connect to Ray at '{address}'"
             )
-            said = str(error).strip().splitlines()
-            hint = "see 'ray status' there, and that its version and Python are those of here"
+            lines = str(error).strip().splitlines()
+            hint = "check 'ray status' on the cluster, and that its Ray and Python versions match"
             raise ExternalError(
-                f"{what}: {said[0] if said else type(error).__name__}",
+                f"{message}: {lines[0] if lines else type(error).__name__}",
                 hint="" if self.is_ours else hint,
             ) from None
 
-    def has_room(self, wanted: Mapping[str, float]) -> bool:
-        """Whether some machine of it has, used or not, all of `wanted`."""
+    def has_capacity(self, required: Mapping[str, float]) -> bool:
+        """Return whether a machine of the cluster has all `required` resources, in use or not."""
 
         machines = (node["Resources"] for node in self.ray.nodes() if node["Alive"])
         return any(
-            all(machine.get(name, 0) >= amount for name, amount in wanted.items())
+            all(machine.get(name, 0) >= amount for name, amount in required.items())
             for machine in machines
         )
 
     def close(self) -> None:
-        """Leave it, or end it if it was started here."""
+        """Disconnect from the cluster, and stop it if we started it."""
 
-        with _undisturbed(), suppress(Exception):
+        with _isolate_ray(), suppress(Exception):
             self.ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Ray itself asks for minutes. Raises Unavailable."""
+def _probe(address: str) -> None:
+    """Raise ExternalError if no Ray server answers; Ray itself would retry for minutes."""
 
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit():
         return  # `auto`, or a name that Ray knows
-    why = "what answers there speaks no HTTP/2, as Ray does"
+    reason = "the server does not speak HTTP/2, which Ray uses"
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), _PATIENCE) as line:
+        with socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT) as line:
             if os.environ.get("RAY_USE_TLS", "0") != "0":
                 return
-            line.sendall(_HELLO)
-            answer = line.recv(len(_SETTINGS), socket.MSG_WAITALL)
-        if answer[3:4] == _SETTINGS[3:4]:
+            line.sendall(_PREFACE)
+            answer = line.recv(len(_SETTINGS_FRAME), socket.MSG_WAITALL)
+        if answer[3:4] == _SETTINGS_FRAME[3:4]:
             return
     except (OSError, OverflowError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or "nobody answers"
+        reason = getattr(error, "strerror", None) or "no answer"
     raise ExternalError(
-        f"no Ray answers at '{address}': {why}",
-        hint="correct --address, or see that 'ray start --head' runs there",
+        f"cannot connect to Ray at '{address}': {reason}",
+        hint="correct --address, or run 'ray start --head' on that machine",
     )
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Ray sets signal handlers, warns, and has settings that it reads from the environment."""
+def _isolate_ray() -> Iterator[None]:
+    """Restore the signal handlers that Ray replaces, silence its warnings, and set the environment
+    variables that it reads."""
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    new = {name: value for name, value in _FOR_RAY.items() if name not in os.environ}
+    new = {name: value for name, value in _RAY_SETTINGS.items() if name not in os.environ}
     os.environ.update(new)
     try:
         with warnings.catch_warnings():
@@ -147,5 +150,5 @@ def _undisturbed() -> Iterator[None]:
         for name in new:
             os.environ.pop(name, None)
         for number, handler in handlers.items():
-            with suppress(ValueError):  # not in the main thread, where Ray does not either
+            with suppress(ValueError):  # outside the main thread, where Ray sets no handlers
                 signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""What Ray is told of a command, and what its errors mean in our words. Talks to no cluster."""
+"""Translates a job into Ray's options and a work order, and Ray's errors into ours."""
 
 from __future__ import annotations
 
@@ -19,51 +19,55 @@ from git_spacy.run.executor import Job
 from git_spacy.run.script import Step
 from git_spacy.state.stat_cache import state_dir
 
-SHARED = "spacy.rayShared"
-_AHEAD = 16  # events that a worker may be ahead of us
-_OWN = ("GIT_SPACY_VARS", "PYTHONUNBUFFERED")
+SHARED_SETTING = "spacy.rayShared"
+_MAX_BUFFERED_EVENTS = 16  # the worker pauses when we are this many events behind
+_OWN_VARIABLES = ("GIT_SPACY_VARS", "PYTHONUNBUFFERED")
 
 
-def options(needs: Resources, name: str) -> dict[str, Any]:
-    """How a task of the command `name` is handed over."""
+def task_options(resources: Resources, name: str) -> dict[str, Any]:
+    """Return Ray's options for the task of the command `name`."""
 
-    found = {
-        "num_cpus": 1 if needs.num_cpus is None else needs.num_cpus,
-        "num_gpus": needs.num_gpus,
-        "memory": needs.memory,
-        "accelerator_type": needs.accelerator_type,
-        "resources": dict(needs.custom) or None,
+    values = {
+        "num_cpus": 1 if resources.num_cpus is None else resources.num_cpus,
+        "num_gpus": resources.num_gpus,
+        "memory": resources.memory,
+        "accelerator_type": resources.accelerator_type,
+        "resources": dict(resources.custom) or None,
         "name": f"git spacy run {name}",
         "num_returns": "streaming",
-        "max_retries": 0,  # begun again by us, who say so
-        "_generator_backpressure_num_objects": _AHEAD,
+        "max_retries": 0,  # we restart it ourselves and report that
+        "_generator_backpressure_num_objects": _MAX_BUFFERED_EVENTS,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def wanted(needs: Resources) -> dict[str, float]:
-    """The same as Ray counts it."""
+def required_amounts(resources: Resources) -> dict[str, float]:
+    """Return the resources under the names that Ray uses for a machine's capacity."""
 
-    found: dict[str, float] = {"CPU": 1 if needs.num_cpus is None else needs.num_cpus}
-    found |= {"GPU": needs.num_gpus or 0, "memory": needs.memory or 0, **dict(needs.custom)}
-    if needs.accelerator_type:
-        found[f"accelerator_type:{needs.accelerator_type}"] = 0.001
-    return found
-
-
-def told(wanted: Mapping[str, float]) -> str:
-    """`4 CPU, 1 GPU`."""
-
-    return ", ".join(f"{amount:.12g} {what}" for what, amount in wanted.items() if amount)
+    amounts: dict[str, float] = {"CPU": 1 if resources.num_cpus is None else resources.num_cpus}
+    amounts |= {"GPU": resources.num_gpus or 0, "memory": resources.memory or 0}
+    amounts |= dict(resources.custom)
+    if resources.accelerator_type:
+        amounts[f"accelerator_type:{resources.accelerator_type}"] = 0.001
+    return amounts
 
 
-def shown(root: Path) -> tuple[ray_worker.FolderProof, str] | None:
-    """Leave a file by which a worker knows our folder; how it does, and the secret in the file.
-    None where files are to travel anyway."""
+def format_amounts(amounts: Mapping[str, float]) -> str:
+    """Format amounts for a message, e.g. `4 CPU, 1 GPU`."""
+
+    return ", ".join(f"{amount:.12g} {name}" for name, amount in amounts.items() if amount)
+
+
+def create_folder_proof(root: Path) -> tuple[ray_worker.FolderProof, str] | None:
+    """Write a file with a secret by which a worker recognizes our folder.
+
+    Returns the proof for the worker and the secret, or None if files are always uploaded
+    (`git config spacy.rayShared false`).
+    """
 
     from git_spacy.git.settings import boolean, settings
 
-    if not boolean(settings(root), SHARED):
+    if not boolean(settings(root), SHARED_SETTING):
         return None
     folder = state_dir(root)
     sharing.make_folders(folder)
@@ -71,45 +75,50 @@ def shown(root: Path) -> tuple[ray_worker.FolderProof, str] | None:
     descriptor, file = tempfile.mkstemp(prefix="ray-", dir=folder)
     with open(descriptor, "w", encoding="ascii") as stream:
         stream.write(secret)
-    os.chmod(file, 0o644)  # workers may be somebody else's
+    os.chmod(file, 0o644)  # workers may run as another user
     digest = hashlib.sha256(secret.encode("ascii")).hexdigest()
     return ray_worker.FolderProof(
-        os.path.realpath(file), digest, ray_worker.stamp(os.fspath(root))
+        os.path.realpath(file), digest, ray_worker.project_stamp(os.fspath(root))
     ), secret
 
 
-def order(
-    project: Project, job: Job, seen: ray_worker.FolderProof | None, secret: str,
+def build_work_order(
+    project: Project, job: Job, proof: ray_worker.FolderProof | None, secret: str,
     chunks: tuple[Any, ...] | None, delay: float,
 ) -> ray_worker.WorkOrder:  # fmt: skip
-    """What a worker is told of a job. Of our environment it can read what project.yml names, and
-    the rest only with `secret`: any machine of the cluster may get it, and Ray keeps it."""
+    """Build the work order for a job.
+
+    It contains the environment variables that project.yml names in plain text; the others can only
+    be read with `secret`, since any machine of the cluster may receive the order and Ray stores it.
+    """
 
     root = os.fspath(job.root)
     return ray_worker.WorkOrder(
         lines=tuple(step.arguments for step in job.steps),
         root=os.path.realpath(root),
-        sealed=ray_worker.seal(job.environ, secret) if seen else b"",
-        named=named(project, job),
+        sealed_environ=ray_worker.seal(job.environ, secret) if proof else b"",
+        public_environ=public_environ(project, job),
         python=job.python,
         outputs=tuple(path.normal for path in job.command.produced),
-        keeper=inspect.getsource(ray_supervisor),
-        seen=seen and seen._replace(stamp=ray_worker.stamp(root)),
-        parcel=chunks,
+        supervisor=inspect.getsource(ray_supervisor),
+        proof=proof and proof._replace(stamp=ray_worker.project_stamp(root)),
+        archive=chunks,
         delay=delay,
     )
 
 
-def named(project: Project, job: Job) -> dict[str, str]:
-    """What of the environment a strange machine is told: what project.yml names, and no more.
-    Where its programs are, it knows better."""
+def public_environ(project: Project, job: Job) -> dict[str, str]:
+    """Return the environment variables that any machine may see: those named in project.yml.
 
-    names = {*project.environment.values(), *_OWN} - {"PATH"}
+    PATH is left out: the machine has its own.
+    """
+
+    names = {*project.environment.values(), *_OWN_VARIABLES} - {"PATH"}
     return {name: job.environ[name] for name in sorted(names) if name in job.environ}
 
 
-def lost(exceptions: Any) -> tuple[type[Exception], ...]:
-    """What Ray says where it lost a worker, or a machine with what it held."""
+def worker_lost_errors(exceptions: Any) -> tuple[type[Exception], ...]:
+    """Return Ray's exceptions for a lost worker, or a lost machine and its objects."""
 
     names = (
         "WorkerCrashedError", "NodeDiedError", "ObjectLostError", "OutOfMemoryError",
@@ -118,20 +127,21 @@ def lost(exceptions: Any) -> tuple[type[Exception], ...]:
     return tuple(getattr(exceptions, name) for name in names if hasattr(exceptions, name))
 
 
-def failed(name: str, error: Exception) -> ExternalError:
-    """What went wrong with `name` that is neither its script's fault nor a lost worker."""
+def task_error(name: str, error: Exception) -> ExternalError:
+    """Return the error for a failure of Ray itself, not of the script or a lost worker."""
 
     cause = getattr(error, "cause", None)
-    said = str(cause or error).strip().splitlines()
+    lines = str(cause or error).strip().splitlines()
     kind = type(cause or error).__name__
-    return ExternalError(f"'{name}' could not run there: {kind}: {said[0] if said else ''}")
+    return ExternalError(f"Ray could not run '{name}': {kind}: {lines[0] if lines else ''}")
 
 
-def not_started(step: Step, code: int) -> ScriptFailed:
-    """The code is a shell's: 126, 127."""
+def start_error(step: Step, code: int) -> ScriptFailed:
+    """Return the error for a program that could not be started, with a shell's exit code:
+    126 (not executable) or 127 (not found)."""
 
-    what = "cannot be executed" if code == 126 else "is not there"
+    problem = "cannot be executed" if code == 126 else "not found"
     return ScriptFailed(
-        f"the program '{step.arguments[0]}' {what} on the worker", code, location=step.shown,
+        f"program {problem} on the worker: '{step.arguments[0]}'", code, location=step.shown,
         hint="install it on the machines of the cluster, or share the environment with them",
     )  # fmt: skip

@@ -1,8 +1,8 @@
-"""Runs one program in a group of its own, and ends the whole group when who asked for it is gone.
+"""Runs one program in its own process group, and ends the whole group when the worker is gone.
 
-It travels as text to machines that have no git-spacy, and is started with `python -c`. Its input is
-a pipe that nobody writes to: once the other end is closed, by whom or by whose death ever, what
-runs is ended and the FOLDER removed, if one is named. Knows nothing of projects, nor of Ray.
+The source is sent to machines without git-spacy and started with `python -c`. Standard input is a
+pipe that is never written to: when its other end is closed, deliberately or because the worker
+died, the supervisor ends the group and removes FOLDER, if it is not empty.
 """
 
 from __future__ import annotations
@@ -18,93 +18,102 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def main(arguments: Sequence[str]) -> None:
-    """STATUS GRACE FOLDER PROGRAM [ARGUMENT]…: the exit code goes to the descriptor STATUS,
-    with a `!` before it where the program could not be started; GRACE is in seconds."""
+def supervise(arguments: Sequence[str]) -> None:
+    """Run a program with the arguments STATUS GRACE FOLDER PROGRAM [ARGUMENT]…
 
-    # Ray ends, without asking, what a worker started itself: let us be nobody's child
+    Writes the program's exit code to the descriptor STATUS, with a `!` before it if the program
+    could not be started. GRACE is the number of seconds between SIGTERM and SIGKILL.
+    """
+
+    # Ray kills the child processes of a worker without warning, so stop being one
     if os.fork():
         return
     os.setsid()
-    _be_deaf()
+    _disarm_signals()
     status, grace, folder = int(arguments[0]), float(arguments[1]), arguments[2]
     try:
-        process = _started(arguments[3:])
+        process = _start_program(arguments[3:])
     except OSError as error:
         code = 127 if isinstance(error, FileNotFoundError) else 126
         os.write(status, b"!%d" % code)
         return
-    _let_go_of_output()
-    is_over = _wait(process)
+    _detach_output()
+    has_exited = _wait_for_exit(process)
     _end_group(process, grace)
-    if is_over:
+    if has_exited:
         code = process.returncode
         os.write(status, b"%d" % (code if code >= 0 else 128 - code))
     elif folder:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _be_deaf() -> None:
-    """No signal is for us (nor ignored by what we start); what is masked here, Ray masked."""
+def _disarm_signals() -> None:
+    """Handle signals by doing nothing, and clear the signal mask that Ray has set.
+
+    With SIG_IGN instead, the program would inherit that the signals are ignored.
+    """
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _started(program: Sequence[str]) -> subprocess.Popen[bytes]:
-    own: dict[str, Any] = {"start_new_session": True}
+def _start_program(program: Sequence[str]) -> subprocess.Popen[bytes]:
+    new_group: dict[str, Any] = {"start_new_session": True}
     if sys.version_info >= (3, 11):
-        own = {"process_group": 0}
+        new_group = {"process_group": 0}
     process: subprocess.Popen[bytes] = subprocess.Popen(
-        tuple(program), stdin=subprocess.DEVNULL, **own
+        tuple(program), stdin=subprocess.DEVNULL, **new_group
     )
     return process
 
 
-def _let_go_of_output() -> None:
-    """So that it ends with the program's group."""
+def _detach_output() -> None:
+    """Redirect our output to /dev/null, so that the pipes are closed when the program's group
+    ends."""
 
-    nothing = os.open(os.devnull, os.O_WRONLY)
+    devnull = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
-        os.dup2(nothing, descriptor)
-    os.close(nothing)
+        os.dup2(devnull, descriptor)
+    os.close(devnull)
 
 
-def _wait(process: subprocess.Popen[bytes]) -> bool:
-    """Whether the program has ended before the other end of our input was closed."""
+def _wait_for_exit(process: subprocess.Popen[bytes]) -> bool:
+    """Wait for the program; return False if the other end of our input is closed first."""
 
-    told, tell = os.pipe()
-    os.set_blocking(tell, False)
-    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     while process.poll() is None:
-        ready, _, _ = select.select([0, told], [], [], 1.0)
+        ready, _, _ = select.select([0, reader], [], [], 1.0)
         if 0 in ready:
             return False
-        if told in ready:
-            os.read(told, 512)
+        if reader in ready:
+            os.read(reader, 512)
     return True
 
 
 def _end_group(process: subprocess.Popen[bytes], grace: float) -> None:
     deadline = time.monotonic() + grace
-    is_left = _signal_group(process.pid, signal.SIGTERM)
-    while is_left and time.monotonic() < deadline:
+    is_alive = _signal_group(process.pid, signal.SIGTERM)
+    while is_alive and time.monotonic() < deadline:
         time.sleep(0.02)
         process.poll()
-        is_left = _signal_group(process.pid, 0)
-    if is_left:
+        is_alive = _signal_group(process.pid, 0)
+    if is_alive:
         _signal_group(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _signal_group(group: int, number: int) -> bool:
+def _signal_group(group: int, signal_number: int) -> bool:
+    """Send a signal to a process group; return whether the group still has a process."""
+
     try:
-        os.killpg(group, number)
+        os.killpg(group, signal_number)
         return True
     except (ProcessLookupError, PermissionError):
         return False
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    supervise(sys.argv[1:])

@@ -1,9 +1,9 @@
-"""What runs on a worker of a Ray cluster: the lines of one command, and what they write, told.
+"""Runs the script lines of one command on a worker of a Ray cluster, and reports their output.
 
-It travels by value to machines that have no git-spacy, so it imports nothing of ours. Tells events
-as plain tuples: ("unseen",): the project's folder is not here, and did not come along;
-("step", number); ("wrote", is_error, bytes); ("made", bytes of a tar of the outputs);
-("ended", exit code, whether the program could be started).
+The module is pickled by value for machines without git-spacy, so it imports nothing from git_spacy.
+Events are plain tuples: ("no_folder",) if the project's folder is neither shared with this machine
+nor was it sent; ("step", number); ("printed", is_error, bytes); ("archived", bytes of a tar of the
+outputs); ("exited", exit code, whether the program could be started).
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import IO, Any, NamedTuple
 
-GRACE = 5.0  # seconds between asking a group to end and ending it
-_LOOK = 0.2  # seconds: an interruption is only noticed between two looks
-_CHUNK = 1 << 16
-_SECRET = 64  # characters
-_PIECE = 8 << 20  # bytes of a tar that travel at a time
-# which devices Ray has given to this worker
-_GRANTED = (
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+_POLL_INTERVAL = 0.2  # seconds; Ray can only cancel a task between two calls that wait
+_READ_SIZE = 1 << 16
+_SECRET_LENGTH = 64  # characters
+_ARCHIVE_CHUNK_SIZE = 8 << 20
+# set by Ray: the devices that it has assigned to this worker
+_DEVICE_VARIABLES = (
     "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "HABANA_VISIBLE_MODULES",
     "ASCEND_RT_VISIBLE_DEVICES", "ONEAPI_DEVICE_SELECTOR", "NEURON_RT_VISIBLE_CORES",
     "TPU_VISIBLE_CHIPS",
 )  # fmt: skip
-# what Ray set for itself; with fewer threads the result might be another
-_RAYS_OWN = ("RAY_", "PYTHONBREAKPOINT", "OMP_NUM_THREADS")
+# set by Ray for its own use; fewer OpenMP threads could change a script's results
+_RAY_PREFIXES = ("RAY_", "PYTHONBREAKPOINT", "OMP_NUM_THREADS")
 WorkerEvent = tuple[Any, ...]
 
 
 class FolderProof(NamedTuple):
-    """How to know the driver's folder: a file with a secret that nobody else knows, the secret's
-    SHA-256, and the inode, time and size of its project.yml (folders of two machines may be copies
-    of one disk)."""
+    """Proves that a worker sees the driver's folder: a file with a secret, the SHA-256 of the
+    secret, and the inode, mtime and size of project.yml (the disks of two machines may be copies of
+    each other)."""
 
     file: str
     digest: str
@@ -48,149 +48,167 @@ class FolderProof(NamedTuple):
 
 
 class WorkOrder(NamedTuple):
-    """What is to run: the arguments of the lines; in the folder `root` with the environment that is
-    `sealed` where the worker has the folder that `seen` describes, and so can open it; else in a
-    folder of its own with the files of `parcel` (chunks of a tar in Ray's store) and nothing of the
-    driver's environment but `named`. `python` is the interpreter in the arguments, `keeper` the
-    text of ray_keeper. Waits `delay` seconds first."""
+    """A command for a worker to run: the arguments of its script lines.
+
+    If the worker sees the folder that `proof` describes, the lines run in that folder, `root`, with
+    the driver's environment, which the worker can then decrypt from `sealed_environ`. Otherwise
+    they run in a temporary folder with the files of `archive` (chunks of a tar in Ray's object
+    store) and only the variables in `public_environ`. `python` is the interpreter that occurs in
+    the arguments, `supervisor` the source of ray_supervisor. The worker waits `delay` seconds
+    before it starts.
+    """
 
     lines: tuple[tuple[str, ...], ...]
     root: str
-    sealed: bytes
-    named: Mapping[str, str]
+    sealed_environ: bytes
+    public_environ: Mapping[str, str]
     python: str
     outputs: tuple[str, ...]
-    keeper: str
-    seen: FolderProof | None
-    parcel: tuple[Any, ...] | None
+    supervisor: str
+    proof: FolderProof | None
+    archive: tuple[Any, ...] | None
     delay: float = 0.0
 
     def __repr__(self) -> str:
-        return "Order(…)"  # Ray, or an exception, may log it: values of the environment are secret
+        return "WorkOrder(…)"  # Ray or an exception may log it, and environment values are secret
 
 
 def seal(environ: Mapping[str, str], secret: str) -> bytes:
-    """`environ` in a form that only who knows `secret` can read: a nonce, and the JSON combined by
-    XOR with SHAKE-256 of the two as the key stream (workers have but the standard library)."""
+    """Encrypt `environ` with `secret`.
+
+    The result is a nonce, followed by the JSON combined by XOR with a key stream, SHAKE-256 of
+    secret and nonce (workers only have the standard library).
+    """
 
     nonce = os.urandom(32)
-    return nonce + _combined(json.dumps(dict(environ)).encode("ascii"), secret, nonce)
+    return nonce + _xor_key_stream(json.dumps(dict(environ)).encode("ascii"), secret, nonce)
 
 
 def unseal(sealed: bytes, secret: str) -> dict[str, str]:
-    """What `seal` was given."""
+    """Decrypt the result of `seal`."""
 
-    found: dict[str, str] = json.loads(_combined(sealed[32:], secret, sealed[:32]))
-    return found
+    environ: dict[str, str] = json.loads(_xor_key_stream(sealed[32:], secret, sealed[:32]))
+    return environ
 
 
-def _combined(data: bytes, secret: str, nonce: bytes) -> bytes:
+def _xor_key_stream(data: bytes, secret: str, nonce: bytes) -> bytes:
     stream = hashlib.shake_256(secret.encode("ascii") + nonce).digest(len(data))
-    return bytes(one ^ other for one, other in zip(data, stream, strict=True))
+    return bytes(byte ^ key for byte, key in zip(data, stream, strict=True))
 
 
-def stamp(root: str) -> tuple[int, int, int]:
-    """What tells a project.yml from a copy of it."""
+def project_stamp(root: str) -> tuple[int, int, int]:
+    """Return inode, mtime and size of project.yml, which distinguish it from a copy."""
 
-    found = os.stat(os.path.join(root, "project.yml"))
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    status = os.stat(os.path.join(root, "project.yml"))
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def work(order: WorkOrder) -> Iterator[WorkerEvent]:
-    """Run it. However it ends, no process is left of it."""
+def execute(order: WorkOrder) -> Iterator[WorkerEvent]:
+    """Run the script lines of a work order, and yield the events.
+
+    No process is left running, however this ends.
+    """
 
     until = time.monotonic() + order.delay
     while time.monotonic() < until:
-        time.sleep(_LOOK)
-    if order.seen and (secret := _secret(order.seen, order.root)):
-        environ = {**unseal(order.sealed, secret), **_granted()}
-        ended = yield from _run(order, order.root, environ, folder="")
-    elif order.parcel is None:
-        ended = ("unseen",)
+        time.sleep(_POLL_INTERVAL)
+    if order.proof and (secret := _read_secret(order.proof, order.root)):
+        environ = {**unseal(order.sealed_environ, secret), **_device_environ()}
+        last_event = yield from _run_lines(order, order.root, environ, folder="")
+    elif order.archive is None:
+        last_event = ("no_folder",)
     else:
-        # (the keeper may be quicker to remove it)
+        # (ignoring errors, since the supervisor may remove the folder first)
         with tempfile.TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True) as folder:
             root = os.path.join(folder, os.path.basename(order.root) or "project")
-            _unpack(order.parcel, root)
-            ended = yield from _run(order, root, _own_environment(order), folder=folder)
-    # last of all: who hears it may end this process
-    yield ended
+            _unpack(order.archive, root)
+            last_event = yield from _run_lines(order, root, _isolated_environ(order), folder=folder)
+    # after all cleanup, since the driver may end this process once it has received the event
+    yield last_event
 
 
-def _secret(seen: FolderProof, root: str) -> str:
-    """The secret in the file, if this is the driver's folder; otherwise ""."""
+def _read_secret(proof: FolderProof, root: str) -> str:
+    """Return the secret in the file if this is the driver's folder, otherwise ""."""
 
     try:
-        with open(seen.file, encoding="ascii") as stream:
-            secret = stream.read(_SECRET + 1)
-        is_same = hashlib.sha256(secret.encode("ascii")).hexdigest() == seen.digest
-        return secret if is_same and stamp(root) == seen.stamp else ""
+        with open(proof.file, encoding="ascii") as stream:
+            secret = stream.read(_SECRET_LENGTH + 1)
+        is_same = hashlib.sha256(secret.encode("ascii")).hexdigest() == proof.digest
+        return secret if is_same and project_stamp(root) == proof.stamp else ""
     except (OSError, ValueError):
         return ""
 
 
-def _granted() -> dict[str, str]:
-    return {name: os.environ[name] for name in _GRANTED if name in os.environ}
+def _device_environ() -> dict[str, str]:
+    return {name: os.environ[name] for name in _DEVICE_VARIABLES if name in os.environ}
 
 
-def _own_environment(order: WorkOrder) -> dict[str, str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(_RAYS_OWN)}
+def _isolated_environ(order: WorkOrder) -> dict[str, str]:
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(_RAY_PREFIXES)
+    }
     programs = os.path.dirname(_interpreter(order))
     environ["PATH"] = os.pathsep.join(filter(None, (programs, environ.get("PATH", os.defpath))))
-    return {**environ, **order.named, **_granted()}
+    return {**environ, **order.public_environ, **_device_environ()}
 
 
 def _interpreter(order: WorkOrder) -> str:
     return order.python if os.access(order.python, os.X_OK) else sys.executable
 
 
-def _run(
+def _run_lines(
     order: WorkOrder, root: str, environ: Mapping[str, str], folder: str
 ) -> Generator[WorkerEvent, None, WorkerEvent]:
-    """Tells all but the end, which is returned. `folder` is what is removed then, and holds the
-    project if it came along."""
+    """Run the lines, yield their events, and return the last one.
+
+    `folder` is the temporary folder that contains the uploaded project, or "".
+    """
 
     for number, line in enumerate(order.lines):
         yield ("step", number)
         program = _interpreter(order) if line[0] == order.python else line[0]
-        with _kept(order.keeper, (program, *line[1:]), root, environ, folder) as (child, status):
-            told = yield from _listen(child, status)
-        # (without a word: somebody ended who was to tell)
-        code = int(told.lstrip(b"!") or 137)
+        arguments = (program, *line[1:])
+        with _supervised(order.supervisor, arguments, root, environ, folder) as (child, status):
+            report = yield from _forward_output(child, status)
+        # (an empty report means that the supervisor itself was killed)
+        code = int(report.lstrip(b"!") or 137)
         if code:
-            return ("ended", code, not told.startswith(b"!"))
+            return ("exited", code, not report.startswith(b"!"))
     if folder:
-        yield from _made(root, order.outputs)
-    return ("ended", 0, True)
+        yield from _archive_outputs(root, order.outputs)
+    return ("exited", 0, True)
 
 
 @contextmanager
-def _kept(
-    keeper: str, program: tuple[str, ...], root: str, environ: Mapping[str, str], folder: str
+def _supervised(
+    supervisor: str, program: tuple[str, ...], root: str, environ: Mapping[str, str], folder: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A program that runs as long as the block does, and the descriptor that tells how it ended."""
+    """Run a program under the supervisor for as long as the block lasts.
 
-    told, tell = os.pipe()
+    Yields the supervisor's process and the descriptor from which its report can be read.
+    """
+
+    reader, writer = os.pipe()
     try:
-        command = (sys.executable, "-I", "-S", "-c", keeper, str(tell), str(GRACE), folder)
+        command = (sys.executable, "-I", "-S", "-c", supervisor, str(writer), str(GRACE), folder)
         pipe = subprocess.PIPE
         child = subprocess.Popen(
             (*command, *program), cwd=root, env=dict(environ), stdin=pipe, stdout=pipe, stderr=pipe,
-            pass_fds=(tell,),
+            pass_fds=(writer,),
         )  # fmt: skip
-        os.close(tell)
+        os.close(writer)
         try:
-            yield child, told
+            yield child, reader
         finally:
             assert child.stdin
             child.stdin.close()
-            _wait_until_closed(told)
+            _wait_until_closed(reader)
             for stream in (child.stdout, child.stderr):
                 assert stream
                 stream.close()
             child.wait()
     finally:
-        os.close(told)
+        os.close(reader)
 
 
 def _wait_until_closed(descriptor: int) -> None:
@@ -204,8 +222,10 @@ def _wait_until_closed(descriptor: int) -> None:
             time.sleep(0.02)
 
 
-def _listen(child: subprocess.Popen[bytes], status: int) -> Generator[WorkerEvent, None, bytes]:
-    """What it writes, until it has ended; returns what the keeper says of that."""
+def _forward_output(
+    child: subprocess.Popen[bytes], status: int
+) -> Generator[WorkerEvent, None, bytes]:
+    """Yield the output of the program until it has ended, and return the supervisor's report."""
 
     assert child.stdout
     assert child.stderr
@@ -215,32 +235,32 @@ def _listen(child: subprocess.Popen[bytes], status: int) -> Generator[WorkerEven
             os.set_blocking(stream.fileno(), False)
             selector.register(stream, selectors.EVENT_READ, is_error)
         selector.register(status, selectors.EVENT_READ)
-        told = None
-        while told is None:
-            for key, _ in selector.select(_LOOK):
+        report = None
+        while report is None:
+            for key, _ in selector.select(_POLL_INTERVAL):
                 if key.fd == status:
-                    told = os.read(status, 16)
+                    report = os.read(status, 16)
                 elif data := _read(key.fd):
-                    yield ("wrote", key.data, data)
+                    yield ("printed", key.data, data)
                 elif data is not None:
                     selector.unregister(key.fileobj)
         for stream, is_error in streams:
             while data := _read(stream.fileno()):
-                yield ("wrote", is_error, data)
-    return told
+                yield ("printed", is_error, data)
+    return report
 
 
 def _read(descriptor: int) -> bytes | None:
-    """What is there; nothing at the end, None if there is nothing yet."""
+    """Read what is available: b"" at the end of the stream, None if there is no data yet."""
 
     try:
-        return os.read(descriptor, _CHUNK)
+        return os.read(descriptor, _READ_SIZE)
     except BlockingIOError:
         return None
 
 
-class _Joined:
-    """Chunks in Ray's store, as a stream."""
+class _ChunkReader:
+    """Reads chunks in Ray's object store as one stream."""
 
     def __init__(self, chunks: tuple[Any, ...], get: Callable[[Any], bytes]) -> None:
         self._chunks = iter(chunks)
@@ -248,51 +268,51 @@ class _Joined:
         self._rest = memoryview(b"")
 
     def read(self, size: int) -> bytes:
-        found = b""
-        while len(found) < size:
+        data = b""
+        while len(data) < size:
             if not self._rest:
                 chunk = next(self._chunks, None)
                 if chunk is None:
                     break
                 self._rest = memoryview(self._get(chunk))
-            wanted = size - len(found)
-            found += self._rest[:wanted]
-            self._rest = self._rest[wanted:]
-        return found
+            missing = size - len(data)
+            data += self._rest[:missing]
+            self._rest = self._rest[missing:]
+        return data
 
 
 def _unpack(chunks: tuple[Any, ...], root: str) -> None:
     import ray
 
     os.mkdir(root)
-    stream: Any = _Joined(chunks, ray.get)
-    how: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    stream: Any = _ChunkReader(chunks, ray.get)
+    options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(fileobj=stream, mode="r|") as tar:
-        tar.extractall(root, **how)
+        tar.extractall(root, **options)
 
 
-def _made(root: str, outputs: tuple[str, ...]) -> Iterator[WorkerEvent]:
-    """The outputs that are there, as one tar, in pieces."""
+def _archive_outputs(root: str, outputs: tuple[str, ...]) -> Iterator[WorkerEvent]:
+    """Yield the existing outputs as the chunks of one tar."""
 
     with tempfile.TemporaryFile() as file:
         pack(file, root, outputs)
         file.seek(0)
-        while piece := file.read(_PIECE):
-            yield ("made", piece)
+        while chunk := file.read(_ARCHIVE_CHUNK_SIZE):
+            yield ("archived", chunk)
 
 
 def pack(file: IO[bytes], root: str, names: tuple[str, ...]) -> None:
-    """Write a tar of `names` below `root`, and of what lies in them; links as they are."""
+    """Write a tar of the files and folders `names` below `root`, without following links."""
 
     with closing(tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)) as tar:
         for name in names:
             path = os.path.join(root, name)
             if os.path.lexists(path):
-                tar.add(path, name, filter=lambda info: _plain(tar, info))
+                tar.add(path, name, filter=lambda info: _normalize_member(tar, info))
 
 
-def _plain(tar: tarfile.TarFile, info: tarfile.TarInfo) -> tarfile.TarInfo:
-    # two names of one file are two files there as well
+def _normalize_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> tarfile.TarInfo:
+    # store hard links as separate files
     tar.inodes.clear()  # type: ignore[attr-defined]
     info.uid = info.gid = 0
     info.uname = info.gname = ""

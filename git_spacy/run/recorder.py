@@ -1,7 +1,7 @@
-"""From one run of a command to its record in the ledger.
+"""Writes the run record of a command to the run history.
 
-What keeps no lock entry (a failure) is recorded, too. Nothing that goes wrong here fails a run: it
-is told once.
+Failed commands are recorded, too, although they have no lock entry. A record that cannot be written
+does not fail the run: it is reported once, as a warning.
 """
 
 from __future__ import annotations
@@ -21,24 +21,27 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.run.script import Interpreter, installed_version, python_version
 from git_spacy.state import run_history
 from git_spacy.state.run_history import BaseCommit
-from git_spacy.state.run_record import How, RecordedFile, RunRecord, numbers
+from git_spacy.state.run_record import How, RecordedFile, RunRecord, read_metrics
 from git_spacy.state.stat_cache import Observed
 
-_SMALL = 64 << 10  # bytes: a larger JSON file is data, no metrics
+_METRICS_LIMIT = 64 << 10  # bytes; a larger JSON file contains data, not metrics
 
 
 class PendingRecord(NamedTuple):
-    """A run that is going on: what it began on (None: git could not say), and when, in seconds
-    since 1970 and by a clock that nobody sets."""
+    """The start of a run that is in progress: its base commit (None if Git could not determine it)
+    and its start time, in seconds since 1970 and by the monotonic clock."""
 
     base: BaseCommit | None
-    time: float
-    clock: float
+    started: float
+    clock_started: float
 
 
 class Recorder:
-    """Notes the runs of one project. `overrides` are the variables given; `warn` is called at most
-    once, with why something could not be noted."""
+    """Records the runs of one project.
+
+    `overrides` are the variables set on the command line; `warn` is called at most once, with the
+    reason why a run could not be recorded.
+    """
 
     def __init__(
         self,
@@ -56,47 +59,48 @@ class Recorder:
         self._warned = False
 
     def begin(self) -> PendingRecord:
-        """Look where HEAD is, before the command does anything."""
+        """Determine the base commit, before the command changes anything."""
 
-        own = [path for command in self._project.commands for path in command.produced]
-        brought = [asset.dest for asset in self._project.assets]
-        standing = None
+        outputs = [path for command in self._project.commands for path in command.produced]
+        assets = [asset.dest for asset in self._project.assets]
+        base = None
         try:
-            standing = run_history.base_commit(self._root, [*own, *brought])
+            base = run_history.base_commit(self._root, [*outputs, *assets])
         except (GitSpacyError, OSError) as error:
             self._warn_failure(error)
-        return PendingRecord(standing, time.time(), time.monotonic())
+        return PendingRecord(base, time.time(), time.monotonic())
 
     def end(
-        self, begun: PendingRecord, command: Command, deps: Observed, outs: Observed, *,
+        self, pending: PendingRecord, command: Command, inputs: Observed, outs: Observed, *,
         exit: int = 0, how: How = "run", source: str = "",
     ) -> None:  # fmt: skip
-        """Note that `command` ended with the code `exit`, having read `deps` and made `outs`."""
+        """Record that `command` ended with the exit code `exit`, having read the dependencies
+        `inputs` and written the outputs `outs`."""
 
-        if begun.base is None:
+        if pending.base is None:
             return
-        given = {**self._overrides, **variant_variables(command)}
-        seconds = round(time.monotonic() - begun.clock, 3) if how == "run" else 0.0
+        overridden = {**self._overrides, **variant_variables(command)}
+        seconds = round(time.monotonic() - pending.clock_started, 3) if how == "run" else 0.0
         try:
             repository = Repository.discover(self._root)
             record = RunRecord(
-                time=_utc(begun.time),
-                project=run_history.folder(self._root, repository) if repository else "",
+                time=_utc(pending.started),
+                project=run_history.project_folder(self._root, repository) if repository else "",
                 command=command.variant_of or command.name,
                 script=command.script,
-                deps=_files(command.deps, deps),
-                outs=_files(command.produced, outs),
+                deps=_recorded_files(command.deps, inputs),
+                outs=_recorded_files(command.produced, outs),
                 how=how,
                 source=source,
                 seconds=seconds,
                 exit=exit,
-                tree=begun.base.tree,
-                dirty=begun.base.dirty,
-                vars={_plain_name(name): _shown(one) for name, one in given.items()},
+                tree=pending.base.tree,
+                dirty=pending.base.dirty,
+                vars={_plain_name(name): _redacted(value) for name, value in overridden.items()},
                 versions=versions(self._python),
                 metrics=dict(self._metrics(command, outs)),
             )
-            run_history.append(self._root, begun.base.commit, record)
+            run_history.append_record(self._root, pending.base.commit, record)
         except (GitSpacyError, OSError) as error:
             self._warn_failure(error)
 
@@ -104,40 +108,43 @@ class Recorder:
         self, command: Command, outs: Observed
     ) -> Iterable[tuple[str, Mapping[str, float]]]:
         for path in command.produced:
-            now = outs.get(path.normal)
-            if now is None or now.names or now.size > _SMALL or not path.normal.endswith(".json"):
+            state = outs.get(path.normal)
+            if state is None or state.names or not path.normal.endswith(".json"):
+                continue
+            if state.size > _METRICS_LIMIT:
                 continue
             with open_beneath(self._root, path.normal) as stream:
-                if found := numbers(stream.read(_SMALL)):
-                    yield path.text, found
+                if metrics := read_metrics(stream.read(_METRICS_LIMIT)):
+                    yield path.text, metrics
 
     def _warn_failure(self, error: GitSpacyError | OSError) -> None:
         if not self._warned:
             self._warned = True
-            told = error if isinstance(error, GitSpacyError) else local_failure(error, "noting")
-            first = told.problems[0]
-            hint = f"\nhint: {first.hint}" if first.hint else ""
-            self._warn(f"not noted for its commit: {first.message}{hint}")
+            if not isinstance(error, GitSpacyError):
+                error = local_failure(error, "cannot write the run history")
+            problem = error.problems[0]
+            hint = f"\nhint: {problem.hint}" if problem.hint else ""
+            self._warn(f"run not recorded: {problem.message}{hint}")
 
 
 def versions(python: Interpreter) -> dict[str, str]:
-    """What a run depends on and project.yml does not say: of python, spacy, git-spacy."""
+    """Return the versions of python, spacy and git-spacy, omitting unknown ones."""
 
-    found = {
+    known = {
         "python": python_version(python),
         "spacy": installed_version(python, "spacy"),
         "git-spacy": __version__,
     }
-    return {name: version for name, version in found.items() if version}
+    return {name: version for name, version in known.items() if version}
 
 
-def _files(paths: Iterable[ProjectPath], seen: Observed) -> tuple[RecordedFile, ...]:
-    found = ((path, seen.get(path.normal)) for path in paths)
+def _recorded_files(paths: Iterable[ProjectPath], observed: Observed) -> tuple[RecordedFile, ...]:
+    states = ((path, observed.get(path.normal)) for path in paths)
     return tuple(
-        RecordedFile(path.text, now.digest, now.size, now.names)
-        if now
+        RecordedFile(path.text, state.digest, state.size, state.names)
+        if state
         else RecordedFile(path.text, None, None)
-        for path, now in found
+        for path, state in states
     )
 
 
@@ -145,7 +152,7 @@ def _plain_name(name: str) -> str:
     return name.removeprefix("variables.").removeprefix("vars.")
 
 
-def _shown(value: Any) -> Any:
+def _redacted(value: Any) -> Any:
     return redact(value) if isinstance(value, str) else value
 
 

@@ -1,8 +1,8 @@
-"""The loop of one run: for each command the verdict, then the script, then the record.
+"""Runs the commands of a plan: judges each command, starts its script, and records the result.
 
-Each command changes what the next one sees, so each looks for itself, when its turn comes. Decides
-nothing on its own: `state.verdict` does, `project.plan` says when a command may begin, and
-`project.graph` who makes what is missing. One thread: executors do what goes on beside it.
+A command is judged just before it starts, since the commands before it change its dependencies.
+Whether it must run is decided by `state.verdict`, when it may start by `project.plan`. Everything
+happens in one thread; executors run the scripts in parallel.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ from git_spacy.run.events import (
 )
 from git_spacy.run.executor import Executor, Job, JobResult
 from git_spacy.run.recorder import PendingRecord, Recorder
-from git_spacy.run.script import Interpreter, installed_version, process_environment, steps
+from git_spacy.run.script import Interpreter, build_steps, installed_version, process_environment
 from git_spacy.state import lock, worktree_status
 from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.stat_cache import Observed, PreviousRun, StatCache, state_dir
-from git_spacy.state.verdict import Verdict, upstream
+from git_spacy.state.verdict import Verdict, upstream_commands
 
 
 class RunOutcome(NamedTuple):
-    """The names of the commands that ran (would run, in a dry run), that were skipped, that were
-    restored, that failed with why, and that were not begun because of that."""
+    """The names of the commands that ran (or would run, in a dry run), were skipped, were restored,
+    failed (with their errors), and were not started because of a failure."""
 
     ran: tuple[str, ...]
     skipped: tuple[str, ...]
@@ -61,7 +61,8 @@ class RunOutcome(NamedTuple):
     not_started: tuple[str, ...] = ()
 
     def error(self) -> GitSpacyError | None:
-        """What failed, as one error with the exit code of the first."""
+        """Combine all failures into one error with the exit code of the first; None if there are no
+        failures."""
 
         if not self.failed:
             return None
@@ -71,23 +72,30 @@ class RunOutcome(NamedTuple):
 
 
 class OutputCache(Protocol):
-    """What commands made before."""
+    """The interface of the run cache: the outputs of earlier runs."""
 
     def save(
         self, command: Command, deps: Observed, outs: Observed, *, verify: bool = True
     ) -> None:
-        """Keep what `command` made of `deps`; without `verify` a copy that is kept already is only
-        read where it may have been written to."""
+        """Save the outputs that `command` produced from the dependencies `deps`.
+
+        Without `verify`, a copy in the cache is only read again if it may have been modified.
+        """
 
     def restore(self, command: Command, deps: Observed) -> str | None:
-        """Put the outputs that `command` would make of `deps` in place; where they came from, in
-        words, or None."""
+        """Restore the outputs that `command` would produce from `deps`.
+
+        Returns a description of where they came from, or None if they are not in the cache.
+        """
         ...
 
 
 class RunContext(NamedTuple):
-    """What all commands of one run share. Those called `force` run even if they are current; `jobs`
-    is how many may run at a time; with `keep_going` a failure stops only what waits for it."""
+    """The settings and services that all commands of one run share.
+
+    The commands named in `force` run even if they are up to date; `jobs` is how many may run at a
+    time; with `keep_going`, a failure only stops the commands that depend on the failed one.
+    """
 
     project: Project
     root: Path
@@ -105,90 +113,91 @@ class RunContext(NamedTuple):
 
 
 class _RunningCommand(NamedTuple):
-    """A command that runs: its number in the plan, what it read, and when it was begun."""
+    """A command that is running: its index in the plan, the state of its files before it started,
+    and its start time by the monotonic clock."""
 
     number: int
     before: Observed
-    noted: PendingRecord | None
-    clock: float
+    pending_record: PendingRecord | None
+    started: float
 
 
-def run(plan: RunPlan, shared: RunContext) -> RunOutcome:
-    """Run the commands of `plan`, each when it may, skipping what is current.
+def run(plan: RunPlan, context: RunContext) -> RunOutcome:
+    """Run the commands of `plan` as soon as they may start, and skip those that are up to date.
 
-    What goes wrong with a command (CheckFailed for a missing dependency or a declared output that
-    was not made, ScriptFailed with the code of the script) is in the outcome; nothing new begins
-    after that, unless `keep_going`. Raises Interrupted; what ran before that stays recorded.
+    The errors of failed commands are part of the outcome: CheckFailed for a missing dependency or
+    output, ScriptFailed with the exit code of the script. After a failure no command starts unless
+    `keep_going` is set. Raises Interrupted; the commands that finished before stay recorded.
     """
 
-    if shared.dry:
-        return _dry_run(plan.commands, shared)
-    for directory in shared.project.directories:
-        make_directory(shared.root, directory.normal)
-    going = _Scheduler(plan, shared)
+    if context.dry:
+        return _dry_run(plan.commands, context)
+    for directory in context.project.directories:
+        make_directory(context.root, directory.normal)
+    scheduler = _Scheduler(plan, context)
     with interrupts.deferred():
         try:
             with interrupts.allowed():
-                return going.run_all()
+                return scheduler.run_all()
         except BaseException as error:
             number = error.number if isinstance(error, Interrupted) else signal.SIGTERM
-            shared.executor.stop(number)
+            context.executor.stop(number)
             raise
         finally:
-            shared.executor.close()
-            shared.stats.save()
+            context.executor.close()
+            context.stats.save()
 
 
 class _Scheduler:
-    """How far a run is."""
+    """Tracks which commands of a run are waiting, running and finished."""
 
-    def __init__(self, plan: RunPlan, shared: RunContext) -> None:
+    def __init__(self, plan: RunPlan, context: RunContext) -> None:
         self._plan = plan
-        self._shared = shared
-        self._left = [set(after) for after in plan.after]
-        self._todo = list(range(len(plan.commands)))
+        self._context = context
+        self._unfinished = [set(after) for after in plan.after]
+        self._waiting = list(range(len(plan.commands)))
         self._running: dict[str, _RunningCommand] = {}
         self._ran: list[str] = []
         self._skipped: list[str] = []
         self._restored: list[str] = []
         self._failed: list[tuple[str, GitSpacyError]] = []
-        known = lock.read(shared.root)
-        self._new = [command.name not in known for command in plan.commands]
+        known = lock.read(context.root)
+        self._is_new = [command.name not in known for command in plan.commands]
 
     def run_all(self) -> RunOutcome:
-        shared = self._shared
-        shared.report(RunPlanned(len(self._plan.commands)))
+        context = self._context
+        context.report(RunPlanned(len(self._plan.commands)))
         while True:
             self._start_ready()
             if not self._running:
                 break
-            ended = shared.executor.wait(shared.report)
-            begun = self._running.pop(ended.command.name)
+            result = context.executor.wait(context.report)
+            running = self._running.pop(result.command.name)
             try:
-                self._finish(ended, begun)
+                self._finish(result, running)
             except (CheckFailed, ScriptFailed, ExternalError, Refused) as error:
-                self._fail(ended.command, error)
+                self._fail(result.command, error)
             else:
-                self._ran.append(ended.command.name)
-                self._mark_done(begun.number)
-        held_back = (self._plan.commands[number].name for number in self._todo)
+                self._ran.append(result.command.name)
+                self._mark_done(running.number)
+        not_started = (self._plan.commands[number].name for number in self._waiting)
         return RunOutcome(
             tuple(self._ran),
             tuple(self._skipped),
             tuple(self._restored),
             tuple(self._failed),
-            tuple(held_back),
+            tuple(not_started),
         )
 
     def _start_ready(self) -> None:
-        # in order: what is skipped frees others, which come after it
-        for number in tuple(self._todo):
-            stopped = self._failed and not self._shared.keep_going
-            if stopped or len(self._running) >= self._shared.jobs:
+        # in the order of the plan: commands that depend on a skipped one come after it
+        for number in tuple(self._waiting):
+            is_stopped = self._failed and not self._context.keep_going
+            if is_stopped or len(self._running) >= self._context.jobs:
                 return
-            if self._left[number]:
+            if self._unfinished[number]:
                 continue
-            self._todo.remove(number)
+            self._waiting.remove(number)
             command = self._plan.commands[number]
             try:
                 self._start(number, command)
@@ -196,300 +205,315 @@ class _Scheduler:
                 self._fail(command, error)
 
     def _start(self, number: int, command: Command) -> None:
-        shared = self._shared
-        judged, before = judge(command, shared)
-        if judged.missing:
+        context = self._context
+        verdict, before = judge(command, context)
+        if verdict.missing:
             raise CheckFailed.from_problems(
-                _missing_dependencies(shared.project, command, judged.missing)
+                _missing_dependencies(context.project, command, verdict.missing)
             )
-        is_forced = command.name in shared.force
-        if not judged.must_run and not is_forced:
-            _refresh_entry(command, judged, before, shared)
-            shared.report(CommandSkipped(command.name))
-            _warn_of_stale_producers(command, self._plan.commands, shared)
-            if shared.cache and judged.state == "up_to_date":
-                shared.cache.save(command, before, before, verify=False)
+        is_forced = command.name in context.force
+        if not verdict.must_run and not is_forced:
+            _refresh_entry(command, verdict, before, context)
+            context.report(CommandSkipped(command.name))
+            _warn_of_stale_producers(command, self._plan.commands, context)
+            if context.cache and verdict.state == "up_to_date":
+                context.cache.save(command, before, before, verify=False)
             self._skipped.append(command.name)
             self._mark_done(number)
             return
-        if shared.cache and judged.state != "always_runs" and not is_forced:
-            noted = shared.recorder.begin() if shared.recorder else None
-            if source := shared.cache.restore(command, before):
-                why = _why(judged, (), False)
-                self._record_restored(
-                    command, _RunningCommand(number, before, noted, 0.0), source, why
-                )
+        if context.cache and verdict.state != "always_runs" and not is_forced:
+            pending = context.recorder.begin() if context.recorder else None
+            if source := context.cache.restore(command, before):
+                reasons = _displayed_reasons(verdict, (), False)
+                running = _RunningCommand(number, before, pending, 0.0)
+                self._record_restored(command, running, source, reasons)
                 return
-        shared.report(CommandStarted(command.name, _why(judged, (), is_forced), False))
-        _warn_of_unset(command, shared)
-        environ = process_environment(shared.python, shared.root, shared.environ)
-        noted = shared.recorder.begin() if shared.recorder else None
-        lines = steps(command, shared.python, shared.project.environment, shared.environ)
-        job = Job(command, lines, shared.root, environ, shared.python.path)
-        shared.executor.start(job)
-        self._running[command.name] = _RunningCommand(number, before, noted, time.monotonic())
+        reasons = _displayed_reasons(verdict, (), is_forced)
+        context.report(CommandStarted(command.name, reasons, False))
+        _warn_of_unset_variables(command, context)
+        environ = process_environment(context.python, context.root, context.environ)
+        pending = context.recorder.begin() if context.recorder else None
+        steps = build_steps(command, context.python, context.project.environment, context.environ)
+        job = Job(command, steps, context.root, environ, context.python.path)
+        context.executor.start(job)
+        self._running[command.name] = _RunningCommand(number, before, pending, time.monotonic())
 
-    def _finish(self, ended: JobResult, begun: _RunningCommand) -> None:
-        """Record how it ended. Raises CheckFailed, ScriptFailed."""
+    def _finish(self, result: JobResult, running: _RunningCommand) -> None:
+        """Record the result of a job. Raises its failure, or CheckFailed for a missing output."""
 
-        command, shared = ended.command, self._shared
-        if ended.failure:
-            raise ended.failure
-        if ended.code:
-            _write_record(begun, command, begun.before, {}, shared, ended.code)
+        command, context = result.command, self._context
+        if result.failure:
+            raise result.failure
+        if result.code:
+            _write_record(running, command, running.before, {}, context, result.code)
             raise ScriptFailed(
-                f"'{command.name}' failed: a script line ended with exit code {ended.code}",
-                ended.code,
+                f"'{command.name}' failed: a script line ended with exit code {result.code}",
+                result.code,
                 location=f"project.yml:{command.line}",
             )
-        after = shared.stats.fingerprints(command.deps + command.produced)
-        unmade = [output for output in command.produced if after[output.normal] is None]
-        if unmade:
-            _write_record(begun, command, begun.before, after, shared, CheckFailed.exit_code)
+        after = context.stats.fingerprints(command.deps + command.produced)
+        missing = [output for output in command.produced if after[output.normal] is None]
+        if missing:
+            _write_record(running, command, running.before, after, context, CheckFailed.exit_code)
             raise CheckFailed.from_problems(
                 Problem(
-                    f"'{command.name}' did not make its output '{output}'",
+                    f"'{command.name}' did not produce its output '{output}'",
                     "correct the script, or the path under 'outputs'",
                     f"project.yml:{command.line}",
                 )
-                for output in unmade
+                for output in missing
             )
-        read = _as_read(command, begun.before, after, shared)
-        record_result(command, read, shared, before=self._new_after(begun.number))
-        _write_record(begun, command, read, after, shared)
-        if shared.cache:
-            shared.cache.save(command, read, after)
-        shared.report(CommandFinished(command.name, time.monotonic() - begun.clock))
+        observed = _observed_inputs(command, running.before, after, context)
+        record_result(command, observed, context, before=self._later_new_entries(running.number))
+        _write_record(running, command, observed, after, context)
+        if context.cache:
+            context.cache.save(command, observed, after)
+        context.report(CommandFinished(command.name, time.monotonic() - running.started))
 
     def _record_restored(
-        self, command: Command, begun: _RunningCommand, source: str, reasons: tuple[str, ...]
+        self, command: Command, running: _RunningCommand, source: str, reasons: tuple[str, ...]
     ) -> None:
-        """Record what was brought."""
+        """Record a command whose outputs were restored from the run cache."""
 
-        shared = self._shared
-        after = shared.stats.fingerprints(command.deps + command.produced)
-        record_result(command, after, shared, before=self._new_after(begun.number))
-        if shared.recorder and begun.noted:
-            shared.recorder.end(begun.noted, command, after, after, how="restore", source=source)
-        shared.report(CommandRestored(command.name, reasons, source))
+        context, pending = self._context, running.pending_record
+        after = context.stats.fingerprints(command.deps + command.produced)
+        record_result(command, after, context, before=self._later_new_entries(running.number))
+        if context.recorder and pending:
+            context.recorder.end(pending, command, after, after, how="restore", source=source)
+        context.report(CommandRestored(command.name, reasons, source))
         self._restored.append(command.name)
-        self._mark_done(begun.number)
+        self._mark_done(running.number)
 
-    def _new_after(self, number: int) -> set[str]:
-        """The commands to come that had no entry: the lock is the same with any number of jobs."""
+    def _later_new_entries(self, number: int) -> set[str]:
+        """Return the later commands of the plan that had no lock entry before the run.
 
-        later = range(number + 1, len(self._new))
-        return {self._plan.commands[other].name for other in later if self._new[other]}
+        New entries are inserted above theirs, so the lock does not depend on the number of jobs.
+        """
+
+        later = range(number + 1, len(self._is_new))
+        return {self._plan.commands[other].name for other in later if self._is_new[other]}
 
     def _fail(self, command: Command, error: GitSpacyError) -> None:
         self._failed.append((command.name, error))
-        self._shared.report(CommandFailed(command.name, error))
+        self._context.report(CommandFailed(command.name, error))
 
     def _mark_done(self, number: int) -> None:
-        for left in self._left:
-            left.discard(number)
+        for unfinished in self._unfinished:
+            unfinished.discard(number)
 
 
-def _dry_run(commands: Sequence[Command], shared: RunContext) -> RunOutcome:
-    """Say what would run, one after the other."""
+def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
+    """Report what would run, in the order of a run with one job."""
 
     ran: list[Command] = []
     skipped: list[str] = []
     failed: list[tuple[str, GitSpacyError]] = []
     for command in commands:
-        judged, _ = judge(command, shared)
-        remade = _remade(command, ran)
-        absent = [path for path in judged.missing if not _made_by(remade, path)]
-        if absent:
-            problems = _missing_dependencies(shared.project, command, absent)
+        verdict, _ = judge(command, context)
+        remade = _remade_dependencies(command, ran)
+        missing = [path for path in verdict.missing if not _covers(remade, path)]
+        if missing:
+            problems = _missing_dependencies(context.project, command, missing)
             failed.append((command.name, CheckFailed.from_problems(problems)))
-        is_forced = command.name in shared.force
-        if not judged.must_run and not is_forced and not remade:
-            shared.report(CommandSkipped(command.name))
-            _warn_of_stale_producers(command, commands, shared)
+        is_forced = command.name in context.force
+        if not verdict.must_run and not is_forced and not remade:
+            context.report(CommandSkipped(command.name))
+            _warn_of_stale_producers(command, commands, context)
             skipped.append(command.name)
             continue
-        shared.report(CommandStarted(command.name, _why(judged, remade, is_forced), True))
+        reasons = _displayed_reasons(verdict, remade, is_forced)
+        context.report(CommandStarted(command.name, reasons, True))
         for line in command.script:
-            shared.report(StepStarted(command.name, line))
+            context.report(StepStarted(command.name, line))
         ran.append(command)
-    shared.stats.save()
+    context.stats.save()
     return RunOutcome(tuple(command.name for command in ran), tuple(skipped), failed=tuple(failed))
 
 
-def record_existing(commands: Sequence[Command], shared: RunContext) -> None:
-    """Enter the results of `commands`, which are there, into the lock and the ledger.
+def record_existing(commands: Sequence[Command], context: RunContext) -> None:
+    """Record the existing outputs of `commands` in the lock and the run history.
 
-    Raises CheckFailed for what is not there, or has no outputs to be a result; nothing is entered.
+    Raises CheckFailed, and records nothing, if a dependency or an output is missing.
     """
 
-    seen = {c.name: shared.stats.fingerprints(c.deps + c.produced) for c in commands}
+    observed = {c.name: context.stats.fingerprints(c.deps + c.produced) for c in commands}
     problems = [
         Problem(
-            f"'{command.name}' has no result to record: '{path}' is not there",
+            f"cannot record '{command.name}': '{path}' is missing",
             f"git spacy run {command.name}",
             f"project.yml:{command.line}",
         )
         for command in commands
         for path in command.deps + command.produced
-        if seen[command.name][path.normal] is None
+        if observed[command.name][path.normal] is None
     ]
     if problems:
         raise CheckFailed.from_problems(problems)
     for command in commands:
-        begun = shared.recorder.begin() if shared.recorder else None
-        record_result(command, seen[command.name], shared)
-        if shared.recorder and begun:
-            now = seen[command.name]
-            shared.recorder.end(begun, command, now, now, how="record")
-    shared.stats.save()
+        pending = context.recorder.begin() if context.recorder else None
+        states = observed[command.name]
+        record_result(command, states, context)
+        if context.recorder and pending:
+            context.recorder.end(pending, command, states, states, how="record")
+    context.stats.save()
 
 
-def judge(command: Command, shared: RunContext) -> tuple[Verdict, Observed]:
-    """The verdict on one command as things stand, and what it is based on."""
+def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
+    """Judge a command by the present state of its files; return the verdict and that state."""
 
-    entry = lock.read(shared.root).get(command.name)
-    return worktree_status.judge(shared.project, command, entry, shared.stats, shared.environ)
+    entry = lock.read(context.root).get(command.name)
+    return worktree_status.judge(context.project, command, entry, context.stats, context.environ)
 
 
 def _missing_dependencies(
     project: Project, command: Command, paths: Iterable[ProjectPath]
 ) -> Iterator[Problem]:
-    """Which dependencies a command lacks, and who makes each."""
+    """Yield a problem for each missing dependency, with the command that produces it as the
+    hint."""
 
     for path in paths:
         yield Problem(
-            f"'{command.name}' needs '{path}', which is not there",
+            f"missing dependency of '{command.name}': '{path}'",
             producer_hint(project, command.name, path),
             f"project.yml:{command.line}",
         )
 
 
-def _remade(command: Command, ran: Iterable[Command]) -> tuple[ProjectPath, ...]:
-    """In a dry run: the outputs that commands before this one would make anew for it."""
+def _remade_dependencies(command: Command, ran: Iterable[Command]) -> tuple[ProjectPath, ...]:
+    """Return the dependencies of `command` that the earlier commands of a dry run would remake."""
 
     outputs = [output for other in ran for output in other.produced]
     return tuple(output for output in outputs if any(output.touches(dep) for dep in command.deps))
 
 
-def _made_by(remade: Iterable[ProjectPath], path: ProjectPath) -> bool:
+def _covers(remade: Iterable[ProjectPath], path: ProjectPath) -> bool:
     return any(output.touches(path) for output in remade)
 
 
-def _why(judged: Verdict, remade: Sequence[ProjectPath], force: bool) -> tuple[str, ...]:
-    if force and not judged.must_run:
+def _displayed_reasons(
+    verdict: Verdict, remade: Sequence[ProjectPath], force: bool
+) -> tuple[str, ...]:
+    if force and not verdict.must_run:
         return ("--force",)
-    awaited = {path.text for path in judged.missing} if remade else set()
-    reasons = [reason.text for reason in judged.reasons if reason.about not in awaited]
-    return tuple(reasons) or tuple(
-        f"dependency '{output}' would be made again" for output in remade
-    )
+    missing = {path.text for path in verdict.missing} if remade else set()
+    reasons = [reason.text for reason in verdict.reasons if reason.about not in missing]
+    return tuple(reasons) or tuple(f"dependency '{output}' would change" for output in remade)
 
 
 def _warn_of_stale_producers(
-    command: Command, among: Sequence[Command], shared: RunContext
+    command: Command, planned: Sequence[Command], context: RunContext
 ) -> None:
-    """A command is current with what it reads; what it reads may not be, where nobody asked."""
+    """Warn if a dependency of an up-to-date command is the output of a stale command that is not
+    part of this run."""
 
-    for maker, path in upstream(shared.project, command):
-        if maker in among:
+    for producer, path in upstream_commands(context.project, command):
+        if producer in planned:
             continue
-        above, _ = judge(maker, shared)
-        if above.state in ("stale", "not_run"):
-            text = f"'{maker.name}', which makes '{path}', is stale"
-            shared.report(RunWarning(f"{text}: git spacy run {maker.name} {command.name}"))
+        verdict, _ = judge(producer, context)
+        if verdict.state in ("stale", "not_run"):
+            text = f"'{producer.name}', which produces '{path}', is stale"
+            context.report(RunWarning(f"{text}: git spacy run {producer.name} {command.name}"))
 
 
 def _refresh_entry(
-    command: Command, judged: Verdict, snapshot: Observed, shared: RunContext
+    command: Command, verdict: Verdict, observed: Observed, context: RunContext
 ) -> None:
-    """A command that is current: make the lock say so, if an earlier variable set is back, and
-    remember the names of its files, if somebody else ran it."""
+    """Update the lock entry and the stat cache for a command that is up to date.
 
-    if judged.entry is None:
+    The entry changes when the variables of an earlier run are used again; the stat cache, when the
+    command was run by another user.
+    """
+
+    if verdict.entry is None:
         return
-    _update_lock(judged.entry, shared)
+    _update_lock(verdict.entry, context)
     if not any(
-        past.fingerprint_key == judged.entry.fingerprint_key
-        for past in shared.stats.previous_runs(command.name)
+        past.fingerprint_key == verdict.entry.fingerprint_key
+        for past in context.stats.previous_runs(command.name)
     ):
-        _remember(command, judged.entry, snapshot, shared)
+        _remember(command, verdict.entry, observed, context)
 
 
 def _write_record(
-    begun: _RunningCommand,
+    running: _RunningCommand,
     command: Command,
     deps: Observed,
     outs: Observed,
-    shared: RunContext,
+    context: RunContext,
     code: int = 0,
 ) -> None:
-    if shared.recorder and begun.noted:
-        shared.recorder.end(begun.noted, command, deps, outs, exit=code)
+    if context.recorder and running.pending_record:
+        context.recorder.end(running.pending_record, command, deps, outs, exit=code)
 
 
-def _as_read(command: Command, before: Observed, after: Observed, shared: RunContext) -> Observed:
-    """What stands there after the run; of dependencies what the script read."""
+def _observed_inputs(
+    command: Command, before: Observed, after: Observed, context: RunContext
+) -> Observed:
+    """Return the state of the files after the run, with each dependency in the state in which the
+    script read it."""
 
-    read = dict(after)
+    observed = dict(after)
     for dep in command.deps:
         if before[dep.normal] == after[dep.normal]:
             continue
         if any(dep.touches(output) for output in command.produced):
-            continue  # the script itself writes there
-        # It was edited while the script ran: what was read is not what stands there now. With
-        # the old fingerprint recorded, the next run sees the difference.
-        read[dep.normal] = before[dep.normal]
-        shared.report(RunWarning(f"'{dep}' changed while '{command.name}' ran; it will run again"))
-    return read
+            continue  # changed by the script itself
+        # Edited while the script ran, which may have read the old content. With the old
+        # fingerprint recorded, the next run detects the change.
+        observed[dep.normal] = before[dep.normal]
+        text = f"'{dep}' changed while '{command.name}' was running; the next run repeats it"
+        context.report(RunWarning(text))
+    return observed
 
 
 def record_result(
-    command: Command, seen: Observed, shared: RunContext, before: Collection[str] = ()
+    command: Command, observed: Observed, context: RunContext, before: Collection[str] = ()
 ) -> None:
-    """Enter the result of `command` into the lock: its dependencies and outputs as `seen`. A new
-    entry comes above those called `before`."""
+    """Record the result of `command` in the lock, with its dependencies and outputs as `observed`.
 
-    entries = lock.read(shared.root)
+    A new entry is inserted above the entries named in `before`.
+    """
+
+    entries = lock.read(context.root)
     entry = LockEntry(
         name=command.name,
         script=command.script,
-        deps=_tracked(command.deps, seen),
-        outs=_tracked(command.produced, seen),
+        deps=_tracked_paths(command.deps, observed),
+        outs=_tracked_paths(command.produced, observed),
     )
     version = None
     if any("spacy_version" in dict(other.extra) for other in entries.values()):
-        version = installed_version(shared.python, "spacy")
+        version = installed_version(context.python, "spacy")
     entry = lock.match_format(entry, entries, version)
-    _update_lock(entry, shared, before)
-    _remember(command, entry, seen, shared)
+    _update_lock(entry, context, before)
+    _remember(command, entry, observed, context)
 
 
-def _update_lock(entry: LockEntry, shared: RunContext, before: Collection[str] = ()) -> None:
-    # runs that a script of ours started may be writing, too
-    with file_lock(state_dir(shared.root) / "project.lock.lock"):
-        lock.update(shared.root, entry, before)
+def _update_lock(entry: LockEntry, context: RunContext, before: Collection[str] = ()) -> None:
+    # a script may have started another run, which writes the lock, too
+    with file_lock(state_dir(context.root) / "project.lock.lock"):
+        lock.update_entry(context.root, entry, before)
 
 
-def _tracked(paths: Iterable[ProjectPath], snapshot: Observed) -> tuple[TrackedPath, ...]:
-    found = ((path, snapshot[path.normal]) for path in paths)
-    return tuple(TrackedPath(path.text, now.digest if now else None) for path, now in found)
+def _tracked_paths(paths: Iterable[ProjectPath], observed: Observed) -> tuple[TrackedPath, ...]:
+    states = ((path, observed[path.normal]) for path in paths)
+    return tuple(TrackedPath(path.text, state.digest if state else None) for path, state in states)
 
 
-def _remember(command: Command, entry: LockEntry, snapshot: Observed, shared: RunContext) -> None:
+def _remember(command: Command, entry: LockEntry, observed: Observed, context: RunContext) -> None:
     names = {
-        path.text: now.names
+        path.text: state.names
         for path in command.deps + command.produced
-        if (now := snapshot[path.normal]) is not None
+        if (state := observed[path.normal]) is not None
     }
-    facts = (command.script, entry.deps, entry.outs)
-    shared.stats.remember(command.name, PreviousRun(facts, names))
+    key = (command.script, entry.deps, entry.outs)
+    context.stats.remember_run(command.name, PreviousRun(key, names))
 
 
-def _warn_of_unset(command: Command, shared: RunContext) -> None:
-    used = dict.fromkeys(name for line in command.script for name in environment_names(line))
-    for name in used:
-        variable = shared.project.environment[name]
-        if variable not in shared.environ:
-            text = f"'{command.name}' uses the environment variable {variable}, which is not set"
-            shared.report(RunWarning(text))
+def _warn_of_unset_variables(command: Command, context: RunContext) -> None:
+    names = dict.fromkeys(name for line in command.script for name in environment_names(line))
+    for name in names:
+        variable = context.project.environment[name]
+        if variable not in context.environ:
+            text = f"environment variable {variable} is not set, but used by '{command.name}'"
+            context.report(RunWarning(text))

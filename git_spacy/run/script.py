@@ -1,6 +1,6 @@
-"""A script line to the arguments of a process, and the Python that `python` in it means.
+"""Turns script lines into process arguments, and finds the Python interpreter for them.
 
-Split as the reference splits, without a shell. Starts nothing.
+Lines are split as weasel splits them, without a shell.
 """
 
 from __future__ import annotations
@@ -20,27 +20,33 @@ from git_spacy.state.run_lock import child_env
 
 
 class Interpreter(NamedTuple):
-    """The Python that scripts run with, and what chose it."""
+    """The Python that runs the scripts, and what it was chosen by."""
 
     path: str
     chosen_by: str
 
 
 class Step(NamedTuple):
-    """One script line: the arguments of its process, and the line as it may be shown (the values
-    of environment variables not filled in)."""
+    """One script line: the arguments of its process, and the line to show, without the values of
+    environment variables."""
 
     arguments: tuple[str, ...]
     shown: str
 
 
-def interpreter(root: Path, settings: Mapping[str, str], environ: Mapping[str, str]) -> Interpreter:
-    """The project's Python: `git config spacy.python`, else the active environment, else a
-    `.venv` in the project, else our own. Somebody who installed git-spacy with pipx must not
-    train in pipx's environment. Raises Malformed if the configured one is not there."""
+def find_interpreter(
+    root: Path, settings: Mapping[str, str], environ: Mapping[str, str]
+) -> Interpreter:
+    """Find the project's Python.
+
+    In this order: `git config spacy.python`, the active environment, a `.venv` in the project, and
+    the Python that runs git-spacy. The last is not good enough on its own: if git-spacy was
+    installed with pipx, models must not be trained in pipx's environment. Raises InvalidInput if
+    the configured Python does not exist.
+    """
 
     if configured := settings.get("spacy.python"):
-        return Interpreter(_configured(root, configured), "git config spacy.python")
+        return Interpreter(_configured_python(root, configured), "git config spacy.python")
     for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         if (prefix := environ.get(variable)) and (found := _python_in(Path(prefix))):
             return Interpreter(found, variable)
@@ -49,7 +55,7 @@ def interpreter(root: Path, settings: Mapping[str, str], environ: Mapping[str, s
     return Interpreter(sys.executable, "the one that runs git-spacy")
 
 
-def _configured(root: Path, configured: str) -> str:
+def _configured_python(root: Path, configured: str) -> str:
     path = os.path.expanduser(configured)
     if os.sep in path:
         path = os.path.join(root, path)
@@ -58,9 +64,9 @@ def _configured(root: Path, configured: str) -> str:
         found = shutil.which(path)
     if found is None:
         raise InvalidInput(
-            f"no Python at '{configured}'",
+            f"Python not found: '{configured}'",
             location="git config spacy.python",
-            hint="set it to one that is there, or: git config --unset spacy.python",
+            hint="git config --unset spacy.python, or set it to an existing Python",
         )
     return found
 
@@ -71,8 +77,11 @@ def _python_in(prefix: Path) -> str | None:
 
 
 def installed_version(interpreter: Interpreter, package: str) -> str | None:
-    """The version of `package` beside `interpreter`, read from the names of its metadata folders
-    (starting that Python to ask would cost more than everything else here); None if not found."""
+    """Return the version of a package installed for `interpreter`, or None if it is unknown.
+
+    Read from the name of its metadata folder, since starting that Python would take longer than
+    everything else in a run that skips all commands.
+    """
 
     prefix = Path(interpreter.path).parent.parent
     found = prefix.glob(f"lib/python*/site-packages/{package}-*.dist-info")
@@ -81,7 +90,7 @@ def installed_version(interpreter: Interpreter, package: str) -> str | None:
 
 
 def python_version(python: Interpreter) -> str | None:
-    """The version of a Python, without starting it; None if it does not show."""
+    """Return the version of a Python without starting it, or None if that is not possible."""
 
     if os.path.realpath(python.path) == os.path.realpath(sys.executable):
         return ".".join(map(str, sys.version_info[:3]))
@@ -95,22 +104,25 @@ def python_version(python: Interpreter) -> str | None:
     return ".".join(found.split(".")[:3]) or None
 
 
-def steps(
+def build_steps(
     command: Command,
     python: Interpreter,
     environment: Mapping[str, str],
     environ: Mapping[str, str],
 ) -> tuple[Step, ...]:
-    """The processes of `command`, in order. `environment` maps the names of `${env.NAME}` to
-    variables of `environ`. Raises Malformed where a value breaks the quotes of its line."""
+    """Return the steps of `command`, in order.
+
+    `environment` maps the names in `${env.NAME}` to variables of `environ`. Raises InvalidInput if
+    a value unbalances the quotes of its line, or a line is empty without its variables.
+    """
 
     return tuple(
-        Step(_arguments(line, python, environment, environ, command), line)
+        Step(_process_arguments(line, python, environment, environ, command), line)
         for line in command.script
     )
 
 
-def _arguments(
+def _process_arguments(
     line: str,
     python: Interpreter,
     environment: Mapping[str, str],
@@ -122,15 +134,15 @@ def _arguments(
     except ValueError:
         names = ", ".join(environment[name] for name in environment_names(line))
         raise InvalidInput(
-            f"the value of {names} breaks the quotes of a script line of '{command.name}'",
+            f"the value of {names} unbalances the quotes in a script line of '{command.name}'",
             location=f"project.yml:{command.line}",
-            hint="quote ${env.…} in the line the other way, or change the value",
+            hint="use the other kind of quotes around ${env.…}, or change the value",
         ) from None
     if not words:
         raise InvalidInput(
-            f"a script line of '{command.name}' does nothing once its variables are filled in",
+            f"a script line of '{command.name}' is empty: its environment variables are not set",
             location=f"project.yml:{command.line}",
-            hint="set the environment variables it names",
+            hint="set the environment variables that the line refers to",
         )
     if words[0] in ("python", "python3"):
         return (python.path, *words[1:])
@@ -142,8 +154,11 @@ def _arguments(
 def process_environment(
     python: Interpreter, root: Path, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """What a script's process gets: Git's own variables scrubbed (a hook may have called us), and
-    the programs of the interpreter's environment first on the PATH."""
+    """Return the environment variables for a script.
+
+    Removes Git's own variables, since we may run in a hook, and puts the programs of the
+    interpreter's environment first in the PATH.
+    """
 
     from git_spacy.git.process import scrub_environment
 

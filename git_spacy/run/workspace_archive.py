@@ -1,8 +1,8 @@
-"""What travels to a machine that does not have the project's folder, and what comes back from it.
+"""Packs a project's files for a machine without its folder, and unpacks the outputs sent back.
 
-There: the files that Git has or would take, what the command reads, and no output of another. Back:
-its outputs and nothing else; a tar of a stranger's making, looked at as a whole before anything is
-written, and swapped in when all of it lies beside. Knows no cluster.
+The archive contains the files that are tracked by Git or not ignored, and the dependencies of the
+command, but no output of another command. The tar with the outputs is not trusted: all members are
+validated before anything is written, and the outputs are replaced once all are extracted.
 """
 
 from __future__ import annotations
@@ -24,267 +24,281 @@ from git_spacy.git_names import is_git_name
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 
-_CHUNK = 32 << 20
-_COPY = 1 << 20
-_END = 2 * tarfile.BLOCKSIZE  # of zeros, after the last member
-_VIRTUAL = "pyvenv.cfg"  # what makes a folder a virtual environment
-_OURS = (".git-spacy-new", ".git-spacy-old")
+_CHUNK_SIZE = 32 << 20
+_COPY_SIZE = 1 << 20
+_END_OF_TAR = 2 * tarfile.BLOCKSIZE  # zeros after the last member
+_VENV_MARKER = "pyvenv.cfg"  # present in every virtual environment
+_STAGING_SUFFIXES = (".git-spacy-new", ".git-spacy-old")
 
 
-# There
+# Packing the files of a command
 
 
-def files(project: Project, command: Command, root: Path) -> list[str]:
-    """What `command` may read, as paths below `root`, sorted."""
+def workspace_files(project: Project, command: Command, root: Path) -> list[str]:
+    """Return the sorted paths, relative to `root`, of the files that `command` may read."""
 
-    others = {path.normal for one in project.commands for path in one.produced}
-    found = {name for name in _candidates(root) if others.isdisjoint(_at_and_above(name))}
+    outputs = {path.normal for other in project.commands for path in other.produced}
+    names = {name for name in _versioned_files(root) if outputs.isdisjoint(_with_parents(name))}
     for dep in command.deps:
-        found |= set(_below(root, dep.normal))
-    return sorted(name for name in found if _travels(root, name))
+        names |= set(_walk(root, dep.normal))
+    return sorted(name for name in names if _is_packable(root, name))
 
 
 class ArchiveContent(NamedTuple):
-    """The folders that are to be there, and the files, each with its time and size: equal where
-    the same would travel."""
+    """The folders to create and the files to pack, each with its mtime and size; equal contents
+    need to be packed only once."""
 
     folders: tuple[str, ...]
     files: tuple[tuple[str, int, int], ...]
 
 
-def content(project: Project, command: Command, root: Path) -> ArchiveContent:
-    """What travels for `command`: its files, the project's own folders and those that its outputs
-    lie in."""
+def archive_content(project: Project, command: Command, root: Path) -> ArchiveContent:
+    """Return the content to pack for `command`: the files that it may read, the project's
+    directories, and the parent folders of its outputs."""
 
-    found = [(name, os.lstat(root / name)) for name in files(project, command, root)]
-    facts = tuple((name, state.st_mtime_ns, state.st_size) for name, state in found)
-    return ArchiveContent(tuple(_folders(project, command, root)), facts)
+    names = workspace_files(project, command, root)
+    states = [(name, os.lstat(root / name)) for name in names]
+    files = tuple((name, state.st_mtime_ns, state.st_size) for name, state in states)
+    return ArchiveContent(tuple(_archive_folders(project, command, root)), files)
 
 
-def pack_chunks(some: ArchiveContent, root: Path, put: Callable[[bytes], Any]) -> tuple[Any, ...]:
-    """A tar of that, in chunks, each as `put` has it."""
+def pack_chunks(
+    content: ArchiveContent, root: Path, put: Callable[[bytes], Any]
+) -> tuple[Any, ...]:
+    """Pack the content into a tar, pass its chunks to `put`, and return the results of `put`."""
 
     chunks: list[Any] = []
-    sink: Any = _Chunks(lambda data: chunks.append(put(data)))
-    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        for folder in some.folders:
+    writer: Any = _ChunkWriter(lambda data: chunks.append(put(data)))
+    with tarfile.open(fileobj=writer, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+        for folder in content.folders:
             info = tarfile.TarInfo(folder)
             info.type, info.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(info)
-        for name, *_ in some.files:
-            tar.inodes.clear()  # type: ignore[attr-defined]  # two names are two files there
+        for name, *_ in content.files:
+            tar.inodes.clear()  # type: ignore[attr-defined]  # store hard links as separate files
             tar.add(root / name, name, recursive=False)
-    sink.close()
+    writer.close()
     return tuple(chunks)
 
 
-def _folders(project: Project, command: Command, root: Path) -> list[str]:
-    above = (os.path.dirname(path.normal) for path in command.produced)
-    found = {folder for folder in above if folder and (root / folder).is_dir()}
-    return sorted(found | {path.normal for path in project.directories})
+def _archive_folders(project: Project, command: Command, root: Path) -> list[str]:
+    parents = (os.path.dirname(path.normal) for path in command.produced)
+    existing = {folder for folder in parents if folder and (root / folder).is_dir()}
+    return sorted(existing | {path.normal for path in project.directories})
 
 
-def _candidates(root: Path) -> Iterator[str]:
-    """What Git has or would take; where there is no Git to ask, all that is not hidden."""
+def _versioned_files(root: Path) -> Iterator[str]:
+    """Yield the files that Git tracks or does not ignore; without Git, all that are not hidden."""
 
     repository = Repository.discover(Path(os.path.realpath(root)))
     if repository is None or repository.top is None or not process.available():
-        yield from (name for name in _below(root, "") if not name.startswith("."))
+        yield from (name for name in _walk(root, "") if not name.startswith("."))
         return
-    inside = os.path.relpath(os.path.realpath(root), os.path.realpath(repository.top))
-    where = () if inside == "." else (f":(top,literal){inside}",)
+    prefix = os.path.relpath(os.path.realpath(root), os.path.realpath(repository.top))
+    pathspecs = () if prefix == "." else (f":(top,literal){prefix}",)
     done = repository.run_git(
-        ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *where)
+        ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *pathspecs)
     )
-    skip = 0 if inside == "." else len(inside) + 1
-    virtual: dict[str, bool] = {}
-    for name in map(os.fsdecode, done.stdout.split(b"\0")[:-1]):
-        own = name[skip:]
-        if not own.endswith("/") and not _in_virtual(root, own, virtual):
-            yield own
+    skip = 0 if prefix == "." else len(prefix) + 1
+    cache: dict[str, bool] = {}
+    for path in map(os.fsdecode, done.stdout.split(b"\0")[:-1]):
+        name = path[skip:]
+        if not name.endswith("/") and not _in_virtualenv(root, name, cache):
+            yield name
 
 
-def _in_virtual(root: Path, name: str, known: dict[str, bool]) -> bool:
+def _in_virtualenv(root: Path, name: str, cache: dict[str, bool]) -> bool:
     folder = os.path.dirname(name)
     if not folder:
         return False
-    if folder not in known:
-        known[folder] = (root / folder / _VIRTUAL).exists() or _in_virtual(root, folder, known)
-    return known[folder]
+    if folder not in cache:
+        has_marker = (root / folder / _VENV_MARKER).exists()
+        cache[folder] = has_marker or _in_virtualenv(root, folder, cache)
+    return cache[folder]
 
 
-def _below(root: Path, name: str) -> Iterator[str]:
-    """The files and links at or below `name`; Git's folders and virtual environments left out."""
+def _walk(root: Path, name: str) -> Iterator[str]:
+    """Yield the files and links at or below `name`, except in .git and virtual environments."""
 
     if name and (os.path.islink(root / name) or not os.path.isdir(root / name)):
         yield name
         return
     for folder, folders, names in os.walk(root / name):
-        inside = os.path.relpath(folder, root)
-        links = [one for one in folders if os.path.islink(os.path.join(folder, one))]
+        prefix = os.path.relpath(folder, root)
+        links = [child for child in folders if os.path.islink(os.path.join(folder, child))]
         folders[:] = [
-            one
-            for one in folders
-            if one not in links
-            and not is_git_name(one)
-            and not os.path.exists(os.path.join(folder, one, _VIRTUAL))
+            child
+            for child in folders
+            if child not in links
+            and not is_git_name(child)
+            and not os.path.exists(os.path.join(folder, child, _VENV_MARKER))
         ]
-        yield from (os.path.normpath(os.path.join(inside, one)) for one in (*names, *links))
+        yield from (os.path.normpath(os.path.join(prefix, child)) for child in (*names, *links))
 
 
-def _travels(root: Path, name: str) -> bool:
-    """A file; or a link that stays in the project."""
+def _is_packable(root: Path, name: str) -> bool:
+    """Return whether `name` is a file, or a link that points into the project."""
 
     path = root / name
-    if name.endswith(_OURS):
+    if name.endswith(_STAGING_SUFFIXES):
         return False
     if not os.path.islink(path):
         return os.path.isfile(path)
-    return not _leads_out(name, os.readlink(path), "")
+    return not _escapes(name, os.readlink(path), "")
 
 
-def _at_and_above(name: str) -> list[str]:
-    return [name, *(name[:at] for at, letter in enumerate(name) if letter == "/")]
+def _with_parents(name: str) -> list[str]:
+    return [name, *(name[:index] for index, letter in enumerate(name) if letter == "/")]
 
 
-def _at_or_below(name: str, path: ProjectPath) -> bool:
+def _is_within(name: str, path: ProjectPath) -> bool:
     return name == path.normal or name.startswith(path.normal + "/")
 
 
-class _Chunks(io.RawIOBase):
-    """A stream that hands on what is written, in pieces of a size."""
+class _ChunkWriter(io.RawIOBase):
+    """A stream that passes the written data to `put` in chunks of about _CHUNK_SIZE."""
 
-    def __init__(self, hand_on: Callable[[bytes], None]) -> None:
-        self._hand_on = hand_on
-        self._kept = bytearray()
+    def __init__(self, put: Callable[[bytes], None]) -> None:
+        self._put = put
+        self._buffer = bytearray()
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        self._kept += data
-        if len(self._kept) >= _CHUNK:
-            self._hand_on(bytes(self._kept))
-            self._kept.clear()
+        self._buffer += data
+        if len(self._buffer) >= _CHUNK_SIZE:
+            self._put(bytes(self._buffer))
+            self._buffer.clear()
         return len(data)
 
     def close(self) -> None:
-        if self._kept:
-            self._hand_on(bytes(self._kept))
-            self._kept.clear()
+        if self._buffer:
+            self._put(bytes(self._buffer))
+            self._buffer.clear()
         super().close()
 
 
-# Back
+# Unpacking the outputs
 
 
 class _OutputMembers(NamedTuple):
-    """A declared output, and its members by their names below it, "" for itself."""
+    """The members of the tar for one declared output, with their paths relative to the output
+    ("" for the output itself)."""
 
     path: ProjectPath
     members: tuple[tuple[str, tarfile.TarInfo], ...]
 
 
 def unpack(stream: IO[bytes], command: Command, root: Path) -> None:
-    """Put the outputs of `command`, a tar, into their places: all or none.
+    """Replace the outputs of `command` by those in the tar `stream`: all of them or none.
 
-    Raises Unsafe for what must not be, CheckFailed for an output that is not in it, Unavailable
-    where it is no tar.
+    Raises Refused for a member that is not allowed, CheckFailed for a missing output, and
+    ExternalError if the tar cannot be read.
     """
 
     try:
         with tarfile.open(fileobj=stream, mode="r:") as tar:
-            outputs = _checked(tar.getmembers(), _outermost(command.produced))
-            _refuse_cut_short(stream, tar.offset)
-            _all_there(command, outputs)
+            outputs = _validated_members(tar.getmembers(), _outermost_paths(command.produced))
+            _refuse_truncated(stream, tar.offset)
+            _require_all_outputs(command, outputs)
             with ExitStack() as stack:
-                staged = []
+                stagings = []
                 for output in outputs:
-                    one = stack.enter_context(staging(root, output.path.normal))
-                    _write(tar, output, one)
-                    staged.append(one)
-                for one in staged:
-                    one.commit()
+                    staged = stack.enter_context(staging(root, output.path.normal))
+                    _write(tar, output, staged)
+                    stagings.append(staged)
+                for staged in stagings:
+                    staged.commit()
     except (tarfile.TarError, EOFError) as error:
         raise ExternalError(
-            f"what came back of '{command.name}' cannot be read: {error}", hint=command.cli_name
+            f"cannot read the outputs of '{command.name}' from the cluster: {error}",
+            hint=command.cli_name,
         ) from None
 
 
-def _refuse_cut_short(stream: IO[bytes], end: int) -> None:
-    """tarfile takes one that ends in a header for whole."""
+def _refuse_truncated(stream: IO[bytes], end: int) -> None:
+    """Raise ReadError if the tar has no end marker.
+
+    tarfile accepts a tar that is truncated within a header.
+    """
 
     stream.seek(end)
-    if stream.read(_END) != bytes(_END):
-        raise tarfile.ReadError("it is cut short")
+    if stream.read(_END_OF_TAR) != bytes(_END_OF_TAR):
+        raise tarfile.ReadError("truncated tar file")
 
 
-def _outermost(paths: Sequence[ProjectPath]) -> list[ProjectPath]:
-    found: dict[str, ProjectPath] = {}
+def _outermost_paths(paths: Sequence[ProjectPath]) -> list[ProjectPath]:
+    outermost: dict[str, ProjectPath] = {}
     for path in paths:
         if not any(other.holds(path) and other.normal != path.normal for other in paths):
-            found.setdefault(path.normal, path)
-    return list(found.values())
+            outermost.setdefault(path.normal, path)
+    return list(outermost.values())
 
 
-def _checked(
+def _validated_members(
     members: Iterable[tarfile.TarInfo], paths: Sequence[ProjectPath]
 ) -> list[_OutputMembers]:
-    """The members by output. Raises Unsafe."""
+    """Group the members by output. Raises Refused for a member that is not allowed."""
 
-    found: dict[str, list[tuple[str, tarfile.TarInfo]]] = {}
-    seen: dict[str, bool] = {}  # name → whether it is a folder
+    grouped: dict[str, list[tuple[str, tarfile.TarInfo]]] = {}
+    is_folder: dict[str, bool] = {}  # by name
     for member in members:
         name = member.name
         parts = name.split("/")
         if any(part in ("", ".", "..") or "\0" in part or is_git_name(part) for part in parts):
-            raise _refused(name, "is no path in the project")
-        path = next((path for path in paths if _at_or_below(name, path)), None)
+            raise _refusal(name, "is not a path in the project")
+        path = next((path for path in paths if _is_within(name, path)), None)
         if path is None:
-            raise _refused(name, "is not under a declared output")
+            raise _refusal(name, "is not under a declared output")
         if not (member.isreg() or member.isdir() or member.issym()):
-            raise _refused(name, "is neither a file nor a folder")
-        above = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
-        if name in seen or not all(seen.get(folder, True) for folder in above):
-            raise _refused(name, "is there twice")
-        seen[name] = member.isdir()
-        below = name[len(path.normal) + 1 :]
-        if member.issym() and (not below or _leads_out(name, member.linkname, path.normal)):
-            raise _refused(name, f"is a link that leads out, to {member.linkname!r}")
-        found.setdefault(path.normal, []).append((below, member))
+            raise _refusal(name, "is neither a file nor a folder")
+        parents = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
+        if name in is_folder or not all(is_folder.get(parent, True) for parent in parents):
+            raise _refusal(name, "occurs twice")
+        is_folder[name] = member.isdir()
+        relative = name[len(path.normal) + 1 :]
+        if member.issym() and (not relative or _escapes(name, member.linkname, path.normal)):
+            raise _refusal(name, f"is a link to {member.linkname!r}, outside the output")
+        grouped.setdefault(path.normal, []).append((relative, member))
     return [
-        _OutputMembers(path, tuple(found[path.normal])) for path in paths if path.normal in found
+        _OutputMembers(path, tuple(grouped[path.normal]))
+        for path in paths
+        if path.normal in grouped
     ]
 
 
-def _leads_out(name: str, target: str, top: str) -> bool:
-    """Whether the link `name`, by its text alone, leads out of the folder `top` of the project."""
+def _escapes(name: str, target: str, top: str) -> bool:
+    """Return whether the link `name` points outside `top`, judged by the text of its target alone.
+
+    `top` is a path in the project; "" is the project itself.
+    """
 
     parts = target.split("/")
     joined = os.path.normpath(os.path.join(os.path.dirname(name), target))
-    inside = not top or joined == top or joined.startswith(top + "/")
-    leaves = target.startswith(("/", "\\")) or joined == ".." or joined.startswith("../")
-    return not target or leaves or not inside or any(map(is_git_name, parts))
+    is_in_top = not top or joined == top or joined.startswith(top + "/")
+    leaves_project = target.startswith(("/", "\\")) or joined == ".." or joined.startswith("../")
+    return not target or leaves_project or not is_in_top or any(map(is_git_name, parts))
 
 
-def _all_there(command: Command, outputs: Sequence[_OutputMembers]) -> None:
-    # one that lies here from an earlier run must not pass for what was made now
+def _require_all_outputs(command: Command, outputs: Sequence[_OutputMembers]) -> None:
+    # checked in the tar, since an output of an earlier run may exist in the project
     names = {member.name for output in outputs for _, member in output.members}
-    names = {above for name in names for above in _at_and_above(name)}
-    unmade = [path for path in command.produced if path.normal not in names]
-    if unmade:
+    names = {parent for name in names for parent in _with_parents(name)}
+    missing = [path for path in command.produced if path.normal not in names]
+    if missing:
         raise CheckFailed.from_problems(
             Problem(
-                f"'{command.name}' did not make its output '{path}'",
+                f"'{command.name}' did not produce its output '{path}'",
                 "correct the script, or the path under 'outputs'",
                 f"project.yml:{command.line}",
             )
-            for path in unmade
+            for path in missing
         )
 
 
 def _write(tar: tarfile.TarFile, output: _OutputMembers, staged: Staging) -> None:
-    """Write the members beside the output: folders, files, and links when all else lies there."""
+    """Extract the members to the staging path: folders and files first, then links."""
 
     first, member = output.members[0]
     if not first and member.isreg():
@@ -312,16 +326,16 @@ def _write(tar: tarfile.TarFile, output: _OutputMembers, staged: Staging) -> Non
     for path, member in links:
         real = os.path.realpath(path)
         if real != top and not real.startswith(top + os.sep):
-            raise _refused(member.name, f"is a link that leads out, to {member.linkname!r}")
+            raise _refusal(member.name, f"is a link to {member.linkname!r}, outside the output")
 
 
 def _copy(tar: tarfile.TarFile, member: tarfile.TarInfo, target: IO[bytes]) -> None:
     source = tar.extractfile(member)
     assert source is not None
-    shutil.copyfileobj(source, target, _COPY)
+    shutil.copyfileobj(source, target, _COPY_SIZE)
     if member.mode & 0o100:
         os.fchmod(target.fileno(), os.fstat(target.fileno()).st_mode | 0o111)
 
 
-def _refused(name: str, what: str) -> Refused:
-    return Refused(f"what came back from the cluster is refused: {name!r} {what}")
+def _refusal(name: str, reason: str) -> Refused:
+    return Refused(f"refused an output from the cluster: {name!r} {reason}")

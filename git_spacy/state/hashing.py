@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import Refused
-from git_spacy.files import folder_beneath, open_directory, opened_in_turn
+from git_spacy.files import folder_beneath, open_directory, open_each
 
 _CHUNK = 1 << 20
 _NAME = attrgetter("name")
@@ -67,11 +67,13 @@ def files_below(root: Path, relative: str) -> list[FileStat] | None:
     Raises Unsafe for a link that leads out of `root`, and for what is no file or folder.
     """
 
-    found = _below(root, relative)
+    found = _batches_below(root, relative)
     if found is None:
         return None
     return [
-        FileStat(name, path, *_facts(status)) for _, files in found for name, path, status in files
+        FileStat(name, path, *_stat_fields(status))
+        for _, files in found
+        for name, path, status in files
     ]
 
 
@@ -79,7 +81,7 @@ def stat_summary(root: Path, relative: str) -> StatSummary | None:
     """The same files, looked at as quickly as can be: this is what a run costs that does nothing.
     None: no such path. Raises as `files_below`."""
 
-    found = _below(root, relative)
+    found = _batches_below(root, relative)
     if found is None:
         return None
     hasher = hashlib.md5(usedforsecurity=False)
@@ -87,7 +89,7 @@ def stat_summary(root: Path, relative: str) -> StatSummary | None:
     for folder, files in found:
         lines = [folder]
         for name, _, status in files:
-            facts = length, changed, altered, _ = _facts(status)
+            facts = length, changed, altered, _ = _stat_fields(status)
             lines.append(f"{name}\0{facts}")
             size += length
             newest = max(newest, changed, altered)
@@ -100,7 +102,7 @@ _Files = list[tuple[str, str, os.stat_result]]
 """Names from the path that was asked for, where they are, and what the system says of them."""
 
 
-def _below(root: Path, relative: str) -> Iterator[tuple[str, _Files]] | None:
+def _batches_below(root: Path, relative: str) -> Iterator[tuple[str, _Files]] | None:
     try:
         with folder_beneath(root, relative) as (directory, name, real):
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -153,28 +155,28 @@ def _linked_file(root: Path, link: str) -> tuple[str, os.stat_result] | None:
     return (real, status) if stat.S_ISREG(status.st_mode) else None
 
 
-def _facts(status: os.stat_result) -> tuple[int, int, int, int]:
+def _stat_fields(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def digest(root: Path, facts: list[FileStat], algorithm: str = "md5") -> str:
+def digest_contents(root: Path, facts: list[FileStat], algorithm: str = "md5") -> str:
     """The digest of the contents of these files below `root`, each read once, in their order."""
 
     hasher = hashlib.new(algorithm, usedforsecurity=False)
     buffer = memoryview(bytearray(_CHUNK))
-    for stream in opened_in_turn(root, (fact.path for fact in facts)):
+    for stream in open_each(root, (fact.path for fact in facts)):
         while count := stream.readinto(buffer):
             hasher.update(buffer[:count])
     return hasher.hexdigest()
 
 
-def names(facts: list[FileStat]) -> str:
+def digest_file_names(facts: list[FileStat]) -> str:
     """A digest of the files' names; "" for a single file."""
 
-    return listing([fact.name for fact in facts])
+    return digest_names([fact.name for fact in facts])
 
 
-def listing(names: list[str]) -> str:
+def digest_names(names: list[str]) -> str:
     """The same of the names themselves."""
 
     if names == [""]:
@@ -190,4 +192,4 @@ def fingerprint(root: Path, relative: str, algorithm: str = "md5") -> Fingerprin
     if facts is None:
         return None
     size = sum(fact.size for fact in facts)
-    return Fingerprint(digest(root, facts, algorithm), names(facts), size)
+    return Fingerprint(digest_contents(root, facts, algorithm), digest_file_names(facts), size)

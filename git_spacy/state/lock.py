@@ -22,7 +22,7 @@ from git_spacy.project.source_map import SourceMap
 from git_spacy.project.yaml import Node
 
 LOCK_FILE = "project.lock"
-MODERN = "python -m weasel"
+WEASEL_COMMAND = "python -m weasel"
 
 
 class TrackedPath(NamedTuple):
@@ -115,7 +115,7 @@ def text(entries: Lock) -> bytes:
     return yaml_text.emit({name: _document(entry) for name, entry in entries.items()})
 
 
-def update(root: Path, entry: LockEntry, before: Collection[str] = ()) -> None:
+def update_entry(root: Path, entry: LockEntry, before: Collection[str] = ()) -> None:
     """Read the lock again, put `entry` in it and replace the file, if that changes it. A new entry
     comes above those called `before`, else at the end.
 
@@ -135,7 +135,7 @@ def update(root: Path, entry: LockEntry, before: Collection[str] = ()) -> None:
     write_beneath(root, LOCK_FILE, text(entries))
 
 
-def drop(root: Path, names: Iterable[str]) -> None:
+def remove_entries(root: Path, names: Iterable[str]) -> None:
     """Read the lock again and replace the file by one without the entries `names`.
 
     The caller holds the project's lock. Raises OSError with the old file in place.
@@ -158,7 +158,7 @@ def match_format(entry: LockEntry, entries: Lock, spacy_version: str | None) -> 
 
     model = entries.get(entry.name) or next(reversed(list(entries.values())), None)
     if model is None or not model.cmd:
-        return entry._replace(cmd=f"{MODERN} run {entry.name}")
+        return entry._replace(cmd=f"{WEASEL_COMMAND} run {entry.name}")
     tool = model.cmd.split(" run ", 1)[0]
     extra = []
     versions = dict(model.extra)
@@ -191,7 +191,7 @@ def _entry(name: str, node: Node) -> LockEntry:
     return LockEntry(
         name=name,
         script=tuple(
-            _in_form(formats.text, item, name) for item in _items(values.get("script"), name)
+            _validated(formats.text, item, name) for item in _items(values.get("script"), name)
         ),
         deps=tuple(_tracked(item, name) for item in _items(values.get("deps"), name)),
         outs=tuple(_tracked(item, name) for item in _items(values.get("outs"), name)),
@@ -213,13 +213,13 @@ def _items(node: Node | None, name: str) -> list[Node]:
 def _tracked(node: Node, name: str) -> TrackedPath:
     if not isinstance(node.value, dict) or "path" not in node.value:
         raise _unreadable(f"an item of the entry of '{name}' has no path", node.line)
-    path, md5 = _in_form(formats.line, node.value["path"], name), node.value.get("md5")
+    path, md5 = _validated(formats.line, node.value["path"], name), node.value.get("md5")
     if md5 is None or md5.value is None:
         return TrackedPath(path, None)
-    return TrackedPath(path, _in_form(formats.md5, md5, name))
+    return TrackedPath(path, _validated(formats.md5, md5, name))
 
 
-def _in_form(form: Callable[[object], str], node: Node, name: str) -> str:
+def _validated(form: Callable[[object], str], node: Node, name: str) -> str:
     try:
         return form(node.value)
     except InvalidInput as error:

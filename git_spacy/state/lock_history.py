@@ -45,11 +45,11 @@ class LockHistory(NamedTuple):
     commit: str
     project: Project
     committed: Mapping[str, LockEntry] | None
-    known: Mapping[str, ResolvedEntry]
+    entries: Mapping[str, ResolvedEntry]
 
 
 def lock_history(
-    root: Path, repository: Repository, revision: str, also: Sequence[LockEntry] = (),
+    root: Path, repository: Repository, revision: str, extra_entries: Sequence[LockEntry] = (),
     warn: Callable[[str], None] = lambda _: None,
 ) -> LockHistory:  # fmt: skip
     """What is known of the project in the folder `root` at `revision`; `also` are entries that
@@ -61,27 +61,29 @@ def lock_history(
     commit = notes.resolve_commit(repository, revision)
     view = AtCommit(root, repository, commit)
     data = view.project()
-    committed = _entries(view)
+    committed = _committed_entries(view)
     choices: dict[str, list[ResolvedEntry]] = {}
-    for entry in (*(committed or {}).values(), *also):
+    for entry in (*(committed or {}).values(), *extra_entries):
         choices.setdefault(entry.name, []).append(ResolvedEntry(entry))
-    names = _Names(data, tuple(choices))
-    folder = run_history.folder(root, repository)
-    for one in run_history.history(repository, folder, [commit], warn):
+    names = _VariantNames(data, tuple(choices))
+    folder = run_history.project_folder(root, repository)
+    for one in run_history.read_history(repository, folder, [commit], warn):
         for run in reversed(one.runs):
-            _add(choices, names.name_of(run.record), run, run.recorded_on or one.noted.commit)
+            _add_run(
+                choices, names.name_of(run.record), run, run.recorded_on or one.annotated.commit
+            )
     near = {name: {one.entry.fingerprint_key for one in some} for name, some in choices.items()}
     reader = Reader(repository, warn)
     for run in reversed(OrphanedRuns(reader, repository, folder, [commit]).runs):
-        _add(choices, names.name_of(run.record), run, run.recorded_on)
+        _add_run(choices, names.name_of(run.record), run, run.recorded_on)
     project = with_variants(loader.parse(data).project, data, choices)
-    different = {name: _unique(some) for name, some in choices.items()}
+    different = {name: _distinct_entries(some) for name, some in choices.items()}
     chosen = pick_entries(
         project, {name: [one.entry for one in some] for name, some in different.items()}, view
     )
     known = {}
     for name, choice in chosen.items():
-        best = different[name][choice.number]
+        best = different[name][choice.position]
         # (the last run of a variant that nobody has in a lock was an experiment, and is over)
         is_due = name in names.locked or not split_name(name)[1]
         if choice.matches_commit or (is_due and best.entry.fingerprint_key in near.get(name, ())):
@@ -89,7 +91,7 @@ def lock_history(
     return LockHistory(commit, project, committed, known)
 
 
-class _Names:
+class _VariantNames:
     """What runs are called in the lock of a commit, of whose project.yml `data` is the text;
     `locked` are the names that are there already.
 
@@ -126,7 +128,7 @@ class _Names:
         return any(one.touches(other) for one in variant.produced for other in made)
 
 
-def _add(
+def _add_run(
     choices: dict[str, list[ResolvedEntry]], name: str, run: RecordedRun, noted_on: str
 ) -> None:
     if run.record.exit == 0:
@@ -134,7 +136,7 @@ def _add(
         choices.setdefault(name, []).append(one)
 
 
-def _unique(some: Sequence[ResolvedEntry]) -> list[ResolvedEntry]:
+def _distinct_entries(some: Sequence[ResolvedEntry]) -> list[ResolvedEntry]:
     """One for each set of facts, the first; with its record, if there is one."""
 
     found: dict[tuple[object, ...], ResolvedEntry] = {}
@@ -147,7 +149,7 @@ def _unique(some: Sequence[ResolvedEntry]) -> list[ResolvedEntry]:
     return list(found.values())
 
 
-def _entries(view: AtCommit) -> dict[str, LockEntry] | None:
+def _committed_entries(view: AtCommit) -> dict[str, LockEntry] | None:
     text = view.lock()
     try:
         return None if text is None else lock.parse(text)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from git_spacy.errors import ExternalError, InvalidInput, Refused
-from git_spacy.files import open_beneath, opened_in_turn
+from git_spacy.files import open_beneath, open_each
 from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import Index
 from git_spacy.git.remote_tree import EXECUTABLE, FILE, TreeEntry
@@ -26,15 +26,15 @@ from git_spacy.state.hashing import Fingerprint, files_below
 from git_spacy.state.lock import LOCK_FILE
 from git_spacy.state.stat_cache import Observed, StatCache
 
-_OWN = (loader.PROJECT_FILE, LOCK_FILE)
+_PROJECT_FILES = (loader.PROJECT_FILE, LOCK_FILE)
 _PLACEHOLDERS = (".gitkeep", ".gitignore", ".keep")
-_SMALL = 64 << 10  # bytes; more is no folder of placeholders
-_LARGEST_TEXT = 64 << 20
-_POINTER = b"version https://git-lfs.github.com/spec/"
+_MAX_PLACEHOLDER_BYTES = 64 << 10  # bytes; more is no folder of placeholders
+_MAX_TEXT_BYTES = 64 << 20
+_LFS_POINTER_PREFIX = b"version https://git-lfs.github.com/spec/"
 _CHUNK = 1 << 20
-_WORTH_KEEPING = 4 << 20  # bytes: hashing fewer again costs less than writing the index
-LFS_POINTER = "is only a Git LFS pointer here"
-LINE_ENDINGS = "differs in its line endings alone"
+_MIN_BYTES_TO_SAVE = 4 << 20  # bytes: hashing fewer again costs less than writing the index
+LFS_POINTER = "is only a Git LFS pointer"
+LINE_ENDINGS = "differs only in line endings"
 
 
 class View(Protocol):
@@ -92,17 +92,17 @@ class WorkTree:
         return found
 
     def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        return _observed(self.root, self._stats, paths, algorithm)
+        return _present_fingerprints(self.root, self._stats, paths, algorithm)
 
     def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         return self.fingerprints(paths, algorithm)
 
     def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
         facts = files_below(self.root, path.normal) or []
-        if sum(fact.size for fact in facts) > _LARGEST_TEXT:
+        if sum(fact.size for fact in facts) > _MAX_TEXT_BYTES:
             return None
-        streams = opened_in_turn(self.root, (fact.path for fact in facts))
-        return _excuse(map(_pieces, streams), recorded)
+        streams = open_each(self.root, (fact.path for fact in facts))
+        return _benign_difference(map(_pieces, streams), recorded)
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
         repository = Repository.discover(self.root)
@@ -110,7 +110,7 @@ class WorkTree:
         return _ignored(index, prefix(self.root, index.top), paths) if index else set()
 
     def save(self) -> None:
-        if self._stats.read >= _WORTH_KEEPING:
+        if self._stats.bytes_hashed >= _MIN_BYTES_TO_SAVE:
             self._stats.save()
 
 
@@ -129,14 +129,16 @@ class TrackedFiles(WorkTree):
         for path in paths:
             facts = files_below(self.root, path.normal) or []
             kept = [fact for fact in facts if f"{path.normal}/{fact.name}".rstrip("/") in tracked]
-            if _is_bare([fact.name for fact in kept]):
+            if _only_placeholders([fact.name for fact in kept]):
                 found[path.normal] = None
             elif len(kept) == len(facts):
                 found[path.normal] = self._stats.fingerprint(path.normal, algorithm)
             else:
                 size = sum(fact.size for fact in kept)
                 found[path.normal] = Fingerprint(
-                    hashing.digest(self.root, kept, algorithm), hashing.names(kept), size
+                    hashing.digest_contents(self.root, kept, algorithm),
+                    hashing.digest_file_names(kept),
+                    size,
                 )
         return found
 
@@ -148,7 +150,7 @@ class Staged:
     the caller has it already. Raises Unavailable where there is no repository or git fails.
     """
 
-    _ABSENT = ("not staged, and not in the repository", f"git add {loader.PROJECT_FILE}")
+    _NO_PROJECT_FILE = ("not staged, and not in the repository", f"git add {loader.PROJECT_FILE}")
 
     def __init__(self, root: Path, index: Index | None = None) -> None:
         if index is None:
@@ -156,68 +158,68 @@ class Staged:
             index = repository and Index.open(repository)
         if index is None:
             raise ExternalError(f"'{root}' is in no Git work tree", hint="leave out --staged")
-        self._look(root, index, index.top)
+        self._open(root, index, index.top)
 
-    def _look(self, root: Path, index: Index | CommitTree, top: Path) -> None:
+    def _open(self, root: Path, index: Index | CommitTree, top: Path) -> None:
         self.root = root
         self._index = index
-        self._inside = prefix(root, top)
+        self._prefix = prefix(root, top)
         self._stats = StatCache.open(root)
-        self._own = self.read(_OWN)
+        self._project_files = self.read(_PROJECT_FILES)
 
     def _entries(self, paths: Sequence[str]) -> dict[str, TreeEntry]:
         """What is staged at or below `paths`, by name relative to the project."""
 
-        found = self._index.entries([self._inside + path for path in paths])
-        return {entry.name[len(self._inside) :]: entry for entry in found}
+        found = self._index.entries([self._prefix + path for path in paths])
+        return {entry.name[len(self._prefix) :]: entry for entry in found}
 
     def project(self) -> bytes:
-        text = self._own.get(loader.PROJECT_FILE)
+        text = self._project_files.get(loader.PROJECT_FILE)
         if text is None:
-            what, hint = self._ABSENT
+            what, hint = self._NO_PROJECT_FILE
             raise InvalidInput(what, location=loader.PROJECT_FILE, hint=hint)
         return text
 
     def lock(self) -> bytes | None:
-        return self._own.get(LOCK_FILE)
+        return self._project_files.get(LOCK_FILE)
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
         ids = {name: one.id for name, one in self._entries(names).items() if _is_file(one)}
         contents = self._index.contents(list(ids.values()))
         found = {}
         for name, (_, content) in zip(ids, contents, strict=True):
-            if content.size > _LARGEST_TEXT:
+            if content.size > _MAX_TEXT_BYTES:
                 raise InvalidInput(
-                    f"{content.size:,} bytes; the limit is {_LARGEST_TEXT:,}", location=name,
+                    f"{content.size:,} bytes; the limit is {_MAX_TEXT_BYTES:,}", location=name,
                     hint=f"take it out of Git: git rm --cached {name}",
                 )  # fmt: skip
             found[name] = b"".join(content.chunks())
         return found
 
     def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        below = self._below(paths)
+        below = self._entries_below(paths)
         found: dict[str, Fingerprint | None] = {}
         unknown = []
         for path in paths:
             entries = below[path.normal]
-            if _is_bare([entry.name for entry in entries]):
+            if _only_placeholders([entry.name for entry in entries]):
                 found[path.normal] = None
             elif not all(map(_is_file, entries)):
                 found[path.normal] = self._stats.fingerprint(path.normal, algorithm)
             else:
-                known = self._stats.staged(path.normal, _signature(entries, algorithm))
+                known = self._stats.staged_fingerprint(path.normal, _signature(entries, algorithm))
                 if known is None:
                     unknown.append(path.normal)
                 else:
                     found[path.normal] = known
-        return {**found, **self._hashed({path: below[path] for path in unknown}, algorithm)}
+        return {**found, **self._hash({path: below[path] for path in unknown}, algorithm)}
 
     def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         staged = self.fingerprints(paths, algorithm)
         others = [path for path in paths if staged[path.normal] is None]
-        return {**staged, **_observed(self.root, self._stats, others, algorithm)}
+        return {**staged, **_present_fingerprints(self.root, self._stats, others, algorithm)}
 
-    def _below(self, paths: Sequence[ProjectPath]) -> dict[str, list[TreeEntry]]:
+    def _entries_below(self, paths: Sequence[ProjectPath]) -> dict[str, list[TreeEntry]]:
         """The entries at or below each path, named from there, in the order of hashing."""
 
         found: dict[str, list[TreeEntry]] = {path.normal: [] for path in paths}
@@ -231,7 +233,7 @@ class Staged:
             entries.sort(key=lambda entry: entry.name.split("/"))
         return found
 
-    def _hashed(self, paths: dict[str, list[TreeEntry]], algorithm: str) -> dict[str, Fingerprint]:
+    def _hash(self, paths: dict[str, list[TreeEntry]], algorithm: str) -> dict[str, Fingerprint]:
         """Read them all, in one go."""
 
         contents = self._index.contents([entry.id for files in paths.values() for entry in files])
@@ -243,40 +245,40 @@ class Staged:
                 for piece in next(contents)[1].chunks():
                     hasher.update(piece)
                     size += len(piece)
-            listing = hashing.listing([entry.name for entry in entries])
+            listing = hashing.digest_names([entry.name for entry in entries])
             found[path] = Fingerprint(hasher.hexdigest(), listing, size)
             self._stats.remember_staged(path, _signature(entries, algorithm), found[path])
         next(contents, None)  # lets git end
         return found
 
     def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
-        entries = self._below([path])[path.normal]
+        entries = self._entries_below([path])[path.normal]
         files = [entry for entry in entries if _is_file(entry)]
         if not files:
             return None
         contents = self._index.contents([entry.id for entry in files])
-        words = _excuse((content.chunks() for _, content in contents), recorded)
-        if words == LFS_POINTER and not self._index.edited([self._inside + path.normal]):
+        words = _benign_difference((content.chunks() for _, content in contents), recorded)
+        if words == LFS_POINTER and not self._index.edited([self._prefix + path.normal]):
             # what the pointer stands for lies in the work tree, untouched since Git put it there
             now = self._stats.fingerprint(path.normal)
             return "" if now is not None and now.digest == recorded else words
         return words
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
-        return _ignored(self._index, self._inside, paths)
+        return _ignored(self._index, self._prefix, paths)
 
     def save(self) -> None:
-        if self._stats.read >= _WORTH_KEEPING:
+        if self._stats.bytes_hashed >= _MIN_BYTES_TO_SAVE:
             self._stats.save()
 
 
 class AtCommit(Staged):
     """The project in the folder `root` as the commit with the id `commit` has it."""
 
-    _ABSENT = ("not in that commit", "name one that has it")
+    _NO_PROJECT_FILE = ("not in that commit", "name one that has it")
 
     def __init__(self, root: Path, repository: Repository, commit: str) -> None:
-        self._look(root, CommitTree(repository, commit), repository.cwd())
+        self._open(root, CommitTree(repository, commit), repository.cwd())
 
 
 def prefix(root: Path, top: Path) -> str:
@@ -287,12 +289,16 @@ def prefix(root: Path, top: Path) -> str:
     return "" if relative == "." else relative + "/"
 
 
-def _observed(
+def _present_fingerprints(
     root: Path, stats: StatCache, paths: Sequence[ProjectPath], algorithm: str
 ) -> Observed:
     found: dict[str, Fingerprint | None] = {}
     for path, now in stats.fingerprints(paths, algorithm).items():
-        is_bare = now is not None and now.size <= _SMALL and _is_bare(_names(root, path))
+        is_bare = (
+            now is not None
+            and now.size <= _MAX_PLACEHOLDER_BYTES
+            and _only_placeholders(_names(root, path))
+        )
         found[path] = None if is_bare else now
     return found
 
@@ -311,7 +317,7 @@ def is_placeholder(name: str) -> bool:
     return name.rpartition("/")[2] in _PLACEHOLDERS
 
 
-def _is_bare(names: Sequence[str]) -> bool:
+def _only_placeholders(names: Sequence[str]) -> bool:
     return all(map(is_placeholder, names))
 
 
@@ -333,7 +339,7 @@ def _pieces(stream: FileIO) -> Iterator[bytes]:
         yield piece
 
 
-def _excuse(files: Iterable[Iterator[bytes]], recorded: str) -> str | None:
+def _benign_difference(files: Iterable[Iterator[bytes]], recorded: str) -> str | None:
     """What may be said for contents that are not those with the md5 `recorded`."""
 
     unix, dos = (hashlib.md5(usedforsecurity=False) for _ in range(2))
@@ -342,7 +348,7 @@ def _excuse(files: Iterable[Iterator[bytes]], recorded: str) -> str | None:
         is_text: bool | None = None
         for piece in pieces:
             if is_text is None:
-                if piece.startswith(_POINTER):
+                if piece.startswith(_LFS_POINTER_PREFIX):
                     return LFS_POINTER
                 is_text = b"\0" not in piece[:8000]  # as Git tells
             if is_text:

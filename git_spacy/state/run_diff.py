@@ -32,7 +32,7 @@ class VariantRun(NamedTuple):
 
     run: RecordedRun
     commit: AnnotatedCommit
-    values: RunParams
+    params: RunParams
 
     @property
     def record(self) -> RunRecord:
@@ -52,7 +52,7 @@ class MetricsRow(NamedTuple):
     variables: Mapping[str, Any]
     metrics: Mapping[str, MetricValue]
     seconds: float | None
-    tried: tuple[VariantRun, ...]
+    runs: tuple[VariantRun, ...]
 
 
 class MetricsTable(NamedTuple):
@@ -71,7 +71,7 @@ class Comparison(NamedTuple):
     and set of variables whose last run failed, that run."""
 
     tables: tuple[MetricsTable, ...]
-    without: tuple[str, ...]
+    without_metrics: tuple[str, ...]
     failed: tuple[VariantRun, ...]
 
 
@@ -82,7 +82,7 @@ def compare(tried: Iterable[VariantRun]) -> Comparison:
     good: dict[tuple[str, str], dict[tuple[str, ...], VariantRun]] = {}
     for one in tried:
         record = one.record
-        key = record.project, record.command, _key(one.values.variables)
+        key = record.project, record.command, _key(one.params.variables)
         last.setdefault(key, one)
         if record.exit == 0:
             good.setdefault(key[:2], {}).setdefault(key, one)
@@ -97,30 +97,32 @@ def compare(tried: Iterable[VariantRun]) -> Comparison:
 
 def _table(project: str, command: str, some: Sequence[VariantRun]) -> MetricsTable:
     measured = [one for one in some if any(one.record.metrics.values())]
-    return _of_rows(project, command, differing(measured), list(map(_row, measured)))
+    return _build_table(project, command, differing_variables(measured), list(map(_row, measured)))
 
 
-def _of_rows(
+def _build_table(
     project: str, command: str, variables: tuple[str, ...], rows: Sequence[MetricsRow]
 ) -> MetricsTable:
     metrics = dict.fromkeys(name for row in rows for name in row.metrics)
     by_depth = sorted(metrics, key=lambda name: name.count("."))
-    in_order = sorted(rows, key=lambda row: [natural(row.variables, name) for name in variables])
+    in_order = sorted(
+        rows, key=lambda row: [natural_key(row.variables, name) for name in variables]
+    )
     return MetricsTable(project, command, variables, tuple(by_depth), tuple(in_order))
 
 
 def _row(one: VariantRun) -> MetricsRow:
     record = one.record
     seconds = record.seconds if record.how == "run" else None
-    metrics = {name: MetricValue(value) for name, value in numbers(record).items()}
-    return MetricsRow(one.values.variables, metrics, seconds, (one,))
+    metrics = {name: MetricValue(value) for name, value in flat_metrics(record).items()}
+    return MetricsRow(one.params.variables, metrics, seconds, (one,))
 
 
-def numbers(record: RunRecord) -> dict[str, float]:
+def flat_metrics(record: RunRecord) -> dict[str, float]:
     """All numbers of a run, by dotted name; where two files have it, with what tells the files
     apart before it: that is the same for all variants, whatever their folders are called."""
 
-    of_file = dict(zip(record.metrics, _apart(list(record.metrics)), strict=True))
+    of_file = dict(zip(record.metrics, _distinguishing_parts(list(record.metrics)), strict=True))
     times = Counter(name for inner in record.metrics.values() for name in inner)
     return {
         name if times[name] == 1 else f"{of_file[file]}:{name}": value
@@ -129,7 +131,7 @@ def numbers(record: RunRecord) -> dict[str, float]:
     }
 
 
-def _apart(files: Sequence[str]) -> Sequence[str]:
+def _distinguishing_parts(files: Sequence[str]) -> Sequence[str]:
     """`dev` and `test` of `1/dev/scores.json` and `1/test/scores.json`."""
 
     pieces = [re.split(r"([/._-])", file) for file in files]
@@ -141,24 +143,24 @@ def _apart(files: Sequence[str]) -> Sequence[str]:
     return short if all(short) and len(set(short)) == len(files) else files
 
 
-def differing(some: Sequence[VariantRun]) -> tuple[str, ...]:
+def differing_variables(some: Sequence[VariantRun]) -> tuple[str, ...]:
     """The variables in which runs differ. What nobody knows of a run is no difference, unless
     another one was given it."""
 
-    names = dict.fromkeys(name for one in some for name in one.values.variables)
-    return tuple(name for name in names if len(set(_held(some, name))) > 1)
+    names = dict.fromkeys(name for one in some for name in one.params.variables)
+    return tuple(name for name in names if len(set(_values_of(some, name))) > 1)
 
 
-def _held(some: Iterable[VariantRun], name: str) -> Iterator[str]:
-    is_given = any(name in one.values.variables for one in some if not one.values.complete)
+def _values_of(some: Iterable[VariantRun], name: str) -> Iterator[str]:
+    is_given = any(name in one.params.variables for one in some if not one.params.complete)
     for one in some:
-        if name in one.values.variables:
-            yield to_cli(one.values.variables[name])
-        elif one.values.complete or is_given:
+        if name in one.params.variables:
+            yield to_cli(one.params.variables[name])
+        elif one.params.complete or is_given:
             yield ""
 
 
-def averaged(table: MetricsTable, over: Collection[str]) -> MetricsTable:
+def average_over(table: MetricsTable, over: Collection[str]) -> MetricsTable:
     """The same, a row for all runs that differ in nothing but the variables `over`."""
 
     others = tuple(name for name in table.variables if name not in over)
@@ -166,26 +168,26 @@ def averaged(table: MetricsTable, over: Collection[str]) -> MetricsTable:
     for row in table.rows:
         key = _key({name: row.variables[name] for name in others if name in row.variables})
         groups.setdefault(key, []).append(row)
-    rows = [_mean(rows, others) for rows in groups.values()]
-    return _of_rows(table.project, table.command, others, rows)._replace(metrics=table.metrics)
+    rows = [_mean_row(rows, others) for rows in groups.values()]
+    return _build_table(table.project, table.command, others, rows)._replace(metrics=table.metrics)
 
 
-def _mean(rows: Sequence[MetricsRow], variables: Iterable[str]) -> MetricsRow:
+def _mean_row(rows: Sequence[MetricsRow], variables: Iterable[str]) -> MetricsRow:
     names = dict.fromkeys(name for row in rows for name in row.metrics)
     values = {
         name: [row.metrics[name].value for row in rows if name in row.metrics] for name in names
     }
-    found = {name: figure for name, some in values.items() if (figure := _figure(some))}
-    seconds = _figure([row.seconds for row in rows if row.seconds is not None])
+    found = {name: figure for name, some in values.items() if (figure := _mean_value(some))}
+    seconds = _mean_value([row.seconds for row in rows if row.seconds is not None])
     return MetricsRow(
         {name: rows[0].variables[name] for name in variables if name in rows[0].variables},
         found,
         seconds.value if seconds else None,
-        tuple(one for row in rows for one in row.tried),
+        tuple(one for row in rows for one in row.runs),
     )
 
 
-def _figure(values: Sequence[float]) -> MetricValue | None:
+def _mean_value(values: Sequence[float]) -> MetricValue | None:
     """The mean and the deviation of a sample (n - 1); None of nothing, and beyond any float."""
 
     try:
@@ -195,7 +197,7 @@ def _figure(values: Sequence[float]) -> MetricValue | None:
         return None
 
 
-def chosen(table: MetricsTable, patterns: Sequence[str]) -> MetricsTable:
+def select_metrics(table: MetricsTable, patterns: Sequence[str]) -> MetricsTable:
     """The same with those metrics only that one of `patterns` means, in their order; none: all."""
 
     if not patterns:
@@ -206,7 +208,7 @@ def chosen(table: MetricsTable, patterns: Sequence[str]) -> MetricsTable:
     return table._replace(metrics=tuple(found))
 
 
-def by_metric(table: MetricsTable, name: str, *, ascending: bool) -> MetricsTable:
+def sort_by_metric(table: MetricsTable, name: str, *, ascending: bool) -> MetricsTable:
     """The same, its rows by that metric, which comes first; those without it last."""
 
     if name not in table.metrics:
@@ -229,7 +231,7 @@ def is_lower_better(metric: str) -> bool:
     return not _LOWER_IS_BETTER.isdisjoint(re.split(r"[^a-z]+", metric.lower()))
 
 
-def best(rows: Sequence[MetricsRow], metric: str) -> frozenset[int]:
+def best_rows(rows: Sequence[MetricsRow], metric: str) -> frozenset[int]:
     """The numbers of the rows that have the best value; none where all are alike."""
 
     values = {n: row.metrics[metric].value for n, row in enumerate(rows) if metric in row.metrics}
@@ -239,7 +241,7 @@ def best(rows: Sequence[MetricsRow], metric: str) -> frozenset[int]:
     return frozenset(number for number, value in values.items() if value == most)
 
 
-def natural(variables: Mapping[str, Any], name: str) -> tuple[Any, ...]:
+def natural_key(variables: Mapping[str, Any], name: str) -> tuple[Any, ...]:
     """What to sort by: numbers as numbers, then texts and the numbers in them, then the rest."""
 
     value = variables.get(name)

@@ -24,15 +24,15 @@ from git_spacy.git.repository import SAFE_CONFIG, Repository
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.lock import LOCK_FILE
 from git_spacy.state.project_view import prefix
-from git_spacy.state.run_record import RunRecord, line, records
+from git_spacy.state.run_record import RunRecord, parse_lines, to_line
 from git_spacy.state.stat_cache import state_dir, user_cache_dir
 
 _MD5 = re.compile(rb"\b[0-9a-f]{32}\b")
 _PENDING = "pending"
 _FIRST_BATCH, _BATCH = 64, 1024  # commits: what is on the first page comes at once
-_MOST_LOCKS = 64 << 20  # bytes of project.lock at commits that are searched for md5s
-_MOST_PROJECTS = 32  # whose runs are looked for elsewhere: each takes git processes of its own
-_MOST_PENDING = 1000  # runs, where there will never be a repository
+_MAX_LOCK_BYTES = 64 << 20  # bytes of project.lock at commits that are searched for md5s
+_MAX_PROJECTS = 32  # whose runs are looked for elsewhere: each takes git processes of its own
+_MAX_PENDING = 1000  # runs, where there will never be a repository
 
 
 class BaseCommit(NamedTuple):
@@ -44,13 +44,13 @@ class BaseCommit(NamedTuple):
     dirty: bool
 
 
-def folder(root: Path, repository: Repository) -> str:
+def project_folder(root: Path, repository: Repository) -> str:
     """The project's folder from the top of its repository, as records have it: "" at the top."""
 
     return prefix(root, repository.cwd()).rstrip("/")
 
 
-def base_commit(root: Path, made: Iterable[ProjectPath]) -> BaseCommit:
+def base_commit(root: Path, outputs: Iterable[ProjectPath]) -> BaseCommit:
     """How things stand for the project at `root`; what lies in `made` (its outputs and data) is no
     difference. Raises Unavailable where git fails."""
 
@@ -60,14 +60,14 @@ def base_commit(root: Path, made: Iterable[ProjectPath]) -> BaseCommit:
         return BaseCommit(head, "", False)
     below = prefix(root, repository.cwd())
     edited = [ProjectPath(name, name) for name in commits.changed(repository, below)]
-    own = list(made)
+    own = list(outputs)
     dirty = any(
         name.normal != LOCK_FILE and not any(path.holds(name) for path in own) for name in edited
     )
     return BaseCommit(head, commits.trees(repository, [head], below)[head], dirty)
 
 
-def append(root: Path, commit: str, record: RunRecord) -> None:
+def append_record(root: Path, commit: str, record: RunRecord) -> None:
     """Note `record` on `commit` ("": there is none yet), or keep it back until that can be done.
 
     Raises OSError if that fails, too; GitSpacyError with why it was only kept back, if git failed,
@@ -75,7 +75,7 @@ def append(root: Path, commit: str, record: RunRecord) -> None:
     """
 
     repository = Repository.discover(root)
-    text = line(record)
+    text = to_line(record)
     if len(text) > LONGEST_LINE:
         raise InvalidInput(
             f"the record of '{record.command}' has {len(text):,} characters; the limit is "
@@ -96,23 +96,27 @@ def append(root: Path, commit: str, record: RunRecord) -> None:
 def _queue_pending(root: Path, commit: str, text: str) -> None:
     file = state_dir(root) / _PENDING
     with file_lock(file.with_name(file.name + ".lock")):
-        waiting = [*_waiting(file), f"{commit or '-'} {text}"]
-        write_atomic(file, "".join(f"{one}\n" for one in waiting[-_MOST_PENDING:]).encode())
+        waiting = [*_pending_lines(file), f"{commit or '-'} {text}"]
+        write_atomic(file, "".join(f"{one}\n" for one in waiting[-_MAX_PENDING:]).encode())
 
 
-def _waiting(file: Path) -> list[str]:
+def _pending_lines(file: Path) -> list[str]:
     """The lines of what was kept back, but for those that are not of ours."""
 
     try:
-        return [one for one in file.read_text("utf-8", "replace").split("\n") if _is_ours(one)]
+        return [
+            one
+            for one in file.read_text("utf-8", "replace").split("\n")
+            if _is_valid_pending_line(one)
+        ]
     except FileNotFoundError:
         return []
 
 
-def _is_ours(waiting: str) -> bool:
+def _is_valid_pending_line(waiting: str) -> bool:
     commit, _, text = waiting.partition(" ")
     try:
-        return (commit == "-" or formats.object_id(commit) != "") and bool(records([text]))
+        return (commit == "-" or formats.object_id(commit) != "") and bool(parse_lines([text]))
     except InvalidInput:
         return False
 
@@ -133,22 +137,24 @@ def flush_pending(root: Path) -> None:
             first = commits.root_commit(repository)
             if not first:
                 return
-            waiting = [one.split(" ", 1) for one in _waiting(file)]
+            waiting = [one.split(" ", 1) for one in _pending_lines(file)]
             here = commits.present_commits(repository, {commit for commit, _ in waiting} - {"-"})
             noted: dict[str, list[str]] = {}
             for commit, text in waiting:
                 place = commit if commit in here else first
-                noted.setdefault(place, []).append(_placed(text, folder(root, repository)))
+                noted.setdefault(place, []).append(
+                    _with_project(text, project_folder(root, repository))
+                )
             for commit, lines in noted.items():
                 notes.append(repository, commit, lines)
             os.unlink(file)
 
 
-def _placed(text: str, project: str) -> str:
+def _with_project(text: str, project: str) -> str:
     """A record that was kept back, of what is now the folder `project`: there may have been no
     repository to be in."""
 
-    return "".join(line(record._replace(project=project)) for record in records([text]))
+    return "".join(to_line(record._replace(project=project)) for record in parse_lines([text]))
 
 
 class RecordedRun(NamedTuple):
@@ -158,13 +164,13 @@ class RecordedRun(NamedTuple):
 
     record: RunRecord
     recorded_on: str = ""
-    by: str = ""
+    matched_by: str = ""
 
 
 class CommitRuns(NamedTuple):
     """A commit and its runs, the oldest first."""
 
-    noted: AnnotatedCommit
+    annotated: AnnotatedCommit
     runs: tuple[RecordedRun, ...]
 
 
@@ -179,7 +185,7 @@ class OrphanedRuns:
         self._repository = repository
         self._project = project
         self._revisions = revisions
-        self._left = _MOST_LOCKS
+        self._lock_bytes_left = _MAX_LOCK_BYTES
 
     @cached_property
     def runs(self) -> list[RecordedRun]:
@@ -192,7 +198,7 @@ class OrphanedRuns:
             (text, RecordedRun(record, commit))
             for commit, lines in reader.lines(sorted(lost))
             for text in dict.fromkeys(lines)
-            for record in records([text], self._project)
+            for record in parse_lines([text], self._project)
         ]
         left = {text for text, _ in found}
         reached = (commit for commit in noted if commit not in lost)
@@ -202,13 +208,13 @@ class OrphanedRuns:
         return sorted(runs, key=lambda run: (run.record.time, run.recorded_on))
 
     @cached_property
-    def _by_project(self) -> dict[str, _Runs]:
+    def _by_project(self) -> dict[str, _RunsByCommit]:
         found: dict[str, list[RecordedRun]] = {}
         for run in reversed(self.runs):
-            if run.record.project in found or len(found) < _MOST_PROJECTS:
+            if run.record.project in found or len(found) < _MAX_PROJECTS:
                 found.setdefault(run.record.project, []).append(run)
         in_order = sorted(found.items(), key=lambda one: (one[1][-1].record.time, one[0]))
-        return {project: _Runs(some[::-1]) for project, some in in_order}
+        return {project: _RunsByCommit(some[::-1]) for project, some in in_order}
 
     def by_commit(self, some: Sequence[str]) -> dict[str, list[RecordedRun]]:
         """The runs that belong to each of these commits: it has the tree that they began on, or
@@ -220,11 +226,11 @@ class OrphanedRuns:
             trees = commits.trees(self._repository, some, below)
             locks = self._locks(some, below, runs)
             for commit in some:
-                found[commit] += runs.belonging(trees[commit], locks[commit])
+                found[commit] += runs.matching(trees[commit], locks[commit])
         return found
 
     def _locks(
-        self, some: Sequence[str], below: str, runs: _Runs
+        self, some: Sequence[str], below: str, runs: _RunsByCommit
     ) -> dict[str, tuple[str, frozenset[str]]]:
         """The id of the project.lock of each commit, and those md5s in it that `runs` have: to
         look for them there is a hundred times faster than to parse it."""
@@ -236,15 +242,15 @@ class OrphanedRuns:
             cwd=self._repository.cwd(), environ=self._repository.environment(),
         )  # fmt: skip
         for id, content in contents:
-            self._left -= content.size
-            if self._left < 0:
+            self._lock_bytes_left -= content.size
+            if self._lock_bytes_left < 0:
                 break
             found = map(bytes.decode, _MD5.findall(content.read()))
             runs.locks[id] = frozenset(found) & runs.md5s
         return {commit: (id, runs.locks.get(id, frozenset())) for commit, id in ids.items()}
 
 
-class _Runs:
+class _RunsByCommit:
     """Runs of one project, by what makes them belong to a commit. `locks` are the md5s of them that
     are in a lock, by its id."""
 
@@ -265,7 +271,7 @@ class _Runs:
             md5 for some in self._by_md5.values() for _, whole in some for md5 in whole
         )
 
-    def belonging(self, tree: str, lock: tuple[str, frozenset[str]]) -> list[RecordedRun]:
+    def matching(self, tree: str, lock: tuple[str, frozenset[str]]) -> list[RecordedRun]:
         """Those that belong to a commit with this tree and lock, the oldest first."""
 
         id, md5s = lock
@@ -278,12 +284,12 @@ class _Runs:
             }
             found |= dict.fromkeys(self._by_tree.get(tree, ()), "tree")
             self._known[tree, id] = [
-                self._runs[number]._replace(by=by) for number, by in sorted(found.items())
+                self._runs[number]._replace(matched_by=by) for number, by in sorted(found.items())
             ]
         return self._known[tree, id]
 
 
-def history(
+def read_history(
     repository: Repository,
     project: str | None,
     revisions: Sequence[str] = (),
@@ -305,29 +311,31 @@ def history(
     for size in chain((_FIRST_BATCH,), repeat(_BATCH)):
         batch = [
             CommitRuns(
-                noted._replace(lines=()), tuple(map(RecordedRun, records(noted.lines, project)))
+                noted._replace(lines=()), tuple(map(RecordedRun, parse_lines(noted.lines, project)))
             )
             for noted in islice(stream, size)
         ]
         if not batch:
             break
         bare = any(not commit.runs for commit in (*batch, *((above,) if above else ())))
-        others = elsewhere.by_commit([commit.noted.commit for commit in batch]) if bare else {}
+        others = elsewhere.by_commit([commit.annotated.commit for commit in batch]) if bare else {}
         for commit in batch:
-            here = others.get(commit.noted.commit, [])
+            here = others.get(commit.annotated.commit, [])
             if above is not None:
-                yield _without(above, here)
+                yield _without_repeats(above, here)
             above = commit if commit.runs else commit._replace(runs=tuple(here))
     if above is not None:
         yield above
 
 
-def _without(above: CommitRuns, runs: Sequence[RecordedRun]) -> CommitRuns:
+def _without_repeats(above: CommitRuns, runs: Sequence[RecordedRun]) -> CommitRuns:
     """What belongs to several commits in a row is of the one that brought it."""
 
-    below = {(id(run.record), run.by) for run in runs}  # (one object for each that is elsewhere)
+    below = {
+        (id(run.record), run.matched_by) for run in runs
+    }  # (one object for each that is elsewhere)
     return above._replace(
-        runs=tuple(run for run in above.runs if (id(run.record), run.by) not in below)
+        runs=tuple(run for run in above.runs if (id(run.record), run.matched_by) not in below)
     )
 
 
@@ -339,5 +347,7 @@ def all_records(root: Path, warn: Callable[[str], None] = lambda _: None) -> Ite
     if repository is None:
         raise InvalidInput("not in a Git repository: there are no notes", hint="git init")
     reader = Reader(repository, warn)
-    project = folder(root, repository)
-    return (record for _, lines in reader.lines(reader.notes) for record in records(lines, project))
+    project = project_folder(root, repository)
+    return (
+        record for _, lines in reader.lines(reader.notes) for record in parse_lines(lines, project)
+    )

@@ -23,8 +23,8 @@ from git_spacy.project.matrix import Variants
 from git_spacy.state.run_history import CommitRuns
 from git_spacy.state.run_record import RunRecord
 
-_MOST_TRIED = 8  # versions of project.yml for one run
-_MOST_READ = 1 << 20  # bytes of each
+_MAX_VERSIONS = 8  # versions of project.yml for one run
+_MAX_BYTES = 1 << 20  # bytes of each
 
 
 class RunParams(NamedTuple):
@@ -47,26 +47,26 @@ class CommitParams:
         self._here = here
         self._versions: dict[str, list[_Version]] = {}
 
-    def values(self, number: int, record: RunRecord) -> RunParams:
+    def params(self, number: int, record: RunRecord) -> RunParams:
         """Those of a run of the commit with this number in the history."""
 
-        for version in self._near(number, record.project):
+        for version in self._nearest_versions(number, record.project):
             found = version.values(record)
             if found is not None:
                 return RunParams(found, True)
-        return RunParams(short(record.vars), False)
+        return RunParams(short_names(record.vars), False)
 
-    def _near(self, number: int, project: str) -> Iterator[_Version]:
+    def _nearest_versions(self, number: int, project: str) -> Iterator[_Version]:
         if project not in self._versions:
             self._versions[project] = self._read(project)
         versions = self._versions[project]
         later = reversed(versions[: number + 2])  # (the work tree is the first)
-        return islice(dict.fromkeys(later), _MOST_TRIED)
+        return islice(dict.fromkeys(later), _MAX_VERSIONS)
 
     def _read(self, project: str) -> list[_Version]:
         name = f"{project}/{PROJECT_FILE}" if project else PROJECT_FILE
         ids = commits.blobs(
-            self._repository, [one.noted.commit for one in self._history], name, _MOST_READ
+            self._repository, [one.annotated.commit for one in self._history], name, _MAX_BYTES
         )
         different = list(dict.fromkeys(filter(None, ids.values())))
         known = {
@@ -79,7 +79,7 @@ class CommitParams:
         none = _Version(b"")
         return [
             _Version(self._here.get(project, b"")),
-            *(known.get(ids[one.noted.commit], none) for one in self._history),
+            *(known.get(ids[one.annotated.commit], none) for one in self._history),
         ]
 
 
@@ -102,7 +102,7 @@ class _Version:
 
         variants = self._variants
         command = variants.variant(record.command, record.vars) if variants else None
-        if variants is None or command is None or not _same(command, record):
+        if variants is None or command is None or not _is_same_command(command, record):
             return None
         key = json.dumps(record.vars, sort_keys=True)
         if key not in self._documents:
@@ -110,10 +110,12 @@ class _Version:
         document = self._documents[key]
         given = variants.full_names(record.vars)
         used = variants.used_variables(record.command)
-        return short({name: given.get(name, _at(document, name)) for name in (*used, *given)})
+        return short_names(
+            {name: given.get(name, _lookup(document, name)) for name in (*used, *given)}
+        )
 
 
-def _same(command: Any, record: RunRecord) -> bool:
+def _is_same_command(command: Any, record: RunRecord) -> bool:
     paths = (
         ([path.text for path in some], [file.path for file in files])
         for some, files in ((command.deps, record.deps), (command.produced, record.outs))
@@ -121,14 +123,14 @@ def _same(command: Any, record: RunRecord) -> bool:
     return command.script == record.script and all(one == other for one, other in paths)
 
 
-def _at(document: Mapping[str, Any], name: str) -> Any:
+def _lookup(document: Mapping[str, Any], name: str) -> Any:
     value: Any = document
     for key in name.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
 
 
-def short(variables: Mapping[str, Any]) -> dict[str, Any]:
+def short_names(variables: Mapping[str, Any]) -> dict[str, Any]:
     """Variables by the names that people use, without `vars.`."""
 
     return {

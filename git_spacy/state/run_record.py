@@ -21,10 +21,10 @@ from git_spacy.state.lock import LockEntry, TrackedPath
 
 VERSION = 1
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
-_LONGEST = 1 << 40  # seconds
-_EXITS = 1 << 31
-_MOST_PAIRS = 20_000  # of equal script lines: beyond, a whole script is told as replaced
-_MOST_NUMBERS = 256  # of one file: more is data, no metrics
+_MAX_SECONDS = 1 << 40  # seconds
+_MAX_EXIT = 1 << 31
+_MAX_EQUAL_PAIRS = 20_000  # of equal script lines: beyond, a whole script is told as replaced
+_MAX_METRICS = 256  # of one file: more is data, no metrics
 
 How = Literal["run", "record", "restore"]
 
@@ -83,14 +83,14 @@ def _tracked(files: Iterable[RecordedFile]) -> tuple[TrackedPath, ...]:
     return tuple(TrackedPath(file.path, file.md5) for file in files)
 
 
-def line(record: RunRecord) -> str:
+def to_line(record: RunRecord) -> str:
     """The record as one line, without the line break."""
 
-    document = document_of(record)
+    document = to_document(record)
     return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def document_of(record: RunRecord) -> dict[str, Any]:
+def to_document(record: RunRecord) -> dict[str, Any]:
     """The record as its line has it, for `--json`."""
 
     document: dict[str, Any] = {"v": VERSION, **record._asdict()}
@@ -106,7 +106,7 @@ def _plain(file: RecordedFile) -> dict[str, Any]:
     return document if file.names else {name: document[name] for name in ("path", "md5", "size")}
 
 
-def parse(text: str) -> RunRecord | None:
+def parse_line(text: str) -> RunRecord | None:
     """The record of a line; None if it is not one of ours, or of a later version. Somebody else
     may have written anything."""
 
@@ -131,7 +131,7 @@ def _record(document: dict[str, Any]) -> RunRecord:
         how=how,
         source=formats.line(document.get("source", "")),
         seconds=_seconds(document.get("seconds", 0.0)),
-        exit=formats.integer(document.get("exit", 0), -_EXITS, _EXITS),
+        exit=formats.integer(document.get("exit", 0), -_MAX_EXIT, _MAX_EXIT),
         tree=formats.object_id(document.get("tree", "")),
         dirty=document.get("dirty", False) is True,
         vars=_vars(document.get("vars", {})),
@@ -159,7 +159,7 @@ def _file(value: Any) -> RecordedFile:
 
 
 def _seconds(value: Any) -> float:
-    if not 0 <= formats.number(value) <= _LONGEST:
+    if not 0 <= formats.number(value) <= _MAX_SECONDS:
         raise ValueError(value)
     return formats.number(value)
 
@@ -177,29 +177,29 @@ def _list(value: Any) -> list[Any]:
     return value
 
 
-def records(lines: Iterable[str], project: str | None = None) -> tuple[RunRecord, ...]:
+def parse_lines(lines: Iterable[str], project: str | None = None) -> tuple[RunRecord, ...]:
     """The records among `lines`, those of `project` alone if it is given, the oldest first."""
 
-    found = (record for text in lines if (record := parse(text)))
+    found = (record for text in lines if (record := parse_line(text)))
     mine = [record for record in found if project is None or record.project == project]
     return tuple(sorted(mine, key=lambda record: record.time))
 
 
-def numbers(text: bytes) -> dict[str, float]:
+def read_metrics(text: bytes) -> dict[str, float]:
     """The numbers in a JSON object, by dotted name; none if it is no such thing or has too many."""
 
     try:
         document = json.loads(text)
-        found = dict(_flat(document, "")) if isinstance(document, dict) else {}
+        found = dict(_flatten(document, "")) if isinstance(document, dict) else {}
     except (ValueError, RecursionError):
         return {}
-    return found if len(found) <= _MOST_NUMBERS else {}
+    return found if len(found) <= _MAX_METRICS else {}
 
 
-def _flat(value: Any, name: str) -> Iterator[tuple[str, float]]:
+def _flatten(value: Any, name: str) -> Iterator[tuple[str, float]]:
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else key)
+            yield from _flatten(inner, f"{name}.{key}" if name else key)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         try:
             finite = math.isfinite(value)
@@ -223,26 +223,28 @@ def differences(before: RunRecord, after: RunRecord) -> tuple[RunChange, ...]:
     """How `after` differs from `before`: by script line, dependency, output, metric and exit."""
 
     sides = (before, after)
-    found = _scripts(before.script, after.script)
+    found = _script_changes(before.script, after.script)
     for kind, files in (("dep", [one.deps for one in sides]), ("out", [one.outs for one in sides])):
-        found += _differing(kind, *({file.path: file.md5 or "" for file in some} for some in files))
+        found += _value_changes(
+            kind, *({file.path: file.md5 or "" for file in some} for some in files)
+        )
     numbers_of = [
-        {name: format_number(value) for name, value in metrics(one).items()} for one in sides
+        {name: format_number(value) for name, value in flat_metrics(one).items()} for one in sides
     ]
-    found += _differing("metric", *numbers_of)
+    found += _value_changes("metric", *numbers_of)
     if before.exit != after.exit:
         found.append(RunChange("exit", "", str(before.exit), str(after.exit)))
     return tuple(found)
 
 
-def _scripts(before: Sequence[str], after: Sequence[str]) -> list[RunChange]:
+def _script_changes(before: Sequence[str], after: Sequence[str]) -> list[RunChange]:
     import difflib
 
     if before == after:
         return []
     found = []
     times = Counter(after)
-    if sum(times[text] for text in before) > _MOST_PAIRS:  # the time grows with these
+    if sum(times[text] for text in before) > _MAX_EQUAL_PAIRS:  # the time grows with these
         found = [RunChange("script", "", text, "") for text in before]
         return found + [RunChange("script", "", "", text) for text in after]
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
@@ -253,7 +255,9 @@ def _scripts(before: Sequence[str], after: Sequence[str]) -> list[RunChange]:
     return found
 
 
-def _differing(kind: Any, before: Mapping[str, str], after: Mapping[str, str]) -> list[RunChange]:
+def _value_changes(
+    kind: Any, before: Mapping[str, str], after: Mapping[str, str]
+) -> list[RunChange]:
     return [
         RunChange(kind, name, before.get(name, ""), after.get(name, ""))
         for name in dict.fromkeys((*before, *after))
@@ -261,7 +265,7 @@ def _differing(kind: Any, before: Mapping[str, str], after: Mapping[str, str]) -
     ]
 
 
-def metrics(record: RunRecord) -> dict[str, float]:
+def flat_metrics(record: RunRecord) -> dict[str, float]:
     """All numbers of a run, by dotted name; with its file before it where two files have it."""
 
     times = Counter(name for inner in record.metrics.values() for name in inner)

@@ -23,18 +23,21 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import (
     Fingerprint,
     StatSummary,
-    digest,
+    digest_contents,
+    digest_file_names,
     files_below,
-    names,
     stat_summary,
 )
 
 _VERSION = 1
 _PARTS = ("paths", "runs", "fetched")
-_REMEMBERED = 16  # variable sets of one command
-_FINE, _COARSE = 20_000_000, 2_000_000_000  # ns: the kernel's clock tick, and FAT's or HFS+'s
-_WORTH_A_THREAD = 8 << 20
-_OPENING = 16 << 10  # bytes: what could be hashed while a file is opened
+_MAX_PREVIOUS_RUNS = 16  # variable sets of one command
+_FINE_TICK, _COARSE_TICK = (
+    20_000_000,
+    2_000_000_000,
+)  # ns: the kernel's clock tick, and FAT's or HFS+'s
+_MIN_BYTES_FOR_THREADS = 8 << 20
+_OPEN_COST = 16 << 10  # bytes: what could be hashed while a file is opened
 
 Observed = Mapping[str, "Fingerprint | None"]
 """What stands at each path (`ProjectPath.normal`); None: nothing."""
@@ -74,14 +77,14 @@ def state_dir(root: Path) -> Path:
         return user_cache_dir(root)
     inside = os.path.relpath(real, os.path.realpath(repository.top))
     folder = repository.git_path("spacy")
-    return folder if inside == "." else folder / "projects" / _short(inside)
+    return folder if inside == "." else folder / "projects" / _short_hash(inside)
 
 
 def user_cache_dir(root: Path) -> Path:
     """The same where there is no repository."""
 
     folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(folder) / "git-spacy" / _short(os.path.realpath(root))
+    return Path(folder) / "git-spacy" / _short_hash(os.path.realpath(root))
 
 
 class StatCache:
@@ -92,7 +95,7 @@ class StatCache:
         self.file = file
         # what this process changed, by part and key: others may write the file meanwhile
         self._changed: set[tuple[str, str]] = set()
-        self.read = 0  # bytes of content, since it was not known
+        self.bytes_hashed = 0  # bytes of content, since it was not known
         document = _read(file)
         self._paths = {
             path: _Cached(value[0], value[1], Fingerprint(*value[2]))
@@ -124,14 +127,16 @@ class StatCache:
             if seen and seen.files and not self._is_clean(_key(path, algorithm), seen)
         }
         # what is added or edited since we looked, the next look will see
-        for path, fingerprint in self._hashed(unknown, algorithm):
+        for path, fingerprint in self._hash(unknown, algorithm):
             key = _key(path, algorithm)
             self._paths[key] = _Cached(unknown[path].signature, now, fingerprint)
             self._changed.add(("paths", key))
-            self.read += fingerprint.size
-        return {path: self._standing(path, seen, algorithm) for path, seen in looks.items()}
+            self.bytes_hashed += fingerprint.size
+        return {
+            path: self._cached_fingerprint(path, seen, algorithm) for path, seen in looks.items()
+        }
 
-    def _hashed(
+    def _hash(
         self, some: Mapping[str, StatSummary], algorithm: str
     ) -> Iterable[tuple[str, Fingerprint]]:
         """These paths and their fingerprints: side by side, if that is worth it, and first what
@@ -139,11 +144,13 @@ class StatCache:
 
         def fingerprint(path: str) -> tuple[str, Fingerprint]:
             facts = files_below(self.root, path) or []
-            content = digest(self.root, facts, algorithm)
-            return path, Fingerprint(content, names(facts), sum(fact.size for fact in facts))
+            content = digest_contents(self.root, facts, algorithm)
+            return path, Fingerprint(
+                content, digest_file_names(facts), sum(fact.size for fact in facts)
+            )
 
-        costs = {path: seen.size + seen.files * _OPENING for path, seen in some.items()}
-        if len(some) < 2 or sum(costs.values()) - max(costs.values()) < _WORTH_A_THREAD:
+        costs = {path: seen.size + seen.files * _OPEN_COST for path, seen in some.items()}
+        if len(some) < 2 or sum(costs.values()) - max(costs.values()) < _MIN_BYTES_FOR_THREADS:
             return map(fingerprint, some)
         from concurrent.futures import ThreadPoolExecutor  # hashing lets go of the interpreter
 
@@ -155,14 +162,16 @@ class StatCache:
 
         return self.fingerprints([ProjectPath(relative, relative)], algorithm)[relative]
 
-    def _standing(self, path: str, seen: StatSummary | None, algorithm: str) -> Fingerprint | None:
+    def _cached_fingerprint(
+        self, path: str, seen: StatSummary | None, algorithm: str
+    ) -> Fingerprint | None:
         key = _key(path, algorithm)
         if seen is None:
             if self._paths.pop(key, None):
                 self._changed.add(("paths", key))
             return None
         if not seen.files:
-            return Fingerprint(digest(self.root, [], algorithm), names([]), 0)
+            return Fingerprint(digest_contents(self.root, [], algorithm), digest_file_names([]), 0)
         return self._paths[key].fingerprint
 
     def _is_clean(self, key: str, seen: StatSummary) -> bool:
@@ -171,10 +180,10 @@ class StatCache:
             return False
         # Racily clean, as Git has it: a file that changed in the very tick in which it was hashed
         # may have changed again without its time showing it.
-        tick = _FINE if seen.newest % 1_000_000_000 else _COARSE
+        tick = _FINE_TICK if seen.newest % 1_000_000_000 else _COARSE_TICK
         return seen.newest + tick < cached.hashed_at
 
-    def staged(self, path: str, signature: str) -> Fingerprint | None:
+    def staged_fingerprint(self, path: str, signature: str) -> Fingerprint | None:
         """The fingerprint of what is staged at `path`, if it was this one (`signature` is over the
         names and ids of all its blobs) when it was last hashed."""
 
@@ -187,22 +196,24 @@ class StatCache:
         key = _key(path, "staged")
         self._paths[key] = _Cached(signature, 0, fingerprint)
         self._changed.add(("paths", key))
-        self.read += fingerprint.size
+        self.bytes_hashed += fingerprint.size
 
     def previous_runs(self, command: str) -> list[PreviousRun]:
         """The runs of `command` that are remembered, the latest first."""
 
         return [PreviousRun(_tuples(facts), inner) for facts, inner in self._runs.get(command, [])]
 
-    def remember(self, command: str, past: PreviousRun) -> None:
+    def remember_run(self, command: str, past: PreviousRun) -> None:
         """Put a run first among those of `command`."""
 
         others = [
             run
             for run in self.previous_runs(command)
-            if _set(run.fingerprint_key) != _set(past.fingerprint_key)
+            if _variable_set(run.fingerprint_key) != _variable_set(past.fingerprint_key)
         ]
-        runs = [[list(run.fingerprint_key), run.names] for run in (past, *others)][:_REMEMBERED]
+        runs = [[list(run.fingerprint_key), run.names] for run in (past, *others)][
+            :_MAX_PREVIOUS_RUNS
+        ]
         if self._runs.get(command) != runs:
             self._runs[command] = runs
             self._changed.add(("runs", command))
@@ -229,7 +240,7 @@ class StatCache:
             with file_lock(self.file.with_name(self.file.name + ".lock")):
                 document = {part: {} for part in _PARTS} | _read(self.file)
                 for part, key in self._changed:
-                    value = self._plain(part, key)
+                    value = self._to_json(part, key)
                     if value is None:
                         document[part].pop(key, None)
                     else:
@@ -240,7 +251,7 @@ class StatCache:
         except OSError:
             pass
 
-    def _plain(self, part: str, key: str) -> Any:
+    def _to_json(self, part: str, key: str) -> Any:
         """What the file has for one key, or None."""
 
         if part == "runs":
@@ -266,12 +277,12 @@ def _read(file: Path) -> dict[str, Any]:
             formats.size(size)
         for runs in document["runs"].values():
             for (script, deps, outs), listings in runs:
-                _check(formats.text, script)
-                _check(formats.names_digest, listings.values())
-                _check(formats.line, listings)
+                _check_all(formats.text, script)
+                _check_all(formats.names_digest, listings.values())
+                _check_all(formats.line, listings)
                 for path, md5 in (*deps, *outs):
                     formats.line(path)
-                    _check(formats.md5, () if md5 is None else (md5,))
+                    _check_all(formats.md5, () if md5 is None else (md5,))
         for source, content, listing in document["fetched"].values():
             formats.text(source)
             formats.digest(content)
@@ -281,7 +292,7 @@ def _read(file: Path) -> dict[str, Any]:
         return {}
 
 
-def _check(form: Callable[[object], object], values: Iterable[object]) -> None:
+def _check_all(form: Callable[[object], object], values: Iterable[object]) -> None:
     for value in values:
         form(value)
 
@@ -292,7 +303,7 @@ def _key(path: str, kind: str) -> str:
     return path if kind == "md5" else f"{kind}\0{path}"
 
 
-def _set(facts: tuple[Any, ...]) -> tuple[Any, ...]:
+def _variable_set(facts: tuple[Any, ...]) -> tuple[Any, ...]:
     """What tells one variable set from another: everything but the contents."""
 
     script, deps, outs = facts
@@ -303,5 +314,5 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _short(text: str) -> str:
+def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-_HERE = Path(__file__).parent
+_TEMPLATES = Path(__file__).parent
 # group → what its templates begin with: (folder, the files and folders of it; () for all of them)
 _SHARED = {
     "integrations": (
@@ -18,19 +18,21 @@ _SHARED = {
 }
 
 
-def names() -> tuple[str, ...]:
+def template_names() -> tuple[str, ...]:
     """Their names, as `git spacy clone` takes them."""
 
-    found = (path.parent.relative_to(_HERE).as_posix() for path in _HERE.rglob("project.yml"))
+    found = (
+        path.parent.relative_to(_TEMPLATES).as_posix() for path in _TEMPLATES.rglob("project.yml")
+    )
     return tuple(sorted(found))
 
 
-def place(name: str, to: Path) -> None:
+def copy_template(name: str, destination: Path) -> None:
     """Copy the template `name` into the folder `to`, which is made. Raises OSError."""
 
     for folder, parts in (*_SHARED.get(name.rpartition("/")[0], ()), (name, ())):
         for part in parts or (".",):
-            source, target = _HERE / folder / part, to / part
+            source, target = _TEMPLATES / folder / part, destination / part
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
                 ignored = shutil.ignore_patterns("__pycache__")

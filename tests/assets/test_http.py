@@ -63,7 +63,7 @@ def test_a_good_server_is_asked_once_and_the_file_is_verified(
     assert fetch(url, DEST, md5(DATA)).code == 0
     assert content(root) == DATA
     done = fetch(url, DEST, md5(DATA))
-    assert "kept     assets/data.jsonl (md5 verified)" in done.err
+    assert "skipped  assets/data.jsonl (already present, md5 verified)" in done.err
     assert server.count("/data") == 1
     assert server.asked[0][1]["Accept-Encoding"] == "identity"
 
@@ -382,7 +382,7 @@ def test_one_that_fails_does_not_stop_the_others(
     done = spacy("assets", cwd=root)
     assert done.code == 4
     assert (root / "assets/a").read_bytes() == (root / "assets/c").read_bytes() == DATA
-    assert "fetched 2, kept 0, failed 1" in done.err
+    assert "fetched 2, skipped 0, failed 1" in done.err
     assert "'assets/b': the server answered 404" in done.err
 
 

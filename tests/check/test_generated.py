@@ -22,7 +22,7 @@ MADE = [
     (["graph", "-f", "text", "-o", "graph.gv"], "graph.gv"),
 ]
 SCHEMA = (["schema", "-o", "project.schema.json"], "project.schema.json")
-STALE = "error: not what project.yml makes of it"
+STALE = "error: out of date with project.yml"
 
 
 @pytest.fixture

@@ -157,10 +157,10 @@ def test_an_lfs_pointer_and_line_endings_are_named_and_fail_nothing(
     })  # fmt: skip
     assert spacy("check", cwd=root) == (
         0,
-        "project.lock:6:7: warning: 'prepare': 'scripts/write.py' is only a Git LFS pointer here,"
+        "project.lock:6:7: warning: 'prepare': 'scripts/write.py' is only a Git LFS pointer,"
         " and is not compared\n"
         "hint: git lfs pull\n"
-        "project.lock:18:7: warning: 'train': 'scripts/copy.py' differs in its line endings alone,"
+        "project.lock:18:7: warning: 'train': 'scripts/copy.py' differs only in line endings,"
         " and is not compared\n"
         "hint: keep Git from changing it: a line 'scripts/copy.py -text' in .gitattributes\n",
         "",
@@ -175,7 +175,7 @@ def test_orphans_are_told_and_can_be_removed(root: Path, spacy: Spacy) -> None:
         "hint: git spacy check lock --fix removes it\n"
     )
     done = spacy("check", "--fix", cwd=root)
-    assert done == (0, "", "removed the lock entry 'train'\n")
+    assert done == (0, "", "removed lock entry 'train'\n")
     assert list(lock.read(root)) == ["prepare"]
     text = (root / "project.lock").read_bytes()
     assert spacy("check", "--fix", cwd=root) == (0, "", "")
@@ -183,7 +183,7 @@ def test_orphans_are_told_and_can_be_removed(root: Path, spacy: Spacy) -> None:
 
 
 def test_strict_wants_an_entry_for_every_step(root: Path, spacy: Spacy) -> None:
-    lock.drop(root, ["prepare", "train"])
+    lock.remove_entries(root, ["prepare", "train"])
     assert spacy("check", cwd=root) == (0, "", "")
     assert spacy("check", "--strict", cwd=root).out == (
         "project.yml:19:9: error: 'prepare' of workflow 'all' has no entry in project.lock\n"

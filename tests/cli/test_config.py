@@ -46,7 +46,7 @@ def test_machines_get_the_same_and_what_each_does(made: Path, spacy: Spacy) -> N
     assert rows["spacy.jobs"]["default"] == "1"
     assert rows["spacy.notes"]["scope"] == "default"
     assert "s3cret" not in str(rows)
-    assert all(row["meaning"] for row in rows.values())
+    assert all(row["description"] for row in rows.values())
 
 
 def test_unknown_names_and_bad_values_are_warned_about(made: Path, spacy: Spacy) -> None:

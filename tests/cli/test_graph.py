@@ -59,10 +59,13 @@ def test_the_projects_folder_may_be_named_first_or_last(
         (("al",), "no workflow 'al'\nhint: did you mean 'all'?"),
         (("train",), "no workflow 'train'\nhint: there are: all"),
         (("all", "other"), "one workflow, not 2"),
-        (("--check",), "--check is for a file: add -o FILE"),
-        (("--force",), "--force is for a file: add -o FILE"),
-        (("-o", "g.svg", "--status"), "--status is for stdout"),
-        (("-o", "g.pdf"), "what is 'g.pdf'? add --format, or let it end in .txt, .mmd"),
+        (("--check",), "--check requires --output FILE"),
+        (("--force",), "--force requires --output FILE"),
+        (("-o", "g.svg", "--status"), "--status cannot be combined"),
+        (
+            ("-o", "g.pdf"),
+            "unknown format of 'g.pdf': use --format, or one of the suffixes .txt, .mmd",
+        ),
         (("-f", "pdf"), "'pdf' is not one of 'text', 'mermaid', 'dot', 'svg'"),
         (("-o", "a--b.svg"), "no comment there may have '--'"),
     ],
@@ -113,7 +116,7 @@ def test_a_file_is_marked_compared_and_not_taken_from_a_person(
     # what is up to date makes no difference to it
     spacy("run", "all", cwd=root)
     assert spacy(*words, "--check", cwd=root) == (0, "", "")
-    assert spacy(*words, cwd=root).err == f"{file} is current\n"
+    assert spacy(*words, cwd=root).err == f"{file} is up to date\n"
     assert spacy(*words, "--stdout", cwd=root).out == before
     project(root, (root / "project.yml").read_text().replace("outputs: [model]", "outputs: [m2]"))
     done = spacy(*words, "--check", cwd=root)
@@ -140,7 +143,7 @@ def test_a_lock_that_cannot_be_read_leaves_the_graph(root: Path, spacy: Spacy) -
     write(root, {"project.lock": "x: ["})
     done = spacy("graph", cwd=root)
     assert (done.code, done.out) == (0, BEFORE.replace("  not run", ""))
-    assert done.err.startswith("warning: drawn without what is up to date: project.lock:")
+    assert done.err.startswith("warning: drawn without states: project.lock:")
 
 
 def on_terminal(*words: str, environ: dict[str, str]) -> str:

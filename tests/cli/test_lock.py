@@ -224,7 +224,7 @@ def test_a_result_that_is_not_there_is_not_entered(made: Path, spacy: Spacy) -> 
     edit(made, "score.py", "changed")
     done = spacy("lock", "record", "all", cwd=made)
     assert done.code == 1
-    assert "'count' has no result to record: 'counted.txt' is not there" in done.err
+    assert "cannot record 'count': 'counted.txt' is missing" in done.err
     assert "git spacy run count" in done.err
     assert (made / "project.lock").read_bytes() == before
     assert spacy("lock", "record", "cuont", cwd=made).code == 2

@@ -140,7 +140,7 @@ def test_a_store_that_cannot_be_written_stops_nothing(root: Path, spacy: Spacy) 
     (root / ".git/spacy/store").write_text("a file in its place")
     done = spacy("run", "all", cwd=root)
     assert done.code == 0
-    assert done.err.count("warning: not kept in the local store: ") == 1
+    assert done.err.count("warning: not saved to the local cache: ") == 1
 
 
 def test_a_remote_that_fails_is_told_and_the_command_runs(
@@ -181,7 +181,7 @@ def test_outputs_come_back_as_they_were_at_a_commit(root: Path, spacy: Spacy) ->
     assert (root / "project.lock").read_bytes() == entries  # that is 'lock rebuild'
     assert spacy("restore", cwd=root).code == 0
     assert (root / "model/weights.txt").read_text() == "SECOND"
-    assert re.findall(r" (here)$", spacy("restore", cwd=root).out, re.MULTILINE) == ["here"] * 2
+    assert re.findall(r" (skipped) ", spacy("restore", cwd=root).out) == ["skipped"] * 2
 
 
 def test_what_is_kept_nowhere_is_not_overwritten_unless_forced(root: Path, spacy: Spacy) -> None:
@@ -205,8 +205,8 @@ def test_what_cannot_be_had_is_told(root: Path, spacy: Spacy) -> None:
     shutil.rmtree(root / "model")
     done = spacy("restore", cwd=root)
     assert done.code == 1
-    assert "corpus/words.txt  here" in done.out
-    assert "model             lacking   neither the local store nor a remote has it" in done.out
+    assert "corpus/words.txt  skipped   already present" in done.out
+    assert "model             missing   neither the local cache nor a remote has it" in done.out
     assert spacy("restore", "nowhere", cwd=root).code == 2
 
 
@@ -258,7 +258,7 @@ def test_what_the_project_does_not_declare_is_not_restored(
     done = spacy("restore", *options, cwd=root)
     assert "warning: 'sitecustomize.py' is not an output of 'train' at that commit" in done.err
     assert not (root / "sitecustomize.py").exists()
-    assert "model             here" in done.out
+    assert "model             skipped   already present" in done.out
 
 
 @pytest.mark.threat("undeclared-outputs", commands="restore")
@@ -307,7 +307,7 @@ def test_the_last_copy_is_not_replaced_while_its_cached_copy_is_damaged(
     spoil_store(root)
     done = spacy("restore", "HEAD~1", cwd=root)
     assert done.code == 1
-    assert "model             refused   what is there is kept nowhere else" in done.out
+    assert "model             refused   the present content has no other copy" in done.out
     assert (root / "model/weights.txt").read_text() == "SECOND"
     assert spacy("run", "all", cwd=root).code == 0  # saves it again
     done = spacy("restore", "HEAD~1", cwd=root)

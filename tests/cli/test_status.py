@@ -37,13 +37,13 @@ def test_a_stale_command_says_why_and_so_does_what_is_below_it(root: Path, spacy
     assert spacy("status", cwd=root / "scripts").out == (
         "Commands\n"
         "  prepare  stale  dependency 'scripts/write.py' changed\n"
-        "  train    stale  'prepare', which makes 'corpus/words.txt', is stale\n"
+        "  train    stale  'prepare', which produces 'corpus/words.txt', is stale\n"
         "Next: git spacy run all\n"
     )
     done = spacy("run", "train", cwd=root)
     assert "==> train: up to date" in done.err
     assert (
-        "warning: 'prepare', which makes 'corpus/words.txt', is stale: git spacy run prepare train"
+        "warning: 'prepare', which produces 'corpus/words.txt', is stale: git spacy run prepare train"
         in done.err
     )
 
@@ -71,7 +71,7 @@ def test_every_reason_is_told_each_in_its_line_in_80_columns(root: Path, spacy: 
         "                  hold, as it happens'\n"
         "                  output 'corpus/words.txt' is missing\n"
         "  train    stale  dependency 'scripts/copy.py' changed\n"
-        "                  'prepare', which makes 'corpus/words.txt', is stale\n"
+        "                  'prepare', which produces 'corpus/words.txt', is stale\n"
         "Next: git spacy run all\n"
     )
     assert max(map(len, out.splitlines())) <= 80

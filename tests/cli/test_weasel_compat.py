@@ -24,7 +24,7 @@ def test_it_does_what_the_verb_does(tmp_path: Path, spacy: Spacy) -> None:
     assert spacy("project", "run", cwd=root).out == spacy("run", cwd=root).out
     assert spacy("project", "assets", str(root), "--sparse").code == 0
     assert spacy("project", "push", str(tmp_path / "remote"), cwd=root).err.endswith(
-        "pushed 2, kept 0\n"
+        "pushed 2, skipped 0\n"
     )
     assert spacy("project", "pull", str(tmp_path / "remote"), cwd=root).code == 0
 

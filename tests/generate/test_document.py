@@ -155,7 +155,7 @@ def test_a_file_that_asks_to_be_left_alone_is(tmp_path: Path, spacy: Spacy, tool
     root = two_steps(tmp_path / "p")
     write(root, {"README.md": f"<!-- {tool}: IGNORE -->\nmine\n"})
     done = spacy("document", cwd=root)
-    assert (done.code, done.err) == (0, "'README.md' asks to be left alone\n")
+    assert (done.code, done.err) == (0, "left 'README.md' unchanged: it opts out of this block\n")
     assert (root / "README.md").read_text() == f"<!-- {tool}: IGNORE -->\nmine\n"
     assert spacy("document", "--check", cwd=root).code == 0
     assert "# 🪐 Two steps" in spacy("document", "--stdout", cwd=root).out
@@ -186,7 +186,7 @@ def test_check_shows_what_would_change_and_changes_nothing(tmp_path: Path, spacy
     done = spacy("document", "--check", cwd=root)
     assert done.code == 1
     assert "-| `train` | Train on it |\n+| `train` | Train on them |\n" in done.out
-    assert done.err == "'README.md' is not current; to write it: git spacy document\n"
+    assert done.err == "'README.md' is out of date; to write it: git spacy document\n"
     assert (root / "README.md").read_text() == text
 
 
@@ -211,7 +211,7 @@ def test_a_block_goes_to_the_end_of_what_somebody_wrote(tmp_path: Path, spacy: S
     data = (root / "README.md").read_bytes()
     assert data.startswith(b"# Mine\r\n\r\nwindows\r\n\r\n<!-- git-spacy")
     assert b"\n" not in data.replace(b"\r\n", b"")
-    assert spacy("document", cwd=root).err == "README.md is current\n"
+    assert spacy("document", cwd=root).err == "README.md is up to date\n"
 
 
 def test_the_file_is_the_same_in_any_locale(tmp_path: Path) -> None:

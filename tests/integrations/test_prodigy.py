@@ -265,7 +265,7 @@ def test_without_prodigy_it_is_named_with_how_to_get_it_and_nothing_is_run(
     before = (folder / "project.lock").read_bytes()
     done = spacy(folder, "run", name)
     assert done.code == 127
-    assert "error: there is no Python module 'prodigy'" in done.err
+    assert "error: Python module not found: 'prodigy'" in done.err
     assert "hint: Prodigy is licensed; how to get and install it: https://prodi.gy/docs" in done.err
     assert (folder / "project.lock").read_bytes() == before
     assert not (folder / "corpus/prodigy").exists()

@@ -14,7 +14,7 @@ from tests.testing.projects import Spacy, snapshot
 from tests.testing.repositories import git
 
 TEMPLATES = Path(templates.__file__).parent
-NAMES = [name for name in templates.names() if name.startswith("integrations/")]
+NAMES = [name for name in templates.template_names() if name.startswith("integrations/")]
 FROM_NER_FASHION = ("preprocess", "train", "evaluate")
 # Where a tool must have a hand in a command that the others have word for word.
 OTHERWISE = {

@@ -85,10 +85,10 @@ def test_what_weasel_pushed_we_pull(
     clone = fresh_clone(root, tmp_path / "clone", *OUTPUTS)
     done = spacy("pull", cwd=clone)
     assert done.code == 0, done.err
-    assert done.err.splitlines()[-1] == "pulled 4, kept 0"
+    assert done.err.splitlines()[-1] == "pulled 4, skipped 0"
     assert snapshot(clone) == snapshot(root), "project.lock, too"
     before = keys(tmp_path / "remote")
-    assert spacy("push", cwd=clone).err.splitlines()[-1] == "pushed 0, kept 4"
+    assert spacy("push", cwd=clone).err.splitlines()[-1] == "pushed 0, skipped 4"
     assert keys(tmp_path / "remote") == before
 
 
@@ -96,7 +96,7 @@ def test_what_we_pushed_weasel_pulls(
     tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
 ) -> None:
     root = made(TODAY)
-    assert spacy("push", cwd=root).err.splitlines()[-1] == "pushed 4, kept 0"
+    assert spacy("push", cwd=root).err.splitlines()[-1] == "pushed 4, skipped 0"
     before = keys(tmp_path / "remote")
     weasel("push", cwd=root)
     assert keys(tmp_path / "remote") == before
@@ -150,7 +150,7 @@ def test_the_older_dialect_has_the_same_keys_as_todays(
     tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
 ) -> None:
     root = made(BEFORE)
-    assert spacy("push", cwd=root).err.splitlines()[-1] == "pushed 2, kept 0"
+    assert spacy("push", cwd=root).err.splitlines()[-1] == "pushed 2, skipped 0"
     before = keys(tmp_path / "remote")
     today = BEFORE.replace("variables:", "vars:").replace("{{word}}", "${{vars.word}}")
     (root / "project.yml").write_text(today.format(remote=tmp_path / "remote"))
@@ -158,7 +158,7 @@ def test_the_older_dialect_has_the_same_keys_as_todays(
     assert keys(tmp_path / "remote") == before
     clone = fresh_clone(root, tmp_path / "clone", "out")
     (clone / "project.yml").write_text(BEFORE.format(remote=tmp_path / "remote"))
-    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 2, kept 0"
+    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 2, skipped 0"
 
 
 def test_another_value_in_the_environment_is_another_result_to_both(
@@ -168,6 +168,6 @@ def test_another_value_in_the_environment_is_another_result_to_both(
     weasel("push", cwd=root)
     clone = fresh_clone(root, tmp_path / "clone", *OUTPUTS)
     monkeypatch.setenv("WHO", "somebody else")
-    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 0, kept 4"
+    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 0, skipped 4"
     weasel("pull", cwd=clone)
     assert not (clone / "out").exists() or not list((clone / "out").iterdir())

@@ -12,7 +12,7 @@ from git_spacy.errors import InvalidInput
 from git_spacy.project import loader, matrix, plan
 from git_spacy.project.matrix import Axis, parse_axis
 from git_spacy.project.model import Command, Project
-from git_spacy.state.verdict import orphans
+from git_spacy.state.verdict import orphaned_entries
 
 DATA = b"""
 vars:
@@ -148,7 +148,7 @@ def test_entries_of_variants_are_known_again() -> None:
     project = matrix.with_variants(PLAIN, DATA, entries)
     assert names(project.commands)[4:] == entries[1:3]
     assert project.commands[4] == variants("vars.seed=1")[1]
-    assert [reason.about for reason in orphans(project, entries)] == entries[3:]
+    assert [reason.about for reason in orphaned_entries(project, entries)] == entries[3:]
     assert matrix.with_variants(PLAIN, DATA, ["train"]) == PLAIN
 
 

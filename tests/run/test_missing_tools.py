@@ -26,7 +26,9 @@ NOWHERE = "no_such_module_anywhere"
 def test_the_module_that_a_line_runs(
     line: str, name: str, python: str, environ: dict[str, str]
 ) -> None:
-    assert missing_tools.module(line.split()) == missing_tools.Module(name, python, environ)
+    assert missing_tools.parse_module(line.split()) == missing_tools.PythonModule(
+        name, python, environ
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ def test_the_module_that_a_line_runs(
     ],
 )
 def test_a_line_that_runs_none_that_we_know_of(line: str) -> None:
-    assert missing_tools.module(line.split()) is None
+    assert missing_tools.parse_module(line.split()) is None
 
 
 def ran(spacy: Spacy, folder: Path, *lines: str, **files: str) -> Done:
@@ -55,7 +57,7 @@ def test_prodigy_is_named_with_where_it_comes_from_and_nothing_is_run(
     done = ran(spacy, tmp_path, "python -m prodigy ner.correct d m s.jsonl")
     assert done.code == 127
     assert done.err.splitlines()[-2:] == [
-        "python -m prodigy ner.correct d m s.jsonl: error: there is no Python module 'prodigy'",
+        "python -m prodigy ner.correct d m s.jsonl: error: Python module not found: 'prodigy'",
         "hint: Prodigy is licensed; how to get and install it: https://prodi.gy/docs/install",
     ]
     assert "No module named" not in done.err, "Python's own words"
@@ -72,7 +74,7 @@ def test_prodigy_is_named_with_where_it_comes_from_and_nothing_is_run(
             f"# of ours\nspacy>=3\n  {NOWHERE.replace('_', '-').upper()}[x] >=1,<2\n",
             "pip install -r",
         ),
-        (f"spacy>=3\n# {NOWHERE}\n", f"install what brings '{NOWHERE}' into"),
+        (f"spacy>=3\n# {NOWHERE}\n", f"install the package that provides '{NOWHERE}' in"),
         (f"\xff\n{NOWHERE}", "pip install -r"),
     ],
 )
@@ -91,7 +93,7 @@ def test_it_is_named_where_several_run_too(tmp_path: Path, spacy: Spacy) -> None
     )
     done = spacy("run", "c", "d", "--jobs", "2", "--keep-going", cwd=made)
     assert done.code == 127
-    assert f"there is no Python module '{NOWHERE}'" in done.err
+    assert f"Python module not found: '{NOWHERE}'" in done.err
     assert "==> d: done in" in done.err
 
 

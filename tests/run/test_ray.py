@@ -223,10 +223,10 @@ def test_the_exit_code_of_a_script_is_passed_on(tmp_path: Path, ray: Ray, travel
     assert (done.code, "exit code 7" in done.err) == (7, True)
     assert not (made / "a").exists()
     done = on(ray, made, "none")
-    assert (done.code, "'streamlitt' is not there on the worker" in done.err) == (127, True)
+    assert (done.code, "program not found on the worker: 'streamlitt'" in done.err) == (127, True)
     if travels:
         done = on(ray, made, "unmade")
-        assert (done.code, "did not make its output 'out'" in done.err) == (1, True)
+        assert (done.code, "did not produce its output 'out'" in done.err) == (1, True)
     assert not (made / "project.lock").exists()
 
 
@@ -264,7 +264,7 @@ def test_a_worker_that_is_killed_is_survived(tmp_path: Path, ray: Ray, travels: 
     os.kill(worker, signal.SIGKILL)
     out, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, err
-    assert f"'{name}' lost its worker (WorkerCrashedError): begun again, 1 of 3".encode() in err
+    assert f"'{name}' lost its worker (WorkerCrashedError); restart 1 of 3".encode() in err
     assert b"raylet" not in out + err
     assert gone([int(first)])
     assert (made / "out").read_text() == "made"
@@ -321,7 +321,7 @@ def test_a_cluster_that_is_started_for_it_does_the_same_and_refuses_what_it_neve
     (made / "project.yml").write_text(text + "resources: {train: {resources: {licence: 1}}}\n")
     done = process("run", "all", "--executor", "ray", cwd=made)
     assert done.code == 4
-    assert "'train' needs 1 CPU, 1 licence, which this machine does not have" in done.err
+    assert "'train' requires 1 CPU, 1 licence, which this machine does not have" in done.err
     assert "raylet" not in done.err
     assert list(lock.read(made)) == ["prepare"]
 
@@ -339,7 +339,7 @@ def test_a_command_that_no_machine_has_room_for_is_told_of_and_waits(
     while not lines or b"waits" not in lines[-1]:
         lines.append(child.stderr.readline())
         assert lines[-1], lines
-    assert b"'train' needs 1 CPU, 1 GPU; no machine of the cluster has that now" in lines[-1]
+    assert b"'train' waits: no machine of the cluster currently has 1 CPU, 1 GPU" in lines[-1]
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=PATIENCE)
     assert child.returncode == 130
@@ -392,7 +392,7 @@ def test_what_must_not_come_back_is_refused(tmp_path: Path, ray: Ray, line: str)
     before = snapshot(made)
     done = on(ray, made, "c")
     assert done.code == 3, done.err
-    assert "what came back from the cluster is refused: 'out/x'" in done.err
+    assert "refused an output from the cluster: 'out/x'" in done.err
     assert snapshot(made) == before
 
 
@@ -422,20 +422,22 @@ def test_values_of_the_environment_reach_the_script_and_nothing_else(
     assert not [path for path in logs if secret.encode() in path.read_bytes()]
 
 
-# the workers look for the folder's file where it is not; what they are sent is written down
-ELSEWHERE = """
+# Let workers search for the proof of the folder in the wrong path, and write down the work orders.
+WITHOUT_SHARED_FOLDER = """
 import os, pickle, sys
 from git_spacy.run import ray_options
-shown, order = ray_options.shown, ray_options.order
-def elsewhere(root):
-    seen, secret = shown(root)
-    return seen._replace(file=seen.file + "-elsewhere"), secret
-def written_down(*arguments):
-    made = order(*arguments)
+create_folder_proof = ray_options.create_folder_proof
+build_work_order = ray_options.build_work_order
+def create_wrong_proof(root):
+    proof, secret = create_folder_proof(root)
+    return proof._replace(file=proof.file + "-elsewhere"), secret
+def build_and_log_work_order(*arguments):
+    order = build_work_order(*arguments)
     with open(os.environ["SENT"], "ab") as file:
-        file.write(repr(made).encode() + pickle.dumps(made))
-    return made
-ray_options.shown, ray_options.order = elsewhere, written_down
+        file.write(repr(order).encode() + pickle.dumps(order))
+    return order
+ray_options.create_folder_proof = create_wrong_proof
+ray_options.build_work_order = build_and_log_work_order
 from git_spacy.__main__ import main
 main()
 """
@@ -451,7 +453,7 @@ def test_a_worker_that_lacks_the_folder_gets_only_what_env_names(tmp_path: Path,
         {"use.py": "import json, os\njson.dump(dict(os.environ), open('out', 'w'))\n"},
     )
     done = subprocess.run(
-        (sys.executable, "-c", ELSEWHERE, "run", "c", "--address", ray.address),
+        (sys.executable, "-c", WITHOUT_SHARED_FOLDER, "run", "c", "--address", ray.address),
         cwd=made, capture_output=True, text=True, check=False,
         env={
             **os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2]),
@@ -485,7 +487,7 @@ def test_an_address_where_no_ray_answers_is_told_in_time(tmp_path: Path, how: st
             answer.close()
         _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 4, err
-    assert b"error: no Ray answers at '127.0.0.1:" in err
+    assert b"error: cannot connect to Ray at '127.0.0.1:" in err
     assert b"hint: correct --address" in err
 
 
@@ -506,7 +508,7 @@ def test_without_ray_it_says_how_to_get_it(tmp_path: Path) -> None:
 def test_rays_own_client_is_refused(tmp_path: Path) -> None:
     done = process("run", "all", "--address", "ray://h:10001", cwd=two_steps(tmp_path))
     assert done.code == 2
-    assert "cannot stream what commands write" in done.err
+    assert "cannot stream output" in done.err
 
 
 def test_where_nothing_must_run_no_cluster_is_asked_for(tmp_path: Path) -> None:
@@ -523,17 +525,17 @@ def test_what_runs_there_needs_no_git_spacy() -> None:
 
     code = (
         "import sys, ray.cloudpickle\nsys.modules['git_spacy'] = None\n"
-        "work = ray.cloudpickle.loads(sys.stdin.buffer.read())\nprint(work.__name__)"
+        "execute = ray.cloudpickle.loads(sys.stdin.buffer.read())\nprint(execute.__name__)"
     )
     cloudpickle.register_pickle_by_value(ray_worker)  # type: ignore[no-untyped-call]
     try:
-        data = cloudpickle.dumps(ray_worker.work)  # type: ignore[no-untyped-call]
+        data = cloudpickle.dumps(ray_worker.execute)  # type: ignore[no-untyped-call]
     finally:
         cloudpickle.unregister_pickle_by_value(ray_worker)  # type: ignore[no-untyped-call]
     done = subprocess.run(
         (sys.executable, "-I", "-c", code), input=data, capture_output=True, check=True
     )
-    assert done.stdout == b"work\n"
+    assert done.stdout == b"execute\n"
 
 
 @needs_spacy

@@ -29,16 +29,16 @@ def order(tmp_path: Path) -> ray_worker.WorkOrder:
     (command,) = loaded.commands
     python = os.path.realpath(sys.executable)
     job = Job(command, (Step((python, "-c", WRITE), ""),), made, ENVIRON, python)
-    shown = ray_options.shown(made)
+    shown = ray_options.create_folder_proof(made)
     assert shown
     seen, secret = shown
-    return ray_options.order(loaded, job, seen, secret, None, 0)
+    return ray_options.build_work_order(loaded, job, seen, secret, None, 0)
 
 
 def environment_of_script(order: ray_worker.WorkOrder) -> str:
     """The script's, as a worker runs it that sees the folder."""
 
-    assert list(ray_worker.work(order))[-1] == ("ended", 0, True)
+    assert list(ray_worker.execute(order))[-1] == ("exited", 0, True)
     return (Path(order.root) / "out").read_text()
 
 
@@ -50,7 +50,7 @@ def test_what_is_sent_shows_nothing_of_the_environment_but_what_env_names(
     assert b"for-the-script" in sent
     assert b"PRIVATE" not in sent
     assert b"only-here" not in sent
-    assert order.named == {"API_TOKEN": "for-the-script"}
+    assert order.public_environ == {"API_TOKEN": "for-the-script"}
     assert "for-the-script" not in f"{order} {order!r} {(order,)}"
     again = ray_worker.seal(ENVIRON, "0" * 64)
     assert again[32:] != ray_worker.seal(ENVIRON, "0" * 64)[32:], "the same key stream twice"
@@ -68,8 +68,8 @@ def test_a_worker_that_reads_the_folders_file_runs_with_all_of_it(
 def test_one_that_cannot_is_told_to_wait_for_the_files(
     order: ray_worker.WorkOrder, kind: str
 ) -> None:
-    assert order.seen
-    file = Path(order.seen.file)
+    assert order.proof
+    file = Path(order.proof.file)
     if kind == "missing":
         file.unlink()
     elif kind == "other":
@@ -80,4 +80,4 @@ def test_one_that_cannot_is_told_to_wait_for_the_files(
         file.write_bytes(b"\xff" * 64)
     else:
         (Path(order.root) / "project.yml").write_text("commands: []")
-    assert list(ray_worker.work(order)) == [("unseen",)]
+    assert list(ray_worker.execute(order)) == [("no_folder",)]

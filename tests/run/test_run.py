@@ -100,9 +100,9 @@ def test_a_dry_run_tells_of_everything_that_is_missing(tmp_path: Path, spacy: Sp
     )
     done = spacy("run", "all", "--dry", cwd=made)
     assert done.code == 1
-    assert "'a' needs 'one'" in done.err
-    assert "'b' needs 'two'" in done.err
-    assert "needs 'a'" not in done.err, "the command before it would make that"
+    assert "missing dependency of 'a': 'one'" in done.err
+    assert "missing dependency of 'b': 'two'" in done.err
+    assert "missing dependency of 'b': 'a'" not in done.err, "the command before it produces that"
 
 
 def test_what_a_dry_run_says_is_what_the_run_does(tmp_path: Path, spacy: Spacy) -> None:
@@ -125,13 +125,13 @@ def test_a_missing_dependency_names_who_makes_it(tmp_path: Path, spacy: Spacy) -
     done = spacy("run", "use", cwd=made)
     assert done.code == 1
     assert done.err.splitlines() == [
-        "project.yml:6: error: 'use' needs 'made/part', which is not there",
+        "project.yml:6: error: missing dependency of 'use': 'made/part'",
         "hint: git spacy run make",
-        "project.yml:6: error: 'use' needs 'assets/a', which is not there",
+        "project.yml:6: error: missing dependency of 'use': 'assets/a'",
         "hint: git spacy assets assets/a",
-        "project.yml:6: error: 'use' needs 'private', which is not there",
+        "project.yml:6: error: missing dependency of 'use': 'private'",
         "hint: 'private' is private: put it there yourself",
-        "project.yml:6: error: 'use' needs 'nobody', which is not there",
+        "project.yml:6: error: missing dependency of 'use': 'nobody'",
         "hint: nothing in project.yml makes it: put it there, or correct the path",
     ]
     assert not (made / "project.lock").exists()
@@ -143,8 +143,8 @@ def test_an_output_that_was_not_made(tmp_path: Path, spacy: Spacy) -> None:
     )
     done = spacy("run", "c", cwd=made)
     assert done.code == 1
-    assert "did not make its output 'out'" in done.err
-    assert "did not make its output 'other'" in done.err
+    assert "did not produce its output 'out'" in done.err
+    assert "did not produce its output 'other'" in done.err
     assert not (made / "project.lock").exists()
 
 
@@ -159,7 +159,7 @@ def test_a_dependency_edited_while_its_command_ran(tmp_path: Path, spacy: Spacy)
     )
     done = spacy("run", "c", cwd=made)
     assert done.code == 0
-    assert "'in' changed while 'c' ran; it will run again" in done.err
+    assert "'in' changed while 'c' was running; the next run repeats it" in done.err
     assert "dependency 'in' changed" in spacy("run", "c", "--dry", cwd=made).err
 
 
@@ -202,7 +202,7 @@ def test_a_program_that_is_not_there(tmp_path: Path, spacy: Spacy) -> None:
     made = project(tmp_path, "commands: [{name: c, script: ['streamlitt run x']}]")
     done = spacy("run", "c", cwd=made)
     assert done.code == 127
-    assert "there is no program 'streamlitt'" in done.err
+    assert "program not found: 'streamlitt'" in done.err
 
 
 def test_a_script_that_may_not_be_executed(tmp_path: Path, spacy: Spacy) -> None:
@@ -318,7 +318,7 @@ def test_the_value_of_an_environment_variable_is_nowhere(
     )
     repository(made)
     unset = spacy("run", "c", cwd=made)
-    assert "uses the environment variable API_TOKEN, which is not set" in unset.err
+    assert "environment variable API_TOKEN is not set, but used by 'c'" in unset.err
     monkeypatch.setenv("API_TOKEN", "s3cret")
     done = spacy("run", "c", "--force", cwd=made)
     assert done.code == 0
@@ -486,7 +486,7 @@ def test_a_second_run_waits_or_says_that_it_will_not(tmp_path: Path) -> None:
     refused = start(made, "run", "fast", "--no-wait")
     _, err = refused.communicate(timeout=PATIENCE)
     assert refused.returncode == 75
-    assert b"another run is going on in this project" in err
+    assert b"wait for the other run in this project, or stop it" in err
     second = start(made, "run", "fast")
     assert second.stderr is not None
     assert b"Waiting for another run" in second.stderr.readline()

@@ -14,10 +14,10 @@ from git_spacy.project import loader
 from git_spacy.project.model import Command
 from git_spacy.run.script import (
     Interpreter,
+    build_steps,
+    find_interpreter,
     installed_version,
-    interpreter,
     process_environment,
-    steps,
 )
 
 PYTHON = Interpreter("/env/bin/python", "test")
@@ -30,7 +30,7 @@ def command(*lines: str) -> Command:
 
 def arguments(line: str, environ: dict[str, str] | None = None) -> tuple[str, ...]:
     environment = {"a": "A", "b": "B"}
-    return steps(command(line), PYTHON, environment, environ or {})[0].arguments
+    return build_steps(command(line), PYTHON, environment, environ or {})[0].arguments
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_any_words_arrive_as_they_were(words: list[str]) -> None:
 
 
 def test_the_value_of_an_environment_variable_is_filled_in_and_not_shown() -> None:
-    (step,) = steps(command("get ${env.a} --x"), PYTHON, {"a": "A"}, {"A": "s3cret"})
+    (step,) = build_steps(command("get ${env.a} --x"), PYTHON, {"a": "A"}, {"A": "s3cret"})
     assert step.arguments == ("get", "s3cret", "--x")
     assert step.shown == "get ${env.a} --x"
     assert arguments("get ${env.a} --x") == ("get", "--x"), (
@@ -77,7 +77,7 @@ def test_the_value_of_an_environment_variable_is_filled_in_and_not_shown() -> No
 def test_a_value_that_breaks_the_quotes_is_told_without_the_value() -> None:
     with pytest.raises(InvalidInput) as caught:
         arguments("get '${env.a}'", {"A": "it's"})
-    assert "the value of A breaks the quotes" in str(caught.value)
+    assert "the value of A unbalances the quotes" in str(caught.value)
     assert "it's" not in str(caught.value)
 
 
@@ -103,17 +103,17 @@ def test_which_python_is_chosen_from_the_strongest_to_the_weakest(environments: 
         ({}, {}, ".venv"),
         ({}, {"VIRTUAL_ENV": "/gone"}, ".venv"),
     ):
-        assert interpreter(root, settings, environ).chosen_by == chosen_by
-    assert interpreter(environments, {}, {}).path == sys.executable
-    relative = interpreter(root, {"spacy.python": "../configured/bin/python"}, {})
+        assert find_interpreter(root, settings, environ).chosen_by == chosen_by
+    assert find_interpreter(environments, {}, {}).path == sys.executable
+    relative = find_interpreter(root, {"spacy.python": "../configured/bin/python"}, {})
     assert Path(relative.path).resolve() == environments / "configured/bin/python"
 
 
 def test_a_configured_python_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(
-        InvalidInput, match=r"git config spacy\.python: error: no Python at '/gone'"
+        InvalidInput, match=r"git config spacy\.python: error: Python not found: '/gone'"
     ):
-        interpreter(tmp_path, {"spacy.python": "/gone"}, {})
+        find_interpreter(tmp_path, {"spacy.python": "/gone"}, {})
 
 
 def test_the_version_of_a_package_is_read_beside_the_interpreter(environments: Path) -> None:

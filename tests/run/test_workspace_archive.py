@@ -77,7 +77,7 @@ def test_a_file_may_be_executable_and_nothing_more(tmp_path: Path) -> None:
 def test_what_must_not_be_is_refused_and_nothing_written(tmp_path: Path, bad: Member) -> None:
     made = project(tmp_path / "p", TEXT, {"out/old": "old"})
     before = snapshot(tmp_path)
-    with pytest.raises(Refused, match="what came back from the cluster is refused"):
+    with pytest.raises(Refused, match="refused an output from the cluster"):
         workspace_archive.unpack(tar([*GOOD, bad]), command(made), made)
     assert snapshot(tmp_path) == before
 
@@ -115,7 +115,7 @@ def test_what_is_cut_short_or_no_tar_leaves_the_old_state(tmp_path: Path) -> Non
     before = snapshot(made)
     whole = tar([*GOOD, ("out/big", FILE, "x" * 5000)]).getvalue()
     for data in (b"", b"nonsense" * 100, whole[:3000]):
-        with pytest.raises(ExternalError, match="cannot be read"):
+        with pytest.raises(ExternalError, match="cannot read the outputs of 'c'"):
             workspace_archive.unpack(io.BytesIO(data), command(made), made)
         assert snapshot(made) == before
 
@@ -123,7 +123,7 @@ def test_what_is_cut_short_or_no_tar_leaves_the_old_state(tmp_path: Path) -> Non
 def test_an_output_from_before_does_not_pass_for_one_that_was_made(tmp_path: Path) -> None:
     made = project(tmp_path, TEXT, {"out/old": "old", "made/file": "old"})
     before = snapshot(made)
-    with pytest.raises(CheckFailed, match="did not make its output 'made/file'"):
+    with pytest.raises(CheckFailed, match="did not produce its output 'made/file'"):
         workspace_archive.unpack(tar(GOOD[:2]), command(made), made)
     assert snapshot(made) == before
 
@@ -136,7 +136,7 @@ def test_without_git_all_that_is_not_hidden_travels(tmp_path: Path, no_git: Path
     )  # fmt: skip
     (made / "loose").symlink_to("../x")
     loaded = loader.load(made)
-    assert workspace_archive.files(loaded, loaded.commands[0], made) == [
+    assert workspace_archive.workspace_files(loaded, loaded.commands[0], made) == [
         ".in",
         "a",
         "b/c",
@@ -145,10 +145,10 @@ def test_without_git_all_that_is_not_hidden_travels(tmp_path: Path, no_git: Path
 
 
 def test_what_travels_arrives_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workspace_archive, "_CHUNK", 4096)
+    monkeypatch.setattr(workspace_archive, "_CHUNK_SIZE", 4096)
     made = project(tmp_path, TEXT, {"data": os.urandom(20_000), "made/x": ""})
     loaded = loader.load(made)
-    some = workspace_archive.content(loaded, loaded.commands[0], made)
+    some = workspace_archive.archive_content(loaded, loaded.commands[0], made)
     assert some.folders == ("made",)
     chunks = workspace_archive.pack_chunks(some, made, bytes)
     assert len(chunks) > 2

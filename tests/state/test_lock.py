@@ -90,17 +90,17 @@ def test_an_old_lock_gets_the_version_that_the_scripts_ran_with() -> None:
 
 
 def test_an_update_that_changes_nothing_leaves_the_file_alone(tmp_path: Path) -> None:
-    lock.update(tmp_path, entry(cmd="python -m weasel run train"))
+    lock.update_entry(tmp_path, entry(cmd="python -m weasel run train"))
     before = (tmp_path / "project.lock").stat()
-    lock.update(tmp_path, entry(cmd="python -m spacy run train"))
+    lock.update_entry(tmp_path, entry(cmd="python -m spacy run train"))
     after = (tmp_path / "project.lock").stat()
     assert (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino)
 
 
 def test_an_update_keeps_the_entries_of_others_in_their_order(tmp_path: Path) -> None:
     for name in ("b", "a", "c"):
-        lock.update(tmp_path, entry(name, cmd=f"python -m weasel run {name}"))
-    lock.update(tmp_path, entry("a", cmd="python -m weasel run a")._replace(script=("new",)))
+        lock.update_entry(tmp_path, entry(name, cmd=f"python -m weasel run {name}"))
+    lock.update_entry(tmp_path, entry("a", cmd="python -m weasel run a")._replace(script=("new",)))
     assert list(lock.read(tmp_path)) == ["b", "a", "c"]
     assert lock.read(tmp_path)["a"].script == ("new",)
 

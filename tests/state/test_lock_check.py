@@ -123,11 +123,11 @@ def test_what_nothing_tells_is_unknown_and_said(clone: Path) -> None:
         "prepare": "unknown", "train": "unknown", "evaluate": "unknown", "serve": "always_runs",
     }  # fmt: skip
     assert [str(reason) for name in found for reason in found[name].reasons] == [
-        "'assets/strong.txt' is not here",
-        "'assets/free.txt' is not here",
-        "'private/notes.txt' is not here",
-        "'corpus' is not here",
-        "'ignored/by_hand.txt' is not here: Git ignores it, and nothing makes it",
+        "'assets/strong.txt' is not present",
+        "'assets/free.txt' is not present",
+        "'private/notes.txt' is not present",
+        "'corpus' is not present",
+        "'ignored/by_hand.txt' is not present; Git ignores it, and nothing produces it",
         "declares no outputs",
     ]
 
@@ -158,7 +158,7 @@ def md5_of(command: str, path: str) -> Callable[[Path], object]:
 
 
 def without(command: str) -> Callable[[Path], object]:
-    return lambda root: lock.drop(root, [command])
+    return lambda root: lock.remove_entries(root, [command])
 
 
 class Way(NamedTuple):
@@ -191,19 +191,19 @@ WAYS = {
     ),
     "another maker's output": Way(
         md5_of("train", "corpus/words.txt"),
-        "train: dependency 'corpus/words.txt' is not what 'prepare' made when it last ran",
+        "train: dependency 'corpus/words.txt' differs from what 'prepare' produced in its last run",
     ),
     "a maker that ran again": Way(
         md5_of("prepare", "corpus/words.txt"),
-        "train: dependency 'corpus/words.txt' is not what 'prepare' made when it last ran",
+        "train: dependency 'corpus/words.txt' differs from what 'prepare' produced in its last run",
         with_data="prepare: output 'corpus/words.txt' changed\n",
     ),
     "a maker without an entry": Way(
-        without("prepare"), "train: dependency 'corpus/words.txt' is made by 'prepare', which has no entry",
+        without("prepare"), "train: dependency 'corpus/words.txt' is an output of 'prepare', which has no lock entry",
     ),
     "an asset's checksum": Way(
         replaced("project.yml", "6f1ed002ab5595859014ebf0951522d9", "f" * 32),
-        "prepare: dependency 'assets/sums.txt' has not the checksum of line 4 in project.yml",
+        "prepare: dependency 'assets/sums.txt' does not match the checksum in line 4 of project.yml",
     ),
     "an output in Git": Way(
         lambda root: write(root, {"metrics.json": "better"}), "evaluate: output 'metrics.json' changed"
@@ -277,9 +277,9 @@ def test_line_endings_and_pointers_are_remarks(clone: Path) -> None:
     })  # fmt: skip
     found = judge(WorkTree(clone))
     assert reasons(WorkTree(clone)) == []
-    assert [(r.command, r.path.text, r.words) for r in found.notices] == [
-        ("train", "scripts/copy.py", "differs in its line endings alone"),
-        ("evaluate", "metrics.json", "is only a Git LFS pointer here"),
+    assert [(r.command, r.path.text, r.message) for r in found.notices] == [
+        ("train", "scripts/copy.py", "differs only in line endings"),
+        ("evaluate", "metrics.json", "is only a Git LFS pointer"),
     ]
 
 

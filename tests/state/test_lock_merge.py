@@ -70,7 +70,7 @@ def test_the_text_says_it_all_and_its_sides_can_be_had_back(
         return
     with pytest.raises(Exception, match="merge conflict markers"):
         lock.parse(text)
-    mine, other = lock_merge.sides(text)
+    mine, other = lock_merge.split_sides(text)
     for number, side in enumerate((mine, other)):
         found = facts(lock.parse(side)) if side.strip() else {}
         expected = facts(merged.entries)
@@ -90,4 +90,4 @@ def test_the_order_is_ours_and_then_what_is_theirs_alone() -> None:
 
 def test_sides_of_a_text_with_a_base_and_windows_line_ends() -> None:
     text = b"a\r\n<<<<<<< HEAD\r\nb\r\n||||||| base\r\nc\r\n=======\r\nd\r\n>>>>>>> side\r\ne\r\n"
-    assert lock_merge.sides(text) == (b"a\nb\ne\n", b"a\nd\ne\n")
+    assert lock_merge.split_sides(text) == (b"a\nb\ne\n", b"a\nd\ne\n")

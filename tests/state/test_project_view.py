@@ -169,7 +169,7 @@ def test_large_contents_are_hashed_once_and_small_ones_leave_no_trace(
     first.save()
     assert index.exists()
     monkeypatch.setattr(
-        Staged, "_hashed", lambda self, paths, algorithm: dict.fromkeys(paths, "hashed")
+        Staged, "_hash", lambda self, paths, algorithm: dict.fromkeys(paths, "hashed")
     )
     assert Staged(made).fingerprints([path("large")])["large"] == found["large"]
     write(made, {"large": "another"})

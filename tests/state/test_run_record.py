@@ -58,15 +58,15 @@ runs = st.builds(
 
 @given(runs)
 def test_a_record_is_one_line_of_ascii_and_is_read_as_it_was(run: RunRecord) -> None:
-    line = run_record.line(run)
+    line = run_record.to_line(run)
     assert line.isascii()
     assert "\n" not in line
-    assert run_record.parse(line) == run
-    assert run_record.line(run) == line
+    assert run_record.parse_line(line) == run
+    assert run_record.to_line(run) == line
 
 
 def test_a_line_has_sorted_keys_and_says_nothing_twice() -> None:
-    document = json.loads(run_record.line(RUN))
+    document = json.loads(run_record.to_line(RUN))
     assert list(document) == sorted(document)
     assert document["v"] == 1
     assert document["outs"] == [
@@ -77,13 +77,13 @@ def test_a_line_has_sorted_keys_and_says_nothing_twice() -> None:
 
 
 def without(name: str) -> str:
-    document = json.loads(run_record.line(RUN))
+    document = json.loads(run_record.to_line(RUN))
     del document[name]
     return json.dumps(document)
 
 
 def having(name: str, value: Any) -> str:
-    return json.dumps({**json.loads(run_record.line(RUN)), name: value})
+    return json.dumps({**json.loads(run_record.to_line(RUN)), name: value})
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def having(name: str, value: Any) -> str:
     ],
 )  # fmt: skip
 def test_what_others_wrote_into_the_notes_is_passed_over(line: str) -> None:
-    assert run_record.parse(line) is None
-    assert run_record.records([line, run_record.line(RUN)]) == (RUN,)
+    assert run_record.parse_line(line) is None
+    assert run_record.parse_lines([line, run_record.to_line(RUN)]) == (RUN,)
 
 
 PATHS: list[Any] = ["../x", "/x", "a/../x", "a//b", "a\0b", ".git", 1, ["a"]]
@@ -130,25 +130,27 @@ def test_a_record_with_a_value_that_cannot_be_is_passed_over(name: str, values: 
             found = [having(part, [file]) for part in ("deps", "outs")]
         else:
             found = [having(name, value)]
-        assert [run_record.parse(line) for line in found] == [None] * len(found), repr(value)[:80]
-        assert run_record.records([*found, run_record.line(RUN)]) == (RUN,)
+        assert [run_record.parse_line(line) for line in found] == [None] * len(found), repr(value)[
+            :80
+        ]
+        assert run_record.parse_lines([*found, run_record.to_line(RUN)]) == (RUN,)
 
 
 def test_variables_that_are_nested_too_deeply_are_passed_over() -> None:
     text = having("vars", {"a": 0}).replace('"a": 0', '"a": ' + "[" * 900 + "]" * 900)
-    assert run_record.parse(text) is None
+    assert run_record.parse_line(text) is None
 
 
 def test_a_field_of_a_later_version_does_no_harm() -> None:
-    assert run_record.parse(having("matrix", {"seed": 1})) == RUN
+    assert run_record.parse_line(having("matrix", {"seed": 1})) == RUN
 
 
 def test_records_come_by_time_and_of_one_project() -> None:
     later = RUN._replace(time="2026-11-25T00:00:00.000Z")
     other = RUN._replace(project="")
-    lines = [run_record.line(one) for one in (later, other, RUN)]
-    assert run_record.records(lines, "ner") == (RUN, later)
-    assert len(run_record.records(lines)) == 3
+    lines = [run_record.to_line(one) for one in (later, other, RUN)]
+    assert run_record.parse_lines(lines, "ner") == (RUN, later)
+    assert len(run_record.parse_lines(lines)) == 3
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_records_come_by_time_and_of_one_project() -> None:
     ids=lambda value: str(value)[:20],
 )
 def test_the_numbers_of_a_json_output_are_its_metrics(text: str, found: dict[str, float]) -> None:
-    assert run_record.numbers(text.encode("latin-1")) == found
+    assert run_record.read_metrics(text.encode("latin-1")) == found
 
 
 def test_two_runs_differ_in_what_went_in_and_what_came_out() -> None:
@@ -196,7 +198,7 @@ def test_two_runs_differ_in_what_went_in_and_what_came_out() -> None:
 
 def test_metrics_of_two_files_are_told_apart() -> None:
     two = RUN._replace(metrics={"a.json": {"f": 1, "p": 2}, "b.json": {"f": 3}})
-    assert run_record.metrics(two) == {"a.json:f": 1, "p": 2, "b.json:f": 3}
+    assert run_record.flat_metrics(two) == {"a.json:f": 1, "p": 2, "b.json:f": 3}
 
 
 @pytest.mark.parametrize(

@@ -27,13 +27,13 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files whose content was read."""
 
     seen: list[str] = []
-    real = hashing.digest
+    real = hashing.digest_contents
 
     def counted(root: Path, facts: list[hashing.FileStat], algorithm: str = "md5") -> str:
         seen.extend(fact.path for fact in facts)
         return real(root, facts, algorithm)
 
-    monkeypatch.setattr(stat_cache, "digest", counted)
+    monkeypatch.setattr(stat_cache, "digest_contents", counted)
     return seen
 
 
@@ -155,7 +155,7 @@ def test_runs_and_fetches_are_remembered_across_processes(
     tmp_path: Path, opened: StatCache
 ) -> None:
     past = PreviousRun((("python x",), (("dep", "0" * 32),), (("out", None),)), {"dep": "1" * 32})
-    opened.remember("train", past)
+    opened.remember_run("train", past)
     opened.remember_fetched("assets/a", FetchedAsset("https://x", "d" * 64, "e" * 32))
     opened.save()
     again = StatCache(tmp_path, tmp_path / "index-file")
@@ -165,8 +165,8 @@ def test_runs_and_fetches_are_remembered_across_processes(
 
 def test_two_processes_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
     one, other = (StatCache(tmp_path, tmp_path / "index-file") for _ in range(2))
-    one.remember("train", PreviousRun((("a",), (), ()), {}))
-    other.remember("evaluate", PreviousRun((("b",), (), ()), {}))
+    one.remember_run("train", PreviousRun((("a",), (), ()), {}))
+    other.remember_run("evaluate", PreviousRun((("b",), (), ()), {}))
     other.save()
     one.save()
     again = StatCache(tmp_path, tmp_path / "index-file")
@@ -179,10 +179,10 @@ def test_each_variable_set_is_remembered_once_and_the_latest_first(opened: StatC
         return PreviousRun(((script,), (), (("out", md5),)), {})
 
     for script, md5 in (("a", "1"), ("b", "2"), ("a", "3")):
-        opened.remember("train", run(script, md5))
+        opened.remember_run("train", run(script, md5))
     assert opened.previous_runs("train") == [run("a", "3"), run("b", "2")]
     for number in range(40):
-        opened.remember("train", run(str(number), "x"))
+        opened.remember_run("train", run(str(number), "x"))
     assert len(opened.previous_runs("train")) == 16
 
 
@@ -232,13 +232,13 @@ def test_what_is_read_is_counted_in_bytes_and_only_once(
 ) -> None:
     write(tmp_path, {"a": "123", "d/b": "4567"})
     settle(monkeypatch)
-    assert opened.read == 0
+    assert opened.bytes_hashed == 0
     opened.fingerprint("a")
     opened.fingerprint("d")
     opened.fingerprint("a")
-    assert opened.read == 7
+    assert opened.bytes_hashed == 7
     opened.remember_staged("s", "signature", hashing.Fingerprint("d", "", 5))
-    assert opened.read == 12
+    assert opened.bytes_hashed == 12
 
 
 def test_an_empty_folder_is_known_by_each_algorithm(tmp_path: Path, opened: StatCache) -> None:
@@ -267,13 +267,13 @@ def test_what_is_staged_is_known_by_its_signature_and_apart_from_the_work_tree(
 ) -> None:
     write(tmp_path, {"a": "a"})
     staged = hashing.Fingerprint("d" * 32, "", 5)
-    assert opened.staged("a", "1" * 32) is None
+    assert opened.staged_fingerprint("a", "1" * 32) is None
     opened.remember_staged("a", "1" * 32, staged)
     opened.save()
     again = StatCache(tmp_path, tmp_path / "index-file")
-    assert again.staged("a", "1" * 32) == staged
-    assert again.staged("a", "2" * 32) is None
-    assert again.staged("b", "one") is None
+    assert again.staged_fingerprint("a", "1" * 32) == staged
+    assert again.staged_fingerprint("a", "2" * 32) is None
+    assert again.staged_fingerprint("b", "one") is None
     assert again.fingerprint("a") == hashing.fingerprint(tmp_path, "a")
 
 

@@ -16,9 +16,9 @@ from git_spacy.state.verdict import (
     Reason,
     Unknown,
     Verdict,
-    orphans,
+    compute_verdict,
+    orphaned_entries,
     script_reasons,
-    verdict,
     with_upstream,
 )
 
@@ -78,7 +78,7 @@ STANDS: dict[str, Fingerprint | None] = {"in": thing("1"), "out": thing("2")}
 def test_the_verdict(
     entry: LockEntry | None, stands: dict[str, Any], state: str, reasons: tuple[str, ...]
 ) -> None:
-    found = verdict(command(), entry, {**STANDS, **stands})
+    found = compute_verdict(command(), entry, {**STANDS, **stands})
     assert (found.state, texts(found)) == (state, reasons)
     assert [str(path) for path in found.missing] == (["in"] if stands.get("in", 1) is None else [])
 
@@ -90,7 +90,9 @@ def test_what_is_never_skipped(more: str, reason: str) -> None:
     one = command(more)
     if not more:
         one = one._replace(outputs=())
-    assert verdict(one, ENTRY, STANDS) == Verdict("always_runs", (Reason("always_runs", reason),))
+    assert compute_verdict(one, ENTRY, STANDS) == Verdict(
+        "always_runs", (Reason("always_runs", reason),)
+    )
 
 
 def past(
@@ -101,19 +103,23 @@ def past(
 
 def test_a_rename_that_the_digest_cannot_see_is_seen_by_the_names() -> None:
     stands = {"in": thing("1", "names-now"), "out": thing("2")}
-    found = verdict(command(), ENTRY, stands, [past({"in": "names-then"})])
+    found = compute_verdict(command(), ENTRY, stands, [past({"in": "names-then"})])
     assert texts(found) == ("a file was renamed in 'in'",)
-    assert verdict(command(), ENTRY, stands, [past({"in": "names-now"})]).state == "up_to_date"
-    assert verdict(command(), ENTRY, stands, []).state == "up_to_date", "nothing is remembered"
+    assert (
+        compute_verdict(command(), ENTRY, stands, [past({"in": "names-now"})]).state == "up_to_date"
+    )
+    assert compute_verdict(command(), ENTRY, stands, []).state == "up_to_date", (
+        "nothing is remembered"
+    )
 
 
 def test_a_variable_set_that_was_run_before_is_recognised_by_its_outputs() -> None:
     entry = ENTRY._replace(script=("x", "other"), outs=(TrackedPath("out", "9"),))
-    found = verdict(command(), entry, STANDS, [past({})])
+    found = compute_verdict(command(), entry, STANDS, [past({})])
     assert found.state == "up_to_date"
     assert found.entry is not None
     assert found.entry.script == ("x", "y")
-    overwritten = verdict(command(), entry, {**STANDS, "out": thing("9")}, [past({})])
+    overwritten = compute_verdict(command(), entry, {**STANDS, "out": thing("9")}, [past({})])
     assert overwritten.state == "stale"
 
 
@@ -121,12 +127,12 @@ def test_a_script_that_the_reference_recorded_with_its_secrets_is_the_same() -> 
     one = command()._replace(script=("get ${env.a}",))
     entry = ENTRY._replace(script=("get s3cret",))
     alike = lambda line, old: line.replace("${env.a}", "s3cret") == old  # noqa: E731
-    assert verdict(one, entry, STANDS, same_line=alike).state == "up_to_date"
-    assert verdict(one, entry, STANDS).state == "stale"
+    assert compute_verdict(one, entry, STANDS, same_line=alike).state == "up_to_date"
+    assert compute_verdict(one, entry, STANDS).state == "stale"
 
 
 def test_the_words_for_a_difference_are_those_of_whoever_knows() -> None:
-    found = verdict(
+    found = compute_verdict(
         command(), ENTRY, {**STANDS, "in": thing("9")}, change_messages={"in": "is not so"}
     )
     assert found.reasons == (Reason("dependency", "dependency 'in' is not so", "in"),)
@@ -145,9 +151,9 @@ STALE = Verdict("stale", (Reason("script", "script changed"),))
 @pytest.mark.parametrize(
     ("state", "reason", "becomes"),
     [
-        ("stale", "'a', which makes 'out', is stale", "stale"),
-        ("not_run", "'a', which makes 'out', was not run yet", "stale"),
-        ("unknown", "'a', which makes 'out', may be stale", "unknown"),
+        ("stale", "'a', which produces 'out', is stale", "stale"),
+        ("not_run", "'a', which produces 'out', has not run yet", "stale"),
+        ("unknown", "'a', which produces 'out', may be stale", "unknown"),
         ("always_runs", None, "up_to_date"),
         ("up_to_date", None, "up_to_date"),
     ],
@@ -163,7 +169,7 @@ def test_what_is_below_a_stale_command_is_stale_and_says_so(
     assert found["alone"] == fresh
     assert (found["b"].state, texts(found["b"])) == (becomes, (reason,) if reason else ())
     verb = {"stale": "is", "unknown": "may be"}.get(becomes)
-    below = [f"'b', which makes 'b', {verb} stale"] if verb else []
+    below = [f"'b', which produces 'b', {verb} stale"] if verb else []
     above = [reason.replace("'out'", "'out/a'")] if reason else []
     assert texts(found["c"]) == ("script changed", *below, *above)
 
@@ -191,7 +197,7 @@ def test_a_long_chain_is_settled_to_its_end(is_circle: bool) -> None:
 
 def test_entries_of_commands_that_are_gone_are_orphans() -> None:
     project = loader.parse(b"commands: [{name: train, script: []}]").project
-    found = orphans(project, ["train", "tain", "zzz"])
+    found = orphaned_entries(project, ["train", "tain", "zzz"])
     assert found == (
         Reason(
             "orphaned",
@@ -212,8 +218,8 @@ def test_what_is_stale_itself_keeps_its_own_reason_first() -> None:
     unknown = Verdict("unknown", (Reason("dependency", "far away", "in"),))
     found = with_upstream(project, {"a": STALE, "b": unknown, "c": Verdict("always_runs")})
     assert found["b"].state == "stale"
-    assert texts(found["b"]) == ("far away", "'a', which makes 'out', is stale")
-    assert found["b"].reasons[1] == Reason("upstream", "'a', which makes 'out', is stale", "a")
+    assert texts(found["b"]) == ("far away", "'a', which produces 'out', is stale")
+    assert found["b"].reasons[1] == Reason("upstream", "'a', which produces 'out', is stale", "a")
     assert found["c"] == Verdict("always_runs"), "it runs anyway"
 
 

@@ -61,7 +61,7 @@ def record(root: Path, stats: StatCache) -> tuple[dict[str, LockEntry], dict[str
         )
         entries[command.name] = LockEntry(command.name, command.script, deps, outs)
         listings = {path: known[1] for path, known in seen[command.name].items() if known}
-        stats.remember(command.name, PreviousRun((command.script, deps, outs), listings))
+        stats.remember_run(command.name, PreviousRun((command.script, deps, outs), listings))
     stats.save()
     return entries, seen
 
@@ -211,12 +211,12 @@ def test_what_is_wanted_of_several_paths_is_hashed_side_by_side(
 
     write(tmp_path, {f"in/{n}" if n else "in.txt": b"x" * (9 << 20) for n in range(2)})
     threads = set()
-    real = hashing.digest
+    real = hashing.digest_contents
 
     def spied(root: Path, facts: list[hashing.FileStat], algorithm: str = "md5") -> str:
         threads.add(threading.get_ident())
         return real(root, facts, algorithm)
 
-    monkeypatch.setattr(stat_cache, "digest", spied)
+    monkeypatch.setattr(stat_cache, "digest_contents", spied)
     StatCache(tmp_path, tmp_path / "index").fingerprints(LOADED.commands[0].deps)
     assert threading.get_ident() not in threads

@@ -68,12 +68,12 @@ def main() -> None:
 
     for module in (
         *cli.COMMANDS,
-        "ledger",
+        "history_format",
         "output",
-        "running",
-        "transferring",
-        "comparison",
-        "grid",
+        "run_output",
+        "transfer_progress",
+        "metrics_table",
+        "columns",
     ):
         importlib.import_module(f"git_spacy.cli.{module}")
     for line in sys.stdin:

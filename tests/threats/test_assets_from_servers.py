@@ -589,7 +589,7 @@ def test_the_others_are_still_fetched(fetcher: Fetcher, web: Scripted, spacy: Sp
     assert {event.dest for event in fetcher.told(FetchFailed)} == {"b", "d"}
     done = spacy("assets", cwd=fetcher.root)
     assert done.code == 4
-    assert "fetched 0, kept 2, failed 2" in done.err
+    assert "fetched 0, skipped 2, failed 2" in done.err
     assert "asset 'b'" in done.err
     assert "asset 'd'" in done.err
     assert cli.main(["-C", str(fetcher.root), "assets", "a"]) == 0

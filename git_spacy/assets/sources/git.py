@@ -14,7 +14,7 @@ from git_spacy.git.partial_clone import opened
 from git_spacy.git.settings import boolean, limits
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Asset
-from git_spacy.state.hashing import digest, files_below, names
+from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
 
 
 def refusal(asset: Asset, place: FetchContext) -> GitSpacyError | None:
@@ -58,14 +58,14 @@ def fetch(
         report(FetchNotice(dest, f"'{pointer}' is a Git LFS pointer; its content is not here"))
     place.cancellation.check()
     facts = files_below(place.root, staged.relative) or []
-    md5 = digest(place.root, facts)
+    md5 = digest_contents(place.root, facts)
     if asset.checksum:
         algorithm = asset.checksum.algorithm
-        found = md5 if algorithm == "md5" else digest(place.root, facts, algorithm)
+        found = md5 if algorithm == "md5" else digest_contents(place.root, facts, algorithm)
         if found != asset.checksum.digest:
             raise checksum_mismatch(asset.checksum, found)
     size = sum(fact.size for fact in facts)
-    return FetchedContent(size, md5, names(facts), f"commit {tree.commit[:12]}")
+    return FetchedContent(size, md5, digest_file_names(facts), f"commit {tree.commit[:12]}")
 
 
 def _address(asset: Asset, place: FetchContext) -> Address:
