@@ -22,6 +22,12 @@ EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
     "abfss": "azure", "ssh": "ssh", "sftp": "ssh", "hf": "hf",
 }  # fmt: skip
+# What each extra installs. A hint names the package itself, since git-spacy is not on a package
+# index, so that pip cannot install an extra of it by name.
+PACKAGES = {
+    "s3": "s3fs>=2024.2", "gcs": "gcsfs>=2024.2", "azure": "adlfs>=2024.2",
+    "ssh": "sshfs[bcrypt]>=2024.4.1", "hf": "huggingface_hub>=0.24",
+}  # fmt: skip
 _FILES = "ssh"  # whose objects are files, and are there before they are whole
 _VAGUE = "abfs"  # who finds nothing in a container that is not there
 _BLOCK = 8 << 20  # bytes at a time that are read, of each transfer
@@ -70,7 +76,7 @@ def opened(url: str) -> FsspecRemote:
         extra = EXTRAS[scheme]
         raise InvalidInput(
             f"what {scheme}: remotes need is not installed ({error})",
-            hint=f"pip install 'git-spacy[{extra}]'",
+            hint=f"pip install '{PACKAGES[extra]}'",
         ) from None
     if loop := getattr(system, "loop", None):
         # tasks of a back end that failed would be told of, each with its traceback

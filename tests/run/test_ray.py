@@ -501,7 +501,7 @@ def test_without_ray_it_says_how_to_get_it(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines()[-2:] == [
         "error: Ray is not installed",
-        "hint: pip install 'git-spacy[ray]'",
+        "hint: pip install 'ray>=2.9'",
     ]
 
 

@@ -144,7 +144,7 @@ def test_a_scheme_without_its_extra_says_what_to_install(
     monkeypatch.setitem(sys.modules, "fsspec", None)
     done = shared.spacy("pull", "gcs://bucket/x", cwd=shared.clone)
     assert done.code == 2
-    assert "pip install 'git-spacy[gcs]'" in done.err
+    assert "pip install 'gcsfs>=2024.2'" in done.err
 
 
 def test_two_remotes_are_one_too_many(shared: Shared) -> None:
