@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 import git_spacy
-from git_spacy.cli import COMMANDS
 
 PACKAGE = Path(git_spacy.__file__).parent
 REPOSITORY = PACKAGE.parent
