@@ -1,9 +1,9 @@
-"""The stat index: what has not been touched is not read again.
+"""Cache fingerprints, so that files that have not changed are not read again.
 
-As Git's own index does, it keeps for each path a signature over the names, sizes, times and inodes
-of all its files, and the fingerprint that they had. It also remembers what project.lock has no
-place for: the file names below folders, earlier variable sets, and what `assets` put where.
-Deleting it only costs time. It is private to one work tree and never shared.
+Like Git's index, the stat cache has for each path a signature over the names, sizes, times and
+inodes of its files, and their fingerprint. It also remembers what project.lock cannot store: file
+names in folders, earlier sets of variables, and the source of each fetched asset. Deleting it only
+costs time. It belongs to one worktree and is never shared.
 """
 
 from __future__ import annotations
@@ -31,28 +31,30 @@ from git_spacy.state.hashing import (
 
 _VERSION = 1
 _PARTS = ("paths", "runs", "fetched")
-_MAX_PREVIOUS_RUNS = 16  # variable sets of one command
+_MAX_PREVIOUS_RUNS = 16  # of one command, with different variables
 _FINE_TICK, _COARSE_TICK = (
     20_000_000,
     2_000_000_000,
-)  # ns: the kernel's clock tick, and FAT's or HFS+'s
+)  # ns: Linux; FAT, HFS+
 _MIN_BYTES_FOR_THREADS = 8 << 20
-_OPEN_COST = 16 << 10  # bytes: what could be hashed while a file is opened
+_OPEN_COST = 16 << 10  # bytes that can be hashed while a file is opened
 
 Observed = Mapping[str, "Fingerprint | None"]
-"""What stands at each path (`ProjectPath.normal`); None: nothing."""
+"""The fingerprint of each path (`ProjectPath.normal`); None if it does not exist."""
 
 
 class PreviousRun(NamedTuple):
-    """A run as it was recorded: the facts of its lock entry, and a digest of the file names below
-    each folder among its paths (`ProjectPath.text` → digest)."""
+    """An earlier run: the fingerprint key of its lock entry, and a digest of file names per folder.
+
+    `names` maps each folder among its paths (`ProjectPath.text`) to that digest.
+    """
 
     fingerprint_key: tuple[Any, ...]
     names: dict[str, str]
 
 
 class FetchedAsset(NamedTuple):
-    """What `assets` itself put at a destination: where from, and its fingerprint."""
+    """A fetched asset: its source and its fingerprint."""
 
     source: str
     digest: str
@@ -66,8 +68,10 @@ class _Cached(NamedTuple):
 
 
 def state_dir(root: Path) -> Path:
-    """The folder for what is private to the project at `root`: in the work tree's own Git folder,
-    or in the user's cache where there is no repository."""
+    """Return the folder for private state of the project at `root`.
+
+    It is in the Git folder of the worktree, or in the user's cache outside a repository.
+    """
 
     from git_spacy.git.repository import Repository
 
@@ -81,21 +85,21 @@ def state_dir(root: Path) -> Path:
 
 
 def user_cache_dir(root: Path) -> Path:
-    """The same where there is no repository."""
+    """Return the folder for private state of a project outside a repository."""
 
     folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(folder) / "git-spacy" / _short_hash(os.path.realpath(root))
 
 
 class StatCache:
-    """The index of one project. Reads its file when made; `save` writes it if it changed."""
+    """The stat cache of one project, read from `file`; `save` writes it if it changed."""
 
     def __init__(self, root: Path, file: Path) -> None:
         self.root = root
         self.file = file
-        # what this process changed, by part and key: others may write the file meanwhile
+        # changes of this process, by part and key: other processes may write the file, too
         self._changed: set[tuple[str, str]] = set()
-        self.bytes_hashed = 0  # bytes of content, since it was not known
+        self.bytes_hashed = 0
         document = _read(file)
         self._paths = {
             path: _Cached(value[0], value[1], Fingerprint(*value[2]))
@@ -108,90 +112,97 @@ class StatCache:
 
     @classmethod
     def open(cls, root: Path) -> StatCache:
-        """The index of the project at `root`, empty if it has none or it cannot be read."""
+        """Open the stat cache of the project at `root`; it is empty if it cannot be read."""
 
         return cls(root, state_dir(root) / "index")
 
     def fingerprints(
         self, paths: Iterable[ProjectPath], algorithm: str = "md5"
     ) -> dict[str, Fingerprint | None]:
-        """The fingerprints of `paths` as they stand now, with digests by `algorithm`. Raises
-        Unsafe, OSError."""
+        """Return the present fingerprints of `paths`, with digests by `algorithm`.
+
+        Raises Refused, OSError.
+        """
 
         wanted = dict.fromkeys(path.normal for path in paths)
         now = time.time_ns()
-        looks = {path: stat_summary(self.root, path) for path in wanted}
+        summaries = {path: stat_summary(self.root, path) for path in wanted}
         unknown = {
-            path: seen
-            for path, seen in looks.items()
-            if seen and seen.files and not self._is_clean(_key(path, algorithm), seen)
+            path: summary
+            for path, summary in summaries.items()
+            if summary and summary.files and not self._is_clean(_key(path, algorithm), summary)
         }
-        # what is added or edited since we looked, the next look will see
+        # a file that changes from now on has another signature in the next summary
         for path, fingerprint in self._hash(unknown, algorithm):
             key = _key(path, algorithm)
             self._paths[key] = _Cached(unknown[path].signature, now, fingerprint)
             self._changed.add(("paths", key))
             self.bytes_hashed += fingerprint.size
         return {
-            path: self._cached_fingerprint(path, seen, algorithm) for path, seen in looks.items()
+            path: self._cached_fingerprint(path, summary, algorithm)
+            for path, summary in summaries.items()
         }
 
     def _hash(
-        self, some: Mapping[str, StatSummary], algorithm: str
+        self, summaries: Mapping[str, StatSummary], algorithm: str
     ) -> Iterable[tuple[str, Fingerprint]]:
-        """These paths and their fingerprints: side by side, if that is worth it, and first what
-        takes longest."""
+        """Hash the paths, in threads if that is worth it, the largest first."""
 
         def fingerprint(path: str) -> tuple[str, Fingerprint]:
-            facts = files_below(self.root, path) or []
-            content = digest_contents(self.root, facts, algorithm)
+            files = files_below(self.root, path) or []
+            content = digest_contents(self.root, files, algorithm)
             return path, Fingerprint(
-                content, digest_file_names(facts), sum(fact.size for fact in facts)
+                content, digest_file_names(files), sum(file.size for file in files)
             )
 
-        costs = {path: seen.size + seen.files * _OPEN_COST for path, seen in some.items()}
-        if len(some) < 2 or sum(costs.values()) - max(costs.values()) < _MIN_BYTES_FOR_THREADS:
-            return map(fingerprint, some)
-        from concurrent.futures import ThreadPoolExecutor  # hashing lets go of the interpreter
+        costs = {
+            path: summary.size + summary.files * _OPEN_COST for path, summary in summaries.items()
+        }
+        if len(summaries) < 2 or sum(costs.values()) - max(costs.values()) < _MIN_BYTES_FOR_THREADS:
+            return map(fingerprint, summaries)
+        from concurrent.futures import ThreadPoolExecutor  # hashing releases the GIL
 
-        with ThreadPoolExecutor(min(len(some), os.cpu_count() or 1)) as pool:
-            return list(pool.map(fingerprint, sorted(some, key=costs.__getitem__, reverse=True)))
+        with ThreadPoolExecutor(min(len(summaries), os.cpu_count() or 1)) as pool:
+            in_order = sorted(summaries, key=costs.__getitem__, reverse=True)
+            return list(pool.map(fingerprint, in_order))
 
     def fingerprint(self, relative: str, algorithm: str = "md5") -> Fingerprint | None:
-        """The fingerprint of one path."""
+        """Return the fingerprint of one path."""
 
         return self.fingerprints([ProjectPath(relative, relative)], algorithm)[relative]
 
     def _cached_fingerprint(
-        self, path: str, seen: StatSummary | None, algorithm: str
+        self, path: str, summary: StatSummary | None, algorithm: str
     ) -> Fingerprint | None:
         key = _key(path, algorithm)
-        if seen is None:
+        if summary is None:
             if self._paths.pop(key, None):
                 self._changed.add(("paths", key))
             return None
-        if not seen.files:
+        if not summary.files:
             return Fingerprint(digest_contents(self.root, [], algorithm), digest_file_names([]), 0)
         return self._paths[key].fingerprint
 
-    def _is_clean(self, key: str, seen: StatSummary) -> bool:
+    def _is_clean(self, key: str, summary: StatSummary) -> bool:
         cached = self._paths.get(key)
-        if cached is None or cached.signature != seen.signature:
+        if cached is None or cached.signature != summary.signature:
             return False
-        # Racily clean, as Git has it: a file that changed in the very tick in which it was hashed
-        # may have changed again without its time showing it.
-        tick = _FINE_TICK if seen.newest % 1_000_000_000 else _COARSE_TICK
-        return seen.newest + tick < cached.hashed_at
+        # "Racily clean" in Git's words: a file that changed in the clock tick in which it was
+        # hashed may have changed again, with the same time.
+        tick = _FINE_TICK if summary.newest % 1_000_000_000 else _COARSE_TICK
+        return summary.newest + tick < cached.hashed_at
 
     def staged_fingerprint(self, path: str, signature: str) -> Fingerprint | None:
-        """The fingerprint of what is staged at `path`, if it was this one (`signature` is over the
-        names and ids of all its blobs) when it was last hashed."""
+        """Return the fingerprint of the staged content of `path`; None if it is not known.
+
+        `signature` is a digest of the names and ids of all its blobs.
+        """
 
         cached = self._paths.get(_key(path, "staged"))
         return cached.fingerprint if cached and cached.signature == signature else None
 
     def remember_staged(self, path: str, signature: str, fingerprint: Fingerprint) -> None:
-        """Note the fingerprint of what is staged at `path`."""
+        """Remember the fingerprint of the staged content of `path`."""
 
         key = _key(path, "staged")
         self._paths[key] = _Cached(signature, 0, fingerprint)
@@ -199,12 +210,12 @@ class StatCache:
         self.bytes_hashed += fingerprint.size
 
     def previous_runs(self, command: str) -> list[PreviousRun]:
-        """The runs of `command` that are remembered, the latest first."""
+        """Return the remembered runs of `command`, the latest first."""
 
-        return [PreviousRun(_tuples(facts), inner) for facts, inner in self._runs.get(command, [])]
+        return [PreviousRun(_tuples(key), names) for key, names in self._runs.get(command, [])]
 
     def remember_run(self, command: str, past: PreviousRun) -> None:
-        """Put a run first among those of `command`."""
+        """Remember a run as the latest of `command`."""
 
         others = [
             run
@@ -219,20 +230,19 @@ class StatCache:
             self._changed.add(("runs", command))
 
     def fetched(self, dest: str) -> FetchedAsset | None:
-        """What `assets` put at `dest`, if it did."""
+        """Return the asset that was fetched to `dest`, if any."""
 
         return self._fetched.get(dest)
 
-    def remember_fetched(self, dest: str, what: FetchedAsset) -> None:
-        """Note that `assets` put it there."""
+    def remember_fetched(self, dest: str, asset: FetchedAsset) -> None:
+        """Remember the asset that was fetched to `dest`."""
 
-        if self._fetched.get(dest) != what:
-            self._fetched[dest] = what
+        if self._fetched.get(dest) != asset:
+            self._fetched[dest] = asset
             self._changed.add(("fetched", dest))
 
     def save(self) -> None:
-        """Write what changed here into the file as it is now. It is a cache: a disk that refuses
-        is no failure."""
+        """Merge the changes into the file. A file that cannot be written is not an error."""
 
         if not self._changed:
             return
@@ -252,7 +262,7 @@ class StatCache:
             pass
 
     def _to_json(self, part: str, key: str) -> Any:
-        """What the file has for one key, or None."""
+        """Return the JSON value for one key; None to remove it."""
 
         if part == "runs":
             return self._runs.get(key)
@@ -263,7 +273,7 @@ class StatCache:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """The document, or nothing at all if any part of it is not as we write it."""
+    """Return the document in `file`; an empty one if any part of it is invalid."""
 
     try:
         document = formats.document(file.read_bytes().decode("utf-8", "surrogateescape"))
@@ -292,21 +302,21 @@ def _read(file: Path) -> dict[str, Any]:
         return {}
 
 
-def _check_all(form: Callable[[object], object], values: Iterable[object]) -> None:
+def _check_all(check: Callable[[object], object], values: Iterable[object]) -> None:
     for value in values:
-        form(value)
+        check(value)
 
 
 def _key(path: str, kind: str) -> str:
-    """The key of what is known of `path`: by kind of digest, and what is staged apart."""
+    """Return the key of `path` for a kind: a digest algorithm, or "staged"."""
 
     return path if kind == "md5" else f"{kind}\0{path}"
 
 
-def _variable_set(facts: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What tells one variable set from another: everything but the contents."""
+def _variable_set(fingerprint_key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the part of a key that depends on variables: all but the contents."""
 
-    script, deps, outs = facts
+    script, deps, outs = fingerprint_key
     return script, [dep[0] for dep in deps], [out[0] for out in outs]
 
 

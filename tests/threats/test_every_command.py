@@ -1,7 +1,9 @@
-"""Threat model: paths-outside to reserved-paths, checksum-format, project-file-type to broken-lock, git-environment, staged-content: one table of hostile files, one of verbs, and each
-verb meets each file. Refused with its code, in one message, and nothing is made, run or changed.
+"""Run every command in every hostile project.
 
-What a verb alone must bear is tested where its code is; docs/explanation/threat-model.md has the whole list.
+Threat model: paths-outside to reserved-paths, checksum-format, project-file-type to broken-lock,
+git-environment, staged-content. Each command must refuse each file with its exit code, in one
+message, and must not create, run or change anything. Threats to a single command are tested with its
+code; docs/explanation/threat-model.md lists all threats.
 """
 
 from __future__ import annotations
@@ -17,28 +19,28 @@ from tests.testing.repositories import commit, git, repository, write
 from tests.threats.inputs import ESCAPES, OTHERS, READS, REFUSED, Text
 
 
-def clean(done: Done) -> None:
-    """What holds for all that is ever said."""
+def assert_clean(done: Done) -> None:
+    """Check that output has no internal error, traceback or escape sequence."""
 
     assert done.code not in (70, -6), done.err
     assert "Traceback" not in done.out + done.err
     assert not any(character in done.out + done.err for character in ESCAPES if character < " ")
 
 
-def everything(folder: Path) -> dict[str, bytes | str]:
-    """All files below, those of Git that a verb may not write included."""
+def snapshot_with_git(folder: Path) -> dict[str, bytes | str]:
+    """Return all files, and those files of Git that no command may change."""
 
-    found = snapshot(folder)
+    files = snapshot(folder)
     for name in ("config", "index", "HEAD", "hooks/pre-commit"):
         path = folder / "p/.git" / name
         if path.exists():
-            found[str(path)] = path.read_bytes()
-    return found
+            files[str(path)] = path.read_bytes()
+    return files
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A repository with nothing in it but what an asset could be copied from."""
+    """A repository that only has a source for an asset."""
 
     write(tmp_path, {"outside/kept": "mine"})
     root = repository(tmp_path / "p", {"source": "data"})
@@ -46,7 +48,7 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-# 1, 3, 4, 20, 29 to 35: what is wrong in the text of project.yml
+# Invalid or dangerous text in project.yml
 
 
 @pytest.mark.threat(
@@ -62,30 +64,30 @@ def root(tmp_path: Path) -> Path:
     "variable-cycles",
 )
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: f"{text.threat}-{text.name}")
-def test_a_hostile_project_is_refused_by_every_verb(
+def test_a_hostile_project_is_refused_by_every_command(
     root: Path, tmp_path: Path, spacy: Spacy, text: Text
 ) -> None:
     data = text.data.replace(b"{outside}", os.fsencode(tmp_path / "outside"))
     commit(root, {"project.yml": data})
-    before = everything(tmp_path)
+    before = snapshot_with_git(tmp_path)
     for words in READS:
         done = spacy(*words.split(), cwd=root)
-        clean(done)
-        # (to check is to find: one code for whatever is wrong)
+        assert_clean(done)
+        # check has one code for every kind of problem
         is_check = words in ("check", "check --staged")
         assert done.code == (1 if is_check else text.code), (words, done.err)
         assert text.shown in done.out + done.err, words
         assert "hint: " in done.out + done.err, words
-        assert everything(tmp_path) == before, words
+        assert snapshot_with_git(tmp_path) == before, words
     for words in OTHERS:
-        clean(spacy(*words.split(), cwd=root))
-    (root / "project.schema.json").unlink()  # which is of no project
-    assert everything(tmp_path) == before
+        assert_clean(spacy(*words.split(), cwd=root))
+    (root / "project.schema.json").unlink()  # it does not depend on the project
+    assert snapshot_with_git(tmp_path) == before
 
 
 @pytest.mark.threat("project-file-type")
 @pytest.mark.parametrize("kind", ["folder", "FIFO", "link to a device", "link out", "socket"])
-def test_what_is_no_file_is_refused_by_every_verb(
+def test_a_project_file_that_is_not_a_regular_file_is_refused_by_every_command(
     root: Path, tmp_path: Path, spacy: Spacy, kind: str
 ) -> None:
     import socket
@@ -104,21 +106,21 @@ def test_what_is_no_file_is_refused_by_every_verb(
         before = snapshot(tmp_path)
         for words in READS:
             done = spacy(*words.split(), cwd=root)
-            clean(done)
+            assert_clean(done)
             assert done.code in (1, 2, 3, 5), (words, done)
             assert snapshot(tmp_path) == before
 
 
-# 36: project.lock
+# Broken project.lock
 
 LOCKS = {
     "empty": b"",
     "a text": b"hello\n",
-    "no mapping": b"- x\n",
+    "not a mapping": b"- x\n",
     "binary": bytes(range(256)),
     "conflict markers": b"<<<<<<< HEAD\nprepare: {}\n=======\n>>>>>>> other\n",
-    "an entry that is none": b"prepare: 1\n",
-    "deps that are none": b"prepare:\n  cmd: x\n  script: []\n  deps: 7\n  outs: []\n",
+    "an entry that is a number": b"prepare: 1\n",
+    "deps that are a number": b"prepare:\n  cmd: x\n  script: []\n  deps: 7\n  outs: []\n",
     "a number for a checksum": b"prepare:\n  cmd: x\n  script: []\n  deps:\n  - path: x\n    md5: 1\n  outs: []\n",
     "a tag": b"prepare: !!python/object/apply:os.system [x]\n",
     "10,000 levels": b"prepare: " + b"[" * 10_000,
@@ -138,8 +140,8 @@ MAKE = "import os, sys\nif os.path.isdir('out-hello'): sys.exit(1)\nopen('out-he
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Path:
-    """A project in a repository whose output is there, and nothing says of what it was made."""
+def unrecorded(tmp_path: Path) -> Path:
+    """A project in a repository whose output exists, without a lock entry."""
 
     root = project(tmp_path / "p", ONE_STEP, {"x.py": "", "out-hello": "made"})
     git(root, "init", "-q")
@@ -149,27 +151,27 @@ def made(tmp_path: Path) -> Path:
 
 @pytest.mark.threat("broken-lock")
 @pytest.mark.parametrize("name", LOCKS)
-def test_a_broken_lock_is_left_alone_by_every_verb_that_reads_it(
-    made: Path, tmp_path: Path, spacy: Spacy, name: str
+def test_a_broken_lock_is_not_changed_by_any_command(
+    unrecorded: Path, tmp_path: Path, spacy: Spacy, name: str
 ) -> None:
-    commit(made, {"project.lock": LOCKS[name]})
+    commit(unrecorded, {"project.lock": LOCKS[name]})
     before = snapshot(tmp_path)
     for words in READ_LOCK:
-        done = spacy(*words.split(), cwd=made)
-        clean(done)
+        done = spacy(*words.split(), cwd=unrecorded)
+        assert_clean(done)
         assert done.code == (1 if words.startswith("check") else 2), (words, done)
         assert "project.lock" in done.out + done.err, words
-        assert "git spacy " in done.out + done.err, words  # what rebuilds or resolves it
+        assert "git spacy " in done.out + done.err, words  # the hint: lock rebuild or lock resolve
         assert snapshot(tmp_path) == before, words
     for words in ("graph", "log", "show", "diff HEAD", "resolved", "ignore --check", "restore"):
-        clean(spacy(*words.split(), cwd=made))
+        assert_clean(spacy(*words.split(), cwd=unrecorded))
         assert snapshot(tmp_path) == before, words
 
 
 @pytest.mark.threat("paths-outside", commands="check lock pull push status")
 @pytest.mark.parametrize("path", ["../../outside/kept", "/etc/passwd", ".git/config", "~/x"])
-def test_a_lock_that_names_paths_outside_leads_nobody_there(
-    made: Path, tmp_path: Path, spacy: Spacy, path: str
+def test_paths_outside_in_a_lock_are_not_read_or_written(
+    unrecorded: Path, tmp_path: Path, spacy: Spacy, path: str
 ) -> None:
     write(tmp_path, {"outside/kept": "mine"})
     lock = ""
@@ -177,18 +179,18 @@ def test_a_lock_that_names_paths_outside_leads_nobody_there(
         lock += f"{name}:\n  cmd: python -m weasel run {name}\n  script:\n  - python x.py\n"
         for key in ("deps", "outs"):
             lock += f"  {key}:\n  - path: {path}\n    md5: {'0' * 32}\n"
-    commit(made, {"project.lock": lock})
-    before = everything(tmp_path)
+    commit(unrecorded, {"project.lock": lock})
+    before = snapshot_with_git(tmp_path)
     for words in READ_LOCK[7:]:
-        clean(spacy(*words.split(), cwd=made))
-        found = everything(tmp_path)
-        # (a remote, or the lock, may have changed: nothing else)
+        assert_clean(spacy(*words.split(), cwd=unrecorded))
+        after = snapshot_with_git(tmp_path)
+        # only a remote and the lock may have changed
         assert all(
-            found.get(name) == data for name, data in before.items() if name != "p/project.lock"
+            after.get(name) == data for name, data in before.items() if name != "p/project.lock"
         ), words
 
 
-# 2: links out where a verb is to write
+# Links out of the project where a command writes
 
 WRITES = {
     ".gitignore": ("ignore", "ignore --force", "assets"),
@@ -204,66 +206,70 @@ WRITES = {
 
 
 @pytest.mark.threat("links-outside")
-@pytest.mark.parametrize("kind", ["of a file", "of nothing yet"])
+@pytest.mark.parametrize("kind", ["to a file", "to a missing file"])
 @pytest.mark.parametrize("name", WRITES)
 def test_a_link_out_is_not_written_through(
-    made: Path, tmp_path: Path, spacy: Spacy, name: str, kind: str
+    unrecorded: Path, tmp_path: Path, spacy: Spacy, name: str, kind: str
 ) -> None:
     write(tmp_path, {"outside/kept": "mine"})
-    commit(made, {"project.yml": f"{ONE_STEP}assets: [{{dest: a, url: x.py}}]\n", "x.py": MAKE})
+    commit(
+        unrecorded, {"project.yml": f"{ONE_STEP}assets: [{{dest: a, url: x.py}}]\n", "x.py": MAKE}
+    )
     for words in ("run all --restore", "push", "assets"):
-        assert spacy(*words.split(), cwd=made).code == 0
-    git(made, "add", "-A")
-    git(made, "commit", "-qm", "ran")
-    target = tmp_path / "outside" / ("kept" if kind == "of a file" else "new")
-    (made / name).unlink(missing_ok=True)
-    (made / name).symlink_to(target)
+        assert spacy(*words.split(), cwd=unrecorded).code == 0
+    git(unrecorded, "add", "-A")
+    git(unrecorded, "commit", "-qm", "ran")
+    target = tmp_path / "outside" / ("kept" if kind == "to a file" else "new")
+    (unrecorded / name).unlink(missing_ok=True)
+    (unrecorded / name).symlink_to(target)
     for words in WRITES[name]:
-        done = spacy(*words.split(), cwd=made)
-        clean(done)
-        # (assets only keeps .gitignore current beside what it does)
+        done = spacy(*words.split(), cwd=unrecorded)
+        assert_clean(done)
+        # assets only updates .gitignore as a side effect
         assert done.code == (0 if words == "assets" else 3), (words, done)
         assert "leads out of the project" in " ".join((done.out + done.err).split()), words
         assert snapshot(tmp_path / "outside") == {"kept": b"mine"}, words
-        assert (made / name).is_symlink()
+        assert (unrecorded / name).is_symlink()
 
 
-# 29, of all that is read besides
+# Other files that are not regular files
 
 
-class Late(BaseException):
-    """It waits for a writer that never comes."""
+class TimedOut(BaseException):
+    """A command waits for a writer that never comes."""
 
 
 @pytest.mark.threat("project-file-type")
 @pytest.mark.parametrize("kind", ["FIFO", "folder", "device"])
 @pytest.mark.parametrize("name", [*WRITES, "x.py", "a"])
-def test_what_is_no_file_holds_nobody_up(
-    made: Path, tmp_path: Path, spacy: Spacy, name: str, kind: str
+def test_no_command_waits_for_a_file_that_is_not_a_regular_file(
+    unrecorded: Path, tmp_path: Path, spacy: Spacy, name: str, kind: str
 ) -> None:
-    commit(made, {"project.yml": f"{ONE_STEP}assets: [{{dest: a, url: x.py}}]\n", "x.py": MAKE})
+    commit(
+        unrecorded, {"project.yml": f"{ONE_STEP}assets: [{{dest: a, url: x.py}}]\n", "x.py": MAKE}
+    )
     for words in ("run all --restore", "push", "assets", "ignore", "document", "dvc"):
-        assert spacy(*words.split(), cwd=made).code == 0
-    git(made, "add", "-A")
-    git(made, "commit", "-qm", "ran")
-    (made / name).unlink(missing_ok=True)
+        assert spacy(*words.split(), cwd=unrecorded).code == 0
+    git(unrecorded, "add", "-A")
+    git(unrecorded, "commit", "-qm", "ran")
+    (unrecorded / name).unlink(missing_ok=True)
     if kind == "FIFO":
-        os.mkfifo(made / name)
+        os.mkfifo(unrecorded / name)
     elif kind == "folder":
-        (made / name).mkdir()
+        (unrecorded / name).mkdir()
     else:
-        (made / name).symlink_to("/dev/zero")
+        (unrecorded / name).symlink_to("/dev/zero")
 
-    def late(number: int, _: object) -> None:
-        raise Late(words)
+    def time_out(number: int, _: object) -> None:
+        raise TimedOut(words)
 
-    previous = signal.signal(signal.SIGALRM, late)
+    previous = signal.signal(signal.SIGALRM, time_out)
     try:
         for words in (*READS, *OTHERS, *WRITES[".gitignore"], "graph -o graph.svg --check"):
             if "ray" in words or (kind == "FIFO" and name == "x.py" and words.startswith("run")):
                 continue
             signal.alarm(10)
-            clean(spacy(*words.split(), cwd=made))
+            assert_clean(spacy(*words.split(), cwd=unrecorded))
             signal.alarm(0)
     finally:
         signal.alarm(0)

@@ -1,5 +1,7 @@
-"""Threat model: archive-members-outside to pushed-paths-outside, missing-outputs, for the ways to an output that are not `run` and `pull` alone: restore,
-`run --restore`, side by side, variants."""
+"""Hostile archives and missing outputs, for every way to restore or run.
+
+Threat model: archive-members-outside to pushed-paths-outside, missing-outputs.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +14,26 @@ from git_spacy.state import lock
 from tests.storage.hostile import file, hard_link, link, md5, planted, zipped
 from tests.testing.projects import Spacy, project, snapshot
 from tests.testing.repositories import git, write
-from tests.threats.test_every_verb import clean
+from tests.threats.test_every_command import assert_clean
 
 MAKE = "import os\nos.makedirs('model', exist_ok=True)\nopen('model/a', 'w').write('x')\n"
 HOSTILE = {
-    "22": zipped(file("model/a"), file("../outside/x")),
-    "23": zipped(link("model", "../outside"), file("model/x")),
-    "23, hard": zipped(file("model/a"), hard_link("model/h", "project.yml")),
-    "24": zipped(file("model/a"), file("make.py", b"evil")),
-    "25": zipped(file("model/a", b"y")),
-    "25, cut": zipped(file("model/a"))[:-9],
-    "26": zipped(file("model/a", bytes(1 << 20))),
+    "outside": zipped(file("model/a"), file("../outside/x")),
+    "link": zipped(link("model", "../outside"), file("model/x")),
+    "hard link": zipped(file("model/a"), hard_link("model/h", "project.yml")),
+    "unrequested": zipped(file("model/a"), file("make.py", b"evil")),
+    "other content": zipped(file("model/a", b"y")),
+    "truncated": zipped(file("model/a"))[:-9],
+    "bomb": zipped(file("model/a", bytes(1 << 20))),
 }
+
+
+CORRUPT = ("other content", "truncated", "bomb")
 
 
 @pytest.fixture
 def shared(tmp_path: Path, spacy: Spacy) -> Path:
-    """A project that was run and pushed, and has no output any more, nor keeps one."""
+    """A project that was run and pushed; its output is neither present nor in the cache."""
 
     text = (
         f"remotes: {{default: {tmp_path / 'remote'}}}\nvars: {{x: 1}}\n"
@@ -57,18 +62,18 @@ def shared(tmp_path: Path, spacy: Spacy) -> Path:
 @pytest.mark.parametrize(
     "words", ["pull", "pull --force", "restore", "restore --force", "run all --restore"]
 )
-def test_an_archive_that_lies_brings_nothing(
+def test_a_hostile_archive_is_refused(
     shared: Path, tmp_path: Path, spacy: Spacy, words: str, name: str
 ) -> None:
     planted(tmp_path / "remote", "model", HOSTILE[name], md5(b"x"))
     before = snapshot(tmp_path)
     done = spacy(*words.split(), cwd=shared)
-    clean(done)
+    assert_clean(done)
     if words.startswith("run"):
-        assert done.code == 0, done  # it is made instead
+        assert done.code == 0, done  # the command runs instead
         shutil.rmtree(shared / "model")
     else:
-        assert done.code == (3 if name < "25" else 4), done
+        assert done.code == (4 if name in CORRUPT else 3), done
     assert snapshot(tmp_path) == before
 
 
@@ -76,13 +81,13 @@ def test_an_archive_that_lies_brings_nothing(
 @pytest.mark.parametrize(
     "words", ["push nowhere", "pull nowhere", "push ./nowhere", "pull nowhere --force"]
 )
-def test_an_unknown_remote_is_told_by_each_verb(
+def test_an_unknown_remote_is_an_error(
     shared: Path, tmp_path: Path, spacy: Spacy, words: str
 ) -> None:
     before = snapshot(tmp_path)
     done = spacy(*words.split(), cwd=shared)
-    clean(done)
-    if "./" not in words:  # which is an address
+    assert_clean(done)
+    if "./" not in words:  # "./nowhere" is an address
         assert done.code == 2
         assert snapshot(tmp_path) == before
 
@@ -99,9 +104,7 @@ RUNS = (
 
 @pytest.mark.threat("missing-outputs", commands="lock push run")
 @pytest.mark.parametrize("words", RUNS)
-def test_an_output_that_was_not_made_is_entered_nowhere(
-    shared: Path, spacy: Spacy, words: str
-) -> None:
+def test_a_missing_output_is_not_recorded_or_pushed(shared: Path, spacy: Spacy, words: str) -> None:
     write(shared, {"make.py": "pass\n"})
     before = (shared / "project.lock").read_bytes()
     done = spacy(*words.split(), cwd=shared)
@@ -114,15 +117,15 @@ def test_an_output_that_was_not_made_is_entered_nowhere(
 
 @pytest.mark.threat("missing-outputs", commands="check push run")
 @pytest.mark.parametrize("words", RUNS)
-def test_what_was_edited_meanwhile_is_never_current(
+def test_a_dependency_edited_during_the_run_is_never_up_to_date(
     shared: Path, tmp_path: Path, spacy: Spacy, words: str
 ) -> None:
     write(shared, {"make.py": MAKE + "open('make.py', 'a').write('#')\n"})
-    sent = snapshot(tmp_path / "remote")
+    pushed = snapshot(tmp_path / "remote")
     assert spacy(*words.split(), cwd=shared).code == 0
-    again = ("--vars.x", "2") if "vars" in words else ()
-    assert "up to date" not in spacy("run", "all", "--dry", *again, cwd=shared).out
-    assert "pushed 0" in spacy("push", *again, cwd=shared).err
-    assert snapshot(tmp_path / "remote") == sent
-    assert spacy("check", "lock", *again, cwd=shared).code in (1, 2)
+    overrides = ("--vars.x", "2") if "vars" in words else ()
+    assert "up to date" not in spacy("run", "all", "--dry", *overrides, cwd=shared).out
+    assert "pushed 0" in spacy("push", *overrides, cwd=shared).err
+    assert snapshot(tmp_path / "remote") == pushed
+    assert spacy("check", "lock", *overrides, cwd=shared).code in (1, 2)
     assert "all" in lock.read(shared)
