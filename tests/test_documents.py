@@ -20,7 +20,7 @@ from git_spacy.errors import EXIT_CODES
 from git_spacy.project import loader, schema_keys
 from git_spacy.state import lock
 from tests.testing import console
-from tests.testing.projects import on_path
+from tests.testing.projects import Spacy, on_path, project
 from tests.testing.repositories import write
 
 REPOSITORY = Path(__file__).parents[1]
@@ -143,6 +143,29 @@ def test_the_reference_lists_every_command() -> None:
     text = DOCUMENTS["reference/commands.md"].read_text()
     listed = re.findall(r"`git spacy ([a-z]+)[^`]*`(?=[^|]*\| )", text)
     assert set(listed) - {"project"} == set(cli.COMMANDS)
+
+
+def test_the_examples_of_errors_are_what_git_spacy_prints(tmp_path: Path, spacy: Spacy) -> None:
+    lines = "\n" * 10 + "assets:\n  - dest: ../x\n    url: https://example.com/x\n"
+    done = spacy("check", "project", cwd=project(tmp_path / "p", lines))
+    (example,) = [
+        text
+        for language, text in console.fences(DOCUMENTS["reference/commands.md"])
+        if language == "text"
+    ]
+    assert done.out == example
+
+    text = "commands: [{name: x, script: [python -m nosuchmodule]}]"
+    root = project(tmp_path / "q", text, {"requirements.txt": "nosuchmodule\n"})
+    (example,) = [
+        text
+        for language, text in console.fences(DOCUMENTS["how-to/integrations.md"])
+        if language == "text" and ": error: " in text
+    ]
+    example = example.replace("streamlit run …", "nosuchmodule").replace(
+        "streamlit", "nosuchmodule"
+    )
+    assert spacy("run", "x", cwd=root).err.endswith(example)
 
 
 def test_the_architecture_diagram_shows_every_package() -> None:

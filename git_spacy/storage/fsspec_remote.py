@@ -22,6 +22,12 @@ EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
     "abfss": "azure", "ssh": "ssh", "sftp": "ssh", "hf": "hf",
 }  # fmt: skip
+# What each extra installs. Hints name the packages, not the extra: git-spacy is not on a package
+# index, so pip cannot install one of its extras by name.
+PACKAGES = {
+    "s3": "s3fs>=2024.2", "gcs": "gcsfs>=2024.2", "azure": "adlfs>=2024.2",
+    "ssh": "sshfs[bcrypt]>=2024.4.1", "hf": "huggingface_hub>=0.24",
+}  # fmt: skip
 _WRITES_FILES = "ssh"  # objects are files, which exist before they are complete
 _HIDES_MISSING_CONTAINER = "abfs"  # lists a missing container as empty
 _BLOCK = 8 << 20  # bytes per read, for each transfer
@@ -72,8 +78,8 @@ def open_remote(url: str) -> FsspecRemote:
     except ImportError as error:
         extra = EXTRAS[scheme]
         raise InvalidInput(
-            f"{scheme}: remotes need the extra '{extra}' ({error})",
-            hint=f"pip install 'git-spacy[{extra}]'",
+            f"{scheme}: remotes need a package that is not installed ({error})",
+            hint=f"pip install '{PACKAGES[extra]}'",
         ) from None
     if loop := getattr(system, "loop", None):
         # otherwise asyncio prints a traceback for each failed task of a back end

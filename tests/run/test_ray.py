@@ -511,7 +511,7 @@ def test_missing_ray_is_reported_with_an_installation_hint(tmp_path: Path) -> No
     assert done.returncode == 2
     assert done.stderr.splitlines()[-2:] == [
         "error: Ray is not installed",
-        "hint: pip install 'git-spacy[ray]'",
+        "hint: pip install 'ray>=2.9'",
     ]
 
 

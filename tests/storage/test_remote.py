@@ -144,7 +144,7 @@ def test_a_missing_extra_is_named_in_the_hint(
     monkeypatch.setitem(sys.modules, "fsspec", None)
     done = shared.spacy("pull", "gcs://bucket/x", cwd=shared.clone)
     assert done.code == 2
-    assert "pip install 'git-spacy[gcs]'" in done.err
+    assert "pip install 'gcsfs>=2024.2'" in done.err
 
 
 def test_more_than_one_remote_is_a_usage_error(shared: Shared) -> None:
