@@ -133,8 +133,8 @@ def _options(names: Sequence[str]) -> Iterator[Candidate]:
         for name in (*parameter.opts, *parameter.secondary_opts):
             yield name, description
     if isinstance(command, OverridingCommand):
-        yield "--vars.", "Override a variable of project.yml."
-        yield "--set", "Override a variable of project.yml."
+        yield "--vars.", "Override a variable in project.yml."
+        yield "--set", "Override a variable in project.yml."
     yield "--help", "Show the man page."
 
 

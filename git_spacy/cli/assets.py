@@ -27,7 +27,7 @@ from git_spacy.project.model import Project
     "-j", "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N",
     help="Fetch up to N assets at a time.",
 )  # fmt: skip
-@click.option("--no-wait", is_flag=True, help="Exit with 75 if the project is locked.")
+@click.option("--no-wait", is_flag=True, help="Exit with 75 instead of waiting for another run.")
 @click.option("-S", "--sparse", is_flag=True, hidden=True, expose_value=False)  # always on
 @click.pass_context
 def assets(

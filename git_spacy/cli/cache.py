@@ -30,7 +30,7 @@ def output_source(project: Project, root: Path, configured: Settings) -> OutputS
     limit = number(configured, "spacy.maxOutputSize")
     default_remote = None
     with suppress(InvalidInput):  # no default remote
-        default_remote = remote.opened(root, remote.address(project, configured, None))
+        default_remote = remote.open_remote(root, remote.resolve_address(project, configured, None))
     return OutputSource(_open_cache(root, configured), default_remote, remote.DEFAULT, limit)
 
 

@@ -70,7 +70,7 @@ def format_value(row: SettingRow) -> str:
 
 
 def to_json(row: SettingRow) -> dict[str, str | None]:
-    """Return the row as `config --json` prints it (docs/json.md)."""
+    """Return the row as `config --json` prints it (docs/reference/json.md)."""
 
     from git_spacy.git import settings
 

@@ -16,7 +16,7 @@ from tests.setup.conftest import KINDS, PRE_COMMIT
 from tests.setup.test_round_trip import full_state, try_commit
 from tests.testing.projects import Spacy, snapshot, two_steps
 from tests.testing.repositories import git, repository, write
-from tests.testing.terminal import at_terminal, end_of, shown_until
+from tests.testing.terminal import at_terminal, read_until, wait_for_exit
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_settings_that_are_in_effect_are_left_alone_wherever_they_are(
 ) -> None:
     git(root, "config", "--global", "notes.rewriteRef", "refs/notes/*")
     git(root, "config", "--global", "notes.rewriteMode", "cat_sort_uniq")
-    assert spacy("init", "notes", "--yes", cwd=root).err == "all is set up; nothing to do\n"
+    assert spacy("init", "notes", "--yes", cwd=root).err == "already set up; nothing to do\n"
     git(root, "config", "notes.rewriteMode", "overwrite")
     shown = spacy("init", "notes", "--yes", cwd=root).out
     assert "  git config notes.rewriteMode cat_sort_uniq\n      (now: overwrite, local)\n" in shown
@@ -139,9 +139,9 @@ def test_undo_leaves_an_edited_part_reports_it_and_keeps_it_in_the_journal(
     git(root, "config", "notes.rewriteMode", "union")
     done = spacy("init", "--undo", "--yes", cwd=root)
     assert done.code == 1
-    assert ".git/hooks/pre-commit: warning: left as it is: it has been edited since\n" in done.err
+    assert ".git/hooks/pre-commit: warning: left unchanged: it has been edited since\n" in done.err
     assert (
-        "notes.rewriteMode: warning: left as it is: it has been set to 'union' since\n" in done.err
+        "notes.rewriteMode: warning: left unchanged: it has been set to 'union' since\n" in done.err
     )
     assert hook.read_text() == "#!/bin/sh\necho mine\n"
     assert not (root / ".git/hooks/git-spacy-chain").exists()
@@ -225,7 +225,7 @@ def test_a_file_that_changes_during_the_prompt_is_not_overwritten(
         write(root, {".gitattributes": "mine\n"})
         return list(changes)
 
-    monkeypatch.setattr(init, "_asked", edit_and_confirm)
+    monkeypatch.setattr(init, "_ask", edit_and_confirm)
     done = spacy("init", "merge", cwd=root)
     assert done.code == 75
     assert "another process has just changed '.gitattributes'" in done.err
@@ -247,11 +247,11 @@ def test_on_a_terminal_init_asks_once_or_for_each_step(
     pid, terminal = at_terminal(root, "init")
     shown = ""
     for answer in answers.splitlines(keepends=True):
-        shown += shown_until(terminal, "]: ")
+        shown += read_until(terminal, "]: ")
         os.write(terminal, answer.encode())
-    code, seen = end_of(pid, terminal)
+    code, seen = wait_for_exit(pid, terminal)
     assert code == 0, shown + seen
-    assert "Do all of this? [y]es, [n]o, or [e]ach part by itself [n]: " in shown
+    assert "Make these changes? [y]es, [n]o, or ask for [e]ach step [n]: " in shown
     left = {line.split(":")[0] for line in spacy("init", "--dry", cwd=root).out.splitlines()
             if line[0] != " "}  # fmt: skip
     assert left == {"notes", "merge", "ignore", "hooks"} - parts
@@ -261,9 +261,9 @@ def test_ctrl_c_at_the_prompt_changes_nothing(root: Path) -> None:
     git(root, "status")
     before = full_state(root)
     pid, terminal = at_terminal(root, "init")
-    shown_until(terminal, "]: ")
+    read_until(terminal, "]: ")
     os.write(terminal, b"\x03")
-    code, _ = end_of(pid, terminal)
+    code, _ = wait_for_exit(pid, terminal)
     assert code == 130
     assert full_state(root) == before
 
@@ -306,10 +306,10 @@ def test_a_folder_that_cannot_be_set_up_is_an_error(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["hook"], "'hook' is none of notes, display, merge, ignore, hooks"),
-        (["--undo", "hooks"], "--undo takes back all that was done"),
-        (["--new", "a", "b"], "--new takes one DIR"),
-        (["--new", "--undo"], "--new takes one DIR"),
+        (["hook"], "unknown step 'hook'; steps: notes, display, merge, ignore, hooks"),
+        (["--undo", "hooks"], "--undo undoes all steps"),
+        (["--new", "a", "b"], "--new takes at most one DIR"),
+        (["--new", "--undo"], "--new takes at most one DIR"),
     ],
 )
 def test_invalid_arguments_are_errors(
@@ -325,7 +325,7 @@ def test_an_invalid_project_does_not_prevent_the_rest(tmp_path: Path, spacy: Spa
     write(root, {"one/project.yml": "title: [\n"})
     done = spacy("init", "--yes", cwd=root)
     assert done.code == 0
-    assert done.err.startswith("one/project.yml:2:1: warning: left as it is: ")
+    assert done.err.startswith("one/project.yml:2:1: warning: left unchanged: ")
     assert (root / "deep/two/.gitignore").exists()
 
 
@@ -333,7 +333,7 @@ def test_an_edited_block_is_left_alone(root: Path, spacy: Spacy) -> None:
     spacy("ignore", cwd=root)
     (root / ".gitignore").write_text((root / ".gitignore").read_text().replace("/model", "/x"))
     done = spacy("init", "ignore", "--yes", cwd=root)
-    assert done.err.startswith(".gitignore: warning: left as it is: the generated text")
+    assert done.err.startswith(".gitignore: warning: left unchanged: the generated text")
     assert "hint: git spacy ignore --force\n" in done.err
 
 
@@ -407,7 +407,8 @@ def test_new_uses_an_empty_folder_and_refuses_others(tmp_path: Path, spacy: Spac
     done = spacy("init", "--new", cwd=here)
     assert done.code == 2
     assert (
-        "'.' is not an empty folder\nhint: name a new one: git spacy init --new DIR\n" in done.err
+        "'.' is not an empty folder\nhint: choose a new folder: git spacy init --new DIR\n"
+        in done.err
     )
     assert snapshot(here) == before
 
@@ -461,7 +462,7 @@ def test_a_locked_configuration_is_an_error(root: Path, spacy: Spacy) -> None:
     assert "could not lock config file" in done.err
     done = spacy("init", "--undo", "--yes", cwd=root)
     assert done.code == 75
-    assert "another git is writing" in done.err
+    assert "another git process is writing" in done.err
     (root / ".git/config.lock").unlink()
     assert spacy("init", "--undo", "--yes", cwd=root).code == 0
     assert git(root, "config", "--get-regexp", "^core").count("\n") == 3
@@ -481,7 +482,7 @@ def test_hooks_of_a_single_worktree_are_left_alone_and_reported(
     git(root, "config", "--worktree", "core.hooksPath", str(tmp_path / "my hooks"))
     done = spacy("init", "hooks", "--yes", cwd=root)
     assert done.err.startswith(
-        "core.hooksPath: warning: left as it is: it is set for this worktree"
+        "core.hooksPath: warning: left unchanged: it is set for this worktree"
     )
     assert f"/* '{tmp_path}/my hooks'\n" in done.err
     assert done.out == ""

@@ -62,7 +62,7 @@ def test_init_is_idempotent_and_undo_restores_every_byte(
     assert set_up != before
     again = spacy("init", "--yes", cwd=root)
     assert (again.code, again.out) == (0, "")
-    assert again.err == "all is set up; nothing to do\n"
+    assert again.err == "already set up; nothing to do\n"
     assert full_state(tmp_path, home) == set_up
 
     assert spacy("init", "--undo", cwd=root).code == 2
@@ -70,10 +70,7 @@ def test_init_is_idempotent_and_undo_restores_every_byte(
     undone = spacy("init", "--undo", "--yes", cwd=root)
     assert undone.code == 0, undone.err
     assert full_state(tmp_path, home) == before
-    assert (
-        spacy("init", "--undo", "--yes", cwd=root).err
-        == "nothing was set up here; nothing to undo\n"
-    )
+    assert spacy("init", "--undo", "--yes", cwd=root).err == "nothing to undo\n"
 
 
 @pytest.mark.usefixtures("programs")
@@ -117,7 +114,7 @@ def test_pre_commit_runs_our_checks(tmp_path: Path, spacy: Spacy) -> None:
     root = KINDS["with_pre_commit"](tmp_path / "project")
     assert spacy("run", "all", cwd=root).code == 0
     done = spacy("init", "--yes", cwd=root)
-    assert done.err.endswith("pre-commit runs it once it is installed here: pre-commit install\n")
+    assert done.err.endswith("To have pre-commit run the hook: pre-commit install\n")
     assert not (root / ".git/hooks/pre-commit").exists()
     make_stale(root)
 

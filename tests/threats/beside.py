@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.storage.hostile import file, hard_link, link, md5, planted, zipped
+from tests.storage.hostile import file, hard_link, link, md5, replace_object, zipped
 from tests.testing.projects import project
 from tests.testing.repositories import git, repository, write
 from tests.testing.scripted import Answer, Scripted
@@ -194,7 +194,7 @@ def pushed_archive(data: bytes | None, content: str = md5(b"x")) -> Callable[[Wo
             code, output = world.run(*words)
             assert code == 0, output
         if data is not None:
-            planted(remote, "model", data, content)
+            replace_object(remote, "model", data, content)
         (world.root / "model/a").unlink()
         (world.root / "model").rmdir()
         (world.root / "project.lock").unlink()

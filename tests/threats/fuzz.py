@@ -27,7 +27,7 @@ from git_spacy.files import staging
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.stat_cache import state_dir
 from git_spacy.storage import archive
-from tests.storage.hostile import file, hard_link, link, plain
+from tests.storage.hostile import file, hard_link, link, uncompressed
 from tests.testing.projects import two_steps
 from tests.testing.repositories import git, write
 from tests.threats.inputs import REFUSED
@@ -251,7 +251,7 @@ def valid_inputs(arena: Arena, kind: str) -> list[bytes]:
         "note": [git(arena.root, "notes", "--ref", "spacy", "show", "HEAD").encode()],
         "index": [arena.index],
         "generated": [plan[name] for name in ("README.md", ".gitignore", "dvc.yaml")],
-        "members": [plain([file("out/a", b"x" * 600), link("out/l", "a"), hard_link("out/h", "out/a")])],
+        "members": [uncompressed([file("out/a", b"x" * 600), link("out/l", "a"), hard_link("out/h", "out/a")])],
         "repository": [b"".join((packet(b"# service=git-upload-pack\n"), b"0000", packet(_REF), b"0000"))],
         "response": [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nETag: \"x\"\r\n\r\ndata"],
     }[kind]  # fmt: skip

@@ -47,7 +47,7 @@ def test_text_of_a_server_is_escaped(
             b"HTTP/1.1 404 gone\x1b]0;owned\x07\x1b[2J\r\nContent-Length: 0\r\n\r\n"
         )
 
-    fetcher.one("data.bin", url=web.on("/x", escape))
+    fetcher.write_asset("data.bin", url=web.on("/x", escape))
     done = spacy("assets", cwd=fetcher.root)
     assert done.code == 4
     assert "\x1b" not in done.out + done.err
@@ -63,7 +63,7 @@ def test_text_of_a_server_is_escaped(
 def test_truncated_body_is_resumed(fetcher: Fetcher, web: Scripted, chunked: bool) -> None:
     whole = Answer(DATA, headers=TAGGED, ranges=True, chunked=chunked)
     url = web.on("/x", whole._replace(cut=90_000), whole._replace(cut=40_000), whole)
-    fetcher.one("data.bin", url=url, checksum=MD5)
+    fetcher.write_asset("data.bin", url=url, checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
     first, second, third = web.requests_for("/x")
@@ -82,18 +82,18 @@ def test_old_file_is_kept_after_three_truncated_bodies(
 ) -> None:
     write_old_file(fetcher)
     cut = Answer(DATA, cut=90_000, chunked=chunked, reset=reset)
-    fetcher.one("data.bin", url=web.on("/x", cut), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", cut), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(web.requests_for("/x")) == 3
     assert "broke" in fetcher.error
-    assert "(3 tries)" in fetcher.error
+    assert "(after 3 attempts)" in fetcher.error
 
 
 def test_download_restarts_if_the_file_changed_meanwhile(fetcher: Fetcher, web: Scripted) -> None:
     cut = Answer(DATA, headers=TAGGED, ranges=True, cut=90_000)
     other = Answer(DATA[::-1], headers=(("ETag", '"two"'),), ranges=True)
-    fetcher.one("data.bin", url=web.on("/x", cut, other))
+    fetcher.write_asset("data.bin", url=web.on("/x", cut, other))
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA[::-1]}
 
@@ -104,7 +104,7 @@ def test_wrong_content_range_restarts_the_download(
 ) -> None:
     cut = Answer(DATA, headers=TAGGED, ranges=True, cut=90_000)
     wrong = Answer(DATA[90_000:], 206, (*TAGGED, ("Content-Range", answer)))
-    fetcher.one("data.bin", url=web.on("/x", cut, wrong, Answer(DATA)))
+    fetcher.write_asset("data.bin", url=web.on("/x", cut, wrong, Answer(DATA)))
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
     assert "range" not in web.requests_for("/x")[2].headers
@@ -113,7 +113,7 @@ def test_wrong_content_range_restarts_the_download(
 def test_download_with_a_weak_etag_is_not_resumed(fetcher: Fetcher, web: Scripted) -> None:
     weak = (("ETag", 'W/"one"'),)
     cut = Answer(DATA, headers=weak, ranges=True, cut=90_000)
-    fetcher.one("data.bin", url=web.on("/x", cut, Answer(DATA, headers=weak, ranges=True)))
+    fetcher.write_asset("data.bin", url=web.on("/x", cut, Answer(DATA, headers=weak, ranges=True)))
     assert fetcher.code() == 0
     assert "range" not in web.requests_for("/x")[1].headers
 
@@ -149,9 +149,9 @@ def test_download_restarts_if_the_validator_changed(
         assert handler.headers["If-Range"] == before[0][1]  # type: ignore[attr-defined]
         total = len(OTHER)
         part = ("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        web.say(handler, Answer(OTHER[start:], 206, (*after, part)))  # type: ignore[arg-type]
+        web.send_answer(handler, Answer(OTHER[start:], 206, (*after, part)))  # type: ignore[arg-type]
 
-    fetcher.one("data.bin", url=web.on("/x", cut, rest, Answer(OTHER, headers=after)))
+    fetcher.write_asset("data.bin", url=web.on("/x", cut, rest, Answer(OTHER, headers=after)))
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": OTHER}
     assert "range" not in web.requests_for("/x")[2].headers
@@ -178,7 +178,9 @@ def test_download_with_an_unreliable_validator_is_not_resumed(
     now = formatdate(usegmt=True)  # at the start of the test, not when it is collected
     headers = tuple((name, now if text == "now" else text) for name, text in headers)
     cut = Answer(DATA, headers=headers, ranges=True, cut=90_000)
-    fetcher.one("data.bin", url=web.on("/x", cut, Answer(OTHER, headers=headers, ranges=True)))
+    fetcher.write_asset(
+        "data.bin", url=web.on("/x", cut, Answer(OTHER, headers=headers, ranges=True))
+    )
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": OTHER}
     assert "range" not in web.requests_for("/x")[1].headers
@@ -188,7 +190,7 @@ def test_download_is_not_resumed_from_another_mirror(fetcher: Fetcher, web: Scri
     web.on("/x", redirect("/a"), redirect("/b"))
     web.on("/a", Answer(DATA, headers=TAGGED, ranges=True, cut=90_000))
     web.on("/b", Answer(OTHER, headers=TAGGED, ranges=True))
-    fetcher.one("data.bin", url=web.url + "/x")
+    fetcher.write_asset("data.bin", url=web.url + "/x")
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": OTHER}
 
@@ -197,7 +199,7 @@ def test_download_is_resumed_if_only_the_query_changed(fetcher: Fetcher, web: Sc
     web.on("/x", redirect("/a?signature=1"), redirect("/a?signature=2"))
     whole = Answer(DATA, headers=TAGGED, ranges=True)
     web.on("/a", whole._replace(cut=90_000), whole)
-    fetcher.one("data.bin", url=web.url + "/x")
+    fetcher.write_asset("data.bin", url=web.url + "/x")
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
     assert "range" in web.requests_for("/a")[1].headers
@@ -205,7 +207,7 @@ def test_download_is_resumed_if_only_the_query_changed(fetcher: Fetcher, web: Sc
 
 def test_download_with_an_old_date_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
     dated = Answer(DATA, headers=(("Last-Modified", LONG_AGO),), ranges=True)
-    fetcher.one("data.bin", url=web.on("/x", dated._replace(cut=90_000), dated))
+    fetcher.write_asset("data.bin", url=web.on("/x", dated._replace(cut=90_000), dated))
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
     assert web.requests_for("/x")[1].headers["if-range"] == LONG_AGO
@@ -221,9 +223,9 @@ def test_incomplete_range_is_never_accepted(fetcher: Fetcher, web: Scripted, par
     cut = Answer(DATA, headers=TAGGED, chunked=True, cut=90_000)
 
     def rest(handler: object) -> None:
-        web.say(handler, Answer(b"x" * 10_000, 206, (*TAGGED, ("Content-Range", part))))  # type: ignore[arg-type]
+        web.send_answer(handler, Answer(b"x" * 10_000, 206, (*TAGGED, ("Content-Range", part))))  # type: ignore[arg-type]
 
-    fetcher.one("data.bin", url=web.on("/x", cut, rest))
+    fetcher.write_asset("data.bin", url=web.on("/x", cut, rest))
     assert fetcher.code() == 4
     assert fetcher.files() == {}
 
@@ -237,10 +239,12 @@ def test_stalled_download_is_retried_after_the_idle_timeout(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     stalled = Answer(DATA, headers=TAGGED, ranges=True, stall=after)
-    fetcher.one("data.bin", url=web.on("/x", stalled, stalled._replace(stall=None)), checksum=MD5)
+    fetcher.write_asset(
+        "data.bin", url=web.on("/x", stalled, stalled._replace(stall=None)), checksum=MD5
+    )
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
-    assert "no answer for" in fetcher.told(FetchRetried)[0].why
+    assert "no response for" in fetcher.events_of(FetchRetried)[0].reason
 
 
 @pytest.mark.threat("stalled-servers")
@@ -248,7 +252,7 @@ def test_stalled_server_is_given_up_after_three_attempts(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_old_file(fetcher)
-    fetcher.one("data.bin", url=web.on("/x", Answer(DATA, stall=10)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", Answer(DATA, stall=10)), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(web.requests_for("/x")) == 3
@@ -260,7 +264,7 @@ def test_stalled_server_is_given_up_after_three_attempts(
 @pytest.mark.threat("transient-errors")
 def test_temporary_server_errors_are_retried(fetcher: Fetcher, web: Scripted) -> None:
     broken = Answer(b"oh", 500)
-    fetcher.one("data.bin", url=web.on("/x", broken, broken, Answer(DATA)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", broken, broken, Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
     first, second = fetcher.slept
@@ -283,7 +287,7 @@ def test_retry_after_is_honoured_up_to_a_limit(
     fetcher: Fetcher, web: Scripted, header: str, slept: tuple[float, float]
 ) -> None:
     busy = Answer(b"", 429, (("Retry-After", header),))
-    fetcher.one("data.bin", url=web.on("/x", busy, Answer(DATA)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", busy, Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert slept[0] <= fetcher.slept[0] <= slept[1]
 
@@ -292,7 +296,7 @@ def test_retry_after_is_honoured_up_to_a_limit(
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451])
 def test_permanent_errors_are_not_retried(fetcher: Fetcher, web: Scripted, status: int) -> None:
     write_old_file(fetcher)
-    fetcher.one("data.bin", url=web.on("/x", Answer(DATA, status)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", Answer(DATA, status)), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(web.requests_for("/x")) == 1
@@ -310,7 +314,7 @@ def test_redirect_to_another_scheme_or_in_a_loop_is_refused(
     fetcher: Fetcher, web: Scripted, target: str
 ) -> None:
     write_old_file(fetcher)
-    fetcher.one("data.bin", url=web.on("/x", redirect(target)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", redirect(target)), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert "redirect" in fetcher.error
@@ -325,7 +329,7 @@ def test_credentials_are_not_sent_to_another_host_on_redirects(
     web.on("/x", redirect("/y"))
     web.on("/y", redirect(f"http://localhost:{web.port}/z", 307))
     web.on("/z", Answer(DATA))
-    fetcher.one("data.bin", url=home + "/x", checksum=MD5)
+    fetcher.write_asset("data.bin", url=home + "/x", checksum=MD5)
     assert fetcher.code() == 0
     x, y, z = web.requests
     assert x.headers["authorization"] == y.headers["authorization"]
@@ -356,7 +360,7 @@ def test_netrc_credentials_are_sent_to_their_host_only(
         server.on("/x", redirect("/y"))
         server.on("/y", redirect(f"{scheme}://localhost:{server.port}/z"))
         server.on("/z", Answer(b"data"))
-        fetcher.one("data.bin", url=server.url + "/x")
+        fetcher.write_asset("data.bin", url=server.url + "/x")
         assert fetcher.code() == 0, fetcher.error
         sent = ["authorization" in request.headers for request in server.requests]
         assert sent == ([True, True, False] if scheme == "https" else [False] * 3)
@@ -366,7 +370,7 @@ def test_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Scripted)
     away = redirect("/y")._replace(body=b"x" * 100, stall=50, length=10**12)
     web.on("/x", away)
     web.on("/y", Answer(DATA))
-    fetcher.one("data.bin", url=web.url + "/x", checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.url + "/x", checksum=MD5)
     assert fetcher.code() == 0
 
 
@@ -376,14 +380,14 @@ def test_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Scripted)
 @pytest.mark.threat("wrong-checksums")
 def test_file_with_a_wrong_checksum_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
     write_old_file(fetcher)
-    fetcher.one("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
 
 
 @pytest.mark.threat("wrong-checksums")
 def test_body_with_a_wrong_checksum_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
-    fetcher.one("data.bin", url=web.on("/x", Answer(b"wrong"), Answer(DATA)), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", Answer(b"wrong"), Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
 
@@ -396,7 +400,7 @@ def test_body_with_a_wrong_checksum_twice_is_an_error(
     write_old_file(fetcher)
     wanted = hashlib.sha256(DATA).hexdigest() if prefix == "sha256:" else MD5
     url = web.on("/x", Answer(b"wrong"))
-    fetcher.one("data.bin", url=url, checksum=prefix + wanted)
+    fetcher.write_asset("data.bin", url=url, checksum=prefix + wanted)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(web.requests_for("/x")) == 2  # the same content twice is not an accident
@@ -423,7 +427,7 @@ def test_empty_body_or_html_page_is_refused(
     fetcher: Fetcher, web: Scripted, answer: Answer
 ) -> None:
     fetcher.root.joinpath("data.bin").write_bytes(b"old")
-    fetcher.one("data.bin", url=web.on("/x", answer))
+    fetcher.write_asset("data.bin", url=web.on("/x", answer))
     assert fetcher.code(force=True) == 4
     assert fetcher.files() == {"data.bin": b"old"}
 
@@ -432,12 +436,12 @@ def test_empty_body_or_html_page_is_refused(
 def test_html_page_is_accepted_if_it_is_expected(fetcher: Fetcher, web: Scripted) -> None:
     page = b"<!doctype html><p>hello"
     url = web.on("/x", Answer(page, headers=(("Content-Type", "text/html"),)))
-    fetcher.one("page.html", url=url)
+    fetcher.write_asset("page.html", url=url)
     assert fetcher.code() == 0
-    fetcher.one("page.bin", url=url, checksum=hashlib.md5(page).hexdigest())
+    fetcher.write_asset("page.bin", url=url, checksum=hashlib.md5(page).hexdigest())
     assert fetcher.code() == 0
     empty = web.on("/empty", Answer(b""))
-    fetcher.one("empty", url=empty, checksum=hashlib.md5(b"").hexdigest())
+    fetcher.write_asset("empty", url=empty, checksum=hashlib.md5(b"").hexdigest())
     assert fetcher.code() == 0
     assert fetcher.files() == {"page.html": page, "page.bin": page, "empty": b""}
 
@@ -471,7 +475,7 @@ def test_content_is_decoded_as_the_checksum_requires(
     fetcher: Fetcher, web: Scripted, dest: str, body: bytes, checksum: bytes | None, lands: bytes
 ) -> None:
     keys = {"checksum": hashlib.md5(checksum).hexdigest()} if checksum else {}
-    fetcher.one(dest, url=web.on("/x", Answer(body, headers=GZIP)), **keys)
+    fetcher.write_asset(dest, url=web.on("/x", Answer(body, headers=GZIP)), **keys)
     assert fetcher.code() == 0
     assert fetcher.files() == {dest: lands}
     assert web.requests_for("/x")[0].headers["accept-encoding"] == "identity"
@@ -488,14 +492,16 @@ def test_partly_decoded_content_is_never_kept(
         body = DATA + b"!"
     write_old_file(fetcher)
     url = web.on("/x", Answer(body, headers=(("Content-Encoding", coding),)))
-    fetcher.one("data.bin", url=url, **({"checksum": MD5} if checksum else {}))
+    fetcher.write_asset("data.bin", url=url, **({"checksum": MD5} if checksum else {}))
     assert fetcher.code(force=True) == 4
     assert fetcher.files() == {"data.bin": b"old"}
 
 
 def test_encoded_download_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
     whole = Answer(PACKED, headers=(*GZIP, *TAGGED), ranges=True)
-    fetcher.one("data.bin", url=web.on("/x", whole._replace(cut=90_000), whole), checksum=MD5)
+    fetcher.write_asset(
+        "data.bin", url=web.on("/x", whole._replace(cut=90_000), whole), checksum=MD5
+    )
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
     assert "range" in web.requests_for("/x")[1].headers
@@ -516,7 +522,7 @@ def test_encoded_download_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
 def test_download_stops_at_the_size_limit(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
     write_old_file(fetcher)
     fetcher.settings["spacy.maxassetsize"] = "4k" if answer.headers == () else "20k"
-    fetcher.one("data.bin", url=web.on("/x", answer), checksum=MD5)
+    fetcher.write_asset("data.bin", url=web.on("/x", answer), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert "spacy.maxAssetSize" in fetcher.error
@@ -526,10 +532,12 @@ def test_download_stops_at_the_size_limit(fetcher: Fetcher, web: Scripted, answe
 @pytest.mark.threat("endless-bodies")
 def test_download_larger_than_the_disk_is_refused(fetcher: Fetcher, web: Scripted) -> None:
     write_old_file(fetcher)
-    fetcher.one("data.bin", url=web.on("/x", Answer(b"x" * 5000, length=10**15)), checksum=MD5)
+    fetcher.write_asset(
+        "data.bin", url=web.on("/x", Answer(b"x" * 5000, length=10**15)), checksum=MD5
+    )
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
-    assert "no room" in fetcher.error
+    assert "no space left" in fetcher.error
 
 
 @pytest.mark.threat("endless-bodies")
@@ -555,10 +563,10 @@ def test_endless_body_stops_when_the_disk_is_nearly_full(
         while not web.stopping.is_set():
             handler.wfile.write(b"x" * (1 << 16))  # type: ignore[attr-defined]
 
-    fetcher.one("data.bin", url=web.on("/x", endless))
+    fetcher.write_asset("data.bin", url=web.on("/x", endless))
     assert fetcher.code() == 4
     assert fetcher.files() == {}
-    assert "no room" in fetcher.error
+    assert "no space left" in fetcher.error
 
 
 # Checksums in upper case; tests/project/test_loader.py has the invalid ones.
@@ -566,7 +574,7 @@ def test_endless_body_stops_when_the_disk_is_nearly_full(
 
 @pytest.mark.threat("checksum-format", commands="assets")
 def test_checksum_in_upper_case_is_accepted(fetcher: Fetcher, web: Scripted) -> None:
-    fetcher.one("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5.upper())
+    fetcher.write_asset("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5.upper())
     assert fetcher.code() == 0
     assert fetcher.code() == 0
     assert len(web.requests) == 1
@@ -592,7 +600,7 @@ def test_other_assets_are_fetched_if_one_fails(
     assert [asset.dest.text for asset in outcome.fetched] == ["a", "c"]
     assert [failure.asset.dest.text for failure in outcome.failed] == ["b", "d"]
     assert fetcher.files() == {"a": DATA, "c": DATA}
-    assert {event.dest for event in fetcher.told(FetchFailed)} == {"b", "d"}
+    assert {event.dest for event in fetcher.events_of(FetchFailed)} == {"b", "d"}
     done = spacy("assets", cwd=fetcher.root)
     assert done.code == 4
     assert "fetched 0, skipped 2, failed 2" in done.err

@@ -40,7 +40,7 @@ def test_link_that_leads_out_is_refused_before_the_fetch(
 ) -> None:
     (fetcher.root / "link").symlink_to(outside)
     (fetcher.root / "file").symlink_to(outside / "file")
-    fetcher.one(dest, url=web.on("/x", Answer(DATA)), checksum=MD5)
+    fetcher.write_asset(dest, url=web.on("/x", Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 3
     assert fetcher.code(force=True) == 3
     assert snapshot(outside) == {"file": b"mine"}
@@ -57,12 +57,12 @@ def test_link_swapped_in_during_a_download_is_not_followed(
     def swap(handler: object) -> None:
         (fetcher.root / "data").rename(fetcher.root / "moved")
         (fetcher.root / "data").symlink_to(outside)
-        web.say(handler, Answer(DATA))  # type: ignore[attr-defined]
+        web.send_answer(handler, Answer(DATA))  # type: ignore[attr-defined]
         if back:
             (fetcher.root / "data").unlink()
             (fetcher.root / "moved").rename(fetcher.root / "data")
 
-    fetcher.one("data/x", url=web.on("/x", swap), checksum=MD5)
+    fetcher.write_asset("data/x", url=web.on("/x", swap), checksum=MD5)
     fetcher()
     assert snapshot(outside) == {"file": b"mine"}
 
@@ -137,7 +137,7 @@ def test_folder_of_the_user_is_replaced_only_with_force(
      "javascript:1", "ext::sh -c x", "dict://127.0.0.1:11211/x"],
 )  # fmt: skip
 def test_unsupported_schemes_are_refused(fetcher: Fetcher, url: str) -> None:
-    fetcher.one("x", url=url)
+    fetcher.write_asset("x", url=url)
     assert fetcher.code() == 3
     assert "hint:" in fetcher.error
     assert fetcher.files() == {}
@@ -151,7 +151,7 @@ def test_path_outside_the_repository_needs_permission(
     (sealed / "f").write_bytes(b"mine")
     (fetcher.root / "link").symlink_to(outside / "file")
     (fetcher.root / "folder").symlink_to(outside)
-    fetcher.one("x", url=url.format(outside=outside))
+    fetcher.write_asset("x", url=url.format(outside=outside))
     assert fetcher.code() == 3
     assert "git config spacy.allowLocalPath true" in fetcher.error
     assert not (fetcher.root / "x").exists()

@@ -126,7 +126,7 @@ def test_file_survives_failures_of_every_call(
     fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, kills: bool, dest: str
 ) -> None:
     write(fetcher.root, {"source": NEW})
-    fetcher.one(dest, url="source", checksum=MD5)
+    fetcher.write_asset(dest, url="source", checksum=MD5)
     assert fail_every_call(fetcher, kills, monkeypatch, dest) > 8
 
 
@@ -166,7 +166,7 @@ def test_full_disk_keeps_the_old_file(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(fetcher.root, {"data": OLD})
-    fetcher.one("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
+    fetcher.write_asset("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
 
     def full(self: HashingWriter, chunk: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -174,7 +174,7 @@ def test_full_disk_keeps_the_old_file(
     with monkeypatch.context() as patch:
         patch.setattr(HashingWriter, "write", full)
         assert fetcher.code() == 5
-    assert "room" in fetcher.error
+    assert "space" in fetcher.error
     assert fetcher.files() == {"data": OLD}
     assert fetcher.code() == 0
 
@@ -184,7 +184,7 @@ def test_full_disk_keeps_the_old_file(
 @pytest.mark.parametrize("unreadable", ["source", "data", "folder"])
 def test_missing_permissions_keep_the_old_file(fetcher: Fetcher, unreadable: str) -> None:
     write(fetcher.root, {"source": NEW, "folder/data": OLD})
-    fetcher.one("folder/data", url="source", checksum=MD5)
+    fetcher.write_asset("folder/data", url="source", checksum=MD5)
     path = (
         fetcher.root / {"source": "source", "data": "folder/data", "folder": "folder"}[unreadable]
     )
@@ -201,7 +201,7 @@ def test_read_only_folder_is_reported(
     fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, web: Scripted
 ) -> None:
     write(fetcher.root, {"data": OLD})
-    fetcher.one("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
+    fetcher.write_asset("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
 
     class ReadOnly(Disk):
         def __getattr__(self, name: str) -> Any:
@@ -236,7 +236,7 @@ def test_a_large_file_takes_little_memory(fetcher: Fetcher, web: Scripted) -> No
         for _ in range(64):
             handler.wfile.write(block)
 
-    fetcher.one("data", url=web.on("/x", large))
+    fetcher.write_asset("data", url=web.on("/x", large))
     repository(fetcher.root.parent)
     tracemalloc.start()
     try:

@@ -14,7 +14,7 @@ import pytest
 from tests.testing.projects import SCRIPTS, TWO_STEPS, Spacy, on_path, project
 from tests.testing.projects import process as as_process
 from tests.testing.repositories import GIT, commit, git, repository, write
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, wait_for_exit
 from tests.threats.inputs import OTHERS, READS
 
 # every setting that makes git start a program
@@ -129,7 +129,7 @@ def test_no_command_runs_a_program_of_an_embedded_repository(
 @pytest.mark.parametrize("words", ["", "log", "graph", "show", "diff", "status", "config", "check"])
 def test_no_program_runs_on_a_terminal_with_a_pager(tmp_path: Path, shape: str, words: str) -> None:
     inner, ran = embedded(tmp_path, shape)
-    _, output = end_of(*at_terminal(inner, *words.split()))
+    _, output = wait_for_exit(*at_terminal(inner, *words.split()))
     assert not ran.exists(), (output, ran.read_text())
 
 
@@ -149,7 +149,7 @@ def test_no_program_runs_with_a_git_before_safe_bareRepository(tmp_path: Path, w
     inner, ran = embedded(tmp_path, "bare")
     write(tmp_path / "bin", {"git*": f"#!/bin/sh\nunset GIT_CONFIG_COUNT\nexec '{GIT}' \"$@\"\n"})
     environ = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
-    _, output = end_of(*at_terminal(inner, *words.split(), environ=environ))
+    _, output = wait_for_exit(*at_terminal(inner, *words.split(), environ=environ))
     assert not ran.exists(), (output, ran.read_text())
 
 

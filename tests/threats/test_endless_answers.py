@@ -116,7 +116,7 @@ def slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def assert_fetch_fails(fetcher: Fetcher, url: str) -> None:
-    fetcher.one("data.bin", url=url)
+    fetcher.write_asset("data.bin", url=url)
     assert fetcher.code(force=True) == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(fetcher.error) < 1000
@@ -161,7 +161,7 @@ def test_many_small_chunks_are_accepted(fetcher: Fetcher, web: Scripted, size: i
     parts = (data[start : start + size] for start in range(0, len(data), size))
     body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
     answer = CHUNKED + body + b"0\r\nChecksum: x\r\n\r\n"
-    fetcher.one("data.bin", url=web.on("/x", send(web, answer, iter(()))))
+    fetcher.write_asset("data.bin", url=web.on("/x", send(web, answer, iter(()))))
     assert fetcher.code(force=True) == 0
     assert fetcher.files() == {"data.bin": data}
 
@@ -169,6 +169,6 @@ def test_many_small_chunks_are_accepted(fetcher: Fetcher, web: Scripted, size: i
 def test_interim_responses_are_skipped(fetcher: Fetcher, web: Scripted) -> None:
     interim = b"HTTP/1.1 100 Continue\r\nA: b\r\n\r\n" * 3
     answer = interim + HEAD + b"Content-Length: 4\r\n\r\ndata"
-    fetcher.one("data.bin", url=web.on("/x", send(web, answer, iter(()))))
+    fetcher.write_asset("data.bin", url=web.on("/x", send(web, answer, iter(()))))
     assert fetcher.code(force=True) == 0
     assert fetcher.files() == {"data.bin": b"data"}

@@ -19,7 +19,7 @@ from git_spacy import cli
 from tests.testing.projects import Spacy, process, project
 from tests.testing.repositories import git, write
 from tests.testing.scripted import Answer, Scripted
-from tests.testing.terminal import end_of
+from tests.testing.terminal import wait_for_exit
 from tests.threats.inputs import ESCAPES, OTHERS, READS
 
 # sequences that we print ourselves: colours, and cursor movements of progress bars
@@ -138,7 +138,7 @@ def run_on_terminal(root: Path, words: tuple[str, ...]) -> tuple[int, str]:
             code = cli.main(["-C", str(root), *words])
         finally:
             os._exit(code)
-    return end_of(pid, terminal)
+    return wait_for_exit(pid, terminal)
 
 
 @pytest.mark.threat("terminal-escapes")

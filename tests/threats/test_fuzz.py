@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.storage.hostile import file, hard_link, link, member, plain
+from tests.storage.hostile import file, hard_link, link, member, uncompressed
 from tests.threats import fuzz
 from tests.threats.fuzz import KINDS, Arena
 
@@ -84,7 +84,7 @@ archives = st.lists(
         st.integers(0, 255),
     ),
     max_size=8,
-).map(plain)  # fmt: skip
+).map(uncompressed)  # fmt: skip
 HEADERS = (
     b"Content-Length: 4", b"Content-Length: -1", b"Content-Length: 1e3", b"Content-Length: 99999999999999999999",
     b"Transfer-Encoding: chunked", b"Content-Encoding: gzip", b"Content-Encoding: br", b"Content-Range: bytes 1-2/3",
