@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 import git_spacy
-from git_spacy.cli import COMMANDS
 
 PACKAGE = Path(git_spacy.__file__).parent
 REPOSITORY = PACKAGE.parent
@@ -256,12 +255,3 @@ def test_run_imports_neither_network_nor_terminal_libraries(tmp_path: Path) -> N
     imported = modules_imported("run", "c", cwd=tmp_path)
     assert "yaml" in imported
     assert not imported & (HEAVY - {"yaml"})
-
-
-def test_every_command_is_in_the_readme() -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    assert [name for name in COMMANDS if f"`git spacy {name}" not in readme] == []
-
-
-def test_the_readme_is_short() -> None:
-    assert (REPOSITORY / "README.md").read_text().count("\n") < 150

@@ -217,7 +217,7 @@ def test_outputs_are_pushed_to_a_remote_and_pulled(first_steps: Path) -> None:
 
 
 def test_every_documented_remote_names_its_package() -> None:
-    from git_spacy.storage.fsspec_remote import EXTRAS
+    from git_spacy.storage.fsspec_remote import EXTRAS, PACKAGES
     from git_spacy.storage.remote import SCHEMES
 
     text = (REPOSITORY / "docs/how-to/remotes.md").read_text()
@@ -225,8 +225,9 @@ def test_every_documented_remote_names_its_package() -> None:
     assert documented.items() <= EXTRAS.items()
     assert set(documented.values()) == set(EXTRAS.values())
     assert set(SCHEMES) == {*EXTRAS, "file"}
-    extras = re.findall(r"^(\w+) = \[", (REPOSITORY / "pyproject.toml").read_text(), re.MULTILINE)
-    assert set(documented.values()) <= set(extras)
+    text = (REPOSITORY / "pyproject.toml").read_text()
+    extras = dict(re.findall(r"""^(\w+) = \["([^"]*)"\]$""", text, re.MULTILINE))
+    assert {extra: extras[extra] for extra in documented.values()} == PACKAGES
 
 
 def test_a_repository_is_set_up_and_the_changes_are_undone(first_steps: Path) -> None:

@@ -24,7 +24,8 @@ def normalize(text: str) -> list[str]:
 
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     # Durations, and scores, which differ slightly between kinds of processors.
-    text = re.sub(r"\d+ s$|\d+(\.\d+)? +s +|\d+\.\d+", "…", text, flags=re.MULTILINE)
+    duration = r"\d+(\.\d+)?( min \d+)? s"
+    text = re.sub(rf"{duration}(?:$| +)|\d+\.\d+", "…", text, flags=re.MULTILINE)
     # Commits and dates.
     text = re.sub(r"^[0-9a-f]{7,} |\d{4}-\d\d-\d\d \d\d:\d\d", "…", text, flags=re.MULTILINE)
     return [line.rstrip() for line in text.splitlines()]

@@ -23,7 +23,7 @@ _CONNECT_TIMEOUT = 5.0  # seconds
 _SETTINGS_FRAME = b"\0\0\0\4\0\0\0\0\0"
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS_FRAME
 _CLIENT_SCHEME = "ray://"
-_INSTALL = "pip install 'git-spacy[ray]'"
+_INSTALL = "pip install 'ray>=2.9'"
 # only set while Ray is imported, which is when it reads them
 _RAY_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
 
