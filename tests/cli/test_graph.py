@@ -26,13 +26,13 @@ BEFORE = """\
 Two steps
 
 ● prepare  never
-│   needs  scripts/write.py
-│   makes  corpus/words.txt  for train
+│   deps     scripts/write.py
+│   outputs  corpus/words.txt  for train
 │
 ● train  never
-    needs  corpus/words.txt  from prepare
-           scripts/copy.py
-    makes  model
+    deps     corpus/words.txt  from prepare
+             scripts/copy.py
+    outputs  model
 """
 
 
@@ -64,7 +64,7 @@ def test_the_projects_folder_may_be_named_first_or_last(
         (("-o", "g.svg", "--status"), "--status is for stdout"),
         (("-o", "g.pdf"), "what is 'g.pdf'? add --format, or let it end in .txt, .mmd"),
         (("-f", "pdf"), "'pdf' is not one of 'text', 'mermaid', 'dot', 'svg'"),
-        (("-o", "a--b.svg"), "no comment there may have '--'"),
+        (("-o", "a--b.svg"), "contains '--'"),
     ],
 )
 def test_what_makes_no_sense_is_told(
