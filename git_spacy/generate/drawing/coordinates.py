@@ -74,20 +74,23 @@ def place_boxes(
     left = top = bottom = furthest = 0.0
     for members, numbers in _components(len(sizes), edges):
         inner = {box: at for at, box in enumerate(members)}
-        one = _draw_component(
+        component = _draw_component(
             [_transposed_size(sizes[box], down) for box in members],
             [(inner[edges[number][0]], inner[edges[number][1]]) for number in numbers],
         )
-        one = one if down else _transposed(one)
-        if left and left + one.width > width:
+        component = component if down else _transposed(component)
+        if left and left + component.width > width:
             left, top = 0.0, bottom + _APART
         for box, at in inner.items():
-            old = one.boxes[at]
+            old = component.boxes[at]
             boxes[box] = old._replace(x=old.x + left, y=old.y + top)
-        for number, points in zip(numbers, one.edges, strict=True):
+        for number, points in zip(numbers, component.edges, strict=True):
             lines[number] = tuple(Point(x + left, y + top) for x, y in points)
-        furthest, bottom = max(furthest, left + one.width), max(bottom, top + one.height)
-        left += one.width + _APART
+        furthest, bottom = (
+            max(furthest, left + component.width),
+            max(bottom, top + component.height),
+        )
+        left += component.width + _APART
     return Drawing(
         tuple(boxes[box] for box in range(len(sizes))),
         tuple(lines[number] for number in range(len(edges))),
@@ -100,14 +103,14 @@ def _transposed_size(size: BoxSize, down: bool) -> BoxSize:
     return size if down else BoxSize(size.height, size.width)
 
 
-def _transposed(one: Drawing) -> Drawing:
+def _transposed(drawing: Drawing) -> Drawing:
     """Exchange rows and columns."""
 
     return Drawing(
-        tuple(Box(box.y, box.x, box.height, box.width) for box in one.boxes),
-        tuple(tuple(Point(y, x) for x, y in points) for points in one.edges),
-        one.height,
-        one.width,
+        tuple(Box(box.y, box.x, box.height, box.width) for box in drawing.boxes),
+        tuple(tuple(Point(y, x) for x, y in points) for points in drawing.edges),
+        drawing.height,
+        drawing.width,
     )
 
 
@@ -150,10 +153,10 @@ def _draw_component(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) 
         for place in route[1:-1]:
             widths += [_PLACE] * (place + 1 - len(widths))
     middle = _middles(order, widths)
-    least = min((middle[box] - widths[box] / 2 for one in order.layers for box in one), default=0.0)
+    least = min((middle[box] - widths[box] / 2 for row in order.layers for box in row), default=0.0)
     middle = [round(x - least, 1) for x in middle]
     tops, heights = _tops(order, middle, sizes)
-    layer = {box: at for at, one in enumerate(order.layers) for box in one}
+    layer = {box: at for at, row in enumerate(order.layers) for box in row}
     boxes = []
     for box, size in enumerate(sizes):
         above = (heights[layer[box]] - size.height) / 2
@@ -190,10 +193,10 @@ def _tops(
     """
 
     heights = [
-        max((sizes[box].height for box in one if box < len(sizes)), default=0.0)
-        for one in order.layers
+        max((sizes[box].height for box in row if box < len(sizes)), default=0.0)
+        for row in order.layers
     ]
-    layer = {box: at for at, one in enumerate(order.layers) for box in one}
+    layer = {box: at for at, row in enumerate(order.layers) for box in row}
     aside = [0.0] * len(order.layers)
     for a, b in order.links:
         aside[layer[b]] = max(aside[layer[b]], abs(middle[a] - middle[b]))
@@ -223,9 +226,9 @@ def _middles(order: LayeredGraph, widths: Sequence[float]) -> list[float]:
         above[b].append((a, weight))
         below[a].append((b, weight))
     middle = [0.0] * len(widths)
-    for one in order.layers:
-        offsets = _offsets(one, widths, order.boxes)
-        for box, offset in zip(one, offsets, strict=True):
+    for row in order.layers:
+        offsets = _offsets(row, widths, order.boxes)
+        for box, offset in zip(row, offsets, strict=True):
             middle[box] = offset - offsets[-1] / 2
     sides: tuple[Callable[[int], list[tuple[int, float]]], ...] = (
         lambda box: above[box],
@@ -234,23 +237,23 @@ def _middles(order: LayeredGraph, widths: Sequence[float]) -> list[float]:
     )
     for turn in range(_ROUNDS):
         beside = sides[2 if turn >= _ROUNDS - 4 else turn % 2]
-        for one in order.layers if turn % 2 == 0 else reversed(order.layers):
-            _settle(one, middle, _offsets(one, widths, order.boxes), beside)
+        for row in order.layers if turn % 2 == 0 else reversed(order.layers):
+            _settle(row, middle, _offsets(row, widths, order.boxes), beside)
     return middle
 
 
-def _offsets(one: Sequence[int], widths: Sequence[float], boxes: int) -> list[float]:
+def _offsets(row: Sequence[int], widths: Sequence[float], boxes: int) -> list[float]:
     """Return the distances of a layer's middles from the first one, packed as close as possible."""
 
     found = [0.0]
-    for left, right in pairwise(one):
+    for left, right in pairwise(row):
         between = _NARROW if left >= boxes or right >= boxes else _BESIDE
         found.append(found[-1] + (widths[left] + widths[right]) / 2 + between)
     return found
 
 
 def _settle(
-    one: Sequence[int],
+    row: Sequence[int],
     middle: list[float],
     offsets: Sequence[float],
     beside: Callable[[int], list[tuple[int, float]]],
@@ -262,7 +265,7 @@ def _settle(
     """
 
     pools: list[tuple[float, float, int]] = []  # weight, preferred position, number of boxes
-    for box, offset in zip(one, offsets, strict=True):
+    for box, offset in zip(row, offsets, strict=True):
         others = beside(box)
         weight = sum(w for _, w in others)
         wish = sum(middle[other] * w for other, w in others) / weight if others else middle[box]
@@ -275,5 +278,5 @@ def _settle(
     at = 0
     for _, start, count in pools:
         for _ in range(count):
-            middle[one[at]] = start + offsets[at]
+            middle[row[at]] = start + offsets[at]
             at += 1

@@ -36,8 +36,8 @@ class LayeredGraph(NamedTuple):
 def assign_layers(count: int, edges: Sequence[tuple[int, int]]) -> LayeredGraph:
     """Arrange `count` boxes in layers with few crossings; the result is deterministic."""
 
-    turned = _cycle_edges(count, edges)
-    pairs = [(b, a) if up else (a, b) for (a, b), up in zip(edges, turned, strict=True)]
+    reversed_edges = _cycle_edges(count, edges)
+    pairs = [(b, a) if up else (a, b) for (a, b), up in zip(edges, reversed_edges, strict=True)]
     layer = _layer(count, pairs)
     routes = _routes(pairs, layer)
     links = list(
@@ -46,7 +46,7 @@ def assign_layers(count: int, edges: Sequence[tuple[int, int]]) -> LayeredGraph:
         )
     )
     layers = _ordered(layer, links)
-    return LayeredGraph(count, layers, routes, turned, links)
+    return LayeredGraph(count, layers, routes, reversed_edges, links)
 
 
 def _cycle_edges(count: int, edges: Sequence[tuple[int, int]]) -> list[bool]:
@@ -73,10 +73,10 @@ def _layer(count: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
         below[a].append(b)
     layer = [0] * count
     for box in topological_sort(above):
-        layer[box] = max((layer[one] + 1 for one in above[box]), default=0)
+        layer[box] = max((layer[other] + 1 for other in above[box]), default=0)
     for box in range(count):
         if not above[box] and below[box]:
-            layer[box] = min(layer[one] for one in below[box]) - 1
+            layer[box] = min(layer[other] for other in below[box]) - 1
     return layer
 
 
@@ -88,16 +88,16 @@ def _routes(pairs: Sequence[tuple[int, int]], layer: list[int]) -> list[list[int
 
     needed = sum(layer[b] - layer[a] - 1 for a, b in pairs)
     longest = _LONG if needed > _MAX_DUMMIES else needed + 1
-    places: dict[tuple[int, int], int] = {}
+    dummies: dict[tuple[int, int], int] = {}
     routes = []
     for a, b in pairs:
         route = [a]
         if layer[b] - layer[a] <= longest:
-            for at in range(layer[a] + 1, layer[b]):
-                if (a, at) not in places:
-                    places[a, at] = len(layer)
-                    layer.append(at)
-                route.append(places[a, at])
+            for level in range(layer[a] + 1, layer[b]):
+                if (a, level) not in dummies:
+                    dummies[a, level] = len(layer)
+                    layer.append(level)
+                route.append(dummies[a, level])
         routes.append([*route, b])
     return routes
 
@@ -115,16 +115,16 @@ def _ordered(layer: Sequence[int], links: Sequence[tuple[int, int]]) -> list[lis
         above[b].append(a)
         below[a].append(b)
     layers = _initial_order(layer, above, below)
-    best, fewest = [list(one) for one in layers], _crossings(layers, below)
+    best, fewest = [list(row) for row in layers], _crossings(layers, below)
     for turn in range(_rounds(len(layer))):
         down = turn % 2 == 0
         beside = above if down else below
-        for one in layers if down else reversed(layers):
-            _sort(one, beside, layers, layer)
+        for row in layers if down else reversed(layers):
+            _sort(row, beside, layers, layer)
         _exchange(layers, above, below)
         crossings = _crossings(layers, below)
         if crossings < fewest:
-            best, fewest = [list(one) for one in layers], crossings
+            best, fewest = [list(row) for row in layers], crossings
         if not fewest:
             break
     return best
@@ -144,31 +144,31 @@ def _initial_order(
     for start in range(len(layer)):
         way = [start]
         while way:
-            one = way.pop()
-            if seen[one]:
+            box = way.pop()
+            if seen[box]:
                 continue
-            seen[one] = True
-            layers[layer[one]].append(one)
-            way += [*reversed(below[one]), *reversed(above[one])]
+            seen[box] = True
+            layers[layer[box]].append(box)
+            way += [*reversed(below[box]), *reversed(above[box])]
     return layers
 
 
 def _sort(
-    one: list[int], beside: Sequence[Sequence[int]], layers: list[list[int]], layer: Sequence[int]
+    row: list[int], beside: Sequence[Sequence[int]], layers: list[list[int]], layer: Sequence[int]
 ) -> None:
-    others = {other for box in one for other in beside[box]}
+    others = {other for box in row for other in beside[box]}
     if not others:
         return
     neighbours = layers[layer[next(iter(others))]]
     place = {box: at for at, box in enumerate(neighbours)}
-    scale = len(neighbours) / max(len(one), 1)
+    scale = len(neighbours) / max(len(row), 1)
     key = {
         box: sum(place[other] for other in beside[box]) / len(beside[box])
         if beside[box]
         else at * scale
-        for at, box in enumerate(one)
+        for at, box in enumerate(row)
     }
-    one.sort(key=key.__getitem__)
+    row.sort(key=key.__getitem__)
 
 
 def _exchange(
@@ -176,7 +176,7 @@ def _exchange(
 ) -> None:
     """Exchange adjacent boxes if that reduces crossings."""
 
-    for at, one in enumerate(layers):
+    for at, row in enumerate(layers):
         places = [
             {box: number for number, box in enumerate(other)}
             for other in (
@@ -185,15 +185,15 @@ def _exchange(
             )
         ]
         sides = [
-            {box: sorted(place[other] for other in beside[box] if other in place) for box in one}
+            {box: sorted(place[other] for other in beside[box] if other in place) for box in row}
             for place, beside in zip(places, (above, below), strict=True)
         ]
-        for left in range(len(one) - 1):
-            a, b = one[left], one[left + 1]
+        for left in range(len(row) - 1):
+            a, b = row[left], row[left + 1]
             kept = sum(_between(side[a], side[b]) for side in sides)
             turned = sum(_between(side[b], side[a]) for side in sides)
             if turned < kept:
-                one[left], one[left + 1] = b, a
+                row[left], row[left + 1] = b, a
 
 
 def _between(left: Sequence[int], right: Sequence[int]) -> int:
@@ -207,10 +207,10 @@ def _between(left: Sequence[int], right: Sequence[int]) -> int:
 
 def _crossings(layers: Sequence[Sequence[int]], below: Sequence[Sequence[int]]) -> int:
     found = 0
-    for one, other in pairwise(layers):
+    for row, other in pairwise(layers):
         place = {box: at for at, box in enumerate(other)}
         passed: list[int] = []
-        for box in one:
+        for box in row:
             ends = sorted(place[end] for end in below[box])
             found += sum(len(passed) - bisect_left(passed, end + 1) for end in ends)
             for end in ends:
