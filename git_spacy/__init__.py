@@ -1,3 +1,3 @@
-"""spaCy projects, native to Git. Imports nothing: every import here is paid by every hook."""
+"""spaCy projects, native to Git. Imports nothing, since every hook pays for an import here."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""`python -m git_spacy`, and the `git-spacy` executable."""
+"""The entry point of `python -m git_spacy` and of the `git-spacy` executable."""
 
 import sys
 
@@ -7,27 +7,27 @@ def main() -> None:
     """Run the command line and exit with its code."""
 
     try:
-        if sys.argv[1:2] == ["complete"]:  # before click is imported: a shell waits
+        if sys.argv[1:2] == ["complete"]:  # before click is imported, since a shell is waiting
             from git_spacy import completion
 
             sys.exit(completion.main(sys.argv[2:]))
         import signal
 
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            # until the handler is ours, Ctrl-C ends the process without a traceback
+            # until our handler is installed, Ctrl-C ends the process without a traceback
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         from git_spacy import interrupts
 
-        interrupts.handle()
+        interrupts.install()
         from git_spacy import cli
 
         code = cli.main()
-        interrupts.end(code)
-    except KeyboardInterrupt as interrupted:  # outside of `cli.main`
+        interrupts.prepare_exit(code)
+    except KeyboardInterrupt as interrupted:  # raised outside of `cli.main`
         from git_spacy import interrupts
 
         code = getattr(interrupted, "exit_code", 130)
-        interrupts.end(code)
+        interrupts.prepare_exit(code)
     sys.exit(code)
 
 

@@ -1,4 +1,4 @@
-"""Threads that an interrupted command does not wait for, and what is removed in their place."""
+"""Clean up for threads that an interrupted command does not wait for."""
 
 from __future__ import annotations
 
@@ -15,49 +15,54 @@ class Abandoned(Exception):
 
 
 _guard = threading.Lock()
-_begun: dict[Callable[[], None], threading.Thread] = {}
+_cleanups: dict[Callable[[], None], threading.Thread] = {}
 _abandoned: WeakSet[threading.Thread] = WeakSet()
 
 
 @contextmanager
 def unless_abandoned(remove: Callable[[], None]) -> Iterator[None]:
-    """A block of this thread, which removes what it has begun, and only after that gives back
-    what `remove` needs. If the thread is abandoned in it, `remove` is called by another one."""
+    """Run a block that creates temporary files and removes them itself.
+
+    If this thread is abandoned within the block, another thread calls `remove` instead. The block
+    must not release what `remove` needs before it has removed the files. Raises Abandoned.
+    """
 
     thread = threading.current_thread()
     with _guard:
         if thread in _abandoned:
             raise Abandoned
-        _begun[remove] = thread
+        _cleanups[remove] = thread
     try:
         yield
     finally:
         with _guard:
-            del _begun[remove]
+            del _cleanups[remove]
 
 
 def abandon(threads: Iterable[threading.Thread]) -> None:
-    """Remove what these threads have begun to write beside its destination, or for themselves, and
-    cannot remove, since the process is not going to wait for them. They begin nothing any more."""
+    """Remove the temporary files of `threads`, for which the process is not going to wait.
+
+    From now on, these threads cannot enter a block of `unless_abandoned`.
+    """
 
     with _guard:
         _abandoned.update(threads)
-        for remove, thread in _begun.items():
+        for remove, thread in _cleanups.items():
             if thread in _abandoned:
-                with suppress(OSError):  # the next run removes what this one cannot
+                with suppress(OSError):  # the next run removes what cannot be removed now
                     remove()
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A new folder where the system has such ones, removed at the end. Raises Abandoned."""
+    """Create a temporary folder and remove it at the end of the block. Raises Abandoned."""
 
     import shutil
     from tempfile import TemporaryDirectory
 
-    made = TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True)
+    folder = TemporaryDirectory(prefix="git-spacy-", ignore_cleanup_errors=True)
     try:
-        with unless_abandoned(partial(shutil.rmtree, made.name, ignore_errors=True)), made:
-            yield Path(made.name)
+        with unless_abandoned(partial(shutil.rmtree, folder.name, ignore_errors=True)), folder:
+            yield Path(folder.name)
     finally:
-        made.cleanup()  # of what was never used, too
+        folder.cleanup()  # also if the block was never entered

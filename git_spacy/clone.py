@@ -1,7 +1,7 @@
-"""Get one template: which repository, which folder of it, and a place to put it.
+"""Start a project from a template, which is embedded or a folder of a Git repository.
 
-Everything is made beside the destination and moved there in one step; a failure leaves nothing.
-Executes nothing that a template wrote.
+The project is built beside its destination and moved there in one step, so a failure leaves
+nothing. Nothing that a template contains is executed.
 """
 
 from __future__ import annotations
@@ -20,33 +20,40 @@ from git_spacy import __version__, templates
 from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Problem, Refused
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
-from git_spacy.git.partial_clone import opened
+from git_spacy.git.partial_clone import open_remote_tree
 from git_spacy.git.remote_tree import CheckoutResult, RemoteTree
-from git_spacy.git.repository import Repository, confined
-from git_spacy.git.settings import Settings, boolean, limits
+from git_spacy.git.repository import Repository, confine
+from git_spacy.git.settings import Settings, boolean, fetch_limits
 from git_spacy.git_names import is_git_name
-from git_spacy.project.diagnostics import nearest
+from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.paths import is_git_dir
 
 DEFAULT_REPOSITORY = "https://github.com/explosion/projects"
 EMBEDDED = f"embedded:git-spacy@{__version__}"
 PROJECT_FILE = "project.yml"
-_PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:tree|blob)/([^/]+)/(.+)")
+_GITHUB_PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:tree|blob)/([^/]+)/(.+)")
 
 
 class CloneRequest(NamedTuple):
-    """What the user asked for. `repo` None: as configured, embedded, or the default."""
+    """The options of `git spacy clone`.
+
+    With `repo` None, the template is looked up in the configured repository, among the embedded
+    templates, or in the default repository.
+    """
 
     name: str
     dest: Path | None = None
     repo: str | None = None
     branch: str | None = None
-    make_repository: bool = True
+    create_repository: bool = True
 
 
 class TemplateSource(NamedTuple):
-    """Where a template comes from: an address, or None for the embedded ones; and the name of a
-    folder there, None for all of it."""
+    """Where a template comes from.
+
+    `address` is None for an embedded template. `name` is a folder, or None for the whole
+    repository.
+    """
 
     address: Address | None
     name: str | None
@@ -54,97 +61,108 @@ class TemplateSource(NamedTuple):
 
 
 class CloneResult(NamedTuple):
-    """What was done. `commit` is "" for an embedded template."""
+    """What was cloned, and where to. `commit` is "" for an embedded template."""
 
     dest: Path
     source: str
     commit: str
     path: str
-    placed: CheckoutResult
-    made_repository: bool
+    checkout: CheckoutResult
+    created_repository: bool
     is_project: bool
 
 
-def resolve_source(wanted: CloneRequest, settings: Settings, cwd: Path) -> TemplateSource:
-    """Where `wanted` is to come from. Raises Unsafe or Malformed for an address that is none."""
+def resolve_source(request: CloneRequest, settings: Settings, cwd: Path) -> TemplateSource:
+    """Return where the template of `request` comes from.
 
-    page = _PAGE.fullmatch(wanted.name)
+    Raises Refused or InvalidInput for an invalid address.
+    """
+
+    page = _GITHUB_PAGE.fullmatch(request.name)
     if page:
-        address = parse_address(page[1], wanted.branch or page[2], trusted=True)
+        address = parse_address(page[1], request.branch or page[2], trusted=True)
         return TemplateSource(address, page[3])
-    is_address = ":" in wanted.name.partition("/")[0]  # URL, scp-like, or what the gate refuses
-    if is_address or wanted.name.startswith(("/", "./", "../", "~", "-")):
-        url, path = _split_path(wanted.name)
+    is_address = (
+        ":" in request.name.partition("/")[0]
+    )  # a URL, scp-like, or what parse_address refuses
+    if is_address or request.name.startswith(("/", "./", "../", "~", "-")):
+        url, path = _split_path(request.name)
         return TemplateSource(
-            parse_address(url, wanted.branch, trusted=True, base=cwd), path or None
+            parse_address(url, request.branch, trusted=True, base=cwd), path or None
         )
-    name = wanted.name.strip("/")
-    repo = wanted.repo or settings.get("spacy.repo")
+    name = request.name.strip("/")
+    repo = request.repo or settings.get("spacy.repo")
     if repo:
-        address = parse_address(repo, wanted.branch, trusted=True, base=cwd)
+        address = parse_address(repo, request.branch, trusted=True, base=cwd)
         return TemplateSource(address, None if name in ("", ".") else name)
-    if wanted.branch is None and _embedded(name):
+    if request.branch is None and _embedded(name):
         return TemplateSource(None, _embedded(name))
     return TemplateSource(
-        parse_address(DEFAULT_REPOSITORY, wanted.branch, trusted=True), name, True
+        parse_address(DEFAULT_REPOSITORY, request.branch, trusted=True), name, True
     )
 
 
 def clone(
-    wanted: CloneRequest,
+    request: CloneRequest,
     settings: Settings,
     cwd: Path,
     *,
     prompt: bool,
     warn: Callable[[str], None],
 ) -> CloneResult:
-    """Put a template into its destination. Raises GitSpacyError, with nothing left behind."""
+    """Create a project from a template. Raises GitSpacyError, and then leaves nothing behind."""
 
-    source = resolve_source(wanted, settings, cwd)
-    dest = _destination(wanted, source, cwd)
-    ignore = _ignoring(settings, warn)
+    source = resolve_source(request, settings, cwd)
+    dest = _destination(request, source, cwd)
+    write_gitignore = _gitignore_writer(settings, warn)
     if source.address is None:
         name = source.name or ""
-        return _place(wanted, dest, EMBEDDED, "", name, lambda to: _copy(name, to), ignore)
+        return _create(
+            request, dest, EMBEDDED, "", name, lambda to: _copy(name, to), write_gitignore
+        )
     try:
-        with opened(source.address, prompt=prompt, warn=warn, limits=limits(settings)) as tree:
-            path = folder_in(tree, source.name, source.address.shown)
-            return _place(
-                wanted, dest, source.address.shown, tree.commit, path,
-                lambda to: tree.checkout(path, to), ignore,
+        with open_remote_tree(
+            source.address, prompt=prompt, warn=warn, limits=fetch_limits(settings)
+        ) as tree:
+            path = find_folder(tree, source.name, source.address.display_url)
+            return _create(
+                request, dest, source.address.display_url, tree.commit, path,
+                lambda to: tree.checkout(path, to), write_gitignore,
             )  # fmt: skip
     except ExternalError as error:
-        raise _with_embedded(error, source) from None
+        raise _suggest_embedded(error, source) from None
 
 
 def list_templates(
-    wanted: CloneRequest,
+    request: CloneRequest,
     settings: Settings,
     cwd: Path,
     *,
     prompt: bool,
     warn: Callable[[str], None],
 ) -> tuple[str, ...]:
-    """The names of the templates there are: of the repository, or the embedded ones."""
+    """Return the names of the templates in the repository, or of the embedded ones."""
 
-    repo = wanted.repo or settings.get("spacy.repo")
+    repo = request.repo or settings.get("spacy.repo")
     if not repo:
         return templates.template_names()
-    address = parse_address(repo, wanted.branch, trusted=True, base=cwd)
-    with opened(address, prompt=prompt, warn=warn, limits=limits(settings)) as tree:
+    address = parse_address(repo, request.branch, trusted=True, base=cwd)
+    with open_remote_tree(address, prompt=prompt, warn=warn, limits=fetch_limits(settings)) as tree:
         return projects_in(tree)
 
 
 def projects_in(tree: RemoteTree) -> tuple[str, ...]:
-    """The folders that have a project.yml; "." for the top."""
+    """Return the folders that have a project.yml; "." is the top folder."""
 
-    found = [entry.name for entry in tree.listing if _last(entry.name) == PROJECT_FILE]
-    return tuple(name.rpartition("/")[0] or "." for name in found)
+    files = [entry.name for entry in tree.listing if _last(entry.name) == PROJECT_FILE]
+    return tuple(name.rpartition("/")[0] or "." for name in files)
 
 
-def folder_in(tree: RemoteTree, name: str | None, shown: str) -> str:
-    """The path of the folder that `name` means: the path itself, or the only folder with that
-    last part. Raises Malformed, with the nearest names."""
+def find_folder(tree: RemoteTree, name: str | None, shown: str) -> str:
+    """Return the path of the folder `name`: `name` is the path itself, or its last part if unique.
+
+    Raises InvalidInput, with the closest names. `shown` is the address to show in messages.
+    """
 
     if name is None:
         return ""
@@ -158,19 +176,24 @@ def folder_in(tree: RemoteTree, name: str | None, shown: str) -> str:
             return same[0]
         if same:
             raise InvalidInput(
-                f"'{name}' is more than one folder of {shown}",
-                hint=f"name one of them: {', '.join(same)}",
+                f"'{name}' is ambiguous in {shown}",
+                hint=f"use one of: {', '.join(same)}",
             )
-    raise InvalidInput(f"{shown} has no folder '{name}'", hint=_suggestion(name, projects, folders))
+    raise InvalidInput(
+        f"{shown} has no folder '{name}'", hint=_suggestion(name, projects, folders, shown)
+    )
 
 
-def _suggestion(name: str, projects: tuple[str, ...], folders: tuple[str, ...]) -> str:
+def _suggestion(name: str, projects: tuple[str, ...], folders: tuple[str, ...], shown: str) -> str:
     by_last = {_last(path): path for path in (*folders, *projects)}
-    close = nearest(name, [*projects, *folders]) or by_last.get(nearest(_last(name), by_last) or "")
+    close = closest_name(name, [*projects, *folders]) or by_last.get(
+        closest_name(_last(name), by_last) or ""
+    )
     if close:
         return f"did you mean '{close}'?"
-    some = ", ".join(projects[:6])
-    return f"it has {some}; all of them: --list" if some else "see what it has with --list"
+    examples = ", ".join(projects[:6])
+    list_all = f"git spacy clone --list --repo {shlex.quote(shown)}"
+    return f"it has {examples}; to list all: {list_all}" if examples else list_all
 
 
 def _embedded(name: str) -> str | None:
@@ -181,11 +204,16 @@ def _embedded(name: str) -> str | None:
     return same[0] if len(same) == 1 else None
 
 
-def _with_embedded(error: GitSpacyError, source: TemplateSource) -> GitSpacyError:
-    """The default repository could not be reached: whoever mistyped an embedded name wants to
-    hear of that."""
+def _suggest_embedded(error: GitSpacyError, source: TemplateSource) -> GitSpacyError:
+    """Add a hint if the name resembles an embedded template.
 
-    close = nearest(source.name or "", templates.template_names()) if source.is_default else None
+    A mistyped name of an embedded template is looked up in the default repository, and the error is
+    then that the network failed.
+    """
+
+    close = (
+        closest_name(source.name or "", templates.template_names()) if source.is_default else None
+    )
     if close is None:
         return error
     first = error.problems[0]
@@ -194,7 +222,7 @@ def _with_embedded(error: GitSpacyError, source: TemplateSource) -> GitSpacyErro
 
 
 def _split_path(name: str) -> tuple[str, str]:
-    """`https://host/o/r//path` in its two parts."""
+    """Split `https://host/o/r//path` into the address and the path."""
 
     start = name.find("://") + 3 if "://" in name else 1
     cut = name.find("//", start)
@@ -205,81 +233,91 @@ def _last(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 
 
-def _destination(wanted: CloneRequest, source: TemplateSource, cwd: Path) -> Path:
-    if wanted.dest is not None:
-        dest = Path(os.path.abspath(cwd / wanted.dest))
+def _destination(request: CloneRequest, source: TemplateSource, cwd: Path) -> Path:
+    if request.dest is not None:
+        dest = Path(os.path.abspath(cwd / request.dest))
     else:
         name = source.name or (source.address.url if source.address else "")
         last = _last(name.rstrip("/").replace(":", "/")).removesuffix(".git")
         if last in ("", ".", "..") or is_git_name(last):
             raise Refused(
-                f"'{wanted.name}' does not end in the name of a folder to make",
-                hint=f"name one: git spacy clone {shlex.quote(wanted.name)} DEST",
+                f"cannot derive a folder name from '{request.name}'",
+                hint=f"name the folder: git spacy clone {shlex.quote(request.name)} DEST",
             )
         dest = cwd / last
     _refuse_git_folder(dest)
-    confined(dest)
-    occupied = dest.is_symlink() or (dest.exists() and not dest.is_dir())
-    if occupied or (dest.is_dir() and any(dest.iterdir())):
+    confine(dest)
+    is_file = dest.is_symlink() or (dest.exists() and not dest.is_dir())
+    if is_file or (dest.is_dir() and any(dest.iterdir())):
         raise InvalidInput(
-            f"'{dest.name}' is there already and not empty",
-            hint="name another folder: git spacy clone NAME DEST",
+            f"destination '{dest.name}' already exists and is not an empty folder",
+            hint=f"choose another one: git spacy clone {shlex.quote(request.name)} DEST",
         )
     return dest
 
 
 def _refuse_git_folder(dest: Path) -> None:
-    """Raise Unsafe if some system takes `dest` for `.git` or a path in it, as it is written or
-    with its links resolved, or if it lies in the folder of a repository of any name."""
+    """Raise Refused if `dest` is Git's own folder or inside it.
+
+    That is so if some operating system takes it for `.git` or a path below, as it is written or
+    with symlinks resolved, or if it is inside a bare repository of any name.
+    """
 
     real = Path(os.path.realpath(dest))
     if any(map(is_git_name, (*dest.parts, *real.parts))) or any(map(is_git_dir, real.parents)):
         raise Refused(
-            f"the destination '{dest}' is Git's own folder, or lies in it",
-            hint="name another folder: git spacy clone NAME DEST",
+            f"destination '{dest}' is inside Git's own folder",
+            hint="choose another one: git spacy clone NAME DEST",
         )
 
 
-def _place(
-    wanted: CloneRequest, dest: Path, source: str, commit: str, path: str,
-    write: Callable[[Path], CheckoutResult], ignore: Callable[[Path], None],
+def _create(
+    request: CloneRequest, dest: Path, source: str, commit: str, path: str,
+    write: Callable[[Path], CheckoutResult], write_gitignore: Callable[[Path], None],
 ) -> CloneResult:  # fmt: skip
-    with _parents_of(dest), _beside(dest) as folder:
-        placed = write(folder)
-        inside = _inside_repository(dest)
-        make = wanted.make_repository and not inside
-        if make:
-            _first_commit(folder, source, commit, path, ignore)
-        _move_in(folder, dest)
-    if inside:
-        ignore(dest)
-    return CloneResult(dest, source, commit, path, placed, make, (dest / PROJECT_FILE).is_file())
+    with _parents_of(dest), _temporary_folder_beside(dest) as folder:
+        checkout = write(folder)
+        is_in_repository = _is_in_repository(dest)
+        create_repository = request.create_repository and not is_in_repository
+        if create_repository:
+            _first_commit(folder, source, commit, path, write_gitignore)
+        _move(folder, dest)
+    if is_in_repository:
+        write_gitignore(dest)
+    is_project = (dest / PROJECT_FILE).is_file()
+    return CloneResult(dest, source, commit, path, checkout, create_repository, is_project)
 
 
-def _ignoring(settings: Settings, warn: Callable[[str], None]) -> Callable[[Path], None]:
-    """What keeps that out of Git which the project in a folder fetches and makes, unless the user
-    has turned it off. That it cannot be done is no reason to have no project."""
+def _gitignore_writer(settings: Settings, warn: Callable[[str], None]) -> Callable[[Path], None]:
+    """Return a function that lists the assets and outputs of a project in its .gitignore.
 
-    def ignore(folder: Path) -> None:
+    It does nothing if the user has turned it off. If it fails, it only warns, since a project
+    without .gitignore is better than none.
+    """
+
+    def write_gitignore(folder: Path) -> None:
         if (folder / PROJECT_FILE).is_file():
-            from git_spacy.generate.ignore import start
+            from git_spacy.generate.ignore import write_initial
 
             try:
-                start(folder)
+                write_initial(folder)
             except GitSpacyError as error:
-                warn(f".gitignore is not current: {error.problems[0].message}")
+                warn(f"cannot write .gitignore: {error.problems[0].message}")
 
-    return ignore if boolean(settings, "spacy.ignore") else lambda _: None
+    return write_gitignore if boolean(settings, "spacy.ignore") else lambda _: None
 
 
-def _inside_repository(dest: Path) -> bool:
-    # by where it lies: a hook's GIT_DIR says nothing about DEST
+def _is_in_repository(dest: Path) -> bool:
+    # without the environment: the GIT_DIR of a hook says nothing about DEST
     return Repository.discover(dest.parent, {}) is not None
 
 
-def _move_in(folder: Path, dest: Path) -> None:
-    """Make `folder` be `dest`. An empty folder that is there stays the same one: it may be where
-    the user's shell is."""
+def _move(folder: Path, dest: Path) -> None:
+    """Move `folder` to `dest`.
+
+    If `dest` is an empty folder, it is filled and not replaced: it may be the working directory of
+    the user's shell.
+    """
 
     if not dest.exists():
         os.rename(folder, dest)
@@ -297,7 +335,7 @@ def _move_in(folder: Path, dest: Path) -> None:
 
 @contextmanager
 def _parents_of(dest: Path) -> Iterator[None]:
-    """Make the folders above `dest`; take away again those that a failure leaves empty."""
+    """Create the missing parents of `dest`; remove them again if the block fails."""
 
     missing = [folder for folder in dest.parents if not folder.exists()]
     dest.parent.mkdir(parents=True, exist_ok=True)
@@ -311,7 +349,7 @@ def _parents_of(dest: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _beside(dest: Path) -> Iterator[Path]:
+def _temporary_folder_beside(dest: Path) -> Iterator[Path]:
     staging = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", dir=dest.parent))
     try:
         yield staging / "project"
@@ -325,11 +363,11 @@ def _copy(name: str, to: Path) -> CheckoutResult:
 
 
 def _first_commit(
-    folder: Path, source: str, commit: str, path: str, ignore: Callable[[Path], None]
+    folder: Path, source: str, commit: str, path: str, write_gitignore: Callable[[Path], None]
 ) -> None:
     trailers = [f"Template-URL: {source}"]
     trailers += [f"Template-Commit: {commit}"] if commit else []
     trailers += [f"Template-Path: {path}"] if path else []
     subject = f"Start from the template {_last(path) or _last(source)}"
     message = "\n".join([subject, "", *trailers, ""])
-    first_commit.make(folder, message, lambda: ignore(folder))
+    first_commit.create_repository(folder, message, lambda: write_gitignore(folder))

@@ -1,9 +1,9 @@
-"""What may stand next on a command line: `git-spacy complete WORD…`, which the shells ask.
+"""Complete command lines: `git-spacy complete WORD…`, which the completion scripts of shells call.
 
-The last word is the one that is being typed, perhaps empty. Answers a candidate a line, with a tab
-and what it is behind it. Reads project.yml and asks Git for names; never runs anything of the
-project, and where anything is wrong says nothing. It is asked at each TAB, so what takes long to
-import (click among it) is imported only where options or verbs are asked for.
+The last word is the one being typed; it may be empty. Prints one candidate per line, followed by a
+tab and a description. Reads project.yml and names from Git, never runs anything of the project, and
+prints nothing on errors. It runs at each TAB, so slow modules such as click are imported only to
+complete options and subcommands.
 """
 
 from __future__ import annotations
@@ -21,91 +21,100 @@ if TYPE_CHECKING:
     from git_spacy.project.model import Project
 
 Candidate = tuple[str, str]
-"""A word, and what it is."""
+"""A word and its description."""
 
 
 def main(words: Sequence[str]) -> int:
-    """Print what may stand for the last of `words` (those after `git spacy`). Always 0: a shell
-    shows nothing of ours but candidates."""
+    """Print the candidates for the last of `words`, which are those after `git spacy`.
+
+    Always returns 0, since a shell shows no errors during completion.
+    """
 
     try:
         if len(words) == 2 and words[0] == "--path":
-            sys.stdout.write(f"{installed(words[1])}\n")
+            sys.stdout.write(f"{script_path(words[1])}\n")
             return 0
         text = "".join(
-            f"{word}\t{told}\n" for word, told in _cleaned(candidates(words, Path.cwd()))
+            f"{word}\t{description}\n"
+            for word, description in _printable(candidates(words, Path.cwd()))
         )
         sys.stdout.buffer.write(text.encode("utf-8", "replace"))
         sys.stdout.flush()
-    except (Exception, KeyboardInterrupt):  # a defect of ours, too, must not garble the prompt
+    except (Exception, KeyboardInterrupt):  # not even a bug may garble the prompt
         return 0
     return 0
 
 
-def installed(shell: str) -> Path:
-    """The file for `shell` (bash, zsh or fish) that came with us. Raises KeyError."""
+def script_path(shell: str) -> Path:
+    """Return the installed completion script for `shell` (bash, zsh or fish). Raises KeyError."""
 
     return Path(sys.prefix, "share", FILES[shell])
 
 
 def candidates(words: Sequence[str], start: Path) -> Iterator[Candidate]:
-    """What may stand for the last of `words` in the folder `start`."""
+    """Yield the candidates for the last of `words` in the folder `start`."""
 
     *before, current = words or [""]
     while before[:1] == ["-C"] and len(before) > 1:
         start = start / before[1]
         before = before[2:]
-    if before[:1] == ["project"]:  # as spaCy's own command line begins
+    if before[:1] == ["project"]:  # `git spacy project run`, as with spaCy
         before = before[1:]
-    found = _next(before, current, start)
-    return (one for one in found if one[0].startswith(current) and one[0] != "")
+    return (
+        candidate
+        for candidate in _all_candidates(before, current, start)
+        if candidate[0].startswith(current) and candidate[0] != ""
+    )
 
 
-def _next(before: Sequence[str], current: str, start: Path) -> Iterable[Candidate]:
+def _all_candidates(before: Sequence[str], current: str, start: Path) -> Iterable[Candidate]:
     if not before:
-        return _options(()) if current.startswith("-") else _verbs()
+        return _options(()) if current.startswith("-") else _command_names()
     if before == ["-C"]:
         return ()
-    verb = tuple(before[:2]) if before[0] in GROUPS else (before[0],)
-    if len(verb) == 1 and verb[0] in GROUPS:
-        return _options(verb) if current.startswith("-") else _subcommands(verb[0])
+    command = tuple(before[:2]) if before[0] in GROUPS else (before[0],)
+    if len(command) == 1 and command[0] in GROUPS:
+        return _options(command) if current.startswith("-") else _subcommands(command[0])
     if current.startswith("--vars."):
         return _variables(start, "--vars.", "")
     if "--" not in before:
-        if before[-1].startswith("-") and (after := _values(verb, before[-1], start)) is not None:
-            return after
+        if (
+            before[-1].startswith("-")
+            and (values := _values(command, before[-1], start)) is not None
+        ):
+            return values
         option, has_value, _ = current.partition("=")
         if option.startswith("--") and has_value:
-            return ((f"{option}={one}", told) for one, told in _values(verb, option, start) or ())
+            values = _values(command, option, start) or ()
+            return ((f"{option}={value}", description) for value, description in values)
         if current.startswith("-"):
-            return _options(verb)
-    names = ARGUMENTS.get(verb, _nothing)(start)
-    # a name that would be taken for an option is offered only where it is not
-    return names if "--" in before else (one for one in names if not one[0].startswith("-"))
+            return _options(command)
+    names = ARGUMENTS.get(command, _nothing)(start)
+    # a name that looks like an option is offered only after "--"
+    return names if "--" in before else (name for name in names if not name[0].startswith("-"))
 
 
-def _verbs() -> Iterator[Candidate]:
-    from git_spacy.cli import COMMANDS, SUMMARIES
+def _command_names() -> Iterator[Candidate]:
+    from git_spacy.cli import COMMANDS, summary
 
-    lines = {name: line for names, line in SUMMARIES.items() for name in names}
-    return ((verb, lines.get(verb, "")) for verb in COMMANDS)
+    return ((name, summary(name)) for name in COMMANDS)
 
 
-def _command(verb: Sequence[str]) -> click.Command | None:
+def _click_command(names: Sequence[str]) -> click.Command | None:
     import click
 
     from git_spacy.cli import group
 
     command: click.Command | None = group
-    for name in verb:
+    for name in names:
         if not isinstance(command, click.Group):
             return None
         command = command.get_command(click.Context(command), name)
     return command
 
 
-def _subcommands(verb: str) -> Iterator[Candidate]:
-    commands = getattr(_command((verb,)), "commands", {})
+def _subcommands(group_name: str) -> Iterator[Candidate]:
+    commands = getattr(_click_command((group_name,)), "commands", {})
     return (
         (name, command.get_short_help_str(70))
         for name, command in commands.items()
@@ -113,30 +122,30 @@ def _subcommands(verb: str) -> Iterator[Candidate]:
     )
 
 
-def _options(verb: Sequence[str]) -> Iterator[Candidate]:
+def _options(names: Sequence[str]) -> Iterator[Candidate]:
     from git_spacy.cli.overrides import OverridingCommand
 
-    command = _command(verb)
+    command = _click_command(names)
     for parameter in command.params if command else ():
-        told = getattr(parameter, "help", "") or ""
+        description = getattr(parameter, "help", "") or ""
         if getattr(parameter, "hidden", False) or parameter.param_type_name != "option":
             continue
         for name in (*parameter.opts, *parameter.secondary_opts):
-            yield name, told
+            yield name, description
     if isinstance(command, OverridingCommand):
         yield "--vars.", "Override a variable of project.yml."
         yield "--set", "Override a variable of project.yml."
     yield "--help", "Show the man page."
 
 
-def _values(verb: Sequence[str], option: str, start: Path) -> Iterable[Candidate] | None:
-    """What may follow an option; None if it takes no value."""
+def _values(names: Sequence[str], option: str, start: Path) -> Iterable[Candidate] | None:
+    """Return the possible values of an option; None if it takes no value."""
 
     if option in VALUES:
         return VALUES[option](start)
     if option.startswith("--vars."):
         return () if "=" not in option else None
-    for parameter in getattr(_command(verb), "params", ()):
+    for parameter in getattr(_click_command(names), "params", ()):
         if option in parameter.opts and not parameter.is_flag:
             return ((choice, "") for choice in getattr(parameter.type, "choices", ()))
     return None
@@ -176,20 +185,20 @@ def _assets(start: Path) -> Iterator[Candidate]:
 
 
 def _variables(start: Path, prefix: str = "", suffix: str = "=") -> Iterator[Candidate]:
-    def flat(table: Mapping[str, object], before: str) -> Iterator[Candidate]:
+    def flatten(table: Mapping[str, object], path: str) -> Iterator[Candidate]:
         for name, value in table.items():
             if isinstance(value, dict):
-                yield from flat(value, f"{before}{name}.")
+                yield from flatten(value, f"{path}{name}.")
             else:
-                yield f"{prefix}{before}{name}{suffix}", str(value)
+                yield f"{prefix}{path}{name}{suffix}", str(value)
 
     from git_spacy.project import loader
 
-    document = loader.document(loader.content(loader.find(start)))
-    return flat(document.get("variables") or document["vars"], "")
+    document = loader.resolve_document(loader.read_bytes(loader.find(start)))
+    return flatten(document.get("variables") or document["vars"], "")
 
 
-def _axes(start: Path) -> Iterator[Candidate]:
+def _matrix_variables(start: Path) -> Iterator[Candidate]:
     return _variables(start, "vars.")
 
 
@@ -200,16 +209,16 @@ def _templates(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
 
 
 def _remotes(start: Path) -> Iterator[Candidate]:
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
 
     for remote in _project(start).remotes:
-        yield remote.name, "of project.yml"
-    for name in settings(start):
+        yield remote.name, "from project.yml"
+    for name in read_settings(start):
         if name.startswith("spacy.remote.") and name.endswith(".url"):
-            yield name[len("spacy.remote.") : -len(".url")], "of git config"
+            yield name[len("spacy.remote.") : -len(".url")], "from git config"
 
 
-def _asked(start: Path, *arguments: str) -> list[str]:
+def _git_output(start: Path, *arguments: str) -> list[str]:
     from git_spacy.git.repository import Repository
 
     repository = Repository.discover(start)
@@ -221,34 +230,37 @@ def _asked(start: Path, *arguments: str) -> list[str]:
 
 
 def _git_remotes(start: Path) -> Iterator[Candidate]:
-    return ((name, "") for name in _asked(start, "remote"))
+    return ((name, "") for name in _git_output(start, "remote"))
 
 
 def _revisions(start: Path) -> Iterator[Candidate]:
     yield "HEAD", ""
-    words = ("for-each-ref", "--format=%(refname:strip=2)", "refs/heads", "refs/tags")
-    yield from ((name, "") for name in _asked(start, *words))
+    arguments = ("for-each-ref", "--format=%(refname:strip=2)", "refs/heads", "refs/tags")
+    yield from ((name, "") for name in _git_output(start, *arguments))
 
 
 def _checks(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
     return ((name, "") for name in ("project", "assets", "lock", "generated", "all"))
 
 
-def _parts(start: Path) -> Iterable[Candidate]:  # noqa: ARG001
+def _init_steps(start: Path) -> Iterable[Candidate]:  # noqa: ARG001
     from git_spacy.setup.changes import STEPS
 
     return STEPS.items()
 
 
-def _cleaned(found: Iterable[Candidate]) -> Iterator[Candidate]:
-    """Those that can be typed, each once; what is told of them in one printable line. What cannot
-    be seen, or is not assigned in Unicode, is not offered: shells quote it in their own ways."""
+def _printable(all_candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Yield each printable candidate once, with its description in one printable line.
+
+    Invisible and unassigned Unicode characters are not offered, since shells quote them in
+    different ways.
+    """
 
     seen = set()
-    for word, told in found:
+    for word, description in all_candidates:
         if word not in seen and word.isprintable():
             seen.add(word)
-            yield word, escape_controls(" ".join(told.split()))
+            yield word, escape_controls(" ".join(description.split()))
 
 
 FILES = {
@@ -256,11 +268,11 @@ FILES = {
     "zsh": "zsh/site-functions/_git-spacy",
     "fish": "fish/vendor_completions.d/git-spacy.fish",
 }
-GROUPS = ("lock", "notes", "store")  # verbs that have verbs of their own
-# verb → what its arguments may be
+GROUPS = ("lock", "notes", "cache")  # commands that have subcommands
+# command → the candidates for its arguments
 ARGUMENTS: dict[tuple[str, ...], Callable[[Path], Iterable[Candidate]]] = {
     ("clone",): _templates,
-    ("init",): _parts,
+    ("init",): _init_steps,
     ("assets",): _assets,
     ("run",): _runnable,
     ("check",): _checks,
@@ -268,7 +280,7 @@ ARGUMENTS: dict[tuple[str, ...], Callable[[Path], Iterable[Candidate]]] = {
     ("show",): _revisions,
     ("diff",): _revisions,
     ("restore",): _revisions,
-    ("lock", "restore"): _revisions,
+    ("lock", "rebuild"): _revisions,
     ("lock", "record"): _runnable,
     ("notes", "push"): _git_remotes,
     ("notes", "pull"): _git_remotes,
@@ -278,9 +290,9 @@ ARGUMENTS: dict[tuple[str, ...], Callable[[Path], Iterable[Candidate]]] = {
     ("push",): _remotes,
     ("pull",): _remotes,
 }
-# option → what its value may be, where click does not know it
+# option → the candidates for its value, where click does not know them
 VALUES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
     "--set": _variables,
-    "--matrix": _axes,
+    "--matrix": _matrix_variables,
     "--command": _commands,
 }

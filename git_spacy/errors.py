@@ -1,7 +1,7 @@
-"""The one family of exceptions, and how a failure reads.
+"""The exceptions of git-spacy, their exit codes, and the text of an error message.
 
-The core raises these and never prints or exits; `cli.main` and `hook.main` print one of them and
-exit with its code. Knows nothing of any other module. The exit codes are threats.md's.
+The core raises these exceptions and neither prints nor exits; `cli.main` and `hook.main` print the
+exception and exit with its code.
 """
 
 from __future__ import annotations
@@ -10,42 +10,45 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-# what they mean, for the man pages; `run` passes on the code of the script that failed
+# Shown in the man pages. `run` exits with the code of the script that failed.
 EXIT_CODES = {
-    0: "Done.",
-    1: "Something promised is not there: a check failed, a declared output is missing.",
-    2: "Malformed input, or usage.",
-    3: "Understood, and refused as unsafe.",
-    4: "The network failed, or what it brought is not what was promised.",
-    5: "This machine failed: a full disk, no permission.",
-    70: "A defect of git-spacy.",
-    75: "Another run is going on here, and --no-wait was given.",
+    0: "Success.",
+    1: "A check failed, or a declared output is missing.",
+    2: "Invalid usage, or an invalid file.",
+    3: "Refused as unsafe.",
+    4: "A network, remote or Git error, or content that does not match its checksum.",
+    5: "An error of the operating system: disk full, permission denied.",
+    70: "An internal error of git-spacy.",
+    75: "Another run is in progress, and --no-wait was given.",
     130: "Interrupted (Ctrl-C).",
     143: "Terminated (SIGTERM).",
 }
 
-# C0 and C1 control characters but tab and newline, and the Unicode line separators and
-# direction overrides with which a title or a server could rewrite what the terminal shows.
+# C0 and C1 control characters except tab and newline, and the Unicode line separators and
+# direction overrides: with these, a project title or a server could rewrite the terminal.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")
 _WORD = re.compile(r"[^\s'\"]+")
 _QUERY_START = re.compile(r"\w\?")
 
 
-def escape_controls(text: str, short: str = "\\x{:02x}") -> str:
-    """`text` with what a terminal would obey instead of show escaped as \\xNN or \\uNNNN; `short`
-    is the form of the former (JSON has but the latter)."""
+def escape_controls(text: str, short_escape: str = "\\x{:02x}") -> str:
+    """Escape the characters of `text` that a terminal would obey rather than show.
+
+    Code points below 256 are written as `short_escape`, the others as \\uNNNN. (JSON knows only
+    the latter.)
+    """
 
     def escape(match: re.Match[str]) -> str:
         code = ord(match[0])
-        return (short if code < 0x100 else "\\u{:04x}").format(code)
+        return (short_escape if code < 0x100 else "\\u{:04x}").format(code)
 
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # lone surrogates
     return _UNPRINTABLE.sub(escape, text)
 
 
 def redact(text: str) -> str:
-    """`text` with the user name, password and query values of every URL in it masked."""
+    """Mask the user name, password and query string of every URL in `text`."""
 
     text = _CREDENTIALS.sub("***@", text)
     if "://" in text:
@@ -54,10 +57,10 @@ def redact(text: str) -> str:
 
 
 def _without_query(word: str) -> str:
-    """`word` up to its first `?` after a letter or digit, if a `=` follows somewhere.
+    """Mask what follows the first `?` after a letter or digit, if a `=` comes anywhere later.
 
-    Each word is searched once: one expression for all of it would start again at every `?` and
-    take quadratic time.
+    Each word is searched once. A single regular expression for the whole text would start again
+    at every `?` and take quadratic time.
     """
 
     start = _QUERY_START.search(word)
@@ -67,21 +70,26 @@ def _without_query(word: str) -> str:
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong: what, how to fix it, and where (`project.yml:12:11`, or a path)."""
+    """An error or a warning, how to fix it, and where it is (`project.yml:12:11`, or a path)."""
 
     message: str
     hint: str = ""
     location: str = ""
 
     def __str__(self) -> str:
-        head = (
-            f"{self.location}: error: {self.message}" if self.location else f"error: {self.message}"
-        )
-        return escape_controls(redact(f"{head}\nhint: {self.hint}" if self.hint else head))
+        return self.format("error")
+
+    def format(self, severity: str) -> str:
+        """Return the text that is shown: `LOCATION: SEVERITY: MESSAGE`, then `hint:` lines."""
+
+        prefix = f"{self.location}: " if self.location else ""
+        lines = [f"{prefix}{severity}: {self.message}"]
+        lines += [f"hint: {line}" for line in self.hint.splitlines()]
+        return escape_controls(redact("\n".join(lines)))
 
 
 class GitSpacyError(Exception):
-    """A failure that a user can understand. `problems` is never empty."""
+    """An error to show to the user. `problems` is never empty."""
 
     exit_code = 1
 
@@ -91,11 +99,11 @@ class GitSpacyError(Exception):
 
     @classmethod
     def from_problems(cls, problems: Iterable[Problem]) -> GitSpacyError:
-        """One error that carries all of `problems` (at least one)."""
+        """Return one error that carries all of `problems`, of which there is at least one."""
 
-        every = tuple(problems)
-        error = cls(every[0].message)
-        error.problems = every
+        all_problems = tuple(problems)
+        error = cls(all_problems[0].message)
+        error.problems = all_problems
         return error
 
     def __str__(self) -> str:
@@ -103,43 +111,43 @@ class GitSpacyError(Exception):
 
 
 class CheckFailed(GitSpacyError):
-    """Something that was promised does not hold: a declared output is missing, a check failed."""
+    """A check failed, or a declared output is missing."""
 
     exit_code = 1
 
 
 class InvalidInput(GitSpacyError):
-    """A file or a command line that cannot be understood."""
+    """A file or a command line is invalid."""
 
     exit_code = 2
 
 
 class Refused(GitSpacyError):
-    """Understood, and refused."""
+    """The request is valid, but carrying it out would be unsafe."""
 
     exit_code = 3
 
 
 class ExternalError(GitSpacyError):
-    """The network failed, or what it brought is not what was promised."""
+    """The network, a remote or Git failed, or content does not match its checksum."""
 
     exit_code = 4
 
 
 class LocalFailure(GitSpacyError):
-    """This machine failed: disk full, no permission, a file that cannot be read."""
+    """The operating system reported an error: disk full, permission denied, unreadable file."""
 
     exit_code = 5
 
 
 class Busy(GitSpacyError):
-    """Another run holds the lock and the user asked not to wait."""
+    """Another process holds the lock, and the user asked not to wait."""
 
     exit_code = 75
 
 
 class ScriptFailed(GitSpacyError):
-    """A script line ended with a code of its own, which becomes ours."""
+    """A script line failed; its exit code becomes ours."""
 
     def __init__(self, message: str, code: int, *, hint: str = "", location: str = "") -> None:
         super().__init__(message, hint=hint, location=location)
@@ -147,8 +155,10 @@ class ScriptFailed(GitSpacyError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM arrived: the exit code is 128 plus the signal's number. It is not a failure
-    that anything below the command line may handle, so no GitSpacyError and no Exception."""
+    """SIGINT or SIGTERM arrived. The exit code is 128 plus the signal number.
+
+    Only the command line may handle it, so it is neither a GitSpacyError nor an Exception.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -160,19 +170,23 @@ class Interrupted(KeyboardInterrupt):
 
 
 class InternalError(GitSpacyError):
-    """A failure that is our own fault: EX_SOFTWARE of sysexits.h."""
+    """A bug in git-spacy. The exit code is EX_SOFTWARE of sysexits.h."""
 
     exit_code = 70
 
     def __init__(self, error: Exception) -> None:
         super().__init__(
-            f"this is a defect of git-spacy: {type(error).__name__}: {error}",
-            hint="run it again with GIT_SPACY_DEBUG=1 and report what it prints",
+            f"internal error: {type(error).__name__}: {error}",
+            hint="set GIT_SPACY_DEBUG=1 to see the traceback, and include it in a bug report",
         )
 
 
-def local_failure(error: OSError, doing: str) -> LocalFailure:
-    """`error` as the system gave it, told with what was being done."""
+def local_failure(error: OSError, action: str = "") -> LocalFailure:
+    """Return `error` as a LocalFailure, in the operating system's words.
 
-    where = error.filename if isinstance(error.filename, str) else ""
-    return LocalFailure(f"{doing}: {error.strerror or error}", location=where)
+    `action` says what was being attempted, e.g. "cannot write the cache".
+    """
+
+    path = error.filename if isinstance(error.filename, str) else ""
+    reason = error.strerror or str(error)
+    return LocalFailure(f"{action}: {reason}" if action else reason, location=path)

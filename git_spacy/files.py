@@ -1,9 +1,9 @@
-"""The one writer of files, and the one way into a folder that a stranger's paths describe.
+"""Write files atomically, and open paths below a folder without being led out of it.
 
-Everything written anywhere goes beside its destination, is flushed to disk, and replaces it in one
-step. A path inside the project is reached component by component from the project's own
-descriptor without following links, so that a link swapped in after the check changes nothing.
-Knows nothing of projects; imports no room.
+Whatever is written goes to a temporary file beside its destination, is flushed to disk, and
+replaces the destination in one step. A path below a folder is opened component by component from
+the descriptor of that folder, without following symlinks, so that a symlink that appears after the
+check changes nothing.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from git_spacy.git_names import is_git_name
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _EXISTING_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-_MANY = 64  # files: to wait for each takes longer than for all that the system has to write
+_SYNC_THRESHOLD = 64  # files: for more than these, one sync() is faster than an fsync() for each
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Make `data` the content of `path`: old or new after a crash, never torn.
+    """Replace the content of `path`, so that after a crash it is the old or the new one.
 
-    For a path that the user or we chose: a link is followed wherever it leads. A path in a project
-    or a work tree is for `write_beneath`. Keeps the permissions of an existing file. Raises
-    OSError, with the old content untouched and no temporary file left.
+    For paths that the user or git-spacy chose: a symlink is followed wherever it leads. For paths
+    in a project or a working tree use `write_beneath`. Keeps the permissions of an existing file.
+    Raises OSError, and then leaves the old content and no temporary file.
     """
 
     folder, name = os.path.split(os.path.realpath(path))
@@ -46,29 +46,32 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def write_beneath(
-    root: Path, relative: str, data: bytes, *, program: bool = False, parents: bool = False
+    root: Path, relative: str, data: bytes, *, executable: bool = False, parents: bool = False
 ) -> None:
-    """Make `data` the content of the file `relative` below `root`, as `replace` does.
+    """Replace the content of the file `relative` below `root`, as `write_atomic` does.
 
-    A link to a file below `root` is written through; none is followed once it is resolved. A
-    `program` may be executed by everybody who may read it; `parents` makes missing folders.
-    Raises Unsafe if a link leads out of `root` or into Git's own folder, or is put there
-    meanwhile; OSError.
+    A symlink to a file below `root` is written through. With `executable`, whoever may read the
+    file may execute it; with `parents`, missing folders are created.
+
+    Raises Refused if a symlink leads out of `root` or into Git's own folder, or if one appears
+    after the path was resolved; OSError.
     """
 
     top, names = _beneath(root, relative)
-    with _folder(top, names[:-1], relative, make=parents) as directory:
+    with _open_folder(top, names[:-1], relative, create=parents) as directory:
         folder = os.path.join(top, *names[:-1])
-        _replace(directory, folder, names[-1] if names else ".", data, program=program)
+        _replace(directory, folder, names[-1] if names else ".", data, executable=executable)
 
 
-def _replace(directory: int, folder: str, name: str, data: bytes, *, program: bool = False) -> None:
-    """The same for `name` in `folder`, which is open as `directory`."""
+def _replace(
+    directory: int, folder: str, name: str, data: bytes, *, executable: bool = False
+) -> None:
+    """Replace the content of `name` in `folder`, which is open as `directory`."""
 
     temporary = f".{name}.{os.getpid()}.tmp"
     try:
         mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
-        if stat.S_ISLNK(mode):  # by now: it was resolved before
+        if stat.S_ISLNK(mode):  # it appeared after the path was resolved
             raise _not_a_file(name)
     except FileNotFoundError:
         mode = None
@@ -79,21 +82,21 @@ def _replace(directory: int, folder: str, name: str, data: bytes, *, program: bo
             if mode is None:
                 mode = os.fstat(stream.fileno()).st_mode
             mode = stat.S_IMODE(sharing.adjusted(os.path.join(folder, name), mode))
-            os.fchmod(stream.fileno(), mode | (mode & 0o444) >> 2 if program else mode)
+            os.fchmod(stream.fileno(), mode | (mode & 0o444) >> 2 if executable else mode)
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
         with suppress(OSError):
-            _sweep(directory, name)
+            _remove_leftovers(directory, name)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary, dir_fd=directory)
         raise
 
 
-def _sweep(directory: int, name: str) -> None:
+def _remove_leftovers(directory: int, name: str) -> None:
     """Remove the temporary files that killed processes left beside `name`."""
 
     for entry in os.listdir(directory):
@@ -104,7 +107,7 @@ def _sweep(directory: int, name: str) -> None:
 
 
 def is_alive(process: int) -> bool:
-    """Whether there is a process of this number."""
+    """Return whether a process with this ID exists."""
 
     try:
         os.kill(process, 0)
@@ -123,22 +126,22 @@ def file_lock(
     waiting: Callable[[], None] = lambda: None,
     hint: str = "",
 ) -> Iterator[None]:
-    """Hold an exclusive lock on the file `path`, made if need be, until the block ends.
+    """Hold an exclusive lock on the file `path`, which is created if missing.
 
-    If somebody else has it, calls `waiting` and waits, or raises Busy if `wait` is false. The
-    system gives the lock back when the process dies, so none is ever stale.
+    If another process holds the lock, calls `waiting` and waits; raises Busy instead if `wait` is
+    false. The system releases the lock when its process ends, so a lock is never stale.
     """
 
     import fcntl
 
     sharing.make_folders(path.parent)
-    descriptor = _opened_lock(path)
+    descriptor = _open_lock(path)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if not wait:
-                raise Busy(f"somebody else holds '{path}'", hint=hint) from None
+                raise Busy(f"another process has locked '{path}'", hint=hint) from None
             waiting()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -146,7 +149,7 @@ def file_lock(
         os.close(descriptor)
 
 
-def _opened_lock(path: Path) -> int:
+def _open_lock(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags | os.O_EXCL, 0o666)
@@ -161,9 +164,9 @@ def _opened_lock(path: Path) -> int:
 
 
 def resolve_beneath(root: Path, relative: str) -> Path:
-    """The real path of `relative` below `root`, which need not exist.
+    """Return the real path of `relative` below `root`. It need not exist.
 
-    Raises Unsafe if a link on the way leads out of `root`, or if it leads into Git's own folder.
+    Raises Refused if a symlink on the way leads out of `root` or into Git's own folder.
     """
 
     top, names = _beneath(root, relative)
@@ -171,48 +174,54 @@ def resolve_beneath(root: Path, relative: str) -> Path:
 
 
 def _beneath(root: Path, relative: str) -> tuple[str, tuple[str, ...]]:
-    """The real path of `root`, and the names on the way from there to `relative`, with all links
-    resolved. Raises Unsafe as `resolved_inside`."""
+    """Return the real path of `root`, and the names on the real path from there to `relative`.
+    Raises Refused as `resolve_beneath` does."""
 
     top = os.path.realpath(root)
     real = os.path.realpath(os.path.join(top, relative))
-    above = os.path.join(top, "")  # "/" has its slash
-    if real != top and not real.startswith(above):
+    prefix = os.path.join(top, "")  # "/" ends in a slash already
+    if real != top and not real.startswith(prefix):
         raise Refused(
             f"'{relative}' leads out of the project through a symlink, to '{real}'",
-            hint="replace the link by the folder itself, or by a mount of it",
+            hint="replace the symlink with the folder itself, or with a bind mount of it",
             location=relative,
         )
-    names = tuple(real[len(above) :].split(os.sep)) if real != top else ()
+    names = tuple(real[len(prefix) :].split(os.sep)) if real != top else ()
     if any(map(is_git_name, names)):
         raise Refused(
             f"'{relative}' leads into Git's own folder, to '{real}'",
-            hint="use a path outside of it",
+            hint="use a path outside '.git'",
             location=relative,
         )
     return top, names
 
 
 @contextmanager
-def parent_descriptor(root: Path, relative: str, *, make: bool = True) -> Iterator[tuple[int, str]]:
-    """(descriptor of the folder that holds `relative`, its last name), with missing folders made
-    unless `make` is false.
+def parent_descriptor(
+    root: Path, relative: str, *, create: bool = True
+) -> Iterator[tuple[int, str]]:
+    """Open the folder that contains `relative`; yield its descriptor and the last name of the path.
 
-    Links that stay inside `root` are resolved first; none is followed after that.
-    Raises Unsafe if one leads out of it or into Git's own folder, or is put there meanwhile.
+    Missing folders are created unless `create` is false. Symlinks that stay below `root` are
+    resolved first; none is followed after that.
+
+    Raises Refused if a symlink leads out of `root` or into Git's own folder, or if one appears
+    after the path was resolved.
     """
 
     folder, name = os.path.split(relative)
     if is_git_name(name):
-        raise Refused(f"'{relative}' is Git's own", hint="use another name", location=relative)
+        raise Refused(
+            f"'{relative}' is reserved for Git", hint="use another name", location=relative
+        )
     top, names = _beneath(root, folder)
-    with _folder(top, names, relative, make=make) as descriptor:
+    with _open_folder(top, names, relative, create=create) as descriptor:
         yield descriptor, name
 
 
 @contextmanager
-def _folder(top: str, names: Sequence[str], relative: str, *, make: bool) -> Iterator[int]:
-    """The folder that `names` lead to from the folder `top`, no link followed."""
+def _open_folder(top: str, names: Sequence[str], relative: str, *, create: bool) -> Iterator[int]:
+    """Open the folder below `top` that `names` are the path of, without following symlinks."""
 
     descriptor = os.open(top, _DIRECTORY)
     try:
@@ -220,9 +229,11 @@ def _folder(top: str, names: Sequence[str], relative: str, *, make: bool) -> Ite
             try:
                 inner = os.open(name, _DIRECTORY, dir_fd=descriptor)
             except FileNotFoundError:
-                if not make:
+                if not create:
                     raise
-                inner = _made(name, descriptor, os.path.join(top, *names[:count]), relative)
+                inner = _create_folder(
+                    name, descriptor, os.path.join(top, *names[:count]), relative
+                )
             except OSError as error:
                 raise _not_a_directory(error, name, relative) from None
             os.close(descriptor)
@@ -232,9 +243,9 @@ def _folder(top: str, names: Sequence[str], relative: str, *, make: bool) -> Ite
         os.close(descriptor)
 
 
-def _made(name: str, descriptor: int, path: str, relative: str) -> int:
-    """A descriptor of the new folder `name` in the one behind `descriptor`, whose path is `path`;
-    of that which another process made meanwhile."""
+def _create_folder(name: str, descriptor: int, path: str, relative: str) -> int:
+    """Create the folder `name` (whose full path is `path`) in the open folder `descriptor`, unless
+    another process has just created it, and open it."""
 
     try:
         os.mkdir(name, dir_fd=descriptor)
@@ -250,8 +261,8 @@ def _made(name: str, descriptor: int, path: str, relative: str) -> int:
 
 
 def open_directory(folder: str, descriptor: int, relative: str) -> int:
-    """A descriptor of the folder `folder` in the one behind `descriptor`. Raises Unsafe for a link
-    or a file, in the words of the path `relative`; OSError."""
+    """Open the folder `folder` in the open folder `descriptor`. Raises Refused, with a message
+    about the path `relative`, if it is a symlink or a file; OSError."""
 
     try:
         return os.open(folder, _DIRECTORY, dir_fd=descriptor)
@@ -262,19 +273,18 @@ def open_directory(folder: str, descriptor: int, relative: str) -> int:
 def _not_a_directory(error: OSError, folder: str, relative: str) -> OSError | Refused:
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return Refused(
-            f"'{folder}' on the way to '{relative}' is a link or a file, not a folder",
-            hint=f"remove '{folder}' and run again",
+            f"'{folder}' on the way to '{relative}' is a symlink or a file, not a folder",
+            hint=f"remove '{folder}', then run the command again",
             location=relative,
         )
     return error
 
 
 def descriptor_beneath(root: Path, relative: str) -> int:
-    """A descriptor of whatever `relative` below `root` is, for reading, no link followed once it
-    is resolved. Opening a FIFO does not wait for a writer.
+    """Open `relative` below `root` for reading, whatever kind of file it is.
 
-    Raises Unsafe if a link leads out of `root` or into Git's own folder, or is put there
-    meanwhile; OSError.
+    Opening a FIFO does not wait for a writer. Raises Refused if a symlink leads out of `root` or
+    into Git's own folder, or if one appears after the path was resolved; OSError.
     """
 
     with folder_beneath(root, relative) as (directory, name, _):
@@ -285,49 +295,50 @@ def _open_file(name: str, directory: int, relative: str) -> int:
     try:
         return os.open(name, _EXISTING_FILE, dir_fd=directory)
     except OSError as error:
-        if error.errno == errno.ELOOP:  # a link by now
+        if error.errno == errno.ELOOP:  # it has become a symlink
             raise _not_a_file(relative) from None
         raise
 
 
 @contextmanager
 def folder_beneath(root: Path, relative: str) -> Iterator[tuple[int, str, str]]:
-    """(descriptor of the folder that holds what `relative` below `root` leads to, its name there,
-    its real path). Raises Unsafe as `descriptor_beneath`, OSError."""
+    """Open the folder that contains the file behind `relative`, below `root`.
+
+    Yields the descriptor of that folder, the name of the file in it, and the real path of the file.
+    Raises Refused as `descriptor_beneath` does; OSError.
+    """
 
     top, names = _beneath(root, relative)
-    with _folder(top, names[:-1], relative, make=False) as directory:
+    with _open_folder(top, names[:-1], relative, create=False) as directory:
         yield directory, names[-1] if names else ".", os.path.join(top, *names)
 
 
-def opened_in_turn(root: Path, paths: Iterable[str]) -> Iterator[FileIO]:
-    """The files at `paths`, which are real paths below `root`, unbuffered, for reading, one after
-    the other: each is closed when the next is asked for.
+def open_each(root: Path, paths: Iterable[str]) -> Iterator[FileIO]:
+    """Yield the files at `paths`, real paths below `root`, opened for reading and unbuffered.
 
-    No link is followed. The folder of the last file stays open, since most have a neighbour there.
-    Raises Unsafe for a link that was put there meanwhile, OSError.
+    A file is closed when the next one is opened. The folder of the last file stays open, since the
+    next file is usually in it, too. No symlink is followed: raises Refused for one that appeared
+    after the paths were resolved; OSError.
     """
 
     top = os.path.join(os.path.realpath(root), "")
-    above, directory = None, -1
-    with ExitStack() as opened:
+    open_folder, directory = None, -1
+    with ExitStack() as stack:
         for path in paths:
             folder, name = os.path.split(path)
-            if folder != above:
-                opened.close()
+            if folder != open_folder:
+                stack.close()
                 names = folder[len(top) :].split(os.sep) if len(folder) > len(top) else ()
-                directory = opened.enter_context(_folder(top, names, path, make=False))
-                above = folder
+                directory = stack.enter_context(_open_folder(top, names, path, create=False))
+                open_folder = folder
             with open(_open_file(name, directory, path), "rb", buffering=0) as stream:
                 yield stream
 
 
 @contextmanager
 def open_beneath(root: Path, relative: str) -> Iterator[BinaryIO]:
-    """The regular file `relative` below `root`, for reading.
-
-    Raises Unsafe as `descriptor_beneath`, and if it is not a regular file; OSError.
-    """
+    """Open the regular file `relative` below `root` for reading. Raises Refused as
+    `descriptor_beneath` does, and if it is not a regular file; OSError."""
 
     try:
         file = descriptor_beneath(root, relative)
@@ -343,22 +354,22 @@ def open_beneath(root: Path, relative: str) -> Iterator[BinaryIO]:
 
 
 def _not_a_file(relative: str) -> Refused:
-    return Refused(f"'{relative}' is not a regular file", hint="name a file", location=relative)
+    return Refused(f"'{relative}' is not a regular file", location=relative)
 
 
 def make_directory(root: Path, relative: str) -> None:
-    """Make the folder `relative` below `root`, and its parents. Raises Unsafe as above."""
+    """Create the folder `relative` below `root`, with parents. Raises Refused, OSError."""
 
     with parent_descriptor(root, os.path.join(relative, ".")):
         pass
 
 
 class Staging:
-    """What is being made beside its destination: a file or a folder, swapped in when verified.
+    """A new file or folder beside its destination, which `commit` puts in place once verified.
 
-    The names are fixed (`.NAME.git-spacy-new`), so what a killed run left is cleared by the next;
-    two at once for one destination is for the caller to prevent. `path` is for whoever needs a
-    path to write to, `relative` the same below the root.
+    The temporary names are fixed (`.NAME.git-spacy-new`), so that the next run removes what a
+    killed run left. The caller must prevent two stagings of one destination at the same time.
+    `path` is the path to write to; `relative` is the same path relative to the root.
     """
 
     def __init__(self, root: Path, relative: str, descriptor: int, name: str) -> None:
@@ -379,24 +390,24 @@ class Staging:
                 os.rename(self._old, self._name, src_dir_fd=directory, dst_dir_fd=directory)
 
     def open(self) -> BinaryIO:
-        """The new file, empty, for writing."""
+        """Create the new file and open it for writing."""
 
         return open(os.open(self._new, _NEW_FILE, 0o666, dir_fd=self._directory), "wb")
 
     def reopen(self) -> BinaryIO:
-        """The new file as far as it is written, for reading."""
+        """Open what has been written of the new file for reading."""
 
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         return open(os.open(self._new, flags, dir_fd=self._directory), "rb")
 
     def discard(self) -> None:
-        """Remove what was staged."""
+        """Remove the staged file or folder."""
 
         _remove(self._new, self._directory)
 
     def abandon(self) -> None:
-        """Remove what another thread stages, which may go on with it: its descriptor and its path
-        lead nowhere from now on."""
+        """Remove what another thread is staging. That thread may go on writing, but its descriptor
+        and path lead nowhere from now on."""
 
         directory = os.dup(self._directory)
         try:
@@ -408,9 +419,9 @@ class Staging:
             os.close(directory)
 
     def commit(self) -> None:
-        """Put what was staged in the place of the destination, whatever stands there."""
+        """Replace the destination, whatever it is, with the staged file or folder."""
 
-        if _count(self._new, self._directory) > _MANY:
+        if _count(self._new, self._directory) > _SYNC_THRESHOLD:
             os.sync()
         else:
             _flush(self._new, self._directory)
@@ -436,9 +447,9 @@ class Staging:
 
 @contextmanager
 def staging(root: Path, relative: str) -> Iterator[Staging]:
-    """A Staging for the path `relative` below `root`; what is not swapped in is removed.
+    """Yield a Staging for `relative` below `root`, and remove what was not committed.
 
-    Raises Unsafe as `parent_descriptor`, Abandoned.
+    Raises Refused as `parent_descriptor` does; Abandoned.
     """
 
     with parent_descriptor(root, relative) as (descriptor, name):
@@ -451,7 +462,7 @@ def staging(root: Path, relative: str) -> Iterator[Staging]:
 
 
 def recover(root: Path, relative: str) -> None:
-    """Clear what a killed run left beside `relative`, or put back what it had moved aside."""
+    """Remove what a killed run left beside `relative`, or put back what it had moved aside."""
 
     folder, name = os.path.split(os.path.join(os.path.realpath(root), relative))
     if any(os.path.lexists(f"{folder}/.{name}.git-spacy-{kind}") for kind in ("new", "old")):
@@ -460,8 +471,8 @@ def recover(root: Path, relative: str) -> None:
 
 
 def _pinned(descriptor: int, root: Path, relative: str) -> Path:
-    """The folder behind `descriptor` as a path that no link put there later can turn elsewhere,
-    where the system has such paths."""
+    """Return a path to the folder `descriptor` that later symlinks cannot redirect. Only Linux has
+    such paths; elsewhere it is the real path."""
 
     pinned = Path(f"/proc/self/fd/{descriptor}")
     return pinned if pinned.is_dir() else resolve_beneath(root, os.path.dirname(relative))
@@ -489,7 +500,7 @@ def _remove(name: str, descriptor: int) -> None:
 
 
 def _remove_directory(name: str, descriptor: int) -> None:
-    """What `shutil.rmtree(name, dir_fd=…)` does from Python 3.11 on, links never followed."""
+    """Do what `shutil.rmtree(name, dir_fd=…)` does from Python 3.11 on. Follows no symlinks."""
 
     inner = os.open(name, _DIRECTORY, dir_fd=descriptor)
     try:
@@ -502,9 +513,9 @@ def _remove_directory(name: str, descriptor: int) -> None:
 
 
 def flush(paths: Collection[Path]) -> None:
-    """Let these files, and the names in these folders, be on the disk. Raises OSError."""
+    """Flush these files, and the names in these folders, to the disk. Raises OSError."""
 
-    if len(paths) > _MANY:
+    if len(paths) > _SYNC_THRESHOLD:
         os.sync()
         return
     for path in paths:
@@ -516,10 +527,10 @@ def flush(paths: Collection[Path]) -> None:
 
 
 def _flush(name: str, descriptor: int) -> None:
-    """The same for a file, or a folder and all that is in it."""
+    """Flush a file, or a folder with everything in it."""
 
-    for entry, above in _below(name, descriptor):
-        inner = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+    for entry, parent in _walk(name, descriptor):
+        inner = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         try:
             os.fsync(inner)
         finally:
@@ -527,19 +538,19 @@ def _flush(name: str, descriptor: int) -> None:
 
 
 def _count(name: str, descriptor: int) -> int:
-    return sum(1 for _ in _below(name, descriptor))
+    return sum(1 for _ in _walk(name, descriptor))
 
 
-def _below(name: str, descriptor: int) -> Iterator[tuple[str, int]]:
-    """(name, descriptor of its folder) of a file, or of a folder after all files and folders that
-    are in it. A link is nothing but a name in its folder."""
+def _walk(name: str, descriptor: int) -> Iterator[tuple[str, int]]:
+    """Yield the name of a file or folder and the descriptor of its parent; contents come first.
+    Symlinks are skipped, since flushing their folder is enough."""
 
     kind = _kind(name, descriptor)
     if kind == stat.S_IFDIR:
         inner = os.open(name, _DIRECTORY, dir_fd=descriptor)
         try:
             for entry in os.listdir(inner):
-                yield from _below(entry, inner)
+                yield from _walk(entry, inner)
         finally:
             os.close(inner)
     if kind in (stat.S_IFREG, stat.S_IFDIR):

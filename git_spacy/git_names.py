@@ -1,4 +1,4 @@
-"""The file names that some system takes for `.git`. Pure."""
+"""Recognize the file names that some operating system takes for `.git`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ _GIT = re.compile(r"(?:\.git|git~\d+)[. ]*(?::.*)?", re.DOTALL)
 
 
 def is_git_name(name: str) -> bool:
-    """Whether Git, Windows (NTFS) or macOS (HFS+) could take the file name `name`, or a part of
-    it between backslashes, for `.git`."""
+    """Return whether Git, Windows (NTFS) or macOS (HFS+) could take `name` for `.git`.
+
+    The same holds for any part of it between backslashes, which Windows takes for separators.
+    """
 
     folded = name.translate(_HFS_IGNORED).casefold()
     return any(_GIT.fullmatch(part) for part in folded.split("\\"))

@@ -1,9 +1,9 @@
-"""The checks as Git hooks: of what is staged, in every project of the repository.
+"""Run the checks as a Git hook, on what is staged, in every project of the repository.
 
-`git-spacy-hook CHECK [--strict] [--max-size=SIZE] [--allow=PATTERN] [FILE…]`, its own console
-script, for pre-commit and hooks/; `git-spacy-hook --path` says where those lie. It reads the index,
-and never the network, runs no script, asks nothing and changes nothing; it never imports click,
-since it runs on every commit.
+`git-spacy-hook CHECK [--strict] [--max-size=SIZE] [--allow=PATTERN] [FILE…]` is a console script of
+its own, for pre-commit and for the scripts in hooks/; `git-spacy-hook --path` prints the folder of
+the latter. It reads the index, uses no network, runs no scripts, never prompts and changes nothing.
+It does not import click, since it runs at every commit.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from git_spacy.errors import (
 
 _CHECKS = ("project", "assets", "lock", "generated", "outputs")
 _USAGE = (
-    "git-spacy-hook all|project|assets|lock|generated|outputs"
+    "usage: git-spacy-hook all|project|assets|lock|generated|outputs"
     " [--strict] [--max-size=10m] [--allow=GLOB]"
 )
 _SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
 
 
-class _Asked(NamedTuple):
+class _HookOptions(NamedTuple):
     checks: tuple[str, ...]
     files: tuple[str, ...]
     strict: bool
@@ -41,44 +41,47 @@ class _Asked(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the checks that `argv` (by default the process's own) names and return the exit code:
-    0, 1 if something is wrong, else that of the failure."""
+    """Run the checks that `argv` (by default `sys.argv[1:]`) names, and return the exit code.
 
-    with interrupts.handled():
+    It is 0 on success, 1 if a check found an error, or the exit code of the exception.
+    """
+
+    with interrupts.handling():
         try:
             return _main(sys.argv[1:] if argv is None else argv)
-        except KeyboardInterrupt as stopped:
-            interrupted = interrupts.interrupted(getattr(stopped, "number", 2))
+        except KeyboardInterrupt as error:
+            interrupted = interrupts.interrupted(getattr(error, "number", 2))
             sys.stderr.write(f"{interrupted}\n")
             return interrupted.exit_code
 
 
-def _main(words: Sequence[str]) -> int:
+def _main(argv: Sequence[str]) -> int:
     failure: GitSpacyError
     try:
-        if list(words) == ["--path"]:
-            from git_spacy.setup.hook_scripts import scripts
+        if list(argv) == ["--path"]:
+            from git_spacy.setup.hook_scripts import scripts_folder
 
-            sys.stdout.write(f"{scripts()}\n")
+            sys.stdout.write(f"{scripts_folder()}\n")
             return 0
-        return _run(_asked(words))
+        return _run(_parse_arguments(argv))
     except GitSpacyError as error:
         failure = error
     except OSError as error:
-        failure = local_failure(error, "the system refused")
-    except Exception as defect:
-        if isinstance(defect.__cause__, KeyboardInterrupt):  # as in cli/__init__.py
-            raise defect.__cause__ from None
+        failure = local_failure(error)
+    except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # as in cli/__init__.py
+            raise error.__cause__ from None
         if os.environ.get("GIT_SPACY_DEBUG"):
             raise
-        failure = InternalError(defect)
+        failure = InternalError(error)
     sys.stderr.write(f"{failure}\n")
     return failure.exit_code
 
 
-def _asked(argv: Sequence[str]) -> _Asked:
+def _parse_arguments(argv: Sequence[str]) -> _HookOptions:
     if not argv or argv[0] not in (*_CHECKS, "all"):
-        raise InvalidInput(f"'{argv[0]}' is no check" if argv else "no check is named", hint=_USAGE)
+        message = f"unknown check '{argv[0]}'" if argv else "no check given"
+        raise InvalidInput(message, hint=_USAGE)
     checks = _CHECKS if argv[0] == "all" else (argv[0],)
     files: list[str] = []
     allow: list[str] = []
@@ -88,24 +91,24 @@ def _asked(argv: Sequence[str]) -> _Asked:
         if word == "--strict":
             strict = True
         elif name == "--max-size" and has_value:
-            max_size = _bytes(value)
+            max_size = _parse_size(value)
         elif name == "--allow" and has_value:
             allow.append(value)
         elif word.startswith("--"):
             raise InvalidInput(f"unknown option '{word}'", hint=_USAGE)
         else:
             files.append(word)
-    return _Asked(checks, tuple(files), strict, max_size, tuple(allow))
+    return _HookOptions(checks, tuple(files), strict, max_size, tuple(allow))
 
 
-def _bytes(text: str) -> int:
+def _parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if not match:
-        raise InvalidInput(f"'{text}' is no size", hint="write --max-size=500k, 10m or 2g")
+        raise InvalidInput(f"invalid size '{text}'", hint="write --max-size=500k, 10m or 2g")
     return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2].lower()]
 
 
-def _run(asked: _Asked) -> int:
+def _run(options: _HookOptions) -> int:
     from git_spacy.check import checks, outputs
     from git_spacy.check.finding import FORMATS
     from git_spacy.git.index import Index
@@ -116,24 +119,24 @@ def _run(asked: _Asked) -> int:
     repository = Repository.discover(Path.cwd())
     index = Index.open(repository) if repository else None
     if index is None:
-        raise ExternalError("this is no Git work tree", hint="use 'git spacy check'")
-    here = os.path.relpath(os.getcwd(), os.path.realpath(index.top))
-    names = [os.path.normpath(os.path.join(here, file)) for file in asked.files]
-    found = []
-    of_project = [check for check in asked.checks if check != "outputs"]
-    if of_project:
-        folders = [outputs.folder(entry.name) for entry in index.named(PROJECT_FILE)]
+        raise ExternalError("not in a Git working tree", hint="git spacy check")
+    cwd = os.path.relpath(os.getcwd(), os.path.realpath(index.top))
+    names = [os.path.normpath(os.path.join(cwd, file)) for file in options.files]
+    findings = []
+    project_checks = [check for check in options.checks if check != "outputs"]
+    if project_checks:
+        folders = [outputs.project_folder(entry.name) for entry in index.named(PROJECT_FILE)]
         if names:
-            chosen = {os.path.dirname(name) + "/" if "/" in name else "" for name in names}
-            folders = [folder for folder in folders if folder in chosen]
+            given = {os.path.dirname(name) + "/" if "/" in name else "" for name in names}
+            folders = [folder for folder in folders if folder in given]
         for folder in folders:
             view = Staged(index.top / folder, index)
-            some = checks.run_checks(of_project, view, strict=asked.strict)
-            found += [finding.below(folder) for finding in some]
-    if "outputs" in asked.checks:
-        most = outputs.MAX_SIZE if asked.max_size is None else asked.max_size
+            in_folder = checks.run_checks(project_checks, view, strict=options.strict)
+            findings += [finding.below(folder) for finding in in_folder]
+    if "outputs" in options.checks:
+        max_size = outputs.MAX_SIZE if options.max_size is None else options.max_size
         files = names or sorted(index.changed())
-        found += outputs.check_outputs(index, files, max_size=most, allow=asked.allow)
-    text = FORMATS["text"](found).encode(sys.stdout.encoding or "utf-8", "backslashreplace")
+        findings += outputs.check_outputs(index, files, max_size=max_size, allow=options.allow)
+    text = FORMATS["text"](findings).encode(sys.stdout.encoding or "utf-8", "backslashreplace")
     sys.stdout.write(text.decode(sys.stdout.encoding or "utf-8"))
-    return 1 if any(finding.severity == "error" for finding in found) else 0
+    return 1 if any(finding.severity == "error" for finding in findings) else 0

@@ -1,9 +1,9 @@
-"""Bound what an HTTP server can send around the content, and how slowly it can send anything.
+"""Limit how much an HTTP server can send besides the content, and how slowly it can send it.
 
-http.client and urllib3 read status lines, interim answers, header fields, chunk sizes and trailers
-for as long as a server sends them; a timeout of the socket starts again at every byte. Here lines
-have a budget of bytes, and waiting has a budget of seconds that only content renews. It is in the
-one place that all of these lines pass, so no version of the two libraries has to be asked for.
+http.client and urllib3 read status lines, interim responses, header fields, chunk sizes and
+trailers for as long as a server sends them, and a socket's timeout restarts with every byte. Here,
+lines have a budget of bytes, and waiting has a budget of seconds that only content renews. Whatever
+the version of the two libraries, all of their lines pass through this reader.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import socket
 import time
 from typing import Any
 
-MAX_LINES = 256 << 10  # bytes of lines in one answer, beside what its content allows
-_LINES_PER_BYTE = 16  # a chunk of one byte needs about five
-_PATIENCE = 2  # times the idle timeout: how long a server may take for the head or for …
-_LEAST = 1 << 10  # … so many bytes of content
+MAX_LINE_BYTES = 256 << 10  # per response, plus what its content allows
+_LINE_BYTES_PER_CONTENT_BYTE = 16  # a chunk of one byte needs about five
+_IDLE_TIMEOUTS = 2  # how many of them a server may take for the header, or for …
+_MIN_CONTENT = 1 << 10  # … this many bytes of content
 
 
-class Misbehaviour(http.client.HTTPException):
-    """The server sends what no HTTP server needs to send. The text can stand in an error."""
+class ProtocolViolation(http.client.HTTPException):
+    """The server sends what no HTTP server needs to send. Its text is fit for an error message."""
 
 
 class BoundedResponse(http.client.HTTPResponse):
-    """An answer whose lines and whose slowness are bounded. The idle timeout is the socket's."""
+    """A response with limits on its lines and its slowness. The idle timeout is the socket's."""
 
     def __init__(self, sock: socket.socket, *args: Any, **keys: Any) -> None:
         super().__init__(sock, *args, **keys)
-        self.fp = _Reader(_Wire(self.fp.detach(), sock))
+        self.fp = _CountingReader(_TimedSocket(self.fp.detach(), sock))
 
 
-class _Wire(io.RawIOBase):
-    """The bytes of a socket, until too much time was spent in waiting for them."""
+class _TimedSocket(io.RawIOBase):
+    """Reads the bytes of a socket until too much time was spent waiting for them."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
@@ -48,9 +48,9 @@ class _Wire(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if self._idle is None:
             return self._raw.readinto(buffer)
-        left = _PATIENCE * self._idle - self._waited
+        left = _IDLE_TIMEOUTS * self._idle - self._waited
         if left <= 0:
-            raise Misbehaviour("the server is too slow")
+            raise ProtocolViolation("the server is too slow")
         timeout = min(self._idle, left)
         if self._sock.gettimeout() != timeout:
             self._sock.settimeout(timeout)
@@ -59,16 +59,16 @@ class _Wire(io.RawIOBase):
             return self._raw.readinto(buffer)
         except TimeoutError:
             if timeout < self._idle:
-                raise Misbehaviour("the server is too slow") from None
+                raise ProtocolViolation("the server is too slow") from None
             raise
         finally:
             self._waited += time.monotonic() - start
 
     def count_content(self, size: int) -> None:
-        """Content has come: enough of it renews the patience."""
+        """Count bytes of content; enough of them reset the time spent waiting."""
 
         self._content += size
-        if self._content >= _LEAST:
+        if self._content >= _MIN_CONTENT:
             self._content = 0
             self._waited = 0.0
 
@@ -78,33 +78,33 @@ class _Wire(io.RawIOBase):
         super().close()
 
 
-class _Reader(io.BufferedReader):
-    """What http.client and urllib3 read from: lines are counted, everything else is content."""
+class _CountingReader(io.BufferedReader):
+    """The stream for http.client and urllib3: bytes of lines and bytes of content are counted."""
 
-    def __init__(self, wire: _Wire) -> None:
-        super().__init__(wire)
-        self._wire = wire
+    def __init__(self, timed: _TimedSocket) -> None:
+        super().__init__(timed)
+        self._timed = timed
         self._lines = 0
         self._content = 0
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        left = MAX_LINES + _LINES_PER_BYTE * self._content - self._lines
+        left = MAX_LINE_BYTES + _LINE_BYTES_PER_CONTENT_BYTE * self._content - self._lines
         limit = left + 1 if size is None or size < 0 else min(size, left + 1)
         line = super().readline(limit)
         self._lines += len(line)
         if len(line) > left:
-            raise Misbehaviour("the server's header, chunk sizes or trailer have no end")
+            raise ProtocolViolation("the server's header, chunk sizes or trailer are too long")
         return line
 
     def read1(self, size: int = -1, /) -> bytes:
         data = super().read1(size)
         self._content += len(data)
-        self._wire.count_content(len(data))
+        self._timed.count_content(len(data))
         return data
 
     def read(self, size: int | None = None, /) -> bytes:
         if size is not None and size < 0:
-            raise Misbehaviour("the server announces a chunk of negative size")
+            raise ProtocolViolation("the server announced a chunk of negative size")
         parts = []
         left = size
         while left != 0 and (part := self.read1(1 << 16 if left is None else left)):

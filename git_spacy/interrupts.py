@@ -1,12 +1,12 @@
-"""SIGINT and SIGTERM: the one place that handles them, for as long as a command runs.
+"""Handle SIGINT and SIGTERM while a command runs.
 
-The first signal raises Interrupted in the main thread, once, so that nothing interrupts the
-cleaning up. A second one is ignored: when a terminal sends the signal to the whole process group,
-Git gets it as well as we do, and passes it on to us. The third makes whatever cleans up stop
-waiting (`is_urgent`).
+The first signal raises Interrupted in the main thread. It does so only once, so that nothing
+interrupts the cleanup. A second signal is ignored: when a terminal sends the signal to the whole
+process group, Git receives it as well and passes it on to us. The third signal makes the cleanup
+stop waiting (`is_urgent`).
 
-Code that must not be interrupted between two steps, such as starting a process and remembering it,
-stands in `deferred()`; what may be interrupted within that stands in `allowed()`.
+Use `deferred()` for code that must not be interrupted between two steps, such as starting a process
+and remembering it, and `allowed()` for the part of such code that may be interrupted.
 """
 
 from __future__ import annotations
@@ -23,66 +23,71 @@ from typing import Any
 
 from git_spacy.errors import Interrupted
 
-_POLL = 0.02  # seconds between two looks at what is waited for
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
-_ONE_KEY = 2  # signals that one Ctrl-C, or one `kill` of the process group, sends us at most
+_POLL_SECONDS = 0.02
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_MAX_FROM_ONE_KEY = 2  # signals that one Ctrl-C, or one `kill` of the process group, can send us
 
 
 class _State:
-    """What has arrived since the last `begin`."""
+    """The signals that have arrived since `install` or `rearm`."""
 
     def __init__(self) -> None:
-        self.is_handled = False  # whether the handlers are ours
+        self.is_handled = False  # whether our handlers are installed
         self.is_deferred = False
         self.count = 0
-        self.number = 0  # of the signal that interrupts
-        self.is_due = False  # whether that is still to be raised
-        self.is_lost = False  # whether that was raised where Python drops exceptions
+        self.number = 0  # the signal that interrupted
+        self.is_due = False  # whether Interrupted is still to be raised
+        self.is_lost = False  # whether it was raised where Python drops exceptions
         self.is_accepted = False
 
 
 _state = _State()
 
 
-def handle() -> dict[int, Any]:
-    """Handle the signals from now on, in the main thread; the handlers that there were before."""
+def install() -> dict[int, Any]:
+    """Install our signal handlers and return the previous ones. For the main thread."""
 
     global _state
     _state = _State()
     _state.is_handled = True
-    sys.unraisablehook = _raise_what_is_lost
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in _NUMBERS}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as a shell has it for what it starts in the background
+    sys.unraisablehook = _catch_lost_interrupt
+    previous: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in previous.items():
+        if handler is not signal.SIG_IGN:  # a shell ignores them for background jobs
             signal.signal(number, _handle)
-    return before
+    return previous
 
 
 @contextmanager
-def handled() -> Iterator[None]:
-    """Handle the signals until the block ends. Where they are handled already, and in a thread
-    other than the main one, which gets none, the block is just run."""
+def handling() -> Iterator[None]:
+    """Handle the signals until the block ends.
+
+    Does nothing if they are handled already, or outside the main thread, which gets no signals.
+    """
 
     if _state.is_handled or not _is_main_thread():
         yield
         return
     hook = sys.unraisablehook
-    before = handle()
+    previous = install()
     try:
         yield
     finally:
         _state.is_handled = False
         sys.unraisablehook = hook
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def end(code: int) -> None:
-    """Handle no signal any more: the process ends with `code`. Where a signal was the reason, none
-    changes that; else one that arrives while Python ends kills it without a traceback."""
+def prepare_exit(code: int) -> None:
+    """Stop handling signals, before the process exits with `code`.
+
+    If a signal is the reason for the exit, further ones are ignored. Otherwise a signal that
+    arrives while Python shuts down kills the process without a traceback.
+    """
 
     is_interrupted = code in (128 + signal.SIGINT, 128 + signal.SIGTERM)
-    for number in _NUMBERS:
+    for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_IGN if is_interrupted else signal.SIG_DFL)
 
@@ -93,16 +98,16 @@ def _handle(number: int, _frame: FrameType | None) -> None:
         state.is_lost, state.is_due = False, True
     else:
         state.count += 1
-        if state.count == 1 or (state.is_accepted and _is_another(number)):
+        if state.count == 1 or (state.is_accepted and _is_new_signal(number)):
             state.is_accepted = False
             state.number, state.is_due = number, True
     _raise_if_due()
 
 
-def _is_another(number: int) -> bool:
-    """Whether the signal cannot come from the Ctrl-C that was accepted."""
+def _is_new_signal(number: int) -> bool:
+    """Return whether the signal cannot come from the Ctrl-C that was accepted."""
 
-    return _state.count > _ONE_KEY or number != _state.number
+    return _state.count > _MAX_FROM_ONE_KEY or number != _state.number
 
 
 def _raise_if_due() -> None:
@@ -111,9 +116,12 @@ def _raise_if_due() -> None:
         raise Interrupted(_state.number)
 
 
-def _raise_what_is_lost(lost: Any) -> None:
-    """Python drops an exception in `__del__` and in a weak reference's callback, and a signal may
-    find us there (each import has such callbacks). Raise it again, a little later."""
+def _catch_lost_interrupt(lost: Any) -> None:
+    """Raise an Interrupted again that Python has dropped.
+
+    Python drops exceptions in `__del__` and in the callbacks of weak references. A signal may
+    arrive during one, since every import runs such callbacks.
+    """
 
     if not issubclass(lost.exc_type, Interrupted):
         sys.__unraisablehook__(lost)
@@ -123,29 +131,29 @@ def _raise_what_is_lost(lost: Any) -> None:
 
 
 def _raise_again(state: _State) -> None:
-    time.sleep(_POLL)
+    time.sleep(_POLL_SECONDS)
     if state.is_lost:
         _thread.interrupt_main(signal.Signals(state.number))
 
 
 class deferred:
-    """A block that no signal interrupts: one that arrives is raised at its end."""
+    """A context in which no signal interrupts; a signal that arrives is raised at its end."""
 
     _value = True
 
     def __enter__(self) -> None:
-        self._before = _state.is_deferred
+        self._previous = _state.is_deferred
         if _is_main_thread():
             _state.is_deferred = self._value
 
     def __exit__(self, *_: object) -> None:
         if _is_main_thread():
-            _state.is_deferred = self._before
+            _state.is_deferred = self._previous
             _raise_if_due()
 
 
 class allowed(deferred):
-    """A block in a `deferred` one that signals do interrupt, also one that has arrived before."""
+    """A context within `deferred` in which signals interrupt, also those that arrived before."""
 
     _value = False
 
@@ -155,7 +163,7 @@ class allowed(deferred):
             if _is_main_thread():
                 _raise_if_due()
         except Interrupted:
-            _state.is_deferred = self._before
+            _state.is_deferred = self._previous
             raise
 
 
@@ -164,8 +172,10 @@ def _is_main_thread() -> bool:
 
 
 def interrupted(number: int) -> Interrupted:
-    """The exception to raise where a script was interrupted and we were not: from now on it is as
-    if the signal had been ours."""
+    """Return the exception to raise when a script was interrupted by a signal that we did not get.
+
+    From now on, the signal counts as one of ours.
+    """
 
     if _state.count == 0:
         _state.count, _state.number = 1, number
@@ -173,31 +183,33 @@ def interrupted(number: int) -> Interrupted:
 
 
 def accept() -> None:
-    """The signal that was raised has done what it was sent for, and the command goes on."""
+    """Mark the signal as handled: the command goes on."""
 
     _state.is_accepted = True
 
 
-def begin() -> None:
-    """Something begins that an accepted signal was not sent for: the next one interrupts again."""
+def rearm() -> None:
+    """Let the next signal interrupt again: what starts now is not what was interrupted."""
 
     if _state.is_accepted:
         _state.is_accepted, _state.count = False, 0
 
 
 def is_urgent() -> bool:
-    """Whether the user has no patience with the cleaning up."""
+    """Return whether the cleanup must not wait any longer, since the user has pressed again."""
 
-    return _state.count > _ONE_KEY and not _state.is_accepted
+    return _state.count > _MAX_FROM_ONE_KEY and not _state.is_accepted
 
 
 def wait_until(is_over: Callable[[], bool], seconds: float) -> bool:
-    """Wait, in cleaning up, until `is_over` says so; False if `seconds` were not enough, or the
-    user's patience was not."""
+    """Wait during a cleanup until `is_over` returns true; return whether it did.
+
+    Gives up after `seconds`, or when the cleanup has become urgent.
+    """
 
     deadline = time.monotonic() + seconds
     while not is_over():
         if is_urgent() or time.monotonic() >= deadline:
             return False
-        time.sleep(_POLL)
+        time.sleep(_POLL_SECONDS)
     return True

@@ -1,7 +1,7 @@
-"""The modes of what we write into Git's own folder: those that Git gives its own files there.
+"""Give our files in Git's own folder the permissions that Git gives its own files there.
 
-A repository may be shared by several users (`core.sharedRepository`, `git init --shared`): then
-what one of them makes, the others must be able to read or to replace.
+Several users may share a repository (`core.sharedRepository`, `git init --shared`). Then each of
+them must be able to read, or to replace, the files that another one created.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import stat
 from contextlib import suppress
 from functools import lru_cache
 
-_OURS = re.compile("/spacy(?=/|$)")  # the folder below Git's that is ours
-_MOST_BYTES = 1 << 20  # of a configuration
+_OUR_FOLDER = re.compile("/spacy(?=/|$)")  # below the .git folder
+_MAX_CONFIG_BYTES = 1 << 20
 _GROUP, _EVERYBODY = 0o660, 0o664
-_WORDS = {
+_NAMED_VALUES = {
     **dict.fromkeys(("", "group", "true", "yes", "on", "1"), _GROUP),
     **dict.fromkeys(("all", "world", "everybody", "2"), _EVERYBODY),
 }
@@ -24,19 +24,22 @@ _KEY = re.compile(r"sharedrepository[ \t]*(?:=[ \t]*\"?([\w ]*?)\"?)?[ \t]*(?:[#
 
 
 def adjusted(path: str | os.PathLike[str], mode: int) -> int:
-    """The mode that Git would give a new file or folder at `path` whose mode is `mode` by the
-    umask; `mode` itself outside of our part of Git's folder."""
+    """Return the mode that Git would give a new file or folder at `path`.
+
+    `mode` is its mode according to the umask. It is returned unchanged for paths that are not in
+    our part of Git's folder.
+    """
 
     permission = _permission(os.path.abspath(path))
     if permission is None:
         return mode
-    more, is_exact = permission
+    bits, is_exact = permission
     # as calc_shared_perm and adjust_shared_perm of Git do
     if not mode & stat.S_IWUSR:
-        more &= ~0o222
+        bits &= ~0o222
     if mode & stat.S_IXUSR:
-        more |= (more & 0o444) >> 2
-    mode = mode & ~0o777 | more if is_exact else mode | more
+        bits |= (bits & 0o444) >> 2
+    mode = mode & ~0o777 | bits if is_exact else mode | bits
     if stat.S_ISDIR(mode):
         mode |= (mode & 0o444) >> 2
         if mode & 0o060:
@@ -45,50 +48,55 @@ def adjusted(path: str | os.PathLike[str], mode: int) -> int:
 
 
 def adjust(path: str | os.PathLike[str], descriptor: int | None = None) -> None:
-    """Give the file or folder `path`, which was made just now (and may be open as `descriptor`),
-    the mode that Git would give it. Raises OSError."""
+    """Give the new file or folder `path` the mode that Git would give it.
 
-    opened = path if descriptor is None else descriptor
-    old = os.stat(opened).st_mode
+    It may be open as `descriptor`. Raises OSError.
+    """
+
+    target = path if descriptor is None else descriptor
+    old = os.stat(target).st_mode
     new = adjusted(path, old)
     if new != old:
-        os.chmod(opened, stat.S_IMODE(new))
+        os.chmod(target, stat.S_IMODE(new))
 
 
 def make_folders(path: str | os.PathLike[str]) -> None:
-    """Make the folder `path` and those above it, where they are missing. Raises OSError."""
+    """Create the folder `path` and its parents, where they are missing. Raises OSError."""
 
     missing = []
     folder = os.path.abspath(path)
     while not os.path.isdir(folder) and folder != os.path.dirname(folder):
         missing.append(folder)
         folder = os.path.dirname(folder)
-    for one in reversed(missing):
+    for new_folder in reversed(missing):
         try:
-            os.mkdir(one)
-        except FileExistsError:  # by now; a file is refused by what comes next
+            os.mkdir(new_folder)
+        except FileExistsError:  # created meanwhile; if it is a file, the next step fails
             continue
-        adjust(one)
+        adjust(new_folder)
     if missing and not os.path.isdir(path):
         raise NotADirectoryError(f"'{os.fspath(path)}' is not a folder")
 
 
 def _permission(path: str) -> tuple[int, bool] | None:
-    """The bits that `core.sharedRepository` gives to what is at `path`, and whether they are all
-    that it gets; None where the umask alone says."""
+    """Return the permission bits that `core.sharedRepository` demands for `path`.
 
-    for found in _OURS.finditer(path):
-        git_dir = path[: found.start()]
+    The boolean says whether the bits replace those of the umask instead of adding to them. None
+    means that only the umask counts.
+    """
+
+    for match in _OUR_FOLDER.finditer(path):
+        git_dir = path[: match.start()]
         if os.path.lexists(f"{git_dir}/HEAD"):
             with suppress(OSError):
-                config = f"{_common(git_dir)}/config"
+                config = f"{_common_dir(git_dir)}/config"
                 status = os.stat(config)
-                return _configured(config, status.st_mtime_ns, status.st_size, status.st_ino)
+                return _read_config(config, status.st_mtime_ns, status.st_size, status.st_ino)
     return None
 
 
-def _common(git_dir: str) -> str:
-    """The folder that all work trees share."""
+def _common_dir(git_dir: str) -> str:
+    """Return the Git folder that all worktrees share."""
 
     try:
         with open(f"{git_dir}/commondir", encoding="utf-8", errors="surrogateescape") as stream:
@@ -98,11 +106,14 @@ def _common(git_dir: str) -> str:
 
 
 @lru_cache(maxsize=4)
-def _configured(config: str, *_state: int) -> tuple[int, bool] | None:
-    """What a repository's own configuration says, as long as the file has this state."""
+def _read_config(config: str, *_cache_key: int) -> tuple[int, bool] | None:
+    """Return what the file `config` says about permissions, as `_permission` does.
+
+    The other arguments make the cache miss when the file has changed.
+    """
 
     with open(config, encoding="utf-8", errors="replace") as stream:
-        lines = stream.read(_MOST_BYTES).split("\n")
+        lines = stream.read(_MAX_CONFIG_BYTES).split("\n")
     value, is_core = "umask", False
     for line in map(str.strip, lines):
         if section := _SECTION.match(line):
@@ -110,14 +121,14 @@ def _configured(config: str, *_state: int) -> tuple[int, bool] | None:
             line = line[section.end() :].strip()
         if is_core and (key := _KEY.fullmatch(line)):
             value = key[1] or ("" if "=" not in line else "false")
-    return _read(value.strip().lower())
+    return _parse_value(value.strip().lower())
 
 
-def _read(value: str) -> tuple[int, bool] | None:
-    """What a value means; None: the umask, or nothing that Git knows either."""
+def _parse_value(value: str) -> tuple[int, bool] | None:
+    """Parse a value of core.sharedRepository; None for `umask` and for values invalid in Git."""
 
-    if value in _WORDS:
-        return _WORDS[value], False
+    if value in _NAMED_VALUES:
+        return _NAMED_VALUES[value], False
     if re.fullmatch("[0-7]{1,6}", value):
         number = int(value, 8)
         if number in (1, 2):

@@ -1,4 +1,4 @@
-"""Where everything of a project stands: what would run and why, which data is here. Only looks."""
+"""Report the state of a project: which commands would run and why, and which assets exist."""
 
 from __future__ import annotations
 
@@ -12,48 +12,52 @@ from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Asset, Project
 from git_spacy.state import lock, worktree_status
 from git_spacy.state.stat_cache import StatCache
-from git_spacy.state.verdict import Reason, Verdict, orphans, with_upstream
+from git_spacy.state.verdict import Reason, Verdict, orphaned_entries, with_upstream
 
-AssetState = Literal["verified", "unverified", "modified", "missing"]
+AssetState = Literal["verified", "unverified", "modified", "missing", "checksum_mismatch"]
 
 
 class Status(NamedTuple):
-    """The verdict on each command, the state of each asset by its destination (`unverified`: it has
-    no checksum; empty where the data was not looked at), and the entries that belong to none."""
+    """The verdict on each command, the state of each asset and the orphaned lock entries.
+
+    An asset without a checksum is `unverified`, or `modified` if it changed since it was fetched;
+    `checksum_mismatch` means that the file is not the one in project.yml. `assets` maps
+    destinations to states; it is empty where no data was read.
+    """
 
     commands: dict[str, Verdict]
     assets: dict[str, AssetState]
-    orphans: tuple[Reason, ...]
+    orphaned: tuple[Reason, ...]
 
 
 def project_status(
     project: Project, root: Path, environ: Mapping[str, str], *, data: bool = True
 ) -> Status:
-    """Where the project in `root` stands; without `data` as where none of it is: in CI.
+    """Return the state of the project in `root`; without `data`, as in CI, where data is missing.
 
-    Raises Malformed for project.lock, Unsafe, OSError.
+    Raises InvalidInput for project.lock; Refused; OSError.
     """
 
     entries = lock.read(root)
-    project = with_variants(project, loader.content(root), entries)
-    lost = orphans(project, entries)
+    project = with_variants(project, loader.read_bytes(root), entries)
+    orphaned = orphaned_entries(project, entries)
     if not data:
-        from git_spacy.state import lock_check  # and with it what asks git
+        from git_spacy.state import lock_check  # imports the code that runs git
         from git_spacy.state.project_view import TrackedFiles
 
-        judged = lock_check.check_lock(project, entries, TrackedFiles(root))
-        return Status(with_upstream(project, judged.verdicts), {}, lost)
+        checked = lock_check.check_lock(project, entries, TrackedFiles(root))
+        return Status(with_upstream(project, checked.verdicts), {}, orphaned)
     stats = StatCache.open(root)
     verdicts = worktree_status.judge_all(project, entries, stats, environ)
-    assets = {asset.dest.text: _asset(asset, root, stats) for asset in project.assets}
+    assets = {asset.dest.text: _asset_state(asset, root, stats) for asset in project.assets}
     stats.save()
-    return Status(verdicts, assets, lost)
+    return Status(verdicts, assets, orphaned)
 
 
-def _asset(asset: Asset, root: Path, stats: StatCache) -> AssetState:
-    there = asset_status.inspect_asset(asset, root, stats)
-    if there.found is None:
+def _asset_state(asset: Asset, root: Path, stats: StatCache) -> AssetState:
+    status = asset_status.inspect_asset(asset, root, stats)
+    if status.found is None:
         return "missing"
-    if there.matches is not None:
-        return "verified" if there.matches else "modified"
-    return "unverified" if there.fetched is None or there.is_ours else "modified"
+    if status.matches is not None:
+        return "verified" if status.matches else "checksum_mismatch"
+    return "unverified" if status.fetched is None or status.is_ours else "modified"

@@ -1,8 +1,8 @@
-"""Several tasks at a time in threads, each result taken in the main one.
+"""Run tasks in threads, and handle each result in the main thread.
 
-A thread that waits for a server cannot be stopped, and Python waits at its end for those of a pool.
-So they are daemons: who is interrupted gives them a moment to tidy up, then does it for them, and
-goes.
+A thread that waits for a server cannot be stopped, and Python waits at exit for the threads of a
+pool. So these are daemon threads: an interrupted command gives them a moment to clean up, then
+cleans up for them and exits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from git_spacy import abandoned, interrupts
 
-_MOMENT = 2.0  # seconds that interrupted tasks have to remove what they have begun
+_CLEANUP_SECONDS = 2.0  # for interrupted tasks to remove their temporary files
 
 T = TypeVar("T")
 
@@ -23,34 +23,37 @@ T = TypeVar("T")
 def run_all(
     tasks: Sequence[Callable[[], T]],
     jobs: int,
-    take: Callable[[int, T | BaseException], None],
+    on_result: Callable[[int, T | BaseException], None],
     stopping: Callable[[], AbstractContextManager[None]],
     name: str = "git-spacy",
 ) -> None:
-    """Do all of `tasks`, at most `jobs` at a time, and call `take` with the number and the result
-    of each, or what it raised, when it has ended.
+    """Run all of `tasks`, at most `jobs` at a time, in threads.
 
-    What interrupts that, and what `take` raises, is passed on: no other task begins, and those that
-    run have a moment to end, within the block that `stopping` gives.
+    When a task ends, `on_result` is called in this thread with the index of the task and its
+    result, or the exception that it raised.
+
+    Exceptions of `on_result`, and interrupts, are passed on. Then no further task starts, and the
+    running ones have a moment to end; that wait happens within the context manager that `stopping`
+    returns.
     """
 
-    todo: SimpleQueue[int] = SimpleQueue()
+    waiting: SimpleQueue[int] = SimpleQueue()
     ended: SimpleQueue[tuple[int, T | BaseException]] = SimpleQueue()
     is_stopped = threading.Event()
 
     def work() -> None:
         while not is_stopped.is_set():
             try:
-                number = todo.get_nowait()
+                index = waiting.get_nowait()
             except Empty:
                 return
             try:
-                ended.put((number, tasks[number]()))
+                ended.put((index, tasks[index]()))
             except BaseException as error:
-                ended.put((number, error))
+                ended.put((index, error))
 
-    for number in range(len(tasks)):
-        todo.put(number)
+    for index in range(len(tasks)):
+        waiting.put(index)
     threads = [
         threading.Thread(target=work, name=f"{name}-{number}", daemon=True)
         for number in range(min(jobs, len(tasks)))
@@ -61,13 +64,13 @@ def run_all(
                 thread.start()
             with interrupts.allowed():
                 for _ in tasks:
-                    take(*ended.get())
+                    on_result(*ended.get())
         except BaseException:
             is_stopped.set()
             with stopping():
-                begun = [thread for thread in threads if thread.ident is not None]
+                started = [thread for thread in threads if thread.ident is not None]
                 interrupts.wait_until(
-                    lambda: not any(map(threading.Thread.is_alive, begun)), _MOMENT
+                    lambda: not any(map(threading.Thread.is_alive, started)), _CLEANUP_SECONDS
                 )
-            abandoned.abandon(filter(threading.Thread.is_alive, begun))
+            abandoned.abandon(filter(threading.Thread.is_alive, started))
             raise

@@ -1,5 +1,5 @@
-"""Seals the world: no test sees the user's home, Git configuration, editor, clock zone or network
-proxies, and none leaves anything behind."""
+"""Isolation of the tests: none sees the user's home, Git configuration, editor, time zone or proxies,
+and none leaves files behind."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ from tests.testing.git_server import GitServer
 from tests.testing.projects import Spacy
 
 REAL_HOME = Path(os.path.expanduser("~"))
-# What a developer may well keep below the home, and what tests rightly write to.
-EXEMPT = tuple(
+# Folders that tests may write to even where a developer has them below the home.
+WRITABLE = tuple(
     os.path.realpath(path) + os.sep
     for path in (
         Path(__file__).parent.parent, tempfile.gettempdir(), sys.prefix, sys.base_prefix,
     )
 )  # fmt: skip
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-CHANGES = {"os.mkdir": 1, "os.remove": 1, "os.rmdir": 1, "os.rename": 2, "os.link": 2}
-# No deadline: the machines that test this are slow and busy at times. In CI the same examples each
-# time, so that a change is blamed for what it did; everywhere else new ones.
+WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+PATH_ARGUMENTS = {"os.mkdir": 1, "os.remove": 1, "os.rmdir": 1, "os.rename": 2, "os.link": 2}
+# No deadline: test machines are slow and busy at times. CI uses the same examples in each run, so that
+# a failure is due to the change under test; everywhere else the examples are new.
 settings.register_profile(
     "git-spacy", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI"))
 )
 settings.load_profile("git-spacy")
 
-# A shell that starts this in the background has Ctrl-C ignored, and so by all that is started here.
+# A shell ignores Ctrl-C in its background jobs, and their child processes inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-KEPT = ("PATH", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
+KEPT_VARIABLES = ("PATH", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
 
 
 def guard_home(event: str, args: tuple[Any, ...]) -> None:
-    """Fail what writes to the real home, wherever in this process it is tried."""
+    """Fail any write to the real home by this process: an audit hook."""
 
     if event == "open":
         path, _mode, flags = args
-        paths = [path] if isinstance(flags, int) and flags & WRITING else []
+        paths = [path] if isinstance(flags, int) and flags & WRITE_FLAGS else []
     elif event == "os.symlink":
         paths = [args[1]]
-    elif event in CHANGES:
-        paths = list(args[: CHANGES[event]])
+    elif event in PATH_ARGUMENTS:
+        paths = list(args[: PATH_ARGUMENTS[event]])
     else:
         return
     for path in paths:
         if isinstance(path, str | bytes | os.PathLike):
             full = os.path.abspath(os.fsdecode(path)) + os.sep
-            if full.startswith(str(REAL_HOME) + os.sep) and not full.startswith(EXEMPT):
+            if full.startswith(str(REAL_HOME) + os.sep) and not full.startswith(WRITABLE):
                 raise AssertionError(f"a test writes to the real home: {event} {full}")
 
 
@@ -65,9 +65,10 @@ sys.addaudithook(guard_home)
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin each worker's part with slow modules, so that no worker ends with one alone.
+    """Start each worker with slow modules, so that no worker ends with one while the other idles.
 
-    `--dist worksteal` gives the first of two workers the first half, the second one the other.
+    `--dist worksteal` gives the first of two workers the first half of the tests, and the second
+    worker the other half.
     """
 
     modules: dict[str, list[pytest.Item]] = {}
@@ -78,22 +79,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         is_slow = any(item.get_closest_marker("slow") for item in module)
         (slow if is_slow else quick).append(module)
     middle = sum(map(len, quick)) // 2
-    begun, first, second = 0, [], []
+    count, first, second = 0, [], []
     for module in quick:
-        (first if begun < middle else second).extend(module)
-        begun += len(module)
-    for part, modules_of_it in ((first, slow[0::2]), (second, slow[1::2])):
-        part[:0] = [item for module in modules_of_it for item in module]
+        (first if count < middle else second).extend(module)
+        count += len(module)
+    for half, slow_modules in ((first, slow[0::2]), (second, slow[1::2])):
+        half[:0] = [item for module in slow_modules for item in module]
     items[:] = first + second
 
 
 @pytest.fixture(autouse=True)
 def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own for each test, with an identity for Git and nothing else."""
+    """Give each test its own home, which has an identity for Git and nothing else."""
 
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name not in KEPT and not name.startswith(("PYTEST_", "COV", "GIT_SPACY_TEST_")):
+        if name not in KEPT_VARIABLES and not name.startswith(
+            ("PYTEST_", "COV", "GIT_SPACY_TEST_")
+        ):
             monkeypatch.delenv(name)
     for name, value in {
         "HOME": str(home),
@@ -119,7 +122,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def git_server(tmp_path: Path) -> Iterator[GitServer]:
-    """A real smart-HTTP server for the repositories under `tmp_path/served`."""
+    """Start a real smart-HTTP server for the repositories under `tmp_path/served`."""
 
     (tmp_path / "served").mkdir(exist_ok=True)
     with GitServer(tmp_path / "served") as server:
@@ -128,7 +131,7 @@ def git_server(tmp_path: Path) -> Iterator[GitServer]:
 
 @pytest.fixture
 def no_git(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH without git: all there is lies in the folder that is returned."""
+    """Set PATH to an empty folder, so that git is not found, and return the folder."""
 
     folder = tmp_path_factory.mktemp("bin")
     monkeypatch.setenv("PATH", str(folder))
@@ -137,7 +140,7 @@ def no_git(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture(params=["git", "dulwich"])
 def backend(request: pytest.FixtureRequest) -> str:
-    """Run a test with the git program, and again without."""
+    """Run a test with the git program, and once more without it (with dulwich)."""
 
     if request.param == "dulwich":
         request.getfixturevalue("no_git")
@@ -146,6 +149,6 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def spacy(capfd: pytest.CaptureFixture[str]) -> Spacy:
-    """The command line, run in this process."""
+    """Return a function that runs `git spacy` in this process."""
 
     return Spacy(capfd)

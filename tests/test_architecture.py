@@ -1,9 +1,11 @@
-"""The house: who may import whom, what starts processes, what imports cost, what is documented."""
+"""The architecture: which packages may import which, who starts processes, what imports cost, what
+is documented, and that names are unique."""
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ MODULES = sorted(
     for path in PACKAGE.rglob("*.py")
     if "templates" not in path.parts or path.name == "__init__.py"
 )
-# room → the rooms that it may import; a module beside the rooms counts as one
+# package → the packages that it may import; a top-level module counts as a package
 MAY_IMPORT = {
     "errors": set(),
     "sharing": set(),
@@ -88,18 +90,20 @@ MAY_IMPORT = {
         "project",
         "setup",
         "templates",
-    },  # an entry, like __main__
+    },  # an entry point, like __main__
     "__main__": {"cli", "completion", "interrupts"},
     "__init__": set(),
 }
 
 
-def room(path: Path) -> str:
+def package_of(path: Path) -> str:
+    """Return the subpackage or top-level module that the file belongs to."""
+
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """(module, whether it is imported with the module itself) for all imports in a file."""
+    """Yield the name of each imported module, and whether it is imported at the top level."""
 
     tree = ast.parse(path.read_text())
     top = set(
@@ -118,22 +122,22 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_a_room_imports_only_the_rooms_below_it(path: Path) -> None:
-    allowed = MAY_IMPORT[room(path)] | {room(path)}
+def test_a_package_imports_only_the_packages_that_it_may(path: Path) -> None:
+    allowed = MAY_IMPORT[package_of(path)] | {package_of(path)}
     for module, _ in imports(path):
         parts = module.split(".")
         if parts[0] == "git_spacy" and len(parts) > 1 and parts[1] in MAY_IMPORT:
-            assert parts[1] in allowed, f"{room(path)} imports {module}"
+            assert parts[1] in allowed, f"{package_of(path)} imports {module}"
 
 
 HEAVY = {"requests", "dulwich", "rich", "yaml", "urllib3", "spacy", "ray"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
+def test_heavy_libraries_are_not_imported_at_the_top_level(path: Path) -> None:
     source = path.read_text()
-    for module, at_the_top in imports(path):
-        if at_the_top and module.split(".")[0] in HEAVY:
+    for module, is_top_level in imports(path):
+        if is_top_level and module.split(".")[0] in HEAVY:
             assert "TYPE_CHECKING" in source, module
 
 
@@ -146,46 +150,85 @@ def calls(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_the_core_neither_prints_nor_exits_nor_changes_folder(path: Path) -> None:
-    made = calls(path)
-    assert not made & {"os.chdir", "os._exit", "os.system", "eval", "exec"}
+def test_the_core_neither_prints_nor_exits_nor_changes_directory(path: Path) -> None:
+    called = calls(path)
+    assert not called & {"os.chdir", "os._exit", "os.system", "eval", "exec"}
     if path.name != "__main__.py":
-        assert not made & {"print", "sys.exit", "exit", "click.echo"}
+        assert not called & {"print", "sys.exit", "exit", "click.echo"}
 
 
-# (the last two run on machines that have no git-spacy: what they need travels with them)
-STARTERS = ("git/process.py", "run/foreground.py", "run/ray_worker.py", "run/ray_supervisor.py")
+# The last two run on machines without git-spacy, so they must be self-contained.
+MAY_START_PROCESSES = (
+    "git/process.py",
+    "run/foreground.py",
+    "run/ray_worker.py",
+    "run/ray_supervisor.py",
+)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_one_place_starts_git_and_one_runs_scripts(path: Path) -> None:
-    starts = any(module == "subprocess" for module, _ in imports(path))
-    assert starts <= (path.relative_to(PACKAGE).as_posix() in STARTERS)
+def test_only_the_modules_for_git_and_scripts_start_processes(path: Path) -> None:
+    imports_subprocess = any(module == "subprocess" for module, _ in imports(path))
+    may_start = path.relative_to(PACKAGE).as_posix() in MAY_START_PROCESSES
+    assert may_start or not imports_subprocess
 
 
-def test_what_travels_to_a_worker_stands_alone() -> None:
+def test_modules_that_run_on_ray_workers_import_only_the_standard_library_and_ray() -> None:
     for name in ("ray_worker", "ray_supervisor"):
-        found = {module.split(".")[0] for module, _ in imports(PACKAGE / f"run/{name}.py")}
-        assert found <= {*sys.stdlib_module_names, "ray"}, name
+        imported = {module.split(".")[0] for module, _ in imports(PACKAGE / f"run/{name}.py")}
+        assert imported <= {*sys.stdlib_module_names, "ray"}, name
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_a_module_opens_with_what_it_knows_and_stays_small(path: Path) -> None:
+def test_a_module_has_a_docstring_and_less_than_560_lines(path: Path) -> None:
     source = path.read_text()
     assert ast.get_docstring(ast.parse(source)), "no docstring"
     assert source.count("\n") < 560
 
 
-def test_every_public_function_and_class_says_what_it_is_for() -> None:
-    bare = []
+def test_every_public_function_and_class_has_a_docstring() -> None:
+    undocumented = []
     for path in MODULES:
         for node in ast.parse(path.read_text()).body:
-            named = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith(
-                "_"
-            )
-            if named and not ast.get_docstring(node):
-                bare.append(f"{path.name}: {node.name}")
-    assert bare == []
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
+                continue
+            if not ast.get_docstring(node):
+                undocumented.append(f"{path.name}: {node.name}")
+    assert undocumented == []
+
+
+def class_and_alias_names(path: Path) -> Iterator[str]:
+    """Yield the names of all classes in a file, and of the type aliases at its top level."""
+
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                if isinstance(target, ast.Name) and re.match(r"_?[A-Z]\w*[a-z]", target.id):
+                    yield target.id
+
+
+def test_no_two_classes_or_type_aliases_share_a_name() -> None:
+    defined_in: dict[str, list[str]] = {}
+    for path in MODULES:
+        for name in class_and_alias_names(path):
+            defined_in.setdefault(name, []).append(path.relative_to(PACKAGE).as_posix())
+    duplicates = {name: files for name, files in defined_in.items() if len(files) > 1}
+    assert duplicates == {}
+
+
+def test_no_function_has_a_name_that_only_its_module_explains() -> None:
+    vague = [
+        f"{path.relative_to(PACKAGE).as_posix()}: {node.name}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name in ("of", "one", "all")
+    ]
+    assert vague == []
 
 
 def modules_imported(*arguments: str, cwd: Path) -> set[str]:
@@ -196,11 +239,11 @@ def modules_imported(*arguments: str, cwd: Path) -> set[str]:
         "except SystemExit: pass\n"
         "print('\\n'.join(sys.modules), file=sys.stderr)\n"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         (sys.executable, "-S", "-c", code, *arguments), cwd=cwd, text=True, capture_output=True, check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])},
     )  # fmt: skip
-    return {name.split(".")[0] for name in done.stderr.split()}
+    return {name.split(".")[0] for name in completed.stderr.split()}
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["-h"], ["clone", "-h"], ["run", "-h"]])
@@ -208,16 +251,16 @@ def test_help_and_version_import_nothing_heavy(tmp_path: Path, arguments: list[s
     assert not modules_imported(*arguments, cwd=tmp_path) & (HEAVY | {"dataclasses", "asyncio"})
 
 
-def test_a_run_imports_no_network_and_no_terminal_library(tmp_path: Path) -> None:
+def test_run_imports_neither_network_nor_terminal_libraries(tmp_path: Path) -> None:
     (tmp_path / "project.yml").write_text("commands: [{name: c, script: []}]")
-    found = modules_imported("run", "c", cwd=tmp_path)
-    assert "yaml" in found
-    assert not found & (HEAVY - {"yaml"})
+    imported = modules_imported("run", "c", cwd=tmp_path)
+    assert "yaml" in imported
+    assert not imported & (HEAVY - {"yaml"})
 
 
-def test_every_verb_is_in_the_readme() -> None:
+def test_every_command_is_in_the_readme() -> None:
     readme = (REPOSITORY / "README.md").read_text()
-    assert [verb for verb in COMMANDS if f"`git spacy {verb}" not in readme] == []
+    assert [name for name in COMMANDS if f"`git spacy {name}" not in readme] == []
 
 
 def test_the_readme_is_short() -> None:

@@ -1,4 +1,4 @@
-"""`git spacy clone` as a user sees it."""
+"""`git spacy clone` as a user runs it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from git_spacy import __version__, templates
 from tests.testing.git_server import GitServer
 from tests.testing.projects import Spacy, process, snapshot
 from tests.testing.repositories import git, repository, serve
-from tests.testing.repositories import templates as build
+from tests.testing.repositories import templates as build_templates
 
 
 @pytest.fixture
 def url(git_server: GitServer, tmp_path: Path) -> str:
-    return git_server.url + serve(build(tmp_path / "source"), tmp_path / "served")
+    return git_server.url + serve(build_templates(tmp_path / "source"), tmp_path / "served")
 
 
-def test_the_embedded_template_arrives_without_a_network(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_embedded_template_needs_no_network(tmp_path: Path, spacy: Spacy) -> None:
     done = spacy("clone", "ner_fashion", cwd=tmp_path)
     assert done.code == 0
     assert done.err.splitlines()[-1] == "Next: cd ner_fashion && git spacy assets"
@@ -27,7 +27,7 @@ def test_the_embedded_template_arrives_without_a_network(tmp_path: Path, spacy: 
     assert snapshot(tmp_path / "ner_fashion") == snapshot(tmp_path / "expected")
 
 
-def test_outside_a_repository_it_becomes_one_whose_first_commit_names_the_template(
+def test_outside_a_repository_the_first_commit_of_a_new_one_names_the_template(
     tmp_path: Path, spacy: Spacy, url: str
 ) -> None:
     private = url.replace("//", "//user:s3cret@")
@@ -48,7 +48,7 @@ def test_outside_a_repository_it_becomes_one_whose_first_commit_names_the_templa
     assert "s3cret" not in done.err + done.out + message
 
 
-def test_everything_of_the_template_is_in_the_first_commit_even_what_it_ignores(
+def test_the_first_commit_has_all_files_of_the_template_even_ignored_ones(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     source = repository(
@@ -58,7 +58,7 @@ def test_everything_of_the_template_is_in_the_first_commit_even_what_it_ignores(
     assert git(tmp_path / "t", "ls-files").split() == [".gitignore", "a.bin", "project.yml"]
 
 
-def test_inside_a_repository_the_files_just_arrive(tmp_path: Path, spacy: Spacy) -> None:
+def test_inside_a_repository_no_new_one_is_created(tmp_path: Path, spacy: Spacy) -> None:
     outer = repository(tmp_path / "outer")
     assert spacy("clone", "ner_fashion", cwd=outer).code == 0
     assert not (outer / "ner_fashion/.git").exists()
@@ -66,13 +66,13 @@ def test_inside_a_repository_the_files_just_arrive(tmp_path: Path, spacy: Spacy)
     assert (outer / "ner_fashion/project.yml").exists()
 
 
-def test_no_git_makes_no_repository(tmp_path: Path, spacy: Spacy) -> None:
+def test_no_git_creates_no_repository(tmp_path: Path, spacy: Spacy) -> None:
     assert spacy("clone", "ner_fashion", "--no-git", cwd=tmp_path).code == 0
     assert not (tmp_path / "ner_fashion/.git").exists()
 
 
 @pytest.mark.parametrize("with_git", [True, False])
-def test_somebody_without_an_identity_gets_a_first_commit_too(
+def test_the_first_commit_needs_no_configured_identity(
     tmp_path: Path, sealed: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch, with_git: bool
 ) -> None:
     (sealed / ".gitconfig").write_text("[user]\n\tuseConfigOnly = true\n")
@@ -82,14 +82,14 @@ def test_somebody_without_an_identity_gets_a_first_commit_too(
         monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     assert spacy("clone", "ner_fashion", cwd=tmp_path).code == 0
     monkeypatch.setenv("PATH", path)
-    made = tmp_path / "ner_fashion"
-    assert "git-spacy" in git(made, "log", "--format=%an <%ae>")
-    assert git(made, "log", "--format=%s") == "Start from the template ner_fashion"
-    assert git(made, "status", "--porcelain") == ""
-    assert f"Template-URL: embedded:git-spacy@{__version__}" in git(made, "log", "--format=%B")
+    clone = tmp_path / "ner_fashion"
+    assert "git-spacy" in git(clone, "log", "--format=%an <%ae>")
+    assert git(clone, "log", "--format=%s") == "Start from the template ner_fashion"
+    assert git(clone, "status", "--porcelain") == ""
+    assert f"Template-URL: embedded:git-spacy@{__version__}" in git(clone, "log", "--format=%B")
 
 
-def test_hooks_of_the_user_do_not_run_in_the_new_repository(
+def test_the_users_hooks_do_not_run_for_the_first_commit(
     tmp_path: Path, sealed: Path, spacy: Spacy
 ) -> None:
     hooks = sealed / "hooks"
@@ -105,13 +105,13 @@ def test_hooks_of_the_user_do_not_run_in_the_new_repository(
 NAMES = {
     "the whole path": ("tutorials/ner_fashion_brands", "ner_fashion_brands"),
     "its last part": ("ner_fashion_brands", "ner_fashion_brands"),
-    "a closing slash": ("tutorials/ner_fashion_brands/", "ner_fashion_brands"),
+    "a trailing slash": ("tutorials/ner_fashion_brands/", "ner_fashion_brands"),
     "the whole repository": (".", "templates"),
 }
 
 
 @pytest.mark.parametrize(("name", "dest"), NAMES.values(), ids=NAMES)
-def test_a_name_is_a_folder_or_its_unique_last_part(
+def test_a_name_is_a_path_or_its_unique_last_part(
     tmp_path: Path, spacy: Spacy, url: str, name: str, dest: str
 ) -> None:
     done = spacy("clone", name, "--repo", url, cwd=tmp_path)
@@ -134,36 +134,36 @@ def test_a_whole_url_without_a_path_is_the_whole_repository(
     assert "warning: it has no project.yml" in done.err
 
 
-def test_the_repository_may_be_configured(tmp_path: Path, spacy: Spacy, url: str) -> None:
+def test_the_repository_can_be_configured(tmp_path: Path, spacy: Spacy, url: str) -> None:
     git(tmp_path, "config", "--global", "spacy.repo", url)
     assert spacy("clone", "ner_fashion_brands", cwd=tmp_path).code == 0
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "hint"),
     [
         ("ner_fashion_brand", "did you mean 'tutorials/ner_fashion_brands'?"),
         ("tutorial/ner_fashion_brands", "did you mean 'tutorials/ner_fashion_brands'?"),
-        ("zzzzzz", "all of them: --list"),
+        ("zzzzzz", "to list all: git spacy clone --list --repo "),
     ],
 )
-def test_a_name_that_is_not_there_gets_the_nearest_names_and_costs_no_blob(
-    tmp_path: Path, spacy: Spacy, url: str, git_server: GitServer, name: str, told: str
+def test_an_unknown_name_gets_the_closest_names_and_downloads_no_blob(
+    tmp_path: Path, spacy: Spacy, url: str, git_server: GitServer, name: str, hint: str
 ) -> None:
     done = spacy("clone", name, "--repo", url, cwd=tmp_path)
     assert done.code == 2
-    assert told in done.err
+    assert hint in done.err
     assert len(git_server.requests) <= 3
     assert not (tmp_path / name).exists()
 
 
-def test_an_ambiguous_name_lists_what_it_could_be(tmp_path: Path, spacy: Spacy, url: str) -> None:
+def test_an_ambiguous_name_lists_the_candidates(tmp_path: Path, spacy: Spacy, url: str) -> None:
     done = spacy("clone", "same", "--repo", url, cwd=tmp_path)
     assert done.code == 2
-    assert "name one of them: benchmarks/same, pipelines/same" in done.err
+    assert "use one of: benchmarks/same, pipelines/same" in done.err
 
 
-def test_an_embedded_name_mistyped_is_told_where_nothing_answers(
+def test_a_mistyped_embedded_name_is_suggested_without_a_network(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("git_spacy.clone.DEFAULT_REPOSITORY", "http://127.0.0.1:9/projects")
@@ -172,7 +172,7 @@ def test_an_embedded_name_mistyped_is_told_where_nothing_answers(
     assert "did you mean the embedded template 'ner_fashion'?" in done.err
 
 
-def test_list_names_the_embedded_templates_or_those_of_the_repository(
+def test_list_shows_the_embedded_templates_or_those_of_the_repository(
     tmp_path: Path, spacy: Spacy, url: str
 ) -> None:
     assert "ner_fashion" in spacy("clone", "--list", cwd=tmp_path).out.split()
@@ -181,14 +181,14 @@ def test_list_names_the_embedded_templates_or_those_of_the_repository(
     assert len(listed) == 18
 
 
-@pytest.mark.parametrize("stands", ["a folder with a file", "a file", "a link"])
-def test_a_destination_that_is_taken_is_left_alone(
-    tmp_path: Path, spacy: Spacy, stands: str
+@pytest.mark.parametrize("existing", ["a folder with a file", "a file", "a link"])
+def test_a_destination_that_exists_is_left_alone(
+    tmp_path: Path, spacy: Spacy, existing: str
 ) -> None:
     dest = tmp_path / "ner_fashion"
-    if stands == "a file":
+    if existing == "a file":
         dest.write_text("mine")
-    elif stands == "a link":
+    elif existing == "a link":
         dest.symlink_to(tmp_path / "elsewhere")
     else:
         dest.mkdir()
@@ -196,11 +196,13 @@ def test_a_destination_that_is_taken_is_left_alone(
     before = snapshot(tmp_path)
     done = spacy("clone", "ner_fashion", cwd=tmp_path)
     assert done.code == 2
-    assert "is there already and not empty" in done.err
+    assert "already exists and is not an empty folder" in done.err
     assert snapshot(tmp_path) == before
 
 
-def test_an_empty_folder_will_do_and_missing_parents_are_made(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_empty_folder_is_used_and_missing_parents_are_created(
+    tmp_path: Path, spacy: Spacy
+) -> None:
     (tmp_path / "empty").mkdir()
     assert spacy("clone", "ner_fashion", "empty", cwd=tmp_path).code == 0
     assert spacy("clone", "ner_fashion", "a/b/c", cwd=tmp_path).code == 0
@@ -223,12 +225,12 @@ def test_a_failed_clone_leaves_nothing_behind(
 
 
 @pytest.mark.threat("git-environment", commands="clone")
-def test_in_a_hook_the_users_index_stays_as_it_is(tmp_path: Path) -> None:
+def test_in_a_hook_the_users_index_does_not_change(tmp_path: Path) -> None:
     outer = repository(tmp_path / "outer", {"a": "a"})
     (outer / "a").write_text("staged")
     git(outer, "add", "a")
     before = (outer / ".git/index").read_bytes()
-    source = build(tmp_path / "source")
+    source = build_templates(tmp_path / "source")
     done = process(
         "clone", "ner_fashion_brands", str(tmp_path / "new"), "--repo", source, cwd=outer,
         GIT_DIR=str(outer / ".git"), GIT_INDEX_FILE=str(outer / ".git/index"),
@@ -242,14 +244,14 @@ def test_in_a_hook_the_users_index_stays_as_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.threat("option-injection", commands="clone")
 @pytest.mark.parametrize("name", ["--repo=ext::sh -c id", "--branch=a:b", "--branch=-x"])
-def test_on_the_command_line(tmp_path: Path, spacy: Spacy, name: str) -> None:
+def test_hostile_options_are_refused(tmp_path: Path, spacy: Spacy, name: str) -> None:
     extra = [] if "repo" in name else ["--repo", "https://127.0.0.1:9/x"]
     done = spacy("clone", "t", name, *extra, cwd=tmp_path)
     assert done.code == 3
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_name_an_example_is_given(tmp_path: Path, spacy: Spacy) -> None:
+def test_without_a_name_the_error_names_an_example(tmp_path: Path, spacy: Spacy) -> None:
     done = spacy("clone", cwd=tmp_path)
     assert done.code == 2
     assert "ner_fashion" in done.err

@@ -1,4 +1,4 @@
-"""What TAB brings: asked of the program, and in real shells by somebody who types."""
+"""Completion: what the program offers, and what real shells make of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ remotes: {default: /somewhere, backup: 's3://b/x'}
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     on_path(tmp_path / "bin", monkeypatch)
     folder = project(tmp_path / "p", PROJECT)
     git(folder, "init", "-q")
@@ -71,10 +71,10 @@ def words(folder: Path, *typed: str) -> list[str]:
         (["pull", "b"], ["backup"]),
         (["notes", "p"], ["push", "pull"]),
         (["notes", "push", ""], ["origin"]),
-        (["lock", "re"], ["restore", "record", "resolve"]),
+        (["lock", "re"], ["rebuild", "record", "resolve"]),
         (["lock", "record", "tr"], ["train"]),
         (["lock", "record", "--se"], ["--set"]),
-        (["store", "gc", "--da"], ["--days"]),
+        (["cache", "gc", "--da"], ["--days"]),
         (["dvc", ""], ["all"]),
         (["show", "m"], ["main"]),
         (["-C", ".", "run", "tr"], ["train"]),
@@ -84,50 +84,52 @@ def words(folder: Path, *typed: str) -> list[str]:
     ],
     ids=" ".join,
 )
-def test_what_may_stand_next(made: Path, typed: list[str], expected: list[str]) -> None:
-    assert sorted(words(made, *typed)) == sorted(expected)
+def test_candidates_for_a_command_line(root: Path, typed: list[str], expected: list[str]) -> None:
+    assert sorted(words(root, *typed)) == sorted(expected)
 
 
-@pytest.mark.parametrize("verb", cli.COMMANDS)
-def test_every_verb_is_completed_and_so_are_its_options(made: Path, verb: str) -> None:
-    assert verb in words(made, "")
-    assert "--help" in words(made, verb, "-")
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_and_its_options_are_completed(root: Path, command: str) -> None:
+    assert command in words(root, "")
+    assert "--help" in words(root, command, "-")
 
 
-def test_the_groups_are_those_that_have_verbs_of_their_own() -> None:
+def test_the_groups_are_the_commands_with_subcommands() -> None:
     from git_spacy.cli import group
 
     context = cli.click.Context(group)
-    found = [verb for verb in cli.COMMANDS if hasattr(group.get_command(context, verb), "commands")]
-    assert sorted(completion.GROUPS) == sorted(found)
-    assert {verb[0] for verb in completion.ARGUMENTS} <= set(cli.COMMANDS)
+    groups = [
+        name for name in cli.COMMANDS if hasattr(group.get_command(context, name), "commands")
+    ]
+    assert sorted(completion.GROUPS) == sorted(groups)
+    assert {names[0] for names in completion.ARGUMENTS} <= set(cli.COMMANDS)
 
 
-def test_what_it_is_stands_behind_a_tab_and_only_there(made: Path) -> None:
-    assert process("complete", "run", "pre", cwd=made).out == "prepare\tPrepare it\n"
+def test_a_description_follows_a_tab(root: Path) -> None:
+    assert process("complete", "run", "pre", cwd=root).out == "prepare\tPrepare it\n"
 
 
 @pytest.mark.parametrize(
     "text", ["commands: [", "a: &a [*a]", "commands: [{name: \"x\\n\\e[2J\", script: []}]"]
 )  # fmt: skip
-def test_nothing_wrong_is_ever_told(made: Path, text: str) -> None:
-    (made / "project.yml").write_text(text)
-    (made / ".git/config").write_text("[broken")
+def test_errors_are_never_printed(root: Path, text: str) -> None:
+    (root / "project.yml").write_text(text)
+    (root / ".git/config").write_text("[broken")
     for typed in (["run", ""], ["push", ""], ["notes", "push", ""], ["-C", "/nowhere", "run", ""]):
-        assert process("complete", *typed, cwd=made) == (0, "", "")
+        assert process("complete", *typed, cwd=root) == (0, "", "")
 
 
-def test_names_are_found_without_the_library_that_takes_longest(made: Path) -> None:
+def test_names_are_completed_without_importing_click(root: Path) -> None:
     code = (
         "import sys; from git_spacy import completion; completion.main(['run', '']);"
         "completion.main(['clone', '']); sys.exit('click' in sys.modules)"
     )
-    subprocess.run((sys.executable, "-c", code), cwd=made, check=True, capture_output=True)
+    subprocess.run((sys.executable, "-c", code), cwd=root, check=True, capture_output=True)
 
 
-def test_it_tells_where_the_files_for_the_shells_lie(made: Path) -> None:
+def test_path_prints_the_installed_completion_scripts(root: Path) -> None:
     for shell in ("bash", "zsh", "fish"):
-        path = Path(process("complete", "--path", shell, cwd=made).out.strip())
+        path = Path(process("complete", "--path", shell, cwd=root).out.strip())
         assert path.is_relative_to(Path(sys.prefix) / "share")
         wheel = (REPOSITORY / "pyproject.toml").read_text()
         assert f'"completion/git-spacy.{shell}" = "{path.relative_to(sys.prefix)}"' in wheel
@@ -135,18 +137,18 @@ def test_it_tells_where_the_files_for_the_shells_lie(made: Path) -> None:
 
 def needs(*programs: str) -> pytest.MarkDecorator:
     missing = [name for name in programs if not shutil.which(name)]
-    return pytest.mark.skipif(bool(missing), reason=f"there is no {', '.join(missing)}")
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
 @pytest.fixture
-def bash(made: Path, tmp_path: Path) -> Iterator[Shell]:
+def bash(root: Path, tmp_path: Path) -> Iterator[Shell]:
     if not (BASH_COMPLETION / "bash_completion").is_file():
         pytest.skip("bash-completion is not installed")
-    place = tmp_path / "data/bash-completion/completions/git-spacy"
-    place.parent.mkdir(parents=True)
-    place.symlink_to(REPOSITORY / "completion/git-spacy.bash")
+    script = tmp_path / "data/bash-completion/completions/git-spacy"
+    script.parent.mkdir(parents=True)
+    script.symlink_to(REPOSITORY / "completion/git-spacy.bash")
     with Shell(
-        "bash", "--norc", "--noprofile", "-i", folder=made, XDG_DATA_HOME=str(tmp_path / "data")
+        "bash", "--norc", "--noprofile", "-i", folder=root, XDG_DATA_HOME=str(tmp_path / "data")
     ) as shell:
         shell.types(
             "bind 'set enable-bracketed-paste off'; bind 'set show-all-if-ambiguous on';"
@@ -167,7 +169,7 @@ TYPED = [
 
 
 @needs("bash")
-def test_bash_completes_through_gits_own_completion_and_without_it(bash: Shell) -> None:
+def test_bash_completes_git_spacy_with_and_without_a_dash(bash: Shell) -> None:
     bash.types("git spacy r\t", "resolved", "restore", "run")
     bash.clears()
     bash.types("git spacy push \t", "backup", "default", "mine")
@@ -185,17 +187,17 @@ def test_bash_completes_through_gits_own_completion_and_without_it(bash: Shell) 
 
 
 @needs("zsh")
-def test_zsh_completes_both_forms(made: Path, tmp_path: Path) -> None:
+def test_zsh_completes_git_spacy_with_and_without_a_dash(root: Path, tmp_path: Path) -> None:
     functions = tmp_path / "functions"
     functions.mkdir()
     (functions / "_git-spacy").symlink_to(REPOSITORY / "completion/git-spacy.zsh")
-    with Shell("zsh", "-f", "-i", folder=made, ZDOTDIR=str(tmp_path)) as shell:
+    with Shell("zsh", "-f", "-i", folder=root, ZDOTDIR=str(tmp_path)) as shell:
         shell.types(
             f"unsetopt zle_bracketed_paste; fpath=({functions} $fpath); autoload -Uz compinit;"
             f" compinit -u -d {tmp_path}/dump; echo rea''dy\n",
             "ready\r\n",
         )
-        shell.types("git spacy r\t", "resolved", "restore", "skip what is current")
+        shell.types("git spacy r\t", "resolved", "restore", "skip those up to date")
         shell.clears()
         for typed, expected in TYPED:
             shell.types(typed + "\t", expected.split()[-1])
@@ -203,11 +205,13 @@ def test_zsh_completes_both_forms(made: Path, tmp_path: Path) -> None:
 
 
 @needs("fish")
-def test_fish_completes_both_forms(made: Path) -> None:
+def test_fish_completes_git_spacy_with_and_without_a_dash(root: Path) -> None:
     for typed, expected in TYPED:
         line = f"source {REPOSITORY}/completion/git-spacy.fish; complete -C '{typed}'"
-        done = subprocess.run(
-            ("fish", "-c", line), cwd=made, capture_output=True, text=True, check=True
+        completed = subprocess.run(
+            ("fish", "-c", line), cwd=root, capture_output=True, text=True, check=True
         )
-        assert [one.split("\t")[0] for one in done.stdout.splitlines()] == [expected.split()[-1]]
-        assert done.stderr == ""
+        assert [line.split("\t")[0] for line in completed.stdout.splitlines()] == [
+            expected.split()[-1]
+        ]
+        assert completed.stderr == ""

@@ -1,5 +1,7 @@
-"""Names that a stranger chose, completed and entered: what they say is never run. (Issue 17, 8;
-Threat model: injected-text.) Each of them would leave a file `X` behind."""
+"""Completion of hostile names never runs the code in them (threat model: injected-text).
+
+Each name would create a file `X` if it was run.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from git_spacy import completion
 from tests.testing.projects import on_path, process, project
 
 REPOSITORY = Path(__file__).parents[1]
-ISSUE = "'train;touch X;'\u0378"  # it was run
-TYPED = [
+RAN_ONCE = "'train;touch X;'\u0378"  # a former version ran it
+OFFERED = [
     "'train;touch X;'",
     '"; touch X; "',
     "$(touch X)",
@@ -51,7 +53,7 @@ TYPED = [
     "(touch X)",
 ]
 NOT_OFFERED = [
-    ISSUE,
+    RAN_ONCE,
     "a\ntouch X\n",
     "a\ttouch X",
     "a\r; touch X\r",
@@ -67,7 +69,7 @@ NOT_OFFERED = [
     "--force",
     "-C",
 ]
-OPEN = [
+OPEN_QUOTES = [
     "'",
     '"',
     "$'",
@@ -83,21 +85,23 @@ OPEN = [
     '"\\"',
     "'\\",
 ]
-CLOSED = ["", "a", "''", '""', "\\'", "'a'", '"a"', "$'a\\''", "\\$'\\'", "`a`"]
+CLOSED_QUOTES = ["", "a", "''", '""', "\\'", "'a'", '"a"', "$'a\\''", "\\$'\\'", "`a`"]
 
 
 def commands(folder: Path, *names: str) -> Path:
-    listed = [{"name": name, "script": ["x"]} for name in names]
-    return project(folder, json.dumps({"title": "t", "commands": listed}))
+    document = [{"name": name, "script": ["x"]} for name in names]
+    return project(folder, json.dumps({"title": "t", "commands": document}))
 
 
 @pytest.mark.parametrize("name", NOT_OFFERED)
-def test_what_cannot_be_typed_or_is_an_option_is_not_offered(tmp_path: Path, name: str) -> None:
+def test_unprintable_names_and_names_like_options_are_not_offered(
+    tmp_path: Path, name: str
+) -> None:
     root = commands(tmp_path / "p", name, "train")
     assert process("complete", "run", "", cwd=root) == (0, "train\t\n", "")
 
 
-def test_a_name_like_an_option_is_offered_where_it_is_a_name(tmp_path: Path) -> None:
+def test_a_name_like_an_option_is_offered_after_two_dashes(tmp_path: Path) -> None:
     root = commands(tmp_path / "p", "--force")
     assert [word for word, _ in completion.candidates(["run", "--", "--"], root)] == ["--force"]
 
@@ -107,8 +111,11 @@ def needs(program: str) -> pytest.MarkDecorator:
 
 
 def in_bash(folder: Path, name: str, typed: str, locale: str) -> str:
-    """What bash has for `git-spacy run TYPED<TAB>` where the program offers `name`, as the words
-    that it makes of the line once they are there."""
+    """Return what bash completes for `git-spacy run TYPED<TAB>` if the program offers `name`.
+
+    The result has the number of candidates, then the words that bash parses the completed line
+    into.
+    """
 
     tool = folder / "bin/git-spacy"
     tool.parent.mkdir(exist_ok=True)
@@ -127,46 +134,48 @@ def in_bash(folder: Path, name: str, typed: str, locale: str) -> str:
         **os.environ, "NAME": name, "TYPED": typed, "LC_ALL": locale,
         "PATH": f"{tool.parent}:{os.environ['PATH']}",
     }  # fmt: skip
-    done = subprocess.run(
+    completed = subprocess.run(
         ("bash", "--norc", "-c", script), cwd=folder, env=environ, capture_output=True, check=True
     )
     assert not (folder / "X").exists()
-    assert done.stderr == b""
-    return done.stdout.decode()
+    assert completed.stderr == b""
+    return completed.stdout.decode()
 
 
 @needs("bash")
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
-@pytest.mark.parametrize("name", [*TYPED, ISSUE])
-def test_bash_makes_one_word_of_a_name(tmp_path: Path, name: str, locale: str) -> None:
+@pytest.mark.parametrize("name", [*OFFERED, RAN_ONCE])
+def test_bash_parses_a_completed_name_as_one_word(tmp_path: Path, name: str, locale: str) -> None:
     assert in_bash(tmp_path, name, "", locale) == f"1\n{name}\n"
 
 
 @pytest.mark.threat("injected-text")
 @needs("bash")
-@pytest.mark.parametrize("typed", OPEN)
+@pytest.mark.parametrize("typed", OPEN_QUOTES)
 def test_bash_offers_nothing_while_a_quote_is_open(tmp_path: Path, typed: str) -> None:
-    assert in_bash(tmp_path, ISSUE, typed, "C.UTF-8") == "0\n\n"
+    assert in_bash(tmp_path, RAN_ONCE, typed, "C.UTF-8") == "0\n\n"
 
 
 @needs("bash")
-@pytest.mark.parametrize("typed", CLOSED)
-def test_bash_offers_names_behind_quotes_that_are_closed(tmp_path: Path, typed: str) -> None:
+@pytest.mark.parametrize("typed", CLOSED_QUOTES)
+def test_bash_offers_names_after_closed_quotes(tmp_path: Path, typed: str) -> None:
     assert in_bash(tmp_path, "train", typed, "C.UTF-8") == "1\ntrain\n"
 
 
 @needs("fish")
-def test_fish_takes_names_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """(What is inserted is quoted by fish itself, for the quotes that are open.)"""
+def test_fish_offers_names_without_running_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fish itself quotes what it inserts, also within open quotes."""
 
     on_path(tmp_path / "bin", monkeypatch)
-    root = commands(tmp_path / "p", *TYPED)
+    root = commands(tmp_path / "p", *OFFERED)
     for typed in ("", "'", '"'):
         line = f'source {REPOSITORY}/completion/git-spacy.fish; complete -C "git-spacy run $TYPED"'
-        done = subprocess.run(
+        completed = subprocess.run(
             ("fish", "-c", line), cwd=root, capture_output=True, text=True, check=True,
             env={**os.environ, "TYPED": typed, "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
-        offered = {one.split("\t")[0] for one in done.stdout.splitlines()}
-        assert typed or offered <= set(TYPED) | {""}
+        offered = {line.split("\t")[0] for line in completed.stdout.splitlines()}
+        assert typed or offered <= set(OFFERED) | {""}
         assert not (root / "X").exists()

@@ -1,4 +1,4 @@
-"""The seal itself."""
+"""The isolation of the tests itself."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ def test_a_write_to_the_real_home_fails() -> None:
         (real_home / "git-spacy-was-here").mkdir()
 
 
-def test_the_home_is_a_temporary_one(sealed: Path) -> None:
+def test_the_home_is_temporary(sealed: Path) -> None:
     assert Path.home() == sealed
     assert "GIT_DIR" not in os.environ

@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md, followed."""
+"""Follow the recipes of CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tests.testing.projects import Spacy, project, two_steps
 
 REPOSITORY = Path(__file__).parents[1]
 TEXT = (REPOSITORY / "CONTRIBUTING.md").read_text()
-TO_BE_MADE = {
+CREATED_BY_RECIPES = {
     "git_spacy/cli/count.py", "tests/cli/test_count.py", "git_spacy/assets/sources/text.py",
     "git_spacy/generate/names.py",
 }  # fmt: skip
-VERB, SOURCE, GENERATOR = (
+COMMAND, SOURCE, GENERATOR = (
     textwrap.dedent(block) for block in re.findall(r"^ +```python\n(.*?)^ +```$", TEXT, re.M | re.S)
 )
 
 
-def followed(name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the code were in a file of its own."""
+def create_module(name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Import `code` as if it were in a file of its own."""
 
     module = types.ModuleType(name)
     exec(compile(code, name, "exec"), module.__dict__)
@@ -35,15 +35,21 @@ def followed(name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, name, module)
 
 
-def test_every_file_that_is_named_is_there() -> None:
+def test_every_named_file_exists() -> None:
     named = set(re.findall(r"`((?:git_spacy|tests|docs|scripts)/[\w./-]*|[A-Z]+\.md)`", TEXT))
-    assert {name for name in named if not (REPOSITORY / name).exists()} == TO_BE_MADE
+    assert {name for name in named if not (REPOSITORY / name).exists()} == CREATED_BY_RECIPES
 
 
-def test_every_name_is_in_the_file_that_it_is_said_to_be_in() -> None:
-    places = re.findall(r"`(\w+)` of\s+`([\w./]+\.py)`", TEXT)
-    assert len(places) >= 5
-    for name, file in places:
+def test_every_script_that_is_listed_exists() -> None:
+    scripts = set(re.findall(r"^(scripts/\w+)", TEXT, re.MULTILINE))
+    assert len(scripts) >= 6
+    assert {name for name in scripts if not (REPOSITORY / name).is_file()} == set()
+
+
+def test_every_name_is_defined_in_the_file_that_is_named_with_it() -> None:
+    pairs = re.findall(r"`(\w+)` of\s+`([\w./]+\.py)`", TEXT)
+    assert len(pairs) >= 6
+    for name, file in pairs:
         assert re.search(rf"\b{name}\b", (REPOSITORY / file).read_text()), (name, file)
     for name, file in (
         ("SUMMARIES", "git_spacy/cli/__init__.py"),
@@ -51,24 +57,33 @@ def test_every_name_is_in_the_file_that_it_is_said_to_be_in() -> None:
         ("MAY_IMPORT", "tests/test_architecture.py"),
     ):
         assert f"`{name}`" in TEXT
-        assert re.search(rf"^{name} = ", (REPOSITORY / file).read_text(), re.MULTILINE)
+        assert re.search(rf"^{name}\b.* = ", (REPOSITORY / file).read_text(), re.MULTILINE)
 
 
-def test_the_verb(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> None:
-    followed("git_spacy.cli.count", VERB, monkeypatch)
+def test_how_we_write_has_six_pairs() -> None:
+    section = TEXT.partition("\n## How we write\n")[2].partition("\n## ")[0]
+    assert len(re.findall(r"^\| [A-Z][\w ]+ \| .+ \| .+ \|$", section, re.MULTILINE)) == 6
+
+
+def test_the_recipe_for_a_command_works(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_module("git_spacy.cli.count", COMMAND, monkeypatch)
     monkeypatch.setattr(cli, "COMMANDS", (*cli.COMMANDS, "count"))
     assert spacy("count", cwd=two_steps(tmp_path)) == (0, "2\n", "")
     assert spacy("count", "-h").out.startswith("Usage: git spacy count ")
 
 
-def test_the_source(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> None:
-    followed("git_spacy.assets.sources.text", SOURCE, monkeypatch)
+def test_the_recipe_for_a_source_of_assets_works(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_module("git_spacy.assets.sources.text", SOURCE, monkeypatch)
     monkeypatch.setitem(sources.SOURCES, "text", "git_spacy.assets.sources.text")
-    good = "5d41402abc4b2a76b9719d911017c592"  # of "hello"
+    md5 = "5d41402abc4b2a76b9719d911017c592"  # of "hello"
     root = project(
         tmp_path,
-        f"assets:\n- {{dest: a, url: 'text:hello', checksum: {good}}}\n"
-        f"- {{dest: b, url: 'text:good bye', checksum: {good}}}\n",
+        f"assets:\n- {{dest: a, url: 'text:hello', checksum: {md5}}}\n"
+        f"- {{dest: b, url: 'text:good bye', checksum: {md5}}}\n",
     )
     done = spacy("assets", cwd=root)
     assert done.code == 4
@@ -77,16 +92,18 @@ def test_the_source(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatc
     assert not (root / "b").exists()
 
 
-def test_the_generator(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> None:
-    followed("git_spacy.generate.names", GENERATOR, monkeypatch)
+def test_the_recipe_for_a_generator_works(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_module("git_spacy.generate.names", GENERATOR, monkeypatch)
     monkeypatch.setitem(registry.GENERATORS, "names", "git_spacy.generate.names")
     monkeypatch.setattr(registry, "NAMES", (*registry.NAMES, "names.txt"))
     from git_spacy.generate import writer
     from git_spacy.project import loader
 
     root = two_steps(tmp_path)
-    part = sys.modules["git_spacy.generate.names"].part
-    assert writer.write(root, part(loader.load(root)))
+    generate = sys.modules["git_spacy.generate.names"].generate
+    assert writer.write(root, generate(loader.load(root)))
     assert (root / "names.txt").read_text().endswith("prepare\ntrain\n")
     assert spacy("check", "generated", cwd=root).code == 0
     (root / "project.yml").write_text((root / "project.yml").read_text().replace("train", "fit"))

@@ -1,7 +1,8 @@
-"""Everything that the documents tell people to type, typed; or marked there as not tried here.
+"""Check the documents: what they tell readers to type is run, what they list is complete.
 
-A block of `console` is a session in a real shell, all of a document's in one; a block of `sh` has
-commands that some test runs. Whatever else a block is, it has no commands.
+A block of `console` is a session in a real shell; all blocks of a document are one session. A block
+of `sh` has commands that the test named in `RUN_BY` runs, or says in its first line that no test
+runs them. Blocks in other languages contain no commands.
 """
 
 from __future__ import annotations
@@ -9,60 +10,51 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 
 from git_spacy import cli
+from git_spacy.errors import EXIT_CODES
 from git_spacy.project import loader, schema_keys
 from git_spacy.state import lock
 from tests.testing import console
-from tests.testing.projects import on_path, seeds
-from tests.testing.repositories import commit, git, write
+from tests.testing.projects import on_path
+from tests.testing.repositories import write
 
 REPOSITORY = Path(__file__).parents[1]
-DOCUMENTS = sorted(
-    (*REPOSITORY.glob("docs/*.md"), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md")
-)
+DOCS = REPOSITORY / "docs"
+DOCUMENTS = {
+    path.relative_to(DOCS if path.is_relative_to(DOCS) else REPOSITORY).as_posix(): path
+    for path in (
+        *sorted(DOCS.rglob("*.md")), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md",
+    )
+}  # fmt: skip
 NOT_RUN = "# not run by the tests: "
-# the documents with blocks of `sh`, and what runs them
+# Documents with blocks of `sh` or transcripts that are not typed here, and the tests that run them.
 RUN_BY = {
-    "README.md": "tests/test_quickstart.py",
-    "files.md": "tests/test_docs.py",
-    "from-weasel.md": "tests/cli/test_weasel_compat.py",
-    "hooks.md": "tests/test_docs.py",
-    "init.md": "tests/test_docs.py",
-    "integrations.md": "tests/integrations/test_shared.py",
-    "parallel.md": "tests/test_docs.py",
-    "remotes.md": "tests/test_docs.py",
-    "restore.md": "tests/test_docs.py",
-    "schema.md": "tests/test_docs.py",
-    "shells.md": "tests/test_docs.py",
+    "README.md": "tests/test_docs.py",
+    "how-to/editor.md": "tests/test_docs.py",
+    "how-to/from-weasel.md": "tests/cli/test_weasel_compat.py",
+    "how-to/generated-files.md": "tests/test_docs.py",
+    "how-to/hooks.md": "tests/test_docs.py",
+    "how-to/install.md": "tests/test_docs.py",
+    "how-to/integrations.md": "tests/integrations/test_shared.py",
+    "how-to/parallel.md": "tests/test_docs.py",
+    "how-to/remotes.md": "tests/test_docs.py",
+    "how-to/restore.md": "tests/test_docs.py",
+    "how-to/set-up-a-repository.md": "tests/test_docs.py",
+    "tutorial/train-a-model.md": "tests/test_quickstart.py",
 }
 
 
-def nothing(folder: Path) -> None:
-    """An empty folder."""
-
-
-def some_seeds(folder: Path) -> None:
-    """A project whose commands have metrics, and a remote."""
-
-    seeds(folder)
-    git(folder, "init", "-q")
-    commit(folder, {}, "Begin")
-    git(folder, "init", "-q", "--bare", str(folder.parent / "origin.git"))
-    git(folder, "remote", "add", "origin", str(folder.parent / "origin.git"))
-
-
-WORLDS: dict[str, Callable[[Path], None]] = {"tutorial.md": nothing, "ledger.md": some_seeds}
+SESSIONS = ("tutorial/first-steps.md", "how-to/run-history.md")  # each in an empty folder
 
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A PATH with git-spacy, its hook and a `python`, as in an environment that has it."""
+    """Put git-spacy, its hook and `python` on the PATH, as in an environment that has git-spacy."""
 
     source, python = str(REPOSITORY), sys.executable
     run = "import sys; from git_spacy.hook import main; sys.exit(main())"
@@ -73,55 +65,55 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("name", WORLDS)
-def test_a_session_shows_what_it_says(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", SESSIONS)
+def test_a_session_prints_what_the_document_shows(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "here"
     folder.mkdir()
-    WORLDS[name](folder)
-    session = console.session(REPOSITORY / "docs" / name)
-    done = console.typed([one.command for one in session], folder)
-    assert len(done) == len(session)
-    for one, (code, lines) in zip(session, done, strict=True):
-        assert console.is_as_shown(one.shown, lines), (one.command, one.shown, lines)
-        is_refused = any(": error: " in line or line.startswith("error: ") for line in one.shown)
-        assert (code != 0) == is_refused, (one.command, lines)
+    session = console.session(DOCUMENTS[name])
+    results = console.typed([step.command for step in session], folder)
+    assert len(results) == len(session)
+    for step, (code, lines) in zip(session, results, strict=True):
+        assert console.is_as_shown(step.shown, lines), (step.command, step.shown, lines)
+        shows_error = any(": error: " in line or line.startswith("error: ") for line in step.shown)
+        assert (code != 0) == shows_error, (step.command, lines)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_what_is_to_be_typed_is_run_or_marked(document: Path) -> None:
-    name = document.name
-    for language, text in console.fences(document):
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_command_block_is_run_by_a_test_or_marked(name: str) -> None:
+    for language, text in console.fences(DOCUMENTS[name]):
         assert language, f"{name}: a block without a language: {text[:60]}"
         if text.startswith(NOT_RUN):
             continue
-        if language == "console":
-            assert name in WORLDS or name == "README.md"
-        elif language == "sh":
+        if language in ("console", "sh") and name not in SESSIONS:
             runner = RUN_BY.get(name)
-            assert runner, f"{name}: nobody runs this: {text[:60]}"
-            assert name in (REPOSITORY / runner).read_text() or name == "README.md"
-        else:
+            assert runner, f"{name}: no test runs this block: {text[:60]}"
+            assert name in (REPOSITORY / runner).read_text()
+        elif language not in ("console", "sh"):
             assert not re.search(r"^\$ ", text, re.MULTILINE)
 
 
-def test_no_key_of_project_yml_is_missing_in_its_reference() -> None:
-    text = (REPOSITORY / "docs/project-yml.md").read_text()
+def test_the_readme_is_short() -> None:
+    assert len(DOCUMENTS["README.md"].read_text().splitlines()) < 120
+
+
+def test_the_reference_of_project_yml_lists_every_key() -> None:
+    text = DOCUMENTS["reference/project-yml.md"].read_text()
     sections = dict(re.findall(r"^##+ (.*?)\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL))
     for title, table in {
         "The project": schema_keys.PROJECT, "Assets": schema_keys.ASSET, "git": schema_keys.GIT,
         "Commands": schema_keys.COMMAND, "Resources": schema_keys.RESOURCES,
     }.items():  # fmt: skip
-        told = re.findall(r"^\| `(\w+)` \| (.*) \|$", sections[title], re.MULTILINE)
-        assert sorted(name for name, _ in told) == sorted(table.keys), title
-        needed = {name for name, means in told if means.endswith("Needed.")}
-        assert title == "Commands" or needed == set(table.required)
-    assert "`name` | What `run` and workflows call it. Needed." in sections["Commands"]
+        rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", sections[title], re.MULTILINE)
+        assert sorted(key for key, _ in rows) == sorted(table.keys), title
+        required = {key for key, meaning in rows if meaning.endswith("Required.")}
+        assert title == "Commands" or required == set(table.required)
+    assert "`name` | The name for `run` and for workflows. Required." in sections["Commands"]
 
 
-def test_the_examples_of_project_yml_are_projects() -> None:
+def test_the_examples_of_project_yml_are_valid_projects() -> None:
     blocks = [
         text
-        for language, text in console.fences(REPOSITORY / "docs/project-yml.md")
+        for language, text in console.fences(DOCUMENTS["reference/project-yml.md"])
         if language == "yaml"
     ]
     today, first = (loader.parse(text.encode()).project for text in blocks)
@@ -132,26 +124,38 @@ def test_the_examples_of_project_yml_are_projects() -> None:
     assert set(schema_keys.COMMAND.keys) - used == {"no_skip"}
 
 
-def test_the_example_of_project_lock_is_one_byte_for_byte() -> None:
+def test_the_example_of_project_lock_is_formatted_byte_for_byte() -> None:
     (block,) = [
         text
-        for language, text in console.fences(REPOSITORY / "docs/ledger.md")
+        for language, text in console.fences(DOCUMENTS["reference/run-records.md"])
         if language == "yaml"
     ]
     assert lock.text(lock.parse(block.encode())) == block.encode()
 
 
-def test_the_picture_of_the_house_has_every_room() -> None:
-    text = (REPOSITORY / "docs/how-it-works.md").read_text()
-    package = REPOSITORY / "git_spacy"
-    rooms = {path.name + "/" for path in package.iterdir() if (path / "__init__.py").exists()}
-    assert {room for room in rooms if room not in text} == {"templates/"}
+def test_the_reference_lists_every_exit_code() -> None:
+    text = DOCUMENTS["reference/exit-codes.md"].read_text()
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    assert listed == {*EXIT_CODES, 127}
+
+
+def test_the_reference_lists_every_command() -> None:
+    text = DOCUMENTS["reference/commands.md"].read_text()
+    listed = re.findall(r"`git spacy ([a-z]+)[^`]*`(?=[^|]*\| )", text)
+    assert set(listed) - {"project"} == set(cli.COMMANDS)
+
+
+def test_the_architecture_diagram_shows_every_package() -> None:
+    text = DOCUMENTS["explanation/how-it-works.md"].read_text()
+    root = REPOSITORY / "git_spacy"
+    packages = {path.name + "/" for path in root.iterdir() if (path / "__init__.py").exists()}
+    assert {package for package in packages if package not in text} == {"templates/"}
     for name in re.findall(r"`((?:project|state|git)/\w+\.py|\w+\.py)`", text):
-        assert (package / name).exists(), name
+        assert (root / name).exists(), name
 
 
-def subcommand(words: list[str]) -> tuple[click.Command, list[str]]:
-    """The verb (or the verb of a verb) that `words` begin with, and the rest of them."""
+def find_command(words: list[str]) -> tuple[click.Command, list[str]]:
+    """Return the command or subcommand that `words` begin with, and the other words."""
 
     command: click.Command | None = cli.group
     rest = list(words)
@@ -161,21 +165,27 @@ def subcommand(words: list[str]) -> tuple[click.Command, list[str]]:
     return command, rest
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_verb_and_option_that_a_document_names_is_there(document: Path) -> None:
-    for line in re.findall(r"`git spacy ([a-z][^`]*)`", document.read_text()):
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_command_and_option_that_a_document_names_exists(name: str) -> None:
+    for line in re.findall(r"`git spacy ([a-z][^`]*)`", DOCUMENTS[name].read_text()):
         words = re.split(r"[\s|]+", line.replace("[", "").replace("]", "").partition(" && ")[0])
-        if words[0] in ("project", "count"):  # hands that know another tool; a recipe's
+        if words[0] in ("project", "count"):  # weasel's commands; the example of CONTRIBUTING.md
             continue
-        command, rest = subcommand(words)
-        known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
-        free = ("--vars.", "--set")
+        command, rest = find_command(words)
+        known = {
+            option
+            for parameter in command.params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
+        variables = ("--vars.", "--set")
         used = {word.partition("=")[0] for word in rest if word.startswith("--")}
-        unknown = {word for word in used - known - {"--help"} if not word.startswith(free)}
+        unknown = {
+            option for option in used - known - {"--help"} if not option.startswith(variables)
+        }
         assert unknown == set(), line
 
 
-def test_comparing_is_loose_about_what_differs_and_strict_about_the_rest() -> None:
+def test_sessions_are_compared_strictly_except_for_ids_dates_and_durations() -> None:
     seen = ["a1b2c3d Less", "  2026-11-24 10:03  train  45 s  x", "more", "end"]
     assert console.is_as_shown(
         ("e5f6a7b Less", "  2025-01-02 11:11  train  3.1 s   x", "...", "end"), seen
@@ -187,8 +197,20 @@ def test_comparing_is_loose_about_what_differs_and_strict_about_the_rest() -> No
     assert not console.is_as_shown(("...", "more"), seen)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_between_documents_lead_somewhere(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]*)(?:#[^)]*)?\)", document.read_text()):
-        if target and "://" not in target:
-            assert (document.parent / target).exists(), target
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_between_documents_lead_to_files_and_headings(name: str) -> None:
+    document = DOCUMENTS[name]
+    for target, heading in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", document.read_text()):
+        if "://" in target:
+            continue
+        linked = document.parent / target if target else document
+        assert linked.exists(), target
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE)
+            assert heading in map(anchor, titles), f"{target}#{heading}"
+
+
+def anchor(title: str) -> str:
+    """Return the anchor of a heading, as Git hosts and mkdocs make it."""
+
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")

@@ -1,4 +1,4 @@
-"""How a failure reads: where, what, mend; nothing that a terminal obeys, nothing secret."""
+"""The text of errors: location, message and hints, without control characters or secrets."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from git_spacy.errors import Problem, escape_controls, redact
         ("ß → 😀", "ß → 😀"),
     ],
 )
-def test_what_a_terminal_would_obey_is_shown(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert escape_controls(text) == shown
 
 
 @given(st.text())
-def test_nothing_printable_drives_a_terminal(text: str) -> None:
+def test_escaped_text_has_no_control_characters(text: str) -> None:
     shown = escape_controls(text)
     assert not {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160))} & set(shown)
     shown.encode("utf-8")
@@ -47,19 +47,26 @@ def test_nothing_printable_drives_a_terminal(text: str) -> None:
         ("git@github.com:o/r", "git@github.com:o/r"),
     ],
 )
-def test_credentials_and_queries_are_masked(text: str, shown: str) -> None:
+def test_credentials_and_query_strings_are_masked(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
-def test_a_problem_says_where_what_and_the_mend() -> None:
+def test_a_problem_has_its_location_severity_and_hints() -> None:
     assert str(Problem("it is wrong", "correct it", "a.yml:1:2")) == (
         "a.yml:1:2: error: it is wrong\nhint: correct it"
     )
     assert str(Problem("it is wrong")) == "error: it is wrong"
+    assert Problem("it is old", location="a.yml").format("warning") == "a.yml: warning: it is old"
+
+
+def test_each_line_of_a_hint_is_prefixed_as_git_does() -> None:
+    assert str(Problem("it is wrong", "correct it:\n\n  git spacy run all")) == (
+        "error: it is wrong\nhint: correct it:\nhint: \nhint:   git spacy run all"
+    )
 
 
 @pytest.mark.parametrize(
-    ("family", "code"),
+    ("error_class", "code"),
     [
         (errors.CheckFailed, 1),
         (errors.InvalidInput, 2),
@@ -69,11 +76,13 @@ def test_a_problem_says_where_what_and_the_mend() -> None:
         (errors.Busy, 75),
     ],
 )
-def test_the_exit_code_is_on_the_class(family: type[errors.GitSpacyError], code: int) -> None:
-    assert family("x").exit_code == code
-    many = family.from_problems([Problem("a"), Problem("b")])
-    assert many.exit_code == code
-    assert str(many) == "error: a\nerror: b"
+def test_each_error_class_has_its_exit_code(
+    error_class: type[errors.GitSpacyError], code: int
+) -> None:
+    assert error_class("x").exit_code == code
+    combined = error_class.from_problems([Problem("a"), Problem("b")])
+    assert combined.exit_code == code
+    assert str(combined) == "error: a\nerror: b"
 
 
 REPEATED = [
@@ -82,9 +91,12 @@ REPEATED = [
 
 
 @pytest.mark.parametrize("piece", REPEATED)
-def test_masking_takes_time_in_proportion_to_the_length(piece: str) -> None:
-    """Issue 17, 13: `x://a?a?…` took quadratic time. (Processor time: other processes do not
-    count. It takes well under a second; the bound is what a quadratic search would exceed.)"""
+def test_masking_takes_linear_time(piece: str) -> None:
+    """`x://a?a?…` once took quadratic time.
+
+    Processor time is measured, so other processes do not count. It takes well under a second; a
+    quadratic search would exceed the bound.
+    """
 
     text = "x://" + piece * (1_000_000 // len(piece))
     start = time.process_time()
@@ -93,8 +105,8 @@ def test_masking_takes_time_in_proportion_to_the_length(piece: str) -> None:
 
 
 @given(st.text(alphabet="a?=:/@ '\"\n%é", max_size=40))
-def test_a_query_is_masked_from_the_first_question_mark(text: str) -> None:
-    """The rule itself, as one simple expression says it."""
+def test_a_query_string_is_masked_from_its_first_question_mark(text: str) -> None:
+    """Compare with one simple regular expression that states the rule (and takes quadratic time)."""
 
     text = "x://" + text
     masked_credentials = re.sub(r"(?<=://)[^/\s'\"]*@", "***@", text)

@@ -1,4 +1,4 @@
-"""The one writer: old or new, never torn, and never outside."""
+"""Writing files: the content is the old or the new one after a crash, and stays below its folder."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from git_spacy import files, git_names
 from git_spacy.errors import Busy, Refused
 from tests.testing.projects import snapshot
 
-CALLS = ("open", "write", "fsync", "rename", "unlink", "fchmod", "stat")
+PATCHED_CALLS = ("open", "write", "fsync", "rename", "unlink", "fchmod", "stat")
 
 
-class Failing:
-    """Makes the N-th of the file-system calls of `os` fail as a full disk does, or stop the
-    process as a kill does (an exception that nothing here catches)."""
+class FailingCalls:
+    """Make the N-th of the file-system calls of `os` fail, as with a full disk, or end everything,
+    as if the process was killed (an exception that nothing catches)."""
 
     def __init__(self, patch: pytest.MonkeyPatch, number: int, error: BaseException) -> None:
-        self.left = number
+        self.remaining = number
         self.error = error
-        for name in CALLS:
+        for name in PATCHED_CALLS:
             patch.setattr(os, name, self._wrapped(getattr(os, name)))
 
     def _wrapped(self, real: Callable[..., object]) -> Callable[..., object]:
         def call(*arguments: object, **more: object) -> object:
-            self.left -= 1
-            dead = isinstance(self.error, Killed) and self.left < 0
-            if self.left == 0 or dead:
+            self.remaining -= 1
+            is_dead = isinstance(self.error, Killed) and self.remaining < 0
+            if self.remaining == 0 or is_dead:
                 raise self.error
             return real(*arguments, **more)
 
@@ -40,35 +40,37 @@ class Failing:
 
 
 class Killed(BaseException):
-    """What a kill is to the code that runs: nothing that it could handle."""
+    """Stands for a SIGKILL: no code handles it."""
 
 
 @pytest.mark.threat("torn-writes")
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), Killed()])
-def test_whatever_call_fails_the_file_is_old_or_new(tmp_path: Path, error: BaseException) -> None:
+def test_whichever_call_fails_the_content_is_old_or_new(
+    tmp_path: Path, error: BaseException
+) -> None:
     path = tmp_path / "project.lock"
     outcomes = set()
     for number in range(1, 100):
         path.write_bytes(b"old")
         with pytest.MonkeyPatch.context() as patch:
-            failing = Failing(patch, number, error)
+            failing = FailingCalls(patch, number, error)
             try:
                 files.write_atomic(path, b"new")
             except type(error):
                 pass
         outcomes.add(path.read_bytes())
-        if failing.left > 0:
+        if failing.remaining > 0:
             break
         files.write_atomic(path, b"whole")
-        assert path.read_bytes() == b"whole", "a plain rerun heals"
+        assert path.read_bytes() == b"whole", "the next write succeeds"
         assert [entry.name for entry in tmp_path.iterdir()] == ["project.lock"]
     else:
-        pytest.fail("it never ran to its end")
+        pytest.fail("the write never completed")
     assert number > 5
     assert outcomes == {b"old", b"new"}
 
 
-def test_what_a_killed_process_left_is_swept_away_and_what_a_living_one_writes_is_not(
+def test_temporary_files_are_removed_unless_their_process_is_alive(
     tmp_path: Path,
 ) -> None:
     dead = subprocess.Popen((sys.executable, "-c", ""))
@@ -80,7 +82,7 @@ def test_what_a_killed_process_left_is_swept_away_and_what_a_living_one_writes_i
     assert left == [f".project.lock.{os.getppid()}.tmp", "project.lock"]
 
 
-def test_a_replaced_file_keeps_its_permissions_and_a_new_one_gets_the_umasks(
+def test_a_replaced_file_keeps_its_permissions_and_a_new_one_follows_the_umask(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "a"
@@ -97,7 +99,7 @@ def _umask() -> int:
     return mask
 
 
-def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
+def test_a_symlink_to_a_file_is_written_through(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("1")
     (tmp_path / "link").symlink_to("real")
     files.write_atomic(tmp_path / "link", b"2")
@@ -105,12 +107,12 @@ def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "real").read_text() == "2"
 
 
-def test_a_lock_is_for_one_and_is_given_back_by_the_dead(tmp_path: Path) -> None:
+def test_a_lock_is_exclusive_and_released_when_its_process_dies(tmp_path: Path) -> None:
     lock = tmp_path / "folder" / "lock"
     code = (
         "import sys; from pathlib import Path; from git_spacy.files import file_lock\n"
         "with file_lock(Path(sys.argv[1])):\n"
-        "    print('held', flush=True); sys.stdin.read()\n"
+        "    print('locked', flush=True); sys.stdin.read()\n"
     )
     child = subprocess.Popen(
         (sys.executable, "-c", code, str(lock)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -118,18 +120,18 @@ def test_a_lock_is_for_one_and_is_given_back_by_the_dead(tmp_path: Path) -> None
     )  # fmt: skip
     assert child.stdout is not None
     assert child.stdin is not None
-    assert child.stdout.readline() == b"held\n"
+    assert child.stdout.readline() == b"locked\n"
     with pytest.raises(Busy) as caught, files.file_lock(lock, wait=False, hint="wait"):
         pass
     assert caught.value.exit_code == 75
-    waited: list[bool] = []
+    calls: list[bool] = []
 
     def waiting() -> None:
-        waited.append(True)
+        calls.append(True)
         child.kill()
 
     with files.file_lock(lock, waiting=waiting):
-        assert waited == [True]
+        assert calls == [True]
     child.wait()
     child.stdin.close()
     child.stdout.close()
@@ -137,7 +139,7 @@ def test_a_lock_is_for_one_and_is_given_back_by_the_dead(tmp_path: Path) -> None
 
 @pytest.mark.threat("links-outside")
 @pytest.mark.parametrize("relative", ["link/x", "link", "loop/x", "a/link/x", "inside/../link/x"])
-def test_a_link_that_leads_out_is_refused(tmp_path: Path, relative: str) -> None:
+def test_a_symlink_that_leads_out_is_refused(tmp_path: Path, relative: str) -> None:
     root = tmp_path / "root"
     (root / "a").mkdir(parents=True)
     (root / "inside").mkdir()
@@ -151,7 +153,7 @@ def test_a_link_that_leads_out_is_refused(tmp_path: Path, relative: str) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["root"]
 
 
-def test_links_inside_and_a_root_behind_a_link_are_fine(tmp_path: Path) -> None:
+def test_symlinks_below_the_root_and_to_the_root_are_followed(tmp_path: Path) -> None:
     (tmp_path / "real/data").mkdir(parents=True)
     (tmp_path / "real/link").symlink_to("data")
     (tmp_path / "root").symlink_to("real")
@@ -163,7 +165,7 @@ def test_links_inside_and_a_root_behind_a_link_are_fine(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("old", ["file", "folder", "nothing"])
 @pytest.mark.parametrize("new", ["file", "folder"])
-def test_what_is_staged_takes_the_place_of_whatever_was_there(
+def test_commit_replaces_whatever_was_at_the_destination(
     tmp_path: Path, old: str, new: str
 ) -> None:
     dest = tmp_path / "a/dest"
@@ -181,15 +183,15 @@ def test_what_is_staged_takes_the_place_of_whatever_was_there(
             staged.path.mkdir()
             (staged.path / "new").write_text("new")
         staged.commit()
-    wanted = (
+    expected = (
         {"a/": "", "a/dest": b"new"}
         if new == "file"
         else {"a/": "", "a/dest/": "", "a/dest/new": b"new"}
     )
-    assert snapshot(tmp_path) == wanted
+    assert snapshot(tmp_path) == expected
 
 
-def test_what_is_not_swapped_in_leaves_no_trace(tmp_path: Path) -> None:
+def test_a_staging_without_commit_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "dest").write_text("old")
     with files.staging(tmp_path, "dest") as staged, staged.open() as stream:
         stream.write(b"new")
@@ -201,7 +203,7 @@ def test_what_is_not_swapped_in_leaves_no_trace(tmp_path: Path) -> None:
     [".git", ".GIT", ".git.", ".git ", ".git . ", "git~1", "GIT~2", ".git::$INDEX_ALLOCATION",
      ".git:x", ".g\u200cit", "\ufeff.git", ".git\\config", "a\\.git"],
 )  # fmt: skip
-def test_a_name_that_some_system_takes_for_git_s_folder_is_known_in_any_spelling(
+def test_names_that_some_system_takes_for_dot_git_are_recognized(
     name: str,
 ) -> None:
     assert git_names.is_git_name(name)
@@ -210,12 +212,12 @@ def test_a_name_that_some_system_takes_for_git_s_folder_is_known_in_any_spelling
 @pytest.mark.parametrize(
     "name", [".github", ".gitignore", "git", ".git-spacy", "a.git", "git~", ""]
 )
-def test_a_name_that_only_looks_like_git_s_folder_is_an_ordinary_one(name: str) -> None:
+def test_names_that_only_resemble_dot_git_are_ordinary(name: str) -> None:
     assert not git_names.is_git_name(name)
 
 
 @pytest.mark.parametrize("target", [".git", ".git/hooks", "sub/.GIT"])
-def test_a_link_into_git_s_own_folder_is_not_followed(tmp_path: Path, target: str) -> None:
+def test_a_symlink_into_git_s_own_folder_is_not_followed(tmp_path: Path, target: str) -> None:
     (tmp_path / target).mkdir(parents=True)
     (tmp_path / "link").symlink_to(target)
     before = snapshot(tmp_path)
@@ -228,8 +230,8 @@ def test_a_link_into_git_s_own_folder_is_not_followed(tmp_path: Path, target: st
     assert snapshot(tmp_path) == before
 
 
-def test_a_program_may_be_executed_by_whoever_may_read_it(tmp_path: Path) -> None:
-    files.write_beneath(tmp_path, "a/b/hook", b"#!/bin/sh\n", program=True, parents=True)
+def test_whoever_may_read_an_executable_file_may_execute_it(tmp_path: Path) -> None:
+    files.write_beneath(tmp_path, "a/b/hook", b"#!/bin/sh\n", executable=True, parents=True)
     readable = 0o444 & ~_umask()
     mode = stat.S_IMODE((tmp_path / "a/b/hook").stat().st_mode)
     assert mode & 0o111 == readable >> 2
@@ -237,7 +239,7 @@ def test_a_program_may_be_executed_by_whoever_may_read_it(tmp_path: Path) -> Non
         files.write_beneath(tmp_path, "missing/file", b"")
 
 
-def test_writing_beneath_a_folder_follows_a_link_that_stays_there_and_no_other(
+def test_write_beneath_follows_only_symlinks_that_stay_below_the_folder(
     tmp_path: Path,
 ) -> None:
     root = tmp_path / "root"
@@ -254,17 +256,17 @@ def test_writing_beneath_a_folder_follows_a_link_that_stays_there_and_no_other(
     assert (tmp_path / "outside").read_text() == "old"
 
 
-def test_what_was_there_is_put_back_where_the_new_cannot_be_put_in(
+def test_a_failed_commit_restores_the_old_destination(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d/old").write_text("old")
-    real = os.rename
+    rename = os.rename
 
     def refuse_the_new(source: str, target: str, **descriptors: int) -> None:
         if source.endswith("-new"):
             raise OSError(28, "No space left on device")
-        real(source, target, **descriptors)
+        rename(source, target, **descriptors)
 
     with files.staging(tmp_path, "d") as staged:
         staged.path.mkdir()
@@ -275,7 +277,7 @@ def test_what_was_there_is_put_back_where_the_new_cannot_be_put_in(
     assert snapshot(tmp_path) == {"d/": "", "d/old": b"old"}
 
 
-def test_a_link_is_replaced_and_what_it_points_to_is_not_touched(tmp_path: Path) -> None:
+def test_commit_replaces_a_symlink_and_not_its_target(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "target/kept").write_text("kept")
     (tmp_path / "d").symlink_to("target")

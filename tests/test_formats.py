@@ -1,4 +1,4 @@
-"""The exact forms of values that come from strangers."""
+"""Validation of values that come from untrusted files and servers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from git_spacy import formats
 from git_spacy.errors import InvalidInput
 
 MD5, SHA1, SHA256 = "0123456789abcdef" * 2, "a" * 40, "b" * 64
-NO_HASH: list[object] = [
+INVALID_HASHES: list[object] = [
     "../../evil", "/etc/passwd", "*", f"{MD5}*", f"{MD5}/..", f"{MD5}\n", MD5.upper(), MD5[1:],
     f"{MD5}0", "٣" * 32, "", " " + MD5, None, 1, True, [MD5], "a" * 10_000_000,
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", NO_HASH, ids=lambda value: repr(value)[:20])
+@pytest.mark.parametrize("value", INVALID_HASHES, ids=lambda value: repr(value)[:20])
 def test_only_hexadecimal_digits_of_the_right_length_are_a_hash(value: object) -> None:
-    every = (formats.md5, formats.names_digest, formats.sha256, formats.digest, formats.object_id)
-    for parser in every:
+    parsers = (formats.md5, formats.names_digest, formats.sha256, formats.digest, formats.object_id)
+    for parser in parsers:
         if value == "" and parser in (formats.names_digest, formats.object_id):
             continue
         with pytest.raises(InvalidInput, match=r"is not .{5,}") as raised:
@@ -57,7 +57,7 @@ def test_a_name_leads_to_a_file_below_its_folder(value: str) -> None:
     ],
     ids=repr,
 )  # fmt: skip
-def test_what_could_lead_elsewhere_is_no_name(value: object) -> None:
+def test_a_path_that_could_lead_elsewhere_is_not_a_name(value: object) -> None:
     with pytest.raises(InvalidInput):
         formats.name(value)
     if value != "":
@@ -68,7 +68,7 @@ def test_what_could_lead_elsewhere_is_no_name(value: object) -> None:
 @pytest.mark.parametrize("value", [-1, 1 << 63, 1.0, True, "1", None, 10**400])
 def test_a_size_is_a_whole_number_that_a_file_can_have(value: object) -> None:
     assert formats.size(0) == 0
-    assert formats.size(formats.LARGEST) == formats.LARGEST
+    assert formats.size(formats.MAX_SIZE) == formats.MAX_SIZE
     with pytest.raises(InvalidInput):
         formats.size(value)
 
@@ -94,12 +94,13 @@ def test_text_is_unicode_and_a_line_has_no_control_characters(
 
 
 @pytest.mark.parametrize(
-    ("parser", "most"), [(formats.line, 4_096), (formats.text, 1 << 20), (formats.name, 4_095)]
+    ("parser", "max_length"),
+    [(formats.line, 4_096), (formats.text, 1 << 20), (formats.name, 4_095)],
 )
 def test_text_is_no_longer_than_a_path_or_a_command_line_can_be(
-    parser: Callable[[object], str], most: int
+    parser: Callable[[object], str], max_length: int
 ) -> None:
-    longest = ("a/" * most)[:most]
+    longest = ("a/" * max_length)[:max_length]
     assert parser(longest) == longest
     for value in (f"{longest}a", f"{longest[:-1]}é", "a" * 10_000_000):
         with pytest.raises(InvalidInput) as raised:
@@ -111,7 +112,7 @@ def test_text_is_no_longer_than_a_path_or_a_command_line_can_be(
     "data", [b"", b"{", b"\xff", b"[" * 100_000, b"[" * 40 + b"]" * 40, b"9" * 10_000],
     ids=lambda data: repr(data[:8]),
 )  # fmt: skip
-def test_json_is_read_unless_it_is_broken_or_too_deep(data: bytes) -> None:
+def test_json_that_is_invalid_or_too_deep_is_refused(data: bytes) -> None:
     assert formats.document(b'{"a": [1, {"b": null}]}') == {"a": [1, {"b": None}]}
     with pytest.raises(InvalidInput):
         formats.document(data)

@@ -1,4 +1,4 @@
-"""The checks as hooks: of what is staged, in all projects, quick, and changing nothing."""
+"""The checks as Git hooks: on what is staged, in all projects, without changing anything."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ REPOSITORY = Path(__file__).parents[1]
 
 @pytest.fixture
 def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    made = two_projects(tmp_path / "r")
-    monkeypatch.chdir(made)
-    return made
+    root = two_projects(tmp_path / "r")
+    monkeypatch.chdir(root)
+    return root
 
 
-def test_a_good_commit_passes_in_silence(top: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_good_commit_passes_without_output(top: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(top, {"one/notes.md": "a note"})
     git(top, "add", "-A")
     assert hook.main(["all"]) == 0
@@ -33,7 +33,7 @@ def test_a_good_commit_passes_in_silence(top: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_wrong_is_refused_at_its_line_once_it_is_staged(
+def test_a_staged_problem_is_reported_with_its_line(
     top: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change, line = REFUSED[name]
@@ -43,18 +43,18 @@ def test_what_is_wrong_is_refused_at_its_line_once_it_is_staged(
         assert hook.main([check]) == 0, "it is not staged yet"
     git(top, "add", "-A")
     assert hook.main([check]) == 1
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith(line)
-    assert len([text for text in told if ": error: " in text]) == (1 + (check == "project"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(line)
+    assert len([text for text in lines if ": error: " in text]) == (1 + (check == "project"))
     assert hook.main(["all"]) == 1
     others = [other for other in ("assets", "lock", "generated", "outputs") if other != check]
     if check == "assets":
-        others.remove("lock")  # which has no data to compare here: the asset is no dependency
+        others.remove("lock")  # it has no data to compare: the asset is not a dependency
     if check != "project":
         assert [hook.main([other]) for other in others] == [0] * len(others)
 
 
-def test_files_that_pre_commit_names_are_looked_at_from_any_folder(
+def test_file_arguments_are_relative_to_the_current_folder(
     top: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("one", "deep/two"):
@@ -68,7 +68,7 @@ def test_files_that_pre_commit_names_are_looked_at_from_any_folder(
     assert hook.main(["project", "three/project.yml"]) == 0
 
 
-def test_what_may_be_committed_and_what_may_not(
+def test_outputs_are_refused_unless_they_are_no_cache_or_allowed(
     top: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project(
@@ -94,13 +94,13 @@ def test_what_may_be_committed_and_what_may_not(
     assert out == (
         "one/project.yml:20:15: error: output 'model' of 'train' is about to be committed:"
         " 'model/a' and 1 more\n"
-        "hint: git rm -r --cached 'one/model' and ignore it; if it belongs into Git, list it"
-        " under outputs_no_cache\n"
+        "hint: git rm -r --cached 'one/model'\n"
+        "hint: or list it under 'outputs_no_cache' to keep it in Git\n"
     )
     assert hook.main(["outputs", "--allow=one/model/*", *files, "one/model/a"]) == 0
 
 
-def test_a_fetched_asset_stays_out_of_git_and_a_private_one_may_be_in(
+def test_a_fetched_asset_is_refused_and_a_private_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = repository(tmp_path / "r")
@@ -116,11 +116,11 @@ def test_a_fetched_asset_stays_out_of_git_and_a_private_one_may_be_in(
         "project.yml:2:6: error: asset 'a', which is fetched, is about"
     )
     commit(made, {})
-    assert hook.main(["outputs"]) == 0, "it changes nothing any more"
+    assert hook.main(["outputs"]) == 0, "nothing is staged"
     assert hook.main(["outputs", "a", "b"]) == 1, "all files: pre-commit run --all-files"
 
 
-def test_a_file_too_large_for_git_is_refused_in_a_project(
+def test_a_large_file_in_a_project_is_refused(
     top: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(top, {"one/data.bin": b"x" * 2_000_000, "large.bin": b"x" * 2_000_000})
@@ -128,32 +128,32 @@ def test_a_file_too_large_for_git_is_refused_in_a_project(
     assert hook.main(["outputs"]) == 0
     assert hook.main(["outputs", "--max-size=1m"]) == 1
     assert capsys.readouterr().out.startswith(
-        "one/data.bin:1:1: error: 2.0 MB are much for Git; the limit is 1.0 MB\n"
+        "one/data.bin:1:1: error: file is 2.0 MB; the limit is 1.0 MB\n"
     )
 
 
 @pytest.mark.parametrize(
-    ("argv", "says"),
+    ("argv", "message"),
     [
-        ([], "no check is named"),
-        (["locks"], "'locks' is no check"),
+        ([], "no check given"),
+        (["locks"], "unknown check 'locks'"),
         (["lock", "--stric"], "unknown option '--stric'"),
-        (["outputs", "--max-size=big"], "'big' is no size"),
+        (["outputs", "--max-size=big"], "invalid size 'big'"),
     ],
 )
-def test_a_wrong_command_line_is_2(
-    top: Path, argv: list[str], says: str, capsys: pytest.CaptureFixture[str]
+def test_an_invalid_command_line_exits_with_2(
+    top: Path, argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert hook.main(argv) == 2
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_defect_of_ours_is_one_line_and_70(
+def test_an_internal_error_is_one_line_and_exit_code_70(
     top: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("git_spacy.check.checks.run_checks", lambda *_, **__: 1 / 0)
     assert hook.main(["lock"]) == 70
-    assert capsys.readouterr().err.startswith("error: this is a defect of git-spacy: ZeroDivision")
+    assert capsys.readouterr().err.startswith("error: internal error: ZeroDivision")
 
 
 def test_a_file_may_have_the_name_of_a_check(top: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_file_may_have_the_name_of_a_check(top: Path) -> None:
     assert hook.main(["outputs", "all", "lock"]) == 0
 
 
-def test_outside_a_repository_it_says_what_to_use(
+def test_outside_a_repository_the_exit_code_is_4(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -170,7 +170,7 @@ def test_outside_a_repository_it_says_what_to_use(
     assert "git spacy check" in capsys.readouterr().err
 
 
-def test_a_repository_without_projects_is_none_of_its_business(
+def test_a_repository_without_projects_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(repository(tmp_path / "r", {"large": b"x" * 20_000_000}))
@@ -178,24 +178,24 @@ def test_a_repository_without_projects_is_none_of_its_business(
 
 
 @pytest.mark.threat("staged-content")
-def test_it_reads_what_is_staged_and_writes_nothing(top: Path) -> None:
-    """Nothing at all: not in the work tree, not in Git's folder, not in the home."""
+def test_the_hook_reads_what_is_staged_and_writes_nothing(top: Path) -> None:
+    """Nothing is written in the working tree, in Git's folder or in the home."""
 
     for name in ("one", "deep/two"):
         write(top, {f"{name}/project.yml": "nonsense", f"{name}/assets/x": "edited"})
         (top / name / "project.lock").unlink()
     home = Path(os.environ["HOME"])
-    everything = {path: path.stat().st_mtime_ns for base in (top, home) for path in base.rglob("*")}
-    contents = {path: path.read_bytes() for path in everything if path.is_file()}
+    times = {path: path.stat().st_mtime_ns for base in (top, home) for path in base.rglob("*")}
+    contents = {path: path.read_bytes() for path in times if path.is_file()}
     assert hook.main(["all"]) == 0
     assert {
         path: path.stat().st_mtime_ns for base in (top, home) for path in base.rglob("*")
-    } == everything
-    assert {path: path.read_bytes() for path in everything if path.is_file()} == contents
+    } == times
+    assert {path: path.read_bytes() for path in times if path.is_file()} == contents
 
 
 @pytest.mark.threat("staged-content")
-def test_it_starts_git_alone_and_opens_no_connection(top: Path) -> None:
+def test_the_hook_starts_only_git_and_opens_no_connection(top: Path) -> None:
     project(
         top / "one",
         (top / "one/project.yml")
@@ -207,30 +207,30 @@ def test_it_starts_git_alone_and_opens_no_connection(top: Path) -> None:
     git(top, "add", "-A")
     code = (
         "import sys\n"
-        "def seen(event, args):\n"
+        "def record(event, args):\n"
         "    if event.startswith(('socket.', 'subprocess.', 'os.exec', 'os.system', 'os.posix_spawn')):\n"
         "        print(event, args[0] if event == 'subprocess.Popen' else '', file=sys.stderr)\n"
-        "sys.addaudithook(seen)\n"
+        "sys.addaudithook(record)\n"
         "from git_spacy.hook import main\n"
         "sys.exit(main(['all']))\n"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         (sys.executable, "-c", code), cwd=top, capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
-    events = set(done.stderr.splitlines())
+    events = set(completed.stderr.splitlines())
     assert events == {"subprocess.Popen git"}
 
 
-def test_it_never_imports_click_nor_anything_of_the_network(top: Path) -> None:
+def test_the_hook_imports_neither_click_nor_network_libraries(top: Path) -> None:
     code = (
         "import sys; from git_spacy.hook import main; main(['all']); print('\\n'.join(sys.modules))"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         (sys.executable, "-S", "-c", code), cwd=top, capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])},
     )  # fmt: skip
-    imported = {name.split(".")[0] for name in done.stdout.split()}
+    imported = {name.split(".")[0] for name in completed.stdout.split()}
     assert "git_spacy" in imported
     assert not imported & {
         "click",
@@ -243,62 +243,62 @@ def test_it_never_imports_click_nor_anything_of_the_network(top: Path) -> None:
     }
 
 
-def test_the_hooks_for_git_lie_where_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_path_prints_the_folder_of_the_git_hooks(capsys: pytest.CaptureFixture[str]) -> None:
     assert hook.main(["--path"]) == 0
     folder = Path(capsys.readouterr().out.strip())
     assert os.access(folder / "pre-commit", os.X_OK)
 
 
-def test_nothing_is_left_of_the_work_tree_after_all_that(top: Path) -> None:
+def test_the_hook_leaves_the_working_tree_unchanged(top: Path) -> None:
     before = snapshot(top)
     hook.main(["all"])
     assert snapshot(top) == before
 
 
 USAGE = (
-    "git-spacy-hook all|project|assets|lock|generated|outputs"
+    "usage: git-spacy-hook all|project|assets|lock|generated|outputs"
     " [--strict] [--max-size=10m] [--allow=GLOB]"
 )
 SIZES = "write --max-size=500k, 10m or 2g"
 
 
 @pytest.mark.parametrize(
-    ("argv", "what", "hint"),
+    ("argv", "message", "hint"),
     [
-        ([], "no check is named", USAGE),
-        (["locks"], "'locks' is no check", USAGE),
+        ([], "no check given", USAGE),
+        (["locks"], "unknown check 'locks'", USAGE),
         (["lock", "--max-size"], "unknown option '--max-size'", USAGE),
         (["lock", "--allow"], "unknown option '--allow'", USAGE),
         (["lock", "--strict=1"], "unknown option '--strict=1'", USAGE),
-        (["outputs", "--max-size="], "'' is no size", SIZES),
-        (["outputs", "--max-size=1t"], "'1t' is no size", SIZES),
-        (["outputs", "--max-size=-1"], "'-1' is no size", SIZES),
+        (["outputs", "--max-size="], "invalid size ''", SIZES),
+        (["outputs", "--max-size=1t"], "invalid size '1t'", SIZES),
+        (["outputs", "--max-size=-1"], "invalid size '-1'", SIZES),
     ],
 )
-def test_a_wrong_command_line_is_told_with_what_to_write(
-    argv: list[str], what: str, hint: str, capsys: pytest.CaptureFixture[str]
+def test_an_invalid_command_line_has_a_hint(
+    argv: list[str], message: str, hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert hook.main(argv) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    first, *more = told.err.splitlines()
-    assert first.endswith(what)
-    assert [line.split(": ", 1)[1] for line in more] == [hint]
+    output = capsys.readouterr()
+    assert output.out == ""
+    first, *hints = output.err.splitlines()
+    assert first.endswith(message)
+    assert [line.split(": ", 1)[1] for line in hints] == [hint]
 
 
-def test_outside_a_repository_it_says_what_to_use_instead(
+def test_outside_a_repository_the_hint_is_git_spacy_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert hook.main(["all"]) == 4
-    assert "'git spacy check'" in capsys.readouterr().err
+    assert "hint: git spacy check\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("size", "refused"),
     [("2048", False), ("2047", True), ("2k", False), ("1K", True), ("1m", False), ("1G", False)],
 )
-def test_a_size_is_in_bytes_or_in_units_of_1024(
+def test_max_size_is_in_bytes_or_in_units_of_1024(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str, refused: bool
 ) -> None:
     top = repository(tmp_path / "r", {"project.yml": "title: x\n"})

@@ -1,4 +1,4 @@
-"""What a signal does, and what the second and the third do, wherever they find the command."""
+"""The first, second and third signal, wherever they arrive in a command."""
 
 from __future__ import annotations
 
@@ -16,100 +16,100 @@ from git_spacy.errors import Interrupted
 from tests.testing.projects import project
 
 PACKAGE = Path(interrupts.__file__).parent
-NUMBERS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
-def signal_us(number: int = signal.SIGINT) -> None:
+def send_signal(number: int = signal.SIGINT) -> None:
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_interrupts_and_the_second_does_not(number: int) -> None:
-    with interrupts.handled():
+    with interrupts.handling():
         with pytest.raises(Interrupted) as caught:
-            signal_us(number)
+            send_signal(number)
         assert caught.value.exit_code == 128 + number
-        signal_us(number)
+        send_signal(number)
         assert not interrupts.is_urgent()
-        signal_us(number)
+        send_signal(number)
         assert interrupts.is_urgent()
 
 
-def test_it_is_no_failure_that_code_below_the_command_line_may_handle() -> None:
+def test_an_interrupt_is_not_an_exception_that_other_code_handles() -> None:
     assert not issubclass(Interrupted, Exception)
 
 
-def test_a_signal_in_a_deferred_block_interrupts_at_its_end() -> None:
+def test_a_signal_in_a_deferred_block_interrupts_at_the_end_of_the_block() -> None:
     done = []
 
     def work() -> None:
         with interrupts.deferred():
-            signal_us()
+            send_signal()
             done.append("inner")
             with interrupts.deferred():
                 done.append("innermost")
             done.append("to the end")
         done.append("not done")
 
-    with interrupts.handled(), pytest.raises(Interrupted):
+    with interrupts.handling(), pytest.raises(Interrupted):
         work()
     assert done == ["inner", "innermost", "to the end"]
 
 
-def test_it_interrupts_at_once_where_that_is_allowed_again() -> None:
+def test_a_signal_in_an_allowed_block_interrupts_at_once() -> None:
     done = []
-    with interrupts.handled(), interrupts.deferred():
-        signal_us()
+    with interrupts.handling(), interrupts.deferred():
+        send_signal()
         with pytest.raises(Interrupted), interrupts.allowed():
             done.append("not done")
-        signal_us()
+        send_signal()
         done.append("cleaned up")
     assert done == ["cleaned up"]
 
 
-def test_one_that_failed_is_interrupted_all_the_same() -> None:
+def test_a_deferred_block_that_fails_is_interrupted_all_the_same() -> None:
     def work() -> None:
         with interrupts.deferred():
-            signal_us()
+            send_signal()
             raise ValueError
 
-    with interrupts.handled(), pytest.raises(Interrupted) as caught:
+    with interrupts.handling(), pytest.raises(Interrupted) as caught:
         work()
     assert isinstance(caught.value.__context__, ValueError)
 
 
-def test_after_an_accepted_signal_its_echo_does_nothing_and_the_next_begins_anew() -> None:
-    with interrupts.handled():
+def test_after_an_accepted_signal_its_duplicate_is_ignored_and_the_next_one_interrupts() -> None:
+    with interrupts.handling():
         with pytest.raises(Interrupted):
-            signal_us()
+            send_signal()
         interrupts.accept()
-        signal_us()  # the same Ctrl-C, passed on by Git
+        send_signal()  # the same Ctrl-C, passed on by Git
         assert not interrupts.is_urgent()
         with pytest.raises(Interrupted):
-            signal_us()
-    with interrupts.handled():
+            send_signal()
+    with interrupts.handling():
         with pytest.raises(Interrupted):
-            signal_us()
+            send_signal()
         interrupts.accept()
-        interrupts.begin()
+        interrupts.rearm()
         with pytest.raises(Interrupted):
-            signal_us()
-        signal_us()
-    with interrupts.handled():
+            send_signal()
+        send_signal()
+    with interrupts.handling():
         with pytest.raises(Interrupted):
-            signal_us()
+            send_signal()
         interrupts.accept()
         with pytest.raises(Interrupted) as caught:
-            signal_us(signal.SIGTERM)  # which no Ctrl-C sends
+            send_signal(signal.SIGTERM)  # not sent by Ctrl-C
         assert caught.value.exit_code == 143
 
 
-def test_waiting_ends_with_the_third_signal() -> None:
+def test_the_third_signal_ends_waiting() -> None:
     def never() -> bool:
-        signal_us()
+        send_signal()
         return False
 
-    with interrupts.handled(), pytest.raises(Interrupted), interrupts.deferred():
+    with interrupts.handling(), pytest.raises(Interrupted), interrupts.deferred():
         assert not interrupts.wait_until(never, 3600)
     assert interrupts.wait_until(lambda: True, 0)
 
@@ -118,20 +118,20 @@ def test_waiting_ends_with_the_third_signal() -> None:
 def test_a_signal_is_not_lost_where_python_drops_exceptions(kind: str) -> None:
     import weakref
 
-    class Sends:
+    class SendsSignal:
         def __del__(self) -> None:
             if kind == "a destructor":
-                signal_us()
+                send_signal()
 
     def generator() -> object:
         try:
             yield
         finally:
-            signal_us()
+            send_signal()
 
     def work() -> None:
-        made = Sends()
-        reference = weakref.ref(made, lambda _: signal_us())
+        sender = SendsSignal()
+        reference = weakref.ref(sender, lambda _: send_signal())
         if kind == "a destructor":
             del reference
         if kind == "a generator":
@@ -139,20 +139,20 @@ def test_a_signal_is_not_lost_where_python_drops_exceptions(kind: str) -> None:
             next(reference)  # type: ignore[call-overload]
             del reference
         else:
-            del made
+            del sender
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             time.sleep(0.01)
 
-    with interrupts.handled(), pytest.raises(Interrupted):
+    with interrupts.handling(), pytest.raises(Interrupted):
         work()
 
 
-def test_what_was_ignored_stays_ignored_and_what_was_handled_is_given_back() -> None:
+def test_an_ignored_signal_stays_ignored_and_previous_handlers_are_restored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with interrupts.handled():
-            signal_us()
+        with interrupts.handling():
+            send_signal()
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
@@ -160,23 +160,23 @@ def test_what_was_ignored_stays_ignored_and_what_was_handled_is_given_back() -> 
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-# Two signals in a row at exact places of a real command, which prints one line and exits with its code.
-PLACES = {
+# Code that sends two signals in a row at an exact moment of a real command.
+MOMENTS = {
     "an import": "import builtins\nreal = builtins.__import__\n"
     "def load(name, *rest, **more):\n"
     "    if name == 'git_spacy.run.scheduler': send()\n"
     "    return real(name, *rest, **more)\n"
     "builtins.__import__ = load\n",
-    "after the script has begun": "import subprocess\nreal = subprocess.Popen.__init__\n"
-    "def begin(self, *rest, **more):\n"
+    "after the script started": "import subprocess\nreal = subprocess.Popen.__init__\n"
+    "def start(self, *rest, **more):\n"
     "    real(self, *rest, **more)\n"
     "    send()\n"
-    "subprocess.Popen.__init__ = begin\n",
-    "before the script begins": "import subprocess\nreal = subprocess.Popen.__init__\n"
-    "def begin(self, *rest, **more):\n"
+    "subprocess.Popen.__init__ = start\n",
+    "before the script starts": "import subprocess\nreal = subprocess.Popen.__init__\n"
+    "def start(self, *rest, **more):\n"
     "    send()\n"
     "    real(self, *rest, **more)\n"
-    "subprocess.Popen.__init__ = begin\n",
+    "subprocess.Popen.__init__ = start\n",
     "while the script ends": "from git_spacy.run import foreground\nreal = foreground.end_groups\n"
     "def end(*rest):\n"
     "    send()\n"
@@ -186,16 +186,16 @@ PLACES = {
     "real = run_lock.project_lock\n"
     "import contextlib\n"
     "@contextlib.contextmanager\n"
-    "def held(*rest, **more):\n"
+    "def locked(*rest, **more):\n"
     "    with real(*rest, **more):\n"
     "        try: yield\n"
     "        finally: send()\n"
-    "run_lock.project_lock = held\n",
-    "while the error is printed": "from git_spacy import cli\nreal = cli._say_error\n"
-    "def say(text):\n"
+    "run_lock.project_lock = locked\n",
+    "while the error is printed": "from git_spacy import cli\nreal = cli._print_error\n"
+    "def print_error(text):\n"
     "    send()\n"
     "    real(text)\n"
-    "cli._say_error = say\n",
+    "cli._print_error = print_error\n",
 }
 START = """
 import os, sys
@@ -206,7 +206,7 @@ def send():
         os.kill(os.getpid(), number)
     finally:
         os.kill(os.getpid(), number)
-PLACE
+HOOK
 from git_spacy.__main__ import main
 sys.argv[0] = "git-spacy"
 main()
@@ -220,29 +220,29 @@ SCRIPT = (
 )
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-@pytest.mark.parametrize("place", PLACES)
-def test_two_signals_at_exact_places_leave_no_script_and_print_one_line(
-    tmp_path: Path, place: str, number: signal.Signals
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_two_signals_leave_no_script_running_and_print_one_line(
+    tmp_path: Path, moment: str, number: signal.Signals
 ) -> None:
-    made = project(
+    root = project(
         tmp_path,
         f"commands: [{{name: c, script: ['python s.py {int(number)}'], outputs: [out]}}]",
         {"s.py": SCRIPT},
     )
-    done = subprocess.run(
-        (sys.executable, "-c", START.replace("PLACE", PLACES[place]), str(int(number)), "run", "c"),
-        cwd=made, capture_output=True, text=True, timeout=120, check=False,
+    completed = subprocess.run(
+        (sys.executable, "-c", START.replace("HOOK", MOMENTS[moment]), str(int(number)), "run", "c"),
+        cwd=root, capture_output=True, text=True, timeout=120, check=False,
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
     )  # fmt: skip
-    assert done.returncode == 128 + number, done.stderr
-    said = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert said == ["error: interrupted" if number == signal.SIGINT else "error: terminated"]
-    assert f'File "{PACKAGE}' not in done.stderr
-    if (made / "pids").exists():
-        for pid in (made / "pids").read_text().split():
-            assert not is_alive(int(pid)), "the script outlives us"
-    assert not (made / "project.lock").exists()
+    assert completed.returncode == 128 + number, completed.stderr
+    errors = [line for line in completed.stderr.splitlines() if line.startswith("error: ")]
+    assert errors == ["error: interrupted" if number == signal.SIGINT else "error: terminated"]
+    assert f'File "{PACKAGE}' not in completed.stderr
+    if (root / "pids").exists():
+        for pid in (root / "pids").read_text().split():
+            assert not is_alive(int(pid)), "the script is still running"
+    assert not (root / "project.lock").exists()
 
 
 def is_alive(pid: int) -> bool:
@@ -252,25 +252,25 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_a_hook_says_that_it_was_interrupted(tmp_path: Path, number: signal.Signals) -> None:
-    place = (
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interrupted_hook_prints_one_line(tmp_path: Path, number: signal.Signals) -> None:
+    code = (
         "from git_spacy import hook\nhook._run = lambda _: send()\n"
         "sys.argv[0] = 'git-spacy-hook'\nsys.exit(hook.main())\n"
     )
-    done = subprocess.run(
-        (sys.executable, "-c", START.replace("PLACE", place), str(int(number)), "all"),
+    completed = subprocess.run(
+        (sys.executable, "-c", START.replace("HOOK", code), str(int(number)), "all"),
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
     )  # fmt: skip
-    assert done.returncode == 128 + number, done.stderr
-    assert done.stderr in ("error: interrupted\n", "error: terminated\n")
+    assert completed.returncode == 128 + number, completed.stderr
+    assert completed.stderr in ("error: interrupted\n", "error: terminated\n")
 
 
-def test_a_signal_while_a_class_is_made_is_an_interruption_and_not_an_internal_error(
+def test_a_signal_while_python_creates_a_class_is_not_an_internal_error(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Python 3.11 raises a RuntimeError from what is raised in `__set_name__`."""
+    """Python 3.11 wraps exceptions raised in `__set_name__` in a RuntimeError."""
 
     from git_spacy import cli
     from git_spacy.errors import Interrupted

@@ -1,5 +1,5 @@
-"""A repository that several users share: what we write into Git's folder has the modes that Git
-gives its own files there (`core.sharedRepository`)."""
+"""Shared repositories (`core.sharedRepository`): our files in Git's folder have the permissions of
+Git's own."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def mode(path: Path) -> int:
 
 
 def modes_of_git(top: Path) -> tuple[int, int, int]:
-    """What Git itself gives to a folder, a file, and an object in the repository at `top`."""
+    """Return the modes that Git itself gives a folder, a file and an object in a repository."""
 
     git(top, "commit", "-q", "--allow-empty", "-m", "for its modes")
-    id = git(top, "rev-parse", "HEAD").strip()
-    loose = top / ".git/objects" / id[:2] / id[2:]
-    (branch,) = (one for one in (top / ".git/refs/heads").iterdir())
+    head = git(top, "rev-parse", "HEAD").strip()
+    loose = top / ".git/objects" / head[:2] / head[2:]
+    (branch,) = (top / ".git/refs/heads").iterdir()
     return mode(loose.parent), mode(branch), mode(loose)
 
 
@@ -48,58 +48,56 @@ def repository(top: Path, value: str) -> Path:
     return top
 
 
-def ours(top: Path) -> list[Path]:
-    """Everything below the folders that are ours in the repository at `top`."""
+def our_paths(top: Path) -> list[Path]:
+    """Return all that git-spacy has written into the Git folder of the repository at `top`."""
 
-    folders = [found for found in (top / ".git").rglob("spacy") if found.is_dir()]
+    folders = [path for path in (top / ".git").rglob("spacy") if path.is_dir()]
     assert folders
-    return sorted({one for folder in folders for one in (folder, *folder.rglob("*"))})
+    return sorted({path for folder in folders for path in (folder, *folder.rglob("*"))})
 
 
 @pytest.mark.parametrize("value", VALUES)
 def test_files_and_folders_get_the_modes_of_git(tmp_path: Path, umask: int, value: str) -> None:
-    """Number 15 of the issue on trust."""
-
     top = repository(tmp_path / "r", value)
     folder, file, _ = modes_of_git(top)
-    below = top / ".git/spacy"
-    with file_lock(below / "a/b/lock"):
-        write_atomic(below / "a/text", b"x")
+    our_folder = top / ".git/spacy"
+    with file_lock(our_folder / "a/b/lock"):
+        write_atomic(our_folder / "a/text", b"x")
     write_beneath(top / ".git", "spacy/hooks/c", b"x", parents=True)
-    for path in ours(top):
+    for path in our_paths(top):
         assert oct(mode(path)) == oct(folder if path.is_dir() else file), path
-    write_beneath(top / ".git", "spacy/hooks/d", b"x", program=True)
+    write_beneath(top / ".git", "spacy/hooks/d", b"x", executable=True)
     readable = file & 0o444
-    assert mode(below / "hooks/d") == file | readable >> 2
-    write_atomic(below / "a/text", b"y")
-    assert mode(below / "a/text") == file
+    assert mode(our_folder / "hooks/d") == file | readable >> 2
+    write_atomic(our_folder / "a/text", b"y")
+    assert mode(our_folder / "a/text") == file
 
 
 @pytest.mark.parametrize("value", ["group", "umask"])
-def test_what_a_run_leaves_has_the_modes_of_git(tmp_path: Path, umask: int, value: str) -> None:
+def test_what_a_run_writes_has_the_modes_of_git(tmp_path: Path, umask: int, value: str) -> None:
     root = two_steps(tmp_path / "r")
     repository(root, value)
     git(root, "config", "spacy.restore", "true")
     git(root, "add", "-A")
     folder, file, loose = modes_of_git(root)
-    for words in (("run", "all"), ("assets",), ("init", "--yes"), ("run", "all", "--force")):
-        done = process(*words, cwd=root)
+    for arguments in (("run", "all"), ("assets",), ("init", "--yes"), ("run", "all", "--force")):
+        done = process(*arguments, cwd=root)
         assert done.code == 0, done.err
-    found = ours(root)
+    paths = our_paths(root)
     names = {
         path.relative_to(root / ".git").as_posix().split("/")[1]
-        for path in found
+        for path in paths
         if path.parent.name == "spacy"
     }
     assert {"store", "index", "index.lock", "run.lock", "notes.lock", "init.json"} <= names
-    for path in found:
+    for path in paths:
         is_object = "objects" in path.parts and not path.is_dir()
-        wanted = folder if path.is_dir() else loose if is_object else file
+        expected = folder if path.is_dir() else loose if is_object else file
         if "hooks" not in path.parts or path.is_dir():
-            assert oct(mode(path)) == oct(wanted), path
+            assert oct(mode(path)) == oct(expected), path
 
 
-def test_another_work_tree_and_a_project_in_a_folder_do_as_the_repository_says(
+def test_another_worktree_and_a_project_in_a_subfolder_follow_the_repository(
     tmp_path: Path, umask: int
 ) -> None:
     top = repository(tmp_path / "r", "group")
@@ -108,24 +106,24 @@ def test_another_work_tree_and_a_project_in_a_folder_do_as_the_repository_says(
     root = two_steps(tmp_path / "w/inner")
     done = process("run", "all", cwd=root)
     assert done.code == 0, done.err
-    found = ours(top)
-    assert any("worktrees" in path.parts and path.name == "index" for path in found)
-    for path in found:
+    paths = our_paths(top)
+    assert any("worktrees" in path.parts and path.name == "index" for path in paths)
+    for path in paths:
         assert oct(mode(path)) == oct(folder if path.is_dir() else file), path
 
 
-def test_a_record_that_waits_has_the_mode_of_git(tmp_path: Path, umask: int) -> None:
+def test_a_pending_record_has_the_mode_of_git(tmp_path: Path, umask: int) -> None:
     root = two_steps(tmp_path / "r")
     repository(root, "group")
     done = process("run", "all", cwd=root)
     assert done.code == 0, done.err
     folder, file, _ = modes_of_git(root)
     assert (root / ".git/spacy/pending").is_file()
-    for path in ours(root):
+    for path in our_paths(root):
         assert oct(mode(path)) == oct(folder if path.is_dir() else file), path
 
 
-def test_elsewhere_the_umask_says(tmp_path: Path, umask: int) -> None:
+def test_outside_our_folder_the_umask_decides(tmp_path: Path, umask: int) -> None:
     top = repository(tmp_path / "r", "all")
     for folder in (top, tmp_path):
         write_beneath(folder, "spacy/a/file", b"x", parents=True)
@@ -135,11 +133,11 @@ def test_elsewhere_the_umask_says(tmp_path: Path, umask: int) -> None:
         assert mode(folder / "spacy/file") == 0o666 & ~umask
 
 
-def test_the_configuration_is_read_as_git_reads_it(tmp_path: Path, umask: int) -> None:
+def test_the_setting_is_read_as_git_reads_it(tmp_path: Path, umask: int) -> None:
     top = repository(tmp_path / "r", "umask")
     config = top / ".git/config"
     plain = config.read_text()
-    for at, text in enumerate(
+    for number, text in enumerate(
         (
             "[core]\n\tsharedRepository = group\n",
             "[Core]\nSHAREDREPOSITORY=all # everybody\n",
@@ -159,19 +157,19 @@ def test_the_configuration_is_read_as_git_reads_it(tmp_path: Path, umask: int) -
         )
     ):
         config.write_text(plain + text)
-        file = top / f".git/spacy/{at}"
+        file = top / f".git/spacy/{number}"
         with file_lock(file):
             pass
-        git(top, "update-ref", f"refs/heads/m{at}", _blank(top))
-        assert mode(file) == mode(top / f".git/refs/heads/m{at}"), text
+        git(top, "update-ref", f"refs/heads/m{number}", _empty_commit(top))
+        assert mode(file) == mode(top / f".git/refs/heads/m{number}"), text
 
 
-def _blank(top: Path) -> str:
+def _empty_commit(top: Path) -> str:
     tree = git(top, "hash-object", "-w", "-t", "tree", "/dev/null").strip()
     return git(top, "commit-tree", "-m", "x", tree).strip()
 
 
-def test_a_configuration_that_git_refuses_changes_nothing(tmp_path: Path, umask: int) -> None:
+def test_a_value_that_git_refuses_changes_nothing(tmp_path: Path, umask: int) -> None:
     top = repository(tmp_path / "r", "umask")
     for value in ("0444", "9", "nonsense", "077777777777777", "-1"):
         (top / ".git/config").write_text(f"[core]\n\tsharedRepository = {value}\n")
@@ -181,7 +179,7 @@ def test_a_configuration_that_git_refuses_changes_nothing(tmp_path: Path, umask:
 _AS_ANOTHER_USER = """
 import os, sys
 from pathlib import Path
-from git_spacy.state.hashing import Fingerprint, digest, files_below, names
+from git_spacy.state.hashing import Fingerprint, digest_contents, digest_file_names, files_below
 from git_spacy.storage.cache_store import CachedResult, CacheStore
 from git_spacy.files import staging
 user, root, store, others = int(sys.argv[1]), Path(sys.argv[2]), CacheStore(Path(sys.argv[3])), sys.argv[4:]
@@ -189,7 +187,7 @@ os.setgroups([4321]); os.setgid(4321); os.setuid(user); os.umask(0o077)
 root.mkdir()
 (root / "out").write_text(f"made by {user}")
 facts = files_below(root, "out")
-known = Fingerprint(digest(root, facts), names(facts), facts[0].size)
+known = Fingerprint(digest_contents(root, facts), digest_file_names(facts), facts[0].size)
 store.save(facts, known)
 store.add_result("0" * 64, CachedResult((("out", known.digest, known.names),)))
 for other in others:
@@ -204,19 +202,19 @@ print(f"{known.digest}:{known.names}")
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two other users of one group")
 def test_two_users_of_a_group_use_one_cache() -> None:
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own is closed to others
+    with tempfile.TemporaryDirectory() as folder:  # other users may not read pytest's own
         home = Path(folder)
         home.chmod(0o777)
         top = repository(home / "r", "group")
-        for one in (top, *top.rglob("*")):
-            os.chown(one, 4001, 4321)
-            one.chmod(0o2770 if one.is_dir() else 0o660)
-        made: list[str] = []
+        for path in (top, *top.rglob("*")):
+            os.chown(path, 4001, 4321)
+            path.chmod(0o2770 if path.is_dir() else 0o660)
+        stored: list[str] = []
         for turn, user in enumerate((4001, 4002, 4001)):
-            arguments = (user, home / f"work-{turn}", top / ".git/spacy/store", *made)
+            arguments = (user, home / f"work-{turn}", top / ".git/spacy/store", *stored)
             done = subprocess.run(
                 [sys.executable, "-c", _AS_ANOTHER_USER, *map(str, arguments)],
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
-            made.append(done.stdout.strip())
+            stored.append(done.stdout.strip())

@@ -1,4 +1,4 @@
-"""Tasks in threads that an interruption finds at work, and cannot stop."""
+"""Interrupted tasks in threads that do not end in time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _open_a_file(staged: Staging) -> None:
     staged.open().close()
 
 
-def _swap_in(staged: Staging) -> None:
+def _commit(staged: Staging) -> None:
     staged.commit()
 
 
@@ -36,31 +36,31 @@ def _fail(staged: Staging) -> None:
     raise ValueError
 
 
-@pytest.mark.parametrize("go_on", [_write_files, _open_a_file, _swap_in, _fail])
-@pytest.mark.parametrize("begun", ["folder", "file", "nothing"])
-@pytest.mark.parametrize("is_there", [True, False])
-def test_what_a_thread_that_does_not_end_has_staged_is_removed_and_stays_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go_on: Callable[[Staging], None], begun: str,
-    is_there: bool,
+@pytest.mark.parametrize("go_on", [_write_files, _open_a_file, _commit, _fail])
+@pytest.mark.parametrize("staged_kind", ["folder", "file", "nothing"])
+@pytest.mark.parametrize("dest_exists", [True, False])
+def test_the_staging_of_an_abandoned_thread_is_removed_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go_on: Callable[[Staging], None],
+    staged_kind: str, dest_exists: bool,
 ) -> None:  # fmt: skip
-    """Issue 17, C14: `a/.file.git-spacy-new` was left by `assets`, whose thread still imported
-    modules when the process ended."""
+    """`git spacy assets` once left `a/.file.git-spacy-new`: its thread was still importing modules
+    when the process ended."""
 
-    monkeypatch.setattr(threads, "_MOMENT", 0.0)
-    write(tmp_path, {"a/beside": "x", **({"a/x/old": "old"} if is_there else {})})
+    monkeypatch.setattr(threads, "_CLEANUP_SECONDS", 0.0)
+    write(tmp_path, {"a/beside": "x", **({"a/x/old": "old"} if dest_exists else {})})
     before = snapshot(tmp_path)
-    has_begun, may_go_on = threading.Event(), threading.Event()
+    has_started, may_go_on = threading.Event(), threading.Event()
     workers = []
 
     def stuck() -> None:
         workers.append(threading.current_thread())
         try:
             with staging(tmp_path, "a/x") as staged:
-                if begun == "folder":
+                if staged_kind == "folder":
                     write(staged.path, {"deep/file": "half", "file": "half"})
-                elif begun == "file":
+                elif staged_kind == "file":
                     staged.path.write_text("half")
-                has_begun.set()
+                has_started.set()
                 may_go_on.wait()
                 go_on(staged)
         finally:
@@ -68,57 +68,59 @@ def test_what_a_thread_that_does_not_end_has_staged_is_removed_and_stays_so(
                 another.open().close()
                 another.commit()
 
-    def take(number: int, result: object) -> None:
+    def interrupt(index: int, result: object) -> None:
         raise Interrupted(2)
 
     with pytest.raises(Interrupted):
-        threads.run_all([stuck, partial(has_begun.wait, 60)], 2, take, nullcontext)
+        threads.run_all([stuck, partial(has_started.wait, 60)], 2, interrupt, nullcontext)
     assert snapshot(tmp_path) == before
     may_go_on.set()
     workers[0].join()
     assert snapshot(tmp_path) == before
 
 
-def test_another_thread_s_staging_is_left_to_it(
+def test_the_staging_of_another_thread_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "_MOMENT", 0.0)
+    monkeypatch.setattr(threads, "_CLEANUP_SECONDS", 0.0)
     may_go_on = threading.Event()
 
-    def take(number: int, result: object) -> None:
+    def interrupt(index: int, result: object) -> None:
         raise Interrupted(2)
 
     with staging(tmp_path, "x") as staged:
         staged.path.write_text("whole")
         with pytest.raises(Interrupted):
-            threads.run_all([may_go_on.wait, lambda: True], 2, take, nullcontext)
+            threads.run_all([may_go_on.wait, lambda: True], 2, interrupt, nullcontext)
         staged.commit()
     assert (tmp_path / "x").read_text() == "whole"
     may_go_on.set()
 
 
-def test_so_is_its_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal between two files that the thread removed left the rest of a repository."""
+def test_the_temporary_folder_of_an_abandoned_thread_is_removed_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal that arrived while the thread was removing files once left half a repository."""
 
-    monkeypatch.setattr(threads, "_MOMENT", 0.0)
+    monkeypatch.setattr(threads, "_CLEANUP_SECONDS", 0.0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    has_begun, may_go_on = threading.Event(), threading.Event()
+    has_started, may_go_on = threading.Event(), threading.Event()
     workers = []
 
     def stuck() -> None:
         workers.append(threading.current_thread())
         with temporary_folder() as folder:
             write(folder, {"repository.git/objects/pack": "half"})
-            has_begun.set()
+            has_started.set()
             may_go_on.wait()
         with suppress(Abandoned), temporary_folder():
             raise AssertionError
 
-    def take(number: int, result: object) -> None:
+    def interrupt(index: int, result: object) -> None:
         raise Interrupted(2)
 
     with pytest.raises(Interrupted):
-        threads.run_all([stuck, partial(has_begun.wait, 60)], 2, take, nullcontext)
+        threads.run_all([stuck, partial(has_started.wait, 60)], 2, interrupt, nullcontext)
     assert os.listdir(tmp_path) == []
     may_go_on.set()
     workers[0].join()

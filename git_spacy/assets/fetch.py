@@ -52,7 +52,7 @@ from git_spacy.git import process
 from git_spacy.git.settings import Settings
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
-from git_spacy.state.hashing import digest, files_below, names
+from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
 from git_spacy.state.stat_cache import FetchedAsset
 
 JOBS = 8
@@ -242,7 +242,7 @@ class _FetchRun:
                 how = ", ".join(filter(None, (verification(asset), brought.detail)))
                 self._finish(asset, FetchFinished(dest, brought.size, how))
             else:
-                self._finish(asset, FetchSkipped(dest, "the same as at its source"))
+                self._finish(asset, FetchSkipped(dest, "already present, identical to its source"))
 
     # In a thread.
 
@@ -254,7 +254,7 @@ class _FetchRun:
         self._report(FetchStarted(asset.dest.text, describe_source(asset), fetch.reason))
         try:
             with (
-                process.checked(place.cancellation.check),
+                process.checked_before_start(place.cancellation.check),
                 staging(place.root, asset.dest.normal) as staged,
             ):
                 brought = sources.get_source(asset, place).fetch(asset, staged, place, self._report)
@@ -285,7 +285,7 @@ class _FetchRun:
         facts = files_below(self._place.root, fetch.asset.dest.normal)
         if not facts:
             return True
-        now = (digest(self._place.root, facts), names(facts))
+        now = (digest_contents(self._place.root, facts), digest_file_names(facts))
         if now == (brought.digest, brought.names):
             return False
         if fetch.protect_existing:
@@ -297,7 +297,7 @@ class _FetchRun:
     # What became of each.
 
     def _finish(self, asset: Asset, event: FetchFinished | FetchSkipped) -> None:
-        self._ends[asset.dest.normal] = "kept" if isinstance(event, FetchSkipped) else "fetched"
+        self._ends[asset.dest.normal] = "skipped" if isinstance(event, FetchSkipped) else "fetched"
         self._report(event)
 
     def _fail(self, asset: Asset, error: GitSpacyError) -> None:
@@ -319,7 +319,7 @@ class _FetchRun:
         ]
         return FetchOutcome(
             ended("fetched"),
-            ended("kept"),
+            ended("skipped"),
             tuple(one for one in failures if not isinstance(one.error, CheckFailed)),
             tuple(one for one in failures if isinstance(one.error, CheckFailed)),
         )

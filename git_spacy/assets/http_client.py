@@ -213,7 +213,7 @@ def reason(error: BaseException, what: str) -> str:
     """`what` with what the system said at the bottom of requests' and urllib3's exceptions, or what
     the server did wrong."""
 
-    from git_spacy.http_reader import Misbehaviour
+    from git_spacy.http_reader import ProtocolViolation
 
     seen: list[BaseException] = []
     queue: list[object] = [error]
@@ -222,7 +222,7 @@ def reason(error: BaseException, what: str) -> str:
         if not isinstance(inner, BaseException) or inner in seen:
             continue
         seen.append(inner)
-        if isinstance(inner, Misbehaviour):
+        if isinstance(inner, ProtocolViolation):
             return str(inner)
         if isinstance(inner, OSError) and inner.errno is not None and inner.strerror:
             return f"{what}: {inner.strerror.lower()}"

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from typing import NamedTuple, Union
 
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
-from git_spacy.git.address import public
+from git_spacy.git.address import without_credentials
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Asset
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.stat_cache import FetchedAsset
 
-UNVERIFIED = "no checksum to verify it by"
+UNVERIFIED = "unverified: no checksum"
 
 
 class Skip(NamedTuple):
@@ -77,8 +77,10 @@ def describe_source(asset: Asset) -> str:
     """Where an asset comes from, without credentials and query: to be shown and recorded."""
 
     if asset.git:
-        return f"{public(asset.git.repo)} {asset.git.branch or 'HEAD'}:{asset.git.path}"
-    return public(asset.url or "")
+        return (
+            f"{without_credentials(asset.git.repo)} {asset.git.branch or 'HEAD'}:{asset.git.path}"
+        )
+    return without_credentials(asset.url or "")
 
 
 def decide(
@@ -93,13 +95,13 @@ def decide(
     if asset.url is None and asset.git is None:
         return _private(asset, standing)
     if standing.found is not None and standing.matches:
-        return Skip(asset, verification(asset))
-    if not force and (kept := _kept_as_it_is(asset, standing)):
-        return Skip(asset, kept)
+        return Skip(asset, f"already present, {verification(asset)}")
+    if not force and (reason := _skip_reason(asset, standing)):
+        return Skip(asset, reason)
     if refusal:
         return Refuse(asset, refusal)
     if standing.found is None:
-        return Fetch(asset, "not there")
+        return Fetch(asset, "missing")
     if force:
         return Fetch(asset, "--force", found=standing.found)
     reason = _reason(asset, standing)
@@ -119,14 +121,13 @@ def decide(
 def _private(asset: Asset, standing: AssetStatus) -> Decision:
     hint = f": {asset.description}" if asset.description else ""
     if standing.found is None:
-        return Missing(asset, f"is private and not there; put it there yourself{hint}")
+        return Missing(asset, f"private asset is missing; add it by hand{hint}")
     if standing.matches is False:
-        what = f"its content is not the one of the checksum {asset.checksum}"
-        return Missing(asset, f"is private, and {what}{hint}")
-    return Skip(asset, verification(asset))
+        return Missing(asset, f"private asset does not match checksum {asset.checksum}{hint}")
+    return Skip(asset, f"already present, {verification(asset)}")
 
 
-def _kept_as_it_is(asset: Asset, standing: AssetStatus) -> str:
+def _skip_reason(asset: Asset, standing: AssetStatus) -> str:
     """Why an asset that no checksum vouches for is left alone; "" if it is not."""
 
     if standing.found is None or asset.checksum:
@@ -137,10 +138,10 @@ def _kept_as_it_is(asset: Asset, standing: AssetStatus) -> str:
             and standing.fetched
             and standing.fetched.source == describe_source(asset)
         )
-        return "as it was fetched" if same else ""
+        return "already present, unchanged since it was fetched" if same else ""
     if standing.found.size == 0:
         return ""
-    reason = f"there already, {UNVERIFIED}"
+    reason = f"already present, {UNVERIFIED}"
     if standing.is_ours and standing.fetched and standing.fetched.source != describe_source(asset):
         reason += f"; it came from {standing.fetched.source}, --force fetches it anew"
     return reason

@@ -1,1 +1,1 @@
-"""What is wrong with a project as it is committed: checks that only read, for people and hooks."""
+"""Checks of a project as it is committed, for people, hooks and CI. They only read."""

@@ -18,12 +18,12 @@ from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.matrix import command_line, split_name, with_variants
 from git_spacy.project.model import Project
 from git_spacy.project.source_map import Position
-from git_spacy.project.variables import may_be_filled_to
+from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock, lock_check
 from git_spacy.state.lock import LOCK_FILE, LockEntry
 from git_spacy.state.project_view import LFS_POINTER, View
 from git_spacy.state.stat_cache import state_dir
-from git_spacy.state.verdict import Reason, orphans, upstream
+from git_spacy.state.verdict import Reason, orphaned_entries, upstream_commands
 
 _PARTS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
 
@@ -87,7 +87,7 @@ def _agree(entry: LockEntry, noted: LockEntry) -> bool:
         return False
     # (the reference writes what environment variables held; a record has their names)
     pairs = zip(entry.script, noted.script, strict=False)
-    same = all(line == other or may_be_filled_to(other, line) for line, other in pairs)
+    same = all(line == other or could_resolve_to(other, line) for line, other in pairs)
     return same and len(entry.script) == len(noted.script)
 
 
@@ -95,14 +95,14 @@ def drop_orphans(root: Path) -> tuple[str, ...]:
     """Remove the entries of the lock whose commands are gone; return their names. Raises Malformed,
     Unsafe, OSError."""
 
-    data = loader.content(root)
+    data = loader.read_bytes(root)
     project = loader.parse(data).project
     with file_lock(state_dir(root) / "project.lock.lock"):
         entries = lock.read(root)
-        lost = orphans(with_variants(project, data, entries), entries)
+        lost = orphaned_entries(with_variants(project, data, entries), entries)
         names = tuple(reason.about for reason in lost)
         if names:
-            lock.drop(root, names)
+            lock.remove_entries(root, names)
     return names
 
 
@@ -130,7 +130,7 @@ def _assets(subject: _CheckContext) -> Iterator[Finding]:
                 continue
             what = f"asset '{asset.dest}': its {algorithm} is {now.digest}, not this"
             hint = f"fetch it again: git spacy assets {asset.dest}; or correct the checksum"
-            line, column = source_map.nearest(
+            line, column = source_map.nearest_position(
                 subject.loaded.source_map, "assets", asset.dest.text, "checksum"
             )
             words = view.benign_difference(asset.dest, asset.checksum.digest)
@@ -154,7 +154,7 @@ def _lock(subject: _CheckContext) -> Iterator[Finding]:
     project = with_variants(subject.loaded.project, subject.data, entries)
     judged = lock_check.check_lock(project, entries, subject.view)
     where = lock.source_map(text or b"")
-    for reason in orphans(project, entries):
+    for reason in orphaned_entries(project, entries):
         hint = "git spacy check lock --fix removes it"
         yield Finding("lock", LOCK_FILE, *where[reason.about,], reason.text, hint)
     for name, one in judged.verdicts.items():
@@ -168,11 +168,11 @@ def _lock(subject: _CheckContext) -> Iterator[Finding]:
             )
             yield Finding("lock", LOCK_FILE, *place, f"'{name}': {reason}", hint)
     for remark in judged.notices:
-        place = source_map.nearest(where, remark.command)
+        place = source_map.nearest_position(where, remark.command)
         for part in ("deps", "outs"):
             place = where.get((remark.command, part, remark.path.text), place)
-        what = f"'{remark.command}': '{remark.path}' {remark.words}, and is not compared"
-        hint = _hint(remark.words, remark.path.normal)
+        what = f"'{remark.command}': '{remark.path}' {remark.message}, and is not compared"
+        hint = _hint(remark.message, remark.path.normal)
         yield Finding("lock", LOCK_FILE, *place, what, hint, "warning")
     if subject.strict:
         yield from _without_entry(subject.loaded, entries)
@@ -180,7 +180,7 @@ def _lock(subject: _CheckContext) -> Iterator[Finding]:
 
 def _place(where: Mapping[tuple[str, ...], Position], name: str, reason: Reason) -> Position:
     part = _PARTS.get(reason.kind, "")
-    return source_map.nearest(where, name, part, reason.about) if part else where[name,]
+    return source_map.nearest_position(where, name, part, reason.about) if part else where[name,]
 
 
 def _rerun(project: Project, name: str) -> str:
@@ -188,7 +188,7 @@ def _rerun(project: Project, name: str) -> str:
 
     below = [command for command in project.commands if command.name == name]
     for command in project.commands:
-        makers = {maker.name for maker, _ in upstream(project, command)}
+        makers = {maker.name for maker, _ in upstream_commands(project, command)}
         if makers & {one.name for one in below} and command.produced and command not in below:
             below.append(command)
     return command_line(below)
@@ -198,7 +198,9 @@ def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> I
     for workflow in loaded.project.workflows:
         for step in workflow.steps:
             if step not in entries:
-                place = source_map.nearest(loaded.source_map, "workflows", workflow.name, step)
+                place = source_map.nearest_position(
+                    loaded.source_map, "workflows", workflow.name, step
+                )
                 what = f"'{step}' of workflow '{workflow.name}' has no entry in {LOCK_FILE}"
                 yield Finding("lock", PROJECT_FILE, *place, what, f"git spacy run {step}")
 

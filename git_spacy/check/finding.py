@@ -1,8 +1,8 @@
-"""Something that a check found, and the forms in which others want to read it.
+"""The findings of the checks, and the formats in which they are printed.
 
-The forms: lines as compilers write them; GitHub's workflow commands (`::error file=…::`, from its
-documentation of workflow commands); GitLab's Code Quality report (a JSON array with description,
-check_name, fingerprint, severity and location); JSON of our own.
+The formats: lines as compilers write them; GitHub's workflow commands (`::error file=…::`, as its
+documentation of workflow commands defines them); GitLab's Code Quality report (a JSON array with
+description, check_name, fingerprint, severity and location); our own JSON.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from git_spacy.errors import GitSpacyError, escape_controls, redact
+from git_spacy.errors import GitSpacyError, Problem, escape_controls, redact
 
 Severity = Literal["error", "warning"]
-_WHERE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?")
+_LOCATION = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?")
 _WARNING = re.compile(r"(.+?):(\d+):(\d+): warning: (.*)", re.DOTALL)
 
 
 class Finding(NamedTuple):
-    """What is wrong at a line and column (from 1) of a file, and how to fix it; `check` is the
-    name of the check that found it."""
+    """A problem at a line and column (counted from 1) of a file, and how to fix it.
+
+    `check` is the name of the check that found it.
+    """
 
     check: str
     file: str
@@ -33,74 +35,83 @@ class Finding(NamedTuple):
     severity: Severity = "error"
 
     def below(self, folder: str) -> Finding:
-        """The same, its file seen from a folder further up: `folder` is "" or ends in a slash."""
+        """Prefix the file with `folder`, which is "" or ends in a slash."""
 
         return self._replace(file=folder + self.file)
 
 
 def findings_of_error(check: str, error: GitSpacyError, file: str) -> list[Finding]:
-    """All problems of a failure; `file` is where they are, if they do not say."""
+    """Convert all problems of `error`; `file` is for problems that have no location."""
 
-    found = []
+    findings = []
     for problem in error.problems:
-        match = _WHERE.fullmatch(problem.location)
+        match = _LOCATION.fullmatch(problem.location)
         line, column = (int(match[part] or 1) if match else 1 for part in ("line", "column"))
-        where = (match and match["file"]) or file
-        found.append(Finding(check, where, line, column, problem.message, problem.hint))
-    return found
+        problem_file = (match and match["file"]) or file
+        findings.append(Finding(check, problem_file, line, column, problem.message, problem.hint))
+    return findings
 
 
 def finding_of_warning(check: str, text: str, file: str) -> Finding:
-    """A remark of the loader."""
+    """Convert a warning of the project loader; `file` is for warnings without a location."""
 
     match = _WARNING.fullmatch(text)
     if match is None:
         return Finding(check, file, 1, 1, text, severity="warning")
-    return Finding(check, match[1], int(match[2]), int(match[3]), match[4], severity="warning")
+    message, _, hint = match[4].partition("\nhint: ")
+    hint = hint.replace("\nhint: ", "\n")
+    return Finding(check, match[1], int(match[2]), int(match[3]), message, hint, "warning")
 
 
 def _text(findings: Sequence[Finding]) -> str:
     lines = []
-    for found in findings:
-        where = f"{found.file}:{found.line}:{found.column}"
-        lines.append(_clean(f"{where}: {found.severity}: {found.message}"))
-        if found.hint:
-            lines.append(_clean(f"hint: {found.hint}"))
-    return "".join(line + "\n" for line in lines)
+    for finding in findings:
+        location = f"{finding.file}:{finding.line}:{finding.column}"
+        problem = Problem(finding.message, finding.hint, location)
+        lines.append(f"{problem.format(finding.severity)}\n")
+    return "".join(lines)
 
 
 def _github(findings: Sequence[Finding]) -> str:
     lines = []
-    for found in findings:
+    for finding in findings:
         properties = {
-            "file": found.file,
-            "line": str(found.line),
-            "col": str(found.column),
-            "title": f"git spacy check {found.check}",
+            "file": finding.file,
+            "line": str(finding.line),
+            "col": str(finding.column),
+            "title": f"git spacy check {finding.check}",
         }
-        joined = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-        lines.append(f"::{found.severity} {joined}::{_data(_told(found))}\n")
+        joined = ",".join(f"{name}={_github_property(value)}" for name, value in properties.items())
+        text = finding.message + (f"\nhint: {finding.hint}" if finding.hint else "")
+        lines.append(f"::{finding.severity} {joined}::{_github_data(text)}\n")
     return "".join(lines)
 
 
 def _gitlab(findings: Sequence[Finding]) -> str:
-    return _json(
+    return _to_json(
         {
-            "description": _clean(_told(found)),
-            "check_name": f"git-spacy-{found.check}",
-            # stable while the line moves: GitLab tells new ones from old ones by it
-            "fingerprint": _fingerprint(found),
-            "severity": "major" if found.severity == "error" else "minor",
-            "location": {"path": found.file, "lines": {"begin": found.line}},
+            "description": _sanitize(
+                # GitLab shows the description in one line
+                finding.message + (f"; hint: {finding.hint}" if finding.hint else "")
+            ),
+            "check_name": f"git-spacy-{finding.check}",
+            # does not depend on the line: GitLab uses it to tell new findings from old ones
+            "fingerprint": _fingerprint(finding),
+            "severity": "major" if finding.severity == "error" else "minor",
+            "location": {"path": finding.file, "lines": {"begin": finding.line}},
         }
-        for found in findings
+        for finding in findings
     )
 
 
-def _plain(findings: Sequence[Finding]) -> str:
-    return _json(
-        {**found._asdict(), "message": _clean(found.message), "hint": _clean(found.hint)}
-        for found in findings
+def _json(findings: Sequence[Finding]) -> str:
+    return _to_json(
+        {
+            **finding._asdict(),
+            "message": _sanitize(finding.message),
+            "hint": _sanitize(finding.hint),
+        }
+        for finding in findings
     )
 
 
@@ -108,30 +119,27 @@ FORMATS: dict[str, Callable[[Sequence[Finding]], str]] = {
     "text": _text,
     "github": _github,
     "gitlab": _gitlab,
-    "json": _plain,
+    "json": _json,
 }
 
 
-def _json(items: Iterable[dict[str, object]]) -> str:
+def _to_json(items: Iterable[dict[str, object]]) -> str:
     return json.dumps(list(items), indent=1, ensure_ascii=False) + "\n"
 
 
-def _told(found: Finding) -> str:
-    return f"{found.message}; hint: {found.hint}" if found.hint else found.message
+def _fingerprint(finding: Finding) -> str:
+    text = "\0".join((finding.check, finding.file, finding.message))
+    data = text.encode("utf-8", "surrogateescape")
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _fingerprint(found: Finding) -> str:
-    text = "\0".join((found.check, found.file, found.message)).encode("utf-8", "surrogateescape")
-    return hashlib.md5(text, usedforsecurity=False).hexdigest()
-
-
-def _clean(text: str) -> str:
+def _sanitize(text: str) -> str:
     return escape_controls(redact(text))
 
 
-def _data(text: str) -> str:
-    return _clean(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+def _github_data(text: str) -> str:
+    return _sanitize(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _github_property(text: str) -> str:
+    return _github_data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,6 +1,6 @@
-"""Is something about to be committed that is made or fetched, or that is too large for Git?
+"""Check that no outputs, fetched assets or very large files are committed.
 
-`outputs_no_cache` are exempt: they are declared to be kept in Git rather than in a cache.
+`outputs_no_cache` are exempt, since they are meant to be in Git rather than in a cache.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ MAX_SIZE = 10 << 20
 def check_outputs(
     index: Index, files: Sequence[str], *, max_size: int = MAX_SIZE, allow: Sequence[str] = ()
 ) -> list[Finding]:
-    """What is wrong with committing `files` (relative to the repository's top, as the findings).
+    """Check `files`, which are about to be committed. Their paths are relative to the repository.
 
-    `allow` are patterns of paths that may be committed whatever they are; `max_size` is in bytes.
-    Files of no project are nobody's business, and neither are those of a broken one.
+    Paths that match a pattern of `allow` may be committed in any case; `max_size` is in bytes.
+    Files outside of projects, or in a project whose project.yml is invalid, are not checked.
     """
 
-    folders = [folder(entry.name) for entry in index.named(PROJECT_FILE)]
-    owned: dict[str, list[str]] = {}
+    folders = [project_folder(entry.name) for entry in index.named(PROJECT_FILE)]
+    files_of: dict[str, list[str]] = {}
     for name in files:
-        owners = [one for one in folders if name.startswith(one)]
+        owners = [folder for folder in folders if name.startswith(folder)]
         if owners and not is_placeholder(name) and not _matches(name, allow):
-            owned.setdefault(max(owners, key=len), []).append(name)
+            files_of.setdefault(max(owners, key=len), []).append(name)
     entries = {
         entry.name: entry
-        for entry in index.entries([name for names in owned.values() for name in names])
+        for entry in index.entries([name for names in files_of.values() for name in names])
     }
-    found = list(_too_large(index, list(entries.values()), max_size))
-    for above, names in owned.items():
+    findings = list(_too_large(index, list(entries.values()), max_size))
+    for folder, names in files_of.items():
         try:
-            loaded = loader.parse(Staged(index.top / above, index).project())
+            loaded = loader.parse(Staged(index.top / folder, index).project())
         except (InvalidInput, Refused):
             continue
-        inner = [name[len(above) :] for name in names if name in entries]
-        found += (finding.below(above) for finding in _made(loaded, inner, above))
-    return sorted(found, key=lambda finding: (finding.file, finding.line))
+        inner = [name[len(folder) :] for name in names if name in entries]
+        findings += (finding.below(folder) for finding in _generated_paths(loaded, inner, folder))
+    return sorted(findings, key=lambda finding: (finding.file, finding.line))
 
 
-def folder(project_file: str) -> str:
-    """What stands before the paths of the project whose file this is: "" or `folder/`."""
+def project_folder(project_file: str) -> str:
+    """Return the folder of a project.yml, as a prefix for paths: "" or `folder/`."""
 
     return project_file[: -len(PROJECT_FILE)]
 
@@ -60,46 +60,47 @@ def _matches(name: str, allow: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in allow)
 
 
-def _too_large(index: Index, entries: Sequence[TreeEntry], most: int) -> Iterator[Finding]:
+def _too_large(index: Index, entries: Sequence[TreeEntry], max_size: int) -> Iterator[Finding]:
     sizes = index.sizes([entry.id for entry in entries])
     for entry in entries:
-        if (size := sizes.get(entry.id, 0)) > most:
-            what = f"{size / 1e6:,.1f} MB are much for Git; the limit is {most / 1e6:,.1f} MB"
-            hint = "keep it elsewhere and name it as an asset, or raise --max-size"
-            yield Finding("outputs", entry.name, 1, 1, what, hint)
+        if (size := sizes.get(entry.id, 0)) > max_size:
+            message = f"file is {size / 1e6:,.1f} MB; the limit is {max_size / 1e6:,.1f} MB"
+            hint = "store it elsewhere and list it under 'assets', or raise --max-size"
+            yield Finding("outputs", entry.name, 1, 1, message, hint)
 
 
-def _made(loaded: LoadedProject, names: Sequence[str], above: str) -> Iterator[Finding]:
+def _generated_paths(loaded: LoadedProject, names: Sequence[str], folder: str) -> Iterator[Finding]:
     project = loaded.project
     for command in project.commands:
         for output in command.outputs:
-            place = source_map.nearest(
+            position = source_map.nearest_position(
                 loaded.source_map, "commands", command.name, "outputs", output.text
             )
-            what = f"output '{output}' of '{command.name}' is about to be committed"
-            hint = "if it belongs into Git, list it under outputs_no_cache"
-            yield from _finding(output, names, place, what, hint, above)
+            message = f"output '{output}' of '{command.name}' is about to be committed"
+            hint = "or list it under 'outputs_no_cache' to keep it in Git"
+            yield from _finding(output, names, position, message, hint, folder)
     for asset in project.assets:
         if asset.url or asset.git:
-            place = source_map.nearest(loaded.source_map, "assets", asset.dest.text)
-            what = f"asset '{asset.dest}', which is fetched, is about to be committed"
-            hint = "if it belongs into Git, remove its 'url' or 'git'"
-            yield from _finding(asset.dest, names, place, what, hint, above)
+            position = source_map.nearest_position(loaded.source_map, "assets", asset.dest.text)
+            message = f"asset '{asset.dest}', which is fetched, is about to be committed"
+            hint = "or remove its 'url' or 'git' to keep it in Git"
+            yield from _finding(asset.dest, names, position, message, hint, folder)
 
 
 def _finding(
     path: ProjectPath,
     names: Sequence[str],
-    place: source_map.Position,
-    what: str,
+    position: source_map.Position,
+    message: str,
     hint: str,
-    above: str,
+    folder: str,
 ) -> Iterator[Finding]:
-    inside = [name for name in names if path.holds(ProjectPath(name, name))]
-    if not inside:
+    files = [name for name in names if path.holds(ProjectPath(name, name))]
+    if not files:
         return
-    if inside != [path.normal]:
-        more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
-        what += f": '{inside[0]}'{more}"
-    undo = f"git rm -r --cached '{above}{path.normal}' and ignore it; {hint}"
-    yield Finding("outputs", PROJECT_FILE, *place, what, undo)
+    if files != [path.normal]:
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        message += f": '{files[0]}'{more}"
+    unstage = f"git rm -r --cached '{folder}{path.normal}'"
+    hint = f"{unstage}\n{hint}"
+    yield Finding("outputs", PROJECT_FILE, *position, message, hint)

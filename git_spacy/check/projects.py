@@ -1,4 +1,4 @@
-"""Which projects are meant: the one around a folder, or all of a repository below it."""
+"""Find the projects to check: the one that contains a folder, or all below it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from git_spacy.project import loader
 
 
 def find_projects(start: Path) -> list[Path]:
-    """The folder of the project that `start` lies in; else those that Git knows below `start`.
+    """Return the folder of the project that contains `start`, or of all tracked projects below.
 
-    Raises Malformed if there is none, Unavailable if git fails.
+    Raises InvalidInput if there are none, ExternalError if git fails.
     """
 
     try:
@@ -23,16 +23,16 @@ def find_projects(start: Path) -> list[Path]:
         index = Index.open(repository) if repository else None
         if index is None:
             raise
-        real = start.resolve()
+        real_start = start.resolve()
         files = [index.top.resolve() / entry.name for entry in index.named(loader.PROJECT_FILE)]
-        below = [file.parent for file in files if file.is_file() and real in file.parents]
+        below = [file.parent for file in files if file.is_file() and real_start in file.parents]
         if not below:
             raise
         return below
 
 
 def work_tree_top(start: Path) -> Path:
-    """The top of the work tree around `start`; `start` itself where there is none."""
+    """Return the top of the working tree that contains `start`, or `start` outside of one."""
 
     repository = Repository.discover(start)
     return repository.top if repository and repository.top else start

@@ -1,6 +1,7 @@
-"""The command line: its verbs, each imported when it is asked for, under one handler.
+"""The command line: the group of commands, and the one handler for errors and signals.
 
-`main` is the only place that turns a failure into text and an exit code.
+Each command's module is imported only when the command is used. `main` is the only place that turns
+an exception into a message and an exit code.
 """
 
 from __future__ import annotations
@@ -18,27 +19,52 @@ from git_spacy import __version__, interrupts
 from git_spacy.errors import GitSpacyError, InternalError, Interrupted, InvalidInput, local_failure
 from git_spacy.project.diagnostics import did_you_mean
 
-# a function of its own name in a module of its own name, imported when it is asked for
-COMMANDS = (
-    "clone", "init", "assets", "run", "status", "check", "log", "show", "diff", "lock", "notes",
-    "ignore", "dvc", "document", "graph", "schema", "push", "pull", "restore", "store",
-    "resolved", "config",
-)  # fmt: skip
-# the list of them: what belongs together in one line, here so that it imports none
+# Heading → command → summary, as `git spacy -h` lists them. The summaries are kept here so that
+# help and completion do not have to import every command. A command NAME is the function NAME in
+# the module git_spacy.cli.NAME.
 SUMMARIES = {
-    ("clone", "init"): "Get a project template; set a repository up.",
-    ("assets",): "Fetch the project's data and verify it.",
-    ("run",): "Run commands or workflows; skip what is current.",
-    ("status",): "Say what is fresh and what is stale, and why.",
-    ("check",): "Find what is wrong, for hooks and for CI.",
-    ("log", "show", "diff"): "Say what was run, by commit, and how results differ.",
-    ("lock", "notes"): "Put project.lock right; share what was run.",
-    ("document", "ignore", "dvc"): "Write README.md, .gitignore, dvc.yaml.",
-    ("graph", "schema"): "Draw what is made of what; a JSON Schema for editors.",
-    ("push", "pull"): "Share outputs: with a folder, S3, ssh and others.",
-    ("restore", "store"): "Bring outputs as they were; what is kept here.",
-    ("resolved", "config"): "Print the project as understood; the settings.",
+    "Start a project": {
+        "clone": "Copy a project template into a new folder.",
+        "init": "Set up this repository, or create a small project.",
+    },
+    "Work on a project": {
+        "assets": "Fetch the project's assets and verify their checksums.",
+        "run": "Run commands and workflows; skip those up to date.",
+        "status": "Show what is up to date, what is stale, and why.",
+        "check": "Report problems in the project; for hooks and CI.",
+    },
+    "Examine the run history": {
+        "log": "Show recorded runs by commit, or compare their metrics.",
+        "show": "Show the runs recorded on one commit in full.",
+        "diff": "Compare the runs of two commits.",
+    },
+    "Share and restore results": {
+        "push": "Send outputs to a remote: a folder, S3, ssh, ...",
+        "pull": "Fetch outputs from a remote.",
+        "restore": "Restore the outputs of a commit.",
+        "cache": "Show, verify or clean up the local cache of outputs.",
+        "notes": "Share run records with other clones.",
+        "lock": "Repair project.lock after a loss or a merge conflict.",
+    },
+    "Generate files": {
+        "document": "Describe the project in README.md.",
+        "ignore": "List fetched and generated files in .gitignore.",
+        "dvc": "Write dvc.yaml, so that 'dvc repro' runs a workflow.",
+        "graph": "Draw the project's assets, commands and files.",
+        "schema": "Print a JSON Schema of project.yml for editors.",
+    },
+    "Inspect the configuration": {
+        "resolved": "Print the project with its variables filled in.",
+        "config": "Show the settings and where each comes from.",
+    },
 }
+COMMANDS = tuple(name for section in SUMMARIES.values() for name in section)
+
+
+def summary(name: str) -> str:
+    """Return the one-line summary of the command `name`, or "" if it has none."""
+
+    return next((section[name] for section in SUMMARIES.values() if name in section), "")
 
 
 class _CommandGroup(click.Group):
@@ -50,6 +76,7 @@ class _CommandGroup(click.Group):
             return None
         module = importlib.import_module(f"git_spacy.cli.{name}")
         command: click.Command = getattr(module, name)
+        command.short_help = summary(name) or command.short_help
         return command
 
     def resolve_command(
@@ -65,40 +92,46 @@ class _CommandGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(", ".join(names), line) for names, line in SUMMARIES.items()])
+        width = max(map(len, COMMANDS))
+        for heading, section in SUMMARIES.items():
+            formatter.write(f"\n{heading}:\n")
+            for name, text in section.items():
+                formatter.write(f"  {name:<{width}}  {text}\n")
 
 
-def _translate_weasel(words: list[str]) -> list[str]:
-    """`git spacy project …`: somebody's habit."""
+def _translate_weasel(arguments: list[str]) -> list[str]:
+    """Translate the arguments after `git spacy project`, which users of spaCy type from habit."""
 
     from git_spacy.cli import weasel_compat
 
-    if not words or words[0] not in weasel_compat.COMMANDS:
+    if not arguments or arguments[0] not in weasel_compat.COMMANDS:
         raise InvalidInput(
             "'git spacy project' takes the commands of 'spacy project': "
             + ", ".join(weasel_compat.COMMANDS),
-            hint=f"without 'project': git spacy {words[0] if words else '-h'}",
+            hint=f"without 'project': git spacy {arguments[0] if arguments else '-h'}",
         )
-    return weasel_compat.translate(words)
+    return weasel_compat.translate(arguments)
 
 
 @click.group(
     cls=_CommandGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Help for one: git spacy COMMAND -h; the man page: git help spacy",
+    epilog="See 'git spacy COMMAND -h' for one command, 'git help spacy' for the manual.",
 )
 @click.version_option(__version__, prog_name="git-spacy", message="%(prog)s %(version)s")
 @click.option(
     "-C", "directory", type=click.Path(exists=True, file_okay=False), default=".",
-    metavar="DIR", help="Work as if started in DIR.",
+    metavar="DIR", help="Run as if started in DIR.",
 )  # fmt: skip
 @click.pass_context
 def group(ctx: click.Context, directory: str) -> None:
-    """spaCy projects, native to Git."""
+    """Run spaCy projects, verify their data and share their results with Git.
 
-    from pathlib import Path  # which help and version need not pay
+    Without COMMAND, summarize the project in the current folder.
+    """
+
+    from pathlib import Path  # imported here to keep help and --version fast
 
     ctx.obj = Path(os.path.abspath(directory))
     if ctx.invoked_subcommand is None:
@@ -108,13 +141,13 @@ def group(ctx: click.Context, directory: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv` (by default the process's own) and return its exit code."""
+    """Run the command line `argv` (default: this process's arguments) and return the exit code."""
 
-    with interrupts.handled():
+    with interrupts.handling():
         try:
             return _main(list(sys.argv[1:] if argv is None else argv))
-        except (KeyboardInterrupt, click.Abort, EOFError) as stopped:
-            number = getattr(stopped, "number", signal.SIGINT)
+        except (KeyboardInterrupt, click.Abort, EOFError) as interruption:
+            number = getattr(interruption, "number", signal.SIGINT)
             return _fail(interrupts.interrupted(number))
 
 
@@ -124,7 +157,7 @@ def _main(arguments: list[str]) -> int:
             from git_spacy.cli import manpages
 
             manpages.show(arguments)
-        # not `group.main`, which writes an empty line for a signal and forgets which one it was
+        # `group.main` is not used: on a signal it prints an empty line and loses its number.
         with group.make_context("git spacy", arguments) as context:
             result: Any = group.invoke(context)
         sys.stdout.flush()
@@ -134,19 +167,21 @@ def _main(arguments: list[str]) -> int:
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.ClickException as error:
-        if _is_help(error):
+        if _show_group_help(error):
             return 0
-        return _fail(_usage(error))
-    except (click.Abort, EOFError):  # a prompt had no answer
+        return _fail(_usage_error(error))
+    except (click.Abort, EOFError):  # a prompt that got no answer; `main` handles it
         raise
     except BrokenPipeError:
-        # whoever read us has enough, as `git log | head` has; keep the interpreter from saying so
+        # The reader closed the pipe, as in `git spacy log | head`. Redirect stdout so that the
+        # interpreter does not report the failed flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:
-        return _fail(local_failure(error, "the system refused"))
+        return _fail(local_failure(error))
     except Exception as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps it in making a class
+        # Python 3.11 wraps an interrupt that arrives while it creates a class.
+        if isinstance(error.__cause__, KeyboardInterrupt):
             raise error.__cause__ from None
         if os.environ.get("GIT_SPACY_DEBUG"):
             raise
@@ -165,15 +200,17 @@ def _print_error(text: str) -> None:
         sys.stdout.flush()
         diagnostic(text)
     except OSError:
-        pass  # nobody is left to tell
+        pass  # stderr is closed, too: the exit code has to do
 
 
-def _is_help(error: click.ClickException) -> bool:
-    """Whether a verb of verbs stood alone: newer clicks take that for a mistake, and it is told
-    as older ones do."""
+def _show_group_help(error: click.ClickException) -> bool:
+    """Print the help of a group that was called without a subcommand; return whether it was.
 
-    alone = getattr(click.exceptions, "NoArgsIsHelpError", ())
-    if isinstance(error, alone):
+    Click 8.2 and later treat that as an error; earlier versions print the help.
+    """
+
+    no_subcommand = getattr(click.exceptions, "NoArgsIsHelpError", ())
+    if isinstance(error, no_subcommand):
         from git_spacy.cli.output import result
 
         result(error.format_message())
@@ -181,7 +218,7 @@ def _is_help(error: click.ClickException) -> bool:
     return False
 
 
-def _usage(error: click.ClickException) -> GitSpacyError:
+def _usage_error(error: click.ClickException) -> GitSpacyError:
     context = getattr(error, "ctx", None)
     name = context.command_path if context else "git spacy"
     return InvalidInput(error.format_message().rstrip("."), hint=f"see '{name} -h'")

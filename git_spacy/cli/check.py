@@ -1,4 +1,4 @@
-"""`git spacy check`: what is wrong, for people and for CI."""
+"""`git spacy check`: report problems in a project, for people and for CI."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ _FORMATS = ("text", "github", "gitlab", "json")
 
 @click.command()
 @click.argument("what", nargs=-1, metavar="[project|assets|lock|generated|all]... [PROJECT_DIR]")
-@click.option("--staged", is_flag=True, help="What is staged, not the work tree.")
-@click.option("--strict", is_flag=True, help="Every command of a workflow needs a lock entry.")
-@click.option("--notes", is_flag=True, help="Every lock entry needs a record of its run.")
+@click.option("--staged", is_flag=True, help="Check staged files, not the working tree.")
+@click.option("--strict", is_flag=True, help="Require a lock entry for each workflow command.")
+@click.option("--notes", is_flag=True, help="Require a run record for every lock entry.")
+@click.option("--fix", is_flag=True, help="Remove orphaned lock entries; write generated files.")
 @click.option(
-    "--fix", is_flag=True, help="Remove lock entries of no command; write generated files."
-)
-@click.option(
-    "--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True,
-    help="How problems are told.",
+    "--format", "style", type=click.Choice(_FORMATS), default="text", show_default=True,
+    help="Output format.",
 )  # fmt: skip
 @click.pass_context
 def check(
@@ -34,12 +32,19 @@ def check(
     strict: bool,
     notes: bool,
     fix: bool,
-    form: str,
+    style: str,
 ) -> int:
-    """Check that project.yml is valid, that the assets that are here have their checksums, and
-    that project.lock and generated files are current; no data is needed. Silent if all is right,
-    else exit code 1.
-    Outside a project: all projects of the repository below."""
+    """Report problems in the project. Needs no data, so it works in CI.
+
+    \b
+      project    project.yml is valid
+      assets     assets that are present match their checksums
+      lock       project.lock matches the scripts and the files in Git
+      generated  .gitignore, README.md, dvc.yaml, ... are up to date
+
+    By default, check all of these. Prints nothing if there are no problems; otherwise lists them
+    and exits with 1. Outside a project, checks all projects below the current folder.
+    """
 
     from git_spacy.check import checks, generated, projects
     from git_spacy.check.finding import FORMATS
@@ -49,27 +54,25 @@ def check(
     names = names or ("all",)
     for name in names:
         if name not in (*checks.CHECKS, "all"):
-            hint = (
-                did_you_mean(name, checks.CHECKS) or f"there are: all, {', '.join(checks.CHECKS)}"
-            )
-            raise InvalidInput(f"there is no check '{name}'", hint=hint)
+            hint = did_you_mean(name, checks.CHECKS) or f"checks: all, {', '.join(checks.CHECKS)}"
+            raise InvalidInput(f"unknown check '{name}'", hint=hint)
     chosen = [name for name in checks.CHECKS if name in names or "all" in names]
-    # annotations want paths as the repository has them, people as they would type them
-    base = projects.work_tree_top(start) if form in ("github", "gitlab") else ctx.obj
-    found = []
+    # GitHub and GitLab need paths from the top of the repository; people type them from here.
+    base = projects.work_tree_top(start) if style in ("github", "gitlab") else ctx.obj
+    findings = []
     for root in projects.find_projects(start):
         if fix and "lock" in chosen:
             for name in checks.drop_orphans(root):
-                output.note(f"removed the lock entry '{name}'")
+                output.note(f"removed lock entry '{name}'")
         if fix and "generated" in chosen:
-            for name in generated.write(root):
+            for name in generated.write_generated(root):
                 output.note(f"wrote {name}")
-        inside = os.path.relpath(os.path.realpath(root), os.path.realpath(base))
-        above = "" if inside == "." else inside + "/"
+        relative = os.path.relpath(os.path.realpath(root), os.path.realpath(base))
+        prefix = "" if relative == "." else relative + "/"
         view = Staged(root) if staged else WorkTree(root)
-        here = checks.run_checks(chosen, view, strict=strict)
-        here += checks.unrecorded_entries(root, view) if notes and "lock" in chosen else []
-        found += [one.below(above) for one in here]
-    if text := FORMATS[form](found):
+        in_project = checks.run_checks(chosen, view, strict=strict)
+        in_project += checks.unrecorded_entries(root, view) if notes and "lock" in chosen else []
+        findings += [finding.below(prefix) for finding in in_project]
+    if text := FORMATS[style](findings):
         output.result(text.rstrip("\n"))
-    return 1 if any(one.severity == "error" for one in found) else 0
+    return 1 if any(finding.severity == "error" for finding in findings) else 0

@@ -1,7 +1,7 @@
-"""Columns of text beside each other, fitted to a width. Pure.
+"""Lay out columns of text in a given width. Pure.
 
-A column is there as a whole or not at all: no number is ever cut. A text may lose its middle, with
-a `…` in its place, as long as two that differ still do.
+A column is shown whole or not at all: numbers are never cut. The middle of a text may be replaced
+by `…`, as long as different texts stay different.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from git_spacy.generate.drawing.label import cells, shortened
+from git_spacy.generate.drawing.label import display_width, shorten
 
 _GAP = 2
 _TEXT_WIDTHS = (32, 24, 16)
-_UNFOLDED = 12  # a title of that many cells stands in one line
+_UNFOLDED = 12  # titles of up to this many cells stay on one line
 
 
 class Column(NamedTuple):
-    """A title, and for each row a cell; `bold` are the numbers of the rows to stand out. The higher
-    its `rank` the sooner a column has to go. Texts stand to the left, and may be shortened."""
+    """A title and one cell per row.
+
+    `bold` has the numbers of the rows to emphasize. Columns with the highest `rank` are left out
+    first. Text is aligned to the left and may be shortened; anything else is aligned to the right.
+    """
 
     title: str
     cells: tuple[str, ...]
@@ -29,31 +32,31 @@ class Column(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """The columns that there is room for, and the titles of the others, in their order."""
+    """The columns that fit, and the titles of those that do not, both in their original order."""
 
     columns: tuple[Column, ...]
     left_out: tuple[str, ...]
 
 
 def fitted(columns: Sequence[Column], width: int | None) -> Fitted:
-    """What fits into `width` cells; None is all the room there is."""
+    """Return the columns that fit into `width` terminal cells; all of them if it is None."""
 
     if width is None:
         return Fitted(tuple(columns), ())
-    kept = list(columns)
+    narrowed = list(columns)
     for limit in _TEXT_WIDTHS:
-        kept = [_narrowed(column, limit) for column in columns]
-        if _width([column for column in kept if column.rank < 2]) <= width:
+        narrowed = [_narrowed(column, limit) for column in columns]
+        if _width([column for column in narrowed if column.rank < 2]) <= width:
             break
-    numbers = list(range(len(kept)))
-    while numbers and _width([kept[number] for number in numbers]) > width:
-        numbers.remove(max(numbers, key=lambda number: (kept[number].rank, number)))
-    left_out = [one.title for number, one in enumerate(columns) if number not in numbers]
-    return Fitted(tuple(kept[number] for number in numbers), tuple(left_out))
+    numbers = list(range(len(narrowed)))
+    while numbers and _width([narrowed[number] for number in numbers]) > width:
+        numbers.remove(max(numbers, key=lambda number: (narrowed[number].rank, number)))
+    left_out = [column.title for number, column in enumerate(columns) if number not in numbers]
+    return Fitted(tuple(narrowed[number] for number in numbers), tuple(left_out))
 
 
 class StyledLine(NamedTuple):
-    """One line in pieces, each with whether it is to stand out."""
+    """A line in pieces; each is a text and whether to emphasize it."""
 
     pieces: tuple[tuple[str, bool], ...]
 
@@ -62,12 +65,12 @@ class StyledLine(NamedTuple):
 
 
 def lines(columns: Sequence[Column]) -> list[StyledLine]:
-    """The titles, in as many lines as they need, and a line for each row."""
+    """Return the lines of the titles, then one line per row."""
 
     if not columns:
         return []
-    widths = [_needed(column) for column in columns]
-    titles = [_folded(one.title, width) for one, width in zip(columns, widths, strict=True)]
+    widths = [_column_width(column) for column in columns]
+    titles = [_folded(column.title, width) for column, width in zip(columns, widths, strict=True)]
     height = max(map(len, titles))
     return [
         StyledLine(tuple(_pieces_of_line(columns, widths, titles, number - height)))
@@ -78,25 +81,25 @@ def lines(columns: Sequence[Column]) -> list[StyledLine]:
 def _pieces_of_line(
     columns: Sequence[Column], widths: Sequence[int], titles: Sequence[Sequence[str]], number: int
 ) -> Iterator[tuple[str, bool]]:
-    """Those of the row with this number; of the titles below 0, of which -1 is the lowest line."""
+    """Yield the pieces of row `number`; negative numbers are lines of the titles, -1 the last."""
 
     for column, width, title in zip(columns, widths, titles, strict=True):
         above = title[number] if number < 0 and -number <= len(title) else ""
         text = column.cells[number] if number >= 0 else above
-        space = " " * (width - cells(text))
-        beside = text + space if column.is_text else space + text
-        yield " " * _GAP + beside, number in column.bold
+        space = " " * (width - display_width(text))
+        padded = text + space if column.is_text else space + text
+        yield " " * _GAP + padded, number in column.bold
 
 
 def _width(columns: Sequence[Column]) -> int:
-    return sum(_GAP + _needed(column) for column in columns)
+    return sum(_GAP + _column_width(column) for column in columns)
 
 
-def _needed(column: Column) -> int:
-    """The width of the widest cell, and of the title, which can be folded where it is long."""
+def _column_width(column: Column) -> int:
+    """Return the width of the widest cell or piece of the title; long titles can be folded."""
 
-    title = [column.title] if cells(column.title) <= _UNFOLDED else _pieces(column.title)
-    return max(0, *map(cells, column.cells), *map(cells, title))
+    title = [column.title] if display_width(column.title) <= _UNFOLDED else _pieces(column.title)
+    return max(0, *map(display_width, column.cells), *map(display_width, title))
 
 
 def _pieces(title: str) -> list[str]:
@@ -104,19 +107,19 @@ def _pieces(title: str) -> list[str]:
 
 
 def _folded(title: str, width: int) -> list[str]:
-    """The title in lines: `ents_per_type.` above `GPE.f`."""
+    """Break a title at dots and colons: `ents_per_type.` above `GPE.f`."""
 
-    found = [""]
+    lines = [""]
     for piece in _pieces(title):
-        if cells(found[-1] + piece) > width:
-            found.append("")
-        found[-1] += piece
-    return found
+        if display_width(lines[-1] + piece) > width:
+            lines.append("")
+        lines[-1] += piece
+    return lines
 
 
 def _narrowed(column: Column, limit: int) -> Column:
     if not column.is_text:
         return column
-    short = tuple(shortened(text, limit) for text in column.cells)
-    tells_apart = len(set(short)) == len(set(column.cells))
-    return column._replace(cells=short) if tells_apart else column
+    short = tuple(shorten(text, limit) for text in column.cells)
+    is_unambiguous = len(set(short)) == len(set(column.cells))
+    return column._replace(cells=short) if is_unambiguous else column

@@ -1,4 +1,4 @@
-"""`git spacy config`: the settings, and where each comes from."""
+"""`git spacy config`: show the settings and where each comes from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SettingRow(NamedTuple):
-    """A setting as it is here; `entry` is None where nobody has set it."""
+    """A setting and its value in effect; `entry` is None if it is not set."""
 
     name: str
     setting: Setting
@@ -22,41 +22,46 @@ class SettingRow(NamedTuple):
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="In JSON, with what each does.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with descriptions.")
 @click.pass_context
 def config(ctx: click.Context, as_json: bool) -> None:
-    """Show all settings of git-spacy: the value that holds, and where it comes from. Warn of those
-    that there are not, and of values that cannot be read. To set one: 'git config spacy.NAME
-    VALUE', with --global for all repositories. 'git help spacy' says what each does."""
+    """Show every setting of git-spacy, its value and where that comes from. Warn about unknown
+    settings and invalid values.
+
+    To change one, run 'git config spacy.NAME VALUE', with --global for all repositories.
+    'git help spacy' describes each setting.
+    """
 
     from git_spacy.git import settings
 
-    found = settings.entries(ctx.obj)
-    here = list(rows(found))
+    entries = settings.read_entries(ctx.obj)
+    table = list(setting_rows(entries))
     if as_json:
-        output.emit_json([document(row) for row in here])
+        output.emit_json([to_json(row) for row in table])
     else:
-        output.result(output.columns((row.name, shown(row)) for row in here))
-    for problem in settings.problems(found):
-        output.warning(f"{problem.location}: warning: {problem.message}; {problem.hint}")
+        output.result(output.columns((row.name, format_value(row)) for row in table))
+    for problem in settings.find_problems(entries):
+        output.warning(problem.format("warning"))
 
 
-def rows(found: list[SettingValue]) -> Iterator[SettingRow]:
-    """One for each setting, more for one that holds for names of the user's own."""
+def setting_rows(entries: list[SettingValue]) -> Iterator[SettingRow]:
+    """Yield a row per setting, or per name if the setting's name has a part that users choose."""
 
     from git_spacy.git import settings
 
-    last = {entry.name: entry for entry in found}  # of several values, that one counts
-    for setting in settings.TABLE:
-        mine = [entry for entry in last.values() if settings.known(entry.name) == setting]
-        for entry in mine:
+    effective = {entry.name: entry for entry in entries}  # the last value counts
+    for setting in settings.ALL_SETTINGS:
+        values = [
+            entry for entry in effective.values() if settings.find_setting(entry.name) == setting
+        ]
+        for entry in values:
             yield SettingRow(entry.name if "*" in setting.name else setting.name, setting, entry)
-        if not mine:
+        if not values:
             yield SettingRow(setting.name.replace("*", "NAME"), setting, None)
 
 
-def shown(row: SettingRow) -> str:
-    """The value, and in brackets where it comes from."""
+def format_value(row: SettingRow) -> str:
+    """Return the value, followed by its scope and file in parentheses."""
 
     if row.entry is None:
         return f"{row.setting.default} (default)" if row.setting.default else "(not set)"
@@ -64,15 +69,23 @@ def shown(row: SettingRow) -> str:
     return f"{row.entry.value} ({where})" if where else row.entry.value
 
 
-def document(row: SettingRow) -> dict[str, str | None]:
-    """The same for machines."""
+def to_json(row: SettingRow) -> dict[str, str | None]:
+    """Return the row as `config --json` prints it (docs/json.md)."""
 
+    from git_spacy.git import settings
+
+    types = {
+        settings.BOOLEAN: "boolean",
+        settings.NUMBER: "number",
+        settings.SIZE: "size",
+        settings.TEXT: "text",
+    }
     return {
         "name": row.name,
         "value": output.clean(row.entry.value) if row.entry else row.setting.default or None,
         "scope": row.entry.scope if row.entry else "default",
         "origin": row.entry.origin if row.entry else None,
         "default": row.setting.default or None,
-        "kind": row.setting.kind,
-        "meaning": row.setting.meaning,
+        "type": types[row.setting.kind],
+        "description": row.setting.meaning,
     }

@@ -35,9 +35,9 @@ def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
         lock_history(root, repository, revision, warn=output.warning)
         for revision in (first, second)
     ]
-    names = dict.fromkeys(name for side in reversed(sides) for name in side.known)
+    names = dict.fromkeys(name for side in reversed(sides) for name in side.entries)
     one, other = sides
-    pairs = {name: (one.known.get(name), other.known.get(name)) for name in names}
+    pairs = {name: (one.entries.get(name), other.entries.get(name)) for name in names}
     found = {name: (pair, _differences(name, *pair)) for name, pair in pairs.items()}
     if as_json:
         output.emit_json({name: _document(*both) for name, both in found.items()})

@@ -1,4 +1,4 @@
-"""`git spacy document`: the block in README.md."""
+"""`git spacy document`: describe the project in README.md."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from git_spacy.project import loader
 
 @click.command()
 @click.argument("directory", nargs=-1, metavar="[PROJECT_DIR]")
-@click.option("-o", "--output", "to", metavar="FILE", help="Write to FILE, '-' is stdout.")
-@click.option("-NE", "--no-emoji", is_flag=True, help="Without emoji.")
+@click.option("-o", "--output", "to", metavar="FILE", help="Write to FILE; '-' is stdout.")
+@click.option("-NE", "--no-emoji", is_flag=True, help="Do not use emoji.")
 @generated.options
 @click.pass_context
 def document(
@@ -24,10 +24,10 @@ def document(
     stdout: bool,
     force: bool,
 ) -> int:
-    """Write a block of README.md that lists commands, workflows and assets. It takes the place of
-    what weasel or spaCy wrote there; the rest of the file stays as it is."""
+    """Describe the project's commands, workflows and assets in a block of README.md. A block that
+    weasel or spaCy wrote is replaced; the rest of the file stays unchanged."""
 
-    from git_spacy.generate import document as block
+    from git_spacy.generate import document as generator
     from git_spacy.generate.writer import read
 
     start, rest = project_dir(ctx.obj, directory)
@@ -36,9 +36,9 @@ def document(
     root = loader.find(start)
     project = loader.load(root)
     stdout = stdout or to == "-"
-    file = generated.named(root, ctx.obj, None if to == "-" else to, block.FILE)
-    part = block.part(project, file.name, emoji=not no_emoji)
-    if not stdout and block.is_ignored(read(file.base, file.where) or ""):
-        output.note(f"'{part.file}' asks to be left alone")
+    file = generated.output_file(root, ctx.obj, None if to == "-" else to, generator.FILE)
+    part = generator.readme_block(project, file.name, emoji=not no_emoji)
+    if not stdout and generator.is_ignored(read(file.base, file.where) or ""):
+        output.note(f"left '{part.file}' unchanged: it opts out of this block")
         return 0
     return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)

@@ -1,4 +1,4 @@
-"""`git spacy dvc`: dvc.yaml, for DVC 3."""
+"""`git spacy dvc`: write dvc.yaml for DVC 3."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from git_spacy.project import loader
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[WORKFLOW] [PROJECT_DIR]")
-@click.option("--no-urls", is_flag=True, help="Let DVC not look whether files on the web changed.")
+@click.option("--no-urls", is_flag=True, help="Do not let DVC check URLs for changes.")
 @generated.options
 @click.pass_context
 def dvc(
@@ -22,22 +22,22 @@ def dvc(
     stdout: bool,
     force: bool,
 ) -> int:
-    """Write dvc.yaml: a stage for each asset and for each command of a workflow (by default the
-    first), so that 'dvc repro' runs what changed. DVC need not be installed for this."""
+    """Write dvc.yaml with a stage for each asset and each command of WORKFLOW (default: the first
+    one), so that 'dvc repro' runs what changed. DVC does not have to be installed."""
 
-    from git_spacy.generate import dvc as stages
+    from git_spacy.generate import dvc as generator
 
     start, name = project_and_workflow(ctx.obj, names)
     root = loader.find(start)
-    data = loader.content(root)
+    data = loader.read_bytes(root)
     loaded = loader.parse(data)
-    workflow = stages.chosen(loaded.project, name)
-    part = stages.dvc_file(root, loaded, data, workflow.name, urls=not no_urls)
+    workflow = generator.select_workflow(loaded.project, name)
+    part = generator.dvc_file(root, loaded, data, workflow.name, urls=not no_urls)
     if name is None and len(loaded.project.workflows) > 1:
         output.warning(
-            f"DVC has one workflow: '{workflow.name}', the first;"
-            " to have another: git spacy dvc WORKFLOW"
+            f"dvc.yaml holds one workflow: wrote '{workflow.name}', the first;"
+            " for another: git spacy dvc WORKFLOW"
         )
-    for name in stages.left_out(loaded.project, workflow):
-        output.note(f"'{name}' has no deps and no outputs: it is not for DVC")
+    for name in generator.omitted_commands(loaded.project, workflow):
+        output.note(f"left out '{name}': it has no deps and no outputs")
     return generated.deliver(root, part, check=check, stdout=stdout, force=force)

@@ -36,7 +36,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("git spacy run all --jobs 3 --matrix vars.seed=0,1,2", "Train with three seeds at once."),
     ),
     "status": (
-        ("git spacy status", "See what is fresh, and why the rest is not."),
+        ("git spacy status", "See what is up to date, and why the rest is not."),
         ("git spacy status --porcelain", "The same, for a script."),
     ),
     "check": (
@@ -52,7 +52,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "show": (("git spacy show HEAD~1", "See all that was recorded of the last commit but one."),),
     "diff": (("git spacy diff main HEAD", "See why results differ from those of main."),),
     "lock": (
-        ("git spacy lock restore", "Rebuild a project.lock that was lost."),
+        ("git spacy lock rebuild", "Rebuild a project.lock that was lost."),
         ("git spacy lock record train", "Enter a model that a colleague has sent."),
         ("git spacy lock resolve", "Settle the lock after a merge."),
     ),
@@ -79,7 +79,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "schema": (("git spacy schema -o project.schema.json", "Write it for an editor."),),
     "push": (
-        ("git spacy push", "Send fresh outputs to the default remote."),
+        ("git spacy push", "Send up-to-date outputs to the default remote."),
         ("git spacy push s3://bucket/models", "Send them to an address."),
     ),
     "pull": (("git spacy pull", "Get what others have made of the same inputs."),),
@@ -87,9 +87,9 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("git spacy restore", "Bring the outputs of HEAD."),
         ("git spacy restore v1.0", "Bring those of a tag."),
     ),
-    "store": (
-        ("git spacy store size", "See how much is kept."),
-        ("git spacy store gc --days 7", "Remove what was not used for a week."),
+    "cache": (
+        ("git spacy cache status", "See how much is kept."),
+        ("git spacy cache gc --days 7", "Remove what was not used for a week."),
     ),
     "resolved": (("git spacy resolved --vars.seed 7", "See what a variable changes."),),
     "config": (

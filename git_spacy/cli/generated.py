@@ -1,4 +1,4 @@
-"""What all generators' verbs share: --check, --stdout, --force, and saying what was done."""
+"""What the commands that generate a file share: their options, and writing or comparing it."""
 
 from __future__ import annotations
 
@@ -18,36 +18,38 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def options(function: _Function) -> _Function:
-    """The options of a verb that writes a file."""
+    """Add --check, --stdout and --force to a command that generates a file."""
 
     for option in (
-        click.option("-F", "--force", is_flag=True, help="Overwrite what a person edited."),
-        click.option("--stdout", is_flag=True, help="Print it; write nothing."),
-        click.option("--check", is_flag=True, help="Only compare: exit code 1 and a diff."),
+        click.option("-F", "--force", is_flag=True, help="Overwrite manual edits."),
+        click.option("--stdout", is_flag=True, help="Print the result; write nothing."),
+        click.option("--check", is_flag=True, help="Print a diff and exit with 1 if out of date."),
     ):
         function = option(function)
     return function
 
 
-class Named(NamedTuple):
-    """Where a file is to be written: its path `where` from the folder `base`, which no link may
-    leave, and its `name` as seen from the project."""
+class OutputFile(NamedTuple):
+    """A file to write: its path `where` relative to the folder `base`, which links must not leave,
+    and its `name` relative to the project."""
 
     base: Path
     where: str
     name: str
 
 
-def named(root: Path, start: Path, to: str | None, default: str) -> Named:
-    """Where a part is to be written: to `to`, seen from the folder `start`, if the user named a
-    file; else to `default` in the project at `root`. Raises Unsafe."""
+def output_file(root: Path, start: Path, to: str | None, default: str) -> OutputFile:
+    """Return the file `to`, relative to the folder `start`, or else `default` in the project.
 
-    from git_spacy.git.repository import confined
+    Raises Refused if the file is not in a folder that may be written to.
+    """
+
+    from git_spacy.git.repository import confine
 
     path = Path(os.path.abspath(start / to if to else root / default))
     name = Path(os.path.relpath(path, root)).as_posix()
-    base, where = confined(path) if name.startswith("../") else (root, name)
-    return Named(base, where, name)
+    base, where = confine(path) if name.startswith("../") else (root, name)
+    return OutputFile(base, where, name)
 
 
 def deliver(
@@ -57,11 +59,11 @@ def deliver(
     check: bool,
     stdout: bool,
     force: bool,
-    to: Named | None = None,
+    to: OutputFile | None = None,
 ) -> int:
-    """Write `part`, print it, or compare; the exit code. `to` is the file if the user named one.
+    """Write `part` to its file (or to `to`), print it or compare it; return the exit code.
 
-    Raises Unsafe for what a person edited.
+    Raises Refused if the file has manual edits and not `force`.
     """
 
     from git_spacy.generate import writer
@@ -70,15 +72,15 @@ def deliver(
     if stdout:
         output.raw(with_markers(part))
         return 0
-    base, where, _ = to or Named(root, part.file, part.file)
+    base, where, _ = to or OutputFile(root, part.file, part.file)
     if check:
-        different = writer.difference(writer.read(base, where), part)
-        if different:
-            output.raw(different)
-            output.note(f"'{part.file}' is not current; to write it: {part.command}")
-        return 1 if different else 0
+        difference = writer.difference(writer.read(base, where), part)
+        if difference:
+            output.raw(difference)
+            output.note(f"'{part.file}' is out of date; to write it: {part.command}")
+        return 1 if difference else 0
     if writer.write(base, part, file=where, force=force):
         output.note(f"wrote {part.file}")
     else:
-        output.note(f"{part.file} is current")
+        output.note(f"{part.file} is up to date")
     return 0

@@ -1,4 +1,4 @@
-"""`git spacy graph`: what is made of what, and what is fresh."""
+"""`git spacy graph`: draw how a project's files and commands depend on each other."""
 
 from __future__ import annotations
 
@@ -30,87 +30,92 @@ if TYPE_CHECKING:
 
 _FORMATS = ("text", "mermaid", "dot", "svg")
 _PAINTED = {**COLOURS, "title": "bold", "command": "bold", "faint": "dim"}
-_WIDEST = 100  # columns of text
+_MAX_WIDTH = 100  # columns of text
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[WORKFLOW] [PROJECT_DIR]")
 @click.option(
-    "-f", "--format", "form", type=click.Choice(_FORMATS), metavar="FORMAT",
-    help="text (the default), mermaid, dot or svg; by default as FILE ends.",
+    "-f", "--format", "style", type=click.Choice(_FORMATS), metavar="FORMAT",
+    help="text, mermaid, dot or svg (default: text, or by FILE's suffix).",
 )  # fmt: skip
-@click.option("-o", "--output", "to", metavar="FILE", help="Write to FILE, '-' is stdout.")
+@click.option("-o", "--output", "to", metavar="FILE", help="Write to FILE; '-' is stdout.")
 @click.option(
     "--status/--no-status", "status", default=None,
-    help="Say what is fresh (by default; never in a file), or do not look.",
+    help="Show what is up to date (default on stdout; not for FILE).",
 )  # fmt: skip
 @generated.options
 @click.pass_context
 def graph(
     ctx: click.Context,
     names: tuple[str, ...],
-    form: str | None,
+    style: str | None,
     to: str | None,
     status: bool | None,
     check: bool,
     stdout: bool,
     force: bool,
 ) -> int:
-    """Draw the assets, commands and files of the project, or of one workflow, and which is made
-    of which: on stdout with what is fresh and what is stale, in FILE as project.yml has them."""
+    """Draw the assets, commands and files of the project, or of WORKFLOW only, with arrows from
+    each file to the commands that depend on it. On stdout, the graph also shows what is up to date
+    and what is stale; FILE has only what is in project.yml."""
 
     from git_spacy.generate import drawing
     from git_spacy.generate import graph as core
 
     to = None if to == "-" else to
     if to is None and (check or force):
-        raise click.UsageError(f"{'--check' if check else '--force'} is for a file: add -o FILE")
+        raise click.UsageError(f"{'--check' if check else '--force'} requires --output FILE")
     if to is not None and status:
-        raise click.UsageError("a file says what project.yml says: --status is for stdout")
+        raise click.UsageError("--status cannot be combined with --output FILE")
     start, name = project_and_workflow(ctx.obj, names)
     root = loader.find(start)
     project = loader.load(root)
     workflow = None if name is None else find_workflow(project, name)
-    found = core.build_graph(project, workflow)
+    drawn = core.build_graph(project, workflow)
     if to is None:
-        _show(project, root, found, form or "text", status=status is not False)
+        _show(project, root, drawn, style or "text", status=status is not False)
         return 0
-    file = generated.named(root, ctx.obj, to, "")
-    form = form or drawing.by_suffix(file.name)
-    if form is None:
-        endings = ", ".join(ending for one in drawing.FORMATS.values() for ending in one.suffixes)
-        raise click.UsageError(f"what is '{file.name}'? add --format, or let it end in {endings}")
-    part = drawing.part(found, file.name, form, name)
+    file = generated.output_file(root, ctx.obj, to, "")
+    style = style or drawing.format_of_file(file.name)
+    if style is None:
+        suffixes = ", ".join(
+            suffix for known in drawing.FORMATS.values() for suffix in known.suffixes
+        )
+        raise click.UsageError(
+            f"unknown format of '{file.name}': use --format, or one of the suffixes {suffixes}"
+        )
+    part = drawing.graph_file(drawn, file.name, style, name)
     return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)
 
 
-def _show(project: Project, root: Path, found: Graph, form: str, *, status: bool) -> None:
+def _show(project: Project, root: Path, graph: Graph, style: str, *, status: bool) -> None:
     from git_spacy.generate import drawing
 
-    words = _words(project, root, found) if status else {}
-    if form != "text":
-        output.raw(drawing.draw(found, form, words))
+    states = _node_states(project, root, graph) if status else {}
+    if style != "text":
+        output.raw(drawing.draw(graph, style, states))
         return
     from git_spacy.generate.drawing import text
 
     with output.paged(root):
-        width = min(shutil.get_terminal_size().columns, _WIDEST)
-        output.result_painted(text.draw(found, words, width, _paint).removesuffix("\n"))
+        width = min(shutil.get_terminal_size().columns, _MAX_WIDTH)
+        output.result_painted(text.draw(graph, states, width, _paint).removesuffix("\n"))
 
 
-def _paint(text: str, what: str) -> str:
-    return output.paint(text, _PAINTED[what]) if what in _PAINTED else text
+def _paint(text: str, role: str) -> str:
+    return output.paint(text, _PAINTED[role]) if role in _PAINTED else text
 
 
-def _words(project: Project, root: Path, found: Graph) -> dict[str, str]:
-    """What is known of the nodes now; nothing, with a warning, where that cannot be found out."""
+def _node_states(project: Project, root: Path, graph: Graph) -> dict[str, str]:
+    """Return the states of commands and assets by node id; warn if they cannot be determined."""
 
     from git_spacy import status as core
 
     try:
         known = core.project_status(project, root, os.environ)
     except OSError as error:
-        _warn(local_failure(error, "the system refused"))
+        _warn(local_failure(error))
         return {}
     except (InvalidInput, Refused, ExternalError, LocalFailure) as error:
         _warn(error)
@@ -121,7 +126,7 @@ def _words(project: Project, root: Path, found: Graph) -> dict[str, str]:
     }
     return {
         node.id: tables[node.kind][node.name]
-        for node in found.nodes
+        for node in graph.nodes
         if node.name in tables.get(node.kind, {})
     }
 
@@ -129,4 +134,4 @@ def _words(project: Project, root: Path, found: Graph) -> dict[str, str]:
 def _warn(error: GitSpacyError) -> None:
     first = error.problems[0]
     where = f"{first.location}: " if first.location else ""
-    output.warning(f"drawn without what is fresh: {where}{first.message}")
+    output.warning(f"drawn without states: {where}{first.message}")

@@ -14,7 +14,13 @@ from git_spacy.git.repository import Repository
 from git_spacy.project import loader
 from git_spacy.state import run_history
 from git_spacy.state.run_history import RecordedRun
-from git_spacy.state.run_record import RunChange, RunRecord, document_of, format_number, metrics
+from git_spacy.state.run_record import (
+    RunChange,
+    RunRecord,
+    flat_metrics,
+    format_number,
+    to_document,
+)
 
 _SHORT = 7  # digits of an id, where Git has not said how many tell them apart
 
@@ -37,7 +43,7 @@ def opened(start: Path) -> tuple[Repository, Path | None, str | None]:
         run_history.flush_pending(root)
     except (GitSpacyError, OSError) as error:
         output.warning(f"earlier runs are not noted yet: {error}")
-    return repository, root, run_history.folder(root, repository)
+    return repository, root, run_history.project_folder(root, repository)
 
 
 def heading(noted: AnnotatedCommit) -> str:
@@ -75,7 +81,7 @@ def took(record: RunRecord) -> str:
 def numbers(record: RunRecord, most: int = 4) -> str:
     """The first metrics, those of the top level before those below."""
 
-    found = sorted(metrics(record).items(), key=lambda one: one[0].count("."))
+    found = sorted(flat_metrics(record).items(), key=lambda one: one[0].count("."))
     told = ", ".join(f"{name} {format_number(value)}" for name, value in found[:most])
     return told + (", …" if len(found) > most else "")
 
@@ -94,7 +100,7 @@ def remarks(run: RecordedRun, before: RunRecord | None) -> list[str]:
     edits = ("(uncommitted)" if why else "(uncommitted edits)") if record.dirty else ""
     told.append(f"{why} {edits}".strip())
     if run.recorded_on:
-        told.append(f"by {run.by}: noted on {run.recorded_on[:_SHORT]}")
+        told.append(f"by {run.matched_by}: noted on {run.recorded_on[:_SHORT]}")
     return [text for text in told if text] or [""]
 
 
@@ -121,7 +127,7 @@ def full(run: RecordedRun) -> str:
     if record.dirty:
         where += ", with edits"
     if run.recorded_on:
-        same = "has the same files" if run.by == "tree" else "has this result in its lock"
+        same = "has the same files" if run.matched_by == "tree" else "has this result in its lock"
         where += f"; noted on {run.recorded_on}, but this commit {same}"
     rows: list[tuple[str, str]] = [("on", where)]
     rows += [("script", text) for text in record.script]
@@ -185,8 +191,12 @@ def _by(change: RunChange) -> str:
 def plain(run: RecordedRun) -> dict[str, Any]:
     """A run for `--json`."""
 
-    document = document_of(run.record)
-    return {**document, "noted_on": run.recorded_on, "by": run.by} if run.recorded_on else document
+    document = to_document(run.record)
+    return (
+        {**document, "noted_on": run.recorded_on, "by": run.matched_by}
+        if run.recorded_on
+        else document
+    )
 
 
 def nothing(noted: AnnotatedCommit | None, later: Sequence[AnnotatedCommit] = ()) -> str:

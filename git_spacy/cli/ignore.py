@@ -1,4 +1,4 @@
-"""`git spacy ignore`: the block in .gitignore."""
+"""`git spacy ignore`: list fetched and generated files in .gitignore."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from git_spacy.project import loader
 def ignore(
     ctx: click.Context, directory: tuple[str, ...], check: bool, stdout: bool, force: bool
 ) -> int:
-    """Write a block of .gitignore for what git-spacy fetches and commands make. Not for what Git
-    tracks or another pattern ignores; other lines stay as they are."""
+    """List fetched assets and outputs of commands in a block of .gitignore, except those that Git
+    tracks or another pattern ignores. Other lines of the file stay unchanged."""
 
     from git_spacy.generate.ignore import ignore_block
 
@@ -28,5 +28,5 @@ def ignore(
     root = loader.find(start)
     part = ignore_block(root, loader.load(root))
     if part is None:
-        raise InvalidInput("not in a Git work tree", hint="git init")
+        raise InvalidInput("not in a Git working tree", hint="git init")
     return generated.deliver(root, part, check=check, stdout=stdout, force=force)

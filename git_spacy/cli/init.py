@@ -21,9 +21,9 @@ _TEMPLATE = "first_steps"
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[PART]...")
+@click.argument("names", nargs=-1, metavar="[STEP]...")
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
-@click.option("-n", "--dry", is_flag=True, help="Only show what would be done.")
+@click.option("-n", "--dry", "--dry-run", "dry", is_flag=True, help="Only show what would be done.")
 @click.option("--undo", is_flag=True, help="Take back what was done here.")
 @click.option("--new", is_flag=True, help="Start a project from nothing: --new [DIR].")
 @click.pass_context
@@ -34,7 +34,7 @@ def init(
     nothing, and --undo takes it all back.
 
     \b
-    PART, all but 'display' by default:
+    STEP, all but 'display' by default:
       notes    records follow their commits through amend and rebase
       merge    project.lock is merged by entry, not by line
       ignore   .gitignore has what is fetched and made
@@ -53,7 +53,7 @@ def init(
     if unknown:
         raise click.UsageError(f"'{unknown[0]}' is none of {', '.join(STEPS)}")
     if undo and names:
-        raise click.UsageError("--undo takes back all that was done: name no PART")
+        raise click.UsageError("--undo takes back all that was done: it takes no STEP")
     here = plan.open_context(ctx.obj)
     if undo:
         return _undo(here, ctx.obj, yes, dry)
@@ -85,7 +85,7 @@ def _set_up(here: plan.RepoContext, start: Path, parts: Sequence[str], yes: bool
     files = _to_commit(chosen)
     if files:
         output.note(f"Next: git add {_typed(files, here, start)} && git commit")
-    if any(one.part == "hooks" and one.name == ".pre-commit-config.yaml" for one in chosen):
+    if any(one.step == "hooks" and one.name == ".pre-commit-config.yaml" for one in chosen):
         output.note("pre-commit runs it once it is installed here: pre-commit install")
     return 0
 
@@ -94,12 +94,12 @@ def _undo(here: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
     from git_spacy.git.index import Index
     from git_spacy.setup import apply, undo
 
-    found = undo.decide(here)
+    found = undo.plan_undo(here)
     for left in found.skipped:
         output.warning(_show_skipped(left))
     if not found.changes:
         if not dry:  # to forget what others have taken back
-            apply.undo(here, (), found.folders, found.kept)
+            apply.undo(here, (), found.folders, found.remaining)
         if not found.skipped:
             output.note("nothing was set up here; nothing to undo")
         return 1 if found.skipped else 0
@@ -109,7 +109,7 @@ def _undo(here: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
     if not yes and not _asked(found.changes, "--undo --yes", whole=True):
         output.note("nothing was changed")
         return 0
-    apply.undo(here, found.changes, found.folders, found.kept)
+    apply.undo(here, found.changes, found.folders, found.remaining)
     output.note(f"taken back: {_count(found.changes)}")
     index = Index.open(here.repository)
     known = {entry.name for entry in index.entries(_to_commit(found.changes))} if index else set()
@@ -121,15 +121,15 @@ def _undo(here: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
 def _show(changes: Sequence[Change], *, undoing: bool = False) -> None:
     """All of them, by their parts."""
 
-    from git_spacy.setup.changes import STEPS, lines
+    from git_spacy.setup.changes import STEPS, format_change
 
     part = ""
     for change in changes:
-        if change.part != part:
-            part = change.part
+        if change.step != part:
+            part = change.step
             told = "" if undoing else f": {STEPS[part]}"
             output.result_painted(output.paint(part, "bold") + told)
-        for line in lines(change):
+        for line in format_change(change):
             output.result(f"  {line}")
 
 
@@ -141,7 +141,7 @@ def _asked(changes: Sequence[Change], option: str, *, whole: bool = False) -> li
 
     if not can_prompt():
         raise InvalidInput("there is no terminal to ask on", hint=f"git spacy init {option}")
-    parts = list(dict.fromkeys(change.part for change in changes))
+    parts = list(dict.fromkeys(change.step for change in changes))
     if whole or len(parts) == 1:
         return list(changes) if click.confirm("Do this?", err=True) else []
     answer = click.prompt(
@@ -152,12 +152,12 @@ def _asked(changes: Sequence[Change], option: str, *, whole: bool = False) -> li
         parts = [part for part in parts if click.confirm(f"{part}: {STEPS[part]}?", err=True)]
     elif answer[0] == "n":
         parts = []
-    return [change for change in changes if change.part in parts]
+    return [change for change in changes if change.step in parts]
 
 
 def _show_skipped(left: SkippedChange) -> str:
     hint = f"\nhint: {left.hint}" if left.hint else ""
-    return f"{left.where}: warning: left as it is: {left.why}{hint}"
+    return f"{left.location}: warning: left as it is: {left.reason}{hint}"
 
 
 def _count(changes: Sequence[Change]) -> str:
@@ -181,7 +181,7 @@ def _typed(files: Sequence[str], here: plan.RepoContext, start: Path) -> str:
 
 def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
     from git_spacy.clone import CloneRequest, clone
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
 
     if others or len(names) > 1:
         raise click.UsageError("--new takes one DIR and no other option")
@@ -194,13 +194,13 @@ def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
             f"'{os.path.relpath(dest, start)}' is not an empty folder",
             hint="name a new one: git spacy init --new DIR",
         )
-    configured = {name: text for name, text in settings(start).items() if name != "spacy.repo"}
+    configured = {name: text for name, text in read_settings(start).items() if name != "spacy.repo"}
     done = clone(
         CloneRequest(_TEMPLATE, dest), configured, start, prompt=False, warn=output.warning
     )
     where = os.path.relpath(done.dest, start)
-    output.note(f"Made a project of {done.placed.files} files in '{where}'")
-    if done.made_repository:
+    output.note(f"Made a project of {done.checkout.files} files in '{where}'")
+    if done.created_repository:
         output.note("Made it a Git repository with one commit.")
     go = "" if where == "." else f"cd {shlex.quote(where)} && "
     output.note(f"Next: {go}git spacy run all")
@@ -214,7 +214,7 @@ def _new_in_repository(dest: Path) -> int:
     from git_spacy.generate import ignore
 
     templates.copy_template(_TEMPLATE, dest)
-    ignore.start(dest)
+    ignore.write_initial(dest)
     output.note("Made a project; nothing of it is committed yet.")
     output.note("Next: git add -A && git commit, then git spacy run all")
     return 0

@@ -1,4 +1,4 @@
-"""`git spacy lock`: project.lock restored, recorded, resolved."""
+"""`git spacy lock`: rebuild, record and resolve project.lock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lock() -> None:
 @lock.command(short_help="Rebuild it for a commit from the records.")
 @click.argument("revision", required=False, metavar="[REV]")
 @click.pass_context
-def restore(ctx: click.Context, revision: str | None) -> None:
+def rebuild(ctx: click.Context, revision: str | None) -> None:
     """Rebuild project.lock for a commit (HEAD by default) from the records on it and its
     ancestors, or wherever else a run fits it."""
 
@@ -39,7 +39,7 @@ def restore(ctx: click.Context, revision: str | None) -> None:
 
     repository, root, _ = words.opened(ctx.obj)
     done = lock_repair.rebuild(root or loader.find(ctx.obj), repository, revision)
-    rows = [(name, _word(one), [_source(one)]) for name, one in done.known.items()]
+    rows = [(name, _word(one), [_source(one)]) for name, one in done.entries.items()]
     rows += [(name, "unknown", ["no run of it is noted"]) for name in done.unknown]
     colours = {"restored": "green", "stale": "yellow", "unknown": "yellow"}
     output.result_painted(output.table(rows, colours))
@@ -76,8 +76,8 @@ def record(ctx: click.Context, names: tuple[str, ...]) -> None:
     project = loader.load(root, given)
     commands = graph.expand_names(project, names)
     if given:
-        data, entries = loader.content(root), lock_file.read(root)
-        commands = matrix.as_recorded(data, given, commands, entries)
+        data, entries = loader.read_bytes(root), lock_file.read(root)
+        commands = matrix.recorded_variants(data, given, commands, entries)
         project = matrix.with_commands(project, commands)
     with project_lock(root, os.environ, waiting=report_waiting):
         record_results(commands, run_context(ctx, project, root))
@@ -96,14 +96,14 @@ def resolve(ctx: click.Context) -> int:
     from git_spacy.state import lock_repair
 
     root = loader.find(ctx.obj)
-    done = lock_repair.resolve(root, Repository.discover(root))
+    done = lock_repair.resolve_conflict(root, Repository.discover(root))
     if done is None:
         output.note("project.lock is not in conflict")
         return 0
     stale = {command.name for command in done.stale}
-    for name, side in done.taken.items():
+    for name, side in done.sides.items():
         output.note(f"{name}: took {side}" + (", stale like the other" if name in stale else ""))
-    if not done.taken:
+    if not done.sides:
         output.note("merged by entry: each was changed on one side only")
     if done.stale:
         output.note(f"Next: {matrix.command_line(done.stale)} && git add project.lock")

@@ -58,7 +58,7 @@ def log(
     from git_spacy.state import run_history
 
     repository, root, folder = words.opened(ctx.obj)
-    history = run_history.history(repository, folder, revisions, output.warning)
+    history = run_history.read_history(repository, folder, revisions, output.warning)
     if table or metrics or sort or over:
         from git_spacy.cli import metrics_table
 
@@ -87,7 +87,7 @@ def log(
                 max(widths[1], *(len(word) for _, word, _ in rows)),
             )
             said = True
-            output.result_painted(words.heading(commit.noted))
+            output.result_painted(words.heading(commit.annotated))
             output.result_painted(output.table(rows, _COLOURS, widths))
     if not said:
         output.note(words.nothing(None))
@@ -154,7 +154,7 @@ def document(commit: CommitRuns, before: list[RunRecord | None]) -> dict[str, ob
 
     from git_spacy.cli import history_format as words
 
-    noted = commit.noted
+    noted = commit.annotated
     runs = [
         {
             **words.plain(run),

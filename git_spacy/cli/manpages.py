@@ -32,7 +32,7 @@ SETTINGS = {
     "push": ("spacy.remote.*.url",),
     "pull": ("spacy.remote.*.url", "spacy.maxOutputSize"),
     "restore": ("spacy.remote.*.url", "spacy.maxOutputSize"),
-    "store": ("spacy.restore", "spacy.storeLinks"),
+    "cache": ("spacy.restore", "spacy.cacheLinks"),
 }  # fmt: skip
 _HELP = "-h, --help"  # it is everywhere, and git-spacy(1) tells of it
 _SEE = {
@@ -105,7 +105,7 @@ def _main_page(top: click.Context, verbs: dict[str, click.Command | None]) -> st
             ),
         ),
     ]
-    return _finished(parts, "", settings.TABLE, [f"git-spacy-{name}(1)" for name in verbs])
+    return _finished(parts, "", settings.ALL_SETTINGS, [f"git-spacy-{name}(1)" for name in verbs])
 
 
 def _page(command: click.Command, name: str, top: click.Context) -> str:
@@ -135,8 +135,8 @@ def _page(command: click.Command, name: str, top: click.Context) -> str:
         parts.append(_section("COMMANDS", "".join(items)))
     parts.append(_section("OPTIONS", _options(command, ctx)))
     wanted = SETTINGS.get(name, ())
-    table = settings.TABLE if name == "config" else [
-        setting for setting in settings.TABLE if setting.name in wanted
+    table = settings.ALL_SETTINGS if name == "config" else [
+        setting for setting in settings.ALL_SETTINGS if setting.name in wanted
     ]  # fmt: skip
     return _finished(parts, name, table, ["git-spacy(1)"])
 

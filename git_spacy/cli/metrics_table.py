@@ -13,7 +13,7 @@ from git_spacy.cli import history_format as words
 from git_spacy.cli import output
 from git_spacy.cli.columns import Column, Fitted, fitted, lines
 from git_spacy.errors import InvalidInput
-from git_spacy.generate.drawing.label import line
+from git_spacy.generate.drawing.label import single_line
 from git_spacy.git.repository import Repository
 from git_spacy.project import loader
 from git_spacy.project.diagnostics import did_you_mean
@@ -48,10 +48,10 @@ def compare_runs(
     """The runs (of the command `name`) in a history, newest first, as `form` wants them. Raises
     Malformed for what none of them has."""
 
-    here = {project or "": loader.content(root)} if root else {}
+    here = {project or "": loader.read_bytes(root)} if root else {}
     past = CommitParams(repository, history, here)
     tried = (
-        VariantRun(run, commit.noted, past.values(number, run.record))
+        VariantRun(run, commit.annotated, past.params(number, run.record))
         for number, commit in enumerate(history)
         for run in reversed(commit.runs)
         if name in (None, run.record.command)
@@ -71,13 +71,15 @@ def _apply_options(tables: Sequence[MetricsTable], form: TableOptions) -> tuple[
         if name not in variables:
             raise _unknown("variable in which they differ", name, variables)
     for pattern in form.metrics:
-        if not any(run_diff.chosen(table, [pattern]).metrics for table in tables):
+        if not any(run_diff.select_metrics(table, [pattern]).metrics for table in tables):
             raise _unknown("metric", pattern, metrics)
-    found = (run_diff.chosen(table, form.metrics) for table in tables)
-    found = (run_diff.averaged(table, over) if over else table for table in found if table.metrics)
+    found = (run_diff.select_metrics(table, form.metrics) for table in tables)
+    found = (
+        run_diff.average_over(table, over) if over else table for table in found if table.metrics
+    )
     if sort:
         ascending = form.sort.startswith("-")
-        found = (run_diff.by_metric(table, sort, ascending=ascending) for table in found)
+        found = (run_diff.sort_by_metric(table, sort, ascending=ascending) for table in found)
     return tuple(found)
 
 
@@ -95,13 +97,13 @@ def show(found: Comparison, start: Path, *, above_projects: bool) -> None:
     with output.paged(start):
         for number, table in enumerate(found.tables):
             name = f"{table.project}: " if above_projects and table.project else ""
-            title = output.paint(line(name + table.command), "bold")
+            title = output.paint(single_line(name + table.command), "bold")
             output.result_painted(f"\n{title}" if number else title)
             _show(table, width)
     if not found.tables:
-        output.note(_WITHOUT if found.without else words.nothing(None))
-    elif found.without:
-        output.note(f"without metrics: {', '.join(map(line, found.without))}")
+        output.note(_WITHOUT if found.without_metrics else words.nothing(None))
+    elif found.without_metrics:
+        output.note(f"without metrics: {', '.join(map(single_line, found.without_metrics))}")
     if found.failed:
         output.note(_failures(found.failed))
 
@@ -120,7 +122,7 @@ def columns(table: MetricsTable) -> tuple[Column, ...]:
     """The columns of a table: variables, metrics, seconds, commit, date."""
 
     rows = table.rows
-    is_mean = any(len(row.tried) > 1 for row in rows)
+    is_mean = any(len(row.runs) > 1 for row in rows)
     found = [_variable(name, rows) for name in table.variables]
     found += [
         _metric(name, rows, rank=3 if number else 1) for number, name in enumerate(table.metrics)
@@ -128,9 +130,9 @@ def columns(table: MetricsTable) -> tuple[Column, ...]:
     times = (output.duration(row.seconds) if row.seconds is not None else "" for row in rows)
     found.append(Column("time", tuple(times), rank=4))
     if is_mean:
-        return (*found, Column("runs", tuple(str(len(row.tried)) for row in rows), rank=2))
-    found.append(Column("commit", tuple(_commit(row.tried[0]) for row in rows), 2, is_text=True))
-    dates = tuple(words.when(row.tried[0].record)[:10] for row in rows)
+        return (*found, Column("runs", tuple(str(len(row.runs)) for row in rows), rank=2))
+    found.append(Column("commit", tuple(_commit(row.runs[0]) for row in rows), 2, is_text=True))
+    dates = tuple(words.when(row.runs[0].record)[:10] for row in rows)
     return (*found, Column("date", dates, rank=5, is_text=True))
 
 
@@ -138,7 +140,7 @@ def _variable(name: str, rows: Sequence[MetricsRow]) -> Column:
     cells = [_typed(row.variables[name]) if name in row.variables else _NOTHING for row in rows]
     values = [row.variables[name] for row in rows if name in row.variables]
     is_number = all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
-    return Column(line(name), tuple(cells), is_text=not is_number)
+    return Column(single_line(name), tuple(cells), is_text=not is_number)
 
 
 def _typed(value: Any) -> str:
@@ -156,7 +158,7 @@ def _metric(name: str, rows: Sequence[MetricsRow], rank: int) -> Column:
     figures = [row.metrics.get(name) for row in rows]
     values = _aligned([one.value if one else None for one in figures])
     deviations = _aligned([one.deviation if one else None for one in figures])
-    marked = run_diff.best(rows, name)
+    marked = run_diff.best_rows(rows, name)
     cells = []
     for number, (figure, value, deviation) in enumerate(
         zip(figures, values, deviations, strict=True)
@@ -166,7 +168,7 @@ def _metric(name: str, rows: Sequence[MetricsRow], rank: int) -> Column:
         wide = max(len(one) for one in deviations)
         room = " " * (wide + 3 - len(spread)) if wide else ""
         cells.append(f"{value if figure else _NOTHING}{mark}{spread}{room}")
-    return Column(line(name), tuple(cells), rank=rank, bold=marked)
+    return Column(single_line(name), tuple(cells), rank=rank, bold=marked)
 
 
 def _aligned(values: Sequence[float | None]) -> list[str]:
@@ -183,7 +185,7 @@ def _aligned(values: Sequence[float | None]) -> list[str]:
 
 def _legend(table: MetricsTable, fits: Fitted) -> list[str]:
     titles = {column.title for column in fits.columns if column.bold}
-    marked = [name for name in table.metrics if line(name) in titles]
+    marked = [name for name in table.metrics if single_line(name) in titles]
     lowest = [name for name in marked if run_diff.is_lower_better(name)]
     told = []
     if marked:
@@ -211,7 +213,9 @@ def _some(names: Sequence[str]) -> str:
 
 def _failures(failed: Sequence[VariantRun]) -> str:
     named = [
-        line(" ".join([record.command, *(f"{k}={to_cli(v)}" for k, v in record.vars.items())]))
+        single_line(
+            " ".join([record.command, *(f"{k}={to_cli(v)}" for k, v in record.vars.items())])
+        )
         for record in (one.record for one in failed)
     ]
     runs = "1 failed run" if len(failed) == 1 else f"{len(failed)} failed runs"
@@ -226,11 +230,11 @@ def document(found: Comparison) -> list[dict[str, Any]]:
 
 def _row(table: MetricsTable, row: MetricsRow) -> dict[str, Any]:
     common = {"project": table.project, "command": table.command}
-    if len(row.tried) == 1 and all(one.deviation is None for one in row.metrics.values()):
+    if len(row.runs) == 1 and all(one.deviation is None for one in row.metrics.values()):
         metrics: Any = {name: one.value for name, one in row.metrics.items()}
     else:
         metrics = {name: _figure(one) for name, one in row.metrics.items()}
-    runs = [{"commit": one.commit.commit, **words.plain(one.run)} for one in row.tried]
+    runs = [{"commit": one.commit.commit, **words.plain(one.run)} for one in row.runs]
     return {
         **common, "vars": dict(row.variables), "metrics": metrics, "seconds": row.seconds,
         "runs": runs,

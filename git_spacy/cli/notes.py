@@ -31,7 +31,7 @@ def push(ctx: click.Context, remote: str | None) -> None:
     from git_spacy.git import notes_sync
 
     repository = _opened(ctx)
-    name = notes_sync.remote(repository, remote)
+    name = notes_sync.choose_remote(repository, remote)
     sent = notes_sync.push(repository, name, warn=output.warning)
     output.note(f"pushed {count(sent, 'record')} to {name}" if sent else f"{name} has everything")
 
@@ -45,7 +45,7 @@ def pull(ctx: click.Context, remote: str | None) -> None:
     from git_spacy.git import notes_sync
 
     repository = _opened(ctx)
-    name = notes_sync.remote(repository, remote)
+    name = notes_sync.choose_remote(repository, remote)
     got = notes_sync.pull(repository, name, warn=output.warning)
     output.note(f"pulled {count(got, 'record')} from {name}" if got else f"nothing new on {name}")
 
@@ -62,8 +62,8 @@ def status(ctx: click.Context, remote: str | None, no_fetch: bool, as_json: bool
     from git_spacy.git import notes_status, notes_sync
 
     repository = _opened(ctx)
-    known = notes_sync.remotes(repository)
-    name = notes_sync.remote(repository, remote) if remote or known else None
+    known = notes_sync.remote_names(repository)
+    name = notes_sync.choose_remote(repository, remote) if remote or known else None
     found = notes_status.notes_status(repository, name, fetch=not no_fetch, warn=output.warning)
     if as_json:
         output.emit_json({"remote": name, **found._asdict()})

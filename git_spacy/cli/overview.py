@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from git_spacy.status import Status
 
 _MOST = 12  # projects that are named
-_WORDS = {"never": "not run yet"}
 _HELP = "git spacy status says why; git spacy -h has all commands."
 
 
@@ -59,8 +58,8 @@ def _project(project: Project, root: Path, found: Status) -> str:
         rows.append(("assets", _summary(found.assets.values())))
     if project.workflows:
         rows.append(("workflows", ", ".join(one.name for one in project.workflows)))
-    if found.orphans:
-        rows.append(("project.lock", f"{len(found.orphans)} entries of no command"))
+    if found.orphaned:
+        rows.append(("project.lock", f"{len(found.orphaned)} entries of no command"))
     title = output.paint(output.clean(project.title or root.name), "bold")
     return "\n".join([title, *_columns(rows), *_next(project, root, found), _HELP])
 
@@ -72,8 +71,10 @@ def _columns(rows: list[tuple[str, str]]) -> list[str]:
 
 
 def _summary(states: Iterable[str]) -> str:
+    from git_spacy.state.verdict import state_label
+
     counts = Counter(states)
-    return ", ".join(f"{count} {_WORDS.get(state, state)}" for state, count in counts.items())
+    return ", ".join(f"{count} {state_label(state)}" for state, count in counts.items())
 
 
 def _next(project: Project, root: Path, found: Status) -> list[str]:

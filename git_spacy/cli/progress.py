@@ -1,7 +1,4 @@
-"""How a fetch shows on a terminal and elsewhere: a bar for each asset, or a line.
-
-All of it goes to stderr, like a run's: the result is the files.
-"""
+"""Show the progress of a fetch on stderr: a bar per asset on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from git_spacy.errors import escape_controls, redact
 
 @contextmanager
 def reporter() -> Iterator[FetchReporter]:
-    """What to report a fetch to, until the block ends."""
+    """Yield the function that takes the events of a fetch."""
 
     if output.is_terminal(sys.stderr):
         with _bars() as report:
@@ -36,16 +33,16 @@ def reporter() -> Iterator[FetchReporter]:
 
 
 def line(event: FetchEvent) -> None:
-    """One line for an event that is worth one."""
+    """Print a line for an event, unless it is mere progress."""
 
     if isinstance(event, FetchFinished):
         output.note(f"fetched  {event.dest} ({output.size(event.size)}, {event.how})")
     elif isinstance(event, FetchSkipped):
-        output.note(f"kept     {event.dest} ({event.reason})")
+        output.note(f"skipped  {event.dest} ({event.reason})")
     elif isinstance(event, FetchFailed):
         missing = event.error.exit_code == 1
-        verb = "missing" if missing else "failed "
-        output.note(f"{verb}  {event.dest} ({event.error.problems[0].message})")
+        word = "missing" if missing else "failed "
+        output.note(f"{word}  {event.dest} ({event.error.problems[0].message})")
     elif isinstance(event, FetchRetried):
         wait = output.duration(event.wait)
         output.note(f"{event.dest}: {event.why}; trying again in {wait}")
@@ -55,7 +52,7 @@ def line(event: FetchEvent) -> None:
 
 @contextmanager
 def _bars() -> Iterator[FetchReporter]:
-    """Bars on stderr below the lines, gone at the end."""
+    """Show bars below the lines; remove them at the end."""
 
     from rich.console import Console
     from rich.progress import (

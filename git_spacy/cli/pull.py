@@ -1,4 +1,4 @@
-"""`git spacy pull`: outputs from a remote."""
+"""`git spacy pull`: fetch outputs from a remote."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from git_spacy.project.matrix import with_variants
 
 @click.command(cls=overrides.OverridingCommand)
 @click.argument("names", nargs=-1, metavar="[REMOTE] [PROJECT_DIR]")
-@click.option("-F", "--force", is_flag=True, help="Replace outputs that are here and stale.")
+@click.option("-F", "--force", is_flag=True, help="Replace stale outputs.")
 @click.option(
     "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N",
-    help="Fetch N at a time.",
+    help="Fetch up to N outputs at a time.",
 )  # fmt: skip
 @click.pass_context
 def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> None:
-    """Fetch outputs from REMOTE (as for push): of each command whose dependencies are here, what it
-    would make of them. They are verified, and entered into project.lock."""
+    """Fetch outputs from REMOTE instead of running commands.
+
+    For each command whose dependencies are present, fetch the outputs that somebody made from the
+    same dependencies with the same script, verify them and add them to project.lock. REMOTE is
+    chosen as for 'git spacy push'.
+    """
 
     from git_spacy.cli.transfer_progress import reporter
-    from git_spacy.git.settings import number, settings
+    from git_spacy.git.settings import number, read_settings
     from git_spacy.run.scheduler import record_result
     from git_spacy.state import lock
     from git_spacy.state.run_lock import project_lock
@@ -34,11 +38,11 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
 
     start, names = project_dir(ctx.obj, names)
     if len(names) > 1:
-        raise click.UsageError(f"one remote, not {len(names)}")
+        raise click.UsageError(f"expected one remote, got {len(names)}")
     root = loader.find(start)
     project = loader.load(root, overrides.current_overrides(ctx))
-    project = with_variants(project, loader.content(root), lock.read(root))
-    configured = settings(root)
+    project = with_variants(project, loader.read_bytes(root), lock.read(root))
+    configured = read_settings(root)
     address = remote.address(project, configured, names[0] if names else None)
     with project_lock(root, os.environ, waiting=report_waiting), reporter("pulled") as report:
         shared = run_context(ctx, project, root)
@@ -48,6 +52,6 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
             force=force, jobs=jobs, limit=number(configured, "spacy.maxOutputSize"),
         )  # fmt: skip
     failed = f", failed {len(outcome.failed)}" if outcome.failed else ""
-    output.note(f"pulled {len(outcome.done)}, kept {len(outcome.skipped)}{failed}")
+    output.note(f"pulled {len(outcome.done)}, skipped {len(outcome.skipped)}{failed}")
     if error := outcome.error():
         raise error

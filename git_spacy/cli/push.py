@@ -1,4 +1,4 @@
-"""`git spacy push`: outputs to a remote."""
+"""`git spacy push`: send outputs to a remote."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from git_spacy.project.matrix import with_variants
 
 @click.command(cls=overrides.OverridingCommand)
 @click.argument("names", nargs=-1, metavar="[REMOTE] [PROJECT_DIR]")
-@click.option("-F", "--force", is_flag=True, help="Send what is there already, too.")
+@click.option("-F", "--force", is_flag=True, help="Send outputs even if REMOTE has them.")
 @click.option(
     "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N",
-    help="Send N at a time.",
+    help="Send up to N outputs at a time.",
 )  # fmt: skip
 @click.pass_context
 def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> None:
-    """Send the outputs of all commands that are fresh to REMOTE: a name under 'remotes' in
-    project.yml or in git config spacy.remote.NAME.url (by default 'default'), or an address. What
-    the remote has is not sent again."""
+    """Send the outputs of all commands that are up to date to REMOTE. Outputs that it already has
+    are skipped.
+
+    REMOTE is a name or an address: a path, or a URL (s3://, gs://, ssh://, ...). Names are defined
+    under 'remotes' in project.yml, or with 'git config spacy.remote.NAME.url'. The default is the
+    remote named 'default'.
+    """
 
     from git_spacy.cli.transfer_progress import reporter
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
     from git_spacy.state import lock
     from git_spacy.state.run_lock import project_lock
     from git_spacy.state.stat_cache import StatCache
@@ -35,17 +39,17 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
 
     start, names = project_dir(ctx.obj, names)
     if len(names) > 1:
-        raise click.UsageError(f"one remote, not {len(names)}")
+        raise click.UsageError(f"expected one remote, got {len(names)}")
     root = loader.find(start)
     project = loader.load(root, overrides.current_overrides(ctx))
-    project = with_variants(project, loader.content(root), lock.read(root))
-    address = remote.address(project, settings(root), names[0] if names else None)
+    project = with_variants(project, loader.read_bytes(root), lock.read(root))
+    address = remote.address(project, read_settings(root), names[0] if names else None)
     with project_lock(root, os.environ, waiting=report_waiting), reporter("pushed") as report:
         outcome = send(
             project, root, remote.opened(root, address), stats=StatCache.open(root),
             environ=os.environ, report=report, force=force, jobs=jobs,
         )  # fmt: skip
     failed = f", failed {len(outcome.failed)}" if outcome.failed else ""
-    output.note(f"pushed {len(outcome.done)}, kept {len(outcome.skipped)}{failed}")
+    output.note(f"pushed {len(outcome.done)}, skipped {len(outcome.skipped)}{failed}")
     if error := outcome.error():
         raise error

@@ -21,7 +21,7 @@ def resolved(ctx: click.Context, directory: tuple[str, ...], as_json: bool) -> N
     start, rest = project_dir(ctx.obj, directory)
     if rest:
         raise click.UsageError(f"'{rest[0]}' is not a folder with a project.yml")
-    loaded = loader.read(loader.find(start), overrides.current_overrides(ctx))
+    loaded = loader.load_with_document(loader.find(start), overrides.current_overrides(ctx))
     for text in loaded.project.warnings:
         output.warning(text)
     if as_json:

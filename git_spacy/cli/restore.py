@@ -11,7 +11,7 @@ from git_spacy.cli.run import project_dir, report_waiting
 from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 
-_COLOURS = {"lacking": "red", "refused": "yellow", "failed": "red", "restored": "green"}
+_COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": "green"}
 
 
 @click.command()
@@ -24,9 +24,9 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     """Bring the outputs of all commands as they were at REV (by default HEAD), from the local store
     or the default remote, without running anything. What cannot be had is told, exit code 1."""
 
-    from git_spacy.cli.store import output_source
+    from git_spacy.cli.cache import output_source
     from git_spacy.git.repository import Repository
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
     from git_spacy.state.lock_history import lock_history
     from git_spacy.state.run_lock import project_lock
     from git_spacy.state.stat_cache import StatCache
@@ -48,7 +48,7 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     widths = (max((len(one.path.text) for one in wanted), default=0), len("restored"))
     found = []
     with project_lock(root, os.environ, waiting=report_waiting):
-        source = output_source(recalled.project, root, settings(root))
+        source = output_source(recalled.project, root, read_settings(root))
         for one in outputs.restore(root, source, wanted, force=force):
             found.append(one)
             row = (one.wanted.path.text, one.state, (one.why,) if one.why else ())
@@ -57,4 +57,4 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
         output.note("nothing is known of any output at that commit")
     if error := outputs.failure(found):
         raise error
-    return 1 if any(one.state in ("lacking", "refused") for one in found) else 0
+    return 1 if any(one.state in ("missing", "refused") for one in found) else 0

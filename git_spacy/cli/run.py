@@ -24,7 +24,10 @@ _MULTIPLE = 1 << 20  # at a time: a cluster knows itself how many it has room fo
 @click.command(cls=overrides.OverridingCommand, add_help_option=False)
 @click.argument("names", nargs=-1, metavar="[NAME]... [PROJECT_DIR]")
 @click.option("-F", "--force", is_flag=True, help="Run even what is current.")
-@click.option("-D", "--dry", is_flag=True, help="Say what would run, and why; run nothing.")
+@click.option(
+    "-D", "--dry", "--dry-run", "dry", is_flag=True,
+    help="Show what would run, and why; run nothing.",
+)  # fmt: skip
 @click.option("-u", "--upstream", is_flag=True, help="Run what it needs first, where stale.")
 @click.option(
     "-j", "--jobs", type=click.IntRange(1), metavar="N",
@@ -88,15 +91,15 @@ def run(
         return
 
     from git_spacy.cli import run_output
-    from git_spacy.cli.store import output_source
-    from git_spacy.git.settings import boolean, number, settings
+    from git_spacy.cli.cache import output_source
+    from git_spacy.git.settings import boolean, number, read_settings
     from git_spacy.run.executor import get_executor
     from git_spacy.run.scheduler import run as run_commands
     from git_spacy.state import lock
     from git_spacy.state.run_lock import project_lock
     from git_spacy.storage.run_cache import RunCache
 
-    configured = settings(root)
+    configured = read_settings(root)
     if address or executor == "ray":
         at_once = jobs or _MULTIPLE
     else:
@@ -107,15 +110,15 @@ def run(
         return plan.with_producers(project, some) if upstream else some
 
     if axes:
-        values = [matrix.axis(axis) for axis in axes]
-        commands = matrix.commands(
-            loader.content(root), overrides.current_overrides(ctx), values, chosen
+        values = [matrix.parse_axis(axis) for axis in axes]
+        commands = matrix.expand_matrix(
+            loader.read_bytes(root), overrides.current_overrides(ctx), values, chosen
         )
         project = matrix.with_commands(project, commands)
     elif overrides.current_overrides(ctx):
-        data = loader.content(root)
+        data = loader.read_bytes(root)
         entries = lock.read(root)
-        commands = matrix.as_recorded(
+        commands = matrix.recorded_variants(
             data, overrides.current_overrides(ctx), chosen(project), entries
         )
         project = matrix.with_commands(project, commands)
@@ -171,14 +174,14 @@ def run_context(
     """What the commands of one run share, by the user's settings (as `configured`, if they were
     asked for already); made when it is our turn, since it holds what is known of the files."""
 
-    from git_spacy.git.settings import boolean, settings
+    from git_spacy.git.settings import boolean, read_settings
     from git_spacy.run.foreground import ForegroundExecutor
     from git_spacy.run.recorder import Recorder
     from git_spacy.run.scheduler import RunContext
     from git_spacy.run.script import find_interpreter
     from git_spacy.state.stat_cache import StatCache
 
-    configured = settings(root) if configured is None else configured
+    configured = read_settings(root) if configured is None else configured
     python = find_interpreter(root, configured, os.environ)
     recorder = Recorder(project, root, python, overrides.current_overrides(ctx), output.warning)
     return RunContext(

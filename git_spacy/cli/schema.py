@@ -1,4 +1,4 @@
-"""`git spacy schema`: a JSON Schema of project.yml, for editors."""
+"""`git spacy schema`: print a JSON Schema of project.yml for editors."""
 
 from __future__ import annotations
 
@@ -11,27 +11,30 @@ from git_spacy.errors import InvalidInput
 
 
 @click.command()
-@click.option("-o", "--output", "to", metavar="FILE", help="Write to FILE, '-' is stdout.")
+@click.option("-o", "--output", "to", metavar="FILE", help="Write to FILE; '-' is stdout.")
 @generated.options
 @click.pass_context
 def schema(ctx: click.Context, to: str | None, check: bool, stdout: bool, force: bool) -> int:
-    """Print a JSON Schema of project.yml, the same for every project: with it, an editor knows the
-    keys and underlines mistakes. With -o, write it to FILE; --check compares that file, by default
-    the project's project.schema.json."""
+    """Print a JSON Schema of project.yml, the same for every project. With it, editors complete
+    keys and underline mistakes.
 
-    from git_spacy.generate import schema as written
+    With --output, write it to FILE. --check compares FILE (default: project.schema.json in the
+    project) with the current schema.
+    """
+
+    from git_spacy.generate import schema as generator
 
     if force and not to:
-        raise click.UsageError("--force is for a file; name it with -o")
+        raise click.UsageError("--force requires --output FILE")
     stdout = stdout or to == "-" or not (to or check)
     root = _root(ctx.obj)
-    file = generated.named(root, ctx.obj, None if to == "-" else to, written.FILE)
-    part = written.part(file.name)
+    file = generated.output_file(root, ctx.obj, None if to == "-" else to, generator.FILE)
+    part = generator.schema_file(file.name)
     return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)
 
 
 def _root(start: Path) -> Path:
-    """The project's folder; where there is none, `start`: the schema needs no project."""
+    """Return the project's folder, or `start` outside a project: the schema needs none."""
 
     from git_spacy.project import loader
 

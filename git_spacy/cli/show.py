@@ -21,18 +21,18 @@ def show(ctx: click.Context, revision: str, as_json: bool) -> int:
 
     repository, _, folder = words.opened(ctx.obj)
     commit_id = notes.resolve_commit(repository, revision)
-    history = run_history.history(repository, folder, [commit_id], output.warning)
+    history = run_history.read_history(repository, folder, [commit_id], output.warning)
     commit = next(history)
     if as_json:
         output.emit_json([words.plain(run) for run in commit.runs])
         return 0
     if not commit.runs:
-        later = next((one.noted for one in history if one.runs), None)
-        output.note(words.nothing(commit.noted, [later] if later else []))
+        later = next((one.annotated for one in history if one.runs), None)
+        output.note(words.nothing(commit.annotated, [later] if later else []))
         return 0
     with output.paged(ctx.obj):
-        output.result_painted(output.paint(f"commit {commit.noted.commit}", "yellow"))
-        output.result(f"    {commit.noted.subject}")
+        output.result_painted(output.paint(f"commit {commit.annotated.commit}", "yellow"))
+        output.result(f"    {commit.annotated.subject}")
         for run in commit.runs:
             output.result_painted("\n" + words.full(run))
     return 0

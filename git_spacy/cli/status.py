@@ -1,4 +1,4 @@
-"""`git spacy status`: what is fresh and what is stale, and why."""
+"""`git spacy status`: what is up to date and what is stale, and why."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from git_spacy.status import Status
 
 COLOURS = {
-    "fresh": "green", "verified": "green", "stale": "yellow", "never": "yellow",
-    "modified": "yellow", "missing": "red", "orphan": "red",
+    "up_to_date": "green", "verified": "green", "stale": "yellow", "not_run": "yellow",
+    "modified": "yellow", "missing": "red", "checksum_mismatch": "red", "orphaned": "red",
 }  # fmt: skip
 
+_TO_FETCH = ("missing", "modified", "checksum_mismatch")
 _ASSET_WORDS = {
     "verified": [],
     "missing": [],
-    "unverified": ["it has no checksum in project.yml"],
-    "modified": ["not what its checksum says, or not as it was fetched"],
+    "unverified": ["no checksum in project.yml"],
+    "modified": ["changed since it was fetched"],
+    "checksum_mismatch": ["differs from the checksum in project.yml"],
 }
 
 
@@ -39,7 +41,7 @@ _ASSET_WORDS = {
 def status(
     ctx: click.Context, directory: tuple[str, ...], as_json: bool, porcelain: bool, no_data: bool
 ) -> None:
-    """Say of each command whether it is fresh, and if not, why; of each asset whether it is here
+    """Show whether each command is up to date, and if not, why; and whether each asset is present
     and has its checksum. Changes nothing."""
 
     start, rest = project_dir(ctx.obj, directory)
@@ -78,7 +80,7 @@ def document(project: Project, found: Status) -> dict[str, Any]:
             for name, one in found.commands.items()
         ],
         "assets": [{"dest": dest, "state": state} for dest, state in found.assets.items()],
-        "orphans": [reason.about for reason in found.orphans],
+        "orphans": [reason.about for reason in found.orphaned],
     }
 
 
@@ -91,7 +93,7 @@ def lines(found: Status) -> list[str]:
         reasons = [("command", one.state, name, why.kind, why.about) for why in one.reasons]
         rows += reasons or [("command", one.state, name, "", "")]
     rows += [("asset", state, dest, "", "") for dest, state in found.assets.items()]
-    rows += [("lock", "orphan", reason.about, "", "") for reason in found.orphans]
+    rows += [("lock", "orphaned", reason.about, "", "") for reason in found.orphaned]
     return ["\t".join(_field(part) for part in row) for row in rows]
 
 
@@ -102,21 +104,26 @@ def _field(text: str) -> str:
 def parts(project: Project, found: Status) -> list[str]:
     """The status for people: a table for each kind of thing, and what to type next."""
 
+    from git_spacy.state.verdict import state_label
+
     states = found.commands.items()
     assets = found.assets.items()
     tables: dict[str, list[tuple[str, str, list[str]]]] = {
-        "Commands": [(name, one.state, _why(project, name, one)) for name, one in states],
-        "Assets": [(dest, state, _ASSET_WORDS[state]) for dest, state in assets],
-        "In project.lock": [(why.about, "orphan", [why.text]) for why in found.orphans],
+        "Commands": [
+            (name, state_label(one.state), _why(project, name, one)) for name, one in states
+        ],
+        "Assets": [(dest, state_label(state), _ASSET_WORDS[state]) for dest, state in assets],
+        "In project.lock": [(why.about, "orphaned", [why.text]) for why in found.orphaned],
     }
-    told = [
-        f"{output.paint(title, 'bold')}\n{output.table(rows, COLOURS)}"
+    colours = {state_label(state): colour for state, colour in COLOURS.items()}
+    shown = [
+        f"{output.paint(title, 'bold')}\n{output.table(rows, colours)}"
         for title, rows in tables.items()
         if rows
     ]
-    if not told:
+    if not shown:
         return ["project.yml defines no commands and no assets yet."]
-    return told + [f"Next: {hint}" for hint in hints(project, found)]
+    return shown + [f"Next: {hint}" for hint in hints(project, found)]
 
 
 def _why(project: Project, name: str, one: Verdict) -> list[str]:
@@ -134,20 +141,21 @@ def _why(project: Project, name: str, one: Verdict) -> list[str]:
     return [
         reason.text
         for reason in one.reasons
-        if not (reason.kind == "dependency" and reason.about in coming)
-        and not (reason.kind == "upstream" and one.state == "never")
+        if reason.kind != "not_run"  # as the state says
+        and not (reason.kind == "dependency" and reason.about in coming)
+        and not (reason.kind == "upstream" and one.state == "not_run")
     ]
 
 
 def hints(project: Project, found: Status) -> list[str]:
-    """What to type to make it all fresh, if anything is to be done."""
+    """What to type to bring everything up to date, if anything is to be done."""
 
     steps = []
     optional = {asset.dest.text for asset in project.assets if asset.extra}
-    wanted = [dest for dest, state in found.assets.items() if state in ("missing", "modified")]
+    wanted = [dest for dest, state in found.assets.items() if state in _TO_FETCH]
     if set(wanted) - optional:
         steps.append("git spacy assets")
-    stale = {name for name, one in found.commands.items() if one.state in ("stale", "never")}
+    stale = {name for name, one in found.commands.items() if one.state in ("stale", "not_run")}
     for workflow in project.workflows:
         due = stale & set(workflow.steps)
         if due:
@@ -157,6 +165,6 @@ def hints(project: Project, found: Status) -> list[str]:
         steps.append(
             " ".join(["git spacy run", *(name for name in found.commands if name in stale)])
         )
-    if found.orphans:
+    if found.orphaned:
         steps.append("git spacy check lock --fix")
     return [" && ".join(steps)] if steps else []

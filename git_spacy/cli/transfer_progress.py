@@ -1,4 +1,4 @@
-"""How push and pull show: a bar for each output on a terminal, else a line."""
+"""Show the progress of push and pull on stderr: a bar per output on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from git_spacy.storage.events import (
 
 
 @contextmanager
-def reporter(verb: str) -> Iterator[TransferReporter]:
-    """What to report transfers to, until the block ends; `verb` is what is said of one that is
-    done."""
+def reporter(done: str) -> Iterator[TransferReporter]:
+    """Yield the function that takes the events of transfers; `done` is the word for a finished one
+    ("pushed" or "pulled")."""
 
     def line(event: TransferEvent) -> None:
         if isinstance(event, TransferFinished):
             facts = ", ".join(filter(None, (output.size(event.size), event.how)))
-            output.note(f"{verb:<7} {event.path} ({facts})")
+            output.note(f"{done:<7} {event.path} ({facts})")
         elif isinstance(event, TransferSkipped):
-            output.note(f"{'kept':<7} {event.path} ({event.why})")
+            output.note(f"skipped {event.path} ({event.why})")
         elif isinstance(event, TransferFailed):
-            output.note(f"{'failed':<7} {event.path} ({event.error.problems[0].message})")
+            output.note(f"failed  {event.path} ({event.error.problems[0].message})")
 
     if output.is_terminal(sys.stderr):
         with _bars(line) as report:

@@ -1,7 +1,7 @@
 """`git spacy project …`: a command line of `spacy project` or `weasel`, as one of ours. Pure.
 
-Their verbs have the same names here; what differs is in the table (docs/from-weasel.md tells the
-same to people).
+Their verbs have the same names here; what differs is in the table
+(docs/how-to/from-weasel.md tells the same to people).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from git_spacy.errors import InvalidInput, escape_controls, redact
-from git_spacy.generate.managed_block import MARKDOWN, ForeignBlock, GeneratedFile, command
+from git_spacy.generate.managed_block import MARKDOWN, ForeignBlock, GeneratedFile, marker_command
 from git_spacy.generate.registry import GeneratorInput, parse_words
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.model import Asset, Project
@@ -54,7 +54,7 @@ def is_ignored(text: str) -> bool:
     return any(marker in text for marker in _IGNORED)
 
 
-def part(project: Project, file: str = FILE, *, emoji: bool = True) -> GeneratedFile:
+def readme_block(project: Project, file: str = FILE, *, emoji: bool = True) -> GeneratedFile:
     """The block for `file`, a path from the project. Raises Malformed for a name that cannot be in
     its marker."""
 
@@ -80,7 +80,7 @@ def part(project: Project, file: str = FILE, *, emoji: bool = True) -> Generated
         if rows:
             paragraphs += [_heading("##", symbol, title, emoji), _table(head, rows)]
     body = "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
-    typed = command(*words)
+    typed = marker_command(*words)
     if "-->" in typed:
         raise InvalidInput(
             f"'{typed}' cannot be written into a comment of Markdown: it would end there",
@@ -94,7 +94,7 @@ def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
 
     options = parse_words(words).options
     emoji = "--no-emoji" not in options
-    return part(subject.loaded.project, options.get("-o", FILE), emoji=emoji)
+    return readme_block(subject.loaded.project, options.get("-o", FILE), emoji=emoji)
 
 
 def _commands(project: Project) -> list[tuple[str, ...]]:

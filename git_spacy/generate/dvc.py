@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_spacy.errors import InvalidInput, redact
-from git_spacy.generate.managed_block import HASH, ForeignBlock, GeneratedFile, command
+from git_spacy.generate.managed_block import HASH, ForeignBlock, GeneratedFile, marker_command
 from git_spacy.generate.registry import GeneratorInput, parse_words
 from git_spacy.project import variable_usage, yaml_text
 from git_spacy.project.diagnostics import Diagnostic, raise_all
@@ -59,10 +59,12 @@ def dvc_file(
     the text, for the workflow `name`. Raises Malformed; Unavailable where git fails."""
 
     git = TrackedPaths.open(root)
-    workflow = chosen(loaded.project, name)
+    workflow = select_workflow(loaded.project, name)
     tracked = git.tracked if git else (lambda _: ())
-    found = stages(loaded.project, variable_usage.read(data), workflow, tracked, urls=urls)
-    return part(found, workflow, urls=urls)
+    found = build_stages(
+        loaded.project, variable_usage.find_usage(data), workflow, tracked, urls=urls
+    )
+    return render(found, workflow, urls=urls)
 
 
 def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
@@ -74,7 +76,7 @@ def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
     return dvc_file(subject.root, subject.loaded, subject.data, name, urls=urls)
 
 
-def chosen(project: Project, name: str | None) -> Workflow:
+def select_workflow(project: Project, name: str | None) -> Workflow:
     """The workflow called `name`, or the first. Raises Malformed if there is none."""
 
     if not project.workflows:
@@ -84,7 +86,7 @@ def chosen(project: Project, name: str | None) -> Workflow:
     return project.workflows[0] if name is None else find_workflow(project, name)
 
 
-def stages(
+def build_stages(
     project: Project,
     used: VariableUsage,
     workflow: Workflow,
@@ -128,16 +130,16 @@ def stages(
     return tuple(found)
 
 
-def part(found: Sequence[Stage], workflow: Workflow, *, urls: bool = True) -> GeneratedFile:
+def render(found: Sequence[Stage], workflow: Workflow, *, urls: bool = True) -> GeneratedFile:
     """The file that has these stages."""
 
     words = ["dvc", workflow.name] if urls else ["dvc", "--no-urls", workflow.name]
     document = {"stages": {stage.name: _document(stage) for stage in found}}
     body = yaml_text.emit(document, width=_UNFOLDED).decode("utf-8")
-    return GeneratedFile(FILE, body, command(*words), HASH, replaces=(_REFERENCE,))
+    return GeneratedFile(FILE, body, marker_command(*words), HASH, replaces=(_REFERENCE,))
 
 
-def left_out(project: Project, workflow: Workflow) -> tuple[str, ...]:
+def omitted_commands(project: Project, workflow: Workflow) -> tuple[str, ...]:
     """The commands of `workflow` that DVC hears nothing of: they have no dependency or output."""
 
     steps = dict.fromkeys(workflow.steps)

@@ -1,7 +1,8 @@
 """What hangs together in a project: assets, commands, files, and which is made of which. Pure.
 
-The drawings' one source; it knows nothing of how they look, nor of what is fresh. An asset is the
-file or folder at its destination; a path that is, holds or lies in what another makes is linked.
+The drawings' one source; it knows nothing of how they look, nor of what is up to date. An asset
+is the file or folder at its destination; a path that is, holds or lies in what another makes is
+linked.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from git_spacy.project.graph import PathIndex, command_edges, topological_sort, workflow_commands
+from git_spacy.project.graph import (
+    PathIndex,
+    topological_sort,
+    upstream_commands,
+    workflow_commands,
+)
 from git_spacy.project.model import Asset, Command, Project, Workflow
 from git_spacy.project.paths import ProjectPath
 
 NodeKind = Literal["asset", "command", "source", "file"]
 NodeStates = Mapping[str, str]
-"""What is known of a node now, by its id: `fresh`, `missing` … ({}: nothing is)."""
+"""What is known of a node now, by its id: `up_to_date`, `missing` … ({}: nothing is)."""
 
 
 class GraphNode(NamedTuple):
@@ -26,7 +32,7 @@ class GraphNode(NamedTuple):
     id: str
     kind: NodeKind
     name: str
-    about: str = ""
+    description: str = ""
 
 
 class GraphEdge(NamedTuple):
@@ -50,8 +56,8 @@ class Graph(NamedTuple):
 class Adjacency(NamedTuple):
     """The edges of a graph by their ends."""
 
-    into: Mapping[str, tuple[GraphEdge, ...]]
-    out_of: Mapping[str, tuple[GraphEdge, ...]]
+    incoming: Mapping[str, tuple[GraphEdge, ...]]
+    outgoing: Mapping[str, tuple[GraphEdge, ...]]
 
     @classmethod
     def from_graph(cls, graph: Graph) -> Adjacency:
@@ -72,9 +78,11 @@ class Adjacency(NamedTuple):
         or what it is a part of."""
 
         found: dict[str, None] = {}
-        for edge in self.into[file]:
+        for edge in self.incoming[file]:
             if edge.is_part:
-                found |= {made.start: None for made in self.into[edge.start] if not made.is_part}
+                found |= {
+                    made.start: None for made in self.incoming[edge.start] if not made.is_part
+                }
             if not edge.is_part or edge.start.startswith("a"):
                 found[edge.start] = None
         return tuple(found)
@@ -83,9 +91,9 @@ class Adjacency(NamedTuple):
         """The commands that need it, or a part of it, or what it is a part of."""
 
         found: dict[str, None] = {}
-        for edge in self.out_of[file]:
+        for edge in self.outgoing[file]:
             if edge.is_part:
-                found |= {used.end: None for used in self.out_of[edge.end] if not used.is_part}
+                found |= {used.end: None for used in self.outgoing[edge.end] if not used.is_part}
             else:
                 found[edge.end] = None
         return tuple(found)
@@ -111,7 +119,7 @@ def _in_order(project: Project, workflow: Workflow | None) -> tuple[Command, ...
     if workflow:  # which says it itself
         return commands
     named = {command.name: command for command in commands}
-    return tuple(named[name] for name in topological_sort(command_edges(project)))
+    return tuple(named[name] for name in topological_sort(upstream_commands(project)))
 
 
 class _Paths:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import writer
-from git_spacy.generate.managed_block import HASH, GeneratedFile, find, insert
+from git_spacy.generate.managed_block import HASH, GeneratedFile, find_block, insert_block
 from git_spacy.generate.registry import GeneratorInput
 from git_spacy.project import loader
 from git_spacy.project.model import Project
@@ -56,7 +56,7 @@ def candidates(project: Project) -> tuple[ProjectPath, ...]:
     )
 
 
-def part(
+def build_block(
     project: Project,
     text: str | None,
     tracked: Callable[[Iterable[ProjectPath]], Collection[str]],
@@ -75,13 +75,13 @@ def part(
         if path.normal not in already
         and (path.normal not in found or _is_ours(found[path.normal], ours))
     ]
-    lines = [pattern(path.normal) for path in needed]
+    lines = [anchored_pattern(path.normal) for path in needed]
     caches = [one for one in _CACHES if lines and one not in _others(text)]
     body = "".join(f"{line}\n" for line in (*lines, *caches))
     return GeneratedFile(FILE, body, "git spacy ignore", HASH, shared=True)
 
 
-def pattern(path: str) -> str:
+def anchored_pattern(path: str) -> str:
     """The pattern that ignores exactly `path` of the project, be it a file or a folder."""
 
     escaped = _SPECIAL.sub(r"\\\1", path)
@@ -92,7 +92,7 @@ def pattern(path: str) -> str:
 def _lines(text: str | None) -> range:
     """The lines (from 1) of our block in a .gitignore."""
 
-    found = find(text, _EMPTY) if text else None
+    found = find_block(text, _EMPTY) if text else None
     if not text or not found:
         return range(0)
     first = found.before.count("\n") + 1
@@ -124,29 +124,31 @@ def ignore_block(root: Path, project: Project, text: str | None = None) -> Gener
         return None
     now = writer.read(root, FILE) if text is None else text
 
-    return part(project, now, partial(git.tracked, placeholders=False), partial(_matches, git))
+    return build_block(
+        project, now, partial(git.tracked, placeholders=False), partial(_matches, git)
+    )
 
 
-def without_ours(data: bytes) -> bytes | None:
+def remove_block(data: bytes) -> bytes | None:
     """A .gitignore without our block; None: it has none, or a person edited it."""
 
     text = data.decode("utf-8", "surrogateescape")
-    found = find(text, _EMPTY)
+    found = find_block(text, _EMPTY)
     if found is None or not found.intact:
         return None
-    return insert(text, _EMPTY).encode("utf-8", "surrogateescape")
+    return insert_block(text, _EMPTY).encode("utf-8", "surrogateescape")
 
 
 def _matches(git: TrackedPaths, paths: Iterable[ProjectPath]) -> dict[str, IgnoreMatch]:
     names = [path.normal for path in paths]
-    asked = [git.above + name + end for name in names for end in ("", _BELOW)]
-    found = git.staged.patterns(asked) if names else {}
+    asked = [git.prefix + name + end for name in names for end in ("", _BELOW)]
+    found = git.git_index.patterns(asked) if names else {}
     decided = {}
     for name in names:
-        match = found.get(git.above + name) or found.get(git.above + name + _BELOW)
+        match = found.get(git.prefix + name) or found.get(git.prefix + name + _BELOW)
         if match:
             file, line, text = match
-            decided[name] = IgnoreMatch(file == git.above + FILE, line, text)
+            decided[name] = IgnoreMatch(file == git.prefix + FILE, line, text)
     return decided
 
 
@@ -164,7 +166,7 @@ def update(root: Path, project: Project) -> bool:
     return current is not None and writer.write(root, current)
 
 
-def start(root: Path) -> bool:
+def write_initial(root: Path) -> bool:
     """The same for a project that has just been placed at `root`, and all of which is going to be
     tracked; False also for a project that cannot be loaded."""
 
@@ -176,7 +178,9 @@ def start(root: Path) -> bool:
     except (InvalidInput, Refused):
         return False
     now = writer.read(root, FILE)
-    return writer.write(root, part(project, now, partial(_here, root), partial(_matches, git)))
+    return writer.write(
+        root, build_block(project, now, partial(_here, root), partial(_matches, git))
+    )
 
 
 def _here(root: Path, paths: Iterable[ProjectPath]) -> set[str]:

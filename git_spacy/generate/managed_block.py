@@ -76,7 +76,7 @@ class ExistingBlock(NamedTuple):
     intact: bool
 
 
-def command(*words: str) -> str:
+def marker_command(*words: str) -> str:
     """`git spacy WORDS` for a marker: as one would type it, and in one line. `words_of` is the
     way back. Raises Malformed for words that cannot be typed in a line."""
 
@@ -89,7 +89,7 @@ def command(*words: str) -> str:
     return f"git spacy {text}"
 
 
-def words_of(command: str) -> list[str]:
+def split_command(command: str) -> list[str]:
     """The words after `git spacy` in a marker's command."""
 
     words = (match[1] if match[1] is not None else match[0] for match in _WORD.finditer(command))
@@ -128,7 +128,7 @@ def _digest(body: str) -> str:
     return hashlib.sha256(body.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
-def find(text: str, part: GeneratedFile) -> ExistingBlock | None:
+def find_block(text: str, part: GeneratedFile) -> ExistingBlock | None:
     """Where `text` has the part that `part` is another version of; None: it has none."""
 
     lines = text.splitlines(keepends=True)
@@ -145,7 +145,7 @@ def find(text: str, part: GeneratedFile) -> ExistingBlock | None:
     return None
 
 
-def commands(text: str) -> Iterator[tuple[str, int]]:
+def find_commands(text: str) -> Iterator[tuple[str, int]]:
     """The commands that made the parts in `text`, with the lines (from 1) of their markers."""
 
     for number, line in enumerate(text.split("\n"), start=1):
@@ -173,7 +173,7 @@ def _found(
     body = "".join(lines[number + 1 : ends[0]])
     before, after = "".join(lines[:number]), "".join(lines[ends[0] + 1 :])
     intact = _same(body, match["digest"])
-    while another := find(after, part._replace(replaces=())):  # a merge may leave two
+    while another := find_block(after, part._replace(replaces=())):  # a merge may leave two
         after, intact = another.before + another.after, False
     return ExistingBlock(before, after, match["command"], intact)
 
@@ -183,11 +183,11 @@ def _same(body: str, digest: str) -> bool:
     return _digest(body.replace("\r\n", "\n")) == digest
 
 
-def insert(text: str | None, part: GeneratedFile) -> str:
+def insert_block(text: str | None, part: GeneratedFile) -> str:
     """The whole text of the file once it has `part`: in the place of the one that is there, else
     at its end. An empty body leaves no block. Lines end as the file's first one does."""
 
-    found = find(text, part) if text is not None else None
+    found = find_block(text, part) if text is not None else None
     end = "\r\n" if (text or "").partition("\n")[0].endswith("\r") else "\n"
     if not part.shared:
         return with_markers(part).replace("\n", end)

@@ -58,14 +58,16 @@ def parse_words(words: Sequence[str], valued: Sequence[str] = ("-o",)) -> Comman
     return CommandWords(tuple(names), options)
 
 
-def parts(file: str, text: str, subject: GeneratorInput) -> Iterator[tuple[GeneratedFile, int]]:
+def regenerate_blocks(
+    file: str, text: str, subject: GeneratorInput
+) -> Iterator[tuple[GeneratedFile, int]]:
     """What the parts in the file of this name (from the project) and text are to be now, with the
     lines of their markers. Raises Malformed for what cannot be made any more, Unavailable,
     OSError."""
 
     seen = set()
-    for command, line in managed_block.commands(text):
-        verb, *words = managed_block.words_of(command)
+    for command, line in managed_block.find_commands(text):
+        verb, *words = managed_block.split_command(command)
         if verb in GENERATORS and verb not in seen:
             seen.add(verb)
             part = importlib.import_module(GENERATORS[verb]).regenerate(words, subject)

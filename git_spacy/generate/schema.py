@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from git_spacy.generate.managed_block import JSON, GeneratedFile, command
+from git_spacy.generate.managed_block import JSON, GeneratedFile, marker_command
 from git_spacy.generate.registry import GeneratorInput, parse_words
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.schema_keys import (
@@ -103,16 +103,16 @@ _OF_KIND: dict[ValueKind, Schema] = {
 def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:  # noqa: ARG001
     """The part that `git spacy schema WORDS` makes now: of every project the same."""
 
-    return part(parse_words(words).options.get("-o", FILE))
+    return schema_file(parse_words(words).options.get("-o", FILE))
 
 
-def part(file: str = FILE) -> GeneratedFile:
+def schema_file(file: str = FILE) -> GeneratedFile:
     """The schema as `file`."""
 
-    return GeneratedFile(file, text(), command("schema", "-o", file), JSON)
+    return GeneratedFile(file, schema_text(), marker_command("schema", "-o", file), JSON)
 
 
-def text() -> str:
+def schema_text() -> str:
     """The schema."""
 
     return json.dumps(_document(), indent=2) + "\n"

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import open_beneath, write_beneath
-from git_spacy.generate.managed_block import GeneratedFile, find, insert
+from git_spacy.generate.managed_block import GeneratedFile, find_block, insert_block
 
 _LARGEST = 4 << 20  # bytes of a file that people write
 
@@ -26,12 +26,12 @@ class WritePlan(NamedTuple):
 def plan(before: str | None, part: GeneratedFile) -> WritePlan:
     """What is to be done to a file whose text is `before` (None: there is none)."""
 
-    text = insert(before, part)
+    text = insert_block(before, part)
     if before == text or (before is None and not text):
         return WritePlan("nothing", text, before)
     if before is None:
         return WritePlan("write", text, before)
-    found = find(before, part)
+    found = find_block(before, part)
     if found is None and not part.shared and before.strip():
         why = f"git-spacy did not write '{part.file}'"
         return WritePlan("refuse", text, before, why)

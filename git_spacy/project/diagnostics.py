@@ -23,28 +23,28 @@ class Diagnostic(NamedTuple):
     unsafe: bool = False
 
     @property
-    def statement(self) -> Statement:
+    def problem(self) -> Statement:
         return Statement(self.message, self.hint, f"{self.file}:{self.line}:{self.column}")
 
     def __str__(self) -> str:
-        return str(self.statement)
+        return str(self.problem)
 
 
-def as_error(problems: Iterable[Diagnostic]) -> GitSpacyError:
+def as_error(diagnostics: Iterable[Diagnostic]) -> GitSpacyError:
     """All of `problems`, in the order of the file, as one error: Unsafe if one of them is."""
 
-    every = sorted(problems, key=lambda problem: (problem.line, problem.column))
+    every = sorted(diagnostics, key=lambda problem: (problem.line, problem.column))
     family = Refused if any(problem.unsafe for problem in every) else InvalidInput
-    return family.from_problems(problem.statement for problem in every)
+    return family.from_problems(problem.problem for problem in every)
 
 
-def raise_all(problems: Iterable[Diagnostic]) -> NoReturn:
+def raise_all(diagnostics: Iterable[Diagnostic]) -> NoReturn:
     """Raise them."""
 
-    raise as_error(problems)
+    raise as_error(diagnostics)
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
+def closest_name(name: str, names: Iterable[str]) -> str | None:
     """The one of `names` that somebody who typed `name` most likely meant, or None."""
 
     import difflib
@@ -57,5 +57,5 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """`did you mean 'train'?`, or an empty text where nothing is near."""
 
-    other = nearest(name, names)
+    other = closest_name(name, names)
     return f"did you mean '{other}'?" if other else ""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from git_spacy.errors import InvalidInput, Problem
-from git_spacy.project.diagnostics import nearest
+from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.model import Asset, Command, Project, Workflow
 from git_spacy.project.paths import ProjectPath
 
@@ -38,11 +38,14 @@ class PathIndex(Generic[Owner]):
             yield from self._of[name]
 
 
-def find_cycle(needs: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
+def find_cycle(dependencies: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
     """Things each of which the next one needs, and the last one the first: a way round in `needs`,
     from the one that comes first there; [] if there is none."""
 
-    waiting = {user: {maker for maker in made if maker in needs} for user, made in needs.items()}
+    waiting = {
+        user: {maker for maker in made if maker in dependencies}
+        for user, made in dependencies.items()
+    }
     users: dict[Owner, list[Owner]] = defaultdict(list)
     for user, made in waiting.items():
         for maker in made:
@@ -62,31 +65,31 @@ def find_cycle(needs: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
         before = next(one for one in left if one in waiting[way[-1]])
         if before in way:
             around = way[way.index(before) :][::-1]
-            start = around.index(next(one for one in needs if one in around))
+            start = around.index(next(one for one in dependencies if one in around))
             return around[start:] + around[:start]
         way.append(before)
 
 
-def topological_sort(needs: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
+def topological_sort(dependencies: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
     """The things of `needs`, each after those that it needs, else in the order in which they are
     there. What a circle cannot have comes as if the need that closes it were not."""
 
     done: dict[Owner, None] = {}
     begun: set[Owner] = set()
-    for first in needs:
-        way = [(first, iter(needs[first]))] if first not in begun else []
+    for first in dependencies:
+        way = [(first, iter(dependencies[first]))] if first not in begun else []
         begun.add(first)
         while way:  # no recursion: a project may be a chain of a thousand
             one, waiting = way[-1]
             before = next(
-                (other for other in waiting if other in needs and other not in begun), None
+                (other for other in waiting if other in dependencies and other not in begun), None
             )
             if before is None:
                 done[one] = None
                 way.pop()
             else:
                 begun.add(before)
-                way.append((before, iter(needs[before])))
+                way.append((before, iter(dependencies[before])))
     return list(done)
 
 
@@ -99,7 +102,9 @@ def workflow_commands(project: Project, workflow: Workflow | None = None) -> tup
     return tuple(known[name] for name in dict.fromkeys(workflow.steps) if name in known)
 
 
-def command_edges(project: Project, workflow: Workflow | None = None) -> dict[str, tuple[str, ...]]:
+def upstream_commands(
+    project: Project, workflow: Workflow | None = None
+) -> dict[str, tuple[str, ...]]:
     """For each command (of `workflow`, if one is named) the others of these that make what it
     needs, each once. In a time that does not grow with the square of their number."""
 
@@ -124,7 +129,7 @@ def find_workflow(project: Project, name: str) -> Workflow:
     workflow = project.workflow(name)
     if workflow is None:
         names = [one.name for one in project.workflows]
-        close = nearest(name, names)
+        close = closest_name(name, names)
         if close:
             hint = f"did you mean '{close}'?"
         else:
@@ -202,7 +207,7 @@ def _unknown(project: Project, name: str) -> InvalidInput:
     known += [command.name for command in project.commands]
     if name in ("asset", "assets"):
         hint = "to fetch the assets: git spacy assets"
-    elif close := nearest(name, known):
+    elif close := closest_name(name, known):
         hint = f"did you mean '{close}'?"
     elif known:
         hint = f"there are: {', '.join(known)}"

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from git_spacy.errors import InvalidInput
 from git_spacy.files import descriptor_beneath
 from git_spacy.project import paths, resources, schema_keys, source_map, variables_table, yaml
-from git_spacy.project.diagnostics import Diagnostic, did_you_mean, nearest, raise_all
+from git_spacy.project.diagnostics import Diagnostic, closest_name, did_you_mean, raise_all
 from git_spacy.project.model import (
     Asset,
     Checksum,
@@ -82,13 +82,13 @@ def find(start: Path) -> Path:
 def load(root: Path, overrides: Mapping[str, Any] | None = None) -> Project:
     """The project in the folder `root`. Raises Malformed or Unsafe with all its problems."""
 
-    return read(root, overrides).project
+    return load_with_document(root, overrides).project
 
 
-def read(root: Path, overrides: Mapping[str, Any] | None = None) -> LoadedProject:
+def load_with_document(root: Path, overrides: Mapping[str, Any] | None = None) -> LoadedProject:
     """As `load`, and the document with its variables filled in."""
 
-    return parse(content(root), overrides)
+    return parse(read_bytes(root), overrides)
 
 
 def parse(
@@ -103,7 +103,7 @@ def parse(
     return LoadedProject(project, _document(filled), source_map.build_source_map(filled))
 
 
-def document(data: bytes, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def resolve_document(data: bytes, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What the reference calls the resolved project: the document with its variables filled in,
     its shape and its paths not looked at. Raises Malformed for wrong YAML and variables."""
 
@@ -114,7 +114,7 @@ def document(data: bytes, overrides: Mapping[str, Any] | None = None) -> dict[st
 
 
 def _filled(data: bytes, overrides: Mapping[str, Any], file: str) -> tuple[_Reader, Node]:
-    node, problems = yaml.read(data, file)
+    node, problems = yaml.parse_document(data, file)
     reader = _Reader(file, problems)
     if node is None or not isinstance(node.value, dict):
         if not problems:
@@ -128,13 +128,13 @@ def _filled(data: bytes, overrides: Mapping[str, Any], file: str) -> tuple[_Read
 
 
 def _document(filled: Node) -> dict[str, Any]:
-    entries: dict[str, Any] = yaml.plain(filled)
+    entries: dict[str, Any] = yaml.to_plain(filled)
     entries.setdefault("vars", {})
     entries.setdefault("env", {})
     return entries
 
 
-def content(root: Path) -> bytes:
+def read_bytes(root: Path) -> bytes:
     """The bytes of the project.yml in the folder `root`, which may be anything at all. Raises
     Malformed, Unsafe; OSError where the disk fails."""
 
@@ -178,9 +178,8 @@ class _Reader:
         self.problems.append(Diagnostic(self.file, node.line, node.column, what, hint, unsafe=True))
 
     def warn(self, node: Node, what: str, hint: str = "") -> None:
-        line, column = node.position
-        tail = f" ({hint})" if hint else ""
-        self.warnings.append(f"{self.file}:{line}:{column}: warning: {what}{tail}")
+        warning = Diagnostic(self.file, *node.position, what, hint)
+        self.warnings.append(warning.problem.format("warning"))
 
     # Variables first: everything else is read with them filled in.
 
@@ -195,7 +194,7 @@ class _Reader:
             if text := self.text(node, f"env.{name}"):
                 self.environment[name] = text
         leaves = apply_overrides(
-            {name: yaml.plain(node) for name, node in places.items()}, overrides
+            {name: yaml.to_plain(node) for name, node in places.items()}, overrides
         )
         variables = Variables(leaves, self.environment, braces="variables" in root.value)
         known: dict[str, Any] = {}
@@ -247,7 +246,7 @@ class _Reader:
         except VariableError as fault:
             if fault.what:
                 self.problem(node, fault.what, fault.hint)
-            return yaml.plain(node)
+            return yaml.to_plain(node)
 
     # The model.
 
@@ -273,7 +272,7 @@ class _Reader:
                 if (url := self.text(node, f"remote '{name}'"))
             ),
             warnings=(),
-            resources=resources.read(
+            resources=resources.read_resources(
                 self, entries.get("resources"), schema_keys.RESOURCES, commands
             ),
         )
@@ -289,7 +288,7 @@ class _Reader:
                 self.problem(
                     item,
                     f"line {first.position[0]}: remove the dash: this belongs to command"
-                    f" '{yaml.plain(headless)}' of line {headless.line}",
+                    f" '{yaml.to_plain(headless)}' of line {headless.line}",
                     "indent it like 'name' and begin it without '- '",
                 )
                 continue
@@ -463,7 +462,7 @@ class _Reader:
             self.problem(item, f"this {noun} is not a mapping", f"begin it with '- {needed}: '")
             return False
         if needed not in item.value:
-            close = nearest(needed, item.value)
+            close = closest_name(needed, item.value)
             hint = f"write '{needed}' for '{close}'" if close else f"add '{needed}:'"
             self.problem(item, f"this {noun} has no '{needed}'", hint)
             return False
@@ -493,7 +492,7 @@ class _Reader:
         elif isinstance(node.value, (dict, list)):
             self.problem(node, f"{name} is not a text", "put the line in quotes")
         else:
-            self.problem(node, f"{name} is {yaml.plain(node)!r}, not a text", "put it in quotes")
+            self.problem(node, f"{name} is {yaml.to_plain(node)!r}, not a text", "put it in quotes")
         return ""
 
     def optional(self, node: Node | None, name: str) -> str | None:
@@ -529,7 +528,7 @@ class _Reader:
                 "use a variable of 'vars' and override it: --vars.name VALUE",
             )
             return None
-        found = paths.parse(text, role)
+        found = paths.parse_path(text, role)
         if isinstance(found, ProjectPath):
             return found
         self.unsafe(node, found.message, found.hint)

@@ -29,7 +29,7 @@ class Axis(NamedTuple):
     values: tuple[str, ...]
 
 
-def axis(text: str) -> Axis:
+def parse_axis(text: str) -> Axis:
     """`vars.seed=0,1,2`, or with a JSON list for values that have commas. Raises Malformed."""
 
     name, has_values, values = text.partition("=")
@@ -45,7 +45,7 @@ def axis(text: str) -> Axis:
     return Axis(name, tuple(typed))
 
 
-def as_recorded(
+def recorded_variants(
     data: bytes, overrides: Mapping[str, Any], some: Iterable[Command], entries: Collection[str]
 ) -> tuple[Command, ...]:
     """`some` of a project with `overrides`: as the variant, of what has an entry as such."""
@@ -61,7 +61,7 @@ class Variants:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._plain = loader.parse(data).project
-        known = variable_usage.read(data)
+        known = variable_usage.find_usage(data)
         self._leaves = [".".join(parts) for parts in known.variables]
         self._used = _used(self._plain, known)
         self._loaded: dict[str, Project | None] = {}
@@ -77,21 +77,21 @@ class Variants:
         command = other.command(name) if other else None
         if command is None:
             return None
-        values = {given: to_cli(value) for given, value in self.full(overrides).items()}
+        values = {given: to_cli(value) for given, value in self.full_names(overrides).items()}
         return _variant(command, _own_values(values, self._leaves, self._used[name]), self._plain)
 
-    def used(self, name: str) -> list[str]:
+    def used_variables(self, name: str) -> list[str]:
         """The full names of the variables that a command depends on, as project.yml orders them."""
 
         return [leaf for leaf in self._leaves if leaf in self._used.get(name, ())]
 
-    def full(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    def full_names(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """`overrides` by their full names. Raises Malformed for what is no variable here."""
 
         return {full_name(self._leaves, name, "--set"): one for name, one in overrides.items()}
 
 
-def commands(
+def expand_matrix(
     data: bytes, overrides: Mapping[str, Any], axes: Sequence[Axis], choose: Choose
 ) -> tuple[Command, ...]:
     """What `choose` takes of the project in each set of the values of `axes`, each command once
@@ -101,7 +101,7 @@ def commands(
     """
 
     plain = loader.parse(data, overrides).project
-    known = variable_usage.read(data)
+    known = variable_usage.find_usage(data)
     leaves = [".".join(parts) for parts in known.variables]
     names = [full_name(leaves, one.variable, f"--matrix {one.variable}=…") for one in axes]
     if twice := next((name for name in names if names.count(name) > 1), None):
@@ -147,7 +147,7 @@ def with_commands(project: Project, commands: Iterable[Command]) -> Project:
     return project._replace(commands=(*project.commands, *variants))
 
 
-def variables(command: Command) -> dict[str, Any]:
+def variant_variables(command: Command) -> dict[str, Any]:
     """What is set otherwise in a variant: names as the command line has them, and values."""
 
     return split_name(command.name)[1] if command.variant_of else {}

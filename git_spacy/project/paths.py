@@ -50,7 +50,7 @@ class PathRefusal(NamedTuple):
     hint: str
 
 
-def parse(text: str, role: str) -> ProjectPath | PathRefusal:
+def parse_path(text: str, role: str) -> ProjectPath | PathRefusal:
     """The path that `text` names in its `role` (one of ROLES), or why it may not be used."""
 
     name = f"{role} {text!r}"

@@ -25,7 +25,7 @@ class NodeReader(Protocol):
     def text(self, node: Node, name: str) -> str: ...
 
 
-def read(
+def read_resources(
     reader: NodeReader, node: Node | None, table: KeyTable, commands: Iterable[Command]
 ) -> Mapping[str, Resources]:
     """The needs of `commands`, by name, as `node` has them."""

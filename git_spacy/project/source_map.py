@@ -25,7 +25,7 @@ def build_source_map(root: Node) -> SourceMap:
     return found
 
 
-def nearest(places: SourceMap, *names: str) -> Position:
+def nearest_position(places: SourceMap, *names: str) -> Position:
     """The place of what `names` lead to, or of the nearest thing around it."""
 
     while names not in places:

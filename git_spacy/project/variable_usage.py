@@ -25,11 +25,11 @@ class VariableUsage(NamedTuple):
     assets: tuple[tuple[Parts, ...], ...]
 
 
-def read(data: bytes) -> VariableUsage:
+def find_usage(data: bytes) -> VariableUsage:
     """The uses in a project.yml that can be loaded."""
 
-    node, _ = yaml.read(data, PROJECT_FILE)
-    document: Mapping[str, Any] = yaml.plain(node) if node else {}
+    node, _ = yaml.parse_document(data, PROJECT_FILE)
+    document: Mapping[str, Any] = yaml.to_plain(node) if node else {}
     variables = {
         ".".join(parts): (parts, value)
         for table in ("vars", "variables")

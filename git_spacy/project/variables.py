@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from git_spacy.errors import InvalidInput
-from git_spacy.project.diagnostics import did_you_mean, nearest
+from git_spacy.project.diagnostics import closest_name, did_you_mean
 
 VARIABLE = re.compile(r"\$\{([^${}\s]+)\}")
 # `{{NAME}}` stands for the braces themselves; braces around anything but a name are left alone
@@ -97,16 +97,16 @@ class Variables:
         if ENVIRONMENT.fullmatch(match[0]):
             self._check_environment(match[1].replace(":", ".").removeprefix("env."))
             return match[0]
-        return written(self._named(match[1], chain))
+        return format_value(self._named(match[1], chain))
 
     def _in_braces(self, match: re.Match[str], chain: tuple[str, ...]) -> str:
         if match[1]:
             return match[1]
         name = f"variables.{match[2]}"
         if name in self.leaves:
-            return written(self._value(name, chain))
+            return format_value(self._value(name, chain))
         names = [leaf.removeprefix("variables.") for leaf in self.leaves]
-        close = nearest(match[2], names)
+        close = closest_name(match[2], names)
         raise VariableError(
             f"unknown variable {{{match[2]}}}",
             f"did you mean {{{close}}}?"
@@ -134,7 +134,7 @@ class Variables:
     def _suggestion(self, name: str) -> str:
         known = [leaf for leaf in self.leaves if leaf.startswith("vars.")]
         known += [f"env.{name}" for name in self.environment]
-        close = nearest(name, known)
+        close = closest_name(name, known)
         return f"did you mean ${{{close}}}?" if close else "define it under 'vars'"
 
     def _check_environment(self, name: str) -> None:
@@ -157,7 +157,7 @@ def references(text: str, *, braces: bool) -> Iterator[str]:
                 yield f"variables.{match[2]}"
 
 
-def written(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A variable's value inside a text."""
 
     return value if isinstance(value, str) else json.dumps(value)
@@ -176,7 +176,7 @@ def fill_environment(text: str, names: Mapping[str, str], environ: Mapping[str, 
     return ENVIRONMENT.sub(lambda match: environ.get(names[match[1]], ""), text)
 
 
-def may_be_filled_to(text: str, filled: str) -> bool:
+def could_resolve_to(text: str, filled: str) -> bool:
     """Whether `text` is `filled` once its `${env.NAME}` have values, whatever they are."""
 
     first, *others = ENVIRONMENT.split(text)[::2]

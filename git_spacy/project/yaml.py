@@ -72,7 +72,7 @@ class _Stop(Exception):
     """Nothing after this problem can be understood."""
 
 
-def read(data: bytes, file: str) -> tuple[Node | None, list[Diagnostic]]:
+def parse_document(data: bytes, file: str) -> tuple[Node | None, list[Diagnostic]]:
     """The document in `data`, named `file` in problems. No node if it cannot be understood at
     all; a node with problems if parts of it (a repeated key, a tag) can not be allowed."""
 
@@ -84,17 +84,17 @@ def read(data: bytes, file: str) -> tuple[Node | None, list[Diagnostic]]:
         return None, [*problems, stop.args[0]]
 
 
-def plain(node: Node) -> Any:
+def to_plain(node: Node) -> Any:
     """The values alone, as `json.dumps` takes them."""
 
     if isinstance(node.value, dict):
-        return {key: plain(inner) for key, inner in node.value.items()}
+        return {key: to_plain(inner) for key, inner in node.value.items()}
     if isinstance(node.value, list):
-        return [plain(inner) for inner in node.value]
+        return [to_plain(inner) for inner in node.value]
     return node.value
 
 
-def scalar(text: str) -> Scalar:
+def parse_scalar(text: str) -> Scalar:
     """What the plain scalar `text` means."""
 
     for kind, pattern, first in IMPLICIT:
@@ -249,7 +249,7 @@ class _Builder:
     def _scalar(self, event: Any) -> Node:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         is_plain = event.style in (None, "") and event.tag != _OWN_TAG + "str"
-        return Node(scalar(event.value) if is_plain else event.value, line, column)
+        return Node(parse_scalar(event.value) if is_plain else event.value, line, column)
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self.anchors:

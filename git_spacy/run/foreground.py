@@ -65,7 +65,7 @@ class ForegroundExecutor:
 
 
 def _run_step(step: Step, root: Path, environ: Mapping[str, str]) -> int:
-    interrupts.begin()
+    interrupts.rearm()
     with interrupts.deferred():
         process = start_step(step, root, environ)
         terminal = _Terminal(process.pid)

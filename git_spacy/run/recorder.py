@@ -15,13 +15,13 @@ from git_spacy import __version__
 from git_spacy.errors import GitSpacyError, local_failure, redact
 from git_spacy.files import open_beneath
 from git_spacy.git.repository import Repository
-from git_spacy.project.matrix import variables
+from git_spacy.project.matrix import variant_variables
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.run.script import Interpreter, installed_version, python_version
 from git_spacy.state import run_history
 from git_spacy.state.run_history import BaseCommit
-from git_spacy.state.run_record import How, RecordedFile, RunRecord, numbers
+from git_spacy.state.run_record import How, RecordedFile, RunRecord, read_metrics
 from git_spacy.state.stat_cache import Observed
 
 _METRICS_LIMIT = 64 << 10  # bytes; a larger JSON file contains data, not metrics
@@ -79,13 +79,13 @@ class Recorder:
 
         if pending.base is None:
             return
-        overridden = {**self._overrides, **variables(command)}
+        overridden = {**self._overrides, **variant_variables(command)}
         seconds = round(time.monotonic() - pending.clock_started, 3) if how == "run" else 0.0
         try:
             repository = Repository.discover(self._root)
             record = RunRecord(
                 time=_utc(pending.started),
-                project=run_history.folder(self._root, repository) if repository else "",
+                project=run_history.project_folder(self._root, repository) if repository else "",
                 command=command.variant_of or command.name,
                 script=command.script,
                 deps=_recorded_files(command.deps, inputs),
@@ -100,7 +100,7 @@ class Recorder:
                 versions=versions(self._python),
                 metrics=dict(self._metrics(command, outs)),
             )
-            run_history.append(self._root, pending.base.commit, record)
+            run_history.append_record(self._root, pending.base.commit, record)
         except (GitSpacyError, OSError) as error:
             self._warn_failure(error)
 
@@ -114,7 +114,7 @@ class Recorder:
             if state.size > _METRICS_LIMIT:
                 continue
             with open_beneath(self._root, path.normal) as stream:
-                if metrics := numbers(stream.read(_METRICS_LIMIT)):
+                if metrics := read_metrics(stream.read(_METRICS_LIMIT)):
                     yield path.text, metrics
 
     def _warn_failure(self, error: GitSpacyError | OSError) -> None:

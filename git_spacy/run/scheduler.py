@@ -47,7 +47,7 @@ from git_spacy.run.script import Interpreter, build_steps, installed_version, pr
 from git_spacy.state import lock, worktree_status
 from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.stat_cache import Observed, PreviousRun, StatCache, state_dir
-from git_spacy.state.verdict import Verdict, upstream
+from git_spacy.state.verdict import Verdict, upstream_commands
 
 
 class RunOutcome(NamedTuple):
@@ -216,12 +216,12 @@ class _Scheduler:
             _refresh_entry(command, verdict, before, context)
             context.report(CommandSkipped(command.name))
             _warn_of_stale_producers(command, self._plan.commands, context)
-            if context.cache and verdict.state == "fresh":
+            if context.cache and verdict.state == "up_to_date":
                 context.cache.save(command, before, before, verify=False)
             self._skipped.append(command.name)
             self._mark_done(number)
             return
-        if context.cache and verdict.state != "always" and not is_forced:
+        if context.cache and verdict.state != "always_runs" and not is_forced:
             pending = context.recorder.begin() if context.recorder else None
             if source := context.cache.restore(command, before):
                 reasons = _displayed_reasons(verdict, (), False)
@@ -406,11 +406,11 @@ def _warn_of_stale_producers(
     """Warn if a dependency of an up-to-date command is the output of a stale command that is not
     part of this run."""
 
-    for producer, path in upstream(context.project, command):
+    for producer, path in upstream_commands(context.project, command):
         if producer in planned:
             continue
         verdict, _ = judge(producer, context)
-        if verdict.state in ("stale", "never"):
+        if verdict.state in ("stale", "not_run"):
             text = f"'{producer.name}', which produces '{path}', is stale"
             context.report(RunWarning(f"{text}: git spacy run {producer.name} {command.name}"))
 
@@ -492,7 +492,7 @@ def record_result(
 def _update_lock(entry: LockEntry, context: RunContext, before: Collection[str] = ()) -> None:
     # a script may have started another run, which writes the lock, too
     with file_lock(state_dir(context.root) / "project.lock.lock"):
-        lock.update(context.root, entry, before)
+        lock.update_entry(context.root, entry, before)
 
 
 def _tracked_paths(paths: Iterable[ProjectPath], observed: Observed) -> tuple[TrackedPath, ...]:
@@ -507,7 +507,7 @@ def _remember(command: Command, entry: LockEntry, observed: Observed, context: R
         if (state := observed[path.normal]) is not None
     }
     key = (command.script, entry.deps, entry.outs)
-    context.stats.remember(command.name, PreviousRun(key, names))
+    context.stats.remember_run(command.name, PreviousRun(key, names))
 
 
 def _warn_of_unset_variables(command: Command, context: RunContext) -> None:

@@ -50,18 +50,18 @@ class Edit(NamedTuple):
             start, before[start : len(before) - end], after[start : len(after) - end], digest(after)
         )
 
-    def exactly_undone(self, now: bytes) -> bytes | None:
+    def undo_exactly(self, now: bytes) -> bytes | None:
         """What `now` was before; None: somebody edited it since."""
 
         if digest(now) != self.digest:
             return None
         return now[: self.at] + self.removed + now[self.at + len(self.added) :]
 
-    def undone(self, now: bytes) -> bytes | None:
+    def undo(self, now: bytes) -> bytes | None:
         """The same; of what was edited, without what was added if that stands there once. None:
         nobody can tell."""
 
-        exact = self.exactly_undone(now)
+        exact = self.undo_exactly(now)
         if exact is None and self.added.strip() and now.count(self.added) == 1:
             return now.replace(self.added, self.removed)
         return exact
@@ -72,30 +72,30 @@ class SetConfig(NamedTuple):
     `added`, else in its place. `own` is what the repository itself has; `now` what holds, for
     people."""
 
-    part: str
+    step: str
     name: str
     value: str
-    added: bool = False
-    own: tuple[str, ...] = ()
-    now: str = ""
+    append: bool = False
+    own_values: tuple[str, ...] = ()
+    current: str = ""
 
 
 class FileChange(NamedTuple):
     """The file at `path` is to be `after` instead of `before` (None: no file). `name` is for
     people; a `program` can be executed."""
 
-    part: str
+    step: str
     path: Path
     name: str
     before: bytes | None
     after: bytes | None
-    program: bool = False
+    executable: bool = False
 
 
 class FileMove(NamedTuple):
     """The file at `path` is to be called `target`, in the same folder; `name` is for people."""
 
-    part: str
+    step: str
     path: Path
     name: str
     target: str
@@ -105,19 +105,19 @@ class UnsetConfig(NamedTuple):
     """`value` is to go from `name` in the repository's own configuration, and what was there
     before comes back: `own`, or the whole file as it was if `edit` is the last one of it."""
 
-    part: str
+    step: str
     name: str
     value: str
-    own: tuple[str, ...]
+    own_values: tuple[str, ...]
     edit: Edit | None
 
 
 class SkippedChange(NamedTuple):
     """What stays as it is, though it is not as it should be: `why`, and how to fix it."""
 
-    part: str
-    where: str
-    why: str
+    step: str
+    location: str
+    reason: str
     hint: str = ""
 
 
@@ -130,22 +130,22 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def lines(change: Change) -> Iterator[str]:
+def format_change(change: Change) -> Iterator[str]:
     """How a change reads: as one would type it, or as a diff shows it."""
 
     if isinstance(change, SetConfig):
-        add = "--add " if change.added else ""
+        add = "--add " if change.append else ""
         yield f"git config {add}{change.name} {shlex.quote(change.value)}"
-        if change.now:
-            yield f"    (now: {change.now})"
+        if change.current:
+            yield f"    (now: {change.current})"
     elif isinstance(change, UnsetConfig):
         yield f"git config --unset {change.name} {shlex.quote(change.value)}"
-        yield from (f"git config {change.name} {shlex.quote(value)}" for value in change.own)
+        yield from (f"git config {change.name} {shlex.quote(value)}" for value in change.own_values)
     elif isinstance(change, FileMove):
         yield f"{change.name} becomes {change.target}"
     elif change.after is None:
         yield f"{change.name} (removed)"
-    elif change.part == "hooks" and change.before is None:
+    elif change.step == "hooks" and change.before is None:
         length = change.after.count(b"\n")
         yield f"{change.name} (new, {length} lines)"
     else:

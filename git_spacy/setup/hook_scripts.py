@@ -8,7 +8,7 @@ CHAIN = "git-spacy-chain"
 HOOKS = ("pre-commit", "pre-merge-commit", "pre-applypatch")
 
 
-def scripts() -> Path:
+def scripts_folder() -> Path:
     """The folder that has HOOKS, each calling CHAIN: in the package, or beside it in a checkout."""
 
     package = Path(__file__).parents[1]

@@ -18,8 +18,8 @@ from git_spacy.git.gitconfig import ConfigValue
 from git_spacy.git.repository import Repository
 from git_spacy.setup import pre_commit
 from git_spacy.setup.changes import Change, FileChange, FileMove, SetConfig, SkippedChange
-from git_spacy.setup.hook_scripts import CHAIN, HOOKS, scripts
-from git_spacy.setup.write_location import Location, content
+from git_spacy.setup.hook_scripts import CHAIN, HOOKS, scripts_folder
+from git_spacy.setup.write_location import Location, read_content
 
 BEFORE = ".before-git-spacy"
 _HUSKY = b"_/husky.sh"
@@ -36,7 +36,7 @@ class Locate(Protocol):
     def __call__(self, path: Path, *, follow: bool = True) -> Location: ...
 
 
-def decide(
+def plan_hooks(
     repository: Repository, top: Path, locate: Locate, folder: Path, path: tuple[ConfigValue, ...]
 ) -> Iterator[Change | SkippedChange]:
     """What is to be changed where Git looks for hooks in `folder`, by the values `path` of
@@ -46,7 +46,7 @@ def decide(
     if config.path.is_file():
         yield from _in_pre_commit(config)
         return
-    if folder.resolve() == scripts().resolve() or _is_ours(folder / HOOKS[0]):
+    if folder.resolve() == scripts_folder().resolve() or _is_ours(folder / HOOKS[0]):
         return
     if not folder.is_dir() and _is_ours(_folder_of_ours(repository) / HOOKS[0]):
         yield _use_ours(repository, path)  # the repository has been moved
@@ -69,13 +69,13 @@ def decide(
 
 
 def _in_pre_commit(config: Location) -> Iterator[Change | SkippedChange]:
-    before = content(config)
-    if before is None or pre_commit.has_ours(before):
+    before = read_content(config)
+    if before is None or pre_commit.has_entry(before):
         return
-    after = pre_commit.with_ours(before)
+    after = pre_commit.add_entry(before)
     if after is None:
         yield SkippedChange("hooks", pre_commit.FILE, "its 'repos:' is not a plain list",
-                   "add the hooks yourself: docs/hooks.md")  # fmt: skip
+                   "add the hooks yourself: docs/how-to/hooks.md")  # fmt: skip
     else:
         yield FileChange("hooks", config.path, config.name, before, after)
 
@@ -92,7 +92,7 @@ def _husky(folder: Path) -> Path | None:
 def _in_husky(folder: Path, locate: Locate) -> Iterator[Change]:
     for hook in HOOKS:
         file = locate(folder / hook)
-        before = content(file)
+        before = read_content(file)
         if before is None:
             after = _SHELL + _LINE
         elif any(word in before for word in _OURS):
@@ -101,7 +101,7 @@ def _in_husky(folder: Path, locate: Locate) -> Iterator[Change]:
             head, _, rest = before.partition(b"\n")
             is_head = head.startswith(b"#!")
             after = head + b"\n" + _LINE + rest if is_head else _LINE + before
-        yield FileChange("hooks", file.path, file.name, before, after, program=before is None)
+        yield FileChange("hooks", file.path, file.name, before, after, executable=before is None)
 
 
 def _beside(
@@ -151,7 +151,7 @@ def _use_ours(repository: Repository, path: tuple[ConfigValue, ...]) -> SetConfi
     own = tuple(value.text for value in path if value.scope == "local")
     now = f"{path[-1].text}, {path[-1].scope}; its hooks go on running" if path else ""
     ours = str(_folder_of_ours(repository).resolve())
-    return SetConfig("hooks", "core.hooksPath", ours, own=own, now=now)
+    return SetConfig("hooks", "core.hooksPath", ours, own_values=own, current=now)
 
 
 def _call(hook: Path) -> bytes:
@@ -162,17 +162,17 @@ def _call(hook: Path) -> bytes:
 def _shipped(folder: Path, locate: Locate) -> Iterator[FileChange]:
     """(A hook that is there has got another name by then.)"""
 
-    chain, after = locate(folder / CHAIN), (scripts() / CHAIN).read_bytes()
-    before = content(chain)
+    chain, after = locate(folder / CHAIN), (scripts_folder() / CHAIN).read_bytes()
+    before = read_content(chain)
     if before != after:
         yield FileChange("hooks", chain.path, chain.name, before, after)
     for hook in HOOKS:
-        yield _script(folder / hook, locate, (scripts() / hook).read_bytes())
+        yield _script(folder / hook, locate, (scripts_folder() / hook).read_bytes())
 
 
 def _script(hook: Path, locate: Locate, after: bytes) -> FileChange:
     file = locate(hook, follow=False)
-    return FileChange("hooks", file.path, file.name, None, after, program=True)
+    return FileChange("hooks", file.path, file.name, None, after, executable=True)
 
 
 def _is_ours(hook: Path) -> bool:

@@ -20,7 +20,7 @@ from git_spacy.git.settings import boolean
 from git_spacy.project import loader
 from git_spacy.setup import hooks
 from git_spacy.setup.changes import Change, FileChange, SetConfig, SkippedChange
-from git_spacy.setup.write_location import Location, content, locate
+from git_spacy.setup.write_location import Location, locate, read_content
 
 NOTES = "refs/notes/spacy"
 DRIVER = "spacy-lock"
@@ -40,7 +40,7 @@ class RepoContext:
         self.repository = repository
         self.top = top
         self.projects = projects
-        self.values = gitconfig.read_config(repository)
+        self.config = gitconfig.read_config(repository)
 
     def locate(self, path: Path, *, follow: bool = True) -> Location:
         """Where `path` lies here. Raises Unsafe for what must not be written."""
@@ -88,14 +88,14 @@ def decide(here: RepoContext, parts: Collection[str]) -> tuple[Decided, ...]:
 def _notes(here: RepoContext) -> Iterator[Decided]:
     if not _is_on(here, "spacy.notes"):
         return
-    if not _covers(here.values.get("notes.rewriteref", ()), NOTES):
-        yield SetConfig("notes", "notes.rewriteRef", NOTES, added=True)
+    if not _covers(here.config.get("notes.rewriteref", ()), NOTES):
+        yield SetConfig("notes", "notes.rewriteRef", NOTES, append=True)
     yield from _single(here, "notes", "notes.rewriteMode", "cat_sort_uniq")
 
 
 def _display(here: RepoContext) -> Iterator[Decided]:
-    if not _covers(here.values.get("notes.displayref", ()), NOTES):
-        yield SetConfig("display", "notes.displayRef", NOTES, added=True)
+    if not _covers(here.config.get("notes.displayref", ()), NOTES):
+        yield SetConfig("display", "notes.displayRef", NOTES, append=True)
 
 
 def _covers(values: tuple[ConfigValue, ...], ref: str) -> bool:
@@ -106,11 +106,11 @@ def _single(here: RepoContext, part: str, name: str, wanted: str) -> Iterator[Se
     """`name` is to have this one value; the last one is what holds."""
 
     section, _, key = name.rpartition(".")
-    there = here.values.get(f"{section}.{key.lower()}", ())
+    there = here.config.get(f"{section}.{key.lower()}", ())
     if not there or there[-1].text != wanted:
         own = tuple(value.text for value in there if value.scope == "local")
         now = f"{there[-1].text}, {there[-1].scope}" if there else ""
-        yield SetConfig(part, name, wanted, own=own, now=now)
+        yield SetConfig(part, name, wanted, own_values=own, current=now)
 
 
 def _merge(here: RepoContext) -> Iterator[Decided]:
@@ -121,7 +121,7 @@ def _merge(here: RepoContext) -> Iterator[Decided]:
     done = here.repository.run_git(("check-attr", "-z", "--stdin", "merge"), input=asked)
     told = done.stdout.decode("utf-8", "surrogateescape").split("\0")[2::3]
     file = here.locate(here.top / _ATTRIBUTES)
-    before = content(file)
+    before = read_content(file)
     rows = (before or b"").splitlines()
     if any(driver != DRIVER for driver in told) and _ATTRIBUTE.encode() not in rows:
         end = b"\r\n" if b"\r\n" in (before or b"") else b"\n"
@@ -156,15 +156,15 @@ def _ignore(here: RepoContext) -> Iterator[Decided]:
 
 
 def _hooks(here: RepoContext) -> Iterator[Decided]:
-    folder = gitconfig.hooks_folder(here.repository)
-    path = here.values.get("core.hookspath", ())
-    return hooks.decide(here.repository, here.top, here.locate, folder, path)
+    folder = gitconfig.hooks_dir(here.repository)
+    path = here.config.get("core.hookspath", ())
+    return hooks.plan_hooks(here.repository, here.top, here.locate, folder, path)
 
 
 def _is_on(here: RepoContext, name: str) -> bool:
     """Whether the user leaves a thing on, as it is unless he says otherwise."""
 
-    there = here.values.get(name.lower(), ())
+    there = here.config.get(name.lower(), ())
     return boolean({name: there[-1].text} if there else {}, name)
 
 

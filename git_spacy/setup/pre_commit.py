@@ -25,13 +25,13 @@ _LIST = re.compile(r"repos:[ \t]*(#.*)?\r?\n?")
 _TOP = re.compile(r"[^\s#-]|---|\.\.\.")  # what begins something else at the top level
 
 
-def has_ours(data: bytes) -> bool:
+def has_entry(data: bytes) -> bool:
     """Whether a configuration runs our checks already, this way or another."""
 
     return _OURS.search(data) is not None
 
 
-def with_ours(data: bytes) -> bytes | None:
+def add_entry(data: bytes) -> bytes | None:
     """The configuration with our entry at the end of its list; None: it is written in another way
     than people do, and nobody should guess."""
 
@@ -57,7 +57,7 @@ def with_ours(data: bytes) -> bytes | None:
 
 
 def _repos(data: bytes) -> list[object]:
-    node, problems = yaml.read(data, FILE)
-    document = None if node is None or problems else yaml.plain(node)
+    node, problems = yaml.parse_document(data, FILE)
+    document = None if node is None or problems else yaml.to_plain(node)
     repos = document.get("repos") if isinstance(document, dict) else None
     return repos if isinstance(repos, list) else []

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from git_spacy import formats
 from git_spacy.files import resolve_beneath
-from git_spacy.generate.ignore import without_ours
+from git_spacy.generate.ignore import remove_block
 from git_spacy.setup import journal
 from git_spacy.setup.changes import STEPS, Change, FileChange, FileMove, SkippedChange, UnsetConfig
 from git_spacy.setup.journal import JournalEntry
 from git_spacy.setup.plan import RepoContext
-from git_spacy.setup.write_location import content
+from git_spacy.setup.write_location import read_content
 
 
 class UndoPlan(NamedTuple):
@@ -27,10 +27,10 @@ class UndoPlan(NamedTuple):
     changes: tuple[Change, ...]
     skipped: tuple[SkippedChange, ...]
     folders: tuple[Path, ...]
-    kept: tuple[JournalEntry, ...]
+    remaining: tuple[JournalEntry, ...]
 
 
-def decide(here: RepoContext) -> UndoPlan:
+def plan_undo(here: RepoContext) -> UndoPlan:
     """What takes back all that was done here. Raises Malformed, Unsafe, OSError."""
 
     changes: list[Change] = []
@@ -51,7 +51,7 @@ def decide(here: RepoContext) -> UndoPlan:
         elif found:
             changes.append(found)
     parts = list(STEPS)
-    changes.sort(key=lambda one: -parts.index(one.part))  # back to front, as they were made
+    changes.sort(key=lambda one: -parts.index(one.step))  # back to front, as they were made
     kept = [one for _, one in left]
     folders = {_path(here, one, folder) for one in done for folder in one.made}
     return UndoPlan(
@@ -75,7 +75,7 @@ def _setting(
     here: RepoContext, done: JournalEntry, will_hold: dict[str, tuple[str, ...]]
 ) -> Change | SkippedChange | None:
     section, _, key = done.where.rpartition(".")
-    there = here.values.get(f"{section}.{key.lower()}", ())
+    there = here.config.get(f"{section}.{key.lower()}", ())
     now = tuple(value.text for value in there if value.scope == "local")
     own = will_hold.get(done.where, now)
     if done.value in own:
@@ -110,12 +110,12 @@ def _text(
     here: RepoContext, done: JournalEntry, will_be: dict[Path, bytes | None]
 ) -> Change | SkippedChange | None:
     path = _path(here, done, done.where)
-    now = will_be[path] if path in will_be else content(here.locate(path))
+    now = will_be[path] if path in will_be else read_content(here.locate(path))
     if now is None or done.edit is None:
         return None
-    before = done.edit.undone(now)
+    before = done.edit.undo(now)
     if before is None and done.part == "ignore":
-        before = without_ours(now)
+        before = remove_block(now)
     if before is None:
         return SkippedChange(done.part, done.name, "somebody has edited it since",
                     "take out what you do not want, and remove git-spacy's part")  # fmt: skip

@@ -75,7 +75,7 @@ def _innermost(path: Path, bases: list[tuple[Path, Path]]) -> tuple[Path, Path] 
     return max(above, key=lambda one: len(one[0].parts), default=None)
 
 
-def content(location: Location) -> bytes | None:
+def read_content(location: Location) -> bytes | None:
     """The content of a file; None if there is no such file. Raises Malformed, Unsafe, OSError."""
 
     try:

@@ -1,1 +1,1 @@
-"""What is there, and what was: fingerprints, the stat index, project.lock and the verdict."""
+"""Fingerprints, project.lock, the run history, and the verdict on each command."""

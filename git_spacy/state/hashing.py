@@ -1,8 +1,8 @@
-"""One path to its fingerprint, streamed; many in parallel.
+"""Hash files and folders.
 
-The digest is the reference's (weasel's `get_checksum`): of a file its content; of a folder the
-contents of all files in it, in the order of their paths, one after the other. That is blind to
-names, so `names` is a digest of those.
+The digest is that of weasel's `get_checksum`: for a file, of its content; for a folder, of the
+contents of all files in it, concatenated in the order of their paths. It does not cover file names,
+so a fingerprint has a digest of the names, too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import Refused
-from git_spacy.files import folder_beneath, open_directory, opened_in_turn
+from git_spacy.files import folder_beneath, open_directory, open_each
 
 _CHUNK = 1 << 20
 _NAME = attrgetter("name")
@@ -24,8 +24,11 @@ _NO_NAMES = hashlib.md5(usedforsecurity=False).hexdigest()
 
 
 class Fingerprint(NamedTuple):
-    """`digest` (hexadecimal) of the content; `names` of the file names below a folder, "" for a
-    file; `size` in bytes of all files together."""
+    """What identifies the content of a path.
+
+    `digest` (hexadecimal) is of the content, `names` of the names of the files in a folder ("" for
+    a file); `size` is the total size in bytes.
+    """
 
     digest: str
     names: str
@@ -33,13 +36,13 @@ class Fingerprint(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is of a folder without a file in it."""
+        """Whether the path is a folder without any file in it."""
 
         return self.names == _NO_NAMES
 
 
 class FileStat(NamedTuple):
-    """One file below a path: its name relative to that path ("" for the path itself) and stat."""
+    """A file at or below a path. `name` is relative to that path ("" for the path itself)."""
 
     name: str
     path: str
@@ -50,9 +53,11 @@ class FileStat(NamedTuple):
 
 
 class StatSummary(NamedTuple):
-    """What the names, sizes, times and inodes of all files at or below a path say, none opened:
-    a `signature` over them, how many `files` there are and their `size` in bytes, and the time of
-    the `newest` change to any (ns)."""
+    """A summary of all files at or below a path, made without opening any.
+
+    `signature` is a digest of their names, sizes, times and inodes; `files` their number; `size`
+    their total size in bytes; `newest` the time of the latest change (ns).
+    """
 
     signature: str
     files: int
@@ -61,46 +66,52 @@ class StatSummary(NamedTuple):
 
 
 def files_below(root: Path, relative: str) -> list[FileStat] | None:
-    """The files at or below `relative`, in the order in which they are hashed; None: no such path.
+    """Return the files at or below `relative` in hashing order; None if the path does not exist.
 
-    Like the reference, links to files count as files, links to folders inside a folder do not.
-    Raises Unsafe for a link that leads out of `root`, and for what is no file or folder.
+    As in weasel, links to files count as files; links to folders inside a folder are skipped.
+    Raises Refused for a link that leads out of `root`, and for a path that is neither file nor
+    folder.
     """
 
-    found = _below(root, relative)
-    if found is None:
+    batches = _batches_below(root, relative)
+    if batches is None:
         return None
     return [
-        FileStat(name, path, *_facts(status)) for _, files in found for name, path, status in files
+        FileStat(name, path, *_stat_fields(status))
+        for _, files in batches
+        for name, path, status in files
     ]
 
 
 def stat_summary(root: Path, relative: str) -> StatSummary | None:
-    """The same files, looked at as quickly as can be: this is what a run costs that does nothing.
-    None: no such path. Raises as `files_below`."""
+    """Summarize the files of `files_below`; None if the path does not exist.
 
-    found = _below(root, relative)
-    if found is None:
+    Raises the same errors. A run that has nothing to do spends most of its time here, so this is as
+    fast as possible.
+    """
+
+    batches = _batches_below(root, relative)
+    if batches is None:
         return None
     hasher = hashlib.md5(usedforsecurity=False)
     count = size = newest = 0
-    for folder, files in found:
+    for folder, files in batches:
         lines = [folder]
         for name, _, status in files:
-            facts = length, changed, altered, _ = _facts(status)
-            lines.append(f"{name}\0{facts}")
+            fields = length, mtime, ctime, _ = _stat_fields(status)
+            lines.append(f"{name}\0{fields}")
             size += length
-            newest = max(newest, changed, altered)
+            newest = max(newest, mtime, ctime)
         count += len(files)
         hasher.update("\n".join(lines).encode("utf-8", "surrogateescape"))
     return StatSummary(hasher.hexdigest(), count, size, newest)
 
 
 _Files = list[tuple[str, str, os.stat_result]]
-"""Names from the path that was asked for, where they are, and what the system says of them."""
+"""(name relative to the hashed path, real path, stat) of each file."""
 
 
-def _below(root: Path, relative: str) -> Iterator[tuple[str, _Files]] | None:
+def _batches_below(root: Path, relative: str) -> Iterator[tuple[str, _Files]] | None:
     try:
         with folder_beneath(root, relative) as (directory, name, real):
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -114,26 +125,28 @@ def _below(root: Path, relative: str) -> Iterator[tuple[str, _Files]] | None:
 
 
 def _walk(root: Path, descriptor: int, path: str, prefix: str) -> Iterator[tuple[str, _Files]]:
-    """The files of the folder and of those in it, in runs of files that follow each other: a
-    folder comes where its name has it. One stat a file. `path` is the folder's, which is read
-    through its `descriptor`, closed at the end: no link that is put there later is followed."""
+    """Yield the files of a folder and its subfolders in batches, in order, with one stat per file.
+
+    Each batch has consecutive files of one folder. The folder at `path` is read through its
+    `descriptor`, which is closed at the end, so that a link put in its place later is not followed.
+    """
 
     try:
-        with os.scandir(descriptor) as found:
-            entries = sorted(found, key=_NAME)
+        with os.scandir(descriptor) as scanned:
+            entries = sorted(scanned, key=_NAME)
         files: _Files = []
-        above = os.path.join(path, "")
+        parent = os.path.join(path, "")
         for entry in entries:
-            at = above + entry.name
+            entry_path = parent + entry.name
             if entry.is_file(follow_symlinks=False):
-                files.append((prefix + entry.name, at, entry.stat(follow_symlinks=False)))
+                files.append((prefix + entry.name, entry_path, entry.stat(follow_symlinks=False)))
             elif entry.is_dir(follow_symlinks=False):
                 if files:
                     yield prefix, files
                     files = []
-                inner = open_directory(entry.name, descriptor, at)
-                yield from _walk(root, inner, at, f"{prefix}{entry.name}/")
-            elif entry.is_symlink() and (target := _linked_file(root, at)):
+                inner = open_directory(entry.name, descriptor, entry_path)
+                yield from _walk(root, inner, entry_path, f"{prefix}{entry.name}/")
+            elif entry.is_symlink() and (target := _linked_file(root, entry_path)):
                 files.append((prefix + entry.name, *target))
         if files:
             yield prefix, files
@@ -142,7 +155,7 @@ def _walk(root: Path, descriptor: int, path: str, prefix: str) -> Iterator[tuple
 
 
 def _linked_file(root: Path, link: str) -> tuple[str, os.stat_result] | None:
-    """The real path and the facts of the file that a link leads to; None if it is not a file."""
+    """Return the real path and the stat of a link's target; None if that is not a file."""
 
     try:
         relative = os.path.relpath(link, os.path.realpath(root))
@@ -153,29 +166,29 @@ def _linked_file(root: Path, link: str) -> tuple[str, os.stat_result] | None:
     return (real, status) if stat.S_ISREG(status.st_mode) else None
 
 
-def _facts(status: os.stat_result) -> tuple[int, int, int, int]:
+def _stat_fields(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def digest(root: Path, facts: list[FileStat], algorithm: str = "md5") -> str:
-    """The digest of the contents of these files below `root`, each read once, in their order."""
+def digest_contents(root: Path, files: list[FileStat], algorithm: str = "md5") -> str:
+    """Return the digest of the contents of these files below `root`, concatenated in order."""
 
     hasher = hashlib.new(algorithm, usedforsecurity=False)
     buffer = memoryview(bytearray(_CHUNK))
-    for stream in opened_in_turn(root, (fact.path for fact in facts)):
+    for stream in open_each(root, (file.path for file in files)):
         while count := stream.readinto(buffer):
             hasher.update(buffer[:count])
     return hasher.hexdigest()
 
 
-def names(facts: list[FileStat]) -> str:
-    """A digest of the files' names; "" for a single file."""
+def digest_file_names(files: list[FileStat]) -> str:
+    """Return a digest of the names of files; "" for a single file."""
 
-    return listing([fact.name for fact in facts])
+    return digest_names([file.name for file in files])
 
 
-def listing(names: list[str]) -> str:
-    """The same of the names themselves."""
+def digest_names(names: list[str]) -> str:
+    """Return a digest of file names; "" for a single file, whose name is ""."""
 
     if names == [""]:
         return ""
@@ -184,10 +197,10 @@ def listing(names: list[str]) -> str:
 
 
 def fingerprint(root: Path, relative: str, algorithm: str = "md5") -> Fingerprint | None:
-    """The fingerprint of a path, read in full; None if there is nothing."""
+    """Read a path in full and return its fingerprint; None if it does not exist."""
 
-    facts = files_below(root, relative)
-    if facts is None:
+    files = files_below(root, relative)
+    if files is None:
         return None
-    size = sum(fact.size for fact in facts)
-    return Fingerprint(digest(root, facts, algorithm), names(facts), size)
+    size = sum(file.size for file in files)
+    return Fingerprint(digest_contents(root, files, algorithm), digest_file_names(files), size)

@@ -1,10 +1,10 @@
-"""project.lock: entries, their dialects, and the text that the reference would have written.
+"""Read and write project.lock, byte for byte as weasel does.
 
 The format is spaCy's (weasel `cli/run.py`: a mapping of command names to cmd, script, deps and
-outs with path and md5; spaCy before 3.7 adds spacy_version and spacy_git_version). Every dialect
-is read; an existing file keeps its own. The text is byte for byte what srsly's ruamel.yaml emits
-(YAML 1.2, sequences indented by two, folded at 80 columns), so that two tools do not fight in a
-diff. Pure but for `read`, `content` and `update`.
+outs with path and md5; spaCy before 3.7 adds spacy_version and spacy_git_version). Every variant of
+the format is read; an existing file keeps its own. The text is what srsly's ruamel.yaml emits
+(YAML 1.2, sequences indented by two, folded at 80 columns), so that the tools do not undo each
+other's formatting. `parse`, `source_map`, `text` and `match_format` are pure.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ from git_spacy.project.source_map import SourceMap
 from git_spacy.project.yaml import Node
 
 LOCK_FILE = "project.lock"
-MODERN = "python -m weasel"
+WEASEL_COMMAND = "python -m weasel"
 
 
 class TrackedPath(NamedTuple):
-    """One path of an entry, as project.yml spells it, and its md5; None: it was not there."""
+    """A path of an entry, as project.yml spells it, and its md5; None if it did not exist."""
 
     path: str
     md5: str | None
 
 
 class LockEntry(NamedTuple):
-    """What a command was when it last ran. `tool` is what its `cmd` began with; `extra` keeps
-    what other dialects add (spacy_version, spacy_git_version), in their order."""
+    """The state of a command when it last ran.
+
+    `extra` has the keys that spaCy adds (spacy_version, spacy_git_version), in their order.
+    """
 
     name: str
     script: tuple[str, ...]
@@ -45,7 +47,7 @@ class LockEntry(NamedTuple):
 
     @property
     def fingerprint_key(self) -> tuple[object, ...]:
-        """What freshness is judged by: who wrote the entry does not matter."""
+        """The part that decides whether a command is up to date, whichever tool wrote the entry."""
 
         return self.script, self.deps, self.outs
 
@@ -54,10 +56,10 @@ Lock = Mapping[str, LockEntry]
 
 
 def read(root: Path) -> dict[str, LockEntry]:
-    """The entries of the project's lock, in its order; empty if there is none.
+    """Return the entries of the project's lock in order; none if there is no lock.
 
-    Raises Malformed for a file that cannot be understood, which stays as it is; Unsafe for a link
-    that leads out of the project, and for what is no regular file.
+    Raises InvalidInput for an invalid file; Refused for a link that leads out of the project, and
+    for anything but a regular file.
     """
 
     data = content(root)
@@ -65,8 +67,11 @@ def read(root: Path) -> dict[str, LockEntry]:
 
 
 def content(root: Path) -> bytes | None:
-    """The bytes of the project's lock, as many as may be in one and one more; None if there is
-    none. Raises Unsafe as `read`, OSError."""
+    """Return the bytes of the project's lock; None if there is no lock.
+
+    Reads one byte more than the limit, so that `parse` notices a file that is too large. Raises
+    Refused like `read`, OSError.
+    """
 
     try:
         with open_beneath(root, LOCK_FILE) as stream:
@@ -76,7 +81,7 @@ def content(root: Path) -> bytes | None:
 
 
 def parse(data: bytes) -> dict[str, LockEntry]:
-    """The entries in the text of a project.lock."""
+    """Return the entries in the text of a project.lock. Raises InvalidInput."""
 
     if re.search(rb"^(<{7}|>{7}) ", data, re.MULTILINE):
         raise InvalidInput(
@@ -84,42 +89,44 @@ def parse(data: bytes) -> dict[str, LockEntry]:
             location=LOCK_FILE,
             hint="git spacy lock resolve",
         )
-    node, problems = yaml.read(data, LOCK_FILE)
+    node, problems = yaml.parse_document(data, LOCK_FILE)
     if problems:
         raise _unreadable(str(problems[0].message), problems[0].line)
     if node is None or not isinstance(node.value, dict):
-        what = "the file is empty" if node is None or node.value is None else "not a mapping"
-        raise _unreadable(what, 1)
+        is_empty = node is None or node.value is None
+        raise _unreadable("the file is empty" if is_empty else "not a mapping", 1)
     return {name: _entry(name, inner) for name, inner in node.value.items()}
 
 
 def source_map(data: bytes) -> SourceMap:
-    """Where things stand in the text of a project.lock: (NAME,), (NAME, "script"),
-    (NAME, "deps", PATH), (NAME, "outs", PATH)."""
+    """Map nodes of the text of a project.lock to their positions.
 
-    found: dict[tuple[str, ...], tuple[int, int]] = {(): (1, 1)}
-    node, _ = yaml.read(data, LOCK_FILE)
+    The keys are (NAME,), (NAME, "script"), (NAME, "deps", PATH) and (NAME, "outs", PATH).
+    """
+
+    positions: dict[tuple[str, ...], tuple[int, int]] = {(): (1, 1)}
+    node, _ = yaml.parse_document(data, LOCK_FILE)
     for name, entry in node.value.items() if node is not None else ():
-        found[name,] = entry.position
+        positions[name,] = entry.position
         for part in ("script", "deps", "outs"):
             if part in entry.value:
-                found[name, part] = entry.value[part].position
+                positions[name, part] = entry.value[part].position
                 for item in entry.value[part].value or () if part != "script" else ():
-                    found[name, part, item.value["path"].value] = item.position
-    return found
+                    positions[name, part, item.value["path"].value] = item.position
+    return positions
 
 
 def text(entries: Lock) -> bytes:
-    """The whole file, as the reference writes it."""
+    """Return the text of the whole file, as weasel writes it."""
 
     return yaml_text.emit({name: _document(entry) for name, entry in entries.items()})
 
 
-def update(root: Path, entry: LockEntry, before: Collection[str] = ()) -> None:
-    """Read the lock again, put `entry` in it and replace the file, if that changes it. A new entry
-    comes above those called `before`, else at the end.
+def update_entry(root: Path, entry: LockEntry, before: Collection[str] = ()) -> None:
+    """Read the lock again and write it with `entry`, if that changes it.
 
-    The caller holds the project's lock. Raises OSError with the old file in place.
+    A new entry comes before those named in `before`, or at the end. The caller holds the project's
+    lock. Raises OSError with the old file in place.
     """
 
     entries = read(root)
@@ -135,50 +142,55 @@ def update(root: Path, entry: LockEntry, before: Collection[str] = ()) -> None:
     write_beneath(root, LOCK_FILE, text(entries))
 
 
-def drop(root: Path, names: Iterable[str]) -> None:
-    """Read the lock again and replace the file by one without the entries `names`.
+def remove_entries(root: Path, names: Iterable[str]) -> None:
+    """Read the lock again and write it without the entries `names`.
 
     The caller holds the project's lock. Raises OSError with the old file in place.
     """
 
-    gone = set(names)
-    write(root, {name: entry for name, entry in read(root).items() if name not in gone})
+    removed = set(names)
+    write(root, {name: entry for name, entry in read(root).items() if name not in removed})
 
 
 def write(root: Path, entries: Lock) -> None:
-    """Replace the whole file. The caller holds the project's lock. Raises OSError with the old
-    file in place."""
+    """Replace the whole file.
+
+    The caller holds the project's lock. Raises OSError with the old file in place.
+    """
 
     write_beneath(root, LOCK_FILE, text(entries))
 
 
 def match_format(entry: LockEntry, entries: Lock, spacy_version: str | None) -> LockEntry:
-    """`entry` as the file that has `entries` would have it: by the tool that wrote the entry
-    before, else the last one. `spacy_version` is the one that the scripts run with, if known."""
+    """Return `entry` in the format of the file that has `entries`.
+
+    That is the format of the tool that wrote the previous entry of the command, or else the last
+    entry. `spacy_version` is the version that the scripts run with, if known.
+    """
 
     model = entries.get(entry.name) or next(reversed(list(entries.values())), None)
     if model is None or not model.cmd:
-        return entry._replace(cmd=f"{MODERN} run {entry.name}")
+        return entry._replace(cmd=f"{WEASEL_COMMAND} run {entry.name}")
     tool = model.cmd.split(" run ", 1)[0]
     extra = []
     versions = dict(model.extra)
-    same = spacy_version is None or spacy_version == versions.get("spacy_version")
+    is_same_version = spacy_version is None or spacy_version == versions.get("spacy_version")
     for key, value in model.extra:
         if key == "spacy_version":
             extra.append((key, spacy_version or value))
         elif key == "spacy_git_version":
-            extra.append((key, value if same else "Unknown"))
+            extra.append((key, value if is_same_version else "Unknown"))
     return entry._replace(cmd=f"{tool} run {entry.name}", extra=tuple(extra))
 
 
 # Reading
 
 
-def _unreadable(what: str, line: int) -> GitSpacyError:
+def _unreadable(message: str, line: int) -> GitSpacyError:
     return InvalidInput(
-        what,
+        message,
         location=f"{LOCK_FILE}:{line}:1",
-        hint="restore it with 'git checkout project.lock', or remove it and 'git spacy run' again",
+        hint="git spacy lock rebuild",
     )
 
 
@@ -191,12 +203,14 @@ def _entry(name: str, node: Node) -> LockEntry:
     return LockEntry(
         name=name,
         script=tuple(
-            _in_form(formats.text, item, name) for item in _items(values.get("script"), name)
+            _validated(formats.text, item, name) for item in _items(values.get("script"), name)
         ),
         deps=tuple(_tracked(item, name) for item in _items(values.get("deps"), name)),
         outs=tuple(_tracked(item, name) for item in _items(values.get("outs"), name)),
         cmd=cmd if isinstance(cmd, str) else "",
-        extra=tuple((key, yaml.plain(inner)) for key, inner in values.items() if key not in known),
+        extra=tuple(
+            (key, yaml.to_plain(inner)) for key, inner in values.items() if key not in known
+        ),
     )
 
 
@@ -211,18 +225,18 @@ def _items(node: Node | None, name: str) -> list[Node]:
 def _tracked(node: Node, name: str) -> TrackedPath:
     if not isinstance(node.value, dict) or "path" not in node.value:
         raise _unreadable(f"an item of the entry of '{name}' has no path", node.line)
-    path, md5 = _in_form(formats.line, node.value["path"], name), node.value.get("md5")
+    path, md5 = _validated(formats.line, node.value["path"], name), node.value.get("md5")
     if md5 is None or md5.value is None:
         return TrackedPath(path, None)
-    return TrackedPath(path, _in_form(formats.md5, md5, name))
+    return TrackedPath(path, _validated(formats.md5, md5, name))
 
 
-def _in_form(form: Callable[[object], str], node: Node, name: str) -> str:
+def _validated(check: Callable[[object], str], node: Node, name: str) -> str:
     try:
-        return form(node.value)
+        return check(node.value)
     except InvalidInput as error:
-        what = f"in the entry of '{name}', {error.problems[0].message}"
-        raise _unreadable(what, node.line) from None
+        message = f"in the entry of '{name}', {error.problems[0].message}"
+        raise _unreadable(message, node.line) from None
 
 
 # Writing

@@ -1,8 +1,8 @@
-"""Is what is committed here what was run? The verdicts of a place where the data is not.
+"""Check whether project.lock matches a commit, even where the data is not present, as in CI.
 
-What is here is compared. Of what is not, the rest of the commit may still tell: a dependency that
-another command makes must be what that command's entry says it made; an asset what its checksum
-says; an output that is not here is trusted. What nothing tells is unknown, and not called stale.
+Files that are present are compared with the lock. For other files the commit may still be evidence:
+the lock entry of the command that produces a dependency, or the checksum of an asset. A missing
+output is trusted. If there is no evidence, the state is unknown, not stale.
 """
 
 from __future__ import annotations
@@ -12,191 +12,209 @@ from typing import NamedTuple
 
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.project.variables import may_be_filled_to
+from git_spacy.project.variables import could_resolve_to
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.project_view import View
 from git_spacy.state.stat_cache import Observed
-from git_spacy.state.verdict import Reason, Unknown, Verdict, script_reasons, verdict
+from git_spacy.state.verdict import Reason, Unknown, Verdict, compute_verdict, script_reasons
 
 Entries = Mapping[str, LockEntry]
 
 
 class Notice(NamedTuple):
-    """What was seen of a path of a command, and is not held against it."""
+    """A difference in a path of a command that does not make the command stale."""
 
     command: str
     path: ProjectPath
-    words: str
+    message: str
 
 
 class LockVerdicts(NamedTuple):
-    """The verdict on each command, and what else was seen."""
+    """The verdict on each command, and the notices about them."""
 
     verdicts: dict[str, Verdict]
     notices: tuple[Notice, ...]
 
 
 def rerun_reasons(verdict: Verdict) -> tuple[Reason, ...]:
-    """The reasons for which a command must run again; none for what is only not known."""
+    """Return the reasons why a command must run again, without those that are only unknown."""
 
     if verdict.state == "stale":
         return verdict.reasons
-    absent = {path.text for path in verdict.missing}
-    return tuple(reason for reason in verdict.reasons if reason.about in absent)
+    missing = {path.text for path in verdict.missing}
+    return tuple(reason for reason in verdict.reasons if reason.about in missing)
 
 
 class _Evidence(NamedTuple):
-    """What one witness knows of a path, and the words for it if the lock says otherwise."""
+    """The fingerprint that a path should have, and the message if the lock has another one."""
 
-    known: Fingerprint
-    words: str
+    fingerprint: Fingerprint
+    message: str
 
 
 def check_lock(project: Project, entries: Entries, view: View) -> LockVerdicts:
-    """The verdicts on all commands of `project`, whose lock has `entries`, as `view` has it.
+    """Return the verdicts on all commands of `project` for the lock `entries`, in `view`.
 
-    Raises Unsafe, OSError, Unavailable.
+    Raises Refused, OSError, ExternalError.
     """
 
-    judge = LockChecker(project, view)
-    verdicts = {command.name: judge.verdict(command, entries) for command in project.commands}
-    return LockVerdicts(verdicts, tuple(judge.remarks))
+    checker = LockChecker(project, view)
+    verdicts = {command.name: checker.verdict(command, entries) for command in project.commands}
+    return LockVerdicts(verdicts, tuple(checker.notices))
 
 
 class LockChecker:
-    """Looks once, and judges by any entries. `remarks` are what it saw by the way."""
+    """Fingerprints a project once, and checks any lock entries against it.
+
+    `notices` collects differences that do not count.
+    """
 
     def __init__(self, project: Project, view: View) -> None:
-        self.remarks: list[Notice] = []
+        self.notices: list[Notice] = []
         self._project = project
         self._view = view
-        made = [path for command in project.commands for path in command.produced]
-        read = [path for command in project.commands for path in command.deps]
-        brought = [asset.dest for asset in project.assets]
-        self._made = (*made, *brought)
-        self._here: Observed = view.fingerprints(
-            list({p.normal: p for p in (*made, *brought, *read)}.values())
+        outputs = [path for command in project.commands for path in command.produced]
+        dependencies = [path for command in project.commands for path in command.deps]
+        assets = [asset.dest for asset in project.assets]
+        self._produced = (*outputs, *assets)
+        self._present: Observed = view.fingerprints(
+            list({path.normal: path for path in (*outputs, *assets, *dependencies)}.values())
         )
 
     def verdict(self, command: Command, entries: Entries) -> Verdict:
-        """The verdict on one command, if the lock has `entries`."""
+        """Return the verdict on one command if the lock has `entries`."""
 
         entry = entries.get(command.name)
-        # (the reference records what environment variables held where it ran; here they may hold
-        # anything)
-        own = verdict(command, None, self._here)
-        if own.state == "always":
-            # it is never current; but its entry should at least be of the script that it has
-            reasons = script_reasons(command, entry, may_be_filled_to) if entry else []
-            return (
-                Verdict("stale", tuple(reasons)) if reasons else Verdict("always", own.reasons[:1])
-            )
+        without_entry = compute_verdict(command, None, self._present)
+        if without_entry.state == "always_runs":
+            # It never is up to date, but its entry should at least have the present script.
+            # weasel records the values of environment variables; here they may have others.
+            reasons = script_reasons(command, entry, could_resolve_to) if entry else []
+            if reasons:
+                return Verdict("stale", tuple(reasons))
+            return Verdict("always_runs", without_entry.reasons[:1])
         if entry is None:
-            return Verdict("never", own.reasons[:1])
-        told: dict[str, str] = {}
-        snapshot: dict[str, Fingerprint | Unknown | None] = {}
-        for path, was in _recorded(command.produced, entry.outs):
-            snapshot[path.normal] = self._output(command, path, was)
-        for path, was in _recorded(command.deps, entry.deps):
-            known, told[path.normal] = self._dependency(command, entries, path, was)
-            snapshot[path.normal] = known
-        return verdict(command, entry, snapshot, same_line=may_be_filled_to, change_messages=told)
+            return Verdict("not_run", without_entry.reasons[:1])
+        messages: dict[str, str] = {}
+        fingerprints: dict[str, Fingerprint | Unknown | None] = {}
+        for path, md5 in _with_recorded_md5(command.produced, entry.outs):
+            fingerprints[path.normal] = self._output_fingerprint(command, path, md5)
+        for path, md5 in _with_recorded_md5(command.deps, entry.deps):
+            fingerprint, message = self._dependency_fingerprint(command, entries, path, md5)
+            fingerprints[path.normal] = fingerprint
+            messages[path.normal] = message
+        return compute_verdict(
+            command,
+            entry,
+            fingerprints,
+            same_line=could_resolve_to,
+            change_messages=messages,
+        )
 
-    def _output(self, command: Command, path: ProjectPath, was: str) -> Fingerprint:
-        here = self._here[path.normal]
-        if here is None or not self._is_whole(path):
-            return Fingerprint(was, "", 0)
-        return self._compared(command, path, here, was)
+    def _output_fingerprint(
+        self, command: Command, path: ProjectPath, recorded: str
+    ) -> Fingerprint:
+        present = self._present[path.normal]
+        if present is None or not self._is_complete(path):
+            return Fingerprint(recorded, "", 0)
+        return self._ignore_benign_difference(command, path, present, recorded)
 
-    def _dependency(
-        self, command: Command, entries: Entries, path: ProjectPath, was: str
+    def _dependency_fingerprint(
+        self, command: Command, entries: Entries, path: ProjectPath, recorded: str
     ) -> tuple[Fingerprint | Unknown | None, str]:
-        """What is known of it, and the words for a difference. What lies here only counts where
-        nobody else answers for it: there it is an output, or an asset, and looked at as such."""
+        """Return the fingerprint of a dependency, and the message for a difference.
 
-        witnesses = [
-            *self._told_by_commands(command, entries, path, was),
-            *self._told_by_assets(path),
+        The file itself only counts where there is no other evidence: an output or asset is
+        checked as such.
+        """
+
+        evidence = [
+            *self._evidence_from_commands(command, entries, path, recorded),
+            *self._evidence_from_assets(path),
         ]
-        if witnesses:
-            return next((one for one in witnesses if one.known.digest != was), witnesses[0])
-        here = self._here[path.normal]
-        if here is not None and self._is_whole(path):
-            return self._compared(command, path, here, was), "changed"
-        if any(path.touches(made) for made in self._made):
-            return Unknown(f"'{path}' is not here"), ""
+        if evidence:
+            contrary = (item for item in evidence if item.fingerprint.digest != recorded)
+            return next(contrary, evidence[0])
+        present = self._present[path.normal]
+        if present is not None and self._is_complete(path):
+            return self._ignore_benign_difference(command, path, present, recorded), "changed"
+        if any(path.touches(produced) for produced in self._produced):
+            return Unknown(f"'{path}' is not present"), ""
         if self._view.ignored([path]):
-            return Unknown(f"'{path}' is not here: Git ignores it, and nothing makes it"), ""
+            text = f"'{path}' is not present; Git ignores it, and nothing produces it"
+            return Unknown(text), ""
         return None, ""
 
-    def _compared(
-        self, command: Command, path: ProjectPath, here: Fingerprint, was: str
+    def _ignore_benign_difference(
+        self, command: Command, path: ProjectPath, present: Fingerprint, recorded: str
     ) -> Fingerprint:
-        """What is here; as it was recorded, if there is an excuse for it."""
+        """Return the present fingerprint, or the recorded one if the difference is benign."""
 
-        if here.digest == was or not was:
-            return here
-        words = self._view.benign_difference(path, was)
-        if words is None:
-            return here
-        if words:
-            self.remarks.append(Notice(command.name, path, words))
-        return Fingerprint(was, "", here.size)
+        if present.digest == recorded or not recorded:
+            return present
+        message = self._view.benign_difference(path, recorded)
+        if message is None:
+            return present
+        if message:
+            self.notices.append(Notice(command.name, path, message))
+        return Fingerprint(recorded, "", present.size)
 
-    def _told_by_commands(
-        self, command: Command, entries: Entries, path: ProjectPath, was: str
+    def _evidence_from_commands(
+        self, command: Command, entries: Entries, path: ProjectPath, recorded: str
     ) -> Iterator[_Evidence]:
-        """What the entries of the commands that make `path` say they made."""
+        """Yield what the lock entries of the commands that produce `path` say about it.
 
-        makers = [
+        If one of them agrees with the recorded md5, the others do not count.
+        """
+
+        producers = [
             other
             for other in self._project.commands
             if other.name != command.name
-            and any(out.normal == path.normal for out in other.produced)
+            and any(output.normal == path.normal for output in other.produced)
         ]
-        told = []
-        for maker in makers:
-            entry = entries.get(maker.name)
+        evidence = []
+        for producer in producers:
+            entry = entries.get(producer.name)
             if entry is None:
-                told.append(_Evidence(_NOTHING, f"is made by '{maker.name}', which has no entry"))
+                message = f"is an output of '{producer.name}', which has no lock entry"
+                evidence.append(_Evidence(_NO_FINGERPRINT, message))
                 continue
-            made = (
-                md5
-                for out, md5 in _recorded(maker.produced, entry.outs)
-                if out.normal == path.normal
-            )
-            words = f"is not what '{maker.name}' made when it last ran"
-            told += [_Evidence(Fingerprint(md5, "", 0), words) for md5 in made]
-        if any(one.known.digest == was for one in told):
-            return iter(one for one in told if one.known.digest == was)
-        return iter(told)
+            message = f"differs from what '{producer.name}' produced in its last run"
+            evidence += [
+                _Evidence(Fingerprint(md5, "", 0), message)
+                for output, md5 in _with_recorded_md5(producer.produced, entry.outs)
+                if output.normal == path.normal
+            ]
+        agreeing = [item for item in evidence if item.fingerprint.digest == recorded]
+        return iter(agreeing or evidence)
 
-    def _told_by_assets(self, path: ProjectPath) -> Iterator[_Evidence]:
+    def _evidence_from_assets(self, path: ProjectPath) -> Iterator[_Evidence]:
         for asset in self._project.assets:
             if asset.dest.normal != path.normal or asset.checksum is None:
                 continue
-            if asset.checksum.algorithm == "md5":  # the lock has no other
-                words = f"has not the checksum of line {asset.line} in project.yml"
-                yield _Evidence(Fingerprint(asset.checksum.digest, "", 0), words)
+            if asset.checksum.algorithm == "md5":  # the lock has no other algorithm
+                message = f"does not match the checksum in line {asset.line} of project.yml"
+                yield _Evidence(Fingerprint(asset.checksum.digest, "", 0), message)
 
-    def _is_whole(self, path: ProjectPath) -> bool:
-        """Whether nothing that belongs into this folder is still to come."""
+    def _is_complete(self, path: ProjectPath) -> bool:
+        """Whether all outputs and assets inside the folder `path` are present."""
 
         return all(
-            self._here[made.normal] is not None
-            for made in self._made
-            if path.holds(made) and path.normal != made.normal
+            self._present[produced.normal] is not None
+            for produced in self._produced
+            if path.holds(produced) and path.normal != produced.normal
         )
 
 
-_NOTHING = Fingerprint("", "", 0)
+_NO_FINGERPRINT = Fingerprint("", "", 0)
 
 
-def _recorded(
+def _with_recorded_md5(
     paths: Iterable[ProjectPath], tracked: Iterable[TrackedPath]
 ) -> Iterator[tuple[ProjectPath, str]]:
-    """Each path with the md5 that is recorded of it; "" if none is."""
+    """Pair each path with its recorded md5, or with "" if there is none."""
 
-    was = {item.path: item.md5 or "" for item in tracked}
-    return ((path, was.get(path.text, "")) for path in paths)
+    recorded = {item.path: item.md5 or "" for item in tracked}
+    return ((path, recorded.get(path.text, "")) for path in paths)

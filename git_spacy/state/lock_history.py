@@ -1,8 +1,8 @@
-"""The lock of a commit, from what was noted on it, on its ancestors, and elsewhere.
+"""Reconstruct the lock of a commit from run records on it, on its ancestors and elsewhere.
 
-A run is noted on the commit that it began on, and what it was run for is often only committed after
-it, or squashed. So every record that agrees with the commit counts, wherever it is; one that does
-not only where it lies in the commit's own history.
+A run is recorded on the commit that it began on, but its results are often committed later, or
+squashed. So every record that agrees with the commit counts, wherever it is; a record that does not
+agree counts only if it is in the history of the commit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput
 from git_spacy.git import notes
-from git_spacy.git.notes import Reader
+from git_spacy.git.notes import NotesReader
 from git_spacy.git.repository import Repository
 from git_spacy.project import loader
 from git_spacy.project.matrix import Variants, split_name, with_variants
@@ -27,9 +27,12 @@ from git_spacy.state.run_record import RunRecord
 
 
 class ResolvedEntry(NamedTuple):
-    """What is known of one command at a commit. `noted_on` is the id of the commit whose note says
-    so; "" and no `record`: a lock does. The `entry` of a variant is called as such. Where it does
-    not `fit`, the commit has no run of its own, and this is the last one before."""
+    """The lock entry of one command at a commit, and where it comes from.
+
+    `recorded_on` is the id of the commit with the note; it is "", and `record` is None, if the
+    entry comes from a lock. An entry of a variant has the name of the variant. Unless it
+    `matches_commit`, the entry is of the last run before the commit, which has none of its own.
+    """
 
     entry: LockEntry
     record: RunRecord | None = None
@@ -38,64 +41,72 @@ class ResolvedEntry(NamedTuple):
 
 
 class LockHistory(NamedTuple):
-    """A commit (its id), the project as it has it and the variants that something is known of, what
-    it has in its lock (None: no lock, or one that cannot be understood), and what is known of each
-    command."""
+    """A commit (its id), its project with the variants that have entries, and those entries.
+
+    `committed` has the entries of its project.lock; None if there is no lock, or an invalid one.
+    """
 
     commit: str
     project: Project
     committed: Mapping[str, LockEntry] | None
-    known: Mapping[str, ResolvedEntry]
+    entries: Mapping[str, ResolvedEntry]
 
 
 def lock_history(
-    root: Path, repository: Repository, revision: str, also: Sequence[LockEntry] = (),
+    root: Path, repository: Repository, revision: str, extra_entries: Sequence[LockEntry] = (),
     warn: Callable[[str], None] = lambda _: None,
 ) -> LockHistory:  # fmt: skip
-    """What is known of the project in the folder `root` at `revision`; `also` are entries that
-    count as those of its own lock do. `warn` is called with records that are too large to be read.
+    """Return the lock history of the project at `root` for `revision`.
 
-    Raises Malformed for a wrong revision or one whose project.yml is, Unavailable.
+    `extra_entries` count as if they were in the lock of the commit. `warn` is called for records
+    that are too large to read. Raises InvalidInput for an invalid revision or project.yml,
+    ExternalError.
     """
 
     commit = notes.resolve_commit(repository, revision)
     view = AtCommit(root, repository, commit)
     data = view.project()
-    committed = _entries(view)
+    committed = _committed_entries(view)
     choices: dict[str, list[ResolvedEntry]] = {}
-    for entry in (*(committed or {}).values(), *also):
+    for entry in (*(committed or {}).values(), *extra_entries):
         choices.setdefault(entry.name, []).append(ResolvedEntry(entry))
-    names = _Names(data, tuple(choices))
-    folder = run_history.folder(root, repository)
-    for one in run_history.history(repository, folder, [commit], warn):
-        for run in reversed(one.runs):
-            _add(choices, names.name_of(run.record), run, run.recorded_on or one.noted.commit)
-    near = {name: {one.entry.fingerprint_key for one in some} for name, some in choices.items()}
-    reader = Reader(repository, warn)
+    names = _VariantNames(data, tuple(choices))
+    folder = run_history.project_folder(root, repository)
+    for commit_runs in run_history.read_history(repository, folder, [commit], warn):
+        for run in reversed(commit_runs.runs):
+            recorded_on = run.recorded_on or commit_runs.annotated.commit
+            _add_run(choices, names.name_of(run.record), run, recorded_on)
+    in_history = {
+        name: {candidate.entry.fingerprint_key for candidate in candidates}
+        for name, candidates in choices.items()
+    }
+    reader = NotesReader(repository, warn)
     for run in reversed(OrphanedRuns(reader, repository, folder, [commit]).runs):
-        _add(choices, names.name_of(run.record), run, run.recorded_on)
+        _add_run(choices, names.name_of(run.record), run, run.recorded_on)
     project = with_variants(loader.parse(data).project, data, choices)
-    different = {name: _unique(some) for name, some in choices.items()}
+    distinct = {name: _distinct_entries(candidates) for name, candidates in choices.items()}
     chosen = pick_entries(
-        project, {name: [one.entry for one in some] for name, some in different.items()}, view
+        project,
+        {name: [item.entry for item in candidates] for name, candidates in distinct.items()},
+        view,
     )
-    known = {}
+    entries = {}
     for name, choice in chosen.items():
-        best = different[name][choice.number]
-        # (the last run of a variant that nobody has in a lock was an experiment, and is over)
+        best = distinct[name][choice.position]
+        # the last run of a variant that is in no lock was an experiment, and is not due again
         is_due = name in names.locked or not split_name(name)[1]
-        if choice.matches_commit or (is_due and best.entry.fingerprint_key in near.get(name, ())):
-            known[name] = best._replace(matches_commit=choice.matches_commit)
-    return LockHistory(commit, project, committed, known)
+        is_in_history = best.entry.fingerprint_key in in_history.get(name, ())
+        if choice.matches_commit or (is_due and is_in_history):
+            entries[name] = best._replace(matches_commit=choice.matches_commit)
+    return LockHistory(commit, project, committed, entries)
 
 
-class _Names:
-    """What runs are called in the lock of a commit, of whose project.yml `data` is the text;
-    `locked` are the names that are there already.
+class _VariantNames:
+    """Finds the names of runs in the lock of a commit; `locked` are the names in that lock.
 
-    A record says which command ran with which variables. That was a variant if the lock has one of
-    these variables, or if it left alone what the command itself makes. Else it was the command
-    itself, with other values for once.
+    `data` is the text of the commit's project.yml. A record has a command and its variables. The
+    run is of a variant if the lock has one with these variables, or if it does not write to the
+    outputs of the plain command. Otherwise it was the plain command, run with other values.
     """
 
     def __init__(self, data: bytes, locked: Collection[str]) -> None:
@@ -104,50 +115,53 @@ class _Names:
         self._split = {name: split_name(name) for name in locked}
 
     def name_of(self, record: RunRecord) -> str:
+        """Return the name of the lock entry that the run of `record` belongs to."""
+
         try:
-            given = self._variants.full(record.vars)
-        except InvalidInput:  # a variable that the project does not have (any more)
+            given = self._variants.full_names(record.vars)
+        except InvalidInput:  # a variable that the project no longer has
             return record.command
-        called = [
+        matching = [
             (len(values), name)
             for name, (base, values) in self._split.items()
             if values and base == record.command and {**given, **values} == given
         ]
-        if called:
-            return max(called)[1]
+        if matching:
+            return max(matching)[1]
         variant = self._variants.variant(record.command, record.vars) if given else None
-        if variant is None or self._overwrites(variant):
+        if variant is None or self._overwrites_plain_command(variant):
             return record.command
         return variant.name
 
-    def _overwrites(self, variant: Command) -> bool:
+    def _overwrites_plain_command(self, variant: Command) -> bool:
         plain = self._variants.variant(variant.variant_of, {})
-        made = plain.produced if plain else ()
-        return any(one.touches(other) for one in variant.produced for other in made)
+        outputs = plain.produced if plain else ()
+        return any(path.touches(other) for path in variant.produced for other in outputs)
 
 
-def _add(
-    choices: dict[str, list[ResolvedEntry]], name: str, run: RecordedRun, noted_on: str
+def _add_run(
+    choices: dict[str, list[ResolvedEntry]], name: str, run: RecordedRun, recorded_on: str
 ) -> None:
     if run.record.exit == 0:
-        one = ResolvedEntry(run.record.entry()._replace(name=name), run.record, noted_on)
-        choices.setdefault(name, []).append(one)
+        entry = run.record.entry()._replace(name=name)
+        choices.setdefault(name, []).append(ResolvedEntry(entry, run.record, recorded_on))
 
 
-def _unique(some: Sequence[ResolvedEntry]) -> list[ResolvedEntry]:
-    """One for each set of facts, the first; with its record, if there is one."""
+def _distinct_entries(candidates: Sequence[ResolvedEntry]) -> list[ResolvedEntry]:
+    """Return the first candidate for each fingerprint key, with a record if any of them has one."""
 
-    found: dict[tuple[object, ...], ResolvedEntry] = {}
-    for one in some:
-        first = found.setdefault(one.entry.fingerprint_key, one)
+    distinct: dict[tuple[object, ...], ResolvedEntry] = {}
+    for candidate in candidates:
+        key = candidate.entry.fingerprint_key
+        first = distinct.setdefault(key, candidate)
         if first.record is None:
-            found[one.entry.fingerprint_key] = first._replace(
-                record=one.record, recorded_on=one.recorded_on
+            distinct[key] = first._replace(
+                record=candidate.record, recorded_on=candidate.recorded_on
             )
-    return list(found.values())
+    return list(distinct.values())
 
 
-def _entries(view: AtCommit) -> dict[str, LockEntry] | None:
+def _committed_entries(view: AtCommit) -> dict[str, LockEntry] | None:
     text = view.lock()
     try:
         return None if text is None else lock.parse(text)

@@ -1,4 +1,4 @@
-"""project.lock merged by entry: three versions to one, and what both sides changed. Pure."""
+"""Merge three versions of project.lock entry by entry. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ OURS, BASE, MIDDLE, THEIRS = b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>"
 
 
 class Merged(NamedTuple):
-    """The entries that are settled, and by name those that are not: (ours, theirs), None where a
-    side removed it. All in the order of the file to be: ours, then what is theirs alone."""
+    """The merged entries, and the conflicts by name: (ours, theirs), None where a side removed it.
+
+    `order` is the order of the merged file: the names of ours, then those only theirs has.
+    """
 
     entries: Mapping[str, LockEntry]
     conflicts: Mapping[str, tuple[LockEntry | None, LockEntry | None]]
@@ -22,8 +24,11 @@ class Merged(NamedTuple):
 
 
 def merge(base: Lock, ours: Lock, theirs: Lock) -> Merged:
-    """What one side changed since `base` (or removed, or added) is taken; what both changed alike,
-    too. Who wrote an entry, and with what version, is no difference."""
+    """Merge the changes of both sides since `base`.
+
+    An entry conflicts if both sides changed it differently. Which tool wrote an entry, and which
+    version of it, makes no difference.
+    """
 
     entries: dict[str, LockEntry] = {}
     conflicts: dict[str, tuple[LockEntry | None, LockEntry | None]] = {}
@@ -31,25 +36,25 @@ def merge(base: Lock, ours: Lock, theirs: Lock) -> Merged:
     for name in order:
         old, mine, other = base.get(name), ours.get(name), theirs.get(name)
         if _same_entry(mine, other) or _same_entry(old, other):
-            taken = mine
+            chosen = mine
         elif _same_entry(old, mine):
-            taken = other
+            chosen = other
         else:
             conflicts[name] = (mine, other)
             continue
-        if taken is not None:
-            entries[name] = taken
+        if chosen is not None:
+            entries[name] = chosen
     return Merged(entries, conflicts, order)
 
 
-def _same_entry(one: LockEntry | None, other: LockEntry | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.fingerprint_key == other.fingerprint_key
+def _same_entry(left: LockEntry | None, right: LockEntry | None) -> bool:
+    if left is None or right is None:
+        return left is right
+    return left.fingerprint_key == right.fingerprint_key
 
 
 def text(merged: Merged, names: tuple[str, str] = ("ours", "theirs")) -> bytes:
-    """The whole file, with Git's own markers around what is not settled."""
+    """Return the text of the merged file, with Git's conflict markers around conflicts."""
 
     parts = []
     for name in merged.order:
@@ -69,18 +74,18 @@ def text(merged: Merged, names: tuple[str, str] = ("ours", "theirs")) -> bytes:
 _MARKER = re.compile(rb"(<{7}|\|{7}|={7}|>{7})( .*)?")
 
 
-def sides(data: bytes) -> tuple[bytes, bytes]:
-    """What the two sides of a text with conflict markers had (with LF)."""
+def split_sides(data: bytes) -> tuple[bytes, bytes]:
+    """Split a text with conflict markers into ours and theirs, with LF line endings."""
 
     ours: list[bytes] = []
     theirs: list[bytes] = []
-    into: tuple[list[bytes], ...] = (ours, theirs)
-    meant = {b"<": (ours,), b"|": (), b"=": (theirs,), b">": (ours, theirs)}
+    current: tuple[list[bytes], ...] = (ours, theirs)
+    sides_after = {b"<": (ours,), b"|": (), b"=": (theirs,), b">": (ours, theirs)}
     for line in data.replace(b"\r\n", b"\n").split(b"\n"):
         match = _MARKER.fullmatch(line)
         if match:
-            into = meant[match[1][:1]]
+            current = sides_after[match[1][:1]]
             continue
-        for side in into:
+        for side in current:
             side.append(line)
     return b"\n".join(ours), b"\n".join(theirs)

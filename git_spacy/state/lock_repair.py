@@ -1,4 +1,4 @@
-"""project.lock put right: rebuilt from records, or made one of two sides."""
+"""Repair project.lock: rebuild it from run records, or resolve a merge conflict in it."""
 
 from __future__ import annotations
 
@@ -23,141 +23,154 @@ from git_spacy.state.stat_cache import state_dir
 
 
 class RebuiltLock(NamedTuple):
-    """The commit (its id), what was known of each command that the lock has now, and the commands
-    that nothing is known of."""
+    """The id of the commit, the entries now in the lock, and the commands without any record."""
 
     commit: str
-    known: Mapping[str, ResolvedEntry]
+    entries: Mapping[str, ResolvedEntry]
     unknown: tuple[str, ...]
 
 
 def rebuild(root: Path, repository: Repository, revision: str | None) -> RebuiltLock:
-    """Make project.lock what it was, or should have been, at `revision` (None: HEAD, and what is
-    in the lock as it lies there counts, too).
+    """Rebuild project.lock as it was, or should have been, at `revision`.
 
-    Raises Malformed, CheckFailed where nothing is known, with the old file in place; OSError.
+    None means HEAD, and then the entries of the present lock are candidates, too. Raises
+    InvalidInput, CheckFailed if no run is recorded, OSError; the old file then stays in place.
     """
 
     with file_lock(state_dir(root) / "project.lock.lock"):
-        here = _readable(root)
-        also = () if revision is not None else tuple(here.values())
-        found = lock_history(root, repository, revision or "HEAD", also)
-        commands = found.project.commands
-        if not found.known:
+        present = _read_if_valid(root)
+        extra = () if revision is not None else tuple(present.values())
+        past = lock_history(root, repository, revision or "HEAD", extra)
+        commands = past.project.commands
+        if not past.entries:
             raise CheckFailed(
-                f"no run of this project is noted for {revision or 'HEAD'}",
-                hint="git spacy notes pull brings the records of others",
+                f"no run of this project is recorded for {revision or 'HEAD'}",
+                hint="git spacy notes pull",
             )
-        model = found.committed or here
-        names = [name for name in dict.fromkeys((*model, *_in_order(found))) if name in found.known]
-        entries = {name: _in_dialect(found.known[name], model) for name in names}
-        lock.write(root, entries)
-    known = {name: found.known[name] for name in names}
-    unknown = tuple(one.name for one in commands if not (one.variant_of or one.name in known))
-    return RebuiltLock(found.commit, known, unknown)
+        model = past.committed or present
+        order = dict.fromkeys((*model, *_ordered_names(past)))
+        names = [name for name in order if name in past.entries]
+        lock.write(root, {name: _match_format(past.entries[name], model) for name in names})
+    entries = {name: past.entries[name] for name in names}
+    unknown = tuple(
+        command.name
+        for command in commands
+        if not command.variant_of and command.name not in entries
+    )
+    return RebuiltLock(past.commit, entries, unknown)
 
 
-def _in_order(found: LockHistory) -> list[str]:
-    """The project's own commands, then the variants as they were run."""
+def _ordered_names(past: LockHistory) -> list[str]:
+    """Return the names of the plain commands, then of the variants in the order of their runs."""
 
-    names = [one.name for one in found.project.commands if not one.variant_of]
+    names = [command.name for command in past.project.commands if not command.variant_of]
     times = {
-        one.name: known.record.time if known.record else ""
-        for one in found.project.commands
-        if one.variant_of and (known := found.known.get(one.name))
+        command.name: resolved.record.time if resolved.record else ""
+        for command in past.project.commands
+        if command.variant_of and (resolved := past.entries.get(command.name))
     }
     return [*names, *sorted(times, key=lambda name: times[name])]
 
 
-def _readable(root: Path) -> dict[str, LockEntry]:
+def _read_if_valid(root: Path) -> dict[str, LockEntry]:
     try:
         return lock.read(root)
-    except InvalidInput:  # that is why it is to be restored
+    except InvalidInput:  # a broken lock is a reason to rebuild it
         return {}
 
 
-def _in_dialect(known: ResolvedEntry, model: Mapping[str, LockEntry]) -> LockEntry:
-    if known.entry.cmd or known.record is None:
-        return known.entry
-    return lock.match_format(known.entry, model, known.record.versions.get("spacy"))
+def _match_format(resolved: ResolvedEntry, model: Mapping[str, LockEntry]) -> LockEntry:
+    if resolved.entry.cmd or resolved.record is None:
+        return resolved.entry
+    return lock.match_format(resolved.entry, model, resolved.record.versions.get("spacy"))
 
 
 class MergeResolution(NamedTuple):
-    """For each command on which the sides differed, the one that was taken (`ours`, `theirs`), and
-    those of them that are stale whichever is taken."""
+    """The side chosen for each conflicting command (`ours`, `theirs` or `neither`).
 
-    taken: Mapping[str, str]
+    `stale` lists the conflicting commands that are stale with the chosen side, too.
+    """
+
+    sides: Mapping[str, str]
     stale: tuple[Command, ...]
 
 
-def resolve(root: Path, repository: Repository | None) -> MergeResolution | None:
-    """Settle a conflict in project.lock by entry, the fresher side of each as the project lies in
-    the work tree, and tell Git. None: there is no conflict.
+def resolve_conflict(root: Path, repository: Repository | None) -> MergeResolution | None:
+    """Resolve a conflict in project.lock and mark it as resolved in Git; None if there is none.
 
-    Raises Malformed, with the file as it was.
+    For each entry, the side that is up to date with the worktree is chosen. Raises InvalidInput
+    and leaves the file as it was.
     """
 
     with file_lock(state_dir(root) / "project.lock.lock"):
         name = prefix(root, repository.cwd()) + LOCK_FILE if repository else LOCK_FILE
-        stages = unmerged.stages(repository, name, yaml.MAX_BYTES) if repository else {}
-        merged = _of_stages(stages) if stages else _of_markers(root)
+        stages = unmerged.read_stages(repository, name, yaml.MAX_BYTES) if repository else {}
+        merged = _merge_stages(stages) if stages else _merge_marked_file(root)
         if merged is None:
             return None
-        project = with_variants(loader.load(root), loader.content(root), merged.order)
-        sides = {
+        project = with_variants(loader.load(root), loader.read_bytes(root), merged.order)
+        candidates = {
             command: [
-                (word, side) for word, side in zip(("ours", "theirs"), both, strict=True) if side
+                (side, entry)
+                for side, entry in zip(("ours", "theirs"), entries, strict=True)
+                if entry
             ]
-            for command, both in merged.conflicts.items()
+            for command, entries in merged.conflicts.items()
         }
         choices = {command: [entry] for command, entry in merged.entries.items()}
-        choices |= {command: [side for _, side in some] for command, some in sides.items()}
+        for command, sides in candidates.items():
+            choices[command] = [entry for _, entry in sides]
         chosen = pick_entries(project, choices, WorkTree(root))
-        kept = {**merged.entries, **{command: one.entry for command, one in chosen.items()}}
-        lock.write(root, {name: kept[name] for name in merged.order if name in kept})
+        resolved = {**merged.entries, **{name: pick.entry for name, pick in chosen.items()}}
+        lock.write(root, {name: resolved[name] for name in merged.order if name in resolved})
         if stages and repository:
             unmerged.mark_resolved(repository, name)
-    taken = {
-        command: some[chosen[command].number][0] if command in chosen else "neither"
-        for command, some in sides.items()
+    chosen_sides = {
+        command: sides[chosen[command].position][0] if command in chosen else "neither"
+        for command, sides in candidates.items()
     }
-    stale = {name for name in taken if name in chosen and not chosen[name].matches_commit}
-    return MergeResolution(taken, tuple(one for one in project.commands if one.name in stale))
+    stale = {name for name in chosen_sides if name in chosen and not chosen[name].matches_commit}
+    return MergeResolution(
+        chosen_sides, tuple(command for command in project.commands if command.name in stale)
+    )
 
 
-def _of_stages(stages: Mapping[int, bytes]) -> Merged:
+def _merge_stages(stages: Mapping[int, bytes]) -> Merged:
     ours, theirs = stages.get(2), stages.get(3)
     base = stages.get(1, b"")
-    # a side that removed the file has no opinion on what is in it
-    return _merged(base, base if ours is None else ours, base if theirs is None else theirs)
+    # a side that removed the file changed none of its entries
+    return _merge_texts(base, base if ours is None else ours, base if theirs is None else theirs)
 
 
-def _of_markers(root: Path) -> Merged | None:
-    """For a file that somebody has added as the merge had left it."""
+def _merge_marked_file(root: Path) -> Merged | None:
+    """Merge a file that was added with its conflict markers, so that Git has no stages of it."""
 
     data = lock.content(root)
     if data is None:
         return None
-    ours, theirs = lock_merge.sides(data)
-    return _merged(b"", ours, theirs) if ours != theirs else None
+    ours, theirs = lock_merge.split_sides(data)
+    return _merge_texts(b"", ours, theirs) if ours != theirs else None
 
 
-def _merged(base: bytes, ours: bytes, theirs: bytes) -> Merged:
-    return lock_merge.merge(*map(entries_of, (base, ours, theirs)))
+def _merge_texts(base: bytes, ours: bytes, theirs: bytes) -> Merged:
+    return lock_merge.merge(*map(parse_side, (base, ours, theirs)))
 
 
-def entries_of(data: bytes) -> dict[str, LockEntry]:
-    """The entries of one side; an empty file has none. Raises Malformed."""
+def parse_side(data: bytes) -> dict[str, LockEntry]:
+    """Return the entries of one side; an empty file has none. Raises InvalidInput."""
 
     return lock.parse(data) if data.strip() else {}
 
 
 def merge_driver(base: Path, ours: Path, theirs: Path) -> bool:
-    """Merge three files by entry into `ours`, as Git's merge drivers do (gitattributes(5)); what
-    is no lock, by line. False: it has conflicts, marked as Git marks them."""
+    """Merge three files entry by entry into `ours`, as a Git merge driver (gitattributes(5)).
+
+    A file that is not a valid lock is merged line by line. Returns whether there are no conflicts;
+    they are marked as Git marks them.
+    """
 
     try:
-        merged = _merged(*(path.read_bytes() for path in (base, ours, theirs)))
+        merged = _merge_texts(*(path.read_bytes() for path in (base, ours, theirs)))
     except InvalidInput:
         names = ("-L", "ours", "-L", "base", "-L", "theirs")
         arguments = ("merge-file", *names, "--", *map(str, (ours, base, theirs)))

@@ -1,7 +1,7 @@
-"""Several entries for one command, and the one to have in the lock: the fresher by verdict.
+"""Choose one of several entries for each command of project.lock: the one that is up to date.
 
-For a lock that two sides have changed (`lock resolve`) and for one that is made of records
-(`lock restore`).
+Used where two sides changed the lock (`lock resolve`) and where it is rebuilt from run records
+(`lock rebuild`).
 """
 
 from __future__ import annotations
@@ -13,65 +13,67 @@ from git_spacy.project.model import Command, Project
 from git_spacy.state.lock import LockEntry
 from git_spacy.state.lock_check import LockChecker, rerun_reasons
 from git_spacy.state.project_view import View
-from git_spacy.state.verdict import Verdict, upstream
+from git_spacy.state.verdict import Verdict, upstream_commands
 
 
 class EntryChoice(NamedTuple):
-    """The entry chosen, its number among those given, and whether it is not known to be stale."""
+    """The chosen entry, its position among the candidates, and whether it may be up to date."""
 
     entry: LockEntry
-    number: int
+    position: int
     matches_commit: bool
 
 
 def pick_entries(
     project: Project, choices: Mapping[str, Sequence[LockEntry]], view: View
 ) -> dict[str, EntryChoice]:
-    """For each command the first of its entries that is fresh as `view` has the project; if none
-    is, one that is at least not known to be stale, or else the first of all.
+    """Choose for each command the first entry that is up to date with the project in `view`.
 
-    What makes a dependency is chosen first, since the entries of one lock must fit each other.
-    Raises Unsafe, OSError, Unavailable.
+    If there is no such entry, choose the first that is not known to be stale, or else the first.
+    Producers of dependencies come first, because the entries of one lock must fit each other.
+    Raises Refused, OSError, ExternalError.
     """
 
-    judge = LockChecker(project, view)
+    checker = LockChecker(project, view)
     entries: dict[str, LockEntry] = {}
     chosen: dict[str, EntryChoice] = {}
     for command in producers_first(project):
         best = _STALE + 1
-        for number, entry in enumerate(choices.get(command.name, ())):
-            age = _age(judge.verdict(command, {**entries, command.name: entry}))
-            if age < best:
-                best = age
+        for position, entry in enumerate(choices.get(command.name, ())):
+            rank = _rank(checker.verdict(command, {**entries, command.name: entry}))
+            if rank < best:
+                best = rank
                 entries[command.name] = entry
-                chosen[command.name] = EntryChoice(entry, number, age < _STALE)
-            if best == _FRESH:
+                chosen[command.name] = EntryChoice(entry, position, rank < _STALE)
+            if best == _UP_TO_DATE:
                 break
     return chosen
 
 
-_FRESH, _UNKNOWN, _STALE = range(3)
+_UP_TO_DATE, _UNKNOWN, _STALE = range(3)
 
 
-def _age(verdict: Verdict) -> int:
-    if verdict.state in ("fresh", "always"):
-        return _FRESH
+def _rank(verdict: Verdict) -> int:
+    if verdict.state in ("up_to_date", "always_runs"):
+        return _UP_TO_DATE
     return _STALE if rerun_reasons(verdict) else _UNKNOWN
 
 
 def producers_first(project: Project) -> Iterator[Command]:
-    """All commands, each after those that make what it reads (as far as they do not go round)."""
+    """Yield all commands, each after the producers of its dependencies, except within a cycle."""
 
     seen: set[str] = set()
     for start in project.commands:
-        path = [(start, iter(upstream(project, start)))] if start.name not in seen else []
+        if start.name in seen:
+            continue
         seen.add(start.name)
+        path = [(start, iter(upstream_commands(project, start)))]
         while path:
-            command, above = path[-1]
-            maker = next((maker for maker, _ in above if maker.name not in seen), None)
-            if maker is None:
+            command, upstream = path[-1]
+            producer = next((other for other, _ in upstream if other.name not in seen), None)
+            if producer is None:
                 yield command
                 path.pop()
             else:
-                seen.add(maker.name)
-                path.append((maker, iter(upstream(project, maker))))
+                seen.add(producer.name)
+                path.append((producer, iter(upstream_commands(project, producer))))

@@ -1,6 +1,6 @@
-"""Where a project is looked at: the work tree, or what is staged. The same questions of both.
+"""Read a project from the worktree, from the index or from a commit, with one interface.
 
-A view reads and never writes to the project; what it had to hash, it may keep in the stat index.
+A view never writes to the project; it may save fingerprints in the stat cache.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from git_spacy.errors import ExternalError, InvalidInput, Refused
-from git_spacy.files import open_beneath, opened_in_turn
+from git_spacy.files import open_beneath, open_each
 from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import Index
 from git_spacy.git.remote_tree import EXECUTABLE, FILE, TreeEntry
@@ -26,83 +26,88 @@ from git_spacy.state.hashing import Fingerprint, files_below
 from git_spacy.state.lock import LOCK_FILE
 from git_spacy.state.stat_cache import Observed, StatCache
 
-_OWN = (loader.PROJECT_FILE, LOCK_FILE)
+_PROJECT_FILES = (loader.PROJECT_FILE, LOCK_FILE)
 _PLACEHOLDERS = (".gitkeep", ".gitignore", ".keep")
-_SMALL = 64 << 10  # bytes; more is no folder of placeholders
-_LARGEST_TEXT = 64 << 20
-_POINTER = b"version https://git-lfs.github.com/spec/"
+_MAX_PLACEHOLDER_BYTES = 64 << 10  # of a whole folder
+_MAX_TEXT_BYTES = 64 << 20
+_LFS_POINTER_PREFIX = b"version https://git-lfs.github.com/spec/"
 _CHUNK = 1 << 20
-_WORTH_KEEPING = 4 << 20  # bytes: hashing fewer again costs less than writing the index
-LFS_POINTER = "is only a Git LFS pointer here"
-LINE_ENDINGS = "differs in its line endings alone"
+_MIN_BYTES_TO_SAVE = 4 << 20  # hashing fewer again costs less than writing the stat cache
+LFS_POINTER = "is only a Git LFS pointer"
+LINE_ENDINGS = "differs only in line endings"
 
 
 class View(Protocol):
-    """One project, looked at somewhere."""
+    """A project in the worktree, the index or a commit."""
 
     root: Path
 
     def project(self) -> bytes:
-        """The text of project.yml. Raises Malformed, Unsafe."""
+        """Return the text of project.yml. Raises InvalidInput, Refused."""
 
     def lock(self) -> bytes | None:
-        """The text of project.lock; None: there is none."""
+        """Return the text of project.lock; None if there is no lock."""
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
-        """The content of those of the files that are there: names relative to the project."""
+        """Return the contents of those files that exist, by name relative to the project."""
 
     def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        """The fingerprints of what is there. An empty folder, or one of placeholders (.gitkeep)
-        alone, is nothing."""
+        """Return the fingerprints of the paths, None for a path that does not exist.
+
+        A folder without files, or with only placeholders like .gitkeep, does not exist.
+        """
 
     def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        """The same, and what is not in Git as it lies in the work tree."""
+        """Like `fingerprints`, but read paths that are not in Git from the worktree."""
 
     def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
-        """Why content whose md5 is not `recorded` may be what it was, in words (LFS_POINTER,
-        LINE_ENDINGS); "" if it is known to be the same after all; None: it is another."""
+        """Say why content may be unchanged although its md5 is not `recorded`.
+
+        Returns LFS_POINTER or LINE_ENDINGS; "" if the content is known to be unchanged; None if it
+        differs.
+        """
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
-        """Which of `paths` are kept out of Git on purpose."""
+        """Return those of `paths` that Git ignores."""
 
     def save(self) -> None:
-        """Keep what was hashed, if that is worth it."""
+        """Save the new fingerprints in the stat cache, if there are enough to be worth it."""
 
 
 class WorkTree:
-    """The project as it lies in the folder `root`."""
+    """The project in the folder `root`, with all files."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._stats = StatCache.open(root)
 
     def project(self) -> bytes:
-        return loader.content(self.root)
+        return loader.read_bytes(self.root)
 
     def lock(self) -> bytes | None:
         return lock.content(self.root)
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
-        found = {}
+        contents = {}
         for name in names:
-            # what is not there, is no file or leads out of the project
-            missing = suppress(FileNotFoundError, NotADirectoryError, Refused)
-            with missing, open_beneath(self.root, name) as stream:
-                found[name] = stream.read()
-        return found
+            # skip paths that do not exist, are not files or lead out of the project
+            unreadable = suppress(FileNotFoundError, NotADirectoryError, Refused)
+            with unreadable, open_beneath(self.root, name) as stream:
+                contents[name] = stream.read()
+        return contents
 
     def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        return _observed(self.root, self._stats, paths, algorithm)
+        return _present_fingerprints(self.root, self._stats, paths, algorithm)
 
     def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         return self.fingerprints(paths, algorithm)
 
     def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
-        facts = files_below(self.root, path.normal) or []
-        if sum(fact.size for fact in facts) > _LARGEST_TEXT:
+        files = files_below(self.root, path.normal) or []
+        if sum(file.size for file in files) > _MAX_TEXT_BYTES:
             return None
-        streams = opened_in_turn(self.root, (fact.path for fact in facts))
-        return _excuse(map(_pieces, streams), recorded)
+        streams = open_each(self.root, (file.path for file in files))
+        return _benign_difference(map(_chunks, streams), recorded)
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
         repository = Repository.discover(self.root)
@@ -110,195 +115,202 @@ class WorkTree:
         return _ignored(index, prefix(self.root, index.top), paths) if index else set()
 
     def save(self) -> None:
-        if self._stats.read >= _WORTH_KEEPING:
+        if self._stats.bytes_hashed >= _MIN_BYTES_TO_SAVE:
             self._stats.save()
 
 
 class TrackedFiles(WorkTree):
-    """The work tree without what Git does not track, as it would lie in a fresh clone."""
+    """The worktree without untracked files, as in a new clone."""
 
     def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         repository = Repository.discover(self.root)
         index = repository and Index.open(repository)
         if index is None:
             return super().fingerprints(paths, algorithm)
-        above = prefix(self.root, index.top)
-        entries = index.entries([above + path.normal for path in paths])
-        tracked = {entry.name[len(above) :] for entry in entries}
-        found: dict[str, Fingerprint | None] = {}
+        folder = prefix(self.root, index.top)
+        entries = index.entries([folder + path.normal for path in paths])
+        tracked = {entry.name[len(folder) :] for entry in entries}
+        result: dict[str, Fingerprint | None] = {}
         for path in paths:
-            facts = files_below(self.root, path.normal) or []
-            kept = [fact for fact in facts if f"{path.normal}/{fact.name}".rstrip("/") in tracked]
-            if _is_bare([fact.name for fact in kept]):
-                found[path.normal] = None
-            elif len(kept) == len(facts):
-                found[path.normal] = self._stats.fingerprint(path.normal, algorithm)
+            files = files_below(self.root, path.normal) or []
+            in_git = [file for file in files if f"{path.normal}/{file.name}".rstrip("/") in tracked]
+            if _only_placeholders([file.name for file in in_git]):
+                result[path.normal] = None
+            elif len(in_git) == len(files):
+                result[path.normal] = self._stats.fingerprint(path.normal, algorithm)
             else:
-                size = sum(fact.size for fact in kept)
-                found[path.normal] = Fingerprint(
-                    hashing.digest(self.root, kept, algorithm), hashing.names(kept), size
+                size = sum(file.size for file in in_git)
+                result[path.normal] = Fingerprint(
+                    hashing.digest_contents(self.root, in_git, algorithm),
+                    hashing.digest_file_names(in_git),
+                    size,
                 )
-        return found
+        return result
 
 
 class Staged:
-    """The project in the folder `root` as it would be committed: what is not in Git is not there.
+    """The project in the folder `root` as it would be committed, without files that are not staged.
 
-    Links and submodules are looked at in the work tree. `index` is that of its repository, where
-    the caller has it already. Raises Unavailable where there is no repository or git fails.
+    Links and submodules are read from the worktree. `index` is the index of the repository, if the
+    caller has already opened it. Raises ExternalError outside a repository and if git fails.
     """
 
-    _ABSENT = ("not staged, and not in the repository", f"git add {loader.PROJECT_FILE}")
+    _NO_PROJECT_FILE = ("not staged, and not in the repository", f"git add {loader.PROJECT_FILE}")
 
     def __init__(self, root: Path, index: Index | None = None) -> None:
         if index is None:
             repository = Repository.discover(root)
             index = repository and Index.open(repository)
         if index is None:
-            raise ExternalError(f"'{root}' is in no Git work tree", hint="leave out --staged")
-        self._look(root, index, index.top)
+            raise ExternalError(f"not a Git repository: '{root}'", hint="leave out --staged")
+        self._open(root, index, index.top)
 
-    def _look(self, root: Path, index: Index | CommitTree, top: Path) -> None:
+    def _open(self, root: Path, index: Index | CommitTree, top: Path) -> None:
         self.root = root
         self._index = index
-        self._inside = prefix(root, top)
+        self._prefix = prefix(root, top)
         self._stats = StatCache.open(root)
-        self._own = self.read(_OWN)
+        self._project_files = self.read(_PROJECT_FILES)
 
     def _entries(self, paths: Sequence[str]) -> dict[str, TreeEntry]:
-        """What is staged at or below `paths`, by name relative to the project."""
+        """Return the entries at or below `paths`, by name relative to the project."""
 
-        found = self._index.entries([self._inside + path for path in paths])
-        return {entry.name[len(self._inside) :]: entry for entry in found}
+        entries = self._index.entries([self._prefix + path for path in paths])
+        return {entry.name[len(self._prefix) :]: entry for entry in entries}
 
     def project(self) -> bytes:
-        text = self._own.get(loader.PROJECT_FILE)
+        text = self._project_files.get(loader.PROJECT_FILE)
         if text is None:
-            what, hint = self._ABSENT
-            raise InvalidInput(what, location=loader.PROJECT_FILE, hint=hint)
+            message, hint = self._NO_PROJECT_FILE
+            raise InvalidInput(message, location=loader.PROJECT_FILE, hint=hint)
         return text
 
     def lock(self) -> bytes | None:
-        return self._own.get(LOCK_FILE)
+        return self._project_files.get(LOCK_FILE)
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
-        ids = {name: one.id for name, one in self._entries(names).items() if _is_file(one)}
+        entries = self._entries(names)
+        ids = {name: entry.id for name, entry in entries.items() if _is_file(entry)}
         contents = self._index.contents(list(ids.values()))
-        found = {}
+        texts = {}
         for name, (_, content) in zip(ids, contents, strict=True):
-            if content.size > _LARGEST_TEXT:
+            if content.size > _MAX_TEXT_BYTES:
                 raise InvalidInput(
-                    f"{content.size:,} bytes; the limit is {_LARGEST_TEXT:,}", location=name,
-                    hint=f"take it out of Git: git rm --cached {name}",
-                )  # fmt: skip
-            found[name] = b"".join(content.chunks())
-        return found
+                    f"file is {content.size:,} bytes; the limit is {_MAX_TEXT_BYTES:,}",
+                    location=name,
+                    hint=f"git rm --cached {name}",
+                )
+            texts[name] = b"".join(content.chunks())
+        return texts
 
     def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        below = self._below(paths)
-        found: dict[str, Fingerprint | None] = {}
+        below = self._entries_below(paths)
+        result: dict[str, Fingerprint | None] = {}
         unknown = []
         for path in paths:
             entries = below[path.normal]
-            if _is_bare([entry.name for entry in entries]):
-                found[path.normal] = None
+            if _only_placeholders([entry.name for entry in entries]):
+                result[path.normal] = None
             elif not all(map(_is_file, entries)):
-                found[path.normal] = self._stats.fingerprint(path.normal, algorithm)
+                result[path.normal] = self._stats.fingerprint(path.normal, algorithm)
             else:
-                known = self._stats.staged(path.normal, _signature(entries, algorithm))
+                known = self._stats.staged_fingerprint(path.normal, _signature(entries, algorithm))
                 if known is None:
                     unknown.append(path.normal)
                 else:
-                    found[path.normal] = known
-        return {**found, **self._hashed({path: below[path] for path in unknown}, algorithm)}
+                    result[path.normal] = known
+        return {**result, **self._hash({path: below[path] for path in unknown}, algorithm)}
 
     def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         staged = self.fingerprints(paths, algorithm)
         others = [path for path in paths if staged[path.normal] is None]
-        return {**staged, **_observed(self.root, self._stats, others, algorithm)}
+        return {**staged, **_present_fingerprints(self.root, self._stats, others, algorithm)}
 
-    def _below(self, paths: Sequence[ProjectPath]) -> dict[str, list[TreeEntry]]:
-        """The entries at or below each path, named from there, in the order of hashing."""
+    def _entries_below(self, paths: Sequence[ProjectPath]) -> dict[str, list[TreeEntry]]:
+        """Return the entries at or below each path, named relative to it, in hashing order."""
 
-        found: dict[str, list[TreeEntry]] = {path.normal: [] for path in paths}
-        for name, entry in self._entries(list(found)).items():
+        below: dict[str, list[TreeEntry]] = {path.normal: [] for path in paths}
+        for name, entry in self._entries(list(below)).items():
             parts = name.split("/")
             for depth in range(1, len(parts) + 1):
-                entries = found.get("/".join(parts[:depth]))
+                entries = below.get("/".join(parts[:depth]))
                 if entries is not None:
                     entries.append(entry._replace(name="/".join(parts[depth:])))
-        for entries in found.values():
+        for entries in below.values():
             entries.sort(key=lambda entry: entry.name.split("/"))
-        return found
+        return below
 
-    def _hashed(self, paths: dict[str, list[TreeEntry]], algorithm: str) -> dict[str, Fingerprint]:
-        """Read them all, in one go."""
+    def _hash(self, paths: dict[str, list[TreeEntry]], algorithm: str) -> dict[str, Fingerprint]:
+        """Hash the entries of all paths with a single call of git."""
 
         contents = self._index.contents([entry.id for files in paths.values() for entry in files])
-        found = {}
+        fingerprints = {}
         for path, entries in paths.items():
             hasher = hashlib.new(algorithm, usedforsecurity=False)
             size = 0
             for _ in entries:
-                for piece in next(contents)[1].chunks():
-                    hasher.update(piece)
-                    size += len(piece)
-            listing = hashing.listing([entry.name for entry in entries])
-            found[path] = Fingerprint(hasher.hexdigest(), listing, size)
-            self._stats.remember_staged(path, _signature(entries, algorithm), found[path])
-        next(contents, None)  # lets git end
-        return found
+                for chunk in next(contents)[1].chunks():
+                    hasher.update(chunk)
+                    size += len(chunk)
+            names = hashing.digest_names([entry.name for entry in entries])
+            fingerprints[path] = Fingerprint(hasher.hexdigest(), names, size)
+            self._stats.remember_staged(path, _signature(entries, algorithm), fingerprints[path])
+        next(contents, None)  # so that the git process ends
+        return fingerprints
 
     def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
-        entries = self._below([path])[path.normal]
+        entries = self._entries_below([path])[path.normal]
         files = [entry for entry in entries if _is_file(entry)]
         if not files:
             return None
         contents = self._index.contents([entry.id for entry in files])
-        words = _excuse((content.chunks() for _, content in contents), recorded)
-        if words == LFS_POINTER and not self._index.edited([self._inside + path.normal]):
-            # what the pointer stands for lies in the work tree, untouched since Git put it there
+        message = _benign_difference((content.chunks() for _, content in contents), recorded)
+        if message == LFS_POINTER and not self._index.edited([self._prefix + path.normal]):
+            # the file of the pointer is in the worktree, unmodified since Git checked it out
             now = self._stats.fingerprint(path.normal)
-            return "" if now is not None and now.digest == recorded else words
-        return words
+            return "" if now is not None and now.digest == recorded else message
+        return message
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
-        return _ignored(self._index, self._inside, paths)
+        return _ignored(self._index, self._prefix, paths)
 
     def save(self) -> None:
-        if self._stats.read >= _WORTH_KEEPING:
+        if self._stats.bytes_hashed >= _MIN_BYTES_TO_SAVE:
             self._stats.save()
 
 
 class AtCommit(Staged):
-    """The project in the folder `root` as the commit with the id `commit` has it."""
+    """The project in the folder `root` as it is in the commit with the id `commit`."""
 
-    _ABSENT = ("not in that commit", "name one that has it")
+    _NO_PROJECT_FILE = ("not in that commit", "")
 
     def __init__(self, root: Path, repository: Repository, commit: str) -> None:
-        self._look(root, CommitTree(repository, commit), repository.cwd())
+        self._open(root, CommitTree(repository, commit), repository.cwd())
 
 
 def prefix(root: Path, top: Path) -> str:
-    """What stands before a project's paths to make them relative to the top of its repository:
-    "" or `folder/`."""
+    """Return the project's folder relative to the top of its repository: "" or "folder/"."""
 
     relative = os.path.relpath(os.path.realpath(root), os.path.realpath(top))
     return "" if relative == "." else relative + "/"
 
 
-def _observed(
+def _present_fingerprints(
     root: Path, stats: StatCache, paths: Sequence[ProjectPath], algorithm: str
 ) -> Observed:
-    found: dict[str, Fingerprint | None] = {}
+    result: dict[str, Fingerprint | None] = {}
     for path, now in stats.fingerprints(paths, algorithm).items():
-        is_bare = now is not None and now.size <= _SMALL and _is_bare(_names(root, path))
-        found[path] = None if is_bare else now
-    return found
+        is_bare = (
+            now is not None
+            and now.size <= _MAX_PLACEHOLDER_BYTES
+            and _only_placeholders(_names(root, path))
+        )
+        result[path] = None if is_bare else now
+    return result
 
 
 def _names(root: Path, path: str) -> list[str]:
-    return [fact.name for fact in files_below(root, path) or []]
+    return [file.name for file in files_below(root, path) or []]
 
 
 def _is_file(entry: TreeEntry) -> bool:
@@ -306,12 +318,12 @@ def _is_file(entry: TreeEntry) -> bool:
 
 
 def is_placeholder(name: str) -> bool:
-    """Whether a file is only there to make Git keep its folder."""
+    """Return whether a file only exists so that Git keeps its folder."""
 
     return name.rpartition("/")[2] in _PLACEHOLDERS
 
 
-def _is_bare(names: Sequence[str]) -> bool:
+def _only_placeholders(names: Sequence[str]) -> bool:
     return all(map(is_placeholder, names))
 
 
@@ -322,35 +334,35 @@ def _signature(entries: Sequence[TreeEntry], algorithm: str) -> str:
 
 
 def _ignored(
-    index: Index | CommitTree, above: str, paths: Sequence[ProjectPath]
+    index: Index | CommitTree, folder: str, paths: Sequence[ProjectPath]
 ) -> set[ProjectPath]:
-    named = {above + path.normal: path for path in paths}
-    return {named[name] for name in index.ignored(list(named)) if name in named}
+    by_name = {folder + path.normal: path for path in paths}
+    return {by_name[name] for name in index.ignored(list(by_name)) if name in by_name}
 
 
-def _pieces(stream: FileIO) -> Iterator[bytes]:
-    while piece := stream.read(_CHUNK):
-        yield piece
+def _chunks(stream: FileIO) -> Iterator[bytes]:
+    while chunk := stream.read(_CHUNK):
+        yield chunk
 
 
-def _excuse(files: Iterable[Iterator[bytes]], recorded: str) -> str | None:
-    """What may be said for contents that are not those with the md5 `recorded`."""
+def _benign_difference(files: Iterable[Iterator[bytes]], recorded: str) -> str | None:
+    """Say why contents may be unchanged although their md5 is not `recorded` (see `View`)."""
 
     unix, dos = (hashlib.md5(usedforsecurity=False) for _ in range(2))
-    for pieces in files:
-        held = b""
+    for chunks in files:
+        pending = b""  # a CR at the end of a chunk
         is_text: bool | None = None
-        for piece in pieces:
+        for chunk in chunks:
             if is_text is None:
-                if piece.startswith(_POINTER):
+                if chunk.startswith(_LFS_POINTER_PREFIX):
                     return LFS_POINTER
-                is_text = b"\0" not in piece[:8000]  # as Git tells
+                is_text = b"\0" not in chunk[:8000]  # as Git decides
             if is_text:
-                piece = held + piece
-                held = b"\r" if piece.endswith(b"\r") else b""
-                piece = piece[: len(piece) - len(held)].replace(b"\r\n", b"\n")
-            unix.update(piece)
-            dos.update(piece.replace(b"\n", b"\r\n") if is_text else piece)
-        unix.update(held)
-        dos.update(held)
+                chunk = pending + chunk
+                pending = b"\r" if chunk.endswith(b"\r") else b""
+                chunk = chunk[: len(chunk) - len(pending)].replace(b"\r\n", b"\n")
+            unix.update(chunk)
+            dos.update(chunk.replace(b"\n", b"\r\n") if is_text else chunk)
+        unix.update(pending)
+        dos.update(pending)
     return LINE_ENDINGS if recorded in (unix.hexdigest(), dos.hexdigest()) else None

@@ -1,8 +1,8 @@
-"""Runs beside each other: a table for each command, a row for each set of variables. Pure.
+"""Compare runs: one table per command, one row per set of variables. Pure.
 
-Of each set the last run that succeeded counts. A column is a variable in which rows differ, or a
-number that a run left in a JSON file. Which of two numbers is the better one nobody has said; where
-a name speaks of loss or error the lowest is marked, else the highest.
+For each set of variables, the last successful run counts. The columns are the variables that
+differ, and the metrics: numbers in JSON outputs. Whether higher is better can only be guessed: a
+name like loss or error means that lower is better.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _LOWER_IS_BETTER = {
 
 
 class VariantRun(NamedTuple):
-    """A run, the commit that it is of, and what its variables were."""
+    """A run, the commit that it belongs to, and its variables."""
 
     run: RecordedRun
     commit: AnnotatedCommit
-    values: RunParams
+    params: RunParams
 
     @property
     def record(self) -> RunRecord:
@@ -40,24 +40,27 @@ class VariantRun(NamedTuple):
 
 
 class MetricValue(NamedTuple):
-    """A number, or the mean of some and their standard deviation."""
+    """A number, or the mean of several and their standard deviation."""
 
     value: float
     deviation: float | None = None
 
 
 class MetricsRow(NamedTuple):
-    """One run, or those of which it has the means; `seconds` is None if nothing was run for it."""
+    """One run, or the means of several; `seconds` is None if nothing was executed for it."""
 
     variables: Mapping[str, Any]
     metrics: Mapping[str, MetricValue]
     seconds: float | None
-    tried: tuple[VariantRun, ...]
+    runs: tuple[VariantRun, ...]
 
 
 class MetricsTable(NamedTuple):
-    """The runs of one command of one project: the variables in which they differ, all their
-    metrics, those of the top level first, and the rows, by their variables."""
+    """The runs of one command of one project.
+
+    `variables` are those that differ; `metrics` are all metrics, top-level names first. The rows
+    are sorted by their variables.
+    """
 
     project: str
     command: str
@@ -67,126 +70,142 @@ class MetricsTable(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A table for each command that has metrics; the commands that have none; and of each command
-    and set of variables whose last run failed, that run."""
+    """A table per command with metrics, the commands without metrics, and failed runs.
+
+    A run is listed in `failed` if it is the last one of its command and set of variables.
+    """
 
     tables: tuple[MetricsTable, ...]
-    without: tuple[str, ...]
+    without_metrics: tuple[str, ...]
     failed: tuple[VariantRun, ...]
 
 
-def compare(tried: Iterable[VariantRun]) -> Comparison:
-    """What there is to compare among runs, the newest first."""
+def compare(runs: Iterable[VariantRun]) -> Comparison:
+    """Compare runs, given newest first."""
 
     last: dict[tuple[str, ...], VariantRun] = {}
-    good: dict[tuple[str, str], dict[tuple[str, ...], VariantRun]] = {}
-    for one in tried:
-        record = one.record
-        key = record.project, record.command, _key(one.values.variables)
-        last.setdefault(key, one)
+    succeeded: dict[tuple[str, str], dict[tuple[str, ...], VariantRun]] = {}
+    for run in runs:
+        record = run.record
+        key = record.project, record.command, _key(run.params.variables)
+        last.setdefault(key, run)
         if record.exit == 0:
-            good.setdefault(key[:2], {}).setdefault(key, one)
-    # (the first command of a pipeline ran first)
-    tables = {name: _table(*name, tuple(some.values())) for name, some in reversed(good.items())}
+            succeeded.setdefault(key[:2], {}).setdefault(key, run)
+    # in the order in which the commands ran
+    tables = [
+        _table(project, command, tuple(by_key.values()))
+        for (project, command), by_key in reversed(succeeded.items())
+    ]
     return Comparison(
-        tuple(table for table in tables.values() if table.metrics),
-        tuple(table.command for table in tables.values() if not table.metrics),
-        tuple(one for one in last.values() if one.record.exit),
+        tuple(table for table in tables if table.metrics),
+        tuple(table.command for table in tables if not table.metrics),
+        tuple(run for run in last.values() if run.record.exit),
     )
 
 
-def _table(project: str, command: str, some: Sequence[VariantRun]) -> MetricsTable:
-    measured = [one for one in some if any(one.record.metrics.values())]
-    return _of_rows(project, command, differing(measured), list(map(_row, measured)))
+def _table(project: str, command: str, runs: Sequence[VariantRun]) -> MetricsTable:
+    measured = [run for run in runs if any(run.record.metrics.values())]
+    return _build_table(project, command, differing_variables(measured), list(map(_row, measured)))
 
 
-def _of_rows(
+def _build_table(
     project: str, command: str, variables: tuple[str, ...], rows: Sequence[MetricsRow]
 ) -> MetricsTable:
     metrics = dict.fromkeys(name for row in rows for name in row.metrics)
     by_depth = sorted(metrics, key=lambda name: name.count("."))
-    in_order = sorted(rows, key=lambda row: [natural(row.variables, name) for name in variables])
+    in_order = sorted(
+        rows, key=lambda row: [natural_key(row.variables, name) for name in variables]
+    )
     return MetricsTable(project, command, variables, tuple(by_depth), tuple(in_order))
 
 
-def _row(one: VariantRun) -> MetricsRow:
-    record = one.record
+def _row(run: VariantRun) -> MetricsRow:
+    record = run.record
     seconds = record.seconds if record.how == "run" else None
-    metrics = {name: MetricValue(value) for name, value in numbers(record).items()}
-    return MetricsRow(one.values.variables, metrics, seconds, (one,))
+    metrics = {name: MetricValue(value) for name, value in flat_metrics(record).items()}
+    return MetricsRow(run.params.variables, metrics, seconds, (run,))
 
 
-def numbers(record: RunRecord) -> dict[str, float]:
-    """All numbers of a run, by dotted name; where two files have it, with what tells the files
-    apart before it: that is the same for all variants, whatever their folders are called."""
+def flat_metrics(record: RunRecord) -> dict[str, float]:
+    """Return all metrics of a run by dotted name, with a prefix if several files have the name.
 
-    of_file = dict(zip(record.metrics, _apart(list(record.metrics)), strict=True))
-    times = Counter(name for inner in record.metrics.values() for name in inner)
+    The prefix is the part of the path that distinguishes the files, so that it is the same for all
+    variants, whatever their folders are called.
+    """
+
+    prefixes = dict(zip(record.metrics, _distinguishing_parts(list(record.metrics)), strict=True))
+    counts = Counter(name for metrics in record.metrics.values() for name in metrics)
     return {
-        name if times[name] == 1 else f"{of_file[file]}:{name}": value
-        for file, inner in record.metrics.items()
-        for name, value in inner.items()
+        name if counts[name] == 1 else f"{prefixes[file]}:{name}": value
+        for file, metrics in record.metrics.items()
+        for name, value in metrics.items()
     }
 
 
-def _apart(files: Sequence[str]) -> Sequence[str]:
-    """`dev` and `test` of `1/dev/scores.json` and `1/test/scores.json`."""
+def _distinguishing_parts(files: Sequence[str]) -> Sequence[str]:
+    """Return e.g. `dev` and `test` for `1/dev/scores.json` and `1/test/scores.json`."""
 
-    pieces = [re.split(r"([/._-])", file) for file in files]
-    while len({one[0] for one in pieces if one}) == 1 and all(len(one) > 1 for one in pieces):
-        pieces = [one[1:] for one in pieces]
-    while len({one[-1] for one in pieces if one}) == 1 and all(len(one) > 1 for one in pieces):
-        pieces = [one[:-1] for one in pieces]
-    short = ["".join(one).strip("/._-") for one in pieces]
+    split = [re.split(r"([/._-])", file) for file in files]
+    while len({parts[0] for parts in split if parts}) == 1 and all(
+        len(parts) > 1 for parts in split
+    ):
+        split = [parts[1:] for parts in split]
+    while len({parts[-1] for parts in split if parts}) == 1 and all(
+        len(parts) > 1 for parts in split
+    ):
+        split = [parts[:-1] for parts in split]
+    short = ["".join(parts).strip("/._-") for parts in split]
     return short if all(short) and len(set(short)) == len(files) else files
 
 
-def differing(some: Sequence[VariantRun]) -> tuple[str, ...]:
-    """The variables in which runs differ. What nobody knows of a run is no difference, unless
-    another one was given it."""
+def differing_variables(runs: Sequence[VariantRun]) -> tuple[str, ...]:
+    """Return the variables that differ between runs.
 
-    names = dict.fromkeys(name for one in some for name in one.values.variables)
-    return tuple(name for name in names if len(set(_held(some, name))) > 1)
+    A variable whose value is unknown for a run only counts if it was overridden in another run.
+    """
+
+    names = dict.fromkeys(name for run in runs for name in run.params.variables)
+    return tuple(name for name in names if len(set(_values_of(runs, name))) > 1)
 
 
-def _held(some: Iterable[VariantRun], name: str) -> Iterator[str]:
-    is_given = any(name in one.values.variables for one in some if not one.values.complete)
-    for one in some:
-        if name in one.values.variables:
-            yield to_cli(one.values.variables[name])
-        elif one.values.complete or is_given:
+def _values_of(runs: Iterable[VariantRun], name: str) -> Iterator[str]:
+    is_overridden = any(name in run.params.variables for run in runs if not run.params.complete)
+    for run in runs:
+        if name in run.params.variables:
+            yield to_cli(run.params.variables[name])
+        elif run.params.complete or is_overridden:
             yield ""
 
 
-def averaged(table: MetricsTable, over: Collection[str]) -> MetricsTable:
-    """The same, a row for all runs that differ in nothing but the variables `over`."""
+def average_over(table: MetricsTable, over: Collection[str]) -> MetricsTable:
+    """Return the table with one row for all runs that differ only in the variables `over`."""
 
     others = tuple(name for name in table.variables if name not in over)
     groups: dict[str, list[MetricsRow]] = {}
     for row in table.rows:
         key = _key({name: row.variables[name] for name in others if name in row.variables})
         groups.setdefault(key, []).append(row)
-    rows = [_mean(rows, others) for rows in groups.values()]
-    return _of_rows(table.project, table.command, others, rows)._replace(metrics=table.metrics)
+    rows = [_mean_row(rows, others) for rows in groups.values()]
+    return _build_table(table.project, table.command, others, rows)._replace(metrics=table.metrics)
 
 
-def _mean(rows: Sequence[MetricsRow], variables: Iterable[str]) -> MetricsRow:
+def _mean_row(rows: Sequence[MetricsRow], variables: Iterable[str]) -> MetricsRow:
     names = dict.fromkeys(name for row in rows for name in row.metrics)
     values = {
         name: [row.metrics[name].value for row in rows if name in row.metrics] for name in names
     }
-    found = {name: figure for name, some in values.items() if (figure := _figure(some))}
-    seconds = _figure([row.seconds for row in rows if row.seconds is not None])
+    means = {name: mean for name, numbers in values.items() if (mean := _mean_value(numbers))}
+    seconds = _mean_value([row.seconds for row in rows if row.seconds is not None])
     return MetricsRow(
         {name: rows[0].variables[name] for name in variables if name in rows[0].variables},
-        found,
+        means,
         seconds.value if seconds else None,
-        tuple(one for row in rows for one in row.tried),
+        tuple(run for row in rows for run in row.runs),
     )
 
 
-def _figure(values: Sequence[float]) -> MetricValue | None:
-    """The mean and the deviation of a sample (n - 1); None of nothing, and beyond any float."""
+def _mean_value(values: Sequence[float]) -> MetricValue | None:
+    """Return mean and sample deviation (n - 1); None without values or if a float overflows."""
 
     try:
         deviation = float(statistics.stdev(values)) if len(values) > 1 else None
@@ -195,19 +214,22 @@ def _figure(values: Sequence[float]) -> MetricValue | None:
         return None
 
 
-def chosen(table: MetricsTable, patterns: Sequence[str]) -> MetricsTable:
-    """The same with those metrics only that one of `patterns` means, in their order; none: all."""
+def select_metrics(table: MetricsTable, patterns: Sequence[str]) -> MetricsTable:
+    """Return the table with the metrics that match `patterns`, in their order; all without any."""
 
     if not patterns:
         return table
-    found = dict.fromkeys(
-        name for one in patterns for name in table.metrics if name == one or fnmatchcase(name, one)
+    selected = dict.fromkeys(
+        name
+        for pattern in patterns
+        for name in table.metrics
+        if name == pattern or fnmatchcase(name, pattern)
     )
-    return table._replace(metrics=tuple(found))
+    return table._replace(metrics=tuple(selected))
 
 
-def by_metric(table: MetricsTable, name: str, *, ascending: bool) -> MetricsTable:
-    """The same, its rows by that metric, which comes first; those without it last."""
+def sort_by_metric(table: MetricsTable, name: str, *, ascending: bool) -> MetricsTable:
+    """Return the table sorted by a metric, which becomes the first; rows without it come last."""
 
     if name not in table.metrics:
         return table
@@ -224,23 +246,27 @@ def by_metric(table: MetricsTable, name: str, *, ascending: bool) -> MetricsTabl
 
 
 def is_lower_better(metric: str) -> bool:
-    """Whether its name says so: `loss.ner`, `mean_squared_error`."""
+    """Guess from a name like `loss.ner` or `mean_squared_error` whether lower is better."""
 
     return not _LOWER_IS_BETTER.isdisjoint(re.split(r"[^a-z]+", metric.lower()))
 
 
-def best(rows: Sequence[MetricsRow], metric: str) -> frozenset[int]:
-    """The numbers of the rows that have the best value; none where all are alike."""
+def best_rows(rows: Sequence[MetricsRow], metric: str) -> frozenset[int]:
+    """Return the positions of the rows with the best value; none if all values are equal."""
 
-    values = {n: row.metrics[metric].value for n, row in enumerate(rows) if metric in row.metrics}
+    values = {
+        position: row.metrics[metric].value
+        for position, row in enumerate(rows)
+        if metric in row.metrics
+    }
     if len(set(values.values())) < 2:
         return frozenset()
-    most = min(values.values()) if is_lower_better(metric) else max(values.values())
-    return frozenset(number for number, value in values.items() if value == most)
+    best = min(values.values()) if is_lower_better(metric) else max(values.values())
+    return frozenset(position for position, value in values.items() if value == best)
 
 
-def natural(variables: Mapping[str, Any], name: str) -> tuple[Any, ...]:
-    """What to sort by: numbers as numbers, then texts and the numbers in them, then the rest."""
+def natural_key(variables: Mapping[str, Any], name: str) -> tuple[Any, ...]:
+    """Return a sort key: numbers by value, then texts by the numbers in them, then the rest."""
 
     value = variables.get(name)
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -1,15 +1,15 @@
-"""The ledger: each run noted on the commit that it began on, in `refs/notes/spacy`.
+"""The run history: records of runs, as Git notes in `refs/notes/spacy`.
 
-What cannot be noted now (no commit yet, no repository, no git) is kept back in a file beside the
-stat index, and noted as soon as somebody asks and it can be. `state.record` knows what a record is,
-`git.notes` how a line is noted; here is which commit, and whose records count for it.
+A run is recorded on the commit that it began on. If that is impossible (no commit, no repository,
+no git), the record is pending: it waits in a file next to the stat cache until it can be written.
+`state.run_record` has the format of a record; this module decides which commit a record belongs to.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice, repeat
 from pathlib import Path
@@ -19,67 +19,73 @@ from git_spacy import formats
 from git_spacy.errors import GitSpacyError, InvalidInput
 from git_spacy.files import file_lock, write_atomic
 from git_spacy.git import commits, notes, objects, process
-from git_spacy.git.notes import LONGEST_LINE, AnnotatedCommit, Reader
+from git_spacy.git.notes import MAX_LINE_LENGTH, AnnotatedCommit, NotesReader
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.lock import LOCK_FILE
 from git_spacy.state.project_view import prefix
-from git_spacy.state.run_record import RunRecord, line, records
+from git_spacy.state.run_record import RunRecord, parse_lines, to_line
 from git_spacy.state.stat_cache import state_dir, user_cache_dir
 
 _MD5 = re.compile(rb"\b[0-9a-f]{32}\b")
 _PENDING = "pending"
-_FIRST_BATCH, _BATCH = 64, 1024  # commits: what is on the first page comes at once
-_MOST_LOCKS = 64 << 20  # bytes of project.lock at commits that are searched for md5s
-_MOST_PROJECTS = 32  # whose runs are looked for elsewhere: each takes git processes of its own
-_MOST_PENDING = 1000  # runs, where there will never be a repository
+_FIRST_BATCH, _BATCH = 64, 1024  # commits: the first page appears at once
+_MAX_LOCK_BYTES = 64 << 20  # bytes of project.lock files that are searched for md5s
+_MAX_PROJECTS = 32  # with orphaned runs: each takes git processes of its own
+_MAX_PENDING = 1000  # runs, for projects that never get a repository
 
 
 class BaseCommit(NamedTuple):
-    """What a run begins on: the `commit` that HEAD is ("" if there is none), the id of the tree of
-    the project's folder in it ("" if it is not there), and whether tracked files differ from it."""
+    """What a run begins on.
+
+    `commit` is that of HEAD ("" if there is no commit), `tree` the id of the tree of the project's
+    folder in it ("" if it has none), `dirty` whether tracked files differ from it.
+    """
 
     commit: str
     tree: str
     dirty: bool
 
 
-def folder(root: Path, repository: Repository) -> str:
-    """The project's folder from the top of its repository, as records have it: "" at the top."""
+def project_folder(root: Path, repository: Repository) -> str:
+    """Return the project's folder in its repository, as in records: "" at the top."""
 
     return prefix(root, repository.cwd()).rstrip("/")
 
 
-def base_commit(root: Path, made: Iterable[ProjectPath]) -> BaseCommit:
-    """How things stand for the project at `root`; what lies in `made` (its outputs and data) is no
-    difference. Raises Unavailable where git fails."""
+def base_commit(root: Path, outputs: Iterable[ProjectPath]) -> BaseCommit:
+    """Return the commit that a run of the project at `root` would begin on.
 
-    repository = Repository.discover(root)
-    head = commits.head(repository) if repository else ""
-    if repository is None or not head or not process.available():
-        return BaseCommit(head, "", False)
-    below = prefix(root, repository.cwd())
-    edited = [ProjectPath(name, name) for name in commits.changed(repository, below)]
-    own = list(made)
-    dirty = any(
-        name.normal != LOCK_FILE and not any(path.holds(name) for path in own) for name in edited
-    )
-    return BaseCommit(head, commits.trees(repository, [head], below)[head], dirty)
-
-
-def append(root: Path, commit: str, record: RunRecord) -> None:
-    """Note `record` on `commit` ("": there is none yet), or keep it back until that can be done.
-
-    Raises OSError if that fails, too; GitSpacyError with why it was only kept back, if git failed,
-    or why not even that: nobody would read a line that long.
+    Changes in `outputs` do not count. Raises ExternalError if git fails.
     """
 
     repository = Repository.discover(root)
-    text = line(record)
-    if len(text) > LONGEST_LINE:
+    head = commits.head_commit(repository) if repository else ""
+    if repository is None or not head or not process.available():
+        return BaseCommit(head, "", False)
+    folder = prefix(root, repository.cwd())
+    changed = [ProjectPath(name, name) for name in commits.changed_files(repository, folder)]
+    ignored = list(outputs)
+    dirty = any(
+        path.normal != LOCK_FILE and not any(output.holds(path) for output in ignored)
+        for path in changed
+    )
+    return BaseCommit(head, commits.tree_ids(repository, [head], folder)[head], dirty)
+
+
+def append_record(root: Path, commit: str, record: RunRecord) -> None:
+    """Record a run on `commit` ("" if there is no commit yet), or queue it as pending.
+
+    Raises GitSpacyError if git failed and the record is only pending, or if the record is too long
+    to be read again; OSError if it could not even be queued.
+    """
+
+    repository = Repository.discover(root)
+    text = to_line(record)
+    if len(text) > MAX_LINE_LENGTH:
         raise InvalidInput(
             f"the record of '{record.command}' has {len(text):,} characters; the limit is "
-            f"{LONGEST_LINE:,}",
+            f"{MAX_LINE_LENGTH:,}",
             hint="name folders in deps and outputs instead of their files",
         )
     if not (repository and commit and process.available()):
@@ -96,31 +102,35 @@ def append(root: Path, commit: str, record: RunRecord) -> None:
 def _queue_pending(root: Path, commit: str, text: str) -> None:
     file = state_dir(root) / _PENDING
     with file_lock(file.with_name(file.name + ".lock")):
-        waiting = [*_waiting(file), f"{commit or '-'} {text}"]
-        write_atomic(file, "".join(f"{one}\n" for one in waiting[-_MOST_PENDING:]).encode())
+        pending = [*_pending_lines(file), f"{commit or '-'} {text}"]
+        write_atomic(file, "".join(f"{entry}\n" for entry in pending[-_MAX_PENDING:]).encode())
 
 
-def _waiting(file: Path) -> list[str]:
-    """The lines of what was kept back, but for those that are not of ours."""
+def _pending_lines(file: Path) -> list[str]:
+    """Return the valid lines of the file of pending records."""
 
     try:
-        return [one for one in file.read_text("utf-8", "replace").split("\n") if _is_ours(one)]
+        return [
+            entry
+            for entry in file.read_text("utf-8", "replace").split("\n")
+            if _is_valid_pending_line(entry)
+        ]
     except FileNotFoundError:
         return []
 
 
-def _is_ours(waiting: str) -> bool:
-    commit, _, text = waiting.partition(" ")
+def _is_valid_pending_line(entry: str) -> bool:
+    commit, _, text = entry.partition(" ")
     try:
-        return (commit == "-" or formats.object_id(commit) != "") and bool(records([text]))
+        return (commit == "-" or formats.object_id(commit) != "") and bool(parse_lines([text]))
     except InvalidInput:
         return False
 
 
 def flush_pending(root: Path) -> None:
-    """Note what was kept back: on the commit that it was meant for, or else on the first one.
+    """Record pending runs on their commits, or on the root commit if a commit does not exist.
 
-    Raises GitSpacyError, OSError, with nothing lost.
+    Raises GitSpacyError, OSError; the records then stay pending.
     """
 
     for file in dict.fromkeys((state_dir(root) / _PENDING, user_cache_dir(root) / _PENDING)):
@@ -130,214 +140,247 @@ def flush_pending(root: Path) -> None:
         if repository is None or not process.available():
             return
         with file_lock(file.with_name(file.name + ".lock")):
-            first = commits.root_commit(repository)
-            if not first:
+            root_commit = commits.root_commit(repository)
+            if not root_commit:
                 return
-            waiting = [one.split(" ", 1) for one in _waiting(file)]
-            here = commits.present_commits(repository, {commit for commit, _ in waiting} - {"-"})
-            noted: dict[str, list[str]] = {}
-            for commit, text in waiting:
-                place = commit if commit in here else first
-                noted.setdefault(place, []).append(_placed(text, folder(root, repository)))
-            for commit, lines in noted.items():
-                notes.append(repository, commit, lines)
+            pending = [entry.split(" ", 1) for entry in _pending_lines(file)]
+            present = commits.present_commits(repository, {commit for commit, _ in pending} - {"-"})
+            project = project_folder(root, repository)
+            lines: dict[str, list[str]] = {}
+            for commit, text in pending:
+                target = commit if commit in present else root_commit
+                lines.setdefault(target, []).append(_with_project(text, project))
+            for commit, texts in lines.items():
+                notes.append(repository, commit, texts)
             os.unlink(file)
 
 
-def _placed(text: str, project: str) -> str:
-    """A record that was kept back, of what is now the folder `project`: there may have been no
-    repository to be in."""
+def _with_project(text: str, project: str) -> str:
+    """Return the line of a pending record with the folder `project`.
 
-    return "".join(line(record._replace(project=project)) for record in records([text]))
+    The record has no folder if there was no repository at the time of the run.
+    """
+
+    return "".join(to_line(record._replace(project=project)) for record in parse_lines([text]))
 
 
 class RecordedRun(NamedTuple):
-    """A record of a commit. Where it is noted on one that is not in this history, `noted_on` is
-    that one's id, and `by` says how it belongs here all the same: the project's `tree` is the same,
-    or its `lock` has the result. Both are "" for a record that is noted where it belongs."""
+    """A record that belongs to a commit.
+
+    If it is recorded on a commit outside the history, `recorded_on` is the id of that commit, and
+    `matched_by` says why the record belongs to this one: "tree" if the project has the same tree,
+    "lock" if its lock has the result. Both are "" for a record on the commit itself.
+    """
 
     record: RunRecord
     recorded_on: str = ""
-    by: str = ""
+    matched_by: str = ""
 
 
 class CommitRuns(NamedTuple):
     """A commit and its runs, the oldest first."""
 
-    noted: AnnotatedCommit
+    annotated: AnnotatedCommit
     runs: tuple[RecordedRun, ...]
 
 
 class OrphanedRuns:
-    """What is noted only on commits that a history does not reach: squashed, cherry-picked,
-    rebased without their notes. Read only if need be, since it takes all notes."""
+    """Runs recorded only on commits outside a history: squashed, cherry-picked or rebased.
+
+    They are read on demand, because that means reading all notes.
+    """
 
     def __init__(
-        self, reader: Reader, repository: Repository, project: str | None, revisions: Sequence[str]
+        self,
+        reader: NotesReader,
+        repository: Repository,
+        project: str | None,
+        revisions: Sequence[str],
     ):
         self._reader = reader
         self._repository = repository
         self._project = project
         self._revisions = revisions
-        self._left = _MOST_LOCKS
+        self._lock_bytes_left = _MAX_LOCK_BYTES
 
     @cached_property
     def runs(self) -> list[RecordedRun]:
-        """All of them, the oldest first."""
+        """All orphaned runs, the oldest first."""
 
-        reader = self._reader.again()  # what is elsewhere leaves room for what is here
-        noted = reader.notes
-        lost = commits.unreachable(self._repository, noted, self._revisions) if noted else set()
-        found = [
+        reader = (
+            self._reader.with_full_budget()
+        )  # with limits of its own, so that orphaned runs do not use up those of the history
+        annotated = reader.notes
+        unreachable: Collection[str] = set()
+        if annotated:
+            unreachable = commits.unreachable(self._repository, annotated, self._revisions)
+        candidates = [
             (text, RecordedRun(record, commit))
-            for commit, lines in reader.lines(sorted(lost))
+            for commit, lines in reader.lines(sorted(unreachable))
             for text in dict.fromkeys(lines)
-            for record in records([text], self._project)
+            for record in parse_lines([text], self._project)
         ]
-        left = {text for text, _ in found}
-        reached = (commit for commit in noted if commit not in lost)
-        for _, lines in reader.lines(reached) if left else ():
-            left.difference_update(lines)
-        runs = [run for text, run in found if text in left]
+        orphaned = {text for text, _ in candidates}
+        reachable = (commit for commit in annotated if commit not in unreachable)
+        for _, lines in reader.lines(reachable) if orphaned else ():
+            orphaned.difference_update(lines)
+        runs = [run for text, run in candidates if text in orphaned]
         return sorted(runs, key=lambda run: (run.record.time, run.recorded_on))
 
     @cached_property
-    def _by_project(self) -> dict[str, _Runs]:
-        found: dict[str, list[RecordedRun]] = {}
+    def _by_project(self) -> dict[str, _RunsByCommit]:
+        newest_first: dict[str, list[RecordedRun]] = {}
         for run in reversed(self.runs):
-            if run.record.project in found or len(found) < _MOST_PROJECTS:
-                found.setdefault(run.record.project, []).append(run)
-        in_order = sorted(found.items(), key=lambda one: (one[1][-1].record.time, one[0]))
-        return {project: _Runs(some[::-1]) for project, some in in_order}
+            if run.record.project in newest_first or len(newest_first) < _MAX_PROJECTS:
+                newest_first.setdefault(run.record.project, []).append(run)
+        in_order = sorted(newest_first.items(), key=lambda item: (item[1][-1].record.time, item[0]))
+        return {project: _RunsByCommit(runs[::-1]) for project, runs in in_order}
 
-    def by_commit(self, some: Sequence[str]) -> dict[str, list[RecordedRun]]:
-        """The runs that belong to each of these commits: it has the tree that they began on, or
-        what they read and made is what it has in its lock."""
+    def by_commit(self, commit_ids: Sequence[str]) -> dict[str, list[RecordedRun]]:
+        """Return the runs that belong to each of these commits.
 
-        found: dict[str, list[RecordedRun]] = {commit: [] for commit in some}
-        for project, runs in self._by_project.items() if some else ():
-            below = f"{project}/" if project else ""
-            trees = commits.trees(self._repository, some, below)
-            locks = self._locks(some, below, runs)
-            for commit in some:
-                found[commit] += runs.belonging(trees[commit], locks[commit])
-        return found
+        A run belongs to a commit with the tree that it began on, and to one whose lock has its
+        dependencies and outputs.
+        """
+
+        matching: dict[str, list[RecordedRun]] = {commit: [] for commit in commit_ids}
+        for project, runs in self._by_project.items() if commit_ids else ():
+            folder = f"{project}/" if project else ""
+            trees = commits.tree_ids(self._repository, commit_ids, folder)
+            locks = self._locks(commit_ids, folder, runs)
+            for commit in commit_ids:
+                matching[commit] += runs.matching(trees[commit], locks[commit])
+        return matching
 
     def _locks(
-        self, some: Sequence[str], below: str, runs: _Runs
+        self, commit_ids: Sequence[str], folder: str, runs: _RunsByCommit
     ) -> dict[str, tuple[str, frozenset[str]]]:
-        """The id of the project.lock of each commit, and those md5s in it that `runs` have: to
-        look for them there is a hundred times faster than to parse it."""
+        """Return the id of the project.lock of each commit, and the md5s in it that `runs` have.
 
-        ids = commits.blobs(self._repository, some, below + LOCK_FILE)
-        different = [id for id in dict.fromkeys(ids.values()) if id and id not in runs.locks]
+        Searching for md5s is a hundred times faster than parsing the lock.
+        """
+
+        ids = commits.blob_ids(self._repository, commit_ids, folder + LOCK_FILE)
+        unread = [id for id in dict.fromkeys(ids.values()) if id and id not in runs.locks]
         contents = objects.read_blobs(
-            SAFE_CONFIG, different,
+            SAFE_CONFIG, unread,
             cwd=self._repository.cwd(), environ=self._repository.environment(),
         )  # fmt: skip
         for id, content in contents:
-            self._left -= content.size
-            if self._left < 0:
+            self._lock_bytes_left -= content.size
+            if self._lock_bytes_left < 0:
                 break
-            found = map(bytes.decode, _MD5.findall(content.read()))
-            runs.locks[id] = frozenset(found) & runs.md5s
+            md5s = map(bytes.decode, _MD5.findall(content.read()))
+            runs.locks[id] = frozenset(md5s) & runs.md5s
         return {commit: (id, runs.locks.get(id, frozenset())) for commit, id in ids.items()}
 
 
-class _Runs:
-    """Runs of one project, by what makes them belong to a commit. `locks` are the md5s of them that
-    are in a lock, by its id."""
+class _RunsByCommit:
+    """Finds the runs of one project that belong to a commit.
+
+    `md5s` are all md5s of the runs; `locks` has those of them that are in a lock, by its blob id.
+    """
 
     def __init__(self, runs: Sequence[RecordedRun]) -> None:
         self._runs = runs
         self._by_tree: dict[str, list[int]] = {}
         self._by_md5: dict[str, list[tuple[int, frozenset[str]]]] = {}
-        self._known: dict[tuple[str, str], list[RecordedRun]] = {}
+        self._cache: dict[tuple[str, str], list[RecordedRun]] = {}
         self.locks: dict[str, frozenset[str]] = {}
         for number, (record, *_) in enumerate(runs):
             if record.tree:
                 self._by_tree.setdefault(record.tree, []).append(number)
             md5s = [file.md5 for file in (*record.outs, *record.deps)]
-            whole = frozenset(one for one in md5s if one)
+            run_md5s = frozenset(md5 for md5 in md5s if md5)
             if record.exit == 0 and record.outs and all(md5s) and md5s[0]:
-                self._by_md5.setdefault(md5s[0], []).append((number, whole))
+                self._by_md5.setdefault(md5s[0], []).append((number, run_md5s))
         self.md5s = frozenset(
-            md5 for some in self._by_md5.values() for _, whole in some for md5 in whole
+            md5
+            for candidates in self._by_md5.values()
+            for _, run_md5s in candidates
+            for md5 in run_md5s
         )
 
-    def belonging(self, tree: str, lock: tuple[str, frozenset[str]]) -> list[RecordedRun]:
-        """Those that belong to a commit with this tree and lock, the oldest first."""
+    def matching(self, tree: str, lock: tuple[str, frozenset[str]]) -> list[RecordedRun]:
+        """Return the runs that belong to a commit with this tree and lock, the oldest first."""
 
         id, md5s = lock
-        if (tree, id) not in self._known:
-            found = {
+        if (tree, id) not in self._cache:
+            matched = {
                 number: "lock"
                 for md5 in md5s
-                for number, whole in self._by_md5.get(md5, ())
-                if whole <= md5s
+                for number, run_md5s in self._by_md5.get(md5, ())
+                if run_md5s <= md5s
             }
-            found |= dict.fromkeys(self._by_tree.get(tree, ()), "tree")
-            self._known[tree, id] = [
-                self._runs[number]._replace(by=by) for number, by in sorted(found.items())
+            matched |= dict.fromkeys(self._by_tree.get(tree, ()), "tree")
+            self._cache[tree, id] = [
+                self._runs[number]._replace(matched_by=by) for number, by in sorted(matched.items())
             ]
-        return self._known[tree, id]
+        return self._cache[tree, id]
 
 
-def history(
+def read_history(
     repository: Repository,
     project: str | None,
     revisions: Sequence[str] = (),
     warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[CommitRuns]:
-    """The commits that `revisions` (none: HEAD) reach, newest first, each with its runs: of
-    `project` (its folder), or of all.
+    """Yield the commits reachable from `revisions` (default: HEAD), newest first, with their runs.
 
-    A commit on which nothing is noted has the runs of commits out of this history that belong to
-    it by its tree or its lock. Reads as it goes; `warn` is called with what is too large to be
-    read. Raises Malformed for a wrong revision, Unavailable.
+    `project` (its folder) limits the runs to one project. A commit without records has the orphaned
+    runs that belong to it by its tree or its lock. Notes are read lazily; `warn` is called for
+    records that are too large to read. Raises InvalidInput for an invalid revision, ExternalError.
     """
 
     names = notes.resolve_revisions(repository, revisions)
-    reader = Reader(repository, warn)
-    elsewhere = OrphanedRuns(reader, repository, project, names)
+    reader = NotesReader(repository, warn)
+    orphaned_runs = OrphanedRuns(reader, repository, project, names)
     stream = notes.log(repository, names, reader=reader)
-    above: CommitRuns | None = None
+    newer: CommitRuns | None = None
     for size in chain((_FIRST_BATCH,), repeat(_BATCH)):
         batch = [
             CommitRuns(
-                noted._replace(lines=()), tuple(map(RecordedRun, records(noted.lines, project)))
+                annotated._replace(lines=()),
+                tuple(map(RecordedRun, parse_lines(annotated.lines, project))),
             )
-            for noted in islice(stream, size)
+            for annotated in islice(stream, size)
         ]
         if not batch:
             break
-        bare = any(not commit.runs for commit in (*batch, *((above,) if above else ())))
-        others = elsewhere.by_commit([commit.noted.commit for commit in batch]) if bare else {}
+        has_bare = any(not commit.runs for commit in (*batch, *((newer,) if newer else ())))
+        ids = [commit.annotated.commit for commit in batch]
+        orphaned = orphaned_runs.by_commit(ids) if has_bare else {}
         for commit in batch:
-            here = others.get(commit.noted.commit, [])
-            if above is not None:
-                yield _without(above, here)
-            above = commit if commit.runs else commit._replace(runs=tuple(here))
-    if above is not None:
-        yield above
+            matching = orphaned.get(commit.annotated.commit, [])
+            if newer is not None:
+                yield _without_repeats(newer, matching)
+            newer = commit if commit.runs else commit._replace(runs=tuple(matching))
+    if newer is not None:
+        yield newer
 
 
-def _without(above: CommitRuns, runs: Sequence[RecordedRun]) -> CommitRuns:
-    """What belongs to several commits in a row is of the one that brought it."""
+def _without_repeats(newer: CommitRuns, older: Sequence[RecordedRun]) -> CommitRuns:
+    """Remove from a commit the orphaned runs that also belong to the commit before it."""
 
-    below = {(id(run.record), run.by) for run in runs}  # (one object for each that is elsewhere)
-    return above._replace(
-        runs=tuple(run for run in above.runs if (id(run.record), run.by) not in below)
+    # by identity: an orphaned run is the same object wherever it matches
+    seen = {(id(run.record), run.matched_by) for run in older}
+    return newer._replace(
+        runs=tuple(run for run in newer.runs if (id(run.record), run.matched_by) not in seen)
     )
 
 
 def all_records(root: Path, warn: Callable[[str], None] = lambda _: None) -> Iterator[RunRecord]:
-    """All records of the project at `root`, on whatever commit; `warn` is called with what is too
-    large to be read. Raises Malformed outside a repository, Unavailable."""
+    """Yield all records of the project at `root`, on any commit.
+
+    `warn` is called for records that are too large to read. Raises InvalidInput outside a
+    repository, ExternalError.
+    """
 
     repository = Repository.discover(root)
     if repository is None:
-        raise InvalidInput("not in a Git repository: there are no notes", hint="git init")
-    reader = Reader(repository, warn)
-    project = folder(root, repository)
-    return (record for _, lines in reader.lines(reader.notes) for record in records(lines, project))
+        raise InvalidInput("not a Git repository: no run history", hint="git init")
+    reader = NotesReader(repository, warn)
+    project = project_folder(root, repository)
+    return (
+        record for _, lines in reader.lines(reader.notes) for record in parse_lines(lines, project)
+    )

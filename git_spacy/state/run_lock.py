@@ -1,6 +1,7 @@
-"""One run or fetch at a time in a project.
+"""Allow only one run or fetch at a time in a project.
 
-A `git spacy run` in a script of ours belongs to the run that started it: it must not wait for it.
+A `git spacy run` inside a project's script belongs to the run that started it, so it does not wait
+for that run.
 """
 
 from __future__ import annotations
@@ -13,27 +14,29 @@ from pathlib import Path
 from git_spacy.files import file_lock
 from git_spacy.state.stat_cache import state_dir
 
-_HOLDERS = "GIT_SPACY_RUN"
-"""In the environment of scripts: the real paths of the projects whose runs they belong to."""
+_LOCKED_PROJECTS = "GIT_SPACY_RUN"
+"""Environment variable of scripts: the real paths of the projects whose runs started them."""
 
 
 @contextmanager
 def project_lock(
     root: Path, environ: Mapping[str, str], *, wait: bool = True, waiting: Callable[[], None]
 ) -> Iterator[None]:
-    """Have the project at `root` for ourselves until the block ends. Calls `waiting` before it
-    waits for somebody else; raises Busy instead if `wait` is false."""
+    """Lock the project at `root` until the block ends.
 
-    if os.path.realpath(root) in environ.get(_HOLDERS, "").split(os.pathsep):
+    Calls `waiting` before it waits for another process; raises Busy instead if `wait` is false.
+    """
+
+    if os.path.realpath(root) in environ.get(_LOCKED_PROJECTS, "").split(os.pathsep):
         yield
         return
-    hint = "another run is going on in this project; wait for it, or end it"
+    hint = "wait for the other run in this project, or stop it"
     with file_lock(state_dir(root) / "run.lock", wait=wait, waiting=waiting, hint=hint):
         yield
 
 
 def child_env(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` for scripts of the project at `root`."""
+    """Return `environ` for scripts of the project at `root`, which is locked."""
 
-    holders = [*environ.get(_HOLDERS, "").split(os.pathsep), os.path.realpath(root)]
-    return {**environ, _HOLDERS: os.pathsep.join(filter(None, holders))}
+    projects = [*environ.get(_LOCKED_PROJECTS, "").split(os.pathsep), os.path.realpath(root)]
+    return {**environ, _LOCKED_PROJECTS: os.pathsep.join(filter(None, projects))}

@@ -1,9 +1,9 @@
-"""What one run of a command was, as one line of a note; and how two runs differ. Pure.
+"""Serialize the record of a run as one line of a Git note; compare records. Pure.
 
-The line is JSON with sorted keys, all ASCII: two clones write the same line for the same record,
-and Git's `cat_sort_uniq` merges what they noted. A line is written once and never changed. It names
-no machine, no path outside the project and no value of an environment variable. docs/ledger.md has
-the format.
+The line is ASCII JSON with sorted keys: two clones write the same line for the same record, and
+Git's `cat_sort_uniq` merges their notes. A line is written once and never changed. It has no
+machine name, no path outside the project and no value of an environment variable.
+docs/reference/run-records.md has the format.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ from git_spacy.state.lock import LockEntry, TrackedPath
 
 VERSION = 1
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
-_LONGEST = 1 << 40  # seconds
-_EXITS = 1 << 31
-_MOST_PAIRS = 20_000  # of equal script lines: beyond, a whole script is told as replaced
-_MOST_NUMBERS = 256  # of one file: more is data, no metrics
+_MAX_SECONDS = 1 << 40  # seconds
+_MAX_EXIT = 1 << 31
+_MAX_EQUAL_PAIRS = 20_000  # of equal script lines; with more, the whole script counts as replaced
+_MAX_METRICS = 256  # of one file; a file with more is data
 
 How = Literal["run", "record", "restore"]
 
 
 class RecordedFile(NamedTuple):
-    """One path as project.yml spells it, its md5 (None: it was not there), size in bytes and, of a
-    folder, a digest of the names in it, to which the md5 is blind."""
+    """A path as project.yml spells it, its md5 (None if it did not exist) and its size in bytes.
+
+    `names` is a digest of the file names in a folder, which the md5 does not cover.
+    """
 
     path: str
     md5: str | None
@@ -42,13 +44,13 @@ class RecordedFile(NamedTuple):
 class RunRecord(NamedTuple):
     """One run of one command.
 
-    `time` is when it began (UTC, `2026-11-24T01:55:41.123Z`), `seconds` how long it took, `exit`
-    how it ended; `project` the folder of the project in its repository ("" at the top); `tree` the
-    id of that folder's tree in the commit that it began on ("" if it was not there), `dirty`
-    whether tracked files differed from that, but for outputs and the lock; `vars` the variables
-    overridden; `versions` those of python, spacy and git-spacy; `metrics` the numbers of each small
-    JSON output, by dotted name. `how`: "run", "record" for a result that was there already, or
-    "restore" for one that was brought from `source`.
+    `time` is its start (UTC, `2026-11-24T01:55:41.123Z`), `seconds` its duration, `exit` its exit
+    status; `project` the folder of the project in its repository ("" at the top); `tree` the id of
+    that folder's tree in the commit that the run began on ("" if it did not exist), `dirty` whether
+    tracked files differed from it, outputs and the lock excluded; `vars` the overridden variables;
+    `versions` those of python, spacy and git-spacy; `metrics` the numbers in each small JSON
+    output, by dotted name. `how` is "run", "record" for outputs that already existed, or "restore"
+    for outputs restored from `source`.
     """
 
     time: str
@@ -69,12 +71,12 @@ class RunRecord(NamedTuple):
 
     @property
     def fingerprint_key(self) -> tuple[object, ...]:
-        """What freshness is judged by, as a lock entry has it."""
+        """The same key as that of the lock entry of this run."""
 
         return self.script, _tracked(self.deps), _tracked(self.outs)
 
     def entry(self) -> LockEntry:
-        """The lock entry of this run, in no dialect yet."""
+        """Return the lock entry of this run, without the keys of a specific tool."""
 
         return LockEntry(self.command, self.script, _tracked(self.deps), _tracked(self.outs))
 
@@ -83,18 +85,18 @@ def _tracked(files: Iterable[RecordedFile]) -> tuple[TrackedPath, ...]:
     return tuple(TrackedPath(file.path, file.md5) for file in files)
 
 
-def line(record: RunRecord) -> str:
-    """The record as one line, without the line break."""
+def to_line(record: RunRecord) -> str:
+    """Return the record as one line, without the line break."""
 
-    document = document_of(record)
+    document = to_document(record)
     return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def document_of(record: RunRecord) -> dict[str, Any]:
-    """The record as its line has it, for `--json`."""
+def to_document(record: RunRecord) -> dict[str, Any]:
+    """Return the record as a JSON document."""
 
     document: dict[str, Any] = {"v": VERSION, **record._asdict()}
-    if not record.source:  # as lines have been before there was such a thing
+    if not record.source:  # as in lines older than this key
         del document["source"]
     document["deps"] = [_plain(file) for file in record.deps]
     document["outs"] = [_plain(file) for file in record.outs]
@@ -106,9 +108,11 @@ def _plain(file: RecordedFile) -> dict[str, Any]:
     return document if file.names else {name: document[name] for name in ("path", "md5", "size")}
 
 
-def parse(text: str) -> RunRecord | None:
-    """The record of a line; None if it is not one of ours, or of a later version. Somebody else
-    may have written anything."""
+def parse_line(text: str) -> RunRecord | None:
+    """Return the record in a line; None if it is not a valid record of this version.
+
+    Notes can be pushed by anyone, so a line can be anything.
+    """
 
     try:
         document = formats.document(text)
@@ -131,17 +135,17 @@ def _record(document: dict[str, Any]) -> RunRecord:
         how=how,
         source=formats.line(document.get("source", "")),
         seconds=_seconds(document.get("seconds", 0.0)),
-        exit=formats.integer(document.get("exit", 0), -_EXITS, _EXITS),
+        exit=formats.integer(document.get("exit", 0), -_MAX_EXIT, _MAX_EXIT),
         tree=formats.object_id(document.get("tree", "")),
         dirty=document.get("dirty", False) is True,
         vars=_vars(document.get("vars", {})),
         versions={
-            formats.line(name): formats.line(one)
-            for name, one in document.get("versions", {}).items()
+            formats.line(name): formats.line(version)
+            for name, version in document.get("versions", {}).items()
         },
         metrics={
             formats.text(file): {
-                formats.text(name): formats.number(one) for name, one in numbers.items()
+                formats.text(name): formats.number(number) for name, number in numbers.items()
             }
             for file, numbers in document.get("metrics", {}).items()
         },
@@ -159,16 +163,16 @@ def _file(value: Any) -> RecordedFile:
 
 
 def _seconds(value: Any) -> float:
-    if not 0 <= formats.number(value) <= _LONGEST:
+    if not 0 <= formats.number(value) <= _MAX_SECONDS:
         raise ValueError(value)
     return formats.number(value)
 
 
 def _vars(value: Any) -> dict[str, Any]:
-    found = dict(value)
-    if found:  # all text in it is text, and all numbers are finite
-        formats.text(json.dumps(found, ensure_ascii=False, allow_nan=False))
-    return found
+    variables = dict(value)
+    if variables:  # refuse lone surrogates and numbers that are not finite
+        formats.text(json.dumps(variables, ensure_ascii=False, allow_nan=False))
+    return variables
 
 
 def _list(value: Any) -> list[Any]:
@@ -177,41 +181,40 @@ def _list(value: Any) -> list[Any]:
     return value
 
 
-def records(lines: Iterable[str], project: str | None = None) -> tuple[RunRecord, ...]:
-    """The records among `lines`, those of `project` alone if it is given, the oldest first."""
+def parse_lines(lines: Iterable[str], project: str | None = None) -> tuple[RunRecord, ...]:
+    """Return the records in `lines`, the oldest first; only those of `project` if it is given."""
 
-    found = (record for text in lines if (record := parse(text)))
-    mine = [record for record in found if project is None or record.project == project]
-    return tuple(sorted(mine, key=lambda record: record.time))
+    parsed = (record for text in lines if (record := parse_line(text)))
+    selected = [record for record in parsed if project is None or record.project == project]
+    return tuple(sorted(selected, key=lambda record: record.time))
 
 
-def numbers(text: bytes) -> dict[str, float]:
-    """The numbers in a JSON object, by dotted name; none if it is no such thing or has too many."""
+def read_metrics(text: bytes) -> dict[str, float]:
+    """Return the numbers in a JSON object by dotted name; none if it is invalid or has too many."""
 
     try:
         document = json.loads(text)
-        found = dict(_flat(document, "")) if isinstance(document, dict) else {}
+        metrics = dict(_flatten(document, "")) if isinstance(document, dict) else {}
     except (ValueError, RecursionError):
         return {}
-    return found if len(found) <= _MOST_NUMBERS else {}
+    return metrics if len(metrics) <= _MAX_METRICS else {}
 
 
-def _flat(value: Any, name: str) -> Iterator[tuple[str, float]]:
+def _flatten(value: Any, name: str) -> Iterator[tuple[str, float]]:
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else key)
+            yield from _flatten(inner, f"{name}.{key}" if name else key)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         try:
             finite = math.isfinite(value)
-        except OverflowError:  # an int beyond any float
+        except OverflowError:  # an int too large for a float
             return
         if finite:
             yield name, value
 
 
 class RunChange(NamedTuple):
-    """One thing in which two runs differ: what `kind` of thing, which one, and before and after
-    ("" where it was not, or is not)."""
+    """A difference between two runs, with its values before and after ("" where it is missing)."""
 
     kind: Literal["script", "dep", "out", "metric", "exit"]
     name: str
@@ -220,40 +223,48 @@ class RunChange(NamedTuple):
 
 
 def differences(before: RunRecord, after: RunRecord) -> tuple[RunChange, ...]:
-    """How `after` differs from `before`: by script line, dependency, output, metric and exit."""
+    """Return the changes from one run to another: script, dependencies, outputs, metrics, exit."""
 
-    sides = (before, after)
-    found = _scripts(before.script, after.script)
-    for kind, files in (("dep", [one.deps for one in sides]), ("out", [one.outs for one in sides])):
-        found += _differing(kind, *({file.path: file.md5 or "" for file in some} for some in files))
-    numbers_of = [
-        {name: format_number(value) for name, value in metrics(one).items()} for one in sides
-    ]
-    found += _differing("metric", *numbers_of)
+    changes = _script_changes(before.script, after.script)
+    changes += _value_changes("dep", _md5s(before.deps), _md5s(after.deps))
+    changes += _value_changes("out", _md5s(before.outs), _md5s(after.outs))
+    changes += _value_changes("metric", _formatted_metrics(before), _formatted_metrics(after))
     if before.exit != after.exit:
-        found.append(RunChange("exit", "", str(before.exit), str(after.exit)))
-    return tuple(found)
+        changes.append(RunChange("exit", "", str(before.exit), str(after.exit)))
+    return tuple(changes)
 
 
-def _scripts(before: Sequence[str], after: Sequence[str]) -> list[RunChange]:
+def _md5s(files: Iterable[RecordedFile]) -> dict[str, str]:
+    return {file.path: file.md5 or "" for file in files}
+
+
+def _formatted_metrics(record: RunRecord) -> dict[str, str]:
+    return {name: format_number(value) for name, value in flat_metrics(record).items()}
+
+
+def _script_changes(before: Sequence[str], after: Sequence[str]) -> list[RunChange]:
     import difflib
 
     if before == after:
         return []
-    found = []
-    times = Counter(after)
-    if sum(times[text] for text in before) > _MOST_PAIRS:  # the time grows with these
-        found = [RunChange("script", "", text, "") for text in before]
-        return found + [RunChange("script", "", "", text) for text in after]
+    counts = Counter(after)
+    if sum(counts[text] for text in before) > _MAX_EQUAL_PAIRS:  # difflib's time grows with these
+        return [
+            *(RunChange("script", "", text, "") for text in before),
+            *(RunChange("script", "", "", text) for text in after),
+        ]
+    changes = []
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     for tag, left, left_end, right, right_end in matcher.get_opcodes():
         if tag != "equal":
-            found += [RunChange("script", "", text, "") for text in before[left:left_end]]
-            found += [RunChange("script", "", "", text) for text in after[right:right_end]]
-    return found
+            changes += [RunChange("script", "", text, "") for text in before[left:left_end]]
+            changes += [RunChange("script", "", "", text) for text in after[right:right_end]]
+    return changes
 
 
-def _differing(kind: Any, before: Mapping[str, str], after: Mapping[str, str]) -> list[RunChange]:
+def _value_changes(
+    kind: Any, before: Mapping[str, str], after: Mapping[str, str]
+) -> list[RunChange]:
     return [
         RunChange(kind, name, before.get(name, ""), after.get(name, ""))
         for name in dict.fromkeys((*before, *after))
@@ -261,19 +272,19 @@ def _differing(kind: Any, before: Mapping[str, str], after: Mapping[str, str]) -
     ]
 
 
-def metrics(record: RunRecord) -> dict[str, float]:
-    """All numbers of a run, by dotted name; with its file before it where two files have it."""
+def flat_metrics(record: RunRecord) -> dict[str, float]:
+    """Return all metrics of a run by dotted name, prefixed by the file if two files have it."""
 
-    times = Counter(name for inner in record.metrics.values() for name in inner)
+    counts = Counter(name for inner in record.metrics.values() for name in inner)
     return {
-        name if times[name] == 1 else f"{file}:{name}": value
+        name if counts[name] == 1 else f"{file}:{name}": value
         for file, inner in record.metrics.items()
         for name, value in inner.items()
     }
 
 
 def format_number(number: float) -> str:
-    """A number for people: four digits behind the point, no more than it has."""
+    """Format a number for people, with up to four decimal places."""
 
     if isinstance(number, int):
         return str(number)

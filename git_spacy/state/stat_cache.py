@@ -1,9 +1,9 @@
-"""The stat index: what has not been touched is not read again.
+"""Cache fingerprints, so that files that have not changed are not read again.
 
-As Git's own index does, it keeps for each path a signature over the names, sizes, times and inodes
-of all its files, and the fingerprint that they had. It also remembers what project.lock has no
-place for: the file names below folders, earlier variable sets, and what `assets` put where.
-Deleting it only costs time. It is private to one work tree and never shared.
+Like Git's index, the stat cache has for each path a signature over the names, sizes, times and
+inodes of its files, and their fingerprint. It also remembers what project.lock cannot store: file
+names in folders, earlier sets of variables, and the source of each fetched asset. Deleting it only
+costs time. It belongs to one worktree and is never shared.
 """
 
 from __future__ import annotations
@@ -23,33 +23,38 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import (
     Fingerprint,
     StatSummary,
-    digest,
+    digest_contents,
+    digest_file_names,
     files_below,
-    names,
     stat_summary,
 )
 
 _VERSION = 1
 _PARTS = ("paths", "runs", "fetched")
-_REMEMBERED = 16  # variable sets of one command
-_FINE, _COARSE = 20_000_000, 2_000_000_000  # ns: the kernel's clock tick, and FAT's or HFS+'s
-_WORTH_A_THREAD = 8 << 20
-_OPENING = 16 << 10  # bytes: what could be hashed while a file is opened
+_MAX_PREVIOUS_RUNS = 16  # of one command, with different variables
+_FINE_TICK, _COARSE_TICK = (
+    20_000_000,
+    2_000_000_000,
+)  # ns: Linux; FAT, HFS+
+_MIN_BYTES_FOR_THREADS = 8 << 20
+_OPEN_COST = 16 << 10  # bytes that can be hashed while a file is opened
 
 Observed = Mapping[str, "Fingerprint | None"]
-"""What stands at each path (`ProjectPath.normal`); None: nothing."""
+"""The fingerprint of each path (`ProjectPath.normal`); None if it does not exist."""
 
 
 class PreviousRun(NamedTuple):
-    """A run as it was recorded: the facts of its lock entry, and a digest of the file names below
-    each folder among its paths (`ProjectPath.text` → digest)."""
+    """An earlier run: the fingerprint key of its lock entry, and a digest of file names per folder.
+
+    `names` maps each folder among its paths (`ProjectPath.text`) to that digest.
+    """
 
     fingerprint_key: tuple[Any, ...]
     names: dict[str, str]
 
 
 class FetchedAsset(NamedTuple):
-    """What `assets` itself put at a destination: where from, and its fingerprint."""
+    """A fetched asset: its source and its fingerprint."""
 
     source: str
     digest: str
@@ -63,8 +68,10 @@ class _Cached(NamedTuple):
 
 
 def state_dir(root: Path) -> Path:
-    """The folder for what is private to the project at `root`: in the work tree's own Git folder,
-    or in the user's cache where there is no repository."""
+    """Return the folder for private state of the project at `root`.
+
+    It is in the Git folder of the worktree, or in the user's cache outside a repository.
+    """
 
     from git_spacy.git.repository import Repository
 
@@ -74,25 +81,25 @@ def state_dir(root: Path) -> Path:
         return user_cache_dir(root)
     inside = os.path.relpath(real, os.path.realpath(repository.top))
     folder = repository.git_path("spacy")
-    return folder if inside == "." else folder / "projects" / _short(inside)
+    return folder if inside == "." else folder / "projects" / _short_hash(inside)
 
 
 def user_cache_dir(root: Path) -> Path:
-    """The same where there is no repository."""
+    """Return the folder for private state of a project outside a repository."""
 
     folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(folder) / "git-spacy" / _short(os.path.realpath(root))
+    return Path(folder) / "git-spacy" / _short_hash(os.path.realpath(root))
 
 
 class StatCache:
-    """The index of one project. Reads its file when made; `save` writes it if it changed."""
+    """The stat cache of one project, read from `file`; `save` writes it if it changed."""
 
     def __init__(self, root: Path, file: Path) -> None:
         self.root = root
         self.file = file
-        # what this process changed, by part and key: others may write the file meanwhile
+        # changes of this process, by part and key: other processes may write the file, too
         self._changed: set[tuple[str, str]] = set()
-        self.read = 0  # bytes of content, since it was not known
+        self.bytes_hashed = 0
         document = _read(file)
         self._paths = {
             path: _Cached(value[0], value[1], Fingerprint(*value[2]))
@@ -105,123 +112,137 @@ class StatCache:
 
     @classmethod
     def open(cls, root: Path) -> StatCache:
-        """The index of the project at `root`, empty if it has none or it cannot be read."""
+        """Open the stat cache of the project at `root`; it is empty if it cannot be read."""
 
         return cls(root, state_dir(root) / "index")
 
     def fingerprints(
         self, paths: Iterable[ProjectPath], algorithm: str = "md5"
     ) -> dict[str, Fingerprint | None]:
-        """The fingerprints of `paths` as they stand now, with digests by `algorithm`. Raises
-        Unsafe, OSError."""
+        """Return the present fingerprints of `paths`, with digests by `algorithm`.
+
+        Raises Refused, OSError.
+        """
 
         wanted = dict.fromkeys(path.normal for path in paths)
         now = time.time_ns()
-        looks = {path: stat_summary(self.root, path) for path in wanted}
+        summaries = {path: stat_summary(self.root, path) for path in wanted}
         unknown = {
-            path: seen
-            for path, seen in looks.items()
-            if seen and seen.files and not self._is_clean(_key(path, algorithm), seen)
+            path: summary
+            for path, summary in summaries.items()
+            if summary and summary.files and not self._is_clean(_key(path, algorithm), summary)
         }
-        # what is added or edited since we looked, the next look will see
-        for path, fingerprint in self._hashed(unknown, algorithm):
+        # a file that changes from now on has another signature in the next summary
+        for path, fingerprint in self._hash(unknown, algorithm):
             key = _key(path, algorithm)
             self._paths[key] = _Cached(unknown[path].signature, now, fingerprint)
             self._changed.add(("paths", key))
-            self.read += fingerprint.size
-        return {path: self._standing(path, seen, algorithm) for path, seen in looks.items()}
+            self.bytes_hashed += fingerprint.size
+        return {
+            path: self._cached_fingerprint(path, summary, algorithm)
+            for path, summary in summaries.items()
+        }
 
-    def _hashed(
-        self, some: Mapping[str, StatSummary], algorithm: str
+    def _hash(
+        self, summaries: Mapping[str, StatSummary], algorithm: str
     ) -> Iterable[tuple[str, Fingerprint]]:
-        """These paths and their fingerprints: side by side, if that is worth it, and first what
-        takes longest."""
+        """Hash the paths, in threads if that is worth it, the largest first."""
 
         def fingerprint(path: str) -> tuple[str, Fingerprint]:
-            facts = files_below(self.root, path) or []
-            content = digest(self.root, facts, algorithm)
-            return path, Fingerprint(content, names(facts), sum(fact.size for fact in facts))
+            files = files_below(self.root, path) or []
+            content = digest_contents(self.root, files, algorithm)
+            return path, Fingerprint(
+                content, digest_file_names(files), sum(file.size for file in files)
+            )
 
-        costs = {path: seen.size + seen.files * _OPENING for path, seen in some.items()}
-        if len(some) < 2 or sum(costs.values()) - max(costs.values()) < _WORTH_A_THREAD:
-            return map(fingerprint, some)
-        from concurrent.futures import ThreadPoolExecutor  # hashing lets go of the interpreter
+        costs = {
+            path: summary.size + summary.files * _OPEN_COST for path, summary in summaries.items()
+        }
+        if len(summaries) < 2 or sum(costs.values()) - max(costs.values()) < _MIN_BYTES_FOR_THREADS:
+            return map(fingerprint, summaries)
+        from concurrent.futures import ThreadPoolExecutor  # hashing releases the GIL
 
-        with ThreadPoolExecutor(min(len(some), os.cpu_count() or 1)) as pool:
-            return list(pool.map(fingerprint, sorted(some, key=costs.__getitem__, reverse=True)))
+        with ThreadPoolExecutor(min(len(summaries), os.cpu_count() or 1)) as pool:
+            in_order = sorted(summaries, key=costs.__getitem__, reverse=True)
+            return list(pool.map(fingerprint, in_order))
 
     def fingerprint(self, relative: str, algorithm: str = "md5") -> Fingerprint | None:
-        """The fingerprint of one path."""
+        """Return the fingerprint of one path."""
 
         return self.fingerprints([ProjectPath(relative, relative)], algorithm)[relative]
 
-    def _standing(self, path: str, seen: StatSummary | None, algorithm: str) -> Fingerprint | None:
+    def _cached_fingerprint(
+        self, path: str, summary: StatSummary | None, algorithm: str
+    ) -> Fingerprint | None:
         key = _key(path, algorithm)
-        if seen is None:
+        if summary is None:
             if self._paths.pop(key, None):
                 self._changed.add(("paths", key))
             return None
-        if not seen.files:
-            return Fingerprint(digest(self.root, [], algorithm), names([]), 0)
+        if not summary.files:
+            return Fingerprint(digest_contents(self.root, [], algorithm), digest_file_names([]), 0)
         return self._paths[key].fingerprint
 
-    def _is_clean(self, key: str, seen: StatSummary) -> bool:
+    def _is_clean(self, key: str, summary: StatSummary) -> bool:
         cached = self._paths.get(key)
-        if cached is None or cached.signature != seen.signature:
+        if cached is None or cached.signature != summary.signature:
             return False
-        # Racily clean, as Git has it: a file that changed in the very tick in which it was hashed
-        # may have changed again without its time showing it.
-        tick = _FINE if seen.newest % 1_000_000_000 else _COARSE
-        return seen.newest + tick < cached.hashed_at
+        # "Racily clean" in Git's words: a file that changed in the clock tick in which it was
+        # hashed may have changed again, with the same time.
+        tick = _FINE_TICK if summary.newest % 1_000_000_000 else _COARSE_TICK
+        return summary.newest + tick < cached.hashed_at
 
-    def staged(self, path: str, signature: str) -> Fingerprint | None:
-        """The fingerprint of what is staged at `path`, if it was this one (`signature` is over the
-        names and ids of all its blobs) when it was last hashed."""
+    def staged_fingerprint(self, path: str, signature: str) -> Fingerprint | None:
+        """Return the fingerprint of the staged content of `path`; None if it is not known.
+
+        `signature` is a digest of the names and ids of all its blobs.
+        """
 
         cached = self._paths.get(_key(path, "staged"))
         return cached.fingerprint if cached and cached.signature == signature else None
 
     def remember_staged(self, path: str, signature: str, fingerprint: Fingerprint) -> None:
-        """Note the fingerprint of what is staged at `path`."""
+        """Remember the fingerprint of the staged content of `path`."""
 
         key = _key(path, "staged")
         self._paths[key] = _Cached(signature, 0, fingerprint)
         self._changed.add(("paths", key))
-        self.read += fingerprint.size
+        self.bytes_hashed += fingerprint.size
 
     def previous_runs(self, command: str) -> list[PreviousRun]:
-        """The runs of `command` that are remembered, the latest first."""
+        """Return the remembered runs of `command`, the latest first."""
 
-        return [PreviousRun(_tuples(facts), inner) for facts, inner in self._runs.get(command, [])]
+        return [PreviousRun(_tuples(key), names) for key, names in self._runs.get(command, [])]
 
-    def remember(self, command: str, past: PreviousRun) -> None:
-        """Put a run first among those of `command`."""
+    def remember_run(self, command: str, past: PreviousRun) -> None:
+        """Remember a run as the latest of `command`."""
 
         others = [
             run
             for run in self.previous_runs(command)
-            if _set(run.fingerprint_key) != _set(past.fingerprint_key)
+            if _variable_set(run.fingerprint_key) != _variable_set(past.fingerprint_key)
         ]
-        runs = [[list(run.fingerprint_key), run.names] for run in (past, *others)][:_REMEMBERED]
+        runs = [[list(run.fingerprint_key), run.names] for run in (past, *others)][
+            :_MAX_PREVIOUS_RUNS
+        ]
         if self._runs.get(command) != runs:
             self._runs[command] = runs
             self._changed.add(("runs", command))
 
     def fetched(self, dest: str) -> FetchedAsset | None:
-        """What `assets` put at `dest`, if it did."""
+        """Return the asset that was fetched to `dest`, if any."""
 
         return self._fetched.get(dest)
 
-    def remember_fetched(self, dest: str, what: FetchedAsset) -> None:
-        """Note that `assets` put it there."""
+    def remember_fetched(self, dest: str, asset: FetchedAsset) -> None:
+        """Remember the asset that was fetched to `dest`."""
 
-        if self._fetched.get(dest) != what:
-            self._fetched[dest] = what
+        if self._fetched.get(dest) != asset:
+            self._fetched[dest] = asset
             self._changed.add(("fetched", dest))
 
     def save(self) -> None:
-        """Write what changed here into the file as it is now. It is a cache: a disk that refuses
-        is no failure."""
+        """Merge the changes into the file. A file that cannot be written is not an error."""
 
         if not self._changed:
             return
@@ -229,7 +250,7 @@ class StatCache:
             with file_lock(self.file.with_name(self.file.name + ".lock")):
                 document = {part: {} for part in _PARTS} | _read(self.file)
                 for part, key in self._changed:
-                    value = self._plain(part, key)
+                    value = self._to_json(part, key)
                     if value is None:
                         document[part].pop(key, None)
                     else:
@@ -240,8 +261,8 @@ class StatCache:
         except OSError:
             pass
 
-    def _plain(self, part: str, key: str) -> Any:
-        """What the file has for one key, or None."""
+    def _to_json(self, part: str, key: str) -> Any:
+        """Return the JSON value for one key; None to remove it."""
 
         if part == "runs":
             return self._runs.get(key)
@@ -252,7 +273,7 @@ class StatCache:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """The document, or nothing at all if any part of it is not as we write it."""
+    """Return the document in `file`; an empty one if any part of it is invalid."""
 
     try:
         document = formats.document(file.read_bytes().decode("utf-8", "surrogateescape"))
@@ -266,12 +287,12 @@ def _read(file: Path) -> dict[str, Any]:
             formats.size(size)
         for runs in document["runs"].values():
             for (script, deps, outs), listings in runs:
-                _check(formats.text, script)
-                _check(formats.names_digest, listings.values())
-                _check(formats.line, listings)
+                _check_all(formats.text, script)
+                _check_all(formats.names_digest, listings.values())
+                _check_all(formats.line, listings)
                 for path, md5 in (*deps, *outs):
                     formats.line(path)
-                    _check(formats.md5, () if md5 is None else (md5,))
+                    _check_all(formats.md5, () if md5 is None else (md5,))
         for source, content, listing in document["fetched"].values():
             formats.text(source)
             formats.digest(content)
@@ -281,21 +302,21 @@ def _read(file: Path) -> dict[str, Any]:
         return {}
 
 
-def _check(form: Callable[[object], object], values: Iterable[object]) -> None:
+def _check_all(check: Callable[[object], object], values: Iterable[object]) -> None:
     for value in values:
-        form(value)
+        check(value)
 
 
 def _key(path: str, kind: str) -> str:
-    """The key of what is known of `path`: by kind of digest, and what is staged apart."""
+    """Return the key of `path` for a kind: a digest algorithm, or "staged"."""
 
     return path if kind == "md5" else f"{kind}\0{path}"
 
 
-def _set(facts: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What tells one variable set from another: everything but the contents."""
+def _variable_set(fingerprint_key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the part of a key that depends on variables: all but the contents."""
 
-    script, deps, outs = facts
+    script, deps, outs = fingerprint_key
     return script, [dep[0] for dep in deps], [out[0] for out in outs]
 
 
@@ -303,5 +324,5 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _short(text: str) -> str:
+def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What Git says about a project's paths, for whoever writes there or must know."""
+"""Ask Git which paths of a project it tracks."""
 
 from __future__ import annotations
 
@@ -13,32 +13,38 @@ from git_spacy.state.project_view import is_placeholder, prefix
 
 
 class TrackedPaths(NamedTuple):
-    """The project in the folder `above` ("" or with a slash at its end) of a work tree. Raises
-    Unavailable where git fails."""
+    """The index of a worktree, and the project's folder in it: "" or a path that ends in "/".
 
-    staged: Index
-    above: str
+    Methods raise ExternalError if git fails.
+    """
+
+    git_index: Index
+    prefix: str
 
     @classmethod
     def open(cls, root: Path, environ: Mapping[str, str] | None = None) -> TrackedPaths | None:
-        """Of the project at `root`; None: it is in no work tree. `environ` is the process's by
-        default."""
+        """Return the tracked paths of the project at `root`, or None if it is not in a worktree.
+
+        `environ` defaults to the environment of this process.
+        """
 
         repository = Repository.discover(root, environ)
         index = Index.open(repository) if repository else None
         return cls(index, prefix(root, index.top)) if index else None
 
     def tracked(self, paths: Iterable[ProjectPath], *, placeholders: bool = True) -> set[str]:
-        """Which of `paths` (`normal`) Git has files of; without `placeholders` a .gitkeep is
-        none."""
+        """Return those of `paths` (as `normal`) at or below which Git tracks a file.
+
+        Without `placeholders`, files like .gitkeep do not count.
+        """
 
         names = [path.normal for path in paths]
-        entries = self.staged.entries([self.above + name for name in names]) if names else []
-        files = (entry.name[len(self.above) :].split("/") for entry in entries)
-        holding = {
+        entries = self.git_index.entries([self.prefix + name for name in names]) if names else []
+        files = (entry.name[len(self.prefix) :].split("/") for entry in entries)
+        non_empty = {
             "/".join(parts[:depth])
             for parts in files
             if placeholders or not is_placeholder("/".join(parts))
             for depth in range(1, len(parts) + 1)
         }
-        return holding.intersection(names)
+        return non_empty.intersection(names)

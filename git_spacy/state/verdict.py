@@ -1,8 +1,8 @@
-"""Must a command run again, and why: (command, entry, snapshot) → Verdict. Pure, no I/O at all.
+"""Decide whether a command must run again, and why. Pure.
 
-The one place that decides, for `run`, `status`, `check` and the hooks, which differ only in where
-their snapshot comes from. Judged by script, dependencies and outputs alone, as the reference does;
-stricter where that is blind: a missing output, a file renamed inside a folder.
+This is the only place that decides, for `run`, `status`, `check` and the hooks; they differ only in
+where their fingerprints come from. As in weasel, script, dependencies and outputs count. It is
+stricter than weasel where that is blind: a missing output, a file renamed inside a folder.
 """
 
 from __future__ import annotations
@@ -18,25 +18,34 @@ from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.stat_cache import PreviousRun
 
-State = Literal["fresh", "stale", "never", "always", "unknown"]
+State = Literal["up_to_date", "stale", "not_run", "always_runs", "unknown"]
 ReasonKind = Literal[
-    "script", "dependency", "output", "renamed", "upstream", "never", "always", "orphan"
+    "script", "dependency", "output", "renamed", "upstream", "not_run", "always_runs", "orphaned"
 ]
 
 
-class Unknown(NamedTuple):
-    """Nothing can be said of a path: `lacking` is what one would have to have."""
+def state_label(state: str) -> str:
+    """Return the words that people see for a state of a command or an asset."""
 
-    missing: str
+    return state.replace("_", " ")
+
+
+class Unknown(NamedTuple):
+    """Stands for the fingerprint of a path that cannot be determined, and says why."""
+
+    reason: str
 
 
 Fingerprints = Mapping[str, Fingerprint | Unknown | None]
-"""What is known of each path (`ProjectPath.normal`); None: nothing stands there."""
+"""The fingerprint of each path, by `ProjectPath.normal`; None if the path does not exist."""
 
 
 class Reason(NamedTuple):
-    """Why a command is not fresh, or not known to be: a `kind` for machines, the `path` (as
-    project.yml or the lock spells it) or command that it is about, and a text for people."""
+    """Why a command is not up to date, or not known to be.
+
+    `kind` is for programs, `text` for people; `about` is the path (as project.yml or the lock
+    spells it) or the command concerned.
+    """
 
     kind: ReasonKind
     text: str
@@ -47,10 +56,13 @@ class Reason(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`fresh`: skip it. `stale`, `never` (run yet) and `always` (by its own declaration): run it,
-    for these reasons. `unknown`: what is lacking to know is among the reasons. It cannot run while
-    `absent`, dependencies of it, are. `entry` is the lock entry that makes it fresh, which is an
-    earlier one where a variable set is back."""
+    """Whether a command must run, and why.
+
+    An `up_to_date` command is skipped; a command that is `stale`, `not_run` or `always_runs` must
+    run. For `unknown`, the reasons say which information is missing. A command cannot run while
+    `missing` dependencies do not exist. `entry` is the lock entry that makes a command up to date:
+    an earlier one if a set of variables is used again.
+    """
 
     state: State
     reasons: tuple[Reason, ...] = ()
@@ -59,192 +71,210 @@ class Verdict(NamedTuple):
 
     @property
     def must_run(self) -> bool:
-        return self.state != "fresh"
+        return self.state != "up_to_date"
 
 
 SameLine = Callable[[str, str], bool]
-"""Whether a script line (as project.yml has it) and a recorded one are the same."""
+"""Whether a script line of project.yml and a recorded one are the same."""
 
 
-def verdict(
+def compute_verdict(
     command: Command,
     entry: LockEntry | None,
-    snapshot: Fingerprints,
-    past: Sequence[PreviousRun] = (),
+    fingerprints: Fingerprints,
+    previous_runs: Sequence[PreviousRun] = (),
     same_line: SameLine | None = None,
     change_messages: Mapping[str, str] | None = None,
 ) -> Verdict:
-    """The verdict on `command`, whose lock entry is `entry`, with `snapshot` of its paths.
+    """Return the verdict on `command` with the lock entry `entry`.
 
-    `past` are earlier runs of it. `alike` compares script lines, since the reference records the
-    values of environment variables and we do not. `told` says for a path (`ProjectPath.normal`)
-    how what the snapshot has for it is known: the words for a difference, instead of "changed".
+    `fingerprints` has every dependency and output of the command. `same_line` compares a script
+    line with a recorded one; weasel records values of environment variables, we record their
+    names. `change_messages` maps a path (`ProjectPath.normal`) to the words for a difference, in
+    place of "changed".
     """
 
-    absent = tuple(dep for dep in command.deps if snapshot[dep.normal] is None)
-    lacking = tuple(_missing("dependency", dep) for dep in absent)
-    if command.no_skip:
-        return Verdict("always", (Reason("always", "sets no_skip"), *lacking), absent)
-    if not command.produced:
-        return Verdict("always", (Reason("always", "declares no outputs"), *lacking), absent)
+    missing = tuple(dep for dep in command.deps if fingerprints[dep.normal] is None)
+    missing_reasons = tuple(_missing("dependency", dep) for dep in missing)
+    if command.no_skip or not command.produced:
+        text = "sets no_skip" if command.no_skip else "declares no outputs"
+        return Verdict("always_runs", (Reason("always_runs", text), *missing_reasons), missing)
     if entry is None:
-        return Verdict("never", (Reason("never", "not run yet"), *lacking), absent)
-    judge = _Comparison(command, snapshot, past, same_line or str.__eq__, change_messages or {})
-    reasons = judge.diff(entry)
-    if reasons and not absent:
-        for earlier in _entries(entry, past):
-            if not judge.diff(earlier) and not judge.unknown:
-                return Verdict("fresh", entry=earlier)
-    if len(reasons) > len(absent):
-        return Verdict("stale", tuple(reasons), absent)
-    if reasons or judge.unknown:
-        return Verdict("unknown", (*reasons, *judge.unknown), absent)
-    return Verdict("fresh", entry=entry)
+        return Verdict("not_run", (Reason("not_run", "not run yet"), *missing_reasons), missing)
+    comparison = _Comparison(
+        command, fingerprints, previous_runs, same_line or str.__eq__, change_messages or {}
+    )
+    reasons = comparison.diff(entry)
+    unknown = comparison.unknown_reasons
+    if reasons and not missing and not unknown:
+        for earlier in _previous_entries(entry, previous_runs):
+            if not comparison.diff(earlier):
+                return Verdict("up_to_date", entry=earlier)
+    if len(reasons) > len(missing):
+        return Verdict("stale", tuple(reasons), missing)
+    if reasons or unknown:
+        return Verdict("unknown", (*reasons, *unknown), missing)
+    return Verdict("up_to_date", entry=entry)
 
 
 def with_upstream(project: Project, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
-    """The same verdicts (by command name), and a command whose dependency's maker is stale, was
-    never run or is not known to be fresh is so itself, and says so."""
+    """Return the verdicts (by command name) with the states of upstream commands considered.
 
-    above = _upstream_of_all(project)
-    needs = {name: [maker.name for maker, _ in found] for name, found in above.items()}
-    settled = dict(verdicts)
-    for name in topological_sort(needs):
-        if name in settled:
-            for maker, dep in above[name]:
-                known = settled.get(maker.name, Verdict("fresh"))
-                settled[name] = _below(settled[name], maker, dep, known)
-    return settled
+    A command whose dependency comes from a command that must run, or may have to, is stale or
+    unknown itself.
+    """
+
+    upstream = _all_upstream_commands(project)
+    names = {name: [producer.name for producer, _ in pairs] for name, pairs in upstream.items()}
+    result = dict(verdicts)
+    for name in topological_sort(names):
+        if name in result:
+            for producer, dep in upstream[name]:
+                known = result.get(producer.name, Verdict("up_to_date"))
+                result[name] = _with_upstream_state(result[name], producer, dep, known)
+    return result
 
 
-def upstream(project: Project, command: Command) -> Iterable[tuple[Command, ProjectPath]]:
-    """The other commands that make what `command` reads, each once, with what that is."""
+def upstream_commands(project: Project, command: Command) -> Iterable[tuple[Command, ProjectPath]]:
+    """Yield each other command that produces a dependency of `command`, with that dependency."""
 
     seen = {command.name}
     for dep in command.deps:
-        for maker in producers(project, dep):
-            if isinstance(maker, Command) and maker.name not in seen:
-                seen.add(maker.name)
-                yield maker, dep
+        for producer in producers(project, dep):
+            if isinstance(producer, Command) and producer.name not in seen:
+                seen.add(producer.name)
+                yield producer, dep
 
 
-def _upstream_of_all(project: Project) -> dict[str, list[tuple[Command, ProjectPath]]]:
-    """The same of every command, in a time that does not grow with the square of their number."""
+def _all_upstream_commands(project: Project) -> dict[str, list[tuple[Command, ProjectPath]]]:
+    """Map every command to its upstream commands, in linear time."""
 
-    made = PathIndex(
-        (path, number) for number, one in enumerate(project.commands) for path in one.produced
+    outputs = PathIndex(
+        (path, position)
+        for position, command in enumerate(project.commands)
+        for path in command.produced
     )
-    found: dict[str, list[tuple[Command, ProjectPath]]] = {}
-    for number, command in enumerate(project.commands):
-        seen = {number}
-        found[command.name] = []
+    upstream: dict[str, list[tuple[Command, ProjectPath]]] = {}
+    for position, command in enumerate(project.commands):
+        seen = {position}
+        upstream[command.name] = []
         for dep in command.deps:
-            for maker in sorted({other for _, other in made.touching(dep)} - seen):
-                seen.add(maker)
-                found[command.name].append((project.commands[maker], dep))
-    return found
+            for producer in sorted({other for _, other in outputs.touching(dep)} - seen):
+                seen.add(producer)
+                upstream[command.name].append((project.commands[producer], dep))
+    return upstream
 
 
-def _below(own: Verdict, maker: Command, dep: ProjectPath, above: Verdict) -> Verdict:
-    words = {"stale": "is stale", "never": "was not run yet", "unknown": "may be stale"}
-    if above.state not in words or own.state == "always":
+_UPSTREAM_TEXTS: Mapping[State, str] = {
+    "stale": "is stale", "not_run": "has not run yet", "unknown": "may be stale",
+}  # fmt: skip
+
+
+def _with_upstream_state(
+    own: Verdict, producer: Command, dep: ProjectPath, upstream: Verdict
+) -> Verdict:
+    if upstream.state not in _UPSTREAM_TEXTS or own.state == "always_runs":
         return own
-    text = f"'{maker.name}', which makes '{dep}', {words[above.state]}"
-    reasons = (*own.reasons, Reason("upstream", text, maker.name))
-    if own.state == "fresh":
-        return Verdict("unknown" if above.state == "unknown" else "stale", reasons)
-    if own.state == "unknown" and above.state != "unknown":
+    text = f"'{producer.name}', which produces '{dep}', {_UPSTREAM_TEXTS[upstream.state]}"
+    reasons = (*own.reasons, Reason("upstream", text, producer.name))
+    if own.state == "up_to_date":
+        return Verdict("unknown" if upstream.state == "unknown" else "stale", reasons)
+    if own.state == "unknown" and upstream.state != "unknown":
         return own._replace(state="stale", reasons=reasons)
     return own._replace(reasons=reasons)
 
 
-def orphans(project: Project, entries: Iterable[str]) -> tuple[Reason, ...]:
-    """Why entries of the lock say nothing: there is no command of their name."""
+def orphaned_entries(project: Project, entries: Iterable[str]) -> tuple[Reason, ...]:
+    """Return a reason for each lock entry whose command does not exist."""
 
     names = [command.name for command in project.commands]
-    found = []
+    reasons = []
     for name in entries:
         if name not in names:
-            close = did_you_mean(name, names)
+            suggestion = did_you_mean(name, names)
             text = f"lock entry for '{name}', which no longer exists"
-            found.append(Reason("orphan", f"{text} ({close})" if close else text, name))
-    return tuple(found)
+            text = f"{text} ({suggestion})" if suggestion else text
+            reasons.append(Reason("orphaned", text, name))
+    return tuple(reasons)
 
 
 class _Comparison(NamedTuple):
-    """What a command is held against; the entries come and go."""
+    """Compares the present state of one command with lock entries."""
 
     command: Command
-    snapshot: Fingerprints
-    past: Sequence[PreviousRun]
-    alike: SameLine
-    told: Mapping[str, str]
+    fingerprints: Fingerprints
+    previous_runs: Sequence[PreviousRun]
+    same_line: SameLine
+    change_messages: Mapping[str, str]
 
     def diff(self, entry: LockEntry) -> list[Reason]:
-        """Everything that differs from `entry`."""
+        """Return every difference from `entry`."""
 
-        found = script_reasons(self.command, entry, self.alike)
-        found += self._paths("dependency", self.command.deps, entry.deps)
-        found += self._paths("output", self.command.produced, entry.outs)
-        return found or self._renames(entry)
+        reasons = script_reasons(self.command, entry, self.same_line)
+        reasons += self._path_reasons("dependency", self.command.deps, entry.deps)
+        reasons += self._path_reasons("output", self.command.produced, entry.outs)
+        return reasons or self._rename_reasons(entry)
 
     @property
-    def unknown(self) -> list[Reason]:
-        """What is lacking to know."""
+    def unknown_reasons(self) -> list[Reason]:
+        """Why fingerprints of paths are unknown."""
 
         return [
-            Reason("dependency", known.missing, path.text)
+            Reason("dependency", fingerprint.reason, path.text)
             for path in (*self.command.deps, *self.command.produced)
-            if isinstance(known := self.snapshot[path.normal], Unknown)
+            if isinstance(fingerprint := self.fingerprints[path.normal], Unknown)
         ]
 
-    def _paths(
+    def _path_reasons(
         self,
         role: Literal["dependency", "output"],
         paths: Sequence[ProjectPath],
         recorded: Sequence[TrackedPath],
     ) -> list[Reason]:
-        was = {item.path: item.md5 for item in recorded}
+        recorded_md5s = {item.path: item.md5 for item in recorded}
         reasons = []
         for path in paths:
-            now = self.snapshot[path.normal]
+            now = self.fingerprints[path.normal]
             if now is None:
                 reasons.append(_missing(role, path))
-            elif path.text not in was:
+            elif path.text not in recorded_md5s:
                 reasons.append(Reason(role, f"{role} '{path}' is new", path.text))
-            elif not isinstance(now, Unknown) and was[path.text] != now.digest:
-                words = self.told.get(path.normal, "changed")
-                reasons.append(Reason(role, f"{role} '{path}' {words}", path.text))
-        texts = {path.text for path in paths}
+            elif not isinstance(now, Unknown) and recorded_md5s[path.text] != now.digest:
+                change = self.change_messages.get(path.normal, "changed")
+                reasons.append(Reason(role, f"{role} '{path}' {change}", path.text))
+        declared = {path.text for path in paths}
         return reasons + [
             Reason(role, f"{role} '{old}' is no longer declared", old)
-            for old in was
-            if old not in texts
+            for old in recorded_md5s
+            if old not in declared
         ]
 
-    def _renames(self, entry: LockEntry) -> list[Reason]:
-        """The same contents under other names: only seen where we remember the names."""
+    def _rename_reasons(self, entry: LockEntry) -> list[Reason]:
+        """Find renames in folders: the stat cache remembers the names, the lock does not."""
 
-        run = next((run for run in self.past if run.fingerprint_key == entry.fingerprint_key), None)
+        key = entry.fingerprint_key
+        run = next((run for run in self.previous_runs if run.fingerprint_key == key), None)
         if run is None:
             return []
-        changed = []
+        reasons = []
         for path in self.command.deps + self.command.produced:
-            now = self.snapshot[path.normal]
+            now = self.fingerprints[path.normal]
             if now is None or isinstance(now, Unknown):
                 continue
             if run.names.get(path.text, now.names) != now.names:
                 text = f"a file was renamed in '{path}'"
-                changed.append(Reason("renamed", text, path.text))
-        return changed
+                reasons.append(Reason("renamed", text, path.text))
+        return reasons
 
 
 def _missing(role: Literal["dependency", "output"], path: ProjectPath) -> Reason:
     return Reason(role, f"{role} '{path}' is missing", path.text)
 
 
-def _entries(entry: LockEntry, past: Sequence[PreviousRun]) -> Iterable[LockEntry]:
-    for run in past:
+def _previous_entries(
+    entry: LockEntry, previous_runs: Sequence[PreviousRun]
+) -> Iterable[LockEntry]:
+    for run in previous_runs:
         script, deps, outs = run.fingerprint_key
         yield entry._replace(
             script=script,
@@ -254,7 +284,7 @@ def _entries(entry: LockEntry, past: Sequence[PreviousRun]) -> Iterable[LockEntr
 
 
 def script_reasons(command: Command, entry: LockEntry, same_line: SameLine) -> list[Reason]:
-    """How the script of `command` differs from the one that ran, if it does."""
+    """Return the first difference between the script of `command` and the recorded one, if any."""
 
     if len(command.script) != len(entry.script):
         text = f"script changed: it has {len(command.script)} lines, had {len(entry.script)}"

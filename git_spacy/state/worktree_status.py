@@ -1,6 +1,7 @@
-"""Fresh or stale where the data is: verdicts on the work tree as it lies there.
+"""Decide which commands are up to date in the worktree, where the data is present.
 
-`run` asks for one command at a time, since each changes what the next one sees; `status` for all.
+`run` checks one command at a time, because each command changes what the next one sees; `status`
+checks all of them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from git_spacy.project.model import Command, Project
 from git_spacy.project.variables import fill_environment
 from git_spacy.state.lock import LockEntry
 from git_spacy.state.stat_cache import Observed, StatCache
-from git_spacy.state.verdict import Verdict, verdict, with_upstream
+from git_spacy.state.verdict import Verdict, compute_verdict, with_upstream
 
 
 def judge(
@@ -21,11 +22,13 @@ def judge(
     stats: StatCache,
     environ: Mapping[str, str],
 ) -> tuple[Verdict, Observed]:
-    """The verdict on one command as things stand, and what it is based on. Says nothing of those
-    upstream of it. Raises Unsafe, OSError."""
+    """Return the verdict on one command and the fingerprints that it is based on.
 
-    seen = stats.fingerprints(command.deps + command.produced)
-    return _verdict(project, command, entry, stats, environ, seen), seen
+    Upstream commands are not considered. Raises Refused, OSError.
+    """
+
+    observed = stats.fingerprints(command.deps + command.produced)
+    return _verdict(project, command, entry, stats, environ, observed), observed
 
 
 def judge_all(
@@ -34,13 +37,15 @@ def judge_all(
     stats: StatCache,
     environ: Mapping[str, str],
 ) -> dict[str, Verdict]:
-    """The verdicts on all commands, by name, and those upstream of each have a say."""
+    """Return the verdict on each command by name, upstream commands considered."""
 
-    seen = stats.fingerprints(
+    observed = stats.fingerprints(
         path for command in project.commands for path in command.deps + command.produced
     )
     verdicts = {
-        command.name: _verdict(project, command, entries.get(command.name), stats, environ, seen)
+        command.name: _verdict(
+            project, command, entries.get(command.name), stats, environ, observed
+        )
         for command in project.commands
     }
     return with_upstream(project, verdicts)
@@ -52,9 +57,9 @@ def _verdict(
     entry: LockEntry | None,
     stats: StatCache,
     environ: Mapping[str, str],
-    seen: Observed,
+    observed: Observed,
 ) -> Verdict:
-    def alike(line: str, recorded: str) -> bool:
+    def same_line(line: str, recorded: str) -> bool:
         return fill_environment(line, project.environment, environ) == recorded
 
-    return verdict(command, entry, seen, stats.previous_runs(command.name), alike)
+    return compute_verdict(command, entry, observed, stats.previous_runs(command.name), same_line)

@@ -24,7 +24,7 @@ from git_spacy import formats, sharing
 from git_spacy.errors import InvalidInput, LocalFailure
 from git_spacy.files import Staging, file_lock, flush, write_atomic
 from git_spacy.git.repository import Repository
-from git_spacy.state.hashing import FileStat, Fingerprint, listing
+from git_spacy.state.hashing import FileStat, Fingerprint, digest_names
 from git_spacy.state.stat_cache import user_cache_dir
 
 _CHUNK = 1 << 20
@@ -367,7 +367,7 @@ def _tree_at(path: Path) -> _Tree | None:
         files = [_file(item) for item in value]
     except (InvalidInput, TypeError, ValueError):
         return None
-    names = listing([file.name for file in files])
+    names = digest_names([file.name for file in files])
     return _Tree(path, files) if names == path.name.partition("-")[2] else None
 
 

@@ -75,7 +75,7 @@ def pull(
     work.pull_all()
     stats.save()
     done = tuple(choice.path.text for choice in work.fetched)
-    return TransferOutcome(done, tuple(work.kept), tuple(work.transfers.failed))
+    return TransferOutcome(done, tuple(work.skipped), tuple(work.transfers.failed))
 
 
 class _Pull:
@@ -92,7 +92,7 @@ class _Pull:
         self.entries = lock.read(root)
         self.recorded = RecordedNames(root, stats)
         self.fetched: list[PullChoice] = []
-        self.kept: list[tuple[str, str]] = []
+        self.skipped: list[tuple[str, str]] = []
 
     def pull_all(self) -> None:
         """Go in rounds, each with the commands whose dependencies are here and will stay so."""
@@ -115,7 +115,7 @@ class _Pull:
             self._round(ready, seen)
         for command in waiting:
             for path in command.outputs:
-                self._keep(path, f"'{command.name}' lacks what it is made of")
+                self._skip(path, f"dependencies of '{command.name}' are missing")
 
     def _round(self, ready: list[Command], seen: Observed) -> None:
         choices: list[PullChoice] = []
@@ -124,7 +124,7 @@ class _Pull:
             is_fresh = _is_fresh(self.project, command, self.entries, self.stats, self.environ)
             if is_fresh:
                 for path in command.outputs:
-                    self._keep(path, "is here")
+                    self._skip(path, "already present")
                 continue
             hashed = command_hash(self.project, command, seen, self.environ)
             lacking = [path for path in command.outputs if not self._is_right(path, hashed, seen)]
@@ -144,17 +144,19 @@ class _Pull:
         now = seen[path.normal]
         if now is None or not self.remote.exists(str(remote_keys.key(path, hashed, now.digest))):
             return False
-        self._keep(path, "is here")
+        self._skip(path, "already present")
         return True
 
     def _choice(self, command: Command, path: ProjectPath, hashed: str) -> PullChoice | None:
         if os.path.lexists(os.path.join(self.root, path.normal)) and not self.force:
-            self._keep(path, "another one is here; --force replaces it")
+            self._skip(path, "a different version is present; --force replaces it")
             return None
         key = chosen(self.remote, path, hashed, self.entries.get(command.name))
         if key is None:
-            self._keep(
-                path, f"the remote has none that '{command.name}' would make of what is here"
+            self._skip(
+                path,
+                "the remote has no version that matches the current dependencies of"
+                f" '{command.name}'",
             )
             return None
         return PullChoice(path, key, self.recorded.digests(command.name, path, key.content))
@@ -178,8 +180,8 @@ class _Pull:
         fetch(self.remote, self.root, choice, self.transfers, self.limit)
         self.fetched.append(choice)
 
-    def _keep(self, path: ProjectPath, why: str) -> None:
-        self.kept.append((path.text, why))
+    def _skip(self, path: ProjectPath, why: str) -> None:
+        self.skipped.append((path.text, why))
         self.transfers.report(TransferSkipped(path.text, why))
 
 
@@ -212,7 +214,7 @@ def _is_fresh(
 ) -> bool:  # fmt: skip
     plain = command._replace(no_skip=False)
     judged, _ = worktree_status.judge(project, plain, entries.get(command.name), stats, environ)
-    return judged.state == "fresh"
+    return judged.state == "up_to_date"
 
 
 def chosen(

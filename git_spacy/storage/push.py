@@ -43,13 +43,14 @@ def push(
     project: Project, root: Path, remote: Remote, *, stats: StatCache,
     environ: Mapping[str, str], report: TransferReporter, force: bool = False, jobs: int = JOBS,
 ) -> TransferOutcome:  # fmt: skip
-    """Send the outputs of all commands that are fresh. With `force` what is there is sent again.
+    """Send the outputs of all commands that are up to date. With `force` what is there is sent
+    again.
 
     Everything is looked at before anything is sent: raises Unsafe for a path that leads out of the
     project, Malformed for project.lock, OSError.
     """
 
-    kept: list[tuple[str, str]] = []
+    skipped: list[tuple[str, str]] = []
     wanted: dict[RemoteKey, _PushOutput] = {}
     entries = lock.read(root)
     for command in project.commands:
@@ -60,25 +61,25 @@ def push(
         )
         for path in command.outputs:
             now = seen[path.normal]
-            if judged.state != "fresh" or now is None:
-                why = str(judged.reasons[0]) if judged.reasons else "it is not there"
-                kept.append((path.text, f"'{command.name}' is not fresh: {why}"))
+            if judged.state != "up_to_date" or now is None:
+                why = str(judged.reasons[0]) if judged.reasons else "output is missing"
+                skipped.append((path.text, f"'{command.name}' is not up to date: {why}"))
             elif now.is_empty:
-                kept.append((path.text, "there is no file in it"))
+                skipped.append((path.text, "contains no files"))
             else:
                 hashed = command_hash(project, command, seen, environ)
                 key = remote_keys.key(path, hashed, now.digest)
                 wanted[key] = _PushOutput(path, key, now.size)
     stats.save()
     transfers = TransferPool(report, jobs)
-    for text, why in kept:
+    for text, why in skipped:
         transfers.report(TransferSkipped(text, why))
     done: list[str] = []
 
     def send(one: _PushOutput) -> None:
         if not force and remote.exists(str(one.key)):
-            kept.append((one.path.text, "is there already"))
-            transfers.report(TransferSkipped(one.path.text, "is there already"))
+            skipped.append((one.path.text, "already present"))
+            transfers.report(TransferSkipped(one.path.text, "already present"))
             return
         transfers.report(TransferStarted(one.path.text, one.size))
         with _packed(root, one, folder, transfers) as file:
@@ -88,7 +89,7 @@ def push(
 
     with _workplace(root) as folder:
         transfers.run_all((one.path.text, partial(send, one)) for one in wanted.values())
-    return TransferOutcome(tuple(done), tuple(kept), tuple(transfers.failed))
+    return TransferOutcome(tuple(done), tuple(skipped), tuple(transfers.failed))
 
 
 def command_hash(

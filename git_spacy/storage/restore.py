@@ -31,11 +31,11 @@ class WantedOutput(NamedTuple):
 
 
 class RestoreResult(NamedTuple):
-    """What became of one: `here` already, `restored` from somewhere, `lacking` (nobody has it),
+    """What became of one: `skipped` (already present), `restored`, `missing` (no copy was found),
     `refused` (what is there would be lost), `failed`; with why, or where from."""
 
     wanted: WantedOutput
-    state: Literal["here", "restored", "lacking", "refused", "failed"]
+    state: Literal["skipped", "restored", "missing", "refused", "failed"]
     why: str = ""
     error: GitSpacyError | None = None
 
@@ -43,7 +43,7 @@ class RestoreResult(NamedTuple):
 def wanted_outputs(recalled: LockHistory, recorded: RecordedNames) -> Iterator[WantedOutput]:
     """The declared outputs that are known of a commit."""
 
-    for name, known in recalled.known.items():
+    for name, known in recalled.entries.items():
         of_names = {out.path: out.names for out in known.record.outs} if known.record else {}
         declared = _declared(recalled, name)
         for out in known.entry.outs:
@@ -58,7 +58,7 @@ def wanted_outputs(recalled: LockHistory, recorded: RecordedNames) -> Iterator[W
 def undeclared(recalled: LockHistory) -> Iterator[tuple[str, str]]:
     """(command, path) of what a lock or a record calls an output, and the project does not."""
 
-    for name, known in recalled.known.items():
+    for name, known in recalled.entries.items():
         declared = _declared(recalled, name)
         yield from ((name, out.path) for out in known.entry.outs if out.path not in declared)
 
@@ -93,11 +93,11 @@ def _restored(
     recover(root, one.path.normal)
     now = fingerprint(root, one.path.normal)
     if now and now.digest == one.digest and one.names in (None, now.names):
-        return RestoreResult(one, "here")
+        return RestoreResult(one, "skipped", "already present")
     with staging(root, one.path.normal) as staged:
         where = stage_output(source, root, one.path, staged, one.digest, one.names, None)
         if where is None:
-            return RestoreResult(one, "lacking", "neither the local store nor a remote has it")
+            return RestoreResult(one, "missing", "neither the local cache nor a remote has it")
         why = "" if force else _protected(root, source, one.path, now, tracked)
         if why:
             return RestoreResult(one, "refused", f"{why}; --force replaces it")
@@ -121,7 +121,7 @@ def _protected(
         return "Git tracks what is there"
     if now.is_empty or source.store.has_intact(now):
         return ""
-    return "what is there is kept nowhere else"
+    return "the present content has no other copy"
 
 
 def failure(found: Iterable[RestoreResult]) -> GitSpacyError | None:

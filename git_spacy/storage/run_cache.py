@@ -73,7 +73,7 @@ class RunCache:
                 made.append((path.text, now.digest, now.names))
             self._source.store.add_result(_key(command, deps), CachedResult(tuple(made)))
         except (GitSpacyError, OSError) as error:
-            self._tell(f"not kept in the local store: {_words(error)}")
+            self._tell(f"not saved to the local cache: {_words(error)}")
 
     def restore(self, command: Command, deps: Observed) -> str | None:
         """Put the outputs that `command` would make of `deps` in place; where they came from, in
@@ -169,7 +169,7 @@ def stage_output(
 
     if source.store.restore(digest, names, staged):
         if _is(fingerprint(root, staged.relative), digest, names):
-            return "the local store"
+            return "the local cache"
         source.store.discard(digest, names)
     staged.discard()
     if source.remote is None:

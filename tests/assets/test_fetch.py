@@ -96,12 +96,12 @@ def test_a_private_asset_is_told_missing_then_wrong_then_right(
     made = project(tmp_path, f"assets: [{{dest: assets/a, checksum: {md5(DATA)}}}]")
     missing = spacy("assets", cwd=made)
     assert missing.code == 1
-    assert "put it there yourself" in missing.err
+    assert "add it by hand" in missing.err
     (made / "assets").mkdir()
     (made / "assets/a").write_text("wrong")
     wrong = spacy("assets", cwd=made)
     assert wrong.code == 1
-    assert "not the one of the checksum" in wrong.err
+    assert "does not match checksum" in wrong.err
     (made / "assets/a").write_bytes(DATA)
     assert spacy("assets", cwd=made).code == 0
 
@@ -128,7 +128,7 @@ def test_a_folder_of_a_repository_arrives_and_is_kept(
     assert (made / "assets/data/b.txt").read_text() == "b"
     asked = len(git_server.requests)
     done = spacy("assets", cwd=made)
-    assert "kept     assets/data (as it was fetched)" in done.err
+    assert "skipped  assets/data (already present, unchanged since it was fetched)" in done.err
     assert len(git_server.requests) == asked
 
 

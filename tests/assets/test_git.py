@@ -66,7 +66,7 @@ def test_what_is_as_it_was_fetched_is_kept_unasked(fetcher: Fetcher, upstream: U
     assert fetcher.code() == 0
     upstream.server.requests.clear()
     assert fetcher.code() == 0
-    assert fetcher.told(FetchSkipped)[0].reason == "as it was fetched"
+    assert fetcher.told(FetchSkipped)[0].reason == "already present, unchanged since it was fetched"
     assert not upstream.server.requests
 
 
@@ -75,7 +75,7 @@ def test_the_checksum_is_weasel_s(fetcher: Fetcher, upstream: Upstream) -> None:
     assert fetcher.code() == 0
     assert "md5 verified" in fetcher.told(FetchFinished)[0].how
     assert fetcher.code() == 0
-    assert fetcher.told(FetchSkipped)[0].reason == "md5 verified"
+    assert fetcher.told(FetchSkipped)[0].reason == "already present, md5 verified"
 
 
 def test_a_wrong_checksum_leaves_the_old_state(fetcher: Fetcher, upstream: Upstream) -> None:
@@ -154,10 +154,10 @@ def test_the_same_content_is_recognised_without_a_record(
     (state_dir(fetcher.root) / "index").unlink()
     inode = (fetcher.root / "data").stat().st_ino
     assert fetcher.code() == 0
-    assert "same" in fetcher.told(FetchSkipped)[0].reason
+    assert "identical" in fetcher.told(FetchSkipped)[0].reason
     assert (fetcher.root / "data").stat().st_ino == inode
     assert fetcher.code() == 0
-    assert fetcher.told(FetchSkipped)[0].reason == "as it was fetched"
+    assert fetcher.told(FetchSkipped)[0].reason == "already present, unchanged since it was fetched"
 
 
 def test_an_edit_while_it_is_fetched(

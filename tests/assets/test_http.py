@@ -63,7 +63,7 @@ def test_a_good_server_is_asked_once_and_the_file_is_verified(
     assert fetch(url, DEST, md5(DATA)).code == 0
     assert content(root) == DATA
     done = fetch(url, DEST, md5(DATA))
-    assert "kept     assets/data.jsonl (md5 verified)" in done.err
+    assert "skipped  assets/data.jsonl (already present, md5 verified)" in done.err
     assert server.count("/data") == 1
     assert server.asked[0][1]["Accept-Encoding"] == "identity"
 
@@ -168,9 +168,7 @@ def test_a_server_that_always_stalls(server: Misbehaving, fetch: Fetch, root: Pa
     assert "no answer for 0.4 s" in done.err
 
 
-def test_errors_that_pass_are_sat_out(
-    server: Misbehaving, fetch: Fetch, root: Path
-) -> None:
+def test_errors_that_pass_are_sat_out(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     def behave(exchange: Exchange) -> None:
         if exchange.number < 3:
             exchange.answer(b"oops", 500)
@@ -203,9 +201,7 @@ def test_retry_after_is_obeyed_within_a_cap(
     assert least <= pauses[0] <= most
 
 
-def test_retry_after_may_be_a_date(
-    server: Misbehaving, fetch: Fetch, pauses: list[float]
-) -> None:
+def test_retry_after_may_be_a_date(server: Misbehaving, fetch: Fetch, pauses: list[float]) -> None:
     def behave(exchange: Exchange) -> None:
         if exchange.number == 1:
             exchange.answer(b"", 429, Retry_After=formatdate(time.time() + 20, usegmt=True))
@@ -289,16 +285,12 @@ def test_nothing_or_a_page_where_data_was_expected(
     assert told in fails_and_leaves_the_old(fetch, root, url).err
 
 
-def test_a_page_that_was_asked_for_is_data(
-    server: Misbehaving, fetch: Fetch, root: Path
-) -> None:
+def test_a_page_that_was_asked_for_is_data(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     url = serve(server, lambda exchange: exchange.answer(b"<html>", Content_Type="text/html"))
     assert fetch(url, "assets/page.html").code == 0
 
 
-def test_a_content_encoding_is_undone(
-    server: Misbehaving, fetch: Fetch, root: Path
-) -> None:
+def test_a_content_encoding_is_undone(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     packed = gzip.compress(DATA[:100_000]) + gzip.compress(DATA[100_000:])
     url = serve(server, lambda exchange: exchange.answer(packed, Content_Encoding="gzip"))
     assert fetch(url, DEST, md5(DATA)).code == 0
@@ -339,9 +331,7 @@ def test_an_encoding_that_nobody_asked_for_is_refused(
     assert "encodes with 'br'" in fails_and_leaves_the_old(fetch, root, url).err
 
 
-def test_an_absurd_length_is_refused_at_once(
-    server: Misbehaving, fetch: Fetch, root: Path
-) -> None:
+def test_an_absurd_length_is_refused_at_once(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     url = serve(server, lambda exchange: exchange.answer(b"x", length=10**15))
     assert "the disk has no room" in fails_and_leaves_the_old(fetch, root, url).err
 
@@ -365,9 +355,7 @@ def test_an_encoded_bomb_is_stopped_by_the_cap(
     assert "larger than" in fails_and_leaves_the_old(fetch, root, url).err
 
 
-def test_a_checksum_in_upper_case_is_equal(
-    server: Misbehaving, fetch: Fetch, root: Path
-) -> None:
+def test_a_checksum_in_upper_case_is_equal(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     url = serve(server, lambda exchange: exchange.file(DATA))
     assert fetch(url, DEST, md5(DATA).upper()).code == 0
     assert fetch(url, DEST, md5(DATA).upper()).code == 0
@@ -394,7 +382,7 @@ def test_one_that_fails_does_not_stop_the_others(
     done = spacy("assets", cwd=root)
     assert done.code == 4
     assert (root / "assets/a").read_bytes() == (root / "assets/c").read_bytes() == DATA
-    assert "fetched 2, kept 0, failed 1" in done.err
+    assert "fetched 2, skipped 0, failed 1" in done.err
     assert "'assets/b': the server answered 404" in done.err
 
 
@@ -443,9 +431,7 @@ def test_a_secret_of_the_environment_goes_nowhere_without_leave(
     assert "s3cret" not in done.out + done.err
 
 
-def test_what_a_server_says_cannot_drive_the_terminal(
-    server: Misbehaving, fetch: Fetch
-) -> None:
+def test_what_a_server_says_cannot_drive_the_terminal(server: Misbehaving, fetch: Fetch) -> None:
     def behave(exchange: Exchange) -> None:
         exchange.handler.send_response_only(404, "no \x1b[2J\x07such")
         exchange.handler.send_header("Content-Length", "0")

@@ -41,11 +41,12 @@ def test_fetched_once_and_kept_after_that(fetcher: Fetcher, web: Scripted) -> No
     )
     assert fetcher.code() == 0
     assert {event.how for event in fetcher.told(FetchFinished)} == {
-        "md5 verified", "sha256 verified", "no checksum to verify it by"
+        "md5 verified", "sha256 verified", "unverified: no checksum"
     }  # fmt: skip
     assert fetcher.code() == 0
     assert [event.reason for event in fetcher.told(FetchSkipped)] == [
-        "md5 verified", "sha256 verified", "there already, no checksum to verify it by"
+        "already present, md5 verified", "already present, sha256 verified",
+        "already present, unverified: no checksum"
     ]  # fmt: skip
     assert len(web.requests) == 3
 

@@ -1,4 +1,4 @@
-"""The forms of a finding, for people and for the CI systems."""
+"""The formats in which findings are printed: for people and for CI systems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WARNING = Finding("project", "project.yml", 1, 1, "an \x1b[31munknown key", seve
 SECRET = Finding("project", "project.yml", 1, 1, "https://me:pass@example.com/x?token=1")
 
 
-def test_text_is_what_compilers_write_and_the_hint_below() -> None:
+def test_text_looks_like_compiler_output_with_hints_below() -> None:
     assert FORMATS["text"]([ERROR._replace(message="it changed"), WARNING]) == (
         "a,b/project.lock:3:7: error: it changed\n"
         "hint: run it\n"
@@ -20,16 +20,16 @@ def test_text_is_what_compilers_write_and_the_hint_below() -> None:
     )
 
 
-def test_github_gets_workflow_commands_that_nothing_can_break_out_of() -> None:
+def test_github_workflow_commands_are_escaped() -> None:
     assert FORMATS["github"]([ERROR, WARNING]) == (
         "::error file=a%2Cb/project.lock,line=3,col=7,title=git spacy check lock"
-        "::100%25: it%0Achanged; hint: run it\n"
+        "::100%25: it%0Achanged%0Ahint: run it\n"
         "::warning file=project.yml,line=1,col=1,title=git spacy check project"
         "::an \\x1b[31munknown key\n"
     )
 
 
-def test_gitlab_gets_a_code_quality_report() -> None:
+def test_gitlab_format_is_a_code_quality_report() -> None:
     first, second = json.loads(FORMATS["gitlab"]([ERROR, WARNING]))
     assert first == {
         "description": "100%: it\nchanged; hint: run it",
@@ -43,53 +43,53 @@ def test_gitlab_gets_a_code_quality_report() -> None:
     assert moved["fingerprint"] == first["fingerprint"] != second["fingerprint"]
 
 
-def test_json_has_every_field() -> None:
-    (found,) = json.loads(FORMATS["json"]([ERROR]))
-    assert found == {**ERROR._asdict()}
+def test_json_format_has_every_field() -> None:
+    (document,) = json.loads(FORMATS["json"]([ERROR]))
+    assert document == {**ERROR._asdict()}
 
 
-def test_nothing_found_is_nothing_or_an_empty_list() -> None:
-    assert [FORMATS[form]([]) for form in ("text", "github")] == ["", ""]
+def test_no_findings_print_nothing_or_an_empty_list() -> None:
+    assert [FORMATS[name]([]) for name in ("text", "github")] == ["", ""]
     assert [json.loads(FORMATS[form]([])) for form in ("gitlab", "json")] == [[], []]
 
 
-def test_credentials_are_masked_in_every_form() -> None:
-    for form in FORMATS.values():
-        assert "example.com" in form([SECRET])
-        assert "me:" not in form([SECRET])
-        assert "token=1" not in form([SECRET])
+def test_credentials_are_masked_in_every_format() -> None:
+    for to_text in FORMATS.values():
+        assert "example.com" in to_text([SECRET])
+        assert "me:" not in to_text([SECRET])
+        assert "token=1" not in to_text([SECRET])
 
 
-def test_failures_and_remarks_of_the_loader_become_findings() -> None:
+def test_errors_and_warnings_of_the_loader_become_findings() -> None:
     error = InvalidInput.from_problems(
         [
-            Problem("one", "fix it", "project.yml:12:11"),
-            Problem("two", "", "project.yml:3"),
-            Problem("three"),
+            Problem("first", "fix it", "project.yml:12:11"),
+            Problem("second", "", "project.yml:3"),
+            Problem("third"),
         ]
     )
     assert findings_of_error("project", error, "project.yml") == [
-        Finding("project", "project.yml", 12, 11, "one", "fix it"),
-        Finding("project", "project.yml", 3, 1, "two"),
-        Finding("project", "project.yml", 1, 1, "three"),
+        Finding("project", "project.yml", 12, 11, "first", "fix it"),
+        Finding("project", "project.yml", 3, 1, "second"),
+        Finding("project", "project.yml", 1, 1, "third"),
     ]
-    remark = finding_of_warning(
-        "project", "project.yml:2:3: warning: an unknown key", "project.yml"
-    )
-    assert remark == Finding("project", "project.yml", 2, 3, "an unknown key", severity="warning")
-
-
-def test_a_remark_without_a_place_is_one_of_the_whole_file() -> None:
-    assert finding_of_warning("lock", "an old dialect", "project.lock") == Finding(
-        "lock", "project.lock", 1, 1, "an old dialect", severity="warning"
+    warning = "project.yml:2:3: warning: an unknown key\nhint: remove it\nhint: or rename it"
+    assert finding_of_warning("project", warning, "project.yml") == Finding(
+        "project", "project.yml", 2, 3, "an unknown key", "remove it\nor rename it", "warning"
     )
 
 
-def test_a_finding_is_seen_from_a_folder_further_up() -> None:
-    assert ERROR.below("deep/one/").file == "deep/one/a,b/project.lock"
+def test_a_warning_without_a_location_is_about_the_whole_file() -> None:
+    assert finding_of_warning("lock", "an old format", "project.lock") == Finding(
+        "lock", "project.lock", 1, 1, "an old format", severity="warning"
+    )
+
+
+def test_below_prefixes_the_file_with_a_folder() -> None:
+    assert ERROR.below("deep/folder/").file == "deep/folder/a,b/project.lock"
     assert ERROR.below("") == ERROR
 
 
-def test_text_without_a_hint_is_one_line_each() -> None:
-    plain = ERROR._replace(message="it changed", hint="")
-    assert FORMATS["text"]([plain, plain]) == "a,b/project.lock:3:7: error: it changed\n" * 2
+def test_text_without_hints_has_one_line_per_finding() -> None:
+    finding = ERROR._replace(message="it changed", hint="")
+    assert FORMATS["text"]([finding, finding]) == "a,b/project.lock:3:7: error: it changed\n" * 2

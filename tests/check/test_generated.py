@@ -22,7 +22,7 @@ MADE = [
     (["graph", "-f", "text", "-o", "graph.gv"], "graph.gv"),
 ]
 SCHEMA = (["schema", "-o", "project.schema.json"], "project.schema.json")
-STALE = "error: not what project.yml makes of it"
+STALE = "error: out of date with project.yml"
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_a_file_is_current_until_project_yml_changes(
     git(root, "add", "project.yml")
     assert spacy("check", "generated", "--staged", cwd=root).out == done.out
     # the hint, as it stands there
-    from git_spacy.generate.managed_block import words_of
+    from git_spacy.generate.managed_block import split_command
 
-    assert spacy(*words_of(hint.removeprefix("hint: ")), cwd=root).code == 0
+    assert spacy(*split_command(hint.removeprefix("hint: ")), cwd=root).code == 0
     assert spacy("check", "generated", cwd=root).code == 0
     assert spacy("check", "generated", "--staged", cwd=root).code == 1
     git(root, "add", name)

@@ -60,15 +60,15 @@ def test_a_line_for_each_and_a_summary(root: Path, spacy: Spacy) -> None:
     assert (done.code, done.out) == (0, "")
     *lines, summary = done.err.splitlines()
     assert sorted(lines) == [
-        "fetched  assets/dev.jsonl (2.0 kB, no checksum to verify it by)",
+        "fetched  assets/dev.jsonl (2.0 kB, unverified: no checksum)",
         "fetched  assets/train.jsonl (2.0 kB, md5 verified)",
     ]
-    assert summary == "fetched 2, kept 0; 1 more with --extra"
+    assert summary == "fetched 2, skipped 0; 1 more with --extra"
     assert spacy("assets", "--extra", cwd=root).err.splitlines() == [
-        "kept     assets/train.jsonl (md5 verified)",
-        "kept     assets/dev.jsonl (there already, no checksum to verify it by)",
-        "fetched  big/vectors.zip (2.0 kB, no checksum to verify it by)",
-        "fetched 1, kept 2",
+        "skipped  assets/train.jsonl (already present, md5 verified)",
+        "skipped  assets/dev.jsonl (already present, unverified: no checksum)",
+        "fetched  big/vectors.zip (2.0 kB, unverified: no checksum)",
+        "fetched 1, skipped 2",
     ]
     assert (root / "big/vectors.zip").read_bytes() == DATA
 
@@ -106,7 +106,7 @@ def test_what_failed_is_told_with_its_line(
     assert "fetched  assets/dev.jsonl" in done.err
     assert "assets/train.jsonl: the server answered 503 " in done.err
     assert "; trying again in 0.0 s" in done.err
-    assert "fetched 1, kept 0, failed 1" in done.err
+    assert "fetched 1, skipped 0, failed 1" in done.err
     assert "project.yml:5: error: asset 'assets/train.jsonl': the server answered 503" in done.err
     assert "hint: " in done.err
 
@@ -116,7 +116,7 @@ def test_private_and_missing(tmp_path: Path, spacy: Spacy) -> None:
     done = spacy("assets", cwd=root)
     assert done.code == 1
     assert done.err.startswith("missing  mine")
-    assert "fetched 0, kept 0, missing 1" in done.err
+    assert "fetched 0, skipped 0, missing 1" in done.err
     assert "ask Ann" in done.err
     write(root, {"mine": "x"})
     assert spacy("assets", cwd=root).code == 0
@@ -125,7 +125,7 @@ def test_private_and_missing(tmp_path: Path, spacy: Spacy) -> None:
 def test_nothing_to_fetch(tmp_path: Path, spacy: Spacy) -> None:
     root = project(tmp_path / "p", "title: nothing\n")
     done = spacy("assets", cwd=root)
-    assert (done.code, done.err) == (0, "fetched 0, kept 0\n")
+    assert (done.code, done.err) == (0, "fetched 0, skipped 0\n")
     root = project(tmp_path / "p", "assets: [{dest: x, url: y, extra: true}]\n")
     done = spacy("assets", cwd=root)
     assert done.code == 0

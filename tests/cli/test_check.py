@@ -106,7 +106,10 @@ def test_two_assets_in_one_place_are_found_before_they_are_fetched(
 def test_remarks_are_warnings_and_fail_nothing(root: Path, spacy: Spacy) -> None:
     edited(root, "project.yml", "title: Two steps", "titel: Two steps")
     assert spacy("check", cwd=root) == (
-        0, "project.yml:1:1: warning: project has an unknown key 'titel' (did you mean 'title'?)\n", "",
+        0,
+        "project.yml:1:1: warning: project has an unknown key 'titel'\n"
+        "hint: did you mean 'title'?\n",
+        "",
     )  # fmt: skip
 
 
@@ -154,10 +157,10 @@ def test_an_lfs_pointer_and_line_endings_are_named_and_fail_nothing(
     })  # fmt: skip
     assert spacy("check", cwd=root) == (
         0,
-        "project.lock:6:7: warning: 'prepare': 'scripts/write.py' is only a Git LFS pointer here,"
+        "project.lock:6:7: warning: 'prepare': 'scripts/write.py' is only a Git LFS pointer,"
         " and is not compared\n"
         "hint: git lfs pull\n"
-        "project.lock:18:7: warning: 'train': 'scripts/copy.py' differs in its line endings alone,"
+        "project.lock:18:7: warning: 'train': 'scripts/copy.py' differs only in line endings,"
         " and is not compared\n"
         "hint: keep Git from changing it: a line 'scripts/copy.py -text' in .gitattributes\n",
         "",
@@ -172,7 +175,7 @@ def test_orphans_are_told_and_can_be_removed(root: Path, spacy: Spacy) -> None:
         "hint: git spacy check lock --fix removes it\n"
     )
     done = spacy("check", "--fix", cwd=root)
-    assert done == (0, "", "removed the lock entry 'train'\n")
+    assert done == (0, "", "removed lock entry 'train'\n")
     assert list(lock.read(root)) == ["prepare"]
     text = (root / "project.lock").read_bytes()
     assert spacy("check", "--fix", cwd=root) == (0, "", "")
@@ -180,7 +183,7 @@ def test_orphans_are_told_and_can_be_removed(root: Path, spacy: Spacy) -> None:
 
 
 def test_strict_wants_an_entry_for_every_step(root: Path, spacy: Spacy) -> None:
-    lock.drop(root, ["prepare", "train"])
+    lock.remove_entries(root, ["prepare", "train"])
     assert spacy("check", cwd=root) == (0, "", "")
     assert spacy("check", "--strict", cwd=root).out == (
         "project.yml:19:9: error: 'prepare' of workflow 'all' has no entry in project.lock\n"
@@ -277,9 +280,9 @@ def test_of_the_public_locks_the_scripts_and_orphans_are_told_as_a_plain_look_ha
     expected = {name for name, entry in entries.items() if scripts.get(name, ()) != entry.script}
     found = json.loads(spacy("check", "lock", "--format=json", cwd=folder).out)
     told = {
-        f["what"].split("'")[1]
+        f["message"].split("'")[1]
         for f in found
-        if "script changed" in f["what"] or "no longer exists" in f["what"]
+        if "script changed" in f["message"] or "no longer exists" in f["message"]
     }
     assert told == expected
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_spacy.cli.columns import Column, fitted, lines
-from git_spacy.generate.drawing.label import cells
+from git_spacy.generate.drawing.label import display_width
 
 ROWS = 3
 texts = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=50)
@@ -21,7 +21,7 @@ grids = st.lists(columns, max_size=8)
 @given(grids, st.integers(1, 150))
 def test_no_line_is_wider_than_the_terminal(some: list[Column], width: int) -> None:
     found = lines(fitted(some, width).columns)
-    assert all(cells(str(one)) <= width for one in found)
+    assert all(display_width(str(one)) <= width for one in found)
     assert not found or len(found) > ROWS
 
 

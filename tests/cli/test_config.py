@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.git.settings import TABLE
+from git_spacy.git.settings import ALL_SETTINGS
 from tests.testing.projects import Spacy
 from tests.testing.repositories import git, repository
 
-README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = Path(__file__).parents[2] / "docs/reference/settings.md"
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_every_setting_is_shown_with_where_its_value_comes_from(
     assert shown["spacy.repo"] == "(not set)"
     assert shown["spacy.restore"].startswith("yes (global")
     assert shown["spacy.remote.Backup.url"].startswith("https://***@example.com/x")
-    assert len(shown) == len(TABLE)
+    assert len(shown) == len(ALL_SETTINGS)
 
 
 @pytest.mark.usefixtures("backend")
@@ -46,7 +46,7 @@ def test_machines_get_the_same_and_what_each_does(made: Path, spacy: Spacy) -> N
     assert rows["spacy.jobs"]["default"] == "1"
     assert rows["spacy.notes"]["scope"] == "default"
     assert "s3cret" not in str(rows)
-    assert all(row["meaning"] for row in rows.values())
+    assert all(row["description"] for row in rows.values())
 
 
 def test_unknown_names_and_bad_values_are_warned_about(made: Path, spacy: Spacy) -> None:
@@ -55,9 +55,10 @@ def test_unknown_names_and_bad_values_are_warned_about(made: Path, spacy: Spacy)
     done = spacy("config", cwd=made)
     assert done.code == 0
     assert done.err.splitlines() == [
-        "git config spacy.alowlocalpath: warning: git-spacy has no such setting;"
-        " did you mean 'spacy.allowLocalPath'?",
-        "git config spacy.timeout: warning: 'soon' is not a number; git config spacy.timeout 30",
+        "git config spacy.alowlocalpath: warning: git-spacy has no such setting",
+        "hint: did you mean 'spacy.allowLocalPath'?",
+        "git config spacy.timeout: warning: 'soon' is not a number",
+        "hint: git config spacy.timeout 30",
     ]
 
 
@@ -71,7 +72,7 @@ def test_a_value_that_cannot_be_read_is_an_error_that_names_the_setting(
     assert done.err.startswith("git config spacy.jobs: error: 'many' is not a number\n")
 
 
-def test_the_readme_has_every_setting() -> None:
-    text = README.read_text()
-    missing = [one.name for one in TABLE if f"`{one.name.replace('*', 'NAME')}`" not in text]
+def test_the_reference_lists_every_setting() -> None:
+    text = DOCUMENT.read_text()
+    missing = [one.name for one in ALL_SETTINGS if f"`{one.name.replace('*', 'NAME')}`" not in text]
     assert missing == []

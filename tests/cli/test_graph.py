@@ -25,24 +25,24 @@ def root(tmp_path: Path) -> Path:
 BEFORE = """\
 Two steps
 
-● prepare  never
+● prepare  not run
 │   needs  scripts/write.py
 │   makes  corpus/words.txt  for train
 │
-● train  never
+● train  not run
     needs  corpus/words.txt  from prepare
            scripts/copy.py
     makes  model
 """
 
 
-def test_the_graph_is_told_with_what_is_fresh(root: Path, spacy: Spacy) -> None:
+def test_the_graph_is_told_with_what_is_up_to_date(root: Path, spacy: Spacy) -> None:
     assert spacy("graph", cwd=root) == (0, BEFORE, "")
     spacy("run", "all", cwd=root)
-    assert spacy("graph", cwd=root).out == BEFORE.replace("never", "fresh")
+    assert spacy("graph", cwd=root).out == BEFORE.replace("not run", "up to date")
     write(root, {"scripts/copy.py": "import sys\n"})
     assert "● train  stale\n" in spacy("graph", cwd=root / "scripts").out
-    assert spacy("graph", "--no-status", cwd=root).out == BEFORE.replace("  never", "")
+    assert spacy("graph", "--no-status", cwd=root).out == BEFORE.replace("  not run", "")
 
 
 @pytest.mark.parametrize("words", [("all", "sub"), ("sub", "all"), ("sub",)])
@@ -59,10 +59,13 @@ def test_the_projects_folder_may_be_named_first_or_last(
         (("al",), "no workflow 'al'\nhint: did you mean 'all'?"),
         (("train",), "no workflow 'train'\nhint: there are: all"),
         (("all", "other"), "one workflow, not 2"),
-        (("--check",), "--check is for a file: add -o FILE"),
-        (("--force",), "--force is for a file: add -o FILE"),
-        (("-o", "g.svg", "--status"), "--status is for stdout"),
-        (("-o", "g.pdf"), "what is 'g.pdf'? add --format, or let it end in .txt, .mmd"),
+        (("--check",), "--check requires --output FILE"),
+        (("--force",), "--force requires --output FILE"),
+        (("-o", "g.svg", "--status"), "--status cannot be combined"),
+        (
+            ("-o", "g.pdf"),
+            "unknown format of 'g.pdf': use --format, or one of the suffixes .txt, .mmd",
+        ),
         (("-f", "pdf"), "'pdf' is not one of 'text', 'mermaid', 'dot', 'svg'"),
         (("-o", "a--b.svg"), "no comment there may have '--'"),
     ],
@@ -75,19 +78,19 @@ def test_what_makes_no_sense_is_told(
     assert told in done.err
 
 
-def test_on_stdout_every_format_says_what_is_fresh(root: Path, spacy: Spacy) -> None:
+def test_on_stdout_every_format_says_what_is_up_to_date(root: Path, spacy: Spacy) -> None:
     spacy("run", "prepare", cwd=root)
     pictures = {
         form: spacy("graph", "-f", form, cwd=root).out for form in ("mermaid", "dot", "svg")
     }
     for picture in pictures.values():
-        assert "fresh" in picture
-        assert "never" in picture
-    assert of_mermaid(pictures["mermaid"]).nodes["c1"] == "prepare\nfresh"
-    assert of_dot(pictures["dot"]).nodes["c2"] == "train\nnever"
+        assert "up to date" in picture
+        assert "not run" in picture
+    assert of_mermaid(pictures["mermaid"]).nodes["c1"] == "prepare\nup to date"
+    assert of_dot(pictures["dot"]).nodes["c2"] == "train\nnot run"
     assert of_svg(pictures["svg"]).texts[:2] == ["prepare", "train"]
     for form in pictures:
-        assert "fresh" not in spacy("graph", "-f", form, "--no-status", cwd=root).out
+        assert "up to date" not in spacy("graph", "-f", form, "--no-status", cwd=root).out
 
 
 @pytest.mark.parametrize(
@@ -110,10 +113,10 @@ def test_a_file_is_marked_compared_and_not_taken_from_a_person(
     assert before.startswith(start)
     if file.endswith(".svg"):
         ElementTree.fromstring(before)
-    # what is fresh makes no difference to it
+    # what is up to date makes no difference to it
     spacy("run", "all", cwd=root)
     assert spacy(*words, "--check", cwd=root) == (0, "", "")
-    assert spacy(*words, cwd=root).err == f"{file} is current\n"
+    assert spacy(*words, cwd=root).err == f"{file} is up to date\n"
     assert spacy(*words, "--stdout", cwd=root).out == before
     project(root, (root / "project.yml").read_text().replace("outputs: [model]", "outputs: [m2]"))
     done = spacy(*words, "--check", cwd=root)
@@ -139,8 +142,8 @@ def test_the_format_may_be_another_than_the_files_name_says(root: Path, spacy: S
 def test_a_lock_that_cannot_be_read_leaves_the_graph(root: Path, spacy: Spacy) -> None:
     write(root, {"project.lock": "x: ["})
     done = spacy("graph", cwd=root)
-    assert (done.code, done.out) == (0, BEFORE.replace("  never", ""))
-    assert done.err.startswith("warning: drawn without what is fresh: project.lock:")
+    assert (done.code, done.out) == (0, BEFORE.replace("  not run", ""))
+    assert done.err.startswith("warning: drawn without states: project.lock:")
 
 
 def on_terminal(*words: str, environ: dict[str, str]) -> str:
@@ -172,8 +175,8 @@ def test_there_are_colours_on_a_terminal_alone(refused: bool, root: Path, spacy:
     if refused:
         assert "\x1b" not in shown
     else:
-        assert "● \x1b[1mprepare\x1b[0m  \x1b[32mfresh\x1b[0m\n" in shown
-        assert "\x1b[33mnever\x1b[0m" in shown
+        assert "● \x1b[1mprepare\x1b[0m  \x1b[32mup to date\x1b[0m\n" in shown
+        assert "\x1b[33mnot run\x1b[0m" in shown
 
 
 def test_no_line_is_wider_than_the_terminal(

@@ -138,18 +138,18 @@ LAYOUTS: dict[str, Callable[[Path], Layout]] = {
 # in this order; {} is a folder of the test's own
 COMMANDS = (
     "", "assets", "run all", "status", "check", "log", "log --table", "show", "diff HEAD HEAD",
-    "lock record all", "lock restore", "lock resolve", "notes status", "notes push", "notes pull",
+    "lock record all", "lock rebuild", "lock resolve", "notes status", "notes push", "notes pull",
     "ignore", "document", "graph", "dvc", "schema --stdout", "resolved", "push {}/remote",
-    "pull {}/remote", "restore", "store size", "clone first_steps {}/cloned",
+    "pull {}/remote", "restore", "cache status", "clone first_steps {}/cloned",
     "init --new {}/new", "init --yes", "init --undo --yes",
 )  # fmt: skip
 NO_REMOTE = dict.fromkeys(("notes push", "notes pull"), "git remote add origin URL")
-OF_COMMITS = ("log", "log --table", "show", "diff HEAD HEAD", "lock restore", "restore")
+OF_COMMITS = ("log", "log --table", "show", "diff HEAD HEAD", "lock rebuild", "restore")
 OF_GIT = (*OF_COMMITS, "check", "lock resolve", "notes status", "notes push", "notes pull",
           "ignore", "dvc", "init --yes", "init --undo --yes")  # fmt: skip
 # what does not work in a layout, and what it says then
 REFUSED = {
-    "without_commits": dict.fromkeys(OF_COMMITS, "there is no commit yet\nhint: git commit"),
+    "without_commits": dict.fromkeys(OF_COMMITS, "the repository has no commits yet\nhint: git commit"),
     "somebody_elses": dict.fromkeys(OF_GIT, "git config --global --add safe.directory "),
     "bare": dict.fromkeys(
         [one for one in COMMANDS if not one.startswith(("clone", "init --new"))],

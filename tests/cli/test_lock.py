@@ -72,7 +72,7 @@ def test_a_lock_that_is_ignored_is_rebuilt_from_the_records(made: Path, spacy: S
     before = (made / "project.lock").read_bytes()
     without_lock(made)
     (made / "project.lock").unlink()
-    done = spacy("lock", "restore", cwd=made)
+    done = spacy("lock", "rebuild", cwd=made)
     assert done.code == 0, done.err
     assert table(done.out) == {"prepare": "restored", "score": "restored", "count": "restored"}
     assert (made / "project.lock").read_bytes() == before
@@ -92,7 +92,7 @@ def test_each_commit_gets_the_lock_that_fits_it(made: Path, spacy: Spacy) -> Non
         resize(made, size)
         keep(made, f"size {size}")
     for revision, size in (("HEAD~2", 6), ("HEAD~1", 5), ("HEAD", 7)):
-        assert spacy("lock", "restore", revision, cwd=made).code == 0
+        assert spacy("lock", "rebuild", revision, cwd=made).code == 0
         assert (made / "project.lock").read_bytes() == locks[size], revision
 
 
@@ -100,12 +100,12 @@ def test_the_records_of_a_teammate_are_enough(made: Path, tmp_path: Path, spacy:
     without_lock(made)
     git(tmp_path, "clone", "-q", str(made), "clone")
     clone = tmp_path / "clone"
-    refused = spacy("lock", "restore", cwd=clone)
+    refused = spacy("lock", "rebuild", cwd=clone)
     assert refused.code == 1
     assert "git spacy notes pull" in refused.err
     assert not (clone / "project.lock").exists()
     spacy("notes", "pull", cwd=clone)
-    assert spacy("lock", "restore", cwd=clone).code == 0
+    assert spacy("lock", "rebuild", cwd=clone).code == 0
     assert (clone / "project.lock").read_bytes() == (made / "project.lock").read_bytes()
     assert spacy("check", "lock", cwd=clone).code == 0
 
@@ -116,7 +116,7 @@ def test_what_no_run_fits_is_said_to_be_stale_or_unknown(made: Path, spacy: Spac
     text = TWO.replace("workflows:", "  - {name: new, script: [touch n], outputs: [n]}\nworkflows:")
     (made / "project.yml").write_text(text)
     keep(made, "No lock, another score")
-    done = spacy("lock", "restore", cwd=made)
+    done = spacy("lock", "rebuild", cwd=made)
     assert table(done.out) == {
         "prepare": "restored", "score": "stale", "count": "restored", "new": "unknown"
     }  # fmt: skip
@@ -128,10 +128,10 @@ def test_a_broken_lock_is_rebuilt_and_one_in_order_is_kept(made: Path, spacy: Sp
     before = (made / "project.lock").read_bytes()
     for text in (b"", b"<<<<<<< ours\n", b"\x00\xff", b"[]"):
         (made / "project.lock").write_bytes(text)
-        assert spacy("lock", "restore", cwd=made).code == 0
+        assert spacy("lock", "rebuild", cwd=made).code == 0
         assert (made / "project.lock").read_bytes() == before
     git(made, "update-ref", "-d", "refs/notes/spacy")
-    done = spacy("lock", "restore", cwd=made)
+    done = spacy("lock", "rebuild", cwd=made)
     assert table(done.out) == {"prepare": "kept", "score": "kept", "count": "kept"}
     assert (made / "project.lock").read_bytes() == before
 
@@ -151,7 +151,7 @@ def test_the_records_of_a_branch_that_was_squashed_are_enough(made: Path, spacy:
     keep(made, "Larger, in one commit")
     git(made, "branch", "-qD", "topic")
     (made / "project.lock").unlink(missing_ok=True)
-    done = spacy("lock", "restore", cwd=made)
+    done = spacy("lock", "rebuild", cwd=made)
     assert done.code == 0, done.err
     assert table(done.out) == {"prepare": "restored", "score": "restored", "count": "restored"}
     assert (made / "project.lock").read_bytes() == before
@@ -163,7 +163,7 @@ def test_the_order_of_the_committed_lock_is_kept(made: Path, spacy: Spacy) -> No
     lock.write(made, backwards)
     keep(made, "Another order")
     lock.write(made, entries)
-    assert spacy("lock", "restore", cwd=made).code == 0
+    assert spacy("lock", "rebuild", cwd=made).code == 0
     assert list(lock.read(made)) == list(backwards)
 
 
@@ -180,7 +180,7 @@ def test_the_dialect_of_the_lock_is_kept(made: Path, spacy: Spacy) -> None:
     new = (made / "project.lock").read_bytes()
     keep(made, "Another score")
     git(made, "checkout", "-q", "HEAD~1", "--", "project.lock")
-    assert spacy("lock", "restore", "HEAD", cwd=made).code == 0
+    assert spacy("lock", "rebuild", "HEAD", cwd=made).code == 0
     assert (made / "project.lock").read_bytes() == new
     assert b"python -m spacy project run score" in new
 
@@ -188,7 +188,7 @@ def test_the_dialect_of_the_lock_is_kept(made: Path, spacy: Spacy) -> None:
 @pytest.mark.parametrize("revision", ["none", "HEAD~1..HEAD", "HEAD:project.yml"])
 def test_what_is_no_commit_is_refused(made: Path, spacy: Spacy, revision: str) -> None:
     before = (made / "project.lock").read_bytes()
-    done = spacy("lock", "restore", revision, cwd=made)
+    done = spacy("lock", "rebuild", revision, cwd=made)
     assert done.code == 2
     assert (made / "project.lock").read_bytes() == before
 
@@ -198,7 +198,7 @@ def test_a_commit_without_the_project_is_refused(tmp_path: Path, spacy: Spacy) -
     made = project(top / "p", TWO, {**FILES, ".gitignore": IGNORED})
     keep(top, "the project")
     spacy("run", "all", cwd=made)
-    done = spacy("lock", "restore", "HEAD~1", cwd=made)
+    done = spacy("lock", "rebuild", "HEAD~1", cwd=made)
     assert done.code == 2
     assert "project.yml: error: not in that commit" in done.err
 

@@ -127,7 +127,7 @@ def test_revisions_are_those_of_git_log(scored: Path, spacy: Spacy) -> None:
     assert "prepare" not in spacy("log", "side", "^main", cwd=scored).out
     wrong = spacy("log", "sied", cwd=scored)
     assert wrong.code == 2
-    assert "no commit 'sied'" in wrong.err
+    assert "unknown revision 'sied'" in wrong.err
     assert spacy("log", "--", "--all", cwd=scored).code == 2
 
 
@@ -141,7 +141,7 @@ def test_where_nothing_is_noted_it_says_how_to_get_some(scored: Path, spacy: Spa
     assert "no run is noted on" in shown.err
 
 
-@pytest.mark.parametrize("verb", [["log"], ["show"], ["diff", "HEAD"], ["lock", "restore"]])
+@pytest.mark.parametrize("verb", [["log"], ["show"], ["diff", "HEAD"], ["lock", "rebuild"]])
 def test_outside_a_repository_and_before_the_first_commit_it_says_so(
     tmp_path: Path, spacy: Spacy, verb: list[str]
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 from git_spacy import cli
 from git_spacy.cli import examples, manpages
 from git_spacy.errors import EXIT_CODES, GitSpacyError
-from git_spacy.git.settings import TABLE
+from git_spacy.git.settings import ALL_SETTINGS
 from tests.testing.projects import Spacy, on_path
 from tests.testing.repositories import git
 from tests.testing.terminal import end_of
@@ -79,7 +79,7 @@ def test_the_first_page_has_every_verb_setting_and_exit_code(prefix: Path) -> No
     text = rendered(prefix / "share/man/man1/git-spacy.1")
     for verb in cli.COMMANDS:
         assert f"git-spacy-{verb}(1)" in text
-    for setting in TABLE:
+    for setting in ALL_SETTINGS:
         assert setting.name.replace("*", "<name>") in text
     for code in EXIT_CODES:
         assert re.search(rf"(?m)^       (130, )?{code}\b", text)
@@ -87,7 +87,7 @@ def test_the_first_page_has_every_verb_setting_and_exit_code(prefix: Path) -> No
 
 def test_a_page_tells_of_settings_that_there_are() -> None:
     named = {name for names in manpages.SETTINGS.values() for name in names}
-    assert named <= {setting.name for setting in TABLE}
+    assert named <= {setting.name for setting in ALL_SETTINGS}
     assert set(manpages.SETTINGS) <= set(cli.COMMANDS)
 
 
@@ -128,7 +128,7 @@ def test_git_and_man_find_the_pages_beside_the_program(
 
 
 def test_without_a_terminal_or_a_page_help_is_the_short_text(spacy: Spacy) -> None:
-    for arguments in ([], ["run"], ["lock", "restore"]):
+    for arguments in ([], ["run"], ["lock", "rebuild"]):
         assert spacy(*arguments, "--help").out == spacy(*arguments, "-h").out != ""
 
 

@@ -22,14 +22,14 @@ def root(tmp_path: Path) -> Path:
 def test_it_says_how_the_project_stands_and_what_is_next(root: Path, spacy: Spacy) -> None:
     assert spacy(cwd=root / "scripts") == (
         0,
-        "Two steps\n  commands   2 not run yet\n  workflows  all\nNext: git spacy run all\n" + HELP,
+        "Two steps\n  commands   2 not run\n  workflows  all\nNext: git spacy run all\n" + HELP,
         "",
     )
     spacy("run", "prepare", cwd=root)
-    assert "  commands   1 fresh, 1 not run yet\n" in spacy(cwd=root).out
+    assert "  commands   1 up to date, 1 not run\n" in spacy(cwd=root).out
     spacy("run", "all", cwd=root)
     told = spacy(cwd=root).out
-    assert "  commands   2 fresh\n" in told
+    assert "  commands   2 up to date\n" in told
     assert "Next: git add project.lock && git commit\n" in told
     commit(root, {})
     assert "Next:" not in spacy(cwd=root).out
@@ -46,7 +46,7 @@ def test_assets_come_before_what_needs_them(tmp_path: Path, spacy: Spacy) -> Non
     )
     assert spacy(cwd=made).out.splitlines() == [
         tmp_path.name,
-        "  commands   1 not run yet",
+        "  commands   1 not run",
         "  assets     1 missing, 1 unverified",
         "  workflows  all",
         "Next: git spacy assets && git spacy run all",

@@ -62,7 +62,7 @@ def test_two_branches_trained_once_each_and_switched_between(root: Path, spacy: 
         assert (root / "model/weights.txt").read_text() == word
         assert git(root, "status", "--porcelain") == ""  # the lock is the branch's own
         states = json.loads(spacy("status", "--json", cwd=root).out)["commands"]
-        assert {one["state"] for one in states} == {"fresh"}
+        assert {one["state"] for one in states} == {"up_to_date"}
 
 
 def test_a_second_clone_has_it_from_the_remote(root: Path, spacy: Spacy, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_it_is_off_by_default_and_an_option_has_the_last_word(tmp_path: Path, sp
     assert spacy("run", "all", cwd=made).code == 0
     assert not (made / ".git/spacy/store").exists()
     assert spacy("run", "all", "--restore", cwd=made).code == 0  # keeps what is current
-    assert "2 results, 2 outputs" in spacy("store", "size", cwd=made).out
+    assert "2 results, 2 outputs" in spacy("cache", "status", cwd=made).out
     for name in ("corpus", "model"):
         shutil.rmtree(made / name)
     assert told(spacy("run", "all", "--no-restore", cwd=made).err) == {
@@ -132,7 +132,7 @@ def test_a_damaged_store_is_no_reason_for_a_wrong_output_and_is_healed_by_a_run(
     done = spacy("run", "all", cwd=root)
     assert told(done.err) == {"prepare": "up", "train": "done"}
     assert (root / "model/weights.txt").read_text() == "HELLO"
-    assert spacy("store", "verify", cwd=root).code == 0
+    assert spacy("cache", "verify", cwd=root).code == 0
 
 
 def test_a_store_that_cannot_be_written_stops_nothing(root: Path, spacy: Spacy) -> None:
@@ -140,7 +140,7 @@ def test_a_store_that_cannot_be_written_stops_nothing(root: Path, spacy: Spacy) 
     (root / ".git/spacy/store").write_text("a file in its place")
     done = spacy("run", "all", cwd=root)
     assert done.code == 0
-    assert done.err.count("warning: not kept in the local store: ") == 1
+    assert done.err.count("warning: not saved to the local cache: ") == 1
 
 
 def test_a_remote_that_fails_is_told_and_the_command_runs(
@@ -178,10 +178,10 @@ def test_outputs_come_back_as_they_were_at_a_commit(root: Path, spacy: Spacy) ->
         ("corpus/words.txt", "restored"), ("model", "restored"),
     ]  # fmt: skip
     assert (root / "model/weights.txt").read_text() == "HELLO"
-    assert (root / "project.lock").read_bytes() == entries  # that is 'lock restore'
+    assert (root / "project.lock").read_bytes() == entries  # that is 'lock rebuild'
     assert spacy("restore", cwd=root).code == 0
     assert (root / "model/weights.txt").read_text() == "SECOND"
-    assert re.findall(r" (here)$", spacy("restore", cwd=root).out, re.MULTILINE) == ["here"] * 2
+    assert re.findall(r" (skipped) ", spacy("restore", cwd=root).out) == ["skipped"] * 2
 
 
 def test_what_is_kept_nowhere_is_not_overwritten_unless_forced(root: Path, spacy: Spacy) -> None:
@@ -205,8 +205,8 @@ def test_what_cannot_be_had_is_told(root: Path, spacy: Spacy) -> None:
     shutil.rmtree(root / "model")
     done = spacy("restore", cwd=root)
     assert done.code == 1
-    assert "corpus/words.txt  here" in done.out
-    assert "model             lacking   neither the local store nor a remote has it" in done.out
+    assert "corpus/words.txt  skipped   already present" in done.out
+    assert "model             missing   neither the local cache nor a remote has it" in done.out
     assert spacy("restore", "nowhere", cwd=root).code == 2
 
 
@@ -258,7 +258,7 @@ def test_what_the_project_does_not_declare_is_not_restored(
     done = spacy("restore", *options, cwd=root)
     assert "warning: 'sitecustomize.py' is not an output of 'train' at that commit" in done.err
     assert not (root / "sitecustomize.py").exists()
-    assert "model             here" in done.out
+    assert "model             skipped   already present" in done.out
 
 
 @pytest.mark.threat("undeclared-outputs", commands="restore")
@@ -307,7 +307,7 @@ def test_the_last_copy_is_not_replaced_while_its_cached_copy_is_damaged(
     spoil_store(root)
     done = spacy("restore", "HEAD~1", cwd=root)
     assert done.code == 1
-    assert "model             refused   what is there is kept nowhere else" in done.out
+    assert "model             refused   the present content has no other copy" in done.out
     assert (root / "model/weights.txt").read_text() == "SECOND"
     assert spacy("run", "all", cwd=root).code == 0  # saves it again
     done = spacy("restore", "HEAD~1", cwd=root)
@@ -337,9 +337,9 @@ def test_gc_keeps_what_the_lock_names(root: Path, spacy: Spacy) -> None:
     assert spacy("run", "all", cwd=root).code == 0
     set_word(root, "second")
     assert spacy("run", "all", cwd=root).code == 0
-    done = spacy("store", "gc", "--days", "0", cwd=root)
+    done = spacy("cache", "gc", "--days", "0", cwd=root)
     assert (done.code, done.err.split(" B")[0]) == (0, "removed 4 results, 2 outputs, 2 files, 10")
-    assert "0 results, 2 outputs, 2 files" in spacy("store", "size", cwd=root).out
+    assert "0 results, 2 outputs, 2 files" in spacy("cache", "status", cwd=root).out
     shutil.rmtree(root / "model")
     assert spacy("restore", cwd=root).code in (0, 1)
     assert list(lock.read(root)) == ["prepare", "train"]

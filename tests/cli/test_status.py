@@ -18,16 +18,17 @@ def root(tmp_path: Path) -> Path:
 
 def test_before_the_first_run(root: Path, spacy: Spacy) -> None:
     assert spacy("status", cwd=root).out == (
-        "Commands\n"
-        "  prepare  never  not run yet\n"
-        "  train    never  not run yet\n"
-        "Next: git spacy run all\n"
+        "Commands\n  prepare  not run\n  train    not run\nNext: git spacy run all\n"
     )
 
 
-def test_after_it_everything_is_fresh_and_nothing_is_next(root: Path, spacy: Spacy) -> None:
+def test_after_it_everything_is_up_to_date_and_nothing_is_next(root: Path, spacy: Spacy) -> None:
     spacy("run", "all", cwd=root)
-    assert spacy("status", cwd=root) == (0, "Commands\n  prepare  fresh\n  train    fresh\n", "")
+    assert spacy("status", cwd=root) == (
+        0,
+        "Commands\n  prepare  up to date\n  train    up to date\n",
+        "",
+    )
 
 
 def test_a_stale_command_says_why_and_so_does_what_is_below_it(root: Path, spacy: Spacy) -> None:
@@ -36,7 +37,7 @@ def test_a_stale_command_says_why_and_so_does_what_is_below_it(root: Path, spacy
     assert spacy("status", cwd=root / "scripts").out == (
         "Commands\n"
         "  prepare  stale  dependency 'scripts/write.py' changed\n"
-        "  train    stale  'prepare', which makes 'corpus/words.txt', is stale\n"
+        "  train    stale  'prepare', which produces 'corpus/words.txt', is stale\n"
         "Next: git spacy run all\n"
     )
     done = spacy("run", "train", cwd=root)
@@ -70,7 +71,7 @@ def test_every_reason_is_told_each_in_its_line_in_80_columns(root: Path, spacy: 
         "                  hold, as it happens'\n"
         "                  output 'corpus/words.txt' is missing\n"
         "  train    stale  dependency 'scripts/copy.py' changed\n"
-        "                  'prepare', which makes 'corpus/words.txt', is stale\n"
+        "                  'prepare', which produces 'corpus/words.txt', is stale\n"
         "Next: git spacy run all\n"
     )
     assert max(map(len, out.splitlines())) <= 80
@@ -96,42 +97,41 @@ def test_assets_have_states_and_lost_entries_are_told(tmp_path: Path, spacy: Spa
     })  # fmt: skip
     assert spacy("status", cwd=root).out == (
         "Commands\n"
-        "  use   never   not run yet\n"
-        "                dependency 'a/absent' is missing\n"
-        "  show  always  declares no outputs\n"
+        "  use   not run      dependency 'a/absent' is missing\n"
+        "  show  always runs  declares no outputs\n"
         "Assets\n"
         "  a/good      verified\n"
-        "  a/wrong     modified    not what its checksum says, or not as it was fetched\n"
+        "  a/wrong     checksum mismatch  differs from the checksum in project.yml\n"
         "  a/absent    missing\n"
-        "  a/unsummed  unverified  it has no checksum in project.yml\n"
+        "  a/unsummed  unverified         no checksum in project.yml\n"
         "  a/strong    verified\n"
         "In project.lock\n"
-        "  usee  orphan  lock entry for 'usee', which no longer exists (did you mean\n"
-        "                'use'?)\n"
+        "  usee  orphaned  lock entry for 'usee', which no longer exists (did you mean\n"
+        "                  'use'?)\n"
         "Next: git spacy assets && git spacy run use && git spacy check lock --fix\n"
     )
     assert spacy("status", "--porcelain", cwd=root).out.splitlines() == [
-        "command\tnever\tuse\tnever\t",
-        "command\tnever\tuse\tdependency\ta/absent",
-        "command\talways\tshow\talways\t",
+        "command\tnot_run\tuse\tnot_run\t",
+        "command\tnot_run\tuse\tdependency\ta/absent",
+        "command\talways_runs\tshow\talways_runs\t",
         "asset\tverified\ta/good\t\t",
-        "asset\tmodified\ta/wrong\t\t",
+        "asset\tchecksum_mismatch\ta/wrong\t\t",
         "asset\tmissing\ta/absent\t\t",
         "asset\tunverified\ta/unsummed\t\t",
         "asset\tverified\ta/strong\t\t",
-        "lock\torphan\tusee\t\t",
+        "lock\torphaned\tusee\t\t",
     ]
     found = json.loads(spacy("status", "--json", cwd=root).out)
     assert found["version"] == 1
     assert found["commands"][0] == {
         "name": "use",
-        "state": "never",
+        "state": "not_run",
         "reasons": [
-            {"kind": "never", "text": "not run yet", "about": ""},
+            {"kind": "not_run", "text": "not run yet", "about": ""},
             {"kind": "dependency", "text": "dependency 'a/absent' is missing", "about": "a/absent"},
         ],
     }
-    assert found["assets"][1] == {"dest": "a/wrong", "state": "modified"}
+    assert found["assets"][1] == {"dest": "a/wrong", "state": "checksum_mismatch"}
     assert found["orphans"] == ["usee"]
 
 
@@ -141,7 +141,7 @@ def test_without_data_it_says_what_ci_would(root: Path, spacy: Spacy) -> None:
     git(root, "add", "-A")
     write(root, {"model/weights.txt": "edited by hand", "scripts/copy.py": "edited"})
     assert spacy("status", "--no-data", cwd=root).out == (
-        "Commands\n  prepare  fresh\n  train    stale  dependency 'scripts/copy.py' changed\n"
+        "Commands\n  prepare  up to date\n  train    stale       dependency 'scripts/copy.py' changed\n"
         "Next: git spacy run all\n"
     )
 
@@ -178,7 +178,7 @@ def test_terminal_escapes_in_names_are_shown(tmp_path: Path, spacy: Spacy) -> No
     root = project(tmp_path / "p", 'commands: [{name: "a\\e[31mb\\tc", script: [x]}]')
     assert "a\\x1b[31mb" in spacy("status", cwd=root).out
     row = spacy("status", "--porcelain", cwd=root).out
-    assert row == "command\talways\ta\\x1b[31mb\\tc\talways\t\n"
+    assert row == "command\talways_runs\ta\\x1b[31mb\\tc\talways_runs\t\n"
 
 
 def test_an_empty_project_and_a_wrong_folder(tmp_path: Path, spacy: Spacy) -> None:
@@ -199,4 +199,4 @@ def test_a_malformed_lock_is_named_with_the_way_out(root: Path, spacy: Spacy) ->
 
 def test_it_works_in_a_process_of_its_own_outside_a_repository(tmp_path: Path) -> None:
     root = two_steps(tmp_path / "p")
-    assert process("status", cwd=root).out.startswith("Commands\n  prepare  never")
+    assert process("status", cwd=root).out.startswith("Commands\n  prepare  not run")

@@ -46,7 +46,7 @@ def test_a_lock_is_restored_with_its_variants_from_the_records_alone(
     spacy(*THREE, cwd=made)
     before = (made / "project.lock").read_bytes()
     (made / "project.lock").unlink()
-    done = spacy("lock", "restore", cwd=made)
+    done = spacy("lock", "rebuild", cwd=made)
     assert [line[2:26].strip() for line in done.out.splitlines()[::2]] == list(lock.parse(before))
     assert (made / "project.lock").read_bytes() == before
     assert spacy("check", "lock", "--notes", cwd=made).code == 0
@@ -60,7 +60,7 @@ def test_a_committed_lock_keeps_the_variants_that_are_stale_now(made: Path, spac
     change(made, "train.py", "words = ", "letters = words = ")
     keep(made, "Other names")
     write(made, {"project.lock": "<<<<<<<"})
-    told = spacy("lock", "restore", "HEAD", cwd=made).out
+    told = spacy("lock", "rebuild", "HEAD", cwd=made).out
     assert facts(lock.read(made)) == expected
     assert "train --vars.seed 2     stale" in told
 
@@ -74,7 +74,7 @@ def test_of_variants_that_no_lock_has_only_those_that_fit_are_restored(
     keep(made, "Other names")
     spacy("run", "train", "--matrix", "vars.seed=1", cwd=made)
     (made / "project.lock").unlink()
-    done = spacy("lock", "restore", cwd=made)
+    done = spacy("lock", "rebuild", cwd=made)
     assert list(lock.read(made)) == ["prepare", "train --vars.seed 1"]
     assert "  train                unknown   no run of it is noted" in done.out.splitlines()
 
@@ -87,7 +87,7 @@ def test_a_variant_is_not_taken_for_the_command_itself(made: Path, spacy: Spacy)
     (made / "project.lock").unlink()
     change(made, "train.py", "words = ", "letters = words = ")
     keep(made, "Other names")
-    told = spacy("lock", "restore", cwd=made).out
+    told = spacy("lock", "rebuild", cwd=made).out
     entries = facts(lock.read(made))
     assert entries["train"] == expected["train"]
     assert "  train                   stale" in told
@@ -102,7 +102,7 @@ def test_other_values_for_once_are_no_variant_where_they_make_the_same_files(
     keep(made, "First")
     spacy("run", "prepare", "--vars.word", "other", cwd=made)
     (made / "project.lock").unlink()
-    spacy("lock", "restore", cwd=made)
+    spacy("lock", "rebuild", cwd=made)
     assert list(lock.read(made)) == ["prepare"]
 
 
@@ -112,7 +112,7 @@ def test_a_variable_that_is_gone_is_the_command_s_own_affair(made: Path, spacy: 
     change(made, "project.yml", "${vars.size}", "7")
     keep(made, "Seven for good")
     (made / "project.lock").unlink()
-    spacy("lock", "restore", cwd=made)
+    spacy("lock", "rebuild", cwd=made)
     assert list(lock.read(made)) == ["prepare"]
     assert spacy("check", "lock", cwd=made).code == 0
 
@@ -132,7 +132,7 @@ def test_values_beside_the_matrix_are_those_of_its_variants(made: Path, spacy: S
     keep(made, "Three seeds at 0.3")
     expected = facts(lock.read(made))
     assert "train --vars.seed 1" in expected
-    spacy("lock", "restore", "HEAD", cwd=made)
+    spacy("lock", "rebuild", "HEAD", cwd=made)
     assert facts(lock.read(made)).items() >= expected.items()
 
 

@@ -24,7 +24,7 @@ def test_it_does_what_the_verb_does(tmp_path: Path, spacy: Spacy) -> None:
     assert spacy("project", "run", cwd=root).out == spacy("run", cwd=root).out
     assert spacy("project", "assets", str(root), "--sparse").code == 0
     assert spacy("project", "push", str(tmp_path / "remote"), cwd=root).err.endswith(
-        "pushed 2, kept 0\n"
+        "pushed 2, skipped 0\n"
     )
     assert spacy("project", "pull", str(tmp_path / "remote"), cwd=root).code == 0
 
@@ -88,7 +88,7 @@ def test_every_verb_and_every_option_of_weasel_is_understood() -> None:
                 assert left_out or option in known, (verb, option)
 
 
-PAGE = Path(__file__).parents[2] / "docs/from-weasel.md"
+PAGE = Path(__file__).parents[2] / "docs/how-to/from-weasel.md"
 
 
 def test_the_page_for_people_has_every_option_and_it_is_true() -> None:
@@ -127,6 +127,6 @@ def test_an_unmodified_project_is_run_by_both_as_the_page_shows(
         for line in block.splitlines()
     ]
     assert told[0].stdout.count("Running command") == 2
-    assert told[1].stdout.count("fresh") == 2
+    assert told[1].stdout.count("up to date") == 2
     assert told[2].stderr.endswith("ran 0, skipped 2\n")
     assert told[3].stdout.count("nothing changed") == 2

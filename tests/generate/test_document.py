@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import document, writer
-from git_spacy.generate.managed_block import find, with_markers
+from git_spacy.generate.managed_block import find_block, with_markers
 from git_spacy.project import loader
 from tests.testing.projects import CORPUS, Spacy, needs_corpus, process, project, two_steps
 from tests.testing.repositories import write
@@ -44,7 +44,7 @@ workflows:
 
 
 def block(text: str, file: str = "README.md", *, emoji: bool = True) -> str:
-    return document.part(loader.parse(text.encode()).project, file, emoji=emoji).body
+    return document.readme_block(loader.parse(text.encode()).project, file, emoji=emoji).body
 
 
 def test_everything_is_listed_and_nothing_escapes_its_place() -> None:
@@ -144,7 +144,7 @@ def test_what_weasel_itself_wrote_is_replaced(tmp_path: Path, spacy: Spacy) -> N
     assert spacy("document", cwd=root).code == 0
     ours = (root / "README.md").read_text()
     assert "AUTO-GENERATED" in theirs
-    assert ours == with_markers(document.part(loader.load(root)))
+    assert ours == with_markers(document.readme_block(loader.load(root)))
     # (nothing that theirs tells is missing in ours)
     rows = [re.findall("`[^`]+`", line) for line in theirs.splitlines() if line.startswith("| `")]
     assert [cell for row in rows for cell in row if cell not in ours] == []
@@ -155,7 +155,7 @@ def test_a_file_that_asks_to_be_left_alone_is(tmp_path: Path, spacy: Spacy, tool
     root = two_steps(tmp_path / "p")
     write(root, {"README.md": f"<!-- {tool}: IGNORE -->\nmine\n"})
     done = spacy("document", cwd=root)
-    assert (done.code, done.err) == (0, "'README.md' asks to be left alone\n")
+    assert (done.code, done.err) == (0, "left 'README.md' unchanged: it opts out of this block\n")
     assert (root / "README.md").read_text() == f"<!-- {tool}: IGNORE -->\nmine\n"
     assert spacy("document", "--check", cwd=root).code == 0
     assert "# 🪐 Two steps" in spacy("document", "--stdout", cwd=root).out
@@ -171,7 +171,10 @@ def test_another_file_is_named_from_where_one_stands(tmp_path: Path, spacy: Spac
     assert spacy("document", "-o", "docs.md", "--check", cwd=root).code == 1
     assert not (root / "README.md").exists()
     printed = spacy("document", "-o", "-", cwd=root)
-    assert (printed.out, printed.err) == (with_markers(document.part(loader.load(root))), "")
+    assert (printed.out, printed.err) == (
+        with_markers(document.readme_block(loader.load(root))),
+        "",
+    )
 
 
 def test_check_shows_what_would_change_and_changes_nothing(tmp_path: Path, spacy: Spacy) -> None:
@@ -183,7 +186,7 @@ def test_check_shows_what_would_change_and_changes_nothing(tmp_path: Path, spacy
     done = spacy("document", "--check", cwd=root)
     assert done.code == 1
     assert "-| `train` | Train on it |\n+| `train` | Train on them |\n" in done.out
-    assert done.err == "'README.md' is not current; to write it: git spacy document\n"
+    assert done.err == "'README.md' is out of date; to write it: git spacy document\n"
     assert (root / "README.md").read_text() == text
 
 
@@ -208,7 +211,7 @@ def test_a_block_goes_to_the_end_of_what_somebody_wrote(tmp_path: Path, spacy: S
     data = (root / "README.md").read_bytes()
     assert data.startswith(b"# Mine\r\n\r\nwindows\r\n\r\n<!-- git-spacy")
     assert b"\n" not in data.replace(b"\r\n", b"")
-    assert spacy("document", cwd=root).err == "README.md is current\n"
+    assert spacy("document", cwd=root).err == "README.md is up to date\n"
 
 
 def test_the_file_is_the_same_in_any_locale(tmp_path: Path) -> None:
@@ -227,7 +230,7 @@ def test_every_project_of_the_corpus_is_documented_once() -> None:
             found = loader.parse(path.read_bytes()).project
         except (InvalidInput, Refused):
             continue
-        part = document.part(found._replace(description=""))  # some have tables
+        part = document.readme_block(found._replace(description=""))  # some have tables
         rows = [line for line in part.body.splitlines() if line.startswith("| ")]
         tables = [found.commands, found.workflows, found.assets]
         assert len(rows) == sum(len(table) + 2 for table in tables if table), path
@@ -336,7 +339,7 @@ def document_of(**texts: str) -> str:
         ],
     }  # fmt: skip
     found = loader.parse(json.dumps(document_).encode()).project
-    return with_markers(document.part(found))
+    return with_markers(document.readme_block(found))
 
 
 def check_inert(**texts: str) -> None:
@@ -348,7 +351,7 @@ def check_inert(**texts: str) -> None:
     except (InvalidInput, Refused):
         return
     assert not document.is_ignored(text)
-    assert find(text, document.part(_EMPTY)) is not None
+    assert find_block(text, document.readme_block(_EMPTY)) is not None
     seen = rendered(text)
     own = ["h2 ⏯ Commands", "h2 ⏭ Workflows", "h2 🗂 Assets"]
     assert seen.headings[0].startswith("h1 🪐")

@@ -18,11 +18,11 @@ from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import drawing, graph
 from git_spacy.generate.drawing import label, palette, text, text_lanes
 from git_spacy.generate.drawing.coordinates import BoxSize, place_boxes
-from git_spacy.generate.managed_block import commands, with_markers, words_of
+from git_spacy.generate.managed_block import find_commands, split_command, with_markers
 from git_spacy.generate.registry import GeneratorInput
 from git_spacy.project import loader
 from git_spacy.project.model import Asset, Project
-from git_spacy.state.verdict import State
+from git_spacy.state.verdict import State, state_label
 from git_spacy.status import AssetState
 from tests.testing.graphs import (
     HOSTILE,
@@ -55,9 +55,9 @@ def check(found: graph.Graph, words: graph.NodeStates) -> None:
     pictures = draw_all(found, words)
     assert pictures == draw_all(found, words)
     edges = [(edge.start, edge.end) for edge in found.edges]
-    names = [label.line(node.name, 60) for node in found.nodes]
+    names = [label.single_line(node.name, 60) for node in found.nodes]
     shown = {
-        node.id: name + (f"\n{words[node.id]}" if node.id in words else "")
+        node.id: name + (f"\n{state_label(words[node.id])}" if node.id in words else "")
         for node, name in zip(found.nodes, names, strict=True)
     }
     for read, form in ((of_mermaid, "mermaid"), (of_dot, "dot")):
@@ -69,7 +69,7 @@ def check(found: graph.Graph, words: graph.NodeStates) -> None:
         assert picture.edges == edges
     check_svg(found, pictures["svg"])
     for line in pictures["text"].splitlines():
-        assert label.cells(line) <= text.WIDTH, line
+        assert label.display_width(line) <= text.WIDTH, line
         assert line == line.rstrip()
     for one in pictures.values():
         assert one.endswith("\n")
@@ -87,7 +87,7 @@ _ATTRIBUTES = {
 
 def check_svg(found: graph.Graph, picture: str) -> None:
     svg = of_svg(picture)
-    assert svg.texts == [label.line(node.name, 46) for node in found.nodes]
+    assert svg.texts == [label.single_line(node.name, 46) for node in found.nodes]
     ordered = sorted(svg.boxes)
     for at, (_, top, right, bottom) in enumerate(ordered):
         for other in ordered[at + 1 :]:
@@ -172,13 +172,14 @@ TRAIN = project(
 
 def test_text_says_from_whom_and_for_whom_in_the_order_of_the_run() -> None:
     found = graph.build_graph(TRAIN)
-    words = {"c1": "fresh", "c2": "stale", "c3": "always", "c4": "never", "a1": "verified"}
+    words = {"c1": "up_to_date", "c2": "stale", "c3": "always_runs", "c4": "not_run"}
+    words["a1"] = "verified"
     assert (
         text.draw(found, words)
         == """\
 A project
 
-●     prepare  fresh
+●     prepare  up to date
 │       needs  raw                 verified  asset
 │              scripts/prepare.py
 │       makes  corpus  for train, score
@@ -188,10 +189,10 @@ A project
 │ │            config
 │ │     makes  model  for try, score
 │ │
-│ ├─● try  always
+│ ├─● try  always runs
 │ │     needs  model  from train
 │ │
-●─╯   score  never
+●─╯   score  not run
         needs  corpus/dev  from prepare
                model       from train
         makes  score.json
@@ -250,7 +251,7 @@ def test_each_lane_leads_from_a_command_to_those_that_wait_for_it(
     needs: dict[int, set[int]],
 ) -> None:
     known = {str(one): {str(other) for other in made} for one, made in needs.items()}
-    rows = text_lanes.rows(known)
+    rows = text_lanes.lane_rows(known)
     assert len(rows) == len(known)
     assert len({len(row.head) for row in rows} | {len(row.rest) for row in rows}) <= 1
     if rows and rows[0].head:
@@ -264,7 +265,7 @@ def test_each_lane_leads_from_a_command_to_those_that_wait_for_it(
 
 def test_with_too_many_lanes_there_are_none() -> None:
     many = {str(at): set[str]() for at in range(30)} | {"all": set(map(str, range(30)))}
-    assert set(text_lanes.rows(many)) == {text_lanes.LaneRow("", "")}
+    assert set(text_lanes.lane_rows(many)) == {text_lanes.LaneRow("", "")}
 
 
 # Layout
@@ -322,8 +323,8 @@ def test_no_edge_runs_through_a_box(
     ],
 )
 def test_a_label_is_one_line_that_can_be_seen(given_: str, most: int, shown: str) -> None:
-    found = label.line(given_, most)
-    assert label.cells(found) <= most
+    found = label.single_line(given_, most)
+    assert label.display_width(found) <= most
     assert found == shown
 
 
@@ -339,11 +340,11 @@ def test_a_label_is_one_line_that_can_be_seen(given_: str, most: int, shown: str
 def test_the_marker_says_how_to_make_the_file_again(
     file: str, form: str, workflow: str | None, typed: str
 ) -> None:
-    content = with_markers(drawing.part(graph.build_graph(TRAIN), file, form, workflow))
-    assert [one for one, _ in commands(content)] == [typed]
+    content = with_markers(drawing.graph_file(graph.build_graph(TRAIN), file, form, workflow))
+    assert [one for one, _ in find_commands(content)] == [typed]
     data = json.dumps({"workflows": {"all": [], "it's all": [], "-x": []}}).encode()
     subject = GeneratorInput(Path(), loader.parse(data), data)
-    found = drawing.regenerate(words_of(typed)[1:], subject)
+    found = drawing.regenerate(split_command(typed)[1:], subject)
     assert found
     assert (found.file, found.command, found.comment) == (
         file, typed, drawing.FORMATS[form].comment,
@@ -356,8 +357,8 @@ def test_the_marker_says_how_to_make_the_file_again(
 
 def test_an_svg_whose_marker_would_be_no_comment_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no comment there may have '--'"):
-        drawing.part(graph.build_graph(TRAIN), "a--b.svg", "svg", None)
-    assert drawing.part(graph.build_graph(TRAIN), "a--b.dot", "dot", None).file == "a--b.dot"
+        drawing.graph_file(graph.build_graph(TRAIN), "a--b.svg", "svg", None)
+    assert drawing.graph_file(graph.build_graph(TRAIN), "a--b.dot", "dot", None).file == "a--b.dot"
 
 
 def test_every_state_that_status_knows_has_a_look() -> None:
@@ -365,8 +366,8 @@ def test_every_state_that_status_knows_has_a_look() -> None:
 
 
 def test_an_svg_has_a_legend_of_the_states_that_it_shows() -> None:
-    picture = drawing.draw(graph.build_graph(TRAIN), "svg", {"c1": "fresh", "c2": "stale"})
+    picture = drawing.draw(graph.build_graph(TRAIN), "svg", {"c1": "up_to_date", "c2": "stale"})
     assert [one.text for one in ElementTree.fromstring(picture).iter(SVG + "text")][-2:] == [
-        "fresh", "stale",
+        "up to date", "stale",
     ]  # fmt: skip
-    assert "fresh" not in drawing.draw(graph.build_graph(TRAIN), "svg", {})
+    assert "up to date" not in drawing.draw(graph.build_graph(TRAIN), "svg", {})

@@ -62,7 +62,7 @@ def test_what_is_fetched_and_made_is_ignored_and_nothing_else(tmp_path: Path, sp
     assert (root / ".gitignore").read_text() == BLOCK
     before = snapshot(root)
     done = spacy("ignore", cwd=root)
-    assert (done.code, done.err) == (0, ".gitignore is current\n")
+    assert (done.code, done.err) == (0, ".gitignore is up to date\n")
     assert spacy("ignore", "--check", cwd=root).code == 0
     assert snapshot(root) == before
 
@@ -78,7 +78,7 @@ def test_other_lines_stay_and_what_they_ignore_is_not_named_again(
     assert [line for line in lines[5:] if not line.startswith("#")] == [
         "", "/training/best", "/corpus",
     ]  # fmt: skip
-    assert spacy("ignore", cwd=root).err == ".gitignore is current\n"
+    assert spacy("ignore", cwd=root).err == ".gitignore is up to date\n"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_patterns_from_everywhere_count(
     lines = (top / "p/.gitignore").read_text().splitlines()
     assert "/corpus" not in lines
     assert "/training/best" in lines
-    assert spacy("ignore", cwd=top / "p").err == ".gitignore is current\n"
+    assert spacy("ignore", cwd=top / "p").err == ".gitignore is up to date\n"
 
 
 def test_a_negated_pattern_is_somebodys_wish(tmp_path: Path, spacy: Spacy) -> None:
@@ -187,7 +187,7 @@ def bare_minimum(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_pattern_matches_exactly_its_path(bare_minimum: Path, path: str) -> None:
     if any(part in (".", "..", ".git") for part in path.split("/")):
         return
-    write(bare_minimum, {".gitignore": f"{ignore.pattern(path)}\n"})
+    write(bare_minimum, {".gitignore": f"{ignore.anchored_pattern(path)}\n"})
     others = {f"{path}x", f"x{path}", f"x/{path}", path[:-1] or "x", path.replace("a", "b") + "b"}
     others |= {path.replace(mark, "q") for mark in "*?[]\\ " if mark in path}
     others -= {path, ""}
@@ -218,7 +218,7 @@ def test_special_characters_of_a_project_are_meant_literally(
     (root / "out" / name).write_text("x")
     status = git(root, "-c", "core.quotePath=false", "status", "--porcelain", "-uall", "-z")
     assert set(status.split("\0")) - {""} == {"?? .gitignore", "?? out/other"}
-    assert spacy("ignore", cwd=root).err == ".gitignore is current\n"
+    assert spacy("ignore", cwd=root).err == ".gitignore is up to date\n"
 
 
 def corpus() -> list[Path]:
@@ -249,7 +249,7 @@ def test_check_ignore_agrees_for_every_path_of_the_corpus(tmp_path: Path, spacy:
             if any(one == other or one.startswith(f"{other}/") for other in wanted)
         }
         assert ignored(root, *asked) == below_wanted, path
-        assert spacy("ignore", cwd=root).err.endswith(" is current\n"), path
+        assert spacy("ignore", cwd=root).err.endswith(" is up to date\n"), path
         seen += len(asked)
     assert seen > 400
 
@@ -322,7 +322,7 @@ def test_a_block_that_was_edited_does_not_keep_the_data_away(tmp_path: Path, spa
     path.write_text(path.read_text().replace("/model\n", ""))
     done = spacy("assets", cwd=root)
     assert done.code == 0
-    assert "warning: .gitignore is not current: what git-spacy wrote into '.gitignore'" in done.err
+    assert "warning: .gitignore was not updated: what git-spacy wrote into '.gitignore'" in done.err
     assert (root / "assets/data.json").read_text() == "{}"
 
 
@@ -375,4 +375,4 @@ def test_paths_with_a_colon_or_beyond_a_link_are_no_trouble(tmp_path: Path, spac
     assert spacy("ignore", cwd=root).code == 0
     lines = (root / ".gitignore").read_text().splitlines()
     assert [line for line in lines if line.startswith("/")] == ["/d", "/:!a", "/:(top)b", "/link/c"]
-    assert spacy("ignore", cwd=root).err == ".gitignore is current\n"
+    assert spacy("ignore", cwd=root).err == ".gitignore is up to date\n"

@@ -37,18 +37,18 @@ def test_a_block_comes_at_the_end_and_is_replaced_in_its_place(
     before: str, first: str, second: str
 ) -> None:
     one, two = ONE._replace(body=first), ONE._replace(body=second)
-    once = managed_block.insert(before, one)
+    once = managed_block.insert_block(before, one)
     assert once.startswith(before)
-    assert managed_block.insert(once, one) == once
+    assert managed_block.insert_block(once, one) == once
     if first and second:
-        assert managed_block.insert(once, two) == managed_block.insert(before, two)
+        assert managed_block.insert_block(once, two) == managed_block.insert_block(before, two)
 
 
 @given(surroundings, bodies, surroundings)
 def test_what_is_around_a_block_stays_byte_for_byte(before: str, body: str, after: str) -> None:
     above = before + "\n" if before else ""
     text = above + managed_block.with_markers(ONE) + after
-    assert managed_block.insert(text, ONE._replace(body=body + "x\n")) == (
+    assert managed_block.insert_block(text, ONE._replace(body=body + "x\n")) == (
         above + managed_block.with_markers(ONE._replace(body=body + "x\n")) + after
     )
 
@@ -56,19 +56,21 @@ def test_what_is_around_a_block_stays_byte_for_byte(before: str, body: str, afte
 @given(surroundings)
 def test_an_empty_body_takes_the_block_away_and_leaves_what_was_there(text: str) -> None:
     before = text + "\n" if text else ""
-    assert managed_block.insert(managed_block.insert(before, ONE), NONE) == before
-    assert managed_block.insert(before, NONE) == before
+    assert managed_block.insert_block(managed_block.insert_block(before, ONE), NONE) == before
+    assert managed_block.insert_block(before, NONE) == before
 
 
 @given(st.binary(max_size=60).filter(lambda data: b"\0" not in data and b"\r" not in data))
 def test_bytes_that_are_no_text_stay_as_they_are(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
-    assert managed_block.insert(text, ONE).encode("utf-8", "surrogateescape").startswith(data)
+    assert managed_block.insert_block(text, ONE).encode("utf-8", "surrogateescape").startswith(data)
 
 
 @pytest.mark.parametrize("part", [ONE, FILE], ids=["a block", "a file"])
 def test_line_ends_of_the_file_are_kept(part: GeneratedFile) -> None:
-    text = managed_block.insert("kept\r\n" if part.shared else None, part).replace("\r\n", "\n")
+    text = managed_block.insert_block("kept\r\n" if part.shared else None, part).replace(
+        "\r\n", "\n"
+    )
     windows = text.replace("\n", "\r\n")
     assert writer.plan(windows, part).action == "nothing"
     changed = writer.plan(windows, part._replace(body="other\n"))
@@ -96,10 +98,13 @@ def test_two_blocks_that_a_merge_left_become_one_but_not_unasked() -> None:
 
 def test_another_tools_block_is_replaced_with_its_markers() -> None:
     text = "above\n<!-- OLD START -->\nold\n<!-- OLD END -->\nbelow\n"
-    assert managed_block.insert(text, ONE) == f"above\n{managed_block.with_markers(ONE)}below\n"
+    assert (
+        managed_block.insert_block(text, ONE) == f"above\n{managed_block.with_markers(ONE)}below\n"
+    )
     not_closed = "above\n<!-- OLD START -->\nold\n"
     assert (
-        managed_block.insert(not_closed, ONE) == f"{not_closed}\n{managed_block.with_markers(ONE)}"
+        managed_block.insert_block(not_closed, ONE)
+        == f"{not_closed}\n{managed_block.with_markers(ONE)}"
     )
 
 
@@ -161,7 +166,7 @@ def test_what_is_no_text_file_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_difference_is_a_diff_that_git_can_apply(tmp_path: Path) -> None:
-    text = managed_block.insert("kept\n", ONE)
+    text = managed_block.insert_block("kept\n", ONE)
     assert writer.difference(text, ONE) == ""
     lines = writer.difference(text, TWO).splitlines()
     assert lines[:2] == ["--- a/README.md", "+++ b/README.md"]
@@ -178,16 +183,18 @@ words = st.text(
 
 @given(st.lists(words, min_size=1, max_size=4))
 def test_a_markers_command_is_read_back_as_it_was_made(names: list[str]) -> None:
-    made = managed_block.command("dvc", *names)
+    made = managed_block.marker_command("dvc", *names)
     part = FILE._replace(command=made)
-    assert managed_block.words_of(made) == ["dvc", *names]
-    assert list(managed_block.commands(f"# x\n{managed_block.with_markers(part)}")) == [(made, 2)]
+    assert managed_block.split_command(made) == ["dvc", *names]
+    assert list(managed_block.find_commands(f"# x\n{managed_block.with_markers(part)}")) == [
+        (made, 2)
+    ]
 
 
 def test_a_command_that_cannot_be_typed_in_a_line_is_no_command() -> None:
     for name in ("a\nb", "\x1b[0m", "x" * 500):
         with pytest.raises(InvalidInput):
-            managed_block.command("dvc", name)
+            managed_block.marker_command("dvc", name)
 
 
 def test_a_marker_may_stand_below_the_first_line() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy import hook
-from git_spacy.setup.hook_scripts import scripts
+from git_spacy.setup.hook_scripts import scripts_folder
 from tests.testing.hooks import REFUSED, two_projects
 from tests.testing.projects import Done, two_steps
 from tests.testing.repositories import GIT, commit, git, repository, write
@@ -46,7 +46,7 @@ def spied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def installed(top: Path) -> Path:
-    git(top, "config", "core.hooksPath", str(scripts()))
+    git(top, "config", "core.hooksPath", str(scripts_folder()))
     return top
 
 
@@ -215,7 +215,7 @@ def test_copied_into_the_repository_they_run_what_was_renamed(tmp_path: Path, sp
     top = two_projects(tmp_path / "r")
     hooks = top / ".git/hooks"
     write(top, {".git/hooks/pre-commit.before-git-spacy*": "#!/bin/sh\necho first >&2\n"})
-    for file in scripts().iterdir():
+    for file in scripts_folder().iterdir():
         shutil.copy(file, hooks)
     done = tried(top, "commit", "--allow-empty", "-m", "good")
     assert (done.code, done.err.count("first")) == (0, 1)
@@ -264,7 +264,7 @@ def test_a_run_in_a_hook_leaves_its_scripts_out_of_gits_business(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_they_are_posix(name: str) -> None:
-    shipped = scripts()
+    shipped = scripts_folder()
     for shell in filter(None, map(shutil.which, ("dash", "bash", "busybox"))):
         words = [shell, "sh"] if shell.endswith("busybox") else [shell]
         subprocess.run([*words, "-n", str(shipped / name)], check=True)

@@ -112,7 +112,7 @@ def test_setup_repeated_runs_changes_and_clones(world: World, tmp_path: Path) ->
 def check_dvc_trained_and_committed_nothing(world: World, first: Path) -> None:
     assert len(world.git(first, "log", "--format=%s").splitlines()) == 1, "the template's only"
     assert world.stale(first) == set()
-    assert set(world.states(first).values()) == {"fresh"}
+    assert set(world.states(first).values()) == {"up_to_date"}
     assert world.spacy(first, "check", "--strict") == ""
     assert set(ALL) <= set(lock.read(first)), "DVC's run of each is in our lock file"
     assert json.loads((first / "metrics/metrics.json").read_text())["ents_f"] > 0.75
@@ -167,7 +167,7 @@ def check_clones_can_pull_and_are_up_to_date(world: World, first: Path) -> None:
         for made in ("assets", "corpus", "training/model-best", "metrics"):
             assert snapshot(clone / made) == snapshot(first / made)
         assert world.stale(clone) == set()
-        assert set(world.states(clone).values()) == {"fresh"}
+        assert set(world.states(clone).values()) == {"up_to_date"}
         assert world.git(clone, "status", "--porcelain") == ""
 
 
@@ -183,7 +183,7 @@ def test_in_a_subfolder_setup_only_changes_that_folder(world: World, tmp_path: P
     world.dvc(part, "repro", "preprocess")
     assert (part / ".dvc/config").is_file()
     assert not (large / ".dvc").exists()
-    assert world.states(part)["preprocess"] == "fresh"
+    assert world.states(part)["preprocess"] == "up_to_date"
     assert not world.git(large, "status", "--porcelain", "--", "part/corpus", "part/assets")
 
 

@@ -187,7 +187,7 @@ def test_the_template_runs_as_in_its_readme_and_is_then_up_to_date(
     assert spacy(folder, "run", "all").err.endswith("ran 0, skipped 5\n")
     status = spacy(folder, "status")
     assert status.err == ""
-    assert "serve       always  sets no_skip" in status.out
+    assert "serve       always runs  sets no_skip" in status.out
     locked = (folder / "project.lock").read_text()
     assert str(trained_template[0].parent) not in locked
     assert list(lock.read(folder)) == ["preprocess", "train", "evaluate", "test", "score"]

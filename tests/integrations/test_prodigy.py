@@ -255,7 +255,7 @@ def test_the_template_runs_without_prodigy_and_is_then_up_to_date(
     status = spacy(folder, "status")
     assert status.err == ""
     for name in ("annotate", "data-to-spacy"):
-        assert f"{name:13}  always  sets no_skip" in status.out
+        assert f"{name:13}  always runs  sets no_skip" in status.out
     assert json.loads((folder / "metrics/score.json").read_text())["ents_f"] > 0.8
 
 

@@ -192,5 +192,5 @@ def test_commands_that_run_until_ctrl_c_are_never_skipped(name: str) -> None:
 
 @each
 def test_the_docs_have_a_section_for_it(name: str) -> None:
-    document = (Path(__file__).parents[2] / "docs/integrations.md").read_text("utf-8")
+    document = (Path(__file__).parents[2] / "docs/how-to/integrations.md").read_text("utf-8")
     assert f"\n## {name.partition('/')[2]}\n" in document

@@ -130,7 +130,7 @@ def test_a_second_clone_pulls_outputs_from_dvcs_remote(tmp_path: Path, spacy: Sp
     assert "didn't change" in dvc(second, "repro")
     done = spacy("status", "--json", cwd=second)
     verdicts = {one["name"]: one["state"] for one in json.loads(done.out)["commands"]}
-    assert verdicts == {"prepare": "fresh", "train": "fresh"}
+    assert verdicts == {"prepare": "up_to_date", "train": "up_to_date"}
 
 
 def test_a_command_that_always_runs_is_always_run_by_dvc(tmp_path: Path, spacy: Spacy) -> None:

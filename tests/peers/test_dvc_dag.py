@@ -11,9 +11,9 @@ from git_spacy.generate import dvc as generator
 from git_spacy.generate import graph
 from git_spacy.generate.managed_block import with_markers
 from git_spacy.project import loader
-from git_spacy.project.graph import command_edges
+from git_spacy.project.graph import upstream_commands
 from git_spacy.project.model import Command, Project, Workflow
-from git_spacy.project.variable_usage import read
+from git_spacy.project.variable_usage import find_usage
 from tests.testing.projects import CORPUS, TWO_STEPS, needs_corpus
 from tests.testing.repositories import write
 
@@ -52,11 +52,11 @@ def dvc_graph(folder: Path, names: dict[str, str]) -> dict[str, set[str]]:
 def compare(folder: Path, data: bytes, workflow: Workflow) -> None:
     loaded = loader.parse(data)
     project = loaded.project
-    stages = generator.stages(project, read(data), workflow, lambda _: ())
+    stages = generator.build_stages(project, find_usage(data), workflow, lambda _: ())
     part = generator.dvc_file(folder, loaded, data, workflow.name, urls=True)
     write(folder, {"project.yml": data, "dvc.yaml": with_markers(part)})
     names = {one.name: one.producer.name for one in stages if isinstance(one.producer, Command)}
-    ours = command_edges(project, workflow)
+    ours = upstream_commands(project, workflow)
     known = set(names.values())
     assert dvc_graph(folder, names) == {
         name: set(makers) for name, makers in ours.items() if name in known
@@ -73,7 +73,7 @@ def drawn_graph(project: Project, workflow: Workflow) -> dict[str, set[str]]:
     return {
         name: {
             names[maker]
-            for edge in ways.into[key]
+            for edge in ways.incoming[key]
             for maker in ways.producers(edge.start)
             if maker in names and maker != key
         }

@@ -85,10 +85,10 @@ def test_we_pull_what_weasel_has_pushed(
     clone = fresh_clone(root, tmp_path / "clone", *OUTPUTS)
     done = spacy("pull", cwd=clone)
     assert done.code == 0, done.err
-    assert done.err.splitlines()[-1] == "pulled 4, kept 0"
+    assert done.err.splitlines()[-1] == "pulled 4, skipped 0"
     assert snapshot(clone) == snapshot(root), "project.lock, too"
     before = keys(tmp_path / "remote")
-    assert spacy("push", cwd=clone).err.splitlines()[-1] == "pushed 0, kept 4"
+    assert spacy("push", cwd=clone).err.splitlines()[-1] == "pushed 0, skipped 4"
     assert keys(tmp_path / "remote") == before
 
 
@@ -96,7 +96,7 @@ def test_weasel_pulls_what_we_have_pushed(
     tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
 ) -> None:
     root = made(TODAY)
-    assert spacy("push", cwd=root).err.splitlines()[-1] == "pushed 4, kept 0"
+    assert spacy("push", cwd=root).err.splitlines()[-1] == "pushed 4, skipped 0"
     before = keys(tmp_path / "remote")
     weasel("push", cwd=root)
     assert keys(tmp_path / "remote") == before
@@ -150,7 +150,7 @@ def test_both_lock_formats_have_the_same_remote_keys(
     tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
 ) -> None:
     root = made(BEFORE)
-    assert spacy("push", cwd=root).err.splitlines()[-1] == "pushed 2, kept 0"
+    assert spacy("push", cwd=root).err.splitlines()[-1] == "pushed 2, skipped 0"
     before = keys(tmp_path / "remote")
     today = BEFORE.replace("variables:", "vars:").replace("{{word}}", "${{vars.word}}")
     (root / "project.yml").write_text(today.format(remote=tmp_path / "remote"))
@@ -158,7 +158,7 @@ def test_both_lock_formats_have_the_same_remote_keys(
     assert keys(tmp_path / "remote") == before
     clone = fresh_clone(root, tmp_path / "clone", "out")
     (clone / "project.yml").write_text(BEFORE.format(remote=tmp_path / "remote"))
-    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 2, kept 0"
+    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 2, skipped 0"
 
 
 def test_both_distinguish_results_by_environment_values(
@@ -168,6 +168,6 @@ def test_both_distinguish_results_by_environment_values(
     weasel("push", cwd=root)
     clone = fresh_clone(root, tmp_path / "clone", *OUTPUTS)
     monkeypatch.setenv("WHO", "somebody else")
-    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 0, kept 4"
+    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 0, skipped 4"
     weasel("pull", cwd=clone)
     assert not (clone / "out").exists() or not list((clone / "out").iterdir())

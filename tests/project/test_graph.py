@@ -102,11 +102,14 @@ commands:
 workflows: {all: [train, get, train], none: []}
 """
     ).project
-    assert graph.command_edges(project) == {
+    assert graph.upstream_commands(project) == {
         "use": ("get", "train"), "train": ("get",), "get": (), "again": ("get",), "alone": (),
     }  # fmt: skip
-    assert graph.command_edges(project, project.workflow("all")) == {"train": ("get",), "get": ()}
-    assert graph.command_edges(project, project.workflow("none")) == {}
+    assert graph.upstream_commands(project, project.workflow("all")) == {
+        "train": ("get",),
+        "get": (),
+    }
+    assert graph.upstream_commands(project, project.workflow("none")) == {}
 
 
 @given(st.dictionaries(st.integers(0, 6), st.sets(st.integers(0, 6), max_size=3), max_size=7))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from git_spacy.errors import InvalidInput
 from git_spacy.project import loader, matrix, plan
-from git_spacy.project.matrix import Axis, axis
+from git_spacy.project.matrix import Axis, parse_axis
 from git_spacy.project.model import Command, Project
-from git_spacy.state.verdict import orphans
+from git_spacy.state.verdict import orphaned_entries
 
 DATA = b"""
 vars:
@@ -34,7 +34,9 @@ def everything(project: Project) -> Iterable[Command]:
 
 
 def variants(*axes: str, overrides: dict[str, object] | None = None) -> tuple[Command, ...]:
-    return matrix.commands(DATA, overrides or {}, [axis(text) for text in axes], everything)
+    return matrix.expand_matrix(
+        DATA, overrides or {}, [parse_axis(text) for text in axes], everything
+    )
 
 
 def names(commands: Iterable[Command]) -> list[str]:
@@ -53,10 +55,10 @@ def test_each_command_is_there_once_for_what_makes_a_difference_to_it() -> None:
     assert second.script == ("train 1 a.cfg",)
     assert [path.text for path in second.produced] == ["training/1"]
     assert second.cli_name == "git spacy run train --vars.seed 1"
-    assert matrix.variables(second) == {"vars.seed": 1}
+    assert matrix.variant_variables(second) == {"vars.seed": 1}
     # as project.yml has it anyway, it is no variant
     assert found[1] == PLAIN.command("train")
-    assert matrix.variables(found[1]) == {}
+    assert matrix.variant_variables(found[1]) == {}
 
 
 def test_several_axes_are_multiplied() -> None:
@@ -126,9 +128,9 @@ def test_other_overrides_hold_for_all_of_them() -> None:
 def test_an_axis_as_it_is_typed(text: str, found: Axis | None) -> None:
     if found is None:
         with pytest.raises(InvalidInput, match=r"--matrix: error: "):
-            axis(text)
+            parse_axis(text)
     else:
-        assert axis(text) == found
+        assert parse_axis(text) == found
 
 
 def test_a_variable_that_is_not_there_is_told() -> None:
@@ -146,7 +148,7 @@ def test_entries_of_variants_are_known_again() -> None:
     project = matrix.with_variants(PLAIN, DATA, entries)
     assert names(project.commands)[4:] == entries[1:3]
     assert project.commands[4] == variants("vars.seed=1")[1]
-    assert [reason.about for reason in orphans(project, entries)] == entries[3:]
+    assert [reason.about for reason in orphaned_entries(project, entries)] == entries[3:]
     assert matrix.with_variants(PLAIN, DATA, ["train"]) == PLAIN
 
 
@@ -168,16 +170,16 @@ def test_whatever_the_value_a_variants_name_brings_it_back(some: list[object]) -
         if command.variant_of:
             project = matrix.with_variants(PLAIN, DATA, [command.name])
             assert project.commands[-1] == command
-            assert set(matrix.variables(command)) == {"vars.config"}
+            assert set(matrix.variant_variables(command)) == {"vars.config"}
 
 
 def test_what_has_an_entry_as_a_variant_goes_on_being_one() -> None:
     overrides = {"seed": 1}
     project = loader.parse(DATA, overrides).project
     entries = ["train", "train --vars.seed 1"]
-    found = matrix.as_recorded(DATA, overrides, project.commands, entries)
+    found = matrix.recorded_variants(DATA, overrides, project.commands, entries)
     assert names(found) == ["prepare", "train --vars.seed 1", "evaluate", "report"]
-    assert names(matrix.as_recorded(DATA, overrides, project.commands, ["train"])) == names(
+    assert names(matrix.recorded_variants(DATA, overrides, project.commands, ["train"])) == names(
         PLAIN.commands
     )
 
@@ -228,7 +230,7 @@ def test_a_name_is_taken_apart_only_where_it_is_that_of_a_variant(
 )
 def test_an_axis_that_is_none_is_told_with_an_example(text: str, what: str, hint: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        axis(text)
+        parse_axis(text)
     assert caught.value.problems == ((what, hint, "--matrix"),)
 
 
@@ -242,9 +244,9 @@ def test_a_variable_for_two_axes_is_told_with_a_way_out() -> None:
 
 def test_the_variables_of_a_command_are_in_the_order_of_project_yml() -> None:
     known = matrix.Variants(DATA)
-    assert known.used("train") == ["vars.seed", "vars.config", "vars.out"]
-    assert known.used("prepare") == known.used("gone") == []
-    assert known.full({"seed": 1, "vars.config": "x"}) == {"vars.seed": 1, "vars.config": "x"}
+    assert known.used_variables("train") == ["vars.seed", "vars.config", "vars.out"]
+    assert known.used_variables("prepare") == known.used_variables("gone") == []
+    assert known.full_names({"seed": 1, "vars.config": "x"}) == {"vars.seed": 1, "vars.config": "x"}
 
 
 def test_a_command_with_overrides_is_a_variant_where_they_make_a_difference() -> None:

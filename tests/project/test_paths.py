@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.project.paths import ROLES, PathRefusal, ProjectPath, parse
+from git_spacy.project.paths import ROLES, PathRefusal, ProjectPath, parse_path
 
 BAD = [
     "../x", "a/../../x", "a/../b", "..", "/etc/passwd", "~/x", "C:\\x", "C:x", "\\\\host\\share",
@@ -23,16 +23,16 @@ BAD = [
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("text", BAD)
 def test_a_path_that_could_lead_elsewhere_is_refused(text: str, role: str) -> None:
-    refused = parse(text, role)
+    refused = parse_path(text, role)
     assert isinstance(refused, PathRefusal)
     assert refused.hint
 
 
 @pytest.mark.parametrize("text", ["project.yml", "./project.lock", "PROJECT.YML"])
 def test_the_projects_own_files_are_no_output_but_may_be_read(text: str) -> None:
-    assert isinstance(parse(text, "output"), PathRefusal)
-    assert isinstance(parse(text, "asset destination"), PathRefusal)
-    assert isinstance(parse(text, "dependency"), ProjectPath)
+    assert isinstance(parse_path(text, "output"), PathRefusal)
+    assert isinstance(parse_path(text, "asset destination"), PathRefusal)
+    assert isinstance(parse_path(text, "dependency"), ProjectPath)
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_the_projects_own_files_are_no_output_but_may_be_read(text: str) -> None
     ],
 )
 def test_an_ordinary_path_keeps_its_text_and_has_a_normal_form(text: str, normal: str) -> None:
-    assert parse(text, "output") == ProjectPath(text, normal)
+    assert parse_path(text, "output") == ProjectPath(text, normal)
 
 
 @given(st.text(st.sampled_from("ab./\\~:GgiItT \x00\n\u200c-1"), max_size=12))
 def test_whatever_passes_stays_inside_and_out_of_git(text: str) -> None:
-    found = parse(text, "output")
+    found = parse_path(text, "output")
     if isinstance(found, ProjectPath):
         top = "/project"
         real = posixpath.normpath(os.path.join(top, found.normal))

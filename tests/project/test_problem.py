@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from git_spacy.errors import InvalidInput, Refused
-from git_spacy.project.diagnostics import Diagnostic, as_error, did_you_mean, nearest, raise_all
+from git_spacy.project.diagnostics import (
+    Diagnostic,
+    as_error,
+    closest_name,
+    did_you_mean,
+    raise_all,
+)
 
 FIRST = Diagnostic("project.yml", 2, 9, "first", "do this")
 SAME_LINE = Diagnostic("project.yml", 2, 10, "second")
@@ -15,7 +21,7 @@ LAST = Diagnostic("project.yml", 11, 1, "third", "leave it", unsafe=True)
 def test_a_problem_reads_as_its_place_what_is_wrong_and_how_to_mend_it() -> None:
     assert str(FIRST).splitlines()[0].startswith("project.yml:2:9: ")
     assert str(FIRST).count("first") == str(FIRST).count("do this") == 1
-    assert FIRST.statement.location == "project.yml:2:9"
+    assert FIRST.problem.location == "project.yml:2:9"
 
 
 def test_problems_are_listed_in_the_order_of_the_file() -> None:
@@ -41,11 +47,11 @@ def test_one_unsafe_problem_makes_the_whole_file_unsafe() -> None:
     [("trian", "train"), ("TRAIN", "train"), ("evaluate", "Evaluat"), ("zzz", None), ("", None)],
 )
 def test_the_nearest_name_is_found_whatever_its_case(typed: str, meant: str | None) -> None:
-    assert nearest(typed, ["prepare", "train", "Evaluat"]) == meant
+    assert closest_name(typed, ["prepare", "train", "Evaluat"]) == meant
     text = f"did you mean '{meant}'?" if meant else ""
     assert did_you_mean(typed, ["prepare", "train", "Evaluat"]) == text
 
 
 def test_among_no_names_none_is_near() -> None:
-    assert nearest("train", []) is None
+    assert closest_name("train", []) is None
     assert did_you_mean("train", []) == ""

@@ -53,9 +53,9 @@ def test_everything_that_is_named_has_its_line_and_column() -> None:
 
 def test_what_has_no_place_has_that_of_what_is_around_it() -> None:
     found = loader.parse(PROJECT).source_map
-    assert source_map.nearest(found, "commands", "train", "deps", "gone") == (8, 5)
-    assert source_map.nearest(found, "commands", "nobody") == (5, 1)
-    assert source_map.nearest(found, "nothing", "at all") == (1, 1)
+    assert source_map.nearest_position(found, "commands", "train", "deps", "gone") == (8, 5)
+    assert source_map.nearest_position(found, "commands", "nobody") == (5, 1)
+    assert source_map.nearest_position(found, "nothing", "at all") == (1, 1)
 
 
 def test_the_lock_has_places_too() -> None:

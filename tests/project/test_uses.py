@@ -37,21 +37,21 @@ def names(some: tuple[variable_usage.Parts, ...]) -> list[str]:
 
 
 def test_all_variables_are_listed_in_the_order_of_the_file() -> None:
-    found = variable_usage.read(PROJECT.encode())
+    found = variable_usage.find_usage(PROJECT.encode())
     assert names(found.variables) == [
         "vars.size", "vars.seed", "vars.model.name", "vars.model.rate", "vars.unused",
     ]  # fmt: skip
 
 
 def test_a_command_depends_on_what_its_texts_name_and_on_what_that_names() -> None:
-    train, plain, through = map(names, variable_usage.read(PROJECT.encode()).commands)
+    train, plain, through = map(names, variable_usage.find_usage(PROJECT.encode()).commands)
     assert train == ["vars.size", "vars.seed", "vars.model.name"]
     assert plain == []
     assert through == ["vars.seed", "vars.model.rate"]
 
 
 def test_an_asset_depends_on_what_says_where_it_is_and_not_on_its_description() -> None:
-    sized, plain, git = map(names, variable_usage.read(PROJECT.encode()).assets)
+    sized, plain, git = map(names, variable_usage.find_usage(PROJECT.encode()).assets)
     assert sized == ["vars.size"]
     assert plain == [], "an environment variable is no variable of the project"
     assert git == ["vars.model.rate"]
@@ -70,15 +70,15 @@ def test_names_in_braces_count_only_in_a_project_with_variables(
     table: str, text: str, found: list[str]
 ) -> None:
     data = f"{table}: {{seed: 1}}\ncommands: [{{name: c, script: ['{text}']}}]"
-    (command,) = variable_usage.read(data.encode()).commands
+    (command,) = variable_usage.find_usage(data.encode()).commands
     assert names(command) == found
 
 
 def test_variables_that_name_each_other_end() -> None:
     data = b"vars: {a: '${vars.b}', b: '${vars.a}'}\ncommands: [{name: c, script: ['${vars.a}']}]"
-    assert names(variable_usage.read(data).commands[0]) == ["vars.a", "vars.b"]
+    assert names(variable_usage.find_usage(data).commands[0]) == ["vars.a", "vars.b"]
 
 
 @pytest.mark.parametrize("data", [b"", b"title: x", b"commands:\nassets:\nvars:\n"])
 def test_a_project_without_any_has_none(data: bytes) -> None:
-    assert variable_usage.read(data) == variable_usage.VariableUsage((), (), ())
+    assert variable_usage.find_usage(data) == variable_usage.VariableUsage((), (), ())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.project import loader
-from git_spacy.project.variables import fill_environment, may_be_filled_to, parse_override
+from git_spacy.project.variables import could_resolve_to, fill_environment, parse_override
 
 
 def script(text: str, line: str, overrides: dict[str, Any] | None = None) -> str:
@@ -85,7 +85,7 @@ def test_variables_that_double_each_other_hit_a_limit() -> None:
 
 def test_a_text_that_is_only_a_reference_keeps_the_type_outside_of_lists() -> None:
     data = b"vars: {n: 3, m: '${vars.n}'}\ntitle: ${vars.n}\nremotes: {a: 's3://${vars.n}'}\n"
-    document = loader.document(data)
+    document = loader.resolve_document(data)
     assert document["title"] == 3
     assert document["vars"]["m"] == 3
     assert document["remotes"] == {"a": "s3://3"}
@@ -154,7 +154,7 @@ def test_any_graph_of_variables_resolves_or_is_told(graph: dict[str, list[str]])
         text = "".join(f"${{vars.{other}}}" for other in others)
         lines.append(f"  {name}: 'x{text}'")
     try:
-        document = loader.document("\n".join(lines).encode())
+        document = loader.resolve_document("\n".join(lines).encode())
     except InvalidInput as error:
         assert all(
             "cycle" in problem.message or "unknown" in problem.message for problem in error.problems
@@ -188,8 +188,8 @@ def test_any_graph_of_variables_resolves_or_is_told(graph: dict[str, list[str]])
 def test_what_a_text_may_be_once_the_environment_is_filled_in(
     text: str, filled: str, may: bool
 ) -> None:
-    assert may_be_filled_to(text, filled) is may
+    assert could_resolve_to(text, filled) is may
 
 
 def test_a_hostile_line_takes_no_longer_than_another() -> None:
-    assert not may_be_filled_to("${env.x}a" * 5_000 + "b", "a" * 60_000)
+    assert not could_resolve_to("${env.x}a" * 5_000 + "b", "a" * 60_000)

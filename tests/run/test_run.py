@@ -498,7 +498,7 @@ def test_a_second_run_waits_or_fails_with_no_wait(tmp_path: Path) -> None:
     refused = start_git_spacy(root, "run", "fast", "--no-wait")
     _, err = refused.communicate(timeout=PATIENCE)
     assert refused.returncode == 75
-    assert b"another run is going on in this project" in err
+    assert b"wait for the other run in this project, or stop it" in err
     second = start_git_spacy(root, "run", "fast")
     assert second.stderr is not None
     assert b"Waiting for another run" in second.stderr.readline()

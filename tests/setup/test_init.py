@@ -349,9 +349,9 @@ def test_what_a_setting_turns_off_is_left_alone(made: Path, spacy: Spacy, part: 
 
 
 def test_hooks_that_docs_installed_are_found(made: Path, spacy: Spacy) -> None:
-    from git_spacy.setup.hook_scripts import scripts
+    from git_spacy.setup.hook_scripts import scripts_folder
 
-    git(made, "config", "core.hooksPath", str(scripts()))
+    git(made, "config", "core.hooksPath", str(scripts_folder()))
     assert spacy("init", "hooks", "--yes", cwd=made).out == ""
 
 
@@ -366,13 +366,13 @@ def test_hooks_that_docs_installed_are_found(made: Path, spacy: Spacy) -> None:
     ],
 )
 def test_the_entry_of_pre_commit_goes_to_the_end_of_the_list_and_nowhere_else(before: str) -> None:
-    after = pre_commit.with_ours(before.encode())
+    after = pre_commit.add_entry(before.encode())
     assert after is not None
     edit = Edit.between(before.encode(), after)
     assert edit.removed == b""
     assert b"git-spacy-hook all" in edit.added
     assert b"\n" not in after.replace(b"\r\n", b"") or "\r" not in before
-    assert edit.undone(after) == before.encode()
+    assert edit.undo(after) == before.encode()
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ def test_a_configuration_of_pre_commit_that_nobody_writes_is_left_and_told(
 ) -> None:
     (made / ".pre-commit-config.yaml").write_bytes(before.encode("latin-1"))
     done = spacy("init", "hooks", "--yes", cwd=made)
-    assert "docs/hooks.md" in done.err
+    assert "docs/how-to/hooks.md" in done.err
     assert (made / ".pre-commit-config.yaml").read_bytes() == before.encode("latin-1")
 
 

@@ -1,4 +1,4 @@
-"""project.lock, byte for byte as the reference writes it."""
+"""project.lock is read, and written byte for byte as weasel writes it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.testing.projects import CORPUS, needs_corpus
 LOCKS = sorted(CORPUS.glob("*/project.lock"))
 
 
-def reference_text(document: dict[str, Any]) -> bytes:
+def weasel_text(document: dict[str, Any]) -> bytes:
     srsly = pytest.importorskip("srsly")
     return bytes(srsly.yaml_dumps(document).encode("utf-8", "surrogatepass"))
 
 
 @needs_corpus
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.parent.name)
-def test_a_public_lock_read_and_written_is_the_same_to_the_byte(path: Path) -> None:
+def test_a_public_lock_is_written_as_it_was_read(path: Path) -> None:
     data = path.read_bytes()
     assert lock.text(lock.parse(data)) == data
 
@@ -40,7 +40,7 @@ awkward = st.sampled_from(
 
 
 @given(st.lists(texts | awkward, max_size=4), awkward | texts, st.none() | awkward)
-def test_any_text_is_written_as_the_reference_writes_it(
+def test_any_text_is_written_as_weasel_writes_it(
     script: list[str], path: str, md5: str | None
 ) -> None:
     entry = LockEntry("c", tuple(script), (TrackedPath(path, md5),), (), "python -m weasel run c")
@@ -52,15 +52,15 @@ def test_any_text_is_written_as_the_reference_writes_it(
             "outs": [],
         }
     }
-    assert lock.text({"c": entry}) == reference_text(document)
+    assert lock.text({"c": entry}) == weasel_text(document)
 
 
 @given(st.lists(texts.filter(str.strip) | awkward.filter(bool), max_size=3))
-def test_what_is_written_reads_back_as_it_was(script: list[str]) -> None:
+def test_a_written_lock_reads_back_unchanged(script: list[str]) -> None:
     entry = LockEntry(
         "c", tuple(script), (TrackedPath("a", None),), (TrackedPath("b", "0" * 32),), "x run c"
     )
-    # control characters are written and refused; Unicode's own line breaks are folded by any reader
+    # control characters are written but refused on reading; any reader folds Unicode line breaks
     odd = {"\x7f", "\x85", "\u2028", "\u2029", "\ufeff", "\ufffe", "\uffff"}
     if all(ch in "\n\t" or (ch >= " " and ch not in odd) for line in script for ch in line):
         assert lock.parse(lock.text({"c": entry})) == {"c": entry}
@@ -70,43 +70,43 @@ def entry(name: str = "train", **more: Any) -> LockEntry:
     return LockEntry(name, ("python train.py",), (), (TrackedPath("model", "0" * 32),), **more)
 
 
-def test_a_new_lock_is_weasels() -> None:
+def test_a_new_lock_has_the_format_of_weasel() -> None:
     assert lock.match_format(entry(), {}, "3.8.0").cmd == "python -m weasel run train"
 
 
-def test_an_old_lock_keeps_its_dialect_and_its_version_of_spacy() -> None:
+def test_an_old_lock_keeps_its_format_and_its_version_of_spacy() -> None:
     old = entry("prepare", cmd="python -m spacy run prepare")
     old = old._replace(extra=(("spacy_version", "3.1.1"), ("spacy_git_version", "ffaead8fe")))
-    made = lock.match_format(entry(), {"prepare": old}, "3.1.1")
-    assert made.cmd == "python -m spacy run train"
-    assert made.extra == old.extra
+    result = lock.match_format(entry(), {"prepare": old}, "3.1.1")
+    assert result.cmd == "python -m spacy run train"
+    assert result.extra == old.extra
 
 
-def test_an_old_lock_gets_the_version_that_the_scripts_ran_with() -> None:
+def test_an_old_lock_gets_the_version_of_spacy_that_the_scripts_ran_with() -> None:
     old = entry(cmd="python -m spacy run train")
     old = old._replace(extra=(("spacy_version", "3.1.1"), ("spacy_git_version", "ffaead8fe")))
-    made = lock.match_format(entry(), {"train": old}, "3.4.0")
-    assert made.extra == (("spacy_version", "3.4.0"), ("spacy_git_version", "Unknown"))
+    result = lock.match_format(entry(), {"train": old}, "3.4.0")
+    assert result.extra == (("spacy_version", "3.4.0"), ("spacy_git_version", "Unknown"))
 
 
-def test_an_update_that_changes_nothing_leaves_the_file_alone(tmp_path: Path) -> None:
-    lock.update(tmp_path, entry(cmd="python -m weasel run train"))
+def test_an_update_without_changes_does_not_write_the_file(tmp_path: Path) -> None:
+    lock.update_entry(tmp_path, entry(cmd="python -m weasel run train"))
     before = (tmp_path / "project.lock").stat()
-    lock.update(tmp_path, entry(cmd="python -m spacy run train"))
+    lock.update_entry(tmp_path, entry(cmd="python -m spacy run train"))
     after = (tmp_path / "project.lock").stat()
     assert (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino)
 
 
-def test_an_update_keeps_the_entries_of_others_in_their_order(tmp_path: Path) -> None:
+def test_an_update_keeps_the_order_of_the_entries(tmp_path: Path) -> None:
     for name in ("b", "a", "c"):
-        lock.update(tmp_path, entry(name, cmd=f"python -m weasel run {name}"))
-    lock.update(tmp_path, entry("a", cmd="python -m weasel run a")._replace(script=("new",)))
+        lock.update_entry(tmp_path, entry(name, cmd=f"python -m weasel run {name}"))
+    lock.update_entry(tmp_path, entry("a", cmd="python -m weasel run a")._replace(script=("new",)))
     assert list(lock.read(tmp_path)) == ["b", "a", "c"]
     assert lock.read(tmp_path)["a"].script == ("new",)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "empty"),
         ("[]", "not a mapping"),
@@ -117,29 +117,31 @@ def test_an_update_keeps_the_entries_of_others_in_their_order(tmp_path: Path) ->
         ("<<<<<<< ours\na: {}\n=======\nb: {}\n>>>>>>> theirs\n", "conflict"),
     ],
 )
-def test_a_broken_lock_is_told_and_left_alone(tmp_path: Path, text: str, told: str) -> None:
+def test_an_invalid_lock_is_an_error_and_not_changed(
+    tmp_path: Path, text: str, message: str
+) -> None:
     (tmp_path / "project.lock").write_text(text)
     with pytest.raises(InvalidInput) as caught:
         lock.read(tmp_path)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "git" in caught.value.problems[0].hint
     assert (tmp_path / "project.lock").read_text() == text
 
 
-def test_the_text_is_utf8_whatever_the_locale_says() -> None:
-    made = lock.text({"c": entry("c", cmd="x")._replace(script=("echo ß 😀",))})
-    assert io.BytesIO(made).read().decode("utf-8").count("ß") == 1
+def test_the_text_is_utf8_in_any_locale() -> None:
+    data = lock.text({"c": entry("c", cmd="x")._replace(script=("echo ß 😀",))})
+    assert io.BytesIO(data).read().decode("utf-8").count("ß") == 1
 
 
 @pytest.mark.threat("hostile-values", commands="check lock run status")
 @pytest.mark.parametrize(
     "md5", ["../../../evil", "/x", "'*'", "''", "A" * 32, "a" * 31, "a" * 33, "~", f"'{'a' * 32}/..'", "'\u0661'"]
 )  # fmt: skip
-def test_an_md5_that_is_none_is_refused_with_its_line(md5: str) -> None:
-    """Threat model: hostile-values: it becomes a path in the run cache."""
+def test_an_invalid_md5_is_refused_with_its_line(md5: str) -> None:
+    """Threat model: hostile-values: the md5 becomes a path in the run cache."""
 
     data = LOCK_WITH.format(md5).encode()
-    if md5 == "~":  # none: it was not there
+    if md5 == "~":  # null: the path did not exist
         assert lock.parse(data)["train"].outs == (TrackedPath("model", None),)
         return
     with pytest.raises(
@@ -161,7 +163,7 @@ train:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "what"),
+    ("before", "after", "message"),
     [
         ("path: model", f"path: {'a/' * 2048}a", "is not text of at most 4,096 bytes"),
         ("path: model", 'path: "a\\nb"', "is not one line of text"),
@@ -170,16 +172,16 @@ train:
     ],
     ids=["long path", "two lines", "number", "long script"],
 )
-def test_what_no_path_or_script_can_be_is_refused_with_its_line(
-    before: str, after: str, what: str
+def test_an_invalid_path_or_script_is_refused_with_its_line(
+    before: str, after: str, message: str
 ) -> None:
-    """Issue 17, D20: a path of some megabytes took `status` ten seconds."""
+    """With a path of several megabytes, `status` took ten seconds."""
 
     data = LOCK_WITH.format("a" * 32)
     assert before in data
     with pytest.raises(InvalidInput) as raised:
         lock.parse(data.replace(before, after).encode())
     (problem,) = raised.value.problems
-    assert what in problem.message
+    assert message in problem.message
     assert problem.location.startswith("project.lock:")
     assert len(problem.message) < 200

@@ -1,4 +1,7 @@
-"""What a clone without data can say: each way to be stale, that reason and no other."""
+"""Whether a lock matches a commit: in a clone without data, and with all data.
+
+Each kind of staleness is reported with its own reason and no other.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,6 @@ FILES: dict[str, str | bytes] = {
     "corpus/.gitkeep": "",
 }
 DATA: dict[str, str | bytes] = {"private/notes.txt": "secret", "ignored/by_hand.txt": "mine"}
-HERE = ("metrics.json", "project.lock")
 
 
 _built: list[Path] = []
@@ -61,7 +63,7 @@ _built: list[Path] = []
 
 @pytest.fixture
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of which everything was run and committed; built once, in the first test's world."""
+    """A project that was run and committed; built once, with the environment of the first test."""
 
     if _built:
         return _built[0]
@@ -83,22 +85,23 @@ def clone(ran: Path, tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
-def judge(view: View) -> LockVerdicts:
+def check(view: View) -> LockVerdicts:
     text = view.lock()
     entries = lock.parse(text) if text else {}
     return lock_check.check_lock(loader.parse(view.project()).project, entries, view)
 
 
 def reasons(view: View) -> list[str]:
-    found = judge(view).verdicts
     return [
         f"{name}: {reason}"
-        for name, one in found.items()
-        for reason in lock_check.rerun_reasons(one)
+        for name, verdict in check(view).verdicts.items()
+        for reason in lock_check.rerun_reasons(verdict)
     ]
 
 
-def test_a_clone_without_data_is_as_fresh_as_what_was_run(ran: Path, clone: Path) -> None:
+def test_a_clone_without_data_is_as_up_to_date_as_the_project_that_was_run(
+    ran: Path, clone: Path
+) -> None:
     assert not (clone / "model").exists()
     for root, view in (
         (ran, WorkTree(ran)),
@@ -107,22 +110,27 @@ def test_a_clone_without_data_is_as_fresh_as_what_was_run(ran: Path, clone: Path
         (ran, TrackedFiles(ran)),
     ):
         assert reasons(view) == [], root
-        assert judge(view).notices == ()
-    states = {name: one.state for name, one in judge(WorkTree(ran)).verdicts.items()}
-    assert states == {"prepare": "fresh", "train": "fresh", "evaluate": "fresh", "serve": "always"}
+        assert check(view).notices == ()
+    states = {name: verdict.state for name, verdict in check(WorkTree(ran)).verdicts.items()}
+    assert states == {
+        "prepare": "up_to_date",
+        "train": "up_to_date",
+        "evaluate": "up_to_date",
+        "serve": "always_runs",
+    }
 
 
-def test_what_nothing_tells_is_unknown_and_said(clone: Path) -> None:
-    found = judge(WorkTree(clone)).verdicts
-    assert {name: one.state for name, one in found.items()} == {
-        "prepare": "unknown", "train": "unknown", "evaluate": "unknown", "serve": "always",
+def test_a_dependency_without_evidence_is_unknown(clone: Path) -> None:
+    verdicts = check(WorkTree(clone)).verdicts
+    assert {name: verdict.state for name, verdict in verdicts.items()} == {
+        "prepare": "unknown", "train": "unknown", "evaluate": "unknown", "serve": "always_runs",
     }  # fmt: skip
-    assert [str(reason) for name in found for reason in found[name].reasons] == [
-        "'assets/strong.txt' is not here",
-        "'assets/free.txt' is not here",
-        "'private/notes.txt' is not here",
-        "'corpus' is not here",
-        "'ignored/by_hand.txt' is not here: Git ignores it, and nothing makes it",
+    assert [str(reason) for name in verdicts for reason in verdicts[name].reasons] == [
+        "'assets/strong.txt' is not present",
+        "'assets/free.txt' is not present",
+        "'private/notes.txt' is not present",
+        "'corpus' is not present",
+        "'ignored/by_hand.txt' is not present; Git ignores it, and nothing produces it",
         "declares no outputs",
     ]
 
@@ -136,8 +144,8 @@ def replaced(name: str, old: str, new: str) -> Callable[[Path], object]:
     return change
 
 
-def md5_of(command: str, path: str) -> Callable[[Path], object]:
-    """Change what the lock has recorded of a path of a command."""
+def md5_changed(command: str, path: str) -> Callable[[Path], object]:
+    """Change the recorded md5 of a path of a command."""
 
     def change(root: Path) -> None:
         entries = lock.read(root)
@@ -152,135 +160,141 @@ def md5_of(command: str, path: str) -> Callable[[Path], object]:
     return change
 
 
-def without(command: str) -> Callable[[Path], object]:
-    return lambda root: lock.drop(root, [command])
+def without_entry(command: str) -> Callable[[Path], object]:
+    return lambda root: lock.remove_entries(root, [command])
 
 
-class Way(NamedTuple):
+class StaleCase(NamedTuple):
+    """A change, the reason that it causes, and whether that also holds for the index.
+
+    `reason_with_data` is an additional reason where the data is present.
+    """
+
     change: Callable[[Path], object]
     reason: str
     staged: bool = True
-    with_data: str = ""  # what is wrong besides, where the data is
+    reason_with_data: str = ""
 
 
-WAYS = {
-    "a variable in a script": Way(
+STALE_CASES = {
+    "a variable in a script": StaleCase(
         replaced("project.yml", "word: hello", "word: bye"),
         "prepare: script changed: line 1 is now 'python scripts/write.py corpus/words.txt bye ${env.place}'",
     ),
-    "a line more in a script": Way(
+    "an added script line": StaleCase(
         replaced("project.yml", 'script: ["python scripts/copy.py corpus', 'script: ["python -V", "python scripts/copy.py corpus'),
         "train: script changed: it has 2 lines, had 1",
     ),
-    "a tracked dependency": Way(
+    "a tracked dependency": StaleCase(
         replaced("scripts/copy.py", "upper", "lower"), "train: dependency 'scripts/copy.py' changed"
     ),
-    "a file in a tracked folder": Way(
+    "a file in a tracked folder": StaleCase(
         replaced("configs/deep/b.cfg", "c", "d"), "train: dependency 'configs' changed"
     ),
-    "a new file in a tracked folder": Way(
+    "a new file in a tracked folder": StaleCase(
         lambda root: write(root, {"configs/new.cfg": "x"}), "train: dependency 'configs' changed"
     ),
-    "a deleted dependency": Way(
+    "a deleted dependency": StaleCase(
         lambda root: (root / "scripts/copy.py").unlink(), "train: dependency 'scripts/copy.py' is missing"
     ),
-    "another maker's output": Way(
-        md5_of("train", "corpus/words.txt"),
-        "train: dependency 'corpus/words.txt' is not what 'prepare' made when it last ran",
+    "the recorded md5 of another command's output": StaleCase(
+        md5_changed("train", "corpus/words.txt"),
+        "train: dependency 'corpus/words.txt' differs from what 'prepare' produced in its last run",
     ),
-    "a maker that ran again": Way(
-        md5_of("prepare", "corpus/words.txt"),
-        "train: dependency 'corpus/words.txt' is not what 'prepare' made when it last ran",
-        with_data="prepare: output 'corpus/words.txt' changed\n",
+    "a producer that ran again": StaleCase(
+        md5_changed("prepare", "corpus/words.txt"),
+        "train: dependency 'corpus/words.txt' differs from what 'prepare' produced in its last run",
+        reason_with_data="prepare: output 'corpus/words.txt' changed\n",
     ),
-    "a maker without an entry": Way(
-        without("prepare"), "train: dependency 'corpus/words.txt' is made by 'prepare', which has no entry",
+    "a producer without an entry": StaleCase(
+        without_entry("prepare"), "train: dependency 'corpus/words.txt' is an output of 'prepare', which has no lock entry",
     ),
-    "an asset's checksum": Way(
+    "an asset's checksum": StaleCase(
         replaced("project.yml", "6f1ed002ab5595859014ebf0951522d9", "f" * 32),
-        "prepare: dependency 'assets/sums.txt' has not the checksum of line 4 in project.yml",
+        "prepare: dependency 'assets/sums.txt' does not match the checksum in line 4 of project.yml",
     ),
-    "an output in Git": Way(
+    "an output in Git": StaleCase(
         lambda root: write(root, {"metrics.json": "better"}), "evaluate: output 'metrics.json' changed"
     ),
-    "a new dependency": Way(
+    "a new dependency": StaleCase(
         replaced("project.yml", "deps: [scripts/write.py,", "deps: [data, scripts/write.py,"),
         "prepare: dependency 'data' is new",
     ),
-    "a dependency less": Way(
+    "a removed dependency": StaleCase(
         replaced("project.yml", "deps: [scripts/write.py, ", "deps: ["),
         "prepare: dependency 'scripts/write.py' is no longer declared",
     ),
-    "an output more": Way(
+    "an added output": StaleCase(
         replaced("project.yml", "outputs: [model]", "outputs: [model, other]"),
         "train: output 'other' is new",
     ),
-    "an output less": Way(
+    "a removed output": StaleCase(
         replaced("project.yml", "outputs_no_cache: [metrics.json]", "outputs: [elsewhere]"),
         "evaluate: output 'elsewhere' is new\nevaluate: output 'metrics.json' is no longer declared",
     ),
-    "the script of what runs every time": Way(
+    "the script of a command that always runs": StaleCase(
         replaced("project.yml", "served hello", "served bye"),
         "serve: script changed: line 1 is now 'python scripts/write.py served bye'",
     ),
-    "an output that is here": Way(
+    "an output that is present": StaleCase(
         lambda root: write(root, {"model/weights.txt": "edited"}), "train: output 'model' changed", staged=False
     ),
-    "data that is here": Way(
+    "data that is present": StaleCase(
         lambda root: write(root, {"private/notes.txt": "edited"}), "train: dependency 'private/notes.txt' changed", staged=False
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
-def test_each_way_to_be_stale_is_told_and_nothing_else(clone: Path, way: Way) -> None:
-    way.change(clone)
-    assert reasons(WorkTree(clone)) == way.reason.split("\n")
-    if way.staged:
+@pytest.mark.parametrize("case", STALE_CASES.values(), ids=STALE_CASES.keys())
+def test_each_stale_case_is_reported_with_its_reason_only(clone: Path, case: StaleCase) -> None:
+    case.change(clone)
+    assert reasons(WorkTree(clone)) == case.reason.split("\n")
+    if case.staged:
         assert reasons(Staged(clone)) == [], "not staged yet"
         git(clone, "add", "-A")
-        assert reasons(Staged(clone)) == way.reason.split("\n")
+        assert reasons(Staged(clone)) == case.reason.split("\n")
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
-def test_each_way_is_told_where_all_the_data_is(ran: Path, tmp_path: Path, way: Way) -> None:
-    """With more to look at, nothing more is wrong."""
-
+@pytest.mark.parametrize("case", STALE_CASES.values(), ids=STALE_CASES.keys())
+def test_each_stale_case_is_reported_where_the_data_is_present(
+    ran: Path, tmp_path: Path, case: StaleCase
+) -> None:
     root = tmp_path / "copy"
     shutil.copytree(ran, root)
-    way.change(root)
-    assert reasons(WorkTree(root)) == (way.with_data + way.reason).split("\n")
+    case.change(root)
+    assert reasons(WorkTree(root)) == (case.reason_with_data + case.reason).split("\n")
 
 
-def test_the_environment_may_hold_anything_where_it_is_checked(ran: Path) -> None:
-    """weasel records the values; another machine has others."""
+def test_recorded_values_of_environment_variables_may_differ(ran: Path) -> None:
+    """weasel records the values, which differ on another machine."""
 
     text = (ran / "project.lock").read_text()
     entries = lock.parse(text.replace("${env.place}", "over there").encode())
     assert "over there" in entries["prepare"].script[0]
     loaded = loader.load(ran)
     assert (
-        lock_check.check_lock(loaded, entries, WorkTree(ran)).verdicts["prepare"].state == "fresh"
+        lock_check.check_lock(loaded, entries, WorkTree(ran)).verdicts["prepare"].state
+        == "up_to_date"
     )
 
 
-def test_line_endings_and_pointers_are_remarks(clone: Path) -> None:
+def test_line_endings_and_lfs_pointers_are_notices(clone: Path) -> None:
     write(clone, {
         "scripts/copy.py": (clone / "scripts/copy.py").read_bytes().replace(b"\n", b"\r\n"),
         "metrics.json": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
     })  # fmt: skip
-    found = judge(WorkTree(clone))
+    notices = check(WorkTree(clone)).notices
     assert reasons(WorkTree(clone)) == []
-    assert [(r.command, r.path.text, r.words) for r in found.notices] == [
-        ("train", "scripts/copy.py", "differs in its line endings alone"),
-        ("evaluate", "metrics.json", "is only a Git LFS pointer here"),
+    assert [(notice.command, notice.path.text, notice.message) for notice in notices] == [
+        ("train", "scripts/copy.py", "differs only in line endings"),
+        ("evaluate", "metrics.json", "is only a Git LFS pointer"),
     ]
 
 
-def test_the_data_in_the_work_tree_does_not_hold_up_a_commit_of_something_else(
+def test_changed_data_in_the_worktree_does_not_block_an_unrelated_commit(
     ran: Path, tmp_path: Path
 ) -> None:
-    """Somebody tries another configuration, and commits a typo in the README meanwhile."""
+    """The user tries another configuration, and fixes a typo in the README meanwhile."""
 
     root = tmp_path / "copy"
     shutil.copytree(ran, root)
@@ -292,7 +306,7 @@ def test_the_data_in_the_work_tree_does_not_hold_up_a_commit_of_something_else(
     assert reasons(Staged(root)) == []
 
 
-def test_the_run_and_the_check_agree_on_what_is_here(
+def test_run_and_check_agree_where_the_data_is_present(
     ran: Path, tmp_path: Path, spacy: Spacy
 ) -> None:
     root = tmp_path / "copy"
@@ -301,12 +315,12 @@ def test_the_run_and_the_check_agree_on_what_is_here(
     assert "ran 1, skipped 3" in process("run", "all", cwd=root, PLACE="here").err
 
 
-def test_a_command_that_always_runs_and_has_no_entry_is_no_fault(clone: Path) -> None:
+def test_a_command_that_always_runs_needs_no_entry(clone: Path) -> None:
     entries = lock.read(clone)
     del entries["serve"]
     lock.write(clone, entries)
-    found = judge(WorkTree(clone)).verdicts["serve"]
-    assert (found.state, [str(reason) for reason in found.reasons]) == (
-        "always", ["declares no outputs"],
+    verdict = check(WorkTree(clone)).verdicts["serve"]
+    assert (verdict.state, [str(reason) for reason in verdict.reasons]) == (
+        "always_runs", ["declares no outputs"],
     )  # fmt: skip
-    assert lock_check.rerun_reasons(found) == ()
+    assert lock_check.rerun_reasons(verdict) == ()

@@ -1,4 +1,4 @@
-"""Three versions of a lock to one, by entry."""
+"""Locks are merged entry by entry."""
 
 from __future__ import annotations
 
@@ -19,75 +19,74 @@ entries = st.builds(
     cmd=st.sampled_from(["python -m weasel run x", "python -m spacy project run x"]),
 )  # fmt: skip
 locks = st.dictionaries(names, entries, max_size=4).map(
-    lambda some: {name: entry._replace(name=name) for name, entry in some.items()}
+    lambda by_name: {name: entry._replace(name=name) for name, entry in by_name.items()}
 )
 
 
-def facts(some: lock.Lock) -> dict[str, object]:
-    return {name: entry.fingerprint_key for name, entry in some.items()}
+def keys(entries: lock.Lock) -> dict[str, object]:
+    return {name: entry.fingerprint_key for name, entry in entries.items()}
 
 
 @given(locks, locks)
-def test_what_one_side_did_is_the_merge(base: lock.Lock, changed: lock.Lock) -> None:
+def test_the_changes_of_a_single_side_are_the_merge(base: lock.Lock, changed: lock.Lock) -> None:
     for merged in (lock_merge.merge(base, changed, base), lock_merge.merge(base, base, changed)):
-        assert facts(merged.entries) == facts(changed)
+        assert keys(merged.entries) == keys(changed)
         assert not merged.conflicts
 
 
 @given(locks, locks)
-def test_what_both_did_alike_is_no_conflict(base: lock.Lock, changed: lock.Lock) -> None:
+def test_equal_changes_of_both_sides_do_not_conflict(base: lock.Lock, changed: lock.Lock) -> None:
     merged = lock_merge.merge(base, changed, changed)
-    assert facts(merged.entries) == facts(changed)
+    assert keys(merged.entries) == keys(changed)
     assert not merged.conflicts
 
 
 @given(locks, locks, locks)
-def test_the_sides_are_equal_before_the_merge_but_for_their_order(
+def test_swapped_sides_give_the_same_merge(
     base: lock.Lock, ours: lock.Lock, theirs: lock.Lock
 ) -> None:
-    one, other = lock_merge.merge(base, ours, theirs), lock_merge.merge(base, theirs, ours)
-    assert facts(one.entries) == facts(other.entries)
-    assert one.conflicts.keys() == other.conflicts.keys()
-    for name, (mine, other_side) in one.conflicts.items():
+    merged, swapped = lock_merge.merge(base, ours, theirs), lock_merge.merge(base, theirs, ours)
+    assert keys(merged.entries) == keys(swapped.entries)
+    assert merged.conflicts.keys() == swapped.conflicts.keys()
+    for name, (our_entry, their_entry) in merged.conflicts.items():
         assert (
             base.get(name) is None
-            or mine is None
-            or mine.fingerprint_key != base[name].fingerprint_key
+            or our_entry is None
+            or our_entry.fingerprint_key != base[name].fingerprint_key
         )
         assert (
-            mine is None or other_side is None
-        ) or mine.fingerprint_key != other_side.fingerprint_key
+            our_entry is None or their_entry is None
+        ) or our_entry.fingerprint_key != their_entry.fingerprint_key
 
 
 @given(locks, locks, locks)
-def test_the_text_says_it_all_and_its_sides_can_be_had_back(
+def test_the_sides_of_a_conflict_can_be_read_back_from_the_text(
     base: lock.Lock, ours: lock.Lock, theirs: lock.Lock
 ) -> None:
     merged = lock_merge.merge(base, ours, theirs)
     text = lock_merge.text(merged)
     if not merged.conflicts:
-        assert facts(lock.parse(text)) == facts(merged.entries)
+        assert keys(lock.parse(text)) == keys(merged.entries)
         return
     with pytest.raises(Exception, match="merge conflict markers"):
         lock.parse(text)
-    mine, other = lock_merge.sides(text)
-    for number, side in enumerate((mine, other)):
-        found = facts(lock.parse(side)) if side.strip() else {}
-        expected = facts(merged.entries)
-        expected |= facts(
-            {name: both[number] for name, both in merged.conflicts.items() if both[number]}
+    for position, side in enumerate(lock_merge.split_sides(text)):
+        entries = keys(lock.parse(side)) if side.strip() else {}
+        expected = keys(merged.entries)
+        expected |= keys(
+            {name: entry for name, sides in merged.conflicts.items() if (entry := sides[position])}
         )
-        assert found == expected
+        assert entries == expected
 
 
-def test_the_order_is_ours_and_then_what_is_theirs_alone() -> None:
-    def of(*some: str) -> dict[str, LockEntry]:
-        return {name: LockEntry(name, (name,), (), ()) for name in some}
+def test_entries_only_theirs_has_come_last() -> None:
+    def lock_with(*names: str) -> dict[str, LockEntry]:
+        return {name: LockEntry(name, (name,), (), ()) for name in names}
 
-    merged = lock_merge.merge({}, of("b", "a"), of("c", "a"))
+    merged = lock_merge.merge({}, lock_with("b", "a"), lock_with("c", "a"))
     assert list(lock.parse(lock_merge.text(merged))) == ["b", "a", "c"]
 
 
-def test_sides_of_a_text_with_a_base_and_windows_line_ends() -> None:
+def test_a_text_with_a_base_and_crlf_is_split_into_its_sides() -> None:
     text = b"a\r\n<<<<<<< HEAD\r\nb\r\n||||||| base\r\nc\r\n=======\r\nd\r\n>>>>>>> side\r\ne\r\n"
-    assert lock_merge.sides(text) == (b"a\nb\ne\n", b"a\nd\ne\n")
+    assert lock_merge.split_sides(text) == (b"a\nb\ne\n", b"a\nd\ne\n")

@@ -1,4 +1,4 @@
-"""The work tree and what is staged, seen with the same eyes."""
+"""The views of a project: worktree, tracked files and index."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from git_spacy.errors import ExternalError, InvalidInput
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state import project_view as views
+from git_spacy.state import project_view
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.hashing import fingerprint as read_in_full
 from git_spacy.state.project_view import LFS_POINTER, LINE_ENDINGS, Staged, TrackedFiles, WorkTree
@@ -33,31 +33,31 @@ def md5(data: bytes) -> str:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Path:
+def root(tmp_path: Path) -> Path:
     return repository(tmp_path / "r", FILES) / "p"
 
 
-def test_all_views_say_the_same_of_a_clean_work_tree(made: Path) -> None:
+def test_all_views_agree_on_a_clean_worktree(root: Path) -> None:
     paths = [path(name) for name in ("a", "d", "d/x", "bin", "kept", "nothing", "kept/in")]
     for algorithm in ("md5", "sha256"):
-        disk = WorkTree(made).fingerprints(paths, algorithm)
-        assert disk == Staged(made).fingerprints(paths, algorithm)
-        assert disk == TrackedFiles(made).fingerprints(paths, algorithm)
-        assert disk["d"] == read_in_full(made, "d", algorithm)
-        assert [name for name, known in disk.items() if known is None] == [
+        disk = WorkTree(root).fingerprints(paths, algorithm)
+        assert disk == Staged(root).fingerprints(paths, algorithm)
+        assert disk == TrackedFiles(root).fingerprints(paths, algorithm)
+        assert disk["d"] == read_in_full(root, "d", algorithm)
+        assert [name for name, fingerprint in disk.items() if fingerprint is None] == [
             "kept",
             "nothing",
             "kept/in",
         ]
-    for view in (WorkTree(made), Staged(made)):
+    for view in (WorkTree(root), Staged(root)):
         assert (view.project(), view.lock()) == (b"title: x\n", b"{}\n")
 
 
 @pytest.mark.threat("staged-content")
-def test_what_is_staged_counts_and_not_the_work_tree(made: Path) -> None:
-    write(made, {"project.yml": "title: edited\n", "a": "edited", "d/untracked": "x", "new": "x"})
-    (made / "project.lock").unlink()
-    staged = Staged(made)
+def test_staged_files_are_read_instead_of_the_worktree(root: Path) -> None:
+    write(root, {"project.yml": "title: edited\n", "a": "edited", "d/untracked": "x", "new": "x"})
+    (root / "project.lock").unlink()
+    staged = Staged(root)
     assert (staged.project(), staged.lock()) == (b"title: x\n", b"{}\n")
     found = staged.fingerprints([path("a"), path("d"), path("new")])
     assert found["a"] == Fingerprint(md5(b"text\n"), "", 5)
@@ -65,37 +65,37 @@ def test_what_is_staged_counts_and_not_the_work_tree(made: Path) -> None:
     assert found["d"].digest == md5(b"onetwo")
     assert found["new"] is None
     assert staged.present([path("new"), path("a")])["new"] == Fingerprint(md5(b"x"), "", 1)
-    assert staged.present([path("a")])["a"] == found["a"], "what is staged goes before"
-    tracked = TrackedFiles(made).fingerprints([path("a"), path("d"), path("new")])
+    assert staged.present([path("a")])["a"] == found["a"], "a staged file takes precedence"
+    tracked = TrackedFiles(root).fingerprints([path("a"), path("d"), path("new")])
     assert tracked["a"] == Fingerprint(md5(b"edited"), "", 6)
     assert tracked["d"] == found["d"]
     assert tracked["new"] is None
 
 
-def test_links_are_looked_at_in_the_work_tree(made: Path) -> None:
-    os.symlink("a", made / "link")
-    git(made, "add", "link")
-    assert Staged(made).fingerprints([path("link")])["link"] == Fingerprint(md5(b"text\n"), "", 5)
+def test_links_are_followed_in_the_worktree(root: Path) -> None:
+    os.symlink("a", root / "link")
+    git(root, "add", "link")
+    assert Staged(root).fingerprints([path("link")])["link"] == Fingerprint(md5(b"text\n"), "", 5)
 
 
-def test_without_a_repository_nothing_is_staged(tmp_path: Path) -> None:
-    with pytest.raises(ExternalError, match="is in no Git work tree"):
+def test_there_is_no_index_outside_a_repository(tmp_path: Path) -> None:
+    with pytest.raises(ExternalError, match="not a Git repository"):
         Staged(tmp_path)
     write(tmp_path, {"a": "x"})
     assert TrackedFiles(tmp_path).fingerprints([path("a")])["a"] is not None
     assert WorkTree(tmp_path).ignored([path("a")]) == set()
 
 
-def test_a_project_that_was_never_added_is_not_staged(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r")
-    write(made, {"project.yml": "title: x"})
+def test_a_project_that_was_never_added_is_an_error(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r")
+    write(root, {"project.yml": "title: x"})
     with pytest.raises(InvalidInput, match="not staged"):
-        Staged(made).project()
-    assert Staged(made).lock() is None
+        Staged(root).project()
+    assert Staged(root).lock() is None
 
 
 @pytest.mark.parametrize(
-    ("here", "recorded", "words"),
+    ("present", "recorded", "message"),
     [
         (b"a\r\nb\r\n", b"a\nb\n", LINE_ENDINGS),
         (b"a\nb\n", b"a\r\nb\r\n", LINE_ENDINGS),
@@ -106,86 +106,84 @@ def test_a_project_that_was_never_added_is_not_staged(tmp_path: Path) -> None:
         (POINTER.format("0" * 64, 3).encode(), b"abc", LFS_POINTER),
     ],
 )
-def test_an_excuse_for_another_content(
-    made: Path, here: bytes, recorded: bytes, words: str | None, monkeypatch: pytest.MonkeyPatch
+def test_a_benign_difference_of_a_file_is_recognized(
+    root: Path,
+    present: bytes,
+    recorded: bytes,
+    message: str | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    write(made, {"file": here})
-    git(made, "-c", "core.autocrlf=false", "add", "file")
-    for view in (WorkTree(made), Staged(made)):
-        assert view.benign_difference(path("file"), md5(recorded)) == words
-    monkeypatch.setattr(views, "_CHUNK", 1 if words != LFS_POINTER else 64)
-    assert WorkTree(made).benign_difference(path("file"), md5(recorded)) == words, (
+    write(root, {"file": present})
+    git(root, "-c", "core.autocrlf=false", "add", "file")
+    for view in (WorkTree(root), Staged(root)):
+        assert view.benign_difference(path("file"), md5(recorded)) == message
+    monkeypatch.setattr(project_view, "_CHUNK", 1 if message != LFS_POINTER else 64)
+    assert WorkTree(root).benign_difference(path("file"), md5(recorded)) == message, (
         "read byte by byte"
     )
 
 
-def test_an_excuse_for_a_folder(made: Path) -> None:
-    write(made, {"d/x/1": "one\r\n", "d/x.2": "two\r\n"})
-    assert WorkTree(made).benign_difference(path("d"), md5(b"one\ntwo\n")) == LINE_ENDINGS
-    assert WorkTree(made).benign_difference(path("nothing"), md5(b"x")) is None
+def test_a_benign_difference_of_a_folder_is_recognized(root: Path) -> None:
+    write(root, {"d/x/1": "one\r\n", "d/x.2": "two\r\n"})
+    assert WorkTree(root).benign_difference(path("d"), md5(b"one\ntwo\n")) == LINE_ENDINGS
+    assert WorkTree(root).benign_difference(path("nothing"), md5(b"x")) is None
 
 
-def test_a_pointer_whose_content_lies_in_the_work_tree_is_as_good_as_that(made: Path) -> None:
-    """Without Git LFS itself: a filter that does what it does."""
+def test_an_lfs_pointer_matches_if_its_file_is_unmodified_in_the_worktree(root: Path) -> None:
+    """A filter stands in for Git LFS."""
 
-    (made.parent / ".git/info/attributes").write_text("big filter=large\n")
+    (root.parent / ".git/info/attributes").write_text("big filter=large\n")
     git(
-        made,
+        root,
         "config",
         "filter.large.clean",
         "printf 'version https://git-lfs.github.com/spec/v1\\n'; md5sum",
     )
-    git(made, "config", "filter.large.smudge", "printf content")
-    write(made, {"big": "content"})
-    git(made, "add", "big")
-    staged = Staged(made)
+    git(root, "config", "filter.large.smudge", "printf content")
+    write(root, {"big": "content"})
+    git(root, "add", "big")
+    staged = Staged(root)
     assert staged.benign_difference(path("big"), md5(b"content")) == ""
     assert staged.benign_difference(path("big"), md5(b"another")) == LFS_POINTER
-    write(made, {"big": "edited!"})
+    write(root, {"big": "edited!"})
     assert staged.benign_difference(path("big"), md5(b"edited!")) == LFS_POINTER, (
         "not what is staged"
     )
 
 
-def test_what_is_ignored_on_purpose(made: Path) -> None:
-    write(made, {"../.gitignore": "/p/data/\n"})
-    asked = [path("data/x"), path("a"), path("other")]
-    for view in (WorkTree(made), Staged(made)):
-        assert view.ignored(asked) == {asked[0]}
+def test_ignored_paths_are_those_that_git_ignores(root: Path) -> None:
+    write(root, {"../.gitignore": "/p/data/\n"})
+    paths = [path("data/x"), path("a"), path("other")]
+    for view in (WorkTree(root), Staged(root)):
+        assert view.ignored(paths) == {paths[0]}
 
 
-def test_large_contents_are_hashed_once_and_small_ones_leave_no_trace(
-    made: Path, monkeypatch: pytest.MonkeyPatch
+def test_only_fingerprints_of_large_contents_are_saved(
+    root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index = made.parent / ".git/spacy"
-    small = Staged(made)
+    index = root.parent / ".git/spacy"
+    small = Staged(root)
     small.fingerprints([path("d")])
     small.save()
-    assert not index.exists(), "a hook that writes on every commit is felt"
-    write(made, {"large": os.urandom(5 << 20)})
-    git(made, "add", "large")
-    first = Staged(made)
+    assert not index.exists(), "a hook should not write on every commit"
+    write(root, {"large": os.urandom(5 << 20)})
+    git(root, "add", "large")
+    first = Staged(root)
     found = first.fingerprints([path("large"), path("a")])
     first.save()
     assert index.exists()
     monkeypatch.setattr(
-        Staged, "_hashed", lambda self, paths, algorithm: dict.fromkeys(paths, "hashed")
+        Staged, "_hash", lambda self, paths, algorithm: dict.fromkeys(paths, "hashed")
     )
-    assert Staged(made).fingerprints([path("large")])["large"] == found["large"]
-    write(made, {"large": "another"})
-    git(made, "add", "large")
-    assert Staged(made).fingerprints([path("large")])["large"] == "hashed"
+    assert Staged(root).fingerprints([path("large")])["large"] == found["large"]
+    write(root, {"large": "another"})
+    git(root, "add", "large")
+    assert Staged(root).fingerprints([path("large")])["large"] == "hashed"
 
 
 @pytest.mark.threat("expanding-notes", commands="check")
-def test_a_staged_lock_that_is_far_too_large_is_refused_unread(tmp_path: Path) -> None:
-    """Issue 17, B12: a hook read all of a committed 400 MB project.lock."""
-
-    import pytest
-
-    from git_spacy.errors import InvalidInput
-    from git_spacy.state.project_view import Staged
-    from tests.testing.repositories import repository
+def test_a_staged_lock_that_is_too_large_is_refused_without_reading_it(tmp_path: Path) -> None:
+    """A hook once read all of a committed project.lock of 400 MB."""
 
     root = repository(
         tmp_path / "p", {"project.yml": "title: t\n", "project.lock": bytes(65 << 20)}

@@ -1,4 +1,4 @@
-"""A record and its line: written once, read again by anybody, merged by Git as lines."""
+"""Run records and their lines in notes."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ runs = st.builds(
 
 
 @given(runs)
-def test_a_record_is_one_line_of_ascii_and_is_read_as_it_was(run: RunRecord) -> None:
-    line = run_record.line(run)
+def test_a_record_is_one_line_of_ascii_that_reads_back_unchanged(run: RunRecord) -> None:
+    line = run_record.to_line(run)
     assert line.isascii()
     assert "\n" not in line
-    assert run_record.parse(line) == run
-    assert run_record.line(run) == line
+    assert run_record.parse_line(line) == run
+    assert run_record.to_line(run) == line
 
 
-def test_a_line_has_sorted_keys_and_says_nothing_twice() -> None:
-    document = json.loads(run_record.line(RUN))
+def test_a_line_has_sorted_keys_and_no_defaults_of_files() -> None:
+    document = json.loads(run_record.to_line(RUN))
     assert list(document) == sorted(document)
     assert document["v"] == 1
     assert document["outs"] == [
@@ -76,32 +76,32 @@ def test_a_line_has_sorted_keys_and_says_nothing_twice() -> None:
     assert RUN.entry().fingerprint_key == RUN.fingerprint_key
 
 
-def without(name: str) -> str:
-    document = json.loads(run_record.line(RUN))
+def without_key(name: str) -> str:
+    document = json.loads(run_record.to_line(RUN))
     del document[name]
     return json.dumps(document)
 
 
-def having(name: str, value: Any) -> str:
-    return json.dumps({**json.loads(run_record.line(RUN)), name: value})
+def with_value(name: str, value: Any) -> str:
+    return json.dumps({**json.loads(run_record.to_line(RUN)), name: value})
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "", "reviewed by somebody", "{", "[]", "null", "1e999", "{}", '"v"', "[" * 100_000,
-        having("v", 2), having("v", "1"), without("time"), without("command"), without("deps"),
-        having("deps", "abc"), having("deps", [{"md5": "x"}]), having("deps", {"path": 1}),
-        having("deps", [{"path": 1, "md5": None}]), having("script", "python"),
-        having("script", [1]), having("how", "guess"), having("seconds", "long"),
-        having("seconds", True), having("vars", 1), having("versions", {"python": 3}),
-        having("metrics", {"a": {"b": "high"}}), having("metrics", []), having("time", None),
-        having("metrics", {"a": {"b": 10**400}}),
+        "", "reviewed by a colleague", "{", "[]", "null", "1e999", "{}", '"v"', "[" * 100_000,
+        with_value("v", 2), with_value("v", "1"), without_key("time"), without_key("command"), without_key("deps"),
+        with_value("deps", "abc"), with_value("deps", [{"md5": "x"}]), with_value("deps", {"path": 1}),
+        with_value("deps", [{"path": 1, "md5": None}]), with_value("script", "python"),
+        with_value("script", [1]), with_value("how", "guess"), with_value("seconds", "long"),
+        with_value("seconds", True), with_value("vars", 1), with_value("versions", {"python": 3}),
+        with_value("metrics", {"a": {"b": "high"}}), with_value("metrics", []), with_value("time", None),
+        with_value("metrics", {"a": {"b": 10**400}}),
     ],
 )  # fmt: skip
-def test_what_others_wrote_into_the_notes_is_passed_over(line: str) -> None:
-    assert run_record.parse(line) is None
-    assert run_record.records([line, run_record.line(RUN)]) == (RUN,)
+def test_lines_that_are_not_records_are_skipped(line: str) -> None:
+    assert run_record.parse_line(line) is None
+    assert run_record.parse_lines([line, run_record.to_line(RUN)]) == (RUN,)
 
 
 PATHS: list[Any] = ["../x", "/x", "a/../x", "a//b", "a\0b", ".git", 1, ["a"]]
@@ -121,38 +121,40 @@ NUMBERS: list[Any] = [-1, 1.5, True, "1", 10**400, [1]]
         ("versions", [{"python": "a\nb"}]), ("metrics", [{"\ud800": {}}, {"a": {"\ud800": 1}}]),
     ],
 )  # fmt: skip
-def test_a_record_with_a_value_that_cannot_be_is_passed_over(name: str, values: list[Any]) -> None:
+def test_a_record_with_an_invalid_value_is_skipped(name: str, values: list[Any]) -> None:
     """Threat model: hostile-values."""
 
     for value in values:
         if name in RecordedFile._fields:
             file = {"path": "model", "md5": "a" * 32, "size": 1, "names": "", name: value}
-            found = [having(part, [file]) for part in ("deps", "outs")]
+            lines = [with_value(part, [file]) for part in ("deps", "outs")]
         else:
-            found = [having(name, value)]
-        assert [run_record.parse(line) for line in found] == [None] * len(found), repr(value)[:80]
-        assert run_record.records([*found, run_record.line(RUN)]) == (RUN,)
+            lines = [with_value(name, value)]
+        assert [run_record.parse_line(line) for line in lines] == [None] * len(lines), repr(value)[
+            :80
+        ]
+        assert run_record.parse_lines([*lines, run_record.to_line(RUN)]) == (RUN,)
 
 
-def test_variables_that_are_nested_too_deeply_are_passed_over() -> None:
-    text = having("vars", {"a": 0}).replace('"a": 0', '"a": ' + "[" * 900 + "]" * 900)
-    assert run_record.parse(text) is None
+def test_a_record_with_deeply_nested_variables_is_skipped() -> None:
+    text = with_value("vars", {"a": 0}).replace('"a": 0', '"a": ' + "[" * 900 + "]" * 900)
+    assert run_record.parse_line(text) is None
 
 
-def test_a_field_of_a_later_version_does_no_harm() -> None:
-    assert run_record.parse(having("matrix", {"seed": 1})) == RUN
+def test_a_key_of_a_later_version_is_ignored() -> None:
+    assert run_record.parse_line(with_value("matrix", {"seed": 1})) == RUN
 
 
-def test_records_come_by_time_and_of_one_project() -> None:
+def test_records_are_sorted_by_time_and_filtered_by_project() -> None:
     later = RUN._replace(time="2026-11-25T00:00:00.000Z")
     other = RUN._replace(project="")
-    lines = [run_record.line(one) for one in (later, other, RUN)]
-    assert run_record.records(lines, "ner") == (RUN, later)
-    assert len(run_record.records(lines)) == 3
+    lines = [run_record.to_line(record) for record in (later, other, RUN)]
+    assert run_record.parse_lines(lines, "ner") == (RUN, later)
+    assert len(run_record.parse_lines(lines)) == 3
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "metrics"),
     [
         ('{"a": 1, "b": {"c": 0.5, "d": {"e": -2}}}', {"a": 1, "b.c": 0.5, "b.d.e": -2}),
         ('{"a": true, "b": null, "c": "1", "d": [1, 2]}', {}),
@@ -167,11 +169,11 @@ def test_records_come_by_time_and_of_one_project() -> None:
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_the_numbers_of_a_json_output_are_its_metrics(text: str, found: dict[str, float]) -> None:
-    assert run_record.numbers(text.encode("latin-1")) == found
+def test_the_numbers_of_a_json_output_are_its_metrics(text: str, metrics: dict[str, float]) -> None:
+    assert run_record.read_metrics(text.encode("latin-1")) == metrics
 
 
-def test_two_runs_differ_in_what_went_in_and_what_came_out() -> None:
+def test_differences_cover_script_dependencies_outputs_metrics_and_exit_status() -> None:
     after = RUN._replace(
         script=("python -m spacy train configs/config.cfg", "echo done"),
         deps=(
@@ -194,9 +196,9 @@ def test_two_runs_differ_in_what_went_in_and_what_came_out() -> None:
     assert run_record.differences(RUN, RUN) == ()
 
 
-def test_metrics_of_two_files_are_told_apart() -> None:
+def test_a_metric_in_two_files_has_the_file_in_its_name() -> None:
     two = RUN._replace(metrics={"a.json": {"f": 1, "p": 2}, "b.json": {"f": 3}})
-    assert run_record.metrics(two) == {"a.json:f": 1, "p": 2, "b.json:f": 3}
+    assert run_record.flat_metrics(two) == {"a.json:f": 1, "p": 2, "b.json:f": 3}
 
 
 @pytest.mark.parametrize(
@@ -212,19 +214,17 @@ def test_metrics_of_two_files_are_told_apart() -> None:
         (-2.0, "-2"),
     ],
 )
-def test_numbers_are_told_with_four_digits(number: float, text: str) -> None:
+def test_numbers_are_formatted_with_at_most_four_decimal_places(number: float, text: str) -> None:
     assert run_record.format_number(number) == text
 
 
 @pytest.mark.threat("expanding-notes", commands="diff log")
-def test_scripts_of_many_equal_lines_are_compared_in_no_time() -> None:
-    """Issue 17, B11: 6,000 alternating lines took 40 s."""
-
-    from git_spacy.state.run_record import RunRecord, differences
+def test_scripts_with_many_equal_lines_are_compared_quickly() -> None:
+    """A comparison of 6,000 alternating lines once took 40 s."""
 
     lines = tuple("ab"[number % 2] for number in range(6_000))
     runs = [
         RunRecord("2026-01-01T00:00:00.000Z", "", "all", script, (), ())
         for script in (lines, (*lines[1:], "c"))
     ]
-    assert len(differences(*runs)) == 12_000
+    assert len(run_record.differences(*runs)) == 12_000

@@ -1,4 +1,4 @@
-"""The stat index: what was not touched is not read, and what was touched is always seen."""
+"""The stat cache: unchanged files are not read again, and every change is noticed."""
 
 from __future__ import annotations
 
@@ -18,61 +18,53 @@ from tests.testing.repositories import git, repository, write
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> StatCache:
+def stats(tmp_path: Path) -> StatCache:
     return StatCache(tmp_path, tmp_path / "index-file")
 
 
 @pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files whose content was read."""
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files whose content was hashed."""
 
-    seen: list[str] = []
-    real = hashing.digest
+    paths: list[str] = []
+    real = hashing.digest_contents
 
-    def counted(root: Path, facts: list[hashing.FileStat], algorithm: str = "md5") -> str:
-        seen.extend(fact.path for fact in facts)
-        return real(root, facts, algorithm)
+    def counted(root: Path, files: list[hashing.FileStat], algorithm: str = "md5") -> str:
+        paths.extend(file.path for file in files)
+        return real(root, files, algorithm)
 
-    monkeypatch.setattr(stat_cache, "digest", counted)
-    return seen
-
-
-def age(folder: Path) -> None:
-    """Make everything look as if it had stood there for an hour (its ctime cannot be set)."""
-
-    for path in [folder, *folder.rglob("*")]:
-        if path.is_file():
-            os.utime(path, ns=(10**18 + 1, 10**18 + 1))
+    monkeypatch.setattr(stat_cache, "digest_contents", counted)
+    return paths
 
 
-def settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a moment pass: what was written before is not racy any more."""
+def move_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Move the clock ahead, so that files written before are not racily clean."""
 
     real = stat_cache.time.time_ns
     monkeypatch.setattr(stat_cache.time, "time_ns", lambda: real() + 5 * 10**9)
 
 
-def test_what_was_not_touched_is_not_read_again(
-    tmp_path: Path, opened: StatCache, read: list[str], monkeypatch: pytest.MonkeyPatch
+def test_an_unchanged_folder_is_not_hashed_again(
+    tmp_path: Path, stats: StatCache, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {"d/a": "a", "d/b/c": "c"})
-    settle(monkeypatch)
-    first = opened.fingerprint("d")
-    opened.save()
+    move_clock(monkeypatch)
+    first = stats.fingerprint("d")
+    stats.save()
     again = StatCache(tmp_path, tmp_path / "index-file").fingerprint("d")
     assert first == again
-    assert len(read) == 2
+    assert len(hashed) == 2
 
 
-def test_a_file_just_written_is_racily_clean_and_read_again(
-    tmp_path: Path, opened: StatCache, read: list[str], monkeypatch: pytest.MonkeyPatch
+def test_a_file_just_written_is_racily_clean_and_hashed_again(
+    tmp_path: Path, stats: StatCache, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {"a": "one"})
     moment = (tmp_path / "a").stat().st_ctime_ns
     monkeypatch.setattr(stat_cache.time, "time_ns", lambda: moment + 1000)
-    opened.fingerprint("a")
-    opened.fingerprint("a")
-    assert len(read) == 2
+    stats.fingerprint("a")
+    stats.fingerprint("a")
+    assert len(hashed) == 2
 
 
 @pytest.mark.parametrize(
@@ -86,26 +78,26 @@ def test_a_file_just_written_is_racily_clean_and_read_again(
         lambda d: os.replace(d / "b/c", d / "a"),
     ],
 )
-def test_any_change_is_seen(
-    tmp_path: Path, opened: StatCache, change: object, monkeypatch: pytest.MonkeyPatch
+def test_any_change_is_noticed(
+    tmp_path: Path, stats: StatCache, change: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {"d/a": "a", "d/b/c": "c"})
-    settle(monkeypatch)
-    before = opened.fingerprint("d")
+    move_clock(monkeypatch)
+    before = stats.fingerprint("d")
     change(tmp_path / "d")  # type: ignore[operator]
-    assert opened.fingerprint("d") != before
+    assert stats.fingerprint("d") != before
 
 
-def test_a_touch_that_sets_the_time_back_is_seen(
-    tmp_path: Path, opened: StatCache, monkeypatch: pytest.MonkeyPatch
+def test_a_change_with_its_mtime_set_back_is_noticed(
+    tmp_path: Path, stats: StatCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {"a": "one"})
     status = (tmp_path / "a").stat()
-    settle(monkeypatch)
-    before = opened.fingerprint("a")
+    move_clock(monkeypatch)
+    before = stats.fingerprint("a")
     (tmp_path / "a").write_text("two")
     os.utime(tmp_path / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert opened.fingerprint("a") != before
+    assert stats.fingerprint("a") != before
 
 
 NAMES = st.sampled_from(["a", "b", "c/d", "c/e"])
@@ -116,12 +108,12 @@ EDITS = st.lists(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(EDITS)
-def test_the_index_says_what_reading_everything_says(
+def test_the_stat_cache_agrees_with_hashing_everything(
     tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[str, str, str]]
 ) -> None:
     root = tmp_path_factory.mktemp("edits")
     write(root, {"d/a": "1", "d/b": "2"})
-    opened = StatCache(root, root / "index-file")
+    stats = StatCache(root, root / "index-file")
     for number, (kind, name, other) in enumerate(edits):
         path = root / "d" / name
         if kind == "write":
@@ -133,9 +125,9 @@ def test_the_index_says_what_reading_everything_says(
         elif path.exists() and kind == "move":
             (root / "d" / other).parent.mkdir(exist_ok=True)
             path.replace(root / "d" / other)
-        assert opened.fingerprint("d") == hashing.fingerprint(root, "d")
-        opened.save()
-        opened = StatCache(root, root / "index-file")
+        assert stats.fingerprint("d") == hashing.fingerprint(root, "d")
+        stats.save()
+        stats = StatCache(root, root / "index-file")
 
 
 @pytest.mark.parametrize(
@@ -144,147 +136,145 @@ def test_the_index_says_what_reading_everything_says(
      '{"version": 1, "paths": {}, "runs": {"a": [[1]]}, "fetched": {}}',
      '{"version": 1, "paths": {}, "runs": {}, "fetched": {"a": [1, 2, 3]}}', "\x00\xff", "[" * 100_000],
 )  # fmt: skip
-def test_an_index_that_cannot_be_read_is_an_empty_one(tmp_path: Path, text: str) -> None:
+def test_an_invalid_file_counts_as_an_empty_cache(tmp_path: Path, text: str) -> None:
     (tmp_path / "index-file").write_text(text)
-    opened = StatCache(tmp_path, tmp_path / "index-file")
-    assert opened.previous_runs("a") == []
-    assert opened.fetched("a") is None
+    stats = StatCache(tmp_path, tmp_path / "index-file")
+    assert stats.previous_runs("a") == []
+    assert stats.fetched("a") is None
 
 
-def test_runs_and_fetches_are_remembered_across_processes(
-    tmp_path: Path, opened: StatCache
-) -> None:
+def test_runs_and_fetches_are_remembered_across_processes(tmp_path: Path, stats: StatCache) -> None:
     past = PreviousRun((("python x",), (("dep", "0" * 32),), (("out", None),)), {"dep": "1" * 32})
-    opened.remember("train", past)
-    opened.remember_fetched("assets/a", FetchedAsset("https://x", "d" * 64, "e" * 32))
-    opened.save()
+    stats.remember_run("train", past)
+    stats.remember_fetched("assets/a", FetchedAsset("https://x", "d" * 64, "e" * 32))
+    stats.save()
     again = StatCache(tmp_path, tmp_path / "index-file")
     assert again.previous_runs("train") == [past]
     assert again.fetched("assets/a") == FetchedAsset("https://x", "d" * 64, "e" * 32)
 
 
-def test_two_processes_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
-    one, other = (StatCache(tmp_path, tmp_path / "index-file") for _ in range(2))
-    one.remember("train", PreviousRun((("a",), (), ()), {}))
-    other.remember("evaluate", PreviousRun((("b",), (), ()), {}))
-    other.save()
-    one.save()
+def test_two_processes_keep_each_others_changes(tmp_path: Path) -> None:
+    first, second = (StatCache(tmp_path, tmp_path / "index-file") for _ in range(2))
+    first.remember_run("train", PreviousRun((("a",), (), ()), {}))
+    second.remember_run("evaluate", PreviousRun((("b",), (), ()), {}))
+    second.save()
+    first.save()
     again = StatCache(tmp_path, tmp_path / "index-file")
     assert again.previous_runs("train")
     assert again.previous_runs("evaluate")
 
 
-def test_each_variable_set_is_remembered_once_and_the_latest_first(opened: StatCache) -> None:
+def test_each_set_of_variables_is_remembered_once_the_latest_first(stats: StatCache) -> None:
     def run(script: str, md5: str) -> PreviousRun:
         return PreviousRun(((script,), (), (("out", md5),)), {})
 
     for script, md5 in (("a", "1"), ("b", "2"), ("a", "3")):
-        opened.remember("train", run(script, md5))
-    assert opened.previous_runs("train") == [run("a", "3"), run("b", "2")]
+        stats.remember_run("train", run(script, md5))
+    assert stats.previous_runs("train") == [run("a", "3"), run("b", "2")]
     for number in range(40):
-        opened.remember("train", run(str(number), "x"))
-    assert len(opened.previous_runs("train")) == 16
+        stats.remember_run("train", run(str(number), "x"))
+    assert len(stats.previous_runs("train")) == 16
 
 
-def test_each_project_of_a_repository_and_each_work_tree_has_its_own(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r", {"one/x": "", "two/x": ""})
-    git(made, "worktree", "add", "-q", str(tmp_path / "linked"))
-    places = [
-        state_dir(folder) for folder in (made, made / "one", made / "two", tmp_path / "linked")
-    ]
-    assert len(set(places)) == 4
-    assert places[0] == made / ".git/spacy"
-    assert all(made / ".git" in place.parents for place in places)
+def test_each_project_of_a_repository_and_each_worktree_has_its_own_folder(tmp_path: Path) -> None:
+    top = repository(tmp_path / "r", {"one/x": "", "two/x": ""})
+    git(top, "worktree", "add", "-q", str(tmp_path / "linked"))
+    folders = [state_dir(folder) for folder in (top, top / "one", top / "two", tmp_path / "linked")]
+    assert len(set(folders)) == 4
+    assert folders[0] == top / ".git/spacy"
+    assert all(top / ".git" in folder.parents for folder in folders)
 
 
-def test_outside_a_repository_it_lies_in_the_users_cache(tmp_path: Path, sealed: Path) -> None:
+def test_the_state_folder_is_in_the_users_cache_outside_a_repository(
+    tmp_path: Path, sealed: Path
+) -> None:
     assert sealed / ".cache/git-spacy" in state_dir(tmp_path).parents
 
 
-def test_a_disk_that_refuses_the_index_is_no_failure(
+def test_a_cache_that_cannot_be_written_is_not_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "blocked").write_text("a file where the folder should be")
-    opened = StatCache(tmp_path, tmp_path / "blocked" / "index")
+    stats = StatCache(tmp_path, tmp_path / "blocked" / "index")
     write(tmp_path, {"a": "a"})
-    opened.fingerprint("a")
-    opened.save()
+    stats.fingerprint("a")
+    stats.save()
 
 
-def test_a_link_out_of_the_project_is_never_read(tmp_path: Path, read: list[str]) -> None:
+def test_a_link_out_of_the_project_is_never_followed(tmp_path: Path, hashed: list[str]) -> None:
     (tmp_path / "secret").write_text("x")
     write(tmp_path / "p", {"d/a": "a"})
     (tmp_path / "p/d/link").symlink_to(tmp_path / "secret")
     with pytest.raises(Refused):
         StatCache(tmp_path / "p", tmp_path / "index-file").fingerprint("d")
-    assert read == []
+    assert hashed == []
 
 
-def test_the_file_is_plain_json(tmp_path: Path, opened: StatCache) -> None:
+def test_the_file_is_json(tmp_path: Path, stats: StatCache) -> None:
     write(tmp_path, {"a": "a"})
-    opened.fingerprint("a")
-    opened.save()
+    stats.fingerprint("a")
+    stats.save()
     assert json.loads((tmp_path / "index-file").read_text())["version"] == 1
 
 
-def test_what_is_read_is_counted_in_bytes_and_only_once(
-    tmp_path: Path, opened: StatCache, monkeypatch: pytest.MonkeyPatch
+def test_hashed_bytes_are_counted_once(
+    tmp_path: Path, stats: StatCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {"a": "123", "d/b": "4567"})
-    settle(monkeypatch)
-    assert opened.read == 0
-    opened.fingerprint("a")
-    opened.fingerprint("d")
-    opened.fingerprint("a")
-    assert opened.read == 7
-    opened.remember_staged("s", "signature", hashing.Fingerprint("d", "", 5))
-    assert opened.read == 12
+    move_clock(monkeypatch)
+    assert stats.bytes_hashed == 0
+    stats.fingerprint("a")
+    stats.fingerprint("d")
+    stats.fingerprint("a")
+    assert stats.bytes_hashed == 7
+    stats.remember_staged("s", "signature", hashing.Fingerprint("d", "", 5))
+    assert stats.bytes_hashed == 12
 
 
-def test_an_empty_folder_is_known_by_each_algorithm(tmp_path: Path, opened: StatCache) -> None:
+def test_an_empty_folder_has_the_digest_of_each_algorithm(tmp_path: Path, stats: StatCache) -> None:
     (tmp_path / "empty").mkdir()
     for algorithm in ("md5", "sha256"):
-        found = opened.fingerprint("empty", algorithm)
+        found = stats.fingerprint("empty", algorithm)
         assert found == hashing.fingerprint(tmp_path, "empty", algorithm)
         assert found is not None
         assert found.digest == hashlib.new(algorithm, b"").hexdigest()
 
 
-def test_digests_of_two_algorithms_do_not_get_mixed_up(
-    tmp_path: Path, opened: StatCache, monkeypatch: pytest.MonkeyPatch
+def test_digests_of_different_algorithms_are_kept_apart(
+    tmp_path: Path, stats: StatCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {"a": "a"})
-    settle(monkeypatch)
+    move_clock(monkeypatch)
     for _ in range(2):
         for algorithm in ("md5", "sha256"):
-            found = opened.fingerprint("a", algorithm)
+            found = stats.fingerprint("a", algorithm)
             assert found is not None
             assert found.digest == hashlib.new(algorithm, b"a").hexdigest()
 
 
-def test_what_is_staged_is_known_by_its_signature_and_apart_from_the_work_tree(
-    tmp_path: Path, opened: StatCache
+def test_staged_fingerprints_depend_on_their_signature_and_not_on_the_worktree(
+    tmp_path: Path, stats: StatCache
 ) -> None:
     write(tmp_path, {"a": "a"})
     staged = hashing.Fingerprint("d" * 32, "", 5)
-    assert opened.staged("a", "1" * 32) is None
-    opened.remember_staged("a", "1" * 32, staged)
-    opened.save()
+    assert stats.staged_fingerprint("a", "1" * 32) is None
+    stats.remember_staged("a", "1" * 32, staged)
+    stats.save()
     again = StatCache(tmp_path, tmp_path / "index-file")
-    assert again.staged("a", "1" * 32) == staged
-    assert again.staged("a", "2" * 32) is None
-    assert again.staged("b", "one") is None
+    assert again.staged_fingerprint("a", "1" * 32) == staged
+    assert again.staged_fingerprint("a", "2" * 32) is None
+    assert again.staged_fingerprint("b", "one") is None
     assert again.fingerprint("a") == hashing.fingerprint(tmp_path, "a")
 
 
-def test_what_is_gone_is_forgotten(
-    tmp_path: Path, opened: StatCache, monkeypatch: pytest.MonkeyPatch
+def test_a_deleted_file_is_removed_from_the_cache(
+    tmp_path: Path, stats: StatCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {"a": "a", "b": "b"})
-    settle(monkeypatch)
-    opened.fingerprint("a")
-    opened.fingerprint("b")
-    opened.save()
+    move_clock(monkeypatch)
+    stats.fingerprint("a")
+    stats.fingerprint("b")
+    stats.save()
     (tmp_path / "a").unlink()
     later = StatCache(tmp_path, tmp_path / "index-file")
     assert later.fingerprint("a") is None
@@ -292,7 +282,7 @@ def test_what_is_gone_is_forgotten(
     assert list(json.loads((tmp_path / "index-file").read_text())["paths"]) == ["b"]
 
 
-def test_the_users_cache_may_lie_elsewhere(
+def test_xdg_cache_home_sets_the_users_cache(
     tmp_path: Path, sealed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for value, folder in (("", sealed / ".cache"), (str(tmp_path / "c"), tmp_path / "c")):

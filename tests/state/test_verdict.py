@@ -1,4 +1,4 @@
-"""The verdict: a table of what was, what is, and what follows."""
+"""The verdict on a command, for each difference from its lock entry."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from git_spacy.state.verdict import (
     Reason,
     Unknown,
     Verdict,
-    orphans,
+    compute_verdict,
+    orphaned_entries,
     script_reasons,
-    verdict,
     with_upstream,
 )
 
@@ -28,39 +28,39 @@ def command(more: str = "") -> Command:
     return loader.parse(text.encode()).project.commands[0]
 
 
-def thing(digest: str, names: str = "") -> Fingerprint:
+def fingerprint(digest: str, names: str = "") -> Fingerprint:
     return Fingerprint(digest, names, 1)
 
 
-def texts(found: Verdict) -> tuple[str, ...]:
-    return tuple(map(str, found.reasons))
+def texts(verdict: Verdict) -> tuple[str, ...]:
+    return tuple(map(str, verdict.reasons))
 
 
 ENTRY = LockEntry(
     "c", ("x", "y"), (TrackedPath("in", "1"),), (TrackedPath("out", "2"),), "weasel run c"
 )
-STANDS: dict[str, Fingerprint | None] = {"in": thing("1"), "out": thing("2")}
+UNCHANGED: dict[str, Fingerprint | None] = {"in": fingerprint("1"), "out": fingerprint("2")}
 
 
 @pytest.mark.parametrize(
-    ("entry", "stands", "state", "reasons"),
+    ("entry", "changes", "state", "reasons"),
     [
-        (ENTRY, {}, "fresh", ()),
-        (ENTRY._replace(cmd="other", extra=(("spacy_version", "3"),)), {}, "fresh", ()),
-        (None, {}, "never", ("not run yet",)),
+        (ENTRY, {}, "up_to_date", ()),
+        (ENTRY._replace(cmd="other", extra=(("spacy_version", "3"),)), {}, "up_to_date", ()),
+        (None, {}, "not_run", ("not run yet",)),
         (ENTRY, {"in": None}, "unknown", ("dependency 'in' is missing",)),
-        (None, {"in": None}, "never", ("not run yet", "dependency 'in' is missing")),
+        (None, {"in": None}, "not_run", ("not run yet", "dependency 'in' is missing")),
         (
             ENTRY._replace(script=("x", "z")), {"in": None}, "stale",
             ("script changed: line 2 is now 'y'", "dependency 'in' is missing"),
         ),
-        (ENTRY, {"in": Unknown("'in' is far away")}, "unknown", ("'in' is far away",)),
+        (ENTRY, {"in": Unknown("'in' is unavailable")}, "unknown", ("'in' is unavailable",)),
         (
-            ENTRY, {"in": Unknown("'in' is far away"), "out": thing("9")}, "stale",
+            ENTRY, {"in": Unknown("'in' is unavailable"), "out": fingerprint("9")}, "stale",
             ("output 'out' changed",),
         ),
-        (ENTRY, {"in": thing("9")}, "stale", ("dependency 'in' changed",)),
-        (ENTRY, {"out": thing("9")}, "stale", ("output 'out' changed",)),
+        (ENTRY, {"in": fingerprint("9")}, "stale", ("dependency 'in' changed",)),
+        (ENTRY, {"out": fingerprint("9")}, "stale", ("output 'out' changed",)),
         (ENTRY, {"out": None}, "stale", ("output 'out' is missing",)),
         (ENTRY._replace(script=("x", "z")), {}, "stale", ("script changed: line 2 is now 'y'",)),
         (ENTRY._replace(script=("x",)), {}, "stale", ("script changed: it has 2 lines, had 1",)),
@@ -70,64 +70,76 @@ STANDS: dict[str, Fingerprint | None] = {"in": thing("1"), "out": thing("2")}
             ("dependency 'old' is no longer declared",),
         ),
         (
-            ENTRY._replace(outs=(TrackedPath("out", None),)), {"out": None, "in": thing("9")}, "stale",
+            ENTRY._replace(outs=(TrackedPath("out", None),)), {"out": None, "in": fingerprint("9")}, "stale",
             ("dependency 'in' changed", "output 'out' is missing"),
         ),
     ],
 )  # fmt: skip
-def test_the_verdict(
-    entry: LockEntry | None, stands: dict[str, Any], state: str, reasons: tuple[str, ...]
+def test_the_verdict_has_a_reason_for_each_difference(
+    entry: LockEntry | None, changes: dict[str, Any], state: str, reasons: tuple[str, ...]
 ) -> None:
-    found = verdict(command(), entry, {**STANDS, **stands})
+    found = compute_verdict(command(), entry, {**UNCHANGED, **changes})
     assert (found.state, texts(found)) == (state, reasons)
-    assert [str(path) for path in found.missing] == (["in"] if stands.get("in", 1) is None else [])
+    assert [str(path) for path in found.missing] == (["in"] if changes.get("in", 1) is None else [])
 
 
 @pytest.mark.parametrize(
     ("more", "reason"), [(", no_skip: true", "sets no_skip"), ("", "declares no outputs")]
 )
-def test_what_is_never_skipped(more: str, reason: str) -> None:
-    one = command(more)
+def test_a_command_with_no_skip_or_without_outputs_always_runs(more: str, reason: str) -> None:
+    always_run = command(more)
     if not more:
-        one = one._replace(outputs=())
-    assert verdict(one, ENTRY, STANDS) == Verdict("always", (Reason("always", reason),))
+        always_run = always_run._replace(outputs=())
+    assert compute_verdict(always_run, ENTRY, UNCHANGED) == Verdict(
+        "always_runs", (Reason("always_runs", reason),)
+    )
 
 
-def past(
+def previous_run(
     names: dict[str, str], script: tuple[str, ...] = ("x", "y"), out: str = "2"
 ) -> PreviousRun:
     return PreviousRun((script, ENTRY.deps, (TrackedPath("out", out),)), names)
 
 
-def test_a_rename_that_the_digest_cannot_see_is_seen_by_the_names() -> None:
-    stands = {"in": thing("1", "names-now"), "out": thing("2")}
-    found = verdict(command(), ENTRY, stands, [past({"in": "names-then"})])
+def test_a_rename_in_a_folder_is_noticed_by_its_names() -> None:
+    renamed = {"in": fingerprint("1", "names-now"), "out": fingerprint("2")}
+    found = compute_verdict(command(), ENTRY, renamed, [previous_run({"in": "names-then"})])
     assert texts(found) == ("a file was renamed in 'in'",)
-    assert verdict(command(), ENTRY, stands, [past({"in": "names-now"})]).state == "fresh"
-    assert verdict(command(), ENTRY, stands, []).state == "fresh", "nothing is remembered"
+    assert (
+        compute_verdict(command(), ENTRY, renamed, [previous_run({"in": "names-now"})]).state
+        == "up_to_date"
+    )
+    assert compute_verdict(command(), ENTRY, renamed, []).state == "up_to_date", (
+        "names are only known for remembered runs"
+    )
 
 
-def test_a_variable_set_that_was_run_before_is_recognised_by_its_outputs() -> None:
+def test_an_earlier_run_with_the_same_variables_and_outputs_is_up_to_date() -> None:
     entry = ENTRY._replace(script=("x", "other"), outs=(TrackedPath("out", "9"),))
-    found = verdict(command(), entry, STANDS, [past({})])
-    assert found.state == "fresh"
+    found = compute_verdict(command(), entry, UNCHANGED, [previous_run({})])
+    assert found.state == "up_to_date"
     assert found.entry is not None
     assert found.entry.script == ("x", "y")
-    overwritten = verdict(command(), entry, {**STANDS, "out": thing("9")}, [past({})])
+    overwritten = compute_verdict(
+        command(), entry, {**UNCHANGED, "out": fingerprint("9")}, [previous_run({})]
+    )
     assert overwritten.state == "stale"
 
 
-def test_a_script_that_the_reference_recorded_with_its_secrets_is_the_same() -> None:
-    one = command()._replace(script=("get ${env.a}",))
+def test_a_script_that_weasel_recorded_with_values_of_the_environment_is_the_same() -> None:
+    with_env = command()._replace(script=("get ${env.a}",))
     entry = ENTRY._replace(script=("get s3cret",))
-    alike = lambda line, old: line.replace("${env.a}", "s3cret") == old  # noqa: E731
-    assert verdict(one, entry, STANDS, same_line=alike).state == "fresh"
-    assert verdict(one, entry, STANDS).state == "stale"
+
+    def same_line(line: str, old: str) -> bool:
+        return line.replace("${env.a}", "s3cret") == old
+
+    assert compute_verdict(with_env, entry, UNCHANGED, same_line=same_line).state == "up_to_date"
+    assert compute_verdict(with_env, entry, UNCHANGED).state == "stale"
 
 
-def test_the_words_for_a_difference_are_those_of_whoever_knows() -> None:
-    found = verdict(
-        command(), ENTRY, {**STANDS, "in": thing("9")}, change_messages={"in": "is not so"}
+def test_the_caller_can_give_the_message_for_a_difference() -> None:
+    found = compute_verdict(
+        command(), ENTRY, {**UNCHANGED, "in": fingerprint("9")}, change_messages={"in": "is not so"}
     )
     assert found.reasons == (Reason("dependency", "dependency 'in' is not so", "in"),)
 
@@ -145,83 +157,83 @@ STALE = Verdict("stale", (Reason("script", "script changed"),))
 @pytest.mark.parametrize(
     ("state", "reason", "becomes"),
     [
-        ("stale", "'a', which makes 'out', is stale", "stale"),
-        ("never", "'a', which makes 'out', was not run yet", "stale"),
-        ("unknown", "'a', which makes 'out', may be stale", "unknown"),
-        ("always", None, "fresh"),
-        ("fresh", None, "fresh"),
+        ("stale", "'a', which produces 'out', is stale", "stale"),
+        ("not_run", "'a', which produces 'out', has not run yet", "stale"),
+        ("unknown", "'a', which produces 'out', may be stale", "unknown"),
+        ("always_runs", None, "up_to_date"),
+        ("up_to_date", None, "up_to_date"),
     ],
 )
-def test_what_is_below_a_stale_command_is_stale_and_says_so(
+def test_a_command_downstream_of_a_stale_one_is_stale(
     state: Any, reason: str | None, becomes: str
 ) -> None:
     project = loader.parse(CHAIN.encode()).project
-    fresh = Verdict("fresh")
-    verdicts = {"a": Verdict(state), "b": fresh, "c": STALE, "alone": fresh}
+    up_to_date = Verdict("up_to_date")
+    verdicts = {"a": Verdict(state), "b": up_to_date, "c": STALE, "alone": up_to_date}
     found = with_upstream(project, verdicts)
     assert list(found) == list(verdicts)
-    assert found["alone"] == fresh
+    assert found["alone"] == up_to_date
     assert (found["b"].state, texts(found["b"])) == (becomes, (reason,) if reason else ())
     verb = {"stale": "is", "unknown": "may be"}.get(becomes)
-    below = [f"'b', which makes 'b', {verb} stale"] if verb else []
-    above = [reason.replace("'out'", "'out/a'")] if reason else []
-    assert texts(found["c"]) == ("script changed", *below, *above)
+    via_b = [f"'b', which produces 'b', {verb} stale"] if verb else []
+    via_a = [reason.replace("'out'", "'out/a'")] if reason else []
+    assert texts(found["c"]) == ("script changed", *via_b, *via_a)
 
 
-def test_a_cycle_of_commands_ends() -> None:
+def test_a_cycle_of_commands_terminates() -> None:
     text = "commands: [{name: a, script: [x], deps: [b], outputs: [a]}, {name: b, script: [x], deps: [a], outputs: [b]}]"
     project = loader.parse(text.encode()).project
-    found = with_upstream(project, {"a": STALE, "b": Verdict("fresh")})
+    found = with_upstream(project, {"a": STALE, "b": Verdict("up_to_date")})
     assert {name: verdict.state for name, verdict in found.items()} == {"a": "stale", "b": "stale"}
 
 
-@pytest.mark.parametrize("is_circle", [False, True])
-def test_a_long_chain_is_settled_to_its_end(is_circle: bool) -> None:
+@pytest.mark.parametrize("is_cycle", [False, True])
+def test_staleness_spreads_along_a_long_chain(is_cycle: bool) -> None:
     count = 3000
     commands = [
         {"name": f"c{n}", "deps": [f"f{n}"], "outputs": [f"f{n + 1}"]} for n in range(count)
     ]
-    commands[0]["deps"] = [f"f{count}"] if is_circle else []
+    commands[0]["deps"] = [f"f{count}"] if is_cycle else []
     project = loader.parse(json.dumps({"commands": commands[::-1]}).encode()).project
-    verdicts = {f"c{n}": Verdict("fresh") for n in range(count)}
+    verdicts = {f"c{n}": Verdict("up_to_date") for n in range(count)}
     verdicts["c0"] = Verdict("stale", (Reason("script", "script changed"),))
     found = with_upstream(project, verdicts)
-    assert {one.state for one in found.values()} == {"stale"}
+    assert {verdict.state for verdict in found.values()} == {"stale"}
 
 
-def test_entries_of_commands_that_are_gone_are_orphans() -> None:
+def test_entries_of_removed_commands_are_orphaned() -> None:
     project = loader.parse(b"commands: [{name: train, script: []}]").project
-    found = orphans(project, ["train", "tain", "zzz"])
+    found = orphaned_entries(project, ["train", "tain", "zzz"])
     assert found == (
         Reason(
-            "orphan",
+            "orphaned",
             "lock entry for 'tain', which no longer exists (did you mean 'train'?)",
             "tain",
         ),
-        Reason("orphan", "lock entry for 'zzz', which no longer exists", "zzz"),
+        Reason("orphaned", "lock entry for 'zzz', which no longer exists", "zzz"),
     )
 
 
-def test_a_maker_without_a_verdict_makes_nothing_below_it_stale() -> None:
+def test_a_producer_without_a_verdict_does_not_make_its_consumers_stale() -> None:
     project = loader.parse(CHAIN.encode()).project
-    assert with_upstream(project, {"b": Verdict("fresh")}) == {"b": Verdict("fresh")}
+    assert with_upstream(project, {"b": Verdict("up_to_date")}) == {"b": Verdict("up_to_date")}
 
 
-def test_what_is_stale_itself_keeps_its_own_reason_first() -> None:
+def test_a_commands_own_reasons_come_before_those_of_upstream_commands() -> None:
     project = loader.parse(CHAIN.encode()).project
-    unknown = Verdict("unknown", (Reason("dependency", "far away", "in"),))
-    found = with_upstream(project, {"a": STALE, "b": unknown, "c": Verdict("always")})
+    unknown = Verdict("unknown", (Reason("dependency", "unavailable", "in"),))
+    found = with_upstream(project, {"a": STALE, "b": unknown, "c": Verdict("always_runs")})
     assert found["b"].state == "stale"
-    assert texts(found["b"]) == ("far away", "'a', which makes 'out', is stale")
-    assert found["b"].reasons[1] == Reason("upstream", "'a', which makes 'out', is stale", "a")
-    assert found["c"] == Verdict("always"), "it runs anyway"
+    assert texts(found["b"]) == ("unavailable", "'a', which produces 'out', is stale")
+    assert found["b"].reasons[1] == Reason("upstream", "'a', which produces 'out', is stale", "a")
+    assert found["c"] == Verdict("always_runs"), "it always runs"
 
 
 @pytest.mark.parametrize(
     ("line", "old", "same"),
     [(("x", "y"), ("x", "y"), True), (("x", "y"), ("x", "z"), False), (("x",), ("x", "y"), False)],
 )
-def test_a_script_is_the_same_line_by_line(
+def test_scripts_are_compared_line_by_line(
     line: tuple[str, ...], old: tuple[str, ...], same: bool
 ) -> None:
     found = script_reasons(command()._replace(script=line), ENTRY._replace(script=old), str.__eq__)

@@ -1,4 +1,4 @@
-"""Verdicts on the work tree as it lies there: right whatever happens to it, and quick."""
+"""Verdicts in the worktree: correct after any edit, and without reading unchanged files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -29,27 +30,29 @@ commands:
 NAMES = ("in/a", "in/b", "in/d/c", "in.txt", "mid/a", "mid/b", "out/a", "out.txt")
 LOADED = loader.parse(PROJECT).project
 
-Rehash = dict[str, tuple[str, str] | None]
+PathContents = dict[str, tuple[str, str] | None]
 
 
-def naive(root: Path, project: Project) -> dict[str, Rehash]:
-    """Everything read anew: for each command the content and the names of each of its paths."""
+def hash_everything(root: Path, project: Project) -> dict[str, PathContents]:
+    """Return the digest of the content and of the names of each path of each command."""
 
-    def look(path: str) -> tuple[str, str] | None:
-        found = hashing.fingerprint(root, path)
-        return (found.digest, found.names) if found else None
+    def hash_path(path: str) -> tuple[str, str] | None:
+        fingerprint = hashing.fingerprint(root, path)
+        return (fingerprint.digest, fingerprint.names) if fingerprint else None
 
     return {
-        command.name: {path.text: look(path.normal) for path in command.deps + command.produced}
+        command.name: {
+            path.text: hash_path(path.normal) for path in command.deps + command.produced
+        }
         for command in project.commands
     }
 
 
-def record(root: Path, stats: StatCache) -> tuple[dict[str, LockEntry], dict[str, Rehash]]:
-    """As if both commands had just run."""
+def record(root: Path, stats: StatCache) -> tuple[dict[str, LockEntry], dict[str, PathContents]]:
+    """Record both commands as if they had just run."""
 
     entries = {}
-    seen = naive(root, LOADED)
+    contents = hash_everything(root, LOADED)
     for command in LOADED.commands:
         now = stats.fingerprints(command.deps + command.produced)
         deps, outs = (
@@ -60,10 +63,10 @@ def record(root: Path, stats: StatCache) -> tuple[dict[str, LockEntry], dict[str
             for paths in (command.deps, command.produced)
         )
         entries[command.name] = LockEntry(command.name, command.script, deps, outs)
-        listings = {path: known[1] for path, known in seen[command.name].items() if known}
-        stats.remember(command.name, PreviousRun((command.script, deps, outs), listings))
+        listings = {path: known[1] for path, known in contents[command.name].items() if known}
+        stats.remember_run(command.name, PreviousRun((command.script, deps, outs), listings))
     stats.save()
-    return entries, seen
+    return entries, contents
 
 
 texts = st.sampled_from(["", "a", "b", "ab", "same size 1", "same size 2"])
@@ -73,7 +76,7 @@ edits = st.one_of(
     st.tuples(st.just("delete"), st.sampled_from(NAMES), st.just("")),
     st.tuples(st.just("move"), st.sampled_from(NAMES), st.sampled_from(NAMES)),
     st.tuples(st.just("swap"), st.sampled_from(NAMES), st.sampled_from(NAMES)),
-    st.tuples(st.just("look"), st.just(""), st.just("")),
+    st.tuples(st.just("none"), st.just(""), st.just("")),
 )
 
 
@@ -96,11 +99,10 @@ def apply(root: Path, edit: tuple[str, str, str]) -> None:
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(edits, max_size=8))
-def test_the_verdict_is_that_of_reading_everything_anew(
+def test_the_verdict_agrees_with_hashing_everything(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, str, str]]
 ) -> None:
-    """Whatever was edited, renamed, touched or deleted between runs, and however often somebody
-    looked meanwhile."""
+    """After any edits, renames, touches and deletions, with a status after each of them."""
 
     root = tmp_path_factory.mktemp("p")
     write(root, dict.fromkeys(NAMES, "a") | {"in/b": "same size 1"})
@@ -111,16 +113,16 @@ def test_the_verdict_is_that_of_reading_everything_anew(
         stats = StatCache(root, file)
         found = worktree_status.judge_all(LOADED, entries, stats, {})
         stats.save()
-        now = naive(root, LOADED)
-        one, two = (now[name] == before[name] for name in ("one", "two"))
-        lacking = {
+        now = hash_everything(root, LOADED)
+        one_is_same, two_is_same = (now[name] == before[name] for name in ("one", "two"))
+        has_missing = {
             name: any(now[name][p.text] is None for p in c.deps)
             for name, c in zip(now, LOADED.commands, strict=True)
         }
-        fresh = {"one": one, "two": two and one}
+        up_to_date = {"one": one_is_same, "two": two_is_same and one_is_same}
         for name, verdict in found.items():
-            assert (verdict.state == "fresh") == fresh[name], (edit, name, verdict)
-            assert bool(verdict.missing) == lacking[name]
+            assert (verdict.state == "up_to_date") == up_to_date[name], (edit, name, verdict)
+            assert bool(verdict.missing) == has_missing[name]
     shutil.rmtree(root)
 
 
@@ -148,7 +150,7 @@ print(json.dumps([code, [path for path in opened if "/data/" in path or "/big/" 
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
-    """20,000 small files and 1 GiB in four, all of them an output of what was run."""
+    """A project whose outputs are 20,000 small files and four large ones of 1 GiB in total."""
 
     return project(
         repository(tmp_path / "p"),
@@ -172,8 +174,8 @@ def large(tmp_path: Path) -> Path:
     )
 
 
-def reads(root: Path, *arguments: str) -> tuple[int, list[str]]:
-    """The exit code of `git spacy ARGUMENTS`, and the data files that it opened."""
+def run_and_list_reads(root: Path, *arguments: str) -> tuple[int, list[str]]:
+    """Run `git spacy`; return its exit code and the data files that it opened."""
 
     done = subprocess.run(
         (sys.executable, "-c", READS, *arguments), cwd=root, capture_output=True, text=True, check=True,
@@ -184,39 +186,37 @@ def reads(root: Path, *arguments: str) -> tuple[int, list[str]]:
 
 
 @pytest.mark.slow
-def test_where_nothing_changed_no_content_is_read(large: Path) -> None:
-    """Counted, not timed: 20,000 small files and 1 GiB, of which not one is opened."""
+def test_no_data_is_read_if_nothing_changed(large: Path) -> None:
+    """Opened files are counted, since timing is not reliable."""
 
-    code, opened = reads(large, "run", "all")
+    code, opened = run_and_list_reads(large, "run", "all")
     assert code == 0
-    assert len(set(opened)) >= 20_004, "the counter counts"
-    reads(
-        large, "run", "all"
-    )  # what was hashed in the tick in which it was written is hashed again
+    assert len(set(opened)) >= 20_004, "the first run opens every file"
+    run_and_list_reads(large, "run", "all")  # racily clean files are hashed again
     for words in (["run", "all"], ["status"], ["check"], ["run", "--dry", "all"]):
-        assert reads(large, *words) == (0, []), words
+        assert run_and_list_reads(large, *words) == (0, []), words
     os.utime(large / "data/7/7")
-    assert len(set(reads(large, "run", "all")[1])) == 20_000, "one folder has one fingerprint"
-    reads(large, "run", "all")
-    assert reads(large, "run", "all") == (0, [])
+    assert len(set(run_and_list_reads(large, "run", "all")[1])) == 20_000, (
+        "one folder has one fingerprint"
+    )
+    run_and_list_reads(large, "run", "all")
+    assert run_and_list_reads(large, "run", "all") == (0, [])
     (large / "big/2").rename(large / "big/7")
-    code, opened = reads(large, "status")
+    code, opened = run_and_list_reads(large, "status")
     assert {os.path.dirname(path) for path in opened} <= {str(large / "big")}
 
 
-def test_what_is_wanted_of_several_paths_is_hashed_side_by_side(
+def test_several_large_paths_are_hashed_in_parallel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import threading
-
     write(tmp_path, {f"in/{n}" if n else "in.txt": b"x" * (9 << 20) for n in range(2)})
     threads = set()
-    real = hashing.digest
+    real = hashing.digest_contents
 
-    def spied(root: Path, facts: list[hashing.FileStat], algorithm: str = "md5") -> str:
+    def spied(root: Path, files: list[hashing.FileStat], algorithm: str = "md5") -> str:
         threads.add(threading.get_ident())
-        return real(root, facts, algorithm)
+        return real(root, files, algorithm)
 
-    monkeypatch.setattr(stat_cache, "digest", spied)
+    monkeypatch.setattr(stat_cache, "digest_contents", spied)
     StatCache(tmp_path, tmp_path / "index").fingerprints(LOADED.commands[0].deps)
     assert threading.get_ident() not in threads

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from git_spacy import cli
 from git_spacy.errors import InvalidInput, LocalFailure
 from git_spacy.files import Staging, staging
-from git_spacy.state.hashing import Fingerprint, files_below, fingerprint, listing
+from git_spacy.state.hashing import Fingerprint, digest_names, files_below, fingerprint
 from git_spacy.storage.cache_store import CachedResult, CacheSize, CacheStore
 from tests.testing.projects import snapshot
 from tests.testing.repositories import git, noise, repository, write
@@ -141,7 +141,7 @@ def test_files_of_the_store_that_make_no_sense_are_nothing(tmp_path: Path, text:
 NO_MD5 = ["../../../evil", "../../../../docs/**/*", "*", "", "A" * 32, "a" * 31, "/" + "a" * 31]
 
 
-@pytest.mark.threat("hostile-values", commands="restore run store")
+@pytest.mark.threat("hostile-values", commands="cache restore run")
 @pytest.mark.parametrize("value", NO_MD5)
 def test_a_hash_that_is_none_never_becomes_a_path(tmp_path: Path, value: str) -> None:
     """Threat model: hostile-values: with `../../../../docs/**/*` files outside were deleted."""
@@ -188,7 +188,7 @@ def test_a_list_of_files_that_makes_no_sense_brings_nothing(tmp_path: Path, item
     given = json.loads(text)
     are_files = isinstance(given, list) and all(isinstance(one, list) for one in given)
     names = [str(one[0]) for one in given] if are_files else ["x"]
-    digest = listing([name.encode("utf-8", "replace").decode() for name in names])
+    digest = digest_names([name.encode("utf-8", "replace").decode() for name in names])
     tree = tmp_path / f"store/trees/{known.digest[:2]}/{known.digest}-{digest}"
     tree.write_text(text)
     with staging(tmp_path / "p", "out") as staged:
@@ -244,7 +244,7 @@ def spoiled(path: Path, how: str) -> None:
             os.mkfifo(path)
 
 
-@pytest.mark.threat("only-copies", commands="run store")
+@pytest.mark.threat("only-copies", commands="cache run")
 @pytest.mark.parametrize("link", [False, True])
 @pytest.mark.parametrize(
     "how", ["gone", "cut", "edited", "edited unseen", "a folder", "a link", "a pipe"]
@@ -354,9 +354,9 @@ def test_a_kill_leaves_it_as_it_was_or_with_all_of_it(tmp_path: Path, delay: flo
     write(tmp_path, {f"out/{number}": noise(2_000_000, number) for number in range(12)})
     code = (
         "import sys; from pathlib import Path\n"
-        "from tests.storage.test_cache_store import kept, Store\n"
+        "from tests.storage.test_cache_store import kept, CacheStore\n"
         "print('ready', flush=True)\n"
-        "kept(Store(Path(sys.argv[1]) / 'store'), Path(sys.argv[1]), 'out')\n"
+        "kept(CacheStore(Path(sys.argv[1]) / 'store'), Path(sys.argv[1]), 'out')\n"
     )
     top = Path(cli.__file__).parents[2]
     with subprocess.Popen(

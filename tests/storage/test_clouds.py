@@ -78,12 +78,12 @@ def test_there_and_back(cloud: tuple[Shared, str]) -> None:
     shared, _ = cloud
     done = process("push", cwd=shared.made)
     assert done.code == 0, done.err
-    assert done.err.splitlines()[-1] == "pushed 2, kept 0"
-    assert process("push", cwd=shared.made).err.splitlines()[-1] == "pushed 0, kept 2"
+    assert done.err.splitlines()[-1] == "pushed 2, skipped 0"
+    assert process("push", cwd=shared.made).err.splitlines()[-1] == "pushed 0, skipped 2"
     done = process("pull", cwd=shared.clone)
-    assert done.err.splitlines()[-1] == "pulled 2, kept 0", done.err
+    assert done.err.splitlines()[-1] == "pulled 2, skipped 0", done.err
     assert snapshot(shared.clone) == snapshot(shared.made)
-    assert process("push", "--force", cwd=shared.made).err.splitlines()[-1] == "pushed 2, kept 0"
+    assert process("push", "--force", cwd=shared.made).err.splitlines()[-1] == "pushed 2, skipped 0"
     (shared.clone / "scripts/copy.py").write_text("another\n")
     (shared.clone / "model/weights.txt").unlink()
     (shared.clone / "model").rmdir()

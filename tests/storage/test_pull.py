@@ -23,13 +23,13 @@ def test_a_clone_without_anything_gets_it_all_and_the_same_lock(shared: Shared) 
     assert done.err.splitlines() == [
         "pulled  corpus/words.txt (5 B, md5 verified)",
         "pulled  model (5 B, md5 verified)",
-        "pulled 2, kept 0",
+        "pulled 2, skipped 0",
     ]
     assert done.out == ""
     assert snapshot(shared.clone) == snapshot(shared.made)
     assert "ran 0, skipped 2" in shared.spacy("run", "all", cwd=shared.clone).err
     before = snapshot(shared.clone)
-    assert shared.pull().err.splitlines()[-1] == "pulled 0, kept 2"
+    assert shared.pull().err.splitlines()[-1] == "pulled 0, skipped 2"
     assert snapshot(shared.clone) == before
 
 
@@ -94,7 +94,7 @@ def test_a_link_that_leads_nowhere_is_not_replaced_unless_forced(shared: Shared)
     shared.push()
     (shared.clone / "model").symlink_to("to come")
     done = shared.pull()
-    assert "kept    model (another one is here; --force replaces it)" in done.err
+    assert "skipped model (a different version is present; --force replaces it)" in done.err
     assert (shared.clone / "model").is_symlink()
     assert shared.pull("--force").code == 0
     assert not (shared.clone / "model").is_symlink()
@@ -121,8 +121,8 @@ def test_only_what_is_missing_is_fetched(shared: Shared) -> None:
     (shared.clone / "model/weights.txt").unlink()
     (shared.clone / "model").rmdir()
     done = shared.pull()
-    assert "kept    corpus/words.txt (is here)" in done.err
-    assert done.err.splitlines()[-1] == "pulled 1, kept 1"
+    assert "skipped corpus/words.txt (already present)" in done.err
+    assert done.err.splitlines()[-1] == "pulled 1, skipped 1"
 
 
 def test_an_output_that_is_here_is_kept_unless_forced(shared: Shared) -> None:
@@ -134,10 +134,10 @@ def test_an_output_that_is_here_is_kept_unless_forced(shared: Shared) -> None:
     before = snapshot(shared.clone)
     done = shared.pull()
     assert done.code == 0
-    assert "kept    model (another one is here; --force replaces it)" in done.err
+    assert "skipped model (a different version is present; --force replaces it)" in done.err
     assert snapshot(shared.clone) == before
     done = shared.pull("--force")
-    assert done.err.splitlines()[-1] == "pulled 1, kept 1"
+    assert done.err.splitlines()[-1] == "pulled 1, skipped 1"
     assert snapshot(shared.clone) == snapshot(shared.made)
     assert (shared.clone / "project.lock").read_bytes() == lock
 
@@ -201,19 +201,24 @@ def test_what_was_made_of_something_else_is_not_fetched(shared: Shared) -> None:
     (shared.clone / "scripts/copy.py").write_text("print('another')\n")
     done = shared.pull()
     assert done.code == 0
-    assert "kept    model (the remote has none that 'train' would make of what is here)" in done.err
+    assert (
+        "skipped model (the remote has no version that matches the current dependencies of 'train')"
+        in done.err
+    )
     assert not (shared.clone / "model").exists()
     (shared.clone / "corpus/words.txt").unlink()
     done = shared.spacy("pull", "--vars.word", "other", cwd=shared.clone)
-    assert "the remote has none that 'prepare' would make" in done.err
+    assert (
+        "the remote has no version that matches the current dependencies of 'prepare'" in done.err
+    )
 
 
 def test_what_lacks_its_dependencies_is_told(shared: Shared) -> None:
     shared.push()
     (shared.clone / "scripts/write.py").unlink()
     done = shared.pull()
-    assert "kept    corpus/words.txt ('prepare' lacks what it is made of)" in done.err
-    assert "kept    model ('train' lacks what it is made of)" in done.err
+    assert "skipped corpus/words.txt (dependencies of 'prepare' are missing)" in done.err
+    assert "skipped model (dependencies of 'train' are missing)" in done.err
     assert done.code == 0
 
 
@@ -231,7 +236,7 @@ def test_an_edited_output_beside_a_missing_one_is_never_recorded(
     (clone / "b").write_text("edited")
     done = spacy("pull", cwd=clone)
     assert (clone / "a").read_text() == "1+"
-    assert "kept    b (another one is here; --force replaces it)" in done.err
+    assert "skipped b (a different version is present; --force replaces it)" in done.err
     assert not (clone / "project.lock").exists()
     assert spacy("pull", "--force", cwd=clone).code == 0
     assert (clone / "project.lock").read_bytes() == (made / "project.lock").read_bytes()
@@ -242,7 +247,7 @@ def test_outputs_that_a_killed_pull_brought_are_entered_by_the_next(shared: Shar
     shared.pull()
     (shared.clone / "project.lock").unlink()
     done = shared.pull()
-    assert done.err.splitlines()[-1] == "pulled 0, kept 2"
+    assert done.err.splitlines()[-1] == "pulled 0, skipped 2"
     assert (shared.clone / "project.lock").read_bytes() == (
         shared.made / "project.lock"
     ).read_bytes()
@@ -256,7 +261,7 @@ def test_an_output_that_git_keeps_is_recorded_only_as_it_was(tmp_path: Path, spa
     made = project(tmp_path / "made", text, {"c.py": COPY, "in": "1"})
     spacy("run", "c", cwd=made)
     lock = (made / "project.lock").read_bytes()
-    assert spacy("push", cwd=made).err.splitlines()[-1] == "pushed 1, kept 0"
+    assert spacy("push", cwd=made).err.splitlines()[-1] == "pushed 1, skipped 0"
     clone = fresh_clone(made, tmp_path / "clone", "a")
     (clone / "project.lock").write_bytes(lock)
     (clone / "m.json").write_text("edited")
@@ -285,11 +290,11 @@ workflows: {all: [make, use]}
     spacy("push", cwd=made)
     clone = fresh_clone(made, tmp_path / "clone", "data/made", "used")
     done = spacy("pull", cwd=clone)
-    assert done.err.splitlines()[-1] == "pulled 2, kept 0"
+    assert done.err.splitlines()[-1] == "pulled 2, skipped 0"
     assert (clone / "project.lock").read_bytes() == (made / "project.lock").read_bytes()
     (clone / "data/made/x").write_text("stale")
     (clone / "used").write_text("stale")
-    assert spacy("pull", "--force", cwd=clone).err.splitlines()[-1] == "pulled 2, kept 0"
+    assert spacy("pull", "--force", cwd=clone).err.splitlines()[-1] == "pulled 2, skipped 0"
     assert (clone / "used").read_text() == "1++"
 
 
@@ -304,7 +309,7 @@ def test_a_chain_of_commands_in_any_order_is_fetched(tmp_path: Path, spacy: Spac
     assert spacy("run", "all", cwd=made).code == 0
     spacy("push", cwd=made)
     clone = fresh_clone(made, tmp_path / "clone", *(f"f{n}" for n in range(1, 13)))
-    assert spacy("pull", "-j", "3", cwd=clone).err.splitlines()[-1] == "pulled 12, kept 0"
+    assert spacy("pull", "-j", "3", cwd=clone).err.splitlines()[-1] == "pulled 12, skipped 0"
     assert "ran 0, skipped 12" in spacy("run", "all", cwd=clone).err
 
 
@@ -316,9 +321,9 @@ def test_names_of_all_kinds_go_there_and_back(tmp_path: Path, spacy: Spacy, outp
     )
     made = project(tmp_path / "made", text, {"c.py": COPY, "in": "1"})
     assert spacy("run", "c", cwd=made).code == 0
-    assert spacy("push", cwd=made).err.splitlines()[-1] == "pushed 1, kept 0"
+    assert spacy("push", cwd=made).err.splitlines()[-1] == "pushed 1, skipped 0"
     clone = fresh_clone(made, tmp_path / "clone", output)
-    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 1, kept 0"
+    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 1, skipped 0"
     assert snapshot(clone) == snapshot(made)
 
 
@@ -358,11 +363,11 @@ commands:
 """
     made = project(tmp_path / "made", text, {"c.py": COPY, "in": "1"})
     assert spacy("run", "c", "d", cwd=made).code == 0
-    assert spacy("push", cwd=made).err.splitlines()[-1] == "pushed 3, kept 0"
+    assert spacy("push", cwd=made).err.splitlines()[-1] == "pushed 3, skipped 0"
     clone = fresh_clone(made, tmp_path / "clone", "m")
     done = spacy("pull", cwd=clone)
-    assert done.err.splitlines()[-1] == "pulled 2, kept 0", done.err
+    assert done.err.splitlines()[-1] == "pulled 2, skipped 0", done.err
     assert snapshot(clone / "m") == snapshot(made / "m")
     done = spacy("pull", cwd=clone)
-    assert done.err.splitlines()[-1] == "pulled 0, kept 3", done.err
+    assert done.err.splitlines()[-1] == "pulled 0, skipped 3", done.err
     assert (clone / "project.lock").read_bytes() == (made / "project.lock").read_bytes()

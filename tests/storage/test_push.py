@@ -22,14 +22,14 @@ def test_what_is_fresh_is_sent_and_nothing_is_sent_twice(shared: Shared) -> None
     before = snapshot(shared.made)
     first = shared.push()
     assert first.code == 0, first.err
-    assert first.err.splitlines()[-1] == "pushed 2, kept 0"
+    assert first.err.splitlines()[-1] == "pushed 2, skipped 0"
     assert first.out == ""
     objects = shared.objects()
     assert sorted(name.split("/")[0] for name in objects) == ["corpus%2Fwords.txt", "model"]
     times = {name: (shared.remote / name).stat().st_mtime_ns for name in objects}
     second = shared.push()
-    assert second.err.splitlines()[-1] == "pushed 0, kept 2"
-    assert "kept    model (is there already)" in second.err
+    assert second.err.splitlines()[-1] == "pushed 0, skipped 2"
+    assert "skipped model (already present)" in second.err
     assert {name: (shared.remote / name).stat().st_mtime_ns for name in objects} == times
     assert snapshot(shared.made) == before
     assert not list((state_dir(shared.made) / "push").iterdir())
@@ -38,7 +38,7 @@ def test_what_is_fresh_is_sent_and_nothing_is_sent_twice(shared: Shared) -> None
 def test_a_pushed_archive_is_the_same_whoever_packs_it(shared: Shared) -> None:
     shared.push()
     before = shared.objects()
-    assert shared.push("--force").err.splitlines()[-1] == "pushed 2, kept 0"
+    assert shared.push("--force").err.splitlines()[-1] == "pushed 2, skipped 0"
     assert shared.objects() == before
 
 
@@ -46,18 +46,18 @@ def test_what_is_stale_is_not_sent_and_told(shared: Shared) -> None:
     (shared.made / "model/weights.txt").write_text("edited")
     done = shared.push()
     assert done.code == 0
-    assert "kept    model ('train' is not fresh: output 'model' changed)" in done.err
+    assert "skipped model ('train' is not up to date: output 'model' changed)" in done.err
     assert next(iter(shared.objects())).startswith("corpus")
     assert len(shared.objects()) == 1
     (shared.made / "scripts/write.py").write_text("# another\n")
     done = shared.push()
-    assert done.err.splitlines()[-1] == "pushed 0, kept 2"
+    assert done.err.splitlines()[-1] == "pushed 0, skipped 2"
 
 
 def test_before_any_run_nothing_is_sent(shared: Shared) -> None:
     done = shared.spacy("push", cwd=shared.clone)
     assert done.code == 0
-    assert done.err.splitlines()[-1] == "pushed 0, kept 2"
+    assert done.err.splitlines()[-1] == "pushed 0, skipped 2"
     assert not shared.remote.exists()
 
 
@@ -81,7 +81,7 @@ def test_an_output_without_any_file_is_not_sent(tmp_path: Path, spacy: Spacy) ->
         spacy, tmp_path / "p", f'commands: [{{name: c, script: ["{script}"], outputs: [out]}}]'
     )
     done = spacy("push", cwd=made)
-    assert "kept    out (there is no file in it)" in done.err
+    assert "skipped out (contains no files)" in done.err
     assert not (tmp_path / "remote").exists()
     (made / "out/inner/empty").touch()
     spacy("run", "c", "--force", cwd=made)

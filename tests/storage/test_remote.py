@@ -69,7 +69,9 @@ def test_a_name_may_not_be_a_folder_that_is_there(shared: Shared) -> None:
 def test_the_users_own_address_is_used_in_a_repository(shared: Shared, tmp_path: Path) -> None:
     git(shared.made, "init", "-q")
     git(shared.made, "config", "spacy.remote.Team.url", str(tmp_path / "team remote"))
-    assert shared.spacy("push", "Team", cwd=shared.made).err.splitlines()[-1] == "pushed 2, kept 0"
+    assert (
+        shared.spacy("push", "Team", cwd=shared.made).err.splitlines()[-1] == "pushed 2, skipped 0"
+    )
     assert sorted(os.listdir(tmp_path / "team remote")) == ["corpus%2Fwords.txt", "model"]
     assert not shared.remote.exists()
 
@@ -79,7 +81,7 @@ def test_a_relative_address_is_relative_to_the_project(shared: Shared, tmp_path:
     assert done.code == 0, done.err
     assert (tmp_path / "beside/model").is_dir()
     done = shared.spacy("pull", f"file://{tmp_path}/beside", cwd=shared.clone)
-    assert done.err.splitlines()[-1] == "pulled 2, kept 0"
+    assert done.err.splitlines()[-1] == "pulled 2, skipped 0"
     assert shared.spacy("push", f"FILE://{tmp_path}/third", cwd=shared.made).code == 0
     assert (tmp_path / "third/model").is_dir()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from git_spacy.errors import GitSpacyError, InvalidInput
 from git_spacy.project import loader
-from git_spacy.project.paths import ProjectPath, parse
+from git_spacy.project.paths import ProjectPath, parse_path
 from git_spacy.state.stat_cache import StatCache
 from git_spacy.storage import remote_keys
 from git_spacy.storage.push import command_hash
@@ -58,7 +58,9 @@ def test_names_are_encoded_as_the_reference_does(text: str) -> None:
     assert "/" not in encoded
 
 
-names = st.text("ab.-_ +ü/", min_size=1, max_size=6).map(lambda text: parse(text, "dependency"))
+names = st.text("ab.-_ +ü/", min_size=1, max_size=6).map(
+    lambda text: parse_path(text, "dependency")
+)
 paths = names.filter(lambda path: isinstance(path, ProjectPath))
 
 
@@ -76,7 +78,7 @@ def test_the_hash_of_a_command_is_the_references(
             return  # one within another, as no disk has it
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    found = {name: parse(name, "dependency") for name in deps}
+    found = {name: parse_path(name, "dependency") for name in deps}
     md5s = {
         path: remote_storage.get_checksum(root / name)
         for name, path in found.items()

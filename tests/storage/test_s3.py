@@ -66,16 +66,16 @@ def objects() -> dict[str, Any]:
 def test_there_and_back(s3: Shared) -> None:
     done = process("push", cwd=s3.made)
     assert done.code == 0, done.err
-    assert done.err.splitlines()[-1] == "pushed 2, kept 0"
+    assert done.err.splitlines()[-1] == "pushed 2, skipped 0"
     before = objects()
     assert all(name.startswith("some/where/") for name in before)
-    assert process("push", cwd=s3.made).err.splitlines()[-1] == "pushed 0, kept 2"
+    assert process("push", cwd=s3.made).err.splitlines()[-1] == "pushed 0, skipped 2"
     assert objects() == before
     done = process("pull", cwd=s3.clone)
     assert done.code == 0, done.err
-    assert done.err.splitlines()[-1] == "pulled 2, kept 0"
+    assert done.err.splitlines()[-1] == "pulled 2, skipped 0"
     assert snapshot(s3.clone) == snapshot(s3.made)
-    assert process("pull", cwd=s3.clone).err.splitlines()[-1] == "pulled 0, kept 2"
+    assert process("pull", cwd=s3.clone).err.splitlines()[-1] == "pulled 0, skipped 2"
 
 
 def test_names_that_an_address_must_encode(s3: Shared, tmp_path: Path) -> None:
@@ -88,11 +88,11 @@ def test_names_that_an_address_must_encode(s3: Shared, tmp_path: Path) -> None:
     )
     made = project(tmp_path / "odd", text, {"w.py": write})
     assert s3.spacy("run", "c", cwd=made).code == 0
-    assert process("push", cwd=made).err.splitlines()[-1] == "pushed 2, kept 0"
-    assert process("push", cwd=made).err.splitlines()[-1] == "pushed 0, kept 2"
+    assert process("push", cwd=made).err.splitlines()[-1] == "pushed 2, skipped 0"
+    assert process("push", cwd=made).err.splitlines()[-1] == "pushed 0, skipped 2"
     clone = fresh_clone(made, tmp_path / "odd clone", "ü b", "q?#&=")
     done = process("pull", cwd=clone)
-    assert done.err.splitlines()[-1] == "pulled 2, kept 0", done.err
+    assert done.err.splitlines()[-1] == "pulled 2, skipped 0", done.err
     assert snapshot(clone) == snapshot(made)
 
 
@@ -115,8 +115,8 @@ def test_peers_with_the_reference(s3: Shared, monkeypatch: pytest.MonkeyPatch) -
     weasel("push", cwd=s3.made)
     before = objects()
     assert len(before) == 2
-    assert process("push", cwd=s3.made).err.splitlines()[-1] == "pushed 0, kept 2"
-    assert process("pull", cwd=s3.clone).err.splitlines()[-1] == "pulled 2, kept 0"
+    assert process("push", cwd=s3.made).err.splitlines()[-1] == "pushed 0, skipped 2"
+    assert process("pull", cwd=s3.clone).err.splitlines()[-1] == "pulled 2, skipped 0"
     assert snapshot(s3.clone) == snapshot(s3.made)
     assert process("push", "--force", cwd=s3.made).code == 0
     assert list(objects()) == list(before)

@@ -40,23 +40,23 @@ def server(shared: Shared, tmp_path: Path, sealed: Path) -> Iterator[Sshd]:
 def test_there_and_back(shared: Shared, server: Sshd) -> None:
     done = process("push", cwd=shared.made)
     assert done.code == 0, done.err
-    assert done.err.splitlines()[-1] == "pushed 2, kept 0"
+    assert done.err.splitlines()[-1] == "pushed 2, skipped 0"
     before = shared.objects()
     assert sorted(name.split("/")[0] for name in before) == ["corpus%2Fwords.txt", "model"]
-    assert process("push", cwd=shared.made).err.splitlines()[-1] == "pushed 0, kept 2"
+    assert process("push", cwd=shared.made).err.splitlines()[-1] == "pushed 0, skipped 2"
     done = process("push", "--force", cwd=shared.made)
-    assert done.err.splitlines()[-1] == "pushed 2, kept 0", done.err
+    assert done.err.splitlines()[-1] == "pushed 2, skipped 0", done.err
     assert shared.objects() == before, "and nothing beside them"
     done = process("pull", cwd=shared.clone)
-    assert done.err.splitlines()[-1] == "pulled 2, kept 0", done.err
+    assert done.err.splitlines()[-1] == "pulled 2, skipped 0", done.err
     assert snapshot(shared.clone / "model") == snapshot(shared.made / "model")
-    assert process("pull", cwd=shared.clone).err.splitlines()[-1] == "pulled 0, kept 2"
+    assert process("pull", cwd=shared.clone).err.splitlines()[-1] == "pulled 0, skipped 2"
 
 
 def test_what_is_there_is_a_remote_in_a_folder(shared: Shared, server: Sshd) -> None:
     process("push", cwd=shared.made)
     done = shared.spacy("pull", shared.remote, cwd=shared.clone)
-    assert done.err.splitlines()[-1] == "pulled 2, kept 0"
+    assert done.err.splitlines()[-1] == "pulled 2, skipped 0"
 
 
 def test_the_newest_is_fetched(shared: Shared, server: Sshd) -> None:
@@ -137,7 +137,7 @@ def sending(shared: Shared) -> Iterator[subprocess.Popen[str]]:
 def assert_push_and_pull_work(shared: Shared) -> None:
     assert process("push", cwd=shared.made).code == 0
     done = process("pull", cwd=shared.clone)
-    assert done.err.splitlines()[-1] == "pulled 2, kept 0"
+    assert done.err.splitlines()[-1] == "pulled 2, skipped 0"
     assert snapshot(shared.clone / "model") == snapshot(shared.made / "model")
 
 

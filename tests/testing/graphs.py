@@ -16,7 +16,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def path(text: str) -> ProjectPath:
-    found = paths.parse(text, "dependency")
+    found = paths.parse_path(text, "dependency")
     assert isinstance(found, ProjectPath), found
     return found
 
@@ -55,7 +55,7 @@ _names = st.one_of(
 )  # fmt: skip
 _paths = st.one_of(
     st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join), _names
-).filter(lambda text: isinstance(paths.parse(text, "output"), ProjectPath))
+).filter(lambda text: isinstance(paths.parse_path(text, "output"), ProjectPath))
 
 
 @st.composite

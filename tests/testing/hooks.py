@@ -59,7 +59,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "git-spacy-generated": (
         edited("deep/two/project.yml", "help: Train on it", "help: Train"),
-        "deep/two/README.md:1:1: error: not what project.yml makes of it",
+        "deep/two/README.md:1:1: error: out of date with project.yml",
     ),
     "git-spacy-outputs": (
         lambda top: git(top, "add", "-f", "one/corpus/words.txt"),

@@ -1,6 +1,6 @@
-"""Threat model: terminal-escapes to partial-failure: servers that lie, die or stall. One fetch each, old state asserted.
+"""Fetching assets from HTTP servers that send wrong data, break off or stall.
 
-`fetcher` itself asserts that nothing temporary is left, whatever happens.
+A failed fetch must keep the old file. The fixture `fetcher` asserts that no temporary files remain.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ MD5 = hashlib.md5(DATA).hexdigest()
 TAGGED = (("ETag", '"one"'),)
 
 
-def old_state(fetcher: Fetcher) -> None:
-    """A wrong file at the destination, which a failure must leave as it is."""
+def write_old_file(fetcher: Fetcher) -> None:
+    """Write a file with other content to the destination, which a failed fetch must keep."""
 
     fetcher.root.joinpath("data.bin").write_bytes(b"old")
 
 
-# 11. Terminal escapes in server text.
+# Terminal escapes in text of the server.
 
 
 @pytest.mark.threat("terminal-escapes", commands="assets")
-def test_the_text_of_a_server_is_escaped(
+def test_text_of_a_server_is_escaped(
     fetcher: Fetcher, web: Scripted, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
@@ -55,12 +55,12 @@ def test_the_text_of_a_server_is_escaped(
     assert "404" in done.err
 
 
-# 12. Body shorter than announced, or cut in a chunk.
+# Bodies that are shorter than announced, or cut in a chunk.
 
 
 @pytest.mark.threat("truncated-bodies")
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_cut_body_is_resumed(fetcher: Fetcher, web: Scripted, chunked: bool) -> None:
+def test_truncated_body_is_resumed(fetcher: Fetcher, web: Scripted, chunked: bool) -> None:
     whole = Answer(DATA, headers=TAGGED, ranges=True, chunked=chunked)
     url = web.on("/x", whole._replace(cut=90_000), whole._replace(cut=40_000), whole)
     fetcher.one("data.bin", url=url, checksum=MD5)
@@ -77,10 +77,10 @@ def test_a_cut_body_is_resumed(fetcher: Fetcher, web: Scripted, chunked: bool) -
 @pytest.mark.threat("truncated-bodies")
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("reset", [False, True])
-def test_three_tries_and_then_the_old_state(
+def test_old_file_is_kept_after_three_truncated_bodies(
     fetcher: Fetcher, web: Scripted, chunked: bool, reset: bool
 ) -> None:
-    old_state(fetcher)
+    write_old_file(fetcher)
     cut = Answer(DATA, cut=90_000, chunked=chunked, reset=reset)
     fetcher.one("data.bin", url=web.on("/x", cut), checksum=MD5)
     assert fetcher.code() == 4
@@ -90,7 +90,7 @@ def test_three_tries_and_then_the_old_state(
     assert "(3 tries)" in fetcher.error
 
 
-def test_a_file_that_changed_meanwhile_begins_anew(fetcher: Fetcher, web: Scripted) -> None:
+def test_download_restarts_if_the_file_changed_meanwhile(fetcher: Fetcher, web: Scripted) -> None:
     cut = Answer(DATA, headers=TAGGED, ranges=True, cut=90_000)
     other = Answer(DATA[::-1], headers=(("ETag", '"two"'),), ranges=True)
     fetcher.one("data.bin", url=web.on("/x", cut, other))
@@ -99,7 +99,7 @@ def test_a_file_that_changed_meanwhile_begins_anew(fetcher: Fetcher, web: Script
 
 
 @pytest.mark.parametrize("answer", ["bytes 5-199999/200000", "bytes 90000-199999/7", "nonsense"])
-def test_another_part_than_asked_for_is_not_put_together(
+def test_wrong_content_range_restarts_the_download(
     fetcher: Fetcher, web: Scripted, answer: str
 ) -> None:
     cut = Answer(DATA, headers=TAGGED, ranges=True, cut=90_000)
@@ -110,7 +110,7 @@ def test_another_part_than_asked_for_is_not_put_together(
     assert "range" not in web.requests_for("/x")[2].headers
 
 
-def test_a_server_without_a_validator_is_not_resumed(fetcher: Fetcher, web: Scripted) -> None:
+def test_download_with_a_weak_etag_is_not_resumed(fetcher: Fetcher, web: Scripted) -> None:
     weak = (("ETag", 'W/"one"'),)
     cut = Answer(DATA, headers=weak, ranges=True, cut=90_000)
     fetcher.one("data.bin", url=web.on("/x", cut, Answer(DATA, headers=weak, ranges=True)))
@@ -134,13 +134,13 @@ OTHER = DATA[::-1]
         ((("Last-Modified", LONG_AGO),), (("ETag", '"one"'),)),
     ],
 )
-def test_a_rest_without_the_same_validator_is_of_another_file(
+def test_download_restarts_if_the_validator_changed(
     fetcher: Fetcher,
     web: Scripted,
     before: tuple[tuple[str, str], ...],
     after: tuple[tuple[str, str], ...],
 ) -> None:
-    """Issue 17, 15: a server that ignores If-Range sends the rest of a newer version."""
+    """A server that ignores If-Range sends the rest of a newer version."""
 
     cut = Answer(DATA, headers=before, cut=90_000)
 
@@ -170,12 +170,12 @@ def test_a_rest_without_the_same_validator_is_of_another_file(
         (("Last-Modified", "Wed, 01 Jan 99999999999 00:00:00 GMT"),),
     ],
 )
-def test_what_proves_nothing_is_not_resumed(
+def test_download_with_an_unreliable_validator_is_not_resumed(
     fetcher: Fetcher, web: Scripted, headers: tuple[tuple[str, str], ...]
 ) -> None:
-    """A weak ETag may stay while bytes change; a date within the last minute may, too."""
+    """A weak ETag, or a date within the last minute, may stay the same while the bytes change."""
 
-    now = formatdate(usegmt=True)  # as the test begins, not as it is collected
+    now = formatdate(usegmt=True)  # at the start of the test, not when it is collected
     headers = tuple((name, now if text == "now" else text) for name, text in headers)
     cut = Answer(DATA, headers=headers, ranges=True, cut=90_000)
     fetcher.one("data.bin", url=web.on("/x", cut, Answer(OTHER, headers=headers, ranges=True)))
@@ -184,7 +184,7 @@ def test_what_proves_nothing_is_not_resumed(
     assert "range" not in web.requests_for("/x")[1].headers
 
 
-def test_another_mirror_is_not_resumed_from(fetcher: Fetcher, web: Scripted) -> None:
+def test_download_is_not_resumed_from_another_mirror(fetcher: Fetcher, web: Scripted) -> None:
     web.on("/x", redirect("/a"), redirect("/b"))
     web.on("/a", Answer(DATA, headers=TAGGED, ranges=True, cut=90_000))
     web.on("/b", Answer(OTHER, headers=TAGGED, ranges=True))
@@ -193,7 +193,7 @@ def test_another_mirror_is_not_resumed_from(fetcher: Fetcher, web: Scripted) -> 
     assert fetcher.files() == {"data.bin": OTHER}
 
 
-def test_a_signature_in_the_query_may_change(fetcher: Fetcher, web: Scripted) -> None:
+def test_download_is_resumed_if_only_the_query_changed(fetcher: Fetcher, web: Scripted) -> None:
     web.on("/x", redirect("/a?signature=1"), redirect("/a?signature=2"))
     whole = Answer(DATA, headers=TAGGED, ranges=True)
     web.on("/a", whole._replace(cut=90_000), whole)
@@ -203,7 +203,7 @@ def test_a_signature_in_the_query_may_change(fetcher: Fetcher, web: Scripted) ->
     assert "range" in web.requests_for("/a")[1].headers
 
 
-def test_an_old_date_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
+def test_download_with_an_old_date_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
     dated = Answer(DATA, headers=(("Last-Modified", LONG_AGO),), ranges=True)
     fetcher.one("data.bin", url=web.on("/x", dated._replace(cut=90_000), dated))
     assert fetcher.code() == 0
@@ -215,10 +215,8 @@ def test_an_old_date_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
     "part", ["bytes 90000-99999/200000", "bytes 90000-199999/*", "bytes 90000-89999/200000",
              "bytes 90000-299999/200000", "bytes 90000-199999/200001"]
 )  # fmt: skip
-def test_a_rest_that_is_not_up_to_the_end_never_lands(
-    fetcher: Fetcher, web: Scripted, part: str
-) -> None:
-    """Without a length in the first answer, the range is all that says where the file ends."""
+def test_incomplete_range_is_never_accepted(fetcher: Fetcher, web: Scripted, part: str) -> None:
+    """Without a length in the first response, only the range tells where the file ends."""
 
     cut = Answer(DATA, headers=TAGGED, chunked=True, cut=90_000)
 
@@ -230,12 +228,12 @@ def test_a_rest_that_is_not_up_to_the_end_never_lands(
     assert fetcher.files() == {}
 
 
-# 13. A server that stalls.
+# Servers that stall.
 
 
 @pytest.mark.threat("stalled-servers")
 @pytest.mark.parametrize("after", [0, 90_000])
-def test_a_stalled_server_is_left_after_the_idle_timeout(
+def test_stalled_download_is_retried_after_the_idle_timeout(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     stalled = Answer(DATA, headers=TAGGED, ranges=True, stall=after)
@@ -246,21 +244,21 @@ def test_a_stalled_server_is_left_after_the_idle_timeout(
 
 
 @pytest.mark.threat("stalled-servers")
-def test_and_given_up_after_three_tries(
+def test_stalled_server_is_given_up_after_three_attempts(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old_state(fetcher)
+    write_old_file(fetcher)
     fetcher.one("data.bin", url=web.on("/x", Answer(DATA, stall=10)), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(web.requests_for("/x")) == 3
 
 
-# 14. Statuses that pass and statuses that do not.
+# Temporary and permanent error statuses.
 
 
 @pytest.mark.threat("transient-errors")
-def test_14_500_500_200(fetcher: Fetcher, web: Scripted) -> None:
+def test_temporary_server_errors_are_retried(fetcher: Fetcher, web: Scripted) -> None:
     broken = Answer(b"oh", 500)
     fetcher.one("data.bin", url=web.on("/x", broken, broken, Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
@@ -272,7 +270,7 @@ def test_14_500_500_200(fetcher: Fetcher, web: Scripted) -> None:
 
 @pytest.mark.threat("transient-errors")
 @pytest.mark.parametrize(
-    ("said", "slept"),
+    ("header", "slept"),
     [
         ("7", (7, 7)),
         ("99999", (60, 60)),
@@ -281,10 +279,10 @@ def test_14_500_500_200(fetcher: Fetcher, web: Scripted) -> None:
         ("soon", (0.25, 0.5)),
     ],
 )
-def test_retry_after_is_obeyed_within_a_cap(
-    fetcher: Fetcher, web: Scripted, said: str, slept: tuple[float, float]
+def test_retry_after_is_honoured_up_to_a_limit(
+    fetcher: Fetcher, web: Scripted, header: str, slept: tuple[float, float]
 ) -> None:
-    busy = Answer(b"", 429, (("Retry-After", said),))
+    busy = Answer(b"", 429, (("Retry-After", header),))
     fetcher.one("data.bin", url=web.on("/x", busy, Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert slept[0] <= fetcher.slept[0] <= slept[1]
@@ -292,10 +290,8 @@ def test_retry_after_is_obeyed_within_a_cap(
 
 @pytest.mark.threat("transient-errors")
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451])
-def test_what_will_not_pass_is_not_tried_again(
-    fetcher: Fetcher, web: Scripted, status: int
-) -> None:
-    old_state(fetcher)
+def test_permanent_errors_are_not_retried(fetcher: Fetcher, web: Scripted, status: int) -> None:
+    write_old_file(fetcher)
     fetcher.one("data.bin", url=web.on("/x", Answer(DATA, status)), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
@@ -303,15 +299,17 @@ def test_what_will_not_pass_is_not_tried_again(
     assert str(status) in fetcher.error
 
 
-# 15. Redirects.
+# Redirects.
 
 
 @pytest.mark.threat("redirects")
 @pytest.mark.parametrize(
     "target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher:x", "http://", "http://[", "/x"]
 )
-def test_a_redirect_elsewhere_or_in_a_circle(fetcher: Fetcher, web: Scripted, target: str) -> None:
-    old_state(fetcher)
+def test_redirect_to_another_scheme_or_in_a_loop_is_refused(
+    fetcher: Fetcher, web: Scripted, target: str
+) -> None:
+    write_old_file(fetcher)
     fetcher.one("data.bin", url=web.on("/x", redirect(target)), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
@@ -320,7 +318,9 @@ def test_a_redirect_elsewhere_or_in_a_circle(fetcher: Fetcher, web: Scripted, ta
 
 
 @pytest.mark.threat("redirects")
-def test_redirects_are_followed_and_the_credentials_stay(fetcher: Fetcher, web: Scripted) -> None:
+def test_credentials_are_not_sent_to_another_host_on_redirects(
+    fetcher: Fetcher, web: Scripted
+) -> None:
     home = web.url.replace("://", "://user:secret@")
     web.on("/x", redirect("/y"))
     web.on("/y", redirect(f"http://localhost:{web.port}/z", 307))
@@ -336,14 +336,14 @@ def test_redirects_are_followed_and_the_credentials_stay(fetcher: Fetcher, web: 
 @pytest.mark.threat("redirects")
 @pytest.mark.threat("leaked-credentials", commands="assets")
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_credentials_of_netrc_go_to_their_host_alone(
+def test_netrc_credentials_are_sent_to_their_host_only(
     fetcher: Fetcher,
     tmp_path: Path,
     sealed: Path,
     monkeypatch: pytest.MonkeyPatch,
     scheme: str,
 ) -> None:
-    """And over https alone: they were not meant to be readable on the way. (Issue 17, 10)"""
+    """They are also sent over https only, so that nobody can read them on the network."""
 
     (sealed / ".netrc").write_text("default login user password secret\n")
     (sealed / ".netrc").chmod(0o600)
@@ -362,7 +362,7 @@ def test_credentials_of_netrc_go_to_their_host_alone(
         assert sent == ([True, True, False] if scheme == "https" else [False] * 3)
 
 
-def test_an_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Scripted) -> None:
+def test_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Scripted) -> None:
     away = redirect("/y")._replace(body=b"x" * 100, stall=50, length=10**12)
     web.on("/x", away)
     web.on("/y", Answer(DATA))
@@ -370,19 +370,19 @@ def test_an_endless_body_of_a_redirect_is_not_read(fetcher: Fetcher, web: Script
     assert fetcher.code() == 0
 
 
-# 16. Wrong checksums.
+# Wrong checksums.
 
 
 @pytest.mark.threat("wrong-checksums")
-def test_a_wrong_file_on_disk_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
-    old_state(fetcher)
+def test_file_with_a_wrong_checksum_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
+    write_old_file(fetcher)
     fetcher.one("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
 
 
 @pytest.mark.threat("wrong-checksums")
-def test_wrong_once_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
+def test_body_with_a_wrong_checksum_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
     fetcher.one("data.bin", url=web.on("/x", Answer(b"wrong"), Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"data.bin": DATA}
@@ -390,19 +390,21 @@ def test_wrong_once_is_fetched_again(fetcher: Fetcher, web: Scripted) -> None:
 
 @pytest.mark.threat("wrong-checksums")
 @pytest.mark.parametrize("prefix", ["", "md5:", "sha256:"])
-def test_wrong_for_good_is_an_error(fetcher: Fetcher, web: Scripted, prefix: str) -> None:
-    old_state(fetcher)
+def test_body_with_a_wrong_checksum_twice_is_an_error(
+    fetcher: Fetcher, web: Scripted, prefix: str
+) -> None:
+    write_old_file(fetcher)
     wanted = hashlib.sha256(DATA).hexdigest() if prefix == "sha256:" else MD5
     url = web.on("/x", Answer(b"wrong"))
     fetcher.one("data.bin", url=url, checksum=prefix + wanted)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
-    assert len(web.requests_for("/x")) == 2  # the same twice is no accident
+    assert len(web.requests_for("/x")) == 2  # the same content twice is not an accident
     assert wanted in fetcher.error
     assert "project.yml:3: error: asset 'data.bin'" in fetcher.error
 
 
-# 17. Nothing, or a page.
+# Empty bodies and HTML pages.
 
 
 @pytest.mark.threat("empty-or-html-bodies")
@@ -417,7 +419,9 @@ def test_wrong_for_good_is_an_error(fetcher: Fetcher, web: Scripted, prefix: str
         Answer(gzip.compress(b"<html>"), headers=(("Content-Encoding", "gzip"),)),
     ],
 )
-def test_no_data(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
+def test_empty_body_or_html_page_is_refused(
+    fetcher: Fetcher, web: Scripted, answer: Answer
+) -> None:
     fetcher.root.joinpath("data.bin").write_bytes(b"old")
     fetcher.one("data.bin", url=web.on("/x", answer))
     assert fetcher.code(force=True) == 4
@@ -425,7 +429,7 @@ def test_no_data(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
 
 
 @pytest.mark.threat("empty-or-html-bodies")
-def test_a_page_is_welcome_where_one_is_wanted(fetcher: Fetcher, web: Scripted) -> None:
+def test_html_page_is_accepted_if_it_is_expected(fetcher: Fetcher, web: Scripted) -> None:
     page = b"<!doctype html><p>hello"
     url = web.on("/x", Answer(page, headers=(("Content-Type", "text/html"),)))
     fetcher.one("page.html", url=url)
@@ -438,7 +442,7 @@ def test_a_page_is_welcome_where_one_is_wanted(fetcher: Fetcher, web: Scripted) 
     assert fetcher.files() == {"page.html": page, "page.bin": page, "empty": b""}
 
 
-# 18. Content-Encoding.
+# Content-Encoding.
 
 PACKED = gzip.compress(DATA, mtime=0)
 GZIP = (("Content-Encoding", "gzip"),)
@@ -463,7 +467,7 @@ GZIP = (("Content-Encoding", "gzip"),)
         ("data.bin", DATA, DATA, DATA),  # mislabelled
     ],
 )
-def test_what_lands_is_what_the_checksum_is_about(
+def test_content_is_decoded_as_the_checksum_requires(
     fetcher: Fetcher, web: Scripted, dest: str, body: bytes, checksum: bytes | None, lands: bytes
 ) -> None:
     keys = {"checksum": hashlib.md5(checksum).hexdigest()} if checksum else {}
@@ -477,19 +481,19 @@ def test_what_lands_is_what_the_checksum_is_about(
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "gzip, gzip"])
 @pytest.mark.parametrize("body", [PACKED[:-100], PACKED[: len(PACKED) // 2], DATA])
 @pytest.mark.parametrize("checksum", [True, False])
-def test_never_half_decoded(
+def test_partly_decoded_content_is_never_kept(
     fetcher: Fetcher, web: Scripted, coding: str, body: bytes, checksum: bool
 ) -> None:
     if body == DATA and checksum:
         body = DATA + b"!"
-    old_state(fetcher)
+    write_old_file(fetcher)
     url = web.on("/x", Answer(body, headers=(("Content-Encoding", coding),)))
     fetcher.one("data.bin", url=url, **({"checksum": MD5} if checksum else {}))
     assert fetcher.code(force=True) == 4
     assert fetcher.files() == {"data.bin": b"old"}
 
 
-def test_cut_and_resumed_in_its_coding(fetcher: Fetcher, web: Scripted) -> None:
+def test_encoded_download_is_resumed(fetcher: Fetcher, web: Scripted) -> None:
     whole = Answer(PACKED, headers=(*GZIP, *TAGGED), ranges=True)
     fetcher.one("data.bin", url=web.on("/x", whole._replace(cut=90_000), whole), checksum=MD5)
     assert fetcher.code() == 0
@@ -497,7 +501,7 @@ def test_cut_and_resumed_in_its_coding(fetcher: Fetcher, web: Scripted) -> None:
     assert "range" in web.requests_for("/x")[1].headers
 
 
-# 19. Too much.
+# Bodies that are too large.
 
 
 @pytest.mark.threat("endless-bodies")
@@ -509,8 +513,8 @@ def test_cut_and_resumed_in_its_coding(fetcher: Fetcher, web: Scripted) -> None:
         Answer(gzip.compress(b"\0" * 10_000_000), headers=GZIP),
     ],
 )
-def test_the_cap_stops_it(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
-    old_state(fetcher)
+def test_download_stops_at_the_size_limit(fetcher: Fetcher, web: Scripted, answer: Answer) -> None:
+    write_old_file(fetcher)
     fetcher.settings["spacy.maxassetsize"] = "4k" if answer.headers == () else "20k"
     fetcher.one("data.bin", url=web.on("/x", answer), checksum=MD5)
     assert fetcher.code() == 4
@@ -520,8 +524,8 @@ def test_the_cap_stops_it(fetcher: Fetcher, web: Scripted, answer: Answer) -> No
 
 
 @pytest.mark.threat("endless-bodies")
-def test_so_does_the_room_on_the_disk(fetcher: Fetcher, web: Scripted) -> None:
-    old_state(fetcher)
+def test_download_larger_than_the_disk_is_refused(fetcher: Fetcher, web: Scripted) -> None:
+    write_old_file(fetcher)
     fetcher.one("data.bin", url=web.on("/x", Answer(b"x" * 5000, length=10**15)), checksum=MD5)
     assert fetcher.code() == 4
     assert fetcher.files() == {"data.bin": b"old"}
@@ -529,7 +533,7 @@ def test_so_does_the_room_on_the_disk(fetcher: Fetcher, web: Scripted) -> None:
 
 
 @pytest.mark.threat("endless-bodies")
-def test_and_an_endless_body_ends_there(
+def test_endless_body_stops_when_the_disk_is_nearly_full(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Disk:
@@ -557,22 +561,24 @@ def test_and_an_endless_body_ends_there(
     assert "no room" in fetcher.error
 
 
-# 20 is the loader's; here, that upper case is equal.
+# Checksums in upper case; tests/project/test_loader.py has the invalid ones.
 
 
 @pytest.mark.threat("checksum-format", commands="assets")
-def test_a_checksum_in_upper_case(fetcher: Fetcher, web: Scripted) -> None:
+def test_checksum_in_upper_case_is_accepted(fetcher: Fetcher, web: Scripted) -> None:
     fetcher.one("data.bin", url=web.on("/x", Answer(DATA)), checksum=MD5.upper())
     assert fetcher.code() == 0
     assert fetcher.code() == 0
     assert len(web.requests) == 1
 
 
-# 21. One fails.
+# Failures of single assets.
 
 
 @pytest.mark.threat("partial-failure")
-def test_the_others_are_still_fetched(fetcher: Fetcher, web: Scripted, spacy: Spacy) -> None:
+def test_other_assets_are_fetched_if_one_fails(
+    fetcher: Fetcher, web: Scripted, spacy: Spacy
+) -> None:
     web.on("/gone", Answer(b"", 404))
     web.on("/x", Answer(DATA))
     fetcher.write(
@@ -589,7 +595,7 @@ def test_the_others_are_still_fetched(fetcher: Fetcher, web: Scripted, spacy: Sp
     assert {event.dest for event in fetcher.told(FetchFailed)} == {"b", "d"}
     done = spacy("assets", cwd=fetcher.root)
     assert done.code == 4
-    assert "fetched 0, kept 2, failed 2" in done.err
+    assert "fetched 0, skipped 2, failed 2" in done.err
     assert "asset 'b'" in done.err
     assert "asset 'd'" in done.err
     assert cli.main(["-C", str(fetcher.root), "assets", "a"]) == 0

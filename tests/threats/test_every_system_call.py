@@ -1,8 +1,8 @@
-"""Threat model: killed-downloads, torn-writes, full-disks, for every verb that writes: each call that changes the file system
-fails in turn, or is the last one; and each disk is full after so many bytes.
+"""Interrupt every command that writes at each of its system calls.
 
-After each: what the verb writes is as it was, or as it is to be, and whole; a plain rerun makes it
-so, and leaves nothing beside it.
+Threat model: killed-downloads, torn-writes, full-disks. Each call that changes the file system fails
+in turn, or kills the process, or the disk is full after some bytes. Afterwards each file is complete,
+in its old or new version; a rerun completes the work and leaves no temporary files.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from tests.testing.faults import failing, on_full_disk
 from tests.testing.projects import process, two_steps
 from tests.testing.repositories import git, write
 
-Look = Callable[[Path], Any]
+ReadState = Callable[[Path], Any]
 LEFT_OVER = ("*.tmp", ".*.git-spacy-new", ".*.git-spacy-old", "archive-*", "tmp-*")
 SIZES = (0, 17, 300)
-# every call only for those who have the time: here each verb has its turn at every fourth
+# by default, only every fourth call
 STEP = 1 if "GIT_SPACY_STRESS" in os.environ else 4
 
 
 class Case(NamedTuple):
-    """A verb: its words, what is done before, and what of the project it is about."""
+    """A command line, what to do before it, and a function that reads what it writes."""
 
     words: tuple[str, ...]
-    before: Callable[[Path], object] = lambda root: None
-    look: Look = lambda root: {}
+    prepare: Callable[[Path], object] = lambda root: None
+    state: ReadState = lambda root: {}
 
 
 def spacy(*words: str, cwd: Path) -> None:
@@ -46,7 +46,7 @@ def spacy(*words: str, cwd: Path) -> None:
     assert done.code == 0, done.err
 
 
-def content(*names: str) -> Look:
+def content(*names: str) -> ReadState:
     return lambda root: {name: read(root / name) for name in names}
 
 
@@ -65,22 +65,22 @@ def changed(root: Path) -> None:
 
 
 def remote(root: Path) -> Any:
-    """The objects of the remote, each of which is whole."""
+    """Return the objects in the remote; check that each of them is complete."""
 
-    found = {}
+    objects = {}
     for path in (root / "remote").rglob("*"):
         if path.is_file() and ".git-spacy-tmp" not in path.name:
             with tarfile.open(fileobj=io.BytesIO(path.read_bytes())) as tar:
                 data = b"".join(
-                    file.read() for one in tar if (file := tar.extractfile(one)) is not None
+                    file.read() for member in tar if (file := tar.extractfile(member)) is not None
                 )
             assert hashlib.md5(data).hexdigest() == path.name
-            found[path.relative_to(root).as_posix()] = data
-    return found
+            objects[path.relative_to(root).as_posix()] = data
+    return objects
 
 
-def stored(root: Path) -> Any:
-    """The local store has nothing that is damaged."""
+def undamaged_cache(root: Path) -> Any:
+    """Check that the cache has no damaged files."""
 
     assert CacheStore.open_for(root).verify() == []
     return {}
@@ -112,7 +112,7 @@ def generated(root: Path) -> None:
 
 
 def outputs(root: Path) -> Any:
-    """The outputs and, each by itself, the entries of the lock."""
+    """Return the outputs and the entries of the lock."""
 
     return {**content("corpus/words.txt", "model/weights.txt")(root), **entries(root)}
 
@@ -122,11 +122,11 @@ def entries(root: Path) -> Any:
 
 
 CASES = {
-    "run": Case(("run", "all"), look=outputs),
+    "run": Case(("run", "all"), state=outputs),
     "run again": Case(("run", "all"), changed, outputs),
-    "run side by side": Case(("run", "all", "-j", "2"), look=outputs),
-    "run and keep": Case(("run", "all", "--restore"), look=stored),
-    "run from the store": Case(("run", "all", "--restore"), restorable, outputs),
+    "run in parallel": Case(("run", "all", "-j", "2"), state=outputs),
+    "run and cache": Case(("run", "all", "--restore"), state=undamaged_cache),
+    "run from the cache": Case(("run", "all", "--restore"), restorable, outputs),
     "assets": Case(
         ("assets",),
         lambda root: write(
@@ -140,9 +140,9 @@ CASES = {
     "document": Case(
         ("document",), lambda root: write(root, {"README.md": "mine\n"}), content("README.md")
     ),
-    "dvc": Case(("dvc",), look=content("dvc.yaml")),
-    "schema": Case(("schema", "-o", "project.schema.json"), look=content("project.schema.json")),
-    "graph": Case(("graph", "-o", "graph.svg"), look=content("graph.svg")),
+    "dvc": Case(("dvc",), state=content("dvc.yaml")),
+    "schema": Case(("schema", "-o", "project.schema.json"), state=content("project.schema.json")),
+    "graph": Case(("graph", "-o", "graph.svg"), state=content("graph.svg")),
     "check --fix": Case(
         ("check", "generated", "--fix"), generated, content("README.md", "graph.svg")
     ),
@@ -151,8 +151,8 @@ CASES = {
         lambda root: (ran(root), (root / "project.lock").unlink()),
         entries,
     ),
-    "lock restore": Case(
-        ("lock", "restore"),
+    "lock rebuild": Case(
+        ("lock", "rebuild"),
         lambda root: (ran(root), (root / "project.lock").unlink()),
         entries,
     ),
@@ -175,7 +175,7 @@ CASES = {
         ),
         content("model/weights.txt"),
     ),
-    "store gc": Case(("store", "gc", "--days", "0"), restorable, stored),
+    "cache gc": Case(("cache", "gc", "--days", "0"), restorable, undamaged_cache),
 }
 
 
@@ -186,52 +186,55 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture
 def pristine(case: Case, tmp_path: Path) -> Path:
-    """The project before the verb: always in the same place, since remotes are named by it."""
+    """The project before the command, always in the same folder, since remotes have its path."""
 
     root = two_steps(tmp_path / "work")
     write(root, {".gitignore": "/corpus/\n/model/\n/remote/\n"})
     git(root, "init", "-q")
     git(root, "add", "-A")
     git(root, "commit", "-qm", "x")
-    case.before(root)
+    case.prepare(root)
     shutil.copytree(root, tmp_path / "pristine", symlinks=True)
     return tmp_path / "pristine"
 
 
-def fresh(pristine: Path) -> Path:
+def restored_copy(pristine: Path) -> Path:
     root = pristine.parent / "work"
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(pristine, root, symlinks=True)
     return root
 
 
-def verb(case: Case, root: Path) -> Callable[[], int]:
+def command(case: Case, root: Path) -> Callable[[], int]:
     return lambda: cli.main(["-C", str(root), *case.words])
 
 
-def ours(case: Case, root: Path) -> Any:
-    """What we answer for: a script that was interrupted leaves what it has, and no entry says that
-    this is its output."""
+def guaranteed_state(case: Case, root: Path) -> Any:
+    """Return the part of the state that is guaranteed after an interruption.
 
-    found = case.look(root)
+    For a run, that is the lock: an interrupted script may leave partial outputs, but no entry has
+    their digests.
+    """
+
+    state = case.state(root)
     if case.words[0] != "run":
-        return found
-    return {name: value for name, value in found.items() if "entry" in name}
+        return state
+    return {name: value for name, value in state.items() if "entry" in name}
 
 
 def rerun(case: Case, root: Path) -> int | None:
-    """The same with nothing in its way, in a child as well."""
+    """Run the command in a child process without any failure."""
 
-    return failing(1 << 30, verb(case, root), kills=False).code
+    return failing(1 << 30, command(case, root), kills=False).code
 
 
 def left_over(root: Path) -> list[str]:
-    found = (path for pattern in LEFT_OVER for path in root.rglob(pattern))
-    return [path.relative_to(root).as_posix() for path in found if ".git/hooks" not in str(path)]
+    paths = (path for pattern in LEFT_OVER for path in root.rglob(pattern))
+    return [path.relative_to(root).as_posix() for path in paths if ".git/hooks" not in str(path)]
 
 
 def is_between(now: Any, old: Any, new: Any) -> bool:
-    """Each thing as it was, or as it is to be; one that was not there may still not be."""
+    """Return whether each value is the old or the new one, or missing."""
 
     return all(value in (old.get(name), new.get(name), None) for name, value in now.items())
 
@@ -240,56 +243,60 @@ def is_between(now: Any, old: Any, new: Any) -> bool:
 @pytest.mark.threat("killed-downloads", "full-disks")
 @pytest.mark.threat(
     "torn-writes",
-    commands="assets check document dvc graph ignore lock pull push restore run schema store",
+    commands="assets cache check document dvc graph ignore lock pull push restore run schema",
 )
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [True, False], ids=["killed", "refused"])
-def test_every_call_in_turn(case: Case, pristine: Path, kills: bool) -> None:
-    root = fresh(pristine)
-    old = case.look(root)
+def test_a_failure_at_any_system_call_is_repaired_by_a_rerun(
+    case: Case, pristine: Path, kills: bool
+) -> None:
+    root = restored_copy(pristine)
+    old = case.state(root)
     assert rerun(case, root) == 0
-    new = case.look(root)
+    new = case.state(root)
     for number in range(1, 400, STEP):
-        root = fresh(pristine)
-        ended = failing(number, verb(case, root), kills=kills)
-        assert is_between(case.look(root), old, new), number
+        root = restored_copy(pristine)
+        ended = failing(number, command(case, root), kills=kills)
+        assert is_between(case.state(root), old, new), number
         if not kills and ended.was_touched:
-            # 0: what failed is told in a warning, or is a cache; 5: this machine
+            # 0: the failure is a warning, or only affects a cache; 5: a local I/O error
             assert ended.code in (0, 5), (number, ended)
         assert rerun(case, root) == 0, number
-        assert case.look(root) == new, number
+        assert case.state(root) == new, number
         assert left_over(root) == [], number
         if not ended.was_touched:
-            assert number > 2, "nothing was counted"
+            assert number > 2, "no system call was counted"
             return
-    raise AssertionError("it never ends")
+    raise AssertionError("the command has too many system calls")
 
 
 @pytest.mark.threat(
     "torn-writes",
-    commands="assets check document dvc graph ignore lock pull push restore run schema store",
+    commands="assets cache check document dvc graph ignore lock pull push restore run schema",
 )
 @pytest.mark.threat("full-disks")
 @pytest.mark.parametrize("size", SIZES)
-def test_a_disk_that_is_full_after_so_many_bytes(case: Case, pristine: Path, size: int) -> None:
-    root = fresh(pristine)
-    old = case.look(root)
+def test_a_full_disk_is_repaired_by_a_rerun(case: Case, pristine: Path, size: int) -> None:
+    root = restored_copy(pristine)
+    old = case.state(root)
     assert rerun(case, root) == 0
-    new = case.look(root)
-    root = fresh(pristine)
-    code = on_full_disk(size, verb(case, root))
-    # 4: git could not write; a script that cannot write fails as it likes (Python's own code is 120)
+    new = case.state(root)
+    root = restored_copy(pristine)
+    code = on_full_disk(size, command(case, root))
+    # 4: git could not write; a script that cannot write exits as it likes (Python with 120)
     assert code in (0, 1, 4, 5) or (case.words[0] == "run" and code == 120), code
-    assert is_between(ours(case, root), old, new)
+    assert is_between(guaranteed_state(case, root), old, new)
     assert rerun(case, root) == 0
-    assert case.look(root) == new
+    assert case.state(root) == new
     assert left_over(root) == []
 
 
-def test_an_error_number_says_what_to_do(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_system_call_is_an_error_without_a_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     root = two_steps(tmp_path / "p")
     for number in range(1, 30):
-        ended = failing(number, verb(Case(("document",)), root), kills=False, code=errno.ENOSPC)
+        ended = failing(number, command(Case(("document",)), root), kills=False, code=errno.ENOSPC)
         err = capfd.readouterr().err
         if ended.code == 5:
             assert "error: " in err

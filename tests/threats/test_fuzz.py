@@ -1,7 +1,7 @@
-"""Threat model: terminal-escapes to broken-lock with any bytes: what is read of strangers brings down no more than itself.
+"""Read random and mutated input of every kind without crashing.
 
-Hypothesis makes whole documents and changes good ones; fuzz.py has what must hold, and the same for
-atheris. GIT_SPACY_STRESS makes more examples.
+Threat model: terminal-escapes to broken-lock. Hypothesis generates documents and mutates valid ones;
+fuzz.py checks the results, also for atheris. GIT_SPACY_STRESS sets more examples.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from tests.threats.fuzz import KINDS, Arena
 EXAMPLES = 400 if "GIT_SPACY_STRESS" in os.environ else 12
 fuzzed = settings(
     max_examples=EXAMPLES,
-    suppress_health_check=list(HealthCheck),  # (an example here is a dozen verbs)
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink is for who mends it
+    suppress_health_check=list(HealthCheck),  # an example runs a dozen commands
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes too long
 )
 
 
@@ -36,21 +36,21 @@ def arena(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arena:
 
 
 @st.composite
-def changed(draw: st.DrawFn, data: bytes) -> bytes:
-    """Good bytes, some of them taken away, doubled, or replaced by ones that matter."""
+def mutated(draw: st.DrawFn, data: bytes) -> bytes:
+    """Valid bytes, some of them removed, doubled or replaced by significant ones."""
 
-    found = bytearray(data)
+    result = bytearray(data)
     for _ in range(draw(st.integers(1, 5))):
-        at = draw(st.integers(0, len(found)))
-        end = draw(st.integers(at, min(len(found), at + 20)))
+        start = draw(st.integers(0, len(result)))
+        end = draw(st.integers(start, min(len(result), start + 20)))
         part = draw(
             st.sampled_from((b"", b"\0", b"\n", b"  ", b"- ", b": ", b"{", b"}", b"[", b'"', b"'", b"../", b"*a", b"&a ",
                              b"!!", b"${vars.x}", b"{x}", b"%", b"#", b"\xff", b"\xc2\x9b", b"~", b"null", b"0", b"-1", b"1e999"))
             | st.binary(max_size=4)
-            | st.just(bytes(found[at:end] * 2))
+            | st.just(bytes(result[start:end] * 2))
         )  # fmt: skip
-        found[at:end] = part
-    return bytes(found)
+        result[start:end] = part
+    return bytes(result)
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(
@@ -69,7 +69,7 @@ values = st.recursive(
     max_leaves=25,
 )  # fmt: skip
 documents = st.dictionaries(st.sampled_from(KEYS), values, max_size=8).map(
-    lambda value: json.dumps(value).encode()  # which is YAML, too
+    lambda value: json.dumps(value).encode()  # JSON is YAML, too
 )
 archives = st.lists(
     st.builds(
@@ -108,7 +108,7 @@ packets = st.lists(
     | st.binary(max_size=12),
     max_size=9,
 ).map(b"".join)  # fmt: skip
-MADE = {
+STRATEGIES = {
     "project": documents, "lock": documents, "note": documents, "index": documents, "members": archives,
     "generated": st.binary(max_size=200), "response": responses, "repository": packets,
 }  # fmt: skip
@@ -117,20 +117,20 @@ MADE = {
 @pytest.mark.threat("yaml-bombs")
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_bytes_bring_down_no_more_than_themselves(arena: Arena, kind: str) -> None:
-    good_ones = st.sampled_from(fuzz.good(arena, kind)).flatmap(changed)
+def test_any_bytes_are_read_without_a_crash(arena: Arena, kind: str) -> None:
+    valid = st.sampled_from(fuzz.valid_inputs(arena, kind)).flatmap(mutated)
 
     @fuzzed
-    @given(MADE[kind] | good_ones | st.binary(max_size=50))
+    @given(STRATEGIES[kind] | valid | st.binary(max_size=50))
     def check(data: bytes) -> None:
         KINDS[kind](arena, data)
 
-    for data in fuzz.good(arena, kind):
+    for data in fuzz.valid_inputs(arena, kind):
         KINDS[kind](arena, data)
     check()
 
 
-def test_there_is_a_way_to_make_each_kind() -> None:
-    assert set(MADE) == set(KINDS)
+def test_every_kind_has_a_strategy() -> None:
+    assert set(STRATEGIES) == set(KINDS)
     assert fuzz.SECONDS <= 1
     assert fuzz.MEGABYTES <= 150

@@ -1,11 +1,12 @@
-"""Whatever a lock, a record, the journal of `init`, the store, the index or a remote says: nothing
-outside the project is read or changed, nothing that is tracked, nothing of Git's; no command fails by
-a defect, takes 300 MB or ten seconds.
+"""Replace values in a lock, record, journal, cache, index or remote by hostile ones.
 
-Each value of a file that a real run has written is replaced by each of a table of hostile ones
-(hostile_values.py, sandbox.py), and the commands that read it are run; then several values at once.
-GIT_SPACY_STRESS runs all of that, else it is a part that has each place, each group of values and
-each command.
+No command may then read or change a file outside the project, a tracked file or one of Git's, fail
+with an internal error, or take 300 MB or ten seconds.
+
+Each value in a file that a real run has written is replaced by each hostile value (hostile_values.py,
+sandbox.py), and the commands that read the file are run; then several values at once.
+GIT_SPACY_STRESS runs all combinations; the default is a selection that covers each position, each
+group of values and each command.
 """
 
 from __future__ import annotations
@@ -18,9 +19,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.threats.forks import Ended, Forks
-from tests.threats.hostile_values import FIELDS, VALUES, Position, kinds, positions, replaced
-from tests.threats.sandbox import FORMATS, Case, Format, Sandbox, cases, combination
+from tests.threats.forks import CommandResult, Forks
+from tests.threats.hostile_values import (
+    FIELDS,
+    VALUES,
+    Position,
+    first_of_each_kind,
+    iter_positions,
+    replace_values,
+)
+from tests.threats.sandbox import FORMATS, Case, Format, Sandbox, combination, iter_cases
 
 ALL = "GIT_SPACY_STRESS" in os.environ
 
@@ -28,13 +36,13 @@ ALL = "GIT_SPACY_STRESS" in os.environ
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     folder = tmp_path_factory.mktemp("sandbox")
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-    made = Sandbox(folder, kept)
-    forks = Forks(made.root, made.watched, made.environ)
-    made.run = forks
+    environ = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+    sandbox = Sandbox(folder, environ)
+    forks = Forks(sandbox.root, sandbox.watched, sandbox.environ)
+    sandbox.run = forks
     try:
-        made.make()
-        yield made
+        sandbox.make()
+        yield sandbox
     finally:
         forks.close()
 
@@ -42,16 +50,16 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.mark.threat("hostile-values", "undeclared-outputs")
 @pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
-def test_no_value_leads_out_of_the_project_or_brings_a_command_down(
+def test_no_value_leads_out_of_the_project_or_crashes_a_command(
     sandbox: Sandbox, format: Format
 ) -> None:
     before = sandbox.runs
-    found = [
+    violations = [
         violation
-        for case in cases(sandbox, format, all_of_them=ALL)
+        for case in iter_cases(sandbox, format, exhaustive=ALL)
         for violation in sandbox.violations(case)
     ]
-    assert not found, f"{len(found)} violations:\n" + "\n".join(found[:40])
+    assert not violations, f"{len(violations)} violations:\n" + "\n".join(violations[:40])
     assert sandbox.runs > before
 
 
@@ -62,11 +70,13 @@ def test_no_value_leads_out_of_the_project_or_brings_a_command_down(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
 @given(data=st.binary(min_size=8, max_size=28))
-def test_nor_do_several_values_at_once(sandbox: Sandbox, data: bytes) -> None:
+def test_no_combination_of_values_leads_out_of_the_project_or_crashes_a_command(
+    sandbox: Sandbox, data: bytes
+) -> None:
     assert sandbox.violations(combination(sandbox, data)) == []
 
 
-# That it would be seen.
+# Violations are detected
 
 
 def _writes(name: str) -> Callable[[Sandbox], None]:
@@ -80,53 +90,55 @@ def _writes(name: str) -> Callable[[Sandbox], None]:
 
 HARM: dict[str, tuple[Callable[[Sandbox], None], str]] = {
     "a file beside the project": (_writes("docs/a-1"), "changed docs/a-1"),
-    "a new file beside it": (_writes("new"), "made new"),
+    "a new file beside it": (_writes("new"), "created new"),
     "a lost file": (lambda sandbox: (sandbox.home / ".profile").unlink(), "deleted home/.profile"),
     "a mode": (lambda sandbox: (sandbox.home / ".profile").chmod(0o777), "changed home/.profile"),
-    "a hook": (_writes("p/.git/hooks/post-checkout"), "made p/.git/hooks/post-checkout"),
+    "a hook": (_writes("p/.git/hooks/post-checkout"), "created p/.git/hooks/post-checkout"),
     "a setting": (_writes("p/.git/config"), "changed p/.git/config"),
-    "a branch": (_writes("p/.git/refs/heads/new"), "made p/.git/refs/heads/new"),
+    "a branch": (_writes("p/.git/refs/heads/new"), "created p/.git/refs/heads/new"),
     "a tracked file": (_writes("p/words.in"), "changed p/words.in"),
-    "an undeclared file": (_writes("p/sitecustomize.py"), "made p/sitecustomize.py"),
+    "an undeclared file": (_writes("p/sitecustomize.py"), "created p/sitecustomize.py"),
     "the lock": (_writes("p/project.lock"), "changed p/project.lock"),
 }
 ENDS = {
-    "defect": (Ended(70, "", 0, 0, []), "exit code 70"),
-    "signal": (Ended(-9, "", 0, 0, []), "exit code -9"),
-    "traceback": (Ended(1, "Traceback (most recent", 0, 0, []), "Traceback"),
-    "escape": (Ended(0, "a\x1b[2J", 0, 0, []), "printed"),
-    "time": (Ended(0, "", 11, 0, []), "took 11.0 s"),
-    "memory": (Ended(0, "", 0, 301, []), "took 301 MB"),
-    "reading": (Ended(0, "", 0, 0, ["open /docs/a-1"]), "touched open"),
+    "internal error": (CommandResult(70, "", 0, 0, []), "exit code 70"),
+    "signal": (CommandResult(-9, "", 0, 0, []), "exit code -9"),
+    "traceback": (CommandResult(1, "Traceback (most recent", 0, 0, []), "Traceback"),
+    "escape": (CommandResult(0, "a\x1b[2J", 0, 0, []), "printed"),
+    "time": (CommandResult(0, "", 11, 0, []), "took 11.0 s"),
+    "memory": (CommandResult(0, "", 0, 301, []), "took 301 MB"),
+    "reading": (CommandResult(0, "", 0, 0, ["open /docs/a-1"]), "touched open"),
 }
 
 
 @pytest.mark.parametrize("name", HARM)
-def test_harm_is_seen_and_healed(
+def test_harm_is_detected_and_undone(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     harm, shown = HARM[name]
 
-    def run(*words: str) -> Ended:
+    def run(*words: str) -> CommandResult:
         harm(sandbox)
-        return Ended(0, "", 0, 0, [])
+        return CommandResult(0, "", 0, 0, [])
 
     case = Case(FORMATS[0], (), "restore")
     monkeypatch.setattr(sandbox, "run", run)
     assert any(shown in violation for violation in sandbox.violations(case))
-    monkeypatch.setattr(sandbox, "run", lambda *words: Ended(0, "", 0, 0, []))
+    monkeypatch.setattr(sandbox, "run", lambda *words: CommandResult(0, "", 0, 0, []))
     assert sandbox.violations(case) == []
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_a_bad_end_is_seen(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_bad_exit_is_detected(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     ended, shown = ENDS[name]
     monkeypatch.setattr(sandbox, "run", lambda *words: ended)
-    (found,) = sandbox.violations(Case(FORMATS[0], (), "status"))
-    assert shown in found
+    (violation,) = sandbox.violations(Case(FORMATS[0], (), "status"))
+    assert shown in violation
 
 
-def test_a_read_outside_is_heard_of(sandbox: Sandbox) -> None:
+def test_a_read_outside_the_project_is_detected(sandbox: Sandbox) -> None:
     name = str(sandbox.folder / "docs/none")
     ended = sandbox.run("-C", str(sandbox.root), "lock", "merge-driver", name, name, name)
     assert f"open {name}" in ended.touched
@@ -138,53 +150,56 @@ def test_a_case_without_changes_is_no_violation(sandbox: Sandbox) -> None:
             assert sandbox.violations(Case(format, (), command)) == []
 
 
-# The table and the walk.
+# The table of values and the positions
 
 
 def test_each_value_and_each_key_is_a_position() -> None:
     document = {"deps": [{"path": "a"}, {"path": "b"}], "mine": ["x", 1]}
-    assert list(kinds(document)) == [
+    assert list(first_of_each_kind(document)) == [
         "deps (key)", "deps", "deps/*", "deps/*/path (key)", "deps/*/path",
         "* (key)", "*", "*/0", "*/1",
     ]  # fmt: skip
-    assert len(list(positions(document))) == 12
+    assert len(list(iter_positions(document))) == 12
     assert "deps" in FIELDS
 
 
-def test_another_value_or_key_is_put_in_place() -> None:
+def test_values_and_keys_are_replaced() -> None:
     document = {"a": [1, {"b": 2}], "c": 3}
-    here, key = Position(("a", 1, "b")), Position(("c",), is_key=True)
-    assert json.loads(replaced(document, (here, '"x"'), (key, '"y"'))) == {
+    value, key = Position(("a", 1, "b")), Position(("c",), is_key=True)
+    assert json.loads(replace_values(document, (value, '"x"'), (key, '"y"'))) == {
         "a": [1, {"b": "x"}],
         "y": 3,
     }
     assert document == {"a": [1, {"b": 2}], "c": 3}
-    assert replaced({"a": 1}, (Position(("a",)), "NaN")) == '{"a": NaN}'
-    # of what another change has taken away, nothing is changed
-    assert json.loads(replaced(document, (Position(("a",)), "1"), (here, "2"))) == {"a": 1, "c": 3}
+    assert replace_values({"a": 1}, (Position(("a",)), "NaN")) == '{"a": NaN}'
+    # a change in a part that another change removed has no effect
+    assert json.loads(replace_values(document, (Position(("a",)), "1"), (value, "2"))) == {
+        "a": 1,
+        "c": 3,
+    }
 
 
-def test_every_place_meets_every_value_and_every_command_is_run(sandbox: Sandbox) -> None:
+def test_the_cases_cover_every_position_value_and_command(sandbox: Sandbox) -> None:
     names = {f"{group} ({name})" for group, values in VALUES.items() for name in values}
     for format in FORMATS:
-        every = list(cases(sandbox, format, all_of_them=True))
+        all_cases = list(iter_cases(sandbox, format, exhaustive=True))
         met: dict[str, set[str]] = {}
-        for case in every:
+        for case in all_cases:
             ((position, name, _),) = case.changes
             met.setdefault(position.kind, set()).add(name)
-        assert all(found == names for kind, found in met.items() if "(key)" not in kind)
-        part = list(cases(sandbox, format, all_of_them=False))
-        for some in (every, part):
-            assert {case.command for case in some} == set(format.commands)
-        assert {group.split(" (")[0] for case in part for _, group, _ in case.changes} == set(
+        assert all(values == names for kind, values in met.items() if "(key)" not in kind)
+        selected = list(iter_cases(sandbox, format, exhaustive=False))
+        for chosen in (all_cases, selected):
+            assert {case.command for case in chosen} == set(format.commands)
+        assert {group.split(" (")[0] for case in selected for _, group, _ in case.changes} == set(
             VALUES
         )
-        places = {case.changes[0][0].kind for case in every}
-        assert {case.changes[0][0].kind for case in part} == places
-        assert len(part) < len(every) / 5
+        kinds_met = {case.changes[0][0].kind for case in all_cases}
+        assert {case.changes[0][0].kind for case in selected} == kinds_met
+        assert len(selected) < len(all_cases) / 5
 
 
-def test_bytes_choose_a_case(sandbox: Sandbox) -> None:
+def test_bytes_determine_a_case(sandbox: Sandbox) -> None:
     assert combination(sandbox, b"").format is FORMATS[0]
     assert combination(sandbox, bytes(range(40))) == combination(sandbox, bytes(range(40)))
     assert len({str(combination(sandbox, bytes([0, n] * 20))) for n in range(40)}) > 30

@@ -1,5 +1,8 @@
-"""Threat model: git-environment, staged-content, for every verb: where Git's own variables name a repository and an index,
-as in a hook of `git commit -a`, that index stays as it is, to the byte, and no script hears of it."""
+"""Run every command with the environment of a Git hook.
+
+Threat model: git-environment, staged-content. If Git's variables name a repository and an index, as
+in a hook of `git commit -a`, that index must not change, and scripts must not see the variables.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ import pytest
 from tests.testing.projects import Spacy, two_steps
 from tests.testing.repositories import git, repository, write
 from tests.threats.inputs import OTHERS, READS
-from tests.threats.test_every_verb import clean
+from tests.threats.test_every_command import assert_clean
 
-PRINTS = "import os\nassert not [name for name in os.environ if name.startswith('GIT_') and name in SCRUBBED]\n"
+CHECK_ENVIRONMENT = "import os\nassert not [name for name in os.environ if name.startswith('GIT_') and name in SCRUBBED]\n"
 SCRUBBED = (
     "GIT_DIR",
     "GIT_INDEX_FILE",
@@ -23,13 +26,13 @@ SCRUBBED = (
 )
 
 
-@pytest.fixture(params=["plain", "linked work tree", "submodule"])
+@pytest.fixture(params=["plain", "linked worktree", "submodule"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A project in a repository of this kind, whose scripts look for Git's variables."""
+    """A project in each kind of worktree, whose scripts fail if they see Git's variables."""
 
     top = two_steps(tmp_path / "top")
     scripts = {
-        name: f"SCRUBBED = {SCRUBBED}\n{PRINTS}{(top / name).read_text()}"
+        name: f"SCRUBBED = {SCRUBBED}\n{CHECK_ENVIRONMENT}{(top / name).read_text()}"
         for name in ("scripts/write.py", "scripts/copy.py")
     }
     text = (top / "project.yml").read_text()
@@ -41,10 +44,10 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     git(top, "init", "-q")
     git(top, "add", "-A")
     git(top, "commit", "-qm", "x")
-    made = top
-    if request.param == "linked work tree":
-        made = tmp_path / "linked"
-        git(top, "worktree", "add", "-q", str(made))
+    root = top
+    if request.param == "linked worktree":
+        root = tmp_path / "linked"
+        git(top, "worktree", "add", "-q", str(root))
     elif request.param == "submodule":
         repository(tmp_path / "above", {"f": "x"})
         git(
@@ -57,14 +60,14 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
             str(top),
             "sub",
         )
-        made = tmp_path / "above/sub"
-    git(made, "config", "spacy.allowLocalRepository", "true")
-    git(made, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
-    return made
+        root = tmp_path / "above/sub"
+    git(root, "config", "spacy.allowLocalRepository", "true")
+    git(root, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
+    return root
 
 
 @pytest.mark.threat("git-environment")
-def test_the_index_of_a_hook_and_all_refs_stay_as_they_are(
+def test_the_index_of_a_hook_and_all_branches_stay_unchanged(
     root: Path, tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git_dir = Path(git(root, "rev-parse", "--absolute-git-dir"))
@@ -96,7 +99,7 @@ def test_the_index_of_a_hook_and_all_refs_stay_as_they_are(
         "clone ner_fashion cloned",
     ):
         if "ray" in words:
-            continue  # (tests/run/test_ray.py: what travels has none of them)
+            continue  # tests/run/test_ray.py checks the environment of workers
         with monkeypatch.context() as hook:
             for name, value in {
                 "GIT_DIR": git_dir,
@@ -106,7 +109,7 @@ def test_the_index_of_a_hook_and_all_refs_stay_as_they_are(
             }.items():
                 hook.setenv(name, str(value))
             done = spacy(*words.split(), cwd=root)
-        clean(done)
+        assert_clean(done)
         is_done = words.startswith(("run all", "assets", "push", "pull")) and "matrix" not in words
         assert done.code in ((0,) if is_done else (0, 1, 2)), (words, done)
         assert state() == before, words

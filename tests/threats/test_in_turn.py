@@ -1,5 +1,7 @@
-"""Threat model: concurrent-runs, for every verb that changes what a run reads or writes: it waits for the run that
-goes on, says so, and loses nothing of it; what only reads does not wait."""
+"""Commands that write wait for a run; commands that only read do not.
+
+Threat model: concurrent-runs.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ pathlib.Path("slow.txt").write_text("made")
 """
 WAITING = (
     "run all", "run all -j 2", "run all --restore", "run all --force", "run all --executor ray", "assets",
-    "push", "pull", "restore", "lock record all", "store gc",
+    "push", "pull", "restore", "lock record all", "cache gc",
 )  # fmt: skip
 READING = (
     "status",
@@ -44,7 +46,7 @@ READING = (
     "document",
     "dvc",
     "run all --dry",
-    "store size",
+    "cache status",
 )
 
 
@@ -58,7 +60,7 @@ def start(root: Path, words: str) -> subprocess.Popen[str]:
 
 @pytest.mark.threat("concurrent-runs")
 @pytest.mark.slow
-def test_whoever_writes_waits_and_whoever_reads_does_not(tmp_path: Path) -> None:
+def test_commands_that_write_wait_for_a_run_and_commands_that_read_do_not(tmp_path: Path) -> None:
     make = "import os\nos.makedirs('model', exist_ok=True)\nopen('model/a', 'w').write('x')\n"
     text = TEXT.replace("REMOTE", str(tmp_path / "remote"))
     root = project(tmp_path / "p", text, {"wait.py": WAIT, "make.py": make})
@@ -80,17 +82,17 @@ def test_whoever_writes_waits_and_whoever_reads_does_not(tmp_path: Path) -> None
         done = process(*words.split(), cwd=root)
         assert done.code == 75, (words, done)
         assert "hint: " in done.err
-    # each says that it waits; none has ended
-    for words, one in waiting.items():
-        assert one.stderr is not None
-        first = one.stderr.readline()
-        while first and "Waiting" not in first:
-            first = one.stderr.readline()
-        assert first, words
-        assert one.poll() is None, words
+    # each prints that it waits, and none has ended
+    for words, command in waiting.items():
+        assert command.stderr is not None
+        line = command.stderr.readline()
+        while line and "Waiting" not in line:
+            line = command.stderr.readline()
+        assert line, words
+        assert command.poll() is None, words
     (root / "go").touch()
-    for words, one in {"run slow": slow, **waiting}.items():
-        _, err = one.communicate(timeout=120)
-        assert one.returncode == 0, (words, err)
+    for words, command in {"run slow": slow, **waiting}.items():
+        _, err = command.communicate(timeout=120)
+        assert command.returncode == 0, (words, err)
     assert sorted(lock.read(root)) == ["all", "slow"]
     assert (root / "slow.txt").read_text() == "made"

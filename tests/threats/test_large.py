@@ -1,5 +1,8 @@
-"""Threat model: large-outputs, for every verb that looks at outputs: many files and a large one take less than
-150 MB. With GIT_SPACY_STRESS they are 200,000 files, and 3 GB."""
+"""Handle many files and a large file with less than 150 MB of memory.
+
+Threat model: large-outputs, for every command that reads outputs. GIT_SPACY_STRESS sets 200,000 files
+and 3 GB.
+"""
 
 from __future__ import annotations
 
@@ -28,19 +31,19 @@ os.makedirs("model", exist_ok=True)
 with open("model/large", "wb") as stream:
     stream.truncate({BYTES})
 """
-VERBS = (
+COMMANDS = (
     "run all", "status", "run all", "check", "run all --dry", "graph", "ignore", "lock record all", "push",
     "pull", "pull", "run all --restore", "run all --force --restore", "restore", "restore --force",
-    "store verify", "store gc",
+    "cache verify", "cache gc",
 )  # fmt: skip
 
 
 @pytest.mark.threat(
-    "large-outputs", commands="check graph ignore lock pull push restore run status store"
+    "large-outputs", commands="cache check graph ignore lock pull push restore run status"
 )
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [MANY, LARGE], ids=["many files", "a large file"])
-def test_little_memory(tmp_path: Path, make: str) -> None:
+def test_large_outputs_take_little_memory(tmp_path: Path, make: str) -> None:
     text = (
         f"remotes: {{default: {tmp_path / 'remote'}}}\n"
         "commands: [{name: all, script: [python make.py], deps: [make.py], outputs: [model]}]\n"
@@ -50,8 +53,8 @@ def test_little_memory(tmp_path: Path, make: str) -> None:
     git(root, "add", "-A")
     git(root, "commit", "-qm", "x")
     peaks = {}
-    for number, words in enumerate(VERBS):
-        if words == "pull" and VERBS[number - 1] == "push":
+    for number, words in enumerate(COMMANDS):
+        if words == "pull" and COMMANDS[number - 1] == "push":
             shutil.rmtree(root / "model")
         code, peaks[words], _, err = measured(*words.split(), cwd=root, patience=590.0)
         assert code == 0, (words, err)

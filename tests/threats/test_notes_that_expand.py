@@ -1,6 +1,8 @@
-"""Notes that take no room in a repository and all of it in a program: trees that stand for millions of
-entries, and notes of many megabytes. Whoever may push to a remote can send them. (Issue 17, 11;
-Threat model: expanding-notes.)"""
+"""Notes that are small in a repository but expand to fill memory.
+
+Threat model: expanding-notes. Trees can have millions of entries, and notes many megabytes; anyone
+who can push to a remote can send them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ SOURCE = str(Path(notes.__file__).parents[2])
 PROJECT = "commands: [{name: all, script: [python make.py], deps: [make.py], outputs: [out.txt]}]\n"
 MAKE = "open('out.txt', 'w').write('x')\n"
 SECONDS, MEGABYTES = 10, 300
-ADDRESSES = 4 << 30  # bytes: what needs more is stopped before the machine suffers
+ADDRESSES = 4 << 30  # bytes of address space
 MEASURED = f"""
 import resource, subprocess, sys
 sys.path.insert(0, {SOURCE!r})
@@ -37,7 +39,7 @@ except SystemExit as end:
     code = end.code or 0
 own, children = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 seconds = sum(used.ru_utime + used.ru_stime for used in (own, children))
-# (not ru_maxrss: that of a new process begins with what the tests' own process has)
+# not ru_maxrss: a new process inherits that of the test process
 with open("/proc/self/status") as status:
     peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 print("\\nMEASURED", code, max(peak, children.ru_maxrss) // 1024, seconds)
@@ -68,7 +70,7 @@ def spacy(folder: Path, *words: str) -> Done:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A project that was run once, and that is a clone of `remote.git`; its records are not there."""
+    """A project that was run once and is a clone of `remote.git`, which has no records."""
 
     root = project(tmp_path / "p", PROJECT, {"make.py": MAKE, ".gitignore": "/out.txt\n"})
     git(root, "init", "-q", "-b", "main")
@@ -94,28 +96,28 @@ def pairs() -> Iterator[str]:
 
 
 def many_notes(folder: Path) -> str:
-    """Three trees that stand for 256³ notes."""
+    """Three trees with 256³ notes."""
 
     last = tree(folder, "blob", blob(folder, "x\n"), (f"{n:036x}" for n in range(256)))
     return tree(folder, "tree", tree(folder, "tree", last, pairs()), pairs())
 
 
 def many_trees(folder: Path) -> str:
-    """Trees that stand for 256³ trees without a single note."""
+    """Trees with 256³ trees and no notes."""
 
-    found = git(folder, "mktree", input="")
+    id = git(folder, "mktree", input="")
     for _ in range(3):
-        found = tree(folder, "tree", found, pairs())
-    return found
+        id = tree(folder, "tree", id, pairs())
+    return id
 
 
 def deep_trees(folder: Path) -> str:
-    """A tree in a tree in a tree, with long names."""
+    """Trees nested 200 levels deep, with long names."""
 
-    found = tree(folder, "blob", blob(folder, "x\n"), iter(["0" * 40]))
+    id = tree(folder, "blob", blob(folder, "x\n"), iter(["0" * 40]))
     for _ in range(200):
-        found = tree(folder, "tree", found, iter(["ab" * 100]))
-    return found
+        id = tree(folder, "tree", id, iter(["ab" * 100]))
+    return id
 
 
 BOMBS = {"many notes": many_notes, "many trees": many_trees, "deep trees": deep_trees}
@@ -127,11 +129,11 @@ def bomb(folder: Path, kind: str, *parents: str) -> str:
 
 
 def hint(done: Done) -> str:
-    """The command in the hint."""
+    """Return the command in the hint."""
 
-    found = re.search(r"\bgit [a-z-]+ .*", done.err.split("hint:")[-1])
-    assert found, done.err
-    return found[0].strip()
+    match = re.search(r"\bgit [a-z-]+ .*", done.err.split("hint:")[-1])
+    assert match, done.err
+    return match[0].strip()
 
 
 @pytest.mark.threat("expanding-notes", commands="notes")
@@ -145,7 +147,7 @@ def test_fetched_notes_that_expand_are_not_merged_and_the_hint_repairs_the_remot
     for words in (("notes", "pull"), ("notes", "push"), ("notes", "pull")):
         done = spacy(clone, *words)
         assert done.code == 4, done.err
-        assert "the records of 'origin' are not taken" in done.err
+        assert "cannot merge the run records of 'origin'" in done.err
         assert git(clone, "rev-parse", REF) == before
     assert spacy(clone, "notes", "status").code == 4
     for words in (("log",), ("show",), ("run", "all", "--force"), ("status",)):
@@ -156,7 +158,9 @@ def test_fetched_notes_that_expand_are_not_merged_and_the_hint_repairs_the_remot
     assert git(remote, "rev-parse", REF) == git(clone, "rev-parse", REF)
 
 
-def test_a_clone_without_records_takes_no_notes_that_expand(clone: Path, tmp_path: Path) -> None:
+def test_a_clone_without_records_does_not_fetch_notes_that_expand(
+    clone: Path, tmp_path: Path
+) -> None:
     remote = tmp_path / "remote.git"
     git(remote, "update-ref", REF, bomb(remote, "many notes"))
     git(clone, "update-ref", "-d", REF)
@@ -169,10 +173,10 @@ def test_a_clone_without_records_takes_no_notes_that_expand(clone: Path, tmp_pat
 
 @pytest.mark.threat("expanding-notes", commands="diff log notes run show status")
 @pytest.mark.parametrize("way", ["the last sound one", "the reflog", "the parent", "nothing"])
-def test_notes_here_that_expand_stop_nothing_and_the_hint_sets_them_back(
+def test_local_notes_that_expand_do_not_stop_a_run_and_the_hint_resets_them(
     clone: Path, way: str
 ) -> None:
-    """As after a plain `git fetch`, or a pull by an earlier version."""
+    """Such notes come with a plain `git fetch`, or from a pull by an earlier version."""
 
     sound = git(clone, "rev-parse", REF)
     if way != "the last sound one":
@@ -197,13 +201,13 @@ def test_notes_here_that_expand_stop_nothing_and_the_hint_sets_them_back(
             f"git update-ref -d {REF}" if way == "nothing" else f"git update-ref {REF} {sound}"
         )
     git(clone, *hint(spacy(clone, "log")).split()[1:])
-    found = json.loads(spacy(clone, "log", "--json").out)
-    runs = sum(len(one["runs"]) for one in found)
-    assert runs == (1 if way == "nothing" else 2), "what was run meanwhile is noted now"
+    history = json.loads(spacy(clone, "log", "--json").out)
+    runs = sum(len(commit["runs"]) for commit in history)
+    assert runs == (1 if way == "nothing" else 2), "pending runs are recorded"
 
 
 @pytest.mark.threat("expanding-notes", commands="log notes")
-def test_a_note_of_400_megabytes_is_left_out_and_the_others_are_read(
+def test_a_fetched_note_of_400_megabytes_is_skipped_and_the_others_are_read(
     clone: Path, tmp_path: Path
 ) -> None:
     remote, head = tmp_path / "remote.git", git(clone, "rev-parse", "HEAD")
@@ -211,7 +215,7 @@ def test_a_note_of_400_megabytes_is_left_out_and_the_others_are_read(
     with huge.open("wb") as stream:
         stream.truncate(400 << 20)
     id = git(remote, "hash-object", "-w", str(huge))
-    git(remote, "config", "core.bigFileThreshold", "1m")  # what the server needs is its own affair
+    git(remote, "config", "core.bigFileThreshold", "1m")  # so that the server needs little memory
     other = git(remote, "commit-tree", f"{head}^{{tree}}", "-m", "other")
     git(remote, "update-ref", "refs/heads/other", other)
     script = f"100644 blob {id}\t{head}\n100644 blob {id}\t{other}\n"
@@ -219,7 +223,7 @@ def test_a_note_of_400_megabytes_is_left_out_and_the_others_are_read(
     git(remote, "update-ref", REF, git(remote, "commit-tree", top, "-m", "x"))
     pulled = spacy(clone, "notes", "pull")
     assert pulled.code == 0
-    assert "2 too large notes of the remote are left out" in pulled.err
+    assert "skipped 2 notes of the remote that are too large" in pulled.err
     assert "nothing new" in pulled.err
     assert git(clone, "notes", "--ref=spacy", "list").split()[1::2] == [head]
     assert len(json.loads(spacy(clone, "log", "--json").out)) == 1
@@ -227,9 +231,7 @@ def test_a_note_of_400_megabytes_is_left_out_and_the_others_are_read(
     assert git(remote, "notes", "--ref=spacy", "list").split()[1::2] == [head]
 
 
-def test_a_note_of_400_megabytes_that_is_here_is_named_in_a_warning(
-    clone: Path, tmp_path: Path
-) -> None:
+def test_a_local_note_of_400_megabytes_is_named_in_a_warning(clone: Path, tmp_path: Path) -> None:
     first = git(clone, "rev-parse", "HEAD")
     git(clone, "commit", "-q", "--allow-empty", "-m", "y")
     head = git(clone, "rev-parse", "HEAD")
@@ -242,7 +244,7 @@ def test_a_note_of_400_megabytes_that_is_here_is_named_in_a_warning(
     for words in (("log",), ("show",), ("diff", first), ("notes", "status")):
         done = spacy(clone, *words)
         assert done.code == 0, done.err
-        assert f"the note on {head} is not read: 419,430,400 bytes" in done.err
+        assert f"skipped the note on {head}: it has 419,430,400 bytes" in done.err
     ran = spacy(clone, "run", "all", "--force")
     assert ran.code == 0
     assert "run not recorded: " in ran.err
@@ -257,13 +259,13 @@ MANY_VALUES = {
 
 
 @pytest.mark.parametrize("values", MANY_VALUES)
-def test_the_same_large_note_on_many_commits_is_counted_each_time(clone: Path, values: str) -> None:
-    """A repository keeps it once; who reads it would need room for each."""
+def test_a_large_note_on_many_commits_is_counted_for_each_commit(clone: Path, values: str) -> None:
+    """The repository stores it once; reading it takes memory for each commit."""
 
     head = git(clone, "rev-parse", "HEAD")
     record = json.loads(git(clone, "notes", "--ref=spacy", "show")) | MANY_VALUES[values]
     line = json.dumps(record)
-    assert len(line) <= notes.LONGEST_LINE
+    assert len(line) <= notes.MAX_LINE_LENGTH
     id = blob(clone, "".join(f'{line[:-1]}, "seconds": {n}}}\n' for n in range(6)))
     script = "".join(
         f"commit refs/heads/many\nmark :{n}\ncommitter A <a@b> {n} +0000\ndata 1\nx\n"
@@ -279,11 +281,11 @@ def test_the_same_large_note_on_many_commits_is_counted_each_time(clone: Path, v
         assert spacy(clone, *words).code == 0
 
 
-def test_a_line_that_is_too_long_is_left_out_and_the_others_are_read(clone: Path) -> None:
+def test_a_line_that_is_too_long_is_skipped_and_the_others_are_read(clone: Path) -> None:
     text = git(clone, "notes", "--ref=spacy", "show")
     head = git(clone, "rev-parse", "HEAD")
-    id = blob(clone, f'{text}\n{{"v":1,"script":["{"x" * notes.LONGEST_LINE}"]}}\n')
+    id = blob(clone, f'{text}\n{{"v":1,"script":["{"x" * notes.MAX_LINE_LENGTH}"]}}\n')
     git(clone, "notes", "--ref=spacy", "add", "-f", "-C", id, head)
     done = spacy(clone, "log", "--json")
     assert len(json.loads(done.out)) == 1
-    assert "is not read: more than 1,048,576 characters" in done.err
+    assert "it has more than 1,048,576 characters" in done.err

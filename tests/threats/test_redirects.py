@@ -1,6 +1,7 @@
-"""Where a server can send us. (Issue 17, 10; Threat model: leaked-credentials.)
+"""Redirects from public servers to private addresses are refused.
 
-For the tests 127.0.0.1 is a public address, and 127.0.0.2 a private one.
+Threat model: leaked-credentials. In these tests, 127.0.0.1 is a public address and 127.0.0.2 a
+private one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from git_spacy.assets import http_client as http_client
+from git_spacy.assets import http_client
 from tests.testing.fetching import Fetcher
 from tests.testing.scripted import Answer, Scripted, redirect
 
@@ -34,22 +35,22 @@ def private(web: Scripted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """A name server: name → its addresses, one for each time that it is asked; the last stays."""
+    """A name server: the addresses of each name, one per lookup; the last one repeats."""
 
     known: dict[str, list[str]] = {}
-    ask = socket.getaddrinfo
+    real = socket.getaddrinfo
 
     def getaddrinfo(host: Any, *arguments: Any, **keys: Any) -> Any:
         addresses = known.get(host, [host])
         address = addresses.pop(0) if len(addresses) > 1 else addresses[0]
-        found = [ask(one, *arguments, **keys) for one in address.split()]
-        return [info for infos in found for info in infos]
+        results = [real(host, *arguments, **keys) for host in address.split()]
+        return [info for infos in results for info in infos]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     return known
 
 
-def refused(fetcher: Fetcher, private: Scripted) -> None:
+def assert_refused(fetcher: Fetcher, private: Scripted) -> None:
     fetcher.root.joinpath("data.bin").write_bytes(b"old")
     assert fetcher.code(force=True) == 4
     assert "private network" in fetcher.error
@@ -72,17 +73,19 @@ def test_a_public_server_cannot_redirect_to_a_private_one(
     names["inner.test"] = [PRIVATE]
     web.on("/x", redirect(f"http://{host}:{web.port}/secret", status))
     fetcher.one("data.bin", url=web.url + "/x")
-    refused(fetcher, private)
+    assert_refused(fetcher, private)
 
 
-def test_nor_in_two_steps(fetcher: Fetcher, web: Scripted, private: Scripted) -> None:
+def test_two_redirects_cannot_lead_to_a_private_server(
+    fetcher: Fetcher, web: Scripted, private: Scripted
+) -> None:
     web.on("/x", redirect("/y"))
     web.on("/y", redirect(f"{private.url}/secret"))
     fetcher.one("data.bin", url=web.url + "/x")
-    refused(fetcher, private)
+    assert_refused(fetcher, private)
 
 
-def test_nor_back_to_the_private_one_that_was_asked_first(
+def test_a_public_server_cannot_redirect_back_to_a_private_one(
     fetcher: Fetcher, web: Scripted, private: Scripted
 ) -> None:
     private.on("/start", redirect(f"{web.url}/x"))
@@ -92,32 +95,32 @@ def test_nor_back_to_the_private_one_that_was_asked_first(
     assert [request.path for request in private.requests] == ["/start"]
 
 
-def test_nor_by_another_address_for_its_own_name(
+def test_a_name_cannot_change_to_a_private_address_between_requests(
     fetcher: Fetcher, web: Scripted, private: Scripted, names: dict[str, list[str]]
 ) -> None:
-    """DNS rebinding: the name has a public address first, and a private one then."""
+    """DNS rebinding: the name has a public address first, then a private one."""
 
     names["rebinding.test"] = [PUBLIC, PRIVATE]
     web.on("/x", redirect("/secret"))
     fetcher.one("data.bin", url=f"http://rebinding.test:{web.port}/x")
-    refused(fetcher, private)
+    assert_refused(fetcher, private)
 
 
-def test_nor_by_a_name_with_an_address_of_each_kind(
+def test_a_name_with_a_public_and_a_private_address_is_refused(
     fetcher: Fetcher, web: Scripted, private: Scripted, names: dict[str, list[str]]
 ) -> None:
     names["both.test"] = [f"{PUBLIC} {PRIVATE}"]
     web.on("/x", redirect(f"http://both.test:{web.port}/secret"))
     web.on("/secret", Answer(b"public"))
     fetcher.one("data.bin", url=f"{web.url}/x")
-    refused(fetcher, private)
+    assert_refused(fetcher, private)
 
 
 @pytest.mark.threat("leaked-credentials", commands="assets")
-def test_the_address_that_was_checked_is_the_one_that_is_asked(
+def test_the_connection_goes_to_the_address_that_was_checked(
     fetcher: Fetcher, web: Scripted, private: Scripted, names: dict[str, list[str]]
 ) -> None:
-    """The name would have another address if it were looked up once more for the connection."""
+    """Another lookup for the connection would return a private address."""
 
     names["rebinding.test"] = [PUBLIC, PUBLIC, PRIVATE]
     web.on("/x", redirect("/secret"))
@@ -128,7 +131,7 @@ def test_the_address_that_was_checked_is_the_one_that_is_asked(
     assert private.asked == []
 
 
-def test_a_private_server_may_be_asked_itself_and_redirect_to_another(
+def test_a_private_server_may_redirect_to_a_private_address(
     fetcher: Fetcher, web: Scripted, private: Scripted
 ) -> None:
     fetcher.one("data.bin", url=private.url + "/secret")
@@ -139,19 +142,19 @@ def test_a_private_server_may_be_asked_itself_and_redirect_to_another(
 
 
 @pytest.mark.parametrize("host", [PRIVATE, "localhost", "a.localhost.", "127.2", "[::ffff:7f00:2]"])
-def test_behind_a_proxy_a_host_that_is_private_by_itself_is_refused(
+def test_a_redirect_to_a_literally_private_host_is_refused_behind_a_proxy(
     fetcher: Fetcher,
     web: Scripted,
     private: Scripted,
     monkeypatch: pytest.MonkeyPatch,
     host: str,
 ) -> None:
-    """Addresses of other names are the proxy's to look up."""
+    """The proxy looks up the addresses of other names."""
 
     monkeypatch.setenv("http_proxy", web.url)
     web.on("http://public.test/x", redirect(f"http://{host}:{web.port}/secret"))
     fetcher.one("data.bin", url="http://public.test/x")
-    refused(fetcher, private)
+    assert_refused(fetcher, private)
     assert len(web.asked) == 1
 
 
@@ -184,5 +187,5 @@ def test_behind_a_proxy_a_host_that_is_private_by_itself_is_refused(
         ("ff02::1", False),
     ],
 )
-def test_which_addresses_are_public(address: str, public: bool) -> None:
+def test_public_and_private_addresses(address: str, public: bool) -> None:
     assert http_client.is_public(address) is public

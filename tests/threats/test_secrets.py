@@ -1,5 +1,7 @@
-"""Secrets go nowhere: credentials in addresses, values of the environment, tokens of a redirect are
-in no output, file, note, Git object, store or remote, whatever verb runs."""
+"""No command leaks a secret into output, files, notes, Git objects, the cache or a remote.
+
+Secrets are credentials in URLs, values of environment variables and tokens in redirects.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ MD5 = hashlib.md5(DATA).hexdigest()
 
 @pytest.fixture
 def root(tmp_path: Path, web: Scripted) -> Path:
-    """A project that has to do with all of them, and whose scripts print none."""
+    """A project that uses every kind of secret, and whose scripts do not print any."""
 
     plain = web.on("/file", Answer(DATA))
     web.on("/auth", Answer(DATA))
@@ -48,51 +50,51 @@ workflows: {{all: [train]}}
 """
     train = "import os, pathlib, sys\nassert sys.argv[1] == os.environ['THE_KEY']\n"
     train += "pathlib.Path('model').write_text('weights')\n"
-    made = project(tmp_path / "p", text, {"train.py": train})
-    git(made, "init", "-q")
-    git(made, "config", "spacy.allowEnvInUrl", "true")
-    git(made, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
-    return made
+    root = project(tmp_path / "p", text, {"train.py": train})
+    git(root, "init", "-q")
+    git(root, "config", "spacy.allowEnvInUrl", "true")
+    git(root, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
+    return root
 
 
-VERBS = (
+COMMANDS = (
     "assets", "assets --force", "run all", "run all -F -j 2", "run all --restore", "run fail",
     "run missing", "run train --dry", "run train --matrix x=1", "status", "status --json", "resolved",
     "check", "check --staged", "log", "log --json", "show", "ignore", "document", "dvc",
-    "graph -o graph.svg", "graph", "schema", "lock record train", "lock restore", "push", "pull",
-    "restore --force", "notes status", "store size",
+    "graph -o graph.svg", "graph", "schema", "lock record train", "lock rebuild", "push", "pull",
+    "restore --force", "notes status", "cache status",
 )  # fmt: skip
 
 
 @pytest.mark.threat("environment-values")
-def test_no_verb_lets_one_out(root: Path, tmp_path: Path) -> None:
+def test_no_command_leaks_a_secret(root: Path, tmp_path: Path) -> None:
     environ = {"THE_KEY": VALUE, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     git(root, "add", ".")
     git(root, "commit", "-qm", "x")
-    told: dict[str, Done] = {}
-    for words in VERBS:
-        told[words] = process(*words.split(), cwd=root, **environ)
-        assert told[words].code not in (70, -6), (words, told[words].err)
-    assert told["run all"].code == 0
-    assert told["push"].code == 0
-    assert told["assets"].code == 4  # one of them is nowhere
+    results: dict[str, Done] = {}
+    for words in COMMANDS:
+        results[words] = process(*words.split(), cwd=root, **environ)
+        assert results[words].code not in (70, -6), (words, results[words].err)
+    assert results["run all"].code == 0
+    assert results["push"].code == 0
+    assert results["assets"].code == 4  # one of them does not exist
     assert (root / "assets/b").read_bytes() == DATA
-    own = (root / "project.yml").read_text()
-    for words, done in told.items():
+    project_text = (root / "project.yml").read_text()
+    for words, done in results.items():
         for secret in SECRETS:
             assert secret not in done.err, words
-            # (the document as understood has what project.yml itself says)
-            assert secret not in done.out or (words == "resolved" and secret in own), words
+            # the resolved document has the text of project.yml
+            assert secret not in done.out or (words == "resolved" and secret in project_text), words
     git(root, "add", "-A")
-    for place, data in everything(tmp_path):
-        if place.endswith("project.yml") or own.encode() in data:
+    for location, data in all_content(tmp_path):
+        if location.endswith("project.yml") or project_text.encode() in data:
             continue
         for secret in SECRETS:
-            assert secret.encode() not in data, place
+            assert secret.encode() not in data, location
 
 
-def everything(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """All files with their names, and all objects of the repository, notes among them."""
+def all_content(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield all file names, files, and Git objects, including notes, with their location."""
 
     for path in folder.rglob("*"):
         yield f"the name {path}", os.fsencode(path.name)
@@ -106,6 +108,6 @@ def everything(folder: Path) -> Iterator[tuple[str, bytes]]:
         yield f"the object {id}", done.stdout
 
 
-def test_a_traceback_for_those_who_ask_for_one_has_none_either(root: Path) -> None:
+def test_a_debug_traceback_has_no_secrets(root: Path) -> None:
     done = process("assets", cwd=root, THE_KEY=VALUE, GIT_SPACY_DEBUG="1")
     assert not any(secret in done.out + done.err for secret in SECRETS)

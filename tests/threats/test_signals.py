@@ -1,6 +1,7 @@
-"""Threat model: killed-downloads, torn-writes, signals-in-a-run, double-signals: SIGINT and SIGTERM at any time, in every verb that writes.
+"""Send SIGINT and SIGTERM at any time to every command that writes.
 
-The times are random but the same each time; GIT_SPACY_STRESS_ROUNDS makes more of them.
+Threat model: killed-downloads, torn-writes, signals-in-a-run, double-signals. The times are random
+with a fixed seed; GIT_SPACY_STRESS_ROUNDS sets their number.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from tests.threats.test_every_system_call import (
     CASES,
     Case,
     case,
-    fresh,
+    guaranteed_state,
     is_between,
     left_over,
-    ours,
     pristine,
     rerun,
+    restored_copy,
 )
 
 __all__ = ["case", "pristine"]
 ROUNDS = int(os.environ.get("GIT_SPACY_STRESS_ROUNDS", "3"))
 PACKAGE = Path(cli.__file__).parents[1]
-# it says when Python has started and is about to call us: until then a signal is Python's to complain of
+# prints a line before it calls us: until then, Python handles signals
 START = """
 import sys
 from git_spacy.__main__ import main
@@ -44,41 +45,43 @@ main()
 @pytest.mark.threat("killed-downloads")
 @pytest.mark.threat(
     "torn-writes",
-    commands="assets check document dvc graph ignore lock pull push restore run schema store",
+    commands="assets cache check document dvc graph ignore lock pull push restore run schema",
 )
 @pytest.mark.threat("double-signals", commands="lock pull push")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_at_any_time(case: Case, pristine: Path, number: signal.Signals) -> None:
-    chance = random.Random(f"{case.words} {number}")
-    root = fresh(pristine)
-    old = case.look(root)
-    whole = spacy(case, root)
+def test_a_signal_at_any_time_is_repaired_by_a_rerun(
+    case: Case, pristine: Path, number: signal.Signals
+) -> None:
+    rng = random.Random(f"{case.words} {number}")
+    root = restored_copy(pristine)
+    old = case.state(root)
+    uninterrupted = spacy(case, root)
     started = time.monotonic()
-    whole.communicate()
-    assert whole.returncode == 0
+    uninterrupted.communicate()
+    assert uninterrupted.returncode == 0
     longest = time.monotonic() - started
-    new = case.look(root)
-    for each in range(ROUNDS):
-        root = fresh(pristine)
-        by_git = each % 3 == 2
+    new = case.state(root)
+    for round_number in range(ROUNDS):
+        root = restored_copy(pristine)
+        by_git = round_number % 3 == 2
         process = spacy(case, root, by_git)
-        time.sleep(chance.uniform(0, longest))
-        if each % 3:
-            # as Ctrl-C does: to the whole group, and once more, by Git or by an impatient user
+        time.sleep(rng.uniform(0, longest))
+        if round_number % 3:
+            # like Ctrl-C, to the whole group, and again, as Git or an impatient user does
             signal_group(process, number)
-            time.sleep(chance.choice([0, chance.uniform(0, 0.02), chance.uniform(0, 0.2)]))
+            time.sleep(rng.choice([0, rng.uniform(0, 0.02), rng.uniform(0, 0.2)]))
             signal_group(process, number)
         else:
             process.send_signal(number)
         _, err = process.communicate(timeout=120)
-        # 130 and 143 are ours; negative before there is any of us, or when all is done, or Git's
+        # 130 and 143 are ours; a negative code is from before we started, after the end, or from Git
         assert process.returncode in (0, 128 + number, -number), err
-        if process.returncode == 128 + number:  # (a script of the project's may have its own)
+        if process.returncode == 128 + number:  # a script of the project may print a traceback
             assert f'File "{PACKAGE}' not in err
-        assert is_between(ours(case, root), old, new)
+        assert is_between(guaranteed_state(case, root), old, new)
         assert rerun(case, root) == 0
-        assert case.look(root) == new
+        assert case.state(root) == new
         assert left_over(root) == []
 
 
@@ -101,12 +104,12 @@ def signal_group(process: subprocess.Popen[str], number: int) -> None:
     try:
         os.killpg(process.pid, number)
     except ProcessLookupError:
-        pass  # it has ended
+        pass  # it has already ended
 
 
-def test_every_verb_that_writes_is_among_them() -> None:
-    verbs = {words[0] for words, *_ in CASES.values()}
+def test_every_command_that_writes_has_a_case() -> None:
+    tested = {words[0] for words, *_ in CASES.values()}
     reads = {"status", "log", "show", "diff", "resolved", "config"}
     # tests/test_clone_corners.py, tests/git/test_notes.py, tests/setup/
     elsewhere = {"clone", "notes", "init"}
-    assert verbs | reads | elsewhere >= set(cli.COMMANDS)
+    assert tested | reads | elsewhere >= set(cli.COMMANDS)

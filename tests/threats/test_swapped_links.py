@@ -1,5 +1,7 @@
-"""Another process puts a link in the place of a file or a folder, between any two system calls of
-ours (issue 17, A6): nothing outside of the project is read or written."""
+"""Another process replaces a file or folder by a link between any two of our system calls.
+
+No file outside the project may then be read or written.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,11 @@ from tests.testing.repositories import write
 SECRET = "secret"
 CALLS = ("lstat", "stat", "readlink", "open", "mkdir", "unlink", "fchmod", "fsync", "rename",
          "listdir", "scandir", "chmod", "access")  # fmt: skip
-MOST = 400  # calls of one action
+MAX_CALLS = 400  # of one action
 
 
 class Swapping:
-    """Puts a link to `target` in the place of `path` before the N-th file-system call of `os`."""
+    """Replaces `path` by a link to `target` before the N-th file-system call of `os`."""
 
     def __init__(self, patch: pytest.MonkeyPatch, number: int, path: Path, target: Path) -> None:
         self.left = number
@@ -39,11 +41,11 @@ class Swapping:
             patch.setattr(os, name, self._wrapped(getattr(os, name)))
 
     def _wrapped(self, real: Callable[..., object]) -> Callable[..., object]:
-        def call(*arguments: object, **more: object) -> object:
+        def call(*arguments: object, **options: object) -> object:
             self.left -= 1
             if self.left == 0:
                 self._swap()
-            return real(*arguments, **more)
+            return real(*arguments, **options)
 
         return call
 
@@ -77,14 +79,14 @@ def _stage(root: Path) -> None:
 
 def _hash(relative: str) -> Callable[[Path], object]:
     def act(root: Path) -> object:
-        found = hashing.fingerprint(root, relative)
-        return found and found.digest
+        fingerprint = hashing.fingerprint(root, relative)
+        return fingerprint and fingerprint.digest
 
     return act
 
 
 ACTIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "reading project.yml": ("project.yml", loader.content),
+    "reading project.yml": ("project.yml", loader.read_bytes),
     "reading project.lock": ("project.lock", lock.content),
     "writing project.lock": ("project.lock", _write_lock),
     "writing a generated file": ("sub/file", _write_generated),
@@ -108,12 +110,12 @@ SWAPPED = [
 
 @pytest.mark.threat("link-destinations", commands="check document lock run status")
 @pytest.mark.parametrize(("action", "name"), SWAPPED)
-def test_a_link_that_is_swapped_in_at_any_system_call_leads_nowhere(
+def test_a_link_swapped_in_at_any_system_call_is_not_followed(
     tmp_path: Path, action: str, name: str
 ) -> None:
     _, act = ACTIONS[action]
     secrets = (SECRET, hashlib.md5(SECRET.encode(), usedforsecurity=False).hexdigest())
-    for number in range(1, MOST):
+    for number in range(1, MAX_CALLS):
         folder = tmp_path / str(number)
         outside, root = folder / "outside", folder / "root"
         write(outside, {"file": SECRET, "new/empty": ""})
@@ -121,17 +123,19 @@ def test_a_link_that_is_swapped_in_at_any_system_call_leads_nowhere(
         is_file = (root / name).is_file()
         before = snapshot(outside)
         target = outside / "file" if is_file else outside / "new" if name == "sub/new" else outside
-        found: object = None
+        result: object = None
         with pytest.MonkeyPatch.context() as patch:
             swapping = Swapping(patch, number, root / name, target)
             try:
-                found = act(root)
+                result = act(root)
             except (GitSpacyError, OSError):
                 pass
-        assert snapshot(outside) == before, f"it wrote outside at call {number}"
-        assert all(secret not in repr(found) for secret in secrets), f"it read it at call {number}"
+        assert snapshot(outside) == before, f"wrote outside the project at call {number}"
+        assert all(secret not in repr(result) for secret in secrets), (
+            f"read outside the project at call {number}"
+        )
         if swapping.left > 0:
             assert number > 3
             break
     else:
-        pytest.fail("it never ran to its end")
+        pytest.fail("the action has too many system calls")

@@ -1,4 +1,4 @@
-"""docs/threat-model.md: every threat has a name, and tests that carry it for each of its commands."""
+"""docs/explanation/threat-model.md: every threat has a name, and tests that carry it for each of its commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from git_spacy import cli
 from tests.threats.inputs import READS, REFUSED
 
 TESTS = Path(__file__).parents[1]
-DOCUMENT = (TESTS.parent / "docs/threat-model.md").read_text()
+DOCUMENT = (TESTS.parent / "docs/explanation/threat-model.md").read_text()
 READERS = "assets run status check lock ignore dvc document graph push pull restore resolved"
 
 

@@ -1,7 +1,7 @@
-"""Threat model: double-signals: two signals to the whole process group, at any place of a command.
+"""Send two signals to the whole process group at any time.
 
-Git passes on to us the signals that its group gets, so Ctrl-C means two of them. Whatever happens
-then, scripts end before the run lock is released, and nothing outlives the command.
+Threat model: double-signals. Git forwards the signals of its group to us, so Ctrl-C sends two. In any
+case, scripts must end before the run lock is released, and no process may outlive the command.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ROUNDS = int(os.environ.get("GIT_SPACY_STRESS_ROUNDS", "1"))
 PACKAGE = Path(cli.__file__).parents[1]
 NUMBERS = [signal.SIGINT, signal.SIGTERM]
 
-# a script with a child of its own; both have MARK among their arguments
+# a script with a child process; both have the project's folder among their arguments
 SCRIPT = """
 import os, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", *sys.argv[1:]])
@@ -55,27 +55,27 @@ def sleeping(folder: Path, more: str = "") -> Path:
 
 
 def alive(mark: Path) -> list[str]:
-    """The command lines of processes that have `mark` among their arguments: scripts."""
+    """Return the command lines of processes that have `mark` among their arguments."""
 
-    found = []
+    lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().decode("utf-8", "replace").split("\0")
         except OSError:
             continue
         if str(mark) in words:
-            found.append(" ".join(words))
-    return found
+            lines.append(" ".join(words))
+    return lines
 
 
 class Watch(threading.Thread):
-    """Waits for the run lock of a project as another run does; what still ran when it was free."""
+    """Waits for the run lock as another run does; `left` are scripts that then still run."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(daemon=True)
         self._root = root
         self._is_over = threading.Event()
-        self.had_it = False
+        self.was_locked = False
         self.left: list[str] = []
 
     def run(self) -> None:
@@ -87,7 +87,7 @@ class Watch(threading.Thread):
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    self.had_it = True
+                    self.was_locked = True
                     fcntl.flock(file, fcntl.LOCK_EX)
                     self.left = alive(self._root)
                     return
@@ -95,10 +95,10 @@ class Watch(threading.Thread):
     def end(self) -> None:
         self._is_over.set()
         self.join(PATIENCE)
-        assert not self.is_alive(), "somebody still has the run lock"
+        assert not self.is_alive(), "the run lock is still held"
 
 
-# it says when Python has started: until then a signal is Python's to complain of
+# prints a line before it calls us: until then, Python handles signals
 STARTED = """
 import sys
 print("started", flush=True)
@@ -110,7 +110,7 @@ main()
 
 @contextmanager
 def command(root: Path, *words: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A command line in a process group of its own, which is gone at the end, once it is ours."""
+    """Start a command line in its own process group and kill the group at the end."""
 
     child = subprocess.Popen(
         words, cwd=root, env=environ, text=True, start_new_session=True,
@@ -129,7 +129,7 @@ def command(root: Path, *words: str, environ: dict[str, str]) -> Iterator[subpro
 
 
 def send(child: subprocess.Popen[str], number: int) -> None:
-    """To the whole group; it may have ended."""
+    """Send a signal to the process group, if it still exists."""
 
     try:
         os.killpg(child.pid, number)
@@ -137,8 +137,8 @@ def send(child: subprocess.Popen[str], number: int) -> None:
         pass
 
 
-class Ways(NamedTuple):
-    """How a command line is started: `git-spacy …`, or `git spacy …`, where Git passes signals on."""
+class Programs(NamedTuple):
+    """The ways to start git-spacy: directly, or by Git, which forwards signals."""
 
     directly: tuple[str, ...]
     by_git: tuple[str, ...]
@@ -146,53 +146,53 @@ class Ways(NamedTuple):
 
 
 @pytest.fixture
-def ways(tmp_path: Path) -> Ways:
-    programs = tmp_path / "programs"
+def programs(tmp_path: Path) -> Programs:
+    folder = tmp_path / "programs"
     (tmp_path / "temporary").mkdir()
     text = f"#!/bin/sh\nexec '{sys.executable}' -c '{STARTED}' \"$@\"\n"
-    write(programs, {"git-spacy*": text})
+    write(folder, {"git-spacy*": text})
     environ = {
         **os.environ, "PYTHONPATH": str(PACKAGE.parent), "TMPDIR": str(tmp_path / "temporary"),
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
     }  # fmt: skip
-    return Ways((f"{programs}/git-spacy",), ("git", "spacy"), environ)
+    return Programs((f"{folder}/git-spacy",), ("git", "spacy"), environ)
 
 
-def instants(chance: random.Random, longest: float) -> tuple[float, float]:
-    """When the first signal comes, and how long after that the second."""
+def random_times(rng: random.Random, longest: float) -> tuple[float, float]:
+    """Choose the time of the first signal, and the delay of the second."""
 
-    first = chance.uniform(0, longest)
-    return first, chance.choice([0, chance.uniform(0, 0.02), chance.uniform(0, 0.5)])
+    first = rng.uniform(0, longest)
+    return first, rng.choice([0, rng.uniform(0, 0.02), rng.uniform(0, 0.5)])
 
 
 @pytest.mark.threat("double-signals", commands="run")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("jobs", ["1", "2"])
-@pytest.mark.parametrize("way", ["directly", "by_git"])
-def test_two_signals_at_any_time_leave_no_script(
-    tmp_path: Path, ways: Ways, way: str, jobs: str, number: signal.Signals
+@pytest.mark.parametrize("program", ["directly", "by_git"])
+def test_two_signals_at_any_time_leave_no_script_running(
+    tmp_path: Path, programs: Programs, program: str, jobs: str, number: signal.Signals
 ) -> None:
-    """Issue 17, C14: 8 of 140 times the script ran on, the run lock free."""
+    """A script once outlived the run lock in 8 of 140 attempts."""
 
-    chance = random.Random(f"{way} {jobs} {number}")
+    rng = random.Random(f"{program} {jobs} {number}")
     root = sleeping(tmp_path / "p")
-    words = (*getattr(ways, way), "run", "all", "-j", jobs)
+    words = (*getattr(programs, program), "run", "all", "-j", jobs)
     begun = root / "begun"
-    for each in range(2 * ROUNDS):
+    for round_number in range(2 * ROUNDS):
         begun.unlink(missing_ok=True)
         watch = Watch(root)
         watch.start()
-        with command(root, *words, environ=ways.environ) as child:
+        with command(root, *words, environ=programs.environ) as child:
             started = time.monotonic()
-            if each % 2:
-                while not (begun.exists() and watch.had_it):
+            if round_number % 2:
+                while not (begun.exists() and watch.was_locked):
                     assert child.poll() is None, child.communicate()
                     time.sleep(0.001)
                 longest = time.monotonic() - started
-                first, gap = instants(chance, 0.1)
+                first, gap = random_times(rng, 0.1)
             else:
-                first, gap = instants(chance, longest if each else 1.0)
+                first, gap = random_times(rng, longest if round_number else 1.0)
             time.sleep(first)
             send(child, number)
             time.sleep(gap)
@@ -200,12 +200,12 @@ def test_two_signals_at_any_time_leave_no_script(
             _, err = child.communicate(timeout=PATIENCE)
             assert alive(root) == [], (first, gap, err)
         watch.end()
-        assert watch.left == [], "the run lock was free before the scripts had ended"
-        # negative: Git, which ends as it was told to, or Python before there is any of us
+        assert watch.left == [], "the run lock was released before the scripts ended"
+        # negative: Git dies of the signal, or Python does before we start
         assert child.returncode in (128 + number, -number), (child.returncode, first, gap, err)
         assert f'File "{PACKAGE}' not in err or child.returncode == -number, err
         assert sum(line.startswith("error: ") for line in err.splitlines()) <= 1, err
-    assert watch.had_it
+    assert watch.was_locked
     assert not (root / "project.lock").exists()
 
 
@@ -217,33 +217,35 @@ STALLING = (
 @pytest.mark.threat("double-signals", commands="assets clone")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
-@pytest.mark.parametrize("way", ["directly", "by_git"])
-@pytest.mark.parametrize("verb", ["assets", "clone"])
-def test_two_signals_at_any_time_end_what_waits_for_a_server(
-    tmp_path: Path, ways: Ways, verb: str, way: str, number: signal.Signals
+@pytest.mark.parametrize("program", ["directly", "by_git"])
+@pytest.mark.parametrize("name", ["assets", "clone"])
+def test_two_signals_at_any_time_end_a_command_that_waits_for_a_server(
+    tmp_path: Path, programs: Programs, name: str, program: str, number: signal.Signals
 ) -> None:
-    """Issue 17, C14: 21 of 250 `assets` did not end."""
+    """`assets` once did not end in 21 of 250 attempts."""
 
-    chance = random.Random(f"{verb} {way} {number}")
+    rng = random.Random(f"{name} {program} {number}")
     with Misbehaving() as server:
         for path in ("/data", "/repo/info/refs"):
             server.paths[path] = lambda exchange: exchange.stall(b"x" * 1000, after=100)
         root = project(repository(tmp_path / "p"), STALLING.replace("URL", server.url))
         git(root, "config", "spacy.ignore", "false")
-        words = ("assets",) if verb == "assets" else ("clone", f"{server.url}/repo", "new/dest")
+        words = ("assets",) if name == "assets" else ("clone", f"{server.url}/repo", "new/dest")
         before = snapshot(root)
         longest = 1.0
-        for each in range(2 * ROUNDS):
+        for round_number in range(2 * ROUNDS):
             server.asked.clear()
-            with command(root, *getattr(ways, way), *words, environ=ways.environ) as child:
+            with command(
+                root, *getattr(programs, program), *words, environ=programs.environ
+            ) as child:
                 started = time.monotonic()
-                first, gap = instants(chance, longest)
-                if each % 2:
+                first, gap = random_times(rng, longest)
+                if round_number % 2:
                     while not server.asked:
                         assert child.poll() is None, child.communicate()
                         time.sleep(0.001)
                     longest = time.monotonic() - started
-                    first, gap = instants(chance, 0.1)
+                    first, gap = random_times(rng, 0.1)
                 time.sleep(first)
                 send(child, number)
                 time.sleep(gap)
@@ -252,28 +254,28 @@ def test_two_signals_at_any_time_end_what_waits_for_a_server(
             assert child.returncode in (128 + number, -number), (child.returncode, first, gap, err)
             assert f'File "{PACKAGE}' not in err or child.returncode == -number, err
             now = snapshot(root)
-            now.pop("a/", None)  # the folder that was to hold the assets
+            now.pop("a/", None)  # the folder of the assets
             now.pop("new/", None)
             assert now == before, (first, gap)
             gits = [line for line in lines_with(server.url) if line.startswith("git")]
-            assert gits == [], "git goes on without us"
+            assert gits == [], "git outlived us"
             assert os.listdir(tmp_path / "temporary") == [], (first, gap)
 
 
 def lines_with(text: str) -> list[str]:
-    found = []
+    lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = path.read_bytes().decode("utf-8", "replace").replace("\0", " ")
         except OSError:
             continue
         if text in line:
-            found.append(line)
-    return found
+            lines.append(line)
+    return lines
 
 
-# In a child: send the signal at the N-th call or return of our own code before the first signal has
-# come (`first`), or after that (`second`), and write down how many there are.
+# In a child process: send two signals at the N-th call or return of our code before the first signal
+# was handled (`first`), or after that (`second`), and report the number of such calls.
 AT_EACH_CALL = """
 import json, os, signal, sys
 number, which, at, report = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
@@ -305,25 +307,29 @@ finally:
     with open(report, "w") as file:
         json.dump(count, file)
 """
-TELL = "os.kill(os.getppid(), int(open('number').read()))"
+SIGNAL_PARENT = "os.kill(os.getppid(), int(open('number').read()))"
 
 
-def at(root: Path, number: int, which: str, place: int, *words: str) -> tuple[int, str, int]:
-    """Exit code and stderr of a command that gets two signals at this place, and the number of
-    places; no process is left of it, and the run lock was held until then."""
+def signal_at_call(
+    root: Path, number: int, which: str, call: int, *words: str
+) -> tuple[int, str, int]:
+    """Run a command that gets two signals at a call; return exit code, stderr and number of calls.
 
-    report = root.parent / "places"
+    Checks that no process is left and that the run lock was held until they had ended.
+    """
+
+    report = root.parent / "calls"
     watch = Watch(root)
     watch.start()
     done = subprocess.run(
-        (sys.executable, "-c", AT_EACH_CALL, str(int(number)), which, str(place), report, *words),
+        (sys.executable, "-c", AT_EACH_CALL, str(int(number)), which, str(call), report, *words),
         cwd=root, env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)}, check=False, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         timeout=PATIENCE,
     )  # fmt: skip
-    assert alive(root) == [], (which, place)
+    assert alive(root) == [], (which, call)
     watch.end()
-    assert watch.left == [], (which, place)
+    assert watch.left == [], (which, call)
     return done.returncode, done.stderr, json.loads(report.read_text())
 
 
@@ -332,22 +338,22 @@ def at(root: Path, number: int, which: str, place: int, *words: str) -> tuple[in
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("which", ["first", "second"])
-def test_a_signal_at_each_call_of_ours_leaves_no_script(
+def test_two_signals_at_any_call_leave_no_script_running(
     tmp_path: Path, which: str, jobs: str, number: signal.Signals
 ) -> None:
-    """The script itself sends one once it runs: so the first one comes at any place before that,
-    the second one at any place of the cleaning up."""
+    """The script sends a signal when it starts, so `first` is before that and `second` during
+    cleanup."""
 
-    chance = random.Random(f"{which} {jobs} {number}")
-    root = sleeping(tmp_path / "p", TELL)
+    rng = random.Random(f"{which} {jobs} {number}")
+    root = sleeping(tmp_path / "p", SIGNAL_PARENT)
     (root / "number").write_text(str(int(number)))
     words = ("run", "all", "-j", jobs)
-    code, err, places = at(root, number, which, 0, *words)
+    code, err, calls = signal_at_call(root, number, which, 0, *words)
     assert code == 128 + number, err
-    assert places > 100
+    assert calls > 100
     for _ in range(3 * ROUNDS):
-        place = chance.randrange(1, places)
-        code, err, _ = at(root, number, which, place, *words)
-        assert code == 128 + number, (place, err)
-        assert err.endswith(("error: interrupted\n", "error: terminated\n")), (place, err)
-        assert f'File "{PACKAGE}' not in err, (place, err)
+        call = rng.randrange(1, calls)
+        code, err, _ = signal_at_call(root, number, which, call, *words)
+        assert code == 128 + number, (call, err)
+        assert err.endswith(("error: interrupted\n", "error: terminated\n")), (call, err)
+        assert f'File "{PACKAGE}' not in err, (call, err)

@@ -10,11 +10,11 @@ from git_spacy.assets.sources import FetchContext, FetchedContent, checksum_mism
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
 from git_spacy.files import Staging
 from git_spacy.git.address import ALLOW_LOCAL, Address, parse_address
-from git_spacy.git.partial_clone import opened
-from git_spacy.git.settings import boolean, limits
+from git_spacy.git.partial_clone import open_remote_tree
+from git_spacy.git.settings import boolean, fetch_limits
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Asset
-from git_spacy.state.hashing import digest, files_below, names
+from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
 
 
 def refusal(asset: Asset, place: FetchContext) -> GitSpacyError | None:
@@ -42,15 +42,15 @@ def fetch(
     path = "/".join(part for part in asset.git.path.split("/") if part not in ("", "."))
     address = _address(asset, place)
     dest = asset.dest.text
-    most = limits(place.settings)
-    with opened(
+    most = fetch_limits(place.settings)
+    with open_remote_tree(
         address, prompt=False, warn=lambda text: report(FetchNotice(dest, text)), limits=most
     ) as tree:
         place.cancellation.check()
         if not tree.files(path):
             hint = did_you_mean(path, [*tree.folders(), *(entry.name for entry in tree.listing)])
             raise InvalidInput(
-                f"{address.shown} has no '{path}' at {address.ref or 'its HEAD'}",
+                f"{address.display_url} has no '{path}' at {address.ref or 'its HEAD'}",
                 hint=hint or "correct 'path'",
             )
         placed = tree.checkout(path, staged.path)
@@ -58,14 +58,14 @@ def fetch(
         report(FetchNotice(dest, f"'{pointer}' is a Git LFS pointer; its content is not here"))
     place.cancellation.check()
     facts = files_below(place.root, staged.relative) or []
-    md5 = digest(place.root, facts)
+    md5 = digest_contents(place.root, facts)
     if asset.checksum:
         algorithm = asset.checksum.algorithm
-        found = md5 if algorithm == "md5" else digest(place.root, facts, algorithm)
+        found = md5 if algorithm == "md5" else digest_contents(place.root, facts, algorithm)
         if found != asset.checksum.digest:
             raise checksum_mismatch(asset.checksum, found)
     size = sum(fact.size for fact in facts)
-    return FetchedContent(size, md5, names(facts), f"commit {tree.commit[:12]}")
+    return FetchedContent(size, md5, digest_file_names(facts), f"commit {tree.commit[:12]}")
 
 
 def _address(asset: Asset, place: FetchContext) -> Address:

@@ -18,7 +18,7 @@ from git_spacy.generate.managed_block import (
     XML,
     Comment,
     GeneratedFile,
-    command,
+    marker_command,
 )
 from git_spacy.generate.registry import GeneratorInput, parse_words
 from git_spacy.project.graph import find_workflow
@@ -47,7 +47,7 @@ def draw(graph: Graph, form: str, words: NodeStates) -> str:
     return text
 
 
-def by_suffix(file: str) -> str | None:
+def format_of_file(file: str) -> str | None:
     """The format of a file of this name, if its ending says it."""
 
     name = file.lower()
@@ -61,24 +61,24 @@ def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile |
     names, options = parse_words(words[:at], ("-o", "-f"))
     names += tuple(words[at + 1 :])
     file = options.get("-o", "")
-    form = options.get("-f") or by_suffix(file)
+    form = options.get("-f") or format_of_file(file)
     if form not in FORMATS:
         return None
     project = subject.loaded.project
     workflow = find_workflow(project, names[0]) if names else None
-    return part(build_graph(project, workflow), file, form, workflow and workflow.name)
+    return graph_file(build_graph(project, workflow), file, form, workflow and workflow.name)
 
 
-def part(graph: Graph, file: str, form: str, workflow: str | None) -> GeneratedFile:
+def graph_file(graph: Graph, file: str, form: str, workflow: str | None) -> GeneratedFile:
     """The file (a path from the project) that shows `graph`, of one `workflow` or of all. It says
-    what project.yml says, and nothing of what is fresh. Raises Malformed for names that cannot be
-    in its marker."""
+    what project.yml says, and nothing of what is up to date. Raises Malformed for names that cannot
+    be in its marker."""
 
-    words = ["graph", *([] if by_suffix(file) == form else ["-f", form]), "-o", file]
+    words = ["graph", *([] if format_of_file(file) == form else ["-f", form]), "-o", file]
     if workflow is not None:
         words += [*(["--"] if workflow.startswith("-") else []), workflow]
     comment = FORMATS[form].comment
-    typed = command(*words)
+    typed = marker_command(*words)
     if comment is XML and "--" in typed:
         raise InvalidInput(
             f"'{typed}' cannot be written into an SVG: no comment there may have '--'",

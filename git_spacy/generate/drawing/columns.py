@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from git_spacy.generate.drawing import label
+from git_spacy.state.verdict import state_label
 
 Paint = Callable[[str, str], str]
 """A text and what it is (a state, `title`, `command` or `faint`) → the text in its colour."""
@@ -15,32 +16,32 @@ _MOST = 20  # names that are looked at: no line has room for more
 
 
 class FileLine(NamedTuple):
-    """A file: its path, what is known of it, what it is, and (after a word like `for`) the
+    """A file: its path, its state if known, what it is, and (after a word like `for`) the
     commands that it has to do with."""
 
     path: str
-    word: str
+    state: str
     kind: str = ""
-    before: str = ""
+    prefix: str = ""
     names: tuple[str, ...] = ()
-    after: str = ""
+    suffix: str = ""
 
 
-def listed(files: Sequence[FileLine], width: int, paint: Paint) -> Iterator[str]:
+def format_files(files: Sequence[FileLine], width: int, paint: Paint) -> Iterator[str]:
     """`files` in lines of `width` cells. What has no room beside a path stands below it."""
 
-    named = min(max((label.cells(file.path) for file in files), default=0), width - _LEAST)
-    said = max((len(file.word) for file in files), default=0)
+    named = min(max((label.display_width(file.path) for file in files), default=0), width - _LEAST)
+    said = max((len(file.state) for file in files), default=0)
     for file in files:
-        path = label.shortened(file.path, width)
+        path = label.shorten(file.path, width)
         beside = _after(file, said, width - named, paint)
-        if label.cells(path) > named or beside is None:
+        if label.display_width(path) > named or beside is None:
             yield path
             below = _after(file, said, width, paint, is_last=True)
             if below:
                 yield below
         else:
-            yield path + (" " * (named - label.cells(path)) + beside if beside else "")
+            yield path + (" " * (named - label.display_width(path)) + beside if beside else "")
 
 
 def _after(
@@ -49,16 +50,16 @@ def _after(
     """What stands behind a path, in `room` cells, where words are `said` wide; None: not even one
     name has room, and it is not the last try."""
 
-    word = f"  {paint(file.word, file.word)}" if file.word else ""
+    word = f"  {paint(state_label(file.state), file.state)}" if file.state else ""
     left = room - 2 - (said + 2 if said else 0)
     note = _note(file, left)
-    if label.cells(note) > left:
+    if label.display_width(note) > left:
         if not is_last:
             return None
-        note = label.shortened(note, left)
+        note = label.shorten(note, left)
     if not note:
         return word
-    gap = " " * ((said + 2 if said else 0) - (len(file.word) + 2 if file.word else 0))
+    gap = " " * ((said + 2 if said else 0) - (len(file.state) + 2 if file.state else 0))
     return f"{word}{gap}  {paint(note, 'faint')}"
 
 
@@ -70,8 +71,8 @@ def _note(file: FileLine, room: int) -> str:
     while True:
         more = len(file.names) - kept
         names = ", ".join(file.names[:kept]) + (f" and {more} more" if more else "")
-        told = f"{file.before} {names}{file.after}" if names else ""
+        told = f"{file.prefix} {names}{file.suffix}" if names else ""
         note = ", ".join(part for part in (file.kind, told) if part)
-        if label.cells(note) <= room or kept <= 1:
+        if label.display_width(note) <= room or kept <= 1:
             return note
         kept -= 1

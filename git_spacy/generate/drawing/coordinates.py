@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-from git_spacy.generate.drawing.layer_assignment import Layered, assign_layers
+from git_spacy.generate.drawing.layer_assignment import LayeredGraph, assign_layers
 
 _BESIDE = 22.0  # between two boxes of a layer
 _NARROW = 14.0  # where one of them is a place that an edge goes through
@@ -156,7 +156,7 @@ def _drawn(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) -> Drawin
             Box(round(middle[box] - size.width / 2, 1), round(tops[layer[box]] + above, 1), *size)
         )
     lines = []
-    for route, up in zip(order.routes, order.turned, strict=True):
+    for route, up in zip(order.routes, order.reversed_edges, strict=True):
         aside = _TURNED if up else 0.0
         points = []
         for box in route:
@@ -177,7 +177,7 @@ def _drawn(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) -> Drawin
 
 
 def _tops(
-    order: Layered, middle: Sequence[float], sizes: Sequence[BoxSize]
+    order: LayeredGraph, middle: Sequence[float], sizes: Sequence[BoxSize]
 ) -> tuple[list[float], list[float]]:
     """Where each layer begins, and how high it is. The gap above it is the larger, the further an
     edge goes aside in it."""
@@ -197,7 +197,7 @@ def _tops(
     return tops, heights
 
 
-def _middles(order: Layered, widths: Sequence[float]) -> list[float]:
+def _middles(order: LayeredGraph, widths: Sequence[float]) -> list[float]:
     """The middle of each box and place across the layers: as near to the mean of what it hangs
     together with as its neighbours allow, down, up, and both ways in turn."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from git_spacy.generate.drawing import label, palette
 from git_spacy.generate.graph import Graph, GraphNode, NodeStates
+from git_spacy.state.verdict import state_label
 
 _LABEL = 60  # cells
 _SHAPES = {
@@ -21,7 +22,7 @@ _SHAPES = {
 def draw(graph: Graph, words: NodeStates) -> str:
     """`graph` for `dot`, coloured by what is known."""
 
-    title = _quoted(label.line(graph.title) if graph.title else " ")
+    title = _quoted(label.single_line(graph.title) if graph.title else " ")
     lines = [
         "digraph project {",
         f"  graph [rankdir=TB bgcolor=transparent tooltip={title}]",
@@ -38,12 +39,12 @@ def draw(graph: Graph, words: NodeStates) -> str:
 
 
 def _look(node: GraphNode, words: NodeStates) -> str:
-    name = _quoted(label.line(node.name, _LABEL))
-    word = words.get(node.id)
+    name = _quoted(label.single_line(node.name, _LABEL))
+    word = state_label(words.get(node.id, ""))
     if word:
         name = f'{name[:-1]}\\n{word}"'
     look = palette.style(node, words)
-    tooltip = _quoted(label.line(palette.about(node, words)))
+    tooltip = _quoted(label.single_line(palette.tooltip(node, words)))
     return (
         f'label={name} {_SHAPES[node.kind]} fillcolor="{look.fill}" color="{look.stroke}"'
         f" tooltip={tooltip}"

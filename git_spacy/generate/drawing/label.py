@@ -17,12 +17,12 @@ _UNSEEN = re.compile("[\u061c\u200e\u200f\ufeff\ufffe\uffff]|[\U0001fffe-\U0010f
 _LATIN = 0x530  # below it letters are as wide as ours: Latin, Greek, Cyrillic
 
 
-def line(text: str, most: int = LONGEST) -> str:
+def single_line(text: str, most: int = LONGEST) -> str:
     """`text` in one line of at most `most` cells, with what cannot be seen written out."""
 
     words = " ".join(escape_controls(redact(text)).split())
     seen = _UNSEEN.sub(_written, words)
-    return shortened(seen, most) if cells(seen) else "(blank)"
+    return shorten(seen, most) if display_width(seen) else "(blank)"
 
 
 def _written(match: re.Match[str]) -> str:
@@ -32,13 +32,13 @@ def _written(match: re.Match[str]) -> str:
     return f"\\u{code:04x}"
 
 
-def cells(text: str) -> int:
+def display_width(text: str) -> int:
     """The room that `text` needs in a terminal."""
 
     return len(text) if text.isascii() else sum(map(_cell, text))
 
 
-def room(text: str) -> int:
+def image_width(text: str) -> int:
     """The room that it needs in a picture, where the font of other scripts is not known."""
 
     if text.isascii():
@@ -52,11 +52,11 @@ def _cell(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def shortened(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
     """`text` in at most `most` cells, without its middle if it is longer: paths differ at their
     ends."""
 
-    if cells(text) <= most:
+    if display_width(text) <= most:
         return text
     tail = _taken(text[::-1], most // 2)[::-1]
     return f"{_taken(text, most - 1 - most // 2)}…{tail}"

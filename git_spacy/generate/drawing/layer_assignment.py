@@ -18,7 +18,7 @@ _MOST_PLACES = 20_000  # that edges go through; beyond this long ones go straigh
 _LONG = 12  # layers, if there are more places than that
 
 
-class Layered(NamedTuple):
+class LayeredGraph(NamedTuple):
     """Boxes are 0 … `boxes` - 1; what is above are places that edges go through. `routes` has the
     boxes and places of each edge, from the upper to the lower one; `turned` says which edges point
     up; `links` are the pairs that hang together, one layer apart."""
@@ -26,11 +26,11 @@ class Layered(NamedTuple):
     boxes: int
     layers: list[list[int]]
     routes: list[list[int]]
-    turned: list[bool]
+    reversed_edges: list[bool]
     links: list[tuple[int, int]]
 
 
-def assign_layers(count: int, edges: Sequence[tuple[int, int]]) -> Layered:
+def assign_layers(count: int, edges: Sequence[tuple[int, int]]) -> LayeredGraph:
     """`count` boxes in layers, in an order with few crossings. The same for the same input."""
 
     turned = _turned(count, edges)
@@ -43,7 +43,7 @@ def assign_layers(count: int, edges: Sequence[tuple[int, int]]) -> Layered:
         )
     )
     layers = _ordered(layer, links)
-    return Layered(count, layers, routes, turned, links)
+    return LayeredGraph(count, layers, routes, turned, links)
 
 
 def _turned(count: int, edges: Sequence[tuple[int, int]]) -> list[bool]:

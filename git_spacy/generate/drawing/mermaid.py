@@ -11,6 +11,7 @@ import re
 
 from git_spacy.generate.drawing import label, palette
 from git_spacy.generate.graph import Graph, GraphNode, NodeStates
+from git_spacy.state.verdict import state_label
 
 _LABEL = 60  # cells
 _SHAPES = {"asset": '[("{}")]', "command": '["{}"]', "source": '[/"{}"/]', "file": '[/"{}"/]'}
@@ -23,7 +24,7 @@ def draw(graph: Graph, words: NodeStates) -> str:
 
     lines = ["flowchart TD"]
     if graph.title:
-        lines.append(f"  accTitle: {_coded(label.line(graph.title))}")
+        lines.append(f"  accTitle: {_coded(label.single_line(graph.title))}")
     lines += [
         f"  {node.id}{_SHAPES[node.kind].format(_label(node, words))}" for node in graph.nodes
     ]
@@ -41,8 +42,8 @@ def draw(graph: Graph, words: NodeStates) -> str:
 
 
 def _label(node: GraphNode, words: NodeStates) -> str:
-    name = _coded(label.line(node.name, _LABEL))
-    word = words.get(node.id)
+    name = _coded(label.single_line(node.name, _LABEL))
+    word = state_label(words.get(node.id, ""))
     return f"{name}<br>{word}" if word else name
 
 

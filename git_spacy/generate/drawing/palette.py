@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from git_spacy.generate.graph import Graph, GraphNode, NodeStates
+from git_spacy.state.verdict import state_label
 
 INK = "#1f2328"
 GREY = "#767c85"  # 4 to 1 on white, 5 to 1 on black
@@ -29,17 +30,18 @@ KINDS = {
     "source": BoxStyle("#f6f8fa", "#8c959f"),
     "file": BoxStyle("#ffffff", "#8c959f"),
 }
-# by what is known of it: the words of `git spacy status`, in the order of a legend
+# by its state in `git spacy status`, in the order of a legend
 STATES = {
-    "fresh": BoxStyle("#d2f4da", "#1a7f37"),
+    "up_to_date": BoxStyle("#d2f4da", "#1a7f37"),
     "verified": BoxStyle("#d2f4da", "#1a7f37"),
     "stale": BoxStyle("#ffe7b3", "#b07800"),
     "modified": BoxStyle("#ffe7b3", "#b07800"),
-    "never": BoxStyle("#e4e7eb", "#6e7781"),
-    "always": BoxStyle("#dbe9ff", "#2f6fd0"),
+    "not_run": BoxStyle("#e4e7eb", "#6e7781"),
+    "always_runs": BoxStyle("#dbe9ff", "#2f6fd0"),
     "unknown": BoxStyle("#eddcff", "#8250df"),
     "unverified": BoxStyle("#eddcff", "#8250df"),
     "missing": BoxStyle("#ffd8d3", "#cf222e"),
+    "checksum_mismatch": BoxStyle("#ffd8d3", "#cf222e"),
 }
 
 
@@ -50,20 +52,22 @@ def style(node: GraphNode, words: NodeStates) -> BoxStyle:
 
 
 def legend(graph: Graph, words: NodeStates) -> list[tuple[str, BoxStyle]]:
-    """The states that the picture shows, each with its look."""
+    """Return the label and the style of each state that the picture shows."""
 
     shown = {words.get(node.id) for node in graph.nodes}
-    return [(state, one) for state, one in STATES.items() if state in shown]
+    return [(state_label(state), style) for state, style in STATES.items() if state in shown]
 
 
-def about(node: GraphNode, words: NodeStates) -> str:
+def tooltip(node: GraphNode, words: NodeStates) -> str:
     """All that there is to say of a node, for a tooltip."""
 
     kind = "made" if node.kind == "file" else node.kind
-    return joined((f"{kind} {node.name}", words.get(node.id, ""), node.about))
+    return join_nonempty(
+        (f"{kind} {node.name}", state_label(words.get(node.id, "")), node.description)
+    )
 
 
-def joined(parts: Iterable[str]) -> str:
+def join_nonempty(parts: Iterable[str]) -> str:
     """The parts that say something."""
 
     return " · ".join(part for part in parts if part)

@@ -14,6 +14,7 @@ from git_spacy.generate.drawing import label, palette
 from git_spacy.generate.drawing.coordinates import Box, BoxSize, Drawing, Point, place_boxes
 from git_spacy.generate.drawing.palette import GREY, INK, BoxStyle
 from git_spacy.generate.graph import Graph, GraphEdge, GraphNode, NodeKind, NodeStates
+from git_spacy.state.verdict import state_label
 
 _LABEL = 46  # cells
 _CELL = 7.5  # pixels that a letter needs at _FONT, in the widest of the fonts
@@ -52,7 +53,9 @@ def _best(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) -> tuple[D
 
 
 def _size(node: GraphNode, words: NodeStates) -> BoxSize:
-    cells = max(label.room(label.line(node.name, _LABEL)), len(words.get(node.id, "")), 4)
+    cells = max(
+        label.image_width(label.single_line(node.name, _LABEL)), len(words.get(node.id, "")), 4
+    )
     high = _HIGH + (13 if words.get(node.id) else 0) + (8 if node.kind == "asset" else 0)
     return BoxSize(round(cells * _CELL * (1.06 if node.kind == "command" else 1) + 20), high)
 
@@ -61,7 +64,7 @@ def _document(graph: Graph, words: NodeStates, layout: Drawing, down: bool) -> I
     legend = palette.legend(graph, words)
     width = max(layout.width, _legend_width(legend)) + 2 * _MARGIN
     height = layout.height + 2 * _MARGIN + (34 if legend else 0)
-    title = escape(label.line(graph.title)) if graph.title else "The project's graph"
+    title = escape(label.single_line(graph.title)) if graph.title else "The project's graph"
     size = f"{_number(width)} {_number(height)}"
     yield '<?xml version="1.0" encoding="UTF-8"?>'
     yield (
@@ -74,7 +77,7 @@ def _document(graph: Graph, words: NodeStates, layout: Drawing, down: bool) -> I
         f' font-size="{_FONT}" text-anchor="middle">'
     )
     yield f'<g fill="none" stroke="{GREY}" stroke-width="1.4">'
-    names = {node.id: label.line(node.name) for node in graph.nodes}
+    names = {node.id: label.single_line(node.name) for node in graph.nodes}
     for edge, points in zip(graph.edges, layout.edges, strict=True):
         yield _edge(edge, points, names, down)
     yield "</g>"
@@ -88,15 +91,15 @@ def _document(graph: Graph, words: NodeStates, layout: Drawing, down: bool) -> I
 def _node(node: GraphNode, box: Box, words: NodeStates) -> str:
     style = palette.style(node, words)
     look = f'fill="{style.fill}" stroke="{style.stroke}"'
-    name = escape(label.line(node.name, _LABEL))
-    word = words.get(node.id)
+    name = escape(label.single_line(node.name, _LABEL))
+    word = state_label(words.get(node.id, ""))
     x = box.x + box.width / 2
     y = box.y + box.height / 2 + 4 + (4 if node.kind == "asset" else 0) - (6 if word else 0)
     bold = ' font-weight="bold"' if node.kind == "command" else ""
     texts = [_text(x, y, f'fill="{INK}"{bold}', name)]
     if word:
         texts.append(_text(x, y + 13, f'fill="{INK}" font-size="{_SMALL}"', escape(word)))
-    title = escape(label.line(palette.about(node, words)))
+    title = escape(label.single_line(palette.tooltip(node, words)))
     return f"<g><title>{title}</title>{_shape(node.kind, box, look)}{''.join(texts)}</g>"
 
 

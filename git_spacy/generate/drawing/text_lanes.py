@@ -26,7 +26,7 @@ class _Lane(NamedTuple):
     waiting: set[str]  # commands further down
 
 
-def rows(needs: Mapping[str, Collection[str]]) -> list[LaneRow]:
+def lane_rows(needs: Mapping[str, Collection[str]]) -> list[LaneRow]:
     """A row for each command in `needs`, which are in the order in which they run; all of one
     width. What a later command makes for an earlier one has no lane."""
 
