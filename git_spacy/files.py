@@ -50,8 +50,8 @@ def write_beneath(
 ) -> None:
     """Replace the content of the file `relative` below `root`, as `write_atomic` does.
 
-    A symlink to a file below `root` is written through. With `executable`, whoever may read the
-    file may execute it; with `parents`, missing folders are created.
+    A symlink to a file below `root` is written through. With `executable`, everyone who may read
+    the file may execute it; with `parents`, missing folders are created.
 
     Raises Refused if a symlink leads out of `root` or into Git's own folder, or if one appears
     after the path was resolved; OSError.

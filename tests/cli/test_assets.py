@@ -186,7 +186,7 @@ def test_a_terminal_shows_progress_bars(root: Path, web: Scripted) -> None:
         while True:
             try:
                 piece = os.read(ours, 1 << 16)
-            except OSError:  # how Linux says that nobody writes any more
+            except OSError:  # Linux: the other end of the terminal is closed
                 break
             if not piece:
                 break

@@ -358,7 +358,7 @@ def test_a_terminal_gets_git_s_pager_and_colours(
     git(scored, "config", "color.ui", "false")
     assert "\x1b" not in on_a_terminal(scored, "show")
     assert "paged" not in on_a_terminal(scored, "log", GIT_PAGER="cat")
-    git(scored, "config", "core.pager", "true")  # somebody leaves it at once
+    git(scored, "config", "core.pager", "true")  # a pager that exits at once
     assert on_a_terminal(scored, "log") == ""
 
 

@@ -201,7 +201,7 @@ workflows: {all: [a, b, c, d]}
     ]
 
 
-# The verb
+# The command
 
 
 def test_the_first_of_several_workflows_is_used_with_a_warning(

@@ -125,7 +125,7 @@ def test_another_tools_block_is_replaced_with_its_markers() -> None:
         (
             managed_block.with_markers(FILE._replace(command="git spacy graph")),
             "refuse",
-        ),  # another verb's
+        ),  # of another command
     ],
 )
 def test_only_a_generated_file_is_overwritten(text: str | None, action: str) -> None:

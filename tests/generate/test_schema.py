@@ -196,7 +196,7 @@ REFUSED = {
     "paths-outside: outputs leave": b"commands: [{name: a, outputs: [a/../../b]}]",
     "paths-outside: outputs_no_cache leave": b"commands: [{name: a, outputs_no_cache: ['C:\\x']}]",
     "paths-outside: directories leave": b"directories: ['~/x']",
-    "paths-outside: a variable does not mend it": b"vars: {a: x}\ncommands: [{name: a, deps: ['../${vars.a}']}]",
+    "paths-outside: a variable does not fix it": b"vars: {a: x}\ncommands: [{name: a, deps: ['../${vars.a}']}]",
     "paths-outside: nor after it": b"variables: {A: x}\ncommands: [{name: a, deps: ['{A}/../../x']}]",
     "reserved-paths: Git's own folder": b"assets: [{dest: .git/hooks/post-checkout}]",
     "reserved-paths: in capitals, further down": b"assets: [{dest: a/.GIT}]",

@@ -141,7 +141,7 @@ def test_an_address_without_ray_is_reported(folder: Path) -> None:
 
     script = (
         "import parallel_evaluate, ray\n"
-        "def init(*_, **how): raise ConnectionError('nobody there')\n"
+        "def init(*_, **how): raise ConnectionError('no cluster')\n"
         "ray.init = init\n"
         "parallel_evaluate.typer.run(lambda: parallel_evaluate.connect('auto'))"
     )
@@ -150,7 +150,7 @@ def test_an_address_without_ray_is_reported(folder: Path) -> None:
         env=environment(folder.parent), check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == "error: cannot connect to Ray at 'auto': nobody there\n"
+    assert done.stderr == "error: cannot connect to Ray at 'auto': no cluster\n"
 
 
 def test_ray_sends_usage_statistics_only_if_the_user_enables_them(folder: Path) -> None:

@@ -167,7 +167,7 @@ def test_both_distinguish_results_by_environment_values(
     root = made(TODAY)
     weasel("push", cwd=root)
     clone = fresh_clone(root, tmp_path / "clone", *OUTPUTS)
-    monkeypatch.setenv("WHO", "somebody else")
+    monkeypatch.setenv("WHO", "another user")
     assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 0, skipped 4"
     weasel("pull", cwd=clone)
     assert not (clone / "out").exists() or not list((clone / "out").iterdir())

@@ -122,7 +122,7 @@ def test_a_missing_dependency_is_reported_with_its_producer(tmp_path: Path, spac
         "assets:\n  - {dest: assets/a, url: x}\n  - {dest: private}\n"
         "commands:\n"
         "  - {name: make, script: [x], outputs: [made]}\n"
-        "  - {name: use, script: [x], deps: [made/part, assets/a, private, nobody], outputs: [o]}\n",
+        "  - {name: use, script: [x], deps: [made/part, assets/a, private, unmade], outputs: [o]}\n",
     )
     done = spacy("run", "use", cwd=root)
     assert done.code == 1
@@ -133,7 +133,7 @@ def test_a_missing_dependency_is_reported_with_its_producer(tmp_path: Path, spac
         "hint: git spacy assets assets/a",
         "project.yml:6: error: missing dependency of 'use': 'private'",
         "hint: 'private' is a private asset: copy it there yourself",
-        "project.yml:6: error: missing dependency of 'use': 'nobody'",
+        "project.yml:6: error: missing dependency of 'use': 'unmade'",
         "hint: no command produces it: create it, or correct the path in project.yml",
     ]
     assert not (root / "project.lock").exists()

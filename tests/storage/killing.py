@@ -1,5 +1,5 @@
 """Kill a push or pull with SIGKILL at its N-th change of a file, for N = 1, 2, … until it finishes:
-`python -m tests.storage.killing VERB PROJECT SCENARIO WORK`.
+`python -m tests.storage.killing COMMAND PROJECT SCENARIO WORK`.
 
 Runs in its own process, since it forks. Prints the number of changes; fails if a file is incomplete
 or if running the command again does not repair the project.
@@ -24,15 +24,15 @@ CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.l
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
-def forked(verb: str, root: Path, number: int = 0) -> int:
-    """Run `git spacy VERB`, killed at change `number`; return its exit code or minus the signal."""
+def forked(command: str, root: Path, number: int = 0) -> int:
+    """Run `git spacy COMMAND`, killed at change `number`; return its exit code or minus the signal."""
 
     child = os.fork()
     if not child:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         if number:
             sys.addaudithook(killer(number))
-        os._exit(cli.main(["-C", str(root), *verb.split()]))
+        os._exit(cli.main(["-C", str(root), *command.split()]))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -60,7 +60,7 @@ def objects(remote: Path) -> dict[str, bytes | str]:
     }
 
 
-def main(verb: str, project: str, scenario: Path, work: Path) -> int:
+def main(command: str, project: str, scenario: Path, work: Path) -> int:
     def reset() -> None:
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(scenario, work, symlinks=True)
@@ -68,18 +68,18 @@ def main(verb: str, project: str, scenario: Path, work: Path) -> int:
     root = work / project
     reset()
     before = snapshot(root), objects(work / "remote")
-    assert forked(verb, root) == 0
+    assert forked(command, root) == 0
     after = snapshot(root), objects(work / "remote")
     for number in range(1, 1000):
         reset()
-        code = forked(verb, root, number)
+        code = forked(command, root, number)
         for name, content in objects(work / "remote").items():
             assert content in (before[1].get(name), after[1].get(name)), (number, name)
         for output in ("model/weights.txt", "corpus/words.txt", "project.lock"):
             content = snapshot(root).get(output)
             is_whole = content in (before[0].get(output), after[0].get(output), None)
             assert is_whole or output == "project.lock", (number, output, content)
-        assert forked(verb, root) == 0, number
+        assert forked(command, root) == 0, number
         assert (snapshot(root), objects(work / "remote")) == after, number
         if code == 0:
             return number - 1

@@ -103,12 +103,12 @@ def test_the_newest_is_fetched(cloud: tuple[Shared, str]) -> None:
     assert (shared.clone / "model/extra").exists()
 
 
-@pytest.mark.parametrize("verb", ["push", "pull"])
-def test_a_missing_bucket_is_an_error(cloud: tuple[Shared, str], verb: str) -> None:
+@pytest.mark.parametrize("command", ["push", "pull"])
+def test_a_missing_bucket_is_an_error(cloud: tuple[Shared, str], command: str) -> None:
     shared, address = cloud
-    root = shared.made if verb == "push" else shared.clone
+    root = shared.made if command == "push" else shared.clone
     before = snapshot(root)
-    done = process(verb, address.format("absent"), cwd=root)
+    done = process(command, address.format("absent"), cwd=root)
     assert done.code == 4, done.err
     assert "Traceback" not in done.err
     assert snapshot(root) == before

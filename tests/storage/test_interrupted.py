@@ -27,17 +27,17 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.mark.threat("killed-downloads", commands="pull push")
-@pytest.mark.parametrize("verb", ["push", "pull", "pull --force"])
+@pytest.mark.parametrize("command", ["push", "pull", "pull --force"])
 def test_a_command_killed_at_any_change_can_be_run_again(
-    shared: Shared, tmp_path: Path, verb: str
+    shared: Shared, tmp_path: Path, command: str
 ) -> None:
     scenario = tmp_path / "scenario"
     for root in (shared.made, shared.clone):
         text = (root / "project.yml").read_text()
         (root / "project.yml").write_text(text.replace(str(shared.remote), "../remote"))
-    if verb != "push":
+    if command != "push":
         assert shared.push().code == 0
-    if verb == "pull --force":
+    if command == "pull --force":
         assert shared.pull().code == 0
         (shared.clone / "model/weights.txt").write_text("stale")
     shared.remote.mkdir(exist_ok=True)
@@ -45,9 +45,9 @@ def test_a_command_killed_at_any_change_can_be_run_again(
     shutil.copytree(shared.made, scenario / "made")
     shutil.copytree(shared.clone, scenario / "clone")
     shutil.copytree(shared.remote, scenario / "remote")
-    project = "made" if verb.startswith("push") else "clone"
+    project = "made" if command.startswith("push") else "clone"
     done = subprocess.run(
-        (sys.executable, "-m", "tests.storage.killing", verb, project, scenario, tmp_path / "work"),
+        (sys.executable, "-m", "tests.storage.killing", command, project, scenario, tmp_path / "work"),
         cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -96,13 +96,13 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, lis
 
 
 @pytest.mark.threat("signals-in-a-run", commands="pull push")
-@pytest.mark.parametrize("verb", ["push", "pull"])
+@pytest.mark.parametrize("command", ["push", "pull"])
 def test_an_interrupt_does_not_wait_for_the_remote(
-    shared: Shared, verb: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    shared: Shared, command: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    if verb == "pull":
+    if command == "pull":
         shared.push()
-    root = shared.made if verb == "push" else shared.clone
+    root = shared.made if command == "push" else shared.clone
     before = snapshot(root.parent)
     begun: threading.Event
     returned: list[bool]
@@ -113,7 +113,7 @@ def test_an_interrupt_does_not_wait_for_the_remote(
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
-    done = shared.spacy(verb, cwd=root)
+    done = shared.spacy(command, cwd=root)
     assert returned == [], "the command waited for the remote"
     assert done.code == 130
     assert done.err.strip() == "error: interrupted"
@@ -149,13 +149,13 @@ def silent() -> Iterator[tuple[int, threading.Event]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("verb", ["push", "pull"])
+@pytest.mark.parametrize("command", ["push", "pull"])
 def test_an_interrupt_does_not_wait_for_a_silent_server(
-    shared: Shared, silent: tuple[int, threading.Event], verb: str, number: signal.Signals
+    shared: Shared, silent: tuple[int, threading.Event], command: str, number: signal.Signals
 ) -> None:
     pytest.importorskip("s3fs")
     port, connected = silent
-    root = shared.made if verb == "push" else shared.clone
+    root = shared.made if command == "push" else shared.clone
     before = snapshot(root.parent)
     keys = {
         "AWS_ACCESS_KEY_ID": "x",
@@ -163,7 +163,7 @@ def test_an_interrupt_does_not_wait_for_a_silent_server(
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     child = subprocess.Popen(
-        (sys.executable, "-m", "git_spacy", verb, "s3://bucket/x"), cwd=root,
+        (sys.executable, "-m", "git_spacy", command, "s3://bucket/x"), cwd=root,
         env={**os.environ, **keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

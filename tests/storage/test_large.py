@@ -42,8 +42,8 @@ def test_many_files_take_little_memory(shared: Shared) -> None:
         for number in range(200):
             (model / f"{folder}/a-name-of-some-length-{number}").touch()
     assert shared.spacy("lock", "record", "train", cwd=shared.made).code == 0
-    for verb, root in (("push", shared.made), ("pull", shared.clone)):
-        code, peak, _, err = run_measured(verb, cwd=root)
+    for command, root in (("push", shared.made), ("pull", shared.clone)):
+        code, peak, _, err = run_measured(command, cwd=root)
         assert code == 0, err
         assert peak < 100
 

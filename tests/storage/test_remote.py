@@ -45,15 +45,15 @@ def test_an_address_can_be_given_instead_of_a_name() -> None:
 @pytest.mark.threat("interrupted-uploads", commands="push")
 def test_an_unknown_remote_name_is_not_taken_for_a_folder(shared: Shared) -> None:
     before = snapshot(shared.made.parent)
-    for verb in ("push", "pull"):
-        done = shared.spacy(verb, "defautl", cwd=shared.made)
+    for command in ("push", "pull"):
+        done = shared.spacy(command, "defautl", cwd=shared.made)
         assert done.code == 2
         assert "unknown remote 'defautl'" in done.err
         assert "did you mean 'default'" in done.err
     text = (shared.made / "project.yml").read_text().partition("remotes:")[0]
     (shared.made / "project.yml").write_text(text)
-    for verb in ("push", "pull"):
-        done = shared.spacy(verb, cwd=shared.made)
+    for command in ("push", "pull"):
+        done = shared.spacy(command, cwd=shared.made)
         assert done.code == 2
         assert "git config spacy.remote.default.url" in done.err
     after = snapshot(shared.made.parent)
@@ -97,8 +97,8 @@ def test_a_relative_address_is_relative_to_the_project(shared: Shared, tmp_path:
 )  # fmt: skip
 def test_unsupported_addresses_are_refused(shared: Shared, given: str, code: int) -> None:
     before = snapshot(shared.made.parent)
-    for verb in ("push", "pull"):
-        done = shared.spacy(verb, given, cwd=shared.made)
+    for command in ("push", "pull"):
+        done = shared.spacy(command, given, cwd=shared.made)
         assert done.code == code, done.err
         assert "hint: " in done.err
     assert snapshot(shared.made.parent) == before

@@ -127,10 +127,10 @@ def test_weasel_reads_and_writes_the_same_remote(
     assert snapshot(again) == snapshot(s3.made)
 
 
-def assert_fails(verb: str, root: Path, *words: str, within: float = 60) -> None:
+def assert_fails(command: str, root: Path, *words: str, within: float = 60) -> None:
     before = snapshot(root)
     began = time.monotonic()
-    done = process(verb, cwd=root)
+    done = process(command, cwd=root)
     assert done.code == 4, done.err
     assert "Traceback" not in done.err
     assert "hunter2" not in done.err
@@ -141,35 +141,35 @@ def assert_fails(verb: str, root: Path, *words: str, within: float = 60) -> None
     assert time.monotonic() - began < within
 
 
-@pytest.mark.parametrize("verb", ["push", "pull"])
-def test_a_missing_bucket_is_an_error(s3: Shared, verb: str) -> None:
-    root = s3.made if verb == "push" else s3.clone
+@pytest.mark.parametrize("command", ["push", "pull"])
+def test_a_missing_bucket_is_an_error(s3: Shared, command: str) -> None:
+    root = s3.made if command == "push" else s3.clone
     text = (root / "project.yml").read_text()
     (root / "project.yml").write_text(text.replace("s3://bucket/", "s3://absent/"))
-    assert_fails(verb, root, "s3://absent/some/where: The specified bucket does not exist")
+    assert_fails(command, root, "s3://absent/some/where: The specified bucket does not exist")
 
 
-@pytest.mark.parametrize("verb", ["push", "pull"])
+@pytest.mark.parametrize("command", ["push", "pull"])
 def test_a_stopped_server_is_an_error(
-    s3: Shared, verb: str, monkeypatch: pytest.MonkeyPatch
+    s3: Shared, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = f"http://127.0.0.1:{free_port()}"
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", gone)
         assert_fails(
-            verb, s3.made if verb == "push" else s3.clone, "s3://bucket/some/where: ", gone
+            command, s3.made if command == "push" else s3.clone, "s3://bucket/some/where: ", gone
         )
 
 
-@pytest.mark.parametrize("verb", ["push", "pull"])
+@pytest.mark.parametrize("command", ["push", "pull"])
 def test_missing_credentials_are_an_error(
-    s3: Shared, verb: str, monkeypatch: pytest.MonkeyPatch
+    s3: Shared, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.delenv("AWS_ACCESS_KEY_ID")
         patch.delenv("AWS_SECRET_ACCESS_KEY")
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        assert_fails(verb, s3.made if verb == "push" else s3.clone, "redentials")
+        assert_fails(command, s3.made if command == "push" else s3.clone, "redentials")
 
 
 @pytest.fixture
@@ -183,10 +183,12 @@ def strict(server: str) -> Iterator[None]:
     requests.post(f"{server}/moto-api/reset-auth", data=b"inf", timeout=10)
 
 
-@pytest.mark.parametrize("verb", ["push", "pull"])
-def test_wrong_credentials_are_an_error(s3: Shared, strict: None, verb: str) -> None:
+@pytest.mark.parametrize("command", ["push", "pull"])
+def test_wrong_credentials_are_an_error(s3: Shared, strict: None, command: str) -> None:
     try:
-        assert_fails(verb, s3.made if verb == "push" else s3.clone, "s3://bucket/some/where: ")
+        assert_fails(
+            command, s3.made if command == "push" else s3.clone, "s3://bucket/some/where: "
+        )
     finally:
         import requests
 

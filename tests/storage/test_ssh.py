@@ -71,9 +71,9 @@ def test_the_newest_is_fetched(shared: Shared, server: Sshd) -> None:
 
 
 def assert_fails(shared: Shared, *words: str) -> None:
-    for verb, root in (("push", shared.made), ("pull", shared.clone)):
+    for command, root in (("push", shared.made), ("pull", shared.clone)):
         before = snapshot(root)
-        done = process(verb, cwd=root)
+        done = process(command, cwd=root)
         assert done.code == 4, done.err
         assert "Traceback" not in done.err
         for word in words:

@@ -347,7 +347,7 @@ def test_netrc_credentials_are_sent_to_their_host_only(
     monkeypatch: pytest.MonkeyPatch,
     scheme: str,
 ) -> None:
-    """They are also sent over https only, so that nobody can read them on the network."""
+    """They are also sent over https only, so that they cannot be read on the network."""
 
     (sealed / ".netrc").write_text("default login user password secret\n")
     (sealed / ".netrc").chmod(0o600)

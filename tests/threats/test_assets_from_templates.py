@@ -213,7 +213,7 @@ def test_unset_environment_variable_is_reported(fetcher: Fetcher, web: Scripted)
 
 
 @pytest.mark.threat("environment-values", commands="assets")
-@pytest.mark.parametrize("failure", ["404", "echo", "redirect", "stall", "nobody", "text"])
+@pytest.mark.parametrize("failure", ["404", "echo", "redirect", "stall", "no_server", "text"])
 def test_secret_is_not_printed_if_the_fetch_fails(
     fetcher: Fetcher, web: Scripted, failure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,10 +229,10 @@ def test_secret_is_not_printed_if_the_fetch_fails(
         "redirect": redirect(f"ftp://{SECRET}/"),
         "stall": Answer(DATA, stall=0),
         "text": Answer(b"<html>" + SECRET.encode()),
-        "nobody": Answer(),
+        "no_server": Answer(),
     }
     web.on("/x", answers[failure])
-    base = "http://127.0.0.1:9" if failure == "nobody" else web.url
+    base = "http://127.0.0.1:9" if failure == "no_server" else web.url
     write_project_with_secret(fetcher, base + "/x?${env.TOKEN}")
     fetcher.settings["spacy.allowenvinurl"] = "true"
     assert fetcher.code() == 4

@@ -111,7 +111,9 @@ def slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
     read = http_reader._TimedSocket.readinto
     monkeypatch.setattr(http_reader, "time", Clock())
     monkeypatch.setattr(
-        http_reader._TimedSocket, "readinto", lambda self, buffer: read(self, memoryview(buffer)[:1])
+        http_reader._TimedSocket,
+        "readinto",
+        lambda self, buffer: read(self, memoryview(buffer)[:1]),
     )
 
 
