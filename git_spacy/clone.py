@@ -20,10 +20,10 @@ from git_spacy import __version__, templates
 from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Problem, Refused
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
-from git_spacy.git.partial_clone import opened
+from git_spacy.git.partial_clone import open_remote_tree
 from git_spacy.git.remote_tree import CheckoutResult, RemoteTree
-from git_spacy.git.repository import Repository, confined
-from git_spacy.git.settings import Settings, boolean, limits
+from git_spacy.git.repository import Repository, confine
+from git_spacy.git.settings import Settings, boolean, fetch_limits
 from git_spacy.git_names import is_git_name
 from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.paths import is_git_dir
@@ -121,10 +121,12 @@ def clone(
             request, dest, EMBEDDED, "", name, lambda to: _copy(name, to), write_gitignore
         )
     try:
-        with opened(source.address, prompt=prompt, warn=warn, limits=limits(settings)) as tree:
-            path = find_folder(tree, source.name, source.address.shown)
+        with open_remote_tree(
+            source.address, prompt=prompt, warn=warn, limits=fetch_limits(settings)
+        ) as tree:
+            path = find_folder(tree, source.name, source.address.display_url)
             return _create(
-                request, dest, source.address.shown, tree.commit, path,
+                request, dest, source.address.display_url, tree.commit, path,
                 lambda to: tree.checkout(path, to), write_gitignore,
             )  # fmt: skip
     except ExternalError as error:
@@ -145,7 +147,7 @@ def list_templates(
     if not repo:
         return templates.template_names()
     address = parse_address(repo, request.branch, trusted=True, base=cwd)
-    with opened(address, prompt=prompt, warn=warn, limits=limits(settings)) as tree:
+    with open_remote_tree(address, prompt=prompt, warn=warn, limits=fetch_limits(settings)) as tree:
         return projects_in(tree)
 
 
@@ -244,7 +246,7 @@ def _destination(request: CloneRequest, source: TemplateSource, cwd: Path) -> Pa
             )
         dest = cwd / last
     _refuse_git_folder(dest)
-    confined(dest)
+    confine(dest)
     is_file = dest.is_symlink() or (dest.exists() and not dest.is_dir())
     if is_file or (dest.is_dir() and any(dest.iterdir())):
         raise InvalidInput(
@@ -368,4 +370,4 @@ def _first_commit(
     trailers += [f"Template-Path: {path}"] if path else []
     subject = f"Start from the template {_last(path) or _last(source)}"
     message = "\n".join([subject, "", *trailers, ""])
-    first_commit.make(folder, message, lambda: write_gitignore(folder))
+    first_commit.create_repository(folder, message, lambda: write_gitignore(folder))

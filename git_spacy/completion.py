@@ -133,8 +133,8 @@ def _options(names: Sequence[str]) -> Iterator[Candidate]:
         for name in (*parameter.opts, *parameter.secondary_opts):
             yield name, description
     if isinstance(command, OverridingCommand):
-        yield "--vars.", "Override a variable of project.yml."
-        yield "--set", "Override a variable of project.yml."
+        yield "--vars.", "Override a variable in project.yml."
+        yield "--set", "Override a variable in project.yml."
     yield "--help", "Show the man page."
 
 
@@ -209,11 +209,11 @@ def _templates(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
 
 
 def _remotes(start: Path) -> Iterator[Candidate]:
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
 
     for remote in _project(start).remotes:
         yield remote.name, "from project.yml"
-    for name in settings(start):
+    for name in read_settings(start):
         if name.startswith("spacy.remote.") and name.endswith(".url"):
             yield name[len("spacy.remote.") : -len(".url")], "from git config"
 

@@ -56,8 +56,8 @@ def project_status(
 
 def _asset_state(asset: Asset, root: Path, stats: StatCache) -> AssetState:
     status = asset_status.inspect_asset(asset, root, stats)
-    if status.found is None:
+    if status.existing is None:
         return "missing"
     if status.matches is not None:
         return "verified" if status.matches else "checksum_mismatch"
-    return "unverified" if status.fetched is None or status.is_ours else "modified"
+    return "unverified" if status.fetched is None or status.is_unmodified else "modified"

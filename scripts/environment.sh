@@ -1,6 +1,6 @@
-# Sourced by the other scripts: `make_environment DIR REQUIREMENT…` makes a virtual environment at
-# DIR with the packages, or leaves it if it was made from the same pyproject.toml. Works as root or
-# not; installs what Debian leaves out of Python only where it may.
+# Sourced by the other scripts. `make_environment DIR REQUIREMENT…` creates a virtual environment with
+# the packages in DIR, unless it exists and was created from the same pyproject.toml. As root, also
+# installs git and Debian's package python3-venv if they are missing.
 
 die() {
     printf 'error: %s\n' "$*" >&2
@@ -16,16 +16,16 @@ system_package() { # NAME WHY
 make_environment() {
     local folder=$1 stamp
     shift
-    PATH=${PATH//"$folder/bin:"/}  # what may be removed below is not what makes it anew
-    command -v git >/dev/null || system_package git "there is no git"
+    PATH=${PATH//"$folder/bin:"/}  # do not create it with its own Python, which is removed below
+    command -v git >/dev/null || system_package git "git is not installed"
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-        die "Python 3.10 or later is needed"
+        die "Python 3.10 or later is required"
     stamp=$({ printf '%s\n' "$@"; python3 -V; cat "$repository/pyproject.toml"; } | cksum)
     [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ] && return
     rm -rf "$folder"
     python3 -c 'import ensurepip' 2>/dev/null ||
-        system_package python3-venv "this Python cannot make virtual environments"
-    python3 -m venv "$folder" || die "cannot make a virtual environment at '$folder'"
+        system_package python3-venv "this Python cannot create virtual environments"
+    python3 -m venv "$folder" || die "cannot create a virtual environment at '$folder'"
     "$folder/bin/python" -m pip install -q --disable-pip-version-check "$@" ||
         die "cannot install the packages"
     printf '%s' "$stamp" >"$folder/stamp"

@@ -72,7 +72,7 @@ def test_an_interrupt_leaves_nothing(source: Path, monkeypatch: pytest.MonkeyPat
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(core.first_commit, "make", interrupt)
+    monkeypatch.setattr(core.first_commit, "create_repository", interrupt)
     with pytest.raises(KeyboardInterrupt):
         clone("ner_fashion_brands", "new/dest", repo=str(source))
     assert os.listdir() == []

@@ -1,5 +1,7 @@
-"""What verbs cost, in what can be counted: modules imported, git processes, files opened. (How long
-they take is for `scripts/bench`; requests and bytes are counted in git/test_partial_clone.py.)"""
+"""The cost of commands: modules imported, git processes started, files opened.
+
+`scripts/bench` measures time; git/test_partial_clone.py counts requests and bytes.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ from tests.testing.repositories import GIT, git, write
 
 SOURCE = Path(git_spacy.__file__).parents[1]
 HEAVY = {"requests", "urllib3", "http", "dulwich", "rich", "fsspec", "ray", "spacy", "asyncio"}
-# verb → how many git processes it starts at most where all is fresh and committed
-VERBS = {
+# command → the most git processes that it may start if all is up to date and committed
+MAX_PROCESSES = {
     "status": 0,
     "run": 0,
     "run all": 1,
@@ -34,19 +36,26 @@ VERBS = {
     "graph": 0,
     "schema": 0,
 }
-HOOKS = {"project": 2, "assets": 2, "lock": 3, "generated": 6, "outputs": 2, "all": 8}
-WATCHED = """
+MAX_PROCESSES_OF_HOOKS = {
+    "project": 2,
+    "assets": 2,
+    "lock": 3,
+    "generated": 6,
+    "outputs": 2,
+    "all": 8,
+}
+MEASURING_CODE = """
 import json, os, sys
 opened = set()
-# a file that is opened from its folder's descriptor, by its whole path
-plain, folders = os.open, {}
-def spied(path, flags, *more, dir_fd=None):
-    found = plain(path, flags, *more, dir_fd=dir_fd)
-    folders[found] = os.path.join(folders.get(dir_fd, os.getcwd()), os.fsdecode(path))
+# files are opened relative to the descriptor of their folder: find the full path
+real_open, paths = os.open, {}
+def recording_open(path, flags, *more, dir_fd=None):
+    descriptor = real_open(path, flags, *more, dir_fd=dir_fd)
+    paths[descriptor] = os.path.join(paths.get(dir_fd, os.getcwd()), os.fsdecode(path))
     if not flags & os.O_DIRECTORY:
-        opened.add(folders[found])
-    return found
-os.open = spied
+        opened.add(paths[descriptor])
+    return descriptor
+os.open = recording_open
 sys.addaudithook(lambda event, args: event == "open" and opened.add(os.fsdecode(args[0])
                  if isinstance(args[0], (str, bytes)) else ""))
 sys.argv[:] = json.loads(sys.argv[1])
@@ -62,7 +71,7 @@ with open(os.environ["REPORT"], "w") as report:
 
 
 class Cost(NamedTuple):
-    """What a command line imported, how often it started git, and what it opened."""
+    """The modules that a command imported, its git processes, and the files that it opened."""
 
     modules: set[str]
     processes: list[str]
@@ -70,16 +79,16 @@ class Cost(NamedTuple):
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Path:
-    """A project in a repository, all of it run, committed and left alone for a while."""
+def root(tmp_path: Path) -> Path:
+    """Create a project in a repository, run and commit all of it, and make its files look old."""
 
     root = two_steps(tmp_path / "p")
     git(root, "init", "-q")
     write(root, {f"scripts/more/{number}.py": "" for number in range(30)})
     text = (root / "project.yml").read_text()
     (root / "project.yml").write_text(text.replace("[scripts/write.py]", "[scripts]"))
-    for words in (("ignore",), ("document",)):
-        assert process(*words, cwd=root).code == 0
+    for arguments in (("ignore",), ("document",)):
+        assert process(*arguments, cwd=root).code == 0
     git(root, "add", "-A")
     git(root, "commit", "-qm", "begin")
     assert process("run", "all", cwd=root).code == 0
@@ -87,27 +96,27 @@ def fresh(tmp_path: Path) -> Path:
     git(root, "commit", "-qm", "run")
     for path in (root / "scripts").rglob("*"):
         os.utime(path, ns=(10**18 + 1, 10**18 + 1))
-    assert process("status", cwd=root).code == 0  # has a look, that it may remember
+    assert process("status", cwd=root).code == 0  # fills the stat cache
     return root
 
 
-def cost(program: str, words: str, folder: Path) -> Cost:
-    """Run it, and count. It must end well."""
+def measure(program: str, arguments: str, folder: Path) -> Cost:
+    """Run a command, which must succeed, and return what it cost."""
 
-    kept = folder.parent / "kept"
-    log, report = kept / "log", kept / "report"
+    tools = folder.parent / "tools"
+    log, report = tools / "log", tools / "report"
     write(
-        kept, {"bin/git*": f"#!/bin/sh\necho \"$*\" >> '{log}'\nexec '{GIT}' \"$@\"\n", "log": ""}
+        tools, {"bin/git*": f"#!/bin/sh\necho \"$*\" >> '{log}'\nexec '{GIT}' \"$@\"\n", "log": ""}
     )
     environ = {
         **os.environ,
-        "PATH": f"{kept / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{tools / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join([str(SOURCE), *sys.path]),
         "REPORT": str(report),
     }
-    given = json.dumps([program, *words.split()])
+    argv = json.dumps([program, *arguments.split()])
     subprocess.run(
-        (sys.executable, "-S", "-c", WATCHED, given),
+        (sys.executable, "-S", "-c", MEASURING_CODE, argv),
         cwd=folder, env=environ, check=True, capture_output=True,
     )  # fmt: skip
     code, modules, opened = json.loads(report.read_text())
@@ -115,38 +124,48 @@ def cost(program: str, words: str, folder: Path) -> Cost:
     return Cost({name.split(".")[0] for name in modules}, log.read_text().splitlines(), set(opened))
 
 
-def test_verbs_import_nothing_heavy_and_start_git_no_more_than_they_must(fresh: Path) -> None:
-    found = {words: cost("git-spacy", words, fresh) for words in VERBS}
-    assert {words: one.modules & HEAVY for words, one in found.items() if one.modules & HEAVY} == {}
-    more = {w: one.processes for w, one in found.items() if len(one.processes) > VERBS[w]}
-    assert more == {}
-    without = {words for words, one in found.items() if "subprocess" not in one.modules}
-    assert without >= {words for words, most in VERBS.items() if most == 0}
-
-
-def test_hooks_import_not_even_what_reads_command_lines(fresh: Path) -> None:
-    found = {check: cost("git-spacy-hook", check, fresh) for check in HOOKS}
-    light = HEAVY | {"click", "tempfile", "dataclasses"}
-    assert {check: one.modules & light for check, one in found.items() if one.modules & light} == {}
-    more = {c: one.processes for c, one in found.items() if len(one.processes) > HOOKS[c]}
-    assert more == {}
-
-
-@pytest.mark.parametrize("words", ["run all", "status"])
-def test_no_data_is_opened_where_nothing_changed(fresh: Path, words: str) -> None:
-    found = cost("git-spacy", words, fresh).opened
-    inside = {
-        os.path.relpath(os.path.join(fresh, name), fresh)
-        for name in found
-        if os.path.realpath(os.path.join(fresh, name)).startswith(os.path.realpath(fresh) + os.sep)
+def test_commands_import_nothing_heavy_and_start_few_git_processes(root: Path) -> None:
+    costs = {command: measure("git-spacy", command, root) for command in MAX_PROCESSES}
+    heavy = {command: cost.modules & HEAVY for command, cost in costs.items()}
+    assert {command: modules for command, modules in heavy.items() if modules} == {}
+    too_many = {
+        command: cost.processes
+        for command, cost in costs.items()
+        if len(cost.processes) > MAX_PROCESSES[command]
     }
-    files = {name for name in inside if (fresh / name).is_file()}
-    mine = {name for name in files if not name.startswith(".git/")}
-    assert mine == {"project.yml", "project.lock"}
+    assert too_many == {}
+    without = {command for command, cost in costs.items() if "subprocess" not in cost.modules}
+    assert without >= {command for command, maximum in MAX_PROCESSES.items() if maximum == 0}
 
 
-def test_one_touched_file_is_all_that_is_hashed_again(fresh: Path) -> None:
-    os.utime(fresh / "scripts/copy.py")
-    opened = cost("git-spacy", "status", fresh).opened
-    assert str(fresh / "corpus/words.txt") not in opened
-    assert str(fresh / "scripts/copy.py") in opened
+def test_hooks_do_not_even_import_click_and_start_few_git_processes(root: Path) -> None:
+    costs = {check: measure("git-spacy-hook", check, root) for check in MAX_PROCESSES_OF_HOOKS}
+    unwanted = HEAVY | {"click", "tempfile", "dataclasses"}
+    imported = {check: cost.modules & unwanted for check, cost in costs.items()}
+    assert {check: modules for check, modules in imported.items() if modules} == {}
+    too_many = {
+        check: cost.processes
+        for check, cost in costs.items()
+        if len(cost.processes) > MAX_PROCESSES_OF_HOOKS[check]
+    }
+    assert too_many == {}
+
+
+@pytest.mark.parametrize("command", ["run all", "status"])
+def test_no_data_is_opened_if_nothing_changed(root: Path, command: str) -> None:
+    opened = measure("git-spacy", command, root).opened
+    inside = {
+        os.path.relpath(os.path.join(root, name), root)
+        for name in opened
+        if os.path.realpath(os.path.join(root, name)).startswith(os.path.realpath(root) + os.sep)
+    }
+    files = {name for name in inside if (root / name).is_file()}
+    project_files = {name for name in files if not name.startswith(".git/")}
+    assert project_files == {"project.yml", "project.lock"}
+
+
+def test_only_a_touched_file_is_hashed_again(root: Path) -> None:
+    os.utime(root / "scripts/copy.py")
+    opened = measure("git-spacy", "status", root).opened
+    assert str(root / "corpus/words.txt") not in opened
+    assert str(root / "scripts/copy.py") in opened

@@ -71,10 +71,10 @@ def test_a_session_prints_what_the_document_shows(tmp_path: Path, name: str) -> 
     folder = tmp_path / "here"
     folder.mkdir()
     session = console.session(DOCUMENTS[name])
-    results = console.typed([step.command for step in session], folder)
+    results = console.run_commands([step.command for step in session], folder)
     assert len(results) == len(session)
     for step, (code, lines) in zip(session, results, strict=True):
-        assert console.is_as_shown(step.shown, lines), (step.command, step.shown, lines)
+        assert console.matches_document(step.shown, lines), (step.command, step.shown, lines)
         shows_error = any(": error: " in line or line.startswith("error: ") for line in step.shown)
         assert (code != 0) == shows_error, (step.command, lines)
 
@@ -224,14 +224,14 @@ def test_every_command_and_option_that_a_document_names_exists(name: str) -> Non
 
 def test_sessions_are_compared_strictly_except_for_ids_dates_and_durations() -> None:
     seen = ["a1b2c3d Less", "  2026-11-24 10:03  train  45 s  x", "more", "end"]
-    assert console.is_as_shown(
+    assert console.matches_document(
         ("e5f6a7b Less", "  2025-01-02 11:11  train  3.1 s   x", "...", "end"), seen
     )
-    assert console.is_as_shown((), seen)
-    assert console.is_as_shown(("...", "more", "..."), seen)
-    assert not console.is_as_shown(("e5f6a7b More", "..."), seen)
-    assert not console.is_as_shown(("a1b2c3d Less",), seen)
-    assert not console.is_as_shown(("...", "more"), seen)
+    assert console.matches_document((), seen)
+    assert console.matches_document(("...", "more", "..."), seen)
+    assert not console.matches_document(("e5f6a7b More", "..."), seen)
+    assert not console.matches_document(("a1b2c3d Less",), seen)
+    assert not console.matches_document(("...", "more"), seen)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -31,7 +31,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_session_is_up_to_date_except_for_ids_dates_and_durations(drawn: Path) -> None:
     text_of = runpy.run_path(str(SCRIPT))["text_of"]
     committed, now = (
-        [console.loosely(line) for line in text_of(path.read_text()).splitlines()]
+        [console.normalized(line) for line in text_of(path.read_text()).splitlines()]
         for path in (IMAGES / "session.svg", drawn / "session.svg")
     )
     assert any("error: 'report'" in line for line in committed)

@@ -1,1 +1,1 @@
-"""FETCH: the data that a project names, verified, or left as it was."""
+"""Fetch and verify the assets of a project."""

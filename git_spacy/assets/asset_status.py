@@ -1,4 +1,4 @@
-"""What stands at an asset's destination: the facts that decisions and reports are made from."""
+"""Find out what exists at the destination of an asset."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from git_spacy.state.stat_cache import FetchedAsset
 
 
 class FingerprintSource(Protocol):
-    """What is remembered of the files of a project (`state.index.StatIndex`)."""
+    """Cached fingerprints of the files of a project (`state.stat_cache.StatCache`)."""
 
     def fingerprint(self, relative: str, algorithm: str = ...) -> Fingerprint | None: ...
     def fetched(self, dest: str) -> FetchedAsset | None: ...
 
 
 def inspect_asset(asset: Asset, root: Path, index: FingerprintSource) -> AssetStatus:
-    """What stands at the destination of `asset`. Raises Unsafe, OSError."""
+    """Return the status of the destination of `asset`. Raises Refused, OSError."""
 
     dest = asset.dest.normal
     facts = files_below(root, dest)
     if not facts:
         return AssetStatus(is_folder=facts is not None)
-    found = index.fingerprint(dest)
+    existing = index.fingerprint(dest)
     matches = None
-    if found and asset.checksum:
-        summed = index.fingerprint(dest, asset.checksum.algorithm)
-        matches = summed is not None and summed.digest == asset.checksum.digest
-    return AssetStatus(found, bool(facts[0].name), matches, index.fetched(dest))
+    if existing and asset.checksum:
+        actual = index.fingerprint(dest, asset.checksum.algorithm)
+        matches = actual is not None and actual.digest == asset.checksum.digest
+    return AssetStatus(existing, bool(facts[0].name), matches, index.fetched(dest))

@@ -1,6 +1,6 @@
-"""How an interrupted fetch ends soon: sleepers wake, sockets that wait are shut.
+"""Cancel the threads of an interrupted fetch: wake those that sleep and shut down their sockets.
 
-A thread cannot be stopped from outside in Python; one that waits for a server can be made to fail.
+Python cannot stop a thread from outside, but it can make its blocking read fail.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from contextlib import suppress
 
 
 class Cancelled(Exception):
-    """Somebody else failed or was interrupted; this work is no longer wanted."""
+    """The fetch was cancelled."""
 
 
 class Cancellation:
-    """One for all the threads of a fetch."""
+    """Cancels all threads of a fetch."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -28,30 +28,30 @@ class Cancellation:
         return self._event.is_set()
 
     def cancel(self) -> None:
-        """End the waiting of every thread."""
+        """Wake all threads and shut down their sockets."""
 
         with self._lock:
             self._event.set()
-            for waiting in list(self._sockets):
+            for connection in list(self._sockets):
                 with suppress(OSError):
-                    # past any TLS: its own shutdown would take the session from under the reader
-                    socket.socket.shutdown(waiting, socket.SHUT_RDWR)
+                    # bypass SSLSocket.shutdown(), which drops the TLS session under the reader
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def check(self) -> None:
-        """Raises Cancelled if it is over."""
+        """Raise Cancelled if the fetch was cancelled."""
 
         if self._event.is_set():
             raise Cancelled
 
-    def watch(self, waiting: socket.socket) -> None:
-        """Shut this socket when it is over. Raises Cancelled if it is by now."""
+    def watch(self, connection: socket.socket) -> None:
+        """Shut down this socket when the fetch is cancelled. Raises Cancelled if it has been."""
 
         with self._lock:
-            self._sockets.add(waiting)
+            self._sockets.add(connection)
         self.check()
 
     def sleep(self, seconds: float) -> None:
-        """Wait. Raises Cancelled if it is over before that."""
+        """Sleep. Raises Cancelled as soon as the fetch is cancelled."""
 
         if self._event.wait(seconds):
             raise Cancelled

@@ -1,6 +1,6 @@
-"""Content codings of HTTP (RFC 9110, 8.4.1) undone as a stream, to the end or not at all.
+"""Decode HTTP content codings (RFC 9110, 8.4.1) as a stream and detect truncated data.
 
-We ask for none; a server that applies one all the same must not decide what the data is.
+Requests ask for none, but a server that applies one anyway must not change the content of a file.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 _CHUNK = 1 << 16
-_OUT = 1 << 20  # at most this much at once, however well it was packed
+_OUT = 1 << 20  # largest decompressed chunk, whatever the compression ratio
 _GZIP = b"\x1f\x8b"
 _WINDOW_GZIP, _WINDOW_ZLIB, _WINDOW_RAW = 31, 15, -15
 
-# How the content of a file begins whose name says that it is packed.
+# First bytes of files whose suffix says that they are compressed.
 MAGIC = {
     ".gz": _GZIP,
     ".tgz": _GZIP,
@@ -27,26 +27,26 @@ MAGIC = {
 }
 
 
-class Undecodable(Exception):
-    """It is not what its coding says, or it stops in the middle."""
+class DecodeError(Exception):
+    """The content does not match its coding or is truncated."""
 
 
-def decoded(stream: BinaryIO, coding: str) -> Iterator[bytes]:
-    """The content of `stream` without its coding. Raises Undecodable, at the latest at the end."""
+def decode_stream(stream: BinaryIO, coding: str) -> Iterator[bytes]:
+    """Yield the decoded content of `stream`. Raises DecodeError, possibly only at the end."""
 
     if coding in ("gzip", "x-gzip"):
-        return _inflated(stream, _WINDOW_GZIP)
+        return _inflate(stream, _WINDOW_GZIP)
     if coding == "deflate":
-        # RFC 9110 means zlib's format; some servers have always sent the bare stream
+        # RFC 9110 requires the zlib format, but some servers send a raw deflate stream
         first = stream.read(1)
         stream.seek(0)
         is_zlib = first and first[0] & 0x0F == 8 and first[0] >> 4 <= 7
-        return _inflated(stream, _WINDOW_ZLIB if is_zlib else _WINDOW_RAW)
-    raise Undecodable(f"the server encodes with '{coding}', unasked")
+        return _inflate(stream, _WINDOW_ZLIB if is_zlib else _WINDOW_RAW)
+    raise DecodeError(f"unsupported content encoding '{coding}'")
 
 
-def beginning(head: bytes, coding: str) -> bytes:
-    """How the decoded content begins, as far as `head` tells; b"" if it cannot be decoded."""
+def decode_head(head: bytes, coding: str) -> bytes:
+    """Return the first bytes of the decoded content, b"" if `head` cannot be decoded."""
 
     if coding not in ("gzip", "x-gzip"):
         return b""
@@ -56,24 +56,24 @@ def beginning(head: bytes, coding: str) -> bytes:
         return b""
 
 
-def _inflated(stream: BinaryIO, window: int) -> Iterator[bytes]:
+def _inflate(stream: BinaryIO, window: int) -> Iterator[bytes]:
     engine = zlib.decompressobj(window)
     data = stream.read(_CHUNK)
     while data:
         try:
             out = engine.decompress(data, _OUT)
         except zlib.error:
-            raise Undecodable("the server's compressed answer is damaged") from None
+            raise DecodeError("the compressed response is damaged") from None
         if out:
             yield out
         if engine.eof:
             data = engine.unused_data or stream.read(_CHUNK)
-            if data:  # gzip may be several, one after the other
+            if data:  # gzip allows several members in a row
                 engine = zlib.decompressobj(window)
         else:
-            # what is left inside comes out with the next bytes, or with none
+            # output left in the decompressor comes with the next input, or in the loop below
             data = engine.unconsumed_tail or stream.read(_CHUNK)
     while not engine.eof and (out := engine.decompress(b"", _OUT)):
         yield out
     if not engine.eof:
-        raise Undecodable("the server's compressed answer is cut off")
+        raise DecodeError("the compressed response is truncated")

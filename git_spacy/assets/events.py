@@ -1,7 +1,7 @@
-"""What fetching tells while it goes: typed events, to whoever wants to know.
+"""Define the events that a fetch reports.
 
-`dest` is the asset's destination as project.yml has it. Texts may quote a server: whoever shows
-them escapes and masks them.
+`dest` is the destination of the asset as in project.yml. Texts may quote a server, so they must be
+escaped and redacted before they are shown.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from git_spacy.errors import GitSpacyError
 
 
 class FetchStarted(NamedTuple):
-    """Bytes are asked for."""
+    """A download or copy started."""
 
     dest: str
     source: str
@@ -21,7 +21,7 @@ class FetchStarted(NamedTuple):
 
 
 class FetchProgress(NamedTuple):
-    """Bytes have come; `total` is None where nobody knows."""
+    """`done` bytes have been received; `total` is None if unknown."""
 
     dest: str
     done: int
@@ -29,37 +29,37 @@ class FetchProgress(NamedTuple):
 
 
 class FetchRetried(NamedTuple):
-    """A try failed; another follows after `wait` seconds."""
+    """An attempt failed; the next one follows after `wait` seconds."""
 
     dest: str
-    why: str
+    reason: str
     wait: float
 
 
 class FetchNotice(NamedTuple):
-    """Something that is worth knowing and stops nothing."""
+    """A notice that does not affect the result."""
 
     dest: str
     text: str
 
 
 class FetchFinished(NamedTuple):
-    """It is there, new. `size` in bytes; `how`: verified by what, or from which commit."""
+    """An asset was fetched. `detail` says how it was verified and from which commit it is."""
 
     dest: str
     size: int
-    how: str
+    detail: str
 
 
 class FetchSkipped(NamedTuple):
-    """What is there stays."""
+    """The existing file or folder was not replaced."""
 
     dest: str
     reason: str
 
 
 class FetchFailed(NamedTuple):
-    """It could not be had; what was there before still is."""
+    """A fetch failed and changed nothing."""
 
     dest: str
     error: GitSpacyError

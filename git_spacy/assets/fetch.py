@@ -1,7 +1,7 @@
-"""Fetch what a project names: side by side, each beside its destination, swapped in when verified.
+"""Fetch the assets of a project in parallel, verify them and move them into place.
 
-Decides about every asset before it acts on one. One that fails does not stop the others. Prints
-nothing; whoever calls raises `Outcome.error()`.
+Every asset is planned before the first is fetched, and a failure does not stop the others. The
+caller raises `FetchOutcome.error()`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from git_spacy.assets.planner import (
     Missing,
     Refuse,
     Skip,
-    decide,
     describe_source,
+    plan_asset,
     select_assets,
     verification,
 )
@@ -57,8 +57,8 @@ from git_spacy.state.stat_cache import FetchedAsset
 
 JOBS = 8
 
-# Which failure gives a fetch its exit code, the worst first: what was refused needs a decision of
-# the user's, a wrong file a correction, this machine a repair; a server may be better tomorrow.
+# The first of these classes among the failures sets the exit code. What the user must decide or
+# correct comes before failures of this machine, and those before failures of a server.
 _WORST_FIRST: tuple[type[GitSpacyError], ...] = (
     Refused,
     InvalidInput,
@@ -69,21 +69,21 @@ _WORST_FIRST: tuple[type[GitSpacyError], ...] = (
 
 
 class FetchStatCache(asset_status.FingerprintSource, Protocol):
-    """What of `state.index.StatIndex` is used here, from one thread at a time."""
+    """The methods of `state.stat_cache.StatCache` that a fetch calls, from one thread."""
 
     def remember_fetched(self, dest: str, what: FetchedAsset) -> None: ...
     def save(self) -> None: ...
 
 
 class FetchFailure(NamedTuple):
-    """An asset and why it could not be had."""
+    """An asset and the reason why it was not fetched."""
 
     asset: Asset
     error: GitSpacyError
 
     @property
     def as_problems(self) -> tuple[Problem, ...]:
-        """The same, told as a problem of the line in project.yml."""
+        """The problems of the error, located at the line of the asset in project.yml."""
 
         return tuple(
             Problem(
@@ -96,7 +96,7 @@ class FetchFailure(NamedTuple):
 
 
 class FetchOutcome(NamedTuple):
-    """What became of the assets, each list in the order of project.yml."""
+    """The assets by result, each list in the order of project.yml."""
 
     fetched: tuple[Asset, ...]
     skipped: tuple[Asset, ...]
@@ -104,16 +104,16 @@ class FetchOutcome(NamedTuple):
     missing: tuple[FetchFailure, ...]
 
     def error(self) -> GitSpacyError | None:
-        """Everything that went wrong as one error of the worst family; None if nothing did."""
+        """Return all failures as one error of the worst class, None without failures."""
 
-        wrong = (*self.failed, *self.missing)
-        if not wrong:
+        failures = (*self.failed, *self.missing)
+        if not failures:
             return None
-        codes = [failure.error.exit_code for failure in wrong]
-        family = next(
-            (family for family in _WORST_FIRST if family.exit_code in codes), ExternalError
+        codes = [failure.error.exit_code for failure in failures]
+        worst = next((kind for kind in _WORST_FIRST if kind.exit_code in codes), ExternalError)
+        return worst.from_problems(
+            problem for failure in failures for problem in failure.as_problems
         )
-        return family.from_problems(problem for failure in wrong for problem in failure.as_problems)
 
 
 def fetch(
@@ -129,64 +129,64 @@ def fetch(
     force: bool = False,
     jobs: int = JOBS,
 ) -> FetchOutcome:
-    """Fetch the assets of `project` (those that `names` mean) that are not there and right.
+    """Fetch the assets of `project` that `names` select, unless they are present and verified.
 
-    `report` is called from several threads, never from two at once. Raises Malformed for a name
-    that means nothing and for assets that overlap, before anything is done.
+    `report` is called from several threads, but never from two at a time. Raises InvalidInput for
+    an unknown name and for overlapping assets before anything is changed.
     """
 
     check_destinations(project.assets)
     wanted = select_assets(project.assets, names, extra=extra)
     cancellation = Cancellation()
-    place = FetchContext(
+    context = FetchContext(
         root, settings, environ, project.environment, cancellation, cancellation.sleep
     )
-    turns = _SerialReporter(report, cancellation)
-    work = _FetchRun(place, index, turns.report, force)
+    reporter = _SerialReporter(report, cancellation)
+    work = _FetchRun(context, index, reporter.report, force)
     for directory in project.directories:
         make_directory(root, directory.normal)
     try:
-        for decision in [work.decision(asset) for asset in wanted]:
+        for decision in [work.plan(asset) for asset in wanted]:
             work.dispatch(decision)
         work.fetch_all(jobs)
-        if turns.broken:
-            raise turns.broken
+        if reporter.broken:
+            raise reporter.broken
     finally:
         index.save()
     return work.outcome(wanted)
 
 
 class _FetchRun:
-    """One fetch as it goes on."""
+    """The state of one fetch."""
 
     def __init__(
-        self, place: FetchContext, index: FetchStatCache, report: FetchReporter, force: bool
+        self, context: FetchContext, index: FetchStatCache, report: FetchReporter, force: bool
     ) -> None:
-        self._place = place
+        self._context = context
         self._index = index
         self._report = report
         self._force = force
         self._fetches: list[Fetch] = []
-        self._ends: dict[str, str] = {}
+        self._results: dict[str, str] = {}
         self._failures: dict[str, FetchFailure] = {}
 
-    def decision(self, asset: Asset) -> Decision:
-        """What is to be done about an asset, as things stand."""
+    def plan(self, asset: Asset) -> Decision:
+        """Decide what to do with an asset."""
 
         try:
-            recover(self._place.root, asset.dest.normal)
-            found = asset_status.inspect_asset(asset, self._place.root, self._index)
+            recover(self._context.root, asset.dest.normal)
+            status = asset_status.inspect_asset(asset, self._context.root, self._index)
         except Refused as error:
             return Refuse(asset, error)
         except OSError as error:
-            return Refuse(asset, _local(error, "what stands there cannot be read"))
+            return Refuse(asset, _local_error(error, "cannot read the existing file"))
         refusal = None
         if asset.url is not None or asset.git is not None:
-            refusal = sources.refusal(asset, self._place)
-        return decide(asset, found, refusal=refusal, force=self._force)
+            refusal = sources.refusal(asset, self._context)
+        return plan_asset(asset, status, refusal=refusal, force=self._force)
 
     def dispatch(self, decision: Decision) -> None:
-        """Act on what needs nothing brought; put the others in the queue."""
+        """Report an asset that is not fetched, or add it to the queue."""
 
         if isinstance(decision, Skip):
             self._finish(decision.asset, FetchSkipped(decision.asset.dest.text, decision.reason))
@@ -198,21 +198,21 @@ class _FetchRun:
             self._fetches.append(decision)
 
     def fetch_all(self, jobs: int) -> None:
-        """Bring what is in the queue. An interruption ends all of it, and is passed on."""
+        """Fetch the assets in the queue. An interruption cancels all of them and is raised."""
 
-        defects: list[BaseException] = []
+        internal_errors: list[BaseException] = []
         tasks = [partial(self._fetch_one, fetch) for fetch in self._fetches]
 
-        def note(number: int, ended: tuple[bool, FetchedContent] | BaseException) -> None:
-            self._collect(self._fetches[number].asset, ended, defects)
+        def collect(number: int, result: tuple[bool, FetchedContent] | BaseException) -> None:
+            self._collect(self._fetches[number].asset, result, internal_errors)
 
-        threads.run_all(tasks, jobs, note, self._stopping, "git-spacy-asset")
-        if defects:
-            raise defects[0]
+        threads.run_all(tasks, jobs, collect, self._stopping, "git-spacy-asset")
+        if internal_errors:
+            raise internal_errors[0]
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:
-        self._place.cancellation.cancel()
+        self._context.cancellation.cancel()
         process.end_all(signal.SIGTERM)
         try:
             yield
@@ -220,84 +220,88 @@ class _FetchRun:
             process.end_all(signal.SIGKILL)
 
     def _collect(
-        self, asset: Asset, ended: tuple[bool, FetchedContent] | BaseException,
-        defects: list[BaseException],
+        self, asset: Asset, result: tuple[bool, FetchedContent] | BaseException,
+        internal_errors: list[BaseException],
     ) -> None:  # fmt: skip
-        """Record one that ended."""
+        """Record the result of one fetch."""
 
-        if isinstance(ended, Cancelled):
+        if isinstance(result, Cancelled):
             return
-        if isinstance(ended, GitSpacyError):
-            self._fail(asset, ended)
-        elif isinstance(ended, OSError):
-            self._fail(asset, _local(ended, "it cannot be written"))
-        elif isinstance(ended, BaseException):
-            defects.append(ended)
+        if isinstance(result, GitSpacyError):
+            self._fail(asset, result)
+        elif isinstance(result, OSError):
+            self._fail(asset, _local_error(result, "cannot write the asset"))
+        elif isinstance(result, BaseException):
+            internal_errors.append(result)
         else:
-            is_new, brought = ended
-            what = FetchedAsset(describe_source(asset), brought.digest, brought.names)
-            self._index.remember_fetched(asset.dest.normal, what)
+            is_new, content = result
+            record = FetchedAsset(describe_source(asset), content.digest, content.names)
+            self._index.remember_fetched(asset.dest.normal, record)
             dest = asset.dest.text
             if is_new:
-                how = ", ".join(filter(None, (verification(asset), brought.detail)))
-                self._finish(asset, FetchFinished(dest, brought.size, how))
+                detail = ", ".join(filter(None, (verification(asset), content.detail)))
+                self._finish(asset, FetchFinished(dest, content.size, detail))
             else:
                 self._finish(asset, FetchSkipped(dest, "already present, identical to its source"))
 
-    # In a thread.
+    # Runs in a thread.
 
     def _fetch_one(self, fetch: Fetch) -> tuple[bool, FetchedContent]:
-        """Stage, verify, look again, swap in. Whether it was, and what was brought."""
+        """Fetch an asset; return whether the destination was replaced, and the content."""
 
-        asset, place = fetch.asset, self._place
-        place.cancellation.check()
+        asset, context = fetch.asset, self._context
+        context.cancellation.check()
         self._report(FetchStarted(asset.dest.text, describe_source(asset), fetch.reason))
         try:
             with (
-                process.checked(place.cancellation.check),
-                staging(place.root, asset.dest.normal) as staged,
+                process.checked_before_start(context.cancellation.check),
+                staging(context.root, asset.dest.normal) as staged,
             ):
-                brought = sources.get_source(asset, place).fetch(asset, staged, place, self._report)
-                place.cancellation.check()
-                if not self._may_replace(fetch, brought):
-                    return False, brought
+                content = sources.get_source(asset, context).fetch(
+                    asset, staged, context, self._report
+                )
+                context.cancellation.check()
+                if not self._may_replace(fetch, content):
+                    return False, content
                 staged.commit()
-                return True, brought
+                return True, content
         except ExternalError as error:
             if fetch.protect_existing:
-                why = f" and cannot be compared: {error.problems[0].message}"
-                raise _not_ours(asset, why) from None
+                reason = f" and cannot be compared: {error.problems[0].message}"
+                raise _modified_error(asset, reason) from None
             raise
         except Exception:
-            if place.cancellation.is_set:  # what a socket says that was shut under its reader
+            if context.cancellation.is_set:  # the error comes from the socket that was shut down
                 raise Cancelled from None
             raise
 
-    def _may_replace(self, fetch: Fetch, brought: FetchedContent) -> bool:
-        """Whether what was brought may take the place of what stands there; False: it is the same.
+    def _may_replace(self, fetch: Fetch, content: FetchedContent) -> bool:
+        """Return whether to replace the destination, False if it has the same content.
 
-        Raises Unsafe if that is somebody's work. Only Git assets are looked at: a file with an
-        address is replaced by definition.
+        Raises Refused if that has edits of the user. Only Git assets are compared: a file with a
+        URL is always replaced.
         """
 
         if fetch.asset.git is None or self._force:
             return True
-        facts = files_below(self._place.root, fetch.asset.dest.normal)
+        facts = files_below(self._context.root, fetch.asset.dest.normal)
         if not facts:
             return True
-        now = (digest_contents(self._place.root, facts), digest_file_names(facts))
-        if now == (brought.digest, brought.names):
+        now = (digest_contents(self._context.root, facts), digest_file_names(facts))
+        if now == (content.digest, content.names):
             return False
         if fetch.protect_existing:
-            raise _not_ours(fetch.asset, " and differs from what project.yml names")
-        if fetch.found is None or now != (fetch.found.digest, fetch.found.names):
-            raise _not_ours(fetch.asset, ", it changed while its source was fetched")
+            raise _modified_error(fetch.asset, " and differs from its source")
+        if fetch.existing is None or now != (fetch.existing.digest, fetch.existing.names):
+            raise _modified_error(fetch.asset, " during the fetch")
         return True
 
-    # What became of each.
+    # Results.
 
     def _finish(self, asset: Asset, event: FetchFinished | FetchSkipped) -> None:
-        self._ends[asset.dest.normal] = "skipped" if isinstance(event, FetchSkipped) else "fetched"
+        self._results[asset.dest.normal] = (
+            "skipped" if isinstance(event, FetchSkipped) else "fetched"
+        )
         self._report(event)
 
     def _fail(self, asset: Asset, error: GitSpacyError) -> None:
@@ -305,12 +309,14 @@ class _FetchRun:
         self._report(FetchFailed(asset.dest.text, error))
 
     def outcome(self, wanted: Iterable[Asset]) -> FetchOutcome:
-        """The account of it."""
+        """Return the result of each wanted asset."""
 
         assets = tuple(wanted)
 
-        def ended(how: str) -> tuple[Asset, ...]:
-            return tuple(asset for asset in assets if self._ends.get(asset.dest.normal) == how)
+        def assets_with(result: str) -> tuple[Asset, ...]:
+            return tuple(
+                asset for asset in assets if self._results.get(asset.dest.normal) == result
+            )
 
         failures = [
             self._failures[asset.dest.normal]
@@ -318,15 +324,16 @@ class _FetchRun:
             if asset.dest.normal in self._failures
         ]
         return FetchOutcome(
-            ended("fetched"),
-            ended("skipped"),
-            tuple(one for one in failures if not isinstance(one.error, CheckFailed)),
-            tuple(one for one in failures if isinstance(one.error, CheckFailed)),
+            assets_with("fetched"),
+            assets_with("skipped"),
+            tuple(failure for failure in failures if not isinstance(failure.error, CheckFailed)),
+            tuple(failure for failure in failures if isinstance(failure.error, CheckFailed)),
         )
 
 
 class _SerialReporter:
-    """A reporter that threads use in turn. If it fails (nobody reads any more), all ends."""
+    """Reports events from one thread at a time. If that fails, e.g. with a closed pipe, it cancels
+    the fetch."""
 
     def __init__(self, report: FetchReporter, cancellation: Cancellation) -> None:
         self._report = report
@@ -335,7 +342,7 @@ class _SerialReporter:
         self.broken: Exception | None = None
 
     def report(self, event: FetchEvent) -> None:
-        """Raises Cancelled."""
+        """Report an event. Raises Cancelled if an earlier report failed."""
 
         with self._lock:
             if self.broken:
@@ -348,15 +355,15 @@ class _SerialReporter:
                 raise Cancelled from None
 
 
-def _not_ours(asset: Asset, why: str) -> Refused:
+def _modified_error(asset: Asset, reason: str) -> Refused:
     return Refused(
-        f"what stands there was not put there by git spacy, or was changed since{why}",
-        hint=f"move it away, or replace it: git spacy assets --force {asset.dest}",
+        f"existing content was not fetched by git spacy or was modified{reason}",
+        hint=f"move it, or replace it: git spacy assets --force {asset.dest}",
     )
 
 
-def _local(error: OSError, doing: str) -> LocalFailure:
-    hint = "make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+def _local_error(error: OSError, doing: str) -> LocalFailure:
+    hint = "free disk space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
     return LocalFailure(
-        f"{doing}: {error.strerror or error}", hint=hint or "look at the permissions of its folder"
+        f"{doing}: {error.strerror or error}", hint=hint or "check the permissions of its folder"
     )

@@ -1,6 +1,6 @@
-"""Bytes on their way into a file: written, counted, hashed, and limited.
+"""Write a file and compute its digests at the same time, with a size limit.
 
-The hashing is done while they stream: a file of many gigabytes is never read again.
+Hashing while writing avoids reading a file of many gigabytes again.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from git_spacy.errors import ExternalError
 from git_spacy.project.model import Checksum
 
 HEAD = 1024
-_LOOK = 8 << 20  # bytes between two looks at the disk's free space
+_CHECK_INTERVAL = 8 << 20  # bytes between two checks of the free disk space
 _MARGIN = 64 << 20
 
 
 class HashingWriter:
-    """A file that grows. `head` is how it begins, `cap` the most bytes it may have."""
+    """A file that is being written. `head` has its first bytes, `cap` is its largest size."""
 
     def __init__(self, stream: BinaryIO, checksum: Checksum | None, cap: int | None = None) -> None:
         self._stream = stream
@@ -27,18 +27,18 @@ class HashingWriter:
             name: hashlib.new(name, usedforsecurity=False)
             for name in {"md5", checksum.algorithm if checksum else "md5"}
         }
-        self._next_look = 0
+        self._next_check = 0
         self.size = 0
         self.head = b""
 
     def write(self, chunk: bytes) -> None:
-        """Raises Unavailable if the file gets too large, OSError."""
+        """Append a chunk. Raises ExternalError if the file becomes too large, OSError."""
 
         if self._cap is not None and self.size + len(chunk) > self._cap:
-            raise _too_large(f"it is larger than {self._cap:,} bytes")
-        if self.size + len(chunk) > self._next_look:
+            raise _too_large(f"file is larger than the limit of {self._cap:,} bytes")
+        if self.size + len(chunk) > self._next_check:
             self.expect(len(chunk))
-            self._next_look = self.size + _LOOK
+            self._next_check = self.size + _CHECK_INTERVAL
         self._stream.write(chunk)
         for hasher in self._hashers.values():
             hasher.update(chunk)
@@ -47,19 +47,17 @@ class HashingWriter:
         self.size += len(chunk)
 
     def expect(self, more: int) -> None:
-        """Say that `more` bytes are to come. Raises Unavailable if there cannot be so many."""
+        """Check that `more` bytes are allowed and fit on the disk. Raises ExternalError."""
 
         if self._cap is not None and self.size + more > self._cap:
             raise _too_large(
-                f"it has {self.size + more:,} bytes, which is larger than {self._cap:,} bytes"
+                f"file has {self.size + more:,} bytes; the limit is {self._cap:,} bytes"
             )
         disk = os.fstatvfs(self._stream.fileno())
         block = disk.f_frsize or disk.f_bsize
         room = disk.f_bavail * block - min(_MARGIN, disk.f_blocks * block // 100)
         if more > room:
-            raise _too_large(
-                f"it has {self.size + more:,} bytes or more, and the disk has no room for them"
-            )
+            raise _too_large(f"no space left on the disk for {self.size + more:,} bytes")
 
     def digest(self, algorithm: str = "md5") -> str:
         return self._hashers[algorithm].hexdigest()
@@ -68,7 +66,7 @@ class HashingWriter:
         return self.digest(checksum.algorithm) == checksum.digest
 
 
-def _too_large(what: str) -> ExternalError:
+def _too_large(message: str) -> ExternalError:
     return ExternalError(
-        what, hint="make room, or set the limit in bytes: git config spacy.maxAssetSize 10g"
+        message, hint="free disk space, or raise the limit: git config spacy.maxAssetSize 10g"
     )

@@ -1,7 +1,6 @@
-"""One GET: redirects followed by hand, credentials kept to the server that they are for.
+"""Send one GET request, checking each redirect and sending credentials only to their own server.
 
-Knows HTTP's ways and its traps; knows nothing of assets, files and tries. No text of an error here
-quotes a URL: its path may be a secret.
+Error messages never quote a URL, since its path may be a secret.
 """
 
 from __future__ import annotations
@@ -26,27 +25,32 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
 _PAGE = re.compile(r"/([^/]+)/([^/]+)/(?:blob|tree)/(.+)")
 _MOVED = "correct 'url' in project.yml, if its data has moved"
-_MOST_ADDRESSES = 8  # of one name that are tried
+_MOST_ADDRESSES = 8  # tried for one host name
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# what a cloud's own services answer at, and what older versions of Python do not know
+# metadata services of clouds, and networks that older versions of Python take for global
 _NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("168.63.129.16", "192.0.0.0/24", "64:ff9b:1::/48")))
 
 
 class Route:
-    """Where the redirects of one GET lead. Servers on the way may be private only as long as no
-    public one has sent us there: it would be asked by us what it cannot ask itself."""
+    """Tracks the redirects of one request.
+
+    A public server must not redirect to a private one, which it could not reach itself (server-side
+    request forgery).
+    """
 
     def __init__(self) -> None:
         self.only_public = False
-        self.is_public: bool | None = None  # the server that is asked now; None: behind a proxy
+        self.is_public: bool | None = (
+            None  # whether the current server is public; None behind a proxy
+        )
 
 
 class ConnectionBroken(Exception):
-    """The connection failed in a way that may not happen again."""
+    """The connection failed; another attempt may succeed."""
 
 
-def raw_github(url: str) -> str | None:
-    """The address of the file that a page of github.com shows; None if it is no such page."""
+def raw_github_url(url: str) -> str | None:
+    """Return the raw URL of the file shown on a github.com page, None for any other URL."""
 
     parts = urlsplit(url)
     page = _PAGE.fullmatch(parts.path)
@@ -55,8 +59,8 @@ def raw_github(url: str) -> str | None:
     return f"https://raw.githubusercontent.com/{page[1]}/{page[2]}/{page[3]}"
 
 
-def session(cancellation: Cancellation) -> Session:
-    """A session whose waiting ends when `cancellation` says so."""
+def open_session(cancellation: Cancellation) -> Session:
+    """Return a session whose connections are shut down by `cancellation`."""
 
     import requests
     from requests.adapters import HTTPAdapter
@@ -88,18 +92,18 @@ def session(cancellation: Cancellation) -> Session:
         ConnectionCls = Secure
 
     class Checked:
-        """A connection of our own, not a proxy's: its address is looked at."""
+        """A direct connection, not through a proxy, whose address is checked."""
 
         def _new_conn(self: Any) -> socket.socket:
-            made: socket.socket = (
-                _connected(self) if route.only_public else super()._new_conn()  # type: ignore[misc]
+            connection: socket.socket = (
+                _connect_to_public(self) if route.only_public else super()._new_conn()  # type: ignore[misc]
             )
             try:
-                route.is_public = is_public(made.getpeername()[0])
-            except OSError:  # it has gone again
-                made.close()
+                route.is_public = is_public(connection.getpeername()[0])
+            except OSError:  # already closed by the server
+                connection.close()
                 raise
-            return made
+            return connection
 
     class DirectPlain(Checked, Plain): ...
 
@@ -131,55 +135,55 @@ def session(cancellation: Cancellation) -> Session:
                     manager.pools[key].close()
             super().close()
 
-    class Once(requests.Session):
+    class SingleRequestSession(requests.Session):
         def get_redirect_target(self, resp: Response) -> None:
-            """Never: requests would read the whole body of a redirect, however long it is."""
+            """Return None: requests would read the whole body of a redirect, of any size."""
 
-    made = Once()
-    made.route = route  # type: ignore[attr-defined]
+    session = SingleRequestSession()
+    session.route = route  # type: ignore[attr-defined]
     for prefix in ("http://", "https://"):
-        made.mount(prefix, Adapter())
-    made.headers["User-Agent"] = f"git-spacy/{__version__}"
-    return made
+        session.mount(prefix, Adapter())
+    session.headers["User-Agent"] = f"git-spacy/{__version__}"
+    return session
 
 
 def get(session: Session, url: str, headers: Mapping[str, str], idle: float) -> Response:
-    """The answer to a GET, its body not read yet, after at most MAX_REDIRECTS redirects.
+    """Send a GET request, follow redirects, and return the response with its body unread.
 
-    `idle` is how many seconds may pass without a byte. Raises Broken, Unavailable.
+    `idle` is the timeout in seconds without any data. Raises ConnectionBroken, ExternalError.
     """
 
     parts = urlsplit(url)
     route: Route = session.route  # type: ignore[attr-defined]
     route.only_public = False
-    # From the URL, else (None) requests looks into the user's own netrc for this very host: what
-    # is kept there was not meant to be readable on the way.
-    auth: Any = None if parts.scheme == "https" else _nobody
+    # Credentials are those in the URL or, if None, those that requests finds in ~/.netrc for the
+    # host. The latter are only sent over https.
+    auth: Any = None if parts.scheme == "https" else _no_credentials
     if parts.username is not None:
         auth = (unquote(parts.username), unquote(parts.password or ""))
-    url = _bare(parts)
+    url = _without_credentials(parts)
     for _ in range(MAX_REDIRECTS + 1):
         route.is_public = None
-        response = _ask(session, url, headers, idle, auth)
+        response = _send_request(session, url, headers, idle, auth)
         location = response.headers.get("Location")
         if response.status_code not in _REDIRECTS or not location:
             return response
         response.close()
-        target = _target(url, location)
+        target = _redirect_target(url, location)
         if route.is_public is None:
             route.is_public = not _is_private_name(urlsplit(url).hostname or "")
         route.only_public |= route.is_public
         if route.only_public and _is_private_name(target.hostname or ""):
-            raise _private()
-        session.close()  # the next connection is a new one, and its address is checked
+            raise _private_redirect()
+        session.close()  # the next request opens a new connection, whose address is checked
         if _origin(target) != _origin(urlsplit(url)):
-            auth = _nobody
+            auth = _no_credentials
             session.cookies.clear()
-        url = _bare(target)
-    raise ExternalError(f"more than {MAX_REDIRECTS} redirects, maybe in a circle", hint=_MOVED)
+        url = _without_credentials(target)
+    raise ExternalError(f"more than {MAX_REDIRECTS} redirects", hint=_MOVED)
 
 
-def _ask(
+def _send_request(
     session: Session, url: str, headers: Mapping[str, str], idle: float, auth: Any
 ) -> Response:
     import requests
@@ -193,25 +197,24 @@ def _ask(
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             raise ExternalError(
-                "the server's certificate cannot be verified",
-                hint="if it is your own, name its authority: export REQUESTS_CA_BUNDLE=FILE",
+                "cannot verify the certificate of the server",
+                hint="for a private certificate authority: export REQUESTS_CA_BUNDLE=FILE",
             ) from None
-        raise ConnectionBroken("no secure connection") from None
+        raise ConnectionBroken("TLS connection failed") from None
     except requests.exceptions.Timeout:
-        raise ConnectionBroken(f"no answer for {idle:g} s") from None
+        raise ConnectionBroken(f"no response for {idle:g} s") from None
     except requests.exceptions.ProxyError as error:
-        raise ConnectionBroken(reason(error, "no connection through the proxy")) from None
+        raise ConnectionBroken(failure_message(error, "cannot connect through the proxy")) from None
     except requests.exceptions.ConnectionError as error:
-        raise ConnectionBroken(reason(error, "no connection to the server")) from None
+        raise ConnectionBroken(failure_message(error, "cannot connect to the server")) from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
-        raise ExternalError("its URL, or where it redirects to, is none", hint=_MOVED) from None
+        raise ExternalError("invalid URL or redirect target", hint=_MOVED) from None
     except (requests.exceptions.RequestException, HTTPError):
-        raise ConnectionBroken("the server's answer makes no sense") from None
+        raise ConnectionBroken("invalid response from the server") from None
 
 
-def reason(error: BaseException, what: str) -> str:
-    """`what` with what the system said at the bottom of requests' and urllib3's exceptions, or what
-    the server did wrong."""
+def failure_message(error: BaseException, summary: str) -> str:
+    """Return `summary` with the cause found in a chain of requests and urllib3 exceptions."""
 
     from git_spacy.http_reader import ProtocolViolation
 
@@ -225,59 +228,64 @@ def reason(error: BaseException, what: str) -> str:
         if isinstance(inner, ProtocolViolation):
             return str(inner)
         if isinstance(inner, OSError) and inner.errno is not None and inner.strerror:
-            return f"{what}: {inner.strerror.lower()}"
+            return f"{summary}: {inner.strerror.lower()}"
         queue += [inner.__context__, getattr(inner, "reason", None), *inner.args]
-    return what
+    return summary
 
 
-def _target(url: str, location: str) -> SplitResult:
-    """Where a redirect leads. Raises Unavailable for what must not be followed."""
+def _redirect_target(url: str, location: str) -> SplitResult:
+    """Return the target of a redirect. Raises ExternalError if it must not be followed."""
 
     try:
-        # headers arrive as Latin-1; what servers put there is UTF-8
+        # requests decodes headers as Latin-1; servers send UTF-8
         text = location.encode("latin-1").decode("utf-8", "replace")
         target = urlsplit(urljoin(url, text))
         _origin(target)
     except ValueError:
-        raise ExternalError("the server redirects to what is no URL", hint=_MOVED) from None
+        raise ExternalError("the server redirects to an invalid URL", hint=_MOVED) from None
     if target.scheme not in _PORTS or not target.hostname:
         raise ExternalError(
-            f"the server redirects to '{target.scheme}:', which is not followed", hint=_MOVED
+            f"the server redirects to the unsupported scheme '{target.scheme}:'", hint=_MOVED
         )
     if target.scheme == "http" and url.startswith("https:"):
         raise ExternalError(
-            "the server redirects from https to http, where anybody could change the data",
-            hint="if that is meant, write the http: address yourself, and a checksum",
+            "the server redirects from https to http, which is not secure",
+            hint="if this is intended, use the http: URL in project.yml, with a checksum",
         )
     return target
 
 
-def _connected(connection: HTTPConnection) -> socket.socket:
-    """A connection to an address that was checked: asking for it once more, as urllib3 would, may
-    bring another one. Raises Unavailable, OSError."""
+def _connect_to_public(connection: HTTPConnection) -> socket.socket:
+    """Resolve the host once, check that all addresses are public, and connect to one of them.
 
-    found = socket.getaddrinfo(
+    urllib3 would resolve it again and could get another address. Raises ExternalError, OSError.
+    """
+
+    resolved = socket.getaddrinfo(
         connection.host.strip("[]"), connection.port, type=socket.SOCK_STREAM
     )
-    if not all(is_public(str(address[0])) for *_, address in found):
-        raise _private()
-    error = OSError("it has no address")
-    for family, kind, protocol, _, address in found[:_MOST_ADDRESSES]:
-        made = socket.socket(family, kind, protocol)
+    if not all(is_public(str(address[0])) for *_, address in resolved):
+        raise _private_redirect()
+    error = OSError("host name has no address")
+    for family, kind, protocol, _, address in resolved[:_MOST_ADDRESSES]:
+        candidate = socket.socket(family, kind, protocol)
         try:
-            made.settimeout(connection.timeout)
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            made.connect(address)
-            return made
+            candidate.settimeout(connection.timeout)
+            candidate.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            candidate.connect(address)
+            return candidate
         except OSError as failure:
-            made.close()
+            candidate.close()
             error = failure
     raise error
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is of the Internet: not of this machine, a network of one's own, a
-    cloud's metadata, nor an IPv6 form of one of these."""
+    """Return whether an IP address is public.
+
+    Addresses of this machine, of private networks and of cloud metadata services are not, nor are
+    IPv6 addresses that embed one of these.
+    """
 
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
@@ -288,12 +296,16 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if ip.is_site_local:
             return False
-    return ip.is_global and not ip.is_multicast and not any(ip in one for one in _NOT_PUBLIC)
+    return (
+        ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_PUBLIC)
+    )
 
 
 def _is_private_name(host: str) -> bool:
-    """Whether a host names a private address itself; the address of other names is found out by
-    whoever connects, which may be a proxy."""
+    """Return whether a host is a literal private address or localhost.
+
+    Other names are resolved when connecting, possibly by a proxy.
+    """
 
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
@@ -302,16 +314,16 @@ def _is_private_name(host: str) -> bool:
         return not is_public(name)
     except ValueError:
         pass
-    try:  # 127.1 and 2130706433 are addresses, too
+    try:  # 127.1 and 2130706433 are addresses as well
         return not is_public(socket.inet_ntoa(socket.inet_aton(name)))
     except (OSError, UnicodeError):
         return False
 
 
-def _private() -> ExternalError:
+def _private_redirect() -> ExternalError:
     return ExternalError(
         "the server redirects to an address in a private network or on this machine",
-        hint="if that is meant, write that address as 'url' in project.yml",
+        hint="if this is intended, use that address as 'url' in project.yml",
     )
 
 
@@ -319,13 +331,13 @@ def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
 
 
-def _bare(parts: SplitResult) -> str:
-    """The URL without credentials and fragment."""
+def _without_credentials(parts: SplitResult) -> str:
+    """Return the URL without credentials and fragment."""
 
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
 
 
-def _nobody(request: PreparedRequest) -> PreparedRequest:
-    """No credentials, and none from netrc either: another server sent us here."""
+def _no_credentials(request: PreparedRequest) -> PreparedRequest:
+    """Send no credentials, not even from ~/.netrc."""
 
     return request

@@ -1,6 +1,6 @@
-"""What is to be done about each asset, and why, decided before anything is done. Pure.
+"""Decide what to do with each asset from project.yml and the status of its destination.
 
-Knows what project.yml wants and what stands at each destination; knows no network and no disk.
+Does not use the network or the disk.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Union
 
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
-from git_spacy.git.address import public
+from git_spacy.git.address import without_credentials
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Asset
 from git_spacy.project.paths import ProjectPath
@@ -20,31 +20,34 @@ UNVERIFIED = "unverified: no checksum"
 
 
 class Skip(NamedTuple):
-    """It is there, and right as far as one can tell."""
+    """Leave the asset as it is: it is present and, as far as is known, correct."""
 
     asset: Asset
     reason: str
 
 
 class Fetch(NamedTuple):
-    """Bring it. With `protects`, what stands there is somebody's own work: it is compared with
-    what was brought and never replaced. `found` is what stands there; None: nothing."""
+    """Fetch the asset. `existing` is the fingerprint of its destination, None if that is empty.
+
+    With `protect_existing`, the destination may contain edits of the user: it is compared with the
+    fetched content and never replaced.
+    """
 
     asset: Asset
     reason: str
     protect_existing: bool = False
-    found: Fingerprint | None = None
+    existing: Fingerprint | None = None
 
 
 class Refuse(NamedTuple):
-    """Understood, and not done."""
+    """Do not fetch the asset, because of `error`."""
 
     asset: Asset
     error: GitSpacyError
 
 
 class Missing(NamedTuple):
-    """A private asset that is not there, or not what it should be: its people must put it there."""
+    """A private asset is missing or does not match its checksum; the user must add it."""
 
     asset: Asset
     reason: str
@@ -54,110 +57,115 @@ Decision = Union[Skip, Fetch, Refuse, Missing]  # noqa: UP007 (3.10)
 
 
 class AssetStatus(NamedTuple):
-    """What stands at a destination. `found` None: nothing, or a folder without a file in it;
-    `matches`: the checksum, None where the asset has none."""
+    """The status of a destination. `existing` is None without a file; `matches` says whether the
+    checksum matches, None for an asset without one."""
 
-    found: Fingerprint | None = None
+    existing: Fingerprint | None = None
     is_folder: bool = False
     matches: bool | None = None
     fetched: FetchedAsset | None = None
 
     @property
-    def is_ours(self) -> bool:
-        """Whether it is as git-spacy itself put it there."""
+    def is_unmodified(self) -> bool:
+        """Whether the content is what git-spacy fetched."""
 
         return (
-            self.found is not None
+            self.existing is not None
             and self.fetched is not None
-            and (self.fetched.digest, self.fetched.names) == (self.found.digest, self.found.names)
+            and (self.fetched.digest, self.fetched.names)
+            == (self.existing.digest, self.existing.names)
         )
 
 
 def describe_source(asset: Asset) -> str:
-    """Where an asset comes from, without credentials and query: to be shown and recorded."""
+    """Return the source of an asset without credentials and query, for messages and records."""
 
     if asset.git:
-        return f"{public(asset.git.repo)} {asset.git.branch or 'HEAD'}:{asset.git.path}"
-    return public(asset.url or "")
+        return (
+            f"{without_credentials(asset.git.repo)} {asset.git.branch or 'HEAD'}:{asset.git.path}"
+        )
+    return without_credentials(asset.url or "")
 
 
-def decide(
+def plan_asset(
     asset: Asset,
-    standing: AssetStatus,
+    status: AssetStatus,
     *,
     refusal: GitSpacyError | None = None,
     force: bool = False,
 ) -> Decision:
-    """What to do about one asset. `refusal` is why its source may not be used, if so."""
+    """Decide what to do with an asset. `refusal` is the reason not to use its source, if any."""
 
     if asset.url is None and asset.git is None:
-        return _private(asset, standing)
-    if standing.found is not None and standing.matches:
+        return _plan_private(asset, status)
+    if status.existing is not None and status.matches:
         return Skip(asset, f"already present, {verification(asset)}")
-    if not force and (reason := _skip_reason(asset, standing)):
+    if not force and (reason := _skip_reason(asset, status)):
         return Skip(asset, reason)
     if refusal:
         return Refuse(asset, refusal)
-    if standing.found is None:
+    if status.existing is None:
         return Fetch(asset, "missing")
     if force:
-        return Fetch(asset, "--force", found=standing.found)
-    reason = _reason(asset, standing)
+        return Fetch(asset, "--force", existing=status.existing)
+    reason = _fetch_reason(asset, status)
     if asset.git:
-        return Fetch(asset, reason, protect_existing=not standing.is_ours, found=standing.found)
-    if standing.is_folder:
+        return Fetch(
+            asset, reason, protect_existing=not status.is_unmodified, existing=status.existing
+        )
+    if status.is_folder:
         return Refuse(
             asset,
             Refused(
-                f"there is a folder at '{asset.dest}', and the asset is a file",
-                hint="move the folder away, or replace it with --force",
+                f"'{asset.dest}' is a folder; the asset is a file",
+                hint=f"move it, or replace it: git spacy assets --force {asset.dest}",
             ),
         )
-    return Fetch(asset, reason, found=standing.found)
+    return Fetch(asset, reason, existing=status.existing)
 
 
-def _private(asset: Asset, standing: AssetStatus) -> Decision:
+def _plan_private(asset: Asset, status: AssetStatus) -> Decision:
     hint = f": {asset.description}" if asset.description else ""
-    if standing.found is None:
+    if status.existing is None:
         return Missing(asset, f"private asset is missing; add it by hand{hint}")
-    if standing.matches is False:
+    if status.matches is False:
         return Missing(asset, f"private asset does not match checksum {asset.checksum}{hint}")
     return Skip(asset, f"already present, {verification(asset)}")
 
 
-def _skip_reason(asset: Asset, standing: AssetStatus) -> str:
-    """Why an asset that no checksum vouches for is left alone; "" if it is not."""
+def _skip_reason(asset: Asset, status: AssetStatus) -> str:
+    """Return why an asset without checksum is not fetched again, "" if it is."""
 
-    if standing.found is None or asset.checksum:
+    if status.existing is None or asset.checksum:
         return ""
     if asset.git:
         same = (
-            standing.is_ours
-            and standing.fetched
-            and standing.fetched.source == describe_source(asset)
+            status.is_unmodified
+            and status.fetched
+            and status.fetched.source == describe_source(asset)
         )
         return "already present, unchanged since it was fetched" if same else ""
-    if standing.found.size == 0:
+    if status.existing.size == 0:
         return ""
     reason = f"already present, {UNVERIFIED}"
-    if standing.is_ours and standing.fetched and standing.fetched.source != describe_source(asset):
-        reason += f"; it came from {standing.fetched.source}, --force fetches it anew"
+    if status.is_unmodified and status.fetched and status.fetched.source != describe_source(asset):
+        reason += f"; fetched from {status.fetched.source}, --force fetches it again"
     return reason
 
 
-def _reason(asset: Asset, standing: AssetStatus) -> str:
-    if asset.git and standing.is_ours and standing.fetched:
-        if standing.fetched.source != describe_source(asset):
-            return f"it came from {standing.fetched.source}"
+def _fetch_reason(asset: Asset, status: AssetStatus) -> str:
+    if asset.git and status.is_unmodified and status.fetched:
+        if status.fetched.source != describe_source(asset):
+            return f"fetched from {status.fetched.source}"
     elif asset.git:
-        return "git spacy did not put it there, or it was changed since"
+        return "not fetched by git spacy, or modified since"
     if asset.checksum:
-        return f"its {asset.checksum.algorithm} is not that of project.yml"
-    return "it is empty"
+        return f"{asset.checksum.algorithm} does not match project.yml"
+    return "file is empty"
 
 
 def verification(asset: Asset) -> str:
-    """How sure we are of its content."""
+    """Return how the content of an asset is verified, for messages."""
 
     return f"{asset.checksum.algorithm} verified" if asset.checksum else UNVERIFIED
 
@@ -165,31 +173,31 @@ def verification(asset: Asset) -> str:
 def select_assets(
     assets: Sequence[Asset], names: Sequence[str], *, extra: bool
 ) -> tuple[Asset, ...]:
-    """The assets that `names` mean: destinations, or folders above some; all if there are none.
+    """Return the assets that `names` select: destinations or folders above them; all without names.
 
-    One marked as extra needs `extra`, its own name, or a folder with nothing but such in it.
-    Raises Malformed for a name that is neither.
+    An asset marked as extra is only selected with `extra`, by its own name, or by a folder that has
+    nothing but extra assets. Raises InvalidInput for an unknown name.
     """
 
     if not names:
         return tuple(asset for asset in assets if extra or not asset.extra)
     wanted: list[Asset] = []
     for name in names:
-        path = _typed(name)
+        path = _parse_name(name)
         exact = [asset for asset in assets if asset.dest.normal == path.normal]
         below = [asset for asset in assets if path.holds(asset.dest) or not path.normal]
         plain = [asset for asset in below if extra or not asset.extra]
         if not below:
             hint = did_you_mean(path.normal, [asset.dest.normal for asset in assets])
             raise InvalidInput(
-                f"project.yml has no asset '{name}'",
-                hint=hint or f"the assets are: {', '.join(str(asset.dest) for asset in assets)}"
+                f"unknown asset '{name}'",
+                hint=hint or f"known assets: {', '.join(str(asset.dest) for asset in assets)}"
                 if assets
-                else "project.yml names no assets",
+                else "project.yml has no assets",
             )
         wanted += exact or plain or below
     return tuple(asset for asset in assets if asset in wanted)
 
 
-def _typed(name: str) -> ProjectPath:
+def _parse_name(name: str) -> ProjectPath:
     return ProjectPath(name, "/".join(part for part in name.split("/") if part not in ("", ".")))

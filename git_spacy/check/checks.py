@@ -1,6 +1,6 @@
-"""The checks of one project, each a function from a view of it to what is wrong.
+"""The checks of a project: each takes a view of the project and yields findings.
 
-They never start a process but git, never ask the network, and change nothing.
+They start no process but git, use no network, and change nothing.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from git_spacy.state.project_view import LFS_POINTER, View
 from git_spacy.state.stat_cache import state_dir
 from git_spacy.state.verdict import Reason, orphaned_entries, upstream_commands
 
-_PARTS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
+_LOCK_KEYS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
 
 
 class _CheckContext(NamedTuple):
-    """What the checks look at; `data` is the text of project.yml."""
+    """The input of the checks. `data` is the content of project.yml."""
 
     loaded: LoadedProject
     data: bytes
@@ -38,10 +38,10 @@ class _CheckContext(NamedTuple):
 
 
 def run_checks(names: Sequence[str], view: View, *, strict: bool = False) -> list[Finding]:
-    """The findings of the checks `names` (of CHECKS), in the order of file and line.
+    """Run the checks `names`, which are keys of CHECKS; return the findings by file and line.
 
-    A project.yml that cannot be loaded is all that there is to say. With `strict` every command
-    of every workflow must have an entry in the lock. Raises what the disk or git may.
+    If project.yml cannot be loaded, the result has only its problems. With `strict`, every command
+    of every workflow must have an entry in project.lock. Raises OSError, and what git raises.
     """
 
     try:
@@ -50,175 +50,188 @@ def run_checks(names: Sequence[str], view: View, *, strict: bool = False) -> lis
         check_destinations(loaded.project.assets)
     except (InvalidInput, Refused) as error:
         return findings_of_error("project", error, PROJECT_FILE)
-    subject = _CheckContext(loaded, data, view, strict)
-    found = [finding for name in names for finding in CHECKS[name](subject)]
+    context = _CheckContext(loaded, data, view, strict)
+    findings = [finding for name in names for finding in CHECKS[name](context)]
     view.save()
-    return sorted(found, key=lambda finding: (finding.file, finding.line, finding.column))
+    return sorted(findings, key=lambda finding: (finding.file, finding.line, finding.column))
 
 
 def unrecorded_entries(root: Path, view: View) -> list[Finding]:
-    """The entries of the lock that no record in the ledger has: the two do not agree. Raises
-    Malformed outside a repository, Unavailable where git fails."""
+    """Return a finding for each entry of project.lock that no run record matches.
 
-    from git_spacy.state import run_history  # which no hook asks
+    Raises InvalidInput outside a repository, ExternalError if git fails.
+    """
+
+    from git_spacy.state import run_history  # here, since hooks do not need it
 
     text = view.lock()
     try:
         entries = {} if text is None else lock.parse(text)
     except InvalidInput:
-        return []  # the check of the lock says so
-    noted: dict[str, list[LockEntry]] = {}
+        return []  # reported by the check of project.lock
+    recorded: dict[str, list[LockEntry]] = {}
     for record in run_history.all_records(root):
         if record.exit == 0:
-            noted.setdefault(record.command, []).append(record.entry())
-    where = lock.source_map(text or b"")
+            recorded.setdefault(record.command, []).append(record.entry())
+    positions = lock.source_map(text or b"")
     return [
         Finding(
-            "lock", LOCK_FILE, *where[name,], f"'{name}': no run is noted that has this entry",
-            f"git spacy notes pull; if nobody has it: git spacy lock record {name}",
+            "lock", LOCK_FILE, *positions[name,], f"'{name}': no run record matches this entry",
+            f"git spacy notes pull\nor, to record it: git spacy lock record {name}",
         )
         for name, entry in entries.items()
-        if not any(_agree(entry, other) for other in noted.get(split_name(name)[0], ()))
+        if not any(_agree(entry, other) for other in recorded.get(split_name(name)[0], ()))
     ]  # fmt: skip
 
 
-def _agree(entry: LockEntry, noted: LockEntry) -> bool:
-    if (entry.deps, entry.outs) != (noted.deps, noted.outs):
+def _agree(entry: LockEntry, recorded: LockEntry) -> bool:
+    if (entry.deps, entry.outs) != (recorded.deps, recorded.outs):
         return False
-    # (the reference writes what environment variables held; a record has their names)
-    pairs = zip(entry.script, noted.script, strict=False)
-    same = all(line == other or could_resolve_to(other, line) for line, other in pairs)
-    return same and len(entry.script) == len(noted.script)
+    # weasel records the values of environment variables; a run record has their names
+    pairs = zip(entry.script, recorded.script, strict=False)
+    is_same = all(line == other or could_resolve_to(other, line) for line, other in pairs)
+    return is_same and len(entry.script) == len(recorded.script)
 
 
 def drop_orphans(root: Path) -> tuple[str, ...]:
-    """Remove the entries of the lock whose commands are gone; return their names. Raises Malformed,
-    Unsafe, OSError."""
+    """Remove the entries of project.lock whose commands no longer exist; return their names.
+
+    Raises InvalidInput, Refused, OSError.
+    """
 
     data = loader.read_bytes(root)
     project = loader.parse(data).project
     with file_lock(state_dir(root) / "project.lock.lock"):
         entries = lock.read(root)
-        lost = orphaned_entries(with_variants(project, data, entries), entries)
-        names = tuple(reason.about for reason in lost)
+        reasons = orphaned_entries(with_variants(project, data, entries), entries)
+        names = tuple(reason.about for reason in reasons)
         if names:
             lock.remove_entries(root, names)
     return names
 
 
-def _project(subject: _CheckContext) -> Iterable[Finding]:
-    """It loads; what is left are the loader's remarks."""
+def _project(context: _CheckContext) -> Iterable[Finding]:
+    """Yield the warnings of the loader; its errors are reported before the checks run."""
 
-    for text in subject.loaded.project.warnings:
+    for text in context.loaded.project.warnings:
         yield finding_of_warning("project", text, PROJECT_FILE)
 
 
-def _assets(subject: _CheckContext) -> Iterator[Finding]:
-    """The checksums of the assets that are there."""
+def _assets(context: _CheckContext) -> Iterator[Finding]:
+    """Compare the checksums of the assets that exist."""
 
-    view, project = subject.view, subject.loaded.project
+    view, project = context.view, context.loaded.project
     for algorithm in ("md5", "sha256"):
         assets = [
             asset
             for asset in project.assets
             if asset.checksum and asset.checksum.algorithm == algorithm
         ]
-        here = view.present([asset.dest for asset in assets], algorithm)
+        fingerprints = view.present([asset.dest for asset in assets], algorithm)
         for asset in assets:
-            now = here[asset.dest.normal]
-            if now is None or asset.checksum is None or now.digest == asset.checksum.digest:
+            current = fingerprints[asset.dest.normal]
+            if current is None or asset.checksum is None:
                 continue
-            what = f"asset '{asset.dest}': its {algorithm} is {now.digest}, not this"
-            hint = f"fetch it again: git spacy assets {asset.dest}; or correct the checksum"
-            line, column = source_map.nearest_position(
-                subject.loaded.source_map, "assets", asset.dest.text, "checksum"
+            if current.digest == asset.checksum.digest:
+                continue
+            message = (
+                f"checksum mismatch: the {algorithm} of asset '{asset.dest}' is {current.digest}"
             )
-            words = view.benign_difference(asset.dest, asset.checksum.digest)
-            if words == "":
+            hint = f"git spacy assets {asset.dest}\nor correct the checksum"
+            line, column = source_map.nearest_position(
+                context.loaded.source_map, "assets", asset.dest.text, "checksum"
+            )
+            difference = view.benign_difference(asset.dest, asset.checksum.digest)
+            if difference == "":
                 continue
-            if words:
-                what, hint = f"asset '{asset.dest}' {words}", _hint(words, asset.dest.normal)
-            severity: Severity = "error" if words is None else "warning"
-            yield Finding("assets", PROJECT_FILE, line, column, what, hint, severity)
+            if difference:
+                message = f"asset '{asset.dest}' {difference}"
+                hint = _difference_hint(difference, asset.dest.normal)
+            severity: Severity = "error" if difference is None else "warning"
+            yield Finding("assets", PROJECT_FILE, line, column, message, hint, severity)
 
 
-def _lock(subject: _CheckContext) -> Iterator[Finding]:
-    """Every entry against what is committed."""
+def _lock(context: _CheckContext) -> Iterator[Finding]:
+    """Compare every entry of project.lock with the committed files."""
 
-    text = subject.view.lock()
+    text = context.view.lock()
     try:
         entries = {} if text is None else lock.parse(text)
     except InvalidInput as error:
         yield from findings_of_error("lock", error, LOCK_FILE)
         return
-    project = with_variants(subject.loaded.project, subject.data, entries)
-    judged = lock_check.check_lock(project, entries, subject.view)
-    where = lock.source_map(text or b"")
+    project = with_variants(context.loaded.project, context.data, entries)
+    checked = lock_check.check_lock(project, entries, context.view)
+    positions = lock.source_map(text or b"")
     for reason in orphaned_entries(project, entries):
-        hint = "git spacy check lock --fix removes it"
-        yield Finding("lock", LOCK_FILE, *where[reason.about,], reason.text, hint)
-    for name, one in judged.verdicts.items():
-        absent = {path.text: path for path in one.missing}
-        for reason in lock_check.rerun_reasons(one):
-            place = _place(where, name, reason)
+        hint = "git spacy check lock --fix"
+        yield Finding("lock", LOCK_FILE, *positions[reason.about,], reason.text, hint)
+    for name, verdict in checked.verdicts.items():
+        missing = {path.text: path for path in verdict.missing}
+        for reason in lock_check.rerun_reasons(verdict):
+            position = _position(positions, name, reason)
             hint = (
-                producer_hint(project, name, absent[reason.about])
-                if reason.about in absent
-                else _rerun(project, name)
+                producer_hint(project, name, missing[reason.about])
+                if reason.about in missing
+                else _rerun_command(project, name)
             )
-            yield Finding("lock", LOCK_FILE, *place, f"'{name}': {reason}", hint)
-    for remark in judged.notices:
-        place = source_map.nearest_position(where, remark.command)
-        for part in ("deps", "outs"):
-            place = where.get((remark.command, part, remark.path.text), place)
-        what = f"'{remark.command}': '{remark.path}' {remark.message}, and is not compared"
-        hint = _hint(remark.message, remark.path.normal)
-        yield Finding("lock", LOCK_FILE, *place, what, hint, "warning")
-    if subject.strict:
-        yield from _without_entry(subject.loaded, entries)
+            yield Finding("lock", LOCK_FILE, *position, f"'{name}': {reason}", hint)
+    for notice in checked.notices:
+        position = source_map.nearest_position(positions, notice.command)
+        for key in ("deps", "outs"):
+            position = positions.get((notice.command, key, notice.path.text), position)
+        message = f"'{notice.command}': '{notice.path}' {notice.message}, so it is not compared"
+        hint = _difference_hint(notice.message, notice.path.normal)
+        yield Finding("lock", LOCK_FILE, *position, message, hint, "warning")
+    if context.strict:
+        yield from _without_entry(context.loaded, entries)
 
 
-def _place(where: Mapping[tuple[str, ...], Position], name: str, reason: Reason) -> Position:
-    part = _PARTS.get(reason.kind, "")
-    return source_map.nearest_position(where, name, part, reason.about) if part else where[name,]
+def _position(positions: Mapping[tuple[str, ...], Position], name: str, reason: Reason) -> Position:
+    key = _LOCK_KEYS.get(reason.kind, "")
+    if not key:
+        return positions[name,]
+    return source_map.nearest_position(positions, name, key, reason.about)
 
 
-def _rerun(project: Project, name: str) -> str:
-    """What to type, and what that makes stale in turn."""
+def _rerun_command(project: Project, name: str) -> str:
+    """Return a command line that runs `name` again, and all commands that then become stale."""
 
-    below = [command for command in project.commands if command.name == name]
+    stale = [command for command in project.commands if command.name == name]
     for command in project.commands:
-        makers = {maker.name for maker, _ in upstream_commands(project, command)}
-        if makers & {one.name for one in below} and command.produced and command not in below:
-            below.append(command)
-    return command_line(below)
+        producers = {producer.name for producer, _ in upstream_commands(project, command)}
+        is_stale = bool(producers & {other.name for other in stale})
+        if is_stale and command.produced and command not in stale:
+            stale.append(command)
+    return command_line(stale)
 
 
 def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> Iterator[Finding]:
     for workflow in loaded.project.workflows:
         for step in workflow.steps:
             if step not in entries:
-                place = source_map.nearest_position(
+                position = source_map.nearest_position(
                     loaded.source_map, "workflows", workflow.name, step
                 )
-                what = f"'{step}' of workflow '{workflow.name}' has no entry in {LOCK_FILE}"
-                yield Finding("lock", PROJECT_FILE, *place, what, f"git spacy run {step}")
+                message = f"'{step}' of workflow '{workflow.name}' has no entry in {LOCK_FILE}"
+                yield Finding("lock", PROJECT_FILE, *position, message, f"git spacy run {step}")
 
 
-def _hint(words: str, path: str) -> str:
-    if words == LFS_POINTER:
+def _difference_hint(difference: str, path: str) -> str:
+    if difference == LFS_POINTER:
         return "git lfs pull"
-    return f"keep Git from changing it: a line '{path} -text' in .gitattributes"
+    return f"add the line '{path} -text' to .gitattributes, so that Git does not change the file"
 
 
-def _generated(subject: _CheckContext) -> Iterable[Finding]:
-    """The generated files that there are."""
+def _generated(context: _CheckContext) -> Iterable[Finding]:
+    """Check that the generated files are up to date."""
 
     from git_spacy.check import generated
     from git_spacy.generate.registry import GeneratorInput
 
-    view = subject.view
-    return generated.check_generated(GeneratorInput(view.root, subject.loaded, subject.data), view)
+    view = context.view
+    generator_input = GeneratorInput(view.root, context.loaded, context.data)
+    return generated.check_generated(generator_input, view)
 
 
 CHECKS: dict[str, Callable[[_CheckContext], Iterable[Finding]]] = {

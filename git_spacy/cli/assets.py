@@ -11,7 +11,7 @@ from git_spacy.cli import output, overrides
 from git_spacy.cli.run import project_dir, report_waiting
 from git_spacy.errors import GitSpacyError
 from git_spacy.git.process import available
-from git_spacy.git.settings import Settings, boolean, settings
+from git_spacy.git.settings import Settings, boolean, read_settings
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 
@@ -27,7 +27,7 @@ from git_spacy.project.model import Project
     "-j", "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N",
     help="Fetch up to N assets at a time.",
 )  # fmt: skip
-@click.option("--no-wait", is_flag=True, help="Exit with 75 if the project is locked.")
+@click.option("--no-wait", is_flag=True, help="Exit with 75 instead of waiting for another run.")
 @click.option("-S", "--sparse", is_flag=True, hidden=True, expose_value=False)  # always on
 @click.pass_context
 def assets(
@@ -50,7 +50,7 @@ def assets(
     for text in project.warnings:
         output.warning(text)
     names = tuple(_destination(root, start, name, project) for name in names)
-    configured = settings(root)
+    configured = read_settings(root)
 
     from git_spacy.assets.fetch import fetch
     from git_spacy.cli.progress import reporter

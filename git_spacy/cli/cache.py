@@ -11,7 +11,7 @@ import click
 
 from git_spacy.cli import output
 from git_spacy.errors import InvalidInput
-from git_spacy.git.settings import Settings, boolean, number, settings
+from git_spacy.git.settings import Settings, boolean, number, read_settings
 from git_spacy.project.model import Project
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def output_source(project: Project, root: Path, configured: Settings) -> OutputS
     limit = number(configured, "spacy.maxOutputSize")
     default_remote = None
     with suppress(InvalidInput):  # no default remote
-        default_remote = remote.opened(root, remote.address(project, configured, None))
+        default_remote = remote.open_remote(root, remote.resolve_address(project, configured, None))
     return OutputSource(_open_cache(root, configured), default_remote, remote.DEFAULT, limit)
 
 
@@ -44,7 +44,7 @@ def _project_and_cache(ctx: click.Context) -> tuple[Path, CacheStore]:
     from git_spacy.project import loader
 
     root = loader.find(ctx.obj)
-    return root, _open_cache(root, settings(root))
+    return root, _open_cache(root, read_settings(root))
 
 
 @click.group(invoke_without_command=True)

@@ -46,13 +46,13 @@ def clone(
     from git_spacy.clone import CloneRequest, list_templates
     from git_spacy.clone import clone as clone_template
     from git_spacy.git.process import can_prompt
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
 
     if dest == "":
         raise Refused("DEST is empty", hint="name a folder, or leave DEST out")
     start: Path = ctx.obj
     request = CloneRequest(name or "", Path(dest) if dest else None, repo, branch, not no_git)
-    configured = settings(start)
+    configured = read_settings(start)
     if list_only:
         names = list_templates(request, configured, start, prompt=can_prompt(), warn=output.warning)
         for line in names:

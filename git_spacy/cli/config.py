@@ -34,13 +34,13 @@ def config(ctx: click.Context, as_json: bool) -> None:
 
     from git_spacy.git import settings
 
-    entries = settings.entries(ctx.obj)
+    entries = settings.read_entries(ctx.obj)
     table = list(setting_rows(entries))
     if as_json:
         output.emit_json([to_json(row) for row in table])
     else:
         output.result(output.columns((row.name, format_value(row)) for row in table))
-    for problem in settings.problems(entries):
+    for problem in settings.find_problems(entries):
         output.warning(problem.format("warning"))
 
 
@@ -50,8 +50,10 @@ def setting_rows(entries: list[SettingValue]) -> Iterator[SettingRow]:
     from git_spacy.git import settings
 
     effective = {entry.name: entry for entry in entries}  # the last value counts
-    for setting in settings.TABLE:
-        values = [entry for entry in effective.values() if settings.known(entry.name) == setting]
+    for setting in settings.ALL_SETTINGS:
+        values = [
+            entry for entry in effective.values() if settings.find_setting(entry.name) == setting
+        ]
         for entry in values:
             yield SettingRow(entry.name if "*" in setting.name else setting.name, setting, entry)
         if not values:
@@ -68,7 +70,7 @@ def format_value(row: SettingRow) -> str:
 
 
 def to_json(row: SettingRow) -> dict[str, str | None]:
-    """Return the row as `config --json` prints it (docs/json.md)."""
+    """Return the row as `config --json` prints it (docs/reference/json.md)."""
 
     from git_spacy.git import settings
 

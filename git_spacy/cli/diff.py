@@ -1,4 +1,4 @@
-"""`git spacy diff`: what two commits' results differ in, and why."""
+"""`git spacy diff`: compare the runs of two commits."""
 
 from __future__ import annotations
 
@@ -16,58 +16,62 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("revisions", nargs=-1, required=True, metavar="A [B]")
-@click.option("--json", "as_json", is_flag=True, help="In JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
-    """Say of each command how its run for commit B (HEAD by default) differs from that for commit
-    A: script, inputs, outputs and metrics. A..B is understood, too."""
+    """Show how each command's run for commit B (default: HEAD) differs from its run for commit A:
+    script, dependencies, outputs and metrics. A..B works, too."""
 
-    from git_spacy.cli import history_format as words
+    from git_spacy.cli import history_format
     from git_spacy.project import loader
     from git_spacy.state.lock_history import lock_history
 
-    first, second = _two(revisions)
-    repository, root, _ = words.opened(ctx.obj)
+    first, second = _parse_revisions(revisions)
+    repository, root, _ = history_format.open_history(ctx.obj)
     if root is None:
-        loader.find(ctx.obj)  # says that there is none
+        loader.find(ctx.obj)  # raises the error for a missing project.yml
         return
     sides = [
         lock_history(root, repository, revision, warn=output.warning)
         for revision in (first, second)
     ]
     names = dict.fromkeys(name for side in reversed(sides) for name in side.entries)
-    one, other = sides
-    pairs = {name: (one.entries.get(name), other.entries.get(name)) for name in names}
-    found = {name: (pair, _differences(name, *pair)) for name, pair in pairs.items()}
+    left, right = sides
+    pairs = {name: (left.entries.get(name), right.entries.get(name)) for name in names}
+    compared = {name: (pair, _differences(name, *pair)) for name, pair in pairs.items()}
     if as_json:
-        output.emit_json({name: _document(*both) for name, both in found.items()})
+        output.emit_json(
+            {name: _to_json(pair, changes) for name, (pair, changes) in compared.items()}
+        )
         return
     with output.paged(ctx.obj):
-        for name, ((before, after), changes) in found.items():
-            lines = words.changes(changes)
+        for name, ((before, after), changes) in compared.items():
+            lines = history_format.format_changes(changes)
             if before is None or after is None:
                 missing = first if before is None else second
-                lines = [f"nothing is known of it at {missing}", *lines]
+                lines = [f"no run is known for {missing}", *lines]
             elif not lines:
-                lines = ["the same"]
-            unfit = [
+                lines = ["no differences"]
+            unmatched = [
                 revision
-                for revision, one in ((first, before), (second, after))
-                if one and not one.matches_commit
+                for revision, entry in ((first, before), (second, after))
+                if entry and not entry.matches_commit
             ]
-            lines += [f"(not run for {revision}: its last run before)" for revision in unfit]
+            lines += [
+                f"(no run for {revision}: used the last one before it)" for revision in unmatched
+            ]
             title = output.paint(output.clean(name), "bold")
             output.result_painted("\n".join([title, *(f"  {line}" for line in lines)]))
-    if not found:
-        output.note(words.nothing(None))
+    if not compared:
+        output.note(history_format.no_runs_message(None))
 
 
-def _two(revisions: tuple[str, ...]) -> tuple[str, str]:
+def _parse_revisions(revisions: tuple[str, ...]) -> tuple[str, str]:
     if len(revisions) == 1 and ".." in revisions[0]:
         first, _, second = revisions[0].partition("..")
         revisions = (first or "HEAD", second.lstrip(".") or "HEAD")
     if len(revisions) > 2:
-        raise InvalidInput("more than two commits", hint="git spacy diff A B")
+        raise InvalidInput(f"expected at most two commits, got {len(revisions)}")
     return revisions[0], revisions[1] if len(revisions) == 2 else "HEAD"
 
 
@@ -82,7 +86,7 @@ def _differences(
 
 
 def _record(name: str, known: ResolvedEntry) -> RunRecord:
-    """What is known as a record; an entry of a lock alone has no sizes and no metrics."""
+    """Return the run record, or make one, without sizes and metrics, of a bare lock entry."""
 
     from git_spacy.state.run_record import RecordedFile, RunRecord
 
@@ -96,14 +100,21 @@ def _record(name: str, known: ResolvedEntry) -> RunRecord:
     return RunRecord("", "", name, entry.script, deps, outs)
 
 
-def _document(
+def _to_json(
     pair: tuple[ResolvedEntry | None, ResolvedEntry | None], changes: tuple[RunChange, ...]
 ) -> dict[str, Any]:
-    before, after = pair
+    from git_spacy.cli import history_format
+
+    before, after = (
+        entry
+        and {
+            "recorded_on": entry.recorded_on or None,
+            "matches_commit": entry.matches_commit,
+        }
+        for entry in pair
+    )
     return {
-        "before": before
-        and {"from": before.recorded_on or "project.lock", "fits": before.matches_commit},
-        "after": after
-        and {"from": after.recorded_on or "project.lock", "fits": after.matches_commit},
-        "changes": [change._asdict() for change in changes],
+        "before": before,
+        "after": after,
+        "changes": [history_format.change_to_json(change) for change in changes],
     }

@@ -44,11 +44,11 @@ def output_file(root: Path, start: Path, to: str | None, default: str) -> Output
     Raises Refused if the file is not in a folder that may be written to.
     """
 
-    from git_spacy.git.repository import confined
+    from git_spacy.git.repository import confine
 
     path = Path(os.path.abspath(start / to if to else root / default))
     name = Path(os.path.relpath(path, root)).as_posix()
-    base, where = confined(path) if name.startswith("../") else (root, name)
+    base, where = confine(path) if name.startswith("../") else (root, name)
     return OutputFile(base, where, name)
 
 

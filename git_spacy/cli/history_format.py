@@ -1,4 +1,4 @@
-"""Runs and how they differ, in text and for machines: what `log`, `show`, `diff`, `lock` share."""
+"""Format runs and their differences as text and JSON, for `log`, `show`, `diff` and `lock`."""
 
 from __future__ import annotations
 
@@ -22,19 +22,22 @@ from git_spacy.state.run_record import (
     to_document,
 )
 
-_SHORT = 7  # digits of an id, where Git has not said how many tell them apart
+_SHORT = 7  # digits of an abbreviated commit id that Git did not abbreviate itself
 
 
-def opened(start: Path) -> tuple[Repository, Path | None, str | None]:
-    """The repository around `start`, the project around it and that project's folder in it; None
-    for both above (or without) a project: then all of the repository's are meant.
+def open_history(start: Path) -> tuple[Repository, Path | None, str | None]:
+    """Return the repository around `start`, the project's root and its folder in the repository.
 
-    Notes first what was kept back. Raises Malformed outside a repository.
+    Root and folder are None outside a project, which means all projects of the repository. Runs
+    that could not be recorded when they ended are recorded first. Raises InvalidInput outside a
+    repository.
     """
 
     repository = Repository.discover(start)
     if repository is None:
-        raise InvalidInput("not in a Git repository: runs are noted on commits", hint="git init")
+        raise InvalidInput(
+            "not in a Git repository: run records belong to commits", hint="git init"
+        )
     try:
         root = loader.find(start)
     except InvalidInput:
@@ -42,18 +45,18 @@ def opened(start: Path) -> tuple[Repository, Path | None, str | None]:
     try:
         run_history.flush_pending(root)
     except (GitSpacyError, OSError) as error:
-        output.warning(f"earlier runs are not noted yet: {error}")
+        output.warning(f"earlier runs are not recorded yet: {error}")
     return repository, root, run_history.project_folder(root, repository)
 
 
-def heading(noted: AnnotatedCommit) -> str:
-    """`a1b2c3d Less dropout`, as `git log --oneline` has it."""
+def heading(commit: AnnotatedCommit) -> str:
+    """Return the commit as `git log --oneline` shows it: `a1b2c3d Less dropout`."""
 
-    return f"{output.paint(noted.short, 'yellow')} {escape_controls(noted.subject)}"
+    return f"{output.paint(commit.short, 'yellow')} {escape_controls(commit.subject)}"
 
 
-def when(record: RunRecord) -> str:
-    """When a run began, by the reader's clock: `2026-11-24 10:03`."""
+def start_time(record: RunRecord) -> str:
+    """Return when a run started, in local time: `2026-11-24 10:03`."""
 
     seconds = _seconds(record.time)
     if seconds is None:
@@ -70,65 +73,68 @@ def _seconds(utc: str) -> float | None:
         return None
 
 
-def took(record: RunRecord) -> str:
-    """How long, how it ended."""
+def duration(record: RunRecord) -> str:
+    """Return how long a run took, or how else its result came about."""
 
     if record.how != "run":
-        return {"record": "entered", "restore": "restored"}[record.how]
+        return {"record": "recorded", "restore": "restored"}[record.how]
     return output.duration(record.seconds) if not record.exit else "failed"
 
 
-def numbers(record: RunRecord, most: int = 4) -> str:
-    """The first metrics, those of the top level before those below."""
+def format_metrics(record: RunRecord, limit: int = 4) -> str:
+    """Return the first `limit` metrics, top-level ones before nested ones."""
 
-    found = sorted(flat_metrics(record).items(), key=lambda one: one[0].count("."))
-    told = ", ".join(f"{name} {format_number(value)}" for name, value in found[:most])
-    return told + (", …" if len(found) > most else "")
+    values = sorted(flat_metrics(record).items(), key=lambda item: item[0].count("."))
+    text = ", ".join(f"{name} {format_number(value)}" for name, value in values[:limit])
+    return text + (", …" if len(values) > limit else "")
 
 
-def remarks(run: RecordedRun, before: RunRecord | None) -> list[str]:
-    """The lines behind a run in the log: its exit, metrics, variables, what had changed."""
+def details(run: RecordedRun, before: RunRecord | None) -> list[str]:
+    """Return the lines of a run in the log: exit code, metrics, variables, what had changed."""
 
     record = run.record
-    told = [f"exit code {record.exit}"] if record.exit else []
-    told.append(numbers(record))
+    lines = [f"exit code {record.exit}"] if record.exit else []
+    lines.append(format_metrics(record))
     if record.vars:
-        told.append("with " + ", ".join(f"{name}={value}" for name, value in record.vars.items()))
+        lines.append("with " + ", ".join(f"{name}={value}" for name, value in record.vars.items()))
     inputs = changed_inputs(before, record) if before else []
-    first = "first run with these" if record.vars else "first run"
+    first = "first run with these values" if record.vars else "first run"
     why = "changed: " + ", ".join(inputs) if inputs else "" if before else first
     edits = ("(uncommitted)" if why else "(uncommitted edits)") if record.dirty else ""
-    told.append(f"{why} {edits}".strip())
+    lines.append(f"{why} {edits}".strip())
     if run.recorded_on:
-        told.append(f"by {run.matched_by}: noted on {run.recorded_on[:_SHORT]}")
-    return [text for text in told if text] or [""]
+        lines.append(f"same {run.matched_by}: recorded on {run.recorded_on[:_SHORT]}")
+    return [text for text in lines if text] or [""]
 
 
 def changed_inputs(before: RunRecord, after: RunRecord) -> list[str]:
-    """What made a run differ from the one before: the script, dependencies."""
+    """Return what a run's result may differ by: "script", and the dependencies that changed."""
 
     from git_spacy.state.run_record import differences
 
     changes = differences(before, after)
-    inputs = ["script"] if any(one.kind == "script" for one in changes) else []
-    return inputs + [one.name for one in changes if one.kind == "dep"]
+    script = ["script"] if any(change.kind == "script" for change in changes) else []
+    return script + [change.name for change in changes if change.kind == "dep"]
 
 
-def full(run: RecordedRun) -> str:
-    """One run with all that is known of it."""
+def format_run(run: RecordedRun) -> str:
+    """Return everything that is recorded of a run, as text."""
 
     record = run.record
-    by = {"record": ", entered by 'lock record'", "restore": f", restored from {record.source}"}
-    lasted = f", took {output.duration(record.seconds)}" if record.how == "run" else ""
+    origin = {
+        "record": ", recorded by 'lock record'",
+        "restore": f", restored from {record.source}",
+    }
+    took = f", took {output.duration(record.seconds)}" if record.how == "run" else ""
     failed = f", exit code {record.exit}" if record.exit else ""
     title = output.paint(escape_controls(record.command), "bold")
-    head = f"{title}  {when(record)}{lasted}{failed}{by.get(record.how, '')}"
-    where = f"tree {record.tree[:12] or 'of no commit'}"
+    head = f"{title}  {start_time(record)}{took}{failed}{origin.get(record.how, '')}"
+    where = f"tree {record.tree[:12] or '(not in a commit)'}"
     if record.dirty:
-        where += ", with edits"
+        where += ", with uncommitted edits"
     if run.recorded_on:
         same = "has the same files" if run.matched_by == "tree" else "has this result in its lock"
-        where += f"; noted on {run.recorded_on}, but this commit {same}"
+        where += f"; recorded on {run.recorded_on}, but this commit {same}"
     rows: list[tuple[str, str]] = [("on", where)]
     rows += [("script", text) for text in record.script]
     rows += [("dep", _file(*file[:3])) for file in record.deps]
@@ -136,9 +142,9 @@ def full(run: RecordedRun) -> str:
     rows += [("vars", f"{name} = {value}") for name, value in record.vars.items()]
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     rows += [("with", versions)] if versions else []
-    for file, found in record.metrics.items():
+    for file, values in record.metrics.items():
         rows += [("metrics", file)]
-        rows += [("", f"{name}  {format_number(value)}") for name, value in found.items()]
+        rows += [("", f"{name}  {format_number(value)}") for name, value in values.items()]
     lines, last = [], ""
     for label, text in rows:
         lines.append(
@@ -150,37 +156,43 @@ def full(run: RecordedRun) -> str:
 
 def _file(path: str, md5: str | None, size: int | None) -> str:
     if md5 is None:
-        return f"{path}  (not there)"
+        return f"{path}  (missing)"
     return f"{md5}  {path}" + ("" if size is None else f"  {output.size(size)}")
 
 
-_KINDS = {"script": "script", "dep": "input", "out": "output", "metric": "metric", "exit": "exit"}
+_KINDS = {
+    "script": "script",
+    "dep": "dependency",
+    "out": "output",
+    "metric": "metric",
+    "exit": "exit_code",
+}
+"""Kinds of changes: as `differences` names them → as `diff --json` does."""
 
 
-def changes(found: Iterable[RunChange]) -> list[str]:
-    """How two runs differ, in lines; `-` and `+` as in a diff."""
+def format_changes(changes: Iterable[RunChange]) -> list[str]:
+    """Return how two runs differ, one change per line; script lines start with `-` or `+`."""
 
     lines: list[str] = []
-    for one in found:
-        if one.kind == "script":
+    for change in changes:
+        if change.kind == "script":
             colour, sign, text = (
-                ("green", "+", one.after) if one.after else ("red", "-", one.before)
+                ("green", "+", change.after) if change.after else ("red", "-", change.before)
             )
             lines.append(output.paint(f"{sign} {escape_controls(redact(text))}", colour))
             continue
-        if one.kind in ("dep", "out"):
-            words = ("is new", "is gone")
-            how = words[not one.after] if not (one.before and one.after) else "changed"
-            lines.append(f"{_KINDS[one.kind]} {escape_controls(one.name)} {how}")
+        kind = _KINDS[change.kind].replace("_", " ")
+        name = f" {escape_controls(change.name)}" if change.name else ""
+        if change.kind in ("dep", "out"):
+            how = "changed" if change.before and change.after else "added"
+            lines.append(f"{kind}{name} {how if change.after else 'removed'}")
         else:
-            name = f" {escape_controls(one.name)}" if one.name else ""
-            lines.append(
-                f"{_KINDS[one.kind]}{name} {one.before or '–'} → {one.after or '–'}{_by(one)}"
-            )
+            before, after = change.before or "–", change.after or "–"
+            lines.append(f"{kind}{name} {before} → {after}{_difference(change)}")
     return lines
 
 
-def _by(change: RunChange) -> str:
+def _difference(change: RunChange) -> str:
     try:
         difference = float(change.after) - float(change.before)
     except ValueError:
@@ -188,22 +200,25 @@ def _by(change: RunChange) -> str:
     return f" ({'+' if difference > 0 else ''}{format_number(round(difference, 6))})"
 
 
-def plain(run: RecordedRun) -> dict[str, Any]:
-    """A run for `--json`."""
+def run_to_json(run: RecordedRun) -> dict[str, Any]:
+    """Return a run as `--json` prints it (docs/reference/json.md)."""
 
     document = to_document(run.record)
-    return (
-        {**document, "noted_on": run.recorded_on, "by": run.matched_by}
-        if run.recorded_on
-        else document
-    )
+    if not run.recorded_on:
+        return document
+    return {**document, "recorded_on": run.recorded_on, "matched_by": run.matched_by}
 
 
-def nothing(noted: AnnotatedCommit | None, later: Sequence[AnnotatedCommit] = ()) -> str:
-    """What to say where no run is noted."""
+def change_to_json(change: RunChange) -> dict[str, str]:
+    """Return a difference between two runs as `diff --json` prints it (docs/reference/json.md)."""
 
-    where = f"on {noted.short}" if noted else "on these commits"
-    text = f"no run is noted {where}"
+    return {**change._asdict(), "kind": _KINDS[change.kind]}
+
+
+def no_runs_message(commit: AnnotatedCommit | None, later: Sequence[AnnotatedCommit] = ()) -> str:
+    """Return the message for commits without runs; `later` are older commits that have some."""
+
+    text = f"no runs are recorded on {commit.short if commit else 'these commits'}"
     if later:
-        return f"{text}; the last one before: git spacy show {later[0].short}"
-    return f"{text}; 'git spacy run' notes each, 'git spacy notes pull' brings those of others"
+        return f"{text}; for the most recent ones: git spacy show {later[0].short}"
+    return f"{text}; for those of others: git spacy notes pull"

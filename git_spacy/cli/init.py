@@ -1,4 +1,4 @@
-"""`git spacy init`: set a repository up, and take that back; or start a project from nothing."""
+"""`git spacy init`: set up a repository, undo that, or create a small project."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from git_spacy.cli import output
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import InvalidInput, Problem
 
 if TYPE_CHECKING:
     from git_spacy.setup import plan
@@ -22,142 +22,153 @@ _TEMPLATE = "first_steps"
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[STEP]...")
-@click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
-@click.option("-n", "--dry", "--dry-run", "dry", is_flag=True, help="Only show what would be done.")
-@click.option("--undo", is_flag=True, help="Take back what was done here.")
-@click.option("--new", is_flag=True, help="Start a project from nothing: --new [DIR].")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "-n", "--dry", "--dry-run", "dry", is_flag=True, help="Show what would change; change nothing."
+)
+@click.option("--undo", is_flag=True, help="Undo all changes made by 'git spacy init'.")
+@click.option("--new", is_flag=True, help="Create a small project: --new [DIR].")
 @click.pass_context
 def init(
     ctx: click.Context, names: tuple[str, ...], yes: bool, dry: bool, undo: bool, new: bool
 ) -> int:
-    """Set this repository up for its spaCy projects: show each change, ask, make it. Twice changes
-    nothing, and --undo takes it all back.
+    """Set up this repository for spaCy projects. Shows all changes and asks before making them.
+    Running it again is safe, and --undo takes the changes back.
 
     \b
-    STEP, all but 'display' by default:
-      notes    records follow their commits through amend and rebase
-      merge    project.lock is merged by entry, not by line
-      ignore   .gitignore has what is fetched and made
-      hooks    no commit with a stale lock or an output in it
-      display  'git log' shows the records, too: a long line for each
+    STEP is one of these (default: all but 'display'):
+      notes    keep run records when commits are amended or rebased
+      merge    merge project.lock entry by entry instead of line by line
+      ignore   list fetched assets and outputs in .gitignore
+      hooks    refuse commits with a stale project.lock or with outputs
+      display  show run records in 'git log', one long line each
 
-    With --new it starts a small project that runs, in DIR or this folder, if that is empty.
+    With --new, create a small project that is ready to run, in DIR or in this folder, which must
+    be empty.
     """
 
     if new:
-        return _new(ctx.obj, names, others=yes or dry or undo)
+        return _new(ctx.obj, names, other_options=yes or dry or undo)
     from git_spacy.setup import plan
     from git_spacy.setup.changes import DEFAULT, STEPS
 
     unknown = [name for name in names if name not in STEPS]
     if unknown:
-        raise click.UsageError(f"'{unknown[0]}' is none of {', '.join(STEPS)}")
+        raise click.UsageError(f"unknown step '{unknown[0]}'; steps: {', '.join(STEPS)}")
     if undo and names:
-        raise click.UsageError("--undo takes back all that was done: it takes no STEP")
-    here = plan.open_context(ctx.obj)
+        raise click.UsageError("--undo undoes all steps: it takes no STEP")
+    context = plan.open_context(ctx.obj)
     if undo:
-        return _undo(here, ctx.obj, yes, dry)
-    return _set_up(here, ctx.obj, names or DEFAULT, yes, dry)
+        return _undo(context, ctx.obj, yes, dry)
+    return _set_up(context, ctx.obj, names or DEFAULT, yes, dry)
 
 
-def _set_up(here: plan.RepoContext, start: Path, parts: Sequence[str], yes: bool, dry: bool) -> int:
+def _set_up(
+    context: plan.RepoContext, start: Path, steps: Sequence[str], yes: bool, dry: bool
+) -> int:
     from git_spacy.setup import apply
     from git_spacy.setup.changes import SkippedChange
-    from git_spacy.setup.plan import decide
+    from git_spacy.setup.plan import plan_changes
 
-    decided = decide(here, parts)
-    changes = [one for one in decided if not isinstance(one, SkippedChange)]
-    for left in decided:
-        if isinstance(left, SkippedChange):
-            output.warning(_show_skipped(left))
+    decided = plan_changes(context, steps)
+    changes = [change for change in decided if not isinstance(change, SkippedChange)]
+    for change in decided:
+        if isinstance(change, SkippedChange):
+            output.warning(_format_skipped(change))
     if not changes:
-        output.note("all is set up; nothing to do")
+        output.note("already set up; nothing to do")
         return 0
     _show(changes)
     if dry:
         return 0
-    chosen = changes if yes else _asked(changes, "--yes")
-    apply.apply(here, chosen)
+    chosen = changes if yes else _ask(changes, "--yes")
+    apply.apply(context, chosen)
     if not chosen:
         output.note("nothing was changed")
         return 0
-    output.note(f"done: {_count(chosen)}; to take it back: git spacy init --undo")
+    output.note(f"made {_count(chosen)}; to undo: git spacy init --undo")
     files = _to_commit(chosen)
     if files:
-        output.note(f"Next: git add {_typed(files, here, start)} && git commit")
-    if any(one.step == "hooks" and one.name == ".pre-commit-config.yaml" for one in chosen):
-        output.note("pre-commit runs it once it is installed here: pre-commit install")
+        output.note(f"Next: git add {_shell_paths(files, context, start)} && git commit")
+    if any(
+        change.step == "hooks" and change.name == ".pre-commit-config.yaml" for change in chosen
+    ):
+        output.note("To have pre-commit run the hook: pre-commit install")
     return 0
 
 
-def _undo(here: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
+def _undo(context: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
     from git_spacy.git.index import Index
     from git_spacy.setup import apply, undo
 
-    found = undo.plan_undo(here)
-    for left in found.skipped:
-        output.warning(_show_skipped(left))
-    if not found.changes:
-        if not dry:  # to forget what others have taken back
-            apply.undo(here, (), found.folders, found.remaining)
-        if not found.skipped:
-            output.note("nothing was set up here; nothing to undo")
-        return 1 if found.skipped else 0
-    _show(found.changes, undoing=True)
+    undo_plan = undo.plan_undo(context)
+    for skipped in undo_plan.skipped:
+        output.warning(_format_skipped(skipped))
+    if not undo_plan.changes:
+        if not dry:  # forget the changes that were undone by other means
+            apply.undo(context, (), undo_plan.folders, undo_plan.remaining)
+        if not undo_plan.skipped:
+            output.note("nothing to undo")
+        return 1 if undo_plan.skipped else 0
+    _show(undo_plan.changes, undoing=True)
     if dry:
         return 0
-    if not yes and not _asked(found.changes, "--undo --yes", whole=True):
+    if not yes and not _ask(undo_plan.changes, "--undo --yes", whole=True):
         output.note("nothing was changed")
         return 0
-    apply.undo(here, found.changes, found.folders, found.remaining)
-    output.note(f"taken back: {_count(found.changes)}")
-    index = Index.open(here.repository)
-    known = {entry.name for entry in index.entries(_to_commit(found.changes))} if index else set()
-    if known:
-        output.note(f"Next: git add {_typed(sorted(known), here, start)} && git commit")
-    return 1 if found.skipped else 0
+    apply.undo(context, undo_plan.changes, undo_plan.folders, undo_plan.remaining)
+    output.note(f"undid {_count(undo_plan.changes)}")
+    index = Index.open(context.repository)
+    tracked = (
+        {entry.name for entry in index.entries(_to_commit(undo_plan.changes))} if index else set()
+    )
+    if tracked:
+        output.note(f"Next: git add {_shell_paths(sorted(tracked), context, start)} && git commit")
+    return 1 if undo_plan.skipped else 0
 
 
 def _show(changes: Sequence[Change], *, undoing: bool = False) -> None:
-    """All of them, by their parts."""
+    """Print the changes, grouped by step."""
 
     from git_spacy.setup.changes import STEPS, format_change
 
-    part = ""
+    step = ""
     for change in changes:
-        if change.step != part:
-            part = change.step
-            told = "" if undoing else f": {STEPS[part]}"
-            output.result_painted(output.paint(part, "bold") + told)
+        if change.step != step:
+            step = change.step
+            summary = "" if undoing else f": {STEPS[step]}"
+            output.result_painted(output.paint(step, "bold") + summary)
         for line in format_change(change):
             output.result(f"  {line}")
 
 
-def _asked(changes: Sequence[Change], option: str, *, whole: bool = False) -> list[Change]:
-    """Those of `changes` that the user wants. Raises Malformed if nobody is there to ask."""
+def _ask(changes: Sequence[Change], option: str, *, whole: bool = False) -> list[Change]:
+    """Return the changes that the user agrees to. Raises InvalidInput without a terminal."""
 
     from git_spacy.git.process import can_prompt
     from git_spacy.setup.changes import STEPS
 
     if not can_prompt():
-        raise InvalidInput("there is no terminal to ask on", hint=f"git spacy init {option}")
-    parts = list(dict.fromkeys(change.step for change in changes))
-    if whole or len(parts) == 1:
-        return list(changes) if click.confirm("Do this?", err=True) else []
+        raise InvalidInput(
+            "cannot ask for confirmation without a terminal", hint=f"git spacy init {option}"
+        )
+    steps = list(dict.fromkeys(change.step for change in changes))
+    if whole or len(steps) == 1:
+        return list(changes) if click.confirm("Make these changes?", err=True) else []
     answer = click.prompt(
-        "Do all of this? [y]es, [n]o, or [e]ach part by itself", default="n", err=True,
+        "Make these changes? [y]es, [n]o, or ask for [e]ach step", default="n", err=True,
         type=click.Choice(("y", "n", "e", "yes", "no", "each")), show_choices=False,
     )  # fmt: skip
     if answer[0] == "e":
-        parts = [part for part in parts if click.confirm(f"{part}: {STEPS[part]}?", err=True)]
+        steps = [step for step in steps if click.confirm(f"{step}: {STEPS[step]}?", err=True)]
     elif answer[0] == "n":
-        parts = []
-    return [change for change in changes if change.step in parts]
+        steps = []
+    return [change for change in changes if change.step in steps]
 
 
-def _show_skipped(left: SkippedChange) -> str:
-    hint = f"\nhint: {left.hint}" if left.hint else ""
-    return f"{left.location}: warning: left as it is: {left.reason}{hint}"
+def _format_skipped(skipped: SkippedChange) -> str:
+    problem = Problem(f"left unchanged: {skipped.reason}", skipped.hint, skipped.location)
+    return problem.format("warning")
 
 
 def _count(changes: Sequence[Change]) -> str:
@@ -165,7 +176,7 @@ def _count(changes: Sequence[Change]) -> str:
 
 
 def _to_commit(changes: Sequence[Change]) -> list[str]:
-    """The files among them that a team shares, from the top of the work tree."""
+    """Return the changed files that are to be committed, relative to the top of the worktree."""
 
     from git_spacy.setup.changes import FileChange
 
@@ -173,48 +184,48 @@ def _to_commit(changes: Sequence[Change]) -> list[str]:
     return sorted(name for name in files if not name.startswith((".git/", "/")))
 
 
-def _typed(files: Sequence[str], here: plan.RepoContext, start: Path) -> str:
-    """`files`, named from the top, as one types them in the folder `start`."""
+def _shell_paths(files: Sequence[str], context: plan.RepoContext, start: Path) -> str:
+    """Return `files`, relative to the top of the worktree, as one types them in `start`."""
 
-    return shlex.join(os.path.relpath(here.top / file, start.resolve()) for file in files)
+    return shlex.join(os.path.relpath(context.top / file, start.resolve()) for file in files)
 
 
-def _new(start: Path, names: Sequence[str], *, others: bool) -> int:
+def _new(start: Path, names: Sequence[str], *, other_options: bool) -> int:
     from git_spacy.clone import CloneRequest, clone
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
 
-    if others or len(names) > 1:
-        raise click.UsageError("--new takes one DIR and no other option")
+    if other_options or len(names) > 1:
+        raise click.UsageError("--new takes at most one DIR and no other option")
     dest = start / names[0] if names else start
-    there = {path.name for path in dest.iterdir()} if dest.is_dir() else set()
-    if there == {".git"}:
+    entries = {path.name for path in dest.iterdir()} if dest.is_dir() else set()
+    if entries == {".git"}:
         return _new_in_repository(dest)
-    if there or (dest.exists() and not dest.is_dir()):
+    if entries or (dest.exists() and not dest.is_dir()):
         raise InvalidInput(
             f"'{os.path.relpath(dest, start)}' is not an empty folder",
-            hint="name a new one: git spacy init --new DIR",
+            hint="choose a new folder: git spacy init --new DIR",
         )
-    configured = {name: text for name, text in settings(start).items() if name != "spacy.repo"}
+    configured = {name: text for name, text in read_settings(start).items() if name != "spacy.repo"}
     done = clone(
         CloneRequest(_TEMPLATE, dest), configured, start, prompt=False, warn=output.warning
     )
     where = os.path.relpath(done.dest, start)
-    output.note(f"Made a project of {done.checkout.files} files in '{where}'")
+    output.note(f"Created a project with {done.checkout.files} files in '{where}'")
     if done.created_repository:
-        output.note("Made it a Git repository with one commit.")
-    go = "" if where == "." else f"cd {shlex.quote(where)} && "
-    output.note(f"Next: {go}git spacy run all")
+        output.note("Created a Git repository with one commit.")
+    cd = "" if where == "." else f"cd {shlex.quote(where)} && "
+    output.note(f"Next: {cd}git spacy run all")
     return 0
 
 
 def _new_in_repository(dest: Path) -> int:
-    """Somebody has typed `git init` first; so committing is left to him, too."""
+    """Create the project in a new, empty repository, and leave the first commit to the user."""
 
     from git_spacy import templates
     from git_spacy.generate import ignore
 
     templates.copy_template(_TEMPLATE, dest)
     ignore.write_initial(dest)
-    output.note("Made a project; nothing of it is committed yet.")
+    output.note("Created a project; nothing is committed yet.")
     output.note("Next: git add -A && git commit, then git spacy run all")
     return 0

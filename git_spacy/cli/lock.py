@@ -1,4 +1,4 @@
-"""`git spacy lock`: rebuild, record and resolve project.lock."""
+"""`git spacy lock`: repair project.lock."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def lock() -> None:
-    """Put project.lock right: from the records of a commit, from what is there, or after a merge.
+    """Repair project.lock: rebuild it from run records, add existing outputs to it, or resolve a
+    merge conflict in it.
 
-    Where it is merged by entry, two branches that ran different commands do not conflict:
+    'git spacy init' sets up a merge driver, so that branches that ran different commands merge
+    without conflicts. To set it up by hand:
 
     \b
         git config merge.spacy-lock.driver "git spacy lock merge-driver %O %A %B"
@@ -26,43 +28,44 @@ def lock() -> None:
     """
 
 
-@lock.command(short_help="Rebuild it for a commit from the records.")
+@lock.command(short_help="Rebuild project.lock from run records.")
 @click.argument("revision", required=False, metavar="[REV]")
 @click.pass_context
 def rebuild(ctx: click.Context, revision: str | None) -> None:
-    """Rebuild project.lock for a commit (HEAD by default) from the records on it and its
-    ancestors, or wherever else a run fits it."""
+    """Rebuild project.lock for the commit REV (default: HEAD) from the run records on REV and its
+    ancestors, or from records on other commits that match REV."""
 
-    from git_spacy.cli import history_format as words
+    from git_spacy.cli import history_format
     from git_spacy.project import loader
     from git_spacy.state import lock_repair
 
-    repository, root, _ = words.opened(ctx.obj)
-    done = lock_repair.rebuild(root or loader.find(ctx.obj), repository, revision)
-    rows = [(name, _word(one), [_source(one)]) for name, one in done.entries.items()]
-    rows += [(name, "unknown", ["no run of it is noted"]) for name in done.unknown]
-    colours = {"restored": "green", "stale": "yellow", "unknown": "yellow"}
+    repository, root, _ = history_format.open_history(ctx.obj)
+    rebuilt = lock_repair.rebuild(root or loader.find(ctx.obj), repository, revision)
+    rows = [(name, _state(entry), [_source(entry)]) for name, entry in rebuilt.entries.items()]
+    rows += [(name, "unknown", ["no run is recorded"]) for name in rebuilt.unknown]
+    colours = {"rebuilt": "green", "stale": "yellow", "unknown": "yellow"}
     output.result_painted(output.table(rows, colours))
 
 
-def _word(known: ResolvedEntry) -> str:
-    return ("restored" if known.record else "kept") if known.matches_commit else "stale"
+def _state(entry: ResolvedEntry) -> str:
+    return ("rebuilt" if entry.record else "unchanged") if entry.matches_commit else "stale"
 
 
-def _source(known: ResolvedEntry) -> str:
-    from git_spacy.cli import history_format as words
+def _source(entry: ResolvedEntry) -> str:
+    from git_spacy.cli import history_format
 
-    if known.record is None:
-        return "as a lock had it"
-    return f"the run of {words.when(known.record)}, noted on {known.recorded_on[:7]}"
+    if entry.record is None:
+        return "from a committed lock"
+    when = history_format.start_time(entry.record)
+    return f"from the run of {when}, recorded on {entry.recorded_on[:7]}"
 
 
-@lock.command(cls=overrides.OverridingCommand, short_help="Enter results that are there already.")
+@lock.command(cls=overrides.OverridingCommand, short_help="Add existing outputs to project.lock.")
 @click.argument("names", nargs=-1, required=True, metavar="NAME... [PROJECT_DIR]")
 @click.pass_context
 def record(ctx: click.Context, names: tuple[str, ...]) -> None:
-    """Enter results that are there already into project.lock, and note them, without running
-    anything: NAME is a command or a workflow."""
+    """Add existing outputs of the command or workflow NAME to project.lock and record them,
+    without running anything."""
 
     from git_spacy.cli.run import project_dir, report_waiting, run_context
     from git_spacy.project import graph, loader, matrix
@@ -72,12 +75,12 @@ def record(ctx: click.Context, names: tuple[str, ...]) -> None:
 
     start, names = project_dir(ctx.obj, names)
     root = loader.find(start)
-    given = overrides.current_overrides(ctx)
-    project = loader.load(root, given)
+    variables = overrides.current_overrides(ctx)
+    project = loader.load(root, variables)
     commands = graph.expand_names(project, names)
-    if given:
+    if variables:
         data, entries = loader.read_bytes(root), lock_file.read(root)
-        commands = matrix.recorded_variants(data, given, commands, entries)
+        commands = matrix.recorded_variants(data, variables, commands, entries)
         project = matrix.with_commands(project, commands)
     with project_lock(root, os.environ, waiting=report_waiting):
         record_results(commands, run_context(ctx, project, root))
@@ -85,28 +88,28 @@ def record(ctx: click.Context, names: tuple[str, ...]) -> None:
         output.note(f"recorded {command.name}")
 
 
-@lock.command(short_help="Settle one that a merge left in conflict.")
+@lock.command(short_help="Resolve a merge conflict in project.lock.")
 @click.pass_context
 def resolve(ctx: click.Context) -> int:
-    """Settle a project.lock that a merge left in conflict, by entry: of what both sides changed,
-    the fresher one as the project now is. Then it is staged."""
+    """Resolve a merge conflict in project.lock entry by entry, and stage the result. If both sides
+    changed an entry, take the one that matches the project as it is now."""
 
     from git_spacy.git.repository import Repository
     from git_spacy.project import loader, matrix
     from git_spacy.state import lock_repair
 
     root = loader.find(ctx.obj)
-    done = lock_repair.resolve_conflict(root, Repository.discover(root))
-    if done is None:
-        output.note("project.lock is not in conflict")
+    resolution = lock_repair.resolve_conflict(root, Repository.discover(root))
+    if resolution is None:
+        output.note("project.lock has no conflicts")
         return 0
-    stale = {command.name for command in done.stale}
-    for name, side in done.sides.items():
-        output.note(f"{name}: took {side}" + (", stale like the other" if name in stale else ""))
-    if not done.sides:
-        output.note("merged by entry: each was changed on one side only")
-    if done.stale:
-        output.note(f"Next: {matrix.command_line(done.stale)} && git add project.lock")
+    stale = {command.name for command in resolution.stale}
+    for name, side in resolution.sides.items():
+        output.note(f"{name}: took {side}" + (" (both are stale)" if name in stale else ""))
+    if not resolution.sides:
+        output.note("merged: no entry was changed on both sides")
+    if resolution.stale:
+        output.note(f"Next: {matrix.command_line(resolution.stale)} && git add project.lock")
     return 0
 
 
@@ -116,7 +119,7 @@ def resolve(ctx: click.Context) -> int:
 @click.argument("theirs", type=click.Path(path_type=Path))
 @click.argument("rest", nargs=-1)
 def merge_driver(base: Path, ours: Path, theirs: Path, rest: tuple[str, ...]) -> int:  # noqa: ARG001
-    """What Git calls (`%O %A %B`): the merged file goes to OURS; 1 if it has conflicts."""
+    """Merge project.lock for Git (`%O %A %B`) into OURS; exit with 1 if conflicts remain."""
 
     from git_spacy.state import lock_repair
 

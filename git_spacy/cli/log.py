@@ -1,4 +1,4 @@
-"""`git spacy log`: the runs by commit."""
+"""`git spacy log`: show recorded runs by commit."""
 
 from __future__ import annotations
 
@@ -17,92 +17,90 @@ _COLOURS = {"failed": "red"}
 
 @click.command()
 @click.argument("revisions", nargs=-1, metavar="[REV]...")
-@click.option("--command", "name", metavar="NAME", help="Only the runs of this command.")
+@click.option("--command", "name", metavar="NAME", help="Show only runs of this command.")
 @click.option(
-    "-n", "--max-count", "most", type=click.IntRange(1), metavar="N", help="Only N commits."
-)
+    "-n", "--max-count", "limit", type=click.IntRange(1), metavar="N",
+    help="Show at most N commits.",
+)  # fmt: skip
+@click.option("--table", is_flag=True, help="Compare metrics: one row per set of variables.")
 @click.option(
-    "--table", is_flag=True, help="Compare their metrics: a row for each set of variables."
-)
+    "--metric", "metrics", multiple=True, metavar="NAME",
+    help="Table: show only this metric, or a pattern ('ents_*').",
+)  # fmt: skip
 @click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME",
-    help="Of a table: this metric only, or those that a pattern means ('ents_*').",
-)
+    "--sort", metavar="METRIC",
+    help="Table: sort by METRIC, or by -METRIC in ascending order.",
+)  # fmt: skip
 @click.option(
-    "--sort",
-    metavar="METRIC",
-    help="Of a table: by this metric, the highest first; --sort=-METRIC the lowest.",
-)
-@click.option(
-    "--mean",
-    "over",
-    multiple=True,
-    metavar="VARIABLE",
-    help="Of a table: the mean over this variable, and the standard deviation.",
-)
-@click.option("--json", "as_json", is_flag=True, help="In JSON, with all that was recorded.")
+    "--mean", "over", multiple=True, metavar="VARIABLE",
+    help="Table: average over VARIABLE; add the standard deviation.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the full run records.")
 @click.pass_context
 def log(
-    ctx: click.Context, revisions: tuple[str, ...], name: str | None, most: int | None,
+    ctx: click.Context, revisions: tuple[str, ...], name: str | None, limit: int | None,
     table: bool, metrics: tuple[str, ...], sort: str | None, over: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
-    """Say what was run, by commit, newest first: when, how long it took, its metrics, and what had
-    changed since the run before. REV as for git log; above several projects, of all of them.
+    """Show recorded runs by commit, newest first: when each started, how long it took, its metrics,
+    and what had changed since the previous run.
 
-    With --table the last run of each set of variables that succeeded, one beside the other."""
+    REV is a commit or a range, as for 'git log'. Outside a project, show the runs of all projects
+    in the repository. With --table, compare the last successful run of each set of variables.
+    """
 
-    from git_spacy.cli import history_format as words
+    from git_spacy.cli import history_format
     from git_spacy.state import run_history
 
-    repository, root, folder = words.opened(ctx.obj)
+    repository, root, folder = history_format.open_history(ctx.obj)
     history = run_history.read_history(repository, folder, revisions, output.warning)
     if table or metrics or sort or over:
         from git_spacy.cli import metrics_table
 
-        form = metrics_table.TableOptions(metrics, sort or "", over)
-        some = list(_newest(history, name, most))
-        tables = metrics_table.compare_runs(repository, root, folder, some, name, form)
+        options = metrics_table.TableOptions(metrics, sort or "", over)
+        commits = list(_newest(history, name, limit))
+        comparison = metrics_table.compare_runs(repository, root, folder, commits, name, options)
         if as_json:
-            output.emit_json(metrics_table.document(tables))
+            output.emit_json(metrics_table.to_json(comparison))
         else:
-            metrics_table.show(tables, ctx.obj, above_projects=folder is None)
+            metrics_table.show(comparison, ctx.obj, above_projects=folder is None)
         return
-    found = islice(with_before(_with_runs(history, name)), most)
+    commits_with_runs = islice(with_previous(_only_with_runs(history, name)), limit)
     if as_json:
-        output.emit_json([document(commit, before) for commit, before in found])
+        output.emit_json([to_json(commit, previous) for commit, previous in commits_with_runs])
         return
-    said = False
+    is_empty = True
     with output.paged(ctx.obj):
         widths = (0, 0)
-        for commit, before in found:
+        for commit, previous in commits_with_runs:
             rows = [
-                (_label(run, folder), words.took(run.record), words.remarks(run, earlier))
-                for run, earlier in reversed(list(zip(commit.runs, before, strict=True)))
+                (
+                    _label(run, folder),
+                    history_format.duration(run.record),
+                    history_format.details(run, earlier),
+                )
+                for run, earlier in reversed(list(zip(commit.runs, previous, strict=True)))
             ]
             widths = (
                 max(widths[0], *(len(label) for label, _, _ in rows)),
                 max(widths[1], *(len(word) for _, word, _ in rows)),
             )
-            said = True
-            output.result_painted(words.heading(commit.annotated))
+            is_empty = False
+            output.result_painted(history_format.heading(commit.annotated))
             output.result_painted(output.table(rows, _COLOURS, widths))
-    if not said:
-        output.note(words.nothing(None))
+    if is_empty:
+        output.note(history_format.no_runs_message(None))
 
 
 def _label(run: RecordedRun, folder: str | None) -> str:
-    from git_spacy.cli import history_format as words
+    from git_spacy.cli import history_format
 
     record = run.record
     project = f"{record.project}: " if folder is None and record.project else ""
-    return f"{words.when(record)}  {project}{record.command}"
+    return f"{history_format.start_time(record)}  {project}{record.command}"
 
 
-def _with_runs(history: Iterable[CommitRuns], name: str | None) -> Iterator[CommitRuns]:
-    """The commits that have runs (of the command `name`), and those runs."""
+def _only_with_runs(history: Iterable[CommitRuns], name: str | None) -> Iterator[CommitRuns]:
+    """Yield the commits that have runs (of the command `name`), with only those runs."""
 
     for commit in history:
         runs = tuple(run for run in commit.runs if name in (None, run.record.command))
@@ -111,24 +109,28 @@ def _with_runs(history: Iterable[CommitRuns], name: str | None) -> Iterator[Comm
 
 
 def _newest(
-    history: Iterable[CommitRuns], name: str | None, most: int | None
+    history: Iterable[CommitRuns], name: str | None, limit: int | None
 ) -> Iterator[CommitRuns]:
-    """The commits up to the last one of the `most` newest that have runs (of `name`)."""
+    """Yield commits until `limit` of them had runs (of the command `name`)."""
 
-    left = most
+    remaining = limit
     for commit in history:
         yield commit
-        if left and any(name in (None, run.record.command) for run in commit.runs):
-            left -= 1
-            if not left:
+        if remaining and any(name in (None, run.record.command) for run in commit.runs):
+            remaining -= 1
+            if not remaining:
                 return
 
 
-def with_before(
+def with_previous(
     history: Iterable[CommitRuns],
 ) -> Iterator[tuple[CommitRuns, list[RunRecord | None]]]:
-    """Each commit, and for each of its runs the one before of the same command with the same
-    variables, None if there is none. Reads on only until that is known."""
+    """Yield each commit with, for each of its runs, the previous run of the same command with the
+    same variables, or None.
+
+    A commit is held until the previous runs of all its runs are known, so `history` is read no
+    further than necessary.
+    """
 
     waiting: dict[tuple[str, str, str], tuple[list[RunRecord | None], int]] = {}
     held: list[tuple[CommitRuns, list[RunRecord | None], set[int]]] = []
@@ -139,9 +141,9 @@ def with_before(
             record = commit.runs[number].record
             key = record.project, record.command, json.dumps(record.vars, sort_keys=True)
             if key in waiting:
-                others, place = waiting[key]
-                others[place] = record
-                next(open_ for _, known, open_ in held if known is others).discard(place)
+                others, index = waiting[key]
+                others[index] = record
+                next(open_ for _, known, open_ in held if known is others).discard(index)
             waiting[key] = slots, number
         while held and not held[0][2]:
             done = held.pop(0)
@@ -149,19 +151,22 @@ def with_before(
     yield from ((commit, slots) for commit, slots, _ in held)
 
 
-def document(commit: CommitRuns, before: list[RunRecord | None]) -> dict[str, object]:
-    """A commit and its runs for machines, the newest first."""
+def to_json(commit: CommitRuns, previous: list[RunRecord | None]) -> dict[str, object]:
+    """Return a commit and its runs as `log --json` prints them (docs/reference/json.md)."""
 
-    from git_spacy.cli import history_format as words
+    from git_spacy.cli import history_format
 
-    noted = commit.annotated
+    annotated = commit.annotated
     runs = [
         {
-            **words.plain(run),
-            "changed": words.changed_inputs(earlier, run.record) if earlier else [],
+            **history_format.run_to_json(run),
+            "changed": history_format.changed_inputs(earlier, run.record) if earlier else [],
         }
-        for run, earlier in zip(commit.runs, before, strict=True)
+        for run, earlier in zip(commit.runs, previous, strict=True)
     ]
     return {
-        "commit": noted.commit, "time": noted.time, "subject": noted.subject, "runs": runs[::-1],
-    }  # fmt: skip
+        "commit": annotated.commit,
+        "time": annotated.time,
+        "subject": annotated.subject,
+        "runs": runs[::-1],
+    }

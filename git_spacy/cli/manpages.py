@@ -1,7 +1,7 @@
-"""The man pages, made from the commands themselves in Git's own form: command → roff.
+"""Generate man pages from the commands, laid out like Git's.
 
-Knows man(7), and nothing of what the verbs do: texts come from the commands, examples from
-`examples`, settings and exit codes from their tables. hatch_build.py puts the pages into the wheel.
+Texts come from the commands' help, examples from `examples`, settings and exit codes from their
+tables. hatch_build.py adds the pages to the wheel.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from git_spacy.cli.examples import EXAMPLES
 from git_spacy.errors import EXIT_CODES
 from git_spacy.git import settings
 
-# verb → the settings that its page tells of; git-spacy(1) has all of them
+# Command → the settings that its page lists; git-spacy(1) lists all of them.
 SETTINGS = {
     "clone": ("spacy.repo", "spacy.ignore", "spacy.fetchTimeout", "spacy.maxAssetSize"),
     "assets": (
@@ -34,8 +34,8 @@ SETTINGS = {
     "restore": ("spacy.remote.*.url", "spacy.maxOutputSize"),
     "cache": ("spacy.restore", "spacy.cacheLinks"),
 }  # fmt: skip
-_HELP = "-h, --help"  # it is everywhere, and git-spacy(1) tells of it
-_SEE = {
+_HELP = "-h, --help"  # every command has it; only git-spacy(1) describes it
+_SEE_ALSO = {
     "": ("git(1)", "git-config(1)", "gitignore(5)"),
     "log": ("git-log(1)", "git-notes(1)"),
     "notes": ("git-notes(1)",),
@@ -47,22 +47,26 @@ _SEE = {
 
 
 def pages(group: click.Group) -> dict[str, str]:
-    """File name → text of every page: one for `group`, one for each of its verbs, which `git help
-    spacy-VERB` looks for as gitspacy-VERB(1)."""
+    """Return the text of each page by file name: one for `group` and one per command.
+
+    `git help spacy-COMMAND` looks for gitspacy-COMMAND(1), which therefore exists as an alias.
+    """
 
     top = click.Context(group, info_name="git spacy", **group.context_settings)
-    verbs = {name: group.get_command(top, name) for name in group.list_commands(top)}
-    found = {"git-spacy.1": _main_page(top, verbs)}
-    for name, command in verbs.items():
+    commands = {name: group.get_command(top, name) for name in group.list_commands(top)}
+    texts = {"git-spacy.1": _main_page(top, commands)}
+    for name, command in commands.items():
         if command and not command.hidden:
-            found[f"git-spacy-{name}.1"] = _page(command, name, top)
-            found[f"gitspacy-{name}.1"] = f".so man1/git-spacy-{name}.1\n"
-    return found
+            texts[f"git-spacy-{name}.1"] = _page(command, name, top)
+            texts[f"gitspacy-{name}.1"] = f".so man1/git-spacy-{name}.1\n"
+    return texts
 
 
 def show(arguments: Sequence[str]) -> None:
-    """Become `man` for `git spacy [VERB] --help`, if somebody looks and there is a page; return if
-    not. (`git spacy --help` is Git's own: it never reaches us.)"""
+    """Replace this process with `man` for `git spacy COMMAND --help`.
+
+    Return if stdout is not a terminal or there is no page. `git spacy --help` is handled by Git.
+    """
 
     from git_spacy.cli.output import is_terminal
 
@@ -73,39 +77,41 @@ def show(arguments: Sequence[str]) -> None:
         try:
             os.execvp("man", ("man", str(page)))
         except OSError:
-            return  # there is no man here: the short help will do
+            return  # man is not installed: fall back to the short help
 
 
-def _main_page(top: click.Context, verbs: dict[str, click.Command | None]) -> str:
+def _main_page(top: click.Context, commands: dict[str, click.Command | None]) -> str:
     parts = [
         _head("git-spacy", "spaCy projects, native to Git"),
         _section("SYNOPSIS", _synopsis("git spacy", "[-C DIR] COMMAND [ARGS]...")),
         _section(
             "DESCRIPTION",
             _text(
-                "Clones project templates, fetches and verifies their data, runs their commands and"
-                " skips what is current. It reads and writes the project.yml and project.lock of"
-                " 'spacy project' and weasel, byte for byte. Only 'git spacy run' executes what a"
-                " project says."
-                "\n\nIt works from any subfolder of the project, and outside a repository, too."
+                "git-spacy clones project templates, fetches and verifies their assets, and runs"
+                " their commands, skipping those that are up to date. It reads and writes the"
+                " project.yml and project.lock of 'spacy project' and weasel, byte for byte. Only"
+                " 'git spacy run' executes commands of a project."
+                "\n\nIt works in any subfolder of a project, and also outside a Git repository."
             ),
         ),
         _section(
             "OPTIONS",
             _options(top.command, top)
-            + _item("-h", "Show the short help; that of a command after its name.")
-            + _item("--help", "Show this page; that of a command after its name."),
+            + _item("-h", "Show a short help; after a COMMAND, that of the command.")
+            + _item("--help", "Show this page; after a COMMAND, that of the command."),
         ),
         _section(
             "COMMANDS",
             "".join(
-                _item(f"git-spacy-{name}(1)", _first_sentence(command))
-                for name, command in verbs.items()
+                _item(f"git-spacy-{name}(1)", _summary(command))
+                for name, command in commands.items()
                 if command and not command.hidden
             ),
         ),
     ]
-    return _finished(parts, "", settings.TABLE, [f"git-spacy-{name}(1)" for name in verbs])
+    return _finished(
+        parts, "", settings.ALL_SETTINGS, [f"git-spacy-{name}(1)" for name in commands]
+    )
 
 
 def _page(command: click.Command, name: str, top: click.Context) -> str:
@@ -115,28 +121,31 @@ def _page(command: click.Command, name: str, top: click.Context) -> str:
         if isinstance(command, click.Group)
         else {}
     )
-    subs = {sub: one for sub, one in subs.items() if not one.hidden}
-    contexts = {sub: click.Context(one, info_name=sub, parent=ctx) for sub, one in subs.items()}
+    subs = {sub: subcommand for sub, subcommand in subs.items() if not subcommand.hidden}
+    contexts = {
+        sub: click.Context(subcommand, info_name=sub, parent=ctx)
+        for sub, subcommand in subs.items()
+    }
     lines = [
-        _synopsis(f"git spacy {name} {sub}", _usage(one, contexts[sub]))
-        for sub, one in subs.items()
+        _synopsis(f"git spacy {name} {sub}", _usage(subcommand, contexts[sub]))
+        for sub, subcommand in subs.items()
     ] or [_synopsis(f"git spacy {name}", _usage(command, ctx))]
     parts = [
-        _head(f"git-spacy-{name}", _first_sentence(command).rstrip(".")),
+        _head(f"git-spacy-{name}", _summary(command).rstrip(".")),
         _section("SYNOPSIS", ".br\n".join(lines)),
         _section("DESCRIPTION", _text(command.help or "")),
     ]
     if subs:
         items = (
-            _item(sub, one.help or "")
-            + "".join(f".RS\n{part}.RE\n" for part in [_options(one, contexts[sub])] if part)
-            for sub, one in subs.items()
+            _item(sub, subcommand.help or "")
+            + "".join(f".RS\n{part}.RE\n" for part in [_options(subcommand, contexts[sub])] if part)
+            for sub, subcommand in subs.items()
         )
         parts.append(_section("COMMANDS", "".join(items)))
     parts.append(_section("OPTIONS", _options(command, ctx)))
-    wanted = SETTINGS.get(name, ())
-    table = settings.TABLE if name == "config" else [
-        setting for setting in settings.TABLE if setting.name in wanted
+    names = SETTINGS.get(name, ())
+    table = settings.ALL_SETTINGS if name == "config" else [
+        setting for setting in settings.ALL_SETTINGS if setting.name in names
     ]  # fmt: skip
     return _finished(parts, name, table, ["git-spacy(1)"])
 
@@ -145,15 +154,15 @@ def _finished(
     parts: list[str], name: str, table: Iterable[settings.Setting], related: Iterable[str]
 ) -> str:
     examples = "".join(
-        f".PP\n{_roff(what)}\n.PP\n.RS 4\n.nf\n$ {_roff(line)}\n.fi\n.RE\n"
-        for line, what in EXAMPLES.get(name, ())
+        f".PP\n{_roff(purpose)}\n.PP\n.RS 4\n.nf\n$ {_roff(line)}\n.fi\n.RE\n"
+        for line, purpose in EXAMPLES.get(name, ())
     )
     codes = {code: text for code, text in EXIT_CODES.items() if code not in (130, 143)}
     exits = "".join(_item(str(code), text) for code, text in codes.items())
     exits += _item("130, 143", "Interrupted, terminated.")
     if name in ("", "run"):
-        exits += _text("'git spacy run' passes on the code of the script that failed.")
-    see = [*related, *_SEE.get(name, ())]
+        exits += _text("If a script fails, 'git spacy run' exits with the script's exit code.")
+    see = [*related, *_SEE_ALSO.get(name, ())]
     parts += [
         _section("EXAMPLES", examples),
         _section("CONFIGURATION", "".join(map(_setting, table))),
@@ -177,7 +186,9 @@ def _setting(setting: settings.Setting) -> str:
 
 
 def _options(command: click.Command, ctx: click.Context) -> str:
-    options = [one for one in command.get_params(ctx) if isinstance(one, click.Option)]
+    options = [
+        parameter for parameter in command.get_params(ctx) if isinstance(parameter, click.Option)
+    ]
     rows = [row for option in options if (row := option.get_help_record(ctx))]
     if isinstance(command, overrides.OverridingCommand):
         rows += overrides.VARIABLES
@@ -188,9 +199,8 @@ def _usage(command: click.Command, ctx: click.Context) -> str:
     return " ".join(command.collect_usage_pieces(ctx))
 
 
-def _first_sentence(command: click.Command | None) -> str:
-    text = " ".join(((command.help if command else "") or "").split())
-    return re.split(r"(?<=[.:]) ", text, maxsplit=1)[0].rstrip(":.") + "."
+def _summary(command: click.Command) -> str:
+    return command.get_short_help_str(limit=80)
 
 
 def _head(name: str, line: str) -> str:
@@ -221,10 +231,10 @@ def _body(text: str) -> str:
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """Paragraphs, and as they are those that are indented: command lines."""
+    """Yield the paragraphs as roff; those marked with click's `\\b` keep their lines."""
 
     for block in re.split(r"\n\s*\n", inspect.cleandoc(text)):
-        if block.startswith("\b\n"):  # click's own mark for what is not to be wrapped
+        if block.startswith("\b\n"):
             lines = "\n".join(map(_roff, inspect.cleandoc(block[2:]).splitlines()))
             yield f".RS 4\n.nf\n{lines}\n.fi\n.RE\n"
         elif block.strip():
@@ -240,7 +250,7 @@ def _italic(text: str) -> str:
 
 
 def _roff(text: str) -> str:
-    """`text` as roff would print it: hyphens that can be copied, nothing taken for a request."""
+    """Escape `text` for roff: hyphens can be copied, and no line is taken for a request."""
 
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
     text = text.replace("`", "\\(ga").replace("^", "\\(ha").replace("~", "\\(ti")

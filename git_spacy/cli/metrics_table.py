@@ -1,4 +1,4 @@
-"""`git spacy log --table`: runs beside each other, as tables and for machines."""
+"""`git spacy log --table`: compare the metrics of runs, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from git_spacy.cli import history_format as words
-from git_spacy.cli import output
+from git_spacy.cli import history_format, output
 from git_spacy.cli.columns import Column, Fitted, fitted, lines
 from git_spacy.errors import InvalidInput
 from git_spacy.generate.drawing.label import single_line
@@ -19,22 +18,22 @@ from git_spacy.project import loader
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.matrix import to_cli
 from git_spacy.state import run_diff
-from git_spacy.state.run_diff import Comparison, MetricsRow, MetricsTable, MetricValue, VariantRun
+from git_spacy.state.run_diff import Comparison, MetricsRow, MetricsTable, VariantRun
 from git_spacy.state.run_history import CommitRuns
 from git_spacy.state.run_params import CommitParams
 from git_spacy.state.run_record import format_number
 
-_NOTHING = "–"
-_MOST_NAMED = 3
-_WITHOUT = (
-    "no run here has metrics: they are the numbers in outputs that are .json files of at most"
-    " 64 KiB; name one under 'outputs_no_cache' in project.yml"
+_EMPTY_CELL = "–"
+_MAX_NAMES = 3
+_NO_METRICS = (
+    "none of these runs has metrics, i.e. numbers in an output that is a .json file of at most"
+    " 64 KiB; to record them, list such a file under 'outputs_no_cache' in project.yml"
 )
 
 
 class TableOptions(NamedTuple):
-    """How somebody wants it: the metrics (names or patterns; none: all), the one to sort by (with
-    a - before it: the lowest first), the variables to take the mean over."""
+    """What to show: metrics (names or patterns; all if empty), the metric to sort by (lowest first
+    if it starts with `-`), and the variables to average over."""
 
     metrics: tuple[str, ...] = ()
     sort: str = ""
@@ -43,136 +42,149 @@ class TableOptions(NamedTuple):
 
 def compare_runs(
     repository: Repository, root: Path | None, project: str | None, history: Sequence[CommitRuns],
-    name: str | None, form: TableOptions,
+    name: str | None, options: TableOptions,
 ) -> Comparison:  # fmt: skip
-    """The runs (of the command `name`) in a history, newest first, as `form` wants them. Raises
-    Malformed for what none of them has."""
+    """Compare the runs (of the command `name`) in a history that starts with the newest commit.
 
-    here = {project or "": loader.read_bytes(root)} if root else {}
-    past = CommitParams(repository, history, here)
-    tried = (
+    Raises InvalidInput for a metric or variable that none of the runs has.
+    """
+
+    current = {project or "": loader.read_bytes(root)} if root else {}
+    past = CommitParams(repository, history, current)
+    runs = (
         VariantRun(run, commit.annotated, past.params(number, run.record))
         for number, commit in enumerate(history)
         for run in reversed(commit.runs)
         if name in (None, run.record.command)
     )
-    found = run_diff.compare(tried)
-    return found._replace(tables=_apply_options(found.tables, form)) if found.tables else found
+    comparison = run_diff.compare(runs)
+    if not comparison.tables:
+        return comparison
+    return comparison._replace(tables=_apply_options(comparison.tables, options))
 
 
-def _apply_options(tables: Sequence[MetricsTable], form: TableOptions) -> tuple[MetricsTable, ...]:
+def _apply_options(
+    tables: Sequence[MetricsTable], options: TableOptions
+) -> tuple[MetricsTable, ...]:
     metrics = dict.fromkeys(name for table in tables for name in table.metrics)
-    sort = form.sort.removeprefix("-")
+    sort = options.sort.removeprefix("-")
     if sort and sort not in metrics:
         raise _unknown("metric", sort, metrics)
     variables = dict.fromkeys(name for table in tables for name in table.variables)
-    over = [name.removeprefix("vars.").removeprefix("variables.") for name in form.over]
+    over = [name.removeprefix("vars.").removeprefix("variables.") for name in options.over]
     for name in over:
         if name not in variables:
-            raise _unknown("variable in which they differ", name, variables)
-    for pattern in form.metrics:
+            raise _unknown("variable with different values", name, variables)
+    for pattern in options.metrics:
         if not any(run_diff.select_metrics(table, [pattern]).metrics for table in tables):
             raise _unknown("metric", pattern, metrics)
-    found = (run_diff.select_metrics(table, form.metrics) for table in tables)
-    found = (
-        run_diff.average_over(table, over) if over else table for table in found if table.metrics
-    )
+    tables = [run_diff.select_metrics(table, options.metrics) for table in tables]
+    tables = [table for table in tables if table.metrics]
+    if over:
+        tables = [run_diff.average_over(table, over) for table in tables]
     if sort:
-        ascending = form.sort.startswith("-")
-        found = (run_diff.sort_by_metric(table, sort, ascending=ascending) for table in found)
-    return tuple(found)
+        ascending = options.sort.startswith("-")
+        tables = [run_diff.sort_by_metric(table, sort, ascending=ascending) for table in tables]
+    return tuple(tables)
 
 
-def _unknown(what: str, name: str, names: Iterable[str]) -> InvalidInput:
-    few = ", ".join(list(names)[:8])
-    hint = did_you_mean(name, names) or (f"there are: {few}" if few else "they differ in none")
-    return InvalidInput(f"these runs have no {what} '{name}'", hint=hint)
+def _unknown(kind: str, name: str, names: Iterable[str]) -> InvalidInput:
+    known = ", ".join(list(names)[:8])
+    hint = did_you_mean(name, names) or (f"known names: {known}" if known else "")
+    return InvalidInput(f"these runs have no {kind} '{name}'", hint=hint)
 
 
-def show(found: Comparison, start: Path, *, above_projects: bool) -> None:
-    """The tables, and in notes what is not in them. Cut to the terminal's width, never where
-    nobody looks."""
+def show(comparison: Comparison, start: Path, *, above_projects: bool) -> None:
+    """Print the tables, and on stderr what they leave out. On a terminal, fit them to its width."""
 
     width = shutil.get_terminal_size().columns if output.is_terminal() else None
     with output.paged(start):
-        for number, table in enumerate(found.tables):
+        for number, table in enumerate(comparison.tables):
             name = f"{table.project}: " if above_projects and table.project else ""
             title = output.paint(single_line(name + table.command), "bold")
             output.result_painted(f"\n{title}" if number else title)
             _show(table, width)
-    if not found.tables:
-        output.note(_WITHOUT if found.without_metrics else words.nothing(None))
-    elif found.without_metrics:
-        output.note(f"without metrics: {', '.join(map(single_line, found.without_metrics))}")
-    if found.failed:
-        output.note(_failures(found.failed))
+    if not comparison.tables:
+        output.note(
+            _NO_METRICS if comparison.without_metrics else history_format.no_runs_message(None)
+        )
+    elif comparison.without_metrics:
+        output.note(f"without metrics: {', '.join(map(single_line, comparison.without_metrics))}")
+    if comparison.failed:
+        output.note(_failures(comparison.failed))
 
 
 def _show(table: MetricsTable, width: int | None) -> None:
-    fits = fitted(columns(table), width)
-    for one in lines(fits.columns):
-        painted = (output.paint(text, "bold") if bold else text for text, bold in one.pieces)
+    layout = fitted(columns(table), width)
+    for styled in lines(layout.columns):
+        painted = (output.paint(text, "bold") if bold else text for text, bold in styled.pieces)
         output.result_painted("".join(painted).rstrip())
-    for text in _legend(table, fits):
+    for text in _legend(table, layout):
         wrapped = textwrap.wrap(text, max(width - 2, 1)) if width else [text]
         output.result("\n".join(f"  {part}" for part in wrapped))
 
 
 def columns(table: MetricsTable) -> tuple[Column, ...]:
-    """The columns of a table: variables, metrics, seconds, commit, date."""
+    """Return the columns: variables, metrics, time, and commit and date or the number of runs."""
 
     rows = table.rows
     is_mean = any(len(row.runs) > 1 for row in rows)
-    found = [_variable(name, rows) for name in table.variables]
-    found += [
-        _metric(name, rows, rank=3 if number else 1) for number, name in enumerate(table.metrics)
+    result = [_variable_column(name, rows) for name in table.variables]
+    result += [
+        _metric_column(name, rows, rank=3 if number else 1)
+        for number, name in enumerate(table.metrics)
     ]
     times = (output.duration(row.seconds) if row.seconds is not None else "" for row in rows)
-    found.append(Column("time", tuple(times), rank=4))
+    result.append(Column("time", tuple(times), rank=4))
     if is_mean:
-        return (*found, Column("runs", tuple(str(len(row.runs)) for row in rows), rank=2))
-    found.append(Column("commit", tuple(_commit(row.runs[0]) for row in rows), 2, is_text=True))
-    dates = tuple(words.when(row.runs[0].record)[:10] for row in rows)
-    return (*found, Column("date", dates, rank=5, is_text=True))
+        return (*result, Column("runs", tuple(str(len(row.runs)) for row in rows), rank=2))
+    result.append(Column("commit", tuple(_commit(row.runs[0]) for row in rows), 2, is_text=True))
+    dates = tuple(history_format.start_time(row.runs[0].record)[:10] for row in rows)
+    return (*result, Column("date", dates, rank=5, is_text=True))
 
 
-def _variable(name: str, rows: Sequence[MetricsRow]) -> Column:
-    cells = [_typed(row.variables[name]) if name in row.variables else _NOTHING for row in rows]
+def _variable_column(name: str, rows: Sequence[MetricsRow]) -> Column:
+    cells = [
+        _format_variable(row.variables[name]) if name in row.variables else _EMPTY_CELL
+        for row in rows
+    ]
     values = [row.variables[name] for row in rows if name in row.variables]
-    is_number = all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
+    is_number = all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values
+    )
     return Column(single_line(name), tuple(cells), is_text=not is_number)
 
 
-def _typed(value: Any) -> str:
+def _format_variable(value: Any) -> str:
     text = to_cli(value)
-    # (the sign of nothing, too, where it is a value)
-    is_plain = text == " ".join(text.split()) and text not in ("", _NOTHING)
+    # Quote values that would be misread, such as the sign for an empty cell.
+    is_plain = text == " ".join(text.split()) and text not in ("", _EMPTY_CELL)
     return output.clean(text if is_plain else json.dumps(text, ensure_ascii=False))
 
 
-def _commit(one: VariantRun) -> str:
-    return one.commit.short + ("+" if one.record.dirty else "")
+def _commit(run: VariantRun) -> str:
+    return run.commit.short + ("+" if run.record.dirty else "")
 
 
-def _metric(name: str, rows: Sequence[MetricsRow], rank: int) -> Column:
-    figures = [row.metrics.get(name) for row in rows]
-    values = _aligned([one.value if one else None for one in figures])
-    deviations = _aligned([one.deviation if one else None for one in figures])
-    marked = run_diff.best_rows(rows, name)
+def _metric_column(name: str, rows: Sequence[MetricsRow], rank: int) -> Column:
+    metrics = [row.metrics.get(name) for row in rows]
+    values = _aligned([metric.value if metric else None for metric in metrics])
+    deviations = _aligned([metric.deviation if metric else None for metric in metrics])
+    widest_deviation = max(map(len, deviations), default=0)
+    best = run_diff.best_rows(rows, name)
     cells = []
-    for number, (figure, value, deviation) in enumerate(
-        zip(figures, values, deviations, strict=True)
+    for number, (metric, value, deviation) in enumerate(
+        zip(metrics, values, deviations, strict=True)
     ):
-        mark = "*" if number in marked else " " if marked else ""
+        mark = "*" if number in best else " " if best else ""
         spread = f" ± {deviation}" if deviation else ""
-        wide = max(len(one) for one in deviations)
-        room = " " * (wide + 3 - len(spread)) if wide else ""
-        cells.append(f"{value if figure else _NOTHING}{mark}{spread}{room}")
-    return Column(single_line(name), tuple(cells), rank=rank, bold=marked)
+        padding = " " * (widest_deviation + 3 - len(spread)) if widest_deviation else ""
+        cells.append(f"{value if metric else _EMPTY_CELL}{mark}{spread}{padding}")
+    return Column(single_line(name), tuple(cells), rank=rank, bold=best)
 
 
 def _aligned(values: Sequence[float | None]) -> list[str]:
-    """Numbers with as many digits behind the point as the one that needs most of them."""
+    """Format numbers with as many decimals as the one that needs most of them."""
 
     texts = [format_number(value) if value is not None else "" for value in values]
     plain = [text for text in texts if text and "e" not in text]
@@ -183,32 +195,32 @@ def _aligned(values: Sequence[float | None]) -> list[str]:
             for text, value in zip(texts, values, strict=True)]  # fmt: skip
 
 
-def _legend(table: MetricsTable, fits: Fitted) -> list[str]:
-    titles = {column.title for column in fits.columns if column.bold}
+def _legend(table: MetricsTable, layout: Fitted) -> list[str]:
+    titles = {column.title for column in layout.columns if column.bold}
     marked = [name for name in table.metrics if single_line(name) in titles]
     lowest = [name for name in marked if run_diff.is_lower_better(name)]
-    told = []
+    legend = []
     if marked:
-        of_them = _some(lowest)
-        told.append(
-            "* the lowest" if len(lowest) == len(marked)
-            else f"* the highest; of {of_them} the lowest" if lowest else "* the highest"
+        legend.append(
+            "* lowest" if len(lowest) == len(marked)
+            else f"* highest (lowest for {_shorten_list(lowest)})" if lowest else "* highest"
         )  # fmt: skip
-    commits = next((one.cells for one in fits.columns if one.title == "commit"), ())
+    commits = next((column.cells for column in layout.columns if column.title == "commit"), ())
     if any(text.endswith("+") for text in commits):
-        told.append("+ with edits that were not committed")
-    if any(" ± " in cell for one in fits.columns if not one.is_text for cell in one.cells):
-        told.append("± the standard deviation of these runs")
-    if fits.left_out:
-        choose = "--metric NAME (or 'ents_*') chooses, " if len(table.metrics) > 1 else ""
-        told.append(f"no room for {_some(fits.left_out)}: {choose}--json has all")
-    return told
+        legend.append("+ with uncommitted edits")
+    numbers = (column for column in layout.columns if not column.is_text)
+    if any(" ± " in cell for column in numbers for cell in column.cells):
+        legend.append("± standard deviation of these runs")
+    if layout.left_out:
+        advice = "choose with --metric NAME (or 'ents_*'), or " if len(table.metrics) > 1 else ""
+        legend.append(f"no room for {_shorten_list(layout.left_out)}: {advice}see all with --json")
+    return legend
 
 
-def _some(names: Sequence[str]) -> str:
-    if len(names) <= _MOST_NAMED + 1:
+def _shorten_list(names: Sequence[str]) -> str:
+    if len(names) <= _MAX_NAMES + 1:
         return ", ".join(names)
-    return f"{', '.join(names[:_MOST_NAMED])} and {len(names) - _MOST_NAMED} more"
+    return f"{', '.join(names[:_MAX_NAMES])} and {len(names) - _MAX_NAMES} more"
 
 
 def _failures(failed: Sequence[VariantRun]) -> str:
@@ -216,30 +228,31 @@ def _failures(failed: Sequence[VariantRun]) -> str:
         single_line(
             " ".join([record.command, *(f"{k}={to_cli(v)}" for k, v in record.vars.items())])
         )
-        for record in (one.record for one in failed)
+        for record in (run.record for run in failed)
     ]
     runs = "1 failed run" if len(failed) == 1 else f"{len(failed)} failed runs"
-    return f"{runs} left out: {_some(named)}"
+    return f"{runs} left out: {_shorten_list(named)}"
 
 
-def document(found: Comparison) -> list[dict[str, Any]]:
-    """All rows for machines."""
+def to_json(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return all rows as `log --table --json` prints them (docs/reference/json.md)."""
 
-    return [_row(table, row) for table in found.tables for row in table.rows]
+    return [_row_to_json(table, row) for table in comparison.tables for row in table.rows]
 
 
-def _row(table: MetricsTable, row: MetricsRow) -> dict[str, Any]:
+def _row_to_json(table: MetricsTable, row: MetricsRow) -> dict[str, Any]:
     common = {"project": table.project, "command": table.command}
-    if len(row.runs) == 1 and all(one.deviation is None for one in row.metrics.values()):
-        metrics: Any = {name: one.value for name, one in row.metrics.items()}
+    if len(row.runs) == 1 and all(metric.deviation is None for metric in row.metrics.values()):
+        metrics: dict[str, Any] = {name: metric.value for name, metric in row.metrics.items()}
     else:
-        metrics = {name: _figure(one) for name, one in row.metrics.items()}
-    runs = [{"commit": one.commit.commit, **words.plain(one.run)} for one in row.runs]
+        metrics = {
+            name: {"mean": metric.value, "standard_deviation": metric.deviation}
+            for name, metric in row.metrics.items()
+        }
+    runs = [
+        {"commit": run.commit.commit, **history_format.run_to_json(run.run)} for run in row.runs
+    ]
     return {
         **common, "vars": dict(row.variables), "metrics": metrics, "seconds": row.seconds,
         "runs": runs,
     }  # fmt: skip
-
-
-def _figure(figure: MetricValue) -> dict[str, float | None]:
-    return {"mean": figure.value, "deviation": figure.deviation}

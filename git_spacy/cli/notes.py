@@ -1,9 +1,9 @@
-"""`git spacy notes`: the records of runs, between clones."""
+"""`git spacy notes`: share run records with other clones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,107 +13,132 @@ if TYPE_CHECKING:
     from git_spacy.git.notes_status import NotesStatus
     from git_spacy.git.repository import Repository
 
-_MOST = 8  # ids in a line
+_MAX_IDS = 8  # on a line
 
 
 @click.group()
 def notes() -> None:
-    """Share the records of runs, which lie in refs/notes/spacy: Git sends and fetches notes only
-    when it is told to. REMOTE is by default the one that the branch follows."""
+    """Share run records with other clones. They are Git notes in refs/notes/spacy, which 'git push'
+    and 'git fetch' ignore by default. REMOTE defaults to the upstream remote of the branch."""
 
 
-@notes.command(short_help="Send the records to REMOTE, merged with those there.")
+@notes.command(short_help="Send run records to REMOTE.")
 @click.argument("remote", required=False)
 @click.pass_context
 def push(ctx: click.Context, remote: str | None) -> None:
-    """Send the records to REMOTE, after a merge with those that it has."""
+    """Send run records to REMOTE, after merging the records that it has."""
 
     from git_spacy.git import notes_sync
 
-    repository = _opened(ctx)
-    name = notes_sync.remote(repository, remote)
+    repository = _repository(ctx)
+    name = notes_sync.choose_remote(repository, remote)
     sent = notes_sync.push(repository, name, warn=output.warning)
-    output.note(f"pushed {count(sent, 'record')} to {name}" if sent else f"{name} has everything")
+    output.note(
+        f"pushed {count(sent, 'record')} to {name}"
+        if sent
+        else f"nothing to push: {name} is up to date"
+    )
 
 
-@notes.command(short_help="Get the records of REMOTE; none here is lost.")
+@notes.command(short_help="Fetch run records from REMOTE.")
 @click.argument("remote", required=False)
 @click.pass_context
 def pull(ctx: click.Context, remote: str | None) -> None:
-    """Get the records of REMOTE and add them to those here, by line; none is overwritten."""
+    """Fetch run records from REMOTE and merge them into the local ones. None is overwritten."""
 
     from git_spacy.git import notes_sync
 
-    repository = _opened(ctx)
-    name = notes_sync.remote(repository, remote)
-    got = notes_sync.pull(repository, name, warn=output.warning)
-    output.note(f"pulled {count(got, 'record')} from {name}" if got else f"nothing new on {name}")
+    repository = _repository(ctx)
+    name = notes_sync.choose_remote(repository, remote)
+    pulled = notes_sync.pull(repository, name, warn=output.warning)
+    output.note(
+        f"pulled {count(pulled, 'record')} from {name}"
+        if pulled
+        else f"nothing to pull: already up to date with {name}"
+    )
 
 
-@notes.command(short_help="Say what each side lacks, and what was left behind.")
+@notes.command(short_help="Compare local run records with those of REMOTE.")
 @click.argument("remote", required=False)
-@click.option("--no-fetch", is_flag=True, help="Do not ask REMOTE: as it was last time.")
-@click.option("--json", "as_json", is_flag=True, help="In JSON.")
+@click.option("--no-fetch", is_flag=True, help="Compare with the records of the last fetch.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def status(ctx: click.Context, remote: str | None, no_fetch: bool, as_json: bool) -> None:
-    """Say what REMOTE lacks and what is new there, whether history was cut off when this was
-    cloned, and which records are on commits that no branch or tag reaches."""
+    """Show how many run records only this clone or only REMOTE has, whether this is a shallow
+    clone, and which records belong to commits that no branch or tag reaches."""
 
     from git_spacy.git import notes_status, notes_sync
 
-    repository = _opened(ctx)
-    known = notes_sync.remotes(repository)
-    name = notes_sync.remote(repository, remote) if remote or known else None
-    found = notes_status.notes_status(repository, name, fetch=not no_fetch, warn=output.warning)
+    repository = _repository(ctx)
+    has_remote = bool(remote or notes_sync.remote_names(repository))
+    name = notes_sync.choose_remote(repository, remote) if has_remote else None
+    known = notes_status.notes_status(repository, name, fetch=not no_fetch, warn=output.warning)
     if as_json:
-        output.emit_json({"remote": name, **found._asdict()})
+        output.emit_json(to_json(known, name))
         return
-    if found.unreachable:
-        output.warning(f"{found.unreachable}; {name} as it was when last asked:")
-    if repository.top is None:  # nobody amends there
-        found = found._replace(rewritten=True)
-    for line in describe(found, name):
+    if known.unreachable:
+        output.warning(f"{known.unreachable}; comparing with the last fetch from {name}")
+    if repository.top is None:  # a bare repository: commits are not amended there
+        known = known._replace(rewritten=True)
+    for line in describe(known, name):
         output.result(line)
 
 
-def describe(found: NotesStatus, remote: str | None) -> list[str]:
-    """The status for people, and what to type."""
+def to_json(known: NotesStatus, remote: str | None) -> dict[str, Any]:
+    """Return the status as `notes status --json` prints it (docs/reference/json.md)."""
 
-    lines = [f"{count(found.lines, 'record')} on {count(found.commits, 'commit')}"]
+    return {
+        "remote": remote,
+        "records": known.lines,
+        "commits": known.commits,
+        "ahead": known.ahead,
+        "behind": known.behind,
+        "fetch_error": known.unreachable or None,
+        "shallow": known.shallow,
+        "unreachable_commits": known.stranded,
+        "missing_commits": known.missing,
+        "follows_rewrites": known.rewritten,
+    }
+
+
+def describe(known: NotesStatus, remote: str | None) -> list[str]:
+    """Return the status as lines of text, with the commands that change it."""
+
+    lines = [f"{count(known.lines, 'record')} on {count(known.commits, 'commit')}"]
     if remote is None:
         lines.append("no remote to share them with: git remote add origin URL")
-    elif not (found.ahead or found.behind):
-        lines.append(f"the same on {remote}")
-    if found.ahead:
-        lines.append(f"{found.ahead} not on {remote}: git spacy notes push")
-    if found.behind:
-        lines.append(f"{found.behind} more on {remote}: git spacy notes pull")
-    if found.shallow:
-        beyond = f"; {len(found.missing)} commits with records are before it" * bool(found.missing)
-        lines.append(f"history was cut off by a shallow clone{beyond}: git fetch --unshallow")
-    if found.stranded:
-        lines.append(_stranded("that no branch or tag reaches", found.stranded))
-    if found.missing and not found.shallow:
-        lines.append(_stranded("that are not here", found.missing))
-    if found.lines and not found.rewritten:
-        lines.append("amend and rebase leave records behind: git spacy init notes")
+    elif not (known.ahead or known.behind):
+        lines.append(f"up to date with {remote}")
+    if known.ahead:
+        lines.append(f"{known.ahead} to push to {remote}: git spacy notes push")
+    if known.behind:
+        lines.append(f"{known.behind} to pull from {remote}: git spacy notes pull")
+    if known.shallow:
+        omitted = f" without {len(known.missing)} commits that have records" * bool(known.missing)
+        lines.append(f"this is a shallow clone{omitted}: git fetch --unshallow")
+    if known.stranded:
+        lines.append(_stranded("that no branch or tag reaches", known.stranded))
+    if known.missing and not known.shallow:
+        lines.append(_stranded("that this clone does not have", known.missing))
+    if known.lines and not known.rewritten:
+        lines.append("records do not follow amended and rebased commits: git spacy init notes")
     return lines
 
 
 def _stranded(which: str, ids: Sequence[str]) -> str:
-    shown = ", ".join(id[:7] for id in ids[:_MOST]) + (", …" if len(ids) > _MOST else "")
+    shown = ", ".join(id[:7] for id in ids[:_MAX_IDS]) + (", …" if len(ids) > _MAX_IDS else "")
     number = count(len(ids), "commit")
-    return f"records on {number} {which} (found where the files are the same): {shown}"
+    return f"records on {number} {which} (matched by content): {shown}"
 
 
 def count(number: int, noun: str) -> str:
-    """`1 record`, `2 records`."""
+    """Return a number with its noun: `1 record`, `2 records`."""
 
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def _opened(ctx: click.Context) -> Repository:
+def _repository(ctx: click.Context) -> Repository:
     from git_spacy.cli import history_format
 
-    repository, _, _ = history_format.opened(ctx.obj)
+    repository, _, _ = history_format.open_history(ctx.obj)
     return repository

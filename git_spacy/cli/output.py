@@ -1,7 +1,7 @@
-"""The only place that knows a terminal: results to stdout, diagnostics to stderr.
+"""Print results to stdout and messages to stderr; the only module that knows about terminals.
 
-Every text passes through `printable` and `masked`: nothing that a project, a server or a URL
-brought reaches the terminal raw.
+Text passes through `escape_controls` and `redact`, so that no project, server or URL can send
+control sequences to the terminal or reveal credentials there.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from git_spacy.errors import escape_controls, redact
 
-_paper: IO[str] | None = None  # what the pager reads, while results go there
-_no_colours = False  # Git's configuration says so
+_pager: IO[str] | None = None  # the pager's stdin, while results go there
+_no_colours = False  # Git's configuration turns colours off
 _COLOURS = {
     "bold": 1,
     "dim": 2,
@@ -31,32 +31,34 @@ _COLOURS = {
 
 
 def result(text: str) -> None:
-    """A line (or lines) of what was asked for."""
+    """Print one or more lines of a command's result."""
 
     _write(sys.stdout, escape_controls(redact(text)))
 
 
 def raw(text: str) -> None:
-    """Whole lines for a file or another program, as they are where nobody looks at them."""
+    """Print text for a file or another program: unchanged, unless stdout is a terminal."""
 
     _write(sys.stdout, (escape_controls(text) if is_terminal() else text).removesuffix("\n"))
 
 
 def result_painted(text: str) -> None:
-    """The same, of what `table` and `paint` made."""
+    """Print lines of a result that are already escaped, such as those of `table` and `paint`."""
 
     _write(sys.stdout, text)
 
 
 def note(text: str) -> None:
-    """A line about how it goes, not part of the result."""
+    """Print a message about progress to stderr."""
 
     _write(sys.stderr, escape_controls(redact(text)))
 
 
 def script_line(name: str, text: str, colour: str, *, is_error: bool) -> None:
-    """A line that a script of the project wrote, as it is, with `name` before it. (The only text
-    that is not made printable: what runs here may do what it likes anyway.)"""
+    """Print a line of a project script's output, prefixed with `name`.
+
+    It is not escaped: a script runs with the user's rights and can write to the terminal anyway.
+    """
 
     stream = sys.stderr if is_error else sys.stdout
     head = paint(f"{escape_controls(name)} | ", colour, stream) if name else ""
@@ -64,14 +66,14 @@ def script_line(name: str, text: str, colour: str, *, is_error: bool) -> None:
 
 
 def warning(text: str) -> None:
-    """A line about something that is not as it should be, and refuses nothing."""
+    """Print a warning to stderr."""
 
     head = text if ": warning: " in text else f"warning: {text}"
     _write(sys.stderr, paint(escape_controls(redact(head)), "yellow", sys.stderr))
 
 
 def diagnostic(text: str) -> None:
-    """An error, already made printable; the word `error:` in red on a terminal."""
+    """Print an error that is already escaped; on a terminal, with `error:` in red."""
 
     lines = [
         line.replace("error:", paint("error:", "red", sys.stderr), 1) for line in text.split("\n")
@@ -80,7 +82,7 @@ def diagnostic(text: str) -> None:
 
 
 def emit_json(value: Any) -> None:
-    """A value for machines, which a terminal can show, too."""
+    """Print a value as JSON that is also safe to show on a terminal."""
 
     import json
 
@@ -90,7 +92,7 @@ def emit_json(value: Any) -> None:
 
 
 def is_terminal(stream: IO[str] | None = None) -> bool:
-    """Whether somebody looks at `stream` (stdout by default)."""
+    """Return whether `stream` (default: stdout) is a terminal."""
 
     try:
         return (stream or sys.stdout).isatty()
@@ -99,21 +101,24 @@ def is_terminal(stream: IO[str] | None = None) -> bool:
 
 
 def paint(text: str, colour: str, stream: IO[str] | None = None) -> str:
-    """`text` in a colour where `stream` is a terminal and NO_COLOR is not set."""
+    """Return `text` in a colour if `stream` is a terminal and colours are not turned off."""
 
-    is_seen = is_terminal(stream) or (stream is None and os.environ.get("GIT_PAGER_IN_USE"))
-    refused = _no_colours or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    if refused or not is_seen:
+    is_visible = is_terminal(stream) or (stream is None and os.environ.get("GIT_PAGER_IN_USE"))
+    turned_off = _no_colours or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if turned_off or not is_visible:
         return text
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
 
 @contextmanager
 def paged(start: Path) -> Iterator[None]:
-    """On a terminal, results go through the pager that Git has in the folder `start`, in colours
-    if its configuration allows them (color.spacy, color.ui). To leave it early is no failure."""
+    """Send results through Git's pager on a terminal, and leave it early without an error.
 
-    global _paper, _no_colours
+    The pager and whether to use colours (color.spacy, color.ui) come from the Git configuration in
+    the folder `start`.
+    """
+
+    global _pager, _no_colours
     if not is_terminal():
         yield
         return
@@ -124,21 +129,21 @@ def paged(start: Path) -> Iterator[None]:
         return
     command, colours = process.pager_config(start)
     _no_colours = not colours
-    with process.pager(command) if command not in ("", "cat") else _nothing() as _paper:
+    with process.pager(command) if command not in ("", "cat") else _no_pager() as _pager:
         try:
             with suppress(BrokenPipeError):
                 yield
         finally:
-            _paper, _no_colours = None, False
+            _pager, _no_colours = None, False
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
+def _no_pager() -> Iterator[None]:
     yield None
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
-    """Rows of two texts, the second wrapped beside the first to the terminal's width."""
+    """Lay out rows of two texts; wrap the second to the terminal's width."""
 
     cells = [(escape_controls(left), escape_controls(right)) for left, right in rows]
     total = min(_width(), 100)
@@ -159,8 +164,10 @@ def table(
     rows: Sequence[tuple[str, str, Sequence[str]]], colours: Mapping[str, str],
     widths: tuple[int, int] = (0, 0),
 ) -> str:  # fmt: skip
-    """Rows of a name, a word in its colour and texts below each other, wrapped to the terminal's
-    width. `widths` are the least ones of the first two columns, to be in line with other tables."""
+    """Lay out rows of a name, a coloured word and texts, wrapped to the terminal's width.
+
+    `widths` are minimum widths of the first two columns, to align the table with others.
+    """
 
     total = min(_width(), 120)
     first = min(max(widths[0], *(len(clean(name)) for name, _, _ in rows)), 40)
@@ -182,11 +189,11 @@ def table(
 
 
 def _width() -> int:
-    """The terminal's, as shutil has it, which would import three compressors first."""
+    """Return the terminal's width, like shutil, whose import would load three compressors."""
 
-    told = os.environ.get("COLUMNS", "")
-    if told.isdigit() and int(told):
-        return int(told)
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns):
+        return int(columns)
     try:
         return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
     except (AttributeError, ValueError, OSError):
@@ -194,13 +201,13 @@ def _width() -> int:
 
 
 def clean(text: str) -> str:
-    """`text` as it may reach a terminal."""
+    """Return `text` with control characters escaped and credentials redacted."""
 
     return escape_controls(redact(text))
 
 
 def size(count: float) -> str:
-    """Bytes for people, in steps of 1000: `1.2 MB`."""
+    """Format a number of bytes, in steps of 1000: `1.2 MB`."""
 
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
@@ -210,7 +217,7 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: `0.4 s`, `12 s`, `3 min 20 s`."""
+    """Format seconds: `0.4 s`, `12 s`, `3 min 20 s`."""
 
     if seconds < 9.95:
         return f"{seconds:.1f} s"
@@ -219,8 +226,8 @@ def duration(seconds: float) -> str:
 
 
 def _write(stream: IO[str], text: str) -> None:
-    if _paper is not None and stream is sys.stdout:
-        stream = _paper
+    if _pager is not None and stream is sys.stdout:
+        stream = _pager
     try:
         stream.write(text + "\n")
     except UnicodeEncodeError:

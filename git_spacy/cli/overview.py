@@ -1,4 +1,4 @@
-"""What `git spacy` alone says: where you are, how it stands there, and what to type next."""
+"""Summarize the project in the current folder, for `git spacy` without a command."""
 
 from __future__ import annotations
 
@@ -15,53 +15,57 @@ if TYPE_CHECKING:
     from git_spacy.project.model import Project
     from git_spacy.status import Status
 
-_MOST = 12  # projects that are named
-_HELP = "git spacy status says why; git spacy -h has all commands."
+_MAX_PROJECTS = 12
+_HELP = "For details: git spacy status; for all commands: git spacy -h"
 
 
 def overview(start: Path) -> str | None:
-    """A screen about the project that `start` lies in, or the projects below it; None: there is
-    none. Raises Malformed for what cannot be read."""
+    """Return a summary of the project around `start`, or of the projects below it.
+
+    Return None if there is neither. Raises InvalidInput for an invalid project.yml.
+    """
 
     try:
         root = loader.find(start)
     except InvalidInput:
-        return _below(start)
+        return _list_projects(start)
     from git_spacy import status
 
     project = loader.load(root)
-    return _project(project, root, status.project_status(project, root, os.environ))
+    return _summarize(project, root, status.project_status(project, root, os.environ))
 
 
-def _below(start: Path) -> str | None:
+def _list_projects(start: Path) -> str | None:
     from git_spacy.check.projects import find_projects
 
     try:
         roots = sorted(os.path.relpath(root, start.resolve()) for root in find_projects(start))
     except GitSpacyError:
         return None
-    more = [f"  … and {len(roots) - _MOST} more"] if len(roots) > _MOST else []
+    more = [f"  … and {len(roots) - _MAX_PROJECTS} more"] if len(roots) > _MAX_PROJECTS else []
     count = "1 project" if len(roots) == 1 else f"{len(roots)} projects"
     return "\n".join([
-        f"{count} below this folder:", *(f"  {root}" for root in roots[:_MOST]), *more,
+        f"{count} below this folder:", *(f"  {root}" for root in roots[:_MAX_PROJECTS]), *more,
         f"Next: cd {roots[0]} && git spacy",
     ])  # fmt: skip
 
 
-def _project(project: Project, root: Path, found: Status) -> str:
+def _summarize(project: Project, root: Path, current: Status) -> str:
     from git_spacy.cli import output
 
     rows = []
-    if found.commands:
-        rows.append(("commands", _summary(one.state for one in found.commands.values())))
-    if found.assets:
-        rows.append(("assets", _summary(found.assets.values())))
+    if current.commands:
+        rows.append(
+            ("commands", _count_states(verdict.state for verdict in current.commands.values()))
+        )
+    if current.assets:
+        rows.append(("assets", _count_states(current.assets.values())))
     if project.workflows:
-        rows.append(("workflows", ", ".join(one.name for one in project.workflows)))
-    if found.orphaned:
-        rows.append(("project.lock", f"{len(found.orphaned)} entries of no command"))
+        rows.append(("workflows", ", ".join(workflow.name for workflow in project.workflows)))
+    if current.orphaned:
+        rows.append(("project.lock", f"{len(current.orphaned)} orphaned"))
     title = output.paint(output.clean(project.title or root.name), "bold")
-    return "\n".join([title, *_columns(rows), *_next(project, root, found), _HELP])
+    return "\n".join([title, *_columns(rows), *_next_steps(project, root, current), _HELP])
 
 
 def _columns(rows: list[tuple[str, str]]) -> list[str]:
@@ -70,23 +74,23 @@ def _columns(rows: list[tuple[str, str]]) -> list[str]:
     return [output.columns(rows)] if rows else ["  project.yml defines nothing yet"]
 
 
-def _summary(states: Iterable[str]) -> str:
+def _count_states(states: Iterable[str]) -> str:
     from git_spacy.state.verdict import state_label
 
     counts = Counter(states)
     return ", ".join(f"{count} {state_label(state)}" for state, count in counts.items())
 
 
-def _next(project: Project, root: Path, found: Status) -> list[str]:
+def _next_steps(project: Project, root: Path, current: Status) -> list[str]:
     from git_spacy.cli.status import hints
 
-    steps = hints(project, found)
-    if not steps and _lock_is_to_be_committed(root):
+    steps = hints(project, current)
+    if not steps and _lock_has_changes(root):
         steps = ["git add project.lock && git commit"]
     return [f"Next: {step}" for step in steps]
 
 
-def _lock_is_to_be_committed(root: Path) -> bool:
+def _lock_has_changes(root: Path) -> bool:
     from git_spacy.git.index import Index
     from git_spacy.git.repository import Repository
 

@@ -36,7 +36,7 @@ def line(event: FetchEvent) -> None:
     """Print a line for an event, unless it is mere progress."""
 
     if isinstance(event, FetchFinished):
-        output.note(f"fetched  {event.dest} ({output.size(event.size)}, {event.how})")
+        output.note(f"fetched  {event.dest} ({output.size(event.size)}, {event.detail})")
     elif isinstance(event, FetchSkipped):
         output.note(f"skipped  {event.dest} ({event.reason})")
     elif isinstance(event, FetchFailed):
@@ -45,7 +45,7 @@ def line(event: FetchEvent) -> None:
         output.note(f"{word}  {event.dest} ({event.error.problems[0].message})")
     elif isinstance(event, FetchRetried):
         wait = output.duration(event.wait)
-        output.note(f"{event.dest}: {event.why}; trying again in {wait}")
+        output.note(f"{event.dest}: {event.reason}; trying again in {wait}")
     elif isinstance(event, FetchNotice):
         output.note(f"note: {event.dest}: {event.text}")
 

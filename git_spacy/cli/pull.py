@@ -23,13 +23,13 @@ from git_spacy.project.matrix import with_variants
 def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> None:
     """Fetch outputs from REMOTE instead of running commands.
 
-    For each command whose dependencies are present, fetch the outputs that somebody made from the
+    For each command whose dependencies are present, fetch the outputs that others made from the
     same dependencies with the same script, verify them and add them to project.lock. REMOTE is
     chosen as for 'git spacy push'.
     """
 
     from git_spacy.cli.transfer_progress import reporter
-    from git_spacy.git.settings import number, settings
+    from git_spacy.git.settings import number, read_settings
     from git_spacy.run.scheduler import record_result
     from git_spacy.state import lock
     from git_spacy.state.run_lock import project_lock
@@ -42,13 +42,14 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     root = loader.find(start)
     project = loader.load(root, overrides.current_overrides(ctx))
     project = with_variants(project, loader.read_bytes(root), lock.read(root))
-    configured = settings(root)
-    address = remote.address(project, configured, names[0] if names else None)
+    configured = read_settings(root)
+    address = remote.resolve_address(project, configured, names[0] if names else None)
     with project_lock(root, os.environ, waiting=report_waiting), reporter("pulled") as report:
         shared = run_context(ctx, project, root)
         outcome = fetch(
-            project, root, remote.opened(root, address), stats=shared.stats, environ=os.environ,
-            report=report, record_result=lambda command, seen: record_result(command, seen, shared),
+            project, root, remote.open_remote(root, address), stats=shared.stats,
+            environ=os.environ, report=report,
+            record_result=lambda command, seen: record_result(command, seen, shared),
             force=force, jobs=jobs, limit=number(configured, "spacy.maxOutputSize"),
         )  # fmt: skip
     failed = f", failed {len(outcome.failed)}" if outcome.failed else ""

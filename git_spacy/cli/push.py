@@ -24,13 +24,13 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     """Send the outputs of all commands that are up to date to REMOTE. Outputs that it already has
     are skipped.
 
-    REMOTE is a name or an address: a path, or a URL (s3://, gs://, ssh://, ...). Names are defined
-    under 'remotes' in project.yml, or with 'git config spacy.remote.NAME.url'. The default is the
+    REMOTE is a name, a path or a URL such as s3://bucket/folder. Names are defined under 'remotes'
+    in project.yml, or with 'git config spacy.remote.NAME.url'. The default is the
     remote named 'default'.
     """
 
     from git_spacy.cli.transfer_progress import reporter
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
     from git_spacy.state import lock
     from git_spacy.state.run_lock import project_lock
     from git_spacy.state.stat_cache import StatCache
@@ -43,10 +43,10 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     root = loader.find(start)
     project = loader.load(root, overrides.current_overrides(ctx))
     project = with_variants(project, loader.read_bytes(root), lock.read(root))
-    address = remote.address(project, settings(root), names[0] if names else None)
+    address = remote.resolve_address(project, read_settings(root), names[0] if names else None)
     with project_lock(root, os.environ, waiting=report_waiting), reporter("pushed") as report:
         outcome = send(
-            project, root, remote.opened(root, address), stats=StatCache.open(root),
+            project, root, remote.open_remote(root, address), stats=StatCache.open(root),
             environ=os.environ, report=report, force=force, jobs=jobs,
         )  # fmt: skip
     failed = f", failed {len(outcome.failed)}" if outcome.failed else ""

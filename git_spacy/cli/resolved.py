@@ -1,4 +1,4 @@
-"""`git spacy resolved`: the project as understood."""
+"""`git spacy resolved`: print the project with its variables filled in."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from git_spacy.project.model import Asset, Command, Project
 
 @click.command(cls=overrides.OverridingCommand)
 @click.argument("directory", nargs=-1, metavar="[PROJECT_DIR]")
-@click.option("--json", "as_json", is_flag=True, help="In JSON, with the keys of project.yml.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the keys of project.yml.")
 @click.pass_context
 def resolved(ctx: click.Context, directory: tuple[str, ...], as_json: bool) -> None:
-    """Print the project as understood: variables filled in, defaults named. The values of
-    environment variables are not shown."""
+    """Print the project with its variables filled in and defaults shown. Values of environment
+    variables are not shown."""
 
     start, rest = project_dir(ctx.obj, directory)
     if rest:
@@ -27,11 +27,11 @@ def resolved(ctx: click.Context, directory: tuple[str, ...], as_json: bool) -> N
     if as_json:
         output.emit_json(loaded.document)
     else:
-        output.result(text_of(loaded.project))
+        output.result(format_project(loaded.project))
 
 
-def text_of(project: Project) -> str:
-    """The project for a person."""
+def format_project(project: Project) -> str:
+    """Return the project as text."""
 
     parts = [f"title: {project.title or '(none)'}"]
     if project.environment:
@@ -53,7 +53,7 @@ def _asset(asset: Asset) -> str:
         lines += [f"  git: {asset.git.repo}", f"  path: {asset.git.path or '(all of it)'}"]
         lines.append(f"  branch: {branch}")
     else:
-        lines.append(f"  url: {asset.url or '(none: private, put it there yourself)'}")
+        lines.append(f"  url: {asset.url or '(none: copy the file there yourself)'}")
     lines.append(f"  checksum: {asset.checksum or '(none: not verified)'}")
     if asset.extra:
         lines.append("  extra: fetched with --extra only")
@@ -73,5 +73,5 @@ def _command(command: Command) -> str:
     if command.no_skip:
         lines.append("  no_skip: true")
     elif not command.produced:
-        lines.append("  runs every time: it declares no outputs (default)")
+        lines.append("  always runs: declares no outputs (default)")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`git spacy restore`: outputs as they were at a commit."""
+"""`git spacy restore`: restore the outputs of a commit."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ _COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": 
 )
 @click.pass_context
 def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
-    """Bring the outputs of all commands as they were at REV (by default HEAD), from the local store
-    or the default remote, without running anything. What cannot be had is told, exit code 1."""
+    """Restore the outputs of all commands at the commit REV (default: HEAD) from the local cache
+    or the default remote, without running anything. Exits with 1 and lists the outputs that could
+    not be restored."""
 
     from git_spacy.cli.cache import output_source
     from git_spacy.git.repository import Repository
-    from git_spacy.git.settings import settings
+    from git_spacy.git.settings import read_settings
     from git_spacy.state.lock_history import lock_history
     from git_spacy.state.run_lock import project_lock
     from git_spacy.state.stat_cache import StatCache
@@ -35,26 +36,26 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
 
     start, names = project_dir(ctx.obj, names)
     if len(names) > 1:
-        raise click.UsageError(f"one revision, not {len(names)}")
+        raise click.UsageError(f"expected one revision, got {len(names)}")
     root = loader.find(start)
     repository = Repository.discover(root)
     if repository is None:
-        raise InvalidInput("not in a Git repository: there are no commits", hint="git init")
+        raise InvalidInput("not in a Git repository", hint="git init")
     revision = names[0] if names else "HEAD"
-    recalled = lock_history(root, repository, revision, warn=output.warning)
-    wanted = list(outputs.wanted_outputs(recalled, RecordedNames(root, StatCache.open(root))))
-    for command, path in outputs.undeclared(recalled):
+    committed = lock_history(root, repository, revision, warn=output.warning)
+    wanted = list(outputs.wanted_outputs(committed, RecordedNames(root, StatCache.open(root))))
+    for command, path in outputs.undeclared_outputs(committed):
         output.warning(f"'{path}' is not an output of '{command}' at that commit: not restored")
-    widths = (max((len(one.path.text) for one in wanted), default=0), len("restored"))
-    found = []
+    widths = (max((len(output_.path.text) for output_ in wanted), default=0), len("restored"))
+    results = []
     with project_lock(root, os.environ, waiting=report_waiting):
-        source = output_source(recalled.project, root, settings(root))
-        for one in outputs.restore(root, source, wanted, force=force):
-            found.append(one)
-            row = (one.wanted.path.text, one.state, (one.why,) if one.why else ())
+        source = output_source(committed.project, root, read_settings(root))
+        for result in outputs.restore(root, source, wanted, force=force):
+            results.append(result)
+            row = (result.wanted.path.text, result.state, (result.detail,) if result.detail else ())
             output.result_painted(output.table([row], _COLOURS, widths))
-    if not found:
-        output.note("nothing is known of any output at that commit")
-    if error := outputs.failure(found):
+    if not results:
+        output.note("no outputs are recorded for that commit")
+    if error := outputs.first_failure(results):
         raise error
-    return 1 if any(one.state in ("missing", "refused") for one in found) else 0
+    return 1 if any(result.state in ("missing", "refused") for result in results) else 0

@@ -1,8 +1,8 @@
-"""How a run shows: lines for what begins and ends, and the output of several commands told apart.
+"""Show the progress of a run: which commands start and end, and what they print.
 
-Where one command runs at a time its output is its own business. Where several do, each line has the
-command's name before it, or comes when the command has ended; a terminal has a line below that
-says how far all of it is.
+A command that runs alone prints to the terminal itself. With several at a time, each line of output
+is prefixed with the command's name or held until the command has ended; on a terminal, a line at
+the bottom shows how many are done.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ _COLOURS = ("cyan", "yellow", "green", "blue", "magenta")
 
 
 @contextmanager
-def reporter(python: Interpreter, form: OutputFormat = "alone") -> Iterator[RunReporter]:
-    """What to report a run to, until the block ends. `form` is how output is told apart."""
+def reporter(python: Interpreter, style: OutputFormat = "alone") -> Iterator[RunReporter]:
+    """Yield the function that takes the events of a run. `style` separates commands' output."""
 
-    shown = _RunDisplay(python, form)
-    if form != "alone" and output.is_terminal(sys.stderr):
-        with _progress(shown) as report:
+    display = _RunDisplay(python, style)
+    if style != "alone" and output.is_terminal(sys.stderr):
+        with _progress(display) as report:
             yield report
     else:
-        yield shown.show
+        yield display.show
 
 
 class _RunDisplay:
-    """What was shown already, and what is kept back until its command has ended."""
+    """Print events, and hold back output that is grouped by command."""
 
-    def __init__(self, python: Interpreter, form: OutputFormat) -> None:
+    def __init__(self, python: Interpreter, style: OutputFormat) -> None:
         self._python = python
-        self._form = form
-        self._said = False
+        self._style = style
+        self._shown_python = False
         self._colours = cycle(_COLOURS)
-        self._of: dict[str, str] = {}
-        self._kept: dict[str, list[Callable[[], None]]] = {}
+        self._colour_by_command: dict[str, str] = {}
+        self._held: dict[str, list[Callable[[], None]]] = {}
 
     def show(self, event: RunEvent) -> None:
-        """Show an event, now or later."""
+        """Print an event, or hold it until its command has ended."""
 
         if isinstance(event, CommandSkipped):
             output.note(f"==> {event.command}: up to date")
@@ -76,40 +76,40 @@ class _RunDisplay:
             output.note(f"==> {event.command}: done in {output.duration(event.seconds)}")
         elif isinstance(event, CommandFailed):
             self._flush(event.command)
-            if self._form != "alone":
+            if self._style != "alone":
                 output.note(f"==> {event.command}: failed ({event.error.problems[0].message})")
         elif isinstance(event, RunWarning):
             output.warning(event.text)
 
     def _started(self, event: CommandStarted) -> None:
-        if not (self._said or event.dry):
+        if not (self._shown_python or event.dry):
             output.note(f"Python: {self._python.path} ({self._python.chosen_by})")
-            self._said = True
-        verb = "would run" if event.dry else "running"
+            self._shown_python = True
+        word = "would run" if event.dry else "running"
         first, *others = event.reasons
-        output.note(f"==> {event.command}: {verb} ({first})")
+        output.note(f"==> {event.command}: {word} ({first})")
         for reason in others:
             output.note(f"    and {reason}")
 
     def _line(self, command: str, text: str, is_error: bool) -> None:
-        if self._form == "alone":
+        if self._style == "alone":
             output.note(text)
-        elif self._form == "prefix":
-            colour = self._of.setdefault(command, next(self._colours))
+        elif self._style == "prefix":
+            colour = self._colour_by_command.setdefault(command, next(self._colours))
             output.script_line(command, text, colour, is_error=is_error)
         else:
-            self._kept.setdefault(command, []).append(
+            self._held.setdefault(command, []).append(
                 lambda: output.script_line("", text, "", is_error=is_error)
             )
 
     def _flush(self, command: str) -> None:
-        for write in self._kept.pop(command, ()):
+        for write in self._held.pop(command, ()):
             write()
 
 
 @contextmanager
-def _progress(shown: _RunDisplay) -> Iterator[RunReporter]:
-    """A line at the end of stderr that says how far all is, gone at the end."""
+def _progress(display: _RunDisplay) -> Iterator[RunReporter]:
+    """Show a line below all others with the number of finished commands; remove it at the end."""
 
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -138,14 +138,14 @@ def _progress(shown: _RunDisplay) -> Iterator[RunReporter]:
             ):
                 running.pop(event.command, None)
                 ended += 1
-            shown.show(event)
+            display.show(event)
             line.update(task, description=progress_line(ended, list(running), total))
 
         yield report
 
 
 def progress_line(ended: int, running: list[str], total: int) -> str:
-    """`3 of 9 done, running train and 2 more, 3 waiting`."""
+    """Return e.g. `3 of 9 done, running train, test and 2 more, 2 waiting`."""
 
     more = f" and {len(running) - 2} more" if len(running) > 2 else ""
     now = f", running {', '.join(running[:2])}{more}" if running else ""

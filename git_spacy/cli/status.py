@@ -34,15 +34,19 @@ _ASSET_WORDS = {
 
 @click.command(cls=overrides.OverridingCommand)
 @click.argument("directory", nargs=-1, metavar="[PROJECT_DIR]")
-@click.option("--json", "as_json", is_flag=True, help="In JSON, with every reason.")
-@click.option("--porcelain", is_flag=True, help="In lines that stay as they are, for scripts.")
-@click.option("--no-data", is_flag=True, help="As where only Git's own files are: in CI.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every reason.")
+@click.option("--porcelain", is_flag=True, help="Print a stable, tab-separated format for scripts.")
+@click.option("--no-data", is_flag=True, help="Ignore untracked files, as in a CI checkout.")
 @click.pass_context
 def status(
     ctx: click.Context, directory: tuple[str, ...], as_json: bool, porcelain: bool, no_data: bool
 ) -> None:
     """Show whether each command is up to date, and if not, why; and whether each asset is present
-    and has its checksum. Changes nothing."""
+    and matches its checksum. Changes nothing.
+
+    A command is up to date if it need not run again, and stale if its script, a dependency or an
+    output has changed since its last run.
+    """
 
     start, rest = project_dir(ctx.obj, directory)
     if rest:
@@ -52,21 +56,21 @@ def status(
 
     from git_spacy import status as core
 
-    found = core.project_status(project, root, os.environ, data=not no_data)
+    current = core.project_status(project, root, os.environ, data=not no_data)
     if as_json:
-        output.emit_json(document(project, found))
+        output.emit_json(to_json(project, current))
     elif porcelain:
-        for line in lines(found):
+        for line in porcelain_lines(current):
             output.result(line)
     else:
         for text in project.warnings:
             output.warning(text)
-        for part in parts(project, found):
-            output.result_painted(part)
+        for paragraph in paragraphs(project, current):
+            output.result_painted(paragraph)
 
 
-def document(project: Project, found: Status) -> dict[str, Any]:
-    """The status for machines."""
+def to_json(project: Project, current: Status) -> dict[str, Any]:
+    """Return the status as `status --json` prints it (docs/reference/json.md)."""
 
     return {
         "version": 1,
@@ -74,46 +78,57 @@ def document(project: Project, found: Status) -> dict[str, Any]:
         "commands": [
             {
                 "name": name,
-                "state": one.state,
-                "reasons": [reason._asdict() for reason in one.reasons],
+                "state": verdict.state,
+                "reasons": [
+                    {"kind": reason.kind, "subject": reason.about, "message": reason.text}
+                    for reason in verdict.reasons
+                ],
             }
-            for name, one in found.commands.items()
+            for name, verdict in current.commands.items()
         ],
-        "assets": [{"dest": dest, "state": state} for dest, state in found.assets.items()],
-        "orphans": [reason.about for reason in found.orphaned],
+        "assets": [{"dest": dest, "state": state} for dest, state in current.assets.items()],
+        "orphaned_entries": [reason.about for reason in current.orphaned],
     }
 
 
-def lines(found: Status) -> list[str]:
-    """A line for each reason, at least one for each thing: its kind, state and name, the kind of
-    the reason and what that is about, with tabs between them."""
+def porcelain_lines(current: Status) -> list[str]:
+    """Return tab-separated lines: command, asset or lock; state; name; kind, subject of a reason.
+
+    There is a line for each reason, and at least one for each command, asset and orphaned entry.
+    """
 
     rows: list[tuple[str, ...]] = []
-    for name, one in found.commands.items():
-        reasons = [("command", one.state, name, why.kind, why.about) for why in one.reasons]
-        rows += reasons or [("command", one.state, name, "", "")]
-    rows += [("asset", state, dest, "", "") for dest, state in found.assets.items()]
-    rows += [("lock", "orphaned", reason.about, "", "") for reason in found.orphaned]
-    return ["\t".join(_field(part) for part in row) for row in rows]
+    for name, verdict in current.commands.items():
+        reasons = [
+            ("command", verdict.state, name, reason.kind, reason.about)
+            for reason in verdict.reasons
+        ]
+        rows += reasons or [("command", verdict.state, name, "", "")]
+    rows += [("asset", state, dest, "", "") for dest, state in current.assets.items()]
+    rows += [("lock", "orphaned", reason.about, "", "") for reason in current.orphaned]
+    return ["\t".join(_escape_field(field) for field in row) for row in rows]
 
 
-def _field(text: str) -> str:
+def _escape_field(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
 
 
-def parts(project: Project, found: Status) -> list[str]:
-    """The status for people: a table for each kind of thing, and what to type next."""
+def paragraphs(project: Project, current: Status) -> list[str]:
+    """Return the status as text: tables of commands, assets and orphaned entries; next steps."""
 
     from git_spacy.state.verdict import state_label
 
-    states = found.commands.items()
-    assets = found.assets.items()
+    states = current.commands.items()
+    assets = current.assets.items()
     tables: dict[str, list[tuple[str, str, list[str]]]] = {
         "Commands": [
-            (name, state_label(one.state), _why(project, name, one)) for name, one in states
+            (name, state_label(verdict.state), _relevant_reasons(project, name, verdict))
+            for name, verdict in states
         ],
         "Assets": [(dest, state_label(state), _ASSET_WORDS[state]) for dest, state in assets],
-        "In project.lock": [(why.about, "orphaned", [why.text]) for why in found.orphaned],
+        "In project.lock": [
+            (reason.about, "orphaned", [reason.text]) for reason in current.orphaned
+        ],
     }
     colours = {state_label(state): colour for state, colour in COLOURS.items()}
     shown = [
@@ -123,39 +138,44 @@ def parts(project: Project, found: Status) -> list[str]:
     ]
     if not shown:
         return ["project.yml defines no commands and no assets yet."]
-    return shown + [f"Next: {hint}" for hint in hints(project, found)]
+    return shown + [f"Next: {hint}" for hint in hints(project, current)]
 
 
-def _why(project: Project, name: str, one: Verdict) -> list[str]:
-    """The reasons worth reading: what a command lacks that another has still to make goes without
-    saying where that one is named, and so does what is upstream of one that never ran."""
+def _relevant_reasons(project: Project, name: str, verdict: Verdict) -> list[str]:
+    """Return the reasons that say something new.
+
+    Omit dependencies that another command has yet to produce, since that command is listed, too,
+    and what is upstream of a command that never ran.
+    """
 
     command = project.command(name)
     coming = {
         path.text
-        for path in one.missing
+        for path in verdict.missing
         if any(
             isinstance(maker, Command) and maker != command for maker in producers(project, path)
         )
     }
     return [
         reason.text
-        for reason in one.reasons
+        for reason in verdict.reasons
         if reason.kind != "not_run"  # as the state says
         and not (reason.kind == "dependency" and reason.about in coming)
-        and not (reason.kind == "upstream" and one.state == "not_run")
+        and not (reason.kind == "upstream" and verdict.state == "not_run")
     ]
 
 
-def hints(project: Project, found: Status) -> list[str]:
-    """What to type to bring everything up to date, if anything is to be done."""
+def hints(project: Project, current: Status) -> list[str]:
+    """Return the command line that brings everything up to date, or nothing if it is."""
 
     steps = []
     optional = {asset.dest.text for asset in project.assets if asset.extra}
-    wanted = [dest for dest, state in found.assets.items() if state in _TO_FETCH]
+    wanted = [dest for dest, state in current.assets.items() if state in _TO_FETCH]
     if set(wanted) - optional:
         steps.append("git spacy assets")
-    stale = {name for name, one in found.commands.items() if one.state in ("stale", "not_run")}
+    stale = {
+        name for name, verdict in current.commands.items() if verdict.state in ("stale", "not_run")
+    }
     for workflow in project.workflows:
         due = stale & set(workflow.steps)
         if due:
@@ -163,8 +183,8 @@ def hints(project: Project, found: Status) -> list[str]:
             stale -= due
     if not project.workflows and stale:
         steps.append(
-            " ".join(["git spacy run", *(name for name in found.commands if name in stale)])
+            " ".join(["git spacy run", *(name for name in current.commands if name in stale)])
         )
-    if found.orphaned:
+    if current.orphaned:
         steps.append("git spacy check lock --fix")
     return [" && ".join(steps)] if steps else []

@@ -21,15 +21,17 @@ from git_spacy.storage.events import (
 
 @contextmanager
 def reporter(done: str) -> Iterator[TransferReporter]:
-    """Yield the function that takes the events of transfers; `done` is the word for a finished one
-    ("pushed" or "pulled")."""
+    """Yield the function that takes the events of transfers.
+
+    `done` is the word for a finished transfer: "pushed" or "pulled".
+    """
 
     def line(event: TransferEvent) -> None:
         if isinstance(event, TransferFinished):
-            facts = ", ".join(filter(None, (output.size(event.size), event.how)))
+            facts = ", ".join(filter(None, (output.size(event.size), event.detail)))
             output.note(f"{done:<7} {event.path} ({facts})")
         elif isinstance(event, TransferSkipped):
-            output.note(f"skipped {event.path} ({event.why})")
+            output.note(f"skipped {event.path} ({event.reason})")
         elif isinstance(event, TransferFailed):
             output.note(f"failed  {event.path} ({event.error.problems[0].message})")
 

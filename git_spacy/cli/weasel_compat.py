@@ -1,7 +1,6 @@
-"""`git spacy project …`: a command line of `spacy project` or `weasel`, as one of ours. Pure.
+"""Translate `git spacy project …`, a command line of `spacy project` or weasel, to ours. Pure.
 
-Their verbs have the same names here; what differs is in the table
-(docs/how-to/from-weasel.md tells the same to people).
+The commands have the same names. docs/how-to/from-weasel.md lists the differences for users.
 """
 
 from __future__ import annotations
@@ -10,20 +9,21 @@ from collections.abc import Sequence
 
 NAME = "project"
 COMMANDS = ("clone", "assets", "run", "dvc", "document", "push", "pull")
-# what theirs has and ours has no need of: (only some files are ever fetched; nothing to be told)
-_LEFT_OUT = {
+# Options of weasel that have no effect here: only the necessary files are fetched anyway, and
+# there is no verbose output.
+_IGNORED_OPTIONS = {
     "clone": ("--sparse", "-S"),
     "assets": ("--sparse", "-S"),
     "dvc": ("--verbose", "-V", "--quiet", "-q"),
 }
-_OUTPUT = ("-o", "--output", "-h", "--help")
+_OUTPUT_OPTIONS = ("-o", "--output", "-h", "--help")
 
 
-def translate(given: Sequence[str]) -> list[str]:
-    """Ours for `given`, the words after `spacy project`."""
+def translate(arguments: Sequence[str]) -> list[str]:
+    """Return our arguments for the `arguments` after `spacy project`."""
 
-    verb, *rest = given
-    kept = [word for word in rest if word not in _LEFT_OUT.get(verb, ())]
-    if verb == "document" and not any(word.startswith(_OUTPUT) for word in kept):
-        kept.append("--stdout")  # where theirs writes by default
-    return [verb, *kept]
+    command, *options = arguments
+    options = [option for option in options if option not in _IGNORED_OPTIONS.get(command, ())]
+    if command == "document" and not any(text.startswith(_OUTPUT_OPTIONS) for text in options):
+        options.append("--stdout")  # weasel's default
+    return [command, *options]

@@ -1,4 +1,4 @@
-"""What project.yml knows, written for other tools: one generator a file, project → text, pure.
+"""Generators of files for other tools: README.md, .gitignore, dvc.yaml, JSON Schema and graphs.
 
-Each hands a `marked.Part` to `writer`, which is the only one that touches a file.
+Each module turns a project into a `GeneratedFile`; only `writer` writes files.
 """

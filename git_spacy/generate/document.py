@@ -1,12 +1,11 @@
-"""The block in README.md that says what the project holds. Pure.
+"""The block in README.md that documents the project's commands, workflows and assets.
 
-Titles, descriptions and help texts are their author's Markdown, and stay so; they just cannot end
-the block, open HTML, link to anything but the web and the repository, break a table, swallow what
-comes after them, or tell the terminal anything that shows the file.
+Titles, descriptions and help texts remain their author's Markdown, but they cannot end the block,
+contain HTML, link to anything but the web and the repository, break a table, swallow the text
+after them, or send control characters to a terminal.
 
-Markdown has many dialects, and they do not agree on what is code. So nothing here relies on that:
-what could begin a tag or a link is changed in code, too, where a character without width shows it
-as it was.
+Markdown dialects do not agree on what is code. Therefore anything that could start a tag or a link
+is also changed inside code, by a zero-width character that leaves its appearance unchanged.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from git_spacy.project.variables import environment_names
 
 FILE = "README.md"
 _TOOLS = ("WEASEL", "SPACY PROJECT")
-# what the reference has around its own block, and in a file that it leaves alone
+# weasel's markers around its own block, and the marker of a file that it must not change
 _REPLACED = tuple(
     ForeignBlock(
         f"<!-- {tool}: AUTO-GENERATED DOCS START (do not remove) -->",
@@ -33,30 +32,32 @@ _REPLACED = tuple(
     for tool in _TOOLS
 )
 _IGNORED = tuple(f"<!-- {tool}: IGNORE -->" for tool in _TOOLS)
-_NOTHING = "\u200b"  # a space of no width: it is seen nowhere, and no syntax reaches across it
-_CODE = re.compile(r"(`{1,3})[^`]+\1")  # as far as one can tell: it is about looks alone
-# what no dialect takes for the start of a tag, a comment or an address stays: `a < b`, <https://…>
+_ZERO_WIDTH = "\u200b"  # a zero-width space: invisible, but it interrupts Markdown syntax
+_CODE = re.compile(r"(`{1,3})[^`]+\1")  # an approximation, which only affects the appearance
+# `<` stays where no dialect sees the start of a tag or comment: `a < b`, <https://…>
 _TAG = re.compile(r"<(?!https?://|[ \t])")
-# what an inline link or the definition of one goes on with, unless that is a link to the web, to a
-# mail address, or (no colon before the first of these signs) to a place in the repository
+# the `]` of an inline link or a link definition, unless the link leads to the web, a mail address
+# or, without a colon in its first component, a path in the repository
 _LINK = re.compile(r"\](?=:|\((?![ \t]*(?:https?://|mailto:|#|[\w./-]+[)#?/ \t])))")
-# what begins a block of code, after any lists and quotations that it is in
+# the start of a code block, after the markers of any lists and quotations around it
 _FENCE_START = re.compile(r"((?:[ \t>*+-]|\d+[.)])*)(?=```|~~~)")
-_FENCE = re.compile(r"(`{3,}|~{3,})[\w+-]*")  # the one kind that is left: we see where it ends
-_OURS = re.compile(r"git-spacy:")
+_FENCE = re.compile(r"(`{3,}|~{3,})[\w+-]*")  # the only kind that is kept: its end is certain
+_MARKER = re.compile(r"git-spacy:")
 _ENTITY = re.compile(r"&(?=#|\w+;)")
 _URL_SAFE = "%/:?#[]@!$&'*+,;=~"
 
 
 def is_ignored(text: str) -> bool:
-    """Whether somebody asked for a file to be left alone, as the reference has it."""
+    """Return whether a file contains weasel's marker for files that must not be changed."""
 
     return any(marker in text for marker in _IGNORED)
 
 
 def readme_block(project: Project, file: str = FILE, *, emoji: bool = True) -> GeneratedFile:
-    """The block for `file`, a path from the project. Raises Malformed for a name that cannot be in
-    its marker."""
+    """Return the block for `file`, a path relative to the project.
+
+    Raises InvalidInput if the file name cannot be part of the block's marker.
+    """
 
     words = [
         "document",
@@ -64,33 +65,36 @@ def readme_block(project: Project, file: str = FILE, *, emoji: bool = True) -> G
         *([] if emoji else ["--no-emoji"]),
     ]
     up = "../" * file.count("/")
-    # (who knows what a project's folder is called)
-    here = _code(PROJECT_FILE) if file.startswith("../") else _link(PROJECT_FILE, up + PROJECT_FILE)
+    # a link from a parent folder would contain the name of the project's folder, which can vary
+    project_file = (
+        _code(PROJECT_FILE) if file.startswith("../") else _link(PROJECT_FILE, up + PROJECT_FILE)
+    )
     paragraphs = [
         _heading("#", "🪐", project.title or "A spaCy project", emoji),
         _blocks(project.description),
-        f"{here} says what there is. `git spacy assets` fetches the data, `git spacy run NAME`\n"
-        "runs a command or a workflow; what is current is skipped.",
+        f"This project is defined in {project_file}. `git spacy assets` fetches its data, and\n"
+        "`git spacy run NAME` runs a command or a workflow; commands that are up to date are\n"
+        "skipped.",
     ]
     for symbol, title, head, rows in (
-        ("⏯", "Commands", ("Command", "What it does"), _commands(project)),
-        ("⏭", "Workflows", ("Workflow", "Commands, in order"), _workflows(project)),
+        ("⏯", "Commands", ("Command", "Description"), _commands(project)),
+        ("⏭", "Workflows", ("Workflow", "Steps"), _workflows(project)),
         ("🗂", "Assets", ("File", "Source", "Description"), _assets(project)),
     ):
         if rows:
             paragraphs += [_heading("##", symbol, title, emoji), _table(head, rows)]
     body = "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
-    typed = marker_command(*words)
-    if "-->" in typed:
+    command = marker_command(*words)
+    if "-->" in command:
         raise InvalidInput(
-            f"'{typed}' cannot be written into a comment of Markdown: it would end there",
-            hint="give the file another name",
+            f"'{command}' contains '-->', which would end the block's marker",
+            hint="use another file name",
         )
-    return GeneratedFile(file, f"\n{body}\n", typed, MARKDOWN, shared=True, replaces=_REPLACED)
+    return GeneratedFile(file, f"\n{body}\n", command, MARKDOWN, shared=True, replaces=_REPLACED)
 
 
 def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
-    """The part that `git spacy document WORDS` makes now."""
+    """Return the current output of `git spacy document WORDS`."""
 
     options = parse_words(words).options
     emoji = "--no-emoji" not in options
@@ -98,22 +102,24 @@ def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
 
 
 def _commands(project: Project) -> list[tuple[str, ...]]:
-    return [(_code(one.name), _cell(one.help)) for one in project.commands]
+    return [(_code(command.name), _cell(command.help)) for command in project.commands]
 
 
 def _workflows(project: Project) -> list[tuple[str, ...]]:
     return [
-        (_code(one.name), " → ".join(_code(step) for step in one.steps))
-        for one in project.workflows
+        (_code(workflow.name), " → ".join(_code(step) for step in workflow.steps))
+        for workflow in project.workflows
     ]
 
 
 def _assets(project: Project) -> list[tuple[str, ...]]:
-    return [(_code(one.dest.normal), _source(one), _described(one)) for one in project.assets]
+    return [
+        (_code(asset.dest.normal), _source(asset), _description(asset)) for asset in project.assets
+    ]
 
 
-def _described(asset: Asset) -> str:
-    extra = "only with `--extra`" if asset.extra else ""
+def _description(asset: Asset) -> str:
+    extra = "fetched only with `--extra`" if asset.extra else ""
     return "; ".join(text for text in (_cell(asset.description), extra) if text)
 
 
@@ -121,12 +127,12 @@ def _source(asset: Asset) -> str:
     if asset.git:
         branch = f" ({_code(asset.git.branch)})" if asset.git.branch else ""
         path = f" {_code(asset.git.path)}" if asset.git.path else ""
-        return f"Git: {_address(asset.git.repo)}{path}{branch}"
-    return _address(asset.url) if asset.url else "not public: ask for it"
+        return f"Git: {_linked_url(asset.git.repo)}{path}{branch}"
+    return _linked_url(asset.url) if asset.url else "private (not fetched)"
 
 
-def _address(url: str) -> str:
-    """A link where everybody may follow it, else what it is without its secrets."""
+def _linked_url(url: str) -> str:
+    """Return a link to a public URL; for any other URL, its text with secrets removed."""
 
     bare = url.partition("?")[0]
     if (
@@ -136,7 +142,7 @@ def _address(url: str) -> str:
     ):
         return _code(redact(url))
     target = _ENTITY.sub("&amp;", quote(url, safe=_URL_SAFE))
-    return _link(bare.partition("://")[2], _OURS.sub("git-spacy%3A", target))
+    return _link(bare.partition("://")[2], _MARKER.sub("git-spacy%3A", target))
 
 
 def _link(text: str, target: str) -> str:
@@ -156,12 +162,12 @@ def _cell(text: str) -> str:
 
 
 def _without_columns(text: str) -> str:
-    # (whether a backslash can escape the one before a pipe, the dialects do not agree)
-    return text.replace("\\|", f"\\{_NOTHING}|").replace("|", r"\|")
+    # dialects do not agree on whether a backslash escapes the backslash before a pipe
+    return text.replace("\\|", f"\\{_ZERO_WIDTH}|").replace("|", r"\|")
 
 
 def _code(text: str) -> str:
-    """Literal text in one line, in a table too."""
+    """Return literal text as inline code, also inside a table."""
 
     text = escape_controls(text).replace("\n", r"\n").replace("\t", r"\t") or " "
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
@@ -171,51 +177,50 @@ def _code(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    """An author's Markdown in one line, without HTML."""
+    """Return an author's Markdown in one line, without HTML."""
 
     return _inline(" ".join(escape_controls(text).split()))
 
 
 def _blocks(text: str) -> str:
-    """An author's Markdown in any number of paragraphs, tables and blocks of code, each of which
-    ends in it."""
+    """Return an author's Markdown of several paragraphs, with every code block closed."""
 
     lines = escape_controls(text).strip().split("\n")
-    last = {line: at for at, line in enumerate(lines)}
-    fence, found = "", []
-    for at, line in enumerate(lines):
-        opens = _FENCE.fullmatch(line)
+    last_index = {line: index for index, line in enumerate(lines)}
+    fence, result = "", []
+    for index, line in enumerate(lines):
+        opening = _FENCE.fullmatch(line)
         if fence:
-            found.append(line if line == fence else _literal(_without_fence(line)))
+            result.append(line if line == fence else _literal(_without_fence(line)))
             fence = "" if line == fence else fence
-        elif opens and last.get(opens[1], -1) > at:
-            fence = opens[1]
-            found.append(line)
+        elif opening and last_index.get(opening[1], -1) > index:
+            fence = opening[1]
+            result.append(line)
         else:
-            found.append(_inline(_without_fence(line)))
-    return "\n".join(found)
+            result.append(_inline(_without_fence(line)))
+    return "\n".join(result)
 
 
 def _without_fence(line: str) -> str:
     match = _FENCE_START.match(line)
-    return f"{match[0]}{_NOTHING}{line[match.end() :]}" if match else line
+    return f"{match[0]}{_ZERO_WIDTH}{line[match.end() :]}" if match else line
 
 
 def _inline(line: str) -> str:
-    """A line of Markdown without HTML, and without what would be taken for our own marker."""
+    """Return a line of Markdown without HTML and without anything that looks like our marker."""
 
-    found, end = [], 0
+    parts, end = [], 0
     for code in _CODE.finditer(line):
-        found += [_text(line[end : code.start()]), _literal(code[0])]
+        parts += [_text(line[end : code.start()]), _literal(code[0])]
         end = code.end()
-    return _LINK.sub(f"]{_NOTHING}", "".join((*found, _text(line[end:]))))
+    return _LINK.sub(f"]{_ZERO_WIDTH}", "".join((*parts, _text(line[end:]))))
 
 
 def _text(text: str) -> str:
-    return _TAG.sub("&lt;", _OURS.sub("git-spacy&#58;", text))
+    return _TAG.sub("&lt;", _MARKER.sub("git-spacy&#58;", text))
 
 
 def _literal(text: str) -> str:
-    """The same of what is code, where an entity would be shown as it is written."""
+    """Escape code, inside which entities would be shown literally."""
 
-    return _TAG.sub(f"<{_NOTHING}", _OURS.sub(f"git-spacy{_NOTHING}:", text))
+    return _TAG.sub(f"<{_ZERO_WIDTH}", _MARKER.sub(f"git-spacy{_ZERO_WIDTH}:", text))

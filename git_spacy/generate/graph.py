@@ -1,8 +1,7 @@
-"""What hangs together in a project: assets, commands, files, and which is made of which. Pure.
+"""The graph of a project's assets, commands and files, from which all drawings are made.
 
-The drawings' one source; it knows nothing of how they look, nor of what is up to date. An asset
-is the file or folder at its destination; a path that is, holds or lies in what another makes is
-linked.
+An asset is represented by the file or folder at its destination. Paths that overlap, e.g. a folder
+and a file in it, are connected. The graph contains neither layout nor states.
 """
 
 from __future__ import annotations
@@ -22,12 +21,14 @@ from git_spacy.project.paths import ProjectPath
 
 NodeKind = Literal["asset", "command", "source", "file"]
 NodeStates = Mapping[str, str]
-"""What is known of a node now, by its id: `up_to_date`, `missing` … ({}: nothing is)."""
+"""The states of nodes by their id, as `git spacy status` has them; {} if not known."""
 
 
 class GraphNode(NamedTuple):
-    """An asset, a command, a file that a command makes, or a source: one that nothing here makes.
-    `id` is a letter and a number, safe in every format; `name` is as project.yml has it."""
+    """An asset, a command, a file that a command produces, or a source file that none produces.
+
+    `id` is a letter and a number, which is valid in every format. `name` is that of project.yml.
+    """
 
     id: str
     kind: NodeKind
@@ -36,8 +37,10 @@ class GraphNode(NamedTuple):
 
 
 class GraphEdge(NamedTuple):
-    """`end` is made of `start` (ids): a command of what it needs, a file by its command; or, where
-    `is_part`, one is a path that holds the other's."""
+    """An edge from a dependency to its command, or from a command to its output, by node ids.
+
+    If `is_part` is set, it connects two files of which one contains the other.
+    """
 
     start: str
     end: str
@@ -45,8 +48,11 @@ class GraphEdge(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Assets, commands in the order in which they run, files in the order in which those name
-    them; the edges in the order of their ends."""
+    """The nodes and edges of a project.
+
+    The nodes are the assets, the commands in the order in which they run, and the files in the
+    order in which the commands name them.
+    """
 
     title: str
     nodes: tuple[GraphNode, ...]
@@ -54,14 +60,14 @@ class Graph(NamedTuple):
 
 
 class Adjacency(NamedTuple):
-    """The edges of a graph by their ends."""
+    """The incoming and outgoing edges of each node."""
 
     incoming: Mapping[str, tuple[GraphEdge, ...]]
     outgoing: Mapping[str, tuple[GraphEdge, ...]]
 
     @classmethod
     def from_graph(cls, graph: Graph) -> Adjacency:
-        """Those of `graph`."""
+        """Return the adjacency of `graph`."""
 
         into: dict[str, list[GraphEdge]] = {node.id: [] for node in graph.nodes}
         out_of: dict[str, list[GraphEdge]] = {node.id: [] for node in graph.nodes}
@@ -74,21 +80,22 @@ class Adjacency(NamedTuple):
         )
 
     def producers(self, file: str) -> tuple[str, ...]:
-        """The commands (and assets other than itself) that make a file or asset, or a part of it,
-        or what it is a part of."""
+        """Return the commands and other assets that produce a file, a part of it, or its parent."""
 
         found: dict[str, None] = {}
         for edge in self.incoming[file]:
             if edge.is_part:
                 found |= {
-                    made.start: None for made in self.incoming[edge.start] if not made.is_part
+                    produced.start: None
+                    for produced in self.incoming[edge.start]
+                    if not produced.is_part
                 }
             if not edge.is_part or edge.start.startswith("a"):
                 found[edge.start] = None
         return tuple(found)
 
     def users(self, file: str) -> tuple[str, ...]:
-        """The commands that need it, or a part of it, or what it is a part of."""
+        """Return the commands that depend on a file, a part of it, or its parent."""
 
         found: dict[str, None] = {}
         for edge in self.outgoing[file]:
@@ -100,63 +107,67 @@ class Adjacency(NamedTuple):
 
 
 def build_graph(project: Project, workflow: Workflow | None = None) -> Graph:
-    """The graph of all of `project`; or of one workflow's commands, with the assets and files that
-    they touch."""
+    """Build the graph of a project, or of one workflow with the assets and files that it uses."""
 
-    commands = _in_order(project, workflow)
-    paths = _Paths(commands, project.assets, alone=workflow is None)
+    commands = _sorted_commands(project, workflow)
+    paths = _Paths(commands, project.assets, unused_assets=workflow is None)
     nodes = (
         *paths.assets.values(),
-        *(GraphNode(f"c{at}", "command", one.name, one.help) for at, one in enumerate(commands, 1)),
+        *(
+            GraphNode(f"c{number}", "command", command.name, command.help)
+            for number, command in enumerate(commands, 1)
+        ),
         *paths.files.values(),
     )
     edges = dict.fromkeys((*paths.parts(), *paths.uses()))
     return Graph(project.title, nodes, tuple(edges))
 
 
-def _in_order(project: Project, workflow: Workflow | None) -> tuple[Command, ...]:
+def _sorted_commands(project: Project, workflow: Workflow | None) -> tuple[Command, ...]:
     commands = workflow_commands(project, workflow)
-    if workflow:  # which says it itself
+    if workflow:  # which defines the order
         return commands
     named = {command.name: command for command in commands}
     return tuple(named[name] for name in topological_sort(upstream_commands(project)))
 
 
 class _Paths:
-    """The paths of some commands, by what is compared (`ProjectPath.normal`)."""
+    """The paths of commands and assets, by `ProjectPath.normal`."""
 
     def __init__(
-        self, commands: tuple[Command, ...], assets: Iterable[Asset], *, alone: bool
+        self, commands: tuple[Command, ...], assets: Iterable[Asset], *, unused_assets: bool
     ) -> None:
         self._commands = commands
-        needed = [path for command in commands for path in command.deps]
-        made = [path for command in commands for path in command.produced]
-        self._needed = {path.normal: path for path in needed}
-        self._makers: dict[str, set[str]] = defaultdict(set)
-        for at, command in enumerate(commands, 1):
+        dependencies = [path for command in commands for path in command.deps]
+        outputs = [path for command in commands for path in command.produced]
+        self._dependencies = {path.normal: path for path in dependencies}
+        self._producers: dict[str, set[str]] = defaultdict(set)
+        for number, command in enumerate(commands, 1):
             for path in command.produced:
-                self._makers[path.normal].add(f"c{at}")
-        mentioned = PathIndex((path, None) for path in (*needed, *made))
+                self._producers[path.normal].add(f"c{number}")
+        used = PathIndex((path, None) for path in (*dependencies, *outputs))
         self.assets: dict[str, GraphNode] = {}
         for asset in assets:
             dest = asset.dest
-            if alone or any(mentioned.touching(dest)):
-                key = f"a{len(self.assets) + 1}"
-                self._makers[dest.normal].add(key)
+            if unused_assets or any(used.touching(dest)):
+                node_id = f"a{len(self.assets) + 1}"
+                self._producers[dest.normal].add(node_id)
                 self.assets.setdefault(
-                    dest.normal, GraphNode(key, "asset", dest.text, asset.description)
+                    dest.normal, GraphNode(node_id, "asset", dest.text, asset.description)
                 )
-        self._all = {path.normal: path for path in (*needed, *made)}
-        self._all |= {one.dest.normal: one.dest for one in assets if one.dest.normal in self.assets}
-        self._owned = PathIndex(
-            (path, None) for name, path in self._all.items() if name in self._makers
+        self._all = {path.normal: path for path in (*dependencies, *outputs)}
+        self._all |= {
+            asset.dest.normal: asset.dest for asset in assets if asset.dest.normal in self.assets
+        }
+        self._produced = PathIndex(
+            (path, None) for name, path in self._all.items() if name in self._producers
         )
         self.files: dict[str, GraphNode] = {}
         for command in commands:
             for path in (*command.deps, *command.produced):
                 if path.normal not in self.assets and path.normal not in self.files:
-                    is_made = any(self._owned.touching(path))
-                    kind: NodeKind = "file" if is_made else "source"
+                    is_produced = any(self._produced.touching(path))
+                    kind: NodeKind = "file" if is_produced else "source"
                     self.files[path.normal] = GraphNode(f"f{len(self.files) + 1}", kind, path.text)
 
     def _id(self, path: ProjectPath) -> str:
@@ -164,21 +175,25 @@ class _Paths:
         return node.id
 
     def parts(self) -> Iterator[GraphEdge]:
-        """From what is made to what is needed where one holds the other; between two that are
-        only made from the one that lies in the other. What the same command makes is linked by
-        that."""
+        """Yield the edges between paths of which one contains the other.
+
+        They lead from outputs to dependencies and, between two outputs that are not dependencies,
+        from the inner to the outer one. Outputs of the same command are not connected.
+        """
 
         for name, path in self._all.items():
-            for other, _ in self._owned.touching(path):
-                if other.normal == name or self._makers[other.normal] == self._makers.get(name):
+            for other, _ in self._produced.touching(path):
+                if other.normal == name:
                     continue
-                is_inner = path.holds(other) and other.normal not in self._needed
-                if name in self._needed or is_inner:
+                if self._producers[other.normal] == self._producers.get(name):
+                    continue
+                is_inner = path.holds(other) and other.normal not in self._dependencies
+                if name in self._dependencies or is_inner:
                     yield GraphEdge(self._id(other), self._id(path), is_part=True)
 
     def uses(self) -> Iterator[GraphEdge]:
-        """Between commands and what they need and make."""
+        """Yield the edges between commands and their dependencies and outputs."""
 
-        for at, command in enumerate(self._commands, 1):
-            yield from (GraphEdge(self._id(path), f"c{at}") for path in command.deps)
-            yield from (GraphEdge(f"c{at}", self._id(path)) for path in command.produced)
+        for number, command in enumerate(self._commands, 1):
+            yield from (GraphEdge(self._id(path), f"c{number}") for path in command.deps)
+            yield from (GraphEdge(f"c{number}", self._id(path)) for path in command.produced)

@@ -1,8 +1,8 @@
-"""The block in .gitignore: what git-spacy fetches and commands make, and nobody commits.
+"""The block in .gitignore that ignores fetched assets and the outputs of commands.
 
-Not for what Git tracks already, for results that are to be committed (outputs_no_cache), for
-private data (nobody fetches it again), nor for what another pattern ignores. The patterns are
-gitignore(5)'s, anchored at the project.
+It leaves out paths that Git already tracks, results that are meant to be committed
+(`outputs_no_cache`), private assets (which cannot be fetched again), and paths that other patterns
+ignore. The patterns follow gitignore(5) and are anchored at the project.
 """
 
 from __future__ import annotations
@@ -26,15 +26,17 @@ from git_spacy.state.tracked_paths import TrackedPaths
 
 FILE = ".gitignore"
 _CACHES = ("__pycache__/",)
-_BELOW = "/-"  # stands for whatever lies in a folder: it may not be there yet
+_INSIDE = "/-"  # an arbitrary path inside a folder, which may not exist yet
 _SPECIAL = re.compile(r"([\\*?\[])")
 
 _EMPTY = GeneratedFile(FILE, "", "git spacy ignore", HASH, shared=True)
 
 
 class IgnoreMatch(NamedTuple):
-    """What decides about a path, as `git check-ignore -v` has it: whether the last pattern for it
-    is in the project's own .gitignore, the line there (from 1), the pattern."""
+    """The pattern that decides whether a path is ignored, as `git check-ignore -v` prints it.
+
+    `in_own` says whether it is in the project's own .gitignore; `line` is its line there (from 1).
+    """
 
     in_own: bool
     line: int
@@ -42,16 +44,16 @@ class IgnoreMatch(NamedTuple):
 
 
 def candidates(project: Project) -> tuple[ProjectPath, ...]:
-    """What git-spacy brings or commands make, without what lies in another of them."""
+    """Return the paths of fetched assets and outputs, without paths inside another of them."""
 
-    brought = [asset.dest for asset in project.assets if asset.url or asset.git]
-    made = [path for command in project.commands for path in command.outputs]
-    kept = [path for command in project.commands for path in command.outputs_no_cache]
-    unique = {path.normal: path for path in (*brought, *made)}.values()
+    fetched = [asset.dest for asset in project.assets if asset.url or asset.git]
+    outputs = [path for command in project.commands for path in command.outputs]
+    committed = [path for command in project.commands for path in command.outputs_no_cache]
+    unique = {path.normal: path for path in (*fetched, *outputs)}.values()
     return tuple(
         path
         for path in unique
-        if not any(path.holds(other) for other in kept)
+        if not any(path.holds(other) for other in committed)
         and not any(other.holds(path) for other in unique if other.normal != path.normal)
     )
 
@@ -62,128 +64,134 @@ def build_block(
     tracked: Callable[[Iterable[ProjectPath]], Collection[str]],
     matches: Callable[[Iterable[ProjectPath]], dict[str, IgnoreMatch]],
 ) -> GeneratedFile:
-    """The block for a .gitignore that is `text` now. `tracked` says which paths (`normal`) Git has
-    files of, `matches` which have a pattern."""
+    """Return the block for a .gitignore whose current content is `text`.
 
-    wanted = candidates(project)
-    already = tracked(wanted)
-    found = matches(wanted)
-    ours = _lines(text)
-    needed = [
+    `tracked` returns the paths (`ProjectPath.normal`) with files that Git tracks, and `matches`
+    the patterns that already apply to paths.
+    """
+
+    paths = candidates(project)
+    tracked_paths = tracked(paths)
+    existing = matches(paths)
+    own_lines = _block_lines(text)
+    ignored = [
         path
-        for path in wanted
-        if path.normal not in already
-        and (path.normal not in found or _is_ours(found[path.normal], ours))
+        for path in paths
+        if path.normal not in tracked_paths
+        and (path.normal not in existing or _is_own(existing[path.normal], own_lines))
     ]
-    lines = [anchored_pattern(path.normal) for path in needed]
-    caches = [one for one in _CACHES if lines and one not in _others(text)]
+    lines = [anchored_pattern(path.normal) for path in ignored]
+    caches = [cache for cache in _CACHES if lines and cache not in _other_patterns(text)]
     body = "".join(f"{line}\n" for line in (*lines, *caches))
     return GeneratedFile(FILE, body, "git spacy ignore", HASH, shared=True)
 
 
 def anchored_pattern(path: str) -> str:
-    """The pattern that ignores exactly `path` of the project, be it a file or a folder."""
+    """Return the pattern that ignores exactly the file or folder `path` of the project."""
 
     escaped = _SPECIAL.sub(r"\\\1", path)
     bare = escaped.rstrip(" ")
     return "/" + bare + "\\ " * (len(escaped) - len(bare))
 
 
-def _lines(text: str | None) -> range:
-    """The lines (from 1) of our block in a .gitignore."""
+def _block_lines(text: str | None) -> range:
+    """Return the line numbers (from 1) of our block in a .gitignore."""
 
-    found = find_block(text, _EMPTY) if text else None
-    if not text or not found:
+    block = find_block(text, _EMPTY) if text else None
+    if not text or not block:
         return range(0)
-    first = found.before.count("\n") + 1
-    return range(first, text.count("\n") - found.after.count("\n") + 1)
+    first = block.before.count("\n") + 1
+    return range(first, text.count("\n") - block.after.count("\n") + 1)
 
 
-def _is_ours(match: IgnoreMatch, ours: range) -> bool:
-    return match.in_own and match.line in ours
+def _is_own(match: IgnoreMatch, own_lines: range) -> bool:
+    return match.in_own and match.line in own_lines
 
 
-def _others(text: str | None) -> set[str]:
-    ours = _lines(text)
+def _other_patterns(text: str | None) -> set[str]:
+    own_lines = _block_lines(text)
     return {
         line.strip()
         for number, line in enumerate((text or "").splitlines(), start=1)
-        if number not in ours
+        if number not in own_lines
     }
 
 
 def ignore_block(root: Path, project: Project, text: str | None = None) -> GeneratedFile | None:
-    """The block for the project at `root`, whose .gitignore is `text` (None: as it lies there), by
-    what Git tracks and ignores there; None where there is no work tree.
+    """Return the block for the project at `root`, or None outside of a worktree.
 
-    Raises Unavailable where git fails, Unsafe, OSError.
+    `text` is the content of its .gitignore; by default it is read from the file. Raises
+    ExternalError if git fails, Refused and OSError.
     """
 
     git = TrackedPaths.open(root)
     if git is None:
         return None
-    now = writer.read(root, FILE) if text is None else text
-
-    return build_block(
-        project, now, partial(git.tracked, placeholders=False), partial(_matches, git)
-    )
+    current = writer.read(root, FILE) if text is None else text
+    tracked = partial(git.tracked, placeholders=False)
+    return build_block(project, current, tracked, partial(_matches, git))
 
 
 def remove_block(data: bytes) -> bytes | None:
-    """A .gitignore without our block; None: it has none, or a person edited it."""
+    """Return a .gitignore without our block; None if it has none or it was edited by hand."""
 
     text = data.decode("utf-8", "surrogateescape")
-    found = find_block(text, _EMPTY)
-    if found is None or not found.intact:
+    block = find_block(text, _EMPTY)
+    if block is None or not block.intact:
         return None
     return insert_block(text, _EMPTY).encode("utf-8", "surrogateescape")
 
 
 def _matches(git: TrackedPaths, paths: Iterable[ProjectPath]) -> dict[str, IgnoreMatch]:
     names = [path.normal for path in paths]
-    asked = [git.prefix + name + end for name in names for end in ("", _BELOW)]
-    found = git.git_index.patterns(asked) if names else {}
-    decided = {}
+    queried = [git.prefix + name + end for name in names for end in ("", _INSIDE)]
+    patterns = git.git_index.patterns(queried) if names else {}
+    matches = {}
     for name in names:
-        match = found.get(git.prefix + name) or found.get(git.prefix + name + _BELOW)
+        match = patterns.get(git.prefix + name) or patterns.get(git.prefix + name + _INSIDE)
         if match:
             file, line, text = match
-            decided[name] = IgnoreMatch(file == git.prefix + FILE, line, text)
-    return decided
+            matches[name] = IgnoreMatch(file == git.prefix + FILE, line, text)
+    return matches
 
 
 def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile | None:  # noqa: ARG001
-    """The part that `git spacy ignore` makes now, by the .gitignore that lies there."""
+    """Return the current output of `git spacy ignore` for the existing .gitignore."""
 
     return ignore_block(subject.root, subject.loaded.project)
 
 
 def update(root: Path, project: Project) -> bool:
-    """Bring the block up to date; False: it was, or there is no work tree. Raises Unsafe for a
-    block that was edited, Unavailable where git fails or is not there, OSError."""
+    """Update the block; return False if it was up to date or there is no worktree.
 
-    current = ignore_block(root, project)
-    return current is not None and writer.write(root, current)
+    Raises Refused if the block was edited by hand, ExternalError if git fails or is not installed,
+    and OSError.
+    """
+
+    block = ignore_block(root, project)
+    return block is not None and writer.write(root, block)
 
 
 def write_initial(root: Path) -> bool:
-    """The same for a project that has just been placed at `root`, and all of which is going to be
-    tracked; False also for a project that cannot be loaded."""
+    """Update the block of a new project, all of whose existing files are going to be tracked.
 
-    git = TrackedPaths.open(root, {})  # by where it lies: a hook's GIT_DIR says nothing about it
+    Returns False if the block was up to date, if there is no worktree, or if the project cannot be
+    loaded.
+    """
+
+    git = TrackedPaths.open(root, {})  # ignore GIT_DIR: that of a hook is another repository
     if git is None:
         return False
     try:
         project = loader.load(root)
     except (InvalidInput, Refused):
         return False
-    now = writer.read(root, FILE)
-    return writer.write(
-        root, build_block(project, now, partial(_here, root), partial(_matches, git))
-    )
+    text = writer.read(root, FILE)
+    block = build_block(project, text, partial(_existing, root), partial(_matches, git))
+    return writer.write(root, block)
 
 
-def _here(root: Path, paths: Iterable[ProjectPath]) -> set[str]:
+def _existing(root: Path, paths: Iterable[ProjectPath]) -> set[str]:
     return {path.normal for path in paths if _has_files(root / path.normal)}
 
 

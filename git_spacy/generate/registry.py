@@ -1,7 +1,7 @@
-"""The parts that a project's files have, made again by the command that their markers name.
+"""The generators by command, and regeneration of files from the commands in their markers.
 
-The table says which module knows a verb; that has `again(words, subject)`, the way back from the
-words of a marker's command to the part. A marker is read, and never run.
+Each module in `GENERATORS` has a function `regenerate(words, subject)` that takes the arguments of
+a marker's command and returns its current output. The command itself is never run.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ GENERATORS = {
     "schema": "git_spacy.generate.schema",
     "graph": "git_spacy.generate.drawing",
 }
-# what files with parts are called, unless somebody gave them another name (a graph's *.txt is not
-# looked for: texts are data here)
+# the default names of generated files, and patterns for other names. Graphs in *.txt files are not
+# searched for, since text files are usually data.
 NAMES = (".gitignore", "dvc.yaml", "README.md", "project.schema.json")
 PATTERNS = (*NAMES, "*.md", "*.schema.json", "*.svg", "*.mmd", "*.mermaid", "*.dot", "*.gv")
 
 
 class GeneratorInput(NamedTuple):
-    """The project at `root`, of whose project.yml `data` is the text and `loaded` is made."""
+    """The project at `root`; `data` is the content of its project.yml."""
 
     root: Path
     loaded: LoadedProject
@@ -37,14 +37,14 @@ class GeneratorInput(NamedTuple):
 
 
 class CommandWords(NamedTuple):
-    """The words of a command: its names, and its options with what they are given, or ""."""
+    """The arguments of a command: its names, and its options with their values (or "")."""
 
     names: tuple[str, ...]
     options: dict[str, str]
 
 
 def parse_words(words: Sequence[str], valued: Sequence[str] = ("-o",)) -> CommandWords:
-    """`words` after the verb; options in `valued` take the next word."""
+    """Parse the words after the command's name; options in `valued` take a value."""
 
     names, options = [], {}
     rest = iter(words)
@@ -61,16 +61,18 @@ def parse_words(words: Sequence[str], valued: Sequence[str] = ("-o",)) -> Comman
 def regenerate_blocks(
     file: str, text: str, subject: GeneratorInput
 ) -> Iterator[tuple[GeneratedFile, int]]:
-    """What the parts in the file of this name (from the project) and text are to be now, with the
-    lines of their markers. Raises Malformed for what cannot be made any more, Unavailable,
-    OSError."""
+    """Regenerate the blocks in a file; yield each with the line of its marker.
+
+    `file` is the path relative to the project and `text` the file's content. Raises InvalidInput
+    for a block that can no longer be generated, ExternalError and OSError.
+    """
 
     seen = set()
     for command, line in managed_block.find_commands(text):
-        verb, *words = managed_block.split_command(command)
-        if verb in GENERATORS and verb not in seen:
-            seen.add(verb)
-            part = importlib.import_module(GENERATORS[verb]).regenerate(words, subject)
-            # (else it is a copy, or the file of another project)
-            if part is not None and part.file == file:
-                yield part, line
+        name, *words = managed_block.split_command(command)
+        if name in GENERATORS and name not in seen:
+            seen.add(name)
+            generated = importlib.import_module(GENERATORS[name]).regenerate(words, subject)
+            # a marker of another file means that this is a copy, or belongs to another project
+            if generated is not None and generated.file == file:
+                yield generated, line

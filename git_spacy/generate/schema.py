@@ -1,8 +1,8 @@
-"""A JSON Schema (draft 2020-12) of project.yml, from the tables that the loader reads by. Pure.
+"""A JSON Schema (draft 2020-12) of project.yml, generated from the loader's tables of keys.
 
-It is of the raw text, variables not filled in, and must take whatever the loader takes: where a
-variable may change the answer, it does not judge. Its patterns keep to what every implementation
-of regular expressions has.
+It describes the raw text before substitution and must accept everything that the loader accepts,
+so it leaves out rules whose result depends on variables. Its patterns use only syntax that all
+regular expression engines support.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from git_spacy.project.variables import ENVIRONMENT, VARIABLE
 FILE = "project.schema.json"
 Schema = dict[str, Any]
 
-# What may become another text: `${vars.name}`, `{NAME}`.
-_FILLED = r"\{[^${}\s]+\}"
-# The beginning of a path up to a name in it that no variable can change.
-_TO_A_NAME = r"^(([^{}]|\{[^{}]*\})*[/\\])?"
+# A reference that substitution replaces: `${vars.name}`, `{NAME}`.
+_REFERENCE = r"\{[^${}\s]+\}"
+# The start of a path, up to a component that no variable can change.
+_PATH_PREFIX = r"^(([^{}]|\{[^{}]*\})*[/\\])?"
 _NOT_BLANK = r"[^ \t\r\n]"
 
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _OPTIONAL: Schema = {"type": ["string", "null"]}
 
 
-# Outside of lists a variable keeps its type: it may be a number.
+# Outside of lists a variable keeps its type, so it may be a number.
 _VARIABLE: Schema = {"type": "string", "pattern": f"^{VARIABLE.pattern}$"}
 _AMOUNT: Schema = {
     "anyOf": [
@@ -52,33 +52,35 @@ _AMOUNT: Schema = {
 }
 
 
-def _unlike(title: str, pattern: str) -> Schema:
+def _not_matching(title: str, pattern: str) -> Schema:
     return {"not": {"title": title, "type": "string", "pattern": pattern}}
 
 
-_NO_ENVIRONMENT = _unlike("an environment variable where it would be kept", ENVIRONMENT.pattern)
-# Nothing in $defs has a title or a description: editors show it in place of what the key means.
+_NO_ENVIRONMENT = _not_matching(
+    "an environment variable whose value would be recorded", ENVIRONMENT.pattern
+)
+# Nothing in $defs has a title or description: editors would show it instead of the key's own.
 _PATH: Schema = {
     **_TEXT,
     "allOf": [
-        _unlike(
-            "a path that leaves the project",
-            rf"^[/\\~]|^[A-Za-z]:|{_TO_A_NAME}\.\.([/\\]|$)",
+        _not_matching(
+            "a path outside the project",
+            rf"^[/\\~]|^[A-Za-z]:|{_PATH_PREFIX}\.\.([/\\]|$)",
         ),
-        _unlike("the project itself", r"^(\.?[/\\])*\.?$"),
-        _unlike(
-            "a path in Git's own folder",
-            rf"{_TO_A_NAME}(\.[gG][iI][tT]|[gG][iI][tT]~[0-9]+)[. ]*([:/\\]|$)",
+        _not_matching("the project folder itself", r"^(\.?[/\\])*\.?$"),
+        _not_matching(
+            "a path inside Git's own directory",
+            rf"{_PATH_PREFIX}(\.[gG][iI][tT]|[gG][iI][tT]~[0-9]+)[. ]*([:/\\]|$)",
         ),
-        _unlike("a path with a control character", r"^[^{}]*[\x00-\x1f\x7f]"),
+        _not_matching("a path with a control character", r"^[^{}]*[\x00-\x1f\x7f]"),
         _NO_ENVIRONMENT,
     ],
 }
-_WRITTEN_PATH: Schema = {
+_OUTPUT_PATH: Schema = {
     "$ref": "#/$defs/path",
-    **_unlike("the project's own file", r"^(\.?/)*project\.(yml|lock)(/\.?)*$"),
+    **_not_matching("the project's own file", r"^(\.?/)*project\.(yml|lock)(/\.?)*$"),
 }
-_OF_KIND: dict[ValueKind, Schema] = {
+_BY_KIND: dict[ValueKind, Schema] = {
     "anything": {},
     "line": {"type": ["string", "number", "boolean", "null"]},
     "text": _TEXT,
@@ -86,7 +88,7 @@ _OF_KIND: dict[ValueKind, Schema] = {
     "source": {**_TEXT, **_NO_ENVIRONMENT},
     "part": {**_OPTIONAL, **_NO_ENVIRONMENT},
     "flag": {"type": "boolean"},
-    "checksum": {**_OPTIONAL, "pattern": rf"^$|^\s*({CHECKSUM})\s*$|{_FILLED}"},
+    "checksum": {**_OPTIONAL, "pattern": rf"^$|^\s*({CHECKSUM})\s*$|{_REFERENCE}"},
     "script": {"type": "array", "items": {"type": "string", "pattern": _NOT_BLANK}},
     "variables": {"type": "object"},
     "texts": {"type": "object", "additionalProperties": _TEXT},
@@ -101,19 +103,19 @@ _OF_KIND: dict[ValueKind, Schema] = {
 
 
 def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:  # noqa: ARG001
-    """The part that `git spacy schema WORDS` makes now: of every project the same."""
+    """Return the current output of `git spacy schema WORDS`, the same for every project."""
 
     return schema_file(parse_words(words).options.get("-o", FILE))
 
 
 def schema_file(file: str = FILE) -> GeneratedFile:
-    """The schema as `file`."""
+    """Return the schema as the generated file `file`."""
 
     return GeneratedFile(file, schema_text(), marker_command("schema", "-o", file), JSON)
 
 
 def schema_text() -> str:
-    """The schema."""
+    """Return the schema as JSON."""
 
     return json.dumps(_document(), indent=2) + "\n"
 
@@ -122,12 +124,12 @@ def _document() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": PROJECT_FILE,
-        "description": "A spaCy project: its data, its commands and what they make.",
+        "description": "A spaCy project: its assets, commands and workflows.",
         **_table(PROJECT, top=True),
         "$defs": {
             **{table.noun: _table(table) for table in (COMMAND, ASSET, GIT, RESOURCES)},
             "path": _PATH,
-            "written": _WRITTEN_PATH,
+            "written": _OUTPUT_PATH,
         },
     }
 
@@ -148,7 +150,7 @@ def _table(table: KeyTable, *, top: bool = False) -> Schema:
 
 
 def _value(key: SchemaKey, *, top: bool) -> Schema:
-    """What a key may hold; `top` says whether it is one of the project's own."""
+    """Return the schema of a key's value; `top` says whether the key is at the top level."""
 
     if key.kind == "path":
         return _path(key)
@@ -157,11 +159,11 @@ def _value(key: SchemaKey, *, top: bool) -> Schema:
     if key.kind == "workflows":
         return {"type": "object", "additionalProperties": _list(_TEXT, variable=True)}
     if key.item:
-        one = {"$ref": f"#/$defs/{key.item.noun}"}
+        item = {"$ref": f"#/$defs/{key.item.noun}"}
         if key.kind == "named":
-            return {"type": "object", "additionalProperties": one}
-        return _list(one, variable=top) if key.kind == "tables" else one
-    return _OF_KIND[key.kind]
+            return {"type": "object", "additionalProperties": item}
+        return _list(item, variable=top) if key.kind == "tables" else item
+    return _BY_KIND[key.kind]
 
 
 def _path(key: SchemaKey) -> Schema:
@@ -169,7 +171,7 @@ def _path(key: SchemaKey) -> Schema:
 
 
 def _list(item: Schema, *, variable: bool) -> Schema:
-    """A list; or a variable that is one: only outside of lists do variables keep their type."""
+    """Return the schema of a list; with `variable`, a single reference to a list is allowed too."""
 
     if not variable:
         return {"type": "array", "items": item}

@@ -1,1 +1,1 @@
-"""Everything that starts git or imports dulwich lives here."""
+"""Git access: the only package that starts git or imports dulwich."""

@@ -1,4 +1,4 @@
-"""What one commit has, asked in the same words as what is staged."""
+"""Read the files of one commit through the same interface as the index."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from git_spacy.git.repository import SAFE_CONFIG, Repository
 
 
 class CommitTree(NamedTuple):
-    """The files of the commit with the id `commit`. Raises Unavailable where git fails."""
+    """The files of the commit with the id `commit`. Methods raise ExternalError if git fails."""
 
     repository: Repository
     commit: str
 
     def entries(self, paths: Sequence[str]) -> list[TreeEntry]:
-        """The files, links and submodules at or below `paths`, relative to the top; "" is all."""
+        """Return the files, links and submodules at or below `paths`.
 
-        named = [path.rstrip("/") for path in paths if path]
-        asked = ("ls-tree", "-r", "-z", "--full-tree", self.commit, "--", *named)
+        Paths are relative to the top of the repository; "" means everything.
+        """
+
+        pathspecs = [path.rstrip("/") for path in paths if path]
+        arguments = ("ls-tree", "-r", "-z", "--full-tree", self.commit, "--", *pathspecs)
         found = []
-        for record in self.repository.run_git(asked).stdout.split(b"\0"):
+        for record in self.repository.run_git(arguments).stdout.split(b"\0"):
             head, _, name = record.partition(b"\t")
             if name:
                 mode, _, id = head.split()
@@ -32,18 +35,18 @@ class CommitTree(NamedTuple):
         return found
 
     def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, objects.BlobStream]]:
-        """(id, content) of each; one is read before the next is asked for."""
+        """Yield (id, content) of each blob. Read each content before asking for the next."""
 
-        where, environ = self.repository.cwd(), self.repository.environment()
-        return objects.read_blobs(SAFE_CONFIG, ids, cwd=where, environ=environ)
+        cwd, environ = self.repository.cwd(), self.repository.environment()
+        return objects.read_blobs(SAFE_CONFIG, ids, cwd=cwd, environ=environ)
 
     def edited(self, paths: Sequence[str]) -> set[str]:
-        """Which of `paths` may differ in the work tree: it may be of another commit, so all."""
+        """Return the `paths` that may differ in the worktree: all, as it may be another commit."""
 
         return set(paths)
 
     def ignored(self, paths: Sequence[str]) -> set[str]:
-        """Which of `paths` Git would leave out of a commit, as things stand in the work tree."""
+        """Return the `paths` that Git ignores, according to the files in the worktree."""
 
         index = Index.open(self.repository)
         return index.ignored(paths) if index else set()

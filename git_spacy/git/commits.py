@@ -1,6 +1,6 @@
-"""Questions about commits, a process or two each: HEAD, the trees of a folder, what is reachable.
+"""Answer questions about commits with a git process or two: HEAD, tree ids, reachability.
 
-Nothing is fetched for an answer, and what is not here is said to be missing.
+Never fetches: an object that is not in this clone counts as missing.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Iterable, Sequence
 from git_spacy.git import process
 from git_spacy.git.repository import Repository
 
-MOST_BYTES = 4 << 20
-"""Of project.yml or project.lock in a commit, as in the work tree."""
+MAX_BLOB_BYTES = 4 << 20
+"""The size limit for project.yml and project.lock in a commit, as in the worktree."""
 
 
-def head(repository: Repository) -> str:
-    """The id of the commit that HEAD is; "" if there is none yet. Needs no git program."""
+def head_commit(repository: Repository) -> str:
+    """Return the id of the HEAD commit, or "" if there is no commit yet. Works without git."""
 
     if not process.available():
         return _head_without_git(repository)
-    return resolve(repository, "HEAD")
+    return resolve_or_empty(repository, "HEAD")
 
 
 def _head_without_git(repository: Repository) -> str:
@@ -33,91 +33,101 @@ def _head_without_git(repository: Repository) -> str:
             return ""
 
 
-def resolve(repository: Repository, revision: str) -> str:
-    """The id of the commit that `revision` names; "" if there is none."""
+def resolve_or_empty(repository: Repository, revision: str) -> str:
+    """Return the id of the commit that `revision` names, or "" if it does not name one."""
 
-    asked = ("rev-parse", "-q", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-    done = repository.run_git(asked, check=False)
-    # (of a range, some gits print one end before they fail)
+    arguments = ("rev-parse", "-q", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    done = repository.run_git(arguments, check=False)
+    # For a range, some versions of git print one end before they fail.
     return "" if done.returncode else done.stdout.decode().strip()
 
 
-def trees(repository: Repository, commits: Sequence[str], folder: str) -> dict[str, str]:
-    """The id of `folder` ("" or `path/`, from the top) in each of `commits`; "" where it is not."""
+def tree_ids(repository: Repository, commits: Sequence[str], folder: str) -> dict[str, str]:
+    """Map each of `commits` to the id of `folder` in it, or "" if it is missing there.
 
-    return _named(repository, commits, f":{folder}" if folder else "^{tree}", "tree")
+    `folder` is relative to the top of the repository: "" or `path/`.
+    """
+
+    return _object_ids(repository, commits, f":{folder}" if folder else "^{tree}", "tree")
 
 
-def blobs(
-    repository: Repository, commits: Sequence[str], name: str, most: int = MOST_BYTES
+def blob_ids(
+    repository: Repository, commits: Sequence[str], name: str, max_bytes: int = MAX_BLOB_BYTES
 ) -> dict[str, str]:
-    """The id of the file `name` (from the top) in each of `commits`; "" where it is not, or has
-    more than `most` bytes: git would read all of it."""
+    """Map each of `commits` to the id of the file `name` (from the top) in it.
 
-    return _named(repository, commits, f":{name}", "blob", most)
+    The id is "" if the file is missing or larger than `max_bytes`: git would read all of it.
+    """
+
+    return _object_ids(repository, commits, f":{name}", "blob", max_bytes)
 
 
-def changed(repository: Repository, folder: str) -> set[str]:
-    """The tracked files below `folder` ("" or `path/`) that are not as HEAD has them, named from
-    there."""
+def changed_files(repository: Repository, folder: str) -> set[str]:
+    """Return the tracked files below `folder` ("" or `path/`) that differ from HEAD.
 
-    asked = (
+    Names are relative to `folder`.
+    """
+
+    arguments = (
         "--no-optional-locks", "status", "--porcelain", "-z", "--untracked-files=no",
         "--no-renames", "--ignore-submodules=dirty", "--", f":(top,literal){folder}",
     )  # fmt: skip
-    found = os.fsdecode(repository.run_git(asked).stdout).split("\0")
-    return {entry[3:].removeprefix(folder) for entry in found if entry}
+    entries = os.fsdecode(repository.run_git(arguments).stdout).split("\0")
+    return {entry[3:].removeprefix(folder) for entry in entries if entry}
 
 
-def _named(
-    repository: Repository, commits: Sequence[str], what: str, kind: str, most: int = 0
+def _object_ids(
+    repository: Repository, commits: Sequence[str], suffix: str, kind: str, max_bytes: int = 0
 ) -> dict[str, str]:
-    if "\n" in what or not commits:  # (no line of cat-file's could say that)
+    if "\n" in suffix or not commits:  # cat-file reads one object name per line
         return dict.fromkeys(commits, "")
-    names = os.fsencode("".join(f"{one}{what}\n" for one in commits))
-    asked = ("cat-file", "--batch-check=%(objecttype) %(objectname) %(objectsize)")
-    answers = repository.run_git(asked, input=names).stdout.decode().splitlines()
-    found = {}
-    for one, answer in zip(commits, answers, strict=True):
+    names = os.fsencode("".join(f"{commit}{suffix}\n" for commit in commits))
+    arguments = ("cat-file", "--batch-check=%(objecttype) %(objectname) %(objectsize)")
+    answers = repository.run_git(arguments, input=names).stdout.decode().splitlines()
+    ids = {}
+    for commit, answer in zip(commits, answers, strict=True):
         head, _, size = answer.rpartition(" ")
-        is_one = head.startswith(f"{kind} ") and (not most or int(size) <= most)
-        found[one] = head.removeprefix(f"{kind} ") if is_one else ""
-    return found
+        matches = head.startswith(f"{kind} ") and (not max_bytes or int(size) <= max_bytes)
+        ids[commit] = head.removeprefix(f"{kind} ") if matches else ""
+    return ids
 
 
 def unreachable(
     repository: Repository, commits: Iterable[str], revisions: Sequence[str]
 ) -> set[str]:
-    """Those of `commits` that none of `revisions` (ids, and options like `--branches`) reaches;
-    what is not here at all is among them."""
+    """Return the `commits` that cannot be reached from `revisions`.
+
+    `revisions` are ids, and options such as `--branches`. Commits that are not in this clone are
+    included.
+    """
 
     wanted = set(commits)
-    found_here = present_commits(repository, wanted)
-    asked = ("rev-list", "--ignore-missing", "--stdin", "--not", *revisions)
-    given = "".join(f"{one}\n" for one in sorted(found_here)).encode()
-    found = repository.run_git(asked, input=given).stdout.decode().split()
-    return (wanted - found_here) | (found_here & set(found))
+    present = present_commits(repository, wanted)
+    arguments = ("rev-list", "--ignore-missing", "--stdin", "--not", *revisions)
+    stdin = "".join(f"{commit}\n" for commit in sorted(present)).encode()
+    listed = repository.run_git(arguments, input=stdin).stdout.decode().split()
+    return (wanted - present) | (present & set(listed))
 
 
 def present_commits(repository: Repository, commits: Iterable[str]) -> set[str]:
-    """Those of `commits` that are in this clone."""
+    """Return the `commits` that are in this clone."""
 
-    listed = sorted(commits)
-    asked = ("cat-file", "--batch-check=%(objecttype)")
-    given = "".join(f"{one}\n" for one in listed).encode()
-    found = repository.run_git(asked, input=given).stdout.splitlines()
-    return {one for one, kind in zip(listed, found, strict=True) if kind == b"commit"}
+    ids = sorted(commits)
+    arguments = ("cat-file", "--batch-check=%(objecttype)")
+    stdin = "".join(f"{id}\n" for id in ids).encode()
+    kinds = repository.run_git(arguments, input=stdin).stdout.splitlines()
+    return {id for id, kind in zip(ids, kinds, strict=True) if kind == b"commit"}
 
 
 def root_commit(repository: Repository) -> str:
-    """The oldest commit without parents that HEAD reaches; "" if there is none."""
+    """Return the oldest root commit that HEAD reaches, or "" if there is no commit yet."""
 
-    asked = ("rev-list", "--max-parents=0", "HEAD", "--")
-    found = repository.run_git(asked, check=False).stdout.decode().split()
-    return found[-1] if found else ""
+    arguments = ("rev-list", "--max-parents=0", "HEAD", "--")
+    roots = repository.run_git(arguments, check=False).stdout.decode().split()
+    return roots[-1] if roots else ""
 
 
 def is_shallow(repository: Repository) -> bool:
-    """Whether history was cut off when this was cloned."""
+    """Return whether this is a shallow clone."""
 
     return (repository.common_dir / "shallow").is_file()

@@ -1,7 +1,7 @@
-"""The user's own Git credentials, found without git: where helpers are set, and in ~/.netrc.
+"""Find the user's Git credentials without git: from credential helpers and ~/.netrc.
 
-Asks nobody anything. Of git's helpers, `store` is read here and others are run if they can be:
-those given as a command or a path, and a `git-credential-NAME` on the PATH.
+Never prompts. The file of the helper `store` is read directly; other helpers are run if they are
+a command, a path, or a `git-credential-NAME` on the PATH.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from dulwich.config import StackedConfig
 
-_PATIENCE = 30.0  # seconds for a helper to answer
+_HELPER_TIMEOUT = 30.0  # seconds for a helper to answer
 
 
 def credentials(url: str, config: StackedConfig) -> Iterator[tuple[str, str]]:
-    """Each (user, password) that the user keeps for the http(s) address `url`, best first."""
+    """Yield each (user, password) that the user has stored for an http(s) `url`, best first."""
 
     parts = urlsplit(url)
     for helper in _helpers(url, config):
         name, _, options = helper.partition(" ")
         if name == "store":
-            yield from _stored(url, shlex.split(options))
+            yield from _from_store(url, shlex.split(options))
         elif name != "cache":
-            yield from _answered(helper, url)
-    if parts.scheme == "https":  # what is kept there was not meant to be readable on the way
-        yield from _netrc(parts.hostname or "")
+            yield from _from_helper(helper, url)
+    if parts.scheme == "https":  # never send a password from ~/.netrc unencrypted
+        yield from _from_netrc(parts.hostname or "")
 
 
 def _helpers(url: str, config: StackedConfig) -> list[str]:
     from dulwich.credentials import urlmatch_credential_sections
 
-    found: list[str] = []
+    helpers: list[str] = []
     for file in reversed(config.backends):  # the system's first, the user's last
         for section in urlmatch_credential_sections(file, url):
-            for value in _values(file, section):
-                found = [*found, value] if value else []  # an empty one forgets those before
-    return found
+            for value in _helper_values(file, section):
+                helpers = [*helpers, value] if value else []  # an empty value resets the list
+    return helpers
 
 
-def _values(file: object, section: object) -> list[str]:
+def _helper_values(file: object, section: object) -> list[str]:
     from dulwich.config import ConfigFile
 
     assert isinstance(file, ConfigFile)
@@ -54,8 +54,8 @@ def _values(file: object, section: object) -> list[str]:
         return []
 
 
-def _stored(url: str, options: list[str]) -> Iterator[tuple[str, str]]:
-    """From the file of `credential.helper store`, one URL a line."""
+def _from_store(url: str, options: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield credentials from the file of `credential.helper store`, which has one URL per line."""
 
     files = [word.removeprefix("--file=") for word in options if word.startswith("--file=")]
     if not files:
@@ -69,19 +69,19 @@ def _stored(url: str, options: list[str]) -> Iterator[tuple[str, str]]:
         except (OSError, UnicodeDecodeError):
             continue
         for line in lines:
-            kept = urlsplit(line)
-            same = (kept.scheme, kept.hostname, kept.port) == (
+            stored = urlsplit(line)
+            same_host = (stored.scheme, stored.hostname, stored.port) == (
                 wanted.scheme,
                 wanted.hostname,
                 wanted.port,
             )
-            user = unquote(kept.username or "")
-            if same and user and wanted.username in (None, user):
-                yield user, unquote(kept.password or "")
+            user = unquote(stored.username or "")
+            if same_host and user and wanted.username in (None, user):
+                yield user, unquote(stored.password or "")
 
 
-def _answered(helper: str, url: str) -> Iterator[tuple[str, str]]:
-    """From a helper that is a program of its own, asked as git asks it."""
+def _from_helper(helper: str, url: str) -> Iterator[tuple[str, str]]:
+    """Yield the credentials that a helper program returns, using Git's credential protocol."""
 
     import shutil
 
@@ -97,18 +97,18 @@ def _answered(helper: str, url: str) -> Iterator[tuple[str, str]]:
             return
         command = [program, *words[1:], "get"]
     question = f"protocol={parts.scheme}\nhost={parts.netloc.rpartition('@')[2]}\n\n"
-    lines = credential_helper(command, question, _PATIENCE).splitlines()
+    lines = credential_helper(command, question, _HELPER_TIMEOUT).splitlines()
     answer = dict(line.split("=", 1) for line in lines if "=" in line)
     if "username" in answer and "password" in answer:
         yield answer["username"], answer["password"]
 
 
-def _netrc(host: str) -> Iterator[tuple[str, str]]:
+def _from_netrc(host: str) -> Iterator[tuple[str, str]]:
     from netrc import NetrcParseError, netrc
 
     try:
-        kept = netrc().authenticators(host)
+        entry = netrc().authenticators(host)
     except (OSError, NetrcParseError):
         return
-    if kept is not None:
-        yield kept[0], kept[2] or ""
+    if entry is not None:
+        yield entry[0], entry[2] or ""

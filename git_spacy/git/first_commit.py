@@ -1,7 +1,7 @@
-"""A repository of a folder, with one commit of all that is in it, exactly as it is.
+"""Turn a folder into a repository with one commit that contains every file, byte for byte.
 
-For a folder that came from elsewhere: its attributes start no filter, nobody's hooks run, nothing
-is signed or converted. Knows nothing of templates.
+For folders from untrusted sources: attributes in them start no filters, no hooks run, and nothing
+is signed or converted.
 """
 
 from __future__ import annotations
@@ -12,31 +12,33 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from git_spacy.git import process
-from git_spacy.git.ident import FALLBACK, person
+from git_spacy.git.ident import FALLBACK_IDENT, format_ident
 from git_spacy.git.remote_tree import EXECUTABLE, FILE, LINK
 
-_SEALED = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+_SAFE_CONFIG = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 _CHUNK = 1 << 20
 
 
-def make(folder: Path, message: str, prepare: Callable[[], object] = lambda: None) -> None:
-    """Make `folder` a repository whose first commit says `message`. `prepare` is called before
-    that, when Git can be asked about the folder already; not where there is no git.
+def create_repository(
+    folder: Path, message: str, prepare: Callable[[], object] = lambda: None
+) -> None:
+    """Make `folder` a repository, and commit all its files with `message`.
 
-    Raises Unavailable if git fails, OSError if the disk does.
+    `prepare` is called after `git init` and before the commit; not at all if git is not installed.
+    Raises ExternalError if git fails, OSError if the disk does.
     """
 
     if process.available():
-        environ = process.environment(protocols="none")
+        environ = process.git_environment(protocols="none")
         process.run_git(("init", "-q", "--template="), cwd=folder, environ=environ)
         prepare()
-        _by_git(folder, message, environ)
+        _commit_with_git(folder, message, environ)
     else:
-        _by_dulwich(folder, message)
+        _commit_with_dulwich(folder, message)
 
 
-def _files(folder: Path) -> Iterator[tuple[str, int]]:
-    """(name relative to `folder`, Git mode) of every file and link, in order."""
+def _list_files(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield (name relative to `folder`, Git mode) of every file and link, sorted by name."""
 
     found = []
     for top, folders, files in os.walk(folder):
@@ -53,20 +55,20 @@ def _files(folder: Path) -> Iterator[tuple[str, int]]:
     yield from sorted(found)
 
 
-def _by_git(folder: Path, message: str, environ: dict[str, str]) -> None:
-    """Through `git fast-import`, which knows no filter, attribute, hook or signature."""
+def _commit_with_git(folder: Path, message: str, environ: dict[str, str]) -> None:
+    """Commit with `git fast-import`, which runs no filters and hooks, and signs nothing."""
 
     import tempfile
 
     head = process.run_git(("symbolic-ref", "HEAD"), cwd=folder, environ=environ)
-    people = [person(folder, environ, role) for role in ("AUTHOR", "COMMITTER")]
+    author, committer = (format_ident(folder, environ, role) for role in ("AUTHOR", "COMMITTER"))
     text = message.encode()
     with tempfile.TemporaryFile() as script:
         script.write(b"commit " + head.stdout.strip() + b"\n")
-        script.write(b"author %s\ncommitter %s\n" % (people[0], people[1]))
+        script.write(b"author %s\ncommitter %s\n" % (author, committer))
         script.write(b"data %d\n%s\n" % (len(text), text))
-        for name, mode in _files(folder):
-            script.write(b"M %o inline %s\n" % (mode, _quoted(name)))
+        for name, mode in _list_files(folder):
+            script.write(b"M %o inline %s\n" % (mode, _quote_path(name)))
             path = folder / name
             if mode == LINK:
                 target = os.fsencode(os.readlink(path))
@@ -79,19 +81,19 @@ def _by_git(folder: Path, message: str, environ: dict[str, str]) -> None:
             script.write(b"\n")
         script.write(b"done\n")
         script.seek(0)
-        arguments = (*_SEALED, "fast-import", "--quiet", "--done")
+        arguments = (*_SAFE_CONFIG, "fast-import", "--quiet", "--done")
         process.run_git(arguments, cwd=folder, environ=environ, stdin=script)
-    process.run_git((*_SEALED, "read-tree", "HEAD"), cwd=folder, environ=environ)
+    process.run_git((*_SAFE_CONFIG, "read-tree", "HEAD"), cwd=folder, environ=environ)
 
 
-def _quoted(name: str) -> bytes:
-    """A path as fast-import wants it: in quotes, C style."""
+def _quote_path(name: str) -> bytes:
+    """Quote a path for fast-import, which expects C-style quoting."""
 
     raw = os.fsencode(name).replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return b'"' + raw.replace(b"\n", b"\\n") + b'"'
 
 
-def _by_dulwich(folder: Path, message: str) -> None:
+def _commit_with_dulwich(folder: Path, message: str) -> None:
     import time
 
     from dulwich.index import IndexEntry, commit_tree, index_entry_from_stat
@@ -101,7 +103,7 @@ def _by_dulwich(folder: Path, message: str) -> None:
     with Repo.init(str(folder)) as repository:
         index = repository.open_index()
         blobs = []
-        for name, mode in _files(folder):
+        for name, mode in _list_files(folder):
             path = folder / name
             content = os.fsencode(os.readlink(path)) if mode == LINK else path.read_bytes()
             blob = Blob.from_string(content)
@@ -111,7 +113,7 @@ def _by_dulwich(folder: Path, message: str) -> None:
             index[os.fsencode(name)] = entry
         commit = Commit()
         commit.tree = commit_tree(repository.object_store, blobs)
-        commit.author, commit.committer = _people(repository)
+        commit.author, commit.committer = _author_and_committer(repository)
         commit.author_time = commit.commit_time = int(time.time())
         commit.author_timezone = commit.commit_timezone = -time.timezone
         commit.encoding = b"UTF-8"
@@ -121,21 +123,21 @@ def _by_dulwich(folder: Path, message: str) -> None:
         index.write()
 
 
-def _people(repository: object) -> tuple[bytes, bytes]:
+def _author_and_committer(repository: object) -> tuple[bytes, bytes]:
     from dulwich.repo import Repo
 
     assert isinstance(repository, Repo)
     config = repository.get_config_stack()
-    people = []
+    idents = []
     for role in ("AUTHOR", "COMMITTER"):
-        known = []
-        for part, fallback in zip(("name", "email"), FALLBACK, strict=True):
-            given = os.environ.get(f"GIT_{role}_{part.upper()}", "").encode()
-            if not given:
+        parts = []
+        for part, fallback in zip(("name", "email"), FALLBACK_IDENT, strict=True):
+            value = os.environ.get(f"GIT_{role}_{part.upper()}", "").encode()
+            if not value:
                 try:
-                    given = config.get((b"user",), part.encode())
+                    value = config.get((b"user",), part.encode())
                 except KeyError:
-                    given = fallback.encode()
-            known.append(given)
-        people.append(b"%s <%s>" % (known[0], known[1]))
-    return people[0], people[1]
+                    value = fallback.encode()
+            parts.append(value)
+        idents.append(b"%s <%s>" % (parts[0], parts[1]))
+    return idents[0], idents[1]

@@ -1,5 +1,4 @@
-"""Git's configuration beyond our own settings: what holds, where it is from, and the repository's
-own file, changed by git alone and put back byte for byte."""
+"""Read Git's configuration, change a repository's config file with git, and restore it exactly."""
 
 from __future__ import annotations
 
@@ -16,43 +15,48 @@ from git_spacy.git.repository import Repository
 
 
 class ConfigValue(NamedTuple):
-    """One value, and its scope in Git's own word: system, global, local, worktree, command."""
+    """A value and its scope: `system`, `global`, `local`, `worktree` or `command`, as in Git."""
 
     scope: str
     text: str
 
 
 def read_config(repository: Repository) -> dict[str, tuple[ConfigValue, ...]]:
-    """All that holds in `repository`, weakest first, by name with its section and last part in
-    lower case. Raises Unavailable or Unsafe where git refuses."""
+    """Return every value that applies in `repository`, by name, lowest precedence first.
+
+    The section and the last part of a name are in lower case. Raises ExternalError or Refused if
+    git fails.
+    """
 
     arguments = ("config", "--null", "--show-scope", "--list")
     done = process.run_git(arguments, cwd=repository.cwd(), environ=repository.environment())
     fields = done.stdout.decode("utf-8", "surrogateescape").split("\0")
-    found: dict[str, tuple[ConfigValue, ...]] = {}
+    values: dict[str, tuple[ConfigValue, ...]] = {}
     for scope, record in zip(fields[::2], fields[1::2], strict=False):
         name, has_value, text = record.partition("\n")
         value = ConfigValue(scope, text if has_value else "true")
-        found[name] = (*found.get(name, ()), value)
-    return found
+        values[name] = (*values.get(name, ()), value)
+    return values
 
 
-def own_file(repository: Repository) -> Path:
-    """The repository's own configuration, which all of its work trees share."""
+def repository_config(repository: Repository) -> Path:
+    """Return the path of the repository's config file, which its worktrees share."""
 
     return repository.common_dir / "config"
 
 
-def set_value(repository: Repository, name: str, value: str, *, added: bool) -> None:
-    """Set `name` in the repository's own configuration; beside the values there if `added`, else
-    instead of them. Raises Unavailable."""
+def set_value(repository: Repository, name: str, value: str, *, append: bool) -> None:
+    """Set `name` in the repository's config file; with `append`, keep its present values.
 
-    how = "--add" if added else "--replace-all"
-    _config(repository, how, name, value)
+    Raises ExternalError.
+    """
+
+    action = "--add" if append else "--replace-all"
+    _config(repository, action, name, value)
 
 
 def unset_value(repository: Repository, name: str, value: str) -> None:
-    """Take `value` of `name` out of the repository's own configuration. Raises Unavailable."""
+    """Remove `value` of `name` from the repository's config file. Raises ExternalError."""
 
     _config(repository, "--fixed-value", "--unset-all", name, value)
 
@@ -64,28 +68,32 @@ def _config(repository: Repository, *arguments: str) -> None:
     )  # fmt: skip
 
 
-def rewrite(repository: Repository, change: Callable[[bytes], bytes | None]) -> bool:
-    """Replace the repository's own file by what `change` makes of it; False: that is None. No git
-    writes it meanwhile. Raises Busy if one does, OSError."""
+def rewrite_config(repository: Repository, change: Callable[[bytes], bytes | None]) -> bool:
+    """Replace the content of the repository's config file by the result of `change`.
 
-    path = own_file(repository)
-    with _locked(path):
-        after = change(path.read_bytes())
-        if after is not None:
-            write_atomic(path, after)
-    return after is not None
+    Returns False, and writes nothing, if that is None. Holds Git's own lock on the file meanwhile.
+    Raises Busy if another git holds it, OSError.
+    """
+
+    path = repository_config(repository)
+    with _config_lock(path):
+        new_content = change(path.read_bytes())
+        if new_content is not None:
+            write_atomic(path, new_content)
+    return new_content is not None
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """As git itself locks it."""
+def _config_lock(path: Path) -> Iterator[None]:
+    """Lock the file as git does."""
 
     lock = path.with_name(f"{path.name}.lock")
     try:
         os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
     except FileExistsError:
         raise Busy(
-            f"another git is writing '{path}'", hint=f"wait; if there is none: rm {lock}"
+            f"another git process is writing '{path}'",
+            hint=f"try again; if no git is running: rm {lock}",
         ) from None
     try:
         yield
@@ -93,12 +101,12 @@ def _locked(path: Path) -> Iterator[None]:
         lock.unlink()
 
 
-def hooks_folder(repository: Repository) -> Path:
-    """Where Git looks for hooks, core.hooksPath and all; it need not exist."""
+def hooks_dir(repository: Repository) -> Path:
+    """Return the folder of the hooks, honouring core.hooksPath; it need not exist."""
 
     done = process.run_git(
         ("-c", "core.fsmonitor=false", "rev-parse", "--git-path", "hooks"),
         cwd=repository.cwd(), environ=repository.environment(),
     )  # fmt: skip
-    told = os.fsdecode(done.stdout.removesuffix(b"\n"))
-    return Path(os.path.normpath(repository.cwd() / told))
+    path = os.fsdecode(done.stdout.removesuffix(b"\n"))
+    return Path(os.path.normpath(repository.cwd() / path))

@@ -1,4 +1,4 @@
-"""Who commits, as git has it; somebody where nobody was named, as in CI."""
+"""The author and committer of commits, with a fallback where no identity is set, as in CI."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from pathlib import Path
 
 from git_spacy.git import process
 
-FALLBACK = ("git-spacy", "git-spacy@localhost")
-"""Name and address of whoever has set none."""
+FALLBACK_IDENT = ("git-spacy", "git-spacy@localhost")
+"""The name and email address for users who have not set any."""
 
 
-def person(folder: Path, environ: dict[str, str], role: str) -> bytes:
-    """Who commits (`role` AUTHOR or COMMITTER) and when: `Name <address> SECONDS ZONE`."""
+def format_ident(folder: Path, environ: dict[str, str], role: str) -> bytes:
+    """Return the identity for `role` (AUTHOR or COMMITTER) as `Name <email> SECONDS ZONE`."""
 
-    # what git would make up from the machine's name is nobody's address
-    asked = ("-c", "user.useConfigOnly=true", "var", f"GIT_{role}_IDENT")
-    done = process.run_git(asked, cwd=folder, environ=environ, check=False)
+    # Without useConfigOnly, git would make up an address from the name of the machine.
+    arguments = ("-c", "user.useConfigOnly=true", "var", f"GIT_{role}_IDENT")
+    done = process.run_git(arguments, cwd=folder, environ=environ, check=False)
     if done.returncode:
-        name, address = FALLBACK
+        name, address = FALLBACK_IDENT
         environ = {
             **environ,
             f"GIT_{role}_NAME": environ.get(f"GIT_{role}_NAME") or name,
             f"GIT_{role}_EMAIL": environ.get(f"GIT_{role}_EMAIL") or address,
         }
-        done = process.run_git(asked[2:], cwd=folder, environ=environ)
+        done = process.run_git(arguments[2:], cwd=folder, environ=environ)
     return done.stdout.strip()

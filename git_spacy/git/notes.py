@@ -1,9 +1,9 @@
-"""Notes on commits: one ref of lines, appended by compare-and-swap and read with the log.
+"""Append lines to Git notes by compare-and-swap, and read them along with the log.
 
-`git notes append` loses what two write at once, and puts empty lines between; so each line goes in
-by a fast-import that starts from the notes as they were, and is repeated if they are not so any
-more (a lock of our own keeps that rare). Fast-import fans out as Git does. Knows nothing of what
-the lines say, but that each is one line of ASCII, written once and never changed.
+`git notes append` loses lines when two processes write at once, and separates them by empty lines.
+So each append is a fast-import on top of the notes as they were read, repeated if the ref has
+moved since (a lock file of ours makes that rare). Fast-import fans out note paths as Git does.
+A line is ASCII, written once and never changed; its content does not matter here.
 """
 
 from __future__ import annotations
@@ -22,34 +22,36 @@ from git_spacy import sharing
 from git_spacy.errors import ExternalError, InvalidInput
 from git_spacy.files import file_lock
 from git_spacy.git import commits, objects, process
-from git_spacy.git.ident import person
+from git_spacy.git.ident import format_ident
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 
 REF = "refs/notes/spacy"
-_TRIES = 100  # while others write
-_UNMOVED = 20  # while nobody does: then something else is wrong
+_MAX_ATTEMPTS = 100  # while the ref keeps moving
+_MAX_ATTEMPTS_UNMOVED = 20  # while it does not: then something else is wrong
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_NAME = re.compile(r"(?:[0-9a-f]{2}/)*[0-9a-f]+")
+_NOTE_PATH = re.compile(r"(?:[0-9a-f]{2}/)*[0-9a-f]+")
 _FIELDS = "%H %h %ct %T%x01%s"
 
-# What the notes of a very large team never come near. docs/reference/run-records.md has
-# the reasons.
-MOST_ENTRIES = 100_000  # of all trees together
-LARGEST_NOTE = 8 << 20  # bytes
-MOST_LINES = 20_000  # of a note
-LONGEST_LINE = 1 << 20  # characters
-MOST_READ = 48 << 20  # bytes that one command reads, with
-_PER_VALUE = 64  # bytes of memory for each value of a record
-_LONGEST_ENTRY = 4096  # bytes of a line of ls-tree
-_MOST_MEMORY = 256 << 20  # bytes that ls-tree may allocate: a single tree can be large, too
-_MOST_TRIED = 6  # former versions that are tried as the way back
-_SOUND = "notes-sound"  # the file with the last version that was found sound
-_FIRST_BATCH, _BATCH = 64, 4096  # commits of the log whose notes are read at once
+# Far beyond what a very large team needs; docs/reference/run-records.md gives the reasons.
+MAX_ENTRIES = 100_000  # of all trees together
+MAX_NOTE_BYTES = 8 << 20  # bytes
+MAX_NOTE_LINES = 20_000
+MAX_LINE_LENGTH = 1 << 20  # characters
+MAX_READ_BYTES = 48 << 20  # bytes that one command reads, counting also
+_BYTES_PER_VALUE = 64  # bytes of memory for each value of a record
+_MAX_ENTRY_BYTES = 4096  # bytes of a line of ls-tree
+_MAX_LS_TREE_MEMORY = 256 << 20  # bytes that ls-tree may allocate: even one tree can be huge
+_MAX_RECOVERY_CANDIDATES = 6  # earlier versions of the notes to consider
+_CHECKED_FILE = "notes-sound"  # holds the last version that had not too many entries
+_FIRST_BATCH, _BATCH = 64, 4096  # commits of the log whose notes are read together
 
 
 class AnnotatedCommit(NamedTuple):
-    """A commit and what is noted on it: ids of the commit (whole and short) and of its tree, the
-    time of the commit in seconds since 1970, the lines, its subject."""
+    """A commit and the lines of its note.
+
+    Has the ids of the commit (full and abbreviated) and its tree, the commit time in seconds since
+    1970, the lines and the subject.
+    """
 
     commit: str
     short: str
@@ -60,176 +62,190 @@ class AnnotatedCommit(NamedTuple):
 
 
 def append(repository: Repository, commit: str, lines: Iterable[str], ref: str = REF) -> None:
-    """Note `lines` on `commit`, after those that are there; what is there already is left alone.
+    """Append `lines` to the note on `commit`, leaving out lines that it already has.
 
-    Raises Unavailable where git fails, OSError.
+    Raises ExternalError if git fails, OSError.
     """
 
-    new = tuple(lines)
-    unmoved, seen = 0, None
+    new_lines = tuple(lines)
+    unmoved, previous = 0, None
     with file_lock(repository.common_dir / "spacy" / "notes.lock"):
-        for attempt in range(_TRIES):
+        for attempt in range(_MAX_ATTEMPTS):
             old = tip(repository, ref)
-            unmoved = unmoved + 1 if old == seen else 0
-            seen = old
-            check(repository, old)
-            before = note_lines(repository, commit, ref) if old else ()
-            missing = [line for line in new if line not in before]
+            unmoved = unmoved + 1 if old == previous else 0
+            previous = old
+            check_entry_count(repository, old)
+            existing = note_lines(repository, commit, ref) if old else ()
+            missing = [line for line in new_lines if line not in existing]
             if not missing:
                 return
-            text = "".join(f"{line}\n" for line in (*before, *missing))
-            refusal = _refusal(repository, ref, old, commit, text.encode())
-            if not refusal:
+            text = "".join(f"{line}\n" for line in (*existing, *missing))
+            failure = _try_append(repository, ref, old, commit, text.encode())
+            if not failure:
                 return
-            if unmoved == _UNMOVED:
-                raise ExternalError(f"'{ref}' cannot be written: {refusal}")
+            if unmoved == _MAX_ATTEMPTS_UNMOVED:
+                raise ExternalError(f"cannot write '{ref}': {failure}")
             time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))
     raise ExternalError(f"'{ref}' changes faster than it can be written", hint="try again")
 
 
 def tip(repository: Repository, ref: str = REF) -> str:
-    """The commit that the ref of the notes is at; "" if there are none yet."""
+    """Return the id of the commit that the notes ref points to, or "" if there are no notes."""
 
-    return commits.resolve(repository, ref)
+    return commits.resolve_or_empty(repository, ref)
 
 
 def note_lines(repository: Repository, commit: str, ref: str = REF) -> tuple[str, ...]:
-    """The lines noted on one commit (its id). Raises Unavailable if they cannot be read, or are
-    too many: what is written after them would be all that is left."""
+    """Return the lines of the note on the commit with the id `commit`.
 
-    # 1: there is no note
+    Raises ExternalError if the note cannot be read or is too large: a later append would otherwise
+    replace it.
+    """
+
+    # exit code 1: the commit has no note
     listed = repository.run_git(("notes", f"--ref={ref}", "list", commit), accepted=(0, 1))
     id = listed.stdout.decode().strip()
     if listed.returncode or not id:
         return ()
-    asked = ("cat-file", "--batch-check=%(objecttype) %(objectsize)")
-    kind, _, size = (
-        repository.run_git(asked, input=f"{id}\n".encode()).stdout.decode().partition(" ")
-    )
-    if kind == "blob" and int(size) > LARGEST_NOTE:
+    arguments = ("cat-file", "--batch-check=%(objecttype) %(objectsize)")
+    answer = repository.run_git(arguments, input=f"{id}\n".encode()).stdout.decode()
+    kind, _, size = answer.partition(" ")
+    if kind == "blob" and int(size) > MAX_NOTE_BYTES:
         raise ExternalError(
-            f"the note on {commit} has {int(size):,} bytes; the limit is {LARGEST_NOTE:,}",
+            f"the note on {commit} has {int(size):,} bytes; the limit is {MAX_NOTE_BYTES:,}",
             hint=f"git notes --ref={ref.removeprefix('refs/notes/')} remove {commit}",
         )
-    return split(_contents(repository, [id])[0])
+    return split_lines(_read_contents(repository, [id])[0])
 
 
-def _contents(repository: Repository, ids: Sequence[str]) -> list[bytes]:
-    where, environ = repository.cwd(), repository.environment()
-    return [
-        one.read() for _, one in objects.read_blobs(SAFE_CONFIG, ids, cwd=where, environ=environ)
-    ]
+def _read_contents(repository: Repository, ids: Sequence[str]) -> list[bytes]:
+    cwd, environ = repository.cwd(), repository.environment()
+    blobs = objects.read_blobs(SAFE_CONFIG, ids, cwd=cwd, environ=environ)
+    return [content.read() for _, content in blobs]
 
 
 class Note(NamedTuple):
-    """The blob of a note: its id, and its size in bytes; -1 if it is not here."""
+    """The blob of a note: its id and its size in bytes, or -1 if the blob is missing."""
 
     id: str
     size: int
 
 
-class Expanding(ExternalError):
-    """The notes have more entries than anybody reads: a few trees can stand for millions."""
+class TooManyEntries(ExternalError):
+    """The notes have too many entries: a few tree objects can expand to millions of them."""
 
 
 def entries(
     repository: Repository, revision: str, *, sizes: bool = True
 ) -> Iterator[tuple[str, Note, str]]:
-    """The id of the commit, the note on it and its path, for each note that `revision` (of the
-    notes) has. Entries with other names are passed over: they are not notes. Without `sizes`, which
-    git looks up one by one, none is told.
+    """Yield (id of the annotated commit, note, path of the note) for each note in `revision`.
 
-    Raises Expanding beyond the limits, Unavailable where git fails.
+    `revision` is one of the notes ref. Entries with other names are not notes and are skipped.
+    Sizes cost git one lookup each; without `sizes`, they are -1.
+    Raises TooManyEntries beyond the limits, ExternalError if git fails.
     """
 
     options = ("-r", "-t", "-z", "--full-tree", *(("-l",) if sizes else ()))
     arguments = (*SAFE_CONFIG, "ls-tree", *options, revision)
-    where, environ = repository.cwd(), repository.environment()
+    cwd, environ = repository.cwd(), repository.environment()
     number, length, rest = 0, 0, b""
-    with process.streaming(
-        arguments, cwd=where, environ=environ, input=b"", memory=_MOST_MEMORY
+    with process.stream_git(
+        arguments, cwd=cwd, environ=environ, input=b"", memory=_MAX_LS_TREE_MEMORY
     ) as stream:
         while chunk := stream.read(1 << 16):
             length += len(chunk)
             *records, rest = (rest + chunk).split(b"\0")
             number += len(records)
-            if number > MOST_ENTRIES:
-                raise Expanding(f"more than {MOST_ENTRIES:,} entries in the notes")
-            if len(rest) > _LONGEST_ENTRY or length > MOST_ENTRIES * 200:
-                raise Expanding("names in the notes that are too long or too deep")
+            if number > MAX_ENTRIES:
+                raise TooManyEntries(f"the notes have more than {MAX_ENTRIES:,} entries")
+            if len(rest) > _MAX_ENTRY_BYTES or length > MAX_ENTRIES * 200:
+                raise TooManyEntries("the notes have names that are too long or too deep")
             for record in records:
                 head, _, name = record.decode("utf-8", "replace").partition("\t")
                 commit = name.replace("/", "")
-                if _NAME.fullmatch(name) and _ID.fullmatch(commit):
+                if _NOTE_PATH.fullmatch(name) and _ID.fullmatch(commit):
                     _, kind, id, size = head.split() if sizes else (*head.split(), "")
                     if kind == "blob":
                         yield commit, Note(id, int(size) if size.isdigit() else -1), name
 
 
-def blobs(repository: Repository, revision: str = REF) -> dict[str, Note]:
-    """The notes by the id of the commit that they are on, as `revision` (of the notes) has them;
-    none if there is no such thing. Raises Expanding, with the way back if they are those here."""
+def notes_by_commit(repository: Repository, revision: str = REF) -> dict[str, Note]:
+    """Return the notes in `revision` (of the notes ref) by the id of the annotated commit.
+
+    Returns an empty mapping if there are no notes. Raises TooManyEntries, with a hint how to
+    recover if these are the notes of this clone.
+    """
 
     try:
         return {commit: note for commit, note, _ in entries(repository, revision)}
-    except Expanding as error:
-        raise _explained(repository, error, revision) from None
+    except TooManyEntries as error:
+        raise _with_recovery_hint(repository, error, revision) from None
     except ExternalError:
         if not tip(repository, revision):
             return {}
         raise
 
 
-def check(repository: Repository, revision: str) -> None:
-    """Raise Expanding if the notes at the commit `revision` ("": none) have too many entries. What
-    was found sound is remembered, and costs nothing the next time."""
+def check_entry_count(repository: Repository, revision: str) -> None:
+    """Raise TooManyEntries if the notes at the commit `revision` ("": none) have too many entries.
 
-    file = repository.common_dir / "spacy" / _SOUND
-    if not revision or revision == _remembered(file):
+    Saves the id of the last version that passed, so that it is not counted again.
+    """
+
+    file = repository.common_dir / "spacy" / _CHECKED_FILE
+    if not revision or revision == _last_checked(file):
         return
     try:
         for _ in entries(repository, revision, sizes=False):
             pass
-    except Expanding as error:
-        raise _explained(repository, error, revision) from None
-    _remember(file, revision)
+    except TooManyEntries as error:
+        raise _with_recovery_hint(repository, error, revision) from None
+    _save_checked(file, revision)
 
 
-def _remember(file: Path, revision: str) -> None:
-    """Write the id of the last sound version in place: half an id names no version, while a file
-    beside it would stay where the process is killed."""
+def _save_checked(file: Path, revision: str) -> None:
+    """Save the id of the last version that passed the check.
 
-    with suppress(OSError):  # then the notes are counted again
+    Writes in place rather than atomically: half an id does no harm, while a temporary file would
+    be left behind if the process is killed.
+    """
+
+    with suppress(OSError):  # the notes are then counted again
         sharing.make_folders(file.parent)
         with open(file, "w", encoding="ascii") as stream:
             sharing.adjust(file, stream.fileno())
             stream.write(f"{revision}\n")
 
 
-def _remembered(file: Path) -> str:
+def _last_checked(file: Path) -> str:
     try:
         return file.read_text("ascii", "replace").strip()
     except OSError:
         return ""
 
 
-def _explained(repository: Repository, error: Expanding, revision: str) -> Expanding:
-    """The error with what to type, if `revision` is what the notes here are at."""
+def _with_recovery_hint(
+    repository: Repository, error: TooManyEntries, revision: str
+) -> TooManyEntries:
+    """Return the error with a hint how to recover, if `revision` is the notes of this clone."""
 
     is_ours = revision == REF or revision == tip(repository)
-    return Expanding(error.problems[0].message, hint=_way_back(repository) if is_ours else "")
+    hint = _recovery_command(repository) if is_ours else ""
+    return TooManyEntries(error.problems[0].message, hint=hint)
 
 
-def _way_back(repository: Repository) -> str:
-    """What sets the notes back to what they were before they had too many entries."""
+def _recovery_command(repository: Repository) -> str:
+    """Return the command that resets the notes to the last version without too many entries."""
 
-    first = _remembered(repository.common_dir / "spacy" / _SOUND)
-    moved = ("log", "-g", "--format=%H", f"--max-count={_MOST_TRIED}", REF, "--")
-    parents = ("rev-list", "--first-parent", f"--max-count={_MOST_TRIED}", REF, "--")
-    found = (repository.run_git(asked, check=False).stdout.decode() for asked in (moved, parents))
-    candidates = dict.fromkeys((*first.split(), *" ".join(found).split()))
-    now = tip(repository)
-    for candidate in [one for one in candidates if _ID.fullmatch(one) and one != now][:_MOST_TRIED]:
+    last_checked = _last_checked(repository.common_dir / "spacy" / _CHECKED_FILE)
+    limit = f"--max-count={_MAX_RECOVERY_CANDIDATES}"
+    reflog = ("log", "-g", "--format=%H", limit, REF, "--")
+    parents = ("rev-list", "--first-parent", limit, REF, "--")
+    listed = [repository.run_git(args, check=False).stdout.decode() for args in (reflog, parents)]
+    ids = dict.fromkeys((*last_checked.split(), *" ".join(listed).split()))
+    current = tip(repository)
+    candidates = [id for id in ids if _ID.fullmatch(id) and id != current]
+    for candidate in candidates[:_MAX_RECOVERY_CANDIDATES]:
         try:
             for _ in entries(repository, candidate, sizes=False):
                 pass
@@ -239,9 +255,11 @@ def _way_back(repository: Repository) -> str:
     return f"git update-ref -d {REF}"
 
 
-class Reader:
-    """Reads the notes of a repository within limits: of each note, of each line, and of all that
-    one command reads. `warn` is called with what is left out, once for each kind."""
+class NotesReader:
+    """Reads notes within limits for each note, each line, and all notes together.
+
+    Calls `warn` once for each kind of limit that made it leave something out.
+    """
 
     def __init__(
         self, repository: Repository, warn: Callable[[str], None] = lambda _: None, ref: str = REF
@@ -249,44 +267,46 @@ class Reader:
         self._repository = repository
         self._warn = warn
         self._ref = ref
-        self._left = MOST_READ
+        self._bytes_left = MAX_READ_BYTES
         self._warned: set[str] = set()
 
     @cached_property
     def notes(self) -> dict[str, Note]:
-        """All of them, by the id of the commit that they are on. Raises Unavailable."""
+        """The notes by the id of the commit that they annotate. May raise ExternalError."""
 
-        return blobs(self._repository, self._ref)
+        return notes_by_commit(self._repository, self._ref)
 
-    def again(self) -> Reader:
-        """One that may read as much, of the same notes."""
+    def with_full_budget(self) -> NotesReader:
+        """Return a reader of the same notes that has not used any of its limit."""
 
-        other = Reader(self._repository, self._warn, self._ref)
-        other.notes = self.notes
-        return other
+        reader = NotesReader(self._repository, self._warn, self._ref)
+        reader.notes = self.notes
+        return reader
 
     def lines(
         self, commits: Iterable[str], notes: Mapping[str, Note] | None = None
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """(commit, lines noted on it) for each of `commits`, in one process, as it goes. `notes`
-        may be those of another version."""
+        """Yield (commit, lines of its note) for each of `commits`, streamed from one process.
+
+        `notes` may be those of another version; the default is the current ones.
+        """
 
         notes = self.notes if notes is None else notes
-        some = list(commits)
-        wanted = [one for one in some if one in notes and self._is_readable(one, notes[one])]
+        ids = list(commits)
+        wanted = [id for id in ids if id in notes and self._is_readable(id, notes[id])]
         contents = objects.read_blobs(
-            SAFE_CONFIG, [notes[one].id for one in wanted],
+            SAFE_CONFIG, [notes[id].id for id in wanted],
             cwd=self._repository.cwd(), environ=self._repository.environment(),
         )  # fmt: skip
         readable = set(wanted)
-        for commit in some:
+        for commit in ids:
             lines: tuple[str, ...] = ()
             if commit in readable:
-                if self._left <= 0:
-                    self._tell(
+                if self._bytes_left <= 0:
+                    self._warn_once(
                         "all",
-                        "there are more records than one command reads; "
-                        "those left out may be found by a revision: git spacy show REV",
+                        "too many run records to read at once, some are left out; "
+                        "to see those of one commit: git spacy show REV",
                     )
                     readable.clear()
                 else:
@@ -295,46 +315,50 @@ class Reader:
 
     def _is_readable(self, commit: str, note: Note) -> bool:
         if note.size < 0:
-            self._tell("missing", f"the note on {commit} is missing: git fsck")
-        elif note.size > LARGEST_NOTE:
-            self._tell(
+            self._warn_once("missing", f"the note on {commit} is missing; run 'git fsck'")
+        elif note.size > MAX_NOTE_BYTES:
+            self._warn_once(
                 "large",
-                f"the note on {commit} is not read: {note.size:,} bytes; the limit is "
-                f"{LARGEST_NOTE:,}",
+                f"skipped the note on {commit}: it has {note.size:,} bytes; the limit is "
+                f"{MAX_NOTE_BYTES:,}",
             )
-        return 0 <= note.size <= LARGEST_NOTE
+        return 0 <= note.size <= MAX_NOTE_BYTES
 
     def _split(self, commit: str, note: bytes) -> tuple[str, ...]:
-        self._left -= len(note) + note.count(b",") * _PER_VALUE
-        if note.count(b"\n") > MOST_LINES:
-            self._tell("lines", f"the note on {commit} is not read: more than {MOST_LINES:,} lines")
+        self._bytes_left -= len(note) + note.count(b",") * _BYTES_PER_VALUE
+        if note.count(b"\n") > MAX_NOTE_LINES:
+            text = f"skipped the note on {commit}: it has more than {MAX_NOTE_LINES:,} lines"
+            self._warn_once("lines", text)
             return ()
-        lines = split(note)
-        short = tuple(line for line in lines if len(line) <= LONGEST_LINE)
+        lines = split_lines(note)
+        short = tuple(line for line in lines if len(line) <= MAX_LINE_LENGTH)
         if len(short) < len(lines):
-            self._tell(
+            self._warn_once(
                 "long",
-                f"a record on {commit} is not read: more than {LONGEST_LINE:,} characters",
+                f"skipped a record on {commit}: it has more than {MAX_LINE_LENGTH:,} characters",
             )
         return short
 
-    def _tell(self, kind: str, text: str) -> None:
+    def _warn_once(self, kind: str, text: str) -> None:
         if kind not in self._warned:
             self._warned.add(kind)
             self._warn(text)
 
 
-def split(note: bytes) -> tuple[str, ...]:
-    """The lines of a note: other tools may have put empty ones between."""
+def split_lines(note: bytes) -> tuple[str, ...]:
+    """Return the lines of a note without empty ones, which other tools may have added."""
 
     return tuple(line for line in note.decode("utf-8", "replace").split("\n") if line.strip())
 
 
-def _refusal(repository: Repository, ref: str, old: str, commit: str, text: bytes) -> str:
-    """Make the next commit of the notes; why not, if `ref` is not `old` any more or locked."""
+def _try_append(repository: Repository, ref: str, old: str, commit: str, text: bytes) -> str:
+    """Commit the note on top of `old`.
+
+    Returns "", or git's message if `ref` has moved from `old` or is locked.
+    """
 
     message = b"Notes added by git-spacy"
-    committer = person(repository.cwd(), repository.environment(), "COMMITTER")
+    committer = format_ident(repository.cwd(), repository.environment(), "COMMITTER")
     script = b"commit %s\nmark :1\ncommitter %s\n" % (ref.encode(), committer)
     script += b"data %d\n%s\n" % (len(message), message)
     if old:
@@ -343,83 +367,82 @@ def _refusal(repository: Repository, ref: str, old: str, commit: str, text: byte
     script += b"get-mark :1\ndone\n"
     done = repository.run_git(("fast-import", "--quiet", "--done"), input=script, check=False)
     if done.returncode and tip(repository, ref) == old and b"lock" not in done.stderr:
-        raise ExternalError(f"git fast-import: {done.message or 'failed without a word'}")
+        raise ExternalError(f"git fast-import: {done.message or 'failed with no output'}")
     if done.returncode:
         return done.message or "git fast-import failed"
-    # one note more than what was sound: not to be counted again
-    _remember(repository.common_dir / "spacy" / _SOUND, done.stdout.decode().strip())
+    # at most one more entry than in the version that was checked
+    _save_checked(repository.common_dir / "spacy" / _CHECKED_FILE, done.stdout.decode().strip())
     return ""
 
 
 def log(
     repository: Repository, revisions: Sequence[str], *, limit: int | None = None,
-    reader: Reader | None = None,
+    reader: NotesReader | None = None,
 ) -> Iterator[AnnotatedCommit]:  # fmt: skip
-    """The commits that `revisions` (none: HEAD) reach, newest first, each with its lines.
+    """Yield the commits that `revisions` (default: HEAD) reach, newest first, with their notes.
 
-    A few processes for all of them, read as it goes: git would read each note whole, however large
-    it is. Raises Malformed for a wrong revision.
+    Starts a few processes in all, and streams their output. `git log --notes` would read each note
+    whole, however large. Raises InvalidInput for an unknown revision.
     """
 
-    reader = reader or Reader(repository)
+    reader = reader or NotesReader(repository)
     stream = _log(repository, resolve_revisions(repository, revisions), limit)
     for size in chain((_FIRST_BATCH,), repeat(_BATCH)):
         batch = list(islice(stream, size))
         if not batch:
             return
-        noted = reader.lines([one.commit for one in batch])
-        for one, (_, lines) in zip(batch, noted, strict=True):
-            yield one._replace(lines=lines)
+        notes = reader.lines([commit.commit for commit in batch])
+        for commit, (_, lines) in zip(batch, notes, strict=True):
+            yield commit._replace(lines=lines)
 
 
 def _log(
     repository: Repository, names: Sequence[str], limit: int | None
 ) -> Iterator[AnnotatedCommit]:
-    """The commits, with no lines yet."""
+    """Yield the commits without their notes."""
 
     options = ["log", "-z", f"--format={_FIELDS}", "--no-show-signature", "--no-notes"]
     options += ["--no-color"]
     options += [f"--max-count={limit}"] if limit is not None else []
     arguments = (*SAFE_CONFIG, *options, *names, "--")
-    where, environ = repository.cwd(), repository.environment()
-    with process.streaming(arguments, cwd=where, environ=environ, input=b"") as stream:
+    cwd, environ = repository.cwd(), repository.environment()
+    with process.stream_git(arguments, cwd=cwd, environ=environ, input=b"") as stream:
         rest = b""
         while chunk := stream.read(1 << 16):
             *records, rest = (rest + chunk).split(b"\0")
-            yield from map(_annotated_commit, records)
+            yield from map(_parse_commit, records)
         if rest:
-            yield _annotated_commit(rest)
+            yield _parse_commit(rest)
 
 
 def resolve_revisions(repository: Repository, revisions: Sequence[str]) -> list[str]:
-    """Ids and `^ids` of `revisions` (none: HEAD): what was typed is never taken for an option.
-    Raises Malformed for what is none."""
+    """Resolve `revisions` (default: HEAD) to commit ids and `^ids`.
+
+    Revisions are never read as options. Raises InvalidInput for an unknown revision.
+    """
 
     revisions = revisions or ("HEAD",)
-    asked = ("rev-parse", "--revs-only", "--end-of-options", *revisions)
-    done = repository.run_git(asked, check=False)
-    found = [line for line in done.stdout.decode().split() if not line.startswith("--")]
-    if done.returncode or not found:
-        what = f"no commit '{' '.join(revisions)}'"
+    arguments = ("rev-parse", "--revs-only", "--end-of-options", *revisions)
+    done = repository.run_git(arguments, check=False)
+    ids = [line for line in done.stdout.decode().split() if not line.startswith("--")]
+    if done.returncode or not ids:
         if tuple(revisions) == ("HEAD",):
-            raise InvalidInput("there is no commit yet", hint="git commit")
-        raise InvalidInput(what, hint="see 'git log --oneline' for what there is")
-    return found
+            raise InvalidInput("the repository has no commits yet", hint="git commit")
+        raise InvalidInput(f"unknown revision '{' '.join(revisions)}'", hint="git log --oneline")
+    return ids
 
 
 def resolve_commit(repository: Repository, revision: str) -> str:
-    """The id of the one commit that `revision` names. Raises Malformed if it is none."""
+    """Return the id of the commit that `revision` names. Raises InvalidInput."""
 
-    found = commits.resolve(repository, revision)
-    if not found:
-        resolve_revisions(
-            repository, [revision]
-        )  # says what is wrong with it, or else it is a range
-        raise InvalidInput(f"'{revision}' is not one commit", hint="name a commit, e.g. HEAD~1")
-    return found
+    id = commits.resolve_or_empty(repository, revision)
+    if not id:
+        resolve_revisions(repository, [revision])  # raises, except for a range of commits
+        raise InvalidInput(f"'{revision}' is not a single commit", hint="use e.g. HEAD~1")
+    return id
 
 
-def _annotated_commit(record: bytes) -> AnnotatedCommit:
+def _parse_commit(record: bytes) -> AnnotatedCommit:
     head, subject = record.decode("utf-8", "replace").split("\x01", 1)
     commit, short, seconds, tree = head.split(" ")
     return AnnotatedCommit(commit, short, int(seconds), tree, (), subject)

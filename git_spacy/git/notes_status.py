@@ -1,4 +1,4 @@
-"""How the notes here stand to those of a remote, and to the commits that they are on."""
+"""Compare the local notes with those of a remote, and with the commits they annotate."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from git_spacy.git import commits, notes, notes_sync
 from git_spacy.git.notes import REF
 from git_spacy.git.repository import Repository
 
-_ANYWHERE = ("--branches", "--tags", "--remotes")
+_ALL_REFS = ("--branches", "--tags", "--remotes")
 
 
 class NotesStatus(NamedTuple):
-    """Counts of lines: `ahead` are only here, `behind` only on the remote (as it was when last
-    asked, if `unreachable` says why it could not be). `stranded` and `absent` are ids of commits
-    that have notes: no branch or tag reaches them, or they are not here at all, which in a
-    `shallow` clone is no wonder. `rewritten`: Git carries the notes along in amend and rebase."""
+    """Counts of note lines, and annotated commits that need attention.
+
+    `ahead` lines exist only locally, `behind` lines only on the remote. If the remote cannot be
+    reached, `unreachable` is the reason, and the last fetch is compared. `stranded` are ids of
+    annotated commits that no branch or tag reaches; `missing` are ids of commits that are not in
+    this clone, as usual in a `shallow` one. `rewritten` is whether amend and rebase copy notes to
+    the new commits.
+    """
 
     lines: int
     commits: int
@@ -34,8 +38,10 @@ def notes_status(
     repository: Repository, remote: str | None, *, fetch: bool = True, ref: str = REF,
     warn: Callable[[str], None] = lambda _: None,
 ) -> NotesStatus:  # fmt: skip
-    """The status of the notes; with `fetch`, the remote is asked first. `warn` is called with what
-    is too large to be counted. Raises Unavailable."""
+    """Return the status of the notes; with `fetch`, fetch those of the remote first.
+
+    Calls `warn` for notes that are too large to count. Raises ExternalError.
+    """
 
     unreachable = ""
     if remote and fetch:
@@ -44,22 +50,22 @@ def notes_status(
         except ExternalError as error:
             unreachable = error.problems[0].message
     ours = notes.tip(repository, ref)
-    theirs = notes.tip(repository, notes_sync.tracking(remote, ref)) if remote else ""
-    reader = notes.Reader(repository, warn, ref)
-    noted = reader.notes if ours else {}
-    compared = notes_sync.compare(repository, ours, theirs) if remote else (0, 0)
-    reaching = (*_ANYWHERE, *(("HEAD",) if commits.head(repository) else ()))
-    lost = commits.unreachable(repository, noted, reaching) if noted else set()
-    here = commits.present_commits(repository, lost)
+    theirs = notes.tip(repository, notes_sync.tracking_ref(remote, ref)) if remote else ""
+    reader = notes.NotesReader(repository, warn, ref)
+    annotated = reader.notes if ours else {}
+    ahead, behind = notes_sync.compare(repository, ours, theirs) if remote else (0, 0)
+    refs = (*_ALL_REFS, *(("HEAD",) if commits.head_commit(repository) else ()))
+    unreachable_commits = commits.unreachable(repository, annotated, refs) if annotated else set()
+    present = commits.present_commits(repository, unreachable_commits)
     return NotesStatus(
-        lines=sum(len(lines) for _, lines in reader.lines(noted)),
-        commits=len(noted),
-        ahead=compared[0],
-        behind=compared[1],
+        lines=sum(len(lines) for _, lines in reader.lines(annotated)),
+        commits=len(annotated),
+        ahead=ahead,
+        behind=behind,
         unreachable=unreachable,
         shallow=commits.is_shallow(repository),
-        stranded=tuple(sorted(here)),
-        missing=tuple(sorted(lost - here)),
+        stranded=tuple(sorted(present)),
+        missing=tuple(sorted(unreachable_commits - present)),
         rewritten=_is_rewritten(repository, ref),
     )
 
@@ -67,6 +73,7 @@ def notes_status(
 def _is_rewritten(repository: Repository, ref: str) -> bool:
     import fnmatch
 
-    asked = ("config", "--get-all", "notes.rewriteRef")
-    patterns = repository.run_git(asked, check=False).stdout.decode("utf-8", "replace").split()
+    arguments = ("config", "--get-all", "notes.rewriteRef")
+    done = repository.run_git(arguments, check=False)
+    patterns = done.stdout.decode("utf-8", "replace").split()
     return any(fnmatch.fnmatchcase(ref, pattern) for pattern in patterns)

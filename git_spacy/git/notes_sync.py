@@ -1,9 +1,9 @@
-"""Notes between clones: fetched into a tracking ref, merged by line, pushed again until taken.
+"""Synchronize notes between clones: fetch to a tracking ref, merge line by line, push.
 
-Never by a forced refspec over the notes that are here, which would lose what was not pushed. The
+The local notes are never overwritten by a forced refspec, which would lose unpushed lines. The
 steps are those of gitnotes: `fetch +REF:refs/notes-remote/REMOTE/NAME`, `git notes merge
--s cat_sort_uniq`, `push`. `git notes merge` moves its ref whatever that has become meanwhile; so it
-works on a ref of its own, and the result is swapped in.
+-s cat_sort_uniq`, `push`. `git notes merge` moves its ref even if another process has moved it
+meanwhile; so the merge happens on a temporary ref, and a compare-and-swap updates the real one.
 """
 
 from __future__ import annotations
@@ -17,233 +17,255 @@ from typing import NamedTuple
 from git_spacy.errors import ExternalError, InvalidInput
 from git_spacy.files import file_lock
 from git_spacy.git import notes, process
-from git_spacy.git.ident import FALLBACK
+from git_spacy.git.ident import FALLBACK_IDENT
 from git_spacy.git.notes import REF
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 from git_spacy.project.diagnostics import did_you_mean
 
-_MERGING = "refs/notes/spacy-merging"
-_STREAMED = ("-c", "core.bigFileThreshold=1m")  # larger blobs are not held in memory
-_TRIES = 30  # while the remote moves on
-_STUBBORN = 3  # while it does not
-_MISSING = re.compile(r"couldn't find remote ref|no such ref was fetched", re.IGNORECASE)
-_FOR_GOOD = re.compile(r"hook declined|prohibited|protected|denied|not allowed", re.IGNORECASE)
+_MERGE_REF = "refs/notes/spacy-merging"
+_STREAM_LARGE_BLOBS = ("-c", "core.bigFileThreshold=1m")  # larger blobs are streamed
+_MAX_ATTEMPTS = 30  # while others push to the remote
+_MAX_ATTEMPTS_UNMOVED = 3  # while they do not
+_MISSING_REF = re.compile(r"couldn't find remote ref|no such ref was fetched", re.IGNORECASE)
+_PERMANENT_REJECTION = re.compile(
+    r"hook declined|prohibited|protected|denied|not allowed", re.IGNORECASE
+)
 
 
-def _silent(_: str) -> None: ...
+def _ignore_warning(_: str) -> None: ...
 
 
 class NotesDifference(NamedTuple):
-    """How many lines are only here, and how many only on the remote."""
+    """The number of lines that are only local, and only on the remote."""
 
     ahead: int
     behind: int
 
 
-def remotes(repository: Repository) -> list[str]:
-    """The names of the remotes."""
+def remote_names(repository: Repository) -> list[str]:
+    """Return the names of the Git remotes."""
 
     return repository.run_git(("remote",)).stdout.decode().split()
 
 
-def remote(repository: Repository, named: str | None) -> str:
-    """The remote that is meant: `named`, else the one that the branch follows, else the only one,
-    else `origin`. Raises Malformed if there is none."""
+def choose_remote(repository: Repository, name: str | None) -> str:
+    """Return the Git remote to use.
 
-    known = remotes(repository)
-    if named is not None:
-        if named in known:
-            return named
-        hint = did_you_mean(named, known) or "see 'git remote -v' for what there is"
-        raise InvalidInput(f"there is no remote '{named}'", hint=hint)
-    for one in (_followed(repository), *known[: len(known) == 1], "origin"):
-        if one in known:
-            return str(one)
+    That is `name`, else the upstream of the current branch, else the only remote, else `origin`.
+    Raises InvalidInput.
+    """
+
+    known = remote_names(repository)
+    if name is not None:
+        if name in known:
+            return name
+        hint = did_you_mean(name, known) or "git remote -v"
+        raise InvalidInput(f"unknown Git remote '{name}'", hint=hint)
+    for candidate in (_upstream_remote(repository), *known[: len(known) == 1], "origin"):
+        if candidate in known:
+            return str(candidate)
     if known:
-        raise InvalidInput(f"which remote: {', '.join(known)}?", hint=f"name one, e.g. {known[0]}")
-    raise InvalidInput("there is no remote", hint="git remote add origin URL")
+        raise InvalidInput(
+            f"more than one Git remote: {', '.join(known)}", hint=f"name one, e.g. {known[0]}"
+        )
+    raise InvalidInput("the repository has no Git remote", hint="git remote add origin URL")
 
 
-def _followed(repository: Repository) -> str:
+def _upstream_remote(repository: Repository) -> str:
     branch = repository.run_git(("symbolic-ref", "-q", "--short", "HEAD"), check=False)
-    asked = ("config", "--get", f"branch.{branch.stdout.decode().strip()}.remote")
-    return repository.run_git(asked, check=False).stdout.decode().strip()
+    arguments = ("config", "--get", f"branch.{branch.stdout.decode().strip()}.remote")
+    return repository.run_git(arguments, check=False).stdout.decode().strip()
 
 
-def tracking(remote: str, ref: str = REF) -> str:
-    """The ref that holds what the remote had when it was last asked."""
+def tracking_ref(remote: str, ref: str = REF) -> str:
+    """Return the ref for the notes of the remote as of the last fetch."""
 
     return f"refs/notes-remote/{remote}/{ref.removeprefix('refs/notes/')}"
 
 
 def fetch(repository: Repository, remote: str, ref: str = REF) -> str:
-    """Bring the remote's notes to the tracking ref; the commit that they are at, "" if it has none.
+    """Fetch the notes of the remote, and return their commit id, or "" if it has none.
 
-    Raises Unavailable where the remote cannot be reached.
+    Raises ExternalError if the remote cannot be reached.
     """
 
     arguments = (
         "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-        "--", remote, f"+{ref}:{tracking(remote, ref)}",
+        "--", remote, f"+{ref}:{tracking_ref(remote, ref)}",
     )  # fmt: skip
     done = _run_with_network(repository, arguments)
-    if done.returncode and _MISSING.search(done.stderr.decode("utf-8", "replace")):
-        repository.run_git(("update-ref", "-d", tracking(remote, ref)), check=False)
+    if done.returncode and _MISSING_REF.search(done.stderr.decode("utf-8", "replace")):
+        repository.run_git(("update-ref", "-d", tracking_ref(remote, ref)), check=False)
         return ""
     if done.returncode:
-        raise ExternalError(f"git fetch {remote}: {done.message or 'failed without a word'}")
-    return notes.tip(repository, tracking(remote, ref))
+        raise ExternalError(f"git fetch {remote}: {done.message or 'failed with no output'}")
+    return notes.tip(repository, tracking_ref(remote, ref))
 
 
 def merge(
-    repository: Repository, remote: str, ref: str = REF, warn: Callable[[str], None] = _silent
+    repository: Repository,
+    remote: str,
+    ref: str = REF,
+    warn: Callable[[str], None] = _ignore_warning,
 ) -> int:
-    """Add what the tracking ref has to the notes here; the number of lines that were new.
+    """Merge the fetched notes into the local ones, and return the number of new lines.
 
-    What others note here at the same time is kept. Notes that are too large to be merged are left
-    as they are here, and `warn` is called. Raises Unavailable where git fails, or where the notes
-    of the remote have more entries than anybody reads: then those here stay as they are.
+    Keeps lines that other processes append meanwhile. Notes that are too large to merge keep their
+    local content, and `warn` is called. Raises ExternalError if git fails or the notes of the
+    remote have too many entries; the local ones are then unchanged.
     """
 
-    for _ in range(_TRIES):
-        theirs = notes.tip(repository, tracking(remote, ref))
+    for _ in range(_MAX_ATTEMPTS):
+        theirs = notes.tip(repository, tracking_ref(remote, ref))
         with file_lock(repository.common_dir / "spacy" / "notes.lock"):
             ours = notes.tip(repository, ref)
-            if not theirs or _contains(repository, ours, theirs):
+            if not theirs or _is_ancestor(repository, ours, theirs):
                 return 0
-            notes.check(repository, ours)
+            notes.check_entry_count(repository, ours)
             try:
-                merged = _merged(repository, ours, _without_large(repository, ours, theirs, warn))
+                mergeable = _without_large(repository, ours, theirs, warn)
+                merged = _merge_commits(repository, ours, mergeable)
                 new = compare(repository, ours, merged).behind
-            except notes.Expanding as error:
-                raise _not_taken(error, remote, ours, ref) from None
-            if _swapped(repository, ref, merged, ours):
+            except notes.TooManyEntries as error:
+                raise _merge_refused(error, remote, ours, ref) from None
+            if _compare_and_swap(repository, ref, merged, ours):
                 return new
     raise ExternalError(f"'{ref}' changes faster than it can be merged", hint="try again")
 
 
-def _not_taken(error: notes.Expanding, remote: str, ours: str, ref: str) -> ExternalError:
-    instead = f"{remote} {ours}:{ref} --force" if ours else f"{remote} --delete {ref}"
+def _merge_refused(error: notes.TooManyEntries, remote: str, ours: str, ref: str) -> ExternalError:
+    arguments = f"{remote} {ours}:{ref} --force" if ours else f"{remote} --delete {ref}"
+    action = "replace them by yours" if ours else "delete them"
     return ExternalError(
-        f"the records of '{remote}' are not taken: {error.problems[0].message}",
-        hint=f"to {'put yours in their place' if ours else 'remove them'}: git push {instead}",
+        f"cannot merge the run records of '{remote}': {error.problems[0].message}",
+        hint=f"to {action}: git push {arguments}",
     )
 
 
 def _without_large(
     repository: Repository, ours: str, theirs: str, warn: Callable[[str], None]
 ) -> str:
-    """`theirs`, or a commit after it in which notes that are too large for Git to merge, and those
-    beyond what is merged at once, are as `ours` has them.
+    """Return `theirs`, or a commit on top of it without notes that are too large.
 
-    Raises Expanding.
+    A note that is too large for Git to merge, or beyond the limit for one merge, has the content
+    of `ours` in that commit. Raises TooManyEntries.
     """
 
-    here = notes.blobs(repository, ours) if ours else {}
-    left, script = notes.MOST_READ, []
+    local_notes = notes.notes_by_commit(repository, ours) if ours else {}
+    bytes_left, script = notes.MAX_READ_BYTES, []
     for commit, note, path in notes.entries(repository, theirs):
-        own = here.get(commit)
+        own = local_notes.get(commit)
         if own and own.id == note.id:
             continue
         size = max(note.size, own.size if own else 0)
-        left -= note.size + own.size if own else 0  # (the others are only linked)
-        if size > notes.LARGEST_NOTE or left < 0:
+        # a note that only the remote has is taken over without reading it
+        bytes_left -= note.size + own.size if own else 0
+        if size > notes.MAX_NOTE_BYTES or bytes_left < 0:
             script.append(f"M 100644 {own.id} {path}" if own else f"D {path}")
     if not script:
         return theirs
-    warn(f"{len(script)} too large notes of the remote are left out")
-    head = f"commit {_MERGING}\nmark :1\ncommitter {'{}'} <{'{}'}> {int(time.time())} +0000\n"
+    warn(f"skipped {len(script)} notes of the remote that are too large")
+    name, email = FALLBACK_IDENT
     message = "Notes without those that are too large"
     text = "\n".join((
-        head.format(*FALLBACK) + f"data {len(message)}\n{message}", f"from {theirs}", *script,
-        "get-mark :1", "done", "",
+        f"commit {_MERGE_REF}", "mark :1", f"committer {name} <{email}> {int(time.time())} +0000",
+        f"data {len(message)}\n{message}", f"from {theirs}", *script, "get-mark :1", "done", "",
     ))  # fmt: skip
-    asked = ("fast-import", "--quiet", "--done", "--force")
+    arguments = ("fast-import", "--quiet", "--done", "--force")
     try:
-        return repository.run_git(asked, input=text.encode()).stdout.decode().strip()
+        return repository.run_git(arguments, input=text.encode()).stdout.decode().strip()
     finally:
-        repository.run_git(("update-ref", "-d", _MERGING), check=False)
+        repository.run_git(("update-ref", "-d", _MERGE_REF), check=False)
 
 
-def _contains(repository: Repository, ours: str, theirs: str) -> bool:
-    asked = ("merge-base", "--is-ancestor", theirs, ours)
-    return bool(ours) and not repository.run_git(asked, check=False).returncode
+def _is_ancestor(repository: Repository, ours: str, theirs: str) -> bool:
+    arguments = ("merge-base", "--is-ancestor", theirs, ours)
+    return bool(ours) and not repository.run_git(arguments, check=False).returncode
 
 
-def _merged(repository: Repository, ours: str, theirs: str) -> str:
-    if not ours or _contains(repository, theirs, ours):
+def _merge_commits(repository: Repository, ours: str, theirs: str) -> str:
+    if not ours or _is_ancestor(repository, theirs, ours):
         return theirs
-    base = repository.run_git(("merge-base", ours, theirs), check=False).stdout.decode().split()
-    for one in base:
-        notes.check(repository, one)
-    repository.run_git(("update-ref", _MERGING, ours))
+    bases = repository.run_git(("merge-base", ours, theirs), check=False).stdout.decode().split()
+    for base in bases:
+        notes.check_entry_count(repository, base)
+    repository.run_git(("update-ref", _MERGE_REF, ours))
     try:
-        arguments = ("notes", f"--ref={_MERGING}", "merge", "-q", "-s", "cat_sort_uniq", theirs)
+        arguments = ("notes", f"--ref={_MERGE_REF}", "merge", "-q", "-s", "cat_sort_uniq", theirs)
         repository.run_git((*_fallback_identity(repository), *arguments))
-        return notes.tip(repository, _MERGING)
+        return notes.tip(repository, _MERGE_REF)
     finally:
-        repository.run_git(("update-ref", "-d", _MERGING), check=False)
+        repository.run_git(("update-ref", "-d", _MERGE_REF), check=False)
 
 
 def _fallback_identity(repository: Repository) -> tuple[str, ...]:
-    """Settings for git to commit as somebody where nobody is named."""
+    """Return options that set an identity for git, or none if the user has set one."""
 
-    asked = ("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
-    if not repository.run_git(asked, check=False).returncode:
+    arguments = ("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
+    if not repository.run_git(arguments, check=False).returncode:
         return ()
-    name, address = FALLBACK
+    name, address = FALLBACK_IDENT
     return ("-c", f"user.name={name}", "-c", f"user.email={address}")
 
 
-def _swapped(repository: Repository, ref: str, new: str, old: str) -> bool:
+def _compare_and_swap(repository: Repository, ref: str, new: str, old: str) -> bool:
     message = "git-spacy notes pull: merged"
-    asked = ("update-ref", "-m", message, ref, new, old or "0" * len(new))
-    return not repository.run_git(asked, check=False).returncode
+    arguments = ("update-ref", "-m", message, ref, new, old or "0" * len(new))
+    return not repository.run_git(arguments, check=False).returncode
 
 
 def pull(
-    repository: Repository, remote: str, ref: str = REF, warn: Callable[[str], None] = _silent
+    repository: Repository,
+    remote: str,
+    ref: str = REF,
+    warn: Callable[[str], None] = _ignore_warning,
 ) -> int:
-    """Fetch and merge; the number of lines that are new here. Raises Unavailable."""
+    """Fetch and merge the notes, and return the number of new lines. Raises ExternalError."""
 
     return merge(repository, remote, ref, warn) if fetch(repository, remote, ref) else 0
 
 
 def push(
-    repository: Repository, remote: str, ref: str = REF, warn: Callable[[str], None] = _silent
+    repository: Repository,
+    remote: str,
+    ref: str = REF,
+    warn: Callable[[str], None] = _ignore_warning,
 ) -> int:
-    """Merge what the remote has and send the notes; the number of lines that were new to it.
+    """Merge the notes of the remote, push, and return the number of lines that it did not have.
 
-    A rejection is answered with another merge: as often as the remote has moved on (somebody else
-    pushes), a few times where it has not. Raises Unavailable with the remote's words.
+    If the push is rejected, merges and pushes again: many times while other users push, a few
+    times otherwise. Raises ExternalError with the message of the remote.
     """
 
-    notes.check(repository, notes.tip(repository, ref))
+    notes.check_entry_count(repository, notes.tip(repository, ref))
     theirs = fetch(repository, remote, ref)
-    stubborn = 0
-    for attempt in range(_TRIES):
+    unmoved = 0
+    for attempt in range(_MAX_ATTEMPTS):
         merge(repository, remote, ref, warn)
         ours = notes.tip(repository, ref)
-        refusal = _refusal(repository, remote, ours, ref) if ours != theirs else ""
-        if not refusal:
+        rejection = _try_push(repository, remote, ours, ref) if ours != theirs else ""
+        if not rejection:
             new = compare(repository, ours, theirs).ahead
             if new:
-                repository.run_git(("update-ref", tracking(remote, ref), ours))
+                repository.run_git(("update-ref", tracking_ref(remote, ref), ours))
             return new
-        if _FOR_GOOD.search(refusal):
+        if _PERMANENT_REJECTION.search(rejection):
             break
         time.sleep(random.uniform(0, 0.05 * min(attempt + 1, 20)))
-        before, theirs = theirs, fetch(repository, remote, ref)
-        stubborn = stubborn + 1 if theirs == before else 0
-        if stubborn == _STUBBORN:
+        previous, theirs = theirs, fetch(repository, remote, ref)
+        unmoved = unmoved + 1 if theirs == previous else 0
+        if unmoved == _MAX_ATTEMPTS_UNMOVED:
             break
-    raise ExternalError(f"'{remote}' does not take the notes: {refusal}")
+    raise ExternalError(f"'{remote}' rejected the notes: {rejection}")
 
 
-def _refusal(repository: Repository, remote: str, ours: str, ref: str) -> str:
-    """Push; why the ref was not taken, "" if it was. Raises Unavailable for what is no answer."""
+def _try_push(repository: Repository, remote: str, ours: str, ref: str) -> str:
+    """Push the notes, and return the reason if the remote rejected them, else "".
 
-    # notes are no code: no hook of the user's has to hold for them, and no tag goes with them
+    Raises ExternalError if the remote did not answer.
+    """
+
+    # The user's pre-push hooks are meant for code, and no tags should be pushed along.
     arguments = (
         "push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
         "--", remote, f"{ours}:{ref}",
@@ -253,47 +275,49 @@ def _refusal(repository: Repository, remote: str, ours: str, ref: str) -> str:
         if line.startswith("!\t"):
             return "; ".join([line.rpartition("\t")[2], *_remote_messages(done)])
     if done.returncode:
-        raise ExternalError(f"git push {remote}: {done.message or 'failed without a word'}")
+        raise ExternalError(f"git push {remote}: {done.message or 'failed with no output'}")
     return ""
 
 
 def _remote_messages(done: process.GitResult) -> list[str]:
-    """Its errors; or else the end of what it said, as a hook there may have put it."""
+    """Return the errors of the remote, or its last lines, e.g. from a hook."""
 
     lines = done.stderr.decode("utf-8", "replace").splitlines()
-    told = [line[8:].strip() for line in lines if line.startswith("remote: ")]
-    errors = [line for line in told if line.startswith(("error: ", "fatal: "))]
-    return errors or [line for line in told if line][-3:]
+    messages = [line[8:].strip() for line in lines if line.startswith("remote: ")]
+    errors = [line for line in messages if line.startswith(("error: ", "fatal: "))]
+    return errors or [line for line in messages if line][-3:]
 
 
 def _run_with_network(repository: Repository, arguments: Sequence[str]) -> process.GitResult:
-    """Run git with all that it is told of credentials, proxies and protocols."""
+    """Run git with the user's configuration of credentials, proxies and protocols."""
 
     may_prompt = process.can_prompt()
     environ = repository.environment(allow_network=True, prompt=may_prompt)
     return process.run_git(
-        (*SAFE_CONFIG, *_STREAMED, *arguments),
+        (*SAFE_CONFIG, *_STREAM_LARGE_BLOBS, *arguments),
         cwd=repository.cwd(), environ=environ, check=False, prompt=may_prompt,
         limits=process.LIMITS,
     )  # fmt: skip
 
 
 def compare(repository: Repository, ours: str, theirs: str) -> NotesDifference:
-    """What two versions of the notes (ids of commits, "" without any) do not share."""
+    """Count the lines by which two versions of the notes (commit ids, or "") differ."""
 
     if ours == theirs:
         return NotesDifference(0, 0)
-    here, there = (
-        notes.blobs(repository, version) if version else {} for version in (ours, theirs)
+    our_notes, their_notes = (
+        notes.notes_by_commit(repository, version) if version else {} for version in (ours, theirs)
     )
-    # most notes are the same: only the others are read, and both of a commit in turn
+    # Most notes are the same; read only those that differ.
     different = [
-        commit for commit in dict.fromkeys((*here, *there)) if here.get(commit) != there.get(commit)
+        commit
+        for commit in dict.fromkeys((*our_notes, *their_notes))
+        if our_notes.get(commit) != their_notes.get(commit)
     ]
-    mine = notes.Reader(repository).lines(different, here)
-    others = notes.Reader(repository).lines(different, there)
+    our_lines = notes.NotesReader(repository).lines(different, our_notes)
+    their_lines = notes.NotesReader(repository).lines(different, their_notes)
     ahead = behind = 0
-    for (_, own), (_, other) in zip(mine, others, strict=True):
-        ahead += len(set(own) - set(other))
-        behind += len(set(other) - set(own))
+    for (_, local), (_, remote) in zip(our_lines, their_lines, strict=True):
+        ahead += len(set(local) - set(remote))
+        behind += len(set(remote) - set(local))
     return NotesDifference(ahead, behind)

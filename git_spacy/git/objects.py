@@ -1,4 +1,4 @@
-"""The contents of blobs that are here, streamed out of one `git cat-file --batch`."""
+"""Stream the contents of local blobs from one `git cat-file --batch` process."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ _CHUNK = 1 << 20
 
 
 class BlobStream:
-    """The next `left` bytes of a stream."""
+    """The content of one blob: the next `size` bytes of a longer stream."""
 
-    def __init__(self, stream: Stream, left: int) -> None:
+    def __init__(self, stream: Stream, size: int) -> None:
         self._stream = stream
-        self._left = left
-        self.size = left
+        self._bytes_left = size
+        self.size = size
 
     def read(self, size: int = -1, /) -> bytes:
-        size = self._left if size < 0 else min(size, self._left)
+        size = self._bytes_left if size < 0 else min(size, self._bytes_left)
         chunk = self._stream.read(size)
         if len(chunk) < size:
-            raise LocalFailure("git ended in the middle of a file", hint="try again")
-        self._left -= size
+            raise LocalFailure("git exited in the middle of a file", hint="try again")
+        self._bytes_left -= size
         return chunk
 
     def chunks(self) -> Iterator[bytes]:
-        """What is left of it, piece by piece."""
+        """Yield the rest of the content in chunks."""
 
-        while self._left:
+        while self._bytes_left:
             yield self.read(_CHUNK)
 
 
 def read_blobs(
     options: Sequence[str], ids: Sequence[str], *, cwd: Path, environ: Mapping[str, str]
 ) -> Iterator[tuple[str, BlobStream]]:
-    """(id, content) for each of `ids`; one is read before the next is asked for.
+    """Yield (id, content) for each of `ids`. Read each content before asking for the next.
 
-    `options` stand before git's verb. Raises Unavailable for an id of no blob that is here.
+    `options` go before git's subcommand. Raises ExternalError for an id that is not a local blob.
     """
 
     if not ids:
         return
     listed = "".join(f"{id}\n" for id in ids).encode()
     arguments = (*options, "cat-file", "--batch")
-    with process.streaming(arguments, cwd=cwd, environ=environ, input=listed) as stream:
+    with process.stream_git(arguments, cwd=cwd, environ=environ, input=listed) as stream:
         for id in ids:
             head = stream.readline().split()
             if len(head) != 3 or head[1] != b"blob":
@@ -59,13 +59,13 @@ def read_blobs(
             stream.read(1)
 
 
-def sizes(
+def blob_sizes(
     options: Sequence[str], ids: Sequence[str], *, cwd: Path, environ: Mapping[str, str]
 ) -> dict[str, int]:
-    """How many bytes each of these blobs has, which are not read; -1 for one that is not here."""
+    """Return the sizes of blobs in bytes without reading them; -1 for a blob that is missing."""
 
-    listed = "".join(f"{id}\n" for id in ids).encode()
-    asked = (*options, "cat-file", "--batch-check=%(objectname) %(objectsize)")
-    answers = process.run_git(asked, cwd=cwd, environ=environ, input=listed).stdout.decode()
-    found = (line.split() for line in answers.splitlines())
-    return {id: int(size) if size.isdigit() else -1 for id, size in found}
+    stdin = "".join(f"{id}\n" for id in ids).encode()
+    arguments = (*options, "cat-file", "--batch-check=%(objectname) %(objectsize)")
+    answers = process.run_git(arguments, cwd=cwd, environ=environ, input=stdin).stdout.decode()
+    pairs = (line.split() for line in answers.splitlines())
+    return {id: int(size) if size.isdigit() else -1 for id, size in pairs}

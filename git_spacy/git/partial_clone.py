@@ -1,7 +1,7 @@
-"""One folder or file out of somebody's repository, and nothing else of it.
+"""Fetch one folder or file of a remote repository, and nothing else.
 
-Two back ends bring the objects: the git program, which brings the user's credentials, proxies and
-`insteadOf` along, and dulwich where there is none.
+Two backends fetch the objects: the git program, which knows the user's credentials, proxies and
+`insteadOf`, and dulwich where git is not installed.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from git_spacy.git.remote_tree import RemoteTree
 
 
 @contextmanager
-def opened(
+def open_remote_tree(
     address: Address, *, prompt: bool = False, warn: Callable[[str], None],
     limits: Limits = LIMITS,
 ) -> Iterator[RemoteTree]:  # fmt: skip
-    """The tree at `address`; what was fetched is gone with the block.
+    """Provide the tree at `address`; fetched objects are deleted at the end of the block.
 
-    Only the commit and its trees have travelled when the block begins, if the server can filter;
-    `warn` is told what it cost where it cannot. `limits` are for the server, and its size for what
-    is written down as well. Raises Unavailable if the repository cannot be had,
-    Malformed if it has no such branch, tag or commit, Unsafe if it is not to be trusted.
+    Fetches only the commit and its trees at first, if the server supports filters; otherwise calls
+    `warn` with the size of the download. `limits` apply to the server, and their size to the
+    checked-out files as well. Raises ExternalError if the repository cannot be fetched,
+    InvalidInput if it does not have the branch, tag or commit, Refused if it cannot be trusted.
     """
 
-    if address.local is not None and not address.local.is_dir():
-        raise ExternalError(f"there is no repository at '{address.local}'", hint="correct the path")
+    if address.local_path is not None and not address.local_path.is_dir():
+        raise ExternalError(f"no such folder: '{address.local_path}'", hint="correct the path")
     if process.available():
-        from git_spacy.git.partial_clone_git import opened as fetched
+        from git_spacy.git.partial_clone_git import open_with_git as backend
     else:
-        from git_spacy.git.partial_clone_dulwich import opened as fetched
-    with fetched(address, prompt=prompt, warn=warn, limits=limits) as (commit, listing, contents):
-        yield RemoteTree(commit, listing, contents, warn, address.shown, limits.size)
+        from git_spacy.git.partial_clone_dulwich import open_with_dulwich as backend
+    with backend(address, prompt=prompt, warn=warn, limits=limits) as (commit, listing, contents):
+        yield RemoteTree(commit, listing, contents, warn, address.display_url, limits.size)

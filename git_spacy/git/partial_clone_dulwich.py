@@ -1,7 +1,7 @@
-"""The backend of `sparse` where there is no git: dulwich speaks the protocol.
+"""The backend of `partial_clone` for machines without git: dulwich speaks the protocol.
 
-The same two steps as with git: the commit and its trees, then the wanted contents by their ids. A
-repository of this machine is read where it lies. Asks for no password; SHA-256 needs git.
+Fetches in two steps, as the git backend does: the commit and its trees, then the wanted blobs by
+id. Reads a repository on this machine in place. Never prompts; SHA-256 repositories need git.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from git_spacy.abandoned import temporary_folder
 from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, redact
 from git_spacy.git import process
-from git_spacy.git.address import Address, no_such_ref, parse_address, public
+from git_spacy.git.address import Address, no_such_ref, parse_address, without_credentials
 from git_spacy.git.process import Limits
 from git_spacy.git.remote_tree import (
-    MOST_TREES,
-    Opened,
+    MAX_TREE_BYTES,
+    FetchedTree,
     Stream,
     TreeEntry,
-    counted,
+    limit_entries,
     no_such_content,
 )
 
@@ -34,29 +34,29 @@ if TYPE_CHECKING:
     from dulwich.object_store import BaseObjectStore, DiskObjectStore
     from dulwich.objects import ObjectID
 
-_PATIENCE = 60.0  # seconds without a byte
-_LOOK = 8 << 20  # bytes between two looks at the disk
-_MOST_TALK = 32 << 20  # bytes beside the pack: some 400,000 branches, where all of them are told
-_CREDENTIALS_HINT = "let Git know the password: set a credential.helper, or use an SSH key"
+_TIMEOUT = 60.0  # seconds without a byte
+_CHECK_INTERVAL = 8 << 20  # bytes between two checks of the disk
+_MAX_PROTOCOL_BYTES = 32 << 20  # besides the pack; enough for a server to list 400,000 branches
+_CREDENTIALS_HINT = "give Git a password by a credential helper (git help credentials), or use SSH"
 
 
 @contextmanager
-def opened(
+def open_with_dulwich(
     address: Address,
     *,
     prompt: bool,  # noqa: ARG001 (dulwich never asks)
     warn: Callable[[str], None],
     limits: Limits,
-) -> Iterator[Opened]:
-    """(commit, listing of all trees, contents). See `sparse.opened`."""
+) -> Iterator[FetchedTree]:
+    """Provide (commit, entries of all trees, contents). See `partial_clone.open_remote_tree`."""
 
     import logging
 
-    # Its remarks become warnings of ours, or errors.
+    # We turn what dulwich logs into warnings or errors of our own.
     logging.getLogger("dulwich").addHandler(logging.NullHandler())
-    if address.local is not None:
-        with _local(address) as (store, id):
-            yield *_read(store, id, address), _LocalStore(store)
+    if address.local_path is not None:
+        with _open_local(address) as (store, id):
+            yield *_read_commit(store, id, address), _LocalStore(store)
         return
     from dulwich.object_store import DiskObjectStore
 
@@ -64,41 +64,43 @@ def opened(
         store = DiskObjectStore.init(os.path.join(folder, "objects"))
         remote = _RemoteStore(store, address, warn, limits)
         try:
-            commit, listing = _read(store, remote.fetch_commit(), address)
-            remote.arrived(commit, listing)
+            commit, listing = _read_commit(store, remote.fetch_commit(), address)
+            remote.check_if_filtered(commit, listing)
             yield commit, listing, remote
         finally:
             store.close()
             remote.close()
 
 
-def _read(store: BaseObjectStore, id: bytes, address: Address) -> tuple[str, tuple[TreeEntry, ...]]:
-    """The commit that the object `id` is or tags, and its files."""
+def _read_commit(
+    store: BaseObjectStore, id: bytes, address: Address
+) -> tuple[str, tuple[TreeEntry, ...]]:
+    """Return the id and the files of the commit `id`, or of the commit that the tag `id` names."""
 
     from dulwich.objects import Commit, ObjectID, Tag
 
     try:
-        found = store[ObjectID(id)]
-        while isinstance(found, Tag):
-            found = store[found.object[1]]
-        if not isinstance(found, Commit):
-            raise InvalidInput(f"'{address.ref}' of {address.shown} is no commit")
-        listing = tuple(counted(_listed(store, found.tree), address.shown))
+        object = store[ObjectID(id)]
+        while isinstance(object, Tag):
+            object = store[object.object[1]]
+        if not isinstance(object, Commit):
+            raise InvalidInput(f"'{address.ref}' of {address.display_url} is not a commit")
+        listing = tuple(limit_entries(_list_tree(store, object.tree), address.display_url))
     except KeyError as error:
         raise no_such_content(error.args[0].decode("ascii", "replace")) from None
-    return found.id.decode("ascii"), listing
+    return object.id.decode("ascii"), listing
 
 
-def _listed(store: BaseObjectStore, tree: ObjectID) -> Iterator[TreeEntry]:
+def _list_tree(store: BaseObjectStore, tree: ObjectID) -> Iterator[TreeEntry]:
     from dulwich.objects import Tree
 
     pending = [(b"", tree)]
     while pending:
         prefix, id = pending.pop()
-        found = store[id]
-        if not isinstance(found, Tree):
+        object = store[id]
+        if not isinstance(object, Tree):
             raise no_such_content(id.decode("ascii"))
-        for name, mode, inner in found.iteritems():
+        for name, mode, inner in object.iteritems():
             if mode & 0o170000 == 0o040000:
                 pending.append((prefix + name + b"/", inner))
             else:
@@ -107,7 +109,7 @@ def _listed(store: BaseObjectStore, tree: ObjectID) -> Iterator[TreeEntry]:
 
 
 class _LocalStore:
-    """Contents that lie in a store of this machine."""
+    """The contents in an object store on this machine."""
 
     def __init__(self, store: BaseObjectStore) -> None:
         self._store = store
@@ -129,7 +131,7 @@ class _LocalStore:
 
 
 class _RemoteStore(_LocalStore):
-    """Contents that lie elsewhere, and how they are asked for."""
+    """The contents of a remote repository, fetched to a temporary object store."""
 
     def __init__(
         self, store: DiskObjectStore, address: Address, warn: Callable[[str], None], limits: Limits
@@ -143,12 +145,12 @@ class _RemoteStore(_LocalStore):
         self._meter = _Meter(limits, Path(store.pack_dir))
         self._commit = b""
         self._config = StackedConfig.default()
-        self._address = address = _rewritten(address, self._config)
+        self._address = address = _apply_instead_of(address, self._config)
         self._passwords: Iterator[tuple[str, str]] | None = None
-        self._client, self._path = _client(address, self._config, None, self._meter)
+        self._client, self._path = _create_client(address, self._config, None, self._meter)
 
     def fetch_commit(self) -> bytes:
-        """Bring the commit and its trees; return the id of what the wanted name is."""
+        """Fetch the commit and its trees, and return the id of the object that the ref names."""
 
         ref = self._address.ref
         names = [name.encode("utf-8", "surrogateescape") for name in self._address.refs]
@@ -157,13 +159,13 @@ class _RemoteStore(_LocalStore):
         def choose(refs: dict[Any, Any], depth: int | None = None) -> list[Any]:  # noqa: ARG001
             if any(len(id) == 64 for id in refs.values()):
                 raise ExternalError(
-                    f"{self._address.shown} uses SHA-256",
-                    hint="install git: without it only SHA-1 repositories can be read",
+                    f"{self._address.display_url} uses SHA-256",
+                    hint="install git; without it, only SHA-1 repositories can be read",
                 )
-            found = [refs[name] for name in names if name in refs]
+            ids = [refs[name] for name in names if name in refs]
             if self._address.is_commit and ref:
-                found = [ref.encode("ascii")]
-            chosen.extend(found[:1])
+                ids = [ref.encode("ascii")]
+            chosen.extend(ids[:1])
             return chosen
 
         self._fetch(choose, prefixes=[b"HEAD"] if self._address.is_commit else names)
@@ -171,14 +173,14 @@ class _RemoteStore(_LocalStore):
             raise no_such_ref(self._address)
         return chosen[0]
 
-    def arrived(self, commit: str, listing: Sequence[TreeEntry]) -> None:
-        """Note the commit, and tell what it cost if the contents came along unasked."""
+    def check_if_filtered(self, commit: str, listing: Sequence[TreeEntry]) -> None:
+        """Remember the commit, and warn if the server sent the contents as well."""
 
         from dulwich.objects import ObjectID
 
         self._commit = commit.encode("ascii")
         if any(ObjectID(entry.id.encode("ascii")) in self._store for entry in listing):
-            self._whole("cannot send a part of a repository")
+            self._warn_full_snapshot("does not support partial clones")
 
     def fetch(self, ids: Sequence[str]) -> None:
         from dulwich.objects import ObjectID
@@ -188,23 +190,23 @@ class _RemoteStore(_LocalStore):
         if not missing:
             return
         try:
-            self._fetch(lambda *_, **__: missing, least=0)
+            self._fetch(lambda *_, **__: missing, minimum=0)
         except (ExternalError, InvalidInput):
             self._fetch(lambda *_, **__: [self._commit], filter=False)
-            self._whole("gives out no single files")
+            self._warn_full_snapshot("does not serve single files")
 
     def _fetch(
         self,
         choose: Callable[..., list[Any]],
         prefixes: Sequence[bytes] = (b"HEAD",),
         filter: bool = True,
-        least: int = MOST_TREES,
+        minimum: int = MAX_TREE_BYTES,
     ) -> None:
         from dulwich.client import HTTPUnauthorized
 
         while True:
             file, commit, abort = self._packs.add_pack()
-            self._meter.begin(file, least)
+            self._meter.begin(file, minimum)
             try:
                 self._client.fetch_pack(
                     self._path,
@@ -229,7 +231,7 @@ class _RemoteStore(_LocalStore):
                     abort()
                 if isinstance(error, GitSpacyError) or not isinstance(error, Exception):
                     raise
-                raise _failed(self._address, error) from None
+                raise _translate_error(self._address, error) from None
 
     def _next_password(self, error: Exception) -> None:
         from git_spacy.git.credentials import credentials
@@ -238,20 +240,22 @@ class _RemoteStore(_LocalStore):
             self._passwords = credentials(self._address.url, self._config)
         password = next(self._passwords, None)
         if password is None:
-            raise _failed(self._address, error) from None
+            raise _translate_error(self._address, error) from None
         self.close()
-        self._client, self._path = _client(self._address, self._config, password, self._meter)
+        self._client, self._path = _create_client(
+            self._address, self._config, password, self._meter
+        )
 
-    def _whole(self, why: str) -> None:
+    def _warn_full_snapshot(self, reason: str) -> None:
         packs = Path(self._packs.pack_dir).glob("*.pack")
         size = sum(pack.stat().st_size for pack in packs)
         self._warn(
-            f"{self._address.shown} {why}: the whole snapshot travelled ({size / 1e6:.1f} MB)"
+            f"{self._address.display_url} {reason}: fetched the whole commit ({size / 1e6:.1f} MB)"
         )
 
     def close(self) -> None:
-        for answer in getattr(self._client, "answers", ()):
-            answer.close()
+        for response in getattr(self._client, "responses", ()):
+            response.close()
         manager = getattr(self._client, "pool_manager", None)
         if manager is not None:
             manager.clear()
@@ -259,53 +263,59 @@ class _RemoteStore(_LocalStore):
 
 
 class _Meter:
-    """Counts what comes from a server. Raises Unavailable where it is too much."""
+    """Counts the bytes from a server. Raises ExternalError beyond the limits."""
 
     def __init__(self, limits: Limits, folder: Path) -> None:
-        self._limits = self._now = limits
+        self._limits = self._current_limits = limits
         self._folder = folder
         self._file: Any = None
-        self._begin = time.monotonic()
-        self._text = self._talk = self._pack = self._next_look = 0
+        self._started_at = time.monotonic()
+        self._text_bytes = self._protocol_bytes = self._pack_bytes = self._next_check = 0
 
-    def begin(self, file: Any, least: int) -> None:
-        """What comes now goes to `file`, which may have `least` bytes at any rate."""
+    def begin(self, file: Any, minimum: int) -> None:
+        """Start counting for a fetch to `file`, whose size limit is at least `minimum` bytes."""
 
-        self._now = self._limits.after(self._folder, least)
+        self._current_limits = self._limits.for_next_fetch(self._folder, minimum)
         self._file = file
-        self._begin = time.monotonic()
-        self._text = self._talk = self._pack = self._next_look = 0
+        self._started_at = time.monotonic()
+        self._text_bytes = self._protocol_bytes = self._pack_bytes = self._next_check = 0
 
     def progress(self, text: bytes) -> None:
-        self._text += len(text)
-        if self._text > self._limits.text:
-            raise process.beyond(f"more than {self._limits.text:,} bytes of text", self._limits)
+        self._text_bytes += len(text)
+        if self._text_bytes > self._limits.text:
+            raise process.limit_exceeded(
+                f"more than {self._limits.text:,} bytes of text", self._limits
+            )
 
     def write(self, chunk: bytes) -> int:
         self._file.write(chunk)
-        self._pack += len(chunk)
-        if self._pack >= self._next_look:
+        self._pack_bytes += len(chunk)
+        if self._pack_bytes >= self._next_check:
             self._file.flush()
-            process.check_limits(self._now, time.monotonic() - self._begin, self._folder)
-            self._next_look = self._pack + min(_LOOK, max(self._limits.size, 1))
+            process.check_limits(
+                self._current_limits, time.monotonic() - self._started_at, self._folder
+            )
+            self._next_check = self._pack_bytes + min(_CHECK_INTERVAL, max(self._limits.size, 1))
         return len(chunk)
 
-    def reading(self, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
-        """The same `read`, counted: what is no pack is held in memory."""
+    def metered(self, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+        """Wrap `read` to count bytes outside the pack, which dulwich holds in memory."""
 
         def counted(size: int) -> bytes:
             chunk = read(size)
-            process.check_limits(self._now, time.monotonic() - self._begin)
-            self._talk += len(chunk)
-            if self._talk - self._pack > _MOST_TALK:
-                raise process.beyond(f"more than {_MOST_TALK:,} bytes of names", self._limits)
+            process.check_limits(self._current_limits, time.monotonic() - self._started_at)
+            self._protocol_bytes += len(chunk)
+            if self._protocol_bytes - self._pack_bytes > _MAX_PROTOCOL_BYTES:
+                raise process.limit_exceeded(
+                    f"more than {_MAX_PROTOCOL_BYTES:,} bytes of names", self._limits
+                )
             return chunk
 
         return counted
 
 
 class _EmptyHistory:
-    """The history that we have, as the protocol asks for it: none."""
+    """A graph walker for a clone without any commits."""
 
     shallow: frozenset[bytes] = frozenset()
 
@@ -317,8 +327,8 @@ class _EmptyHistory:
 
 
 @contextmanager
-def _local(address: Address) -> Iterator[tuple[BaseObjectStore, bytes]]:
-    """The objects of a repository of this machine, and the id of what the wanted name is."""
+def _open_local(address: Address) -> Iterator[tuple[BaseObjectStore, bytes]]:
+    """Provide the objects of a repository on this machine, and the id that the ref names."""
 
     from dulwich.errors import NotGitRepository
     from dulwich.objects import ObjectID
@@ -326,10 +336,10 @@ def _local(address: Address) -> Iterator[tuple[BaseObjectStore, bytes]]:
     from dulwich.repo import Repo
 
     try:
-        repository = Repo(str(address.local))
+        repository = Repo(str(address.local_path))
     except (NotGitRepository, OSError, ValueError) as error:
         raise ExternalError(
-            f"'{address.local}': {error}", hint="name the top folder of a repository"
+            f"'{address.local_path}': {error}", hint="name the top folder of a repository"
         ) from None
     with repository:
         if address.is_commit and address.ref:
@@ -337,15 +347,15 @@ def _local(address: Address) -> Iterator[tuple[BaseObjectStore, bytes]]:
         else:
             ids = []
             for name in address.refs:
-                with suppress(KeyError):  # a HEAD whose branch has no commit is there, and is not
+                with suppress(KeyError):  # a HEAD whose branch has no commit is listed, too
                     ids.append(repository.refs[Ref(name.encode("utf-8", "surrogateescape"))])
         if not ids or ids[0] not in repository.object_store:
             raise no_such_ref(address)
         yield repository.object_store, ids[0]
 
 
-def _rewritten(address: Address, config: StackedConfig) -> Address:
-    """`address` after the user's `url.….insteadOf`, through the same gate again."""
+def _apply_instead_of(address: Address, config: StackedConfig) -> Address:
+    """Rewrite `address` by the user's `url.….insteadOf`, and validate the result again."""
 
     from dulwich.config import apply_instead_of
 
@@ -353,10 +363,10 @@ def _rewritten(address: Address, config: StackedConfig) -> Address:
     return address if url == address.url else parse_address(url, address.ref, trusted=True)
 
 
-def _client(
+def _create_client(
     address: Address, config: StackedConfig, password: tuple[str, str] | None, meter: _Meter
 ) -> tuple[GitClient, str]:
-    """How to speak to `address`, and the path of the repository there."""
+    """Return a client for the server of `address`, and the path of the repository on it."""
 
     from urllib.parse import unquote, urlsplit
 
@@ -368,9 +378,9 @@ def _client(
     user, host = parts.username and unquote(parts.username), parts.hostname or ""
     path = unquote(parts.path) if scheme else url.partition(":")[2]
     if scheme in ("http", "https"):
-        return _http_client(url, config, password, meter), parts.path
+        return _create_http_client(url, config, password, meter), parts.path
     if scheme == "git":
-        return _metered(TCPGitClient(host, port=parts.port, thin_packs=False), meter), path
+        return _meter_client(TCPGitClient(host, port=parts.port, thin_packs=False), meter), path
     ssh = SSHGitClient(
         host,
         port=parts.port if scheme else None,
@@ -379,24 +389,24 @@ def _client(
         ssh_command=_ssh_command(config),
         thin_packs=False,
     )
-    return _metered(ssh, meter), path
+    return _meter_client(ssh, meter), path
 
 
-def _metered(client: Any, meter: _Meter) -> GitClient:
+def _meter_client(client: Any, meter: _Meter) -> GitClient:
     connect = client._connect
 
     def connected(*args: Any, **kwargs: Any) -> Any:
         protocol, *others = connect(*args, **kwargs)
-        protocol.read = meter.reading(protocol.read)
+        protocol.read = meter.metered(protocol.read)
         return protocol, *others
 
     client._connect = connected
-    made: GitClient = client
-    return made
+    typed: GitClient = client
+    return typed
 
 
 def _ssh_command(config: StackedConfig) -> str:
-    """The ssh that the user set for git, else one that asks nothing."""
+    """Return the ssh command that the user configured for git, else one that does not prompt."""
 
     import shlex
 
@@ -409,7 +419,7 @@ def _ssh_command(config: StackedConfig) -> str:
     return "ssh -o BatchMode=yes"
 
 
-def _http_client(
+def _create_http_client(
     url: str, config: StackedConfig, password: tuple[str, str] | None, meter: _Meter
 ) -> GitClient:
     from urllib.parse import unquote, urlsplit
@@ -417,33 +427,35 @@ def _http_client(
     from dulwich.client import Urllib3HttpGitClient
 
     class Client(Urllib3HttpGitClient):
-        """Asks what there is only once, is led from https nowhere else, and can be closed even
-        where dulwich forgets an answer that it did not like."""
+        """An HTTP client that lists refs once and refuses redirects away from https.
 
-        _known: Any = None
-        answers: list[Any]
+        It keeps all responses, since dulwich does not close those that it treats as errors.
+        """
 
-        def record(self) -> None:
+        _cached_refs: Any = None
+        responses: list[Any]
+
+        def record_responses(self) -> None:
             request = self.pool_manager.request
-            self.answers = []
+            self.responses = []
 
             def recorded(*args: Any, **kwargs: Any) -> Any:
-                self.answers.append(request(*args, **kwargs))
-                return self.answers[-1]
+                self.responses.append(request(*args, **kwargs))
+                return self.responses[-1]
 
             self.pool_manager.request = recorded  # type: ignore[method-assign]
 
         def _discover_references(self, *args: Any, **kwargs: Any) -> Any:
-            if self._known is None:
-                self._known = super()._discover_references(*args, **kwargs)
-            return self._known
+            if self._cached_refs is None:
+                self._cached_refs = super()._discover_references(*args, **kwargs)
+            return self._cached_refs
 
         def _http_request(self, url: str, *args: Any, **kwargs: Any) -> Any:
             response, read = super()._http_request(url, *args, **kwargs)
-            led = response.geturl() or url
-            if url.startswith("https:") and not led.startswith(("https:", "/")):
-                raise ExternalError(f"'{public(url)}' leads away from https")
-            return response, meter.reading(read)
+            final_url = response.geturl() or url
+            if url.startswith("https:") and not final_url.startswith(("https:", "/")):
+                raise ExternalError(f"'{without_credentials(url)}' redirects away from https")
+            return response, meter.metered(read)
 
     parts = urlsplit(url)
     if password is None and parts.username:
@@ -451,27 +463,29 @@ def _http_client(
     user, secret = password or (None, None)
     base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     client = Client(
-        base, config=config, username=user, password=secret, timeout=_PATIENCE, thin_packs=False
+        base, config=config, username=user, password=secret, timeout=_TIMEOUT, thin_packs=False
     )
-    client.record()
+    client.record_responses()
     return client
 
 
-def _failed(address: Address, error: Exception) -> GitSpacyError:
-    """The error for what dulwich raised."""
+def _translate_error(address: Address, error: Exception) -> GitSpacyError:
+    """Turn an exception of dulwich into an error of ours."""
 
     from dulwich.client import HTTPUnauthorized
     from dulwich.errors import HangupException, NotGitRepository
 
     if isinstance(error, HTTPUnauthorized):
-        return ExternalError(f"{address.shown} wants a password", hint=_CREDENTIALS_HINT)
+        return ExternalError(f"{address.display_url} requires a password", hint=_CREDENTIALS_HINT)
     if isinstance(error, NotGitRepository):
         return ExternalError(
-            f"{address.shown}: not found", hint="check the address, and that you may read it"
+            f"{address.display_url}: not found", hint="check the address and your access rights"
         )
     if address.is_commit and (
-        "not our ref" in str(error) or isinstance(error, HangupException)  # so says http
+        "not our ref" in str(error) or isinstance(error, HangupException)  # over http
     ):
         return no_such_ref(address)
-    told = redact(str(error).replace(address.url, address.shown)) or type(error).__name__
-    return ExternalError(f"{address.shown}: {told}", hint="check the address and the network")
+    message = redact(str(error).replace(address.url, address.display_url)) or type(error).__name__
+    return ExternalError(
+        f"{address.display_url}: {message}", hint="check the address and the network"
+    )

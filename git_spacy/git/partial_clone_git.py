@@ -1,10 +1,10 @@
-"""The objects of a remote tree, brought by the git program.
+"""Fetch the objects of a remote tree with the git program.
 
-First the commit and its trees (`--filter=blob:none`) into a bare repository of our own, then the
-wanted contents by their ids, all together: five requests over smart HTTP. Whatever Git knows about
-credentials, proxies and `insteadOf` holds. Git writes no file of a template: no filter, hook or
-attribute of the template or the user has a say in what lands. The URL goes into that repository's
-configuration, not onto a command line that others can read.
+Fetches the commit and its trees (`--filter=blob:none`) to a temporary bare repository, then all
+wanted blobs by id: five requests over smart HTTP. The user's credentials, proxies and `insteadOf`
+apply. Git does not check out files, so filters, hooks and attributes of the template or the user
+cannot change them. The URL is written to the configuration of the temporary repository, since
+other users can read command lines.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from git_spacy.errors import (
 from git_spacy.git import objects, process
 from git_spacy.git.address import Address, no_such_ref
 from git_spacy.git.process import GitResult, Limits
-from git_spacy.git.remote_tree import MOST_TREES, Opened, Stream, TreeEntry, counted
+from git_spacy.git.remote_tree import MAX_TREE_BYTES, FetchedTree, Stream, TreeEntry, limit_entries
 
 _REMOTE = "git-spacy-source"
 _REF = "refs/git-spacy/wanted"
-# Nothing of the user's settings may start a program here or change what arrives.
-_SEALED = (
+# No setting of the user may start a program or change the fetched objects.
+_SAFE_SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "gc.auto=0",
@@ -40,14 +40,14 @@ _SEALED = (
     "fetch.writeCommitGraph=false",
     "fetch.recurseSubmodules=false",
     "fetch.unpackLimit=1",
-    "fetch.negotiationAlgorithm=noop",  # else the commit we have stands for its contents
+    "fetch.negotiationAlgorithm=noop",  # else git assumes that we have the blobs of the commit
     "protocol.version=2",
-    "http.lowSpeedLimit=1",  # byte a second, for so many
-    "http.lowSpeedTime=60",  # seconds: a server that says nothing has gone
+    "http.lowSpeedLimit=1",  # bytes per second,
+    "http.lowSpeedTime=60",  # for so many seconds, before a silent server is given up
 )
-# "user": where the user's own `insteadOf` leads, but not where a server redirects to.
+# "user" allows a protocol in the user's `insteadOf`, but not in a redirect of a server.
 _PROTOCOLS = {"https": "always", "ssh": "always", "http": "user", "file": "user", "git": "user"}
-# Only for fetching: elsewhere a content that is not here must not be fetched behind our back.
+# For fetches only: any other git process must not fetch missing objects on its own.
 _PROMISOR = (f"remote.{_REMOTE}.promisor=true", f"remote.{_REMOTE}.partialCloneFilter=blob:none")
 _NO_FILTER = b"filtering not recognized by server"
 _NO_REF = re.compile(r"couldn't find remote ref|not our ref")
@@ -55,13 +55,13 @@ _NOT_BY_ID = re.compile(r"not our ref|unadvertised object|allowAnySHA1InWant|all
 
 
 @contextmanager
-def opened(
+def open_with_git(
     address: Address, *, prompt: bool, warn: Callable[[str], None], limits: Limits
-) -> Iterator[Opened]:
-    """(commit, listing of all trees, contents). See `sparse.opened`."""
+) -> Iterator[FetchedTree]:
+    """Provide (commit, entries of all trees, contents). See `partial_clone.open_remote_tree`."""
 
-    if address.local is not None:
-        git_dir = _local_git_dir(address.local)
+    if address.local_path is not None:
+        git_dir = _find_local_git_dir(address.local_path)
         commit = _local_commit(git_dir, address)
         yield commit, _listing(git_dir, commit, address), _LocalContents(git_dir)
         return
@@ -74,7 +74,7 @@ def opened(
 
 
 class _LocalContents:
-    """Contents that lie in a repository of this machine."""
+    """The contents in a repository on this machine."""
 
     def __init__(self, git_dir: Path) -> None:
         self.git_dir = git_dir
@@ -83,12 +83,12 @@ class _LocalContents:
         pass
 
     def read(self, ids: Sequence[str]) -> Iterator[tuple[str, Stream]]:
-        options = (f"--git-dir={self.git_dir}", *_options(_SEALED))
+        options = (f"--git-dir={self.git_dir}", *_options(_SAFE_SETTINGS))
         return objects.read_blobs(options, ids, cwd=self.git_dir, environ=_environment())
 
 
 class _PartialClone(_LocalContents):
-    """Contents that lie elsewhere, and the repository of ours that they come to."""
+    """The contents of a remote repository, fetched to a temporary one."""
 
     def __init__(
         self, git_dir: Path, address: Address, prompt: bool, warn: Callable[[str], None],
@@ -100,11 +100,11 @@ class _PartialClone(_LocalContents):
         self._prompt = prompt
         self._warn = warn
         self._complete = False
-        self._have: set[str] = set()
+        self._fetched_ids: set[str] = set()
         self._commit = ""
 
     def fetch_commit(self) -> str:
-        """Bring the commit and its trees; return the commit's id."""
+        """Fetch the commit and its trees, and return the commit's id."""
 
         self._init("sha1")
         for ref in self._address.refs:
@@ -117,17 +117,19 @@ class _PartialClone(_LocalContents):
         else:
             raise no_such_ref(self._address)
         if done.returncode:
-            raise _failed(self._address, done)
+            raise _translate_error(self._address, done)
         if _NO_FILTER in done.stderr:
-            self._whole("cannot send a part of a repository")
-        named = _git(self.git_dir, "rev-parse", "-q", "--verify", f"{_REF}^{{commit}}", check=False)
-        if named.returncode:
-            raise InvalidInput(f"'{self._address.ref}' of {self._address.shown} is no commit")
-        self._commit = _text(named.stdout).strip()
+            self._warn_full_snapshot("does not support partial clones")
+        done = _git(self.git_dir, "rev-parse", "-q", "--verify", f"{_REF}^{{commit}}", check=False)
+        if done.returncode:
+            raise InvalidInput(
+                f"'{self._address.ref}' of {self._address.display_url} is not a commit"
+            )
+        self._commit = _text(done.stdout).strip()
         return self._commit
 
     def fetch(self, ids: Sequence[str]) -> None:
-        missing = [id for id in ids if id not in self._have]
+        missing = [id for id in ids if id not in self._fetched_ids]
         if not missing or self._complete:
             return
         done = self._fetch("--stdin", input="".join(f"{id}\n" for id in missing))
@@ -135,10 +137,10 @@ class _PartialClone(_LocalContents):
             wanted = self._commit if self._address.ref else "HEAD"
             done = self._fetch("--depth=1", refspec=f"+{wanted}:{_REF}", filter=False)
             if not done.returncode:
-                self._whole("gives out no single files")
+                self._warn_full_snapshot("does not serve single files")
         if done.returncode:
-            raise _failed(self._address, done)
-        self._have.update(missing)
+            raise _translate_error(self._address, done)
+        self._fetched_ids.update(missing)
 
     def _init(self, object_format: str) -> None:
         shutil.rmtree(self.git_dir)
@@ -153,10 +155,10 @@ class _PartialClone(_LocalContents):
     def _fetch(
         self, *options: str, refspec: str = "", input: str | None = None, filter: bool = True
     ) -> GitResult:
-        settings = [*_SEALED, "protocol.ext.allow=never"]
-        for name, use in _PROTOCOLS.items():
-            use = "always" if name == self._address.protocol else use
-            settings.append(f"protocol.{name}.allow={use}")
+        settings = [*_SAFE_SETTINGS, "protocol.ext.allow=never"]
+        for name, policy in _PROTOCOLS.items():
+            policy = "always" if name == self._address.protocol else policy
+            settings.append(f"protocol.{name}.allow={policy}")
         settings += _PROMISOR if filter else ()
         fixed = ("fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
         return process.run_git(
@@ -165,20 +167,20 @@ class _PartialClone(_LocalContents):
                 "--", _REMOTE, *([refspec] if refspec else []),
             ),
             cwd=self.git_dir,
-            environ=process.environment(prompt=self._prompt, protocols=None, configured=True),
+            environ=process.git_environment(prompt=self._prompt, protocols=None, configured=True),
             input=None if input is None else input.encode(),
             check=False,
             prompt=self._prompt,
-            limits=self._limits.after(self.git_dir, 0 if input else MOST_TREES),
+            limits=self._limits.for_next_fetch(self.git_dir, 0 if input else MAX_TREE_BYTES),
             folder=self.git_dir,
         )  # fmt: skip
 
-    def _whole(self, why: str) -> None:
+    def _warn_full_snapshot(self, reason: str) -> None:
         self._complete = True
         packs = (self.git_dir / "objects" / "pack").glob("*.pack")
         size = sum(path.stat().st_size for path in packs)
         self._warn(
-            f"{self._address.shown} {why}: the whole snapshot travelled ({size / 1e6:.1f} MB)"
+            f"{self._address.display_url} {reason}: fetched the whole commit ({size / 1e6:.1f} MB)"
         )
 
 
@@ -187,32 +189,32 @@ def _options(settings: Sequence[str]) -> tuple[str, ...]:
 
 
 def _environment() -> dict[str, str]:
-    """For work on objects that are here: nothing can be fetched, whatever the repository says."""
+    """Return the environment for local objects: git cannot fetch, whatever the configuration."""
 
-    return {**process.environment(protocols="none"), "GIT_NO_LAZY_FETCH": "1"}
+    return {**process.git_environment(protocols="none"), "GIT_NO_LAZY_FETCH": "1"}
 
 
 def _git(git_dir: Path, *arguments: str, check: bool = True) -> GitResult:
-    full = (f"--git-dir={git_dir}", *_options(_SEALED), *arguments)
+    full = (f"--git-dir={git_dir}", *_options(_SAFE_SETTINGS), *arguments)
     return process.run_git(full, cwd=git_dir, environ=_environment(), check=check)
 
 
 def _listing(git_dir: Path, commit: str, address: Address) -> tuple[TreeEntry, ...]:
-    """Every entry of every tree but folders; no content is asked for."""
+    """List every file, link and submodule, without fetching contents."""
 
-    return tuple(counted(_listed(git_dir, commit), address.shown))
+    return tuple(limit_entries(_list_tree(git_dir, commit), address.display_url))
 
 
-def _listed(git_dir: Path, commit: str) -> Iterator[TreeEntry]:
+def _list_tree(git_dir: Path, commit: str) -> Iterator[TreeEntry]:
     arguments = (
         f"--git-dir={git_dir}",
-        *_options(_SEALED),
+        *_options(_SAFE_SETTINGS),
         "ls-tree",
         "-rz",
         "--full-tree",
         commit,
     )
-    with process.streaming(arguments, cwd=git_dir, environ=_environment(), input=b"") as stream:
+    with process.stream_git(arguments, cwd=git_dir, environ=_environment(), input=b"") as stream:
         rest = b""
         while chunk := stream.read(1 << 16):
             *records, rest = (rest + chunk).split(b"\0")
@@ -222,18 +224,18 @@ def _listed(git_dir: Path, commit: str) -> Iterator[TreeEntry]:
                 yield TreeEntry(int(mode, 8), name.decode("utf-8", "surrogateescape"), id.decode())
 
 
-def _local_git_dir(path: Path) -> Path:
-    """The Git folder of the repository at `path`. Git itself looks at whose it is."""
+def _find_local_git_dir(path: Path) -> Path:
+    """Return the Git folder of the repository at `path`. Git itself checks its owner."""
 
     environ = _environment()
-    # this folder's repository, not that of one above it
+    # find the repository of this folder only, not that of a parent folder
     environ["GIT_CEILING_DIRECTORIES"] = str(path.resolve().parent)
-    settings = (*_SEALED, "safe.bareRepository=all")
+    settings = (*_SAFE_SETTINGS, "safe.bareRepository=all")
     arguments = (*_options(settings), "rev-parse", "--absolute-git-dir")
-    done = process.run_git(arguments, cwd=path, environ=environ, check=False, named=True)
+    done = process.run_git(arguments, cwd=path, environ=environ, check=False, allow_bare=True)
     if done.returncode:
         if hint := process.ownership_hint(done):
-            raise Refused(f"'{path}' belongs to somebody else", hint=hint)
+            raise Refused(f"'{path}' is owned by another user", hint=hint)
         reason = done.message or "not a Git repository"
         raise ExternalError(f"'{path}': {reason}", hint="name the top folder of a repository")
     return Path(done.stdout.rstrip(b"\n").decode("utf-8", "surrogateescape"))
@@ -248,21 +250,22 @@ def _local_commit(git_dir: Path, address: Address) -> str:
     raise no_such_ref(address)
 
 
-def _failed(address: Address, done: GitResult) -> GitSpacyError:
-    told = redact(done.message.replace(address.url, address.shown)) or "git fetch failed"
-    everything = _text(done.stderr).lower()
-    if _NO_REF.search(everything):
+def _translate_error(address: Address, done: GitResult) -> GitSpacyError:
+    message = redact(done.message.replace(address.url, address.display_url)) or "git fetch failed"
+    stderr = _text(done.stderr).lower()
+    if _NO_REF.search(stderr):
         return no_such_ref(address)
-    if re.search(r"transport '[^']*' not allowed", everything):
-        return Refused(f"{address.shown}: {told}", hint="it leads to where it must not")
-    if "no space left on device" in everything:
-        return LocalFailure(f"{address.shown}: {told}", hint="make room on the disk")
+    if re.search(r"transport '[^']*' not allowed", stderr):
+        hint = "it redirects to a protocol that is not allowed"
+        return Refused(f"{address.display_url}: {message}", hint=hint)
+    if "no space left on device" in stderr:
+        return LocalFailure(f"{address.display_url}: {message}", hint="free some disk space")
     hint = "check the address and the network"
-    if re.search(r"authentication|username|password|error: 40[13]", everything):
-        hint = "let Git know the password: 'git credential approve', or an SSH key"
-    elif "permission denied" in everything or "host key" in everything:
-        hint = f"check that 'git ls-remote {address.shown}' works"
-    return ExternalError(f"{address.shown}: {told}", hint=hint)
+    if re.search(r"authentication|username|password|error: 40[13]", stderr):
+        hint = "give Git a password by a credential helper (git help credentials), or use SSH"
+    elif "permission denied" in stderr or "host key" in stderr:
+        hint = f"git ls-remote {address.display_url}"
+    return ExternalError(f"{address.display_url}: {message}", hint=hint)
 
 
 def _text(raw: bytes) -> str:

@@ -1,7 +1,7 @@
-"""The one place that starts git: argument tuples, a scrubbed environment, an explicit folder.
+"""Start git: the only module that does, with a scrubbed environment and an explicit folder.
 
-Knows how to run a program named git and what its environment must not be; knows no subcommand. To
-be imported costs little: many a verb asks where the repository is, and never starts git.
+Knows nothing about git's subcommands. Imports little, since many commands only need to find the
+repository and never start git.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from git_spacy.project.paths import has_git_dir, is_git_dir
 if TYPE_CHECKING:
     import subprocess
 
-# `git rev-parse --local-env-vars` (a test compares): what ties a process to one repository.
+# Variables that tie a process to one repository: `git rev-parse --local-env-vars`, held by a test.
 LOCAL_VARIABLES = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_CONFIG",
@@ -42,47 +42,45 @@ LOCAL_VARIABLES = (
     "GIT_COMMON_DIR",
     "GIT_INTERNAL_SUPER_PREFIX",
 )
-# Of these, what `git -c NAME=VALUE spacy …` or a CI sets: no repository, the user's own words.
+# Of these, the settings of `git -c NAME=VALUE spacy …` or of a CI, which belong to the user.
 _SETTINGS = re.compile(r"GIT_CONFIG_(PARAMETERS|COUNT|(KEY|VALUE)_\d+)")
 _COUNTED_CONFIG = re.compile(r"GIT_CONFIG_(KEY|VALUE)_\d+")
 
-# What local work never comes near; a fetch has its own.
-_MOST_OUTPUT = 256 << 20  # bytes of standard output
-_MOST_TEXT = 16 << 20  # bytes of standard error
-_KEPT_TEXT = 64 << 10  # bytes of standard error that are kept, at its begin and at its end
+# Local commands never come near these limits; fetches have their own.
+_MAX_STDOUT = 256 << 20  # bytes
+_MAX_STDERR = 16 << 20  # bytes
+_KEPT_STDERR = 64 << 10  # bytes that are kept of the beginning, and of the end
 _CHUNK = 1 << 16
-_POLL = 0.2  # seconds between two looks at the clock and the disk
-_SPARE = 64 << 20  # bytes of the disk that a fetch leaves free
+_POLL_INTERVAL = 0.2  # seconds between two checks of the time and the disk
+_MIN_FREE_DISK = 64 << 20  # bytes that a fetch leaves free
 
-_GRACE = 3.0  # seconds between asking git to end and ending it
+_TERMINATION_GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 _running: set[subprocess.Popen[bytes]] = set()
-_of_thread = threading.local()
+_thread_local = threading.local()
 
 
 class Limits(NamedTuple):
-    """What a server may cost: `seconds` in all, bytes of `text` to be shown, bytes on the disk
-    (0: what it has room for), and bytes of `memory` of each process (where the system can limit
-    another process: Linux)."""
+    """Limits for one fetch from a server: `seconds` in all, bytes of `text` on standard error,
+    bytes on disk (0: unlimited), and bytes of `memory` for each process (on Linux only)."""
 
     seconds: float = 3600.0
     text: int = 1 << 20
     size: int = 0
     memory: int = 2 << 30
 
-    def after(self, folder: Path, least: int = 0) -> Limits:
-        """The same for one more fetch to `folder`, which may bring `least` bytes at any rate."""
+    def for_next_fetch(self, folder: Path, minimum: int = 0) -> Limits:
+        """Return the limits for one more fetch to `folder`, of at least `minimum` bytes."""
 
-        size = bytes_in(folder) + max(self.size, least) if self.size else 0
+        size = size_of_folder(folder) + max(self.size, minimum) if self.size else 0
         return self._replace(size=size)
 
 
 LIMITS = Limits()
-"""Those of a server of the user's own."""
+"""The limits for a server that the user has configured."""
 
 
 class GitResult(NamedTuple):
-    """What a git process left: its exit code and its two outputs; of a long standard error, the
-    begin and the end."""
+    """The exit code and output of a git process; `stderr` is shortened in the middle if long."""
 
     returncode: int
     stdout: bytes
@@ -90,15 +88,15 @@ class GitResult(NamedTuple):
 
     @property
     def message(self) -> str:
-        """The last lines of git's own complaint, without its prefixes and hints."""
+        """The last lines of git's error message, without prefixes and hints."""
 
         lines = self.stderr.decode("utf-8", "replace").splitlines()
-        told = [line for line in lines if line.startswith(("fatal: ", "error: ", "remote: "))]
-        return "; ".join(line.split(": ", 1)[1] for line in (told or lines)[-3:] if line.strip())
+        errors = [line for line in lines if line.startswith(("fatal: ", "error: ", "remote: "))]
+        return "; ".join(line.split(": ", 1)[1] for line in (errors or lines)[-3:] if line.strip())
 
 
 def available() -> bool:
-    """Whether there is a git to start."""
+    """Return whether git is installed."""
 
     import shutil
 
@@ -106,7 +104,7 @@ def available() -> bool:
 
 
 def scrub_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` without what ties it to a repository: for work on another one, and for scripts."""
+    """Return `environ` without the variables that tie a process to a repository."""
 
     return {
         name: value
@@ -115,24 +113,26 @@ def scrub_environment(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def guarded(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
-    """`environ` for a git that looks for its repository from `cwd` on: it takes no bare one that
-    only lies there, since that may be part of a template and name programs to run."""
+def reject_bare_repository(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """Return `environ` for a git that starts in `cwd` and ignores bare repositories.
+
+    A bare repository may be part of a template, and its config can name programs to run.
+    """
 
     result = dict(environ)
     count = result.get("GIT_CONFIG_COUNT") or "0"
-    if count.isascii() and count.isdigit():  # (of anything else git itself complains)
+    if count.isascii() and count.isdigit():  # git itself reports any other value
         result[f"GIT_CONFIG_KEY_{count}"] = "safe.bareRepository"
         result[f"GIT_CONFIG_VALUE_{count}"] = "explicit"
         result["GIT_CONFIG_COUNT"] = str(int(count) + 1)
-    if not result.get("GIT_DIR") and (found := _found_bare(cwd)):
-        # what a git before 2.38 understands: there is no repository here
-        result["GIT_DIR"] = str(found / ".git")
+    if not result.get("GIT_DIR") and (bare := _find_bare_repository(cwd)):
+        # Git before 2.38 does not know safe.bareRepository: name a repository that does not exist.
+        result["GIT_DIR"] = str(bare / ".git")
     return result
 
 
-def _found_bare(cwd: Path) -> Path | None:
-    """The bare repository that git would find from `cwd` on, if that is what it would find."""
+def _find_bare_repository(cwd: Path) -> Path | None:
+    """Return the bare repository that git would discover from `cwd`, if any."""
 
     for folder in (cwd, *cwd.parents):
         if has_git_dir(folder):
@@ -143,19 +143,19 @@ def _found_bare(cwd: Path) -> Path | None:
 
 
 def can_prompt() -> bool:
-    """Whether somebody is there to answer: a terminal to ask on."""
+    """Return whether there is a terminal on which to ask the user."""
 
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def environment(
+def git_environment(
     *, prompt: bool = False, protocols: str | None = "", configured: bool = False
 ) -> dict[str, str]:
-    """The environment of a git process that works on a repository of our own choosing.
+    """Return the environment for a git process on a repository that the caller names.
 
-    Without `prompt` neither git nor ssh asks anything; `protocols` (as GIT_ALLOW_PROTOCOL, e.g.
-    "https:ssh") are the only ones it may speak, None: what the user's configuration says. With
-    `configured`, settings of the command line (`git -c`) and the environment hold too.
+    Without `prompt`, neither git nor ssh prompts. Only the `protocols` (as in GIT_ALLOW_PROTOCOL,
+    e.g. "https:ssh") are allowed; None leaves that to the user's configuration. With
+    `configured`, settings from the command line (`git -c`) and the environment apply.
     """
 
     result = scrub_environment(os.environ)
@@ -167,27 +167,28 @@ def environment(
         result["GIT_ALLOW_PROTOCOL"] = protocols
     result["GIT_TERMINAL_PROMPT"] = "1" if prompt else "0"
     if not prompt:
-        result["SSH_ASKPASS_REQUIRE"] = "never"  # GIT_ASKPASS stays: a CI answers with it
+        result["SSH_ASKPASS_REQUIRE"] = "never"  # GIT_ASKPASS stays: a CI passes passwords by it
         result.pop("SSH_ASKPASS", None)
     return result
 
 
 @contextmanager
-def streaming(
+def stream_git(
     arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str], input: bytes,
     memory: int = 0,
 ) -> Iterator[BinaryIO]:  # fmt: skip
-    """The standard output of a running `git ARGUMENTS`, for what is too large to hold. `memory` is
-    how many bytes it may allocate (0: as many as there are).
+    """Run `git ARGUMENTS`, and provide its standard output as a stream.
 
-    Raises Unavailable if git fails after all was read; to stop reading earlier is no failure.
+    Git may allocate `memory` bytes (0: unlimited). Raises ExternalError if git fails after all
+    its output was read; leaving the block earlier is not an error.
     """
 
-    # files, since a pipe would want a thread to fill or to empty it
-    with _scratch() as given, _scratch() as complaints:
-        given.write(input)
-        given.seek(0)
-        with _started(arguments, cwd, guarded(environ, cwd), given, complaints) as child:
+    # Files rather than pipes, which would need a thread to fill and to empty them.
+    environ = reject_bare_repository(environ, cwd)
+    with _anonymous_file() as stdin, _anonymous_file() as stderr:
+        stdin.write(input)
+        stdin.seek(0)
+        with _start_git(arguments, cwd, environ, stdin, stderr) as child:
             if memory:
                 _limit_memory(child, memory)
             stream = cast("BinaryIO", child.stdout)
@@ -195,16 +196,15 @@ def streaming(
             if stream.read(1):
                 return
             child.wait()
-        complaints.seek(0)
-        text = _Ends()
-        while chunk := complaints.read(_CHUNK):
+        stderr.seek(0)
+        text = _Excerpt()
+        while chunk := stderr.read(_CHUNK):
             text.add(chunk)
-        _check(arguments, GitResult(child.returncode, b"", text.text))
+        _raise_for_status(arguments, GitResult(child.returncode, b"", text.text))
 
 
-def _scratch() -> BinaryIO:
-    """A file without a name: in memory where the system has such, which spares the imports that
-    a temporary one wants."""
+def _anonymous_file() -> BinaryIO:
+    """Open a file without a name: in memory if the system can, which saves importing tempfile."""
 
     if hasattr(os, "memfd_create"):
         return open(os.memfd_create("git-spacy"), "w+b")
@@ -223,36 +223,37 @@ def run_git(
     check: bool = True,
     accepted: Collection[int] = (0,),
     prompt: bool = False,
-    named: bool = False,
+    allow_bare: bool = False,
     limits: Limits | None = None,
     folder: Path | None = None,
 ) -> GitResult:
-    """Run `git ARGUMENTS` in `cwd` to its end, with `input` or the file `stdin` to read.
+    """Run `git ARGUMENTS` in `cwd`, wait for it, and return the result.
 
-    With `named` the user has named `cwd`: it may be a bare repository. `limits` are for what talks
-    to a server, and `folder` is where what comes from it is put; raises Unavailable beyond them.
+    Git reads `input` or the file `stdin`. With `allow_bare`, `cwd` may be a bare repository, as the
+    user has named it. `limits` are for git processes that talk to a server and write to `folder`;
+    raises ExternalError beyond them.
 
-    With `check`, raises Unavailable with git's own words if its exit code is none of `accepted`.
-    Without `prompt` it has no terminal to ask on. An interruption ends git and what it started.
+    With `check`, raises ExternalError with git's message if the exit code is not in `accepted`.
+    Without `prompt`, git has no terminal. An interrupt terminates git and its children.
     """
 
     import subprocess
 
     pipe = subprocess.PIPE
-    environ = environment() if environ is None else environ
-    environ = environ if named else guarded(environ, cwd)
-    with _started(arguments, cwd, environ, stdin or pipe, pipe, prompt) as child:
+    environ = git_environment() if environ is None else environ
+    environ = environ if allow_bare else reject_bare_repository(environ, cwd)
+    with _start_git(arguments, cwd, environ, stdin or pipe, pipe, prompt) as child:
         if limits:
             _limit_memory(child, limits.memory)
         stdout, stderr = _communicate(child, input or b"", limits, folder)
     completed = GitResult(child.returncode, stdout, stderr)
     if check and completed.returncode not in accepted:
-        _check(arguments, completed)
+        _raise_for_status(arguments, completed)
     return completed
 
 
-class _Ends:
-    """The begin and the end of a text that may be long, and its length."""
+class _Excerpt:
+    """The beginning and the end of a text that may be long, and its length."""
 
     def __init__(self) -> None:
         self.length = 0
@@ -261,9 +262,9 @@ class _Ends:
 
     def add(self, chunk: bytes) -> None:
         self.length += len(chunk)
-        room = _KEPT_TEXT - len(self._first)
+        room = _KEPT_STDERR - len(self._first)
         self._first += chunk[:room]
-        self._last = (self._last + chunk[room:])[-_KEPT_TEXT:]
+        self._last = (self._last + chunk[room:])[-_KEPT_STDERR:]
 
     @property
     def text(self) -> bytes:
@@ -274,126 +275,125 @@ class _Ends:
 def _communicate(
     child: subprocess.Popen[bytes], input: bytes, limits: Limits | None, folder: Path | None
 ) -> tuple[bytes, bytes]:
-    """As Popen.communicate, within limits."""
+    """Communicate with the process as Popen.communicate does, but within limits."""
 
     import selectors
     import time
 
-    begin = time.monotonic()
-    most_text = limits.text if limits else _MOST_TEXT
-    stdout, output, text, rest = [], 0, _Ends(), memoryview(input)
-    with selectors.DefaultSelector() as waiting:
+    start = time.monotonic()
+    max_text = limits.text if limits else _MAX_STDERR
+    stdout, stdout_size, stderr, rest = [], 0, _Excerpt(), memoryview(input)
+    with selectors.DefaultSelector() as selector:
         for stream in (child.stdout, child.stderr):
             if stream:
-                waiting.register(stream, selectors.EVENT_READ)
+                selector.register(stream, selectors.EVENT_READ)
         if child.stdin and rest:
             os.set_blocking(child.stdin.fileno(), False)
-            waiting.register(child.stdin, selectors.EVENT_WRITE)
+            selector.register(child.stdin, selectors.EVENT_WRITE)
         elif child.stdin:
             child.stdin.close()
-        while waiting.get_map():
-            for key, _ in waiting.select(_POLL if limits else None):
+        while selector.get_map():
+            for key, _ in selector.select(_POLL_INTERVAL if limits else None):
                 if key.fileobj is child.stdin:
                     try:
                         rest = rest[os.write(key.fd, rest[:_CHUNK]) :]
                     except BlockingIOError:
                         continue
-                    except BrokenPipeError:  # it has read enough
+                    except BrokenPipeError:  # git does not want to read more
                         rest = rest[:0]
                     if not rest:
-                        waiting.unregister(key.fileobj)
+                        selector.unregister(key.fileobj)
                         child.stdin.close()
                     continue
                 chunk = os.read(key.fd, _CHUNK)
                 if not chunk:
-                    waiting.unregister(key.fileobj)
+                    selector.unregister(key.fileobj)
                 elif key.fileobj is child.stderr:
-                    text.add(chunk)
+                    stderr.add(chunk)
                 else:
                     stdout.append(chunk)
-                    output += len(chunk)
-            if text.length > most_text:
-                raise beyond(f"more than {most_text:,} bytes of text", limits)
-            if output > _MOST_OUTPUT:
-                raise beyond(f"more than {_MOST_OUTPUT:,} bytes", limits)
+                    stdout_size += len(chunk)
+            if stderr.length > max_text:
+                raise limit_exceeded(f"more than {max_text:,} bytes of text", limits)
+            if stdout_size > _MAX_STDOUT:
+                raise limit_exceeded(f"more than {_MAX_STDOUT:,} bytes", limits)
             if limits:
-                check_limits(limits, time.monotonic() - begin, folder)
+                check_limits(limits, time.monotonic() - start, folder)
     child.wait()
-    return b"".join(stdout), text.text
+    return b"".join(stdout), stderr.text
 
 
-def check_limits(limits: Limits, seconds: float, folder: Path | None = None) -> None:
-    """Raise Unavailable where a server goes beyond `limits`, `seconds` after it was asked, with
-    what it sent in `folder`."""
+def check_limits(limits: Limits, elapsed: float, folder: Path | None = None) -> None:
+    """Raise ExternalError if a fetch to `folder` exceeds `limits` after `elapsed` seconds."""
 
-    if seconds > limits.seconds:
+    if elapsed > limits.seconds:
         raise ExternalError(
-            f"the server was not done after {limits.seconds:g} s",
-            hint="try again; or give it more: git config spacy.fetchTimeout SECONDS",
+            f"the server did not finish within {limits.seconds:g} s",
+            hint="to wait longer: git config spacy.fetchTimeout SECONDS",
         )
     if folder is None:
         return
-    if limits.size and bytes_in(folder) > limits.size:
+    if limits.size and size_of_folder(folder) > limits.size:
         raise ExternalError(
             f"the server sent more than {limits.size:,} bytes",
-            hint="if that is right, set the limit in bytes: git config spacy.maxAssetSize 10g",
+            hint="to raise the limit: git config spacy.maxAssetSize 10g",
         )
     disk = os.statvfs(folder)
     block = disk.f_frsize or disk.f_bsize
-    if disk.f_bavail * block < min(_SPARE, disk.f_blocks * block // 100):
+    if disk.f_bavail * block < min(_MIN_FREE_DISK, disk.f_blocks * block // 100):
         raise ExternalError(
-            "the disk has no room for what the server sends", hint="make room on the disk"
+            "not enough disk space for the data of the server", hint="free some disk space"
         )
 
 
-def bytes_in(folder: Path) -> int:
-    """How many bytes the files below `folder` have, which may come and go."""
+def size_of_folder(folder: Path) -> int:
+    """Return the size of all files below `folder` in bytes; files may vanish meanwhile."""
 
     total = 0
-    for where, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):
-                total += os.lstat(os.path.join(where, name)).st_size
+                total += os.lstat(os.path.join(parent, name)).st_size
     return total
 
 
-def beyond(what: str, limits: Limits | None) -> ExternalError:
-    """The error for more than is taken, from a server if there are `limits`."""
+def limit_exceeded(amount: str, limits: Limits | None) -> ExternalError:
+    """Return the error for too much output: of a server if there are `limits`, else of git."""
 
-    who = "the server" if limits else "git"
-    return ExternalError(
-        f"{who} sent {what}", hint="ask whoever runs it" if limits else "try again"
-    )
+    sender = "the server" if limits else "git"
+    hint = "ask the administrator of the server" if limits else "try again"
+    return ExternalError(f"{sender} sent {amount}", hint=hint)
 
 
-def _limit_memory(child: subprocess.Popen[bytes], most: int) -> None:
-    """Bound what `child`, and all that it starts from now on, may allocate."""
+def _limit_memory(child: subprocess.Popen[bytes], limit: int) -> None:
+    """Limit the memory in bytes of `child`, and of every process that it starts from now on."""
 
     import resource
 
     if sys.platform == "linux":
         with suppress(OSError, ValueError):
             _, hard = resource.prlimit(child.pid, resource.RLIMIT_DATA)
-            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-            resource.prlimit(child.pid, resource.RLIMIT_DATA, (most, hard))
+            limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (limit, hard))
 
 
 def pager_config(start: Path) -> tuple[str, bool]:
-    """The user's pager and whether to write in colours to a terminal, as Git has them in the
-    folder `start`: `git var GIT_PAGER`, color.spacy or color.ui."""
+    """Return the user's pager (GIT_PAGER) and whether color.spacy or color.ui allow colours."""
 
-    asked = ("var", "GIT_PAGER"), ("config", "--get-colorbool", "color.spacy", "true")
+    queries = ("var", "GIT_PAGER"), ("config", "--get-colorbool", "color.spacy", "true")
     environ = {**os.environ, "LC_ALL": "C"}
-    told = (run_git(one, cwd=start, environ=environ, check=False).stdout for one in asked)
-    command, colours = (answer.decode("utf-8", "replace").strip() for answer in told)
+    outputs = (run_git(args, cwd=start, environ=environ, check=False).stdout for args in queries)
+    command, colours = (output.decode("utf-8", "replace").strip() for output in outputs)
     return command, colours != "false"
 
 
 @contextmanager
 def pager(command: str) -> Iterator[IO[str] | None]:
-    """Where to write what the user pages through with `command`, which is the shell's, as
-    `git var GIT_PAGER` says it; with Git's own defaults for less and lv. None: it cannot be
-    started. Waits until the user has left it."""
+    """Provide the input of a pager, and wait until the user has quit it.
+
+    `command` is a shell command, as from `git var GIT_PAGER`; less and lv get Git's default
+    options. Provides None if the pager cannot be started.
+    """
 
     import subprocess
 
@@ -406,34 +406,33 @@ def pager(command: str) -> Iterator[IO[str] | None]:
     except OSError:
         yield None
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # leave Ctrl-C to the pager
     try:
         yield child.stdin
     finally:
-        with suppress(OSError):  # who has seen enough has left it
+        with suppress(OSError):  # the user may have quit already
             child.communicate()
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)
 
 
-def credential_helper(command: Sequence[str], question: str, patience: float) -> str:
-    """What a program that the user set for git (a credential helper) answers; "" if it fails or
-    takes more than `patience` seconds. It has no terminal to ask on."""
+def credential_helper(command: Sequence[str], question: str, timeout: float) -> str:
+    """Return the output of a credential helper, or "" if it fails or exceeds `timeout` seconds."""
 
     import subprocess
 
     try:
         with subprocess.Popen(
             command,
-            env=environment(),
+            env=git_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         ) as child:
             try:
-                answer, _ = child.communicate(question.encode(), patience)
+                answer, _ = child.communicate(question.encode(), timeout)
             except BaseException as error:
-                _end(child, group=True)
+                _terminate(child, group=True)
                 if not isinstance(error, subprocess.TimeoutExpired):
                     raise
                 return ""
@@ -442,37 +441,37 @@ def credential_helper(command: Sequence[str], question: str, patience: float) ->
     return answer.decode("utf-8", "replace") if child.returncode == 0 else ""
 
 
-def _check(arguments: Sequence[str], completed: GitResult) -> None:
+def _raise_for_status(arguments: Sequence[str], completed: GitResult) -> None:
     if completed.returncode:
         check_ownership(completed)
         words = [
             word
-            for before, word in zip(("", *arguments), arguments, strict=False)
-            if not word.startswith("-") and before != "-c"
+            for previous, word in zip(("", *arguments), arguments, strict=False)
+            if not word.startswith("-") and previous != "-c"
         ]
-        said = completed.message or "failed without a word"
-        raise ExternalError(redact(f"git {words[0] if words else ''}: {said}"))
+        message = completed.message or "failed with no output"
+        raise ExternalError(redact(f"git {words[0] if words else ''}: {message}"))
 
 
 def check_ownership(completed: GitResult) -> None:
-    """Raise Unsafe where git refused a repository for whose it is: that answers no question."""
+    """Raise Refused if git refused to work on a repository that another user owns."""
 
     if hint := ownership_hint(completed):
-        raise Refused("the repository belongs to somebody else", hint=hint)
+        raise Refused("the repository is owned by another user", hint=hint)
 
 
 def ownership_hint(completed: GitResult) -> str:
-    """What to type where git refused a repository for whose it is; "" if that was not why."""
+    """Return the hint for a repository that git refused because of its owner, else ""."""
 
-    told = completed.stderr.decode("utf-8", "replace")
-    if "dubious ownership" not in told and "unsafe repository" not in told:
+    stderr = completed.stderr.decode("utf-8", "replace")
+    if "dubious ownership" not in stderr and "unsafe repository" not in stderr:
         return ""
-    own = re.search(r"git config --global --add safe\.directory .*", told)
-    return f"if you trust it: {own[0] if own else 'see safe.directory'}"
+    command = re.search(r"git config --global --add safe\.directory .*", stderr)
+    return f"if you trust it: {command[0] if command else 'see safe.directory'}"
 
 
 @contextmanager
-def _started(
+def _start_git(
     arguments: Sequence[str],
     cwd: Path,
     environ: Mapping[str, str],
@@ -480,12 +479,15 @@ def _started(
     stderr: int | IO[bytes],
     prompt: bool = False,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A running git. In a session of its own it has no terminal, and can be ended with all that
-    it started; one that may ask must keep ours, where Ctrl-C reaches it by itself."""
+    """Provide a running git, and terminate it at the end of the block.
+
+    Without `prompt` it gets a new session, so that it has no terminal and can be terminated with
+    its children. With `prompt` it keeps our session, where Ctrl-C reaches it anyway.
+    """
 
     import subprocess
 
-    check: Callable[[], None] = getattr(_of_thread, "check", lambda: None)
+    check: Callable[[], None] = getattr(_thread_local, "check", lambda: None)
     check()
     child = None
     try:
@@ -500,16 +502,16 @@ def _started(
                 start_new_session=not prompt,
             )
             _running.add(child)
-        check()  # `end_all` may not have seen this one
+        check()  # `end_all` may have run before this process was registered
         yield child
     except FileNotFoundError as error:
         if child is not None or error.filename == str(cwd) or not cwd.is_dir():
             raise
-        raise ExternalError("there is no 'git' on the PATH", hint="install git") from None
+        raise ExternalError("git not found on the PATH", hint="install git") from None
     finally:
         if child is not None:
             if child.poll() is None:
-                _end(child, group=not prompt)
+                _terminate(child, group=not prompt)
             _running.discard(child)
             for stream in (child.stdin, child.stdout, child.stderr):
                 if stream is not None:
@@ -518,35 +520,35 @@ def _started(
 
 
 @contextmanager
-def checked(check: Callable[[], None]) -> Iterator[None]:
-    """Let this thread start no git where `check` raises an exception."""
+def checked_before_start(check: Callable[[], None]) -> Iterator[None]:
+    """Call `check`, which may raise, before this thread starts any git process."""
 
-    _of_thread.check = check
+    _thread_local.check = check
     try:
         yield
     finally:
-        del _of_thread.check
+        del _thread_local.check
 
 
 def end_all(number: int) -> None:
-    """Send the signal to every git that another thread waits for: that thread sees it fail."""
+    """Send the signal to every running git; the threads that wait for them see them fail."""
 
     for child in list(_running):
-        _signal(child, number, group=True)
+        _send_signal(child, number, group=True)
 
 
-def _end(child: subprocess.Popen[bytes], *, group: bool) -> None:
-    """End `child`, and with `group` all that it started: politely, then not."""
+def _terminate(child: subprocess.Popen[bytes], *, group: bool) -> None:
+    """Terminate `child`, with `group` also its children: by SIGTERM, then by SIGKILL."""
 
     with interrupts.deferred():
         for number in (signal.SIGTERM, signal.SIGKILL):
-            _signal(child, number, group=group)
-            if interrupts.wait_until(lambda: child.poll() is not None, _GRACE):
+            _send_signal(child, number, group=group)
+            if interrupts.wait_until(lambda: child.poll() is not None, _TERMINATION_GRACE):
                 return
         child.wait()
 
 
-def _signal(child: subprocess.Popen[bytes], number: int, *, group: bool) -> None:
+def _send_signal(child: subprocess.Popen[bytes], number: int, *, group: bool) -> None:
     with suppress(ProcessLookupError, PermissionError):
         if group:
             os.killpg(child.pid, number)

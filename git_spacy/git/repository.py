@@ -1,4 +1,4 @@
-"""Small questions about the user's own repository, one each. Opening it asks nothing.
+"""Find the user's repository, and run git on it.
 
 Finds the folders by the rules of gitrepository-layout(5), without starting a process.
 """
@@ -19,12 +19,15 @@ from git_spacy.project.paths import bare_repository, has_git_dir, is_git_dir
 _BARE = re.compile(r"^\s*bare\s*=\s*true\s*$", re.IGNORECASE | re.MULTILINE)
 
 SAFE_CONFIG = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
-"""Before git's verb: nobody's program is started for a question, or for notes."""
+"""Options before git's subcommand, so that it does not start hooks or a file system monitor."""
 
 
 class Repository(NamedTuple):
-    """A repository as seen from one work tree. `top` is that work tree, None in a bare one;
-    `common_dir` is shared by all work trees of the repository."""
+    """A repository as seen from one of its worktrees.
+
+    `top` is the folder of that worktree, or None in a bare repository; `common_dir` is shared by
+    all worktrees.
+    """
 
     git_dir: Path
     common_dir: Path
@@ -32,35 +35,35 @@ class Repository(NamedTuple):
 
     @classmethod
     def discover(cls, start: Path, environ: Mapping[str, str] | None = None) -> Repository | None:
-        """The repository that `start` lies in, as Git would find it; None if there is none. Raises
-        Unsafe for a bare one that nobody named (as Git does with safe.bareRepository=explicit).
+        """Return the repository that contains `start`, as Git would find it, or None.
 
-        GIT_DIR and GIT_WORK_TREE of `environ` (None: of this process) count as they do for git.
+        Honours GIT_DIR and GIT_WORK_TREE of `environ` (default: of this process). Raises Refused
+        for a bare repository that GIT_DIR does not name, like safe.bareRepository=explicit.
         """
 
         environ = os.environ if environ is None else environ
-        if named := environ.get("GIT_DIR"):
+        if git_dir_variable := environ.get("GIT_DIR"):
             top = environ.get("GIT_WORK_TREE")
-            git_dir = Path(os.path.abspath(named))
-            found = (
+            git_dir = Path(os.path.abspath(git_dir_variable))
+            worktree = (
                 Path(os.path.abspath(top))
                 if top
-                else _work_tree(git_dir, Path(os.path.abspath(start)))
+                else _find_worktree(git_dir, Path(os.path.abspath(start)))
             )
-            return cls._at(git_dir, found) if is_git_dir(git_dir) else None
+            return cls._from_git_dir(git_dir, worktree) if is_git_dir(git_dir) else None
         start = Path(os.path.abspath(start))
         for folder in (start, *start.parents):
             dot_git = folder / ".git"
             if is_git_dir(dot_git):
-                return cls._at(dot_git, folder)
-            if (pointed := _pointed(dot_git)) is not None:
-                return cls._at(pointed, folder)
+                return cls._from_git_dir(dot_git, folder)
+            if (target := _read_gitfile(dot_git)) is not None:
+                return cls._from_git_dir(target, folder)
             if is_git_dir(folder):
                 raise bare_repository(folder)
         return None
 
     @classmethod
-    def _at(cls, git_dir: Path, top: Path | None) -> Repository:
+    def _from_git_dir(cls, git_dir: Path, top: Path | None) -> Repository:
         try:
             common = (git_dir / "commondir").read_text().strip()
         except OSError:
@@ -68,23 +71,24 @@ class Repository(NamedTuple):
         return cls(git_dir, Path(os.path.normpath(git_dir / common)), top)
 
     def git_path(self, name: str) -> Path:
-        """Where a file of ours belongs, as `git rev-parse --git-path NAME` would have it: each
-        work tree has its own."""
+        """Return the path that `git rev-parse --git-path NAME` prints: one per worktree."""
 
         return self.git_dir / name
 
     def cwd(self) -> Path:
-        """Where to start git for questions about it."""
+        """Return the folder in which to run git."""
 
         return self.top or self.git_dir
 
     def environment(self, *, allow_network: bool = False, prompt: bool = False) -> dict[str, str]:
-        """The environment of such a git; what a hook said of the repository holds, in words that
-        do not depend on the folder. Unless it `talks`, it may not speak to anybody; then it may
-        what the user's configuration says, and ask with `prompt`."""
+        """Return the environment for git processes on this repository.
+
+        GIT_DIR and GIT_WORK_TREE, as set by a hook, become absolute. With `allow_network`, git may
+        use the protocols that the user's configuration allows, and prompt if `prompt` is set.
+        """
 
         protocols = None if allow_network else "none"
-        environ = process.environment(prompt=prompt, protocols=protocols, configured=True)
+        environ = process.git_environment(prompt=prompt, protocols=protocols, configured=True)
         if not allow_network:
             environ["GIT_NO_LAZY_FETCH"] = "1"
         if self.top is None or os.environ.get("GIT_DIR"):
@@ -97,9 +101,11 @@ class Repository(NamedTuple):
         self, arguments: Sequence[str], *, input: bytes = b"", check: bool = True,
         accepted: Collection[int] = (0,),
     ) -> process.GitResult:  # fmt: skip
-        """Run `git ARGUMENTS` on it, with no hook or monitor of anybody's. With `check`, raises
-        Unavailable if its exit code is none of `accepted`; in any case Unsafe if it belongs to
-        somebody else."""
+        """Run `git ARGUMENTS` on the repository, without hooks or a file system monitor.
+
+        With `check`, raises ExternalError if the exit code is not in `accepted`. Always raises
+        Refused if another user owns the repository.
+        """
 
         done = process.run_git(
             (*SAFE_CONFIG, *arguments),
@@ -111,12 +117,12 @@ class Repository(NamedTuple):
         return done
 
 
-def confined(path: Path) -> tuple[Path, str]:
-    """The folder below which a file that the user named as `path` is written, and its path from
-    there: the work tree that it lies in; where there is none, its own folder, links resolved.
+def confine(path: Path) -> tuple[Path, str]:
+    """Return the folder that writing to `path` must not leave, and `path` relative to it.
 
-    Raises Unsafe if a link leads out of a work tree that it lies in, or into Git's own folder: a
-    stranger may have committed that link.
+    That is the worktree which contains `path`, or else its parent folder with links resolved.
+    Raises Refused if a link leads out of a worktree that contains `path`, or into its `.git`: the
+    link may come from an untrusted commit.
     """
 
     path = Path(os.path.abspath(path))
@@ -129,10 +135,12 @@ def confined(path: Path) -> tuple[Path, str]:
     return Path(folder), name
 
 
-def _work_tree(git_dir: Path, start: Path) -> Path | None:
-    """None for a bare repository. Else GIT_DIR alone makes the current folder the top, except for
-    a linked work tree, which knows its own, and a submodule, which is known by its `.git`: hooks
-    run there with GIT_DIR set."""
+def _find_worktree(git_dir: Path, start: Path) -> Path | None:
+    """Return the worktree for a `git_dir` that GIT_DIR names, or None for a bare repository.
+
+    GIT_DIR alone makes the current folder the top, except in a linked worktree or a submodule,
+    where hooks run with GIT_DIR set: these are found by their `gitdir` and `.git` files.
+    """
 
     with suppress(OSError):
         if _BARE.search((git_dir / "config").read_text("utf-8", "replace")):
@@ -140,7 +148,7 @@ def _work_tree(git_dir: Path, start: Path) -> Path | None:
     real = os.path.realpath(git_dir)
     for folder in (start, *start.parents):
         dot_git = folder / ".git"
-        if os.path.realpath(_pointed(dot_git) or dot_git) == real:
+        if os.path.realpath(_read_gitfile(dot_git) or dot_git) == real:
             return folder
     try:
         return Path((git_dir / "gitdir").read_text().strip()).parent
@@ -148,8 +156,8 @@ def _work_tree(git_dir: Path, start: Path) -> Path | None:
         return git_dir.parent if git_dir.name == ".git" else start
 
 
-def _pointed(dot_git: Path) -> Path | None:
-    """What a `.git` file of a linked work tree or a submodule points to."""
+def _read_gitfile(dot_git: Path) -> Path | None:
+    """Return the Git folder that the `.git` file of a linked worktree or submodule names."""
 
     try:
         text = dot_git.read_text() if dot_git.is_file() else ""

@@ -1,7 +1,7 @@
-"""The user's `git config spacy.*`: which there are, what they are, where each comes from.
+"""Read the user's settings from `git config spacy.*`, and describe them in one table.
 
-The one table of them. Whoever reads a setting names it here; the man page, `git spacy config` and
-the tests of the README read the rest.
+Every setting that the package reads is in the table, which also feeds the man page,
+`git spacy config` and the tests of the documentation.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from git_spacy.git.repository import Repository
 from git_spacy.project.diagnostics import did_you_mean
 
 Settings = Mapping[str, str]
-"""The user's `git config spacy.*`: names as git prints them (`spacy.allowlocalpath`)."""
+"""Values of `git config spacy.*` by name, as git prints it (`spacy.allowlocalpath`)."""
 
 BOOLEAN, NUMBER, SIZE, TEXT = "true or false", "a number", "a size", "a text"
 
 
 class Setting(NamedTuple):
-    """One of them: how it is spelled, what kind of value it has, the one that holds where none is
-    set (in Git's words), and what it does."""
+    """A setting: its spelling, kind of value, default (in Git's notation) and description."""
 
     name: str
     kind: str
@@ -33,52 +32,56 @@ class Setting(NamedTuple):
     meaning: str
 
 
-# In the order in which people are told. A `*` is a name of the user's own.
-TABLE = (
+# In the order in which they are shown. A `*` stands for a name that the user chooses.
+ALL_SETTINGS = (
     Setting("spacy.repo", TEXT, "",
-        "The template repository that clone takes, instead of the embedded templates and"
+        "The template repository for clone, instead of the built-in templates and"
         " github.com/explosion/projects."),
     Setting("spacy.python", TEXT, "",
-        "The Python that scripts run with, instead of the active environment's, the project's"
-        " .venv or git-spacy's own."),
-    Setting("spacy.jobs", NUMBER, "1", "How many commands may run at a time."),
+        "The Python interpreter for scripts, instead of that of the active environment, the"
+        " project's .venv or git-spacy itself."),
+    Setting("spacy.jobs", NUMBER, "1", "The number of commands to run at the same time."),
     Setting("spacy.restore", BOOLEAN, "false",
-        "Keep what runs make in a store of this machine, and bring it back instead of running"
-        " again."),
+        "Save outputs in the run cache of this machine, and restore them instead of running"
+        " a command again."),
     Setting("spacy.cacheLinks", BOOLEAN, "false",
-        "Let outputs be hard links into that store: no second copy, but read-only."),
-    Setting("spacy.notes", BOOLEAN, "true", "Leave a record of each run in Git notes."),
-    Setting("spacy.ignore", BOOLEAN, "true", "Let clone and assets keep .gitignore current."),
+        "Make outputs hard links into the run cache: saves disk space, but they are read-only."),
+    Setting("spacy.notes", BOOLEAN, "true", "Record each run in Git notes."),
+    Setting("spacy.ignore", BOOLEAN, "true", "Let clone and assets update .gitignore."),
     Setting("spacy.remote.*.url", TEXT, "",
-        "The address of a remote of this name for push, pull and restore; it wins over that in"
+        "The address of the remote with this name, for push, pull and restore; overrides"
         " project.yml."),
     Setting("spacy.timeout", NUMBER, "30",
-        "Seconds without a byte before a server is given up; it has twice as many for its header,"
-        " and for each kilobyte."),
+        "Seconds to wait for data from a server; twice as long for its headers, and for each"
+        " kilobyte."),
     Setting("spacy.fetchTimeout", NUMBER, "3600",
-        "Seconds after which a fetch from a Git server is given up, whatever comes."),
+        "Seconds that a fetch from a Git server may take in all."),
     Setting("spacy.maxAssetSize", SIZE, "",
-        "The largest asset that is fetched; by default, what the disk has room for."),
+        "The maximum size of an asset; by default, as much as the disk has room for."),
     Setting("spacy.maxOutputSize", SIZE, "",
-        "The most that an output may have, unpacked, when it is pulled or restored; by default,"
-        " what the disk has room for."),
+        "The maximum unpacked size of an output to pull or restore; by default, as much as the"
+        " disk has room for."),
     Setting("spacy.rayShared", BOOLEAN, "true",
-        "Let Ray workers that see the project's folder work in it; else files always travel."),
+        "Let Ray workers that can access the project's folder work in it; otherwise, always"
+        " transfer the files."),
     Setting("spacy.allowLocalPath", BOOLEAN, "false",
-        "Let the url of an asset name paths outside the repository."),
+        "Allow asset URLs to name paths outside the repository."),
     Setting("spacy.allowLocalRepository", BOOLEAN, "false",
-        "Let git assets come from paths and file: URLs."),
+        "Allow git assets from paths and file: URLs."),
     Setting("spacy.allowEnvInUrl", BOOLEAN, "false",
-        "Let the url of an asset contain ${env.X}."),
+        "Allow asset URLs to contain ${env.X}."),
 )  # fmt: skip
 
-_BY_NAME = {setting.name.lower(): setting for setting in TABLE}
+_BY_NAME = {setting.name.lower(): setting for setting in ALL_SETTINGS}
 _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off", "")
 
 
 class SettingValue(NamedTuple):
-    """A value as Git has it: the name in its spelling, the scope (`global`, `local` …) and the
-    origin (`file:/home/me/.gitconfig`), both empty where no git can be asked."""
+    """A configured value, with the name as Git prints it.
+
+    `scope` (`global`, `local` …) and `origin` (`file:/home/me/.gitconfig`) are empty if git is not
+    installed.
+    """
 
     name: str
     value: str
@@ -86,69 +89,70 @@ class SettingValue(NamedTuple):
     origin: str = ""
 
 
-def settings(start: Path) -> dict[str, str]:
-    """All `spacy.*` of the user's Git configuration as it holds in `start`; the last of several
-    values counts. Asked of git in one process, of dulwich where there is no git."""
+def read_settings(start: Path) -> dict[str, str]:
+    """Return all `spacy.*` settings that apply in the folder `start`; the last value wins.
 
-    return {entry.name: entry.value for entry in entries(start)}
+    Runs one git process; uses dulwich if git is not installed.
+    """
+
+    return {entry.name: entry.value for entry in read_entries(start)}
 
 
-def entries(start: Path) -> list[SettingValue]:
-    """The same with where each comes from, the weakest first."""
+def read_entries(start: Path) -> list[SettingValue]:
+    """Return all `spacy.*` values with their scope and origin, lowest precedence first."""
 
     if not process.available():
         return [SettingValue(name, value) for name, value in _settings_without_git(start).items()]
-    # the user's own repository and configuration: nothing is scrubbed here, but what a hook gave
-    # us relative to our folder is not meant relative to `start`
+    # This is the user's own configuration, so the environment is not scrubbed; but paths which a
+    # hook sets are relative to the current folder, not to `start`.
     environ = {**os.environ, "LC_ALL": "C", "LANGUAGE": ""}
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"):
         if name in environ:
             environ[name] = os.path.abspath(environ[name])
     arguments = ("config", "--null", "--show-scope", "--show-origin", "--get-regexp", r"^spacy\.")
     done = process.run_git(arguments, cwd=start, environ=environ, check=False)
-    if done.returncode not in (0, 1):  # 1: there is none
+    if done.returncode not in (0, 1):  # 1: no setting found
         raise InvalidInput(
-            f"Git's configuration cannot be read: {done.message}", hint="correct that file"
+            f"cannot read the Git configuration: {done.message}", hint="correct that file"
         )
-    words = iter(done.stdout.decode("utf-8", "replace").split("\0"))
-    found = []
-    for scope, origin, record in zip(words, words, words, strict=False):
+    fields = iter(done.stdout.decode("utf-8", "replace").split("\0"))
+    values = []
+    for scope, origin, record in zip(fields, fields, fields, strict=False):
         name, has_value, value = record.partition("\n")
-        found.append(SettingValue(name, value if has_value else "true", scope, origin))
-    return found
+        values.append(SettingValue(name, value if has_value else "true", scope, origin))
+    return values
 
 
-def known(name: str) -> Setting | None:
-    """The setting that Git means by `name`."""
+def find_setting(name: str) -> Setting | None:
+    """Return the setting with this name, in any case, or None."""
 
     if re.fullmatch(r"spacy\.remote\..+\.url", name):
         name = "spacy.remote.*.url"
     return _BY_NAME.get(name.lower())
 
 
-def problems(found: Iterable[SettingValue]) -> list[Problem]:
-    """What is wrong with them: names that there are not, values that cannot be read."""
+def find_problems(values: Iterable[SettingValue]) -> list[Problem]:
+    """Return a problem for each unknown setting and each invalid value."""
 
-    wrong = []
-    for entry in found:
-        setting = known(entry.name)
-        where = f"git config {setting.name if setting else entry.name}"
+    problems = []
+    for entry in values:
+        setting = find_setting(entry.name)
         if setting is None:
-            spellings = [one.name for one in TABLE]
-            hint = did_you_mean(entry.name, spellings) or "see 'git spacy config'"
-            wrong.append(Problem("git-spacy has no such setting", hint, where))
+            hint = did_you_mean(entry.name, [known.name for known in ALL_SETTINGS])
+            location = f"git config {entry.name}"
+            problems.append(Problem("unknown setting", hint or "git spacy config", location))
             continue
         try:
             _READERS[setting.kind]({setting.name.lower(): entry.value}, setting.name)
         except GitSpacyError as error:
-            wrong += error.problems
-    return wrong
+            problems += error.problems
+    return problems
 
 
 def _settings_without_git(start: Path) -> dict[str, str]:
     from dulwich.config import ConfigFile, StackedConfig
 
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     files = list(reversed(StackedConfig.default_backends()))
     repository = Repository.discover(start)
     if repository and (repository.common_dir / "config").is_file():
@@ -158,12 +162,15 @@ def _settings_without_git(start: Path) -> dict[str, str]:
             if section[0].lower() == b"spacy":
                 for name, value in file.items(section):
                     parts = [b"spacy", *section[1:], name.lower()]
-                    found[b".".join(parts).decode()] = value.decode("utf-8", "replace")
-    return found
+                    values[b".".join(parts).decode()] = value.decode("utf-8", "replace")
+    return values
 
 
 def boolean(values: Settings, name: str) -> bool:
-    """A setting that is true or false, in Git's own words for it. Raises Malformed."""
+    """Return the value of a boolean setting, which may be any word that Git accepts.
+
+    Raises InvalidInput.
+    """
 
     value = _value(values, name)
     if value.lower() in _TRUE or value.lower() in _FALSE:
@@ -177,8 +184,10 @@ def boolean(values: Settings, name: str) -> bool:
 
 
 def number(values: Settings, name: str) -> int:
-    """A setting that is a whole number above 0, or a size in bytes (0: no limit), with Git's k, m
-    and g (times 1024). Raises Malformed."""
+    """Return the value of a setting that is a positive integer, or a size in bytes (0: no limit).
+
+    Accepts Git's suffixes k, m and g (powers of 1024). Raises InvalidInput.
+    """
 
     setting = _BY_NAME[name.lower()]
     value = _value(values, name)
@@ -195,8 +204,8 @@ def number(values: Settings, name: str) -> int:
     )
 
 
-def limits(values: Settings) -> process.Limits:
-    """What a Git server may cost. Raises Malformed."""
+def fetch_limits(values: Settings) -> process.Limits:
+    """Return the user's limits for fetches from a Git server. Raises InvalidInput."""
 
     seconds, size = number(values, "spacy.fetchTimeout"), number(values, "spacy.maxAssetSize")
     return process.Limits(seconds=seconds, size=size)

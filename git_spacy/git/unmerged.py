@@ -1,4 +1,4 @@
-"""A file in conflict: its three stages in the user's index, and the word that it is resolved."""
+"""Read the three stages of a file in conflict, and mark the conflict as resolved."""
 
 from __future__ import annotations
 
@@ -11,32 +11,37 @@ from git_spacy.git.repository import SAFE_CONFIG, Repository
 _STAGES = {1: "the common ancestor", 2: "our side", 3: "their side"}
 
 
-def stages(repository: Repository, name: str, most: int) -> dict[int, bytes]:
-    """The contents of the stages (1 base, 2 ours, 3 theirs) of `name`, relative to the top; none
-    if it is not in conflict. Raises Malformed if one has more than `most` bytes."""
+def read_stages(repository: Repository, name: str, max_bytes: int) -> dict[int, bytes]:
+    """Return the contents of the stages (1 base, 2 ours, 3 theirs) of the file `name`.
 
-    asked = ("--literal-pathspecs", "ls-files", "--unmerged", "-z", "--", name)
-    found: dict[int, str] = {}
-    for record in repository.run_git(asked).stdout.split(b"\0"):
+    `name` is relative to the top; there are no stages if the file is not in conflict. Raises
+    InvalidInput if a stage has more than `max_bytes` bytes.
+    """
+
+    arguments = ("--literal-pathspecs", "ls-files", "--unmerged", "-z", "--", name)
+    ids: dict[int, str] = {}
+    for record in repository.run_git(arguments).stdout.split(b"\0"):
         if record:
-            _, name_of, number = record.partition(b"\t")[0].split()
-            found[int(number)] = name_of.decode()
-    ids, where, environ = list(found.values()), repository.cwd(), repository.environment()
-    sizes = objects.sizes(SAFE_CONFIG, ids, cwd=where, environ=environ) if ids else {}
-    for stage, id in found.items():
-        if sizes[id] > most:
+            _, id, stage = record.partition(b"\t")[0].split()
+            ids[int(stage)] = id.decode()
+    cwd, environ = repository.cwd(), repository.environment()
+    blobs = list(ids.values())
+    sizes = objects.blob_sizes(SAFE_CONFIG, blobs, cwd=cwd, environ=environ) if blobs else {}
+    for number, blob in ids.items():
+        size = sizes[blob]
+        if size > max_bytes:
             path = shlex.quote(f":(top,literal){name}")
-            side = "theirs" if stage == 2 else "ours"
+            side = "theirs" if number == 2 else "ours"
             raise InvalidInput(
-                f"the version of {_STAGES[stage]} has {sizes[id]:,} bytes; the limit is {most:,}",
+                f"the version of {_STAGES[number]} has {size:,} bytes; the limit is {max_bytes:,}",
                 hint=f"git checkout --{side} -- {path} && git add -- {path}",
                 location=name,
             )
-    contents = objects.read_blobs(SAFE_CONFIG, ids, cwd=where, environ=environ)
-    return {stage: content.read() for stage, (_, content) in zip(found, contents, strict=True)}
+    contents = objects.read_blobs(SAFE_CONFIG, blobs, cwd=cwd, environ=environ)
+    return {number: content.read() for number, (_, content) in zip(ids, contents, strict=True)}
 
 
 def mark_resolved(repository: Repository, name: str) -> None:
-    """Tell Git that the conflict in `name` is settled as it lies in the work tree."""
+    """Resolve the conflict in the file `name` by adding it from the worktree."""
 
     repository.run_git(("--literal-pathspecs", "add", "--", name))

@@ -1,1 +1,1 @@
-"""What is wanted: project.yml read into frozen values. Touches no file but the one it is given."""
+"""The project's definition: project.yml, parsed and validated into immutable values."""

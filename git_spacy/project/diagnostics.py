@@ -1,18 +1,18 @@
-"""A problem with its place in a file, and the nearest name to one that is not there."""
+"""Problems with a line and column in a file, and "did you mean" suggestions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple, NoReturn
 
-from git_spacy.errors import GitSpacyError, InvalidInput, Refused
-from git_spacy.errors import Problem as Statement
+from git_spacy.errors import GitSpacyError, InvalidInput, Problem, Refused
 
 
 class Diagnostic(NamedTuple):
-    """What is wrong at a line and column (from 1) of a file, and how to fix it.
+    """An error at a line and column (from 1) of a file, and how to fix it.
 
-    `unsafe` problems are understood and refused (exit 3), the others are malformed (exit 2).
+    If `unsafe` is set, the input is understood but refused (exit code 3); otherwise it is invalid
+    (exit code 2).
     """
 
     file: str
@@ -23,39 +23,41 @@ class Diagnostic(NamedTuple):
     unsafe: bool = False
 
     @property
-    def problem(self) -> Statement:
-        return Statement(self.message, self.hint, f"{self.file}:{self.line}:{self.column}")
+    def problem(self) -> Problem:
+        """The same as an error's `Problem`."""
+
+        return Problem(self.message, self.hint, f"{self.file}:{self.line}:{self.column}")
 
     def __str__(self) -> str:
         return str(self.problem)
 
 
 def as_error(diagnostics: Iterable[Diagnostic]) -> GitSpacyError:
-    """All of `problems`, in the order of the file, as one error: Unsafe if one of them is."""
+    """Combine `diagnostics`, sorted by position, into one error: `Refused` if any is unsafe."""
 
-    every = sorted(diagnostics, key=lambda problem: (problem.line, problem.column))
-    family = Refused if any(problem.unsafe for problem in every) else InvalidInput
-    return family.from_problems(problem.problem for problem in every)
+    in_order = sorted(diagnostics, key=lambda diagnostic: (diagnostic.line, diagnostic.column))
+    error_type = Refused if any(diagnostic.unsafe for diagnostic in in_order) else InvalidInput
+    return error_type.from_problems(diagnostic.problem for diagnostic in in_order)
 
 
 def raise_all(diagnostics: Iterable[Diagnostic]) -> NoReturn:
-    """Raise them."""
+    """Raise `diagnostics` as one error."""
 
     raise as_error(diagnostics)
 
 
 def closest_name(name: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that somebody who typed `name` most likely meant, or None."""
+    """Return the name in `names` that is most similar to `name`, or None if none is similar."""
 
     import difflib
 
-    folded = {other.casefold(): other for other in names}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    return folded[close[0]] if close else None
+    by_casefolded = {other.casefold(): other for other in names}
+    matches = difflib.get_close_matches(name.casefold(), by_casefolded, n=1, cutoff=0.6)
+    return by_casefolded[matches[0]] if matches else None
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """`did you mean 'train'?`, or an empty text where nothing is near."""
+    """Return a hint such as `did you mean 'train'?`, or "" if no name is similar."""
 
-    other = closest_name(name, names)
-    return f"did you mean '{other}'?" if other else ""
+    closest = closest_name(name, names)
+    return f"did you mean '{closest}'?" if closest else ""

@@ -1,4 +1,7 @@
-"""Who makes what, what hangs together, and which commands a name stands for. Pure."""
+"""Dependencies between commands and assets, and the commands that a name refers to.
+
+Pure functions of a `Project`.
+"""
 
 from __future__ import annotations
 
@@ -16,107 +19,117 @@ Owner = TypeVar("Owner")
 
 
 class PathIndex(Generic[Owner]):
-    """Paths and whose they are, asked for what touches a path: in a time that does not grow with
-    their number."""
+    """An index of paths and their owners that finds those that overlap with a given path.
+
+    A lookup does not compare the path with every entry.
+    """
 
     def __init__(self, pairs: Iterable[tuple[ProjectPath, Owner]]) -> None:
-        self._of: dict[str, list[tuple[ProjectPath, Owner]]] = defaultdict(list)
+        self._entries: dict[str, list[tuple[ProjectPath, Owner]]] = defaultdict(list)
         for path, owner in pairs:
-            self._of[path.normal].append((path, owner))
-        self._sorted = sorted(self._of)
+            self._entries[path.normal].append((path, owner))
+        self._sorted = sorted(self._entries)
 
     def touching(self, path: ProjectPath) -> Iterator[tuple[ProjectPath, Owner]]:
-        """The paths that are `path`, hold it or lie in it, with their owners."""
+        """Yield the entries whose path equals, contains or lies inside `path`."""
 
         parts = path.normal.split("/")
         for depth in range(1, len(parts) + 1):
-            yield from self._of.get("/".join(parts[:depth]), ())
+            yield from self._entries.get("/".join(parts[:depth]), ())
         below = path.normal + "/"
         for name in self._sorted[bisect_left(self._sorted, below) :]:
             if not name.startswith(below):
                 break
-            yield from self._of[name]
+            yield from self._entries[name]
 
 
 def find_cycle(dependencies: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
-    """Things each of which the next one needs, and the last one the first: a way round in `needs`,
-    from the one that comes first there; [] if there is none."""
+    """Return a dependency cycle, or [] if there are no cycles.
 
-    waiting = {
-        user: {maker for maker in made if maker in dependencies}
-        for user, made in dependencies.items()
+    Each item of the result is a dependency of the next one, and the last is a dependency of the
+    first. The cycle starts with the item that comes first in `dependencies`.
+    """
+
+    remaining = {
+        item: {dependency for dependency in needed if dependency in dependencies}
+        for item, needed in dependencies.items()
     }
-    users: dict[Owner, list[Owner]] = defaultdict(list)
-    for user, made in waiting.items():
-        for maker in made:
-            users[maker].append(user)
-    free = [one for one, made in waiting.items() if not made]
-    while free:  # what needs nothing that is left is in no circle
-        done = free.pop()
-        for user in users[done]:
-            waiting[user].discard(done)
-            if not waiting[user]:
-                free.append(user)
-    left = [one for one, made in waiting.items() if made]
-    if not left:
+    dependents: dict[Owner, list[Owner]] = defaultdict(list)
+    for item, needed in remaining.items():
+        for dependency in needed:
+            dependents[dependency].append(item)
+    ready = [item for item, needed in remaining.items() if not needed]
+    while ready:  # an item whose dependencies are all removed is not part of a cycle
+        removed = ready.pop()
+        for dependent in dependents[removed]:
+            remaining[dependent].discard(removed)
+            if not remaining[dependent]:
+                ready.append(dependent)
+    unresolved = [item for item, needed in remaining.items() if needed]
+    if not unresolved:
         return []
-    way = [left[0]]
+    path = [unresolved[0]]
     while True:
-        before = next(one for one in left if one in waiting[way[-1]])
-        if before in way:
-            around = way[way.index(before) :][::-1]
-            start = around.index(next(one for one in dependencies if one in around))
-            return around[start:] + around[:start]
-        way.append(before)
+        previous = next(item for item in unresolved if item in remaining[path[-1]])
+        if previous in path:
+            cycle = path[path.index(previous) :][::-1]
+            start = cycle.index(next(item for item in dependencies if item in cycle))
+            return cycle[start:] + cycle[:start]
+        path.append(previous)
 
 
 def topological_sort(dependencies: Mapping[Owner, Collection[Owner]]) -> list[Owner]:
-    """The things of `needs`, each after those that it needs, else in the order in which they are
-    there. What a circle cannot have comes as if the need that closes it were not."""
+    """Sort the keys of `dependencies` so that each comes after its dependencies.
 
-    done: dict[Owner, None] = {}
-    begun: set[Owner] = set()
-    for first in dependencies:
-        way = [(first, iter(dependencies[first]))] if first not in begun else []
-        begun.add(first)
-        while way:  # no recursion: a project may be a chain of a thousand
-            one, waiting = way[-1]
-            before = next(
-                (other for other in waiting if other in dependencies and other not in begun), None
+    Otherwise their order is kept. A cycle is cut at the dependency that closes it.
+    """
+
+    finished: dict[Owner, None] = {}
+    visited: set[Owner] = set()
+    for root in dependencies:
+        stack = [(root, iter(dependencies[root]))] if root not in visited else []
+        visited.add(root)
+        while stack:  # not recursive: a project may be a chain of a thousand commands
+            item, remaining = stack[-1]
+            dependency = next(
+                (other for other in remaining if other in dependencies and other not in visited),
+                None,
             )
-            if before is None:
-                done[one] = None
-                way.pop()
+            if dependency is None:
+                finished[item] = None
+                stack.pop()
             else:
-                begun.add(before)
-                way.append((before, iter(dependencies[before])))
-    return list(done)
+                visited.add(dependency)
+                stack.append((dependency, iter(dependencies[dependency])))
+    return list(finished)
 
 
 def workflow_commands(project: Project, workflow: Workflow | None = None) -> tuple[Command, ...]:
-    """The commands of `workflow`, each once, in its order; without one all of the project's."""
+    """Return the commands of `workflow` in order, without repeats; of the project if None."""
 
     if workflow is None:
         return project.commands
-    known = {command.name: command for command in project.commands}
-    return tuple(known[name] for name in dict.fromkeys(workflow.steps) if name in known)
+    by_name = {command.name: command for command in project.commands}
+    return tuple(by_name[name] for name in dict.fromkeys(workflow.steps) if name in by_name)
 
 
 def upstream_commands(
     project: Project, workflow: Workflow | None = None
 ) -> dict[str, tuple[str, ...]]:
-    """For each command (of `workflow`, if one is named) the others of these that make what it
-    needs, each once. In a time that does not grow with the square of their number."""
+    """Map every command to the commands that produce its dependencies, in linear time.
+
+    With a `workflow`, only the commands of that workflow are considered.
+    """
 
     commands = workflow_commands(project, workflow)
-    made = PathIndex((path, command.name) for command in commands for path in command.produced)
+    outputs = PathIndex((path, command.name) for command in commands for path in command.produced)
     return {
         command.name: tuple(
             dict.fromkeys(
-                maker
-                for dep in command.deps
-                for _, maker in made.touching(dep)
-                if maker != command.name
+                producer
+                for dependency in command.deps
+                for _, producer in outputs.touching(dependency)
+                if producer != command.name
             )
         )
         for command in commands
@@ -124,23 +137,27 @@ def upstream_commands(
 
 
 def find_workflow(project: Project, name: str) -> Workflow:
-    """The workflow of this name. Raises Malformed, with the one that was most likely meant."""
+    """Return the workflow called `name`. Raises InvalidInput if it is not defined."""
 
     workflow = project.workflow(name)
     if workflow is None:
-        names = [one.name for one in project.workflows]
-        close = closest_name(name, names)
-        if close:
-            hint = f"did you mean '{close}'?"
+        names = [workflow.name for workflow in project.workflows]
+        closest = closest_name(name, names)
+        if closest:
+            hint = f"did you mean '{closest}'?"
+        elif names:
+            hint = f"available workflows: {', '.join(names)}"
         else:
-            hint = f"there are: {', '.join(names)}" if names else "project.yml defines none"
-        raise InvalidInput(f"no workflow '{name}'", hint=hint, location="project.yml")
+            hint = "add it under 'workflows:' in project.yml"
+        raise InvalidInput(f"unknown workflow '{name}'", hint=hint, location="project.yml")
     return workflow
 
 
 def expand_names(project: Project, names: Sequence[str]) -> tuple[Command, ...]:
-    """The commands that `names` (of commands and workflows) stand for, in the order in which they
-    are to run. Raises Malformed for a name that is neither."""
+    """Return the commands that `names` refer to, in the order in which they run.
+
+    A name is that of a command or of a workflow. Raises InvalidInput for any other name.
+    """
 
     commands: list[Command] = []
     for name in names:
@@ -148,13 +165,13 @@ def expand_names(project: Project, names: Sequence[str]) -> tuple[Command, ...]:
         for step in workflow.steps if workflow else (name,):
             command = project.command(step)
             if command is None:
-                raise _unknown(project, step)
+                raise _unknown_name(project, step)
             commands.append(command)
     return tuple(commands)
 
 
 def producers(project: Project, path: ProjectPath) -> tuple[Command | Asset, ...]:
-    """The commands and assets whose outputs or destination hold `path` or lie in it."""
+    """Return the commands and assets whose output or destination overlaps with `path`."""
 
     commands = [
         command
@@ -166,51 +183,55 @@ def producers(project: Project, path: ProjectPath) -> tuple[Command | Asset, ...
 
 
 def check_destinations(assets: Sequence[Asset]) -> None:
-    """Raises Malformed if one asset's destination is, or lies in, another's: bringing one would
-    destroy the other."""
+    """Raise InvalidInput if asset destinations overlap: fetching one would destroy the other."""
 
-    clashes = [
+    overlaps = [
         (first, second)
         for number, first in enumerate(assets)
         for second in assets[number + 1 :]
         if first.dest.touches(second.dest)
     ]
-    if clashes:
+    if overlaps:
         raise InvalidInput.from_problems(
             Problem(
-                f"asset destination '{second.dest}' is that of line {first.line} or lies in it"
-                if first.dest.holds(second.dest)
-                else f"asset destination '{second.dest}' holds '{first.dest}' of line {first.line}",
-                "give each asset a place of its own",
+                _overlap_message(first, second),
+                "give each asset its own destination",
                 f"project.yml:{second.line}",
             )
-            for first, second in clashes
+            for first, second in overlaps
         )
 
 
+def _overlap_message(first: Asset, second: Asset) -> str:
+    if first.dest.normal == second.dest.normal:
+        return f"asset destination '{second.dest}' is already used on line {first.line}"
+    relation = "is inside" if first.dest.holds(second.dest) else "contains"
+    return f"asset destination '{second.dest}' {relation} '{first.dest}' (line {first.line})"
+
+
 def producer_hint(project: Project, name: str, path: ProjectPath) -> str:
-    """What to type to have `path`, a dependency of the command `name`."""
+    """Return a hint on how to obtain `path`, a missing dependency of the command `name`."""
 
-    for maker in producers(project, path):
-        if isinstance(maker, Command):
-            if maker.name != name:
-                return f"git spacy run {maker.name}"
-        elif maker.url or maker.git:
-            return f"git spacy assets {maker.dest}"
+    for producer in producers(project, path):
+        if isinstance(producer, Command):
+            if producer.name != name:
+                return f"git spacy run {producer.name}"
+        elif producer.url or producer.git:
+            return f"git spacy assets {producer.dest}"
         else:
-            return f"'{maker.dest}' is private: put it there yourself"
-    return "nothing in project.yml makes it: put it there, or correct the path"
+            return f"'{producer.dest}' is a private asset: copy it there yourself"
+    return "no command produces it: create it, or correct the path in project.yml"
 
 
-def _unknown(project: Project, name: str) -> InvalidInput:
+def _unknown_name(project: Project, name: str) -> InvalidInput:
     known = [workflow.name for workflow in project.workflows]
     known += [command.name for command in project.commands]
     if name in ("asset", "assets"):
         hint = "to fetch the assets: git spacy assets"
-    elif close := closest_name(name, known):
-        hint = f"did you mean '{close}'?"
+    elif closest := closest_name(name, known):
+        hint = f"did you mean '{closest}'?"
     elif known:
-        hint = f"there are: {', '.join(known)}"
+        hint = f"available: {', '.join(known)}"
     else:
-        hint = "project.yml defines none"
-    return InvalidInput(f"no command or workflow '{name}'", hint=hint, location="project.yml")
+        hint = "add it under 'commands:' in project.yml"
+    return InvalidInput(f"unknown command or workflow '{name}'", hint=hint, location="project.yml")

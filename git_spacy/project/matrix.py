@@ -1,7 +1,8 @@
-"""Commands with other variables: one of each for every set of values. Pure.
+"""Command variants: a command run with other values of the variables that it uses.
 
-A variant is called as one would type it, `train --vars.seed 1`, in project.lock as well: to those
-who know nothing of variants it is one more entry, of a command that they do not have.
+A variant's name is what a user would type after `git spacy run`, e.g. `train --vars.seed 1`, also
+in project.lock. To tools without variants it is an ordinary entry of a command that they do not
+know.
 """
 
 from __future__ import annotations
@@ -18,155 +19,191 @@ from git_spacy.project.model import Command, Project
 from git_spacy.project.variable_usage import VariableUsage
 from git_spacy.project.variables import full_name, parse_override
 
-_EXAMPLE = "for example --matrix vars.seed=0,1,2"
-Choose = Callable[[Project], Iterable[Command]]
+_EXAMPLE = "e.g. --matrix vars.seed=0,1,2"
+CommandSelector = Callable[[Project], Iterable[Command]]
 
 
 class Axis(NamedTuple):
-    """A variable and its values, as they are typed."""
+    """A variable and its values, as typed on the command line."""
 
     variable: str
     values: tuple[str, ...]
 
 
 def parse_axis(text: str) -> Axis:
-    """`vars.seed=0,1,2`, or with a JSON list for values that have commas. Raises Malformed."""
+    """Parse `vars.seed=0,1,2`, or a JSON list for values that contain commas.
 
-    name, has_values, values = text.partition("=")
-    listed = parse_override(values)
-    parts = listed if isinstance(listed, list) else list(map(parse_override, values.split(",")))
-    if not name or not has_values or not parts or "" in parts:
+    Raises InvalidInput for any other text and for repeated values.
+    """
+
+    name, separator, values = text.partition("=")
+    whole = parse_override(values)
+    parsed = whole if isinstance(whole, list) else list(map(parse_override, values.split(",")))
+    if not name or not separator or not parsed or "" in parsed:
         raise InvalidInput(
-            f"'{text}' is no VARIABLE=VALUE,VALUE", location="--matrix", hint=_EXAMPLE
+            f"invalid value '{text}'; expected VARIABLE=VALUE,VALUE",
+            location="--matrix",
+            hint=_EXAMPLE,
         )
-    typed = list(map(to_cli, parts))
-    if twice := next((one for one in typed if typed.count(one) > 1), None):
-        raise InvalidInput(f"'{text}' has {twice} twice", location="--matrix", hint="name it once")
+    typed = list(map(to_cli, parsed))
+    if duplicate := next((value for value in typed if typed.count(value) > 1), None):
+        raise InvalidInput(
+            f"duplicate value {duplicate} in '{text}'",
+            location="--matrix",
+            hint="remove one of them",
+        )
     return Axis(name, tuple(typed))
 
 
 def recorded_variants(
-    data: bytes, overrides: Mapping[str, Any], some: Iterable[Command], entries: Collection[str]
+    data: bytes,
+    overrides: Mapping[str, Any],
+    commands: Iterable[Command],
+    entries: Collection[str],
 ) -> tuple[Command, ...]:
-    """`some` of a project with `overrides`: as the variant, of what has an entry as such."""
+    """Replace the commands that project.lock has recorded as variants by those variants.
+
+    `data` is the content of project.yml, `commands` are its commands with `overrides`, and
+    `entries` are the names of the lock entries.
+    """
 
     variants = Variants(data)
-    named = ((variants.variant(command.name, overrides), command) for command in some)
-    return tuple(one if one and one.name in entries else command for one, command in named)
+    pairs = ((variants.variant(command.name, overrides), command) for command in commands)
+    return tuple(
+        variant if variant and variant.name in entries else command for variant, command in pairs
+    )
 
 
 class Variants:
-    """The commands of one project.yml, of which `data` is the text, with any variables."""
+    """The commands of one project.yml with any values of its variables."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._plain = loader.parse(data).project
-        known = variable_usage.find_usage(data)
-        self._leaves = [".".join(parts) for parts in known.variables]
-        self._used = _used(self._plain, known)
-        self._loaded: dict[str, Project | None] = {}
+        self._base_project = loader.parse(data).project
+        usage = variable_usage.find_usage(data)
+        self._variable_names = [".".join(parts) for parts in usage.variables]
+        self._used = _used_variables(self._base_project, usage)
+        self._projects: dict[str, Project | None] = {}
 
     def variant(self, name: str, overrides: Mapping[str, Any]) -> Command | None:
-        """The command `name` with `overrides`, called as a variant if they make it one. None:
-        project.yml has no such command, or variable."""
+        """Return the command `name` with `overrides`, as a variant if they make a difference.
+
+        Returns None if project.yml has no such command or variable.
+        """
 
         key = json.dumps(overrides, sort_keys=True)
-        if key not in self._loaded:
-            self._loaded[key] = _loaded(self._data, overrides)
-        other = self._loaded[key]
-        command = other.command(name) if other else None
+        if key not in self._projects:
+            self._projects[key] = _try_parse(self._data, overrides)
+        project = self._projects[key]
+        command = project.command(name) if project else None
         if command is None:
             return None
-        values = {given: to_cli(value) for given, value in self.full_names(overrides).items()}
-        return _variant(command, _own_values(values, self._leaves, self._used[name]), self._plain)
+        values = {variable: to_cli(value) for variable, value in self.full_names(overrides).items()}
+        relevant = _relevant_values(values, self._variable_names, self._used[name])
+        return _variant(command, relevant, self._base_project)
 
     def used_variables(self, name: str) -> list[str]:
-        """The full names of the variables that a command depends on, as project.yml orders them."""
+        """Return the full names of the variables that a command uses, in project.yml's order."""
 
-        return [leaf for leaf in self._leaves if leaf in self._used.get(name, ())]
+        return [
+            variable for variable in self._variable_names if variable in self._used.get(name, ())
+        ]
 
     def full_names(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """`overrides` by their full names. Raises Malformed for what is no variable here."""
+        """Return `overrides` by full variable names. Raises InvalidInput for unknown variables."""
 
-        return {full_name(self._leaves, name, "--set"): one for name, one in overrides.items()}
+        return {
+            full_name(self._variable_names, name, "--set"): value
+            for name, value in overrides.items()
+        }
 
 
 def expand_matrix(
-    data: bytes, overrides: Mapping[str, Any], axes: Sequence[Axis], choose: Choose
+    data: bytes, overrides: Mapping[str, Any], axes: Sequence[Axis], select: CommandSelector
 ) -> tuple[Command, ...]:
-    """What `choose` takes of the project in each set of the values of `axes`, each command once
-    for those that make a difference to it. As project.yml has it anyway, it is no variant.
+    """Return the commands that `select` picks, once per combination of values that affects them.
 
-    Raises Malformed, Unsafe.
+    A combination that gives a command as project.yml defines it yields that command itself, not a
+    variant. Raises InvalidInput or Refused.
     """
 
-    plain = loader.parse(data, overrides).project
-    known = variable_usage.find_usage(data)
-    leaves = [".".join(parts) for parts in known.variables]
-    names = [full_name(leaves, one.variable, f"--matrix {one.variable}=…") for one in axes]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    base_project = loader.parse(data, overrides).project
+    usage = variable_usage.find_usage(data)
+    variables = [".".join(parts) for parts in usage.variables]
+    names = [full_name(variables, axis.variable, f"--matrix {axis.variable}=…") for axis in axes]
+    if duplicate := next((name for name in names if names.count(name) > 1), None):
         raise InvalidInput(
-            f"--matrix: '{twice}' is there twice", hint="give it all its values at once"
+            f"variable '{duplicate}' is given twice",
+            location="--matrix",
+            hint="list all its values in one option",
         )
-    used = _used(plain, known)
+    used = _used_variables(base_project, usage)
     found: dict[str, Command] = {}
-    for values in itertools.product(*(one.values for one in axes)):
+    for values in itertools.product(*(axis.values for axis in axes)):
         typed = dict(zip(names, values, strict=True))
-        given = {name: parse_override(value) for name, value in typed.items()}
-        for command in choose(loader.parse(data, {**overrides, **given}).project):
-            one = _variant(command, _own_values(typed, leaves, used[command.name]), plain)
-            found[one.name] = one
+        parsed = {name: parse_override(value) for name, value in typed.items()}
+        for command in select(loader.parse(data, {**overrides, **parsed}).project):
+            relevant = _relevant_values(typed, variables, used[command.name])
+            variant = _variant(command, relevant, base_project)
+            found[variant.name] = variant
     return tuple(found.values())
 
 
 def with_variants(project: Project, data: bytes, names: Iterable[str]) -> Project:
-    """`project`, of whose project.yml `data` is the text, and those of `names` that are variants of
-    its commands (of entries in the lock, say)."""
+    """Return `project` with the variants of its commands that `names` (of lock entries) refer to.
+
+    `data` is the content of its project.yml.
+    """
 
     known = {command.name for command in project.commands}
-    loaded: dict[tuple[tuple[str, str], ...], Project | None] = {}
-    more = []
+    projects: dict[tuple[tuple[str, str], ...], Project | None] = {}
+    variants = []
     for name in names:
-        base, values = _parsed(name)
+        base, values = _parse_name(name)
         if name in known or base not in known:
             continue
-        if values not in loaded:
-            given = {variable: parse_override(value) for variable, value in values}
-            loaded[values] = _loaded(data, given)
-        other = loaded[values]
-        command = other.command(base) if other else None
+        if values not in projects:
+            overrides = {variable: parse_override(value) for variable, value in values}
+            projects[values] = _try_parse(data, overrides)
+        overridden = projects[values]
+        command = overridden.command(base) if overridden else None
         if command:
-            more.append(command._replace(name=name, variant_of=base))
-    return with_commands(project, more)
+            variants.append(command._replace(name=name, variant_of=base))
+    return with_commands(project, variants)
 
 
 def with_commands(project: Project, commands: Iterable[Command]) -> Project:
-    """`project` with those of `commands` that are variants."""
+    """Return `project` with the variants among `commands` added."""
 
-    variants = tuple(one for one in commands if one.variant_of)
+    variants = tuple(command for command in commands if command.variant_of)
     return project._replace(commands=(*project.commands, *variants))
 
 
 def variant_variables(command: Command) -> dict[str, Any]:
-    """What is set otherwise in a variant: names as the command line has them, and values."""
+    """Return the variables that a variant overrides, by full name; {} for any other command."""
 
     return split_name(command.name)[1] if command.variant_of else {}
 
 
 def split_name(name: str) -> tuple[str, dict[str, Any]]:
-    """The command that a variant is of, and the variables that make it one, as its name has them;
-    any other name as it is, and none."""
+    """Split a variant's name into the command and the overridden variables.
 
-    base, values = _parsed(name)
+    Any other name is returned unchanged, with no variables.
+    """
+
+    base, values = _parse_name(name)
     return base or name, {variable: parse_override(value) for variable, value in values}
 
 
 def command_line(commands: Iterable[Command]) -> str:
-    """What to type to run these, one after the other; those with the same variables at once."""
+    """Return the shell command that runs `commands` in order.
+
+    Consecutive commands with the same variables share one `git spacy run`.
+    """
 
     lines = []
-    for flags, some in itertools.groupby(commands, key=_flags):
-        names = (shlex.quote(one.variant_of or one.name) for one in some)
+    for flags, group in itertools.groupby(commands, key=_flags):
+        names = (shlex.quote(command.variant_of or command.name) for command in group)
         lines.append(" ".join(["git spacy run", *names, *flags]))
     return " && ".join(lines)
 
@@ -175,46 +212,45 @@ def _flags(command: Command) -> tuple[str, ...]:
     return tuple(map(shlex.quote, shlex.split(command.name)[1:])) if command.variant_of else ()
 
 
-def _own_values(
-    values: Mapping[str, str], leaves: Iterable[str], used: Collection[str]
+def _relevant_values(
+    values: Mapping[str, str], variables: Iterable[str], used: Collection[str]
 ) -> dict[str, str]:
-    """Those of the values that make a difference, in the order of project.yml however they were
-    given: a variant has one name."""
+    """Return the values of used variables, in project.yml's order: a variant has only one name."""
 
-    return {name: values[name] for name in leaves if name in values and name in used}
+    return {name: values[name] for name in variables if name in values and name in used}
 
 
-def _variant(command: Command, own: Mapping[str, str], plain: Project) -> Command:
-    if not own or _same(command, plain.command(command.name)):
+def _variant(command: Command, values: Mapping[str, str], base_project: Project) -> Command:
+    if not values or _is_same(command, base_project.command(command.name)):
         return command
     words = [command.name]
-    for name, value in own.items():
+    for name, value in values.items():
         words += [f"--{name}", value]
     return command._replace(name=shlex.join(words), variant_of=command.name)
 
 
-def _used(project: Project, known: VariableUsage) -> dict[str, set[str]]:
+def _used_variables(project: Project, usage: VariableUsage) -> dict[str, set[str]]:
     return {
-        command.name: {".".join(parts) for parts in some}
-        for command, some in zip(project.commands, known.commands, strict=True)
+        command.name: {".".join(parts) for parts in variables}
+        for command, variables in zip(project.commands, usage.commands, strict=True)
     }
 
 
 def to_cli(value: Any) -> str:
-    """A value as one would type it, so that parse_override has it back."""
+    """Return a value as a user would type it; `parse_override` is the inverse."""
 
     is_text = isinstance(value, str) and parse_override(value) == value
     return value if is_text else json.dumps(value)
 
 
-def _same(command: Command, other: Command | None) -> bool:
+def _is_same(command: Command, other: Command | None) -> bool:
     return other is not None and command._replace(help="", line=0) == other._replace(
         help="", line=0
     )
 
 
-def _parsed(name: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The command and the variables, as typed, that a variant's name has; "" if it is none."""
+def _parse_name(name: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return the command and the typed variables of a variant's name, or "" and () for others."""
 
     try:
         base, *words = shlex.split(name)
@@ -230,8 +266,8 @@ def _is_flag(word: str) -> bool:
     return word.startswith(("--vars.", "--variables."))
 
 
-def _loaded(data: bytes, given: Mapping[str, Any]) -> Project | None:
+def _try_parse(data: bytes, overrides: Mapping[str, Any]) -> Project | None:
     try:
-        return loader.parse(data, given).project
+        return loader.parse(data, overrides).project
     except (InvalidInput, Refused):
         return None

@@ -1,7 +1,7 @@
-"""The project as understood: plain frozen values, variables filled in, paths checked.
+"""The parsed project: immutable values with variables substituted and paths validated.
 
-Text may still hold `${env.NAME}` where project.yml has it in a script or an asset's URL: the value
-of an environment variable is filled in when it is used and kept nowhere.
+Scripts and asset URLs may still contain `${env.NAME}`: the values of environment variables are
+substituted on use and never stored.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from git_spacy.project.paths import ProjectPath
 
 
 class Checksum(NamedTuple):
-    """`algorithm` is md5 or sha256; `digest` is lower-case hexadecimal. For a directory: of the
-    contents of its files, sorted by path, one after the other (weasel's rule)."""
+    """The expected checksum of an asset.
+
+    `algorithm` is "md5" or "sha256", and `digest` is lower-case hexadecimal. The checksum of a
+    directory is that of its files' contents, concatenated in the order of their paths, as in
+    weasel.
+    """
 
     algorithm: str
     digest: str
@@ -26,7 +30,10 @@ class Checksum(NamedTuple):
 
 
 class GitSource(NamedTuple):
-    """A file or folder of a Git repository. `path` "" is all of it; `branch` None its own HEAD."""
+    """A file or folder of a Git repository.
+
+    An empty `path` is the whole repository; a `branch` of None is the repository's HEAD.
+    """
 
     repo: str
     path: str
@@ -34,8 +41,11 @@ class GitSource(NamedTuple):
 
 
 class Asset(NamedTuple):
-    """Data to fetch to `dest` from `url` (http, https or a path) or `git`; with neither it is
-    private: somebody has to put it there. `line` is where project.yml names it."""
+    """Data to be fetched to `dest` from `url` (http, https or a path) or from `git`.
+
+    An asset with neither is private: the user copies it there. `line` is that of `dest` in
+    project.yml.
+    """
 
     dest: ProjectPath
     url: str | None
@@ -47,9 +57,11 @@ class Asset(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A named list of script lines, what they read and what they make. A variant of one has some
-    variables set otherwise (project.matrix) and is called as one would type it after `run`;
-    `variant_of` is the name that project.yml has, "" for the command itself."""
+    """A project command: its script lines, dependencies and outputs.
+
+    A variant (see `project.matrix`) is named after the command line that runs it, and
+    `variant_of` is the name of the command in project.yml; for other commands it is empty.
+    """
 
     name: str
     help: str
@@ -63,19 +75,19 @@ class Command(NamedTuple):
 
     @property
     def cli_name(self) -> str:
-        """What to type to run it."""
+        """The command line that runs the command."""
 
         return f"git spacy run {self.name if self.variant_of else shlex.quote(self.name)}"
 
     @property
     def produced(self) -> tuple[ProjectPath, ...]:
-        """All outputs, in the order of project.lock."""
+        """All outputs, cached and uncached, in the order of project.lock."""
 
         return self.outputs + self.outputs_no_cache
 
 
 class Workflow(NamedTuple):
-    """Command names to run in order."""
+    """A named sequence of commands."""
 
     name: str
     steps: tuple[str, ...]
@@ -83,15 +95,17 @@ class Workflow(NamedTuple):
 
 
 class RemoteConfig(NamedTuple):
-    """Where outputs are kept for others."""
+    """A remote of project.yml, to which outputs can be pushed."""
 
     name: str
     url: str
 
 
 class Resources(NamedTuple):
-    """What a command needs of a machine; None and nothing: it does not say. `memory` is in bytes,
-    `custom` what clusters have of their own, by name."""
+    """The machine resources that a command requests; None if not specified.
+
+    `memory` is in bytes. `custom` maps the names of a cluster's custom resources to amounts.
+    """
 
     num_cpus: float | None = None
     num_gpus: float | None = None
@@ -101,9 +115,11 @@ class Resources(NamedTuple):
 
 
 class Project(NamedTuple):
-    """Everything project.yml says. `environment` maps the names of `${env.NAME}` to variables of
-    the process's environment; `warnings` are remarks that refuse nothing; `resources` are those
-    of commands, by name."""
+    """The contents of project.yml.
+
+    `environment` maps the names in `${env.NAME}` to environment variables, and `resources` maps
+    command names to the resources that they request. `warnings` are messages ready to be printed.
+    """
 
     title: str
     description: str
@@ -117,12 +133,16 @@ class Project(NamedTuple):
     resources: Mapping[str, Resources] = MappingProxyType({})
 
     def command(self, name: str) -> Command | None:
+        """Return the command called `name`, or None."""
+
         return next((command for command in self.commands if command.name == name), None)
 
     def workflow(self, name: str) -> Workflow | None:
+        """Return the workflow called `name`, or None."""
+
         return next((workflow for workflow in self.workflows if workflow.name == name), None)
 
     def resources_for(self, command: Command) -> Resources:
-        """What `command` needs of a machine; a variant needs what its command does."""
+        """Return the resources that `command` requests; a variant requests its command's."""
 
         return self.resources.get(command.variant_of or command.name, Resources())

@@ -1,8 +1,8 @@
-"""The only gate for a path that a file gave us, and the one check for a folder that Git would take
-for a repository.
+"""Validation of paths from project.yml and other files, and detection of Git directories.
 
-Of a path it looks at the text alone; links are `files.resolved_inside`'s business, when the path is
-used. What Windows and macOS would read as `.git` is refused here too: projects are shared.
+Only the text of a path is checked; `files.resolve_beneath` deals with symbolic links when the path
+is used. Names that Windows or macOS would treat as `.git` are refused on every system, since
+projects are shared.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from git_spacy.git_names import is_git_name
 
 _HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}")
 _DRIVE = re.compile(r"[A-Za-z]:")
-_OURS = ("project.yml", "project.lock")
+_RESERVED = ("project.yml", "project.lock")
 
 ROLES = ("dependency", "output", "asset destination", "directory")
 
 
 class ProjectPath(NamedTuple):
-    """A path inside the project. `text` is as the file has it and goes into project.lock;
-    `normal` has no `.`, no doubled and no closing slash, and is what is compared and opened."""
+    """A validated path inside the project.
+
+    `text` is the original spelling, which is recorded in project.lock. `normal` is the normalized
+    path (no `.`, no repeated or trailing slashes), which is compared and opened.
+    """
 
     text: str
     normal: str
@@ -33,25 +36,25 @@ class ProjectPath(NamedTuple):
         return self.text
 
     def holds(self, other: ProjectPath) -> bool:
-        """Whether `other` is this path or lies below it."""
+        """Return whether `other` is this path or is below it."""
 
         return other.normal == self.normal or other.normal.startswith(self.normal + "/")
 
     def touches(self, other: ProjectPath) -> bool:
-        """Whether writing one can change the other."""
+        """Return whether the paths overlap, so that writing one can change the other."""
 
         return self.holds(other) or other.holds(self)
 
 
 class PathRefusal(NamedTuple):
-    """Why a path may not be used, and what to use instead."""
+    """Why a path is not allowed, and what to use instead."""
 
     message: str
     hint: str
 
 
 def parse_path(text: str, role: str) -> ProjectPath | PathRefusal:
-    """The path that `text` names in its `role` (one of ROLES), or why it may not be used."""
+    """Validate a path used in `role` (one of ROLES); return it, or the reason to refuse it."""
 
     name = f"{role} {text!r}"
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
@@ -61,56 +64,64 @@ def parse_path(text: str, role: str) -> ProjectPath | PathRefusal:
         inside = "/".join(part for part in parts if part not in ("..", "~") and ":" not in part)
         short = inside.rsplit("/", 1)[-1] or "data"
         return PathRefusal(
-            f"{name} leaves the project", f"use a path inside the project, e.g. 'assets/{short}'"
+            f"{name} is outside the project",
+            f"use a path inside the project, e.g. 'assets/{short}'",
         )
     if not parts:
-        return PathRefusal(f"{name} is the project itself", "name a file or a folder in it")
+        return PathRefusal(
+            f"{name} is the project folder itself", "use the path of a file or folder inside it"
+        )
     if any(is_git_name(part) for part in parts):
-        return PathRefusal(f"{name} lies in Git's own folder", "use another folder")
+        return PathRefusal(f"{name} is inside Git's own directory", "use another folder")
     normal = "/".join(part for part in text.split("/") if part not in ("", "."))
-    if role != "dependency" and normal.casefold() in _OURS:
+    if role != "dependency" and normal.casefold() in _RESERVED:
         return PathRefusal(f"{name} would overwrite the project's own file", "use another name")
     return ProjectPath(text, normal)
 
 
 def is_git_dir(path: Path) -> bool:
-    """Whether Git would take the folder `path` for a repository, as its setup.c tells: a HEAD that
-    is a reference or an id, and folders for objects and refs."""
+    """Return whether Git would treat the folder `path` as a repository.
+
+    As in Git's setup.c, that is a folder with a HEAD that is a reference or an object id, and with
+    the folders `objects` and `refs`.
+    """
 
     head = path / "HEAD"
     try:
         if head.is_symlink():
             if not os.readlink(head).startswith("refs/"):
                 return False
-        elif not (head.is_file() and _HEAD.match(_start(head))):
+        elif not (head.is_file() and _HEAD.match(_read_start(head))):
             return False
         common = path / "commondir"
-        shared = path / _start(common).decode().strip() if common.is_file() else path
+        shared = path / _read_start(common).decode().strip() if common.is_file() else path
     except (OSError, ValueError):
         return False
     return all((shared / name).is_dir() for name in ("objects", "refs"))
 
 
 def has_git_dir(folder: Path) -> bool:
-    """Whether Git, on its way up, would stop at the `.git` of `folder`."""
+    """Return whether Git's search for a repository would stop at the `.git` of `folder`."""
 
     dot_git = folder / ".git"
     return dot_git.is_file() or is_git_dir(dot_git)
 
 
-def _start(file: Path) -> bytes:
+def _read_start(file: Path) -> bytes:
     with open(file, "rb") as stream:
         return stream.read(4096)
 
 
 def bare_repository(folder: Path) -> Refused:
-    """The error for a bare repository that nobody named: anyone can put one among the files of a
-    template, and its configuration names programs for Git to run."""
+    """Return the error for a bare repository that the user did not name explicitly.
+
+    A template can contain one, and its configuration names programs for Git to run.
+    """
 
     import shlex
 
     return Refused(
-        f"'{folder}' is a bare repository, and its configuration may start programs",
-        hint="go to a clone or a work tree of it; if you trust it: "
+        f"'{folder}' is a bare repository whose configuration may run programs",
+        hint="change to a clone or a worktree of it, or, if you trust it: "
         f"git --git-dir={shlex.quote(str(folder))} spacy log",
     )

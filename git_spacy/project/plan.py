@@ -1,8 +1,8 @@
-"""In which order commands run, and which of them may run at the same time. Pure.
+"""The order in which commands run, and which of them may run at the same time.
 
-In turn: as they were named, each after the one before it. By the graph: each after those that make
-what it needs, and never at the same time as another that makes something at, in or around what it
-makes itself; else as they were named.
+A sequential plan runs commands as named, one after another. A graph plan runs each command after
+those that produce its dependencies, and never at the same time as a command whose outputs overlap
+with its own; otherwise it keeps the order in which they were named.
 """
 
 from __future__ import annotations
@@ -18,24 +18,27 @@ from git_spacy.project.paths import ProjectPath
 
 
 class RunPlan(NamedTuple):
-    """Commands in an order in which they may run; `after` has for each the numbers (from 0) of
-    those that must have ended before it begins, all of them smaller than its own."""
+    """Commands in an order in which they may run.
+
+    `after` has, for each command, the indices of the commands that must have finished before it
+    starts. They are all lower than its own.
+    """
 
     commands: tuple[Command, ...]
     after: tuple[frozenset[int], ...]
 
-    def dependents(self, number: int) -> set[int]:
-        """Those that wait for this one, by way of others as well."""
+    def dependents(self, index: int) -> set[int]:
+        """Return the indices of the commands that wait for this one, directly or indirectly."""
 
-        found = {number}
-        for later in range(number + 1, len(self.commands)):
+        found = {index}
+        for later in range(index + 1, len(self.commands)):
             if not found.isdisjoint(self.after[later]):
                 found.add(later)
-        return found - {number}
+        return found - {index}
 
 
 def sequential_plan(commands: Sequence[Command]) -> RunPlan:
-    """One after the other, one of them perhaps more than once."""
+    """Plan to run `commands` one after another; a command may occur more than once."""
 
     return RunPlan(
         tuple(commands), tuple(frozenset(range(max(n - 1, 0), n)) for n in range(len(commands)))
@@ -43,88 +46,106 @@ def sequential_plan(commands: Sequence[Command]) -> RunPlan:
 
 
 def graph_plan(commands: Iterable[Command]) -> RunPlan:
-    """Each once, by what they read and make. Raises Malformed for a circle, and for two makers of
-    one path: nobody could say which of them is to be the last."""
+    """Plan to run each command once, ordered by dependencies and outputs.
 
-    some = list({command.name: command for command in commands}.values())
-    made = PathIndex((path, number) for number, one in enumerate(some) for path in one.produced)
-    _refuse_two_producers(some, made)
-    needs = {
-        number: dict.fromkeys(
-            maker for dep in one.deps for _, maker in made.touching(dep) if maker != number
+    Raises InvalidInput for a dependency cycle, and for two producers of one path, since neither of
+    them is clearly the last to write it.
+    """
+
+    unique = list({command.name: command for command in commands}.values())
+    outputs = PathIndex(
+        (path, index) for index, command in enumerate(unique) for path in command.produced
+    )
+    _refuse_two_producers(unique, outputs)
+    upstream = {
+        index: dict.fromkeys(
+            producer
+            for dependency in command.deps
+            for _, producer in outputs.touching(dependency)
+            if producer != index
         )
-        for number, one in enumerate(some)
+        for index, command in enumerate(unique)
     }
-    if way := find_cycle(needs):
-        raise _circular([some[number] for number in way])
-    order = topological_sort(needs)
-    place = {number: at for at, number in enumerate(order)}
+    if cycle := find_cycle(upstream):
+        raise _cycle_error([unique[index] for index in cycle])
+    order = topological_sort(upstream)
+    position = {index: new_index for new_index, index in enumerate(order)}
     after = [
         frozenset(
-            place[other]
-            for other in (*needs[number], *_beside(some[number], made))
-            if place[other] < place[number]
+            position[other]
+            for other in (*upstream[index], *_overlapping(unique[index], outputs))
+            if position[other] < position[index]
         )
-        for number in order
+        for index in order
     ]
-    return RunPlan(tuple(some[number] for number in order), tuple(after))
+    return RunPlan(tuple(unique[index] for index in order), tuple(after))
 
 
 def with_producers(project: Project, commands: Sequence[Command]) -> tuple[Command, ...]:
-    """`commands`, and whatever makes what they need, and what those need: makers first."""
+    """Return `commands`, preceded by all commands that they depend on, directly or indirectly."""
 
-    made = PathIndex((path, one) for one in project.commands for path in one.produced)
-    found: dict[str, Command] = {}
-    waiting = list(reversed(commands))
-    while waiting:
-        one = waiting.pop()
-        if one.name not in found:
-            found[one.name] = one
-            makers = {maker.name: maker for dep in one.deps for _, maker in made.touching(dep)}
-            waiting += reversed(makers.values())
-    known = {one.name: number for number, one in enumerate(project.commands)}
-    named = {one.name for one in commands}
-    makers_first = sorted(
-        (one for name, one in found.items() if name not in named),
-        key=lambda one: known.get(one.name, 0),
+    outputs = PathIndex(
+        (path, command) for command in project.commands for path in command.produced
     )
-    return (*makers_first, *commands)
+    found: dict[str, Command] = {}
+    pending = list(reversed(commands))
+    while pending:
+        command = pending.pop()
+        if command.name not in found:
+            found[command.name] = command
+            producers = {
+                producer.name: producer
+                for dependency in command.deps
+                for _, producer in outputs.touching(dependency)
+            }
+            pending += reversed(producers.values())
+    order = {command.name: index for index, command in enumerate(project.commands)}
+    named = {command.name for command in commands}
+    upstream = sorted(
+        (command for name, command in found.items() if name not in named),
+        key=lambda command: order.get(command.name, 0),
+    )
+    return (*upstream, *commands)
 
 
-def _beside(command: Command, made: PathIndex[int]) -> Iterable[int]:
-    """Who writes at, in or around what `command` writes."""
+def _overlapping(command: Command, outputs: PathIndex[int]) -> Iterable[int]:
+    """Yield the indices of the commands whose outputs overlap with those of `command`."""
 
     for path in command.produced:
-        for _, other in made.touching(path):
+        for _, other in outputs.touching(path):
             yield other
 
 
-def _refuse_two_producers(commands: Sequence[Command], made: PathIndex[int]) -> None:
+def _refuse_two_producers(commands: Sequence[Command], outputs: PathIndex[int]) -> None:
     problems = []
-    for number, one in enumerate(commands):
-        for path in one.produced:
-            others = [o for there, o in made.touching(path) if there.normal == path.normal]
-            if first := [other for other in others if other < number]:
-                problems.append(_both(commands[first[0]], one, path))
+    for index, command in enumerate(commands):
+        for path in command.produced:
+            producers = [
+                producer
+                for output, producer in outputs.touching(path)
+                if output.normal == path.normal
+            ]
+            if earlier := [producer for producer in producers if producer < index]:
+                problems.append(_two_producers(commands[earlier[0]], command, path))
     if problems:
         raise InvalidInput.from_problems(problems)
 
 
-def _both(first: Command, second: Command, path: ProjectPath) -> Problem:
-    what = f"'{first.name}' and '{second.name}' both make '{path}'"
-    where = f"project.yml:{second.line}"
+def _two_producers(first: Command, second: Command, path: ProjectPath) -> Problem:
+    message = f"'{first.name}' and '{second.name}' both produce '{path}'"
+    location = f"project.yml:{second.line}"
     variant = first if first.variant_of else second
     if not variant.variant_of:
-        return Problem(what, "give each an output of its own, or run them one by one", where)
+        return Problem(message, "give each its own output, or run them one at a time", location)
     variable = shlex.split(variant.name)[1].removeprefix("--")
-    hint = f"put the variable into the path, as in '{path}/${{{variable}}}'"
-    return Problem(f"{what}: one would overwrite the other", hint, where)
+    hint = f"include the variable in the path: '{path}/${{{variable}}}'"
+    return Problem(f"{message}: one would overwrite the other", hint, location)
 
 
-def _circular(way: Sequence[Command]) -> InvalidInput:
-    around = " → ".join(f"'{one.name}'" for one in (*way, way[0]))
+def _cycle_error(cycle: Sequence[Command]) -> InvalidInput:
+    names = " → ".join(f"'{command.name}'" for command in (*cycle, cycle[0]))
     return InvalidInput(
-        f"each of these needs what the one before it makes: {around}",
-        location=f"project.yml:{way[0].line}",
-        hint="take one of the dependencies out, or run them one by one",
+        f"dependency cycle: {names}",
+        location=f"project.yml:{cycle[0].line}",
+        hint="remove one of the dependencies, or run the commands one at a time",
     )

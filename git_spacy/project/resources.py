@@ -1,6 +1,6 @@
-"""What commands need of a machine: the `resources:` of project.yml.
+"""The `resources:` section of project.yml: the machine resources that commands request.
 
-Keeps to what Ray takes: parts of one, but whole numbers above that. Knows no machine.
+Amounts follow Ray's rules: fractions are allowed up to 1, whole numbers above.
 """
 
 from __future__ import annotations
@@ -8,49 +8,44 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Command, Resources
+from git_spacy.project.node_reader import NodeReader, type_name
 from git_spacy.project.schema_keys import BUILT_IN, KeyTable
 from git_spacy.project.yaml import Node
-
-
-class NodeReader(Protocol):
-    """Notes what is wrong with nodes."""
-
-    def problem(self, node: Node, what: str, hint: str = "", *, key: bool = False) -> None: ...
-    def table(self, node: Node | None, name: str) -> dict[str, Node]: ...
-    def known_keys(self, node: Node, table: KeyTable, owner: str) -> None: ...
-    def text(self, node: Node, name: str) -> str: ...
 
 
 def read_resources(
     reader: NodeReader, node: Node | None, table: KeyTable, commands: Iterable[Command]
 ) -> Mapping[str, Resources]:
-    """The needs of `commands`, by name, as `node` has them."""
+    """Read the resources of `commands` from the `resources:` node, by command name.
+
+    Problems are reported to `reader`.
+    """
 
     names = [command.name for command in commands]
-    found = {}
+    resources = {}
     for name, inner in reader.table(node, "resources").items():
         if name not in names:
-            hint = did_you_mean(name, names) or "name a command, or remove it"
-            what = f"'resources' names the command '{name}', which is not defined"
-            reader.problem(inner, what, hint, key=True)
+            hint = did_you_mean(name, names) or "define the command, or remove it here"
+            reader.problem(inner, f"unknown command '{name}' in 'resources'", hint, at_key=True)
         elif not isinstance(inner.value, dict):
-            what = f"the resources of '{name}' are not a mapping"
-            reader.problem(inner, what, "write 'num_cpus: 4' or the like below it", key=True)
+            message = f"resources of '{name}' must be a mapping, not {type_name(inner)}"
+            hint = "write e.g. 'num_cpus: 4' below it, indented"
+            reader.problem(inner, message, hint, at_key=True)
         else:
-            found[name] = _resources(reader, inner, table, f"resources of '{name}'")
-    return MappingProxyType(found)
+            resources[name] = _resources(reader, inner, table, f"resources of '{name}'")
+    return MappingProxyType(resources)
 
 
 def _resources(reader: NodeReader, node: Node, table: KeyTable, owner: str) -> Resources:
-    reader.known_keys(node, table, owner)
+    reader.check_keys(node, table, f"in {owner}")
     values: dict[str, Any] = {}
     for key, inner in node.value.items():
-        if key in table.keys and (read := _READ.get(table.keys[key].kind)):
-            values[key] = read(reader, inner, f"{owner}: {key}")
+        if key in table.keys and (read_value := _VALUE_READERS.get(table.keys[key].kind)):
+            values[key] = read_value(reader, inner, f"{owner}: {key}")
     custom = values.pop("resources", ())
     return Resources(**values, custom=custom)
 
@@ -58,11 +53,12 @@ def _resources(reader: NodeReader, node: Node, table: KeyTable, owner: str) -> R
 def _amount(reader: NodeReader, node: Node, name: str) -> float | None:
     value = node.value
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        reader.problem(node, f"{name} is not a number", "write 1, or 0.5")
+        reader.problem(node, f"{name} must be a number", "write e.g. 1 or 0.5")
     elif value < 0:
-        reader.problem(node, f"{name} is less than 0", "write how much it needs")
+        reader.problem(node, f"{name} must not be negative", "write 0 or a positive number")
     elif value > 1 and value != int(value):
-        reader.problem(node, f"{name}: only up to 1 are there parts of one", f"write {int(value)}")
+        message = f"{name} must be a whole number if it is greater than 1"
+        reader.problem(node, message, f"write {int(value)} or {int(value) + 1}")
     else:
         return value
     return None
@@ -73,29 +69,29 @@ def _bytes(reader: NodeReader, node: Node, name: str) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        reader.problem(node, f"{name} is not a number of bytes", "write 8_000_000_000 for 8 GB")
+        reader.problem(node, f"{name} must be a number of bytes", "write e.g. 8_000_000_000 (8 GB)")
         return None
     return value
 
 
 def _amounts(reader: NodeReader, node: Node, name: str) -> tuple[tuple[str, float], ...]:
-    found = []
-    for own, inner in reader.table(node, name).items():
-        if not own:
-            reader.problem(inner, f"{name} has one without a name", "name it", key=True)
-        elif own in BUILT_IN:
-            what = f"{name}: '{own}' is not the cluster's own"
-            reader.problem(inner, what, "write num_cpus, num_gpus or memory above", key=True)
-        elif (amount := _amount(reader, inner, f"{name}.{own}")) is not None:
-            found.append((own, amount))
-    return tuple(found)
+    amounts = []
+    for custom, inner in reader.table(node, name).items():
+        if not custom:
+            reader.problem(inner, f"{name} has an empty key", "add a name", at_key=True)
+        elif custom in BUILT_IN:
+            message = f"{name}: '{custom}' is a built-in resource"
+            reader.problem(inner, message, "use num_cpus, num_gpus or memory instead", at_key=True)
+        elif (amount := _amount(reader, inner, f"{name}.{custom}")) is not None:
+            amounts.append((custom, amount))
+    return tuple(amounts)
 
 
 def _text(reader: NodeReader, node: Node, name: str) -> str | None:
     return reader.text(node, name) or None
 
 
-_READ: dict[str, Callable[[NodeReader, Node, str], Any]] = {
+_VALUE_READERS: dict[str, Callable[[NodeReader, Node, str], Any]] = {
     "amount": _amount,
     "bytes": _bytes,
     "amounts": _amounts,

@@ -1,7 +1,6 @@
-"""The keys of project.yml: what each may hold, in a line for people, and which must be there.
+"""The keys of project.yml: the types of their values, their descriptions, and which are required.
 
-Tables and nothing else: `loader` reads by them, `generate.schema` writes them down for editors. How
-a value of a kind is read is the loader's business, how it is described the schema's.
+`loader` validates against these tables, and `generate.schema` makes a JSON Schema of them.
 """
 
 from __future__ import annotations
@@ -10,32 +9,35 @@ from typing import Literal, NamedTuple
 
 ValueKind = Literal[
     "anything",
-    "line",  # a text for people: a number will do, and so will nothing
-    "text",  # and not an empty one
-    "optional",  # a text, or nothing
-    "source",  # a text for Git, so without environment variables
-    "part",  # the same, or nothing
+    "line",  # a string that is only displayed; numbers and null are accepted
+    "text",  # a non-empty string
+    "optional",  # a string or null
+    "source",  # a non-empty string that is passed to Git; no environment variables
+    "part",  # the same, but optional
     "flag",
     "checksum",
     "path",
     "paths",
     "script",
-    "variables",  # a mapping of anything
-    "texts",  # a mapping of texts
-    "workflows",  # a mapping of lists of texts
-    "amount",  # a number from 0 on, a whole one above 1
-    "bytes",  # a whole number from 0 on
-    "amounts",  # a mapping of amounts, of things that have no key of their own
-    "table",  # what `of` says
-    "tables",  # a list of them
-    "named",  # a mapping of them, by the names of commands
+    "variables",  # a mapping to any values
+    "texts",  # a mapping to strings
+    "workflows",  # a mapping to lists of strings
+    "amount",  # a non-negative number; whole if above 1
+    "bytes",  # a non-negative whole number
+    "amounts",  # a mapping of a cluster's custom resources to amounts
+    "table",  # a mapping with the keys of `item`
+    "tables",  # a list of such mappings
+    "named",  # a mapping of command names to such mappings
 ]
-"""What a key may hold, variables filled in."""
+"""The type of a key's value after variables have been substituted."""
 
 
 class SchemaKey(NamedTuple):
-    """A key: the kind of its value, what it `means`, whether it must be there; the `role` of its
-    paths (one of paths.ROLES); the table that it is or lists."""
+    """A key of a mapping, the type of its value and a description for users.
+
+    `role` is that of the key's paths (one of `paths.ROLES`), and `item` has the keys of nested
+    mappings.
+    """
 
     kind: ValueKind
     meaning: str
@@ -45,8 +47,10 @@ class SchemaKey(NamedTuple):
 
 
 class KeyTable(NamedTuple):
-    """The keys of a mapping, in the order in which people are told of them. An unknown key is an
-    error where it is `closed`, elsewhere a warning."""
+    """The keys of a mapping, in the order in which they are documented.
+
+    An unknown key is an error if the table is `closed`, and a warning otherwise.
+    """
 
     noun: str
     keys: dict[str, SchemaKey]
@@ -54,26 +58,34 @@ class KeyTable(NamedTuple):
 
     @property
     def required(self) -> tuple[str, ...]:
+        """The names of the required keys."""
+
         return tuple(name for name, key in self.keys.items() if key.required)
 
 
 CHECKSUM = "(md5:)?[0-9a-fA-F]{32}|sha256:[0-9a-fA-F]{64}"
-"""What a checksum looks like; without a name it is an md5."""
+"""The pattern of a checksum; without an algorithm it is an MD5."""
 
 COMMAND = KeyTable(
     "command",
     {
-        "name": SchemaKey("text", "What 'run' and workflows call it.", required=True),
-        "help": SchemaKey("line", "What it does, in a line."),
-        "script": SchemaKey(
-            "script", "Command lines to run in order; the first that fails ends it."
+        "name": SchemaKey(
+            "text", "Name of the command, for 'git spacy run' and workflows.", required=True
         ),
-        "deps": SchemaKey("paths", "Files and folders that it reads.", role="dependency"),
-        "outputs": SchemaKey("paths", "Files and folders that it makes.", role="output"),
+        "help": SchemaKey("line", "One-line description."),
+        "script": SchemaKey("script", "Command lines, run in order until one fails."),
+        "deps": SchemaKey(
+            "paths", "Files and folders that the command depends on.", role="dependency"
+        ),
+        "outputs": SchemaKey(
+            "paths", "Files and folders that the command produces.", role="output"
+        ),
         "outputs_no_cache": SchemaKey(
-            "paths", "Outputs that DVC is not to keep: metrics, say.", role="output"
+            "paths",
+            "Outputs that are not cached, e.g. metrics that are committed to Git.",
+            role="output",
         ),
-        "no_skip": SchemaKey("flag", "Run it even where nothing has changed."),
+        "no_skip": SchemaKey("flag", "Always run the command, even if it is up to date."),
     },
     closed=True,
 )
@@ -81,64 +93,77 @@ GIT = KeyTable(
     "git",
     {
         "repo": SchemaKey(
-            "source", "The repository's address; its password is Git's.", required=True
+            "source",
+            "URL of the repository. Keep passwords in Git's credential helper.",
+            required=True,
         ),
-        "path": SchemaKey("part", "A file or folder in it; '' is all of it.", required=True),
-        "branch": SchemaKey("part", "A branch or tag; without it the repository's own HEAD."),
+        "path": SchemaKey(
+            "part", "A file or folder in the repository; '' is the whole repository.", required=True
+        ),
+        "branch": SchemaKey("part", "Branch or tag; by default, the repository's HEAD."),
     },
 )
 ASSET = KeyTable(
     "asset",
     {
-        "dest": SchemaKey("path", "Where it belongs in the project.", True, "asset destination"),
-        "url": SchemaKey(
-            "optional", "Where it comes from: http, https or a path in the repository."
+        "dest": SchemaKey(
+            "path", "Destination of the asset in the project.", True, "asset destination"
         ),
-        "git": SchemaKey("table", "A part of a Git repository, in place of 'url'.", item=GIT),
+        "url": SchemaKey("optional", "Source of the asset: an http or https URL, or a path."),
+        "git": SchemaKey("table", "Source in a Git repository; replaces 'url'.", item=GIT),
         "checksum": SchemaKey(
-            "checksum", "An md5, or 'sha256:' and a sha256; what has another is not taken."
+            "checksum",
+            "Expected MD5, or 'sha256:' and the SHA-256; downloads that differ are rejected.",
         ),
-        "description": SchemaKey("line", "What it is."),
-        "extra": SchemaKey("flag", "Fetch it with --extra only."),
+        "description": SchemaKey("line", "Description of the asset."),
+        "extra": SchemaKey("flag", "Fetch the asset only with --extra."),
     },
 )
 BUILT_IN = ("CPU", "GPU", "memory", "object_store_memory")
-"""What cannot be the name of a resource of a cluster's own."""
+"""Ray's own resource names, which custom resources cannot use."""
 
 RESOURCES = KeyTable(
     "resources",
     {
-        "num_cpus": SchemaKey("amount", "How many processors it needs, 1 if it does not say."),
-        "num_gpus": SchemaKey("amount", "How many GPUs; a part of one may be shared."),
-        "memory": SchemaKey("bytes", "How much memory, in bytes."),
-        "accelerator_type": SchemaKey("text", "What kind of GPU, as Ray calls it: 'A100', say."),
-        "resources": SchemaKey("amounts", "How much of what the cluster has of its own, by name."),
+        "num_cpus": SchemaKey("amount", "Number of CPU cores; 1 by default."),
+        "num_gpus": SchemaKey("amount", "Number of GPUs; a fraction lets commands share a GPU."),
+        "memory": SchemaKey("bytes", "Memory, in bytes."),
+        "accelerator_type": SchemaKey("text", "Type of GPU, by Ray's name, e.g. 'A100'."),
+        "resources": SchemaKey("amounts", "Amounts of the cluster's custom resources, by name."),
     },
     closed=True,
 )
 PROJECT = KeyTable(
     "project",
     {
-        "title": SchemaKey("line", "What the project is called."),
-        "description": SchemaKey("line", "What it is about; Markdown."),
-        "variables": SchemaKey("variables", "Values that texts name as {NAME}."),
+        "title": SchemaKey("line", "Title of the project."),
+        "description": SchemaKey("line", "Description of the project, in Markdown."),
+        "variables": SchemaKey("variables", "Variables, used in other values as {NAME}."),
         "vars": SchemaKey(
-            "variables", "Values that texts name as ${vars.name}, or ${vars.table.name}."
+            "variables", "Variables, used in other values as ${vars.name} or ${vars.table.name}."
         ),
         "env": SchemaKey(
-            "texts", "Environment variables by the names that scripts have: ${env.NAME}."
+            "texts", "Environment variables, by the names used in scripts: ${env.NAME}."
         ),
-        "directories": SchemaKey("paths", "Folders that are always there.", role="directory"),
-        "assets": SchemaKey("tables", "Data to fetch, or to put there by hand.", item=ASSET),
-        "commands": SchemaKey("tables", "What can be run.", item=COMMAND),
-        "workflows": SchemaKey("workflows", "Lists of commands to run in order, by name."),
-        "remotes": SchemaKey("texts", "Where outputs are kept for others, by name."),
+        "directories": SchemaKey(
+            "paths", "Folders to create if they are missing.", role="directory"
+        ),
+        "assets": SchemaKey(
+            "tables", "Data to fetch, or to copy into the project by hand.", item=ASSET
+        ),
+        "commands": SchemaKey("tables", "Commands that can be run.", item=COMMAND),
+        "workflows": SchemaKey("workflows", "Named sequences of commands."),
+        "remotes": SchemaKey(
+            "texts", "Storage that outputs are pushed to and pulled from, by name."
+        ),
         "resources": SchemaKey(
-            "named", "What commands need of a machine, by their names.", item=RESOURCES
+            "named", "Machine resources that commands request, by command name.", item=RESOURCES
         ),
-        "spacy_version": SchemaKey("anything", "The versions of spaCy that it is for; not read."),
+        "spacy_version": SchemaKey(
+            "anything", "Compatible versions of spaCy; ignored by git-spacy."
+        ),
         "check_requirements": SchemaKey(
-            "anything", "Whether the reference looks at requirements.txt; not read."
+            "anything", "Whether weasel checks requirements.txt; ignored by git-spacy."
         ),
     },
 )

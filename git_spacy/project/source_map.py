@@ -1,4 +1,4 @@
-"""Where things stand in project.yml, for whoever has something to say about them later. Pure."""
+"""The positions of the named items of project.yml, for messages about them."""
 
 from __future__ import annotations
 
@@ -6,56 +6,60 @@ from collections.abc import Iterator, Mapping
 
 from git_spacy.project.yaml import Node
 
-_NAMING = {"commands": "name", "assets": "dest"}  # what a thing in these lists is known by
+_NAME_KEYS = {"commands": "name", "assets": "dest"}  # the keys that identify items of these lists
 
 Position = tuple[int, int]
 """Line and column, from 1."""
 SourceMap = Mapping[tuple[str, ...], Position]
-"""By the names that lead there: ("commands", NAME, "deps", PATH), ("assets", DEST, "checksum"),
-("workflows", NAME, STEP), and each beginning of these; () is the file itself."""
+"""Positions by path: ("commands", NAME, "deps", PATH), ("assets", DEST, "checksum"),
+("workflows", NAME, STEP), and every prefix of these; () is the file itself."""
 
 
 def build_source_map(root: Node) -> SourceMap:
-    """The places in a document; what has another shape than a project has none. Of two things of
-    one name the first counts."""
+    """Return the positions of the items in a document.
 
-    found: dict[tuple[str, ...], Position] = {(): (1, 1)}
-    for key, place in _walk(root):
-        found.setdefault(key, place)
-    return found
+    Items of an unexpected type are left out. Of two items with the same name, the first counts.
+    """
+
+    positions: dict[tuple[str, ...], Position] = {(): (1, 1)}
+    for path, position in _walk(root):
+        positions.setdefault(path, position)
+    return positions
 
 
-def nearest_position(places: SourceMap, *names: str) -> Position:
-    """The place of what `names` lead to, or of the nearest thing around it."""
+def nearest_position(positions: SourceMap, *path: str) -> Position:
+    """Return the position of `path`, or of the innermost known item that contains it."""
 
-    while names not in places:
-        names = names[:-1]
-    return places[names]
+    while path not in positions:
+        path = path[:-1]
+    return positions[path]
 
 
 def _walk(root: Node) -> Iterator[tuple[tuple[str, ...], Position]]:
     for section, node in _entries(root):
         yield (section,), node.position
-        naming = _NAMING.get(section)
-        for item in _list(node) if naming else ():
-            name = dict(_entries(item)).get(naming or "")
+        name_key = _NAME_KEYS.get(section)
+        for item in _items(node) if name_key else ():
+            name = dict(_entries(item)).get(name_key or "")
             if name is not None and isinstance(name.value, str):
                 yield (section, name.value), name.position
-                yield from _parts((section, name.value), item)
+                yield from _walk_entries((section, name.value), item)
         if section == "workflows":
-            yield from _parts((section,), node)
+            yield from _walk_entries((section,), node)
 
 
-def _parts(above: tuple[str, ...], node: Node) -> Iterator[tuple[tuple[str, ...], Position]]:
+def _walk_entries(
+    prefix: tuple[str, ...], node: Node
+) -> Iterator[tuple[tuple[str, ...], Position]]:
     for key, inner in _entries(node):
-        yield (*above, key), inner.position
-        yield from _items((*above, key), inner)
+        yield (*prefix, key), inner.position
+        yield from _walk_items((*prefix, key), inner)
 
 
-def _items(above: tuple[str, ...], node: Node) -> Iterator[tuple[tuple[str, ...], Position]]:
-    for item in _list(node):
+def _walk_items(prefix: tuple[str, ...], node: Node) -> Iterator[tuple[tuple[str, ...], Position]]:
+    for item in _items(node):
         if isinstance(item.value, str):
-            yield (*above, item.value), item.position
+            yield (*prefix, item.value), item.position
 
 
 def _entries(node: Node) -> Iterator[tuple[str, Node]]:
@@ -63,5 +67,5 @@ def _entries(node: Node) -> Iterator[tuple[str, Node]]:
         yield from node.value.items()
 
 
-def _list(node: Node) -> list[Node]:
+def _items(node: Node) -> list[Node]:
     return node.value if isinstance(node.value, list) else []

@@ -1,6 +1,6 @@
-"""Which variables of project.yml each command and asset depends on. Pure.
+"""The variables that each command and asset of project.yml uses.
 
-Of the raw text: once the variables are filled in, nobody can tell any more.
+They are read from the raw text, since substitution removes the references.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.variables import references
 
 Parts = tuple[str, ...]
-"""The keys that lead to a variable: ("vars", "a", "b")."""
+"""The path of keys to a variable, e.g. ("vars", "a", "b")."""
 
 
 class VariableUsage(NamedTuple):
-    """For each command and each asset, in the order of project.yml, the variables that its parts
-    depend on, by way of others as well; in the order of project.yml. `variables` are all."""
+    """The variables of a project, and those that each command and each asset uses.
+
+    Uses are direct or by way of other variables. Everything is in the order of project.yml.
+    """
 
     variables: tuple[Parts, ...]
     commands: tuple[tuple[Parts, ...], ...]
@@ -26,58 +28,58 @@ class VariableUsage(NamedTuple):
 
 
 def find_usage(data: bytes) -> VariableUsage:
-    """The uses in a project.yml that can be loaded."""
+    """Find the variables that the commands and assets of a valid project.yml use."""
 
     node, _ = yaml.parse_document(data, PROJECT_FILE)
     document: Mapping[str, Any] = yaml.to_plain(node) if node else {}
     variables = {
         ".".join(parts): (parts, value)
         for table in ("vars", "variables")
-        for parts, value in _leaves((table,), document.get(table))
+        for parts, value in _walk_variables((table,), document.get(table))
     }
     braces = "variables" in document
     direct = {
-        name: [other for other in _named(value, braces) if other in variables]
+        name: [other for other in _references(value, braces) if other in variables]
         for name, (_, value) in variables.items()
     }
 
-    def used(item: Mapping[str, Any]) -> tuple[Parts, ...]:
-        told = {key: value for key, value in item.items() if key not in ("help", "description")}
-        found: set[str] = set()
-        waiting = [name for name in _named(told, braces) if name in variables]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting += direct[name]
-        return tuple(parts for name, (parts, _) in variables.items() if name in found)
+    def used_variables(item: Mapping[str, Any]) -> tuple[Parts, ...]:
+        relevant = {key: value for key, value in item.items() if key not in ("help", "description")}
+        used: set[str] = set()
+        pending = [name for name in _references(relevant, braces) if name in variables]
+        while pending:
+            name = pending.pop()
+            if name not in used:
+                used.add(name)
+                pending += direct[name]
+        return tuple(parts for name, (parts, _) in variables.items() if name in used)
 
     return VariableUsage(
         tuple(parts for parts, _ in variables.values()),
-        tuple(used(item) for item in document.get("commands") or ()),
-        tuple(used(item) for item in document.get("assets") or ()),
+        tuple(used_variables(item) for item in document.get("commands") or ()),
+        tuple(used_variables(item) for item in document.get("assets") or ()),
     )
 
 
-def _leaves(above: Parts, value: Any) -> Iterator[tuple[Parts, Any]]:
+def _walk_variables(prefix: Parts, value: Any) -> Iterator[tuple[Parts, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _leaves((*above, key), inner)
-    elif len(above) > 1:
-        yield above, value
+            yield from _walk_variables((*prefix, key), inner)
+    elif len(prefix) > 1:
+        yield prefix, value
 
 
-def _named(value: Any, braces: bool) -> Iterator[str]:
-    for text in _texts(value):
+def _references(value: Any, braces: bool) -> Iterator[str]:
+    for text in _strings(value):
         yield from references(text, braces=braces)
 
 
-def _texts(value: Any) -> Iterable[str]:
+def _strings(value: Any) -> Iterable[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for inner in value.values():
-            yield from _texts(inner)
+            yield from _strings(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _texts(inner)
+            yield from _strings(inner)

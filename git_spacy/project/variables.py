@@ -1,9 +1,9 @@
-"""Variables of project.yml: `{NAME}`, `${vars.a.b}`, `${env.X}`; overrides; cycles. Pure.
+"""Substitution of the variables of project.yml: `{NAME}`, `${vars.a.b}` and `${env.X}`.
 
-A variable keeps its type where a text is nothing but its reference (and stands in no list), as the
-reference's configuration system has it; inside a text it is written as JSON, a text as it is.
-`${env.X}` is checked here and stays as it is: `fill_environment` puts the value in where it is
-used, so that it can be kept nowhere.
+As in weasel's configuration system, a string that consists of a single reference takes the type of
+the variable, except in lists. Inside a longer string, values that are not strings are written as
+JSON. `${env.X}` is validated but left in place: `fill_environment` substitutes it on use, so that
+the value is never stored.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from git_spacy.errors import InvalidInput
 from git_spacy.project.diagnostics import closest_name, did_you_mean
 
 VARIABLE = re.compile(r"\$\{([^${}\s]+)\}")
-# `{{NAME}}` stands for the braces themselves; braces around anything but a name are left alone
+# `{{NAME}}` is an escaped `{NAME}`; braces around anything but a name are left alone
 _BRACED = re.compile(r"\{(\{[A-Za-z_]\w*\})\}|(?<!\$)\{([A-Za-z_]\w*)\}")
 ENVIRONMENT = re.compile(r"\$\{env[.:]([^${}\s]+)\}")
 MAX_TEXT = 1 << 16
 
 
 class VariableError(Exception):
-    """What is wrong with a reference, and the hint. Empty if it was reported elsewhere."""
+    """An invalid reference. The message is empty if the problem has already been reported."""
 
-    def __init__(self, what: str = "", hint: str = "") -> None:
-        super().__init__(what)
-        self.what, self.hint = what, hint
+    def __init__(self, message: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
 
 
 class Variables:
     """The variables of one project, resolved on demand.
 
-    `leaves` maps full names (`vars.a.b`, `variables.NAME`) to raw values, `environment` the names
-    of `${env.NAME}` to environment variables; `braces` says whether `{NAME}` is a reference.
+    `leaves` maps full names (`vars.a.b`, `variables.NAME`) to raw values, and `environment` has
+    the names that `${env.NAME}` may use. `braces` says whether `{NAME}` is a reference.
     """
 
     def __init__(
@@ -44,35 +44,40 @@ class Variables:
         self.leaves = dict(leaves)
         self.environment = frozenset(environment)
         self.braces = braces
-        self._known: dict[str, Any] = {}
-        self._broken: set[str] = set()
+        self._resolved: dict[str, Any] = {}
+        self._invalid: set[str] = set()
 
     def definition(self, name: str) -> Any:
-        """The value of a variable, for its own place in the file. Raises VariableFault with the
-        whole story, once; every reference to it is silent after that."""
+        """Resolve a variable at its definition.
+
+        Raises VariableError with a message. Later references to an invalid variable raise it
+        without one, so that each problem is reported once.
+        """
 
         try:
             return self._value(name, ())
         except VariableError:
-            self._broken.add(name)
+            self._invalid.add(name)
             raise
 
     def fill(self, value: Any, *, in_list: bool = False) -> Any:
-        """`value` with the references in its texts replaced. Raises VariableFault."""
+        """Return `value` with references in strings substituted. Raises VariableError."""
 
         return self._fill(value, (), in_list)
 
     def _value(self, name: str, chain: tuple[str, ...]) -> Any:
-        if name in self._known:
-            return self._known[name]
-        if name in self._broken:
+        if name in self._resolved:
+            return self._resolved[name]
+        if name in self._invalid:
             raise VariableError
         if name in chain:
-            circle = " → ".join((*chain[chain.index(name) :], name))
-            self._broken.update(chain)
-            raise VariableError(f"variable cycle: {circle}", "give one of them a value of its own")
+            cycle = " → ".join((*chain[chain.index(name) :], name))
+            self._invalid.update(chain)
+            raise VariableError(
+                f"variable cycle: {cycle}", "replace one of these references with a value"
+            )
         value = self._fill(self.leaves[name], (*chain, name), False)
-        self._known[name] = value
+        self._resolved[name] = value
         return value
 
     def _fill(self, value: Any, chain: tuple[str, ...], in_list: bool) -> Any:
@@ -82,47 +87,48 @@ class Variables:
             return value
         whole = VARIABLE.fullmatch(value)
         if whole and not in_list and not ENVIRONMENT.fullmatch(value):
-            return self._named(whole[1], chain)
-        text = VARIABLE.sub(lambda match: self._in_text(match, chain), value)
+            return self._lookup(whole[1], chain)
+        text = VARIABLE.sub(lambda match: self._dollar_reference(match, chain), value)
         if self.braces:
-            text = _BRACED.sub(lambda match: self._in_braces(match, chain), text)
+            text = _BRACED.sub(lambda match: self._brace_reference(match, chain), text)
         if len(text) > MAX_TEXT:
             raise VariableError(
-                f"the text grows to {len(text):,} characters once its variables are filled in",
-                f"keep it under {MAX_TEXT:,}",
+                f"this string has {len(text):,} characters after substitution;"
+                f" the limit is {MAX_TEXT:,}",
+                "shorten the variables that it uses",
             )
         return text
 
-    def _in_text(self, match: re.Match[str], chain: tuple[str, ...]) -> str:
+    def _dollar_reference(self, match: re.Match[str], chain: tuple[str, ...]) -> str:
         if ENVIRONMENT.fullmatch(match[0]):
             self._check_environment(match[1].replace(":", ".").removeprefix("env."))
             return match[0]
-        return format_value(self._named(match[1], chain))
+        return format_value(self._lookup(match[1], chain))
 
-    def _in_braces(self, match: re.Match[str], chain: tuple[str, ...]) -> str:
+    def _brace_reference(self, match: re.Match[str], chain: tuple[str, ...]) -> str:
         if match[1]:
             return match[1]
         name = f"variables.{match[2]}"
         if name in self.leaves:
             return format_value(self._value(name, chain))
         names = [leaf.removeprefix("variables.") for leaf in self.leaves]
-        close = closest_name(match[2], names)
+        closest = closest_name(match[2], names)
         raise VariableError(
             f"unknown variable {{{match[2]}}}",
-            f"did you mean {{{close}}}?"
-            if close
-            else f"define it under 'variables', or write {{{{{match[2]}}}}} for the braces",
+            f"did you mean {{{closest}}}?"
+            if closest
+            else f"define it under 'variables', or write {{{{{match[2]}}}}} for literal braces",
         )
 
-    def _named(self, reference: str, chain: tuple[str, ...]) -> Any:
+    def _lookup(self, reference: str, chain: tuple[str, ...]) -> Any:
         name = reference.replace(":", ".")
         if name in self.leaves:
             return self._value(name, chain)
         inner = [leaf for leaf in self.leaves if leaf.startswith(name + ".")]
         if inner:
             raise VariableError(
-                f"${{{reference}}} is a table, not a value",
-                f"name a value in it, e.g. ${{{inner[0]}}}",
+                f"${{{reference}}} is a mapping, not a value",
+                f"use a value inside it, e.g. ${{{inner[0]}}}",
             )
         for prefix in ("vars.", "variables."):
             if prefix + name in self.leaves:
@@ -134,20 +140,20 @@ class Variables:
     def _suggestion(self, name: str) -> str:
         known = [leaf for leaf in self.leaves if leaf.startswith("vars.")]
         known += [f"env.{name}" for name in self.environment]
-        close = closest_name(name, known)
-        return f"did you mean ${{{close}}}?" if close else "define it under 'vars'"
+        closest = closest_name(name, known)
+        return f"did you mean ${{{closest}}}?" if closest else "define it under 'vars'"
 
     def _check_environment(self, name: str) -> None:
         if name not in self.environment:
             hint = did_you_mean(name, self.environment)
             raise VariableError(
                 f"unknown environment variable ${{env.{name}}}",
-                hint or f"add 'env: {{{name}: VARIABLE_OF_YOUR_SHELL}}'",
+                hint or f"add 'env: {{{name}: ENVIRONMENT_VARIABLE}}'",
             )
 
 
 def references(text: str, *, braces: bool) -> Iterator[str]:
-    """The full names that a text refers to; `braces` says whether `{NAME}` is a reference."""
+    """Yield the full names that `text` refers to; `braces` says whether `{NAME}` is a reference."""
 
     for match in VARIABLE.finditer(text):
         yield match[1].replace(":", ".")
@@ -158,26 +164,29 @@ def references(text: str, *, braces: bool) -> Iterator[str]:
 
 
 def format_value(value: Any) -> str:
-    """A variable's value inside a text."""
+    """Return a variable's value as it is written inside a string."""
 
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def environment_names(text: str) -> list[str]:
-    """The names of the `${env.NAME}` in a text."""
+    """Return the names in the `${env.NAME}` references of `text`."""
 
     return [match[1] for match in ENVIRONMENT.finditer(text)]
 
 
 def fill_environment(text: str, names: Mapping[str, str], environ: Mapping[str, str]) -> str:
-    """`text` with each `${env.NAME}` replaced by the environment variable that `names` maps it
-    to; one that is not set is an empty text. The result must not be kept or printed."""
+    """Substitute each `${env.NAME}` by the environment variable that `names` maps it to.
+
+    A variable that is not set is replaced by an empty string. The result may contain secrets and
+    must not be stored or printed.
+    """
 
     return ENVIRONMENT.sub(lambda match: environ.get(names[match[1]], ""), text)
 
 
 def could_resolve_to(text: str, filled: str) -> bool:
-    """Whether `text` is `filled` once its `${env.NAME}` have values, whatever they are."""
+    """Return whether some values of the `${env.NAME}` in `text` would turn it into `filled`."""
 
     first, *others = ENVIRONMENT.split(text)[::2]
     if not others:
@@ -185,18 +194,18 @@ def could_resolve_to(text: str, filled: str) -> bool:
     last = others.pop()
     if not filled.startswith(first) or not filled[len(first) :].endswith(last):
         return False
-    # not a pattern with a `.*` for each value: a hostile line would make that take for ever
+    # not a regular expression with a `.*` for each value: a malicious line would never finish
     position, end = len(first), len(filled) - len(last)
     for part in others:
-        found = filled.find(part, position, end)
-        if found < 0:
+        start = filled.find(part, position, end)
+        if start < 0:
             return False
-        position = found + len(part)
+        position = start + len(part)
     return True
 
 
 def parse_override(text: str) -> Any:
-    """A value typed on the command line: JSON where it is JSON, else the text as it is."""
+    """Parse a value from the command line: as JSON if it is valid JSON, else as a string."""
 
     try:
         return json.loads(text)
@@ -205,9 +214,9 @@ def parse_override(text: str) -> Any:
 
 
 def apply_overrides(leaves: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`leaves` with the overridden values. A name may leave out its `vars.` or `variables.`.
+    """Return `leaves` with `overrides` applied. Raises InvalidInput for an unknown variable.
 
-    Raises Malformed for a name that the project does not have.
+    Names may omit the prefix `vars.` or `variables.`.
     """
 
     result = dict(leaves)
@@ -216,27 +225,27 @@ def apply_overrides(leaves: Mapping[str, Any], overrides: Mapping[str, Any]) -> 
     return result
 
 
-def full_name(leaves: Collection[str], name: str, where: str) -> str:
-    """The one of `leaves` that `name` means, which may leave out its `vars.` or `variables.`.
+def full_name(leaves: Collection[str], name: str, location: str) -> str:
+    """Return the full name of a variable; `name` may omit the prefix `vars.` or `variables.`.
 
-    Raises Malformed for a name that the project does not have; `where` is where it stands.
+    Raises InvalidInput for an unknown variable, with `location` in front of the message.
     """
 
-    full = next((full for full in _full_names(name) if full in leaves), None)
+    full = next((candidate for candidate in _full_names(name) if candidate in leaves), None)
     if full is None:
         short = [leaf.split(".", 1)[1] for leaf in leaves]
         hint = did_you_mean(name.removeprefix("vars.").removeprefix("variables."), short)
         raise InvalidInput(
-            f"the project has no variable '{name}'",
+            f"unknown variable '{name}'",
             hint=hint or "add it under 'vars' in project.yml",
-            location=where,
+            location=location,
         )
     return full
 
 
 def _full_names(name: str) -> Iterator[str]:
-    for spelt in (name, name.replace("-", "_")):  # the reference takes --vars.batch-size=1 too
-        yield spelt
-        if not spelt.startswith(("vars.", "variables.")):
-            yield f"vars.{spelt}"
-            yield f"variables.{spelt}"
+    for spelling in (name, name.replace("-", "_")):  # weasel also accepts --vars.batch-size=1
+        yield spelling
+        if not spelling.startswith(("vars.", "variables.")):
+            yield f"vars.{spelling}"
+            yield f"variables.{spelling}"

@@ -1,4 +1,4 @@
-"""The nodes of `vars:`, `env:` and `variables:`: their dotted names, and their resolved values."""
+"""Conversion of the nested tables of variables to dotted names, and of values back to nodes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from git_spacy.project.yaml import Node
 
 
 def flatten(prefix: str, table: dict[str, Node], into: dict[str, Node]) -> None:
-    """Add the leaves of nested tables to `into`, under their dotted names."""
+    """Add the values of nested tables to `into` by their dotted names."""
 
     for key, node in table.items():
         if isinstance(node.value, dict):
@@ -17,23 +17,23 @@ def flatten(prefix: str, table: dict[str, Node], into: dict[str, Node]) -> None:
             into[f"{prefix}.{key}"] = node
 
 
-def as_node(value: Any, place: Node) -> Node:
-    """Return a node with a resolved value, at the position of the raw one."""
+def as_node(value: Any, original: Node) -> Node:
+    """Return a node with a resolved value and the position of the original node."""
 
     if isinstance(value, list):
-        value = [as_node(item, place) for item in value]
+        value = [as_node(item, original) for item in value]
     elif isinstance(value, dict):
-        value = {key: as_node(inner, place) for key, inner in value.items()}
-    return place._replace(value=value)
+        value = {key: as_node(inner, original) for key, inner in value.items()}
+    return original._replace(value=value)
 
 
-def with_values(node: Node, prefix: str, known: dict[str, Any]) -> Node:
-    """Return a table of variables with its resolved values."""
+def with_values(node: Node, prefix: str, values: dict[str, Any]) -> Node:
+    """Return a table of variables with its values replaced by the resolved `values`."""
 
     if not isinstance(node.value, dict):
-        return as_node(known[prefix], node) if prefix in known else node
+        return as_node(values[prefix], node) if prefix in values else node
     return node._replace(
         value={
-            key: with_values(inner, f"{prefix}.{key}", known) for key, inner in node.value.items()
+            key: with_values(inner, f"{prefix}.{key}", values) for key, inner in node.value.items()
         }
     )

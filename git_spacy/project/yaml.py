@@ -1,9 +1,8 @@
-"""YAML text to nodes that know their line and column, within a budget.
+"""A YAML parser that records line and column of every value and limits the size of documents.
 
-Reads events from libyaml and builds the tree without recursion, so that no document can exhaust
-the stack; counts what aliases stand for, so that none can exhaust memory. Plain scalars mean what
-YAML 1.2 says (and ruamel.yaml, which the reference reads with): `no` is a text, `0o7` is 7.
-Knows nothing of projects.
+It builds the tree from libyaml's events without recursion, so that no document can exhaust the
+stack, and counts aliases in full, so that none can exhaust memory. Plain scalars follow YAML 1.2,
+as in ruamel.yaml, which weasel uses: `no` is a string and `0o7` is 7.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ MAX_DEPTH = 64
 
 Scalar = Union[str, int, float, bool, None]  # noqa: UP007 (evaluated at import on 3.10)
 
-# The implicit types of YAML 1.2 in the order in which they are tried, and the first characters
-# that can begin one; `yaml_text` quotes what would be read as one of these.
+# The implicit types of YAML 1.2 in the order in which they are tried, and the characters that they
+# can start with. `yaml_text` quotes strings that would be read as one of these.
 IMPLICIT = (
     ("null", re.compile(r"~|null|Null|NULL|"), "~nN"),
     ("bool", re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),
@@ -43,8 +42,9 @@ IMPLICIT = (
 )
 _OWN_TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(_OWN_TAG + name for name in ("null", "bool", "int", "float", "seq", "map"))
-# What YAML does not call printable (YAML 1.2.2, 5.1), and a byte order mark inside. Written as what
-# it is, not as what it is not: that takes ten times as long to compile, on every start.
+# Characters that are not printable in YAML (YAML 1.2.2, section 5.1), and byte order marks inside
+# the text. The negated set of printable characters would take ten times as long to compile, which
+# every start of the program would pay for.
 _CONTROL = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
@@ -52,8 +52,11 @@ _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
 
 
 class Node(NamedTuple):
-    """A value and where it stands. `value` is a scalar, a list of nodes or a dict of nodes;
-    `key` is the line and column of its key in a mapping; `size` counts the nodes in it."""
+    """A value and its position.
+
+    `value` is a scalar, a list of nodes or a dict of nodes. `key` is the line and column of the
+    value's key in a mapping, and `size` is the number of nodes in the tree.
+    """
 
     value: Any
     line: int
@@ -63,29 +66,32 @@ class Node(NamedTuple):
 
     @property
     def position(self) -> tuple[int, int]:
-        """Line and column of the key where there is one, else of the value."""
+        """Line and column of the key, or of the value if it has no key."""
 
         return self.key or (self.line, self.column)
 
 
-class _Stop(Exception):
-    """Nothing after this problem can be understood."""
+class _ParseError(Exception):
+    """A problem after which the rest of the document cannot be parsed."""
 
 
 def parse_document(data: bytes, file: str) -> tuple[Node | None, list[Diagnostic]]:
-    """The document in `data`, named `file` in problems. No node if it cannot be understood at
-    all; a node with problems if parts of it (a repeated key, a tag) can not be allowed."""
+    """Parse the document in `data`; `file` is its name in error messages.
+
+    Returns no node if the document cannot be parsed, and a node with problems if parts of it are
+    not allowed, e.g. a duplicate key or a tag.
+    """
 
     problems: list[Diagnostic] = []
     try:
-        text = _text(data, file)
-        return _document(text, file, problems), problems
-    except _Stop as stop:
-        return None, [*problems, stop.args[0]]
+        text = _decode(data, file)
+        return _build_tree(text, file, problems), problems
+    except _ParseError as error:
+        return None, [*problems, error.args[0]]
 
 
 def to_plain(node: Node) -> Any:
-    """The values alone, as `json.dumps` takes them."""
+    """Return the value of a node as plain scalars, lists and dicts."""
 
     if isinstance(node.value, dict):
         return {key: to_plain(inner) for key, inner in node.value.items()}
@@ -95,11 +101,11 @@ def to_plain(node: Node) -> Any:
 
 
 def parse_scalar(text: str) -> Scalar:
-    """What the plain scalar `text` means."""
+    """Return the value of a plain (unquoted) scalar."""
 
-    for kind, pattern, first in IMPLICIT:
-        if (text[:1] in first or not text) and pattern.fullmatch(text):
-            value: Scalar = _MAKE[kind](text)
+    for kind, pattern, first_characters in IMPLICIT:
+        if (text[:1] in first_characters or not text) and pattern.fullmatch(text):
+            value: Scalar = _CONSTRUCTORS[kind](text)
             return value
     return text
 
@@ -110,7 +116,7 @@ def _int(text: str) -> int | str:
     for prefix, base in (("0x", 16), ("0o", 8), ("0b", 2), ("", 10)):
         if digits.startswith(prefix):
             digits = digits[len(prefix) :]
-            # int() refuses absurdly long decimals; nobody meant a number then
+            # int() raises ValueError for very long decimals; keep those as strings
             return sign * int(digits, base) if 0 < len(digits) < 4000 else text
     return text
 
@@ -119,7 +125,7 @@ def _float(text: str) -> float:
     return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
-_MAKE: dict[str, Any] = {
+_CONSTRUCTORS: dict[str, Any] = {
     "null": lambda _text: None,
     "bool": lambda text: text.lower() == "true",
     "int": _int,
@@ -127,33 +133,33 @@ _MAKE: dict[str, Any] = {
 }
 
 
-def _text(data: bytes, file: str) -> str:
+def _decode(data: bytes, file: str) -> str:
     if len(data) > MAX_BYTES:
-        raise _Stop(
+        raise _ParseError(
             Diagnostic(
                 file,
                 1,
                 1,
-                f"the file has {len(data):,} bytes; the limit is {MAX_BYTES:,}",
-                "move data out of it, into files that commands read",
+                f"the file is larger than {MAX_BYTES:,} bytes",
+                "move data to other files that commands read",
             )
         )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line, column = _position(data[: error.start].decode("utf-8", "replace"))
-        raise _Stop(
+        raise _ParseError(
             Diagnostic(
                 file,
                 line,
                 column,
-                f"byte 0x{data[error.start]:02x} is not UTF-8",
-                "save the file as UTF-8 (it may be Latin-1)",
+                f"byte 0x{data[error.start]:02x} is not valid UTF-8",
+                "save the file as UTF-8 (it may be in Latin-1)",
             )
         ) from None
     if control := _CONTROL.search(text):
         line, column = _position(text[: control.start()])
-        raise _Stop(
+        raise _ParseError(
             Diagnostic(file, line, column, f"control character {control[0]!r}", "remove it")
         )
     return text
@@ -163,42 +169,48 @@ def _position(before: str) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 
-def _document(text: str, file: str, problems: list[Diagnostic]) -> Node | None:
+def _build_tree(text: str, file: str, problems: list[Diagnostic]) -> Node | None:
     import yaml
 
     builder = _Builder(file, problems)
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         for event in yaml.parse(text, Loader=loader):
-            builder.take(event)
+            builder.handle(event)
     except yaml.MarkedYAMLError as error:
-        raise _Stop(_syntax(error, text, file)) from None
+        raise _ParseError(_syntax_error(error, text, file)) from None
     except yaml.YAMLError as error:
-        what = str(error).splitlines()[0]
-        raise _Stop(Diagnostic(file, 1, 1, f"not YAML: {what}", "save it as plain UTF-8")) from None
+        message = f"invalid YAML: {str(error).splitlines()[0]}"
+        raise _ParseError(Diagnostic(file, 1, 1, message, "save the file as UTF-8")) from None
     return builder.root
 
 
-def _syntax(error: Any, text: str, file: str) -> Diagnostic:
+def _syntax_error(error: Any, text: str, file: str) -> Diagnostic:
     if conflict := _CONFLICT.search(text):
         line, column = _position(text[: conflict.start()])
-        return Diagnostic(file, line, column, "merge conflict markers", "resolve the conflict")
+        return Diagnostic(
+            file,
+            line,
+            column,
+            "unresolved merge conflict markers",
+            "resolve the conflict and remove the markers",
+        )
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    what = " ".join(part for part in (error.context, error.problem) if part)
+    message = " ".join(part for part in (error.context, error.problem) if part)
     lines = text.splitlines()
-    here = lines[line - 1] if line <= len(lines) else ""
-    if "\t" in here[: max(column, len(here) - len(here.lstrip()))]:
-        hint = "indent with spaces, not with a tab"
-    elif "mapping values are not allowed" in what:
-        hint = "put a text that contains ': ' in quotes, or check the indentation"
+    source = lines[line - 1] if line <= len(lines) else ""
+    if "\t" in source[: max(column, len(source) - len(source.lstrip()))]:
+        hint = "indent with spaces instead of tabs"
+    elif "mapping values are not allowed" in message:
+        hint = "put values that contain ': ' in quotes, or fix the indentation"
     else:
-        hint = "check the indentation and the quotes around this line"
-    return Diagnostic(file, line, column, f"not YAML: {what}", hint)
+        hint = "check the indentation and the quotes on this line and the one before"
+    return Diagnostic(file, line, column, f"invalid YAML: {message}", hint)
 
 
-class _Open:
-    """A list or mapping that has begun and not ended."""
+class _OpenCollection:
+    """A list or mapping whose end has not been reached yet."""
 
     def __init__(self, event: Any, is_mapping: bool) -> None:
         self.line, self.column = event.start_mark.line + 1, event.start_mark.column + 1
@@ -212,39 +224,39 @@ class _Open:
 
 
 class _Builder:
-    """Takes libyaml's events one by one and builds the tree on a stack of its own."""
+    """Builds the tree of nodes from libyaml's events, with an explicit stack."""
 
     def __init__(self, file: str, problems: list[Diagnostic]) -> None:
         self.file = file
         self.problems = problems
         self.root: Node | None = None
-        self.stack: list[_Open] = []
+        self.stack: list[_OpenCollection] = []
         self.anchors: dict[str, Node | None] = {}
         self.documents = 0
         self.count = 0
 
-    def take(self, event: Any) -> None:
+    def handle(self, event: Any) -> None:
         kind = type(event).__name__
         if kind == "ScalarEvent":
             self._check_tag(event)
-            self._place(self._scalar(event), event.anchor)
+            self._add(self._scalar(event), event.anchor)
         elif kind == "AliasEvent":
             self._alias(event)
         elif kind in ("MappingStartEvent", "SequenceStartEvent"):
             self._check_tag(event)
             if len(self.stack) >= MAX_DEPTH:
-                self._stop(event, f"nested more than {MAX_DEPTH} levels deep", "flatten it")
+                self._fail(event, f"nested more than {MAX_DEPTH} levels deep", "flatten it")
             if event.anchor:
                 self.anchors[event.anchor] = None
-            self.stack.append(_Open(event, kind == "MappingStartEvent"))
+            self.stack.append(_OpenCollection(event, kind == "MappingStartEvent"))
         elif kind in ("MappingEndEvent", "SequenceEndEvent"):
-            done = self.stack.pop()
-            value = _merged(done) if done.is_mapping else done.items
-            self._place(Node(value, done.line, done.column, None, done.size), done.anchor)
+            closed = self.stack.pop()
+            value = _merge_entries(closed) if closed.is_mapping else closed.items
+            self._add(Node(value, closed.line, closed.column, None, closed.size), closed.anchor)
         elif kind == "DocumentStartEvent":
             self.documents += 1
             if self.documents > 1:
-                self._stop(event, "a second document begins here", "remove the '---'")
+                self._fail(event, "a second document starts here", "remove the '---'")
 
     def _scalar(self, event: Any) -> Node:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
@@ -253,23 +265,27 @@ class _Builder:
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self.anchors:
-            self._stop(event, f"alias '*{event.anchor}' has no anchor", f"define &{event.anchor}")
+            self._fail(
+                event,
+                f"alias '*{event.anchor}' has no anchor",
+                f"define '&{event.anchor}' before it",
+            )
         node = self.anchors[event.anchor]
         if node is None:
-            self._stop(event, f"alias '*{event.anchor}' contains itself", "write it out")
+            self._fail(event, f"alias '*{event.anchor}' contains itself", "replace it with a value")
         else:
-            self._place(node._replace(key=None), None)
+            self._add(node._replace(key=None), None)
 
-    def _place(self, node: Node, anchor: str | None) -> None:
-        """Put a finished node where the innermost open list or mapping expects it."""
+    def _add(self, node: Node, anchor: str | None) -> None:
+        """Add a complete node to the innermost open list or mapping."""
 
         self.count += node.size
         if self.count > MAX_NODES:
-            self._stop_at(
+            self._fail_at(
                 node.line,
                 node.column,
                 f"more than {MAX_NODES:,} values (aliases counted in full)",
-                "move data out of the file",
+                "move data to other files that commands read",
             )
         if anchor:
             self.anchors[anchor] = node
@@ -294,8 +310,8 @@ class _Builder:
                         self.file,
                         key.line,
                         key.column,
-                        f"key '{key.value}' stands twice, first in line {first}",
-                        "keep one of them",
+                        f"duplicate key '{key.value}', first used on line {first}",
+                        "remove one of them",
                     )
                 )
             else:
@@ -303,7 +319,10 @@ class _Builder:
 
     def _as_key(self, node: Node) -> Node:
         if isinstance(node.value, (dict, list)):
-            self._stop_at(node.line, node.column, "a list or mapping as a key", "use a text")
+            kind = "mapping" if isinstance(node.value, dict) else "list"
+            self._fail_at(
+                node.line, node.column, f"a key must be a string, not a {kind}", "put it in quotes"
+            )
         if isinstance(node.value, str):
             return node
         self.problems.append(
@@ -311,7 +330,7 @@ class _Builder:
                 self.file,
                 node.line,
                 node.column,
-                f"key {node.value!r} is not a text",
+                f"key {node.value!r} is not a string",
                 f"put it in quotes: '{node.value}'",
             )
         )
@@ -328,24 +347,27 @@ class _Builder:
                     mark.line + 1,
                     mark.column + 1,
                     f"tag '{short}' is not allowed",
-                    "remove it: plain values only",
+                    "remove the tag",
                 )
             )
 
-    def _stop(self, event: Any, what: str, hint: str) -> None:
-        self._stop_at(event.start_mark.line + 1, event.start_mark.column + 1, what, hint)
+    def _fail(self, event: Any, message: str, hint: str) -> None:
+        self._fail_at(event.start_mark.line + 1, event.start_mark.column + 1, message, hint)
 
-    def _stop_at(self, line: int, column: int, what: str, hint: str) -> None:
-        raise _Stop(Diagnostic(self.file, line, column, what, hint))
+    def _fail_at(self, line: int, column: int, message: str, hint: str) -> None:
+        raise _ParseError(Diagnostic(self.file, line, column, message, hint))
 
 
-def _merged(done: _Open) -> dict[str, Node]:
-    """The entries of a mapping with its `<<` keys filled in: its own win, earlier ones next."""
+def _merge_entries(mapping: _OpenCollection) -> dict[str, Node]:
+    """Return the entries of a mapping, including those that its `<<` keys merge in.
 
-    if not done.merged:
-        return done.entries
-    result = dict(done.entries)
-    for source in _mappings(done.merged):
+    The mapping's own entries take precedence, then those that were merged first.
+    """
+
+    if not mapping.merged:
+        return mapping.entries
+    result = dict(mapping.entries)
+    for source in _mappings(mapping.merged):
         for key, node in source.items():
             result.setdefault(key, node)
     return result

@@ -1,6 +1,6 @@
-"""Values to the YAML text that srsly's ruamel.yaml writes: YAML 1.2, sequences indented by two.
+"""A YAML writer with the output format of srsly's ruamel.yaml: YAML 1.2, sequences indented by two.
 
-The counterpart of `yaml`: what is written here is read there, and by ruamel.yaml, as it was.
+It is the inverse of `yaml`: both that module and ruamel.yaml read the same values back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WIDTH = 80
 
 
 def emit(document: dict[str, Any], *, width: int = WIDTH) -> bytes:
-    """The text of a document, folded at `width` columns."""
+    """Return a document as YAML, with lines folded at `width` columns."""
 
     import yaml as pyyaml
 
@@ -30,8 +30,10 @@ def emit(document: dict[str, Any], *, width: int = WIDTH) -> bytes:
 
 @functools.cache
 def _dumper() -> Any:
-    """PyYAML's emitter made to write as ruamel.yaml does: list items indented, the implicit types
-    of YAML 1.2."""
+    """Return a PyYAML dumper that writes as ruamel.yaml does.
+
+    It indents list items and uses the implicit types of YAML 1.2.
+    """
 
     import yaml as pyyaml
 
@@ -41,18 +43,17 @@ def _dumper() -> Any:
 
         def choose_scalar_style(self) -> Any:
             style, event = super().choose_scalar_style(), cast("Any", self.event)
-            # ruamel.yaml would rather escape a line break than fold it, and an apostrophe than
-            # double it
-            awkward = style == "'" and any(mark in event.value for mark in "'\n")
-            return '"' if awkward else style
+            # ruamel.yaml prefers double quotes to doubled apostrophes and folded line breaks
+            needs_escapes = style == "'" and any(mark in event.value for mark in "'\n")
+            return '"' if needs_escapes else style
 
         def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
             return True
 
     Dumper.yaml_implicit_resolvers = {}
-    for kind, pattern, first in yaml.IMPLICIT:
+    for kind, pattern, first_characters in yaml.IMPLICIT:
         whole = re.compile(f"(?:{pattern.pattern})$")
-        characters = [*first, ""] if kind == "null" else list(first)
+        characters = [*first_characters, ""] if kind == "null" else list(first_characters)
         Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", whole, characters)
     Dumper.add_implicit_resolver(
         "tag:yaml.org,2002:timestamp",

@@ -65,9 +65,9 @@ def create_folder_proof(root: Path) -> tuple[ray_worker.FolderProof, str] | None
     (`git config spacy.rayShared false`).
     """
 
-    from git_spacy.git.settings import boolean, settings
+    from git_spacy.git.settings import boolean, read_settings
 
-    if not boolean(settings(root), SHARED_SETTING):
+    if not boolean(read_settings(root), SHARED_SETTING):
         return None
     folder = state_dir(root)
     sharing.make_folders(folder)

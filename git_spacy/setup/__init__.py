@@ -1,5 +1,5 @@
-"""What `git spacy init` does to a repository, and takes back: decided first, as values, then done.
+"""Set up a repository for git-spacy, and undo that: the core of `git spacy init`.
 
-`decision` says what is to be changed, `change` what that looks like, `act` does and undoes it and
-`memory` keeps what was done, so that nothing is undone that a person has made his own since.
+`plan` decides what to change, `changes` are the values for that, `apply` makes the changes and
+`journal` records them, so that `undo` leaves alone what a person has edited since.
 """

@@ -1,6 +1,6 @@
-"""One change that `init` makes, as a value: what, where, from, to; and how it reads. Pure.
+"""The changes that `init` makes, as values, and how they are shown.
 
-The parts are what a person chooses from; each change belongs to one.
+Each change belongs to one of the steps that the user can choose from.
 """
 
 from __future__ import annotations
@@ -13,24 +13,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 STEPS = {
-    "notes": "records follow their commits through amend and rebase",
-    "display": "'git log' shows the records, too: a long line for each",
-    "merge": "project.lock is merged by entry, not by line",
-    "ignore": ".gitignore has what is fetched and made",
-    "hooks": "no commit with a stale lock or an output in it",
+    "notes": "run records follow their commits through amend and rebase",
+    "display": "'git log' also shows the run records, one long line for each",
+    "merge": "project.lock is merged entry by entry instead of line by line",
+    "ignore": ".gitignore lists assets and outputs",
+    "hooks": "commits with a stale project.lock or with outputs are refused",
 }
 SETTINGS = (
     "notes.rewriteRef", "notes.rewriteMode", "notes.displayRef", "merge.spacy-lock.name",
     "merge.spacy-lock.driver", "core.hooksPath",
 )  # fmt: skip
-"""The names of all that a Setting may be about."""
+"""All Git settings that `init` may change."""
 DEFAULT = ("notes", "merge", "ignore", "hooks")
-_MOST_LINES = 12  # of a file, in the list
+_MAX_LINES = 12  # shown of a changed file
 
 
 class Edit(NamedTuple):
-    """What a change made of a file: from the byte `at` on, `removed` became `added`; `digest` is
-    that of the whole file after it."""
+    """A change of a file's content: at byte offset `at`, `removed` was replaced with `added`.
+
+    `digest` is the digest of the whole file after the change.
+    """
 
     at: int
     removed: bytes
@@ -39,7 +41,7 @@ class Edit(NamedTuple):
 
     @classmethod
     def between(cls, before: bytes, after: bytes) -> Edit:
-        """The smallest that makes `after` of `before`."""
+        """Return the smallest edit that turns `before` into `after`."""
 
         shorter = min(len(before), len(after))
         start = next((at for at in range(shorter) if before[at] != after[at]), shorter)
@@ -51,15 +53,18 @@ class Edit(NamedTuple):
         )
 
     def undo_exactly(self, now: bytes) -> bytes | None:
-        """What `now` was before; None: somebody edited it since."""
+        """Return the content before the edit; None if `now` was changed since."""
 
         if digest(now) != self.digest:
             return None
         return now[: self.at] + self.removed + now[self.at + len(self.added) :]
 
     def undo(self, now: bytes) -> bytes | None:
-        """The same; of what was edited, without what was added if that stands there once. None:
-        nobody can tell."""
+        """Return the content before the edit.
+
+        If `now` was changed since, only remove what was added, provided that it occurs exactly
+        once; else return None.
+        """
 
         exact = self.undo_exactly(now)
         if exact is None and self.added.strip() and now.count(self.added) == 1:
@@ -68,9 +73,11 @@ class Edit(NamedTuple):
 
 
 class SetConfig(NamedTuple):
-    """`value` for `name` in the repository's own configuration: beside what is there if it is
-    `added`, else in its place. `own` is what the repository itself has; `now` what holds, for
-    people."""
+    """Set `name` to `value` in the repository's own configuration.
+
+    With `append`, the value is added to the existing ones; else it replaces them. `own_values` are
+    those of the repository itself; `current` describes the value in effect, for people.
+    """
 
     step: str
     name: str
@@ -81,8 +88,11 @@ class SetConfig(NamedTuple):
 
 
 class FileChange(NamedTuple):
-    """The file at `path` is to be `after` instead of `before` (None: no file). `name` is for
-    people; a `program` can be executed."""
+    """Change the content of the file `path` from `before` to `after`; None means that it is
+    missing.
+
+    `name` is the path to show.
+    """
 
     step: str
     path: Path
@@ -93,7 +103,7 @@ class FileChange(NamedTuple):
 
 
 class FileMove(NamedTuple):
-    """The file at `path` is to be called `target`, in the same folder; `name` is for people."""
+    """Rename the file `path` to `target`, in the same folder. `name` is the path to show."""
 
     step: str
     path: Path
@@ -102,8 +112,10 @@ class FileMove(NamedTuple):
 
 
 class UnsetConfig(NamedTuple):
-    """`value` is to go from `name` in the repository's own configuration, and what was there
-    before comes back: `own`, or the whole file as it was if `edit` is the last one of it."""
+    """Remove `value` from the setting `name`, and restore the former values `own_values`.
+
+    If the configuration file was not written since `edit`, the file is restored exactly.
+    """
 
     step: str
     name: str
@@ -113,7 +125,7 @@ class UnsetConfig(NamedTuple):
 
 
 class SkippedChange(NamedTuple):
-    """What stays as it is, though it is not as it should be: `why`, and how to fix it."""
+    """A change that is not made, although it should be: the reason, and how to fix it."""
 
     step: str
     location: str
@@ -125,13 +137,13 @@ Change = SetConfig | UnsetConfig | FileChange | FileMove
 
 
 def digest(data: bytes) -> str:
-    """What tells the content of a file from any other."""
+    """Return the SHA-256 digest of `data`."""
 
     return hashlib.sha256(data).hexdigest()
 
 
 def format_change(change: Change) -> Iterator[str]:
-    """How a change reads: as one would type it, or as a diff shows it."""
+    """Yield the lines that show a change, as a git command or as a diff."""
 
     if isinstance(change, SetConfig):
         add = "--add " if change.append else ""
@@ -142,7 +154,7 @@ def format_change(change: Change) -> Iterator[str]:
         yield f"git config --unset {change.name} {shlex.quote(change.value)}"
         yield from (f"git config {change.name} {shlex.quote(value)}" for value in change.own_values)
     elif isinstance(change, FileMove):
-        yield f"{change.name} becomes {change.target}"
+        yield f"{change.name} is renamed to {change.target}"
     elif change.after is None:
         yield f"{change.name} (removed)"
     elif change.step == "hooks" and change.before is None:
@@ -150,13 +162,13 @@ def format_change(change: Change) -> Iterator[str]:
         yield f"{change.name} (new, {length} lines)"
     else:
         yield change.name + (" (new)" if change.before is None else "")
-        different = list(_different(change.before or b"", change.after))
-        yield from different[:_MOST_LINES]
-        if len(different) > _MOST_LINES:
-            yield f"    … and {len(different) - _MOST_LINES} more lines"
+        lines = list(_changed_lines(change.before or b"", change.after))
+        yield from lines[:_MAX_LINES]
+        if len(lines) > _MAX_LINES:
+            yield f"    … and {len(lines) - _MAX_LINES} more lines"
 
 
-def _different(before: bytes, after: bytes) -> Iterator[str]:
+def _changed_lines(before: bytes, after: bytes) -> Iterator[str]:
     old, new = (text.decode("utf-8", "replace").splitlines() for text in (before, after))
     for line in difflib.ndiff(old, new):
         if line[0] in "+-" and line[2:].strip():

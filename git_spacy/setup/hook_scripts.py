@@ -1,4 +1,4 @@
-"""Where the hooks for Git itself lie that this package ships."""
+"""Find the Git hooks that come with this package."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ HOOKS = ("pre-commit", "pre-merge-commit", "pre-applypatch")
 
 
 def scripts_folder() -> Path:
-    """The folder that has HOOKS, each calling CHAIN: in the package, or beside it in a checkout."""
+    """Return the folder of HOOKS and CHAIN, which is in the package, or beside it in a checkout."""
 
     package = Path(__file__).parents[1]
-    inside = package / "hooks"
-    return inside if inside.is_dir() else package.parent / "hooks"
+    installed = package / "hooks"
+    return installed if installed.is_dir() else package.parent / "hooks"

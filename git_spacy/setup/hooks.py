@@ -1,9 +1,9 @@
-"""Where our checks go so that Git, or whatever else starts this repository's hooks, runs them, and
-what ran before goes on running. Reads, decides, and writes nothing.
+"""Plan how to run our checks as Git hooks, besides the hooks that the repository already has.
 
-With pre-commit it is an entry of its configuration; with husky a line in its scripts; else the
-scripts that this package ships, in the folder where Git looks. A folder that other repositories
-have, too (a global core.hooksPath), is never written to: ours takes its place here, and calls it.
+With pre-commit, that is an entry in its configuration; with husky, a line in its scripts; otherwise
+the scripts of this package, in the folder of Git's hooks. A folder that other repositories share (a
+global core.hooksPath) is never written to: a folder of our own replaces it here, and calls its
+hooks.
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ from git_spacy.setup.changes import Change, FileChange, FileMove, SetConfig, Ski
 from git_spacy.setup.hook_scripts import CHAIN, HOOKS, scripts_folder
 from git_spacy.setup.write_location import Location, read_content
 
-BEFORE = ".before-git-spacy"
-_HUSKY = b"_/husky.sh"
+RENAMED_SUFFIX = ".before-git-spacy"
 _LINE = b"git-spacy-hook all || exit $?\n"
-_OURS = (b"git-spacy-chain", b"git-spacy-hook")  # what only our hooks have in them
-_LARGEST = 1 << 20  # bytes of a hook that are searched for ours
+_OUR_MARKS = (b"git-spacy-chain", b"git-spacy-hook")  # only our hooks contain these
+_MAX_SEARCHED = 1 << 20  # bytes of a hook
 _SHELL = b"#!/bin/sh\n"
-_NOBODY = b"#!/bin/sh\n# No hook of this name ran here before git-spacy's.\n"
+_EMPTY_HOOK = b"#!/bin/sh\n# No hook of this name ran here before git-spacy's.\n"
 
 
 class Locate(Protocol):
-    """`Place.locate`."""
+    """The type of `RepoContext.locate`."""
 
     def __call__(self, path: Path, *, follow: bool = True) -> Location: ...
 
@@ -39,8 +38,11 @@ class Locate(Protocol):
 def plan_hooks(
     repository: Repository, top: Path, locate: Locate, folder: Path, path: tuple[ConfigValue, ...]
 ) -> Iterator[Change | SkippedChange]:
-    """What is to be changed where Git looks for hooks in `folder`, by the values `path` of
-    core.hooksPath. Raises Unsafe for a file that `locate` refuses, Malformed, OSError."""
+    """Yield the changes that make our checks run as hooks.
+
+    `folder` is where Git looks for hooks, according to the values `path` of core.hooksPath. Raises
+    Refused for a file that `locate` refuses; InvalidInput, OSError.
+    """
 
     config = locate(top / pre_commit.FILE)
     if config.path.is_file():
@@ -48,7 +50,7 @@ def plan_hooks(
         return
     if folder.resolve() == scripts_folder().resolve() or _is_ours(folder / HOOKS[0]):
         return
-    if not folder.is_dir() and _is_ours(_folder_of_ours(repository) / HOOKS[0]):
+    if not folder.is_dir() and _is_ours(_our_folder(repository) / HOOKS[0]):
         yield _use_ours(repository, path)  # the repository has been moved
         return
     real = folder.resolve()
@@ -57,15 +59,16 @@ def plan_hooks(
         if husky:
             yield from _in_husky(husky, locate)
         else:
-            is_own = real == (repository.common_dir / "hooks").resolve()
-            yield from _beside(folder, locate, None if is_own else repository.common_dir / "hooks")
+            own_folder = repository.common_dir / "hooks"
+            is_own = real == own_folder.resolve()
+            yield from _add_beside(folder, locate, None if is_own else own_folder)
     elif any(value.scope in ("worktree", "command") for value in path):
         yield SkippedChange(
-            "hooks", "core.hooksPath", f"it is set for this work tree alone, to '{folder}'",
+            "hooks", "core.hooksPath", f"it is set for this worktree only, to '{folder}'",
             f'cp "$(git-spacy-hook --path)"/* {shlex.quote(str(folder))}',
         )  # fmt: skip
     else:
-        yield from _instead_of(folder, repository, locate, path)
+        yield from _replace_shared_folder(folder, repository, locate, path)
 
 
 def _in_pre_commit(config: Location) -> Iterator[Change | SkippedChange]:
@@ -81,8 +84,11 @@ def _in_pre_commit(config: Location) -> Iterator[Change | SkippedChange]:
 
 
 def _husky(folder: Path) -> Path | None:
-    """The folder where people write hooks that husky runs, if Git's is husky's: since its version
-    9 that is `.husky/_`, made anew by each install, before that `.husky` itself."""
+    """Return the folder of the user's hooks if husky runs the hooks in `folder`.
+
+    Since version 9, husky generates `.husky/_` at each installation and points Git to it; before,
+    it was `.husky` itself.
+    """
 
     if folder.name == "_":
         return folder.parent
@@ -95,72 +101,74 @@ def _in_husky(folder: Path, locate: Locate) -> Iterator[Change]:
         before = read_content(file)
         if before is None:
             after = _SHELL + _LINE
-        elif any(word in before for word in _OURS):
+        elif any(mark in before for mark in _OUR_MARKS):
             continue
         else:
-            head, _, rest = before.partition(b"\n")
-            is_head = head.startswith(b"#!")
-            after = head + b"\n" + _LINE + rest if is_head else _LINE + before
+            first, _, rest = before.partition(b"\n")
+            has_shebang = first.startswith(b"#!")
+            after = first + b"\n" + _LINE + rest if has_shebang else _LINE + before
         yield FileChange("hooks", file.path, file.name, before, after, executable=before is None)
 
 
-def _beside(
+def _add_beside(
     folder: Path, locate: Locate, inactive: Path | None
 ) -> Iterator[Change | SkippedChange]:
-    """Our scripts in `folder`; a hook that is there gets another name, under which ours calls it.
-    Those in the folder `inactive` did not run up to now, and so do not from now on."""
+    """Put our scripts into `folder`. An existing hook is renamed, and ours calls it.
 
-    taken = [hook for hook in HOOKS if os.path.lexists(folder / (hook + BEFORE))]
-    if taken:
-        where = locate(folder / (taken[0] + BEFORE), follow=False).name
-        yield SkippedChange("hooks", where, "it is there, and does not run",
-                   "remove it, or give it another name")  # fmt: skip
+    The hooks in the folder `inactive` did not run before, so they must not run from now on.
+    """
+
+    conflicts = [hook for hook in HOOKS if os.path.lexists(folder / (hook + RENAMED_SUFFIX))]
+    if conflicts:
+        name = locate(folder / (conflicts[0] + RENAMED_SUFFIX), follow=False).name
+        yield SkippedChange("hooks", name, "it already exists, and Git does not run it",
+                   "remove or rename it")  # fmt: skip
         return
     for hook in HOOKS:
         if os.path.lexists(folder / hook):
             file = locate(folder / hook, follow=False)
-            yield FileMove("hooks", file.path, file.name, hook + BEFORE)
+            yield FileMove("hooks", file.path, file.name, hook + RENAMED_SUFFIX)
         elif inactive and os.access(inactive / hook, os.X_OK):
-            yield _script(folder / (hook + BEFORE), locate, _NOBODY)
-    yield from _shipped(folder, locate)
+            yield _script(folder / (hook + RENAMED_SUFFIX), locate, _EMPTY_HOOK)
+    yield from _our_scripts(folder, locate)
 
 
-def _instead_of(
+def _replace_shared_folder(
     theirs: Path, repository: Repository, locate: Locate, path: tuple[ConfigValue, ...]
 ) -> Iterator[Change | SkippedChange]:
-    """A folder of our own, whose hooks call those in `theirs` by their names."""
+    """Use a folder of our own, whose hooks call those of the same names in `theirs`."""
 
-    ours = _folder_of_ours(repository)
-    yield from _shipped(ours, locate)
-    for hook in HOOKS:  # also if there is none now: there may be one tomorrow
-        yield _script(ours / (hook + BEFORE), locate, _call(theirs / hook))
-    others = sorted(one.name for one in theirs.iterdir()) if theirs.is_dir() else []
+    ours = _our_folder(repository)
+    yield from _our_scripts(ours, locate)
+    for hook in HOOKS:  # also missing ones: they may be added later
+        yield _script(ours / (hook + RENAMED_SUFFIX), locate, _calling_script(theirs / hook))
+    others = sorted(file.name for file in theirs.iterdir()) if theirs.is_dir() else []
     for hook in others:
         if hook not in HOOKS and "." not in hook and os.access(theirs / hook, os.X_OK):
-            yield _script(ours / hook, locate, _call(theirs / hook))
+            yield _script(ours / hook, locate, _calling_script(theirs / hook))
     yield _use_ours(repository, path)
 
 
-def _folder_of_ours(repository: Repository) -> Path:
+def _our_folder(repository: Repository) -> Path:
     return repository.common_dir / "spacy/hooks"
 
 
 def _use_ours(repository: Repository, path: tuple[ConfigValue, ...]) -> SetConfig:
-    """(By its whole path: a relative one would be from the top of each linked work tree.)"""
+    """Set core.hooksPath, as an absolute path: a relative one depends on the worktree."""
 
     own = tuple(value.text for value in path if value.scope == "local")
-    now = f"{path[-1].text}, {path[-1].scope}; its hooks go on running" if path else ""
-    ours = str(_folder_of_ours(repository).resolve())
-    return SetConfig("hooks", "core.hooksPath", ours, own_values=own, current=now)
+    current = f"{path[-1].text}, {path[-1].scope}; its hooks keep running" if path else ""
+    folder = str(_our_folder(repository).resolve())
+    return SetConfig("hooks", "core.hooksPath", folder, own_values=own, current=current)
 
 
-def _call(hook: Path) -> bytes:
+def _calling_script(hook: Path) -> bytes:
     quoted = shlex.quote(str(hook))
     return f'#!/bin/sh\n[ ! -x {quoted} ] || exec {quoted} "$@"\n'.encode()
 
 
-def _shipped(folder: Path, locate: Locate) -> Iterator[FileChange]:
-    """(A hook that is there has got another name by then.)"""
+def _our_scripts(folder: Path, locate: Locate) -> Iterator[FileChange]:
+    """Put our scripts into `folder`, from which existing hooks have been renamed."""
 
     chain, after = locate(folder / CHAIN), (scripts_folder() / CHAIN).read_bytes()
     before = read_content(chain)
@@ -177,10 +185,10 @@ def _script(hook: Path, locate: Locate, after: bytes) -> FileChange:
 
 def _is_ours(hook: Path) -> bool:
     try:
-        if not hook.is_file():  # a device may be endless
+        if not hook.is_file():  # a device may never end
             return False
         with open(hook, "rb") as stream:
-            data = stream.read(_LARGEST)
+            data = stream.read(_MAX_SEARCHED)
     except OSError:
         return False
-    return any(name in data for name in _OURS)
+    return any(name in data for name in _OUR_MARKS)

@@ -1,12 +1,13 @@
-"""What `init` did here, kept in Git's own folder so that it can be taken back.
+"""The journal of what `init` has done, in Git's own folder, so that it can be undone.
 
-What all work trees of a repository share (its configuration, its hooks) is kept where they share
-it; what belongs to one work tree with that. The JSON is ours alone.
+Changes that all worktrees of a repository share (configuration, hooks) are recorded in the common
+Git folder, the others in the one of their worktree. No other tool reads the JSON.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -18,18 +19,21 @@ from git_spacy.git.repository import Repository
 from git_spacy.setup.changes import SETTINGS, STEPS, Edit
 
 _VERSION = 1
-_MOST_BYTES = 64 << 20
-_FILES = {True: "spacy/init.json", False: "spacy/init-tree.json"}  # by `shared`
-
+_MAX_BYTES = 64 << 20
+_FILES = {True: "spacy/init.json", False: "spacy/init-tree.json"}  # by `JournalEntry.shared`
 
 Kind = Literal["setting", "text", "move"]
 
 
 class JournalEntry(NamedTuple):
-    """One thing that was done. `where` is a setting's name, or a path: from the shared Git folder
-    if it is `shared`, else from the top of the work tree. `value` is a setting's, or the name that
-    a file got; `own` what the repository had set before; `new` files and `made` folders (from
-    the same place) were not there."""
+    """A change that was made. The field names are keys of the JSON, so they must not change.
+
+    `part` is the step of `init`, `name` the name to show. `where` is the name of a setting, or a
+    path: relative to the common Git folder if `shared`, else to the top of the working tree.
+    `value` is the value of the setting, or the new name of a file; `own` are the former values of
+    the setting in the repository. `new` means that the file did not exist before; `made` are the
+    folders that were created, as paths like `where`.
+    """
 
     kind: Kind
     part: str
@@ -44,21 +48,21 @@ class JournalEntry(NamedTuple):
 
 
 def read(repository: Repository) -> tuple[JournalEntry, ...]:
-    """All that was done, in its order. Raises Malformed for a file that is none of ours."""
+    """Return all entries, in order. Raises InvalidInput for an invalid file."""
 
-    return tuple(one for shared in _FILES for one in _read(_path(repository, shared)))
+    return tuple(entry for shared in _FILES for entry in _read(_path(repository, shared)))
 
 
-def write(repository: Repository, done: Iterable[JournalEntry]) -> None:
-    """Keep `done` instead of what is kept. Raises OSError."""
+def write(repository: Repository, entries: Iterable[JournalEntry]) -> None:
+    """Replace the journal with `entries`. Raises OSError."""
 
-    every = tuple(done)
+    all_entries = tuple(entries)
     for shared in _FILES:
         path = _path(repository, shared)
-        some = [_plain(one) for one in every if one.shared == shared]
-        if some:
+        documents = [_to_json(entry) for entry in all_entries if entry.shared == shared]
+        if documents:
             sharing.make_folders(path.parent)
-            text = json.dumps({"v": _VERSION, "done": some}, indent=1)
+            text = json.dumps({"v": _VERSION, "done": documents}, indent=1)
             write_atomic(path, f"{text}\n".encode())
         elif path.exists():
             path.unlink()
@@ -73,30 +77,34 @@ def _path(repository: Repository, shared: bool) -> Path:
 def _read(path: Path) -> list[JournalEntry]:
     try:
         with open(path, "rb") as stream:
-            document = formats.document(stream.read(_MOST_BYTES))
+            document = formats.document(stream.read(_MAX_BYTES))
         if document["v"] != _VERSION:
             raise ValueError(document["v"])
         shared = path.as_posix().endswith(_FILES[True])
-        return [_done(one, shared) for one in document["done"]]
+        return [_entry(item, shared) for item in document["done"]]
     except FileNotFoundError:
         return []
     except (InvalidInput, ValueError, KeyError, TypeError, AttributeError):
         raise InvalidInput(
-            "what 'git spacy init' did here cannot be read",
-            location=str(path), hint=f"remove it; what was done stays: rm {path}",
+            "invalid journal of 'git spacy init'",
+            location=str(path), hint=f"rm {shlex.quote(str(path))}\n(the changes themselves stay)",
         ) from None  # fmt: skip
 
 
-def _plain(done: JournalEntry) -> dict[str, Any]:
-    edit = done.edit and {
-        **done.edit._asdict(), "removed": _text(done.edit.removed), "added": _text(done.edit.added)
+def _to_json(entry: JournalEntry) -> dict[str, Any]:
+    edit = entry.edit and {
+        **entry.edit._asdict(),
+        "removed": _decode(entry.edit.removed),
+        "added": _decode(entry.edit.added),
     }  # fmt: skip
-    return {**done._asdict(), "edit": edit}
+    return {**entry._asdict(), "edit": edit}
 
 
-def _done(document: dict[str, Any], shared: bool) -> JournalEntry:
-    """One thing as we write it: it leads nowhere but below the folder that it is about. Raises
-    Malformed, ValueError, KeyError, TypeError, AttributeError."""
+def _entry(document: dict[str, Any], shared: bool) -> JournalEntry:
+    """Parse and validate an entry, so that its paths do not lead out of their folder.
+
+    Raises InvalidInput, ValueError, KeyError, TypeError, AttributeError.
+    """
 
     kind, part, where = document["kind"], document["part"], document["where"]
     if kind not in get_args(Kind) or part not in STEPS or document["shared"] is not shared:
@@ -125,8 +133,8 @@ def _edit(document: dict[str, Any] | None) -> Edit | None:
         return None
     return Edit(
         at=formats.size(document["at"]),
-        removed=_bytes(document["removed"]),
-        added=_bytes(document["added"]),
+        removed=_encode(document["removed"]),
+        added=_encode(document["added"]),
         digest=formats.sha256(document["digest"]),
     )
 
@@ -137,9 +145,9 @@ def _list(value: Any) -> list[Any]:
     return value
 
 
-def _text(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _bytes(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")

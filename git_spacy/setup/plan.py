@@ -1,6 +1,6 @@
-"""What is to be changed in a repository, part by part: reads, decides, and writes nothing.
+"""Plan what `init` changes in a repository, step by step, without changing anything.
 
-What holds already, wherever it was set, is not changed.
+Settings that already have the right effect, wherever they were made, are left alone.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from git_spacy.setup.write_location import Location, locate, read_content
 
 NOTES = "refs/notes/spacy"
 DRIVER = "spacy-lock"
-_ATTRIBUTES = ".gitattributes"
-_ATTRIBUTE = f"project.lock merge={DRIVER}"
+_ATTRIBUTES_FILE = ".gitattributes"
+_ATTRIBUTE_LINE = f"project.lock merge={DRIVER}"
 _LOCK = "project.lock"
-_RUN = "git spacy lock merge-driver %O %A %B"
+_DRIVER_COMMAND = "git spacy lock merge-driver %O %A %B"
 
-Decided = Change | SkippedChange
+PlannedChange = Change | SkippedChange
 Values = dict[str, tuple[ConfigValue, ...]]
 
 
 class RepoContext:
-    """A repository with a work tree, and what it says of itself."""
+    """A repository with a working tree, its projects and its configuration."""
 
     def __init__(self, repository: Repository, top: Path, projects: tuple[Path, ...]) -> None:
         self.repository = repository
@@ -43,58 +43,62 @@ class RepoContext:
         self.config = gitconfig.read_config(repository)
 
     def locate(self, path: Path, *, follow: bool = True) -> Location:
-        """Where `path` lies here. Raises Unsafe for what must not be written."""
+        """Return the location of `path`. Raises Refused for a path that must not be written."""
 
         return locate(self.repository, self.top, path, follow=follow)
 
 
 def open_context(start: Path) -> RepoContext:
-    """The repository that `start` lies in, and the projects in it: those that Git knows, and the
-    one around `start`. Raises Malformed where there is none; Unavailable, Unsafe where git
-    refuses."""
+    """Return the repository that contains `start`, with its tracked projects and the one at
+    `start`.
+
+    Raises InvalidInput without a repository or projects; ExternalError or Refused if git refuses.
+    """
 
     repository = Repository.discover(start)
     if repository is None:
-        raise InvalidInput(
-            f"'{start}' is in no Git repository", hint="git init, and run this again"
-        )
+        raise InvalidInput(f"not a Git repository: '{start}'", hint="git init && git spacy init")
     index = Index.open(repository)
     if index is None:
-        raise InvalidInput(
-            "this repository is bare: there is no work tree to set up",
-            hint="run this in a clone of it",
-        )
+        raise InvalidInput("this repository is bare: it has no working tree to set up")
     top = index.top.resolve()
-    found = {(top / entry.name).parent for entry in index.named(loader.PROJECT_FILE)}
+    projects = {(top / entry.name).parent for entry in index.named(loader.PROJECT_FILE)}
     try:
-        found.add(loader.find(start).resolve())
+        projects.add(loader.find(start).resolve())
     except InvalidInput:
-        if not found:
+        if not projects:
             raise InvalidInput(
                 "no project.yml in this repository",
-                hint="start one: git spacy init --new DIR; or get one: git spacy clone ner_fashion",
+                hint="git spacy init --new DIR\nor git spacy clone ner_fashion",
             ) from None
-    there = (root for root in found if (root / loader.PROJECT_FILE).is_file())
-    return RepoContext(repository, top, tuple(sorted(there)))
+    existing = (root for root in projects if (root / loader.PROJECT_FILE).is_file())
+    return RepoContext(repository, top, tuple(sorted(existing)))
 
 
-def decide(here: RepoContext, parts: Collection[str]) -> tuple[Decided, ...]:
-    """What is to be changed for these `parts` (keys of `change.PARTS`), and what is left alone
-    though it is not as it should be. Raises Unsafe, Malformed, Unavailable, OSError."""
+def plan_changes(context: RepoContext, steps: Collection[str]) -> tuple[PlannedChange, ...]:
+    """Return the changes, and the skipped ones, of the given steps (keys of `changes.STEPS`).
 
-    return tuple(one for part, of in _PARTS.items() if part in parts for one in of(here))
+    Raises InvalidInput, Refused, ExternalError, OSError.
+    """
+
+    return tuple(
+        change
+        for step, plan_step in _STEP_PLANNERS.items()
+        if step in steps
+        for change in plan_step(context)
+    )
 
 
-def _notes(here: RepoContext) -> Iterator[Decided]:
-    if not _is_on(here, "spacy.notes"):
+def _notes(context: RepoContext) -> Iterator[PlannedChange]:
+    if not _is_on(context, "spacy.notes"):
         return
-    if not _covers(here.config.get("notes.rewriteref", ()), NOTES):
+    if not _covers(context.config.get("notes.rewriteref", ()), NOTES):
         yield SetConfig("notes", "notes.rewriteRef", NOTES, append=True)
-    yield from _single(here, "notes", "notes.rewriteMode", "cat_sort_uniq")
+    yield from _set_single(context, "notes", "notes.rewriteMode", "cat_sort_uniq")
 
 
-def _display(here: RepoContext) -> Iterator[Decided]:
-    if not _covers(here.config.get("notes.displayref", ()), NOTES):
+def _display(context: RepoContext) -> Iterator[PlannedChange]:
+    if not _covers(context.config.get("notes.displayref", ()), NOTES):
         yield SetConfig("display", "notes.displayRef", NOTES, append=True)
 
 
@@ -102,83 +106,86 @@ def _covers(values: tuple[ConfigValue, ...], ref: str) -> bool:
     return any(fnmatch.fnmatchcase(ref, value.text) for value in values)
 
 
-def _single(here: RepoContext, part: str, name: str, wanted: str) -> Iterator[SetConfig]:
-    """`name` is to have this one value; the last one is what holds."""
+def _set_single(context: RepoContext, step: str, name: str, wanted: str) -> Iterator[SetConfig]:
+    """Set `name` to the value `wanted`, unless its last value, which is in effect, is that."""
 
     section, _, key = name.rpartition(".")
-    there = here.config.get(f"{section}.{key.lower()}", ())
-    if not there or there[-1].text != wanted:
-        own = tuple(value.text for value in there if value.scope == "local")
-        now = f"{there[-1].text}, {there[-1].scope}" if there else ""
-        yield SetConfig(part, name, wanted, own_values=own, current=now)
+    values = context.config.get(f"{section}.{key.lower()}", ())
+    if not values or values[-1].text != wanted:
+        own = tuple(value.text for value in values if value.scope == "local")
+        current = f"{values[-1].text}, {values[-1].scope}" if values else ""
+        yield SetConfig(step, name, wanted, own_values=own, current=current)
 
 
-def _merge(here: RepoContext) -> Iterator[Decided]:
-    yield from _single(here, "merge", f"merge.{DRIVER}.name", "project.lock by entry")
-    yield from _single(here, "merge", f"merge.{DRIVER}.driver", _RUN)
-    locks = [f"{_above(root, here.top)}{_LOCK}" for root in here.projects]
-    asked = "".join(f"{name}\0" for name in locks).encode("utf-8", "surrogateescape")
-    done = here.repository.run_git(("check-attr", "-z", "--stdin", "merge"), input=asked)
-    told = done.stdout.decode("utf-8", "surrogateescape").split("\0")[2::3]
-    file = here.locate(here.top / _ATTRIBUTES)
+def _merge(context: RepoContext) -> Iterator[PlannedChange]:
+    yield from _set_single(context, "merge", f"merge.{DRIVER}.name", "project.lock by entry")
+    yield from _set_single(context, "merge", f"merge.{DRIVER}.driver", _DRIVER_COMMAND)
+    locks = [f"{_prefix(root, context.top)}{_LOCK}" for root in context.projects]
+    names = "".join(f"{name}\0" for name in locks).encode("utf-8", "surrogateescape")
+    result = context.repository.run_git(("check-attr", "-z", "--stdin", "merge"), input=names)
+    drivers = result.stdout.decode("utf-8", "surrogateescape").split("\0")[2::3]
+    file = context.locate(context.top / _ATTRIBUTES_FILE)
     before = read_content(file)
     rows = (before or b"").splitlines()
-    if any(driver != DRIVER for driver in told) and _ATTRIBUTE.encode() not in rows:
-        end = b"\r\n" if b"\r\n" in (before or b"") else b"\n"
-        gap = end if before and not before.endswith(b"\n") else b""
-        after = (before or b"") + gap + _ATTRIBUTE.encode() + end
+    if any(driver != DRIVER for driver in drivers) and _ATTRIBUTE_LINE.encode() not in rows:
+        newline = b"\r\n" if b"\r\n" in (before or b"") else b"\n"
+        gap = newline if before and not before.endswith(b"\n") else b""
+        after = (before or b"") + gap + _ATTRIBUTE_LINE.encode() + newline
         yield FileChange("merge", file.path, file.name, before, after)
 
 
-def _ignore(here: RepoContext) -> Iterator[Decided]:
-    if not _is_on(here, "spacy.ignore"):
+def _ignore(context: RepoContext) -> Iterator[PlannedChange]:
+    if not _is_on(context, "spacy.ignore"):
         return
-    for root in here.projects:
-        above = _above(root, here.top)
-        file = here.locate(root / ignoring.FILE)
+    for root in context.projects:
+        prefix = _prefix(root, context.top)
+        file = context.locate(root / ignoring.FILE)
         try:
-            part = ignoring.ignore_block(root, loader.load(root))
-            if part is None:
+            block = ignoring.ignore_block(root, loader.load(root))
+            if block is None:
                 continue
-            plan = writer.plan(writer.read(root, part.file), part)
+            plan = writer.plan(writer.read(root, block.file), block)
         except GitSpacyError as error:
-            what = error.problems[0]
+            problem = error.problems[0]
             yield SkippedChange(
-                "ignore", above + (what.location or loader.PROJECT_FILE), what.message, what.hint
+                "ignore",
+                prefix + (problem.location or loader.PROJECT_FILE),
+                problem.message,
+                problem.hint,
             )
             continue
         if plan.action == "refuse":
-            hint = f"to overwrite it: {part.command} --force"
-            yield SkippedChange("ignore", above + part.file, plan.why, hint)
+            hint = f"{block.command} --force"
+            yield SkippedChange("ignore", prefix + block.file, plan.why, hint)
         elif plan.action == "write":
-            before, after = _bytes(plan.before), _bytes(plan.text)
+            before, after = _encode(plan.before), _encode(plan.text)
             yield FileChange("ignore", file.path, file.name, before, after)
 
 
-def _hooks(here: RepoContext) -> Iterator[Decided]:
-    folder = gitconfig.hooks_folder(here.repository)
-    path = here.config.get("core.hookspath", ())
-    return hooks.plan_hooks(here.repository, here.top, here.locate, folder, path)
+def _hooks(context: RepoContext) -> Iterator[PlannedChange]:
+    folder = gitconfig.hooks_dir(context.repository)
+    path = context.config.get("core.hookspath", ())
+    return hooks.plan_hooks(context.repository, context.top, context.locate, folder, path)
 
 
-def _is_on(here: RepoContext, name: str) -> bool:
-    """Whether the user leaves a thing on, as it is unless he says otherwise."""
+def _is_on(context: RepoContext, name: str) -> bool:
+    """Return whether the boolean setting `name` is on, which is the default."""
 
-    there = here.config.get(name.lower(), ())
-    return boolean({name: there[-1].text} if there else {}, name)
+    values = context.config.get(name.lower(), ())
+    return boolean({name: values[-1].text} if values else {}, name)
 
 
-def _above(root: Path, top: Path) -> str:
-    """The folder `root` from the top: "", or with a slash at its end."""
+def _prefix(root: Path, top: Path) -> str:
+    """Return the path of the folder `root` relative to `top`: "", or with a trailing slash."""
 
     return "" if root == top else f"{root.relative_to(top).as_posix()}/"
 
 
-def _bytes(text: str | None) -> bytes | None:
+def _encode(text: str | None) -> bytes | None:
     return None if text is None else text.encode("utf-8", "surrogateescape")
 
 
-_PARTS: dict[str, Callable[[RepoContext], Iterator[Decided]]] = {
+_STEP_PLANNERS: dict[str, Callable[[RepoContext], Iterator[PlannedChange]]] = {
     "notes": _notes,
     "display": _display,
     "merge": _merge,

@@ -1,6 +1,6 @@
-"""Our entry in .pre-commit-config.yaml, put there without touching anything else. Pure.
+"""Add our entry to .pre-commit-config.yaml without changing anything else.
 
-The checks that this machine has are what runs: `repo: local` needs no address to fetch from.
+The entry runs the installed git-spacy: `repo: local` needs no address to fetch from.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _ENTRY = """\
 - repo: local
   hooks:
     - id: git-spacy
-      name: what is staged is what was run (git-spacy)
+      name: git-spacy checks
       entry: git-spacy-hook all
       language: system
       always_run: true
@@ -22,27 +22,31 @@ _ENTRY = """\
 """
 _OURS = re.compile(rb"\bid:\s*['\"]?git-spacy|\bgit-spacy-hook\b")
 _LIST = re.compile(r"repos:[ \t]*(#.*)?\r?\n?")
-_TOP = re.compile(r"[^\s#-]|---|\.\.\.")  # what begins something else at the top level
+_TOP_LEVEL = re.compile(r"[^\s#-]|---|\.\.\.")  # starts something else at the top level
 
 
 def has_entry(data: bytes) -> bool:
-    """Whether a configuration runs our checks already, this way or another."""
+    """Return whether a configuration already runs our checks in some way."""
 
     return _OURS.search(data) is not None
 
 
 def add_entry(data: bytes) -> bytes | None:
-    """The configuration with our entry at the end of its list; None: it is written in another way
-    than people do, and nobody should guess."""
+    """Return the configuration with our entry at the end of its list of repositories.
+
+    Returns None if the list is not written in the usual way.
+    """
 
     try:
         rows = data.decode("utf-8").splitlines(keepends=True)
     except UnicodeDecodeError:
         return None
-    start = next((at for at, row in enumerate(rows) if _LIST.fullmatch(row)), None)
+    start = next((index for index, row in enumerate(rows) if _LIST.fullmatch(row)), None)
     if start is None:
         return None
-    end = next((at for at in range(start + 1, len(rows)) if _TOP.match(rows[at])), len(rows))
+    end = next(
+        (index for index in range(start + 1, len(rows)) if _TOP_LEVEL.match(rows[index])), len(rows)
+    )
     while end > start + 1 and (not rows[end - 1].strip() or rows[end - 1].startswith("#")):
         end -= 1
     first = next((row for row in rows[start + 1 : end] if row.lstrip().startswith("-")), "  -")

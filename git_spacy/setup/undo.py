@@ -1,7 +1,7 @@
-"""What takes back what `init` did, as changes again: reads, decides, and writes nothing.
+"""Plan the changes that undo what `init` did, without changing anything.
 
-A file that nobody edited since becomes what it was, byte for byte. From one that somebody did, ours
-is taken out where it still stands as it was written; else it is left alone, and told.
+A file that was not edited since is restored byte for byte. From an edited file, our part is removed
+if it is still as it was written; otherwise the file is left alone and reported.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from git_spacy.setup.write_location import read_content
 
 
 class UndoPlan(NamedTuple):
-    """The changes in their order; what is left alone; the folders to remove if they are empty
-    then; what stays remembered."""
+    """The changes, in order; the changes that are skipped; the folders to remove if they are empty
+    afterwards; the journal entries that remain."""
 
     changes: tuple[Change, ...]
     skipped: tuple[SkippedChange, ...]
@@ -30,95 +30,100 @@ class UndoPlan(NamedTuple):
     remaining: tuple[JournalEntry, ...]
 
 
-def plan_undo(here: RepoContext) -> UndoPlan:
-    """What takes back all that was done here. Raises Malformed, Unsafe, OSError."""
+def plan_undo(context: RepoContext) -> UndoPlan:
+    """Plan how to undo everything in the journal. Raises InvalidInput, Refused, OSError."""
 
     changes: list[Change] = []
-    left: list[tuple[SkippedChange, JournalEntry]] = []
-    done = journal.read(here.repository)
-    # what the files and the settings are once `changes` are made
-    will_be: dict[Path, bytes | None] = {}
-    will_hold: dict[str, tuple[str, ...]] = {}
-    for one in reversed(done):
-        if one.kind == "setting":
-            found = _setting(here, one, will_hold)
-        elif one.kind == "move":
-            found = _move(_path(here, one, one.where), one, will_be)
+    skipped: list[tuple[SkippedChange, JournalEntry]] = []
+    entries = journal.read(context.repository)
+    # the contents of files and the values of settings after `changes`
+    contents: dict[Path, bytes | None] = {}
+    values: dict[str, tuple[str, ...]] = {}
+    for entry in reversed(entries):
+        if entry.kind == "setting":
+            change = _undo_setting(context, entry, values)
+        elif entry.kind == "move":
+            change = _undo_move(_path(context, entry, entry.where), entry, contents)
         else:
-            found = _text(here, one, will_be)
-        if isinstance(found, SkippedChange):
-            left.append((found, one))
-        elif found:
-            changes.append(found)
-    parts = list(STEPS)
-    changes.sort(key=lambda one: -parts.index(one.step))  # back to front, as they were made
-    kept = [one for _, one in left]
-    folders = {_path(here, one, folder) for one in done for folder in one.made}
+            change = _undo_edit(context, entry, contents)
+        if isinstance(change, SkippedChange):
+            skipped.append((change, entry))
+        elif change:
+            changes.append(change)
+    steps = list(STEPS)
+    changes.sort(key=lambda change: -steps.index(change.step))  # in reverse order
+    remaining = [entry for _, entry in skipped]
+    folders = {_path(context, entry, folder) for entry in entries for folder in entry.made}
     return UndoPlan(
-        tuple(changes), tuple(told for told, _ in left), tuple(folders), tuple(reversed(kept))
+        tuple(changes),
+        tuple(change for change, _ in skipped),
+        tuple(folders),
+        tuple(reversed(remaining)),
     )
 
 
-def _path(here: RepoContext, done: JournalEntry, name: str) -> Path:
-    """What `name` is below the folder that was changed. Raises Malformed, and Unsafe where a link
-    on the way leads out of it."""
+def _path(context: RepoContext, entry: JournalEntry, name: str) -> Path:
+    """Return the path of `name` below the folder that the entry is about.
 
-    above, _, last = formats.name(name).rpartition("/")
-    return resolve_beneath(_base(here, done), above) / last
+    Raises InvalidInput; Refused if a symlink on the way leads out of that folder.
+    """
 
-
-def _base(here: RepoContext, done: JournalEntry) -> Path:
-    return here.repository.common_dir if done.shared else here.top
+    folder, _, last = formats.name(name).rpartition("/")
+    return resolve_beneath(_base(context, entry), folder) / last
 
 
-def _setting(
-    here: RepoContext, done: JournalEntry, will_hold: dict[str, tuple[str, ...]]
+def _base(context: RepoContext, entry: JournalEntry) -> Path:
+    return context.repository.common_dir if entry.shared else context.top
+
+
+def _undo_setting(
+    context: RepoContext, entry: JournalEntry, values: dict[str, tuple[str, ...]]
 ) -> Change | SkippedChange | None:
-    section, _, key = done.where.rpartition(".")
-    there = here.config.get(f"{section}.{key.lower()}", ())
-    now = tuple(value.text for value in there if value.scope == "local")
-    own = will_hold.get(done.where, now)
-    if done.value in own:
-        others = tuple(value for value in own if value != done.value)
-        will_hold[done.where] = (*others, *done.own)
-        return UnsetConfig(done.part, done.where, done.value, done.own, done.edit)
-    if own and not _is_list(done):
-        return SkippedChange(done.part, done.name, f"somebody has set it to '{own[-1]}' since",
-                    f"git config --unset {done.name}")  # fmt: skip
+    section, _, key = entry.where.rpartition(".")
+    config_values = context.config.get(f"{section}.{key.lower()}", ())
+    current = tuple(value.text for value in config_values if value.scope == "local")
+    own = values.get(entry.where, current)
+    if entry.value in own:
+        others = tuple(value for value in own if value != entry.value)
+        values[entry.where] = (*others, *entry.own)
+        return UnsetConfig(entry.part, entry.where, entry.value, entry.own, entry.edit)
+    if own and not _is_list(entry):
+        return SkippedChange(entry.part, entry.name, f"it has been set to '{own[-1]}' since",
+                    f"git config --unset {entry.name}")  # fmt: skip
     return None
 
 
-def _is_list(done: JournalEntry) -> bool:
-    return done.where in ("notes.rewriteRef", "notes.displayRef")
+def _is_list(entry: JournalEntry) -> bool:
+    return entry.where in ("notes.rewriteRef", "notes.displayRef")
 
 
-def _move(
-    path: Path, done: JournalEntry, will_be: dict[Path, bytes | None]
+def _undo_move(
+    path: Path, entry: JournalEntry, contents: dict[Path, bytes | None]
 ) -> Change | SkippedChange | None:
-    moved = path.with_name(done.value)
+    moved = path.with_name(entry.value)
     if not os.path.lexists(moved):
         return None
-    folder = done.name.rpartition("/")[0]
-    if os.path.lexists(path) and will_be.get(path, b"") is not None:
-        reason = f"'{path.name}' is there, and not ours"
-        hint = f"mv {done.value} {path.name}"
-        return SkippedChange(done.part, f"{folder}/{done.value}", reason, hint)
-    return FileMove(done.part, moved, f"{folder}/{done.value}", path.name)
+    folder = entry.name.rpartition("/")[0]
+    if os.path.lexists(path) and contents.get(path, b"") is not None:
+        reason = f"'{path.name}' exists and is not ours"
+        hint = f"mv {entry.value} {path.name}"
+        return SkippedChange(entry.part, f"{folder}/{entry.value}", reason, hint)
+    return FileMove(entry.part, moved, f"{folder}/{entry.value}", path.name)
 
 
-def _text(
-    here: RepoContext, done: JournalEntry, will_be: dict[Path, bytes | None]
+def _undo_edit(
+    context: RepoContext, entry: JournalEntry, contents: dict[Path, bytes | None]
 ) -> Change | SkippedChange | None:
-    path = _path(here, done, done.where)
-    now = will_be[path] if path in will_be else read_content(here.locate(path))
-    if now is None or done.edit is None:
+    path = _path(context, entry, entry.where)
+    current = contents[path] if path in contents else read_content(context.locate(path))
+    if current is None or entry.edit is None:
         return None
-    before = done.edit.undo(now)
-    if before is None and done.part == "ignore":
-        before = remove_block(now)
+    before = entry.edit.undo(current)
+    if before is None and entry.part == "ignore":
+        before = remove_block(current)
     if before is None:
-        return SkippedChange(done.part, done.name, "somebody has edited it since",
-                    "take out what you do not want, and remove git-spacy's part")  # fmt: skip
-    after = None if done.new and not before.strip() else before
-    will_be[path] = after
-    return FileChange(done.part, path, done.name, now, after) if after != now else None
+        return SkippedChange(entry.part, entry.name, "it has been edited since",
+                    "remove git-spacy's part of it yourself")  # fmt: skip
+    after = None if entry.new and not before.strip() else before
+    contents[path] = after
+    return FileChange(entry.part, path, entry.name, current, after) if after != current else None

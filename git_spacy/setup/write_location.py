@@ -1,6 +1,7 @@
-"""Where a file that `init` writes lies: in the work tree, or in the Git folder that all work trees
-of a repository share. Nothing else is written, and no link that somebody committed is followed out
-of the work tree."""
+"""Locate the files that `init` writes: in the working tree, or in the common Git folder.
+
+Nothing else is written, and no committed symlink is followed out of the working tree.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import open_beneath, resolve_beneath
 from git_spacy.git.repository import Repository
 
-_LARGEST = 4 << 20  # bytes of a file that people write
+_MAX_BYTES = 4 << 20
 
 
 class Location(NamedTuple):
-    """The path `relative` below `root`: the top of the work tree, or the shared Git folder."""
+    """The path `relative` below `root`, the top of the working tree or the common Git folder."""
 
     root: Path
     relative: str
@@ -24,23 +25,23 @@ class Location(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """The whole path."""
+        """Return the full path."""
 
         return self.root / self.relative
 
     @property
     def name(self) -> str:
-        """As people know it."""
+        """Return the path to show."""
 
         return f".git/{self.relative}" if self.is_shared else self.relative
 
 
 def locate(repository: Repository, top: Path, path: Path, *, follow: bool = True) -> Location:
-    """Where `path` lies, links resolved; its last part only with `follow`.
+    """Return the location of `path`, with symlinks resolved. The last part is only with `follow`.
 
-    Raises Unsafe for what lies elsewhere, and for a link in the work tree that leads out of it or
-    into Git's own folder. Links in Git's own folder may lead into the work tree: they are not
-    committed, so it was the user who put them there.
+    Raises Refused for a path elsewhere, and for a symlink in the working tree that leads out of it
+    or into Git's own folder. Symlinks in Git's own folder may lead into the working tree: they are
+    not committed, so the user created them.
     """
 
     shared = repository.common_dir.resolve()
@@ -59,32 +60,33 @@ def locate(repository: Repository, top: Path, path: Path, *, follow: bool = True
         _, root = _innermost(real, [(shared, shared), (top, top)]) or (None, None)
         if root is None:
             raise Refused(
-                f"'{path}' lies outside of the repository",
-                hint="see what names that folder: git config --show-origin core.hooksPath",
+                f"'{path}' is outside the repository",
+                hint="git config --show-origin core.hooksPath",
             )
         relative = os.path.relpath(real, root)
     folder, name = os.path.split(relative)
-    found = resolve_beneath(root, relative) if follow else resolve_beneath(root, folder) / name
-    return Location(root, os.path.relpath(found, root.resolve()), root == shared)
+    resolved = resolve_beneath(root, relative) if follow else resolve_beneath(root, folder) / name
+    return Location(root, os.path.relpath(resolved, root.resolve()), root == shared)
 
 
 def _innermost(path: Path, bases: list[tuple[Path, Path]]) -> tuple[Path, Path] | None:
-    """The longest of the `bases` above `path`, with what comes with it."""
+    """Return the entry of `bases` with the longest path that contains `path`."""
 
-    above = [one for one in bases if one[0] in path.parents]
-    return max(above, key=lambda one: len(one[0].parts), default=None)
+    containing = [base for base in bases if base[0] in path.parents]
+    return max(containing, key=lambda base: len(base[0].parts), default=None)
 
 
 def read_content(location: Location) -> bytes | None:
-    """The content of a file; None if there is no such file. Raises Malformed, Unsafe, OSError."""
+    """Return the content of a file, or None if it is missing.
+
+    Raises InvalidInput, Refused, OSError.
+    """
 
     try:
         with open_beneath(location.root, location.relative) as stream:
-            data = stream.read(_LARGEST + 1)
+            data = stream.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         return None
-    if len(data) > _LARGEST:
-        raise InvalidInput(
-            f"'{location.name}' is larger than {_LARGEST >> 20} MB", hint="shorten it"
-        )
+    if len(data) > _MAX_BYTES:
+        raise InvalidInput(f"'{location.name}' is larger than {_MAX_BYTES >> 20} MiB")
     return data

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput
 from git_spacy.git import notes
-from git_spacy.git.notes import Reader
+from git_spacy.git.notes import NotesReader
 from git_spacy.git.repository import Repository
 from git_spacy.project import loader
 from git_spacy.project.matrix import Variants, split_name, with_variants
@@ -80,7 +80,7 @@ def lock_history(
         name: {candidate.entry.fingerprint_key for candidate in candidates}
         for name, candidates in choices.items()
     }
-    reader = Reader(repository, warn)
+    reader = NotesReader(repository, warn)
     for run in reversed(OrphanedRuns(reader, repository, folder, [commit]).runs):
         _add_run(choices, names.name_of(run.record), run, run.recorded_on)
     project = with_variants(loader.parse(data).project, data, choices)

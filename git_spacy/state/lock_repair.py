@@ -104,7 +104,7 @@ def resolve_conflict(root: Path, repository: Repository | None) -> MergeResoluti
 
     with file_lock(state_dir(root) / "project.lock.lock"):
         name = prefix(root, repository.cwd()) + LOCK_FILE if repository else LOCK_FILE
-        stages = unmerged.stages(repository, name, yaml.MAX_BYTES) if repository else {}
+        stages = unmerged.read_stages(repository, name, yaml.MAX_BYTES) if repository else {}
         merged = _merge_stages(stages) if stages else _merge_marked_file(root)
         if merged is None:
             return None

@@ -19,7 +19,7 @@ from git_spacy import formats
 from git_spacy.errors import GitSpacyError, InvalidInput
 from git_spacy.files import file_lock, write_atomic
 from git_spacy.git import commits, notes, objects, process
-from git_spacy.git.notes import LONGEST_LINE, AnnotatedCommit, Reader
+from git_spacy.git.notes import MAX_LINE_LENGTH, AnnotatedCommit, NotesReader
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.lock import LOCK_FILE
@@ -60,17 +60,17 @@ def base_commit(root: Path, outputs: Iterable[ProjectPath]) -> BaseCommit:
     """
 
     repository = Repository.discover(root)
-    head = commits.head(repository) if repository else ""
+    head = commits.head_commit(repository) if repository else ""
     if repository is None or not head or not process.available():
         return BaseCommit(head, "", False)
     folder = prefix(root, repository.cwd())
-    changed = [ProjectPath(name, name) for name in commits.changed(repository, folder)]
+    changed = [ProjectPath(name, name) for name in commits.changed_files(repository, folder)]
     ignored = list(outputs)
     dirty = any(
         path.normal != LOCK_FILE and not any(output.holds(path) for output in ignored)
         for path in changed
     )
-    return BaseCommit(head, commits.trees(repository, [head], folder)[head], dirty)
+    return BaseCommit(head, commits.tree_ids(repository, [head], folder)[head], dirty)
 
 
 def append_record(root: Path, commit: str, record: RunRecord) -> None:
@@ -82,10 +82,10 @@ def append_record(root: Path, commit: str, record: RunRecord) -> None:
 
     repository = Repository.discover(root)
     text = to_line(record)
-    if len(text) > LONGEST_LINE:
+    if len(text) > MAX_LINE_LENGTH:
         raise InvalidInput(
             f"the record of '{record.command}' has {len(text):,} characters; the limit is "
-            f"{LONGEST_LINE:,}",
+            f"{MAX_LINE_LENGTH:,}",
             hint="name folders in deps and outputs instead of their files",
         )
     if not (repository and commit and process.available()):
@@ -191,7 +191,11 @@ class OrphanedRuns:
     """
 
     def __init__(
-        self, reader: Reader, repository: Repository, project: str | None, revisions: Sequence[str]
+        self,
+        reader: NotesReader,
+        repository: Repository,
+        project: str | None,
+        revisions: Sequence[str],
     ):
         self._reader = reader
         self._repository = repository
@@ -204,7 +208,7 @@ class OrphanedRuns:
         """All orphaned runs, the oldest first."""
 
         reader = (
-            self._reader.again()
+            self._reader.with_full_budget()
         )  # with limits of its own, so that orphaned runs do not use up those of the history
         annotated = reader.notes
         unreachable: Collection[str] = set()
@@ -242,7 +246,7 @@ class OrphanedRuns:
         matching: dict[str, list[RecordedRun]] = {commit: [] for commit in commit_ids}
         for project, runs in self._by_project.items() if commit_ids else ():
             folder = f"{project}/" if project else ""
-            trees = commits.trees(self._repository, commit_ids, folder)
+            trees = commits.tree_ids(self._repository, commit_ids, folder)
             locks = self._locks(commit_ids, folder, runs)
             for commit in commit_ids:
                 matching[commit] += runs.matching(trees[commit], locks[commit])
@@ -256,7 +260,7 @@ class OrphanedRuns:
         Searching for md5s is a hundred times faster than parsing the lock.
         """
 
-        ids = commits.blobs(self._repository, commit_ids, folder + LOCK_FILE)
+        ids = commits.blob_ids(self._repository, commit_ids, folder + LOCK_FILE)
         unread = [id for id in dict.fromkeys(ids.values()) if id and id not in runs.locks]
         contents = objects.read_blobs(
             SAFE_CONFIG, unread,
@@ -329,7 +333,7 @@ def read_history(
     """
 
     names = notes.resolve_revisions(repository, revisions)
-    reader = Reader(repository, warn)
+    reader = NotesReader(repository, warn)
     orphaned_runs = OrphanedRuns(reader, repository, project, names)
     stream = notes.log(repository, names, reader=reader)
     newer: CommitRuns | None = None
@@ -375,7 +379,7 @@ def all_records(root: Path, warn: Callable[[str], None] = lambda _: None) -> Ite
     repository = Repository.discover(root)
     if repository is None:
         raise InvalidInput("not a Git repository: no run history", hint="git init")
-    reader = Reader(repository, warn)
+    reader = NotesReader(repository, warn)
     project = project_folder(root, repository)
     return (
         record for _, lines in reader.lines(reader.notes) for record in parse_lines(lines, project)

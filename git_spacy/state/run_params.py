@@ -69,7 +69,7 @@ class CommitParams:
 
     def _read(self, project: str) -> list[_Version]:
         name = f"{project}/{PROJECT_FILE}" if project else PROJECT_FILE
-        ids = commits.blobs(
+        ids = commits.blob_ids(
             self._repository, [item.annotated.commit for item in self._history], name, _MAX_BYTES
         )
         distinct = list(dict.fromkeys(filter(None, ids.values())))

@@ -1,1 +1,1 @@
-"""Outputs kept for others and for later: in remotes, and in a store of this machine's own."""
+"""Store outputs in remotes and in the local cache, and restore them from there."""

@@ -1,7 +1,7 @@
-"""One output to a tar.gz: streamed, nothing but that output in it, nothing of elsewhere.
+"""Pack one output into a tar.gz stream.
 
-Files, folders (empty ones, too) and links that stay inside the output. A link that leads elsewhere
-in the project is packed as the file that it names. `unpacking` is the way back.
+The archive holds files, folders (also empty ones) and links that stay inside the output. A link to
+a file elsewhere in the project is packed as that file. `safe_extract` unpacks.
 """
 
 from __future__ import annotations
@@ -22,26 +22,27 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import FileStat, Fingerprint, files_below
 from git_spacy.storage.safe_extract import stays_inside, unpack
 
-__all__ = ["pack", "unpack", "verified"]
+__all__ = ["check_fingerprint", "pack", "unpack"]
 
 _CHUNK = 1 << 20
-_LEVEL = 3  # models hardly shrink: more would cost time and gain nothing
+_LEVEL = 3  # models hardly compress; a higher level costs time and gains nothing
 
 Progress = Callable[[int], None]
 
 
-def pack(root: Path, path: ProjectPath, content: str, to: BinaryIO, progress: Progress) -> None:
-    """Write the archive of the output at `path`, whose md5 is `content`, to the stream `to`.
+def pack(root: Path, path: ProjectPath, md5: str, stream: BinaryIO, progress: Progress) -> None:
+    """Write the archive of the output at `path`, whose digest is `md5`, to `stream`.
 
-    `progress` is called with bytes read. Raises Unsafe for a link that leads out of the project or
-    to a folder elsewhere in it, LocalFailure if the output changes meanwhile, OSError.
+    `progress` is called with the number of bytes of each read. Raises Refused for a link that
+    leaves the project or names a folder elsewhere in it, LocalFailure if the output changes while
+    it is read, OSError.
     """
 
     facts = files_below(root, path.normal) or []
     hasher = hashlib.md5(usedforsecurity=False)
     links: set[str] = set()
     with (
-        gzip.GzipFile("", "wb", _LEVEL, to, mtime=0) as zipped,
+        gzip.GzipFile("", "wb", _LEVEL, stream, mtime=0) as zipped,
         tarfile.open(fileobj=cast(IO[bytes], zipped), mode="w|", format=tarfile.PAX_FORMAT) as tar,
     ):
         for inner, info in _folders_and_links(root, path):
@@ -49,103 +50,109 @@ def pack(root: Path, path: ProjectPath, content: str, to: BinaryIO, progress: Pr
             if info.issym():
                 links.add(inner)
         for fact in facts:
-            with open(fact.path, "rb") as stream:
-                heard = _HashingReader(stream, hasher.update, progress)
-                _add(tar, None if fact.name in links else _info(fact, path), heard)
-            # (it would keep all that it knows of 200,000 files)
+            with open(fact.path, "rb") as source:
+                reader = _HashingReader(source, hasher.update, progress)
+                _add_file(tar, None if fact.name in links else _file_info(fact, path), reader)
+            # tarfile keeps every member in memory, which adds up with 200,000 files
             tar.members.clear()  # type: ignore[attr-defined]
-    if hasher.hexdigest() != content:
+    if hasher.hexdigest() != md5:
         raise LocalFailure(f"'{path}' changed while it was read", hint="push again")
 
 
-def verified(
-    path: ProjectPath, found: Fingerprint | None, content: str, names: Collection[str] = ()
+def check_fingerprint(
+    path: ProjectPath, fingerprint: Fingerprint | None, md5: str, names: Collection[str] = ()
 ) -> Fingerprint:
-    """`found`, what was unpacked of an output whose content has this md5, and whose file names have
-    one of these digests if any are recorded. Raises Unavailable if it is something else."""
+    """Return the `fingerprint` of an unpacked output if it is the expected one.
 
-    if found is None or found.digest != content:
+    Its digest must be `md5`, and the digest of its file names one of `names` unless that is empty.
+    Raises ExternalError otherwise.
+    """
+
+    if fingerprint is None or fingerprint.digest != md5:
         raise ExternalError(
-            f"what the remote has of '{path}' is not what its name says (its md5 is"
-            f" {found.digest if found else 'none'}, not {content})",
-            hint="push it again from where it was made, with --force",
+            f"archive of '{path}' in the remote has the wrong content: expected md5 {md5},"
+            f" found {fingerprint.digest if fingerprint else 'no files'}",
+            hint="push the output again from a project that has it: git spacy push --force",
         )
-    if names and found.names not in names:
+    if names and fingerprint.names not in names:
         raise ExternalError(
-            f"what the remote has of '{path}' has other file names than were recorded",
-            hint="push it again from where it was made, with --force",
+            f"archive of '{path}' in the remote has other file names than were recorded",
+            hint="push the output again from a project that has it: git spacy push --force",
         )
-    return found
+    return fingerprint
 
 
-def _add(tar: tarfile.TarFile, info: tarfile.TarInfo | None, heard: _HashingReader) -> None:
-    """Read a file, and add it; None: it is there as a link, and only its content counts."""
+def _add_file(tar: tarfile.TarFile, info: tarfile.TarInfo | None, reader: _HashingReader) -> None:
+    """Add a file, or only hash it if `info` is None: then it is in the archive as a link."""
 
     if info is None:
-        while heard.read(_CHUNK):
+        while reader.read(_CHUNK):
             pass
         return
     try:
-        tar.addfile(info, cast(IO[bytes], heard))
+        tar.addfile(info, cast(IO[bytes], reader))
     except OSError as error:
         if error.errno is not None:
             raise
-        # the tar module's own words for a file that is shorter by now: the digest tells
+        # tarfile raises OSError without errno if the file shrank; the digest will not match
 
 
-def _info(fact: FileStat, path: ProjectPath) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(_name(path, fact.name))
+def _file_info(fact: FileStat, path: ProjectPath) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(_member_name(path, fact.name))
     info.size = fact.size
     info.mtime = fact.mtime_ns // 1_000_000_000
     info.mode = 0o755 if os.access(fact.path, os.X_OK) else 0o644
     return info
 
 
-def _name(path: ProjectPath, inner: str) -> str:
+def _member_name(path: ProjectPath, inner: str) -> str:
     return posixpath.join(path.normal, inner).rstrip("/")
 
 
 def _folders_and_links(root: Path, path: ProjectPath) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    """(name below the output, member) of all that is no file but belongs to it."""
+    """Yield (name below the output, member) for each folder and link of an output."""
 
     top = resolve_beneath(root, path.normal)
     for folder, folders, files in os.walk(top):
         above = os.path.relpath(folder, top)
         above = "" if above == "." else above
-        info = tarfile.TarInfo(_name(path, above))
+        info = tarfile.TarInfo(_member_name(path, above))
         info.type, info.mode = tarfile.DIRTYPE, 0o755
         yield above, info
         for name in sorted((*folders, *files)):
             inner = posixpath.join(above, name)
             if is_git_name(name):
                 raise Refused(
-                    f"'{_name(path, inner)}' is Git's own, which is never sent",
-                    hint="remove it from the output, or keep it out of it",
+                    f"'{_member_name(path, inner)}' belongs to Git and is never pushed",
+                    hint=f"remove it from '{path}'",
                 )
-            at = os.path.join(folder, name)
-            if not os.path.islink(at):
+            link = os.path.join(folder, name)
+            if not os.path.islink(link):
                 continue
-            target = os.readlink(at)
+            target = os.readlink(link)
             if stays_inside(inner, target):
-                info = tarfile.TarInfo(_name(path, inner))
+                info = tarfile.TarInfo(_member_name(path, inner))
                 info.type, info.linkname, info.mode = tarfile.SYMTYPE, target, 0o777
                 yield inner, info
-            elif os.path.isdir(at):
+            elif os.path.isdir(link):
                 raise Refused(
-                    f"'{_name(path, inner)}' is a link to a folder that is not of '{path}'",
-                    hint="replace the link by the folder itself",
+                    f"'{_member_name(path, inner)}' is a link to a folder outside '{path}'",
+                    hint="replace the link with a copy of the folder",
                 )
 
 
 class _HashingReader:
-    """A stream that tells what is read from it."""
+    """A stream that passes each chunk to a hash and its length to `progress`."""
 
-    def __init__(self, stream: BinaryIO, *heard: Callable[..., object]) -> None:
+    def __init__(
+        self, stream: BinaryIO, update_hash: Callable[[bytes], object], progress: Progress
+    ) -> None:
         self._stream = stream
-        self._hash, self._progress = heard
+        self._update_hash = update_hash
+        self._progress = progress
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
-        self._hash(data)
+        self._update_hash(data)
         self._progress(len(data))
         return data

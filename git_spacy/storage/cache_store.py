@@ -1,9 +1,8 @@
-"""Outputs kept on this machine, by content, for all branches and work trees of a repository.
+"""Store outputs on this machine by content, for all branches and worktrees of a repository.
 
-Below `spacy/store` in the repository's common folder: `objects/` has files by the sha256 of their
-content, `trees/` says for the md5 and the names of an output which files it has, `results/` what
-commands made of what. Everything is written beside its place first; what is damaged is never given
-out. Knows nothing of projects.
+The cache is in `spacy/store` in the common folder of the repository: `objects/` has files by
+sha256, `trees/` lists the files of an output by its md5 and file names, `results/` lists the
+outputs of earlier runs. Every file is written atomically, and damaged files are never restored.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ from git_spacy.state.hashing import FileStat, Fingerprint, digest_names
 from git_spacy.state.stat_cache import user_cache_dir
 
 _CHUNK = 1 << 20
-_CLONE = 0x40049409  # FICLONE of linux/fs.h: a copy that shares its blocks until one is written
-_MOST_RESULTS = 16  # of one command with one input: trainings differ
-_MOST_BYTES = 64 << 20  # of a list of files or results: what is larger is not ours
+_CLONE = 0x40049409  # FICLONE of linux/fs.h: a copy that shares blocks until they are written
+_MOST_RESULTS = 16  # of one command with the same input: training is not deterministic
+_MOST_BYTES = 64 << 20  # of a list of files or results; larger files are not ours
 _TEMPORARY = "tmp-"
 
 
 class CachedResult(NamedTuple):
-    """What a command made: (path, md5, digest of names) of each output; the commit that it began on
-    ("" if nobody knows), and when it was kept, in seconds since 1970."""
+    """The outputs of a run as (path, md5, digest of file names), the commit that the run started on
+    ("" if unknown), and when the result was saved, in seconds since 1970."""
 
     outs: tuple[tuple[str, str, str], ...]
     commit: str = ""
@@ -44,7 +43,7 @@ class CachedResult(NamedTuple):
 
 
 class CacheSize(NamedTuple):
-    """How much there is: results, outputs, files, and bytes of files."""
+    """The number of results, outputs and files in the cache, and the size of the files in bytes."""
 
     results: int
     trees: int
@@ -53,8 +52,8 @@ class CacheSize(NamedTuple):
 
 
 class _File(NamedTuple):
-    """One file of an output: its name below it ("" for itself), sha256, size, and whether it may be
-    executed."""
+    """A file of an output: its name below the output ("" for the output itself), sha256, size, and
+    whether it is executable."""
 
     name: str
     id: str
@@ -63,15 +62,18 @@ class _File(NamedTuple):
 
 
 class _Tree(NamedTuple):
-    """An output in the store: where its list of files is, and the files."""
+    """An output in the cache: the path of its list of files, and the files."""
 
     path: Path
     files: list[_File]
 
 
 class CacheStore:
-    """The store in the folder `top`, made when something is kept. With `link` files are shared with
-    outputs by hard links: then nobody may write to an output in place."""
+    """The cache in the folder `top`, which is created by the first `save`.
+
+    With `link`, files are shared with outputs by hard links; outputs must then not be modified in
+    place.
+    """
 
     def __init__(self, top: Path, *, link: bool = False) -> None:
         self._top = top
@@ -79,8 +81,7 @@ class CacheStore:
 
     @classmethod
     def open_for(cls, root: Path, *, link: bool = False) -> CacheStore:
-        """The store of the repository that the project at `root` is in; outside of one, of that
-        project alone."""
+        """Return the cache of the repository that contains `root`, or else of the project alone."""
 
         repository = Repository.discover(root)
         home = repository.common_dir / "spacy" if repository else user_cache_dir(root)
@@ -89,27 +90,31 @@ class CacheStore:
     # Outputs.
 
     def has(self, digest: str, names: str | None = None) -> bool:
-        """Whether there is an output with this md5 (and this digest of names, if one is given), as
-        far as can be told without reading its files."""
+        """Return whether an output with this md5 (and digest of file names, if given) is listed.
+
+        Its files are not read.
+        """
 
         return self._tree(digest, names) is not None
 
     def has_intact(self, known: Fingerprint) -> bool:
-        """Whether there is an output like this, and each of its files is read and right."""
+        """Return whether the output is present and all its files, which are read, are intact."""
 
         tree = self._tree(known.digest, known.names)
         return tree is not None and all(map(self._is_intact, tree.files))
 
     def save(self, facts: Sequence[FileStat], known: Fingerprint, *, verify: bool = True) -> None:
-        """Keep an output that has these files and is known to be `known`. What is damaged of a copy
-        that is kept already is written again; to find that, its files are read, or without
-        `verify` only those that may have been written to since it was last in use.
+        """Save the output with these files and the fingerprint `known`.
 
-        Raises LocalFailure if it changes meanwhile, Malformed for a name that is not kept, OSError.
+        An existing copy is read, and written again if it is damaged. Without `verify`, only those
+        of its files are read that may have been modified since the last use.
+
+        Raises LocalFailure if the output changes while it is read, InvalidInput for an unsupported
+        file name, OSError.
         """
 
         tree = self._tree(known.digest, known.names)
-        if tree and self._is_kept(tree, verify=verify):
+        if tree and self._is_complete(tree, verify=verify):
             _touch(tree.path)
             return
         for fact in facts:
@@ -118,49 +123,56 @@ class CacheStore:
             hasher = hashlib.md5(usedforsecurity=False)
             files = [self._save_file(fact, hasher) for fact in facts]
             if hasher.hexdigest() != known.digest:
-                raise LocalFailure("an output changed while it was stored", hint="run it again")
+                raise LocalFailure(
+                    "an output changed while it was saved to the cache",
+                    hint="run the command again",
+                )
             objects = {self._top / _object_name(file.id) for file in files}
             flush(objects | {path.parent for path in objects})
             self._write(_tree_name(known.digest, known.names), [list(file) for file in files])
 
     def restore(self, digest: str, names: str | None, staged: Staging) -> bool:
-        """Put the output with this md5 into `staged`; False: it is not here. The caller looks
-        whether what came is right. Raises OSError."""
+        """Copy the output with this md5 into `staged` and return whether it is present.
+
+        The caller must verify the content. Raises OSError.
+        """
 
         tree = self._tree(digest, names)
-        if tree is None or not self._is_kept(tree, verify=False):
+        if tree is None or not self._is_complete(tree, verify=False):
             return False
         try:
-            is_whole = all(self._restore_file(file, staged.path) for file in tree.files)
-        except (FileExistsError, NotADirectoryError):  # a file that is a folder, too
+            is_complete = all(self._restore_file(file, staged.path) for file in tree.files)
+        except (FileExistsError, NotADirectoryError):  # a name is both a file and a folder
             return False
-        if is_whole:
+        if is_complete:
             _touch(tree.path)
-        return is_whole
+        return is_complete
 
     def discard(self, digest: str, names: str | None) -> None:
-        """Forget the output with this md5: it was damaged."""
+        """Remove a damaged output from the list of outputs."""
 
         if tree := self._tree(digest, names):
             tree.path.unlink(missing_ok=True)
 
     def _tree(self, digest: str, names: str | None) -> _Tree | None:
-        """The list of the files of an output; None if there is none that can be understood."""
+        """Return the list of files of an output, None if it is missing or invalid."""
 
         if names is not None:
-            return _tree_at(self._top / _tree_name(digest, names))
-        above = self._top / "trees" / formats.md5(digest)[:2]
-        listed = sorted(os.listdir(above)) if above.is_dir() else []
-        found = (_tree_at(above / name) for name in listed if name.startswith(f"{digest}-"))
-        return next(filter(None, found), None)
+            return _read_tree(self._top / _tree_name(digest, names))
+        folder = self._top / "trees" / formats.md5(digest)[:2]
+        listed = sorted(os.listdir(folder)) if folder.is_dir() else []
+        trees = (_read_tree(folder / name) for name in listed if name.startswith(f"{digest}-"))
+        return next(filter(None, trees), None)
 
-    def _is_kept(self, tree: _Tree, *, verify: bool) -> bool:
-        """Whether all files of an output are there as they were kept; without `verify` only those
-        are read that were written to since the output was last in use."""
+    def _is_complete(self, tree: _Tree, *, verify: bool) -> bool:
+        """Return whether all files of an output are present and intact.
+
+        Without `verify`, only files that were modified since the last use are read.
+        """
 
         used = tree.path.stat().st_mtime_ns
         for file in tree.files:
-            status = self._stat(file)
+            status = self._stat_object(file)
             if status is None or status.st_size != file.size:
                 return False
             if (verify or status.st_mtime_ns >= used) and not self._is_intact(file):
@@ -170,39 +182,39 @@ class CacheStore:
     def _is_intact(self, file: _File) -> bool:
         path = self._top / _object_name(file.id)
         try:
-            return self._stat(file) is not None and _sha256(path) == file.id
+            return self._stat_object(file) is not None and _sha256(path) == file.id
         except OSError:
             return False
 
-    def _stat(self, file: _File) -> os.stat_result | None:
-        """What the system says of a file in the store; None: it is not there, or no file."""
+    def _stat_object(self, file: _File) -> os.stat_result | None:
+        """Return the status of a regular file in the cache, None for anything else."""
 
-        return _stat(self._top / _object_name(file.id))
+        return _stat_regular_file(self._top / _object_name(file.id))
 
     def _save_file(self, fact: FileStat, hasher: Any) -> _File:
         is_executable = os.access(fact.path, os.X_OK)
-        beside = self._beside()
+        temporary = self._temporary_path()
         try:
-            self._copy(Path(fact.path), beside, link=self._link and not is_executable)
-            id = _sha256(beside, hasher)
+            self._copy(Path(fact.path), temporary, link=self._link and not is_executable)
+            id = _sha256(temporary, hasher)
             target = self._top / _object_name(id)
             sharing.make_folders(target.parent)
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
             file = _File(fact.name, id, fact.size, is_executable)
-            # also over one that is there, which may be damaged; but a link that is shared with
-            # other outputs stays, if it is not
+            # Replace an existing object, which may be damaged, but leave an intact one that is
+            # shared with outputs by hard links.
             if not (self._link and self._is_intact(file)):
-                os.chmod(beside, stat.S_IMODE(sharing.adjusted(target, 0o444 & ~_umask())))
-                os.rename(beside, target)
+                os.chmod(temporary, stat.S_IMODE(sharing.adjusted(target, 0o444 & ~_umask())))
+                os.rename(temporary, target)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         return file
 
     def _restore_file(self, file: _File, top: Path) -> bool:
-        # (whether a file may be executed is its own business, and not that of its content)
+        # the executable bit belongs to the output's file, so it cannot share an inode
         link = self._link and not file.is_executable
-        if self._stat(file) is None:
+        if self._stat_object(file) is None:
             return False
         target = top / formats.folder(file.name)
         if file.name:
@@ -217,105 +229,114 @@ class CacheStore:
 
     def _copy(self, source: Path, target: Path, *, link: bool) -> None:
         if link:
-            with suppress(OSError):  # another file system; more links than it has
+            with suppress(OSError):  # another file system, or too many links
                 os.link(source, target)
                 return
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(source, "rb") as read, open(os.open(target, flags, 0o600), "wb") as write:
-            if not _cloned(read, write):
+            if not _clone(read, write):
                 shutil.copyfileobj(read, write, _CHUNK)
 
     # Results.
 
     def results(self, key: str) -> list[CachedResult]:
-        """What was made under this key, the latest first."""
+        """Return the results with this key, newest first."""
 
-        return _results(self._top / _result_name(key))
+        return _read_results(self._top / _result_name(key))
 
     def add_result(self, key: str, result: CachedResult) -> None:
-        """Note what was made under this key. Raises OSError."""
+        """Add a result to those with this key. Raises OSError."""
 
         known = self.results(key)
         if known and known[0].outs == result.outs:
             _touch(self._top / _result_name(key))
             return
         with self._exclusive():
-            others = [one for one in self.results(key) if one.outs != result.outs]
+            others = [other for other in self.results(key) if other.outs != result.outs]
             stamped = result._replace(time=result.time or time.time())
-            items = [list(one) for one in (stamped, *others)][:_MOST_RESULTS]
+            items = [list(item) for item in (stamped, *others)][:_MOST_RESULTS]
             self._write(_result_name(key), items)
 
-    # Keeping house.
+    # Maintenance.
 
     def size(self) -> CacheSize:
-        """How much there is."""
+        """Return how much the cache contains."""
 
-        objects = [found.st_size for path in self._files("objects") if (found := _stat(path))]
-        results, trees = (sum(1 for _ in self._files(part)) for part in ("results", "trees"))
+        objects = [
+            status.st_size
+            for path in self._cached_files("objects")
+            if (status := _stat_regular_file(path))
+        ]
+        results, trees = (sum(1 for _ in self._cached_files(part)) for part in ("results", "trees"))
         return CacheSize(results, trees, len(objects), sum(objects))
 
     def verify(self) -> list[str]:
-        """Read everything; remove the files that are not what they are called and the outputs that
-        lack one, and return the md5s of those."""
+        """Read all files, remove damaged files and incomplete outputs, and return the md5s of the
+        removed outputs."""
 
         with self._exclusive():
-            for path in list(self._files("objects")):
-                if _stat(path) is None or _sha256(path) != path.parent.name + path.name:
+            for path in list(self._cached_files("objects")):
+                if (
+                    _stat_regular_file(path) is None
+                    or _sha256(path) != path.parent.name + path.name
+                ):
                     path.unlink()
             broken = []
-            for path in list(self._files("trees")):
-                tree = _tree_at(path)
-                if tree is None or not all(map(self._stat, tree.files)):
+            for path in list(self._cached_files("trees")):
+                tree = _read_tree(path)
+                if tree is None or not all(map(self._stat_object, tree.files)):
                     path.unlink()
-                    if not path.name.startswith("."):  # what a killed process was writing
+                    if not path.name.startswith("."):  # a temporary file of a killed process
                         broken.append(path.name.partition("-")[0])
             return broken
 
     def collect(self, older_than: float, keep: Iterable[str] = ()) -> CacheSize:
-        """Remove results and outputs that were not used for `older_than` seconds, but for outputs
-        with the md5s `keep`; then what nothing names any more. Returns what was removed."""
+        """Remove results and outputs unused for `older_than` seconds, then unreferenced files.
+
+        Outputs with an md5 in `keep` stay. Returns how much was removed.
+        """
 
         before = self.size()
-        now, kept = time.time(), set(keep)
+        now, protected = time.time(), set(keep)
         with self._exclusive():
-            for path in list(self._files("results")):
+            for path in list(self._cached_files("results")):
                 if now - os.lstat(path).st_mtime > older_than:
                     path.unlink()
-            named = {
+            referenced = {
                 digest
-                for path in self._files("results")
-                for one in _results(path)
-                for _, digest, _ in one.outs
+                for path in self._cached_files("results")
+                for result in _read_results(path)
+                for _, digest, _ in result.outs
             }
-            for path in list(self._files("trees")):
+            for path in list(self._cached_files("trees")):
                 digest = path.name.partition("-")[0]
                 is_old = now - os.lstat(path).st_mtime > older_than
-                if is_old and digest not in kept | named:
+                if is_old and digest not in protected | referenced:
                     path.unlink()
             used = {
                 _object_name(file.id)
-                for path in self._files("trees")
-                if (tree := _tree_at(path))
+                for path in self._cached_files("trees")
+                if (tree := _read_tree(path))
                 for file in tree.files
             }
-            for path in list(self._files("objects")):
+            for path in list(self._cached_files("objects")):
                 if path.relative_to(self._top).as_posix() not in used:
                     path.unlink()
         after = self.size()
         return CacheSize(*(old - new for old, new in zip(before, after, strict=True)))
 
-    def _files(self, part: str) -> Iterator[Path]:
-        found = (self._top / part).glob("??/*")
-        return (path for path in found if path.is_symlink() or not path.is_dir())
+    def _cached_files(self, part: str) -> Iterator[Path]:
+        paths = (self._top / part).glob("??/*")
+        return (path for path in paths if path.is_symlink() or not path.is_dir())
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         with file_lock(self._top / "lock"):
-            for path in self._top.glob(f"{_TEMPORARY}*"):  # of somebody who was killed
+            for path in self._top.glob(f"{_TEMPORARY}*"):  # of killed processes
                 path.unlink(missing_ok=True)
             yield
 
-    def _beside(self) -> Path:
+    def _temporary_path(self) -> Path:
         return self._top / f"{_TEMPORARY}{os.getpid()}"
 
     def _write(self, name: str, value: Any) -> None:
@@ -325,9 +346,9 @@ class CacheStore:
 
 
 def _touch(path: Path) -> None:
-    """Let it be young for `collect`."""
+    """Mark a file as used now, for `collect`."""
 
-    with suppress(OSError):  # somebody else's store may be read-only
+    with suppress(OSError):  # the cache of another user may be read-only
         os.utime(path)
 
 
@@ -343,11 +364,11 @@ def _result_name(key: str) -> str:
     return f"results/{formats.sha256(key)[:2]}/{key[2:]}"
 
 
-def _read(path: Path) -> list[Any] | None:
-    """A list; None where there is none, or nothing that can be understood."""
+def _read_list(path: Path) -> list[Any] | None:
+    """Return the JSON list in a file, None if it is missing or invalid."""
 
     try:
-        status = _stat(path)
+        status = _stat_regular_file(path)
         if status is None or status.st_size > _MOST_BYTES:
             return None
         value = formats.document(path.read_bytes())
@@ -356,42 +377,43 @@ def _read(path: Path) -> list[Any] | None:
     return value if isinstance(value, list) else None
 
 
-def _tree_at(path: Path) -> _Tree | None:
-    """The files of an output that this file lists; None if it is no such list, or that of an
-    output with other names."""
+def _read_tree(path: Path) -> _Tree | None:
+    """Return the list of files of an output, None if it is invalid or its file names do not match
+    the name of the list."""
 
-    value = _read(path)
+    value = _read_list(path)
     if value is None:
         return None
     try:
-        files = [_file(item) for item in value]
+        files = [_parse_file(item) for item in value]
     except (InvalidInput, TypeError, ValueError):
         return None
     names = digest_names([file.name for file in files])
     return _Tree(path, files) if names == path.name.partition("-")[2] else None
 
 
-def _file(item: Any) -> _File:
+def _parse_file(item: Any) -> _File:
     name, id, size, is_executable = item
-    where = formats.folder(name)
-    return _File(where, formats.sha256(id), formats.size(size), is_executable is True)
+    return _File(
+        formats.folder(name), formats.sha256(id), formats.size(size), is_executable is True
+    )
 
 
-def _results(path: Path) -> list[CachedResult]:
-    return [one for item in _read(path) or () if (one := _result(item))]
+def _read_results(path: Path) -> list[CachedResult]:
+    return [result for item in _read_list(path) or () if (result := _parse_result(item))]
 
 
-def _result(item: Any) -> CachedResult | None:
+def _parse_result(item: Any) -> CachedResult | None:
     try:
         outs, commit, when = item
-        made = ((formats.line(a), formats.md5(b), formats.names_digest(c)) for a, b, c in outs)
-        return CachedResult(tuple(made), formats.object_id(commit), formats.number(when))
+        outputs = ((formats.line(a), formats.md5(b), formats.names_digest(c)) for a, b, c in outs)
+        return CachedResult(tuple(outputs), formats.object_id(commit), formats.number(when))
     except (InvalidInput, TypeError, ValueError):
         return None
 
 
-def _stat(path: Path) -> os.stat_result | None:
-    """What the system says of a file; None: it is not there, or is no file."""
+def _stat_regular_file(path: Path) -> os.stat_result | None:
+    """Return the status of a regular file, None for anything else."""
 
     try:
         status = os.lstat(path)
@@ -400,18 +422,18 @@ def _stat(path: Path) -> os.stat_result | None:
     return status if stat.S_ISREG(status.st_mode) else None
 
 
-def _sha256(path: Path, also: Any = None) -> str:
+def _sha256(path: Path, second_hasher: Any = None) -> str:
     hasher = hashlib.sha256()
     buffer = memoryview(bytearray(_CHUNK))
     with open(path, "rb", buffering=0) as stream:
         while count := stream.readinto(buffer):
             hasher.update(buffer[:count])
-            if also is not None:
-                also.update(buffer[:count])
+            if second_hasher is not None:
+                second_hasher.update(buffer[:count])
     return hasher.hexdigest()
 
 
-def _cloned(source: BinaryIO, target: BinaryIO) -> bool:
+def _clone(source: BinaryIO, target: BinaryIO) -> bool:
     try:
         fcntl.ioctl(target.fileno(), _CLONE, source.fileno())
     except OSError:

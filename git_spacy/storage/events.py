@@ -1,4 +1,4 @@
-"""What push and pull tell while they go: typed events, to whoever wants to know."""
+"""Define the events that push and pull report."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from git_spacy.errors import GitSpacyError
 
 
 class TransferStarted(NamedTuple):
-    """Bytes go; `total` are those of the output, None where nobody knows."""
+    """A transfer started. `total` is the size of the output in bytes, None if unknown."""
 
     path: str
     total: int | None
 
 
 class TransferProgress(NamedTuple):
-    """So many have gone, altogether."""
+    """`done` bytes have been transferred so far."""
 
     path: str
     done: int
 
 
 class TransferFinished(NamedTuple):
-    """It is there; `how` in words."""
+    """A transfer finished. `detail` says how it was verified, if it was."""
 
     path: str
     size: int
-    how: str
+    detail: str
 
 
 class TransferSkipped(NamedTuple):
-    """Nothing was to be done, or could be, for this reason."""
+    """An output was not transferred, for `reason`."""
 
     path: str
-    why: str
+    reason: str
 
 
 class TransferFailed(NamedTuple):
-    """It could not be had or sent; what was there before still is."""
+    """A transfer failed and changed nothing."""
 
     path: str
     error: GitSpacyError

@@ -1,4 +1,4 @@
-"""A remote in a folder: of this machine, or one that it shares with others."""
+"""Store objects in a folder: a remote on this machine or on a network file system."""
 
 from __future__ import annotations
 
@@ -15,67 +15,68 @@ from typing import BinaryIO
 from git_spacy.errors import InvalidInput
 from git_spacy.files import flush
 from git_spacy.storage.remote import RemoteObject
-from git_spacy.storage.remote_keys import TEMPORARY, checked
+from git_spacy.storage.remote_keys import TEMPORARY, check_name
 
 _OLD = 24 * 3600  # seconds
 
 
-def opened(url: str) -> LocalRemote:
-    """The folder, which need not be there yet. Raises Malformed for one of another machine."""
+def open_remote(url: str) -> LocalRemote:
+    """Return the remote in a folder, which need not exist. Raises InvalidInput for a host."""
 
     path = url.partition("://")[2]
     if not path.startswith("/"):
         raise InvalidInput(
-            f"'{url}' names a folder on another machine", hint="use three slashes: file:///folder"
+            f"'{url}' names a host; a folder has three slashes",
+            hint=f"use file:///{path.partition('/')[2]}",
         )
     return LocalRemote(Path(path))
 
 
 class LocalRemote:
-    """Objects as files."""
+    """A remote whose objects are files below a folder."""
 
     def __init__(self, top: Path) -> None:
         self._top = top
         self.shown = str(top)
 
     def exists(self, name: str) -> bool:
-        return self._at(name).is_file()
+        return self._path(name).is_file()
 
-    def below(self, name: str) -> Iterator[RemoteObject]:
-        for folder, _, files in os.walk(self._at(name)):
+    def list_objects(self, name: str) -> Iterator[RemoteObject]:
+        for folder, _, files in os.walk(self._path(name)):
             for file in files:
                 path = Path(folder, file)
                 try:
                     status = path.stat()
                 except FileNotFoundError:
                     continue
-                if stat.S_ISREG(status.st_mode):  # (one would wait for who writes a pipe)
+                if stat.S_ISREG(status.st_mode):  # reading a FIFO would block
                     yield RemoteObject(path.relative_to(self._top).as_posix(), status.st_mtime)
 
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
-        return open(self._at(name), "rb")
+        return open(self._path(name), "rb")
 
     def write(self, name: str, file: Path) -> None:
-        target = self._at(name)
+        target = self._path(name)
         self._top.mkdir(parents=True, exist_ok=True)
-        beside = self._top / f"{TEMPORARY}-{secrets.token_hex(8)}"
+        temporary = self._top / f"{TEMPORARY}-{secrets.token_hex(8)}"
         try:
-            with open(file, "rb") as source, open(beside, "wb") as stream:
+            with open(file, "rb") as source, open(temporary, "wb") as stream:
                 shutil.copyfileobj(source, stream, 1 << 20)
                 stream.flush()
                 os.fsync(stream.fileno())
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(beside, target)
-            flush([one for one in target.parents if one == self._top or self._top in one.parents])
+            os.rename(temporary, target)
+            flush([top for top in target.parents if top == self._top or self._top in top.parents])
         finally:
-            beside.unlink(missing_ok=True)
-        self._sweep()
+            temporary.unlink(missing_ok=True)
+        self._remove_abandoned_uploads()
 
-    def _at(self, name: str) -> Path:
-        return self._top / checked(name)
+    def _path(self, name: str) -> Path:
+        return self._top / check_name(name)
 
-    def _sweep(self) -> None:
-        """Remove what killed pushes left: whoever writes it writes on, so it is old."""
+    def _remove_abandoned_uploads(self) -> None:
+        """Remove temporary files of killed pushes: a push that is still running updates its own."""
 
         for path in self._top.glob(f"{TEMPORARY}-*"):
             with suppress(OSError):

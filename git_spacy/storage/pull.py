@@ -1,7 +1,7 @@
-"""Fetch outputs from a remote: of each command whose dependencies are here, the newest that fit.
+"""Fetch outputs from a remote: for each command, those that match its present dependencies.
 
-What is fetched may be what another command needs, so it goes in rounds, until there is nothing more
-to fetch. Everything is verified before it takes its place.
+A fetched output may be a dependency of another command, so commands are pulled in rounds until
+nothing more can be fetched. Every output is verified before it replaces anything.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from git_spacy.storage.remote import Remote
 from git_spacy.storage.remote_keys import RemoteKey
 from git_spacy.storage.transfer_pool import JOBS, TransferOutcome, TransferPool
 
-_SPARE = 64 << 20  # bytes of a disk that are left alone
+_SPARE = 64 << 20  # bytes of disk space that stay free
 
 RecordResult = Callable[[Command, Observed], None]
 
 
 class PullChoice(NamedTuple):
-    """An object to fetch for an output, and the digests of file names that are recorded for it."""
+    """The object to fetch for an output, and the recorded digests of its file names."""
 
     path: ProjectPath
     key: RemoteKey
@@ -54,11 +54,13 @@ def pull(
     environ: Mapping[str, str], report: TransferReporter, record_result: RecordResult,
     limit: int = 0, force: bool = False, jobs: int = JOBS,
 ) -> TransferOutcome:  # fmt: skip
-    """Fetch what is not here; with `force` also what is here but stale. `enter` is called with each
-    command all of whose outputs are here then, and what was seen. At most `limit` bytes of an
-    output (0: as many as the disk has room for).
+    """Fetch missing outputs; with `force` also replace stale ones.
 
-    Raises Malformed for project.lock, Unsafe for a path that leads out of the project, OSError.
+    `record_result` is called with each command whose outputs are complete after that, and with the
+    fingerprints of its dependencies and outputs. An output may have at most `limit` bytes (0: as
+    many as fit on the disk).
+
+    Raises InvalidInput for project.lock, Refused for a path outside the project, OSError.
     """
 
     work = _Pull(
@@ -79,15 +81,15 @@ def pull(
 
 
 class _Pull:
-    """One pull: what is known and done so far."""
+    """The state of one pull."""
 
     def __init__(
         self, project: Project, root: Path, remote: Remote, stats: StatCache,
-        environ: Mapping[str, str], transfers: TransferPool, enter: RecordResult, limit: int,
-        force: bool,
+        environ: Mapping[str, str], transfers: TransferPool,
+        record_result: RecordResult, limit: int, force: bool,
     ) -> None:  # fmt: skip
         self.project, self.root, self.remote, self.stats = project, root, remote, stats
-        self.environ, self.transfers, self.enter = environ, transfers, enter
+        self.environ, self.transfers, self.record_result = environ, transfers, record_result
         self.limit, self.force = limit, force
         self.entries = lock.read(root)
         self.recorded = RecordedNames(root, stats)
@@ -95,63 +97,77 @@ class _Pull:
         self.skipped: list[tuple[str, str]] = []
 
     def pull_all(self) -> None:
-        """Go in rounds, each with the commands whose dependencies are here and will stay so."""
+        """Pull in rounds, each with the commands whose dependencies are present and final."""
 
         for command in self.project.commands:
             for path in command.outputs:
-                recover(self.root, path.normal)  # a killed pull may have been about to
-        makers = _makers(self.project)
+                recover(
+                    self.root, path.normal
+                )  # a pull may have been killed while it replaced the output
+        upstream = _upstream_commands(self.project)
         waiting = list(self.project.commands)
         while waiting:
-            seen = self.stats.fingerprints(p for one in waiting for p in (*one.deps, *one.produced))
-            ready = [one for one in waiting if all(seen[dep.normal] for dep in one.deps)]
-            # (others may lie within a folder whose maker lacks something for good)
-            names = {one.name for one in waiting}
-            ready = [one for one in ready if not makers[one.name] & names] or ready
+            seen = self.stats.fingerprints(
+                path for command in waiting for path in (*command.deps, *command.produced)
+            )
+            present = [
+                command for command in waiting if all(seen[dep.normal] for dep in command.deps)
+            ]
+            # Prefer commands without waiting upstream commands. If there are none, take all whose
+            # dependencies are present: an upstream command may never become ready.
+            names = {command.name for command in waiting}
+            ready = [command for command in present if not upstream[command.name] & names]
+            ready = ready or present
             if not ready:
                 break
-            names -= {one.name for one in ready}
-            waiting = [one for one in waiting if one.name in names]
-            self._round(ready, seen)
+            names -= {command.name for command in ready}
+            waiting = [command for command in waiting if command.name in names]
+            self._pull_round(ready, seen)
         for command in waiting:
             for path in command.outputs:
                 self._skip(path, f"dependencies of '{command.name}' are missing")
 
-    def _round(self, ready: list[Command], seen: Observed) -> None:
+    def _pull_round(self, ready: list[Command], seen: Observed) -> None:
         choices: list[PullChoice] = []
-        judged = []
+        to_record = []
         for command in ready:
-            is_fresh = _is_fresh(self.project, command, self.entries, self.stats, self.environ)
-            if is_fresh:
+            if _is_up_to_date(self.project, command, self.entries, self.stats, self.environ):
                 for path in command.outputs:
                     self._skip(path, "already present")
                 continue
             hashed = command_hash(self.project, command, seen, self.environ)
-            lacking = [path for path in command.outputs if not self._is_right(path, hashed, seen)]
-            chosen = [self._choice(command, path, hashed) for path in lacking]
-            found = [choice for choice in chosen if choice]
-            choices += found
-            if len(found) == len(lacking) and self._may_enter(command, seen):
-                judged.append((command, found))
-        self._fetch(choices)
-        for command, found in judged:
-            if set(found) <= set(self.fetched):
-                self.enter(command, self.stats.fingerprints(command.deps + command.produced))
+            needed = [
+                path for path in command.outputs if not self._matches_remote(path, hashed, seen)
+            ]
+            available = [
+                choice for path in needed if (choice := self._choose(command, path, hashed))
+            ]
+            choices += available
+            if len(available) == len(needed) and self._may_record(command, seen):
+                to_record.append((command, available))
+        self._fetch_all(choices)
+        for command, available in to_record:
+            if set(available) <= set(self.fetched):
+                self.record_result(
+                    command, self.stats.fingerprints(command.deps + command.produced)
+                )
 
-    def _is_right(self, path: ProjectPath, hashed: str, seen: Observed) -> bool:
-        """Whether what is here is what the remote has of it: a pull may have been killed."""
+    def _matches_remote(self, path: ProjectPath, hashed: str, seen: Observed) -> bool:
+        """Return whether the remote has the present output, e.g. because a pull was killed."""
 
         now = seen[path.normal]
-        if now is None or not self.remote.exists(str(remote_keys.key(path, hashed, now.digest))):
+        if now is None or not self.remote.exists(
+            str(remote_keys.make_key(path, hashed, now.digest))
+        ):
             return False
         self._skip(path, "already present")
         return True
 
-    def _choice(self, command: Command, path: ProjectPath, hashed: str) -> PullChoice | None:
+    def _choose(self, command: Command, path: ProjectPath, hashed: str) -> PullChoice | None:
         if os.path.lexists(os.path.join(self.root, path.normal)) and not self.force:
             self._skip(path, "a different version is present; --force replaces it")
             return None
-        key = chosen(self.remote, path, hashed, self.entries.get(command.name))
+        key = choose_object(self.remote, path, hashed, self.entries.get(command.name))
         if key is None:
             self._skip(
                 path,
@@ -161,8 +177,8 @@ class _Pull:
             return None
         return PullChoice(path, key, self.recorded.digests(command.name, path, key.content))
 
-    def _may_enter(self, command: Command, seen: Observed) -> bool:
-        """Whether what the remote does not keep is here, too, and as it was recorded if it was."""
+    def _may_record(self, command: Command, seen: Observed) -> bool:
+        """Return whether the outputs that are not in the remote are present and as recorded."""
 
         entry = self.entries.get(command.name)
         recorded = {out.path: out.md5 for out in entry.outs} if entry else {}
@@ -172,12 +188,14 @@ class _Pull:
                 return False
         return True
 
-    def _fetch(self, choices: list[PullChoice]) -> None:
-        for batch in _apart(choices):
-            self.transfers.run_all((one.path.text, partial(self._bring, one)) for one in batch)
+    def _fetch_all(self, choices: list[PullChoice]) -> None:
+        for batch in _nesting_batches(choices):
+            self.transfers.run_all(
+                (choice.path.text, partial(self._fetch_one, choice)) for choice in batch
+            )
 
-    def _bring(self, choice: PullChoice) -> None:
-        fetch(self.remote, self.root, choice, self.transfers, self.limit)
+    def _fetch_one(self, choice: PullChoice) -> None:
+        fetch_output(self.remote, self.root, choice, self.transfers, self.limit)
         self.fetched.append(choice)
 
     def _skip(self, path: ProjectPath, why: str) -> None:
@@ -185,30 +203,35 @@ class _Pull:
         self.transfers.report(TransferSkipped(path.text, why))
 
 
-def _apart(choices: list[PullChoice]) -> list[list[PullChoice]]:
-    """Those to fetch at the same time, one list after the other: first what holds others. Of two
-    for the same path the first is enough: one would overwrite the other."""
+def _nesting_batches(choices: list[PullChoice]) -> list[list[PullChoice]]:
+    """Return lists of choices that can be fetched in parallel, outer paths before inner ones.
+
+    Of two choices for the same path only the first is taken, since one would overwrite the other.
+    """
 
     chosen = {choice.path.normal: choice for choice in reversed(choices)}
     batches: dict[int, list[PullChoice]] = {}
     for path, choice in sorted(chosen.items()):
         parts = path.split("/")
-        above = sum("/".join(parts[:depth]) in chosen for depth in range(1, len(parts)))
-        batches.setdefault(above, []).append(choice)
-    return [batches[above] for above in sorted(batches)]
+        depth = sum("/".join(parts[:length]) in chosen for length in range(1, len(parts)))
+        batches.setdefault(depth, []).append(choice)
+    return [batches[depth] for depth in sorted(batches)]
 
 
-def _makers(project: Project) -> dict[str, set[str]]:
-    """By the name of each command, those that make what it needs."""
+def _upstream_commands(project: Project) -> dict[str, set[str]]:
+    """Map the name of each command to the names of its direct upstream commands."""
 
-    made = PathIndex((path, one.name) for one in project.commands for path in one.outputs)
+    producers = PathIndex(
+        (path, command.name) for command in project.commands for path in command.outputs
+    )
     return {
-        one.name: {name for dep in one.deps for _, name in made.touching(dep)} - {one.name}
-        for one in project.commands
+        command.name: {name for dep in command.deps for _, name in producers.touching(dep)}
+        - {command.name}
+        for command in project.commands
     }
 
 
-def _is_fresh(
+def _is_up_to_date(
     project: Project, command: Command, entries: Mapping[str, LockEntry], stats: StatCache,
     environ: Mapping[str, str],
 ) -> bool:  # fmt: skip
@@ -217,47 +240,55 @@ def _is_fresh(
     return judged.state == "up_to_date"
 
 
-def chosen(
+def choose_object(
     remote: Remote, path: ProjectPath, hashed: str, entry: LockEntry | None
 ) -> RemoteKey | None:
-    """The object to have for an output of the command with this hash: the one that the lock has, if
-    the remote has it, else the newest. Raises Unavailable, OSError."""
+    """Return the object to fetch for an output of the command with this hash.
 
-    name = f"{remote_keys.name_of(path)}/{hashed}"
+    That is the object recorded in the lock, or else the newest one; None if the remote has none.
+    Raises ExternalError, OSError.
+    """
+
+    name = f"{remote_keys.encode_path(path)}/{hashed}"
     recorded = {out.path: out.md5 for out in entry.outs}.get(path.text) if entry else None
-    found = [
-        (key, one) for one in remote.below(name) if (key := remote_keys.parsed(one.name, path))
+    candidates = [
+        (key, item.modified)
+        for item in remote.list_objects(name)
+        if (key := remote_keys.parse_key(item.name, path)) and key.command == hashed
     ]
-    found = [(key, one) for key, one in found if key.command == hashed]
-    if not found:
+    if not candidates:
         return None
-    best, _ = max(found, key=lambda pair: (pair[0].content == recorded, pair[1].modified))
+    best, _ = max(candidates, key=lambda pair: (pair[0].content == recorded, pair[1]))
     return best
 
 
-def fetch(
+def fetch_output(
     remote: Remote, root: Path, choice: PullChoice, transfers: TransferPool, limit: int
 ) -> None:
-    """Bring one object: beside its place, verified, and then there. An md5 does not tell the names
-    of files, so without recorded ones only the content is verified. Raises Unavailable, Unsafe,
-    OSError."""
+    """Fetch one object into a staging folder, verify it and move it into place.
+
+    An md5 does not cover file names: without recorded names, only the content is verified. Raises
+    ExternalError, Refused, OSError.
+    """
 
     path, key, names = choice
     transfers.report(TransferStarted(path.text, None))
     with staging(root, path.normal) as staged:
         room = max(shutil.disk_usage(root).free - _SPARE, 0)
         with remote.read(str(key)) as stream:
-            heard = ProgressReader(
+            reader = ProgressReader(
                 stream, lambda count: transfers.report(TransferProgress(path.text, count))
             )
-            archive.unpack(cast(BinaryIO, heard), path, staged, limit or sys.maxsize, room)
-        now = archive.verified(path, fingerprint(root, staged.relative), key.content, names)
+            archive.unpack(cast(BinaryIO, reader), path, staged, limit or sys.maxsize, room)
+        now = archive.check_fingerprint(
+            path, fingerprint(root, staged.relative), key.content, names
+        )
         staged.commit()
     transfers.report(TransferFinished(path.text, now.size, "verified" if names else "md5 verified"))
 
 
 class ProgressReader:
-    """A stream that tells how much of it was read."""
+    """A stream that reports how many bytes were read from it."""
 
     def __init__(self, stream: BinaryIO, progress: Callable[[int], None]) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Send outputs to a remote: those that are what the lock says, and only what is not there."""
+"""Push outputs that match the lock to a remote, unless they are present there."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from git_spacy.storage.transfer_pool import JOBS, TransferOutcome, TransferPool
 
 
 class _PushOutput(NamedTuple):
-    """One that may be sent."""
+    """An output to push."""
 
     path: ProjectPath
     key: RemoteKey
@@ -43,18 +43,17 @@ def push(
     project: Project, root: Path, remote: Remote, *, stats: StatCache,
     environ: Mapping[str, str], report: TransferReporter, force: bool = False, jobs: int = JOBS,
 ) -> TransferOutcome:  # fmt: skip
-    """Send the outputs of all commands that are up to date. With `force` what is there is sent
-    again.
+    """Push the outputs of all commands that are up to date; with `force` also those present there.
 
-    Everything is looked at before anything is sent: raises Unsafe for a path that leads out of the
-    project, Malformed for project.lock, OSError.
+    All outputs are checked before the first is sent. Raises Refused for a path outside the project,
+    InvalidInput for project.lock, OSError.
     """
 
     skipped: list[tuple[str, str]] = []
     wanted: dict[RemoteKey, _PushOutput] = {}
     entries = lock.read(root)
     for command in project.commands:
-        # (what always runs has results all the same)
+        # without no_skip, which would make every such command run always
         plain = command._replace(no_skip=False)
         judged, seen = worktree_status.judge(
             project, plain, entries.get(command.name), stats, environ
@@ -62,40 +61,40 @@ def push(
         for path in command.outputs:
             now = seen[path.normal]
             if judged.state != "up_to_date" or now is None:
-                why = str(judged.reasons[0]) if judged.reasons else "output is missing"
-                skipped.append((path.text, f"'{command.name}' is not up to date: {why}"))
+                reason = str(judged.reasons[0]) if judged.reasons else "output is missing"
+                skipped.append((path.text, f"'{command.name}' is not up to date: {reason}"))
             elif now.is_empty:
                 skipped.append((path.text, "contains no files"))
             else:
                 hashed = command_hash(project, command, seen, environ)
-                key = remote_keys.key(path, hashed, now.digest)
+                key = remote_keys.make_key(path, hashed, now.digest)
                 wanted[key] = _PushOutput(path, key, now.size)
     stats.save()
     transfers = TransferPool(report, jobs)
-    for text, why in skipped:
-        transfers.report(TransferSkipped(text, why))
+    for text, reason in skipped:
+        transfers.report(TransferSkipped(text, reason))
     done: list[str] = []
 
-    def send(one: _PushOutput) -> None:
-        if not force and remote.exists(str(one.key)):
-            skipped.append((one.path.text, "already present"))
-            transfers.report(TransferSkipped(one.path.text, "already present"))
+    def send(output: _PushOutput) -> None:
+        if not force and remote.exists(str(output.key)):
+            skipped.append((output.path.text, "already present"))
+            transfers.report(TransferSkipped(output.path.text, "already present"))
             return
-        transfers.report(TransferStarted(one.path.text, one.size))
-        with _packed(root, one, folder, transfers) as file:
-            remote.write(str(one.key), file)
-        done.append(one.path.text)
-        transfers.report(TransferFinished(one.path.text, one.size, ""))
+        transfers.report(TransferStarted(output.path.text, output.size))
+        with _pack_to_file(root, output, folder, transfers) as file:
+            remote.write(str(output.key), file)
+        done.append(output.path.text)
+        transfers.report(TransferFinished(output.path.text, output.size, ""))
 
-    with _workplace(root) as folder:
-        transfers.run_all((one.path.text, partial(send, one)) for one in wanted.values())
+    with _scratch_folder(root) as folder:
+        transfers.run_all((output.path.text, partial(send, output)) for output in wanted.values())
     return TransferOutcome(tuple(done), tuple(skipped), tuple(transfers.failed))
 
 
 def command_hash(
     project: Project, command: Command, seen: Observed, environ: Mapping[str, str]
 ) -> str:
-    """The hash that a remote knows `command` by, all of whose dependencies are there."""
+    """Return the hash of `command` in a remote. All its dependencies must be present."""
 
     deps = [(path, now.digest) for path in command.deps if (now := seen[path.normal]) is not None]
     script = (fill_environment(line, project.environment, environ) for line in command.script)
@@ -103,27 +102,27 @@ def command_hash(
 
 
 @contextmanager
-def _workplace(root: Path) -> Iterator[Path]:
-    """A folder for archives, gone after the block: also where a transfer still hangs in it."""
+def _scratch_folder(root: Path) -> Iterator[Path]:
+    """Yield a folder for archives and remove it afterwards, even if a transfer still uses it."""
 
     folder = state_dir(root) / "push"
     sharing.make_folders(folder)
-    for left in folder.iterdir():  # by pushes that were killed
-        owner = left.name.partition("-")[0]
+    for abandoned in folder.iterdir():  # by pushes that were killed
+        owner = abandoned.name.partition("-")[0]
         if not (owner.isdigit() and is_alive(int(owner))):
-            shutil.rmtree(left, ignore_errors=True)
-    made = Path(tempfile.mkdtemp("", f"{os.getpid()}-", folder))
+            shutil.rmtree(abandoned, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp("", f"{os.getpid()}-", folder))
     try:
-        yield made
+        yield scratch
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager
-def _packed(
+def _pack_to_file(
     root: Path, output: _PushOutput, folder: Path, transfers: TransferPool
 ) -> Iterator[Path]:
-    """The archive of an output in a temporary file: what is sent must have a length."""
+    """Pack an output into a temporary file, since an upload needs a known length."""
 
     done = 0
 
@@ -133,7 +132,6 @@ def _packed(
         transfers.report(TransferProgress(output.path.text, done))
 
     with tempfile.NamedTemporaryFile(dir=folder) as stream:
-        to = cast(BinaryIO, stream)
-        archive.pack(root, output.path, output.key.content, to, progress)
+        archive.pack(root, output.path, output.key.content, cast(BinaryIO, stream), progress)
         stream.flush()
         yield Path(stream.name)

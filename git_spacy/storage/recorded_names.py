@@ -1,6 +1,6 @@
-"""Which file names were recorded for an output: what its md5 does not say.
+"""Look up which file names were recorded for an output, since its md5 covers only the content.
 
-The stat index knows those of this work tree's own runs, the run records those of everybody's.
+The stat cache knows the names of runs in this worktree, the run records those of all runs.
 """
 
 from __future__ import annotations
@@ -15,32 +15,33 @@ from git_spacy.state.stat_cache import StatCache
 
 
 class RecordedNames:
-    """The digests of names that are recorded for the paths of the project at `root`. The records
-    are only read when the stat index does not know."""
+    """Recorded digests of file names in the project at `root`.
+
+    Run records are read only if the stat cache has no answer.
+    """
 
     def __init__(self, root: Path, stats: StatCache) -> None:
         self._root = root
         self._stats = stats
 
     def digests(self, command: str, path: ProjectPath, md5: str) -> frozenset[str]:
-        """Those that what `command` made at `path` had, when it had this md5; none if nobody has
-        recorded that."""
+        """Return the digests of names recorded for the output `path` of `command` with this md5."""
 
-        own = {
+        local = {
             past.names[path.text]
             for past in self._stats.previous_runs(command)
             if path.text in past.names and dict(past.fingerprint_key[2]).get(path.text) == md5
         }
-        return frozenset(own or self._noted.get((path.text, md5), set()))
+        return frozenset(local or self._from_records.get((path.text, md5), set()))
 
     @cached_property
-    def _noted(self) -> dict[tuple[str, str], set[str]]:
-        found: dict[tuple[str, str], set[str]] = {}
+    def _from_records(self) -> dict[tuple[str, str], set[str]]:
+        digests: dict[tuple[str, str], set[str]] = {}
         try:
             for record in run_history.all_records(self._root):
                 for file in (*record.deps, *record.outs):
                     if file.md5:
-                        found.setdefault((file.path, file.md5), set()).add(file.names)
+                        digests.setdefault((file.path, file.md5), set()).add(file.names)
         except (GitSpacyError, OSError):
-            pass  # no repository, no notes
-        return found
+            pass  # without a repository there are no run records
+        return digests

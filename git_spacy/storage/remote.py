@@ -1,7 +1,7 @@
-"""A remote: a place for objects by name. A Protocol, the schemes, and what an address means.
+"""Define what a remote is, and open one by name or address.
 
-`remotes:` of project.yml and `git config spacy.remote.NAME.url` give names to addresses; the
-user's own wins. What a scheme needs beyond a folder is an extra, imported when it is used.
+`remotes:` in project.yml and `git config spacy.remote.NAME.url` name addresses; the latter takes
+precedence. All schemes but `file` need an extra, which is imported when it is used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from git_spacy.project.variables import environment_names
 DEFAULT = "default"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SETTING = re.compile(r"spacy\.remote\.(.+)\.url")
-# scheme → module with `opened(url)`
+# scheme → module with `open_remote(url)`
 SCHEMES = {
     "file": "git_spacy.storage.local_remote",
     **dict.fromkeys(
@@ -34,38 +34,41 @@ SCHEMES = {
 
 
 class RemoteObject(NamedTuple):
-    """An object: its name, relative to the remote, and when it was written (seconds since 1970; 0.0
-    if the remote does not say)."""
+    """An object: its name relative to the remote, and its modification time in seconds since 1970
+    (0.0 if unknown)."""
 
     name: str
     modified: float
 
 
 class Remote(Protocol):
-    """Objects by name. Used by several threads. Raises Unavailable where it fails, OSError."""
+    """Named objects. Thread-safe. Every method raises ExternalError and OSError."""
 
     shown: str
-    """The address as it may be shown."""
+    """The address without credentials, for messages."""
 
     def exists(self, name: str) -> bool:
-        """Whether there is an object of this name."""
+        """Return whether the object exists."""
         ...
 
-    def below(self, name: str) -> Iterable[RemoteObject]:
-        """The objects whose names begin with `name` and a slash."""
+    def list_objects(self, name: str) -> Iterable[RemoteObject]:
+        """Return the objects whose names start with `name` and a slash."""
         ...
 
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """The content of an object."""
+        """Open an object for reading."""
         ...
 
     def write(self, name: str, file: Path) -> None:
-        """Make the content of `file` an object: whole or not at all, for everybody."""
+        """Write the content of `file` to an object, atomically for all readers."""
 
 
-def address(project: Project, settings: Settings, name: str | None) -> str:
-    """The address that `name` (None: the default one) has, or is. Raises Malformed for one that is
-    not known: it is never taken for a folder of that name."""
+def resolve_address(project: Project, settings: Settings, name: str | None) -> str:
+    """Return the address of the remote `name`, or of the default remote if it is None.
+
+    `name` may itself be an address. Raises InvalidInput for an unknown name; it is never taken for
+    a relative folder.
+    """
 
     known = {remote.name: remote.url for remote in project.remotes}
     known |= {
@@ -80,31 +83,33 @@ def address(project: Project, settings: Settings, name: str | None) -> str:
         return wanted
     hint = did_you_mean(wanted, known)
     if not hint:
-        hint = f"there are: {', '.join(known)}" if known else ""
+        hint = f"known remotes: {', '.join(known)}" if known else ""
     raise InvalidInput(
-        f"there is no remote '{wanted}'" if name or known else "there is no remote",
+        f"unknown remote '{wanted}'" if name or known else "no remote is configured",
         location="project.yml",
         hint=hint or "add it under 'remotes', or: git config spacy.remote.default.url ADDRESS",
     )
 
 
-def opened(root: Path, url: str) -> Remote:
-    """The remote at `url`; a path is relative to the project. Raises Unsafe for a scheme that is
-    none of ours, Malformed where what it needs is not installed, Unavailable."""
+def open_remote(root: Path, url: str) -> Remote:
+    """Return the remote at `url`, where a path is relative to the project.
+
+    Raises Refused for an unsupported scheme, InvalidInput for a missing extra, ExternalError.
+    """
 
     if names := environment_names(url):
         raise Refused(
-            f"the environment variable '{names[0]}' in the address of a remote",
-            hint="put the whole address there: git config spacy.remote.default.url ADDRESS",
+            f"environment variable '{names[0]}' in the address of a remote",
+            hint="configure the full address: git config spacy.remote.default.url ADDRESS",
         )
     match = _SCHEME.match(url)
     if match is None:
         url = "file://" + os.path.join(os.path.abspath(root), os.path.expanduser(url))
     scheme = match[1].lower() if match else "file"
-    if scheme not in SCHEMES or "::" in url:  # (fsspec would open one address in another)
+    if scheme not in SCHEMES or "::" in url:  # fsspec would chain file systems
         raise Refused(
-            f"'{redact(url)}': no remotes at {scheme}: addresses like this",
-            hint=f"use a folder, or one of {', '.join(SCHEMES)}",
+            f"unsupported remote address '{redact(url)}'",
+            hint=f"use a folder or one of the schemes {', '.join(SCHEMES)}",
         )
-    made: Remote = importlib.import_module(SCHEMES[scheme]).opened(url)
-    return made
+    remote: Remote = importlib.import_module(SCHEMES[scheme]).open_remote(url)
+    return remote

@@ -1,8 +1,8 @@
-"""How a remote is laid out: the reference's way, so that what it pushed we can pull. Pure.
+"""Compute the names of objects in a remote, which are those of weasel.
 
-The format is weasel's (`cli/remote_storage.py`): an object is called NAME/COMMAND/CONTENT. NAME is
-the output's path, URL-encoded; COMMAND the md5 of the md5s of the command's dependencies, in the
-order of their paths, and its script lines; CONTENT the md5 of the output, as in project.lock.
+weasel (`cli/remote_storage.py`) names an object NAME/COMMAND/CONTENT. NAME is the URL-encoded path
+of the output. COMMAND is the md5 of the md5s of the command's dependencies, ordered by path, and of
+its script lines. CONTENT is the md5 of the output, as in project.lock.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from git_spacy.errors import InvalidInput
 from git_spacy.project.paths import ProjectPath
 
 TEMPORARY = ".git-spacy-tmp"
-"""Where uploads lie until they are whole, at the top: nobody looks for an output there."""
+"""Prefix of incomplete uploads, at the top of the remote, where no output is looked up."""
 
 
 class RemoteKey(NamedTuple):
-    """The three parts of an object's name."""
+    """The three parts of the name of an object."""
 
     name: str
     command: str
@@ -31,38 +31,40 @@ class RemoteKey(NamedTuple):
         return "/".join(self)
 
 
-def name_of(path: ProjectPath) -> str:
-    """The first part of the keys of an output."""
+def encode_path(path: ProjectPath) -> str:
+    """Return the first part of the keys of an output."""
 
     return quote_plus(path.text)
 
 
-def key(path: ProjectPath, command: str, content: str) -> RemoteKey:
-    """The key of an output with this content, made by this command."""
+def make_key(path: ProjectPath, command: str, content: str) -> RemoteKey:
+    """Return the key of an output from the hash of its command and the md5 of its content."""
 
-    return RemoteKey(name_of(path), formats.md5(command), formats.md5(content))
+    return RemoteKey(encode_path(path), formats.md5(command), formats.md5(content))
 
 
-def parsed(text: str, path: ProjectPath) -> RemoteKey | None:
-    """The key of the output at `path` that the end of an object's name is; None: it is not one."""
+def parse_key(text: str, path: ProjectPath) -> RemoteKey | None:
+    """Return the key at the end of the object name `text`, None if it is not one of `path`."""
 
     name, command, content = ("", "", *text.rstrip("/").split("/"))[-3:]
     try:
-        found = key(path, command, content)
+        parsed = make_key(path, command, content)
     except InvalidInput:
         return None
-    return found if found.name == name else None
+    return parsed if parsed.name == name else None
 
 
-def checked(name: str) -> str:
-    """The name of an object, which is about to become part of a path. Raises Malformed."""
+def check_name(name: str) -> str:
+    """Return an object name that is safe to use in a path. Raises InvalidInput for any other."""
 
     return formats.name(name)
 
 
 def command_hash(deps: Iterable[tuple[ProjectPath, str]], script: Iterable[str]) -> str:
-    """The hash of a command: `deps` with their md5s, and its script with everything filled in. A
-    dependency that is named twice counts twice."""
+    """Return the hash of a command from its dependencies with their md5s, and its script.
+
+    Variables in the script are substituted. A dependency that is listed twice counts twice.
+    """
 
     ordered = sorted(deps, key=lambda pair: pair[0].normal.split("/"))
     text = "".join([*(md5 for _, md5 in ordered), *script])

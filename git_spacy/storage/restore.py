@@ -1,7 +1,7 @@
-"""Outputs as they were at a commit, from what is kept and what is noted. Runs nothing.
+"""Restore outputs as they were at a commit, from the cache or a remote, without running commands.
 
-Only outputs that the project of that commit declares are restored. What Git tracks, and what is
-kept nowhere else, is not replaced, unless it is asked for.
+Only outputs that project.yml of that commit declares are restored. Files that Git tracks and
+content without another copy are only replaced with --force.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from git_spacy.storage.run_cache import OutputSource, stage_output
 
 
 class WantedOutput(NamedTuple):
-    """An output of a command as it was: its md5, and the digest of the names in it, if known."""
+    """An output to restore: its md5, and the digest of its file names if known."""
 
     command: str
     path: ProjectPath
@@ -31,102 +31,110 @@ class WantedOutput(NamedTuple):
 
 
 class RestoreResult(NamedTuple):
-    """What became of one: `skipped` (already present), `restored`, `missing` (no copy was found),
-    `refused` (what is there would be lost), `failed`; with why, or where from."""
+    """The result for one output: `skipped` (already present), `restored`, `missing` (no copy was
+    found), `refused` (present content would be lost) or `failed`, with the reason or the source."""
 
     wanted: WantedOutput
     state: Literal["skipped", "restored", "missing", "refused", "failed"]
-    why: str = ""
+    detail: str = ""
     error: GitSpacyError | None = None
 
 
-def wanted_outputs(recalled: LockHistory, recorded: RecordedNames) -> Iterator[WantedOutput]:
-    """The declared outputs that are known of a commit."""
+def wanted_outputs(history: LockHistory, recorded: RecordedNames) -> Iterator[WantedOutput]:
+    """Yield the outputs of a commit that are declared and whose content is known."""
 
-    for name, known in recalled.entries.items():
-        of_names = {out.path: out.names for out in known.record.outs} if known.record else {}
-        declared = _declared(recalled, name)
+    for name, known in history.entries.items():
+        recorded_names = {out.path: out.names for out in known.record.outs} if known.record else {}
+        declared = _declared_outputs(history, name)
         for out in known.entry.outs:
             if out.md5 and out.path in declared:
                 path = declared[out.path]
-                names = of_names.get(out.path)
+                names = recorded_names.get(out.path)
                 if names is None and len(others := recorded.digests(name, path, out.md5)) == 1:
                     (names,) = others
                 yield WantedOutput(name, path, out.md5, names)
 
 
-def undeclared(recalled: LockHistory) -> Iterator[tuple[str, str]]:
-    """(command, path) of what a lock or a record calls an output, and the project does not."""
+def undeclared_outputs(history: LockHistory) -> Iterator[tuple[str, str]]:
+    """Yield (command, path) of outputs in the lock or a record that are not declared."""
 
-    for name, known in recalled.entries.items():
-        declared = _declared(recalled, name)
+    for name, known in history.entries.items():
+        declared = _declared_outputs(history, name)
         yield from ((name, out.path) for out in known.entry.outs if out.path not in declared)
 
 
-def _declared(recalled: LockHistory, name: str) -> dict[str, ProjectPath]:
-    command = recalled.project.command(name)
+def _declared_outputs(history: LockHistory, name: str) -> dict[str, ProjectPath]:
+    command = history.project.command(name)
     return {path.text: path for path in command.produced} if command else {}
 
 
 def restore(
     root: Path, source: OutputSource, outputs: Iterable[WantedOutput], *, force: bool = False
 ) -> Iterator[RestoreResult]:
-    """Put each of `outputs` in place; with `force` also over what Git tracks, or would be lost.
-    Raises Unavailable where git fails."""
+    """Restore each of `outputs` and yield its result; with `force` also replace protected content.
+
+    Protected are files that Git tracks and content without another copy. Raises ExternalError if
+    git fails.
+    """
 
     outputs = tuple(outputs)
     in_git = TrackedPaths.open(root)
-    tracked = in_git.tracked(one.path for one in outputs) if in_git else set()
-    for one in outputs:
+    tracked = in_git.tracked(output.path for output in outputs) if in_git else set()
+    for output in outputs:
         try:
-            yield _restored(root, source, one, tracked, force=force)
+            yield _restore_output(root, source, output, tracked, force=force)
         except OSError as error:
-            failure = local_failure(error, f"'{one.path}'")
-            yield RestoreResult(one, "failed", failure.problems[0].message, failure)
+            failure = local_failure(error, f"'{output.path}'")
+            yield RestoreResult(output, "failed", failure.problems[0].message, failure)
         except GitSpacyError as error:
-            yield RestoreResult(one, "failed", error.problems[0].message, error)
+            yield RestoreResult(output, "failed", error.problems[0].message, error)
 
 
-def _restored(
-    root: Path, source: OutputSource, one: WantedOutput, tracked: Collection[str], *, force: bool
+def _restore_output(
+    root: Path, source: OutputSource, output: WantedOutput, tracked: Collection[str], *, force: bool
 ) -> RestoreResult:
-    recover(root, one.path.normal)
-    now = fingerprint(root, one.path.normal)
-    if now and now.digest == one.digest and one.names in (None, now.names):
-        return RestoreResult(one, "skipped", "already present")
-    with staging(root, one.path.normal) as staged:
-        where = stage_output(source, root, one.path, staged, one.digest, one.names, None)
-        if where is None:
-            return RestoreResult(one, "missing", "neither the local cache nor a remote has it")
-        why = "" if force else _protected(root, source, one.path, now, tracked)
-        if why:
-            return RestoreResult(one, "refused", f"{why}; --force replaces it")
+    recover(root, output.path.normal)
+    now = fingerprint(root, output.path.normal)
+    if now and now.digest == output.digest and output.names in (None, now.names):
+        return RestoreResult(output, "skipped", "already present")
+    with staging(root, output.path.normal) as staged:
+        origin = stage_output(source, root, output.path, staged, output.digest, output.names, None)
+        if origin is None:
+            return RestoreResult(output, "missing", "neither the local cache nor a remote has it")
+        refusal = "" if force else _refusal(root, source, output.path, now, tracked)
+        if refusal:
+            return RestoreResult(output, "refused", f"{refusal}; --force replaces it")
         staged.commit()
-    return RestoreResult(one, "restored", where)
+    return RestoreResult(output, "restored", origin)
 
 
-def _protected(
+def _refusal(
     root: Path,
     source: OutputSource,
     path: ProjectPath,
     now: Fingerprint | None,
     tracked: Collection[str],
 ) -> str:
-    """Why what is there may not be replaced; "" if it may."""
+    """Return why the present content must not be replaced, "" if it may be."""
 
     if now is None:
-        is_there = os.path.lexists(os.path.join(root, path.normal))
-        return "a link is there that leads nowhere" if is_there else ""
+        exists = os.path.lexists(os.path.join(root, path.normal))
+        return "the path is a broken link" if exists else ""
     if path.normal in tracked:
-        return "Git tracks what is there"
+        return "the path is tracked by Git"
     if now.is_empty or source.store.has_intact(now):
         return ""
     return "the present content has no other copy"
 
 
-def failure(found: Iterable[RestoreResult]) -> GitSpacyError | None:
-    """The first thing that failed, as an error."""
+def first_failure(results: Iterable[RestoreResult]) -> GitSpacyError | None:
+    """Return the first failure as an error, None without one."""
 
     return next(
-        (one.error or LocalFailure(one.why) for one in found if one.state == "failed"), None
+        (
+            result.error or LocalFailure(result.detail)
+            for result in results
+            if result.state == "failed"
+        ),
+        None,
     )

@@ -1,7 +1,7 @@
-"""Outputs instead of a run: what a command would make of what is here, if it was made before.
+"""Restore the outputs of an earlier run of the same command with the same dependencies.
 
-By anybody: on another branch, in another work tree, or by a teammate whose notes and remote we
-have. What is brought is verified, all outputs of a command or none.
+The run may have been on another branch, in another worktree, or by a teammate whose run records and
+remote are available. Outputs are verified, and all outputs of a command are restored or none.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from git_spacy.storage.cache_store import CachedResult, CacheStore
 from git_spacy.storage.push import command_hash
 from git_spacy.storage.remote import Remote
 
-_SPARE = 64 << 20  # bytes of a disk that are left alone
+_SPARE = 64 << 20  # bytes of disk space that stay free
 
 
 class OutputSource(NamedTuple):
-    """Where outputs may come from: the store, and a remote if there is one, by its name. At most
-    `limit` bytes of an output from there (0: as many as the disk has room for)."""
+    """Where outputs are restored from: the cache, and optionally a remote and its name.
+
+    An output from the remote may have at most `limit` bytes (0: as many as fit on the disk).
+    """
 
     store: CacheStore
     remote: Remote | None = None
@@ -42,7 +44,7 @@ class OutputSource(NamedTuple):
 
 
 class RunCache:
-    """What is kept of the project at `root`. `warn` is told, once, why something cannot be had."""
+    """The run cache of the project at `root`. `warn` gets the first failure as a message."""
 
     def __init__(
         self, project: Project, root: Path, source: OutputSource, environ: Mapping[str, str],
@@ -54,43 +56,47 @@ class RunCache:
         self._environ = environ
         self._warn = warn
         self._warned = False
-        self._noted: dict[str, list[RunRecord]] | None = None
+        self._records: dict[str, list[RunRecord]] | None = None
 
     def save(
         self, command: Command, deps: Observed, outs: Observed, *, verify: bool = True
     ) -> None:
-        """Keep what `command` made of `deps`; without `verify` a copy that is kept already is only
-        read where it may have been written to."""
+        """Save the outputs that `command` produced from `deps`.
+
+        Without `verify`, an existing copy is only read where it may have been modified.
+        """
 
         seen = {path: outs[path.normal] for path in command.produced}
         try:
-            made = []
+            results = []
             for path, now in seen.items():
                 if now is None:
                     return
                 facts = files_below(self._root, path.normal) or []
                 self._source.store.save(facts, now, verify=verify)
-                made.append((path.text, now.digest, now.names))
-            self._source.store.add_result(_key(command, deps), CachedResult(tuple(made)))
+                results.append((path.text, now.digest, now.names))
+            self._source.store.add_result(_result_key(command, deps), CachedResult(tuple(results)))
         except (GitSpacyError, OSError) as error:
-            self._tell(f"not saved to the local cache: {_words(error)}")
+            self._warn_once(f"not saved to the local cache: {_error_message(error)}")
 
     def restore(self, command: Command, deps: Observed) -> str | None:
-        """Put the outputs that `command` would make of `deps` in place; where they came from, in
-        words, or None: nobody has them all."""
+        """Restore the outputs that `command` produces from `deps`.
+
+        Returns a description of their source, None if no result is complete.
+        """
 
         for result in self._candidates(command, deps):
             try:
-                if found := self._restore_result(command, deps, result):
-                    return found
+                if origin := self._restore_result(command, deps, result):
+                    return origin
             except (GitSpacyError, OSError) as error:
-                self._tell(f"not restored: {_words(error)}")
+                self._warn_once(f"not restored: {_error_message(error)}")
         return None
 
     def _candidates(self, command: Command, deps: Observed) -> Iterator[CachedResult]:
         seen = set()
         for result in (
-            *self._source.store.results(_key(command, deps)),
+            *self._source.store.results(_result_key(command, deps)),
             *self._from_records(command, deps),
         ):
             if result.outs not in seen:
@@ -98,37 +104,37 @@ class RunCache:
                 yield result
 
     def _from_records(self, command: Command, deps: Observed) -> Iterable[CachedResult]:
-        if self._noted is None:
-            self._noted = {}
+        if self._records is None:
+            self._records = {}
             try:
                 for record in run_history.all_records(self._root):
                     if record.exit == 0:
-                        self._noted.setdefault(record.command, []).append(record)
+                        self._records.setdefault(record.command, []).append(record)
             except (GitSpacyError, OSError):
-                pass  # no repository, no notes
+                pass  # without a repository there are no run records
         read = {path.text: deps[path.normal] for path in command.deps}
         name = command.variant_of or command.name
-        fitting = [
+        matching = [
             record
-            for record in self._noted.get(name, ())
+            for record in self._records.get(name, ())
             if record.script == command.script
             and {file.path: (file.md5, file.names) for file in record.deps}
             == {text: (now.digest, now.names) if now else (None, "") for text, now in read.items()}
         ]
-        for record in sorted(fitting, key=lambda one: one.time, reverse=True):
+        for record in sorted(matching, key=lambda record: record.time, reverse=True):
             if all(file.md5 for file in record.outs):
                 outs = ((file.path, file.md5 or "", file.names) for file in record.outs)
                 yield CachedResult(tuple(outs))
 
     def _restore_result(self, command: Command, deps: Observed, result: CachedResult) -> str | None:
-        """All outputs of one result, or nothing."""
+        """Restore all outputs of a result or none; return their source as `restore` does."""
 
         wanted = {text: (digest, names) for text, digest, names in result.outs}
         if set(wanted) != {path.text for path in command.produced}:
             return None
-        sources: dict[str, None] = {}
+        origins: dict[str, None] = {}
         with ExitStack() as stack:
-            staged: list[Staging] = []
+            stagings: list[Staging] = []
             replaced: list[tuple[ProjectPath, Fingerprint]] = []
             for path in command.produced:
                 digest, names = wanted[path.text]
@@ -137,23 +143,23 @@ class RunCache:
                     continue
                 recover(self._root, path.normal)
                 if now is None and os.path.lexists(os.path.join(self._root, path.normal)):
-                    return None  # a link that leads nowhere is not ours to replace
-                one = stack.enter_context(staging(self._root, path.normal))
+                    return None  # a broken link is not replaced
+                staged = stack.enter_context(staging(self._root, path.normal))
                 hashed = command_hash(self._project, command, deps, self._environ)
-                where = stage_output(self._source, self._root, path, one, digest, names, hashed)
-                if where is None:
+                origin = stage_output(self._source, self._root, path, staged, digest, names, hashed)
+                if origin is None:
                     return None
-                sources[where] = None
-                staged.append(one)
+                origins[origin] = None
+                stagings.append(staged)
                 if now and not now.is_empty:
                     replaced.append((path, now))
-            for path, now in replaced:  # it may be all there is of that one
+            for path, now in replaced:  # this may be the only copy
                 self._source.store.save(files_below(self._root, path.normal) or [], now)
-            for one in staged:
-                one.commit()
-        return " and ".join(sources) or "what is here"
+            for staged in stagings:
+                staged.commit()
+        return " and ".join(origins) or "the worktree"
 
-    def _tell(self, text: str) -> None:
+    def _warn_once(self, text: str) -> None:
         if not self._warned:
             self._warned = True
             self._warn(text)
@@ -163,50 +169,55 @@ def stage_output(
     source: OutputSource, root: Path, path: ProjectPath, staged: Staging, digest: str,
     names: str | None, hashed: str | None,
 ) -> str | None:  # fmt: skip
-    """Stage the output with this md5 (and digest of names, if known), of the command with this hash
-    (None: any); where it came from, in words. None: it is not to be had. Raises GitSpacyError,
-    OSError."""
+    """Stage an output from the cache or the remote and return a description of its source.
+
+    `digest` is its md5, `names` the digest of its file names if known, `hashed` the hash of its
+    command in the remote (None: any command). Returns None if no copy exists. Raises GitSpacyError,
+    OSError.
+    """
 
     if source.store.restore(digest, names, staged):
-        if _is(fingerprint(root, staged.relative), digest, names):
+        if _matches(fingerprint(root, staged.relative), digest, names):
             return "the local cache"
         source.store.discard(digest, names)
     staged.discard()
     if source.remote is None:
         return None
-    for name in _objects(source.remote, path, digest, hashed):
+    for name in _matching_objects(source.remote, path, digest, hashed):
         room = shutil.disk_usage(root).free - _SPARE
         with source.remote.read(name) as stream:
             archive.unpack(stream, path, staged, min(source.limit or room, room))
-        found = archive.verified(path, fingerprint(root, staged.relative), digest)
-        if _is(found, digest, names):
-            by_what = ", by its md5 alone" if names is None else ""
-            return f"the remote '{source.name}'{by_what}"
+        unpacked = archive.check_fingerprint(path, fingerprint(root, staged.relative), digest)
+        if _matches(unpacked, digest, names):
+            verified = " (md5 verified, file names unknown)" if names is None else ""
+            return f"the remote '{source.name}'{verified}"
         staged.discard()
     return None
 
 
-def _objects(remote: Remote, path: ProjectPath, digest: str, hashed: str | None) -> Iterator[str]:
-    """The objects that have this content of an output."""
+def _matching_objects(
+    remote: Remote, path: ProjectPath, digest: str, hashed: str | None
+) -> Iterator[str]:
+    """Yield the names of remote objects with this content of an output, at most one."""
 
     if hashed is not None:
-        name = str(remote_keys.key(path, hashed, digest))
+        name = str(remote_keys.make_key(path, hashed, digest))
         if remote.exists(name):
             yield name
         return
-    for one in remote.below(remote_keys.name_of(path)):
-        key = remote_keys.parsed(one.name, path)
+    for item in remote.list_objects(remote_keys.encode_path(path)):
+        key = remote_keys.parse_key(item.name, path)
         if key and key.content == digest:
             yield str(key)
             return
 
 
-def _is(now: Fingerprint | None, digest: str, names: str | None) -> bool:
+def _matches(now: Fingerprint | None, digest: str, names: str | None) -> bool:
     return now is not None and now.digest == digest and names in (None, now.names)
 
 
-def _key(command: Command, deps: Observed) -> str:
-    """What a command is, and what it reads: by content and names."""
+def _result_key(command: Command, deps: Observed) -> str:
+    """Return the key of a result: the hash of a command and the digests of its dependencies."""
 
     read = [
         [path.text, now.digest, now.names] if (now := deps[path.normal]) else [path.text]
@@ -217,5 +228,5 @@ def _key(command: Command, deps: Observed) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _words(error: GitSpacyError | OSError) -> str:
+def _error_message(error: GitSpacyError | OSError) -> str:
     return error.problems[0].message if isinstance(error, GitSpacyError) else str(error.strerror)

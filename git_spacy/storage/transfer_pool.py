@@ -1,4 +1,4 @@
-"""Several transfers at a time, told of one by one; one that fails stops none of the others."""
+"""Run transfers in parallel and report them one at a time; a failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -17,30 +17,33 @@ _Work = tuple[str, Callable[[], None]]
 
 
 class TransfersStopped(Exception):
-    """Somebody interrupted all of it."""
+    """All transfers were interrupted."""
 
 
 class TransferOutcome(NamedTuple):
-    """The paths of what was sent or fetched, and of what was not, with why; and what failed."""
+    """Paths of the outputs that were transferred, skipped (with a reason) and failed."""
 
     done: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     failed: tuple[tuple[str, GitSpacyError], ...]
 
     def error(self) -> GitSpacyError | None:
-        """What failed as one error, of the worst family."""
+        """Return all failures as one error, of class Refused if one of them is."""
 
         if not self.failed:
             return None
         errors = [error for _, error in self.failed]
-        worst = next((one for one in errors if isinstance(one, Refused)), errors[0])
-        worst.problems = tuple(problem for one in errors for problem in one.problems)
+        worst = next((error for error in errors if isinstance(error, Refused)), errors[0])
+        worst.problems = tuple(problem for error in errors for problem in error.problems)
         return worst
 
 
 class TransferPool:
-    """Runs transfers in threads. `report` is called by one at a time; after `stop`, it raises
-    Stopped in all of them."""
+    """Runs transfers in threads.
+
+    `report` is called from one thread at a time. After an interruption it raises TransfersStopped
+    in every thread.
+    """
 
     def __init__(self, report: TransferReporter, jobs: int = JOBS) -> None:
         self._report = report
@@ -50,7 +53,7 @@ class TransferPool:
         self.failed: list[tuple[str, GitSpacyError]] = []
 
     def report(self, event: TransferEvent) -> None:
-        """Tell of it. Raises Stopped."""
+        """Report an event. Raises TransfersStopped after an interruption."""
 
         with self._lock:
             if self._stopped:
@@ -58,21 +61,22 @@ class TransferPool:
             self._report(event)
 
     def run_all(self, work: Iterable[_Work]) -> None:
-        """Do all of it: (path, what to do). Raises what interrupts, and defects."""
+        """Run all transfers, given as (path, function). Raises interrupts and internal errors."""
 
         tasks = list(work)
 
-        def note(number: int, ended: BaseException | None) -> None:
-            self._note(tasks[number][0], ended)
+        def handle_result(number: int, error: BaseException | None) -> None:
+            self._handle_result(tasks[number][0], error)
 
-        threads.run_all([do for _, do in tasks], self._jobs, note, self._stopping)
+        functions = [function for _, function in tasks]
+        threads.run_all(functions, self._jobs, handle_result, self._stopping)
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:
         self._stopped = True
         yield
 
-    def _note(self, path: str, error: BaseException | None) -> None:
+    def _handle_result(self, path: str, error: BaseException | None) -> None:
         if error is None or isinstance(error, TransfersStopped):
             return
         if isinstance(error, OSError):
@@ -82,10 +86,10 @@ class TransferPool:
         self.fail(path, error)
 
     def fail(self, path: str, error: GitSpacyError) -> None:
-        """It failed."""
+        """Record and report a failed transfer."""
 
         if isinstance(error, LocalFailure) and not error.problems[0].hint:
-            hint = "make room on the disk, or look at the permissions"
+            hint = "check the free disk space and the permissions"
             error = LocalFailure(error.problems[0].message, hint=hint)
         self.failed.append((path, error))
         self.report(TransferFailed(path, error))

@@ -1,6 +1,6 @@
-"""The embedded templates: every folder below this one that has a project.yml.
+"""The built-in templates: every folder below this one that contains a project.yml.
 
-What several of them have in common is written once: a template is laid over what it shares.
+Files that several templates share exist only once; a template is copied on top of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 _TEMPLATES = Path(__file__).parent
-# group → what its templates begin with: (folder, the files and folders of it; () for all of them)
+# group of templates → the shared files to copy first: (folder, files and folders in it; () for all)
 _SHARED = {
     "integrations": (
         ("ner_fashion", ("data", "configs", "scripts/preprocess.py", ".gitignore")),
@@ -19,16 +19,14 @@ _SHARED = {
 
 
 def template_names() -> tuple[str, ...]:
-    """Their names, as `git spacy clone` takes them."""
+    """Return the sorted names of the templates, as `git spacy clone` accepts them."""
 
-    found = (
-        path.parent.relative_to(_TEMPLATES).as_posix() for path in _TEMPLATES.rglob("project.yml")
-    )
-    return tuple(sorted(found))
+    folders = (path.parent for path in _TEMPLATES.rglob("project.yml"))
+    return tuple(sorted(folder.relative_to(_TEMPLATES).as_posix() for folder in folders))
 
 
 def copy_template(name: str, destination: Path) -> None:
-    """Copy the template `name` into the folder `to`, which is made. Raises OSError."""
+    """Copy the template `name` to the folder `destination` and create that. Raises OSError."""
 
     for folder, parts in (*_SHARED.get(name.rpartition("/")[0], ()), (name, ())):
         for part in parts or (".",):

@@ -1,1 +1,1 @@
-"""What `scripts/bench` measures: a module for each room of cases, a contest, and a report."""
+"""The benchmarks of `scripts/bench`: modules with cases, the measurement, and the report."""

@@ -1,4 +1,4 @@
-"""`scripts/bench [CASE…] [--list] [--write DOCUMENT]`."""
+"""The command line of the benchmarks: `scripts/bench [CASE…] [--list] [--write DOCUMENT]`."""
 
 from __future__ import annotations
 
@@ -29,42 +29,44 @@ CASES: dict[str, Callable[[Path], list[Row]]] = {
 
 
 def main() -> None:
-    """Run the cases that are named, and report."""
+    """Run the given cases and print the report."""
 
-    asked = argparse.ArgumentParser(prog="scripts/bench")
-    asked.add_argument("cases", nargs="*", metavar="CASE")
-    asked.add_argument("--list", action="store_true", help="say what cases there are")
-    asked.add_argument("--write", type=Path, metavar="DOCUMENT", help="put the table there")
-    given = asked.parse_args()
-    if given.list:
+    parser = argparse.ArgumentParser(prog="scripts/bench")
+    parser.add_argument("cases", nargs="*", metavar="CASE")
+    parser.add_argument("--list", action="store_true", help="list the cases")
+    parser.add_argument(
+        "--write", type=Path, metavar="DOCUMENT", help="replace the table in DOCUMENT"
+    )
+    arguments = parser.parse_args()
+    if arguments.list:
         for name, case in CASES.items():
             print(f"{name:<14} {(case.__doc__ or '').splitlines()[0]}")
         return
-    if unknown := set(given.cases) - set(CASES):
-        asked.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
-    if given.write and given.cases:
-        asked.error("the table in a document is of one run of all cases")
-    # users have their bytecode, and what lies on the PATH of this environment
+    if unknown := set(arguments.cases) - set(CASES):
+        parser.error(f"unknown case {', '.join(sorted(unknown))}; choose from {', '.join(CASES)}")
+    if arguments.write and arguments.cases:
+        parser.error("--write requires a run of all cases")
+    # as for a user: with bytecode files, and without the checkout on the import path
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.pop("PYTHONPATH", None)
     rows = []
-    where = report.machine()
-    for name in given.cases or CASES:
-        # (no TemporaryDirectory: 200,000 files are quickly removed only as a whole)
+    machine = report.describe_machine()
+    for name in arguments.cases or CASES:
+        # not TemporaryDirectory, which takes long to remove 200,000 files
         folder = Path(tempfile.mkdtemp(prefix="git-spacy-bench-"))
         try:
-            seal(folder)
+            isolate(folder)
             rows += CASES[name](folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     print("\n" + report.as_table(rows))
-    print("\n" + report.as_json(rows, where))
-    if given.write:
-        report.write(given.write, rows, where)
+    print("\n" + report.as_json(rows, machine))
+    if arguments.write:
+        report.write(arguments.write, rows, machine)
 
 
-def seal(folder: Path) -> None:
-    """A home of its own, with a name for Git and nothing else."""
+def isolate(folder: Path) -> None:
+    """Use an empty home folder, and set only a user name for Git."""
 
     home = folder / "home"
     home.mkdir()

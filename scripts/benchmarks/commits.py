@@ -1,4 +1,4 @@
-"""What is felt on every commit: start-up, status, the hooks, the notes."""
+"""Benchmarks of what runs with every commit: start-up, status, hooks and notes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.contest import OURS, PYTHON, Budget, Row, contest, is_there, reporting, started
+from benchmarks.contest import (
+    OURS,
+    PYTHON,
+    Budget,
+    Row,
+    contest,
+    is_installed,
+    self_timed,
+    timed,
+)
 from tests.testing.repositories import git, noise
 
 HOOKS = Path(__file__).parents[2] / ".pre-commit-hooks.yaml"
@@ -17,79 +26,81 @@ APPENDED = 10
 
 
 def start_up(folder: Path) -> list[Row]:
-    """Saying one's version, and one's help."""
+    """Print the version and the help."""
 
     contestants = {
-        "python -c pass": started(PYTHON, "-c", "pass", cwd=folder, times=3),
-        "--version": started(OURS, "--version", cwd=folder, times=3),
-        "-h": started(OURS, "-h", cwd=folder, times=3),
+        "python -c pass": timed(PYTHON, "-c", "pass", cwd=folder, times=3),
+        "--version": timed(OURS, "--version", cwd=folder, times=3),
+        "-h": timed(OURS, "-h", cwd=folder, times=3),
     }
     for program in ("weasel", "dvc"):
-        if is_there(program):
-            contestants[f"{program} --help"] = started(program, "--help", cwd=folder)
+        if is_installed(program):
+            contestants[f"{program} --help"] = timed(program, "--help", cwd=folder)
     against = "python -c pass"
     budgets = [Budget("--version", 5, against), Budget("-h", 5, against)]
     return contest("start-up", contestants, budgets, rounds=9)
 
 
 def every_commit(folder: Path) -> list[Row]:
-    """Whether the embedded template, all of it run and committed, is as it should be."""
+    """Check the built-in template after everything was run and committed."""
 
     made = template(folder)
     contestants = {
-        "python -c pass": started(PYTHON, "-c", "pass", cwd=made, times=3),
-        "status": started(OURS, "status", cwd=made, times=3),
-        "check --staged": started(OURS, "check", "--staged", cwd=made, times=3),
-        "git-spacy-hook all": started("git-spacy-hook", "all", cwd=made, times=3),
+        "python -c pass": timed(PYTHON, "-c", "pass", cwd=made, times=3),
+        "status": timed(OURS, "status", cwd=made, times=3),
+        "check --staged": timed(OURS, "check", "--staged", cwd=made, times=3),
+        "git-spacy-hook all": timed("git-spacy-hook", "all", cwd=made, times=3),
     }
     budgets = [
         Budget(name, 8, "python -c pass")
         for name in ("status", "check --staged", "git-spacy-hook all")
     ]
-    return contest("embedded template, all up to date", contestants, budgets, rounds=9)
+    return contest("built-in template, all up to date", contestants, budgets, rounds=9)
 
 
 def pre_commit(folder: Path) -> list[Row]:
-    """pre-commit's run of our hooks, warm, nothing wrong, and of as many that do nothing."""
+    """Run our hooks with pre-commit, with nothing to report, and as many hooks that do nothing."""
 
     made = template(folder)
-    every, *hooks = yaml.safe_load(HOOKS.read_text())
+    combined, *hooks = yaml.safe_load(HOOKS.read_text())
     contestants = {}
-    if is_there("pre-commit"):
-        for name in ("our hooks", "the one for all", "as many true hooks"):
-            some = []
-            for hook in [every] if name == "the one for all" else hooks:
+    if is_installed("pre-commit"):
+        for name in ("our hooks", "the combined hook", "as many true hooks"):
+            configured = []
+            for hook in [combined] if name == "the combined hook" else hooks:
                 entry = "true" if name == "as many true hooks" else hook["entry"]
-                some.append({**hook, "language": "system", "entry": entry})
+                configured.append({**hook, "language": "system", "entry": entry})
             config = folder / f"{name}.yaml"
-            config.write_text(json.dumps({"repos": [{"repo": "local", "hooks": some}]}))
+            config.write_text(json.dumps({"repos": [{"repo": "local", "hooks": configured}]}))
             words = ("run", "--all-files", "--config", str(config))
-            contestants[name] = started("pre-commit", *words, cwd=made)
+            contestants[name] = timed("pre-commit", *words, cwd=made)
     if not contestants:
         return []
-    names = ("our hooks", "the one for all")
+    names = ("our hooks", "the combined hook")
     budgets = [Budget(name, 2.5, "as many true hooks") for name in names]
     return contest(f"pre-commit, {len(hooks)} hooks", contestants, budgets, rounds=11)
 
 
 def template(folder: Path) -> Path:
-    """The embedded template as a repository in which everything was run; nothing is trained, the
-    outputs are of noise."""
+    """Create a repository of the built-in template with all commands recorded as run.
+
+    Nothing is trained; the outputs contain random bytes.
+    """
 
     made = folder / "project"
     for words in (("clone", "ner_fashion", str(made)), ("-C", str(made), "assets")):
         subprocess.run((OURS, *words), check=True, capture_output=True)
-    told = json.loads(
+    resolved = json.loads(
         subprocess.run(
             (OURS, "resolved", "--json"), cwd=made, capture_output=True, check=True
         ).stdout
     )
-    for command in told["commands"]:
+    for command in resolved["commands"]:
         for name in (*command.get("outputs", ()), *command.get("outputs_no_cache", ())):
             if not (made / name).exists():
                 (made / name).parent.mkdir(parents=True, exist_ok=True)
                 (made / name).write_bytes(noise(100_000))
-    names = told["workflows"]["all"]
+    names = resolved["workflows"]["all"]
     subprocess.run((OURS, "lock", "record", *names), cwd=made, check=True, capture_output=True)
     git(made, "add", "-A")
     git(made, "commit", "-qm", "Run it")
@@ -97,7 +108,7 @@ def template(folder: Path) -> Path:
 
 
 def notes(folder: Path) -> list[Row]:
-    """A history of 10,000 commits with a note each: the last 20, and one more note."""
+    """Show the last 20 records of 10,000 commits with a note each, and append to a note."""
 
     made = folder / "r"
     git(folder, "init", "-q", "-b", "main", str(made))
@@ -120,11 +131,11 @@ def notes(folder: Path) -> list[Row]:
     git(made, "fast-import", "--quiet", input=f"{blob}{commits}{noted}\ndone\n")
     git(made, "reset", "-q", "--hard", "main")
     git(made, "repack", "-adq")
-    shown = contest(
+    rows = contest(
         "10,000 notes: the last 20",
         {
-            "log -n 20": started(OURS, "log", "-n", "20", cwd=made, times=3),
-            "git log --notes -20": started("git", "log", "--notes=spacy", "-20", cwd=made, times=3),
+            "log -n 20": timed(OURS, "log", "-n", "20", cwd=made, times=3),
+            "git log --notes -20": timed("git", "log", "--notes=spacy", "-20", cwd=made, times=3),
         },
         [Budget("log -n 20", 5, "git log --notes -20")],
         rounds=9,
@@ -134,24 +145,24 @@ def notes(folder: Path) -> list[Row]:
         "from git_spacy.git import notes; from git_spacy.git.repository import Repository\n"
         "repository = Repository.discover(Path.cwd())\n"
         "ids = subprocess.check_output(['git', 'rev-list', '-n', sys.argv[1], 'HEAD'], text=True)\n"
-        "begun = time.perf_counter()\n"
-        "for id in ids.split(): notes.append(repository, id, [f'{begun}'])\n"
-        "print((time.perf_counter() - begun) / len(ids.split()))\n"
+        "started = time.perf_counter()\n"
+        "for id in ids.split(): notes.append(repository, id, [f'{started}'])\n"
+        "print((time.perf_counter() - started) / len(ids.split()))\n"
     )
     theirs = (
         "import time, subprocess, sys\n"
         "ids = subprocess.check_output(['git', 'rev-list', '-n', sys.argv[1], 'HEAD'], text=True)\n"
-        "begun = time.perf_counter()\n"
+        "started = time.perf_counter()\n"
         "for id in ids.split():\n"
         "    subprocess.run(['git', 'notes', '--ref=other', 'append', '-m', 'x', id], check=True)\n"
-        "print((time.perf_counter() - begun) / len(ids.split()))\n"
+        "print((time.perf_counter() - started) / len(ids.split()))\n"
     )
     git(made, "update-ref", "refs/notes/other", "refs/notes/spacy")
-    return shown + contest(
+    return rows + contest(
         "10,000 notes: append one",
         {
-            "append": reporting(ours, str(APPENDED), cwd=made),
-            "git notes append": reporting(theirs, str(APPENDED), cwd=made),
+            "append": self_timed(ours, str(APPENDED), cwd=made),
+            "git notes append": self_timed(theirs, str(APPENDED), cwd=made),
         },
         [Budget("append", 5, "git notes append")],
         rounds=9,

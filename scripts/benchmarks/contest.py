@@ -1,7 +1,7 @@
-"""Contestants that run in turn, several times over, and how one stands to another.
+"""Runs contestants alternately in several rounds, and compares their results.
 
-The two cores of such a machine are never ours alone, so what counts is the ratio within a round,
-and of those the median. Times are by the wall, memory is the largest of any process.
+The machine is usually shared, so the result is the median of the ratios within each round. Times
+are wall-clock times; memory is the maximum of any single process.
 """
 
 from __future__ import annotations
@@ -22,15 +22,19 @@ OURS = "git-spacy"
 
 
 class Contestant(NamedTuple):
-    """Who runs: each time, `go` says what it took; `times` a round, of which the median counts."""
+    """A program to measure: `measure` runs it once. The result of a round is the median of `times`
+    runs."""
 
-    go: Callable[[], Figures]
+    measure: Callable[[], Figures]
     times: int = 1
 
 
 class Budget(NamedTuple):
-    """`ours` may take at most `most` times what `against` takes; with no `against`, that much more
-    than `above` takes (of nothing, if there is none)."""
+    """The limit for the contestant `ours`.
+
+    It may take at most `most` times as much as the contestant `against`; without that, at most
+    `most` more than the contestant `above`, or `most` in total.
+    """
 
     ours: str
     most: float
@@ -40,8 +44,8 @@ class Budget(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A budget, and how it was kept: `found` is the median of the ratios (or of the differences),
-    None where somebody was absent; `took` are the medians of both."""
+    """A budget and its result: `found` is the median of the ratios (or of the differences), or None
+    if a contestant is missing; `took` are the medians of both contestants."""
 
     case: str
     budget: Budget
@@ -53,47 +57,49 @@ class Row(NamedTuple):
         return None if self.found is None else self.found <= self.budget.most
 
 
-def started(
+def timed(
     *command: str, cwd: Path, before: Callable[[], object] = lambda: None, times: int = 1
 ) -> Contestant:
-    """One who is a process of its own, which must end well; `before` it is not measured."""
+    """Measure the time of a process, which must succeed; the time of `before` does not count."""
 
-    def go() -> Figures:
+    def measure() -> Figures:
         before()
-        begun = time.perf_counter()
-        _to_its_end(command, cwd)
-        return {"s": time.perf_counter() - begun}
+        started = time.perf_counter()
+        _run(command, cwd)
+        return {"s": time.perf_counter() - started}
 
-    return Contestant(go, times)
+    return Contestant(measure, times)
 
 
-def weighed(*command: str, cwd: Path, before: Callable[[], object] = lambda: None) -> Contestant:
-    """The same, and the most memory that it had at a time."""
+def peak_memory(
+    *command: str, cwd: Path, before: Callable[[], object] = lambda: None
+) -> Contestant:
+    """Measure the peak memory of a process, which must succeed."""
 
-    # a process begins with what it was forked from, so by a small one
+    # started by a small process, since ru_maxrss includes the memory of the forking process
     source = (
         "import resource, subprocess, sys\n"
         "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6)\n"
     )
 
-    def go() -> Figures:
+    def measure() -> Figures:
         before()
-        return {"MB": float(_to_its_end((PYTHON, "-S", "-c", source, *command), cwd))}
+        return {"MB": float(_run((PYTHON, "-S", "-c", source, *command), cwd))}
 
-    return Contestant(go)
-
-
-def reporting(source: str, *arguments: str, cwd: Path, times: int = 1) -> Contestant:
-    """A Python program that prints the seconds that what it is about took, without its start."""
-
-    def go() -> Figures:
-        return {"s": float(_to_its_end((PYTHON, "-c", source, *arguments), cwd).split()[-1])}
-
-    return Contestant(go, times)
+    return Contestant(measure)
 
 
-def _to_its_end(command: Sequence[str], cwd: Path) -> str:
+def self_timed(source: str, *arguments: str, cwd: Path, times: int = 1) -> Contestant:
+    """Run a Python program that prints the seconds it measured itself, without its start-up."""
+
+    def measure() -> Figures:
+        return {"s": float(_run((PYTHON, "-c", source, *arguments), cwd).split()[-1])}
+
+    return Contestant(measure, times)
+
+
+def _run(command: Sequence[str], cwd: Path) -> str:
     done = subprocess.run(
         command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
@@ -102,13 +108,13 @@ def _to_its_end(command: Sequence[str], cwd: Path) -> str:
     return done.stdout
 
 
-def is_there(*programs: str) -> bool:
-    """Whether these can be measured; says which cannot."""
+def is_installed(*programs: str) -> bool:
+    """Return whether all programs are installed, and report the missing ones."""
 
-    absent = [program for program in programs if not shutil.which(program)]
-    for program in absent:
-        print(f"  ({program} is absent)", flush=True)
-    return not absent
+    missing = [program for program in programs if not shutil.which(program)]
+    for program in missing:
+        print(f"  ({program} is not installed)", flush=True)
+    return not missing
 
 
 def contest(
@@ -117,38 +123,39 @@ def contest(
     budgets: Sequence[Budget],
     rounds: int = 5,
 ) -> list[Row]:
-    """Run them in turn; a row for each budget. Prints as it goes."""
+    """Run the contestants alternately, and return a row for each budget. Prints the results."""
 
     print(f"\n{case}", flush=True)
-    found: dict[str, list[Figures]] = {name: [] for name in contestants}
+    results: dict[str, list[Figures]] = {name: [] for name in contestants}
     for _ in range(rounds):
-        for name, one in contestants.items():
-            found[name].append(_middle([one.go() for _ in range(one.times)]))
-    for name, figures in found.items():
-        print(f"  {name:<48} {_shown(_middle(figures))}", flush=True)
-    return [_row(case, budget, found) for budget in budgets]
+        for name, contestant in contestants.items():
+            runs = [contestant.measure() for _ in range(contestant.times)]
+            results[name].append(_median(runs))
+    for name, figures in results.items():
+        print(f"  {name:<48} {_format(_median(figures))}", flush=True)
+    return [_row(case, budget, results) for budget in budgets]
 
 
-def _middle(figures: Sequence[Figures]) -> Figures:
-    return {unit: statistics.median(one[unit] for one in figures) for unit in figures[0]}
+def _median(runs: Sequence[Figures]) -> Figures:
+    return {unit: statistics.median(figures[unit] for figures in runs) for unit in runs[0]}
 
 
-def _row(case: str, budget: Budget, found: Mapping[str, Sequence[Figures]]) -> Row:
-    ours = [one[budget.unit] for one in found[budget.ours]]
+def _row(case: str, budget: Budget, results: Mapping[str, Sequence[Figures]]) -> Row:
+    ours = [figures[budget.unit] for figures in results[budget.ours]]
     other = budget.against or budget.above
-    theirs = [one[budget.unit] for one in found.get(other, ())]
+    theirs = [figures[budget.unit] for figures in results.get(other, ())]
     took = statistics.median(ours), statistics.median(theirs) if theirs else None
     if other and not theirs:
         return Row(case, budget, None, took)
     if budget.against:
-        each = [mine / its for mine, its in zip(ours, theirs, strict=True)]
+        rounds = [mine / its for mine, its in zip(ours, theirs, strict=True)]
     else:
-        each = [mine - its for mine, its in zip(ours, theirs or [0.0] * len(ours), strict=True)]
-    row = Row(case, budget, statistics.median(each), took)
+        rounds = [mine - its for mine, its in zip(ours, theirs or [0.0] * len(ours), strict=True)]
+    row = Row(case, budget, statistics.median(rounds), took)
     word = "met" if row.is_met else "MISSED"
     print(f"    {budget.ours} / {other or 'nothing'}: {row.found:.3g} of {budget.most:.3g}: {word}")
     return row
 
 
-def _shown(figures: Figures) -> str:
+def _format(figures: Figures) -> str:
     return "  ".join(f"{value:12,.3f} {unit}" for unit, value in figures.items())

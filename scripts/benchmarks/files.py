@@ -1,4 +1,4 @@
-"""What grows with the data: finding that nothing changed, hashing, memory."""
+"""Benchmarks that depend on the amount of data: detecting changes, hashing and memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from benchmarks.contest import OURS, Budget, Contestant, Row, contest, is_there, started, weighed
+from benchmarks.contest import (
+    OURS,
+    Budget,
+    Contestant,
+    Row,
+    contest,
+    is_installed,
+    peak_memory,
+    timed,
+)
 from tests.testing.projects import project
 from tests.testing.repositories import git, noise
 
@@ -28,18 +37,18 @@ stages:
 
 
 def no_op(folder: Path) -> list[Row]:
-    """Finding that nothing changed in 20,000 files of 2 kB and 1 GiB in 4 files."""
+    """Detect that nothing changed in 20,000 files of 2 kB and 1 GiB in 4 files."""
 
     made = many_files(folder)
     contestants = {
-        "run all": started(OURS, "run", "all", cwd=made, times=5),
-        "git status": started("git", "status", cwd=made, times=5),
+        "run all": timed(OURS, "run", "all", cwd=made, times=5),
+        "git status": timed("git", "status", cwd=made, times=5),
     } | _peers(made)
-    if is_there("dvc"):
+    if is_installed("dvc"):
         (made / "dvc.yaml").write_text(_DVC)
         for words in (("init", "-q", "--no-scm"), ("repro", "-q")):
             subprocess.run(("dvc", *words), cwd=made, check=True, capture_output=True)
-        contestants["dvc repro"] = started("dvc", "repro", cwd=made)
+        contestants["dvc repro"] = timed("dvc", "repro", cwd=made)
     budgets = [
         Budget("run all", 1 / 25, "weasel run all"),
         Budget("run all", 1 / 8, "dvc repro"),
@@ -49,14 +58,14 @@ def no_op(folder: Path) -> list[Row]:
 
 
 def cold(folder: Path) -> list[Row]:
-    """The same, with nothing hashed yet."""
+    """The same with an empty stat cache."""
 
     made = many_files(folder)
     forget = partial(shutil.rmtree, made / ".git/spacy")
-    contestants = {"run all": started(OURS, "run", "all", cwd=made, before=forget)}
+    contestants = {"run all": timed(OURS, "run", "all", cwd=made, before=forget)}
     contestants |= _peers(made)
-    if is_there("md5sum", "xargs"):
-        contestants["md5sum, 2 processes"] = started("sh", "-c", _MD5SUM, cwd=made)
+    if is_installed("md5sum", "xargs"):
+        contestants["md5sum, 2 processes"] = timed("sh", "-c", _MD5SUM, cwd=made)
     budgets = [
         Budget("run all", 1 / 1.7, "weasel run all"),
         Budget("run all", 1.3, "md5sum, 2 processes"),
@@ -65,23 +74,23 @@ def cold(folder: Path) -> list[Row]:
 
 
 def touched(folder: Path) -> list[Row]:
-    """The same, with one of the 20,000 touched and not changed."""
+    """The same with a new mtime of one of the 20,000 files."""
 
     made = many_files(folder)
     touch = partial(os.utime, made / "d/7/7")
-    contestants = {"run all": started(OURS, "run", "all", cwd=made, before=touch, times=2)}
+    contestants = {"run all": timed(OURS, "run", "all", cwd=made, before=touch, times=2)}
     budgets = [Budget("run all", 1 / 2, "weasel run all")]
     return contest("the same, one touched", contestants | _peers(made), budgets, rounds=5)
 
 
 def _peers(made: Path) -> Mapping[str, Contestant]:
-    if not is_there("weasel"):
+    if not is_installed("weasel"):
         return {}
-    return {"weasel run all": started("weasel", "run", "all", cwd=made)}
+    return {"weasel run all": timed("weasel", "run", "all", cwd=made)}
 
 
 def many_files(folder: Path) -> Path:
-    """The project, in a repository that tracks all of it, run once."""
+    """Create the project in a repository that tracks all files, and run it once."""
 
     large = ", ".join(f"large/{number}" for number in range(LARGE))
     text = (
@@ -109,7 +118,7 @@ def many_files(folder: Path) -> Path:
 
 
 def memory(folder: Path) -> list[Row]:
-    """The largest that a process gets over 3 GB in one output, and over 200,000 files."""
+    """Measure the peak memory for an output of 3 GB and for one of 200,000 files."""
 
     text = "commands: [{{name: c, script: ['true'], outputs: [{}]}}]\nworkflows: {{all: [c]}}\n"
     huge = project(folder / "huge", text.format("huge"))
@@ -124,9 +133,9 @@ def memory(folder: Path) -> list[Row]:
         subprocess.run((OURS, "lock", "record", "c"), cwd=made, check=True, capture_output=True)
     forget = partial(shutil.rmtree, folder / "home/.cache/git-spacy", ignore_errors=True)
     contestants = {
-        "--version": weighed(OURS, "--version", cwd=folder),
-        "3 GB": weighed(OURS, "run", "c", cwd=huge, before=forget),
-        "200,000 files": weighed(OURS, "run", "c", cwd=many, before=forget),
+        "--version": peak_memory(OURS, "--version", cwd=folder),
+        "3 GB": peak_memory(OURS, "run", "c", cwd=huge, before=forget),
+        "200,000 files": peak_memory(OURS, "run", "c", cwd=many, before=forget),
     }
     budgets = [
         Budget("3 GB", 60, above="--version", unit="MB"),

@@ -1,4 +1,4 @@
-"""What grows with the distance: templates and assets out of servers that are 50 and 100 ms away."""
+"""Benchmarks that depend on latency: templates and assets from servers 50 and 100 ms away."""
 
 from __future__ import annotations
 
@@ -13,19 +13,28 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from benchmarks.contest import OURS, Budget, Contestant, Figures, Row, contest, is_there, started
+from benchmarks.contest import (
+    OURS,
+    Budget,
+    Contestant,
+    Figures,
+    Row,
+    contest,
+    is_installed,
+    timed,
+)
 from tests.testing.git_server import GitServer
 from tests.testing.projects import project
 from tests.testing.repositories import commit, git, noise, repository, serve
 
 TEMPLATES, EACH = 60, 950_000
-LATENCY, RATE = 0.05, 50e6 / 8  # seconds a request, bytes a second
-ASSETS, FAR = 40, 0.1
-ONE = 1_000_000_000
+LATENCY, RATE = 0.05, 50e6 / 8  # seconds per request, bytes per second
+ASSETS, ASSET_LATENCY = 40, 0.1
+LARGE_SIZE = 1_000_000_000
 
 
 def clone(folder: Path) -> list[Row]:
-    """One of 60 templates, 57 MB of them, at 50 ms a request and 50 Mbit/s."""
+    """Clone one of 60 templates, 57 MB in total, with 50 ms per request and 50 Mbit/s."""
 
     files: dict[str, str | bytes] = {}
     for number in range(TEMPLATES):
@@ -43,28 +52,28 @@ def clone(folder: Path) -> list[Row]:
         dest = folder / "dest"
 
         def counted(*command: str) -> Contestant:
-            one = started(*command, cwd=folder, before=lambda: shutil.rmtree(dest, True))
+            contestant = timed(*command, cwd=folder, before=lambda: shutil.rmtree(dest, True))
 
-            def go() -> Figures:
+            def measure() -> Figures:
                 requests, sent = len(server.requests), server.sent
-                took = one.go()
+                figures = contestant.measure()
                 return {
-                    "s": took["s"],
+                    "s": figures["s"],
                     "bytes": server.sent - sent,
                     "requests": len(server.requests) - requests,
                 }
 
-            return Contestant(go)
+            return Contestant(measure)
 
-        git_way = (
+        sparse_clone = (
             f"git clone -q --depth 1 --filter=blob:none --sparse {url} {dest}"
             f" && git -C {dest} sparse-checkout set templates/wanted"
         )
         contestants = {
             "clone": counted(OURS, "clone", "wanted", str(dest), "--repo", url, "--no-git"),
-            "git clone --sparse": counted("sh", "-c", git_way),
+            "git clone --sparse": counted("sh", "-c", sparse_clone),
         }
-        if is_there("weasel"):
+        if is_installed("weasel"):
             words = ("clone", "templates/wanted", str(dest), "--repo", url, "--branch", "main")
             contestants["weasel clone"] = counted("weasel", *words)
         budgets = [
@@ -76,10 +85,10 @@ def clone(folder: Path) -> list[Row]:
 
 
 def assets(folder: Path) -> list[Row]:
-    """40 assets of 100 kB at 100 ms a request."""
+    """Fetch 40 assets of 100 kB with 100 ms per request."""
 
     contents = {f"/{number}": noise(100_000, number) for number in range(ASSETS)}
-    with _served(contents, FAR) as url:
+    with _served(contents, ASSET_LATENCY) as url:
         text = "assets:\n" + "".join(
             f"- {{dest: assets{name}, url: '{url}{name}',"
             f" checksum: {hashlib.md5(content).hexdigest()}}}\n"
@@ -87,33 +96,33 @@ def assets(folder: Path) -> list[Row]:
         )
         made = project(folder / "project", text)
         remove = _removing(made)
-        contestants = {"assets": started(OURS, "assets", cwd=made, before=remove)}
-        if is_there("weasel"):
-            contestants["weasel assets"] = started("weasel", "assets", cwd=made, before=remove)
+        contestants = {"assets": timed(OURS, "assets", cwd=made, before=remove)}
+        if is_installed("weasel"):
+            contestants["weasel assets"] = timed("weasel", "assets", cwd=made, before=remove)
         budgets = [Budget("assets", 1 / 6, "weasel assets")]
         return contest("40 assets of 100 kB, 100 ms away", contestants, budgets, rounds=3)
 
 
 def large_asset(folder: Path) -> list[Row]:
-    """One asset of 1 GB over loopback."""
+    """Fetch one asset of 1 GB over loopback."""
 
     source = folder / "large"
     block = noise(1_000_000)
     digest = hashlib.md5()
     with source.open("wb") as stream:
-        for _ in range(ONE // len(block)):
+        for _ in range(LARGE_SIZE // len(block)):
             stream.write(block)
             digest.update(block)
     with _served({"/large": source}, 0.0) as url:
         entry = f"dest: assets/large, url: '{url}/large', checksum: {digest.hexdigest()}"
         made = project(folder / "project", f"assets: [{{{entry}}}]\n")
         remove = _removing(made)
-        contestants = {"assets": started(OURS, "assets", cwd=made, before=remove)}
-        if is_there("curl"):
+        contestants = {"assets": timed(OURS, "assets", cwd=made, before=remove)}
+        if is_installed("curl"):
             command = f"mkdir -p assets && curl -sfo assets/large {url}/large"
-            contestants["curl"] = started("sh", "-c", command, cwd=made, before=remove)
+            contestants["curl"] = timed("sh", "-c", command, cwd=made, before=remove)
             command += " && md5sum assets/large"
-            contestants["curl, md5sum"] = started("sh", "-c", command, cwd=made, before=remove)
+            contestants["curl, md5sum"] = timed("sh", "-c", command, cwd=made, before=remove)
         budgets = [Budget("assets", 1.25, "curl"), Budget("assets", 1.25, "curl, md5sum")]
         return contest("one asset of 1 GB, loopback", contestants, budgets, rounds=5)
 
@@ -129,7 +138,7 @@ def _removing(made: Path) -> Callable[[], None]:
 
 @contextmanager
 def _served(contents: dict[str, bytes] | dict[str, Path], latency: float) -> Iterator[str]:
-    """An HTTP server with these files; its address."""
+    """Serve these files over HTTP, and yield the URL of the server."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -1,4 +1,4 @@
-"""What was found, as a table, as JSON, and in a document."""
+"""Formats the results as a table and as JSON, and writes the table to a document."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 
 from benchmarks.contest import Row
 
-BEGIN, END = "<!-- scripts/bench writes this -->", "<!-- as far as here -->"
+BEGIN, END = "<!-- begin: written by scripts/bench -->", "<!-- end: written by scripts/bench -->"
 _PEERS = ("weasel", "dvc", "pre-commit")
 
 
-def machine() -> dict[str, object]:
-    """What it was measured on."""
+def describe_machine() -> dict[str, object]:
+    """Return the hardware, the system and the versions of the tools."""
 
     model = next(
         (
@@ -33,45 +33,45 @@ def machine() -> dict[str, object]:
     root = Path(__file__).parents[2]
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": _said("git", "-C", str(root), "rev-parse", "--short", "HEAD"),
+        "commit": _output("git", "-C", str(root), "rev-parse", "--short", "HEAD"),
         "processor": model,
         "cores": os.cpu_count(),
         "memory_gib": round(pages / 2**30),
         "system": f"{platform.system()} {platform.release()}",
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
-        "git": _said("git", "--version").removeprefix("git version "),
+        "git": _output("git", "--version").removeprefix("git version "),
         **{name: _version(name) for name in _PEERS},
     }
 
 
-def as_json(rows: Sequence[Row], where: dict[str, object]) -> str:
-    """All of it for machines, in one line."""
+def as_json(rows: Sequence[Row], machine: dict[str, object]) -> str:
+    """Format the results as one line of JSON."""
 
-    found = [
+    results = [
         {
             "case": row.case,
             **row.budget._asdict(),
             "found": row.found and float(f"{row.found:.4g}"),
-            "took": [one and float(f"{one:.4g}") for one in row.took],
+            "took": [median and float(f"{median:.4g}") for median in row.took],
             "met": row.is_met,
         }
         for row in rows
     ]
-    return json.dumps({"machine": where, "rows": found})
+    return json.dumps({"machine": machine, "rows": results})
 
 
 def as_table(rows: Sequence[Row]) -> str:
-    """The same for people, in Markdown."""
+    """Format the results as a Markdown table."""
 
     lines = ["| Case | Ours | Against | Found | Budget | |", "|---|---|---|---|---|---|"]
     case = ""
     for row in rows:
         budget = row.budget
-        mine, its = (_amount(one, budget.unit) for one in row.took)
+        ours, theirs = (_amount(median, budget.unit) for median in row.took)
         other = budget.against or (f"above {budget.above}" if budget.above else "")
         if row.found is None:
-            found = "absent"
+            found = "not installed"
         elif budget.against:
             found = _times(row.found)
         else:
@@ -80,21 +80,21 @@ def as_table(rows: Sequence[Row]) -> str:
         met = {True: "", False: "**missed**", None: ""}[row.is_met]
         name = row.case if row.case != case else ""
         case = row.case
-        against = f"{other}: {its}" if other else "–"
-        lines.append(f"| {name} | {budget.ours}: {mine} | {against} | {found} | ≤ {most} | {met} |")
+        against = f"{other}: {theirs}" if other else "–"
+        lines.append(f"| {name} | {budget.ours}: {ours} | {against} | {found} | ≤ {most} | {met} |")
     return "\n".join(lines)
 
 
-def write(document: Path, rows: Sequence[Row], where: dict[str, object]) -> None:
-    """Put the table into `document`, in the place of the last one."""
+def write(document: Path, rows: Sequence[Row], machine: dict[str, object]) -> None:
+    """Replace the table in `document`."""
 
     text = document.read_text("utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        sys.exit(f"{document}: no place for the table between '{BEGIN}' and '{END}'")
-    told = ", ".join(f"{name} {value}" for name, value in where.items())
-    parts = [before + BEGIN, as_table(rows), f"Measured on: {told}.", END + after]
+        sys.exit(f"{document}: markers '{BEGIN}' and '{END}' not found")
+    description = ", ".join(f"{name} {value}" for name, value in machine.items())
+    parts = [before + BEGIN, as_table(rows), f"Measured on: {description}.", END + after]
     document.write_text("\n\n".join(parts), "utf-8")
 
 
@@ -104,7 +104,7 @@ def _times(value: float) -> str:
 
 def _amount(value: float | None, unit: str) -> str:
     if value is None:
-        return "absent"
+        return "not installed"
     if unit == "bytes":
         return f"{value / 1e6:.3g} MB" if value >= 1e6 else f"{value / 1e3:.3g} kB"
     if unit == "s" and value < 1:
@@ -116,10 +116,10 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "absent"
+        return "not installed"
 
 
-def _said(*command: str) -> str:
+def _output(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip()
 

@@ -1,4 +1,4 @@
-"""A project with one asset or a few, fetched from a server that may misbehave."""
+"""Fixtures: a project with assets, and servers to fetch them from."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def server() -> Iterator[Misbehaving]:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were taken: none for real, and half a second is a long silence."""
+    """Skip the pauses before retries, shorten the timeout, and return the pauses."""
 
     return without_waiting(monkeypatch, idle=0.4)
 
 
 @pytest.fixture
 def fetcher(tmp_path: Path, pauses: list[float]) -> Fetcher:
-    """A Fetcher in a folder of its own that does not really sleep."""
+    """A Fetcher for an empty project that does not sleep."""
 
     return Fetcher(tmp_path / "project", pauses)
 
 
 @pytest.fixture
 def web() -> Iterator[Scripted]:
-    """A server that misbehaves by a script."""
+    """A server with scripted answers."""
 
     with Scripted() as running:
         yield running
@@ -48,7 +48,7 @@ def md5(data: bytes) -> str:
 
 @pytest.fixture
 def fetch(tmp_path: Path, spacy: Spacy) -> Callable[..., Done]:
-    """`git spacy assets` in a project with one asset, at `root`."""
+    """Run `git spacy assets` in a project with one asset, in the folder `root`."""
 
     def run(url: str, dest: str = "assets/data.jsonl", checksum: str = "", *arguments: str) -> Done:
         entry = f"  - dest: '{dest}'\n    url: '{url}'\n"

@@ -1,4 +1,4 @@
-"""Assets from this machine, from Git repositories, and those that somebody has to bring."""
+"""Tests of `git spacy assets` with local files, Git repositories and private assets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def allow(home: Path, setting: str) -> None:
         config.write(f"[spacy]\n\t{setting} = true\n")
 
 
-# A path
+# Local files
 
 
 def test_a_file_of_the_project_is_copied_and_verified(tmp_path: Path, spacy: Spacy) -> None:
@@ -51,7 +51,7 @@ def test_a_file_elsewhere_in_the_repository_may_be_named(tmp_path: Path, spacy: 
 
 
 @pytest.mark.parametrize("url", ["../secret", "{tmp}/secret", "file://{tmp}/secret", "link"])
-def test_a_path_outside_the_repository_needs_the_users_own_word(
+def test_a_path_outside_the_repository_needs_a_setting(
     tmp_path: Path, spacy: Spacy, sealed: Path, url: str
 ) -> None:
     (tmp_path / "secret").write_text("x")
@@ -68,7 +68,7 @@ def test_a_path_outside_the_repository_needs_the_users_own_word(
 
 
 @pytest.mark.parametrize("scheme", ["s3", "ftp", "gs", "data", "git"])
-def test_a_scheme_that_nothing_serves(tmp_path: Path, spacy: Spacy, scheme: str) -> None:
+def test_an_unsupported_scheme_is_refused(tmp_path: Path, spacy: Spacy, scheme: str) -> None:
     made = project(tmp_path, f"assets: [{{dest: assets/a, url: '{scheme}://x/y'}}]")
     done = spacy("assets", cwd=made)
     assert done.code == 3
@@ -76,7 +76,7 @@ def test_a_scheme_that_nothing_serves(tmp_path: Path, spacy: Spacy, scheme: str)
 
 
 @pytest.mark.parametrize("kind", ["nothing", "folder", "fifo"])
-def test_what_is_no_file_is_told(tmp_path: Path, spacy: Spacy, kind: str) -> None:
+def test_a_source_that_is_not_a_file_is_an_error(tmp_path: Path, spacy: Spacy, kind: str) -> None:
     made = project(tmp_path, "assets: [{dest: assets/a, url: source}]")
     if kind == "folder":
         (made / "source").mkdir()
@@ -87,12 +87,10 @@ def test_what_is_no_file_is_told(tmp_path: Path, spacy: Spacy, kind: str) -> Non
     assert "project.yml:1" in done.err
 
 
-# Nobody but you
+# Private assets
 
 
-def test_a_private_asset_is_told_missing_then_wrong_then_right(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_a_private_asset_is_missing_then_wrong_then_verified(tmp_path: Path, spacy: Spacy) -> None:
     made = project(tmp_path, f"assets: [{{dest: assets/a, checksum: {md5(DATA)}}}]")
     missing = spacy("assets", cwd=made)
     assert missing.code == 1
@@ -106,7 +104,7 @@ def test_a_private_asset_is_told_missing_then_wrong_then_right(
     assert spacy("assets", cwd=made).code == 0
 
 
-# Git
+# Git repositories
 
 
 @pytest.fixture
@@ -120,7 +118,7 @@ def git_project(folder: Path, url: str, path: str = "data", more: str = "") -> P
     return project(folder, f"assets: [{entry}]")
 
 
-def test_a_folder_of_a_repository_arrives_and_is_kept(
+def test_a_folder_of_a_repository_is_fetched_once(
     tmp_path: Path, spacy: Spacy, source: tuple[Path, str], git_server: GitServer
 ) -> None:
     made = git_project(tmp_path / "p", source[1])
@@ -132,7 +130,7 @@ def test_a_folder_of_a_repository_arrives_and_is_kept(
     assert len(git_server.requests) == asked
 
 
-def test_a_file_of_a_repository_arrives(
+def test_a_file_of_a_repository_is_fetched(
     tmp_path: Path, spacy: Spacy, source: tuple[Path, str]
 ) -> None:
     made = git_project(tmp_path / "p", source[1], "./data/a.txt", f", checksum: {md5(b'a')}")
@@ -140,7 +138,7 @@ def test_a_file_of_a_repository_arrives(
     assert (made / "assets/data").read_text() == "a"
 
 
-def test_a_checksum_of_a_folder_is_by_the_references_rule(
+def test_the_checksum_of_a_folder_is_that_of_weasel(
     tmp_path: Path, spacy: Spacy, source: tuple[Path, str]
 ) -> None:
     hashing = pytest.importorskip("weasel.util.hashing")
@@ -153,7 +151,7 @@ def test_a_checksum_of_a_folder_is_by_the_references_rule(
     assert not (wrong / "assets/data").exists()
 
 
-def test_another_branch_in_project_yml_brings_its_content(
+def test_a_new_branch_in_project_yml_replaces_the_content(
     tmp_path: Path, spacy: Spacy, source: tuple[Path, str]
 ) -> None:
     made = git_project(tmp_path / "p", source[1])
@@ -169,13 +167,13 @@ def test_another_branch_in_project_yml_brings_its_content(
 
 
 @pytest.mark.threat("overwritten-work")
-@pytest.mark.parametrize("edit", ["an edit", "a new file", "a rename", "somebody else's folder"])
+@pytest.mark.parametrize("edit", ["an edit", "a new file", "a rename", "an unrelated folder"])
 def test_edits_are_not_overwritten_without_force(
     tmp_path: Path, spacy: Spacy, source: tuple[Path, str], edit: str
 ) -> None:
     made = git_project(tmp_path / "p", source[1])
     folder = made / "assets/data"
-    if edit == "somebody else's folder":
+    if edit == "an unrelated folder":
         folder.mkdir(parents=True)
         (folder / "mine.txt").write_text("mine")
     else:
@@ -209,10 +207,10 @@ def test_a_fetch_that_fails_leaves_the_old_folder(
 
 
 @pytest.mark.threat("hostile-repositories", commands="assets")
-def test_a_local_repository_in_project_yml_needs_the_users_own_word(
+def test_a_local_repository_in_project_yml_needs_a_setting(
     tmp_path: Path, spacy: Spacy, source: tuple[Path, str], sealed: Path
 ) -> None:
-    # (by a relative path: an address in project.yml may not have a blank, as TMPDIR may)
+    # relative, since TMPDIR may have a space, which an address in project.yml must not
     made = git_project(tmp_path / "p", os.path.relpath(source[0], tmp_path / "p"))
     done = spacy("assets", cwd=made)
     assert done.code == 3
@@ -223,7 +221,7 @@ def test_a_local_repository_in_project_yml_needs_the_users_own_word(
 
 @pytest.mark.threat("hostile-repositories", commands="assets")
 @pytest.mark.parametrize("url", ["ext::sh -c 'touch {tmp}/ran'", "ssh://-oProxyCommand=x/y", "-x"])
-def test_a_hostile_repository_starts_nothing(tmp_path: Path, spacy: Spacy, url: str) -> None:
+def test_a_hostile_repository_url_runs_no_program(tmp_path: Path, spacy: Spacy, url: str) -> None:
     made = project(
         tmp_path / "p",
         f'assets: [{{dest: assets/d, git: {{repo: "{url.format(tmp=tmp_path)}", path: ""}}}}]',
@@ -243,11 +241,13 @@ def test_links_of_a_git_asset_stay_inside(tmp_path: Path, spacy: Spacy, sealed: 
     assert not (made / "assets/data").exists()
 
 
-# The project's folder is a stranger's
+# Untrusted project folders
 
 
 @pytest.mark.parametrize("url", ["data/a", "http"])
-def test_a_destination_behind_a_link_that_leads_out(tmp_path: Path, spacy: Spacy, url: str) -> None:
+def test_a_destination_below_a_link_that_leaves_the_project_is_refused(
+    tmp_path: Path, spacy: Spacy, url: str
+) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     made = project(tmp_path / "p", "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
@@ -257,7 +257,9 @@ def test_a_destination_behind_a_link_that_leads_out(tmp_path: Path, spacy: Spacy
     assert list(outside.iterdir()) == []
 
 
-def test_a_destination_that_is_itself_a_link_out(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_destination_that_is_a_link_out_of_the_project_is_refused(
+    tmp_path: Path, spacy: Spacy
+) -> None:
     (tmp_path / "victim").write_text("old")
     made = project(tmp_path / "p", "assets: [{dest: a, url: data/a}]", {"data/a": "x"})
     (made / "a").symlink_to(tmp_path / "victim")
@@ -266,7 +268,7 @@ def test_a_destination_that_is_itself_a_link_out(tmp_path: Path, spacy: Spacy) -
 
 
 @pytest.mark.threat("links-outside", commands="assets")
-def test_a_link_swapped_in_between_the_check_and_the_write(
+def test_a_link_created_between_check_and_write_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spacy: Spacy
 ) -> None:
     outside = tmp_path / "outside"
@@ -296,7 +298,7 @@ def test_a_link_inside_the_project_may_be_followed(tmp_path: Path, spacy: Spacy)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_read_only_folder_is_a_local_failure(tmp_path: Path, spacy: Spacy) -> None:
     made = project(tmp_path / "p", "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
     (made / "assets").mkdir(mode=0o500)
     assert spacy("assets", cwd=made).code == 5
@@ -318,10 +320,10 @@ def test_a_disk_that_is_full_leaves_the_old_file(
     assert sorted(snapshot(made)) == ["a", "data/", "data/a", "project.yml"]
 
 
-# What a kill leaves
+# Killed fetches
 
 
-def test_what_a_killed_fetch_left_is_cleared_by_the_next(tmp_path: Path, spacy: Spacy) -> None:
+def test_the_next_fetch_removes_files_of_a_killed_fetch(tmp_path: Path, spacy: Spacy) -> None:
     made = project(tmp_path, "assets: [{dest: assets/a, url: data/a}]", {"data/a": "new"})
     (made / "assets").mkdir()
     (made / "assets/.a.git-spacy-new").write_text("hal")
@@ -330,7 +332,7 @@ def test_what_a_killed_fetch_left_is_cleared_by_the_next(tmp_path: Path, spacy: 
 
 
 @pytest.mark.threat("killed-downloads", commands="assets")
-def test_a_kill_between_the_two_renames_of_a_folder_is_healed(tmp_path: Path) -> None:
+def test_a_kill_between_the_two_renames_of_a_folder_is_recovered(tmp_path: Path) -> None:
     (tmp_path / ".data.git-spacy-old").mkdir()
     (tmp_path / ".data.git-spacy-old/x").write_text("old")
     with files.staging(tmp_path, "data"):
@@ -339,7 +341,7 @@ def test_a_kill_between_the_two_renames_of_a_folder_is_healed(tmp_path: Path) ->
 
 
 def running(word: str) -> list[str]:
-    """The processes that have `word` on their command line, once they had a moment to end."""
+    """Wait up to 5 s for processes with `word` on their command line to end; return those left."""
 
     found: list[str] = []
     for _ in range(100):
@@ -358,7 +360,7 @@ def running(word: str) -> list[str]:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("kind", ["url", "git"])
-def test_a_signal_ends_it_at_once_and_leaves_no_partial_file(
+def test_a_signal_ends_a_fetch_at_once_without_a_partial_file(
     tmp_path: Path, number: int, code: int, kind: str
 ) -> None:
     with Misbehaving() as server:
@@ -377,7 +379,7 @@ def test_a_signal_ends_it_at_once_and_leaves_no_partial_file(
     assert child.returncode == code, err
     assert b"Traceback" not in err
     assert sorted(snapshot(made)) == ["assets/", "project.yml"]
-    assert running(url) == [], "git goes on without us"
+    assert running(url) == [], "git is still running"
 
 
 # The command line
@@ -395,7 +397,7 @@ def test_extra_assets_are_named_and_fetched_on_request(tmp_path: Path, spacy: Sp
     assert (made / "b").exists()
 
 
-def test_it_works_from_a_subfolder_and_with_the_references_own_argument(
+def test_assets_runs_in_a_subfolder_and_with_a_folder_argument(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     made = project(tmp_path / "p", "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
@@ -414,14 +416,14 @@ def test_variables_in_assets_can_be_overridden(tmp_path: Path, spacy: Spacy) -> 
     assert (made / "assets/b").read_text() == "B"
 
 
-def test_the_directories_of_the_project_are_made(tmp_path: Path, spacy: Spacy) -> None:
+def test_the_directories_of_the_project_are_created(tmp_path: Path, spacy: Spacy) -> None:
     made = project(tmp_path, "directories: [corpus, a/b]\n")
     done = spacy("assets", cwd=made)
     assert done.code == 0
     assert (made / "a/b").is_dir()
 
 
-def test_hashing_a_folder_is_the_references(tmp_path: Path) -> None:
+def test_the_hash_of_a_folder_is_that_of_weasel(tmp_path: Path) -> None:
     hashing = pytest.importorskip("weasel.util.hashing")
     project(tmp_path, "title: x", {"d/a/z": "1", "d/a.txt": "2", "d/b/c/d": "3", "d/B": "4"})
     os.symlink("a.txt", tmp_path / "d/link")
@@ -431,6 +433,6 @@ def test_hashing_a_folder_is_the_references(tmp_path: Path) -> None:
     assert found.digest == hashing.get_checksum(tmp_path / "d")
 
 
-def test_a_new_process_does_the_same(tmp_path: Path) -> None:
+def test_assets_works_in_a_new_process(tmp_path: Path) -> None:
     made = project(tmp_path, "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
     assert process("assets", cwd=made).code == 0

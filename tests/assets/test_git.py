@@ -1,4 +1,4 @@
-"""Assets out of Git repositories, and what protects what stands at their destination."""
+"""Tests of assets from Git repositories."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLACED = {"data/": "", "data/a.txt": b"a\n", "data/b/": "", "data/b/c.txt": b"c\
 
 
 class Upstream:
-    """A repository that is served, and how an asset names it."""
+    """A served repository and its URL."""
 
     def __init__(self, folder: Path, server: GitServer) -> None:
         self.work = repository(folder / "work", dict(FILES))
@@ -50,32 +50,39 @@ def want(fetcher: Fetcher, url: str, path: str = "data", dest: str = "data", **m
     fetcher.write(f"assets:\n  - dest: {dest}\n    git: {source}\n{keys}")
 
 
-def test_a_folder_and_a_file(fetcher: Fetcher, upstream: Upstream) -> None:
+def test_a_folder_or_a_file_can_be_fetched(fetcher: Fetcher, upstream: Upstream) -> None:
     want(fetcher, upstream.url)
     assert fetcher.code() == 0
     assert fetcher.files() == PLACED
     assert os.access(fetcher.root / "data/b/run.sh", os.X_OK)
-    assert "commit" in fetcher.told(FetchFinished)[0].how
+    assert "commit" in fetcher.events_of(FetchFinished)[0].detail
     want(fetcher, upstream.url, "data/a.txt", "deep/file.txt")
     assert fetcher.code() == 0
     assert fetcher.files()["deep/file.txt"] == b"a\n"
 
 
-def test_what_is_as_it_was_fetched_is_kept_unasked(fetcher: Fetcher, upstream: Upstream) -> None:
+def test_an_unmodified_asset_is_skipped_without_a_request(
+    fetcher: Fetcher, upstream: Upstream
+) -> None:
     want(fetcher, upstream.url)
     assert fetcher.code() == 0
     upstream.server.requests.clear()
     assert fetcher.code() == 0
-    assert fetcher.told(FetchSkipped)[0].reason == "already present, unchanged since it was fetched"
+    assert (
+        fetcher.events_of(FetchSkipped)[0].reason
+        == "already present, unchanged since it was fetched"
+    )
     assert not upstream.server.requests
 
 
-def test_the_checksum_is_weasel_s(fetcher: Fetcher, upstream: Upstream) -> None:
+def test_the_checksum_of_a_git_asset_is_that_of_weasel(
+    fetcher: Fetcher, upstream: Upstream
+) -> None:
     want(fetcher, upstream.url, checksum=get_checksum(upstream.work / "data"))
     assert fetcher.code() == 0
-    assert "md5 verified" in fetcher.told(FetchFinished)[0].how
+    assert "md5 verified" in fetcher.events_of(FetchFinished)[0].detail
     assert fetcher.code() == 0
-    assert fetcher.told(FetchSkipped)[0].reason == "already present, md5 verified"
+    assert fetcher.events_of(FetchSkipped)[0].reason == "already present, md5 verified"
 
 
 def test_a_wrong_checksum_leaves_the_old_state(fetcher: Fetcher, upstream: Upstream) -> None:
@@ -91,7 +98,7 @@ def test_a_wrong_checksum_leaves_the_old_state(fetcher: Fetcher, upstream: Upstr
     assert fetcher.code() == 0
 
 
-def test_another_source_replaces_what_we_put_there(fetcher: Fetcher, upstream: Upstream) -> None:
+def test_a_new_source_replaces_an_unmodified_asset(fetcher: Fetcher, upstream: Upstream) -> None:
     want(fetcher, upstream.url)
     assert fetcher.code() == 0
     want(fetcher, upstream.url, "data/b")
@@ -101,7 +108,7 @@ def test_another_source_replaces_what_we_put_there(fetcher: Fetcher, upstream: U
     }  # fmt: skip
 
 
-def test_a_branch(fetcher: Fetcher, upstream: Upstream) -> None:
+def test_a_branch_can_be_named(fetcher: Fetcher, upstream: Upstream) -> None:
     git(upstream.work, "checkout", "-q", "-b", "next")
     upstream.commit({"data/a.txt": "next\n"})
     want(fetcher, upstream.url, "data/a.txt", "a", branch="next")
@@ -134,7 +141,9 @@ def test_edits_are_not_overwritten(fetcher: Fetcher, upstream: Upstream, change:
     assert {**fetcher.files(), **PLACED} == fetcher.files()
 
 
-def test_so_is_what_others_put_there(fetcher: Fetcher, upstream: Upstream) -> None:
+def test_a_folder_that_was_not_fetched_is_not_overwritten(
+    fetcher: Fetcher, upstream: Upstream
+) -> None:
     (fetcher.root / "data").mkdir()
     want(fetcher, upstream.url)
     (fetcher.root / "data/mine.txt").write_text("mine\n")
@@ -154,13 +163,16 @@ def test_the_same_content_is_recognised_without_a_record(
     (state_dir(fetcher.root) / "index").unlink()
     inode = (fetcher.root / "data").stat().st_ino
     assert fetcher.code() == 0
-    assert "identical" in fetcher.told(FetchSkipped)[0].reason
+    assert "identical" in fetcher.events_of(FetchSkipped)[0].reason
     assert (fetcher.root / "data").stat().st_ino == inode
     assert fetcher.code() == 0
-    assert fetcher.told(FetchSkipped)[0].reason == "already present, unchanged since it was fetched"
+    assert (
+        fetcher.events_of(FetchSkipped)[0].reason
+        == "already present, unchanged since it was fetched"
+    )
 
 
-def test_an_edit_while_it_is_fetched(
+def test_an_edit_during_the_fetch_is_not_overwritten(
     fetcher: Fetcher, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from git_spacy.assets.sources import git as source
@@ -168,33 +180,35 @@ def test_an_edit_while_it_is_fetched(
     want(fetcher, upstream.url)
     assert fetcher.code() == 0
     want(fetcher, upstream.url, "data/b")
-    bring = source.fetch
+    original = source.fetch
 
     def slow(*arguments: object) -> object:
         (fetcher.root / "data/a.txt").write_text("mine\n")
-        return bring(*arguments)  # type: ignore[arg-type]
+        return original(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(source, "fetch", slow)
     assert fetcher.code() == 3
     assert fetcher.files()["data/a.txt"] == b"mine\n"
 
 
-def test_a_path_that_is_not_there(fetcher: Fetcher, upstream: Upstream) -> None:
+def test_a_path_missing_from_the_repository_gets_a_suggestion(
+    fetcher: Fetcher, upstream: Upstream
+) -> None:
     want(fetcher, upstream.url, "dat", "x")
     assert fetcher.code() == 2
     assert "did you mean 'data'" in fetcher.error
 
 
-def test_an_lfs_pointer_is_told(fetcher: Fetcher, upstream: Upstream) -> None:
+def test_an_lfs_pointer_is_reported(fetcher: Fetcher, upstream: Upstream) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     upstream.commit({"lfs/x.bin": pointer})
     want(fetcher, upstream.url, "lfs", "x")
     assert fetcher.code() == 0
-    assert "LFS" in fetcher.told(FetchNotice)[0].text
+    assert "LFS" in fetcher.events_of(FetchNotice)[0].text
 
 
 @pytest.mark.parametrize("path", ["-x", "/etc", "../x", "a/../../x", "a\x1bb"])
-def test_a_path_that_cannot_be_meant(fetcher: Fetcher, path: str) -> None:
+def test_an_unsafe_path_in_a_repository_is_refused(fetcher: Fetcher, path: str) -> None:
     fetcher.write(
         f"assets:\n  - dest: x\n    git:\n      repo: https://example.com/o/r\n"
         f'      path: "{path}"\n'.replace("\x1b", "\\e")

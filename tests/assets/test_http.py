@@ -1,7 +1,6 @@
-"""Assets over HTTP from servers that fail and lie: cases 12 to 21 of the threat model.
+"""Tests of downloads from servers that fail or send wrong content.
 
-In each: what stood there before stands there still where the fetch failed, and no temporary file
-is left in any case.
+A failed fetch must leave the existing file, and no fetch may leave a temporary file.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ DEST = "assets/data.jsonl"
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(root: Path) -> object:
+def no_temporary_files(root: Path) -> object:
     yield
     left = [name for name in snapshot(root) if "git-spacy" in name or name.endswith(".tmp")]
     assert left == []
@@ -37,8 +36,8 @@ def content(root: Path) -> bytes:
     return (root / DEST).read_bytes()
 
 
-def fails_and_leaves_the_old(fetch: Fetch, root: Path, *arguments: str) -> Done:
-    """The fetch fails with 4, first where nothing stood and then over something old."""
+def assert_fetch_fails(fetch: Fetch, root: Path, *arguments: str) -> Done:
+    """Assert that the fetch fails with 4 for a missing file, and for an old file, which stays."""
 
     done = fetch(*arguments)
     assert done.code == 4, done.err
@@ -56,9 +55,7 @@ def serve(server: Misbehaving, behaviour: Callable[[Exchange], None]) -> str:
     return server.url + "/data"
 
 
-def test_a_good_server_is_asked_once_and_the_file_is_verified(
-    server: Misbehaving, fetch: Fetch, root: Path
-) -> None:
+def test_a_verified_file_is_downloaded_once(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     url = serve(server, lambda exchange: exchange.file(DATA))
     assert fetch(url, DEST, md5(DATA)).code == 0
     assert content(root) == DATA
@@ -68,7 +65,7 @@ def test_a_good_server_is_asked_once_and_the_file_is_verified(
     assert server.asked[0][1]["Accept-Encoding"] == "identity"
 
 
-def test_a_sha256_is_verified_too(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+def test_a_sha256_is_verified(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     url = serve(server, lambda exchange: exchange.file(DATA))
     digest = hashlib.sha256(DATA).hexdigest()
     assert "sha256 verified" in fetch(url, DEST, f"sha256:{digest}").err
@@ -77,7 +74,7 @@ def test_a_sha256_is_verified_too(server: Misbehaving, fetch: Fetch, root: Path)
 
 
 @pytest.mark.parametrize("checksum", [True, False])
-def test_a_cut_body_is_taken_up_where_it_ended(
+def test_a_truncated_download_is_resumed(
     server: Misbehaving, fetch: Fetch, root: Path, checksum: bool
 ) -> None:
     cuts = {1: 90_000, 2: 40_000}
@@ -89,7 +86,7 @@ def test_a_cut_body_is_taken_up_where_it_ended(
     assert ranges == [None, "bytes=90000-", "bytes=130000-"]
 
 
-def test_a_chunked_body_that_is_cut_is_noticed(
+def test_a_truncated_chunked_body_is_detected(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     url = serve(
@@ -99,14 +96,14 @@ def test_a_chunked_body_that_is_cut_is_noticed(
     assert content(root) == DATA
 
 
-def test_three_tries_and_no_more(
+def test_a_download_fails_after_three_attempts(
     server: Misbehaving, fetch: Fetch, root: Path, pauses: list[float]
 ) -> None:
     url = serve(server, lambda exchange: exchange.answer(DATA[:10], length=len(DATA)))
     done = fetch(url)
     assert done.code == 4
     assert server.count("/data") == 3
-    assert "(3 tries)" in done.err
+    assert "(after 3 attempts)" in done.err
     assert len(pauses) == 2
     assert 0.25 <= pauses[0] <= 0.5 <= pauses[1] <= 1
     (root / DEST).write_bytes(b"old")
@@ -114,7 +111,7 @@ def test_three_tries_and_no_more(
     assert content(root) == b"old"
 
 
-def test_a_file_that_changed_between_is_fetched_from_the_start(
+def test_a_file_that_changed_meanwhile_is_downloaded_again(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     new = noise(150_000, 2)
@@ -130,9 +127,7 @@ def test_a_file_that_changed_between_is_fetched_from_the_start(
 
 
 @pytest.mark.threat("truncated-bodies")
-def test_a_server_that_goes_on_at_another_place_is_not_believed(
-    server: Misbehaving, fetch: Fetch, root: Path
-) -> None:
+def test_a_wrong_range_is_rejected(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     def behave(exchange: Exchange) -> None:
         if exchange.number == 1:
             exchange.file(DATA, cut=50_000)
@@ -146,9 +141,7 @@ def test_a_server_that_goes_on_at_another_place_is_not_believed(
     assert content(root) == DATA
 
 
-def test_a_server_that_stalls_is_left_and_tried_again(
-    server: Misbehaving, fetch: Fetch, root: Path
-) -> None:
+def test_a_stalled_download_is_retried(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     def behave(exchange: Exchange) -> None:
         if exchange.number == 1:
             exchange.stall(DATA, after=150_000)
@@ -157,18 +150,22 @@ def test_a_server_that_stalls_is_left_and_tried_again(
 
     done = fetch(serve(server, behave))
     assert done.code == 0
-    assert "no answer for 0.4 s; trying again" in done.err
+    assert "no response for 0.4 s; trying again" in done.err
     assert content(root) == DATA
-    assert server.asked[1][1]["Range"] == f"bytes={2 << 16}-", "whole chunks are kept"
+    assert server.asked[1][1]["Range"] == f"bytes={2 << 16}-", (
+        "the download resumes after the last complete chunk"
+    )
 
 
-def test_a_server_that_always_stalls(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+def test_a_server_that_always_stalls_is_an_error(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
     done = fetch(serve(server, lambda exchange: exchange.stall(DATA, after=0)))
     assert done.code == 4
-    assert "no answer for 0.4 s" in done.err
+    assert "no response for 0.4 s" in done.err
 
 
-def test_errors_that_pass_are_sat_out(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+def test_temporary_server_errors_are_retried(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     def behave(exchange: Exchange) -> None:
         if exchange.number < 3:
             exchange.answer(b"oops", 500)
@@ -183,7 +180,7 @@ def test_errors_that_pass_are_sat_out(server: Misbehaving, fetch: Fetch, root: P
     ("value", "least", "most"),
     [("7", 7, 7), ("9999", 60, 60), (None, 0.25, 0.5), ("nonsense", 0.25, 0.5)],
 )
-def test_retry_after_is_obeyed_within_a_cap(
+def test_retry_after_is_honoured_up_to_a_limit(
     server: Misbehaving,
     fetch: Fetch,
     pauses: list[float],
@@ -212,12 +209,12 @@ def test_retry_after_may_be_a_date(server: Misbehaving, fetch: Fetch, pauses: li
     assert 10 < pauses[0] <= 20
 
 
-def test_what_is_not_there_is_not_asked_for_again(
+def test_a_missing_file_is_not_requested_again(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
-    done = fails_and_leaves_the_old(fetch, root, server.url + "/nothing")
+    done = assert_fetch_fails(fetch, root, server.url + "/nothing")
     assert "404" in done.err
-    assert server.count("/nothing") == 2  # once for each of the two fetches
+    assert server.count("/nothing") == 2  # once per fetch
 
 
 @pytest.mark.parametrize(
@@ -227,15 +224,15 @@ def test_a_redirect_to_another_scheme_is_refused(
     server: Misbehaving, fetch: Fetch, root: Path, target: str
 ) -> None:
     url = serve(server, lambda exchange: exchange.answer(b"", 302, Location=target))
-    assert "redirects to" in fails_and_leaves_the_old(fetch, root, url).err
+    assert "redirects to" in assert_fetch_fails(fetch, root, url).err
 
 
-def test_a_loop_of_redirects_ends(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+def test_a_redirect_loop_is_an_error(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     url = serve(server, lambda exchange: exchange.answer(b"", 302, Location="/data"))
-    assert "more than 10 redirects" in fails_and_leaves_the_old(fetch, root, url).err
+    assert "more than 10 redirects" in assert_fetch_fails(fetch, root, url).err
 
 
-def test_credentials_do_not_follow_to_another_host(
+def test_credentials_are_not_sent_to_another_host(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     def behave(exchange: Exchange) -> None:
@@ -251,15 +248,15 @@ def test_credentials_do_not_follow_to_another_host(
     assert "s3cret" not in done.out + done.err
 
 
-def test_a_wrong_file_from_the_server_never_lands(
+def test_a_file_with_a_wrong_checksum_is_rejected(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     url = serve(server, lambda exchange: exchange.file(b"wrong"))
-    done = fails_and_leaves_the_old(fetch, root, url, DEST, md5(DATA))
-    assert f"project.yml wants {md5(DATA)}" in done.err
+    done = assert_fetch_fails(fetch, root, url, DEST, md5(DATA))
+    assert f"project.yml expects {md5(DATA)}" in done.err
 
 
-def test_a_wrong_file_on_disk_is_fetched_again(
+def test_a_file_on_disk_with_a_wrong_checksum_is_fetched_again(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     (root / "assets").mkdir(parents=True)
@@ -270,34 +267,36 @@ def test_a_wrong_file_on_disk_is_fetched_again(
 
 
 @pytest.mark.parametrize(
-    ("body", "media", "told"),
+    ("body", "media", "message"),
     [
-        (b"", "application/json", "sent nothing"),
+        (b"", "application/json", "sent an empty file"),
         (b"<p>Please log in</p>", "text/html; charset=utf-8", "a web page"),
         (b"\n <!DOCTYPE html><title>x</title>", "application/octet-stream", "a web page"),
         (b"<html>", "", "a web page"),
     ],
 )
-def test_nothing_or_a_page_where_data_was_expected(
-    server: Misbehaving, fetch: Fetch, root: Path, body: bytes, media: str, told: str
+def test_an_empty_file_or_a_web_page_is_rejected(
+    server: Misbehaving, fetch: Fetch, root: Path, body: bytes, media: str, message: str
 ) -> None:
     url = serve(server, lambda exchange: exchange.answer(body, Content_Type=media))
-    assert told in fails_and_leaves_the_old(fetch, root, url).err
+    assert message in assert_fetch_fails(fetch, root, url).err
 
 
-def test_a_page_that_was_asked_for_is_data(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+def test_a_web_page_is_accepted_for_an_html_destination(
+    server: Misbehaving, fetch: Fetch, root: Path
+) -> None:
     url = serve(server, lambda exchange: exchange.answer(b"<html>", Content_Type="text/html"))
     assert fetch(url, "assets/page.html").code == 0
 
 
-def test_a_content_encoding_is_undone(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+def test_a_content_encoding_is_decoded(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     packed = gzip.compress(DATA[:100_000]) + gzip.compress(DATA[100_000:])
     url = serve(server, lambda exchange: exchange.answer(packed, Content_Encoding="gzip"))
     assert fetch(url, DEST, md5(DATA)).code == 0
     assert content(root) == DATA
 
 
-def test_an_archive_that_is_called_encoded_is_kept_as_it_is(
+def test_a_gz_file_sent_as_content_encoding_is_not_decoded(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     packed = gzip.compress(DATA)
@@ -306,7 +305,7 @@ def test_an_archive_that_is_called_encoded_is_kept_as_it_is(
     assert (root / "assets/data.tar.gz").read_bytes() == packed
 
 
-def test_the_checksum_says_which_form_is_meant(
+def test_encoded_content_that_matches_the_checksum_is_not_decoded(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
     packed = gzip.compress(DATA)
@@ -316,46 +315,46 @@ def test_the_checksum_says_which_form_is_meant(
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-100], lambda data: b"junk" + data])
-def test_a_damaged_encoding_never_lands_by_half(
+def test_a_damaged_encoding_is_rejected(
     server: Misbehaving, fetch: Fetch, root: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     packed = damage(gzip.compress(DATA))
     url = serve(server, lambda exchange: exchange.answer(packed, Content_Encoding="gzip"))
-    assert "compressed answer is" in fails_and_leaves_the_old(fetch, root, url).err
+    assert "compressed response is" in assert_fetch_fails(fetch, root, url).err
 
 
-def test_an_encoding_that_nobody_asked_for_is_refused(
+def test_an_unsupported_encoding_is_rejected(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+    url = serve(server, lambda exchange: exchange.answer(DATA, Content_Encoding="br"))
+    assert "content encoding 'br'" in assert_fetch_fails(fetch, root, url).err
+
+
+def test_a_length_larger_than_the_disk_is_rejected_at_once(
     server: Misbehaving, fetch: Fetch, root: Path
 ) -> None:
-    url = serve(server, lambda exchange: exchange.answer(DATA, Content_Encoding="br"))
-    assert "encodes with 'br'" in fails_and_leaves_the_old(fetch, root, url).err
-
-
-def test_an_absurd_length_is_refused_at_once(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     url = serve(server, lambda exchange: exchange.answer(b"x", length=10**15))
-    assert "the disk has no room" in fails_and_leaves_the_old(fetch, root, url).err
+    assert "no space left on the disk" in assert_fetch_fails(fetch, root, url).err
 
 
-def test_an_endless_body_is_stopped_by_the_cap(
+def test_an_endless_body_is_stopped_at_the_size_limit(
     server: Misbehaving, fetch: Fetch, root: Path, sealed: Path
 ) -> None:
     with (sealed / ".gitconfig").open("a") as config:
         config.write("[spacy]\n\tmaxAssetSize = 1m\n")
     url = serve(server, lambda exchange: exchange.endless())
-    assert "larger than 1,048,576 bytes" in fails_and_leaves_the_old(fetch, root, url).err
+    assert "larger than the limit of 1,048,576 bytes" in assert_fetch_fails(fetch, root, url).err
 
 
-def test_an_encoded_bomb_is_stopped_by_the_cap(
+def test_a_decompression_bomb_is_stopped_at_the_size_limit(
     server: Misbehaving, fetch: Fetch, root: Path, sealed: Path
 ) -> None:
     with (sealed / ".gitconfig").open("a") as config:
         config.write("[spacy]\n\tmaxAssetSize = 1m\n")
     bomb = gzip.compress(b"\0" * 50_000_000)
     url = serve(server, lambda exchange: exchange.answer(bomb, Content_Encoding="gzip"))
-    assert "larger than" in fails_and_leaves_the_old(fetch, root, url).err
+    assert "larger than" in assert_fetch_fails(fetch, root, url).err
 
 
-def test_a_checksum_in_upper_case_is_equal(server: Misbehaving, fetch: Fetch, root: Path) -> None:
+def test_a_checksum_may_be_in_upper_case(server: Misbehaving, fetch: Fetch, root: Path) -> None:
     url = serve(server, lambda exchange: exchange.file(DATA))
     assert fetch(url, DEST, md5(DATA).upper()).code == 0
     assert fetch(url, DEST, md5(DATA).upper()).code == 0
@@ -363,14 +362,14 @@ def test_a_checksum_in_upper_case_is_equal(server: Misbehaving, fetch: Fetch, ro
 
 
 @pytest.mark.threat("checksum-format", commands="assets")
-def test_what_is_no_checksum_is_told_with_its_line(fetch: Fetch) -> None:
+def test_an_invalid_checksum_is_reported_with_its_line(fetch: Fetch) -> None:
     done = fetch("https://host/x", DEST, "sha1:123")
     assert done.code == 2
-    assert done.err.startswith("project.yml:5:15: error: 'sha1:123' is not a checksum")
+    assert done.err.startswith("project.yml:5:15: error: invalid checksum 'sha1:123'")
 
 
 @pytest.mark.threat("partial-failure")
-def test_one_that_fails_does_not_stop_the_others(
+def test_a_failed_asset_does_not_stop_the_others(
     server: Misbehaving, spacy: Spacy, root: Path
 ) -> None:
     server.paths["/good"] = lambda exchange: exchange.file(DATA)
@@ -383,21 +382,21 @@ def test_one_that_fails_does_not_stop_the_others(
     assert done.code == 4
     assert (root / "assets/a").read_bytes() == (root / "assets/c").read_bytes() == DATA
     assert "fetched 2, skipped 0, failed 1" in done.err
-    assert "'assets/b': the server answered 404" in done.err
+    assert "'assets/b': the server responded 404" in done.err
 
 
-def test_a_server_that_is_not_there(fetch: Fetch, root: Path) -> None:
-    done = fails_and_leaves_the_old(fetch, root, "http://127.0.0.1:9/data")
+def test_an_unreachable_server_is_an_error(fetch: Fetch, root: Path) -> None:
+    done = assert_fetch_fails(fetch, root, "http://127.0.0.1:9/data")
     assert "refused" in done.err
 
 
-def test_several_assets_travel_side_by_side(server: Misbehaving, spacy: Spacy, root: Path) -> None:
+def test_assets_are_downloaded_in_parallel(server: Misbehaving, spacy: Spacy, root: Path) -> None:
     import threading
 
     meeting = threading.Barrier(4, timeout=PATIENCE)
 
     def behave(exchange: Exchange) -> None:
-        meeting.wait()  # answers only when all four are being asked for
+        meeting.wait()  # answers only when all four are requested
         exchange.file(DATA)
 
     entries = ""
@@ -408,7 +407,7 @@ def test_several_assets_travel_side_by_side(server: Misbehaving, spacy: Spacy, r
     assert spacy("assets", "--jobs", 4, cwd=root).code == 0
 
 
-def test_a_secret_of_the_environment_goes_nowhere_without_leave(
+def test_an_environment_variable_in_a_url_needs_a_setting(
     server: Misbehaving, spacy: Spacy, root: Path, monkeypatch: pytest.MonkeyPatch, sealed: Path
 ) -> None:
     monkeypatch.setenv("API_TOKEN", "s3cret")
@@ -431,7 +430,7 @@ def test_a_secret_of_the_environment_goes_nowhere_without_leave(
     assert "s3cret" not in done.out + done.err
 
 
-def test_what_a_server_says_cannot_drive_the_terminal(server: Misbehaving, fetch: Fetch) -> None:
+def test_terminal_escapes_from_a_server_are_escaped(server: Misbehaving, fetch: Fetch) -> None:
     def behave(exchange: Exchange) -> None:
         exchange.handler.send_response_only(404, "no \x1b[2J\x07such")
         exchange.handler.send_header("Content-Length", "0")

@@ -1,4 +1,4 @@
-"""What is no threat: addresses, redirects, sessions and codings as they should be."""
+"""Tests of the HTTP client with well-behaved servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from git_spacy.assets import content_encoding, http_client
 from git_spacy.assets.events import FetchNotice, FetchProgress
-from git_spacy.assets.sources.http import _seconds
+from git_spacy.assets.sources.http import _retry_delay
 from git_spacy.errors import ExternalError
 from tests.testing.fetching import Fetcher
 from tests.testing.repositories import noise
@@ -36,38 +36,42 @@ from tests.testing.scripted import Answer, Scripted, redirect
         ("https://github.com.example.com/o/r/blob/main/b", None),
     ],
 )
-def test_pages_of_github(page: str, raw: str | None) -> None:
+def test_github_pages_have_a_raw_url(page: str, raw: str | None) -> None:
     wanted = raw and f"https://raw.githubusercontent.com/{raw}"
-    assert http_client.raw_github(page) == wanted
+    assert http_client.raw_github_url(page) == wanted
 
 
-def test_a_page_of_github_is_noted(
+def test_fetching_a_github_page_is_reported(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from git_spacy.assets import http_client as room
+    from git_spacy.assets import http_client as client
 
-    monkeypatch.setattr(room, "raw_github", lambda _: web.url + "/raw")
+    monkeypatch.setattr(client, "raw_github_url", lambda _: web.url + "/raw")
     web.on("/raw", Answer(b"data"))
-    fetcher.one("x", url="https://github.com/o/r/blob/main/x")
+    fetcher.write_asset("x", url="https://github.com/o/r/blob/main/x")
     assert fetcher.code() == 0
-    assert "GitHub" in fetcher.told(FetchNotice)[0].text
+    assert "GitHub" in fetcher.events_of(FetchNotice)[0].text
     assert fetcher.files() == {"x": b"data"}
 
 
 @pytest.mark.parametrize("location", ["http://example.com/", "//example.com:80/x"])
-def test_https_is_not_left(location: str) -> None:
+def test_a_redirect_from_https_to_http_is_rejected(location: str) -> None:
     if location.startswith("//"):
         location = "http:" + location
     with pytest.raises(ExternalError, match="https to http"):
-        http_client._target("https://example.com/x", location)
+        http_client._redirect_target("https://example.com/x", location)
     assert (
-        http_client._target("https://example.com/a/b", "../c").geturl() == "https://example.com/c"
+        http_client._redirect_target("https://example.com/a/b", "../c").geturl()
+        == "https://example.com/c"
     )
-    assert http_client._target("http://example.com/x", "https://example.com/").scheme == "https"
+    assert (
+        http_client._redirect_target("http://example.com/x", "https://example.com/").scheme
+        == "https"
+    )
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("first", "second", "same"),
     [
         ("http://a/x", "http://A:80/y", True),
         ("https://a/x", "https://a:443/y", True),
@@ -76,27 +80,27 @@ def test_https_is_not_left(location: str) -> None:
         ("http://a/x", "http://b/x", False),
     ],
 )
-def test_origins(one: str, other: str, same: bool) -> None:
+def test_origins_are_compared_by_scheme_host_and_port(first: str, second: str, same: bool) -> None:
     from urllib.parse import urlsplit
 
-    assert (http_client._origin(urlsplit(one)) == http_client._origin(urlsplit(other))) is same
+    assert (http_client._origin(urlsplit(first)) == http_client._origin(urlsplit(second))) is same
 
 
-def test_ten_redirects_are_followed_and_no_more(fetcher: Fetcher, web: Scripted) -> None:
+def test_at_most_ten_redirects_are_followed(fetcher: Fetcher, web: Scripted) -> None:
     for number in range(11):
         web.on(f"/{number}", redirect(f"/{number + 1}"))
     web.on("/11", Answer(b"data"))
-    fetcher.one("x", url=f"{web.url}/1")
+    fetcher.write_asset("x", url=f"{web.url}/1")
     assert fetcher.code() == 0
-    fetcher.one("y", url=f"{web.url}/0")
+    fetcher.write_asset("y", url=f"{web.url}/0")
     assert fetcher.code() == 4
 
 
-def test_a_percent_encoded_password_is_sent_as_it_is(fetcher: Fetcher, web: Scripted) -> None:
+def test_a_percent_encoded_password_is_decoded(fetcher: Fetcher, web: Scripted) -> None:
     import base64
 
     web.on("/x", Answer(b"data"))
-    fetcher.one("x", url=web.url.replace("://", "://me:p%40ss@") + "/x")
+    fetcher.write_asset("x", url=web.url.replace("://", "://me:p%40ss@") + "/x")
     assert fetcher.code() == 0
     given = web.requests[0].headers["authorization"].removeprefix("Basic ")
     assert base64.b64decode(given) == b"me:p@ss"
@@ -104,18 +108,18 @@ def test_a_percent_encoded_password_is_sent_as_it_is(fetcher: Fetcher, web: Scri
     assert web.requests[0].headers["user-agent"].startswith("git-spacy/")
 
 
-def test_a_proxy_of_the_environment_is_asked(
+def test_a_proxy_from_the_environment_is_used(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", web.url)
     web.on("http://data.example/x", Answer(b"data"))
-    fetcher.one("x", url="http://data.example/x")
+    fetcher.write_asset("x", url="http://data.example/x")
     assert fetcher.code() == 0
     assert fetcher.files() == {"x": b"data"}
 
 
-def test_nobody_is_there(fetcher: Fetcher) -> None:
-    fetcher.one("x", url="http://127.0.0.1:9/secret-path?token=hidden")
+def test_a_refused_connection_is_retried_without_showing_the_url(fetcher: Fetcher) -> None:
+    fetcher.write_asset("x", url="http://127.0.0.1:9/secret-path?token=hidden")
     assert fetcher.code() == 4
     assert "refused" in fetcher.error
     assert "hidden" not in fetcher.error
@@ -123,32 +127,32 @@ def test_nobody_is_there(fetcher: Fetcher) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://", "https:///x", "http://[", "http://h:99999/x"])
-def test_an_address_without_a_server_is_malformed(fetcher: Fetcher, url: str) -> None:
-    fetcher.one("x", url=url)
+def test_a_url_without_a_host_is_invalid(fetcher: Fetcher, url: str) -> None:
+    fetcher.write_asset("x", url=url)
     assert fetcher.code() == 2
 
 
-def test_progress_knows_the_total(fetcher: Fetcher, web: Scripted) -> None:
-    fetcher.one("x", url=web.on("/x", Answer(b"x" * 200_000)))
+def test_progress_has_the_total_if_known(fetcher: Fetcher, web: Scripted) -> None:
+    fetcher.write_asset("x", url=web.on("/x", Answer(b"x" * 200_000)))
     assert fetcher.code() == 0
-    steps = [(event.done, event.total) for event in fetcher.told(FetchProgress)]
+    steps = [(event.done, event.total) for event in fetcher.events_of(FetchProgress)]
     assert steps[-1] == (200_000, 200_000)
     assert len(steps) > 2
-    fetcher.one("y", url=web.on("/y", Answer(b"x" * 2000, chunked=True)))
+    fetcher.write_asset("y", url=web.on("/y", Answer(b"x" * 2000, chunked=True)))
     assert fetcher.code() == 0
-    assert fetcher.told(FetchProgress)[-1][1:] == (2000, None)
+    assert fetcher.events_of(FetchProgress)[-1][1:] == (2000, None)
 
 
 @pytest.mark.parametrize("seconds", ["5", "0", "9" * 400])
-def test_retry_after_in_seconds(seconds: str) -> None:
-    assert _seconds(seconds) == float(seconds)
-    assert _seconds("") is None
-    assert _seconds("-5") is None
-    assert _seconds("Wed, 99 Foo") is None
+def test_retry_after_is_parsed(seconds: str) -> None:
+    assert _retry_delay(seconds) == float(seconds)
+    assert _retry_delay("") is None
+    assert _retry_delay("-5") is None
+    assert _retry_delay("Wed, 99 Foo") is None
 
 
 @pytest.mark.parametrize("data", [b"x", b"\0" * 5_000_000, noise(300_000)])
-def test_codings_are_undone(data: bytes) -> None:
+def test_content_codings_are_decoded(data: bytes) -> None:
     raw = zlib.compressobj(wbits=-15)
     for coding, packed in (
         ("gzip", gzip.compress(data)),
@@ -156,6 +160,6 @@ def test_codings_are_undone(data: bytes) -> None:
         ("deflate", zlib.compress(data)),
         ("deflate", raw.compress(data) + raw.flush()),
     ):
-        chunks = list(content_encoding.decoded(io.BytesIO(packed), coding))
+        chunks = list(content_encoding.decode_stream(io.BytesIO(packed), coding))
         assert b"".join(chunks) == data
         assert max(map(len, chunks)) <= 1 << 20

@@ -1,4 +1,4 @@
-"""The fetch as a whole: private assets, selection, exit codes, interruption, side by side."""
+"""Tests of a fetch of several assets: selection, exit codes, parallelism, interruption."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from tests.testing.waiting import PATIENCE
 
 DATA = b"some data\n"
 MD5 = hashlib.md5(DATA).hexdigest()
-TOO_LONG = "x" * 300  # no disk takes such a name
+TOO_LONG = "x" * 300  # longer than a file name may be
 
 
-def test_fetched_once_and_kept_after_that(fetcher: Fetcher, web: Scripted) -> None:
+def test_assets_are_fetched_once(fetcher: Fetcher, web: Scripted) -> None:
     sha = hashlib.sha256(DATA).hexdigest()
     url = web.on("/x", Answer(DATA))
     fetcher.write(
@@ -40,35 +40,35 @@ def test_fetched_once_and_kept_after_that(fetcher: Fetcher, web: Scripted) -> No
         f"  - {{dest: a/none, url: '{url}'}}\n"
     )
     assert fetcher.code() == 0
-    assert {event.how for event in fetcher.told(FetchFinished)} == {
+    assert {event.detail for event in fetcher.events_of(FetchFinished)} == {
         "md5 verified", "sha256 verified", "unverified: no checksum"
     }  # fmt: skip
     assert fetcher.code() == 0
-    assert [event.reason for event in fetcher.told(FetchSkipped)] == [
+    assert [event.reason for event in fetcher.events_of(FetchSkipped)] == [
         "already present, md5 verified", "already present, sha256 verified",
         "already present, unverified: no checksum"
     ]  # fmt: skip
     assert len(web.requests) == 3
 
 
-def test_archives_are_kept_as_they_are(fetcher: Fetcher, web: Scripted) -> None:
+def test_archives_are_not_unpacked(fetcher: Fetcher, web: Scripted) -> None:
     archive = b"PK\x03\x04 and so on"
-    fetcher.one("x.zip", url=web.on("/x.zip", Answer(archive)))
+    fetcher.write_asset("x.zip", url=web.on("/x.zip", Answer(archive)))
     assert fetcher.code() == 0
     assert fetcher.files() == {"x.zip": archive}
 
 
-def test_force_fetches_what_nothing_vouches_for(fetcher: Fetcher, web: Scripted) -> None:
+def test_force_fetches_unverified_assets_again(fetcher: Fetcher, web: Scripted) -> None:
     (fetcher.root / "x").write_bytes(b"old")
-    fetcher.one("x", url=web.on("/x", Answer(DATA)))
+    fetcher.write_asset("x", url=web.on("/x", Answer(DATA)))
     assert fetcher.code() == 0
     assert fetcher.files() == {"x": b"old"}
     assert fetcher.code(force=True) == 0
     assert fetcher.files() == {"x": DATA}
 
 
-def test_private_assets(fetcher: Fetcher) -> None:
-    fetcher.one("corpus/x", checksum=MD5, description="ask the archive")
+def test_private_assets_are_checked_but_not_fetched(fetcher: Fetcher) -> None:
+    fetcher.write_asset("corpus/x", checksum=MD5, description="ask the archive")
     assert fetcher.code() == 1
     assert "ask the archive" in fetcher.error
     assert fetcher.files() == {}
@@ -79,7 +79,7 @@ def test_private_assets(fetcher: Fetcher) -> None:
     assert fetcher.code() == 0
 
 
-def test_a_private_folder_has_weasel_s_checksum(fetcher: Fetcher) -> None:
+def test_the_checksum_of_a_private_folder_is_that_of_weasel(fetcher: Fetcher) -> None:
     write(
         fetcher.root,
         {"x/b/1.txt": b"one", "x/b.txt": b"two", "x/b-c/3": b"three", "x/a": b"", "x/.h/4": b"4"},
@@ -87,13 +87,13 @@ def test_a_private_folder_has_weasel_s_checksum(fetcher: Fetcher) -> None:
     (fetcher.root / "x/empty").mkdir()
     (fetcher.root / "x/link").symlink_to("b.txt")
     (fetcher.root / "x/folder").symlink_to("b")
-    fetcher.one("x", checksum=get_checksum(fetcher.root / "x").upper())
+    fetcher.write_asset("x", checksum=get_checksum(fetcher.root / "x").upper())
     assert fetcher.code() == 0
     write(fetcher.root, {"x/b.txt": b"changed"})
     assert fetcher.code() == 1
 
 
-def test_extra_assets(fetcher: Fetcher, web: Scripted) -> None:
+def test_extra_assets_are_fetched_on_request(fetcher: Fetcher, web: Scripted) -> None:
     url = web.on("/x", Answer(DATA))
     fetcher.write(
         f"assets:\n  - {{dest: a, url: '{url}'}}\n  - {{dest: b, url: '{url}', extra: true}}\n"
@@ -107,7 +107,7 @@ def test_extra_assets(fetcher: Fetcher, web: Scripted) -> None:
     assert set(fetcher.files()) == {"a", "b"}
 
 
-def test_assets_in_each_other_do_nothing(fetcher: Fetcher, web: Scripted) -> None:
+def test_nested_destinations_are_an_error_before_any_fetch(fetcher: Fetcher, web: Scripted) -> None:
     url = web.on("/x", Answer(DATA))
     fetcher.write(f"assets:\n  - {{dest: a, url: '{url}'}}\n  - {{dest: a/b, url: '{url}'}}\n")
     with pytest.raises(InvalidInput, match=r"project\.yml:4"):
@@ -115,7 +115,7 @@ def test_assets_in_each_other_do_nothing(fetcher: Fetcher, web: Scripted) -> Non
     assert not web.requests
 
 
-def test_the_folders_of_the_project_are_made(fetcher: Fetcher, web: Scripted) -> None:
+def test_the_folders_of_the_project_are_created(fetcher: Fetcher, web: Scripted) -> None:
     url = web.on("/x", Answer(DATA))
     fetcher.write(f"directories: [one, two/three]\nassets:\n  - {{dest: a, url: '{url}'}}\n")
     assert fetcher.code() == 0
@@ -133,14 +133,14 @@ def test_the_folders_of_the_project_are_made(fetcher: Fetcher, web: Scripted) ->
         ((), 0),
     ],
 )
-def test_the_worst_failure_gives_the_code(
+def test_the_worst_failure_sets_the_exit_code(
     fetcher: Fetcher, web: Scripted, bad: tuple[str, ...], code: int
 ) -> None:
     urls = {
         "refused": "url: s3://bucket/x",
         "malformed": "url: 'http://'",
         "url": f"url: {web.on('/gone', Answer(b'', 404))}",
-        TOO_LONG: "url: nowhere",  # a name too long for the disk
+        TOO_LONG: "url: nowhere",  # longer than a file name may be
         "private": "description: mine",
     }
     items = "".join(f"  - dest: {name}\n    {urls[name]}\n" for name in bad)
@@ -148,15 +148,15 @@ def test_the_worst_failure_gives_the_code(
     assert fetcher.code() == code
     assert fetcher.files() == {"ok": DATA}
     assert all(f"asset '{name}'" in fetcher.error for name in bad)
-    assert {event.dest for event in fetcher.told(FetchFailed)} == set(bad)
+    assert {event.dest for event in fetcher.events_of(FetchFailed)} == set(bad)
 
 
-def test_side_by_side(fetcher: Fetcher, web: Scripted) -> None:
+def test_assets_are_fetched_in_parallel(fetcher: Fetcher, web: Scripted) -> None:
     together = threading.Barrier(4, timeout=PATIENCE)
 
     def answer(handler: object) -> None:
-        together.wait()  # breaks unless four ask at once
-        web.say(handler, Answer(DATA))  # type: ignore[attr-defined]
+        together.wait()  # fails unless four requests run at once
+        web.send_answer(handler, Answer(DATA))  # type: ignore[attr-defined]
 
     url = web.on("/x", answer)
     items = "".join(f"  - {{dest: '{n}', url: '{url}'}}\n" for n in range(4))
@@ -165,7 +165,7 @@ def test_side_by_side(fetcher: Fetcher, web: Scripted) -> None:
     assert len(fetcher.files()) == 4
 
 
-def test_one_after_the_other(fetcher: Fetcher, web: Scripted) -> None:
+def test_one_job_fetches_assets_in_sequence(fetcher: Fetcher, web: Scripted) -> None:
     url = web.on("/x", Answer(DATA))
     items = "".join(f"  - {{dest: '{n}', url: '{url}'}}\n" for n in range(4))
     fetcher.write(f"assets:\n{items}")
@@ -177,9 +177,11 @@ def test_one_after_the_other(fetcher: Fetcher, web: Scripted) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 3])
-def test_an_interruption_ends_it_at_once(fetcher: Fetcher, web: Scripted, after: int) -> None:
+def test_an_interrupt_ends_a_stalled_fetch_at_once(
+    fetcher: Fetcher, web: Scripted, after: int
+) -> None:
     (fetcher.root / "x").write_bytes(b"old")
-    fetcher.one("x", url=web.on("/x", Answer(DATA, stall=after)), checksum=MD5)
+    fetcher.write_asset("x", url=web.on("/x", Answer(DATA, stall=after)), checksum=MD5)
 
     def interrupt() -> None:
         web.idle.wait(PATIENCE)
@@ -194,25 +196,25 @@ def test_an_interruption_ends_it_at_once(fetcher: Fetcher, web: Scripted, after:
     assert not [t for t in threading.enumerate() if t.name.startswith("git-spacy-asset")]
 
 
-def test_so_it_does_before_the_server_says_a_word(fetcher: Fetcher, web: Scripted) -> None:
+def test_an_interrupt_ends_a_fetch_without_a_response(fetcher: Fetcher, web: Scripted) -> None:
     def silent(_: object) -> None:
-        if not web.idle.is_set():  # a second one would hit the test itself
+        if not web.idle.is_set():  # a second signal would reach the test
             web.idle.set()
             os.kill(os.getpid(), signal.SIGINT)
         web.stopping.wait(PATIENCE)
 
-    fetcher.one("x", url=web.on("/x", silent))
+    fetcher.write_asset("x", url=web.on("/x", silent))
     with pytest.raises(KeyboardInterrupt):
         fetcher()
     assert fetcher.files() == {}
 
 
-def test_a_reporter_that_breaks_ends_it(fetcher: Fetcher, web: Scripted) -> None:
+def test_a_failing_reporter_cancels_the_fetch(fetcher: Fetcher, web: Scripted) -> None:
     def broken(event: FetchEvent) -> None:
         if isinstance(event, FetchStarted):
             raise BrokenPipeError
 
-    fetcher.one("x", url=web.on("/x", Answer(DATA)))
+    fetcher.write_asset("x", url=web.on("/x", Answer(DATA)))
     from git_spacy.assets.fetch import fetch
 
     with pytest.raises(BrokenPipeError):
@@ -223,8 +225,8 @@ def test_a_reporter_that_breaks_ends_it(fetcher: Fetcher, web: Scripted) -> None
     assert fetcher.files() == {}
 
 
-def test_what_a_killed_run_left_is_cleared(fetcher: Fetcher, web: Scripted) -> None:
-    fetcher.one("a/x", url=web.on("/x", Answer(DATA)), checksum=MD5)
+def test_files_of_a_killed_fetch_are_removed_or_recovered(fetcher: Fetcher, web: Scripted) -> None:
+    fetcher.write_asset("a/x", url=web.on("/x", Answer(DATA)), checksum=MD5)
     write(fetcher.root, {"a/x": DATA, "a/.x.git-spacy-new": b"half", "a/.x.git-spacy-old": b"old"})
     assert left_over(fetcher.root)
     assert fetcher.code() == 0
@@ -234,13 +236,13 @@ def test_what_a_killed_run_left_is_cleared(fetcher: Fetcher, web: Scripted) -> N
     assert not web.requests
 
 
-def test_a_defect_of_ours_is_not_swallowed(
+def test_an_internal_error_is_raised(
     fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from git_spacy.assets.sources import http
 
     monkeypatch.setattr(http, "fetch", lambda *_: 1 / 0)
-    fetcher.one("x", url=web.url)
+    fetcher.write_asset("x", url=web.url)
     with pytest.raises(ZeroDivisionError):
         fetcher()
 
@@ -248,8 +250,8 @@ def test_a_defect_of_ours_is_not_swallowed(
 def test_a_link_at_the_destination_is_replaced_not_followed(
     fetcher: Fetcher, web: Scripted
 ) -> None:
-    write(fetcher.root, {"kept": b"kept"})
-    Path(fetcher.root / "x").symlink_to("kept")
-    fetcher.one("x", url=web.on("/x", Answer(DATA)), checksum=MD5)
+    write(fetcher.root, {"target": b"target"})
+    Path(fetcher.root / "x").symlink_to("target")
+    fetcher.write_asset("x", url=web.on("/x", Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
-    assert fetcher.files() == {"kept": b"kept", "x": DATA}
+    assert fetcher.files() == {"target": b"target", "x": DATA}

@@ -1,11 +1,11 @@
-"""What is decided about an asset, from what stands at its destination."""
+"""Tests of the decision what to do with an asset."""
 
 from __future__ import annotations
 
 import pytest
 
 from git_spacy.assets import planner
-from git_spacy.assets.planner import AssetStatus, Fetch, Missing, Refuse, Skip, decide
+from git_spacy.assets.planner import AssetStatus, Fetch, Missing, Refuse, Skip, plan_asset
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.project import graph
 from git_spacy.project.model import Asset, Checksum, GitSource
@@ -36,92 +36,94 @@ NOTHING = AssetStatus()
 EMPTY_FOLDER = AssetStatus(None, True)
 FILE = AssetStatus(FOUND)
 EMPTY = AssetStatus(FOUND._replace(size=0))
-RIGHT = AssetStatus(FOUND, False, True)
+VERIFIED = AssetStatus(FOUND, False, True)
 WRONG = AssetStatus(FOUND, False, False)
 WRONG_FOLDER = AssetStatus(FOLDER, True, False)
-OURS = AssetStatus(FOLDER, True, None, FetchedAsset(FROM_GIT, FOLDER.digest, FOLDER.names))
-OURS_WRONG = OURS._replace(matches=False)
-OURS_FROM_ELSEWHERE = OURS._replace(fetched=FetchedAsset("elsewhere", FOLDER.digest, FOLDER.names))
-EDITED = OURS._replace(found=FOLDER._replace(digest="3" * 32))
-RENAMED = OURS._replace(found=FOLDER._replace(names="3" * 32))
+FETCHED = AssetStatus(FOLDER, True, None, FetchedAsset(FROM_GIT, FOLDER.digest, FOLDER.names))
+FETCHED_WRONG = FETCHED._replace(matches=False)
+FETCHED_FROM_ELSEWHERE = FETCHED._replace(
+    fetched=FetchedAsset("elsewhere", FOLDER.digest, FOLDER.names)
+)
+EDITED = FETCHED._replace(existing=FOLDER._replace(digest="3" * 32))
+RENAMED = FETCHED._replace(existing=FOLDER._replace(names="3" * 32))
 
-by_url = asset(url=URL)
-by_url_sure = asset(url=URL, checksum=MD5)
-by_git = asset(git=GIT)
-by_git_sure = asset(git=GIT, checksum=MD5)
+url_asset = asset(url=URL)
+url_with_checksum = asset(url=URL, checksum=MD5)
+git_asset = asset(git=GIT)
+git_with_checksum = asset(git=GIT, checksum=MD5)
 private = asset()
-private_sure = asset(checksum=MD5)
+private_with_checksum = asset(checksum=MD5)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "standing", "force", "verdict", "reason"),
+    ("wanted", "status", "force", "kind", "reason"),
     [
-        (by_url, NOTHING, False, Fetch, "missing"),
-        (by_url, EMPTY_FOLDER, False, Fetch, "missing"),
-        (by_url, EMPTY, False, Fetch, "empty"),
-        (by_url, FILE, False, Skip, "no checksum"),
-        (by_url, FILE, True, Fetch, "--force"),
-        (by_url_sure, NOTHING, False, Fetch, "missing"),
-        (by_url_sure, RIGHT, False, Skip, "md5 verified"),
-        (by_url_sure, RIGHT, True, Skip, "md5 verified"),
-        (by_url_sure, WRONG, False, Fetch, "md5 is not that"),
-        (by_url_sure, WRONG_FOLDER, False, Refuse, ""),
-        (by_url_sure, WRONG_FOLDER, True, Fetch, "--force"),
-        (by_git, NOTHING, False, Fetch, "missing"),
-        (by_git, OURS, False, Skip, "unchanged since it was fetched"),
-        (by_git, OURS, True, Fetch, "--force"),
-        (by_git, OURS_FROM_ELSEWHERE, False, Fetch, "came from elsewhere"),
-        (by_git, FILE, True, Fetch, "--force"),
-        (by_git_sure, RIGHT, False, Skip, "md5 verified"),
-        (by_git_sure, OURS_WRONG, False, Fetch, "md5 is not that"),
+        (url_asset, NOTHING, False, Fetch, "missing"),
+        (url_asset, EMPTY_FOLDER, False, Fetch, "missing"),
+        (url_asset, EMPTY, False, Fetch, "empty"),
+        (url_asset, FILE, False, Skip, "no checksum"),
+        (url_asset, FILE, True, Fetch, "--force"),
+        (url_with_checksum, NOTHING, False, Fetch, "missing"),
+        (url_with_checksum, VERIFIED, False, Skip, "md5 verified"),
+        (url_with_checksum, VERIFIED, True, Skip, "md5 verified"),
+        (url_with_checksum, WRONG, False, Fetch, "md5 does not match project.yml"),
+        (url_with_checksum, WRONG_FOLDER, False, Refuse, ""),
+        (url_with_checksum, WRONG_FOLDER, True, Fetch, "--force"),
+        (git_asset, NOTHING, False, Fetch, "missing"),
+        (git_asset, FETCHED, False, Skip, "unchanged since it was fetched"),
+        (git_asset, FETCHED, True, Fetch, "--force"),
+        (git_asset, FETCHED_FROM_ELSEWHERE, False, Fetch, "fetched from elsewhere"),
+        (git_asset, FILE, True, Fetch, "--force"),
+        (git_with_checksum, VERIFIED, False, Skip, "md5 verified"),
+        (git_with_checksum, FETCHED_WRONG, False, Fetch, "md5 does not match project.yml"),
         (private, NOTHING, False, Missing, "missing"),
         (private, NOTHING, True, Missing, "missing"),
         (private, FILE, False, Skip, "no checksum"),
-        (private_sure, RIGHT, True, Skip, "md5 verified"),
-        (private_sure, WRONG, False, Missing, "does not match checksum"),
+        (private_with_checksum, VERIFIED, True, Skip, "md5 verified"),
+        (private_with_checksum, WRONG, False, Missing, "does not match checksum"),
     ],
 )
-def test_decisions(
-    wanted: Asset, standing: AssetStatus, force: bool, verdict: type, reason: str
+def test_the_decision_follows_from_the_asset_and_its_status(
+    wanted: Asset, status: AssetStatus, force: bool, kind: type, reason: str
 ) -> None:
-    decided = decide(wanted, standing, force=force)
-    assert type(decided) is verdict
-    assert not getattr(decided, "protect_existing", False)
-    if not isinstance(decided, Refuse):
-        assert reason in decided.reason
+    decision = plan_asset(wanted, status, force=force)
+    assert type(decision) is kind
+    assert not getattr(decision, "protect_existing", False)
+    if not isinstance(decision, Refuse):
+        assert reason in decision.reason
     else:
-        assert isinstance(decided.error, Refused)
+        assert isinstance(decision.error, Refused)
 
 
-@pytest.mark.parametrize("standing", [FILE, EMPTY, EDITED, RENAMED, WRONG_FOLDER])
-@pytest.mark.parametrize("wanted", [by_git, by_git_sure])
-def test_the_work_of_others_is_protected(wanted: Asset, standing: AssetStatus) -> None:
-    decided = decide(wanted, standing)
-    assert isinstance(decided, Fetch)
-    assert decided.protect_existing
+@pytest.mark.parametrize("status", [FILE, EMPTY, EDITED, RENAMED, WRONG_FOLDER])
+@pytest.mark.parametrize("wanted", [git_asset, git_with_checksum])
+def test_content_that_was_not_fetched_is_protected(wanted: Asset, status: AssetStatus) -> None:
+    decision = plan_asset(wanted, status)
+    assert isinstance(decision, Fetch)
+    assert decision.protect_existing
 
 
-def test_a_source_that_is_refused_matters_only_where_it_is_needed() -> None:
+def test_a_refused_source_only_matters_if_the_asset_must_be_fetched() -> None:
     refusal = Refused("no")
-    assert decide(by_url, NOTHING, refusal=refusal) == Refuse(by_url, refusal)
-    assert isinstance(decide(by_url_sure, RIGHT, refusal=refusal), Skip)
-    assert isinstance(decide(by_url, FILE, refusal=refusal), Skip)
-    assert isinstance(decide(by_url, FILE, refusal=refusal, force=True), Refuse)
+    assert plan_asset(url_asset, NOTHING, refusal=refusal) == Refuse(url_asset, refusal)
+    assert isinstance(plan_asset(url_with_checksum, VERIFIED, refusal=refusal), Skip)
+    assert isinstance(plan_asset(url_asset, FILE, refusal=refusal), Skip)
+    assert isinstance(plan_asset(url_asset, FILE, refusal=refusal, force=True), Refuse)
 
 
-def test_what_came_from_another_address_is_told() -> None:
-    standing = FILE._replace(fetched=FetchedAsset("https://example.com/old", FOUND.digest, ""))
-    decided = decide(by_url, standing)
-    assert isinstance(decided, Skip)
-    assert "https://example.com/old" in decided.reason
+def test_a_changed_source_is_reported() -> None:
+    status = FILE._replace(fetched=FetchedAsset("https://example.com/old", FOUND.digest, ""))
+    decision = plan_asset(url_asset, status)
+    assert isinstance(decision, Skip)
+    assert "https://example.com/old" in decision.reason
 
 
 def test_a_source_is_shown_without_secrets() -> None:
     secret = asset(url="https://user:pw@example.com/x?token=pw")
     assert planner.describe_source(secret) == "https://example.com/x"
-    kept = asset(url="https://example.com/${env.TOKEN}/x")
-    assert planner.describe_source(kept) == "https://example.com/${env.TOKEN}/x"
-    assert planner.describe_source(by_git) == FROM_GIT
+    variable = asset(url="https://example.com/${env.TOKEN}/x")
+    assert planner.describe_source(variable) == "https://example.com/${env.TOKEN}/x"
+    assert planner.describe_source(git_asset) == FROM_GIT
 
 
 ASSETS = (
@@ -134,7 +136,7 @@ ASSETS = (
 
 
 @pytest.mark.parametrize(
-    ("names", "extra", "chosen"),
+    ("names", "extra", "expected"),
     [
         ([], False, ["assets/a", "assets/more/c", "assets2"]),
         ([], True, ["assets/a", "assets/b", "assets/more/c", "other/d", "assets2"]),
@@ -146,22 +148,24 @@ ASSETS = (
         (["assets2", "assets/a", "assets/a"], False, ["assets/a", "assets2"]),
     ],
 )
-def test_chosen(names: list[str], extra: bool, chosen: list[str]) -> None:
-    found = planner.select_assets(ASSETS, names, extra=extra)
-    assert [asset.dest.text for asset in found] == chosen
+def test_names_and_folders_select_assets(
+    names: list[str], extra: bool, expected: list[str]
+) -> None:
+    selected = planner.select_assets(ASSETS, names, extra=extra)
+    assert [asset.dest.text for asset in selected] == expected
 
 
 def test_an_unknown_name_gets_a_suggestion() -> None:
     with pytest.raises(InvalidInput, match="did you mean 'assets/more/c'"):
         planner.select_assets(ASSETS, ["assets/mor/c"], extra=False)
-    with pytest.raises(InvalidInput, match="names no assets"):
+    with pytest.raises(InvalidInput, match="has no assets"):
         planner.select_assets((), ["x"], extra=False)
 
 
 @pytest.mark.parametrize(
     ("first", "second"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a/b", "a/b/c/d")]
 )
-def test_assets_in_each_other_are_malformed(first: str, second: str) -> None:
+def test_nested_asset_destinations_are_invalid(first: str, second: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         graph.check_destinations([asset(first, line=3), asset(second, line=5)])
     assert str(caught.value).startswith("project.yml:5: error: asset destination")

@@ -1,4 +1,4 @@
-"""What a check says of one project, as a value."""
+"""The findings of the checks, as values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def tracked(name: str) -> TrackedPath:
     return TrackedPath(name, hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
 
 
-def test_what_to_run_again_is_the_command_and_what_depends_on_it_and_nothing_else(
+def test_the_hint_runs_the_command_and_those_that_depend_on_it_again(
     tmp_path: Path,
 ) -> None:
     root = project(tmp_path / "p", TEXT, {name: name for name in ("made", "used", "other")})
@@ -33,6 +33,6 @@ def test_what_to_run_again_is_the_command_and_what_depends_on_it_and_nothing_els
         LockEntry("alone", ("x",), (), (tracked("other"),), "weasel run alone"),
     ]
     lock.write(root, {entry.name: entry for entry in entries})
-    (found,) = checks.run_checks(["lock"], WorkTree(root))
-    assert found.message == "'make': script changed: line 1 is now 'new'"
-    assert (found.hint, found.severity) == ("git spacy run make use", "error")
+    (finding,) = checks.run_checks(["lock"], WorkTree(root))
+    assert finding.message == "'make': script changed: line 1 is now 'new'"
+    assert (finding.hint, finding.severity) == ("git spacy run make use", "error")

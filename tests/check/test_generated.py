@@ -1,4 +1,4 @@
-"""The generated files that a project has: of its project.yml, in the work tree and when staged."""
+"""The check of generated files, in the working tree and in the index."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from git_spacy.generate import registry
 from tests.testing.projects import Spacy, process, snapshot, two_steps
 from tests.testing.repositories import git, write
 
-MADE = [
+GENERATED = [
     (["ignore"], ".gitignore"),
     (["dvc", "all"], "dvc.yaml"),
     (["dvc", "--no-urls", "all"], "dvc.yaml"),
@@ -27,7 +27,7 @@ STALE = "error: out of date with project.yml"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A project in a folder of its repository."""
+    """Create a project in a subfolder of its repository."""
 
     folder = two_steps(tmp_path / "r/sub/project")
     (folder / "docs").mkdir()
@@ -35,35 +35,35 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def changed(root: Path) -> None:
+def change_project(root: Path) -> None:
     text = (root / "project.yml").read_text()
     text = text.replace("help: Train on it", "help: Train").replace("[model]", "[model, log.txt]")
     write(root, {"project.yml": text})
 
 
-def test_every_generator_can_be_asked_again() -> None:
-    assert {words[0] for words, _ in (*MADE, SCHEMA)} == set(registry.GENERATORS)
+def test_every_generator_has_a_case() -> None:
+    assert {arguments[0] for arguments, _ in (*GENERATED, SCHEMA)} == set(registry.GENERATORS)
 
 
-@pytest.mark.parametrize(("words", "name"), MADE)
-def test_a_file_is_current_until_project_yml_changes(
-    root: Path, spacy: Spacy, words: list[str], name: str
+@pytest.mark.parametrize(("arguments", "name"), GENERATED)
+def test_a_file_is_up_to_date_until_project_yml_changes(
+    root: Path, spacy: Spacy, arguments: list[str], name: str
 ) -> None:
-    assert spacy(*words, cwd=root).code == 0
+    assert spacy(*arguments, cwd=root).code == 0
     git(root, "add", "-A")
     for view in ([], ["--staged"]):
         done = spacy("check", "generated", *view, cwd=root)
         assert (done.code, done.out, done.err) == (0, "", "")
-    changed(root)
-    assert spacy("check", "generated", "--staged", cwd=root).code == 0  # it is not staged yet
+    change_project(root)
+    assert spacy("check", "generated", "--staged", cwd=root).code == 0  # not staged yet
     done = spacy("check", "generated", cwd=root)
     assert done.code == 1
     first, hint = done.out.splitlines()
-    line = 2 if name.endswith(".svg") else 1  # the first is what makes it XML
+    line = 2 if name.endswith(".svg") else 1  # the first line is the XML declaration
     assert first == f"{name}:{line}:1: {STALE}"
     git(root, "add", "project.yml")
     assert spacy("check", "generated", "--staged", cwd=root).out == done.out
-    # the hint, as it stands there
+    # the hint works when pasted
     from git_spacy.generate.managed_block import split_command
 
     assert spacy(*split_command(hint.removeprefix("hint: ")), cwd=root).code == 0
@@ -73,16 +73,16 @@ def test_a_file_is_current_until_project_yml_changes(
     assert spacy("check", "generated", "--staged", cwd=root).code == 0
 
 
-@pytest.mark.parametrize(("words", "name"), MADE)
-def test_what_a_person_edited_is_told_and_not_mended(
-    root: Path, spacy: Spacy, words: list[str], name: str
+@pytest.mark.parametrize(("arguments", "name"), GENERATED)
+def test_an_edited_file_is_reported_and_not_overwritten(
+    root: Path, spacy: Spacy, arguments: list[str], name: str
 ) -> None:
-    assert spacy(*words, cwd=root).code == 0
+    assert spacy(*arguments, cwd=root).code == 0
     path = root / name
     text = path.read_text().replace("model", "model2").replace("Train on", "Train of")
     path.write_text(text)
     git(root, "add", "-A")
-    changed(root)
+    change_project(root)
     done = spacy("check", "generated", "--fix", cwd=root)
     assert done.code == 1
     assert "was edited" in done.out
@@ -90,25 +90,25 @@ def test_what_a_person_edited_is_told_and_not_mended(
     assert path.read_text() == text
 
 
-def test_a_schema_is_of_git_spacy_and_stays_current(root: Path, spacy: Spacy) -> None:
-    words, name = SCHEMA
-    assert spacy(*words, cwd=root).code == 0
-    changed(root)
+def test_a_schema_does_not_depend_on_project_yml(root: Path, spacy: Spacy) -> None:
+    arguments, name = SCHEMA
+    assert spacy(*arguments, cwd=root).code == 0
+    change_project(root)
     assert spacy("check", "generated", cwd=root).code == 0
     path = root / name
     path.write_text(path.read_text().replace('"title"', '"tittle"', 1))
     done = spacy("check", "generated", cwd=root)
     assert done.out.splitlines() == [
-        f"{name}:2:1: error: what git-spacy wrote into '{name}' was edited",
+        f"{name}:2:1: error: the generated text in '{name}' was edited by hand",
         "hint: git spacy schema -o project.schema.json --force",
     ]
 
 
-def test_fix_writes_them_all(root: Path, spacy: Spacy) -> None:
-    for words, _ in MADE:
-        assert spacy(*words, cwd=root).code == 0
+def test_fix_regenerates_all_files(root: Path, spacy: Spacy) -> None:
+    for arguments, _ in GENERATED:
+        assert spacy(*arguments, cwd=root).code == 0
     git(root, "add", "-A")
-    changed(root)
+    change_project(root)
     done = spacy("check", "generated", "--fix", cwd=root)
     assert (done.code, done.out) == (0, "")
     assert done.err.splitlines() == [
@@ -118,35 +118,37 @@ def test_fix_writes_them_all(root: Path, spacy: Spacy) -> None:
     assert spacy("check", "generated", "--fix", cwd=root).err == ""
 
 
-def test_files_that_were_never_generated_are_nobodys_business(root: Path, spacy: Spacy) -> None:
+def test_files_that_were_not_generated_are_ignored(root: Path, spacy: Spacy) -> None:
     write(root, {"README.md": "mine\n", "dvc.yaml": "stages: {}\n", "docs/x.md": "git-spacy\n"})
     git(root, "add", "-A")
     assert spacy("check", "generated", cwd=root).code == 0
 
 
-def test_without_a_repository_the_usual_files_are_looked_at(tmp_path: Path, spacy: Spacy) -> None:
+def test_outside_a_repository_the_default_file_names_are_checked(
+    tmp_path: Path, spacy: Spacy
+) -> None:
     root = two_steps(tmp_path / "p")
     assert spacy("document", cwd=root).code == 0
     assert spacy("check", "generated", cwd=root).code == 0
-    changed(root)
+    change_project(root)
     assert f"README.md:1:1: {STALE}" in spacy("check", "generated", cwd=root).out
 
 
-def test_each_project_has_its_own(root: Path, spacy: Spacy) -> None:
-    """One project in another's folder, a copy of a generated file, and a marker that lies."""
+def test_each_project_has_its_own_generated_files(root: Path, spacy: Spacy) -> None:
+    """A project inside another, a copy of a generated file, and a forged marker."""
 
     inner = two_steps(root / "inner")
-    changed(inner)
+    change_project(inner)
     assert spacy("document", cwd=root).code == 0
     assert spacy("document", cwd=inner).code == 0
     assert spacy("document", "-o", "docs/x.md", cwd=inner / "..").code == 0
     shutil.copy(root / "README.md", root / "docs/copy.md")
-    lie = (root / "README.md").read_text().replace("git spacy document", "git spacy frob --x")
-    write(root, {"docs/lie.md": lie, "docs/nul.md": b"git-spacy: generated by \0\xff"})
+    forged = (root / "README.md").read_text().replace("git spacy document", "git spacy frob --x")
+    write(root, {"docs/forged.md": forged, "docs/nul.md": b"git-spacy: generated by \0\xff"})
     git(root, "add", "-A")
     for folder in (root, inner):
         assert spacy("check", "generated", "--staged", cwd=folder).out == ""
-    changed(root)
+    change_project(root)
     assert "docs/x.md:1:1" in spacy("check", "generated", cwd=root).out
     assert spacy("check", "generated", cwd=inner).code == 0
 
@@ -157,14 +159,14 @@ def test_each_project_has_its_own(root: Path, spacy: Spacy) -> None:
         "git spacy document -o",
         "git spacy document -o ../../x.md",
         "git spacy document x y z",
-        "git spacy dvc nothing-of-the-kind",
+        "git spacy dvc no-such-workflow",
         'git spacy dvc "',
         "git spacy dvc -o",
         "git spacy",
         "git spacy ignore $(touch /tmp/x)",
     ],
 )
-def test_a_marker_is_read_and_never_run(root: Path, spacy: Spacy, command: str) -> None:
+def test_a_marker_is_parsed_and_never_run(root: Path, spacy: Spacy, command: str) -> None:
     marker = f"<!-- git-spacy: generated by '{command}' from project.yml; digest 0123456789ab -->"
     write(root, {"README.md": f"{marker}\n", "docs/x.md": f"{marker}\n"})
     git(root, "add", "-A")
@@ -175,20 +177,20 @@ def test_a_marker_is_read_and_never_run(root: Path, spacy: Spacy, command: str) 
     assert snapshot(root) == before
 
 
-def test_what_dvc_cannot_express_any_more_is_told(root: Path, spacy: Spacy) -> None:
+def test_a_project_that_dvc_cannot_express_is_reported(root: Path, spacy: Spacy) -> None:
     assert spacy("dvc", cwd=root).code == 0
     text = (root / "project.yml").read_text()
     write(root, {"project.yml": text.replace("outputs: [model]", "outputs: [corpus/words.txt]")})
     done = spacy("check", "generated", cwd=root)
     assert done.code == 1
-    assert "DVC wants one maker of a path" in done.out
+    assert "DVC allows only one producer of a path" in done.out
 
 
-def test_the_index_that_git_names_is_looked_at(root: Path) -> None:
+def test_the_index_in_the_environment_is_checked(root: Path) -> None:
     from tests.testing.hooks import two_projects
 
     top = two_projects(root.parent / "two")
-    changed(top / "one")
+    change_project(top / "one")
     git(top, "add", "-A")
     environ = {"GIT_INDEX_FILE": str(top / ".git/index"), "GIT_DIR": str(top / ".git")}
     assert process("check", "generated", "--staged", cwd=top / "one", **environ).code == 1

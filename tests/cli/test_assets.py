@@ -1,4 +1,4 @@
-"""`git spacy assets` as a user types it."""
+"""Tests of `git spacy assets`, run as a user would."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ assets:
     )
 
 
-def test_a_line_for_each_and_a_summary(root: Path, spacy: Spacy) -> None:
+def test_each_asset_gets_a_line_and_all_get_a_summary(root: Path, spacy: Spacy) -> None:
     done = spacy("assets", cwd=root)
     assert (done.code, done.out) == (0, "")
     *lines, summary = done.err.splitlines()
@@ -73,7 +73,7 @@ def test_a_line_for_each_and_a_summary(root: Path, spacy: Spacy) -> None:
     assert (root / "big/vectors.zip").read_bytes() == DATA
 
 
-def test_from_a_subfolder_and_by_name(root: Path, spacy: Spacy) -> None:
+def test_assets_can_be_named_from_a_subfolder(root: Path, spacy: Spacy) -> None:
     (root / "assets").mkdir()
     assert spacy("assets", "dev.jsonl", cwd=root / "assets").code == 0
     assert spacy("assets", "assets/train.jsonl", cwd=root / "assets").code == 0
@@ -83,35 +83,35 @@ def test_from_a_subfolder_and_by_name(root: Path, spacy: Spacy) -> None:
     assert "did you mean 'assets/train.jsonl'?" in done.err
 
 
-def test_with_the_folder_of_the_project(root: Path, spacy: Spacy) -> None:
+def test_the_project_folder_can_be_the_last_argument(root: Path, spacy: Spacy) -> None:
     assert spacy("assets", root, cwd=root.parent).code == 0
     assert spacy("assets", "assets", "project", cwd=root.parent).code == 0
     assert spacy("assets", ".", cwd=root).code == 0
 
 
-def test_with_a_variable_overridden(root: Path, spacy: Spacy, web: Scripted) -> None:
+def test_variables_can_be_overridden(root: Path, spacy: Spacy, web: Scripted) -> None:
     web.on("/y", Answer(DATA))
     assert spacy("assets", "--vars.name", "y", cwd=root).code == 0
     assert len(web.requests_for("/y")) == 1
 
 
-def test_what_failed_is_told_with_its_line(
+def test_a_failed_asset_is_reported_with_its_line_in_project_yml(
     root: Path, spacy: Spacy, web: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
     web.on("/x", Answer(b"", 503))
     done = spacy("assets", cwd=root)
     assert done.code == 4
-    assert "failed   assets/train.jsonl (the server answered 503" in done.err
+    assert "failed   assets/train.jsonl (the server responded 503" in done.err
     assert "fetched  assets/dev.jsonl" in done.err
-    assert "assets/train.jsonl: the server answered 503 " in done.err
+    assert "assets/train.jsonl: the server responded 503 " in done.err
     assert "; trying again in 0.0 s" in done.err
     assert "fetched 1, skipped 0, failed 1" in done.err
-    assert "project.yml:5: error: asset 'assets/train.jsonl': the server answered 503" in done.err
+    assert "project.yml:5: error: asset 'assets/train.jsonl': the server responded 503" in done.err
     assert "hint: " in done.err
 
 
-def test_private_and_missing(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_missing_private_asset_is_reported(tmp_path: Path, spacy: Spacy) -> None:
     root = project(tmp_path / "p", "assets:\n  - dest: mine\n    description: ask Ann\n")
     done = spacy("assets", cwd=root)
     assert done.code == 1
@@ -122,7 +122,7 @@ def test_private_and_missing(tmp_path: Path, spacy: Spacy) -> None:
     assert spacy("assets", cwd=root).code == 0
 
 
-def test_nothing_to_fetch(tmp_path: Path, spacy: Spacy) -> None:
+def test_without_assets_nothing_is_fetched(tmp_path: Path, spacy: Spacy) -> None:
     root = project(tmp_path / "p", "title: nothing\n")
     done = spacy("assets", cwd=root)
     assert (done.code, done.err) == (0, "fetched 0, skipped 0\n")
@@ -132,7 +132,7 @@ def test_nothing_to_fetch(tmp_path: Path, spacy: Spacy) -> None:
     assert "1 more with --extra" in done.err
 
 
-def test_credentials_are_masked(root: Path, spacy: Spacy, web: Scripted) -> None:
+def test_credentials_in_urls_are_redacted(root: Path, spacy: Spacy, web: Scripted) -> None:
     url = web.url.replace("://", "://user:s3cret@") + "/gone?token=s3cret"
     project(root, f"assets: [{{dest: x, url: '{url}'}}]\n")
     done = spacy("assets", cwd=root)
@@ -143,7 +143,7 @@ def test_credentials_are_masked(root: Path, spacy: Spacy, web: Scripted) -> None
     assert "s3cret" not in spacy("assets", cwd=root).err
 
 
-def test_while_another_run_goes_on(root: Path, spacy: Spacy) -> None:
+def test_no_wait_exits_with_75_while_another_run_holds_the_lock(root: Path, spacy: Spacy) -> None:
     from git_spacy.files import file_lock
     from git_spacy.state.stat_cache import state_dir
 
@@ -162,7 +162,7 @@ def start(root: Path, **options: object) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption(root: Path, web: Scripted, number: int) -> None:
+def test_a_signal_ends_the_fetch_with_its_exit_code(root: Path, web: Scripted, number: int) -> None:
     web.on("/x", Answer(DATA, stall=100))
     write(root, {"assets/train.jsonl": b"old"})
     with start(root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
@@ -177,7 +177,7 @@ def test_an_interruption(root: Path, web: Scripted, number: int) -> None:
     )  # fmt: skip
 
 
-def test_bars_on_a_terminal(root: Path, web: Scripted) -> None:
+def test_a_terminal_shows_progress_bars(root: Path, web: Scripted) -> None:
     web.on("/x", Answer(DATA))
     ours, theirs = pty.openpty()
     with start(root, stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL) as child:

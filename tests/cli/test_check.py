@@ -1,4 +1,4 @@
-"""`git spacy check`: silent where all is right, else where, what and how to fix it."""
+"""`git spacy check` prints nothing if all is well, and otherwise problems with hints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.testing.repositories import commit, git, repository, write
 
 @pytest.fixture
 def root(tmp_path: Path, spacy: Spacy) -> Path:
-    """Run and committed, the data kept out of Git."""
+    """A project that has run and is committed, with its data ignored by Git."""
 
     made = two_steps(repository(tmp_path / "repository") / "p")
     write(made, {".gitignore": "/corpus/\n/model/\n"})
@@ -32,7 +32,7 @@ def root(tmp_path: Path, spacy: Spacy) -> Path:
     return made
 
 
-def edited(root: Path, name: str, old: str, new: str) -> None:
+def edit(root: Path, name: str, old: str, new: str) -> None:
     text = (root / name).read_text()
     assert old in text
     (root / name).write_text(text.replace(old, new))
@@ -41,7 +41,7 @@ def edited(root: Path, name: str, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     "what", [[], ["all"], ["project"], ["assets"], ["lock"], ["lock", "project"]]
 )
-def test_where_all_is_right_it_is_silent(root: Path, spacy: Spacy, what: list[str]) -> None:
+def test_prints_nothing_if_all_is_well(root: Path, spacy: Spacy, what: list[str]) -> None:
     before = snapshot(root)
     for options in ([], ["--staged"], ["--strict"], ["--format", "github"]):
         assert spacy("check", *what, *options, cwd=root) == (0, "", "")
@@ -49,8 +49,10 @@ def test_where_all_is_right_it_is_silent(root: Path, spacy: Spacy, what: list[st
     assert snapshot(root) == before
 
 
-def test_a_stale_lock_is_told_at_its_line_with_all_that_must_run(root: Path, spacy: Spacy) -> None:
-    edited(root, "scripts/write.py", "sys.argv", "sys.argv ")
+def test_a_stale_lock_is_reported_at_its_line_with_all_commands_that_must_run(
+    root: Path, spacy: Spacy
+) -> None:
+    edit(root, "scripts/write.py", "sys.argv", "sys.argv ")
     done = spacy("check", cwd=root)
     assert done == (
         1,
@@ -65,15 +67,17 @@ def test_a_stale_lock_is_told_at_its_line_with_all_that_must_run(root: Path, spa
     assert spacy("check", "lock", "--staged", cwd=root) == done
 
 
-def test_a_missing_dependency_is_told_with_what_brings_it(root: Path, spacy: Spacy) -> None:
+def test_a_missing_dependency_is_reported_with_the_command_that_fetches_it(
+    root: Path, spacy: Spacy
+) -> None:
     (root / "scripts/copy.py").unlink()
     assert spacy("check", cwd=root).out == (
         "project.lock:18:7: error: 'train': dependency 'scripts/copy.py' is missing\n"
-        "hint: nothing in project.yml makes it: put it there, or correct the path\n"
+        "hint: no command produces it: create it, or correct the path in project.yml\n"
     )
 
 
-def test_a_broken_project_is_all_there_is_to_say(root: Path, spacy: Spacy) -> None:
+def test_an_invalid_project_yml_is_the_only_problem_reported(root: Path, spacy: Spacy) -> None:
     write(
         root, {"project.yml": "commands:\n  - nme: x\nworkflows: {all: [y]}\n", "project.lock": "{"}
     )
@@ -81,33 +85,33 @@ def test_a_broken_project_is_all_there_is_to_say(root: Path, spacy: Spacy) -> No
     assert done.code == 1
     assert done.out == (
         "project.yml:2:5: error: this command has no 'name'\n"
-        "hint: write 'name' for 'nme'\n"
-        "project.yml:3:19: error: workflow 'all' names the command 'y', which is not defined\n"
-        "hint: define it\n"
+        "hint: rename 'nme' to 'name'\n"
+        "project.yml:3:19: error: unknown command 'y' in workflow 'all'\n"
+        "hint: define it under 'commands:'\n"
     )
     assert spacy("check", "lock", cwd=root).out == done.out
 
 
-def test_an_unsafe_project_is_refused_like_any_other(root: Path, spacy: Spacy) -> None:
+def test_an_unsafe_project_is_reported_as_a_problem(root: Path, spacy: Spacy) -> None:
     write(root, {"project.yml": "assets: [{dest: ../x, url: y}]\n"})
     done = spacy("check", "project", cwd=root)
     assert (done.code, done.out.splitlines()[0]) == (
-        1, "project.yml:1:17: error: asset destination '../x' leaves the project",
+        1, "project.yml:1:17: error: asset destination '../x' is outside the project",
     )  # fmt: skip
 
 
-def test_two_assets_in_one_place_are_found_before_they_are_fetched(
+def test_two_assets_with_one_destination_are_found_before_fetching(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     root = project(tmp_path / "p", "assets:\n- {dest: a, url: x}\n- {dest: a/b, url: y}\n")
     assert "project.yml:3:1: error: asset destination 'a/b'" in spacy("check", cwd=root).out
 
 
-def test_remarks_are_warnings_and_fail_nothing(root: Path, spacy: Spacy) -> None:
-    edited(root, "project.yml", "title: Two steps", "titel: Two steps")
+def test_warnings_do_not_fail_the_check(root: Path, spacy: Spacy) -> None:
+    edit(root, "project.yml", "title: Two steps", "titel: Two steps")
     assert spacy("check", cwd=root) == (
         0,
-        "project.yml:1:1: warning: project has an unknown key 'titel'\n"
+        "project.yml:1:1: warning: unknown key 'titel' at the top level\n"
         "hint: did you mean 'title'?\n",
         "",
     )  # fmt: skip
@@ -125,7 +129,7 @@ assets:
 """
 
 
-def test_the_assets_that_are_here_have_their_checksums(tmp_path: Path, spacy: Spacy) -> None:
+def test_present_assets_are_compared_with_their_checksums(tmp_path: Path, spacy: Spacy) -> None:
     root = project(repository(tmp_path / "p"), ASSETS, {".gitignore": "/a/strong\n"})
     git(root, "add", "-A")
     assert spacy("check", "assets", cwd=root) == (0, "", "")
@@ -133,11 +137,11 @@ def test_the_assets_that_are_here_have_their_checksums(tmp_path: Path, spacy: Sp
     assert spacy("check", "assets", cwd=root) == (0, "", "")
     write(root, {"a/x": "wrong", "a/strong": "wrong"})
     wrong = (
-        "project.yml:4:5: error: asset 'a/x': its md5 is 2bda2998d9b0ee197da142a0447f6725, not this\n"
-        "hint: fetch it again: git spacy assets a/x; or correct the checksum\n"
-        "project.yml:7:5: error: asset 'a/strong': its sha256 is"
-        " 8810ad581e59f2bc3928b261707a71308f7e139eb04820366dc4d5c18d980225, not this\n"
-        "hint: fetch it again: git spacy assets a/strong; or correct the checksum\n"
+        "project.yml:4:5: error: checksum mismatch: the md5 of asset 'a/x' is 2bda2998d9b0ee197da142a0447f6725\n"
+        "hint: git spacy assets a/x\nhint: or correct the checksum\n"
+        "project.yml:7:5: error: checksum mismatch: the sha256 of asset 'a/strong' is"
+        " 8810ad581e59f2bc3928b261707a71308f7e139eb04820366dc4d5c18d980225\n"
+        "hint: git spacy assets a/strong\nhint: or correct the checksum\n"
     )
     assert spacy("check", "assets", cwd=root) == (1, wrong, "")
     git(root, "add", "-A")
@@ -147,9 +151,7 @@ def test_the_assets_that_are_here_have_their_checksums(tmp_path: Path, spacy: Sp
     )
 
 
-def test_an_lfs_pointer_and_line_endings_are_named_and_fail_nothing(
-    root: Path, spacy: Spacy
-) -> None:
+def test_lfs_pointers_and_line_endings_are_only_warnings(root: Path, spacy: Spacy) -> None:
     script = (root / "scripts/copy.py").read_bytes()
     write(root, {
         "scripts/copy.py": script.replace(b"\n", b"\r\n"),
@@ -158,21 +160,21 @@ def test_an_lfs_pointer_and_line_endings_are_named_and_fail_nothing(
     assert spacy("check", cwd=root) == (
         0,
         "project.lock:6:7: warning: 'prepare': 'scripts/write.py' is only a Git LFS pointer,"
-        " and is not compared\n"
+        " so it is not compared\n"
         "hint: git lfs pull\n"
         "project.lock:18:7: warning: 'train': 'scripts/copy.py' differs only in line endings,"
-        " and is not compared\n"
-        "hint: keep Git from changing it: a line 'scripts/copy.py -text' in .gitattributes\n",
+        " so it is not compared\n"
+        "hint: add the line 'scripts/copy.py -text' to .gitattributes, so that Git does not change the file\n",
         "",
     )
 
 
-def test_orphans_are_told_and_can_be_removed(root: Path, spacy: Spacy) -> None:
-    edited(root, "project.yml", "name: train", "name: learn")
-    edited(root, "project.yml", "prepare, train]", "prepare, learn]")
+def test_orphaned_entries_are_reported_and_removed_by_fix(root: Path, spacy: Spacy) -> None:
+    edit(root, "project.yml", "name: train", "name: learn")
+    edit(root, "project.yml", "prepare, train]", "prepare, learn]")
     assert spacy("check", cwd=root).out == (
         "project.lock:11:1: error: lock entry for 'train', which no longer exists\n"
-        "hint: git spacy check lock --fix removes it\n"
+        "hint: git spacy check lock --fix\n"
     )
     done = spacy("check", "--fix", cwd=root)
     assert done == (0, "", "removed lock entry 'train'\n")
@@ -182,7 +184,7 @@ def test_orphans_are_told_and_can_be_removed(root: Path, spacy: Spacy) -> None:
     assert (root / "project.lock").read_bytes() == text
 
 
-def test_strict_wants_an_entry_for_every_step(root: Path, spacy: Spacy) -> None:
+def test_strict_requires_an_entry_for_every_step(root: Path, spacy: Spacy) -> None:
     lock.remove_entries(root, ["prepare", "train"])
     assert spacy("check", cwd=root) == (0, "", "")
     assert spacy("check", "--strict", cwd=root).out == (
@@ -193,7 +195,7 @@ def test_strict_wants_an_entry_for_every_step(root: Path, spacy: Spacy) -> None:
     )
 
 
-def test_without_a_lock_there_is_nothing_to_hold_anything_against(root: Path, spacy: Spacy) -> None:
+def test_without_a_lock_nothing_is_reported(root: Path, spacy: Spacy) -> None:
     (root / "project.lock").unlink()
     assert spacy("check", cwd=root) == (0, "", "")
     write(root, {"project.lock": "<<<<<<< ours\n"})
@@ -204,12 +206,12 @@ def test_without_a_lock_there_is_nothing_to_hold_anything_against(root: Path, sp
     )
 
 
-def test_above_several_projects_it_checks_them_all(root: Path, spacy: Spacy) -> None:
+def test_above_several_projects_all_are_checked(root: Path, spacy: Spacy) -> None:
     top = root.parent
     project(top / "deep/q", "commands: [{nme: x}]\n")
     project(top / "untracked", "nonsense")
     git(top, "add", "deep")
-    edited(root, "scripts/write.py", "sys.argv", "sys.argv ")
+    edit(root, "scripts/write.py", "sys.argv", "sys.argv ")
     done = spacy("check", cwd=top)
     assert done.code == 1
     assert [line for line in done.out.splitlines() if "error" in line] == [
@@ -228,7 +230,7 @@ def test_above_several_projects_it_checks_them_all(root: Path, spacy: Spacy) -> 
     assert spacy("check", "p", cwd=top).out.startswith("p/project.lock:6:7:")
 
 
-def test_where_there_is_no_project_it_says_so(tmp_path: Path, spacy: Spacy) -> None:
+def test_without_a_project_the_error_says_so(tmp_path: Path, spacy: Spacy) -> None:
     assert spacy("check", cwd=tmp_path).code == 2
     done = spacy("check", cwd=repository(tmp_path / "r"))
     assert (done.code, "no project.yml" in done.err) == (2, True)
@@ -238,13 +240,13 @@ def test_where_there_is_no_project_it_says_so(tmp_path: Path, spacy: Spacy) -> N
     assert spacy("check", "--staged", cwd=tmp_path / "p").code == 4
 
 
-def test_variables_of_the_environment_do_not_count(root: Path) -> None:
-    """What is committed is judged by what is committed."""
+def test_overrides_in_the_environment_are_ignored(root: Path) -> None:
+    """The committed lock is compared with the committed project.yml."""
 
     assert process("check", cwd=root, GIT_SPACY_VARS="word=other").code == 0
 
 
-# What is truly wrong in the public ones, by the number of errors and remarks.
+# Public projects that do have problems: the number of errors and warnings.
 WRONG = {
     "Tanmay98__CorefSpacy": (5, 0),
     "explosion__projects__pipelines__floret_wiki_oscar_vectors": (10, 0),
@@ -255,7 +257,7 @@ WRONG = {
 @pytest.mark.parametrize(
     "folder", sorted(p for p in CORPUS.glob("*") if p.is_dir()), ids=lambda p: p.name
 )
-def test_of_the_public_projects_only_what_is_wrong_is_told(folder: Path, spacy: Spacy) -> None:
+def test_public_projects_have_no_false_positives(folder: Path, spacy: Spacy) -> None:
     done = spacy("check", "project", "--format=json", cwd=folder)
     found = json.loads(done.out)
     counts = tuple(sum(f["severity"] == kind for f in found) for kind in ("error", "warning"))
@@ -267,10 +269,10 @@ def test_of_the_public_projects_only_what_is_wrong_is_told(folder: Path, spacy: 
 @pytest.mark.parametrize(
     "folder", sorted(p.parent for p in CORPUS.glob("*/project.lock")), ids=lambda p: p.name
 )
-def test_of_the_public_locks_the_scripts_and_orphans_are_told_as_a_plain_look_has_it(
+def test_public_locks_have_the_stale_scripts_and_orphans_of_an_independent_comparison(
     folder: Path, spacy: Spacy
 ) -> None:
-    """Of these only project.yml and project.lock are here: what depends on files is not judged."""
+    """The corpus has only project.yml and project.lock, so nothing that depends on files is checked."""
 
     if folder.name in WRONG:
         pytest.skip("its project.yml is refused")
@@ -279,17 +281,15 @@ def test_of_the_public_locks_the_scripts_and_orphans_are_told_as_a_plain_look_ha
     scripts = {c.name: c.script for c in loaded.commands}
     expected = {name for name, entry in entries.items() if scripts.get(name, ()) != entry.script}
     found = json.loads(spacy("check", "lock", "--format=json", cwd=folder).out)
-    told = {
+    printed = {
         f["message"].split("'")[1]
         for f in found
         if "script changed" in f["message"] or "no longer exists" in f["message"]
     }
-    assert told == expected
+    assert printed == expected
 
 
-def test_the_committed_lock_and_the_ledger_agree_or_it_is_told(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_notes_reports_lock_entries_without_a_run_record(tmp_path: Path, spacy: Spacy) -> None:
     made = two_steps(tmp_path / "r")
     repository(made, {".gitignore": "corpus/\nmodel/\n"})
     spacy("run", "all", cwd=made)
@@ -300,16 +300,16 @@ def test_the_committed_lock_and_the_ledger_agree_or_it_is_told(
     (made / "project.lock").write_text(text.replace("eb61eead90e3b899", "0b61eead90e3b899"))
     done = spacy("check", "lock", "--notes", cwd=made)
     assert done.code == 1
-    assert "project.lock:11:1: error: 'train': no run is noted that has this entry" in done.out
+    assert "project.lock:11:1: error: 'train': no run record matches this entry" in done.out
     assert "git spacy lock record train" in done.out
     assert "'prepare'" not in done.out
     assert spacy("check", "project", "--notes", cwd=made).code == 0
     git(made, "update-ref", "-d", "refs/notes/spacy")
-    assert spacy("check", "lock", "--notes", cwd=made).out.count("no run is noted") == 2
+    assert spacy("check", "lock", "--notes", cwd=made).out.count("no run record matches") == 2
     assert spacy("check", "lock", "--notes", "--format", "json", cwd=made).out.count("no run") == 2
 
 
-def test_the_ledger_agrees_with_a_lock_of_the_reference_that_has_values_of_the_environment(
+def test_notes_accepts_a_lock_of_weasel_with_environment_values(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORD", "hello")
@@ -321,12 +321,10 @@ def test_the_ledger_agrees_with_a_lock_of_the_reference_that_has_values_of_the_e
     lock.write_text(lock.read_text().replace("${env.word}", "hello"))
     assert spacy("check", "lock", "--notes", cwd=made).code == 0
     lock.write_text(lock.read_text().replace("touch", "cp"))
-    assert spacy("check", "lock", "--notes", cwd=made).out.count("no run is noted") == 1
+    assert spacy("check", "lock", "--notes", cwd=made).out.count("no run record matches") == 1
 
 
-def test_outside_a_repository_there_is_no_ledger_to_agree_with(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_notes_reports_nothing_outside_a_repository(tmp_path: Path, spacy: Spacy) -> None:
     made = two_steps(tmp_path / "r")
     spacy("run", "all", cwd=made)
     done = spacy("check", "lock", "--notes", cwd=made)

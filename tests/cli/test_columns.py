@@ -1,4 +1,4 @@
-"""Columns fitted to a width: never wider, nothing cut that would say something else."""
+"""Columns are never wider than the terminal, and nothing is cut that would change its meaning."""
 
 from __future__ import annotations
 
@@ -19,56 +19,56 @@ grids = st.lists(columns, max_size=8)
 
 
 @given(grids, st.integers(1, 150))
-def test_no_line_is_wider_than_the_terminal(some: list[Column], width: int) -> None:
-    found = lines(fitted(some, width).columns)
-    assert all(display_width(str(one)) <= width for one in found)
+def test_no_line_is_wider_than_the_terminal(columns: list[Column], width: int) -> None:
+    found = lines(fitted(columns, width).columns)
+    assert all(display_width(str(line)) <= width for line in found)
     assert not found or len(found) > ROWS
 
 
 @given(grids, st.integers(1, 150))
-def test_a_number_is_there_as_a_whole_or_not_at_all(some: list[Column], width: int) -> None:
-    fits = fitted(some, width)
-    assert len(fits.columns) + len(fits.left_out) == len(some)
-    kept = [one.cells for one in some if not one.is_text]
-    assert all(one.cells in kept for one in fits.columns if not one.is_text)
+def test_numbers_are_never_cut(columns: list[Column], width: int) -> None:
+    fits = fitted(columns, width)
+    assert len(fits.columns) + len(fits.left_out) == len(columns)
+    kept = [column.cells for column in columns if not column.is_text]
+    assert all(column.cells in kept for column in fits.columns if not column.is_text)
 
 
 @given(grids, st.integers(1, 150))
-def test_texts_that_differ_still_do_when_they_are_shortened(some: list[Column], width: int) -> None:
-    unused = list(some)
-    for one in fitted(some, width).columns:
-        origin = next(other for other in unused if other.title == one.title and (
-            other.cells == one.cells or other.is_text))  # fmt: skip
+def test_shortened_texts_stay_different(columns: list[Column], width: int) -> None:
+    unused = list(columns)
+    for column in fitted(columns, width).columns:
+        origin = next(other for other in unused if other.title == column.title and (
+            other.cells == column.cells or other.is_text))  # fmt: skip
         unused.remove(origin)
-        assert len(set(one.cells)) == len(set(origin.cells)) or origin.title in {
+        assert len(set(column.cells)) == len(set(origin.cells)) or origin.title in {
             other.title for other in unused
         }
 
 
 @given(grids)
-def test_where_nobody_looks_nothing_is_left_out(some: list[Column]) -> None:
-    assert fitted(some, None) == (tuple(some), ())
+def test_without_a_width_nothing_is_left_out(columns: list[Column]) -> None:
+    assert fitted(columns, None) == (tuple(columns), ())
 
 
-def told(some: list[Column], width: int | None = None) -> list[str]:
-    return [str(line) for line in lines(fitted(some, width).columns)]
+def rendered(columns: list[Column], width: int | None = None) -> list[str]:
+    return [str(line) for line in lines(fitted(columns, width).columns)]
 
 
-def test_numbers_stand_to_the_right_and_texts_to_the_left() -> None:
+def test_numbers_are_aligned_right_and_texts_left() -> None:
     table = [Column("size", ("9", "10")), Column("kind", ("a", "bc"), is_text=True)]
-    assert told(table) == ["  size  kind", "     9  a", "    10  bc"]
+    assert rendered(table) == ["  size  kind", "     9  a", "    10  bc"]
 
 
 def test_a_long_title_is_folded_at_its_dots() -> None:
     table = [Column("seed", ("1",)), Column("ents_per_type.GPE.f", ("0.5",))]
-    assert told(table) == [
+    assert rendered(table) == [
         "        ents_per_type.",
         "  seed           GPE.f",
         "     1             0.5",
     ]
 
 
-def test_the_column_of_the_highest_rank_goes_first_and_of_one_rank_the_last() -> None:
+def test_columns_of_the_highest_rank_are_left_out_first_from_the_right() -> None:
     table = [
         Column(name, ("1000",), rank) for name, rank in (("a", 0), ("b", 3), ("c", 3), ("d", 5))
     ]
@@ -77,9 +77,9 @@ def test_the_column_of_the_highest_rank_goes_first_and_of_one_rank_the_last() ->
     assert fitted(table, 5).columns == ()
 
 
-def test_a_path_loses_its_middle_unless_it_would_be_taken_for_another() -> None:
+def test_the_middle_of_a_path_is_replaced_unless_paths_would_become_equal() -> None:
     names = [f"configs/experiments/of/last/november/{name}.cfg" for name in ("large", "small")]
-    assert told([Column("config", tuple(names), is_text=True)], 30) == [
+    assert rendered([Column("config", tuple(names), is_text=True)], 30) == [
         "  config", "  configs/exp…er/large.cfg", "  configs/exp…er/small.cfg"
     ]  # fmt: skip
     alike = tuple(f"{'a' * 20}{name}{'b' * 20}" for name in "12")

@@ -1,4 +1,4 @@
-"""The settings as they are shown, with where each comes from."""
+"""`git spacy config` shows every setting, its value and where it comes from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.git.settings import TABLE
+from git_spacy.git.settings import ALL_SETTINGS
 from tests.testing.projects import Spacy
 from tests.testing.repositories import git, repository
 
@@ -36,11 +36,11 @@ def test_every_setting_is_shown_with_where_its_value_comes_from(
     assert shown["spacy.repo"] == "(not set)"
     assert shown["spacy.restore"].startswith("yes (global")
     assert shown["spacy.remote.Backup.url"].startswith("https://***@example.com/x")
-    assert len(shown) == len(TABLE)
+    assert len(shown) == len(ALL_SETTINGS)
 
 
 @pytest.mark.usefixtures("backend")
-def test_machines_get_the_same_and_what_each_does(made: Path, spacy: Spacy) -> None:
+def test_json_has_values_and_descriptions(made: Path, spacy: Spacy) -> None:
     rows = {row["name"]: row for row in json.loads(spacy("config", "--json", cwd=made).out)}
     assert rows["spacy.jobs"]["value"] == "4"
     assert rows["spacy.jobs"]["default"] == "1"
@@ -62,9 +62,7 @@ def test_unknown_names_and_bad_values_are_warned_about(made: Path, spacy: Spacy)
     ]
 
 
-def test_a_value_that_cannot_be_read_is_an_error_that_names_the_setting(
-    made: Path, spacy: Spacy
-) -> None:
+def test_an_invalid_value_is_an_error_that_names_the_setting(made: Path, spacy: Spacy) -> None:
     (made / "project.yml").write_text("commands: [{name: c, script: []}]")
     git(made, "config", "spacy.jobs", "many")
     done = spacy("run", "c", cwd=made)
@@ -74,5 +72,9 @@ def test_a_value_that_cannot_be_read_is_an_error_that_names_the_setting(
 
 def test_the_reference_lists_every_setting() -> None:
     text = DOCUMENT.read_text()
-    missing = [one.name for one in TABLE if f"`{one.name.replace('*', 'NAME')}`" not in text]
+    missing = [
+        setting.name
+        for setting in ALL_SETTINGS
+        if f"`{setting.name.replace('*', 'NAME')}`" not in text
+    ]
     assert missing == []

@@ -1,4 +1,4 @@
-"""`git spacy lock`: restored from the ledger, recorded from what is there, resolved after a merge."""
+"""`git spacy lock` rebuilds project.lock, records existing outputs and resolves conflicts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ IGNORED = "/data/\nmetrics.json\ncounted.txt\n"
 
 @pytest.fixture
 def made(tmp_path: Path, spacy: Spacy) -> Path:
-    """A project that was run, and committed with its lock."""
+    """A project that has run and is committed with its lock."""
 
     folder = project(tmp_path / "r", TWO, {**FILES, ".gitignore": IGNORED})
     git(folder, "init", "-q")
@@ -54,7 +54,7 @@ def edit(folder: Path, name: str, word: str) -> None:
 
 
 def without_lock(made: Path) -> None:
-    """From now on Git ignores it, as many teams have it."""
+    """Remove the lock from Git and ignore it, as many teams do."""
 
     git(made, "rm", "-q", "--cached", "project.lock")
     write(made, {".gitignore": IGNORED + "project.lock\n"})
@@ -65,22 +65,22 @@ def table(out: str) -> dict[str, str]:
     return {words[0]: words[1] for line in out.splitlines() if (words := line.split())}
 
 
-# restore
+# lock rebuild
 
 
-def test_a_lock_that_is_ignored_is_rebuilt_from_the_records(made: Path, spacy: Spacy) -> None:
+def test_an_ignored_lock_is_rebuilt_from_run_records(made: Path, spacy: Spacy) -> None:
     before = (made / "project.lock").read_bytes()
     without_lock(made)
     (made / "project.lock").unlink()
     done = spacy("lock", "rebuild", cwd=made)
     assert done.code == 0, done.err
-    assert table(done.out) == {"prepare": "restored", "score": "restored", "count": "restored"}
+    assert table(done.out) == {"prepare": "rebuilt", "score": "rebuilt", "count": "rebuilt"}
     assert (made / "project.lock").read_bytes() == before
     assert spacy("run", "all", cwd=made).err.endswith("ran 0, skipped 3\n")
 
 
-def test_each_commit_gets_the_lock_that_fits_it(made: Path, spacy: Spacy) -> None:
-    """Several experiments on one commit; the locks were never committed."""
+def test_each_commit_gets_its_own_lock(made: Path, spacy: Spacy) -> None:
+    """There are several experiments on one commit, whose locks were never committed."""
 
     without_lock(made)
     locks = {}
@@ -96,7 +96,9 @@ def test_each_commit_gets_the_lock_that_fits_it(made: Path, spacy: Spacy) -> Non
         assert (made / "project.lock").read_bytes() == locks[size], revision
 
 
-def test_the_records_of_a_teammate_are_enough(made: Path, tmp_path: Path, spacy: Spacy) -> None:
+def test_a_lock_is_rebuilt_from_records_of_a_teammate(
+    made: Path, tmp_path: Path, spacy: Spacy
+) -> None:
     without_lock(made)
     git(tmp_path, "clone", "-q", str(made), "clone")
     clone = tmp_path / "clone"
@@ -110,7 +112,7 @@ def test_the_records_of_a_teammate_are_enough(made: Path, tmp_path: Path, spacy:
     assert spacy("check", "lock", cwd=clone).code == 0
 
 
-def test_what_no_run_fits_is_said_to_be_stale_or_unknown(made: Path, spacy: Spacy) -> None:
+def test_commands_without_a_matching_run_are_stale_or_unknown(made: Path, spacy: Spacy) -> None:
     git(made, "rm", "-q", "project.lock")
     edit(made, "score.py", "changed")
     text = TWO.replace("workflows:", "  - {name: new, script: [touch n], outputs: [n]}\nworkflows:")
@@ -118,13 +120,13 @@ def test_what_no_run_fits_is_said_to_be_stale_or_unknown(made: Path, spacy: Spac
     keep(made, "No lock, another score")
     done = spacy("lock", "rebuild", cwd=made)
     assert table(done.out) == {
-        "prepare": "restored", "score": "stale", "count": "restored", "new": "unknown"
+        "prepare": "rebuilt", "score": "stale", "count": "rebuilt", "new": "unknown"
     }  # fmt: skip
     assert spacy("run", "all", "--dry", cwd=made).err.endswith("would run 1, skipped 2\n")
 
 
 @pytest.mark.threat("broken-lock", commands="lock")
-def test_a_broken_lock_is_rebuilt_and_one_in_order_is_kept(made: Path, spacy: Spacy) -> None:
+def test_a_broken_lock_is_rebuilt_and_a_valid_one_is_unchanged(made: Path, spacy: Spacy) -> None:
     before = (made / "project.lock").read_bytes()
     for text in (b"", b"<<<<<<< ours\n", b"\x00\xff", b"[]"):
         (made / "project.lock").write_bytes(text)
@@ -132,12 +134,12 @@ def test_a_broken_lock_is_rebuilt_and_one_in_order_is_kept(made: Path, spacy: Sp
         assert (made / "project.lock").read_bytes() == before
     git(made, "update-ref", "-d", "refs/notes/spacy")
     done = spacy("lock", "rebuild", cwd=made)
-    assert table(done.out) == {"prepare": "kept", "score": "kept", "count": "kept"}
+    assert table(done.out) == {"prepare": "unchanged", "score": "unchanged", "count": "unchanged"}
     assert (made / "project.lock").read_bytes() == before
 
 
-def test_the_records_of_a_branch_that_was_squashed_are_enough(made: Path, spacy: Spacy) -> None:
-    """They are noted on commits that the history of the squashed one does not reach."""
+def test_a_lock_is_rebuilt_from_records_of_a_squashed_branch(made: Path, spacy: Spacy) -> None:
+    """They belong to commits that are not in the history of the squashed commit."""
 
     without_lock(made)
     git(made, "checkout", "-q", "-b", "topic")
@@ -153,7 +155,7 @@ def test_the_records_of_a_branch_that_was_squashed_are_enough(made: Path, spacy:
     (made / "project.lock").unlink(missing_ok=True)
     done = spacy("lock", "rebuild", cwd=made)
     assert done.code == 0, done.err
-    assert table(done.out) == {"prepare": "restored", "score": "restored", "count": "restored"}
+    assert table(done.out) == {"prepare": "rebuilt", "score": "rebuilt", "count": "rebuilt"}
     assert (made / "project.lock").read_bytes() == before
 
 
@@ -186,14 +188,14 @@ def test_the_dialect_of_the_lock_is_kept(made: Path, spacy: Spacy) -> None:
 
 
 @pytest.mark.parametrize("revision", ["none", "HEAD~1..HEAD", "HEAD:project.yml"])
-def test_what_is_no_commit_is_refused(made: Path, spacy: Spacy, revision: str) -> None:
+def test_an_invalid_revision_is_an_error(made: Path, spacy: Spacy, revision: str) -> None:
     before = (made / "project.lock").read_bytes()
     done = spacy("lock", "rebuild", revision, cwd=made)
     assert done.code == 2
     assert (made / "project.lock").read_bytes() == before
 
 
-def test_a_commit_without_the_project_is_refused(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_commit_without_the_project_is_an_error(tmp_path: Path, spacy: Spacy) -> None:
     top = repository(tmp_path / "r")
     made = project(top / "p", TWO, {**FILES, ".gitignore": IGNORED})
     keep(top, "the project")
@@ -203,10 +205,10 @@ def test_a_commit_without_the_project_is_refused(tmp_path: Path, spacy: Spacy) -
     assert "project.yml: error: not in that commit" in done.err
 
 
-# record
+# lock record
 
 
-def test_a_result_that_is_there_is_entered_without_running(made: Path, spacy: Spacy) -> None:
+def test_existing_outputs_are_recorded_without_running(made: Path, spacy: Spacy) -> None:
     (made / "counted.txt").write_text("by hand")
     edit(made, "count.py", "and another way")
     assert spacy("run", "count", "--dry", cwd=made).err.count("would run") == 1
@@ -214,11 +216,11 @@ def test_a_result_that_is_there_is_entered_without_running(made: Path, spacy: Sp
     assert (done.code, done.err) == (0, "recorded count\n")
     assert (made / "counted.txt").read_text() == "by hand"
     assert "count: up to date" in spacy("run", "count", cwd=made).err
-    assert "entered" in spacy("log", "--command", "count", cwd=made).out
-    assert "entered by 'lock record'" in spacy("show", cwd=made).out
+    assert "recorded" in spacy("log", "--command", "count", cwd=made).out
+    assert "recorded by 'lock record'" in spacy("show", cwd=made).out
 
 
-def test_a_result_that_is_not_there_is_not_entered(made: Path, spacy: Spacy) -> None:
+def test_missing_outputs_are_not_recorded(made: Path, spacy: Spacy) -> None:
     before = (made / "project.lock").read_bytes()
     (made / "counted.txt").unlink()
     edit(made, "score.py", "changed")
@@ -230,11 +232,11 @@ def test_a_result_that_is_not_there_is_not_entered(made: Path, spacy: Spacy) -> 
     assert spacy("lock", "record", "cuont", cwd=made).code == 2
 
 
-# resolve, and the merge driver
+# lock resolve and the merge driver
 
 
 def diverge(made: Path, spacy: Spacy) -> None:
-    """`side` scores in another way, `main` counts in another way; both are run and committed."""
+    """Change and run `score` on branch `side` and `count` on `main`; commit both."""
 
     git(made, "checkout", "-q", "-b", "side")
     edit(made, "score.py", "on the side")
@@ -261,7 +263,7 @@ def merge(made: Path, branch: str) -> int:
 
 
 def both_changed_next_to_each_other(made: Path, spacy: Spacy) -> None:
-    """Neighbours in the file, which Git's own merge finds in conflict."""
+    """Change adjacent entries on both branches, which Git's own merge cannot do."""
 
     git(made, "checkout", "-q", "-b", "side")
     edit(made, "score.py", "on the side")
@@ -300,7 +302,7 @@ def test_branches_that_ran_different_commands_merge_by_the_driver(
     )
 
 
-def test_each_of_them_new_on_its_branch_merge_by_the_driver_and_not_by_git(
+def test_new_commands_of_two_branches_merge_only_with_the_driver(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for driven in (False, True):
@@ -321,7 +323,7 @@ def test_each_of_them_new_on_its_branch_merge_by_the_driver_and_not_by_git(
         assert spacy("check", "lock", cwd=folder).code == 0
 
 
-def test_one_command_run_on_both_sides_is_a_conflict_that_resolve_mends(
+def test_a_command_run_on_both_sides_is_a_conflict_that_resolve_settles(
     made: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_driver(made, monkeypatch)
@@ -343,7 +345,7 @@ def test_one_command_run_on_both_sides_is_a_conflict_that_resolve_mends(
     done = spacy("lock", "resolve", cwd=made)
     assert done.code == 0, done.err
     assert done.err.splitlines() == [
-        "score: took ours, stale like the other",
+        "score: took ours (both are stale)",
         "Next: git spacy run score && git add project.lock",
     ]
     assert git(made, "diff", "--name-only", "--diff-filter=U") == ""
@@ -353,9 +355,7 @@ def test_one_command_run_on_both_sides_is_a_conflict_that_resolve_mends(
 
 
 @pytest.mark.parametrize("fresher", ["ours", "theirs"])
-def test_of_what_both_changed_the_fresher_side_is_taken(
-    made: Path, spacy: Spacy, fresher: str
-) -> None:
+def test_the_side_that_matches_the_project_is_taken(made: Path, spacy: Spacy, fresher: str) -> None:
     for branch, word in (("ours", "one"), ("theirs", "other")):
         git(made, "checkout", "-q", "-b", branch, "main")
         edit(made, "count.py", word)
@@ -373,7 +373,7 @@ def test_of_what_both_changed_the_fresher_side_is_taken(
     assert spacy("check", "lock", cwd=made).code == 0
 
 
-def test_a_lock_committed_with_its_markers_is_mended_too(made: Path, spacy: Spacy) -> None:
+def test_a_lock_committed_with_conflict_markers_is_resolved(made: Path, spacy: Spacy) -> None:
     both_changed_next_to_each_other(made, spacy)
     merge(made, "side")
     ours, theirs = (
@@ -393,11 +393,11 @@ def test_a_lock_committed_with_its_markers_is_mended_too(made: Path, spacy: Spac
 def test_without_a_conflict_nothing_is_resolved(made: Path, spacy: Spacy) -> None:
     before = (made / "project.lock").read_bytes()
     done = spacy("lock", "resolve", cwd=made)
-    assert (done.code, done.err) == (0, "project.lock is not in conflict\n")
+    assert (done.code, done.err) == (0, "project.lock has no conflicts\n")
     assert (made / "project.lock").read_bytes() == before
 
 
-def test_a_project_yml_in_conflict_is_to_be_resolved_first(made: Path, spacy: Spacy) -> None:
+def test_conflicts_in_project_yml_must_be_resolved_first(made: Path, spacy: Spacy) -> None:
     for branch, size in (("ours", 8), ("theirs", 9)):
         git(made, "checkout", "-q", "-b", branch, "main")
         resize(made, size)
@@ -417,7 +417,7 @@ def test_a_project_yml_in_conflict_is_to_be_resolved_first(made: Path, spacy: Sp
     ]
 
 
-def test_a_side_that_removed_the_lock_has_no_say(made: Path, spacy: Spacy) -> None:
+def test_a_side_that_removed_the_lock_is_ignored(made: Path, spacy: Spacy) -> None:
     git(made, "checkout", "-q", "-b", "without")
     git(made, "rm", "-q", "project.lock")
     keep(made, "No lock")
@@ -432,7 +432,7 @@ def test_a_side_that_removed_the_lock_has_no_say(made: Path, spacy: Spacy) -> No
     assert git(made, "status", "--porcelain") == ""
 
 
-def test_what_is_no_lock_the_driver_merges_by_line(tmp_path: Path, spacy: Spacy) -> None:
+def test_the_driver_merges_other_files_by_line(tmp_path: Path, spacy: Spacy) -> None:
     texts = {"base": "a\nb\nc\nd\n", "ours": "A\nb\nc\nd\n", "theirs": "a\nb\nc\nD\n"}
     write(tmp_path, dict(texts))
     paths = [tmp_path / name for name in texts]
@@ -443,7 +443,7 @@ def test_what_is_no_lock_the_driver_merges_by_line(tmp_path: Path, spacy: Spacy)
     assert "<<<<<<< ours" in (tmp_path / "ours").read_text()
 
 
-def test_it_is_explained(spacy: Spacy) -> None:
+def test_the_help_explains_the_merge_driver(spacy: Spacy) -> None:
     done = spacy("lock", "-h")
     assert done.code == 0
     assert "merge-driver %O %A %B" in done.out
@@ -451,7 +451,7 @@ def test_it_is_explained(spacy: Spacy) -> None:
 
 
 @pytest.mark.threat("link-destinations", commands="lock")
-def test_the_merge_driver_does_not_write_through_a_link_that_leads_out(
+def test_the_merge_driver_does_not_write_through_a_link_out_of_the_project(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     folder = tmp_path / "folder"

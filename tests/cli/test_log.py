@@ -1,4 +1,4 @@
-"""`git spacy log`, `show` and `diff`: what was run for which commit, and how results differ."""
+"""`git spacy log`, `show` and `diff` show recorded runs and how they differ."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SCORE = "import json\njson.dump({'score': 1 / len(open('data/x.txt').read())}, o
 
 @pytest.fixture
 def scored(tmp_path: Path) -> Path:
-    """A project whose data and metrics Git ignores, in its first commit."""
+    """A project in its first commit, with data and metrics ignored by Git."""
 
     made = project(tmp_path / "r", SCORED, {"make.py": MAKE, "score.py": SCORE})
     git(made, "init", "-q")
@@ -60,15 +60,13 @@ def resize(folder: Path, size: int) -> None:
 
 
 def rows(out: str) -> list[str]:
-    """The log without times and the width of its columns."""
+    """Return the lines of the log without times and column widths."""
 
     lines = (re.sub(r"20\d\d-\S+ +\S+|\d+\.\d s", "", line) for line in out.splitlines())
     return [" ".join(line.split()) for line in lines]
 
 
-def test_the_log_says_by_commit_what_ran_what_had_changed_and_how_good_it_was(
-    scored: Path, spacy: Spacy
-) -> None:
+def test_the_log_shows_runs_changes_and_metrics_by_commit(scored: Path, spacy: Spacy) -> None:
     spacy("run", "all", cwd=scored)
     resize(scored, 5)
     spacy("run", "all", cwd=scored)
@@ -98,7 +96,7 @@ def test_the_log_says_by_commit_what_ran_what_had_changed_and_how_good_it_was(
     ]  # fmt: skip
 
 
-def test_the_log_for_machines_has_all_that_was_recorded(scored: Path, spacy: Spacy) -> None:
+def test_the_json_log_has_the_full_records(scored: Path, spacy: Spacy) -> None:
     spacy("run", "all", cwd=scored)
     spacy("run", "-F", "score", "--vars.size", "7", cwd=scored)
     (first,) = json.loads(spacy("log", "--json", cwd=scored).out)
@@ -111,7 +109,7 @@ def test_the_log_for_machines_has_all_that_was_recorded(scored: Path, spacy: Spa
     assert json.loads(spacy("log", "--json", "--command", "none", cwd=scored).out) == []
 
 
-def test_revisions_are_those_of_git_log(scored: Path, spacy: Spacy) -> None:
+def test_revisions_are_as_for_git_log(scored: Path, spacy: Spacy) -> None:
     spacy("run", "prepare", cwd=scored)
     git(scored, "checkout", "-q", "-b", "side")
     keep(scored, "On the side")
@@ -127,44 +125,44 @@ def test_revisions_are_those_of_git_log(scored: Path, spacy: Spacy) -> None:
     assert "prepare" not in spacy("log", "side", "^main", cwd=scored).out
     wrong = spacy("log", "sied", cwd=scored)
     assert wrong.code == 2
-    assert "no commit 'sied'" in wrong.err
+    assert "unknown revision 'sied'" in wrong.err
     assert spacy("log", "--", "--all", cwd=scored).code == 2
 
 
-def test_where_nothing_is_noted_it_says_how_to_get_some(scored: Path, spacy: Spacy) -> None:
+def test_without_records_the_message_says_how_to_get_them(scored: Path, spacy: Spacy) -> None:
     done = spacy("log", cwd=scored)
     assert (done.code, done.out) == (0, "")
-    assert "no run is noted on these commits" in done.err
+    assert "no runs are recorded on these commits" in done.err
     assert "git spacy notes pull" in done.err
     shown = spacy("show", cwd=scored)
     assert shown.code == 0
-    assert "no run is noted on" in shown.err
+    assert "no runs are recorded on" in shown.err
 
 
-@pytest.mark.parametrize("verb", [["log"], ["show"], ["diff", "HEAD"], ["lock", "rebuild"]])
-def test_outside_a_repository_and_before_the_first_commit_it_says_so(
-    tmp_path: Path, spacy: Spacy, verb: list[str]
+@pytest.mark.parametrize("command", [["log"], ["show"], ["diff", "HEAD"], ["lock", "rebuild"]])
+def test_outside_a_repository_and_before_the_first_commit_there_is_a_message(
+    tmp_path: Path, spacy: Spacy, command: list[str]
 ) -> None:
     made = two_steps(tmp_path / "p")
-    done = spacy(*verb, cwd=made)
+    done = spacy(*command, cwd=made)
     assert done.code == 2
     assert "not in a Git repository" in done.err
     git(made, "init", "-q")
-    done = spacy(*verb, cwd=made)
+    done = spacy(*command, cwd=made)
     assert done.code == 2
     assert "no commit" in done.err
 
 
-def test_above_several_projects_the_log_has_them_all(tmp_path: Path, spacy: Spacy) -> None:
+def test_above_several_projects_the_log_shows_all(tmp_path: Path, spacy: Spacy) -> None:
     top = repository(tmp_path / "r", {".gitignore": "corpus/\nmodel/\n"})
     for name in ("one", "two"):
         two_steps(top / name)
     commit(top, {})
     for name in ("one", "two"):
         spacy("run", "prepare", cwd=top / name)
-    told = spacy("log", cwd=top)
-    assert "one: prepare" in told.out
-    assert "two: prepare" in told.out
+    printed = spacy("log", cwd=top)
+    assert "one: prepare" in printed.out
+    assert "two: prepare" in printed.out
     assert rows(spacy("log", cwd=top / "two").out)[1:] == ["prepare first run"]
 
 
@@ -187,20 +185,20 @@ def test_after_a_squash_a_commit_finds_the_records_of_the_same_files(
     git(scored, "branch", "-q", "-D", "work")
     ids = git(scored, "log", "--format=%h").split()
     assert git(scored, "notes", "--ref=spacy", "list", wip)
-    told = rows(spacy("log", cwd=scored).out)
-    assert told[0] == f"{ids[1]} Larger (#1)"
-    assert [line for line in told if line.startswith("by ")] == [
-        f"by tree: noted on {wip[:7]}",
-        *[f"by lock: noted on {first[:7]}"] * 2,
+    printed = rows(spacy("log", cwd=scored).out)
+    assert printed[0] == f"{ids[1]} Larger (#1)"
+    assert [line for line in printed if line.startswith("same ")] == [
+        f"same tree: recorded on {wip[:7]}",
+        *[f"same lock: recorded on {first[:7]}"] * 2,
     ]
-    assert [line.split()[0] for line in told if line.startswith(("score", "prepare"))] == [
+    assert [line.split()[0] for line in printed if line.startswith(("score", "prepare"))] == [
         "score", "score", "prepare",
     ]  # fmt: skip
     shown = json.loads(spacy("show", "--json", "HEAD~1", cwd=scored).out)
-    assert {run["noted_on"] for run in shown} >= {wip}
+    assert {run["recorded_on"] for run in shown} >= {wip}
 
 
-def test_records_of_one_tree_are_found_in_a_project_s_folder_too(
+def test_records_of_the_same_tree_are_found_for_a_project_in_a_folder(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     top = repository(tmp_path / "r", {".gitignore": "data/\nmetrics.json\nproject.lock\n"})
@@ -212,11 +210,11 @@ def test_records_of_one_tree_are_found_in_a_project_s_folder_too(
     keep(top, "elsewhere")
     git(top, "cherry-pick", "work")
     git(top, "branch", "-q", "-D", "work")
-    told = rows(spacy("log", cwd=made).out)
-    assert [line for line in told if line.startswith("by tree")]
+    printed = rows(spacy("log", cwd=made).out)
+    assert [line for line in printed if line.startswith("same tree")]
 
 
-def test_amend_and_rebase_carry_the_records_along(scored: Path, spacy: Spacy) -> None:
+def test_records_follow_amended_and_rebased_commits(scored: Path, spacy: Spacy) -> None:
     git(scored, "config", "notes.rewriteRef", "refs/notes/spacy")
     git(scored, "config", "notes.rewriteMode", "cat_sort_uniq")
     git(scored, "checkout", "-q", "-b", "work")
@@ -232,12 +230,12 @@ def test_amend_and_rebase_carry_the_records_along(scored: Path, spacy: Spacy) ->
     write(scored, {"README.md": "elsewhere"})
     keep(scored, "elsewhere")
     git(scored, "rebase", "-q", "--keep-empty", "main", "work")
-    told = rows(spacy("log", cwd=scored).out)
-    assert told[0].endswith("work, amended")
-    assert not [line for line in told if "by tree" in line]
+    printed = rows(spacy("log", cwd=scored).out)
+    assert printed[0].endswith("work, amended")
+    assert not [line for line in printed if "same tree" in line]
 
 
-def test_show_has_one_commit_s_runs_in_full(scored: Path, spacy: Spacy) -> None:
+def test_show_prints_the_runs_of_one_commit_in_full(scored: Path, spacy: Spacy) -> None:
     spacy("run", "all", "--vars.size", "5", cwd=scored)
     done = spacy("show", cwd=scored)
     head = git(scored, "rev-parse", "HEAD")
@@ -251,7 +249,7 @@ def test_show_has_one_commit_s_runs_in_full(scored: Path, spacy: Spacy) -> None:
     assert (first["command"], second["command"]) == ("prepare", "score")
 
 
-def test_show_of_a_commit_without_runs_names_the_last_one_that_has(
+def test_show_of_a_commit_without_runs_names_the_last_commit_with_some(
     scored: Path, spacy: Spacy
 ) -> None:
     spacy("run", "all", cwd=scored)
@@ -260,11 +258,11 @@ def test_show_of_a_commit_without_runs_names_the_last_one_that_has(
     keep(scored, "another")
     done = spacy("show", cwd=scored)
     assert (done.code, done.out) == (0, "")
-    assert f"the last one before: git spacy show {first}" in done.err
+    assert f"for the most recent ones: git spacy show {first}" in done.err
     assert spacy("show", "HEAD~1..HEAD", cwd=scored).code == 2
 
 
-def test_diff_says_of_each_command_why_the_results_differ(scored: Path, spacy: Spacy) -> None:
+def test_diff_shows_why_results_of_each_command_differ(scored: Path, spacy: Spacy) -> None:
     spacy("run", "all", cwd=scored)
     keep(scored, "its lock")
     resize(scored, 5)
@@ -277,7 +275,7 @@ def test_diff_says_of_each_command_why_the_results_differ(scored: Path, spacy: S
         "  + python make.py data/x.txt 5",
         "  output data changed",
         "score",
-        "  input data changed",
+        "  dependency data changed",
         "  output metrics.json changed",
         "  metric score 0.25 → 0.2 (-0.05)",
     ]
@@ -289,10 +287,10 @@ def test_diff_says_of_each_command_why_the_results_differ(scored: Path, spacy: S
     ]
 
 
-def test_diff_takes_the_run_that_fits_each_commit_not_the_last_one(
+def test_diff_uses_the_run_that_matches_each_commit_not_the_last_run(
     scored: Path, spacy: Spacy
 ) -> None:
-    """Two experiments on one commit; only the first was committed."""
+    """There are two experiments on one commit; only the first is committed."""
 
     resize(scored, 5)
     spacy("run", "all", cwd=scored)
@@ -311,21 +309,21 @@ def test_diff_takes_the_run_that_fits_each_commit_not_the_last_one(
     assert "  metric score 0.2 → 0.1 (-0.1)" in done.out.splitlines()
 
 
-def test_diff_says_where_a_commit_has_no_run_of_its_own(scored: Path, spacy: Spacy) -> None:
+def test_diff_says_if_a_commit_has_no_run_of_its_own(scored: Path, spacy: Spacy) -> None:
     spacy("run", "prepare", cwd=scored)
     keep(scored, "its lock")
     resize(scored, 9)
     keep(scored, "not run")
     done = spacy("diff", "HEAD~1", "HEAD", cwd=scored)
     assert done.out.splitlines() == [
-        "prepare", "  the same", "  (not run for HEAD: its last run before)"
+        "prepare", "  no differences", "  (no run for HEAD: used the last one before it)"
     ]  # fmt: skip
     assert spacy("diff", "a", "b", "c", cwd=scored).code == 2
     assert spacy("diff", cwd=scored).code == 2
 
 
 def on_a_terminal(folder: Path, *arguments: str, **environ: str) -> str:
-    """What somebody at a terminal sees."""
+    """Return what `git spacy` prints on a terminal."""
 
     shown, slave = pty.openpty()
     child = subprocess.Popen(
@@ -334,7 +332,7 @@ def on_a_terminal(folder: Path, *arguments: str, **environ: str) -> str:
         env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), "TERM": "xterm", **environ},
     )  # fmt: skip
     os.close(slave)
-    told = b""
+    printed = b""
     while True:
         try:
             piece = os.read(shown, 4096)
@@ -342,21 +340,21 @@ def on_a_terminal(folder: Path, *arguments: str, **environ: str) -> str:
             break
         if not piece:
             break
-        told += piece
+        printed += piece
     os.close(shown)
     child.wait(PATIENCE)
-    return told.decode()
+    return printed.decode()
 
 
-def test_on_a_terminal_it_goes_through_git_s_pager_in_git_s_colours(
+def test_a_terminal_gets_git_s_pager_and_colours(
     scored: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NO_COLOR")
     spacy("run", "prepare", cwd=scored)
     git(scored, "config", "core.pager", "sed 's/^/paged: /'")
-    told = on_a_terminal(scored, "log")
-    assert told.startswith("paged: \x1b[33m")
-    assert all(line.startswith("paged: ") for line in told.splitlines())
+    printed = on_a_terminal(scored, "log")
+    assert printed.startswith("paged: \x1b[33m")
+    assert all(line.startswith("paged: ") for line in printed.splitlines())
     git(scored, "config", "color.ui", "false")
     assert "\x1b" not in on_a_terminal(scored, "show")
     assert "paged" not in on_a_terminal(scored, "log", GIT_PAGER="cat")
@@ -364,18 +362,16 @@ def test_on_a_terminal_it_goes_through_git_s_pager_in_git_s_colours(
     assert on_a_terminal(scored, "log") == ""
 
 
-def test_what_a_subject_or_a_record_holds_reaches_no_terminal_raw(
-    scored: Path, spacy: Spacy
-) -> None:
+def test_control_characters_in_subjects_and_records_are_escaped(scored: Path, spacy: Spacy) -> None:
     git(scored, "commit", "-q", "--allow-empty", "-m", "\x1b]0;title\x07 subject")
     spacy("run", "prepare", cwd=scored)
     line = git(scored, "notes", "--ref=spacy", "show").replace('"prepare"', '"\\u001b[2Jprepare"')
     git(scored, "notes", "--ref=spacy", "add", "-f", "-m", line)
-    for verb in (["log"], ["show"], ["diff", "HEAD"]):
-        assert "\x1b" not in spacy(*verb, cwd=scored).out
+    for command in (["log"], ["show"], ["diff", "HEAD"]):
+        assert "\x1b" not in spacy(*command, cwd=scored).out
 
 
-def test_ten_thousand_commits_start_a_few_processes(
+def test_ten_thousand_commits_need_only_a_few_processes(
     scored: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 

@@ -1,4 +1,4 @@
-"""`git spacy log --table`: the metrics of runs beside each other, of real runs."""
+"""`git spacy log --table` compares the metrics of real runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MANY = (
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    """A project in its first commit, nothing run yet."""
+    """A project in its first commit that has not run yet."""
 
     made = seeds(tmp_path / "r")
     git(made, "init", "-q")
@@ -43,20 +43,18 @@ def change(folder: Path, name: str, old: str, new: str) -> None:
 
 
 def table(done: Done) -> list[str]:
-    """The lines, with any time as 0.1 s and any day as the first of the year."""
+    """Return the lines, with every duration as 0.1 s and every date as January 1."""
 
     assert done.code == 0, done.err
-    return still(done.out)
+    return normalize(done.out)
 
 
-def still(text: str) -> list[str]:
+def normalize(text: str) -> list[str]:
     text = re.sub(r"20\d\d-\d\d-\d\d", "2026-01-01", text)
     return re.sub(r"\d\.\d s", "0.1 s", text).splitlines()
 
 
-def test_variants_stand_beside_each_other_in_the_order_of_their_variables(
-    made: Path, spacy: Spacy
-) -> None:
+def test_variants_are_rows_in_the_order_of_their_variables(made: Path, spacy: Spacy) -> None:
     spacy(*THREE, cwd=made)
     id = git(made, "rev-parse", "--short", "HEAD")
     done = spacy("log", "--table", cwd=made)
@@ -66,23 +64,23 @@ def test_variants_stand_beside_each_other_in_the_order_of_their_variables(
         f"     1  0.91    0.2000   0.1 s  {id}  2026-01-01",
         f"     2  0.92    0.1667   0.1 s  {id}  2026-01-01",
         f"    10  1.00*   0.0714*  0.1 s  {id}  2026-01-01",
-        "  * the highest; of loss.ner the lowest",
+        "  * highest (lowest for loss.ner)",
     ]
     assert done.err == "without metrics: prepare, train\n"
 
 
-def test_the_project_s_own_values_are_a_row_with_their_values(made: Path, spacy: Spacy) -> None:
-    """A record has no variables where none was given; project.yml has them."""
+def test_runs_without_overrides_show_the_values_of_project_yml(made: Path, spacy: Spacy) -> None:
+    """A record only has variables that were overridden; the others are in project.yml."""
 
     spacy("run", "all", cwd=made)
     spacy("run", "all", "--matrix", "vars.seed=0,1", "--matrix", "rate=0.1,0.2", cwd=made)
-    told = table(spacy("log", "--table", cwd=made))
-    assert [" ".join(line.split()[:3]) for line in told[2:-1]] == [
+    printed = table(spacy("log", "--table", cwd=made))
+    assert [" ".join(line.split()[:3]) for line in printed[2:-1]] == [
         "0 0.1 0.90", "0 0.2 1.00", "1 0.1 0.91", "1 0.2 1.01*"
     ]  # fmt: skip
 
 
-def test_values_edited_in_project_yml_are_compared_too_committed_or_not(
+def test_values_edited_in_project_yml_are_compared_whether_committed_or_not(
     made: Path, spacy: Spacy
 ) -> None:
     spacy("run", "all", cwd=made)
@@ -91,26 +89,26 @@ def test_values_edited_in_project_yml_are_compared_too_committed_or_not(
     second = keep(made, "Faster")
     change(made, "project.yml", "rate: 0.2", "rate: 0.4")
     spacy("run", "all", cwd=made)
-    told = table(spacy("log", "--table", cwd=made))
+    printed = table(spacy("log", "--table", cwd=made))
     first = git(made, "rev-parse", "--short", "HEAD~1")
-    rows = [line.split() for line in told[2:5]]
+    rows = [line.split() for line in printed[2:5]]
     assert [(row[0], row[-2]) for row in rows] == [
         ("0.1", first), ("0.2", f"{first}+"), ("0.4", f"{second}+")
     ]  # fmt: skip
-    assert told[-1] == "  + with edits that were not committed"
+    assert printed[-1] == "  + with uncommitted edits"
 
 
-def test_where_project_yml_cannot_tell_only_what_was_given_is_shown(
+def test_without_a_matching_project_yml_only_overridden_variables_are_shown(
     made: Path, spacy: Spacy
 ) -> None:
     change(made, "project.yml", "evaluate.py model", "evaluate.py   model")
     spacy("run", "all", "--matrix", "vars.seed=0,1", cwd=made)
     git(made, "checkout", "-q", "--", "project.yml")
-    told = table(spacy("log", "--table", cwd=made))
-    assert [line.split()[0] for line in told[1:4]] == ["seed", "1", "–"]
+    printed = table(spacy("log", "--table", cwd=made))
+    assert [line.split()[0] for line in printed[1:4]] == ["seed", "1", "–"]
 
 
-def test_failed_runs_are_left_out_and_named(made: Path, spacy: Spacy) -> None:
+def test_failed_runs_are_listed_below_the_table(made: Path, spacy: Spacy) -> None:
     spacy(*THREE, cwd=made)
     assert spacy("run", "train", "--vars.seed", "13", cwd=made).code != 0
     done = spacy("log", "--table", cwd=made)
@@ -119,7 +117,7 @@ def test_failed_runs_are_left_out_and_named(made: Path, spacy: Spacy) -> None:
     assert "failed" not in spacy("log", "--table", "--command", "evaluate", cwd=made).err
 
 
-def test_of_runs_with_the_same_variables_the_last_one_counts(made: Path, spacy: Spacy) -> None:
+def test_the_last_run_with_the_same_variables_counts(made: Path, spacy: Spacy) -> None:
     spacy(*THREE, cwd=made)
     change(made, "evaluate.py", "0.8", "0.7")
     second = keep(made, "Score lower")
@@ -134,16 +132,16 @@ def test_of_runs_with_the_same_variables_the_last_one_counts(made: Path, spacy: 
     assert len(table(spacy("log", "--table", "-n", "1", cwd=made))) == 6
 
 
-def test_the_mean_over_seeds_with_its_deviation(made: Path, spacy: Spacy) -> None:
+def test_mean_shows_the_standard_deviation_over_seeds(made: Path, spacy: Spacy) -> None:
     spacy(*THREE, "--matrix", "vars.rate=0.1,0.2", cwd=made)
-    told = table(spacy("log", "--table", "--mean", "vars.seed", cwd=made))
-    assert told == [
+    printed = table(spacy("log", "--table", "--mean", "vars.seed", cwd=made))
+    assert printed == [
         "evaluate",
         "  rate             score        loss.ner   time  runs",
         "   0.1  0.9433  ± 0.0493  0.146 ± 0.0667  0.1 s     3",
         "   0.2  1.0433* ± 0.0493  0.146 ± 0.0667  0.1 s     3",
-        "  * the highest",
-        "  ± the standard deviation of these runs",
+        "  * highest",
+        "  ± standard deviation of these runs",
     ]
     wrong = spacy("log", "--table", "--mean", "sed", cwd=made)
     assert wrong.code == 2
@@ -154,20 +152,20 @@ def test_the_mean_over_seeds_with_its_deviation(made: Path, spacy: Spacy) -> Non
     ("sort", "seeds_then"),
     [(["--sort", "score"], "10 2 1"), (["--sort=-score"], "1 2 10"), (["--sort", "-loss.ner"], "10 2 1")],
 )  # fmt: skip
-def test_it_can_be_sorted_by_a_metric(
+def test_rows_can_be_sorted_by_a_metric(
     made: Path, spacy: Spacy, sort: list[str], seeds_then: str
 ) -> None:
     spacy(*THREE, cwd=made)
-    told = table(spacy("log", "--table", *sort, cwd=made))
-    assert [line.split()[0] for line in told[2:5]] == seeds_then.split()
-    assert told[1].split()[1] == sort[-1].split("=")[-1].removeprefix("-")
+    printed = table(spacy("log", "--table", *sort, cwd=made))
+    assert [line.split()[0] for line in printed[2:5]] == seeds_then.split()
+    assert printed[1].split()[1] == sort[-1].split("=")[-1].removeprefix("-")
 
 
-def test_metrics_can_be_chosen_and_a_wrong_name_is_told(made: Path, spacy: Spacy) -> None:
+def test_metrics_can_be_chosen_and_an_unknown_name_is_an_error(made: Path, spacy: Spacy) -> None:
     spacy(*THREE, cwd=made)
-    told = table(spacy("log", "--table", "--metric", "loss.*", cwd=made))
-    assert told[1].split() == ["seed", "loss.ner", "time", "commit", "date"]
-    assert told[-1] == "  * the lowest"
+    printed = table(spacy("log", "--table", "--metric", "loss.*", cwd=made))
+    assert printed[1].split() == ["seed", "loss.ner", "time", "commit", "date"]
+    assert printed[-1] == "  * lowest"
     for option in ("--metric", "--sort"):
         wrong = spacy("log", "--table", option, "scroe", cwd=made)
         assert wrong.code == 2
@@ -175,20 +173,20 @@ def test_metrics_can_be_chosen_and_a_wrong_name_is_told(made: Path, spacy: Spacy
         assert "did you mean 'score'?" in wrong.err
 
 
-def test_without_any_metrics_it_says_how_to_have_some(tmp_path: Path, spacy: Spacy) -> None:
+def test_without_metrics_the_message_says_how_to_record_them(tmp_path: Path, spacy: Spacy) -> None:
     made = two_steps(tmp_path / "r")
     git(made, "init", "-q")
     keep(made, "First")
     done = spacy("log", "--table", cwd=made)
     assert (done.code, done.out) == (0, "")
-    assert "no run is noted on these commits" in done.err
+    assert "no runs are recorded on these commits" in done.err
     spacy("run", "all", cwd=made)
     done = spacy("log", "--table", cwd=made)
     assert (done.code, done.out) == (0, "")
-    assert "name one under 'outputs_no_cache' in project.yml" in done.err
+    assert "list such a file under 'outputs_no_cache' in project.yml" in done.err
 
 
-def test_for_machines_each_row_has_everything(made: Path, spacy: Spacy) -> None:
+def test_json_rows_have_the_full_records(made: Path, spacy: Spacy) -> None:
     spacy("run", "all", "--matrix", "vars.seed=0,1", cwd=made)
     first, second = json.loads(spacy("log", "--table", "--json", cwd=made).out)
     assert first["vars"] == {"seed": 0, "rate": 0.1}
@@ -198,20 +196,20 @@ def test_for_machines_each_row_has_everything(made: Path, spacy: Spacy) -> None:
     (mean,) = json.loads(spacy("log", "--mean", "seed", "--json", cwd=made).out)
     assert mean["vars"] == {}
     assert mean["metrics"]["score"] == {
-        "mean": pytest.approx(0.905), "deviation": pytest.approx(0.00707, rel=0.01)
+        "mean": pytest.approx(0.905), "standard_deviation": pytest.approx(0.00707, rel=0.01)
     }  # fmt: skip
     assert len(mean["runs"]) == 2
 
 
-def test_a_terminal_shows_what_it_has_room_for_and_names_the_rest(
+def test_a_terminal_shows_the_columns_that_fit_and_names_the_others(
     made: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NO_COLOR")
     write(made, {"evaluate.py": MANY})
     id = keep(made, "Many numbers")
     spacy("run", "all", "--matrix", "vars.seed=0,1", cwd=made)
-    told = still(on_a_terminal(made, "log", "--table", COLUMNS="80", GIT_PAGER="cat"))
-    plain = [re.sub(r"\x1b\[\d*m", "", line).rstrip() for line in told]
+    printed = normalize(on_a_terminal(made, "log", "--table", COLUMNS="80", GIT_PAGER="cat"))
+    plain = [re.sub(r"\x1b\[\d*m", "", line).rstrip() for line in printed]
     assert (
         plain[:7]
         == [
@@ -219,20 +217,20 @@ def test_a_terminal_shows_what_it_has_room_for_and_names_the_rest(
             "  seed  a_long_name_0  a_long_name_1  a_long_name_2  a_long_name_3  commit",
             f"     0            0.0            1.0            2.0            3.0   {id}",
             f"     1            1.0*           2.0*           3.0*           4.0*  {id}",
-            "  * the highest",
+            "  * highest",
             "  no room for a_long_name_4, a_long_name_5, a_long_name_6 and 4 more: --metric",
             "  NAME (or 'ents_*') chooses, --json has all",
         ]
         or "no room for" in plain[5]
     )
     assert max(map(len, plain)) <= 80
-    assert "\x1b[1m" in told[3]
+    assert "\x1b[1m" in printed[3]
     wide = on_a_terminal(made, "log", "--table", COLUMNS="200", GIT_PAGER="cat")
     assert "a_long_name_8" in wide.splitlines()[1]
     assert "a_long_name_8" in spacy("log", "--table", cwd=made).out.splitlines()[1]
 
 
-def test_above_several_projects_each_has_its_own_tables(tmp_path: Path, spacy: Spacy) -> None:
+def test_above_several_projects_each_has_its_own_table(tmp_path: Path, spacy: Spacy) -> None:
     top = tmp_path / "r"
     for name in ("one", "two"):
         seeds(top / name)
@@ -240,13 +238,13 @@ def test_above_several_projects_each_has_its_own_tables(tmp_path: Path, spacy: S
     keep(top, "First")
     for name in ("one", "two"):
         spacy("run", "all", "--matrix", "vars.seed=0,1", cwd=top / name)
-    told = table(spacy("log", "--table", cwd=top))
-    assert [line for line in told if "evaluate" in line] == ["one: evaluate", "two: evaluate"]
-    assert [line.split()[0] for line in told if " 0." in line] == ["0", "1", "0", "1"]
+    printed = table(spacy("log", "--table", cwd=top))
+    assert [line for line in printed if "evaluate" in line] == ["one: evaluate", "two: evaluate"]
+    assert [line.split()[0] for line in printed if " 0." in line] == ["0", "1", "0", "1"]
     assert "one:" not in spacy("log", "--table", cwd=top / "one").out
 
 
-def test_what_a_record_holds_reaches_no_terminal_raw(made: Path, spacy: Spacy) -> None:
+def test_control_characters_in_records_are_escaped(made: Path, spacy: Spacy) -> None:
     spacy("run", "all", "--matrix", "vars.seed=0,1", cwd=made)
     lines = git(made, "notes", "--ref=spacy", "show")
     for old, new in (
@@ -261,7 +259,7 @@ def test_what_a_record_holds_reaches_no_terminal_raw(made: Path, spacy: Spacy) -
     assert len(done.out.splitlines()) == 5
 
 
-def test_a_project_yml_that_is_broken_now_does_not_hide_the_past(made: Path, spacy: Spacy) -> None:
+def test_an_invalid_project_yml_does_not_hide_past_runs(made: Path, spacy: Spacy) -> None:
     spacy(*THREE, cwd=made)
     write(made, {"project.yml": SEEDS + "nonsense: ["})
     assert len(table(spacy("log", "--table", cwd=made))) == 6

@@ -1,4 +1,4 @@
-"""The command line itself: help, mistakes, exit codes, and what a user never sees."""
+"""The command line: help, usage errors, exit codes, signals and encodings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.testing.repositories import git
 from tests.testing.waiting import PATIENCE
 
 
-def test_git_finds_it_as_its_own_command(tmp_path: Path) -> None:
+def test_git_runs_it_as_a_subcommand(tmp_path: Path) -> None:
     program = tmp_path / "git-spacy"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m git_spacy "$@"\n')
     program.chmod(0o755)
@@ -48,41 +48,41 @@ def test_summaries_are_short_and_differ() -> None:
     assert all(text.endswith(".") and len(text) < 60 for text in summaries)
 
 
-@pytest.mark.parametrize("verb", cli.COMMANDS)
-def test_every_verb_has_its_own_help(spacy: Spacy, verb: str) -> None:
-    done = spacy(verb, "-h")
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_has_its_own_help(spacy: Spacy, command: str) -> None:
+    done = spacy(command, "-h")
     assert done.code == 0
-    assert done.out.startswith(f"Usage: git spacy {verb} ")
+    assert done.out.startswith(f"Usage: git spacy {command} ")
     assert all(len(line) <= 80 for line in done.out.splitlines())
     assert "..." not in done.out.partition("Options:")[2]  # cut short
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["clon"], "did you mean 'clone'?"),
         (["frobnicate"], "see 'git spacy -h'"),
         (["run", "--forse"], "--force"),
-        (["run", "--set", "x"], "--set needs NAME=VALUE"),
+        (["run", "--set", "x"], "--set requires NAME=VALUE"),
         (["-C", "/nowhere", "run"], "/nowhere"),
         (["resolved", "what"], "not a folder with a project.yml"),
         (["assets", "--jobs", "0"], "--jobs"),
     ],
 )
-def test_a_mistake_is_told_with_the_way_out_and_exits_with_2(
-    spacy: Spacy, arguments: list[str], told: str
+def test_usage_errors_exit_with_2_and_say_what_to_do(
+    spacy: Spacy, arguments: list[str], expected: str
 ) -> None:
     done = spacy(*arguments)
     assert done.code == 2
-    assert told in done.err
+    assert expected in done.err
     assert done.err.startswith("error: ")
     assert done.out == ""
 
 
-@pytest.mark.parametrize("verb", ["lock", "notes"])
-def test_a_verb_of_verbs_alone_is_its_help(spacy: Spacy, verb: str) -> None:
-    done = spacy(verb)
-    assert done == spacy(verb, "-h")
+@pytest.mark.parametrize("command", ["lock", "notes"])
+def test_a_group_without_a_subcommand_prints_its_help(spacy: Spacy, command: str) -> None:
+    done = spacy(command)
+    assert done == spacy(command, "-h")
     assert done.code == 0
 
 
@@ -92,20 +92,20 @@ def test_cache_without_a_subcommand_shows_its_status(tmp_path: Path, spacy: Spac
     assert spacy("cache", cwd=made).out == "0 results, 0 outputs, 0 files, 0 B\n"
 
 
-def test_outside_a_project_it_says_what_to_do(tmp_path: Path, spacy: Spacy) -> None:
+def test_outside_a_project_the_error_says_what_to_do(tmp_path: Path, spacy: Spacy) -> None:
     done = spacy("run", cwd=tmp_path)
     assert done.code == 2
     assert "git spacy clone ner_fashion" in done.err
 
 
-def test_a_project_is_not_looked_for_above_the_repository(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_project_above_the_repository_is_not_found(tmp_path: Path, spacy: Spacy) -> None:
     project(tmp_path, "title: outer")
     (tmp_path / "inner").mkdir()
     git(tmp_path / "inner", "init", "-q")
     assert spacy("resolved", cwd=tmp_path / "inner").code == 2
 
 
-def test_resolved_names_defaults_and_json_has_the_references_keys(
+def test_resolved_shows_defaults_and_its_json_has_the_keys_of_weasel(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     made = project(
@@ -118,14 +118,14 @@ def test_resolved_names_defaults_and_json_has_the_references_keys(
     assert "branch: the remote's HEAD (default)" in done.out
     assert "checksum: (none: not verified)" in done.out
     assert "    x 1 ${env.token}" in done.out
-    assert "runs every time: it declares no outputs (default)" in done.out
+    assert "always runs: declares no outputs (default)" in done.out
     assert "s3cret" not in done.out
     document = json.loads(spacy("resolved", "--json", cwd=made).out)
     assert document["commands"] == [{"name": "c", "script": ["x 1 ${env.token}"], "deps": ["a"]}]
     assert document["env"] == {"token": "API_TOKEN"}
 
 
-def test_escapes_of_a_project_are_shown_and_not_obeyed(tmp_path: Path, spacy: Spacy) -> None:
+def test_terminal_escapes_in_a_project_are_escaped(tmp_path: Path, spacy: Spacy) -> None:
     made = project(
         tmp_path,
         'title: "a\\e[2Jb"\ncommands: [{name: "n\\a", help: "h\\u202ex", script: [x]}]\n',
@@ -136,7 +136,7 @@ def test_escapes_of_a_project_are_shown_and_not_obeyed(tmp_path: Path, spacy: Sp
     assert "a\\x1b[2Jb" in spacy("run", cwd=made).out
 
 
-def test_a_defect_of_ours_is_one_line_that_asks_for_a_report(
+def test_an_internal_error_is_one_line_that_asks_for_a_bug_report(
     spacy: Spacy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -152,7 +152,7 @@ def test_a_defect_of_ours_is_one_line_that_asks_for_a_report(
         spacy("run", cwd=tmp_path)
 
 
-def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     made = two_steps(tmp_path)
     child = subprocess.Popen(
         f"{sys.executable} -m git_spacy resolved | head -1; exit ${{PIPESTATUS[0]}}",
@@ -165,20 +165,20 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     assert b"Traceback" not in err
 
 
-def test_the_signal_handler_is_given_back(spacy: Spacy) -> None:
+def test_the_signal_handler_is_restored(spacy: Spacy) -> None:
     before = signal.getsignal(signal.SIGTERM)
     spacy("-h")
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_locale_without_unicode_is_no_error(tmp_path: Path) -> None:
+def test_a_locale_without_unicode_is_not_an_error(tmp_path: Path) -> None:
     done = process("run", cwd=two_steps(tmp_path), PYTHONIOENCODING="ascii", LC_ALL="C")
     assert done.code == 0
     assert "prepare \\u2192 train" in done.out
 
 
 @pytest.mark.parametrize(
-    ("words", "rest", "values"),
+    ("arguments", "rest", "values"),
     [
         (["all", "--vars.a", "1", "-F"], ["all", "-F"], {"vars.a": 1}),
         (["--vars.a=x=y", "all"], ["all"], {"vars.a": "x=y"}),
@@ -187,13 +187,13 @@ def test_a_locale_without_unicode_is_no_error(tmp_path: Path) -> None:
         (["--", "--vars.a", "1"], ["--", "--vars.a", "1"], {}),
     ],
 )
-def test_overrides_are_taken_from_anywhere_on_the_line(
-    words: list[str], rest: list[str], values: dict[str, object]
+def test_overrides_may_stand_anywhere_on_the_command_line(
+    arguments: list[str], rest: list[str], values: dict[str, object]
 ) -> None:
-    assert overrides.split(words) == (rest, values)
+    assert overrides.split(arguments) == (rest, values)
 
 
-def test_an_environment_that_is_no_override_is_told() -> None:
+def test_an_invalid_override_in_the_environment_is_an_error() -> None:
     with pytest.raises(InvalidInput, match="WEASEL_CONFIG_OVERRIDES: no closing quotation"):
         overrides.from_environment({"WEASEL_CONFIG_OVERRIDES": "--vars.a 'x"})
 
@@ -202,14 +202,14 @@ def test_an_environment_that_is_no_override_is_told() -> None:
     ("seconds", "text"),
     [(0.04, "0.0 s"), (9.94, "9.9 s"), (10, "10 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s")],
 )
-def test_durations_are_for_people(seconds: float, text: str) -> None:
+def test_durations_are_readable(seconds: float, text: str) -> None:
     assert output.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 B"), (999, "999 B"), (1200, "1.2 kB"), (3.2e9, "3.2 GB")]
 )
-def test_sizes_are_for_people(count: float, text: str) -> None:
+def test_sizes_are_readable(count: float, text: str) -> None:
     assert output.size(count) == text
 
 

@@ -1,4 +1,4 @@
-"""The man pages: in Git's form, of the commands as they are, found by man and by git."""
+"""The man pages look like Git's, match the commands, and are found by man and git."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import pytest
 from git_spacy import cli
 from git_spacy.cli import examples, manpages
 from git_spacy.errors import EXIT_CODES, GitSpacyError
-from git_spacy.git.settings import TABLE
+from git_spacy.git.settings import ALL_SETTINGS
 from tests.testing.projects import Spacy, on_path
 from tests.testing.repositories import git
-from tests.testing.terminal import end_of
+from tests.testing.terminal import wait_for_exit
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = manpages.pages(cli.group)
@@ -51,14 +51,14 @@ def rendered(page: Path) -> str:
     return re.sub(".\b", "", done.stdout)
 
 
-def test_there_is_a_page_for_git_spacy_and_for_each_verb() -> None:
-    verbs = {f"git-spacy-{verb}.1" for verb in cli.COMMANDS}
-    assert {name for name in PAGES if name.startswith("git-")} == {"git-spacy.1", *verbs}
+def test_git_spacy_and_every_command_have_a_page() -> None:
+    pages = {f"git-spacy-{command}.1" for command in cli.COMMANDS}
+    assert {name for name in PAGES if name.startswith("git-")} == {"git-spacy.1", *pages}
 
 
 @needs_man
 @pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("git-")])
-def test_a_page_is_in_gits_form_and_says_all_that_the_help_says(
+def test_a_page_looks_like_git_s_and_contains_the_whole_help(
     name: str, prefix: Path, spacy: Spacy
 ) -> None:
     text = rendered(prefix / "share/man/man1" / name)
@@ -68,44 +68,44 @@ def test_a_page_is_in_gits_form_and_says_all_that_the_help_says(
     found = [line for line in lines if line and line[0] != " "][1:-1]
     assert found == [section for section in SECTIONS if section in found]
     assert {"NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "EXIT STATUS", "SEE ALSO"} <= set(found)
-    verb = name.removeprefix("git-spacy").removesuffix(".1").strip("-")
-    help_text = spacy(*filter(None, [verb]), "-h").out
+    command = name.removeprefix("git-spacy").removesuffix(".1").strip("-")
+    help_text = spacy(*filter(None, [command]), "-h").out
     for option in re.findall(r"(?m)^  (-\S+)", help_text):
         assert option == "-h," or option.rstrip(",") in text
 
 
 @needs_man
-def test_the_first_page_has_every_verb_setting_and_exit_code(prefix: Path) -> None:
+def test_the_main_page_lists_every_command_setting_and_exit_code(prefix: Path) -> None:
     text = rendered(prefix / "share/man/man1/git-spacy.1")
-    for verb in cli.COMMANDS:
-        assert f"git-spacy-{verb}(1)" in text
-    for setting in TABLE:
+    for command in cli.COMMANDS:
+        assert f"git-spacy-{command}(1)" in text
+    for setting in ALL_SETTINGS:
         assert setting.name.replace("*", "<name>") in text
     for code in EXIT_CODES:
         assert re.search(rf"(?m)^       (130, )?{code}\b", text)
 
 
-def test_a_page_tells_of_settings_that_there_are() -> None:
+def test_pages_list_only_settings_that_exist() -> None:
     named = {name for names in manpages.SETTINGS.values() for name in names}
-    assert named <= {setting.name for setting in TABLE}
+    assert named <= {setting.name for setting in ALL_SETTINGS}
     assert set(manpages.SETTINGS) <= set(cli.COMMANDS)
 
 
-def test_every_exit_code_of_an_error_is_in_the_table() -> None:
+def test_the_exit_code_of_every_error_is_documented() -> None:
     families = [GitSpacyError, *GitSpacyError.__subclasses__()]
     assert {family.exit_code for family in families} <= set(EXIT_CODES)
 
 
-def test_every_verb_has_an_example_and_every_example_can_be_typed() -> None:
+def test_every_command_has_an_example_and_every_example_parses() -> None:
     assert set(examples.EXAMPLES) == {"", *cli.COMMANDS}
-    for verb, lines in examples.EXAMPLES.items():
-        for line, told in lines:
+    for name, lines in examples.EXAMPLES.items():
+        for line, purpose in lines:
             git_, spacy_, *rest = shlex.split(line)
-            assert told.endswith(".")
+            assert purpose.endswith(".")
             if (git_, spacy_) == ("git", "config"):
                 continue
             assert (git_, spacy_) == ("git", "spacy")
-            assert verb in ("", rest[0])
+            assert name in ("", rest[0])
             context = click.Context(cli.group, info_name="git spacy")
             command: click.Command | None = cli.group
             while isinstance(command, click.Group):
@@ -115,7 +115,7 @@ def test_every_verb_has_an_example_and_every_example_can_be_typed() -> None:
 
 
 @needs_man
-def test_git_and_man_find_the_pages_beside_the_program(
+def test_git_and_man_find_the_installed_pages(
     prefix: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_path(prefix / "bin", monkeypatch)
@@ -127,14 +127,14 @@ def test_git_and_man_find_the_pages_beside_the_program(
         assert git(prefix, *arguments, MANPAGER="cat").startswith(page)
 
 
-def test_without_a_terminal_or_a_page_help_is_the_short_text(spacy: Spacy) -> None:
+def test_without_a_terminal_or_a_page_help_is_the_short_help(spacy: Spacy) -> None:
     for arguments in ([], ["run"], ["lock", "rebuild"]):
         assert spacy(*arguments, "--help").out == spacy(*arguments, "-h").out != ""
 
 
 @pytest.mark.slow
 @needs_man
-def test_a_wheel_brings_the_pages_and_the_completion_of_today(tmp_path: Path) -> None:
+def test_a_wheel_contains_current_pages_and_completion(tmp_path: Path) -> None:
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
     built = subprocess.run(
         (*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(REPOSITORY)),
@@ -163,6 +163,6 @@ def test_a_wheel_brings_the_pages_and_the_completion_of_today(tmp_path: Path) ->
         found = {"PYTHONPATH": os.pathsep.join(sys.path), "MANPAGER": "cat"}
         program = environment / "bin/git-spacy"
         os.execve(program, ("git-spacy", "run", "--help"), {**os.environ, **found})
-    code, shown = end_of(child, terminal)
+    code, shown = wait_for_exit(child, terminal)
     assert code == 0
     assert "GIT-SPACY-RUN(1)" in shown

@@ -1,4 +1,4 @@
-"""`git spacy notes`: the records of two people who work on one project."""
+"""`git spacy notes` shares run records between two clones."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def clones(tmp_path: Path) -> tuple[Path, Path]:
 
 def commands(spacy: Spacy, folder: Path) -> list[str]:
     found = json.loads(spacy("log", "--json", cwd=folder).out)
-    return sorted(run["command"] for one in found for run in one["runs"])
+    return sorted(run["command"] for entry in found for run in entry["runs"])
 
 
-def test_what_each_ran_the_other_sees(clones: tuple[Path, Path], spacy: Spacy) -> None:
+def test_run_records_are_shared_between_clones(clones: tuple[Path, Path], spacy: Spacy) -> None:
     ann, bob = clones
     spacy("run", "all", cwd=ann)
     done = spacy("notes", "push", cwd=ann)
@@ -39,13 +39,15 @@ def test_what_each_ran_the_other_sees(clones: tuple[Path, Path], spacy: Spacy) -
     assert spacy("notes", "pull", cwd=bob).err == "pulled 2 records from origin\n"
     assert commands(spacy, bob) == ["prepare", "prepare", "train"]
     assert spacy("notes", "push", "origin", cwd=bob).err == "pushed 1 record to origin\n"
-    assert spacy("notes", "push", cwd=bob).err == "origin has everything\n"
+    assert spacy("notes", "push", cwd=bob).err == "nothing to push: origin is up to date\n"
     spacy("notes", "pull", cwd=ann)
-    assert spacy("notes", "pull", cwd=ann).err == "nothing new on origin\n"
+    assert (
+        spacy("notes", "pull", cwd=ann).err == "nothing to pull: already up to date with origin\n"
+    )
     assert commands(spacy, ann) == ["prepare", "prepare", "train"]
 
 
-def test_the_status_says_what_to_type(clones: tuple[Path, Path], spacy: Spacy) -> None:
+def test_the_status_names_the_commands_to_run(clones: tuple[Path, Path], spacy: Spacy) -> None:
     ann, bob = clones
     spacy("run", "all", cwd=ann)
     spacy("notes", "push", cwd=ann)
@@ -53,21 +55,21 @@ def test_the_status_says_what_to_type(clones: tuple[Path, Path], spacy: Spacy) -
     done = spacy("notes", "status", cwd=bob)
     assert done.out.splitlines() == [
         "1 record on 1 commit",
-        "1 not on origin: git spacy notes push",
-        "2 more on origin: git spacy notes pull",
-        "amend and rebase leave records behind: git spacy init notes",
+        "1 to push to origin: git spacy notes push",
+        "2 to pull from origin: git spacy notes pull",
+        "records do not follow amended and rebased commits: git spacy init notes",
     ]
     found = json.loads(spacy("notes", "status", "--json", cwd=bob).out)
     assert (found["remote"], found["ahead"], found["behind"]) == ("origin", 1, 2)
     git(bob, "config", "notes.rewriteRef", "refs/notes/spacy")
-    for verb in ("pull", "push"):
-        spacy("notes", verb, cwd=bob)
+    for command in ("pull", "push"):
+        spacy("notes", command, cwd=bob)
     assert spacy("notes", "status", cwd=bob).out.splitlines() == [
-        "3 records on 1 commit", "the same on origin"
+        "3 records on 1 commit", "up to date with origin"
     ]  # fmt: skip
 
 
-def test_the_status_of_a_remote_that_is_not_there_is_the_last_known_one(
+def test_an_unreachable_remote_is_compared_as_of_the_last_fetch(
     clones: tuple[Path, Path], spacy: Spacy
 ) -> None:
     ann, _ = clones
@@ -76,14 +78,14 @@ def test_the_status_of_a_remote_that_is_not_there_is_the_last_known_one(
     done = spacy("notes", "status", cwd=ann)
     assert done.code == 0
     assert "warning: git fetch origin: " in done.err
-    assert "2 not on origin: git spacy notes push" in done.out
+    assert "2 to push to origin: git spacy notes push" in done.out
     assert spacy("notes", "status", "--no-fetch", cwd=ann).err == ""
     failed = spacy("notes", "push", cwd=ann)
     assert failed.code == 4
     assert "git fetch origin: " in failed.err
 
 
-def test_the_status_names_commits_that_no_branch_has(
+def test_the_status_names_commits_that_no_branch_reaches(
     clones: tuple[Path, Path], spacy: Spacy
 ) -> None:
     ann, _ = clones
@@ -92,22 +94,24 @@ def test_the_status_names_commits_that_no_branch_has(
     spacy("run", "prepare", cwd=ann)
     git(ann, "checkout", "-q", "main")
     git(ann, "branch", "-q", "-D", "work")
-    told = spacy("notes", "status", cwd=ann).out
-    assert "records on 1 commit that no branch or tag reaches" in told
-    assert gone[:7] in told
+    printed = spacy("notes", "status", cwd=ann).out
+    assert "records on 1 commit that no branch or tag reaches" in printed
+    assert gone[:7] in printed
 
 
-@pytest.mark.parametrize("verb", ["push", "pull"])
-def test_without_a_remote_it_says_how_to_have_one(tmp_path: Path, spacy: Spacy, verb: str) -> None:
+@pytest.mark.parametrize("command", ["push", "pull"])
+def test_without_a_remote_the_error_says_how_to_add_one(
+    tmp_path: Path, spacy: Spacy, command: str
+) -> None:
     made = two_steps(tmp_path / "r")
     repository(made)
-    done = spacy("notes", verb, cwd=made)
+    done = spacy("notes", command, cwd=made)
     assert done.code == 2
     assert "git remote add origin URL" in done.err
     assert "no remote to share them with" in spacy("notes", "status", cwd=made).out
 
 
-def test_it_works_in_a_bare_repository_that_is_named(
+def test_it_works_in_a_bare_repository_named_by_git_dir(
     clones: tuple[Path, Path], spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, _ = clones
@@ -121,7 +125,7 @@ def test_it_works_in_a_bare_repository_that_is_named(
     assert "prepare" in spacy("show", cwd=bare).out
 
 
-def test_a_misspelt_verb_is_told(clones: tuple[Path, Path], spacy: Spacy) -> None:
+def test_a_misspelt_subcommand_is_an_error(clones: tuple[Path, Path], spacy: Spacy) -> None:
     done = spacy("notes", "psuh", cwd=clones[0])
     assert done.code == 2
     assert "psuh" in done.err

@@ -1,4 +1,4 @@
-"""`git spacy` alone: where you are, in one look."""
+"""`git spacy` without a command summarizes the project."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.testing.projects import Spacy, project, seeds, two_steps
 from tests.testing.repositories import commit, git, repository
 
-HELP = "git spacy status says why; git spacy -h has all commands.\n"
+HELP = "For details: git spacy status; for all commands: git spacy -h\n"
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def root(tmp_path: Path) -> Path:
     return made
 
 
-def test_it_says_how_the_project_stands_and_what_is_next(root: Path, spacy: Spacy) -> None:
+def test_it_shows_states_and_the_next_step(root: Path, spacy: Spacy) -> None:
     assert spacy(cwd=root / "scripts") == (
         0,
         "Two steps\n  commands   2 not run\n  workflows  all\nNext: git spacy run all\n" + HELP,
@@ -28,16 +28,18 @@ def test_it_says_how_the_project_stands_and_what_is_next(root: Path, spacy: Spac
     spacy("run", "prepare", cwd=root)
     assert "  commands   1 up to date, 1 not run\n" in spacy(cwd=root).out
     spacy("run", "all", cwd=root)
-    told = spacy(cwd=root).out
-    assert "  commands   2 up to date\n" in told
-    assert "Next: git add project.lock && git commit\n" in told
+    printed = spacy(cwd=root).out
+    assert "  commands   2 up to date\n" in printed
+    assert "Next: git add project.lock && git commit\n" in printed
     commit(root, {})
     assert "Next:" not in spacy(cwd=root).out
     (root / "project.lock").write_text((root / "project.lock").read_text() + "\n")
     assert "Next: git add project.lock && git commit\n" in spacy(cwd=root).out
 
 
-def test_assets_come_before_what_needs_them(tmp_path: Path, spacy: Spacy) -> None:
+def test_assets_are_fetched_before_commands_that_depend_on_them(
+    tmp_path: Path, spacy: Spacy
+) -> None:
     made = project(
         tmp_path,
         "assets: [{dest: a, url: 'https://example.com/a'}, {dest: b}]\n"
@@ -54,7 +56,7 @@ def test_assets_come_before_what_needs_them(tmp_path: Path, spacy: Spacy) -> Non
     ]
 
 
-def test_it_is_one_screen_however_large_the_project(tmp_path: Path, spacy: Spacy) -> None:
+def test_it_fits_on_one_screen_for_large_projects(tmp_path: Path, spacy: Spacy) -> None:
     names = [f"workflow-number-{number}" for number in range(30)]
     flows = "".join(f"  {name}: [c]\n" for name in names)
     made = project(tmp_path, f"commands: [{{name: c, script: [x]}}]\nworkflows:\n{flows}")
@@ -67,7 +69,7 @@ def test_an_empty_project_says_so(tmp_path: Path, spacy: Spacy) -> None:
     assert "project.yml defines nothing yet" in spacy(cwd=project(tmp_path, "title: T\n")).out
 
 
-def test_above_projects_it_names_them(tmp_path: Path, spacy: Spacy) -> None:
+def test_above_several_projects_it_lists_them(tmp_path: Path, spacy: Spacy) -> None:
     top = repository(tmp_path / "r")
     seeds(top / "one")
     two_steps(top / "deep/two")
@@ -77,12 +79,12 @@ def test_above_projects_it_names_them(tmp_path: Path, spacy: Spacy) -> None:
     )
 
 
-def test_a_project_that_cannot_be_read_says_why(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_invalid_project_yml_is_an_error(tmp_path: Path, spacy: Spacy) -> None:
     done = spacy(cwd=project(tmp_path, "commands: 3\n"))
     assert done.code == 2
     assert done.err.startswith("project.yml:1:1: error: ")
 
 
-def test_anywhere_else_it_is_the_help(tmp_path: Path, spacy: Spacy) -> None:
+def test_outside_projects_it_prints_the_help(tmp_path: Path, spacy: Spacy) -> None:
     assert spacy(cwd=tmp_path).out == spacy("-h", cwd=tmp_path).out
     assert spacy(cwd=repository(tmp_path / "r")).out.startswith("Usage: git spacy ")

@@ -1,4 +1,4 @@
-"""Train once: outputs from the store and the remote instead of runs, and as they were at a commit."""
+"""Outputs are restored from the cache or a remote, by `run --restore` and `restore`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.testing.projects import SCRIPTS, TWO_STEPS, Spacy, project, snapshot,
 from tests.testing.repositories import git, write
 
 
-def told(err: str) -> dict[str, str]:
-    """What became of each command: `done`, `up`, `restored` …"""
+def states(err: str) -> dict[str, str]:
+    """Return the state of each command: `done`, `up`, `restored` …"""
 
     found = re.findall(r"^==> (\w+): (done|up|restored)", err, re.MULTILINE)
     return dict(found)
@@ -35,7 +35,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def saved(root: Path) -> None:
-    """Everything committed that Git does not ignore."""
+    """Commit everything that Git does not ignore."""
 
     git(root, "add", "-A")
     git(root, "commit", "-qm", "x")
@@ -46,26 +46,30 @@ def set_word(root: Path, word: str) -> None:
     (root / "project.yml").write_text(re.sub(r"word: \w+", f"word: {word}", text))
 
 
-def test_two_branches_trained_once_each_and_switched_between(root: Path, spacy: Spacy) -> None:
-    assert told(spacy("run", "all", cwd=root).err) == {"prepare": "done", "train": "done"}
+def test_switching_branches_restores_outputs_instead_of_training_again(
+    root: Path, spacy: Spacy
+) -> None:
+    assert states(spacy("run", "all", cwd=root).err) == {"prepare": "done", "train": "done"}
     saved(root)
     git(root, "checkout", "-q", "-b", "b")
     set_word(root, "other")
-    assert told(spacy("run", "all", cwd=root).err) == {"prepare": "done", "train": "done"}
+    assert states(spacy("run", "all", cwd=root).err) == {"prepare": "done", "train": "done"}
     saved(root)
     for branch, word in (("a", "HELLO"), ("b", "OTHER"), ("a", "HELLO")):
         git(root, "checkout", "-q", branch)
         done = spacy("run", "all", cwd=root)
         assert done.code == 0
-        assert told(done.err) == {"prepare": "restored", "train": "restored"}, done.err
+        assert states(done.err) == {"prepare": "restored", "train": "restored"}, done.err
         assert done.err.splitlines()[-1] == "ran 0, skipped 0, restored 2"
         assert (root / "model/weights.txt").read_text() == word
         assert git(root, "status", "--porcelain") == ""  # the lock is the branch's own
-        states = json.loads(spacy("status", "--json", cwd=root).out)["commands"]
-        assert {one["state"] for one in states} == {"up_to_date"}
+        commands = json.loads(spacy("status", "--json", cwd=root).out)["commands"]
+        assert {command["state"] for command in commands} == {"up_to_date"}
 
 
-def test_a_second_clone_has_it_from_the_remote(root: Path, spacy: Spacy, tmp_path: Path) -> None:
+def test_a_second_clone_restores_outputs_from_the_remote(
+    root: Path, spacy: Spacy, tmp_path: Path
+) -> None:
     git(root, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
     assert spacy("run", "all", cwd=root).code == 0
     assert spacy("push", cwd=root).code == 0
@@ -74,10 +78,10 @@ def test_a_second_clone_has_it_from_the_remote(root: Path, spacy: Spacy, tmp_pat
     second = tmp_path / "second"
     git(second, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
     git(root, "remote", "add", "origin", str(root))
-    # the notes say what was made; without them the name of the object has to do
+    # With notes, the record names the outputs; without, the name of the remote object does.
     git(second, "fetch", "-q", "origin", "+refs/notes/spacy:refs/notes/spacy")
     done = spacy("run", "all", "--restore", cwd=second)
-    assert told(done.err) == {"prepare": "restored", "train": "restored"}, done.err
+    assert states(done.err) == {"prepare": "restored", "train": "restored"}, done.err
     assert "restored from the remote 'default'" in done.err
     assert (second / "model/weights.txt").read_text() == "HELLO"
     assert git(second, "status", "--porcelain") == ""
@@ -87,15 +91,17 @@ def test_a_second_clone_has_it_from_the_remote(root: Path, spacy: Spacy, tmp_pat
     assert str(tmp_path) not in git(second, "log", "--notes=spacy", "--format=%N")
 
 
-def test_another_work_tree_shares_the_store(root: Path, spacy: Spacy, tmp_path: Path) -> None:
+def test_worktrees_share_the_cache(root: Path, spacy: Spacy, tmp_path: Path) -> None:
     assert spacy("run", "all", cwd=root).code == 0
     git(root, "worktree", "add", "-q", str(tmp_path / "w"), "HEAD")
     done = spacy("run", "all", cwd=tmp_path / "w")
-    assert told(done.err) == {"prepare": "restored", "train": "restored"}
+    assert states(done.err) == {"prepare": "restored", "train": "restored"}
     assert (tmp_path / "w/model/weights.txt").read_text() == "HELLO"
 
 
-def test_it_is_off_by_default_and_an_option_has_the_last_word(tmp_path: Path, spacy: Spacy) -> None:
+def test_it_is_off_by_default_and_options_override_the_setting(
+    tmp_path: Path, spacy: Spacy
+) -> None:
     made = two_steps(tmp_path)
     git(made, "init", "-q")
     assert spacy("run", "all", cwd=made).code == 0
@@ -104,24 +110,26 @@ def test_it_is_off_by_default_and_an_option_has_the_last_word(tmp_path: Path, sp
     assert "2 results, 2 outputs" in spacy("cache", "status", cwd=made).out
     for name in ("corpus", "model"):
         shutil.rmtree(made / name)
-    assert told(spacy("run", "all", "--no-restore", cwd=made).err) == {
+    assert states(spacy("run", "all", "--no-restore", cwd=made).err) == {
         "prepare": "done", "train": "done",
     }  # fmt: skip
 
 
-def test_what_is_forced_or_always_runs_is_not_restored(tmp_path: Path, spacy: Spacy) -> None:
+def test_commands_that_are_forced_or_always_run_are_not_restored(
+    tmp_path: Path, spacy: Spacy
+) -> None:
     text = TWO_STEPS.replace("    outputs: [model]\n", "    outputs: [model]\n    no_skip: true\n")
     made = project(tmp_path, text, SCRIPTS)
     for _ in range(2):
         done = spacy("run", "all", "--restore", cwd=made)
-        assert told(done.err)["train"] == "done"
-    assert told(spacy("run", "all", "--restore", "-F", cwd=made).err) == {
+        assert states(done.err)["train"] == "done"
+    assert states(spacy("run", "all", "--restore", "-F", cwd=made).err) == {
         "prepare": "done", "train": "done",
     }  # fmt: skip
 
 
 @pytest.mark.threat("only-copies")
-def test_a_damaged_store_is_no_reason_for_a_wrong_output_and_is_healed_by_a_run(
+def test_damaged_cache_files_are_not_restored_and_a_run_replaces_them(
     root: Path, spacy: Spacy
 ) -> None:
     assert spacy("run", "all", cwd=root).code == 0
@@ -130,12 +138,12 @@ def test_a_damaged_store_is_no_reason_for_a_wrong_output_and_is_healed_by_a_run(
         path.write_bytes(path.read_bytes()[::-1])
     shutil.rmtree(root / "model")
     done = spacy("run", "all", cwd=root)
-    assert told(done.err) == {"prepare": "up", "train": "done"}
+    assert states(done.err) == {"prepare": "up", "train": "done"}
     assert (root / "model/weights.txt").read_text() == "HELLO"
     assert spacy("cache", "verify", cwd=root).code == 0
 
 
-def test_a_store_that_cannot_be_written_stops_nothing(root: Path, spacy: Spacy) -> None:
+def test_an_unwritable_cache_does_not_stop_a_run(root: Path, spacy: Spacy) -> None:
     (root / ".git/spacy").mkdir(exist_ok=True)
     (root / ".git/spacy/store").write_text("a file in its place")
     done = spacy("run", "all", cwd=root)
@@ -143,7 +151,7 @@ def test_a_store_that_cannot_be_written_stops_nothing(root: Path, spacy: Spacy) 
     assert done.err.count("warning: not saved to the local cache: ") == 1
 
 
-def test_a_remote_that_fails_is_told_and_the_command_runs(
+def test_a_failing_remote_is_reported_and_the_command_runs(
     root: Path, spacy: Spacy, tmp_path: Path
 ) -> None:
     git(root, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
@@ -156,16 +164,16 @@ def test_a_remote_that_fails_is_told_and_the_command_runs(
         shutil.rmtree(root / name)
     done = spacy("run", "all", cwd=root)
     assert done.code == 0
-    assert told(done.err) == {"prepare": "done", "train": "done"}
+    assert states(done.err) == {"prepare": "done", "train": "done"}
     assert (
-        "warning: not restored: what the remote has of 'corpus/words.txt' is no whole" in done.err
+        "warning: not restored: archive of 'corpus/words.txt' in the remote is damaged" in done.err
     )
 
 
-# As they were at a commit
+# git spacy restore
 
 
-def test_outputs_come_back_as_they_were_at_a_commit(root: Path, spacy: Spacy) -> None:
+def test_outputs_of_a_commit_are_restored(root: Path, spacy: Spacy) -> None:
     assert spacy("run", "all", cwd=root).code == 0
     saved(root)
     set_word(root, "second")
@@ -184,7 +192,7 @@ def test_outputs_come_back_as_they_were_at_a_commit(root: Path, spacy: Spacy) ->
     assert re.findall(r" (skipped) ", spacy("restore", cwd=root).out) == ["skipped"] * 2
 
 
-def test_what_is_kept_nowhere_is_not_overwritten_unless_forced(root: Path, spacy: Spacy) -> None:
+def test_the_only_copy_of_an_output_is_replaced_only_by_force(root: Path, spacy: Spacy) -> None:
     assert spacy("run", "all", cwd=root).code == 0
     saved(root)
     write(root, {"model/weights.txt": "days of work", "model/more.txt": "x"})
@@ -198,7 +206,7 @@ def test_what_is_kept_nowhere_is_not_overwritten_unless_forced(root: Path, spacy
     assert not (root / "model/more.txt").exists()
 
 
-def test_what_cannot_be_had_is_told(root: Path, spacy: Spacy) -> None:
+def test_outputs_that_cannot_be_restored_are_listed(root: Path, spacy: Spacy) -> None:
     git(root, "config", "spacy.restore", "false")
     assert spacy("run", "all", cwd=root).code == 0
     saved(root)
@@ -210,7 +218,7 @@ def test_what_cannot_be_had_is_told(root: Path, spacy: Spacy) -> None:
     assert spacy("restore", "nowhere", cwd=root).code == 2
 
 
-def test_a_remote_has_it_by_its_content_alone(root: Path, spacy: Spacy, tmp_path: Path) -> None:
+def test_a_remote_object_is_found_by_its_content(root: Path, spacy: Spacy, tmp_path: Path) -> None:
     git(root, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
     git(root, "config", "spacy.restore", "false")
     assert spacy("run", "all", cwd=root).code == 0
@@ -221,7 +229,7 @@ def test_a_remote_has_it_by_its_content_alone(root: Path, spacy: Spacy, tmp_path
     assert (root / "model/weights.txt").read_text() == "HELLO"
 
 
-def test_a_path_of_a_lock_or_note_that_leaves_the_project_is_none(
+def test_paths_outside_the_project_in_locks_and_notes_are_ignored(
     root: Path, spacy: Spacy, tmp_path: Path
 ) -> None:
     assert spacy("run", "all", cwd=root).code == 0
@@ -233,7 +241,7 @@ def test_a_path_of_a_lock_or_note_that_leaves_the_project_is_none(
 
 
 def declaring(root: Path, path: str, tmp_path: Path, spacy: Spacy) -> None:
-    """A committed lock that lists another output, of which a shared remote has an archive."""
+    """Commit a lock that lists another output, and put an archive of it on the remote."""
 
     git(root, "config", "spacy.notes", "false")  # a record would be believed rather
     git(root, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
@@ -248,7 +256,7 @@ def declaring(root: Path, path: str, tmp_path: Path, spacy: Spacy) -> None:
 
 @pytest.mark.threat("undeclared-outputs", commands="restore")
 @pytest.mark.parametrize("options", [(), ("--force",)])
-def test_what_the_project_does_not_declare_is_not_restored(
+def test_undeclared_outputs_are_not_restored(
     root: Path, spacy: Spacy, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     """Threat model: undeclared-outputs."""
@@ -266,7 +274,7 @@ def test_what_the_project_does_not_declare_is_not_restored(
 def test_a_file_that_git_tracks_is_not_replaced_unless_forced(
     root: Path, spacy: Spacy, tmp_path: Path, content: str
 ) -> None:
-    """Issue 17, A2: an empty one was, too. (Here the project itself declares it.)"""
+    """This holds for an empty file, too, and although the project declares it as an output."""
 
     text = (root / "project.yml").read_text()
     write(root, {"project.yml": text.replace("[model]", "[model, pkg/__init__.py]")})
@@ -279,7 +287,7 @@ def test_a_file_that_git_tracks_is_not_replaced_unless_forced(
     saved(root)
     done = spacy("restore", "HEAD~1", cwd=root)
     assert done.code == 1
-    assert "refused   Git tracks what is there; --force replaces it" in done.out
+    assert "refused   the path is tracked by Git; --force replaces it" in done.out
     assert (root / "pkg/__init__.py").read_text() == content
     assert spacy("restore", "--force", "HEAD~1", cwd=root).code == 0
     assert (root / "pkg/__init__.py").read_text() == "made"
@@ -316,7 +324,7 @@ def test_the_last_copy_is_not_replaced_while_its_cached_copy_is_damaged(
 
 
 @pytest.mark.threat("undeclared-outputs", commands="run")
-def test_what_a_run_restores_something_over_is_saved_first(
+def test_outputs_that_a_restore_replaces_are_saved_first(
     root: Path, spacy: Spacy, tmp_path: Path
 ) -> None:
     """Threat model: only-copies, for what was edited, and for what lost its cached copy."""
@@ -328,12 +336,12 @@ def test_what_a_run_restores_something_over_is_saved_first(
     edited = fingerprint(root, "model")
     assert edited
     assert not CacheStore.open_for(root).has_intact(edited)
-    assert told(spacy("run", "all", cwd=root).err) == {"prepare": "up", "train": "restored"}
+    assert states(spacy("run", "all", cwd=root).err) == {"prepare": "up", "train": "restored"}
     assert (root / "model/weights.txt").read_text() == "HELLO"
     assert CacheStore.open_for(root).has_intact(edited)
 
 
-def test_gc_keeps_what_the_lock_names(root: Path, spacy: Spacy) -> None:
+def test_gc_keeps_outputs_named_in_the_lock(root: Path, spacy: Spacy) -> None:
     assert spacy("run", "all", cwd=root).code == 0
     set_word(root, "second")
     assert spacy("run", "all", cwd=root).code == 0

@@ -1,4 +1,4 @@
-"""How a run of several commands shows on a terminal."""
+"""The output of several commands on a terminal."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ from tests.testing.projects import project
         (1, ["a", "b", "c", "d"], 9, "1 of 9 done, running a, b and 2 more, 4 waiting"),
     ],
 )
-def test_how_far_it_is(ended: int, running: list[str], total: int, text: str) -> None:
+def test_the_progress_line_counts_commands(
+    ended: int, running: list[str], total: int, text: str
+) -> None:
     assert progress_line(ended, running, total) == text
 
 
-def test_a_terminal_has_names_in_colours_and_a_line_that_goes_away(tmp_path: Path) -> None:
+def test_a_terminal_shows_coloured_names_and_a_temporary_progress_line(tmp_path: Path) -> None:
     names = ["one", "two"]
     script = "python wait.py"
     wait = (
@@ -55,7 +57,7 @@ def test_a_terminal_has_names_in_colours_and_a_line_that_goes_away(tmp_path: Pat
                 seen += data
                 if b"running one, two" in seen:
                     (root / "go").touch()
-        except OSError:  # the last one has closed it
+        except OSError:  # the last process has closed it
             pass
     os.close(ours)
     assert run.returncode == 0
@@ -65,5 +67,5 @@ def test_a_terminal_has_names_in_colours_and_a_line_that_goes_away(tmp_path: Pat
     assert re.search(r"\x1b\[3\dm(one|two) \| \x1b\[0m", text), text
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     assert "one | done and dusted" in plain
-    # the last line of all is the summary, and the one that moved is gone
+    # The last line is the summary: the progress line was removed.
     assert plain.rstrip().splitlines()[-1].endswith("ran 2, skipped 0")

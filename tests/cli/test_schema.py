@@ -1,4 +1,4 @@
-"""`git spacy schema`: printed, written, compared; in a project or anywhere else."""
+"""`git spacy schema` prints, writes and compares the schema, in and outside of projects."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tests.testing.projects import Spacy, process, snapshot, two_steps
 NAME = "project.schema.json"
 
 
-@pytest.mark.parametrize("words", [(), ("--stdout",), ("-o", "-"), ("-o", NAME, "--stdout")])
-def test_it_is_printed_in_any_folder_and_nothing_is_written(
-    words: tuple[str, ...], tmp_path: Path, spacy: Spacy
+@pytest.mark.parametrize("arguments", [(), ("--stdout",), ("-o", "-"), ("-o", NAME, "--stdout")])
+def test_it_is_printed_in_any_folder_and_writes_nothing(
+    arguments: tuple[str, ...], tmp_path: Path, spacy: Spacy
 ) -> None:
-    done = spacy("schema", *words, cwd=tmp_path)
+    done = spacy("schema", *arguments, cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.out)["title"] == "project.yml"
     assert snapshot(tmp_path) == {}
 
 
-def test_what_is_printed_is_what_is_written(tmp_path: Path, spacy: Spacy) -> None:
+def test_the_written_file_equals_the_printed_text(tmp_path: Path, spacy: Spacy) -> None:
     assert spacy("schema", "-o", NAME, cwd=tmp_path) == (0, "", f"wrote {NAME}\n")
     text = (tmp_path / NAME).read_text()
     assert text == spacy("schema", cwd=tmp_path).out
@@ -33,14 +33,12 @@ def test_what_is_printed_is_what_is_written(tmp_path: Path, spacy: Spacy) -> Non
     assert (tmp_path / NAME).read_text() == text
 
 
-def test_redirected_it_is_current_too(tmp_path: Path, spacy: Spacy) -> None:
+def test_redirected_output_is_up_to_date(tmp_path: Path, spacy: Spacy) -> None:
     (tmp_path / NAME).write_text(process("schema", cwd=tmp_path).out)
     assert spacy("schema", "--check", cwd=tmp_path) == (0, "", "")
 
 
-def test_check_compares_the_projects_own_file_from_any_folder_of_it(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_check_compares_the_project_s_file_from_any_subfolder(tmp_path: Path, spacy: Spacy) -> None:
     root = two_steps(tmp_path / "p")
     done = spacy("schema", "--check", cwd=root / "scripts")
     assert done.code == 1
@@ -52,10 +50,10 @@ def test_check_compares_the_projects_own_file_from_any_folder_of_it(
     assert sorted(snapshot(root)) == sorted([*snapshot(two_steps(tmp_path / "q")), NAME])
 
 
-def test_a_stale_file_is_told_with_a_diff_and_written_again(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_stale_file_is_shown_as_a_diff_and_rewritten(tmp_path: Path, spacy: Spacy) -> None:
     spacy("schema", "-o", NAME, cwd=tmp_path)
     now = (tmp_path / NAME).read_text()
-    # as another version has written it
+    # as written by another version
     from git_spacy.generate import managed_block, schema
 
     part = schema.schema_file()
@@ -72,7 +70,7 @@ def test_a_stale_file_is_told_with_a_diff_and_written_again(tmp_path: Path, spac
 
 
 @pytest.mark.parametrize("text", ["{}\n", '{"$schema": "mine"}', None])
-def test_what_a_person_wrote_or_edited_is_not_overwritten_without_force(
+def test_manual_edits_are_overwritten_only_by_force(
     text: str | None, tmp_path: Path, spacy: Spacy
 ) -> None:
     spacy("schema", "-o", NAME, cwd=tmp_path)
@@ -87,9 +85,7 @@ def test_what_a_person_wrote_or_edited_is_not_overwritten_without_force(
     assert (tmp_path / NAME).read_text() == now
 
 
-def test_a_file_of_several_words_is_named_in_json_and_found_again(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_a_file_name_with_spaces_is_quoted_in_the_comment(tmp_path: Path, spacy: Spacy) -> None:
     name = 'my "own" schema.json'
     assert spacy("schema", "-o", name, cwd=tmp_path).code == 0
     assert '-o "my \\"own\\" schema.json"' in json.loads((tmp_path / name).read_text())["$comment"]
@@ -97,20 +93,18 @@ def test_a_file_of_several_words_is_named_in_json_and_found_again(
     assert spacy("schema", "-o", name, "--check", cwd=tmp_path) == (0, "", "")
 
 
-def test_force_without_a_file_is_told(tmp_path: Path, spacy: Spacy) -> None:
+def test_force_without_a_file_is_an_error(tmp_path: Path, spacy: Spacy) -> None:
     done = spacy("schema", "--force", cwd=tmp_path)
     assert (done.code, done.out) == (2, "")
     assert "--force requires --output FILE" in done.err
 
 
-def test_a_project_that_cannot_be_loaded_is_no_hindrance(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_invalid_project_does_not_matter(tmp_path: Path, spacy: Spacy) -> None:
     (tmp_path / "project.yml").write_text("commands: null\n")
     assert spacy("schema", "-o", NAME, cwd=tmp_path).code == 0
 
 
-def test_a_folder_that_is_not_there_is_told_and_nothing_is_written(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_a_missing_folder_is_an_error_and_nothing_is_written(tmp_path: Path, spacy: Spacy) -> None:
     done = spacy("schema", "-o", f"none/{NAME}", cwd=tmp_path)
     assert done.code == 5
     assert "none" in done.err

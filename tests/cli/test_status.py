@@ -1,4 +1,4 @@
-"""`git spacy status`, as one reads it, and as machines do."""
+"""`git spacy status` as text, as JSON and as porcelain."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def root(tmp_path: Path) -> Path:
     return two_steps(repository(tmp_path / "p"))
 
 
-def test_before_the_first_run(root: Path, spacy: Spacy) -> None:
+def test_before_the_first_run_commands_have_not_run(root: Path, spacy: Spacy) -> None:
     assert spacy("status", cwd=root).out == (
         "Commands\n  prepare  not run\n  train    not run\nNext: git spacy run all\n"
     )
 
 
-def test_after_it_everything_is_up_to_date_and_nothing_is_next(root: Path, spacy: Spacy) -> None:
+def test_after_a_run_everything_is_up_to_date(root: Path, spacy: Spacy) -> None:
     spacy("run", "all", cwd=root)
     assert spacy("status", cwd=root) == (
         0,
@@ -31,7 +31,7 @@ def test_after_it_everything_is_up_to_date_and_nothing_is_next(root: Path, spacy
     )
 
 
-def test_a_stale_command_says_why_and_so_does_what_is_below_it(root: Path, spacy: Spacy) -> None:
+def test_stale_commands_and_those_downstream_have_reasons(root: Path, spacy: Spacy) -> None:
     spacy("run", "all", cwd=root)
     write(root, {"scripts/write.py": (root / "scripts/write.py").read_text() + "# edited\n"})
     assert spacy("status", cwd=root / "scripts").out == (
@@ -48,7 +48,7 @@ def test_a_stale_command_says_why_and_so_does_what_is_below_it(root: Path, spacy
     )
 
 
-def test_every_reason_is_told_each_in_its_line_in_80_columns(root: Path, spacy: Spacy) -> None:
+def test_every_reason_has_a_line_in_80_columns(root: Path, spacy: Spacy) -> None:
     spacy("run", "all", cwd=root)
     write(
         root,
@@ -90,7 +90,7 @@ commands:
 """
 
 
-def test_assets_have_states_and_lost_entries_are_told(tmp_path: Path, spacy: Spacy) -> None:
+def test_assets_have_states_and_orphaned_entries_are_listed(tmp_path: Path, spacy: Spacy) -> None:
     root = project(tmp_path / "p", ASSETS, {
         "a/good": "x", "a/wrong": "y", "a/unsummed": "z", "a/strong": "x",
         "project.lock": "usee:\n  cmd: weasel run usee\n  script:\n    - x\n  deps: []\n  outs: []\n",
@@ -127,15 +127,19 @@ def test_assets_have_states_and_lost_entries_are_told(tmp_path: Path, spacy: Spa
         "name": "use",
         "state": "not_run",
         "reasons": [
-            {"kind": "not_run", "text": "not run yet", "about": ""},
-            {"kind": "dependency", "text": "dependency 'a/absent' is missing", "about": "a/absent"},
+            {"kind": "not_run", "subject": "", "message": "not run yet"},
+            {
+                "kind": "dependency",
+                "subject": "a/absent",
+                "message": "dependency 'a/absent' is missing",
+            },
         ],
     }
     assert found["assets"][1] == {"dest": "a/wrong", "state": "checksum_mismatch"}
-    assert found["orphans"] == ["usee"]
+    assert found["orphaned_entries"] == ["usee"]
 
 
-def test_without_data_it_says_what_ci_would(root: Path, spacy: Spacy) -> None:
+def test_no_data_shows_the_states_that_ci_sees(root: Path, spacy: Spacy) -> None:
     write(root, {".gitignore": "/corpus/\n/model/\n"})
     spacy("run", "all", cwd=root)
     git(root, "add", "-A")
@@ -155,14 +159,16 @@ def test_it_writes_nothing_to_the_project(root: Path, spacy: Spacy) -> None:
     assert snapshot(root) == before
 
 
-def test_overrides_count_as_they_do_for_a_run(root: Path, spacy: Spacy) -> None:
+def test_overrides_count_as_for_run(root: Path, spacy: Spacy) -> None:
     spacy("run", "all", "--vars.word", "bye", cwd=root)
     assert "script changed" in spacy("status", cwd=root).out
     assert "script changed" not in spacy("status", "--vars.word=bye", cwd=root).out
 
 
 @pytest.mark.parametrize("names", [["all"], ["prepare"], ["train"]])
-def test_it_says_what_a_dry_run_would_run(root: Path, spacy: Spacy, names: list[str]) -> None:
+def test_stale_commands_are_those_that_a_dry_run_would_run(
+    root: Path, spacy: Spacy, names: list[str]
+) -> None:
     spacy("run", "all", cwd=root)
     write(root, {"corpus/words.txt": "edited"})
     states = {
@@ -174,7 +180,7 @@ def test_it_says_what_a_dry_run_would_run(root: Path, spacy: Spacy, names: list[
         assert (f"==> {name}: would run" in dry) == (states[name] == "stale")
 
 
-def test_terminal_escapes_in_names_are_shown(tmp_path: Path, spacy: Spacy) -> None:
+def test_terminal_escapes_in_names_are_escaped(tmp_path: Path, spacy: Spacy) -> None:
     root = project(tmp_path / "p", 'commands: [{name: "a\\e[31mb\\tc", script: [x]}]')
     assert "a\\x1b[31mb" in spacy("status", cwd=root).out
     row = spacy("status", "--porcelain", cwd=root).out
@@ -190,13 +196,13 @@ def test_an_empty_project_and_a_wrong_folder(tmp_path: Path, spacy: Spacy) -> No
     assert spacy("status", "nowhere", cwd=tmp_path).code == 2
 
 
-def test_a_malformed_lock_is_named_with_the_way_out(root: Path, spacy: Spacy) -> None:
+def test_a_malformed_lock_is_an_error_with_a_hint(root: Path, spacy: Spacy) -> None:
     write(root, {"project.lock": "<<<<<<< ours\n"})
     done = spacy("status", cwd=root)
     assert done.code == 2
     assert "project.lock" in done.err
 
 
-def test_it_works_in_a_process_of_its_own_outside_a_repository(tmp_path: Path) -> None:
+def test_it_works_in_a_separate_process_outside_a_repository(tmp_path: Path) -> None:
     root = two_steps(tmp_path / "p")
     assert process("status", cwd=root).out.startswith("Commands\n  prepare  not run")

@@ -17,7 +17,7 @@ THREE = ("run", "all", "--matrix", "vars.seed=0,1,2")
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    """A project in its first commit, nothing run yet."""
+    """A project in its first commit that has not run yet."""
 
     made = seeds(tmp_path / "r")
     git(made, "init", "-q")
@@ -40,9 +40,7 @@ def facts(entries: dict[str, lock.LockEntry]) -> dict[str, object]:
     return {name: entry.fingerprint_key for name, entry in entries.items()}
 
 
-def test_a_lock_is_restored_with_its_variants_from_the_records_alone(
-    made: Path, spacy: Spacy
-) -> None:
+def test_a_lock_with_variants_is_rebuilt_from_run_records_alone(made: Path, spacy: Spacy) -> None:
     spacy(*THREE, cwd=made)
     before = (made / "project.lock").read_bytes()
     (made / "project.lock").unlink()
@@ -53,21 +51,21 @@ def test_a_lock_is_restored_with_its_variants_from_the_records_alone(
     assert "ran 0, skipped 7" in spacy(*THREE, cwd=made).err
 
 
-def test_a_committed_lock_keeps_the_variants_that_are_stale_now(made: Path, spacy: Spacy) -> None:
+def test_a_rebuilt_lock_keeps_stale_variants_of_the_committed_lock(
+    made: Path, spacy: Spacy
+) -> None:
     spacy(*THREE, cwd=made)
     keep(made, "Three seeds")
     expected = facts(lock.read(made))
     change(made, "train.py", "words = ", "letters = words = ")
     keep(made, "Other names")
     write(made, {"project.lock": "<<<<<<<"})
-    told = spacy("lock", "rebuild", "HEAD", cwd=made).out
+    printed = spacy("lock", "rebuild", "HEAD", cwd=made).out
     assert facts(lock.read(made)) == expected
-    assert "train --vars.seed 2     stale" in told
+    assert "train --vars.seed 2     stale" in printed
 
 
-def test_of_variants_that_no_lock_has_only_those_that_fit_are_restored(
-    made: Path, spacy: Spacy
-) -> None:
+def test_variants_in_no_lock_are_rebuilt_only_if_they_match(made: Path, spacy: Spacy) -> None:
     spacy("run", "train", "--upstream", "--matrix", "vars.seed=1,2", cwd=made)
     change(made, "train.py", "words = ", "letters = words = ")
     (made / "project.lock").unlink()
@@ -76,10 +74,10 @@ def test_of_variants_that_no_lock_has_only_those_that_fit_are_restored(
     (made / "project.lock").unlink()
     done = spacy("lock", "rebuild", cwd=made)
     assert list(lock.read(made)) == ["prepare", "train --vars.seed 1"]
-    assert "  train                unknown   no run of it is noted" in done.out.splitlines()
+    assert "  train                unknown  no run is recorded" in done.out.splitlines()
 
 
-def test_a_variant_is_not_taken_for_the_command_itself(made: Path, spacy: Spacy) -> None:
+def test_a_variant_is_not_mistaken_for_the_command(made: Path, spacy: Spacy) -> None:
     spacy("run", "all", cwd=made)
     expected = facts(lock.read(made))
     (made / "project.lock").unlink()
@@ -87,13 +85,13 @@ def test_a_variant_is_not_taken_for_the_command_itself(made: Path, spacy: Spacy)
     (made / "project.lock").unlink()
     change(made, "train.py", "words = ", "letters = words = ")
     keep(made, "Other names")
-    told = spacy("lock", "rebuild", cwd=made).out
+    printed = spacy("lock", "rebuild", cwd=made).out
     entries = facts(lock.read(made))
     assert entries["train"] == expected["train"]
-    assert "  train                   stale" in told
+    assert "  train                   stale" in printed
 
 
-def test_other_values_for_once_are_no_variant_where_they_make_the_same_files(
+def test_overrides_that_produce_the_same_files_are_not_a_variant(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     made = two_steps(tmp_path / "r")
@@ -106,7 +104,7 @@ def test_other_values_for_once_are_no_variant_where_they_make_the_same_files(
     assert list(lock.read(made)) == ["prepare"]
 
 
-def test_a_variable_that_is_gone_is_the_command_s_own_affair(made: Path, spacy: Spacy) -> None:
+def test_a_removed_variable_does_not_make_a_variant(made: Path, spacy: Spacy) -> None:
     spacy("run", "prepare", "--vars.size", "7", cwd=made)
     change(made, "project.yml", "  size: 4\n", "")
     change(made, "project.yml", "${vars.size}", "7")
@@ -117,7 +115,9 @@ def test_a_variable_that_is_gone_is_the_command_s_own_affair(made: Path, spacy: 
     assert spacy("check", "lock", cwd=made).code == 0
 
 
-def test_a_variant_has_one_name_however_its_variables_are_given(made: Path, spacy: Spacy) -> None:
+def test_a_variant_has_the_same_name_however_its_variables_are_given(
+    made: Path, spacy: Spacy
+) -> None:
     axes = ("--matrix", "vars.rate=0.2", "--matrix", "vars.seed=1")
     spacy("run", "all", *axes, cwd=made)
     assert list(lock.read(made))[1:] == [
@@ -127,7 +127,7 @@ def test_a_variant_has_one_name_however_its_variables_are_given(made: Path, spac
     assert "skipped 3" in spacy("run", "all", *turned, cwd=made).err
 
 
-def test_values_beside_the_matrix_are_those_of_its_variants(made: Path, spacy: Spacy) -> None:
+def test_overrides_beside_the_matrix_apply_to_all_variants(made: Path, spacy: Spacy) -> None:
     spacy(*THREE, "--vars.rate", "0.3", cwd=made)
     keep(made, "Three seeds at 0.3")
     expected = facts(lock.read(made))
@@ -136,22 +136,22 @@ def test_values_beside_the_matrix_are_those_of_its_variants(made: Path, spacy: S
     assert facts(lock.read(made)).items() >= expected.items()
 
 
-def test_entries_of_variants_are_looked_for_in_the_records(made: Path, spacy: Spacy) -> None:
+def test_check_notes_finds_the_records_of_variants(made: Path, spacy: Spacy) -> None:
     spacy(*THREE, cwd=made)
     keep(made, "Three seeds")
     assert spacy("check", "lock", "--notes", cwd=made).code == 0
     git(made, "update-ref", "-d", "refs/notes/spacy")
     done = spacy("check", "lock", "--notes", cwd=made)
     assert done.code == 1
-    assert "if nobody has it: git spacy lock record train --vars.seed 1" in done.out + done.err
+    assert "or, to record it: git spacy lock record train --vars.seed 1" in done.out + done.err
     assert spacy("lock", "record", "train", "--vars.seed", "1", cwd=made).code == 0
     done = spacy("check", "lock", "--notes", cwd=made)
-    assert "'train': no run is noted" in done.out + done.err
+    assert "'train': no run record matches this entry" in done.out + done.err
     assert "'train --vars.seed 1'" not in done.out + done.err
     assert len(lock.read(made)) == 7
 
 
-def test_what_is_to_be_run_again_is_told_for_each_set_of_values(made: Path, spacy: Spacy) -> None:
+def test_stale_variants_are_reported_by_their_values(made: Path, spacy: Spacy) -> None:
     spacy(*THREE, cwd=made)
     keep(made, "Three seeds")
     change(made, "prepare.py", "x", "y")
@@ -164,7 +164,7 @@ def test_what_is_to_be_run_again_is_told_for_each_set_of_values(made: Path, spac
 
 
 def diverged(made: Path, spacy: Spacy) -> int:
-    """Two branches that trained seeds 1 and 2 with different code; the code of the merge."""
+    """Merge two branches that trained seeds 1 and 2 with different code; return the exit code."""
 
     spacy(*THREE, cwd=made)
     keep(made, "Three seeds")
@@ -178,7 +178,7 @@ def diverged(made: Path, spacy: Spacy) -> int:
     ).returncode
 
 
-def test_variants_that_both_sides_ran_are_settled_like_commands(made: Path, spacy: Spacy) -> None:
+def test_conflicting_variants_are_resolved_like_commands(made: Path, spacy: Spacy) -> None:
     assert diverged(made, spacy) == 1
     git(made, "checkout", "-q", "--theirs", "train.py")
     theirs = lock.parse(git(made, "show", "side:project.lock").encode())
@@ -187,7 +187,9 @@ def test_variants_that_both_sides_ran_are_settled_like_commands(made: Path, spac
     assert facts(lock.read(made)) == facts(theirs)
 
 
-def test_what_is_stale_on_both_sides_is_told_as_one_would_type_it(made: Path, spacy: Spacy) -> None:
+def test_entries_stale_on_both_sides_are_named_as_one_would_type_them(
+    made: Path, spacy: Spacy
+) -> None:
     assert diverged(made, spacy) == 1
     (made / "train.py").write_text("# both\n")
     done = spacy("lock", "resolve", cwd=made)
@@ -221,26 +223,26 @@ def test_diff_compares_a_variant_with_itself(made: Path, spacy: Spacy) -> None:
     keep(made, "Score lower")
     spacy(*THREE, cwd=made)
     done = spacy("diff", "HEAD~1", cwd=made)
-    told = dict.fromkeys(("evaluate", "evaluate --vars.seed 1", "evaluate --vars.seed 2"))
+    printed = dict.fromkeys(("evaluate", "evaluate --vars.seed 1", "evaluate --vars.seed 2"))
     assert [line for line in done.out.splitlines() if "metric" in line] == [
         "  metric score 0.9 → 0.8 (-0.1)",
         "  metric score 0.91 → 0.81 (-0.1)",
         "  metric score 0.92 → 0.82 (-0.1)",
     ]
-    assert told.keys() <= set(done.out.splitlines())
+    assert printed.keys() <= set(done.out.splitlines())
     assert "python" not in done.out
 
 
-def test_the_log_compares_a_run_with_the_last_one_of_the_same_values(
+def test_the_log_compares_a_run_with_the_previous_run_with_the_same_values(
     made: Path, spacy: Spacy
 ) -> None:
     spacy(*THREE, cwd=made)
     change(made, "evaluate.py", "0.8", "0.7")
     keep(made, "Score lower")
     spacy("run", "evaluate", "--matrix", "vars.seed=2,3", "--upstream", cwd=made)
-    told = [" ".join(line.split()) for line in spacy("log", cwd=made).out.splitlines()]
-    first = next(number for number, line in enumerate(told) if line.endswith("First"))
-    assert "changed: script" not in told
-    assert told.count("changed: evaluate.py") == 1
-    assert told[:first].count("first run with these") == 2
-    assert told[first:].count("first run with these") == 4
+    printed = [" ".join(line.split()) for line in spacy("log", cwd=made).out.splitlines()]
+    first = next(number for number, line in enumerate(printed) if line.endswith("First"))
+    assert "changed: script" not in printed
+    assert printed.count("changed: evaluate.py") == 1
+    assert printed[:first].count("first run with these values") == 2
+    assert printed[first:].count("first run with these values") == 4

@@ -1,4 +1,4 @@
-"""`git spacy project …`: what hands type that know `spacy project` or `weasel`."""
+"""`git spacy project …` accepts the command lines of `spacy project` and weasel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.testing.projects import Spacy, on_path, two_steps
 from tests.testing.repositories import repository
 
 
-def test_it_does_what_the_verb_does(tmp_path: Path, spacy: Spacy) -> None:
+def test_it_does_what_the_command_does(tmp_path: Path, spacy: Spacy) -> None:
     root = two_steps(tmp_path)
     assert spacy("project", "run", "all", str(root)).err.endswith("ran 2, skipped 0\n")
     assert spacy("project", "run", "all", "--dry", cwd=root).code == 0
@@ -29,7 +29,7 @@ def test_it_does_what_the_verb_does(tmp_path: Path, spacy: Spacy) -> None:
     assert spacy("project", "pull", str(tmp_path / "remote"), cwd=root).code == 0
 
 
-def test_it_prints_the_document_where_theirs_does(tmp_path: Path, spacy: Spacy) -> None:
+def test_document_prints_where_weasel_prints(tmp_path: Path, spacy: Spacy) -> None:
     root = two_steps(tmp_path)
     assert "Two steps" in spacy("project", "document", cwd=root).out
     assert not (root / "README.md").exists()
@@ -37,14 +37,14 @@ def test_it_prints_the_document_where_theirs_does(tmp_path: Path, spacy: Spacy) 
     assert "Two steps" in (root / "README.md").read_text()
 
 
-def test_dvc_takes_its_arguments_in_their_order(tmp_path: Path, spacy: Spacy) -> None:
+def test_dvc_takes_its_arguments_in_weasel_s_order(tmp_path: Path, spacy: Spacy) -> None:
     root = two_steps(repository(tmp_path / "r"))
     assert spacy("project", "dvc", str(root), "all", "--verbose").code == 0
     assert (root / "dvc.yaml").exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "expected"),
     [
         (
             ["project"],
@@ -54,14 +54,16 @@ def test_dvc_takes_its_arguments_in_their_order(tmp_path: Path, spacy: Spacy) ->
         (["project", "run", "--forse"], "see 'git spacy run -h'"),
     ],
 )
-def test_what_theirs_never_had_is_told(spacy: Spacy, words: list[str], told: str) -> None:
-    done = spacy(*words)
+def test_commands_that_weasel_does_not_have_are_errors(
+    spacy: Spacy, arguments: list[str], expected: str
+) -> None:
+    done = spacy(*arguments)
     assert done.code == 2
-    assert told in done.err
+    assert expected in done.err
 
 
-def theirs() -> dict[str, click.Command]:
-    """The verbs that weasel really has."""
+def weasel_commands() -> dict[str, click.Command]:
+    """Return the commands of the installed weasel."""
 
     pytest.importorskip("weasel")
     import typer.main
@@ -71,50 +73,50 @@ def theirs() -> dict[str, click.Command]:
     return {name: found.commands[name] for name in found.commands}  # type: ignore[attr-defined]
 
 
-def test_every_verb_and_every_option_of_weasel_is_understood() -> None:
-    found = theirs()
+def test_every_command_and_option_of_weasel_is_accepted() -> None:
+    found = weasel_commands()
     assert set(weasel_compat.COMMANDS) <= set(found)
     assert set(found) - set(weasel_compat.COMMANDS) <= {"remote-storage"}
     context = click.Context(cli.group)
-    for verb in weasel_compat.COMMANDS:
-        ours = cli.group.get_command(context, verb)
+    for name in weasel_compat.COMMANDS:
+        ours = cli.group.get_command(context, name)
         assert ours is not None
-        known = {option for one in ours.params for option in one.opts}
-        for parameter in found[verb].params:
+        known = {option for parameter in ours.params for option in parameter.opts}
+        for parameter in found[name].params:
             if parameter.param_type_name != "option" or parameter.name == "help":
                 continue
             for option in parameter.opts:
-                left_out = option not in weasel_compat.translate([verb, option])
-                assert left_out or option in known, (verb, option)
+                left_out = option not in weasel_compat.translate([name, option])
+                assert left_out or option in known, (name, option)
 
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/from-weasel.md"
 
 
-def test_the_page_for_people_has_every_option_and_it_is_true() -> None:
-    told = PAGE.read_text()
-    rows = [row for row in told.splitlines() if row.startswith("| `")]
-    for verb, command in theirs().items():
-        if verb in weasel_compat.COMMANDS:
+def test_the_documentation_has_every_option_of_weasel() -> None:
+    printed = PAGE.read_text()
+    rows = [row for row in printed.splitlines() if row.startswith("| `")]
+    for name, command in weasel_commands().items():
+        if name in weasel_compat.COMMANDS:
             for parameter in command.params:
                 longest = max(parameter.opts, key=len)
                 if parameter.param_type_name == "option":
-                    assert any(f"`{verb}" in row and longest in row for row in rows), (
-                        verb,
+                    assert any(f"`{name}" in row and longest in row for row in rows), (
+                        name,
                         longest,
                     )
     context = click.Context(cli.group)
     for row in rows:
         for words in re.findall(r"`git spacy (.*?)`", row):
-            verb, *rest = words.split()
-            ours = cli.group.get_command(context, verb)
+            name, *rest = words.split()
+            ours = cli.group.get_command(context, name)
             assert ours is not None
-            known = {option for one in ours.params for option in one.opts}
+            known = {option for parameter in ours.params for option in parameter.opts}
             used = {word for word in rest if word.startswith("--") and "vars" not in word}
             assert used <= known, row
 
 
-def test_an_unmodified_project_is_run_by_both_as_the_page_shows(
+def test_an_unmodified_project_runs_with_both_as_documented(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("weasel")
@@ -122,11 +124,11 @@ def test_an_unmodified_project_is_run_by_both_as_the_page_shows(
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
     root = two_steps(tmp_path / "p")
     (block,) = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    told = [
+    printed = [
         subprocess.run(("sh", "-c", line), cwd=root, capture_output=True, text=True, check=True)
         for line in block.splitlines()
     ]
-    assert told[0].stdout.count("Running command") == 2
-    assert told[1].stdout.count("up to date") == 2
-    assert told[2].stderr.endswith("ran 0, skipped 2\n")
-    assert told[3].stdout.count("nothing changed") == 2
+    assert printed[0].stdout.count("Running command") == 2
+    assert printed[1].stdout.count("up to date") == 2
+    assert printed[2].stderr.endswith("ran 0, skipped 2\n")
+    assert printed[3].stdout.count("nothing changed") == 2

@@ -1,4 +1,4 @@
-"""The block in README.md: what there is, safely, in the place of what other tools wrote."""
+"""The block in README.md: its content, its safety, and how it replaces the blocks of other tools."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def block(text: str, file: str = "README.md", *, emoji: bool = True) -> str:
     return document.readme_block(loader.parse(text.encode()).project, file, emoji=emoji).body
 
 
-def test_everything_is_listed_and_nothing_escapes_its_place() -> None:
+def test_everything_is_listed_and_escaped() -> None:
     assert block(EVERYTHING) == (
         r"""
 # 🪐 A &lt;b>title&lt;/b> | of it
@@ -56,19 +56,20 @@ First paragraph with `<\u200bcode>` and <https://example.com>.
 
 Second &lt;script>alert(1)&lt;/script> git-spacy&#58; end of what is generated
 
-[`project.yml`](project.yml) says what there is. `git spacy assets` fetches the data, `git spacy run NAME`
-runs a command or a workflow; what is current is skipped.
+This project is defined in [`project.yml`](project.yml). `git spacy assets` fetches its data, and
+`git spacy run NAME` runs a command or a workflow; commands that are up to date are
+skipped.
 
 ## ⏯ Commands
 
-| Command | What it does |
+| Command | Description |
 | --- | --- |
 | `train` | Train it \| well |
 | `a\|b` |  |
 
 ## ⏭ Workflows
 
-| Workflow | Commands, in order |
+| Workflow | Steps |
 | --- | --- |
 | `all` | `train` → `a\|b` |
 
@@ -79,25 +80,25 @@ runs a command or a workflow; what is current is skipped.
 | `assets/a.json` | [`example.com/a b.json`](https://example.com/a%20b.json?token=1) | A \| b |
 | ``assets/b\|`c`` | Git: [`example.com/r`](https://example.com/r) `x` (`main`) |  |
 | `assets/c` | `https://***@example.com/c` |  |
-| `assets/d` | `https://***@example.com/d` | only with `--extra` |
+| `assets/d` | `https://***@example.com/d` | fetched only with `--extra` |
 | `assets/e` | `../shared/e` |  |
-| `assets/f` | not public: ask for it |  |
+| `assets/f` | private (not fetched) |  |
 
 """.replace("\\u200b", "\u200b")
     )
 
 
-def test_emoji_may_be_left_out() -> None:
+def test_emoji_can_be_disabled() -> None:
     assert not re.search("[🪐⏯⏭🗂]", block(EVERYTHING, emoji=False))
 
 
-def test_the_link_to_project_yml_fits_the_file() -> None:
+def test_the_link_to_project_yml_is_relative_to_the_file() -> None:
     assert "[`project.yml`](project.yml)" in block("title: x")
     assert "[`project.yml`](../../project.yml)" in block("title: x", "docs/en/index.md")
-    assert "\n`project.yml` says" in block("title: x", "../README.md")
+    assert "defined in `project.yml`." in block("title: x", "../README.md")
 
 
-def test_an_empty_project_is_called_something() -> None:
+def test_a_project_without_a_title_gets_a_default_title() -> None:
     assert "# 🪐 A spaCy project\n" in block("commands: []")
     assert "##" not in block("commands: []")
 
@@ -105,7 +106,7 @@ def test_an_empty_project_is_called_something() -> None:
 @given(st.text(max_size=40))
 def test_no_text_of_a_project_ends_the_block_or_opens_html(text: str) -> None:
     try:
-        made = block(
+        generated = block(
             json.dumps(
                 {"title": f"t{text}", "commands": [{"name": f"n{text}", "help": f"h{text}"}]},
                 ensure_ascii=True,
@@ -113,14 +114,14 @@ def test_no_text_of_a_project_ends_the_block_or_opens_html(text: str) -> None:
         )
     except (InvalidInput, Refused):
         return
-    assert "git-spacy:" not in made
-    assert made.count("\n| ") == 3  # the table has its rows
-    for line in made.splitlines():
+    assert "git-spacy:" not in generated
+    assert generated.count("\n| ") == 3  # the table has its rows
+    for line in generated.splitlines():
         assert "<script" not in re.sub(r"(`{1,3})[^`]+\1", "", line)
 
 
 @pytest.mark.parametrize("tool", ["WEASEL", "SPACY PROJECT"])
-def test_what_the_reference_wrote_is_replaced(tmp_path: Path, spacy: Spacy, tool: str) -> None:
+def test_the_block_of_weasel_or_spacy_is_replaced(tmp_path: Path, spacy: Spacy, tool: str) -> None:
     root = two_steps(tmp_path / "p")
     start = f"<!-- {tool}: AUTO-GENERATED DOCS START (do not remove) -->"
     end = f"<!-- {tool}: AUTO-GENERATED DOCS END (do not remove) -->"
@@ -134,7 +135,7 @@ def test_what_the_reference_wrote_is_replaced(tmp_path: Path, spacy: Spacy, tool
     assert spacy("document", "--check", cwd=root).code == 0
 
 
-def test_what_weasel_itself_wrote_is_replaced(tmp_path: Path, spacy: Spacy) -> None:
+def test_the_actual_output_of_weasel_is_replaced(tmp_path: Path, spacy: Spacy) -> None:
     pytest.importorskip("weasel")
     from weasel.cli.document import project_document
 
@@ -145,13 +146,15 @@ def test_what_weasel_itself_wrote_is_replaced(tmp_path: Path, spacy: Spacy) -> N
     ours = (root / "README.md").read_text()
     assert "AUTO-GENERATED" in theirs
     assert ours == with_markers(document.readme_block(loader.load(root)))
-    # (nothing that theirs tells is missing in ours)
+    # every cell of weasel's tables is also in ours
     rows = [re.findall("`[^`]+`", line) for line in theirs.splitlines() if line.startswith("| `")]
     assert [cell for row in rows for cell in row if cell not in ours] == []
 
 
 @pytest.mark.parametrize("tool", ["WEASEL", "SPACY PROJECT"])
-def test_a_file_that_asks_to_be_left_alone_is(tmp_path: Path, spacy: Spacy, tool: str) -> None:
+def test_a_file_with_an_ignore_marker_is_not_changed(
+    tmp_path: Path, spacy: Spacy, tool: str
+) -> None:
     root = two_steps(tmp_path / "p")
     write(root, {"README.md": f"<!-- {tool}: IGNORE -->\nmine\n"})
     done = spacy("document", cwd=root)
@@ -161,7 +164,7 @@ def test_a_file_that_asks_to_be_left_alone_is(tmp_path: Path, spacy: Spacy, tool
     assert "# 🪐 Two steps" in spacy("document", "--stdout", cwd=root).out
 
 
-def test_another_file_is_named_from_where_one_stands(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_output_file_is_relative_to_the_current_folder(tmp_path: Path, spacy: Spacy) -> None:
     root = two_steps(tmp_path / "p")
     done = spacy("document", "-o", "../docs.md", "--no-emoji", cwd=root / "scripts")
     assert (done.code, done.err) == (0, "wrote docs.md\n")
@@ -198,13 +201,13 @@ def test_a_block_that_was_edited_is_refused(tmp_path: Path, spacy: Spacy) -> Non
     path.write_text(edited)
     done = spacy("document", cwd=root)
     assert done.code == 3
-    assert "what git-spacy wrote into 'README.md' was edited" in done.err
+    assert "the generated text in 'README.md' was edited by hand" in done.err
     assert path.read_text() == edited
     assert spacy("document", "--force", cwd=root).code == 0
     assert "Prepare the corpus" in path.read_text()
 
 
-def test_a_block_goes_to_the_end_of_what_somebody_wrote(tmp_path: Path, spacy: Spacy) -> None:
+def test_the_block_is_appended_to_an_existing_file(tmp_path: Path, spacy: Spacy) -> None:
     root = two_steps(tmp_path / "p")
     write(root, {"README.md": "# Mine\r\n\r\nwindows\r\n"})
     assert spacy("document", cwd=root).code == 0
@@ -214,7 +217,7 @@ def test_a_block_goes_to_the_end_of_what_somebody_wrote(tmp_path: Path, spacy: S
     assert spacy("document", cwd=root).err == "README.md is up to date\n"
 
 
-def test_the_file_is_the_same_in_any_locale(tmp_path: Path) -> None:
+def test_the_output_does_not_depend_on_the_locale(tmp_path: Path) -> None:
     root = project(tmp_path / "p", "title: 日本語\n")
     done = process("document", "--stdout", cwd=root, LC_ALL="C", PYTHONUTF8="0")
     assert (done.code, done.err) == (0, "")
@@ -223,14 +226,16 @@ def test_the_file_is_the_same_in_any_locale(tmp_path: Path) -> None:
 
 
 @needs_corpus
-def test_every_project_of_the_corpus_is_documented_once() -> None:
+def test_every_project_of_the_corpus_is_documented_completely() -> None:
     seen = 0
     for path in sorted(CORPUS.glob("*/project.yml")):
         try:
             found = loader.parse(path.read_bytes()).project
         except (InvalidInput, Refused):
             continue
-        part = document.readme_block(found._replace(description=""))  # some have tables
+        part = document.readme_block(
+            found._replace(description="")
+        )  # descriptions can contain tables
         rows = [line for line in part.body.splitlines() if line.startswith("| ")]
         tables = [found.commands, found.workflows, found.assets]
         assert len(rows) == sum(len(table) + 2 for table in tables if table), path
@@ -239,8 +244,8 @@ def test_every_project_of_the_corpus_is_documented_once() -> None:
     assert seen > 40
 
 
-# What a stranger may write, at every place of the block. Each is inert: no tag, no link to anything
-# but the web, no row and no heading of its own.
+# Malicious texts for every part of the block. Each must be inert: no tag, no link except to the web,
+# no additional row and no additional heading.
 _HOSTILE = (
     "`a\n\n<script>alert(1)</script>\n\nb`",
     "``a` <img src=x onerror=alert(1)> `b``",
@@ -289,19 +294,20 @@ _SAFE_LINK = re.compile(r"(https?|mailto):|[^:]*$|[^:/?#]*[/?#]", re.IGNORECASE)
 
 
 class Rendered(NamedTuple):
-    """What a reader of the README gets: its headings, and the number of rows of each of its
-    tables."""
+    """The headings of a rendered README, and the number of rows of each of its tables."""
 
     headings: list[str]
     rows: list[int]
 
 
 def rendered(text: str) -> Rendered:
-    """What CommonMark with tables makes of a README: it has no tag or comment but our own markers,
-    and no link that starts anything."""
+    """Render a README as CommonMark with tables.
+
+    Check that it has no tags or comments except our own markers, and no link that runs anything.
+    """
 
     renderer = MarkdownIt("commonmark", {"html": True}).enable("table")
-    renderer.validateLink = lambda url: True  # type: ignore[method-assign]  # not every one looks
+    renderer.validateLink = lambda url: True  # type: ignore[method-assign]  # not every renderer validates links
     tokens = renderer.parse(text)
     blocks = [token.content for token in tokens if token.type == "html_block"]
     assert [block.startswith("<!-- git-spacy: ") for block in blocks] == [True] * 2, blocks
@@ -322,7 +328,7 @@ def rendered(text: str) -> Rendered:
 
 
 def document_of(**texts: str) -> str:
-    """The README of a project with these texts at these places."""
+    """Return the README of a project with these texts as title, help and so on."""
 
     text = {**dict.fromkeys(("title", "description", "help", "about"), "x"), **texts}
     name, workflow = text.get("name", "x"), text.get("workflow", "all")
@@ -343,8 +349,7 @@ def document_of(**texts: str) -> str:
 
 
 def check_inert(**texts: str) -> None:
-    """A project that has these texts is described by its own headings and rows, and by what its
-    author's Markdown in the description makes."""
+    """Check that these texts add no headings or rows, except by Markdown in the description."""
 
     try:
         text = document_of(**texts)
@@ -362,7 +367,7 @@ def check_inert(**texts: str) -> None:
         assert len(seen.rows) == 3
 
 
-_PLACES = (
+_PARTS = (
     "title",
     "description",
     "help",
@@ -377,13 +382,11 @@ _PLACES = (
 
 
 @pytest.mark.threat("injected-text", commands="document")
-@pytest.mark.parametrize("place", _PLACES)
-def test_a_text_of_a_project_is_inert_wherever_it_stands(place: str) -> None:
-    """Number 10 of the issue on trust; threat model: injected-text."""
-
+@pytest.mark.parametrize("part", _PARTS)
+def test_a_malicious_text_is_inert_in_every_part_of_the_block(part: str) -> None:
     for text in _HOSTILE:
-        check_inert(**{place: text})
-        check_inert(**{place: f"https://e.org/{text}" if place == "url" else f"a`{text}"})
+        check_inert(**{part: text})
+        check_inert(**{part: f"https://e.org/{text}" if part == "url" else f"a`{text}"})
 
 
 _PIECES = st.lists(
@@ -394,9 +397,9 @@ _PIECES = st.lists(
 
 @pytest.mark.threat("injected-text", commands="document")
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(_PLACES), _PIECES)
-def test_no_mixture_of_special_characters_is_more_than_text(place: str, text: str) -> None:
-    check_inert(**{place: text})
+@given(st.sampled_from(_PARTS), _PIECES)
+def test_any_mix_of_special_characters_is_inert(part: str, text: str) -> None:
+    check_inert(**{part: text})
 
 
 @pytest.mark.threat("injected-text", commands="document")
@@ -405,28 +408,30 @@ def test_no_mixture_of_special_characters_is_more_than_text(place: str, text: st
     ["```\nopen", "~~~ \n<b>", "- ```\n  a", "> ```", "````\n```\n<b>", "```\n ```\n```x\n```\n~~~",
      "1. 2) ~~~~", "a\n```b\n# c"],
 )  # fmt: skip
-def test_a_description_swallows_nothing_of_what_comes_after_it(description: str) -> None:
+def test_an_unclosed_code_block_in_a_description_does_not_swallow_the_rest(
+    description: str,
+) -> None:
     check_inert(description=description)
 
 
-def test_the_markdown_of_an_author_stays_markdown() -> None:
+def test_an_authors_markdown_is_preserved() -> None:
     description = (
         "**Bold** [`a`](https://e.org/x_(y)?z#w) [b](docs/b.md) [c](#c) [d](mailto:a@e.org)\n"
         "![e](https://e.org/e.png) <https://e.org>\n\n"
         "### More\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n```sh\ncat <in >out\n# no heading\n```"
     )
-    made = block(json.dumps({"title": "x", "description": description}))
-    assert description.replace("<in", "<\u200bin") in made
+    text = block(json.dumps({"title": "x", "description": description}))
+    assert description.replace("<in", "<\u200bin") in text
     seen = rendered(document_of(description=description))
     assert seen.headings[1] == "h3 More"
     assert seen.rows[0] == 2
 
 
-def test_a_name_is_shown_in_one_line() -> None:
-    made = block(json.dumps({"commands": [{"name": "a\nb\tc", "help": "d"}]}))
-    assert "| `a\\nb\\tc` | d |" in made
+def test_a_multi_line_name_is_shown_on_one_line() -> None:
+    text = block(json.dumps({"commands": [{"name": "a\nb\tc", "help": "d"}]}))
+    assert "| `a\\nb\\tc` | d |" in text
 
 
 def test_a_file_whose_name_ends_the_marker_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="cannot be written into a comment"):
+    with pytest.raises(InvalidInput, match="contains '-->'"):
         block("title: x", "a-->b.md")

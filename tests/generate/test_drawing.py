@@ -29,9 +29,9 @@ from tests.testing.graphs import (
     SVG,
     asset,
     command,
-    of_dot,
-    of_mermaid,
-    of_svg,
+    parse_dot,
+    parse_mermaid,
+    parse_svg,
     project,
     projects,
 )
@@ -60,7 +60,7 @@ def check(found: graph.Graph, words: graph.NodeStates) -> None:
         node.id: name + (f"\n{state_label(words[node.id])}" if node.id in words else "")
         for node, name in zip(found.nodes, names, strict=True)
     }
-    for read, form in ((of_mermaid, "mermaid"), (of_dot, "dot")):
+    for read, form in ((parse_mermaid, "mermaid"), (parse_dot, "dot")):
         picture = read(pictures[form])
         assert picture.nodes == {
             key: name.replace("ﬂ", "fl") if form == "mermaid" else name
@@ -86,7 +86,7 @@ _ATTRIBUTES = {
 
 
 def check_svg(found: graph.Graph, picture: str) -> None:
-    svg = of_svg(picture)
+    svg = parse_svg(picture)
     assert svg.texts == [label.single_line(node.name, 46) for node in found.nodes]
     ordered = sorted(svg.boxes)
     for at, (_, top, right, bottom) in enumerate(ordered):

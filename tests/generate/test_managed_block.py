@@ -136,7 +136,7 @@ def test_an_edited_part_is_refused_with_what_to_type_and_written_with_force(tmp_
     path = tmp_path / "README.md"
     edited = path.read_text().replace("one", "edited")
     path.write_text(edited)
-    with pytest.raises(Refused, match=r"was edited\nhint: .*git spacy document --force"):
+    with pytest.raises(Refused, match=r"was edited by hand\nhint: .*git spacy document --force"):
         writer.write(tmp_path, TWO)
     assert path.read_text() == edited
     assert writer.write(tmp_path, TWO, force=True)

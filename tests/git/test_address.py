@@ -1,4 +1,4 @@
-"""The gate for addresses: nothing passes that could run a program or be taken for an option."""
+"""Addresses that could run a program, or that git would read as an option, are refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_spacy.errors import GitSpacyError, Refused
-from git_spacy.git.address import Address, parse_address, public
+from git_spacy.git.address import Address, parse_address, without_credentials
 
 HOSTILE = [
     "ext::sh -c id", "ext::sh", "fd::17", "foo::bar", "-u./evil", "--upload-pack=touch x",
@@ -24,18 +24,18 @@ HOSTILE = [
 @pytest.mark.threat("hostile-repositories")
 @pytest.mark.parametrize("trusted", [True, False])
 @pytest.mark.parametrize("url", HOSTILE)
-def test_a_hostile_address_is_refused(
+def test_hostile_addresses_are_refused(
     url: str, trusted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a process was started"))
     if trusted and " " in url and "::" not in url:
-        pytest.skip("a typed address with a blank is left to git, behind --")
+        pytest.skip("spaces are allowed in addresses from the user; git gets them after --")
     with pytest.raises(Refused):
         parse_address(url, None, trusted=trusted)
 
 
 @pytest.mark.parametrize("url", ["file:///srv/r", "/srv/r", "../r", "~/r", "r"])
-def test_a_local_repository_needs_the_users_own_word(url: str, tmp_path: Path) -> None:
+def test_local_repositories_need_permission_of_the_user(url: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"git config spacy\.allowLocalRepository true"):
         parse_address(url, None, trusted=False)
     assert parse_address(url, None, trusted=True, base=tmp_path).protocol == "file"
@@ -45,7 +45,7 @@ def test_a_local_repository_needs_the_users_own_word(url: str, tmp_path: Path) -
     "ref", ["", "-x", "a:b", "a..b", "a b", "a~1", "a^", "a?", "a*", "a[", "a\\b", "a.lock", "/a",
             "a/", "a//b", ".a", "a/.b", "a@{1}", "@", "a\nb", "+main"]
 )  # fmt: skip
-def test_a_ref_that_could_be_something_else_is_refused(ref: str) -> None:
+def test_invalid_refs_are_refused(ref: str) -> None:
     with pytest.raises(Refused):
         parse_address("https://host/r", ref, trusted=True)
 
@@ -60,7 +60,7 @@ def test_a_ref_that_could_be_something_else_is_refused(ref: str) -> None:
         ("host:path/r", "ssh"),
     ],
 )
-def test_an_ordinary_address_keeps_its_scheme(url: str, protocol: str) -> None:
+def test_valid_addresses_keep_their_url_and_protocol(url: str, protocol: str) -> None:
     assert parse_address(url, "v1.0/x-2", trusted=False) == Address(url, "v1.0/x-2", protocol)
 
 
@@ -74,12 +74,12 @@ def test_an_ordinary_address_keeps_its_scheme(url: str, protocol: str) -> None:
         ("git@h:r", "git@h:r"),
     ],
 )
-def test_what_is_shown_of_an_address_has_no_secret(url: str, shown: str) -> None:
-    assert public(url) == shown
+def test_displayed_url_contains_no_credentials(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
 
 
 @given(st.text(st.sampled_from("-:/@ah\n.~ x\x00s"), max_size=20), st.booleans())
-def test_nothing_that_passes_can_be_taken_for_an_option(url: str, trusted: bool) -> None:
+def test_accepted_addresses_cannot_be_read_as_options(url: str, trusted: bool) -> None:
     try:
         address = parse_address(url, None, trusted=trusted)
     except GitSpacyError:

@@ -1,4 +1,4 @@
-"""What is staged, as Git sees it: plain, in a hook, in a linked work tree; and it stays as it is."""
+"""Reading the index: in a plain repository, in a hook, in a linked worktree, without changes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.testing.repositories import commit, git, repository, write
 NAMES = ["a b", "tüte/ä", "st*r", "[x]", "-dash", "quote'\"", "new\nline", ":(glob)x", "d/e/f"]
 
 
-def opened(folder: Path) -> Index:
-    found = Repository.discover(folder)
-    assert found is not None
-    index = Index.open(found)
+def open_index(folder: Path) -> Index:
+    repository = Repository.discover(folder)
+    assert repository is not None
+    index = Index.open(repository)
     assert index is not None
     return index
 
 
-def texts(index: Index, paths: list[str]) -> dict[str, bytes]:
+def staged_contents(index: Index, paths: list[str]) -> dict[str, bytes]:
     entries = index.entries(paths)
     contents = index.contents([entry.id for entry in entries])
     return {
@@ -34,13 +34,13 @@ def texts(index: Index, paths: list[str]) -> dict[str, bytes]:
     }
 
 
-def test_entries_are_what_is_staged_by_their_very_names(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r", {name: name for name in NAMES})
-    os.symlink("a b", made / "link")
-    git(made, "add", "link")
-    write(made, {"a b": "edited", "untracked": "x"})
-    index = opened(made)
-    assert texts(index, NAMES) == {
+def test_entries_have_literal_names(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r", {name: name for name in NAMES})
+    os.symlink("a b", root / "link")
+    git(root, "add", "link")
+    write(root, {"a b": "edited", "untracked": "x"})
+    index = open_index(root)
+    assert staged_contents(index, NAMES) == {
         **{name: name.encode() for name in NAMES},
     }
     assert [entry.name for entry in index.entries(["st*r", "d"])] == ["d/e/f", "st*r"]
@@ -50,45 +50,48 @@ def test_entries_are_what_is_staged_by_their_very_names(tmp_path: Path) -> None:
     assert (modes["link"], modes["d/e/f"]) == (LINK, FILE)
 
 
-def test_a_name_is_found_in_any_folder(tmp_path: Path) -> None:
+def test_named_finds_a_file_in_any_folder(tmp_path: Path) -> None:
     files = {
         "project.yml": "",
         "a/b/project.yml": "",
         "a/xproject.yml": "",
         "a/project.yml.bak": "",
     }
-    made = repository(tmp_path / "r", dict(files))
-    write(made, {"c/project.yml": "untracked"})
-    assert [e.name for e in opened(made).named("project.yml")] == ["a/b/project.yml", "project.yml"]
+    root = repository(tmp_path / "r", dict(files))
+    write(root, {"c/project.yml": "untracked"})
+    assert [e.name for e in open_index(root).named("project.yml")] == [
+        "a/b/project.yml",
+        "project.yml",
+    ]
 
 
-def test_a_small_index_is_asked_once_and_answers_as_git_does(
+def test_small_index_gives_the_same_answers_as_git(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more = ["d/x.yml", "d/e/x.yml", "de/x.yml", "x.yml", "d.yml/f"]
-    made = repository(tmp_path / "r", {name: name for name in (*NAMES, *more)})
-    small, large = opened(made), opened(made)
-    questions = [[""], ["d"], ["d/"], ["d/e", "x.yml", "none"], ["."], ["de", "d/e/f/g"], NAMES, []]
+    root = repository(tmp_path / "r", {name: name for name in (*NAMES, *more)})
+    small, large = open_index(root), open_index(root)
+    queries = [[""], ["d"], ["d/"], ["d/e", "x.yml", "none"], ["."], ["de", "d/e/f/g"], NAMES, []]
     patterns = [("x.yml", ""), ("*.yml", ""), ("*.yml", "d/"), ("[x]*", "none/"), ("f", "d/e/")]
-    mine = [small.entries(asked) for asked in questions]
-    mine += [small.named(name, folder=folder) for name, folder in patterns]
-    monkeypatch.setattr(index, "_SMALL", -1)
-    gits = [large.entries(asked) for asked in questions]
-    gits += [large.named(name, folder=folder) for name, folder in patterns]
-    assert mine == gits
-    git(made, "update-index", "--split-index")
-    monkeypatch.setattr(index, "_SMALL", 1 << 20)
-    assert opened(made).entries([""]) == gits[0]
+    from_list = [small.entries(paths) for paths in queries]
+    from_list += [small.named(name, folder=folder) for name, folder in patterns]
+    monkeypatch.setattr(index, "_SMALL_INDEX", -1)
+    from_git = [large.entries(paths) for paths in queries]
+    from_git += [large.named(name, folder=folder) for name, folder in patterns]
+    assert from_list == from_git
+    git(root, "update-index", "--split-index")
+    monkeypatch.setattr(index, "_SMALL_INDEX", 1 << 20)
+    assert open_index(root).entries([""]) == from_git[0]
 
 
-def test_small_questions(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r", {"a": "12345", "b": "1", ".gitignore": "data/\n*.bin\n"})
-    index = opened(made)
+def test_changed_edited_ignored_and_sizes(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r", {"a": "12345", "b": "1", ".gitignore": "data/\n*.bin\n"})
+    index = open_index(root)
     assert index.changed() == set()
-    write(made, {"a": "new", "c": "staged", "b": "1"})
-    git(made, "add", "c")
-    git(made, "rm", "-q", "--cached", "b")
-    assert index.changed() == {"c"}, "what is removed is not committed"
+    write(root, {"a": "new", "c": "staged", "b": "1"})
+    git(root, "add", "c")
+    git(root, "rm", "-q", "--cached", "b")
+    assert index.changed() == {"c"}, "removed files are not listed"
     assert index.edited(["a", "c"]) == {"a"}
     assert index.ignored(["data/x", "a", "deep/x.bin", "c"]) == {"data/x", "deep/x.bin"}
     ids = {entry.name: entry.id for entry in index.entries(["a"])}
@@ -97,78 +100,76 @@ def test_small_questions(tmp_path: Path) -> None:
         list(index.contents(["0" * 40]))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-def test_a_repository_of_somebody_else_is_refused_with_the_way_to_trust_it(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r", {"a": "x"})
-    for path in [made, *made.rglob("*")]:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change owners")
+def test_repository_of_another_user_is_refused_with_a_hint_to_trust_it(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r", {"a": "x"})
+    for path in [root, *root.rglob("*")]:
         os.chown(path, 12345, 12345)
-    with pytest.raises(Refused, match="belongs to somebody else") as caught:
-        opened(made).entries([""])
+    with pytest.raises(Refused, match="owned by another user") as caught:
+        open_index(root).entries([""])
     assert "safe.directory" in str(caught.value)
 
 
-def test_before_the_first_commit_everything_staged_is_new(tmp_path: Path) -> None:
+def test_before_the_first_commit_every_staged_file_is_new(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "r")
     write(tmp_path / "r", {"a": "x", "b": "y"})
     git(tmp_path / "r", "add", "a")
-    assert opened(tmp_path / "r").changed() == {"a"}
+    assert open_index(tmp_path / "r").changed() == {"a"}
 
 
-def test_of_a_file_in_conflict_there_is_no_entry(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r", {"a": "1", "b": "1"})
-    git(made, "switch", "-qc", "other")
-    commit(made, {"a": "2"})
-    git(made, "switch", "-q", "main")
-    commit(made, {"a": "3"})
+def test_file_in_conflict_has_no_entry(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r", {"a": "1", "b": "1"})
+    git(root, "switch", "-qc", "other")
+    commit(root, {"a": "2"})
+    git(root, "switch", "-q", "main")
+    commit(root, {"a": "3"})
     with pytest.raises(Exception, match="merge"):
-        git(made, "merge", "other")
-    assert [entry.name for entry in opened(made).entries([""])] == ["b"]
+        git(root, "merge", "other")
+    assert [entry.name for entry in open_index(root).entries([""])] == ["b"]
 
 
-def test_a_bare_repository_has_no_index(tmp_path: Path) -> None:
+def test_bare_repository_has_no_index(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "--bare", "r.git")
     found = Repository.discover(tmp_path, {"GIT_DIR": str(tmp_path / "r.git")})
     assert found is not None
     assert Index.open(found) is None
 
 
-def test_a_hooks_index_is_the_one_that_is_meant(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = repository(tmp_path / "r", {"a": "old"})
+def test_index_of_a_running_hook_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = repository(tmp_path / "r", {"a": "old"})
     elsewhere = repository(tmp_path / "elsewhere", {"a": "another repository's"})
-    write(made, {"a": "new"})
-    other = made / ".git/next-index-1.lock"
-    other.write_bytes((made / ".git/index").read_bytes())
-    git(made, "add", "a", GIT_INDEX_FILE=str(other))
-    monkeypatch.chdir(made)
-    assert texts(opened(made), ["a"]) == {"a": b"old"}
+    write(root, {"a": "new"})
+    other = root / ".git/next-index-1.lock"
+    other.write_bytes((root / ".git/index").read_bytes())
+    git(root, "add", "a", GIT_INDEX_FILE=str(other))
+    monkeypatch.chdir(root)
+    assert staged_contents(open_index(root), ["a"]) == {"a": b"old"}
     monkeypatch.setenv("GIT_INDEX_FILE", ".git/next-index-1.lock")
-    assert texts(opened(made), ["a"]) == {"a": b"new"}
-    assert texts(opened(elsewhere), ["a"]) == {"a": b"another repository's"}
+    assert staged_contents(open_index(root), ["a"]) == {"a": b"new"}
+    assert staged_contents(open_index(elsewhere), ["a"]) == {"a": b"another repository's"}
 
 
-def test_in_a_linked_work_tree_git_names_the_repository(
+def test_index_of_a_linked_worktree_is_used_in_its_hooks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = repository(tmp_path / "r", {"d/a": "main"})
-    git(made, "worktree", "add", "-q", "../linked", "-b", "linked")
+    root = repository(tmp_path / "r", {"d/a": "main"})
+    git(root, "worktree", "add", "-q", "../linked", "-b", "linked")
     linked = tmp_path / "linked"
     write(linked, {"d/a": "linked"})
     git(linked, "add", "d/a")
     monkeypatch.setenv("GIT_DIR", git(linked, "rev-parse", "--absolute-git-dir"))
     monkeypatch.chdir(linked / "d")
-    assert texts(opened(linked / "d"), ["d/a"]) == {"d/a": b"linked"}
+    assert staged_contents(open_index(linked / "d"), ["d/a"]) == {"d/a": b"linked"}
 
 
-def test_reading_leaves_the_index_as_it_is_even_where_it_is_out_of_date(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r", {"a": "1", "b": "2"})
-    os.utime(made / "a", (1, 1))
-    before = (made / ".git/index").read_bytes()
-    index = opened(made)
+def test_reading_does_not_refresh_an_outdated_index(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r", {"a": "1", "b": "2"})
+    os.utime(root / "a", (1, 1))
+    before = (root / ".git/index").read_bytes()
+    index = open_index(root)
     index.entries([""])
     index.edited(["a"])
     index.changed()
     index.named("a")
     index.ignored(["x"])
-    assert (made / ".git/index").read_bytes() == before
+    assert (root / ".git/index").read_bytes() == before

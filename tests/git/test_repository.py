@@ -1,4 +1,4 @@
-"""Where the user's repository is, compared with what git says of it."""
+"""Repository discovery and settings agree with git."""
 
 from __future__ import annotations
 
@@ -14,43 +14,47 @@ from tests.testing.repositories import commit, git
 from tests.testing.repositories import repository as make
 
 
-def as_git_says(folder: Path) -> tuple[Path, Path, Path]:
-    def ask(*arguments: str) -> Path:
+def folders_from_git(folder: Path) -> tuple[Path, Path, Path]:
+    def absolute_path(*arguments: str) -> Path:
         return Path(git(folder, "rev-parse", "--path-format=absolute", *arguments))
 
-    return ask("--git-dir"), ask("--git-common-dir"), ask("--show-toplevel")
+    return (
+        absolute_path("--git-dir"),
+        absolute_path("--git-common-dir"),
+        absolute_path("--show-toplevel"),
+    )
 
 
-def test_a_repository_is_found_from_any_folder_in_it(tmp_path: Path) -> None:
-    made = make(tmp_path / "r")
-    (made / "a/b").mkdir(parents=True)
-    for folder in (made, made / "a/b"):
+def test_repository_is_found_from_any_folder_in_it(tmp_path: Path) -> None:
+    root = make(tmp_path / "r")
+    (root / "a/b").mkdir(parents=True)
+    for folder in (root, root / "a/b"):
         found = Repository.discover(folder)
         assert found is not None
-        assert tuple(found) == as_git_says(folder)
-        assert found.git_path("spacy/index") == made / ".git/spacy/index"
+        assert tuple(found) == folders_from_git(folder)
+        assert found.git_path("spacy/index") == root / ".git/spacy/index"
 
 
-def test_a_linked_work_tree_has_its_own_place_and_shares_the_rest(tmp_path: Path) -> None:
-    made = make(tmp_path / "r")
-    git(made, "worktree", "add", "-q", str(tmp_path / "linked"))
+def test_linked_worktree_has_its_own_git_path(tmp_path: Path) -> None:
+    root = make(tmp_path / "r")
+    git(root, "worktree", "add", "-q", str(tmp_path / "linked"))
     found = Repository.discover(tmp_path / "linked")
     assert found is not None
-    assert tuple(found) == as_git_says(tmp_path / "linked")
-    asked = git(tmp_path / "linked", "rev-parse", "--git-path", "spacy/index")
-    assert found.git_path("spacy/index") == Path(asked)
+    assert tuple(found) == folders_from_git(tmp_path / "linked")
+    expected = git(tmp_path / "linked", "rev-parse", "--git-path", "spacy/index")
+    assert found.git_path("spacy/index") == Path(expected)
 
 
-def test_a_submodule_has_its_own_place(tmp_path: Path) -> None:
+def test_submodule_has_its_own_git_dir(tmp_path: Path) -> None:
     inner = make(tmp_path / "inner")
     outer = make(tmp_path / "outer")
     git(outer, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
     found = Repository.discover(outer / "sub")
     assert found is not None
-    assert tuple(found) == as_git_says(outer / "sub")
+    assert tuple(found) == folders_from_git(outer / "sub")
 
 
-def test_a_bare_repository_is_refused_unless_it_is_named_and_a_plain_folder_is_none(
+def test_bare_repository_is_refused_unless_GIT_DIR_names_it(
     tmp_path: Path,
 ) -> None:
     git(tmp_path, "init", "-q", "--bare", "bare.git")
@@ -68,13 +72,13 @@ def test_a_bare_repository_is_refused_unless_it_is_named_and_a_plain_folder_is_n
     assert Repository.discover(tmp_path / "plain") is None
 
 
-def test_git_dir_of_a_hook_in_a_submodule_is_understood(
+def test_GIT_DIR_of_a_hook_in_a_submodule_is_honoured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inner = make(tmp_path / "inner", {"a/b": "x"})
     outer = make(tmp_path / "outer")
     git(outer, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
-    expected = as_git_says(outer / "sub")
+    expected = folders_from_git(outer / "sub")
     monkeypatch.setenv("GIT_DIR", str(outer / ".git/modules/sub"))
     monkeypatch.chdir(outer / "sub")
     for folder in (outer / "sub", outer / "sub/a"):
@@ -83,43 +87,43 @@ def test_git_dir_of_a_hook_in_a_submodule_is_understood(
         assert tuple(found) == expected
 
 
-def test_git_dir_of_a_hook_in_a_linked_work_tree_is_understood(
+def test_GIT_DIR_of_a_hook_in_a_linked_worktree_is_honoured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = make(tmp_path / "r")
+    root = make(tmp_path / "r")
     linked = tmp_path / "linked"
-    git(made, "worktree", "add", "-q", str(linked))
-    monkeypatch.setenv("GIT_DIR", str(made / ".git/worktrees/linked"))
+    git(root, "worktree", "add", "-q", str(linked))
+    monkeypatch.setenv("GIT_DIR", str(root / ".git/worktrees/linked"))
     found = Repository.discover(linked)
     assert found is not None
     assert found.top == linked
-    assert found.common_dir == made / ".git"
+    assert found.common_dir == root / ".git"
 
 
 @pytest.mark.parametrize("with_git", [True, False])
-def test_settings_are_the_users_and_the_repositorys_and_the_nearer_wins(
+def test_settings_of_the_repository_override_those_of_the_user(
     tmp_path: Path, sealed: Path, monkeypatch: pytest.MonkeyPatch, with_git: bool
 ) -> None:
-    made = make(tmp_path / "r")
-    git(made, "config", "--global", "spacy.repo", "https://one")
-    git(made, "config", "--global", "spacy.allowLocalPath", "yes")
-    git(made, "config", "spacy.repo", "https://two")
-    git(made, "config", "spacy.remote.Main.url", "s3://x")
+    root = make(tmp_path / "r")
+    git(root, "config", "--global", "spacy.repo", "https://one")
+    git(root, "config", "--global", "spacy.allowLocalPath", "yes")
+    git(root, "config", "spacy.repo", "https://two")
+    git(root, "config", "spacy.remote.Main.url", "s3://x")
     if not with_git:
         monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
-    found = configured.settings(made)
+    found = configured.read_settings(root)
     assert found["spacy.repo"] == "https://two"
     assert found["spacy.remote.Main.url"] == "s3://x"
     assert configured.boolean(found, "spacy.allowLocalPath")
     assert "user.name" not in found
 
 
-def test_settings_are_found_outside_a_repository_too(tmp_path: Path, sealed: Path) -> None:
+def test_global_settings_apply_outside_a_repository(tmp_path: Path, sealed: Path) -> None:
     git(tmp_path, "config", "--global", "spacy.repo", "https://one")
-    assert configured.settings(tmp_path) == {"spacy.repo": "https://one"}
+    assert configured.read_settings(tmp_path) == {"spacy.repo": "https://one"}
 
 
-def test_asking_for_the_settings_starts_one_process(
+def test_reading_settings_starts_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[object] = []
@@ -129,19 +133,19 @@ def test_asking_for_the_settings_starts_one_process(
         started.append(arguments)
         return real(*arguments, **more)  # type: ignore[call-overload]
 
-    made = make(tmp_path / "r")
+    root = make(tmp_path / "r")
     monkeypatch.setattr(subprocess, "Popen", counted)
-    configured.settings(made)
-    Repository.discover(made)
+    configured.read_settings(root)
+    Repository.discover(root)
     assert len(started) == 1
 
 
 @pytest.mark.parametrize(("text", "value"), [("3", 3), ("2k", 2048), ("1G", 1 << 30)])
-def test_a_number_is_read_as_git_reads_it(text: str, value: int) -> None:
+def test_numbers_have_the_suffixes_of_git(text: str, value: int) -> None:
     assert configured.number({"spacy.maxassetsize": text}, "spacy.maxAssetSize") == value
 
 
-def test_a_setting_that_is_no_such_value_names_its_key() -> None:
+def test_error_for_an_invalid_value_names_the_setting() -> None:
     with pytest.raises(InvalidInput, match=r"git config spacy\.allowLocalPath"):
         configured.boolean({"spacy.allowlocalpath": "perhaps"}, "spacy.allowLocalPath")
     with pytest.raises(InvalidInput, match=r"git config spacy\.timeout"):
@@ -149,6 +153,6 @@ def test_a_setting_that_is_no_such_value_names_its_key() -> None:
 
 
 def test_commit_helper_keeps_the_tree_clean(tmp_path: Path) -> None:
-    made = make(tmp_path / "r")
-    commit(made, {"a": "b"})
-    assert git(made, "status", "--porcelain") == ""
+    root = make(tmp_path / "r")
+    commit(root, {"a": "b"})
+    assert git(root, "status", "--porcelain") == ""

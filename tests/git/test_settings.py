@@ -1,4 +1,4 @@
-"""The user's settings, compared with what git itself says of them, and the table of them."""
+"""The user's settings agree with git, and the table of settings is complete."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 import git_spacy
 from git_spacy.errors import InvalidInput
 from git_spacy.git.settings import (
-    TABLE,
+    ALL_SETTINGS,
     SettingValue,
     boolean,
-    entries,
-    known,
+    find_problems,
+    find_setting,
     number,
-    problems,
-    settings,
+    read_entries,
+    read_settings,
 )
 from tests.testing.repositories import git, repository
 
@@ -26,67 +26,67 @@ PACKAGE = Path(git_spacy.__file__).parent
 
 
 @pytest.mark.usefixtures("backend")
-def test_settings_of_all_files_in_one_answer(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r")
-    git(made, "config", "--global", "spacy.Repo", "https://example.com/global")
-    git(made, "config", "--global", "spacy.idleTimeout", "5")
-    git(made, "config", "spacy.repo", "https://example.com/local")
-    git(made, "config", "spacy.one.URL", "s3://Bucket")
-    with open(made / ".git/config", "a") as file:
+def test_settings_from_all_configuration_files_are_read(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r")
+    git(root, "config", "--global", "spacy.Repo", "https://example.com/global")
+    git(root, "config", "--global", "spacy.idleTimeout", "5")
+    git(root, "config", "spacy.repo", "https://example.com/local")
+    git(root, "config", "spacy.one.URL", "s3://Bucket")
+    with open(root / ".git/config", "a") as file:
         file.write("[spacy]\n\tbare\n")
-    assert settings(made) == {
+    assert read_settings(root) == {
         "spacy.repo": "https://example.com/local",
         "spacy.idletimeout": "5",
         "spacy.one.url": "s3://Bucket",
         "spacy.bare": "true",
     }
-    assert settings(tmp_path) == {
+    assert read_settings(tmp_path) == {
         "spacy.repo": "https://example.com/global",
         "spacy.idletimeout": "5",
     }
 
 
-def test_settings_hold_those_of_the_command_line(
+def test_settings_on_the_command_line_apply(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'spacy.repo'='https://example.com/once'")
-    assert settings(tmp_path) == {"spacy.repo": "https://example.com/once"}
+    assert read_settings(tmp_path) == {"spacy.repo": "https://example.com/once"}
 
 
 def test_settings_in_a_hook_are_those_of_its_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = repository(tmp_path / "r", {"sub/file": ""})
-    git(made, "config", "spacy.repo", "mine")
-    monkeypatch.chdir(made)
+    root = repository(tmp_path / "r", {"sub/file": ""})
+    git(root, "config", "spacy.repo", "mine")
+    monkeypatch.chdir(root)
     monkeypatch.setenv("GIT_DIR", ".git")
-    assert settings(made / "sub") == {"spacy.repo": "mine"}
+    assert read_settings(root / "sub") == {"spacy.repo": "mine"}
 
 
-def test_a_broken_configuration_is_told(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r")
-    (made / ".git/config").write_text("[spacy\n")
+def test_invalid_configuration_file_is_reported(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r")
+    (root / ".git/config").write_text("[spacy\n")
     with pytest.raises(InvalidInput, match="config"):
-        settings(made)
+        read_settings(root)
 
 
 @pytest.mark.parametrize("text", ["true", "Yes", "ON", "1", "17"])
-def test_yes(text: str) -> None:
+def test_words_for_true(text: str) -> None:
     assert boolean({"spacy.allowlocalpath": text}, "spacy.allowLocalPath") is True
 
 
 @pytest.mark.parametrize("text", ["false", "No", "off", "0", ""])
-def test_no(text: str) -> None:
+def test_words_for_false(text: str) -> None:
     assert boolean({"spacy.notes": text}, "spacy.notes") is False
 
 
-def test_neither_yes_nor_no_names_the_setting() -> None:
+def test_error_for_an_invalid_boolean_names_the_setting() -> None:
     with pytest.raises(InvalidInput, match="perhaps") as caught:
         boolean({"spacy.allowlocalpath": "perhaps"}, "spacy.allowLocalPath")
     assert str(caught.value).startswith("git config spacy.allowLocalPath: error: ")
 
 
-def test_numbers_have_gits_suffixes() -> None:
+def test_sizes_have_the_suffixes_of_git() -> None:
     assert number({"spacy.maxassetsize": "2k"}, "spacy.maxAssetSize") == 2048
     assert number({}, "spacy.timeout") == 30
     assert number({}, "spacy.maxAssetSize") == 0
@@ -95,22 +95,22 @@ def test_numbers_have_gits_suffixes() -> None:
     assert str(caught.value).startswith("git config spacy.maxAssetSize: error: ")
 
 
-def test_no_command_at_a_time_is_no_number() -> None:
+def test_zero_jobs_is_invalid() -> None:
     with pytest.raises(InvalidInput, match="'0' is not a number"):
         number({"spacy.jobs": "0"}, "spacy.jobs")
 
 
-def test_each_value_is_told_with_its_scope_and_file(tmp_path: Path, sealed: Path) -> None:
-    made = repository(tmp_path / "r")
-    git(made, "config", "--global", "spacy.jobs", "2")
-    git(made, "config", "spacy.jobs", "4")
-    assert entries(made) == [
+def test_entries_have_their_scope_and_file(tmp_path: Path, sealed: Path) -> None:
+    root = repository(tmp_path / "r")
+    git(root, "config", "--global", "spacy.jobs", "2")
+    git(root, "config", "spacy.jobs", "4")
+    assert read_entries(root) == [
         SettingValue("spacy.jobs", "2", "global", f"file:{sealed}/.gitconfig"),
         SettingValue("spacy.jobs", "4", "local", "file:.git/config"),
     ]
 
 
-def test_every_setting_that_is_read_is_in_the_table_and_the_other_way_round() -> None:
+def test_table_lists_exactly_the_settings_that_are_read() -> None:
     read = set()
     for path in PACKAGE.rglob("*.py"):
         if path.name == "settings.py" or "templates" in path.parts:
@@ -118,18 +118,18 @@ def test_every_setting_that_is_read_is_in_the_table_and_the_other_way_round() ->
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 read |= set(re.findall(r"^spacy\.[a-z]\w*$", node.value))
-    assert read == {setting.name for setting in TABLE if "*" not in setting.name}
+    assert read == {setting.name for setting in ALL_SETTINGS if "*" not in setting.name}
 
 
-def test_a_remote_of_any_name_is_a_setting() -> None:
-    found = known("spacy.remote.My.Backup.url")
+def test_remote_with_any_name_is_a_setting() -> None:
+    found = find_setting("spacy.remote.My.Backup.url")
     assert found is not None
     assert found.name == "spacy.remote.*.url"
-    assert known("spacy.remote.url") is None
+    assert find_setting("spacy.remote.url") is None
 
 
-def test_what_is_wrong_with_them_is_told_at_once_with_a_suggestion() -> None:
-    wrong = problems(
+def test_all_problems_are_reported_with_a_hint() -> None:
+    problems = find_problems(
         [
             SettingValue("spacy.note", "false"),
             SettingValue("spacy.jobs", "many"),
@@ -137,8 +137,8 @@ def test_what_is_wrong_with_them_is_told_at_once_with_a_suggestion() -> None:
             SettingValue("spacy.allowlocalpath", "perhaps"),
         ]
     )
-    assert [(one.location, one.message, one.hint) for one in wrong] == [
-        ("git config spacy.note", "git-spacy has no such setting", "did you mean 'spacy.notes'?"),
+    assert [(problem.location, problem.message, problem.hint) for problem in problems] == [
+        ("git config spacy.note", "unknown setting", "did you mean 'spacy.notes'?"),
         ("git config spacy.jobs", "'many' is not a number", "git config spacy.jobs 1"),
         (
             "git config spacy.allowLocalPath", "'perhaps' is neither true nor false",
@@ -147,5 +147,8 @@ def test_what_is_wrong_with_them_is_told_at_once_with_a_suggestion() -> None:
     ]  # fmt: skip
 
 
-def test_every_default_can_be_read() -> None:
-    assert problems(SettingValue(one.name, one.default) for one in TABLE if one.default) == []
+def test_every_default_is_a_valid_value() -> None:
+    assert (
+        find_problems(SettingValue(one.name, one.default) for one in ALL_SETTINGS if one.default)
+        == []
+    )

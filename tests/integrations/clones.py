@@ -1,6 +1,6 @@
-"""A template cloned as a user would, and what is asked of it in processes of its own.
+"""Clones a template as a user does, and runs commands in it as separate processes.
 
-For fixtures of a whole module, which cannot use the seal of a single test: they bring their own.
+For module-scoped fixtures, which cannot use the isolation of a single test and bring their own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KEPT = ("PATH", "LANG", "TMPDIR")
 
 
 class Clone:
-    """The template `name`, cloned below `parent`, with a home of its own."""
+    """The template `name`, cloned to a folder in `parent`, with its own home folder."""
 
     def __init__(self, name: str, parent: Path) -> None:
         self.home = parent / "home"
@@ -43,17 +43,17 @@ class Clone:
         self._done("assets")
 
     def __call__(self, *arguments: str) -> Done:
-        """`git spacy …` in it."""
+        """Run `git spacy …` in the clone."""
 
         return self.process(sys.executable, "-m", "git_spacy", *arguments)
 
     def run(self, *arguments: str) -> str:
-        """What `git spacy run …` printed, which must succeed."""
+        """Run `git spacy run …`, which must succeed, and return its output."""
 
         return self._done("run", *arguments)
 
     def process(self, *arguments: object, cwd: Path | None = None) -> Done:
-        """Any program in it."""
+        """Run a program in the clone."""
 
         done = subprocess.run(
             tuple(map(str, arguments)), cwd=cwd or self.folder, env=self.environ, text=True,
@@ -62,7 +62,7 @@ class Clone:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def started(self, *arguments: str, output: Path) -> subprocess.Popen[bytes]:
-        """`git spacy …` in a group of its own, not waited for."""
+        """Start `git spacy …` in its own process group, without waiting for it."""
 
         with output.open("wb") as stream:
             return subprocess.Popen(
@@ -71,14 +71,14 @@ class Clone:
             )  # fmt: skip
 
     def commit(self, message: str) -> str:
-        """Commit all that is there, and the commit's name."""
+        """Commit all files and return the ID of the commit."""
 
         git(self.folder, "add", "-A")
         git(self.folder, "commit", "-qm", message)
         return git(self.folder, "rev-parse", "HEAD").strip()
 
     def processes(self, patience: float = 20.0) -> list[str]:
-        """What was started here and still runs when `patience` (in seconds) is at its end."""
+        """Return the processes of the clone that are still running after `patience` seconds."""
 
         deadline = time.monotonic() + patience
         while (found := self._running()) and time.monotonic() < deadline:
@@ -94,7 +94,7 @@ class Clone:
                     line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                     found.append(f"{process.name} {line}")
             except OSError:
-                pass  # it ended meanwhile, or is another user's
+                pass  # the process has ended, or belongs to another user
         return found
 
     def _done(self, *arguments: str, cwd: Path | None = None) -> str:
@@ -104,7 +104,7 @@ class Clone:
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> int:
-    """Ctrl-C, and the exit code that it led to."""
+    """Send SIGINT to the process group, and return the exit code."""
 
     os.kill(process.pid, signal.SIGINT)
     return process.wait(DEADLINE)

@@ -1,8 +1,8 @@
-"""In the place of Prodigy, which is licensed: copied beside a project.yml as prodigy.py.
+"""A stand-in for Prodigy, which requires a licence; copied next to a project.yml as prodigy.py.
 
-It takes what Prodigy's documentation says of four of its commands and no more, and does what they
-leave behind: `ner.correct` serves until Ctrl-C and then has a dataset in which somebody accepted
-what the model suggested. It is no Prodigy: what it shows is that the template fits together.
+It accepts the documented arguments of four commands and writes the same files: `ner.correct` serves
+until Ctrl-C, and then saves a dataset in which the suggestions of the model were accepted. It only
+shows that the commands of the template work together, not that they work with Prodigy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ READY = "Starting the web server at http://localhost:8080 ..."
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments of each."""
+    """Return the parser for the arguments of both recipes."""
 
     made = argparse.ArgumentParser(prog="prodigy", allow_abbrev=False)
     recipes = made.add_subparsers(dest="recipe", required=True)

@@ -1,4 +1,4 @@
-"""The template integrations/dvc with DVC itself: set up, run again, changed, pushed and cloned."""
+"""The template integrations/dvc with the real DVC: set up, run again, changed, pushed and cloned."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tests.testing.projects import on_path, snapshot
 for module in ("dvc", "spacy", "typer", "pytest_html"):
     pytest.importorskip(module, reason=f"the template needs {module}, which is not installed")
 
-PATIENCE = 300  # seconds: training takes ten, on a machine that has nothing else to do
+PATIENCE = 300  # seconds; training takes ten on an idle machine
 
 
 class World(NamedTuple):
-    """The environment in which commands run."""
+    """Runs commands in an isolated environment."""
 
     environ: dict[str, str]
 
     def __call__(self, folder: Path, *command: str, code: int = 0, **environ: str) -> str:
-        """What a command prints, on both streams."""
+        """Run a command and return its output and errors."""
 
         done = subprocess.run(
             command, cwd=folder, env={**self.environ, **environ}, check=False,
@@ -45,12 +45,12 @@ class World(NamedTuple):
         return self(folder, "git", *arguments).rstrip("\n")
 
     def stale(self, folder: Path) -> set[str]:
-        """The stages that DVC would run first."""
+        """Return the stages that `dvc status` reports as changed."""
 
         return set(json.loads(self.dvc(folder, "status", "--json")))
 
     def states(self, folder: Path) -> dict[str, str]:
-        """What we say of the commands of `all`."""
+        """Return the states of the commands of `all` in `git spacy status`."""
 
         done = subprocess.run(
             ("git", "spacy", "status", "--json"), cwd=folder, env=self.environ, check=False,
@@ -65,7 +65,7 @@ ALL = ("preprocess", "train", "evaluate", "test", "score")
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Sealed as any test is; DVC keeps its own things here, and may not use the network."""
+    """An isolated environment in which DVC has its own site folder and no network access."""
 
     folder = tmp_path_factory.mktemp("dvc")
     with pytest.MonkeyPatch.context() as patch:
@@ -83,33 +83,33 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         "PYTHONDONTWRITEBYTECODE": "1",
         "DVC_SITE_CACHE_DIR": str(folder / "dvc-site"),
         "DVC_NO_ANALYTICS": "1",
-        "CI": "1",  # so that DVC does not look for a newer one
+        "CI": "1",  # so that DVC does not check for updates
         "TMPDIR": str(folder),
     }
     return World(environ)
 
 
 @pytest.fixture
-def fresh(world: World, tmp_path: Path) -> Path:
-    """The template, cloned and nothing else."""
+def cloned(world: World, tmp_path: Path) -> Path:
+    """Clone the template."""
 
     world.spacy(tmp_path, "clone", "integrations/dvc", "project")
     return tmp_path / "project"
 
 
 @pytest.mark.slow
-def test_set_up_run_again_changed_and_cloned(world: World, tmp_path: Path) -> None:
+def test_setup_repeated_runs_changes_and_clones(world: World, tmp_path: Path) -> None:
     world.spacy(tmp_path, "clone", "integrations/dvc", "first")
     first = tmp_path / "first"
     world.spacy(first, "assets")
     world.spacy(first, "run", "setup")
-    has_trained_by_dvc_and_committed_nothing(world, first)
-    running_it_again_changes_nothing(world, first)
-    a_changed_variable_makes_its_stage_stale(world, first)
-    what_was_pushed_comes_to_clones_and_is_fresh_there(world, first)
+    check_dvc_trained_and_committed_nothing(world, first)
+    check_running_setup_again_changes_nothing(world, first)
+    check_a_changed_variable_makes_its_stage_stale(world, first)
+    check_clones_can_pull_and_are_up_to_date(world, first)
 
 
-def has_trained_by_dvc_and_committed_nothing(world: World, first: Path) -> None:
+def check_dvc_trained_and_committed_nothing(world: World, first: Path) -> None:
     assert len(world.git(first, "log", "--format=%s").splitlines()) == 1, "the template's only"
     assert world.stale(first) == set()
     assert set(world.states(first).values()) == {"up_to_date"}
@@ -126,18 +126,18 @@ def has_trained_by_dvc_and_committed_nothing(world: World, first: Path) -> None:
     assert "url = ../../dvc-storage\n" in (first / ".dvc/config").read_text()
 
 
-def running_it_again_changes_nothing(world: World, first: Path) -> None:
+def check_running_setup_again_changes_nothing(world: World, first: Path) -> None:
     before, state = snapshot(first), world.git(first, "status", "--porcelain")
     out = world.spacy(first, "run", "setup")
     assert "train: running" not in out
-    assert "'storage' is ../dvc-storage already" in out
+    assert "remote 'storage' is already set to ../dvc-storage" in out
     after = snapshot(first)
     changed = {name for name in before | after if before.get(name) != after.get(name)}
     assert [name for name in changed if not name.startswith(".dvc/tmp/")] == []
     assert world.git(first, "status", "--porcelain") == state
 
 
-def a_changed_variable_makes_its_stage_stale(world: World, first: Path) -> None:
+def check_a_changed_variable_makes_its_stage_stale(world: World, first: Path) -> None:
     project = first / "project.yml"
     text = project.read_text()
     cases = {
@@ -153,7 +153,7 @@ def a_changed_variable_makes_its_stage_stale(world: World, first: Path) -> None:
     assert world.stale(first) == set()
 
 
-def what_was_pushed_comes_to_clones_and_is_fresh_there(world: World, first: Path) -> None:
+def check_clones_can_pull_and_are_up_to_date(world: World, first: Path) -> None:
     world.git(first, "add", "--all")
     tracked = world.git(first, "ls-files").splitlines()
     assert not [name for name in tracked if name.startswith(("assets", "corpus", "training"))]
@@ -172,16 +172,14 @@ def what_was_pushed_comes_to_clones_and_is_fresh_there(world: World, first: Path
 
 
 @pytest.mark.slow
-def test_in_a_folder_of_a_larger_repository_it_stays_in_its_folder(
-    world: World, tmp_path: Path
-) -> None:
+def test_in_a_subfolder_setup_only_changes_that_folder(world: World, tmp_path: Path) -> None:
     world.git(tmp_path, "init", "--quiet", "large")
     large = tmp_path / "large"
     world.spacy(large, "clone", "integrations/dvc", "part")
     part = large / "part"
     assert not (part / ".git").exists()
     out = world.spacy(part, "run", "repository", "dvc-init", "dvc-remote", "dvc-yaml")
-    assert "in a Git repository already" in out
+    assert "already in a Git repository" in out
     world.dvc(part, "repro", "preprocess")
     assert (part / ".dvc/config").is_file()
     assert not (large / ".dvc").exists()
@@ -189,38 +187,39 @@ def test_in_a_folder_of_a_larger_repository_it_stays_in_its_folder(
     assert not world.git(large, "status", "--porcelain", "--", "part/corpus", "part/assets")
 
 
-def test_without_a_repository_it_makes_one(world: World, tmp_path: Path) -> None:
+def test_setup_creates_a_repository_if_there_is_none(world: World, tmp_path: Path) -> None:
     world.spacy(tmp_path, "clone", "--no-git", "integrations/dvc", "project")
     folder = tmp_path / "project"
     assert "hint: git spacy run repository" in world.spacy(folder, "run", "dvc-init", code=1)
-    assert "made a Git repository\n" in world.spacy(folder, "run", "repository", "dvc-init")
+    assert "created a Git repository\n" in world.spacy(folder, "run", "repository", "dvc-init")
     assert (folder / ".git").is_dir()
-    assert "a DVC project already" in world.spacy(folder, "run", "repository", "dvc-init")
+    assert "DVC is already initialized" in world.spacy(folder, "run", "repository", "dvc-init")
 
 
-def test_a_remote_that_somebody_has_set_is_left_alone(world: World, fresh: Path) -> None:
-    world.spacy(fresh, "run", "dvc-init", "dvc-remote")
-    config = (fresh / ".dvc/config").read_bytes()
-    out = world.spacy(fresh, "run", "dvc-remote", "--vars.remote", "s3://bucket/path", code=1)
+def test_an_existing_remote_is_not_changed(world: World, cloned: Path) -> None:
+    world.spacy(cloned, "run", "dvc-init", "dvc-remote")
+    config = (cloned / ".dvc/config").read_bytes()
+    out = world.spacy(cloned, "run", "dvc-remote", "--vars.remote", "s3://bucket/path", code=1)
     assert (
-        "error: 'storage' is '../../dvc-storage' in .dvc/config, and not 's3://bucket/path'" in out
+        "error: remote 'storage' is set to '../../dvc-storage' in .dvc/config, not to 's3://bucket/path'"
+        in out
     )
     assert "hint: python -m dvc remote modify storage url 's3://bucket/path'" in out
     assert "Traceback" not in out
-    # the same folder, written otherwise
-    world.spacy(fresh, "run", "dvc-remote", "--vars.remote", f"{fresh}/../dvc-storage")
-    assert (fresh / ".dvc/config").read_bytes() == config
-    world.dvc(fresh, "remote", "modify", "storage", "url", "s3://bucket/path")
-    assert "already" in world.spacy(fresh, "run", "dvc-remote", "--vars.remote", "s3://bucket/path")
+    # the same folder, with a different spelling
+    world.spacy(cloned, "run", "dvc-remote", "--vars.remote", f"{cloned}/../dvc-storage")
+    assert (cloned / ".dvc/config").read_bytes() == config
+    world.dvc(cloned, "remote", "modify", "storage", "url", "s3://bucket/path")
+    assert "already" in world.spacy(
+        cloned, "run", "dvc-remote", "--vars.remote", "s3://bucket/path"
+    )
 
 
-def test_nobody_is_told_that_dvc_was_used_unless_somebody_wants_it(
-    world: World, fresh: Path
-) -> None:
-    """Where nothing in the environment forbids it. DVC tells by a process in the background, which
-    has a log file where one is asked for. It finds nobody: the addresses are of a closed port."""
+def test_dvc_sends_usage_reports_only_if_the_user_enables_them(world: World, cloned: Path) -> None:
+    """Without the environment variable that turns reports off. DVC sends them from a background
+    process, which can write a log file. The addresses are replaced by a closed port."""
 
-    log = fresh.parent / "log"
+    log = cloned.parent / "log"
     environ = {
         **world.environ,
         "DVC_DAEMON_LOGFILE": str(log),
@@ -230,11 +229,11 @@ def test_nobody_is_told_that_dvc_was_used_unless_somebody_wants_it(
     for name in ("DVC_NO_ANALYTICS", "CI"):
         del environ[name]
     talkative = World(environ)
-    talkative.spacy(fresh, "run", "dvc-init", "dvc-remote", "dvc-yaml")
-    talkative.dvc(fresh, "status")
+    talkative.spacy(cloned, "run", "dvc-init", "dvc-remote", "dvc-yaml")
+    talkative.dvc(cloned, "status")
     assert not log.exists()
 
-    talkative.dvc(fresh, "config", "core.analytics", "true")
+    talkative.dvc(cloned, "config", "core.analytics", "true")
     assert log.exists(), "so it would have been seen"
-    talkative.spacy(fresh, "run", "dvc-init")
-    assert "analytics = true\n" in (fresh / ".dvc/config").read_text(), "what a team decided stays"
+    talkative.spacy(cloned, "run", "dvc-init")
+    assert "analytics = true\n" in (cloned / ".dvc/config").read_text(), "what a team decided stays"

@@ -1,4 +1,4 @@
-"""The template integrations/fastapi: a real server with a real model, and what it must withstand."""
+"""The template integrations/fastapi, with a real server, a real model and invalid requests."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from tests.testing.serving import (
     until,
     until_all_ended,
 )
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, wait_for_exit
 
 TEMPLATE = Path(templates.__file__).parent / "integrations/fastapi"
 ADIDAS = {"text": "Adidas", "label": "FASHION_BRAND", "start": 10, "end": 16}
 
 
 def batching() -> ModuleType:
-    """The template's scripts/batching.py, which needs nothing but Python."""
+    """Import the template's scripts/batching.py, which only depends on the standard library."""
 
     spec = importlib.util.spec_from_file_location("batching", TEMPLATE / "scripts/batching.py")
     assert spec
@@ -51,7 +51,7 @@ def batching() -> ModuleType:
 
 
 class Work:
-    """A model that works on a batch until it is let go."""
+    """A model that processes its first batch until `may_go` is set."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -65,15 +65,19 @@ class Work:
         return [text.upper() for text in texts]
 
 
-def in_batches(size: int, *questions: list[str], at_most: int = 100) -> tuple[Work, list[Any]]:
-    """What became of questions that come while the first is worked on."""
+def process_while_busy(
+    size: int, *requests: list[str], max_waiting: int = 100
+) -> tuple[Work, list[Any]]:
+    """Send requests while the first one is processed; return their results."""
 
     async def ask() -> list[Any]:
         async with batching().Batches(work, size) as results:
-            first = asyncio.create_task(results(["first"], at_most=at_most))
+            first = asyncio.create_task(results(["first"], max_waiting=max_waiting))
             while not work.batches:
                 await asyncio.sleep(0.01)
-            others = [asyncio.create_task(results(one, at_most=at_most)) for one in questions]
+            others = [
+                asyncio.create_task(results(item, max_waiting=max_waiting)) for item in requests
+            ]
             await asyncio.sleep(0.05)
             work.may_go.set()
             return await asyncio.gather(first, *others, return_exceptions=True)
@@ -82,42 +86,42 @@ def in_batches(size: int, *questions: list[str], at_most: int = 100) -> tuple[Wo
     return work, asyncio.run(ask())
 
 
-def test_what_comes_while_the_model_works_is_one_batch() -> None:
-    work, results = in_batches(10, ["a", "b"], ["c"], [])
+def test_requests_that_arrive_during_a_batch_form_the_next_batch() -> None:
+    work, results = process_while_busy(10, ["a", "b"], ["c"], [])
     assert work.batches == [["first"], ["a", "b", "c"]]
     assert results == [["FIRST"], ["A", "B"], ["C"], []]
 
 
-def test_a_batch_has_a_size_and_a_question_may_need_several() -> None:
-    work, results = in_batches(2, ["a", "b", "c"], ["d", "e"])
+def test_batches_have_a_maximum_size_and_a_request_may_span_several() -> None:
+    work, results = process_while_busy(2, ["a", "b", "c"], ["d", "e"])
     assert work.batches == [["first"], ["a", "b"], ["c", "d"], ["e"]]
     assert results == [["FIRST"], ["A", "B", "C"], ["D", "E"]]
 
 
-def test_more_than_may_wait_is_refused_and_nothing_else() -> None:
-    work, results = in_batches(10, ["a", "b"], ["c", "d"], ["e"], at_most=3)
-    assert [type(one).__name__ for one in results] == ["list", "list", "Busy", "list"]
+def test_a_request_is_refused_if_too_many_texts_would_wait() -> None:
+    work, results = process_while_busy(10, ["a", "b"], ["c", "d"], ["e"], max_waiting=3)
+    assert [type(item).__name__ for item in results] == ["list", "list", "Busy", "list"]
     assert work.batches == [["first"], ["a", "b", "e"]]
 
 
-def test_a_failure_is_that_of_its_batch_and_the_next_is_worked_on() -> None:
-    _, results = in_batches(2, ["a", "bad"], ["c"])
-    assert [type(one).__name__ for one in results] == ["list", "ValueError", "list"]
+def test_an_exception_only_affects_its_batch() -> None:
+    _, results = process_while_busy(2, ["a", "bad"], ["c"])
+    assert [type(item).__name__ for item in results] == ["list", "ValueError", "list"]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
-    """The template, cloned and run: do not run anything in it."""
+def trained_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
+    """Clone the template and run it. Shared by the tests, which must not change it."""
 
     for module in ("spacy", "fastapi", "uvicorn", "typer", "pytest_html", "httpx"):
-        # not by importing it: some bring warnings with them, which are errors here
+        # not imported, since some cause warnings, which are errors in the tests
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"'{module}' is not installed")
     return trained("integrations/fastapi", tmp_path_factory)
 
 
 class Server(NamedTuple):
-    """What listens at a port, or will."""
+    """A client for the server on a port."""
 
     port: int
 
@@ -147,7 +151,7 @@ class Server(NamedTuple):
 
 
 def serve(port: int, *options: str) -> tuple[str, ...]:
-    """The line of the command `serve`."""
+    """Return the script line of the command `serve`."""
 
     script = (sys.executable, "scripts/serve.py", "training/model-best")
     return (*script, "--port", str(port), *options)
@@ -155,44 +159,44 @@ def serve(port: int, *options: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def server(
-    made: tuple[Path, dict[str, Done]], tmp_path_factory: pytest.TempPathFactory
+    trained_template: tuple[Path, dict[str, Done]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """One that most tests share."""
+    """A running server, shared by most tests."""
 
     server = Server(free_port())
-    folder = copy(made[0], tmp_path_factory.mktemp("server"))
+    folder = copy(trained_template[0], tmp_path_factory.mktemp("server"))
     with serving(folder, *serve(server.port)) as process:
         process.wait_until(server.is_healthy, "a healthy server")
         yield server
 
 
 @pytest.fixture
-def folder(made: tuple[Path, dict[str, Done]], tmp_path: Path) -> Path:
-    """A copy to run things in."""
+def folder(trained_template: tuple[Path, dict[str, Done]], tmp_path: Path) -> Path:
+    """A copy of the trained template, which a test may change."""
 
-    return copy(made[0], tmp_path)
+    return copy(trained_template[0], tmp_path)
 
 
 @pytest.mark.slow
-def test_the_template_runs_by_its_readme_and_is_then_fresh(
-    made: tuple[Path, dict[str, Done]], folder: Path
+def test_the_template_runs_as_in_its_readme_and_is_then_up_to_date(
+    trained_template: tuple[Path, dict[str, Done]], folder: Path
 ) -> None:
-    assert made[1]["run"].err.endswith("ran 5, skipped 0\n")
-    assert " passed" in made[1]["run"].out
+    assert trained_template[1]["run"].err.endswith("ran 5, skipped 0\n")
+    assert " passed" in trained_template[1]["run"].out
     assert spacy(folder, "check", "--strict") == (0, "", "")
     assert spacy(folder, "run", "all").err.endswith("ran 0, skipped 5\n")
     status = spacy(folder, "status")
     assert status.err == ""
     assert "serve       always runs  sets no_skip" in status.out
     locked = (folder / "project.lock").read_text()
-    assert str(made[0].parent) not in locked
+    assert str(trained_template[0].parent) not in locked
     assert list(lock.read(folder)) == ["preprocess", "train", "evaluate", "test", "score"]
     assert json.loads((folder / "metrics/score.json").read_text())["ents_f"] > 0.75
     assert "test_api.py" in (folder / "metrics/test-report.html").read_text()
 
 
 @pytest.mark.slow
-def test_it_answers_in_the_order_of_the_texts(server: Server) -> None:
+def test_results_are_in_the_order_of_the_texts(server: Server) -> None:
     assert server.entities("I love my Adidas sneakers", "", "the weather", "🙂 Nike") == [
         [ADIDAS], [], [], [{"text": "Nike", "label": "FASHION_BRAND", "start": 2, "end": 6}],
     ]  # fmt: skip
@@ -200,7 +204,7 @@ def test_it_answers_in_the_order_of_the_texts(server: Server) -> None:
 
 
 @pytest.mark.slow
-def test_a_crowd_gets_what_each_would_get_alone(server: Server) -> None:
+def test_concurrent_requests_get_the_same_results_as_single_ones(server: Server) -> None:
     path = TEMPLATE.parent.parent / "ner_fashion/data/comments_dev.jsonl"
     texts = [json.loads(line)["text"] for line in path.read_text("utf-8").splitlines()]
     alone = [server.entities(text)[0] for text in texts]
@@ -211,15 +215,15 @@ def test_a_crowd_gets_what_each_would_get_alone(server: Server) -> None:
 
 
 @pytest.mark.slow
-def test_it_is_healthy_while_it_works(server: Server) -> None:
+def test_health_answers_while_the_model_works(server: Server) -> None:
     much = ["my old Nike shoes are not what they were " * 50] * 64
     with ThreadPoolExecutor(2) as pool:
         working = [pool.submit(server.entities, *much) for _ in range(2)]
         heard = 0
-        while not all(one.done() for one in working):
+        while not all(item.done() for item in working):
             assert server.ask("GET", "/health")[0] == 200
             heard += 1
-        assert all(len(one.result()) == 64 for one in working)
+        assert all(len(item.result()) == 64 for item in working)
     assert heard > 3
 
 
@@ -228,7 +232,7 @@ def texts(*values: Any) -> dict[str, Any]:
 
 
 BAD: dict[str, tuple[Any, int, str]] = {
-    "no JSON": (b"{", 422, "json_invalid"),
+    "not JSON": (b"{", 422, "json_invalid"),
     "nothing": (b"", 422, "missing"),
     "not UTF-8": (b'{"texts": ["\xff"]}', 400, ""),
     "too deep": (b"[" * 500_000, 400, ""),
@@ -246,23 +250,23 @@ BAD: dict[str, tuple[Any, int, str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_malformed_or_too_large_is_refused_shortly(server: Server, case: str) -> None:
+def test_invalid_and_too_large_requests_get_a_short_error(server: Server, case: str) -> None:
     body, code, kind = BAD[case]
     status, answer = server.ask("POST", "/entities", body)
     assert status == code, answer
-    assert len(json.dumps(answer)) < 400, "it sends back what it refuses"
+    assert len(json.dumps(answer)) < 400, "the error contains the request"
     if kind:
-        assert [one["type"] for one in answer["detail"]] == [kind]
+        assert [item["type"] for item in answer["detail"]] == [kind]
     assert server.entities("I love my Adidas sneakers") == [[ADIDAS]]
 
 
 @pytest.mark.slow
-def test_the_longest_texts_that_it_takes(server: Server) -> None:
+def test_texts_of_the_maximum_length_are_accepted(server: Server) -> None:
     assert len(server.entities(*["x" * 5_000] * 64)) == 64
 
 
 @pytest.mark.slow
-def test_a_body_that_does_not_say_how_large_it_is_is_counted(server: Server) -> None:
+def test_a_chunked_body_is_limited(server: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     chunks = iter([b"x" * 1000] * 1100)
     connection.request("POST", "/entities", chunks, {"Content-Type": "application/json"})
@@ -274,7 +278,7 @@ def test_a_body_that_does_not_say_how_large_it_is_is_counted(server: Server) -> 
 
 
 class InFlight:
-    """A request that the server has begun to read, and waits for the rest of."""
+    """A request of which the server has received the headers, but not the body."""
 
     def __init__(self, port: int) -> None:
         self._body = json.dumps(texts("I love my Adidas sneakers")).encode()
@@ -288,7 +292,7 @@ class InFlight:
         assert self._file.readline() in (b"\r\n", b"")
 
     def end(self) -> Any:
-        """Send the rest; the answer."""
+        """Send the body and return the response."""
 
         self._socket.sendall(self._body)
         status = self._file.readline()
@@ -309,12 +313,12 @@ class InFlight:
         (signal.SIGTERM, "2", False),
     ],
 )
-def test_a_clean_stop_answers_what_it_has_begun_and_takes_no_more(
+def test_shutdown_completes_requests_in_progress_and_refuses_new_ones(
     folder: Path, number: int, workers: str, to_all: bool
 ) -> None:
     server = Server(free_port())
     with serving(folder, *serve(server.port, "--workers", workers)) as process:
-        assert server.is_healthy() is None  # refused: who could connect would have to wait
+        assert server.is_healthy() is None  # the connection is refused until the model is loaded
         process.wait_until(
             lambda: process.said.count("startup complete") == int(workers) or None, "all workers"
         )
@@ -332,7 +336,7 @@ def test_a_clean_stop_answers_what_it_has_begun_and_takes_no_more(
 
 
 @pytest.mark.slow
-def test_git_spacy_run_serve_ends_well_whoever_is_told_and_runs_again(folder: Path) -> None:
+def test_run_serve_stops_gracefully_after_a_signal_and_runs_again(folder: Path) -> None:
     server = Server(free_port())
     words = ("run", "serve", "--vars.port", str(server.port))
     with serving(folder, sys.executable, "-m", "git_spacy", *words) as process:
@@ -345,7 +349,7 @@ def test_git_spacy_run_serve_ends_well_whoever_is_told_and_runs_again(folder: Pa
     pid, terminal = at_terminal(folder, *words, environ=environ)
     until(server.is_healthy, "a server at the terminal")
     os.write(terminal, b"\x03")
-    code, seen = end_of(pid, terminal)
+    code, seen = wait_for_exit(pid, terminal)
     assert code == 0, seen
     assert "==> serve: running (sets no_skip)" in seen
     assert "==> serve: done in " in seen

@@ -1,5 +1,5 @@
-"""The template integrations/prodigy: from what Prodigy exports to a trained model, for real; and the
-commands that start Prodigy, which cannot be installed, against a stand-in."""
+"""The template integrations/prodigy, from an export to a trained model. The commands that start
+Prodigy, which cannot be installed here, are tested with a stand-in."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.testing.serving import (
     trained,
     until_all_ended,
 )
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, wait_for_exit
 
 TEMPLATES = Path(templates.__file__).parent
 TEMPLATE = TEMPLATES / "integrations/prodigy"
@@ -40,7 +40,7 @@ Entities = dict[str, list[str]]
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """scripts/from_prodigy.py, with the script that it shares."""
+    """Import scripts/from_prodigy.py and the script that it imports."""
 
     pytest.importorskip("spacy", reason="spaCy is not installed (the extra 'spacy')")
     for folder in (TEMPLATES / "ner_fashion/scripts", TEMPLATE / "scripts"):
@@ -52,13 +52,13 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 
 def entities(path: Path) -> Entities:
-    """The comments of a .spacy file, and what is marked in each."""
+    """Return the comments in a .spacy file, each with the texts of its entities."""
 
     import spacy
     from spacy.tokens import DocBin
 
     docs = DocBin().from_disk(path).get_docs(spacy.blank("en").vocab)
-    return {doc.text: [one.text for one in doc.ents] for doc in docs}
+    return {doc.text: [item.text for item in doc.ents] for doc in docs}
 
 
 def task(text: str, *spans: tuple[int, int], **more: Any) -> dict[str, Any]:
@@ -66,28 +66,30 @@ def task(text: str, *spans: tuple[int, int], **more: Any) -> dict[str, Any]:
     return {"text": text, "spans": marked, "answer": "accept", **more}
 
 
-def written(path: Path, *tasks: Any) -> Path:
-    path.write_text("".join(json.dumps(one) + "\n" for one in tasks), encoding="utf-8")
+def write_tasks(path: Path, *tasks: Any) -> Path:
+    path.write_text("".join(json.dumps(item) + "\n" for item in tasks), encoding="utf-8")
     return path
 
 
-def converted(script: ModuleType, folder: Path, *sources: Path, part: float = 0.5) -> Entities:
-    """What both sets have, but for AROUND."""
+def convert_to_sets(
+    script: ModuleType, folder: Path, *sources: Path, share: float = 0.5
+) -> Entities:
+    """Convert the sources; return the comments of both sets except PADDING."""
 
     train, dev = folder / "out/train.spacy", folder / "out/dev.spacy"
-    script.main(list(sources), train, dev, part, "en")
+    script.main(list(sources), train, dev, share, "en")
     both = entities(train), entities(dev)
-    assert not both[0].keys() & both[1].keys(), "what was trained on must not be evaluated on"
-    return {text: found for text, found in (both[0] | both[1]).items() if text not in ("a", "b")}
+    assert not both[0].keys() & both[1].keys(), "a comment is in both sets"
+    return {text: actual for text, actual in (both[0] | both[1]).items() if text not in ("a", "b")}
 
 
-# One of these is held out and one is not: none of the sets is ever empty.
-AROUND = (task("a"), task("b"))
+# One of these is held out and the other is not, so neither set is empty.
+PADDING = (task("a"), task("b"))
 
 
-def test_what_was_accepted_is_used_and_nothing_else(script: ModuleType, tmp_path: Path) -> None:
-    export = written(
-        tmp_path / "export.jsonl", *AROUND,
+def test_only_accepted_answers_are_used(script: ModuleType, tmp_path: Path) -> None:
+    export = write_tasks(
+        tmp_path / "export.jsonl", *PADDING,
         task("my Nike shoes", (3, 7), tokens=[{"text": "my", "id": 0}], _input_hash=-1),
         task("my Puma shoes", (3, 7), answer="reject"),
         task("???", (0, 3), answer="ignore"),
@@ -95,38 +97,38 @@ def test_what_was_accepted_is_used_and_nothing_else(script: ModuleType, tmp_path
         {"text": "nothing here", "spans": None, "answer": "accept"},
         {"text": "nor here"},
     )  # fmt: skip
-    assert converted(script, tmp_path, export) == {
+    assert convert_to_sets(script, tmp_path, export) == {
         "my Nike shoes": ["Nike"], "my Zara coat": ["Zara"], "nothing here": [], "nor here": [],
     }  # fmt: skip
 
 
-def test_the_last_answer_for_a_text_counts(script: ModuleType, tmp_path: Path) -> None:
-    first = written(
-        tmp_path / "first.jsonl", *AROUND, task("my Nike shoes"), task("my Nike shoes", (3, 7)),
+def test_the_last_answer_for_a_text_is_used(script: ModuleType, tmp_path: Path) -> None:
+    first = write_tasks(
+        tmp_path / "first.jsonl", *PADDING, task("my Nike shoes"), task("my Nike shoes", (3, 7)),
         task("a Gucci bag", (2, 7)),
     )  # fmt: skip
-    second = written(tmp_path / "second.jsonl", task("a Gucci bag", answer="reject"))
-    assert converted(script, tmp_path, first, second) == {"my Nike shoes": ["Nike"]}
-    assert len(converted(script, tmp_path, second, first)) == 2
+    second = write_tasks(tmp_path / "second.jsonl", task("a Gucci bag", answer="reject"))
+    assert convert_to_sets(script, tmp_path, first, second) == {"my Nike shoes": ["Nike"]}
+    assert len(convert_to_sets(script, tmp_path, second, first)) == 2
 
 
-def test_a_text_stays_on_its_side_whatever_is_added(script: ModuleType, tmp_path: Path) -> None:
+def test_a_text_stays_in_its_set_when_others_are_added(script: ModuleType, tmp_path: Path) -> None:
     texts = [f"comment {number}" for number in range(300)]
-    few = written(tmp_path / "few.jsonl", *map(task, texts[:100]))
-    all_of_them = written(tmp_path / "all.jsonl", *map(task, reversed(texts)))
-    converted(script, tmp_path, few, part=0.2)
+    few = write_tasks(tmp_path / "few.jsonl", *map(task, texts[:100]))
+    all_of_them = write_tasks(tmp_path / "all.jsonl", *map(task, reversed(texts)))
+    convert_to_sets(script, tmp_path, few, share=0.2)
     before = set(entities(tmp_path / "out/dev.spacy"))
-    converted(script, tmp_path, all_of_them, part=0.2)
+    convert_to_sets(script, tmp_path, all_of_them, share=0.2)
     after = set(entities(tmp_path / "out/dev.spacy"))
     assert after & set(texts[:100]) == before
     assert 40 < len(after) < 80
 
 
-def test_a_span_that_is_not_whole_tokens_is_left_out_and_named(
+def test_a_span_that_is_not_whole_tokens_is_left_out_and_reported(
     script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    export = written(tmp_path / "e.jsonl", *AROUND, task("my Zara coat", (3, 6), (8, 12)))
-    assert converted(script, tmp_path, export) == {"my Zara coat": ["coat"]}
+    export = write_tasks(tmp_path / "e.jsonl", *PADDING, task("my Zara coat", (3, 6), (8, 12)))
+    assert convert_to_sets(script, tmp_path, export) == {"my Zara coat": ["coat"]}
     assert capsys.readouterr().err == f"{export}:3: left out 'Zar': not whole tokens\n"
 
 
@@ -138,38 +140,38 @@ def test_a_span_that_is_not_whole_tokens_is_left_out_and_named(
         ({"text": 1}, '"text" (a string)'),
         (
             task("ab", answer="maybe"),
-            "\"answer\" is 'maybe': neither accept, nor reject, nor ignore",
+            "invalid \"answer\" 'maybe': expected accept, reject or ignore",
         ),
         (task("ab", (1, 3)), "span 1-3 is not within a text of 2 characters"),
         (task("a b", (0, 3), (2, 3)), "spans overlap: 0-3 and 2-3"),
     ],
 )
-def test_what_is_no_annotation_is_named_by_its_line_and_nothing_is_written(
+def test_an_invalid_line_is_reported_and_nothing_is_written(
     script: ModuleType, tmp_path: Path, broken: Any, reason: str
 ) -> None:
-    export = written(tmp_path / "e.jsonl", *AROUND, broken)
+    export = write_tasks(tmp_path / "e.jsonl", *PADDING, broken)
     with pytest.raises(SystemExit) as ended:
-        converted(script, tmp_path, export)
+        convert_to_sets(script, tmp_path, export)
     assert f"error: {export}:3: " in str(ended.value)
     assert reason in str(ended.value)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("part", "reason"),
-    [(0.0, "none is left to evaluate on: annotate more"), (1.0, "none is left to train on")],
+    ("share", "reason"),
+    [(0.0, "evaluation: annotate more"), (1.0, "training")],
 )
 def test_an_empty_set_is_an_error(
-    script: ModuleType, tmp_path: Path, part: float, reason: str
+    script: ModuleType, tmp_path: Path, share: float, reason: str
 ) -> None:
-    with pytest.raises(SystemExit, match=f"of 2 accepted comments {reason}"):
-        converted(script, tmp_path, written(tmp_path / "e.jsonl", *AROUND), part=part)
+    with pytest.raises(SystemExit, match=f"none of the 2 accepted comments is left for {reason}"):
+        convert_to_sets(script, tmp_path, write_tasks(tmp_path / "e.jsonl", *PADDING), share=share)
 
 
-def test_a_spacy_file_that_is_none_is_named(script: ModuleType, tmp_path: Path) -> None:
+def test_an_invalid_spacy_file_is_reported(script: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "e.spacy").write_text("{}")
-    with pytest.raises(SystemExit, match=r"error: .*/e.spacy: not a file of spaCy's: "):
-        converted(script, tmp_path, tmp_path / "e.spacy")
+    with pytest.raises(SystemExit, match=r"error: .*/e.spacy: not a .spacy file: "):
+        convert_to_sets(script, tmp_path, tmp_path / "e.spacy")
 
 
 def lines(name: str) -> list[dict[str, Any]]:
@@ -178,33 +180,33 @@ def lines(name: str) -> list[dict[str, Any]]:
 
 
 @needs_spacy
-def test_the_example_is_in_prodigys_form_and_of_the_comments_to_annotate() -> None:
+def test_the_example_export_has_prodigys_format_and_covers_the_raw_comments() -> None:
     import spacy
 
     make_doc = spacy.blank("en").make_doc
-    found = lines("annotations")
-    texts = [one["text"] for one in lines("comments_raw")]
+    actual = lines("annotations")
+    texts = [item["text"] for item in lines("comments_raw")]
     assert len(texts) == 30
-    assert list(dict.fromkeys(one["text"] for one in found)) == texts
-    assert len(found) == 31, "one of them was answered twice"
-    assert {one["answer"] for one in found} == {"accept", "reject", "ignore"}
-    for one in found:
+    assert list(dict.fromkeys(item["text"] for item in actual)) == texts
+    assert len(actual) == 31, "one of them was answered twice"
+    assert {item["answer"] for item in actual} == {"accept", "reject", "ignore"}
+    for item in actual:
         tokens = [
-            (token.text, token.idx, bool(token.whitespace_)) for token in make_doc(one["text"])
+            (token.text, token.idx, bool(token.whitespace_)) for token in make_doc(item["text"])
         ]
-        assert [(token["text"], token["start"], token["ws"]) for token in one["tokens"]] == tokens
-        for span in one["spans"]:
-            assert one["text"][span["start"] : span["end"]] == span["text"]
-            assert one["tokens"][span["token_start"]]["start"] == span["start"]
-            assert one["tokens"][span["token_end"]]["end"] == span["end"]
+        assert [(token["text"], token["start"], token["ws"]) for token in item["tokens"]] == tokens
+        for span in item["spans"]:
+            assert item["text"][span["start"] : span["end"]] == span["text"]
+            assert item["tokens"][span["token_start"]]["start"] == span["start"]
+            assert item["tokens"][span["token_end"]]["end"] == span["end"]
 
 
-def test_the_commands_are_what_prodigy_documents(tmp_path: Path) -> None:
-    """With all variables filled in, and no argument that it does not know."""
+def test_the_commands_use_documented_arguments_of_prodigy(tmp_path: Path) -> None:
+    """With all variables filled in."""
 
     assert spacy(tmp_path, "clone", "integrations/prodigy").code == 0
     resolved = json.loads(spacy(tmp_path / "prodigy", "resolved", "--json").out)
-    commands = {one["name"]: one for one in resolved["commands"]}
+    commands = {item["name"]: item for item in resolved["commands"]}
     given = []
     for name in ("annotate", "data-to-spacy"):
         assert commands[name]["no_skip"] is True
@@ -225,8 +227,8 @@ def test_the_commands_are_what_prodigy_documents(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
-    """The template, cloned and run: do not run anything in it."""
+def trained_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
+    """Clone the template and run it. Shared by the tests, which must not change it."""
 
     for module in ("spacy", "typer", "pytest_html"):
         if find_spec(module) is None:
@@ -235,19 +237,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done
 
 
 @pytest.fixture
-def folder(made: tuple[Path, dict[str, Done]], tmp_path: Path) -> Path:
-    """A copy to run things in."""
+def folder(trained_template: tuple[Path, dict[str, Done]], tmp_path: Path) -> Path:
+    """A copy of the trained template, which a test may change."""
 
-    return copy(made[0], tmp_path)
+    return copy(trained_template[0], tmp_path)
 
 
 @pytest.mark.slow
-def test_the_template_runs_by_its_readme_without_prodigy_and_is_then_fresh(
-    made: tuple[Path, dict[str, Done]], folder: Path
+def test_the_template_runs_without_prodigy_and_is_then_up_to_date(
+    trained_template: tuple[Path, dict[str, Done]], folder: Path
 ) -> None:
-    said = made[1]["run"]
-    assert said.err.endswith("ran 5, skipped 0\n")
-    assert "accept: 526, reject: 2, ignore: 2\n" in said.out
+    done_run = trained_template[1]["run"]
+    assert done_run.err.endswith("ran 5, skipped 0\n")
+    assert "accept: 526, reject: 2, ignore: 2\n" in done_run.out
     assert spacy(folder, "check", "--strict") == (0, "", "")
     assert spacy(folder, "run", "all").err.endswith("ran 0, skipped 5\n")
     status = spacy(folder, "status")
@@ -259,9 +261,7 @@ def test_the_template_runs_by_its_readme_without_prodigy_and_is_then_fresh(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["annotate", "data-to-spacy"])
-def test_without_prodigy_it_is_named_with_how_to_get_it_and_nothing_is_run(
-    folder: Path, name: str
-) -> None:
+def test_missing_prodigy_is_reported_with_an_installation_hint(folder: Path, name: str) -> None:
     before = (folder / "project.lock").read_bytes()
     done = spacy(folder, "run", name)
     assert done.code == 127
@@ -272,7 +272,7 @@ def test_without_prodigy_it_is_named_with_how_to_get_it_and_nothing_is_run(
 
 
 @pytest.mark.slow
-def test_what_is_annotated_comes_to_training_by_either_way(folder: Path) -> None:
+def test_annotations_can_be_used_by_export_or_data_to_spacy(folder: Path) -> None:
     shutil.copy(prodigy_stand_in.__file__, folder / "prodigy.py")
     words = ("run", "annotate", "data-to-spacy")
     with serving(folder, sys.executable, "-m", "git_spacy", *words) as process:
@@ -302,7 +302,7 @@ def test_what_is_annotated_comes_to_training_by_either_way(folder: Path) -> None
 
 
 @pytest.mark.slow
-def test_control_c_at_a_terminal_ends_annotating_and_it_is_never_skipped(folder: Path) -> None:
+def test_ctrl_c_ends_annotating_successfully_and_it_always_runs(folder: Path) -> None:
     shutil.copy(prodigy_stand_in.__file__, folder / "prodigy.py")
     for _ in range(2):
         pid, terminal = at_terminal(folder, "run", "annotate", environ=environment(folder.parent))
@@ -310,7 +310,7 @@ def test_control_c_at_a_terminal_ends_annotating_and_it_is_never_skipped(folder:
         while prodigy_stand_in.READY.encode() not in seen:
             seen += os.read(terminal, 4096)
         os.write(terminal, b"\x03")
-        code, rest = end_of(pid, terminal)
+        code, rest = wait_for_exit(pid, terminal)
         assert code == 0, rest
         assert b"==> annotate: running (sets no_skip)" in seen
         assert "==> annotate: done in " in rest
@@ -318,7 +318,7 @@ def test_control_c_at_a_terminal_ends_annotating_and_it_is_never_skipped(folder:
     assert list(lock.read(folder))[-1] == "annotate"
 
 
-def test_requirements_have_no_prodigy_since_pip_would_look_for_it_where_it_is_not() -> None:
+def test_requirements_do_not_list_prodigy_which_pip_cannot_find() -> None:
     listed = (TEMPLATE / "requirements.txt").read_text()
     assert "prodi.gy" in listed
     assert not [line for line in listed.splitlines() if line.startswith("prodigy")]

@@ -1,5 +1,5 @@
-"""The template integrations/ray: trials side by side and a table of them, and an evaluation in parts
-that gives the very numbers of the whole."""
+"""The template integrations/ray: parallel trials with a table of their scores, and an evaluation in
+shards with the same scores as a normal one."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ AXES = ("--matrix", "width=32,64", "--matrix", "seed=0,1")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
-    """The template, cloned and run: do not run anything in it."""
+def trained_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
+    """Clone the template and run it. Shared by the tests, which must not change it."""
 
     for module in ("spacy", "ray", "typer", "pytest_html"):
         if find_spec(module) is None:
@@ -35,53 +35,57 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done
 
 
 @pytest.fixture
-def folder(made: tuple[Path, dict[str, Done]], tmp_path: Path) -> Path:
-    """A copy to run things in."""
+def folder(trained_template: tuple[Path, dict[str, Done]], tmp_path: Path) -> Path:
+    """A copy of the trained template, which a test may change."""
 
-    return copy(made[0], tmp_path)
+    return copy(trained_template[0], tmp_path)
 
 
 @pytest.fixture
-def short() -> Iterator[str]:
-    """A folder for what a cluster that is started for a run writes; a socket's path is short."""
+def short_tmpdir() -> Iterator[str]:
+    """A short temporary folder for Ray, since the path of a socket is limited."""
 
-    with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as made:
-        yield made
+    with tempfile.TemporaryDirectory(
+        prefix="ray", dir="/tmp", ignore_cleanup_errors=True
+    ) as trained_template:
+        yield trained_template
 
 
 @pytest.fixture(scope="module")
-def ray(made: tuple[Path, dict[str, Done]]) -> Iterator[Ray]:
+def ray(trained_template: tuple[Path, dict[str, Done]]) -> Iterator[Ray]:
     with cluster() as found:
         yield found
 
 
 def scores(path: Path) -> dict[str, Any]:
-    """What an evaluation found, but for how fast it was."""
+    """Return the scores of an evaluation, without its speed."""
 
     found: dict[str, Any] = json.loads(path.read_text())
     found.pop("speed", None)
     return found
 
 
-def test_the_template_runs_by_its_readme_and_is_then_fresh(
-    made: tuple[Path, dict[str, Done]], folder: Path
+def test_the_template_runs_as_in_its_readme_and_is_then_up_to_date(
+    trained_template: tuple[Path, dict[str, Done]], folder: Path
 ) -> None:
-    assert made[1]["run"].err.endswith("ran 5, skipped 0\n")
+    assert trained_template[1]["run"].err.endswith("ran 5, skipped 0\n")
     assert spacy(folder, "check", "--strict") == (0, "", "")
     assert spacy(folder, "run", "all").err.endswith("ran 0, skipped 5\n")
     assert spacy(folder, "status").err == ""
 
 
-def test_trials_run_as_tasks_of_ray_and_are_compared_in_a_table(folder: Path, short: str) -> None:
+def test_trials_run_on_ray_and_are_compared_in_a_table(folder: Path, short_tmpdir: str) -> None:
     project = folder / "project.yml"
     project.write_text(project.read_text().replace("steps: 120", "steps: 60"))
-    done = spacy(folder, "run", "trial", *AXES, "--executor", "ray", RAY_TMPDIR=short)
+    done = spacy(folder, "run", "trial", *AXES, "--executor", "ray", RAY_TMPDIR=short_tmpdir)
     assert done.err.endswith("ran 4, skipped 0\n"), done.out[-2000:] + done.err[-2000:]
     until_all_ended(folder.parent)
 
     trials = list(itertools.product((0, 1), (32, 64)))
     others = [f"trial --vars.seed {seed} --vars.width {width}" for seed, width in trials]
-    others.remove("trial --vars.seed 0 --vars.width 64")  # which is what project.yml has
+    others.remove(
+        "trial --vars.seed 0 --vars.width 64"
+    )  # not a variant: these are the values in project.yml
     assert {"trial", *others} <= set(lock.read(folder))
     found = {
         (seed, width): scores(folder / f"metrics/trials/{width}-0.2-{seed}.json")
@@ -95,7 +99,7 @@ def test_trials_run_as_tasks_of_ray_and_are_compared_in_a_table(folder: Path, sh
     } == {trial: one["ents_f"] for trial, one in found.items()}
     mean = spacy(folder, "log", "--table", "--command", "trial", "--mean", "seed").out
     assert mean.count(" ± ") >= 2
-    again = spacy(folder, "run", "trial", *AXES, "--executor", "ray", RAY_TMPDIR=short)
+    again = spacy(folder, "run", "trial", *AXES, "--executor", "ray", RAY_TMPDIR=short_tmpdir)
     assert again.err.endswith("ran 0, skipped 4\n")
 
     words = ("run", "trial", "--vars.seed", "1", "--vars.width", "32", "--force")
@@ -103,8 +107,10 @@ def test_trials_run_as_tasks_of_ray_and_are_compared_in_a_table(folder: Path, sh
     assert scores(folder / "metrics/trials/32-0.2-1.json") == found[1, 32], "as without Ray"
 
 
-def test_a_cluster_that_is_started_here_evaluates_as_spacy_does(folder: Path, short: str) -> None:
-    done = spacy(folder, "run", "parallel-evaluate", RAY_TMPDIR=short)
+def test_evaluation_on_a_local_cluster_has_the_scores_of_spacy(
+    folder: Path, short_tmpdir: str
+) -> None:
+    done = spacy(folder, "run", "parallel-evaluate", RAY_TMPDIR=short_tmpdir)
     assert done.code == 0, done.err
     assert "100 comments in 4 shards: metrics/parallel.json\n" in done.out
     assert scores(folder / "metrics/parallel.json") == scores(folder / "metrics/metrics.json")
@@ -114,8 +120,8 @@ def test_a_cluster_that_is_started_here_evaluates_as_spacy_does(folder: Path, sh
     assert spacy(folder, "check", "--strict") == (0, "", "")
 
 
-def test_any_number_of_shards_on_a_cluster_gives_the_same(folder: Path, ray: Ray) -> None:
-    """100 comments, in one and in seven that differ in size. The latter is asked for by a task, of
+def test_scores_do_not_depend_on_the_number_of_shards(folder: Path, ray: Ray) -> None:
+    """Evaluates 100 comments in one shard and in seven of different sizes, the latter from a task of
     the same cluster."""
 
     serial = scores(folder / "metrics/metrics.json")
@@ -129,8 +135,9 @@ def test_any_number_of_shards_on_a_cluster_gives_the_same(folder: Path, ray: Ray
         assert scores(folder / "metrics/parallel.json") == serial
 
 
-def test_an_address_where_no_ray_is_is_named(folder: Path) -> None:
-    """(`auto` would find the clusters of other tests, and a closed port is tried for minutes.)"""
+def test_an_address_without_ray_is_reported(folder: Path) -> None:
+    """The connection is faked: `auto` would find the clusters of other tests, and Ray retries a
+    closed port for minutes."""
 
     script = (
         "import parallel_evaluate, ray\n"
@@ -143,10 +150,10 @@ def test_an_address_where_no_ray_is_is_named(folder: Path) -> None:
         env=environment(folder.parent), check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == "error: no Ray at 'auto': nobody there\n"
+    assert done.stderr == "error: cannot connect to Ray at 'auto': nobody there\n"
 
 
-def test_ray_reports_nothing_unless_somebody_wants_it(folder: Path) -> None:
+def test_ray_sends_usage_statistics_only_if_the_user_enables_them(folder: Path) -> None:
     ask = (
         "import parallel_evaluate\n"
         "from ray._common.usage import usage_lib\n"

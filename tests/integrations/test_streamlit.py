@@ -1,4 +1,4 @@
-"""The template integrations/streamlit: the app with the model just trained, in a real browser."""
+"""The template integrations/streamlit: the app with a newly trained model in a real browser."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.testing.serving import (
     until,
     until_all_ended,
 )
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, wait_for_exit
 
 pytestmark = pytest.mark.slow
 MARKS = "[...document.querySelectorAll('mark.entity')].map(mark => mark.innerText).join('|')"
-# Streamlit says so while it runs the script, and shows below it what went wrong there.
+# Streamlit shows this widget while the script runs, and exceptions in the page.
 IS_DONE = "!document.querySelector('[data-testid=stStatusWidget]')"
 FAILURES = (
     "[...document.querySelectorAll('[data-testid=stException]')].map(one => one.innerText).join()"
@@ -41,21 +41,21 @@ ELSEWHERE = (
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
-    """The template, cloned and run: do not run anything in it."""
+def trained_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
+    """Clone the template and run it. Shared by the tests, which must not change it."""
 
     for module in ("spacy", "streamlit", "spacy_streamlit", "typer", "pytest_html"):
-        # not by importing it: Streamlit would bring its warnings with it
+        # not imported, since Streamlit causes warnings
         if find_spec(module) is None:
             pytest.skip(f"'{module}' is not installed")
     return trained("integrations/streamlit", tmp_path_factory)
 
 
 @pytest.fixture
-def folder(made: tuple[Path, dict[str, Done]], tmp_path: Path) -> Path:
-    """A copy to run things in."""
+def folder(trained_template: tuple[Path, dict[str, Done]], tmp_path: Path) -> Path:
+    """A copy of the trained template, which a test may change."""
 
-    return copy(made[0], tmp_path)
+    return copy(trained_template[0], tmp_path)
 
 
 def is_up(port: int) -> bool | None:
@@ -66,22 +66,20 @@ def is_up(port: int) -> bool | None:
         return None
 
 
-def test_the_template_runs_by_its_readme_and_is_then_fresh(
-    made: tuple[Path, dict[str, Done]], folder: Path
+def test_the_template_runs_as_in_its_readme_and_is_then_up_to_date(
+    trained_template: tuple[Path, dict[str, Done]], folder: Path
 ) -> None:
-    assert made[1]["run"].err.endswith("ran 5, skipped 0\n")
+    assert trained_template[1]["run"].err.endswith("ran 5, skipped 0\n")
     assert spacy(folder, "check", "--strict") == (0, "", "")
     assert spacy(folder, "run", "all").err.endswith("ran 0, skipped 5\n")
     status = spacy(folder, "status")
     assert status.err == ""
     assert "visualize   always runs  sets no_skip" in status.out
-    assert str(made[0].parent) not in (folder / "project.lock").read_text()
+    assert str(trained_template[0].parent) not in (folder / "project.lock").read_text()
 
 
 @needs_chromium
-def test_the_browser_shows_the_entities_of_the_model_just_trained(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_the_browser_shows_the_entities_of_the_trained_model(folder: Path, tmp_path: Path) -> None:
     port = free_port()
     models = "training/model-best,training/model-last"
     words = ("run", "visualize", "--vars.port", str(port), "--vars.models", models)
@@ -109,13 +107,13 @@ def test_the_browser_shows_the_entities_of_the_model_just_trained(
     assert "Network URL" not in app.said, "others can connect"
 
 
-def test_control_c_at_a_terminal_ends_it_well(folder: Path) -> None:
+def test_ctrl_c_stops_the_app_successfully(folder: Path) -> None:
     port = free_port()
     words = ("run", "visualize", "--vars.port", str(port), "--vars.text", "a 'quoted' text")
     pid, terminal = at_terminal(folder, *words, environ=environment(folder.parent))
     until(lambda: is_up(port), "the app")
     os.write(terminal, b"\x03")
-    code, seen = end_of(pid, terminal)
+    code, seen = wait_for_exit(pid, terminal)
     assert code == 0, seen
     assert "==> visualize: running (sets no_skip)" in seen
     assert "==> visualize: done in " in seen
@@ -124,7 +122,7 @@ def test_control_c_at_a_terminal_ends_it_well(folder: Path) -> None:
     assert list(lock.read(folder))[-1] == "visualize"
 
 
-def test_it_reports_nothing_to_anybody(folder: Path) -> None:
+def test_it_sends_no_usage_statistics(folder: Path) -> None:
     shown = subprocess.run(
         (sys.executable, "-m", "streamlit", "config", "show"),
         cwd=folder, env=environment(folder.parent), capture_output=True, text=True, check=True,

@@ -1,4 +1,5 @@
-"""integrations/wandb: what spaCy printed is what the offline runs have, each with its commit."""
+"""The template integrations/wandb: offline runs contain the scores that spaCy printed, and the
+commit."""
 
 from __future__ import annotations
 
@@ -24,18 +25,18 @@ pytest.importorskip("wandb", reason="wandb is not installed (the extra 'dev')")
 from tests.integrations.wandb_files import Run, runs
 
 pytestmark = pytest.mark.slow
-# E, #, losses, scores in percent, score: a row of the table that spaCy prints
+# a row of the table that spaCy prints: epoch, step, losses, scores in percent, score
 ROW = re.compile(r"^ *(\d+) +(\d+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)$")
 
 
 class Logged(NamedTuple):
-    """A template that was run, what that printed, and the runs that it left."""
+    """The template after it was run, with the output and the recorded runs."""
 
     clone: Clone
     commit: str
     printed: list[str]
     checked: Done  # after `run all`
-    model: str  # the md5 of the last one, as the lock has it
+    model: str  # the MD5 of the last model, from the lock
     runs: list[Run]
 
 
@@ -60,7 +61,7 @@ def rows(printed: str) -> list[tuple[float, ...]]:
 
 
 def history(run: Run) -> list[dict[str, Any]]:
-    """What was logged at each evaluation; the logger logs that in five parts."""
+    """Return the values logged at each evaluation; the logger logs them in five parts."""
 
     merged: list[dict[str, Any]] = []
     for _, parts in groupby(run.history, key=lambda row: row["_step"] // 5):
@@ -78,7 +79,7 @@ def test_each_training_and_each_evaluation_is_an_offline_run(logged: Logged) -> 
     assert all(run.record.telemetry.feature.offline for run in logged.runs)
 
 
-def test_losses_and_scores_are_as_spacy_printed_them(logged: Logged) -> None:
+def test_logged_losses_and_scores_match_the_printed_ones(logged: Logged) -> None:
     trainings = [run for run in logged.runs if run.record.job_type == "train"]
     for printed, run in zip(logged.printed, trainings, strict=True):
         table = rows(printed)
@@ -94,7 +95,7 @@ def test_losses_and_scores_are_as_spacy_printed_them(logged: Logged) -> None:
         assert run.summary["best_score"] == pytest.approx(best[-1], abs=0.0051)
 
 
-def test_the_config_is_spacys_and_tells_the_seeds_apart(logged: Logged) -> None:
+def test_the_logged_config_is_spacys_and_contains_the_seed(logged: Logged) -> None:
     first, _, second, _ = logged.runs
     assert first.config["training"]["max_steps"] == 120
     assert first.config["components"]["tok2vec"]["model"]["encode"]["depth"] == 3
@@ -102,7 +103,7 @@ def test_the_config_is_spacys_and_tells_the_seeds_apart(logged: Logged) -> None:
     assert first.history[-1] != second.history[-1]
 
 
-def test_every_run_has_its_commit(logged: Logged) -> None:
+def test_every_run_is_linked_to_its_commit(logged: Logged) -> None:
     clean = {"commit": logged.commit, "uncommitted": False, "project": ""}
     short = logged.commit[:7]
     *before, last = logged.runs
@@ -116,7 +117,7 @@ def test_every_run_has_its_commit(logged: Logged) -> None:
     assert list(last.record.tags) == [short, "uncommitted"]
 
 
-def test_the_model_is_the_one_of_the_lock_and_of_the_record(logged: Logged) -> None:
+def test_model_md5_matches_the_lock_and_the_run_record(logged: Logged) -> None:
     train, evaluate, train_again, evaluate_again = (run.config["model_md5"] for run in logged.runs)
     assert train == evaluate != train_again == evaluate_again
     assert train_again == logged.model
@@ -125,7 +126,7 @@ def test_the_model_is_the_one_of_the_lock_and_of_the_record(logged: Logged) -> N
     assert train_again in shown
 
 
-def test_the_evaluation_has_the_scores_of_the_file(logged: Logged) -> None:
+def test_the_evaluation_run_has_the_scores_in_metrics_json(logged: Logged) -> None:
     metrics = json.loads((logged.clone.folder / "metrics/metrics.json").read_text())
     summary = logged.runs[-1].summary
     brand = metrics.pop("ents_per_type")["FASHION_BRAND"]
@@ -133,7 +134,7 @@ def test_the_evaluation_has_the_scores_of_the_file(logged: Logged) -> None:
     assert brand == {part: summary[f"ents_per_type.FASHION_BRAND.{part}"] for part in "prf"}
 
 
-def test_nothing_of_it_is_in_git_or_in_the_lock_and_nothing_runs_on(logged: Logged) -> None:
+def test_runs_are_ignored_by_git_and_the_lock_and_no_process_is_left(logged: Logged) -> None:
     folder = logged.clone.folder
     changed = git(folder, "status", "--porcelain", "-uall").split()[1::2]
     assert changed == ["README.md", "metrics/metrics.json", "metrics/score.json", "project.lock"]
@@ -143,15 +144,15 @@ def test_nothing_of_it_is_in_git_or_in_the_lock_and_nothing_runs_on(logged: Logg
     assert logged.clone.processes() == []
 
 
-def test_all_is_current_and_checked_after_a_run(logged: Logged) -> None:
+def test_everything_is_up_to_date_after_a_run(logged: Logged) -> None:
     assert logged.checked == (0, "", "")
     again = logged.clone("run", "preprocess", "config", "evaluate")
     assert again.err.endswith("ran 0, skipped 3\n")
     report = (logged.clone.folder / "metrics/test-report.html").read_text()
-    assert "test_a_known_brand_is_found" in report
+    assert "test_finds_a_known_brand" in report
 
 
-def test_the_training_config_differs_in_its_logger_alone(logged: Logged) -> None:
+def test_the_training_config_only_differs_in_its_logger(logged: Logged) -> None:
     from thinc.api import Config
 
     folder = logged.clone.folder / "configs"
@@ -165,7 +166,7 @@ def test_the_training_config_differs_in_its_logger_alone(logged: Logged) -> None
     assert made == plain
 
 
-def test_the_offline_runs_are_found_by_wandb_sync(logged: Logged) -> None:
+def test_wandb_sync_finds_the_offline_runs(logged: Logged) -> None:
     program = Path(sys.executable).with_name("wandb")
     done = logged.clone.process(program, "sync", "--dry-run")
     assert done.code == 0, done.err
@@ -173,7 +174,7 @@ def test_the_offline_runs_are_found_by_wandb_sync(logged: Logged) -> None:
         assert run.record.run_id in done.out + done.err
 
 
-def test_outside_a_repository_a_run_is_linked_to_its_model_alone(
+def test_outside_a_repository_a_run_is_only_linked_to_its_model(
     logged: Logged, tmp_path: Path
 ) -> None:
     folder = tmp_path / "plain"
@@ -190,7 +191,7 @@ def test_outside_a_repository_a_run_is_linked_to_its_model_alone(
     assert run.record.run_group == "no commit"
 
 
-def test_the_mode_is_offline_unless_a_person_says_otherwise() -> None:
+def test_the_default_mode_is_offline() -> None:
     from git_spacy import templates
 
     path = Path(templates.__file__).parent / "integrations/wandb/project.yml"

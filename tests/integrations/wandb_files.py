@@ -1,7 +1,7 @@
-"""What is in the file of an offline run of Weights & Biases: records in their own protocol's form.
+"""Reads the files of offline runs of Weights & Biases, which contain protocol buffers.
 
-Around them is the framing of LevelDB's logs, after seven bytes of W&B's own: blocks of 32 KiB,
-in them pieces of records, each with a header of seven bytes (checksum, length, kind of piece).
+After a header of seven bytes, a file has the format of a LevelDB log: blocks of 32 KiB that contain
+chunks of records, each with a header of seven bytes (checksum, length, type of chunk).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FULL, LAST = 1, 4
 
 
 class Run(NamedTuple):
-    """One run, as it would be uploaded."""
+    """A run as it would be uploaded."""
 
     record: Any  # wandb's RunRecord: id, name, group, tags, …
     config: dict[str, Any]
@@ -27,14 +27,14 @@ class Run(NamedTuple):
 
 
 def runs(folder: Path) -> list[Run]:
-    """The offline runs that were kept in `folder`, in the order in which they began."""
+    """Return the offline runs in `folder`, ordered by their start."""
 
     found = [read(path) for path in folder.glob("wandb/offline-run-*/run-*.wandb")]
     return sorted(found, key=lambda run: run.record.start_time.ToNanoseconds())
 
 
 def read(path: Path) -> Run:
-    """The run in one file."""
+    """Read the run in a file."""
 
     from wandb.proto.wandb_internal_pb2 import Record
 
@@ -60,7 +60,7 @@ def values(items: Any) -> dict[str, Any]:
 
 
 def frames(content: bytes) -> Iterator[bytes]:
-    """The records of a log, put together of their pieces."""
+    """Yield the records of a log, assembled from their chunks."""
 
     assert content.startswith(b":W&B")
     position, pieces = 7, b""

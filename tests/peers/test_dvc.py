@@ -1,4 +1,4 @@
-"""Beside DVC 3: it loads what we write, runs it, and finds exactly the right stages stale."""
+"""Compatibility with DVC 3: it loads and runs our dvc.yaml, and detects the same changes as we do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytest.importorskip("dvc")
 
 @pytest.fixture(autouse=True)
 def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What DVC starts finds us; DVC tells nobody, and keeps its own things here."""
+    """Let the commands that DVC starts find git-spacy; isolate DVC and turn off its reports."""
 
     on_path(tmp_path / "bin", monkeypatch)
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
@@ -44,14 +44,14 @@ def dvc(folder: Path, *arguments: str) -> str:
 
 
 def stale(folder: Path) -> set[str]:
-    """The stages that DVC would run first: what hangs on them it does not name."""
+    """Return the stages that `dvc status` reports; it omits those that depend on them."""
 
     return set(json.loads(dvc(folder, "status", "--json")))
 
 
 @contextmanager
 def changed(path: Path, old: str, new: str) -> Iterator[None]:
-    """The file with `old` replaced by `new`; and as it was, afterwards."""
+    """Replace `old` by `new` in a file for the duration of the block."""
 
     before = path.read_bytes()
     assert old.encode() in before
@@ -61,7 +61,7 @@ def changed(path: Path, old: str, new: str) -> Iterator[None]:
 
 
 @needs_spacy
-def test_dvc_runs_the_embedded_template_and_sees_what_changes(tmp_path: Path, spacy: Spacy) -> None:
+def test_dvc_runs_ner_fashion_and_detects_changes(tmp_path: Path, spacy: Spacy) -> None:
     folder = tmp_path / "ner_fashion"
     assert spacy("clone", "ner_fashion", folder).code == 0
     dvc(folder, "init", "-q")
@@ -78,19 +78,24 @@ def test_dvc_runs_the_embedded_template_and_sees_what_changes(tmp_path: Path, sp
         ("data/comments_dev.jsonl", "text", "TEXT"): {dev},
         ("assets/comments_train.jsonl", "text", "TEXT"): {training, "preprocess"},
         # variables
-        ("project.yml", "seed: 0", "seed: 1"): {"train"},
+        # (the seed is part of the path of the model)
+        ("project.yml", "seed: 0", "seed: 1"): {"train", "evaluate", "package"},
         ("project.yml", "gpu_id: -1", "gpu_id: 0"): {"train", "evaluate"},
         ("project.yml", 'lang: "en"', 'lang: "de"'): {"preprocess", "train", "package"},
-        ("project.yml", "Swapped my old", "Swapped my new"): set(),  # of a command of no workflow
+        (
+            "project.yml",
+            "Swapped my old",
+            "Swapped my new",
+        ): set(),  # used by a command outside the workflow
         # script lines, the checksum and the source of an asset
         ("project.yml", "--build none --force", "--build sdist"): {"package"},
         ("project.yml", "--output metrics/metrics.json", "--output metrics/x.json"): {"evaluate"},
         ("project.yml", "690964a7f8fb7b3a9450e35f64bf4a10", "0" * 32): {dev},
         ("project.yml", "data/comments_train.jsonl", "data/other.jsonl"): {training},
-        # dependencies, by way of which others come later
+        # dependencies
         ("scripts/preprocess.py", "import", "import sys\nimport"): {"preprocess"},
         ("configs/config.cfg", "[paths]", "# changed\n[paths]"): {"train"},
-        # what nothing depends on
+        # changes that affect no command
         ("project.yml", "title:", "# a comment\ntitle:"): set(),
         ("project.yml", "Train the named", "Train a named"): set(),
         ("scripts/find_brands.py", "import", "import sys\nimport"): set(),
@@ -102,7 +107,7 @@ def test_dvc_runs_the_embedded_template_and_sees_what_changes(tmp_path: Path, sp
     assert spacy("dvc", "all", "--check", cwd=folder).code == 0
 
 
-def test_outputs_travel_through_dvcs_remote_to_a_second_clone(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_second_clone_pulls_outputs_from_dvcs_remote(tmp_path: Path, spacy: Spacy) -> None:
     first = two_steps(tmp_path / "first")
     git(first, "init", "-q")
     dvc(first, "init", "-q")
@@ -125,10 +130,10 @@ def test_outputs_travel_through_dvcs_remote_to_a_second_clone(tmp_path: Path, sp
     assert "didn't change" in dvc(second, "repro")
     done = spacy("status", "--json", cwd=second)
     verdicts = {one["name"]: one["state"] for one in json.loads(done.out)["commands"]}
-    assert verdicts == {"prepare": "up_to_date", "train": "up_to_date"}, "and we see it as they do"
+    assert verdicts == {"prepare": "up_to_date", "train": "up_to_date"}
 
 
-def test_what_runs_always_runs_always(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_command_that_always_runs_is_always_run_by_dvc(tmp_path: Path, spacy: Spacy) -> None:
     script = ["python -c \"open('out', 'a').write('x')\""]
     stamp = {"name": "stamp", "script": script, "outputs": ["out"], "no_skip": True}
     text = json.dumps({"commands": [stamp], "workflows": {"all": ["stamp"]}})
@@ -139,7 +144,7 @@ def test_what_runs_always_runs_always(tmp_path: Path, spacy: Spacy) -> None:
     assert stale(folder) == {"stamp"}
 
 
-def test_names_that_mean_something_to_dvc_mean_themselves(tmp_path: Path, spacy: Spacy) -> None:
+def test_names_with_characters_special_to_dvc_are_escaped(tmp_path: Path, spacy: Spacy) -> None:
     copy = "import shutil, sys; shutil.copy(*sys.argv[1:])"
     names = ["a b", "#x", "-y", "s3:d", "{y}", "a*b", "[a]", "~z", "1e3", "null", "ünï"]
     steps = [
@@ -158,7 +163,7 @@ def test_names_that_mean_something_to_dvc_mean_themselves(tmp_path: Path, spacy:
         assert (folder / step["outputs"][0]).read_text() == "content"
 
 
-def test_a_file_on_the_web_that_changed_is_noticed(tmp_path: Path, spacy: Spacy) -> None:
+def test_dvc_detects_a_changed_asset_on_a_web_server(tmp_path: Path, spacy: Spacy) -> None:
     (tmp_path / "served").mkdir()
     served = tmp_path / "served/data.txt"
     served.write_text("one")
@@ -180,14 +185,14 @@ workflows: {{all: [use]}}
         dvc(folder, "repro")
         assert (folder / "assets/data.txt").read_text() == "another"
         assert stale(folder) == set()
-    # the server is gone: DVC cannot look, and need not
+    # the server is stopped, and not needed by DVC
     spacy("dvc", "--no-urls", cwd=folder)
     assert stale(folder) == set()
 
 
 @contextmanager
 def web_server(folder: Path) -> Iterator[str]:
-    """The files of `folder` on the web, as the simplest of servers has them."""
+    """Serve the files of `folder` with the standard library's HTTP server."""
 
     handler = partial(Quiet, directory=str(folder))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -204,10 +209,10 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-# What DVC cannot express, by (folder, workflow): words of the reason.
+# Projects that DVC cannot express, by (folder, workflow), with a part of the reason.
 REFUSED = {
-    ("alfred-ls__NER-prodigy-logWandB", "all"): "'train_spacy' and 'train_search' both make",
-    ("diyclassics__la_core_web_lg", "all"): "'assemble_lg' and 'assemble_trf' both make",
+    ("alfred-ls__NER-prodigy-logWandB", "all"): "'train_spacy' and 'train_search' both produce",
+    ("diyclassics__la_core_web_lg", "all"): "'assemble_lg' and 'assemble_trf' both produce",
     ("explosion__projects__benchmarks__span-labeling-datasets", "all"): "'preprocess-wnut17'",
     ("explosion__projects__benchmarks__span-labeling-datasets", "conll"): "'unpack-conll'",
     ("explosion__projects__benchmarks__span-labeling-datasets", "wnut17"): "'preprocess-wnut17'",
@@ -217,7 +222,7 @@ REFUSED = {
 
 @needs_corpus
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # DVC's own
-def test_dvc_loads_what_we_write_for_every_real_project_or_hears_why_not(tmp_path: Path) -> None:
+def test_dvc_loads_the_file_of_every_public_project_that_it_can_express(tmp_path: Path) -> None:
     from dvc.dependency.param import ParamsDependency
     from dvc.repo import Repo
 
@@ -226,7 +231,7 @@ def test_dvc_loads_what_we_write_for_every_real_project_or_hears_why_not(tmp_pat
         data = path.read_bytes()
         try:
             loaded = loader.parse(data)
-        except Refused:  # paths that leave the project
+        except Refused:  # for paths outside the project
             continue
         for workflow in loaded.project.workflows:
             case = (path.parent.name, workflow.name)
@@ -251,8 +256,8 @@ def test_dvc_loads_what_we_write_for_every_real_project_or_hears_why_not(tmp_pat
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # DVC's own
-def test_what_dvc_cannot_express_it_refuses_too(tmp_path: Path) -> None:
-    """Each of our refusals is DVC's, so that none is there without need."""
+def test_dvc_itself_rejects_what_we_refuse_to_write(tmp_path: Path) -> None:
+    """This shows that each of our errors is necessary."""
 
     from dvc.exceptions import DvcException
     from dvc.repo import Repo

@@ -1,4 +1,4 @@
-"""Beside DVC 3: `dvc dag` has the same edges between commands as we have."""
+"""Compatibility with DVC 3: `dvc dag` has the same edges between commands as our graph."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.testing.repositories import write
 pytest.importorskip("dvc")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # DVC's own
 
-HELD = """\
+NESTED_OUTPUTS = """\
 assets: [{dest: assets/raw, url: raw}]
 commands:
   - {name: split, script: [x], deps: [assets/raw/x], outputs: [corpus/train, corpus/dev]}
@@ -36,8 +36,8 @@ def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "dvc"))
 
 
-def theirs(folder: Path, names: dict[str, str]) -> dict[str, set[str]]:
-    """DVC's graph, by the names of commands; its stages for assets left out."""
+def dvc_graph(folder: Path, names: dict[str, str]) -> dict[str, set[str]]:
+    """Return DVC's graph with the names of commands, without the stages for assets."""
 
     from dvc.repo import Repo
 
@@ -58,14 +58,14 @@ def compare(folder: Path, data: bytes, workflow: Workflow) -> None:
     names = {one.name: one.producer.name for one in stages if isinstance(one.producer, Command)}
     ours = upstream_commands(project, workflow)
     known = set(names.values())
-    assert theirs(folder, names) == {
+    assert dvc_graph(folder, names) == {
         name: set(makers) for name, makers in ours.items() if name in known
     }
-    assert drawn(project, workflow) == {name: set(makers) for name, makers in ours.items()}
+    assert drawn_graph(project, workflow) == {name: set(makers) for name, makers in ours.items()}
 
 
-def drawn(project: Project, workflow: Workflow) -> dict[str, set[str]]:
-    """The same by way of the files in the picture."""
+def drawn_graph(project: Project, workflow: Workflow) -> dict[str, set[str]]:
+    """Return the edges between commands in our drawn graph, derived from its files."""
 
     found = graph.build_graph(project, workflow)
     ways = graph.Adjacency.from_graph(found)
@@ -81,25 +81,25 @@ def drawn(project: Project, workflow: Workflow) -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.parametrize("text", [TWO_STEPS, HELD])
-def test_commands_hang_together_as_dvc_sees_them(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [TWO_STEPS, NESTED_OUTPUTS])
+def test_edges_between_commands_match_dvc(text: str, tmp_path: Path) -> None:
     data = text.encode()
     compare(tmp_path / "p", data, loader.parse(data).project.workflows[0])
 
 
 @needs_corpus
-def test_every_public_project_hangs_together_as_dvc_sees_it(tmp_path: Path) -> None:
+def test_the_edges_of_every_public_project_match_dvc(tmp_path: Path) -> None:
     seen = 0
     for path in sorted(CORPUS.glob("*/project.yml")):
         data = path.read_bytes()
         try:
             project = loader.parse(data).project
-        except Refused:  # paths that leave the project
+        except Refused:  # for paths outside the project
             continue
         for workflow in project.workflows:
             try:
                 compare(tmp_path / str(seen), data, workflow)
-            except InvalidInput:  # what DVC cannot express
+            except InvalidInput:  # for projects that DVC cannot express
                 continue
             seen += 1
     assert seen > 60

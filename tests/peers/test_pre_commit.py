@@ -1,4 +1,4 @@
-"""Our hooks in the real pre-commit, installed from this repository as anybody would."""
+"""Our hooks in the real pre-commit, installed from this repository as a user does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.testing.repositories import git, write
 
 REPOSITORY = Path(__file__).parents[2]
 PIP = {name: os.environ[name] for name in os.environ if name.startswith("PIP_")}
-HOME = os.environ.get("HOME", "")  # pip's own settings are there, as the user has them
+HOME = os.environ.get("HOME", "")  # contains the user's settings for pip
 EVERY, *HOOKS = [
     hook["id"] for hook in yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
 ]
@@ -25,7 +25,7 @@ pytest.importorskip("pre_commit")
 pytestmark = pytest.mark.slow
 
 
-def test_the_hooks_are_those_that_are_promised() -> None:
+def test_the_hooks_are_the_documented_ones() -> None:
     names = ("project", "assets", "lock", "generated", "outputs")
     assert [f"git-spacy-{name}" for name in names] == HOOKS
     assert EVERY == "git-spacy"
@@ -33,7 +33,7 @@ def test_the_hooks_are_those_that_are_promised() -> None:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This checkout as it is, as a repository with one commit."""
+    """A repository with one commit of the current working tree."""
 
     folder = tmp_path_factory.mktemp("source") / "git-spacy"
     folder.mkdir()
@@ -53,7 +53,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pre-commit keeps the environments that it makes."""
+    """The folder in which pre-commit creates its environments."""
 
     return tmp_path_factory.mktemp("pre-commit-home")
 
@@ -71,7 +71,7 @@ def pre_commit(folder: Path, store: Path, *arguments: str) -> Done:
 
 @pytest.fixture
 def top(tmp_path: Path, source: Path) -> Path:
-    """Two projects in a repository with our hooks, one by one, in its configuration."""
+    """A repository with two projects and all of our hooks in its configuration."""
 
     made = two_projects(tmp_path / "r")
     configure(made, source, HOOKS)
@@ -81,7 +81,7 @@ def top(tmp_path: Path, source: Path) -> Path:
 
 
 def configure(top: Path, source: Path, hooks: list[str]) -> None:
-    """Have these hooks in pre-commit's configuration."""
+    """Write a configuration for pre-commit with these hooks."""
 
     config = {
         "repos": [
@@ -96,7 +96,7 @@ def configure(top: Path, source: Path, hooks: list[str]) -> None:
 
 
 def results(done: Done) -> dict[str, str]:
-    """Passed or Failed, by the id of the hook."""
+    """Return the result ("Passed" or "Failed") of each hook."""
 
     names = {
         hook["name"]: hook["id"]
@@ -118,7 +118,7 @@ def test_a_good_repository_passes(top: Path, store: Path, source: Path) -> None:
     assert (done.code, results(done)) == (0, every), done.out + done.err
 
 
-def test_one_hook_has_all_the_checks(top: Path, store: Path, source: Path) -> None:
+def test_the_combined_hook_runs_all_checks(top: Path, store: Path, source: Path) -> None:
     configure(top, source, [EVERY])
     git(top, "add", "-A")
     done = pre_commit(top, store, "run")
@@ -129,12 +129,12 @@ def test_one_hook_has_all_the_checks(top: Path, store: Path, source: Path) -> No
     done = pre_commit(top, store, "run")
     assert (done.code, results(done)) == (1, {EVERY: "Failed"})
     told = {name for name, (_, line) in REFUSED.items() if line in done.out}
-    # (where project.yml cannot be read, nothing else of that project can be said)
+    # (if project.yml is invalid, the other checks of that project do not run)
     assert told >= {"git-spacy-project", "git-spacy-assets", "git-spacy-generated"}, done.out
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_wrong_is_refused_by_its_hook_at_its_line(
+def test_each_problem_is_reported_by_its_hook_with_its_line(
     top: Path, store: Path, name: str
 ) -> None:
     change, line = REFUSED[name]
@@ -150,7 +150,7 @@ def test_what_is_wrong_is_refused_by_its_hook_at_its_line(
             assert set(others.values()) <= {"Passed", "Skipped"}, done.out
 
 
-def test_in_a_real_commit_with_an_edit_that_is_not_staged(
+def test_a_commit_with_an_unstaged_edit_is_checked(
     top: Path, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PRE_COMMIT_HOME", str(store))

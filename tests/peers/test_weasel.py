@@ -1,5 +1,5 @@
-"""Beside the reference, both ways: what one has run the other skips, and no line of the lock
-changes needlessly."""
+"""Compatibility with weasel, in both directions: each tool skips what the other has run, and leaves
+unchanged entries of the lock as they are."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def skipped(out: str) -> int:
     return out.count("nothing changed")
 
 
-def test_what_we_ran_weasel_skips_and_the_other_way_round(tmp_path: Path, spacy: Spacy) -> None:
+def test_each_tool_skips_what_the_other_has_run(tmp_path: Path, spacy: Spacy) -> None:
     ours = two_steps(tmp_path / "ours")
     assert spacy("run", "all", cwd=ours).code == 0
     before = (ours / "project.lock").read_bytes()
@@ -56,7 +56,7 @@ def test_mixed_runs_change_only_the_entry_that_ran(tmp_path: Path, spacy: Spacy)
     assert (made / "project.lock").read_text() == after
 
 
-def test_awkward_scripts_and_paths_are_skipped_by_both(tmp_path: Path, spacy: Spacy) -> None:
+def test_unusual_scripts_and_paths_are_skipped_by_both(tmp_path: Path, spacy: Spacy) -> None:
     write = 'open(sys.argv[1], \\"w\\").write(sys.argv[2])'
     made = project(
         tmp_path,
@@ -105,7 +105,7 @@ def test_an_override_is_recorded_as_weasel_records_it(tmp_path: Path, spacy: Spa
     assert skipped(weasel("run", "all", ".", "--vars.word", "0.10", cwd=made)) == 2
 
 
-def test_a_lock_of_spacy_3_5_keeps_its_dialect(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_lock_of_spacy_3_5_keeps_its_format(tmp_path: Path, spacy: Spacy) -> None:
     made = two_steps(tmp_path)
     spacy("run", "all", cwd=made)
     modern = (made / "project.lock").read_text()

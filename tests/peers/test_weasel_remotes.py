@@ -1,4 +1,4 @@
-"""Beside the reference on one remote, both ways: what one has pushed the other pulls."""
+"""Compatibility with weasel on a shared remote: each tool pulls what the other has pushed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ for name in sys.argv[2:]:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(sys.argv[1])
 """
-# two names for the same thing, names that a URL must encode, a folder with folders, a variable of
-# the environment; {remote} is filled in
+# several names for a remote, names that are encoded in a URL, nested folders, and an environment
+# variable; {remote} is a placeholder
 TODAY = """\
 vars: {{word: hello}}
 env: {{who: WHO}}
@@ -60,7 +60,7 @@ OUTPUTS = ("out", "models", "always.txt")
 
 @pytest.fixture
 def made(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """A project with this text that was run."""
+    """Create a project from the text of a project.yml, and run it."""
 
     monkeypatch.setenv("WHO", "me and you")
 
@@ -77,7 +77,7 @@ def keys(remote: Path) -> list[str]:
     return sorted(path.relative_to(remote).as_posix() for path in remote.glob("*/*/*"))
 
 
-def test_what_weasel_pushed_we_pull(
+def test_we_pull_what_weasel_has_pushed(
     tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
 ) -> None:
     root = made(TODAY)
@@ -92,7 +92,7 @@ def test_what_weasel_pushed_we_pull(
     assert keys(tmp_path / "remote") == before
 
 
-def test_what_we_pushed_weasel_pulls(
+def test_weasel_pulls_what_we_have_pushed(
     tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
 ) -> None:
     root = made(TODAY)
@@ -103,12 +103,12 @@ def test_what_we_pushed_weasel_pulls(
     clone = fresh_clone(root, tmp_path / "clone", *OUTPUTS)
     weasel("pull", cwd=clone)
     theirs = snapshot(clone)
-    del theirs["project.lock"]  # they enter the value of a variable of the environment, we never do
+    del theirs["project.lock"]  # weasel records the value of an environment variable, we do not
     assert theirs.items() < snapshot(root).items()
     assert skipped(weasel("run", "all", cwd=clone)) == 2
 
 
-def test_several_contents_of_one_output_both_choose_the_newest(
+def test_both_pull_the_newest_of_several_versions(
     tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
 ) -> None:
     root = made(TODAY)
@@ -129,7 +129,7 @@ def test_several_contents_of_one_output_both_choose_the_newest(
     assert clones[0]["models/ä b/one"] == clones[1]["models/ä b/one"]
 
 
-def test_an_output_with_links_goes_both_ways(
+def test_an_output_with_links_is_pushed_and_pulled_by_both(
     tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
 ) -> None:
     root = made(TODAY)
@@ -146,7 +146,7 @@ def test_an_output_with_links_goes_both_ways(
         assert snapshot(clone / "models") == snapshot(root / "models"), pusher
 
 
-def test_the_older_dialect_has_the_same_keys_as_todays(
+def test_both_lock_formats_have_the_same_remote_keys(
     tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
 ) -> None:
     root = made(BEFORE)
@@ -161,7 +161,7 @@ def test_the_older_dialect_has_the_same_keys_as_todays(
     assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 2, skipped 0"
 
 
-def test_another_value_in_the_environment_is_another_result_to_both(
+def test_both_distinguish_results_by_environment_values(
     tmp_path: Path, spacy: Spacy, made: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = made(TODAY)

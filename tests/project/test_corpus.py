@@ -1,4 +1,9 @@
-"""What public projects really look like: resolved as the reference resolves them."""
+"""Real project.yml files of public repositories, resolved as weasel resolves them.
+
+The files are not part of this repository. They are expected in the folder `shared/corpus` beside
+the checkout, one folder per project with its `project.yml` and `resolved.json`, the document as
+weasel resolved it. Without that folder these tests are skipped, and the skip reason says so.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +21,11 @@ from tests.testing.projects import CORPUS, needs_corpus
 pytestmark = needs_corpus
 FOLDERS = sorted(path.parent for path in CORPUS.glob("*/project.yml"))
 
-# Joined lists. The configuration library of weasel 1.x (confection 1.3) takes the `", "` between two
-# list items that are nothing but a reference for a JSON text and strips its quotes, so that two
-# items become one, 'a, b'. weasel 0.4 with confection 0.1 resolves these six as we do (measured).
-JOINED = {
+# weasel 1.x joins list items of these projects: if two adjacent items are both single references,
+# its configuration library (confection 1.3) mistakes the `", "` between them for a JSON string and
+# strips its quotes, so that they become one item, 'a, b'. weasel 0.4 with confection 0.1 resolves
+# these six projects as we do (measured).
+JOINED_BY_WEASEL = {
     "Tanmay98__CorefSpacy",
     "ZPP-Jutro-2023__jutro-ner",
     "explosion__projects__tutorials__rel_component",
@@ -27,48 +33,50 @@ JOINED = {
     "jakob-ra__relation_extraction_firm_alliances",
     "pmbaumgartner__spacy-setfit-textcat",
 }
-# Paths that leave the project: the reference takes them, we refuse them (Threat model: paths-outside).
-LEAVING = {
+# The number of paths outside the project, which weasel accepts and we refuse (threat: paths-outside).
+PATHS_OUTSIDE = {
     "Tanmay98__CorefSpacy": 5,
     "explosion__projects__pipelines__floret_wiki_oscar_vectors": 10,
 }
 
 
-def split_like_ours(value: Any) -> Any:
-    """The reference's document with the joined items of its lists of texts apart again."""
+def split_joined_items(value: Any) -> Any:
+    """Return weasel's document with the joined items of its lists of strings separated again."""
 
     if isinstance(value, dict):
-        return {key: split_like_ours(inner) for key, inner in value.items()}
+        return {key: split_joined_items(inner) for key, inner in value.items()}
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return [part for item in value for part in item.split(", ")]
     if isinstance(value, list):
-        return [split_like_ours(item) for item in value]
+        return [split_joined_items(item) for item in value]
     return value
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_a_public_project_resolves_as_the_reference_resolves_it(folder: Path) -> None:
+def test_a_public_project_resolves_as_in_weasel(folder: Path) -> None:
     ours = loader.resolve_document((folder / "project.yml").read_bytes())
     theirs = json.loads((folder / "resolved.json").read_text())
-    if folder.name in JOINED:
-        assert ours != theirs, "no longer joined: take it off the list"
-        ours, theirs = split_like_ours(ours), split_like_ours(theirs)
+    if folder.name in JOINED_BY_WEASEL:
+        assert ours != theirs, (
+            "weasel no longer joins these items: remove the project from JOINED_BY_WEASEL"
+        )
+        ours, theirs = split_joined_items(ours), split_joined_items(theirs)
     assert ours == theirs
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_the_model_loses_nothing_of_what_the_document_says(folder: Path) -> None:
-    if folder.name in LEAVING:
+def test_the_project_model_contains_everything_in_the_document(folder: Path) -> None:
+    if folder.name in PATHS_OUTSIDE:
         with pytest.raises(Refused) as caught:
             loader.load(folder)
-        assert len(caught.value.problems) == LEAVING[folder.name]
-        assert all("leaves the project" in problem.message for problem in caught.value.problems)
+        assert len(caught.value.problems) == PATHS_OUTSIDE[folder.name]
+        assert all("is outside the project" in problem.message for problem in caught.value.problems)
         return
     project, document, _ = loader.load_with_document(folder)
-    assert told(project) == expected(document)
+    assert summarize_project(project) == summarize_document(document)
 
 
-def told(project: Project) -> dict[str, Any]:
+def summarize_project(project: Project) -> dict[str, Any]:
     return {
         "title": project.title,
         "directories": [str(path) for path in project.directories],
@@ -98,7 +106,7 @@ def told(project: Project) -> dict[str, Any]:
     }
 
 
-def expected(document: dict[str, Any]) -> dict[str, Any]:
+def summarize_document(document: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": document.get("title") or "",
         "directories": document.get("directories", []),

@@ -1,4 +1,4 @@
-"""Who makes what, and what a name stands for."""
+"""Dependencies between commands, and the commands that a name refers to."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from git_spacy.errors import InvalidInput
 from git_spacy.project import graph, loader
+from git_spacy.project.model import Command
 from git_spacy.project.paths import ProjectPath
 
 PROJECT = loader.parse(
@@ -31,17 +32,17 @@ workflows:
     ("names", "commands"),
     [(["all"], "ab"), (["c", "all"], "cab"), (["other"], "bb"), (["a"], "a"), ([], "")],
 )
-def test_names_stand_for_commands_in_order(names: list[str], commands: str) -> None:
+def test_names_expand_to_commands_in_order(names: list[str], commands: str) -> None:
     assert "".join(command.name for command in graph.expand_names(PROJECT, names)) == commands
 
 
-def test_a_name_that_is_neither_is_told() -> None:
-    with pytest.raises(InvalidInput, match="no command or workflow 'al'"):
+def test_an_unknown_name_is_reported() -> None:
+    with pytest.raises(InvalidInput, match="unknown command or workflow 'al'"):
         graph.expand_names(PROJECT, ["a", "al"])
 
 
 @pytest.mark.parametrize(
-    ("path", "makers"),
+    ("path", "expected"),
     [
         ("corpus/train.spacy", ["a", "c"]),
         ("corpus", ["a", "c"]),
@@ -51,11 +52,14 @@ def test_a_name_that_is_neither_is_told() -> None:
         ("corpusx", []),
     ],
 )
-def test_the_makers_of_a_path_are_those_that_write_at_above_or_below_it(
-    path: str, makers: list[str]
+def test_the_producers_of_a_path_are_those_whose_outputs_overlap_with_it(
+    path: str, expected: list[str]
 ) -> None:
     found = graph.producers(PROJECT, ProjectPath(path, path))
-    assert [getattr(maker, "name", None) or str(maker.dest) for maker in found] == makers  # type: ignore[union-attr]
+    names = [
+        producer.name if isinstance(producer, Command) else str(producer.dest) for producer in found
+    ]
+    assert names == expected
 
 
 NAMES = st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map("/".join)
@@ -63,34 +67,36 @@ PATHS = NAMES.map(lambda name: ProjectPath(name, name))
 
 
 @given(st.lists(PATHS, max_size=8), PATHS)
-def test_what_touches_a_path_is_found_as_if_all_were_compared(
+def test_the_index_finds_the_same_paths_as_comparing_them_all(
     paths: list[ProjectPath], path: ProjectPath
 ) -> None:
-    owned = graph.PathIndex((one, number) for number, one in enumerate(paths))
-    slow = [(one, number) for number, one in enumerate(paths) if one.touches(path)]
-    assert sorted(owned.touching(path)) == sorted(slow)
+    index = graph.PathIndex((other, number) for number, other in enumerate(paths))
+    expected = [(other, number) for number, other in enumerate(paths) if other.touches(path)]
+    assert sorted(index.touching(path)) == sorted(expected)
 
 
 @given(st.dictionaries(st.integers(0, 6), st.sets(st.integers(0, 6), max_size=3), max_size=7))
-def test_a_circle_is_found_if_there_is_one(needs: dict[int, set[int]]) -> None:
-    found = graph.find_cycle(needs)
-    if found:
-        assert len(set(found)) == len(found)
-        for maker, user in itertools.pairwise([*found, found[0]]):
-            assert maker in needs[user]
-    else:  # then there is an order
+def test_a_cycle_is_found_if_and_only_if_there_is_one(dependencies: dict[int, set[int]]) -> None:
+    cycle = graph.find_cycle(dependencies)
+    if cycle:
+        assert len(set(cycle)) == len(cycle)
+        for dependency, item in itertools.pairwise([*cycle, cycle[0]]):
+            assert dependency in dependencies[item]
+    else:  # without a cycle, all items can be processed in some order
         done: set[int] = set()
-        while len(done) < len(needs):
-            done |= {one for one in needs if needs[one] & set(needs) <= done}
+        while len(done) < len(dependencies):
+            done |= {
+                item for item in dependencies if dependencies[item] & set(dependencies) <= done
+            }
 
 
-def test_a_circle_begins_with_what_comes_first() -> None:
+def test_a_cycle_starts_with_the_item_that_was_defined_first() -> None:
     assert graph.find_cycle({"a": {"c"}, "b": {"a"}, "c": {"b"}}) == ["a", "b", "c"]
     assert graph.find_cycle({"a": {"a"}}) == ["a"]
     assert graph.find_cycle({"b": {"elsewhere"}, "a": {"b"}}) == []
 
 
-def test_each_command_has_the_commands_that_make_what_it_needs() -> None:
+def test_each_command_is_mapped_to_the_producers_of_its_dependencies() -> None:
     project = loader.parse(
         b"""
 commands:
@@ -113,73 +119,72 @@ workflows: {all: [train, get, train], none: []}
 
 
 @given(st.dictionaries(st.integers(0, 6), st.sets(st.integers(0, 6), max_size=3), max_size=7))
-def test_things_come_after_what_they_need_and_none_is_lost(needs: dict[int, set[int]]) -> None:
-    found = graph.topological_sort(needs)
-    assert sorted(found) == sorted(needs)
-    if not graph.find_cycle(needs):
-        for number, one in enumerate(found):
-            assert needs[one] & set(needs) <= set(found[:number])
+def test_sorting_puts_dependencies_first_and_loses_no_item(
+    dependencies: dict[int, set[int]],
+) -> None:
+    found = graph.topological_sort(dependencies)
+    assert sorted(found) == sorted(dependencies)
+    if not graph.find_cycle(dependencies):
+        for index, item in enumerate(found):
+            assert dependencies[item] & set(dependencies) <= set(found[:index])
 
 
-def test_things_that_need_nothing_stay_as_they_are_and_a_circle_is_cut_at_its_end() -> None:
+def test_sorting_keeps_the_order_of_independent_items_and_cuts_cycles_at_their_end() -> None:
     assert graph.topological_sort({"b": (), "a": ("c",), "c": ()}) == ["b", "c", "a"]
     assert graph.topological_sort({"a": ("c",), "b": ("a",), "c": ("b",)}) == ["b", "c", "a"]
     chain: dict[int, tuple[int, ...]] = {number: (number + 1,) for number in range(5000)}
     assert graph.topological_sort(chain)[0] == 4999
 
 
-def test_a_workflow_that_is_not_there_is_told_with_the_one_that_is_near() -> None:
+def test_an_unknown_workflow_is_reported_with_a_suggestion() -> None:
     with pytest.raises(InvalidInput) as caught:
         graph.find_workflow(PROJECT, "othr")
     assert "did you mean 'other'?" in str(caught.value)
     with pytest.raises(InvalidInput) as caught:
         graph.find_workflow(PROJECT, "a")
-    assert "there are: all, other" in str(caught.value)
+    assert "available workflows: all, other" in str(caught.value)
     with pytest.raises(InvalidInput) as caught:
         graph.find_workflow(loader.parse(b"title: x").project, "a")
-    assert "project.yml defines none" in str(caught.value)
+    assert "add it under 'workflows:'" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("text", "name", "hint"),
     [
         ("commands: [{name: train, script: [x]}]", "trian", "did you mean 'train'?"),
-        ("commands: [{name: train, script: [x]}]", "zzz", "there are: train"),
+        ("commands: [{name: train, script: [x]}]", "zzz", "available: train"),
         ("commands: [{name: train, script: [x]}]\nworkflows: {all: [train]}", "zzz",
-         "there are: all, train"),
+         "available: all, train"),
         ("commands: [{name: train, script: [x]}]", "assets", "to fetch the assets: git spacy assets"),
         ("commands: [{name: train, script: [x]}]", "asset", "to fetch the assets: git spacy assets"),
-        ("title: x", "train", "project.yml defines none"),
+        ("title: x", "train", "add it under 'commands:' in project.yml"),
     ],
 )  # fmt: skip
-def test_a_name_that_is_neither_comes_with_what_might_be_meant(
-    text: str, name: str, hint: str
-) -> None:
+def test_an_unknown_name_is_reported_with_a_hint(text: str, name: str, hint: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         graph.expand_names(loader.parse(text.encode()).project, [name])
     (problem,) = caught.value.problems
-    assert problem == (f"no command or workflow '{name}'", hint, "project.yml")
+    assert problem == (f"unknown command or workflow '{name}'", hint, "project.yml")
 
 
-def test_a_workflow_that_is_not_there_is_told_with_its_place() -> None:
+def test_an_unknown_workflow_is_reported_in_project_yml() -> None:
     with pytest.raises(InvalidInput) as caught:
         graph.find_workflow(PROJECT, "othr")
     (problem,) = caught.value.problems
-    assert problem == ("no workflow 'othr'", "did you mean 'other'?", "project.yml")
+    assert problem == ("unknown workflow 'othr'", "did you mean 'other'?", "project.yml")
 
 
-def test_the_steps_of_a_workflow_are_its_commands_each_once() -> None:
-    assert [one.name for one in graph.workflow_commands(PROJECT)] == ["a", "b", "c"]
-    assert [one.name for one in graph.workflow_commands(PROJECT, PROJECT.workflow("all"))] == [
-        "a",
-        "b",
-    ]
-    assert [one.name for one in graph.workflow_commands(PROJECT, PROJECT.workflow("other"))] == [
-        "b"
-    ]
+@pytest.mark.parametrize(
+    ("workflow", "expected"), [(None, ["a", "b", "c"]), ("all", ["a", "b"]), ("other", ["b"])]
+)
+def test_a_workflow_has_each_of_its_commands_once(
+    workflow: str | None, expected: list[str]
+) -> None:
+    commands = graph.workflow_commands(PROJECT, PROJECT.workflow(workflow) if workflow else None)
+    assert [command.name for command in commands] == expected
 
 
-MADE = loader.parse(
+PRODUCERS = loader.parse(
     b"""
 assets:
   - {dest: assets/raw, url: u}
@@ -192,23 +197,25 @@ commands:
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "typed"),
+    ("name", "path", "hint"),
     [
         ("b", "corpus/train", "git spacy run a"),
         ("b", "corpus", "git spacy run a"),
         ("b", "assets/raw", "git spacy assets assets/raw"),
         ("b", "assets/raw/deep", "git spacy assets assets/raw"),
         ("b", "assets/repo", "git spacy assets assets/repo"),
-        ("b", "assets/mine", "'assets/mine' is private: put it there yourself"),
-        ("a", "a.txt", "nothing in project.yml makes it: put it there, or correct the path"),
-        ("b", "else", "nothing in project.yml makes it: put it there, or correct the path"),
+        ("b", "assets/mine", "'assets/mine' is a private asset: copy it there yourself"),
+        ("a", "a.txt", "no command produces it: create it, or correct the path in project.yml"),
+        ("b", "else", "no command produces it: create it, or correct the path in project.yml"),
     ],
 )
-def test_what_to_type_for_a_dependency_that_is_missing(name: str, path: str, typed: str) -> None:
-    assert graph.producer_hint(MADE, name, ProjectPath(path, path)) == typed
+def test_the_hint_for_a_missing_dependency_says_how_to_obtain_it(
+    name: str, path: str, hint: str
+) -> None:
+    assert graph.producer_hint(PRODUCERS, name, ProjectPath(path, path)) == hint
 
 
-def test_assets_that_would_destroy_each_other_are_told_all_at_once() -> None:
+def test_overlapping_asset_destinations_are_reported_all_at_once() -> None:
     text = """\
 assets:
   - {dest: a, url: u}
@@ -220,11 +227,11 @@ assets:
 """
     with pytest.raises(InvalidInput) as caught:
         graph.check_destinations(loader.parse(text.encode()).project.assets)
-    hint = "give each asset a place of its own"
+    hint = "give each asset its own destination"
     assert caught.value.problems == (
-        ("asset destination 'a' is that of line 2 or lies in it", hint, "project.yml:4"),
-        ("asset destination 'a/x' is that of line 2 or lies in it", hint, "project.yml:6"),
-        ("asset destination 'b' holds 'b/c' of line 3", hint, "project.yml:5"),
-        ("asset destination 'a/x' is that of line 4 or lies in it", hint, "project.yml:6"),
+        ("asset destination 'a' is already used on line 2", hint, "project.yml:4"),
+        ("asset destination 'a/x' is inside 'a' (line 2)", hint, "project.yml:6"),
+        ("asset destination 'b' contains 'b/c' (line 3)", hint, "project.yml:5"),
+        ("asset destination 'a/x' is inside 'a' (line 4)", hint, "project.yml:6"),
     )
-    graph.check_destinations(MADE.assets)
+    graph.check_destinations(PRODUCERS.assets)

@@ -1,4 +1,4 @@
-"""Variants of commands: which there are, what they are called, and who knows them again."""
+"""Command variants: which a matrix yields, their names, and their entries in project.lock."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ commands:
 PLAIN = loader.parse(DATA).project
 
 
-def everything(project: Project) -> Iterable[Command]:
+def select_all(project: Project) -> Iterable[Command]:
     return project.commands
 
 
 def variants(*axes: str, overrides: dict[str, object] | None = None) -> tuple[Command, ...]:
     return matrix.expand_matrix(
-        DATA, overrides or {}, [parse_axis(text) for text in axes], everything
+        DATA, overrides or {}, [parse_axis(text) for text in axes], select_all
     )
 
 
@@ -43,7 +43,7 @@ def names(commands: Iterable[Command]) -> list[str]:
     return [command.name for command in commands]
 
 
-def test_each_command_is_there_once_for_what_makes_a_difference_to_it() -> None:
+def test_a_matrix_yields_each_command_once_per_values_that_affect_it() -> None:
     found = variants("vars.seed=0,1,2")
     assert names(found) == [
         "prepare", "train", "evaluate", "report",
@@ -56,12 +56,12 @@ def test_each_command_is_there_once_for_what_makes_a_difference_to_it() -> None:
     assert [path.text for path in second.produced] == ["training/1"]
     assert second.cli_name == "git spacy run train --vars.seed 1"
     assert matrix.variant_variables(second) == {"vars.seed": 1}
-    # as project.yml has it anyway, it is no variant
+    # the values of project.yml itself yield no variant
     assert found[1] == PLAIN.command("train")
     assert matrix.variant_variables(found[1]) == {}
 
 
-def test_several_axes_are_multiplied() -> None:
+def test_axes_are_combined() -> None:
     found = names(variants("seed=0,1", "config=a.cfg,b c.cfg"))
     assert found[:3] == ["prepare", "train", "evaluate"]
     assert [name for name in found if name.startswith("train")] == [
@@ -73,7 +73,7 @@ def test_several_axes_are_multiplied() -> None:
     assert names(variants("unused=1,2,3")) == names(PLAIN.commands)
 
 
-def test_variants_hang_together_by_their_paths() -> None:
+def test_variants_depend_on_each_other_by_their_paths() -> None:
     found = plan.graph_plan(variants("vars.seed=0,1"))
     after = {
         command.name: {found.commands[other].name for other in others}
@@ -85,7 +85,7 @@ def test_variants_hang_together_by_their_paths() -> None:
         "evaluate": {"train"},
         "train --vars.seed 1": {"prepare"},
         "evaluate --vars.seed 1": {"train --vars.seed 1"},
-        # it reads all of 'training'
+        # it depends on all of 'training'
         "report": {"train", "evaluate", "train --vars.seed 1", "evaluate --vars.seed 1"},
     }
 
@@ -95,21 +95,22 @@ def test_variants_that_would_overwrite_each_other_are_refused() -> None:
         plan.graph_plan(variants("vars.config=a.cfg,b.cfg"))
     (problem,) = caught.value.problems
     assert problem.message == (
-        "'train' and 'train --vars.config b.cfg' both make 'training/0': one would overwrite the other"
+        "'train' and 'train --vars.config b.cfg' both produce 'training/0':"
+        " one would overwrite the other"
     )
     assert "'training/0/${vars.config}'" in problem.hint
 
 
-def test_other_overrides_hold_for_all_of_them() -> None:
+def test_overrides_apply_to_all_variants() -> None:
     found = variants("vars.seed=0,1", overrides={"config": "z.cfg"})
-    assert [one.script[0] for one in found if one.name.startswith("train")] == [
+    assert [command.script[0] for command in found if command.name.startswith("train")] == [
         "train 0 z.cfg", "train 1 z.cfg",
     ]  # fmt: skip
     assert found[4].name == "train --vars.seed 1"
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("vars.seed=0,1", Axis("vars.seed", ("0", "1"))),
         ("seed=-1", Axis("seed", ("-1",))),
@@ -125,22 +126,22 @@ def test_other_overrides_hold_for_all_of_them() -> None:
         ("c=[]", None),
     ],
 )  # fmt: skip
-def test_an_axis_as_it_is_typed(text: str, found: Axis | None) -> None:
-    if found is None:
+def test_an_axis_is_parsed_from_the_command_line(text: str, expected: Axis | None) -> None:
+    if expected is None:
         with pytest.raises(InvalidInput, match=r"--matrix: error: "):
             parse_axis(text)
     else:
-        assert parse_axis(text) == found
+        assert parse_axis(text) == expected
 
 
-def test_a_variable_that_is_not_there_is_told() -> None:
+def test_an_unknown_or_repeated_variable_of_a_matrix_is_reported() -> None:
     with pytest.raises(InvalidInput, match=r"did you mean 'seed'"):
         variants("vars.seeed=1")
-    with pytest.raises(InvalidInput, match=r"'vars.seed' is there twice"):
+    with pytest.raises(InvalidInput, match=r"'vars.seed' is given twice"):
         variants("vars.seed=1", "seed=2")
 
 
-def test_entries_of_variants_are_known_again() -> None:
+def test_lock_entries_of_variants_are_recognized() -> None:
     entries = [
         "train", "train --vars.seed 1", "evaluate --vars.seed 1 --vars.config b.cfg",
         "gone --vars.seed 1", "train --vars.gone 1", "train --seed 1", "train --vars.seed", "train '",
@@ -152,19 +153,19 @@ def test_entries_of_variants_are_known_again() -> None:
     assert matrix.with_variants(PLAIN, DATA, ["train"]) == PLAIN
 
 
-values = st.one_of(
+json_values = st.one_of(
     st.text(max_size=8).filter(lambda text: "\0" not in text),
     st.integers(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False),
 )  # fmt: skip
 
 
-@given(st.lists(values, min_size=1, max_size=3, unique_by=repr))
-def test_whatever_the_value_a_variants_name_brings_it_back(some: list[object]) -> None:
+@given(st.lists(json_values, min_size=1, max_size=3, unique_by=repr))
+def test_a_variants_name_preserves_any_value(values: list[object]) -> None:
     import json
 
     try:
-        found = variants(f"config={json.dumps(some)}")
-    except InvalidInput:  # the same twice, as typed; or an empty text
+        found = variants(f"config={json.dumps(values)}")
+    except InvalidInput:  # a repeated value, or an empty string
         return
     for command in found:
         if command.variant_of:
@@ -173,7 +174,7 @@ def test_whatever_the_value_a_variants_name_brings_it_back(some: list[object]) -
             assert set(matrix.variant_variables(command)) == {"vars.config"}
 
 
-def test_what_has_an_entry_as_a_variant_goes_on_being_one() -> None:
+def test_a_command_recorded_as_a_variant_is_matched_to_that_entry() -> None:
     overrides = {"seed": 1}
     project = loader.parse(DATA, overrides).project
     entries = ["train", "train --vars.seed 1"]
@@ -184,7 +185,7 @@ def test_what_has_an_entry_as_a_variant_goes_on_being_one() -> None:
     )
 
 
-def test_what_to_type_names_commands_with_the_same_variables_at_once() -> None:
+def test_the_command_line_groups_commands_with_the_same_variables() -> None:
     train, evaluate = (variants("vars.seed=0,1")[number] for number in (4, 5))
     plain = PLAIN.commands
     assert matrix.command_line([]) == ""
@@ -195,9 +196,9 @@ def test_what_to_type_names_commands_with_the_same_variables_at_once() -> None:
     )
 
 
-def test_what_to_type_is_quoted_for_a_shell() -> None:
-    odd = PLAIN.commands[0]._replace(name="a b;c")
-    assert matrix.command_line([odd]) == "git spacy run 'a b;c'"
+def test_the_command_line_is_quoted_for_a_shell() -> None:
+    unusual = PLAIN.commands[0]._replace(name="a b;c")
+    assert matrix.command_line([unusual]) == "git spacy run 'a b;c'"
     variant = variants('config=["x y"]')[0:2][1]
     assert variant.name == "train --vars.config 'x y'"
     assert matrix.command_line([variant]) == "git spacy run train --vars.config 'x y'"
@@ -215,31 +216,39 @@ def test_what_to_type_is_quoted_for_a_shell() -> None:
         ("", "", {}),
     ],
 )
-def test_a_name_is_taken_apart_only_where_it_is_that_of_a_variant(
+def test_only_a_variants_name_is_split(
     name: str, command: str, variables: dict[str, object]
 ) -> None:
     assert matrix.split_name(name) == (command, variables)
 
 
 @pytest.mark.parametrize(
-    ("text", "what", "hint"),
+    ("text", "message", "hint"),
     [
-        ("c", "'c' is no VARIABLE=VALUE,VALUE", "for example --matrix vars.seed=0,1,2"),
-        ("c=1,2,1", "'c=1,2,1' has 1 twice", "name it once"),
+        (
+            "c",
+            "invalid value 'c'; expected VARIABLE=VALUE,VALUE",
+            "e.g. --matrix vars.seed=0,1,2",
+        ),
+        ("c=1,2,1", "duplicate value 1 in 'c=1,2,1'", "remove one of them"),
     ],
 )
-def test_an_axis_that_is_none_is_told_with_an_example(text: str, what: str, hint: str) -> None:
+def test_an_invalid_axis_is_reported_with_a_hint(text: str, message: str, hint: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_axis(text)
-    assert caught.value.problems == ((what, hint, "--matrix"),)
+    assert caught.value.problems == ((message, hint, "--matrix"),)
 
 
-def test_a_variable_for_two_axes_is_told_with_a_way_out() -> None:
+def test_a_variable_on_two_axes_is_reported_with_a_hint() -> None:
     with pytest.raises(InvalidInput) as caught:
         variants("vars.seed=1", "seed=2")
-    (problem,) = caught.value.problems
-    assert problem.message == "--matrix: 'vars.seed' is there twice"
-    assert problem.hint == "give it all its values at once"
+    assert caught.value.problems == (
+        (
+            "variable 'vars.seed' is given twice",
+            "list all its values in one option",
+            "--matrix",
+        ),
+    )
 
 
 def test_the_variables_of_a_command_are_in_the_order_of_project_yml() -> None:
@@ -249,7 +258,7 @@ def test_the_variables_of_a_command_are_in_the_order_of_project_yml() -> None:
     assert known.full_names({"seed": 1, "vars.config": "x"}) == {"vars.seed": 1, "vars.config": "x"}
 
 
-def test_a_command_with_overrides_is_a_variant_where_they_make_a_difference() -> None:
+def test_overrides_make_a_variant_only_if_they_change_the_command() -> None:
     known = matrix.Variants(DATA)
     found = known.variant("train", {"config": "b c", "seed": 1})
     assert found is not None
@@ -260,7 +269,7 @@ def test_a_command_with_overrides_is_a_variant_where_they_make_a_difference() ->
     assert known.variant("train", {"gone": 1}) is None
 
 
-def test_only_variants_are_joined_to_a_project() -> None:
+def test_only_variants_are_added_to_a_project() -> None:
     found = variants("vars.seed=0,1")
     assert names(matrix.with_commands(PLAIN, found).commands)[4:] == names(found[4:])
     assert matrix.with_commands(PLAIN, PLAIN.commands) == PLAIN

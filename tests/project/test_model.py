@@ -1,4 +1,4 @@
-"""The values that the loader makes of project.yml."""
+"""The values of the project model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ resources: {c: {num_gpus: 1}}
 ).project
 
 
-def test_a_checksum_names_its_algorithm_unless_it_is_an_md5() -> None:
+def test_a_checksum_is_written_with_its_algorithm_unless_it_is_md5() -> None:
     assert str(Checksum("md5", "aa")) == "aa"
     assert str(Checksum("sha256", "bb")) == "sha256:bb"
 
@@ -28,7 +28,7 @@ def test_commands_and_workflows_are_found_by_name() -> None:
     assert PROJECT.workflow("c") is None
 
 
-def test_what_to_type_is_quoted_and_a_variant_is_so_already() -> None:
+def test_the_command_line_quotes_a_name_but_not_that_of_a_variant() -> None:
     first, second = PROJECT.commands
     assert first.cli_name == "git spacy run 'a b'"
     variant = second._replace(name="c --vars.x 'a b'", variant_of="c")
@@ -37,5 +37,5 @@ def test_what_to_type_is_quoted_and_a_variant_is_so_already() -> None:
     assert PROJECT.resources_for(first) == Resources()
 
 
-def test_outputs_that_dvc_does_not_keep_are_outputs_after_the_others() -> None:
+def test_uncached_outputs_come_after_the_cached_outputs() -> None:
     assert [path.text for path in PROJECT.commands[0].produced] == ["x", "y"]

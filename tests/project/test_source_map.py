@@ -1,4 +1,4 @@
-"""Where things stand in project.yml and project.lock."""
+"""The source maps of project.yml and project.lock."""
 
 from __future__ import annotations
 
@@ -39,29 +39,31 @@ train:
 """
 
 
-def test_everything_that_is_named_has_its_line_and_column() -> None:
-    found = loader.parse(PROJECT).source_map
-    assert found["assets", "assets/x"] == (3, 5)
-    assert found["assets", "assets/x", "checksum"] == (4, 5)
-    assert found["commands", "train"] == (6, 5)
-    assert found["commands", "train", "deps"] == (8, 5)
-    assert found["commands", "train", "deps", "configs/small.cfg"] == (10, 9), "as it is filled in"
-    assert found["commands", "train", "outputs", "metrics.json"] == (11, 22)
-    assert found["commands", "serve"] == (12, 6)
-    assert found["workflows", "all", "serve"] == (16, 7)
+def test_every_named_item_has_its_line_and_column() -> None:
+    positions = loader.parse(PROJECT).source_map
+    assert positions["assets", "assets/x"] == (3, 5)
+    assert positions["assets", "assets/x", "checksum"] == (4, 5)
+    assert positions["commands", "train"] == (6, 5)
+    assert positions["commands", "train", "deps"] == (8, 5)
+    assert positions["commands", "train", "deps", "configs/small.cfg"] == (10, 9), (
+        "after substitution"
+    )
+    assert positions["commands", "train", "outputs", "metrics.json"] == (11, 22)
+    assert positions["commands", "serve"] == (12, 6)
+    assert positions["workflows", "all", "serve"] == (16, 7)
 
 
-def test_what_has_no_place_has_that_of_what_is_around_it() -> None:
-    found = loader.parse(PROJECT).source_map
-    assert source_map.nearest_position(found, "commands", "train", "deps", "gone") == (8, 5)
-    assert source_map.nearest_position(found, "commands", "nobody") == (5, 1)
-    assert source_map.nearest_position(found, "nothing", "at all") == (1, 1)
+def test_an_unknown_item_has_the_position_of_the_item_that_would_contain_it() -> None:
+    positions = loader.parse(PROJECT).source_map
+    assert source_map.nearest_position(positions, "commands", "train", "deps", "gone") == (8, 5)
+    assert source_map.nearest_position(positions, "commands", "unknown") == (5, 1)
+    assert source_map.nearest_position(positions, "unknown", "section") == (1, 1)
 
 
-def test_the_lock_has_places_too() -> None:
-    found = lock.source_map(LOCK)
-    assert found["train",] == (1, 1)
-    assert found["train", "script"] == (3, 3)
-    assert found["train", "deps", "configs/small.cfg"] == (8, 7)
-    assert found["train", "outs", "model"] == (11, 7)
+def test_the_lock_has_a_source_map_too() -> None:
+    positions = lock.source_map(LOCK)
+    assert positions["train",] == (1, 1)
+    assert positions["train", "script"] == (3, 3)
+    assert positions["train", "deps", "configs/small.cfg"] == (8, 7)
+    assert positions["train", "outs", "model"] == (11, 7)
     assert lock.source_map(b"") == {(): (1, 1)}

@@ -1,4 +1,4 @@
-"""Variables in both dialects, overrides, and the ways they go wrong."""
+"""Variables in both dialects, overrides, and invalid references."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def script(text: str, line: str, overrides: dict[str, Any] | None = None) -> str
 
 
 @pytest.mark.parametrize(
-    ("variables", "line", "filled"),
+    ("variables", "line", "expected"),
     [
         ("vars: {a: 1}", "'x ${vars.a}'", "x 1"),
         ("vars: {a: 1}", "'x ${vars:a}'", "x 1"),
@@ -41,34 +41,34 @@ def script(text: str, line: str, overrides: dict[str, Any] | None = None) -> str
         ("variables: {A: 1}\nvars: {b: 2}", "'x {A} ${vars.b}'", "x 1 2"),
     ],
 )
-def test_a_reference_becomes_its_value(variables: str, line: str, filled: str) -> None:
-    assert script(variables, line) == filled
+def test_a_reference_is_replaced_by_its_value(variables: str, line: str, expected: str) -> None:
+    assert script(variables, line) == expected
 
 
 @pytest.mark.threat("variable-cycles")
 @pytest.mark.parametrize(
-    ("variables", "line", "what", "hint"),
+    ("variables", "line", "message", "hint"),
     [
         ("vars: {name: 1}", "'x ${vars.nmae}'", "unknown variable ${vars.nmae}", "${vars.name}"),
         ("vars: {name: 1}", "'x ${name}'", "unknown variable ${name}", "${vars.name}"),
         ("variables: {NAME: 1}", "'x {NAEM}'", "unknown variable {NAEM}", "{NAME}"),
-        ("vars: {t: {a: 1}}", "'x ${vars.t}'", "is a table", "${vars.t.a}"),
+        ("vars: {t: {a: 1}}", "'x ${vars.t}'", "is a mapping", "${vars.t.a}"),
         ("env: {USER: WHO}", "'x ${env.USR}'", "${env.USR}", "did you mean 'USER'?"),
     ],
 )
-def test_an_unknown_variable_is_told_with_a_suggestion(
-    variables: str, line: str, what: str, hint: str
+def test_an_invalid_reference_is_reported_with_a_suggestion(
+    variables: str, line: str, message: str, hint: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
         script(variables, line)
     (problem,) = caught.value.problems
-    assert what in problem.message
+    assert message in problem.message
     assert hint in problem.hint
     assert problem.location == "project.yml:5:9"
 
 
 @pytest.mark.threat("variable-cycles")
-def test_a_cycle_is_told_once_with_its_chain() -> None:
+def test_a_cycle_is_reported_once_with_its_variables() -> None:
     text = "vars:\n  a: ${vars.b}\n  b: x${vars.c}\n  c: ${vars.a}\n  d: ${vars.a}"
     with pytest.raises(InvalidInput) as caught:
         script(text, "'x ${vars.a} ${vars.b}'")
@@ -77,13 +77,13 @@ def test_a_cycle_is_told_once_with_its_chain() -> None:
     assert problem.location.startswith("project.yml:2:")
 
 
-def test_variables_that_double_each_other_hit_a_limit() -> None:
+def test_exponential_growth_of_variables_hits_a_limit() -> None:
     lines = [f"  v{n}: '${{vars.v{n - 1}}}${{vars.v{n - 1}}}'" for n in range(1, 40)]
-    with pytest.raises(InvalidInput, match="characters once its variables are filled in"):
+    with pytest.raises(InvalidInput, match="characters after substitution"):
         script("\n".join(["vars:", "  v0: xxxxxxxx", *lines]), "'x ${vars.v39}'")
 
 
-def test_a_text_that_is_only_a_reference_keeps_the_type_outside_of_lists() -> None:
+def test_a_single_reference_keeps_the_variables_type_except_in_lists() -> None:
     data = b"vars: {n: 3, m: '${vars.n}'}\ntitle: ${vars.n}\nremotes: {a: 's3://${vars.n}'}\n"
     document = loader.resolve_document(data)
     assert document["title"] == 3
@@ -92,16 +92,16 @@ def test_a_text_that_is_only_a_reference_keeps_the_type_outside_of_lists() -> No
 
 
 @pytest.mark.parametrize("name", ["seed", "vars.seed"])
-def test_an_override_replaces_a_value_and_what_is_built_on_it(name: str) -> None:
+def test_an_override_also_changes_variables_that_refer_to_it(name: str) -> None:
     text = "vars: {seed: 1, out: 'm-${vars.seed}'}"
     assert script(text, "'x ${vars.out}'", {name: 2}) == "x m-2"
 
 
-def test_an_override_of_the_first_dialect_needs_no_prefix() -> None:
+def test_an_override_in_the_older_dialect_needs_no_prefix() -> None:
     assert script("variables: {SEED: 1}", "'x {SEED}'", {"SEED": 2}) == "x 2"
 
 
-def test_an_override_that_nothing_takes_is_told_with_the_nearest_name() -> None:
+def test_an_override_of_an_unknown_variable_is_reported_with_the_closest_name() -> None:
     with pytest.raises(InvalidInput) as caught:
         script("vars: {seed: 1}", "'x'", {"vars.sed": 2})
     assert caught.value.problems[0].hint == "did you mean 'seed'?"
@@ -119,11 +119,11 @@ def test_an_override_that_nothing_takes_is_told_with_the_nearest_name() -> None:
         ("-1", -1),
     ],
 )
-def test_a_typed_value_is_json_where_it_is_json(text: str, value: Any) -> None:
+def test_a_value_from_the_command_line_is_parsed_as_json_if_possible(text: str, value: Any) -> None:
     assert parse_override(text) == value
 
 
-def test_an_environment_variable_stays_a_reference_until_it_is_used() -> None:
+def test_an_environment_variable_is_substituted_only_on_use() -> None:
     text = "env: {token: SECRET}\nvars: {url: 'https://x/${env.token}'}"
     line = script(text, "'get ${vars.url} ${env.token}'")
     assert line == "get https://x/${env.token} ${env.token}"
@@ -131,7 +131,7 @@ def test_an_environment_variable_stays_a_reference_until_it_is_used() -> None:
 
 
 @pytest.mark.parametrize(
-    "rest",
+    "section",
     [
         "assets: [{dest: 'assets/${env.token}'}]",
         "assets: [{dest: a, git: {repo: 'https://x/${env.token}', path: ''}}]",
@@ -139,16 +139,16 @@ def test_an_environment_variable_stays_a_reference_until_it_is_used() -> None:
         "commands: [{name: c, outputs: ['${env.token}']}]",
     ],
 )
-def test_an_environment_variable_may_not_end_in_the_lock(rest: str) -> None:
+def test_an_environment_variable_whose_value_would_be_recorded_is_refused(section: str) -> None:
     with pytest.raises(Refused, match="environment variable"):
-        loader.parse(f"env: {{token: SECRET}}\n{rest}\n".encode())
+        loader.parse(f"env: {{token: SECRET}}\n{section}\n".encode())
 
 
 names = st.sampled_from("abcdef")
 
 
 @given(st.dictionaries(names, st.lists(names, max_size=3), min_size=1))
-def test_any_graph_of_variables_resolves_or_is_told(graph: dict[str, list[str]]) -> None:
+def test_any_graph_of_variables_either_resolves_or_is_reported(graph: dict[str, list[str]]) -> None:
     lines = ["vars:"]
     for name, others in graph.items():
         text = "".join(f"${{vars.{other}}}" for other in others)
@@ -166,7 +166,7 @@ def test_any_graph_of_variables_resolves_or_is_told(graph: dict[str, list[str]])
 
 
 @pytest.mark.parametrize(
-    ("text", "filled", "may"),
+    ("text", "resolved", "expected"),
     [
         ("plain", "plain", True),
         ("plain", "other", False),
@@ -185,11 +185,11 @@ def test_any_graph_of_variables_resolves_or_is_told(graph: dict[str, list[str]])
         ("a${env.x}", "ba", False),
     ],
 )
-def test_what_a_text_may_be_once_the_environment_is_filled_in(
-    text: str, filled: str, may: bool
+def test_a_resolved_string_is_matched_for_any_values_of_the_environment(
+    text: str, resolved: str, expected: bool
 ) -> None:
-    assert could_resolve_to(text, filled) is may
+    assert could_resolve_to(text, resolved) is expected
 
 
-def test_a_hostile_line_takes_no_longer_than_another() -> None:
+def test_matching_a_malicious_line_is_not_slow() -> None:
     assert not could_resolve_to("${env.x}a" * 5_000 + "b", "a" * 60_000)

@@ -1,4 +1,4 @@
-"""Several commands at a time: with real processes as a user sees it, and over any graph."""
+"""Parallel runs, with real processes and with random graphs."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tests.testing.projects import Spacy, process, project, snapshot
 from tests.testing.repositories import git
 from tests.testing.waiting import PATIENCE, wait_until
 
-# What every command of these projects runs: it tells when it began and ended, in files of its own.
-# $WAIT has words like "one:begun/two", for which the command `one` waits for the file begun/two.
+# The script of every command in these projects. It records its start and end times in files. $WAIT
+# is a list of items like "one:begun/two": the command `one` waits for the file begun/two.
 WORK = """\
 import os, pathlib, sys, time
 name, *paths = sys.argv[1:]
@@ -65,7 +65,7 @@ def diamond() -> list[dict[str, Any]]:
     ]
 
 
-def made(folder: Path, commands: list[dict[str, Any]], **more: Any) -> Path:
+def create_project(folder: Path, commands: list[dict[str, Any]], **more: Any) -> Path:
     document = {
         "commands": commands, "workflows": {"all": [one["name"] for one in commands]}, **more,
     }  # fmt: skip
@@ -73,20 +73,20 @@ def made(folder: Path, commands: list[dict[str, Any]], **more: Any) -> Path:
 
 
 def times(root: Path, name: str) -> tuple[int, int]:
-    """When a command last began and ended."""
+    """Return when a command last started and ended."""
 
-    began, ended = (root / "times" / name).read_text().splitlines()[-1].split()
-    return int(began), int(ended)
+    started, ended = (root / "times" / name).read_text().splitlines()[-1].split()
+    return int(started), int(ended)
 
 
-def began(err: str) -> list[str]:
+def started_commands(err: str) -> list[str]:
     return re.findall(r"^==> (.*?): running", err, re.MULTILINE)
 
 
-def test_the_middle_of_a_diamond_overlaps_and_the_lock_is_the_same(
+def test_independent_commands_overlap_and_the_lock_does_not_depend_on_jobs(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = (made(tmp_path / name, diamond()) for name in ("one", "two"))
+    one, two = (create_project(tmp_path / name, diamond()) for name in ("one", "two"))
     assert spacy("run", "all", cwd=one).code == 0
     monkeypatch.setenv("WAIT", "left:begun/right right:begun/left")
     done = spacy("run", "all", "--jobs", "2", cwd=two)
@@ -106,31 +106,29 @@ def test_the_middle_of_a_diamond_overlaps_and_the_lock_is_the_same(
     ]
 
 
-def test_the_lock_has_new_entries_in_the_order_of_the_workflow(
+def test_new_lock_entries_are_in_the_order_of_the_workflow(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second is done before the first."""
+    """Even if a later command finishes before an earlier one."""
 
     commands = [
         command("slow", [], ["out/slow"]),
         command("quick", [], ["out/quick"]),
         command("last", ["out/quick"], ["out/last"]),
     ]
-    root = made(tmp_path / "p", commands)
+    root = create_project(tmp_path / "p", commands)
     assert spacy("run", "quick", cwd=root).code == 0
     monkeypatch.setenv("WAIT", "slow:times/last")
     assert spacy("run", "all", "-j", "3", cwd=root).code == 0
     assert list(lock.read(root)) == ["quick", "slow", "last"]
-    other = made(tmp_path / "other", commands)
+    other = create_project(tmp_path / "other", commands)
     assert spacy("run", "all", "-j", "3", cwd=other).code == 0
     assert times(other, "last")[1] < times(other, "slow")[1]
     assert list(lock.read(other)) == ["slow", "quick", "last"]
 
 
-def test_output_is_told_apart_by_the_name_or_comes_in_one_piece(
-    tmp_path: Path, spacy: Spacy
-) -> None:
-    root = made(tmp_path, diamond())
+def test_output_is_prefixed_with_the_command_or_grouped(tmp_path: Path, spacy: Spacy) -> None:
+    root = create_project(tmp_path, diamond())
     done = spacy("run", "all", "-j", "2", cwd=root)
     assert sorted(done.out.splitlines()) == [
         "bottom | this is bottom", "left | this is left", "right | this is right",
@@ -160,7 +158,7 @@ def test_output_is_told_apart_by_the_name_or_comes_in_one_piece(
         ),
     ],
 )  # fmt: skip
-def test_whatever_a_script_prints(
+def test_output_of_a_script_is_shown_line_by_line(
     tmp_path: Path, spacy: Spacy, script: str, out: list[str] | None, err: list[str]
 ) -> None:
     (tmp_path / "s.py").write_text(script)
@@ -182,8 +180,8 @@ FAILING = [
 ]
 
 
-def test_a_failure_lets_end_what_runs_and_begins_nothing_else(tmp_path: Path) -> None:
-    root = made(tmp_path / "p", FAILING)
+def test_after_a_failure_running_commands_finish_and_no_command_starts(tmp_path: Path) -> None:
+    root = create_project(tmp_path / "p", FAILING)
     errors = tmp_path / "errors"
     with errors.open("wb") as stream, subprocess.Popen(
         (sys.executable, "-m", "git_spacy", "run", "all", "-j", "2"),
@@ -196,24 +194,24 @@ def test_a_failure_lets_end_what_runs_and_begins_nothing_else(tmp_path: Path) ->
     assert run.returncode == 3
     err = errors.read_text()
     assert "==> good: done in" in err
-    assert "ran 1, skipped 0; failed: bad; not begun: below, far-below, other" in err
+    assert "ran 1, skipped 0; failed: bad; not started: below, far-below, other" in err
     assert err.count("project.yml:1: error: ") == 1
     assert list(lock.read(root)) == ["good"]
 
 
 @pytest.mark.parametrize("jobs", [["-j", "2"], []])
-def test_keep_going_runs_what_does_not_wait_for_the_failure(
+def test_keep_going_runs_commands_that_do_not_depend_on_the_failed_one(
     tmp_path: Path, spacy: Spacy, jobs: list[str]
 ) -> None:
-    root = made(tmp_path, FAILING)
+    root = create_project(tmp_path, FAILING)
     done = spacy("run", "all", "--keep-going", *jobs, cwd=root)
     assert done.code == 3
-    assert sorted(began(done.err)) == ["bad", "good", "other"]
-    assert "ran 2, skipped 0; failed: bad; not begun: below, far-below" in done.err
+    assert sorted(started_commands(done.err)) == ["bad", "good", "other"]
+    assert "ran 2, skipped 0; failed: bad; not started: below, far-below" in done.err
     assert list(lock.read(root)) == ["good", "other"]
 
 
-def test_several_failures_are_all_told_and_the_first_gives_the_code(
+def test_all_failures_are_reported_and_the_first_sets_the_exit_code(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     commands = [
@@ -222,7 +220,7 @@ def test_several_failures_are_all_told_and_the_first_gives_the_code(
         {"name": "three", "script": ["python -c ''"], "outputs": ["never"]},
         {"name": "four", "deps": ["nowhere"]},
     ]
-    done = spacy("run", "all", "-k", cwd=made(tmp_path, commands))
+    done = spacy("run", "all", "-k", cwd=create_project(tmp_path, commands))
     assert done.code == 7
     for words in (
         "'one' failed: a script line ended with exit code 7",
@@ -234,35 +232,35 @@ def test_several_failures_are_all_told_and_the_first_gives_the_code(
     assert "failed: one, two, three, four" in done.err
 
 
-def test_upstream_brings_what_is_needed_where_it_is_stale(tmp_path: Path, spacy: Spacy) -> None:
-    root = made(tmp_path, [*diamond(), command("else", [], ["out/else"])])
+def test_upstream_also_runs_stale_producers(tmp_path: Path, spacy: Spacy) -> None:
+    root = create_project(tmp_path, [*diamond(), command("else", [], ["out/else"])])
     done = spacy("run", "bottom", "--upstream", cwd=root)
     assert done.code == 0
-    assert began(done.err) == ["top", "left", "right", "bottom"]
+    assert started_commands(done.err) == ["top", "left", "right", "bottom"]
     (root / "out/left").unlink()
     done = spacy("run", "bottom", "-u", cwd=root)
-    assert began(done.err) == ["left"]  # which made the same again
+    assert started_commands(done.err) == ["left"]  # its output is unchanged, so `bottom` is skipped
     done = spacy("run", "bottom", "-u", "--force", cwd=root)
-    assert began(done.err) == ["bottom"]
+    assert started_commands(done.err) == ["bottom"]
     done = spacy("run", "bottom", "-u", "--dry", "-F", cwd=root)
     assert "would run 1, skipped 3" in done.err
 
 
-def test_circles_and_two_makers_are_errors_where_order_is_asked_for(
+def test_cycles_and_two_producers_of_a_path_are_errors_in_a_parallel_run(
     tmp_path: Path, spacy: Spacy
 ) -> None:
-    circle = [command("a", ["b"], ["a"]), command("b", ["a"], ["b"])]
-    done = spacy("run", "all", "-j", "2", cwd=made(tmp_path / "c", circle))
+    cycle = [command("a", ["b"], ["a"]), command("b", ["a"], ["b"])]
+    done = spacy("run", "all", "-j", "2", cwd=create_project(tmp_path / "c", cycle))
     assert done.code == 2
     assert "'a' → 'b' → 'a'" in done.err
     both = [command("a", [], ["x"]), command("b", [], ["x"])]
-    root = made(tmp_path / "b", both)
+    root = create_project(tmp_path / "b", both)
     assert spacy("run", "all", "-j", "2", cwd=root).code == 2
-    assert spacy("run", "all", cwd=root).code == 0  # as the reference does
+    assert spacy("run", "all", cwd=root).code == 0  # as weasel does
 
 
-def test_a_setting_says_how_many(tmp_path: Path, spacy: Spacy) -> None:
-    root = made(tmp_path, diamond())
+def test_spacy_jobs_sets_the_number_of_jobs(tmp_path: Path, spacy: Spacy) -> None:
+    root = create_project(tmp_path, diamond())
     git(root, "init", "-q")
     git(root, "config", "spacy.jobs", "2")
     assert "left | this is left" in spacy("run", "all", cwd=root).out.splitlines()
@@ -283,7 +281,7 @@ MATRIX = {
 }
 
 
-def test_a_matrix_runs_each_variant_and_keeps_an_entry_for_each(
+def test_a_matrix_runs_each_variant_and_records_an_entry_for_each(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"s{seed}-1" for seed in range(3)]
@@ -302,9 +300,9 @@ def test_a_matrix_runs_each_variant_and_keeps_an_entry_for_each(
     ]  # fmt: skip
     assert lock.read(root)["train --vars.seed 1"].cmd == "python -m weasel run train --vars.seed 1"
     one, two, three = (times(root, name) for name in names)
-    assert max(one[0], two[0], three[0]) < min(one[1], two[1], three[1]), "side by side"
+    assert max(one[0], two[0], three[0]) < min(one[1], two[1], three[1]), "they did not overlap"
     assert "ran 0, skipped 4" in spacy(*words, cwd=root).err
-    # each is its own: status, check, and the runs that name one
+    # each variant has its own state: in status, check, and runs of a single variant
     status = spacy("status", "--porcelain", cwd=root)
     assert "train --vars.seed 2" in status.out
     git(root, "add", "-A")
@@ -322,7 +320,7 @@ def test_a_matrix_runs_each_variant_and_keeps_an_entry_for_each(
     assert {run["vars"].get("seed") for run in runs} == {None, 1, 2}
 
 
-def test_a_variant_that_is_gone_is_an_orphan(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_variant_of_a_removed_variable_is_orphaned(tmp_path: Path, spacy: Spacy) -> None:
     root = project(tmp_path / "p", json.dumps(MATRIX), {"work.py": WORK})
     assert spacy("run", "train", "-u", "--matrix", "seed=0,1", cwd=root).code == 0
     text = (root / "project.yml").read_text().replace('"seed": 0', '"seeds": 0')
@@ -331,12 +329,12 @@ def test_a_variant_that_is_gone_is_an_orphan(tmp_path: Path, spacy: Spacy) -> No
     assert "removed lock entry 'train --vars.seed 1'" in done.err
 
 
-def test_a_matrix_that_would_overwrite_itself_is_refused(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_matrix_whose_variants_share_an_output_is_refused(tmp_path: Path, spacy: Spacy) -> None:
     root = project(tmp_path / "p", json.dumps(MATRIX), {"work.py": WORK})
     before = snapshot(root)
     done = spacy("run", "train", "--matrix", "lr=1,2", cwd=root)
     assert done.code == 2
-    assert "both make 'model/0': one would overwrite the other" in done.err
+    assert "both produce 'model/0': one would overwrite the other" in done.err
     assert "put the variable into the path, as in 'model/0/${vars.lr}'" in done.err
     assert snapshot(root) == before
     done = spacy("run", "train", "--matrix", "sead=1", cwd=root)
@@ -344,7 +342,7 @@ def test_a_matrix_that_would_overwrite_itself_is_refused(tmp_path: Path, spacy: 
 
 
 def test_weasel_reads_a_lock_with_variants(tmp_path: Path, spacy: Spacy) -> None:
-    """A teammate's tool skips what is current, runs what is not, and leaves our entries."""
+    """weasel skips commands that are up to date, runs stale ones, and keeps our entries."""
 
     pytest.importorskip("weasel")
     root = project(tmp_path / "p", json.dumps(MATRIX), {"work.py": WORK})
@@ -366,7 +364,7 @@ def test_weasel_reads_a_lock_with_variants(tmp_path: Path, spacy: Spacy) -> None
 
 @pytest.mark.threat("signals-in-a-run", commands="run")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_all_of_them_and_leaves_the_lock(
+def test_a_signal_ends_all_commands_and_leaves_the_lock_unchanged(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(3600)', 'MARK'])"
@@ -374,23 +372,23 @@ def test_a_signal_ends_all_of_them_and_leaves_the_lock(
         {"name": f"c{n}", "script": [f'python -c "{child}"'.replace("MARK", str(tmp_path))]}
         for n in range(3)
     ]
-    root = made(tmp_path, commands)
+    root = create_project(tmp_path, commands)
     run = subprocess.Popen(
         (sys.executable, "-m", "git_spacy", "run", "all", "-j", "3"),
         cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
     )  # fmt: skip
-    wait_for(lambda: len(alive(tmp_path)) >= 6)
+    wait_for(lambda: len(running_processes(tmp_path)) >= 6)
     run.send_signal(number)
     _, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == 128 + number
     assert "Traceback" not in err
-    wait_for(lambda: not alive(tmp_path))
+    wait_for(lambda: not running_processes(tmp_path))
     assert not (root / "project.lock").exists()
 
 
-def alive(mark: Path) -> list[str]:
-    """The processes that have `mark` in their command line, but for ours."""
+def running_processes(mark: Path) -> list[str]:
+    """Return the processes with `mark` in their command line, except git-spacy itself."""
 
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -407,14 +405,14 @@ def wait_for(condition: Callable[[], bool]) -> None:
     wait_until(condition)
 
 
-def test_a_long_line_of_progress_does_not_hold_up_the_others(tmp_path: Path) -> None:
-    """One writes without end; the other one's end is seen, and interrupting ends both."""
+def test_a_command_that_prints_endlessly_does_not_block_the_others(tmp_path: Path) -> None:
+    """The other command finishes and is recorded, and an interruption ends both."""
 
     commands = [
         {"name": "chatty", "script": ["python -c \"\nwhile True: print('x' * 1000)\""]},
         command("other", [], ["out/other"]),
     ]
-    root = made(tmp_path, commands)
+    root = create_project(tmp_path, commands)
     run = subprocess.Popen(
         (sys.executable, "-m", "git_spacy", "run", "all", "-j", "2"),
         cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -425,11 +423,11 @@ def test_a_long_line_of_progress_does_not_hold_up_the_others(tmp_path: Path) -> 
     assert run.wait(timeout=PATIENCE) == 130
 
 
-# Over any graph, with an executor that ends what runs in any order.
+# Random graphs, with an executor that finishes the running jobs in random order.
 
 
-class Scripted:
-    """Runs jobs by making their outputs; `choose` says which of those that run ends next."""
+class ScriptedExecutor:
+    """Runs jobs by writing their outputs; `choose` selects the running job that ends next."""
 
     def __init__(self, choose: Callable[[list[Job]], Job]) -> None:
         self.running: list[Job] = []
@@ -467,7 +465,7 @@ graphs = st.lists(
 
 @given(graphs, st.integers(1, 4), st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_over_any_graph_each_stale_command_runs_once_and_no_two_writers_at_once(
+def test_in_any_graph_each_stale_command_runs_once_and_never_beside_another_writer(
     tmp_path_factory: pytest.TempPathFactory,
     graph: list[tuple[list[str], list[str]]],
     jobs: int,
@@ -482,26 +480,26 @@ def test_over_any_graph_each_stale_command_runs_once_and_no_two_writers_at_once(
         }
         for n, (deps, outs) in enumerate(graph)
     ]
-    made_here = {out for _, outs in graph for out in outs}
+    outputs = {out for _, outs in graph for out in outs}
     loaded = loader.parse(json.dumps({"commands": commands}).encode()).project
     try:
         planned = plan.graph_plan(loaded.commands)
     except InvalidInput:
         return
-    # a file cannot be a folder as well
-    everything = made_here | {dep for deps, _ in graph for dep in deps}
+    # skip graphs in which a path would be both a file and a folder
+    everything = outputs | {dep for deps, _ in graph for dep in deps}
     if any(
         one != other and other.startswith(f"{one}/") for one in everything for other in everything
     ):
         return
     root = tmp_path_factory.mktemp("graph")
-    for dep in everything - made_here:
+    for dep in everything - outputs:
         (root / dep).parent.mkdir(parents=True, exist_ok=True)
         if not (root / dep).is_dir():
             (root / dep).write_text("source")
 
-    def go() -> Scripted:
-        executor = Scripted(lambda running: data.draw(st.sampled_from(running)))
+    def go() -> ScriptedExecutor:
+        executor = ScriptedExecutor(lambda running: data.draw(st.sampled_from(running)))
         outcome = scheduler.run(
             planned,
             scheduler.RunContext(
@@ -529,7 +527,7 @@ def test_over_any_graph_each_stale_command_runs_once_and_no_two_writers_at_once(
                 assert maker.name not in beside
                 assert executor.ended.index(maker.name) < executor.ended.index(name)
     assert list(lock.read(root)) == [one.name for one in planned.commands]
-    # where writers share a folder, the first of them is stale after the second; else all is fresh
+    # if two commands write to one folder, the first is stale after the second has run
     shares = any(
         a.touches(b)
         for one in loaded.commands
@@ -549,8 +547,8 @@ def test_over_any_graph_each_stale_command_runs_once_and_no_two_writers_at_once(
         assert len(again) == len(set(again))
 
 
-def test_without_jobs_a_script_has_the_terminal_as_before(tmp_path: Path) -> None:
-    root = made(tmp_path, diamond())
+def test_without_jobs_output_is_not_prefixed(tmp_path: Path) -> None:
+    root = create_project(tmp_path, diamond())
     done = process("run", "all", cwd=root)
     assert done.code == 0
     assert "this is left" in done.out.splitlines()

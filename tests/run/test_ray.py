@@ -1,4 +1,4 @@
-"""Commands on a Ray cluster: the same lock and the same outputs as here, and nothing left behind."""
+"""Runs on a Ray cluster: the same lock and outputs as a local run, and no files or processes left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 
 from git_spacy.project import loader
 from git_spacy.state import lock
-from tests.run.test_run import SLEEPER, start, wait_for
+from tests.run.test_run import SLEEPER, start_git_spacy, wait_for_content
 from tests.templates.test_ner_fashion import TEMPLATE, needs_spacy
 from tests.testing.projects import Done, process, project, snapshot, two_steps
 from tests.testing.ray_cluster import TOKEN, Ray, cluster
@@ -39,19 +39,19 @@ pytestmark = [
 def ray() -> Iterator[Ray]:
     with cluster() as found:
         yield found
-        assert not list(found.folder.glob("git-spacy-*")), "what travelled was left there"
+        assert not list(found.folder.glob("git-spacy-*")), "uploaded files were not removed"
 
 
 @pytest.fixture(autouse=True)
 def token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cluster's, in place of one in the home of each test."""
+    """Set the token of the cluster, which Ray otherwise reads from the home folder of each test."""
 
     monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder for what a cluster that is started for a run writes; a socket's path is short."""
+def short_tmpdir(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Set a short temporary folder for Ray, since the path of a socket is limited."""
 
     with tempfile.TemporaryDirectory(
         prefix="ray", dir="/tmp", ignore_cleanup_errors=True
@@ -60,15 +60,15 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def on(ray: Ray, made: Path, *arguments: str, **environ: str) -> Done:
-    return process("run", *arguments, "--address", ray.address, cwd=made, **environ)
+def run_on(ray: Ray, root: Path, *arguments: str, **environ: str) -> Done:
+    return process("run", *arguments, "--address", ray.address, cwd=root, **environ)
 
 
-def shipped(made: Path) -> Path:
-    """With files that travel: as if the cluster's machines did not have the folder."""
+def without_shared_folder(root: Path) -> Path:
+    """Upload the project's files, as if the cluster's machines did not share its folder."""
 
-    git(made, "config", "--global", "spacy.rayShared", "false")
-    return made
+    git(root, "config", "--global", "spacy.rayShared", "false")
+    return root
 
 
 def is_alive(pid: int) -> bool:
@@ -78,15 +78,15 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def gone(pids: list[int], seconds: float = PATIENCE) -> bool:
+def have_ended(pids: list[int], seconds: float = PATIENCE) -> bool:
     deadline = time.monotonic() + seconds
     while any(map(is_alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not any(map(is_alive, pids))
 
 
-def below(pid: int) -> list[int]:
-    """All processes that one has started, and those that they have."""
+def descendants(pid: int) -> list[int]:
+    """Return the processes started by `pid`, directly or indirectly."""
 
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
@@ -123,37 +123,39 @@ resources:
 FILES: dict[str, str | bytes] = {"in": "in", "step.py": STEP}
 
 
-def both(tmp_path: Path, text: str, *arguments: str, ray: Ray) -> Done:
-    """Run it here and there; all that is left must be the same."""
+def run_both(tmp_path: Path, text: str, *arguments: str, ray: Ray) -> Done:
+    """Run a project locally and on the cluster, and compare all resulting files."""
 
-    here, there = (project(tmp_path / name, text, FILES) for name in ("here", "there"))
-    local = process("run", *arguments, cwd=here)
-    assert local.code == 0, local.err
-    done = on(ray, there, *arguments)
+    local, remote = (project(tmp_path / name, text, FILES) for name in ("local", "remote"))
+    done = process("run", *arguments, cwd=local)
     assert done.code == 0, done.err
-    assert snapshot(there) == snapshot(here)
+    done = run_on(ray, remote, *arguments)
+    assert done.code == 0, done.err
+    assert snapshot(remote) == snapshot(local)
     return done
 
 
-@pytest.mark.parametrize("travels", [False, True], ids=["shared", "shipped"])
-def test_a_diamond_leaves_what_it_leaves_here(tmp_path: Path, ray: Ray, travels: bool) -> None:
-    if travels:
-        shipped(tmp_path)
-    done = both(tmp_path, DIAMOND, "all", ray=ray)
+@pytest.mark.parametrize("uploads", [False, True], ids=["shared", "uploaded"])
+def test_a_workflow_has_the_same_results_as_a_local_run(
+    tmp_path: Path, ray: Ray, uploads: bool
+) -> None:
+    if uploads:
+        without_shared_folder(tmp_path)
+    done = run_both(tmp_path, DIAMOND, "all", ray=ray)
     assert done.err.count(": done in") == 4
     assert "right | $ python step.py d c" in done.err
-    again = on(ray, tmp_path / "there", "all")
+    again = run_on(ray, tmp_path / "remote", "all")
     assert "ran 0, skipped 4" in again.err
 
 
-def test_four_variants_leave_what_they_leave_here(tmp_path: Path, ray: Ray) -> None:
-    both(tmp_path, MATRIX, "make", "--matrix", "seed=0,1", "--matrix", "size=s,l", ray=ray)
-    assert sorted(os.listdir(tmp_path / "there/out")) == ["0-l", "0-s", "1-l", "1-s"]
-    assert len(lock.read(tmp_path / "there")) == 4
+def test_four_variants_have_the_same_results_as_a_local_run(tmp_path: Path, ray: Ray) -> None:
+    run_both(tmp_path, MATRIX, "make", "--matrix", "seed=0,1", "--matrix", "size=s,l", ray=ray)
+    assert sorted(os.listdir(tmp_path / "remote/out")) == ["0-l", "0-s", "1-l", "1-s"]
+    assert len(lock.read(tmp_path / "remote")) == 4
 
 
-# writes down when it began and ended; with a second argument, it first waits for another one to begin
-TIMES = (
+# records its start and end time; with a second argument, first waits until another one has started
+RECORD_TIMES = (
     "import os, sys, time\nbegun = time.time()\nopen(sys.argv[1] + '.begun', 'w')\n"
     "while sys.argv[2:] and sum(name.endswith('.begun') for name in os.listdir()) < 2:\n"
     "    time.sleep(0.02)\n"
@@ -161,27 +163,29 @@ TIMES = (
 )
 
 
-@pytest.mark.parametrize("needs", ["licence", "nothing"])
-def test_what_a_command_needs_is_had_by_one_at_a_time(tmp_path: Path, ray: Ray, needs: str) -> None:
-    more = " together" if needs == "nothing" else ""
+@pytest.mark.parametrize("required", ["licence", "nothing"])
+def test_commands_that_require_the_same_resource_do_not_overlap(
+    tmp_path: Path, ray: Ray, required: str
+) -> None:
+    more = " together" if required == "nothing" else ""
     text = (
         f"commands:\n  - {{name: a, script: ['python t.py a{more}'], outputs: [a]}}\n"
         f"  - {{name: b, script: ['python t.py b{more}'], outputs: [b]}}\n"
         f"  - {{name: c, script: ['python t.py c{more}'], outputs: [c]}}\n"
         "workflows: {all: [a, b, c]}\n"
     )
-    if needs == "licence":
+    if required == "licence":
         text += "resources: {a: {resources: {licence: 1}}, b: {resources: {licence: 1}}, c: {resources: {licence: 1}}}"
-    made = project(tmp_path, text, {"t.py": TIMES})
-    done = on(ray, made, "all")
+    root = project(tmp_path, text, {"t.py": RECORD_TIMES})
+    done = run_on(ray, root, "all")
     assert done.code == 0, done.err
-    spans = sorted(tuple(map(float, (made / name).read_text().split())) for name in "abc")
+    spans = sorted(tuple(map(float, (root / name).read_text().split())) for name in "abc")
     apart = [before[1] <= after[0] for before, after in itertools.pairwise(spans)]
-    assert all(apart) == (needs == "licence"), spans
+    assert all(apart) == (required == "licence"), spans
 
 
-def test_what_they_write_arrives_told_apart(tmp_path: Path, ray: Ray) -> None:
-    made = project(
+def test_output_of_parallel_commands_is_prefixed(tmp_path: Path, ray: Ray) -> None:
+    root = project(
         tmp_path,
         "commands:\n  - {name: a, script: ['python w.py 1']}\n  - {name: b, script: ['python w.py 2']}\n"
         "workflows: {all: [a, b]}\n",
@@ -190,7 +194,7 @@ def test_what_they_write_arrives_told_apart(tmp_path: Path, ray: Ray) -> None:
             "sys.stdout.write('no break')"
         },
     )
-    done = on(ray, made, "all")
+    done = run_on(ray, root, "all")
     assert sorted(done.out.splitlines()) == [
         "a | no break", "a | out 1", "b | no break", "b | out 2",
     ]  # fmt: skip
@@ -199,39 +203,39 @@ def test_what_they_write_arrives_told_apart(tmp_path: Path, ray: Ray) -> None:
     assert "ray" not in done.out.lower()
 
 
-def test_much_is_written_and_nothing_is_lost(tmp_path: Path, ray: Ray) -> None:
-    made = project(
+def test_a_large_output_arrives_completely(tmp_path: Path, ray: Ray) -> None:
+    root = project(
         tmp_path,
         "commands: [{name: c, script: ['python -c \"for n in range(100000): print(n)\"']}]",
     )
-    done = on(ray, made, "c")
+    done = run_on(ray, root, "c")
     assert done.out.splitlines() == [f"c | {number}" for number in range(100_000)]
 
 
-@pytest.mark.parametrize("travels", [False, True], ids=["shared", "shipped"])
-def test_the_exit_code_of_a_script_is_passed_on(tmp_path: Path, ray: Ray, travels: bool) -> None:
-    made = project(
+@pytest.mark.parametrize("uploads", [False, True], ids=["shared", "uploaded"])
+def test_the_exit_code_of_a_script_is_passed_on(tmp_path: Path, ray: Ray, uploads: bool) -> None:
+    root = project(
         tmp_path,
         "commands:\n  - {name: bad, script: ['python -c \"exit(7)\"', 'python -c \"open(chr(97), chr(119))\"']}\n"
         "  - {name: none, script: ['streamlitt run x']}\n"
         "  - {name: unmade, script: ['python -c pass'], outputs: [out]}\n",
     )
-    if travels:
-        shipped(tmp_path)
-        (made / "out").write_text("from before")
-    done = on(ray, made, "bad")
+    if uploads:
+        without_shared_folder(tmp_path)
+        (root / "out").write_text("from before")
+    done = run_on(ray, root, "bad")
     assert (done.code, "exit code 7" in done.err) == (7, True)
-    assert not (made / "a").exists()
-    done = on(ray, made, "none")
+    assert not (root / "a").exists()
+    done = run_on(ray, root, "none")
     assert (done.code, "program not found on the worker: 'streamlitt'" in done.err) == (127, True)
-    if travels:
-        done = on(ray, made, "unmade")
+    if uploads:
+        done = run_on(ray, root, "unmade")
         assert (done.code, "did not produce its output 'out'" in done.err) == (1, True)
-    assert not (made / "project.lock").exists()
+    assert not (root / "project.lock").exists()
 
 
 def workers(name: str) -> list[int]:
-    """The processes of workers that run the command `name`."""
+    """Return the worker processes that run the command `name`."""
 
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -243,10 +247,12 @@ def workers(name: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("travels", [False, True], ids=["shared", "shipped"])
-def test_a_worker_that_is_killed_is_survived(tmp_path: Path, ray: Ray, travels: bool) -> None:
-    name = f"killed{os.getpid()}{travels}"
-    made = project(
+@pytest.mark.parametrize("uploads", [False, True], ids=["shared", "uploaded"])
+def test_a_command_restarts_after_its_worker_was_killed(
+    tmp_path: Path, ray: Ray, uploads: bool
+) -> None:
+    name = f"killed{os.getpid()}{uploads}"
+    root = project(
         tmp_path / "p",
         f"commands: [{{name: {name}, script: ['python slow.py'], outputs: [out]}}]",
         {
@@ -256,38 +262,38 @@ def test_a_worker_that_is_killed_is_survived(tmp_path: Path, ray: Ray, travels: 
             "open('out', 'w').write('made')\n"
         },
     )
-    if travels:
-        shipped(made)
-    child = start(made, "run", name, "--address", ray.address)
-    first, where = wait_for(tmp_path / "tried").split(" ", 1)
+    if uploads:
+        without_shared_folder(root)
+    child = start_git_spacy(root, "run", name, "--address", ray.address)
+    first, where = wait_for_content(tmp_path / "tried").split(" ", 1)
     (worker,) = workers(name)
     os.kill(worker, signal.SIGKILL)
     out, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, err
     assert f"'{name}' lost its worker (WorkerCrashedError); restart 1 of 3".encode() in err
     assert b"raylet" not in out + err
-    assert gone([int(first)])
-    assert (made / "out").read_text() == "made"
-    assert Path(where).exists() == (not travels)
+    assert have_ended([int(first)])
+    assert (root / "out").read_text() == "made"
+    assert Path(where).exists() == (not uploads)
 
 
 @pytest.mark.threat("signals-in-a-run", commands="run")
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )
-def test_a_signal_ends_what_runs_on_the_cluster(
+def test_a_signal_ends_the_scripts_on_the_cluster(
     tmp_path: Path, ray: Ray, number: int, code: int
 ) -> None:
     files: dict[str, str | bytes] = {"sleeper.py": SLEEPER, "project.lock": "other: {}\n"}
-    made = project(tmp_path, "commands: [{name: c, script: ['python sleeper.py']}]", files)
-    child = start(made, "run", "c", "--address", ray.address)
-    pids = [int(pid) for pid in wait_for(made / "pids").split()]
+    root = project(tmp_path, "commands: [{name: c, script: ['python sleeper.py']}]", files)
+    child = start_git_spacy(root, "run", "c", "--address", ray.address)
+    pids = [int(pid) for pid in wait_for_content(root / "pids").split()]
     assert all(map(is_alive, pids))
     child.send_signal(number)
     _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == code, err
-    assert gone(pids)
-    assert (made / "project.lock").read_text() == "other: {}\n"
+    assert have_ended(pids)
+    assert (root / "project.lock").read_text() == "other: {}\n"
     if code > 0:
         assert err.splitlines()[-1] == (
             b"error: interrupted" if code == 130 else b"error: terminated"
@@ -295,45 +301,45 @@ def test_a_signal_ends_what_runs_on_the_cluster(
         assert not list(tmp_path.rglob("ray-*"))
 
 
-def test_control_c_ends_the_cluster_that_was_started_for_it(tmp_path: Path, short: None) -> None:
-    made = project(
+def test_ctrl_c_stops_the_local_cluster(tmp_path: Path, short_tmpdir: None) -> None:
+    root = project(
         tmp_path / "p",
         "commands: [{name: c, script: ['python sleeper.py']}]",
         {"sleeper.py": SLEEPER},
     )
-    child = start(made, "run", "c", "--executor", "ray")
-    pids = [int(pid) for pid in wait_for(made / "pids").split()]
-    started = below(child.pid)
+    child = start_git_spacy(root, "run", "c", "--executor", "ray")
+    pids = [int(pid) for pid in wait_for_content(root / "pids").split()]
+    started = descendants(child.pid)
     assert len(started) > 3
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 130, err
     assert out == b""
     assert b"ray" not in err.lower()
-    assert gone([*pids, *started])
+    assert have_ended([*pids, *started])
 
 
-def test_a_cluster_that_is_started_for_it_does_the_same_and_refuses_what_it_never_has(
-    tmp_path: Path, short: None
+def test_a_local_cluster_runs_commands_and_refuses_resources_it_does_not_have(
+    tmp_path: Path, short_tmpdir: None
 ) -> None:
-    made = two_steps(tmp_path)
-    text = (made / "project.yml").read_text()
-    (made / "project.yml").write_text(text + "resources: {train: {resources: {licence: 1}}}\n")
-    done = process("run", "all", "--executor", "ray", cwd=made)
+    root = two_steps(tmp_path)
+    text = (root / "project.yml").read_text()
+    (root / "project.yml").write_text(text + "resources: {train: {resources: {licence: 1}}}\n")
+    done = process("run", "all", "--executor", "ray", cwd=root)
     assert done.code == 4
     assert "'train' requires 1 CPU, 1 licence, which this machine does not have" in done.err
     assert "raylet" not in done.err
-    assert list(lock.read(made)) == ["prepare"]
+    assert list(lock.read(root)) == ["prepare"]
 
 
-def test_a_command_that_no_machine_has_room_for_is_told_of_and_waits(
+def test_a_command_waits_with_a_warning_if_no_machine_has_its_resources(
     tmp_path: Path, ray: Ray
 ) -> None:
-    made = project(
+    root = project(
         tmp_path,
         "commands: [{name: train, script: ['python -c pass']}]\nresources: {train: {num_gpus: 1}}",
     )
-    child = start(made, "run", "train", "--address", ray.address)
+    child = start_git_spacy(root, "run", "train", "--address", ray.address)
     assert child.stderr
     lines: list[bytes] = []
     while not lines or b"waits" not in lines[-1]:
@@ -345,11 +351,11 @@ def test_a_command_that_no_machine_has_room_for_is_told_of_and_waits(
     assert child.returncode == 130
 
 
-def test_what_travels_is_what_git_has_or_would_take_and_what_the_command_reads(
+def test_uploaded_are_files_not_ignored_by_git_and_the_dependencies(
     tmp_path: Path, ray: Ray
 ) -> None:
-    made = repository(tmp_path / "top") / "p"
-    shipped(tmp_path)
+    root = repository(tmp_path / "top") / "p"
+    without_shared_folder(tmp_path)
     files: dict[str, str | bytes] = {
         "look.py": "import os\nfound = sorted(os.path.join(f, n)[2:] for f, _, ns in os.walk('.') for n in ns)\n"
         "open('out/new/seen', 'w').write(os.getcwd() + '\\n' + '\\n'.join(found))\n",
@@ -362,12 +368,12 @@ def test_what_travels_is_what_git_has_or_would_take_and_what_the_command_reads(
         "  - {name: look, script: [./tool, 'python look.py'], deps: [big], outputs: [out/new]}\n"
         "  - {name: next, script: [x], outputs: [other]}\n"
     )
-    project(made, text, files)
-    (made / "loose").symlink_to("/etc/passwd")
-    (made / "kept").symlink_to("tracked")
-    done = on(ray, made, "look")
+    project(root, text, files)
+    (root / "loose").symlink_to("/etc/passwd")
+    (root / "kept").symlink_to("tracked")
+    done = run_on(ray, root, "look")
     assert done.code == 0, done.err
-    cwd, *names = (made / "out/new/seen").read_text().splitlines()
+    cwd, *names = (root / "out/new/seen").read_text().splitlines()
     assert cwd.startswith(str(ray.folder / "git-spacy-"))
     assert cwd.endswith("/p")
     assert not Path(cwd).exists()
@@ -375,7 +381,7 @@ def test_what_travels_is_what_git_has_or_would_take_and_what_the_command_reads(
         [".gitignore", "big/x", "fresh", "kept", "look.py", "out/new/link", "out/new/x", "project.yml",
          "tool", "tracked"]
     )  # fmt: skip
-    assert os.readlink(made / "out/new/link") == "x"
+    assert os.readlink(root / "out/new/link") == "x"
 
 
 @pytest.mark.threat("special-archive-members", commands="pull")
@@ -383,26 +389,28 @@ def test_what_travels_is_what_git_has_or_would_take_and_what_the_command_reads(
     "line",
     ["os.symlink('/etc/passwd', 'out/x')", "os.symlink('../..', 'out/x')", "os.mkfifo('out/x')"],
 )
-def test_what_must_not_come_back_is_refused(tmp_path: Path, ray: Ray, line: str) -> None:
-    made = project(
-        shipped(tmp_path),
+def test_an_output_with_a_link_or_a_special_file_is_refused(
+    tmp_path: Path, ray: Ray, line: str
+) -> None:
+    root = project(
+        without_shared_folder(tmp_path),
         "commands: [{name: c, script: ['python c.py'], outputs: [out]}]",
         {"c.py": f"import os\nos.mkdir('out')\nopen('out/good', 'w')\n{line}\n", "out/old": "old"},
     )
-    before = snapshot(made)
-    done = on(ray, made, "c")
+    before = snapshot(root)
+    done = run_on(ray, root, "c")
     assert done.code == 3, done.err
     assert "refused an output from the cluster: 'out/x'" in done.err
-    assert snapshot(made) == before
+    assert snapshot(root) == before
 
 
 @pytest.mark.threat("environment-values", commands="run")
-@pytest.mark.parametrize("travels", [False, True], ids=["shared", "shipped"])
-def test_values_of_the_environment_reach_the_script_and_nothing_else(
-    tmp_path: Path, ray: Ray, travels: bool
+@pytest.mark.parametrize("uploads", [False, True], ids=["shared", "uploaded"])
+def test_environment_values_reach_the_script_but_not_the_logs(
+    tmp_path: Path, ray: Ray, uploads: bool
 ) -> None:
-    secret = f"s3cret{os.getpid()}{travels}"
-    made = project(
+    secret = f"s3cret{os.getpid()}{uploads}"
+    root = project(
         tmp_path,
         "env: {token: API_TOKEN}\ncommands: [{name: c, script: ['python use.py ${env.token}'], outputs: [out]}]",
         {
@@ -410,12 +418,12 @@ def test_values_of_the_environment_reach_the_script_and_nothing_else(
             " str(len(env['API_TOKEN'])), env.get('PRIVATE', '-'), env.get('ONLY_ON_THE_CLUSTER', '-')]))\n"
         },
     )
-    if travels:
-        shipped(made)
-    done = on(ray, made, "c", API_TOKEN=secret, PRIVATE="mine")
+    if uploads:
+        without_shared_folder(root)
+    done = run_on(ray, root, "c", API_TOKEN=secret, PRIVATE="mine")
     assert done.code == 0, done.err
     length = len(secret)
-    assert (made / "out").read_text() == f"{length} {length} " + ("- yes" if travels else "mine -")
+    assert (root / "out").read_text() == f"{length} {length} " + ("- yes" if uploads else "mine -")
     assert secret not in done.out + done.err
     logs = [path for path in ray.folder.rglob("*") if path.is_file() and not path.is_symlink()]
     assert len(logs) > 5
@@ -444,17 +452,19 @@ main()
 
 
 @pytest.mark.threat("leaked-credentials", commands="run")
-def test_a_worker_that_lacks_the_folder_gets_only_what_env_names(tmp_path: Path, ray: Ray) -> None:
-    """Issue 17, A9: it got the whole environment, although it did not use it."""
+def test_a_worker_without_the_folder_gets_only_the_variables_named_in_env(
+    tmp_path: Path, ray: Ray
+) -> None:
+    """It used to receive the whole environment, although it did not use it."""
 
-    made = project(
+    root = project(
         tmp_path / "p",
         "env: {token: API_TOKEN}\ncommands: [{name: c, script: ['python use.py'], outputs: [out]}]",
         {"use.py": "import json, os\njson.dump(dict(os.environ), open('out', 'w'))\n"},
     )
     done = subprocess.run(
         (sys.executable, "-c", WITHOUT_SHARED_FOLDER, "run", "c", "--address", ray.address),
-        cwd=made, capture_output=True, text=True, check=False,
+        cwd=root, capture_output=True, text=True, check=False,
         env={
             **os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2]),
             "SENT": str(tmp_path / "sent"), "API_TOKEN": "for-the-script",
@@ -462,7 +472,7 @@ def test_a_worker_that_lacks_the_folder_gets_only_what_env_names(tmp_path: Path,
         },
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = json.loads((made / "out").read_text())
+    found = json.loads((root / "out").read_text())
     assert found["API_TOKEN"] == "for-the-script"
     assert not {"AWS_SECRET_ACCESS_KEY", "SENT"} & set(found)
     assert found["HOME"] == str(ray.folder)
@@ -472,17 +482,17 @@ def test_a_worker_that_lacks_the_folder_gets_only_what_env_names(tmp_path: Path,
     assert b"not-for-the-cluster" not in sent
 
 
-@pytest.mark.parametrize("how", ["closed", "silent", "web"])
-def test_an_address_where_no_ray_answers_is_told_in_time(tmp_path: Path, how: str) -> None:
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        if how != "closed":
-            door.listen()
-        child = start(
-            two_steps(tmp_path), "run", "all", "--address", f"127.0.0.1:{door.getsockname()[1]}"
+@pytest.mark.parametrize("server_kind", ["closed", "silent", "web"])
+def test_an_address_without_ray_is_an_error_after_seconds(tmp_path: Path, server_kind: str) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if server_kind != "closed":
+            listener.listen()
+        child = start_git_spacy(
+            two_steps(tmp_path), "run", "all", "--address", f"127.0.0.1:{listener.getsockname()[1]}"
         )
-        if how == "web":
-            answer, _ = door.accept()
+        if server_kind == "web":
+            answer, _ = listener.accept()
             answer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             answer.close()
         _, err = child.communicate(timeout=PATIENCE)
@@ -491,7 +501,7 @@ def test_an_address_where_no_ray_answers_is_told_in_time(tmp_path: Path, how: st
     assert b"hint: correct --address" in err
 
 
-def test_without_ray_it_says_how_to_get_it(tmp_path: Path) -> None:
+def test_missing_ray_is_reported_with_an_installation_hint(tmp_path: Path) -> None:
     code = "import sys; sys.modules['ray'] = None; from git_spacy.cli import main; sys.exit(main())"
     done = subprocess.run(
         (sys.executable, "-c", code, "run", "all", "--executor", "ray"), cwd=two_steps(tmp_path),
@@ -505,20 +515,20 @@ def test_without_ray_it_says_how_to_get_it(tmp_path: Path) -> None:
     ]
 
 
-def test_rays_own_client_is_refused(tmp_path: Path) -> None:
+def test_an_address_of_the_ray_client_is_refused(tmp_path: Path) -> None:
     done = process("run", "all", "--address", "ray://h:10001", cwd=two_steps(tmp_path))
     assert done.code == 2
     assert "cannot stream output" in done.err
 
 
-def test_where_nothing_must_run_no_cluster_is_asked_for(tmp_path: Path) -> None:
-    made = two_steps(tmp_path)
-    assert process("run", "all", cwd=made).code == 0
-    done = process("run", "all", "--address", "127.0.0.1:1", cwd=made)
+def test_no_cluster_is_contacted_if_everything_is_up_to_date(tmp_path: Path) -> None:
+    root = two_steps(tmp_path)
+    assert process("run", "all", cwd=root).code == 0
+    done = process("run", "all", "--address", "127.0.0.1:1", cwd=root)
     assert (done.code, "skipped 2" in done.err) == (0, True)
 
 
-def test_what_runs_there_needs_no_git_spacy() -> None:
+def test_the_worker_code_does_not_depend_on_git_spacy() -> None:
     from ray import cloudpickle
 
     from git_spacy.run import ray_worker
@@ -539,21 +549,22 @@ def test_what_runs_there_needs_no_git_spacy() -> None:
 
 
 @needs_spacy
-def test_the_embedded_template_trains_on_the_cluster_as_it_does_here(
+def test_ner_fashion_trains_on_the_cluster_with_the_same_lock_as_locally(
     tmp_path: Path, ray: Ray
 ) -> None:
-    here, there = tmp_path / "here", tmp_path / "there"
-    for made in (here, there):
-        shutil.copytree(TEMPLATE, made)
-        text = (made / "project.yml").read_text()
-        assert "--output training\n" in text
-        quick = text.replace("--output training\n", "--output training --training.max_steps 40\n")
-        (made / "project.yml").write_text(quick)
-        repository(made)
-        commit(made, {}, "template")
-        assert process("assets", cwd=made).code == 0
+    local, remote = tmp_path / "local", tmp_path / "remote"
+    for root in (local, remote):
+        shutil.copytree(TEMPLATE, root)
+        text = (root / "project.yml").read_text()
+        output = "--output training/seed-${vars.seed}\n"
+        assert output in text
+        quick = text.replace(output, f"{output[:-1]} --training.max_steps 40\n")
+        (root / "project.yml").write_text(quick)
+        repository(root)
+        commit(root, {}, "template")
+        assert process("assets", cwd=root).code == 0
     for name in ("preprocess", "train"):
-        assert process("run", name, cwd=here).code == 0
-        done = on(ray, there, name)
+        assert process("run", name, cwd=local).code == 0
+        done = run_on(ray, remote, name)
         assert done.code == 0, done.err
-    assert (there / "project.lock").read_bytes() == (here / "project.lock").read_bytes()
+    assert (remote / "project.lock").read_bytes() == (local / "project.lock").read_bytes()

@@ -1,4 +1,4 @@
-"""What a Ray worker is sent, without a cluster: of the environment it can read no more than it may."""
+"""The work order for a Ray worker, tested without a cluster: which variables the worker can read."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ WRITE = "import json, os; json.dump(dict(os.environ), open('out', 'w'))"
 
 @pytest.fixture
 def order(tmp_path: Path) -> ray_worker.WorkOrder:
-    made = project(
+    root = project(
         repository(tmp_path / "r"), "env: {token: API_TOKEN}\ncommands: [{name: c, script: [x]}]"
     )
-    loaded = loader.load(made)
+    loaded = loader.load(root)
     (command,) = loaded.commands
     python = os.path.realpath(sys.executable)
-    job = Job(command, (Step((python, "-c", WRITE), ""),), made, ENVIRON, python)
-    shown = ray_options.create_folder_proof(made)
-    assert shown
-    seen, secret = shown
+    job = Job(command, (Step((python, "-c", WRITE), ""),), root, ENVIRON, python)
+    created = ray_options.create_folder_proof(root)
+    assert created
+    seen, secret = created
     return ray_options.build_work_order(loaded, job, seen, secret, None, 0)
 
 
 def environment_of_script(order: ray_worker.WorkOrder) -> str:
-    """The script's, as a worker runs it that sees the folder."""
+    """Execute the order as a worker that shares the folder; return the environment of its script."""
 
     assert list(ray_worker.execute(order))[-1] == ("exited", 0, True)
     return (Path(order.root) / "out").read_text()
 
 
 @pytest.mark.threat("leaked-credentials", commands="run")
-def test_what_is_sent_shows_nothing_of_the_environment_but_what_env_names(
+def test_a_work_order_reveals_only_the_variables_named_in_env(
     order: ray_worker.WorkOrder,
 ) -> None:
     sent = pickle.dumps(order)
@@ -53,10 +53,10 @@ def test_what_is_sent_shows_nothing_of_the_environment_but_what_env_names(
     assert order.public_environ == {"API_TOKEN": "for-the-script"}
     assert "for-the-script" not in f"{order} {order!r} {(order,)}"
     again = ray_worker.seal(ENVIRON, "0" * 64)
-    assert again[32:] != ray_worker.seal(ENVIRON, "0" * 64)[32:], "the same key stream twice"
+    assert again[32:] != ray_worker.seal(ENVIRON, "0" * 64)[32:], "the key stream was used twice"
 
 
-def test_a_worker_that_reads_the_folders_file_runs_with_all_of_it(
+def test_a_worker_with_the_folder_runs_with_the_whole_environment(
     order: ray_worker.WorkOrder,
 ) -> None:
     found = environment_of_script(order)
@@ -65,7 +65,7 @@ def test_a_worker_that_reads_the_folders_file_runs_with_all_of_it(
 
 
 @pytest.mark.parametrize("kind", ["missing", "other", "longer", "binary", "another project.yml"])
-def test_one_that_cannot_is_told_to_wait_for_the_files(
+def test_a_worker_without_the_folder_asks_for_the_files(
     order: ray_worker.WorkOrder, kind: str
 ) -> None:
     assert order.proof

@@ -1,4 +1,4 @@
-"""`git spacy run`, with real processes, as a user sees it."""
+"""`git spacy run`, tested end to end with real processes."""
 
 from __future__ import annotations
 
@@ -16,47 +16,49 @@ from git_spacy.project import loader
 from git_spacy.state import lock
 from tests.testing.projects import TWO_STEPS, Spacy, project, snapshot, two_steps
 from tests.testing.repositories import git, repository
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, wait_for_exit
 from tests.testing.waiting import PATIENCE, wait_until
 
 
-def ran(err: str) -> list[str]:
-    """The commands that ran, by what was told."""
+def commands_run(err: str) -> list[str]:
+    """Return the names of the commands that ran, according to the output."""
 
     lines = (line for line in err.splitlines() if line.startswith("==> ") and ": done in" in line)
     return [line[4:].split(":")[0] for line in lines]
 
 
-def test_a_workflow_runs_in_order_and_then_has_nothing_to_do(tmp_path: Path, spacy: Spacy) -> None:
-    made = two_steps(tmp_path)
-    first = spacy("run", "all", cwd=made)
+def test_a_workflow_runs_in_order_and_is_skipped_the_second_time(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = two_steps(tmp_path)
+    first = spacy("run", "all", cwd=root)
     assert first.code == 0, first.err
-    assert ran(first.err) == ["prepare", "train"]
-    assert (made / "model/weights.txt").read_text() == "HELLO"
-    before = snapshot(made)
-    second = spacy("run", "all", cwd=made)
+    assert commands_run(first.err) == ["prepare", "train"]
+    assert (root / "model/weights.txt").read_text() == "HELLO"
+    before = snapshot(root)
+    second = spacy("run", "all", cwd=root)
     assert second.code == 0
-    assert ran(second.err) == []
+    assert commands_run(second.err) == []
     assert second.err.splitlines() == [
         "==> prepare: up to date",
         "==> train: up to date",
         "ran 0, skipped 2",
     ]
-    assert snapshot(made) == before
+    assert snapshot(root) == before
 
 
-def test_only_what_must_runs_again(tmp_path: Path, spacy: Spacy) -> None:
-    made = two_steps(tmp_path)
-    spacy("run", "all", cwd=made)
-    copy = made / "scripts/copy.py"
+def test_only_stale_commands_run_again(tmp_path: Path, spacy: Spacy) -> None:
+    root = two_steps(tmp_path)
+    spacy("run", "all", cwd=root)
+    copy = root / "scripts/copy.py"
     copy.write_text(copy.read_text() + "# edited\n")
-    done = spacy("run", "all", cwd=made)
-    assert ran(done.err) == ["train"]
+    done = spacy("run", "all", cwd=root)
+    assert commands_run(done.err) == ["train"]
     assert "==> train: running (dependency 'scripts/copy.py' changed)" in done.err
 
 
 @pytest.mark.parametrize(
-    ("spoil", "again", "why"),
+    ("damage", "expected", "reason"),
     [
         (lambda p: (p / "model/weights.txt").unlink(), ["train"], "output 'model' changed"),
         (lambda p: (p / "corpus/words.txt").unlink(), ["prepare"], "output 'corpus/words.txt' is missing"),
@@ -65,64 +67,64 @@ def test_only_what_must_runs_again(tmp_path: Path, spacy: Spacy) -> None:
         (lambda p: (p / "corpus/words.txt").touch(), [], ""),
     ],
 )  # fmt: skip
-def test_every_way_to_be_stale_is_seen_and_told(
-    tmp_path: Path, spacy: Spacy, spoil: object, again: list[str], why: str
+def test_each_kind_of_change_reruns_the_command_and_is_given_as_the_reason(
+    tmp_path: Path, spacy: Spacy, damage: object, expected: list[str], reason: str
 ) -> None:
-    made = two_steps(tmp_path)
-    spacy("run", "all", cwd=made)
-    spoil(made)  # type: ignore[operator]
-    done = spacy("run", "all", cwd=made)
-    assert ran(done.err) == again
-    assert why in done.err
+    root = two_steps(tmp_path)
+    spacy("run", "all", cwd=root)
+    damage(root)  # type: ignore[operator]
+    done = spacy("run", "all", cwd=root)
+    assert commands_run(done.err) == expected
+    assert reason in done.err
 
 
-def test_force_runs_all_and_dry_runs_nothing(tmp_path: Path, spacy: Spacy) -> None:
-    made = two_steps(tmp_path)
-    before = snapshot(made)
-    done = spacy("run", "all", "--dry", cwd=made)
+def test_force_runs_everything_and_dry_runs_nothing(tmp_path: Path, spacy: Spacy) -> None:
+    root = two_steps(tmp_path)
+    before = snapshot(root)
+    done = spacy("run", "all", "--dry", cwd=root)
     assert done.code == 0
     assert "==> prepare: would run (not run yet)" in done.err
     assert "==> train: would run (not run yet)" in done.err
     assert "would run 2, skipped 0" in done.err
-    assert snapshot(made) == before
-    spacy("run", "all", cwd=made)
-    assert ran(spacy("run", "all", "--force", cwd=made).err) == ["prepare", "train"]
-    assert "skipped 2" in spacy("run", "-D", "all", cwd=made).err
+    assert snapshot(root) == before
+    spacy("run", "all", cwd=root)
+    assert commands_run(spacy("run", "all", "--force", cwd=root).err) == ["prepare", "train"]
+    assert "skipped 2" in spacy("run", "-D", "all", cwd=root).err
 
 
-def test_a_dry_run_tells_of_everything_that_is_missing(tmp_path: Path, spacy: Spacy) -> None:
-    made = project(
+def test_a_dry_run_reports_all_missing_dependencies(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(
         tmp_path,
         "commands:\n"
         "  - {name: a, script: [x], deps: [one], outputs: [a]}\n"
         "  - {name: b, script: [x], deps: [a, two], outputs: [b]}\n"
         "workflows: {all: [a, b]}\n",
     )
-    done = spacy("run", "all", "--dry", cwd=made)
+    done = spacy("run", "all", "--dry", cwd=root)
     assert done.code == 1
     assert "missing dependency of 'a': 'one'" in done.err
     assert "missing dependency of 'b': 'two'" in done.err
-    assert "missing dependency of 'b': 'a'" not in done.err, "the command before it produces that"
+    assert "missing dependency of 'b': 'a'" not in done.err, "produced by the command before it"
 
 
-def test_what_a_dry_run_says_is_what_the_run_does(tmp_path: Path, spacy: Spacy) -> None:
-    made = two_steps(tmp_path)
-    spacy("run", "all", cwd=made)
-    (made / "scripts/write.py").write_text("import sys; open(sys.argv[1], 'w').write('new')")
-    dry = spacy("run", "all", "--dry", cwd=made)
+def test_a_dry_run_predicts_the_run(tmp_path: Path, spacy: Spacy) -> None:
+    root = two_steps(tmp_path)
+    spacy("run", "all", cwd=root)
+    (root / "scripts/write.py").write_text("import sys; open(sys.argv[1], 'w').write('new')")
+    dry = spacy("run", "all", "--dry", cwd=root)
     assert dry.err.count("would run (") == 2
-    assert ran(spacy("run", "all", cwd=made).err) == ["prepare", "train"]
+    assert commands_run(spacy("run", "all", cwd=root).err) == ["prepare", "train"]
 
 
-def test_a_missing_dependency_names_who_makes_it(tmp_path: Path, spacy: Spacy) -> None:
-    made = project(
+def test_a_missing_dependency_is_reported_with_its_producer(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(
         tmp_path,
         "assets:\n  - {dest: assets/a, url: x}\n  - {dest: private}\n"
         "commands:\n"
         "  - {name: make, script: [x], outputs: [made]}\n"
         "  - {name: use, script: [x], deps: [made/part, assets/a, private, nobody], outputs: [o]}\n",
     )
-    done = spacy("run", "use", cwd=made)
+    done = spacy("run", "use", cwd=root)
     assert done.code == 1
     assert done.err.splitlines() == [
         "project.yml:6: error: missing dependency of 'use': 'made/part'",
@@ -130,26 +132,28 @@ def test_a_missing_dependency_names_who_makes_it(tmp_path: Path, spacy: Spacy) -
         "project.yml:6: error: missing dependency of 'use': 'assets/a'",
         "hint: git spacy assets assets/a",
         "project.yml:6: error: missing dependency of 'use': 'private'",
-        "hint: 'private' is private: put it there yourself",
+        "hint: 'private' is a private asset: copy it there yourself",
         "project.yml:6: error: missing dependency of 'use': 'nobody'",
-        "hint: nothing in project.yml makes it: put it there, or correct the path",
+        "hint: no command produces it: create it, or correct the path in project.yml",
     ]
-    assert not (made / "project.lock").exists()
+    assert not (root / "project.lock").exists()
 
 
-def test_an_output_that_was_not_made(tmp_path: Path, spacy: Spacy) -> None:
-    made = project(
+def test_a_missing_output_fails_the_command(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(
         tmp_path, "commands: [{name: c, script: ['python -c pass'], outputs: [out, other]}]"
     )
-    done = spacy("run", "c", cwd=made)
+    done = spacy("run", "c", cwd=root)
     assert done.code == 1
     assert "did not produce its output 'out'" in done.err
     assert "did not produce its output 'other'" in done.err
-    assert not (made / "project.lock").exists()
+    assert not (root / "project.lock").exists()
 
 
-def test_a_dependency_edited_while_its_command_ran(tmp_path: Path, spacy: Spacy) -> None:
-    made = project(
+def test_a_dependency_edited_during_the_run_makes_the_command_stale(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = project(
         tmp_path,
         "commands: [{name: c, script: ['python slow.py'], deps: [in], outputs: [out]}]",
         {
@@ -157,82 +161,82 @@ def test_a_dependency_edited_while_its_command_ran(tmp_path: Path, spacy: Spacy)
             "slow.py": "open('out','w').write(open('in').read()); open('in','w').write('two')",
         },
     )
-    done = spacy("run", "c", cwd=made)
+    done = spacy("run", "c", cwd=root)
     assert done.code == 0
     assert "'in' changed while 'c' was running; the next run repeats it" in done.err
-    assert "dependency 'in' changed" in spacy("run", "c", "--dry", cwd=made).err
+    assert "dependency 'in' changed" in spacy("run", "c", "--dry", cwd=root).err
 
 
 @pytest.mark.threat("missing-outputs", commands="run")
-def test_a_file_renamed_in_a_folder_that_is_a_dependency(tmp_path: Path, spacy: Spacy) -> None:
-    made = project(
+def test_renaming_a_file_in_a_dependency_reruns_the_command(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(
         tmp_path,
         "commands: [{name: c, script: ['python -c \"open(chr(111), chr(119))\"'], deps: [d], outputs: [o]}]",
         {"d/a": "1", "d/b": "2"},
     )
-    assert spacy("run", "c", cwd=made).code == 0
-    (made / "d/b").rename(made / "d/c")
-    done = spacy("run", "c", cwd=made)
+    assert spacy("run", "c", cwd=root).code == 0
+    (root / "d/b").rename(root / "d/c")
+    done = spacy("run", "c", cwd=root)
     assert "running (a file was renamed in 'd')" in done.err
-    assert "up to date" in spacy("run", "c", cwd=made).err
+    assert "up to date" in spacy("run", "c", cwd=root).err
 
 
-def test_the_exit_code_of_a_script_is_passed_on_and_what_ran_before_is_kept(
+def test_the_exit_code_of_a_script_is_passed_on_and_earlier_commands_stay_recorded(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     text = TWO_STEPS.replace("python scripts/copy.py corpus/words.txt", "python -c 'exit(7)'")
-    made = two_steps(tmp_path)
-    (made / "project.yml").write_text(text)
-    done = spacy("run", "all", cwd=made)
+    root = two_steps(tmp_path)
+    (root / "project.yml").write_text(text)
+    done = spacy("run", "all", cwd=root)
     assert done.code == 7
     assert "'train' failed: a script line ended with exit code 7" in done.err
-    assert list(lock.read(made)) == ["prepare"]
+    assert list(lock.read(root)) == ["prepare"]
 
 
-def test_a_line_that_fails_stops_those_behind_it(tmp_path: Path, spacy: Spacy) -> None:
-    made = project(
+def test_a_failing_line_stops_the_script(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(
         tmp_path,
         "commands: [{name: c, script: ['python -c \"exit(3)\"', 'python -c \"open(chr(97), chr(119))\"']}]",
     )
-    assert spacy("run", "c", cwd=made).code == 3
-    assert not (made / "a").exists()
+    assert spacy("run", "c", cwd=root).code == 3
+    assert not (root / "a").exists()
 
 
-def test_a_program_that_is_not_there(tmp_path: Path, spacy: Spacy) -> None:
-    made = project(tmp_path, "commands: [{name: c, script: ['streamlitt run x']}]")
-    done = spacy("run", "c", cwd=made)
+def test_a_missing_program_exits_with_127(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(tmp_path, "commands: [{name: c, script: ['streamlitt run x']}]")
+    done = spacy("run", "c", cwd=root)
     assert done.code == 127
     assert "program not found: 'streamlitt'" in done.err
 
 
-def test_a_script_that_may_not_be_executed(tmp_path: Path, spacy: Spacy) -> None:
-    made = project(tmp_path, "commands: [{name: c, script: ['./tool x']}]", {"tool": "#!/bin/sh\n"})
-    done = spacy("run", "c", cwd=made)
+def test_a_program_that_is_not_executable_exits_with_126(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(tmp_path, "commands: [{name: c, script: ['./tool x']}]", {"tool": "#!/bin/sh\n"})
+    done = spacy("run", "c", cwd=root)
     assert done.code == 126
     assert "chmod +x ./tool" in done.err
 
 
-def test_a_folder_of_the_path_that_may_not_be_read_changes_nothing(
+def test_an_unreadable_folder_in_path_does_not_change_the_exit_code(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "closed").mkdir(mode=0)
     monkeypatch.setenv("PATH", f"{tmp_path}/closed{os.pathsep}{os.environ['PATH']}")
-    made = project(tmp_path / "p", "commands: [{name: c, script: ['streamlitt run x']}]")
-    assert spacy("run", "c", cwd=made).code == 127
+    root = project(tmp_path / "p", "commands: [{name: c, script: ['streamlitt run x']}]")
+    assert spacy("run", "c", cwd=root).code == 127
     (tmp_path / "closed").chmod(0o700)
 
 
-def test_output_streams_through_untouched(tmp_path: Path, spacy: Spacy) -> None:
-    made = project(
+def test_output_is_passed_through_unchanged(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(
         tmp_path,
         "commands: [{name: c, script: ['python -c \"import sys; print(1); print(2, file=sys.stderr)\"']}]",
     )
-    done = spacy("run", "c", cwd=made)
+    done = spacy("run", "c", cwd=root)
     assert done.out == "1\n"
     assert "2\n" in done.err
 
 
-def test_python_is_the_projects_own_and_is_named_once(
+def test_scripts_run_with_the_configured_python_which_is_printed_once(
     tmp_path: Path, spacy: Spacy, sealed: Path
 ) -> None:
     fake = tmp_path / "env/bin/python"
@@ -240,8 +244,8 @@ def test_python_is_the_projects_own_and_is_named_once(
     fake.write_text(f'#!/bin/sh\necho "mine: $*"\nexec {sys.executable} "$@"\n')
     fake.chmod(0o755)
     git(tmp_path, "config", "--global", "spacy.python", str(fake))
-    made = two_steps(tmp_path / "p")
-    done = spacy("run", "all", cwd=made)
+    root = two_steps(tmp_path / "p")
+    done = spacy("run", "all", cwd=root)
     assert done.code == 0
     assert done.out.count("mine: ") == 2
     assert done.err.count(f"Python: {fake} (git config spacy.python)") == 1
@@ -254,28 +258,30 @@ def test_python_is_the_projects_own_and_is_named_once(
 def test_variables_are_overridden_on_the_command_line(
     tmp_path: Path, spacy: Spacy, arguments: list[str]
 ) -> None:
-    made = two_steps(tmp_path)
-    assert spacy("run", *arguments, "all", cwd=made).code == 0
-    assert (made / "model/weights.txt").read_text() == "BYE"
-    assert lock.read(made)["prepare"].script == ("python scripts/write.py corpus/words.txt bye",)
+    root = two_steps(tmp_path)
+    assert spacy("run", *arguments, "all", cwd=root).code == 0
+    assert (root / "model/weights.txt").read_text() == "BYE"
+    assert lock.read(root)["prepare"].script == ("python scripts/write.py corpus/words.txt bye",)
 
 
-def test_a_value_may_begin_with_a_dash_and_a_flag_needs_none(tmp_path: Path, spacy: Spacy) -> None:
-    made = two_steps(tmp_path)
-    spacy("run", "prepare", "--vars.word", "-1", cwd=made)
-    assert (made / "corpus/words.txt").read_text() == "-1"
-    spacy("run", "prepare", "--vars.word", cwd=made)
-    assert (made / "corpus/words.txt").read_text() == "true"
+def test_a_value_may_start_with_a_dash_and_a_missing_value_means_true(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = two_steps(tmp_path)
+    spacy("run", "prepare", "--vars.word", "-1", cwd=root)
+    assert (root / "corpus/words.txt").read_text() == "-1"
+    spacy("run", "prepare", "--vars.word", cwd=root)
+    assert (root / "corpus/words.txt").read_text() == "true"
 
 
-def test_the_environment_overrides_too_and_the_command_line_wins(
+def test_variables_are_overridden_in_the_environment_and_the_command_line_wins(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = two_steps(tmp_path)
+    root = two_steps(tmp_path)
 
     def word(*arguments: str) -> str:
-        spacy("run", "prepare", *arguments, cwd=made)
-        return (made / "corpus/words.txt").read_text()
+        spacy("run", "prepare", *arguments, cwd=root)
+        return (root / "corpus/words.txt").read_text()
 
     monkeypatch.setenv("WEASEL_CONFIG_OVERRIDES", "--vars.word weasel")
     assert word() == "weasel"
@@ -283,55 +289,57 @@ def test_the_environment_overrides_too_and_the_command_line_wins(
     assert word() == "ours"
     assert word("--vars.word", "mine") == "mine"
     monkeypatch.setenv("GIT_SPACY_VARS", "nonsense")
-    assert spacy("run", "prepare", cwd=made).code == 2
+    assert spacy("run", "prepare", cwd=root).code == 2
 
 
-def test_a_variable_set_is_recognised_again_if_its_outputs_are_still_those(
+def test_returning_to_earlier_variables_skips_the_command_if_its_outputs_are_unchanged(
     tmp_path: Path, spacy: Spacy
 ) -> None:
-    made = project(
+    root = project(
         tmp_path,
         "vars: {seed: 0}\n"
         "commands: [{name: train, script: ['python scripts/write.py model-${vars.seed} ${vars.seed}'],"
         " outputs: ['model-${vars.seed}']}]",
         {"scripts/write.py": "import sys; open(sys.argv[1], 'w').write(sys.argv[2])"},
     )
-    assert ran(spacy("run", "train", cwd=made).err) == ["train"]
-    first = (made / "project.lock").read_bytes()
-    assert ran(spacy("run", "train", "--vars.seed", "1", cwd=made).err) == ["train"]
-    back = spacy("run", "train", cwd=made)
-    assert ran(back.err) == []
-    assert (made / "project.lock").read_bytes() == first, "the lock says what is current"
-    (made / "model-1").write_text("edited")
-    assert ran(spacy("run", "train", "--vars.seed", "1", cwd=made).err) == ["train"]
+    assert commands_run(spacy("run", "train", cwd=root).err) == ["train"]
+    first = (root / "project.lock").read_bytes()
+    assert commands_run(spacy("run", "train", "--vars.seed", "1", cwd=root).err) == ["train"]
+    back = spacy("run", "train", cwd=root)
+    assert commands_run(back.err) == []
+    assert (root / "project.lock").read_bytes() == first, (
+        "the lock has the entry of the earlier run"
+    )
+    (root / "model-1").write_text("edited")
+    assert commands_run(spacy("run", "train", "--vars.seed", "1", cwd=root).err) == ["train"]
 
 
 @pytest.mark.threat("environment-values", commands="run")
-def test_the_value_of_an_environment_variable_is_nowhere(
+def test_the_value_of_an_environment_variable_is_not_written_anywhere(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = project(
+    root = project(
         tmp_path,
         "env: {token: API_TOKEN}\nvars: {auth: 'key=${env.token}'}\n"
         "commands: [{name: c, script: ['python use.py ${vars.auth}'], outputs: [out]}]",
         {"use.py": "import sys; open('out', 'w').write(str(len(sys.argv[1])))"},
     )
-    repository(made)
-    unset = spacy("run", "c", cwd=made)
+    repository(root)
+    unset = spacy("run", "c", cwd=root)
     assert "environment variable API_TOKEN is not set, but used by 'c'" in unset.err
     monkeypatch.setenv("API_TOKEN", "s3cret")
-    done = spacy("run", "c", "--force", cwd=made)
+    done = spacy("run", "c", "--force", cwd=root)
     assert done.code == 0
-    assert (made / "out").read_text() == "10"
+    assert (root / "out").read_text() == "10"
     assert "$ python use.py key=${env.token}" in done.err
     assert "s3cret" not in done.out + done.err
-    assert "up to date" in spacy("run", "c", cwd=made).err
-    for path in made.rglob("*"):
+    assert "up to date" in spacy("run", "c", cwd=root).err
+    for path in root.rglob("*"):
         if path.is_file():
             assert b"s3cret" not in path.read_bytes(), path
 
 
-def test_no_name_lists_what_there_is(tmp_path: Path, spacy: Spacy) -> None:
+def test_without_a_name_commands_and_workflows_are_listed(tmp_path: Path, spacy: Spacy) -> None:
     done = spacy("run", cwd=two_steps(tmp_path))
     assert done.code == 0
     assert done.out == (
@@ -341,12 +349,12 @@ def test_no_name_lists_what_there_is(tmp_path: Path, spacy: Spacy) -> None:
 
 
 def test_help_of_a_command_and_of_a_workflow(tmp_path: Path, spacy: Spacy) -> None:
-    made = two_steps(tmp_path)
-    done = spacy("run", "train", "--help", cwd=made)
+    root = two_steps(tmp_path)
+    done = spacy("run", "train", "--help", cwd=root)
     assert "Train on it" in done.out
-    assert "Needs:\n  corpus/words.txt\n  scripts/copy.py" in done.out
+    assert "Dependencies:\n  corpus/words.txt\n  scripts/copy.py" in done.out
     assert (
-        "In this order:\n  prepare  Prepare the corpus" in spacy("run", "all", "-h", cwd=made).out
+        "In this order:\n  prepare  Prepare the corpus" in spacy("run", "all", "-h", cwd=root).out
     )
     assert "--force" in spacy("run", "-h", cwd=tmp_path).out
 
@@ -356,10 +364,10 @@ def test_help_of_a_command_and_of_a_workflow(tmp_path: Path, spacy: Spacy) -> No
     [
         ("trian", "did you mean 'train'?"),
         ("assets", "git spacy assets"),
-        ("zzz", "there are: all, prepare, train"),
+        ("zzz", "available: all, prepare, train"),
     ],
 )
-def test_an_unknown_name_is_told_with_a_suggestion(
+def test_an_unknown_name_is_reported_with_a_suggestion(
     tmp_path: Path, spacy: Spacy, name: str, hint: str
 ) -> None:
     done = spacy("run", name, cwd=two_steps(tmp_path))
@@ -367,71 +375,75 @@ def test_an_unknown_name_is_told_with_a_suggestion(
     assert hint in done.err
 
 
-def test_it_works_from_a_subfolder_by_c_and_with_the_references_own_argument(
+def test_it_runs_in_a_subfolder_and_with_the_project_folder_as_argument(
     tmp_path: Path, spacy: Spacy
 ) -> None:
-    made = two_steps(tmp_path / "p")
-    assert spacy("run", "prepare", cwd=made / "scripts").code == 0
+    root = two_steps(tmp_path / "p")
+    assert spacy("run", "prepare", cwd=root / "scripts").code == 0
     assert "up to date" in spacy("run", "prepare", "p", cwd=tmp_path).err
-    done = spacy("run", "prepare", "./nowhere", cwd=made)
+    done = spacy("run", "prepare", "./nowhere", cwd=root)
     assert done.code == 2
     assert "no project.yml in './nowhere'" in done.err
 
 
-def test_directories_are_made_before_anything_runs(tmp_path: Path, spacy: Spacy) -> None:
-    made = project(
+def test_directories_are_created_before_the_commands_run(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(
         tmp_path, "directories: [a/b]\ncommands: [{name: c, script: ['python -c pass']}]"
     )
-    spacy("run", "c", "--dry", cwd=made)
-    assert not (made / "a").exists()
-    spacy("run", "c", cwd=made)
-    assert (made / "a/b").is_dir()
+    spacy("run", "c", "--dry", cwd=root)
+    assert not (root / "a").exists()
+    spacy("run", "c", cwd=root)
+    assert (root / "a/b").is_dir()
 
 
 @pytest.mark.threat("links-outside", commands="run")
-def test_a_dependency_or_output_behind_a_link_that_leads_out(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_dependency_or_output_below_a_link_out_of_the_project_is_refused(
+    tmp_path: Path, spacy: Spacy
+) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/x").write_text("secret")
     for key in ("deps", "outputs"):
-        made = project(
+        root = project(
             tmp_path / key, f"commands: [{{name: c, script: ['python -c pass'], {key}: [link/x]}}]"
         )
-        (made / "link").symlink_to(tmp_path / "outside")
-        done = spacy("run", "c", cwd=made)
+        (root / "link").symlink_to(tmp_path / "outside")
+        done = spacy("run", "c", cwd=root)
         assert done.code == 3, done.err
         assert "leads out of the project" in done.err
 
 
 @pytest.mark.threat("links-outside", commands="run")
-def test_directories_behind_a_link_that_leads_out(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_directory_below_a_link_out_of_the_project_is_refused(
+    tmp_path: Path, spacy: Spacy
+) -> None:
     (tmp_path / "outside").mkdir()
-    made = project(
+    root = project(
         tmp_path / "p", "directories: [link/new]\ncommands: [{name: c, script: ['python -c pass']}]"
     )
-    (made / "link").symlink_to(tmp_path / "outside")
-    assert spacy("run", "c", cwd=made).code == 3
+    (root / "link").symlink_to(tmp_path / "outside")
+    assert spacy("run", "c", cwd=root).code == 3
     assert list((tmp_path / "outside").iterdir()) == []
 
 
-def test_a_broken_lock_stops_before_anything_runs(tmp_path: Path, spacy: Spacy) -> None:
-    made = two_steps(tmp_path)
-    (made / "project.lock").write_text("prepare: [")
-    before = snapshot(made)
-    done = spacy("run", "all", cwd=made)
+def test_an_invalid_lock_is_an_error_before_anything_runs(tmp_path: Path, spacy: Spacy) -> None:
+    root = two_steps(tmp_path)
+    (root / "project.lock").write_text("prepare: [")
+    before = snapshot(root)
+    done = spacy("run", "all", cwd=root)
     assert done.code == 2
     assert "project.lock:" in done.err
-    assert {name: data for name, data in snapshot(made).items() if name != "corpus/"} == before
+    assert {name: data for name, data in snapshot(root).items() if name != "corpus/"} == before
 
 
-def start(made: Path, *arguments: str) -> subprocess.Popen[bytes]:
+def start_git_spacy(root: Path, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        (sys.executable, "-m", "git_spacy", *arguments), cwd=made,
+        (sys.executable, "-m", "git_spacy", *arguments), cwd=root,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
     )  # fmt: skip
 
 
-def wait_for(path: Path) -> str:
+def wait_for_content(path: Path) -> str:
     wait_until(lambda: path.exists() and path.read_text(), f"{path} with content")
     return path.read_text()
 
@@ -446,10 +458,10 @@ SLEEPER = (
 
 @pytest.mark.threat("signals-in-a-run", commands="run")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_whole_group_of_the_script_and_leaves_the_lock(
+def test_a_signal_ends_the_process_group_of_the_script_and_leaves_the_lock_unchanged(
     tmp_path: Path, number: int, code: int
 ) -> None:
-    made = project(
+    root = project(
         tmp_path,
         "commands: [{name: c, script: ['python sleeper.py'], outputs: [out]}]",
         {
@@ -457,21 +469,21 @@ def test_a_signal_ends_the_whole_group_of_the_script_and_leaves_the_lock(
             "project.lock": "other:\n  cmd: x\n  script: []\n  deps: []\n  outs: []\n",
         },
     )
-    before = (made / "project.lock").read_bytes()
-    child = start(made, "run", "c")
-    pids = [int(pid) for pid in wait_for(made / "pids").split()]
+    before = (root / "project.lock").read_bytes()
+    child = start_git_spacy(root, "run", "c")
+    pids = [int(pid) for pid in wait_for_content(root / "pids").split()]
     child.send_signal(number)
     _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == code, err
     assert err.splitlines()[-1] == (b"error: interrupted" if code == 130 else b"error: terminated")
     for pid in pids:
         assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
-    assert (made / "project.lock").read_bytes() == before
+    assert (root / "project.lock").read_bytes() == before
 
 
 @pytest.mark.threat("concurrent-runs", commands="run")
-def test_a_second_run_waits_or_says_that_it_will_not(tmp_path: Path) -> None:
-    made = project(
+def test_a_second_run_waits_or_fails_with_no_wait(tmp_path: Path) -> None:
+    root = project(
         tmp_path,
         "commands:\n"
         "  - {name: slow, script: ['python slow.py'], outputs: [slow]}\n"
@@ -481,95 +493,97 @@ def test_a_second_run_waits_or_says_that_it_will_not(tmp_path: Path) -> None:
             "while not os.path.exists('go'): time.sleep(0.02)\nopen('slow', 'w')\n"
         },
     )
-    first = start(made, "run", "slow")
-    wait_for(made / "begun")
-    refused = start(made, "run", "fast", "--no-wait")
+    first = start_git_spacy(root, "run", "slow")
+    wait_for_content(root / "begun")
+    refused = start_git_spacy(root, "run", "fast", "--no-wait")
     _, err = refused.communicate(timeout=PATIENCE)
     assert refused.returncode == 75
     assert b"wait for the other run in this project, or stop it" in err
-    second = start(made, "run", "fast")
+    second = start_git_spacy(root, "run", "fast")
     assert second.stderr is not None
     assert b"Waiting for another run" in second.stderr.readline()
     assert second.poll() is None, "it did not wait"
-    assert not (made / "f").exists()
-    (made / "go").write_text("")
+    assert not (root / "f").exists()
+    (root / "go").write_text("")
     assert first.wait(PATIENCE) == second.wait(PATIENCE) == 0
     for child in (first, second):
         child.communicate()
-    assert set(lock.read(made)) == {"slow", "fast"}
+    assert set(lock.read(root)) == {"slow", "fast"}
 
 
-def test_a_run_inside_a_script_does_not_wait_for_itself(tmp_path: Path) -> None:
-    made = project(
+def test_a_run_started_by_a_script_does_not_wait_for_the_outer_run(tmp_path: Path) -> None:
+    root = project(
         tmp_path,
         "commands:\n"
         "  - {name: outer, script: ['python -m git_spacy run inner'], outputs: [i]}\n"
         "  - {name: inner, script: ['python -c \"open(chr(105), chr(119))\"'], outputs: [i]}\n",
     )
-    child = start(made, "run", "outer")
+    child = start_git_spacy(root, "run", "outer")
     _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, err
-    assert set(lock.read(made)) == {"outer", "inner"}
+    assert set(lock.read(root)) == {"outer", "inner"}
 
 
 @pytest.mark.threat("template-links", commands="run")
-def test_a_lock_or_project_that_is_a_link_out_is_left_alone(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_lock_or_project_yml_that_links_out_of_the_project_is_refused(
+    tmp_path: Path, spacy: Spacy
+) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious: {}\n")
-    made = two_steps(tmp_path / "p")
-    (made / "project.lock").symlink_to(victim)
-    assert spacy("run", "all", cwd=made).code == 3
+    root = two_steps(tmp_path / "p")
+    (root / "project.lock").symlink_to(victim)
+    assert spacy("run", "all", cwd=root).code == 3
     assert victim.read_text() == "precious: {}\n"
-    (made / "project.lock").unlink()
-    (made / "project.yml").unlink()
-    (made / "project.yml").symlink_to(victim)
-    done = spacy("run", "all", cwd=made)
+    (root / "project.lock").unlink()
+    (root / "project.yml").unlink()
+    (root / "project.yml").symlink_to(victim)
+    done = spacy("run", "all", cwd=root)
     assert done.code == 3
     assert "precious" not in done.err
 
 
-def test_a_run_behind_a_link_is_still_the_same_project(tmp_path: Path) -> None:
-    made = project(
+def test_a_project_opened_through_a_link_is_the_same_project(tmp_path: Path) -> None:
+    root = project(
         tmp_path / "real",
         "commands:\n"
         "  - {name: outer, script: ['python -m git_spacy run inner'], outputs: [i]}\n"
         "  - {name: inner, script: ['python -c \"open(chr(105), chr(119))\"'], outputs: [i]}\n",
     )
-    (tmp_path / "link").symlink_to(made)
-    child = start(tmp_path, "-C", str(tmp_path / "link"), "run", "outer")
+    (tmp_path / "link").symlink_to(root)
+    child = start_git_spacy(tmp_path, "-C", str(tmp_path / "link"), "run", "outer")
     _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, err
 
 
-def test_a_script_on_a_terminal_may_read_from_it(tmp_path: Path) -> None:
-    made = project(
+def test_a_script_can_read_from_the_terminal(tmp_path: Path) -> None:
+    root = project(
         tmp_path,
         "commands: [{name: c, script: ['python ask.py'], outputs: [answer]}]",
         {"ask.py": "open('answer', 'w').write(input('colour? '))"},
     )
-    pid, terminal = at_terminal(made, "run", "c")
+    pid, terminal = at_terminal(root, "run", "c")
     seen = b""
     while b"colour? " not in seen:
         seen += os.read(terminal, 1024)
     os.write(terminal, b"blue\n")
-    code, _ = end_of(pid, terminal)
+    code, _ = wait_for_exit(pid, terminal)
     assert code == 0, seen
-    assert (made / "answer").read_text() == "blue"
+    assert (root / "answer").read_text() == "blue"
 
 
-def test_control_c_on_a_terminal_ends_the_script_and_us(tmp_path: Path) -> None:
-    made = project(
+def test_ctrl_c_ends_the_script_and_the_run(tmp_path: Path) -> None:
+    root = project(
         tmp_path,
         "commands: [{name: c, script: ['python sleeper.py'], outputs: [out]}]",
         {"sleeper.py": SLEEPER},
     )
-    pid, terminal = at_terminal(made, "run", "c")
-    pids = [int(one) for one in wait_for(made / "pids").split()]
+    pid, terminal = at_terminal(root, "run", "c")
+    pids = [int(pid) for pid in wait_for_content(root / "pids").split()]
     os.write(terminal, b"\x03")
-    code, seen = end_of(pid, terminal)
+    code, seen = wait_for_exit(pid, terminal)
     assert code == 130, seen
-    for one in pids:
-        assert not Path(f"/proc/{one}").exists() or "Z" in Path(f"/proc/{one}/stat").read_text()
+    for pid in pids:
+        assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
 
 
 SERVER = (
@@ -581,7 +595,7 @@ SERVER = (
     "open('begun', 'w').write('x')\n"
     "while True: time.sleep(3600)\n"
 )
-SERVING = """\
+SERVER_PROJECT = """\
 commands:
   - {name: serve, script: ["python server.py 0"], deps: [server.py], no_skip: true}
   - {name: broken, script: ["python server.py 7"], deps: [server.py], no_skip: true}
@@ -589,80 +603,78 @@ commands:
 """
 
 
-def served(folder: Path) -> Path:
-    return project(folder, SERVING, {"server.py": SERVER})
+def server_project(folder: Path) -> Path:
+    return project(folder, SERVER_PROJECT, {"server.py": SERVER})
 
 
 @pytest.mark.parametrize("setting", ["1", "3"])
-def test_control_c_on_a_terminal_ends_a_server_well_and_is_no_failure(
+def test_ctrl_c_stops_a_server_gracefully_and_is_not_a_failure(
     tmp_path: Path, setting: str
 ) -> None:
-    made = served(repository(tmp_path / "r"))
-    git(made, "config", "spacy.jobs", setting)
-    for _ in range(2):  # it is never skipped
-        (made / "begun").unlink(missing_ok=True)
-        pid, terminal = at_terminal(made, "run", "serve")
-        wait_for(made / "begun")
+    root = server_project(repository(tmp_path / "r"))
+    git(root, "config", "spacy.jobs", setting)
+    for _ in range(2):  # it always runs
+        (root / "begun").unlink(missing_ok=True)
+        pid, terminal = at_terminal(root, "run", "serve")
+        wait_for_content(root / "begun")
         os.write(terminal, b"\x03")
-        code, seen = end_of(pid, terminal)
+        code, seen = wait_for_exit(pid, terminal)
         assert code == 0, seen
-        assert ran(seen) == ["serve"]
+        assert commands_run(seen) == ["serve"]
         assert "error" not in seen
-    assert list(lock.read(made)) == ["serve"]
+    assert list(lock.read(root)) == ["serve"]
 
 
-def test_a_signal_to_us_alone_ends_a_server_just_as_well(tmp_path: Path) -> None:
-    made = served(tmp_path)
-    child = start(made, "run", "serve")
-    wait_for(made / "begun")
+def test_sigint_to_git_spacy_alone_also_stops_a_server_gracefully(tmp_path: Path) -> None:
+    root = server_project(tmp_path)
+    child = start_git_spacy(root, "run", "serve")
+    wait_for_content(root / "begun")
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, err
-    assert (made / "stopped").read_text() == "well"
-    assert ran(err.decode()) == ["serve"]
-    assert list(lock.read(made)) == ["serve"]
+    assert (root / "stopped").read_text() == "well"
+    assert commands_run(err.decode()) == ["serve"]
+    assert list(lock.read(root)) == ["serve"]
 
 
-def test_a_server_that_ends_badly_at_control_c_is_a_failure(tmp_path: Path) -> None:
-    made = served(tmp_path)
-    pid, terminal = at_terminal(made, "run", "broken")
-    wait_for(made / "begun")
+def test_a_server_that_exits_with_an_error_after_ctrl_c_has_failed(tmp_path: Path) -> None:
+    root = server_project(tmp_path)
+    pid, terminal = at_terminal(root, "run", "broken")
+    wait_for_content(root / "begun")
     os.write(terminal, b"\x03")
-    code, seen = end_of(pid, terminal)
+    code, seen = wait_for_exit(pid, terminal)
     assert code == 7
     assert "'broken' failed: a script line ended with exit code 7" in seen
-    assert lock.read(made) == {}
+    assert lock.read(root) == {}
 
 
-def test_a_script_that_says_itself_that_it_was_interrupted_was(
-    tmp_path: Path, spacy: Spacy
-) -> None:
-    made = project(tmp_path, "commands: [{name: c, script: [\"python -c 'exit(130)'\"]}]")
-    done = spacy("run", "c", cwd=made)
+def test_a_script_that_exits_with_130_counts_as_interrupted(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(tmp_path, "commands: [{name: c, script: [\"python -c 'exit(130)'\"]}]")
+    done = spacy("run", "c", cwd=root)
     assert done.code == 130
     assert done.err.splitlines()[-1] == "error: interrupted"
 
 
-def test_a_server_told_to_terminate_is_terminated_whatever_its_code(tmp_path: Path) -> None:
-    made = served(tmp_path)
-    (made / "server.py").write_text(SERVER.replace("SIGINT", "SIGTERM"))
-    child = start(made, "run", "serve", "after")
-    wait_for(made / "begun")
+def test_sigterm_terminates_the_run_whatever_the_exit_code_of_the_server(tmp_path: Path) -> None:
+    root = server_project(tmp_path)
+    (root / "server.py").write_text(SERVER.replace("SIGINT", "SIGTERM"))
+    child = start_git_spacy(root, "run", "serve", "after")
+    wait_for_content(root / "begun")
     child.terminate()
     _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 143
     assert err.splitlines()[-1] == b"error: terminated"
-    assert (made / "stopped").read_text() == "well"
+    assert (root / "stopped").read_text() == "well"
 
 
-DEAF = (
+IGNORES_SIGNALS = (
     "import os, signal, time\n"
     "signal.signal(signal.SIGINT, lambda *_: open('heard', 'a').write('x'))\n"
     "signal.signal(signal.SIGTERM, lambda *_: open('heard', 'a').write('x'))\n"
     "open('pid', 'w').write(str(os.getpid()))\n"
     "while True: time.sleep(3600)\n"
 )
-PATIENT = (
+LONG_GRACE_PERIOD = (
     "import sys\n"
     "from git_spacy.run import foreground\n"
     "foreground.GRACE = 3600\n"
@@ -673,21 +685,23 @@ PATIENT = (
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_is_ignored_and_a_third_kills_what_does_not_heed_the_first(
+def test_a_second_signal_is_ignored_and_a_third_kills_a_script_that_ignores_signals(
     tmp_path: Path, number: int, jobs: str
 ) -> None:
-    made = project(tmp_path, "commands: [{name: c, script: ['python s.py']}]", {"s.py": DEAF})
+    root = project(
+        tmp_path, "commands: [{name: c, script: ['python s.py']}]", {"s.py": IGNORES_SIGNALS}
+    )
     child = subprocess.Popen(
-        (sys.executable, "-c", PATIENT, "run", "c", "-j", jobs), cwd=made, stderr=subprocess.PIPE,
+        (sys.executable, "-c", LONG_GRACE_PERIOD, "run", "c", "-j", jobs), cwd=root, stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])},
     )  # fmt: skip
-    pid = wait_for(made / "pid")
+    pid = wait_for_content(root / "pid")
     child.send_signal(number)
-    assert wait_for(made / "heard") == "x"
+    assert wait_for_content(root / "heard") == "x"
     deadline = time.monotonic() + PATIENCE
     sent = 1
-    while child.poll() is None:  # two that arrive at the same moment are one
-        assert time.monotonic() < deadline, "it waits for a script that does not heed signals"
+    while child.poll() is None:  # two signals that arrive at the same moment count as one
+        assert time.monotonic() < deadline, "still waiting for a script that ignores signals"
         child.send_signal(number)
         sent += 1
         with suppress(subprocess.TimeoutExpired):
@@ -697,4 +711,4 @@ def test_a_second_signal_is_ignored_and_a_third_kills_what_does_not_heed_the_fir
     assert child.returncode == 128 + number, err
     assert err.splitlines()[-1] in (b"error: interrupted", b"error: terminated")
     assert not Path(f"/proc/{pid}").exists()
-    assert (made / "heard").read_text() == "x", "a signal was passed on twice"
+    assert (root / "heard").read_text() == "x", "a signal was passed on twice"

@@ -1,4 +1,4 @@
-"""A script line to a process: split as the reference splits, with the project's Python."""
+"""Script lines are split as weasel splits them, and run with the project's Python."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PYTHON = Interpreter("/env/bin/python", "test")
 
 
 def command(*lines: str) -> Command:
-    one = loader.parse(b"commands: [{name: c, script: [x]}]").project.commands[0]
-    return one._replace(script=lines)
+    parsed = loader.parse(b"commands: [{name: c, script: [x]}]").project.commands[0]
+    return parsed._replace(script=lines)
 
 
 def arguments(line: str, environ: dict[str, str] | None = None) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ def test_a_line_is_split_without_a_shell(line: str, expected: tuple[str, ...]) -
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1))
-def test_any_words_arrive_as_they_were(words: list[str]) -> None:
+def test_quoted_arguments_are_passed_unchanged(words: list[str]) -> None:
     import shlex
 
     line = shlex.join(["echo", *words])
@@ -64,17 +64,17 @@ def test_any_words_arrive_as_they_were(words: list[str]) -> None:
     )
 
 
-def test_the_value_of_an_environment_variable_is_filled_in_and_not_shown() -> None:
+def test_environment_variables_are_filled_in_but_not_shown() -> None:
     (step,) = build_steps(command("get ${env.a} --x"), PYTHON, {"a": "A"}, {"A": "s3cret"})
     assert step.arguments == ("get", "s3cret", "--x")
     assert step.shown == "get ${env.a} --x"
     assert arguments("get ${env.a} --x") == ("get", "--x"), (
-        "not set: nothing, as the reference has it"
+        "an unset variable is empty, as in weasel"
     )
     assert arguments("get ${env.a}", {"A": "--gpu 0"}) == ("get", "--gpu", "0")
 
 
-def test_a_value_that_breaks_the_quotes_is_told_without_the_value() -> None:
+def test_a_value_that_unbalances_the_quotes_is_reported_without_the_value() -> None:
     with pytest.raises(InvalidInput) as caught:
         arguments("get '${env.a}'", {"A": "it's"})
     assert "the value of A unbalances the quotes" in str(caught.value)
@@ -91,7 +91,7 @@ def environments(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_which_python_is_chosen_from_the_strongest_to_the_weakest(environments: Path) -> None:
+def test_python_is_chosen_in_order_of_precedence(environments: Path) -> None:
     root = environments / "p"
     configured = {"spacy.python": str(environments / "configured/bin/python")}
     active = {"VIRTUAL_ENV": str(environments / "active")}
@@ -109,14 +109,16 @@ def test_which_python_is_chosen_from_the_strongest_to_the_weakest(environments: 
     assert Path(relative.path).resolve() == environments / "configured/bin/python"
 
 
-def test_a_configured_python_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_configured_python_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(
         InvalidInput, match=r"git config spacy\.python: error: Python not found: '/gone'"
     ):
         find_interpreter(tmp_path, {"spacy.python": "/gone"}, {})
 
 
-def test_the_version_of_a_package_is_read_beside_the_interpreter(environments: Path) -> None:
+def test_the_version_of_a_package_is_read_from_the_interpreters_environment(
+    environments: Path,
+) -> None:
     packages = environments / "active/lib/python3.11/site-packages"
     (packages / "spacy-3.8.1.dist-info").mkdir(parents=True)
     (packages / "spacy_legacy-3.0.12.dist-info").mkdir()
@@ -126,10 +128,10 @@ def test_the_version_of_a_package_is_read_beside_the_interpreter(environments: P
 
 
 @pytest.mark.threat("git-environment", commands="run")
-def test_a_script_does_not_see_gits_own_variables() -> None:
+def test_git_variables_are_removed_from_the_environment_of_a_script() -> None:
     environ = {"GIT_DIR": "x", "GIT_INDEX_FILE": "x", "PATH": "/usr/bin", "KEPT": "1"}
-    made = process_environment(PYTHON, Path("/p"), environ)
-    assert "GIT_DIR" not in made
-    assert "GIT_INDEX_FILE" not in made
-    assert made["KEPT"] == "1"
-    assert made["PATH"] == "/env/bin:/usr/bin"
+    environ_of_script = process_environment(PYTHON, Path("/p"), environ)
+    assert "GIT_DIR" not in environ_of_script
+    assert "GIT_INDEX_FILE" not in environ_of_script
+    assert environ_of_script["KEPT"] == "1"
+    assert environ_of_script["PATH"] == "/env/bin:/usr/bin"

@@ -1,4 +1,4 @@
-"""Repositories of all kinds that somebody has set up in his own way, for `init`."""
+"""Repositories with all kinds of existing hooks and settings, for `init`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from git_spacy import hook
 from tests.testing.projects import TWO_STEPS, on_path, two_steps
 from tests.testing.repositories import git, repository, write
 
-SAY = '#!/bin/sh\necho "$0 ran" >&2\n'
+ECHO_NAME = '#!/bin/sh\necho "$0 ran" >&2\n'
 PRE_COMMIT = """\
 # what we check
 repos:
@@ -30,7 +30,7 @@ fail_fast: true
 
 
 def ordinary(folder: Path) -> Path:
-    """A repository of one project."""
+    """Create a repository with one project."""
 
     repository(two_steps(folder))
     return folder
@@ -49,19 +49,19 @@ def several(folder: Path) -> Path:
 
 
 def with_files(folder: Path) -> Path:
-    """Files without an end of line, with Windows' own, and settings of somebody's own."""
+    """Create files without a final newline and with CRLF, and settings of the user's own."""
 
     write(ordinary(folder), {".gitattributes": "*.bin binary", ".gitignore": "a\r\nb\r\n"})
     git(folder, "config", "notes.rewriteMode", "overwrite")
     git(folder, "config", "notes.rewriteRef", "refs/notes/commits")
     with open(folder / ".git/config", "a") as file:
-        file.write("; the last line, and no end of line: [x]")
+        file.write("; the last line has no newline: [x]")
     return folder
 
 
 def with_hooks(folder: Path) -> Path:
-    write(ordinary(folder), {"tools/check.sh*": SAY})
-    write(folder / ".git/hooks", {"pre-merge-commit*": SAY})
+    write(ordinary(folder), {"tools/check.sh*": ECHO_NAME})
+    write(folder / ".git/hooks", {"pre-merge-commit*": ECHO_NAME})
     os.symlink("../../tools/check.sh", folder / ".git/hooks/pre-commit")
     return folder
 
@@ -90,8 +90,8 @@ def with_husky_8(folder: Path) -> Path:
     return folder
 
 
-def with_hooks_of_the_team(folder: Path) -> Path:
-    write(ordinary(folder), {".githooks/pre-commit*": SAY})
+def with_committed_hooks(folder: Path) -> Path:
+    write(ordinary(folder), {".githooks/pre-commit*": ECHO_NAME})
     write(folder / ".git/hooks", {"pre-merge-commit*": "#!/bin/sh\nexit 1\n"})
     git(folder, "config", "core.hooksPath", ".githooks")
     return folder
@@ -99,7 +99,7 @@ def with_hooks_of_the_team(folder: Path) -> Path:
 
 def with_global_hooks(folder: Path) -> Path:
     home = Path(os.environ["HOME"])
-    write(home / "my hooks", {"pre-commit*": SAY, "commit-msg*": SAY, "README": "x"})
+    write(home / "my hooks", {"pre-commit*": ECHO_NAME, "commit-msg*": ECHO_NAME, "README": "x"})
     git(home, "config", "--global", "core.hooksPath", "~/my hooks")
     return ordinary(folder)
 
@@ -126,17 +126,17 @@ def sha256(folder: Path) -> Path:
 
 
 KINDS: dict[str, Callable[[Path], Path]] = {
-    made.__name__: made
-    for made in (
+    create.__name__: create
+    for create in (
         ordinary, without_commits, several, with_files, with_hooks, with_pre_commit, with_husky_9,
-        with_husky_8, with_hooks_of_the_team, with_global_hooks, linked, submodule, sha256,
+        with_husky_8, with_committed_hooks, with_global_hooks, linked, submodule, sha256,
     )
 }  # fmt: skip
 
 
 @pytest.fixture
 def programs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH with git-spacy and its hook, as after an installation."""
+    """Put git-spacy and git-spacy-hook on the PATH, as an installation does."""
 
     folder = tmp_path_factory.mktemp("bin")
     source = Path(hook.__file__).parents[1]
@@ -147,8 +147,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     return folder
 
 
-def stale(root: Path) -> Path:
-    """Make the project's lock stale, and stage it."""
+def make_stale(root: Path) -> Path:
+    """Make project.lock stale, and stage that."""
 
     text = TWO_STEPS.replace("hello", "goodbye")
     write(root, {"project.yml": text})

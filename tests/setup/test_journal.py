@@ -1,4 +1,4 @@
-"""The journal of `init`: what it did not write itself is refused, and leads nowhere."""
+"""The journal of `init`: values that it cannot have written are refused."""
 
 from __future__ import annotations
 
@@ -23,11 +23,9 @@ from tests.testing.repositories import repository
     ],
     ids=repr,
 )  # fmt: skip
-def test_a_journal_with_a_value_that_cannot_be_is_refused(
+def test_a_journal_with_an_invalid_value_is_refused(
     tmp_path: Path, spacy: Spacy, kind: str, changed: dict[str, Any]
 ) -> None:
-    """Threat model: hostile-values."""
-
     root = repository(two_steps(tmp_path / "p"))
     assert spacy("init", "--yes", cwd=root).code == 0
     journal = next(
@@ -35,7 +33,7 @@ def test_a_journal_with_a_value_that_cannot_be_is_refused(
         if f'"kind": "{kind}"' in path.read_text()
     )  # fmt: skip
     document = json.loads(journal.read_text())
-    next(one for one in document["done"] if one["kind"] == kind).update(changed)
+    next(entry for entry in document["done"] if entry["kind"] == kind).update(changed)
     journal.write_text(json.dumps(document))
     before = snapshot(tmp_path)
     done = spacy("init", "--undo", "--yes", cwd=root)

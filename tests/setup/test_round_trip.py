@@ -1,5 +1,4 @@
-"""`git spacy init` and `--undo` on repositories of all kinds: shown first, done once, and gone
-without a trace."""
+"""`git spacy init` and `--undo` on all kinds of repositories: undo restores every byte."""
 
 from __future__ import annotations
 
@@ -10,28 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.setup.conftest import KINDS, stale
+from tests.setup.conftest import KINDS, make_stale
 from tests.testing.projects import Done, Spacy
 from tests.testing.repositories import GIT, git
 
-World = dict[str, tuple[int, bytes | str]]
+State = dict[str, tuple[int, bytes | str]]
 
 
-def world(*folders: Path) -> World:
-    """Every file, link and folder below `folders` with its permissions, Git's own and all."""
+def full_state(*folders: Path) -> State:
+    """Return the mode and content of every file, symlink and folder below `folders`."""
 
-    found: World = {}
+    state: State = {}
     for top in folders:
         for path in sorted((top, *top.rglob("*"))):
             mode = path.lstat().st_mode
             if path.is_symlink():
-                found[str(path)] = (mode, os.readlink(path))
+                state[str(path)] = (mode, os.readlink(path))
             else:
-                found[str(path)] = (mode, path.read_bytes() if path.is_file() else "")
-    return found
+                state[str(path)] = (mode, path.read_bytes() if path.is_file() else "")
+    return state
 
 
-def committing(folder: Path) -> Done:
+def try_commit(folder: Path) -> Done:
     done = subprocess.run(
         (GIT, "commit", "-m", "x"), cwd=folder, capture_output=True, text=True, check=False
     )
@@ -39,42 +38,39 @@ def committing(folder: Path) -> Done:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_twice_changes_nothing_and_undo_leaves_every_byte_as_it_was(
+def test_init_is_idempotent_and_undo_restores_every_byte(
     tmp_path: Path, spacy: Spacy, kind: str
 ) -> None:
-    made = KINDS[kind](tmp_path / "project")
+    root = KINDS[kind](tmp_path / "project")
     home = Path(os.environ["HOME"])
-    git(made, "status")  # the index is as Git likes it
-    before = world(tmp_path, home)
+    git(root, "status")  # refreshes the index
+    before = full_state(tmp_path, home)
 
-    shown = spacy("init", "--dry", cwd=made)
+    shown = spacy("init", "--dry", cwd=root)
     assert shown.code == 0
-    refused = spacy("init", cwd=made)
+    refused = spacy("init", cwd=root)
     assert (refused.code, refused.out) == (2, shown.out)
     assert refused.err.endswith("hint: git spacy init --yes\n")
-    assert world(tmp_path, home) == before
+    assert full_state(tmp_path, home) == before
 
-    done = spacy("init", "--yes", cwd=made)
+    done = spacy("init", "--yes", cwd=root)
     assert done.code == 0, done.err
     assert done.out == shown.out
-    assert git(made, "config", "--get-all", "notes.rewriteRef").endswith("refs/notes/spacy")
-    assert git(made, "config", "notes.rewriteMode") == "cat_sort_uniq"
-    set_up = world(tmp_path, home)
+    assert git(root, "config", "--get-all", "notes.rewriteRef").endswith("refs/notes/spacy")
+    assert git(root, "config", "notes.rewriteMode") == "cat_sort_uniq"
+    set_up = full_state(tmp_path, home)
     assert set_up != before
-    again = spacy("init", "--yes", cwd=made)
+    again = spacy("init", "--yes", cwd=root)
     assert (again.code, again.out) == (0, "")
-    assert again.err == "all is set up; nothing to do\n"
-    assert world(tmp_path, home) == set_up
+    assert again.err == "already set up; nothing to do\n"
+    assert full_state(tmp_path, home) == set_up
 
-    assert spacy("init", "--undo", cwd=made).code == 2
-    assert world(tmp_path, home) == set_up
-    undone = spacy("init", "--undo", "--yes", cwd=made)
+    assert spacy("init", "--undo", cwd=root).code == 2
+    assert full_state(tmp_path, home) == set_up
+    undone = spacy("init", "--undo", "--yes", cwd=root)
     assert undone.code == 0, undone.err
-    assert world(tmp_path, home) == before
-    assert (
-        spacy("init", "--undo", "--yes", cwd=made).err
-        == "nothing was set up here; nothing to undo\n"
-    )
+    assert full_state(tmp_path, home) == before
+    assert spacy("init", "--undo", "--yes", cwd=root).err == "nothing to undo\n"
 
 
 @pytest.mark.usefixtures("programs")
@@ -88,61 +84,59 @@ def test_twice_changes_nothing_and_undo_leaves_every_byte_as_it_was(
         ("with_hooks", ["pre-commit.before-git-spacy ran"]),
         ("with_husky_9", []),
         ("with_husky_8", []),
-        ("with_hooks_of_the_team", ["pre-commit.before-git-spacy ran"]),
+        ("with_committed_hooks", ["pre-commit.before-git-spacy ran"]),
         ("with_global_hooks", ["my hooks/pre-commit ran"]),
     ],
 )
-def test_then_a_stale_lock_is_refused_and_what_ran_before_still_runs(
+def test_commits_with_a_stale_lock_are_refused_and_earlier_hooks_still_run(
     tmp_path: Path, spacy: Spacy, kind: str, ran_before: list[str]
 ) -> None:
-    made = KINDS[kind](tmp_path / "project")
-    root = made / "one" if kind == "several" else made
-    assert spacy("init", "--yes", cwd=made).code == 0
+    top = KINDS[kind](tmp_path / "project")
+    root = top / "one" if kind == "several" else top
+    assert spacy("init", "--yes", cwd=top).code == 0
     assert spacy("run", "all", cwd=root).code == 0
-    git(made, "add", "-A")
-    good = committing(made)
+    git(top, "add", "-A")
+    good = try_commit(top)
     assert good.code == 0, good.err
-    for told in ran_before:
-        assert told in good.err
+    for line in ran_before:
+        assert line in good.err
     if kind == "with_global_hooks":
         assert "my hooks/commit-msg ran" in good.err
-    stale(root)
-    bad = committing(made)
+    make_stale(root)
+    bad = try_commit(top)
     assert bad.code == 1
     assert "project.lock:3:3: error: 'prepare': script changed" in bad.err + bad.out
 
 
 @pytest.mark.usefixtures("programs")
-def test_pre_commit_runs_our_checks_by_the_entry(tmp_path: Path, spacy: Spacy) -> None:
+def test_pre_commit_runs_our_checks(tmp_path: Path, spacy: Spacy) -> None:
     pytest.importorskip("pre_commit")
-    made = KINDS["with_pre_commit"](tmp_path / "project")
-    assert spacy("run", "all", cwd=made).code == 0
-    done = spacy("init", "--yes", cwd=made)
-    assert done.err.endswith("pre-commit runs it once it is installed here: pre-commit install\n")
-    assert not (made / ".git/hooks/pre-commit").exists()
-    stale(made)
+    root = KINDS["with_pre_commit"](tmp_path / "project")
+    assert spacy("run", "all", cwd=root).code == 0
+    done = spacy("init", "--yes", cwd=root)
+    assert done.err.endswith("To have pre-commit run the hook: pre-commit install\n")
+    assert not (root / ".git/hooks/pre-commit").exists()
+    make_stale(root)
 
-    ran = subprocess.run(
+    completed = subprocess.run(
         (sys.executable, "-m", "pre_commit", "run"),
-        cwd=made,
+        cwd=root,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert ran.returncode == 1
-    assert "theirs" in ran.stdout
-    assert "project.lock:3:3: error: 'prepare': script changed" in ran.stdout
+    assert completed.returncode == 1
+    assert "theirs" in completed.stdout
+    assert "project.lock:3:3: error: 'prepare': script changed" in completed.stdout
 
 
-def test_the_hooks_of_the_repository_that_did_not_run_still_do_not(
-    tmp_path: Path, spacy: Spacy
-) -> None:
-    """(core.hooksPath was elsewhere all the time.)"""
+def test_hooks_that_did_not_run_before_still_do_not(tmp_path: Path, spacy: Spacy) -> None:
+    """Those in .git/hooks did not run, since core.hooksPath is another folder."""
 
-    made = KINDS["with_hooks_of_the_team"](tmp_path / "project")
-    assert spacy("init", "--yes", cwd=made).code == 0
+    root = KINDS["with_committed_hooks"](tmp_path / "project")
+    assert spacy("init", "--yes", cwd=root).code == 0
     assert (
-        (made / ".githooks/pre-merge-commit.before-git-spacy")
+        (root / ".githooks/pre-merge-commit.before-git-spacy")
         .read_text()
         .endswith("git-spacy's.\n")
     )

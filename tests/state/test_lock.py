@@ -113,7 +113,7 @@ def test_an_update_keeps_the_order_of_the_entries(tmp_path: Path) -> None:
         ("a: b", "not a mapping"),
         ("a:\n  script: x\n", "not a list"),
         ("a:\n  deps:\n    - x\n", "no path"),
-        ("a: {b: [}", "not YAML"),
+        ("a: {b: [}", "invalid YAML"),
         ("<<<<<<< ours\na: {}\n=======\nb: {}\n>>>>>>> theirs\n", "conflict"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Projects that were run, their remotes, and clones that have nothing yet."""
+"""Fixtures: a project that was run, its remote, and a clone without outputs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.testing.waiting import PATIENCE
 
 
 class Shared(NamedTuple):
-    """A project that was run (`made`), a clone of it without outputs and lock (`clone`), and the
-    remote of both."""
+    """A project that was run (`made`), a copy without outputs and lock (`clone`), and the remote
+    of both."""
 
     made: Path
     clone: Path
@@ -31,7 +31,7 @@ class Shared(NamedTuple):
         return self.spacy("pull", *options, cwd=self.clone)
 
     def objects(self) -> dict[str, bytes]:
-        """What the remote has."""
+        """Return the objects in the remote."""
 
         return {
             path.relative_to(self.remote).as_posix(): path.read_bytes()
@@ -41,7 +41,7 @@ class Shared(NamedTuple):
 
 
 def fresh_clone(made: Path, clone: Path, *left_out: str) -> Path:
-    """A copy of a project without `left_out` and project.lock."""
+    """Copy a project without `left_out` and project.lock."""
 
     shutil.copytree(made, clone, symlinks=True)
     for name in (*left_out, "project.lock"):
@@ -58,17 +58,19 @@ import pathlib, re, sys, time
 from git_spacy import cli
 began = time.process_time()
 code = cli.main(sys.argv[1:])
-# (the peak that getrusage tells counts what the process that started this one had)
+# the peak of getrusage includes the memory of the parent process
 peak = re.search(r"VmHWM:\\s*(\\d+)", pathlib.Path("/proc/self/status").read_text())
 print(code, peak[1], time.process_time() - began)
 """
 
 
-def measured(
+def run_measured(
     *arguments: object, cwd: Path, patience: float = PATIENCE, **environ: str
 ) -> tuple[int, float, float, str]:
-    """(exit code, peak in MB, seconds of CPU time, stderr) of `git spacy …` in a process of its own,
-    which is killed after `patience` seconds."""
+    """Run `git spacy …` in a new process, which is killed after `patience` seconds.
+
+    Returns (exit code, peak memory in MB, CPU time in seconds, stderr).
+    """
 
     done = subprocess.run(
         (sys.executable, "-c", MEASURED, *map(str, arguments)), cwd=cwd, capture_output=True,

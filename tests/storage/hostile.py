@@ -1,4 +1,4 @@
-"""Archives as nobody should make them, put where a remote has its own."""
+"""Build malicious archives and put them into a remote."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def hard_link(name: str, target: str) -> Member:
     return member(name, tarfile.LNKTYPE, linkname=target)
 
 
-def plain(members: Iterable[Member], **options: object) -> bytes:
-    """An archive of these, not compressed."""
+def uncompressed(members: Iterable[Member], **options: object) -> bytes:
+    """Return an uncompressed archive of `members`."""
 
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", **options) as tar:  # type: ignore[call-overload]
@@ -44,16 +44,15 @@ def plain(members: Iterable[Member], **options: object) -> bytes:
 
 
 def zipped(*members: Member, **options: object) -> bytes:
-    return gzip.compress(plain(members, **options), 1)
+    return gzip.compress(uncompressed(members, **options), 1)
 
 
 def md5(content: bytes) -> str:
     return hashlib.md5(content).hexdigest()
 
 
-def planted(remote: Path, name: str, data: bytes, content: str) -> Path:
-    """`data` in the place of the object that the remote has for an output, under the name of this
-    content."""
+def replace_object(remote: Path, name: str, data: bytes, content: str) -> Path:
+    """Replace the object of the output `name` by `data`, with `content` as the md5 in its name."""
 
     (old,) = (remote / name).glob("*/*")
     new = old.with_name(content)

@@ -1,8 +1,8 @@
-"""A push or pull killed (SIGKILL) at its N-th change of a file, for N = 1, 2, …, until one is
-through: `python -m tests.storage.killing VERB PROJECT SCENARIO WORK`.
+"""Kill a push or pull with SIGKILL at its N-th change of a file, for N = 1, 2, … until it finishes:
+`python -m tests.storage.killing VERB PROJECT SCENARIO WORK`.
 
-A process of its own, since it forks. Prints how many changes there were; fails where something torn
-is seen, or where running again does not heal.
+Runs in its own process, since it forks. Prints the number of changes; fails if a file is incomplete
+or if running the command again does not repair the project.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# (all that is imported when it is used, so that not every child does)
+# import before forking what every child needs
 from git_spacy import cli
 from git_spacy.storage.remote_keys import TEMPORARY
 from tests.testing.projects import snapshot
@@ -25,7 +25,7 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def forked(verb: str, root: Path, number: int = 0) -> int:
-    """Run `git spacy VERB`, killed at change `number`; the exit code, negative for a signal."""
+    """Run `git spacy VERB`, killed at change `number`; return its exit code or minus the signal."""
 
     child = os.fork()
     if not child:
@@ -37,21 +37,21 @@ def forked(verb: str, root: Path, number: int = 0) -> int:
 
 
 def killer(number: int) -> Any:
-    left = number
+    remaining = number
 
-    def heard(event: str, args: tuple[Any, ...]) -> None:
-        nonlocal left
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        nonlocal remaining
         if event in CHANGES or (event == "open" and isinstance(args[2], int) and args[2] & WRITING):
-            left -= 1
-            if left == 0:
-                time.sleep(0.005)  # what was written so far, and threads beside
+            remaining -= 1
+            if remaining == 0:
+                time.sleep(0.005)  # let other threads write
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    return heard
+    return hook
 
 
 def objects(remote: Path) -> dict[str, bytes | str]:
-    """The remote without what a killed push may leave."""
+    """Return the objects in a remote without temporary files."""
 
     return {
         name: content
@@ -61,30 +61,30 @@ def objects(remote: Path) -> dict[str, bytes | str]:
 
 
 def main(verb: str, project: str, scenario: Path, work: Path) -> int:
-    def restored() -> None:
+    def reset() -> None:
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(scenario, work, symlinks=True)
 
     root = work / project
-    restored()
+    reset()
     before = snapshot(root), objects(work / "remote")
     assert forked(verb, root) == 0
     after = snapshot(root), objects(work / "remote")
     for number in range(1, 1000):
-        restored()
+        reset()
         code = forked(verb, root, number)
         for name, content in objects(work / "remote").items():
             assert content in (before[1].get(name), after[1].get(name)), (number, name)
         for output in ("model/weights.txt", "corpus/words.txt", "project.lock"):
-            found = snapshot(root).get(output)
-            fits = found in (before[0].get(output), after[0].get(output), None)
-            assert fits or output == "project.lock", (number, output, found)
+            content = snapshot(root).get(output)
+            is_whole = content in (before[0].get(output), after[0].get(output), None)
+            assert is_whole or output == "project.lock", (number, output, content)
         assert forked(verb, root) == 0, number
         assert (snapshot(root), objects(work / "remote")) == after, number
         if code == 0:
             return number - 1
         assert code == -signal.SIGKILL, (number, code)
-    raise AssertionError("it never ends")
+    raise AssertionError("the command did not finish within 1,000 changes")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""An output to an archive and back: whatever it is, it comes back the same."""
+"""Tests of packing and unpacking outputs."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ trees = st.recursive(
 )
 
 
-def build(at: Path, tree: bytes | dict[str, bytes]) -> None:
+def build(path: Path, tree: bytes | dict[str, bytes]) -> None:
     if isinstance(tree, bytes):
-        at.write_bytes(tree)
+        path.write_bytes(tree)
         return
-    at.mkdir()
+    path.mkdir()
     for name, inner in tree.items():
-        build(at / name, inner)  # type: ignore[arg-type]
+        build(path / name, inner)  # type: ignore[arg-type]
 
 
 def packed(root: Path) -> bytes:
@@ -50,7 +50,7 @@ def unpacked(root: Path, data: bytes) -> None:
 
 
 @given(trees)
-def test_any_output_comes_back(
+def test_any_output_survives_packing_and_unpacking(
     tmp_path_factory: pytest.TempPathFactory, tree: bytes | dict[str, bytes]
 ) -> None:
     before, after = (tmp_path_factory.mktemp(name) for name in ("before", "after"))
@@ -63,10 +63,10 @@ def test_any_output_comes_back(
 
 
 @given(trees, st.data())
-def test_whatever_is_changed_in_an_archive_nothing_is_written_outside(
+def test_a_corrupted_archive_never_writes_outside_the_output(
     tmp_path_factory: pytest.TempPathFactory, tree: bytes | dict[str, bytes], data: st.DataObject
 ) -> None:
-    """(in the plain archive, so that the change is not stopped by the sum of the compression)"""
+    """Change the uncompressed archive, so that the gzip checksum does not detect it."""
 
     import gzip
 
@@ -76,8 +76,8 @@ def test_whatever_is_changed_in_an_archive_nothing_is_written_outside(
     build(before / "out", tree)
     plain = bytearray(gzip.decompress(packed(before)))
     for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, min(len(plain), 4096) - 1))
-        plain[at] = data.draw(st.integers(0, 255))
+        index = data.draw(st.integers(0, min(len(plain), 4096) - 1))
+        plain[index] = data.draw(st.integers(0, 255))
     try:
         unpacked(after, gzip.compress(bytes(plain), 1))
     except (GitSpacyError, OSError):

@@ -1,4 +1,4 @@
-"""The store of this machine: by content, whole or not at all, and never anything damaged."""
+"""Tests of the local cache."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FOLDER: dict[str, str | bytes] = {
 }  # fmt: skip
 
 
-def kept(store: CacheStore, root: Path, name: str) -> Fingerprint:
+def save(store: CacheStore, root: Path, name: str) -> Fingerprint:
     known = fingerprint(root, name)
     assert known is not None
     store.save(files_below(root, name) or [], known)
@@ -39,13 +39,15 @@ def kept(store: CacheStore, root: Path, name: str) -> Fingerprint:
 
 
 @contextmanager
-def brought(store: CacheStore, root: Path, known: Fingerprint, to: str) -> Iterator[Staging | None]:
+def staged_output(
+    store: CacheStore, root: Path, known: Fingerprint, to: str
+) -> Iterator[Staging | None]:
     with staging(root, to) as staged:
         yield staged if store.restore(known.digest, known.names, staged) else None
 
 
 def restored(store: CacheStore, root: Path, known: Fingerprint, to: str) -> Fingerprint | None:
-    with brought(store, root, known, to) as staged:
+    with staged_output(store, root, known, to) as staged:
         if staged is None:
             return None
         staged.commit()
@@ -57,12 +59,12 @@ def objects(store_at: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_an_output_comes_back_as_it_was(tmp_path: Path, link: bool) -> None:
+def test_an_output_is_restored_unchanged(tmp_path: Path, link: bool) -> None:
     write(tmp_path / "p", {**FOLDER, "file.bin": noise(100_000)})
     store = CacheStore(tmp_path / "store", link=link)
     root = tmp_path / "p"
     for name in ("out", "file.bin"):
-        known = kept(store, root, name)
+        known = save(store, root, name)
         assert store.has(known.digest)
         assert store.has(known.digest, known.names)
         assert not store.has(known.digest, "0" * 32)
@@ -72,13 +74,13 @@ def test_an_output_comes_back_as_it_was(tmp_path: Path, link: bool) -> None:
     shares = (root / "again/file.bin").stat().st_nlink > 1
     assert shares == link
     if not link:
-        (root / "again/file.bin").write_bytes(b"edited")  # which is nobody else's
+        (root / "again/file.bin").write_bytes(b"edited")  # not shared by a hard link
         assert store.verify() == []
-    assert store.size().objects == 4  # the same content is there once
+    assert store.size().objects == 4  # equal files are stored once
     assert store.size().trees == 2
 
 
-def test_what_is_not_here_is_not_brought(tmp_path: Path) -> None:
+def test_a_missing_output_is_not_restored(tmp_path: Path) -> None:
     store = CacheStore(tmp_path / "store")
     assert restored(store, tmp_path, Fingerprint("0" * 32, "", 0), "x") is None
     assert not (tmp_path / "store").exists()
@@ -89,7 +91,7 @@ def test_what_is_not_here_is_not_brought(tmp_path: Path) -> None:
 def test_the_same_content_under_other_names_is_another_output(tmp_path: Path) -> None:
     write(tmp_path, {"one/a": "x", "two/b": "x"})
     store = CacheStore(tmp_path / "store")
-    one, two = kept(store, tmp_path, "one"), kept(store, tmp_path, "two")
+    one, two = save(store, tmp_path, "one"), save(store, tmp_path, "two")
     assert one.digest == two.digest
     restored(store, tmp_path, one, "again")
     assert [path.name for path in (tmp_path / "again").iterdir()] == ["a"]
@@ -97,7 +99,7 @@ def test_the_same_content_under_other_names_is_another_output(tmp_path: Path) ->
     assert [path.name for path in (tmp_path / "again").iterdir()] == ["b"]
 
 
-def test_an_output_that_changes_while_it_is_kept_is_not_kept(tmp_path: Path) -> None:
+def test_an_output_that_changes_during_the_save_is_not_saved(tmp_path: Path) -> None:
     write(tmp_path, {"out/a": "one"})
     store = CacheStore(tmp_path / "store")
     known = fingerprint(tmp_path, "out")
@@ -111,7 +113,7 @@ def test_an_output_that_changes_while_it_is_kept_is_not_kept(tmp_path: Path) -> 
 def test_damage_is_found_and_removed(tmp_path: Path) -> None:
     write(tmp_path, FOLDER)
     store = CacheStore(tmp_path / "store")
-    known = kept(store, tmp_path, "out")
+    known = save(store, tmp_path, "out")
     victim = next(path for path in objects(tmp_path / "store") if path.read_bytes() == b"two")
     victim.chmod(0o644)
     victim.write_bytes(b"TWO")
@@ -121,7 +123,7 @@ def test_damage_is_found_and_removed(tmp_path: Path) -> None:
     assert store.verify() == []
 
 
-def test_what_a_killed_process_was_writing_is_removed_and_is_no_damage(tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     store = CacheStore(tmp_path / "store")
     begun = tmp_path / f"store/trees/aa/.{'a' * 32}-.1234567.tmp"
     write(tmp_path, {begun.relative_to(tmp_path).as_posix(): "[["})
@@ -130,7 +132,7 @@ def test_what_a_killed_process_was_writing_is_removed_and_is_no_damage(tmp_path:
 
 
 @pytest.mark.parametrize("text", [b"", b"nonsense", b"{}", b"[1]", b'[["a"]]', b"[[[1, 2, 3], 1]]"])
-def test_files_of_the_store_that_make_no_sense_are_nothing(tmp_path: Path, text: bytes) -> None:
+def test_invalid_cache_files_are_ignored(tmp_path: Path, text: bytes) -> None:
     store = CacheStore(tmp_path / "store")
     store.add_result("ab" * 32, CachedResult((("out", "1" * 32, ""),)))
     (path,) = (tmp_path / "store/results").glob("??/*")
@@ -143,13 +145,13 @@ NO_MD5 = ["../../../evil", "../../../../docs/**/*", "*", "", "A" * 32, "a" * 31,
 
 @pytest.mark.threat("hostile-values", commands="cache restore run")
 @pytest.mark.parametrize("value", NO_MD5)
-def test_a_hash_that_is_none_never_becomes_a_path(tmp_path: Path, value: str) -> None:
-    """Threat model: hostile-values: with `../../../../docs/**/*` files outside were deleted."""
+def test_an_invalid_hash_never_becomes_a_path(tmp_path: Path, value: str) -> None:
+    """Threat model: hostile-values: with `../../../../docs/**/*` files outside the cache were deleted."""
 
     write(tmp_path, {"docs/a-b": "mine", "evil-": "[]", "store/trees/aa/x": "", "p/x": "x"})
     (tmp_path / "p/trees").mkdir()
     store = CacheStore(tmp_path / "p/a/b/store")
-    kept(store, tmp_path / "p", "x")
+    save(store, tmp_path / "p", "x")
     before = snapshot(tmp_path)
     for names in (None, "", value):
         with pytest.raises(InvalidInput), staging(tmp_path / "p", "out") as staged:
@@ -177,12 +179,12 @@ def test_a_hash_that_is_none_never_becomes_a_path(tmp_path: Path, value: str) ->
     ],
     ids=lambda items: repr(items)[:40],
 )  # fmt: skip
-def test_a_list_of_files_that_makes_no_sense_brings_nothing(tmp_path: Path, items: Any) -> None:
-    """Threat model: hostile-values: an output in the store says where its files are to go, and which they are."""
+def test_an_invalid_list_of_files_restores_nothing(tmp_path: Path, items: Any) -> None:
+    """Threat model: hostile-values: the list of files of an output names their paths and objects."""
 
     write(tmp_path, {"secret": "secret", "p/one": "x"})
     store = CacheStore(tmp_path / "store")
-    known = kept(store, tmp_path / "p", "one")
+    known = save(store, tmp_path / "p", "one")
     id = objects(tmp_path / "store")[0].parent.name + objects(tmp_path / "store")[0].name
     text = json.dumps(items).replace('"ID"', f'"{id}"')
     given = json.loads(text)
@@ -203,12 +205,12 @@ def test_a_list_of_files_that_makes_no_sense_brings_nothing(tmp_path: Path, item
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, "", "{", "9" * 10_000, "[1e999]", "\0", "[[]]", "null"]
 )
-def test_a_file_of_the_store_that_is_no_list_is_missing_and_written_again(
+def test_an_invalid_cache_file_counts_as_missing_and_is_rewritten(
     tmp_path: Path, text: str
 ) -> None:
     write(tmp_path, {"out/a": "one"})
     store = CacheStore(tmp_path / "store")
-    known = kept(store, tmp_path, "out")
+    known = save(store, tmp_path, "out")
     (tree,) = (tmp_path / "store/trees").glob("??/*")
     tree.write_text(text)
     assert not store.has(known.digest, known.names)
@@ -217,12 +219,12 @@ def test_a_file_of_the_store_that_is_no_list_is_missing_and_written_again(
     store.collect(3600)
     assert store.verify() == [known.digest]
     tree.write_text(text)
-    assert kept(store, tmp_path, "out") == known
+    assert save(store, tmp_path, "out") == known
     assert restored(store, tmp_path, known, "again") == known
 
 
 def spoiled(path: Path, how: str) -> None:
-    """Damage a file of the store."""
+    """Damage a file of the cache."""
 
     path.chmod(0o644)
     data = path.read_bytes()
@@ -230,7 +232,7 @@ def spoiled(path: Path, how: str) -> None:
         path.write_bytes(data[:-1])
     elif how == "edited":
         path.write_bytes(data[::-1])
-    elif how == "edited unseen":  # by a disk, that is
+    elif how == "edited unseen":  # e.g. by a failing disk
         status = path.stat()
         path.write_bytes(data[::-1])
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns - 10_000_000_000))
@@ -249,14 +251,14 @@ def spoiled(path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     "how", ["gone", "cut", "edited", "edited unseen", "a folder", "a link", "a pipe"]
 )
-def test_what_is_damaged_is_not_given_out_and_is_healed_by_keeping_it_again(
+def test_a_damaged_output_is_not_restored_and_is_repaired_by_the_next_save(
     tmp_path: Path, how: str, link: bool
 ) -> None:
     """Threat model: only-copies."""
 
     write(tmp_path, {"out/a": "one", "out/b": "two", "copy/a": "one", "copy/b": "two"})
     store = CacheStore(tmp_path / "store", link=link)
-    known = kept(store, tmp_path, "copy" if link else "out")
+    known = save(store, tmp_path, "copy" if link else "out")
     assert store.has_intact(known)
     spoiled(next(path for path in objects(tmp_path / "store") if path.read_bytes() == b"two"), how)
     assert not store.has_intact(known)
@@ -265,22 +267,22 @@ def test_what_is_damaged_is_not_given_out_and_is_healed_by_keeping_it_again(
     if how != "edited unseen":
         store.save(files_below(tmp_path, "out") or [], known, verify=False)
         assert store.has_intact(known)
-    kept(store, tmp_path, "out")
+    save(store, tmp_path, "out")
     assert store.has_intact(known)
     assert restored(store, tmp_path, known, "again") == known
     assert store.verify() == []
 
 
-def test_an_output_with_a_file_of_git_s_own_is_not_kept(tmp_path: Path) -> None:
+def test_an_output_with_a_git_folder_is_not_saved(tmp_path: Path) -> None:
     for name in (".git/config", "a\nb"):
         write(tmp_path, {f"out/{name}": "x"})
         with pytest.raises(InvalidInput):
-            kept(CacheStore(tmp_path / "store"), tmp_path, "out")
+            save(CacheStore(tmp_path / "store"), tmp_path, "out")
         (tmp_path / "out" / name).unlink()
         assert not (tmp_path / "store").exists()
 
 
-def test_results_are_remembered_the_latest_first(tmp_path: Path) -> None:
+def test_results_are_listed_newest_first(tmp_path: Path) -> None:
     store = CacheStore(tmp_path / "store")
     one, two = (CachedResult((("out", digit * 32, ""),), "c" * 40, float(digit)) for digit in "12")
     for result in (one, two, one):
@@ -291,10 +293,10 @@ def test_results_are_remembered_the_latest_first(tmp_path: Path) -> None:
     assert len(store.results("ab" * 32)) == 16
 
 
-def test_what_nobody_used_for_long_is_collected_but_for_what_is_named(tmp_path: Path) -> None:
+def test_unused_outputs_are_collected_unless_referenced(tmp_path: Path) -> None:
     write(tmp_path, {"a/x": "one", "b/x": "two", "c/x": "three"})
     store = CacheStore(tmp_path / "store")
-    a, b, c = (kept(store, tmp_path, name) for name in "abc")
+    a, b, c = (save(store, tmp_path, name) for name in "abc")
     store.add_result("aa" * 32, CachedResult((("a", a.digest, a.names),)))
     store.add_result("bb" * 32, CachedResult((("b", b.digest, b.names),)))
     (tmp_path / "store/tmp-99999999").write_text("left by a kill")
@@ -303,7 +305,7 @@ def test_what_nobody_used_for_long_is_collected_but_for_what_is_named(tmp_path: 
     old = time.time() - 7200
     for path in (tmp_path / "store").glob("*/??/*"):
         os.utime(path, (old, old))
-    with brought(store, tmp_path, b, "again"):  # which is to use it
+    with staged_output(store, tmp_path, b, "again"):  # this counts as use
         pass
     gone = store.collect(3600, keep=[c.digest])
     assert (gone.results, gone.trees, gone.objects) == (2, 1, 1)
@@ -312,35 +314,35 @@ def test_what_nobody_used_for_long_is_collected_but_for_what_is_named(tmp_path: 
     assert store.has(c.digest)
 
 
-def test_what_is_kept_again_is_in_use(tmp_path: Path) -> None:
+def test_saving_an_output_again_marks_it_as_used(tmp_path: Path) -> None:
     write(tmp_path, {"out": "one"})
     store = CacheStore(tmp_path / "store")
-    for _ in range(2):  # a run, and one that found it fresh
+    for _ in range(2):  # a run, and a skipped run
         for path in (tmp_path / "store").glob("*/??/*"):
             os.utime(path, (1, 1))
-        known = kept(store, tmp_path, "out")
+        known = save(store, tmp_path, "out")
         store.add_result("ab" * 32, CachedResult((("out", known.digest, known.names),)))
     assert store.collect(3600) == CacheSize(0, 0, 0, 0)
 
 
-def test_it_lies_in_the_common_folder_for_all_work_trees(tmp_path: Path) -> None:
+def test_the_cache_is_in_the_common_folder_of_all_worktrees(tmp_path: Path) -> None:
     top = repository(tmp_path / "r", FOLDER)
     git(top, "worktree", "add", "-q", str(tmp_path / "other"))
-    known = kept(CacheStore.open_for(top), top, "out")
+    known = save(CacheStore.open_for(top), top, "out")
     assert CacheStore.open_for(tmp_path / "other").has(known.digest)
     assert (top / ".git/spacy/store").is_dir()
 
 
-def test_many_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_concurrent_saves_lose_nothing(tmp_path: Path) -> None:
     write(tmp_path, {f"out{n}/{m}": f"{n % 3} {m}" for n in range(12) for m in range(5)})
 
     def one(number: int) -> Fingerprint:
         store = CacheStore(tmp_path / "store")
-        known = kept(store, tmp_path, f"out{number}")
+        known = save(store, tmp_path, f"out{number}")
         store.add_result("ab" * 32, CachedResult(((f"out{number}", known.digest, known.names),)))
         return known
 
-    # in processes of their own it is the same lock; threads are quicker to start
+    # processes use the same lock, but threads start faster
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(one, range(12)))
     store = CacheStore(tmp_path / "store")
@@ -350,13 +352,13 @@ def test_many_at_once_lose_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.15, 0.3])
-def test_a_kill_leaves_it_as_it_was_or_with_all_of_it(tmp_path: Path, delay: float) -> None:
+def test_a_killed_save_leaves_all_of_an_output_or_nothing(tmp_path: Path, delay: float) -> None:
     write(tmp_path, {f"out/{number}": noise(2_000_000, number) for number in range(12)})
     code = (
         "import sys; from pathlib import Path\n"
-        "from tests.storage.test_cache_store import kept, CacheStore\n"
+        "from tests.storage.test_cache_store import save, CacheStore\n"
         "print('ready', flush=True)\n"
-        "kept(CacheStore(Path(sys.argv[1]) / 'store'), Path(sys.argv[1]), 'out')\n"
+        "save(CacheStore(Path(sys.argv[1]) / 'store'), Path(sys.argv[1]), 'out')\n"
     )
     top = Path(cli.__file__).parents[2]
     with subprocess.Popen(
@@ -369,7 +371,7 @@ def test_a_kill_leaves_it_as_it_was_or_with_all_of_it(tmp_path: Path, delay: flo
         run.send_signal(signal.SIGKILL)
     store = CacheStore(tmp_path / "store")
     assert store.verify() == []
-    known = kept(store, tmp_path, "out")
+    known = save(store, tmp_path, "out")
     assert restored(store, tmp_path, known, "again") == known
     store.collect(0, [known.digest])
     assert not list((tmp_path / "store").glob("tmp-*"))
@@ -382,7 +384,7 @@ contents = st.dictionaries(
 
 @given(st.lists(contents, min_size=1, max_size=3))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_whatever_is_kept_comes_back(
+def test_any_output_can_be_restored(
     tmp_path_factory: pytest.TempPathFactory, outputs: list[dict[str, bytes]]
 ) -> None:
     root = tmp_path_factory.mktemp("store")
@@ -390,6 +392,6 @@ def test_whatever_is_kept_comes_back(
     found = []
     for number, files in enumerate(outputs):
         write(root, {f"out{number}/{name}": data for name, data in files.items()})
-        found.append(kept(store, root, f"out{number}"))
+        found.append(save(store, root, f"out{number}"))
     for number, known in enumerate(found):
         assert restored(store, root, known, f"again{number}") == known

@@ -1,4 +1,4 @@
-"""Google's and Azure's stores, on emulators of this machine where they are installed."""
+"""Tests of remotes in Google Cloud and Azure, with local emulators if they are installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAME, KEY = "devstoreaccount1", "c2VjcmV0IG9mIG5vYm9keQ=="
 @contextmanager
 def google(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[str]:
     if not (find_spec("gcsfs") and find_spec("gcp_storage_emulator")):
-        pytest.skip("there is no gcsfs or no gcp-storage-emulator")
+        pytest.skip("gcsfs or gcp-storage-emulator is not installed")
     port = free_port()
     patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
     arguments = ("-m", "gcp_storage_emulator", "start", "--host=127.0.0.1", f"--port={port}")
@@ -39,7 +39,7 @@ def azure(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[str]:
         "azurite-blob"
     )
     if not (find_spec("adlfs") and azurite):
-        pytest.skip("there is no adlfs or no azurite-blob")
+        pytest.skip("adlfs or azurite-blob is not installed")
     port = free_port()
     connection = (
         f"DefaultEndpointsProtocol=http;AccountName={NAME};AccountKey={KEY};"
@@ -64,17 +64,17 @@ CLOUDS: dict[str, Callable[..., Any]] = {"google": google, "azure": azure}
 def cloud(
     request: pytest.FixtureRequest, shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Shared, str]]:
-    """Projects whose remote is an empty bucket, and how addresses of that cloud look."""
+    """Projects whose remote is an empty bucket, and the address format of the cloud."""
 
     with CLOUDS[request.param](tmp_path / "cloud", monkeypatch) as address:
         for root in (shared.made, shared.clone):
             text = (root / "project.yml").read_text()
-            there = address.format("bucket")
-            (root / "project.yml").write_text(text.replace(str(shared.remote), there))
+            url = address.format("bucket")
+            (root / "project.yml").write_text(text.replace(str(shared.remote), url))
         yield shared, address
 
 
-def test_there_and_back(cloud: tuple[Shared, str]) -> None:
+def test_outputs_are_pushed_and_pulled(cloud: tuple[Shared, str]) -> None:
     shared, _ = cloud
     done = process("push", cwd=shared.made)
     assert done.code == 0, done.err
@@ -89,7 +89,7 @@ def test_there_and_back(cloud: tuple[Shared, str]) -> None:
     (shared.clone / "model").rmdir()
     done = process("pull", cwd=shared.clone)
     assert done.code == 0, done.err
-    assert "the remote has none that 'train' would make" in done.err
+    assert "the remote has no version that matches the current dependencies of 'train'" in done.err
 
 
 def test_the_newest_is_fetched(cloud: tuple[Shared, str]) -> None:
@@ -104,7 +104,7 @@ def test_the_newest_is_fetched(cloud: tuple[Shared, str]) -> None:
 
 
 @pytest.mark.parametrize("verb", ["push", "pull"])
-def test_a_bucket_that_is_not_there(cloud: tuple[Shared, str], verb: str) -> None:
+def test_a_missing_bucket_is_an_error(cloud: tuple[Shared, str], verb: str) -> None:
     shared, address = cloud
     root = shared.made if verb == "push" else shared.clone
     before = snapshot(root)

@@ -1,4 +1,4 @@
-"""Threat model: interrupted-uploads, killed-downloads, signals-in-a-run, full-disks for push and pull: killed, interrupted, no room."""
+"""Threat model: interrupted-uploads, killed-downloads, signals-in-a-run, full-disks: push and pull when killed, interrupted, or without disk space."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.mark.threat("killed-downloads", commands="pull push")
 @pytest.mark.parametrize("verb", ["push", "pull", "pull --force"])
-def test_killed_at_every_change_running_again_heals(
+def test_a_command_killed_at_any_change_can_be_run_again(
     shared: Shared, tmp_path: Path, verb: str
 ) -> None:
     scenario = tmp_path / "scenario"
@@ -54,7 +54,7 @@ def test_killed_at_every_change_running_again_heals(
     assert int(done.stdout) > 8
 
 
-def test_what_killed_pushes_left_in_a_folder_goes_after_a_day(shared: Shared) -> None:
+def test_files_of_killed_pushes_are_removed_after_a_day(shared: Shared) -> None:
     shared.remote.mkdir()
     old, new = (shared.remote / f"{TEMPORARY}-{name}" for name in ("old", "new"))
     old.write_text("x")
@@ -67,8 +67,10 @@ def test_what_killed_pushes_left_in_a_folder_goes_after_a_day(shared: Shared) ->
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, list[bool]]]:
-    """A folder that gives and takes a little, says so (the event), and then nothing more until the
-    end of the test; the calls of it that have returned."""
+    """A remote whose transfers block until the end of the test.
+
+    The event is set when a transfer starts; the list has the transfers that returned.
+    """
 
     begun, ended = threading.Event(), threading.Event()
     returned: list[bool] = []
@@ -112,43 +114,43 @@ def test_an_interrupt_does_not_wait_for_the_remote(
 
     threading.Thread(target=interrupt, daemon=True).start()
     done = shared.spacy(verb, cwd=root)
-    assert returned == [], "it waited for the remote"
+    assert returned == [], "the command waited for the remote"
     assert done.code == 130
     assert done.err.strip() == "error: interrupted"
     now = snapshot(root.parent)
-    now.pop("clone/corpus/", None)  # the folder that was to hold it
+    now.pop("clone/corpus/", None)  # the folder of the output may exist
     assert now == before
     assert not list((state_dir(shared.made) / "push").glob("*"))
 
 
 @pytest.fixture
 def silent() -> Iterator[tuple[int, threading.Event]]:
-    """The port of a server that takes connections and says nothing; whether it has one."""
+    """The port of a server that never responds, and an event set by the first connection."""
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        held: list[Any] = []
+        connections: list[Any] = []
         connected = threading.Event()
 
         def accept() -> None:
             try:
                 while True:
-                    held.append(server.accept()[0])
+                    connections.append(server.accept()[0])
                     connected.set()
             except OSError:
-                pass  # it was shut
+                pass  # the server was shut down
 
         thread = threading.Thread(target=accept)
         thread.start()
         yield server.getsockname()[1], connected
-        server.shutdown(socket.SHUT_RDWR)  # to close it would leave the thread waiting
+        server.shutdown(socket.SHUT_RDWR)  # close() would not wake the thread
         thread.join()
-        for connection in held:
+        for connection in connections:
             connection.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("verb", ["push", "pull"])
-def test_a_server_that_is_silent_does_not_keep_an_interrupted_process(
+def test_an_interrupt_does_not_wait_for_a_silent_server(
     shared: Shared, silent: tuple[int, threading.Event], verb: str, number: signal.Signals
 ) -> None:
     pytest.importorskip("s3fs")
@@ -168,7 +170,7 @@ def test_a_server_that_is_silent_does_not_keep_an_interrupted_process(
     assert connected.wait(120)
     assert child.poll() is None
     child.send_signal(number)
-    _, err = child.communicate(timeout=60)  # the server's own patience is far longer
+    _, err = child.communicate(timeout=60)  # much shorter than the timeout of the server
     assert child.returncode == 128 + number
     assert "Traceback" not in err
     assert err.endswith(f"error: {'interrupted' if number == signal.SIGINT else 'terminated'}\n")
@@ -177,36 +179,36 @@ def test_a_server_that_is_silent_does_not_keep_an_interrupted_process(
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB."""
+    """A file system of 1 MB."""
 
     if os.geteuid() != 0 or not shutil.which("mount"):
-        pytest.skip("only root may mount a small disk")
+        pytest.skip("only root can mount a file system")
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
         ("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk), capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip("no disk can be mounted here")
+        pytest.skip("cannot mount a file system")
     yield disk
     subprocess.run(("umount", "-l", disk), check=True)
 
 
 def large(shared: Shared) -> None:
-    """Make the model larger than the disk."""
+    """Make the model larger than the small file system."""
 
     (shared.made / "model/large").write_bytes(os.urandom(2 << 20))
     assert shared.spacy("lock", "record", "train", cwd=shared.made).code == 0
 
 
 @pytest.mark.threat("full-disks", commands="push")
-def test_a_remote_without_room(shared: Shared, small: Path) -> None:
+def test_push_to_a_full_disk_fails(shared: Shared, small: Path) -> None:
     large(shared)
     before = snapshot(shared.made)
     done = shared.push(small / "remote")
     assert done.code == 5
     assert "No space left" in done.err
-    assert "hint: make room" in done.err
+    assert "disk space" in done.err
     assert snapshot(shared.made) == before
     assert [path.name for path in (small / "remote").iterdir()] == ["corpus%2Fwords.txt"]
     assert not list((state_dir(shared.made) / "push").iterdir())
@@ -214,14 +216,14 @@ def test_a_remote_without_room(shared: Shared, small: Path) -> None:
 
 @pytest.mark.threat("full-disks", commands="pull")
 @pytest.mark.parametrize("spare", [True, False])
-def test_a_project_without_room(
+def test_pull_to_a_full_disk_fails(
     shared: Shared, small: Path, spare: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from git_spacy.storage import pull
 
     large(shared)
     shared.push()
-    if not spare:  # as if somebody else had taken it meanwhile
+    if not spare:  # as if another process filled the disk after the check
         monkeypatch.setattr(pull, "_SPARE", -(1 << 40))
     clone = small / "clone"
     shutil.copytree(shared.clone, clone)
@@ -230,14 +232,16 @@ def test_a_project_without_room(
     before = snapshot(clone)
     done = shared.spacy("pull", "--force", cwd=clone)
     assert done.code == (4 if spare else 5), done.err
-    assert "hint: make room" in done.err
+    assert "disk space" in done.err
     now = snapshot(clone)
     assert before.items() <= now.items()
     assert set(now) - set(before) <= {"corpus/", "corpus/words.txt", "project.lock"}
     assert (clone / "model/old").read_text() == "old"
 
 
-def test_no_room_to_pack(shared: Shared, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_push_without_space_for_the_archive_fails(
+    shared: Shared, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     large(shared)
     monkeypatch.setenv("XDG_CACHE_HOME", str(small))
     done = shared.push()

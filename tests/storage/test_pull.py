@@ -1,4 +1,4 @@
-"""`git spacy pull`: what is fetched, what is kept, and what the lock says then."""
+"""Tests of `git spacy pull`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.storage.conftest import Shared, fresh_clone
-from tests.storage.hostile import file, md5, planted, zipped
+from tests.storage.hostile import file, md5, replace_object, zipped
 from tests.testing.projects import Spacy, project, snapshot, two_steps
 from tests.testing.repositories import git, repository, write
 
 COPY = "import sys, pathlib\na, b = map(pathlib.Path, sys.argv[1:])\nb.parent.mkdir(parents=True, exist_ok=True)\nb.write_text(a.read_text() + '+')\n"
 
 
-def test_a_clone_without_anything_gets_it_all_and_the_same_lock(shared: Shared) -> None:
+def test_pull_fetches_all_outputs_and_writes_the_same_lock(shared: Shared) -> None:
     shared.push()
     done = shared.pull()
     assert done.code == 0, done.err
@@ -33,32 +33,32 @@ def test_a_clone_without_anything_gets_it_all_and_the_same_lock(shared: Shared) 
     assert snapshot(shared.clone) == before
 
 
-def split_anew(shared: Shared) -> None:
-    """Let the remote have the same content of `model`, in files of other names."""
+def push_with_other_names(shared: Shared) -> None:
+    """Push the same content of `model` with other file names."""
 
-    planted(
+    replace_object(
         shared.remote, "model", zipped(file("model/weights", b"HEL"), file("model/x.py", b"LO")),
         md5(b"HELLO"),
     )  # fmt: skip
 
 
-def test_other_file_names_than_this_work_tree_recorded_are_refused(shared: Shared) -> None:
-    """Issue 17, A5: the md5 of a folder says nothing of the names in it."""
+def test_file_names_that_differ_from_those_of_this_worktree_are_rejected(shared: Shared) -> None:
+    """The md5 of a folder does not cover its file names."""
 
     shared.push()
     assert shared.pull().code == 0
     lock = (shared.clone / "project.lock").read_bytes()
     shutil.rmtree(shared.clone / "model")
-    split_anew(shared)
+    push_with_other_names(shared)
     done = shared.pull()
     assert done.code == 4
-    assert "'model' has other file names than were recorded" in done.err
+    assert "'model' in the remote has other file names than were recorded" in done.err
     assert not (shared.clone / "model").exists()
     assert (shared.clone / "project.lock").read_bytes() == lock
 
 
 @pytest.mark.threat("undeclared-outputs", commands="pull")
-def test_other_file_names_than_a_teammate_recorded_are_refused(
+def test_file_names_that_differ_from_a_run_record_are_rejected(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     made = two_steps(tmp_path / "made")
@@ -77,20 +77,20 @@ def test_other_file_names_than_a_teammate_recorded_are_refused(
     assert "model (5 B, verified)" in shared.pull().err
     for name in ("model", "corpus", ".git/spacy"):
         shutil.rmtree(clone / name, ignore_errors=True)
-    split_anew(shared)
+    push_with_other_names(shared)
     done = shared.pull()
     assert done.code == 4
     assert "corpus/words.txt (5 B, verified)" in done.err
-    assert "'model' has other file names than were recorded" in done.err
+    assert "'model' in the remote has other file names than were recorded" in done.err
     assert not (clone / "model").exists()
-    # nobody has recorded names: what is verified is said
+    # without recorded names, the message says what was verified
     git(clone, "update-ref", "-d", "refs/notes/spacy")
     shutil.rmtree(clone / ".git/spacy", ignore_errors=True)
     assert "pulled  model (5 B, md5 verified)" in shared.pull().err
 
 
 @pytest.mark.threat("undeclared-outputs", commands="pull")
-def test_a_link_that_leads_nowhere_is_not_replaced_unless_forced(shared: Shared) -> None:
+def test_a_broken_link_is_only_replaced_with_force(shared: Shared) -> None:
     shared.push()
     (shared.clone / "model").symlink_to("to come")
     done = shared.pull()
@@ -100,7 +100,7 @@ def test_a_link_that_leads_nowhere_is_not_replaced_unless_forced(shared: Shared)
     assert not (shared.clone / "model").is_symlink()
 
 
-def test_a_clone_with_the_lock_keeps_it_byte_for_byte(shared: Shared) -> None:
+def test_pull_does_not_change_a_matching_lock(shared: Shared) -> None:
     shared.push()
     shutil.copy(shared.made / "project.lock", shared.clone)
     before = (shared.clone / "project.lock").read_bytes()
@@ -108,7 +108,7 @@ def test_a_clone_with_the_lock_keeps_it_byte_for_byte(shared: Shared) -> None:
     assert (shared.clone / "project.lock").read_bytes() == before
 
 
-def test_in_a_repository_nothing_but_outputs_and_lock_changes(shared: Shared) -> None:
+def test_pull_only_changes_outputs_and_the_lock(shared: Shared) -> None:
     shared.push()
     repository(shared.clone, {".gitignore": "corpus/\nmodel/\n"})
     assert shared.pull().code == 0
@@ -125,7 +125,7 @@ def test_only_what_is_missing_is_fetched(shared: Shared) -> None:
     assert done.err.splitlines()[-1] == "pulled 1, skipped 1"
 
 
-def test_an_output_that_is_here_is_kept_unless_forced(shared: Shared) -> None:
+def test_a_present_output_is_only_replaced_with_force(shared: Shared) -> None:
     shared.push()
     shared.pull()
     lock = (shared.clone / "project.lock").read_bytes()
@@ -142,7 +142,7 @@ def test_an_output_that_is_here_is_kept_unless_forced(shared: Shared) -> None:
     assert (shared.clone / "project.lock").read_bytes() == lock
 
 
-def test_force_replaces_a_link_itself_and_not_what_it_names(shared: Shared) -> None:
+def test_force_replaces_a_link_and_not_its_target(shared: Shared) -> None:
     shared.push()
     (shared.clone / "precious").mkdir()
     (shared.clone / "precious/x").write_text("x")
@@ -152,7 +152,7 @@ def test_force_replaces_a_link_itself_and_not_what_it_names(shared: Shared) -> N
     assert (shared.clone / "precious/x").read_text() == "x"
 
 
-def test_a_folder_on_the_way_that_leads_out_is_refused(shared: Shared, tmp_path: Path) -> None:
+def test_a_link_out_of_the_project_on_the_way_is_refused(shared: Shared, tmp_path: Path) -> None:
     shared.push()
     (tmp_path / "elsewhere").mkdir()
     (shared.clone / "corpus").symlink_to(tmp_path / "elsewhere")
@@ -162,7 +162,7 @@ def test_a_folder_on_the_way_that_leads_out_is_refused(shared: Shared, tmp_path:
 
 
 def versions(shared: Shared) -> tuple[str, str]:
-    """Push two contents of the model for the same command, the second one newer; their keys."""
+    """Push two versions of the model for the same command, older first; return their keys."""
 
     shared.push()
     (first,) = (shared.remote / "model").glob("*/*")
@@ -178,7 +178,7 @@ def versions(shared: Shared) -> tuple[str, str]:
     return first.name, second.name
 
 
-def test_the_newest_is_fetched_where_the_lock_says_nothing(shared: Shared) -> None:
+def test_the_newest_object_is_fetched_without_a_lock_entry(shared: Shared) -> None:
     first, second = versions(shared)
     shared.pull()
     text = (shared.clone / "project.lock").read_text()
@@ -186,7 +186,7 @@ def test_the_newest_is_fetched_where_the_lock_says_nothing(shared: Shared) -> No
     assert first not in text
 
 
-def test_what_the_lock_says_is_fetched_though_there_is_a_newer_one(shared: Shared) -> None:
+def test_the_object_in_the_lock_is_preferred_to_a_newer_one(shared: Shared) -> None:
     lock = (shared.made / "project.lock").read_bytes()
     first, _ = versions(shared)
     (shared.clone / "project.lock").write_bytes(lock)
@@ -196,7 +196,7 @@ def test_what_the_lock_says_is_fetched_though_there_is_a_newer_one(shared: Share
     assert not (shared.clone / "model/extra").exists()
 
 
-def test_what_was_made_of_something_else_is_not_fetched(shared: Shared) -> None:
+def test_outputs_of_other_dependencies_are_not_fetched(shared: Shared) -> None:
     shared.push()
     (shared.clone / "scripts/copy.py").write_text("print('another')\n")
     done = shared.pull()
@@ -213,7 +213,7 @@ def test_what_was_made_of_something_else_is_not_fetched(shared: Shared) -> None:
     )
 
 
-def test_what_lacks_its_dependencies_is_told(shared: Shared) -> None:
+def test_missing_dependencies_are_reported(shared: Shared) -> None:
     shared.push()
     (shared.clone / "scripts/write.py").unlink()
     done = shared.pull()
@@ -222,9 +222,7 @@ def test_what_lacks_its_dependencies_is_told(shared: Shared) -> None:
     assert done.code == 0
 
 
-def test_an_edited_output_beside_a_missing_one_is_never_recorded(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_an_edited_output_is_not_recorded_with_a_fetched_one(tmp_path: Path, spacy: Spacy) -> None:
     text = (
         "remotes: {default: ../remote}\ncommands:\n  - name: c\n    script: ['python c.py in a', 'python c.py in b']\n"
         "    deps: [in, c.py]\n    outputs: [a, b]\n"
@@ -242,7 +240,7 @@ def test_an_edited_output_beside_a_missing_one_is_never_recorded(
     assert (clone / "project.lock").read_bytes() == (made / "project.lock").read_bytes()
 
 
-def test_outputs_that_a_killed_pull_brought_are_entered_by_the_next(shared: Shared) -> None:
+def test_outputs_of_a_killed_pull_are_recorded_by_the_next(shared: Shared) -> None:
     shared.push()
     shared.pull()
     (shared.clone / "project.lock").unlink()
@@ -253,7 +251,9 @@ def test_outputs_that_a_killed_pull_brought_are_entered_by_the_next(shared: Shar
     ).read_bytes()
 
 
-def test_an_output_that_git_keeps_is_recorded_only_as_it_was(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_output_outside_the_cache_is_only_recorded_unchanged(
+    tmp_path: Path, spacy: Spacy
+) -> None:
     text = (
         "remotes: {default: ../remote}\ncommands:\n  - name: c\n    script: ['python c.py in a', 'python c.py in m.json']\n"
         "    deps: [in, c.py]\n    outputs: [a]\n    outputs_no_cache: [m.json]\n"
@@ -275,9 +275,7 @@ def test_an_output_that_git_keeps_is_recorded_only_as_it_was(tmp_path: Path, spa
     assert not (clone / "project.lock").exists(), "one output is not here"
 
 
-def test_a_command_waits_for_what_others_bring_into_its_folders(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_a_command_waits_for_outputs_inside_its_dependencies(tmp_path: Path, spacy: Spacy) -> None:
     text = """\
 remotes: {default: ../remote}
 commands:
@@ -314,7 +312,9 @@ def test_a_chain_of_commands_in_any_order_is_fetched(tmp_path: Path, spacy: Spac
 
 
 @pytest.mark.parametrize("output", ["ü b/ö&+%.txt", "./x//y z", "-d", "a#?=b"])
-def test_names_of_all_kinds_go_there_and_back(tmp_path: Path, spacy: Spacy, output: str) -> None:
+def test_unusual_output_names_are_pushed_and_pulled(
+    tmp_path: Path, spacy: Spacy, output: str
+) -> None:
     text = (
         'remotes: {default: "../the remote"}\ncommands:\n  - name: c\n'
         f"    script: [\"python c.py in './{output}'\"]\n    deps: [in]\n    outputs: ['{output}']\n"
@@ -327,7 +327,9 @@ def test_names_of_all_kinds_go_there_and_back(tmp_path: Path, spacy: Spacy, outp
     assert snapshot(clone) == snapshot(made)
 
 
-def test_one_that_fails_stops_no_other_and_the_worst_is_the_exit_code(shared: Shared) -> None:
+def test_a_failure_does_not_stop_the_others_and_the_worst_sets_the_exit_code(
+    shared: Shared,
+) -> None:
     shared.push()
     (words,) = (shared.remote / "corpus%2Fwords.txt").glob("*/*")
     words.write_bytes(b"rubbish")
@@ -339,7 +341,7 @@ def test_one_that_fails_stops_no_other_and_the_worst_is_the_exit_code(shared: Sh
     assert "failed 1" in done.err.splitlines()[-3]
 
 
-def test_an_older_dialect_is_kept_by_what_is_entered(shared: Shared) -> None:
+def test_pull_keeps_the_format_of_an_older_lock(shared: Shared) -> None:
     shared.push()
     text = (
         (shared.made / "project.lock")
@@ -352,9 +354,7 @@ def test_an_older_dialect_is_kept_by_what_is_entered(shared: Shared) -> None:
     assert (shared.clone / "project.lock").read_text() == text
 
 
-def test_outputs_in_each_other_and_of_two_commands_are_fetched_one_by_one(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_nested_and_shared_outputs_are_fetched_in_sequence(tmp_path: Path, spacy: Spacy) -> None:
     text = """\
 remotes: {default: ../remote}
 commands:

@@ -1,4 +1,4 @@
-"""`git spacy push`: what is sent, what is not, and what never is."""
+"""Tests of `git spacy push`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.testing.projects import Spacy, project, snapshot
 WRITE = "import sys, pathlib\nfor n in sys.argv[2:]:\n p = pathlib.Path(n)\n p.parent.mkdir(parents=True, exist_ok=True)\n p.write_text(sys.argv[1])\n"
 
 
-def test_what_is_fresh_is_sent_and_nothing_is_sent_twice(shared: Shared) -> None:
+def test_outputs_that_are_up_to_date_are_pushed_once(shared: Shared) -> None:
     before = snapshot(shared.made)
     first = shared.push()
     assert first.code == 0, first.err
@@ -35,14 +35,14 @@ def test_what_is_fresh_is_sent_and_nothing_is_sent_twice(shared: Shared) -> None
     assert not list((state_dir(shared.made) / "push").iterdir())
 
 
-def test_a_pushed_archive_is_the_same_whoever_packs_it(shared: Shared) -> None:
+def test_archives_are_reproducible(shared: Shared) -> None:
     shared.push()
     before = shared.objects()
     assert shared.push("--force").err.splitlines()[-1] == "pushed 2, skipped 0"
     assert shared.objects() == before
 
 
-def test_what_is_stale_is_not_sent_and_told(shared: Shared) -> None:
+def test_stale_outputs_are_reported_and_not_pushed(shared: Shared) -> None:
     (shared.made / "model/weights.txt").write_text("edited")
     done = shared.push()
     assert done.code == 0
@@ -54,7 +54,7 @@ def test_what_is_stale_is_not_sent_and_told(shared: Shared) -> None:
     assert done.err.splitlines()[-1] == "pushed 0, skipped 2"
 
 
-def test_before_any_run_nothing_is_sent(shared: Shared) -> None:
+def test_nothing_is_pushed_before_the_first_run(shared: Shared) -> None:
     done = shared.spacy("push", cwd=shared.clone)
     assert done.code == 0
     assert done.err.splitlines()[-1] == "pushed 0, skipped 2"
@@ -68,14 +68,14 @@ def make(spacy: Spacy, root: Path, commands: str, *, run: str = "c") -> Path:
     return made
 
 
-def test_what_always_runs_is_sent_too(tmp_path: Path, spacy: Spacy) -> None:
+def test_outputs_of_commands_that_always_run_are_pushed(tmp_path: Path, spacy: Spacy) -> None:
     made = make(
         spacy, tmp_path / "p", "commands: [{name: c, no_skip: true, script: ['python w.py x out'], deps: [w.py], outputs: [out]}]"
     )  # fmt: skip
     assert "pushed 1" in spacy("push", cwd=made).err
 
 
-def test_an_output_without_any_file_is_not_sent(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_output_without_files_is_not_pushed(tmp_path: Path, spacy: Spacy) -> None:
     script = "python -c \\\"import os; os.makedirs('out/inner', exist_ok=True)\\\""
     made = make(
         spacy, tmp_path / "p", f'commands: [{{name: c, script: ["{script}"], outputs: [out]}}]'
@@ -88,7 +88,7 @@ def test_an_output_without_any_file_is_not_sent(tmp_path: Path, spacy: Spacy) ->
     assert "pushed 1" in spacy("push", cwd=made).err
 
 
-def test_variants_of_a_command_are_sent_and_fetched(tmp_path: Path, spacy: Spacy) -> None:
+def test_variants_of_a_command_are_pushed_and_pulled(tmp_path: Path, spacy: Spacy) -> None:
     text = """\
 vars: {lang: en}
 commands:
@@ -110,7 +110,7 @@ commands:
 
 
 @pytest.mark.threat("pushed-paths-outside")
-def test_a_link_out_of_the_project_sends_nothing_at_all(shared: Shared, tmp_path: Path) -> None:
+def test_a_link_out_of_the_project_stops_the_push(shared: Shared, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     (shared.made / "model/link").symlink_to(tmp_path / "secret")
     done = shared.push()
@@ -120,20 +120,22 @@ def test_a_link_out_of_the_project_sends_nothing_at_all(shared: Shared, tmp_path
 
 
 @pytest.mark.threat("pushed-paths-outside")
-def test_an_output_that_became_a_link_out_sends_nothing(shared: Shared, tmp_path: Path) -> None:
+def test_an_output_that_became_a_link_out_of_the_project_is_not_pushed(
+    shared: Shared, tmp_path: Path
+) -> None:
     (shared.made / "model").rename(tmp_path / "elsewhere")
     (shared.made / "model").symlink_to(tmp_path / "elsewhere")
     assert shared.push().code == 3
     assert not shared.remote.exists()
 
 
-def test_links_and_empty_folders_come_back_as_they_were(shared: Shared) -> None:
+def test_links_and_empty_folders_are_preserved(shared: Shared) -> None:
     model = shared.made / "model"
     (model / "epoch1").mkdir()
     (model / "epoch1/weights").write_text("1")
     (model / "best").symlink_to("epoch1")
     (model / "epoch1/up").symlink_to("../weights.txt")
-    (model / "words").symlink_to("../corpus/words.txt")  # of another output: its content is sent
+    (model / "words").symlink_to("../corpus/words.txt")  # to another output: packed as a file
     (model / "empty/deep").mkdir(parents=True)
     os.chmod(model / "weights.txt", 0o755)
     script = (shared.made / "scripts/copy.py").read_text()
@@ -158,7 +160,7 @@ def test_links_and_empty_folders_come_back_as_they_were(shared: Shared) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["folder link", "absolute link", "repository"])
-def test_what_could_not_be_pulled_is_not_pushed(shared: Shared, spoil: str) -> None:
+def test_an_output_that_cannot_be_pulled_is_not_pushed(shared: Shared, spoil: str) -> None:
     model = shared.made / "model"
     if spoil == "repository":
         (model / ".git").mkdir()
@@ -168,7 +170,7 @@ def test_what_could_not_be_pulled_is_not_pushed(shared: Shared, spoil: str) -> N
     shared.spacy("run", "prepare", cwd=shared.made)
     lock = (shared.made / "project.lock").read_bytes()
     done = shared.push()
-    if spoil == "repository":  # it changed the output, which is stale first of all
+    if spoil == "repository":  # this changes the output, so it is stale
         (shared.made / "scripts/copy.py").write_text("pass\n")
         assert shared.spacy("run", "train", cwd=shared.made).code == 0
         done = shared.push()
@@ -179,7 +181,7 @@ def test_what_could_not_be_pulled_is_not_pushed(shared: Shared, spoil: str) -> N
     assert (shared.made / "project.lock").read_bytes() == lock
 
 
-def test_an_output_that_changes_while_it_is_packed_is_not_sent(
+def test_an_output_that_changes_while_it_is_packed_is_not_pushed(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack = archive.pack
@@ -197,7 +199,9 @@ def test_an_output_that_changes_while_it_is_packed_is_not_sent(
 
 
 @pytest.mark.parametrize("grows", [True, False])
-def test_a_file_that_changes_its_size_while_it_is_read(tmp_path: Path, grows: bool) -> None:
+def test_a_file_that_changes_its_size_while_it_is_read_is_an_error(
+    tmp_path: Path, grows: bool
+) -> None:
     (tmp_path / "out").write_bytes(bytes(3 << 20))
     path = ProjectPath("out", "out")
     found = fingerprint(tmp_path, "out")
@@ -207,14 +211,14 @@ def test_a_file_that_changes_its_size_while_it_is_read(tmp_path: Path, grows: bo
         os.truncate(tmp_path / "out", 4 << 20 if grows else 1 << 19)
 
     with open(tmp_path / "archive", "wb") as to:
-        if grows:  # what is sent is what was there
+        if grows:  # the bytes at the start are sent
             archive.pack(tmp_path, path, found.digest, to, progress)
             return
         with pytest.raises(LocalFailure, match="'out' changed while it was read"):
             archive.pack(tmp_path, path, found.digest, to, progress)
 
 
-def test_what_a_killed_push_left_is_cleared(shared: Shared) -> None:
+def test_temporary_files_of_a_killed_push_are_removed(shared: Shared) -> None:
     left = state_dir(shared.made) / "push/99999999-abc"
     left.mkdir(parents=True)
     (left / "x").write_text("x")

@@ -1,4 +1,4 @@
-"""Which remote a name means, and what an address may be."""
+"""Tests of remote names and addresses."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.testing.repositories import git
 def address(remotes: str, name: str | None, **settings: str) -> str:
     project = loader.parse(f"remotes: {{{remotes}}}\n".encode()).project
     found = {key.replace("_", "."): value for key, value in settings.items()}
-    return remote.address(project, found, name)
+    return remote.resolve_address(project, found, name)
 
 
-def test_a_name_is_one_of_the_project_or_the_users_which_wins() -> None:
+def test_a_remote_in_the_git_config_takes_precedence() -> None:
     assert address("default: s3://a, other: s3://b", None) == "s3://a"
     assert address("default: s3://a, other: s3://b", "other") == "s3://b"
     assert address("default: s3://a", None, spacy_remote_default_url="/mine") == "/mine"
@@ -32,23 +32,23 @@ def test_a_name_is_one_of_the_project_or_the_users_which_wins() -> None:
 def test_the_only_remote_is_the_default_one() -> None:
     assert address("only: s3://a", None) == "s3://a"
     assert address("", None, spacy_remote_mine_url="/mine") == "/mine"
-    with pytest.raises(InvalidInput, match="there is no remote 'default'") as raised:
+    with pytest.raises(InvalidInput, match="unknown remote 'default'") as raised:
         address("one: s3://a, two: s3://b", None)
-    assert "there are: one, two" in str(raised.value)
+    assert "known remotes: one, two" in str(raised.value)
 
 
-def test_an_address_is_its_own_name() -> None:
+def test_an_address_can_be_given_instead_of_a_name() -> None:
     for given in ("s3://bucket/x", "/a/b", "./a", "../a", "~/a", "file:///a"):
         assert address("default: s3://a", given) == given
 
 
 @pytest.mark.threat("interrupted-uploads", commands="push")
-def test_an_unknown_remote_is_never_a_folder_of_that_name(shared: Shared) -> None:
+def test_an_unknown_remote_name_is_not_taken_for_a_folder(shared: Shared) -> None:
     before = snapshot(shared.made.parent)
     for verb in ("push", "pull"):
         done = shared.spacy(verb, "defautl", cwd=shared.made)
         assert done.code == 2
-        assert "there is no remote 'defautl'" in done.err
+        assert "unknown remote 'defautl'" in done.err
         assert "did you mean 'default'" in done.err
     text = (shared.made / "project.yml").read_text().partition("remotes:")[0]
     (shared.made / "project.yml").write_text(text)
@@ -60,13 +60,13 @@ def test_an_unknown_remote_is_never_a_folder_of_that_name(shared: Shared) -> Non
     assert {**after, "made/project.yml": b""} == {**before, "made/project.yml": b""}
 
 
-def test_a_name_may_not_be_a_folder_that_is_there(shared: Shared) -> None:
+def test_a_remote_name_may_match_an_existing_folder(shared: Shared) -> None:
     (shared.made / "backup").mkdir()
     assert shared.spacy("push", "backup/x", cwd=shared.made).code == 2
     assert not list((shared.made / "backup").iterdir())
 
 
-def test_the_users_own_address_is_used_in_a_repository(shared: Shared, tmp_path: Path) -> None:
+def test_an_address_in_the_git_config_is_used(shared: Shared, tmp_path: Path) -> None:
     git(shared.made, "init", "-q")
     git(shared.made, "config", "spacy.remote.Team.url", str(tmp_path / "team remote"))
     assert (
@@ -95,7 +95,7 @@ def test_a_relative_address_is_relative_to_the_project(shared: Shared, tmp_path:
         ("s3://", 2), ("ssh://user@127.0.0.1:9", 2), ("ssh://127.0.0.1:9/", 2), ("gs:///", 2),
     ],
 )  # fmt: skip
-def test_other_addresses_are_refused(shared: Shared, given: str, code: int) -> None:
+def test_unsupported_addresses_are_refused(shared: Shared, given: str, code: int) -> None:
     before = snapshot(shared.made.parent)
     for verb in ("push", "pull"):
         done = shared.spacy(verb, given, cwd=shared.made)
@@ -106,7 +106,7 @@ def test_other_addresses_are_refused(shared: Shared, given: str, code: int) -> N
 
 @pytest.mark.threat("environment-values", commands="pull push")
 @pytest.mark.parametrize("spelling", ["${env.BUCKET}", "$BUCKET"])
-def test_the_environment_has_no_place_in_an_address(
+def test_environment_variables_in_an_address_are_refused(
     shared: Shared, monkeypatch: pytest.MonkeyPatch, spelling: str
 ) -> None:
     monkeypatch.setenv("BUCKET", "secret-value")
@@ -122,14 +122,14 @@ def test_the_environment_has_no_place_in_an_address(
 
 
 @pytest.mark.parametrize("scheme", ["http", "s3", "ssh", "gs"])
-def test_credentials_are_masked_whatever_fails(
+def test_credentials_are_redacted_in_every_error(
     tmp_path: Path, scheme: str, shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     if scheme in ("s3", "gs"):
-        given = f"{scheme}://user:hunter2@x::y/z"  # (what is refused before it is used)
+        given = f"{scheme}://user:hunter2@x::y/z"  # this address is refused before it is used
     else:
         given = f"{scheme}://user:hunter2@127.0.0.1:9/x?token=hunter2"
     done = shared.spacy("push", given, cwd=shared.made)
@@ -138,7 +138,7 @@ def test_credentials_are_masked_whatever_fails(
     assert "Traceback" not in done.err
 
 
-def test_a_scheme_without_its_extra_says_what_to_install(
+def test_a_missing_extra_is_named_in_the_hint(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
@@ -147,13 +147,13 @@ def test_a_scheme_without_its_extra_says_what_to_install(
     assert "pip install 'gcsfs>=2024.2'" in done.err
 
 
-def test_two_remotes_are_one_too_many(shared: Shared) -> None:
+def test_more_than_one_remote_is_a_usage_error(shared: Shared) -> None:
     done = shared.spacy("push", "default", "other", cwd=shared.made)
     assert done.code == 2
     assert "Traceback" not in done.err
 
 
-def test_a_remote_that_may_not_be_written_is_a_local_failure(shared: Shared) -> None:
+def test_a_read_only_remote_is_a_local_failure(shared: Shared) -> None:
     shared.remote.write_text("a file")
     done = shared.push()
     assert done.code == 5

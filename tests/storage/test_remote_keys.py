@@ -1,4 +1,4 @@
-"""Keys as the reference has them."""
+"""Tests of object names, compared with weasel."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.testing.repositories import write
 remote_storage: Any = pytest.importorskip("weasel.cli.remote_storage")
 
 
-def test_a_key_is_told_from_other_names() -> None:
+def test_keys_are_parsed_from_object_names() -> None:
     path = ProjectPath("./ü b/x+y", "ü b/x+y")
-    key = remote_keys.key(path, "a" * 32, "b" * 32)
+    key = remote_keys.make_key(path, "a" * 32, "b" * 32)
     assert str(key) == f".%2F%C3%BC+b%2Fx%2By/{'a' * 32}/{'b' * 32}"
-    assert remote_keys.parsed(f"bucket/some/where/{key}", path) == key
-    assert remote_keys.parsed(str(key), ProjectPath("other", "other")) is None
+    assert remote_keys.parse_key(f"bucket/some/where/{key}", path) == key
+    assert remote_keys.parse_key(str(key), ProjectPath("other", "other")) is None
     model = ProjectPath("model", "model")
     for other in (
         "model",
@@ -36,25 +36,25 @@ def test_a_key_is_told_from_other_names() -> None:
         f"model/x/{'b' * 32}",
         f"model/../{'a' * 32}/{'b' * 32}",
     ):
-        assert remote_keys.parsed(other, model) is None
+        assert remote_keys.parse_key(other, model) is None
 
 
 @pytest.mark.parametrize("value", ["../../evil", "*", "", "A" * 32, "a" * 33])
-def test_a_key_has_no_place_for_what_is_no_hash(value: str) -> None:
+def test_a_key_is_only_built_from_hashes(value: str) -> None:
     """Threat model: hostile-values."""
 
     for command, content in ((value, "a" * 32), ("a" * 32, value)):
         with pytest.raises(InvalidInput):
-            remote_keys.key(ProjectPath("model", "model"), command, content)
+            remote_keys.make_key(ProjectPath("model", "model"), command, content)
 
 
 @given(st.text(min_size=1).filter(lambda text: "\0" not in text))
-def test_names_are_encoded_as_the_reference_does(text: str) -> None:
+def test_names_are_encoded_as_by_weasel(text: str) -> None:
     try:
         encoded = remote_storage.RemoteStorage.encode_name(None, text)
     except UnicodeError:
         return
-    assert remote_keys.name_of(ProjectPath(text, text)) == encoded
+    assert remote_keys.encode_path(ProjectPath(text, text)) == encoded
     assert "/" not in encoded
 
 
@@ -68,14 +68,14 @@ paths = names.filter(lambda path: isinstance(path, ProjectPath))
     st.dictionaries(paths.map(str), st.binary(max_size=3), max_size=6),
     st.lists(st.text(max_size=9), max_size=3),
 )
-def test_the_hash_of_a_command_is_the_references(
+def test_the_hash_of_a_command_is_that_of_weasel(
     tmp_path_factory: pytest.TempPathFactory, deps: dict[str, bytes], script: list[str]
 ) -> None:
     root = tmp_path_factory.mktemp("p")
     for name, content in deps.items():
         path = root / name
         if any(one.is_file() for one in path.parents) or path.is_dir():
-            return  # one within another, as no disk has it
+            return  # a file cannot also be a folder
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     found = {name: parse_path(name, "dependency") for name in deps}
@@ -92,7 +92,7 @@ def test_the_hash_of_a_command_is_the_references(
 
 
 def made_up(root: Path, folder: Path) -> None:
-    """The project of the corpus in `folder`, all that its commands need made up."""
+    """Copy a project of the corpus and create dummy files for the dependencies of its commands."""
 
     project(root, (folder / "project.yml").read_text())
     loaded = loader.load(root, {})
@@ -114,7 +114,7 @@ def made_up(root: Path, folder: Path) -> None:
     sorted(path.parent for path in CORPUS.glob("*/project.yml")),
     ids=lambda path: path.name,
 )
-def test_every_command_of_the_corpus_has_the_references_hash(tmp_path: Path, folder: Path) -> None:
+def test_every_command_of_the_corpus_has_the_hash_of_weasel(tmp_path: Path, folder: Path) -> None:
     from weasel.util import load_project_config
 
     try:
@@ -130,13 +130,13 @@ def test_every_command_of_the_corpus_has_the_references_hash(tmp_path: Path, fol
         other = theirs[command.name]
         deps = [tmp_path / dep for dep in other.get("deps", [])]
         if "script" not in other or not all(dep.exists() for dep in deps):
-            continue  # the reference does not push it (two names in one string are none to it)
+            continue  # weasel does not push it: it takes two names in one string for one path
         seen = stats.fingerprints(command.deps)
         expected = remote_storage.get_command_hash("", "", deps, other["script"])
         assert command_hash(loaded, command, seen, os.environ) == expected, command.name
 
 
-def test_a_dependency_named_twice_counts_twice_as_with_the_reference(tmp_path: Path) -> None:
+def test_a_dependency_listed_twice_counts_twice_as_in_weasel(tmp_path: Path) -> None:
     write(tmp_path, {"a": "1", "b": "2"})
     text = "commands: [{name: c, script: [x], deps: [b, a, ./a, a], outputs: [out]}]"
     project(tmp_path, text)

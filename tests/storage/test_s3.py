@@ -1,4 +1,4 @@
-"""S3, on a server of this machine that speaks it."""
+"""Tests of remotes in S3, with a local server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.storage.conftest import Shared, fresh_clone, measured
+from tests.storage.conftest import Shared, fresh_clone, run_measured
 from tests.testing.projects import Spacy, process, project, snapshot
 from tests.testing.servers import free_port, started
 
@@ -23,7 +23,7 @@ ADDRESS = "s3://bucket/some/where"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server of S3."""
+    """The URL of an S3 server."""
 
     port = free_port()
     log = tmp_path_factory.mktemp("s3") / "log"
@@ -63,7 +63,7 @@ def objects() -> dict[str, Any]:
     return {one["Key"]: one["LastModified"] for one in found}
 
 
-def test_there_and_back(s3: Shared) -> None:
+def test_outputs_are_pushed_and_pulled(s3: Shared) -> None:
     done = process("push", cwd=s3.made)
     assert done.code == 0, done.err
     assert done.err.splitlines()[-1] == "pushed 2, skipped 0"
@@ -78,7 +78,7 @@ def test_there_and_back(s3: Shared) -> None:
     assert process("pull", cwd=s3.clone).err.splitlines()[-1] == "pulled 0, skipped 2"
 
 
-def test_names_that_an_address_must_encode(s3: Shared, tmp_path: Path) -> None:
+def test_names_with_special_characters_are_pushed_and_pulled(s3: Shared, tmp_path: Path) -> None:
     text = (
         f"remotes: {{default: '{ADDRESS}'}}\ncommands:\n  - name: c\n"
         "    script: ['python w.py']\n    outputs: ['ü b/x+%.txt', './q?#&=']\n"
@@ -98,7 +98,7 @@ def test_names_that_an_address_must_encode(s3: Shared, tmp_path: Path) -> None:
 
 def test_the_newest_is_fetched(s3: Shared) -> None:
     process("push", cwd=s3.made)
-    time.sleep(1.1)  # S3 knows seconds
+    time.sleep(1.1)  # S3 has times in seconds
     (s3.made / "model/extra").write_text("by chance")
     s3.spacy("lock", "record", "train", cwd=s3.made)
     process("push", cwd=s3.made)
@@ -107,7 +107,9 @@ def test_the_newest_is_fetched(s3: Shared) -> None:
     assert (s3.clone / "model/extra").exists()
 
 
-def test_peers_with_the_reference(s3: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weasel_reads_and_writes_the_same_remote(
+    s3: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("weasel")
     pytest.importorskip("cloudpathlib.s3")
     from tests.peers.test_weasel import weasel
@@ -132,7 +134,7 @@ def fails(verb: str, root: Path, *words: str, within: float = 60) -> None:
     assert done.code == 4, done.err
     assert "Traceback" not in done.err
     assert "hunter2" not in done.err
-    assert "hint: look at the address, the network and your credentials" in done.err
+    assert "hint: check the address, the network and your credentials" in done.err
     for word in words:
         assert word in done.err
     assert snapshot(root) == before
@@ -140,7 +142,7 @@ def fails(verb: str, root: Path, *words: str, within: float = 60) -> None:
 
 
 @pytest.mark.parametrize("verb", ["push", "pull"])
-def test_a_bucket_that_is_not_there(s3: Shared, verb: str) -> None:
+def test_a_missing_bucket_is_an_error(s3: Shared, verb: str) -> None:
     root = s3.made if verb == "push" else s3.clone
     text = (root / "project.yml").read_text()
     (root / "project.yml").write_text(text.replace("s3://bucket/", "s3://absent/"))
@@ -148,7 +150,9 @@ def test_a_bucket_that_is_not_there(s3: Shared, verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["push", "pull"])
-def test_a_server_that_is_gone(s3: Shared, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_server_is_an_error(
+    s3: Shared, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gone = f"http://127.0.0.1:{free_port()}"
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", gone)
@@ -156,7 +160,9 @@ def test_a_server_that_is_gone(s3: Shared, verb: str, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("verb", ["push", "pull"])
-def test_no_credentials(s3: Shared, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_an_error(
+    s3: Shared, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         patch.delenv("AWS_ACCESS_KEY_ID")
         patch.delenv("AWS_SECRET_ACCESS_KEY")
@@ -166,7 +172,7 @@ def test_no_credentials(s3: Shared, verb: str, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def strict(server: str) -> Iterator[None]:
-    """The server looks at credentials from now on."""
+    """Make the server check credentials."""
 
     import requests
 
@@ -176,7 +182,7 @@ def strict(server: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("verb", ["push", "pull"])
-def test_wrong_credentials(s3: Shared, strict: None, verb: str) -> None:
+def test_wrong_credentials_are_an_error(s3: Shared, strict: None, verb: str) -> None:
     try:
         fails(verb, s3.made if verb == "push" else s3.clone, "s3://bucket/some/where: ")
     finally:
@@ -188,27 +194,27 @@ def test_wrong_credentials(s3: Shared, strict: None, verb: str) -> None:
 
 
 @pytest.mark.threat("interrupted-uploads", commands="pull push")
-def test_a_torn_object_is_refused_and_mended(s3: Shared) -> None:
+def test_a_truncated_object_is_rejected_and_can_be_pushed_again(s3: Shared) -> None:
     process("push", cwd=s3.made)
     (name,) = [name for name in objects() if "/model/" in name]
     body = client().get_object(Bucket="bucket", Key=name)["Body"].read()
     client().put_object(Bucket="bucket", Key=name, Body=body[:-10])
     done = process("pull", cwd=s3.clone)
     assert done.code == 4
-    assert "is no whole archive" in done.err
+    assert "in the remote is damaged" in done.err
     assert not (s3.clone / "model").exists()
     assert process("push", "--force", cwd=s3.made).code == 0
     assert process("pull", cwd=s3.clone).code == 0
 
 
 @pytest.mark.slow
-def test_a_hundred_mb_go_in_parts_and_little_memory(s3: Shared, spacy: Spacy) -> None:
+def test_large_outputs_are_uploaded_in_parts(s3: Shared, spacy: Spacy) -> None:
     (s3.made / "model/large").write_bytes(os.urandom(100 << 20))
     spacy("lock", "record", "train", cwd=s3.made)
-    code, peak, _, err = measured("push", cwd=s3.made)
+    code, peak, _, err = run_measured("push", cwd=s3.made)
     assert code == 0, err
     assert peak < 200
-    code, peak, _, err = measured("pull", cwd=s3.clone)
+    code, peak, _, err = run_measured("pull", cwd=s3.clone)
     assert code == 0, err
     assert peak < 200
     assert snapshot(s3.clone / "model") == snapshot(s3.made / "model")

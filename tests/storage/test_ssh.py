@@ -1,4 +1,4 @@
-"""A remote over ssh, with a real sshd."""
+"""Tests of remotes over SSH, with a real sshd."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(not SSHD, reason="there is no sshd (Debian: open
 
 @pytest.fixture
 def server(shared: Shared, tmp_path: Path, sealed: Path) -> Iterator[Sshd]:
-    """An sshd that the user knows, and that knows the user; the projects' remote is there."""
+    """An sshd with a known host key and the key of the user, as the remote of the projects."""
 
     with sshd(tmp_path / "sshd", sealed / ".ssh/id_ed25519") as running:
         (sealed / ".ssh/known_hosts").write_text(running.known)
@@ -37,7 +37,7 @@ def server(shared: Shared, tmp_path: Path, sealed: Path) -> Iterator[Sshd]:
         yield running
 
 
-def test_there_and_back(shared: Shared, server: Sshd) -> None:
+def test_outputs_are_pushed_and_pulled(shared: Shared, server: Sshd) -> None:
     done = process("push", cwd=shared.made)
     assert done.code == 0, done.err
     assert done.err.splitlines()[-1] == "pushed 2, skipped 0"
@@ -53,7 +53,7 @@ def test_there_and_back(shared: Shared, server: Sshd) -> None:
     assert process("pull", cwd=shared.clone).err.splitlines()[-1] == "pulled 0, skipped 2"
 
 
-def test_what_is_there_is_a_remote_in_a_folder(shared: Shared, server: Sshd) -> None:
+def test_a_remote_over_ssh_can_be_read_as_a_folder(shared: Shared, server: Sshd) -> None:
     process("push", cwd=shared.made)
     done = shared.spacy("pull", shared.remote, cwd=shared.clone)
     assert done.err.splitlines()[-1] == "pulled 2, skipped 0"
@@ -82,14 +82,12 @@ def fails(shared: Shared, *words: str) -> None:
         assert not shared.remote.exists()
 
 
-def test_a_key_that_is_not_taken(shared: Shared, server: Sshd, tmp_path: Path) -> None:
+def test_a_rejected_key_is_an_error(shared: Shared, server: Sshd, tmp_path: Path) -> None:
     (tmp_path / "sshd/authorized").write_text("")
     fails(shared, "Permission denied")
 
 
-def test_a_host_that_nobody_knows_is_not_trusted(
-    shared: Shared, server: Sshd, sealed: Path
-) -> None:
+def test_an_unknown_host_is_not_trusted(shared: Shared, server: Sshd, sealed: Path) -> None:
     (sealed / ".ssh/known_hosts").unlink()
     fails(shared, "ost key")
 
@@ -100,13 +98,13 @@ def test_a_host_with_another_key_is_not_trusted(shared: Shared, server: Sshd, se
     fails(shared, "ost key")
 
 
-def test_a_server_that_is_gone(shared: Shared, server: Sshd) -> None:
+def test_a_stopped_server_is_an_error(shared: Shared, server: Sshd) -> None:
     server.process.terminate()
     server.process.wait(PATIENCE)
     fails(shared, "127.0.0.1")
 
 
-def test_a_folder_that_may_not_be_written(shared: Shared, server: Sshd) -> None:
+def test_a_read_only_folder_is_an_error(shared: Shared, server: Sshd) -> None:
     shared.remote.write_text("a file")
     done = process("push", cwd=shared.made)
     assert done.code == 4, done.err
@@ -115,7 +113,7 @@ def test_a_folder_that_may_not_be_written(shared: Shared, server: Sshd) -> None:
 
 @contextmanager
 def sending(shared: Shared) -> Iterator[subprocess.Popen[str]]:
-    """A push in the midst of something large."""
+    """A push that is sending a large output."""
 
     (shared.made / "model/large").write_bytes(os.urandom(60 << 20))
     shared.spacy("lock", "record", "train", cwd=shared.made)
@@ -126,7 +124,7 @@ def sending(shared: Shared) -> Iterator[subprocess.Popen[str]]:
     words = shared.remote / "corpus%2Fwords.txt"
     while child.poll() is None:
         if list(words.glob("*/*")) and list(shared.remote.glob(f"{TEMPORARY}*")):
-            break  # what is small has gone, so this is what is large
+            break  # small files are complete by now, so this is the large one
         time.sleep(0.002)
     yield child
     child.wait(PATIENCE)
@@ -142,7 +140,7 @@ def assert_push_and_pull_work(shared: Shared) -> None:
 
 
 @pytest.mark.threat("interrupted-uploads", commands="push")
-def test_a_killed_push_leaves_no_object_that_is_not_whole(shared: Shared, server: Sshd) -> None:
+def test_a_killed_push_leaves_no_incomplete_object(shared: Shared, server: Sshd) -> None:
     with sending(shared) as child:
         child.kill()
     whole = list((shared.remote / "model").glob("*/*"))
@@ -150,7 +148,7 @@ def test_a_killed_push_leaves_no_object_that_is_not_whole(shared: Shared, server
     assert_push_and_pull_work(shared)
 
 
-def test_a_server_that_goes_while_something_is_sent(shared: Shared, server: Sshd) -> None:
+def test_a_server_that_stops_during_a_push_is_an_error(shared: Shared, server: Sshd) -> None:
     with sending(shared) as child:
         for process_id in below(server.process.pid):
             with suppress(ProcessLookupError):
@@ -164,7 +162,7 @@ def test_a_server_that_goes_while_something_is_sent(shared: Shared, server: Sshd
 
 
 def below(process_id: int) -> list[int]:
-    """All processes that this one has started."""
+    """Return all descendants of a process."""
 
     try:
         text = Path(f"/proc/{process_id}/task/{process_id}/children").read_text()
@@ -175,12 +173,12 @@ def below(process_id: int) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_while_something_is_sent(
+def test_an_interrupt_during_a_push_ends_it(
     shared: Shared, server: Sshd, number: signal.Signals
 ) -> None:
     with sending(shared) as child:
         for process_id in below(server.process.pid):
-            os.kill(process_id, signal.SIGSTOP)  # so that it cannot end by itself
+            os.kill(process_id, signal.SIGSTOP)  # so that it cannot exit by itself
         child.send_signal(number)
         _, err = child.communicate(timeout=PATIENCE)
         for process_id in below(server.process.pid):

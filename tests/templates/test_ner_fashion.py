@@ -1,6 +1,6 @@
-"""The embedded template: its data is what its generator writes, and its scripts do what they say.
+"""The template ner_fashion: its data, project.yml and scripts, tested without training.
 
-That it trains is shown elsewhere; here is what can be said without training.
+The training itself is tested in test_quickstart.py.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.testing.projects import Spacy
 
 TEMPLATE = Path(__file__).parents[2] / "git_spacy/templates/ner_fashion"
 SETS = ("comments_train", "comments_dev")
@@ -47,16 +50,16 @@ def project() -> dict[str, Any]:
     return loaded
 
 
-def test_the_generator_writes_the_committed_data_byte_for_byte(tmp_path: Path) -> None:
+def test_the_generator_reproduces_the_committed_data(tmp_path: Path) -> None:
     done = script("generate_data.py", tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(SETS)
     for name in SETS:
-        made = (tmp_path / f"{name}.jsonl").read_bytes()
-        assert made == (TEMPLATE / f"data/{name}.jsonl").read_bytes()
+        output = (tmp_path / f"{name}.jsonl").read_bytes()
+        assert output == (TEMPLATE / f"data/{name}.jsonl").read_bytes()
 
 
-def test_every_checksum_is_that_of_its_file() -> None:
+def test_every_checksum_matches_its_file() -> None:
     assets = project()["assets"]
     assert sorted(asset["url"] for asset in assets) == sorted(f"data/{n}.jsonl" for n in SETS)
     for asset in assets:
@@ -64,16 +67,31 @@ def test_every_checksum_is_that_of_its_file() -> None:
         assert asset["checksum"] == hashlib.md5(content).hexdigest(), asset["url"]
 
 
-def test_every_dependency_is_shipped_fetched_or_made_by_an_earlier_command() -> None:
-    there = {asset["dest"] for asset in project()["assets"]}
+def test_every_dependency_is_shipped_fetched_or_produced_by_an_earlier_command() -> None:
+    available = {asset["dest"] for asset in project()["assets"]}
     for command in project()["commands"]:
         for dependency in command["deps"]:
-            assert dependency in there or (TEMPLATE / dependency).is_file(), dependency
-        there.update(command.get("outputs", ()))
+            assert dependency in available or (TEMPLATE / dependency).is_file(), dependency
+        available.update(command.get("outputs", ()))
+
+
+def test_train_accepts_a_matrix_of_seeds(tmp_path: Path, spacy: Spacy) -> None:
+    """The example of docs/parallel.md works in the template, as a dry run shows without spaCy."""
+
+    shutil.copytree(TEMPLATE, tmp_path / "project")
+    corpus = tmp_path / "project/corpus"
+    corpus.mkdir()
+    for name in ("train", "dev"):
+        (corpus / f"{name}.spacy").touch()
+    done = spacy("run", "train", "--matrix", "vars.seed=0,1,2", "--dry", cwd=tmp_path / "project")
+    assert done.code == 0, done.err
+    assert done.err.count("would run (") == 3
+    for seed in range(3):
+        assert f"--output training/seed-{seed} " in done.err + done.out
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_every_span_lies_in_its_text_and_covers_whole_words(name: str) -> None:
+def test_every_span_is_within_its_text_and_covers_whole_words(name: str) -> None:
     for record in records(name):
         text = record["text"]
         for span, words in zip(record["spans"], covered(record), strict=True):
@@ -85,7 +103,7 @@ def test_every_span_lies_in_its_text_and_covers_whole_words(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), [("comments_train", 400), ("comments_dev", 100)])
-def test_each_set_has_comments_with_one_brand_with_two_and_with_none(name: str, size: int) -> None:
+def test_each_set_has_comments_with_zero_one_and_two_brands(name: str, size: int) -> None:
     counts = [len(record["spans"]) for record in records(name)]
     assert len(counts) == size
     assert set(counts) == {0, 1, 2}
@@ -96,12 +114,12 @@ def test_no_comment_occurs_twice_or_in_both_sets() -> None:
     assert len(texts) == len(set(texts))
 
 
-def test_the_development_set_has_brands_that_training_does_not_show() -> None:
+def test_the_development_set_has_brands_that_are_not_in_the_training_set() -> None:
     assert len(brands("comments_dev") - brands("comments_train")) >= 10
     assert len(brands("comments_dev") & brands("comments_train")) >= 10
 
 
-def test_a_word_that_is_a_brand_here_is_an_ordinary_word_there() -> None:
+def test_some_brands_also_occur_as_ordinary_words() -> None:
     plain = {
         word
         for record in records("comments_train")
@@ -117,11 +135,11 @@ def test_preprocess_converts_every_comment_and_aligns_every_span(name: str, tmp_
     import spacy
     from spacy.tokens import DocBin
 
-    made = tmp_path / "new/set.spacy"
-    done = script("preprocess.py", TEMPLATE / f"data/{name}.jsonl", made)
+    output = tmp_path / "new/set.spacy"
+    done = script("preprocess.py", TEMPLATE / f"data/{name}.jsonl", output)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(" 0 left out\n")
-    docs = list(DocBin().from_disk(made).get_docs(spacy.blank("en").vocab))
+    docs = list(DocBin().from_disk(output).get_docs(spacy.blank("en").vocab))
     expected = [(record["text"], covered(record)) for record in records(name)]
     assert [(doc.text, [entity.text for entity in doc.ents]) for doc in docs] == expected
 
@@ -133,7 +151,7 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     "an empty line": ("", "Expecting value"),
     "not an object": ("[1]", 'not an object with "text"'),
     "no spans": ('{"text": "b"}', 'not an object with "text" (a string) and "spans" (a list)'),
-    "a text that is no string": ('{"text": 1, "spans": []}', '"text" (a string)'),
+    "a text that is not a string": ('{"text": 1, "spans": []}', '"text" (a string)'),
     "a span with no label": (
         '{"text": "ab", "spans": [{"start": 0, "end": 1}]}',
         'a span needs "start", "end" (numbers) and "label" (a string)',
@@ -152,9 +170,7 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
 
 @needs_spacy
 @pytest.mark.parametrize("case", BROKEN)
-def test_preprocess_names_the_line_that_is_broken_and_writes_nothing(
-    case: str, tmp_path: Path
-) -> None:
+def test_preprocess_reports_an_invalid_line_and_writes_nothing(case: str, tmp_path: Path) -> None:
     line, reason = BROKEN[case]
     broken, target = tmp_path / "broken.jsonl", tmp_path / "out.spacy"
     middle = line if isinstance(line, bytes) else line.encode()
@@ -179,7 +195,7 @@ def test_preprocess_reports_and_counts_a_span_that_is_not_whole_tokens(tmp_path:
 
 
 @needs_spacy
-def test_preprocess_says_which_file_is_not_there(tmp_path: Path) -> None:
+def test_preprocess_reports_a_missing_file(tmp_path: Path) -> None:
     done = script("preprocess.py", tmp_path / "none.jsonl", tmp_path / "out.spacy")
     assert done.returncode == 1
     assert "none.jsonl" in done.stderr

@@ -1,1 +1,1 @@
-"""What tests build with: repositories, projects, and servers that behave or do not."""
+"""Shared helpers of the tests: repositories, projects, servers, terminals."""

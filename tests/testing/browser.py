@@ -1,6 +1,4 @@
-"""A real browser without a window, for what only a browser can see: Chromium, spoken to in its
-DevTools protocol over a pipe, so that nothing but Chromium is needed, and no port.
-"""
+"""Drive headless Chromium with the DevTools protocol over a pipe, which needs no port or driver."""
 
 from __future__ import annotations
 
@@ -20,14 +18,14 @@ import pytest
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(
-    PROGRAM is None, reason="there is no Chromium (on Debian: apt-get install chromium)"
+    PROGRAM is None, reason="Chromium is not installed (on Debian: apt-get install chromium)"
 )
-# The protocol's pipes are the descriptors 3 and 4.
+# The pipes of the protocol are file descriptors 3 and 4.
 _PIPED = 'exec "$@" 3<&0 4>&1 0</dev/null 1>&2'
 
 
 class Browser:
-    """One page of a browser with a profile of its own in `folder`. A context: it ends with it."""
+    """A page of a browser with its own profile in `folder`; a context manager that stops it."""
 
     def __init__(self, folder: Path, patience: float = 60.0) -> None:
         self._folder = folder
@@ -53,7 +51,7 @@ class Browser:
         try:
             self._session: str | None = None
             pages = self._call("Target.getTargets")["targetInfos"]
-            page = next(one["targetId"] for one in pages if one["type"] == "page")
+            page = next(target["targetId"] for target in pages if target["type"] == "page")
             attached = self._call("Target.attachToTarget", targetId=page, flatten=True)
             self._session = attached["sessionId"]
         except BaseException:
@@ -85,18 +83,18 @@ class Browser:
         self._call("Page.navigate", url=url)
 
     def ask(self, expression: str) -> Any:
-        """The value of a JavaScript expression in the page, now."""
+        """Return the present value of a JavaScript expression in the page."""
 
         answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
         return answer["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:
-        """The same, as soon as it is something."""
+        """Wait until the expression is true, and return its value."""
 
         while not (value := self.ask(expression)):
             if time.monotonic() > self._deadline:
                 text = self.ask("document.body.innerText")
-                raise AssertionError(f"{expression} never came; the page says:\n{text}")
+                raise AssertionError(f"{expression} is still false; the text of the page:\n{text}")
             time.sleep(0.1)
         return value
 
@@ -122,12 +120,12 @@ class Browser:
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while b"\0" not in self._unread:
-                # an answer may take a little longer than what we wait for in the page
+                # a response may take longer than the deadline of `wait_for`
                 ready = selector.select(max(5.0, self._deadline - time.monotonic()))
                 chunk = os.read(self._process.stdout.fileno(), 1 << 16) if ready else b""
                 if not chunk:
                     log = (self._folder / "chromium.log").read_text("utf-8", "replace")
-                    raise AssertionError(f"Chromium does not answer:\n{log[-2000:]}")
+                    raise AssertionError(f"Chromium does not respond:\n{log[-2000:]}")
                 self._unread += chunk
         message, _, self._unread = self._unread.partition(b"\0")
         return message

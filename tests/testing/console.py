@@ -1,5 +1,7 @@
-"""The sessions in the documents, typed into a real shell: `$ ` before what is typed, below it what
-is shown, `...` for what is left out."""
+"""Run the console sessions of the documents in a real shell and compare the output.
+
+A line with `$ ` is a command, the lines below it are its output, and `...` stands for omitted lines.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +16,20 @@ _MARK = "\x01"
 
 
 class Typed(NamedTuple):
-    """A command (of several lines, if it has a `> ` before each further one), and the lines that
-    the document shows below it."""
+    """A command (whose further lines start with `> `) and the output that the document shows."""
 
     command: str
     shown: tuple[str, ...]
 
 
 def fences(document: Path) -> list[tuple[str, str]]:
-    """(language, text) of each block of code."""
+    """Return (language, text) of each code block."""
 
     return FENCE.findall(document.read_text())
 
 
 def session(document: Path) -> list[Typed]:
-    """All that is typed in the `console` blocks of a document, which are one session."""
+    """Return the commands in the `console` blocks of a document, which are one session."""
 
     found: list[Typed] = []
     for language, text in fences(document):
@@ -44,9 +45,8 @@ def session(document: Path) -> list[Typed]:
     return found
 
 
-def typed(commands: list[str], folder: Path) -> list[tuple[int, list[str]]]:
-    """The exit code of each command and the lines that it showed, all in one shell that starts in
-    `folder`."""
+def run_commands(commands: list[str], folder: Path) -> list[tuple[int, list[str]]]:
+    """Run the commands in one shell in `folder`; return the exit code and output of each."""
 
     script = "".join(f"{command}\nprintf '{_MARK}%s\\n' $?\n" for command in commands)
     done = subprocess.run(
@@ -65,8 +65,8 @@ def typed(commands: list[str], folder: Path) -> list[tuple[int, list[str]]]:
     return found
 
 
-def loosely(line: str) -> str:
-    """A line without what differs from run to run: ids, times, durations, and how wide they are."""
+def normalized(line: str) -> str:
+    """Replace what differs between runs in a line: ids, dates, durations and column widths."""
 
     line = re.sub(re.escape(os.environ["HOME"]), "~", line)
     line = re.sub(r"\b[0-9a-f]{7,64}\b", "ID", line)
@@ -75,12 +75,14 @@ def loosely(line: str) -> str:
     return " ".join(line.split())
 
 
-def is_as_shown(shown: tuple[str, ...], lines: list[str]) -> bool:
-    """Whether a document shows what a command printed: all of it, but for `...`; nothing is shown
-    where it does not matter."""
+def matches_document(shown: tuple[str, ...], lines: list[str]) -> bool:
+    """Return whether the output of a command matches a document.
 
-    wanted = [loosely(line) for line in shown if line.strip()]
-    seen = [loosely(line) for line in lines if line.strip()]
+    `...` in the document matches any lines; no lines at all match any output.
+    """
+
+    wanted = [normalized(line) for line in shown if line.strip()]
+    seen = [normalized(line) for line in lines if line.strip()]
     if not wanted:
         return True
     if "..." not in wanted:

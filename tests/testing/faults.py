@@ -1,7 +1,7 @@
-"""A child of this process in which the N-th call that changes the file system fails, or is its last.
+"""Run a function in a forked child whose N-th call that changes the file system fails or kills it.
 
-The calls are Python's (`os` and `open`), in a fork, so that a kill is a real one. What git does in
-processes of its own is Git's to keep whole.
+Counted are calls of `os` and `open` in Python. Processes of git are not affected: keeping their
+files intact is up to Git.
 """
 
 from __future__ import annotations
@@ -22,19 +22,18 @@ CHANGING = (
     "fchmod", "truncate", "ftruncate",
 )  # fmt: skip
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-_UNTOUCHED = 77  # the child's code where the N-th call never came
+_UNTOUCHED = 77  # exit code of the child if there was no N-th call
 
 
 class Ended(NamedTuple):
-    """How the child ended: `code` is its own exit code, or None if it was killed; whether the N-th
-    call came at all."""
+    """The exit code of the child (None if it was killed), and whether it made the N-th call."""
 
     code: int | None
     was_touched: bool
 
 
 def failing(number: int, do: Callable[[], int], *, kills: bool, code: int = errno.EIO) -> Ended:
-    """Do it in a child whose `number`-th changing call fails with `code`, or kills it."""
+    """Call `do` in a child whose `number`-th changing call fails with `code` or kills it."""
 
     def child() -> int:
         calls = _arm(number, kills, code)
@@ -49,11 +48,11 @@ def failing(number: int, do: Callable[[], int], *, kills: bool, code: int = errn
 
 
 def on_full_disk(size: int, do: Callable[[], int]) -> int:
-    """Do it in a child that can write no file longer than `size` bytes; its exit code."""
+    """Call `do` in a child whose files are limited to `size` bytes; return its exit code."""
 
     def child() -> int:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        # what it says may go to a file of the test's
+        # its output may go to a file of the test
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         return do()
@@ -103,6 +102,6 @@ def _arm(number: int, kills: bool, code: int) -> list[int]:
 
 
 def _writes(file: Any, mode: str = "r", *_: Any, **__: Any) -> bool:
-    # (a descriptor was counted when it was opened, and a device is no file)
+    # a descriptor was counted when it was opened; devices do not count
     is_path = not isinstance(file, int) and os.fspath(file) not in (os.devnull, b"/dev/null")
     return is_path and any(letter in mode for letter in "wax+")

@@ -1,4 +1,4 @@
-"""A project whose assets are fetched by the core itself, with events and sleeps remembered."""
+"""Fetch the assets of a project through the API, recording events and pauses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.testing.projects import snapshot
 
 
 class Fetcher:
-    """Fetches the assets of one project; remembers the events and how long it was to sleep."""
+    """Fetches the assets of a project and records the events and the pauses before retries."""
 
     def __init__(self, root: Path, slept: list[float]) -> None:
         self.root = root
@@ -29,22 +29,22 @@ class Fetcher:
         self.settings: dict[str, str] = {}
         self.environ: dict[str, str] = {}
         self.events: list[FetchEvent] = []
-        self.is_tidy = True  # whether nothing temporary may be left
+        self.is_tidy = True  # whether temporary files are an error
         root.mkdir(exist_ok=True)
 
     def write(self, text: str) -> None:
-        """Make `text` the list of assets."""
+        """Write project.yml with `text` below its title."""
 
         (self.root / "project.yml").write_text("title: t\n" + text)
 
-    def one(self, dest: str, **keys: str) -> None:
-        """Make one asset the list."""
+    def write_asset(self, dest: str, **keys: str) -> None:
+        """Write project.yml with a single asset."""
 
         lines = "".join(f"    {key}: {value!r}\n" for key, value in keys.items())
         self.write(f"assets:\n  - dest: {dest!r}\n{lines}")
 
     def __call__(self, *names: str, **options: Any) -> FetchOutcome:
-        """Fetch, and assert what holds for every fetch: nothing temporary is left."""
+        """Fetch, and assert that no temporary file is left."""
 
         self.events.clear()
         project = loader.load(self.root)
@@ -63,27 +63,27 @@ class Fetcher:
             assert not (self.is_tidy and left_over(self.root))
 
     def code(self, *names: str, **options: Any) -> int:
-        """The exit code that this fetch would have."""
+        """Fetch and return the exit code that the command would have."""
 
         error = self(*names, **options).error()
         self.error = str(error) if error else ""
         return error.exit_code if error else 0
 
     def files(self) -> Mapping[str, bytes | str]:
-        """What is there, but for project.yml."""
+        """Return the content of the project folder except project.yml."""
 
         found = snapshot(self.root)
         found.pop("project.yml", None)
         return found
 
-    def told(self, kind: type) -> list[Any]:
-        """The events of one kind."""
+    def events_of(self, kind: type) -> list[Any]:
+        """Return the events of one class."""
 
         return [event for event in self.events if isinstance(event, kind)]
 
 
 def left_over(root: Path) -> list[str]:
-    """Temporary files below `root`."""
+    """Return the temporary files below `root`."""
 
     return [
         os.path.join(folder, name)
@@ -94,7 +94,7 @@ def left_over(root: Path) -> list[str]:
 
 
 def without_waiting(monkeypatch: pytest.MonkeyPatch, idle: float) -> list[float]:
-    """Let nobody sleep, and `idle` seconds be a long silence; the pauses that were to be taken."""
+    """Skip the pauses before retries and set the timeout to `idle` seconds; return the pauses."""
 
     taken: list[float] = []
 

@@ -1,7 +1,6 @@
-"""A real smart-HTTP Git server: `git http-backend` behind Python's own HTTP server.
+"""Run a smart-HTTP Git server: `git http-backend` behind Python's HTTP server.
 
-Counts requests and the bytes of its answers; can refuse filters, want a password, be far away, or
-break.
+It counts requests and bytes, and can reject filters, require a password, be slow, or fail.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ from tests.testing.http_server import LocalServer
 
 
 class GitServer(LocalServer):
-    """Serves the bare repositories below `root` at `url`; `requests` and `sent` count."""
+    """Serves the bare repositories below `root` at `url`; `sent` counts the bytes of responses."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(_handler(self))
         self.root = root
         self.requests: list[str] = []
         self.sent = 0
-        self.latency = 0.0  # seconds a request
-        self.rate = 0.0  # bytes a second; 0: as they come
+        self.latency = 0.0  # seconds per request
+        self.rate = 0.0  # bytes per second; 0: unlimited
         self.filters = True
         self.any_object = True
         self.redirect = ""
@@ -38,7 +37,7 @@ class GitServer(LocalServer):
     def answer(
         self, method: str, path: str, query: str, headers: dict[str, str], body: bytes
     ) -> bytes:
-        """What `git http-backend` says, headers and all."""
+        """Return the response of `git http-backend`, with headers."""
 
         environ = {
             "PATH": os.environ.get("GIT_SPACY_TEST_PATH", os.defpath) + ":/usr/bin:/bin",
@@ -65,7 +64,7 @@ class GitServer(LocalServer):
         done = subprocess.run(
             ("git", "http-backend"), env=environ, input=body, capture_output=True, check=False
         )
-        assert done.stdout, f"git http-backend ended with {done.returncode}: {done.stderr!r}"
+        assert done.stdout, f"git http-backend exited with {done.returncode}: {done.stderr!r}"
         return done.stdout
 
 
@@ -131,7 +130,7 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
             server.sent += len(content)
 
         def _stream(self, path: str, pieces: Iterable[bytes]) -> None:
-            """An answer of unknown length, until the client has had enough."""
+            """Send a response of unknown length until the client disconnects."""
 
             kind = "advertisement" if path.endswith("/info/refs") else "result"
             self.send_response(200)

@@ -1,4 +1,4 @@
-"""Projects with any names, and small readers of what is drawn: what they read is what there is."""
+"""Generate projects with arbitrary names, and parse the graphs that are drawn of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def path(text: str) -> ProjectPath:
 
 
 def command(name: str, deps: str = "", outputs: str = "") -> Command:
-    """A command with these paths (a word each)."""
+    """Return a command with these space-separated paths."""
 
     made = tuple(map(path, outputs.split()))
     return Command(name, "", ("x",), tuple(map(path, deps.split())), made, (), False, 1)
@@ -34,9 +34,9 @@ def asset(dest: str) -> Asset:
 
 def project(*parts: Command | Asset | Workflow, title: str = "") -> Project:
     return Project(
-        title, "", {}, (), tuple(one for one in parts if isinstance(one, Asset)),
-        tuple(one for one in parts if isinstance(one, Command)),
-        tuple(one for one in parts if isinstance(one, Workflow)), (), (),
+        title, "", {}, (), tuple(part for part in parts if isinstance(part, Asset)),
+        tuple(part for part in parts if isinstance(part, Command)),
+        tuple(part for part in parts if isinstance(part, Workflow)), (), (),
     )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ _paths = st.one_of(
 
 @st.composite
 def projects(draw: st.DrawFn) -> Project:
-    """Any project: with circles, two makers of a path, and names that mean something elsewhere."""
+    """Generate projects, also with cycles, duplicate producers, and hostile names."""
 
     names = draw(st.lists(_names, max_size=6, unique=True))
     some = st.lists(_paths.map(path), max_size=3).map(tuple)
@@ -70,13 +70,13 @@ def projects(draw: st.DrawFn) -> Project:
     ]
     assets = [
         Asset(dest, "u", None, None, draw(_names), False, 1)
-        for dest in draw(st.lists(_paths.map(path), max_size=3, unique_by=lambda one: one.normal))
+        for dest in draw(st.lists(_paths.map(path), max_size=3, unique_by=lambda dest: dest.normal))
     ]
     return project(*commands, *assets, title=draw(st.one_of(st.just(""), _names)))
 
 
 class Shown(NamedTuple):
-    """What a picture shows: its nodes with their labels, and its edges."""
+    """The nodes of a graph with their labels, and its edges."""
 
     nodes: dict[str, str]
     edges: list[tuple[str, str]]
@@ -87,8 +87,8 @@ _MERMAID_EDGE = re.compile(r"  ([acf]\d+) (?:-->|-\.->) ([acf]\d+)")
 _MERMAID_OTHER = re.compile(r"  (accTitle: [\w #;./-]*$|classDef \w+ [\w#:,-]+$|class [\w,]+ \w+$)")
 
 
-def of_mermaid(text: str) -> Shown:
-    """Reads a flowchart, and nothing but what we write there."""
+def parse_mermaid(text: str) -> Shown:
+    """Parse a flowchart, and fail for anything that git-spacy does not write."""
 
     shown = Shown({}, [])
     first, *lines = text.splitlines()
@@ -116,8 +116,8 @@ _DOT_OTHER = re.compile(
 _DOT_EDGE = re.compile(r"  ([acf]\d+) -> ([acf]\d+)(?: \[style=dashed\])?")
 
 
-def of_dot(text: str) -> Shown:
-    """Reads a digraph, and nothing but what we write there."""
+def parse_dot(text: str) -> Shown:
+    """Parse a digraph, and fail for anything that git-spacy does not write."""
 
     shown = Shown({}, [])
     first, *lines, last = text.splitlines()
@@ -134,8 +134,8 @@ def of_dot(text: str) -> Shown:
 
 
 class Picture(NamedTuple):
-    """Of an SVG: the boxes (left, top, right, bottom), the texts in them, and of each edge the
-    first point and the tip."""
+    """An SVG: its boxes (left, top, right, bottom) with their texts, and the first point and the
+    tip of each edge."""
 
     boxes: list[tuple[float, float, float, float]]
     texts: list[str]
@@ -145,8 +145,8 @@ class Picture(NamedTuple):
 _PAIR = re.compile(r"(-?[\d.]+) (-?[\d.]+)")
 
 
-def of_svg(text: str) -> Picture:
-    """Reads a picture of ours: edges first, in a group of their own, then a group for each box."""
+def parse_svg(text: str) -> Picture:
+    """Parse an SVG of git-spacy: a group with the edges, then one group per box."""
 
     root = ElementTree.fromstring(text)
     outer = root.find(f"{SVG}g")

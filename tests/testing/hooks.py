@@ -1,4 +1,4 @@
-"""A repository of two projects, run and committed, for the hooks to look at."""
+"""Build a repository of two projects that were run and committed, to check with hooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Change = Callable[[Path], object]
 
 
 def two_projects(folder: Path) -> Path:
-    """`one` and `deep/two`, each with an asset in Git and outputs that Git ignores."""
+    """Create the projects `one` and `deep/two`, each with a tracked asset and ignored outputs."""
 
     repository(folder, {"README.md": "two projects\n"})
     for name in ("one", "deep/two"):
@@ -33,7 +33,7 @@ def two_projects(folder: Path) -> Path:
 
 
 def edited(name: str, old: str, new: str) -> Change:
-    """Replace a text in a file."""
+    """Return a function that replaces a text in a file."""
 
     def change(top: Path) -> None:
         text = (top / name).read_text()
@@ -43,7 +43,7 @@ def edited(name: str, old: str, new: str) -> Change:
     return change
 
 
-# What each hook refuses: the change, whether `git add` must be forced, and the line it is told at.
+# hook → a change that it rejects, and the error that it reports
 REFUSED: dict[str, tuple[Change, str]] = {
     "git-spacy-project": (
         edited("one/project.yml", "  - name: train", "  - nam: train"),
@@ -51,7 +51,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "git-spacy-assets": (
         lambda top: write(top, {"deep/two/assets/x": "other data"}),
-        "deep/two/project.yml:3:5: error: asset 'assets/x': its md5 is",
+        "deep/two/project.yml:3:5: error: checksum mismatch: the md5 of asset 'assets/x' is",
     ),
     "git-spacy-lock": (
         edited("one/scripts/write.py", "import sys", "import os, sys"),

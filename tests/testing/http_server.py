@@ -1,5 +1,5 @@
-"""An HTTP server in a thread of this process: it listens before it is used, and when its block
-ends, its connections end with it. What fails in it fails the test."""
+"""Run an HTTP server in a thread; its connections end with its `with` block, and its errors fail the
+test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Self = TypeVar("Self", bound="LocalServer")
 
 
 class LocalServer(ThreadingHTTPServer):
-    """Serves at `url`. `stopping` is set when the block ends: what an answer waits for."""
+    """Serves at `url`. `stopping` is set at the end of the block, for handlers that wait."""
 
     request_queue_size = 128  # the default, 5, is too few for the clients of some tests
     daemon_threads = True
@@ -55,12 +55,12 @@ class LocalServer(ThreadingHTTPServer):
         self.shutdown()
         self._loop.join()
         self.server_close()
-        # a client that keeps its connection open keeps its thread waiting for another request
+        # the thread of a keep-alive connection waits for the next request
         for thread, connection in list(self._connections.items()):
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
-                pass  # it is closed
+                pass  # already closed
             thread.join(PATIENCE)
             if thread.is_alive():
                 self._errors.append(_still_running(thread))
@@ -70,7 +70,7 @@ class LocalServer(ThreadingHTTPServer):
     def get_request(self) -> tuple[socket.socket, Any]:
         try:
             return super().get_request()
-        except OSError as error:  # the caller passes over it, e.g. over too many open files
+        except OSError as error:  # socketserver ignores it, e.g. too many open files
             self._errors.append(error)
             raise
 
@@ -87,10 +87,14 @@ class LocalServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
-        if error is not None and not isinstance(error, ConnectionError):  # the client has gone
+        if error is not None and not isinstance(
+            error, ConnectionError
+        ):  # otherwise the client disconnected
             self._errors.append(error)
 
 
 def _still_running(thread: threading.Thread) -> AssertionError:
     frame = sys._current_frames().get(thread.ident or 0)
-    return AssertionError(f"it still answers:\n{''.join(traceback.format_stack(frame))}")
+    return AssertionError(
+        f"the handler is still running:\n{''.join(traceback.format_stack(frame))}"
+    )

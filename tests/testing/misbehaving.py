@@ -1,4 +1,4 @@
-"""An HTTP server whose paths behave as a test says, and which remembers what it was asked."""
+"""Run an HTTP server with a behaviour for each path, which records its requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Behaviour = Callable[["Exchange"], None]
 
 
 class Exchange:
-    """One request, and ways to answer it. `number` counts the requests for its path from 1."""
+    """A request, with methods to answer it. `number` counts the requests for its path from 1."""
 
     def __init__(self, handler: BaseHTTPRequestHandler, number: int, stop: threading.Event) -> None:
         self.handler, self.number, self.stop = handler, number, stop
@@ -22,7 +22,7 @@ class Exchange:
     def answer(
         self, body: bytes = b"", status: int = 200, /, length: int | None = None, **headers: str
     ) -> None:
-        """A whole answer; `length` announces another length, -1 none at all."""
+        """Send a complete response; `length` overrides Content-Length, -1 omits it."""
 
         handler = self.handler
         handler.send_response(status)
@@ -36,7 +36,7 @@ class Exchange:
         handler.close_connection = True
 
     def file(self, body: bytes, tag: str = '"v1"', cut: int | None = None) -> None:
-        """A file as a good server has it, with ranges; cut after `cut` bytes of the answer."""
+        """Send a file, honouring ranges; close the connection after `cut` bytes."""
 
         start, status, extra = 0, 200, {}
         wanted = self.headers.get("Range", "")
@@ -47,7 +47,7 @@ class Exchange:
         self.answer(part[:cut], status, length=len(part), ETag=tag, **extra)
 
     def chunks(self, parts: list[bytes], complete: bool = True) -> None:
-        """A chunked answer, ended as it should be or cut."""
+        """Send a chunked response, without its last chunk unless `complete`."""
 
         handler = self.handler
         handler.send_response(200)
@@ -60,7 +60,7 @@ class Exchange:
         handler.close_connection = True
 
     def stall(self, body: bytes, after: int) -> None:
-        """Some of the body, and then nothing for as long as the server lives."""
+        """Send `after` bytes of the body, then nothing until the server stops."""
 
         self.handler.send_response(200)
         self.handler.send_header("Content-Length", str(len(body)))
@@ -72,7 +72,7 @@ class Exchange:
         self.handler.close_connection = True
 
     def endless(self) -> None:
-        """A body without an end, until the client has had enough."""
+        """Send an endless body until the client disconnects."""
 
         self.handler.send_response(200)
         self.handler.end_headers()
@@ -85,7 +85,7 @@ class Exchange:
 
 
 class Misbehaving(LocalServer):
-    """Serves `paths` (path → Behaviour) at `url`; `asked` has every request with its headers."""
+    """Serves `paths` (path → Behaviour) at `url`; `asked` has each request with its headers."""
 
     def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__(_handler(self), address, port)
@@ -93,7 +93,7 @@ class Misbehaving(LocalServer):
         self.asked: list[tuple[str, dict[str, str]]] = []
 
     def use_tls(self, context: ssl.SSLContext) -> None:
-        """Speak https from now on; before the server is entered."""
+        """Serve over https. Call this before the `with` block."""
 
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.scheme = "https"

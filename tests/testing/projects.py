@@ -1,4 +1,4 @@
-"""Projects in a folder, and the command line run on them as a user would."""
+"""Create projects and run git-spacy on them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.testing.waiting import PATIENCE
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 needs_corpus = pytest.mark.skipif(
-    not CORPUS.is_dir(), reason="the corpus of public projects is not beside this checkout"
+    not CORPUS.is_dir(), reason="the corpus of public projects is not next to this checkout"
 )
 
 
 class Done(NamedTuple):
-    """What a command line left."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -29,7 +29,7 @@ class Done(NamedTuple):
 
 
 class Spacy:
-    """`git spacy …`, in this process (fast) or in one of its own."""
+    """Runs `git spacy …` in this process, which is faster than `process`."""
 
     def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
         self._capfd = capfd
@@ -43,7 +43,7 @@ class Spacy:
 
 
 def process(*arguments: object, cwd: Path, **environ: str) -> Done:
-    """`git-spacy …` in a process of its own."""
+    """Run `git spacy …` in a new process."""
 
     done = subprocess.run(
         (sys.executable, "-m", "git_spacy", *map(str, arguments)),
@@ -58,7 +58,7 @@ def process(*arguments: object, cwd: Path, **environ: str) -> Done:
 
 
 def on_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a `git-spacy` into `folder`, and that on the PATH: for what Git starts."""
+    """Put a `git-spacy` program into `folder` and that on PATH, for processes that Git starts."""
 
     source = Path(cli.__file__).parents[2]
     text = f"#!/bin/sh\nPYTHONPATH='{source}' exec '{sys.executable}' -m git_spacy \"$@\"\n"
@@ -67,7 +67,7 @@ def on_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def project(folder: Path, text: str, files: dict[str, str | bytes] | None = None) -> Path:
-    """A project at `folder` with this project.yml."""
+    """Create a project in `folder` with this project.yml."""
 
     folder.mkdir(parents=True, exist_ok=True)
     write(folder, {"project.yml": text, **(files or {})})
@@ -75,7 +75,7 @@ def project(folder: Path, text: str, files: dict[str, str | bytes] | None = None
 
 
 def snapshot(folder: Path) -> dict[str, bytes | str]:
-    """Everything below `folder`, byte for byte, links as their targets; Git's folder left out."""
+    """Return the content below `folder`, without Git's folder; a link has its target."""
 
     found: dict[str, bytes | str] = {}
     for path in sorted(folder.rglob("*")):
@@ -129,7 +129,7 @@ SCRIPTS: dict[str, str | bytes] = {
 
 
 def two_steps(folder: Path) -> Path:
-    """A project of two commands, the second reading what the first makes."""
+    """Create a project of two commands, the second depending on the first."""
 
     return project(folder, TWO_STEPS, SCRIPTS)
 
@@ -174,7 +174,9 @@ SEEDS_FILES: dict[str, str | bytes] = {
 
 
 def seeds(folder: Path) -> Path:
-    """A project to run with other variables: its `evaluate` scores higher with the seed and the
-    rate, and what it trains with seed 13 fails."""
+    """Create a project to run with different variables.
+
+    The score of `evaluate` grows with the seed and the rate; training with seed 13 fails.
+    """
 
     return project(folder, SEEDS, SEEDS_FILES)

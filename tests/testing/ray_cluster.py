@@ -1,5 +1,5 @@
-"""A Ray cluster of two nodes on this machine, in a process of its own: `python -m …` prints its
-address and ends it when its input ends."""
+"""Run a Ray cluster of two nodes in a child process, which prints its address and stops when its
+input is closed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKEN = "0123456789abcdef" * 4
 
 
 class Ray(NamedTuple):
-    """Where it listens, and the folder that holds all it writes."""
+    """The address of the cluster, and the folder with all its files."""
 
     address: str
     folder: Path
@@ -24,9 +24,9 @@ class Ray(NamedTuple):
 
 @contextmanager
 def cluster() -> Iterator[Ray]:
-    """Two CPUs on the one node, two and one `licence` on the other."""
+    """Start a cluster with two CPUs on each node, and one `licence` on the second."""
 
-    # (a socket's path must be short)
+    # the path of a socket must be short
     with tempfile.TemporaryDirectory(
         prefix="ray", dir="/tmp", ignore_cleanup_errors=True
     ) as folder:
@@ -49,7 +49,7 @@ def cluster() -> Iterator[Ray]:
 
 
 def environ(folder: str) -> dict[str, str]:
-    """Of those who run it: neither our sources nor anybody's home."""
+    """Return the environment of the cluster, without our sources or the user's home."""
 
     return {
         "PATH": os.environ["PATH"],
@@ -65,7 +65,7 @@ def _main(folder: str) -> None:
     from ray.cluster_utils import Cluster
 
     memory: dict[str, Any] = {"object_store_memory": 100 << 20, "include_dashboard": False}
-    own = {"num_cpus": 2, "temp_dir": f"{folder}/ray", **memory}  # (Ray writes to TMPDIR/ray, too)
+    own = {"num_cpus": 2, "temp_dir": f"{folder}/ray", **memory}  # Ray also writes to TMPDIR/ray
     made = Cluster(True, head_node_args=own)
     made.add_node(num_cpus=2, resources={"licence": 1}, **memory)
     made.wait_for_nodes()

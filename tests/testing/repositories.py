@@ -1,4 +1,4 @@
-"""Repositories built with git itself, as one would type it."""
+"""Create Git repositories with the git command."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-GIT = shutil.which("git") or "git"  # found before a test takes it off the PATH
+GIT = shutil.which("git") or "git"  # resolved before a test changes PATH
 PATH = os.environ["PATH"]
 
 
 def git(folder: Path, *arguments: str, input: str | None = None, **environ: str) -> str:
-    """`git ARGUMENTS` in `folder`; what it printed, without the last line break."""
+    """Run git in `folder` and return its output without the last line break."""
 
     done = subprocess.run(
         (GIT, *arguments),
@@ -29,7 +29,7 @@ def git(folder: Path, *arguments: str, input: str | None = None, **environ: str)
 
 
 def repository(folder: Path, files: dict[str, str | bytes] | None = None) -> Path:
-    """A repository at `folder` with one commit of `files`."""
+    """Create a repository in `folder` with one commit of `files`."""
 
     folder.mkdir(parents=True, exist_ok=True)
     git(folder, "init", "-q")
@@ -38,7 +38,7 @@ def repository(folder: Path, files: dict[str, str | bytes] | None = None) -> Pat
 
 
 def commit(folder: Path, files: dict[str, str | bytes], message: str = "change") -> str:
-    """Write `files`, commit everything, and return the id."""
+    """Write `files`, commit everything, and return the commit id."""
 
     write(folder, files)
     git(folder, "add", "-A", "-f")
@@ -58,13 +58,13 @@ def write(folder: Path, files: dict[str, str | bytes]) -> None:
 
 
 def noise(size: int, seed: int = 0) -> bytes:
-    """Bytes that do not compress."""
+    """Return random bytes, which do not compress."""
 
     return random.Random(seed).randbytes(size)
 
 
 def templates(folder: Path) -> Path:
-    """A repository of templates, its other folders heavy: what a sparse clone must not carry."""
+    """Create a repository of templates with large files, which a sparse clone must not fetch."""
 
     files: dict[str, str | bytes] = {"README.md": "templates\n"}
     for kind in ("tutorials", "pipelines", "benchmarks"):
@@ -84,7 +84,7 @@ def templates(folder: Path) -> Path:
 
 
 def serve(source: Path, served: Path, name: str = "templates") -> str:
-    """A bare clone of `source` where a GitServer finds it; its path in a URL."""
+    """Clone `source` into a bare repository for a GitServer; return its path in the URL."""
 
     bare = served / f"{name}.git"
     git(source, "clone", "-q", "--bare", str(source), str(bare))
@@ -92,8 +92,10 @@ def serve(source: Path, served: Path, name: str = "templates") -> str:
 
 
 def hostile(folder: Path, listing: str) -> Path:
-    """A repository whose main is the tree `listing` (lines of `git mktree`), however bad; blobs
-    may be named by their content, as `{text}`."""
+    """Create a repository whose `main` has the tree `listing`, in the format of `git mktree`.
+
+    The tree may be invalid. `{text}` stands for the id of a blob with this content.
+    """
 
     repository(folder, {"project.yml": "title: hostile\n"})
     parts = re.split(r"\{(.*?)\}", listing)
@@ -105,7 +107,7 @@ def hostile(folder: Path, listing: str) -> Path:
 
 
 def raw_tree(folder: Path, entries: list[tuple[str, bytes, str]]) -> str:
-    """A tree that `git mktree` would refuse: (mode, name, id) as they are; its id."""
+    """Write a tree that `git mktree` rejects, of (mode, name, id), and return its id."""
 
     data = b"".join(
         mode.encode() + b" " + name + b"\0" + bytes.fromhex(id) for mode, name, id in entries
@@ -118,7 +120,7 @@ def raw_tree(folder: Path, entries: list[tuple[str, bytes, str]]) -> str:
 
 
 def fake_ssh(folder: Path) -> Path:
-    """A program named ssh that runs the command on this machine and logs how it was called."""
+    """Create an `ssh` program that runs the command on this machine and logs its arguments."""
 
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / "ssh"

@@ -1,7 +1,7 @@
-"""Answers of the misbehaving server as values, one after the other: cuts, stalls, lies, redirects.
+"""Script the responses of an HTTP server: truncated, stalled, wrong or redirected.
 
-Each path has a list of answers, used in turn; the last one stays. An answer may also be a function
-of the handler, which does to the connection whatever it likes.
+Each path has a list of answers, which are used in turn; the last one is repeated. An answer may
+also be a function of the handler.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from tests.testing.misbehaving import Exchange, Misbehaving
 class Answer(NamedTuple):
     """A scripted answer.
 
-    `cut`: close after so many bytes of the body. `stall`: send so many and fall silent until the
-    server ends. `chunked`: no length. `ranges`: honour Range and If-Range. `length`: announce this.
-    `reset`: where it is cut, end the connection rudely.
+    `cut`: close the connection after this many bytes of the body. `stall`: send nothing after this
+    many bytes until the server stops. `chunked`: use chunked encoding. `ranges`: honour Range and
+    If-Range. `length`: the Content-Length to send. `reset`: with `cut`, reset the connection.
     """
 
     body: bytes = b""
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What was asked."""
+    """A received request."""
 
     path: str
     headers: dict[str, str]
@@ -47,7 +47,7 @@ Script = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Scripted(Misbehaving):
-    """`requests` are what came, whole; `idle` is set when an answer has begun to stall."""
+    """`requests` has all requests; `idle` is set when an answer stalls."""
 
     def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__(address, port)
@@ -55,7 +55,7 @@ class Scripted(Misbehaving):
         self.idle = threading.Event()
 
     def on(self, path: str, *answers: Answer | Script) -> str:
-        """Script `path`; its URL."""
+        """Set the answers for `path` and return its URL."""
 
         script = list(answers)
 
@@ -66,22 +66,22 @@ class Scripted(Misbehaving):
             answer = script.pop(0) if len(script) > 1 else script[0]
             try:
                 if isinstance(answer, Answer):
-                    self.say(handler, answer)
+                    self.send_answer(handler, answer)
                 else:
                     answer(handler)
             except OSError:
-                handler.close_connection = True  # whoever asked has gone
+                handler.close_connection = True  # the client disconnected
 
         self.paths[path] = behave
         return self.url + path
 
     def requests_for(self, path: str) -> list[Request]:
-        """What was asked of one path."""
+        """Return the requests for one path."""
 
         return [request for request in self.requests if request.path.split("?")[0] == path]
 
-    def say(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
-        """Give this answer."""
+    def send_answer(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+        """Send this answer."""
 
         start, status = _part(handler, answer)
         body = answer.body[start:]
@@ -118,13 +118,13 @@ class Scripted(Misbehaving):
 
 
 def redirect(target: str, status: int = 302) -> Answer:
-    """Go elsewhere."""
+    """Return a redirect to `target`."""
 
     return Answer(b"", status, (("Location", target),))
 
 
 def _part(handler: BaseHTTPRequestHandler, answer: Answer) -> tuple[int, int]:
-    """Where to begin, and the status that says so."""
+    """Return the first byte to send, and the status of the response."""
 
     asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
     if not answer.ranges or not asked:

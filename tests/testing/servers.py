@@ -1,4 +1,4 @@
-"""Servers of others, each in a process of its own: what they leave open is theirs."""
+"""Run third-party servers, each in its own process."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.testing.waiting import PATIENCE
 
 
 def free_port() -> int:
-    """A port at which nobody listens, for a server that cannot be given port 0.
+    """Return a free port for a server that does not support port 0.
 
-    It stays bound, but does not listen, until this process ends: so the system gives it to nobody
-    else, but a server with SO_REUSEADDR, as every one has it, can listen at it.
+    The port stays bound, without listening, until this process ends. The system does not assign it
+    again, but a server with SO_REUSEADDR can listen on it.
     """
 
     with socket.socket() as holder:
@@ -29,7 +29,7 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until `process` listens at `port`; fail with what it logged if it ends before."""
+    """Wait until `process` listens on `port`; fail with its log if it exits first."""
 
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -37,14 +37,14 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> Non
             return socket.create_connection(("127.0.0.1", port), PATIENCE).close()
         except ConnectionRefusedError:
             said = log.read_text("utf-8", "replace")
-            assert process.poll() is None, f"it ended with {process.returncode}:\n{said}"
-            assert time.monotonic() < deadline, f"it does not listen:\n{said}"
+            assert process.poll() is None, f"the server exited with {process.returncode}:\n{said}"
+            assert time.monotonic() < deadline, f"the server does not listen:\n{said}"
             time.sleep(0.02)
 
 
 @contextmanager
 def started(port: int, log: Path, *arguments: object, **environ: str) -> Iterator[None]:
-    """A server in a process of its own, once it listens at `port`; what it prints goes to `log`."""
+    """Start a server and wait until it listens on `port`; write its output to `log`."""
 
     with log.open("wb") as output:
         child = subprocess.Popen(
@@ -55,5 +55,5 @@ def started(port: int, log: Path, *arguments: object, **environ: str) -> Iterato
         wait_for_port(port, child, log)
         yield
     finally:
-        child.kill()  # it has nothing to keep
+        child.kill()  # it has no state to save
         child.wait()

@@ -1,4 +1,4 @@
-"""Templates of long-running commands: trained once for all tests, started, waited for, stopped."""
+"""Train templates once for all tests, and run their long-running commands."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def environment(home: Path) -> dict[str, str]:
-    """For processes that see nothing of the user's."""
+    """Return an environment without the settings of the user."""
 
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -39,7 +39,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def spacy(folder: Path, *arguments: str, **environ: str) -> Done:
-    """`git spacy …` in `folder`, to its end."""
+    """Run `git spacy …` in `folder`."""
 
     done = subprocess.run(
         (sys.executable, "-m", "git_spacy", *arguments),
@@ -50,8 +50,10 @@ def spacy(folder: Path, *arguments: str, **environ: str) -> Done:
 
 
 def trained(template: str, shared: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
-    """The template cloned and run by its README, and what each step said: once, though several
-    processes test. Copy it (`copy`) to run anything in it."""
+    """Clone and run a template, once for all test processes; return it and the output of each step.
+
+    Tests must not change it: run commands in a `copy`.
+    """
 
     base = shared.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -63,13 +65,13 @@ def trained(template: str, shared: pytest.TempPathFactory) -> tuple[Path, dict[s
         folder = home / template.rpartition("/")[2]
         said = {}
         for step in ("clone", "assets", "run"):
-            kept = home / f"{step}.out"
-            if not kept.exists():
+            log = home / f"{step}.out"
+            if not log.exists():
                 words = {"clone": ("clone", template), "run": ("run", "all")}.get(step, (step,))
                 done = spacy(home if step == "clone" else folder, *words)
                 assert done.code == 0, done.out[-3000:] + done.err[-3000:]
-                kept.write_text(f"{done.out}\0{done.err}")
-            said[step] = Done(0, *kept.read_text().split("\0"))
+                log.write_text(f"{done.out}\0{done.err}")
+            said[step] = Done(0, *log.read_text().split("\0"))
     return folder, said
 
 
@@ -79,7 +81,7 @@ def copy(trained: Path, to: Path) -> Path:
 
 
 def until(look: Callable[[], T | None], what: str) -> T:
-    """What `look` gives, as soon as it is something."""
+    """Call `look` until it does not return None, and return its result."""
 
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -90,7 +92,7 @@ def until(look: Callable[[], T | None], what: str) -> T:
 
 
 class Serving:
-    """A process that serves, and what it says, in a file."""
+    """A running server and its log."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self.process = process
@@ -101,17 +103,19 @@ class Serving:
         return self._log.read_text("utf-8", "replace")
 
     def wait_until(self, look: Callable[[], T | None], what: str) -> T:
-        """The same as `until`, but not longer than the process is there."""
+        """Wait as `until` does, but fail if the process exits."""
 
         def still() -> T | None:
             found = look()
-            assert found is not None or self.process.poll() is None, f"it ended:\n{self.said}"
+            assert found is not None or self.process.poll() is None, (
+                f"the server exited:\n{self.said}"
+            )
             return found
 
         return until(still, what)
 
     def stop(self, number: int = signal.SIGINT) -> int:
-        """Send it the signal, and it alone; the exit code."""
+        """Send a signal to the process, not its group, and return its exit code."""
 
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
@@ -119,7 +123,7 @@ class Serving:
 
 @contextmanager
 def serving(folder: Path, *command: str) -> Iterator[Serving]:
-    """The command in `folder`, which is alone in its parent; at the end, all it started is gone."""
+    """Run a command in `folder`, the only folder of its parent, and kill all its processes after."""
 
     log = folder.parent / f"{folder.name}.{time.monotonic_ns()}.log"
     with log.open("wb") as stream:
@@ -130,7 +134,7 @@ def serving(folder: Path, *command: str) -> Iterator[Serving]:
     try:
         yield Serving(process, log)
     finally:
-        for pid in left(folder.parent):
+        for pid in running_processes(folder.parent):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -138,8 +142,8 @@ def serving(folder: Path, *command: str) -> Iterator[Serving]:
         process.wait()
 
 
-def left(home: Path) -> list[int]:
-    """The processes that were started with this home and still run."""
+def running_processes(home: Path) -> list[int]:
+    """Return the running processes with this HOME."""
 
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -147,11 +151,11 @@ def left(home: Path) -> list[int]:
             if f"HOME={home}\0".encode() in (process / "environ").read_bytes():
                 found.append(int(process.name))
         except OSError:
-            pass  # it ended meanwhile, or is another user's
+            pass  # it exited, or belongs to another user
     return found
 
 
 def until_all_ended(home: Path) -> None:
-    """Wait for the end of what was started with this home: some of it ends a little later."""
+    """Wait until all processes with this HOME have exited."""
 
-    until(lambda: left(home) == [] or None, "the end of all processes")
+    until(lambda: running_processes(home) == [] or None, "the end of all processes")

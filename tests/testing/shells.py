@@ -1,4 +1,4 @@
-"""A shell on a terminal, with somebody who types."""
+"""Type into an interactive shell on a terminal."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class Shell:
         os.close(self._terminal)
 
     def types(self, text: str, *expected: str) -> str:
-        """Type `text` and wait until all that is `expected` was shown; what was."""
+        """Type `text`, wait until all `expected` texts are shown, and return the output."""
 
         os.write(self._terminal, text.encode())
         seen, end = b"", time.monotonic() + PATIENCE
         while time.monotonic() < end:
             shown = _ESCAPES.sub(b"", seen).decode("utf-8", "replace")
-            if all(one in shown for one in expected):
+            if all(part in shown for part in expected):
                 return shown
             if select.select([self._terminal], [], [], 0.1)[0]:
                 seen += os.read(self._terminal, 4096)
         raise AssertionError(f"{text!r} shows {seen.decode('utf-8', 'replace')!r}")
 
     def clears(self) -> None:
-        """Take back the line that was typed."""
+        """Delete the line that was typed."""
 
         self.types("\x15", "")
         self.types("echo cle''ared\n", "cleared\r\n")

@@ -1,4 +1,4 @@
-"""A real sshd for the time of a test: its own host key, one user key, a free port."""
+"""Run sshd with its own host key, one user key and a free port."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/l
 
 
 class Sshd(NamedTuple):
-    """Where it is, how it is known, and its process."""
+    """The port, host key and process of a running sshd."""
 
     port: int
     host_key: str
@@ -25,7 +25,7 @@ class Sshd(NamedTuple):
 
     @property
     def known(self) -> str:
-        """The line for known_hosts."""
+        """Return the line for known_hosts."""
 
         return f"[127.0.0.1]:{self.port} {self.host_key}\n"
 
@@ -35,7 +35,7 @@ class Sshd(NamedTuple):
 
 @contextmanager
 def sshd(folder: Path, user_key: Path) -> Iterator[Sshd]:
-    """One that takes `user_key` (made here)."""
+    """Run an sshd that accepts `user_key`, which is created."""
 
     assert SSHD
     folder.mkdir(parents=True)
@@ -45,7 +45,7 @@ def sshd(folder: Path, user_key: Path) -> Iterator[Sshd]:
     shutil.copy(f"{user_key}.pub", folder / "authorized")
     port = free_port()
     if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)  # it insists
+        Path("/run/sshd").mkdir(exist_ok=True)  # sshd requires it
     (folder / "config").write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nPidFile none\n"
         f"AuthorizedKeysFile {folder}/authorized\nStrictModes no\nPasswordAuthentication no\n"

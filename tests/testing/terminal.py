@@ -1,4 +1,4 @@
-"""A terminal with nobody before it: what a person would type and see."""
+"""Run git-spacy on a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from git_spacy import cli
 def at_terminal(
     folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
 ) -> tuple[int, int]:
-    """`git spacy …` in `folder`, on a terminal of its own: the process and the terminal."""
+    """Start `git spacy …` in `folder` on a new terminal; return the process id and the terminal."""
 
     source = str(Path(cli.__file__).parents[2])
     pid, terminal = pty.fork()
@@ -25,27 +25,27 @@ def at_terminal(
     return pid, terminal
 
 
-def shown_until(terminal: int, text: str) -> str:
-    """What is shown, up to and with `text`; fails if the program ends before."""
+def read_until(terminal: int, text: str) -> str:
+    """Return the output up to and including `text`; fail if the program exits first."""
 
     seen = b""
     while not seen.endswith(text.encode()):
         try:
-            seen += os.read(terminal, 1)  # no more than that: the rest is for who reads next
+            seen += os.read(terminal, 1)  # leave the rest to the next reader
         except OSError:
-            raise AssertionError(f"it ended before it showed {text!r}: {seen!r}") from None
+            raise AssertionError(f"the program exited without {text!r}: {seen!r}") from None
     return seen.decode("utf-8", "replace")
 
 
-def end_of(pid: int, terminal: int) -> tuple[int, str]:
-    """The exit code, and all that was shown but the terminal's own ^C."""
+def wait_for_exit(pid: int, terminal: int) -> tuple[int, str]:
+    """Return the exit code and the remaining output, without the ^C that the terminal echoes."""
 
     seen = b""
     try:
         while chunk := os.read(terminal, 1024):
             seen += chunk
     except OSError:
-        pass  # the other side is gone
+        pass  # the program exited
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
     return os.waitstatus_to_exitcode(status), seen.decode("utf-8", "replace").replace("^C", "")

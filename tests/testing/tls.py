@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1 and localhost, made for one test."""
+"""Create a self-signed certificate for 127.0.0.1 and localhost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """The file of a self-signed certificate in `folder`, and what a server needs to use it."""
+    """Create a certificate in `folder`; return its file, and an SSL context for a server."""
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization

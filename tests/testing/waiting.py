@@ -1,12 +1,12 @@
-"""Waiting for a condition. The bound only says that something does not hang: what is waited for takes
-a second or two on a machine that has nothing else to do."""
+"""Wait for a condition. The timeout only catches hangs: on an idle machine the conditions take a
+second or two."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-PATIENCE = 300.0  # seconds; scripts that are to be ended sleep longer
+PATIENCE = 300.0  # seconds; scripts that a test kills sleep longer
 
 
 def wait_until(condition: Callable[[], object], what: str = "the condition") -> None:

@@ -1,8 +1,8 @@
-"""The functions of fuzz.py under atheris, which changes what opens new ways through the code.
+"""Run the functions of fuzz.py under atheris, which mutates inputs to reach new code paths.
 
     python -m tests.threats.by_atheris KIND CORPUS [LIBFUZZER OPTION…]
 
-scripts/stress runs it where atheris can be installed; nothing else needs that.
+scripts/stress runs this if atheris can be installed; nothing else needs it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def main() -> None:
             from tests.threats import fuzz
 
             arena = fuzz.Arena(arena_folder)
-            fuzz.without_pauses()
-            for number, data in enumerate(fuzz.good(arena, name)):
-                (Path(corpus) / f"good-{number}").write_bytes(data)
+            fuzz.skip_waiting()
+            for number, data in enumerate(fuzz.valid_inputs(arena, name)):
+                (Path(corpus) / f"valid-{number}").write_bytes(data)
                 fuzz.KINDS[name](arena, data)  # imports what it needs
         atheris.Setup(sys.argv, lambda data: fuzz.KINDS[name](arena, data))
         atheris.Fuzz()

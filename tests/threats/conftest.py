@@ -1,4 +1,4 @@
-"""The same fetcher and server as the tests of the assets' room."""
+"""Provide the fixtures of the tests of assets here as well: a fetcher and a server."""
 
 from tests.assets.conftest import fetcher, pauses, web
 

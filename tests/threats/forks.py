@@ -1,10 +1,10 @@
-"""Commands of git-spacy, each in a fork of one small process: measured, limited, and watched.
+"""Run git-spacy commands in forks of one small process, with limits, and measure them.
 
     python -m tests.threats.forks FOLDER…
 
-reads one JSON list of arguments per line and answers with one JSON object: the exit code, what the
-command printed, the processor time and the memory that it and all its children took, and each file
-of the FOLDERs that it opened, listed or changed. `Forks` is the other side of it.
+reads a JSON list of arguments per line, and answers with a JSON list: the exit code, the output,
+the processor time and memory of the command and its children, and the files in the FOLDERs that
+it opened, listed or changed. `Forks` is the client.
 """
 
 from __future__ import annotations
@@ -21,26 +21,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-SECONDS = 10  # of processor time
-_NO_END = 120  # seconds on the wall: a command that waits for something that never comes
-_ADDRESSES = 4 << 30  # bytes: what needs more is stopped before the machine suffers
-_CHANGES = {"os.rename": 2, "os.link": 2, "os.symlink": 2}  # paths among their arguments
-_SHOWN = 4000
+SECONDS = 10  # of processor time per command
+_WALL_TIMEOUT = 120  # seconds, for a command that waits forever
+_ADDRESS_SPACE = 4 << 30  # bytes, to protect the machine
+_PATH_COUNT = {"os.rename": 2, "os.link": 2, "os.symlink": 2}  # number of paths among the arguments
+_EXCERPT = 4000
 
 
-class Ended(NamedTuple):
-    """What a command left: `code` is negative for the signal that ended it; `touched` are the files
-    that it should know nothing of."""
+class CommandResult(NamedTuple):
+    """The result of a command.
+
+    `code` is negative for the signal that killed it; `touched` are the watched files that it
+    accessed.
+    """
 
     code: int
-    said: str
+    output: str
     seconds: float
     megabytes: float
     touched: list[str]
 
 
 class Forks:
-    """A process that runs commands in forks of itself."""
+    """Client of a process that runs commands in forks of itself."""
 
     def __init__(self, folder: Path, watched: Sequence[Path], environ: Mapping[str, str]) -> None:
         source = str(Path(__file__).parents[2])
@@ -50,13 +53,13 @@ class Forks:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def __call__(self, *words: str) -> Ended:
+    def __call__(self, *arguments: str) -> CommandResult:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin
         assert stdout
-        stdin.write(json.dumps(words) + "\n")
+        stdin.write(json.dumps(arguments) + "\n")
         stdin.flush()
-        return Ended(*json.loads(stdout.readline()))
+        return CommandResult(*json.loads(stdout.readline()))
 
     def close(self) -> None:
         self._process.communicate()
@@ -80,42 +83,44 @@ def main() -> None:
         print(json.dumps(_run(json.loads(line), watched)), flush=True)
 
 
-def _run(words: Sequence[str], watched: Sequence[str]) -> Ended:
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as touched:
+def _run(arguments: Sequence[str], watched: Sequence[str]) -> CommandResult:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as touched:
         pid = os.fork()
         if pid == 0:
-            _fork(words, watched, said.fileno(), touched.fileno())
+            _run_in_child(arguments, watched, output.fileno(), touched.fileno())
         previous = signal.signal(signal.SIGALRM, lambda *_: os.killpg(pid, signal.SIGKILL))
-        signal.alarm(_NO_END)
+        signal.alarm(_WALL_TIMEOUT)
         try:
             _, status, used = os.wait4(pid, 0)
         finally:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, previous)
-        return Ended(
+        return CommandResult(
             os.waitstatus_to_exitcode(status),
-            _ends(_content(said)),
+            _shorten(_read_all(output)),
             round(used.ru_utime + used.ru_stime, 3),
             round(used.ru_maxrss / 1024, 1),
-            sorted(set(_content(touched).splitlines())),
+            sorted(set(_read_all(touched).splitlines())),
         )
 
 
-def _fork(words: Sequence[str], watched: Sequence[str], said: int, touched: int) -> None:
+def _run_in_child(
+    command: Sequence[str], watched: Sequence[str], output: int, touched: int
+) -> None:
     code = 99
     try:
         os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
-        resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
-        with open(os.devnull) as nothing:
-            os.dup2(nothing.fileno(), 0)
-        os.dup2(said, 1)
-        os.dup2(said, 2)
+        resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
+        with open(os.devnull) as devnull:
+            os.dup2(devnull.fileno(), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
 
-        def heard(event: str, arguments: tuple[Any, ...]) -> None:
+        def audit(event: str, arguments: tuple[Any, ...]) -> None:
             if event != "open" and not event.startswith("os."):
                 return
-            for path in arguments[: _CHANGES.get(event, 1)]:
+            for path in arguments[: _PATH_COUNT.get(event, 1)]:
                 if isinstance(path, str | bytes):
                     full = os.path.abspath(os.fsdecode(path))
                     if full.startswith(watched):
@@ -123,21 +128,21 @@ def _fork(words: Sequence[str], watched: Sequence[str], said: int, touched: int)
 
         from git_spacy import cli
 
-        sys.addaudithook(heard)
-        code = cli.main(list(words))
+        sys.addaudithook(audit)
+        code = cli.main(list(command))
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
         os._exit(code)
 
 
-def _content(stream: Any) -> str:
+def _read_all(stream: Any) -> str:
     stream.seek(0)
     return str(stream.read(8 << 20).decode("utf-8", "replace"))
 
 
-def _ends(text: str) -> str:
-    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]}\n[…]\n{text[-_SHOWN:]}"
+def _shorten(text: str) -> str:
+    return text if len(text) <= 2 * _EXCERPT else f"{text[:_EXCERPT]}\n[…]\n{text[-_EXCERPT:]}"
 
 
 if __name__ == "__main__":

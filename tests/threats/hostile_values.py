@@ -1,8 +1,8 @@
-"""Any document with any of its values replaced by a hostile one. Pure.
+"""Replace any value in a JSON document by a hostile one.
 
-A document is what JSON can say: lists, mappings, texts, numbers. `positions` finds each value and
-each key in it, `replaced` puts another one there, and `VALUES` has what matters: what would be a
-path out of the project, a pattern, an option, Git's own folder, too long, too deep, of another type.
+`iter_positions` finds every value and key of a document, `replace_values` puts other ones there,
+and `VALUES` has the hostile ones: paths out of the project, patterns, options, Git's own folder,
+values that are too long, too deep or of another type.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 _MARK = "\ue000hostile\ue000"
-# Keys of our formats; any other key is a name that somebody chose, one like the other.
+# Keys of our formats. Any other key is a name that a user chose, and all of these are alike.
 FIELDS = frozenset((
     "cmd", "script", "deps", "outs", "path", "md5", "size", "names", "v", "time", "project", "command", "how",
     "source", "seconds", "exit", "tree", "dirty", "vars", "versions", "metrics", "paths", "runs", "fetched",
@@ -23,69 +23,76 @@ FIELDS = frozenset((
 
 
 class Position(NamedTuple):
-    """Where a value stands in a document: the way to it, by keys and indexes; what it has in common
-    with others like it; and whether it is the last key itself that is meant."""
+    """A value or key in a document.
 
-    way: tuple[str | int, ...]
+    `path` are the keys and indexes that lead to it; `kind` is the same for all positions that are alike;
+    `is_key` means the last key itself, not its value.
+    """
+
+    path: tuple[str | int, ...]
     kind: str = ""
     is_key: bool = False
 
 
-def positions(document: Any, way: tuple[str | int, ...] = (), kind: str = "") -> Iterator[Position]:
-    """All of them, those of whole lists and mappings included."""
+def iter_positions(
+    document: Any, path: tuple[str | int, ...] = (), kind: str = ""
+) -> Iterator[Position]:
+    """Yield every position in the document, including those of whole lists and mappings."""
 
-    if way:
-        yield Position(way, kind)
+    if path:
+        yield Position(path, kind)
     if isinstance(document, dict):
         for key, value in document.items():
             inner = f"{kind}/{key if key in FIELDS else '*'}".lstrip("/")
-            yield Position((*way, key), f"{inner} (key)", is_key=True)
-            yield from positions(value, (*way, key), inner)
+            yield Position((*path, key), f"{inner} (key)", is_key=True)
+            yield from iter_positions(value, (*path, key), inner)
     elif isinstance(document, list):
         for index, value in enumerate(document):
-            # of a list of texts and numbers each is another thing, of others the one is like the other
-            own = "*" if any(isinstance(one, list | dict) for one in document) else index
+            # items of a list of scalars have different meanings, those of other lists are alike
+            own = "*" if any(isinstance(item, list | dict) for item in document) else index
             own = value.get("kind", own) if isinstance(value, dict) else own
             inner = f"{kind}/{own}".lstrip("/")
-            yield from positions(value, (*way, index), inner)
+            yield from iter_positions(value, (*path, index), inner)
 
 
-def kinds(document: Any) -> dict[str, Position]:
-    """One position of each kind, the first."""
+def first_of_each_kind(document: Any) -> dict[str, Position]:
+    """Return the first position of each kind."""
 
     found: dict[str, Position] = {}
-    for position in positions(document):
+    for position in iter_positions(document):
         found.setdefault(position.kind, position)
     return found
 
 
-def at(document: Any, position: Position) -> Any:
-    """What stands there."""
+def value_at(document: Any, position: Position) -> Any:
+    """Return the value or key at this position."""
 
-    for part in position.way:
+    for part in position.path:
         document = document[part]
-    return position.way[-1] if position.is_key else document
+    return position.path[-1] if position.is_key else document
 
 
-def replaced(document: Any, *changes: tuple[Position, str]) -> str:
-    """The document as JSON with these other values, which are JSON themselves (or something like
-    it that Python's reader takes). Keys may only be texts."""
+def replace_values(document: Any, *changes: tuple[Position, str]) -> str:
+    """Return the document as JSON with these values replaced.
+
+    The new values are JSON (or an extension that Python's parser accepts). Keys must be strings.
+    """
 
     document = copy.deepcopy(document)
     texts = {}
     for number, (position, value) in enumerate(changes):
         try:
-            above = at(document, Position(position.way[:-1]))
+            above = value_at(document, Position(position.path[:-1]))
             mark = f"{_MARK}{number}"
             if position.is_key:
                 items = list(above.items())
                 above.clear()
-                above.update({mark if key == position.way[-1] else key: one for key, one in items})
+                above.update({mark if key == position.path[-1] else key: old for key, old in items})
             else:
-                above[position.way[-1]] = mark
+                above[position.path[-1]] = mark
             texts[json.dumps(mark)] = value
         except (LookupError, TypeError, AttributeError):
-            continue  # another change has taken its place
+            continue  # another change has replaced this position
     text = json.dumps(document)
     for mark, value in texts.items():
         text = text.replace(mark, value)
@@ -110,7 +117,7 @@ _WIDE = str.maketrans("0123456789abcdefghijklmnopqrstuvwxyz", "".join(chr(0xFF10
     chr(0xFF41 + n) for n in range(26)
 ))  # fmt: skip
 DEPTH = 100_000
-# kind → name → what makes the JSON of it from the value that stands there and the sandbox's folder
+# group → name → function that returns the JSON from the present value and the sandbox's folder
 VALUES: dict[str, dict[str, Callable[[Any, str], str]]] = {
     "traversal": {
         **_texts(
@@ -180,11 +187,11 @@ VALUES: dict[str, dict[str, Callable[[Any, str], str]]] = {
     },
 }  # fmt: skip
 HEAVY = ("long", "deep")
-NO_TEXTS = ("long", "deep", "number", "type")  # groups of which some value is no key
-ALWAYS = ("docs", "bait", "package", "hook")  # names of values that once did harm
+NOT_FOR_KEYS = ("long", "deep", "number", "type")  # groups with values that cannot be keys
+ALWAYS = ("docs", "bait", "package", "hook")  # names of values that were harmful in the past
 
 
-def fits(position: Position, value: str) -> bool:
-    """Whether the value can stand there: a key is a text."""
+def is_allowed(position: Position, value: str) -> bool:
+    """Return whether the value can be at this position: a key must be a string."""
 
     return not position.is_key or value.startswith('"')

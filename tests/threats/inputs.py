@@ -1,21 +1,24 @@
-"""What a stranger's project.yml may hold, each with the case of threats.md that it is of and the exit
-code that it must have; and every verb, with words that make it do its work.
+"""Hostile project.yml files, with the threat and the exit code of each; and every command.
 
-Nothing in here could do harm: whatever is to be run leaves the file OWNED, whatever is to be written
-is written beside the project, in the folder of the test.
+The inputs are harmless: a program that they make git-spacy run creates a file OWNED, and paths
+outside the project are inside the folder of the test.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-ESCAPES = "\x1b]0;owned\x07\x9b2J\u202e"  # a title, a cleared screen, a line turned round
+ESCAPES = (
+    "\x1b]0;owned\x07\x9b2J\u202e"  # set the title, clear the screen, reverse the text direction
+)
 IN_YAML = '"x\\e]0;owned\\a\\x9b2J\\u202e"'
 
 
 class Text(NamedTuple):
-    """A project.yml; `{outside}` is a folder beside the project. `code` is that of every verb that
-    reads it; `shown` is a part of what is said."""
+    """A project.yml in which `{outside}` stands for a folder beside the project.
+
+    `code` is the exit code of every command that reads it; `shown` is a part of the message.
+    """
 
     threat: str
     name: str
@@ -35,7 +38,7 @@ def _asset(**keys: str) -> bytes:
 
 REFUSED = (
     *(
-        Text("paths-outside", f"{name} {key}", data, 3, "leaves the project")
+        Text("paths-outside", f"{name} {key}", data, 3, "is outside the project")
         for name, path in (("parent", "'../outside/x'"), ("absolute", "'{outside}/x'"), ("home", "'~/x'"))
         for key, data in (
             ("dest", _asset(dest=path, url="source")),
@@ -78,7 +81,7 @@ REFUSED = (
     Text("variable-cycles", "an unknown variable", b"vars: {word: a}\ntitle: '${vars.wrod}'\n", 2, "word"),
 )  # fmt: skip
 
-# Every verb that reads project.yml, as it is typed; and those that do not, in a project.
+# Command lines that read project.yml, and others that work in a project without reading it.
 READS = (
     "assets", "assets --force", "run all", "run all --dry", "run all --force", "run all -j 2",
     "run all --upstream", "run all --matrix vars.x=1,2", "run all --executor ray", "run all --restore",

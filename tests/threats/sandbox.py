@@ -1,9 +1,8 @@
-"""A project that was run, pushed and set up, among neighbours that no command has any business with;
-the files of ours that it has by then, each as a document; and what must hold after any command,
-whatever these files say.
+"""A project with hostile files, and the checks that must hold after any command in it.
 
-The neighbours are a folder beside the project, the dot files of its user, Git's hooks and settings,
-and all that is tracked.
+The project was run, pushed and set up. Each file that git-spacy has written by then is available as
+a document, in which values can be replaced. No command may touch the neighbours, whatever the files
+contain: a folder beside the project, the user's dot files, Git's hooks and settings, tracked files.
 """
 
 from __future__ import annotations
@@ -23,23 +22,23 @@ from typing import Any, NamedTuple
 
 from tests.storage.hostile import file, hard_link, link, zipped
 from tests.testing.repositories import git, write
-from tests.threats.forks import Ended
+from tests.threats.forks import CommandResult
 from tests.threats.hostile_values import (
     ALWAYS,
     HEAVY,
-    NO_TEXTS,
+    NOT_FOR_KEYS,
     VALUES,
     Position,
-    at,
-    fits,
-    kinds,
-    positions,
-    replaced,
+    first_of_each_kind,
+    is_allowed,
+    iter_positions,
+    replace_values,
+    value_at,
 )  # fmt: skip
 
 MEGABYTES, SECONDS = 300.0, 10.0
 CODES = frozenset((0, 1, 2, 3, 4, 5))
-_SECRET = b"what-nobody-may-read"
+_SECRET = b"content-that-must-not-be-copied"
 _PROJECT = """\
 vars: {word: hello}
 remotes: {default: REMOTE}
@@ -60,18 +59,21 @@ _FILES = {
     ".gitignore": "corpus\nmodel\nscores.json\n",
 }  # fmt: skip
 _OUTPUTS = re.compile(r"p/(corpus|corpus/words\.txt|model|model/.*|scores\.json)")
-_GIT_MAY = re.compile(r"p/\.git/(spacy|spacy/.*|(logs/)?refs/notes(-remote)?(/.*)?)")
-_UNDONE = re.compile(
+_MAY_CHANGE_IN_GIT = re.compile(r"p/\.git/(spacy|spacy/.*|(logs/)?refs/notes(-remote)?(/.*)?)")
+_CHANGED_BY_UNDO = re.compile(
     r"p/\.gitattributes|p/\.git/(config|hooks/(git-spacy-chain|pre-(commit|merge-commit|applypatch)(\.before-git-spacy)?))"
 )
-_SENT = re.compile(r"remote/(corpus%2Fwords\.txt|model)(/[0-9a-f]{32}){0,2}")
+_PUSHED = re.compile(r"remote/(corpus%2Fwords\.txt|model)(/[0-9a-f]{32}){0,2}")
 _ESCAPE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]")
 
 
 class Format(NamedTuple):
-    """A file of ours: its name here; what it says; how it gets to its place, given as JSON; the
-    commands that read it, those first that make paths of it (`sinks` of them), and of which values;
-    whether it is only another way to a parser that has met all the others."""
+    """A kind of file that git-spacy writes.
+
+    `document` returns its content, `write` writes other content as JSON. `commands` read it; the
+    first `sinks` of them build paths from the values that match `critical`. `is_variant` means that
+    another format has the same parser.
+    """
 
     name: str
     document: Callable[[Sandbox], Any]
@@ -79,14 +81,14 @@ class Format(NamedTuple):
     commands: tuple[str, ...]
     sinks: int = 1
     critical: str = "$."
-    is_another: bool = False
+    is_variant: bool = False
 
 
 class Case(NamedTuple):
-    """A file of ours with some values replaced, and what reads it then."""
+    """A file with some values replaced, and a command that reads it."""
 
     format: Format
-    changes: tuple[tuple[Position, str, str], ...]  # where, the name of the value, its JSON
+    changes: tuple[tuple[Position, str, str], ...]  # position, name and JSON of the new value
     command: str
 
     def __str__(self) -> str:
@@ -101,24 +103,24 @@ class _Entry(NamedTuple):
 
 
 class Sandbox:
-    """The project in `folder`/p and its neighbours, and the way to run commands there."""
+    """The project in `folder`/p and its neighbours, with methods to run and check commands."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self.folder, self.root, self.home = folder, folder / "p", folder / "home"
-        for made in (self.root, self.home):
-            made.mkdir()
+        for path in (self.root, self.home):
+            path.mkdir()
         self.environ = {
             **environ, "HOME": str(self.home), "XDG_CACHE_HOME": str(self.home / ".cache"),
             "XDG_CONFIG_HOME": str(self.home / ".config"), "GIT_CONFIG_GLOBAL": str(self.home / ".gitconfig"),
             "GIT_CONFIG_NOSYSTEM": "1", "NO_COLOR": "1", "COLUMNS": "80",
         }  # fmt: skip
         self.watched = tuple(folder / name for name in ("docs", "home/.profile", "home/.ssh"))
-        self.run: Callable[..., Ended] = lambda *_: Ended(0, "", 0, 0, [])
+        self.run: Callable[..., CommandResult] = lambda *_: CommandResult(0, "", 0, 0, [])
         self.worst = (0.0, 0.0)  # seconds, megabytes
         self.runs = 0
 
     def make(self) -> None:
-        """Make all of it. `run` is set by then."""
+        """Create the project and its neighbours. `run` must be set before."""
 
         secret = _SECRET.decode()
         write(self.folder, {
@@ -140,9 +142,9 @@ class Sandbox:
             {f".git/hooks/{name}*": "#!/bin/sh\n" for name in ("pre-commit", "post-merge")},
         )
         self.git("config", "spacy.restore", "true")
-        for words in ("run all", "push", "init notes merge hooks --yes"):
-            assert self.run("-C", str(self.root), *words.split()).code == 0, words
-        self.plant()
+        for command in ("run all", "push", "init notes merge hooks --yes"):
+            assert self.run("-C", str(self.root), *command.split()).code == 0, command
+        self.plant_bait()
         self.git("add", "-A")
         self.git("-c", "core.hooksPath=/dev/null", "commit", "-qm", "was run")
         self.git("branch", "locked")
@@ -164,11 +166,11 @@ class Sandbox:
         assert self.run("-C", str(self.root), "run", "all").code == 0
         self.ids = {name: self.git("rev-parse", name) for name in ("locked", "bare")}
         self._locked = bytes.fromhex(self.git("rev-parse", "locked:project.lock"))
-        asked = ("git", "cat-file", "tree", "locked^{tree}")
+        arguments = ("git", "cat-file", "tree", "locked^{tree}")
         self._tree = subprocess.run(
-            asked, cwd=self.root, env=self.environ, check=True, capture_output=True
+            arguments, cwd=self.root, env=self.environ, check=True, capture_output=True
         ).stdout
-        self.documents = {one.name: one.document(self) for one in FORMATS}
+        self.documents = {format.name: format.document(self) for format in FORMATS}
         self._baseline = self._scan({})
         self._content = {
             name: (self.folder / name).read_bytes()
@@ -176,8 +178,8 @@ class Sandbox:
             if stat.S_ISREG(entry.mode)
         }
 
-    def plant(self) -> None:
-        """A file of the store's form where a md5 like ../../../bait would find it."""
+    def plant_bait(self) -> None:
+        """Write files in the format of the run cache where an md5 like ../../../bait leads."""
 
         id = hashlib.sha256(b"hello\n").hexdigest()
         files = [["a", id, 6, False]]
@@ -188,10 +190,10 @@ class Sandbox:
     def git(self, *arguments: str, input: str | None = None) -> str:
         return git(self.root, *arguments, input=input, **self.environ)
 
-    # What git would do in a process, or three.
+    # Faster than starting git.
 
     def note(self, git_dir: Path, branch: str, text: str) -> None:
-        """Let the note on the end of this branch be `text`, and the only one."""
+        """Replace all notes by one on the last commit of `branch`."""
 
         blob = bytes.fromhex(_object(git_dir, b"blob", text.encode()))
         tree = _object(git_dir, b"tree", b"100644 %s\0%s" % (self.ids[branch].encode(), blob))
@@ -200,7 +202,7 @@ class Sandbox:
         ref.write_text(_object(git_dir, b"commit", _commit(tree)) + "\n")
 
     def commit_lock(self, data: bytes) -> None:
-        """Commit this project.lock."""
+        """Commit `data` as project.lock."""
 
         git_dir = self.root / ".git"
         tree = self._tree.replace(self._locked, bytes.fromhex(_object(git_dir, b"blob", data)))
@@ -214,30 +216,31 @@ class Sandbox:
     # What must hold.
 
     def violations(self, case: Case) -> list[str]:
-        """What is wrong after the command; then everything is as it was before."""
+        """Run the case, restore all files, and return what the command did wrong."""
 
-        text = replaced(
-            self.documents[case.format.name], *((where, value) for where, _, value in case.changes)
+        text = replace_values(
+            self.documents[case.format.name],
+            *((position, value) for position, _, value in case.changes),
         )
         try:
             try:
                 case.format.write(self, text)
             except (ValueError, OSError, TypeError, LookupError, AttributeError, RecursionError):
-                return []  # no file can be or say that
+                return []  # such a file cannot exist
             found = []
             for words in case.command.split(" && "):
                 if words.split()[0] in ("restore", "run", "pull"):
-                    self._without_outputs(keep="--force" in words)
+                    self._remove_outputs(keep="--force" in words)
                 if "--staged" in words:
                     self.git("add", "project.lock")
                 before = self._scan(self._baseline)
-                ended = self.run("-C", str(self.root), *words.split())
-                found += self._wrong(words, before, self._scan(before), ended)
-            return [ascii(f"{case}: {what}")[1:-1] for what in found]
+                result = self.run("-C", str(self.root), *words.split())
+                found += self._find_violations(words, before, self._scan(before), result)
+            return [ascii(f"{case}: {violation}")[1:-1] for violation in found]
         finally:
             self._reset()
 
-    def _without_outputs(self, *, keep: bool) -> None:
+    def _remove_outputs(self, *, keep: bool) -> None:
         if keep:
             write(self.root, {"model/a": "edited"})
             return
@@ -245,58 +248,62 @@ class Sandbox:
             shutil.rmtree(self.root / name, ignore_errors=True)
         (self.root / "scores.json").unlink(missing_ok=True)
 
-    def _wrong(
-        self, words: str, before: Mapping[str, _Entry], after: Mapping[str, _Entry], ended: Ended
+    def _find_violations(
+        self,
+        words: str,
+        before: Mapping[str, _Entry],
+        after: Mapping[str, _Entry],
+        result: CommandResult,
     ) -> Iterator[str]:
         self.runs += 1
-        self.worst = tuple(map(max, self.worst, ended[2:4]))  # type: ignore[assignment]
-        verb = words.split()[0]
-        if ended.code not in CODES or "Traceback" in ended.said:
-            yield f"exit code {ended.code}: {ended.said.strip().splitlines()[-2:]}"
-        if escape := _ESCAPE.search(ended.said):
+        self.worst = tuple(map(max, self.worst, result[2:4]))  # type: ignore[assignment]
+        command = words.split()[0]
+        if result.code not in CODES or "Traceback" in result.output:
+            yield f"exit code {result.code}: {result.output.strip().splitlines()[-2:]}"
+        if escape := _ESCAPE.search(result.output):
             yield f"printed {escape[0]!r}"
-        if ended.seconds > SECONDS:
-            yield f"took {ended.seconds:.1f} s"
-        if ended.megabytes > MEGABYTES:
-            yield f"took {ended.megabytes:.0f} MB"
-        for touched in ended.touched:
+        if result.seconds > SECONDS:
+            yield f"took {result.seconds:.1f} s"
+        if result.megabytes > MEGABYTES:
+            yield f"took {result.megabytes:.0f} MB"
+        for touched in result.touched:
             yield f"touched {touched}"
         for name in sorted(before.keys() | after.keys()):
             old, new = before.get(name), after.get(name)
             if old and new and (old.mode, old.digest) == (new.mode, new.digest):
                 continue
-            what = "changed" if old and new else "made" if new else "deleted"
-            if not self._may_change(verb, name):
-                yield f"{what} {name}"
+            action = "changed" if old and new else "created" if new else "deleted"
+            if not self._may_change(command, name):
+                yield f"{action} {name}"
             elif new and stat.S_ISREG(new.mode) and _SECRET in (self.folder / name).read_bytes():
-                yield f"copied what is outside to {name}"
-            elif name == "p/.git/config" and not self._knows_settings():
-                yield "set what init never set"
+                yield f"copied a file from outside to {name}"
+            elif name == "p/.git/config" and not self._has_only_known_settings():
+                yield "set an unexpected Git setting"
 
-    def _may_change(self, verb: str, name: str) -> bool:
+    def _may_change(self, command: str, name: str) -> bool:
         return bool(
-            _GIT_MAY.fullmatch(name)
+            _MAY_CHANGE_IN_GIT.fullmatch(name)
             or name.startswith(("home/.cache", "tmp/"))
-            or (verb in ("run", "restore", "pull", "lock") and _OUTPUTS.fullmatch(name))
-            or (verb in ("run", "pull", "lock") and name == "p/project.lock")
-            or (verb == "push" and _SENT.fullmatch(name))
-            or (verb == "init" and _UNDONE.fullmatch(name))
+            or (command in ("run", "restore", "pull", "lock") and _OUTPUTS.fullmatch(name))
+            or (command in ("run", "pull", "lock") and name == "p/project.lock")
+            or (command == "push" and _PUSHED.fullmatch(name))
+            or (command == "init" and _CHANGED_BY_UNDO.fullmatch(name))
         )
 
-    def _knows_settings(self) -> bool:
+    def _has_only_known_settings(self) -> bool:
         def names(text: bytes) -> set[bytes]:
             return {line.partition(b"=")[0].strip() for line in text.splitlines()}
 
         now = names((self.root / ".git/config").read_bytes())
         return now <= names(self._content["p/.git/config"])
 
-    # How it is, and how it becomes what it was.
+    # Scanning and restoring the files.
 
     def _scan(self, known: Mapping[str, _Entry]) -> dict[str, _Entry]:
         found = {}
         for folder, folders, files in os.walk(self.folder):
             if "objects" in folders and "HEAD" in files:
-                folders.remove("objects")  # which any command of git may add to
+                folders.remove("objects")  # any git process may add objects
             for name in (*folders, *files):
                 path = os.path.join(folder, name)
                 status = os.lstat(path)
@@ -363,7 +370,7 @@ def _commit(tree: str, *parents: str) -> bytes:
 # The formats.
 
 
-def _lock(sandbox: Sandbox) -> Any:
+def _read_lock(sandbox: Sandbox) -> Any:
     from git_spacy.project import yaml
 
     node, _ = yaml.parse_document((sandbox.root / "project.lock").read_bytes(), "project.lock")
@@ -376,16 +383,17 @@ def _write_lock(sandbox: Sandbox, text: str) -> None:
     sandbox.commit_lock(text.encode())
 
 
-def _record(sandbox: Sandbox) -> Any:
-    """The record of `train`, with all that one may have."""
+def _read_record(sandbox: Sandbox) -> Any:
+    """Return the run record of `train`, with every optional field."""
 
     for commit in sandbox.git("log", "--format=%H").split():
         try:
             lines = sandbox.git("notes", "--ref", "spacy", "show", commit).splitlines()
         except Exception:
             continue
-        found = next(one for line in lines if (one := json.loads(line))["command"] == "train")
-        return {**found, "source": "the local store", "vars": {"word": "hello"}, "how": "restore"}
+        records = map(json.loads, lines)
+        record = next(record for record in records if record["command"] == "train")
+        return {**record, "source": "the local store", "vars": {"word": "hello"}, "how": "restore"}
     raise LookupError("no record")
 
 
@@ -415,7 +423,7 @@ def _write_pending_commit(sandbox: Sandbox, text: str) -> None:
 
 
 def _json(pattern: str) -> tuple[Callable[[Sandbox], Any], Callable[[Sandbox, str], None]]:
-    """A file below .git/spacy that is JSON."""
+    """Return functions that read and write a JSON file below .git/spacy."""
 
     return (
         lambda sandbox: json.loads(sandbox.spacy_file(pattern).read_bytes()),
@@ -424,7 +432,7 @@ def _json(pattern: str) -> tuple[Callable[[Sandbox], Any], Callable[[Sandbox, st
 
 
 def _write_object(sandbox: Sandbox, text: str) -> None:
-    """An archive under another name, in a remote; nothing is kept here."""
+    """Rename an archive in the remote, and remove the local run cache."""
 
     key = json.loads(text)["key"]
     remote = sandbox.folder / "remote"
@@ -441,17 +449,17 @@ def _write_object(sandbox: Sandbox, text: str) -> None:
 
 def _write_members(sandbox: Sandbox, text: str) -> None:
     makers: dict[str, Callable[..., Any]] = {
-        "file": lambda one: file(one["name"], b"hello\n"),
-        "link": lambda one: link(one["name"], one["target"]),
-        "hard": lambda one: hard_link(one["name"], one["target"]),
+        "file": lambda member: file(member["name"], b"hello\n"),
+        "link": lambda member: link(member["name"], member["target"]),
+        "hard": lambda member: hard_link(member["name"], member["target"]),
     }
     members = json.loads(text)["members"]
     (old,) = (sandbox.folder / "remote/model").glob("*/*")
-    old.write_bytes(zipped(*(makers[one["kind"]](one) for one in members)))
+    old.write_bytes(zipped(*(makers[member["kind"]](member) for member in members)))
     shutil.rmtree(sandbox.root / ".git/spacy/store")
 
 
-def _key(sandbox: Sandbox) -> Any:
+def _archive_key(sandbox: Sandbox) -> Any:
     (found,) = (sandbox.folder / "remote/model").glob("*/*")
     return {"key": list(found.relative_to(sandbox.folder / "remote").parts)}
 
@@ -471,21 +479,21 @@ _HISTORY = (
 )
 _STORE = ("cache gc --days 0", "cache verify", "cache status", "cache gc")
 FORMATS = (
-    Format("lock", _lock, _write_lock, (
+    Format("lock", _read_lock, _write_lock, (
         "restore", "restore --force", "run all", "run all --dry", "run all -j 2", "pull", "pull --force", "push",
         "status", "status --json", "status --no-data", "check", "check lock", "check lock --staged", "lock rebuild",
         "lock record all", "cache gc --days 0", "graph", "log", "show", "diff", "document --stdout",
     ), 1, r"\*/outs/\*/(md5|path)$"),
-    Format("record", _record, _write_note, (
+    Format("record", _read_record, _write_note, (
         "restore", "run all", *_HISTORY, "lock rebuild", "status", "restore --force", "cache gc --days 0",
     ), 2, r"outs/\*/(md5|path|names)$"),
-    Format("record beside a lock", _record, _write_note_and_lock, (
+    Format("record beside a lock", _read_record, _write_note_and_lock, (
         "restore", "run all", "lock rebuild", "check lock --notes",
     ), 1, r"outs/\*/names$", True),
-    Format("record on a server", _record, _write_shared_note, (
+    Format("record on a server", _read_record, _write_shared_note, (
         "notes pull && run all", "notes pull && log", "notes pull && restore", "notes status",
     ), 1, r"outs/\*/md5$", True),
-    Format("pending", _record, _write_pending, ("log", "run all", "restore"), 1, "outs/.*/md5$", True),
+    Format("pending", _read_record, _write_pending, ("log", "run all", "restore"), 1, "outs/.*/md5$", True),
     Format("pending commit", lambda sandbox: {"commit": "x"}, _write_pending_commit, ("log", "run all"), 1, "^commit$"),
     Format("journal", *_json("init.json"), (
         "init --undo --yes", "init --undo --dry", "init --dry", "init --yes",
@@ -498,49 +506,55 @@ FORMATS = (
     Format("index", *_json("index"), (
         "status", "run all", "status --json", "run all --dry", "check", "pull", "push", "lock record all",
     ), 1),
-    Format("object", _key, _write_object, ("pull", "restore", "pull --force", "push", "run all"), 2, "key"),
+    Format("object", _archive_key, _write_object, ("pull", "restore", "pull --force", "push", "run all"), 2, "key"),
     Format("archive", lambda _: _MEMBERS, _write_members, ("pull", "restore", "pull --force", "run all"), 2, "(file|link|hard)/(name|target)$"),
 )  # fmt: skip
 
 
-# The cases.
+# The iter_cases.
 
 
-def cases(sandbox: Sandbox, format: Format, *, all_of_them: bool) -> Iterator[Case]:
-    """One value replaced by each that is hostile, before each command that reads it. Or, not all
-    of them, a part that has each place, each group of values and each command."""
+def iter_cases(sandbox: Sandbox, format: Format, *, exhaustive: bool) -> Iterator[Case]:
+    """Yield cases in which one value is replaced by a hostile one.
+
+    With `exhaustive`, every value is replaced by every hostile one, for each command that reads
+    it; otherwise, the cases are a sample that covers each position, group of values and command.
+    """
 
     document = sandbox.documents[format.name]
     turn = 0
-    for number, (kind, position) in enumerate(kinds(document).items()):
+    for number, (kind, position) in enumerate(first_of_each_kind(document).items()):
         is_critical = re.search(format.critical, kind) is not None
-        if format.is_another and not is_critical:
+        if format.is_variant and not is_critical:
             continue
-        for group, name, make in _chosen(
-            number, position.is_key, is_critical, all_of_them=all_of_them
+        for group, name, make in _choose_values(
+            number, position.is_key, is_critical, exhaustive=exhaustive
         ):
-            value = make(at(document, position), str(sandbox.folder))
-            if not fits(position, value):
+            value = make(value_at(document, position), str(sandbox.folder))
+            if not is_allowed(position, value):
                 continue
             turn += 1
             sinks = format.commands[: format.sinks] if is_critical else ()
-            ways = 1 + len(sinks)
-            commands = [*sinks, format.commands[turn // ways % len(format.commands)]]
-            for command in commands if all_of_them else [commands[turn % ways]]:
+            rotations = 1 + len(sinks)
+            commands = [*sinks, format.commands[turn // rotations % len(format.commands)]]
+            for command in commands if exhaustive else [commands[turn % rotations]]:
                 yield Case(format, ((position, f"{group} ({name})", value),), command)
 
 
-def _chosen(
-    number: int, is_key: bool, is_critical: bool, *, all_of_them: bool
+def _choose_values(
+    number: int, is_key: bool, is_critical: bool, *, exhaustive: bool
 ) -> Iterator[tuple[str, str, Any]]:
-    """The values for the place of this number, with their groups and names. In the short form: one
-    value of one group, or where it is critical an eighth of each group, and those that did harm."""
+    """Yield (group, name, function) of the values for the position with this number.
 
-    groups = [group for group in VALUES if all_of_them or not is_key or group not in NO_TEXTS]
+    Without `exhaustive`, that is one value of one group, or at a critical position an eighth of
+    each group, and the values that were harmful in the past.
+    """
+
+    groups = [group for group in VALUES if exhaustive or not is_key or group not in NOT_FOR_KEYS]
     for index, group in enumerate(groups):
         values = VALUES[group]
         for turn, (name, make) in enumerate(values.items()):
-            if all_of_them:
+            if exhaustive:
                 is_due = True
             elif is_critical and group not in HEAVY:
                 is_due = (number + turn) % min(len(values), 8) == 0 or name in ALWAYS
@@ -554,22 +568,22 @@ def _chosen(
 
 
 def combination(sandbox: Sandbox, data: bytes) -> Case:
-    """The case that these bytes choose: a format, a command and up to four values."""
+    """Derive a case from random bytes: a format, a command and up to four values."""
 
     stream = io.BytesIO(data)
 
-    def one_of(choices: Sequence[Any]) -> Any:
+    def choose(choices: Sequence[Any]) -> Any:
         return choices[int.from_bytes(stream.read(2), "big") % len(choices)]
 
-    format = one_of(FORMATS)
-    command = one_of(format.commands)
+    format = choose(FORMATS)
+    command = choose(format.commands)
     document = sandbox.documents[format.name]
     changes = []
-    for _ in range(1 + one_of(range(4))):
-        position = one_of(list(positions(document)))
-        group = one_of([group for group in VALUES if group not in HEAVY])
-        name, make = one_of(list(VALUES[group].items()))
-        value = make(at(document, position), str(sandbox.folder))
-        if fits(position, value):
+    for _ in range(1 + choose(range(4))):
+        position = choose(list(iter_positions(document)))
+        group = choose([group for group in VALUES if group not in HEAVY])
+        name, make = choose(list(VALUES[group].items()))
+        value = make(value_at(document, position), str(sandbox.folder))
+        if is_allowed(position, value):
             changes.append((position, f"{group} ({name})", value))
     return Case(format, tuple(changes), command)

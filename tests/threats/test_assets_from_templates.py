@@ -1,4 +1,7 @@
-"""Threat model: links-outside, overwritten-work, url-schemes, environment-values, for assets: what a hostile project.yml asks for."""
+"""Assets of a hostile project.yml: links, existing files, URL schemes and environment variables.
+
+Threats `links-outside`, `overwritten-work`, `url-schemes` and `environment-values`.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +31,16 @@ def outside(tmp_path: Path) -> Path:
     return folder
 
 
-# 2. Symlinks that lead out.
+# Symbolic links that lead out.
 
 
 @pytest.mark.parametrize("dest", ["link/x", "link/deep/x", "file"])
-def test_a_link_out_on_the_way(fetcher: Fetcher, web: Scripted, outside: Path, dest: str) -> None:
+def test_link_that_leads_out_is_refused_before_the_fetch(
+    fetcher: Fetcher, web: Scripted, outside: Path, dest: str
+) -> None:
     (fetcher.root / "link").symlink_to(outside)
     (fetcher.root / "file").symlink_to(outside / "file")
-    fetcher.one(dest, url=web.on("/x", Answer(DATA)), checksum=MD5)
+    fetcher.write_asset(dest, url=web.on("/x", Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 3
     assert fetcher.code(force=True) == 3
     assert snapshot(outside) == {"file": b"mine"}
@@ -44,7 +49,7 @@ def test_a_link_out_on_the_way(fetcher: Fetcher, web: Scripted, outside: Path, d
 
 @pytest.mark.threat("links-outside", commands="assets")
 @pytest.mark.parametrize("back", [True, False])
-def test_a_link_swapped_in_while_it_is_fetched(
+def test_link_swapped_in_during_a_download_is_not_followed(
     fetcher: Fetcher, web: Scripted, outside: Path, back: bool
 ) -> None:
     (fetcher.root / "data").mkdir()
@@ -52,18 +57,18 @@ def test_a_link_swapped_in_while_it_is_fetched(
     def swap(handler: object) -> None:
         (fetcher.root / "data").rename(fetcher.root / "moved")
         (fetcher.root / "data").symlink_to(outside)
-        web.say(handler, Answer(DATA))  # type: ignore[attr-defined]
+        web.send_answer(handler, Answer(DATA))  # type: ignore[attr-defined]
         if back:
             (fetcher.root / "data").unlink()
             (fetcher.root / "moved").rename(fetcher.root / "data")
 
-    fetcher.one("data/x", url=web.on("/x", swap), checksum=MD5)
+    fetcher.write_asset("data/x", url=web.on("/x", swap), checksum=MD5)
     fetcher()
     assert snapshot(outside) == {"file": b"mine"}
 
 
 @pytest.mark.threat("links-outside", commands="assets")
-def test_a_link_swapped_in_while_git_is_asked(
+def test_link_swapped_in_during_a_git_fetch_is_not_followed(
     fetcher: Fetcher, outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from git_spacy.git.remote_tree import RemoteTree
@@ -84,12 +89,12 @@ def test_a_link_swapped_in_while_git_is_asked(
     assert snapshot(outside) == {"file": b"mine"}
 
 
-# 4. A Git asset onto what git-spacy did not write: tests/assets/test_git.py has the rest.
+# Git assets over files that git-spacy did not write; see also tests/assets/test_git.py.
 
 
 @pytest.mark.threat("overwritten-work")
 @pytest.mark.parametrize("dest", [".", "./", "a/.."])
-def test_the_project_itself_is_no_destination(
+def test_project_folder_is_refused_as_destination(
     fetcher: Fetcher, tmp_path: Path, spacy: Spacy, dest: str
 ) -> None:
     source = repository(tmp_path / "source", {"x": DATA})
@@ -102,7 +107,9 @@ def test_the_project_itself_is_no_destination(
 
 
 @pytest.mark.threat("overwritten-work")
-def test_a_folder_of_the_user_s(fetcher: Fetcher, tmp_path: Path, spacy: Spacy) -> None:
+def test_folder_of_the_user_is_replaced_only_with_force(
+    fetcher: Fetcher, tmp_path: Path, spacy: Spacy
+) -> None:
     source = repository(tmp_path / "source", {"scripts/x.py": DATA})
     write(fetcher.root, {"scripts/mine.py": b"mine"})
     fetcher.write(f"assets:\n  - dest: scripts\n    git: {{repo: '{source}', path: scripts}}\n")
@@ -119,7 +126,7 @@ def test_a_folder_of_the_user_s(fetcher: Fetcher, tmp_path: Path, spacy: Spacy) 
     assert not (fetcher.root / "scripts/mine.py").exists()
 
 
-# 9. Schemes and paths.
+# Schemes and paths.
 
 
 @pytest.mark.threat("url-schemes")
@@ -129,8 +136,8 @@ def test_a_folder_of_the_user_s(fetcher: Fetcher, tmp_path: Path, spacy: Spacy) 
      "ftp://127.0.0.1/x", "ssh://127.0.0.1/x", "git://127.0.0.1/x", "git:x", "data:,x",
      "javascript:1", "ext::sh -c x", "dict://127.0.0.1:11211/x"],
 )  # fmt: skip
-def test_other_schemes_are_refused(fetcher: Fetcher, url: str) -> None:
-    fetcher.one("x", url=url)
+def test_unsupported_schemes_are_refused(fetcher: Fetcher, url: str) -> None:
+    fetcher.write_asset("x", url=url)
     assert fetcher.code() == 3
     assert "hint:" in fetcher.error
     assert fetcher.files() == {}
@@ -138,13 +145,13 @@ def test_other_schemes_are_refused(fetcher: Fetcher, url: str) -> None:
 
 @pytest.mark.threat("url-schemes")
 @pytest.mark.parametrize("url", ["{outside}/file", "../outside/file", "link", "folder/file", "~/f"])
-def test_a_path_outside_the_repository(
+def test_path_outside_the_repository_needs_permission(
     fetcher: Fetcher, outside: Path, url: str, sealed: Path
 ) -> None:
     (sealed / "f").write_bytes(b"mine")
     (fetcher.root / "link").symlink_to(outside / "file")
     (fetcher.root / "folder").symlink_to(outside)
-    fetcher.one("x", url=url.format(outside=outside))
+    fetcher.write_asset("x", url=url.format(outside=outside))
     assert fetcher.code() == 3
     assert "git config spacy.allowLocalPath true" in fetcher.error
     assert not (fetcher.root / "x").exists()
@@ -153,28 +160,30 @@ def test_a_path_outside_the_repository(
     assert (fetcher.root / "x").read_bytes() == b"mine"
 
 
-# 10. Environment variables.
+# Environment variables.
 
 SECRET = "s3cret/value?x=1"
 
 
-def told(fetcher: Fetcher) -> str:
-    """Everything that a fetch says or keeps."""
+def reported_text(fetcher: Fetcher) -> str:
+    """Return everything that the fetch printed or stored."""
 
-    kept = b"".join(
+    stored = b"".join(
         path.read_bytes() for path in state_dir(fetcher.root).rglob("*") if path.is_file()
     )
-    return repr(fetcher.events) + fetcher.error + kept.decode("utf-8", "replace")
+    return repr(fetcher.events) + fetcher.error + stored.decode("utf-8", "replace")
 
 
-def with_environment(fetcher: Fetcher, url: str) -> None:
+def write_project_with_secret(fetcher: Fetcher, url: str) -> None:
     fetcher.write(f"env: {{TOKEN: MY_TOKEN}}\nassets:\n  - dest: x\n    url: '{url}'\n")
     fetcher.environ["MY_TOKEN"] = SECRET
 
 
 @pytest.mark.threat("environment-values", commands="assets")
-def test_the_environment_is_not_sent_unless_allowed(fetcher: Fetcher, web: Scripted) -> None:
-    with_environment(fetcher, web.on("/x", Answer(DATA)) + "?${env.TOKEN}")
+def test_environment_values_are_not_sent_without_permission(
+    fetcher: Fetcher, web: Scripted
+) -> None:
+    write_project_with_secret(fetcher, web.on("/x", Answer(DATA)) + "?${env.TOKEN}")
     assert fetcher.code() == 3
     assert "git config spacy.allowEnvInUrl true" in fetcher.error
     assert "MY_TOKEN" in fetcher.error
@@ -182,21 +191,21 @@ def test_the_environment_is_not_sent_unless_allowed(fetcher: Fetcher, web: Scrip
     fetcher.settings["spacy.allowenvinurl"] = "true"
     assert fetcher.code() == 0
     assert web.requests[0].path == "/x?" + SECRET
-    assert SECRET not in told(fetcher)
+    assert SECRET not in reported_text(fetcher)
 
 
-def test_nor_may_it_choose_the_scheme(fetcher: Fetcher) -> None:
-    with_environment(fetcher, "${env.TOKEN}")
+def test_environment_value_cannot_choose_the_scheme(fetcher: Fetcher) -> None:
+    write_project_with_secret(fetcher, "${env.TOKEN}")
     fetcher.settings["spacy.allowenvinurl"] = "true"
     fetcher.environ["MY_TOKEN"] = "file:///etc/passwd"
     assert fetcher.code() == 3
     fetcher.environ["MY_TOKEN"] = "/etc/passwd"
     assert fetcher.code() == 3
-    assert "/etc/passwd" not in told(fetcher)
+    assert "/etc/passwd" not in reported_text(fetcher)
 
 
-def test_a_variable_that_is_not_set(fetcher: Fetcher, web: Scripted) -> None:
-    with_environment(fetcher, web.url + "/${env.TOKEN}")
+def test_unset_environment_variable_is_reported(fetcher: Fetcher, web: Scripted) -> None:
+    write_project_with_secret(fetcher, web.url + "/${env.TOKEN}")
     fetcher.settings["spacy.allowenvinurl"] = "true"
     fetcher.environ.clear()
     assert fetcher.code() == 2
@@ -205,7 +214,7 @@ def test_a_variable_that_is_not_set(fetcher: Fetcher, web: Scripted) -> None:
 
 @pytest.mark.threat("environment-values", commands="assets")
 @pytest.mark.parametrize("failure", ["404", "echo", "redirect", "stall", "nobody", "text"])
-def test_a_secret_is_not_told_when_it_fails(
+def test_secret_is_not_printed_if_the_fetch_fails(
     fetcher: Fetcher, web: Scripted, failure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
@@ -224,10 +233,10 @@ def test_a_secret_is_not_told_when_it_fails(
     }
     web.on("/x", answers[failure])
     base = "http://127.0.0.1:9" if failure == "nobody" else web.url
-    with_environment(fetcher, base + "/x?${env.TOKEN}")
+    write_project_with_secret(fetcher, base + "/x?${env.TOKEN}")
     fetcher.settings["spacy.allowenvinurl"] = "true"
     assert fetcher.code() == 4
-    assert SECRET not in told(fetcher)
-    assert "s3cret" not in told(fetcher)
+    assert SECRET not in reported_text(fetcher)
+    assert "s3cret" not in reported_text(fetcher)
     assert isinstance(fetcher.events[-1], FetchEvent.__args__)  # type: ignore[attr-defined]
     assert not os.path.exists(fetcher.root / "x")

@@ -1,7 +1,7 @@
-"""Threat model: killed-downloads, large-outputs, full-disks for assets: every system call that changes something fails, or
-is the last one.
+"""Fetching assets while each system call that changes files fails, or the process is killed there.
 
-A kill is played: from the N-th call on every one raises, so that no clean-up can happen either.
+A kill is simulated: every call from the N-th on raises, so that no clean-up happens either.
+Threats `killed-downloads`, `large-outputs` and `full-disks`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from tests.testing.scripted import Answer, Scripted
 OLD, NEW = b"old data\n", b"new data\n"
 MD5 = hashlib.md5(NEW).hexdigest()
 COUNTED = ("open", "rename", "unlink", "fsync", "mkdir", "rmdir")
-needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
+needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root has all permissions")
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """Simulates that the process was killed."""
 
 
 class Disk:
-    """`os`, whose N-th call among COUNTED fails; all after it too, if it `kills`."""
+    """A stand-in for `os` whose N-th call among COUNTED fails, and with `kills` all later ones."""
 
     def __init__(self, number: int, kills: bool, code: int = errno.EIO) -> None:
         self.number, self.kills, self.code = number, kills, code
@@ -54,14 +54,17 @@ class Disk:
         return call
 
 
-def every_call(fetcher: Fetcher, kills: bool, patch: pytest.MonkeyPatch, dest: str) -> int:
-    """Fetch on a failing disk, N = 1, 2, …, until a fetch is untouched; after each the destination
-    is as it was, absent or whole, and a plain rerun succeeds and clears up. How many N it took."""
+def fail_every_call(fetcher: Fetcher, kills: bool, patch: pytest.MonkeyPatch, dest: str) -> int:
+    """Fetch with the N-th call failing, for N = 1, 2, … until none fails, and return that N.
+
+    After each fetch, the destination must be unchanged, missing or complete, and another fetch must
+    succeed and clean up.
+    """
 
     new = None
     for number in range(1, 200):
-        restore(fetcher, dest)
-        before = at(fetcher.root / dest)
+        restore_old_state(fetcher, dest)
+        before = content_at(fetcher.root / dest)
         disk = Disk(number, kills)
         fetcher.is_tidy = False
         with patch.context() as patched:
@@ -71,27 +74,27 @@ def every_call(fetcher: Fetcher, kills: bool, patch: pytest.MonkeyPatch, dest: s
             except Killed:
                 code = -1
             except OSError:
-                code = 5  # the handler's, for what is no single asset's
-        found = at(fetcher.root / dest)
+                code = 5  # as in the command line, for errors that do not belong to one asset
+        found = content_at(fetcher.root / dest)
         if new is not None:
             assert found in (before, new, None), number
         if disk.calls >= number:
             assert code in ((-1, 0) if kills else (0, 5)), number
             if code == 5 and not kills:
-                assert found in (before, new or found), number  # new: only its fsync failed
+                assert found in (before, new or found), number  # new: only fsync failed
         fetcher.is_tidy = True
         assert fetcher.code() == 0, (number, fetcher.error)
         assert not left_over(fetcher.root)
-        healed = at(fetcher.root / dest)
-        new = new or healed
-        assert healed == new
+        repaired = content_at(fetcher.root / dest)
+        new = new or repaired
+        assert repaired == new
         if disk.calls < number:
             return number
-    raise AssertionError("it never ends")
+    raise AssertionError("the fetch never succeeded")
 
 
-def restore(fetcher: Fetcher, dest: str) -> None:
-    """Bring back the old state, by git-spacy's own hand where that matters."""
+def restore_old_state(fetcher: Fetcher, dest: str) -> None:
+    """Restore the old state, with git-spacy itself where it keeps records."""
 
     if dest == "folder":
         text = (fetcher.root / "project.yml").read_text()
@@ -108,8 +111,8 @@ def restore(fetcher: Fetcher, dest: str) -> None:
         (fetcher.root / dest).write_bytes(OLD)
 
 
-def at(path: Path) -> Any:
-    """What stands at a path."""
+def content_at(path: Path) -> Any:
+    """Return the content of a file or folder, or None if it does not exist."""
 
     if path.is_dir():
         return snapshot(path)
@@ -119,15 +122,17 @@ def at(path: Path) -> Any:
 @pytest.mark.threat("killed-downloads", commands="assets")
 @pytest.mark.parametrize("kills", [True, False])
 @pytest.mark.parametrize("dest", ["data", "deep/er/new"])
-def test_a_file(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, kills: bool, dest: str) -> None:
+def test_file_survives_failures_of_every_call(
+    fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, kills: bool, dest: str
+) -> None:
     write(fetcher.root, {"source": NEW})
-    fetcher.one(dest, url="source", checksum=MD5)
-    assert every_call(fetcher, kills, monkeypatch, dest) > 8
+    fetcher.write_asset(dest, url="source", checksum=MD5)
+    assert fail_every_call(fetcher, kills, monkeypatch, dest) > 8
 
 
 @pytest.mark.threat("killed-downloads", commands="assets")
 @pytest.mark.parametrize("kills", [True, False])
-def test_a_folder(
+def test_folder_survives_failures_of_every_call(
     fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, kills: bool, tmp_path: Path
 ) -> None:
     from git_spacy.assets.sources import git as source
@@ -152,14 +157,16 @@ def test_a_folder(
 
         def __exit__(self, *_: object) -> None: ...
 
-    monkeypatch.setattr(source, "opened", Opened)  # the network is not what fails here
+    monkeypatch.setattr(source, "open_remote_tree", Opened)  # without a network
     fetcher.write("assets:\n  - dest: folder\n    git: {repo: https://e.example/r, path: new}\n")
-    assert every_call(fetcher, kills, monkeypatch, "folder") > 8
+    assert fail_every_call(fetcher, kills, monkeypatch, "folder") > 8
 
 
-def test_a_full_disk(fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_keeps_the_old_file(
+    fetcher: Fetcher, web: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(fetcher.root, {"data": OLD})
-    fetcher.one("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
+    fetcher.write_asset("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
 
     def full(self: HashingWriter, chunk: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -167,7 +174,7 @@ def test_a_full_disk(fetcher: Fetcher, web: Scripted, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(HashingWriter, "write", full)
         assert fetcher.code() == 5
-    assert "room" in fetcher.error
+    assert "space" in fetcher.error
     assert fetcher.files() == {"data": OLD}
     assert fetcher.code() == 0
 
@@ -175,9 +182,9 @@ def test_a_full_disk(fetcher: Fetcher, web: Scripted, monkeypatch: pytest.Monkey
 @pytest.mark.threat("full-disks", commands="assets")
 @needs_permissions
 @pytest.mark.parametrize("unreadable", ["source", "data", "folder"])
-def test_permissions(fetcher: Fetcher, unreadable: str) -> None:
+def test_missing_permissions_keep_the_old_file(fetcher: Fetcher, unreadable: str) -> None:
     write(fetcher.root, {"source": NEW, "folder/data": OLD})
-    fetcher.one("folder/data", url="source", checksum=MD5)
+    fetcher.write_asset("folder/data", url="source", checksum=MD5)
     path = (
         fetcher.root / {"source": "source", "data": "folder/data", "folder": "folder"}[unreadable]
     )
@@ -190,11 +197,11 @@ def test_permissions(fetcher: Fetcher, unreadable: str) -> None:
     assert (fetcher.root / "folder/data").read_bytes() == OLD
 
 
-def test_a_read_only_folder(
+def test_read_only_folder_is_reported(
     fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, web: Scripted
 ) -> None:
     write(fetcher.root, {"data": OLD})
-    fetcher.one("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
+    fetcher.write_asset("data", url=web.on("/x", Answer(NEW)), checksum=MD5)
 
     class ReadOnly(Disk):
         def __getattr__(self, name: str) -> Any:
@@ -229,7 +236,7 @@ def test_a_large_file_takes_little_memory(fetcher: Fetcher, web: Scripted) -> No
         for _ in range(64):
             handler.wfile.write(block)
 
-    fetcher.one("data", url=web.on("/x", large))
+    fetcher.write_asset("data", url=web.on("/x", large))
     repository(fetcher.root.parent)
     tracemalloc.start()
     try:

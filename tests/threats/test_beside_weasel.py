@@ -1,5 +1,8 @@
-"""Each hostile input beside the peer: ours is what threats.md says, theirs is told in the report and
-asserted nowhere. docs/explanation/security.md has the table, made by `python -m tests.threats.beside --write`."""
+"""Each hostile input of the comparison with weasel has the documented result in git-spacy.
+
+The results of weasel are reported, and not asserted. `python -m tests.threats.beside --write` writes
+the table in docs/explanation/security.md.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.threats.beside import INPUTS, Input, both, written
+from tests.threats.beside import INPUTS, Input, documented_rows, run_both
 
 pytest.importorskip("weasel")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("one", INPUTS, ids=lambda one: f"{one.threat}-{one.name}")
-def test_what_comes_of_it(
-    one: Input,
+@pytest.mark.parametrize("hostile", INPUTS, ids=lambda hostile: f"{hostile.threat}-{hostile.name}")
+def test_hostile_input_has_the_documented_result(
+    hostile: Input,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
 ) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
-    ours, theirs = both(one, tmp_path / "w")
+    ours, theirs = run_both(hostile, tmp_path / "w")
     record_property("weasel", theirs.text)
-    assert (ours.code, ours.harm) == (one.code, "")
+    assert (ours.code, ours.harm) == (hostile.code, "")
 
 
-def test_the_document_has_all_of_them() -> None:
-    assert written() == [(one.threat, one.name) for one in INPUTS]
+def test_document_lists_every_input() -> None:
+    assert documented_rows() == [(hostile.threat, hostile.name) for hostile in INPUTS]

@@ -1,5 +1,4 @@
-"""A template lands nowhere that Git reads as its own, and nowhere that a committed link chooses
-(issue 17, A3)."""
+"""Clones and generated files are never written into `.git` or through a committed link."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ def template(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    """Where the user stands: an empty folder."""
+    """An empty folder, as the current folder."""
 
     folder = tmp_path / "empty"
     folder.mkdir()
@@ -36,7 +35,7 @@ def empty(tmp_path: Path) -> Path:
 @pytest.mark.threat("link-destinations", commands="clone")
 @pytest.mark.parametrize("inside", [False, True], ids=["alone", "in a repository"])
 @pytest.mark.parametrize("dest", SPELLINGS)
-def test_a_destination_in_any_spelling_of_git_s_folder_is_refused(
+def test_destination_in_any_spelling_of_git_folder_is_refused(
     template: Path, empty: Path, spacy: Spacy, dest: str, inside: bool
 ) -> None:
     if inside:
@@ -52,7 +51,7 @@ def test_a_destination_in_any_spelling_of_git_s_folder_is_refused(
 @pytest.mark.parametrize(
     "name", [".git.git", ".GIT.git", ".git..git", "git~1.git", "..git", "...git", ".git"]
 )
-def test_a_name_derived_from_an_address_is_refused_where_it_is_not_an_ordinary_one(
+def test_unsafe_default_destination_is_refused_with_a_hint(
     template: Path, empty: Path, spacy: Spacy, name: str
 ) -> None:
     served = template.parent / "served" / name
@@ -75,16 +74,14 @@ def test_a_name_derived_from_an_address_is_refused_where_it_is_not_an_ordinary_o
         "git@host.invalid:.git",
     ],
 )  # fmt: skip
-def test_an_address_that_ends_in_dots_names_no_folder(
-    empty: Path, spacy: Spacy, address: str
-) -> None:
+def test_address_that_ends_in_dots_is_refused(empty: Path, spacy: Spacy, address: str) -> None:
     done = spacy("clone", address, cwd=empty)
     assert done.code == 3, done.err
     assert list(empty.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", [".git", "GIT~1"])
-def test_a_folder_of_a_repository_that_is_called_like_git_s_own_is_refused(
+def test_template_folder_with_a_name_of_git_is_refused(
     template: Path, empty: Path, spacy: Spacy, name: str
 ) -> None:
     assert spacy("clone", f"{template}//{name}", cwd=empty).code == 3
@@ -92,55 +89,55 @@ def test_a_folder_of_a_repository_that_is_called_like_git_s_own_is_refused(
     assert list(empty.iterdir()) == []
 
 
-def test_an_empty_destination_is_refused(empty: Path, spacy: Spacy) -> None:
+def test_empty_destination_is_refused(empty: Path, spacy: Spacy) -> None:
     assert spacy("clone", "ner_fashion", "", cwd=empty).code == 3
     assert list(empty.iterdir()) == []
 
 
 @pytest.mark.parametrize("start", [".git", ".git/hooks", "link", "bare.git", "gitdir"])
-def test_nothing_is_cloned_into_a_repository_s_own_folder_that_one_stands_in(
+def test_clone_inside_a_git_folder_is_refused(
     template: Path, tmp_path: Path, spacy: Spacy, start: str
 ) -> None:
-    made = repository(tmp_path / "made")
-    (made / "link").symlink_to(".git/hooks")
-    git(tmp_path, "clone", "-q", "--bare", str(template), str(made / "bare.git"))
-    git(made, "init", "-q", f"--separate-git-dir={made / 'gitdir'}", "other")
-    before = snapshot(made)
-    assert spacy("clone", template, "new", cwd=made / start).code == 3
-    assert snapshot(made) == before
+    root = repository(tmp_path / "root")
+    (root / "link").symlink_to(".git/hooks")
+    git(tmp_path, "clone", "-q", "--bare", str(template), str(root / "bare.git"))
+    git(root, "init", "-q", f"--separate-git-dir={root / 'gitdir'}", "other")
+    before = snapshot(root)
+    assert spacy("clone", template, "new", cwd=root / start).code == 3
+    assert snapshot(root) == before
 
 
 @pytest.mark.threat("link-destinations", commands="clone")
 @pytest.mark.parametrize("target", ["..", "../outside", ".git", ".git/info"])
 @pytest.mark.parametrize("dest", ["link/new", "link/a/new", "folder/link/new"])
-def test_a_link_in_a_work_tree_does_not_choose_where_a_template_lands(
+def test_committed_link_in_the_destination_is_refused(
     template: Path, tmp_path: Path, spacy: Spacy, target: str, dest: str
 ) -> None:
-    made = repository(tmp_path / "world/made")
+    root = repository(tmp_path / "world/root")
     write(tmp_path / "world/outside", {"kept": ""})
-    where = made / dest.partition("link")[0]
-    where.mkdir(exist_ok=True)
-    (where / "link").symlink_to(os.path.relpath(made / target, where))
+    folder = root / dest.partition("link")[0]
+    folder.mkdir(exist_ok=True)
+    (folder / "link").symlink_to(os.path.relpath(root / target, folder))
     before = snapshot(tmp_path / "world")
-    done = spacy("clone", template, dest, cwd=made)
+    done = spacy("clone", template, dest, cwd=root)
     assert done.code == 3, done.err
     assert snapshot(tmp_path / "world") == before
     outer, _, name = dest.rpartition("/")
     if "/a" not in outer:
-        done = spacy("clone", template, name, cwd=made / outer)
+        done = spacy("clone", template, name, cwd=root / outer)
         assert done.code == 3, done.err
         assert snapshot(tmp_path / "world") == before
 
 
 @pytest.mark.parametrize("dest", [".github", ".gitlab", ".git-templates", "git", "a.git"])
-def test_a_folder_that_only_looks_like_git_s_own_is_fine(
+def test_destination_that_only_resembles_git_folder_is_allowed(
     template: Path, empty: Path, spacy: Spacy, dest: str
 ) -> None:
     assert spacy("clone", template, dest, cwd=empty).code == 0
     assert (empty / dest / "project.yml").is_file()
 
 
-def test_the_user_s_own_link_outside_of_any_work_tree_may_be_followed(
+def test_link_outside_of_any_worktree_is_followed(
     template: Path, tmp_path: Path, empty: Path, spacy: Spacy
 ) -> None:
     (tmp_path / "disk").mkdir()
@@ -154,15 +151,15 @@ def test_the_user_s_own_link_outside_of_any_work_tree_may_be_followed(
 @pytest.mark.parametrize(
     "to", [".git/hooks/pre-commit", "../.git/x", "link", "../top", "git~1", "../folder/x"]
 )
-def test_a_generated_file_is_not_written_where_git_or_a_committed_link_leads(
+def test_generated_file_is_not_written_to_git_folder_or_through_a_link(
     tmp_path: Path, spacy: Spacy, command: tuple[str, ...], to: str
 ) -> None:
-    made = two_steps(repository(tmp_path / "world/made") / "project")
+    root = two_steps(repository(tmp_path / "world/root") / "project")
     write(tmp_path / "world", {"profile": "theirs\n", "home/x": "theirs\n"})
-    (made / "link").symlink_to("../../profile")
-    (made.parent / "top").symlink_to("../profile")
-    (made.parent / "folder").symlink_to("../home")
+    (root / "link").symlink_to("../../profile")
+    (root.parent / "top").symlink_to("../profile")
+    (root.parent / "folder").symlink_to("../home")
     before = snapshot(tmp_path / "world")
-    done = spacy(*command, "-o", to, "--force", cwd=made)
+    done = spacy(*command, "-o", to, "--force", cwd=root)
     assert done.code == 3, done.err
     assert snapshot(tmp_path / "world") == before

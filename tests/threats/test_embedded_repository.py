@@ -1,5 +1,7 @@
-"""Threat model: embedded-repositories, in every command: a bare repository among the files of a template, whose
-configuration names programs for Git to run. None of them runs, whatever is typed there."""
+"""A bare repository in a template, whose config names programs, runs none of them.
+
+Threat `embedded-repositories`, for every command.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,10 @@ import pytest
 from tests.testing.projects import SCRIPTS, TWO_STEPS, Spacy, on_path, project
 from tests.testing.projects import process as as_process
 from tests.testing.repositories import GIT, commit, git, repository, write
-from tests.testing.terminal import at_terminal, end_of
+from tests.testing.terminal import at_terminal, wait_for_exit
 from tests.threats.inputs import OTHERS, READS
 
-# every setting by which a repository makes git start a program
+# every setting that makes git start a program
 PROGRAMS = """\
 [core]
 	{shape}
@@ -74,7 +76,7 @@ PROGRAMS = """\
 	python = {program}
 """
 SHAPES = {"bare": "bare = true", "with a work tree": "bare = false\n\tworktree = .."}
-# `run` runs what the project says, and is refused like the rest
+# `run` is refused like the others, although it may run programs
 COMMANDS = (
     "", *READS, *(words for words in OTHERS if words != "diff"), "init", "init --yes", "init --dry", "notes pull",
     "notes push", "config", "cache status", "diff HEAD HEAD",
@@ -82,8 +84,10 @@ COMMANDS = (
 
 
 def embedded(tmp_path: Path, shape: str) -> tuple[Path, Path]:
-    """A template's folder in a repository, with a bare repository in it that is a project, too;
-    and the file that any of its programs would leave."""
+    """Create a bare repository, which is also a project, in the worktree of another repository.
+
+    Returns its path, and the path of a file that any of its programs would create.
+    """
 
     ran, program = tmp_path / "ran", tmp_path / "program"
     program.write_text(f"#!/bin/sh\necho \"$0 $*\" >> '{ran}'\n")
@@ -105,11 +109,11 @@ def embedded(tmp_path: Path, shape: str) -> tuple[Path, Path]:
 
 @pytest.mark.threat("embedded-repositories", commands="graph log show status")
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_command_runs_a_program_that_a_repository_among_the_files_names(
+def test_no_command_runs_a_program_of_an_embedded_repository(
     tmp_path: Path, spacy: Spacy, shape: str
 ) -> None:
     inner, ran = embedded(tmp_path, shape)
-    allowed = ("schema", "config")  # they ask nothing of a repository
+    allowed = ("schema", "config")  # these do not need a repository
     folder = inner if shape == "bare" else inner / "scripts"
     for words in COMMANDS:
         done = spacy(*words.split(), cwd=folder)
@@ -123,13 +127,13 @@ def test_no_command_runs_a_program_that_a_repository_among_the_files_names(
 @pytest.mark.threat("embedded-repositories", commands="graph log show")
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("words", ["", "log", "graph", "show", "diff", "status", "config", "check"])
-def test_nor_on_a_terminal_where_results_are_paged(tmp_path: Path, shape: str, words: str) -> None:
+def test_no_program_runs_on_a_terminal_with_a_pager(tmp_path: Path, shape: str, words: str) -> None:
     inner, ran = embedded(tmp_path, shape)
-    _, seen = end_of(*at_terminal(inner, *words.split()))
-    assert not ran.exists(), (seen, ran.read_text())
+    _, output = wait_for_exit(*at_terminal(inner, *words.split()))
+    assert not ran.exists(), (output, ran.read_text())
 
 
-def test_nor_does_a_hook_s_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_program_runs_in_a_hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from git_spacy import hook
 
     inner, ran = embedded(tmp_path, "bare")
@@ -139,19 +143,17 @@ def test_nor_does_a_hook_s_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("words", ["log", "graph", "config", "status", ""])
-def test_nor_with_a_git_that_is_too_old_to_refuse_such_a_repository(
-    tmp_path: Path, words: str
-) -> None:
-    """Before Git 2.38 there is no safe.bareRepository: here is one that is not told of it."""
+def test_no_program_runs_with_a_git_before_safe_bareRepository(tmp_path: Path, words: str) -> None:
+    """Simulate Git before 2.38, which does not know safe.bareRepository."""
 
     inner, ran = embedded(tmp_path, "bare")
     write(tmp_path / "bin", {"git*": f"#!/bin/sh\nunset GIT_CONFIG_COUNT\nexec '{GIT}' \"$@\"\n"})
     environ = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
-    _, seen = end_of(*at_terminal(inner, *words.split(), environ=environ))
-    assert not ran.exists(), (seen, ran.read_text())
+    _, output = wait_for_exit(*at_terminal(inner, *words.split(), environ=environ))
+    assert not ran.exists(), (output, ran.read_text())
 
 
-def test_who_names_a_bare_repository_may_read_its_log(
+def test_log_of_a_bare_repository_works_with_git_dir(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_path(tmp_path / "bin", monkeypatch)
@@ -167,8 +169,8 @@ def test_who_names_a_bare_repository_may_read_its_log(
     assert "prepare" in git(bare, "--git-dir=.", "spacy", "log")
 
 
-def test_a_folder_that_only_resembles_a_repository_is_none(tmp_path: Path, spacy: Spacy) -> None:
-    """As for git: it has no refs, or its HEAD is no reference."""
+def test_folder_that_only_resembles_a_repository_is_ignored(tmp_path: Path, spacy: Spacy) -> None:
+    """Git ignores it as well: it has no refs, or its HEAD is not a reference."""
 
     outer = repository(tmp_path / "outer")
     for name, head, folders in (

@@ -1,6 +1,8 @@
-"""HTTP servers that never come to an end: in the head, in the framing of chunks, in the trailer, or
-by sending a byte now and then. Each fetch ends with exit code 4, and the old file stays. (Issue 17,
-13; Threat model: stalled-servers, endless-bodies.)"""
+"""HTTP responses without end: in headers, chunk framing or trailers, or a byte now and then.
+
+Each fetch ends with exit code 4, and keeps the old file. Threats `stalled-servers` and
+`endless-bodies`.
+"""
 
 from __future__ import annotations
 
@@ -50,12 +52,12 @@ DRIPPING: dict[str, tuple[bytes, bytes]] = {
     "content": (SIZED, MANY),
 }
 
-WRONG: dict[str, bytes] = {
+INVALID: dict[str, bytes] = {
     "a length with 5,000 digits": HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nx",
     "a length with 4,000 digits": HEAD + b"Content-Length: " + b"9" * 4000 + b"\r\n\r\nx",
     "a negative length": HEAD + b"Content-Length: -5\r\n\r\n",
     "two lengths": HEAD + b"Content-Length: 5, 6\r\n\r\nhello!",
-    "a chunk size that is none": CHUNKED + b"five\r\nhello\r\n0\r\n\r\n",
+    "an invalid chunk size": CHUNKED + b"five\r\nhello\r\n0\r\n\r\n",
     "a pause until the year 99999999999": (
         b"HTTP/1.1 503 x\r\nRetry-After: Wed, 01 Jan 99999999999 00:00:00 GMT\r\n"
         b"Content-Length: 0\r\n\r\n"
@@ -72,14 +74,14 @@ WRONG: dict[str, bytes] = {
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """No pauses, and an idle timeout that no busy machine reaches."""
+    """Do not wait between retries; use an idle timeout that even a busy machine does not reach."""
 
     return without_waiting(monkeypatch, idle=IDLE)
 
 
 @pytest.fixture(autouse=True)
-def _little_memory(fetcher: Fetcher) -> Iterator[None]:
-    """The old file, a limit of 1 MB, and a bound of what the fetch may allocate."""
+def _limits(fetcher: Fetcher) -> Iterator[None]:
+    """Create the old file, set a limit of 1 MB, and check the memory that the fetch allocated."""
 
     fetcher.root.joinpath("data.bin").write_bytes(b"old")
     fetcher.settings["spacy.maxassetsize"] = "1m"
@@ -93,7 +95,7 @@ def _little_memory(fetcher: Fetcher) -> Iterator[None]:
 
 
 class Clock:
-    """A clock of the test's own, which goes on by a second whenever it is read."""
+    """A fake clock that advances by one second whenever it is read."""
 
     now = 0.0
 
@@ -104,7 +106,7 @@ class Clock:
 
 @pytest.fixture
 def slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network that brings a byte a second."""
+    """Simulate a network that transfers one byte per second."""
 
     read = http_reader._Wire.readinto
     monkeypatch.setattr(http_reader, "time", Clock())
@@ -113,15 +115,15 @@ def slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def fails(fetcher: Fetcher, url: str) -> None:
-    fetcher.one("data.bin", url=url)
+def assert_fetch_fails(fetcher: Fetcher, url: str) -> None:
+    fetcher.write_asset("data.bin", url=url)
     assert fetcher.code(force=True) == 4
     assert fetcher.files() == {"data.bin": b"old"}
     assert len(fetcher.error) < 1000
 
 
-def sending(web: Scripted, start: bytes, pieces: Iterator[bytes]) -> Callable[..., None]:
-    """Write `start` and then `pieces`, until the client has gone."""
+def send(web: Scripted, start: bytes, pieces: Iterator[bytes]) -> Callable[..., None]:
+    """Return a handler that writes `start` and then `pieces` until the client disconnects."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True
@@ -132,45 +134,41 @@ def sending(web: Scripted, start: bytes, pieces: Iterator[bytes]) -> Callable[..
     return answer
 
 
-@pytest.mark.parametrize("what", ENDLESS)
-def test_an_answer_without_an_end_is_given_up(fetcher: Fetcher, web: Scripted, what: str) -> None:
-    start, piece = ENDLESS[what]
-    fails(fetcher, web.on("/x", sending(web, start, itertools.repeat(piece))))
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_endless_response_is_aborted(fetcher: Fetcher, web: Scripted, kind: str) -> None:
+    start, piece = ENDLESS[kind]
+    assert_fetch_fails(fetcher, web.on("/x", send(web, start, itertools.repeat(piece))))
 
 
 @pytest.mark.usefixtures("slow_network")
-@pytest.mark.parametrize("what", DRIPPING)
-def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
-    fetcher: Fetcher, web: Scripted, what: str
-) -> None:
-    """Each byte comes within the idle timeout, all of them would take hours."""
+@pytest.mark.parametrize("kind", DRIPPING)
+def test_slow_response_is_aborted(fetcher: Fetcher, web: Scripted, kind: str) -> None:
+    """Each byte arrives within the idle timeout, but all of them would take hours."""
 
-    start, rest = DRIPPING[what]
-    fails(fetcher, web.on("/x", sending(web, start, itertools.repeat(rest))))
+    start, rest = DRIPPING[kind]
+    assert_fetch_fails(fetcher, web.on("/x", send(web, start, itertools.repeat(rest))))
     assert "the server is too slow" in fetcher.error
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_numbers_that_make_no_sense_are_no_internal_error(
-    fetcher: Fetcher, web: Scripted, what: str
-) -> None:
-    fails(fetcher, web.on("/x", sending(web, WRONG[what], iter(()))))
+@pytest.mark.parametrize("kind", INVALID)
+def test_invalid_numbers_are_reported(fetcher: Fetcher, web: Scripted, kind: str) -> None:
+    assert_fetch_fails(fetcher, web.on("/x", send(web, INVALID[kind], iter(()))))
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
-def test_many_small_chunks_are_no_misbehaviour(fetcher: Fetcher, web: Scripted, size: int) -> None:
+def test_many_small_chunks_are_accepted(fetcher: Fetcher, web: Scripted, size: int) -> None:
     data = bytes(range(256)) * 200
-    parts = (data[at : at + size] for at in range(0, len(data), size))
+    parts = (data[start : start + size] for start in range(0, len(data), size))
     body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
     answer = CHUNKED + body + b"0\r\nChecksum: x\r\n\r\n"
-    fetcher.one("data.bin", url=web.on("/x", sending(web, answer, iter(()))))
+    fetcher.write_asset("data.bin", url=web.on("/x", send(web, answer, iter(()))))
     assert fetcher.code(force=True) == 0
     assert fetcher.files() == {"data.bin": data}
 
 
-def test_a_few_interim_answers_are_skipped(fetcher: Fetcher, web: Scripted) -> None:
+def test_interim_responses_are_skipped(fetcher: Fetcher, web: Scripted) -> None:
     interim = b"HTTP/1.1 100 Continue\r\nA: b\r\n\r\n" * 3
     answer = interim + HEAD + b"Content-Length: 4\r\n\r\ndata"
-    fetcher.one("data.bin", url=web.on("/x", sending(web, answer, iter(()))))
+    fetcher.write_asset("data.bin", url=web.on("/x", send(web, answer, iter(()))))
     assert fetcher.code(force=True) == 0
     assert fetcher.files() == {"data.bin": b"data"}

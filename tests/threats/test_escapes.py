@@ -1,6 +1,8 @@
-"""Threat model: terminal-escapes, for every verb: no title, name, help, path, file name, commit, note, metric,
-remote or server makes a terminal do anything. Each verb is run on a terminal, and with its output
-taken, in a project that has an escape in all of these."""
+"""Untrusted text never reaches the terminal unescaped. Threat `terminal-escapes`.
+
+Runs every command, on a terminal and with captured output, in a project with escape sequences in
+its title, names, help texts, paths, file names, commits, notes, metrics, remotes and servers.
+"""
 
 from __future__ import annotations
 
@@ -17,51 +19,51 @@ from git_spacy import cli
 from tests.testing.projects import Spacy, process, project
 from tests.testing.repositories import git, write
 from tests.testing.scripted import Answer, Scripted
-from tests.testing.terminal import end_of
+from tests.testing.terminal import wait_for_exit
 from tests.threats.inputs import ESCAPES, OTHERS, READS
 
-# what may reach a terminal: colours, and the cursor of progress bars
+# sequences that we print ourselves: colours, and cursor movements of progress bars
 _OWN = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[AKGJ])|[\r\n\t]")
-_OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 IN_YAML = '"NAME\\e]0;owned\\a\\x9b2J\\u202e"'
-IN_PATH = '"NAME\\x9b2J\\u202e"'  # of a path the lower ones are refused at load
+IN_PATH = '"NAME\\x9b2J\\u202e"'  # project.yml may not have C0 controls in paths
 
 
-def evil(name: str) -> str:
+def escape_in_yaml(name: str) -> str:
     return IN_YAML.replace("NAME", name)
 
 
-def path(name: str) -> str:
+def path_in_yaml(name: str) -> str:
     return IN_PATH.replace("NAME", name)
 
 
 def text(server: str, remote: Path) -> str:
     return f"""\
-title: {evil("title")}
-description: {evil("about")}
-vars: {{word: {evil("value")}, x: 1}}
-env: {{who: {evil("WHO")}}}
-remotes: {{{evil("other")}: {evil("/remote")}, default: {remote}}}
-{evil("unknown key")}: 1
-directories: [{path("folder")}]
+title: {escape_in_yaml("title")}
+description: {escape_in_yaml("about")}
+vars: {{word: {escape_in_yaml("value")}, x: 1}}
+env: {{who: {escape_in_yaml("WHO")}}}
+remotes: {{{escape_in_yaml("other")}: {escape_in_yaml("/remote")}, default: {remote}}}
+{escape_in_yaml("unknown key")}: 1
+directories: [{path_in_yaml("folder")}]
 assets:
-  - {{dest: {path("private")}, description: {evil("help")}}}
-  - {{dest: {path("gone")}, url: "{server}/gone"}}
-  - {{dest: {path("wrong")}, url: "{server}/wrong", checksum: {"a" * 32}}}
+  - {{dest: {path_in_yaml("private")}, description: {escape_in_yaml("help")}}}
+  - {{dest: {path_in_yaml("gone")}, url: "{server}/gone"}}
+  - {{dest: {path_in_yaml("wrong")}, url: "{server}/wrong", checksum: {"a" * 32}}}
 commands:
-  - name: {evil("make")}
-    help: {evil("help")}
-    script: [{evil("python make.py ")}]
+  - name: {escape_in_yaml("make")}
+    help: {escape_in_yaml("help")}
+    script: [{escape_in_yaml("python make.py ")}]
     deps: [make.py, in]
-    outputs: [{path("out")}]
+    outputs: [{path_in_yaml("out")}]
     outputs_no_cache: [scores.json]
-  - name: {evil("fail")}
-    help: {evil("help")}
+  - name: {escape_in_yaml("fail")}
+    help: {escape_in_yaml("help")}
     script: ["python -c 'raise SystemExit(3)'"]
-    deps: [{path("nowhere")}]
+    deps: [{path_in_yaml("nowhere")}]
 workflows:
-  all: [{evil("make")}]
-  {evil("flow")}: [{evil("fail")}]
+  all: [{escape_in_yaml("make")}]
+  {escape_in_yaml("flow")}: [{escape_in_yaml("fail")}]
 """
 
 
@@ -74,7 +76,7 @@ pathlib.Path("scores.json").write_text(json.dumps({NAME: 1.5, "loss": {NAME: 2}}
 
 @pytest.fixture
 def root(tmp_path: Path, web: Scripted) -> Path:
-    """The project, run twice with something else in between, and what a stranger noted."""
+    """A project that was run twice, with a hostile run record in its notes."""
 
     def gone(handler: object) -> None:
         handler.wfile.write(  # type: ignore[attr-defined]
@@ -102,13 +104,13 @@ def root(tmp_path: Path, web: Scripted) -> Path:
     return root
 
 
-VERBS = (
+COMMANDS = (
     *READS, *OTHERS, "run", "run -h", "run all -h", "push -h", "graph -f mermaid", "graph -f dot",
     "graph -f svg", "document --stdout", "dvc --stdout", "ignore --stdout", "status --porcelain",
     "check --format json", "check --format github", "check --format gitlab", "diff HEAD~1", "show HEAD~1",
     "log --metric metric", "notes push", "notes pull", "lock resolve",
 )  # fmt: skip
-NAMED = (
+WITH_NAMES = (
     ("run", f"make{ESCAPES}"), ("run", f"fail{ESCAPES}"), ("run", f"fail{ESCAPES}", "-h"),
     ("run", f"none{ESCAPES}"), ("assets", f"gone{ESCAPES}"), ("assets", "gone\x9b2J\u202e"),
     ("push", f"other{ESCAPES}"), ("push", f"none{ESCAPES}"), ("pull", f"none{ESCAPES}"),
@@ -120,12 +122,12 @@ NAMED = (
 )  # fmt: skip
 
 
-# what they print there is a file's own text, in which a path is what it is
-FILES = ("dvc --stdout", "ignore --stdout")
+# these print the content of a file, which must have paths verbatim
+VERBATIM = ("dvc --stdout", "ignore --stdout")
 
 
-def on_a_terminal(root: Path, words: tuple[str, ...]) -> tuple[int, str]:
-    """The verb in a fork of this process, on a terminal of its own: the exit code, what is shown."""
+def run_on_terminal(root: Path, words: tuple[str, ...]) -> tuple[int, str]:
+    """Run the command in a fork on its own terminal, and return the exit code and the output."""
 
     pid, terminal = pty.fork()
     if pid == 0:
@@ -136,35 +138,35 @@ def on_a_terminal(root: Path, words: tuple[str, ...]) -> tuple[int, str]:
             code = cli.main(["-C", str(root), *words])
         finally:
             os._exit(code)
-    return end_of(pid, terminal)
+    return wait_for_exit(pid, terminal)
 
 
 @pytest.mark.threat("terminal-escapes")
-@pytest.mark.parametrize("where", ["on a terminal", "taken"])
-def test_nothing_that_a_stranger_wrote_moves_a_terminal(
-    root: Path, where: str, monkeypatch: pytest.MonkeyPatch, spacy: Spacy
+@pytest.mark.parametrize("mode", ["terminal", "captured"])
+def test_no_command_prints_escape_sequences_of_untrusted_text(
+    root: Path, mode: str, monkeypatch: pytest.MonkeyPatch, spacy: Spacy
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("GIT_PAGER", "cat")
     monkeypatch.delenv("NO_COLOR")
     found = {}
-    for words in (*(tuple(line.split()) for line in VERBS if "ray" not in line), *NAMED):
-        if where == "on a terminal":
-            code, seen = on_a_terminal(root, words)
+    for words in (*(tuple(line.split()) for line in COMMANDS if "ray" not in line), *WITH_NAMES):
+        if mode == "terminal":
+            code, output = run_on_terminal(root, words)
         else:
-            code, *said = spacy(*words, cwd=root)
-            seen = "" if " ".join(words) in FILES else "".join(said)
-        assert code not in (70, 99), (words, seen)
-        if left := _OBEYED.findall(_OWN.sub("", seen)):
-            found[ascii(words)] = left
+            code, *streams = spacy(*words, cwd=root)
+            output = "" if " ".join(words) in VERBATIM else "".join(streams)
+        assert code not in (70, 99), (words, output)
+        if escapes := _CONTROL.findall(_OWN.sub("", output)):
+            found[ascii(words)] = escapes
     assert found == {}
 
 
 @pytest.mark.threat("terminal-escapes", commands="check log resolved status")
-def test_what_machines_read_is_json_all_the_same(root: Path, spacy: Spacy) -> None:
+def test_json_output_is_valid_and_escaped(root: Path, spacy: Spacy) -> None:
     for words in ("status --json", "resolved --json", "log --json", "check --format json"):
         done = spacy(*words.split(), cwd=root)
-        assert not _OBEYED.search(done.out.replace("\n", ""))
+        assert not _CONTROL.search(done.out.replace("\n", ""))
         json.loads(done.out)
     title = json.loads(spacy("resolved", "--json", cwd=root).out)["title"]
     assert title == f"title{ESCAPES}"

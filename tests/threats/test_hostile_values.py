@@ -19,9 +19,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.threats.forks import Ended, Forks
-from tests.threats.hostile_values import FIELDS, VALUES, Position, kinds, positions, replaced
-from tests.threats.sandbox import FORMATS, Case, Format, Sandbox, cases, combination
+from tests.threats.forks import CommandResult, Forks
+from tests.threats.hostile_values import (
+    FIELDS,
+    VALUES,
+    Position,
+    first_of_each_kind,
+    iter_positions,
+    replace_values,
+)
+from tests.threats.sandbox import FORMATS, Case, Format, Sandbox, combination, iter_cases
 
 ALL = "GIT_SPACY_STRESS" in os.environ
 
@@ -49,7 +56,7 @@ def test_no_value_leads_out_of_the_project_or_crashes_a_command(
     before = sandbox.runs
     violations = [
         violation
-        for case in cases(sandbox, format, all_of_them=ALL)
+        for case in iter_cases(sandbox, format, exhaustive=ALL)
         for violation in sandbox.violations(case)
     ]
     assert not violations, f"{len(violations)} violations:\n" + "\n".join(violations[:40])
@@ -83,24 +90,24 @@ def _writes(name: str) -> Callable[[Sandbox], None]:
 
 HARM: dict[str, tuple[Callable[[Sandbox], None], str]] = {
     "a file beside the project": (_writes("docs/a-1"), "changed docs/a-1"),
-    "a new file beside it": (_writes("new"), "made new"),
+    "a new file beside it": (_writes("new"), "created new"),
     "a lost file": (lambda sandbox: (sandbox.home / ".profile").unlink(), "deleted home/.profile"),
     "a mode": (lambda sandbox: (sandbox.home / ".profile").chmod(0o777), "changed home/.profile"),
-    "a hook": (_writes("p/.git/hooks/post-checkout"), "made p/.git/hooks/post-checkout"),
+    "a hook": (_writes("p/.git/hooks/post-checkout"), "created p/.git/hooks/post-checkout"),
     "a setting": (_writes("p/.git/config"), "changed p/.git/config"),
-    "a branch": (_writes("p/.git/refs/heads/new"), "made p/.git/refs/heads/new"),
+    "a branch": (_writes("p/.git/refs/heads/new"), "created p/.git/refs/heads/new"),
     "a tracked file": (_writes("p/words.in"), "changed p/words.in"),
-    "an undeclared file": (_writes("p/sitecustomize.py"), "made p/sitecustomize.py"),
+    "an undeclared file": (_writes("p/sitecustomize.py"), "created p/sitecustomize.py"),
     "the lock": (_writes("p/project.lock"), "changed p/project.lock"),
 }
 ENDS = {
-    "internal error": (Ended(70, "", 0, 0, []), "exit code 70"),
-    "signal": (Ended(-9, "", 0, 0, []), "exit code -9"),
-    "traceback": (Ended(1, "Traceback (most recent", 0, 0, []), "Traceback"),
-    "escape": (Ended(0, "a\x1b[2J", 0, 0, []), "printed"),
-    "time": (Ended(0, "", 11, 0, []), "took 11.0 s"),
-    "memory": (Ended(0, "", 0, 301, []), "took 301 MB"),
-    "reading": (Ended(0, "", 0, 0, ["open /docs/a-1"]), "touched open"),
+    "internal error": (CommandResult(70, "", 0, 0, []), "exit code 70"),
+    "signal": (CommandResult(-9, "", 0, 0, []), "exit code -9"),
+    "traceback": (CommandResult(1, "Traceback (most recent", 0, 0, []), "Traceback"),
+    "escape": (CommandResult(0, "a\x1b[2J", 0, 0, []), "printed"),
+    "time": (CommandResult(0, "", 11, 0, []), "took 11.0 s"),
+    "memory": (CommandResult(0, "", 0, 301, []), "took 301 MB"),
+    "reading": (CommandResult(0, "", 0, 0, ["open /docs/a-1"]), "touched open"),
 }
 
 
@@ -110,14 +117,14 @@ def test_harm_is_detected_and_undone(
 ) -> None:
     harm, shown = HARM[name]
 
-    def run(*words: str) -> Ended:
+    def run(*words: str) -> CommandResult:
         harm(sandbox)
-        return Ended(0, "", 0, 0, [])
+        return CommandResult(0, "", 0, 0, [])
 
     case = Case(FORMATS[0], (), "restore")
     monkeypatch.setattr(sandbox, "run", run)
     assert any(shown in violation for violation in sandbox.violations(case))
-    monkeypatch.setattr(sandbox, "run", lambda *words: Ended(0, "", 0, 0, []))
+    monkeypatch.setattr(sandbox, "run", lambda *words: CommandResult(0, "", 0, 0, []))
     assert sandbox.violations(case) == []
 
 
@@ -148,37 +155,40 @@ def test_a_case_without_changes_is_no_violation(sandbox: Sandbox) -> None:
 
 def test_each_value_and_each_key_is_a_position() -> None:
     document = {"deps": [{"path": "a"}, {"path": "b"}], "mine": ["x", 1]}
-    assert list(kinds(document)) == [
+    assert list(first_of_each_kind(document)) == [
         "deps (key)", "deps", "deps/*", "deps/*/path (key)", "deps/*/path",
         "* (key)", "*", "*/0", "*/1",
     ]  # fmt: skip
-    assert len(list(positions(document))) == 12
+    assert len(list(iter_positions(document))) == 12
     assert "deps" in FIELDS
 
 
 def test_values_and_keys_are_replaced() -> None:
     document = {"a": [1, {"b": 2}], "c": 3}
     value, key = Position(("a", 1, "b")), Position(("c",), is_key=True)
-    assert json.loads(replaced(document, (value, '"x"'), (key, '"y"'))) == {
+    assert json.loads(replace_values(document, (value, '"x"'), (key, '"y"'))) == {
         "a": [1, {"b": "x"}],
         "y": 3,
     }
     assert document == {"a": [1, {"b": 2}], "c": 3}
-    assert replaced({"a": 1}, (Position(("a",)), "NaN")) == '{"a": NaN}'
+    assert replace_values({"a": 1}, (Position(("a",)), "NaN")) == '{"a": NaN}'
     # a change in a part that another change removed has no effect
-    assert json.loads(replaced(document, (Position(("a",)), "1"), (value, "2"))) == {"a": 1, "c": 3}
+    assert json.loads(replace_values(document, (Position(("a",)), "1"), (value, "2"))) == {
+        "a": 1,
+        "c": 3,
+    }
 
 
 def test_the_cases_cover_every_position_value_and_command(sandbox: Sandbox) -> None:
     names = {f"{group} ({name})" for group, values in VALUES.items() for name in values}
     for format in FORMATS:
-        all_cases = list(cases(sandbox, format, all_of_them=True))
+        all_cases = list(iter_cases(sandbox, format, exhaustive=True))
         met: dict[str, set[str]] = {}
         for case in all_cases:
             ((position, name, _),) = case.changes
             met.setdefault(position.kind, set()).add(name)
         assert all(values == names for kind, values in met.items() if "(key)" not in kind)
-        selected = list(cases(sandbox, format, all_of_them=False))
+        selected = list(iter_cases(sandbox, format, exhaustive=False))
         for chosen in (all_cases, selected):
             assert {case.command for case in chosen} == set(format.commands)
         assert {group.split(" (")[0] for case in selected for _, group, _ in case.changes} == set(

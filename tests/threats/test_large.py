@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.conftest import measured
+from tests.storage.conftest import run_measured
 from tests.testing.projects import project
 from tests.testing.repositories import git
 
@@ -56,6 +56,6 @@ def test_large_outputs_take_little_memory(tmp_path: Path, make: str) -> None:
     for number, words in enumerate(COMMANDS):
         if words == "pull" and COMMANDS[number - 1] == "push":
             shutil.rmtree(root / "model")
-        code, peaks[words], _, err = measured(*words.split(), cwd=root, patience=590.0)
+        code, peaks[words], _, err = run_measured(*words.split(), cwd=root, patience=590.0)
         assert code == 0, (words, err)
     assert {words: peak for words, peak in peaks.items() if peak >= 150} == {}

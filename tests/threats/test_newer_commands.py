@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy.state import lock
-from tests.storage.hostile import file, hard_link, link, md5, planted, zipped
+from tests.storage.hostile import file, hard_link, link, md5, replace_object, zipped
 from tests.testing.projects import Spacy, project, snapshot
 from tests.testing.repositories import git, write
 from tests.threats.test_every_command import assert_clean
@@ -65,7 +65,7 @@ def shared(tmp_path: Path, spacy: Spacy) -> Path:
 def test_a_hostile_archive_is_refused(
     shared: Path, tmp_path: Path, spacy: Spacy, words: str, name: str
 ) -> None:
-    planted(tmp_path / "remote", "model", HOSTILE[name], md5(b"x"))
+    replace_object(tmp_path / "remote", "model", HOSTILE[name], md5(b"x"))
     before = snapshot(tmp_path)
     done = spacy(*words.split(), cwd=shared)
     assert_clean(done)

@@ -72,7 +72,7 @@ def test_a_public_server_cannot_redirect_to_a_private_one(
 ) -> None:
     names["inner.test"] = [PRIVATE]
     web.on("/x", redirect(f"http://{host}:{web.port}/secret", status))
-    fetcher.one("data.bin", url=web.url + "/x")
+    fetcher.write_asset("data.bin", url=web.url + "/x")
     assert_refused(fetcher, private)
 
 
@@ -81,7 +81,7 @@ def test_two_redirects_cannot_lead_to_a_private_server(
 ) -> None:
     web.on("/x", redirect("/y"))
     web.on("/y", redirect(f"{private.url}/secret"))
-    fetcher.one("data.bin", url=web.url + "/x")
+    fetcher.write_asset("data.bin", url=web.url + "/x")
     assert_refused(fetcher, private)
 
 
@@ -90,7 +90,7 @@ def test_a_public_server_cannot_redirect_back_to_a_private_one(
 ) -> None:
     private.on("/start", redirect(f"{web.url}/x"))
     web.on("/x", redirect(f"{private.url}/secret"))
-    fetcher.one("data.bin", url=private.url + "/start")
+    fetcher.write_asset("data.bin", url=private.url + "/start")
     assert fetcher.code() == 4
     assert [request.path for request in private.requests] == ["/start"]
 
@@ -102,7 +102,7 @@ def test_a_name_cannot_change_to_a_private_address_between_requests(
 
     names["rebinding.test"] = [PUBLIC, PRIVATE]
     web.on("/x", redirect("/secret"))
-    fetcher.one("data.bin", url=f"http://rebinding.test:{web.port}/x")
+    fetcher.write_asset("data.bin", url=f"http://rebinding.test:{web.port}/x")
     assert_refused(fetcher, private)
 
 
@@ -112,7 +112,7 @@ def test_a_name_with_a_public_and_a_private_address_is_refused(
     names["both.test"] = [f"{PUBLIC} {PRIVATE}"]
     web.on("/x", redirect(f"http://both.test:{web.port}/secret"))
     web.on("/secret", Answer(b"public"))
-    fetcher.one("data.bin", url=f"{web.url}/x")
+    fetcher.write_asset("data.bin", url=f"{web.url}/x")
     assert_refused(fetcher, private)
 
 
@@ -125,7 +125,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(
     names["rebinding.test"] = [PUBLIC, PUBLIC, PRIVATE]
     web.on("/x", redirect("/secret"))
     web.on("/secret", Answer(b"public"))
-    fetcher.one("data.bin", url=f"http://rebinding.test:{web.port}/x")
+    fetcher.write_asset("data.bin", url=f"http://rebinding.test:{web.port}/x")
     assert fetcher.code() == 0, fetcher.error
     assert fetcher.files() == {"data.bin": b"public"}
     assert private.asked == []
@@ -134,10 +134,10 @@ def test_the_connection_goes_to_the_address_that_was_checked(
 def test_a_private_server_may_redirect_to_a_private_address(
     fetcher: Fetcher, web: Scripted, private: Scripted
 ) -> None:
-    fetcher.one("data.bin", url=private.url + "/secret")
+    fetcher.write_asset("data.bin", url=private.url + "/secret")
     assert fetcher.code() == 0
     private.on("/a", redirect("/secret"))
-    fetcher.one("more.bin", url=private.url + "/a")
+    fetcher.write_asset("more.bin", url=private.url + "/a")
     assert fetcher.code() == 0
 
 
@@ -153,7 +153,7 @@ def test_a_redirect_to_a_literally_private_host_is_refused_behind_a_proxy(
 
     monkeypatch.setenv("http_proxy", web.url)
     web.on("http://public.test/x", redirect(f"http://{host}:{web.port}/secret"))
-    fetcher.one("data.bin", url="http://public.test/x")
+    fetcher.write_asset("data.bin", url="http://public.test/x")
     assert_refused(fetcher, private)
     assert len(web.asked) == 1
 

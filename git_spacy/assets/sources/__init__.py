@@ -1,6 +1,6 @@
-"""How an asset's content gets here: one file a scheme, found through one table.
+"""Find the module that fetches an asset, by the scheme of its URL.
 
-A source brings bytes into a staging and vouches for them; putting them in place is not its work.
+A source writes the content into a staging folder and verifies it; `fetch` moves it into place.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from git_spacy.project.variables import environment_names, fill_environment
 ALLOW_ENVIRONMENT = "spacy.allowEnvInUrl"
 MAX_SIZE = "spacy.maxAssetSize"
 
-# scheme → the module that brings it; "" is a path
+# scheme → module that fetches it; "" is a path
 SOURCES = {
     "": "git_spacy.assets.sources.local",
     "file": "git_spacy.assets.sources.local",
@@ -30,12 +30,12 @@ SOURCES = {
     "https": "git_spacy.assets.sources.http",
     "git": "git_spacy.assets.sources.git",
 }
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # of one letter: a drive, so a path
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # a single letter is a drive, so a path
 
 
 class FetchedContent(NamedTuple):
-    """What lies in the staging: bytes in all, its md5, the digest of its file names ("" for a
-    file), and what else to tell, e.g. its commit."""
+    """The content in a staging folder: size in bytes, md5, digest of its file names ("" for a
+    file), and details for messages, e.g. the commit."""
 
     size: int
     digest: str
@@ -44,7 +44,7 @@ class FetchedContent(NamedTuple):
 
 
 class FetchContext(NamedTuple):
-    """Where the fetching goes on: the project, the user's settings and environment."""
+    """What a source needs to know: the project folder, settings and environment."""
 
     root: Path
     settings: Settings
@@ -54,12 +54,13 @@ class FetchContext(NamedTuple):
     sleep: Callable[[float], None]
 
     def url(self, asset: Asset) -> str:
-        """The asset's URL as it is asked for. It may hold secrets: never to be shown or kept."""
+        """Return the URL of an asset with variables filled in. Never show or store it: it may have
+        secrets."""
 
         return fill_environment(asset.url or "", self.variables, self.environ)
 
     def without_secrets(self, asset: Asset, text: str) -> str:
-        """`text` with the values of the environment that the asset's URL uses taken out again."""
+        """Replace the values of environment variables from the URL by their names in `text`."""
 
         from urllib.parse import quote
 
@@ -71,69 +72,68 @@ class FetchContext(NamedTuple):
 
 
 class AssetSource(Protocol):
-    """What a module of the table has."""
+    """The functions of a module in SOURCES."""
 
-    def refusal(self, asset: Asset, place: FetchContext) -> GitSpacyError | None:
-        """Why this asset may not be fetched; None if it may. Asks no server."""
+    def refusal(self, asset: Asset, context: FetchContext) -> GitSpacyError | None:
+        """Return why the asset must not be fetched, None if it may be. Does not use the network."""
 
     def fetch(
-        self, asset: Asset, staged: Staging, place: FetchContext, report: FetchReporter
+        self, asset: Asset, staged: Staging, context: FetchContext, report: FetchReporter
     ) -> FetchedContent:
-        """Stage the asset's content and verify it. Raises GitSpacyError, OSError, Cancelled."""
+        """Stage the content of an asset and verify it. Raises GitSpacyError, OSError, Cancelled."""
 
 
-def scheme_of(asset: Asset, place: FetchContext) -> str:
-    """The key of SOURCES that an asset has, or a scheme that is none."""
+def scheme_of(asset: Asset, context: FetchContext) -> str:
+    """Return the scheme of an asset, which may not be in SOURCES."""
 
     if asset.git:
         return "git"
-    match = _SCHEME.match(place.url(asset))
+    match = _SCHEME.match(context.url(asset))
     return match[1].lower() if match else ""
 
 
-def get_source(asset: Asset, place: FetchContext) -> AssetSource:
-    """The source of an asset that was not refused."""
+def get_source(asset: Asset, context: FetchContext) -> AssetSource:
+    """Return the source of an asset whose scheme is supported."""
 
-    return cast("AssetSource", importlib.import_module(SOURCES[scheme_of(asset, place)]))
+    return cast("AssetSource", importlib.import_module(SOURCES[scheme_of(asset, context)]))
 
 
-def refusal(asset: Asset, place: FetchContext) -> GitSpacyError | None:
-    """Why an asset may not be fetched, whatever it is; None if it may."""
+def refusal(asset: Asset, context: FetchContext) -> GitSpacyError | None:
+    """Return why an asset must not be fetched, None if it may be."""
 
     names = environment_names(asset.url or "")
-    if names and not boolean(place.settings, ALLOW_ENVIRONMENT):
+    if names and not boolean(context.settings, ALLOW_ENVIRONMENT):
         return Refused(
-            f"its URL would send the environment variable '{place.variables[names[0]]}' to a server"
-            " that project.yml chose",
-            hint=f"if that is meant: git config {ALLOW_ENVIRONMENT} true",
+            f"URL sends the environment variable '{context.variables[names[0]]}' to a server",
+            hint=f"if this is intended: git config {ALLOW_ENVIRONMENT} true",
         )
     for name in names:
-        if not place.environ.get(place.variables[name]):
+        if not context.environ.get(context.variables[name]):
             return InvalidInput(
-                f"its URL needs the environment variable '{place.variables[name]}', which is not"
-                " set",
-                hint=f"export {place.variables[name]}=…",
+                f"environment variable '{context.variables[name]}' in the URL is not set",
+                hint=f"export {context.variables[name]}=…",
             )
-    scheme = scheme_of(asset, place)
+    scheme = scheme_of(asset, context)
     if scheme == "git" and not asset.git:
         return _unsupported_scheme(scheme, "write 'git:' with 'repo:' and 'path:' below it")
     if scheme not in SOURCES:
         return _unsupported_scheme(
             scheme,
-            "fetch it yourself and leave 'url' out, its checksum in; no setting and no extra makes"
-            " git spacy fetch this",
+            "download the file yourself and remove 'url', but leave 'checksum'",
         )
-    return get_source(asset, place).refusal(asset, place)
+    return get_source(asset, context).refusal(asset, context)
 
 
 def _unsupported_scheme(scheme: str, hint: str) -> Refused:
-    return Refused(f"'{scheme}:' is not one of http, https, a path, and git", hint=hint)
+    return Refused(
+        f"unsupported scheme '{scheme}:' (supported: http, https, git, a path)", hint=hint
+    )
 
 
 def checksum_mismatch(checksum: Checksum, found: str) -> ExternalError:
-    """What came is not what project.yml promises."""
+    """Return the error for content that does not match its checksum."""
 
     return ExternalError(
-        f"its {checksum.algorithm} is {found}, project.yml wants {checksum.digest}",
-        hint="find out which of the two is right; if it is the new one, correct 'checksum'",
+        f"{checksum.algorithm} is {found}; project.yml expects {checksum.digest}",
+        hint="if the new content is right, correct 'checksum'",
     )

@@ -1,7 +1,7 @@
-"""An asset that is a file of this machine: copied, never linked.
+"""Copy an asset from a file on this machine.
 
-The path is relative to the project. What a stranger's project.yml names must lie in the
-repository; a FIFO, a device and Git's own folder are no data.
+The path is relative to the project. It must be a regular file inside the repository, but not in
+Git's folder, since project.yml may be untrusted.
 """
 
 from __future__ import annotations
@@ -24,65 +24,65 @@ ALLOW = "spacy.allowLocalPath"
 _CHUNK = 1 << 20
 
 
-def refusal(asset: Asset, place: FetchContext) -> GitSpacyError | None:
-    """Unsafe for a path outside the repository, or in Git's own folder."""
+def refusal(asset: Asset, context: FetchContext) -> GitSpacyError | None:
+    """Return Refused for a path outside the repository or in Git's folder, else None."""
 
-    if place.url(asset).lower().startswith("file:") and not _path_of_url(place.url(asset)):
-        return Refused(f"its URL '{asset.url}' is no path of this machine", hint="write the path")
-    path = _path(asset, place)
-    if boolean(place.settings, ALLOW):
+    if context.url(asset).lower().startswith("file:") and not _path_of_url(context.url(asset)):
+        return Refused(f"URL '{asset.url}' is not a path on this machine", hint="use a path")
+    path = _path(asset, context)
+    if boolean(context.settings, ALLOW):
         return None
-    real, top = os.path.realpath(path), _top(place)
+    real, top = os.path.realpath(path), _top(context)
     if real != top and not real.startswith(top + os.sep):
         return Refused(
-            f"its path '{asset.url}' lies outside the repository",
-            hint=f"if that is meant: git config {ALLOW} true",
+            f"path '{asset.url}' is outside the repository",
+            hint=f"if this is intended: git config {ALLOW} true",
         )
     if any(is_git_name(part) for part in os.path.relpath(real, top).split(os.sep)):
-        return Refused(f"its path '{asset.url}' lies in Git's own folder", hint="use another path")
+        return Refused(f"path '{asset.url}' is in Git's folder", hint="use another path")
     return None
 
 
 def fetch(
-    asset: Asset, staged: Staging, place: FetchContext, report: FetchReporter
+    asset: Asset, staged: Staging, context: FetchContext, report: FetchReporter
 ) -> FetchedContent:
-    """Copy the file. Raises Unavailable if there is none."""
+    """Copy the file. Raises ExternalError if it does not exist."""
 
-    path = _path(asset, place)
-    top = os.sep if boolean(place.settings, ALLOW) else _top(place)
+    path = _path(asset, context)
+    top = os.sep if boolean(context.settings, ALLOW) else _top(context)
     if not path.exists():
         raise ExternalError(
-            f"there is no file '{asset.url}'",
-            hint="correct 'url', a path from the folder of project.yml",
+            f"file not found: '{asset.url}'",
+            hint="correct 'url'; paths are relative to the folder of project.yml",
         )
     if not path.is_file():
         raise ExternalError(
-            f"'{asset.url}' is not a file", hint="name a file; for a folder use 'git:'"
+            f"'{asset.url}' is not a file", hint="use the path of a file; for a folder use 'git:'"
         )
-    cap = number(place.settings, MAX_SIZE) or None
+    cap = number(context.settings, MAX_SIZE) or None
     with (
         open_beneath(Path(top), os.path.relpath(os.path.realpath(path), top)) as stream,
         staged.open() as target,
     ):
         total = os.fstat(stream.fileno()).st_size
-        sink = HashingWriter(target, asset.checksum, cap)
-        sink.expect(total)
+        writer = HashingWriter(target, asset.checksum, cap)
+        writer.expect(total)
         while chunk := stream.read(_CHUNK):
-            place.cancellation.check()
-            sink.write(chunk)
-            report(FetchProgress(asset.dest.text, sink.size, total))
-    if asset.checksum and not sink.matches(asset.checksum):
-        raise checksum_mismatch(asset.checksum, sink.digest(asset.checksum.algorithm))
-    return FetchedContent(sink.size, sink.digest())
+            context.cancellation.check()
+            writer.write(chunk)
+            report(FetchProgress(asset.dest.text, writer.size, total))
+    if asset.checksum and not writer.matches(asset.checksum):
+        raise checksum_mismatch(asset.checksum, writer.digest(asset.checksum.algorithm))
+    return FetchedContent(writer.size, writer.digest())
 
 
-def _path(asset: Asset, place: FetchContext) -> Path:
-    url = place.url(asset)
-    return place.root / (_path_of_url(url) or os.path.expanduser(url))
+def _path(asset: Asset, context: FetchContext) -> Path:
+    url = context.url(asset)
+    return context.root / (_path_of_url(url) or os.path.expanduser(url))
 
 
 def _path_of_url(url: str) -> str:
-    """The path of a file: URL on this machine; "" for any other."""
+    """Return the path of a file: URL on this machine, "" for any other URL."""
 
     parts = urlsplit(url) if url[:5].lower() == "file:" else None
     if parts is None or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
@@ -90,6 +90,6 @@ def _path_of_url(url: str) -> str:
     return unquote(parts.path)
 
 
-def _top(place: FetchContext) -> str:
-    repository = Repository.discover(place.root)
-    return os.path.realpath((repository and repository.top) or place.root)
+def _top(context: FetchContext) -> str:
+    repository = Repository.discover(context.root)
+    return os.path.realpath((repository and repository.top) or context.root)

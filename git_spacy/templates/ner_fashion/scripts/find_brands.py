@@ -11,7 +11,7 @@ import spacy
 
 
 def main(model: str, text: str) -> None:
-    """One line for each entity: the text and its label."""
+    """Print one line for each entity: its text and its label."""
 
     for entity in spacy.load(model)(text).ents:
         print(f"{entity.text}\t{entity.label_}")

@@ -1,11 +1,11 @@
 """Write data/comments_train.jsonl and data/comments_dev.jsonl.
 
-Nobody wrote these comments: they are put together here from sentence patterns, brands and clothes,
-with the lower case and the typing errors that people make. Of the development set, most patterns
-and a third of the brands do not occur in the training set, so that its score is honest.
+The comments are generated from sentence patterns, brands and clothes, with typical lower-case
+spelling and typing errors. Most patterns and a third of the brands of the development set do not
+occur in the training set, so that the score is fair.
 
-The same seed gives the same bytes with every Python: only `Random.random` is used, whose sequence
-the standard library promises to keep.
+The same seed produces the same bytes with every version of Python: only `Random.random` is used,
+whose sequence is guaranteed by the standard library.
 
     python scripts/generate_data.py [FOLDER]
 """
@@ -23,11 +23,11 @@ from typing import Any
 SEED = 20
 LABEL = "FASHION_BRAND"
 TRAIN_SIZE, DEV_SIZE = 400, 100
-PLAIN_SHARE = 0.25  # of the comments have no brand
-SHARED_SHARE = 0.3  # of the development set has patterns of the training set
+PLAIN_SHARE = 0.25  # of the comments do not contain a brand
+SHARED_SHARE = 0.3  # of the development set uses patterns of the training set
 
-# Names of real brands; they belong to their owners. The last lines of both lists are everyday
-# words, too, and the plain patterns below use them as such.
+# Names of real brands; they belong to their owners. Those in the last line of each list are also
+# everyday words, and the plain patterns below use them as such.
 TRAIN_BRANDS = (
     *("Nike", "Adidas", "Puma", "Reebok", "New Balance", "Converse", "Vans", "Fila", "Umbro"),
     *("Zara", "H&M", "Uniqlo", "Primark", "Topshop", "Esprit", "Benetton", "COS", "ASOS"),
@@ -180,7 +180,7 @@ def main(folder: Path) -> None:
 
 
 class Writer:
-    """Comments, one after the other, none of them twice."""
+    """Generates comments without duplicates."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed).random
@@ -189,7 +189,7 @@ class Writer:
     def comments(
         self, count: int, patterns: Sequence[str], plain: Sequence[str], brands: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """`count` new ones, a share of them without a brand."""
+        """Return `count` new comments; PLAIN_SHARE of them do not contain a brand."""
 
         made: list[dict[str, Any]] = []
         while len(made) < count:
@@ -233,13 +233,14 @@ class Writer:
         return self._pick(choices[slot])
 
     def _mistype(self, text: str) -> str:
-        """Now and then, a longer word with a letter left out, doubled or swapped with the next."""
+        """Return the text with random typing errors: letters of longer words that are omitted,
+        doubled or swapped."""
 
         words = text.split(" ")
         for number, word in enumerate(words):
             if len(word) > 4 and word.isalpha() and self._chance(0.05):
-                at = 1 + int(self._random() * (len(word) - 2))
-                start, letter, rest = word[:at], word[at], word[at + 1 :]
+                index = 1 + int(self._random() * (len(word) - 2))
+                start, letter, rest = word[:index], word[index], word[index + 1 :]
                 mistakes = (
                     start + rest,
                     start + letter * 2 + rest,

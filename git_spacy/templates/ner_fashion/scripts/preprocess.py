@@ -2,10 +2,9 @@
 
     python scripts/preprocess.py INPUT.jsonl OUTPUT.spacy [--lang en]
 
-A line is {"text": "…", "spans": [{"start": 0, "end": 4, "label": "FASHION_BRAND"}]}, with offsets
-in characters. A span that does not begin and end where a token does cannot be learned from: it is
-left out, reported and counted. Anything else that is wrong ends the conversion, and nothing is
-written.
+Each line has the form {"text": "…", "spans": [{"start": 0, "end": 4, "label": "FASHION_BRAND"}]},
+with offsets in characters. A span that does not begin and end at a token boundary cannot be used
+for training: it is left out, reported and counted. After any other error nothing is written.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ import spacy
 from spacy.tokens import Doc, DocBin
 
 
-class BrokenLine(ValueError):
-    """A line that is not an annotated comment."""
+class InvalidLine(ValueError):
+    """A line is not a valid annotated comment."""
 
 
 class Span(NamedTuple):
-    """Where an entity is in a text, in characters, and what it is."""
+    """The position of an entity in a text, in characters, and its label."""
 
     start: int
     end: int
@@ -35,14 +34,14 @@ class Span(NamedTuple):
 
 
 def convert(source: Path, target: Path, lang: str) -> None:
-    """Write the comments of `source` to `target`."""
+    """Convert the comments in `source` and write them to `target`."""
 
     make_doc = spacy.blank(lang).make_doc
     binary = DocBin()
     entities = left_out = 0
-    for place, text, wanted in comments(source):
+    for location, text, spans in read_comments(source):
         doc = make_doc(text)
-        left_out += annotate(doc, wanted, place)
+        left_out += annotate(doc, spans, location)
         binary.add(doc)
         entities += len(doc.ents)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -50,46 +49,49 @@ def convert(source: Path, target: Path, lang: str) -> None:
     print(f"{target}: {len(binary)} comments, {entities} entities, {left_out} left out")
 
 
-def annotate(doc: Doc, wanted: list[Span], place: str) -> int:
-    """Make entities of the spans; of how many that cannot be done is told, and returned."""
+def annotate(doc: Doc, spans: list[Span], location: str) -> int:
+    """Set the entities of a doc; report the spans that are not whole tokens, and return their
+    number."""
 
-    found = [doc.char_span(*span) for span in wanted]
-    for span, entity in zip(wanted, found, strict=True):
+    entities = [doc.char_span(*span) for span in spans]
+    for span, entity in zip(spans, entities, strict=True):
         if entity is None:
             covered = doc.text[span.start : span.end]
-            print(f"{place}: left out {covered!r}: not whole tokens", file=sys.stderr)
-    doc.set_ents([entity for entity in found if entity is not None])
-    return found.count(None)
+            print(f"{location}: left out {covered!r}: not whole tokens", file=sys.stderr)
+    doc.set_ents([entity for entity in entities if entity is not None])
+    return entities.count(None)
 
 
-def comments(source: Path) -> Iterator[tuple[str, str, list[Span]]]:
-    """Each comment's place (file:line), text and spans; raises BrokenLine."""
+def read_comments(source: Path) -> Iterator[tuple[str, str, list[Span]]]:
+    """Yield the location (file:line), text and spans of each comment. Raises InvalidLine."""
 
     with source.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            place = f"{source}:{number}"
+            location = f"{source}:{number}"
             try:
-                yield place, *comment(json.loads(line.decode("utf-8")))
+                yield location, *parse_comment(json.loads(line.decode("utf-8")))
             except ValueError as error:
-                raise BrokenLine(f"{place}: {error}") from error
+                raise InvalidLine(f"{location}: {error}") from error
 
 
-def comment(record: Any) -> tuple[str, list[Span]]:
-    """The text and the spans of one record, in order; raises ValueError."""
+def parse_comment(record: Any) -> tuple[str, list[Span]]:
+    """Return the text and the sorted spans of a record. Raises ValueError."""
 
     match record:
         case {"text": str(text), "spans": list(items)}:
-            spans = sorted(span(item, len(text)) for item in items)
+            spans = sorted(parse_span(item, len(text)) for item in items)
         case _:
             raise ValueError('not an object with "text" (a string) and "spans" (a list)')
-    for one, other in pairwise(spans):
-        if other.start < one.end:
-            raise ValueError(f"spans overlap: {one.start}-{one.end} and {other.start}-{other.end}")
+    for first, second in pairwise(spans):
+        if second.start < first.end:
+            raise ValueError(
+                f"spans overlap: {first.start}-{first.end} and {second.start}-{second.end}"
+            )
     return text, spans
 
 
-def span(item: Any, length: int) -> Span:
-    """One span of a text of `length` characters; raises ValueError."""
+def parse_span(item: Any, length: int) -> Span:
+    """Return a span of a text of `length` characters. Raises ValueError."""
 
     match item:
         case {"start": int(start), "end": int(end), "label": str(label)} if label:
@@ -107,5 +109,5 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     try:
         convert(arguments.source, arguments.target, arguments.lang)
-    except (BrokenLine, OSError) as error:
+    except (InvalidLine, OSError) as error:
         sys.exit(f"error: {error}")

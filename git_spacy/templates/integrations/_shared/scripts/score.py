@@ -1,9 +1,9 @@
-"""Score a trained pipeline brand by brand, and write what it overlooked.
+"""Score a trained pipeline, and list the brands that it overlooked.
 
 python scripts/score.py MODEL CORPUS OUTPUT [--least SCORE]
 
-A script with typer: arguments and options by their types, checked, with a --help. project.yml fills
-in its variables: `--least ${vars.least_score}`.
+The command line is defined with typer, which validates the arguments and provides --help. In
+project.yml, variables are passed as options: `--least ${vars.least_score}`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(
     output: Annotated[Path, typer.Argument(help="The JSON file to write.")],
     least: Annotated[float, typer.Option(min=0.0, max=1.0, help="Fail below this F-score.")] = 0.0,
 ) -> None:
-    """Score MODEL on CORPUS."""
+    """Score MODEL on CORPUS and write OUTPUT."""
 
     nlp = spacy.load(model)
     gold = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
@@ -36,14 +36,14 @@ def main(
         {"text": example.reference.text, "brand": entity.text}
         for example in examples
         for entity in example.reference.ents
-        if entity.text not in {found.text for found in example.predicted.ents}
+        if entity.text not in {predicted.text for predicted in example.predicted.ents}
     ]
     report = {"ents_f": scores["ents_f"], "comments": len(gold), "overlooked": len(overlooked)}
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps({**report, "examples": overlooked[:20]}, indent=2) + "\n")
     typer.echo(f"F-score {scores['ents_f']:.3f}; {len(overlooked)} brands overlooked: {output}")
     if scores["ents_f"] < least:
-        typer.secho(f"that is less than {least}", err=True, fg="red")
+        typer.secho(f"error: the F-score is below {least}", err=True, fg="red")
         raise typer.Exit(1)
 
 

@@ -1,11 +1,11 @@
-"""Make a DVC project of this one, step by step; each step leaves alone what is there already.
+"""Turn this project into a DVC project, step by step; a step that is already done is skipped.
 
     python scripts/dvc_setup.py repository
     python scripts/dvc_setup.py init
     python scripts/dvc_setup.py remote URL
 
-DVC reports how it is used, and looks for newer versions of itself, unless told not to. Here it is
-told before it first runs, and .dvc/config tells it, and your team's, from then on.
+By default, DVC sends usage reports and checks for newer versions of itself. This script turns both
+off: in the environment for its own calls of DVC, and in .dvc/config for you and your team.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ CONFIG = Path(".dvc/config")
 REMOTE = "storage"
 NO_REPORTS = {"DVC_NO_ANALYTICS": "1"}
 
-app = typer.Typer(help="Make a DVC project of this one.", add_completion=False)
+app = typer.Typer(help="Turn this project into a DVC project.", add_completion=False)
 
 
 @app.command()
 def repository() -> None:
-    """Make a Git repository, unless the project is in one."""
+    """Create a Git repository, unless the project is in one."""
 
     if git_top():
-        print("in a Git repository already")
+        print("already in a Git repository")
     else:
         run("git", "init", "--quiet")
-        print("made a Git repository")
+        print("created a Git repository")
 
 
 @app.command()
 def init() -> None:
-    """Make a DVC project that reports nothing, unless it is one."""
+    """Initialize DVC without usage reports, unless it is initialized."""
 
     top = git_top()
     if top is None:
         sys.exit("error: not in a Git repository\nhint: git spacy run repository")
     if CONFIG.is_file():
-        print("a DVC project already")
+        print("DVC is already initialized")
     else:
-        # below the top of a larger repository, DVC wants to be told that this is meant
+        # in a subfolder of a repository, DVC requires --subdir
         dvc("init", "--quiet", *(() if top.samefile(".") else ("--subdir",)))
-        print("made a DVC project; DVC has staged its own files, and nothing is committed")
+        print("initialized DVC, which has staged its own files; nothing is committed")
     for name in ("analytics", "check_update"):
-        if configured("core", name) is None:  # a team may have decided otherwise
+        if configured("core", name) is None:  # keep the team's own decision
             dvc("config", f"core.{name}", "false")
 
 
@@ -59,43 +59,43 @@ def init() -> None:
 def remote(
     url: Annotated[str, typer.Argument(help="A folder, or s3://…, gs://…, ssh://…")],
 ) -> None:
-    """Tell DVC where to push to. What somebody has set to another place is not changed."""
+    """Set DVC's remote. An existing remote with another address is an error."""
 
-    known = configured(f"'remote \"{REMOTE}\"'", "url")
-    if known is None:
+    current = configured(f"'remote \"{REMOTE}\"'", "url")
+    if current is None:
         dvc("remote", "add", "--quiet", "--default", REMOTE, url)
-        print(f"'{REMOTE}' is {url}")
-    elif is_same_place(known, url):
-        print(f"'{REMOTE}' is {url} already")
+        print(f"set remote '{REMOTE}' to {url}")
+    elif is_same_address(current, url):
+        print(f"remote '{REMOTE}' is already set to {url}")
     else:
         sys.exit(
-            f"error: '{REMOTE}' is '{known}' in {CONFIG}, and not '{url}'\n"
+            f"error: remote '{REMOTE}' is set to '{current}' in {CONFIG}, not to '{url}'\n"
             f"hint: python -m dvc remote modify {REMOTE} url '{url}', or change vars.remote"
         )
 
 
 def git_top() -> Path | None:
-    """The top folder of the Git repository that this folder is in, if it is in one."""
+    """Return the top folder of the Git repository, or None outside a repository."""
 
     command = ("git", "rev-parse", "--show-toplevel")
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return Path(found.stdout.rstrip("\n")) if found.returncode == 0 else None
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return Path(done.stdout.rstrip("\n")) if done.returncode == 0 else None
 
 
 def configured(section: str, name: str) -> str | None:
-    """What the project's DVC settings have there."""
+    """Return a setting in the project's .dvc/config, or None."""
 
     settings = configparser.ConfigParser(interpolation=None)
     settings.read(CONFIG, encoding="utf-8")
     return settings.get(section, name, fallback=None)
 
 
-def is_same_place(known: str, url: str) -> bool:
-    """Whether both are one address. DVC keeps a folder as seen from .dvc."""
+def is_same_address(current: str, url: str) -> bool:
+    """Return whether both are the same address. DVC stores folders relative to .dvc."""
 
-    if "://" in known or "://" in url:
-        return known == url
-    return os.path.realpath(CONFIG.parent / known) == os.path.realpath(url)
+    if "://" in current or "://" in url:
+        return current == url
+    return os.path.realpath(CONFIG.parent / current) == os.path.realpath(url)
 
 
 def dvc(*arguments: str) -> None:
@@ -105,7 +105,7 @@ def dvc(*arguments: str) -> None:
 
 
 def run(*command: str) -> None:
-    """Run a command; end as it does if it fails."""
+    """Run a command; exit with its exit code if it fails."""
 
     done = subprocess.run(command, env={**os.environ, **NO_REPORTS}, check=False)
     if done.returncode:

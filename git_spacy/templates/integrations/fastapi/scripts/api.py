@@ -1,10 +1,10 @@
-"""The REST API: a trained pipeline behind two routes.
+"""The REST API of a trained pipeline, with two routes.
 
-GET  /health      200 once the model is loaded; before that, nobody listens
+GET  /health      200 once the model is loaded; before that, connections are refused
 POST /entities    {"texts": ["…"]} → {"results": [{"text": "…", "entities": […]}]}
 
-The rest is what could go wrong: a request that is malformed or too long (422), too large (413), or
-one too many (503).
+Errors: 422 for an invalid request or a text that is too long, 413 for a body that is too large, and
+503 if too many texts are waiting.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from pydantic import BaseModel, ConfigDict, Field
 from spacy.language import Language
 from spacy.tokens import Doc
 
-TEXTS = 64  # in a request, and in a batch for the model
-CHARACTERS = 5_000  # in a text
-BYTES = 1 << 20  # of a request's body
-WAITING = 1_000  # texts that wait for the model; more are refused
+MAX_TEXTS = 64  # per request, and per batch for the model
+MAX_CHARACTERS = 5_000  # per text
+MAX_BYTES = 1 << 20  # per request body
+MAX_WAITING = 1_000  # texts waiting for the model
 
 
-class Question(BaseModel):
-    """Texts to find entities in."""
+class EntitiesRequest(BaseModel):
+    """The texts to find entities in."""
 
-    model_config = ConfigDict(extra="forbid")  # a misspelt key is a mistake, not a default
+    model_config = ConfigDict(extra="forbid")  # so that misspelt keys are errors
 
-    texts: list[Annotated[str, Field(max_length=CHARACTERS)]] = Field(
-        min_length=1, max_length=TEXTS
+    texts: list[Annotated[str, Field(max_length=MAX_CHARACTERS)]] = Field(
+        min_length=1, max_length=MAX_TEXTS
     )
 
 
 class Entity(BaseModel):
-    """What was found, and where, in characters (Unicode code points) of the text."""
+    """An entity, with its position in characters (Unicode code points) of the text."""
 
     text: str
     label: str
@@ -56,72 +56,76 @@ class Result(BaseModel):
     entities: list[Entity]
 
 
-class Answer(BaseModel):
-    """A result for each text, in their order."""
+class EntitiesResponse(BaseModel):
+    """The results, in the order of the texts."""
 
     results: list[Result]
 
 
 class Health(BaseModel):
-    """Which model is ready."""
+    """The status of the server, and the model that it has loaded."""
 
     status: str
     model: str
 
 
 def create() -> FastAPI:
-    """The application for the model that `serve.py` names: uvicorn calls this in each worker."""
+    """Create the application for the model that `serve.py` serves; called in each worker."""
 
-    return application(lambda: spacy.load(os.environ["SERVED_MODEL"]))
+    return create_app(lambda: spacy.load(os.environ["SERVED_MODEL"]))
 
 
-def application(load: Callable[[], Language]) -> FastAPI:
-    """The application for the pipeline that `load` gives, which is called once, at the start."""
+def create_app(load: Callable[[], Language]) -> FastAPI:
+    """Create the application for the pipeline that `load` returns, at startup."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # uvicorn listens when this has got to `yield`: who can connect finds a model that is ready
+        # uvicorn only listens after the `yield`, so a client that can connect finds the model ready
         nlp = load()
         app.state.nlp = nlp
-        async with Batches(lambda texts: [result(doc) for doc in nlp.pipe(texts)], TEXTS) as found:
-            app.state.found = found
+        async with Batches(
+            lambda texts: [build_result(doc) for doc in nlp.pipe(texts)], MAX_TEXTS
+        ) as find_entities:
+            app.state.find_entities = find_entities
             yield
 
     app = FastAPI(title="Fashion brands", version="1", lifespan=lifespan)
-    app.add_middleware(LimitedBody, limit=BYTES)
-    app.exception_handler(RequestValidationError)(malformed)
+    app.add_middleware(LimitedBody, limit=MAX_BYTES)
+    app.exception_handler(RequestValidationError)(report_invalid_request)
     app.get("/health")(health)
     app.post("/entities")(entities)
     return app
 
 
 def health(request: Request) -> Health:
-    """Say that the model is loaded, and which."""
+    """Report that the model is loaded, and which one it is."""
 
     meta = request.app.state.nlp.meta
     return Health(status="ok", model=f"{meta['lang']}_{meta['name']} {meta['version']}")
 
 
-async def entities(question: Question, request: Request) -> Answer:
-    """Find the entities of each text."""
+async def entities(query: EntitiesRequest, request: Request) -> EntitiesResponse:
+    """Find the entities in each text."""
 
     try:
-        results = await request.app.state.found(question.texts, at_most=WAITING)
+        results = await request.app.state.find_entities(query.texts, max_waiting=MAX_WAITING)
     except Busy:
         raise HTTPException(503, "too many texts are waiting", {"Retry-After": "1"}) from None
-    return Answer(results=results)
+    return EntitiesResponse(results=results)
 
 
-def result(doc: Doc) -> Result:
-    found = [
+def build_result(doc: Doc) -> Result:
+    entities = [
         Entity(text=span.text, label=span.label_, start=span.start_char, end=span.end_char)
         for span in doc.ents
     ]
-    return Result(text=doc.text, entities=found)
+    return Result(text=doc.text, entities=entities)
 
 
-async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
-    """What is wrong and where; unlike FastAPI's own, without the text: it may be very long."""
+async def report_invalid_request(_: Request, error: RequestValidationError) -> JSONResponse:
+    """Report the errors of a request without the text itself, which FastAPI's own handler would
+    include and which may be very long."""
 
-    problems = [{name: one[name] for name in ("loc", "msg", "type")} for one in error.errors()]
+    keys = ("loc", "msg", "type")
+    problems = [{key: problem[key] for key in keys} for problem in error.errors()]
     return JSONResponse({"detail": problems}, status_code=422)

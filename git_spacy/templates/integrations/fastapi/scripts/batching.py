@@ -1,7 +1,8 @@
-"""Many small requests, few large batches.
+"""Combines many small requests into a few large batches.
 
-A model is faster with a batch than with as many single texts. What comes in while it works on one
-batch is the next: a lone request does not wait for others, and the busier, the larger the batches.
+A model processes a batch faster than the same texts one by one. The texts that arrive while it
+processes a batch form the next one, so a single request never waits for others, and the batches
+become larger as the load increases.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from typing import Any
 
 
 class Busy(Exception):
-    """More is waiting than one should wait for."""
+    """Too many texts are waiting."""
 
 
 class Batches:
     """Calls `work` with up to `size` texts at a time, in a thread, one batch after the other.
 
-    `work` gives a result for each text. Use it as a context: `async with Batches(…) as results`,
-    then `await results(texts, at_most=…)`.
+    `work` returns a result for each text. Use this as a context manager: `async with Batches(…) as
+    process`, then `await process(texts, max_waiting=…)`.
     """
 
     def __init__(self, work: Callable[[list[str]], list[Any]], size: int) -> None:
@@ -34,11 +35,14 @@ class Batches:
     async def __aexit__(self, *_: object) -> None:
         self._worker.cancel()
 
-    async def __call__(self, texts: list[str], *, at_most: int) -> list[Any]:
-        """The result of each text. Raises Busy if more than `at_most` would be waiting, and what
-        `work` raises, to all whose texts were in that batch."""
+    async def __call__(self, texts: list[str], *, max_waiting: int) -> list[Any]:
+        """Return the result of each text.
 
-        if self._waiting.qsize() + len(texts) > at_most:
+        Raises Busy if more than `max_waiting` texts would be waiting. An exception of `work` is
+        raised for every request with a text in the batch.
+        """
+
+        if self._waiting.qsize() + len(texts) > max_waiting:
             raise Busy
         loop = asyncio.get_running_loop()
         futures = [loop.create_future() for _ in texts]
@@ -52,7 +56,7 @@ class Batches:
             while len(batch) < self._size and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
             try:
-                # in a thread, so that the server hears new requests meanwhile
+                # in a thread, so that the server can accept requests meanwhile
                 results = await asyncio.to_thread(self._work, [text for text, _ in batch])
             except Exception as error:
                 for _, future in batch:
@@ -60,5 +64,5 @@ class Batches:
                         future.set_exception(error)
             else:
                 for (_, future), result in zip(batch, results, strict=True):
-                    if not future.done():  # nobody waits for it any more
+                    if not future.done():  # done if the request was cancelled
                         future.set_result(result)

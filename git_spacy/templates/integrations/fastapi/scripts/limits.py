@@ -1,4 +1,4 @@
-"""A limit on the size of requests, before anything of them is parsed."""
+"""Limits the size of requests before they are parsed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class LimitedBody:
-    """Answers 413 to a request whose body has more than `limit` bytes.
+    """Rejects requests with a body of more than `limit` bytes with status 413.
 
-    It counts what comes, since a client need not say beforehand how much that will be.
+    Counts the bytes received, since a request need not have a Content-Length header.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -17,14 +17,14 @@ class LimitedBody:
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        seen = 0
+        received = 0
 
-        async def counted() -> Message:
-            nonlocal seen
+        async def receive_limited() -> Message:
+            nonlocal received
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._limit:
+            received += len(message.get("body", b""))
+            if received > self._limit:
                 raise HTTPException(413, f"the body has more than {self._limit} bytes")
             return message
 
-        await self._app(scope, counted, send)
+        await self._app(scope, receive_limited, send)

@@ -2,8 +2,8 @@
 
 python scripts/serve.py MODEL [--host 127.0.0.1] [--port 8000] [--workers 1]
 
-At the end, requests in flight are answered, new ones are not accepted, and the exit code is 0: that
-it was told to stop is no failure.
+On shutdown, requests in progress are completed and new ones are refused. The exit code is 0, since
+stopping the server is not a failure.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import Annotated
 import typer
 import uvicorn
 
-PATIENCE = 4  # seconds for the requests in flight; `git spacy run` kills what takes more than 5
+SHUTDOWN_TIMEOUT = 4  # seconds; `git spacy run` kills a script after 5
 
 
 def main(
     model: Annotated[Path, typer.Argument(exists=True, help="A trained pipeline.")],
-    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen at.")] = 8000,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes, each with its own model.")] = 1,
 ) -> None:
     """Serve MODEL."""
 
-    # Each worker is a new process, which imports the application by its name and builds it: what
-    # it has to know comes by the environment.
+    # Each worker is a new process that imports and creates the application, so the model is passed
+    # in the environment.
     os.environ["SERVED_MODEL"] = str(model)
-    # uvicorn stops in good order, and then lets the signal do what it does without uvicorn.
+    # After its graceful shutdown, uvicorn raises the signal again for our own handler.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     uvicorn.run(
@@ -41,7 +41,7 @@ def main(
         host=host,
         port=port,
         workers=workers,
-        timeout_graceful_shutdown=PATIENCE,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
     )
 
 

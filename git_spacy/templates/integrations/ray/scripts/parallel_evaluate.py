@@ -1,13 +1,12 @@
-"""Evaluate a trained pipeline with Ray: the corpus in shards, each a task on some processor.
+"""Evaluate a trained pipeline with Ray, with the corpus split into shards, one task each.
 
     python scripts/parallel_evaluate.py MODEL CORPUS OUTPUT [--shards 4] [--address auto]
 
-What takes long is the predictions, so these are what is done side by side. The scores of shards are
-not merged: an F-score of the whole is no mean of F-scores. The predictions are, and then scored as
-`spacy evaluate` does it, so the numbers are the same with any number of shards. (But for the speed,
-which is not written: it is another one each time.)
+Only the predictions are computed in parallel, since they take the most time. They are then merged
+and scored in the same way as by `spacy evaluate`, so the scores do not depend on the number of
+shards; F-scores of shards could not be averaged. (The speed is not written, since it varies.)
 
-Model and documents travel to the workers; these need spaCy, but none of the project's files.
+The model and the documents are sent to the workers, which need spaCy but no files of the project.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from spacy.scorer import Scorer
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus
 
-# Before it is imported: Ray reports how it is used unless it is told not to.
+# Turn off usage statistics; Ray reads the variable when it is imported.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
 
@@ -36,64 +35,64 @@ def main(
     model: Annotated[Path, typer.Argument(exists=True, help="A trained pipeline.")],
     corpus: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .spacy file.")],
     output: Annotated[Path, typer.Argument(help="The JSON file to write.")],
-    shards: Annotated[int, typer.Option(min=1, help="How many tasks to make of it.")] = 4,
+    shards: Annotated[int, typer.Option(min=1, help="The number of tasks.")] = 4,
     address: Annotated[
-        str, typer.Option(help="A Ray cluster: HOST:6379, auto; local starts one here.")
+        str, typer.Option(help="A Ray cluster: HOST:6379 or auto; local starts one.")
     ] = "local",
 ) -> None:
-    """Score MODEL on CORPUS."""
+    """Score MODEL on CORPUS and write OUTPUT."""
 
     nlp = spacy.load(model)
     examples = list(Corpus(corpus)(nlp))
     shards = min(shards, len(examples)) or 1
     connect(address)
     try:
-        docs = predicted(nlp, [example.predicted for example in examples], shards)
+        docs = predict_all(nlp, [example.predicted for example in examples], shards)
     finally:
         ray.shutdown()
     for example, doc in zip(examples, docs, strict=True):
         example.predicted = doc
     scores = Scorer(nlp).score(examples)
     output.parent.mkdir(parents=True, exist_ok=True)
-    srsly.write_json(output, {name: one for name, one in scores.items() if one is not None})
+    srsly.write_json(output, {name: score for name, score in scores.items() if score is not None})
     typer.echo(f"{len(docs)} comments in {shards} shards: {output}")
     for name in ("ents_p", "ents_r", "ents_f"):
         typer.echo(f"{name}  {scores[name]:.4f}")
 
 
 def connect(address: str) -> None:
-    """Join the cluster at `address`, or start one."""
+    """Connect to the cluster at `address`, or start a local one."""
 
-    own = {"include_dashboard": False} if address == "local" else {}
+    options = {"include_dashboard": False} if address == "local" else {}
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except ConnectionError as error:
-        typer.secho(f"error: no Ray at '{address}': {error}", err=True, fg="red")
+        typer.secho(f"error: cannot connect to Ray at '{address}': {error}", err=True, fg="red")
         raise typer.Exit(1) from None
 
 
-def predicted(nlp: Language, docs: list[Doc], shards: int) -> list[Doc]:
-    """The docs with the predictions of the pipeline, in their order."""
+def predict_all(nlp: Language, docs: list[Doc], shards: int) -> list[Doc]:
+    """Return the docs with the predictions of the pipeline, in order."""
 
-    at = [len(docs) * number // shards for number in range(shards + 1)]
-    packed = ray.put((nlp.config.to_str(), nlp.to_bytes()))  # once, for all tasks
+    bounds = [len(docs) * number // shards for number in range(shards + 1)]
+    pipeline = ray.put((nlp.config.to_str(), nlp.to_bytes()))  # once, for all tasks
     tasks = [
-        ray.remote(predict).remote(packed, DocBin(docs=docs[start:end]).to_bytes())
-        for start, end in pairwise(at)
+        ray.remote(predict).remote(pipeline, DocBin(docs=docs[start:end]).to_bytes())
+        for start, end in pairwise(bounds)
     ]
-    return [doc for part in ray.get(tasks) for doc in unpacked(part, nlp)]
+    return [doc for shard in ray.get(tasks) for doc in load_docs(shard, nlp)]
 
 
 def predict(pipeline: tuple[str, bytes], docs: bytes) -> bytes:
-    """What a task does: the predictions for one shard."""
+    """Compute the predictions for one shard, as a Ray task."""
 
     config, content = pipeline
     nlp = util.load_model_from_config(util.load_config_from_str(config)).from_bytes(content)
-    return DocBin(docs=nlp.pipe(unpacked(docs, nlp)), store_user_data=True).to_bytes()
+    return DocBin(docs=nlp.pipe(load_docs(docs, nlp)), store_user_data=True).to_bytes()
 
 
-def unpacked(docs: bytes, nlp: Language) -> list[Doc]:
-    """The docs in bytes of DocBin."""
+def load_docs(docs: bytes, nlp: Language) -> list[Doc]:
+    """Return the docs in a serialized DocBin."""
 
     return list(DocBin().from_bytes(docs).get_docs(nlp.vocab))
 

@@ -1,8 +1,8 @@
-"""An app to try trained pipelines in the browser: type a text, choose a model, see the entities.
+"""A browser app to try out trained pipelines: type a text, choose a model, see the entities.
 
 streamlit run scripts/visualize.py -- MODELS [TEXT]
 
-MODELS are paths or names of pipelines, with commas between them; TEXT is what is shown at first.
+MODELS are paths or names of pipelines, separated by commas; TEXT is the initial text.
 """
 
 from __future__ import annotations
@@ -21,6 +21,6 @@ spacy_streamlit.visualize(
     MODELS,
     DEFAULT_TEXT,
     visualizers=["ner"],
-    # The theme as it is. To change it, spacy-streamlit calls what newer Streamlits do not have.
+    # Keep the theme: changing it uses a function that newer versions of Streamlit do not have.
     color=st.get_option("theme.primaryColor"),
 )

@@ -1,10 +1,9 @@
-"""Write a training config that logs to Weights & Biases, too, and is otherwise the same.
+"""Write a copy of a training config that also logs to Weights & Biases.
 
 python scripts/add_wandb.py CONFIG.cfg OUTPUT.cfg --project NAME
 
-The logger is the whole section [training.logger], and spaCy's overrides (--training.logger.…)
-can add settings to a section but take none away. So the section is put in another's place here,
-and the config with everything else in it stays the one that there is.
+Only the section [training.logger] is replaced. This cannot be done with spaCy's overrides
+(--training.logger.…), which can add settings to a section but not remove any.
 """
 
 from __future__ import annotations
@@ -21,18 +20,20 @@ def main(
     target: Annotated[Path, typer.Argument(metavar="OUTPUT.cfg")],
     project: Annotated[str, typer.Option(help="The project in Weights & Biases.")],
 ) -> None:
-    """Write CONFIG.cfg to OUTPUT.cfg with three loggers in the place of one."""
+    """Write CONFIG.cfg to OUTPUT.cfg with a chain of three loggers instead of one."""
 
     config = Config().from_disk(source, interpolate=False)
     config["training"]["logger"] = {
         "@loggers": "spacy.ChainLogger.v1",
-        "logger1": config["training"]["logger"],  # what it was: the table on the terminal
-        # before the next: it names the run before that begins, and adds to it before that ends
+        "logger1": config["training"]["logger"],  # the original one: the table on the terminal
+        # before WandbLogger: it names the run before that starts, and completes it before that ends
         "logger2": {"@loggers": "fashion.RunLink.v1"},
         "logger3": {
             "@loggers": "spacy.WandbLogger.v5",
             "project_name": project,
-            "log_custom_stats": ["^(epoch|step)"],  # a $ would mean a variable to older spaCys
+            "log_custom_stats": [
+                "^(epoch|step)"
+            ],  # older versions of spaCy interpret a $ as a variable
         },
     }
     config.to_disk(target, interpolate=False)

@@ -1,9 +1,9 @@
-"""Log the scores of a model to Weights & Biases, as the summary of a run of their own.
+"""Log the scores of a model to Weights & Biases, as the summary of a separate run.
 
 python scripts/log_scores.py METRICS.json MODEL --project NAME
 
-The run has the md5 of the model in its config, and so has the run that trained it: that is how
-the two find each other. (A run that has ended is continued on the server only; this works offline.)
+Both this run and the run that trained the model have the MD5 of the model in their config, which
+links them. (Scores cannot be added to the finished training run offline.)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from run_link import commit, config, settings
+from run_link import current_commit, run_config, run_settings
 
 
 def main(
@@ -25,18 +25,18 @@ def main(
 ) -> None:
     """Log METRICS.json as the scores of MODEL."""
 
-    found = commit()
-    linked = config(found, model)
-    os.environ.update(settings("evaluate", found, linked["model_md5"][:7]))
+    commit = current_commit()
+    config = run_config(commit, model)
+    os.environ.update(run_settings("evaluate", commit, config["model_md5"][:7]))
 
-    import wandb  # after run_link: see there
+    import wandb  # after run_link, which sets WANDB_ERROR_REPORTING
 
-    with wandb.init(project=project, config=linked) as run:
+    with wandb.init(project=project, config=config) as run:
         run.summary.update(dict(numbers(json.loads(metrics.read_text(encoding="utf-8")))))
 
 
 def numbers(scores: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """The scores by their dotted names: ents_per_type.FASHION_BRAND.f."""
+    """Yield the scores with their dotted names, e.g. ents_per_type.FASHION_BRAND.f."""
 
     for name, value in scores.items():
         if isinstance(value, dict):

@@ -1,12 +1,12 @@
-"""Link a run in Weights & Biases to the Git commit that it began on, and to the model it made.
+"""Link a run in Weights & Biases to its Git commit and to the model it produced.
 
-`spacy train --code scripts/run_link.py` makes the logger "fashion.RunLink.v1" known. In
-Weights & Biases, the run then has the commit as its group and among its tags, and in its config
+`spacy train --code scripts/run_link.py` registers the logger "fashion.RunLink.v1". In Weights &
+Biases, the commit is then the group and a tag of the run, and its config contains
 
-    git.commit, git.uncommitted, git.project    what `git spacy show COMMIT` tells of
-    model_md5                                   the model, by the md5 that is told there
+    git.commit, git.uncommitted, git.project    the commit, for `git spacy show COMMIT`
+    model_md5                                   the MD5 of the model, as `git spacy show` prints it
 
-Outside a repository, and before the first commit, there is the model alone.
+Outside a repository and before the first commit, the config only contains model_md5.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from typing import IO, Any, NamedTuple
 
 from spacy import Language, registry
 
-# Before wandb is imported: it would report its own failures to its makers, even when offline.
+# Set before wandb is imported, which otherwise sends error reports even in offline mode.
 os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
 
 Loggers = tuple[Callable[[dict[str, Any] | None], None], Callable[[], None]]
 
 
 class Commit(NamedTuple):
-    """Where a run began."""
+    """The commit of a run."""
 
     commit: str
-    uncommitted: bool  # tracked files of the project differ from it
-    project: str  # the project's folder in the repository, "" at the top
+    uncommitted: bool  # whether tracked files of the project differ from it
+    project: str  # the project's folder in the repository; "" is the top folder
 
 
 @registry.loggers("fashion.RunLink.v1")
 def run_link() -> Callable[[Language, IO[str], IO[str]], Loggers]:
-    """A logger for a chain, to stand before the one that begins and ends the run."""
+    """Create a logger for a chain; it must precede the logger that starts and finishes the run."""
 
     def setup(nlp: Language, _stdout: IO[str], _stderr: IO[str]) -> Loggers:
-        found = commit()
+        commit = current_commit()
         seed = nlp.config.interpolate()["training"]["seed"]
-        os.environ.update(settings("train", found, f"seed {seed}"))
+        os.environ.update(run_settings("train", commit, f"seed {seed}"))
         last: dict[str, Any] = {}
 
         def log_step(info: dict[str, Any] | None) -> None:
@@ -51,10 +51,10 @@ def run_link() -> Callable[[Language, IO[str], IO[str]], Loggers]:
             import wandb
 
             if wandb.run is None or not last:
-                return  # it failed before there was anything to link
-            output = last.get("output_path")  # of model-last; none was asked for: no model
+                return  # the training failed before its first step
+            output = last.get("output_path")  # the path of model-last; None without --output
             model = Path(output).with_name("model-best") if output else None
-            wandb.run.config.update(config(found, model))
+            wandb.run.config.update(run_config(commit, model))
             score, step = max(last["checkpoints"])
             wandb.run.summary.update({"best_score": score, "best_step": step})
 
@@ -63,20 +63,20 @@ def run_link() -> Callable[[Language, IO[str], IO[str]], Loggers]:
     return setup
 
 
-def commit() -> Commit | None:
-    """The commit that is checked out here, or None."""
+def current_commit() -> Commit | None:
+    """Return the commit that is checked out, or None."""
 
     head = _git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if head is None:
         return None
-    # a run changes these itself
-    made = (":(exclude)project.lock", ":(exclude)metrics", ":(exclude).gitignore")
-    changed = _git("diff", "--name-only", "HEAD", "--", ".", *made)
+    # these files are changed by the run itself
+    excluded = (":(exclude)project.lock", ":(exclude)metrics", ":(exclude).gitignore")
+    changed = _git("diff", "--name-only", "HEAD", "--", ".", *excluded)
     return Commit(head, bool(changed), (_git("rev-parse", "--show-prefix") or "").rstrip("/"))
 
 
 def _git(*arguments: str) -> str | None:
-    """What Git prints, or None if it does not know."""
+    """Return the output of a Git command, or None if it fails."""
 
     try:
         done = subprocess.run(("git", *arguments), capture_output=True, text=True, check=True)
@@ -85,11 +85,11 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def settings(job: str, found: Commit | None, detail: str) -> dict[str, str]:
-    """What Weights & Biases reads from the environment when a run begins."""
+def run_settings(job: str, commit: Commit | None, detail: str) -> dict[str, str]:
+    """Return the environment variables that Weights & Biases reads when a run starts."""
 
-    short = found.commit[:7] if found else "no commit"
-    tags = [short, *(["uncommitted"] if found and found.uncommitted else [])]
+    short = commit.commit[:7] if commit else "no commit"
+    tags = [short, *(["uncommitted"] if commit and commit.uncommitted else [])]
     return {
         "WANDB_JOB_TYPE": job,
         "WANDB_NAME": f"{job} {detail} {short}",
@@ -98,15 +98,16 @@ def settings(job: str, found: Commit | None, detail: str) -> dict[str, str]:
     }
 
 
-def config(found: Commit | None, model: Path | None) -> dict[str, Any]:
-    """What the config of a run says of where it began, and of the model if there is one."""
+def run_config(commit: Commit | None, model: Path | None) -> dict[str, Any]:
+    """Return the config entries that link a run to its commit and its model."""
 
-    linked = {"git": found._asdict()} if found else {}
-    return {**linked, "model_md5": md5(model)} if model else linked
+    config: dict[str, Any] = {"git": commit._asdict()} if commit else {}
+    return {**config, "model_md5": folder_md5(model)} if model else config
 
 
-def md5(folder: Path) -> str:
-    """The md5 of a folder as project.lock has it: of its files, one after the other."""
+def folder_md5(folder: Path) -> str:
+    """Return the MD5 of a folder as in project.lock: the contents of its files, concatenated in
+    the order of their paths."""
 
     digest = hashlib.md5(usedforsecurity=False)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):

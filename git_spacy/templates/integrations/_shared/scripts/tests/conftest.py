@@ -1,4 +1,4 @@
-"""The pipeline under test, loaded once."""
+"""Provides the pipeline under test, which is loaded once."""
 
 from __future__ import annotations
 

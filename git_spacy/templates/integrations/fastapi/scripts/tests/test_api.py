@@ -1,4 +1,4 @@
-"""What the API promises, with the trained pipeline behind it and no network."""
+"""Test the API with the trained pipeline, without a network."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from spacy.language import Language
 
 @pytest.fixture
 def client(nlp: Language) -> Iterator[TestClient]:
-    with TestClient(api.application(lambda: nlp)) as client:
+    with TestClient(api.create_app(lambda: nlp)) as client:
         yield client
 
 
-def test_it_is_healthy_once_the_model_is_loaded(client: TestClient) -> None:
+def test_health_is_ok_once_the_model_is_loaded(client: TestClient) -> None:
     assert client.get("/health").json()["status"] == "ok"
 
 
-def test_each_text_has_its_entities_in_order(client: TestClient) -> None:
+def test_returns_the_entities_of_each_text_in_order(client: TestClient) -> None:
     texts = ["I love my Adidas sneakers", "", "my Patagonia parka"]
-    answer = client.post("/entities", json={"texts": texts})
-    assert answer.status_code == 200
-    results = answer.json()["results"]
+    response = client.post("/entities", json={"texts": texts})
+    assert response.status_code == 200
+    results = response.json()["results"]
     assert [result["text"] for result in results] == texts
     assert results[0]["entities"] == [
         {"text": "Adidas", "label": "FASHION_BRAND", "start": 10, "end": 16}
@@ -33,7 +33,7 @@ def test_each_text_has_its_entities_in_order(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "question",
+    "query",
     [
         *(
             {},
@@ -44,25 +44,27 @@ def test_each_text_has_its_entities_in_order(client: TestClient) -> None:
             {"text": ["Nike"]},
         ),
         {"texts": ["Nike"], "lang": "en"},
-        {"texts": ["x" * (api.CHARACTERS + 1)]},
-        {"texts": ["x"] * (api.TEXTS + 1)},
+        {"texts": ["x" * (api.MAX_CHARACTERS + 1)]},
+        {"texts": ["x"] * (api.MAX_TEXTS + 1)},
     ],
 )
-def test_what_is_malformed_or_too_long_is_refused(client: TestClient, question: object) -> None:
-    answer = client.post("/entities", json=question)
-    assert answer.status_code == 422
-    assert set(answer.json()["detail"][0]) == {"loc", "msg", "type"}
+def test_rejects_an_invalid_request_or_a_text_that_is_too_long(
+    client: TestClient, query: object
+) -> None:
+    response = client.post("/entities", json=query)
+    assert response.status_code == 422
+    assert set(response.json()["detail"][0]) == {"loc", "msg", "type"}
 
 
-def test_what_is_too_large_is_refused(client: TestClient) -> None:
-    assert client.post("/entities", content=b" " * (api.BYTES + 1)).status_code == 413
+def test_rejects_a_body_that_is_too_large(client: TestClient) -> None:
+    assert client.post("/entities", content=b" " * (api.MAX_BYTES + 1)).status_code == 413
 
 
-def test_what_would_wait_too_long_is_refused(
+def test_rejects_a_request_if_too_many_texts_are_waiting(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "WAITING", 3)
-    answer = client.post("/entities", json={"texts": ["Nike"] * 4})
-    assert answer.status_code == 503
-    assert answer.headers["Retry-After"] == "1"
+    monkeypatch.setattr(api, "MAX_WAITING", 3)
+    response = client.post("/entities", json={"texts": ["Nike"] * 4})
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "1"
     assert client.post("/entities", json={"texts": ["Nike"] * 3}).status_code == 200

@@ -1,4 +1,4 @@
-"""The gate for addresses: threats 5 and 6. Nothing here may start a process."""
+"""Validation of addresses and refs, which must not start a process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
-from git_spacy.git.address import parse_address, public
+from git_spacy.git.address import parse_address, without_credentials
 from tests.testing.repositories import GIT
 
 
@@ -40,7 +40,7 @@ def _no_process(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
     ],
 )
 @pytest.mark.parametrize("trusted", [True, False])
-def test_what_anybody_may_name(url: str, trusted: bool) -> None:
+def test_valid_remote_addresses_are_accepted_from_any_source(url: str, trusted: bool) -> None:
     assert parse_address(url, "main", trusted=trusted).url == url
 
 
@@ -80,7 +80,7 @@ def test_what_anybody_may_name(url: str, trusted: bool) -> None:
     ],
 )
 @pytest.mark.parametrize("trusted", [True, False])
-def test_what_nobody_may_name(url: str, trusted: bool) -> None:
+def test_hostile_addresses_are_refused_even_from_the_user(url: str, trusted: bool) -> None:
     with pytest.raises(Refused) as caught:
         parse_address(url, None, trusted=trusted)
     assert caught.value.exit_code == 3
@@ -88,12 +88,12 @@ def test_what_nobody_may_name(url: str, trusted: bool) -> None:
 
 @pytest.mark.threat("hostile-repositories", commands="assets")
 @pytest.mark.parametrize("url", ["file:///srv/r", "/srv/r", "../r", "r", "~/r", "a/b:c"])
-def test_a_template_names_nothing_local(url: str) -> None:
+def test_untrusted_source_cannot_name_a_local_repository(url: str) -> None:
     with pytest.raises(Refused, match=r"spacy\.allowLocalRepository true"):
         parse_address(url, None, trusted=False)
 
 
-def test_git_protocol_is_for_the_user_alone() -> None:
+def test_git_protocol_is_allowed_for_the_user_only() -> None:
     assert parse_address("git://host/r", None, trusted=True).url == "git://host/r"
     with pytest.raises(Refused, match="git://"):
         parse_address("git://host/r", None, trusted=False)
@@ -102,21 +102,23 @@ def test_git_protocol_is_for_the_user_alone() -> None:
 @pytest.mark.parametrize(
     "url", ["https:///r", "https://host", "ssh://host/", "https://host:port/r"]
 )
-def test_what_names_no_repository(url: str) -> None:
+def test_incomplete_addresses_are_invalid(url: str) -> None:
     with pytest.raises(InvalidInput):
         parse_address(url, None, trusted=True)
 
 
-def test_a_path_is_relative_to_the_base(tmp_path: Path) -> None:
+def test_relative_path_is_resolved_against_the_base(tmp_path: Path) -> None:
     address = parse_address("../r", None, trusted=True, base=tmp_path / "project")
-    assert address.local == tmp_path / "r"
-    assert parse_address(f"file://{tmp_path}/a%20b", None, trusted=True).local == tmp_path / "a b"
+    assert address.local_path == tmp_path / "r"
+    assert (
+        parse_address(f"file://{tmp_path}/a%20b", None, trusted=True).local_path == tmp_path / "a b"
+    )
 
 
 @pytest.mark.parametrize(
     "ref", ["main", "release/v1.0", "v3.7.1", "a" * 40, "über", "refs/heads/x"]
 )
-def test_refs_that_can_be(ref: str) -> None:
+def test_valid_refs_are_accepted(ref: str) -> None:
     assert parse_address("https://host/r", ref, trusted=False).ref == ref
 
 
@@ -128,7 +130,7 @@ BAD_REFS = [
 
 
 @pytest.mark.parametrize("ref", BAD_REFS)
-def test_refs_that_cannot_be(ref: str) -> None:
+def test_invalid_refs_are_refused(ref: str) -> None:
     with pytest.raises(Refused) as caught:
         parse_address("https://host/r", ref, trusted=True)
     assert caught.value.exit_code == 3
@@ -147,11 +149,11 @@ def test_refs_that_cannot_be(ref: str) -> None:
         ("/srv/r@home", "/srv/r@home"),
     ],
 )
-def test_what_is_recorded_holds_no_credentials(url: str, shown: str) -> None:
-    assert public(url) == shown
+def test_recorded_url_contains_no_credentials(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
 
 
-def test_a_refusal_shows_no_credentials() -> None:
+def test_error_message_shows_no_credentials() -> None:
     with pytest.raises(GitSpacyError) as caught:
         parse_address("https://user:sec@ret@host", None, trusted=True)
     assert "ret" not in str(caught.value).replace("repository", "").replace("correct", "")
@@ -173,7 +175,9 @@ _URLISH = st.builds(
 @example(url="https://[", ref=None, trusted=True)
 @example(url="https://[::1", ref=None, trusted=True)
 @example(url="//\u2100/", ref=None, trusted=True)
-def test_nothing_passes_that_git_could_misread(url: str, ref: str | None, trusted: bool) -> None:
+def test_accepted_addresses_cannot_be_misread_by_git(
+    url: str, ref: str | None, trusted: bool
+) -> None:
     try:
         address = parse_address(url, ref, trusted=trusted)
     except GitSpacyError as error:
@@ -184,15 +188,15 @@ def test_nothing_passes_that_git_could_misread(url: str, ref: str | None, truste
         assert not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in text)
         text.encode("utf-8", "surrogateescape")
     assert "::" not in address.url.partition("[")[0].partition("/")[0]
-    assert trusted or not (address.local or address.url.lower().startswith(("file:", "git:")))
-    if address.local is None:  # a path is handed on whole: /folder/@- is a name like any
+    assert trusted or not (address.local_path or address.url.lower().startswith(("file:", "git:")))
+    if address.local_path is None:  # a path such as /folder/@- is passed to git as it is
         assert not address.url.rpartition("@")[2].startswith("-")
-    public(address.url)
+    without_credentials(address.url)
 
 
 @pytest.mark.real_process
 @given(ref=st.text("ab/.@{~^:?*[\\- \n\x7f", max_size=8))
-def test_no_ref_passes_that_git_would_refuse(ref: str) -> None:
+def test_accepted_refs_are_valid_for_git(ref: str) -> None:
     try:
         parse_address("https://host/r", ref, trusted=True)
     except Refused:

@@ -1,4 +1,4 @@
-"""Problems of a file as one error, and the name that was most likely meant."""
+"""Diagnostics as one error, and suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ SAME_LINE = Diagnostic("project.yml", 2, 10, "second")
 LAST = Diagnostic("project.yml", 11, 1, "third", "leave it", unsafe=True)
 
 
-def test_a_problem_reads_as_its_place_what_is_wrong_and_how_to_mend_it() -> None:
+def test_a_diagnostic_is_printed_with_its_position_message_and_hint() -> None:
     assert str(FIRST).splitlines()[0].startswith("project.yml:2:9: ")
     assert str(FIRST).count("first") == str(FIRST).count("do this") == 1
     assert FIRST.problem.location == "project.yml:2:9"
 
 
-def test_problems_are_listed_in_the_order_of_the_file() -> None:
-    found = as_error([LAST, SAME_LINE, FIRST])
-    assert [(one.location, one.message, one.hint) for one in found.problems] == [
+def test_diagnostics_are_sorted_by_position() -> None:
+    error = as_error([LAST, SAME_LINE, FIRST])
+    assert [(problem.location, problem.message, problem.hint) for problem in error.problems] == [
         ("project.yml:2:9", "first", "do this"),
         ("project.yml:2:10", "second", ""),
         ("project.yml:11:1", "third", "leave it"),
     ]
 
 
-def test_one_unsafe_problem_makes_the_whole_file_unsafe() -> None:
+def test_the_error_is_a_refusal_if_any_diagnostic_is_unsafe() -> None:
     assert type(as_error([FIRST, LAST])) is Refused
     assert type(as_error([FIRST, SAME_LINE])) is InvalidInput
     with pytest.raises(Refused, match="third"):
@@ -43,15 +43,15 @@ def test_one_unsafe_problem_makes_the_whole_file_unsafe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "expected"),
     [("trian", "train"), ("TRAIN", "train"), ("evaluate", "Evaluat"), ("zzz", None), ("", None)],
 )
-def test_the_nearest_name_is_found_whatever_its_case(typed: str, meant: str | None) -> None:
-    assert closest_name(typed, ["prepare", "train", "Evaluat"]) == meant
-    text = f"did you mean '{meant}'?" if meant else ""
-    assert did_you_mean(typed, ["prepare", "train", "Evaluat"]) == text
+def test_the_closest_name_is_found_regardless_of_case(typed: str, expected: str | None) -> None:
+    assert closest_name(typed, ["prepare", "train", "Evaluat"]) == expected
+    hint = f"did you mean '{expected}'?" if expected else ""
+    assert did_you_mean(typed, ["prepare", "train", "Evaluat"]) == hint
 
 
-def test_among_no_names_none_is_near() -> None:
+def test_without_names_there_is_no_suggestion() -> None:
     assert closest_name("train", []) is None
     assert did_you_mean("train", []) == ""

@@ -1,4 +1,4 @@
-"""Where a repository is, compared with what git itself says."""
+"""Repository discovery finds the same folders as git."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from git_spacy.git.repository import Repository
 from tests.testing.repositories import git, repository
 
 
-def _as_git_says(folder: Path) -> tuple[str, str, str]:
+def _folders_from_git(folder: Path) -> tuple[str, str, str]:
     common = git(folder, "rev-parse", "--git-common-dir")
     return (
         git(folder, "rev-parse", "--show-toplevel"),
@@ -20,17 +20,16 @@ def _as_git_says(folder: Path) -> tuple[str, str, str]:
     )
 
 
-def _as_we_say(folder: Path) -> tuple[str, str, str]:
-    found = Repository.discover(folder)
-    assert found is not None
-    return tuple(
-        os.path.realpath(str(path)) for path in (found.top, found.git_dir, found.common_dir)
-    )  # type: ignore[return-value]
+def _discovered_folders(folder: Path) -> tuple[str, str, str]:
+    repository = Repository.discover(folder)
+    assert repository is not None
+    folders = (repository.top, repository.git_dir, repository.common_dir)
+    return tuple(os.path.realpath(str(path)) for path in folders)  # type: ignore[return-value]
 
 
 @pytest.fixture
 def layouts(tmp_path: Path) -> dict[str, Path]:
-    """An ordinary repository, a linked work tree, a submodule, a separate Git folder."""
+    """An ordinary repository, a linked worktree, a submodule, and a separate Git folder."""
 
     main = repository(tmp_path / "main", {"sub/deep/file": "x"})
     git(main, "worktree", "add", "-q", str(tmp_path / "linked"))
@@ -47,45 +46,45 @@ def layouts(tmp_path: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("layout", ["ordinary", "subfolder", "linked", "submodule", "separate"])
-def test_discover_finds_what_git_finds(layouts: dict[str, Path], layout: str) -> None:
-    assert _as_we_say(layouts[layout]) == _as_git_says(layouts[layout])
+def test_discover_finds_the_same_folders_as_git(layouts: dict[str, Path], layout: str) -> None:
+    assert _discovered_folders(layouts[layout]) == _folders_from_git(layouts[layout])
 
 
 @pytest.mark.parametrize("layout", ["ordinary", "linked", "submodule", "separate"])
-def test_git_path_is_where_git_would_keep_it(layouts: dict[str, Path], layout: str) -> None:
+def test_git_path_is_the_same_as_in_git(layouts: dict[str, Path], layout: str) -> None:
     folder = layouts[layout]
     found = Repository.discover(folder)
     assert found is not None
-    told = git(folder, "rev-parse", "--git-path", "spacy/index")
-    assert os.path.realpath(found.git_path("spacy/index")) == os.path.realpath(folder / told)
+    expected = git(folder, "rev-parse", "--git-path", "spacy/index")
+    assert os.path.realpath(found.git_path("spacy/index")) == os.path.realpath(folder / expected)
 
 
-def test_outside_of_any_repository_there_is_none(tmp_path: Path) -> None:
+def test_discover_returns_none_outside_a_repository(tmp_path: Path) -> None:
     assert Repository.discover(tmp_path) is None
 
 
 @pytest.mark.usefixtures("no_git")
 def test_discover_starts_no_process(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r")
-    assert Repository.discover(made) is not None
+    root = repository(tmp_path / "r")
+    assert Repository.discover(root) is not None
 
 
-def test_a_hook_in_a_linked_work_tree_finds_that_tree(
+def test_hook_in_a_linked_worktree_finds_that_worktree(
     layouts: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     linked = layouts["linked"]
-    expected = _as_git_says(linked)
+    expected = _folders_from_git(linked)
     monkeypatch.setenv("GIT_DIR", expected[1])
-    assert _as_we_say(linked) == expected
+    assert _discovered_folders(linked) == expected
 
 
-def test_GIT_DIR_and_GIT_WORK_TREE_are_obeyed(
+def test_GIT_DIR_and_GIT_WORK_TREE_are_honoured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = repository(tmp_path / "r")
+    root = repository(tmp_path / "r")
     other = tmp_path / "tree"
     other.mkdir()
-    monkeypatch.setenv("GIT_DIR", str(made / ".git"))
+    monkeypatch.setenv("GIT_DIR", str(root / ".git"))
     monkeypatch.setenv("GIT_WORK_TREE", str(other))
     found = Repository.discover(tmp_path)
     assert found is not None

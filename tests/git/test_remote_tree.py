@@ -1,4 +1,4 @@
-"""One folder out of a repository, by git and by dulwich: what travels, lands, and must not."""
+"""Fetching a folder of a repository with git and dulwich: requests, refs, files and attacks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, LocalFa
 from git_spacy.git import remote_tree as trees
 from git_spacy.git.address import parse_address
 from git_spacy.git.credentials import credentials
-from git_spacy.git.partial_clone import opened
+from git_spacy.git.partial_clone import open_remote_tree
 from git_spacy.git.remote_tree import RemoteTree, TreeEntry
 from tests.testing.git_server import GitServer
 from tests.testing.repositories import (
@@ -38,21 +38,21 @@ FOLDER = "tutorials/ner_fashion_brands"
 
 
 @contextmanager
-def tree_of(
+def open_tree(
     url: str | Path, ref: str | None = None, warnings: list[str] | None = None
 ) -> Iterator[RemoteTree]:
-    """What is at `url`; a warning that nobody expects fails."""
+    """Open the tree at `url`; fail on a warning unless `warnings` collects them."""
 
     def unexpected(text: str) -> None:
         raise AssertionError(text)
 
     warn: Callable[[str], None] = unexpected if warnings is None else warnings.append
-    with opened(parse_address(str(url), ref, trusted=True), warn=warn) as tree:
+    with open_remote_tree(parse_address(str(url), ref, trusted=True), warn=warn) as tree:
         yield tree
 
 
-def checked_out(url: str | Path, dest: Path, path: str = "", ref: str | None = None) -> Path:
-    with tree_of(url, ref) as tree:
+def check_out(url: str | Path, dest: Path, path: str = "", ref: str | None = None) -> Path:
+    with open_tree(url, ref) as tree:
         tree.checkout(path, dest)
     return dest
 
@@ -67,36 +67,34 @@ def url(git_server: GitServer, source: Path) -> str:
     return git_server.url + serve(source, git_server.root)
 
 
-# --- what travels ---
+# --- what is fetched ---
 
 
-def test_five_requests_at_most_and_only_the_wanted_bytes(
+def test_at_most_five_requests_fetch_only_the_requested_folder(
     url: str, git_server: GitServer, tmp_path: Path, backend: str
 ) -> None:
-    with tree_of(url) as tree:
+    with open_tree(url) as tree:
         before = git_server.sent
         assert FOLDER in tree.folders()
         assert tree.files("nowhere") == ()
-        assert git_server.sent == before, "looking at names costs nothing"
-        placed = tree.checkout(FOLDER, tmp_path / "out")
-    assert placed.files == 4
+        assert git_server.sent == before, "listing names needs no request"
+        result = tree.checkout(FOLDER, tmp_path / "out")
+    assert result.files == 4
     assert len(git_server.requests) <= {"git": 5, "dulwich": 4}[backend]
     assert git_server.sent < 20_000, "the other folders hold 1.5 MB"
 
 
 @pytest.mark.usefixtures("backend")
-def test_a_full_commit_id_costs_one_request_less(
+def test_full_commit_id_saves_one_request(
     url: str, git_server: GitServer, source: Path, tmp_path: Path
 ) -> None:
-    checked_out(url, tmp_path / "out", FOLDER, git(source, "rev-parse", "HEAD"))
+    check_out(url, tmp_path / "out", FOLDER, git(source, "rev-parse", "HEAD"))
     assert len(git_server.requests) <= 4
 
 
 @pytest.mark.usefixtures("backend")
-def test_several_checkouts_fetch_no_content_twice(
-    url: str, git_server: GitServer, tmp_path: Path
-) -> None:
-    with tree_of(url) as tree:
+def test_second_checkout_fetches_nothing(url: str, git_server: GitServer, tmp_path: Path) -> None:
+    with open_tree(url) as tree:
         tree.checkout(FOLDER, tmp_path / "one")
         before = len(git_server.requests)
         tree.checkout(FOLDER, tmp_path / "two")
@@ -104,40 +102,40 @@ def test_several_checkouts_fetch_no_content_twice(
 
 
 @pytest.mark.usefixtures("backend")
-def test_a_server_that_cannot_filter_sends_a_snapshot_and_the_cost_is_told(
+def test_server_without_filters_sends_the_whole_commit_with_a_warning(
     url: str, git_server: GitServer, tmp_path: Path
 ) -> None:
     git_server.filters = False
     warnings: list[str] = []
-    with tree_of(url, warnings=warnings) as tree:
+    with open_tree(url, warnings=warnings) as tree:
         tree.checkout(FOLDER, tmp_path / "out")
     assert (tmp_path / "out/project.yml").is_file()
     [warning] = warnings
-    assert "whole snapshot" in warning
+    assert "whole commit" in warning
     assert "MB)" in warning
     assert len(git_server.requests) <= 4
 
 
-def test_a_server_that_gives_no_content_by_id_sends_a_snapshot(
+def test_server_that_refuses_blob_ids_sends_the_whole_commit(
     url: str, git_server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # protocol version 0 knows the restriction; version 2 gives whatever there is
+    # only protocol version 0 restricts which objects can be fetched
     git_server.any_object = False
     monkeypatch.setattr(GitServer, "answer", _in_protocol_0(GitServer.answer))
     warnings: list[str] = []
-    with tree_of(url, warnings=warnings) as tree:
+    with open_tree(url, warnings=warnings) as tree:
         tree.checkout(FOLDER, tmp_path / "out")
     assert (tmp_path / "out/project.yml").is_file()
-    assert [text for text in warnings if "whole snapshot" in text]
+    assert [text for text in warnings if "whole commit" in text]
 
 
 def _in_protocol_0(answer: Callable[..., bytes]) -> Callable[..., bytes]:
-    def answer_in_0(
+    def answer_in_protocol_0(
         self: GitServer, method: str, path: str, query: str, headers: dict[str, str], body: bytes
     ) -> bytes:
         return answer(self, method, path, query, headers | {"git-protocol": ""}, body)
 
-    return answer_in_0
+    return answer_in_protocol_0
 
 
 # --- which commit ---
@@ -145,18 +143,18 @@ def _in_protocol_0(answer: Callable[..., bytes]) -> Callable[..., bytes]:
 
 @pytest.fixture
 def named(tmp_path: Path) -> dict[str, str]:
-    """What each name of the repository at `tmp_path/named` means."""
+    """Create a repository at `tmp_path/named`, and map its names to commit ids."""
 
-    made = repository(tmp_path / "named", {"f": "first"})
-    ids = {"first": git(made, "rev-parse", "HEAD")}
-    git(made, "tag", "light")
-    git(made, "tag", "-a", "-m", "x", "annotated")
-    git(made, "tag", "-a", "-m", "x", "nested", "annotated")
-    git(made, "tag", "both")
-    git(made, "branch", "feature/with/slashes")
-    ids["both"] = commit(made, {"f": "second"})
-    git(made, "branch", "both")
-    ids["main"] = commit(made, {"f": "third"})
+    root = repository(tmp_path / "named", {"f": "first"})
+    ids = {"first": git(root, "rev-parse", "HEAD")}
+    git(root, "tag", "light")
+    git(root, "tag", "-a", "-m", "x", "annotated")
+    git(root, "tag", "-a", "-m", "x", "nested", "annotated")
+    git(root, "tag", "both")
+    git(root, "branch", "feature/with/slashes")
+    ids["both"] = commit(root, {"f": "second"})
+    git(root, "branch", "both")
+    ids["main"] = commit(root, {"f": "third"})
     return ids
 
 
@@ -176,7 +174,7 @@ def named(tmp_path: Path) -> dict[str, str]:
 )
 @pytest.mark.parametrize("kind", ["http", "file", "path"])
 @pytest.mark.usefixtures("backend")
-def test_what_a_name_means(
+def test_ref_resolves_to_the_expected_commit(
     named: dict[str, str],
     git_server: GitServer,
     tmp_path: Path,
@@ -184,10 +182,10 @@ def test_what_a_name_means(
     means: str,
     kind: str,
 ) -> None:
-    made = tmp_path / "named"
-    url = {"file": made.as_uri(), "path": str(made)}.get(kind)
-    url = url or git_server.url + serve(made, git_server.root)
-    with tree_of(url, named["first"] if ref == "COMMIT" else ref) as tree:
+    root = tmp_path / "named"
+    url = {"file": root.as_uri(), "path": str(root)}.get(kind)
+    url = url or git_server.url + serve(root, git_server.root)
+    with open_tree(url, named["first"] if ref == "COMMIT" else ref) as tree:
         assert tree.commit == named[means]
         tree.checkout("f", tmp_path / "f")
     expected = {"first": "first", "both": "second", "main": "third"}[means]
@@ -196,35 +194,37 @@ def test_what_a_name_means(
 
 @pytest.mark.parametrize("ref", ["absent", "a" * 40, "abcdef1"])
 @pytest.mark.usefixtures("backend")
-def test_a_name_that_is_not_there(url: str, source: Path, ref: str) -> None:
+def test_unknown_ref_is_reported(url: str, source: Path, ref: str) -> None:
     for repository_ in (url, source):
-        with pytest.raises(InvalidInput, match=ref), tree_of(repository_, ref):
+        with pytest.raises(InvalidInput, match=ref), open_tree(repository_, ref):
             pass
 
 
 @pytest.mark.usefixtures("backend")
-def test_a_tag_of_no_commit(git_server: GitServer, tmp_path: Path) -> None:
-    made = repository(tmp_path / "r")
-    git(made, "tag", "odd", "HEAD:README.md")
-    for url in (git_server.url + serve(made, git_server.root), made):
-        with pytest.raises(InvalidInput, match="odd"), tree_of(url, "odd"):
+def test_tag_of_a_blob_is_refused(git_server: GitServer, tmp_path: Path) -> None:
+    root = repository(tmp_path / "r")
+    git(root, "tag", "odd", "HEAD:README.md")
+    for url in (git_server.url + serve(root, git_server.root), root):
+        with pytest.raises(InvalidInput, match="odd"), open_tree(url, "odd"):
             pass
 
 
 @pytest.mark.usefixtures("backend")
-def test_an_empty_repository(git_server: GitServer, tmp_path: Path) -> None:
+def test_repository_without_commits_is_reported(git_server: GitServer, tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "--bare", "served/empty.git")
     for url in (git_server.url + "/empty.git", tmp_path / "served/empty.git"):
-        with pytest.raises(ExternalError, match="no commit"), tree_of(url):
+        with pytest.raises(ExternalError, match="no commits"), open_tree(url):
             pass
 
 
-# --- from where ---
+# --- kinds of addresses ---
 
 
 @pytest.mark.parametrize("kind", ["path", "bare", "file", "linked"])
 @pytest.mark.usefixtures("backend")
-def test_a_repository_of_this_machine(source: Path, tmp_path: Path, kind: str) -> None:
+def test_local_repository_can_be_named_by_path_or_file_url(
+    source: Path, tmp_path: Path, kind: str
+) -> None:
     serve(source, tmp_path)
     git(source, "worktree", "add", "-q", "--detach", str(tmp_path / "linked"))
     url = {
@@ -233,51 +233,51 @@ def test_a_repository_of_this_machine(source: Path, tmp_path: Path, kind: str) -
         "file": (tmp_path / "templates.git").as_uri(),
         "linked": str(tmp_path / "linked"),
     }[kind]
-    out = checked_out(url, tmp_path / "out", FOLDER)
+    out = check_out(url, tmp_path / "out", FOLDER)
     assert (out / "README.md").read_text() == "fashion\n"
 
 
 @pytest.mark.parametrize("name", ["GIT_SSH_COMMAND", "GIT_SSH", "core.sshCommand"])
 @pytest.mark.parametrize("form", ["ssh://git@example.com{}", "git@example.com:{}"])
 @pytest.mark.usefixtures("backend")
-def test_ssh_is_the_users_own(
+def test_ssh_command_of_the_user_is_used(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, form: str
 ) -> None:
     program = fake_ssh(tmp_path / "ssh")
-    # GIT_SSH is a program, the others are for a shell
+    # GIT_SSH is a program, the others are shell commands
     value = str(program) if name == "GIT_SSH" else shlex.quote(str(program))
     if name.startswith("GIT"):
         monkeypatch.setenv(name, value)
     else:
         git(tmp_path, "config", "--global", name, value)
-    out = checked_out(form.format(source), tmp_path / "out", FOLDER)
+    out = check_out(form.format(source), tmp_path / "out", FOLDER)
     assert (out / "project.yml").is_file()
     called = (tmp_path / "ssh/log").read_text()
     assert "git@example.com git-upload-pack" in called
 
 
 @pytest.mark.usefixtures("backend")
-def test_insteadOf_is_obeyed(source: Path, git_server: GitServer, tmp_path: Path) -> None:
+def test_insteadOf_is_honoured(source: Path, git_server: GitServer, tmp_path: Path) -> None:
     git_server.root.joinpath("o").mkdir()
     serve(source, git_server.root / "o")
     git(tmp_path, "config", "--global", f"url.{git_server.url}/.insteadOf", "https://example.com/")
-    out = checked_out("https://example.com/o/templates.git", tmp_path / "out", FOLDER)
+    out = check_out("https://example.com/o/templates.git", tmp_path / "out", FOLDER)
     assert (out / "project.yml").is_file()
 
 
-def test_settings_of_the_command_line_are_obeyed(
+def test_git_settings_on_the_command_line_apply(
     source: Path, git_server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = serve(source, git_server.root)
     setting = f"'url.{git_server.url}/.insteadOf'='https://example.com/'"
     monkeypatch.setenv("GIT_CONFIG_PARAMETERS", setting)
-    checked_out("https://example.com" + path, tmp_path / "out", FOLDER)
+    check_out("https://example.com" + path, tmp_path / "out", FOLDER)
 
 
 @pytest.mark.usefixtures("backend")
-def test_wrong_addresses(git_server: GitServer, tmp_path: Path) -> None:
+def test_error_for_a_wrong_address_has_a_hint(git_server: GitServer, tmp_path: Path) -> None:
     for url in (git_server.url + "/nowhere.git", "http://127.0.0.1:1/r", tmp_path, "/nowhere"):
-        with pytest.raises(ExternalError) as caught, tree_of(url):
+        with pytest.raises(ExternalError) as caught, open_tree(url):
             pass
         assert "hint:" in str(caught.value)
 
@@ -293,16 +293,20 @@ def test_wrong_addresses(git_server: GitServer, tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("backend")
-def test_a_broken_server(url: str, git_server: GitServer, broken: tuple[int, str, bytes]) -> None:
+def test_broken_answers_of_a_server_are_reported(
+    url: str, git_server: GitServer, broken: tuple[int, str, bytes]
+) -> None:
     git_server.broken = broken
-    with pytest.raises(ExternalError), tree_of(url):
+    with pytest.raises(ExternalError), open_tree(url):
         pass
 
 
 @pytest.mark.usefixtures("backend")
-def test_a_server_leads_to_no_file(url: str, git_server: GitServer, source: Path) -> None:
+def test_server_cannot_redirect_to_a_file_url(
+    url: str, git_server: GitServer, source: Path
+) -> None:
     git_server.redirect = f"file://{source}?"
-    with pytest.raises(GitSpacyError) as caught, tree_of(url):
+    with pytest.raises(GitSpacyError) as caught, open_tree(url):
         pass
     assert caught.value.exit_code in (3, 4)
 
@@ -311,16 +315,16 @@ def test_a_server_leads_to_no_file(url: str, git_server: GitServer, source: Path
 
 
 @pytest.mark.usefixtures("backend")
-def test_without_a_password_it_fails_and_does_not_ask(url: str, git_server: GitServer) -> None:
+def test_missing_password_is_an_error_without_a_prompt(url: str, git_server: GitServer) -> None:
     git_server.password = ("user", "secret")
-    with pytest.raises(ExternalError, match="password") as caught, tree_of(url):
+    with pytest.raises(ExternalError, match="password") as caught, open_tree(url):
         pass
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.threat("leaked-credentials", commands="clone")
 @pytest.mark.parametrize("kind", ["command", "store", "netrc", "url"])
-def test_the_users_own_password_is_used(
+def test_credentials_of_the_user_are_used(
     url: str, git_server: GitServer, tmp_path: Path, sealed: Path, kind: str, backend: str
 ) -> None:
     git_server.password = ("user", "sec/ret")
@@ -333,37 +337,37 @@ def test_the_users_own_password_is_used(
     elif kind == "netrc":
         (sealed / ".netrc").write_text("machine 127.0.0.1 login user password sec/ret\n")
         (sealed / ".netrc").chmod(0o600)
-        if backend == "dulwich":  # ours, and over https alone; git itself does as it likes
-            with pytest.raises(ExternalError, match="password"), tree_of(url):
+        if backend == "dulwich":  # we use ~/.netrc over https only, unlike git
+            with pytest.raises(ExternalError, match="password"), open_tree(url):
                 pass
             found = credentials(url.replace("http:", "https:"), StackedConfig([]))
             assert list(found) == [("user", "sec/ret")]
             return
     else:
         url = url.replace("//", "//user:sec%2Fret@", 1)
-    out = checked_out(url, tmp_path / "out", FOLDER)
+    out = check_out(url, tmp_path / "out", FOLDER)
     assert (out / "project.yml").is_file()
 
 
 @pytest.mark.usefixtures("backend")
-def test_a_wrong_password_is_told_and_not_shown(url: str, git_server: GitServer) -> None:
+def test_wrong_password_is_reported_and_not_printed(url: str, git_server: GitServer) -> None:
     git_server.password = ("user", "right")
     with (
         pytest.raises(ExternalError, match="password") as caught,
-        tree_of(url.replace("//", "//user:wrong@", 1)),
+        open_tree(url.replace("//", "//user:wrong@", 1)),
     ):
         pass
     assert "wrong" not in str(caught.value)
 
 
-# --- what lands ---
+# --- what is written ---
 
 
 @pytest.mark.usefixtures("backend")
 def test_modes_links_and_bytes_are_kept(tmp_path: Path) -> None:
     umask = os.umask(0o027)
     try:
-        made = repository(
+        root = repository(
             tmp_path / "r",
             {
                 "t/run.sh*": "#!/bin/sh\n",
@@ -373,9 +377,9 @@ def test_modes_links_and_bytes_are_kept(tmp_path: Path) -> None:
                 't/näme with "quotes"\n': b"odd",
             },
         )
-        os.symlink("sub/../plain", made / "t/link")
-        commit(made, {})
-        out = checked_out(made, tmp_path / "out", "t")
+        os.symlink("sub/../plain", root / "t/link")
+        commit(root, {})
+        out = check_out(root, tmp_path / "out", "t")
     finally:
         os.umask(umask)
     assert (out / "run.sh").stat().st_mode & 0o777 == 0o750
@@ -387,38 +391,38 @@ def test_modes_links_and_bytes_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("backend")
-def test_a_single_file(url: str, tmp_path: Path) -> None:
-    out = checked_out(url, tmp_path / "run", f"{FOLDER}/scripts/run.sh")
+def test_single_file_can_be_checked_out(url: str, tmp_path: Path) -> None:
+    out = check_out(url, tmp_path / "run", f"{FOLDER}/scripts/run.sh")
     assert out.read_text() == "#!/bin/sh\necho hello\n"
     assert out.stat().st_mode & stat.S_IXUSR
 
 
 @pytest.mark.usefixtures("backend")
-def test_the_whole_tree(url: str, tmp_path: Path) -> None:
-    out = checked_out(url, tmp_path / "out")
+def test_whole_tree_can_be_checked_out(url: str, tmp_path: Path) -> None:
+    out = check_out(url, tmp_path / "out")
     assert sorted(os.listdir(out)) == ["README.md", "benchmarks", "pipelines", "tutorials"]
 
 
 @pytest.mark.usefixtures("backend")
-def test_a_path_that_is_not_there(source: Path, tmp_path: Path) -> None:
+def test_unknown_path_is_reported(source: Path, tmp_path: Path) -> None:
     for path in ("nowhere", "tutorials/../tutorials", FOLDER + "/link.md/x"):
-        with pytest.raises(InvalidInput), tree_of(source) as tree:
+        with pytest.raises(InvalidInput), open_tree(source) as tree:
             tree.checkout(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_there_is_not_touched(source: Path, tmp_path: Path) -> None:
+def test_existing_destination_is_not_touched(source: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    with tree_of(source) as tree, pytest.raises(LocalFailure):
+    with open_tree(source) as tree, pytest.raises(LocalFailure):
         tree.checkout(FOLDER, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
 
 
 @pytest.mark.usefixtures("backend")
-def test_a_large_file_comes_whole(git_server: GitServer, tmp_path: Path) -> None:
+def test_large_file_is_fetched_completely(git_server: GitServer, tmp_path: Path) -> None:
     content = noise(5_000_000)
-    made = repository(tmp_path / "r", {"t/large": content})
-    out = checked_out(git_server.url + serve(made, git_server.root), tmp_path / "out", "t")
+    root = repository(tmp_path / "r", {"t/large": content})
+    out = check_out(git_server.url + serve(root, git_server.root), tmp_path / "out", "t")
     assert hashlib.md5((out / "large").read_bytes()).digest() == hashlib.md5(content).digest()
 
 
@@ -426,28 +430,28 @@ def test_a_large_file_comes_whole(git_server: GitServer, tmp_path: Path) -> None
 def test_lfs_pointers_are_reported_and_stay_pointers(tmp_path: Path) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 5\n"
     files: dict[str, str | bytes] = {"t/model.bin": pointer, "t/copy.bin": pointer, "t/x": "x"}
-    made = repository(tmp_path / "r", files)
-    with tree_of(made) as tree:
-        placed = tree.checkout("t", tmp_path / "out")
-    assert placed.lfs_pointers == ("copy.bin", "model.bin")
+    root = repository(tmp_path / "r", files)
+    with open_tree(root) as tree:
+        result = tree.checkout("t", tmp_path / "out")
+    assert result.lfs_pointers == ("copy.bin", "model.bin")
     assert (tmp_path / "out/model.bin").read_text() == pointer
 
 
 @pytest.mark.threat("embedded-repositories", commands="assets clone")
-def test_attributes_start_no_filter_of_the_user(tmp_path: Path) -> None:
+def test_attributes_start_no_filters_of_the_user(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {
         "t/.gitattributes": "*.txt filter=evil text eol=crlf\n*.md export-subst ident\n",
         "t/a.txt": "one\ntwo\n",
         "t/b.md": "$Format:%H$ $Id$\n",
     }
-    made = repository(tmp_path / "r", files)
+    root = repository(tmp_path / "r", files)
     for name in ("smudge", "clean", "process"):
         command = f"touch '{tmp_path}/ran'; cat"
         git(tmp_path, "config", "--global", f"filter.evil.{name}", command)
     git(tmp_path, "config", "--global", "filter.evil.required", "true")
     git(tmp_path, "config", "--global", "core.autocrlf", "true")
     git(tmp_path, "config", "--global", "core.eol", "crlf")
-    out = checked_out(made, tmp_path / "out", "t")
+    out = check_out(root, tmp_path / "out", "t")
     assert (out / "a.txt").read_bytes() == b"one\ntwo\n"
     assert (out / "b.md").read_bytes() == b"$Format:%H$ $Id$\n"
     assert not (tmp_path / "ran").exists()
@@ -461,11 +465,11 @@ def test_hooks_of_the_user_do_not_run(url: str, tmp_path: Path) -> None:
         (hooks / name).chmod(0o755)
     git(tmp_path, "config", "--global", "core.hooksPath", str(hooks))
     git(tmp_path, "config", "--global", "init.templateDir", str(tmp_path))
-    checked_out(url, tmp_path / "out", FOLDER)
+    check_out(url, tmp_path / "out", FOLDER)
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_configuration_of_a_local_repository_runs_nothing(source: Path, tmp_path: Path) -> None:
+def test_configuration_of_a_local_repository_runs_no_programs(source: Path, tmp_path: Path) -> None:
     evil = f"touch '{tmp_path}/ran'; false"
     for name in (
         "core.fsmonitor", "core.sshCommand", "core.pager", "core.gitProxy", "alias.ls-tree",
@@ -479,43 +483,43 @@ def test_the_configuration_of_a_local_repository_runs_nothing(source: Path, tmp_
     blob = git(source, "rev-parse", f"HEAD:{FOLDER}/README.md")
     (source / ".git/objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(ExternalError, match=blob):
-        checked_out(source, tmp_path / "out", FOLDER)
+        check_out(source, tmp_path / "out", FOLDER)
     assert not (tmp_path / "ran").exists()
     assert not (tmp_path / "out").exists()
 
 
-def test_a_repository_of_somebody_else_is_refused_with_gits_own_mend(
+def test_repository_of_another_user_is_refused_with_the_hint_of_git(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    with pytest.raises(Refused, match=r"safe\.directory"), tree_of(source):
+    with pytest.raises(Refused, match=r"safe\.directory"), open_tree(source):
         pass
 
 
-def test_a_sha256_repository(git_server: GitServer, tmp_path: Path) -> None:
-    made = tmp_path / "r"
-    made.mkdir()
-    git(made, "init", "-q", "--object-format=sha256")
-    commit(made, {"t/f": "sha256"})
-    git(tmp_path, "clone", "-q", "--bare", str(made), "served/r.git")
-    for url in (git_server.url + "/r.git", str(made)):
-        with tree_of(url) as tree:
+def test_sha256_repository_can_be_fetched(git_server: GitServer, tmp_path: Path) -> None:
+    root = tmp_path / "r"
+    root.mkdir()
+    git(root, "init", "-q", "--object-format=sha256")
+    commit(root, {"t/f": "sha256"})
+    git(tmp_path, "clone", "-q", "--bare", str(root), "served/r.git")
+    for url in (git_server.url + "/r.git", str(root)):
+        with open_tree(url) as tree:
             assert len(tree.commit) == 64
             tree.checkout("t", tmp_path / f"out{len(url)}")
 
 
 @pytest.mark.usefixtures("no_git")
-def test_a_sha256_repository_without_git_is_told(git_server: GitServer, tmp_path: Path) -> None:
-    made = tmp_path / "r"
-    made.mkdir()
-    git(made, "init", "-q", "--object-format=sha256")
-    commit(made, {"t/f": "sha256"})
-    git(tmp_path, "clone", "-q", "--bare", str(made), "served/r.git")
-    with pytest.raises(ExternalError, match="install git"), tree_of(git_server.url + "/r.git"):
+def test_sha256_repository_without_git_is_an_error(git_server: GitServer, tmp_path: Path) -> None:
+    root = tmp_path / "r"
+    root.mkdir()
+    git(root, "init", "-q", "--object-format=sha256")
+    commit(root, {"t/f": "sha256"})
+    git(tmp_path, "clone", "-q", "--bare", str(root), "served/r.git")
+    with pytest.raises(ExternalError, match="install git"), open_tree(git_server.url + "/r.git"):
         pass
 
 
-# --- hostile trees: threats 7 and 8 ---
+# --- hostile trees ---
 
 LINK = "120000 blob {%s}\t%s\n"
 
@@ -535,21 +539,23 @@ LINK = "120000 blob {%s}\t%s\n"
     ],
 )
 @pytest.mark.usefixtures("backend")
-def test_a_link_that_leads_out(git_server: GitServer, tmp_path: Path, listing: str) -> None:
-    made = hostile(tmp_path / "r", listing + "100644 blob {x}\tz\n")
-    url = git_server.url + serve(made, git_server.root)
+def test_link_that_leads_out_is_refused(
+    git_server: GitServer, tmp_path: Path, listing: str
+) -> None:
+    root = hostile(tmp_path / "r", listing + "100644 blob {x}\tz\n")
+    url = git_server.url + serve(root, git_server.root)
     with pytest.raises(Refused, match="link") as caught:
-        checked_out(url, tmp_path / "out")
+        check_out(url, tmp_path / "out")
     assert caught.value.exit_code == 3
     assert not os.path.lexists(tmp_path / "out")
 
 
 @pytest.mark.threat("template-links", commands="assets clone")
 @pytest.mark.usefixtures("backend")
-def test_a_link_for_a_file(tmp_path: Path) -> None:
-    made = hostile(tmp_path / "r", LINK % ("/etc/passwd", "l"))
+def test_link_instead_of_a_file_is_refused(tmp_path: Path) -> None:
+    root = hostile(tmp_path / "r", LINK % ("/etc/passwd", "l"))
     with pytest.raises(Refused):
-        checked_out(made, tmp_path / "out", "l")
+        check_out(root, tmp_path / "out", "l")
     assert not os.path.lexists(tmp_path / "out")
 
 
@@ -561,77 +567,77 @@ def test_a_link_for_a_file(tmp_path: Path) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["blob", "tree"])
 @pytest.mark.usefixtures("backend")
-def test_names_that_no_tree_may_hold(
+def test_unsafe_names_in_a_tree_are_refused(
     git_server: GitServer, tmp_path: Path, name: bytes, kind: str
 ) -> None:
-    made = repository(tmp_path / "r", {"f": "x"})
-    blob = git(made, "rev-parse", "HEAD:f")
-    inner = raw_tree(made, [("100644", b"config", blob)])
+    root = repository(tmp_path / "r", {"f": "x"})
+    blob = git(root, "rev-parse", "HEAD:f")
+    inner = raw_tree(root, [("100644", b"config", blob)])
     entry = ("100644", name, blob) if kind == "blob" else ("40000", name, inner)
-    top = raw_tree(made, [("40000", b"t", raw_tree(made, [entry]))])
-    id = git(made, "commit-tree", "-m", "x", top)
-    git(made, "update-ref", "refs/heads/main", id)
-    url = git_server.url + serve(made, git_server.root)
+    top = raw_tree(root, [("40000", b"t", raw_tree(root, [entry]))])
+    id = git(root, "commit-tree", "-m", "x", top)
+    git(root, "update-ref", "refs/heads/main", id)
+    url = git_server.url + serve(root, git_server.root)
     if name == b"a/b":
-        # a slash inside a name makes a folder, and that lands inside
-        checked_out(url, tmp_path / "out", "t")
+        # a slash in a name creates a folder, which is still inside the destination
+        check_out(url, tmp_path / "out", "t")
         assert os.listdir(tmp_path / "out") == ["a"]
         return
     with pytest.raises(GitSpacyError) as caught:
-        checked_out(url, tmp_path / "out", "t")
-    assert caught.value.exit_code == 3 or name == b""  # which the server itself refuses
+        check_out(url, tmp_path / "out", "t")
+    assert caught.value.exit_code == 3 or name == b""  # the server itself refuses it
     assert not os.path.lexists(tmp_path / "out")
     assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("second", ["tree", "blob", "link"])
-def test_a_name_that_stands_for_two_things(tmp_path: Path, second: str, backend: str) -> None:
-    made = repository(tmp_path / "r", {"f": "."})
-    blob = git(made, "rev-parse", "HEAD:f")
-    inner = raw_tree(made, [("100644", b"f", blob)])
+def test_duplicate_name_in_a_tree_is_refused(tmp_path: Path, second: str, backend: str) -> None:
+    root = repository(tmp_path / "r", {"f": "."})
+    blob = git(root, "rev-parse", "HEAD:f")
+    inner = raw_tree(root, [("100644", b"f", blob)])
     other = {
         "tree": ("40000", b"a", inner),
         "blob": ("100644", b"a", blob),
         "link": ("120000", b"a", blob),
     }[second]
-    top = raw_tree(made, [("120000", b"a", blob), other])
-    git(made, "update-ref", "refs/heads/main", git(made, "commit-tree", "-m", "x", top))
-    if backend == "dulwich":  # which sees the last of them alone
-        checked_out(made, tmp_path / "out")
+    top = raw_tree(root, [("120000", b"a", blob), other])
+    git(root, "update-ref", "refs/heads/main", git(root, "commit-tree", "-m", "x", top))
+    if backend == "dulwich":  # sees only the last entry
+        check_out(root, tmp_path / "out")
         assert os.listdir(tmp_path / "out") == ["a"]
         return
     with pytest.raises(Refused, match="twice"):
-        checked_out(made, tmp_path / "out")
+        check_out(root, tmp_path / "out")
     assert not os.path.lexists(tmp_path / "out")
 
 
 @pytest.mark.usefixtures("backend")
-def test_a_bad_folder_elsewhere_is_none_of_our_business(tmp_path: Path) -> None:
-    made = hostile(
+def test_unsafe_entry_outside_the_requested_path_is_ignored(tmp_path: Path) -> None:
+    root = hostile(
         tmp_path / "r",
         LINK % ("/etc/passwd", "l") + "100644 blob {x}\tfine\n",
     )
-    assert checked_out(made, tmp_path / "out", "fine").read_text() == "x"
+    assert check_out(root, tmp_path / "out", "fine").read_text() == "x"
 
 
 @pytest.mark.threat("embedded-repositories", commands="assets clone")
 @pytest.mark.usefixtures("backend")
-def test_a_submodule_is_left_out_with_a_warning(tmp_path: Path) -> None:
-    made = hostile(
+def test_submodule_is_skipped_with_a_warning(tmp_path: Path) -> None:
+    root = hostile(
         tmp_path / "r",
         "100644 blob {[submodule]}\t.gitmodules\n" + f"160000 commit {'a' * 40}\tmodule\n",
     )
     warnings: list[str] = []
-    with tree_of(made, warnings=warnings) as tree:
-        placed = tree.checkout("", tmp_path / "out")
-    assert placed.files == 1
+    with open_tree(root, warnings=warnings) as tree:
+        result = tree.checkout("", tmp_path / "out")
+    assert result.files == 1
     assert os.listdir(tmp_path / "out") == [".gitmodules"]
     assert "submodule" in warnings[0]
 
 
 @pytest.mark.threat("embedded-repositories", commands="assets clone")
 @pytest.mark.usefixtures("backend")
-def test_a_bare_repository_in_a_template_stays_a_folder_of_files(tmp_path: Path) -> None:
+def test_bare_repository_in_a_template_is_plain_files(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {
         "t/bare/HEAD": "ref: refs/heads/main\n",
         "t/bare/config": "[core]\n\tfsmonitor = touch ran\n",
@@ -639,40 +645,40 @@ def test_a_bare_repository_in_a_template_stays_a_folder_of_files(tmp_path: Path)
         "t/bare/objects/x": "",
         "t/bare/refs/x": "",
     }
-    made = repository(tmp_path / "r", files)
-    out = checked_out(made, tmp_path / "out", "t")
+    root = repository(tmp_path / "r", files)
+    out = check_out(root, tmp_path / "out", "t")
     assert (out / "bare/HEAD").is_file()
     assert not list(tmp_path.rglob("ran"))
 
 
 @pytest.mark.usefixtures("backend")
-def test_a_tree_that_unfolds_without_end_is_refused(
+def test_tree_that_expands_to_too_many_files_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trees, "MOST_ENTRIES", 5_000)
-    made = repository(tmp_path / "r", {"f": "x"})
-    inner = raw_tree(made, [("100644", b"f", git(made, "rev-parse", "HEAD:f"))])
+    monkeypatch.setattr(trees, "MAX_TREE_ENTRIES", 5_000)
+    root = repository(tmp_path / "r", {"f": "x"})
+    inner = raw_tree(root, [("100644", b"f", git(root, "rev-parse", "HEAD:f"))])
     for _ in range(12):
-        inner = raw_tree(made, [("40000", b"%d" % number, inner) for number in range(10)])
-    git(made, "update-ref", "refs/heads/main", git(made, "commit-tree", "-m", "x", inner))
-    with pytest.raises(Refused, match="more than"), tree_of(made):
+        inner = raw_tree(root, [("40000", b"%d" % number, inner) for number in range(10)])
+    git(root, "update-ref", "refs/heads/main", git(root, "commit-tree", "-m", "x", inner))
+    with pytest.raises(Refused, match="more than"), open_tree(root):
         pass
 
 
 @pytest.mark.usefixtures("backend")
-def test_folders_without_end_are_refused(tmp_path: Path) -> None:
-    made = repository(tmp_path / "r", {"f": "x"})
-    inner = raw_tree(made, [("100644", b"f", git(made, "rev-parse", "HEAD:f"))])
+def test_too_deeply_nested_folders_are_refused(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r", {"f": "x"})
+    inner = raw_tree(root, [("100644", b"f", git(root, "rev-parse", "HEAD:f"))])
     for _ in range(1500):
-        inner = raw_tree_quick(made, inner)
-    git(made, "update-ref", "refs/heads/main", git(made, "commit-tree", "-m", "x", inner))
+        inner = write_tree_object(root, inner)
+    git(root, "update-ref", "refs/heads/main", git(root, "commit-tree", "-m", "x", inner))
     with pytest.raises((Refused, ExternalError)):
-        checked_out(made, tmp_path / "out")
+        check_out(root, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def raw_tree_quick(folder: Path, inner: str) -> str:
-    """A tree of one folder `d`, written without a process."""
+def write_tree_object(folder: Path, inner: str) -> str:
+    """Write a tree with the single folder `d`, without starting git."""
 
     import zlib
 
@@ -685,29 +691,29 @@ def raw_tree_quick(folder: Path, inner: str) -> str:
     return id
 
 
-# --- leaving nothing behind ---
+# --- cleaning up ---
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "temporary"
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "temporary_folder"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     return folder
 
 
 @pytest.mark.usefixtures("backend")
-def test_nothing_temporary_is_left(url: str, tmp_path: Path, temporary: Path) -> None:
-    checked_out(url, tmp_path / "out", FOLDER)
-    with pytest.raises(KeyboardInterrupt), tree_of(url):
+def test_temporary_files_are_removed(url: str, tmp_path: Path, temporary_folder: Path) -> None:
+    check_out(url, tmp_path / "out", FOLDER)
+    with pytest.raises(KeyboardInterrupt), open_tree(url):
         raise KeyboardInterrupt
-    with pytest.raises(InvalidInput), tree_of(url, "absent"):
+    with pytest.raises(InvalidInput), open_tree(url, "absent"):
         pass
-    assert os.listdir(temporary) == []
+    assert os.listdir(temporary_folder) == []
 
 
 @pytest.mark.usefixtures("backend")
-def test_a_disk_that_fails_leaves_nothing(
+def test_disk_error_leaves_no_files(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
@@ -721,13 +727,13 @@ def test_a_disk_that_fails_leaves_nothing(
 
     write = trees._write
     monkeypatch.setattr(trees, "_write", failing)
-    with tree_of(url) as tree, pytest.raises(LocalFailure, match="No space") as caught:
+    with open_tree(url) as tree, pytest.raises(LocalFailure, match="No space") as caught:
         tree.checkout(FOLDER, tmp_path / "out")
     assert caught.value.exit_code == 5
     assert not (tmp_path / "out").exists()
 
 
-def test_the_index_of_a_hook_stays_as_it_is(
+def test_index_of_a_running_hook_is_not_changed(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = repository(tmp_path / "users")
@@ -737,7 +743,7 @@ def test_the_index_of_a_hook_stays_as_it_is(
     monkeypatch.setenv("GIT_DIR", ".git")
     monkeypatch.setenv("GIT_INDEX_FILE", ".git/index")
     monkeypatch.setenv("GIT_WORK_TREE", ".")
-    checked_out(url, tmp_path / "out", FOLDER)
+    check_out(url, tmp_path / "out", FOLDER)
     monkeypatch.delenv("GIT_DIR")
     monkeypatch.delenv("GIT_INDEX_FILE")
     monkeypatch.delenv("GIT_WORK_TREE")
@@ -745,27 +751,27 @@ def test_the_index_of_a_hook_stays_as_it_is(
     assert git(users, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
 
 
-def test_the_password_of_a_url_is_on_no_command_line(
+def test_password_in_the_url_is_on_no_command_line(
     url: str, git_server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[str] = []
+    command_lines: list[str] = []
     original = subprocess.Popen.__init__
 
-    def watching(
+    def recording(
         self: subprocess.Popen[bytes], args: object, *rest: object, **more: object
     ) -> None:
-        seen.append(repr(args))
+        command_lines.append(repr(args))
         original(self, args, *rest, **more)  # type: ignore[call-overload]
 
     git_server.password = ("user", "secret")
-    monkeypatch.setattr(subprocess.Popen, "__init__", watching)
-    checked_out(url.replace("//", "//user:secret@", 1), tmp_path / "out", FOLDER)
-    assert seen
-    assert "secret" not in "".join(seen)
+    monkeypatch.setattr(subprocess.Popen, "__init__", recording)
+    check_out(url.replace("//", "//user:secret@", 1), tmp_path / "out", FOLDER)
+    assert command_lines
+    assert "secret" not in "".join(command_lines)
 
 
-def test_an_entry_is_a_mode_a_name_and_an_id(source: Path) -> None:
-    with tree_of(source) as tree:
+def test_tree_entry_has_mode_name_and_id(source: Path) -> None:
+    with open_tree(source) as tree:
         [entry] = tree.files("README.md")
     assert entry == TreeEntry(0o100644, "README.md", git(source, "rev-parse", "HEAD:README.md"))
     assert GIT
