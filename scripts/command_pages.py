@@ -99,7 +99,7 @@ def page(name: str, command: click.Command) -> str:
         parts.append("## Examples\n")
         parts += [f"{meaning}\n\n```console\n$ {line}\n```\n" for line, meaning in examples]
     wanted = manpages.SETTINGS.get(name, ())
-    if rows := [setting for setting in settings.TABLE if setting.name in wanted]:
+    if rows := [setting for setting in settings.ALL_SETTINGS if setting.name in wanted]:
         parts += ["## Settings\n", table(("Setting", "Meaning"), settings_rows(rows))]
         parts.append("All settings: [Settings](../settings.md).\n")
     return "\n".join(parts)
