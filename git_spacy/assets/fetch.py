@@ -83,7 +83,7 @@ class FetchFailure(NamedTuple):
 
     @property
     def as_problems(self) -> tuple[Problem, ...]:
-        """The problems of the error, located at the line of the asset in project.yml."""
+        """Return the problems of the error, located at the line of the asset in project.yml."""
 
         return tuple(
             Problem(

@@ -67,7 +67,7 @@ class AssetStatus(NamedTuple):
 
     @property
     def is_unmodified(self) -> bool:
-        """Whether the content is what git-spacy fetched."""
+        """Return whether the content is what git-spacy fetched."""
 
         return (
             self.existing is not None

@@ -30,7 +30,7 @@ def load(folder: Path) -> list[Row]:
         "from git_spacy.project import graph, loader, plan; import yaml\n"
         "started = time.perf_counter()\n"
         "project = loader.load(Path.cwd())\n"
-        "edges = graph.command_edges(project); order = graph.expand_names(project, ['all'])\n"
+        "edges = graph.upstream_commands(project); order = graph.expand_names(project, ['all'])\n"
         "plan.graph_plan(order)\n"
         "took = time.perf_counter() - started\n"
         f"assert len(order) == {COMMANDS} and sum(map(len, edges.values())) == {COMMANDS - 1}\n"

@@ -26,13 +26,13 @@ BEFORE = """\
 Two steps
 
 ● prepare  not run
-│   needs  scripts/write.py
-│   makes  corpus/words.txt  for train
+│   deps     scripts/write.py
+│   outputs  corpus/words.txt  for train
 │
 ● train  not run
-    needs  corpus/words.txt  from prepare
-           scripts/copy.py
-    makes  model
+    deps     corpus/words.txt  from prepare
+             scripts/copy.py
+    outputs  model
 """
 
 
@@ -58,7 +58,7 @@ def test_the_project_folder_may_come_before_or_after_the_workflow(
     [
         (("al",), "unknown workflow 'al'\nhint: did you mean 'all'?"),
         (("train",), "unknown workflow 'train'\nhint: available workflows: all"),
-        (("all", "other"), "one workflow, not 2"),
+        (("all", "other"), "expected one workflow, got 2"),
         (("--check",), "--check requires --output FILE"),
         (("--force",), "--force requires --output FILE"),
         (("-o", "g.svg", "--status"), "--status cannot be combined"),
@@ -67,7 +67,7 @@ def test_the_project_folder_may_come_before_or_after_the_workflow(
             "unknown format of 'g.pdf': use --format, or one of the suffixes .txt, .mmd",
         ),
         (("-f", "pdf"), "'pdf' is not one of 'text', 'mermaid', 'dot', 'svg'"),
-        (("-o", "a--b.svg"), "no comment there may have '--'"),
+        (("-o", "a--b.svg"), "contains '--'"),
     ],
 )
 def test_invalid_combinations_of_options_are_errors(

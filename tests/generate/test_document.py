@@ -193,7 +193,7 @@ def test_check_shows_what_would_change_and_changes_nothing(tmp_path: Path, spacy
     assert (root / "README.md").read_text() == text
 
 
-def test_a_block_that_was_edited_is_refused(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_edited_block_is_not_overwritten(tmp_path: Path, spacy: Spacy) -> None:
     root = two_steps(tmp_path / "p")
     assert spacy("document", cwd=root).code == 0
     path = root / "README.md"

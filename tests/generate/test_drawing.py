@@ -1,4 +1,4 @@
-"""The pictures: whatever the names, each shows the graph and nothing else."""
+"""The drawings: each shows the whole graph and nothing else, whatever the names."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ from tests.testing.graphs import (
 from tests.testing.projects import CORPUS, needs_corpus
 
 
-def words_for(found: graph.Graph) -> graph.NodeStates:
-    """Something known of each command and asset."""
+def some_states(found: graph.Graph) -> graph.NodeStates:
+    """Return a state for each command and asset."""
 
-    states = itertools.cycle(palette.STATES)
-    return {node.id: next(states) for node in found.nodes if node.kind in ("command", "asset")}
-
-
-def draw_all(found: graph.Graph, words: graph.NodeStates) -> dict[str, str]:
-    return {form: drawing.draw(found, form, words) for form in drawing.FORMATS}
+    cycle = itertools.cycle(palette.STATES)
+    return {node.id: next(cycle) for node in found.nodes if node.kind in ("command", "asset")}
 
 
-def check(found: graph.Graph, words: graph.NodeStates) -> None:
-    """What holds of every picture."""
+def draw_all(found: graph.Graph, states: graph.NodeStates) -> dict[str, str]:
+    return {form: drawing.draw(found, form, states) for form in drawing.FORMATS}
 
-    pictures = draw_all(found, words)
-    assert pictures == draw_all(found, words)
+
+def check(found: graph.Graph, states: graph.NodeStates) -> None:
+    """Check that every drawing shows exactly the graph and the states."""
+
+    pictures = draw_all(found, states)
+    assert pictures == draw_all(found, states)
     edges = [(edge.start, edge.end) for edge in found.edges]
     names = [label.single_line(node.name, 60) for node in found.nodes]
     shown = {
-        node.id: name + (f"\n{state_label(words[node.id])}" if node.id in words else "")
+        node.id: name + (f"\n{state_label(states[node.id])}" if node.id in states else "")
         for node, name in zip(found.nodes, names, strict=True)
     }
     for read, form in ((parse_mermaid, "mermaid"), (parse_dot, "dot")):
@@ -105,7 +105,7 @@ def check_svg(found: graph.Graph, picture: str) -> None:
 
 
 def is_at(box: tuple[float, float, float, float], point: tuple[float, float]) -> bool:
-    """Whether a point is on the border of a box."""
+    """Return whether a point is on the border of a box."""
 
     left, top, right, bottom = box
     (x, y), near = point, 0.25
@@ -115,17 +115,19 @@ def is_at(box: tuple[float, float, float, float], point: tuple[float, float]) ->
 
 @settings(max_examples=150, deadline=None)
 @given(projects(), st.booleans())
-def test_any_project_is_shown_as_it_is(any_project: Project, is_known: bool) -> None:
+def test_any_project_is_drawn_correctly_in_every_format(
+    any_project: Project, is_known: bool
+) -> None:
     found = graph.build_graph(any_project)
-    check(found, words_for(found) if is_known else {})
+    check(found, some_states(found) if is_known else {})
 
 
 @pytest.mark.threat("injected-text", commands="graph")
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_name_is_more_than_a_name(name: str) -> None:
+def test_a_malicious_name_is_only_shown(name: str) -> None:
     one = command("c", "a", "b")._replace(name=name, help=name)
     found = graph.build_graph(project(one, asset("a")._replace(description=name), title=name))
-    check(found, words_for(found))
+    check(found, some_states(found))
     pictures = draw_all(found, {})
     assert "<script" not in pictures["mermaid"] + pictures["svg"]
 
@@ -136,18 +138,18 @@ def test_every_public_project_is_drawn_in_every_format() -> None:
     for path in sorted(CORPUS.glob("*/project.yml")):
         try:
             one = loader.parse(path.read_bytes()).project
-        except Refused:  # paths that leave the project
+        except Refused:  # paths outside the project
             continue
         for workflow in (None, *one.workflows):
             found = graph.build_graph(one, workflow)
-            check(found, words_for(found))
+            check(found, some_states(found))
             check(found, {})
             seen += 1
     assert seen > 100
 
 
 @pytest.mark.parametrize("deps", ["o/{before} config {at}", "o", "config"])
-def test_a_thousand_commands_are_drawn_in_some_seconds(deps: str) -> None:
+def test_a_thousand_commands_are_drawn_within_seconds(deps: str) -> None:
     commands = [
         command(f"c{at}", deps.format(at=at, before=at - 1), f"o/{at}") for at in range(1000)
     ]
@@ -170,84 +172,87 @@ TRAIN = project(
 )
 
 
-def test_text_says_from_whom_and_for_whom_in_the_order_of_the_run() -> None:
+def test_the_text_lists_dependencies_and_outputs_in_the_order_of_the_run() -> None:
     found = graph.build_graph(TRAIN)
-    words = {"c1": "up_to_date", "c2": "stale", "c3": "always_runs", "c4": "not_run"}
-    words["a1"] = "verified"
+    states = {
+        "c1": "up_to_date",
+        "c2": "stale",
+        "c3": "always_runs",
+        "c4": "not_run",
+        "a1": "verified",
+    }
     assert (
-        text.draw(found, words)
+        text.draw(found, states)
         == """\
 A project
 
 ●     prepare  up to date
-│       needs  raw                 verified  asset
-│              scripts/prepare.py
-│       makes  corpus  for train, score
+│       deps     raw                 verified  asset
+│                scripts/prepare.py
+│       outputs  corpus  for train, score
 │
 ├─●   train  stale
-│ │     needs  corpus  from prepare
-│ │            config
-│ │     makes  model  for try, score
+│ │     deps     corpus  from prepare
+│ │              config
+│ │     outputs  model  for try, score
 │ │
 │ ├─● try  always runs
-│ │     needs  model  from train
+│ │     deps     model  from train
 │ │
 ●─╯   score  not run
-        needs  corpus/dev  from prepare
-               model       from train
-        makes  score.json
+        deps     corpus/dev  from prepare
+                 model       from train
+        outputs  score.json
 
-Assets that no command here needs
+Assets that no command uses
   spare  for later
 """
     )
 
 
-def test_what_comes_later_is_told_and_a_circle_ends() -> None:
+def test_in_a_cycle_the_text_marks_producers_that_run_later() -> None:
     found = graph.build_graph(project(command("a", "y", "x"), command("b", "x", "y")))
     assert (
         text.draw(found, {})
         == """\
 ● b
-│   needs  x  from a (later)
-│   makes  y  for a
+│   deps     x  from a (later)
+│   outputs  y  for a
 │
 ● a
-    needs  y  from b
-    makes  x  for b
+    deps     y  from b
+    outputs  x  for b
 """
     )
 
 
-def test_long_paths_have_what_is_said_of_them_below_and_many_names_are_counted() -> None:
-    long = "corpus/" + "x" * 60
+def test_the_note_of_a_long_path_is_on_the_next_line_and_many_names_are_counted() -> None:
+    long = "corpus/" + "x" * 58
     users = [command(f"user-number-{at}", long) for at in range(9)]
     lines = text.draw(graph.build_graph(project(command("a", "", long), *users)), {}).splitlines()
     assert lines[1:3] == [
-        f"│     makes  {long}",
-        "│              for user-number-0, user-number-1, user-number-2 and 6 more",
+        f"│     outputs  {long}",
+        "│                for user-number-0, user-number-1, user-number-2 and 6 more",
     ]
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
-    [((), "There are no commands and no assets.\n"), ((asset("a"),), "Assets\n  a\n")],
+    ("parts", "expected"),
+    [((), "No commands or assets.\n"), ((asset("a"),), "Assets\n  a\n")],
 )
-def test_a_project_without_commands_has_something_to_say(
-    parts: tuple[Asset, ...], said: str
-) -> None:
-    assert text.draw(graph.build_graph(project(*parts)), {}) == said
+def test_a_project_without_commands_is_described(parts: tuple[Asset, ...], expected: str) -> None:
+    assert text.draw(graph.build_graph(project(*parts)), {}) == expected
 
 
-def test_colours_are_put_around_whole_words_and_change_no_width() -> None:
+def test_colours_do_not_change_the_text() -> None:
     found = graph.build_graph(TRAIN)
-    words = words_for(found)
-    painted = text.draw(found, words, paint=lambda what, how: f"\x1b[{how};{what}\x1b[;")
-    assert re.sub("\x1b\\[\\w*;", "", painted) == text.draw(found, words)
+    states = some_states(found)
+    painted = text.draw(found, states, paint=lambda what, how: f"\x1b[{how};{what}\x1b[;")
+    assert re.sub("\x1b\\[\\w*;", "", painted) == text.draw(found, states)
 
 
 @given(st.dictionaries(st.integers(0, 30), st.sets(st.integers(0, 30), max_size=3), max_size=14))
-def test_each_lane_leads_from_a_command_to_those_that_wait_for_it(
+def test_each_lane_leads_from_a_producer_to_the_commands_that_depend_on_it(
     needs: dict[int, set[int]],
 ) -> None:
     known = {str(one): {str(other) for other in made} for one, made in needs.items()}
@@ -263,7 +268,7 @@ def test_each_lane_leads_from_a_command_to_those_that_wait_for_it(
         assert rows[-1].rest.strip() == ""
 
 
-def test_with_too_many_lanes_there_are_none() -> None:
+def test_too_many_lanes_are_not_drawn() -> None:
     many = {str(at): set[str]() for at in range(30)} | {"all": set(map(str, range(30)))}
     assert set(text_lanes.lane_rows(many)) == {text_lanes.LaneRow("", "")}
 
@@ -284,7 +289,7 @@ def test_with_too_many_lanes_there_are_none() -> None:
     ),
     st.booleans(),
 )  # fmt: skip
-def test_no_edge_runs_through_a_box(
+def test_no_edge_crosses_a_box(
     given_: tuple[list[tuple[int, int]], list[tuple[int, int]]], down: bool
 ) -> None:
     sizes, edges = given_
@@ -322,7 +327,7 @@ def test_no_edge_runs_through_a_box(
         ("https://me:secret@host/x", 40, "https://***@host/x"),
     ],
 )
-def test_a_label_is_one_line_that_can_be_seen(given_: str, most: int, shown: str) -> None:
+def test_a_label_is_a_single_visible_line(given_: str, most: int, shown: str) -> None:
     found = label.single_line(given_, most)
     assert label.display_width(found) <= most
     assert found == shown
@@ -337,7 +342,7 @@ def test_a_label_is_one_line_that_can_be_seen(given_: str, most: int, shown: str
         ("g.gv", "dot", "-x", "git spacy graph -o g.gv -- -x"),
     ],
 )
-def test_the_marker_says_how_to_make_the_file_again(
+def test_the_marker_has_the_command_that_regenerates_the_file(
     file: str, form: str, workflow: str | None, typed: str
 ) -> None:
     content = with_markers(drawing.graph_file(graph.build_graph(TRAIN), file, form, workflow))
@@ -355,17 +360,17 @@ def test_the_marker_says_how_to_make_the_file_again(
         ElementTree.fromstring(content)
 
 
-def test_an_svg_whose_marker_would_be_no_comment_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="no comment there may have '--'"):
+def test_an_svg_whose_marker_would_be_an_invalid_comment_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="contains '--'"):
         drawing.graph_file(graph.build_graph(TRAIN), "a--b.svg", "svg", None)
     assert drawing.graph_file(graph.build_graph(TRAIN), "a--b.dot", "dot", None).file == "a--b.dot"
 
 
-def test_every_state_that_status_knows_has_a_look() -> None:
+def test_every_state_of_status_has_colours() -> None:
     assert set(palette.STATES) == {*get_args(State), *get_args(AssetState)}
 
 
-def test_an_svg_has_a_legend_of_the_states_that_it_shows() -> None:
+def test_an_svg_has_a_legend_of_its_states() -> None:
     picture = drawing.draw(graph.build_graph(TRAIN), "svg", {"c1": "up_to_date", "c2": "stale"})
     assert [one.text for one in ElementTree.fromstring(picture).iter(SVG + "text")][-2:] == [
         "up to date", "stale",

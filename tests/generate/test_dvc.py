@@ -1,4 +1,4 @@
-"""dvc.yaml as text; that DVC takes it is shown beside DVC."""
+"""The text of dvc.yaml; tests/peers checks that DVC accepts it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_each_asset_and_each_command_is_a_stage() -> None:
         ("h", ("h",), ("assets.7.url",)),
     ],
 )
-def test_dvc_looks_at_an_assets_source_where_it_can(
+def test_a_stage_depends_on_an_assets_source_if_dvc_can_read_it(
     name: str, deps: tuple[str, ...], params: tuple[str, ...]
 ) -> None:
     stage = stages(EVERYTHING)[f"assets-{name}"]
@@ -88,12 +88,12 @@ def test_dvc_looks_at_an_assets_source_where_it_can(
     assert stage.outs == (stage.cmd.split()[-1],)
 
 
-def test_without_urls_dvc_never_asks_the_web() -> None:
+def test_without_urls_no_stage_depends_on_the_web() -> None:
     found = stages(EVERYTHING, urls=False)
     assert [stage.deps for stage in found.values()][:5] == [(), (), (), (), ("../shared/e",)]
 
 
-def test_a_command_has_its_script_and_the_variables_that_it_depends_on() -> None:
+def test_a_stage_has_the_script_and_the_used_variables_as_parameters() -> None:
     found = stages(EVERYTHING)
     assert found["first-1-2"].params == (
         "commands.0.script",
@@ -105,7 +105,7 @@ def test_a_command_has_its_script_and_the_variables_that_it_depends_on() -> None
     assert found["first-1"].params == ()
 
 
-def test_outputs_are_those_that_dvc_is_to_keep_and_those_that_it_is_not() -> None:
+def test_outputs_are_cached_or_uncached_as_in_project_yml() -> None:
     stage = stages(EVERYTHING)["first-1-2"]
     assert stage.outs == ("corpus", "log.txt")
     assert stage.metrics == ("scores.json",)
@@ -117,12 +117,12 @@ def test_outputs_are_those_that_dvc_is_to_keep_and_those_that_it_is_not() -> Non
     assert third.always_changed
 
 
-def test_what_git_tracks_dvc_does_not_cache() -> None:
+def test_outputs_that_git_tracks_are_not_cached() -> None:
     found = stages(EVERYTHING, tracked=["assets/e", "corpus"])
     assert found["assets-e"].cached == found["first-1-2"].cached == set()
 
 
-def test_the_text_is_plain_yaml_and_dvcs_references_are_escaped(tmp_path: Path) -> None:
+def test_the_file_is_plain_yaml_with_references_escaped(tmp_path: Path) -> None:
     data = b"""
 vars: {size: 1}
 env: {HOST: HOST}
@@ -176,12 +176,12 @@ workflows: {all: [c]}
         ),
     ],
 )
-def test_a_workflow_that_is_not_there_is_told(text: str, name: str | None, words: str) -> None:
+def test_an_unknown_workflow_is_reported(text: str, name: str | None, words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         stages(text.encode(), name)
 
 
-def test_everything_that_dvc_cannot_express_is_told_at_once() -> None:
+def test_everything_that_dvc_cannot_express_is_reported_at_once() -> None:
     data = b"""
 assets: [{dest: data, url: u}]
 commands:
@@ -204,7 +204,7 @@ workflows: {all: [a, b, c, d]}
 # The verb
 
 
-def test_the_first_of_several_workflows_is_taken_with_a_warning(
+def test_the_first_of_several_workflows_is_used_with_a_warning(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     root = project(tmp_path, EVERYTHING.decode())
@@ -220,7 +220,7 @@ def test_the_first_of_several_workflows_is_taken_with_a_warning(
     assert list(pyyaml.safe_load((root / "dvc.yaml").read_text())["stages"])[-1] == "elsewhere"
 
 
-def test_running_it_twice_changes_nothing_and_check_tells_when_it_would(
+def test_a_second_run_changes_nothing_and_check_reports_changes(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     root = two_steps(tmp_path)
@@ -239,7 +239,7 @@ def test_running_it_twice_changes_nothing_and_check_tells_when_it_would(
     assert "to write it: git spacy dvc all" in done.err
 
 
-def test_what_a_person_wrote_is_not_overwritten_and_what_the_reference_wrote_is(
+def test_a_handwritten_file_is_not_overwritten_but_that_of_weasel_is(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     root = two_steps(tmp_path)
@@ -264,7 +264,7 @@ def test_what_a_person_wrote_is_not_overwritten_and_what_the_reference_wrote_is(
 
 
 @pytest.mark.parametrize("words", [("all", "sub"), ("sub", "all"), ("sub",)])
-def test_the_projects_folder_may_be_named_first_or_last(
+def test_the_project_folder_can_be_the_first_or_the_last_argument(
     words: tuple[str, ...], tmp_path: Path, spacy: Spacy
 ) -> None:
     two_steps(tmp_path / "sub")
@@ -272,9 +272,7 @@ def test_the_projects_folder_may_be_named_first_or_last(
     assert (tmp_path / "sub/dvc.yaml").is_file()
 
 
-def test_what_is_committed_in_a_repository_is_not_for_the_cache(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_outputs_committed_to_a_repository_are_not_cached(tmp_path: Path, spacy: Spacy) -> None:
     root = two_steps(repository(tmp_path / "r") / "sub")
     commit(tmp_path / "r", {"sub/model/.gitkeep": ""})
     spacy("dvc", cwd=root)
@@ -284,7 +282,7 @@ def test_what_is_committed_in_a_repository_is_not_for_the_cache(
     assert "      - model\n" in (root / "dvc.yaml").read_text()
 
 
-def test_a_workflow_with_a_name_of_several_words_is_found_again(
+def test_a_workflow_name_with_spaces_is_read_back_from_the_marker(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     text = """
@@ -299,7 +297,7 @@ workflows: {"it's $all": [c], "two\\nlines": [c]}
     assert "rename it" in done.err
 
 
-def test_dvc_need_not_be_there(tmp_path: Path) -> None:
+def test_dvc_does_not_have_to_be_installed(tmp_path: Path) -> None:
     root = two_steps(tmp_path / "p")
     (tmp_path / "without").mkdir()
     (tmp_path / "without/dvc.py").write_text("raise SystemExit('DVC was imported')\n")
@@ -307,7 +305,7 @@ def test_dvc_need_not_be_there(tmp_path: Path) -> None:
     assert process("dvc", cwd=root, PYTHONPATH=path).code == 0
 
 
-def test_the_variables_of_a_part_are_those_it_names_and_those_they_name() -> None:
+def test_a_stage_has_the_variables_it_uses_directly_and_indirectly() -> None:
     found = variable_usage.find_usage(
         b"""
 vars: {a: "${vars.b}", b: "${vars.c}/x", c: 1, d: "${vars.a}"}
@@ -323,7 +321,7 @@ commands:
     assert found.assets == ()
 
 
-def test_a_path_is_one_and_no_address() -> None:
+def test_a_path_with_a_colon_is_not_mistaken_for_a_url() -> None:
     data = b"""
 commands: [{name: c, script: [x], deps: ["s3:x", "http://x"], outputs: ["gs:y"]}]
 workflows: {all: [c]}

@@ -1,4 +1,4 @@
-"""What hangs together, as tables."""
+"""The graph of assets, commands and files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CHAIN = project(
 )
 
 
-def told(found: graph.Graph) -> tuple[list[str], list[str]]:
-    """Nodes as `kind name`, edges as `name > name`, with `~` for a part."""
+def summarize(found: graph.Graph) -> tuple[list[str], list[str]]:
+    """Return nodes as `kind name` and edges as `name > name`, with `~` for a part."""
 
     names = {node.id: node.name for node in found.nodes}
     edges = [
@@ -29,8 +29,8 @@ def told(found: graph.Graph) -> tuple[list[str], list[str]]:
     return [f"{node.kind} {node.name}" for node in found.nodes], edges
 
 
-def test_assets_commands_in_order_and_files_are_linked_by_what_they_touch() -> None:
-    assert told(graph.build_graph(CHAIN)) == (
+def test_assets_commands_and_files_are_connected_by_overlapping_paths() -> None:
+    assert summarize(graph.build_graph(CHAIN)) == (
         [
             "asset raw", "asset unused", "command prepare", "command train", "command other",
             "file raw/x", "file corpus/a", "file corpus/b", "file corpus", "source configs",
@@ -44,8 +44,8 @@ def test_assets_commands_in_order_and_files_are_linked_by_what_they_touch() -> N
     )  # fmt: skip
 
 
-def test_a_workflow_has_its_own_commands_in_its_own_order_and_what_they_touch() -> None:
-    assert told(graph.build_graph(CHAIN, CHAIN.workflow("all"))) == (
+def test_the_graph_of_a_workflow_has_its_commands_in_order_and_their_files() -> None:
+    assert summarize(graph.build_graph(CHAIN, CHAIN.workflow("all"))) == (
         ["command train", "command other", "source corpus", "source configs", "file model"],
         ["corpus > train", "configs > train", "train > model"],
     )
@@ -66,19 +66,21 @@ def test_a_workflow_has_its_own_commands_in_its_own_order_and_what_they_touch() 
         ((command("a", "x", "y"), command("b", "y", "x")), ["y > b", "b > x", "x > a", "a > y"]),
     ],
 )  # fmt: skip
-def test_paths_that_hold_each_other(parts: tuple[Asset | Command, ...], edges: list[str]) -> None:
-    assert told(graph.build_graph(project(*parts)))[1] == edges
+def test_overlapping_paths_are_connected(
+    parts: tuple[Asset | Command, ...], edges: list[str]
+) -> None:
+    assert summarize(graph.build_graph(project(*parts)))[1] == edges
 
 
-def test_who_makes_a_file_and_who_uses_it_is_found_through_what_it_is_a_part_of() -> None:
+def test_producers_and_users_of_a_file_include_those_of_its_parent() -> None:
     found = graph.build_graph(CHAIN)
-    ways = graph.Adjacency.from_graph(found)
+    adjacency = graph.Adjacency.from_graph(found)
     ids = {node.name: node.id for node in found.nodes}
-    assert ways.producers(ids["corpus"]) == (ids["prepare"],)
-    assert ways.producers(ids["raw/x"]) == (ids["raw"],)
-    assert ways.producers(ids["configs"]) == ()
-    assert ways.users(ids["corpus/a"]) == (ids["train"],)
-    assert ways.users(ids["raw"]) == (ids["prepare"],)
+    assert adjacency.producers(ids["corpus"]) == (ids["prepare"],)
+    assert adjacency.producers(ids["raw/x"]) == (ids["raw"],)
+    assert adjacency.producers(ids["configs"]) == ()
+    assert adjacency.users(ids["corpus/a"]) == (ids["train"],)
+    assert adjacency.users(ids["raw"]) == (ids["prepare"],)
 
 
 def test_an_empty_project_has_an_empty_graph() -> None:

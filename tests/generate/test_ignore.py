@@ -1,4 +1,4 @@
-"""The block in .gitignore, beside what `git check-ignore` says of it."""
+"""The block in .gitignore, checked against `git check-ignore`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def in_git(tmp_path: Path, text: str = PROJECT, **files: str) -> Path:
 
 
 def ignored(top: Path, *names: str) -> set[str]:
-    """Which of `names` Git ignores, whether it tracks them or not."""
+    """Return which of `names` Git ignores, tracked or not."""
 
     done = subprocess.run(
         (GIT, "check-ignore", "--no-index", "-z", "--stdin"), cwd=top, capture_output=True,
@@ -55,7 +55,9 @@ def ignored(top: Path, *names: str) -> set[str]:
     return {name[2:] for name in done.stdout.decode().split("\0")} - {""}
 
 
-def test_what_is_fetched_and_made_is_ignored_and_nothing_else(tmp_path: Path, spacy: Spacy) -> None:
+def test_fetched_assets_and_outputs_are_ignored_and_nothing_else(
+    tmp_path: Path, spacy: Spacy
+) -> None:
     root = in_git(tmp_path)
     done = spacy("ignore", cwd=root)
     assert (done.code, done.err) == (0, "wrote .gitignore\n")
@@ -67,9 +69,7 @@ def test_what_is_fetched_and_made_is_ignored_and_nothing_else(tmp_path: Path, sp
     assert snapshot(root) == before
 
 
-def test_other_lines_stay_and_what_they_ignore_is_not_named_again(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_other_patterns_are_kept_and_not_repeated(tmp_path: Path, spacy: Spacy) -> None:
     own = "*.pyc\n/assets/\n!/assets/private.json\n__pycache__/\n# mine"
     root = in_git(tmp_path, **{".gitignore": own})
     assert spacy("ignore", cwd=root).code == 0
@@ -90,7 +90,7 @@ def test_other_lines_stay_and_what_they_ignore_is_not_named_again(
         ("global", "corpus/\n"),
     ],
 )
-def test_patterns_from_everywhere_count(
+def test_patterns_of_all_ignore_files_are_respected(
     tmp_path: Path, spacy: Spacy, where: str, text: str
 ) -> None:
     top = repository(tmp_path / "above", {"p/project.yml": PROJECT})
@@ -103,14 +103,14 @@ def test_patterns_from_everywhere_count(
     assert spacy("ignore", cwd=top / "p").err == ".gitignore is up to date\n"
 
 
-def test_a_negated_pattern_is_somebodys_wish(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_negated_pattern_is_respected(tmp_path: Path, spacy: Spacy) -> None:
     root = in_git(tmp_path, **{".gitignore": "/corp*\n!/corpus\n"})
     assert spacy("ignore", cwd=root).code == 0
     assert "/corpus" not in (root / ".gitignore").read_text().splitlines()
     assert not ignored(root, "corpus/train.spacy")
 
 
-def test_what_git_tracks_is_never_ignored(tmp_path: Path, spacy: Spacy) -> None:
+def test_tracked_files_are_never_ignored(tmp_path: Path, spacy: Spacy) -> None:
     root = in_git(tmp_path, **{"corpus/train.spacy": "x", "training/best/.gitkeep": ""})
     assert spacy("ignore", cwd=root).code == 0
     lines = (root / ".gitignore").read_text().splitlines()
@@ -128,14 +128,14 @@ def test_what_git_tracks_is_never_ignored(tmp_path: Path, spacy: Spacy) -> None:
     assert "/assets/data.json" in (root / ".gitignore").read_text().splitlines()
 
 
-def test_results_that_are_to_be_committed_and_private_data_are_not_ignored(tmp_path: Path) -> None:
+def test_uncached_outputs_and_private_assets_are_not_ignored(tmp_path: Path) -> None:
     found = loader.load(project(tmp_path, PROJECT.replace("metrics.json", "corpus/metrics.json")))
     names = {path.normal for path in ignore.candidates(found)}
     # a pattern for 'corpus' would hide what lies in it
     assert names == {"assets/data.json", "assets/code", "training/best"}
 
 
-def test_the_block_goes_when_nothing_is_left_for_it(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_empty_block_is_removed(tmp_path: Path, spacy: Spacy) -> None:
     root = in_git(tmp_path, **{".gitignore": "*.pyc\n"})
     assert spacy("ignore", cwd=root).code == 0
     write(root, {"project.yml": "commands: []\n"})
@@ -143,7 +143,7 @@ def test_the_block_goes_when_nothing_is_left_for_it(tmp_path: Path, spacy: Spacy
     assert (root / ".gitignore").read_text() == "*.pyc\n"
 
 
-def test_a_block_that_was_edited_is_refused(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_edited_block_is_not_overwritten(tmp_path: Path, spacy: Spacy) -> None:
     root = in_git(tmp_path)
     assert spacy("ignore", cwd=root).code == 0
     edited = (root / ".gitignore").read_text().replace("/corpus\n", "/corpus\n/mine\n")
@@ -156,13 +156,13 @@ def test_a_block_that_was_edited_is_refused(tmp_path: Path, spacy: Spacy) -> Non
     assert (root / ".gitignore").read_text() == BLOCK
 
 
-def test_without_a_repository_there_is_nothing_to_ignore_for(tmp_path: Path, spacy: Spacy) -> None:
+def test_outside_of_a_repository_the_command_does_nothing(tmp_path: Path, spacy: Spacy) -> None:
     done = spacy("ignore", cwd=project(tmp_path / "p", PROJECT))
     assert done.code == 2
     assert "git init" in done.err
 
 
-def test_in_a_subfolder_of_the_repository_and_from_a_hook(tmp_path: Path) -> None:
+def test_a_project_in_a_subfolder_is_handled_also_from_a_hook(tmp_path: Path) -> None:
     top = repository(tmp_path / "top", {"a/b/project.yml": PROJECT, "a/b/src/x": ""})
     environ = {"GIT_DIR": str(top / ".git"), "GIT_PREFIX": "a/b/src/"}
     assert process("ignore", cwd=top / "a/b/src", **environ).code == 0
@@ -202,9 +202,7 @@ def test_a_pattern_matches_exactly_its_path(bare_minimum: Path, path: str) -> No
     ["#a", "!a", "a b", "a ", " a", "a  ", "[ab]", "a*", "a?", "\\a", "a\\", "-a", '"a"', "é", "日本",
      "a'b", "$a", "{a}", "a,b", "~a", "a\\ ", "**", "a/**/b"],
 )  # fmt: skip
-def test_special_characters_of_a_project_are_meant_literally(
-    tmp_path: Path, spacy: Spacy, name: str
-) -> None:
+def test_special_characters_in_paths_are_escaped(tmp_path: Path, spacy: Spacy, name: str) -> None:
     import json
 
     text = json.dumps({"commands": [{"name": "x", "outputs": [f"out/{name}"]}]})
@@ -265,7 +263,7 @@ commands:
 """
 
 
-def test_a_clone_begins_with_it(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_cloned_project_gets_the_block(tmp_path: Path, spacy: Spacy) -> None:
     templates = repository(
         tmp_path / "templates",
         {"one/project.yml": LOCAL, "one/source.json": "{}", "one/model/weights": "x"},
@@ -278,7 +276,7 @@ def test_a_clone_begins_with_it(tmp_path: Path, spacy: Spacy) -> None:
     assert spacy("ignore", "--check", cwd=tmp_path / "p").code == 0
 
 
-def test_a_clone_into_a_repository_too(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_project_cloned_into_a_repository_gets_the_block(tmp_path: Path, spacy: Spacy) -> None:
     templates = repository(
         tmp_path / "templates", {"one/project.yml": LOCAL, "one/model/weights": "x"}
     )
@@ -291,7 +289,7 @@ def test_a_clone_into_a_repository_too(tmp_path: Path, spacy: Spacy) -> None:
 
 
 @pytest.mark.parametrize("files", [{"x": ""}, {"project.yml": "commands: 1\n"}])
-def test_a_clone_of_what_is_no_project_has_none(
+def test_a_cloned_folder_without_a_project_gets_no_block(
     tmp_path: Path, spacy: Spacy, files: dict[str, str | bytes]
 ) -> None:
     templates = repository(tmp_path / "templates", {f"one/{name}": files[name] for name in files})
@@ -299,7 +297,9 @@ def test_a_clone_of_what_is_no_project_has_none(
     assert not (tmp_path / "p/.gitignore").exists()
 
 
-def test_assets_writes_it_before_it_fetches(tmp_path: Path, spacy: Spacy) -> None:
+def test_the_assets_command_writes_the_block_before_it_fetches(
+    tmp_path: Path, spacy: Spacy
+) -> None:
     root = in_git(tmp_path, LOCAL.replace("source.json", "missing.json"))
     done = spacy("assets", cwd=root)
     assert done.code != 0
@@ -308,14 +308,14 @@ def test_assets_writes_it_before_it_fetches(tmp_path: Path, spacy: Spacy) -> Non
     assert "wrote" not in spacy("assets", cwd=root).err
 
 
-def test_an_override_is_of_once_and_not_for_gitignore(tmp_path: Path, spacy: Spacy) -> None:
+def test_overrides_do_not_change_the_block(tmp_path: Path, spacy: Spacy) -> None:
     text = 'vars: {name: a}\nassets: [{dest: "assets/${vars.name}", url: source.json}]\n'
     root = in_git(tmp_path, text, **{"source.json": "{}"})
     assert spacy("assets", "--vars.name", "b", cwd=root).code == 0
     assert "/assets/a" in (root / ".gitignore").read_text().splitlines()
 
 
-def test_a_block_that_was_edited_does_not_keep_the_data_away(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_edited_block_does_not_prevent_fetching(tmp_path: Path, spacy: Spacy) -> None:
     root = in_git(tmp_path, LOCAL, **{"source.json": "{}"})
     assert spacy("ignore", cwd=root).code == 0
     path = root / ".gitignore"
@@ -326,7 +326,7 @@ def test_a_block_that_was_edited_does_not_keep_the_data_away(tmp_path: Path, spa
     assert (root / "assets/data.json").read_text() == "{}"
 
 
-def test_a_setting_turns_it_off(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_setting_disables_the_block(tmp_path: Path, spacy: Spacy) -> None:
     root = in_git(tmp_path, LOCAL, **{"source.json": "{}"})
     git(root, "config", "spacy.ignore", "false")
     assert spacy("assets", cwd=root).code == 0
@@ -346,7 +346,7 @@ def test_outside_a_repository_and_without_git_nothing_is_written(tmp_path: Path)
     assert not (root / ".gitignore").exists()
 
 
-def test_both_sides_of_a_merge_are_put_right(tmp_path: Path, spacy: Spacy) -> None:
+def test_the_blocks_of_both_sides_of_a_merge_are_combined(tmp_path: Path, spacy: Spacy) -> None:
     root = in_git(tmp_path)
     git(root, "checkout", "-q", "-b", "main2")
     assert spacy("ignore", cwd=root).code == 0
@@ -368,7 +368,7 @@ def test_both_sides_of_a_merge_are_put_right(tmp_path: Path, spacy: Spacy) -> No
     assert ours.count("git-spacy: generated") == 1
 
 
-def test_paths_with_a_colon_or_beyond_a_link_are_no_trouble(tmp_path: Path, spacy: Spacy) -> None:
+def test_paths_with_a_colon_or_behind_a_link_are_supported(tmp_path: Path, spacy: Spacy) -> None:
     text = "commands: [{name: x, outputs: [':!a', ':(top)b', link/c, d]}]\n"
     root = in_git(tmp_path, text, **{"inside/x": "", ".gitignore": "/d\n"})
     (root / "link").symlink_to("inside")

@@ -1,4 +1,4 @@
-"""Our part of a file: found again, told from what a person made of it, and nothing else touched."""
+"""Managed blocks: they are found again, edits are detected, and the rest of a file is unchanged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ bodies = st.lists(st.text("abc #<>-'`\u2028é", max_size=8), max_size=4).map(
 
 
 @given(surroundings, bodies, bodies)
-def test_a_block_comes_at_the_end_and_is_replaced_in_its_place(
+def test_a_block_is_appended_and_later_replaced_in_place(
     before: str, first: str, second: str
 ) -> None:
     one, two = ONE._replace(body=first), ONE._replace(body=second)
@@ -45,7 +45,9 @@ def test_a_block_comes_at_the_end_and_is_replaced_in_its_place(
 
 
 @given(surroundings, bodies, surroundings)
-def test_what_is_around_a_block_stays_byte_for_byte(before: str, body: str, after: str) -> None:
+def test_the_text_around_a_block_is_preserved_byte_for_byte(
+    before: str, body: str, after: str
+) -> None:
     above = before + "\n" if before else ""
     text = above + managed_block.with_markers(ONE) + after
     assert managed_block.insert_block(text, ONE._replace(body=body + "x\n")) == (
@@ -54,20 +56,20 @@ def test_what_is_around_a_block_stays_byte_for_byte(before: str, body: str, afte
 
 
 @given(surroundings)
-def test_an_empty_body_takes_the_block_away_and_leaves_what_was_there(text: str) -> None:
+def test_an_empty_body_removes_the_block_and_restores_the_text(text: str) -> None:
     before = text + "\n" if text else ""
     assert managed_block.insert_block(managed_block.insert_block(before, ONE), NONE) == before
     assert managed_block.insert_block(before, NONE) == before
 
 
 @given(st.binary(max_size=60).filter(lambda data: b"\0" not in data and b"\r" not in data))
-def test_bytes_that_are_no_text_stay_as_they_are(data: bytes) -> None:
+def test_invalid_utf8_is_preserved(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     assert managed_block.insert_block(text, ONE).encode("utf-8", "surrogateescape").startswith(data)
 
 
 @pytest.mark.parametrize("part", [ONE, FILE], ids=["a block", "a file"])
-def test_line_ends_of_the_file_are_kept(part: GeneratedFile) -> None:
+def test_the_line_endings_of_the_file_are_kept(part: GeneratedFile) -> None:
     text = managed_block.insert_block("kept\r\n" if part.shared else None, part).replace(
         "\r\n", "\n"
     )
@@ -78,7 +80,7 @@ def test_line_ends_of_the_file_are_kept(part: GeneratedFile) -> None:
     assert "\n" not in changed.text.replace("\r\n", "")
 
 
-def test_a_block_that_is_not_closed_any_more_was_edited() -> None:
+def test_a_block_without_its_end_marker_counts_as_edited() -> None:
     text = "above\n" + managed_block.with_markers(ONE).rpartition("<!--")[0] + "below\n"
     decided = writer.plan(text, TWO)
     assert decided.action == "refuse"
@@ -86,7 +88,7 @@ def test_a_block_that_is_not_closed_any_more_was_edited() -> None:
     assert decided.text.endswith("one\nbelow\n")  # nothing of it is taken for ours
 
 
-def test_two_blocks_that_a_merge_left_become_one_but_not_unasked() -> None:
+def test_two_blocks_left_by_a_merge_count_as_edited_and_become_one() -> None:
     text = (
         f"above\n{managed_block.with_markers(ONE)}between\n{managed_block.with_markers(TWO)}below\n"
     )
@@ -126,11 +128,11 @@ def test_another_tools_block_is_replaced_with_its_markers() -> None:
         ),  # another verb's
     ],
 )
-def test_a_file_of_ours_is_written_and_no_other(text: str | None, action: str) -> None:
+def test_only_a_generated_file_is_overwritten(text: str | None, action: str) -> None:
     assert writer.plan(text, FILE).action == action
 
 
-def test_an_edited_part_is_refused_with_what_to_type_and_written_with_force(tmp_path: Path) -> None:
+def test_an_edited_block_is_overwritten_only_with_force(tmp_path: Path) -> None:
     assert writer.write(tmp_path, ONE)
     assert not writer.write(tmp_path, ONE)
     path = tmp_path / "README.md"
@@ -143,12 +145,12 @@ def test_an_edited_part_is_refused_with_what_to_type_and_written_with_force(tmp_
     assert path.read_text() == managed_block.with_markers(TWO)
 
 
-def test_no_empty_file_is_made_for_an_empty_block(tmp_path: Path) -> None:
+def test_an_empty_block_creates_no_file(tmp_path: Path) -> None:
     assert not writer.write(tmp_path, NONE)
     assert snapshot(tmp_path) == {}
 
 
-def test_a_file_that_leads_out_of_the_project_is_not_written(tmp_path: Path) -> None:
+def test_a_file_outside_of_the_project_is_not_written(tmp_path: Path) -> None:
     project = tmp_path / "project"
     write(tmp_path, {"outside.md": "mine\n", "project/x": ""})
     (project / "README.md").symlink_to("../outside.md")
@@ -157,7 +159,7 @@ def test_a_file_that_leads_out_of_the_project_is_not_written(tmp_path: Path) -> 
     assert (tmp_path / "outside.md").read_text() == "mine\n"
 
 
-def test_what_is_no_text_file_is_left_alone(tmp_path: Path) -> None:
+def test_a_binary_file_is_not_changed(tmp_path: Path) -> None:
     write(tmp_path, {"README.md": b"\0\1", "folder/x": ""})
     with pytest.raises(InvalidInput, match="not a text file"):
         writer.write(tmp_path, ONE)
@@ -165,7 +167,7 @@ def test_what_is_no_text_file_is_left_alone(tmp_path: Path) -> None:
         writer.write(tmp_path, ONE._replace(file="folder"))
 
 
-def test_a_difference_is_a_diff_that_git_can_apply(tmp_path: Path) -> None:
+def test_the_difference_is_a_diff_that_git_can_apply(tmp_path: Path) -> None:
     text = managed_block.insert_block("kept\n", ONE)
     assert writer.difference(text, ONE) == ""
     lines = writer.difference(text, TWO).splitlines()
@@ -182,7 +184,7 @@ words = st.text(
 
 
 @given(st.lists(words, min_size=1, max_size=4))
-def test_a_markers_command_is_read_back_as_it_was_made(names: list[str]) -> None:
+def test_a_markers_command_is_read_back_unchanged(names: list[str]) -> None:
     made = managed_block.marker_command("dvc", *names)
     part = FILE._replace(command=made)
     assert managed_block.split_command(made) == ["dvc", *names]
@@ -191,13 +193,13 @@ def test_a_markers_command_is_read_back_as_it_was_made(names: list[str]) -> None
     ]
 
 
-def test_a_command_that_cannot_be_typed_in_a_line_is_no_command() -> None:
+def test_a_command_with_unprintable_characters_or_too_long_is_rejected() -> None:
     for name in ("a\nb", "\x1b[0m", "x" * 500):
         with pytest.raises(InvalidInput):
             managed_block.marker_command("dvc", name)
 
 
-def test_a_marker_may_stand_below_the_first_line() -> None:
+def test_a_marker_can_be_below_the_first_line() -> None:
     part = GeneratedFile("g.svg", "<svg>\n</svg>\n", "git spacy graph -o g.svg", XML)
     lines = managed_block.with_markers(part).splitlines()
     assert (lines[0], lines[2]) == ("<svg>", "</svg>")

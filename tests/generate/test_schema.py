@@ -1,4 +1,4 @@
-"""The schema takes what the loader takes, and refuses what can be seen without variables."""
+"""The schema accepts what the loader accepts, and rejects what is invalid whatever the variables."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def loads(data: bytes) -> bool:
 
 
 def is_valid(data: bytes) -> bool:
-    """Whether the schema takes the raw text."""
+    """Return whether the schema accepts the raw text."""
 
     node, problems = yaml.parse_document(data, "project.yml")
     assert node is not None, problems
@@ -52,19 +52,19 @@ def is_valid(data: bytes) -> bool:
 
 
 def written(document: Any) -> bytes:
-    """As YAML (which JSON is)."""
+    """Return a document as YAML (of which JSON is a subset)."""
 
     return json.dumps(document, ensure_ascii=False).encode()
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert "$id" not in SCHEMA
     assert schema.schema_text() == schema.schema_text()
 
 
-def test_with_its_marker_it_still_is_one() -> None:
+def test_the_schema_is_still_valid_with_its_marker() -> None:
     for name in ("project.schema.json", 'my "own" \\ schema.json'):
         part = schema.schema_file(name)
         text = managed_block.with_markers(part)
@@ -85,7 +85,7 @@ def subschemas(value: Any = SCHEMA) -> Iterator[dict[str, Any]]:
             yield from subschemas(inner)
 
 
-def test_its_patterns_are_those_that_every_implementation_understands() -> None:
+def test_patterns_use_only_portable_syntax() -> None:
     patterns = [one["pattern"] for one in subschemas() if isinstance(one.get("pattern"), str)]
     assert len(patterns) > 5
     assert not [pattern for pattern in patterns if "(?" in pattern]
@@ -96,7 +96,7 @@ def table(name: str) -> dict[str, Any]:
     return found
 
 
-def test_every_key_of_the_tables_is_in_it_with_a_line_for_people() -> None:
+def test_every_key_is_in_the_schema_with_a_description() -> None:
     for name, keys in TABLES.items():
         properties = table(name)["properties"]
         assert list(properties) == list(keys.keys)
@@ -109,7 +109,7 @@ def test_every_key_of_the_tables_is_in_it_with_a_line_for_people() -> None:
 
 
 def document(name: str, key: str, value: Any) -> dict[str, Any]:
-    """A document in which only the value of a key of a table may be wrong."""
+    """Return a document that is valid except perhaps for the value of one key."""
 
     found: dict[str, Any] = {
         "variables": {"NAME": "x", "EMPTY": ""},
@@ -153,7 +153,7 @@ REFERENCES = [
 
 
 @pytest.mark.parametrize(("name", "key"), KEYS)
-def test_of_a_value_without_variables_schema_and_loader_say_the_same(name: str, key: str) -> None:
+def test_schema_and_loader_agree_on_values_without_variables(name: str, key: str) -> None:
     differing = [
         value
         for value in LITERALS
@@ -164,7 +164,7 @@ def test_of_a_value_without_variables_schema_and_loader_say_the_same(name: str, 
 
 
 @pytest.mark.parametrize(("name", "key"), KEYS)
-def test_of_a_value_with_variables_the_schema_takes_what_the_loader_takes(
+def test_the_schema_accepts_values_with_variables_that_the_loader_accepts(
     name: str, key: str
 ) -> None:
     for text in REFERENCES:
@@ -174,7 +174,7 @@ def test_of_a_value_with_variables_the_schema_takes_what_the_loader_takes(
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_loader_knows_the_keys_of_the_tables_and_no_others(
+def test_the_loader_accepts_only_the_keys_of_the_tables(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = TABLES[name]
@@ -252,7 +252,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED)
-def test_what_the_loader_refuses_the_schema_refuses_where_it_can(data: bytes) -> None:
+def test_the_schema_rejects_files_that_the_loader_rejects(data: bytes) -> None:
     assert not loads(data)
     assert not is_valid(data)
 
@@ -287,7 +287,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("data", TAKEN.values(), ids=TAKEN)
-def test_what_the_loader_takes_the_schema_takes(data: bytes) -> None:
+def test_the_schema_accepts_files_that_the_loader_accepts(data: bytes) -> None:
     loader.parse(data)
     assert is_valid(data)
 
@@ -312,14 +312,14 @@ BEYOND = {
 
 
 @pytest.mark.parametrize("data", BEYOND.values(), ids=BEYOND)
-def test_the_rest_is_for_git_spacy_check(data: bytes) -> None:
+def test_some_problems_are_found_only_by_the_loader(data: bytes) -> None:
     assert not loads(data)
     assert is_valid(data)
 
 
 @needs_corpus
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_a_public_project_is_taken(folder: Path) -> None:
+def test_a_public_project_is_accepted(folder: Path) -> None:
     # (those that the loader refuses leave the project by way of a variable)
     assert is_valid((folder / "project.yml").read_bytes())
 
@@ -354,9 +354,9 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
 
 
 def entries(keys: KeyTable) -> st.SearchStrategy[dict[str, Any]]:
-    """What a table may hold, but for workflows."""
+    """Generate valid entries of a table, except for workflows."""
 
-    def of(key: SchemaKey) -> st.SearchStrategy[Any]:
+    def value_of(key: SchemaKey) -> st.SearchStrategy[Any]:
         if key.item is None:
             return GOOD[key.kind]
         return (
@@ -364,15 +364,17 @@ def entries(keys: KeyTable) -> st.SearchStrategy[dict[str, Any]]:
         )
 
     found = {
-        name: of(key) for name, key in keys.keys.items() if key.kind not in ("workflows", "named")
+        name: value_of(key)
+        for name, key in keys.keys.items()
+        if key.kind not in ("workflows", "named")
     }
     needed = {name: found.pop(name) for name in keys.required}
     return st.fixed_dictionaries(needed, optional=found)
 
 
 @st.composite
-def good_documents(draw: st.DrawFn) -> dict[str, Any]:
-    """Documents that the loader takes."""
+def valid_documents(draw: st.DrawFn) -> dict[str, Any]:
+    """Generate documents that the loader accepts."""
 
     found = draw(entries(PROJECT))
     for name, values in document("project", "title", "x").items():
@@ -390,7 +392,7 @@ def good_documents(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Each (list or mapping, index or key) in a document."""
+    """Yield every (list or mapping, index or key) in a document."""
 
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     for key, below in list(inner):
@@ -408,14 +410,14 @@ ANY_VALUE = st.recursive(
 )
 
 
-@given(good_documents())
-def test_a_good_document_is_taken_by_both(found: dict[str, Any]) -> None:
+@given(valid_documents())
+def test_a_valid_document_is_accepted_by_schema_and_loader(found: dict[str, Any]) -> None:
     loader.parse(written(found))
     assert is_valid(written(found))
 
 
-@given(good_documents(), st.data())
-def test_what_the_schema_refuses_the_loader_refuses(found: dict[str, Any], data: Any) -> None:
+@given(valid_documents(), st.data())
+def test_the_loader_rejects_what_the_schema_rejects(found: dict[str, Any], data: Any) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
         above, key = data.draw(st.sampled_from([*places(found), (found, "fresh")]))
         above[key] = data.draw(ANY_VALUE)
@@ -424,7 +426,7 @@ def test_what_the_schema_refuses_the_loader_refuses(found: dict[str, Any], data:
 
 
 @given(st.lists(PIECES, max_size=6).map("".join), st.sampled_from(["dest", "deps"]))
-def test_of_a_path_without_braces_both_say_the_same(text: str, key: str) -> None:
+def test_schema_and_loader_agree_on_paths_without_braces(text: str, key: str) -> None:
     assume("{" not in text and "}" not in text and "$" not in text)
     data = written(
         document("asset", key, text) if key == "dest" else document("command", key, [text])
@@ -456,7 +458,7 @@ WRONG: dict[str, list[Any]] = {
 
 
 def tables_in(found: dict[str, Any]) -> Iterator[tuple[KeyTable, dict[str, Any]]]:
-    """The tables of a document, each with its own."""
+    """Yield the mappings of a document with their tables of keys."""
 
     yield PROJECT, found
     yield from ((COMMAND, command) for command in found.get("commands", ()))
@@ -467,8 +469,8 @@ def tables_in(found: dict[str, Any]) -> Iterator[tuple[KeyTable, dict[str, Any]]
             yield GIT, asset["git"]
 
 
-@given(good_documents(), st.data())
-def test_one_wrong_value_in_a_good_document_is_refused_by_both(
+@given(valid_documents(), st.data())
+def test_one_invalid_value_is_rejected_by_schema_and_loader(
     found: dict[str, Any], data: Any
 ) -> None:
     keys, entry = data.draw(st.sampled_from(list(tables_in(found))))
@@ -479,8 +481,8 @@ def test_one_wrong_value_in_a_good_document_is_refused_by_both(
     assert not is_valid(text)
 
 
-@given(good_documents(), st.data())
-def test_a_missing_key_and_an_unknown_one_are_refused_by_both(
+@given(valid_documents(), st.data())
+def test_missing_and_unknown_keys_are_rejected_by_schema_and_loader(
     found: dict[str, Any], data: Any
 ) -> None:
     keys, entry = data.draw(
@@ -495,8 +497,10 @@ def test_a_missing_key_and_an_unknown_one_are_refused_by_both(
     assert not is_valid(text)
 
 
-@given(good_documents())
-def test_a_command_in_two_list_items_is_refused_by_both(found: dict[str, Any]) -> None:
+@given(valid_documents())
+def test_a_command_split_in_two_list_items_is_rejected_by_schema_and_loader(
+    found: dict[str, Any],
+) -> None:
     *others, last = found["commands"]
     found["commands"] = [*others, {"name": last.pop("name")}, {**last, "script": ["y"]}]
     text = written(found)

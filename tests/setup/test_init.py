@@ -334,7 +334,7 @@ def test_an_edited_block_is_left_alone(root: Path, spacy: Spacy) -> None:
     (root / ".gitignore").write_text((root / ".gitignore").read_text().replace("/model", "/x"))
     done = spacy("init", "ignore", "--yes", cwd=root)
     assert done.err.startswith(".gitignore: warning: left unchanged: the generated text")
-    assert "hint: to overwrite it: git spacy ignore --force\n" in done.err
+    assert "hint: git spacy ignore --force\n" in done.err
 
 
 @pytest.mark.parametrize("part", ["ignore", "notes"])
@@ -462,7 +462,7 @@ def test_a_locked_configuration_is_an_error(root: Path, spacy: Spacy) -> None:
     assert "could not lock config file" in done.err
     done = spacy("init", "--undo", "--yes", cwd=root)
     assert done.code == 75
-    assert "another git is writing" in done.err
+    assert "another git process is writing" in done.err
     (root / ".git/config.lock").unlink()
     assert spacy("init", "--undo", "--yes", cwd=root).code == 0
     assert git(root, "config", "--get-regexp", "^core").count("\n") == 3

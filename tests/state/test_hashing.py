@@ -55,11 +55,11 @@ def test_a_file_an_empty_folder_and_a_missing_path(tmp_path: Path) -> None:
 
 def test_folders_with_the_same_contents_differ_in_their_names(tmp_path: Path) -> None:
     write(tmp_path, {"one/a": "1", "one/b": "2", "two/a": "1", "two/c": "2"})
-    one, two = fingerprint(tmp_path, "one"), fingerprint(tmp_path, "two")
-    assert one is not None
-    assert two is not None
-    assert one.digest == two.digest
-    assert one.names != two.names
+    first, second = fingerprint(tmp_path, "one"), fingerprint(tmp_path, "two")
+    assert first is not None
+    assert second is not None
+    assert first.digest == second.digest
+    assert first.names != second.names
 
 
 def test_file_names_that_are_not_utf8_are_hashed(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_a_record_is_one_line_of_ascii_that_reads_back_unchanged(run: RunRecord)
     assert run_record.to_line(run) == line
 
 
-def test_a_line_has_sorted_keys_and_no_defaults_of_files() -> None:
+def test_a_line_has_sorted_keys_and_omits_empty_digests_of_names() -> None:
     document = json.loads(run_record.to_line(RUN))
     assert list(document) == sorted(document)
     assert document["v"] == 1

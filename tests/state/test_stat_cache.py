@@ -210,7 +210,7 @@ def test_a_link_out_of_the_project_is_never_followed(tmp_path: Path, hashed: lis
     assert hashed == []
 
 
-def test_the_file_is_json(tmp_path: Path, stats: StatCache) -> None:
+def test_the_stat_cache_is_a_json_file(tmp_path: Path, stats: StatCache) -> None:
     write(tmp_path, {"a": "a"})
     stats.fingerprint("a")
     stats.save()

@@ -174,8 +174,8 @@ def test_a_command_downstream_of_a_stale_one_is_stale(
     assert list(found) == list(verdicts)
     assert found["alone"] == up_to_date
     assert (found["b"].state, texts(found["b"])) == (becomes, (reason,) if reason else ())
-    verb = {"stale": "is", "unknown": "may be"}.get(becomes)
-    via_b = [f"'b', which produces 'b', {verb} stale"] if verb else []
+    is_or_may_be = {"stale": "is", "unknown": "may be"}.get(becomes)
+    via_b = [f"'b', which produces 'b', {is_or_may_be} stale"] if is_or_may_be else []
     via_a = [reason.replace("'out'", "'out/a'")] if reason else []
     assert texts(found["c"]) == ("script changed", *via_b, *via_a)
 

@@ -35,7 +35,7 @@ def build(path: Path, tree: bytes | dict[str, bytes]) -> None:
         build(path / name, inner)  # type: ignore[arg-type]
 
 
-def packed(root: Path) -> bytes:
+def pack(root: Path) -> bytes:
     found = fingerprint(root, "out")
     assert found
     stream = io.BytesIO()
@@ -43,7 +43,7 @@ def packed(root: Path) -> bytes:
     return stream.getvalue()
 
 
-def unpacked(root: Path, data: bytes) -> None:
+def unpack(root: Path, data: bytes) -> None:
     with staging(root, "out") as staged:
         archive.unpack(io.BytesIO(data), OUT, staged, 1 << 20)
         staged.commit()
@@ -55,11 +55,11 @@ def test_any_output_survives_packing_and_unpacking(
 ) -> None:
     before, after = (tmp_path_factory.mktemp(name) for name in ("before", "after"))
     build(before / "out", tree)
-    data = packed(before)
-    unpacked(after, data)
+    data = pack(before)
+    unpack(after, data)
     assert snapshot(after) == snapshot(before)
     assert fingerprint(after, "out") == fingerprint(before, "out")
-    assert packed(before) == data
+    assert pack(before) == data
 
 
 @given(trees, st.data())
@@ -74,12 +74,12 @@ def test_a_corrupted_archive_never_writes_outside_the_output(
 
     before, after = (tmp_path_factory.mktemp(name) for name in ("before", "after"))
     build(before / "out", tree)
-    plain = bytearray(gzip.decompress(packed(before)))
+    plain = bytearray(gzip.decompress(pack(before)))
     for _ in range(data.draw(st.integers(1, 4))):
         index = data.draw(st.integers(0, min(len(plain), 4096) - 1))
         plain[index] = data.draw(st.integers(0, 255))
     try:
-        unpacked(after, gzip.compress(bytes(plain), 1))
+        unpack(after, gzip.compress(bytes(plain), 1))
     except (GitSpacyError, OSError):
         assert os.listdir(after) == []
     assert set(os.listdir(after)) <= {"out"}

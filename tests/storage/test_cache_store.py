@@ -336,7 +336,7 @@ def test_the_cache_is_in_the_common_folder_of_all_worktrees(tmp_path: Path) -> N
 def test_concurrent_saves_lose_nothing(tmp_path: Path) -> None:
     write(tmp_path, {f"out{n}/{m}": f"{n % 3} {m}" for n in range(12) for m in range(5)})
 
-    def one(number: int) -> Fingerprint:
+    def save_numbered(number: int) -> Fingerprint:
         store = CacheStore(tmp_path / "store")
         known = save(store, tmp_path, f"out{number}")
         store.add_result("ab" * 32, CachedResult(((f"out{number}", known.digest, known.names),)))
@@ -344,7 +344,7 @@ def test_concurrent_saves_lose_nothing(tmp_path: Path) -> None:
 
     # processes use the same lock, but threads start faster
     with ThreadPoolExecutor(6) as pool:
-        found = list(pool.map(one, range(12)))
+        found = list(pool.map(save_numbered, range(12)))
     store = CacheStore(tmp_path / "store")
     assert all(store.has(known.digest, known.names) for known in found)
     assert store.verify() == []

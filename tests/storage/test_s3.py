@@ -127,7 +127,7 @@ def test_weasel_reads_and_writes_the_same_remote(
     assert snapshot(again) == snapshot(s3.made)
 
 
-def fails(verb: str, root: Path, *words: str, within: float = 60) -> None:
+def assert_fails(verb: str, root: Path, *words: str, within: float = 60) -> None:
     before = snapshot(root)
     began = time.monotonic()
     done = process(verb, cwd=root)
@@ -146,7 +146,7 @@ def test_a_missing_bucket_is_an_error(s3: Shared, verb: str) -> None:
     root = s3.made if verb == "push" else s3.clone
     text = (root / "project.yml").read_text()
     (root / "project.yml").write_text(text.replace("s3://bucket/", "s3://absent/"))
-    fails(verb, root, "s3://absent/some/where: The specified bucket does not exist")
+    assert_fails(verb, root, "s3://absent/some/where: The specified bucket does not exist")
 
 
 @pytest.mark.parametrize("verb", ["push", "pull"])
@@ -156,7 +156,9 @@ def test_a_stopped_server_is_an_error(
     gone = f"http://127.0.0.1:{free_port()}"
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", gone)
-        fails(verb, s3.made if verb == "push" else s3.clone, "s3://bucket/some/where: ", gone)
+        assert_fails(
+            verb, s3.made if verb == "push" else s3.clone, "s3://bucket/some/where: ", gone
+        )
 
 
 @pytest.mark.parametrize("verb", ["push", "pull"])
@@ -167,7 +169,7 @@ def test_missing_credentials_are_an_error(
         patch.delenv("AWS_ACCESS_KEY_ID")
         patch.delenv("AWS_SECRET_ACCESS_KEY")
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        fails(verb, s3.made if verb == "push" else s3.clone, "redentials")
+        assert_fails(verb, s3.made if verb == "push" else s3.clone, "redentials")
 
 
 @pytest.fixture
@@ -184,7 +186,7 @@ def strict(server: str) -> Iterator[None]:
 @pytest.mark.parametrize("verb", ["push", "pull"])
 def test_wrong_credentials_are_an_error(s3: Shared, strict: None, verb: str) -> None:
     try:
-        fails(verb, s3.made if verb == "push" else s3.clone, "s3://bucket/some/where: ")
+        assert_fails(verb, s3.made if verb == "push" else s3.clone, "s3://bucket/some/where: ")
     finally:
         import requests
 

@@ -31,7 +31,7 @@ X = md5(b"x")
 FOLDER = member("model", tarfile.DIRTYPE, mode=0o755)
 
 
-def refused(shared: Shared, data: bytes, code: int, *words: str, content: str = X) -> str:
+def assert_refused(shared: Shared, data: bytes, code: int, *words: str, content: str = X) -> str:
     """Assert that pulling `data` as the model fails with `code` and changes nothing.
 
     It is pulled into a project without the output and, with --force, over an existing one. Returns
@@ -71,7 +71,9 @@ def refused(shared: Shared, data: bytes, code: int, *words: str, content: str = 
     ],
 )  # fmt: skip
 def test_a_member_outside_the_project_is_refused(shared: Shared, name: str) -> None:
-    err = refused(shared, zipped(file("model/a"), file(name)), 3, "which is outside the output")
+    err = assert_refused(
+        shared, zipped(file("model/a"), file(name)), 3, "which is outside the output"
+    )
     assert "do not use this remote until you know who wrote the archive" in err
 
 
@@ -120,7 +122,7 @@ def test_a_member_outside_the_project_is_refused(shared: Shared, name: str) -> N
     ],
 )  # fmt: skip
 def test_an_unsafe_member_is_refused(shared: Shared, members: list[Any], why: str) -> None:
-    refused(
+    assert_refused(
         shared,
         zipped(FOLDER, *members) if members[0][0].name != "model" else zipped(*members),
         3,
@@ -143,7 +145,7 @@ def test_an_unsafe_member_is_refused(shared: Shared, members: list[Any], why: st
     ],
 )
 def test_a_member_of_another_output_is_refused(shared: Shared, name: str) -> None:
-    refused(shared, zipped(file("model/a"), file(name)), 3, "which is outside the output")
+    assert_refused(shared, zipped(file("model/a"), file(name)), 3, "which is outside the output")
 
 
 GOOD = zipped(FOLDER, file("model/weights.txt", b"x" * 100_000))
@@ -174,7 +176,7 @@ SPOILT = {
 def test_a_damaged_archive_or_wrong_content_is_rejected(
     shared: Shared, data: bytes, message: str
 ) -> None:
-    refused(shared, data, 4, message, content=X if message else md5(b"z"))
+    assert_refused(shared, data, 4, message, content=X if message else md5(b"z"))
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def test_invalid_headers_are_rejected_quickly(
 
 @pytest.mark.threat("terminal-escapes", commands="pull")
 def test_line_breaks_and_terminal_escapes_in_names_are_escaped(shared: Shared) -> None:
-    err = refused(shared, zipped(file("evil\n\x1b]0;x\x07")), 3)
+    err = assert_refused(shared, zipped(file("evil\n\x1b]0;x\x07")), 3)
     assert "\x1b" not in err
     shared.spacy("run", "all", "--force", cwd=shared.made)
 
@@ -265,7 +267,7 @@ def test_a_decompression_bomb_is_stopped_at_the_size_limit(shared: Shared) -> No
     config = Path(os.environ["GIT_CONFIG_GLOBAL"])
     config.write_text(config.read_text() + "[spacy]\n\tmaxOutputSize = 1m\n")
     content = bytes((1 << 20) + 1)
-    err = refused(shared, zipped(file("model/x", content)), 4, content=md5(content))
+    err = assert_refused(shared, zipped(file("model/x", content)), 4, content=md5(content))
     assert "bytes unpacked" in err
     assert "git config spacy.maxOutputSize" in err
 
@@ -274,7 +276,9 @@ def test_a_decompression_bomb_is_stopped_at_the_size_limit(shared: Shared) -> No
 def test_a_bomb_of_many_small_files_is_stopped(shared: Shared) -> None:
     config = Path(os.environ["GIT_CONFIG_GLOBAL"])
     config.write_text(config.read_text() + "[spacy]\n\tmaxOutputSize = 100k\n")
-    refused(shared, zipped(*(file(f"model/{n}", bytes(1024)) for n in range(101))), 4, "too large")
+    assert_refused(
+        shared, zipped(*(file(f"model/{n}", bytes(1024)) for n in range(101))), 4, "too large"
+    )
 
 
 @pytest.mark.threat("decompression-bombs", commands="pull")
@@ -282,7 +286,7 @@ def test_a_member_larger_than_the_disk_is_rejected(shared: Shared) -> None:
     info, _ = file("model/x")
     info.size = 1 << 50
     data = gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20))
-    refused(shared, data, 4, "no space left on the disk")
+    assert_refused(shared, data, 4, "no space left on the disk")
 
 
 @pytest.mark.threat("decompression-bombs", commands="pull")
@@ -307,7 +311,7 @@ def test_a_huge_header_takes_little_memory(shared: Shared, tmp_path: Path, heade
 def test_recursive_headers_are_rejected_quickly(shared: Shared) -> None:
     info, _ = member("x", tarfile.GNUTYPE_LONGNAME)
     data = gzip.compress(info.tobuf(tarfile.GNU_FORMAT) * 100_000)
-    refused(shared, data, 4, "in the remote is damaged")
+    assert_refused(shared, data, 4, "in the remote is damaged")
 
 
 def test_millions_of_members_take_little_memory(shared: Shared, tmp_path: Path) -> None:
@@ -328,7 +332,9 @@ def test_too_many_members_are_refused(shared: Shared, monkeypatch: pytest.Monkey
     from git_spacy.storage import safe_extract
 
     monkeypatch.setattr(safe_extract, "_MOST_MEMBERS", 50)
-    refused(shared, zipped(*(file(f"model/{n}") for n in range(60))), 4, "more than 50 files")
+    assert_refused(
+        shared, zipped(*(file(f"model/{n}") for n in range(60))), 4, "more than 50 files"
+    )
 
 
 @pytest.mark.parametrize(

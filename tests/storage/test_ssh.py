@@ -70,7 +70,7 @@ def test_the_newest_is_fetched(shared: Shared, server: Sshd) -> None:
     assert (shared.clone / "model/extra").exists()
 
 
-def fails(shared: Shared, *words: str) -> None:
+def assert_fails(shared: Shared, *words: str) -> None:
     for verb, root in (("push", shared.made), ("pull", shared.clone)):
         before = snapshot(root)
         done = process(verb, cwd=root)
@@ -84,24 +84,24 @@ def fails(shared: Shared, *words: str) -> None:
 
 def test_a_rejected_key_is_an_error(shared: Shared, server: Sshd, tmp_path: Path) -> None:
     (tmp_path / "sshd/authorized").write_text("")
-    fails(shared, "Permission denied")
+    assert_fails(shared, "Permission denied")
 
 
 def test_an_unknown_host_is_not_trusted(shared: Shared, server: Sshd, sealed: Path) -> None:
     (sealed / ".ssh/known_hosts").unlink()
-    fails(shared, "ost key")
+    assert_fails(shared, "ost key")
 
 
 def test_a_host_with_another_key_is_not_trusted(shared: Shared, server: Sshd, sealed: Path) -> None:
     other = (sealed / ".ssh/id_ed25519.pub").read_text()
     (sealed / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{server.port} {other}")
-    fails(shared, "ost key")
+    assert_fails(shared, "ost key")
 
 
 def test_a_stopped_server_is_an_error(shared: Shared, server: Sshd) -> None:
     server.process.terminate()
     server.process.wait(PATIENCE)
-    fails(shared, "127.0.0.1")
+    assert_fails(shared, "127.0.0.1")
 
 
 def test_a_read_only_folder_is_an_error(shared: Shared, server: Sshd) -> None:

@@ -108,10 +108,10 @@ class Clock:
 def slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulate a network that transfers one byte per second."""
 
-    read = http_reader._Wire.readinto
+    read = http_reader._TimedSocket.readinto
     monkeypatch.setattr(http_reader, "time", Clock())
     monkeypatch.setattr(
-        http_reader._Wire, "readinto", lambda self, buffer: read(self, memoryview(buffer)[:1])
+        http_reader._TimedSocket, "readinto", lambda self, buffer: read(self, memoryview(buffer)[:1])
     )
 
 

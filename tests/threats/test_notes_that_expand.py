@@ -190,7 +190,7 @@ def test_local_notes_that_expand_do_not_stop_a_run_and_the_hint_resets_them(
     git(clone, "update-ref", REF, bomb(clone, "many notes", *parents))
     ran = spacy(clone, "run", "all", "--force")
     assert ran.code == 0
-    assert "run not recorded: more than" in ran.err
+    assert "run not recorded: the notes have more than" in ran.err
     assert spacy(clone, "status").code == 0
     assert spacy(clone, "run", "all").code == 0
     for words in (("log",), ("show",), ("diff", "HEAD"), ("notes", "push"), ("notes", "status")):

@@ -130,10 +130,10 @@ def _unsupported_scheme(scheme: str, hint: str) -> Refused:
     )
 
 
-def checksum_mismatch(checksum: Checksum, found: str) -> ExternalError:
+def checksum_mismatch(checksum: Checksum, actual: str) -> ExternalError:
     """Return the error for content that does not match its checksum."""
 
     return ExternalError(
-        f"{checksum.algorithm} is {found}; project.yml expects {checksum.digest}",
+        f"{checksum.algorithm} is {actual}; project.yml expects {checksum.digest}",
         hint="if the new content is right, correct 'checksum'",
     )

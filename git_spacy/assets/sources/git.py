@@ -61,9 +61,9 @@ def fetch(
     md5 = digest_contents(context.root, facts)
     if asset.checksum:
         algorithm = asset.checksum.algorithm
-        found = md5 if algorithm == "md5" else digest_contents(context.root, facts, algorithm)
-        if found != asset.checksum.digest:
-            raise checksum_mismatch(asset.checksum, found)
+        actual = md5 if algorithm == "md5" else digest_contents(context.root, facts, algorithm)
+        if actual != asset.checksum.digest:
+            raise checksum_mismatch(asset.checksum, actual)
     size = sum(fact.size for fact in facts)
     return FetchedContent(size, md5, digest_file_names(facts), f"commit {tree.commit[:12]}")
 

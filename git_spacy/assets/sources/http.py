@@ -240,11 +240,11 @@ class _Download:
         if checksum is None:
             self._reject_wrong_content()
         elif not self._writer.matches(checksum):
-            found = self._writer.digest(checksum.algorithm)
-            error = checksum_mismatch(checksum, found)
-            if found == self._wrong:
+            actual = self._writer.digest(checksum.algorithm)
+            error = checksum_mismatch(checksum, actual)
+            if actual == self._wrong:
                 raise error  # the same wrong digest twice is not a transfer error
-            self._wrong = found
+            self._wrong = actual
             self._start_new_file()
             raise _RetryableError(error)
         self._stream.flush()

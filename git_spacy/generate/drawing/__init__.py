@@ -1,6 +1,7 @@
-"""Pictures of the graph: one module a format, each `draw(graph, words) → text`, and their table.
+"""Drawings of the project's graph as text, Mermaid, DOT and SVG.
 
-Every one is byte-stable, and shows any name as a name: none can end a string, a comment or a box.
+Each format has a module with a function `draw(graph, states)`. Drawings are reproducible byte for
+byte, and names are escaped so that none can end a string, a comment or a box.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from git_spacy.project.graph import find_workflow
 
 
 class Format(NamedTuple):
-    """The module that draws it, the endings of its files, and its comments."""
+    """An output format: its module, its file name suffixes and its comment syntax."""
 
     module: str
     suffixes: tuple[str, ...]
@@ -40,48 +41,53 @@ FORMATS = {
 }
 
 
-def draw(graph: Graph, form: str, words: NodeStates) -> str:
-    """The picture of `graph` in the format `form`: whole lines."""
+def draw(graph: Graph, format_name: str, states: NodeStates) -> str:
+    """Draw `graph` in one of FORMATS; the result consists of whole lines."""
 
-    text: str = importlib.import_module(FORMATS[form].module).draw(graph, words)
+    text: str = importlib.import_module(FORMATS[format_name].module).draw(graph, states)
     return text
 
 
 def format_of_file(file: str) -> str | None:
-    """The format of a file of this name, if its ending says it."""
+    """Return the format that the suffix of a file name stands for, or None."""
 
-    name = file.lower()
-    return next((form for form, one in FORMATS.items() if name.endswith(one.suffixes)), None)
+    lowercase = file.lower()
+    return next(
+        (name for name, format_ in FORMATS.items() if lowercase.endswith(format_.suffixes)), None
+    )
 
 
 def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile | None:
-    """The file that `git spacy graph WORDS` writes now; None for words that write none."""
+    """Return the current output of `git spacy graph WORDS`; None if it does not write a file."""
 
-    at = words.index("--") if "--" in words else len(words)
-    names, options = parse_words(words[:at], ("-o", "-f"))
-    names += tuple(words[at + 1 :])
+    end = words.index("--") if "--" in words else len(words)
+    names, options = parse_words(words[:end], ("-o", "-f"))
+    names += tuple(words[end + 1 :])
     file = options.get("-o", "")
-    form = options.get("-f") or format_of_file(file)
-    if form not in FORMATS:
+    format_name = options.get("-f") or format_of_file(file)
+    if format_name not in FORMATS:
         return None
     project = subject.loaded.project
     workflow = find_workflow(project, names[0]) if names else None
-    return graph_file(build_graph(project, workflow), file, form, workflow and workflow.name)
+    return graph_file(build_graph(project, workflow), file, format_name, workflow and workflow.name)
 
 
-def graph_file(graph: Graph, file: str, form: str, workflow: str | None) -> GeneratedFile:
-    """The file (a path from the project) that shows `graph`, of one `workflow` or of all. It says
-    what project.yml says, and nothing of what is up to date. Raises Malformed for names that cannot
-    be in its marker."""
+def graph_file(graph: Graph, file: str, format_name: str, workflow: str | None) -> GeneratedFile:
+    """Return the drawing of `graph` as a generated file, without states.
 
-    words = ["graph", *([] if format_of_file(file) == form else ["-f", form]), "-o", file]
+    `file` is relative to the project, and `workflow` is the name of the workflow that the graph is
+    restricted to. Raises InvalidInput for names that cannot be part of the marker.
+    """
+
+    format_option = [] if format_of_file(file) == format_name else ["-f", format_name]
+    words = ["graph", *format_option, "-o", file]
     if workflow is not None:
         words += [*(["--"] if workflow.startswith("-") else []), workflow]
-    comment = FORMATS[form].comment
-    typed = marker_command(*words)
-    if comment is XML and "--" in typed:
+    comment = FORMATS[format_name].comment
+    command = marker_command(*words)
+    if comment is XML and "--" in command:
         raise InvalidInput(
-            f"'{typed}' cannot be written into an SVG: no comment there may have '--'",
-            hint="give the file or the workflow another name, or draw it to stdout",
+            f"'{command}' contains '--', which is not allowed in the comments of an SVG",
+            hint="use another file name, or rename the workflow",
         )
-    return GeneratedFile(file, draw(graph, form, {}), typed, comment)
+    return GeneratedFile(file, draw(graph, format_name, {}), command, comment)

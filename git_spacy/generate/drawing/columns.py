@@ -1,4 +1,4 @@
-"""Files in columns: a path, what is known of it, and what it has to do with others. Pure."""
+"""Formatting of files in columns: path, state, and the commands that they are connected to."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from git_spacy.generate.drawing import label
 from git_spacy.state.verdict import state_label
 
 Paint = Callable[[str, str], str]
-"""A text and what it is (a state, `title`, `command` or `faint`) → the text in its colour."""
+"""Colours a text, given its style: a state, `title`, `command` or `faint`."""
 
-_LEAST = 16  # cells in which something can be said of a path
-_MOST = 20  # names that are looked at: no line has room for more
+_MIN_NOTE_WIDTH = 16  # cells
+_MAX_NAMES = 20  # no line has room for more
 
 
 class FileLine(NamedTuple):
-    """A file: its path, its state if known, what it is, and (after a word like `for`) the
-    commands that it has to do with."""
+    """A file: its path, state and kind, and the names of commands after a word such as "from"."""
 
     path: str
     state: str
@@ -28,51 +27,56 @@ class FileLine(NamedTuple):
 
 
 def format_files(files: Sequence[FileLine], width: int, paint: Paint) -> Iterator[str]:
-    """`files` in lines of `width` cells. What has no room beside a path stands below it."""
+    """Yield `files` in lines of `width` cells. A note that does not fit goes on the next line."""
 
-    named = min(max((label.display_width(file.path) for file in files), default=0), width - _LEAST)
-    said = max((len(file.state) for file in files), default=0)
+    longest_path = max((label.display_width(file.path) for file in files), default=0)
+    path_width = min(longest_path, width - _MIN_NOTE_WIDTH)
+    state_width = max((len(file.state) for file in files), default=0)
     for file in files:
         path = label.shorten(file.path, width)
-        beside = _after(file, said, width - named, paint)
-        if label.display_width(path) > named or beside is None:
+        beside = _after(file, state_width, width - path_width, paint)
+        if label.display_width(path) > path_width or beside is None:
             yield path
-            below = _after(file, said, width, paint, is_last=True)
+            below = _after(file, state_width, width, paint, is_last=True)
             if below:
                 yield below
         else:
-            yield path + (" " * (named - label.display_width(path)) + beside if beside else "")
+            yield path + (" " * (path_width - label.display_width(path)) + beside if beside else "")
 
 
 def _after(
-    file: FileLine, said: int, room: int, paint: Paint, *, is_last: bool = False
+    file: FileLine, state_width: int, room: int, paint: Paint, *, is_last: bool = False
 ) -> str | None:
-    """What stands behind a path, in `room` cells, where words are `said` wide; None: not even one
-    name has room, and it is not the last try."""
+    """Return the state and note of a file in `room` cells.
+
+    States take `state_width` cells. Returns None if not even one name fits, unless `is_last` is
+    set: then the note is shortened.
+    """
 
     word = f"  {paint(state_label(file.state), file.state)}" if file.state else ""
-    left = room - 2 - (said + 2 if said else 0)
-    note = _note(file, left)
-    if label.display_width(note) > left:
+    note_width = room - 2 - (state_width + 2 if state_width else 0)
+    note = _note(file, note_width)
+    if label.display_width(note) > note_width:
         if not is_last:
             return None
-        note = label.shorten(note, left)
+        note = label.shorten(note, note_width)
     if not note:
         return word
-    gap = " " * ((said + 2 if said else 0) - (len(file.state) + 2 if file.state else 0))
+    gap = " " * (
+        (state_width + 2 if state_width else 0) - (len(file.state) + 2 if file.state else 0)
+    )
     return f"{word}{gap}  {paint(note, 'faint')}"
 
 
 def _note(file: FileLine, room: int) -> str:
-    """What a file has to do with others: of many names the first, as many as `room` cells hold,
-    and how many more there are."""
+    """Return a file's kind and as many of its names as fit, with the number of the others."""
 
-    kept = min(len(file.names), _MOST)
+    shown = min(len(file.names), _MAX_NAMES)
     while True:
-        more = len(file.names) - kept
-        names = ", ".join(file.names[:kept]) + (f" and {more} more" if more else "")
-        told = f"{file.prefix} {names}{file.suffix}" if names else ""
-        note = ", ".join(part for part in (file.kind, told) if part)
-        if label.display_width(note) <= room or kept <= 1:
+        more = len(file.names) - shown
+        names = ", ".join(file.names[:shown]) + (f" and {more} more" if more else "")
+        commands = f"{file.prefix} {names}{file.suffix}" if names else ""
+        note = ", ".join(part for part in (file.kind, commands) if part)
+        if label.display_width(note) <= room or shown <= 1:
             return note
-        kept -= 1
+        shown -= 1

@@ -1,8 +1,8 @@
-"""Where each box of a layered drawing stands and which way each edge goes: its second half. Pure.
+"""The coordinates of boxes and edges in a layered drawing: the second half of the layout.
 
-Lengths are in pixels. Boxes that hang together are drawn together, and each such drawing stands
-beside or below the one before. An edge leaves a box, crosses the gap to the next layer as a curve
-and a layer as a straight line, in a place of its own: so it runs through no box.
+Lengths are in pixels. Each connected component is drawn separately, beside or below the previous
+one. Edges cross the gaps between layers as curves, and layers as straight lines through a dummy box
+of their own, so that they do not cross other boxes.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from typing import NamedTuple
 from git_spacy.generate.drawing.layer_assignment import LayeredGraph, assign_layers
 
 _BESIDE = 22.0  # between two boxes of a layer
-_NARROW = 14.0  # where one of them is a place that an edge goes through
-_PLACE = 4.0  # the width of such a place
-_GAP = 34.0  # between two layers, at least
-_STEEP = 0.12  # what is added to it for each pixel that an edge goes aside …
-_MOST_GAP = 130.0  # … up to this
-_APART = 40.0  # between drawings of what does not hang together
-_TURNED = 9.0  # how far beside the others an edge begins that points up
+_NARROW = 14.0  # between two boxes if one of them is a dummy box
+_PLACE = 4.0  # the width of a dummy box
+_GAP = 34.0  # between two layers, at minimum
+_STEEP = 0.12  # added to the gap for each pixel that an edge moves sideways,
+_MOST_GAP = 130.0  # up to this gap
+_APART = 40.0  # between connected components
+_UPWARD_OFFSET = 9.0  # the sideways offset of edges that point up
 _ROUNDS = 12
 
 
 class BoxSize(NamedTuple):
-    """Of a box."""
+    """The size of a box."""
 
     width: float
     height: float
 
 
 class Point(NamedTuple):
-    """From the upper left corner."""
+    """A position relative to the upper left corner."""
 
     x: float
     y: float
 
 
 class Box(NamedTuple):
-    """Its upper left corner and its size."""
+    """A box: its upper left corner and its size."""
 
     x: float
     y: float
@@ -49,8 +49,10 @@ class Box(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """Boxes and edges, in the order in which they were given, and how large it all is. An edge is
-    its points: straight from the first to the second, a curve to the third, and so on in turn."""
+    """Boxes and edges in the order of the input, and the size of the drawing.
+
+    An edge is a sequence of points, connected alternately by straight lines and curves.
+    """
 
     boxes: tuple[Box, ...]
     edges: tuple[tuple[Point, ...], ...]
@@ -61,28 +63,34 @@ class Drawing(NamedTuple):
 def place_boxes(
     sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]], *, down: bool, width: float
 ) -> Drawing:
-    """Boxes of these `sizes` with `edges` between them (from, to), in layers one below the other
-    (`down`) or one beside the other. What does not hang together is side by side up to `width`."""
+    """Place boxes of these `sizes` with `edges` (from, to) between them in layers.
+
+    The layers are below each other if `down` is set, else side by side. Connected components are
+    placed side by side up to `width`.
+    """
 
     boxes: dict[int, Box] = {}
     lines: dict[int, tuple[Point, ...]] = {}
     left = top = bottom = furthest = 0.0
-    for members, numbers in _together(len(sizes), edges):
+    for members, numbers in _components(len(sizes), edges):
         inner = {box: at for at, box in enumerate(members)}
-        one = _drawn(
-            [_turned(sizes[box], down) for box in members],
+        component = _draw_component(
+            [_transposed_size(sizes[box], down) for box in members],
             [(inner[edges[number][0]], inner[edges[number][1]]) for number in numbers],
         )
-        one = one if down else _flipped(one)
-        if left and left + one.width > width:
+        component = component if down else _transposed(component)
+        if left and left + component.width > width:
             left, top = 0.0, bottom + _APART
         for box, at in inner.items():
-            old = one.boxes[at]
+            old = component.boxes[at]
             boxes[box] = old._replace(x=old.x + left, y=old.y + top)
-        for number, points in zip(numbers, one.edges, strict=True):
+        for number, points in zip(numbers, component.edges, strict=True):
             lines[number] = tuple(Point(x + left, y + top) for x, y in points)
-        furthest, bottom = max(furthest, left + one.width), max(bottom, top + one.height)
-        left += one.width + _APART
+        furthest, bottom = (
+            max(furthest, left + component.width),
+            max(bottom, top + component.height),
+        )
+        left += component.width + _APART
     return Drawing(
         tuple(boxes[box] for box in range(len(sizes))),
         tuple(lines[number] for number in range(len(edges))),
@@ -91,25 +99,25 @@ def place_boxes(
     )
 
 
-def _turned(size: BoxSize, down: bool) -> BoxSize:
+def _transposed_size(size: BoxSize, down: bool) -> BoxSize:
     return size if down else BoxSize(size.height, size.width)
 
 
-def _flipped(one: Drawing) -> Drawing:
-    """With rows for columns."""
+def _transposed(drawing: Drawing) -> Drawing:
+    """Exchange rows and columns."""
 
     return Drawing(
-        tuple(Box(box.y, box.x, box.height, box.width) for box in one.boxes),
-        tuple(tuple(Point(y, x) for x, y in points) for points in one.edges),
-        one.height,
-        one.width,
+        tuple(Box(box.y, box.x, box.height, box.width) for box in drawing.boxes),
+        tuple(tuple(Point(y, x) for x, y in points) for points in drawing.edges),
+        drawing.height,
+        drawing.width,
     )
 
 
-def _together(
+def _components(
     count: int, edges: Sequence[tuple[int, int]]
 ) -> Iterable[tuple[list[int], list[int]]]:
-    """Boxes that hang together, with the numbers of their edges."""
+    """Return the connected components: their boxes, and the numbers of their edges."""
 
     beside: list[list[int]] = [[] for _ in range(count)]
     for a, b in edges:
@@ -136,8 +144,8 @@ def _together(
     return [(boxes, numbers[at]) for at, boxes in enumerate(members)]
 
 
-def _drawn(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) -> Drawing:
-    """What hangs together, in layers one below the other."""
+def _draw_component(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) -> Drawing:
+    """Draw a connected component in layers below each other."""
 
     order = assign_layers(len(sizes), edges)
     widths = [size.width for size in sizes]
@@ -145,10 +153,10 @@ def _drawn(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) -> Drawin
         for place in route[1:-1]:
             widths += [_PLACE] * (place + 1 - len(widths))
     middle = _middles(order, widths)
-    least = min((middle[box] - widths[box] / 2 for one in order.layers for box in one), default=0.0)
+    least = min((middle[box] - widths[box] / 2 for row in order.layers for box in row), default=0.0)
     middle = [round(x - least, 1) for x in middle]
     tops, heights = _tops(order, middle, sizes)
-    layer = {box: at for at, one in enumerate(order.layers) for box in one}
+    layer = {box: at for at, row in enumerate(order.layers) for box in row}
     boxes = []
     for box, size in enumerate(sizes):
         above = (heights[layer[box]] - size.height) / 2
@@ -157,7 +165,7 @@ def _drawn(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) -> Drawin
         )
     lines = []
     for route, up in zip(order.routes, order.reversed_edges, strict=True):
-        aside = _TURNED if up else 0.0
+        aside = _UPWARD_OFFSET if up else 0.0
         points = []
         for box in route:
             x, at = middle[box] + (aside if box < len(sizes) else 0.0), layer[box]
@@ -179,14 +187,16 @@ def _drawn(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) -> Drawin
 def _tops(
     order: LayeredGraph, middle: Sequence[float], sizes: Sequence[BoxSize]
 ) -> tuple[list[float], list[float]]:
-    """Where each layer begins, and how high it is. The gap above it is the larger, the further an
-    edge goes aside in it."""
+    """Return the top and the height of each layer.
+
+    The gap above a layer grows with the distance that edges move sideways in it.
+    """
 
     heights = [
-        max((sizes[box].height for box in one if box < len(sizes)), default=0.0)
-        for one in order.layers
+        max((sizes[box].height for box in row if box < len(sizes)), default=0.0)
+        for row in order.layers
     ]
-    layer = {box: at for at, one in enumerate(order.layers) for box in one}
+    layer = {box: at for at, row in enumerate(order.layers) for box in row}
     aside = [0.0] * len(order.layers)
     for a, b in order.links:
         aside[layer[b]] = max(aside[layer[b]], abs(middle[a] - middle[b]))
@@ -198,22 +208,27 @@ def _tops(
 
 
 def _middles(order: LayeredGraph, widths: Sequence[float]) -> list[float]:
-    """The middle of each box and place across the layers: as near to the mean of what it hangs
-    together with as its neighbours allow, down, up, and both ways in turn."""
+    """Return the middle of each box and dummy box across the layers.
+
+    Each is as close to the mean of its neighbours in other layers as those in its own layer allow.
+    The rounds alternate between the layers above and below; the last ones consider both.
+    """
 
     above: list[list[tuple[int, float]]] = [[] for _ in widths]
     below: list[list[tuple[int, float]]] = [[] for _ in widths]
     links = Counter(chain.from_iterable(order.links))
     for a, b in order.links:
-        weight = (1.0, 2.0, 8.0)[(a >= order.boxes) + (b >= order.boxes)]  # long edges are straight
+        weight = (1.0, 2.0, 8.0)[
+            (a >= order.boxes) + (b >= order.boxes)
+        ]  # keeps long edges straight
         if links[a] == 1 or links[b] == 1:
-            weight = 0.2  # what ends here stands aside
+            weight = 0.2  # boxes with a single edge have little influence
         above[b].append((a, weight))
         below[a].append((b, weight))
     middle = [0.0] * len(widths)
-    for one in order.layers:
-        offsets = _offsets(one, widths, order.boxes)
-        for box, offset in zip(one, offsets, strict=True):
+    for row in order.layers:
+        offsets = _offsets(row, widths, order.boxes)
+        for box, offset in zip(row, offsets, strict=True):
             middle[box] = offset - offsets[-1] / 2
     sides: tuple[Callable[[int], list[tuple[int, float]]], ...] = (
         lambda box: above[box],
@@ -222,32 +237,35 @@ def _middles(order: LayeredGraph, widths: Sequence[float]) -> list[float]:
     )
     for turn in range(_ROUNDS):
         beside = sides[2 if turn >= _ROUNDS - 4 else turn % 2]
-        for one in order.layers if turn % 2 == 0 else reversed(order.layers):
-            _settle(one, middle, _offsets(one, widths, order.boxes), beside)
+        for row in order.layers if turn % 2 == 0 else reversed(order.layers):
+            _settle(row, middle, _offsets(row, widths, order.boxes), beside)
     return middle
 
 
-def _offsets(one: Sequence[int], widths: Sequence[float], boxes: int) -> list[float]:
-    """How far the middles of a layer are from that of its first, if all stand close."""
+def _offsets(row: Sequence[int], widths: Sequence[float], boxes: int) -> list[float]:
+    """Return the distances of a layer's middles from the first one, packed as close as possible."""
 
     found = [0.0]
-    for left, right in pairwise(one):
+    for left, right in pairwise(row):
         between = _NARROW if left >= boxes or right >= boxes else _BESIDE
         found.append(found[-1] + (widths[left] + widths[right]) / 2 + between)
     return found
 
 
 def _settle(
-    one: Sequence[int],
+    row: Sequence[int],
     middle: list[float],
     offsets: Sequence[float],
     beside: Callable[[int], list[tuple[int, float]]],
 ) -> None:
-    """Put a layer where the squares of the distances from where each box would be are least, and
-    none comes nearer to the next than it may: neighbours that would are pooled."""
+    """Position a layer with the least squared distance of its boxes from their preferred positions.
 
-    pools: list[tuple[float, float, int]] = []  # weight, where it would be, how many
-    for box, offset in zip(one, offsets, strict=True):
+    Boxes that would come too close to each other are pooled and moved together (pool adjacent
+    violators).
+    """
+
+    pools: list[tuple[float, float, int]] = []  # weight, preferred position, number of boxes
+    for box, offset in zip(row, offsets, strict=True):
         others = beside(box)
         weight = sum(w for _, w in others)
         wish = sum(middle[other] * w for other, w in others) / weight if others else middle[box]
@@ -260,5 +278,5 @@ def _settle(
     at = 0
     for _, start, count in pools:
         for _ in range(count):
-            middle[one[at]] = start + offsets[at]
+            middle[row[at]] = start + offsets[at]
             at += 1

@@ -1,7 +1,6 @@
-"""The graph in Graphviz's language (graphviz.org, "DOT Language"). Pure.
+"""Drawing of the graph in Graphviz's DOT language (graphviz.org, "DOT Language").
 
-Ids are ours, labels are quoted: what would end the quotes, begin an escape of Graphviz's own or an
-entity of HTML is written so that it means itself.
+Labels are quoted strings in which quotes, backslashes and HTML entities are escaped.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ _SHAPES = {
 }
 
 
-def draw(graph: Graph, words: NodeStates) -> str:
-    """`graph` for `dot`, coloured by what is known."""
+def draw(graph: Graph, states: NodeStates) -> str:
+    """Draw `graph` in DOT, with nodes coloured by their state."""
 
     title = _quoted(label.single_line(graph.title) if graph.title else " ")
     lines = [
@@ -28,7 +27,7 @@ def draw(graph: Graph, words: NodeStates) -> str:
         f"  graph [rankdir=TB bgcolor=transparent tooltip={title}]",
         f'  node [fontname="monospace" fontsize=11 fontcolor="{palette.INK}"]',
         f'  edge [color="{palette.GREY}"]',
-        *(f"  {node.id} [{_look(node, words)}]" for node in graph.nodes),
+        *(f"  {node.id} [{_look(node, states)}]" for node in graph.nodes),
         *(
             f"  {edge.start} -> {edge.end}{' [style=dashed]' if edge.is_part else ''}"
             for edge in graph.edges
@@ -38,13 +37,13 @@ def draw(graph: Graph, words: NodeStates) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _look(node: GraphNode, words: NodeStates) -> str:
+def _look(node: GraphNode, states: NodeStates) -> str:
     name = _quoted(label.single_line(node.name, _LABEL))
-    word = state_label(words.get(node.id, ""))
+    word = state_label(states.get(node.id, ""))
     if word:
         name = f'{name[:-1]}\\n{word}"'
-    look = palette.style(node, words)
-    tooltip = _quoted(label.single_line(palette.tooltip(node, words)))
+    look = palette.style(node, states)
+    tooltip = _quoted(label.single_line(palette.tooltip(node, states)))
     return (
         f'label={name} {_SHAPES[node.kind]} fillcolor="{look.fill}" color="{look.stroke}"'
         f" tooltip={tooltip}"

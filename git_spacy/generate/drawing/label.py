@@ -1,7 +1,7 @@
-"""Names as a picture may show them: one line, nothing that a terminal or a parser obeys, measured.
+"""Labels: single-line, printable texts, with their width and shortened to fit.
 
-A cell is the width of a letter in a terminal or in a monospaced font; what is wider than that
-counts as two, so that a text never needs more room than is said here.
+A cell is the width of a letter in a terminal or in a monospaced font. Wider characters count as two
+cells, so that a text never needs more room than computed here.
 """
 
 from __future__ import annotations
@@ -11,63 +11,68 @@ import unicodedata
 
 from git_spacy.errors import escape_controls, redact
 
-LONGEST = 300  # cells of a text that nobody sees at once: a tooltip
-# what no XML document may have, and marks that turn the direction of what comes after
-_UNSEEN = re.compile("[\u061c\u200e\u200f\ufeff\ufffe\uffff]|[\U0001fffe-\U0010ffff]")
-_LATIN = 0x530  # below it letters are as wide as ours: Latin, Greek, Cyrillic
+LONGEST = 300  # cells of a long text, such as a tooltip
+# characters that XML does not allow, and marks that change the direction of text
+_INVISIBLE = re.compile("[\u061c\u200e\u200f\ufeff\ufffe\uffff]|[\U0001fffe-\U0010ffff]")
+_FIRST_OTHER_SCRIPT = 0x530  # characters below it are Latin, Greek or Cyrillic, one cell wide
 
 
 def single_line(text: str, most: int = LONGEST) -> str:
-    """`text` in one line of at most `most` cells, with what cannot be seen written out."""
+    """Return `text` on one line of at most `most` cells, with invisible characters escaped."""
 
     words = " ".join(escape_controls(redact(text)).split())
-    seen = _UNSEEN.sub(_written, words)
-    return shorten(seen, most) if display_width(seen) else "(blank)"
+    visible = _INVISIBLE.sub(_escape, words)
+    return shorten(visible, most) if display_width(visible) else "(blank)"
 
 
-def _written(match: re.Match[str]) -> str:
+def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code > 0x1FFFF and code & 0xFFFF < 0xFFFE:
-        return match[0]  # another character beyond the basic plane
+        return match[0]  # an ordinary character outside the Basic Multilingual Plane
     return f"\\u{code:04x}"
 
 
 def display_width(text: str) -> int:
-    """The room that `text` needs in a terminal."""
+    """Return the width of `text` in a terminal, in cells."""
 
-    return len(text) if text.isascii() else sum(map(_cell, text))
+    return len(text) if text.isascii() else sum(map(_cells, text))
 
 
 def image_width(text: str) -> int:
-    """The room that it needs in a picture, where the font of other scripts is not known."""
+    """Return the maximum width of `text` in an image, where fonts of other scripts can be wider."""
 
     if text.isascii():
         return len(text)
-    return sum(2 if _cell(one) and ord(one) >= _LATIN else _cell(one) for one in text)
+    return sum(
+        2 if _cells(character) and ord(character) >= _FIRST_OTHER_SCRIPT else _cells(character)
+        for character in text
+    )
 
 
-def _cell(character: str) -> int:
+def _cells(character: str) -> int:
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def shorten(text: str, most: int) -> str:
-    """`text` in at most `most` cells, without its middle if it is longer: paths differ at their
-    ends."""
+    """Shorten `text` to at most `most` cells.
+
+    The middle is removed, since paths differ at their ends.
+    """
 
     if display_width(text) <= most:
         return text
-    tail = _taken(text[::-1], most // 2)[::-1]
-    return f"{_taken(text, most - 1 - most // 2)}…{tail}"
+    tail = _prefix(text[::-1], most // 2)[::-1]
+    return f"{_prefix(text, most - 1 - most // 2)}…{tail}"
 
 
-def _taken(text: str, most: int) -> str:
-    """The first characters that need no more than `most` cells."""
+def _prefix(text: str, most: int) -> str:
+    """Return the longest prefix of `text` that fits into `most` cells."""
 
-    used = 0
-    for at, character in enumerate(text):
-        used += _cell(character)
-        if used > most:
-            return text[:at]
+    width = 0
+    for index, character in enumerate(text):
+        width += _cells(character)
+        if width > most:
+            return text[:index]
     return text

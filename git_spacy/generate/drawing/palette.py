@@ -1,7 +1,7 @@
-"""What the pictures look like: a fill, a line and a word for each kind of node and each state.
+"""The colours of the drawings, for each kind of node and each state.
 
-Fills are light and their text is dark, so that a box is read on a light page and on a dark one;
-what lies outside the boxes is of a grey that both show.
+Boxes have a light fill and dark text, which can be read on light and dark pages. Everything outside
+of boxes is grey, which is visible on both.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from git_spacy.generate.graph import Graph, GraphNode, NodeStates
 from git_spacy.state.verdict import state_label
 
 INK = "#1f2328"
-GREY = "#767c85"  # 4 to 1 on white, 5 to 1 on black
+GREY = "#767c85"  # contrast 4:1 on white, 5:1 on black
 
 
 class BoxStyle(NamedTuple):
-    """Colours of a box: of what it is filled with and of its border."""
+    """The fill and border colours of a box."""
 
     fill: str
     stroke: str
 
 
-# of a node of which nothing more is known, by its kind
+# of nodes without a state, by kind
 KINDS = {
     "asset": BoxStyle("#fbf3e3", "#9a6700"),
     "command": BoxStyle("#dbe9ff", "#2f6fd0"),
     "source": BoxStyle("#f6f8fa", "#8c959f"),
     "file": BoxStyle("#ffffff", "#8c959f"),
 }
-# by its state in `git spacy status`, in the order of a legend
+# of nodes with a state of `git spacy status`, in the order of the legend
 STATES = {
     "up_to_date": BoxStyle("#d2f4da", "#1a7f37"),
     "verified": BoxStyle("#d2f4da", "#1a7f37"),
@@ -45,29 +45,29 @@ STATES = {
 }
 
 
-def style(node: GraphNode, words: NodeStates) -> BoxStyle:
-    """How `node` looks."""
+def style(node: GraphNode, states: NodeStates) -> BoxStyle:
+    """Return the colours of `node`."""
 
-    return STATES.get(words.get(node.id, ""), KINDS[node.kind])
+    return STATES.get(states.get(node.id, ""), KINDS[node.kind])
 
 
-def legend(graph: Graph, words: NodeStates) -> list[tuple[str, BoxStyle]]:
-    """Return the label and the style of each state that the picture shows."""
+def legend(graph: Graph, states: NodeStates) -> list[tuple[str, BoxStyle]]:
+    """Return the states that occur in the drawing, with their colours."""
 
-    shown = {words.get(node.id) for node in graph.nodes}
+    shown = {states.get(node.id) for node in graph.nodes}
     return [(state_label(state), style) for state, style in STATES.items() if state in shown]
 
 
-def tooltip(node: GraphNode, words: NodeStates) -> str:
-    """All that there is to say of a node, for a tooltip."""
+def tooltip(node: GraphNode, states: NodeStates) -> str:
+    """Return the tooltip of a node: its kind, name, state and description."""
 
-    kind = "made" if node.kind == "file" else node.kind
+    kind = "output" if node.kind == "file" else node.kind
     return join_nonempty(
-        (f"{kind} {node.name}", state_label(words.get(node.id, "")), node.description)
+        (f"{kind} {node.name}", state_label(states.get(node.id, "")), node.description)
     )
 
 
 def join_nonempty(parts: Iterable[str]) -> str:
-    """The parts that say something."""
+    """Join the parts that are not empty."""
 
     return " · ".join(part for part in parts if part)

@@ -1,7 +1,8 @@
-"""The graph as SVG 1.1, drawn here: nothing need be installed to make or to see it. Pure.
+"""Drawing of the graph as SVG 1.1, without Graphviz or any other tool.
 
-It holds no script, no style sheet, no id and no reference, so it can stand in any page; a box has
-its name inside, all that is known of it as its title, and room for the widest usual fonts.
+The SVG contains no scripts, style sheets, ids or references, so that it can be embedded in any
+page. Boxes are wide enough for the widest common monospaced font, and have their details as a
+tooltip.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from git_spacy.generate.graph import Graph, GraphEdge, GraphNode, NodeKind, Node
 from git_spacy.state.verdict import state_label
 
 _LABEL = 46  # cells
-_CELL = 7.5  # pixels that a letter needs at _FONT, in the widest of the fonts
+_CELL = 7.5  # width of a letter at size _FONT in the widest of the fonts, in pixels
 _FONT = 12
-_SMALL = 10  # of the word for a state
-_HIGH = 30  # a box of one line
+_SMALL = 10  # font size of states
+_HIGH = 30  # height of a box with one line
 _MARGIN = 16
-_NARROW = 1000  # pixels: what a page has room for
+_NARROW = 1000  # width of a page, in pixels
 _FONTS = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 _ARROW = 7
 _BORDERS = {
@@ -32,18 +33,20 @@ _BORDERS = {
 }
 
 
-def draw(graph: Graph, words: NodeStates) -> str:
-    """`graph` as a picture, coloured by what is known."""
+def draw(graph: Graph, states: NodeStates) -> str:
+    """Draw `graph` as SVG, with nodes coloured by their state."""
 
-    place = {node.id: at for at, node in enumerate(graph.nodes)}
-    sizes = [_size(node, words) for node in graph.nodes]
-    edges = [(place[edge.start], place[edge.end]) for edge in graph.edges]
-    layout, down = _best(sizes, edges)
-    return "".join(line + "\n" for line in _document(graph, words, layout, down))
+    index = {node.id: number for number, node in enumerate(graph.nodes)}
+    sizes = [_size(node, states) for node in graph.nodes]
+    edges = [(index[edge.start], index[edge.end]) for edge in graph.edges]
+    layout, down = _best_layout(sizes, edges)
+    return "".join(line + "\n" for line in _document(graph, states, layout, down))
 
 
-def _best(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) -> tuple[Drawing, bool]:
-    """Layers one below the other, unless that is too wide and side by side is narrower."""
+def _best_layout(
+    sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]
+) -> tuple[Drawing, bool]:
+    """Place layers below each other, unless that is too wide and side by side is narrower."""
 
     below = place_boxes(sizes, edges, down=True, width=_NARROW)
     if below.width <= _NARROW:
@@ -52,19 +55,19 @@ def _best(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) -> tuple[D
     return (below, True) if below.width <= beside.width else (beside, False)
 
 
-def _size(node: GraphNode, words: NodeStates) -> BoxSize:
+def _size(node: GraphNode, states: NodeStates) -> BoxSize:
     cells = max(
-        label.image_width(label.single_line(node.name, _LABEL)), len(words.get(node.id, "")), 4
+        label.image_width(label.single_line(node.name, _LABEL)), len(states.get(node.id, "")), 4
     )
-    high = _HIGH + (13 if words.get(node.id) else 0) + (8 if node.kind == "asset" else 0)
+    high = _HIGH + (13 if states.get(node.id) else 0) + (8 if node.kind == "asset" else 0)
     return BoxSize(round(cells * _CELL * (1.06 if node.kind == "command" else 1) + 20), high)
 
 
-def _document(graph: Graph, words: NodeStates, layout: Drawing, down: bool) -> Iterator[str]:
-    legend = palette.legend(graph, words)
+def _document(graph: Graph, states: NodeStates, layout: Drawing, down: bool) -> Iterator[str]:
+    legend = palette.legend(graph, states)
     width = max(layout.width, _legend_width(legend)) + 2 * _MARGIN
     height = layout.height + 2 * _MARGIN + (34 if legend else 0)
-    title = escape(label.single_line(graph.title)) if graph.title else "The project's graph"
+    title = escape(label.single_line(graph.title)) if graph.title else "Project graph"
     size = f"{_number(width)} {_number(height)}"
     yield '<?xml version="1.0" encoding="UTF-8"?>'
     yield (
@@ -82,24 +85,24 @@ def _document(graph: Graph, words: NodeStates, layout: Drawing, down: bool) -> I
         yield _edge(edge, points, names, down)
     yield "</g>"
     for node, box in zip(graph.nodes, layout.boxes, strict=True):
-        yield _node(node, box, words)
+        yield _node(node, box, states)
     yield from _legend(legend, layout.height + 22)
     yield "</g>"
     yield "</svg>"
 
 
-def _node(node: GraphNode, box: Box, words: NodeStates) -> str:
-    style = palette.style(node, words)
+def _node(node: GraphNode, box: Box, states: NodeStates) -> str:
+    style = palette.style(node, states)
     look = f'fill="{style.fill}" stroke="{style.stroke}"'
     name = escape(label.single_line(node.name, _LABEL))
-    word = state_label(words.get(node.id, ""))
+    word = state_label(states.get(node.id, ""))
     x = box.x + box.width / 2
     y = box.y + box.height / 2 + 4 + (4 if node.kind == "asset" else 0) - (6 if word else 0)
     bold = ' font-weight="bold"' if node.kind == "command" else ""
     texts = [_text(x, y, f'fill="{INK}"{bold}', name)]
     if word:
         texts.append(_text(x, y + 13, f'fill="{INK}" font-size="{_SMALL}"', escape(word)))
-    title = escape(label.single_line(palette.tooltip(node, words)))
+    title = escape(label.single_line(palette.tooltip(node, states)))
     return f"<g><title>{title}</title>{_shape(node.kind, box, look)}{''.join(texts)}</g>"
 
 
@@ -145,7 +148,10 @@ def _edge(edge: GraphEdge, points: Sequence[Point], names: dict[str, str], down:
 
 
 def _path(points: Sequence[Point], down: bool) -> str:
-    """Straight, a curve, straight …; a curve leaves and arrives along the layers."""
+    """Return the path data of alternating straight lines and curves.
+
+    Curves start and end at a right angle to the layers.
+    """
 
     parts = [f"M{_pair(*points[0])}"]
     for at, (a, b) in enumerate(pairwise(points)):
@@ -191,7 +197,7 @@ def _pair(x: float, y: float) -> str:
 
 
 def _number(value: float) -> str:
-    """With one digit behind the point at the most, the same everywhere."""
+    """Format a number with at most one decimal, identically on every platform."""
 
     text = f"{value:.1f}"
     return text.removesuffix(".0") if text != "-0.0" else "0"

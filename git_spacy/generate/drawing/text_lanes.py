@@ -1,13 +1,13 @@
-"""The lanes beside a list of commands, as `git log --graph` has them: who waits for whom. Pure."""
+"""Lanes beside a list of commands that show dependencies, as in `git log --graph`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-MOST = 12  # lanes that fit beside a text; with more of them none are drawn
+MOST = 12  # lanes that fit beside a text; if there are more, none are drawn
 NODE = "●"
-# a lane that comes from above, by whether it goes on (below, to the left, to the right)
+# the joint of a lane that comes from above, by its continuations (below, left, right)
 _JOINTS = {
     (True, False, True): "├", (True, True, False): "┤", (True, True, True): "┼",
     (False, False, True): "╰", (False, True, False): "╯", (False, True, True): "┴",
@@ -15,59 +15,62 @@ _JOINTS = {
 
 
 class LaneRow(NamedTuple):
-    """What stands beside a command's own line, and beside the lines below it."""
+    """The lanes beside the first line of a command, and beside its other lines."""
 
     head: str
     rest: str
 
 
 class _Lane(NamedTuple):
-    maker: str
+    producer: str
     waiting: set[str]  # commands further down
 
 
-def lane_rows(needs: Mapping[str, Collection[str]]) -> list[LaneRow]:
-    """A row for each command in `needs`, which are in the order in which they run; all of one
-    width. What a later command makes for an earlier one has no lane."""
+def lane_rows(upstream: Mapping[str, Collection[str]]) -> list[LaneRow]:
+    """Return a row for each command in `upstream`, all of the same width.
 
-    waiting: dict[str, set[str]] = {name: set() for name in needs}
+    `upstream` maps commands, in the order in which they run, to the commands that they depend on.
+    Dependencies on a later command have no lane.
+    """
+
+    waiting: dict[str, set[str]] = {name: set() for name in upstream}
     seen: set[str] = set()
-    for name, makers in needs.items():
-        for maker in seen.intersection(makers):
-            waiting[maker].add(name)
+    for name, producers in upstream.items():
+        for producer in seen.intersection(producers):
+            waiting[producer].add(name)
         seen.add(name)
     lanes: list[_Lane | None] = []
-    found = []
-    for name in needs:
+    rows = []
+    for name in upstream:
         feeding = [at for at, lane in enumerate(lanes) if lane and name in lane.waiting]
         own = _column(name, lanes, feeding)
         for at in feeding:
-            _lane_index(lanes, at).waiting.discard(name)
+            _lane(lanes, at).waiting.discard(name)
         head = _head(lanes, feeding, own)
         for at in feeding:
-            if not _lane_index(lanes, at).waiting:
+            if not _lane(lanes, at).waiting:
                 lanes[at] = None
         if own == len(lanes):
             lanes.append(None)
         if waiting[name]:
             lanes[own] = _Lane(name, waiting[name])
-        found.append(LaneRow(head, "".join("│ " if lane else "  " for lane in lanes)))
+        rows.append(LaneRow(head, "".join("│ " if lane else "  " for lane in lanes)))
         if len(lanes) > MOST:
-            return [LaneRow("", "")] * len(needs)
+            return [LaneRow("", "")] * len(upstream)
     width = 2 * len(lanes)
-    return [LaneRow(f"{row.head:<{width}}", f"{row.rest:<{width}}") for row in found]
+    return [LaneRow(f"{row.head:<{width}}", f"{row.rest:<{width}}") for row in rows]
 
 
-def _lane_index(lanes: Sequence[_Lane | None], at: int) -> _Lane:
+def _lane(lanes: Sequence[_Lane | None], at: int) -> _Lane:
     lane = lanes[at]
     assert lane is not None
     return lane
 
 
 def _column(name: str, lanes: Sequence[_Lane | None], feeding: Sequence[int]) -> int:
-    """Where a lane ends here, else where none is."""
+    """Return the column of a lane that ends at this command, or else of the first free one."""
 
-    ending = [at for at in feeding if _lane_index(lanes, at).waiting == {name}]
+    ending = [at for at in feeding if _lane(lanes, at).waiting == {name}]
     free = [at for at, lane in enumerate(lanes) if lane is None]
     return (ending or free or [len(lanes)])[0]
 
@@ -81,7 +84,7 @@ def _head(lanes: Sequence[_Lane | None], feeding: Collection[int], own: int) -> 
         if at == own:
             cell = NODE
         elif at in feeding:
-            cell = _JOINTS[bool(_lane_index(lanes, at).waiting), at > first, at < last]
+            cell = _JOINTS[bool(_lane(lanes, at).waiting), at > first, at < last]
         else:
             cell = "│" if lane else "─" if between else " "
         cells.append(cell + ("─" if first <= at < last else " "))
