@@ -8,15 +8,17 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 
 from git_spacy.cli import group, manpages, overrides
 from git_spacy.cli.examples import EXAMPLES
 from git_spacy.git import settings
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
 
 FOLDER = "reference/command-line"
 OVERVIEW = "reference/commands.md"
@@ -33,6 +35,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages themselves."""
+
+    from mkdocs.structure.files import File  # the tests of `page` have no mkdocs
 
     for name, command in commands().items():
         files.append(File.generated(config, path(name), content=page(name, command)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -166,6 +167,19 @@ def test_the_examples_of_errors_are_what_git_spacy_prints(tmp_path: Path, spacy:
         "streamlit", "nosuchmodule"
     )
     assert spacy("run", "x", cwd=root).err.endswith(example)
+
+
+def test_a_page_with_every_option_is_generated_for_each_command() -> None:
+    pages = runpy.run_path(str(REPOSITORY / "scripts/command_pages.py"))
+    commands = pages["commands"]()
+    assert set(commands) == set(cli.COMMANDS)
+    for name, command in commands.items():
+        text = pages["page"](name, command)
+        assert text.startswith(f"# git spacy {name}\n")
+        subcommands = command.commands.values() if isinstance(command, click.Group) else ()
+        for option in (*command.params, *(each for sub in subcommands for each in sub.params)):
+            if isinstance(option, click.Option) and not option.hidden and "-h" not in option.opts:
+                assert option.opts[-1] in text, (name, option.opts)
 
 
 def test_the_architecture_diagram_shows_every_package() -> None:
