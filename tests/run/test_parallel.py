@@ -335,7 +335,7 @@ def test_a_matrix_whose_variants_share_an_output_is_refused(tmp_path: Path, spac
     done = spacy("run", "train", "--matrix", "lr=1,2", cwd=root)
     assert done.code == 2
     assert "both produce 'model/0': one would overwrite the other" in done.err
-    assert "put the variable into the path, as in 'model/0/${vars.lr}'" in done.err
+    assert "include the variable in the path: 'model/0/${vars.lr}'" in done.err
     assert snapshot(root) == before
     done = spacy("run", "train", "--matrix", "sead=1", cwd=root)
     assert (done.code, "did you mean 'seed'?" in done.err) == (2, True)
