@@ -378,7 +378,7 @@ def all_records(root: Path, warn: Callable[[str], None] = lambda _: None) -> Ite
 
     repository = Repository.discover(root)
     if repository is None:
-        raise InvalidInput("not a Git repository: no run history", hint="git init")
+        raise InvalidInput("not in a Git repository, so no runs are recorded", hint="git init")
     reader = NotesReader(repository, warn)
     project = project_folder(root, repository)
     return (
