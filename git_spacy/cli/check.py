@@ -63,10 +63,10 @@ def check(
     for root in projects.find_projects(start):
         if fix and "lock" in chosen:
             for name in checks.drop_orphans(root):
-                output.note(f"removed lock entry '{name}'")
+                output.message(f"removed lock entry '{name}'")
         if fix and "generated" in chosen:
             for name in generated.write_generated(root):
-                output.note(f"wrote {name}")
+                output.message(f"wrote {name}")
         relative = os.path.relpath(os.path.realpath(root), os.path.realpath(base))
         prefix = "" if relative == "." else relative + "/"
         view = Staged(root) if staged else WorkTree(root)

@@ -64,17 +64,17 @@ def clone(
     where = os.path.relpath(done.dest, start)
     at = f" at {done.commit[:12]}" if done.commit else ""
     folder = f"'{done.path}' of " if done.path else ""
-    output.note(f"Cloned {folder}{done.source}{at}: {done.checkout.files} files in '{where}'")
+    output.message(f"Cloned {folder}{done.source}{at}: {done.checkout.files} files in '{where}'")
     if done.created_repository:
-        output.note("Created a Git repository; its first commit names the template.")
+        output.message("Created a Git repository; its first commit names the template.")
     for pointer in done.checkout.lfs_pointers:
         output.warning(f"'{pointer}' is a Git LFS pointer; its content was not downloaded")
     if done.is_project:
         step = "assets" if _has_assets(done.dest) else "run"
-        output.note(f"Next: cd {shlex.quote(where)} && git spacy {step}")
+        output.message(f"Next: cd {shlex.quote(where)} && git spacy {step}")
     else:
         output.warning("the template has no project.yml")
-        output.note(f"Next: cd {shlex.quote(where)}")
+        output.message(f"Next: cd {shlex.quote(where)}")
 
 
 def _has_assets(root: Path) -> bool:

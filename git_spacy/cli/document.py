@@ -39,6 +39,6 @@ def document(
     file = generated.output_file(root, ctx.obj, None if to == "-" else to, generator.FILE)
     part = generator.readme_block(project, file.name, emoji=not no_emoji)
     if not stdout and generator.is_ignored(read(file.base, file.where) or ""):
-        output.note(f"left '{part.file}' unchanged: it opts out of this block")
+        output.message(f"left '{part.file}' unchanged: it opts out of this block")
         return 0
     return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)

@@ -39,5 +39,5 @@ def dvc(
             " for another: git spacy dvc WORKFLOW"
         )
     for name in generator.omitted_commands(loaded.project, workflow):
-        output.note(f"left out '{name}': it has no deps and no outputs")
+        output.message(f"left out '{name}': it has no deps and no outputs")
     return generated.deliver(root, part, check=check, stdout=stdout, force=force)

@@ -77,10 +77,10 @@ def deliver(
         difference = writer.difference(writer.read(base, where), part)
         if difference:
             output.raw(difference)
-            output.note(f"'{part.file}' is out of date; to write it: {part.command}")
+            output.message(f"'{part.file}' is out of date; to write it: {part.command}")
         return 1 if difference else 0
     if writer.write(base, part, file=where, force=force):
-        output.note(f"wrote {part.file}")
+        output.message(f"wrote {part.file}")
     else:
-        output.note(f"{part.file} is up to date")
+        output.message(f"{part.file} is up to date")
     return 0

@@ -88,7 +88,7 @@ def log(
             output.result_painted(history_format.heading(commit.annotated))
             output.result_painted(output.table(rows, _COLOURS, widths))
     if is_empty:
-        output.note(history_format.no_runs_message(None))
+        output.message(history_format.no_runs_message(None))
 
 
 def _label(run: RecordedRun, folder: str | None) -> str:

@@ -33,7 +33,7 @@ def push(ctx: click.Context, remote: str | None) -> None:
     repository = _repository(ctx)
     name = notes_sync.choose_remote(repository, remote)
     sent = notes_sync.push(repository, name, warn=output.warning)
-    output.note(
+    output.message(
         f"pushed {count(sent, 'record')} to {name}"
         if sent
         else f"nothing to push: {name} is up to date"
@@ -51,7 +51,7 @@ def pull(ctx: click.Context, remote: str | None) -> None:
     repository = _repository(ctx)
     name = notes_sync.choose_remote(repository, remote)
     pulled = notes_sync.pull(repository, name, warn=output.warning)
-    output.note(
+    output.message(
         f"pulled {count(pulled, 'record')} from {name}"
         if pulled
         else f"nothing to pull: already up to date with {name}"

@@ -48,7 +48,7 @@ def result_painted(text: str) -> None:
     _write(sys.stdout, text)
 
 
-def note(text: str) -> None:
+def message(text: str) -> None:
     """Print a message about progress to stderr."""
 
     _write(sys.stderr, escape_controls(redact(text)))
@@ -170,7 +170,7 @@ def table(
     """
 
     total = min(_width(), 120)
-    first = min(max(widths[0], *(len(clean(name)) for name, _, _ in rows)), 40)
+    first = min(max(widths[0], *(len(sanitize(name)) for name, _, _ in rows)), 40)
     second = max(widths[1], *(len(word) for _, word, _ in rows))
     indent = first + second + 6
     lines = []
@@ -181,9 +181,9 @@ def table(
         wrapped = [
             line
             for text in texts
-            for line in textwrap.wrap(clean(text), width, break_on_hyphens=False)
+            for line in textwrap.wrap(sanitize(text), width, break_on_hyphens=False)
         ] or [""]
-        lines.append(f"  {clean(name):<{first}}  {padded}  {wrapped[0]}".rstrip())
+        lines.append(f"  {sanitize(name):<{first}}  {padded}  {wrapped[0]}".rstrip())
         lines += [" " * indent + line for line in wrapped[1:]]
     return "\n".join(lines)
 
@@ -200,7 +200,7 @@ def _width() -> int:
         return 80
 
 
-def clean(text: str) -> str:
+def sanitize(text: str) -> str:
     """Return `text` with control characters escaped and credentials redacted."""
 
     return escape_controls(redact(text))

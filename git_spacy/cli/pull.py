@@ -53,6 +53,6 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
             force=force, jobs=jobs, limit=number(configured, "spacy.maxOutputSize"),
         )  # fmt: skip
     failed = f", failed {len(outcome.failed)}" if outcome.failed else ""
-    output.note(f"pulled {len(outcome.done)}, skipped {len(outcome.skipped)}{failed}")
+    output.message(f"pulled {len(outcome.done)}, skipped {len(outcome.skipped)}{failed}")
     if error := outcome.error():
         raise error

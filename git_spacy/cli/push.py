@@ -50,6 +50,6 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
             environ=os.environ, report=report, force=force, jobs=jobs,
         )  # fmt: skip
     failed = f", failed {len(outcome.failed)}" if outcome.failed else ""
-    output.note(f"pushed {len(outcome.done)}, skipped {len(outcome.skipped)}{failed}")
+    output.message(f"pushed {len(outcome.done)}, skipped {len(outcome.skipped)}{failed}")
     if error := outcome.error():
         raise error

@@ -55,7 +55,7 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
             row = (result.wanted.path.text, result.state, (result.detail,) if result.detail else ())
             output.result_painted(output.table([row], _COLOURS, widths))
     if not results:
-        output.note("no outputs are recorded for that commit")
+        output.message("no outputs are recorded for that commit")
     if error := outputs.first_failure(results):
         raise error
     return 1 if any(result.state in ("missing", "refused") for result in results) else 0

@@ -162,7 +162,7 @@ def run(
         with run_output.reporter(shared.python, style) as report:
             outcome = run_commands(planned, shared._replace(report=report))
     if len(planned.commands) > 1:
-        output.note(summary(outcome, dry=dry))
+        output.message(summary(outcome, dry=dry))
     if error := outcome.error():
         raise error
 
@@ -235,7 +235,7 @@ def project_and_workflow(start: Path, names: tuple[str, ...]) -> tuple[Path, str
 def report_waiting() -> None:
     """Say that the project is locked by another run."""
 
-    output.note("Waiting for another run in this project to end …")
+    output.message("Waiting for another run in this project to end …")
 
 
 def listing(project: Project) -> str:

@@ -28,7 +28,7 @@ def show(ctx: click.Context, revision: str, as_json: bool) -> int:
         return 0
     if not commit.runs:
         later = next((other.annotated for other in history if other.runs), None)
-        output.note(history_format.no_runs_message(commit.annotated, [later] if later else []))
+        output.message(history_format.no_runs_message(commit.annotated, [later] if later else []))
         return 0
     with output.paged(ctx.obj):
         output.result_painted(output.paint(f"commit {commit.annotated.commit}", "yellow"))
