@@ -35,7 +35,7 @@ def clone(
     \b
     NAME is one of
       pipelines/ner_demo  a folder in the template repository
-      ner_demo            the last part of its path, if no other ends so
+      ner_demo            the last part of its path, if unique
       first_steps         a template that comes with git-spacy
       URL                 https://host/owner/repository//folder
 

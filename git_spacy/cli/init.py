@@ -33,7 +33,7 @@ def init(
     ctx: click.Context, names: tuple[str, ...], yes: bool, dry: bool, undo: bool, new: bool
 ) -> int:
     """Set up this repository for spaCy projects. Shows all changes and asks before making them.
-    Running it again is safe, and --undo takes the changes back.
+    Running it again is safe, and --undo reverts the changes.
 
     \b
     STEP is one of these (default: all but 'display'):
