@@ -63,7 +63,7 @@ def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
             title = output.paint(output.sanitize(name), "bold")
             output.result_painted("\n".join([title, *(f"  {line}" for line in lines)]))
     if not compared:
-        output.message(history_format.no_runs_message(None))
+        output.message(history_format.no_runs_message())
 
 
 def _parse_revisions(revisions: tuple[str, ...]) -> tuple[str, str]:

@@ -106,7 +106,7 @@ def show(comparison: Comparison, start: Path, *, above_projects: bool) -> None:
             _show(table, width)
     if not comparison.tables:
         output.message(
-            _NO_METRICS if comparison.without_metrics else history_format.no_runs_message(None)
+            _NO_METRICS if comparison.without_metrics else history_format.no_runs_message()
         )
     elif comparison.without_metrics:
         output.message(

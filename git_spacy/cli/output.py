@@ -37,7 +37,7 @@ def result(text: str) -> None:
 
 
 def raw(text: str) -> None:
-    """Print text for a file or another program: unchanged, unless stdout is a terminal."""
+    """Print text that is meant for a file or another program; escape it only on a terminal."""
 
     _write(sys.stdout, (escape_controls(text) if is_terminal() else text).removesuffix("\n"))
 
@@ -49,7 +49,7 @@ def result_painted(text: str) -> None:
 
 
 def message(text: str) -> None:
-    """Print a message about progress to stderr."""
+    """Print a message to stderr, e.g. about progress."""
 
     _write(sys.stderr, escape_controls(redact(text)))
 
@@ -112,7 +112,7 @@ def paint(text: str, colour: str, stream: IO[str] | None = None) -> str:
 
 @contextmanager
 def paged(start: Path) -> Iterator[None]:
-    """Send results through Git's pager on a terminal, and leave it early without an error.
+    """Send results through Git's pager if stdout is a terminal; leaving it early is not an error.
 
     The pager and whether to use colours (color.spacy, color.ui) come from the Git configuration in
     the folder `start`.
@@ -143,7 +143,7 @@ def _no_pager() -> Iterator[None]:
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
-    """Lay out rows of two texts; wrap the second to the terminal's width."""
+    """Return rows of two texts as two columns; the second is wrapped to the terminal's width."""
 
     cells = [(escape_controls(left), escape_controls(right)) for left, right in rows]
     total = min(_width(), 100)
@@ -164,9 +164,10 @@ def table(
     rows: Sequence[tuple[str, str, Sequence[str]]], colours: Mapping[str, str],
     widths: tuple[int, int] = (0, 0),
 ) -> str:  # fmt: skip
-    """Lay out rows of a name, a coloured word and texts, wrapped to the terminal's width.
+    """Return rows of a name, a word and texts as three columns, wrapped to the terminal's width.
 
-    `widths` are minimum widths of the first two columns, to align the table with others.
+    The words that are keys of `colours` are coloured. Each text starts on a line of its own.
+    `widths` are the minimum widths of the first two columns, to align the table with others.
     """
 
     total = min(_width(), 120)

@@ -183,7 +183,9 @@ def summary(outcome: RunOutcome, *, dry: bool) -> str:
 def run_context(
     ctx: click.Context, project: Project, root: Path, configured: Settings | None = None
 ) -> RunContext:
-    """Return what all commands of a run share, from the user's settings (default: read them).
+    """Return the context that all commands of a run share.
+
+    It follows the user's settings, which are read unless `configured` has them.
 
     Create it while holding the project's lock, since it reads the state of the files.
     """
@@ -233,7 +235,7 @@ def project_and_workflow(start: Path, names: tuple[str, ...]) -> tuple[Path, str
 
 
 def report_waiting() -> None:
-    """Say that the project is locked by another run."""
+    """Report that another run has locked the project."""
 
     output.message("Waiting for another run in this project to end …")
 
