@@ -33,7 +33,7 @@ def reporter() -> Iterator[FetchReporter]:
 
 
 def line(event: FetchEvent) -> None:
-    """Print a line for an event, unless it is mere progress."""
+    """Print a line for an event, unless it only reports progress."""
 
     if isinstance(event, FetchFinished):
         output.message(f"fetched  {event.dest} ({output.size(event.size)}, {event.detail})")

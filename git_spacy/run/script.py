@@ -1,4 +1,4 @@
-"""Turns script lines into process arguments, and finds the Python interpreter for them.
+"""Turn script lines into process arguments, and find the Python interpreter for them.
 
 Lines are split as weasel splits them, without a shell.
 """

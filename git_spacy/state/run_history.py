@@ -36,7 +36,7 @@ _MAX_PENDING = 1000  # runs, for projects that never get a repository
 
 
 class BaseCommit(NamedTuple):
-    """What a run begins on.
+    """The commit that a run begins on, and whether the worktree differs from it.
 
     `commit` is that of HEAD ("" if there is no commit), `tree` the id of the tree of the project's
     folder in it ("" if it has none), `dirty` whether tracked files differ from it.
