@@ -17,7 +17,7 @@ _COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[REV] [PROJECT_DIR]")
 @click.option(
-    "-F", "--force", is_flag=True, help="Replace tracked files and outputs with no other copy."
+    "-F", "--force", is_flag=True, help="Replace tracked files, and outputs without another copy."
 )
 @click.pass_context
 def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
