@@ -266,7 +266,7 @@ def help_of(project: Project, name: str) -> str:
         return f"git spacy run {name}\n\nIn this order:\n{output.columns(steps)}"
     command = project.command(name)
     if command is None:
-        raise InvalidInput(f"no command '{name}'")
+        raise InvalidInput(f"unknown command or workflow '{name}'", hint="git spacy run")
     parts = [f"git spacy run {name}", command.help] if command.help else [f"git spacy run {name}"]
     for title, lines in (
         ("Script", command.script),

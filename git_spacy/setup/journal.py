@@ -87,7 +87,8 @@ def _read(path: Path) -> list[JournalEntry]:
     except (InvalidInput, ValueError, KeyError, TypeError, AttributeError):
         raise InvalidInput(
             "invalid journal of 'git spacy init'",
-            location=str(path), hint=f"rm {shlex.quote(str(path))}\n(the changes themselves stay)",
+            location=str(path),
+            hint=f"rm {shlex.quote(str(path))}\nthe changes stay, but can no longer be undone",
         ) from None  # fmt: skip
 
 
