@@ -89,7 +89,7 @@ def _read(path: Path) -> list[JournalEntry]:
             "invalid journal of 'git spacy init'",
             location=str(path),
             hint=f"rm {shlex.quote(str(path))}\nthe changes stay, but can no longer be undone",
-        ) from None  # fmt: skip
+        ) from None
 
 
 def _to_json(entry: JournalEntry) -> dict[str, Any]:
