@@ -131,7 +131,7 @@ def test_a_whole_url_without_a_path_is_the_whole_repository(
     done = spacy("clone", url, cwd=tmp_path)
     assert done.code == 0
     assert (tmp_path / "templates/README.md").exists()
-    assert "warning: it has no project.yml" in done.err
+    assert "warning: the template has no project.yml" in done.err
 
 
 def test_the_repository_can_be_configured(tmp_path: Path, spacy: Spacy, url: str) -> None:
