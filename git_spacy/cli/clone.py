@@ -63,7 +63,7 @@ def clone(
     done = clone_template(request, configured, start, prompt=can_prompt(), warn=output.warning)
     where = os.path.relpath(done.dest, start)
     at = f" at {done.commit[:12]}" if done.commit else ""
-    folder = f"'{done.path}' of " if done.path else ""
+    folder = f"'{done.path}' from " if done.path else ""
     output.message(f"Cloned {folder}{done.source}{at}: {done.checkout.files} files in '{where}'")
     if done.created_repository:
         output.message("Created a Git repository; its first commit names the template.")
