@@ -55,7 +55,7 @@ def test_unknown_names_and_bad_values_are_warned_about(made: Path, spacy: Spacy)
     done = spacy("config", cwd=made)
     assert done.code == 0
     assert done.err.splitlines() == [
-        "git config spacy.alowlocalpath: warning: git-spacy has no such setting",
+        "git config spacy.alowlocalpath: warning: unknown setting",
         "hint: did you mean 'spacy.allowLocalPath'?",
         "git config spacy.timeout: warning: 'soon' is not a number",
         "hint: git config spacy.timeout 30",
