@@ -21,7 +21,7 @@ _abandoned: WeakSet[threading.Thread] = WeakSet()
 
 @contextmanager
 def unless_abandoned(remove: Callable[[], None]) -> Iterator[None]:
-    """Run a block that creates temporary files and removes them itself.
+    """Run a block that creates temporary files, and that removes them at its end.
 
     If this thread is abandoned within the block, another thread calls `remove` instead. The block
     must not release what `remove` needs before it has removed the files. Raises Abandoned.

@@ -61,7 +61,11 @@ class TemplateSource(NamedTuple):
 
 
 class CloneResult(NamedTuple):
-    """What was cloned, and where to. `commit` is "" for an embedded template."""
+    """The project that was created in `dest`, and where its template came from.
+
+    `source` is an address to show, `path` the template's folder there ("" for the whole
+    repository), and `commit` the template's commit ("" for an embedded template).
+    """
 
     dest: Path
     source: str
@@ -82,9 +86,8 @@ def resolve_source(request: CloneRequest, settings: Settings, cwd: Path) -> Temp
     if page:
         address = parse_address(page[1], request.branch or page[2], trusted=True)
         return TemplateSource(address, page[3])
-    is_address = (
-        ":" in request.name.partition("/")[0]
-    )  # a URL, scp-like, or what parse_address refuses
+    # a URL, HOST:PATH, or an address that parse_address refuses
+    is_address = ":" in request.name.partition("/")[0]
     if is_address or request.name.startswith(("/", "./", "../", "~", "-")):
         url, path = _split_path(request.name)
         return TemplateSource(
@@ -152,16 +155,17 @@ def list_templates(
 
 
 def projects_in(tree: RemoteTree) -> tuple[str, ...]:
-    """Return the folders that have a project.yml; "." is the top folder."""
+    """Return the paths of all folders with a project.yml; "." is the top folder."""
 
     files = [entry.name for entry in tree.listing if _last(entry.name) == PROJECT_FILE]
     return tuple(name.rpartition("/")[0] or "." for name in files)
 
 
 def find_folder(tree: RemoteTree, name: str | None, shown: str) -> str:
-    """Return the path of the folder `name`: `name` is the path itself, or its last part if unique.
+    """Return the path of the folder `name`, which is its path, or the last part of it if unique.
 
-    Raises InvalidInput, with the closest names. `shown` is the address to show in messages.
+    Returns "", the top folder, if `name` is None. Raises InvalidInput if the folder is missing,
+    with a hint that has similar names, or ambiguous. `shown` is the address to show in messages.
     """
 
     if name is None:
@@ -251,7 +255,7 @@ def _destination(request: CloneRequest, source: TemplateSource, cwd: Path) -> Pa
     if is_file or (dest.is_dir() and any(dest.iterdir())):
         raise InvalidInput(
             f"destination '{dest.name}' already exists and is not an empty folder",
-            hint=f"choose another one: git spacy clone {shlex.quote(request.name)} DEST",
+            hint=f"choose another folder: git spacy clone {shlex.quote(request.name)} DEST",
         )
     return dest
 
@@ -267,7 +271,7 @@ def _refuse_git_folder(dest: Path) -> None:
     if any(map(is_git_name, (*dest.parts, *real.parts))) or any(map(is_git_dir, real.parents)):
         raise Refused(
             f"destination '{dest}' is inside Git's own folder",
-            hint="choose another one: git spacy clone NAME DEST",
+            hint="choose another folder: git spacy clone NAME DEST",
         )
 
 
@@ -292,7 +296,7 @@ def _gitignore_writer(settings: Settings, warn: Callable[[str], None]) -> Callab
     """Return a function that lists the assets and outputs of a project in its .gitignore.
 
     It does nothing if the user has turned it off. If it fails, it only warns, since a project
-    without .gitignore is better than none.
+    without .gitignore is better than no project.
     """
 
     def write_gitignore(folder: Path) -> None:

@@ -99,7 +99,7 @@ class GitSpacyError(Exception):
 
     @classmethod
     def from_problems(cls, problems: Iterable[Problem]) -> GitSpacyError:
-        """Return one error that carries all of `problems`, of which there is at least one."""
+        """Return one error that reports all of `problems`, which must not be empty."""
 
         all_problems = tuple(problems)
         error = cls(all_problems[0].message)

@@ -1,6 +1,6 @@
-"""Write files atomically, and open paths below a folder without being led out of it.
+"""Write files atomically, and open paths below a folder without leaving it through a symlink.
 
-Whatever is written goes to a temporary file beside its destination, is flushed to disk, and
+Data goes to a temporary file beside its destination, is flushed to disk, and
 replaces the destination in one step. A path below a folder is opened component by component from
 the descriptor of that folder, without following symlinks, so that a symlink that appears after the
 check changes nothing.
@@ -53,8 +53,8 @@ def write_beneath(
     A symlink to a file below `root` is written through. With `executable`, everyone who may read
     the file may execute it; with `parents`, missing folders are created.
 
-    Raises Refused if a symlink leads out of `root` or into Git's own folder, or if one appears
-    after the path was resolved; OSError.
+    Raises OSError, and Refused if a symlink leads out of `root` or into Git's own folder, or if
+    one appears after the path was resolved.
     """
 
     top, names = _beneath(root, relative)
@@ -261,8 +261,8 @@ def _create_folder(name: str, descriptor: int, path: str, relative: str) -> int:
 
 
 def open_directory(folder: str, descriptor: int, relative: str) -> int:
-    """Open the folder `folder` in the open folder `descriptor`. Raises Refused, with a message
-    about the path `relative`, if it is a symlink or a file; OSError."""
+    """Open the folder `folder` in the open folder `descriptor`. Raises OSError, and Refused, with a
+    message about the path `relative`, if it is a symlink or a file."""
 
     try:
         return os.open(folder, _DIRECTORY, dir_fd=descriptor)
@@ -283,8 +283,8 @@ def _not_a_directory(error: OSError, folder: str, relative: str) -> OSError | Re
 def descriptor_beneath(root: Path, relative: str) -> int:
     """Open `relative` below `root` for reading, whatever kind of file it is.
 
-    Opening a FIFO does not wait for a writer. Raises Refused if a symlink leads out of `root` or
-    into Git's own folder, or if one appears after the path was resolved; OSError.
+    Opening a FIFO does not wait for a writer. Raises OSError, and Refused if a symlink leads out
+    of `root` or into Git's own folder, or if one appears after the path was resolved.
     """
 
     with folder_beneath(root, relative) as (directory, name, _):
@@ -302,10 +302,11 @@ def _open_file(name: str, directory: int, relative: str) -> int:
 
 @contextmanager
 def folder_beneath(root: Path, relative: str) -> Iterator[tuple[int, str, str]]:
-    """Open the folder that contains the file behind `relative`, below `root`.
+    """Resolve all symlinks in `relative`, and open the folder that contains the real file.
 
     Yields the descriptor of that folder, the name of the file in it, and the real path of the file.
-    Raises Refused as `descriptor_beneath` does; OSError.
+    Unlike `parent_descriptor`, this also resolves a symlink that is the last part of the path.
+    Raises OSError, and Refused as `descriptor_beneath` does.
     """
 
     top, names = _beneath(root, relative)
@@ -317,8 +318,8 @@ def open_each(root: Path, paths: Iterable[str]) -> Iterator[FileIO]:
     """Yield the files at `paths`, real paths below `root`, opened for reading and unbuffered.
 
     A file is closed when the next one is opened. The folder of the last file stays open, since the
-    next file is usually in it, too. No symlink is followed: raises Refused for one that appeared
-    after the paths were resolved; OSError.
+    next file is usually in it, too. No symlink is followed. Raises OSError, and Refused for a
+    symlink that appeared after the paths were resolved.
     """
 
     top = os.path.join(os.path.realpath(root), "")
@@ -337,8 +338,8 @@ def open_each(root: Path, paths: Iterable[str]) -> Iterator[FileIO]:
 
 @contextmanager
 def open_beneath(root: Path, relative: str) -> Iterator[BinaryIO]:
-    """Open the regular file `relative` below `root` for reading. Raises Refused as
-    `descriptor_beneath` does, and if it is not a regular file; OSError."""
+    """Open the regular file `relative` below `root` for reading. Raises OSError, and Refused as
+    `descriptor_beneath` does, or if it is not a regular file."""
 
     try:
         file = descriptor_beneath(root, relative)
@@ -395,7 +396,7 @@ class Staging:
         return open(os.open(self._new, _NEW_FILE, 0o666, dir_fd=self._directory), "wb")
 
     def reopen(self) -> BinaryIO:
-        """Open what has been written of the new file for reading."""
+        """Open the new file for reading, with what has been written to it so far."""
 
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         return open(os.open(self._new, flags, dir_fd=self._directory), "rb")
@@ -406,8 +407,8 @@ class Staging:
         _remove(self._new, self._directory)
 
     def abandon(self) -> None:
-        """Remove what another thread is staging. That thread may go on writing, but its descriptor
-        and path lead nowhere from now on."""
+        """Remove the staged file or folder while another thread may be writing to it. From now on,
+        that thread's descriptor and path lead nowhere."""
 
         directory = os.dup(self._directory)
         try:
@@ -462,7 +463,8 @@ def staging(root: Path, relative: str) -> Iterator[Staging]:
 
 
 def recover(root: Path, relative: str) -> None:
-    """Remove what a killed run left beside `relative`, or put back what it had moved aside."""
+    """Clean up after a killed run: remove the file or folder that it staged for `relative`, and
+    move the old one back if the new one had not replaced it yet."""
 
     folder, name = os.path.split(os.path.join(os.path.realpath(root), relative))
     if any(os.path.lexists(f"{folder}/.{name}.git-spacy-{kind}") for kind in ("new", "old")):

@@ -127,8 +127,8 @@ def _run(options: _HookOptions) -> int:
     if project_checks:
         folders = [outputs.project_folder(entry.name) for entry in index.named(PROJECT_FILE)]
         if names:
-            given = {os.path.dirname(name) + "/" if "/" in name else "" for name in names}
-            folders = [folder for folder in folders if folder in given]
+            named_folders = {os.path.dirname(name) + "/" if "/" in name else "" for name in names}
+            folders = [folder for folder in folders if folder in named_folders]
         for folder in folders:
             view = Staged(index.top / folder, index)
             in_folder = checks.run_checks(project_checks, view, strict=options.strict)

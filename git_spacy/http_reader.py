@@ -25,7 +25,10 @@ class ProtocolViolation(http.client.HTTPException):
 
 
 class BoundedResponse(http.client.HTTPResponse):
-    """A response with limits on its lines and its slowness. The idle timeout is the socket's."""
+    """A response that limits the length of its lines and the time that the server may take.
+
+    The idle timeout is that of the socket.
+    """
 
     def __init__(self, sock: socket.socket, *args: Any, **keys: Any) -> None:
         super().__init__(sock, *args, **keys)

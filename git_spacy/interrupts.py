@@ -189,14 +189,14 @@ def accept() -> None:
 
 
 def rearm() -> None:
-    """Let the next signal interrupt again: what starts now is not what was interrupted."""
+    """Forget a handled signal, so that the next one interrupts again."""
 
     if _state.is_accepted:
         _state.is_accepted, _state.count = False, 0
 
 
 def is_urgent() -> bool:
-    """Return whether the cleanup must not wait any longer, since the user has pressed again."""
+    """Return whether the cleanup must not wait any longer, since the user has interrupted again."""
 
     return _state.count > _MAX_FROM_ONE_KEY and not _state.is_accepted
 

@@ -35,7 +35,7 @@ def project_status(
 ) -> Status:
     """Return the state of the project in `root`; without `data`, as in CI, where data is missing.
 
-    Raises InvalidInput for project.lock; Refused; OSError.
+    Raises InvalidInput for an invalid project.lock, Refused, OSError.
     """
 
     entries = lock.read(root)

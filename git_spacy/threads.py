@@ -27,14 +27,14 @@ def run_all(
     stopping: Callable[[], AbstractContextManager[None]],
     name: str = "git-spacy",
 ) -> None:
-    """Run all of `tasks`, at most `jobs` at a time, in threads.
+    """Run all of `tasks` in threads, at most `jobs` at a time, and return when all have ended.
 
-    When a task ends, `on_result` is called in this thread with the index of the task and its
-    result, or the exception that it raised.
+    When a task ends, `on_result` is called in the calling thread with the index of the task and
+    its result, or the exception that it raised.
 
-    Exceptions of `on_result`, and interrupts, are passed on. Then no further task starts, and the
-    running ones have a moment to end; that wait happens within the context manager that `stopping`
-    returns.
+    If `on_result` raises an exception, or the user interrupts, no further task starts, the running
+    ones get a moment to end, and the exception propagates. The context manager that `stopping`
+    returns is active during that wait. `name` is the prefix of the names of the threads.
     """
 
     waiting: SimpleQueue[int] = SimpleQueue()

@@ -197,7 +197,7 @@ def test_zsh_completes_git_spacy_with_and_without_a_dash(root: Path, tmp_path: P
             f" compinit -u -d {tmp_path}/dump; echo rea''dy\n",
             "ready\r\n",
         )
-        shell.types("git spacy r\t", "resolved", "restore", "skip those up to date")
+        shell.types("git spacy r\t", "resolved", "restore", "skip what is up to date")
         shell.clears()
         for typed, expected in TYPED:
             shell.types(typed + "\t", expected.split()[-1])

@@ -16,7 +16,7 @@ class Cancelled(Exception):
 
 
 class Cancellation:
-    """Cancels all threads of a fetch."""
+    """Cancels all threads of a fetch, which call `check`, `watch` and `sleep`."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -25,10 +25,12 @@ class Cancellation:
 
     @property
     def is_set(self) -> bool:
+        """Whether the fetch was cancelled."""
+
         return self._event.is_set()
 
     def cancel(self) -> None:
-        """Wake all threads and shut down their sockets."""
+        """Cancel the fetch: wake the threads that sleep, and shut down all watched sockets."""
 
         with self._lock:
             self._event.set()
@@ -51,7 +53,7 @@ class Cancellation:
         self.check()
 
     def sleep(self, seconds: float) -> None:
-        """Sleep. Raises Cancelled as soon as the fetch is cancelled."""
+        """Sleep for `seconds`. Raises Cancelled as soon as the fetch is cancelled."""
 
         if self._event.wait(seconds):
             raise Cancelled

@@ -1,6 +1,6 @@
 """Decode HTTP content codings (RFC 9110, 8.4.1) as a stream and detect truncated data.
 
-Requests ask for none, but a server that applies one anyway must not change the content of a file.
+We request files without any coding, but some servers apply one anyway.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def decode_stream(stream: BinaryIO, coding: str) -> Iterator[bytes]:
 
 
 def decode_head(head: bytes, coding: str) -> bytes:
-    """Return the first bytes of the decoded content, b"" if `head` cannot be decoded."""
+    """Return the first decoded bytes of a gzip stream that begins with `head`, else b""."""
 
     if coding not in ("gzip", "x-gzip"):
         return b""

@@ -71,7 +71,7 @@ _WORST_FIRST: tuple[type[GitSpacyError], ...] = (
 class FetchStatCache(asset_status.FingerprintSource, Protocol):
     """The methods of `state.stat_cache.StatCache` that a fetch calls, from one thread."""
 
-    def remember_fetched(self, dest: str, what: FetchedAsset) -> None: ...
+    def remember_fetched(self, dest: str, asset: FetchedAsset) -> None: ...
     def save(self) -> None: ...
 
 
@@ -287,12 +287,12 @@ class _FetchRun:
         facts = files_below(self._context.root, fetch.asset.dest.normal)
         if not facts:
             return True
-        now = (digest_contents(self._context.root, facts), digest_file_names(facts))
-        if now == (content.digest, content.names):
+        current = (digest_contents(self._context.root, facts), digest_file_names(facts))
+        if current == (content.digest, content.names):
             return False
         if fetch.protect_existing:
             raise _modified_error(fetch.asset, " and differs from its source")
-        if fetch.existing is None or now != (fetch.existing.digest, fetch.existing.names):
+        if fetch.existing is None or current != (fetch.existing.digest, fetch.existing.names):
             raise _modified_error(fetch.asset, " during the fetch")
         return True
 

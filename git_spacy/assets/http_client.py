@@ -32,17 +32,16 @@ _NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("168.63.129.16", "192.0.0.0/24", 
 
 
 class Route:
-    """Tracks the redirects of one request.
+    """Tracks whether the servers that one request is redirected to are public.
 
     A public server must not redirect to a private one, which it could not reach itself (server-side
-    request forgery).
+    request forgery). `only_public` is set once a public server has answered; `is_public` is
+    whether the current server is public, None behind a proxy.
     """
 
     def __init__(self) -> None:
         self.only_public = False
-        self.is_public: bool | None = (
-            None  # whether the current server is public; None behind a proxy
-        )
+        self.is_public: bool | None = None
 
 
 class ConnectionBroken(Exception):
@@ -214,7 +213,8 @@ def _send_request(
 
 
 def failure_message(error: BaseException, summary: str) -> str:
-    """Return `summary` with the cause found in a chain of requests and urllib3 exceptions."""
+    """Return `summary` and the operating system's reason, which requests and urllib3 wrap in
+    several exceptions; for a ProtocolViolation, return its own message."""
 
     from git_spacy.http_reader import ProtocolViolation
 

@@ -1,4 +1,4 @@
-"""The checks of a project: each takes a view of the project and yields findings.
+"""The checks of a project. Each reads the worktree or the index, and yields findings.
 
 They start no process but git, use no network, and change nothing.
 """
@@ -40,8 +40,8 @@ class _CheckContext(NamedTuple):
 def run_checks(names: Sequence[str], view: View, *, strict: bool = False) -> list[Finding]:
     """Run the checks `names`, which are keys of CHECKS; return the findings by file and line.
 
-    If project.yml cannot be loaded, the result has only its problems. With `strict`, every command
-    of every workflow must have an entry in project.lock. Raises OSError, and what git raises.
+    If project.yml cannot be loaded, only its errors are returned. With `strict`, every command of
+    every workflow must have an entry in project.lock. Raises OSError, ExternalError if git fails.
     """
 
     try:
@@ -62,7 +62,7 @@ def unrecorded_entries(root: Path, view: View) -> list[Finding]:
     Raises InvalidInput outside a repository, ExternalError if git fails.
     """
 
-    from git_spacy.state import run_history  # here, since hooks do not need it
+    from git_spacy.state import run_history  # imported late, since hooks do not need it
 
     text = view.lock()
     try:
@@ -93,7 +93,7 @@ def _agree(entry: LockEntry, recorded: LockEntry) -> bool:
     return is_same and len(entry.script) == len(recorded.script)
 
 
-def drop_orphans(root: Path) -> tuple[str, ...]:
+def remove_orphaned_entries(root: Path) -> tuple[str, ...]:
     """Remove the entries of project.lock whose commands no longer exist; return their names.
 
     Raises InvalidInput, Refused, OSError.

@@ -36,13 +36,13 @@ def write_generated(root: Path) -> tuple[str, ...]:
     view = WorkTree(root)
     data = view.project()
     generator_input = GeneratorInput(root, loader.parse(data), data)
-    parts = (
-        part
+    all_generated = (
+        generated
         for name, text in _texts(view)
-        for part, _ in registry.regenerate_blocks(name, text, generator_input)
-        if writer.plan(text, part).action == "write"
+        for generated, _ in registry.regenerate_blocks(name, text, generator_input)
+        if writer.plan(text, generated).action == "write"
     )
-    return tuple(part.file for part in parts if writer.write(root, part))
+    return tuple(generated.file for generated in all_generated if writer.write(root, generated))
 
 
 def _texts(view: View) -> Iterator[tuple[str, str]]:
@@ -60,13 +60,13 @@ def _texts(view: View) -> Iterator[tuple[str, str]]:
 
 def _check_file(name: str, text: str, generator_input: GeneratorInput) -> Iterator[Finding]:
     try:
-        for part, line in registry.regenerate_blocks(name, text, generator_input):
-            plan = writer.plan(text, part)
+        for generated, line in registry.regenerate_blocks(name, text, generator_input):
+            plan = writer.plan(text, generated)
             if plan.action == "write":
                 message = "out of date with project.yml"
-                yield Finding("generated", name, line, 1, message, part.command)
+                yield Finding("generated", name, line, 1, message, generated.command)
             elif plan.action == "refuse":
-                hint = f"{part.command} --force"
+                hint = f"{generated.command} --force"
                 yield Finding("generated", name, line, 1, plan.why, hint)
     except (InvalidInput, Refused) as error:
         yield from findings_of_error("generated", error, name)

@@ -25,8 +25,8 @@ def check_outputs(
 ) -> list[Finding]:
     """Check `files`, which are about to be committed. Their paths are relative to the repository.
 
-    Paths that match a pattern of `allow` may be committed in any case; `max_size` is in bytes.
-    Files outside of projects, or in a project whose project.yml is invalid, are not checked.
+    Paths that match a pattern of `allow` are not checked; `max_size` is in bytes. Files outside
+    of projects are not checked, and in a project whose project.yml is invalid only their sizes are.
     """
 
     folders = [project_folder(entry.name) for entry in index.named(PROJECT_FILE)]
@@ -65,7 +65,10 @@ def _too_large(index: Index, entries: Sequence[TreeEntry], max_size: int) -> Ite
     for entry in entries:
         if (size := sizes.get(entry.id, 0)) > max_size:
             message = f"file is {size / 1e6:,.1f} MB; the limit is {max_size / 1e6:,.1f} MB"
-            hint = "store it elsewhere and list it under 'assets', or raise --max-size"
+            hint = (
+                "store it elsewhere and list it under 'assets'\n"
+                "or commit it anyway: git commit --no-verify (with pre-commit, raise --max-size)"
+            )
             yield Finding("outputs", entry.name, 1, 1, message, hint)
 
 

@@ -1,4 +1,4 @@
-"""Find the projects to check: the one that contains a folder, or all below it."""
+"""Find the projects to check: the one around a folder or, outside a project, all below it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from git_spacy.project import loader
 
 
 def find_projects(start: Path) -> list[Path]:
-    """Return the folder of the project that contains `start`, or of all tracked projects below.
+    """Return the folder of the project that contains `start`.
 
-    Raises InvalidInput if there are none, ExternalError if git fails.
+    Outside a project, return the folders of all projects below `start` whose project.yml Git
+    tracks. Raises InvalidInput if no project is found, ExternalError if git fails.
     """
 
     try:
@@ -32,7 +33,7 @@ def find_projects(start: Path) -> list[Path]:
 
 
 def work_tree_top(start: Path) -> Path:
-    """Return the top of the working tree that contains `start`, or `start` outside of one."""
+    """Return the top of the Git working tree that contains `start`; `start` outside of any."""
 
     repository = Repository.discover(start)
     return repository.top if repository and repository.top else start

@@ -29,7 +29,7 @@ SUMMARIES = {
     },
     "Work on a project": {
         "assets": "Fetch the project's assets and verify their checksums.",
-        "run": "Run commands and workflows; skip those up to date.",
+        "run": "Run commands and workflows; skip what is up to date.",
         "status": "Show what is up to date, what is stale, and why.",
         "check": "Report problems in the project; for hooks and CI.",
     },
@@ -44,7 +44,7 @@ SUMMARIES = {
         "restore": "Restore the outputs of a commit.",
         "cache": "Show, verify or clean up the local cache of outputs.",
         "notes": "Share run records with other clones.",
-        "lock": "Repair project.lock after a loss or a merge conflict.",
+        "lock": "Repair project.lock, e.g. after a merge conflict.",
     },
     "Generate files": {
         "document": "Describe the project in README.md.",
@@ -221,4 +221,7 @@ def _show_group_help(error: click.ClickException) -> bool:
 def _usage_error(error: click.ClickException) -> GitSpacyError:
     context = getattr(error, "ctx", None)
     name = context.command_path if context else "git spacy"
-    return InvalidInput(error.format_message().rstrip("."), hint=f"see '{name} -h'")
+    message = error.format_message().rstrip(".")
+    if message[1:2].islower():  # Click's messages begin with a capital letter
+        message = message[0].lower() + message[1:]
+    return InvalidInput(message, hint=f"see '{name} -h'")

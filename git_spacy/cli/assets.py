@@ -69,7 +69,7 @@ def assets(
     summary += "".join(f", {word} {len(assets)}" for word, assets in counts.items() if assets)
     if not extra and not names and (count := sum(asset.extra for asset in project.assets)):
         summary += f"; {count} more with --extra"
-    output.note(summary)
+    output.message(summary)
     if error := outcome.error():
         raise error
 
@@ -83,7 +83,7 @@ def _update_gitignore(root: Path, configured: Settings) -> None:
 
     try:
         if update(root, loader.load(root)):
-            output.note("wrote .gitignore")
+            output.message("wrote .gitignore")
     except (GitSpacyError, OSError) as error:  # no reason not to fetch the assets
         reason = error.problems[0].message if isinstance(error, GitSpacyError) else error.strerror
         output.warning(f".gitignore was not updated: {reason}; for details: git spacy ignore")

@@ -97,9 +97,11 @@ def gc(ctx: click.Context, days: int) -> None:
 
     root, store = _project_and_cache(ctx)
     in_use = [out.md5 for entry in lock.read(root).values() for out in entry.outs if out.md5]
-    with project_lock(root, os.environ, waiting=lambda: output.note("Waiting for a run to end …")):
+    with project_lock(
+        root, os.environ, waiting=lambda: output.message("Waiting for a run to end …")
+    ):
         removed = store.collect(days * _DAY, in_use)
-    output.note(f"removed {_describe(removed)}")
+    output.message(f"removed {_describe(removed)}")
 
 
 def _describe(size: CacheSize) -> str:

@@ -15,7 +15,9 @@ _FORMATS = ("text", "github", "gitlab", "json")
 
 
 @click.command()
-@click.argument("what", nargs=-1, metavar="[project|assets|lock|generated|all]... [PROJECT_DIR]")
+@click.argument(
+    "arguments", nargs=-1, metavar="[project|assets|lock|generated|all]... [PROJECT_DIR]"
+)
 @click.option("--staged", is_flag=True, help="Check staged files, not the working tree.")
 @click.option("--strict", is_flag=True, help="Require a lock entry for each workflow command.")
 @click.option("--notes", is_flag=True, help="Require a run record for every lock entry.")
@@ -27,7 +29,7 @@ _FORMATS = ("text", "github", "gitlab", "json")
 @click.pass_context
 def check(
     ctx: click.Context,
-    what: tuple[str, ...],
+    arguments: tuple[str, ...],
     staged: bool,
     strict: bool,
     notes: bool,
@@ -50,23 +52,23 @@ def check(
     from git_spacy.check.finding import FORMATS
     from git_spacy.state.project_view import Staged, WorkTree
 
-    start, names = project_dir(ctx.obj, what)
+    start, names = project_dir(ctx.obj, arguments)
     names = names or ("all",)
     for name in names:
         if name not in (*checks.CHECKS, "all"):
             hint = did_you_mean(name, checks.CHECKS) or f"checks: all, {', '.join(checks.CHECKS)}"
             raise InvalidInput(f"unknown check '{name}'", hint=hint)
     chosen = [name for name in checks.CHECKS if name in names or "all" in names]
-    # GitHub and GitLab need paths from the top of the repository; people type them from here.
+    # GitHub and GitLab need paths from the top of the repository; users, from their own folder.
     base = projects.work_tree_top(start) if style in ("github", "gitlab") else ctx.obj
     findings = []
     for root in projects.find_projects(start):
         if fix and "lock" in chosen:
-            for name in checks.drop_orphans(root):
-                output.note(f"removed lock entry '{name}'")
+            for name in checks.remove_orphaned_entries(root):
+                output.message(f"removed lock entry '{name}'")
         if fix and "generated" in chosen:
             for name in generated.write_generated(root):
-                output.note(f"wrote {name}")
+                output.message(f"wrote {name}")
         relative = os.path.relpath(os.path.realpath(root), os.path.realpath(base))
         prefix = "" if relative == "." else relative + "/"
         view = Staged(root) if staged else WorkTree(root)

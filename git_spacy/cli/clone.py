@@ -35,7 +35,7 @@ def clone(
     \b
     NAME is one of
       pipelines/ner_demo  a folder in the template repository
-      ner_demo            the last part of its path, if no other ends so
+      ner_demo            the last part of its path, if unique
       first_steps         a template that comes with git-spacy
       URL                 https://host/owner/repository//folder
 
@@ -63,18 +63,18 @@ def clone(
     done = clone_template(request, configured, start, prompt=can_prompt(), warn=output.warning)
     where = os.path.relpath(done.dest, start)
     at = f" at {done.commit[:12]}" if done.commit else ""
-    folder = f"'{done.path}' of " if done.path else ""
-    output.note(f"Cloned {folder}{done.source}{at}: {done.checkout.files} files in '{where}'")
+    folder = f"'{done.path}' from " if done.path else ""
+    output.message(f"Cloned {folder}{done.source}{at}: {done.checkout.files} files in '{where}'")
     if done.created_repository:
-        output.note("Created a Git repository; its first commit names the template.")
+        output.message("Created a Git repository; its first commit names the template.")
     for pointer in done.checkout.lfs_pointers:
         output.warning(f"'{pointer}' is a Git LFS pointer; its content was not downloaded")
     if done.is_project:
         step = "assets" if _has_assets(done.dest) else "run"
-        output.note(f"Next: cd {shlex.quote(where)} && git spacy {step}")
+        output.message(f"Next: cd {shlex.quote(where)} && git spacy {step}")
     else:
         output.warning("the template has no project.yml")
-        output.note(f"Next: cd {shlex.quote(where)}")
+        output.message(f"Next: cd {shlex.quote(where)}")
 
 
 def _has_assets(root: Path) -> bool:

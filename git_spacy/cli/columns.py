@@ -110,10 +110,10 @@ def _folded(title: str, width: int) -> list[str]:
     """Break a title at dots and colons: `ents_per_type.` above `GPE.f`."""
 
     lines = [""]
-    for piece in _pieces(title):
-        if display_width(lines[-1] + piece) > width:
+    for segment in _pieces(title):
+        if display_width(lines[-1] + segment) > width:
             lines.append("")
-        lines[-1] += piece
+        lines[-1] += segment
     return lines
 
 

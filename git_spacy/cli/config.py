@@ -82,7 +82,7 @@ def to_json(row: SettingRow) -> dict[str, str | None]:
     }
     return {
         "name": row.name,
-        "value": output.clean(row.entry.value) if row.entry else row.setting.default or None,
+        "value": output.sanitize(row.entry.value) if row.entry else row.setting.default or None,
         "scope": row.entry.scope if row.entry else "default",
         "origin": row.entry.origin if row.entry else None,
         "default": row.setting.default or None,

@@ -60,10 +60,10 @@ def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
             lines += [
                 f"(no run for {revision}: used the last one before it)" for revision in unmatched
             ]
-            title = output.paint(output.clean(name), "bold")
+            title = output.paint(output.sanitize(name), "bold")
             output.result_painted("\n".join([title, *(f"  {line}" for line in lines)]))
     if not compared:
-        output.note(history_format.no_runs_message(None))
+        output.message(history_format.no_runs_message())
 
 
 def _parse_revisions(revisions: tuple[str, ...]) -> tuple[str, str]:

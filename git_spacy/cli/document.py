@@ -37,8 +37,8 @@ def document(
     project = loader.load(root)
     stdout = stdout or to == "-"
     file = generated.output_file(root, ctx.obj, None if to == "-" else to, generator.FILE)
-    part = generator.readme_block(project, file.name, emoji=not no_emoji)
+    generated_file = generator.readme_block(project, file.name, emoji=not no_emoji)
     if not stdout and generator.is_ignored(read(file.base, file.where) or ""):
-        output.note(f"left '{part.file}' unchanged: it opts out of this block")
+        output.message(f"left '{generated_file.file}' unchanged: it opts out of this block")
         return 0
-    return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)
+    return generated.deliver(root, generated_file, check=check, stdout=stdout, force=force, to=file)

@@ -32,12 +32,12 @@ def dvc(
     data = loader.read_bytes(root)
     loaded = loader.parse(data)
     workflow = generator.select_workflow(loaded.project, name)
-    part = generator.dvc_file(root, loaded, data, workflow.name, urls=not no_urls)
+    generated_file = generator.dvc_file(root, loaded, data, workflow.name, urls=not no_urls)
     if name is None and len(loaded.project.workflows) > 1:
         output.warning(
             f"dvc.yaml holds one workflow: wrote '{workflow.name}', the first;"
             " for another: git spacy dvc WORKFLOW"
         )
     for name in generator.omitted_commands(loaded.project, workflow):
-        output.note(f"left out '{name}': it has no deps and no outputs")
-    return generated.deliver(root, part, check=check, stdout=stdout, force=force)
+        output.message(f"left out '{name}': it has no deps and no outputs")
+    return generated.deliver(root, generated_file, check=check, stdout=stdout, force=force)

@@ -54,14 +54,14 @@ def output_file(root: Path, start: Path, to: str | None, default: str) -> Output
 
 def deliver(
     root: Path,
-    part: GeneratedFile,
+    generated: GeneratedFile,
     *,
     check: bool,
     stdout: bool,
     force: bool,
     to: OutputFile | None = None,
 ) -> int:
-    """Write `part` to its file (or to `to`), print it or compare it; return the exit code.
+    """Write `generated` to its file (or to `to`), print it or compare it; return the exit code.
 
     Raises Refused if the file has manual edits and not `force`.
     """
@@ -70,17 +70,17 @@ def deliver(
     from git_spacy.generate.managed_block import with_markers
 
     if stdout:
-        output.raw(with_markers(part))
+        output.raw(with_markers(generated))
         return 0
-    base, where, _ = to or OutputFile(root, part.file, part.file)
+    base, where, _ = to or OutputFile(root, generated.file, generated.file)
     if check:
-        difference = writer.difference(writer.read(base, where), part)
+        difference = writer.difference(writer.read(base, where), generated)
         if difference:
             output.raw(difference)
-            output.note(f"'{part.file}' is out of date; to write it: {part.command}")
+            output.message(f"'{generated.file}' is out of date; to write it: {generated.command}")
         return 1 if difference else 0
-    if writer.write(base, part, file=where, force=force):
-        output.note(f"wrote {part.file}")
+    if writer.write(base, generated, file=where, force=force):
+        output.message(f"wrote {generated.file}")
     else:
-        output.note(f"{part.file} is up to date")
+        output.message(f"{generated.file} is up to date")
     return 0

@@ -85,8 +85,8 @@ def graph(
         raise click.UsageError(
             f"unknown format of '{file.name}': use --format, or one of the suffixes {suffixes}"
         )
-    part = drawing.graph_file(drawn, file.name, style, name)
-    return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)
+    generated_file = drawing.graph_file(drawn, file.name, style, name)
+    return generated.deliver(root, generated_file, check=check, stdout=stdout, force=force, to=file)
 
 
 def _show(project: Project, root: Path, graph: Graph, style: str, *, status: bool) -> None:

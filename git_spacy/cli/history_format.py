@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,14 @@ _SHORT = 7  # digits of an abbreviated commit id that Git did not abbreviate its
 def open_history(start: Path) -> tuple[Repository, Path | None, str | None]:
     """Return the repository around `start`, the project's root and its folder in the repository.
 
-    Root and folder are None outside a project, which means all projects of the repository. Runs
-    that could not be recorded when they ended are recorded first. Raises InvalidInput outside a
+    Root and folder are None outside a project, which means all projects of the repository. First
+    records the runs that could not be recorded when they ended. Raises InvalidInput outside a
     repository.
     """
 
     repository = Repository.discover(start)
     if repository is None:
-        raise InvalidInput(
-            "not in a Git repository: run records belong to commits", hint="git init"
-        )
+        raise InvalidInput("not in a Git repository, so no runs are recorded", hint="git init")
     try:
         root = loader.find(start)
     except InvalidInput:
@@ -73,8 +71,8 @@ def _seconds(utc: str) -> float | None:
         return None
 
 
-def duration(record: RunRecord) -> str:
-    """Return how long a run took, or how else its result came about."""
+def outcome(record: RunRecord) -> str:
+    """Return how long a run took, or else "failed", "recorded" or "restored"."""
 
     if record.how != "run":
         return {"record": "recorded", "restore": "restored"}[record.how]
@@ -82,24 +80,25 @@ def duration(record: RunRecord) -> str:
 
 
 def format_metrics(record: RunRecord, limit: int = 4) -> str:
-    """Return the first `limit` metrics, top-level ones before nested ones."""
+    """Return the first `limit` metrics as text, those at the top level before nested ones."""
 
     values = sorted(flat_metrics(record).items(), key=lambda item: item[0].count("."))
     text = ", ".join(f"{name} {format_number(value)}" for name, value in values[:limit])
     return text + (", …" if len(values) > limit else "")
 
 
-def details(run: RecordedRun, before: RunRecord | None) -> list[str]:
-    """Return the lines of a run in the log: exit code, metrics, variables, what had changed."""
+def details(run: RecordedRun, previous: RunRecord | None) -> list[str]:
+    """Return the lines of a run in the log: exit code, metrics, variables, changes since the
+    previous run."""
 
     record = run.record
     lines = [f"exit code {record.exit}"] if record.exit else []
     lines.append(format_metrics(record))
     if record.vars:
         lines.append("with " + ", ".join(f"{name}={value}" for name, value in record.vars.items()))
-    inputs = changed_inputs(before, record) if before else []
+    inputs = changed_inputs(previous, record) if previous else []
     first = "first run with these values" if record.vars else "first run"
-    why = "changed: " + ", ".join(inputs) if inputs else "" if before else first
+    why = "changed: " + ", ".join(inputs) if inputs else "" if previous else first
     edits = ("(uncommitted)" if why else "(uncommitted edits)") if record.dirty else ""
     lines.append(f"{why} {edits}".strip())
     if run.recorded_on:
@@ -108,7 +107,7 @@ def details(run: RecordedRun, before: RunRecord | None) -> list[str]:
 
 
 def changed_inputs(before: RunRecord, after: RunRecord) -> list[str]:
-    """Return what a run's result may differ by: "script", and the dependencies that changed."""
+    """Return the inputs that differ between two runs: "script", and the paths of dependencies."""
 
     from git_spacy.state.run_record import differences
 
@@ -215,10 +214,15 @@ def change_to_json(change: RunChange) -> dict[str, str]:
     return {**change._asdict(), "kind": _KINDS[change.kind]}
 
 
-def no_runs_message(commit: AnnotatedCommit | None, later: Sequence[AnnotatedCommit] = ()) -> str:
-    """Return the message for commits without runs; `later` are older commits that have some."""
+def no_runs_message(
+    commit: AnnotatedCommit | None = None, nearest: AnnotatedCommit | None = None
+) -> str:
+    """Return the message that `commit`, or every commit of a range, has no recorded runs.
+
+    `nearest` is the most recent earlier commit that has some, if any.
+    """
 
     text = f"no runs are recorded on {commit.short if commit else 'these commits'}"
-    if later:
-        return f"{text}; for the most recent ones: git spacy show {later[0].short}"
+    if nearest:
+        return f"{text}; for the most recent ones: git spacy show {nearest.short}"
     return f"{text}; for those of others: git spacy notes pull"

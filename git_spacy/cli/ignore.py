@@ -26,7 +26,7 @@ def ignore(
     if rest:
         raise click.UsageError(f"'{rest[0]}' is not a folder with a project.yml")
     root = loader.find(start)
-    part = ignore_block(root, loader.load(root))
-    if part is None:
+    generated_file = ignore_block(root, loader.load(root))
+    if generated_file is None:
         raise InvalidInput("not in a Git working tree", hint="git init")
-    return generated.deliver(root, part, check=check, stdout=stdout, force=force)
+    return generated.deliver(root, generated_file, check=check, stdout=stdout, force=force)

@@ -33,7 +33,7 @@ def init(
     ctx: click.Context, names: tuple[str, ...], yes: bool, dry: bool, undo: bool, new: bool
 ) -> int:
     """Set up this repository for spaCy projects. Shows all changes and asks before making them.
-    Running it again is safe, and --undo takes the changes back.
+    Running it again is safe, and --undo reverts the changes.
 
     \b
     STEP is one of these (default: all but 'display'):
@@ -76,7 +76,7 @@ def _set_up(
         if isinstance(change, SkippedChange):
             output.warning(_format_skipped(change))
     if not changes:
-        output.note("already set up; nothing to do")
+        output.message("already set up; nothing to do")
         return 0
     _show(changes)
     if dry:
@@ -84,16 +84,16 @@ def _set_up(
     chosen = changes if yes else _ask(changes, "--yes")
     apply.apply(context, chosen)
     if not chosen:
-        output.note("nothing was changed")
+        output.message("nothing was changed")
         return 0
-    output.note(f"made {_count(chosen)}; to undo: git spacy init --undo")
+    output.message(f"made {_count(chosen)}; to undo: git spacy init --undo")
     files = _to_commit(chosen)
     if files:
-        output.note(f"Next: git add {_shell_paths(files, context, start)} && git commit")
+        output.message(f"Next: git add {_shell_paths(files, context, start)} && git commit")
     if any(
         change.step == "hooks" and change.name == ".pre-commit-config.yaml" for change in chosen
     ):
-        output.note("To have pre-commit run the hook: pre-commit install")
+        output.message("To have pre-commit run the hook: pre-commit install")
     return 0
 
 
@@ -108,22 +108,24 @@ def _undo(context: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
         if not dry:  # forget the changes that were undone by other means
             apply.undo(context, (), undo_plan.folders, undo_plan.remaining)
         if not undo_plan.skipped:
-            output.note("nothing to undo")
+            output.message("nothing to undo")
         return 1 if undo_plan.skipped else 0
     _show(undo_plan.changes, undoing=True)
     if dry:
         return 0
     if not yes and not _ask(undo_plan.changes, "--undo --yes", whole=True):
-        output.note("nothing was changed")
+        output.message("nothing was changed")
         return 0
     apply.undo(context, undo_plan.changes, undo_plan.folders, undo_plan.remaining)
-    output.note(f"undid {_count(undo_plan.changes)}")
+    output.message(f"undid {_count(undo_plan.changes)}")
     index = Index.open(context.repository)
     tracked = (
         {entry.name for entry in index.entries(_to_commit(undo_plan.changes))} if index else set()
     )
     if tracked:
-        output.note(f"Next: git add {_shell_paths(sorted(tracked), context, start)} && git commit")
+        output.message(
+            f"Next: git add {_shell_paths(sorted(tracked), context, start)} && git commit"
+        )
     return 1 if undo_plan.skipped else 0
 
 
@@ -210,11 +212,11 @@ def _new(start: Path, names: Sequence[str], *, other_options: bool) -> int:
         CloneRequest(_TEMPLATE, dest), configured, start, prompt=False, warn=output.warning
     )
     where = os.path.relpath(done.dest, start)
-    output.note(f"Created a project with {done.checkout.files} files in '{where}'")
+    output.message(f"Created a project with {done.checkout.files} files in '{where}'")
     if done.created_repository:
-        output.note("Created a Git repository with one commit.")
+        output.message("Created a Git repository with one commit.")
     cd = "" if where == "." else f"cd {shlex.quote(where)} && "
-    output.note(f"Next: {cd}git spacy run all")
+    output.message(f"Next: {cd}git spacy run all")
     return 0
 
 
@@ -226,6 +228,6 @@ def _new_in_repository(dest: Path) -> int:
 
     templates.copy_template(_TEMPLATE, dest)
     ignore.write_initial(dest)
-    output.note("Created a project; nothing is committed yet.")
-    output.note("Next: git add -A && git commit, then git spacy run all")
+    output.message("Created a project; nothing is committed yet.")
+    output.message("Next: git add -A && git commit, then git spacy run all")
     return 0

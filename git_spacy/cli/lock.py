@@ -85,7 +85,7 @@ def record(ctx: click.Context, names: tuple[str, ...]) -> None:
     with project_lock(root, os.environ, waiting=report_waiting):
         record_results(commands, run_context(ctx, project, root))
     for command in commands:
-        output.note(f"recorded {command.name}")
+        output.message(f"recorded {command.name}")
 
 
 @lock.command(short_help="Resolve a merge conflict in project.lock.")
@@ -101,15 +101,15 @@ def resolve(ctx: click.Context) -> int:
     root = loader.find(ctx.obj)
     resolution = lock_repair.resolve_conflict(root, Repository.discover(root))
     if resolution is None:
-        output.note("project.lock has no conflicts")
+        output.message("project.lock has no conflicts")
         return 0
     stale = {command.name for command in resolution.stale}
     for name, side in resolution.sides.items():
-        output.note(f"{name}: took {side}" + (" (both are stale)" if name in stale else ""))
+        output.message(f"{name}: took {side}" + (" (both are stale)" if name in stale else ""))
     if not resolution.sides:
-        output.note("merged: no entry was changed on both sides")
+        output.message("merged: no entry was changed on both sides")
     if resolution.stale:
-        output.note(f"Next: {matrix.command_line(resolution.stale)} && git add project.lock")
+        output.message(f"Next: {matrix.command_line(resolution.stale)} && git add project.lock")
     return 0
 
 

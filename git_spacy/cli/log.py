@@ -75,7 +75,7 @@ def log(
             rows = [
                 (
                     _label(run, folder),
-                    history_format.duration(run.record),
+                    history_format.outcome(run.record),
                     history_format.details(run, earlier),
                 )
                 for run, earlier in reversed(list(zip(commit.runs, previous, strict=True)))
@@ -88,7 +88,7 @@ def log(
             output.result_painted(history_format.heading(commit.annotated))
             output.result_painted(output.table(rows, _COLOURS, widths))
     if is_empty:
-        output.note(history_format.no_runs_message(None))
+        output.message(history_format.no_runs_message())
 
 
 def _label(run: RecordedRun, folder: str | None) -> str:
@@ -125,11 +125,11 @@ def _newest(
 def with_previous(
     history: Iterable[CommitRuns],
 ) -> Iterator[tuple[CommitRuns, list[RunRecord | None]]]:
-    """Yield each commit with, for each of its runs, the previous run of the same command with the
+    """Yield each commit and, for each of its runs, the previous run of the same command with the
     same variables, or None.
 
-    A commit is held until the previous runs of all its runs are known, so `history` is read no
-    further than necessary.
+    `history` goes from new to old, so a previous run comes later in it. A commit is yielded as
+    soon as the previous runs of all its runs are found, so no more of `history` is read.
     """
 
     waiting: dict[tuple[str, str, str], tuple[list[RunRecord | None], int]] = {}

@@ -105,13 +105,15 @@ def show(comparison: Comparison, start: Path, *, above_projects: bool) -> None:
             output.result_painted(f"\n{title}" if number else title)
             _show(table, width)
     if not comparison.tables:
-        output.note(
-            _NO_METRICS if comparison.without_metrics else history_format.no_runs_message(None)
+        output.message(
+            _NO_METRICS if comparison.without_metrics else history_format.no_runs_message()
         )
     elif comparison.without_metrics:
-        output.note(f"without metrics: {', '.join(map(single_line, comparison.without_metrics))}")
+        output.message(
+            f"without metrics: {', '.join(map(single_line, comparison.without_metrics))}"
+        )
     if comparison.failed:
-        output.note(_failures(comparison.failed))
+        output.message(_failures(comparison.failed))
 
 
 def _show(table: MetricsTable, width: int | None) -> None:
@@ -159,7 +161,7 @@ def _format_variable(value: Any) -> str:
     text = to_cli(value)
     # Quote values that would be misread, such as the sign for an empty cell.
     is_plain = text == " ".join(text.split()) and text not in ("", _EMPTY_CELL)
-    return output.clean(text if is_plain else json.dumps(text, ensure_ascii=False))
+    return output.sanitize(text if is_plain else json.dumps(text, ensure_ascii=False))
 
 
 def _commit(run: VariantRun) -> str:

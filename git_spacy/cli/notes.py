@@ -33,7 +33,7 @@ def push(ctx: click.Context, remote: str | None) -> None:
     repository = _repository(ctx)
     name = notes_sync.choose_remote(repository, remote)
     sent = notes_sync.push(repository, name, warn=output.warning)
-    output.note(
+    output.message(
         f"pushed {count(sent, 'record')} to {name}"
         if sent
         else f"nothing to push: {name} is up to date"
@@ -44,14 +44,15 @@ def push(ctx: click.Context, remote: str | None) -> None:
 @click.argument("remote", required=False)
 @click.pass_context
 def pull(ctx: click.Context, remote: str | None) -> None:
-    """Fetch run records from REMOTE and merge them into the local ones. None is overwritten."""
+    """Fetch run records from REMOTE and merge them into the local ones. No record is
+    overwritten."""
 
     from git_spacy.git import notes_sync
 
     repository = _repository(ctx)
     name = notes_sync.choose_remote(repository, remote)
     pulled = notes_sync.pull(repository, name, warn=output.warning)
-    output.note(
+    output.message(
         f"pulled {count(pulled, 'record')} from {name}"
         if pulled
         else f"nothing to pull: already up to date with {name}"
@@ -125,10 +126,10 @@ def describe(known: NotesStatus, remote: str | None) -> list[str]:
     return lines
 
 
-def _stranded(which: str, ids: Sequence[str]) -> str:
+def _stranded(description: str, ids: Sequence[str]) -> str:
     shown = ", ".join(id[:7] for id in ids[:_MAX_IDS]) + (", …" if len(ids) > _MAX_IDS else "")
     number = count(len(ids), "commit")
-    return f"records on {number} {which} (matched by content): {shown}"
+    return f"records on {number} {description} (matched by content): {shown}"
 
 
 def count(number: int, noun: str) -> str:

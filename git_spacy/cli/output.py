@@ -37,7 +37,7 @@ def result(text: str) -> None:
 
 
 def raw(text: str) -> None:
-    """Print text for a file or another program: unchanged, unless stdout is a terminal."""
+    """Print text that is meant for a file or another program; escape it only on a terminal."""
 
     _write(sys.stdout, (escape_controls(text) if is_terminal() else text).removesuffix("\n"))
 
@@ -48,8 +48,8 @@ def result_painted(text: str) -> None:
     _write(sys.stdout, text)
 
 
-def note(text: str) -> None:
-    """Print a message about progress to stderr."""
+def message(text: str) -> None:
+    """Print a message to stderr, e.g. about progress."""
 
     _write(sys.stderr, escape_controls(redact(text)))
 
@@ -112,7 +112,7 @@ def paint(text: str, colour: str, stream: IO[str] | None = None) -> str:
 
 @contextmanager
 def paged(start: Path) -> Iterator[None]:
-    """Send results through Git's pager on a terminal, and leave it early without an error.
+    """Send results through Git's pager if stdout is a terminal; leaving it early is not an error.
 
     The pager and whether to use colours (color.spacy, color.ui) come from the Git configuration in
     the folder `start`.
@@ -143,7 +143,7 @@ def _no_pager() -> Iterator[None]:
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
-    """Lay out rows of two texts; wrap the second to the terminal's width."""
+    """Return rows of two texts as two columns; the second is wrapped to the terminal's width."""
 
     cells = [(escape_controls(left), escape_controls(right)) for left, right in rows]
     total = min(_width(), 100)
@@ -164,13 +164,14 @@ def table(
     rows: Sequence[tuple[str, str, Sequence[str]]], colours: Mapping[str, str],
     widths: tuple[int, int] = (0, 0),
 ) -> str:  # fmt: skip
-    """Lay out rows of a name, a coloured word and texts, wrapped to the terminal's width.
+    """Return rows of a name, a word and texts as three columns, wrapped to the terminal's width.
 
-    `widths` are minimum widths of the first two columns, to align the table with others.
+    The words that are keys of `colours` are coloured. Each text starts on a line of its own.
+    `widths` are the minimum widths of the first two columns, to align the table with others.
     """
 
     total = min(_width(), 120)
-    first = min(max(widths[0], *(len(clean(name)) for name, _, _ in rows)), 40)
+    first = min(max(widths[0], *(len(sanitize(name)) for name, _, _ in rows)), 40)
     second = max(widths[1], *(len(word) for _, word, _ in rows))
     indent = first + second + 6
     lines = []
@@ -181,9 +182,9 @@ def table(
         wrapped = [
             line
             for text in texts
-            for line in textwrap.wrap(clean(text), width, break_on_hyphens=False)
+            for line in textwrap.wrap(sanitize(text), width, break_on_hyphens=False)
         ] or [""]
-        lines.append(f"  {clean(name):<{first}}  {padded}  {wrapped[0]}".rstrip())
+        lines.append(f"  {sanitize(name):<{first}}  {padded}  {wrapped[0]}".rstrip())
         lines += [" " * indent + line for line in wrapped[1:]]
     return "\n".join(lines)
 
@@ -200,7 +201,7 @@ def _width() -> int:
         return 80
 
 
-def clean(text: str) -> str:
+def sanitize(text: str) -> str:
     """Return `text` with control characters escaped and credentials redacted."""
 
     return escape_controls(redact(text))

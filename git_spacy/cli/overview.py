@@ -64,7 +64,7 @@ def _summarize(project: Project, root: Path, current: Status) -> str:
         rows.append(("workflows", ", ".join(workflow.name for workflow in project.workflows)))
     if current.orphaned:
         rows.append(("project.lock", f"{len(current.orphaned)} orphaned"))
-    title = output.paint(output.clean(project.title or root.name), "bold")
+    title = output.paint(output.sanitize(project.title or root.name), "bold")
     return "\n".join([title, *_columns(rows), *_next_steps(project, root, current), _HELP])
 
 
@@ -82,9 +82,9 @@ def _count_states(states: Iterable[str]) -> str:
 
 
 def _next_steps(project: Project, root: Path, current: Status) -> list[str]:
-    from git_spacy.cli.status import hints
+    from git_spacy.cli.status import next_steps
 
-    steps = hints(project, current)
+    steps = next_steps(project, current)
     if not steps and _lock_has_changes(root):
         steps = ["git add project.lock && git commit"]
     return [f"Next: {step}" for step in steps]

@@ -33,21 +33,21 @@ def reporter() -> Iterator[FetchReporter]:
 
 
 def line(event: FetchEvent) -> None:
-    """Print a line for an event, unless it is mere progress."""
+    """Print a line for an event, unless it only reports progress."""
 
     if isinstance(event, FetchFinished):
-        output.note(f"fetched  {event.dest} ({output.size(event.size)}, {event.detail})")
+        output.message(f"fetched  {event.dest} ({output.size(event.size)}, {event.detail})")
     elif isinstance(event, FetchSkipped):
-        output.note(f"skipped  {event.dest} ({event.reason})")
+        output.message(f"skipped  {event.dest} ({event.reason})")
     elif isinstance(event, FetchFailed):
         missing = event.error.exit_code == 1
         word = "missing" if missing else "failed "
-        output.note(f"{word}  {event.dest} ({event.error.problems[0].message})")
+        output.message(f"{word}  {event.dest} ({event.error.problems[0].message})")
     elif isinstance(event, FetchRetried):
         wait = output.duration(event.wait)
-        output.note(f"{event.dest}: {event.reason}; trying again in {wait}")
+        output.message(f"{event.dest}: {event.reason}; trying again in {wait}")
     elif isinstance(event, FetchNotice):
-        output.note(f"note: {event.dest}: {event.text}")
+        output.message(f"note: {event.dest}: {event.text}")
 
 
 @contextmanager

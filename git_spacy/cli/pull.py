@@ -23,8 +23,8 @@ from git_spacy.project.matrix import with_variants
 def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> None:
     """Fetch outputs from REMOTE instead of running commands.
 
-    For each command whose dependencies are present, fetch the outputs that others made from the
-    same dependencies with the same script, verify them and add them to project.lock. REMOTE is
+    For each command whose dependencies are present, fetch the outputs that others produced from
+    the same dependencies with the same script, verify them and add them to project.lock. REMOTE is
     chosen as for 'git spacy push'.
     """
 
@@ -53,6 +53,6 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
             force=force, jobs=jobs, limit=number(configured, "spacy.maxOutputSize"),
         )  # fmt: skip
     failed = f", failed {len(outcome.failed)}" if outcome.failed else ""
-    output.note(f"pulled {len(outcome.done)}, skipped {len(outcome.skipped)}{failed}")
+    output.message(f"pulled {len(outcome.done)}, skipped {len(outcome.skipped)}{failed}")
     if error := outcome.error():
         raise error

@@ -21,12 +21,12 @@ from git_spacy.project.matrix import with_variants
 )  # fmt: skip
 @click.pass_context
 def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> None:
-    """Send the outputs of all commands that are up to date to REMOTE. Outputs that it already has
-    are skipped.
+    """Send outputs to REMOTE: those of all commands that are up to date. Outputs that it already
+    has are skipped.
 
     REMOTE is a name, a path or a URL such as s3://bucket/folder. Names are defined under 'remotes'
-    in project.yml, or with 'git config spacy.remote.NAME.url'. The default is the
-    remote named 'default'.
+    in project.yml, or with 'git config spacy.remote.NAME.url'. The default is the remote
+    named 'default'.
     """
 
     from git_spacy.cli.transfer_progress import reporter
@@ -50,6 +50,6 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
             environ=os.environ, report=report, force=force, jobs=jobs,
         )  # fmt: skip
     failed = f", failed {len(outcome.failed)}" if outcome.failed else ""
-    output.note(f"pushed {len(outcome.done)}, skipped {len(outcome.skipped)}{failed}")
+    output.message(f"pushed {len(outcome.done)}, skipped {len(outcome.skipped)}{failed}")
     if error := outcome.error():
         raise error

@@ -17,7 +17,7 @@ _COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[REV] [PROJECT_DIR]")
 @click.option(
-    "-F", "--force", is_flag=True, help="Replace tracked files and outputs with no other copy."
+    "-F", "--force", is_flag=True, help="Replace tracked files, and outputs without another copy."
 )
 @click.pass_context
 def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
@@ -55,7 +55,7 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
             row = (result.wanted.path.text, result.state, (result.detail,) if result.detail else ())
             output.result_painted(output.table([row], _COLOURS, widths))
     if not results:
-        output.note("no outputs are recorded for that commit")
+        output.message("no outputs are recorded for that commit")
     if error := outputs.first_failure(results):
         raise error
     return 1 if any(result.state in ("missing", "refused") for result in results) else 0

@@ -162,7 +162,7 @@ def run(
         with run_output.reporter(shared.python, style) as report:
             outcome = run_commands(planned, shared._replace(report=report))
     if len(planned.commands) > 1:
-        output.note(summary(outcome, dry=dry))
+        output.message(summary(outcome, dry=dry))
     if error := outcome.error():
         raise error
 
@@ -183,7 +183,9 @@ def summary(outcome: RunOutcome, *, dry: bool) -> str:
 def run_context(
     ctx: click.Context, project: Project, root: Path, configured: Settings | None = None
 ) -> RunContext:
-    """Return what all commands of a run share, from the user's settings (default: read them).
+    """Return the context that all commands of a run share.
+
+    It follows the user's settings, which are read unless `configured` has them.
 
     Create it while holding the project's lock, since it reads the state of the files.
     """
@@ -233,9 +235,9 @@ def project_and_workflow(start: Path, names: tuple[str, ...]) -> tuple[Path, str
 
 
 def report_waiting() -> None:
-    """Say that the project is locked by another run."""
+    """Report that another run has locked the project."""
 
-    output.note("Waiting for another run in this project to end …")
+    output.message("Waiting for another run in this project to end …")
 
 
 def listing(project: Project) -> str:
@@ -264,7 +266,7 @@ def help_of(project: Project, name: str) -> str:
         return f"git spacy run {name}\n\nIn this order:\n{output.columns(steps)}"
     command = project.command(name)
     if command is None:
-        raise InvalidInput(f"no command '{name}'")
+        raise InvalidInput(f"unknown command or workflow '{name}'", hint="git spacy run")
     parts = [f"git spacy run {name}", command.help] if command.help else [f"git spacy run {name}"]
     for title, lines in (
         ("Script", command.script),

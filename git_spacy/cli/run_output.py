@@ -62,9 +62,11 @@ class _RunDisplay:
         """Print an event, or hold it until its command has ended."""
 
         if isinstance(event, CommandSkipped):
-            output.note(f"==> {event.command}: up to date")
+            output.message(f"==> {event.command}: up to date")
         elif isinstance(event, CommandRestored):
-            output.note(f"==> {event.command}: restored from {event.source} ({event.reasons[0]})")
+            output.message(
+                f"==> {event.command}: restored from {event.source} ({event.reasons[0]})"
+            )
         elif isinstance(event, CommandStarted):
             self._started(event)
         elif isinstance(event, StepStarted):
@@ -73,27 +75,27 @@ class _RunDisplay:
             self._line(event.command, event.text, event.is_error)
         elif isinstance(event, CommandFinished):
             self._flush(event.command)
-            output.note(f"==> {event.command}: done in {output.duration(event.seconds)}")
+            output.message(f"==> {event.command}: done in {output.duration(event.seconds)}")
         elif isinstance(event, CommandFailed):
             self._flush(event.command)
             if self._style != "alone":
-                output.note(f"==> {event.command}: failed ({event.error.problems[0].message})")
+                output.message(f"==> {event.command}: failed ({event.error.problems[0].message})")
         elif isinstance(event, RunWarning):
             output.warning(event.text)
 
     def _started(self, event: CommandStarted) -> None:
         if not (self._shown_python or event.dry):
-            output.note(f"Python: {self._python.path} ({self._python.chosen_by})")
+            output.message(f"Python: {self._python.path} ({self._python.chosen_by})")
             self._shown_python = True
         word = "would run" if event.dry else "running"
         first, *others = event.reasons
-        output.note(f"==> {event.command}: {word} ({first})")
+        output.message(f"==> {event.command}: {word} ({first})")
         for reason in others:
-            output.note(f"    and {reason}")
+            output.message(f"    and {reason}")
 
     def _line(self, command: str, text: str, is_error: bool) -> None:
         if self._style == "alone":
-            output.note(text)
+            output.message(text)
         elif self._style == "prefix":
             colour = self._colour_by_command.setdefault(command, next(self._colours))
             output.script_line(command, text, colour, is_error=is_error)

@@ -29,12 +29,12 @@ def schema(ctx: click.Context, to: str | None, check: bool, stdout: bool, force:
     stdout = stdout or to == "-" or not (to or check)
     root = _root(ctx.obj)
     file = generated.output_file(root, ctx.obj, None if to == "-" else to, generator.FILE)
-    part = generator.schema_file(file.name)
-    return generated.deliver(root, part, check=check, stdout=stdout, force=force, to=file)
+    generated_file = generator.schema_file(file.name)
+    return generated.deliver(root, generated_file, check=check, stdout=stdout, force=force, to=file)
 
 
 def _root(start: Path) -> Path:
-    """Return the project's folder, or `start` outside a project: the schema needs none."""
+    """Return the project's folder, or `start` outside a project: the schema does not need one."""
 
     from git_spacy.project import loader
 

@@ -27,8 +27,8 @@ def show(ctx: click.Context, revision: str, as_json: bool) -> int:
         output.emit_json([history_format.run_to_json(run) for run in commit.runs])
         return 0
     if not commit.runs:
-        later = next((other.annotated for other in history if other.runs), None)
-        output.note(history_format.no_runs_message(commit.annotated, [later] if later else []))
+        nearest = next((other.annotated for other in history if other.runs), None)
+        output.message(history_format.no_runs_message(commit.annotated, nearest))
         return 0
     with output.paged(ctx.obj):
         output.result_painted(output.paint(f"commit {commit.annotated.commit}", "yellow"))

@@ -41,11 +41,11 @@ _ASSET_WORDS = {
 def status(
     ctx: click.Context, directory: tuple[str, ...], as_json: bool, porcelain: bool, no_data: bool
 ) -> None:
-    """Show whether each command is up to date, and if not, why; and whether each asset is present
-    and matches its checksum. Changes nothing.
+    """Show which commands are stale, and why, and whether each asset is present and matches its
+    checksum. Changes nothing.
 
-    A command is up to date if it need not run again, and stale if its script, a dependency or an
-    output has changed since its last run.
+    A command is stale if its script, a dependency or an output has changed since its last run, and
+    up to date if none of them has.
     """
 
     start, rest = project_dir(ctx.obj, directory)
@@ -92,9 +92,11 @@ def to_json(project: Project, current: Status) -> dict[str, Any]:
 
 
 def porcelain_lines(current: Status) -> list[str]:
-    """Return tab-separated lines: command, asset or lock; state; name; kind, subject of a reason.
+    """Return the status as `status --porcelain` prints it, in five tab-separated fields.
 
-    There is a line for each reason, and at least one for each command, asset and orphaned entry.
+    They are "command", "asset" or "lock"; the state; the name; and the kind and the subject of a
+    reason. There is a line for each reason, and at least one for each command, asset and orphaned
+    lock entry.
     """
 
     rows: list[tuple[str, ...]] = []
@@ -138,7 +140,7 @@ def paragraphs(project: Project, current: Status) -> list[str]:
     ]
     if not shown:
         return ["project.yml defines no commands and no assets yet."]
-    return shown + [f"Next: {hint}" for hint in hints(project, current)]
+    return shown + [f"Next: {line}" for line in next_steps(project, current)]
 
 
 def _relevant_reasons(project: Project, name: str, verdict: Verdict) -> list[str]:
@@ -153,20 +155,21 @@ def _relevant_reasons(project: Project, name: str, verdict: Verdict) -> list[str
         path.text
         for path in verdict.missing
         if any(
-            isinstance(maker, Command) and maker != command for maker in producers(project, path)
+            isinstance(producer, Command) and producer != command
+            for producer in producers(project, path)
         )
     }
     return [
         reason.text
         for reason in verdict.reasons
-        if reason.kind != "not_run"  # as the state says
+        if reason.kind != "not_run"  # the state already says so
         and not (reason.kind == "dependency" and reason.about in coming)
         and not (reason.kind == "upstream" and verdict.state == "not_run")
     ]
 
 
-def hints(project: Project, current: Status) -> list[str]:
-    """Return the command line that brings everything up to date, or nothing if it is."""
+def next_steps(project: Project, current: Status) -> list[str]:
+    """Return a list with the command line that brings everything up to date, or an empty list."""
 
     steps = []
     optional = {asset.dest.text for asset in project.assets if asset.extra}
@@ -177,10 +180,10 @@ def hints(project: Project, current: Status) -> list[str]:
         name for name, verdict in current.commands.items() if verdict.state in ("stale", "not_run")
     }
     for workflow in project.workflows:
-        due = stale & set(workflow.steps)
-        if due:
+        stale_steps = stale & set(workflow.steps)
+        if stale_steps:
             steps.append(f"git spacy run {workflow.name}")
-            stale -= due
+            stale -= stale_steps
     if not project.workflows and stale:
         steps.append(
             " ".join(["git spacy run", *(name for name in current.commands if name in stale)])

@@ -29,11 +29,11 @@ def reporter(done: str) -> Iterator[TransferReporter]:
     def line(event: TransferEvent) -> None:
         if isinstance(event, TransferFinished):
             facts = ", ".join(filter(None, (output.size(event.size), event.detail)))
-            output.note(f"{done:<7} {event.path} ({facts})")
+            output.message(f"{done:<7} {event.path} ({facts})")
         elif isinstance(event, TransferSkipped):
-            output.note(f"skipped {event.path} ({event.reason})")
+            output.message(f"skipped {event.path} ({event.reason})")
         elif isinstance(event, TransferFailed):
-            output.note(f"failed  {event.path} ({event.error.problems[0].message})")
+            output.message(f"failed  {event.path} ({event.error.problems[0].message})")
 
     if output.is_terminal(sys.stderr):
         with _bars(line) as report:

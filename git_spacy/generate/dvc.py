@@ -166,14 +166,14 @@ def _is_dependency(asset: Asset, commands: Sequence[tuple[int, Command]]) -> boo
 def _stage_names(commands: Sequence[str], assets: Sequence[str]) -> list[str]:
     """Return unique stage names; a command's own name is kept if DVC allows it."""
 
-    taken: set[str] = {name for name in commands if not _NOT_IN_NAMES.search(name)}
+    used: set[str] = {name for name in commands if not _NOT_IN_NAMES.search(name)}
     names = []
     for text in (*commands, *assets):
         plain = _NOT_IN_NAMES.sub("-", text).strip("-") or "stage"
         name, number = plain, 2
-        while name in taken and name != text:
+        while name in used and name != text:
             name, number = f"{plain}-{number}", number + 1
-        taken.add(name)
+        used.add(name)
         names.append(name)
     return names
 

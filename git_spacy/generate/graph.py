@@ -25,7 +25,7 @@ NodeStates = Mapping[str, str]
 
 
 class GraphNode(NamedTuple):
-    """An asset, a command, a file that a command produces, or a source file that none produces.
+    """An asset, a command, an output of a command, or a file that no command produces.
 
     `id` is a letter and a number, which is valid in every format. `name` is that of project.yml.
     """

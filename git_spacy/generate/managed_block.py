@@ -143,7 +143,7 @@ def _digest(body: str) -> str:
 
 
 def find_block(text: str, generated: GeneratedFile) -> ExistingBlock | None:
-    """Find the earlier version of `generated` in `text`; return None if there is none."""
+    """Find the earlier version of `generated` in `text`; return None if not found."""
 
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines):

@@ -86,7 +86,7 @@ def append(repository: Repository, commit: str, lines: Iterable[str], ref: str =
             if unmoved == _MAX_ATTEMPTS_UNMOVED:
                 raise ExternalError(f"cannot write '{ref}': {failure}")
             time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))
-    raise ExternalError(f"'{ref}' changes faster than it can be written", hint="try again")
+    raise ExternalError(f"cannot write '{ref}': other processes keep changing it", hint="try again")
 
 
 def tip(repository: Repository, ref: str = REF) -> str:

@@ -130,7 +130,7 @@ def merge(
                 raise _merge_refused(error, remote, ours, ref) from None
             if _compare_and_swap(repository, ref, merged, ours):
                 return new
-    raise ExternalError(f"'{ref}' changes faster than it can be merged", hint="try again")
+    raise ExternalError(f"cannot merge '{ref}': other processes keep changing it", hint="try again")
 
 
 def _merge_refused(error: notes.TooManyEntries, remote: str, ours: str, ref: str) -> ExternalError:

@@ -80,7 +80,7 @@ def find(start: Path) -> Path:
     if root is None:
         raise InvalidInput(
             f"no {PROJECT_FILE} in '{start}' or any parent folder",
-            hint="change to a project's folder, or get a project: git spacy clone ner_fashion",
+            hint="change to the folder of a project, or create one: git spacy clone ner_fashion",
         )
     return root
 

@@ -61,8 +61,8 @@ def parse_path(text: str, role: str) -> ProjectPath | PathRefusal:
         return PathRefusal(f"{name} contains a control character", "remove it")
     parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
     if text.startswith(("/", "\\", "~")) or _DRIVE.match(text) or ".." in parts:
-        inside = "/".join(part for part in parts if part not in ("..", "~") and ":" not in part)
-        short = inside.rsplit("/", 1)[-1] or "data"
+        below = "/".join(part for part in parts if part not in ("..", "~") and ":" not in part)
+        short = below.rsplit("/", 1)[-1] or "data"
         return PathRefusal(
             f"{name} is outside the project",
             f"use a path inside the project, e.g. 'assets/{short}'",

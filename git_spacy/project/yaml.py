@@ -197,7 +197,8 @@ def _syntax_error(error: Any, text: str, file: str) -> Diagnostic:
         )
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    message = " ".join(part for part in (error.context, error.problem) if part)
+    # "did not find expected '-' indicator", "while parsing a block collection"
+    message = " ".join(part for part in (error.problem, error.context) if part)
     lines = text.splitlines()
     source = lines[line - 1] if line <= len(lines) else ""
     if "\t" in source[: max(column, len(source) - len(source.lstrip()))]:

@@ -1,4 +1,4 @@
-"""Runs one command at a time on this machine, each script line in a process group of its own.
+"""Run one command at a time on this machine, each script line in a process group of its own.
 
 With its own group, Ctrl-C and SIGTERM end everything that the line started and nothing else. On a
 terminal, the group becomes the foreground group, as a shell does it for a job, so that an

@@ -1,4 +1,4 @@
-"""Splits the output of a process into lines as a terminal would show them."""
+"""Split the output of a process into lines as a terminal would show them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Finds the Python module that a script line runs, and how to install a missing tool.
+"""Find the Python module that a script line runs, and how to install a missing tool.
 
-Works on the arguments of a line and on requirements.txt alone; whether a module is installed is
+Only the arguments of the line and requirements.txt are used; whether a module is installed is
 checked by `run.foreground`.
 """
 

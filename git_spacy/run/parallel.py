@@ -1,4 +1,4 @@
-"""Runs several commands at a time on this machine, without a terminal, and reports their output.
+"""Run several commands at a time on this machine, without a terminal, and report their output.
 
 A single thread waits for all pipes and processes, so an interruption stops everything that runs
 and no locks are required.

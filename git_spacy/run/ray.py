@@ -1,4 +1,4 @@
-"""Runs commands as tasks of a Ray cluster: the driver's side.
+"""Run commands as tasks of a Ray cluster: the driver's side.
 
 Ray decides where and when each task runs, by the resources that project.yml requests. This module
 submits the tasks, handles their events, restarts those whose worker was lost, and cancels them.

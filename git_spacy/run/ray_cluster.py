@@ -1,6 +1,6 @@
-"""Connects to the user's Ray cluster, or starts one that ends with us.
+"""Connect to the user's Ray cluster, or start one that ends with us.
 
-Keeps Ray from printing, from sending usage statistics, and from replacing our signal handlers.
+Keep Ray from printing, from sending usage statistics, and from replacing our signal handlers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Translates a job into Ray's options and a work order, and Ray's errors into ours."""
+"""Translate a job into Ray's options and a work order, and Ray's errors into ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs one program in its own process group, and ends the whole group when the worker is gone.
+"""Run one program in its own process group, and end the whole group when the worker is gone.
 
 The source is sent to machines without git-spacy and started with `python -c`. Standard input is a
 pipe that is never written to: when its other end is closed, deliberately or because the worker

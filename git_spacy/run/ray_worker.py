@@ -1,4 +1,4 @@
-"""Runs the script lines of one command on a worker of a Ray cluster, and reports their output.
+"""Run the script lines of one command on a worker of a Ray cluster, and report their output.
 
 The module is pickled by value for machines without git-spacy, so it imports nothing from git_spacy.
 Events are plain tuples: ("no_folder",) if the project's folder is neither shared with this machine

@@ -1,4 +1,4 @@
-"""Writes the run record of a command to the run history.
+"""Write the run record of a command to the run history.
 
 Failed commands are recorded, too, although they have no lock entry. A record that cannot be written
 does not fail the run: it is reported once, as a warning.

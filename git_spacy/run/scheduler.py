@@ -1,4 +1,4 @@
-"""Runs the commands of a plan: judges each command, starts its script, and records the result.
+"""Run the commands of a plan: judge each command, start its script, and record the result.
 
 A command is judged just before it starts, since the commands before it change its dependencies.
 Whether it must run is decided by `state.verdict`, when it may start by `project.plan`. Everything

@@ -1,4 +1,4 @@
-"""Turns script lines into process arguments, and finds the Python interpreter for them.
+"""Turn script lines into process arguments, and find the Python interpreter for them.
 
 Lines are split as weasel splits them, without a shell.
 """
@@ -66,7 +66,7 @@ def _configured_python(root: Path, configured: str) -> str:
         raise InvalidInput(
             f"Python not found: '{configured}'",
             location="git config spacy.python",
-            hint="git config --unset spacy.python, or set it to an existing Python",
+            hint="git config --unset spacy.python\nor set it to the path of a Python",
         )
     return found
 

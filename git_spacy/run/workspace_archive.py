@@ -1,4 +1,4 @@
-"""Packs a project's files for a machine without its folder, and unpacks the outputs sent back.
+"""Pack a project's files for a machine without its folder, and unpack the outputs sent back.
 
 The archive contains the files that are tracked by Git or not ignored, and the dependencies of the
 command, but no output of another command. The tar with the outputs is not trusted: all members are

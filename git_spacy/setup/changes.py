@@ -1,6 +1,6 @@
-"""The changes that `init` makes, as values, and how they are shown.
+"""Describe the changes that `init` makes, and print them as git commands or diffs.
 
-Each change belongs to one of the steps that the user can choose from.
+Each change belongs to one of STEPS, from which the user can choose.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SETTINGS = (
 )  # fmt: skip
 """All Git settings that `init` may change."""
 DEFAULT = ("notes", "merge", "ignore", "hooks")
-_MAX_LINES = 12  # shown of a changed file
+_MAX_LINES = 12  # of a diff are printed
 
 
 class Edit(NamedTuple):
@@ -52,23 +52,23 @@ class Edit(NamedTuple):
             start, before[start : len(before) - end], after[start : len(after) - end], digest(after)
         )
 
-    def undo_exactly(self, now: bytes) -> bytes | None:
-        """Return the content before the edit; None if `now` was changed since."""
+    def undo_exactly(self, content: bytes) -> bytes | None:
+        """Return the content before the edit; None if `content` is not exactly that after it."""
 
-        if digest(now) != self.digest:
+        if digest(content) != self.digest:
             return None
-        return now[: self.at] + self.removed + now[self.at + len(self.added) :]
+        return content[: self.at] + self.removed + content[self.at + len(self.added) :]
 
-    def undo(self, now: bytes) -> bytes | None:
-        """Return the content before the edit.
+    def undo(self, content: bytes) -> bytes | None:
+        """Return `content` without the edit.
 
-        If `now` was changed since, only remove what was added, provided that it occurs exactly
-        once; else return None.
+        If `content` has changed since the edit, `added` is replaced with `removed`, provided that
+        it occurs exactly once; otherwise return None.
         """
 
-        exact = self.undo_exactly(now)
-        if exact is None and self.added.strip() and now.count(self.added) == 1:
-            return now.replace(self.added, self.removed)
+        exact = self.undo_exactly(content)
+        if exact is None and self.added.strip() and content.count(self.added) == 1:
+            return content.replace(self.added, self.removed)
         return exact
 
 
@@ -76,7 +76,8 @@ class SetConfig(NamedTuple):
     """Set `name` to `value` in the repository's own configuration.
 
     With `append`, the value is added to the existing ones; else it replaces them. `own_values` are
-    those of the repository itself; `current` describes the value in effect, for people.
+    the values that the repository itself had before; `current` describes the value in effect, for
+    users.
     """
 
     step: str
@@ -88,10 +89,10 @@ class SetConfig(NamedTuple):
 
 
 class FileChange(NamedTuple):
-    """Change the content of the file `path` from `before` to `after`; None means that it is
-    missing.
+    """Change the content of the file `path` from `before` to `after`.
 
-    `name` is the path to show.
+    If `before` is None, the file is created; if `after` is None, it is removed. `name` is the path
+    to show.
     """
 
     step: str
@@ -112,9 +113,10 @@ class FileMove(NamedTuple):
 
 
 class UnsetConfig(NamedTuple):
-    """Remove `value` from the setting `name`, and restore the former values `own_values`.
+    """Remove `value` from the setting `name`, and restore its former values, `own_values`.
 
-    If the configuration file was not written since `edit`, the file is restored exactly.
+    If the configuration file has not changed since `init` made `edit`, that edit is reverted
+    exactly.
     """
 
     step: str
@@ -125,7 +127,7 @@ class UnsetConfig(NamedTuple):
 
 
 class SkippedChange(NamedTuple):
-    """A change that is not made, although it should be: the reason, and how to fix it."""
+    """A change that `init` cannot make, with the reason and a hint."""
 
     step: str
     location: str
@@ -143,7 +145,7 @@ def digest(data: bytes) -> str:
 
 
 def format_change(change: Change) -> Iterator[str]:
-    """Yield the lines that show a change, as a git command or as a diff."""
+    """Yield the lines to print for a change: a git command, or a diff of a file."""
 
     if isinstance(change, SetConfig):
         add = "--add " if change.append else ""

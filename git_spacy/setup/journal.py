@@ -87,8 +87,9 @@ def _read(path: Path) -> list[JournalEntry]:
     except (InvalidInput, ValueError, KeyError, TypeError, AttributeError):
         raise InvalidInput(
             "invalid journal of 'git spacy init'",
-            location=str(path), hint=f"rm {shlex.quote(str(path))}\n(the changes themselves stay)",
-        ) from None  # fmt: skip
+            location=str(path),
+            hint=f"rm {shlex.quote(str(path))}\nthe changes stay, but can no longer be undone",
+        ) from None
 
 
 def _to_json(entry: JournalEntry) -> dict[str, Any]:

@@ -37,7 +37,9 @@ class Location(NamedTuple):
 
 
 def locate(repository: Repository, top: Path, path: Path, *, follow: bool = True) -> Location:
-    """Return the location of `path`, with symlinks resolved. The last part is only with `follow`.
+    """Return the location of `path`, with symlinks resolved.
+
+    The last part of the path is resolved only if `follow` is true.
 
     Raises Refused for a path elsewhere, and for a symlink in the working tree that leads out of it
     or into Git's own folder. Symlinks in Git's own folder may lead into the working tree: they are

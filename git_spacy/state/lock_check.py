@@ -214,7 +214,7 @@ _NO_FINGERPRINT = Fingerprint("", "", 0)
 def _with_recorded_md5(
     paths: Iterable[ProjectPath], tracked: Iterable[TrackedPath]
 ) -> Iterator[tuple[ProjectPath, str]]:
-    """Pair each path with its recorded md5, or with "" if there is none."""
+    """Pair each path with its recorded md5, or with "" if it is not recorded."""
 
     recorded = {item.path: item.md5 or "" for item in tracked}
     return ((path, recorded.get(path.text, "")) for path in paths)

@@ -118,17 +118,17 @@ class _VariantNames:
         """Return the name of the lock entry that the run of `record` belongs to."""
 
         try:
-            given = self._variants.full_names(record.vars)
+            values_of_run = self._variants.full_names(record.vars)
         except InvalidInput:  # a variable that the project no longer has
             return record.command
         matching = [
             (len(values), name)
             for name, (base, values) in self._split.items()
-            if values and base == record.command and {**given, **values} == given
+            if values and base == record.command and {**values_of_run, **values} == values_of_run
         ]
         if matching:
             return max(matching)[1]
-        variant = self._variants.variant(record.command, record.vars) if given else None
+        variant = self._variants.variant(record.command, record.vars) if values_of_run else None
         if variant is None or self._overwrites_plain_command(variant):
             return record.command
         return variant.name

@@ -34,13 +34,13 @@ def merge(base: Lock, ours: Lock, theirs: Lock) -> Merged:
     conflicts: dict[str, tuple[LockEntry | None, LockEntry | None]] = {}
     order = tuple(dict.fromkeys((*ours, *theirs)))
     for name in order:
-        old, mine, other = base.get(name), ours.get(name), theirs.get(name)
-        if _same_entry(mine, other) or _same_entry(old, other):
-            chosen = mine
-        elif _same_entry(old, mine):
-            chosen = other
+        base_entry, our_entry, their_entry = base.get(name), ours.get(name), theirs.get(name)
+        if _same_entry(our_entry, their_entry) or _same_entry(base_entry, their_entry):
+            chosen = our_entry
+        elif _same_entry(base_entry, our_entry):
+            chosen = their_entry
         else:
-            conflicts[name] = (mine, other)
+            conflicts[name] = (our_entry, their_entry)
             continue
         if chosen is not None:
             entries[name] = chosen
@@ -61,12 +61,13 @@ def text(merged: Merged, names: tuple[str, str] = ("ours", "theirs")) -> bytes:
         if name in merged.entries:
             parts.append(lock.text({name: merged.entries[name]}))
         elif name in merged.conflicts:
-            mine, other = (
+            our_text, their_text = (
                 lock.text({name: side}) if side else b"" for side in merged.conflicts[name]
             )
             ours, theirs = (label.encode() for label in names)
             parts.append(
-                b"%s %s\n%s%s\n%s%s %s\n" % (OURS, ours, mine, MIDDLE, other, THEIRS, theirs)
+                b"%s %s\n%s%s\n%s%s %s\n"
+                % (OURS, ours, our_text, MIDDLE, their_text, THEIRS, theirs)
             )
     return b"".join(parts) or lock.text({})
 

@@ -96,7 +96,7 @@ class MergeResolution(NamedTuple):
 
 
 def resolve_conflict(root: Path, repository: Repository | None) -> MergeResolution | None:
-    """Resolve a conflict in project.lock and mark it as resolved in Git; None if there is none.
+    """Resolve a conflict in project.lock and mark it as resolved in Git; None without a conflict.
 
     For each entry, the side that is up to date with the worktree is chosen. Raises InvalidInput
     and leaves the file as it was.

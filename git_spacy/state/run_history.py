@@ -36,7 +36,7 @@ _MAX_PENDING = 1000  # runs, for projects that never get a repository
 
 
 class BaseCommit(NamedTuple):
-    """What a run begins on.
+    """The commit that a run begins on, and whether the worktree differs from it.
 
     `commit` is that of HEAD ("" if there is no commit), `tree` the id of the tree of the project's
     folder in it ("" if it has none), `dirty` whether tracked files differ from it.
@@ -378,7 +378,7 @@ def all_records(root: Path, warn: Callable[[str], None] = lambda _: None) -> Ite
 
     repository = Repository.discover(root)
     if repository is None:
-        raise InvalidInput("not a Git repository: no run history", hint="git init")
+        raise InvalidInput("not in a Git repository, so no runs are recorded", hint="git init")
     reader = NotesReader(repository, warn)
     project = project_folder(root, repository)
     return (

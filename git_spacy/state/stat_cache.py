@@ -79,9 +79,13 @@ def state_dir(root: Path) -> Path:
     repository = Repository.discover(Path(real))
     if repository is None or repository.top is None:
         return user_cache_dir(root)
-    inside = os.path.relpath(real, os.path.realpath(repository.top))
+    folder_in_repository = os.path.relpath(real, os.path.realpath(repository.top))
     folder = repository.git_path("spacy")
-    return folder if inside == "." else folder / "projects" / _short_hash(inside)
+    return (
+        folder
+        if folder_in_repository == "."
+        else folder / "projects" / _short_hash(folder_in_repository)
+    )
 
 
 def user_cache_dir(root: Path) -> Path:

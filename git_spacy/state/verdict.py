@@ -234,12 +234,12 @@ class _Comparison(NamedTuple):
         recorded_md5s = {item.path: item.md5 for item in recorded}
         reasons = []
         for path in paths:
-            now = self.fingerprints[path.normal]
-            if now is None:
+            current = self.fingerprints[path.normal]
+            if current is None:
                 reasons.append(_missing(role, path))
             elif path.text not in recorded_md5s:
                 reasons.append(Reason(role, f"{role} '{path}' is new", path.text))
-            elif not isinstance(now, Unknown) and recorded_md5s[path.text] != now.digest:
+            elif not isinstance(current, Unknown) and recorded_md5s[path.text] != current.digest:
                 change = self.change_messages.get(path.normal, "changed")
                 reasons.append(Reason(role, f"{role} '{path}' {change}", path.text))
         declared = {path.text for path in paths}
@@ -258,10 +258,10 @@ class _Comparison(NamedTuple):
             return []
         reasons = []
         for path in self.command.deps + self.command.produced:
-            now = self.fingerprints[path.normal]
-            if now is None or isinstance(now, Unknown):
+            current = self.fingerprints[path.normal]
+            if current is None or isinstance(current, Unknown):
                 continue
-            if run.names.get(path.text, now.names) != now.names:
+            if run.names.get(path.text, current.names) != current.names:
                 text = f"a file was renamed in '{path}'"
                 reasons.append(Reason("renamed", text, path.text))
         return reasons

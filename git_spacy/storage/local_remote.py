@@ -26,7 +26,7 @@ def open_remote(url: str) -> LocalRemote:
     path = url.partition("://")[2]
     if not path.startswith("/"):
         raise InvalidInput(
-            f"'{url}' names a host; a folder has three slashes",
+            f"'{url}' names a host; the URL of a folder has three slashes",
             hint=f"use file:///{path.partition('/')[2]}",
         )
     return LocalRemote(Path(path))

@@ -155,9 +155,9 @@ class _Pull:
     def _matches_remote(self, path: ProjectPath, hashed: str, seen: Observed) -> bool:
         """Return whether the remote has the present output, e.g. because a pull was killed."""
 
-        now = seen[path.normal]
-        if now is None or not self.remote.exists(
-            str(remote_keys.make_key(path, hashed, now.digest))
+        current = seen[path.normal]
+        if current is None or not self.remote.exists(
+            str(remote_keys.make_key(path, hashed, current.digest))
         ):
             return False
         self._skip(path, "already present")
@@ -183,8 +183,8 @@ class _Pull:
         entry = self.entries.get(command.name)
         recorded = {out.path: out.md5 for out in entry.outs} if entry else {}
         for path in command.outputs_no_cache:
-            now = seen[path.normal]
-            if now is None or recorded.get(path.text, now.digest) != now.digest:
+            current = seen[path.normal]
+            if current is None or recorded.get(path.text, current.digest) != current.digest:
                 return False
         return True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -82,12 +83,15 @@ def resolve_address(project: Project, settings: Settings, name: str | None) -> s
     if _SCHEME.match(wanted) or wanted.startswith(("/", "./", "../", "~")):
         return wanted
     hint = did_you_mean(wanted, known)
-    if not hint:
-        hint = f"known remotes: {', '.join(known)}" if known else ""
+    if not hint and known:
+        hint = f"known remotes: {', '.join(known)}"
+    elif not hint:
+        setting = shlex.quote(f"spacy.remote.{wanted}.url")
+        hint = f"add it under 'remotes', or: git config {setting} URL"
     raise InvalidInput(
         f"unknown remote '{wanted}'" if name or known else "no remote is configured",
         location="project.yml",
-        hint=hint or "add it under 'remotes', or: git config spacy.remote.default.url ADDRESS",
+        hint=hint,
     )
 
 
@@ -100,7 +104,7 @@ def open_remote(root: Path, url: str) -> Remote:
     if names := environment_names(url):
         raise Refused(
             f"environment variable '{names[0]}' in the address of a remote",
-            hint="configure the full address: git config spacy.remote.default.url ADDRESS",
+            hint="configure the full address: git config spacy.remote.default.url URL",
         )
     match = _SCHEME.match(url)
     if match is None:

@@ -42,7 +42,7 @@ def unpack(
 
     `limit` is the largest allowed size in bytes, `room` the free disk space. Raises Refused for a
     member that does not belong to the output, leaves it, or is not a file, folder or link;
-    ExternalError for an incomplete or too large archive; OSError.
+    ExternalError for an incomplete or too large archive, OSError.
     """
 
     with _reporting_damage(path), gzip.GzipFile(fileobj=stream, mode="rb") as unzipped:

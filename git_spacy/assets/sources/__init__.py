@@ -135,5 +135,5 @@ def checksum_mismatch(checksum: Checksum, actual: str) -> ExternalError:
 
     return ExternalError(
         f"{checksum.algorithm} is {actual}; project.yml expects {checksum.digest}",
-        hint="if the new content is right, correct 'checksum'",
+        hint="if the file changed on purpose, correct 'checksum'",
     )

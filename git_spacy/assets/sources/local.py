@@ -1,7 +1,7 @@
 """Copy an asset from a file on this machine.
 
 The path is relative to the project. It must be a regular file inside the repository, but not in
-Git's folder, since project.yml may be untrusted.
+Git's folder, since project.yml may be untrusted; `spacy.allowLocalPath` allows any path.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ _CHUNK = 1 << 20
 
 
 def refusal(asset: Asset, context: FetchContext) -> GitSpacyError | None:
-    """Return Refused for a path outside the repository or in Git's folder, else None."""
+    """Return the error if the asset's path must not be read, else None.
+
+    It is refused outside the repository and in Git's folder, unless `spacy.allowLocalPath` is set,
+    and if it is a file: URL of another machine.
+    """
 
     if context.url(asset).lower().startswith("file:") and not _path_of_url(context.url(asset)):
         return Refused(f"URL '{asset.url}' is not a path on this machine", hint="use a path")
@@ -46,7 +50,10 @@ def refusal(asset: Asset, context: FetchContext) -> GitSpacyError | None:
 def fetch(
     asset: Asset, staged: Staging, context: FetchContext, report: FetchReporter
 ) -> FetchedContent:
-    """Copy the file. Raises ExternalError if it does not exist."""
+    """Copy the file and compare it with the asset's checksum.
+
+    Raises ExternalError if it is missing, not a regular file or does not match.
+    """
 
     path = _path(asset, context)
     top = os.sep if boolean(context.settings, ALLOW) else _top(context)

@@ -123,25 +123,25 @@ def _components(
     for a, b in edges:
         beside[a].append(b)
         beside[b].append(a)
-    part = [-1] * count
+    component_of = [-1] * count
     members: list[list[int]] = []
     for start in range(count):
-        if part[start] >= 0:
+        if component_of[start] >= 0:
             continue
-        way, found = [start], []
-        part[start] = len(members)
-        while way:
-            box = way.pop()
+        stack, found = [start], []
+        component_of[start] = len(members)
+        while stack:
+            box = stack.pop()
             found.append(box)
             for other in beside[box]:
-                if part[other] < 0:
-                    part[other] = len(members)
-                    way.append(other)
+                if component_of[other] < 0:
+                    component_of[other] = len(members)
+                    stack.append(other)
         members.append(sorted(found))
     numbers: dict[int, list[int]] = defaultdict(list)
     for number, (a, _) in enumerate(edges):
-        numbers[part[a]].append(number)
-    return [(boxes, numbers[at]) for at, boxes in enumerate(members)]
+        numbers[component_of[a]].append(number)
+    return [(boxes, numbers[index]) for index, boxes in enumerate(members)]
 
 
 def _draw_component(sizes: Sequence[BoxSize], edges: Sequence[tuple[int, int]]) -> Drawing:

@@ -142,14 +142,14 @@ def _initial_order(
     layers: list[list[int]] = [[] for _ in range(max(layer, default=-1) + 1)]
     seen = [False] * len(layer)
     for start in range(len(layer)):
-        way = [start]
-        while way:
-            box = way.pop()
+        stack = [start]
+        while stack:
+            box = stack.pop()
             if seen[box]:
                 continue
             seen[box] = True
             layers[layer[box]].append(box)
-            way += [*reversed(below[box]), *reversed(above[box])]
+            stack += [*reversed(below[box]), *reversed(above[box])]
     return layers
 
 
@@ -190,9 +190,9 @@ def _exchange(
         ]
         for left in range(len(row) - 1):
             a, b = row[left], row[left + 1]
-            kept = sum(_between(side[a], side[b]) for side in sides)
-            turned = sum(_between(side[b], side[a]) for side in sides)
-            if turned < kept:
+            crossings = sum(_between(side[a], side[b]) for side in sides)
+            crossings_if_swapped = sum(_between(side[b], side[a]) for side in sides)
+            if crossings_if_swapped < crossings:
                 row[left], row[left + 1] = b, a
 
 
