@@ -157,6 +157,8 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
         finally:
             context.executor.close()
             context.stats.save()
+            if context.recorder:
+                context.recorder.flush()
 
 
 class _Scheduler:
@@ -370,6 +372,8 @@ def record_existing(commands: Sequence[Command], context: RunContext) -> None:
         if context.recorder and pending:
             context.recorder.end(pending, command, states, states, how="record")
     context.stats.save()
+    if context.recorder:
+        context.recorder.flush()
 
 
 def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
