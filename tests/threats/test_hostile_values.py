@@ -202,4 +202,4 @@ def test_the_cases_cover_every_position_value_and_command(sandbox: Sandbox) -> N
 def test_bytes_determine_a_case(sandbox: Sandbox) -> None:
     assert combination(sandbox, b"").format is FORMATS[0]
     assert combination(sandbox, bytes(range(40))) == combination(sandbox, bytes(range(40)))
-    assert len({str(combination(sandbox, bytes([0, n] * 20))) for n in range(40)}) > 30
+    assert len({str(combination(sandbox, bytes([0, n] * 20))) for n in range(8)}) > 5

@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,12 @@ def threats() -> dict[str, set[str]]:
     return found
 
 
-def markers() -> Iterator[tuple[str, str, set[str]]]:
+@cache
+def markers() -> tuple[tuple[str, str, frozenset[str]], ...]:
+    return tuple(read_markers())
+
+
+def read_markers() -> Iterator[tuple[str, str, frozenset[str]]]:
     """Yield the threats that tests carry: the test, the threat's name and the commands that the
     test is limited to (none: those of the threat)."""
 
@@ -48,7 +54,8 @@ def markers() -> Iterator[tuple[str, str, set[str]]]:
                     }
                     for name in decorator.args:
                         test = f"{file.relative_to(TESTS)}::{node.name}"
-                        yield test, ast.literal_eval(name), set(options.get("commands", "").split())
+                        commands = frozenset(options.get("commands", "").split())
+                        yield test, ast.literal_eval(name), commands
 
 
 THREATS = threats()
