@@ -9,13 +9,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 import git_spacy
-from tests.testing.projects import process, two_steps
+from git_spacy.state import lock
+from tests.testing.projects import Spacy, process, two_steps
 from tests.testing.repositories import GIT, git, write
 
 SOURCE = Path(git_spacy.__file__).parents[1]
@@ -169,3 +171,44 @@ def test_only_a_touched_file_is_hashed_again(root: Path) -> None:
     opened = measure("git-spacy", "status", root).opened
     assert str(root / "corpus/words.txt") not in opened
     assert str(root / "scripts/copy.py") in opened
+
+
+def chain(folder: Path, commands: int) -> Path:
+    """Create a committed project of `commands` commands, each of which depends on the last."""
+
+    text = "commands:\n" + "".join(
+        f"- {{name: c{number}, script: [cp f{number} f{number + 1}], "
+        f"deps: [f{number}], outputs: [f{number + 1}]}}\n"
+        for number in range(commands)
+    )
+    all_names = ", ".join(f"c{number}" for number in range(commands))
+    write(folder, {"project.yml": f"{text}workflows: {{all: [{all_names}]}}\n", "f0": "x"})
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "begin")
+    return folder
+
+
+def test_the_git_processes_of_a_run_grow_with_its_seconds_and_not_with_its_commands(
+    tmp_path: Path,
+) -> None:
+    folder = chain(tmp_path / "p", 40)
+    start = time.monotonic()
+    processes = measure("git-spacy", "run all", folder).processes
+    seconds = time.monotonic() - start
+    assert len(processes) <= 16 + 12 * seconds
+    assert len(processes) < 40 or seconds > 2, processes
+    recorded = json.loads(process("log", "--json", cwd=folder).out)
+    assert sum(len(commit["runs"]) for commit in recorded) == 40
+
+
+def test_a_long_workflow_parses_its_lock_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spacy: Spacy
+) -> None:
+    folder = chain(tmp_path / "p", 30)
+    assert spacy("run", "all", cwd=folder).code == 0
+    parsed = []
+    parse = lock.parse
+    monkeypatch.setattr(lock, "parse", lambda data: parsed.append(data) or parse(data))
+    assert spacy("run", "all", cwd=folder).err.endswith("ran 0, skipped 30\n")
+    assert len(parsed) == 1
