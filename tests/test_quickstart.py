@@ -86,6 +86,6 @@ def test_a_clone_without_data_passes_the_checks_until_a_file_changes(
     assert spacy("check", "--strict", "--staged", cwd=clone) == (0, "", "")
     (clone / "configs/config.cfg").write_text((folder / "configs/config.cfg").read_text() + "\n")
     assert spacy("check", cwd=clone).out.splitlines() == [
-        "project.lock:26:7: error: 'train': dependency 'configs/config.cfg' changed",
+        "project.lock:27:7: error: 'train': dependency 'configs/config.cfg' changed",
         "hint: git spacy run train evaluate package",
     ]

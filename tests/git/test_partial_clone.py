@@ -114,7 +114,7 @@ def test_server_without_filters_sends_the_whole_commit_with_a_warning(
     git_server.filters = False
     result, (warning,) = fetch(url, None, tmp_path / "dest")
     assert result.files == 4
-    assert "fetch the whole commit (0.5 MB)" in warning
+    assert "fetched the whole commit (0.5 MB)" in warning
 
 
 def test_unknown_branch_is_reported(url: str, backend: str, tmp_path: Path) -> None:

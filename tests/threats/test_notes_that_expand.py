@@ -224,7 +224,7 @@ def test_a_fetched_note_of_400_megabytes_is_skipped_and_the_others_are_read(
     pulled = spacy(clone, "notes", "pull")
     assert pulled.code == 0
     assert "skipped 2 notes of the remote that are too large" in pulled.err
-    assert "nothing new" in pulled.err
+    assert "nothing to pull" in pulled.err
     assert git(clone, "notes", "--ref=spacy", "list").split()[1::2] == [head]
     assert len(json.loads(spacy(clone, "log", "--json").out)) == 1
     assert spacy(clone, "notes", "push").code == 0
