@@ -135,7 +135,7 @@ def file_lock(
     import fcntl
 
     sharing.make_folders(path.parent)
-    descriptor = _open_lock(path)
+    descriptor = sharing.open_shared(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -147,20 +147,6 @@ def file_lock(
         yield
     finally:
         os.close(descriptor)
-
-
-def _open_lock(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags | os.O_EXCL, 0o666)
-    except FileExistsError:
-        return os.open(path, flags, 0o666)
-    try:
-        sharing.adjust(path, descriptor)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def resolve_beneath(root: Path, relative: str) -> Path:

@@ -60,6 +60,42 @@ def adjust(path: str | os.PathLike[str], descriptor: int | None = None) -> None:
         os.chmod(target, stat.S_IMODE(new))
 
 
+def open_shared(path: str | os.PathLike[str], flags: int) -> int:
+    """Open a file in Git's folder; a new one gets the permissions of a shared repository.
+
+    Returns its descriptor. Raises OSError.
+    """
+
+    try:
+        descriptor = os.open(path, flags | os.O_EXCL, 0o666)
+    except FileExistsError:
+        return os.open(path, flags, 0o666)
+    try:
+        adjust(path, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def append_line(path: str | os.PathLike[str], line: bytes) -> None:
+    """Append a line to the file `path`, which is created if missing.
+
+    The line may be there in part after a crash; the next one then starts on a line of its own.
+    Raises OSError.
+    """
+
+    descriptor = open_shared(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        is_torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        data = (b"\n" if is_torn else b"") + line + b"\n"
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
+
+
 def make_folders(path: str | os.PathLike[str]) -> None:
     """Create the folder `path` and its parents, where they are missing. Raises OSError."""
 

@@ -43,7 +43,7 @@ MAY_IMPORT = {
         "project",
         "sharing",
     },
-    "state": {"errors", "files", "formats", "git", "project"},
+    "state": {"errors", "files", "formats", "git", "project", "sharing"},
     "run": {"errors", "files", "git", "git_names", "interrupts", "project", "sharing", "state"},
     "assets": {"errors", "files", "git", "git_names", "http_reader", "project", "state", "threads"},
     "storage": {

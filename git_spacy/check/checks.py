@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from git_spacy.check.finding import Finding, Severity, finding_of_warning, findings_of_error
 from git_spacy.errors import InvalidInput, Refused
-from git_spacy.files import file_lock
 from git_spacy.project import loader, source_map
 from git_spacy.project.graph import check_destinations, producer_hint
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
@@ -21,8 +20,8 @@ from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock, lock_check
 from git_spacy.state.lock import LOCK_FILE, LockEntry
+from git_spacy.state.lock_file import LockFile
 from git_spacy.state.project_view import LFS_POINTER, View
-from git_spacy.state.stat_cache import state_dir
 from git_spacy.state.verdict import Reason, orphaned_entries, upstream_commands
 
 _LOCK_KEYS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
@@ -101,12 +100,13 @@ def remove_orphaned_entries(root: Path) -> tuple[str, ...]:
 
     data = loader.read_bytes(root)
     project = loader.parse(data).project
-    with file_lock(state_dir(root) / "project.lock.lock"):
-        entries = lock.read(root)
+    lock_file = LockFile(root)
+    with lock_file.exclusive():
+        entries = lock_file.entries
         reasons = orphaned_entries(with_variants(project, data, entries), entries)
         names = tuple(reason.about for reason in reasons)
         if names:
-            lock.remove_entries(root, names)
+            lock_file.remove(names)
     return names
 
 

@@ -30,7 +30,6 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
 
     from git_spacy.cli.transfer_progress import reporter
     from git_spacy.git.settings import number, read_settings
-    from git_spacy.run.scheduler import record_result
     from git_spacy.state import lock
     from git_spacy.state.run_lock import project_lock
     from git_spacy.storage import remote
@@ -49,7 +48,7 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
         outcome = fetch(
             project, root, remote.open_remote(root, address), stats=shared.stats,
             environ=os.environ, report=report,
-            record_result=lambda command, seen: record_result(command, seen, shared),
+            record_result=shared.record_result,
             force=force, jobs=jobs, limit=number(configured, "spacy.maxOutputSize"),
         )  # fmt: skip
     failed = f", failed {len(outcome.failed)}" if outcome.failed else ""

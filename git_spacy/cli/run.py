@@ -195,6 +195,7 @@ def run_context(
     from git_spacy.run.recorder import Recorder
     from git_spacy.run.scheduler import RunContext
     from git_spacy.run.script import find_interpreter
+    from git_spacy.state.lock_file import LockFile
     from git_spacy.state.stat_cache import StatCache
 
     configured = read_settings(root) if configured is None else configured
@@ -203,6 +204,7 @@ def run_context(
     return RunContext(
         project=project,
         root=root,
+        lock=LockFile(root),
         stats=StatCache.open(root),
         executor=ForegroundExecutor(),
         python=python,

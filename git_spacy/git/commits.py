@@ -119,6 +119,38 @@ def present_commits(repository: Repository, commits: Iterable[str]) -> set[str]:
     return {id for id, kind in zip(ids, kinds, strict=True) if kind == b"commit"}
 
 
+def head_state(repository: Repository) -> object | None:
+    """Return a value that is different after HEAD, its branch or the index has changed.
+
+    It is read from a few small files, without git. None if that is not possible.
+    """
+
+    if (repository.common_dir / "reftable").exists():
+        return None
+    index = os.environ.get("GIT_INDEX_FILE") or repository.git_path("index")
+    try:
+        head = repository.git_path("HEAD").read_bytes()
+    except OSError:
+        return None
+    name = os.fsdecode(head.removeprefix(b"ref: ").strip())
+    branch = None
+    if head.startswith(b"ref: "):
+        try:
+            branch = (repository.common_dir / name).read_bytes()
+        except OSError:
+            pass  # packed
+    packed_refs = repository.common_dir / "packed-refs"
+    return head, branch, _file_state(packed_refs), _file_state(index)
+
+
+def _file_state(path: os.PathLike[str] | str) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def root_commit(repository: Repository) -> str:
     """Return the oldest root commit that HEAD reaches, or "" if there is no commit yet."""
 

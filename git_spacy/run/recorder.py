@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from git_spacy import __version__
 from git_spacy.errors import GitSpacyError, local_failure, redact
 from git_spacy.files import open_beneath
+from git_spacy.git import commits
 from git_spacy.git.repository import Repository
 from git_spacy.project.matrix import variant_variables
 from git_spacy.project.model import Command, Project
@@ -24,6 +25,7 @@ from git_spacy.state.run_history import BaseCommit
 from git_spacy.state.run_record import How, RecordedFile, RunRecord, read_metrics
 from git_spacy.state.stat_cache import Observed
 
+_INTERVAL = 1.0  # seconds between calls of git, however short the commands are
 _METRICS_LIMIT = 64 << 10  # bytes; a larger JSON file contains data, not metrics
 
 
@@ -57,18 +59,33 @@ class Recorder:
         self._overrides = overrides
         self._warn = warn
         self._warned = False
+        self._base: tuple[object, float, BaseCommit] | None = None
+        self._flushed = time.monotonic()
 
     def begin(self) -> PendingRecord:
         """Determine the base commit, before the command changes anything."""
 
-        outputs = [path for command in self._project.commands for path in command.produced]
-        assets = [asset.dest for asset in self._project.assets]
         base = None
         try:
-            base = run_history.base_commit(self._root, [*outputs, *assets])
+            base = self._base_commit()
         except (GitSpacyError, OSError) as error:
             self._warn_failure(error)
         return PendingRecord(base, time.time(), time.monotonic())
+
+    def _base_commit(self) -> BaseCommit:
+        """Return the base commit; ask Git at most once a second unless HEAD or the index moves."""
+
+        repository = Repository.discover(self._root)
+        state, now = commits.head_state(repository) if repository else None, time.monotonic()
+        if self._base and state is not None:
+            known_state, asked, base = self._base
+            if state == known_state and now - asked < _INTERVAL:
+                return base
+        outputs = [path for command in self._project.commands for path in command.produced]
+        assets = [asset.dest for asset in self._project.assets]
+        base = run_history.base_commit(self._root, [*outputs, *assets])
+        self._base = state, now, base
+        return base
 
     def end(
         self, pending: PendingRecord, command: Command, inputs: Observed, outs: Observed, *,
@@ -100,9 +117,21 @@ class Recorder:
                 versions=versions(self._python),
                 metrics=dict(self._metrics(command, outs)),
             )
-            run_history.append_record(self._root, pending.base.commit, record)
+            run_history.queue_record(self._root, pending.base.commit, record)
         except (GitSpacyError, OSError) as error:
             self._warn_failure(error)
+        if time.monotonic() - self._flushed >= _INTERVAL:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the records of ended commands into the notes. Until then they are in a file, from
+        which a later command takes them if this process is killed."""
+
+        try:
+            run_history.flush_pending(self._root)
+        except (GitSpacyError, OSError) as error:
+            self._warn_failure(error)
+        self._flushed = time.monotonic()
 
     def _metrics(
         self, command: Command, outs: Observed

@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -24,7 +25,7 @@ from git_spacy.errors import (
     Refused,
     ScriptFailed,
 )
-from git_spacy.files import file_lock, make_directory
+from git_spacy.files import make_directory
 from git_spacy.project.graph import producer_hint
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
@@ -44,10 +45,11 @@ from git_spacy.run.events import (
 from git_spacy.run.executor import Executor, Job, JobResult
 from git_spacy.run.recorder import PendingRecord, Recorder
 from git_spacy.run.script import Interpreter, build_steps, installed_version, process_environment
-from git_spacy.state import lock, worktree_status
-from git_spacy.state.lock import LockEntry, TrackedPath
-from git_spacy.state.stat_cache import Observed, PreviousRun, StatCache, state_dir
-from git_spacy.state.verdict import Verdict, upstream_commands
+from git_spacy.state import worktree_status
+from git_spacy.state.lock_file import LockFile
+from git_spacy.state.results import record_result, refresh_entry
+from git_spacy.state.stat_cache import Observed, StatCache
+from git_spacy.state.verdict import Verdict, all_upstream_commands
 
 
 class RunOutcome(NamedTuple):
@@ -99,6 +101,7 @@ class RunContext(NamedTuple):
 
     project: Project
     root: Path
+    lock: LockFile
     stats: StatCache
     executor: Executor
     python: Interpreter
@@ -110,6 +113,14 @@ class RunContext(NamedTuple):
     jobs: int = 1
     keep_going: bool = False
     cache: OutputCache | None = None
+
+    def record_result(
+        self, command: Command, observed: Observed, before: Collection[str] = ()
+    ) -> None:
+        """Record the result of `command` in the lock, as `results.record_result` does."""
+
+        spacy_version = partial(installed_version, self.python, "spacy")
+        record_result(command, observed, self.lock, self.stats, spacy_version, before)
 
 
 class _RunningCommand(NamedTuple):
@@ -146,6 +157,8 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
         finally:
             context.executor.close()
             context.stats.save()
+            if context.recorder:
+                context.recorder.flush()
 
 
 class _Scheduler:
@@ -161,8 +174,9 @@ class _Scheduler:
         self._skipped: list[str] = []
         self._restored: list[str] = []
         self._failed: list[tuple[str, GitSpacyError]] = []
-        known = lock.read(context.root)
+        known = context.lock.entries
         self._is_new = [command.name not in known for command in plan.commands]
+        self._warn_of_stale_producers = _StaleProducers(plan.commands, context)
 
     def run_all(self) -> RunOutcome:
         context = self._context
@@ -213,9 +227,10 @@ class _Scheduler:
             )
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced:
-            _refresh_entry(command, verdict, before, context)
+            if verdict.entry:
+                refresh_entry(command, verdict.entry, before, context.lock, context.stats)
             context.report(CommandSkipped(command.name))
-            _warn_of_stale_producers(command, self._plan.commands, context)
+            self._warn_of_stale_producers(command)
             if context.cache and verdict.state == "up_to_date":
                 context.cache.save(command, before, before, verify=False)
             self._skipped.append(command.name)
@@ -264,7 +279,7 @@ class _Scheduler:
                 for output in missing
             )
         observed = _observed_inputs(command, running.before, after, context)
-        record_result(command, observed, context, before=self._later_new_entries(running.number))
+        context.record_result(command, observed, self._later_new_entries(running.number))
         _write_record(running, command, observed, after, context)
         if context.cache:
             context.cache.save(command, observed, after)
@@ -277,7 +292,7 @@ class _Scheduler:
 
         context, pending = self._context, running.pending_record
         after = context.stats.fingerprints(command.deps + command.produced)
-        record_result(command, after, context, before=self._later_new_entries(running.number))
+        context.record_result(command, after, self._later_new_entries(running.number))
         if context.recorder and pending:
             context.recorder.end(pending, command, after, after, how="restore", source=source)
         context.report(CommandRestored(command.name, reasons, source))
@@ -308,6 +323,7 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
     ran: list[Command] = []
     skipped: list[str] = []
     failed: list[tuple[str, GitSpacyError]] = []
+    warn_of_stale_producers = _StaleProducers(commands, context)
     for command in commands:
         verdict, _ = judge(command, context)
         remade = _remade_dependencies(command, ran)
@@ -318,7 +334,7 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced and not remade:
             context.report(CommandSkipped(command.name))
-            _warn_of_stale_producers(command, commands, context)
+            warn_of_stale_producers(command)
             skipped.append(command.name)
             continue
         reasons = _displayed_reasons(verdict, remade, is_forced)
@@ -352,16 +368,18 @@ def record_existing(commands: Sequence[Command], context: RunContext) -> None:
     for command in commands:
         pending = context.recorder.begin() if context.recorder else None
         states = observed[command.name]
-        record_result(command, states, context)
+        context.record_result(command, states)
         if context.recorder and pending:
             context.recorder.end(pending, command, states, states, how="record")
     context.stats.save()
+    if context.recorder:
+        context.recorder.flush()
 
 
 def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
     """Judge a command by the present state of its files; return the verdict and that state."""
 
-    entry = lock.read(context.root).get(command.name)
+    entry = context.lock.entries.get(command.name)
     return worktree_status.judge(context.project, command, entry, context.stats, context.environ)
 
 
@@ -400,38 +418,27 @@ def _displayed_reasons(
     return tuple(reasons) or tuple(f"dependency '{output}' would change" for output in remade)
 
 
-def _warn_of_stale_producers(
-    command: Command, planned: Sequence[Command], context: RunContext
-) -> None:
-    """Warn if a dependency of an up-to-date command is the output of a stale command that is not
-    part of this run."""
+class _StaleProducers:
+    """Warns of stale commands that a run leaves out, though it uses their outputs."""
 
-    for producer, path in upstream_commands(context.project, command):
-        if producer in planned:
-            continue
-        verdict, _ = judge(producer, context)
-        if verdict.state in ("stale", "not_run"):
-            text = f"'{producer.name}', which produces '{path}', is stale"
-            context.report(RunWarning(f"{text}: git spacy run {producer.name} {command.name}"))
+    def __init__(self, planned: Sequence[Command], context: RunContext) -> None:
+        self._planned = {command.name for command in planned}
+        self._context = context
+        self._upstream: Mapping[str, Sequence[tuple[Command, ProjectPath]]] | None = None
 
+    def __call__(self, command: Command) -> None:
+        """Warn if a dependency of `command`, which is up to date, is the output of one."""
 
-def _refresh_entry(
-    command: Command, verdict: Verdict, observed: Observed, context: RunContext
-) -> None:
-    """Update the lock entry and the stat cache for a command that is up to date.
-
-    The entry changes when the variables of an earlier run are used again; the stat cache, when the
-    command was run by another user.
-    """
-
-    if verdict.entry is None:
-        return
-    _update_lock(verdict.entry, context)
-    if not any(
-        past.fingerprint_key == verdict.entry.fingerprint_key
-        for past in context.stats.previous_runs(command.name)
-    ):
-        _remember(command, verdict.entry, observed, context)
+        if self._upstream is None:
+            self._upstream = all_upstream_commands(self._context.project)
+        for producer, path in self._upstream.get(command.name, ()):
+            if producer.name in self._planned:
+                continue
+            verdict, _ = judge(producer, self._context)
+            if verdict.state in ("stale", "not_run"):
+                text = f"'{producer.name}', which produces '{path}', is stale"
+                hint = f"git spacy run {producer.name} {command.name}"
+                self._context.report(RunWarning(f"{text}: {hint}"))
 
 
 def _write_record(
@@ -464,50 +471,6 @@ def _observed_inputs(
         text = f"'{dep}' changed while '{command.name}' was running; the next run repeats it"
         context.report(RunWarning(text))
     return observed
-
-
-def record_result(
-    command: Command, observed: Observed, context: RunContext, before: Collection[str] = ()
-) -> None:
-    """Record the result of `command` in the lock, with its dependencies and outputs as `observed`.
-
-    A new entry is inserted above the entries named in `before`.
-    """
-
-    entries = lock.read(context.root)
-    entry = LockEntry(
-        name=command.name,
-        script=command.script,
-        deps=_tracked_paths(command.deps, observed),
-        outs=_tracked_paths(command.produced, observed),
-    )
-    version = None
-    if any("spacy_version" in dict(other.extra) for other in entries.values()):
-        version = installed_version(context.python, "spacy")
-    entry = lock.match_format(entry, entries, version)
-    _update_lock(entry, context, before)
-    _remember(command, entry, observed, context)
-
-
-def _update_lock(entry: LockEntry, context: RunContext, before: Collection[str] = ()) -> None:
-    # a script may have started another run, which writes the lock, too
-    with file_lock(state_dir(context.root) / "project.lock.lock"):
-        lock.update_entry(context.root, entry, before)
-
-
-def _tracked_paths(paths: Iterable[ProjectPath], observed: Observed) -> tuple[TrackedPath, ...]:
-    states = ((path, observed[path.normal]) for path in paths)
-    return tuple(TrackedPath(path.text, state.digest if state else None) for path, state in states)
-
-
-def _remember(command: Command, entry: LockEntry, observed: Observed, context: RunContext) -> None:
-    names = {
-        path.text: state.names
-        for path in command.deps + command.produced
-        if (state := observed[path.normal]) is not None
-    }
-    key = (command.script, entry.deps, entry.outs)
-    context.stats.remember_run(command.name, PreviousRun(key, names))
 
 
 def _warn_of_unset_variables(command: Command, context: RunContext) -> None:

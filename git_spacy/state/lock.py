@@ -10,13 +10,13 @@ other's formatting. `parse`, `source_map`, `text` and `match_format` are pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_spacy import formats
 from git_spacy.errors import GitSpacyError, InvalidInput
-from git_spacy.files import open_beneath, write_beneath
+from git_spacy.files import open_beneath
 from git_spacy.project import yaml, yaml_text
 from git_spacy.project.source_map import SourceMap
 from git_spacy.project.yaml import Node
@@ -122,50 +122,14 @@ def text(entries: Lock) -> bytes:
     return yaml_text.emit({name: _document(entry) for name, entry in entries.items()})
 
 
-def update_entry(root: Path, entry: LockEntry, before: Collection[str] = ()) -> None:
-    """Read the lock again and write it with `entry`, if that changes it.
-
-    A new entry comes before those named in `before`, or at the end. The caller holds the project's
-    lock. Raises OSError with the old file in place.
-    """
-
-    entries = read(root)
-    old = entries.get(entry.name)
-    if (
-        old is not None
-        and old.fingerprint_key == entry.fingerprint_key
-        and old.extra == entry.extra
-    ):
-        return
-    below = {} if old else {name: entries.pop(name) for name in tuple(entries) if name in before}
-    entries = {**entries, entry.name: entry, **below}
-    write_beneath(root, LOCK_FILE, text(entries))
-
-
-def remove_entries(root: Path, names: Iterable[str]) -> None:
-    """Read the lock again and write it without the entries `names`.
-
-    The caller holds the project's lock. Raises OSError with the old file in place.
-    """
-
-    removed = set(names)
-    write(root, {name: entry for name, entry in read(root).items() if name not in removed})
-
-
-def write(root: Path, entries: Lock) -> None:
-    """Replace the whole file.
-
-    The caller holds the project's lock. Raises OSError with the old file in place.
-    """
-
-    write_beneath(root, LOCK_FILE, text(entries))
-
-
-def match_format(entry: LockEntry, entries: Lock, spacy_version: str | None) -> LockEntry:
+def match_format(
+    entry: LockEntry, entries: Lock, spacy_version: Callable[[], str | None]
+) -> LockEntry:
     """Return `entry` in the format of the file that has `entries`.
 
     That is the format of the tool that wrote the previous entry of the command, or else the last
-    entry. `spacy_version` is the version that the scripts run with, if known.
+    entry. `spacy_version` returns the version that the scripts run with, or None if it is not
+    known; it is only called if that tool records the version.
     """
 
     model = entries.get(entry.name) or next(reversed(list(entries.values())), None)
@@ -174,10 +138,11 @@ def match_format(entry: LockEntry, entries: Lock, spacy_version: str | None) -> 
     tool = model.cmd.split(" run ", 1)[0]
     extra = []
     versions = dict(model.extra)
-    is_same_version = spacy_version is None or spacy_version == versions.get("spacy_version")
+    version = spacy_version() if versions else None
+    is_same_version = version is None or version == versions.get("spacy_version")
     for key, value in model.extra:
         if key == "spacy_version":
-            extra.append((key, spacy_version or value))
+            extra.append((key, version or value))
         elif key == "spacy_git_version":
             extra.append((key, value if is_same_version else "Unknown"))
     return entry._replace(cmd=f"{tool} run {entry.name}", extra=tuple(extra))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import CheckFailed, InvalidInput
-from git_spacy.files import file_lock, write_beneath
+from git_spacy.files import write_beneath
 from git_spacy.git import process, unmerged
 from git_spacy.git.repository import Repository
 from git_spacy.project import loader, yaml
@@ -15,11 +15,11 @@ from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Command
 from git_spacy.state import lock, lock_merge
 from git_spacy.state.lock import LOCK_FILE, LockEntry
+from git_spacy.state.lock_file import LockFile
 from git_spacy.state.lock_history import LockHistory, ResolvedEntry, lock_history
 from git_spacy.state.lock_merge import Merged
 from git_spacy.state.lock_selection import pick_entries
 from git_spacy.state.project_view import WorkTree, prefix
-from git_spacy.state.stat_cache import state_dir
 
 
 class RebuiltLock(NamedTuple):
@@ -37,8 +37,9 @@ def rebuild(root: Path, repository: Repository, revision: str | None) -> Rebuilt
     InvalidInput, CheckFailed if no run is recorded, OSError; the old file then stays in place.
     """
 
-    with file_lock(state_dir(root) / "project.lock.lock"):
-        present = _read_if_valid(root)
+    lock_file = LockFile(root)
+    with lock_file.exclusive():
+        present = _entries_if_valid(lock_file)
         extra = () if revision is not None else tuple(present.values())
         past = lock_history(root, repository, revision or "HEAD", extra)
         commands = past.project.commands
@@ -50,7 +51,7 @@ def rebuild(root: Path, repository: Repository, revision: str | None) -> Rebuilt
         model = past.committed or present
         order = dict.fromkeys((*model, *_ordered_names(past)))
         names = [name for name in order if name in past.entries]
-        lock.write(root, {name: _match_format(past.entries[name], model) for name in names})
+        lock_file.replace({name: _match_format(past.entries[name], model) for name in names})
     entries = {name: past.entries[name] for name in names}
     unknown = tuple(
         command.name
@@ -72,9 +73,9 @@ def _ordered_names(past: LockHistory) -> list[str]:
     return [*names, *sorted(times, key=lambda name: times[name])]
 
 
-def _read_if_valid(root: Path) -> dict[str, LockEntry]:
+def _entries_if_valid(lock_file: LockFile) -> Mapping[str, LockEntry]:
     try:
-        return lock.read(root)
+        return lock_file.entries
     except InvalidInput:  # a broken lock is a reason to rebuild it
         return {}
 
@@ -82,7 +83,8 @@ def _read_if_valid(root: Path) -> dict[str, LockEntry]:
 def _match_format(resolved: ResolvedEntry, model: Mapping[str, LockEntry]) -> LockEntry:
     if resolved.entry.cmd or resolved.record is None:
         return resolved.entry
-    return lock.match_format(resolved.entry, model, resolved.record.versions.get("spacy"))
+    version = resolved.record.versions.get("spacy")
+    return lock.match_format(resolved.entry, model, lambda: version)
 
 
 class MergeResolution(NamedTuple):
@@ -102,7 +104,8 @@ def resolve_conflict(root: Path, repository: Repository | None) -> MergeResoluti
     and leaves the file as it was.
     """
 
-    with file_lock(state_dir(root) / "project.lock.lock"):
+    lock_file = LockFile(root)
+    with lock_file.exclusive():
         name = prefix(root, repository.cwd()) + LOCK_FILE if repository else LOCK_FILE
         stages = unmerged.read_stages(repository, name, yaml.MAX_BYTES) if repository else {}
         merged = _merge_stages(stages) if stages else _merge_marked_file(root)
@@ -122,7 +125,7 @@ def resolve_conflict(root: Path, repository: Repository | None) -> MergeResoluti
             choices[command] = [entry for _, entry in sides]
         chosen = pick_entries(project, choices, WorkTree(root))
         resolved = {**merged.entries, **{name: pick.entry for name, pick in chosen.items()}}
-        lock.write(root, {name: resolved[name] for name in merged.order if name in resolved})
+        lock_file.replace({name: resolved[name] for name in merged.order if name in resolved})
         if stages and repository:
             unmerged.mark_resolved(repository, name)
     chosen_sides = {

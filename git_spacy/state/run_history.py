@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import formats
-from git_spacy.errors import GitSpacyError, InvalidInput
+from git_spacy.errors import InvalidInput
 from git_spacy.files import file_lock, write_atomic
 from git_spacy.git import commits, notes, objects, process
 from git_spacy.git.notes import MAX_LINE_LENGTH, AnnotatedCommit, NotesReader
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 from git_spacy.project.paths import ProjectPath
+from git_spacy.sharing import append_line
 from git_spacy.state.lock import LOCK_FILE
 from git_spacy.state.project_view import prefix
 from git_spacy.state.run_record import RunRecord, parse_lines, to_line
@@ -32,7 +33,7 @@ _PENDING = "pending"
 _FIRST_BATCH, _BATCH = 64, 1024  # commits: the first page appears at once
 _MAX_LOCK_BYTES = 64 << 20  # bytes of project.lock files that are searched for md5s
 _MAX_PROJECTS = 32  # with orphaned runs: each takes git processes of its own
-_MAX_PENDING = 1000  # runs, for projects that never get a repository
+_MAX_PENDING, _MAX_PENDING_BYTES = 1000, 4 << 20  # for projects that never get a repository
 
 
 class BaseCommit(NamedTuple):
@@ -73,14 +74,12 @@ def base_commit(root: Path, outputs: Iterable[ProjectPath]) -> BaseCommit:
     return BaseCommit(head, commits.tree_ids(repository, [head], folder)[head], dirty)
 
 
-def append_record(root: Path, commit: str, record: RunRecord) -> None:
-    """Record a run on `commit` ("" if there is no commit yet), or queue it as pending.
+def queue_record(root: Path, commit: str, record: RunRecord) -> None:
+    """Queue a run as pending on `commit` ("" if there is no commit yet), until `flush_pending`.
 
-    Raises GitSpacyError if git failed and the record is only pending, or if the record is too long
-    to be read again; OSError if it could not even be queued.
+    Raises InvalidInput if the record is too long to be read again, OSError.
     """
 
-    repository = Repository.discover(root)
     text = to_line(record)
     if len(text) > MAX_LINE_LENGTH:
         raise InvalidInput(
@@ -88,22 +87,12 @@ def append_record(root: Path, commit: str, record: RunRecord) -> None:
             f"{MAX_LINE_LENGTH:,}",
             hint="name folders in deps and outputs instead of their files",
         )
-    if not (repository and commit and process.available()):
-        _queue_pending(root, commit, text)
-        return
-    try:
-        flush_pending(root)
-        notes.append(repository, commit, [text])
-    except (GitSpacyError, OSError):
-        _queue_pending(root, commit, text)
-        raise
-
-
-def _queue_pending(root: Path, commit: str, text: str) -> None:
     file = state_dir(root) / _PENDING
     with file_lock(file.with_name(file.name + ".lock")):
-        pending = [*_pending_lines(file), f"{commit or '-'} {text}"]
-        write_atomic(file, "".join(f"{entry}\n" for entry in pending[-_MAX_PENDING:]).encode())
+        append_line(file, f"{commit or '-'} {text}".encode())
+        if file.stat().st_size > _MAX_PENDING_BYTES:
+            lines = _pending_lines(file)[-_MAX_PENDING:]
+            write_atomic(file, "".join(f"{line}\n" for line in lines).encode())
 
 
 def _pending_lines(file: Path) -> list[str]:
@@ -140,11 +129,12 @@ def flush_pending(root: Path) -> None:
         if repository is None or not process.available():
             return
         with file_lock(file.with_name(file.name + ".lock")):
-            root_commit = commits.root_commit(repository)
-            if not root_commit:
-                return
             pending = [entry.split(" ", 1) for entry in _pending_lines(file)]
-            present = commits.present_commits(repository, {commit for commit, _ in pending} - {"-"})
+            named = {commit for commit, _ in pending}
+            present = commits.present_commits(repository, named - {"-"})
+            root_commit = "" if named <= present else commits.root_commit(repository)
+            if not root_commit and not named <= present:
+                return
             project = project_folder(root, repository)
             lines: dict[str, list[str]] = {}
             for commit, text in pending:

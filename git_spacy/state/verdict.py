@@ -124,7 +124,7 @@ def with_upstream(project: Project, verdicts: Mapping[str, Verdict]) -> dict[str
     unknown itself.
     """
 
-    upstream = _all_upstream_commands(project)
+    upstream = all_upstream_commands(project)
     names = {name: [producer.name for producer, _ in pairs] for name, pairs in upstream.items()}
     result = dict(verdicts)
     for name in topological_sort(names):
@@ -146,7 +146,7 @@ def upstream_commands(project: Project, command: Command) -> Iterable[tuple[Comm
                 yield producer, dep
 
 
-def _all_upstream_commands(project: Project) -> dict[str, list[tuple[Command, ProjectPath]]]:
+def all_upstream_commands(project: Project) -> dict[str, list[tuple[Command, ProjectPath]]]:
     """Map every command to its upstream commands, in linear time."""
 
     outputs = PathIndex(

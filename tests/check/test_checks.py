@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 from git_spacy.check import checks
-from git_spacy.state import lock
 from git_spacy.state.lock import LockEntry, TrackedPath
+from git_spacy.state.lock_file import LockFile
 from git_spacy.state.project_view import WorkTree
 from tests.testing.projects import project
 
@@ -32,7 +32,7 @@ def test_the_hint_runs_the_command_and_those_that_depend_on_it_again(
         LockEntry("use", ("x",), (tracked("made"),), (tracked("used"),), "weasel run use"),
         LockEntry("alone", ("x",), (), (tracked("other"),), "weasel run alone"),
     ]
-    lock.write(root, {entry.name: entry for entry in entries})
+    LockFile(root).replace({entry.name: entry for entry in entries})
     (finding,) = checks.run_checks(["lock"], WorkTree(root))
     assert finding.message == "'make': script changed: line 1 is now 'new'"
     assert (finding.hint, finding.severity) == ("git spacy run make use", "error")

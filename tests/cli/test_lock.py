@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy.state import lock
+from git_spacy.state.lock_file import LockFile
 from tests.cli.test_log import MAKE, SCORE, keep, resize
 from tests.testing.projects import Spacy, on_path, project
 from tests.testing.repositories import git, repository, write
@@ -162,9 +163,9 @@ def test_a_lock_is_rebuilt_from_records_of_a_squashed_branch(made: Path, spacy: 
 def test_the_order_of_the_committed_lock_is_kept(made: Path, spacy: Spacy) -> None:
     entries = lock.read(made)
     backwards = {name: entries[name] for name in reversed(entries)}
-    lock.write(made, backwards)
+    LockFile(made).replace(backwards)
     keep(made, "Another order")
-    lock.write(made, entries)
+    LockFile(made).replace(entries)
     assert spacy("lock", "rebuild", cwd=made).code == 0
     assert list(lock.read(made)) == list(backwards)
 

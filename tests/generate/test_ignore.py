@@ -322,7 +322,7 @@ def test_an_edited_block_does_not_prevent_fetching(tmp_path: Path, spacy: Spacy)
     path.write_text(path.read_text().replace("/model\n", ""))
     done = spacy("assets", cwd=root)
     assert done.code == 0
-    assert "warning: .gitignore was not updated: the generated text in '.gitignore'" in done.err
+    assert "warning: .gitignore was not updated: the generated text in '.gitignore' was" in done.err
     assert (root / "assets/data.json").read_text() == "{}"
 
 

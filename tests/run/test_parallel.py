@@ -23,6 +23,7 @@ from git_spacy.run.events import RunReporter
 from git_spacy.run.executor import Job, JobResult
 from git_spacy.run.script import Interpreter
 from git_spacy.state import lock
+from git_spacy.state.lock_file import LockFile
 from git_spacy.state.stat_cache import StatCache
 from tests.testing.projects import Spacy, process, project, snapshot
 from tests.testing.repositories import git
@@ -335,7 +336,7 @@ def test_a_matrix_whose_variants_share_an_output_is_refused(tmp_path: Path, spac
     done = spacy("run", "train", "--matrix", "lr=1,2", cwd=root)
     assert done.code == 2
     assert "both produce 'model/0': one would overwrite the other" in done.err
-    assert "put the variable into the path, as in 'model/0/${vars.lr}'" in done.err
+    assert "include the variable in the path: 'model/0/${vars.lr}'" in done.err
     assert snapshot(root) == before
     done = spacy("run", "train", "--matrix", "sead=1", cwd=root)
     assert (done.code, "did you mean 'seed'?" in done.err) == (2, True)
@@ -503,7 +504,7 @@ def test_in_any_graph_each_stale_command_runs_once_and_never_beside_another_writ
         outcome = scheduler.run(
             planned,
             scheduler.RunContext(
-                loaded, root, StatCache.open(root), executor, Interpreter(sys.executable, "test"),
+                loaded, root, LockFile(root), StatCache.open(root), executor, Interpreter(sys.executable, "test"),
                 {}, lambda _: None, jobs=jobs,
             ),
         )  # fmt: skip

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from git_spacy.errors import InvalidInput
 from git_spacy.state import lock
 from git_spacy.state.lock import LockEntry, TrackedPath
+from git_spacy.state.lock_file import LockFile
 from tests.testing.projects import CORPUS, needs_corpus
 
 LOCKS = sorted(CORPUS.glob("*/project.lock"))
@@ -71,13 +72,13 @@ def entry(name: str = "train", **more: Any) -> LockEntry:
 
 
 def test_a_new_lock_has_the_format_of_weasel() -> None:
-    assert lock.match_format(entry(), {}, "3.8.0").cmd == "python -m weasel run train"
+    assert lock.match_format(entry(), {}, lambda: "3.8.0").cmd == "python -m weasel run train"
 
 
 def test_an_old_lock_keeps_its_format_and_its_version_of_spacy() -> None:
     old = entry("prepare", cmd="python -m spacy run prepare")
     old = old._replace(extra=(("spacy_version", "3.1.1"), ("spacy_git_version", "ffaead8fe")))
-    result = lock.match_format(entry(), {"prepare": old}, "3.1.1")
+    result = lock.match_format(entry(), {"prepare": old}, lambda: "3.1.1")
     assert result.cmd == "python -m spacy run train"
     assert result.extra == old.extra
 
@@ -85,22 +86,22 @@ def test_an_old_lock_keeps_its_format_and_its_version_of_spacy() -> None:
 def test_an_old_lock_gets_the_version_of_spacy_that_the_scripts_ran_with() -> None:
     old = entry(cmd="python -m spacy run train")
     old = old._replace(extra=(("spacy_version", "3.1.1"), ("spacy_git_version", "ffaead8fe")))
-    result = lock.match_format(entry(), {"train": old}, "3.4.0")
+    result = lock.match_format(entry(), {"train": old}, lambda: "3.4.0")
     assert result.extra == (("spacy_version", "3.4.0"), ("spacy_git_version", "Unknown"))
 
 
 def test_an_update_without_changes_does_not_write_the_file(tmp_path: Path) -> None:
-    lock.update_entry(tmp_path, entry(cmd="python -m weasel run train"))
+    LockFile(tmp_path).put(entry(cmd="python -m weasel run train"))
     before = (tmp_path / "project.lock").stat()
-    lock.update_entry(tmp_path, entry(cmd="python -m spacy run train"))
+    LockFile(tmp_path).put(entry(cmd="python -m spacy run train"))
     after = (tmp_path / "project.lock").stat()
     assert (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino)
 
 
 def test_an_update_keeps_the_order_of_the_entries(tmp_path: Path) -> None:
     for name in ("b", "a", "c"):
-        lock.update_entry(tmp_path, entry(name, cmd=f"python -m weasel run {name}"))
-    lock.update_entry(tmp_path, entry("a", cmd="python -m weasel run a")._replace(script=("new",)))
+        LockFile(tmp_path).put(entry(name, cmd=f"python -m weasel run {name}"))
+    LockFile(tmp_path).put(entry("a", cmd="python -m weasel run a")._replace(script=("new",)))
     assert list(lock.read(tmp_path)) == ["b", "a", "c"]
     assert lock.read(tmp_path)["a"].script == ("new",)
 

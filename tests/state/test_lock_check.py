@@ -16,6 +16,7 @@ import pytest
 from git_spacy.project import loader
 from git_spacy.state import lock, lock_check
 from git_spacy.state.lock_check import LockVerdicts
+from git_spacy.state.lock_file import LockFile
 from git_spacy.state.project_view import Staged, TrackedFiles, View, WorkTree
 from tests.testing.projects import SCRIPTS, Spacy, process, project
 from tests.testing.repositories import git, repository, write
@@ -161,7 +162,7 @@ def md5_changed(command: str, path: str) -> Callable[[Path], object]:
 
 
 def without_entry(command: str) -> Callable[[Path], object]:
-    return lambda root: lock.remove_entries(root, [command])
+    return lambda root: LockFile(root).remove([command])
 
 
 class StaleCase(NamedTuple):
@@ -318,7 +319,7 @@ def test_run_and_check_agree_where_the_data_is_present(
 def test_a_command_that_always_runs_needs_no_entry(clone: Path) -> None:
     entries = lock.read(clone)
     del entries["serve"]
-    lock.write(clone, entries)
+    LockFile(clone).replace(entries)
     verdict = check(WorkTree(clone)).verdicts["serve"]
     assert (verdict.state, [str(reason) for reason in verdict.reasons]) == (
         "always_runs", ["declares no outputs"],

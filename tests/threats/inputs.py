@@ -67,7 +67,7 @@ REFUSED = (
     ), 2),
     Text("yaml-bombs", "an alias of itself", b"vars: &a {b: *a}\n", 2, "contains itself"),
     Text("yaml-bombs", "10,000 levels", b"vars: {a: " + b"[" * 10_000 + b"]" * 10_000 + b"}\n", 2),
-    Text("huge-project-file", "10 MB", b"title: '" + b"x" * (10 << 20) + b"'\n", 2, "limit"),
+    Text("huge-project-file", "10 MB", b"title: '" + b"x" * (10 << 20) + b"'\n", 2, "larger than 4,194,304 bytes"),
     Text("yaml-syntax", "a key twice", b"title: a\ntitle: b\n", 2, "2:1"),
     Text("yaml-syntax", "a tab", b"vars:\n\ta: 1\n", 2, "2:1"),
     Text("yaml-syntax", "Latin-1", b"title: caf\xe9\n", 2, "1:11"),

@@ -19,6 +19,7 @@ from git_spacy.generate.managed_block import HASH, GeneratedFile
 from git_spacy.project import loader
 from git_spacy.state import hashing, lock
 from git_spacy.state.lock import LockEntry
+from git_spacy.state.lock_file import LockFile
 from git_spacy.state.project_view import WorkTree
 from tests.testing.projects import snapshot
 from tests.testing.repositories import write
@@ -58,7 +59,7 @@ class Swapping:
 
 
 def _write_lock(root: Path) -> None:
-    lock.write(root, {"train": LockEntry("train", ("python train.py",), (), ())})
+    LockFile(root).replace({"train": LockEntry("train", ("python train.py",), (), ())})
 
 
 def _write_generated(root: Path) -> None:

@@ -1,0 +1,62 @@
+"""Record the result of a command in project.lock and in the stat cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+from git_spacy.project.model import Command
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state.lock import LockEntry, TrackedPath, match_format
+from git_spacy.state.lock_file import LockFile
+from git_spacy.state.stat_cache import Observed, PreviousRun, StatCache
+
+
+def record_result(
+    command: Command, observed: Observed, lock_file: LockFile, stats: StatCache,
+    spacy_version: Callable[[], str | None], before: Collection[str] = (),
+) -> None:  # fmt: skip
+    """Record the result of `command` in the lock, with its dependencies and outputs as `observed`.
+
+    A new entry is inserted above the entries named in `before`. `spacy_version` is called if the
+    entry has the version of spaCy. Raises as `LockFile.put`.
+    """
+
+    entry = LockEntry(
+        name=command.name,
+        script=command.script,
+        deps=_tracked_paths(command.deps, observed),
+        outs=_tracked_paths(command.produced, observed),
+    )
+    entry = match_format(entry, lock_file.entries, spacy_version)
+    lock_file.put(entry, before)
+    _remember(command, entry, observed, stats)
+
+
+def refresh_entry(
+    command: Command, entry: LockEntry, observed: Observed, lock_file: LockFile, stats: StatCache
+) -> None:
+    """Update the lock entry and the stat cache for a command that is up to date with `entry`.
+
+    The entry changes when the variables of an earlier run are used again; the stat cache, when the
+    command was run by another user.
+    """
+
+    lock_file.put(entry)
+    runs = stats.previous_runs(command.name)
+    if not any(run.fingerprint_key == entry.fingerprint_key for run in runs):
+        _remember(command, entry, observed, stats)
+
+
+def _tracked_paths(paths: Iterable[ProjectPath], observed: Observed) -> tuple[TrackedPath, ...]:
+    states = ((path, observed[path.normal]) for path in paths)
+    return tuple(TrackedPath(path.text, state.digest if state else None) for path, state in states)
+
+
+def _remember(command: Command, entry: LockEntry, observed: Observed, stats: StatCache) -> None:
+    names = {
+        path.text: state.names
+        for path in command.deps + command.produced
+        if (state := observed[path.normal]) is not None
+    }
+    key = (command.script, entry.deps, entry.outs)
+    stats.remember_run(command.name, PreviousRun(key, names))
