@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import commits, files, network, projects, report
+from benchmarks import commits, files, network, projects, report, scale
 from benchmarks.contest import Row
 
 CASES: dict[str, Callable[[Path], list[Row]]] = {
@@ -18,6 +18,7 @@ CASES: dict[str, Callable[[Path], list[Row]]] = {
     "pre-commit": commits.pre_commit,
     "notes": commits.notes,
     "load": projects.load,
+    "scale": scale.scale,
     "no-op": files.no_op,
     "cold": files.cold,
     "touched": files.touched,
