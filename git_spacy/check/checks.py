@@ -106,7 +106,7 @@ def remove_orphaned_entries(root: Path) -> tuple[str, ...]:
         reasons = orphaned_entries(with_variants(project, data, entries), entries)
         names = tuple(reason.about for reason in reasons)
         if names:
-            lock_file.remove(names)
+            lock_file.replace({name: entries[name] for name in entries if name not in names})
     return names
 
 
