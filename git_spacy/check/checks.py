@@ -12,7 +12,7 @@ from typing import NamedTuple
 from git_spacy.check.finding import Finding, Severity, finding_of_warning, findings_of_error
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.project import loader, source_map
-from git_spacy.project.graph import check_destinations, producer_hint
+from git_spacy.project.graph import DependencyGraph, check_destinations, producer_hint
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.matrix import command_line, split_name, with_variants
 from git_spacy.project.model import Project
@@ -22,7 +22,7 @@ from git_spacy.state import lock, lock_check
 from git_spacy.state.lock import LOCK_FILE, LockEntry
 from git_spacy.state.lock_file import LockFile
 from git_spacy.state.project_view import LFS_POINTER, View
-from git_spacy.state.verdict import Reason, orphaned_entries, upstream_commands
+from git_spacy.state.verdict import Reason, orphaned_entries
 
 _LOCK_KEYS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
 
@@ -197,11 +197,13 @@ def _position(positions: Mapping[tuple[str, ...], Position], name: str, reason: 
 def _rerun_command(project: Project, name: str) -> str:
     """Return a command line that runs `name` again, and all commands that then become stale."""
 
+    upstream = DependencyGraph(project.commands).upstream_names()
     stale = [command for command in project.commands if command.name == name]
+    names = {name}
     for command in project.commands:
-        producers = {producer.name for producer, _ in upstream_commands(project, command)}
-        is_stale = bool(producers & {other.name for other in stale})
-        if is_stale and command.produced and command not in stale:
+        is_stale = not names.isdisjoint(upstream[command.name])
+        if is_stale and command.produced and command.name not in names:
+            names.add(command.name)
             stale.append(command)
     return command_line(stale)
 

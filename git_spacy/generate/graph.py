@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from git_spacy.project.graph import (
+    DependencyGraph,
     PathIndex,
-    topological_sort,
-    upstream_commands,
     workflow_commands,
 )
 from git_spacy.project.model import Asset, Command, Project, Workflow
@@ -128,7 +127,7 @@ def _sorted_commands(project: Project, workflow: Workflow | None) -> tuple[Comma
     if workflow:  # which defines the order
         return commands
     named = {command.name: command for command in commands}
-    return tuple(named[name] for name in topological_sort(upstream_commands(project)))
+    return tuple(named[name] for name in DependencyGraph(project.commands).producers_first())
 
 
 class _Paths:

@@ -113,27 +113,50 @@ def workflow_commands(project: Project, workflow: Workflow | None = None) -> tup
     return tuple(by_name[name] for name in dict.fromkeys(workflow.steps) if name in by_name)
 
 
-def upstream_commands(
-    project: Project, workflow: Workflow | None = None
-) -> dict[str, tuple[str, ...]]:
-    """Map every command to the commands that produce its dependencies, in linear time.
+class DependencyGraph:
+    """The dependencies between `commands`, found once and in linear time.
 
-    With a `workflow`, only the commands of that workflow are considered.
+    A command is upstream of another one if one of its outputs overlaps with a dependency of the
+    other: if it is the same path, contains it or lies inside it.
     """
 
-    commands = workflow_commands(project, workflow)
-    outputs = PathIndex((path, command.name) for command in commands for path in command.produced)
-    return {
-        command.name: tuple(
-            dict.fromkeys(
-                producer
-                for dependency in command.deps
-                for _, producer in outputs.touching(dependency)
-                if producer != command.name
-            )
+    def __init__(self, commands: Iterable[Command]) -> None:
+        self.commands = tuple(commands)
+        self._outputs = PathIndex(
+            (path, position)
+            for position, command in enumerate(self.commands)
+            for path in command.produced
         )
-        for command in commands
-    }
+        self.upstream = {command.name: tuple(self._upstream(command)) for command in self.commands}
+        """The direct upstream commands of each command by its name, and the dependency that each
+        produces, in the order of the dependencies and then of `commands`."""
+
+    def _upstream(self, command: Command) -> Iterator[tuple[Command, ProjectPath]]:
+        seen = {command.name}
+        for dependency in command.deps:
+            for producer in self.producers(dependency):
+                if producer.name not in seen:
+                    seen.add(producer.name)
+                    yield producer, dependency
+
+    def producers(self, path: ProjectPath) -> list[Command]:
+        """Return the commands whose outputs overlap with `path`, in the order of `commands`."""
+
+        positions = {position for _, position in self._outputs.touching(path)}
+        return [self.commands[position] for position in sorted(positions)]
+
+    def upstream_names(self) -> dict[str, tuple[str, ...]]:
+        """Map the name of each command to those of its direct upstream commands."""
+
+        return {
+            name: tuple(producer.name for producer, _ in pairs)
+            for name, pairs in self.upstream.items()
+        }
+
+    def producers_first(self) -> list[str]:
+        """Return the names of the commands, each after its upstream commands; a cycle is cut."""
+
+        return topological_sort(self.upstream_names())
 
 
 def find_workflow(project: Project, name: str) -> Workflow:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput, Problem
-from git_spacy.project.graph import PathIndex, find_cycle, topological_sort
+from git_spacy.project.graph import DependencyGraph, find_cycle
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 
@@ -53,52 +53,39 @@ def graph_plan(commands: Iterable[Command]) -> RunPlan:
     """
 
     unique = list({command.name: command for command in commands}.values())
-    outputs = PathIndex(
-        (path, index) for index, command in enumerate(unique) for path in command.produced
-    )
-    _refuse_two_producers(unique, outputs)
-    upstream = {
-        index: dict.fromkeys(
-            producer
-            for dependency in command.deps
-            for _, producer in outputs.touching(dependency)
-            if producer != index
-        )
-        for index, command in enumerate(unique)
-    }
+    graph = DependencyGraph(unique)
+    _refuse_two_producers(graph)
+    upstream = graph.upstream_names()
+    by_name = {command.name: command for command in unique}
     if cycle := find_cycle(upstream):
-        raise _cycle_error([unique[index] for index in cycle])
-    order = topological_sort(upstream)
-    position = {index: new_index for new_index, index in enumerate(order)}
+        raise _cycle_error([by_name[name] for name in cycle])
+    order = graph.producers_first()
+    index = {name: position for position, name in enumerate(order)}
     after = [
         frozenset(
-            position[other]
-            for other in (*upstream[index], *_overlapping(unique[index], outputs))
-            if position[other] < position[index]
+            index[other]
+            for other in (*upstream[name], *_overlapping(by_name[name], graph))
+            if index[other] < index[name]
         )
-        for index in order
+        for name in order
     ]
-    return RunPlan(tuple(unique[index] for index in order), tuple(after))
+    return RunPlan(tuple(by_name[name] for name in order), tuple(after))
 
 
 def with_producers(project: Project, commands: Sequence[Command]) -> tuple[Command, ...]:
     """Return `commands`, preceded by all commands that they depend on, directly or indirectly."""
 
-    outputs = PathIndex(
-        (path, command) for command in project.commands for path in command.produced
-    )
+    graph = DependencyGraph(project.commands)
     found: dict[str, Command] = {}
     pending = list(reversed(commands))
     while pending:
         command = pending.pop()
         if command.name not in found:
             found[command.name] = command
-            producers = {
-                producer.name: producer
-                for dependency in command.deps
-                for _, producer in outputs.touching(dependency)
-            }
-            pending += reversed(producers.values())
+            producers = [
+                producer for dependency in command.deps for producer in graph.producers(dependency)
+            ]
+            pending += reversed(producers)
     order = {command.name: index for index, command in enumerate(project.commands)}
     named = {command.name for command in commands}
     upstream = sorted(
@@ -108,25 +95,22 @@ def with_producers(project: Project, commands: Sequence[Command]) -> tuple[Comma
     return (*upstream, *commands)
 
 
-def _overlapping(command: Command, outputs: PathIndex[int]) -> Iterable[int]:
-    """Yield the indices of the commands whose outputs overlap with those of `command`."""
+def _overlapping(command: Command, graph: DependencyGraph) -> Iterable[str]:
+    """Yield the names of the commands whose outputs overlap with those of `command`."""
 
     for path in command.produced:
-        for _, other in outputs.touching(path):
-            yield other
+        for other in graph.producers(path):
+            yield other.name
 
 
-def _refuse_two_producers(commands: Sequence[Command], outputs: PathIndex[int]) -> None:
+def _refuse_two_producers(graph: DependencyGraph) -> None:
     problems = []
-    for index, command in enumerate(commands):
+    first: dict[str, Command] = {}
+    for command in graph.commands:
         for path in command.produced:
-            producers = [
-                producer
-                for output, producer in outputs.touching(path)
-                if output.normal == path.normal
-            ]
-            if earlier := [producer for producer in producers if producer < index]:
-                problems.append(_two_producers(commands[earlier[0]], command, path))
+            earlier = first.setdefault(path.normal, command)
+            if earlier is not command:
+                problems.append(_two_producers(earlier, command, path))
     if problems:
         raise InvalidInput.from_problems(problems)
 

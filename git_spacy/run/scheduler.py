@@ -26,7 +26,7 @@ from git_spacy.errors import (
     ScriptFailed,
 )
 from git_spacy.files import make_directory
-from git_spacy.project.graph import producer_hint
+from git_spacy.project.graph import DependencyGraph, producer_hint
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.plan import RunPlan
@@ -49,7 +49,7 @@ from git_spacy.state import worktree_status
 from git_spacy.state.lock_file import LockFile
 from git_spacy.state.results import record_result, refresh_entry
 from git_spacy.state.stat_cache import Observed, StatCache
-from git_spacy.state.verdict import Verdict, all_upstream_commands
+from git_spacy.state.verdict import Verdict
 
 
 class RunOutcome(NamedTuple):
@@ -424,14 +424,13 @@ class _StaleProducers:
     def __init__(self, planned: Sequence[Command], context: RunContext) -> None:
         self._planned = {command.name for command in planned}
         self._context = context
-        self._upstream: Mapping[str, Sequence[tuple[Command, ProjectPath]]] | None = None
+        self._graph: DependencyGraph | None = None
 
     def __call__(self, command: Command) -> None:
         """Warn if a dependency of `command`, which is up to date, is the output of one."""
 
-        if self._upstream is None:
-            self._upstream = all_upstream_commands(self._context.project)
-        for producer, path in self._upstream.get(command.name, ()):
+        self._graph = self._graph or DependencyGraph(self._context.project.commands)
+        for producer, path in self._graph.upstream.get(command.name, ()):
             if producer.name in self._planned:
                 continue
             verdict, _ = judge(producer, self._context)

@@ -6,14 +6,15 @@ Used where two sides changed the lock (`lock resolve`) and where it is rebuilt f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Command, Project
 from git_spacy.state.lock import LockEntry
 from git_spacy.state.lock_check import LockChecker, rerun_reasons
 from git_spacy.state.project_view import View
-from git_spacy.state.verdict import Verdict, upstream_commands
+from git_spacy.state.verdict import Verdict
 
 
 class EntryChoice(NamedTuple):
@@ -59,21 +60,8 @@ def _rank(verdict: Verdict) -> int:
     return _STALE if rerun_reasons(verdict) else _UNKNOWN
 
 
-def producers_first(project: Project) -> Iterator[Command]:
-    """Yield all commands, each after the producers of its dependencies, except within a cycle."""
+def producers_first(project: Project) -> list[Command]:
+    """Return all commands, each after the producers of its dependencies, except within a cycle."""
 
-    seen: set[str] = set()
-    for start in project.commands:
-        if start.name in seen:
-            continue
-        seen.add(start.name)
-        path = [(start, iter(upstream_commands(project, start)))]
-        while path:
-            command, upstream = path[-1]
-            producer = next((other for other, _ in upstream if other.name not in seen), None)
-            if producer is None:
-                yield command
-                path.pop()
-            else:
-                seen.add(producer.name)
-                path.append((producer, iter(upstream_commands(project, producer))))
+    by_name = {command.name: command for command in project.commands}
+    return [by_name[name] for name in DependencyGraph(project.commands).producers_first()]

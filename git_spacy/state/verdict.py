@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from git_spacy.project.diagnostics import did_you_mean
-from git_spacy.project.graph import PathIndex, producers, topological_sort
+from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import Fingerprint
@@ -124,45 +124,14 @@ def with_upstream(project: Project, verdicts: Mapping[str, Verdict]) -> dict[str
     unknown itself.
     """
 
-    upstream = all_upstream_commands(project)
-    names = {name: [producer.name for producer, _ in pairs] for name, pairs in upstream.items()}
+    graph = DependencyGraph(project.commands)
     result = dict(verdicts)
-    for name in topological_sort(names):
+    for name in graph.producers_first():
         if name in result:
-            for producer, dep in upstream[name]:
+            for producer, dep in graph.upstream[name]:
                 known = result.get(producer.name, Verdict("up_to_date"))
                 result[name] = _with_upstream_state(result[name], producer, dep, known)
     return result
-
-
-def upstream_commands(project: Project, command: Command) -> Iterable[tuple[Command, ProjectPath]]:
-    """Yield each other command that produces a dependency of `command`, with that dependency."""
-
-    seen = {command.name}
-    for dep in command.deps:
-        for producer in producers(project, dep):
-            if isinstance(producer, Command) and producer.name not in seen:
-                seen.add(producer.name)
-                yield producer, dep
-
-
-def all_upstream_commands(project: Project) -> dict[str, list[tuple[Command, ProjectPath]]]:
-    """Map every command to its upstream commands, in linear time."""
-
-    outputs = PathIndex(
-        (path, position)
-        for position, command in enumerate(project.commands)
-        for path in command.produced
-    )
-    upstream: dict[str, list[tuple[Command, ProjectPath]]] = {}
-    for position, command in enumerate(project.commands):
-        seen = {position}
-        upstream[command.name] = []
-        for dep in command.deps:
-            for producer in sorted({other for _, other in outputs.touching(dep)} - seen):
-                seen.add(producer)
-                upstream[command.name].append((project.commands[producer], dep))
-    return upstream
 
 
 _UPSTREAM_TEXTS: Mapping[State, str] = {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from git_spacy.files import recover, staging
-from git_spacy.project.graph import PathIndex
+from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state import lock, worktree_status
@@ -104,7 +104,7 @@ class _Pull:
                 recover(
                     self.root, path.normal
                 )  # a pull may have been killed while it replaced the output
-        upstream = _upstream_commands(self.project)
+        upstream = DependencyGraph(self.project.commands).upstream_names()
         waiting = list(self.project.commands)
         while waiting:
             seen = self.stats.fingerprints(
@@ -116,7 +116,7 @@ class _Pull:
             # Prefer commands without waiting upstream commands. If there are none, take all whose
             # dependencies are present: an upstream command may never become ready.
             names = {command.name for command in waiting}
-            ready = [command for command in present if not upstream[command.name] & names]
+            ready = [command for command in present if names.isdisjoint(upstream[command.name])]
             ready = ready or present
             if not ready:
                 break
@@ -216,19 +216,6 @@ def _nesting_batches(choices: list[PullChoice]) -> list[list[PullChoice]]:
         depth = sum("/".join(parts[:length]) in chosen for length in range(1, len(parts)))
         batches.setdefault(depth, []).append(choice)
     return [batches[depth] for depth in sorted(batches)]
-
-
-def _upstream_commands(project: Project) -> dict[str, set[str]]:
-    """Map the name of each command to the names of its direct upstream commands."""
-
-    producers = PathIndex(
-        (path, command.name) for command in project.commands for path in command.outputs
-    )
-    return {
-        command.name: {name for dep in command.deps for _, name in producers.touching(dep)}
-        - {command.name}
-        for command in project.commands
-    }
 
 
 def _is_up_to_date(

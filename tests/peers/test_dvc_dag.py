@@ -11,7 +11,7 @@ from git_spacy.generate import dvc as generator
 from git_spacy.generate import graph
 from git_spacy.generate.managed_block import with_markers
 from git_spacy.project import loader
-from git_spacy.project.graph import upstream_commands
+from git_spacy.project.graph import DependencyGraph, workflow_commands
 from git_spacy.project.model import Command, Project, Workflow
 from git_spacy.project.variable_usage import find_usage
 from tests.testing.projects import CORPUS, TWO_STEPS, needs_corpus
@@ -56,7 +56,7 @@ def compare(folder: Path, data: bytes, workflow: Workflow) -> None:
     part = generator.dvc_file(folder, loaded, data, workflow.name, urls=True)
     write(folder, {"project.yml": data, "dvc.yaml": with_markers(part)})
     names = {one.name: one.producer.name for one in stages if isinstance(one.producer, Command)}
-    ours = upstream_commands(project, workflow)
+    ours = DependencyGraph(workflow_commands(project, workflow)).upstream_names()
     known = set(names.values())
     assert dvc_graph(folder, names) == {
         name: set(makers) for name, makers in ours.items() if name in known

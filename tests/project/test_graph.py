@@ -108,14 +108,19 @@ commands:
 workflows: {all: [train, get, train], none: []}
 """
     ).project
-    assert graph.upstream_commands(project) == {
+    assert graph.DependencyGraph(project.commands).upstream_names() == {
         "use": ("get", "train"), "train": ("get",), "get": (), "again": ("get",), "alone": (),
     }  # fmt: skip
-    assert graph.upstream_commands(project, project.workflow("all")) == {
+
+    def upstream(name: str) -> dict[str, tuple[str, ...]]:
+        commands = graph.workflow_commands(project, project.workflow(name))
+        return graph.DependencyGraph(commands).upstream_names()
+
+    assert upstream("all") == {
         "train": ("get",),
         "get": (),
     }
-    assert graph.upstream_commands(project, project.workflow("none")) == {}
+    assert upstream("none") == {}
 
 
 @given(st.dictionaries(st.integers(0, 6), st.sets(st.integers(0, 6), max_size=3), max_size=7))
