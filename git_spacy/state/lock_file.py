@@ -7,7 +7,7 @@ whole. `lock` knows the format.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ class LockFile:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._is_exclusive = False
         self._content: bytes | None = None
         self._entries: dict[str, LockEntry] = {}
         self._texts: dict[str, tuple[LockEntry, bytes]] = {}
@@ -42,10 +43,20 @@ class LockFile:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Keep other git-spacy processes from writing the file until the block ends."""
+        """Keep other git-spacy processes from writing the file until the block ends.
 
-        with file_lock(state_dir(self._root) / f"{LOCK_FILE}.lock"):
+        Inside the block, `put` does not wait for it.
+        """
+
+        if self._is_exclusive:
             yield
+            return
+        with file_lock(state_dir(self._root) / f"{LOCK_FILE}.lock"):
+            self._is_exclusive = True
+            try:
+                yield
+            finally:
+                self._is_exclusive = False
 
     def put(self, entry: LockEntry, before: Collection[str] = ()) -> None:
         """Write `entry`, if that changes the file.
@@ -67,14 +78,6 @@ class LockFile:
             if old is None:
                 below = {name: entries.pop(name) for name in tuple(entries) if name in before}
             self.replace({**entries, entry.name: entry, **below})
-
-    def remove(self, names: Iterable[str]) -> None:
-        """Write the file without the entries `names`. Raises as `put`."""
-
-        with self.exclusive():
-            removed = set(names)
-            kept = {name: entry for name, entry in self.entries.items() if name not in removed}
-            self.replace(kept)
 
     def replace(self, entries: Mapping[str, LockEntry]) -> None:
         """Write the file with just `entries`, inside `exclusive`. Raises OSError with the old file

@@ -162,7 +162,13 @@ def md5_changed(command: str, path: str) -> Callable[[Path], object]:
 
 
 def without_entry(command: str) -> Callable[[Path], object]:
-    return lambda root: LockFile(root).remove([command])
+
+    def remove(root: Path) -> None:
+        lock_file = LockFile(root)
+        left = {name: entry for name, entry in lock_file.entries.items() if name != command}
+        lock_file.replace(left)
+
+    return remove
 
 
 class StaleCase(NamedTuple):

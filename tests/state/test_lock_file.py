@@ -78,6 +78,15 @@ def test_an_entry_that_another_process_wrote_meanwhile_is_preserved(tmp_path: Pa
     assert list(lock.read(tmp_path)) == ["a", "b", "c"]
 
 
+def test_several_entries_can_be_written_while_others_are_kept_out(tmp_path: Path) -> None:
+    lock_file = LockFile(tmp_path)
+    with lock_file.exclusive():
+        lock_file.put(entry("a"))
+        lock_file.put(entry("b"))
+    LockFile(tmp_path).put(entry("c"))
+    assert list(lock_file.entries) == ["a", "b", "c"]
+
+
 def test_concurrent_writers_lose_no_entry(tmp_path: Path) -> None:
     names = [f"c{number}" for number in range(24)]
 
@@ -122,6 +131,6 @@ def test_entries_written_one_by_one_give_the_text_of_all_at_once(
     for name, script in items:
         expected[name] = entry(name, script)
         lock_file.put(expected[name])
-    lock_file.remove(removed)
     left = {name: value for name, value in expected.items() if name not in removed}
+    lock_file.replace(left)
     assert (root / "project.lock").read_bytes() == lock.text(left)
