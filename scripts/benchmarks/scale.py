@@ -120,7 +120,10 @@ def _variants(folder: Path) -> Contestant:
     text = (
         "vars: {n: 0}\n"
         "commands:\n"
-        "  - {name: one, script: [cp f0 'out-${vars.n}'], deps: [f0], outputs: ['out-${vars.n}']}\n"
+        "  - name: one\n"
+        "    script: ['cp f0 out-${vars.n}']\n"
+        "    deps: [f0]\n"
+        "    outputs: ['out-${vars.n}']\n"
     )
     made = project(folder / "variants", text)
     (made / "f0").write_text("data\n")
