@@ -25,7 +25,7 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.sharing import append_line
 from git_spacy.state.lock import LOCK_FILE
 from git_spacy.state.project_view import prefix
-from git_spacy.state.run_record import RunRecord, parse_lines, to_line
+from git_spacy.state.run_record import RunRecord, parse_line, parse_lines, to_line
 from git_spacy.state.stat_cache import state_dir, user_cache_dir
 
 _MD5 = re.compile(rb"\b[0-9a-f]{32}\b")
@@ -77,7 +77,7 @@ def base_commit(root: Path, outputs: Iterable[ProjectPath]) -> BaseCommit:
 def queue_record(root: Path, commit: str, record: RunRecord) -> None:
     """Queue a run as pending on `commit` ("" if there is no commit yet), until `flush_pending`.
 
-    Raises InvalidInput if the record is too long to be read again, OSError.
+    Raises InvalidInput if the record could not be read again, OSError.
     """
 
     text = to_line(record)
@@ -86,6 +86,11 @@ def queue_record(root: Path, commit: str, record: RunRecord) -> None:
             f"the record of '{record.command}' has {len(text):,} characters; the limit is "
             f"{MAX_LINE_LENGTH:,}",
             hint="name folders in deps and outputs instead of their files",
+        )
+    if parse_line(text) is None:
+        raise InvalidInput(
+            f"the record of '{record.command}' could not be read again",
+            hint="remove control characters from names and paths in project.yml",
         )
     file = state_dir(root) / _PENDING
     with file_lock(file.with_name(file.name + ".lock")):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy import cli
+from git_spacy.state.run_record import RecordedFile, RunRecord, parse_line, to_line
 from tests.testing.projects import Spacy, process, project
 from tests.testing.repositories import git, write
 from tests.testing.scripted import Answer, Scripted
@@ -95,12 +96,21 @@ def root(tmp_path: Path, web: Scripted) -> Path:
         git(root, "commit", "-qm", f"subject {ESCAPES}", "--author", f"{ESCAPES} <a@b>")
         done = process("run", "all", cwd=root)
         assert done.code == 0, done.err
-    note = json.loads(git(root, "notes", "--ref", "spacy", "show", "HEAD").splitlines()[0])
-    for key in ("command", "project", "tree", "source", "script"):
-        note[key] = [ESCAPES] if key == "script" else "" if key == "project" else ESCAPES
-    note["vars"] = note["versions"] = {ESCAPES: ESCAPES}
-    note["metrics"] = {ESCAPES: {ESCAPES: 1}}
-    git(root, "notes", "--ref", "spacy", "append", "-m", json.dumps(note), "HEAD")
+        assert "run not recorded: the record of 'make" in done.err
+    # one record that is readable but hostile in all fields that may hold any text, and one that is
+    # hostile in the others, too
+    readable = RunRecord(
+        time="2026-11-27T00:00:00.000Z", project="", command="make", script=(ESCAPES,), deps=(),
+        outs=(RecordedFile("out", "0" * 32, 1),), vars={ESCAPES: ESCAPES},
+        metrics={ESCAPES: {ESCAPES: 1.0}},
+    )  # fmt: skip
+    assert parse_line(to_line(readable))
+    note = json.loads(to_line(readable))
+    for key in ("command", "tree", "source"):
+        note[key] = ESCAPES
+    note["versions"] = {ESCAPES: ESCAPES}
+    lines = f"{to_line(readable)}\n{json.dumps(note)}"
+    git(root, "notes", "--ref", "spacy", "append", "-m", lines, "HEAD")
     return root
 
 
