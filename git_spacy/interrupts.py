@@ -12,6 +12,8 @@ and remembering it, and `allowed()` for the part of such code that may be interr
 from __future__ import annotations
 
 import _thread
+import os
+import select
 import signal
 import sys
 import threading
@@ -19,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 from git_spacy.errors import Interrupted
 
@@ -199,6 +201,28 @@ def is_urgent() -> bool:
     """Return whether the cleanup must not wait any longer, since the user has interrupted again."""
 
     return _state.count > _MAX_FROM_ONE_KEY and not _state.is_accepted
+
+
+def read_line(stream: TextIO) -> str:
+    """Read a line from a terminal; a signal interrupts at any moment.
+
+    `input` drops an exception that is raised while it writes the prompt, and a signal that arrives
+    just before the system call that reads does not end it. Here its byte in a pipe does.
+    """
+
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    try:
+        while True:
+            ready, _, _ = select.select([stream.fileno(), reader], [], [])
+            if stream.fileno() in ready:
+                return stream.readline()
+            os.read(reader, 512)  # a signal that does not interrupt, e.g. of a resized window
+    finally:
+        signal.set_wakeup_fd(previous)
+        os.close(reader)
+        os.close(writer)
 
 
 def wait_until(is_over: Callable[[], bool], seconds: float) -> bool:

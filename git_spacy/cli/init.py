@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from git_spacy import interrupts
 from git_spacy.cli import output
 from git_spacy.errors import InvalidInput, Problem
 
@@ -156,16 +158,30 @@ def _ask(changes: Sequence[Change], option: str, *, whole: bool = False) -> list
         )
     steps = list(dict.fromkeys(change.step for change in changes))
     if whole or len(steps) == 1:
-        return list(changes) if click.confirm("Make these changes?", err=True) else []
-    answer = click.prompt(
-        "Make these changes? [y]es, [n]o, or ask for [e]ach step", default="n", err=True,
-        type=click.Choice(("y", "n", "e", "yes", "no", "each")), show_choices=False,
-    )  # fmt: skip
-    if answer[0] == "e":
-        steps = [step for step in steps if click.confirm(f"{step}: {STEPS[step]}?", err=True)]
-    elif answer[0] == "n":
+        return list(changes) if _choose("Make these changes?", "yes", "no") == "yes" else []
+    question = "Make these changes? [y]es, [n]o, or ask for [e]ach step"
+    answer = _choose(question, "yes", "no", "each")
+    if answer == "each":
+        steps = [step for step in steps if _choose(f"{step}: {STEPS[step]}?", "yes", "no") == "yes"]
+    elif answer == "no":
         steps = []
     return [change for change in changes if change.step in steps]
+
+
+def _choose(question: str, *choices: str) -> str:
+    """Ask on the terminal; return one of `choices`, which can be shortened. The default is "no"."""
+
+    hint = "[n]" if "[n]" in question else "[y/N]"
+    while True:
+        output.prompt(f"{question} {hint}: ")
+        line = interrupts.read_line(sys.stdin)
+        if not line:  # the end of the input
+            raise InvalidInput("no answer", hint="git spacy init --yes")
+        answer = line.strip().lower() or "no"
+        for choice in choices:
+            if choice.startswith(answer):
+                return choice
+        output.message(f"error: '{answer}' is not one of {', '.join(choices)}")
 
 
 def _format_skipped(skipped: SkippedChange) -> str:

@@ -54,6 +54,13 @@ def message(text: str) -> None:
     _write(sys.stderr, escape_controls(redact(text)))
 
 
+def prompt(text: str) -> None:
+    """Print a question to stderr, without a line break."""
+
+    sys.stderr.write(escape_controls(redact(text)))
+    sys.stderr.flush()
+
+
 def script_line(name: str, text: str, colour: str, *, is_error: bool) -> None:
     """Print a line of a project script's output, prefixed with `name`.
 
