@@ -158,25 +158,33 @@ def _ask(changes: Sequence[Change], option: str, *, whole: bool = False) -> list
         )
     steps = list(dict.fromkeys(change.step for change in changes))
     if whole or len(steps) == 1:
-        return list(changes) if _choose("Make these changes?", "yes", "no") == "yes" else []
-    question = "Make these changes? [y]es, [n]o, or ask for [e]ach step"
-    answer = _choose(question, "yes", "no", "each")
+        confirmed = _choose("Make these changes? [y/N]", ("yes", "no"), option) == "yes"
+        return list(changes) if confirmed else []
+    question = "Make these changes? [y]es, [n]o, or ask for [e]ach step [n]"
+    answer = _choose(question, ("yes", "no", "each"), option)
     if answer == "each":
-        steps = [step for step in steps if _choose(f"{step}: {STEPS[step]}?", "yes", "no") == "yes"]
+        steps = [
+            step
+            for step in steps
+            if _choose(f"{step}: {STEPS[step]}? [y/N]", ("yes", "no"), option) == "yes"
+        ]
     elif answer == "no":
         steps = []
     return [change for change in changes if change.step in steps]
 
 
-def _choose(question: str, *choices: str) -> str:
-    """Ask on the terminal; return one of `choices`, which can be shortened. The default is "no"."""
+def _choose(question: str, choices: Sequence[str], option: str) -> str:
+    """Ask on the terminal; return one of `choices`, which can be shortened.
 
-    hint = "[n]" if "[n]" in question else "[y/N]"
+    An empty line means "no". Raises InvalidInput at the end of the input; `git spacy init OPTION`
+    makes the same changes without asking.
+    """
+
     while True:
-        output.prompt(f"{question} {hint}: ")
+        output.prompt(f"{question}: ")
         line = interrupts.read_line(sys.stdin)
         if not line:  # the end of the input
-            raise InvalidInput("no answer", hint="git spacy init --yes")
+            raise InvalidInput("no answer", hint=f"git spacy init {option}")
         answer = line.strip().lower() or "no"
         for choice in choices:
             if choice.startswith(answer):

@@ -57,8 +57,7 @@ def message(text: str) -> None:
 def prompt(text: str) -> None:
     """Print a question to stderr, without a line break."""
 
-    sys.stderr.write(escape_controls(redact(text)))
-    sys.stderr.flush()
+    _write(sys.stderr, escape_controls(redact(text)), end="")
 
 
 def script_line(name: str, text: str, colour: str, *, is_error: bool) -> None:
@@ -233,12 +232,12 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _write(stream: IO[str], text: str) -> None:
+def _write(stream: IO[str], text: str, end: str = "\n") -> None:
     if _pager is not None and stream is sys.stdout:
         stream = _pager
     try:
-        stream.write(text + "\n")
+        stream.write(text + end)
     except UnicodeEncodeError:
         encoding = getattr(stream, "encoding", None) or "ascii"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)
     stream.flush()

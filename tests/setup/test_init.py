@@ -268,6 +268,23 @@ def test_ctrl_c_at_the_prompt_changes_nothing(root: Path) -> None:
     assert full_state(root) == before
 
 
+@pytest.mark.parametrize(("option", "hint"), [((), "--yes"), (("--undo",), "--undo --yes")])
+def test_the_end_of_the_input_changes_nothing_and_the_hint_does_what_was_asked(
+    root: Path, spacy: Spacy, option: tuple[str, ...], hint: str
+) -> None:
+    if option:
+        assert spacy("init", "--yes", cwd=root).code == 0
+    git(root, "status")
+    before = full_state(root)
+    pid, terminal = at_terminal(root, "init", *option)
+    read_until(terminal, "]: ")
+    os.write(terminal, b"\x04")
+    code, seen = wait_for_exit(pid, terminal)
+    assert code == 2
+    assert f"hint: git spacy init {hint}\r\n" in seen
+    assert full_state(root) == before
+
+
 def bare(folder: Path) -> Path:
     git(folder, "init", "-q", "--bare", "bare")
     return folder / "bare"
