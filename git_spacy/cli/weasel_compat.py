@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-NAME = "project"
 COMMANDS = ("clone", "assets", "run", "dvc", "document", "push", "pull")
 # Options of weasel that have no effect here: only the necessary files are fetched anyway, and
 # there is no verbose output.

@@ -16,8 +16,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -198,16 +198,6 @@ class _Terminal:
     def reclaim(self) -> None:
         if self.descriptor is not None:
             _set_foreground(self.descriptor, self.ours)
-
-
-@contextmanager
-def _terminal_for(group: int) -> Iterator[_Terminal]:
-    terminal = _Terminal(group)
-    terminal.hand_over()
-    try:
-        yield terminal
-    finally:
-        terminal.reclaim()
 
 
 def _foreground_terminal() -> int | None:
