@@ -18,7 +18,8 @@ class ManPages(BuildHookInterface):  # type: ignore[type-arg]
         """Add `share/man/man1`."""
 
         sys.path.insert(0, self.root)
-        from git_spacy.cli import group, manpages
+        from git_spacy.cli import manpages
+        from git_spacy.cli.main import group
 
         self.folder = tempfile.TemporaryDirectory(prefix="git-spacy-man-")
         for name, text in manpages.pages(group).items():

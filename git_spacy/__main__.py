@@ -8,7 +8,7 @@ def main() -> None:
 
     try:
         if sys.argv[1:2] == ["complete"]:  # before click is imported, since a shell is waiting
-            from git_spacy import completion
+            from git_spacy.cli import completion
 
             sys.exit(completion.main(sys.argv[2:]))
         import signal
@@ -19,11 +19,11 @@ def main() -> None:
         from git_spacy import interrupts
 
         interrupts.install()
-        from git_spacy import cli
+        from git_spacy.cli.main import main as run
 
-        code = cli.main()
+        code = run()
         interrupts.prepare_exit(code)
-    except KeyboardInterrupt as interrupted:  # raised outside of `cli.main`
+    except KeyboardInterrupt as interrupted:  # raised outside of `cli.main.main`
         from git_spacy import interrupts
 
         code = getattr(interrupted, "exit_code", 130)

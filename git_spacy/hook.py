@@ -69,7 +69,7 @@ def _main(argv: Sequence[str]) -> int:
     except OSError as error:
         failure = local_failure(error)
     except Exception as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # as in cli/__init__.py
+        if isinstance(error.__cause__, KeyboardInterrupt):  # as in cli/main.py
             raise error.__cause__ from None
         if os.environ.get("GIT_SPACY_DEBUG"):
             raise

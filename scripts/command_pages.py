@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from git_spacy.cli import group, manpages, overrides
+from git_spacy.cli import manpages, overrides
 from git_spacy.cli.examples import EXAMPLES
+from git_spacy.cli.main import group
 from git_spacy.git import settings
 
 if TYPE_CHECKING:

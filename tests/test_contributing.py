@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy import cli
 from git_spacy.assets import sources
+from git_spacy.cli import main
+from git_spacy.cli.registry import COMMANDS
 from git_spacy.generate import registry
 from tests.testing.projects import Spacy, project, two_steps
 
 REPOSITORY = Path(__file__).parents[1]
 TEXT = (REPOSITORY / "CONTRIBUTING.md").read_text()
 CREATED_BY_RECIPES = {
-    "git_spacy/cli/count.py", "tests/cli/test_count.py", "git_spacy/assets/sources/text.py",
+    "git_spacy/cli/commands/count.py", "tests/cli/commands/test_count.py", "git_spacy/assets/sources/text.py",
     "git_spacy/generate/names.py",
 }  # fmt: skip
 COMMAND, SOURCE, GENERATOR = (
@@ -52,7 +53,7 @@ def test_every_name_is_defined_in_the_file_that_is_named_with_it() -> None:
     for name, file in pairs:
         assert re.search(rf"\b{name}\b", (REPOSITORY / file).read_text()), (name, file)
     for name, file in (
-        ("SUMMARIES", "git_spacy/cli/__init__.py"),
+        ("SUMMARIES", "git_spacy/cli/registry.py"),
         ("NAMES", "git_spacy/generate/registry.py"),
         ("MAY_IMPORT", "tests/test_architecture.py"),
     ):
@@ -68,8 +69,8 @@ def test_how_we_write_has_six_pairs() -> None:
 def test_the_recipe_for_a_command_works(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create_module("git_spacy.cli.count", COMMAND, monkeypatch)
-    monkeypatch.setattr(cli, "COMMANDS", (*cli.COMMANDS, "count"))
+    create_module("git_spacy.cli.commands.count", COMMAND, monkeypatch)
+    monkeypatch.setattr(main, "COMMANDS", (*COMMANDS, "count"))
     assert spacy("count", cwd=two_steps(tmp_path)) == (0, "2\n", "")
     assert spacy("count", "-h").out.startswith("Usage: git spacy count ")
 

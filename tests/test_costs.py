@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 import git_spacy
-from git_spacy.state import lock
+from git_spacy.lock import lock_format
 from tests.testing.projects import Spacy, process, two_steps
 from tests.testing.repositories import GIT, git, write
 
@@ -208,7 +208,7 @@ def test_a_long_workflow_parses_its_lock_once(
     folder = chain(tmp_path / "p", 30)
     assert spacy("run", "all", cwd=folder).code == 0
     parsed = []
-    parse = lock.parse
-    monkeypatch.setattr(lock, "parse", lambda data: parsed.append(data) or parse(data))
+    parse = lock_format.parse
+    monkeypatch.setattr(lock_format, "parse", lambda data: parsed.append(data) or parse(data))
     assert spacy("run", "all", cwd=folder).err.endswith("ran 0, skipped 30\n")
     assert len(parsed) == 1

@@ -16,10 +16,11 @@ from pathlib import Path
 import click
 import pytest
 
-from git_spacy import cli
+from git_spacy.cli.main import group
+from git_spacy.cli.registry import COMMANDS
 from git_spacy.errors import EXIT_CODES
+from git_spacy.lock import lock_format
 from git_spacy.project import loader, schema_keys
-from git_spacy.state import lock
 from tests.testing import console
 from tests.testing.projects import Spacy, on_path, project
 from tests.testing.repositories import write
@@ -131,7 +132,7 @@ def test_the_example_of_project_lock_is_formatted_byte_for_byte() -> None:
         for language, text in console.fences(DOCUMENTS["reference/run-records.md"])
         if language == "yaml"
     ]
-    assert lock.text(lock.parse(block.encode())) == block.encode()
+    assert lock_format.text(lock_format.parse(block.encode())) == block.encode()
 
 
 def test_the_reference_lists_every_exit_code() -> None:
@@ -143,7 +144,7 @@ def test_the_reference_lists_every_exit_code() -> None:
 def test_the_reference_lists_every_command() -> None:
     text = DOCUMENTS["reference/commands.md"].read_text()
     listed = re.findall(r"`git spacy ([a-z]+)[^`]*`(?=[^|]*\| )", text)
-    assert set(listed) - {"project"} == set(cli.COMMANDS)
+    assert set(listed) - {"project"} == set(COMMANDS)
 
 
 def test_the_examples_of_errors_are_what_git_spacy_prints(tmp_path: Path, spacy: Spacy) -> None:
@@ -172,7 +173,7 @@ def test_the_examples_of_errors_are_what_git_spacy_prints(tmp_path: Path, spacy:
 def test_a_page_with_every_option_is_generated_for_each_command() -> None:
     pages = runpy.run_path(str(REPOSITORY / "scripts/command_pages.py"))
     commands = pages["commands"]()
-    assert set(commands) == set(cli.COMMANDS)
+    assert set(commands) == set(COMMANDS)
     for name, command in commands.items():
         text = pages["page"](name, command)
         assert text.startswith(f"# git spacy {name}\n")
@@ -194,7 +195,7 @@ def test_the_architecture_diagram_shows_every_package() -> None:
 def find_command(words: list[str]) -> tuple[click.Command, list[str]]:
     """Return the command or subcommand that `words` begin with, and the other words."""
 
-    command: click.Command | None = cli.group
+    command: click.Command | None = group
     rest = list(words)
     while isinstance(command, click.Group) and rest and re.fullmatch("[a-z-]+", rest[0]):
         command = command.get_command(click.Context(command), rest.pop(0))

@@ -191,11 +191,11 @@ MOMENTS = {
     "        try: yield\n"
     "        finally: send()\n"
     "run_lock.project_lock = locked\n",
-    "while the error is printed": "from git_spacy import cli\nreal = cli._print_error\n"
+    "while the error is printed": "from git_spacy import cli\nreal = _print_error\n"
     "def print_error(text):\n"
     "    send()\n"
     "    real(text)\n"
-    "cli._print_error = print_error\n",
+    "_print_error = print_error\n",
 }
 START = """
 import os, sys
@@ -272,12 +272,12 @@ def test_a_signal_while_python_creates_a_class_is_not_an_internal_error(
 ) -> None:
     """Python 3.11 wraps exceptions raised in `__set_name__` in a RuntimeError."""
 
-    from git_spacy import cli
+    from git_spacy.cli.main import group, main
     from git_spacy.errors import Interrupted
 
     def interrupted(*_: object) -> None:
         raise RuntimeError("Error calling __set_name__") from Interrupted(signal.SIGTERM)
 
-    monkeypatch.setattr(cli.group, "invoke", interrupted)
-    assert cli.main(["status"]) == 143
+    monkeypatch.setattr(group, "invoke", interrupted)
+    assert main(["status"]) == 143
     assert capfd.readouterr().err == "error: terminated\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.state import lock
+from git_spacy.lock import lock_format
 from tests.testing.console import fences
 from tests.testing.projects import Spacy
 from tests.testing.repositories import git
@@ -60,7 +60,7 @@ def test_the_quickstart_trains_a_model_with_a_good_score(quickstart: tuple[Path,
     folder, _ = quickstart
     metrics = json.loads((folder / "metrics/metrics.json").read_text())
     assert metrics["ents_f"] > 0.75
-    assert list(lock.read(folder)) == ["preprocess", "train", "evaluate", "package"]
+    assert list(lock_format.read(folder)) == ["preprocess", "train", "evaluate", "package"]
 
 
 @pytest.mark.slow

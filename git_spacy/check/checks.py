@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from git_spacy.check.finding import Finding, Severity, finding_of_warning, findings_of_error
 from git_spacy.errors import InvalidInput, Refused
+from git_spacy.lock import lock_format
+from git_spacy.lock.lock_file import LockFile
+from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
 from git_spacy.project import loader, source_map
 from git_spacy.project.graph import DependencyGraph, check_destinations, producer_hint
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
@@ -18,9 +21,7 @@ from git_spacy.project.matrix import command_line, split_name, with_variants
 from git_spacy.project.model import Project
 from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
-from git_spacy.state import lock, lock_check
-from git_spacy.state.lock import LOCK_FILE, LockEntry
-from git_spacy.state.lock_file import LockFile
+from git_spacy.state import lock_check
 from git_spacy.state.project_view import LFS_POINTER, View
 from git_spacy.state.verdict import Reason, orphaned_entries
 
@@ -61,18 +62,18 @@ def unrecorded_entries(root: Path, view: View) -> list[Finding]:
     Raises InvalidInput outside a repository, ExternalError if git fails.
     """
 
-    from git_spacy.state import run_history  # imported late, since hooks do not need it
+    from git_spacy.history import run_history  # imported late, since hooks do not need it
 
     text = view.lock()
     try:
-        entries = {} if text is None else lock.parse(text)
+        entries = {} if text is None else lock_format.parse(text)
     except InvalidInput:
         return []  # reported by the check of project.lock
     recorded: dict[str, list[LockEntry]] = {}
     for record in run_history.all_records(root):
         if record.exit == 0:
             recorded.setdefault(record.command, []).append(record.entry())
-    positions = lock.source_map(text or b"")
+    positions = lock_format.source_map(text or b"")
     return [
         Finding(
             "lock", LOCK_FILE, *positions[name,], f"'{name}': no run record matches this entry",
@@ -156,13 +157,13 @@ def _lock(context: _CheckContext) -> Iterator[Finding]:
 
     text = context.view.lock()
     try:
-        entries = {} if text is None else lock.parse(text)
+        entries = {} if text is None else lock_format.parse(text)
     except InvalidInput as error:
         yield from findings_of_error("lock", error, LOCK_FILE)
         return
     project = with_variants(context.loaded.project, context.data, entries)
     checked = lock_check.check_lock(project, entries, context.view)
-    positions = lock.source_map(text or b"")
+    positions = lock_format.source_map(text or b"")
     for reason in orphaned_entries(project, entries):
         hint = "git spacy check lock --fix"
         yield Finding("lock", LOCK_FILE, *positions[reason.about,], reason.text, hint)

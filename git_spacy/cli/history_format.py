@@ -11,16 +11,16 @@ from git_spacy.cli import output
 from git_spacy.errors import GitSpacyError, InvalidInput, escape_controls, redact
 from git_spacy.git.notes import AnnotatedCommit
 from git_spacy.git.repository import Repository
-from git_spacy.project import loader
-from git_spacy.state import run_history
-from git_spacy.state.run_history import RecordedRun
-from git_spacy.state.run_record import (
+from git_spacy.history import run_history
+from git_spacy.history.run_history import RecordedRun
+from git_spacy.history.run_record import (
     RunChange,
     RunRecord,
     flat_metrics,
     format_number,
     to_document,
 )
+from git_spacy.project import loader
 
 _SHORT = 7  # digits of an abbreviated commit id that Git did not abbreviate itself
 
@@ -109,7 +109,7 @@ def details(run: RecordedRun, previous: RunRecord | None) -> list[str]:
 def changed_inputs(before: RunRecord, after: RunRecord) -> list[str]:
     """Return the inputs that differ between two runs: "script", and the paths of dependencies."""
 
-    from git_spacy.state.run_record import differences
+    from git_spacy.history.run_record import differences
 
     changes = differences(before, after)
     script = ["script"] if any(change.kind == "script" for change in changes) else []

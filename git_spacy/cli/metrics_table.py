@@ -14,14 +14,14 @@ from git_spacy.cli.columns import Column, Fitted, fitted, lines
 from git_spacy.errors import InvalidInput
 from git_spacy.generate.drawing.label import single_line
 from git_spacy.git.repository import Repository
+from git_spacy.history import run_diff
+from git_spacy.history.run_diff import Comparison, MetricsRow, MetricsTable, VariantRun
+from git_spacy.history.run_history import CommitRuns
+from git_spacy.history.run_params import CommitParams
+from git_spacy.history.run_record import format_number
 from git_spacy.project import loader
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.matrix import to_cli
-from git_spacy.state import run_diff
-from git_spacy.state.run_diff import Comparison, MetricsRow, MetricsTable, VariantRun
-from git_spacy.state.run_history import CommitRuns
-from git_spacy.state.run_params import CommitParams
-from git_spacy.state.run_record import format_number
 
 _EMPTY_CELL = "–"
 _MAX_NAMES = 3

@@ -12,8 +12,8 @@ from git_spacy.errors import GitSpacyError, InvalidInput
 from git_spacy.project import loader
 
 if TYPE_CHECKING:
+    from git_spacy.check.project_status import Status
     from git_spacy.project.model import Project
-    from git_spacy.status import Status
 
 _MAX_PROJECTS = 12
 _HELP = "For details: git spacy status; for all commands: git spacy -h"
@@ -29,10 +29,10 @@ def overview(start: Path) -> str | None:
         root = loader.find(start)
     except InvalidInput:
         return _list_projects(start)
-    from git_spacy import status
+    from git_spacy.check import project_status
 
     project = loader.load(root)
-    return _summarize(project, root, status.project_status(project, root, os.environ))
+    return _summarize(project, root, project_status.project_status(project, root, os.environ))
 
 
 def _list_projects(start: Path) -> str | None:
@@ -82,7 +82,7 @@ def _count_states(states: Iterable[str]) -> str:
 
 
 def _next_steps(project: Project, root: Path, current: Status) -> list[str]:
-    from git_spacy.cli.status import next_steps
+    from git_spacy.cli.commands.status import next_steps
 
     steps = next_steps(project, current)
     if not steps and _lock_has_changes(root):

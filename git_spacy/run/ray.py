@@ -17,13 +17,13 @@ from typing import IO, Any, NamedTuple
 
 from git_spacy import interrupts
 from git_spacy.errors import ExternalError, GitSpacyError, Interrupted
+from git_spacy.git.state_dir import state_dir
 from git_spacy.project.model import Project
 from git_spacy.run import ray_options, ray_worker, workspace_archive
 from git_spacy.run.events import LinePrinted, RunReporter, RunWarning, StepStarted
 from git_spacy.run.executor import Job, JobResult
 from git_spacy.run.line_buffer import LineBuffer
 from git_spacy.run.ray_cluster import Cluster, require_ray
-from git_spacy.state.stat_cache import state_dir
 
 _MAX_RESTARTS = 3  # of one command, after its worker was lost
 _POLL_INTERVAL = 0.25  # seconds; a signal is only handled between two calls into Ray

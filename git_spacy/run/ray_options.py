@@ -13,11 +13,11 @@ from typing import Any
 
 from git_spacy import sharing
 from git_spacy.errors import ExternalError, ScriptFailed
+from git_spacy.git.state_dir import state_dir
 from git_spacy.project.model import Project, Resources
 from git_spacy.run import ray_supervisor, ray_worker
 from git_spacy.run.executor import Job
 from git_spacy.run.script import Step
-from git_spacy.state.stat_cache import state_dir
 
 SHARED_SETTING = "spacy.rayShared"
 _MAX_BUFFERED_EVENTS = 16  # the worker pauses when we are this many events behind

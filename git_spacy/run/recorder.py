@@ -16,13 +16,13 @@ from git_spacy.errors import GitSpacyError, local_failure, redact
 from git_spacy.files import open_beneath
 from git_spacy.git import commits
 from git_spacy.git.repository import Repository
+from git_spacy.history import run_history
+from git_spacy.history.run_history import BaseCommit
+from git_spacy.history.run_record import How, RecordedFile, RunRecord, read_metrics
 from git_spacy.project.matrix import variant_variables
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.run.script import Interpreter, installed_version, python_version
-from git_spacy.state import run_history
-from git_spacy.state.run_history import BaseCommit
-from git_spacy.state.run_record import How, RecordedFile, RunRecord, read_metrics
 from git_spacy.state.stat_cache import Observed
 
 _INTERVAL = 1.0  # seconds between calls of git, however short the commands are

@@ -26,6 +26,7 @@ from git_spacy.errors import (
     ScriptFailed,
 )
 from git_spacy.files import make_directory
+from git_spacy.lock.lock_file import LockFile
 from git_spacy.project.graph import DependencyGraph, producer_hint
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
@@ -46,7 +47,6 @@ from git_spacy.run.executor import Executor, Job, JobResult
 from git_spacy.run.recorder import PendingRecord, Recorder
 from git_spacy.run.script import Interpreter, build_steps, installed_version, process_environment
 from git_spacy.state import worktree_status
-from git_spacy.state.lock_file import LockFile
 from git_spacy.state.results import record_result, refresh_entry
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict

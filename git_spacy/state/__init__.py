@@ -1,1 +1,1 @@
-"""Fingerprints, project.lock, the run history, and the verdict on each command."""
+"""What exists: fingerprints of files, where they are read, and the verdict on each command."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from git_spacy.lock.lock_format import LockEntry, TrackedPath
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state.hashing import Fingerprint
-from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.project_view import View
 from git_spacy.state.stat_cache import Observed
 from git_spacy.state.verdict import Reason, Unknown, Verdict, compute_verdict, script_reasons

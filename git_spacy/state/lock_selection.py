@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Command, Project
-from git_spacy.state.lock import LockEntry
 from git_spacy.state.lock_check import LockChecker, rerun_reasons
 from git_spacy.state.project_view import View
 from git_spacy.state.verdict import Verdict

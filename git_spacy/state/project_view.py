@@ -19,11 +19,12 @@ from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import Index
 from git_spacy.git.remote_tree import EXECUTABLE, FILE, TreeEntry
 from git_spacy.git.repository import Repository
+from git_spacy.lock import lock_format
+from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project import loader
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state import hashing, lock
+from git_spacy.state import hashing
 from git_spacy.state.hashing import Fingerprint, files_below
-from git_spacy.state.lock import LOCK_FILE
 from git_spacy.state.stat_cache import Observed, StatCache
 
 _PROJECT_FILES = (loader.PROJECT_FILE, LOCK_FILE)
@@ -85,7 +86,7 @@ class WorkTree:
         return loader.read_bytes(self.root)
 
     def lock(self) -> bytes | None:
-        return lock.content(self.root)
+        return lock_format.content(self.root)
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
         contents = {}

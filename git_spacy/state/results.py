@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
+from git_spacy.lock.lock_file import LockFile
+from git_spacy.lock.lock_format import LockEntry, TrackedPath, match_format
 from git_spacy.project.model import Command
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.lock import LockEntry, TrackedPath, match_format
-from git_spacy.state.lock_file import LockFile
 from git_spacy.state.stat_cache import Observed, PreviousRun, StatCache
 
 

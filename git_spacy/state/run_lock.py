@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from git_spacy.files import file_lock
-from git_spacy.state.stat_cache import state_dir
+from git_spacy.git.state_dir import state_dir
 
 _LOCKED_PROJECTS = "GIT_SPACY_RUN"
 """Environment variable of scripts: the real paths of the projects whose runs started them."""

@@ -8,7 +8,6 @@ costs time. It belongs to one worktree and is never shared.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 from git_spacy import formats
 from git_spacy.errors import InvalidInput
 from git_spacy.files import file_lock, write_atomic
+from git_spacy.git.state_dir import state_dir
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import (
     Fingerprint,
@@ -65,34 +65,6 @@ class _Cached(NamedTuple):
     signature: str
     hashed_at: int
     fingerprint: Fingerprint
-
-
-def state_dir(root: Path) -> Path:
-    """Return the folder for private state of the project at `root`.
-
-    It is in the Git folder of the worktree, or in the user's cache outside a repository.
-    """
-
-    from git_spacy.git.repository import Repository
-
-    real = os.path.realpath(root)
-    repository = Repository.discover(Path(real))
-    if repository is None or repository.top is None:
-        return user_cache_dir(root)
-    folder_in_repository = os.path.relpath(real, os.path.realpath(repository.top))
-    folder = repository.git_path("spacy")
-    return (
-        folder
-        if folder_in_repository == "."
-        else folder / "projects" / _short_hash(folder_in_repository)
-    )
-
-
-def user_cache_dir(root: Path) -> Path:
-    """Return the folder for private state of a project outside a repository."""
-
-    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(folder) / "git-spacy" / _short_hash(os.path.realpath(root))
 
 
 class StatCache:
@@ -326,7 +298,3 @@ def _variable_set(fingerprint_key: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from git_spacy.lock.lock_format import LockEntry, TrackedPath
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import Fingerprint
-from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.stat_cache import PreviousRun
 
 State = Literal["up_to_date", "stale", "not_run", "always_runs", "unknown"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project.model import Command, Project
 from git_spacy.project.variables import fill_environment
-from git_spacy.state.lock import LockEntry
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict, compute_verdict, with_upstream
 

@@ -23,8 +23,8 @@ from git_spacy import formats, sharing
 from git_spacy.errors import InvalidInput, LocalFailure
 from git_spacy.files import Staging, file_lock, flush, write_atomic
 from git_spacy.git.repository import Repository
+from git_spacy.git.state_dir import user_cache_dir
 from git_spacy.state.hashing import FileStat, Fingerprint, digest_names
-from git_spacy.state.stat_cache import user_cache_dir
 
 _CHUNK = 1 << 20
 _CLONE = 0x40049409  # FICLONE of linux/fs.h: a copy that shares blocks until they are written

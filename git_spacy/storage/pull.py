@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from git_spacy.files import recover, staging
+from git_spacy.lock import lock_format
+from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state import lock, worktree_status
+from git_spacy.state import worktree_status
 from git_spacy.state.hashing import fingerprint
-from git_spacy.state.lock import LockEntry
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.storage import archive, remote_keys
 from git_spacy.storage.events import (
@@ -91,7 +92,7 @@ class _Pull:
         self.project, self.root, self.remote, self.stats = project, root, remote, stats
         self.environ, self.transfers, self.record_result = environ, transfers, record_result
         self.limit, self.force = limit, force
-        self.entries = lock.read(root)
+        self.entries = lock_format.read(root)
         self.recorded = RecordedNames(root, stats)
         self.fetched: list[PullChoice] = []
         self.skipped: list[tuple[str, str]] = []

@@ -13,11 +13,13 @@ from typing import BinaryIO, NamedTuple, cast
 
 from git_spacy import sharing
 from git_spacy.files import is_alive
+from git_spacy.git.state_dir import state_dir
+from git_spacy.lock import lock_format
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.variables import fill_environment
-from git_spacy.state import lock, worktree_status
-from git_spacy.state.stat_cache import Observed, StatCache, state_dir
+from git_spacy.state import worktree_status
+from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.storage import archive, remote_keys
 from git_spacy.storage.events import (
     TransferFinished,
@@ -51,7 +53,7 @@ def push(
 
     skipped: list[tuple[str, str]] = []
     wanted: dict[RemoteKey, _PushOutput] = {}
-    entries = lock.read(root)
+    entries = lock_format.read(root)
     for command in project.commands:
         # without no_skip, which would make every such command run always
         plain = command._replace(no_skip=False)

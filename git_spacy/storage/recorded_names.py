@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from git_spacy.errors import GitSpacyError
+from git_spacy.history import run_history
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state import run_history
 from git_spacy.state.stat_cache import StatCache
 
 

@@ -13,9 +13,9 @@ from typing import Literal, NamedTuple
 
 from git_spacy.errors import GitSpacyError, LocalFailure, local_failure
 from git_spacy.files import recover, staging
+from git_spacy.history.lock_history import LockHistory
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import Fingerprint, fingerprint
-from git_spacy.state.lock_history import LockHistory
 from git_spacy.state.tracked_paths import TrackedPaths
 from git_spacy.storage.recorded_names import RecordedNames
 from git_spacy.storage.run_cache import OutputSource, stage_output

@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 from git_spacy.errors import GitSpacyError
 from git_spacy.files import Staging, recover, staging
+from git_spacy.history import run_history
+from git_spacy.history.run_record import RunRecord
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state import run_history
 from git_spacy.state.hashing import Fingerprint, files_below, fingerprint
-from git_spacy.state.run_record import RunRecord
 from git_spacy.state.stat_cache import Observed
 from git_spacy.storage import archive, remote_keys
 from git_spacy.storage.cache_store import CachedResult, CacheStore

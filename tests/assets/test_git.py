@@ -158,7 +158,7 @@ def test_the_same_content_is_recognised_without_a_record(
 ) -> None:
     want(fetcher, upstream.url)
     assert fetcher.code() == 0
-    from git_spacy.state.stat_cache import state_dir
+    from git_spacy.git.state_dir import state_dir
 
     (state_dir(fetcher.root) / "index").unlink()
     inode = (fetcher.root / "data").stat().st_ino

@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 from git_spacy.check import checks
-from git_spacy.state.lock import LockEntry, TrackedPath
-from git_spacy.state.lock_file import LockFile
+from git_spacy.lock.lock_file import LockFile
+from git_spacy.lock.lock_format import LockEntry, TrackedPath
 from git_spacy.state.project_view import WorkTree
 from tests.testing.projects import project
 

@@ -12,7 +12,7 @@ import click
 import pytest
 from jsonschema import Draft202012Validator
 
-from git_spacy import cli
+from git_spacy.cli.main import group, main
 from tests.testing.projects import Spacy, seeds
 from tests.testing.repositories import commit, git
 
@@ -48,7 +48,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(root, "config", "spacy.restore", "true")
 
     def spacy(*arguments: str) -> None:
-        cli.main(["-C", str(root), *arguments])
+        main(["-C", str(root), *arguments])
 
     spacy("run", "all")
     (root / "words.txt").unlink()
@@ -93,7 +93,7 @@ def test_every_command_with_json_output_is_validated() -> None:
                 yield name
 
     validated = {re.split(r" --| HEAD", command)[0] for command in COMMANDS}
-    assert set(with_option(cli.group, "")) == validated | {"resolved"}
+    assert set(with_option(group, "")) == validated | {"resolved"}
 
 
 def properties(schema: Any) -> Iterator[str]:

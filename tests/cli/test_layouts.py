@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from git_spacy import cli
+from git_spacy.cli.main import main
 from tests.testing.projects import Done, Spacy, on_path, two_steps
 from tests.testing.repositories import GIT, commit, git, repository, write
 
@@ -116,7 +116,7 @@ def owned_by_another_user(folder: Path) -> Layout:
 
 def bare(folder: Path) -> Layout:
     top = repository(make_project(folder / "p"))
-    assert cli.main(["-C", str(top), "run", "all"]) == 0
+    assert main(["-C", str(top), "run", "all"]) == 0
     git(folder, "clone", "-q", "--bare", "p", "p.git")
     git(folder / "p.git", "fetch", "-q", "origin", "refs/notes/*:refs/notes/*")
     git(folder / "p.git", "remote", "remove", "origin")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_log import on_a_terminal
+from tests.cli.commands.test_log import on_a_terminal
 from tests.testing.projects import SEEDS, Done, Spacy, seeds, two_steps
 from tests.testing.repositories import git, write
 

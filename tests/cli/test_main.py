@@ -13,6 +13,7 @@ import pytest
 
 from git_spacy import __version__, cli
 from git_spacy.cli import output, overrides
+from git_spacy.cli.registry import COMMANDS, summary
 from git_spacy.errors import InvalidInput
 from tests.testing.projects import Spacy, process, project, two_steps
 from tests.testing.repositories import git
@@ -38,17 +39,17 @@ def test_help_lists_every_command_with_a_summary(spacy: Spacy, arguments: list[s
     lines = done.out.splitlines()
     assert len(lines) <= 48
     assert all(len(line) <= 80 for line in lines)
-    for name in cli.COMMANDS:
-        assert any(line.split() == [name, *cli.summary(name).split()] for line in lines)
+    for name in COMMANDS:
+        assert any(line.split() == [name, *summary(name).split()] for line in lines)
 
 
 def test_summaries_are_short_and_differ() -> None:
-    summaries = [cli.summary(name) for name in cli.COMMANDS]
+    summaries = [summary(name) for name in COMMANDS]
     assert len(set(summaries)) == len(summaries)
     assert all(text.endswith(".") and len(text) < 60 for text in summaries)
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_its_own_help(spacy: Spacy, command: str) -> None:
     done = spacy(command, "-h")
     assert done.code == 0

@@ -14,8 +14,9 @@ from pathlib import Path
 import click
 import pytest
 
-from git_spacy import cli
 from git_spacy.cli import examples, manpages
+from git_spacy.cli.main import group
+from git_spacy.cli.registry import COMMANDS
 from git_spacy.errors import EXIT_CODES, GitSpacyError
 from git_spacy.git.settings import ALL_SETTINGS
 from tests.testing.projects import Spacy, on_path
@@ -23,7 +24,7 @@ from tests.testing.repositories import git
 from tests.testing.terminal import wait_for_exit
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = manpages.pages(cli.group)
+PAGES = manpages.pages(group)
 SECTIONS = [
     "NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS", "EXAMPLES", "CONFIGURATION",
     "EXIT STATUS", "SEE ALSO",
@@ -52,7 +53,7 @@ def rendered(page: Path) -> str:
 
 
 def test_git_spacy_and_every_command_have_a_page() -> None:
-    pages = {f"git-spacy-{command}.1" for command in cli.COMMANDS}
+    pages = {f"git-spacy-{command}.1" for command in COMMANDS}
     assert {name for name in PAGES if name.startswith("git-")} == {"git-spacy.1", *pages}
 
 
@@ -77,7 +78,7 @@ def test_a_page_looks_like_git_s_and_contains_the_whole_help(
 @needs_man
 def test_the_main_page_lists_every_command_setting_and_exit_code(prefix: Path) -> None:
     text = rendered(prefix / "share/man/man1/git-spacy.1")
-    for command in cli.COMMANDS:
+    for command in COMMANDS:
         assert f"git-spacy-{command}(1)" in text
     for setting in ALL_SETTINGS:
         assert setting.name.replace("*", "<name>") in text
@@ -88,7 +89,7 @@ def test_the_main_page_lists_every_command_setting_and_exit_code(prefix: Path) -
 def test_pages_list_only_settings_that_exist() -> None:
     named = {name for names in manpages.SETTINGS.values() for name in names}
     assert named <= {setting.name for setting in ALL_SETTINGS}
-    assert set(manpages.SETTINGS) <= set(cli.COMMANDS)
+    assert set(manpages.SETTINGS) <= set(COMMANDS)
 
 
 def test_the_exit_code_of_every_error_is_documented() -> None:
@@ -97,7 +98,7 @@ def test_the_exit_code_of_every_error_is_documented() -> None:
 
 
 def test_every_command_has_an_example_and_every_example_parses() -> None:
-    assert set(examples.EXAMPLES) == {"", *cli.COMMANDS}
+    assert set(examples.EXAMPLES) == {"", *COMMANDS}
     for name, lines in examples.EXAMPLES.items():
         for line, purpose in lines:
             git_, spacy_, *rest = shlex.split(line)
@@ -106,8 +107,8 @@ def test_every_command_has_an_example_and_every_example_parses() -> None:
                 continue
             assert (git_, spacy_) == ("git", "spacy")
             assert name in ("", rest[0])
-            context = click.Context(cli.group, info_name="git spacy")
-            command: click.Command | None = cli.group
+            context = click.Context(group, info_name="git spacy")
+            command: click.Command | None = group
             while isinstance(command, click.Group):
                 command = command.get_command(context, rest.pop(0))
             assert command is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.state import lock
+from git_spacy.lock import lock_format
 from tests.testing.projects import Spacy, on_path, seeds, two_steps
 from tests.testing.repositories import git, write
 
@@ -36,7 +36,7 @@ def change(folder: Path, name: str, old: str, new: str) -> None:
     (folder / name).write_text(text.replace(old, new))
 
 
-def facts(entries: dict[str, lock.LockEntry]) -> dict[str, object]:
+def facts(entries: dict[str, lock_format.LockEntry]) -> dict[str, object]:
     return {name: entry.fingerprint_key for name, entry in entries.items()}
 
 
@@ -45,7 +45,9 @@ def test_a_lock_with_variants_is_rebuilt_from_run_records_alone(made: Path, spac
     before = (made / "project.lock").read_bytes()
     (made / "project.lock").unlink()
     done = spacy("lock", "rebuild", cwd=made)
-    assert [line[2:26].strip() for line in done.out.splitlines()[::2]] == list(lock.parse(before))
+    assert [line[2:26].strip() for line in done.out.splitlines()[::2]] == list(
+        lock_format.parse(before)
+    )
     assert (made / "project.lock").read_bytes() == before
     assert spacy("check", "lock", "--notes", cwd=made).code == 0
     assert "ran 0, skipped 7" in spacy(*THREE, cwd=made).err
@@ -56,12 +58,12 @@ def test_a_rebuilt_lock_keeps_stale_variants_of_the_committed_lock(
 ) -> None:
     spacy(*THREE, cwd=made)
     keep(made, "Three seeds")
-    expected = facts(lock.read(made))
+    expected = facts(lock_format.read(made))
     change(made, "train.py", "words = ", "letters = words = ")
     keep(made, "Other names")
     write(made, {"project.lock": "<<<<<<<"})
     printed = spacy("lock", "rebuild", "HEAD", cwd=made).out
-    assert facts(lock.read(made)) == expected
+    assert facts(lock_format.read(made)) == expected
     assert "train --vars.seed 2     stale" in printed
 
 
@@ -73,20 +75,20 @@ def test_variants_in_no_lock_are_rebuilt_only_if_they_match(made: Path, spacy: S
     spacy("run", "train", "--matrix", "vars.seed=1", cwd=made)
     (made / "project.lock").unlink()
     done = spacy("lock", "rebuild", cwd=made)
-    assert list(lock.read(made)) == ["prepare", "train --vars.seed 1"]
+    assert list(lock_format.read(made)) == ["prepare", "train --vars.seed 1"]
     assert "  train                unknown  no run is recorded" in done.out.splitlines()
 
 
 def test_a_variant_is_not_mistaken_for_the_command(made: Path, spacy: Spacy) -> None:
     spacy("run", "all", cwd=made)
-    expected = facts(lock.read(made))
+    expected = facts(lock_format.read(made))
     (made / "project.lock").unlink()
     spacy("run", "all", "--matrix", "vars.seed=1", cwd=made)
     (made / "project.lock").unlink()
     change(made, "train.py", "words = ", "letters = words = ")
     keep(made, "Other names")
     printed = spacy("lock", "rebuild", cwd=made).out
-    entries = facts(lock.read(made))
+    entries = facts(lock_format.read(made))
     assert entries["train"] == expected["train"]
     assert "  train                   stale" in printed
 
@@ -101,7 +103,7 @@ def test_overrides_that_produce_the_same_files_are_not_a_variant(
     spacy("run", "prepare", "--vars.word", "other", cwd=made)
     (made / "project.lock").unlink()
     spacy("lock", "rebuild", cwd=made)
-    assert list(lock.read(made)) == ["prepare"]
+    assert list(lock_format.read(made)) == ["prepare"]
 
 
 def test_a_removed_variable_does_not_make_a_variant(made: Path, spacy: Spacy) -> None:
@@ -111,7 +113,7 @@ def test_a_removed_variable_does_not_make_a_variant(made: Path, spacy: Spacy) ->
     keep(made, "Seven for good")
     (made / "project.lock").unlink()
     spacy("lock", "rebuild", cwd=made)
-    assert list(lock.read(made)) == ["prepare"]
+    assert list(lock_format.read(made)) == ["prepare"]
     assert spacy("check", "lock", cwd=made).code == 0
 
 
@@ -120,7 +122,7 @@ def test_a_variant_has_the_same_name_however_its_variables_are_given(
 ) -> None:
     axes = ("--matrix", "vars.rate=0.2", "--matrix", "vars.seed=1")
     spacy("run", "all", *axes, cwd=made)
-    assert list(lock.read(made))[1:] == [
+    assert list(lock_format.read(made))[1:] == [
         "train --vars.seed 1 --vars.rate 0.2", "evaluate --vars.seed 1 --vars.rate 0.2"
     ]  # fmt: skip
     turned = ("--matrix", "seed=1", "--matrix", "rate=0.2")
@@ -130,10 +132,10 @@ def test_a_variant_has_the_same_name_however_its_variables_are_given(
 def test_overrides_beside_the_matrix_apply_to_all_variants(made: Path, spacy: Spacy) -> None:
     spacy(*THREE, "--vars.rate", "0.3", cwd=made)
     keep(made, "Three seeds at 0.3")
-    expected = facts(lock.read(made))
+    expected = facts(lock_format.read(made))
     assert "train --vars.seed 1" in expected
     spacy("lock", "rebuild", "HEAD", cwd=made)
-    assert facts(lock.read(made)).items() >= expected.items()
+    assert facts(lock_format.read(made)).items() >= expected.items()
 
 
 def test_check_notes_finds_the_records_of_variants(made: Path, spacy: Spacy) -> None:
@@ -148,7 +150,7 @@ def test_check_notes_finds_the_records_of_variants(made: Path, spacy: Spacy) -> 
     done = spacy("check", "lock", "--notes", cwd=made)
     assert "'train': no run record matches this entry" in done.out + done.err
     assert "'train --vars.seed 1'" not in done.out + done.err
-    assert len(lock.read(made)) == 7
+    assert len(lock_format.read(made)) == 7
 
 
 def test_stale_variants_are_reported_by_their_values(made: Path, spacy: Spacy) -> None:
@@ -181,10 +183,10 @@ def diverged(made: Path, spacy: Spacy) -> int:
 def test_conflicting_variants_are_resolved_like_commands(made: Path, spacy: Spacy) -> None:
     assert diverged(made, spacy) == 1
     git(made, "checkout", "-q", "--theirs", "train.py")
-    theirs = lock.parse(git(made, "show", "side:project.lock").encode())
+    theirs = lock_format.parse(git(made, "show", "side:project.lock").encode())
     done = spacy("lock", "resolve", cwd=made)
     assert "train --vars.seed 1: took theirs" in done.err.splitlines()
-    assert facts(lock.read(made)) == facts(theirs)
+    assert facts(lock_format.read(made)) == facts(theirs)
 
 
 def test_entries_stale_on_both_sides_are_named_as_one_would_type_them(
@@ -212,7 +214,7 @@ def test_branches_that_ran_different_seeds_merge_by_the_driver(
         spacy("run", "all", "--matrix", f"vars.seed={seed}", cwd=made)
         keep(made, f"Seed {seed}")
     git(made, "merge", "-q", "-m", "merged", "seed1")
-    assert len(lock.read(made)) == 7
+    assert len(lock_format.read(made)) == 7
     assert spacy("check", "lock", "--notes", cwd=made).code == 0
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
-from git_spacy import cli
 from git_spacy.cli import weasel_compat
+from git_spacy.cli.main import group
 from tests.testing.projects import Spacy, on_path, two_steps
 from tests.testing.repositories import repository
 
@@ -77,9 +77,9 @@ def test_every_command_and_option_of_weasel_is_accepted() -> None:
     found = weasel_commands()
     assert set(weasel_compat.COMMANDS) <= set(found)
     assert set(found) - set(weasel_compat.COMMANDS) <= {"remote-storage"}
-    context = click.Context(cli.group)
+    context = click.Context(group)
     for name in weasel_compat.COMMANDS:
-        ours = cli.group.get_command(context, name)
+        ours = group.get_command(context, name)
         assert ours is not None
         known = {option for parameter in ours.params for option in parameter.opts}
         for parameter in found[name].params:
@@ -105,11 +105,11 @@ def test_the_documentation_has_every_option_of_weasel() -> None:
                         name,
                         longest,
                     )
-    context = click.Context(cli.group)
+    context = click.Context(group)
     for row in rows:
         for words in re.findall(r"`git spacy (.*?)`", row):
             name, *rest = words.split()
-            ours = cli.group.get_command(context, name)
+            ours = group.get_command(context, name)
             assert ours is not None
             known = {option for parameter in ours.params for option in parameter.opts}
             used = {word for word in rest if word.startswith("--") and "vars" not in word}

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from git_spacy.check.project_status import AssetState
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import drawing, graph
 from git_spacy.generate.drawing import label, palette, text, text_lanes
@@ -23,7 +24,6 @@ from git_spacy.generate.registry import GeneratorInput
 from git_spacy.project import loader
 from git_spacy.project.model import Asset, Project
 from git_spacy.state.verdict import State, state_label
-from git_spacy.status import AssetState
 from tests.testing.graphs import (
     HOSTILE,
     SVG,

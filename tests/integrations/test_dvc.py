@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from git_spacy.state import lock
+from git_spacy.lock import lock_format
 from tests.testing.projects import on_path, snapshot
 
 for module in ("dvc", "spacy", "typer", "pytest_html"):
@@ -114,7 +114,7 @@ def check_dvc_trained_and_committed_nothing(world: World, first: Path) -> None:
     assert world.stale(first) == set()
     assert set(world.states(first).values()) == {"up_to_date"}
     assert world.spacy(first, "check", "--strict") == ""
-    assert set(ALL) <= set(lock.read(first)), "DVC's run of each is in our lock file"
+    assert set(ALL) <= set(lock_format.read(first)), "DVC's run of each is in our lock file"
     assert json.loads((first / "metrics/metrics.json").read_text())["ents_f"] > 0.75
     changed = world.git(first, "status", "--porcelain", "--untracked-files=all").splitlines()
     assert sorted(line[3:] for line in changed) == [

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from git_spacy import templates
-from git_spacy.state import lock
+from git_spacy.lock import lock_format
 from tests.testing.projects import Done
 from tests.testing.servers import free_port
 from tests.testing.serving import (
@@ -190,7 +190,7 @@ def test_the_template_runs_as_in_its_readme_and_is_then_up_to_date(
     assert "serve       always runs  sets no_skip" in status.out
     locked = (folder / "project.lock").read_text()
     assert str(trained_template[0].parent) not in locked
-    assert list(lock.read(folder)) == ["preprocess", "train", "evaluate", "test", "score"]
+    assert list(lock_format.read(folder)) == ["preprocess", "train", "evaluate", "test", "score"]
     assert json.loads((folder / "metrics/score.json").read_text())["ents_f"] > 0.75
     assert "test_api.py" in (folder / "metrics/test-report.html").read_text()
 

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from git_spacy import templates
-from git_spacy.state import lock
+from git_spacy.lock import lock_format
 from tests.integrations import prodigy_stand_in
 from tests.testing.projects import Done
 from tests.testing.serving import (
@@ -315,7 +315,7 @@ def test_ctrl_c_ends_annotating_successfully_and_it_always_runs(folder: Path) ->
         assert b"==> annotate: running (sets no_skip)" in seen
         assert "==> annotate: done in " in rest
     until_all_ended(folder.parent)
-    assert list(lock.read(folder))[-1] == "annotate"
+    assert list(lock_format.read(folder))[-1] == "annotate"
 
 
 def test_requirements_do_not_list_prodigy_which_pip_cannot_find() -> None:

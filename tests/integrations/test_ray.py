@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from git_spacy.state import lock
+from git_spacy.lock import lock_format
 from tests.testing.projects import Done
 from tests.testing.ray_cluster import TOKEN, Ray, cluster
 from tests.testing.serving import copy, environment, spacy, trained, until_all_ended
@@ -86,7 +86,7 @@ def test_trials_run_on_ray_and_are_compared_in_a_table(folder: Path, short_tmpdi
     others.remove(
         "trial --vars.seed 0 --vars.width 64"
     )  # not a variant: these are the values in project.yml
-    assert {"trial", *others} <= set(lock.read(folder))
+    assert {"trial", *others} <= set(lock_format.read(folder))
     found = {
         (seed, width): scores(folder / f"metrics/trials/{width}-0.2-{seed}.json")
         for seed, width in trials

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.state import lock
+from git_spacy.lock import lock_format
 from tests.testing.browser import Browser, needs_chromium
 from tests.testing.projects import Done
 from tests.testing.servers import free_port
@@ -119,7 +119,7 @@ def test_ctrl_c_stops_the_app_successfully(folder: Path) -> None:
     assert "==> visualize: done in " in seen
     assert not is_up(port)
     until_all_ended(folder.parent)
-    assert list(lock.read(folder))[-1] == "visualize"
+    assert list(lock_format.read(folder))[-1] == "visualize"
 
 
 def test_it_sends_no_usage_statistics(folder: Path) -> None:

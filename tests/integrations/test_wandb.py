@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from git_spacy.state import lock
+from git_spacy.lock import lock_format
 from tests.integrations.clones import Clone
 from tests.testing.projects import Done
 from tests.testing.repositories import git
@@ -49,7 +49,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
     printed = [clone.run("all")]
     checked = clone("check", "--strict")
     printed.append(clone.run("train", "--vars.seed", "1"))
-    (model,) = lock.read(clone.folder)["train"].outs
+    (model,) = lock_format.read(clone.folder)["train"].outs
     (clone.folder / "README.md").write_text("changed\n")
     clone.run("evaluate")
     return Logged(clone, commit, printed, checked, str(model.md5), runs(clone.folder))

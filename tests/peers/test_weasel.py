@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.state import lock
+from git_spacy.lock import lock_format
 from tests.testing.projects import Spacy, project, two_steps
 
 pytest.importorskip("weasel")
@@ -110,13 +110,15 @@ def test_a_lock_of_spacy_3_5_keeps_its_format(tmp_path: Path, spacy: Spacy) -> N
     spacy("run", "all", cwd=made)
     modern = (made / "project.lock").read_text()
     old = modern.replace("python -m weasel run", "python -m spacy run")
-    entries = lock.parse(old.encode())
+    entries = lock_format.parse(old.encode())
     extra = (("spacy_version", "3.5.1"), ("spacy_git_version", "Unknown"))
-    old_text = lock.text({name: entry._replace(extra=extra) for name, entry in entries.items()})
+    old_text = lock_format.text(
+        {name: entry._replace(extra=extra) for name, entry in entries.items()}
+    )
     (made / "project.lock").write_bytes(old_text)
     assert "skipped 2" in spacy("run", "all", cwd=made).err, "who wrote it does not matter"
     assert (made / "project.lock").read_bytes() == old_text
     assert spacy("run", "train", "--force", cwd=made).code == 0
-    again = lock.read(made)["train"]
+    again = lock_format.read(made)["train"]
     assert again.cmd == "python -m spacy run train"
     assert [key for key, _ in again.extra] == ["spacy_version", "spacy_git_version"]

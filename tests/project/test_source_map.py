@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from git_spacy.lock import lock_format
 from git_spacy.project import loader, source_map
-from git_spacy.state import lock
 
 PROJECT = b"""\
 vars: {size: small}
@@ -61,9 +61,9 @@ def test_an_unknown_item_has_the_position_of_the_item_that_would_contain_it() ->
 
 
 def test_the_lock_has_a_source_map_too() -> None:
-    positions = lock.source_map(LOCK)
+    positions = lock_format.source_map(LOCK)
     assert positions["train",] == (1, 1)
     assert positions["train", "script"] == (3, 3)
     assert positions["train", "deps", "configs/small.cfg"] == (8, 7)
     assert positions["train", "outs", "model"] == (11, 7)
-    assert lock.source_map(b"") == {(): (1, 1)}
+    assert lock_format.source_map(b"") == {(): (1, 1)}

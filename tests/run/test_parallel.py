@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from git_spacy.errors import InvalidInput
+from git_spacy.lock import lock_format
+from git_spacy.lock.lock_file import LockFile
 from git_spacy.project import loader, plan
 from git_spacy.run import scheduler
 from git_spacy.run.events import RunReporter
 from git_spacy.run.executor import Job, JobResult
 from git_spacy.run.script import Interpreter
-from git_spacy.state import lock
-from git_spacy.state.lock_file import LockFile
 from git_spacy.state.stat_cache import StatCache
 from tests.testing.projects import Spacy, process, project, snapshot
 from tests.testing.repositories import git
@@ -121,11 +121,11 @@ def test_new_lock_entries_are_in_the_order_of_the_workflow(
     assert spacy("run", "quick", cwd=root).code == 0
     monkeypatch.setenv("WAIT", "slow:times/last")
     assert spacy("run", "all", "-j", "3", cwd=root).code == 0
-    assert list(lock.read(root)) == ["quick", "slow", "last"]
+    assert list(lock_format.read(root)) == ["quick", "slow", "last"]
     other = create_project(tmp_path / "other", commands)
     assert spacy("run", "all", "-j", "3", cwd=other).code == 0
     assert times(other, "last")[1] < times(other, "slow")[1]
-    assert list(lock.read(other)) == ["slow", "quick", "last"]
+    assert list(lock_format.read(other)) == ["slow", "quick", "last"]
 
 
 def test_output_is_prefixed_with_the_command_or_grouped(tmp_path: Path, spacy: Spacy) -> None:
@@ -197,7 +197,7 @@ def test_after_a_failure_running_commands_finish_and_no_command_starts(tmp_path:
     assert "==> good: done in" in err
     assert "ran 1, skipped 0; failed: bad; not started: below, far-below, other" in err
     assert err.count("project.yml:1: error: ") == 1
-    assert list(lock.read(root)) == ["good"]
+    assert list(lock_format.read(root)) == ["good"]
 
 
 @pytest.mark.parametrize("jobs", [["-j", "2"], []])
@@ -209,7 +209,7 @@ def test_keep_going_runs_commands_that_do_not_depend_on_the_failed_one(
     assert done.code == 3
     assert sorted(started_commands(done.err)) == ["bad", "good", "other"]
     assert "ran 2, skipped 0; failed: bad; not started: below, far-below" in done.err
-    assert list(lock.read(root)) == ["good", "other"]
+    assert list(lock_format.read(root)) == ["good", "other"]
 
 
 def test_all_failures_are_reported_and_the_first_sets_the_exit_code(
@@ -296,10 +296,13 @@ def test_a_matrix_runs_each_variant_and_records_an_entry_for_each(
     done = spacy(*words, cwd=root)
     assert done.code == 0, done.err
     assert sorted(path.name for path in (root / "model").iterdir()) == ["0", "1", "2"]
-    assert list(lock.read(root)) == [
+    assert list(lock_format.read(root)) == [
         "top", "train", "train --vars.seed 1", "train --vars.seed 2",
     ]  # fmt: skip
-    assert lock.read(root)["train --vars.seed 1"].cmd == "python -m weasel run train --vars.seed 1"
+    assert (
+        lock_format.read(root)["train --vars.seed 1"].cmd
+        == "python -m weasel run train --vars.seed 1"
+    )
     one, two, three = (times(root, name) for name in names)
     assert max(one[0], two[0], three[0]) < min(one[1], two[1], three[1]), "they did not overlap"
     assert "ran 0, skipped 4" in spacy(*words, cwd=root).err
@@ -360,7 +363,7 @@ def test_weasel_reads_a_lock_with_variants(tmp_path: Path, spacy: Spacy) -> None
     subprocess.run(
         (sys.executable, "-m", "weasel", "run", "top"), cwd=root, check=True, capture_output=True
     )
-    assert list(lock.read(root)) == ["top", "train", "train --vars.seed 1"]
+    assert list(lock_format.read(root)) == ["top", "train", "train --vars.seed 1"]
 
 
 @pytest.mark.threat("signals-in-a-run", commands="run")
@@ -527,7 +530,7 @@ def test_in_any_graph_each_stale_command_runs_once_and_never_beside_another_writ
             ):
                 assert maker.name not in beside
                 assert executor.ended.index(maker.name) < executor.ended.index(name)
-    assert list(lock.read(root)) == [one.name for one in planned.commands]
+    assert list(lock_format.read(root)) == [one.name for one in planned.commands]
     # if two commands write to one folder, the first is stale after the second has run
     shares = any(
         a.touches(b)

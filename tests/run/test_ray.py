@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from git_spacy.lock import lock_format
 from git_spacy.project import loader
-from git_spacy.state import lock
 from tests.run.test_run import SLEEPER, start_git_spacy, wait_for_content
 from tests.templates.test_ner_fashion import TEMPLATE, needs_spacy
 from tests.testing.projects import Done, process, project, snapshot, two_steps
@@ -151,7 +151,7 @@ def test_a_workflow_has_the_same_results_as_a_local_run(
 def test_four_variants_have_the_same_results_as_a_local_run(tmp_path: Path, ray: Ray) -> None:
     run_both(tmp_path, MATRIX, "make", "--matrix", "seed=0,1", "--matrix", "size=s,l", ray=ray)
     assert sorted(os.listdir(tmp_path / "remote/out")) == ["0-l", "0-s", "1-l", "1-s"]
-    assert len(lock.read(tmp_path / "remote")) == 4
+    assert len(lock_format.read(tmp_path / "remote")) == 4
 
 
 # records its start and end time; with a second argument, first waits until another one has started
@@ -329,7 +329,7 @@ def test_a_local_cluster_runs_commands_and_refuses_resources_it_does_not_have(
     assert done.code == 4
     assert "'train' requires 1 CPU, 1 licence, which this machine does not have" in done.err
     assert "raylet" not in done.err
-    assert list(lock.read(root)) == ["prepare"]
+    assert list(lock_format.read(root)) == ["prepare"]
 
 
 def test_a_command_waits_with_a_warning_if_no_machine_has_its_resources(
@@ -502,7 +502,7 @@ def test_an_address_without_ray_is_an_error_after_seconds(tmp_path: Path, server
 
 
 def test_missing_ray_is_reported_with_an_installation_hint(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['ray'] = None; from git_spacy.cli import main; sys.exit(main())"
+    code = "import sys; sys.modules['ray'] = None; from git_spacy.cli.main import main; sys.exit(main())"
     done = subprocess.run(
         (sys.executable, "-c", code, "run", "all", "--executor", "ray"), cwd=two_steps(tmp_path),
         capture_output=True, text=True, check=False,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from git_spacy.lock import lock_format
 from git_spacy.project import loader
-from git_spacy.state import lock
 from tests.testing.projects import TWO_STEPS, Spacy, project, snapshot, two_steps
 from tests.testing.repositories import git, repository
 from tests.testing.terminal import at_terminal, wait_for_exit
@@ -190,7 +190,7 @@ def test_the_exit_code_of_a_script_is_passed_on_and_earlier_commands_stay_record
     done = spacy("run", "all", cwd=root)
     assert done.code == 7
     assert "'train' failed: a script line ended with exit code 7" in done.err
-    assert list(lock.read(root)) == ["prepare"]
+    assert list(lock_format.read(root)) == ["prepare"]
 
 
 def test_a_failing_line_stops_the_script(tmp_path: Path, spacy: Spacy) -> None:
@@ -261,7 +261,9 @@ def test_variables_are_overridden_on_the_command_line(
     root = two_steps(tmp_path)
     assert spacy("run", *arguments, "all", cwd=root).code == 0
     assert (root / "model/weights.txt").read_text() == "BYE"
-    assert lock.read(root)["prepare"].script == ("python scripts/write.py corpus/words.txt bye",)
+    assert lock_format.read(root)["prepare"].script == (
+        "python scripts/write.py corpus/words.txt bye",
+    )
 
 
 def test_a_value_may_start_with_a_dash_and_a_missing_value_means_true(
@@ -508,7 +510,7 @@ def test_a_second_run_waits_or_fails_with_no_wait(tmp_path: Path) -> None:
     assert first.wait(PATIENCE) == second.wait(PATIENCE) == 0
     for child in (first, second):
         child.communicate()
-    assert set(lock.read(root)) == {"slow", "fast"}
+    assert set(lock_format.read(root)) == {"slow", "fast"}
 
 
 def test_a_run_started_by_a_script_does_not_wait_for_the_outer_run(tmp_path: Path) -> None:
@@ -521,7 +523,7 @@ def test_a_run_started_by_a_script_does_not_wait_for_the_outer_run(tmp_path: Pat
     child = start_git_spacy(root, "run", "outer")
     _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, err
-    assert set(lock.read(root)) == {"outer", "inner"}
+    assert set(lock_format.read(root)) == {"outer", "inner"}
 
 
 @pytest.mark.threat("template-links", commands="run")
@@ -622,7 +624,7 @@ def test_ctrl_c_stops_a_server_gracefully_and_is_not_a_failure(
         assert code == 0, seen
         assert commands_run(seen) == ["serve"]
         assert "error" not in seen
-    assert list(lock.read(root)) == ["serve"]
+    assert list(lock_format.read(root)) == ["serve"]
 
 
 def test_sigint_to_git_spacy_alone_also_stops_a_server_gracefully(tmp_path: Path) -> None:
@@ -634,7 +636,7 @@ def test_sigint_to_git_spacy_alone_also_stops_a_server_gracefully(tmp_path: Path
     assert child.returncode == 0, err
     assert (root / "stopped").read_text() == "well"
     assert commands_run(err.decode()) == ["serve"]
-    assert list(lock.read(root)) == ["serve"]
+    assert list(lock_format.read(root)) == ["serve"]
 
 
 def test_a_server_that_exits_with_an_error_after_ctrl_c_has_failed(tmp_path: Path) -> None:
@@ -645,7 +647,7 @@ def test_a_server_that_exits_with_an_error_after_ctrl_c_has_failed(tmp_path: Pat
     code, seen = wait_for_exit(pid, terminal)
     assert code == 7
     assert "'broken' failed: a script line ended with exit code 7" in seen
-    assert lock.read(root) == {}
+    assert lock_format.read(root) == {}
 
 
 def test_a_script_that_exits_with_130_counts_as_interrupted(tmp_path: Path, spacy: Spacy) -> None:

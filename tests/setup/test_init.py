@@ -219,7 +219,7 @@ def test_after_a_failure_undo_reverts_what_was_done(
 def test_a_file_that_changes_during_the_prompt_is_not_overwritten(
     root: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from git_spacy.cli import init
+    from git_spacy.cli.commands import init
 
     def edit_and_confirm(changes: list[object], *_: object, **__: object) -> list[object]:
         write(root, {".gitattributes": "mine\n"})

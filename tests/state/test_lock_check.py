@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import pytest
 
+from git_spacy.lock import lock_format
+from git_spacy.lock.lock_file import LockFile
 from git_spacy.project import loader
-from git_spacy.state import lock, lock_check
+from git_spacy.state import lock_check
 from git_spacy.state.lock_check import LockVerdicts
-from git_spacy.state.lock_file import LockFile
 from git_spacy.state.project_view import Staged, TrackedFiles, View, WorkTree
 from tests.testing.projects import SCRIPTS, Spacy, process, project
 from tests.testing.repositories import git, repository, write
@@ -88,7 +89,7 @@ def clone(ran: Path, tmp_path: Path) -> Path:
 
 def check(view: View) -> LockVerdicts:
     text = view.lock()
-    entries = lock.parse(text) if text else {}
+    entries = lock_format.parse(text) if text else {}
     return lock_check.check_lock(loader.parse(view.project()).project, entries, view)
 
 
@@ -149,14 +150,14 @@ def md5_changed(command: str, path: str) -> Callable[[Path], object]:
     """Change the recorded md5 of a path of a command."""
 
     def change(root: Path) -> None:
-        entries = lock.read(root)
+        entries = lock_format.read(root)
         entry = entries[command]
         deps, outs = (
             tuple(item._replace(md5="0" * 32) if item.path == path else item for item in items)
             for items in (entry.deps, entry.outs)
         )
         entries[command] = entry._replace(deps=deps, outs=outs)
-        (root / "project.lock").write_bytes(lock.text(entries))
+        (root / "project.lock").write_bytes(lock_format.text(entries))
 
     return change
 
@@ -276,7 +277,7 @@ def test_recorded_values_of_environment_variables_may_differ(ran: Path) -> None:
     """weasel records the values, which differ on another machine."""
 
     text = (ran / "project.lock").read_text()
-    entries = lock.parse(text.replace("${env.place}", "over there").encode())
+    entries = lock_format.parse(text.replace("${env.place}", "over there").encode())
     assert "over there" in entries["prepare"].script[0]
     loaded = loader.load(ran)
     assert (
@@ -323,7 +324,7 @@ def test_run_and_check_agree_where_the_data_is_present(
 
 
 def test_a_command_that_always_runs_needs_no_entry(clone: Path) -> None:
-    entries = lock.read(clone)
+    entries = lock_format.read(clone)
     del entries["serve"]
     LockFile(clone).replace(entries)
     verdict = check(WorkTree(clone)).verdicts["serve"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from git_spacy.lock.lock_format import LockEntry, TrackedPath
 from git_spacy.project import loader
 from git_spacy.project.model import Project
-from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.lock_selection import EntryChoice, pick_entries, producers_first
 from git_spacy.state.project_view import WorkTree
 from tests.testing.projects import project

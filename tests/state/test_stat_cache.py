@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from git_spacy.errors import Refused
+from git_spacy.git.state_dir import state_dir, user_cache_dir
 from git_spacy.state import hashing, stat_cache
-from git_spacy.state.stat_cache import FetchedAsset, PreviousRun, StatCache, state_dir
+from git_spacy.state.stat_cache import FetchedAsset, PreviousRun, StatCache
 from tests.testing.repositories import git, repository, write
 
 
@@ -287,8 +288,6 @@ def test_xdg_cache_home_sets_the_users_cache(
 ) -> None:
     for value, folder in (("", sealed / ".cache"), (str(tmp_path / "c"), tmp_path / "c")):
         monkeypatch.setenv("XDG_CACHE_HOME", value)
-        assert stat_cache.user_cache_dir(tmp_path / "p").parent == folder / "git-spacy"
-    assert stat_cache.user_cache_dir(tmp_path / "p") != stat_cache.user_cache_dir(tmp_path / "q")
-    assert stat_cache.user_cache_dir(tmp_path / "p") == stat_cache.user_cache_dir(
-        tmp_path / "x/../p"
-    )
+        assert user_cache_dir(tmp_path / "p").parent == folder / "git-spacy"
+    assert user_cache_dir(tmp_path / "p") != user_cache_dir(tmp_path / "q")
+    assert user_cache_dir(tmp_path / "p") == user_cache_dir(tmp_path / "x/../p")

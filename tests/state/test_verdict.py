@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from git_spacy.lock.lock_format import LockEntry, TrackedPath
 from git_spacy.project import loader
 from git_spacy.project.model import Command
 from git_spacy.state.hashing import Fingerprint
-from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.stat_cache import PreviousRun
 from git_spacy.state.verdict import (
     Reason,

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from git_spacy.lock.lock_format import LockEntry, TrackedPath
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.state import hashing, stat_cache, worktree_status
-from git_spacy.state.lock import LockEntry, TrackedPath
 from git_spacy.state.stat_cache import PreviousRun, StatCache
 from tests.testing.projects import project
 from tests.testing.repositories import repository, write
@@ -142,8 +142,8 @@ def seen(event, args):
     if event == "open" and isinstance(args[0], str):
         opened.append(os.path.abspath(args[0]))
 sys.addaudithook(seen)
-from git_spacy import cli
-code = cli.main(sys.argv[1:])
+from git_spacy.cli.main import main
+code = main(sys.argv[1:])
 print(json.dumps([code, [path for path in opened if "/data/" in path or "/big/" in path]]), file=sys.__stdout__)
 """
 

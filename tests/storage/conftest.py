@@ -55,9 +55,9 @@ def fresh_clone(made: Path, clone: Path, *left_out: str) -> Path:
 
 MEASURED = """\
 import pathlib, re, sys, time
-from git_spacy import cli
+from git_spacy.cli.main import main
 began = time.process_time()
-code = cli.main(sys.argv[1:])
+code = main(sys.argv[1:])
 # the peak of getrusage includes the memory of the parent process
 peak = re.search(r"VmHWM:\\s*(\\d+)", pathlib.Path("/proc/self/status").read_text())
 print(code, peak[1], time.process_time() - began)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 # import before forking what every child needs
-from git_spacy import cli
+from git_spacy.cli.main import main as git_spacy
 from git_spacy.storage.remote_keys import TEMPORARY
 from tests.testing.projects import snapshot
 
@@ -32,7 +32,7 @@ def forked(command: str, root: Path, number: int = 0) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         if number:
             sys.addaudithook(killer(number))
-        os._exit(cli.main(["-C", str(root), *command.split()]))
+        os._exit(git_spacy(["-C", str(root), *command.split()]))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from git_spacy.state.stat_cache import state_dir
+from git_spacy.git.state_dir import state_dir
 from git_spacy.storage import local_remote
 from git_spacy.storage.remote_keys import TEMPORARY
 from tests.storage.conftest import Shared

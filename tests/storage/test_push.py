@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from git_spacy.errors import LocalFailure
+from git_spacy.git.state_dir import state_dir
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import fingerprint
-from git_spacy.state.stat_cache import state_dir
 from git_spacy.storage import archive
 from tests.storage.conftest import Shared
 from tests.testing.projects import Spacy, project, snapshot

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from git_spacy.state.stat_cache import state_dir
+from git_spacy.git.state_dir import state_dir
 from git_spacy.storage.safe_extract import stays_inside
 from tests.storage.conftest import Shared, run_measured
 from tests.storage.hostile import (

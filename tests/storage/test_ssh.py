@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.state.stat_cache import state_dir
+from git_spacy.git.state_dir import state_dir
 from git_spacy.storage.remote_keys import TEMPORARY
 from tests.storage.conftest import Shared
 from tests.testing.projects import process, snapshot

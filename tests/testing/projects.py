@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from git_spacy import cli
+from git_spacy.cli.main import main
 from tests.testing.repositories import write
 from tests.testing.waiting import PATIENCE
 
@@ -37,7 +38,7 @@ class Spacy:
     def __call__(self, *arguments: object, cwd: Path | None = None) -> Done:
         self._capfd.readouterr()
         folder = ("-C", str(cwd)) if cwd else ()
-        code = cli.main([*folder, *map(str, arguments)])
+        code = main([*folder, *map(str, arguments)])
         out, err = self._capfd.readouterr()
         return Done(code, out, err)
 

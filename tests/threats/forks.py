@@ -67,10 +67,11 @@ class Forks:
 
 def main() -> None:
     watched = tuple(os.path.realpath(folder) for folder in sys.argv[1:])
-    from git_spacy import cli
+    from git_spacy.cli.registry import COMMANDS
 
     for module in (
-        *cli.COMMANDS,
+        *COMMANDS,
+        "main",
         "history_format",
         "output",
         "run_output",
@@ -78,7 +79,8 @@ def main() -> None:
         "metrics_table",
         "columns",
     ):
-        importlib.import_module(f"git_spacy.cli.{module}")
+        folder = "cli.commands" if module in COMMANDS else "cli"
+        importlib.import_module(f"git_spacy.{folder}.{module}")
     for line in sys.stdin:
         print(json.dumps(_run(json.loads(line), watched)), flush=True)
 
@@ -126,10 +128,10 @@ def _run_in_child(
                     if full.startswith(watched):
                         os.write(touched, f"{event} {full}\n".encode("utf-8", "replace"))
 
-        from git_spacy import cli
+        from git_spacy.cli.main import main as git_spacy
 
         sys.addaudithook(audit)
-        code = cli.main(list(command))
+        code = git_spacy(list(command))
         sys.stdout.flush()
         sys.stderr.flush()
     finally:

@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from git_spacy import cli
 from git_spacy.assets.cancellation import Cancellation
+from git_spacy.cli.main import main
 from git_spacy.errors import GitSpacyError
 from git_spacy.files import staging
+from git_spacy.git.state_dir import state_dir
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.stat_cache import state_dir
 from git_spacy.storage import archive
 from tests.storage.hostile import file, hard_link, link, uncompressed
 from tests.testing.projects import two_steps
@@ -58,7 +58,7 @@ class Arena:
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()) as err,
         ):
-            code = cli.main(["-C", str(self.root), *arguments])
+            code = main(["-C", str(self.root), *arguments])
         assert code in EXPECTED_CODES, (arguments, code, err.getvalue())
         return code
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy import cli
 from git_spacy.assets.events import FetchFailed, FetchRetried
 from git_spacy.assets.sources import http
+from git_spacy.cli.main import main
 from tests.testing.fetching import Fetcher
 from tests.testing.projects import Spacy
 from tests.testing.repositories import noise
@@ -606,4 +606,4 @@ def test_other_assets_are_fetched_if_one_fails(
     assert "fetched 0, skipped 2, failed 2" in done.err
     assert "asset 'b'" in done.err
     assert "asset 'd'" in done.err
-    assert cli.main(["-C", str(fetcher.root), "assets", "a"]) == 0
+    assert main(["-C", str(fetcher.root), "assets", "a"]) == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy.assets.events import FetchEvent
-from git_spacy.state.stat_cache import state_dir
+from git_spacy.git.state_dir import state_dir
 from tests.testing.fetching import Fetcher
 from tests.testing.projects import Spacy, snapshot
 from tests.testing.repositories import git, repository, write

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy import cli
-from git_spacy.state.run_record import RecordedFile, RunRecord, parse_line, to_line
+from git_spacy.cli.main import main
+from git_spacy.history.run_record import RecordedFile, RunRecord, parse_line, to_line
 from tests.testing.projects import Spacy, process, project
 from tests.testing.repositories import git, write
 from tests.testing.scripted import Answer, Scripted
@@ -145,7 +145,7 @@ def run_on_terminal(root: Path, words: tuple[str, ...]) -> tuple[int, str]:
         try:
             for number, name in enumerate(("stdin", "stdout", "stderr")):
                 setattr(sys, name, open(number, "rww"[number]))  # noqa: SIM115
-            code = cli.main(["-C", str(root), *words])
+            code = main(["-C", str(root), *words])
         finally:
             os._exit(code)
     return wait_for_exit(pid, terminal)

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from git_spacy import cli
-from git_spacy.state import lock
+from git_spacy.cli.main import main
+from git_spacy.lock import lock_format
 from git_spacy.storage.cache_store import CacheStore
 from tests.testing.faults import failing, on_full_disk
 from tests.testing.projects import process, two_steps
@@ -118,7 +118,9 @@ def outputs(root: Path) -> Any:
 
 
 def entries(root: Path) -> Any:
-    return {f"entry of {name}": entry.fingerprint_key for name, entry in lock.read(root).items()}
+    return {
+        f"entry of {name}": entry.fingerprint_key for name, entry in lock_format.read(root).items()
+    }
 
 
 CASES = {
@@ -206,7 +208,7 @@ def restored_copy(pristine: Path) -> Path:
 
 
 def command(case: Case, root: Path) -> Callable[[], int]:
-    return lambda: cli.main(["-C", str(root), *case.words])
+    return lambda: main(["-C", str(root), *case.words])
 
 
 def guaranteed_state(case: Case, root: Path) -> Any:

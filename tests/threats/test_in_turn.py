@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy import cli
-from git_spacy.state import lock
+from git_spacy.lock import lock_format
 from tests.testing.projects import process, project
 from tests.testing.repositories import git
 
@@ -94,5 +94,5 @@ def test_commands_that_write_wait_for_a_run_and_commands_that_read_do_not(tmp_pa
     for words, command in {"run slow": slow, **waiting}.items():
         _, err = command.communicate(timeout=120)
         assert command.returncode == 0, (words, err)
-    assert sorted(lock.read(root)) == ["all", "slow"]
+    assert sorted(lock_format.read(root)) == ["all", "slow"]
     assert (root / "slow.txt").read_text() == "made"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.state import lock
+from git_spacy.lock import lock_format
 from tests.storage.hostile import file, hard_link, link, md5, replace_object, zipped
 from tests.testing.projects import Spacy, project, snapshot
 from tests.testing.repositories import git, write
@@ -128,4 +128,4 @@ def test_a_dependency_edited_during_the_run_is_never_up_to_date(
     assert "pushed 0" in spacy("push", *overrides, cwd=shared).err
     assert snapshot(tmp_path / "remote") == pushed
     assert spacy("check", "lock", *overrides, cwd=shared).code in (1, 2)
-    assert "all" in lock.read(shared)
+    assert "all" in lock_format.read(shared)

@@ -16,10 +16,11 @@ from git_spacy import files
 from git_spacy.errors import GitSpacyError
 from git_spacy.generate import writer
 from git_spacy.generate.managed_block import HASH, GeneratedFile
+from git_spacy.lock import lock_format
+from git_spacy.lock.lock_file import LockFile
+from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project import loader
-from git_spacy.state import hashing, lock
-from git_spacy.state.lock import LockEntry
-from git_spacy.state.lock_file import LockFile
+from git_spacy.state import hashing
 from git_spacy.state.project_view import WorkTree
 from tests.testing.projects import snapshot
 from tests.testing.repositories import write
@@ -88,7 +89,7 @@ def _hash(relative: str) -> Callable[[Path], object]:
 
 ACTIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "reading project.yml": ("project.yml", loader.read_bytes),
-    "reading project.lock": ("project.lock", lock.content),
+    "reading project.lock": ("project.lock", lock_format.content),
     "writing project.lock": ("project.lock", _write_lock),
     "writing a generated file": ("sub/file", _write_generated),
     "reading a file": ("sub/file", _read),

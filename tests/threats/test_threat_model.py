@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy import cli
+from git_spacy.cli.registry import COMMANDS
 from tests.threats.inputs import READS, REFUSED
 
 TESTS = Path(__file__).parents[1]
@@ -26,9 +26,7 @@ def threats() -> dict[str, set[str]]:
     for section in re.split(r"^### ", DOCUMENT, flags=re.MULTILINE)[1:]:
         name, _, text = section.partition("\n")
         (commands,) = re.findall(r"^Commands: (.*?)\.$", text, re.MULTILINE | re.DOTALL)
-        found[name] = (
-            set(cli.COMMANDS) if commands == "all" else set(re.findall(r"`(\w+)`", commands))
-        )
+        found[name] = set(COMMANDS) if commands == "all" else set(re.findall(r"`(\w+)`", commands))
     return found
 
 
@@ -63,7 +61,7 @@ THREATS = threats()
 
 def test_the_document_names_known_commands() -> None:
     assert len(THREATS) >= 54
-    assert set().union(*THREATS.values()) <= set(cli.COMMANDS)
+    assert set().union(*THREATS.values()) <= set(COMMANDS)
 
 
 def test_tests_carry_names_that_the_document_has() -> None:

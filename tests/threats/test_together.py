@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from git_spacy import cli
-from git_spacy.state import lock, run_history
+from git_spacy.history import run_history
+from git_spacy.lock import lock_format
 from git_spacy.storage.cache_store import CacheStore
 from tests.testing.projects import project
 from tests.testing.repositories import git
@@ -82,7 +83,7 @@ def test_concurrent_commands_lose_no_entry_record_or_file(tmp_path: Path) -> Non
             cwd=root, env=environ, check=True, capture_output=True, text=True,
         )  # fmt: skip
         assert "error" not in done.stderr
-        assert sorted(lock.read(root)) == [f"c{n}" for n in range(COUNT)]
+        assert sorted(lock_format.read(root)) == [f"c{n}" for n in range(COUNT)]
         assert [(root / f"out/{n}").read_text() for n in range(COUNT)] == [
             str(n) for n in range(COUNT)
         ]

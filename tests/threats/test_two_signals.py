@@ -23,7 +23,7 @@ from typing import NamedTuple
 import pytest
 
 from git_spacy import cli
-from git_spacy.state.stat_cache import state_dir
+from git_spacy.git.state_dir import state_dir
 from tests.testing.misbehaving import Misbehaving
 from tests.testing.projects import project, snapshot
 from tests.testing.repositories import git, repository, write

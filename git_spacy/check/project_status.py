@@ -1,0 +1,64 @@
+"""Report the state of a project: which commands would run and why, and which assets exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from git_spacy.assets import asset_status
+from git_spacy.lock import lock_format
+from git_spacy.project import loader
+from git_spacy.project.matrix import with_variants
+from git_spacy.project.model import Asset, Project
+from git_spacy.state import worktree_status
+from git_spacy.state.stat_cache import StatCache
+from git_spacy.state.verdict import Reason, Verdict, orphaned_entries, with_upstream
+
+AssetState = Literal["verified", "unverified", "modified", "missing", "checksum_mismatch"]
+
+
+class Status(NamedTuple):
+    """The verdict on each command, the state of each asset and the orphaned lock entries.
+
+    An asset without a checksum is `unverified`, or `modified` if it changed since it was fetched;
+    `checksum_mismatch` means that the file is not the one in project.yml. `assets` maps
+    destinations to states; it is empty where no data was read.
+    """
+
+    commands: dict[str, Verdict]
+    assets: dict[str, AssetState]
+    orphaned: tuple[Reason, ...]
+
+
+def project_status(
+    project: Project, root: Path, environ: Mapping[str, str], *, data: bool = True
+) -> Status:
+    """Return the state of the project in `root`; without `data`, as in CI, where data is missing.
+
+    Raises InvalidInput for an invalid project.lock, Refused, OSError.
+    """
+
+    entries = lock_format.read(root)
+    project = with_variants(project, loader.read_bytes(root), entries)
+    orphaned = orphaned_entries(project, entries)
+    if not data:
+        from git_spacy.state import lock_check  # imports the code that runs git
+        from git_spacy.state.project_view import TrackedFiles
+
+        checked = lock_check.check_lock(project, entries, TrackedFiles(root))
+        return Status(with_upstream(project, checked.verdicts), {}, orphaned)
+    stats = StatCache.open(root)
+    verdicts = worktree_status.judge_all(project, entries, stats, environ)
+    assets = {asset.dest.text: _asset_state(asset, root, stats) for asset in project.assets}
+    stats.save()
+    return Status(verdicts, assets, orphaned)
+
+
+def _asset_state(asset: Asset, root: Path, stats: StatCache) -> AssetState:
+    status = asset_status.inspect_asset(asset, root, stats)
+    if status.existing is None:
+        return "missing"
+    if status.matches is not None:
+        return "verified" if status.matches else "checksum_mismatch"
+    return "unverified" if status.fetched is None or status.is_unmodified else "modified"

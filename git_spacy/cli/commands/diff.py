@@ -1,0 +1,120 @@
+"""`git spacy diff`: compare the runs of two commits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from git_spacy.cli import output
+from git_spacy.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from git_spacy.history.lock_history import ResolvedEntry
+    from git_spacy.history.run_record import RunChange, RunRecord
+
+
+@click.command()
+@click.argument("revisions", nargs=-1, required=True, metavar="A [B]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
+    """Show how each command's run for commit B (default: HEAD) differs from its run for commit A:
+    script, dependencies, outputs and metrics. A..B works, too."""
+
+    from git_spacy.cli import history_format
+    from git_spacy.history.lock_history import lock_history
+    from git_spacy.project import loader
+
+    first, second = _parse_revisions(revisions)
+    repository, root, _ = history_format.open_history(ctx.obj)
+    if root is None:
+        loader.find(ctx.obj)  # raises the error for a missing project.yml
+        return
+    sides = [
+        lock_history(root, repository, revision, warn=output.warning)
+        for revision in (first, second)
+    ]
+    names = dict.fromkeys(name for side in reversed(sides) for name in side.entries)
+    left, right = sides
+    pairs = {name: (left.entries.get(name), right.entries.get(name)) for name in names}
+    compared = {name: (pair, _differences(name, *pair)) for name, pair in pairs.items()}
+    if as_json:
+        output.emit_json(
+            {name: _to_json(pair, changes) for name, (pair, changes) in compared.items()}
+        )
+        return
+    with output.paged(ctx.obj):
+        for name, ((before, after), changes) in compared.items():
+            lines = history_format.format_changes(changes)
+            if before is None or after is None:
+                missing = first if before is None else second
+                lines = [f"no run is known for {missing}", *lines]
+            elif not lines:
+                lines = ["no differences"]
+            unmatched = [
+                revision
+                for revision, entry in ((first, before), (second, after))
+                if entry and not entry.matches_commit
+            ]
+            lines += [
+                f"(no run for {revision}: used the last one before it)" for revision in unmatched
+            ]
+            title = output.paint(output.sanitize(name), "bold")
+            output.result_painted("\n".join([title, *(f"  {line}" for line in lines)]))
+    if not compared:
+        output.message(history_format.no_runs_message())
+
+
+def _parse_revisions(revisions: tuple[str, ...]) -> tuple[str, str]:
+    if len(revisions) == 1 and ".." in revisions[0]:
+        first, _, second = revisions[0].partition("..")
+        revisions = (first or "HEAD", second.lstrip(".") or "HEAD")
+    if len(revisions) > 2:
+        raise InvalidInput(f"expected at most two commits, got {len(revisions)}")
+    return revisions[0], revisions[1] if len(revisions) == 2 else "HEAD"
+
+
+def _differences(
+    name: str, before: ResolvedEntry | None, after: ResolvedEntry | None
+) -> tuple[RunChange, ...]:
+    from git_spacy.history.run_record import differences
+
+    if before is None or after is None:
+        return ()
+    return differences(_record(name, before), _record(name, after))
+
+
+def _record(name: str, known: ResolvedEntry) -> RunRecord:
+    """Return the run record, or make one, without sizes and metrics, of a bare lock entry."""
+
+    from git_spacy.history.run_record import RecordedFile, RunRecord
+
+    if known.record:
+        return known.record
+    entry = known.entry
+    deps, outs = (
+        tuple(RecordedFile(item.path, item.md5, None) for item in items)
+        for items in (entry.deps, entry.outs)
+    )
+    return RunRecord("", "", name, entry.script, deps, outs)
+
+
+def _to_json(
+    pair: tuple[ResolvedEntry | None, ResolvedEntry | None], changes: tuple[RunChange, ...]
+) -> dict[str, Any]:
+    from git_spacy.cli import history_format
+
+    before, after = (
+        entry
+        and {
+            "recorded_on": entry.recorded_on or None,
+            "matches_commit": entry.matches_commit,
+        }
+        for entry in pair
+    )
+    return {
+        "before": before,
+        "after": after,
+        "changes": [history_format.change_to_json(change) for change in changes],
+    }

@@ -1,0 +1,43 @@
+"""`git spacy dvc`: write dvc.yaml for DVC 3."""
+
+from __future__ import annotations
+
+import click
+
+from git_spacy.cli import generated, output
+from git_spacy.cli.commands.run import project_and_workflow
+from git_spacy.project import loader
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[WORKFLOW] [PROJECT_DIR]")
+@click.option("--no-urls", is_flag=True, help="Do not let DVC check URLs for changes.")
+@generated.options
+@click.pass_context
+def dvc(
+    ctx: click.Context,
+    names: tuple[str, ...],
+    no_urls: bool,
+    check: bool,
+    stdout: bool,
+    force: bool,
+) -> int:
+    """Write dvc.yaml with a stage for each asset and each command of WORKFLOW (default: the first
+    one), so that 'dvc repro' runs what changed. DVC does not have to be installed."""
+
+    from git_spacy.generate import dvc as generator
+
+    start, name = project_and_workflow(ctx.obj, names)
+    root = loader.find(start)
+    data = loader.read_bytes(root)
+    loaded = loader.parse(data)
+    workflow = generator.select_workflow(loaded.project, name)
+    generated_file = generator.dvc_file(root, loaded, data, workflow.name, urls=not no_urls)
+    if name is None and len(loaded.project.workflows) > 1:
+        output.warning(
+            f"dvc.yaml holds one workflow: wrote '{workflow.name}', the first;"
+            " for another: git spacy dvc WORKFLOW"
+        )
+    for name in generator.omitted_commands(loaded.project, workflow):
+        output.message(f"left out '{name}': it has no deps and no outputs")
+    return generated.deliver(root, generated_file, check=check, stdout=stdout, force=force)

@@ -1,0 +1,137 @@
+"""`git spacy graph`: draw how a project's files and commands depend on each other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from git_spacy.cli import generated, output
+from git_spacy.cli.commands.run import project_and_workflow
+from git_spacy.cli.commands.status import COLOURS
+from git_spacy.errors import (
+    ExternalError,
+    GitSpacyError,
+    InvalidInput,
+    LocalFailure,
+    Refused,
+    local_failure,
+)
+from git_spacy.project import loader
+from git_spacy.project.graph import find_workflow
+from git_spacy.project.model import Project
+
+if TYPE_CHECKING:
+    from git_spacy.generate.graph import Graph
+
+_FORMATS = ("text", "mermaid", "dot", "svg")
+_PAINTED = {**COLOURS, "title": "bold", "command": "bold", "faint": "dim"}
+_MAX_WIDTH = 100  # columns of text
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[WORKFLOW] [PROJECT_DIR]")
+@click.option(
+    "-f", "--format", "style", type=click.Choice(_FORMATS), metavar="FORMAT",
+    help="text, mermaid, dot or svg (default: text, or by FILE's suffix).",
+)  # fmt: skip
+@click.option("-o", "--output", "to", metavar="FILE", help="Write to FILE; '-' is stdout.")
+@click.option(
+    "--status/--no-status", "status", default=None,
+    help="Show what is up to date (default on stdout; not for FILE).",
+)  # fmt: skip
+@generated.options
+@click.pass_context
+def graph(
+    ctx: click.Context,
+    names: tuple[str, ...],
+    style: str | None,
+    to: str | None,
+    status: bool | None,
+    check: bool,
+    stdout: bool,
+    force: bool,
+) -> int:
+    """Draw the assets, commands and files of the project, or of WORKFLOW only, with arrows from
+    each file to the commands that depend on it. On stdout, the graph also shows what is up to date
+    and what is stale; FILE has only what is in project.yml."""
+
+    from git_spacy.generate import drawing
+    from git_spacy.generate import graph as core
+
+    to = None if to == "-" else to
+    if to is None and (check or force):
+        raise click.UsageError(f"{'--check' if check else '--force'} requires --output FILE")
+    if to is not None and status:
+        raise click.UsageError("--status cannot be combined with --output FILE")
+    start, name = project_and_workflow(ctx.obj, names)
+    root = loader.find(start)
+    project = loader.load(root)
+    workflow = None if name is None else find_workflow(project, name)
+    drawn = core.build_graph(project, workflow)
+    if to is None:
+        _show(project, root, drawn, style or "text", status=status is not False)
+        return 0
+    file = generated.output_file(root, ctx.obj, to, "")
+    style = style or drawing.format_of_file(file.name)
+    if style is None:
+        suffixes = ", ".join(
+            suffix for known in drawing.FORMATS.values() for suffix in known.suffixes
+        )
+        raise click.UsageError(
+            f"unknown format of '{file.name}': use --format, or one of the suffixes {suffixes}"
+        )
+    generated_file = drawing.graph_file(drawn, file.name, style, name)
+    return generated.deliver(root, generated_file, check=check, stdout=stdout, force=force, to=file)
+
+
+def _show(project: Project, root: Path, graph: Graph, style: str, *, status: bool) -> None:
+    from git_spacy.generate import drawing
+
+    states = _node_states(project, root, graph) if status else {}
+    if style != "text":
+        output.raw(drawing.draw(graph, style, states))
+        return
+    from git_spacy.generate.drawing import text
+
+    with output.paged(root):
+        width = min(shutil.get_terminal_size().columns, _MAX_WIDTH)
+        output.result_painted(text.draw(graph, states, width, _paint).removesuffix("\n"))
+
+
+def _paint(text: str, role: str) -> str:
+    return output.paint(text, _PAINTED[role]) if role in _PAINTED else text
+
+
+def _node_states(project: Project, root: Path, graph: Graph) -> dict[str, str]:
+    """Return the states of commands and assets by node id; warn if they cannot be determined."""
+
+    from git_spacy.check import project_status as core
+
+    try:
+        known = core.project_status(project, root, os.environ)
+    except OSError as error:
+        _warn(local_failure(error))
+        return {}
+    except (InvalidInput, Refused, ExternalError, LocalFailure) as error:
+        _warn(error)
+        return {}
+    tables: dict[str, Mapping[str, str]] = {
+        "command": {name: verdict.state for name, verdict in known.commands.items()},
+        "asset": known.assets,
+    }
+    return {
+        node.id: tables[node.kind][node.name]
+        for node in graph.nodes
+        if node.name in tables.get(node.kind, {})
+    }
+
+
+def _warn(error: GitSpacyError) -> None:
+    first = error.problems[0]
+    where = f"{first.location}: " if first.location else ""
+    output.warning(f"drawn without states: {where}{first.message}")

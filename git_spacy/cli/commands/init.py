@@ -1,0 +1,257 @@
+"""`git spacy init`: set up a repository, undo that, or create a small project."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from git_spacy import interrupts
+from git_spacy.cli import output
+from git_spacy.errors import InvalidInput, Problem
+
+if TYPE_CHECKING:
+    from git_spacy.setup import plan
+    from git_spacy.setup.changes import Change, SkippedChange
+
+_TEMPLATE = "first_steps"
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[STEP]...")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "-n", "--dry", "--dry-run", "dry", is_flag=True, help="Show what would change; change nothing."
+)
+@click.option("--undo", is_flag=True, help="Undo all changes made by 'git spacy init'.")
+@click.option("--new", is_flag=True, help="Create a small project: --new [DIR].")
+@click.pass_context
+def init(
+    ctx: click.Context, names: tuple[str, ...], yes: bool, dry: bool, undo: bool, new: bool
+) -> int:
+    """Set up this repository for spaCy projects. Shows all changes and asks before making them.
+    Running it again is safe, and --undo reverts the changes.
+
+    \b
+    STEP is one of these (default: all but 'display'):
+      notes    keep run records when commits are amended or rebased
+      merge    merge project.lock entry by entry instead of line by line
+      ignore   list fetched assets and outputs in .gitignore
+      hooks    refuse commits with a stale project.lock or with outputs
+      display  show run records in 'git log', one long line each
+
+    With --new, create a small project that is ready to run, in DIR or in this folder, which must
+    be empty.
+    """
+
+    if new:
+        return _new(ctx.obj, names, other_options=yes or dry or undo)
+    from git_spacy.setup import plan
+    from git_spacy.setup.changes import DEFAULT, STEPS
+
+    unknown = [name for name in names if name not in STEPS]
+    if unknown:
+        raise click.UsageError(f"unknown step '{unknown[0]}'; steps: {', '.join(STEPS)}")
+    if undo and names:
+        raise click.UsageError("--undo undoes all steps: it takes no STEP")
+    context = plan.open_context(ctx.obj)
+    if undo:
+        return _undo(context, ctx.obj, yes, dry)
+    return _set_up(context, ctx.obj, names or DEFAULT, yes, dry)
+
+
+def _set_up(
+    context: plan.RepoContext, start: Path, steps: Sequence[str], yes: bool, dry: bool
+) -> int:
+    from git_spacy.setup import apply
+    from git_spacy.setup.changes import SkippedChange
+    from git_spacy.setup.plan import plan_changes
+
+    decided = plan_changes(context, steps)
+    changes = [change for change in decided if not isinstance(change, SkippedChange)]
+    for change in decided:
+        if isinstance(change, SkippedChange):
+            output.warning(_format_skipped(change))
+    if not changes:
+        output.message("already set up; nothing to do")
+        return 0
+    _show(changes)
+    if dry:
+        return 0
+    chosen = changes if yes else _ask(changes, "--yes")
+    apply.apply(context, chosen)
+    if not chosen:
+        output.message("nothing was changed")
+        return 0
+    output.message(f"made {_count(chosen)}; to undo: git spacy init --undo")
+    files = _to_commit(chosen)
+    if files:
+        output.message(f"Next: git add {_shell_paths(files, context, start)} && git commit")
+    if any(
+        change.step == "hooks" and change.name == ".pre-commit-config.yaml" for change in chosen
+    ):
+        output.message("To have pre-commit run the hook: pre-commit install")
+    return 0
+
+
+def _undo(context: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
+    from git_spacy.git.index import Index
+    from git_spacy.setup import apply, undo
+
+    undo_plan = undo.plan_undo(context)
+    for skipped in undo_plan.skipped:
+        output.warning(_format_skipped(skipped))
+    if not undo_plan.changes:
+        if not dry:  # forget the changes that were undone by other means
+            apply.undo(context, (), undo_plan.folders, undo_plan.remaining)
+        if not undo_plan.skipped:
+            output.message("nothing to undo")
+        return 1 if undo_plan.skipped else 0
+    _show(undo_plan.changes, undoing=True)
+    if dry:
+        return 0
+    if not yes and not _ask(undo_plan.changes, "--undo --yes", whole=True):
+        output.message("nothing was changed")
+        return 0
+    apply.undo(context, undo_plan.changes, undo_plan.folders, undo_plan.remaining)
+    output.message(f"undid {_count(undo_plan.changes)}")
+    index = Index.open(context.repository)
+    tracked = (
+        {entry.name for entry in index.entries(_to_commit(undo_plan.changes))} if index else set()
+    )
+    if tracked:
+        output.message(
+            f"Next: git add {_shell_paths(sorted(tracked), context, start)} && git commit"
+        )
+    return 1 if undo_plan.skipped else 0
+
+
+def _show(changes: Sequence[Change], *, undoing: bool = False) -> None:
+    """Print the changes, grouped by step."""
+
+    from git_spacy.setup.changes import STEPS, format_change
+
+    step = ""
+    for change in changes:
+        if change.step != step:
+            step = change.step
+            summary = "" if undoing else f": {STEPS[step]}"
+            output.result_painted(output.paint(step, "bold") + summary)
+        for line in format_change(change):
+            output.result(f"  {line}")
+
+
+def _ask(changes: Sequence[Change], option: str, *, whole: bool = False) -> list[Change]:
+    """Return the changes that the user agrees to. Raises InvalidInput without a terminal."""
+
+    from git_spacy.git.process import can_prompt
+    from git_spacy.setup.changes import STEPS
+
+    if not can_prompt():
+        raise InvalidInput(
+            "cannot ask for confirmation without a terminal", hint=f"git spacy init {option}"
+        )
+    steps = list(dict.fromkeys(change.step for change in changes))
+    if whole or len(steps) == 1:
+        confirmed = _choose("Make these changes? [y/N]", ("yes", "no"), option) == "yes"
+        return list(changes) if confirmed else []
+    question = "Make these changes? [y]es, [n]o, or ask for [e]ach step [n]"
+    answer = _choose(question, ("yes", "no", "each"), option)
+    if answer == "each":
+        steps = [
+            step
+            for step in steps
+            if _choose(f"{step}: {STEPS[step]}? [y/N]", ("yes", "no"), option) == "yes"
+        ]
+    elif answer == "no":
+        steps = []
+    return [change for change in changes if change.step in steps]
+
+
+def _choose(question: str, choices: Sequence[str], option: str) -> str:
+    """Ask on the terminal; return one of `choices`, which can be shortened.
+
+    An empty line means "no". Raises InvalidInput at the end of the input; `git spacy init OPTION`
+    makes the same changes without asking.
+    """
+
+    while True:
+        output.prompt(f"{question}: ")
+        line = interrupts.read_line(sys.stdin)
+        if not line:  # the end of the input
+            raise InvalidInput("no answer", hint=f"git spacy init {option}")
+        answer = line.strip().lower() or "no"
+        for choice in choices:
+            if choice.startswith(answer):
+                return choice
+        output.message(f"error: '{answer}' is not one of {', '.join(choices)}")
+
+
+def _format_skipped(skipped: SkippedChange) -> str:
+    problem = Problem(f"left unchanged: {skipped.reason}", skipped.hint, skipped.location)
+    return problem.format("warning")
+
+
+def _count(changes: Sequence[Change]) -> str:
+    return f"{len(changes)} change" + ("s" if len(changes) > 1 else "")
+
+
+def _to_commit(changes: Sequence[Change]) -> list[str]:
+    """Return the changed files that are to be committed, relative to the top of the worktree."""
+
+    from git_spacy.setup.changes import FileChange
+
+    files = {change.name for change in changes if isinstance(change, FileChange)}
+    return sorted(name for name in files if not name.startswith((".git/", "/")))
+
+
+def _shell_paths(files: Sequence[str], context: plan.RepoContext, start: Path) -> str:
+    """Return `files`, relative to the top of the worktree, as one types them in `start`."""
+
+    return shlex.join(os.path.relpath(context.top / file, start.resolve()) for file in files)
+
+
+def _new(start: Path, names: Sequence[str], *, other_options: bool) -> int:
+    from git_spacy.git.settings import read_settings
+    from git_spacy.setup.clone import CloneRequest, clone
+
+    if other_options or len(names) > 1:
+        raise click.UsageError("--new takes at most one DIR and no other option")
+    dest = start / names[0] if names else start
+    entries = {path.name for path in dest.iterdir()} if dest.is_dir() else set()
+    if entries == {".git"}:
+        return _new_in_repository(dest)
+    if entries or (dest.exists() and not dest.is_dir()):
+        raise InvalidInput(
+            f"'{os.path.relpath(dest, start)}' is not an empty folder",
+            hint="choose a new folder: git spacy init --new DIR",
+        )
+    configured = {name: text for name, text in read_settings(start).items() if name != "spacy.repo"}
+    done = clone(
+        CloneRequest(_TEMPLATE, dest), configured, start, prompt=False, warn=output.warning
+    )
+    where = os.path.relpath(done.dest, start)
+    output.message(f"Created a project with {done.checkout.files} files in '{where}'")
+    if done.created_repository:
+        output.message("Created a Git repository with one commit.")
+    cd = "" if where == "." else f"cd {shlex.quote(where)} && "
+    output.message(f"Next: {cd}git spacy run all")
+    return 0
+
+
+def _new_in_repository(dest: Path) -> int:
+    """Create the project in a new, empty repository, and leave the first commit to the user."""
+
+    from git_spacy import templates
+    from git_spacy.generate import ignore
+
+    templates.copy_template(_TEMPLATE, dest)
+    ignore.write_initial(dest)
+    output.message("Created a project; nothing is committed yet.")
+    output.message("Next: git add -A && git commit, then git spacy run all")
+    return 0

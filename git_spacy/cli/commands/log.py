@@ -1,0 +1,172 @@
+"""`git spacy log`: show recorded runs by commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import click
+
+from git_spacy.cli import output
+from git_spacy.history.run_history import CommitRuns, RecordedRun
+from git_spacy.history.run_record import RunRecord
+
+_COLOURS = {"failed": "red"}
+
+
+@click.command()
+@click.argument("revisions", nargs=-1, metavar="[REV]...")
+@click.option("--command", "name", metavar="NAME", help="Show only runs of this command.")
+@click.option(
+    "-n", "--max-count", "limit", type=click.IntRange(1), metavar="N",
+    help="Show at most N commits.",
+)  # fmt: skip
+@click.option("--table", is_flag=True, help="Compare metrics: one row per set of variables.")
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME",
+    help="Table: show only this metric, or a pattern ('ents_*').",
+)  # fmt: skip
+@click.option(
+    "--sort", metavar="METRIC",
+    help="Table: sort by METRIC, or by -METRIC in ascending order.",
+)  # fmt: skip
+@click.option(
+    "--mean", "over", multiple=True, metavar="VARIABLE",
+    help="Table: average over VARIABLE; add the standard deviation.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the full run records.")
+@click.pass_context
+def log(
+    ctx: click.Context, revisions: tuple[str, ...], name: str | None, limit: int | None,
+    table: bool, metrics: tuple[str, ...], sort: str | None, over: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
+    """Show recorded runs by commit, newest first: when each started, how long it took, its metrics,
+    and what had changed since the previous run.
+
+    REV is a commit or a range, as for 'git log'. Outside a project, show the runs of all projects
+    in the repository. With --table, compare the last successful run of each set of variables.
+    """
+
+    from git_spacy.cli import history_format
+    from git_spacy.history import run_history
+
+    repository, root, folder = history_format.open_history(ctx.obj)
+    history = run_history.read_history(repository, folder, revisions, output.warning)
+    if table or metrics or sort or over:
+        from git_spacy.cli import metrics_table
+
+        options = metrics_table.TableOptions(metrics, sort or "", over)
+        commits = list(_newest(history, name, limit))
+        comparison = metrics_table.compare_runs(repository, root, folder, commits, name, options)
+        if as_json:
+            output.emit_json(metrics_table.to_json(comparison))
+        else:
+            metrics_table.show(comparison, ctx.obj, above_projects=folder is None)
+        return
+    commits_with_runs = islice(with_previous(_only_with_runs(history, name)), limit)
+    if as_json:
+        output.emit_json([to_json(commit, previous) for commit, previous in commits_with_runs])
+        return
+    is_empty = True
+    with output.paged(ctx.obj):
+        widths = (0, 0)
+        for commit, previous in commits_with_runs:
+            rows = [
+                (
+                    _label(run, folder),
+                    history_format.outcome(run.record),
+                    history_format.details(run, earlier),
+                )
+                for run, earlier in reversed(list(zip(commit.runs, previous, strict=True)))
+            ]
+            widths = (
+                max(widths[0], *(len(label) for label, _, _ in rows)),
+                max(widths[1], *(len(word) for _, word, _ in rows)),
+            )
+            is_empty = False
+            output.result_painted(history_format.heading(commit.annotated))
+            output.result_painted(output.table(rows, _COLOURS, widths))
+    if is_empty:
+        output.message(history_format.no_runs_message())
+
+
+def _label(run: RecordedRun, folder: str | None) -> str:
+    from git_spacy.cli import history_format
+
+    record = run.record
+    project = f"{record.project}: " if folder is None and record.project else ""
+    return f"{history_format.start_time(record)}  {project}{record.command}"
+
+
+def _only_with_runs(history: Iterable[CommitRuns], name: str | None) -> Iterator[CommitRuns]:
+    """Yield the commits that have runs (of the command `name`), with only those runs."""
+
+    for commit in history:
+        runs = tuple(run for run in commit.runs if name in (None, run.record.command))
+        if runs:
+            yield commit._replace(runs=runs)
+
+
+def _newest(
+    history: Iterable[CommitRuns], name: str | None, limit: int | None
+) -> Iterator[CommitRuns]:
+    """Yield commits until `limit` of them had runs (of the command `name`)."""
+
+    remaining = limit
+    for commit in history:
+        yield commit
+        if remaining and any(name in (None, run.record.command) for run in commit.runs):
+            remaining -= 1
+            if not remaining:
+                return
+
+
+def with_previous(
+    history: Iterable[CommitRuns],
+) -> Iterator[tuple[CommitRuns, list[RunRecord | None]]]:
+    """Yield each commit and, for each of its runs, the previous run of the same command with the
+    same variables, or None.
+
+    `history` goes from new to old, so a previous run comes later in it. A commit is yielded as
+    soon as the previous runs of all its runs are found, so no more of `history` is read.
+    """
+
+    waiting: dict[tuple[str, str, str], tuple[list[RunRecord | None], int]] = {}
+    held: list[tuple[CommitRuns, list[RunRecord | None], set[int]]] = []
+    for commit in history:
+        slots: list[RunRecord | None] = [None] * len(commit.runs)
+        held.append((commit, slots, set(range(len(slots)))))
+        for number in reversed(range(len(commit.runs))):
+            record = commit.runs[number].record
+            key = record.project, record.command, json.dumps(record.vars, sort_keys=True)
+            if key in waiting:
+                others, index = waiting[key]
+                others[index] = record
+                next(open_ for _, known, open_ in held if known is others).discard(index)
+            waiting[key] = slots, number
+        while held and not held[0][2]:
+            done = held.pop(0)
+            yield done[0], done[1]
+    yield from ((commit, slots) for commit, slots, _ in held)
+
+
+def to_json(commit: CommitRuns, previous: list[RunRecord | None]) -> dict[str, object]:
+    """Return a commit and its runs as `log --json` prints them (docs/reference/json.md)."""
+
+    from git_spacy.cli import history_format
+
+    annotated = commit.annotated
+    runs = [
+        {
+            **history_format.run_to_json(run),
+            "changed": history_format.changed_inputs(earlier, run.record) if earlier else [],
+        }
+        for run, earlier in zip(commit.runs, previous, strict=True)
+    ]
+    return {
+        "commit": annotated.commit,
+        "time": annotated.time,
+        "subject": annotated.subject,
+        "runs": runs[::-1],
+    }

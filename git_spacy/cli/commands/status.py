@@ -1,0 +1,193 @@
+"""`git spacy status`: what is up to date and what is stale, and why."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from git_spacy.cli import output, overrides
+from git_spacy.cli.commands.run import project_dir
+from git_spacy.project import loader
+from git_spacy.project.graph import producers
+from git_spacy.project.model import Command, Project
+
+if TYPE_CHECKING:
+    from git_spacy.check.project_status import Status
+    from git_spacy.state.verdict import Verdict
+
+COLOURS = {
+    "up_to_date": "green", "verified": "green", "stale": "yellow", "not_run": "yellow",
+    "modified": "yellow", "missing": "red", "checksum_mismatch": "red", "orphaned": "red",
+}  # fmt: skip
+
+_TO_FETCH = ("missing", "modified", "checksum_mismatch")
+_ASSET_WORDS = {
+    "verified": [],
+    "missing": [],
+    "unverified": ["no checksum in project.yml"],
+    "modified": ["changed since it was fetched"],
+    "checksum_mismatch": ["differs from the checksum in project.yml"],
+}
+
+
+@click.command(cls=overrides.OverridingCommand)
+@click.argument("directory", nargs=-1, metavar="[PROJECT_DIR]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every reason.")
+@click.option("--porcelain", is_flag=True, help="Print a stable, tab-separated format for scripts.")
+@click.option("--no-data", is_flag=True, help="Ignore untracked files, as in a CI checkout.")
+@click.pass_context
+def status(
+    ctx: click.Context, directory: tuple[str, ...], as_json: bool, porcelain: bool, no_data: bool
+) -> None:
+    """Show which commands are stale, and why, and whether each asset is present and matches its
+    checksum. Changes nothing.
+
+    A command is stale if its script, a dependency or an output has changed since its last run, and
+    up to date if none of them has.
+    """
+
+    start, rest = project_dir(ctx.obj, directory)
+    if rest:
+        raise click.UsageError(f"'{rest[0]}' is not a folder with a project.yml")
+    root = loader.find(start)
+    project = loader.load(root, overrides.current_overrides(ctx))
+
+    from git_spacy.check import project_status as core
+
+    current = core.project_status(project, root, os.environ, data=not no_data)
+    if as_json:
+        output.emit_json(to_json(project, current))
+    elif porcelain:
+        for line in porcelain_lines(current):
+            output.result(line)
+    else:
+        for text in project.warnings:
+            output.warning(text)
+        for paragraph in paragraphs(project, current):
+            output.result_painted(paragraph)
+
+
+def to_json(project: Project, current: Status) -> dict[str, Any]:
+    """Return the status as `status --json` prints it (docs/reference/json.md)."""
+
+    return {
+        "version": 1,
+        "title": project.title,
+        "commands": [
+            {
+                "name": name,
+                "state": verdict.state,
+                "reasons": [
+                    {"kind": reason.kind, "subject": reason.about, "message": reason.text}
+                    for reason in verdict.reasons
+                ],
+            }
+            for name, verdict in current.commands.items()
+        ],
+        "assets": [{"dest": dest, "state": state} for dest, state in current.assets.items()],
+        "orphaned_entries": [reason.about for reason in current.orphaned],
+    }
+
+
+def porcelain_lines(current: Status) -> list[str]:
+    """Return the status as `status --porcelain` prints it, in five tab-separated fields.
+
+    They are "command", "asset" or "lock"; the state; the name; and the kind and the subject of a
+    reason. There is a line for each reason, and at least one for each command, asset and orphaned
+    lock entry.
+    """
+
+    rows: list[tuple[str, ...]] = []
+    for name, verdict in current.commands.items():
+        reasons = [
+            ("command", verdict.state, name, reason.kind, reason.about)
+            for reason in verdict.reasons
+        ]
+        rows += reasons or [("command", verdict.state, name, "", "")]
+    rows += [("asset", state, dest, "", "") for dest, state in current.assets.items()]
+    rows += [("lock", "orphaned", reason.about, "", "") for reason in current.orphaned]
+    return ["\t".join(_escape_field(field) for field in row) for row in rows]
+
+
+def _escape_field(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+
+
+def paragraphs(project: Project, current: Status) -> list[str]:
+    """Return the status as text: tables of commands, assets and orphaned entries; next steps."""
+
+    from git_spacy.state.verdict import state_label
+
+    states = current.commands.items()
+    assets = current.assets.items()
+    tables: dict[str, list[tuple[str, str, list[str]]]] = {
+        "Commands": [
+            (name, state_label(verdict.state), _relevant_reasons(project, name, verdict))
+            for name, verdict in states
+        ],
+        "Assets": [(dest, state_label(state), _ASSET_WORDS[state]) for dest, state in assets],
+        "In project.lock": [
+            (reason.about, "orphaned", [reason.text]) for reason in current.orphaned
+        ],
+    }
+    colours = {state_label(state): colour for state, colour in COLOURS.items()}
+    shown = [
+        f"{output.paint(title, 'bold')}\n{output.table(rows, colours)}"
+        for title, rows in tables.items()
+        if rows
+    ]
+    if not shown:
+        return ["project.yml defines no commands and no assets yet."]
+    return shown + [f"Next: {line}" for line in next_steps(project, current)]
+
+
+def _relevant_reasons(project: Project, name: str, verdict: Verdict) -> list[str]:
+    """Return the reasons that say something new.
+
+    Omit dependencies that another command has yet to produce, since that command is listed, too,
+    and what is upstream of a command that never ran.
+    """
+
+    command = project.command(name)
+    coming = {
+        path.text
+        for path in verdict.missing
+        if any(
+            isinstance(producer, Command) and producer != command
+            for producer in producers(project, path)
+        )
+    }
+    return [
+        reason.text
+        for reason in verdict.reasons
+        if reason.kind != "not_run"  # the state already says so
+        and not (reason.kind == "dependency" and reason.about in coming)
+        and not (reason.kind == "upstream" and verdict.state == "not_run")
+    ]
+
+
+def next_steps(project: Project, current: Status) -> list[str]:
+    """Return a list with the command line that brings everything up to date, or an empty list."""
+
+    steps = []
+    optional = {asset.dest.text for asset in project.assets if asset.extra}
+    wanted = [dest for dest, state in current.assets.items() if state in _TO_FETCH]
+    if set(wanted) - optional:
+        steps.append("git spacy assets")
+    stale = {
+        name for name, verdict in current.commands.items() if verdict.state in ("stale", "not_run")
+    }
+    for workflow in project.workflows:
+        stale_steps = stale & set(workflow.steps)
+        if stale_steps:
+            steps.append(f"git spacy run {workflow.name}")
+            stale -= stale_steps
+    if not project.workflows and stale:
+        steps.append(
+            " ".join(["git spacy run", *(name for name in current.commands if name in stale)])
+        )
+    if current.orphaned:
+        steps.append("git spacy check lock --fix")
+    return [" && ".join(steps)] if steps else []

@@ -1,0 +1,181 @@
+"""The command line: the group of commands, and the one handler for errors and signals.
+
+Each command's module is imported only when the command is used. `main` is the only place that turns
+an exception into a message and an exit code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from git_spacy import __version__, interrupts
+from git_spacy.cli.registry import COMMANDS, SUMMARIES, summary
+from git_spacy.errors import GitSpacyError, InternalError, Interrupted, InvalidInput, local_failure
+from git_spacy.project.diagnostics import did_you_mean
+
+
+class _CommandGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"git_spacy.cli.commands.{name}")
+        command: click.Command = getattr(module, name)
+        command.short_help = summary(name) or command.short_help
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] == "project":
+            args = _translate_weasel(args[1:])
+        if args and args[0] not in COMMANDS:
+            raise InvalidInput(
+                f"'{args[0]}' is not a git spacy command",
+                hint=did_you_mean(args[0], COMMANDS) or "see 'git spacy -h'",
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        width = max(map(len, COMMANDS))
+        for heading, section in SUMMARIES.items():
+            formatter.write(f"\n{heading}:\n")
+            for name, text in section.items():
+                formatter.write(f"  {name:<{width}}  {text}\n")
+
+
+def _translate_weasel(arguments: list[str]) -> list[str]:
+    """Translate the arguments after `git spacy project`, which users of spaCy type from habit."""
+
+    from git_spacy.cli import weasel_compat
+
+    if not arguments or arguments[0] not in weasel_compat.COMMANDS:
+        raise InvalidInput(
+            "'git spacy project' takes the commands of 'spacy project': "
+            + ", ".join(weasel_compat.COMMANDS),
+            hint=f"without 'project': git spacy {arguments[0] if arguments else '-h'}",
+        )
+    return weasel_compat.translate(arguments)
+
+
+@click.group(
+    cls=_CommandGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="See 'git spacy COMMAND -h' for one command, 'git help spacy' for the manual.",
+)
+@click.version_option(__version__, prog_name="git-spacy", message="%(prog)s %(version)s")
+@click.option(
+    "-C", "directory", type=click.Path(exists=True, file_okay=False), default=".",
+    metavar="DIR", help="Run as if started in DIR.",
+)  # fmt: skip
+@click.pass_context
+def group(ctx: click.Context, directory: str) -> None:
+    """Run spaCy projects, verify their data and share their results with Git.
+
+    Without COMMAND, summarize the project in the current folder.
+    """
+
+    from pathlib import Path  # imported here to keep help and --version fast
+
+    ctx.obj = Path(os.path.abspath(directory))
+    if ctx.invoked_subcommand is None:
+        from git_spacy.cli import output, overview
+
+        output.result_painted(overview.overview(ctx.obj) or ctx.get_help())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: this process's arguments) and return the exit code."""
+
+    with interrupts.handling():
+        try:
+            return _main(list(sys.argv[1:] if argv is None else argv))
+        except (KeyboardInterrupt, click.Abort, EOFError) as interruption:
+            number = getattr(interruption, "number", signal.SIGINT)
+            return _fail(interrupts.interrupted(number))
+
+
+def _main(arguments: list[str]) -> int:
+    try:
+        if arguments[-1:] == ["--help"]:
+            from git_spacy.cli import manpages
+
+            manpages.show(arguments)
+        # `group.main` is not used: on a signal it prints an empty line and loses its number.
+        with group.make_context("git spacy", arguments) as context:
+            result: Any = group.invoke(context)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except GitSpacyError as error:
+        return _fail(error)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        if _show_group_help(error):
+            return 0
+        return _fail(_usage_error(error))
+    except (click.Abort, EOFError):  # a prompt that got no answer; `main` handles it
+        raise
+    except BrokenPipeError:
+        # The reader closed the pipe, as in `git spacy log | head`. Redirect stdout so that the
+        # interpreter does not report the failed flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        return _fail(local_failure(error))
+    except Exception as error:
+        # Python 3.11 wraps an interrupt that arrives while it creates a class.
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise error.__cause__ from None
+        if os.environ.get("GIT_SPACY_DEBUG"):
+            raise
+        return _fail(InternalError(error))
+
+
+def _fail(error: GitSpacyError | Interrupted) -> int:
+    _print_error(str(error))
+    return error.exit_code
+
+
+def _print_error(text: str) -> None:
+    from git_spacy.cli.output import diagnostic
+
+    try:
+        sys.stdout.flush()
+        diagnostic(text)
+    except OSError:
+        pass  # stderr is closed, too: the exit code has to do
+
+
+def _show_group_help(error: click.ClickException) -> bool:
+    """Print the help of a group that was called without a subcommand; return whether it was.
+
+    Click 8.2 and later treat that as an error; earlier versions print the help.
+    """
+
+    no_subcommand = getattr(click.exceptions, "NoArgsIsHelpError", ())
+    if isinstance(error, no_subcommand):
+        from git_spacy.cli.output import result
+
+        result(error.format_message())
+        return True
+    return False
+
+
+def _usage_error(error: click.ClickException) -> GitSpacyError:
+    context = getattr(error, "ctx", None)
+    name = context.command_path if context else "git spacy"
+    message = error.format_message().rstrip(".")
+    if message[1:2].islower():  # Click's messages begin with a capital letter
+        message = message[0].lower() + message[1:]
+    return InvalidInput(message, hint=f"see '{name} -h'")

@@ -1,0 +1,50 @@
+"""The list of commands: known to help, completion and man pages without importing any of them."""
+
+from __future__ import annotations
+
+# Heading → command → summary, as `git spacy -h` lists them. The summaries are kept here so that
+# help and completion do not have to import every command. A command NAME is the function NAME in
+# the module git_spacy.cli.commands.NAME.
+SUMMARIES = {
+    "Start a project": {
+        "clone": "Copy a project template into a new folder.",
+        "init": "Set up this repository, or create a small project.",
+    },
+    "Work on a project": {
+        "assets": "Fetch the project's assets and verify their checksums.",
+        "run": "Run commands and workflows; skip what is up to date.",
+        "status": "Show what is up to date, what is stale, and why.",
+        "check": "Report problems in the project; for hooks and CI.",
+    },
+    "Examine the run history": {
+        "log": "Show recorded runs by commit, or compare their metrics.",
+        "show": "Show the runs recorded on one commit in full.",
+        "diff": "Compare the runs of two commits.",
+    },
+    "Share and restore results": {
+        "push": "Send outputs to a remote: a folder, S3, ssh, ...",
+        "pull": "Fetch outputs from a remote.",
+        "restore": "Restore the outputs of a commit.",
+        "cache": "Show, verify or clean up the local cache of outputs.",
+        "notes": "Share run records with other clones.",
+        "lock": "Repair project.lock, e.g. after a merge conflict.",
+    },
+    "Generate files": {
+        "document": "Describe the project in README.md.",
+        "ignore": "List fetched and generated files in .gitignore.",
+        "dvc": "Write dvc.yaml, so that 'dvc repro' runs a workflow.",
+        "graph": "Draw the project's assets, commands and files.",
+        "schema": "Print a JSON Schema of project.yml for editors.",
+    },
+    "Inspect the configuration": {
+        "resolved": "Print the project with its variables filled in.",
+        "config": "Show the settings and where each comes from.",
+    },
+}
+COMMANDS = tuple(name for section in SUMMARIES.values() for name in section)
+
+
+def summary(name: str) -> str:
+    """Return the one-line summary of the command `name`, or "" if it has none."""
+
+    return next((section[name] for section in SUMMARIES.values() if name in section), "")

@@ -1,0 +1,257 @@
+"""`git spacy clone` as a user runs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from git_spacy import __version__, templates
+from tests.testing.git_server import GitServer
+from tests.testing.projects import Spacy, process, snapshot
+from tests.testing.repositories import git, repository, serve
+from tests.testing.repositories import templates as build_templates
+
+
+@pytest.fixture
+def url(git_server: GitServer, tmp_path: Path) -> str:
+    return git_server.url + serve(build_templates(tmp_path / "source"), tmp_path / "served")
+
+
+def test_an_embedded_template_needs_no_network(tmp_path: Path, spacy: Spacy) -> None:
+    done = spacy("clone", "ner_fashion", cwd=tmp_path)
+    assert done.code == 0
+    assert done.err.splitlines()[-1] == "Next: cd ner_fashion && git spacy assets"
+    templates.copy_template("ner_fashion", tmp_path / "expected")
+    assert snapshot(tmp_path / "ner_fashion") == snapshot(tmp_path / "expected")
+
+
+def test_outside_a_repository_the_first_commit_of_a_new_one_names_the_template(
+    tmp_path: Path, spacy: Spacy, url: str
+) -> None:
+    private = url.replace("//", "//user:s3cret@")
+    done = spacy("clone", "ner_fashion_brands", "mine", "--repo", private, cwd=tmp_path)
+    assert done.code == 0, done.err
+    message = git(tmp_path / "mine", "log", "--format=%B")
+    commit = git(tmp_path / "source", "rev-parse", "HEAD")
+    assert message.splitlines() == [
+        "Start from the template ner_fashion_brands",
+        "",
+        f"Template-URL: {url}",
+        f"Template-Commit: {commit}",
+        "Template-Path: tutorials/ner_fashion_brands",
+    ]
+    trailers = git(tmp_path / "mine", "log", "--format=%(trailers:key=Template-Path,valueonly)")
+    assert trailers.strip() == "tutorials/ner_fashion_brands"
+    assert git(tmp_path / "mine", "status", "--porcelain") == ""
+    assert "s3cret" not in done.err + done.out + message
+
+
+def test_the_first_commit_has_all_files_of_the_template_even_ignored_ones(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    source = repository(
+        tmp_path / "s", {"t/project.yml": "title: t\n", "t/.gitignore": "*.bin\n", "t/a.bin": "x"}
+    )
+    assert spacy("clone", "t", "--repo", source, cwd=tmp_path).code == 0
+    assert git(tmp_path / "t", "ls-files").split() == [".gitignore", "a.bin", "project.yml"]
+
+
+def test_inside_a_repository_no_new_one_is_created(tmp_path: Path, spacy: Spacy) -> None:
+    outer = repository(tmp_path / "outer")
+    assert spacy("clone", "ner_fashion", cwd=outer).code == 0
+    assert not (outer / "ner_fashion/.git").exists()
+    assert git(outer, "log", "--oneline").count("\n") == 0
+    assert (outer / "ner_fashion/project.yml").exists()
+
+
+def test_no_git_creates_no_repository(tmp_path: Path, spacy: Spacy) -> None:
+    assert spacy("clone", "ner_fashion", "--no-git", cwd=tmp_path).code == 0
+    assert not (tmp_path / "ner_fashion/.git").exists()
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+def test_the_first_commit_needs_no_configured_identity(
+    tmp_path: Path, sealed: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch, with_git: bool
+) -> None:
+    (sealed / ".gitconfig").write_text("[user]\n\tuseConfigOnly = true\n")
+    path = os.environ["PATH"]
+    if not with_git:
+        (sealed / ".gitconfig").write_text("")
+        monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert spacy("clone", "ner_fashion", cwd=tmp_path).code == 0
+    monkeypatch.setenv("PATH", path)
+    clone = tmp_path / "ner_fashion"
+    assert "git-spacy" in git(clone, "log", "--format=%an <%ae>")
+    assert git(clone, "log", "--format=%s") == "Start from the template ner_fashion"
+    assert git(clone, "status", "--porcelain") == ""
+    assert f"Template-URL: embedded:git-spacy@{__version__}" in git(clone, "log", "--format=%B")
+
+
+def test_the_users_hooks_do_not_run_for_the_first_commit(
+    tmp_path: Path, sealed: Path, spacy: Spacy
+) -> None:
+    hooks = sealed / "hooks"
+    hooks.mkdir()
+    for name in ("pre-commit", "post-commit", "commit-msg"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch '{tmp_path}/ran'\nexit 1\n")
+        (hooks / name).chmod(0o755)
+    git(tmp_path, "config", "--global", "core.hooksPath", str(hooks))
+    assert spacy("clone", "ner_fashion", cwd=tmp_path).code == 0
+    assert not (tmp_path / "ran").exists()
+
+
+NAMES = {
+    "the whole path": ("tutorials/ner_fashion_brands", "ner_fashion_brands"),
+    "its last part": ("ner_fashion_brands", "ner_fashion_brands"),
+    "a trailing slash": ("tutorials/ner_fashion_brands/", "ner_fashion_brands"),
+    "the whole repository": (".", "templates"),
+}
+
+
+@pytest.mark.parametrize(("name", "dest"), NAMES.values(), ids=NAMES)
+def test_a_name_is_a_path_or_its_unique_last_part(
+    tmp_path: Path, spacy: Spacy, url: str, name: str, dest: str
+) -> None:
+    done = spacy("clone", name, "--repo", url, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert (tmp_path / dest).is_dir()
+
+
+@pytest.mark.parametrize("tail", ["//tutorials/ner_fashion_brands", "//ner_fashion_brands"])
+def test_a_whole_url_works_as_a_name(tmp_path: Path, spacy: Spacy, url: str, tail: str) -> None:
+    assert spacy("clone", url + tail, cwd=tmp_path).code == 0
+    assert (tmp_path / "ner_fashion_brands/project.yml").exists()
+
+
+def test_a_whole_url_without_a_path_is_the_whole_repository(
+    tmp_path: Path, spacy: Spacy, url: str
+) -> None:
+    done = spacy("clone", url, cwd=tmp_path)
+    assert done.code == 0
+    assert (tmp_path / "templates/README.md").exists()
+    assert "warning: the template has no project.yml" in done.err
+
+
+def test_the_repository_can_be_configured(tmp_path: Path, spacy: Spacy, url: str) -> None:
+    git(tmp_path, "config", "--global", "spacy.repo", url)
+    assert spacy("clone", "ner_fashion_brands", cwd=tmp_path).code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("ner_fashion_brand", "did you mean 'tutorials/ner_fashion_brands'?"),
+        ("tutorial/ner_fashion_brands", "did you mean 'tutorials/ner_fashion_brands'?"),
+        ("zzzzzz", "to list all: git spacy clone --list --repo "),
+    ],
+)
+def test_an_unknown_name_gets_the_closest_names_and_downloads_no_blob(
+    tmp_path: Path, spacy: Spacy, url: str, git_server: GitServer, name: str, hint: str
+) -> None:
+    done = spacy("clone", name, "--repo", url, cwd=tmp_path)
+    assert done.code == 2
+    assert hint in done.err
+    assert len(git_server.requests) <= 3
+    assert not (tmp_path / name).exists()
+
+
+def test_an_ambiguous_name_lists_the_candidates(tmp_path: Path, spacy: Spacy, url: str) -> None:
+    done = spacy("clone", "same", "--repo", url, cwd=tmp_path)
+    assert done.code == 2
+    assert "use one of: benchmarks/same, pipelines/same" in done.err
+
+
+def test_a_mistyped_embedded_name_is_suggested_without_a_network(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("git_spacy.setup.clone.DEFAULT_REPOSITORY", "http://127.0.0.1:9/projects")
+    done = spacy("clone", "ner_fashon", cwd=tmp_path)
+    assert done.code == 4
+    assert "did you mean the embedded template 'ner_fashion'?" in done.err
+
+
+def test_list_shows_the_embedded_templates_or_those_of_the_repository(
+    tmp_path: Path, spacy: Spacy, url: str
+) -> None:
+    assert "ner_fashion" in spacy("clone", "--list", cwd=tmp_path).out.split()
+    listed = spacy("clone", "--list", "--repo", url, cwd=tmp_path).out.split()
+    assert "tutorials/ner_fashion_brands" in listed
+    assert len(listed) == 18
+
+
+@pytest.mark.parametrize("existing", ["a folder with a file", "a file", "a link"])
+def test_a_destination_that_exists_is_left_alone(
+    tmp_path: Path, spacy: Spacy, existing: str
+) -> None:
+    dest = tmp_path / "ner_fashion"
+    if existing == "a file":
+        dest.write_text("mine")
+    elif existing == "a link":
+        dest.symlink_to(tmp_path / "elsewhere")
+    else:
+        dest.mkdir()
+        (dest / "mine.txt").write_text("mine")
+    before = snapshot(tmp_path)
+    done = spacy("clone", "ner_fashion", cwd=tmp_path)
+    assert done.code == 2
+    assert "already exists and is not an empty folder" in done.err
+    assert snapshot(tmp_path) == before
+
+
+def test_an_empty_folder_is_used_and_missing_parents_are_created(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert spacy("clone", "ner_fashion", "empty", cwd=tmp_path).code == 0
+    assert spacy("clone", "ner_fashion", "a/b/c", cwd=tmp_path).code == 0
+    assert (tmp_path / "a/b/c/project.yml").exists()
+
+
+def test_a_failed_clone_leaves_nothing_behind(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    source = repository(tmp_path / "s", {"t/project.yml": "title: t\n"})
+    os.symlink("/etc/passwd", source / "t/evil")
+    git(source, "add", "-A")
+    git(source, "commit", "-q", "-m", "evil")
+    (tmp_path / "work").mkdir()
+    done = spacy("clone", "t", "a/b/t", "--repo", source, cwd=tmp_path / "work")
+    assert done.code == 3
+    assert "leads out" in done.err
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+@pytest.mark.threat("git-environment", commands="clone")
+def test_in_a_hook_the_users_index_does_not_change(tmp_path: Path) -> None:
+    outer = repository(tmp_path / "outer", {"a": "a"})
+    (outer / "a").write_text("staged")
+    git(outer, "add", "a")
+    before = (outer / ".git/index").read_bytes()
+    source = build_templates(tmp_path / "source")
+    done = process(
+        "clone", "ner_fashion_brands", str(tmp_path / "new"), "--repo", source, cwd=outer,
+        GIT_DIR=str(outer / ".git"), GIT_INDEX_FILE=str(outer / ".git/index"),
+        GIT_WORK_TREE=str(outer),
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert (outer / ".git/index").read_bytes() == before
+    assert git(outer, "log", "--oneline").count("\n") == 0
+    assert (tmp_path / "new/.git").is_dir()
+
+
+@pytest.mark.threat("option-injection", commands="clone")
+@pytest.mark.parametrize("name", ["--repo=ext::sh -c id", "--branch=a:b", "--branch=-x"])
+def test_hostile_options_are_refused(tmp_path: Path, spacy: Spacy, name: str) -> None:
+    extra = [] if "repo" in name else ["--repo", "https://127.0.0.1:9/x"]
+    done = spacy("clone", "t", name, *extra, cwd=tmp_path)
+    assert done.code == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_name_the_error_names_an_example(tmp_path: Path, spacy: Spacy) -> None:
+    done = spacy("clone", cwd=tmp_path)
+    assert done.code == 2
+    assert "ner_fashion" in done.err
