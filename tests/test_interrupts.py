@@ -191,11 +191,11 @@ MOMENTS = {
     "        try: yield\n"
     "        finally: send()\n"
     "run_lock.project_lock = locked\n",
-    "while the error is printed": "from git_spacy import cli\nreal = _print_error\n"
+    "while the error is printed": "from git_spacy.cli import main\nreal = main._print_error\n"
     "def print_error(text):\n"
     "    send()\n"
     "    real(text)\n"
-    "_print_error = print_error\n",
+    "main._print_error = print_error\n",
 }
 START = """
 import os, sys
