@@ -108,6 +108,12 @@ def _parse_size(text: str) -> int:
     return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2].lower()]
 
 
+def _start_folder() -> str:
+    """Return the folder in which the user typed `git commit`: Git runs hooks at the top."""
+
+    return os.path.realpath(os.path.join(os.getcwd(), os.environ.get("GIT_PREFIX", "")))
+
+
 def _run(options: _HookOptions) -> int:
     from git_spacy.check import checks, outputs
     from git_spacy.check.finding import FORMATS
@@ -137,6 +143,11 @@ def _run(options: _HookOptions) -> int:
         max_size = outputs.MAX_SIZE if options.max_size is None else options.max_size
         files = names or sorted(index.changed())
         findings += outputs.check_outputs(index, files, max_size=max_size, allow=options.allow)
+    top, start = os.path.realpath(index.top), _start_folder()
+    findings = [
+        finding.seen_from(lambda path: os.path.relpath(os.path.join(top, path), start))
+        for finding in findings
+    ]
     text = FORMATS["text"](findings).encode(sys.stdout.encoding or "utf-8", "backslashreplace")
     sys.stdout.write(text.decode(sys.stdout.encoding or "utf-8"))
     return 1 if any(finding.severity == "error" for finding in findings) else 0

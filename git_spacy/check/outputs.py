@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
@@ -46,7 +47,7 @@ def check_outputs(
         except (InvalidInput, Refused):
             continue
         inner = [name[len(folder) :] for name in names if name in entries]
-        findings += (finding.below(folder) for finding in _generated_paths(loaded, inner, folder))
+        findings += (finding.below(folder) for finding in _generated_paths(loaded, inner))
     return sorted(findings, key=lambda finding: (finding.file, finding.line))
 
 
@@ -72,7 +73,7 @@ def _too_large(index: Index, entries: Sequence[TreeEntry], max_size: int) -> Ite
             yield Finding("outputs", entry.name, 1, 1, message, hint)
 
 
-def _generated_paths(loaded: LoadedProject, names: Sequence[str], folder: str) -> Iterator[Finding]:
+def _generated_paths(loaded: LoadedProject, names: Sequence[str]) -> Iterator[Finding]:
     project = loaded.project
     for command in project.commands:
         for output in command.outputs:
@@ -81,13 +82,13 @@ def _generated_paths(loaded: LoadedProject, names: Sequence[str], folder: str) -
             )
             message = f"output '{output}' of '{command.name}' is about to be committed"
             hint = "or list it under 'outputs_no_cache' to keep it in Git"
-            yield from _finding(output, names, position, message, hint, folder)
+            yield from _finding(output, names, position, message, hint)
     for asset in project.assets:
         if asset.url or asset.git:
             position = source_map.nearest_position(loaded.source_map, "assets", asset.dest.text)
             message = f"asset '{asset.dest}', which is fetched, is about to be committed"
             hint = "or remove its 'url' or 'git' to keep it in Git"
-            yield from _finding(asset.dest, names, position, message, hint, folder)
+            yield from _finding(asset.dest, names, position, message, hint)
 
 
 def _finding(
@@ -96,7 +97,6 @@ def _finding(
     position: source_map.Position,
     message: str,
     hint: str,
-    folder: str,
 ) -> Iterator[Finding]:
     files = [name for name in names if path.holds(ProjectPath(name, name))]
     if not files:
@@ -104,6 +104,5 @@ def _finding(
     if files != [path.normal]:
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         message += f": '{files[0]}'{more}"
-    unstage = f"git rm -r --cached '{folder}{path.normal}'"
-    hint = f"{unstage}\n{hint}"
+    hint = f"{shlex.join(['git', 'rm', '-r', '--cached', path.normal])}\n{hint}"
     yield Finding("outputs", PROJECT_FILE, *position, message, hint)

@@ -18,6 +18,7 @@ from git_spacy.git.repository import Repository
 
 _NO_FSMONITOR = ("-c", "core.fsmonitor=false")  # reading must not start the user's programs
 _LITERAL = ("--literal-pathspecs", *_NO_FSMONITOR)  # names, not patterns
+_NO_LOCK = "--no-optional-locks"  # do not write the index, not even refreshed times
 _GLOB = re.compile(r"[\\*?\[]")
 _MAX_PATHS = 1000  # on one command line
 _SMALL_INDEX = 256 << 10  # bytes, batch 2,500 files: listing all is cheaper than two queries
@@ -140,6 +141,23 @@ class Index:
             for batch in _batches(paths)
             for name in self._run_git((*_LITERAL, "diff-files", "--name-only", "-z", "--", *batch))
         }
+
+    def unstaged(self, paths: Sequence[str]) -> list[str]:
+        """Return the files at or below `paths` that `git add` would add to the index as they are.
+
+        These are the modified, deleted and untracked ones; not those that Git ignores.
+        """
+
+        arguments = (
+            "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all",
+            "--ignore-submodules=dirty",
+        )  # fmt: skip
+        names = []
+        for batch in _batches(paths):
+            for record in self._run_git((*_LITERAL, _NO_LOCK, *arguments, "--", *batch)):
+                if record[1:2] not in b" !":
+                    names.append(os.fsdecode(record[3:]))
+        return names
 
     def ignored(self, paths: Sequence[str]) -> set[str]:
         """Return the `paths` that Git ignores and that are not in the index."""
