@@ -44,6 +44,8 @@ def hint_at_unstaged_files(
         if not new or len(files) == known:
             added = {finding.subject for finding in unstaged} - _subjects(remaining)
             hint = _add_command(to_add, files)
+            if view.is_partial:
+                hint += "\nand commit these together: 'git commit FILE' leaves out other files"
             return [
                 finding._replace(hint=hint) if finding.subject in added else finding
                 for finding in findings

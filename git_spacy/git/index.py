@@ -53,6 +53,15 @@ class Index:
             file = Path(environ["GIT_INDEX_FILE"])
         return cls(repository.top, environ, file)
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether this is the temporary index of `git commit FILE`, which has only those changes.
+
+        Git's builtin/commit.c names it next-index-PID.lock.
+        """
+
+        return self._file.name.startswith("next-index-")
+
     @cached_property
     def _all_entries(self) -> tuple[TreeEntry, ...] | None:
         """Every entry, listed once; None if the index is large, or split (of unknown size)."""

@@ -283,6 +283,12 @@ class Staged:
         unstaged = self._index.unstaged([self._prefix + name for name in names])
         return [name[len(self._prefix) :] for name in unstaged]
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether `git commit FILE` is running, which leaves out other staged files."""
+
+        return isinstance(self._index, Index) and self._index.is_partial
+
     def with_worktree(self, names: Iterable[str]) -> View:
         """Return this view as it will be after `git add` of the files `names`."""
 

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 from git_spacy import hook
 from git_spacy.cli.main import main
 from tests.testing.projects import project
-from tests.testing.repositories import commit, git, repository
+from tests.testing.repositories import commit, git, repository, write
 
 EXAMPLES = int(os.environ.get("GIT_SPACY_TEST_WALKS", "30"))
 ROUNDS = 3
@@ -302,3 +302,116 @@ def test_following_the_hints_always_lets_a_commit_through(
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """Return a repository whose hook checks its two projects `a` and `b`; all is committed."""
+
+    top = repository(tmp_path / "r")
+    for name in "ab":
+        os.chdir(project(top / name, PROJECT, FILES))
+        assert git_spacy("run", "all")[0] == 0
+    git(top, "add", "-A")
+    git(top, "commit", "-q", "-m", "run")
+    os.chdir(top)
+    return top
+
+
+def change_and_run(root: Path) -> None:
+    text = (root / "project.yml").read_text()
+    write(root, {"project.yml": text.replace("n: 1", "n: 2")})
+    os.chdir(root)
+    assert git_spacy("run", "all")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("folder", "hint"),
+    [
+        ("a", "git add project.lock"),
+        (".", "git -C a add project.lock"),
+        ("a/lib", "git -C .. add project.lock"),
+        ("b", "git -C ../a add project.lock"),
+    ],
+)
+def test_a_lock_that_is_only_not_staged_is_to_be_added(top: Path, folder: str, hint: str) -> None:
+    """The commonest refusal: the run is done, but only project.yml is staged."""
+
+    change_and_run(top / "a")
+    git(top, "add", "a/project.yml")
+    code, text = check_commit(top, folder)
+    assert code == 1
+    file = os.path.relpath("a/project.lock", folder)
+    assert text.startswith(
+        f"{file}:3:3: error: 'make': script changed: line 1 is now 'sh make.sh 2'"
+    )
+    assert text.splitlines()[1:] == [f"hint: {hint}"]
+    follow(findings(text))
+    assert check_commit(top, folder) == (0, "")
+
+
+def test_results_that_belong_in_git_are_added_with_the_lock(top: Path) -> None:
+    write(top, {"a/in.txt": "something longer\n"})
+    os.chdir(top / "a")
+    assert git_spacy("run", "all")[0] == 0
+    git(top, "add", "a/in.txt")
+    _, text = check_commit(top, "a")
+    assert "hint: git add project.lock metrics.json" in text.splitlines()
+
+
+def test_a_new_dependency_that_is_not_staged_is_to_be_added(top: Path) -> None:
+    text = (top / "a/project.yml").read_text()
+    write(
+        top / "a",
+        {"project.yml": text.replace("in.txt]", "in.txt, new one.txt]"), "new one.txt": ""},
+    )
+    os.chdir(top / "a")
+    assert git_spacy("run", "all")[0] == 0
+    git(top, "add", "a/project.yml", "a/project.lock")
+    _, text = check_commit(top, "a")
+    assert text.endswith("dependency 'new one.txt' is missing\nhint: git add 'new one.txt'\n")
+
+
+def test_a_stale_command_of_another_project_is_run_there(top: Path) -> None:
+    write(top, {"b/in.txt": "new\n"})
+    git(top, "add", "-A")
+    _, text = check_commit(top, ".")
+    assert text.endswith("hint: git spacy -C b run make use\n")
+    _, text = check_commit(top, "b/lib")
+    assert text.endswith("hint: git spacy run make use\n")
+
+
+def test_a_folder_stands_for_many_files_in_it(top: Path) -> None:
+    write(top, {f"a/lib/{number}.txt": "new\n" for number in range(9)})
+    os.chdir(top / "a")
+    assert git_spacy("run", "all")[0] == 0
+    git(top, "add", "a/project.lock")
+    _, text = check_commit(top, "a")
+    assert text.endswith("hint: git add lib metrics.json\n")
+
+
+def test_an_invalid_project_yml_that_is_corrected_but_not_staged_is_to_be_added(top: Path) -> None:
+    good = (top / "a/project.yml").read_text()
+    write(top, {"a/project.yml": "nonsense"})
+    git(top, "add", "-A")
+    write(top, {"a/project.yml": good})
+    _, text = check_commit(top, "a")
+    assert text.endswith("hint: git add project.yml\n")
+
+
+def test_a_missing_file_that_git_has_is_restored_from_there(top: Path) -> None:
+    (top / "a/in.txt").unlink()
+    os.chdir(top / "a")
+    code, text = git_spacy("run", "make")
+    assert (code, text.splitlines()[-1]) == (1, "hint: git restore -- in.txt")
+    git(top, "rm", "-q", "--cached", "a/in.txt")
+    _, text = git_spacy("run", "make")
+    assert text.splitlines()[-1] == "hint: git checkout HEAD -- in.txt"
+
+
+def test_outputs_that_are_not_here_are_produced_first(top: Path) -> None:
+    shutil.rmtree(top / "a/out")
+    write(top, {"a/use.sh": FILES["use.sh"], "a/lib/x.txt": "other\n"})
+    os.chdir(top / "a")
+    code, text = git_spacy("check")
+    assert (code, text.splitlines()[-1]) == (1, "hint: git spacy run make use")
