@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 # Shown in the man pages. `run` exits with the code of the script that failed.
 EXIT_CODES = {
@@ -69,23 +69,53 @@ def _without_query(word: str) -> str:
     return word[: start.end()] + "***"
 
 
-class Problem(NamedTuple):
-    """An error or a warning, how to fix it, and where it is (`project.yml:12:11`, or a path)."""
+def sanitize(text: str) -> str:
+    """Return `text` with control characters escaped and credentials redacted."""
+
+    return escape_controls(redact(text))
+
+
+Severity = Literal["error", "warning"]
+
+
+class Diagnostic(NamedTuple):
+    """An error or a warning, how to fix it, and where it is.
+
+    `file` is a path, or a name for another place: an option, a setting, a script line. Lines and
+    columns count from 1; 0 stands for none. `check` is the check that found it, if one did.
+    """
 
     message: str
     hint: str = ""
-    location: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    severity: Severity = "error"
+    check: str = ""
+
+    @property
+    def location(self) -> str:
+        """The file, and the line and column if there are any: `project.yml:12:11`."""
+
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+
+    def below(self, folder: str) -> Diagnostic:
+        """Prefix the file with `folder`, which is "" or ends in a slash."""
+
+        return self._replace(file=folder + self.file)
 
     def __str__(self) -> str:
-        return self.format("error")
+        return self.format()
 
-    def format(self, severity: str) -> str:
-        """Return the text that is shown: `LOCATION: SEVERITY: MESSAGE`, then `hint:` lines."""
+    def format(self, label: str = "") -> str:
+        """Return the text that is shown: `LOCATION: SEVERITY: MESSAGE`, then `hint:` lines.
+
+        `label` stands in place of `SEVERITY:`, e.g. because it has a colour.
+        """
 
         prefix = f"{self.location}: " if self.location else ""
-        lines = [f"{prefix}{severity}: {self.message}"]
-        lines += [f"hint: {line}" for line in self.hint.splitlines()]
-        return escape_controls(redact("\n".join(lines)))
+        text = "\nhint: ".join((self.message, *self.hint.splitlines()))
+        return f"{sanitize(prefix)}{label or f'{self.severity}:'} {sanitize(text)}"
 
 
 class GitSpacyError(Exception):
@@ -93,12 +123,14 @@ class GitSpacyError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "", location: str = "") -> None:
-        self.problems: tuple[Problem, ...] = (Problem(message, hint, location),)
+    def __init__(
+        self, message: str, *, hint: str = "", file: str = "", line: int = 0, column: int = 0
+    ) -> None:
+        self.problems: tuple[Diagnostic, ...] = (Diagnostic(message, hint, file, line, column),)
         super().__init__(message)
 
     @classmethod
-    def from_problems(cls, problems: Iterable[Problem]) -> GitSpacyError:
+    def from_problems(cls, problems: Iterable[Diagnostic]) -> GitSpacyError:
         """Return one error that reports all of `problems`, which must not be empty."""
 
         all_problems = tuple(problems)
@@ -149,8 +181,10 @@ class Busy(GitSpacyError):
 class ScriptFailed(GitSpacyError):
     """A script line failed; its exit code becomes ours."""
 
-    def __init__(self, message: str, code: int, *, hint: str = "", location: str = "") -> None:
-        super().__init__(message, hint=hint, location=location)
+    def __init__(
+        self, message: str, code: int, *, hint: str = "", file: str = "", line: int = 0
+    ) -> None:
+        super().__init__(message, hint=hint, file=file, line=line)
         self.exit_code = code
 
 
@@ -164,9 +198,10 @@ class Interrupted(KeyboardInterrupt):
         super().__init__()
         self.number = number
         self.exit_code = 128 + number
+        self.problems = (Diagnostic("interrupted" if number == 2 else "terminated"),)
 
     def __str__(self) -> str:
-        return str(Problem("interrupted" if self.number == 2 else "terminated"))
+        return str(self.problems[0])
 
 
 class InternalError(GitSpacyError):
@@ -189,4 +224,4 @@ def local_failure(error: OSError, action: str = "") -> LocalFailure:
 
     path = error.filename if isinstance(error.filename, str) else ""
     reason = error.strerror or str(error)
-    return LocalFailure(f"{action}: {reason}" if action else reason, location=path)
+    return LocalFailure(f"{action}: {reason}" if action else reason, file=path)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from git_spacy.check.finding import Finding
-from git_spacy.errors import InvalidInput, Refused
+from git_spacy.check.finding import findings_of
+from git_spacy.errors import Diagnostic, InvalidInput, Refused
 from git_spacy.git.index import Index
 from git_spacy.git.remote_tree import TreeEntry
 from git_spacy.project import loader, source_map
@@ -22,7 +22,7 @@ MAX_SIZE = 10 << 20
 
 def check_outputs(
     index: Index, files: Sequence[str], *, max_size: int = MAX_SIZE, allow: Sequence[str] = ()
-) -> list[Finding]:
+) -> list[Diagnostic]:
     """Check `files`, which are about to be committed. Their paths are relative to the repository.
 
     Paths that match a pattern of `allow` are not checked; `max_size` is in bytes. Files outside
@@ -47,7 +47,8 @@ def check_outputs(
             continue
         inner = [name[len(folder) :] for name in names if name in entries]
         findings += (finding.below(folder) for finding in _generated_paths(loaded, inner, folder))
-    return sorted(findings, key=lambda finding: (finding.file, finding.line))
+    findings.sort(key=lambda finding: (finding.file, finding.line))
+    return findings_of("outputs", findings, PROJECT_FILE)
 
 
 def project_folder(project_file: str) -> str:
@@ -60,7 +61,7 @@ def _matches(name: str, allow: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in allow)
 
 
-def _too_large(index: Index, entries: Sequence[TreeEntry], max_size: int) -> Iterator[Finding]:
+def _too_large(index: Index, entries: Sequence[TreeEntry], max_size: int) -> Iterator[Diagnostic]:
     sizes = index.sizes([entry.id for entry in entries])
     for entry in entries:
         if (size := sizes.get(entry.id, 0)) > max_size:
@@ -69,10 +70,12 @@ def _too_large(index: Index, entries: Sequence[TreeEntry], max_size: int) -> Ite
                 "store it elsewhere and list it under 'assets'\n"
                 "or commit it anyway: git commit --no-verify (with pre-commit, raise --max-size)"
             )
-            yield Finding("outputs", entry.name, 1, 1, message, hint)
+            yield Diagnostic(message, hint, entry.name)
 
 
-def _generated_paths(loaded: LoadedProject, names: Sequence[str], folder: str) -> Iterator[Finding]:
+def _generated_paths(
+    loaded: LoadedProject, names: Sequence[str], folder: str
+) -> Iterator[Diagnostic]:
     project = loaded.project
     for command in project.commands:
         for output in command.outputs:
@@ -97,7 +100,7 @@ def _finding(
     message: str,
     hint: str,
     folder: str,
-) -> Iterator[Finding]:
+) -> Iterator[Diagnostic]:
     files = [name for name in names if path.holds(ProjectPath(name, name))]
     if not files:
         return
@@ -106,4 +109,4 @@ def _finding(
         message += f": '{files[0]}'{more}"
     unstage = f"git rm -r --cached '{folder}{path.normal}'"
     hint = f"{unstage}\n{hint}"
-    yield Finding("outputs", PROJECT_FILE, *position, message, hint)
+    yield Diagnostic(message, hint, PROJECT_FILE, *position)
