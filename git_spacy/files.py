@@ -170,14 +170,14 @@ def _beneath(root: Path, relative: str) -> tuple[str, tuple[str, ...]]:
         raise Refused(
             f"'{relative}' leads out of the project through a symlink, to '{real}'",
             hint="replace the symlink with the folder itself, or with a bind mount of it",
-            location=relative,
+            file=relative,
         )
     names = tuple(real[len(prefix) :].split(os.sep)) if real != top else ()
     if any(map(is_git_name, names)):
         raise Refused(
             f"'{relative}' leads into Git's own folder, to '{real}'",
             hint="use a path outside '.git'",
-            location=relative,
+            file=relative,
         )
     return top, names
 
@@ -197,9 +197,7 @@ def parent_descriptor(
 
     folder, name = os.path.split(relative)
     if is_git_name(name):
-        raise Refused(
-            f"'{relative}' is reserved for Git", hint="use another name", location=relative
-        )
+        raise Refused(f"'{relative}' is reserved for Git", hint="use another name", file=relative)
     top, names = _beneath(root, folder)
     with _open_folder(top, names, relative, create=create) as descriptor:
         yield descriptor, name
@@ -261,7 +259,7 @@ def _not_a_directory(error: OSError, folder: str, relative: str) -> OSError | Re
         return Refused(
             f"'{folder}' on the way to '{relative}' is a symlink or a file, not a folder",
             hint=f"remove '{folder}', then run the command again",
-            location=relative,
+            file=relative,
         )
     return error
 
@@ -341,7 +339,7 @@ def open_beneath(root: Path, relative: str) -> Iterator[BinaryIO]:
 
 
 def _not_a_file(relative: str) -> Refused:
-    return Refused(f"'{relative}' is not a regular file", location=relative)
+    return Refused(f"'{relative}' is not a regular file", file=relative)
 
 
 def make_directory(root: Path, relative: str) -> None:

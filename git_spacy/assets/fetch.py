@@ -40,11 +40,11 @@ from git_spacy.assets.planner import (
 from git_spacy.assets.sources import FetchContext, FetchedContent
 from git_spacy.errors import (
     CheckFailed,
+    Diagnostic,
     ExternalError,
     GitSpacyError,
     InvalidInput,
     LocalFailure,
-    Problem,
     Refused,
 )
 from git_spacy.files import make_directory, recover, staging
@@ -82,14 +82,15 @@ class FetchFailure(NamedTuple):
     error: GitSpacyError
 
     @property
-    def as_problems(self) -> tuple[Problem, ...]:
+    def as_problems(self) -> tuple[Diagnostic, ...]:
         """Return the problems of the error, located at the line of the asset in project.yml."""
 
         return tuple(
-            Problem(
+            Diagnostic(
                 f"asset '{self.asset.dest}': {problem.message}",
                 problem.hint,
-                f"project.yml:{self.asset.line}",
+                "project.yml",
+                self.asset.line,
             )
             for problem in self.error.problems
         )

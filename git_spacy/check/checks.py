@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.check.finding import Finding, Severity, finding_of_warning, findings_of_error
-from git_spacy.errors import InvalidInput, Refused
+from git_spacy.check.finding import findings_of
+from git_spacy.errors import Diagnostic, InvalidInput, Refused, Severity
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
@@ -39,7 +39,7 @@ class _CheckContext(NamedTuple):
     strict: bool
 
 
-def run_checks(names: Sequence[str], view: View, *, strict: bool = False) -> list[Finding]:
+def run_checks(names: Sequence[str], view: View, *, strict: bool = False) -> list[Diagnostic]:
     """Run the checks `names`, which are keys of CHECKS; return the findings by file and line.
 
     If project.yml cannot be loaded, only its errors are returned. With `strict`, every command of
@@ -57,20 +57,24 @@ def run_checks(names: Sequence[str], view: View, *, strict: bool = False) -> lis
     return findings
 
 
-def _run_checks(names: Sequence[str], view: View, strict: bool) -> list[Finding]:
+def _run_checks(names: Sequence[str], view: View, strict: bool) -> list[Diagnostic]:
     try:
         data = view.project()
         loaded = loader.parse(data)
         check_destinations(loaded.project.assets)
     except (InvalidInput, Refused) as error:
-        return findings_of_error("project", error, PROJECT_FILE)
+        return findings_of("project", error.problems, PROJECT_FILE)
     context = _CheckContext(loaded, data, view, strict)
-    findings = [finding for name in names for finding in CHECKS[name](context)]
+    findings = [
+        finding
+        for name in names
+        for finding in findings_of(name, CHECKS[name](context), PROJECT_FILE)
+    ]
     view.save()
     return sorted(findings, key=lambda finding: (finding.file, finding.line, finding.column))
 
 
-def unrecorded_entries(root: Path, view: View) -> list[Finding]:
+def unrecorded_entries(root: Path, view: View) -> list[Diagnostic]:
     """Return a finding for each entry of project.lock that no run record matches.
 
     Raises InvalidInput outside a repository, ExternalError if git fails.
@@ -88,14 +92,17 @@ def unrecorded_entries(root: Path, view: View) -> list[Finding]:
         if record.exit == 0:
             recorded.setdefault(record.command, []).append(record.entry())
     positions = lock_format.source_map(text or b"")
-    return [
-        Finding(
-            "lock", LOCK_FILE, *positions[name,], f"'{name}': no run record matches this entry",
+    problems = (
+        Diagnostic(
+            f"'{name}': no run record matches this entry",
             f"git spacy notes pull\nor, to record it: git spacy lock record {name}",
+            LOCK_FILE,
+            *positions[name,],
         )
         for name, entry in entries.items()
         if not any(_agree(entry, other) for other in recorded.get(split_name(name)[0], ()))
-    ]  # fmt: skip
+    )
+    return findings_of("lock", problems, LOCK_FILE)
 
 
 def _agree(entry: LockEntry, recorded: LockEntry) -> bool:
@@ -125,14 +132,13 @@ def remove_orphaned_entries(root: Path) -> tuple[str, ...]:
     return names
 
 
-def _project(context: _CheckContext) -> Iterable[Finding]:
-    """Yield the warnings of the loader; its errors are reported before the checks run."""
+def _project(context: _CheckContext) -> Iterable[Diagnostic]:
+    """Return the warnings of the loader; its errors are reported before the checks run."""
 
-    for text in context.loaded.project.warnings:
-        yield finding_of_warning("project", text, PROJECT_FILE)
+    return context.loaded.project.warnings
 
 
-def _assets(context: _CheckContext) -> Iterator[Finding]:
+def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
     """Compare the checksums of the assets that exist."""
 
     view, project = context.view, context.loaded.project
@@ -153,7 +159,7 @@ def _assets(context: _CheckContext) -> Iterator[Finding]:
                 f"checksum mismatch: the {algorithm} of asset '{asset.dest}' is {current.digest}"
             )
             hint = f"git spacy assets {asset.dest}\nor correct the checksum"
-            line, column = source_map.nearest_position(
+            position = source_map.nearest_position(
                 context.loaded.source_map, "assets", asset.dest.text, "checksum"
             )
             difference = view.benign_difference(asset.dest, asset.checksum.digest)
@@ -163,28 +169,28 @@ def _assets(context: _CheckContext) -> Iterator[Finding]:
                 message = f"asset '{asset.dest}' {difference}"
                 hint = _difference_hint(difference, asset.dest.normal)
             severity: Severity = "error" if difference is None else "warning"
-            yield Finding(
-                "assets", PROJECT_FILE, line, column, message, hint, severity,
+            yield Diagnostic(
+                message, hint, PROJECT_FILE, *position, severity,
                 subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
             )  # fmt: skip
 
 
-def _lock(context: _CheckContext) -> Iterator[Finding]:
+def _lock(context: _CheckContext) -> Iterator[Diagnostic]:
     """Compare every entry of project.lock with the committed files."""
 
     text = context.view.lock()
     try:
         entries = {} if text is None else lock_format.parse(text)
     except InvalidInput as error:
-        yield from findings_of_error("lock", error, LOCK_FILE)
+        yield from error.problems
         return
     project = with_variants(context.loaded.project, context.data, entries)
     checked = lock_check.check_lock(project, entries, context.view)
     positions = lock_format.source_map(text or b"")
     for reason in orphaned_entries(project, entries):
         hint = "git spacy check lock --fix"
-        yield Finding(
-            "lock", LOCK_FILE, *positions[reason.about,], reason.text, hint,
+        yield Diagnostic(
+            reason.text, hint, LOCK_FILE, *positions[reason.about,],
             subject=f"lock entry {reason.about}", files=(LOCK_FILE, PROJECT_FILE),
         )  # fmt: skip
     commands = {command.name: command for command in project.commands}
@@ -198,8 +204,8 @@ def _lock(context: _CheckContext) -> Iterator[Finding]:
                 if reason.about in missing
                 else _rerun_command(project, name, context.view.root)
             )
-            yield Finding(
-                "lock", LOCK_FILE, *position, f"'{name}': {reason}", hint,
+            yield Diagnostic(
+                f"'{name}': {reason}", hint, LOCK_FILE, *position,
                 subject=f"command {name}", files=(LOCK_FILE, *files),
             )  # fmt: skip
     for notice in checked.notices:
@@ -208,7 +214,7 @@ def _lock(context: _CheckContext) -> Iterator[Finding]:
             position = positions.get((notice.command, key, notice.path.text), position)
         message = f"'{notice.command}': '{notice.path}' {notice.message}, so it is not compared"
         hint = _difference_hint(notice.message, notice.path.normal)
-        yield Finding("lock", LOCK_FILE, *position, message, hint, "warning")
+        yield Diagnostic(message, hint, LOCK_FILE, *position, "warning")
     if context.strict:
         yield from _without_entry(context.loaded, entries)
 
@@ -255,7 +261,7 @@ def _lacks_outputs(command: Command, root: Path) -> bool:
     return not all(os.path.lexists(root / path.normal) for path in command.produced)
 
 
-def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> Iterator[Finding]:
+def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> Iterator[Diagnostic]:
     for workflow in loaded.project.workflows:
         for step in workflow.steps:
             if step not in entries:
@@ -263,8 +269,8 @@ def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> I
                     loaded.source_map, "workflows", workflow.name, step
                 )
                 message = f"'{step}' of workflow '{workflow.name}' has no entry in {LOCK_FILE}"
-                yield Finding(
-                    "lock", PROJECT_FILE, *position, message, f"git spacy run {step}",
+                yield Diagnostic(
+                    message, f"git spacy run {step}", PROJECT_FILE, *position,
                     subject=f"step {workflow.name} {step}", files=(LOCK_FILE,),
                 )  # fmt: skip
 
@@ -275,7 +281,7 @@ def _difference_hint(difference: str, path: str) -> str:
     return f"add the line '{path} -text' to .gitattributes, so that Git does not change the file"
 
 
-def _generated(context: _CheckContext) -> Iterable[Finding]:
+def _generated(context: _CheckContext) -> Iterable[Diagnostic]:
     """Check that the generated files are up to date."""
 
     from git_spacy.check import generated
@@ -286,7 +292,7 @@ def _generated(context: _CheckContext) -> Iterable[Finding]:
     return generated.check_generated(generator_input, view)
 
 
-CHECKS: dict[str, Callable[[_CheckContext], Iterable[Finding]]] = {
+CHECKS: dict[str, Callable[[_CheckContext], Iterable[Diagnostic]]] = {
     "project": _project,
     "assets": _assets,
     "lock": _lock,

@@ -9,8 +9,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from git_spacy.check.finding import Finding
-from git_spacy.errors import InvalidInput, Refused
+from git_spacy.check.finding import findings_of
+from git_spacy.errors import Diagnostic, InvalidInput, Refused
 from git_spacy.git.index import Index
 from git_spacy.git.remote_tree import TreeEntry
 from git_spacy.project import loader, source_map
@@ -23,7 +23,7 @@ MAX_SIZE = 10 << 20
 
 def check_outputs(
     index: Index, files: Sequence[str], *, max_size: int = MAX_SIZE, allow: Sequence[str] = ()
-) -> list[Finding]:
+) -> list[Diagnostic]:
     """Check `files`, which are about to be committed. Their paths are relative to the repository.
 
     Paths that match a pattern of `allow` are not checked; `max_size` is in bytes. Files outside
@@ -48,7 +48,8 @@ def check_outputs(
             continue
         inner = [name[len(folder) :] for name in names if name in entries]
         findings += (finding.below(folder) for finding in _generated_paths(loaded, inner))
-    return sorted(findings, key=lambda finding: (finding.file, finding.line))
+    findings.sort(key=lambda finding: (finding.file, finding.line))
+    return findings_of("outputs", findings, PROJECT_FILE)
 
 
 def project_folder(project_file: str) -> str:
@@ -61,7 +62,7 @@ def _matches(name: str, allow: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in allow)
 
 
-def _too_large(index: Index, entries: Sequence[TreeEntry], max_size: int) -> Iterator[Finding]:
+def _too_large(index: Index, entries: Sequence[TreeEntry], max_size: int) -> Iterator[Diagnostic]:
     sizes = index.sizes([entry.id for entry in entries])
     for entry in entries:
         if (size := sizes.get(entry.id, 0)) > max_size:
@@ -70,10 +71,10 @@ def _too_large(index: Index, entries: Sequence[TreeEntry], max_size: int) -> Ite
                 "store it elsewhere and list it under 'assets'\n"
                 "or commit it anyway: git commit --no-verify (with pre-commit, raise --max-size)"
             )
-            yield Finding("outputs", entry.name, 1, 1, message, hint)
+            yield Diagnostic(message, hint, entry.name)
 
 
-def _generated_paths(loaded: LoadedProject, names: Sequence[str]) -> Iterator[Finding]:
+def _generated_paths(loaded: LoadedProject, names: Sequence[str]) -> Iterator[Diagnostic]:
     project = loaded.project
     for command in project.commands:
         for output in command.outputs:
@@ -97,7 +98,7 @@ def _finding(
     position: source_map.Position,
     message: str,
     hint: str,
-) -> Iterator[Finding]:
+) -> Iterator[Diagnostic]:
     files = [name for name in names if path.holds(ProjectPath(name, name))]
     if not files:
         return
@@ -105,4 +106,4 @@ def _finding(
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         message += f": '{files[0]}'{more}"
     hint = f"{shlex.join(['git', 'rm', '-r', '--cached', path.normal])}\n{hint}"
-    yield Finding("outputs", PROJECT_FILE, *position, message, hint)
+    yield Diagnostic(message, hint, PROJECT_FILE, *position)

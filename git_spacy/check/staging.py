@@ -10,20 +10,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 
-from git_spacy.check.finding import Finding
+from git_spacy.errors import Diagnostic
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.project_view import Staged, View, WorkTree
 
-RunChecks = Callable[[View], Sequence[Finding]]
+RunChecks = Callable[[View], Sequence[Diagnostic]]
 
 _MAX_ROUNDS = 4  # adding project.lock brings in other commands, and these other files
 _MAX_FILES = 4  # of one folder, before the hint names the folder instead
 
 
 def hint_at_unstaged_files(
-    findings: Sequence[Finding], view: Staged, run_checks: RunChecks
-) -> list[Finding]:
+    findings: Sequence[Diagnostic], view: Staged, run_checks: RunChecks
+) -> list[Diagnostic]:
     """Return `findings`, with the hint `git add FILE…` on those that it removes.
 
     `run_checks` returns the findings of the same checks in another view. Raises OSError,
@@ -53,7 +53,7 @@ def hint_at_unstaged_files(
     return list(findings)
 
 
-def _subjects(findings: Iterable[Finding]) -> set[str]:
+def _subjects(findings: Iterable[Diagnostic]) -> set[str]:
     return {finding.subject for finding in findings if finding.severity == "error"}
 
 

@@ -143,16 +143,17 @@ def _main(arguments: list[str]) -> int:
 
 
 def _fail(error: GitSpacyError | Interrupted) -> int:
-    _print_error(str(error))
+    _print_error(error)
     return error.exit_code
 
 
-def _print_error(text: str) -> None:
+def _print_error(error: GitSpacyError | Interrupted) -> None:
     from git_spacy.cli.output import diagnostic
 
     try:
         sys.stdout.flush()
-        diagnostic(text)
+        for problem in error.problems:
+            diagnostic(problem)
     except OSError:
         pass  # stderr is closed, too: the exit code has to do
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from git_spacy.errors import GitSpacyError, InvalidInput
+from git_spacy.errors import GitSpacyError, InvalidInput, sanitize
 from git_spacy.project import loader
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _summarize(project: Project, root: Path, current: Status) -> str:
         rows.append(("workflows", ", ".join(workflow.name for workflow in project.workflows)))
     if current.orphaned:
         rows.append(("project.lock", f"{len(current.orphaned)} orphaned"))
-    title = output.paint(output.sanitize(project.title or root.name), "bold")
+    title = output.paint(sanitize(project.title or root.name), "bold")
     return "\n".join([title, *_columns(rows), *_next_steps(project, root, current), _HELP])
 
 

@@ -176,7 +176,7 @@ def write_tree(
 
     if os.path.lexists(dest):
         raise LocalFailure(
-            "destination already exists", hint="choose another folder", location=str(dest)
+            "destination already exists", hint="choose another folder", file=str(dest)
         )
     single = len(entries) == 1 and entries[0].name == path
     skip = len(path) + 1 if path else 0

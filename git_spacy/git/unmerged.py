@@ -35,7 +35,7 @@ def read_stages(repository: Repository, name: str, max_bytes: int) -> dict[int, 
             raise InvalidInput(
                 f"the version of {_STAGES[number]} has {size:,} bytes; the limit is {max_bytes:,}",
                 hint=f"git checkout --{side} -- {path} && git add -- {path}",
-                location=name,
+                file=name,
             )
     contents = objects.read_blobs(SAFE_CONFIG, blobs, cwd=cwd, environ=environ)
     return {number: content.read() for number, (_, content) in zip(ids, contents, strict=True)}

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from git_spacy.errors import InvalidInput, Problem
+from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.model import Asset, Command, Project, Workflow
 from git_spacy.project.paths import ProjectPath
@@ -172,7 +172,7 @@ def find_workflow(project: Project, name: str) -> Workflow:
             hint = f"available workflows: {', '.join(names)}"
         else:
             hint = "add it under 'workflows:' in project.yml"
-        raise InvalidInput(f"unknown workflow '{name}'", hint=hint, location="project.yml")
+        raise InvalidInput(f"unknown workflow '{name}'", hint=hint, file="project.yml")
     return workflow
 
 
@@ -216,10 +216,11 @@ def check_destinations(assets: Sequence[Asset]) -> None:
     ]
     if overlaps:
         raise InvalidInput.from_problems(
-            Problem(
+            Diagnostic(
                 _overlap_message(first, second),
                 "give each asset its own destination",
-                f"project.yml:{second.line}",
+                "project.yml",
+                second.line,
             )
             for first, second in overlaps
         )
@@ -257,4 +258,4 @@ def _unknown_name(project: Project, name: str) -> InvalidInput:
         hint = f"available: {', '.join(known)}"
     else:
         hint = "add it under 'commands:' in project.yml"
-    return InvalidInput(f"unknown command or workflow '{name}'", hint=hint, location="project.yml")
+    return InvalidInput(f"unknown command or workflow '{name}'", hint=hint, file="project.yml")

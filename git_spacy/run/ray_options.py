@@ -142,6 +142,6 @@ def start_error(step: Step, code: int) -> ScriptFailed:
 
     problem = "cannot be executed" if code == 126 else "not found"
     return ScriptFailed(
-        f"program {problem} on the worker: '{step.arguments[0]}'", code, location=step.shown,
+        f"program {problem} on the worker: '{step.arguments[0]}'", code, file=step.shown,
         hint="install it on the machines of the cluster, or share the environment with them",
     )  # fmt: skip

@@ -17,11 +17,11 @@ from typing import NamedTuple, Protocol
 from git_spacy import interrupts
 from git_spacy.errors import (
     CheckFailed,
+    Diagnostic,
     ExternalError,
     GitSpacyError,
     Interrupted,
     InvalidInput,
-    Problem,
     Refused,
     ScriptFailed,
 )
@@ -264,17 +264,19 @@ class _Scheduler:
             raise ScriptFailed(
                 f"'{command.name}' failed: a script line ended with exit code {result.code}",
                 result.code,
-                location=f"project.yml:{command.line}",
+                file="project.yml",
+                line=command.line,
             )
         after = context.stats.fingerprints(command.deps + command.produced)
         missing = [output for output in command.produced if after[output.normal] is None]
         if missing:
             _write_record(running, command, running.before, after, context, CheckFailed.exit_code)
             raise CheckFailed.from_problems(
-                Problem(
+                Diagnostic(
                     f"'{command.name}' did not produce its output '{output}'",
                     "correct the script, or the path under 'outputs'",
-                    f"project.yml:{command.line}",
+                    "project.yml",
+                    command.line,
                 )
                 for output in missing
             )
@@ -354,10 +356,11 @@ def record_existing(commands: Sequence[Command], context: RunContext) -> None:
 
     observed = {c.name: context.stats.fingerprints(c.deps + c.produced) for c in commands}
     problems = [
-        Problem(
+        Diagnostic(
             f"cannot record '{command.name}': '{path}' is missing",
             f"git spacy run {command.name}",
-            f"project.yml:{command.line}",
+            "project.yml",
+            command.line,
         )
         for command in commands
         for path in command.deps + command.produced
@@ -385,16 +388,17 @@ def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
 
 def _missing_dependencies(
     context: RunContext, command: Command, paths: Iterable[ProjectPath]
-) -> Iterator[Problem]:
+) -> Iterator[Diagnostic]:
     """Yield a problem for each missing dependency, with a hint on how to obtain it."""
 
     from git_spacy.state.tracked_paths import missing_hint
 
     for path in paths:
-        yield Problem(
+        yield Diagnostic(
             f"missing dependency of '{command.name}': '{path}'",
             missing_hint(context.project, context.root, command.name, path),
-            f"project.yml:{command.line}",
+            "project.yml",
+            command.line,
         )
 
 

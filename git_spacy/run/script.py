@@ -65,7 +65,7 @@ def _configured_python(root: Path, configured: str) -> str:
     if found is None:
         raise InvalidInput(
             f"Python not found: '{configured}'",
-            location="git config spacy.python",
+            file="git config spacy.python",
             hint="git config --unset spacy.python\nor set it to the path of a Python",
         )
     return found
@@ -135,13 +135,15 @@ def _process_arguments(
         names = ", ".join(environment[name] for name in environment_names(line))
         raise InvalidInput(
             f"the value of {names} unbalances the quotes in a script line of '{command.name}'",
-            location=f"project.yml:{command.line}",
+            file="project.yml",
+            line=command.line,
             hint="use the other kind of quotes around ${env.…}, or change the value",
         ) from None
     if not words:
         raise InvalidInput(
             f"a script line of '{command.name}' is empty: its environment variables are not set",
-            location=f"project.yml:{command.line}",
+            file="project.yml",
+            line=command.line,
             hint="set the environment variables that the line refers to",
         )
     if words[0] in ("python", "python3"):

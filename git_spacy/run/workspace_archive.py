@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from git_spacy.errors import CheckFailed, ExternalError, Problem, Refused
+from git_spacy.errors import CheckFailed, Diagnostic, ExternalError, Refused
 from git_spacy.files import Staging, staging
 from git_spacy.git import process
 from git_spacy.git.repository import Repository
@@ -288,10 +288,11 @@ def _require_all_outputs(command: Command, outputs: Sequence[_OutputMembers]) ->
     missing = [path for path in command.produced if path.normal not in names]
     if missing:
         raise CheckFailed.from_problems(
-            Problem(
+            Diagnostic(
                 f"'{command.name}' did not produce its output '{path}'",
                 "correct the script, or the path under 'outputs'",
-                f"project.yml:{command.line}",
+                "project.yml",
+                command.line,
             )
             for path in missing
         )

@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from git_spacy.errors import Diagnostic
 from git_spacy.git.gitconfig import ConfigValue
 from git_spacy.git.repository import Repository
 from git_spacy.setup import pre_commit
-from git_spacy.setup.changes import Change, FileChange, FileMove, SetConfig, SkippedChange
+from git_spacy.setup.changes import Change, FileChange, FileMove, SetConfig, left_unchanged
 from git_spacy.setup.hook_scripts import CHAIN, HOOKS, scripts_folder
 from git_spacy.setup.write_location import Location, read_content
 
@@ -37,7 +38,7 @@ class Locate(Protocol):
 
 def plan_hooks(
     repository: Repository, top: Path, locate: Locate, folder: Path, path: tuple[ConfigValue, ...]
-) -> Iterator[Change | SkippedChange]:
+) -> Iterator[Change | Diagnostic]:
     """Yield the changes that make our checks run as hooks.
 
     `folder` is where Git looks for hooks, according to the values `path` of core.hooksPath. Raises
@@ -63,22 +64,21 @@ def plan_hooks(
             is_own = real == own_folder.resolve()
             yield from _add_beside(folder, locate, None if is_own else own_folder)
     elif any(value.scope in ("worktree", "command") for value in path):
-        yield SkippedChange(
-            "hooks", "core.hooksPath", f"it is set for this worktree only, to '{folder}'",
-            f'cp "$(git-spacy-hook --path)"/* {shlex.quote(str(folder))}',
-        )  # fmt: skip
+        reason = f"it is set for this worktree only, to '{folder}'"
+        hint = f'cp "$(git-spacy-hook --path)"/* {shlex.quote(str(folder))}'
+        yield left_unchanged("core.hooksPath", reason, hint)
     else:
         yield from _replace_shared_folder(folder, repository, locate, path)
 
 
-def _in_pre_commit(config: Location) -> Iterator[Change | SkippedChange]:
+def _in_pre_commit(config: Location) -> Iterator[Change | Diagnostic]:
     before = read_content(config)
     if before is None or pre_commit.has_entry(before):
         return
     after = pre_commit.add_entry(before)
     if after is None:
-        yield SkippedChange("hooks", pre_commit.FILE, "its 'repos:' is not a plain list",
-                   "add the hooks yourself: docs/how-to/hooks.md")  # fmt: skip
+        hint = "add the hooks yourself: docs/how-to/hooks.md"
+        yield left_unchanged(pre_commit.FILE, "its 'repos:' is not a plain list", hint)
     else:
         yield FileChange("hooks", config.path, config.name, before, after)
 
@@ -112,7 +112,7 @@ def _in_husky(folder: Path, locate: Locate) -> Iterator[Change]:
 
 def _add_beside(
     folder: Path, locate: Locate, inactive: Path | None
-) -> Iterator[Change | SkippedChange]:
+) -> Iterator[Change | Diagnostic]:
     """Put our scripts into `folder`. An existing hook is renamed, and ours calls it.
 
     The hooks in the folder `inactive` did not run before, so they must not run from now on.
@@ -121,8 +121,8 @@ def _add_beside(
     conflicts = [hook for hook in HOOKS if os.path.lexists(folder / (hook + RENAMED_SUFFIX))]
     if conflicts:
         name = locate(folder / (conflicts[0] + RENAMED_SUFFIX), follow=False).name
-        yield SkippedChange("hooks", name, "it already exists, and Git does not run it",
-                   "remove or rename it")  # fmt: skip
+        reason = "it already exists, and Git does not run it"
+        yield left_unchanged(name, reason, "remove or rename it")
         return
     for hook in HOOKS:
         if os.path.lexists(folder / hook):
@@ -135,7 +135,7 @@ def _add_beside(
 
 def _replace_shared_folder(
     theirs: Path, repository: Repository, locate: Locate, path: tuple[ConfigValue, ...]
-) -> Iterator[Change | SkippedChange]:
+) -> Iterator[Change | Diagnostic]:
     """Use a folder of our own, whose hooks call those of the same names in `theirs`."""
 
     ours = _our_folder(repository)

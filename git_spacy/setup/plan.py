@@ -9,7 +9,7 @@ import fnmatch
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from git_spacy.errors import GitSpacyError, InvalidInput
+from git_spacy.errors import Diagnostic, GitSpacyError, InvalidInput
 from git_spacy.generate import ignore as ignoring
 from git_spacy.generate import writer
 from git_spacy.git import gitconfig
@@ -19,7 +19,7 @@ from git_spacy.git.repository import Repository
 from git_spacy.git.settings import boolean
 from git_spacy.project import loader
 from git_spacy.setup import hooks
-from git_spacy.setup.changes import Change, FileChange, SetConfig, SkippedChange
+from git_spacy.setup.changes import Change, FileChange, SetConfig, left_unchanged
 from git_spacy.setup.write_location import Location, locate, read_content
 
 NOTES = "refs/notes/spacy"
@@ -29,7 +29,7 @@ _ATTRIBUTE_LINE = f"project.lock merge={DRIVER}"
 _LOCK = "project.lock"
 _DRIVER_COMMAND = "git spacy lock merge-driver %O %A %B"
 
-PlannedChange = Change | SkippedChange
+PlannedChange = Change | Diagnostic
 Values = dict[str, tuple[ConfigValue, ...]]
 
 
@@ -147,16 +147,13 @@ def _ignore(context: RepoContext) -> Iterator[PlannedChange]:
             plan = writer.plan(writer.read(root, block.file), block)
         except GitSpacyError as error:
             problem = error.problems[0]
-            yield SkippedChange(
-                "ignore",
-                prefix + (problem.location or loader.PROJECT_FILE),
-                problem.message,
-                problem.hint,
+            skipped = left_unchanged(
+                prefix + (problem.file or loader.PROJECT_FILE), problem.message, problem.hint
             )
+            yield skipped._replace(line=problem.line, column=problem.column)
             continue
         if plan.action == "refuse":
-            hint = f"{block.command} --force"
-            yield SkippedChange("ignore", prefix + block.file, plan.why, hint)
+            yield left_unchanged(prefix + block.file, plan.why, f"{block.command} --force")
         elif plan.action == "write":
             before, after = _encode(plan.before), _encode(plan.text)
             yield FileChange("ignore", file.path, file.name, before, after)

@@ -118,7 +118,7 @@ def _batches_below(root: Path, relative: str) -> Iterator[tuple[str, _Files]] | 
             if stat.S_ISREG(status.st_mode):
                 return iter([("", [("", real, status)])])
             if not stat.S_ISDIR(status.st_mode):
-                raise Refused(f"'{relative}' is neither a file nor a folder", location=relative)
+                raise Refused(f"'{relative}' is neither a file nor a folder", file=relative)
             return _walk(root, open_directory(name, directory, relative), real, "")
     except FileNotFoundError:
         return None

@@ -183,7 +183,7 @@ class Staged:
         text = self._project_files.get(loader.PROJECT_FILE)
         if text is None:
             message, hint = self._NO_PROJECT_FILE
-            raise InvalidInput(message, location=loader.PROJECT_FILE, hint=hint)
+            raise InvalidInput(message, file=loader.PROJECT_FILE, hint=hint)
         return text
 
     def lock(self) -> bytes | None:
@@ -198,7 +198,7 @@ class Staged:
             if content.size > _MAX_TEXT_BYTES:
                 raise InvalidInput(
                     f"file is {content.size:,} bytes; the limit is {_MAX_TEXT_BYTES:,}",
-                    location=name,
+                    file=name,
                     hint=f"git rm --cached {name}",
                 )
             texts[name] = b"".join(content.chunks())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.project import loader, plan
 from git_spacy.project.model import Project
 
@@ -174,10 +174,11 @@ def test_a_dependency_cycle_is_reported_at_its_first_command_with_a_hint() -> No
     with pytest.raises(InvalidInput) as caught:
         plan.graph_plan(project.commands)
     (problem,) = caught.value.problems
-    assert problem == (
+    assert problem == Diagnostic(
         "dependency cycle: 'a' → 'b' → 'a'",
         "remove one of the dependencies, or run the commands one at a time",
-        f"project.yml:{project.commands[1].line}",
+        "project.yml",
+        project.commands[1].line,
     )
 
 
@@ -186,10 +187,11 @@ def test_two_producers_are_reported_at_the_second_with_a_hint() -> None:
     with pytest.raises(InvalidInput) as caught:
         plan.graph_plan(loader.parse(text.encode()).project.commands)
     (problem,) = caught.value.problems
-    assert problem == (
+    assert problem == Diagnostic(
         "'a' and 'b' both produce 'x'",
         "give each its own output, or run them one at a time",
-        "project.yml:3",
+        "project.yml",
+        3,
     )
 
 

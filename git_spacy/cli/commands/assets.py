@@ -47,8 +47,8 @@ def assets(
     start, names = project_dir(ctx.obj, names)
     root = loader.find(start)
     project = loader.load(root, overrides.current_overrides(ctx))
-    for text in project.warnings:
-        output.warning(text)
+    for warning in project.warnings:
+        output.diagnostic(warning)
     names = tuple(_destination(root, start, name, project) for name in names)
     configured = read_settings(root)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from git_spacy.cli import output
+from git_spacy.errors import sanitize
 
 if TYPE_CHECKING:
     from git_spacy.git.settings import Setting, SettingValue
@@ -41,7 +42,7 @@ def config(ctx: click.Context, as_json: bool) -> None:
     else:
         output.result(output.columns((row.name, format_value(row)) for row in table))
     for problem in settings.find_problems(entries):
-        output.warning(problem.format("warning"))
+        output.diagnostic(problem)
 
 
 def setting_rows(entries: list[SettingValue]) -> Iterator[SettingRow]:
@@ -82,7 +83,7 @@ def to_json(row: SettingRow) -> dict[str, str | None]:
     }
     return {
         "name": row.name,
-        "value": output.sanitize(row.entry.value) if row.entry else row.setting.default or None,
+        "value": sanitize(row.entry.value) if row.entry else row.setting.default or None,
         "scope": row.entry.scope if row.entry else "default",
         "origin": row.entry.origin if row.entry else None,
         "default": row.setting.default or None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from git_spacy.cli import output
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import InvalidInput, sanitize
 
 if TYPE_CHECKING:
     from git_spacy.history.lock_history import ResolvedEntry
@@ -60,7 +60,7 @@ def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
             lines += [
                 f"(no run for {revision}: used the last one before it)" for revision in unmatched
             ]
-            title = output.paint(output.sanitize(name), "bold")
+            title = output.paint(sanitize(name), "bold")
             output.result_painted("\n".join([title, *(f"  {line}" for line in lines)]))
     if not compared:
         output.message(history_format.no_runs_message())

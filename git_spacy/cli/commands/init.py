@@ -13,11 +13,11 @@ import click
 
 from git_spacy import interrupts
 from git_spacy.cli import output
-from git_spacy.errors import InvalidInput, Problem
+from git_spacy.errors import Diagnostic, InvalidInput
 
 if TYPE_CHECKING:
     from git_spacy.setup import plan
-    from git_spacy.setup.changes import Change, SkippedChange
+    from git_spacy.setup.changes import Change
 
 _TEMPLATE = "first_steps"
 
@@ -69,14 +69,13 @@ def _set_up(
     context: plan.RepoContext, start: Path, steps: Sequence[str], yes: bool, dry: bool
 ) -> int:
     from git_spacy.setup import apply
-    from git_spacy.setup.changes import SkippedChange
     from git_spacy.setup.plan import plan_changes
 
     decided = plan_changes(context, steps)
-    changes = [change for change in decided if not isinstance(change, SkippedChange)]
+    changes = [change for change in decided if not isinstance(change, Diagnostic)]
     for change in decided:
-        if isinstance(change, SkippedChange):
-            output.warning(_format_skipped(change))
+        if isinstance(change, Diagnostic):
+            output.diagnostic(change)
     if not changes:
         output.message("already set up; nothing to do")
         return 0
@@ -105,7 +104,7 @@ def _undo(context: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
 
     undo_plan = undo.plan_undo(context)
     for skipped in undo_plan.skipped:
-        output.warning(_format_skipped(skipped))
+        output.diagnostic(skipped)
     if not undo_plan.changes:
         if not dry:  # forget the changes that were undone by other means
             apply.undo(context, (), undo_plan.folders, undo_plan.remaining)
@@ -190,11 +189,6 @@ def _choose(question: str, choices: Sequence[str], option: str) -> str:
             if choice.startswith(answer):
                 return choice
         output.message(f"error: '{answer}' is not one of {', '.join(choices)}")
-
-
-def _format_skipped(skipped: SkippedChange) -> str:
-    problem = Problem(f"left unchanged: {skipped.reason}", skipped.hint, skipped.location)
-    return problem.format("warning")
 
 
 def _count(changes: Sequence[Change]) -> str:

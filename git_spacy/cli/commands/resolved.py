@@ -22,8 +22,8 @@ def resolved(ctx: click.Context, directory: tuple[str, ...], as_json: bool) -> N
     if rest:
         raise click.UsageError(f"'{rest[0]}' is not a folder with a project.yml")
     loaded = loader.load_with_document(loader.find(start), overrides.current_overrides(ctx))
-    for text in loaded.project.warnings:
-        output.warning(text)
+    for warning in loaded.project.warnings:
+        output.diagnostic(warning)
     if as_json:
         output.emit_json(loaded.document)
     else:

@@ -86,8 +86,8 @@ def run(
     start, names = project_dir(ctx.obj, names)
     root = loader.find(start)
     project = loader.load(root, overrides.current_overrides(ctx))
-    for text in project.warnings:
-        output.warning(text)
+    for warning in project.warnings:
+        output.diagnostic(warning)
     if not names:
         output.result(listing(project))
         return

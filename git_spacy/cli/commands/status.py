@@ -63,8 +63,8 @@ def status(
         for line in porcelain_lines(current):
             output.result(line)
     else:
-        for text in project.warnings:
-            output.warning(text)
+        for warning in project.warnings:
+            output.diagnostic(warning)
         for paragraph in paragraphs(project, current):
             output.result_painted(paragraph)
 
