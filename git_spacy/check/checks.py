@@ -16,10 +16,10 @@ from git_spacy.lock import lock_format
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
 from git_spacy.project import loader, source_map
-from git_spacy.project.graph import DependencyGraph, check_destinations
+from git_spacy.project.graph import DependencyGraph, check_destinations, checksum_hint
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.matrix import command_line, split_name, with_variants
-from git_spacy.project.model import Command, Project
+from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
@@ -158,7 +158,7 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
             message = (
                 f"checksum mismatch: the {algorithm} of asset '{asset.dest}' is {current.digest}"
             )
-            hint = f"git spacy assets {asset.dest}\nor correct the checksum"
+            hint = checksum_hint(asset)
             position = source_map.nearest_position(
                 context.loaded.source_map, "assets", asset.dest.text, "checksum"
             )
@@ -173,6 +173,17 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
                 message, hint, PROJECT_FILE, *position, severity,
                 subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
             )  # fmt: skip
+
+
+def _mismatched_assets(project: Project, view: View) -> Iterator[Asset]:
+    """Yield the assets that exist and have another md5 than their checksum."""
+
+    assets = [a for a in project.assets if a.checksum and a.checksum.algorithm == "md5"]
+    present = view.present([asset.dest for asset in assets])
+    for asset in assets:
+        now = present[asset.dest.normal]
+        if now and asset.checksum and now.digest != asset.checksum.digest:
+            yield asset
 
 
 def _lock(context: _CheckContext) -> Iterator[Diagnostic]:
@@ -194,16 +205,18 @@ def _lock(context: _CheckContext) -> Iterator[Diagnostic]:
             subject=f"lock entry {reason.about}", files=(LOCK_FILE, PROJECT_FILE),
         )  # fmt: skip
     commands = {command.name: command for command in project.commands}
+    mismatched = {asset.dest.text: asset for asset in _mismatched_assets(project, context.view)}
     for name, verdict in checked.verdicts.items():
         files = _files_in_git(project, commands[name])
         missing = {path.text: path for path in verdict.missing}
         for reason in lock_check.rerun_reasons(verdict):
             position = _position(positions, name, reason)
-            hint = (
-                missing_hint(project, context.view.root, name, missing[reason.about])
-                if reason.about in missing
-                else _rerun_command(project, name, context.view.root)
-            )
+            if reason.about in missing:
+                hint = missing_hint(project, context.view.root, name, missing[reason.about])
+            elif reason.about in mismatched:
+                hint = checksum_hint(mismatched[reason.about])
+            else:
+                hint = _rerun_command(project, name, context.view.root)
             yield Diagnostic(
                 f"'{name}': {reason}", hint, LOCK_FILE, *position,
                 subject=f"command {name}", files=(LOCK_FILE, *files),

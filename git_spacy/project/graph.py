@@ -247,6 +247,18 @@ def producer_hint(project: Project, name: str, path: ProjectPath) -> str:
     return "no command produces it: create it, or correct the path in project.yml"
 
 
+def checksum_hint(asset: Asset) -> str:
+    """Return a hint on what to do about `asset`, whose file does not match its checksum."""
+
+    import shlex
+
+    dest = shlex.quote(asset.dest.text)
+    correct = "correct its checksum in project.yml"
+    if asset.url or asset.git:
+        return f"git spacy assets {dest}\nor {correct}"
+    return f"copy the right file to {dest}, or {correct}"
+
+
 def _unknown_name(project: Project, name: str) -> InvalidInput:
     known = [workflow.name for workflow in project.workflows]
     known += [command.name for command in project.commands]

@@ -27,8 +27,8 @@ from git_spacy.errors import (
 )
 from git_spacy.files import make_directory
 from git_spacy.lock.lock_file import LockFile
-from git_spacy.project.graph import DependencyGraph
-from git_spacy.project.model import Command, Project
+from git_spacy.project.graph import DependencyGraph, checksum_hint
+from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.plan import RunPlan
 from git_spacy.project.variables import environment_names
@@ -236,6 +236,8 @@ class _Scheduler:
             self._skipped.append(command.name)
             self._mark_done(number)
             return
+        if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
+            raise CheckFailed.from_problems(_wrong_assets(command, wrong))
         if context.cache and verdict.state != "always_runs" and not is_forced:
             pending = context.recorder.begin() if context.recorder else None
             if source := context.cache.restore(command, before):
@@ -339,6 +341,9 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
             warn_of_stale_producers(command)
             skipped.append(command.name)
             continue
+        if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
+            problems = _wrong_assets(command, wrong)
+            failed.append((command.name, CheckFailed.from_problems(problems)))
         reasons = _displayed_reasons(verdict, remade, is_forced)
         context.report(CommandStarted(command.name, reasons, True))
         for line in command.script:
@@ -399,6 +404,16 @@ def _missing_dependencies(
             missing_hint(context.project, context.root, command.name, path),
             "project.yml",
             command.line,
+        )
+
+
+def _wrong_assets(command: Command, assets: Iterable[Asset]) -> Iterator[Diagnostic]:
+    for asset in assets:
+        yield Diagnostic(
+            f"'{command.name}' depends on asset '{asset.dest}', which does not match its checksum",
+            checksum_hint(asset),
+            "project.yml",
+            asset.line,
         )
 
 

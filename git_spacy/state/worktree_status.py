@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from git_spacy.lock.lock_format import LockEntry
-from git_spacy.project.model import Command, Project
+from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.variables import fill_environment
+from git_spacy.state.project_view import LINE_ENDINGS, WorkTree
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict, compute_verdict, with_upstream
 
@@ -49,6 +50,24 @@ def judge_all(
         for command in project.commands
     }
     return with_upstream(project, verdicts)
+
+
+def wrong_assets(project: Project, command: Command, stats: StatCache) -> list[Asset]:
+    """Return the assets that `command` depends on and that do not match their checksums.
+
+    Those that do not exist are left out, and those that differ only in line endings, as Git may
+    have changed these. Raises Refused, OSError.
+    """
+
+    wrong = []
+    for asset in project.assets:
+        checksum = asset.checksum
+        if checksum and any(asset.dest.touches(dependency) for dependency in command.deps):
+            now = stats.fingerprint(asset.dest.normal, checksum.algorithm)
+            if now and now.digest != checksum.digest:
+                difference = WorkTree(stats.root).benign_difference(asset.dest, checksum.digest)
+                wrong += [] if difference == LINE_ENDINGS else [asset]
+    return wrong
 
 
 def _verdict(
