@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Callable
@@ -26,7 +28,9 @@ from hypothesis.stateful import (
 
 from git_spacy import hook
 from git_spacy.cli.main import main
-from tests.testing.projects import project
+from git_spacy.errors import InvalidInput, Refused
+from git_spacy.project import loader
+from tests.testing.projects import CORPUS, needs_corpus, project
 from tests.testing.repositories import commit, git, repository, write
 
 EXAMPLES = int(os.environ.get("GIT_SPACY_TEST_WALKS", "30"))
@@ -415,3 +419,64 @@ def test_outputs_that_are_not_here_are_produced_first(top: Path) -> None:
     os.chdir(top / "a")
     code, text = git_spacy("check")
     assert (code, text.splitlines()[-1]) == (1, "hint: git spacy run make use")
+
+
+# Writes each argument: a folder if its name has no extension, as most outputs of real projects.
+WRITE = (
+    'for path; do case "${path##*/}" in *.[a-z]*) mkdir -p "$(dirname "$path")"; cat in.txt > "$path";;'
+    ' *) mkdir -p "$path"; cat in.txt > "$path/file.txt";; esac; done\n'
+)
+
+
+def in_outline(folder: Path, root: Path) -> Path:
+    """Create a project with the commands, paths and workflows of a real one, and trivial scripts."""
+
+    real = loader.load(folder)
+    produced = [path for command in real.commands for path in command.produced]
+    commands = [
+        {
+            "name": command.name,
+            "script": [shlex.join(["sh", "write.sh", *(path.normal for path in command.produced)])],
+            "deps": ["in.txt", *(path.text for path in command.deps)],
+            "outputs": [path.text for path in command.outputs],
+            "outputs_no_cache": [path.text for path in command.outputs_no_cache],
+        }
+        for command in real.commands
+    ]
+    workflows = {workflow.name: list(workflow.steps) for workflow in real.workflows}
+    text = json.dumps({"commands": commands, "workflows": workflows})
+    sources = {
+        f"{path.normal}/file.txt"
+        if not re.search(r"\.[a-z]\w*$", path.normal)
+        else path.normal: "x"
+        for command in real.commands
+        for path in command.deps
+        if not any(path.touches(output) for output in produced)
+    }
+    return project(root, text, {**sources, "write.sh": WRITE, "in.txt": "first\n"})
+
+
+@needs_corpus
+@pytest.mark.parametrize(
+    "folder", sorted(p.parent for p in CORPUS.glob("*/project.yml")), ids=lambda p: p.name
+)
+def test_hints_lead_on_in_projects_with_the_commands_of_real_ones(
+    tmp_path: Path, folder: Path
+) -> None:
+    try:
+        root = in_outline(folder, repository(tmp_path / "r"))
+    except (InvalidInput, Refused):
+        pytest.skip("its project.yml is refused")
+    os.chdir(root)
+    names = [command.name for command in loader.load(root).commands]
+    git_spacy("run", "--upstream", "--keep-going", *names)
+    git_spacy("ignore")
+    for text in ("first\n", "second\n"):
+        write(root, {"in.txt": text})
+        git(root, "add", "-A")
+        until_it_passes(lambda: check_commit(root, "."))
+        git(root, "commit", "-q", "--allow-empty", "-m", "step")
+        until_it_passes(lambda: git_spacy("check"))
+    git(root, "clone", "-q", ".", str(tmp_path / "clone"))
+    os.chdir(tmp_path / "clone")
+    until_it_passes(lambda: git_spacy("check"))

@@ -147,7 +147,9 @@ def test_present_assets_are_compared_with_their_checksums(tmp_path: Path, spacy:
     assert spacy("check", "assets", cwd=root) == (1, wrong, "")
     git(root, "add", "-A")
     write(root, {"a/x": "x"})
-    staged = wrong.replace("git spacy assets a/x\nhint: or correct its checksum in project.yml", "git add a/x")
+    staged = wrong.replace(
+        "git spacy assets a/x\nhint: or correct its checksum in project.yml", "git add a/x"
+    )
     assert spacy("check", "--staged", cwd=root) == (1, staged, ""), (
         "one is staged, one is not in Git"
     )
