@@ -37,7 +37,6 @@ MAY_IMPORT = {
         "abandoned",
         "errors",
         "files",
-        "formats",
         "containment",
         "interrupts",
         "project",
@@ -86,7 +85,7 @@ MAY_IMPORT = {
     "http_reader": set(),
     "safe_extract": {"containment", "files", "project"},
     "templates": set(),
-    "generate": {"errors", "files", "git", "lock", "project", "state"},
+    "generate": {"errors", "files", "project", "state"},
     "check": {
         "assets",
         "errors",
@@ -164,6 +163,16 @@ def test_a_package_imports_only_the_packages_that_it_may(path: Path) -> None:
         parts = module.split(".")
         if parts[0] == "git_spacy" and len(parts) > 1 and parts[1] in MAY_IMPORT:
             assert parts[1] in allowed, f"{package_of(path)} imports {module}"
+
+
+def test_the_document_lists_what_each_package_may_import() -> None:
+    text = (REPOSITORY / "docs/explanation/architecture.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE)
+    documented = {name: set(re.findall(r"`(\w+)`", allowed)) for name, allowed in rows}
+    assert documented == MAY_IMPORT
+    names = list(documented)
+    for number, name in enumerate(names):
+        assert documented[name].isdisjoint(names[:number]), f"'{name}' imports upwards"
 
 
 HEAVY = {"requests", "dulwich", "rich", "yaml", "urllib3", "spacy", "ray"}
