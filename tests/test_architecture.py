@@ -26,19 +26,18 @@ MODULES = sorted(
 MAY_IMPORT = {
     "errors": set(),
     "sharing": set(),
-    "git_names": set(),
-    "files": {"abandoned", "errors", "git_names", "sharing"},
+    "containment": set(),
+    "files": {"abandoned", "errors", "containment", "sharing"},
     "abandoned": set(),
     "interrupts": {"errors"},
     "threads": {"abandoned", "interrupts"},
-    "project": {"errors", "files", "git_names"},
-    "formats": {"errors", "git_names"},
+    "project": {"errors", "files", "containment"},
+    "formats": {"errors", "containment"},
     "git": {
         "abandoned",
         "errors",
         "files",
-        "formats",
-        "git_names",
+        "containment",
         "interrupts",
         "project",
         "sharing",
@@ -50,31 +49,43 @@ MAY_IMPORT = {
         "errors",
         "files",
         "git",
-        "git_names",
+        "containment",
         "history",
         "interrupts",
         "lock",
         "project",
+        "safe_extract",
         "sharing",
         "state",
     },
-    "assets": {"errors", "files", "git", "git_names", "http_reader", "project", "state", "threads"},
+    "assets": {
+        "errors",
+        "files",
+        "git",
+        "containment",
+        "http_reader",
+        "project",
+        "state",
+        "threads",
+    },
     "storage": {
         "errors",
         "files",
         "formats",
         "git",
-        "git_names",
+        "containment",
         "history",
         "lock",
         "project",
+        "safe_extract",
         "sharing",
         "state",
         "threads",
     },
     "http_reader": set(),
+    "safe_extract": {"containment", "files", "project"},
     "templates": set(),
-    "generate": {"errors", "files", "git", "lock", "project", "state"},
+    "generate": {"errors", "files", "project", "state"},
     "check": {
         "assets",
         "errors",
@@ -92,7 +103,7 @@ MAY_IMPORT = {
         "formats",
         "generate",
         "git",
-        "git_names",
+        "containment",
         "project",
         "sharing",
         "templates",
@@ -152,6 +163,16 @@ def test_a_package_imports_only_the_packages_that_it_may(path: Path) -> None:
         parts = module.split(".")
         if parts[0] == "git_spacy" and len(parts) > 1 and parts[1] in MAY_IMPORT:
             assert parts[1] in allowed, f"{package_of(path)} imports {module}"
+
+
+def test_the_document_lists_what_each_package_may_import() -> None:
+    text = (REPOSITORY / "docs/explanation/architecture.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE)
+    documented = {name: set(re.findall(r"`(\w+)`", allowed)) for name, allowed in rows}
+    assert documented == MAY_IMPORT
+    names = list(documented)
+    for number, name in enumerate(names):
+        assert documented[name].isdisjoint(names[:number]), f"'{name}' imports upwards"
 
 
 HEAVY = {"requests", "dulwich", "rich", "yaml", "urllib3", "spacy", "ray"}

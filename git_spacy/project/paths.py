@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from git_spacy.containment import is_git_name, leads_out
 from git_spacy.errors import Diagnostic, Refused
-from git_spacy.git_names import is_git_name
 
 _HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}")
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -53,7 +53,7 @@ def parse_path(text: str, role: str) -> ProjectPath | Diagnostic:
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
         return Diagnostic(f"{name} contains a control character", "remove it")
     parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
-    if text.startswith(("/", "\\", "~")) or _DRIVE.match(text) or ".." in parts:
+    if leads_out(text) or text.startswith("~") or _DRIVE.match(text):
         below = "/".join(part for part in parts if part not in ("..", "~") and ":" not in part)
         short = below.rsplit("/", 1)[-1] or "data"
         return Diagnostic(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import __version__, templates
+from git_spacy.containment import is_git_name
 from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Refused
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
@@ -24,7 +25,6 @@ from git_spacy.git.partial_clone import open_remote_tree
 from git_spacy.git.remote_tree import CheckoutResult, RemoteTree
 from git_spacy.git.repository import Repository, confine
 from git_spacy.git.settings import Settings, boolean, fetch_limits
-from git_spacy.git_names import is_git_name
 from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.paths import is_git_dir
 
