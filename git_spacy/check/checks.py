@@ -64,8 +64,9 @@ def unrecorded_entries(root: Path, view: View) -> list[Finding]:
 
     from git_spacy.history import run_history  # imported late, since hooks do not need it
 
-    text = view.lock()
+    text = None
     try:
+        text = view.lock()
         entries = {} if text is None else lock_format.parse(text)
     except InvalidInput:
         return []  # reported by the check of project.lock
@@ -155,8 +156,9 @@ def _assets(context: _CheckContext) -> Iterator[Finding]:
 def _lock(context: _CheckContext) -> Iterator[Finding]:
     """Compare every entry of project.lock with the committed files."""
 
-    text = context.view.lock()
+    text = None
     try:
+        text = context.view.lock()
         entries = {} if text is None else lock_format.parse(text)
     except InvalidInput as error:
         yield from findings_of_error("lock", error, LOCK_FILE)

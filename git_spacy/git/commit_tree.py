@@ -34,6 +34,11 @@ class CommitTree(NamedTuple):
                 found.append(TreeEntry(int(mode, 8), os.fsdecode(name), id.decode()))
         return found
 
+    def is_in_conflict(self, path: str) -> bool:  # noqa: ARG002
+        """Return False: a commit has no conflicts."""
+
+        return False
+
     def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, objects.BlobStream]]:
         """Yield (id, content) of each blob. Read each content before asking for the next."""
 

@@ -47,7 +47,7 @@ class View(Protocol):
         """Return the text of project.yml. Raises InvalidInput, Refused."""
 
     def lock(self) -> bytes | None:
-        """Return the text of project.lock; None if there is no lock."""
+        """Return the text of project.lock; None if there is no lock. Raises InvalidInput."""
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
         """Return the contents of those files that exist, by name relative to the project."""
@@ -182,12 +182,20 @@ class Staged:
     def project(self) -> bytes:
         text = self._project_files.get(loader.PROJECT_FILE)
         if text is None:
+            self._raise_if_in_conflict(loader.PROJECT_FILE, "edit it, then: git add project.yml")
             message, hint = self._NO_PROJECT_FILE
             raise InvalidInput(message, location=loader.PROJECT_FILE, hint=hint)
         return text
 
     def lock(self) -> bytes | None:
-        return self._project_files.get(LOCK_FILE)
+        text = self._project_files.get(LOCK_FILE)
+        if text is None:
+            self._raise_if_in_conflict(LOCK_FILE, "git spacy lock resolve")
+        return text
+
+    def _raise_if_in_conflict(self, name: str, hint: str) -> None:
+        if self._index.is_in_conflict(self._prefix + name):
+            raise InvalidInput("the file is in conflict", location=name, hint=hint)
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
         entries = self._entries(names)

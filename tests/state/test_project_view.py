@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from git_spacy.state import project_view
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.hashing import fingerprint as read_in_full
 from git_spacy.state.project_view import LFS_POINTER, LINE_ENDINGS, Staged, TrackedFiles, WorkTree
-from tests.testing.repositories import git, repository, write
+from tests.testing.repositories import commit, git, repository, write
 
 FILES: dict[str, str | bytes] = {
     "p/project.yml": "title: x\n", "p/project.lock": "{}\n", "p/a": "text\n", "p/d/x/1": "one",
@@ -190,3 +191,30 @@ def test_a_staged_lock_that_is_too_large_is_refused_without_reading_it(tmp_path:
     )
     with pytest.raises(InvalidInput, match="the limit is 67,108,864"):
         Staged(root)
+
+
+def test_a_project_file_that_is_only_intended_to_be_added_is_not_staged(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r")
+    write(root, {"project.yml": "title: x", "project.lock": "{}\n", "a": "x", "d/b": "x"})
+    git(root, "add", "-N", ".")
+    staged = Staged(root)
+    with pytest.raises(InvalidInput, match="not staged"):
+        staged.project()
+    assert staged.lock() is None
+    assert staged.fingerprints([path("a"), path("d")]) == {"a": None, "d": None}
+
+
+def test_project_files_in_conflict_are_reported_with_a_way_out(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r", {"project.yml": "title: x\n", "project.lock": "{}\n"})
+    git(root, "switch", "-qc", "other")
+    commit(root, {"project.yml": "title: y\n", "project.lock": "y: {cmd: y}\n"})
+    git(root, "switch", "-q", "main")
+    commit(root, {"project.yml": "title: z\n", "project.lock": "z: {cmd: z}\n"})
+    with pytest.raises(subprocess.CalledProcessError):
+        git(root, "merge", "-q", "other")
+    with pytest.raises(
+        InvalidInput, match=r"in conflict\nhint: edit it, then: git add project\.yml"
+    ):
+        Staged(root).project()
+    with pytest.raises(InvalidInput, match=r"in conflict\nhint: git spacy lock resolve"):
+        Staged(root).lock()
