@@ -19,6 +19,7 @@ from git_spacy.git.repository import Repository
 
 _NO_FSMONITOR = ("-c", "core.fsmonitor=false")  # reading must not start the user's programs
 _LITERAL = ("--literal-pathspecs", *_NO_FSMONITOR)  # names, not patterns
+_SUBMODULE_PATH = re.compile(r"^\s*path\s*=\s*(.*?)\s*$", re.MULTILINE)
 _GLOB = re.compile(r"[\\*?\[]")
 _MAX_PATHS = 1000  # on one command line
 _PLAIN_HEADER = b"DIRC\0\0\0\2"  # a version that cannot store the flags below, except the first
@@ -181,6 +182,32 @@ class Index:
         """Return the `paths` that Git ignores and that are not in the index."""
 
         return {_strip_prefix(name) for name in self._check_ignore((), paths)}
+
+    def ignored_below(self, folders: Sequence[str], patterns: Sequence[str]) -> list[str]:
+        """Return the untracked files in `folders` that Git, or one of the `patterns`, ignores.
+
+        A folder of which everything is ignored ends with a slash; it may contain one of `folders`.
+        The files of submodules are not listed.
+        """
+
+        options = ("--others", "--ignored", "--directory", "--exclude-standard", "-z")
+        excluded = (f"--exclude={pattern}" for pattern in patterns)
+        # without a common parent of all paths, since git fails if that parent is ignored
+        arguments = (*_LITERAL, "ls-files", *options, *excluded, "--", ".git", *folders)
+        return [os.fsdecode(name) for name in self._run_git(arguments)]
+
+    def submodules(self) -> list[TreeEntry]:
+        """Return the submodules in the index, present or not."""
+
+        entries = self._all_entries
+        if entries is None:
+            try:
+                text = (self.top / ".gitmodules").read_text("utf-8", "surrogateescape")
+            except OSError:
+                return []
+            paths = [path.strip('"') for path in _SUBMODULE_PATH.findall(text)]
+            entries = tuple(self.entries(paths)) if paths else ()
+        return [entry for entry in entries if entry.mode == SUBMODULE]
 
     def patterns(self, paths: Sequence[str]) -> dict[str, tuple[str, int, str]]:
         """Return the ignore pattern that applies to each of `paths`, tracked or not.

@@ -74,6 +74,7 @@ class LockChecker:
         self.notices: list[Notice] = []
         self._project = project
         self._view = view
+        view.declare(project)
         outputs = [path for command in project.commands for path in command.produced]
         dependencies = [path for command in project.commands for path in command.deps]
         assets = [asset.dest for asset in project.assets]

@@ -6,7 +6,6 @@ A view never writes to the project; it may save fingerprints in the stat cache.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from io import FileIO
@@ -18,17 +17,18 @@ from git_spacy.files import open_beneath, open_each
 from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import Index
 from git_spacy.git.remote_tree import EXECUTABLE, FILE, TreeEntry
-from git_spacy.git.repository import Repository
+from git_spacy.git.repository import Repository, prefix
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project import loader
+from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state import hashing
-from git_spacy.state.hashing import Fingerprint, files_below
+from git_spacy.state.counted_files import only_placeholders
+from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.stat_cache import Observed, StatCache
 
 _PROJECT_FILES = (loader.PROJECT_FILE, LOCK_FILE)
-_PLACEHOLDERS = (".gitkeep", ".gitignore", ".keep")
 _MAX_PLACEHOLDER_BYTES = 64 << 10  # of a whole folder
 _MAX_TEXT_BYTES = 64 << 20
 _LFS_POINTER_PREFIX = b"version https://git-lfs.github.com/spec/"
@@ -42,6 +42,9 @@ class View(Protocol):
     """A project in the worktree, the index or a commit."""
 
     root: Path
+
+    def declare(self, project: Project) -> None:
+        """Leave out what does not count in folders, as `StatCache.declare` does."""
 
     def project(self) -> bytes:
         """Return the text of project.yml. Raises InvalidInput, Refused."""
@@ -82,6 +85,9 @@ class WorkTree:
         self.root = root
         self._stats = StatCache.open(root)
 
+    def declare(self, project: Project) -> None:
+        self._stats.declare(project)
+
     def project(self) -> bytes:
         return loader.read_bytes(self.root)
 
@@ -98,13 +104,13 @@ class WorkTree:
         return contents
 
     def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        return _present_fingerprints(self.root, self._stats, paths, algorithm)
+        return _present_fingerprints(self._stats, paths, algorithm)
 
     def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         return self.fingerprints(paths, algorithm)
 
     def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
-        files = files_below(self.root, path.normal) or []
+        files = self._stats.files(path.normal)
         if sum(file.size for file in files) > _MAX_TEXT_BYTES:
             return None
         streams = open_each(self.root, (file.path for file in files))
@@ -133,9 +139,9 @@ class TrackedFiles(WorkTree):
         tracked = {entry.name[len(folder) :] for entry in entries}
         result: dict[str, Fingerprint | None] = {}
         for path in paths:
-            files = files_below(self.root, path.normal) or []
+            files = self._stats.files(path.normal)
             in_git = [file for file in files if f"{path.normal}/{file.name}".rstrip("/") in tracked]
-            if _only_placeholders([file.name for file in in_git]):
+            if only_placeholders([file.name for file in in_git]):
                 result[path.normal] = None
             elif len(in_git) == len(files):
                 result[path.normal] = self._stats.fingerprint(path.normal, algorithm)
@@ -172,6 +178,9 @@ class Staged:
         self._prefix = prefix(root, top)
         self._stats = StatCache.open(root)
         self._project_files = self.read(_PROJECT_FILES)
+
+    def declare(self, project: Project) -> None:
+        self._stats.declare(project)
 
     def _entries(self, paths: Sequence[str]) -> dict[str, TreeEntry]:
         """Return the entries at or below `paths`, by name relative to the project."""
@@ -218,7 +227,7 @@ class Staged:
         unknown = []
         for path in paths:
             entries = below[path.normal]
-            if _only_placeholders([entry.name for entry in entries]):
+            if only_placeholders([entry.name for entry in entries]):
                 result[path.normal] = None
             elif not all(map(_is_file, entries)):
                 result[path.normal] = self._stats.fingerprint(path.normal, algorithm)
@@ -233,7 +242,7 @@ class Staged:
     def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         staged = self.fingerprints(paths, algorithm)
         others = [path for path in paths if staged[path.normal] is None]
-        return {**staged, **_present_fingerprints(self.root, self._stats, others, algorithm)}
+        return {**staged, **_present_fingerprints(self._stats, others, algorithm)}
 
     def _entries_below(self, paths: Sequence[ProjectPath]) -> dict[str, list[TreeEntry]]:
         """Return the entries at or below each path, named relative to it, in hashing order."""
@@ -297,43 +306,22 @@ class AtCommit(Staged):
         self._open(root, CommitTree(repository, commit), repository.cwd())
 
 
-def prefix(root: Path, top: Path) -> str:
-    """Return the project's folder relative to the top of its repository: "" or "folder/"."""
-
-    relative = os.path.relpath(os.path.realpath(root), os.path.realpath(top))
-    return "" if relative == "." else relative + "/"
-
-
 def _present_fingerprints(
-    root: Path, stats: StatCache, paths: Sequence[ProjectPath], algorithm: str
+    stats: StatCache, paths: Sequence[ProjectPath], algorithm: str
 ) -> Observed:
     result: dict[str, Fingerprint | None] = {}
     for path, now in stats.fingerprints(paths, algorithm).items():
         is_bare = (
             now is not None
             and now.size <= _MAX_PLACEHOLDER_BYTES
-            and _only_placeholders(_names(root, path))
+            and only_placeholders([file.name for file in stats.files(path)])
         )
         result[path] = None if is_bare else now
     return result
 
 
-def _names(root: Path, path: str) -> list[str]:
-    return [file.name for file in files_below(root, path) or []]
-
-
 def _is_file(entry: TreeEntry) -> bool:
     return entry.mode in (FILE, EXECUTABLE)
-
-
-def is_placeholder(name: str) -> bool:
-    """Return whether a file only exists so that Git keeps its folder."""
-
-    return name.rpartition("/")[2] in _PLACEHOLDERS
-
-
-def _only_placeholders(names: Sequence[str]) -> bool:
-    return all(map(is_placeholder, names))
 
 
 def _signature(entries: Sequence[TreeEntry], algorithm: str) -> str:

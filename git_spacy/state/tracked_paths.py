@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.git.index import Index
-from git_spacy.git.repository import Repository
+from git_spacy.git.repository import Repository, prefix
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.project_view import is_placeholder, prefix
+from git_spacy.state.counted_files import is_placeholder
 
 
 class TrackedPaths(NamedTuple):
