@@ -22,7 +22,7 @@ from git_spacy.project.model import Project
 from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
-from git_spacy.state.project_view import LFS_POINTER, View
+from git_spacy.state.project_view import View
 from git_spacy.state.verdict import Reason, orphaned_entries
 
 _LOCK_KEYS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
@@ -148,7 +148,7 @@ def _assets(context: _CheckContext) -> Iterator[Finding]:
                 continue
             if difference:
                 message = f"asset '{asset.dest}' {difference}"
-                hint = _difference_hint(difference, asset.dest.normal)
+                hint = "git lfs pull"
             severity: Severity = "error" if difference is None else "warning"
             yield Finding("assets", PROJECT_FILE, line, column, message, hint, severity)
 
@@ -184,8 +184,7 @@ def _lock(context: _CheckContext) -> Iterator[Finding]:
         for key in ("deps", "outs"):
             position = positions.get((notice.command, key, notice.path.text), position)
         message = f"'{notice.command}': '{notice.path}' {notice.message}, so it is not compared"
-        hint = _difference_hint(notice.message, notice.path.normal)
-        yield Finding("lock", LOCK_FILE, *position, message, hint, "warning")
+        yield Finding("lock", LOCK_FILE, *position, message, notice.hint, "warning")
     if context.strict:
         yield from _without_entry(context.loaded, entries)
 
@@ -220,12 +219,6 @@ def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> I
                 )
                 message = f"'{step}' of workflow '{workflow.name}' has no entry in {LOCK_FILE}"
                 yield Finding("lock", PROJECT_FILE, *position, message, f"git spacy run {step}")
-
-
-def _difference_hint(difference: str, path: str) -> str:
-    if difference == LFS_POINTER:
-        return "git lfs pull"
-    return f"add the line '{path} -text' to .gitattributes, so that Git does not change the file"
 
 
 def _generated(context: _CheckContext) -> Iterable[Finding]:

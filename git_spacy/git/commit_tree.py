@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from git_spacy.git import objects
-from git_spacy.git.index import Index
+from git_spacy.git.index import EntryState, Index
 from git_spacy.git.remote_tree import TreeEntry
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 
@@ -49,6 +49,17 @@ class CommitTree(NamedTuple):
         """Return the `paths` that may differ in the worktree: all, as it may be another commit."""
 
         return set(paths)
+
+    def special(self, paths: Sequence[str]) -> dict[str, EntryState]:  # noqa: ARG002
+        """Return {}: there are no special entries in a commit."""
+
+        return {}
+
+    def sizes(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the sizes of blobs in bytes, by id."""
+
+        cwd, environ = self.repository.cwd(), self.repository.environment()
+        return objects.blob_sizes(SAFE_CONFIG, ids, cwd=cwd, environ=environ)
 
     def ignored(self, paths: Sequence[str]) -> set[str]:
         """Return the `paths` that Git ignores, according to the files in the worktree."""

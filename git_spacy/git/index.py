@@ -223,12 +223,14 @@ class Index:
         }
 
     def _check_ignore(self, options: Sequence[str], paths: Iterable[str]) -> list[str]:
-        """Return the fields that `git check-ignore` prints; it rejects paths beyond a link."""
+        """Return the fields that `git check-ignore` prints; it rejects paths beyond a link
+        or in a submodule."""
 
         folders = {folder for path in paths for folder in _parent_folders(path)}
-        links = {folder for folder in folders if os.path.islink(self.top / folder)}
-        if links:
-            paths = [path for path in paths if links.isdisjoint(_parent_folders(path))]
+        beyond = {folder for folder in folders if os.path.islink(self.top / folder)}
+        beyond |= {entry.name for entry in self.submodules()}
+        if beyond:
+            paths = [path for path in paths if beyond.isdisjoint(_parent_folders(path))]
         stdin = b"".join(os.fsencode(_protect_colon(path)) + b"\0" for path in paths)
         if not stdin:
             return []
@@ -282,6 +284,16 @@ class Index:
     def _run_git(self, arguments: Sequence[str]) -> Iterator[bytes]:
         done = process.run_git(arguments, cwd=self.top, environ=self.environ)
         return (record for record in done.stdout.split(b"\0") if record)
+
+
+def submodule_index(index: Index, submodule: TreeEntry) -> Index | None:
+    """Return the index of a submodule; None if it is not checked out."""
+
+    folder = index.top / submodule.name
+    if not (folder / ".git").exists():
+        return None
+    repository = Repository.discover(folder, {})
+    return Index.open(repository) if repository else None
 
 
 def _glob_to_regex(name: str) -> str:

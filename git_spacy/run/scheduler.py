@@ -48,6 +48,7 @@ from git_spacy.run.recorder import PendingRecord, Recorder
 from git_spacy.run.script import Interpreter, build_steps, installed_version, process_environment
 from git_spacy.state import worktree_status
 from git_spacy.state.results import record_result, refresh_entry
+from git_spacy.state.same_file import absence, open_index
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict
 
@@ -223,7 +224,7 @@ class _Scheduler:
         verdict, before = judge(command, context)
         if verdict.missing:
             raise CheckFailed.from_problems(
-                _missing_dependencies(context.project, command, verdict.missing)
+                _missing_dependencies(context, command, verdict.missing)
             )
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced:
@@ -329,7 +330,7 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
         remade = _remade_dependencies(command, ran)
         missing = [path for path in verdict.missing if not _covers(remade, path)]
         if missing:
-            problems = _missing_dependencies(context.project, command, missing)
+            problems = _missing_dependencies(context, command, missing)
             failed.append((command.name, CheckFailed.from_problems(problems)))
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced and not remade:
@@ -384,15 +385,17 @@ def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
 
 
 def _missing_dependencies(
-    project: Project, command: Command, paths: Iterable[ProjectPath]
+    context: RunContext, command: Command, paths: Iterable[ProjectPath]
 ) -> Iterator[Problem]:
-    """Yield a problem for each missing dependency, with the command that produces it as the
-    hint."""
+    """Yield a problem for each missing dependency, with the command that produces it, or that
+    checks it out, as the hint."""
 
+    index = open_index(context.stats)
     for path in paths:
+        absent = absence(context.stats, index, path.normal)
         yield Problem(
             f"missing dependency of '{command.name}': '{path}'",
-            producer_hint(project, command.name, path),
+            absent.hint if absent else producer_hint(context.project, command.name, path),
             f"project.yml:{command.line}",
         )
 

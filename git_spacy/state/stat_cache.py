@@ -277,6 +277,41 @@ class StatCache:
         self._changed.add(("paths", key))
         self.bytes_hashed += fingerprint.size
 
+    def is_known_same(self, path: str, recorded: str) -> bool:
+        """Return whether `remember_same` was called for the present files of `path`."""
+
+        summary = self._summary(path)
+        key = _key(path, "same")
+        if summary is None or not self._is_clean(key, summary):
+            return False
+        return self._paths[key].fingerprint.digest == recorded
+
+    def remember_same(self, path: str, recorded: str) -> None:
+        """Remember that the present files of `path` are those with the md5 `recorded`."""
+
+        if summary := self._summary(path):
+            fingerprint = Fingerprint(recorded, "", summary.size)
+            self._paths[_key(path, "same")] = _Cached(
+                summary.signature, time.time_ns(), fingerprint
+            )
+            self._changed.add(("paths", _key(path, "same")))
+
+    def digest_of_all(self, path: str) -> str | None:
+        """Return the md5 of all files in a folder of which some do not count, else None."""
+
+        if self._selection(path) is None:
+            return None
+        summary = stat_summary(self.root, path)
+        key = _key(path, "all")
+        if summary and not self._is_clean(key, summary):
+            files = files_below(self.root, path) or []
+            fingerprint = Fingerprint(
+                digest_contents(self.root, files), digest_file_names(files), summary.size
+            )
+            self._paths[key] = _Cached(summary.signature, time.time_ns(), fingerprint)
+            self._changed.add(("paths", key))
+        return self._paths[key].fingerprint.digest if summary else None
+
     def previous_runs(self, command: str) -> list[PreviousRun]:
         """Return the remembered runs of `command`, the latest first."""
 
@@ -382,7 +417,7 @@ def _check_all(check: Callable[[object], object], values: Iterable[object]) -> N
 
 
 def _key(path: str, kind: str) -> str:
-    """Return the key of `path` for a kind: a digest algorithm, or "staged"."""
+    """Return the key of `path` for a kind: a digest algorithm, "staged", "same" or "all"."""
 
     return path if kind == "md5" else f"{kind}\0{path}"
 

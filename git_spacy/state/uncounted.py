@@ -52,7 +52,7 @@ def _ignored_by_git(root: Path, folders: list[str]) -> tuple[str, list[str] | No
     These paths are relative to the top of the repository. Outside a repository, they are None.
     """
 
-    from git_spacy.git.index import Index  # imports the code that runs git
+    from git_spacy.git.index import Index, submodule_index  # imports the code that runs git
 
     repository = Repository.discover(root)
     index = repository and Index.open(repository)
@@ -69,9 +69,7 @@ def _ignored_by_git(root: Path, folders: list[str]) -> tuple[str, list[str] | No
             if path.startswith(inside)
         ]
         below += ["."] * any(inside.startswith(path + "/") for path in paths)
-        folder = index.top / submodule.name
-        inner = Repository.discover(folder, {}) if below and (folder / ".git").exists() else None
-        if inner and (inner_index := Index.open(inner)):
+        if below and (inner_index := submodule_index(index, submodule)):
             names += (inside + name for name in inner_index.ignored_below(below, PATTERNS))
             names.append(inside + ".git")
     return top, names
