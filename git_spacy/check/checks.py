@@ -23,7 +23,8 @@ from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
-from git_spacy.state.project_view import LFS_POINTER, Staged, View
+from git_spacy.state.project_view import Staged, View
+from git_spacy.state.stat_cache import StatCache
 from git_spacy.state.tracked_paths import missing_hint
 from git_spacy.state.verdict import Reason, orphaned_entries
 
@@ -82,8 +83,9 @@ def unrecorded_entries(root: Path, view: View) -> list[Diagnostic]:
 
     from git_spacy.history import run_history  # imported late, since hooks do not need it
 
-    text = view.lock()
+    text = None
     try:
+        text = view.lock()
         entries = {} if text is None else lock_format.parse(text)
     except InvalidInput:
         return []  # reported by the check of project.lock
@@ -167,7 +169,7 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
                 continue
             if difference:
                 message = f"asset '{asset.dest}' {difference}"
-                hint = _difference_hint(difference, asset.dest.normal)
+                hint = "git lfs pull"
             severity: Severity = "error" if difference is None else "warning"
             yield Diagnostic(
                 message, hint, PROJECT_FILE, *position, severity,
@@ -189,8 +191,9 @@ def _mismatched_assets(project: Project, view: View) -> Iterator[Asset]:
 def _lock(context: _CheckContext) -> Iterator[Diagnostic]:
     """Compare every entry of project.lock with the committed files."""
 
-    text = context.view.lock()
+    text = None
     try:
+        text = context.view.lock()
         entries = {} if text is None else lock_format.parse(text)
     except InvalidInput as error:
         yield from error.problems
@@ -212,7 +215,9 @@ def _lock(context: _CheckContext) -> Iterator[Diagnostic]:
         for reason in lock_check.rerun_reasons(verdict):
             position = _position(positions, name, reason)
             if reason.about in missing:
-                hint = missing_hint(project, context.view.root, name, missing[reason.about])
+                hint = missing_hint(
+                    project, StatCache.open(context.view.root), name, missing[reason.about]
+                )
             elif reason.about in mismatched:
                 hint = checksum_hint(mismatched[reason.about])
             else:
@@ -226,8 +231,7 @@ def _lock(context: _CheckContext) -> Iterator[Diagnostic]:
         for key in ("deps", "outs"):
             position = positions.get((notice.command, key, notice.path.text), position)
         message = f"'{notice.command}': '{notice.path}' {notice.message}, so it is not compared"
-        hint = _difference_hint(notice.message, notice.path.normal)
-        yield Diagnostic(message, hint, LOCK_FILE, *position, "warning")
+        yield Diagnostic(message, notice.hint, LOCK_FILE, *position, "warning")
     if context.strict:
         yield from _without_entry(context.loaded, entries)
 
@@ -286,12 +290,6 @@ def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> I
                     message, f"git spacy run {step}", PROJECT_FILE, *position,
                     subject=f"step {workflow.name} {step}", files=(LOCK_FILE,),
                 )  # fmt: skip
-
-
-def _difference_hint(difference: str, path: str) -> str:
-    if difference == LFS_POINTER:
-        return "git lfs pull"
-    return f"add the line '{path} -text' to .gitattributes, so that Git does not change the file"
 
 
 def _generated(context: _CheckContext) -> Iterable[Diagnostic]:

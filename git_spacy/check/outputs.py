@@ -16,7 +16,8 @@ from git_spacy.git.remote_tree import TreeEntry
 from git_spacy.project import loader, source_map
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.project_view import Staged, is_placeholder
+from git_spacy.state.counted_files import is_placeholder
+from git_spacy.state.project_view import Staged
 
 MAX_SIZE = 10 << 20
 

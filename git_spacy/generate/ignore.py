@@ -21,7 +21,7 @@ from git_spacy.generate.registry import GeneratorInput
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.project_view import is_placeholder
+from git_spacy.state.counted_files import is_placeholder
 from git_spacy.state.tracked_paths import TrackedPaths
 
 FILE = ".gitignore"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from git_spacy.git import objects
-from git_spacy.git.index import Index
+from git_spacy.git.index import EntryState, Index
 from git_spacy.git.remote_tree import TreeEntry
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 
@@ -34,6 +34,11 @@ class CommitTree(NamedTuple):
                 found.append(TreeEntry(int(mode, 8), os.fsdecode(name), id.decode()))
         return found
 
+    def is_in_conflict(self, path: str) -> bool:  # noqa: ARG002
+        """Return False: a commit has no conflicts."""
+
+        return False
+
     def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, objects.BlobStream]]:
         """Yield (id, content) of each blob. Read each content before asking for the next."""
 
@@ -44,6 +49,17 @@ class CommitTree(NamedTuple):
         """Return the `paths` that may differ in the worktree: all, as it may be another commit."""
 
         return set(paths)
+
+    def special(self, paths: Sequence[str]) -> dict[str, EntryState]:  # noqa: ARG002
+        """Return {}: there are no special entries in a commit."""
+
+        return {}
+
+    def sizes(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the sizes of blobs in bytes, by id."""
+
+        cwd, environ = self.repository.cwd(), self.repository.environment()
+        return objects.blob_sizes(SAFE_CONFIG, ids, cwd=cwd, environ=environ)
 
     def ignored(self, paths: Sequence[str]) -> set[str]:
         """Return the `paths` that Git ignores, according to the files in the worktree."""

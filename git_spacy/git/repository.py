@@ -117,6 +117,13 @@ class Repository(NamedTuple):
         return done
 
 
+def prefix(root: Path, top: Path) -> str:
+    """Return the project's folder relative to the top of its repository: "" or "folder/"."""
+
+    relative = os.path.relpath(os.path.realpath(root), os.path.realpath(top))
+    return "" if relative == "." else relative + "/"
+
+
 def confine(path: Path) -> tuple[Path, str]:
     """Return the folder that writing to `path` must not leave, and `path` relative to it.
 

@@ -20,13 +20,12 @@ from git_spacy.errors import InvalidInput
 from git_spacy.files import file_lock, write_atomic
 from git_spacy.git import commits, notes, objects, process
 from git_spacy.git.notes import MAX_LINE_LENGTH, AnnotatedCommit, NotesReader
-from git_spacy.git.repository import SAFE_CONFIG, Repository
+from git_spacy.git.repository import SAFE_CONFIG, Repository, prefix
 from git_spacy.git.state_dir import state_dir, user_cache_dir
 from git_spacy.history.run_record import RunRecord, parse_line, parse_lines, to_line
 from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project.paths import ProjectPath
 from git_spacy.sharing import append_line
-from git_spacy.state.project_view import prefix
 
 _MD5 = re.compile(rb"\b[0-9a-f]{32}\b")
 _PENDING = "pending"

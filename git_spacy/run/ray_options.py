@@ -21,7 +21,7 @@ from git_spacy.run.script import Step
 
 SHARED_SETTING = "spacy.rayShared"
 _MAX_BUFFERED_EVENTS = 16  # the worker pauses when we are this many events behind
-_OWN_VARIABLES = ("GIT_SPACY_VARS", "PYTHONUNBUFFERED")
+_OWN_VARIABLES = ("GIT_SPACY_VARS", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
 
 
 def task_options(resources: Resources, name: str) -> dict[str, Any]:

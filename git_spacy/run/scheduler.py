@@ -401,7 +401,7 @@ def _missing_dependencies(
     for path in paths:
         yield Diagnostic(
             f"missing dependency of '{command.name}': '{path}'",
-            missing_hint(context.project, context.root, command.name, path),
+            missing_hint(context.project, context.stats, command.name, path),
             "project.yml",
             command.line,
         )

@@ -159,12 +159,13 @@ def process_environment(
     """Return the environment variables for a script.
 
     Removes Git's own variables, since we may run in a hook, and puts the programs of the
-    interpreter's environment first in the PATH.
+    interpreter's environment first in the PATH. Python leaves no `__pycache__` in the project,
+    unless the user has set PYTHONDONTWRITEBYTECODE (an empty value turns it off).
     """
 
     from git_spacy.git.process import scrub_environment
 
-    result = scrub_environment(environ)
+    result = {"PYTHONDONTWRITEBYTECODE": "1"} | scrub_environment(environ)
     programs = os.path.dirname(python.path)
     path = result.get("PATH", os.defpath)
     if path.split(os.pathsep)[0] != programs:

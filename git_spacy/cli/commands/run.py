@@ -201,11 +201,13 @@ def run_context(
     configured = read_settings(root) if configured is None else configured
     python = find_interpreter(root, configured, os.environ)
     recorder = Recorder(project, root, python, overrides.current_overrides(ctx), output.warning)
+    stats = StatCache.open(root)
+    stats.declare(project)
     return RunContext(
         project=project,
         root=root,
         lock=LockFile(root),
-        stats=StatCache.open(root),
+        stats=stats,
         executor=ForegroundExecutor(),
         python=python,
         environ=os.environ,
