@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,7 +74,8 @@ def preloaded(module: str, *imports: str) -> Iterator[Preloaded]:
 
 def _main(module: str, *imports: str) -> None:
     for name in imports:
-        importlib.import_module(name)
+        with suppress(ImportError):  # not every version of the program has each
+            importlib.import_module(name)
     sys.path[:] = [path for path in sys.path if path not in ("", os.getcwd())]
     for line in sys.stdin:
         folder, arguments, environ, files = json.loads(line)
