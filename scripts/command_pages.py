@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from git_spacy.cli import manpages, overrides
+from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.examples import EXAMPLES
 from git_spacy.cli.main import group
 from git_spacy.git import settings
@@ -132,7 +133,7 @@ def options(context: click.Context, heading: str) -> list[str]:
         option for option in command.get_params(context) if isinstance(option, click.Option)
     ]
     rows = [row for option in parameters if (row := option.get_help_record(context))]
-    if isinstance(command, overrides.OverridingCommand):
+    if isinstance(command, OverridingCommand):
         rows += overrides.VARIABLES
     rows = [(left, right) for left, right in rows if "--help" not in left]
     cells = [(f"`{left}`", escape(right)) for left, right in rows]

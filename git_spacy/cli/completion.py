@@ -123,7 +123,7 @@ def _subcommands(group_name: str) -> Iterator[Candidate]:
 
 
 def _options(names: Sequence[str]) -> Iterator[Candidate]:
-    from git_spacy.cli.overrides import OverridingCommand
+    from git_spacy.cli.command_class import OverridingCommand
 
     command = _click_command(names)
     for parameter in command.params if command else ():

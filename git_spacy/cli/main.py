@@ -87,7 +87,9 @@ def group(ctx: click.Context, directory: str) -> None:
 
     from pathlib import Path  # imported here to keep help and --version fast
 
-    ctx.obj = Path(os.path.abspath(directory))
+    from git_spacy.cli.context import CommandContext
+
+    ctx.obj = CommandContext(Path(os.path.abspath(directory)))
     if ctx.invoked_subcommand is None:
         from git_spacy.cli import output, overview
 

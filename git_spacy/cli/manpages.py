@@ -17,6 +17,7 @@ import click
 
 from git_spacy import __version__
 from git_spacy.cli import overrides
+from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.examples import EXAMPLES
 from git_spacy.errors import EXIT_CODES
 from git_spacy.git import settings
@@ -190,7 +191,7 @@ def _options(command: click.Command, ctx: click.Context) -> str:
         parameter for parameter in command.get_params(ctx) if isinstance(parameter, click.Option)
     ]
     rows = [row for option in options if (row := option.get_help_record(ctx))]
-    if isinstance(command, overrides.OverridingCommand):
+    if isinstance(command, OverridingCommand):
         rows += overrides.VARIABLES
     return "".join(_item(left, right) for left, right in rows if left != _HELP)
 

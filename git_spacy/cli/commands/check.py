@@ -7,14 +7,15 @@ import os
 import click
 
 from git_spacy.cli import output
-from git_spacy.cli.commands.run import project_dir
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
 from git_spacy.errors import InvalidInput
 from git_spacy.project.diagnostics import did_you_mean
 
 _FORMATS = ("text", "github", "gitlab", "json")
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.argument(
     "arguments", nargs=-1, metavar="[project|assets|lock|generated|all]... [PROJECT_DIR]"
 )
@@ -26,9 +27,9 @@ _FORMATS = ("text", "github", "gitlab", "json")
     "--format", "style", type=click.Choice(_FORMATS), default="text", show_default=True,
     help="Output format.",
 )  # fmt: skip
-@click.pass_context
+@click.pass_obj
 def check(
-    ctx: click.Context,
+    context: CommandContext,
     arguments: tuple[str, ...],
     staged: bool,
     strict: bool,
@@ -52,7 +53,7 @@ def check(
     from git_spacy.check.finding import FORMATS
     from git_spacy.state.project_view import Staged, WorkTree
 
-    start, names = project_dir(ctx.obj, arguments)
+    context, names = context.split_project_dir(arguments)
     names = names or ("all",)
     for name in names:
         if name not in (*checks.CHECKS, "all"):
@@ -60,9 +61,9 @@ def check(
             raise InvalidInput(f"unknown check '{name}'", hint=hint)
     chosen = [name for name in checks.CHECKS if name in names or "all" in names]
     # GitHub and GitLab need paths from the top of the repository; users, from their own folder.
-    base = projects.work_tree_top(start) if style in ("github", "gitlab") else ctx.obj
+    base = projects.work_tree_top(context.start) if style in ("github", "gitlab") else context.cwd
     findings = []
-    for root in projects.find_projects(start):
+    for root in projects.find_projects(context.start):
         if fix and "lock" in chosen:
             for name in checks.remove_orphaned_entries(root):
                 output.message(f"removed lock entry '{name}'")

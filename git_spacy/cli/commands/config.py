@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from git_spacy.cli import output
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
 
 if TYPE_CHECKING:
     from git_spacy.git.settings import Setting, SettingValue
@@ -21,10 +23,10 @@ class SettingRow(NamedTuple):
     entry: SettingValue | None
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with descriptions.")
-@click.pass_context
-def config(ctx: click.Context, as_json: bool) -> None:
+@click.pass_obj
+def config(context: CommandContext, as_json: bool) -> None:
     """Show every setting of git-spacy, its value and where that comes from. Warn about unknown
     settings and invalid values.
 
@@ -34,7 +36,7 @@ def config(ctx: click.Context, as_json: bool) -> None:
 
     from git_spacy.git import settings
 
-    entries = settings.read_entries(ctx.obj)
+    entries = settings.read_entries(context.cwd)
     table = list(setting_rows(entries))
     if as_json:
         output.emit_json([to_json(row) for row in table])
