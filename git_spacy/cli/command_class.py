@@ -1,17 +1,35 @@
-"""The classes of our commands: usage errors name the command, and overrides of variables may stand
-anywhere on the command line."""
+"""The classes of our commands: help has examples, usage errors name the command, and overrides of
+variables may stand anywhere on the command line.
+
+What belongs to a command stands in its module, as constants beside the function:
+
+- EXAMPLES: command lines and their purposes, for `-h`, the man page and the documentation;
+- SETTINGS: names (or patterns) of the settings that the pages list;
+- SEE_ALSO: related man pages;
+- EXIT_STATUS: what else the man page says about exit codes.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
+from typing import Any
 
 import click
 
 from git_spacy.cli import overrides
 
 
+def declared(command: click.Command, name: str) -> tuple[Any, ...]:
+    """Return the constant `name` of the module that defines `command`; () if it has none."""
+
+    module = sys.modules[command.callback.__module__] if command.callback else None
+    values: tuple[Any, ...] = getattr(module, name, ())
+    return values
+
+
 class SpacyCommand(click.Command):
-    """A command whose usage errors refer to its own help."""
+    """A command whose help has examples, and whose usage errors refer to that help."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
@@ -19,6 +37,15 @@ class SpacyCommand(click.Command):
         except click.UsageError as error:
             error.ctx = error.ctx or ctx  # click's parser leaves it out
             raise
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        examples = declared(self, "EXAMPLES")
+        if ctx.parent and ctx.parent.parent:  # a subcommand: the module has those of all
+            examples = tuple(pair for pair in examples if pair[0].startswith(ctx.command_path))
+        if examples and ctx.parent:  # the list of all commands is long enough without
+            with formatter.section("Examples"):
+                formatter.write_dl(examples, col_max=36)
+        super().format_epilog(ctx, formatter)
 
 
 class SpacyGroup(SpacyCommand, click.Group):

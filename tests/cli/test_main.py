@@ -15,6 +15,7 @@ import pytest
 
 from git_spacy import __version__, cli
 from git_spacy.cli import output, overrides
+from git_spacy.cli.command_class import declared
 from git_spacy.cli.main import group
 from git_spacy.cli.registry import COMMANDS, summary
 from git_spacy.errors import InvalidInput
@@ -59,6 +60,24 @@ def test_every_command_has_its_own_help(spacy: Spacy, command: str) -> None:
     assert done.out.startswith(f"Usage: git spacy {command} ")
     assert all(len(line) <= 80 for line in done.out.splitlines())
     assert "..." not in done.out.partition("Options:")[2]  # cut short
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_ends_with_examples(spacy: Spacy, command: str) -> None:
+    _, heading, section = spacy(command, "-h").out.partition("\nExamples:\n")
+    assert heading
+    words = section.split()
+    found = group.get_command(click.Context(group), command)
+    assert found
+    for line, purpose in declared(found, "EXAMPLES"):
+        assert f"  {line}" in section, "it can be copied as one line"
+        assert set(purpose.split()) <= set(words)
+
+
+def test_the_help_of_a_subcommand_has_the_examples_of_that_subcommand(spacy: Spacy) -> None:
+    assert "  git spacy lock record train  Record a model" in spacy("lock", "record", "-h").out
+    assert "rebuild" not in spacy("lock", "record", "-h").out.partition("Examples:")[2]
+    assert "Examples:" not in spacy("cache", "verify", "-h").out
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,15 @@ from git_spacy.git.process import available
 from git_spacy.git.settings import boolean
 from git_spacy.project import loader
 
+EXAMPLES = (
+    ("git spacy assets", "Fetch assets that are missing or have changed."),
+    ("git spacy assets --extra assets/vectors", "Also fetch the extra assets in one folder."),
+)
+SETTINGS = (
+    "spacy.ignore", "spacy.timeout", "spacy.fetchTimeout", "spacy.maxAssetSize",
+    "spacy.allowLocalPath", "spacy.allowLocalRepository", "spacy.allowEnvInUrl",
+)  # fmt: skip
+
 
 @click.command(cls=OverridingCommand)
 @click.argument("names", nargs=-1, metavar="[DEST]... [PROJECT_DIR]")

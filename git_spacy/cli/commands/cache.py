@@ -13,6 +13,12 @@ from git_spacy.cli.context import CommandContext
 if TYPE_CHECKING:
     from git_spacy.storage.cache_store import CacheSize
 
+EXAMPLES = (
+    ("git spacy cache status", "Show the size of the cache."),
+    ("git spacy cache gc --days 7", "Remove results that were not used for a week."),
+)
+SETTINGS = ("spacy.restore", "spacy.cacheLinks")
+
 _DAY = 24 * 3600
 
 

@@ -12,6 +12,13 @@ from git_spacy.cli.context import CommandContext
 from git_spacy.errors import InvalidInput
 from git_spacy.project.diagnostics import did_you_mean
 
+EXAMPLES = (
+    ("git spacy check", "Check everything, as in CI."),
+    ("git spacy check lock --staged", "Check only the lock, as staged for commit."),
+    ("git spacy check --format github", "Annotate the lines of a pull request on GitHub."),
+)
+SEE_ALSO = ("githooks(5)",)
+
 _FORMATS = ("text", "github", "gitlab", "json")
 
 

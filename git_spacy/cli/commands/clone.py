@@ -13,6 +13,16 @@ from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.errors import Refused
 
+EXAMPLES = (
+    ("git spacy clone --list", "List the templates."),
+    ("git spacy clone ner_fashion", "Copy a template into a folder of the same name."),
+    (
+        "git spacy clone --repo https://example.com/x -b v2 ner my-ner",
+        "Copy the folder 'ner' of your own repository at the tag v2 to 'my-ner'.",
+    ),
+)
+SETTINGS = ("spacy.repo", "spacy.ignore", "spacy.fetchTimeout", "spacy.maxAssetSize")
+
 
 @click.command(cls=SpacyCommand)
 @click.argument("name", required=False)

@@ -14,6 +14,13 @@ from git_spacy.cli.context import CommandContext
 if TYPE_CHECKING:
     from git_spacy.git.settings import Setting, SettingValue
 
+EXAMPLES = (
+    ("git spacy config", "Show all settings."),
+    ("git config --global spacy.jobs 4", "Run up to four commands at a time."),
+)
+SETTINGS = ("spacy.*",)
+SEE_ALSO = ("git-config(1)",)
+
 
 class SettingRow(NamedTuple):
     """A setting and its value in effect; `entry` is None if it is not set."""

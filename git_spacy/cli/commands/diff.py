@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     _EntryPair = tuple[ResolvedEntry | None, ResolvedEntry | None]
 
+EXAMPLES = (("git spacy diff main HEAD", "Show how and why results differ from main."),)
+
 
 @click.command(cls=SpacyCommand)
 @click.argument("revisions", nargs=-1, required=True, metavar="A [B]")

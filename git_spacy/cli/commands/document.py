@@ -8,6 +8,11 @@ from git_spacy.cli import generated, output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
 
+EXAMPLES = (
+    ("git spacy document", "Update README.md."),
+    ("git spacy document --output docs/project.md", "Write to another file."),
+)
+
 
 @click.command(cls=SpacyCommand)
 @click.argument("directory", nargs=-1, metavar="[PROJECT_DIR]")

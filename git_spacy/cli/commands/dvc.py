@@ -8,6 +8,11 @@ from git_spacy.cli import generated, output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
 
+EXAMPLES = (
+    ("git spacy dvc", "Write dvc.yaml for the first workflow."),
+    ("git spacy dvc all --stdout", "Print the dvc.yaml of the workflow 'all'."),
+)
+
 
 @click.command(cls=SpacyCommand)
 @click.argument("names", nargs=-1, metavar="[WORKFLOW] [PROJECT_DIR]")

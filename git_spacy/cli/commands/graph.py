@@ -28,6 +28,11 @@ from git_spacy.project.model import Project
 if TYPE_CHECKING:
     from git_spacy.generate.graph import Graph
 
+EXAMPLES = (
+    ("git spacy graph", "Draw the graph in the terminal."),
+    ("git spacy graph all -o docs/graph.svg", "Draw the workflow 'all' as SVG."),
+)
+
 _FORMATS = ("text", "mermaid", "dot", "svg")
 _PAINTED = {**COLOURS, "title": "bold", "command": "bold", "faint": "dim"}
 _MAX_WIDTH = 100  # columns of text

@@ -9,6 +9,12 @@ from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.errors import InvalidInput
 
+EXAMPLES = (
+    ("git spacy ignore", "Update .gitignore."),
+    ("git spacy ignore --check", "Check whether .gitignore is up to date."),
+)
+SEE_ALSO = ("gitignore(5)",)
+
 
 @click.command(cls=SpacyCommand)
 @click.argument("directory", nargs=-1, metavar="[PROJECT_DIR]")

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from git_spacy.setup import plan
     from git_spacy.setup.changes import Change, SkippedChange
 
+EXAMPLES = (
+    ("git spacy init --dry", "Show what would be set up in this repository."),
+    ("git spacy init hooks", "Set up only the hooks."),
+    ("git spacy init --undo", "Undo the setup."),
+    ("git spacy init --new hello", "Create a small project in the folder 'hello'."),
+)
+
 _TEMPLATE = "first_steps"
 
 

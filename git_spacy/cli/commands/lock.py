@@ -14,6 +14,13 @@ from git_spacy.cli.context import CommandContext
 if TYPE_CHECKING:
     from git_spacy.history.lock_history import ResolvedEntry
 
+EXAMPLES = (
+    ("git spacy lock rebuild", "Rebuild a lost project.lock."),
+    ("git spacy lock record train", "Record a model that you copied here."),
+    ("git spacy lock resolve", "Resolve a merge conflict in project.lock."),
+)
+SEE_ALSO = ("gitattributes(5)",)
+
 
 @click.group(cls=SpacyGroup)
 def lock() -> None:

@@ -14,6 +14,13 @@ from git_spacy.cli.context import CommandContext
 from git_spacy.history.run_history import CommitRuns, RecordedRun
 from git_spacy.history.run_record import RunRecord
 
+EXAMPLES = (
+    ("git spacy log --command train", "Show every run of 'train'."),
+    ("git spacy log main..HEAD", "Show the runs on this branch."),
+    ("git spacy log --table --sort ents_f", "Show which variables gave the highest score."),
+)
+SEE_ALSO = ("git-log(1)", "git-notes(1)")
+
 _COLOURS = {"failed": "red"}
 
 

@@ -14,6 +14,13 @@ from git_spacy.cli.context import CommandContext
 if TYPE_CHECKING:
     from git_spacy.git.notes_status import NotesStatus
 
+EXAMPLES = (
+    ("git spacy notes push", "Push run records to the branch's remote."),
+    ("git spacy notes pull upstream", "Fetch the run records of another remote."),
+    ("git spacy notes status", "Compare run records with the remote."),
+)
+SEE_ALSO = ("git-notes(1)",)
+
 _MAX_IDS = 8  # on a line
 
 

@@ -10,6 +10,9 @@ from git_spacy.cli import output
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
 
+EXAMPLES = (("git spacy pull", "Fetch outputs that others made from the same inputs."),)
+SETTINGS = ("spacy.remote.*.url", "spacy.maxOutputSize")
+
 
 @click.command(cls=OverridingCommand)
 @click.argument("names", nargs=-1, metavar="[REMOTE] [PROJECT_DIR]")

@@ -10,6 +10,12 @@ from git_spacy.cli import output
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
 
+EXAMPLES = (
+    ("git spacy push", "Send up-to-date outputs to the default remote."),
+    ("git spacy push s3://bucket/models", "Send outputs to an address."),
+)
+SETTINGS = ("spacy.remote.*.url",)
+
 
 @click.command(cls=OverridingCommand)
 @click.argument("names", nargs=-1, metavar="[REMOTE] [PROJECT_DIR]")

@@ -9,6 +9,8 @@ from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.project.model import Asset, Command, Project
 
+EXAMPLES = (("git spacy resolved --vars.seed 7", "Show what a variable changes."),)
+
 
 @click.command(cls=OverridingCommand)
 @click.argument("directory", nargs=-1, metavar="[PROJECT_DIR]")

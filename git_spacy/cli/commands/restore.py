@@ -9,6 +9,12 @@ from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.errors import InvalidInput
 
+EXAMPLES = (
+    ("git spacy restore", "Restore the outputs of HEAD."),
+    ("git spacy restore v1.0", "Restore the outputs of a tag."),
+)
+SETTINGS = ("spacy.remote.*.url", "spacy.maxOutputSize")
+
 _COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": "green"}
 
 

@@ -18,6 +18,19 @@ from git_spacy.project.model import Command, Project
 if TYPE_CHECKING:
     from git_spacy.run.scheduler import RunContext, RunOutcome
 
+EXAMPLES = (
+    ("git spacy run", "List commands and workflows."),
+    ("git spacy run all", "Run the workflow 'all'; skip commands that are up to date."),
+    ("git spacy run --dry all", "Show what would run, and why."),
+    ("git spacy run train --vars.seed 7", "Run a command with another value of a variable."),
+    (
+        "git spacy run all --jobs 3 --matrix vars.seed=0,1,2",
+        "Use three seeds in parallel.",
+    ),
+)
+EXIT_STATUS = ("If a script fails, 'git spacy run' exits with the script's exit code.",)
+SETTINGS = ("spacy.python", "spacy.jobs", "spacy.restore", "spacy.notes", "spacy.rayShared")
+
 _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
 
 

@@ -11,6 +11,8 @@ from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.errors import InvalidInput
 
+EXAMPLES = (("git spacy schema -o project.schema.json", "Write the schema to a file."),)
+
 
 @click.command(cls=SpacyCommand)
 @click.option("-o", "--output", "to", metavar="FILE", help="Write to FILE; '-' is stdout.")

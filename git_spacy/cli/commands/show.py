@@ -8,6 +8,8 @@ from git_spacy.cli import output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
 
+EXAMPLES = (("git spacy show HEAD~1", "Show all that is recorded for the parent of HEAD."),)
+
 
 @click.command(cls=SpacyCommand)
 @click.argument("revision", default="HEAD", metavar="[REV]")

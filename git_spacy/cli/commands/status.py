@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from git_spacy.check.project_status import Status
     from git_spacy.state.verdict import Verdict
 
+EXAMPLES = (
+    ("git spacy status", "Show what is up to date, and why the rest is not."),
+    ("git spacy status --porcelain", "Show the same for scripts."),
+)
+
 _ASSET_WORDS = {
     "verified": [],
     "missing": [],
