@@ -75,7 +75,7 @@ def main() -> None:
         "history_format",
         "output",
         "run_output",
-        "transfer_progress",
+        "progress",
         "metrics_table",
         "columns",
     ):

@@ -58,10 +58,10 @@ def assets(
     names = tuple(_destination(context, name) for name in names)
 
     from git_spacy.assets.fetch import fetch
-    from git_spacy.cli.progress import reporter
+    from git_spacy.cli.progress import fetch_reporter
     from git_spacy.state.stat_cache import StatCache
 
-    with context.lock(wait=not no_wait), reporter() as report:
+    with context.lock(wait=not no_wait), fetch_reporter() as report:
         _update_gitignore(context)
         outcome = fetch(
             project, root, names=names, extra=extra, force=force, jobs=jobs, report=report,

@@ -30,7 +30,7 @@ def pull(context: CommandContext, names: tuple[str, ...], force: bool, jobs: int
     chosen as for 'git spacy push'.
     """
 
-    from git_spacy.cli.transfer_progress import reporter
+    from git_spacy.cli.progress import transfer_reporter
     from git_spacy.git.settings import number
     from git_spacy.storage import remote
     from git_spacy.storage.pull import pull as fetch
@@ -38,7 +38,7 @@ def pull(context: CommandContext, names: tuple[str, ...], force: bool, jobs: int
     context, name = context.one_argument(names, "remote")
     root, project = context.root, context.project_with_variants()
     address = remote.resolve_address(project, context.settings, name)
-    with context.lock(), reporter("pulled") as report:
+    with context.lock(), transfer_reporter("pulled") as report:
         shared = context.run_context(project)
         outcome = fetch(
             project, root, remote.open_remote(root, address), stats=shared.stats,

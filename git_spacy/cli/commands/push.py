@@ -34,7 +34,7 @@ def push(context: CommandContext, names: tuple[str, ...], force: bool, jobs: int
     named 'default'.
     """
 
-    from git_spacy.cli.transfer_progress import reporter
+    from git_spacy.cli.progress import transfer_reporter
     from git_spacy.state.stat_cache import StatCache
     from git_spacy.storage import remote
     from git_spacy.storage.push import push as send
@@ -42,7 +42,7 @@ def push(context: CommandContext, names: tuple[str, ...], force: bool, jobs: int
     context, name = context.one_argument(names, "remote")
     root, project = context.root, context.project_with_variants()
     address = remote.resolve_address(project, context.settings, name)
-    with context.lock(), reporter("pushed") as report:
+    with context.lock(), transfer_reporter("pushed") as report:
         outcome = send(
             project, root, remote.open_remote(root, address), stats=StatCache.open(root),
             environ=os.environ, report=report, force=force, jobs=jobs,
