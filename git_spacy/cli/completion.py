@@ -235,7 +235,7 @@ def _revisions(start: Path) -> Iterator[Candidate]:
 
 
 def _checks(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
-    return ((name, "") for name in ("project", "assets", "lock", "generated", "all"))
+    return ((name, "") for name in ("project", "assets", "lock", "generated", "outputs", "all"))
 
 
 def _init_steps(start: Path) -> Iterable[Candidate]:  # noqa: ARG001
