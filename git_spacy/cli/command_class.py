@@ -17,8 +17,6 @@ from typing import Any
 
 import click
 
-from git_spacy.cli import overrides
-
 
 def declared(command: click.Command, name: str) -> tuple[Any, ...]:
     """Return the constant `name` of the module that defines `command`; () if it has none."""
@@ -58,6 +56,8 @@ class OverridingCommand(SpacyCommand):
     """A command that accepts override options anywhere on its command line."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        from git_spacy.cli import overrides  # imported late: 'git spacy -h' does not need it
+
         rest, variables = overrides.split(args)
         if ctx.obj:
             from_environment = overrides.from_environment(os.environ)
@@ -65,6 +65,8 @@ class OverridingCommand(SpacyCommand):
         return super().parse_args(ctx, rest)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from git_spacy.cli.overrides import VARIABLES
+
         super().format_options(ctx, formatter)
         with formatter.section("Variables"):
-            formatter.write_dl(overrides.VARIABLES, col_max=40)
+            formatter.write_dl(VARIABLES, col_max=40)
