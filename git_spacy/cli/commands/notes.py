@@ -13,6 +13,7 @@ from git_spacy.cli.context import CommandContext
 
 if TYPE_CHECKING:
     from git_spacy.git.notes_status import NotesStatus
+    from git_spacy.git.repository import Repository
 
 EXAMPLES = (
     ("git spacy notes push", "Push run records to the branch's remote."),
@@ -38,8 +39,7 @@ def push(context: CommandContext, remote: str | None) -> None:
 
     from git_spacy.git import notes_sync
 
-    repository = context.open_history().repository
-    name = notes_sync.choose_remote(repository, remote)
+    repository, name = _open_remote(context, remote)
     sent = notes_sync.push(repository, name, warn=output.warning)
     output.message(
         f"pushed {count(sent, 'record')} to {name}"
@@ -57,14 +57,22 @@ def pull(context: CommandContext, remote: str | None) -> None:
 
     from git_spacy.git import notes_sync
 
-    repository = context.open_history().repository
-    name = notes_sync.choose_remote(repository, remote)
+    repository, name = _open_remote(context, remote)
     pulled = notes_sync.pull(repository, name, warn=output.warning)
     output.message(
         f"pulled {count(pulled, 'record')} from {name}"
         if pulled
         else f"nothing to pull: already up to date with {name}"
     )
+
+
+def _open_remote(context: CommandContext, remote: str | None) -> tuple[Repository, str]:
+    """Return the repository and the name of the remote, which the branch has if none is given."""
+
+    from git_spacy.git import notes_sync
+
+    repository = context.open_history().repository
+    return repository, notes_sync.choose_remote(repository, remote)
 
 
 @notes.command(short_help="Compare local run records with those of REMOTE.")
