@@ -276,6 +276,29 @@ def test_no_function_has_a_name_that_only_its_module_explains() -> None:
     assert vague == []
 
 
+COMMAND_MODULES = [path for path in MODULES if path.parent.name == "commands"]
+
+
+@pytest.mark.parametrize("path", COMMAND_MODULES, ids=lambda path: path.stem)
+def test_no_command_imports_another_command(path: Path) -> None:
+    imported = {module for module, _ in imports(path)}
+    assert not {name for name in imported if name.startswith("git_spacy.cli.commands")}
+
+
+def test_no_function_of_the_command_line_has_more_than_40_lines_without_its_docstring() -> None:
+    long = {}
+    for path in MODULES:
+        if package_of(path) != "cli":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) and node.body[1:] else node.body
+                lines = (node.end_lineno or 0) - body[0].lineno + 1
+                if lines > 40:
+                    long[f"{path.stem}: {node.name}"] = lines
+    assert long == {}
+
+
 def modules_imported(*arguments: str, cwd: Path) -> set[str]:
     code = (
         "import sys; sys.argv[0] = 'git-spacy'\n"

@@ -16,12 +16,23 @@ from typing import Any
 import click
 
 from git_spacy import __version__, interrupts
+from git_spacy.cli.command_class import SpacyGroup
 from git_spacy.cli.registry import COMMANDS, SUMMARIES, summary
 from git_spacy.errors import GitSpacyError, InternalError, Interrupted, InvalidInput, local_failure
 from git_spacy.project.diagnostics import did_you_mean
 
+EXAMPLES = (
+    ("git spacy clone ner_fashion", "Copy a template."),
+    ("git spacy assets", "Fetch its assets."),
+    ("git spacy run all", "Run the stale commands of the workflow 'all'."),
+    ("git spacy log", "Show which commands ran on which commit."),
+)
+EXIT_STATUS = ("If a script fails, 'git spacy run' exits with the script's exit code.",)
+SETTINGS = ("spacy.*",)
+SEE_ALSO = ("git(1)", "git-config(1)", "gitignore(5)")
 
-class _CommandGroup(click.Group):
+
+class _CommandGroup(SpacyGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
@@ -37,7 +48,9 @@ class _CommandGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] == "project":
-            args = _translate_weasel(args[1:])
+            from git_spacy.cli import weasel_compat
+
+            args = weasel_compat.translate(args[1:])
         if args and args[0] not in COMMANDS:
             raise InvalidInput(
                 f"'{args[0]}' is not a git spacy command",
@@ -51,20 +64,6 @@ class _CommandGroup(click.Group):
             formatter.write(f"\n{heading}:\n")
             for name, text in section.items():
                 formatter.write(f"  {name:<{width}}  {text}\n")
-
-
-def _translate_weasel(arguments: list[str]) -> list[str]:
-    """Translate the arguments after `git spacy project`, which users of spaCy type from habit."""
-
-    from git_spacy.cli import weasel_compat
-
-    if not arguments or arguments[0] not in weasel_compat.COMMANDS:
-        raise InvalidInput(
-            "'git spacy project' takes the commands of 'spacy project': "
-            + ", ".join(weasel_compat.COMMANDS),
-            hint=f"without 'project': git spacy {arguments[0] if arguments else '-h'}",
-        )
-    return weasel_compat.translate(arguments)
 
 
 @click.group(
@@ -87,7 +86,9 @@ def group(ctx: click.Context, directory: str) -> None:
 
     from pathlib import Path  # imported here to keep help and --version fast
 
-    ctx.obj = Path(os.path.abspath(directory))
+    from git_spacy.cli.context import CommandContext
+
+    ctx.obj = CommandContext(Path(os.path.abspath(directory)))
     if ctx.invoked_subcommand is None:
         from git_spacy.cli import output, overview
 

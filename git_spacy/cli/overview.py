@@ -9,29 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_spacy.errors import GitSpacyError, InvalidInput, sanitize
-from git_spacy.project import loader
 
 if TYPE_CHECKING:
     from git_spacy.check.project_status import Status
+    from git_spacy.cli.context import CommandContext
     from git_spacy.project.model import Project
 
 _MAX_PROJECTS = 12
 _HELP = "For details: git spacy status; for all commands: git spacy -h"
 
 
-def overview(start: Path) -> str | None:
-    """Return a summary of the project around `start`, or of the projects below it.
+def overview(context: CommandContext) -> str | None:
+    """Return a summary of the project around the current folder, or of the projects below it.
 
     Return None if there is neither. Raises InvalidInput for an invalid project.yml.
     """
 
     try:
-        root = loader.find(start)
+        root = context.root
     except InvalidInput:
-        return _list_projects(start)
+        return _list_projects(context.cwd)
     from git_spacy.check import project_status
 
-    project = loader.load(root)
+    project = context.project
     return _summarize(project, root, project_status.project_status(project, root, os.environ))
 
 
@@ -82,7 +82,7 @@ def _count_states(states: Iterable[str]) -> str:
 
 
 def _next_steps(project: Project, root: Path, current: Status) -> list[str]:
-    from git_spacy.cli.commands.status import next_steps
+    from git_spacy.cli.states import next_steps
 
     steps = next_steps(project, current)
     if not steps and _lock_has_changes(root):

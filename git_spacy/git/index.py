@@ -205,6 +205,20 @@ class Index:
                     states[name] = "assumed unchanged"
         return states
 
+    def untracked(self, paths: Sequence[str]) -> set[str]:
+        """Return the files at or below `paths` that are neither in the index nor ignored.
+
+        Files of other repositories in the worktree are left out.
+        """
+
+        arguments = (*_LITERAL, "ls-files", "--others", "--exclude-standard", "-z", "--")
+        return {
+            os.fsdecode(name)
+            for batch in _batches(paths)
+            for name in self._run_git((*arguments, *(path or "." for path in batch)))
+            if not name.endswith(b"/")
+        }
+
     def ignored(self, paths: Sequence[str]) -> set[str]:
         """Return the `paths` that Git ignores and that are not in the index."""
 

@@ -13,16 +13,25 @@ import click
 
 from git_spacy import interrupts
 from git_spacy.cli import output
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
 from git_spacy.errors import Diagnostic, InvalidInput
 
 if TYPE_CHECKING:
     from git_spacy.setup import plan
     from git_spacy.setup.changes import Change
 
+EXAMPLES = (
+    ("git spacy init --dry", "Show what would be set up in this repository."),
+    ("git spacy init hooks", "Set up only the hooks."),
+    ("git spacy init --undo", "Undo the setup."),
+    ("git spacy init --new hello", "Create a small project in the folder 'hello'."),
+)
+
 _TEMPLATE = "first_steps"
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.argument("names", nargs=-1, metavar="[STEP]...")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option(
@@ -30,9 +39,9 @@ _TEMPLATE = "first_steps"
 )
 @click.option("--undo", is_flag=True, help="Undo all changes made by 'git spacy init'.")
 @click.option("--new", is_flag=True, help="Create a small project: --new [DIR].")
-@click.pass_context
+@click.pass_obj
 def init(
-    ctx: click.Context, names: tuple[str, ...], yes: bool, dry: bool, undo: bool, new: bool
+    context: CommandContext, names: tuple[str, ...], yes: bool, dry: bool, undo: bool, new: bool
 ) -> int:
     """Set up this repository for spaCy projects. Shows all changes and asks before making them.
     Running it again is safe, and --undo reverts the changes.
@@ -50,7 +59,7 @@ def init(
     """
 
     if new:
-        return _new(ctx.obj, names, other_options=yes or dry or undo)
+        return _new(context.cwd, names, other_options=yes or dry or undo)
     from git_spacy.setup import plan
     from git_spacy.setup.changes import DEFAULT, STEPS
 
@@ -59,10 +68,10 @@ def init(
         raise click.UsageError(f"unknown step '{unknown[0]}'; steps: {', '.join(STEPS)}")
     if undo and names:
         raise click.UsageError("--undo undoes all steps: it takes no STEP")
-    context = plan.open_context(ctx.obj)
+    repository = plan.open_context(context.cwd)
     if undo:
-        return _undo(context, ctx.obj, yes, dry)
-    return _set_up(context, ctx.obj, names or DEFAULT, yes, dry)
+        return _undo(repository, context.cwd, yes, dry)
+    return _set_up(repository, context.cwd, names or DEFAULT, yes, dry)
 
 
 def _set_up(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
+from git_spacy import hook
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.project import loader
+from tests.testing.hooks import two_projects
 from tests.testing.projects import (
     CORPUS,
     Spacy,
@@ -328,3 +331,147 @@ def test_notes_reports_nothing_outside_a_repository(tmp_path: Path, spacy: Spacy
     done = spacy("check", "lock", "--notes", cwd=made)
     assert done.code == 2
     assert "not in a Git repository" in done.err
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The projects `one` and `deep/two`, each with a tracked asset and ignored outputs."""
+
+    top = two_projects(tmp_path / "r")
+    monkeypatch.chdir(top)
+    return top
+
+
+def type_first_hint(printed: str, spacy: Spacy) -> None:
+    """Run the command of the first hint in the current folder."""
+
+    line = next(line for line in printed.splitlines() if line.startswith("hint: git "))
+    words = shlex.split(line)[2:]
+    if words[0] == "spacy":
+        assert spacy(*words[1:]).code == 0
+    else:
+        git(Path.cwd(), *words)
+
+
+def test_the_check_of_outputs_runs_only_if_it_is_named(two: Path, spacy: Spacy) -> None:
+    for options in ([], ["--staged"], ["--format", "github"]):
+        assert spacy("check", "outputs", *options) == (0, "", "")
+    git(two, "add", "-f", "one/model")
+    assert spacy("check") == spacy("check", "all", "--staged") == (0, "", "")
+    for options in ([], ["--staged"]):
+        assert spacy("check", "all", "outputs", *options).code == 1
+    (found,) = json.loads(spacy("check", "outputs", "--format", "json", cwd=two / "one").out)
+    assert (found["check"], found["file"], found["line"]) == ("outputs", "project.yml", 20)
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--max-size=1m"], ["--allow=one/*"], ["--max-size=1m", "--allow=*.bin"]]
+)
+def test_staged_outputs_are_reported_as_by_the_hook(
+    two: Path, spacy: Spacy, capfd: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    write(two, {"deep/two/big.bin": b"x" * 2_000_000, "outside.bin": b"x" * 2_000_000})
+    git(two, "add", "-A")
+    git(two, "add", "-f", "one/model")
+    code = hook.main(["outputs", *options])
+    printed = capfd.readouterr().out.replace(
+        "or commit it anyway: git commit --no-verify (with pre-commit, raise --max-size)",
+        "or allow it: --max-size=SIZE or --allow=GLOB",
+    )
+    assert spacy("check", "outputs", "--staged", *options) == (code, printed, "")
+    assert spacy("check", "outputs", "--staged", *options, cwd=two / "deep/two").code == int(
+        options == ["--max-size=1m"]
+    )
+    git(two, "commit", "-qm", "outputs")
+    assert spacy("check", "outputs", "--staged", *options) == (0, "", ""), "nothing is staged"
+
+
+@pytest.mark.parametrize("folder", ["", "one", "one/scripts"])
+def test_outputs_in_the_working_tree_are_reported_until_the_hints_are_followed(
+    two: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """As in CI, nothing is staged: what is in Git counts, and what `git add` would add."""
+
+    (two / "one/.gitignore").write_text("")
+    git(two, "add", "one/model", "one/.gitignore")
+    git(two, "commit", "-qm", "outputs")
+    monkeypatch.chdir(two / folder)
+    project_file, model, ignore = {
+        "": ("one/project.yml", "one/model", "git spacy -C 'one' ignore"),
+        "one": ("project.yml", "model", "git spacy ignore"),
+        "one/scripts": ("../project.yml", "../model", "git spacy ignore"),
+    }[folder]
+    done = spacy("check", "outputs")
+    assert done == (
+        1,
+        f"{project_file}:14:15: error: output 'corpus/words.txt' of 'prepare' is not ignored by Git\n"
+        f"hint: {ignore}\n"
+        "hint: or list it under 'outputs_no_cache' to keep it in Git\n"
+        f"{project_file}:20:15: error: output 'model' of 'train' is in Git: 'model/weights.txt'\n"
+        f"hint: git rm -r --cached '{model}'\n"
+        "hint: or list it under 'outputs_no_cache' to keep it in Git\n",
+        "",
+    )
+    counts = []
+    while (done := spacy("check", "outputs")).code:
+        counts.append(done.out.count(": error: "))
+        assert len(counts) < 5
+        type_first_hint(done.out, spacy)
+    assert counts == [2, 1, 1]
+    assert spacy("check", "outputs", "--staged").code == 0
+
+
+def test_a_large_file_in_the_working_tree_is_reported_where_git_has_or_would_get_it(
+    two: Path, spacy: Spacy
+) -> None:
+    write(two, {
+        "one/tracked.bin": b"x" * 3000, "one/new.bin": b"x" * 3000, "one/ignored.bin": b"x" * 3000,
+        "outside.bin": b"x" * 3000, "one/.gitignore": "/corpus/\n/model/\nignored.bin\n",
+    })  # fmt: skip
+    git(two, "add", "one/tracked.bin")
+    done = spacy("check", "outputs", "--max-size=2k", "--allow=*.py", "--allow=*/project.*")
+    assert [line for line in done.out.splitlines() if "error" in line] == [
+        "one/new.bin:1:1: error: file is 0.0 MB; the limit is 0.0 MB",
+        "one/tracked.bin:1:1: error: file is 0.0 MB; the limit is 0.0 MB",
+    ]
+    (two / "one/tracked.bin").unlink()
+    (two / "one/new.bin").unlink()
+    repository(two / "one/other", {"big": b"x" * 3000})
+    assert spacy("check", "outputs", "--max-size=2k", "--allow=*/project.*").code == 0
+
+
+def test_the_files_of_a_project_inside_a_project_are_checked_as_its_own(
+    two: Path, spacy: Spacy
+) -> None:
+    project(two / "one/inner", "commands: [{name: c, script: [], outputs: [model]}]")
+    write(two, {"one/inner/model": "x"})
+    git(two, "add", "one/inner")
+    assert spacy("check", "outputs", cwd=two / "one").code == 0
+    assert "output 'model' of 'c'" in spacy("check", "outputs", cwd=two / "one/inner").out
+    assert "output 'model' of 'c'" in spacy("check", "outputs", "--staged").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["--max-size=5m"], "--max-size is for the check 'outputs'", "git spacy check outputs"),
+        (["lock", "--allow=x"], "--allow is for the check 'outputs'", "git spacy check outputs"),
+        (["outputs", "--max-size=1t"], "invalid size '1t'", "write --max-size=500k, 10m or 2g"),
+        (["output"], "unknown check 'output'", "did you mean 'outputs'?"),
+    ],
+)
+def test_the_options_for_outputs_are_not_ignored(
+    two: Path, spacy: Spacy, arguments: list[str], message: str, hint: str
+) -> None:
+    assert spacy("check", *arguments) == (2, "", f"error: {message}\nhint: {hint}\n")
+
+
+def test_the_check_of_outputs_needs_a_repository(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(tmp_path / "p", "title: x")
+    for options in ([], ["--staged"]):
+        assert spacy("check", "outputs", *options, cwd=root) == (
+            2, "", "error: not in a Git repository\nhint: git init\n",
+        )  # fmt: skip
+    git(root, "init", "-q")
+    for options in ([], ["--staged"]):
+        assert spacy("check", "outputs", *options, cwd=root).code == 0
