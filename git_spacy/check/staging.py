@@ -8,12 +8,16 @@ checking the index again with these files as they are in the worktree.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from git_spacy.errors import Diagnostic
+from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project.loader import PROJECT_FILE
+from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.project_view import Staged, View, WorkTree
+from git_spacy.state.same_file import Absence
+from git_spacy.state.stat_cache import Observed
 
 RunChecks = Callable[[View], Sequence[Diagnostic]]
 
@@ -35,7 +39,7 @@ def hint_at_unstaged_files(
     files = dict.fromkeys(name for finding in unstaged for name in finding.files)
     for _ in range(_MAX_ROUNDS if unstaged else 0):
         to_add = view.unstaged(list(files))
-        remaining = run_checks(view.with_worktree(to_add)) if to_add else findings
+        remaining = run_checks(_AfterAdding(view, to_add)) if to_add else findings
         new = [finding for finding in remaining if finding.subject not in in_worktree]
         known = len(files)
         files.update(dict.fromkeys(name for finding in new for name in finding.files))
@@ -70,3 +74,65 @@ def _add_command(names: Sequence[str], declared: Iterable[str]) -> str:
     return shlex.join(
         ["git", "add", *(["--"] if any(p[:1] in "-:" for p in paths) else []), *paths]
     )
+
+
+class _AfterAdding:
+    """A view of the index in which some files are as in the worktree."""
+
+    def __init__(self, staged: Staged, names: Iterable[str]) -> None:
+        self.root = staged.root
+        self._staged = staged
+        self._worktree = WorkTree(staged.root)
+        self._added = [ProjectPath(name, name) for name in names]
+
+    def _view(self, path: ProjectPath) -> View:
+        is_added = any(path.touches(added) for added in self._added)
+        return self._worktree if is_added else self._staged
+
+    def project(self) -> bytes:
+        return self._view(ProjectPath(PROJECT_FILE, PROJECT_FILE)).project()
+
+    def lock(self) -> bytes | None:
+        return self._view(ProjectPath(LOCK_FILE, LOCK_FILE)).lock()
+
+    def read(self, names: Sequence[str]) -> dict[str, bytes]:
+        added = {name for name in names if self._view(ProjectPath(name, name)) is self._worktree}
+        others = [name for name in names if name not in added]
+        return {**self._staged.read(others), **self._worktree.read(sorted(added))}
+
+    def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        added = [path for path in paths if self._view(path) is self._worktree]
+        others = [path for path in paths if path not in added]
+        return {
+            **self._staged.fingerprints(others, algorithm),
+            **self._worktree.fingerprints(added, algorithm),
+        }
+
+    def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        added = [path for path in paths if self._view(path) is self._worktree]
+        others = [path for path in paths if path not in added]
+        return {
+            **self._staged.present(others, algorithm),
+            **self._worktree.present(added, algorithm),
+        }
+
+    def declare(self, project: Project) -> None:
+        self._staged.declare(project)
+        self._worktree.declare(project)
+
+    def compare(self, differing: Collection[tuple[ProjectPath, str]]) -> None:
+        added = [pair for pair in differing if self._view(pair[0]) is self._worktree]
+        self._worktree.compare(added)
+        self._staged.compare([pair for pair in differing if pair not in added])
+
+    def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
+        return self._view(path).benign_difference(path, recorded)
+
+    def absence(self, path: ProjectPath) -> Absence | None:
+        return self._view(path).absence(path)
+
+    def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
+        return self._staged.ignored(paths)
+
+    def save(self) -> None:
+        pass  # only asked after the checks of the index, whose view saves

@@ -6,7 +6,7 @@ A view never writes to the project; it may save fingerprints in the stat cache.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -434,76 +434,9 @@ class Staged:
 
         return isinstance(self._index, Index) and self._index.is_partial
 
-    def with_worktree(self, names: Iterable[str]) -> View:
-        """Return this view as it will be after `git add` of the files `names`."""
-
-        return _AfterAdding(self, names)
-
     def save(self) -> None:
         if self._stats.bytes_hashed >= _MIN_BYTES_TO_SAVE:
             self._stats.save()
-
-
-class _AfterAdding:
-    """A view of the index in which some files are as in the worktree."""
-
-    def __init__(self, staged: Staged, names: Iterable[str]) -> None:
-        self.root = staged.root
-        self._staged = staged
-        self._worktree = WorkTree(staged.root)
-        self._added = [ProjectPath(name, name) for name in names]
-
-    def _view(self, path: ProjectPath) -> View:
-        is_added = any(path.touches(added) for added in self._added)
-        return self._worktree if is_added else self._staged
-
-    def project(self) -> bytes:
-        return self._view(ProjectPath(loader.PROJECT_FILE, loader.PROJECT_FILE)).project()
-
-    def lock(self) -> bytes | None:
-        return self._view(ProjectPath(LOCK_FILE, LOCK_FILE)).lock()
-
-    def read(self, names: Sequence[str]) -> dict[str, bytes]:
-        added = {name for name in names if self._view(ProjectPath(name, name)) is self._worktree}
-        others = [name for name in names if name not in added]
-        return {**self._staged.read(others), **self._worktree.read(sorted(added))}
-
-    def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        added = [path for path in paths if self._view(path) is self._worktree]
-        others = [path for path in paths if path not in added]
-        return {
-            **self._staged.fingerprints(others, algorithm),
-            **self._worktree.fingerprints(added, algorithm),
-        }
-
-    def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        added = [path for path in paths if self._view(path) is self._worktree]
-        others = [path for path in paths if path not in added]
-        return {
-            **self._staged.present(others, algorithm),
-            **self._worktree.present(added, algorithm),
-        }
-
-    def declare(self, project: Project) -> None:
-        self._staged.declare(project)
-        self._worktree.declare(project)
-
-    def compare(self, differing: Collection[tuple[ProjectPath, str]]) -> None:
-        added = [pair for pair in differing if self._view(pair[0]) is self._worktree]
-        self._worktree.compare(added)
-        self._staged.compare([pair for pair in differing if pair not in added])
-
-    def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
-        return self._view(path).benign_difference(path, recorded)
-
-    def absence(self, path: ProjectPath) -> Absence | None:
-        return self._view(path).absence(path)
-
-    def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
-        return self._staged.ignored(paths)
-
-    def save(self) -> None:
-        pass  # only asked after the checks of the index, whose view saves
 
 
 class AtCommit(Staged):
