@@ -7,7 +7,7 @@ exception and exit with its code.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 # Shown in the man pages. `run` exits with the code of the script that failed.
@@ -30,6 +30,11 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")
 _WORD = re.compile(r"[^\s'\"]+")
 _QUERY_START = re.compile(r"\w\?")
+# The start of a command in a hint: on a line of its own, or after "or: ", " && " or a quote.
+_HINT_COMMAND = re.compile(
+    r"(?P<before>^|: |&& |')git (?P<spacy>spacy )?(?:-C (?P<folder>'[^']*'|[^\s']+) )?",
+    re.MULTILINE,
+)
 
 
 def escape_controls(text: str, short_escape: str = "\\x{:02x}") -> str:
@@ -67,6 +72,24 @@ def _without_query(word: str) -> str:
     if start is None or word.rfind("=") < start.end():
         return word
     return word[: start.end()] + "***"
+
+
+def retarget(hint: str, relative: Callable[[str], str]) -> str:
+    """Return `hint` with its commands as they are typed in another folder.
+
+    `relative` maps a folder relative to where `hint` applies to one relative to that other folder.
+    """
+
+    def command(match: re.Match[str]) -> str:
+        folder = relative(shlex.split(match["folder"])[0] if match["folder"] else ".")
+        if match["spacy"] and not folder.replace("..", "").strip("./"):
+            folder = "."  # git-spacy finds a project around the current folder by itself
+        option = "" if folder == "." else f"-C {shlex.quote(folder)} "
+        return f"{match['before']}git {match['spacy'] or ''}{option}"
+
+    import shlex
+
+    return _HINT_COMMAND.sub(command, hint)
 
 
 class Problem(NamedTuple):

@@ -101,6 +101,12 @@ def _parse_arguments(argv: Sequence[str]) -> CheckRequest:
     return CheckRequest(checks, True, strict, limits=limits, files=tuple(files))
 
 
+def _start_folder() -> Path:
+    """Return the folder in which the user typed `git commit`: Git runs hooks at the top."""
+
+    return Path(os.path.realpath(os.path.join(os.getcwd(), os.environ.get("GIT_PREFIX", ""))))
+
+
 def _run(request: CheckRequest) -> int:
     from git_spacy.check.finding import FORMATS
     from git_spacy.check.projects import check_projects, open_index, tracked_projects
@@ -111,7 +117,7 @@ def _run(request: CheckRequest) -> int:
     cwd = os.path.relpath(os.getcwd(), os.path.realpath(index.top))
     files = tuple(os.path.normpath(os.path.join(cwd, file)) for file in request.files)
     request = request._replace(files=files)
-    findings = check_projects(request, tracked_projects(index), index.top, index)
+    findings = check_projects(request, tracked_projects(index), _start_folder(), index)
     text = FORMATS["text"](findings).encode(sys.stdout.encoding or "utf-8", "backslashreplace")
     sys.stdout.write(text.decode(sys.stdout.encoding or "utf-8"))
     return 1 if any(finding.severity == "error" for finding in findings) else 0

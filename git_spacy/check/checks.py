@@ -5,6 +5,7 @@ They start no process but git, use no network, and change nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,14 +16,15 @@ from git_spacy.lock import lock_format
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
 from git_spacy.project import loader, source_map
-from git_spacy.project.graph import DependencyGraph, check_destinations, producer_hint
+from git_spacy.project.graph import DependencyGraph, check_destinations
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.matrix import command_line, split_name, with_variants
-from git_spacy.project.model import Project
+from git_spacy.project.model import Command, Project
 from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
-from git_spacy.state.project_view import LFS_POINTER, View
+from git_spacy.state.project_view import LFS_POINTER, Staged, View
+from git_spacy.state.tracked_paths import missing_hint
 from git_spacy.state.verdict import Reason, orphaned_entries
 
 _LOCK_KEYS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
@@ -41,9 +43,21 @@ def run_checks(names: Sequence[str], view: View, *, strict: bool = False) -> lis
     """Run the checks `names`, which are keys of CHECKS; return the findings by file and line.
 
     If project.yml cannot be loaded, only its errors are returned. With `strict`, every command of
-    every workflow must have an entry in project.lock. Raises OSError, ExternalError if git fails.
+    every workflow must have an entry in project.lock. The hint of a finding that is only due to
+    unstaged files says which to add. Raises OSError, ExternalError if git fails.
     """
 
+    findings = _run_checks(names, view, strict)
+    if findings and isinstance(view, Staged):
+        from git_spacy.check import staging
+
+        findings = staging.hint_at_unstaged_files(
+            findings, view, lambda other: _run_checks(names, other, strict)
+        )
+    return findings
+
+
+def _run_checks(names: Sequence[str], view: View, strict: bool) -> list[Finding]:
     try:
         data = view.project()
         loaded = loader.parse(data)
@@ -149,7 +163,10 @@ def _assets(context: _CheckContext) -> Iterator[Finding]:
                 message = f"asset '{asset.dest}' {difference}"
                 hint = _difference_hint(difference, asset.dest.normal)
             severity: Severity = "error" if difference is None else "warning"
-            yield Finding("assets", PROJECT_FILE, line, column, message, hint, severity)
+            yield Finding(
+                "assets", PROJECT_FILE, line, column, message, hint, severity,
+                subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
+            )  # fmt: skip
 
 
 def _lock(context: _CheckContext) -> Iterator[Finding]:
@@ -166,17 +183,25 @@ def _lock(context: _CheckContext) -> Iterator[Finding]:
     positions = lock_format.source_map(text or b"")
     for reason in orphaned_entries(project, entries):
         hint = "git spacy check lock --fix"
-        yield Finding("lock", LOCK_FILE, *positions[reason.about,], reason.text, hint)
+        yield Finding(
+            "lock", LOCK_FILE, *positions[reason.about,], reason.text, hint,
+            subject=f"lock entry {reason.about}", files=(LOCK_FILE, PROJECT_FILE),
+        )  # fmt: skip
+    commands = {command.name: command for command in project.commands}
     for name, verdict in checked.verdicts.items():
+        files = _files_in_git(project, commands[name])
         missing = {path.text: path for path in verdict.missing}
         for reason in lock_check.rerun_reasons(verdict):
             position = _position(positions, name, reason)
             hint = (
-                producer_hint(project, name, missing[reason.about])
+                missing_hint(project, context.view.root, name, missing[reason.about])
                 if reason.about in missing
-                else _rerun_command(project, name)
+                else _rerun_command(project, name, context.view.root)
             )
-            yield Finding("lock", LOCK_FILE, *position, f"'{name}': {reason}", hint)
+            yield Finding(
+                "lock", LOCK_FILE, *position, f"'{name}': {reason}", hint,
+                subject=f"command {name}", files=(LOCK_FILE, *files),
+            )  # fmt: skip
     for notice in checked.notices:
         position = source_map.nearest_position(positions, notice.command)
         for key in ("deps", "outs"):
@@ -188,6 +213,17 @@ def _lock(context: _CheckContext) -> Iterator[Finding]:
         yield from _without_entry(context.loaded, entries)
 
 
+def _files_in_git(project: Project, command: Command) -> tuple[str, ...]:
+    """Return the paths of `command` that belong in Git: no cached outputs, no fetched assets."""
+
+    cached = {path.normal for other in project.commands for path in other.outputs}
+    fetched = {asset.dest.normal for asset in project.assets if asset.url or asset.git}
+    committed = {path.normal for other in project.commands for path in other.outputs_no_cache}
+    elsewhere = (cached | fetched) - committed
+    paths = (path.normal for path in (*command.deps, *command.produced))
+    return tuple(path for path in paths if path not in elsewhere)
+
+
 def _position(positions: Mapping[tuple[str, ...], Position], name: str, reason: Reason) -> Position:
     key = _LOCK_KEYS.get(reason.kind, "")
     if not key:
@@ -195,18 +231,28 @@ def _position(positions: Mapping[tuple[str, ...], Position], name: str, reason: 
     return source_map.nearest_position(positions, name, key, reason.about)
 
 
-def _rerun_command(project: Project, name: str) -> str:
-    """Return a command line that runs `name` again, and all commands that then become stale."""
+def _rerun_command(project: Project, name: str, root: Path) -> str:
+    """Return a command line that runs `name` again, and all commands that then become stale.
 
-    upstream = DependencyGraph(project.commands).upstream_names()
-    stale = [command for command in project.commands if command.name == name]
+    Commands whose outputs do not exist come first, since `name` could not run without them.
+    """
+
+    graph = DependencyGraph(project.commands)
+    upstream, order = graph.upstream_names(), graph.producers_first()
+    commands = {command.name: command for command in project.commands}
     names = {name}
-    for command in project.commands:
-        is_stale = not names.isdisjoint(upstream[command.name])
-        if is_stale and command.produced and command.name not in names:
-            names.add(command.name)
-            stale.append(command)
-    return command_line(stale)
+    for other in order:
+        if commands[other].produced and not names.isdisjoint(upstream[other]):
+            names.add(other)
+    needed = [name]
+    for other in needed:
+        absent = [name for name in upstream[other] if _lacks_outputs(commands[name], root)]
+        needed += [name for name in absent if name not in needed]
+    return command_line(commands[name] for name in order if name in names.union(needed))
+
+
+def _lacks_outputs(command: Command, root: Path) -> bool:
+    return not all(os.path.lexists(root / path.normal) for path in command.produced)
 
 
 def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> Iterator[Finding]:
@@ -217,7 +263,10 @@ def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> I
                     loaded.source_map, "workflows", workflow.name, step
                 )
                 message = f"'{step}' of workflow '{workflow.name}' has no entry in {LOCK_FILE}"
-                yield Finding("lock", PROJECT_FILE, *position, message, f"git spacy run {step}")
+                yield Finding(
+                    "lock", PROJECT_FILE, *position, message, f"git spacy run {step}",
+                    subject=f"step {workflow.name} {step}", files=(LOCK_FILE,),
+                )  # fmt: skip
 
 
 def _difference_hint(difference: str, path: str) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from git_spacy.errors import GitSpacyError, Problem, escape_controls, redact
+from git_spacy.errors import GitSpacyError, Problem, escape_controls, redact, retarget
 
 Severity = Literal["error", "warning"]
 _LOCATION = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?")
@@ -23,7 +24,9 @@ _WARNING = re.compile(r"(.+?):(\d+):(\d+): warning: (.*)", re.DOTALL)
 class Finding(NamedTuple):
     """A problem at a line and column (counted from 1) of a file, and how to fix it.
 
-    `check` is the name of the check that found it.
+    `check` is the name of the check that found it, `subject` what it is about: a command, an asset
+    or a file. `files` are the paths in the project that a commit without this finding may have to
+    include.
     """
 
     check: str
@@ -33,11 +36,18 @@ class Finding(NamedTuple):
     message: str
     hint: str = ""
     severity: Severity = "error"
+    subject: str = ""
+    files: tuple[str, ...] = ()
 
     def below(self, folder: str) -> Finding:
-        """Prefix the file with `folder`, which is "" or ends in a slash."""
+        """Return the finding as seen from outside `folder`, which is "" or ends in a slash."""
 
-        return self._replace(file=folder + self.file)
+        return self.seen_from(lambda path: os.path.normpath(folder + path)) if folder else self
+
+    def seen_from(self, relative: Callable[[str], str]) -> Finding:
+        """Return the finding with `relative` applied to its file and to the folders in its hint."""
+
+        return self._replace(file=relative(self.file), hint=retarget(self.hint, relative))
 
 
 def findings_of_error(check: str, error: GitSpacyError, file: str) -> list[Finding]:
@@ -48,7 +58,12 @@ def findings_of_error(check: str, error: GitSpacyError, file: str) -> list[Findi
         match = _LOCATION.fullmatch(problem.location)
         line, column = (int(match[part] or 1) if match else 1 for part in ("line", "column"))
         problem_file = (match and match["file"]) or file
-        findings.append(Finding(check, problem_file, line, column, problem.message, problem.hint))
+        findings.append(
+            Finding(
+                check, problem_file, line, column, problem.message, problem.hint,
+                subject=f"{check} {problem_file}", files=(problem_file,),
+            )
+        )  # fmt: skip
     return findings
 
 
@@ -107,9 +122,13 @@ def _gitlab(findings: Sequence[Finding]) -> str:
 def _json(findings: Sequence[Finding]) -> str:
     return _to_json(
         {
-            **finding._asdict(),
+            "check": finding.check,
+            "file": finding.file,
+            "line": finding.line,
+            "column": finding.column,
             "message": _sanitize(finding.message),
             "hint": _sanitize(finding.hint),
+            "severity": finding.severity,
         }
         for finding in findings
     )

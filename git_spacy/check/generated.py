@@ -10,6 +10,7 @@ from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import registry, writer
 from git_spacy.generate.registry import GeneratorInput
 from git_spacy.project import loader
+from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.state.project_view import View, WorkTree
 from git_spacy.state.tracked_paths import TrackedPaths
 
@@ -62,11 +63,14 @@ def _check_file(name: str, text: str, generator_input: GeneratorInput) -> Iterat
     try:
         for generated, line in registry.regenerate_blocks(name, text, generator_input):
             plan = writer.plan(text, generated)
+            finding = Finding(
+                "generated", name, line, 1, "",
+                subject=f"generated {name} {line}", files=(name, PROJECT_FILE),
+            )  # fmt: skip
             if plan.action == "write":
                 message = "out of date with project.yml"
-                yield Finding("generated", name, line, 1, message, generated.command)
+                yield finding._replace(message=message, hint=generated.command)
             elif plan.action == "refuse":
-                hint = f"{generated.command} --force"
-                yield Finding("generated", name, line, 1, plan.why, hint)
+                yield finding._replace(message=plan.why, hint=f"{generated.command} --force")
     except (InvalidInput, Refused) as error:
         yield from findings_of_error("generated", error, name)

@@ -18,6 +18,7 @@ from git_spacy.git.repository import Repository
 
 _NO_FSMONITOR = ("-c", "core.fsmonitor=false")  # reading must not start the user's programs
 _LITERAL = ("--literal-pathspecs", *_NO_FSMONITOR)  # names, not patterns
+_NO_LOCK = "--no-optional-locks"  # do not write the index, not even refreshed times
 _GLOB = re.compile(r"[\\*?\[]")
 _MAX_PATHS = 1000  # on one command line
 _SMALL_INDEX = 256 << 10  # bytes, batch 2,500 files: listing all is cheaper than two queries
@@ -51,6 +52,15 @@ class Index:
             environ["GIT_INDEX_FILE"] = os.path.abspath(index_file)
             file = Path(environ["GIT_INDEX_FILE"])
         return cls(repository.top, environ, file)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether this is the temporary index of `git commit FILE`, which has only those changes.
+
+        Git's builtin/commit.c names it next-index-PID.lock.
+        """
+
+        return self._file.name.startswith("next-index-")
 
     @cached_property
     def _all_entries(self) -> tuple[TreeEntry, ...] | None:
@@ -154,6 +164,23 @@ class Index:
             for name in self._run_git((*arguments, *(path or "." for path in batch)))
             if not name.endswith(b"/")
         }
+
+    def unstaged(self, paths: Sequence[str]) -> list[str]:
+        """Return the files at or below `paths` that `git add` would add to the index as they are.
+
+        These are the modified, deleted and untracked ones; not those that Git ignores.
+        """
+
+        arguments = (
+            "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all",
+            "--ignore-submodules=dirty",
+        )  # fmt: skip
+        names = []
+        for batch in _batches(paths):
+            for record in self._run_git((*_LITERAL, _NO_LOCK, *arguments, "--", *batch)):
+                if record[1:2] not in b" !":
+                    names.append(os.fsdecode(record[3:]))
+        return names
 
     def ignored(self, paths: Sequence[str]) -> set[str]:
         """Return the `paths` that Git ignores and that are not in the index."""

@@ -27,7 +27,7 @@ from git_spacy.errors import (
 )
 from git_spacy.files import make_directory
 from git_spacy.lock.lock_file import LockFile
-from git_spacy.project.graph import DependencyGraph, producer_hint
+from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.plan import RunPlan
@@ -223,7 +223,7 @@ class _Scheduler:
         verdict, before = judge(command, context)
         if verdict.missing:
             raise CheckFailed.from_problems(
-                _missing_dependencies(context.project, command, verdict.missing)
+                _missing_dependencies(context, command, verdict.missing)
             )
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced:
@@ -329,7 +329,7 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
         remade = _remade_dependencies(command, ran)
         missing = [path for path in verdict.missing if not _covers(remade, path)]
         if missing:
-            problems = _missing_dependencies(context.project, command, missing)
+            problems = _missing_dependencies(context, command, missing)
             failed.append((command.name, CheckFailed.from_problems(problems)))
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced and not remade:
@@ -384,15 +384,16 @@ def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
 
 
 def _missing_dependencies(
-    project: Project, command: Command, paths: Iterable[ProjectPath]
+    context: RunContext, command: Command, paths: Iterable[ProjectPath]
 ) -> Iterator[Problem]:
-    """Yield a problem for each missing dependency, with the command that produces it as the
-    hint."""
+    """Yield a problem for each missing dependency, with a hint on how to obtain it."""
+
+    from git_spacy.state.tracked_paths import missing_hint
 
     for path in paths:
         yield Problem(
             f"missing dependency of '{command.name}': '{path}'",
-            producer_hint(project, command.name, path),
+            missing_hint(context.project, context.root, command.name, path),
             f"project.yml:{command.line}",
         )
 

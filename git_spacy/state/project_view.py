@@ -275,9 +275,78 @@ class Staged:
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
         return _ignored(self._index, self._prefix, paths)
 
+    def unstaged(self, names: Sequence[str]) -> list[str]:
+        """Return the files at or below `names` that are not staged as they are in the worktree."""
+
+        if not isinstance(self._index, Index):
+            return []
+        unstaged = self._index.unstaged([self._prefix + name for name in names])
+        return [name[len(self._prefix) :] for name in unstaged]
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether `git commit FILE` is running, which leaves out other staged files."""
+
+        return isinstance(self._index, Index) and self._index.is_partial
+
+    def with_worktree(self, names: Iterable[str]) -> View:
+        """Return this view as it will be after `git add` of the files `names`."""
+
+        return _AfterAdding(self, names)
+
     def save(self) -> None:
         if self._stats.bytes_hashed >= _MIN_BYTES_TO_SAVE:
             self._stats.save()
+
+
+class _AfterAdding:
+    """A view of the index in which some files are as in the worktree."""
+
+    def __init__(self, staged: Staged, names: Iterable[str]) -> None:
+        self.root = staged.root
+        self._staged = staged
+        self._worktree = WorkTree(staged.root)
+        self._added = [ProjectPath(name, name) for name in names]
+
+    def _view(self, path: ProjectPath) -> View:
+        is_added = any(path.touches(added) for added in self._added)
+        return self._worktree if is_added else self._staged
+
+    def project(self) -> bytes:
+        return self._view(ProjectPath(loader.PROJECT_FILE, loader.PROJECT_FILE)).project()
+
+    def lock(self) -> bytes | None:
+        return self._view(ProjectPath(LOCK_FILE, LOCK_FILE)).lock()
+
+    def read(self, names: Sequence[str]) -> dict[str, bytes]:
+        added = {name for name in names if self._view(ProjectPath(name, name)) is self._worktree}
+        others = [name for name in names if name not in added]
+        return {**self._staged.read(others), **self._worktree.read(sorted(added))}
+
+    def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        added = [path for path in paths if self._view(path) is self._worktree]
+        others = [path for path in paths if path not in added]
+        return {
+            **self._staged.fingerprints(others, algorithm),
+            **self._worktree.fingerprints(added, algorithm),
+        }
+
+    def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        added = [path for path in paths if self._view(path) is self._worktree]
+        others = [path for path in paths if path not in added]
+        return {
+            **self._staged.present(others, algorithm),
+            **self._worktree.present(added, algorithm),
+        }
+
+    def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
+        return self._view(path).benign_difference(path, recorded)
+
+    def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
+        return self._staged.ignored(paths)
+
+    def save(self) -> None:
+        pass  # only asked after the checks of the index, whose view saves
 
 
 class AtCommit(Staged):

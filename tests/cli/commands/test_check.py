@@ -77,7 +77,7 @@ def test_a_missing_dependency_is_reported_with_the_command_that_fetches_it(
     (root / "scripts/copy.py").unlink()
     assert spacy("check", cwd=root).out == (
         "project.lock:18:7: error: 'train': dependency 'scripts/copy.py' is missing\n"
-        "hint: no command produces it: create it, or correct the path in project.yml\n"
+        "hint: git restore -- scripts/copy.py\n"
     )
 
 
@@ -150,7 +150,8 @@ def test_present_assets_are_compared_with_their_checksums(tmp_path: Path, spacy:
     assert spacy("check", "assets", cwd=root) == (1, wrong, "")
     git(root, "add", "-A")
     write(root, {"a/x": "x"})
-    assert spacy("check", "--staged", cwd=root) == (1, wrong, ""), (
+    staged = wrong.replace("git spacy assets a/x\nhint: or correct the checksum", "git add a/x")
+    assert spacy("check", "--staged", cwd=root) == (1, staged, ""), (
         "one is staged, one is not in Git"
     )
 
@@ -399,10 +400,10 @@ def test_outputs_in_the_working_tree_are_reported_until_the_hints_are_followed(
     git(two, "add", "one/model", "one/.gitignore")
     git(two, "commit", "-qm", "outputs")
     monkeypatch.chdir(two / folder)
-    project_file, model, ignore = {
-        "": ("one/project.yml", "one/model", "git spacy -C 'one' ignore"),
-        "one": ("project.yml", "model", "git spacy ignore"),
-        "one/scripts": ("../project.yml", "../model", "git spacy ignore"),
+    project_file, unstage, ignore = {
+        "": ("one/project.yml", "git -C one rm -r --cached model", "git spacy -C one ignore"),
+        "one": ("project.yml", "git rm -r --cached model", "git spacy ignore"),
+        "one/scripts": ("../project.yml", "git -C .. rm -r --cached model", "git spacy ignore"),
     }[folder]
     done = spacy("check", "outputs")
     assert done == (
@@ -411,7 +412,7 @@ def test_outputs_in_the_working_tree_are_reported_until_the_hints_are_followed(
         f"hint: {ignore}\n"
         "hint: or list it under 'outputs_no_cache' to keep it in Git\n"
         f"{project_file}:20:15: error: output 'model' of 'train' is in Git: 'model/weights.txt'\n"
-        f"hint: git rm -r --cached '{model}'\n"
+        f"hint: {unstage}\n"
         "hint: or list it under 'outputs_no_cache' to keep it in Git\n",
         "",
     )
