@@ -104,7 +104,7 @@ def _parse_arguments(argv: Sequence[str]) -> CheckRequest:
 def _start_folder() -> Path:
     """Return the folder in which the user typed `git commit`: Git runs hooks at the top."""
 
-    return Path.cwd() / os.environ.get("GIT_PREFIX", "")
+    return Path(os.path.realpath(os.path.join(os.getcwd(), os.environ.get("GIT_PREFIX", ""))))
 
 
 def _run(request: CheckRequest) -> int:

@@ -38,13 +38,13 @@ class FileGroup(NamedTuple):
     """Files that are in Git or may get there, by name relative to the top of the repository.
 
     `sizes` returns the sizes of those that exist. `state` completes the sentence "the output …";
-    `remedy` returns the command that changes it, for a project's folder and a path in it.
+    `remedy` returns the command that changes it for a path in the project.
     """
 
     names: Sequence[str]
     sizes: Callable[[Collection[str]], Mapping[str, int]]
     state: str
-    remedy: Callable[[str, str], str]
+    remedy: Callable[[str], str]
 
 
 def staged_files(index: Index, names: Sequence[str] = ()) -> list[FileGroup]:
@@ -77,14 +77,13 @@ def check_outputs(
     groups: Iterable[FileGroup],
     projects: Mapping[str, Callable[[], View] | None],
     limits: OutputLimits,
-    shown: Callable[[str], str],
 ) -> list[Diagnostic]:
     """Check each file of `groups` by the project that it belongs to.
 
     `projects` has, for the folder of every project, the function that opens it, or None if it is
-    not to be checked. Folders are prefixes of names: "" or "folder/". `shown` returns a name as it
-    is printed. Files outside of projects are not checked, and in a project whose project.yml is
-    invalid only their sizes are.
+    not to be checked. Folders are prefixes of names: "" or "folder/". The findings are as seen from
+    the top of the repository. Files outside of projects are not checked, and in a project whose
+    project.yml is invalid only their sizes are.
     """
 
     findings: list[Diagnostic] = []
@@ -93,7 +92,7 @@ def check_outputs(
     for group in groups:
         names_by_folder = _by_project(group.names, projects, limits.allow)
         sizes = group.sizes([name for names in names_by_folder.values() for name in names])
-        findings += _too_large(sizes, limits, shown)
+        findings += _too_large(sizes, limits)
         for folder, names in names_by_folder.items():
             if folder not in loaded:
                 loaded[folder] = _load(projects[folder])
@@ -107,9 +106,9 @@ def check_outputs(
                     continue
                 reported.add(full)
                 message = f"{subject} {group.state}{_describe_files(files, full, folder)}"
-                hint = f"{group.remedy(shown(folder or '.'), shown(full))}\nor {alternative}"
-                file = shown(folder + PROJECT_FILE)
-                findings.append(Diagnostic(message, hint, file, *position))
+                hint = f"{group.remedy(path.normal)}\nor {alternative}"
+                finding = Diagnostic(message, hint, PROJECT_FILE, *position)
+                findings.append(finding.below(folder))
     findings.sort(key=lambda finding: (finding.file, finding.line))
     return findings_of("outputs", findings, PROJECT_FILE)
 
@@ -154,14 +153,12 @@ def _load(open_view: Callable[[], View] | None) -> LoadedProject | None:
         return None  # the check 'project' reports it
 
 
-def _too_large(
-    sizes: Mapping[str, int], limits: OutputLimits, shown: Callable[[str], str]
-) -> Iterator[Diagnostic]:
+def _too_large(sizes: Mapping[str, int], limits: OutputLimits) -> Iterator[Diagnostic]:
     for name, size in sizes.items():
         if size > limits.max_size:
             message = f"file is {size / 1e6:,.1f} MB; the limit is {limits.max_size / 1e6:,.1f} MB"
             hint = f"store it elsewhere and list it under 'assets'\nor {limits.remedy}"
-            yield Diagnostic(message, hint, shown(name))
+            yield Diagnostic(message, hint, name)
 
 
 def _generated_paths(
@@ -204,10 +201,9 @@ def _file_size(index: Index, name: str) -> int | None:
     return None if stat.S_ISDIR(status.st_mode) else status.st_size  # a folder is a submodule
 
 
-def _unstage_command(folder: str, path: str) -> str:  # noqa: ARG001
-    return f"git rm -r --cached {shlex.quote(path)}"
+def _unstage_command(path: str) -> str:
+    return shlex.join(("git", "rm", "-r", "--cached", path))
 
 
-def _ignore_command(folder: str, path: str) -> str:  # noqa: ARG001
-    is_above = not folder.strip("./")  # Git finds the project from where the user is
-    return "git spacy ignore" if is_above else f"git spacy -C {shlex.quote(folder)} ignore"
+def _ignore_command(path: str) -> str:  # noqa: ARG001
+    return "git spacy ignore"

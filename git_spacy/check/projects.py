@@ -43,7 +43,8 @@ class CheckRequest(NamedTuple):
 def check_projects(
     request: CheckRequest, roots: Sequence[Path], base: Path, index: Index | None
 ) -> list[Diagnostic]:
-    """Check the projects in the folders `roots`; files in the findings are relative to `base`.
+    """Check the projects in the folders `roots`; files and hints in the findings are as seen
+    from `base`.
 
     `index` is needed for staged files and for the check of outputs. Raises InvalidInput outside a
     repository for checks that need one, ExternalError if git fails, OSError.
@@ -70,7 +71,6 @@ def _check_outputs(
 ) -> list[Diagnostic]:
     if index is None:
         raise InvalidInput("not in a Git repository", hint="git init")
-    top, real_base = os.path.realpath(index.top), os.path.realpath(base)
     views = {prefix(root, index.top): partial(request.open_view, root, index) for root in roots}
     others = dict.fromkeys(map(project_folder, _project_files(index)))
     groups = (
@@ -79,10 +79,12 @@ def _check_outputs(
         else outputs.worktree_files(index, views)
     )
 
-    def shown(name: str) -> str:
-        return os.path.relpath(os.path.join(top, name), real_base)
-
-    return outputs.check_outputs(groups, {**others, **views}, request.limits, shown)
+    findings = outputs.check_outputs(groups, {**others, **views}, request.limits)
+    top, start = os.path.realpath(index.top), os.path.realpath(base)
+    return [
+        finding.seen_from(lambda path: os.path.relpath(os.path.join(top, path), start))
+        for finding in findings
+    ]
 
 
 def open_index(start: Path) -> Index | None:

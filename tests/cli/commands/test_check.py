@@ -396,10 +396,10 @@ def test_outputs_in_the_working_tree_are_reported_until_the_hints_are_followed(
     git(two, "add", "one/model", "one/.gitignore")
     git(two, "commit", "-qm", "outputs")
     monkeypatch.chdir(two / folder)
-    project_file, model, ignore = {
-        "": ("one/project.yml", "one/model", "git spacy -C 'one' ignore"),
-        "one": ("project.yml", "model", "git spacy ignore"),
-        "one/scripts": ("../project.yml", "../model", "git spacy ignore"),
+    project_file, unstage, ignore = {
+        "": ("one/project.yml", "git -C one rm -r --cached model", "git spacy -C one ignore"),
+        "one": ("project.yml", "git rm -r --cached model", "git spacy ignore"),
+        "one/scripts": ("../project.yml", "git -C .. rm -r --cached model", "git spacy ignore"),
     }[folder]
     done = spacy("check", "outputs")
     assert done == (
@@ -408,7 +408,7 @@ def test_outputs_in_the_working_tree_are_reported_until_the_hints_are_followed(
         f"hint: {ignore}\n"
         "hint: or list it under 'outputs_no_cache' to keep it in Git\n"
         f"{project_file}:20:15: error: output 'model' of 'train' is in Git: 'model/weights.txt'\n"
-        f"hint: git rm -r --cached '{model}'\n"
+        f"hint: {unstage}\n"
         "hint: or list it under 'outputs_no_cache' to keep it in Git\n",
         "",
     )
