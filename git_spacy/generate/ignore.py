@@ -117,19 +117,17 @@ def _other_patterns(text: str | None) -> set[str]:
     }
 
 
-def ignore_block(root: Path, project: Project, text: str | None = None) -> GeneratedFile | None:
+def ignore_block(root: Path, project: Project) -> GeneratedFile | None:
     """Return the block for the project at `root`, or None outside of a worktree.
 
-    `text` is the content of its .gitignore; by default it is read from the file. Raises
-    ExternalError if git fails, Refused and OSError.
+    Raises ExternalError if git fails, Refused and OSError.
     """
 
     git = TrackedPaths.open(root)
     if git is None:
         return None
-    current = writer.read(root, FILE) if text is None else text
     tracked = partial(git.tracked, placeholders=False)
-    return build_block(project, current, tracked, partial(_matches, git))
+    return build_block(project, writer.read(root, FILE), tracked, partial(_matches, git))
 
 
 def remove_block(data: bytes) -> bytes | None:

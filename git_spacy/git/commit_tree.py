@@ -9,7 +9,7 @@ from typing import NamedTuple
 from git_spacy.git import objects
 from git_spacy.git.index import EntryState, Index
 from git_spacy.git.remote_tree import TreeEntry
-from git_spacy.git.repository import SAFE_CONFIG, Repository
+from git_spacy.git.repository import Repository
 
 
 class CommitTree(NamedTuple):
@@ -42,8 +42,7 @@ class CommitTree(NamedTuple):
     def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, objects.BlobStream]]:
         """Yield (id, content) of each blob. Read each content before asking for the next."""
 
-        cwd, environ = self.repository.cwd(), self.repository.environment()
-        return objects.read_blobs(SAFE_CONFIG, ids, cwd=cwd, environ=environ)
+        return objects.read_local_blobs(self.repository, ids)
 
     def edited(self, paths: Sequence[str]) -> set[str]:
         """Return the `paths` that may differ in the worktree: all, as it may be another commit."""

@@ -27,15 +27,6 @@ class RunPlan(NamedTuple):
     commands: tuple[Command, ...]
     after: tuple[frozenset[int], ...]
 
-    def dependents(self, index: int) -> set[int]:
-        """Return the indices of the commands that wait for this one, directly or indirectly."""
-
-        found = {index}
-        for later in range(index + 1, len(self.commands)):
-            if not found.isdisjoint(self.after[later]):
-                found.add(later)
-        return found - {index}
-
 
 def sequential_plan(commands: Sequence[Command]) -> RunPlan:
     """Plan to run `commands` one after another; a command may occur more than once."""

@@ -191,17 +191,17 @@ def unpack(stream: IO[bytes], command: Command, root: Path) -> None:
             names = _check_members(stream, paths)
             _require_all_outputs(command, names)
             present = [path for path in paths if path.normal in names]
-            stagings = [stack.enter_context(staging(root, path.normal)) for path in present]
+            stagings = {path: stack.enter_context(staging(root, path.normal)) for path in present}
             extractors = {
                 path: OutputExtractor(path, staged.path, _refusal)
-                for path, staged in zip(present, stagings, strict=True)
+                for path, staged in stagings.items()
             }
             stream.seek(0)
             for member, tar in read_members(stream):
                 extractors[_output_of(member, present)].extract(member, tar)
             for extractor in extractors.values():
                 extractor.finish()
-            for staged in stagings:
+            for staged in stagings.values():
                 staged.commit()
     except (tarfile.TarError, EOFError) as error:
         raise ExternalError(

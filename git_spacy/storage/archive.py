@@ -11,6 +11,8 @@ import gzip
 import hashlib
 import os
 import posixpath
+import shutil
+import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
@@ -23,10 +25,11 @@ from git_spacy.errors import ExternalError, LocalFailure, Refused
 from git_spacy.files import Staging, resolve_beneath
 from git_spacy.project.paths import ProjectPath
 from git_spacy.safe_extract import OutputExtractor, read_members
-from git_spacy.state.hashing import FileStat, Fingerprint, files_below
+from git_spacy.state.hashing import FileStat, Fingerprint, files_below, fingerprint
 
 _CHUNK = 1 << 20
 _LEVEL = 3  # models hardly compress; a higher level costs time and gains nothing
+_SPARE = 64 << 20  # bytes of disk space that stay free
 _PUSH_AGAIN = "push the output again from a project that has it: git spacy push --force"
 
 Progress = Callable[[int], None]
@@ -109,27 +112,32 @@ def _refused(path: ProjectPath, name: str, reason: str) -> Refused:
     )
 
 
-def check_fingerprint(
-    path: ProjectPath, fingerprint: Fingerprint | None, md5: str, names: Collection[str] = ()
-) -> Fingerprint:
-    """Return the `fingerprint` of an unpacked output if it is the expected one.
+def unpack_verified(
+    stream: BinaryIO, root: Path, path: ProjectPath, staged: Staging, md5: str, *,
+    names: Collection[str] = (), limit: int = 0,
+) -> Fingerprint:  # fmt: skip
+    """Unpack an archive into `staged` and return the fingerprint of the content.
 
     Its digest must be `md5`, and the digest of its file names one of `names` unless that is empty.
-    Raises ExternalError otherwise.
+    It may have `limit` bytes (0: as many as fit on the disk). Raises as `unpack`, and ExternalError
+    for other content.
     """
 
-    if fingerprint is None or fingerprint.digest != md5:
+    room = max(shutil.disk_usage(root).free - _SPARE, 0)
+    unpack(stream, path, staged, limit or sys.maxsize, room)
+    found = fingerprint(root, staged.relative)
+    if found is None or found.digest != md5:
         raise ExternalError(
             f"archive of '{path}' in the remote has the wrong content: expected md5 {md5},"
-            f" found {fingerprint.digest if fingerprint else 'no files'}",
+            f" found {found.digest if found else 'no files'}",
             hint=_PUSH_AGAIN,
         )
-    if names and fingerprint.names not in names:
+    if names and found.names not in names:
         raise ExternalError(
             f"archive of '{path}' in the remote has other file names than were recorded",
             hint=_PUSH_AGAIN,
         )
-    return fingerprint
+    return found
 
 
 def _add_file(tar: tarfile.TarFile, info: tarfile.TarInfo | None, reader: _HashingReader) -> None:

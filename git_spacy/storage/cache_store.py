@@ -89,14 +89,6 @@ class CacheStore:
 
     # Outputs.
 
-    def has(self, digest: str, names: str | None = None) -> bool:
-        """Return whether an output with this md5 (and digest of file names, if given) is listed.
-
-        Its files are not read.
-        """
-
-        return self._tree(digest, names) is not None
-
     def has_intact(self, known: Fingerprint) -> bool:
         """Return whether the output is present and all its files, which are read, are intact."""
 
