@@ -225,7 +225,15 @@ def test_link_that_leads_out_is_refused(
 
 @pytest.mark.threat("template-links", commands="clone")
 @pytest.mark.parametrize(
-    "links", [{"t/l": "../README.md"}, {"t/a/l1": "..", "t/l2": "a/l1/../x"}], ids=str
+    "links",
+    [
+        {"t/l": "/etc/passwd"},
+        {"t/l": "../../x"},
+        {"t/l": "../README.md"},
+        {"t/l1": ".", "t/l2": "l1/.."},
+        {"t/a/l1": "..", "t/l2": "a/l1/../x"},
+        {"t/l": ".git/config"},
+    ],
 )
 @pytest.mark.usefixtures("backend")
 def test_link_that_leads_out_of_the_requested_folder_is_refused(
@@ -278,6 +286,21 @@ def test_unsafe_names_in_a_tree_are_refused(
     assert caught.value.exit_code == 3 or name == b""  # the server itself refuses it
     assert not os.path.lexists(tmp_path / "out")
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.threat("embedded-repositories", commands="clone")
+@pytest.mark.parametrize("name", [".GIT", ".git.", "git~1", ".gi\u200ct"])
+def test_folder_that_git_could_take_for_its_own_is_refused(tmp_path: Path, name: str) -> None:
+    root = repository(tmp_path / "odd")
+    blob = git(root, "hash-object", "-w", "--stdin", input="x")
+    inner = git(root, "mktree", "--missing", input=f"100644 blob {blob}\tconfig\n")
+    tree = git(root, "mktree", input=f"040000 tree {inner}\t{name}\n")
+    outer = git(root, "mktree", input=f"040000 tree {tree}\tt\n")
+    made = git(root, "commit-tree", outer, "-m", "odd")
+    git(root, "update-ref", "refs/heads/main", made)
+    with pytest.raises(Refused, match=r"Git could take for '\.git'"):
+        check_out(root, tmp_path / "dest", "t")
+    assert not (tmp_path / "dest").exists()
 
 
 @pytest.mark.parametrize("second", ["tree", "blob", "link"])
