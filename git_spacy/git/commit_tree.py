@@ -57,8 +57,9 @@ class CommitTree(NamedTuple):
     def sizes(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the sizes of blobs in bytes, by id."""
 
-        cwd, environ = self.repository.cwd(), self.repository.environment()
-        return objects.blob_sizes(SAFE_CONFIG, ids, cwd=cwd, environ=environ)
+        lines = objects.describe_objects(self.repository, ids, "%(objectname) %(objectsize)")
+        pairs = (line.split() for line in lines)
+        return {id: int(size) for id, size in pairs if size.isdigit()}
 
     def ignored(self, paths: Sequence[str]) -> set[str]:
         """Return the `paths` that Git ignores, according to the files in the worktree."""
