@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +78,8 @@ def _set_up(
         if isinstance(change, SkippedChange):
             output.warning(_format_skipped(change))
     if not changes:
-        output.message("already set up; nothing to do")
+        if _commits_are_checked(context, steps):
+            output.message("already set up; nothing to do")
         return 0
     _show(changes)
     if dry:
@@ -92,11 +93,21 @@ def _set_up(
     files = _to_commit(chosen)
     if files:
         output.message(f"Next: git add {_shell_paths(files, context, start)} && git commit")
-    if any(
-        change.step == "hooks" and change.name == ".pre-commit-config.yaml" for change in chosen
-    ):
-        output.message("To have pre-commit run the hook: pre-commit install")
+    _commits_are_checked(context, {change.step for change in chosen})
     return 0
+
+
+def _commits_are_checked(context: plan.RepoContext, steps: Collection[str]) -> bool:
+    """Return whether a commit runs our checks, if `steps` include the hooks; else warn."""
+
+    from git_spacy.setup.hook_status import hook_status
+
+    status = hook_status(context.repository) if "hooks" in steps else None
+    if status is None or status.runs:
+        return True
+    problem = Problem(f"commits are not checked yet: {status.reason}", status.hint)
+    output.warning(problem.format("warning").removeprefix("warning: "))
+    return False
 
 
 def _undo(context: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
