@@ -129,7 +129,9 @@ def _find_in_manager(manager: HookManager, hook: Path, top: Path) -> FoundCheck 
         # pre-commit may also install git-spacy from a repository, in an environment of its own
         return FoundCheck(None) if CALLS_US.search(content) else HookStatus(True, hook)
     name = os.path.relpath(config, top) if config else manager.files[0]
-    return HookStatus(False, hook, f"'{name}' does not list git-spacy", _INIT)
+    by_hand = config and manager.add_entry(content) is None
+    fix = f"add a hook that runs '{CHECK}' to '{name}'" if by_hand else _INIT
+    return HookStatus(False, hook, f"'{name}' does not list git-spacy", fix)
 
 
 def _not_installed(hook: Path, name: str, top: Path) -> HookStatus:
@@ -138,4 +140,8 @@ def _not_installed(hook: Path, name: str, top: Path) -> HookStatus:
         if config and manager.has_entry(read_hook(config) or b""):
             reason = f"{manager.name} is configured, but not installed in this clone"
             return HookStatus(False, hook, reason, f"{manager.name} install")
+    husky = husky_folder(hook.parent)
+    if husky and CALLS_US.search(read_hook(husky / HOOKS[0]) or b""):
+        reason = "husky is configured, but not installed in this clone"
+        return HookStatus(False, hook, reason, "npx husky")
     return HookStatus(False, hook, f"'{name}' does not exist", _INIT)

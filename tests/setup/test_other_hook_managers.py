@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ import pytest
 from git_spacy.git.repository import Repository
 from git_spacy.setup import lefthook
 from git_spacy.setup.hook_status import hook_status
-from tests.setup.conftest import make_stale, ordinary
+from tests.setup.conftest import make_stale, ordinary, with_global_hooks
 from tests.setup.test_round_trip import try_commit
 from tests.testing.projects import Done, Spacy
 from tests.testing.repositories import GIT, git, write
@@ -193,30 +194,86 @@ def test_a_commit_is_checked_once_init_says_so(
     assert (bad.out + bad.err).count("error: 'prepare': script changed") == 1
 
 
+def lefthook_in_toml(root: Path) -> None:
+    install_lefthook(root)
+    (root / "lefthook.yml").unlink()
+    write(root, {"lefthook.toml": "[pre-commit.commands.theirs]\nrun = 'true'\n"})
+
+
+def lefthook_not_installed(root: Path) -> None:
+    (root / ".git/hooks/pre-commit").unlink()
+    write(root, {"lefthook.toml": "[pre-commit.commands.a]\nrun = 'git spacy-hook all'\n"})
+
+
+def cleaned_husky(root: Path) -> None:
+    """Configure our check in husky, and remove what husky generates, as `git clean -fdx` does."""
+
+    install_husky(root)
+    shutil.rmtree(root / ".husky/_")
+    write(root, {".husky/pre-commit": "git spacy-hook all || exit $?\n"})
+
+
 @pytest.mark.parametrize(
     ("change", "reason", "hint"),
     [
-        (lambda hook: hook.unlink(), "'.git/hooks/pre-commit' does not exist", "init hooks"),
+        (
+            lambda hook: hook.unlink(),
+            "'.git/hooks/pre-commit' does not exist",
+            "git spacy init hooks",
+        ),
         (lambda hook: hook.chmod(0o644), "is not executable", "chmod +x"),
-        (lambda hook: hook.write_text("#!/bin/sh\n"), "does not run git-spacy", "init hooks"),
-        (install_pre_commit, "'.pre-commit-config.yaml' does not list git-spacy", "init hooks"),
-        (install_lefthook, "'lefthook.yml' does not list git-spacy", "init hooks"),
-        (install_husky, "'.husky/pre-commit' does not run git-spacy", "init hooks"),
+        (
+            lambda hook: hook.write_text("#!/bin/sh\n"),
+            "does not run git-spacy",
+            "git spacy init hooks",
+        ),
     ],
 )
-def test_the_reason_why_a_commit_is_not_checked_is_known(
+def test_a_hook_of_ours_that_was_put_out_of_use_is_noticed(
     root: Path, spacy: Spacy, change: Callable[[Path], object], reason: str, hint: str
 ) -> None:
-    hook = root / ".git/hooks/pre-commit"
-    if change in (install_pre_commit, install_lefthook, install_husky):
-        change(root)
-    else:
-        assert spacy("init", "hooks", "--yes", cwd=root).code == 0
-        change(hook)
+    assert spacy("init", "hooks", "--yes", cwd=root).code == 0
+    change(root / ".git/hooks/pre-commit")
     status = hook_status(Repository.discover(root))  # type: ignore[arg-type]
-    assert not status.runs
-    assert reason in status.reason
+    assert (status.runs, reason in status.reason, hint in status.hint) == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("create", "reason", "hint"),
+    [
+        (
+            install_pre_commit,
+            "'.pre-commit-config.yaml' does not list git-spacy",
+            "git spacy init hooks",
+        ),
+        (install_lefthook, "'lefthook.yml' does not list git-spacy", "git spacy init hooks"),
+        (install_husky, "'.husky/pre-commit' does not run git-spacy", "git spacy init hooks"),
+        (lefthook_in_toml, "'lefthook.toml' does not list git-spacy", "add a hook that runs"),
+        (lefthook_not_installed, "lefthook is configured, but not installed", "lefthook install"),
+        (cleaned_husky, "husky is configured, but not installed", "npx husky"),
+    ],
+)
+def test_another_tool_that_does_not_run_our_checks_is_noticed(
+    root: Path, create: Callable[[Path], object], reason: str, hint: str
+) -> None:
+    create(root)
+    status = hook_status(Repository.discover(root))  # type: ignore[arg-type]
+    assert (status.runs, status.reason[: len(reason)]) == (False, reason)
     assert hint in status.hint
+
+
+def test_undo_leaves_the_hooks_folder_of_a_tool_that_was_installed_since(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = with_global_hooks(tmp_path / "project")
+    assert spacy("init", "hooks", "--yes", cwd=root).code == 0
+    install_husky(root)
+    assert spacy("init", "hooks", "--yes", cwd=root).code == 0
+    assert spacy("init", "--undo", "--yes", cwd=root).code == 0
+    assert git(root, "config", "core.hooksPath") == ".husky/_"
+    assert commit(root).code == 0
+    unset_hooks_path(root)
+    assert "my hooks/pre-commit ran" in commit(root).err
 
 
 def test_init_does_not_say_that_commits_are_checked_if_the_program_does_not_start(

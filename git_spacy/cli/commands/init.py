@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,11 +74,13 @@ def _set_up(
 
     decided = plan_changes(context, steps)
     changes = [change for change in decided if not isinstance(change, SkippedChange)]
-    for change in decided:
-        if isinstance(change, SkippedChange):
-            output.warning(_format_skipped(change))
+    skipped = [change for change in decided if isinstance(change, SkippedChange)]
+    for change in skipped:
+        output.warning(_format_skipped(change))
+    # (if the hooks were skipped, the hint about that comes first)
+    try_hooks = "hooks" in steps and "hooks" not in {change.step for change in skipped}
     if not changes:
-        if _commits_are_checked(context, steps):
+        if "hooks" not in steps or (try_hooks and _commits_are_checked(context)):
             output.message("already set up; nothing to do")
         return 0
     _show(changes)
@@ -93,17 +95,18 @@ def _set_up(
     files = _to_commit(chosen)
     if files:
         output.message(f"Next: git add {_shell_paths(files, context, start)} && git commit")
-    _commits_are_checked(context, {change.step for change in chosen})
+    if try_hooks and any(change.step == "hooks" for change in chosen):
+        _commits_are_checked(context)
     return 0
 
 
-def _commits_are_checked(context: plan.RepoContext, steps: Collection[str]) -> bool:
-    """Return whether a commit runs our checks, if `steps` include the hooks; else warn."""
+def _commits_are_checked(context: plan.RepoContext) -> bool:
+    """Return whether a commit runs our checks; if not, print a warning."""
 
     from git_spacy.setup.hook_status import hook_status
 
-    status = hook_status(context.repository) if "hooks" in steps else None
-    if status is None or status.runs:
+    status = hook_status(context.repository)
+    if status.runs:
         return True
     problem = Problem(f"commits are not checked yet: {status.reason}", status.hint)
     output.warning(problem.format("warning").removeprefix("warning: "))
