@@ -146,7 +146,9 @@ def _undo_edit(
 def _find_renamed(context: RepoContext, path: Path, entry: JournalEntry) -> Path:
     """Return where the hook `path` that we wrote is now: hook managers rename it in its folder."""
 
-    for candidate in (path, *sorted(path.parent.glob(f"{path.name}.*"))):
+    beside = sorted(os.listdir(path.parent)) if path.parent.is_dir() else []
+    names = (name for name in beside if name.startswith(f"{path.name}."))
+    for candidate in (path, *(path.with_name(name) for name in names)):
         if candidate.is_file() and not candidate.is_symlink():
             content = read_content(context.locate(candidate))
             if content is not None and entry.edit and entry.edit.undo_exactly(content) is not None:

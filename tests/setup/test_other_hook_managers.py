@@ -276,6 +276,20 @@ def test_undo_leaves_the_hooks_folder_of_a_tool_that_was_installed_since(
     assert "my hooks/pre-commit ran" in commit(root).err
 
 
+@pytest.mark.parametrize("name", ["pre-commit.legacy", "pre-commit.old", "pre-commit.2026.bak"])
+def test_undo_finds_our_hook_under_the_name_that_another_tool_gave_it(
+    root: Path, spacy: Spacy, name: str
+) -> None:
+    assert spacy("init", "hooks", "--yes", cwd=root).code == 0
+    hooks = root / ".git/hooks"
+    (hooks / "pre-commit").rename(hooks / name)
+    write(hooks, {"pre-commit*": "#!/bin/sh\n"})
+    done = spacy("init", "--undo", "--yes", cwd=root)
+    assert (done.code, f"  .git/hooks/{name} (removed)\n" in done.out) == (0, True)
+    assert (hooks / name).read_text() == COUNT
+    assert not (hooks / "pre-commit.before-git-spacy").exists()
+
+
 def test_init_does_not_say_that_commits_are_checked_if_the_program_does_not_start(
     root: Path, spacy: Spacy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
