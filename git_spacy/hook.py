@@ -3,7 +3,8 @@
 `git-spacy-hook CHECK [--strict] [--max-size=SIZE] [--allow=PATTERN] [FILE…]` is a console script of
 its own, for pre-commit and for the scripts in hooks/; `git-spacy-hook --path` prints the folder of
 the latter. It reads the index, uses no network, runs no scripts, never prompts and changes nothing.
-It does not import click, since it runs at every commit.
+It does not import click, since it runs at every commit. `git-spacy-hook merge-driver BASE OURS
+THEIRS` is what Git starts to merge project.lock.
 """
 
 from __future__ import annotations
@@ -56,6 +57,13 @@ def _main(argv: Sequence[str]) -> int:
             from git_spacy.setup.hook_scripts import scripts_folder
 
             sys.stdout.write(f"{scripts_folder()}\n")
+            return 0
+        if len(argv) == 4 and argv[0] == "merge-driver":
+            from git_spacy.history import lock_repair
+
+            return 0 if lock_repair.merge_driver(*map(Path, argv[1:])) else 1
+        if os.environ.get("GIT_SPACY_TRY_HOOK"):  # see setup/hook_status.py
+            sys.stdout.write("git-spacy-hook is ready\n")
             return 0
         return _run(_parse_arguments(argv))
     except GitSpacyError as error:

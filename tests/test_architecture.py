@@ -106,7 +106,7 @@ MAY_IMPORT = {
         "sharing",
         "templates",
     },
-    "hook": {"check", "errors", "git", "interrupts", "project", "setup", "state"},
+    "hook": {"check", "errors", "git", "history", "interrupts", "project", "setup", "state"},
     "cli": {
         "check",
         "errors",

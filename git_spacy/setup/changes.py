@@ -23,7 +23,7 @@ STEPS = {
 }
 SETTINGS = (
     "notes.rewriteRef", "notes.rewriteMode", "notes.displayRef", "merge.spacy-lock.name",
-    "merge.spacy-lock.driver", "core.hooksPath",
+    "merge.spacy-lock.driver", "core.hooksPath", "alias.spacy-hook",
 )  # fmt: skip
 """All Git settings that `init` may change."""
 DEFAULT = ("notes", "merge", "ignore", "hooks")

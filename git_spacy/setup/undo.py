@@ -7,6 +7,7 @@ if it is still as it was written; otherwise the file is left alone and reported.
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,14 +40,16 @@ def plan_undo(context: RepoContext) -> UndoPlan:
     entries = journal.read(context.repository)
     # the contents of files and the values of settings after `changes`
     contents: dict[Path, bytes | None] = {}
+    renamed: dict[Path, Path] = {}  # our hooks that another hook manager has renamed
     values: dict[str, tuple[str, ...]] = {}
     for entry in reversed(entries):
         if entry.kind == "setting":
             change = _undo_setting(context, entry, values)
         elif entry.kind == "move":
-            change = _undo_move(_path(context, entry, entry.where), entry, contents)
+            path = _path(context, entry, entry.where)
+            change = _undo_move(renamed.get(path, path), entry, contents)
         else:
-            change = _undo_edit(context, entry, contents)
+            change = _undo_edit(context, entry, contents, renamed)
         if isinstance(change, Diagnostic):
             skipped.append((change, entry))
         elif change:
@@ -88,6 +91,8 @@ def _undo_setting(
         others = tuple(value for value in own if value != entry.value)
         values[entry.where] = (*others, *entry.own)
         return UnsetConfig(entry.part, entry.where, entry.value, entry.own, entry.edit)
+    if entry.where == "core.hooksPath":  # another tool's folder, which must stay in use
+        return None
     if own and not _is_list(entry):
         hint = f"git config --unset {entry.name}"
         return left_unchanged(entry.name, f"it has been set to '{own[-1]}' since", hint)
@@ -107,15 +112,21 @@ def _undo_move(
     folder = entry.name.rpartition("/")[0]
     if os.path.lexists(path) and contents.get(path, b"") is not None:
         reason = f"'{path.name}' exists and is not ours"
-        hint = f"mv {entry.value} {path.name}"
+        hint = f"mv -i {shlex.quote(str(moved))} {shlex.quote(str(path))}"
         return left_unchanged(f"{folder}/{entry.value}", reason, hint)
     return FileMove(entry.part, moved, f"{folder}/{entry.value}", path.name)
 
 
 def _undo_edit(
-    context: RepoContext, entry: JournalEntry, contents: dict[Path, bytes | None]
+    context: RepoContext,
+    entry: JournalEntry,
+    contents: dict[Path, bytes | None],
+    renamed: dict[Path, Path],
 ) -> Change | Diagnostic | None:
     path = _path(context, entry, entry.where)
+    if entry.part == "hooks" and entry.new and path not in contents:
+        renamed[path] = _find_renamed(context, path, entry)
+        path = renamed[path]
     current = contents[path] if path in contents else read_content(context.locate(path))
     if current is None or entry.edit is None:
         return None
@@ -127,4 +138,20 @@ def _undo_edit(
         return left_unchanged(entry.name, "it has been edited since", hint)
     after = None if entry.new and not before.strip() else before
     contents[path] = after
-    return FileChange(entry.part, path, entry.name, current, after) if after != current else None
+    name = (
+        entry.name.rpartition("/")[0] + f"/{path.name}" if path in renamed.values() else entry.name
+    )
+    return FileChange(entry.part, path, name, current, after) if after != current else None
+
+
+def _find_renamed(context: RepoContext, path: Path, entry: JournalEntry) -> Path:
+    """Return where the hook `path` that we wrote is now: hook managers rename it in its folder."""
+
+    beside = sorted(os.listdir(path.parent)) if path.parent.is_dir() else []
+    names = (name for name in beside if name.startswith(f"{path.name}."))
+    for candidate in (path, *(path.with_name(name) for name in names)):
+        if candidate.is_file() and not candidate.is_symlink():
+            content = read_content(context.locate(candidate))
+            if content is not None and entry.edit and entry.edit.undo_exactly(content) is not None:
+                return candidate
+    return path

@@ -82,11 +82,14 @@ def _set_up(
 
     decided = plan_changes(context, steps)
     changes = [change for change in decided if not isinstance(change, Diagnostic)]
-    for change in decided:
-        if isinstance(change, Diagnostic):
-            output.diagnostic(change)
+    skipped = [change for change in decided if isinstance(change, Diagnostic)]
+    for change in skipped:
+        output.diagnostic(change)
+    # (if the hooks were skipped, the hint about that comes first)
+    try_hooks = "hooks" in steps and "hooks" not in {change.subject for change in skipped}
     if not changes:
-        output.message("already set up; nothing to do")
+        if "hooks" not in steps or (try_hooks and _commits_are_checked(context)):
+            output.message("already set up; nothing to do")
         return 0
     _show(changes)
     if dry:
@@ -100,11 +103,22 @@ def _set_up(
     files = _to_commit(chosen)
     if files:
         output.message(f"Next: git add {_shell_paths(files, context, start)} && git commit")
-    if any(
-        change.step == "hooks" and change.name == ".pre-commit-config.yaml" for change in chosen
-    ):
-        output.message("To have pre-commit run the hook: pre-commit install")
+    if try_hooks and any(change.step == "hooks" for change in chosen):
+        _commits_are_checked(context)
     return 0
+
+
+def _commits_are_checked(context: plan.RepoContext) -> bool:
+    """Return whether a commit runs our checks; if not, print a warning."""
+
+    from git_spacy.setup.hook_status import hook_status
+
+    status = hook_status(context.repository)
+    if status.runs:
+        return True
+    message = f"commits are not checked yet: {status.reason}"
+    output.diagnostic(Diagnostic(message, status.hint, severity="warning"))
+    return False
 
 
 def _undo(context: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
