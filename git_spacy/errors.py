@@ -7,7 +7,7 @@ exception and exit with its code.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 # Shown in the man pages. `run` exits with the code of the script that failed.
@@ -118,6 +118,16 @@ class Diagnostic(NamedTuple):
         return f"{sanitize(prefix)}{label or f'{self.severity}:'} {sanitize(text)}"
 
 
+Warn = Callable[[Diagnostic], None]
+"""Reports a warning to the user."""
+
+
+def warning(message: str, hint: str = "") -> Diagnostic:
+    """Return a warning that is not about a file."""
+
+    return Diagnostic(message, hint, severity="warning")
+
+
 class GitSpacyError(Exception):
     """An error to show to the user. `problems` is never empty."""
 
@@ -225,3 +235,11 @@ def local_failure(error: OSError, action: str = "") -> LocalFailure:
     path = error.filename if isinstance(error.filename, str) else ""
     reason = error.strerror or str(error)
     return LocalFailure(f"{action}: {reason}" if action else reason, file=path)
+
+
+def as_warning(error: GitSpacyError | OSError, consequence: str) -> Diagnostic:
+    """Return the first problem of `error` as a warning: `CONSEQUENCE: MESSAGE`."""
+
+    problem = (local_failure(error) if isinstance(error, OSError) else error).problems[0]
+    message = f"{consequence}: {problem.message}"
+    return problem._replace(message=message, severity="warning")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from git_spacy.cli import output
-from git_spacy.errors import GitSpacyError, InvalidInput, escape_controls, redact
+from git_spacy.errors import GitSpacyError, InvalidInput, as_warning, escape_controls, redact
 from git_spacy.git.notes import AnnotatedCommit
 from git_spacy.git.repository import Repository
 from git_spacy.history import run_history
@@ -43,7 +43,7 @@ def open_history(start: Path) -> tuple[Repository, Path | None, str | None]:
     try:
         run_history.flush_pending(root)
     except (GitSpacyError, OSError) as error:
-        output.warning(f"earlier runs are not recorded yet: {error}")
+        output.diagnostic(as_warning(error, "earlier runs are not recorded yet"))
     return repository, root, run_history.project_folder(root, repository)
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from git_spacy.errors import ExternalError, InvalidInput
+from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
 from git_spacy.files import file_lock
 from git_spacy.git import notes, process
 from git_spacy.git.ident import FALLBACK_IDENT
@@ -30,9 +30,6 @@ _MISSING_REF = re.compile(r"couldn't find remote ref|no such ref was fetched", r
 _PERMANENT_REJECTION = re.compile(
     r"hook declined|prohibited|protected|denied|not allowed", re.IGNORECASE
 )
-
-
-def _ignore_warning(_: str) -> None: ...
 
 
 class NotesDifference(NamedTuple):
@@ -106,7 +103,7 @@ def merge(
     repository: Repository,
     remote: str,
     ref: str = REF,
-    warn: Callable[[str], None] = _ignore_warning,
+    warn: Warn = lambda _: None,
 ) -> int:
     """Merge the fetched notes into the local ones, and return the number of new lines.
 
@@ -142,9 +139,7 @@ def _merge_refused(error: notes.TooManyEntries, remote: str, ours: str, ref: str
     )
 
 
-def _without_large(
-    repository: Repository, ours: str, theirs: str, warn: Callable[[str], None]
-) -> str:
+def _without_large(repository: Repository, ours: str, theirs: str, warn: Warn) -> str:
     """Return `theirs`, or a commit on top of it without notes that are too large.
 
     A note that is too large for Git to merge, or beyond the limit for one merge, has the content
@@ -164,7 +159,7 @@ def _without_large(
             script.append(f"M 100644 {own.id} {path}" if own else f"D {path}")
     if not script:
         return theirs
-    warn(f"skipped {len(script)} notes of the remote that are too large")
+    warn(warning(f"skipped {len(script)} notes of the remote that are too large"))
     name, email = FALLBACK_IDENT
     message = "Notes without those that are too large"
     text = "\n".join((
@@ -218,7 +213,7 @@ def pull(
     repository: Repository,
     remote: str,
     ref: str = REF,
-    warn: Callable[[str], None] = _ignore_warning,
+    warn: Warn = lambda _: None,
 ) -> int:
     """Fetch and merge the notes, and return the number of new lines. Raises ExternalError."""
 
@@ -229,7 +224,7 @@ def push(
     repository: Repository,
     remote: str,
     ref: str = REF,
-    warn: Callable[[str], None] = _ignore_warning,
+    warn: Warn = lambda _: None,
 ) -> int:
     """Merge the notes of the remote, push, and return the number of lines that it did not have.
 

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from git_spacy.errors import ExternalError, InvalidInput, LocalFailure, Refused, local_failure
+from git_spacy.errors import (
+    ExternalError,
+    InvalidInput,
+    LocalFailure,
+    Refused,
+    Warn,
+    local_failure,
+    warning,
+)
 from git_spacy.git_names import is_git_name
 
 FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
@@ -74,7 +82,7 @@ class RemoteTree(NamedTuple):
     commit: str
     listing: tuple[TreeEntry, ...]
     contents: Contents
-    warn: Callable[[str], None]
+    warn: Warn
     display_url: str
     max_bytes: int = 0  # for one checkout; 0: as much as the disk has room for
 
@@ -113,7 +121,7 @@ class RemoteTree(NamedTuple):
         wanted = []
         for entry in check_entries(entries, self.display_url):
             if entry.mode == SUBMODULE:
-                self.warn(f"skipped submodule '{entry.name}'")
+                self.warn(warning(f"skipped submodule '{entry.name}'"))
             else:
                 wanted.append(entry)
         self.contents.fetch(tuple(dict.fromkeys(entry.id for entry in wanted)))

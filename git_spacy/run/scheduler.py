@@ -24,6 +24,7 @@ from git_spacy.errors import (
     InvalidInput,
     Refused,
     ScriptFailed,
+    warning,
 )
 from git_spacy.files import make_directory
 from git_spacy.lock.lock_file import LockFile
@@ -40,7 +41,6 @@ from git_spacy.run.events import (
     CommandStarted,
     RunPlanned,
     RunReporter,
-    RunWarning,
     StepStarted,
 )
 from git_spacy.run.executor import Executor, Job, JobResult
@@ -441,7 +441,7 @@ class _StaleProducers:
             if verdict.state in ("stale", "not_run"):
                 text = f"'{producer.name}', which produces '{path}', is stale"
                 hint = f"git spacy run {producer.name} {command.name}"
-                self._context.report(RunWarning(f"{text}: {hint}"))
+                self._context.report(warning(text, hint))
 
 
 def _write_record(
@@ -472,7 +472,7 @@ def _observed_inputs(
         # fingerprint recorded, the next run detects the change.
         observed[dep.normal] = before[dep.normal]
         text = f"'{dep}' changed while '{command.name}' was running; the next run repeats it"
-        context.report(RunWarning(text))
+        context.report(warning(text))
     return observed
 
 
@@ -482,4 +482,4 @@ def _warn_of_unset_variables(command: Command, context: RunContext) -> None:
         variable = context.project.environment[name]
         if variable not in context.environ:
             text = f"environment variable {variable} is not set, but used by '{command.name}'"
-            context.report(RunWarning(text))
+            context.report(warning(text))

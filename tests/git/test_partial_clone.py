@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import ExternalError, InvalidInput, Refused
+from git_spacy.errors import Diagnostic, ExternalError, InvalidInput, Refused
 from git_spacy.git.address import parse_address
 from git_spacy.git.partial_clone import open_remote_tree
 from git_spacy.git.remote_tree import CheckoutResult
@@ -60,9 +60,9 @@ def url(template_repository: Path, git_server: GitServer, tmp_path: Path) -> str
 def fetch(
     url: str, ref: str | None, dest: Path, path: str = FASHION
 ) -> tuple[CheckoutResult, list[str]]:
-    warnings: list[str] = []
+    warnings: list[Diagnostic] = []
     with open_remote_tree(parse_address(url, ref, trusted=True), warn=warnings.append) as tree:
-        return tree.checkout(path, dest), warnings
+        return tree.checkout(path, dest), [warning.message for warning in warnings]
 
 
 def names(folder: Path) -> list[str]:

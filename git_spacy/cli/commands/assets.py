@@ -9,7 +9,7 @@ import click
 
 from git_spacy.cli import output, overrides
 from git_spacy.cli.commands.run import project_dir, report_waiting
-from git_spacy.errors import GitSpacyError
+from git_spacy.errors import GitSpacyError, as_warning
 from git_spacy.git.process import available
 from git_spacy.git.settings import Settings, boolean, read_settings
 from git_spacy.project import loader
@@ -85,8 +85,7 @@ def _update_gitignore(root: Path, configured: Settings) -> None:
         if update(root, loader.load(root)):
             output.message("wrote .gitignore")
     except (GitSpacyError, OSError) as error:  # no reason not to fetch the assets
-        reason = error.problems[0].message if isinstance(error, GitSpacyError) else error.strerror
-        output.warning(f".gitignore was not updated: {reason}; for details: git spacy ignore")
+        output.diagnostic(as_warning(error, ".gitignore was not updated"))
 
 
 def _destination(root: Path, start: Path, name: str, project: Project) -> str:

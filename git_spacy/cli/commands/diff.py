@@ -32,7 +32,7 @@ def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
         loader.find(ctx.obj)  # raises the error for a missing project.yml
         return
     sides = [
-        lock_history(root, repository, revision, warn=output.warning)
+        lock_history(root, repository, revision, warn=output.diagnostic)
         for revision in (first, second)
     ]
     names = dict.fromkeys(name for side in reversed(sides) for name in side.entries)

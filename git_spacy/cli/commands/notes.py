@@ -32,7 +32,7 @@ def push(ctx: click.Context, remote: str | None) -> None:
 
     repository = _repository(ctx)
     name = notes_sync.choose_remote(repository, remote)
-    sent = notes_sync.push(repository, name, warn=output.warning)
+    sent = notes_sync.push(repository, name, warn=output.diagnostic)
     output.message(
         f"pushed {count(sent, 'record')} to {name}"
         if sent
@@ -51,7 +51,7 @@ def pull(ctx: click.Context, remote: str | None) -> None:
 
     repository = _repository(ctx)
     name = notes_sync.choose_remote(repository, remote)
-    pulled = notes_sync.pull(repository, name, warn=output.warning)
+    pulled = notes_sync.pull(repository, name, warn=output.diagnostic)
     output.message(
         f"pulled {count(pulled, 'record')} from {name}"
         if pulled
@@ -73,7 +73,7 @@ def status(ctx: click.Context, remote: str | None, no_fetch: bool, as_json: bool
     repository = _repository(ctx)
     has_remote = bool(remote or notes_sync.remote_names(repository))
     name = notes_sync.choose_remote(repository, remote) if has_remote else None
-    known = notes_status.notes_status(repository, name, fetch=not no_fetch, warn=output.warning)
+    known = notes_status.notes_status(repository, name, fetch=not no_fetch, warn=output.diagnostic)
     if as_json:
         output.emit_json(to_json(known, name))
         return

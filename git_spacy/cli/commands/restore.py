@@ -42,7 +42,7 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     if repository is None:
         raise InvalidInput("not in a Git repository", hint="git init")
     revision = names[0] if names else "HEAD"
-    committed = lock_history(root, repository, revision, warn=output.warning)
+    committed = lock_history(root, repository, revision, warn=output.diagnostic)
     wanted = list(outputs.wanted_outputs(committed, RecordedNames(root, StatCache.open(root))))
     for command, path in outputs.undeclared_outputs(committed):
         output.warning(f"'{path}' is not an output of '{command}' at that commit: not restored")

@@ -155,7 +155,11 @@ def run(
             shared = shared._replace(executor=get_executor(name, project, address))
         if not dry and (boolean(configured, "spacy.restore") if restore is None else restore):
             cache = RunCache(
-                project, root, output_source(project, root, configured), os.environ, output.warning
+                project,
+                root,
+                output_source(project, root, configured),
+                os.environ,
+                output.diagnostic,
             )
             shared = shared._replace(cache=cache)
         style: run_output.OutputFormat = "alone" if dry or is_alone else output_format
@@ -200,7 +204,7 @@ def run_context(
 
     configured = read_settings(root) if configured is None else configured
     python = find_interpreter(root, configured, os.environ)
-    recorder = Recorder(project, root, python, overrides.current_overrides(ctx), output.warning)
+    recorder = Recorder(project, root, python, overrides.current_overrides(ctx), output.diagnostic)
     return RunContext(
         project=project,
         root=root,
