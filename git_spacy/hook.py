@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from git_spacy import interrupts
 from git_spacy.errors import (
-    ExternalError,
     GitSpacyError,
     InternalError,
     InvalidInput,
@@ -116,10 +115,7 @@ def _run(options: _HookOptions) -> int:
     from git_spacy.project.loader import PROJECT_FILE
     from git_spacy.state.project_view import Staged
 
-    repository = Repository.discover(Path.cwd())
-    index = Index.open(repository) if repository else None
-    if index is None:
-        raise ExternalError("not in a Git working tree", hint="git spacy check")
+    index = Index.require(Repository.require(Path.cwd(), hint="git spacy check"))
     cwd = os.path.relpath(os.getcwd(), os.path.realpath(index.top))
     names = [os.path.normpath(os.path.join(cwd, file)) for file in options.files]
     findings = []

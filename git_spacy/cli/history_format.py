@@ -33,9 +33,7 @@ def open_history(start: Path) -> tuple[Repository, Path | None, str | None]:
     repository.
     """
 
-    repository = Repository.discover(start)
-    if repository is None:
-        raise InvalidInput("not in a Git repository, so no runs are recorded", hint="git init")
+    repository = Repository.require(start)
     try:
         root = loader.find(start)
     except InvalidInput:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from git_spacy.errors import InvalidInput
 from git_spacy.git import objects, process
 from git_spacy.git.remote_tree import TreeEntry
 from git_spacy.git.repository import Repository
@@ -51,6 +52,18 @@ class Index:
             environ["GIT_INDEX_FILE"] = os.path.abspath(index_file)
             file = Path(environ["GIT_INDEX_FILE"])
         return cls(repository.top, environ, file)
+
+    @classmethod
+    def require(cls, repository: Repository) -> Index:
+        """Return the index as `open` does. Raises InvalidInput for a bare repository."""
+
+        index = cls.open(repository)
+        if index is None:
+            raise InvalidInput(
+                "this repository is bare: it has no working tree",
+                hint="change to a clone or a worktree of it",
+            )
+        return index
 
     @cached_property
     def _all_entries(self) -> tuple[TreeEntry, ...] | None:

@@ -371,9 +371,7 @@ def all_records(root: Path, warn: Warn = lambda _: None) -> Iterator[RunRecord]:
     repository, ExternalError.
     """
 
-    repository = Repository.discover(root)
-    if repository is None:
-        raise InvalidInput("not in a Git repository, so no runs are recorded", hint="git init")
+    repository = Repository.require(root)
     reader = NotesReader(repository, warn)
     project = project_folder(root, repository)
     return (

@@ -6,7 +6,6 @@ import click
 
 from git_spacy.cli import generated
 from git_spacy.cli.commands.run import project_dir
-from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 
 
@@ -21,12 +20,14 @@ def ignore(
     tracks or another pattern ignores. Other lines of the file stay unchanged."""
 
     from git_spacy.generate.ignore import ignore_block
+    from git_spacy.git.index import Index
+    from git_spacy.git.repository import Repository
 
     start, rest = project_dir(ctx.obj, directory)
     if rest:
         raise click.UsageError(f"'{rest[0]}' is not a folder with a project.yml")
     root = loader.find(start)
+    Index.require(Repository.require(root))
     generated_file = ignore_block(root, loader.load(root))
-    if generated_file is None:
-        raise InvalidInput("not in a Git working tree", hint="git init")
+    assert generated_file
     return generated.deliver(root, generated_file, check=check, stdout=stdout, force=force)

@@ -8,7 +8,6 @@ import click
 
 from git_spacy.cli import output
 from git_spacy.cli.commands.run import project_dir, report_waiting
-from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 
 _COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": "green"}
@@ -38,9 +37,7 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     if len(names) > 1:
         raise click.UsageError(f"expected one revision, got {len(names)}")
     root = loader.find(start)
-    repository = Repository.discover(root)
-    if repository is None:
-        raise InvalidInput("not in a Git repository", hint="git init")
+    repository = Repository.require(root)
     revision = names[0] if names else "HEAD"
     committed = lock_history(root, repository, revision, warn=output.diagnostic)
     wanted = list(outputs.wanted_outputs(committed, RecordedNames(root, StatCache.open(root))))

@@ -330,4 +330,4 @@ def test_notes_reports_nothing_outside_a_repository(tmp_path: Path, spacy: Spacy
     spacy("run", "all", cwd=made)
     done = spacy("check", "lock", "--notes", cwd=made)
     assert done.code == 2
-    assert "not in a Git repository" in done.err
+    assert "not a Git repository" in done.err
