@@ -21,6 +21,7 @@ from git_spacy.errors import (
     local_failure,
     warning,
 )
+from git_spacy.git.process import RAISE_LIMIT
 from git_spacy.git_names import is_git_name
 
 FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
@@ -227,10 +228,7 @@ class _SizeLimit:
     def add(self, size: int) -> None:
         self._written += size
         if self._max_bytes and self._written > self._max_bytes:
-            raise ExternalError(
-                f"larger than {self._max_bytes:,} bytes",
-                hint="to raise the limit: git config spacy.maxAssetSize 10g",
-            )
+            raise ExternalError(f"larger than {self._max_bytes:,} bytes", hint=RAISE_LIMIT)
 
 
 def _write_files(

@@ -43,7 +43,7 @@ from git_spacy.run.events import (
     RunReporter,
     StepStarted,
 )
-from git_spacy.run.executor import Executor, Job, JobResult
+from git_spacy.run.executor import Executor, Job, JobResult, missing_outputs
 from git_spacy.run.recorder import PendingRecord, Recorder
 from git_spacy.run.script import Interpreter, build_steps, installed_version, process_environment
 from git_spacy.state import worktree_status
@@ -271,15 +271,7 @@ class _Scheduler:
         missing = [output for output in command.produced if after[output.normal] is None]
         if missing:
             _write_record(running, command, running.before, after, context, CheckFailed.exit_code)
-            raise CheckFailed.from_problems(
-                Diagnostic(
-                    f"'{command.name}' did not produce its output '{output}'",
-                    "correct the script, or the path under 'outputs'",
-                    "project.yml",
-                    command.line,
-                )
-                for output in missing
-            )
+            raise missing_outputs(command, missing)
         observed = _observed_inputs(command, running.before, after, context)
         context.record_result(command, observed, self._later_new_entries(running.number))
         _write_record(running, command, observed, after, context)

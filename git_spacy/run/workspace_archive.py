@@ -16,13 +16,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from git_spacy.errors import CheckFailed, Diagnostic, ExternalError, Refused
+from git_spacy.errors import ExternalError, Refused
 from git_spacy.files import Staging, staging
 from git_spacy.git import process
 from git_spacy.git.repository import Repository
 from git_spacy.git_names import is_git_name
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.run.executor import missing_outputs
 
 _CHUNK_SIZE = 32 << 20
 _COPY_SIZE = 1 << 20
@@ -287,15 +288,7 @@ def _require_all_outputs(command: Command, outputs: Sequence[_OutputMembers]) ->
     names = {parent for name in names for parent in _with_parents(name)}
     missing = [path for path in command.produced if path.normal not in names]
     if missing:
-        raise CheckFailed.from_problems(
-            Diagnostic(
-                f"'{command.name}' did not produce its output '{path}'",
-                "correct the script, or the path under 'outputs'",
-                "project.yml",
-                command.line,
-            )
-            for path in missing
-        )
+        raise missing_outputs(command, missing)
 
 
 def _write(tar: tarfile.TarFile, output: _OutputMembers, staged: Staging) -> None:

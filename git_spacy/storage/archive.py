@@ -15,12 +15,12 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from git_spacy.errors import ExternalError, LocalFailure, Refused
+from git_spacy.errors import LocalFailure, Refused
 from git_spacy.files import resolve_beneath
 from git_spacy.git_names import is_git_name
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import FileStat, Fingerprint, files_below
-from git_spacy.storage.safe_extract import stays_inside, unpack
+from git_spacy.storage.safe_extract import bad_archive, stays_inside, unpack
 
 __all__ = ["check_fingerprint", "pack", "unpack"]
 
@@ -69,16 +69,10 @@ def check_fingerprint(
     """
 
     if fingerprint is None or fingerprint.digest != md5:
-        raise ExternalError(
-            f"archive of '{path}' in the remote has the wrong content: expected md5 {md5},"
-            f" found {fingerprint.digest if fingerprint else 'no files'}",
-            hint="push the output again from a project that has it: git spacy push --force",
-        )
+        found = fingerprint.digest if fingerprint else "no files"
+        raise bad_archive(path, f"has the wrong content: expected md5 {md5}, found {found}")
     if names and fingerprint.names not in names:
-        raise ExternalError(
-            f"archive of '{path}' in the remote has other file names than were recorded",
-            hint="push the output again from a project that has it: git spacy push --force",
-        )
+        raise bad_archive(path, "has other file names than were recorded")
     return fingerprint
 
 

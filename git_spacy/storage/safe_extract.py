@@ -57,15 +57,21 @@ def unpack(
             writer.finish()
 
 
+def bad_archive(path: ProjectPath, problem: str) -> ExternalError:
+    """Return the error for the archive of the output `path` in the remote, which has a problem."""
+
+    return ExternalError(
+        f"archive of '{path}' in the remote {problem}",
+        hint="push the output again from a project that has it: git spacy push --force",
+    )
+
+
 @contextmanager
 def _reporting_damage(path: ProjectPath) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        raise ExternalError(
-            f"archive of '{path}' in the remote is damaged ({error})",
-            hint="push the output again from a project that has it: git spacy push --force",
-        ) from None
+        raise bad_archive(path, f"is damaged ({error})") from None
 
 
 def _open_tar(measured: _LimitedReader) -> tarfile.TarFile:
