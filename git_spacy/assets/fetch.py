@@ -33,6 +33,7 @@ from git_spacy.assets.planner import (
     Refuse,
     Skip,
     describe_source,
+    keep_existing,
     plan_asset,
     select_assets,
     verification,
@@ -350,10 +351,8 @@ class _SerialReporter:
 
 
 def _modified_error(asset: Asset, reason: str) -> Refused:
-    return Refused(
-        f"existing content was not fetched by git spacy or was modified{reason}",
-        hint=f"move it, or replace it: git spacy assets --force {asset.dest}",
-    )
+    message = f"existing content was not fetched by git spacy or was modified{reason}"
+    return keep_existing(asset, message)
 
 
 def _local_error(error: OSError, doing: str) -> LocalFailure:

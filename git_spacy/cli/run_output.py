@@ -14,6 +14,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Literal
 
 from git_spacy.cli import output
+from git_spacy.errors import Diagnostic
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
@@ -24,7 +25,6 @@ from git_spacy.run.events import (
     RunEvent,
     RunPlanned,
     RunReporter,
-    RunWarning,
     StepStarted,
 )
 
@@ -80,8 +80,8 @@ class _RunDisplay:
             self._flush(event.command)
             if self._style != "alone":
                 output.message(f"==> {event.command}: failed ({event.error.problems[0].message})")
-        elif isinstance(event, RunWarning):
-            output.warning(event.text)
+        elif isinstance(event, Diagnostic):
+            output.diagnostic(event)
 
     def _started(self, event: CommandStarted) -> None:
         if not (self._shown_python or event.dry):

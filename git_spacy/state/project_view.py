@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from git_spacy.errors import ExternalError, InvalidInput, Refused
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import open_beneath, open_each
 from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import EntryState, Index, submodule_index
@@ -185,17 +185,14 @@ class Staged:
     """The project in the folder `root` as it would be committed, without files that are not staged.
 
     Links and submodules are read from the worktree. `index` is the index of the repository, if the
-    caller has already opened it. Raises ExternalError outside a repository and if git fails.
+    caller has already opened it. Raises InvalidInput outside a repository, ExternalError.
     """
 
     _NO_PROJECT_FILE = ("not staged, and not in the repository", f"git add {loader.PROJECT_FILE}")
 
     def __init__(self, root: Path, index: Index | None = None) -> None:
         if index is None:
-            repository = Repository.discover(root)
-            index = repository and Index.open(repository)
-        if index is None:
-            raise ExternalError(f"not a Git repository: '{root}'", hint="leave out --staged")
+            index = Index.require(Repository.require(root, hint="leave out --staged"))
         self._open(root, index, index.top)
 
     def _open(self, root: Path, index: Index | CommitTree, top: Path) -> None:

@@ -61,7 +61,7 @@ def log(
     from git_spacy.history import run_history
 
     repository, root, folder = context.open_history()
-    history = run_history.read_history(repository, folder, revisions, output.warning)
+    history = run_history.read_history(repository, folder, revisions, output.diagnostic)
     if table or metrics or sort or over:
         from git_spacy.cli import metrics_table
 
