@@ -77,9 +77,10 @@ def log(
     if as_json:
         output.emit_json([to_json(commit, previous) for commit, previous in commits_with_runs])
         return
+    count = None  # unless the user leaves the pager early
     with output.paged(context.cwd):
         count = _show_commits(commits_with_runs, folder)
-    if not count:
+    if count == 0:
         output.message(history_format.no_runs_message())
 
 
