@@ -470,7 +470,7 @@ def test_the_check_of_outputs_needs_a_repository(tmp_path: Path, spacy: Spacy) -
     root = project(tmp_path / "p", "title: x")
     for options in ([], ["--staged"]):
         assert spacy("check", "outputs", *options, cwd=root) == (
-            2, "", "error: not a Git repository\nhint: git init\n",
+            2, "", f"error: not a Git repository: '{root}'\nhint: git init\n",
         )  # fmt: skip
     git(root, "init", "-q")
     for options in ([], ["--staged"]):
