@@ -257,7 +257,8 @@ def _position(positions: Mapping[tuple[str, ...], Position], name: str, reason: 
 def _rerun_command(project: Project, name: str, root: Path) -> str:
     """Return a command line that runs `name` again, and all commands that then become stale.
 
-    Commands whose outputs do not exist come first, since `name` could not run without them.
+    What `name` could not run without comes first: files that Git or an asset's source has, and
+    commands whose outputs do not exist.
     """
 
     graph = DependencyGraph(project.commands)
@@ -271,7 +272,18 @@ def _rerun_command(project: Project, name: str, root: Path) -> str:
     for other in needed:
         absent = [name for name in upstream[other] if _lacks_outputs(commands[name], root)]
         needed += [name for name in absent if name not in needed]
-    return command_line(commands[name] for name in order if name in names.union(needed))
+    to_run = [commands[name] for name in order if name in names.union(needed)]
+    produced = [path for command in project.commands for path in command.produced]
+    missing = {
+        path: command.name
+        for command in to_run
+        for path in command.deps
+        if not os.path.lexists(root / path.normal) and not any(map(path.touches, produced))
+    }
+    stats = StatCache.open(root) if missing else None
+    hints = [missing_hint(project, stats, other, path) for path, other in missing.items() if stats]
+    first = dict.fromkeys(hint for hint in hints if hint.startswith("git "))
+    return " && ".join([*first, command_line(to_run)])
 
 
 def _lacks_outputs(command: Command, root: Path) -> bool:

@@ -36,25 +36,41 @@ def hint_at_unstaged_files(
 
     in_worktree = _subjects(run_checks(WorkTree(view.root)))
     unstaged = [finding for finding in findings if finding.subject not in in_worktree]
+    hints = _submodule_hints(unstaged, view)
+    unstaged = [finding for finding in unstaged if finding.subject not in hints]
     files = dict.fromkeys(name for finding in unstaged for name in finding.files)
     for _ in range(_MAX_ROUNDS if unstaged else 0):
         to_add = view.unstaged(list(files))
         remaining = run_checks(_AfterAdding(view, to_add)) if to_add else findings
-        new = [finding for finding in remaining if finding.subject not in in_worktree]
+        left = [f for f in remaining if f.subject not in in_worktree and f.subject not in hints]
         known = len(files)
-        files.update(dict.fromkeys(name for finding in new for name in finding.files))
-        if new and len(files) == known:
+        files.update(dict.fromkeys(name for finding in left for name in finding.files))
+        if left and len(files) == known:
             files[PROJECT_FILE] = None  # last, since it may contain other changes
-        if not new or len(files) == known:
+        if not left or len(files) == known:
             added = {finding.subject for finding in unstaged} - _subjects(remaining)
             hint = _add_command(to_add, files)
             if view.is_partial:
                 hint += "\nand commit these together: 'git commit FILE' leaves out other files"
-            return [
-                finding._replace(hint=hint) if finding.subject in added else finding
-                for finding in findings
-            ]
-    return list(findings)
+            hints |= dict.fromkeys(added, hint)
+            break
+    return [
+        finding._replace(hint=hints[finding.subject]) if finding.subject in hints else finding
+        for finding in findings
+    ]
+
+
+def _submodule_hints(findings: Sequence[Diagnostic], view: Staged) -> dict[str, str]:
+    """Return by subject the hint for findings about files that a submodule has not committed."""
+
+    files = dict.fromkeys(name for finding in findings for name in finding.files)
+    hints = {}
+    for name in view.dirty_submodules(list(files)) if findings else ():
+        submodule, quoted = ProjectPath(name, name), shlex.quote(name)
+        for finding in findings:
+            if any(submodule.touches(ProjectPath(file, file)) for file in finding.files):
+                hints[finding.subject] = f"git -C {quoted} add -A && git -C {quoted} commit"
+    return hints
 
 
 def _subjects(findings: Iterable[Diagnostic]) -> set[str]:
@@ -71,6 +87,7 @@ def _add_command(names: Sequence[str], declared: Iterable[str]) -> str:
         inside = [path for path in left if folder.holds(path)]
         left = [path for path in left if not folder.holds(path)]
         paths += [name] if len(inside) > _MAX_FILES else [path.normal for path in inside]
+    paths += [path.normal for path in left]  # a submodule around a declared path
     return shlex.join(
         ["git", "add", *(["--"] if any(p[:1] in "-:" for p in paths) else []), *paths]
     )

@@ -188,19 +188,40 @@ class Index:
     def unstaged(self, paths: Sequence[str]) -> list[str]:
         """Return the files at or below `paths` that `git add` would add to the index as they are.
 
-        These are the modified, deleted and untracked ones; not those that Git ignores.
+        These are the modified, deleted and untracked ones, and submodules with another commit; not
+        those that Git ignores.
         """
 
+        return [name for name, state in self._status(paths) if not _is_only_dirty(state)]
+
+    def dirty_submodules(self, paths: Sequence[str]) -> list[str]:
+        """Return the submodules at, below or around `paths` that have uncommitted changes."""
+
+        return [
+            name for name, state in self._status(paths) if state[:1] == b"S" and state[2:] != b".."
+        ]
+
+    def _status(self, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the files that differ in the worktree, with the state of a submodule (S, commit,
+        modified, untracked) as in version 2 of Git's porcelain format."""
+
         arguments = (
-            "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all",
-            "--ignore-submodules=dirty",
+            "status", "--porcelain=v2", "-z", "--no-renames", "--untracked-files=all",
+            "--ignore-submodules=none",
         )  # fmt: skip
-        names = []
-        for batch in _batches(paths):
+        around = {
+            path: submodule.name
+            for submodule in self.submodules()
+            for path in paths
+            if path.startswith(submodule.name + "/")
+        }
+        for batch in _batches([around.get(path, path) for path in paths]):
             for record in self._run_git((*_LITERAL, _NO_LOCK, *arguments, "--", *batch)):
-                if record[1:2] not in b" !":
-                    names.append(os.fsdecode(record[3:]))
-        return names
+                if record.startswith(b"? "):
+                    yield os.fsdecode(record[2:]), b"N..."
+                elif record[:1] in b"12u" and record[3:4] != b".":
+                    fields = record.split(b" ", 8 if record[:1] == b"1" else 10)
+                    yield os.fsdecode(fields[-1]), fields[2]
 
     def special(self, paths: Sequence[str]) -> dict[str, EntryState]:
         """Return the entries at or below `paths` that Git does not compare, or does not commit."""
@@ -348,6 +369,12 @@ def submodule_index(index: Index, submodule: TreeEntry) -> Index | None:
         return None
     repository = Repository.discover(folder, {})
     return Index.open(repository) if repository else None
+
+
+def _is_only_dirty(state: bytes) -> bool:
+    """Return whether a submodule has uncommitted changes, and no other commit."""
+
+    return state[:2] == b"S."
 
 
 def _glob_to_regex(name: str) -> str:

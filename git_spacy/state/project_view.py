@@ -446,6 +446,14 @@ class Staged:
         unstaged = self._index.unstaged([self._prefix + name for name in names])
         return [name[len(self._prefix) :] for name in unstaged]
 
+    def dirty_submodules(self, names: Sequence[str]) -> list[str]:
+        """Return the submodules around or below `names` that have uncommitted changes."""
+
+        if not isinstance(self._index, Index):
+            return []
+        dirty = self._index.dirty_submodules([self._prefix + name for name in names])
+        return [name[len(self._prefix) :] for name in dirty]
+
     @property
     def is_partial(self) -> bool:
         """Whether `git commit FILE` is running, which leaves out other staged files."""

@@ -31,7 +31,7 @@ from git_spacy.cli.main import main
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.project import loader
 from tests.testing.projects import CORPUS, needs_corpus, project
-from tests.testing.repositories import commit, git, repository, write
+from tests.testing.repositories import git, repository, write
 
 EXAMPLES = int(os.environ.get("GIT_SPACY_TEST_WALKS", "30"))
 ROUNDS = 3
@@ -40,7 +40,10 @@ vars: {n: 1}
 assets:
   - {dest: data.txt, description: typed by hand}
 commands:
-  - {name: make, script: ["sh make.sh ${vars.n}"], deps: [make.sh, in.txt], outputs: [out/a.txt]}
+  - name: make
+    script: ["sh make.sh ${vars.n}"]
+    deps: [make.sh, in.txt, filtered.txt, ext/tool.txt]
+    outputs: [out/a.txt]
   - name: use
     script: ["sh use.sh"]
     deps: [use.sh, out/a.txt, lib, data.txt]
@@ -50,16 +53,21 @@ commands:
 workflows: {all: [make, use, other]}
 """
 FILES: dict[str, str | bytes] = {
-    "make.sh": "mkdir -p out; { echo $1; cat in.txt; } > out/a.txt\n",
+    "make.sh": "mkdir -p out; { echo $1; cat in.txt ext/tool.txt; } > out/a.txt\n",
     "use.sh": "cat out/a.txt lib/*.txt data.txt > out/b.txt; wc -c < out/b.txt > metrics.json\n",
     "other.sh": "echo 1 > other.json\n",
     "in.txt": "in\n",
+    "filtered.txt": "content\n",
+    ".gitattributes": "filtered.txt filter=strip\n",
     "data.txt": "data\n",
     "lib/x.txt": "x\n",
     "lib/y.txt": "y\n",
     ".gitignore": "out/\n",
 }
-EDITED = ("make.sh", "use.sh", "other.sh", "in.txt", "data.txt", "lib/x.txt", "lib/y.txt")
+EDITED = (
+    "make.sh", "use.sh", "other.sh", "in.txt", "data.txt", "lib/x.txt", "lib/y.txt",
+    "filtered.txt", "ext/tool.txt",
+)  # fmt: skip
 OWN = (*EDITED, "project.yml", "extra.txt", "lib/new.txt", "unrelated.txt")
 FOLDERS = (".", "a", "a/lib", "b")
 
@@ -116,7 +124,7 @@ def follow(hints: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
                     break
             else:
                 assert words[0] == "git", f"not a command: {line}"
-                git(Path.cwd(), *words[1:])
+                git(Path.cwd(), *words[1:], GIT_EDITOR="echo step >")
     return failed
 
 
@@ -143,6 +151,23 @@ def until_it_passes(check: Callable[[], tuple[int, str]]) -> list[str]:
     code, text = check()
     assert code == 0, "still refused:\n" + "\n".join([*story, text])
     return story
+
+
+def two_projects(folder: Path, name: str) -> Path:
+    """Create a repository of the projects `a` and `b`, each with a submodule and a filtered file."""
+
+    submodule = repository(folder / "submodule", {"tool.txt": "tool\n"})
+    top = repository(folder / name)
+    git(top, "config", "filter.strip.clean", "sed '/^#/d'")
+    for root in (top / "a", top / "b"):
+        project(root, PROJECT, FILES)
+        allowed = ("-c", "protocol.file.allow=always")
+        git(root, *allowed, "submodule", "--quiet", "add", str(submodule), "ext")
+        os.chdir(root)
+        assert git_spacy("run", "all")[0] == 0
+    git(top, "add", "-A")
+    git(top, "commit", "-q", "-m", "run")
+    return top
 
 
 class Walk(RuleBasedStateMachine):
@@ -188,7 +213,8 @@ class Walk(RuleBasedStateMachine):
     def edit(self, folder: str, name: str) -> None:
         self.edits += 1
         file = self.top / folder / name
-        text = f"# {self.edits}\n" if name.endswith(".sh") else f"{self.edits}\n"
+        # the filter removes comments, so that Git calls the file unmodified
+        text = f"# {self.edits}\n" if name.endswith((".sh", "d.txt")) else f"{self.edits}\n"
         file.parent.mkdir(exist_ok=True)
         file.write_text((file.read_text() if file.exists() else "") + text)
 
@@ -201,7 +227,7 @@ class Walk(RuleBasedStateMachine):
     @rule(folder=st.sampled_from("ab"))
     def add_a_dependency(self, folder: str) -> None:
         file = self.top / folder / "project.yml"
-        file.write_text(file.read_text().replace("make.sh, in.txt]", "make.sh, in.txt, extra.txt]"))
+        file.write_text(file.read_text().replace("make.sh, in.txt,", "make.sh, in.txt, extra.txt,"))
         (self.top / folder / "extra.txt").write_text("extra\n")
 
     @rule(folder=st.sampled_from("ab"), name=st.sampled_from(["lib/new.txt", "unrelated.txt"]))
@@ -241,6 +267,8 @@ class Walk(RuleBasedStateMachine):
     )
     def add_one_file(self, folder: str, name: str) -> None:
         path = f"{folder}/{name}"
+        if name.startswith("ext/"):  # a file of the submodule
+            return
         if (self.top / path).exists() or git(self.top, "ls-files", "--", path):
             git(self.top, "add", "--", path)
 
@@ -249,7 +277,7 @@ class Walk(RuleBasedStateMachine):
         """Stage a file without its last line, as with `git add -p`."""
 
         file = self.top / folder / name
-        if not file.exists() or name == "project.lock":
+        if not file.exists() or name.startswith(("project.lock", "ext/")):
             return
         part = "".join(file.read_text().splitlines(keepends=True)[:-1])
         id = git(self.top, "hash-object", "-w", "--stdin", input=part)
@@ -289,14 +317,7 @@ class Walk(RuleBasedStateMachine):
 def test_following_the_hints_always_lets_a_commit_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    top = repository(tmp_path / "template")
-    for name in "ab":
-        root = project(top / name, PROJECT, FILES)
-        os.chdir(root)
-        assert git_spacy("run", "all")[0] == 0
-    commit(top, {})
-    git(top, "rm", "-r", "-q", "--cached", "a/out", "b/out")
-    git(top, "commit", "-q", "--amend", "--no-edit")
+    top = two_projects(tmp_path, "template")
     assert check_commit(top, ".") == (0, "")
     monkeypatch.setattr(Walk, "template", top, raising=False)
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
@@ -312,12 +333,7 @@ def test_following_the_hints_always_lets_a_commit_through(
 def top(tmp_path: Path) -> Path:
     """Return a repository whose hook checks its two projects `a` and `b`; all is committed."""
 
-    top = repository(tmp_path / "r")
-    for name in "ab":
-        os.chdir(project(top / name, PROJECT, FILES))
-        assert git_spacy("run", "all")[0] == 0
-    git(top, "add", "-A")
-    git(top, "commit", "-q", "-m", "run")
+    top = two_projects(tmp_path, "r")
     os.chdir(top)
     return top
 
@@ -367,7 +383,7 @@ def test_a_new_dependency_that_is_not_staged_is_to_be_added(top: Path) -> None:
     text = (top / "a/project.yml").read_text()
     write(
         top / "a",
-        {"project.yml": text.replace("in.txt]", "in.txt, new one.txt]"), "new one.txt": ""},
+        {"project.yml": text.replace("in.txt,", "in.txt, new one.txt,"), "new one.txt": ""},
     )
     os.chdir(top / "a")
     assert git_spacy("run", "all")[0] == 0
@@ -480,3 +496,25 @@ def test_hints_lead_on_in_projects_with_the_commands_of_real_ones(
     git(root, "clone", "-q", ".", str(tmp_path / "clone"))
     os.chdir(tmp_path / "clone")
     until_it_passes(lambda: git_spacy("check"))
+
+
+def test_what_a_command_could_not_run_without_is_obtained_first(top: Path) -> None:
+    (top / "a/in.txt").unlink()
+    write(top, {"a/make.sh": "# edited\n"})
+    os.chdir(top / "a")
+    _, text = git_spacy("check")
+    assert "hint: git restore -- in.txt && git spacy run make use" in text.splitlines()
+
+
+def test_files_that_a_submodule_has_not_committed_are_committed_there_first(top: Path) -> None:
+    write(top, {"a/ext/tool.txt": "edited\n"})
+    os.chdir(top / "a")
+    assert git_spacy("run", "all")[0] == 0
+    git(top, "add", "-A")
+    _, text = check_commit(top, "a")
+    assert text.splitlines()[-1] == "hint: git -C ext add -A && git -C ext commit"
+    follow(findings(text))
+    _, text = check_commit(top, "a")
+    assert text.splitlines()[-1] == "hint: git add ext"
+    follow(findings(text))
+    assert check_commit(top, "a") == (0, "")
