@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from git_spacy import __version__, interrupts
+from git_spacy.cli import command_line
 from git_spacy.cli.registry import COMMANDS, SUMMARIES, summary
 from git_spacy.errors import GitSpacyError, InternalError, Interrupted, InvalidInput, local_failure
 from git_spacy.project.diagnostics import did_you_mean
@@ -97,12 +98,14 @@ def group(ctx: click.Context, directory: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: this process's arguments) and return the exit code."""
 
+    arguments = tuple(sys.argv[1:] if argv is None else argv)
     with interrupts.handling():
         try:
-            return _main(list(sys.argv[1:] if argv is None else argv))
+            return _main(list(arguments))
         except (KeyboardInterrupt, click.Abort, EOFError) as interruption:
-            number = getattr(interruption, "number", signal.SIGINT)
-            return _fail(interrupts.interrupted(number))
+            error = interrupts.interrupted(getattr(interruption, "number", signal.SIGINT))
+            error.running = getattr(interruption, "running", ())
+            return _fail_interrupted(error, arguments)
 
 
 def _main(arguments: list[str]) -> int:
@@ -112,7 +115,8 @@ def _main(arguments: list[str]) -> int:
 
             manpages.show(arguments)
         # `group.main` is not used: on a signal it prints an empty line and loses its number.
-        with group.make_context("git spacy", arguments) as context:
+        with group.make_context("git spacy", list(arguments)) as context:
+            command_line.remember(context, arguments)
             result: Any = group.invoke(context)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
@@ -145,6 +149,16 @@ def _main(arguments: list[str]) -> int:
 def _fail(error: GitSpacyError | Interrupted) -> int:
     _print_error(str(error))
     return error.exit_code
+
+
+def _fail_interrupted(error: Interrupted, arguments: Sequence[str]) -> int:
+    from git_spacy.cli.output import is_terminal
+
+    if error.running:
+        error.hint = command_line.shell_line(arguments)
+    if error.number == signal.SIGINT and is_terminal(sys.stderr):
+        _print_error("")  # ends the line in which the terminal shows ^C
+    return _fail(error)
 
 
 def _print_error(text: str) -> None:

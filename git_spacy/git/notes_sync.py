@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from git_spacy.errors import ExternalError, InvalidInput
-from git_spacy.files import file_lock
+from git_spacy.file_locks import file_lock
 from git_spacy.git import notes, process
 from git_spacy.git.ident import FALLBACK_IDENT
 from git_spacy.git.notes import REF

@@ -21,7 +21,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from git_spacy import formats, sharing
 from git_spacy.errors import InvalidInput, LocalFailure
-from git_spacy.files import Staging, file_lock, flush, write_atomic
+from git_spacy.file_locks import file_lock
+from git_spacy.files import Staging, flush, write_atomic
 from git_spacy.git.repository import Repository
 from git_spacy.git.state_dir import user_cache_dir
 from git_spacy.state.hashing import FileStat, Fingerprint, digest_names

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from git_spacy.cli import output, overrides
-from git_spacy.cli.commands.run import project_dir, report_waiting
+from git_spacy.cli.commands.run import lock_project, project_dir
 from git_spacy.errors import GitSpacyError
 from git_spacy.git.process import available
 from git_spacy.git.settings import Settings, boolean, read_settings
@@ -54,11 +54,9 @@ def assets(
 
     from git_spacy.assets.fetch import fetch
     from git_spacy.cli.progress import reporter
-    from git_spacy.state.run_lock import project_lock
     from git_spacy.state.stat_cache import StatCache
 
-    locked = project_lock(root, os.environ, wait=not no_wait, waiting=report_waiting)
-    with locked, reporter() as report:
+    with lock_project(ctx, root, wait=not no_wait), reporter() as report:
         _update_gitignore(root, configured)
         outcome = fetch(
             project, root, names=names, extra=extra, force=force, jobs=jobs, report=report,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,14 +91,12 @@ def verify(ctx: click.Context) -> int:
 def gc(ctx: click.Context, days: int) -> None:
     """Remove results that were not used recently. Outputs named in project.lock are kept."""
 
+    from git_spacy.cli.commands.run import lock_project
     from git_spacy.lock import lock_format
-    from git_spacy.state.run_lock import project_lock
 
     root, store = _project_and_cache(ctx)
     in_use = [out.md5 for entry in lock_format.read(root).values() for out in entry.outs if out.md5]
-    with project_lock(
-        root, os.environ, waiting=lambda: output.message("Waiting for a run to end …")
-    ):
+    with lock_project(ctx, root):
         removed = store.collect(days * _DAY, in_use)
     output.message(f"removed {_describe(removed)}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,11 +66,10 @@ def record(ctx: click.Context, names: tuple[str, ...]) -> None:
     """Add existing outputs of the command or workflow NAME to project.lock and record them,
     without running anything."""
 
-    from git_spacy.cli.commands.run import project_dir, report_waiting, run_context
+    from git_spacy.cli.commands.run import lock_project, project_dir, run_context
     from git_spacy.lock import lock_format as lock_file
     from git_spacy.project import graph, loader, matrix
     from git_spacy.run.scheduler import record_existing as record_results
-    from git_spacy.state.run_lock import project_lock
 
     start, names = project_dir(ctx.obj, names)
     root = loader.find(start)
@@ -82,7 +80,7 @@ def record(ctx: click.Context, names: tuple[str, ...]) -> None:
         data, entries = loader.read_bytes(root), lock_file.read(root)
         commands = matrix.recorded_variants(data, variables, commands, entries)
         project = matrix.with_commands(project, commands)
-    with project_lock(root, os.environ, waiting=report_waiting):
+    with lock_project(ctx, root):
         record_results(commands, run_context(ctx, project, root))
     for command in commands:
         output.message(f"recorded {command.name}")

@@ -7,7 +7,7 @@ import os
 import click
 
 from git_spacy.cli import output, overrides
-from git_spacy.cli.commands.run import project_dir, report_waiting, run_context
+from git_spacy.cli.commands.run import lock_project, project_dir, run_context
 from git_spacy.project import loader
 from git_spacy.project.matrix import with_variants
 
@@ -31,7 +31,6 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     from git_spacy.cli.transfer_progress import reporter
     from git_spacy.git.settings import number, read_settings
     from git_spacy.lock import lock_format
-    from git_spacy.state.run_lock import project_lock
     from git_spacy.storage import remote
     from git_spacy.storage.pull import pull as fetch
 
@@ -43,7 +42,7 @@ def pull(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     project = with_variants(project, loader.read_bytes(root), lock_format.read(root))
     configured = read_settings(root)
     address = remote.resolve_address(project, configured, names[0] if names else None)
-    with project_lock(root, os.environ, waiting=report_waiting), reporter("pulled") as report:
+    with lock_project(ctx, root), reporter("pulled") as report:
         shared = run_context(ctx, project, root)
         outcome = fetch(
             project, root, remote.open_remote(root, address), stats=shared.stats,

@@ -7,7 +7,7 @@ import os
 import click
 
 from git_spacy.cli import output, overrides
-from git_spacy.cli.commands.run import project_dir, report_waiting
+from git_spacy.cli.commands.run import lock_project, project_dir
 from git_spacy.project import loader
 from git_spacy.project.matrix import with_variants
 
@@ -32,7 +32,6 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     from git_spacy.cli.transfer_progress import reporter
     from git_spacy.git.settings import read_settings
     from git_spacy.lock import lock_format
-    from git_spacy.state.run_lock import project_lock
     from git_spacy.state.stat_cache import StatCache
     from git_spacy.storage import remote
     from git_spacy.storage.push import push as send
@@ -44,7 +43,7 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     project = loader.load(root, overrides.current_overrides(ctx))
     project = with_variants(project, loader.read_bytes(root), lock_format.read(root))
     address = remote.resolve_address(project, read_settings(root), names[0] if names else None)
-    with project_lock(root, os.environ, waiting=report_waiting), reporter("pushed") as report:
+    with lock_project(ctx, root), reporter("pushed") as report:
         outcome = send(
             project, root, remote.open_remote(root, address), stats=StatCache.open(root),
             environ=os.environ, report=report, force=force, jobs=jobs,

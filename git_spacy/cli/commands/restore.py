@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from git_spacy.cli import output
-from git_spacy.cli.commands.run import project_dir, report_waiting
+from git_spacy.cli.commands.run import lock_project, project_dir
 from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 
@@ -29,7 +27,6 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     from git_spacy.git.repository import Repository
     from git_spacy.git.settings import read_settings
     from git_spacy.history.lock_history import lock_history
-    from git_spacy.state.run_lock import project_lock
     from git_spacy.state.stat_cache import StatCache
     from git_spacy.storage import restore as outputs
     from git_spacy.storage.recorded_names import RecordedNames
@@ -48,7 +45,7 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
         output.warning(f"'{path}' is not an output of '{command}' at that commit: not restored")
     widths = (max((len(output_.path.text) for output_ in wanted), default=0), len("restored"))
     results = []
-    with project_lock(root, os.environ, waiting=report_waiting):
+    with lock_project(ctx, root):
         source = output_source(committed.project, root, read_settings(root))
         for result in outputs.restore(root, source, wanted, force=force):
             results.append(result)

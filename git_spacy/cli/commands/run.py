@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from git_spacy.cli import output, overrides
+from git_spacy.cli import command_line, output, overrides
 from git_spacy.errors import InvalidInput
 from git_spacy.project import graph, loader, matrix, plan
 from git_spacy.project.model import Command, Project
@@ -17,6 +17,7 @@ from git_spacy.project.model import Command, Project
 if TYPE_CHECKING:
     from git_spacy.git.settings import Settings
     from git_spacy.run.scheduler import RunContext, RunOutcome
+    from git_spacy.state.run_lock import ShowRunning
 
 _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
 
@@ -106,7 +107,6 @@ def run(
     from git_spacy.lock import lock_format
     from git_spacy.run.executor import get_executor
     from git_spacy.run.scheduler import run as run_commands
-    from git_spacy.state.run_lock import project_lock
     from git_spacy.storage.run_cache import RunCache
 
     configured = read_settings(root)
@@ -145,8 +145,8 @@ def run(
     )
     is_sequential = is_alone and not (axes or upstream or keep_going)
     planned = plan.sequential_plan(commands) if is_sequential else plan.graph_plan(commands)
-    locked = project_lock(root, os.environ, wait=not no_wait, waiting=report_waiting)
-    with nullcontext() if dry else locked:
+    unlocked: AbstractContextManager[ShowRunning] = nullcontext(lambda _: None)
+    with unlocked if dry else lock_project(ctx, root, wait=not no_wait) as show_running:
         shared = run_context(ctx, project, root, configured)._replace(
             force=forced, dry=dry, jobs=at_once, keep_going=keep_going
         )
@@ -160,7 +160,8 @@ def run(
             shared = shared._replace(cache=cache)
         style: run_output.OutputFormat = "alone" if dry or is_alone else output_format
         with run_output.reporter(shared.python, style) as report:
-            outcome = run_commands(planned, shared._replace(report=report))
+            shared = shared._replace(report=report, show_running=show_running)
+            outcome = run_commands(planned, shared)
     if len(planned.commands) > 1:
         output.message(summary(outcome, dry=dry))
     if error := outcome.error():
@@ -236,10 +237,16 @@ def project_and_workflow(start: Path, names: tuple[str, ...]) -> tuple[Path, str
     return start, names[0] if names else None
 
 
-def report_waiting() -> None:
-    """Report that another run has locked the project."""
+def lock_project(
+    ctx: click.Context, root: Path, *, wait: bool = True
+) -> AbstractContextManager[ShowRunning]:
+    """Return `project_lock` for the command that the user typed; it reports that it waits."""
 
-    output.message("Waiting for another run in this project to end …")
+    from git_spacy.state.run_lock import project_lock
+
+    return project_lock(
+        root, os.environ, command_line=command_line.typed(ctx), wait=wait, waiting=output.message
+    )
 
 
 def listing(project: Project) -> str:
