@@ -99,4 +99,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("git spacy config", "Show all settings."),
         ("git config --global spacy.jobs 4", "Run up to four commands at a time."),
     ),
+    "doctor": (
+        ("git spacy doctor", "Examine this clone and this machine."),
+        ("git spacy doctor --network", "Also contact the remotes."),
+    ),
 }

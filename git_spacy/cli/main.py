@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,13 @@ from git_spacy.cli import command_line
 from git_spacy.cli.registry import COMMANDS, SUMMARIES, summary
 from git_spacy.errors import GitSpacyError, InternalError, Interrupted, InvalidInput, local_failure
 from git_spacy.project.diagnostics import did_you_mean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+# They report it themselves, or need no repository.
+_WITHOUT_WARNING = ("doctor", "clone", "schema", "lock")
 
 
 class _CommandGroup(click.Group):
@@ -89,10 +96,22 @@ def group(ctx: click.Context, directory: str) -> None:
     from pathlib import Path  # imported here to keep help and --version fast
 
     ctx.obj = Path(os.path.abspath(directory))
+    if ctx.invoked_subcommand not in _WITHOUT_WARNING:
+        _warn_of_damaged_repository(ctx.obj)
     if ctx.invoked_subcommand is None:
         from git_spacy.cli import output, overview
 
         output.result_painted(overview.overview(ctx.obj) or ctx.get_help())
+
+
+def _warn_of_damaged_repository(start: Path) -> None:
+    from git_spacy.git.repository import find_damage
+
+    if damage := find_damage(start):
+        from git_spacy.cli import output
+
+        text = f"{damage.message}; working as outside of a repository"
+        output.warning(damage._replace(message=text).format("warning"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

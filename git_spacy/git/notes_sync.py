@@ -102,6 +102,13 @@ def fetch(repository: Repository, remote: str, ref: str = REF) -> str:
     return notes.tip(repository, tracking_ref(remote, ref))
 
 
+def contact(repository: Repository, remote: str) -> str:
+    """Ask the remote for its notes; return git's message if it cannot be reached, else ""."""
+
+    done = _run_with_network(repository, ("ls-remote", "--quiet", "--", remote, REF))
+    return (done.message or "failed with no output") if done.returncode else ""
+
+
 def merge(
     repository: Repository,
     remote: str,

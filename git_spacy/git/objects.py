@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from git_spacy.errors import LocalFailure
+from git_spacy.errors import ExternalError, LocalFailure
 from git_spacy.git import process
-from git_spacy.git.remote_tree import Stream, no_such_content
+from git_spacy.git.remote_tree import Stream
 
 _CHUNK = 1 << 20
 
@@ -51,7 +51,9 @@ def read_blobs(
         for id in ids:
             head = stream.readline().split()
             if len(head) != 3 or head[1] != b"blob":
-                raise no_such_content(id)
+                raise ExternalError(
+                    f"the object {id} is missing from the repository, or damaged", hint="git fsck"
+                )
             content = BlobStream(stream, int(head[2]))
             yield id, content
             for _ in content.chunks():
