@@ -102,6 +102,7 @@ def group(ctx: click.Context, directory: str) -> None:
         from git_spacy.cli import output, overview
 
         output.result_painted(overview.overview(ctx.obj) or ctx.get_help())
+        overview.mention_missing_setup(ctx.obj)
 
 
 def _warn_of_damaged_repository(start: Path) -> None:

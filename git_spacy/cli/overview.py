@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,15 @@ def overview(start: Path) -> str | None:
 
     project = loader.load(root)
     return _summarize(project, root, project_status.project_status(project, root, os.environ))
+
+
+def mention_missing_setup(start: Path) -> None:
+    """Say, once in a clone, that it lacks what the team uses, as `git spacy status` does."""
+
+    from git_spacy.cli.commands import status
+
+    with suppress(InvalidInput):  # no project, so nothing to set up
+        status.mention_missing_setup(loader.find(start))
 
 
 def _list_projects(start: Path) -> str | None:

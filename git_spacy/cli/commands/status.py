@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,6 +71,22 @@ def status(
             output.warning(text)
         for paragraph in paragraphs(project, current):
             output.result_painted(paragraph)
+        mention_missing_setup(root)
+
+
+def mention_missing_setup(root: Path) -> None:
+    """Say, once in a clone, that it lacks hooks or merge driver that the team uses."""
+
+    from git_spacy.setup.fresh_clone import missing_setup
+
+    missing = missing_setup(root, os.environ)
+    if missing:
+        verb = "is" if missing == ("merge driver",) else "are"
+        what = f"its {' and '.join(missing)} {verb} missing"
+        output.message(
+            f"This clone is not set up: {what}; run 'git spacy init'"
+            " (git spacy doctor lists the details)"
+        )
 
 
 def to_json(project: Project, current: Status) -> dict[str, Any]:
