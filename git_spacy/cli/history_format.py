@@ -10,7 +10,7 @@ from typing import Any
 from git_spacy.cli import output
 from git_spacy.errors import GitSpacyError, InvalidInput, escape_controls, redact
 from git_spacy.git.notes import AnnotatedCommit
-from git_spacy.git.repository import Repository
+from git_spacy.git.repository import Repository, no_repository
 from git_spacy.history import run_history
 from git_spacy.history.run_history import RecordedRun
 from git_spacy.history.run_record import (
@@ -35,7 +35,7 @@ def open_history(start: Path) -> tuple[Repository, Path | None, str | None]:
 
     repository = Repository.discover(start)
     if repository is None:
-        raise InvalidInput("not in a Git repository, so no runs are recorded", hint="git init")
+        raise no_repository(start, "not in a Git repository, so no runs are recorded")
     try:
         root = loader.find(start)
     except InvalidInput:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import Problem
+from git_spacy.errors import InvalidInput, Problem
 from git_spacy.files import resolve_beneath
 from git_spacy.git import process
 from git_spacy.git.damage import check_damage
@@ -139,6 +139,18 @@ def find_damage(start: Path) -> Problem | None:
         if dot_git.is_dir() and found is None and any(dot_git.iterdir()):
             found = _git_dir_damage(dot_git)
     return found
+
+
+def no_repository(start: Path, message: str, *, hint: str = "git init") -> InvalidInput:
+    """Return the error for a command that needs a repository, where Git finds none.
+
+    If there is a damaged one, `git init` would not help, so that is reported instead.
+    """
+
+    error = InvalidInput(message, hint=hint)
+    if damage := find_damage(start):
+        error.problems = (damage._replace(message=f"{damage.message}; {message}"),)
+    return error
 
 
 def _gitfile_damage(dot_git: Path) -> Problem:

@@ -21,7 +21,7 @@ from git_spacy.file_locks import file_lock
 from git_spacy.files import write_atomic
 from git_spacy.git import commits, notes, objects, process
 from git_spacy.git.notes import MAX_LINE_LENGTH, AnnotatedCommit, NotesReader
-from git_spacy.git.repository import SAFE_CONFIG, Repository
+from git_spacy.git.repository import SAFE_CONFIG, Repository, no_repository
 from git_spacy.git.state_dir import state_dir, user_cache_dir
 from git_spacy.history.run_record import RunRecord, parse_line, parse_lines, to_line
 from git_spacy.lock.lock_format import LOCK_FILE
@@ -374,7 +374,7 @@ def all_records(root: Path, warn: Callable[[str], None] = lambda _: None) -> Ite
 
     repository = Repository.discover(root)
     if repository is None:
-        raise InvalidInput("not in a Git repository, so no runs are recorded", hint="git init")
+        raise no_repository(root, "not in a Git repository, so no runs are recorded")
     reader = NotesReader(repository, warn)
     project = project_folder(root, repository)
     return (

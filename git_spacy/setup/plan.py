@@ -15,7 +15,7 @@ from git_spacy.generate import writer
 from git_spacy.git import gitconfig
 from git_spacy.git.gitconfig import ConfigValue
 from git_spacy.git.index import Index
-from git_spacy.git.repository import Repository
+from git_spacy.git.repository import Repository, no_repository
 from git_spacy.git.settings import boolean
 from git_spacy.project import loader
 from git_spacy.setup import hooks
@@ -57,7 +57,8 @@ def open_context(start: Path) -> RepoContext:
 
     repository = Repository.discover(start)
     if repository is None:
-        raise InvalidInput(f"not a Git repository: '{start}'", hint="git init && git spacy init")
+        message = f"not a Git repository: '{start}'"
+        raise no_repository(start, message, hint="git init && git spacy init")
     index = Index.open(repository)
     if index is None:
         raise InvalidInput("this repository is bare: it has no working tree to set up")

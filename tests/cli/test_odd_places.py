@@ -102,6 +102,23 @@ def test_the_hint_repairs_the_repository(root: Path, spacy: Spacy, kind: str) ->
     assert git(root, "log", "--format=%s").splitlines()[0] == "run"
 
 
+@pytest.mark.parametrize(
+    "words", ["log", "show", "restore", "ignore", "init --yes", "notes status"]
+)
+@pytest.mark.parametrize("kind", ["empty_head", "mounted_alone"])
+def test_a_command_that_needs_a_repository_does_not_advise_git_init_if_one_is_damaged(
+    root: Path, spacy: Spacy, words: str, kind: str
+) -> None:
+    """`git init` neither repairs HEAD nor replaces a `.git` file."""
+
+    file, damage = DAMAGE[kind]
+    damage(root)
+    done = spacy(*words.split(), cwd=root)
+    assert done.code == 2
+    assert f"{root / file}: error: it " in done.err
+    assert "git init" not in done.err
+
+
 def test_the_repository_around_a_broken_submodule_is_not_taken_for_its_own(
     root: Path, spacy: Spacy
 ) -> None:

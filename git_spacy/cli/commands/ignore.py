@@ -6,7 +6,6 @@ import click
 
 from git_spacy.cli import generated
 from git_spacy.cli.commands.run import project_dir
-from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 
 
@@ -21,6 +20,7 @@ def ignore(
     tracks or another pattern ignores. Other lines of the file stay unchanged."""
 
     from git_spacy.generate.ignore import ignore_block
+    from git_spacy.git.repository import no_repository
 
     start, rest = project_dir(ctx.obj, directory)
     if rest:
@@ -28,5 +28,5 @@ def ignore(
     root = loader.find(start)
     generated_file = ignore_block(root, loader.load(root))
     if generated_file is None:
-        raise InvalidInput("not in a Git working tree", hint="git init")
+        raise no_repository(root, "not in a Git working tree")
     return generated.deliver(root, generated_file, check=check, stdout=stdout, force=force)

@@ -6,7 +6,6 @@ import click
 
 from git_spacy.cli import output
 from git_spacy.cli.commands.run import lock_project, project_dir
-from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 
 _COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": "green"}
@@ -24,7 +23,7 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     not be restored."""
 
     from git_spacy.cli.commands.cache import output_source
-    from git_spacy.git.repository import Repository
+    from git_spacy.git.repository import Repository, no_repository
     from git_spacy.git.settings import read_settings
     from git_spacy.history.lock_history import lock_history
     from git_spacy.state.stat_cache import StatCache
@@ -37,7 +36,7 @@ def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
     root = loader.find(start)
     repository = Repository.discover(root)
     if repository is None:
-        raise InvalidInput("not in a Git repository", hint="git init")
+        raise no_repository(root, "not in a Git repository")
     revision = names[0] if names else "HEAD"
     committed = lock_history(root, repository, revision, warn=output.warning)
     wanted = list(outputs.wanted_outputs(committed, RecordedNames(root, StatCache.open(root))))
