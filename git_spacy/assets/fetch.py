@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from git_spacy import threads
 from git_spacy.assets import asset_status, sources
@@ -40,11 +40,11 @@ from git_spacy.assets.planner import (
 from git_spacy.assets.sources import FetchContext, FetchedContent
 from git_spacy.errors import (
     CheckFailed,
+    Diagnostic,
     ExternalError,
     GitSpacyError,
     InvalidInput,
     LocalFailure,
-    Problem,
     Refused,
 )
 from git_spacy.files import make_directory, recover, staging
@@ -53,7 +53,7 @@ from git_spacy.git.settings import Settings
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
 from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
-from git_spacy.state.stat_cache import FetchedAsset
+from git_spacy.state.stat_cache import FetchedAsset, StatCache
 
 JOBS = 8
 
@@ -68,13 +68,6 @@ _WORST_FIRST: tuple[type[GitSpacyError], ...] = (
 )
 
 
-class FetchStatCache(asset_status.FingerprintSource, Protocol):
-    """The methods of `state.stat_cache.StatCache` that a fetch calls, from one thread."""
-
-    def remember_fetched(self, dest: str, asset: FetchedAsset) -> None: ...
-    def save(self) -> None: ...
-
-
 class FetchFailure(NamedTuple):
     """An asset and the reason why it was not fetched."""
 
@@ -82,14 +75,15 @@ class FetchFailure(NamedTuple):
     error: GitSpacyError
 
     @property
-    def as_problems(self) -> tuple[Problem, ...]:
+    def as_problems(self) -> tuple[Diagnostic, ...]:
         """Return the problems of the error, located at the line of the asset in project.yml."""
 
         return tuple(
-            Problem(
+            Diagnostic(
                 f"asset '{self.asset.dest}': {problem.message}",
                 problem.hint,
-                f"project.yml:{self.asset.line}",
+                "project.yml",
+                self.asset.line,
             )
             for problem in self.error.problems
         )
@@ -120,7 +114,7 @@ def fetch(
     project: Project,
     root: Path,
     *,
-    index: FetchStatCache,
+    index: StatCache,
     settings: Settings,
     environ: Mapping[str, str],
     report: Callable[[FetchEvent], None],
@@ -160,7 +154,7 @@ class _FetchRun:
     """The state of one fetch."""
 
     def __init__(
-        self, context: FetchContext, index: FetchStatCache, report: FetchReporter, force: bool
+        self, context: FetchContext, index: StatCache, report: FetchReporter, force: bool
     ) -> None:
         self._context = context
         self._index = index

@@ -11,12 +11,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from git_spacy import __version__, interrupts
 from git_spacy.cli import command_line
+from git_spacy.cli.command_class import SpacyGroup
 from git_spacy.cli.registry import COMMANDS, SUMMARIES, summary
 from git_spacy.errors import GitSpacyError, InternalError, Interrupted, InvalidInput, local_failure
 from git_spacy.project.diagnostics import did_you_mean
@@ -24,12 +26,21 @@ from git_spacy.project.diagnostics import did_you_mean
 if TYPE_CHECKING:
     from pathlib import Path
 
+EXAMPLES = (
+    ("git spacy clone ner_fashion", "Copy a template."),
+    ("git spacy assets", "Fetch its assets."),
+    ("git spacy run all", "Run the stale commands of the workflow 'all'."),
+    ("git spacy log", "Show which commands ran on which commit."),
+)
+EXIT_STATUS = ("If a script fails, 'git spacy run' exits with the script's exit code.",)
+SETTINGS = ("spacy.*",)
+SEE_ALSO = ("git(1)", "git-config(1)", "gitignore(5)")
 
 # They report it themselves, or need no repository.
 _WITHOUT_WARNING = ("doctor", "clone", "schema", "lock")
 
 
-class _CommandGroup(click.Group):
+class _CommandGroup(SpacyGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
@@ -45,7 +56,9 @@ class _CommandGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] == "project":
-            args = _translate_weasel(args[1:])
+            from git_spacy.cli import weasel_compat
+
+            args = weasel_compat.translate(args[1:])
         if args and args[0] not in COMMANDS:
             raise InvalidInput(
                 f"'{args[0]}' is not a git spacy command",
@@ -59,20 +72,6 @@ class _CommandGroup(click.Group):
             formatter.write(f"\n{heading}:\n")
             for name, text in section.items():
                 formatter.write(f"  {name:<{width}}  {text}\n")
-
-
-def _translate_weasel(arguments: list[str]) -> list[str]:
-    """Translate the arguments after `git spacy project`, which users of spaCy type from habit."""
-
-    from git_spacy.cli import weasel_compat
-
-    if not arguments or arguments[0] not in weasel_compat.COMMANDS:
-        raise InvalidInput(
-            "'git spacy project' takes the commands of 'spacy project': "
-            + ", ".join(weasel_compat.COMMANDS),
-            hint=f"without 'project': git spacy {arguments[0] if arguments else '-h'}",
-        )
-    return weasel_compat.translate(arguments)
 
 
 @click.group(
@@ -95,14 +94,18 @@ def group(ctx: click.Context, directory: str) -> None:
 
     from pathlib import Path  # imported here to keep help and --version fast
 
-    ctx.obj = Path(os.path.abspath(directory))
+    from git_spacy.cli.context import CommandContext
+
+    start = Path(os.path.abspath(directory))
     if ctx.invoked_subcommand not in _WITHOUT_WARNING:
-        _warn_of_damaged_repository(ctx.obj)
+        _warn_of_damaged_repository(start)
+    ctx.obj = CommandContext(start)
     if ctx.invoked_subcommand is None:
         from git_spacy.cli import output, overview
 
         output.result_painted(overview.overview(ctx.obj) or ctx.get_help())
-        overview.mention_missing_setup(ctx.obj)
+        with suppress(InvalidInput):  # no project, so nothing to set up
+            ctx.obj.mention_missing_setup()
 
 
 def _warn_of_damaged_repository(start: Path) -> None:
@@ -112,7 +115,7 @@ def _warn_of_damaged_repository(start: Path) -> None:
         from git_spacy.cli import output
 
         text = f"{damage.message}; working as outside of a repository"
-        output.warning(damage._replace(message=text).format("warning"))
+        output.diagnostic(damage._replace(message=text, severity="warning"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -125,7 +128,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (KeyboardInterrupt, click.Abort, EOFError) as interruption:
             error = interrupts.interrupted(getattr(interruption, "number", signal.SIGINT))
             error.running = getattr(interruption, "running", ())
-            return _fail_interrupted(error, arguments)
+            if error.running:
+                error.hint = command_line.shell_line(arguments)
+            return _fail(error)
 
 
 def _main(arguments: list[str]) -> int:
@@ -167,26 +172,19 @@ def _main(arguments: list[str]) -> int:
 
 
 def _fail(error: GitSpacyError | Interrupted) -> int:
-    _print_error(str(error))
+    _print_error(error)
     return error.exit_code
 
 
-def _fail_interrupted(error: Interrupted, arguments: Sequence[str]) -> int:
-    from git_spacy.cli.output import is_terminal
-
-    if error.running:
-        error.hint = command_line.shell_line(arguments)
-    if error.number == signal.SIGINT and is_terminal(sys.stderr):
-        _print_error("")  # ends the line in which the terminal shows ^C
-    return _fail(error)
-
-
-def _print_error(text: str) -> None:
-    from git_spacy.cli.output import diagnostic
+def _print_error(error: GitSpacyError | Interrupted) -> None:
+    from git_spacy.cli.output import diagnostic, is_terminal, message
 
     try:
         sys.stdout.flush()
-        diagnostic(text)
+        if getattr(error, "number", 0) == signal.SIGINT and is_terminal(sys.stderr):
+            message("")  # ends the line in which the terminal shows ^C
+        for problem in error.problems:
+            diagnostic(problem)
     except OSError:
         pass  # stderr is closed, too: the exit code has to do
 

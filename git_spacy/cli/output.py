@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from git_spacy.errors import escape_controls, redact
+from git_spacy.errors import Diagnostic, escape_controls, sanitize
 
 _pager: IO[str] | None = None  # the pager's stdin, while results go there
 _no_colours = False  # Git's configuration turns colours off
@@ -33,7 +33,7 @@ _COLOURS = {
 def result(text: str) -> None:
     """Print one or more lines of a command's result."""
 
-    _write(sys.stdout, escape_controls(redact(text)))
+    _write(sys.stdout, sanitize(text))
 
 
 def raw(text: str) -> None:
@@ -51,13 +51,13 @@ def result_painted(text: str) -> None:
 def message(text: str) -> None:
     """Print a message to stderr, e.g. about progress."""
 
-    _write(sys.stderr, escape_controls(redact(text)))
+    _write(sys.stderr, sanitize(text))
 
 
 def prompt(text: str) -> None:
     """Print a question to stderr, without a line break."""
 
-    _write(sys.stderr, escape_controls(redact(text)), end="")
+    _write(sys.stderr, sanitize(text), end="")
 
 
 def script_line(name: str, text: str, colour: str, *, is_error: bool) -> None:
@@ -71,20 +71,20 @@ def script_line(name: str, text: str, colour: str, *, is_error: bool) -> None:
     _write(stream, head + text)
 
 
-def warning(text: str) -> None:
+def warning(message: str, hint: str = "") -> None:
     """Print a warning to stderr."""
 
-    head = text if ": warning: " in text else f"warning: {text}"
-    _write(sys.stderr, paint(escape_controls(redact(head)), "yellow", sys.stderr))
+    diagnostic(Diagnostic(message, hint, severity="warning"))
 
 
-def diagnostic(text: str) -> None:
-    """Print an error that is already escaped; on a terminal, with `error:` in red."""
+def diagnostic(diagnostic: Diagnostic) -> None:
+    """Print an error or a warning to stderr; on a terminal, with `error:` in red."""
 
-    lines = [
-        line.replace("error:", paint("error:", "red", sys.stderr), 1) for line in text.split("\n")
-    ]
-    _write(sys.stderr, "\n".join(lines))
+    if diagnostic.severity == "warning":
+        text = paint(diagnostic.format(), "yellow", sys.stderr)
+    else:
+        text = diagnostic.format(paint("error:", "red", sys.stderr))
+    _write(sys.stderr, text)
 
 
 def emit_json(value: Any) -> None:
@@ -205,12 +205,6 @@ def _width() -> int:
         return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
     except (AttributeError, ValueError, OSError):
         return 80
-
-
-def sanitize(text: str) -> str:
-    """Return `text` with control characters escaped and credentials redacted."""
-
-    return escape_controls(redact(text))
 
 
 def size(count: float) -> str:

@@ -5,44 +5,34 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from git_spacy.errors import GitSpacyError, InvalidInput
-from git_spacy.project import loader
+from git_spacy.errors import GitSpacyError, InvalidInput, sanitize
 
 if TYPE_CHECKING:
     from git_spacy.check.project_status import Status
+    from git_spacy.cli.context import CommandContext
     from git_spacy.project.model import Project
 
 _MAX_PROJECTS = 12
 _HELP = "For details: git spacy status; for all commands: git spacy -h"
 
 
-def overview(start: Path) -> str | None:
-    """Return a summary of the project around `start`, or of the projects below it.
+def overview(context: CommandContext) -> str | None:
+    """Return a summary of the project around the current folder, or of the projects below it.
 
     Return None if there is neither. Raises InvalidInput for an invalid project.yml.
     """
 
     try:
-        root = loader.find(start)
+        root = context.root
     except InvalidInput:
-        return _list_projects(start)
+        return _list_projects(context.cwd)
     from git_spacy.check import project_status
 
-    project = loader.load(root)
+    project = context.project
     return _summarize(project, root, project_status.project_status(project, root, os.environ))
-
-
-def mention_missing_setup(start: Path) -> None:
-    """Say, once in a clone, that it lacks what the team uses, as `git spacy status` does."""
-
-    from git_spacy.cli.commands import status
-
-    with suppress(InvalidInput):  # no project, so nothing to set up
-        status.mention_missing_setup(loader.find(start))
 
 
 def _list_projects(start: Path) -> str | None:
@@ -74,7 +64,7 @@ def _summarize(project: Project, root: Path, current: Status) -> str:
         rows.append(("workflows", ", ".join(workflow.name for workflow in project.workflows)))
     if current.orphaned:
         rows.append(("project.lock", f"{len(current.orphaned)} orphaned"))
-    title = output.paint(output.sanitize(project.title or root.name), "bold")
+    title = output.paint(sanitize(project.title or root.name), "bold")
     return "\n".join([title, *_columns(rows), *_next_steps(project, root, current), _HELP])
 
 
@@ -92,7 +82,7 @@ def _count_states(states: Iterable[str]) -> str:
 
 
 def _next_steps(project: Project, root: Path, current: Status) -> list[str]:
-    from git_spacy.cli.commands.status import next_steps
+    from git_spacy.cli.states import next_steps
 
     steps = next_steps(project, current)
     if not steps and _lock_has_changes(root):

@@ -15,11 +15,11 @@ def check_damage(stderr: bytes) -> None:
 
     text = stderr.decode("utf-8", "replace")
     if match := _BAD_CONFIG.search(text):
-        line = f":{match[1]}" if match[1] else ""
         raise InvalidInput(
             "Git's configuration has a syntax error",
-            location=f"{match[2]}{line}",
             hint="correct that line, or remove it",
+            file=match[2],
+            line=int(match[1] or 0),
         )
     if match := _BAD_INDEX.search(text):
         raise InvalidInput(

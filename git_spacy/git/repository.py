@@ -9,11 +9,11 @@ import os
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from git_spacy.errors import InvalidInput, Problem
+from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.files import resolve_beneath
 from git_spacy.git import process
 from git_spacy.git.damage import check_damage
@@ -122,8 +122,28 @@ class Repository(NamedTuple):
             check_damage(done.stderr)
         return done
 
+    def stream_git(
+        self, arguments: Sequence[str], *, memory: int = 0
+    ) -> AbstractContextManager[BinaryIO]:
+        """Run `git ARGUMENTS` as `run_git` does, and provide its output as a stream.
 
-def find_damage(start: Path) -> Problem | None:
+        Git may allocate `memory` bytes (0: unlimited).
+        """
+
+        return process.stream_git(
+            (*SAFE_CONFIG, *arguments),
+            cwd=self.cwd(), environ=self.environment(), input=b"", memory=memory,
+        )  # fmt: skip
+
+
+def prefix(root: Path, top: Path) -> str:
+    """Return the project's folder relative to the top of its repository: "" or "folder/"."""
+
+    relative = os.path.relpath(os.path.realpath(root), os.path.realpath(top))
+    return "" if relative == "." else relative + "/"
+
+
+def find_damage(start: Path) -> Diagnostic | None:
     """Return why Git finds no repository around `start` although there is a `.git`, else None."""
 
     found = None
@@ -153,33 +173,33 @@ def no_repository(start: Path, message: str, *, hint: str = "git init") -> Inval
     return error
 
 
-def _gitfile_damage(dot_git: Path) -> Problem:
+def _gitfile_damage(dot_git: Path) -> Diagnostic:
     try:
         text = dot_git.read_text("utf-8", "replace").removeprefix("gitdir: ").strip()
     except OSError as error:
         text = error.strerror or ""
     target = os.path.normpath(dot_git.parent / text)
-    return Problem(
+    return Diagnostic(
         f"it names the Git folder '{target}', which does not exist" if text else "it is empty",
         "use a checkout of the whole repository, or remove this file",
         str(dot_git),
     )
 
 
-def _git_dir_damage(dot_git: Path) -> Problem:
+def _git_dir_damage(dot_git: Path) -> Diagnostic:
     """Return what a `.git` folder lacks for Git to accept it."""
 
     for name in ("objects", "refs"):
         if not (dot_git / name).is_dir():
             hint = f"mkdir {shlex.quote(str(dot_git / name))}" if name == "refs" else ""
-            return Problem("the folder is missing", hint, str(dot_git / name))
+            return Diagnostic("the folder is missing", hint, str(dot_git / name))
     branches = dot_git / "refs/heads"
     names = sorted(path.name for path in branches.iterdir()) if branches.is_dir() else []
     branch = "main" if "main" in names or not names else names[0]
     head = dot_git / "HEAD"
     content = "is empty" if head.exists() and not head.read_bytes().strip() else "is damaged"
     command = f"echo {shlex.quote(f'ref: refs/heads/{branch}')} > {shlex.quote(str(head))}"
-    return Problem(f"it {content if head.exists() else 'is missing'}", command, str(head))
+    return Diagnostic(f"it {content if head.exists() else 'is missing'}", command, str(head))
 
 
 def confine(path: Path) -> tuple[Path, str]:

@@ -17,18 +17,18 @@ from typing import NamedTuple, Protocol
 from git_spacy import interrupts
 from git_spacy.errors import (
     CheckFailed,
+    Diagnostic,
     ExternalError,
     GitSpacyError,
     Interrupted,
     InvalidInput,
-    Problem,
     Refused,
     ScriptFailed,
 )
 from git_spacy.files import make_directory
 from git_spacy.lock.lock_file import LockFile
-from git_spacy.project.graph import DependencyGraph, producer_hint
-from git_spacy.project.model import Command, Project
+from git_spacy.project.graph import DependencyGraph, checksum_hint
+from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.plan import RunPlan
 from git_spacy.project.variables import environment_names
@@ -234,7 +234,7 @@ class _Scheduler:
         verdict, before = judge(command, context)
         if verdict.missing:
             raise CheckFailed.from_problems(
-                _missing_dependencies(context.project, command, verdict.missing)
+                _missing_dependencies(context, command, verdict.missing)
             )
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced:
@@ -247,6 +247,8 @@ class _Scheduler:
             self._skipped.append(command.name)
             self._mark_done(number)
             return
+        if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
+            raise CheckFailed.from_problems(_wrong_assets(command, wrong))
         if context.cache and verdict.state != "always_runs" and not is_forced:
             pending = context.recorder.begin() if context.recorder else None
             if source := context.cache.restore(command, before):
@@ -275,17 +277,19 @@ class _Scheduler:
             raise ScriptFailed(
                 f"'{command.name}' failed: a script line ended with exit code {result.code}",
                 result.code,
-                location=f"project.yml:{command.line}",
+                file="project.yml",
+                line=command.line,
             )
         after = context.stats.fingerprints(command.deps + command.produced)
         missing = [output for output in command.produced if after[output.normal] is None]
         if missing:
             _write_record(running, command, running.before, after, context, CheckFailed.exit_code)
             raise CheckFailed.from_problems(
-                Problem(
+                Diagnostic(
                     f"'{command.name}' did not produce its output '{output}'",
                     "correct the script, or the path under 'outputs'",
-                    f"project.yml:{command.line}",
+                    "project.yml",
+                    command.line,
                 )
                 for output in missing
             )
@@ -340,7 +344,7 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
         remade = _remade_dependencies(command, ran)
         missing = [path for path in verdict.missing if not _covers(remade, path)]
         if missing:
-            problems = _missing_dependencies(context.project, command, missing)
+            problems = _missing_dependencies(context, command, missing)
             failed.append((command.name, CheckFailed.from_problems(problems)))
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced and not remade:
@@ -348,6 +352,9 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
             warn_of_stale_producers(command)
             skipped.append(command.name)
             continue
+        if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
+            problems = _wrong_assets(command, wrong)
+            failed.append((command.name, CheckFailed.from_problems(problems)))
         reasons = _displayed_reasons(verdict, remade, is_forced)
         context.report(CommandStarted(command.name, reasons, True))
         for line in command.script:
@@ -365,10 +372,11 @@ def record_existing(commands: Sequence[Command], context: RunContext) -> None:
 
     observed = {c.name: context.stats.fingerprints(c.deps + c.produced) for c in commands}
     problems = [
-        Problem(
+        Diagnostic(
             f"cannot record '{command.name}': '{path}' is missing",
             f"git spacy run {command.name}",
-            f"project.yml:{command.line}",
+            "project.yml",
+            command.line,
         )
         for command in commands
         for path in command.deps + command.produced
@@ -395,16 +403,28 @@ def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
 
 
 def _missing_dependencies(
-    project: Project, command: Command, paths: Iterable[ProjectPath]
-) -> Iterator[Problem]:
-    """Yield a problem for each missing dependency, with the command that produces it as the
-    hint."""
+    context: RunContext, command: Command, paths: Iterable[ProjectPath]
+) -> Iterator[Diagnostic]:
+    """Yield a problem for each missing dependency, with a hint on how to obtain it."""
+
+    from git_spacy.state.tracked_paths import missing_hint
 
     for path in paths:
-        yield Problem(
+        yield Diagnostic(
             f"missing dependency of '{command.name}': '{path}'",
-            producer_hint(project, command.name, path),
-            f"project.yml:{command.line}",
+            missing_hint(context.project, context.stats, command.name, path),
+            "project.yml",
+            command.line,
+        )
+
+
+def _wrong_assets(command: Command, assets: Iterable[Asset]) -> Iterator[Diagnostic]:
+    for asset in assets:
+        yield Diagnostic(
+            f"'{command.name}' depends on asset '{asset.dest}', which does not match its checksum",
+            checksum_hint(asset),
+            "project.yml",
+            asset.line,
         )
 
 

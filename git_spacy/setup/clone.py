@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import __version__, templates
-from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Problem, Refused
+from git_spacy.containment import is_git_name
+from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Refused
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
 from git_spacy.git.partial_clone import open_remote_tree
 from git_spacy.git.remote_tree import CheckoutResult, RemoteTree
 from git_spacy.git.repository import Repository, confine
 from git_spacy.git.settings import Settings, boolean, fetch_limits
-from git_spacy.git_names import is_git_name
 from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.paths import is_git_dir
 
@@ -220,9 +220,8 @@ def _suggest_embedded(error: GitSpacyError, source: TemplateSource) -> GitSpacyE
     )
     if close is None:
         return error
-    first = error.problems[0]
     hint = f"did you mean the embedded template '{close}'?"
-    return ExternalError.from_problems([Problem(first.message, hint, first.location)])
+    return ExternalError.from_problems([error.problems[0]._replace(hint=hint)])
 
 
 def _split_path(name: str) -> tuple[str, str]:

@@ -18,18 +18,19 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from git_spacy import __version__
-from git_spacy.errors import GitSpacyError, InvalidInput, Problem, local_failure
+from git_spacy.errors import Diagnostic, GitSpacyError, InvalidInput, local_failure
 from git_spacy.git import process
-from git_spacy.git.gitconfig import hooks_dir, read_config
+from git_spacy.git.gitconfig import read_config
 from git_spacy.git.repository import Repository, find_damage
 from git_spacy.git.settings import find_problems, read_entries, read_settings
 from git_spacy.project import loader
 from git_spacy.project.model import Project
-from git_spacy.setup import plan, pre_commit
-from git_spacy.setup.changes import SkippedChange
-from git_spacy.setup.hook_scripts import HOOKS
+from git_spacy.setup import plan
+from git_spacy.setup.hook_scripts import PROGRAM, find_program
+from git_spacy.setup.hook_status import hook_status
 
 SetupState = Literal["ok", "warning", "problem"]
+INIT_COMMAND = "git spacy init"
 MINIMUM_GIT = (2, 30)  # the first with `git config --fixed-value`
 MINIMUM_PYTHON = (3, 10)
 
@@ -63,6 +64,7 @@ class Clone(NamedTuple):
 
 
 Results = Iterator[SetupResult]
+Check = Callable[[Clone], Results]
 
 
 def examine(
@@ -71,7 +73,7 @@ def examine(
     """Yield the results of all checks that apply to the folder `start`, with their headings."""
 
     clone = Clone(start, _discover(start), _find_project(start), environ, network)
-    causes: set[Problem] = set()  # each is reported once
+    causes: set[Diagnostic] = set()  # each is reported once
     for heading, checks in CHECKS.items():
         for name, check in checks.items():
             try:
@@ -98,7 +100,7 @@ def _find_project(start: Path) -> Path | None:
         return None
 
 
-def _from_problem(name: str, problem: Problem, state: SetupState = "problem") -> SetupResult:
+def _from_problem(name: str, problem: Diagnostic, state: SetupState = "problem") -> SetupResult:
     where = f"{problem.location}: " if problem.location else ""
     return SetupResult(name, state, f"{where}{problem.message}", problem.hint)
 
@@ -125,17 +127,17 @@ def _python(_: Clone) -> Results:
 
 def _programs(clone: Clone) -> Results:
     own = Path(sys.executable).parent
-    for program, purpose in (
-        ("git-spacy", "'git spacy' and the merge driver need it"),
-        ("git-spacy-hook", "the hooks need it"),
-    ):
-        if found := shutil.which(program, path=clone.environ.get("PATH")):
-            detail = f"{__version__}, {found}" if program == "git-spacy" else found
-            yield SetupResult(program, "ok", detail)
-            continue
-        installed = os.access(own / program, os.X_OK)
+    if found := shutil.which("git-spacy", path=clone.environ.get("PATH")):
+        yield SetupResult("git-spacy", "ok", f"{__version__}, {found}")
+    else:
+        installed = os.access(own / "git-spacy", os.X_OK)
         hint = f'export PATH={shlex.quote(str(own))}:"$PATH"' if installed else ""
-        yield SetupResult(program, "problem", f"not on the PATH; {purpose}", hint)
+        yield SetupResult("git-spacy", "problem", "not on the PATH; 'git spacy' needs it", hint)
+    if program := find_program():
+        yield SetupResult(PROGRAM, "ok", str(program))
+    else:
+        detail = "not found; the hooks and the merge driver need it"
+        yield SetupResult(PROGRAM, "problem", detail)
 
 
 # The repository
@@ -161,22 +163,20 @@ def _repository(clone: Clone) -> Results:
         yield SetupResult("repository", "ok", top)
 
 
-def _init_step(step: str, clone: Clone) -> Results:
-    """Report what `init` would do in one of its steps."""
+def _init_step(step: str, set_up: Check, clone: Clone) -> Results:
+    """Report what `init` would do in one of its steps; if nothing, the results of `set_up`."""
 
     if clone.repository is None or clone.repository.top is None or not _has_project(clone):
         return
     planned = plan.plan_changes(plan.open_context(clone.start), (step,))
-    for change in planned:
-        if isinstance(change, SkippedChange):
-            detail = f"{change.location}: {change.reason}"
-            yield SetupResult(step, "warning", detail, change.hint)
-    missing = [change.name for change in planned if not isinstance(change, SkippedChange)]
+    warnings = [change for change in planned if isinstance(change, Diagnostic)]
+    yield from (_from_problem(step, warning, "warning") for warning in warnings)
+    missing = [change.name for change in planned if not isinstance(change, Diagnostic)]
     if missing:
         detail = f"not set up; 'init' would change {', '.join(missing)}"
-        yield SetupResult(step, "problem", detail, f"git spacy init {step} --yes")
-    elif not planned:
-        yield from _SET_UP[step](clone)
+        yield SetupResult(step, "problem", detail, f"{INIT_COMMAND} {step} --yes")
+    elif not warnings:
+        yield from set_up(clone)
 
 
 def _has_project(clone: Clone) -> bool:
@@ -197,50 +197,29 @@ def _configured_ignore(_: Clone) -> Results:
     yield SetupResult("ignore", "ok", ".gitignore lists assets and outputs")
 
 
-def _configured_merge(clone: Clone) -> Results:
-    assert clone.repository
-    values = read_config(clone.repository)[f"merge.{plan.DRIVER}.driver"]
-    words = _shell_words(values[-1].text)
-    program = "git-spacy" if words[:2] == ["git", "spacy"] else words[0] if words else ""
-    if shutil.which(program, path=clone.environ.get("PATH")):
+def _configured_merge(_: Clone) -> Results:
+    if find_program():
         yield SetupResult("merge", "ok", "project.lock is merged entry by entry")
     else:
-        detail = f"the merge driver's program does not exist: '{program}'"
-        yield SetupResult("merge", "problem", detail, "git spacy init merge --yes")
+        detail = f"{PROGRAM} is not found, so project.lock is merged line by line"
+        yield SetupResult("merge", "problem", detail)
 
 
-def _shell_words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return []
+def _hooks(clone: Clone) -> Results:
+    """Report whether a commit really runs our checks, since `init` only sees the configuration."""
 
-
-def _configured_hooks(clone: Clone) -> Results:
-    """Look at the file that Git runs before a commit, since `init` only sees the configuration."""
-
-    assert clone.repository
-    assert clone.repository.top
-    hook = hooks_dir(clone.repository) / HOOKS[0]
-    uses_pre_commit = (clone.repository.top / pre_commit.FILE).is_file()
-    repair = "pre-commit install" if uses_pre_commit else "git spacy init hooks --yes"
-    shown = os.path.relpath(hook, os.path.realpath(clone.start))
-    if not hook.is_file():
-        yield SetupResult("hooks", "problem", f"Git runs no hook: '{shown}' is missing", repair)
-    elif not os.access(hook, os.X_OK):
-        detail = f"Git does not run '{shown}': it is not executable"
-        yield SetupResult("hooks", "problem", detail, f"chmod +x {shlex.quote(shown)}")
-    elif uses_pre_commit and b"pre-commit" not in _read_start(hook):
-        detail = f"'{shown}' does not run pre-commit, which has our checks"
-        yield SetupResult("hooks", "problem", detail, "pre-commit install")
+    if clone.repository is None or clone.repository.top is None or not _has_project(clone):
+        return
+    status = hook_status(clone.repository)
+    helps = not status.hint.startswith(INIT_COMMAND)  # else, it does if `init` plans something
+    found = SetupResult("hooks", "problem", status.reason, status.hint if helps else "")
+    if status.runs:
+        shown = os.path.relpath(status.hook, os.path.realpath(clone.start))
+        found = SetupResult("hooks", "ok", f"every commit is checked, by '{shown}'")
+    if status.runs or not helps:
+        yield from _init_step("hooks", lambda _: iter((found,)), clone)
     else:
-        through = f" through {pre_commit.FILE}" if uses_pre_commit else ""
-        yield SetupResult("hooks", "ok", f"every commit is checked{through}")
-
-
-def _read_start(path: Path) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read(1 << 16)
+        yield found
 
 
 def _notes_remote(clone: Clone) -> Results:
@@ -370,18 +349,14 @@ def _run_cache(clone: Clone) -> Results:
         yield SetupResult("run cache", "ok", detail if size.trees else "empty")
 
 
-Check = Callable[[Clone], Results]
-_SET_UP: dict[str, Check] = {
-    "notes": _configured_notes,
-    "merge": _configured_merge,
-    "ignore": _configured_ignore,
-    "hooks": _configured_hooks,
-}
 CHECKS: dict[str, dict[str, Check]] = {
     "Programs": {"git": _git, "python": _python, "git-spacy": _programs},
     "Repository": {
         "repository": _repository,
-        **{step: partial(_init_step, step) for step in _SET_UP},
+        "notes": partial(_init_step, "notes", _configured_notes),
+        "merge": partial(_init_step, "merge", _configured_merge),
+        "ignore": partial(_init_step, "ignore", _configured_ignore),
+        "hooks": _hooks,
         "notes remote": _notes_remote,
         "settings": _settings,
     },

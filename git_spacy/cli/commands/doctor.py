@@ -9,19 +9,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from git_spacy.cli import output
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
+from git_spacy.errors import sanitize
 
 if TYPE_CHECKING:
     from git_spacy.setup.doctor import SetupResult
+
+EXAMPLES = (
+    ("git spacy doctor", "Examine this clone and this machine."),
+    ("git spacy doctor --network", "Also contact the remotes."),
+)
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 _NAME_WIDTH, _STATE_WIDTH = 14, 7
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.option("--network", is_flag=True, help="Also contact the remotes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def doctor(ctx: click.Context, network: bool, as_json: bool) -> int:
+@click.pass_obj
+def doctor(context: CommandContext, network: bool, as_json: bool) -> int:
     """Examine whether this clone is set up: programs, hooks, merge driver, notes, lock, remotes,
     the Python of scripts, the cache. Changes nothing.
 
@@ -31,7 +39,7 @@ def doctor(ctx: click.Context, network: bool, as_json: bool) -> int:
 
     from git_spacy.setup.doctor import examine
 
-    results = list(examine(ctx.obj, os.environ, network=network))
+    results = list(examine(context.start, os.environ, network=network))
     if as_json:
         output.emit_json(to_json(results))
     else:
@@ -46,7 +54,7 @@ def to_json(results: Iterable[tuple[str, SetupResult]]) -> dict[str, Any]:
 
     checks = [
         {"group": heading.lower()}
-        | {field: output.sanitize(text) for field, text in result._asdict().items()}
+        | {field: sanitize(text) for field, text in result._asdict().items()}
         for heading, result in results
     ]
     return {"version": 1, "checks": checks}
@@ -63,7 +71,7 @@ def lines(results: Iterable[tuple[str, SetupResult]]) -> Iterable[str]:
         row = (result.name, result.state, [result.detail])
         yield output.table([row], _COLOURS, (_NAME_WIDTH, _STATE_WIDTH))
         for hint in result.hint.splitlines():
-            yield f"    hint: {output.sanitize(hint)}"  # not wrapped
+            yield f"    hint: {sanitize(hint)}"  # not wrapped
 
 
 def summary(results: Iterable[SetupResult]) -> str:

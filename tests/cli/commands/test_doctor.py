@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,16 +148,20 @@ def test_hooks_of_pre_commit_must_be_installed_in_each_clone(
     write(root / ".git/hooks", {"pre-commit*": "#!/bin/sh\nexec something-else\n"})
     found = problems(spacy, root)
     assert found["hooks"]["detail"].startswith("'.git/hooks/pre-commit' does not run pre-commit")
-    write(root / ".git/hooks", {"pre-commit*": "#!/bin/sh\nexec python -mpre_commit pre-commit\n"})
+    assert found["hooks"]["hint"] == "pre-commit install"
+    write(root / ".git/hooks", {"pre-commit*": "#!/bin/sh\nexec pre-commit hook-impl\n"})
     assert problems(spacy, root) == {}
 
 
-def test_programs_that_are_not_on_the_path_are_problems(
-    root: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+def test_programs_that_are_not_found_are_problems(
+    root: Path, spacy: Spacy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", os.pathsep.join(("/usr/bin", "/bin")))
-    found = problems(spacy, root)
-    assert {"git-spacy", "git-spacy-hook", "merge"} <= set(found)
+    found = problems(spacy, root)  # hooks and merge driver know where git-spacy-hook is
+    assert set(found) == {"git-spacy"}
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "elsewhere/python"))
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "elsewhere/git-spacy")])
+    assert {"git-spacy", "git-spacy-hook", "merge"} <= set(problems(spacy, root))
 
 
 def test_without_git_the_rest_is_examined(tmp_path: Path, spacy: Spacy, no_git: Path) -> None:
