@@ -241,7 +241,19 @@ class Interrupted(KeyboardInterrupt):
         super().__init__()
         self.number = number
         self.exit_code = 128 + number
-        self.problems = (Diagnostic("interrupted" if number == 2 else "terminated"),)
+        self.running: tuple[str, ...] = ()  # the project's commands that it ended
+        self.hint = ""
+
+    @property
+    def problems(self) -> tuple[Diagnostic]:
+        """What is reported."""
+
+        message = "interrupted" if self.number == 2 else "terminated"
+        if self.running:
+            names = ", ".join(f"'{name}'" for name in self.running)
+            verb, them = ("was", "it") if len(self.running) == 1 else ("were", "them")
+            message += f" while {names} {verb} running; the next run repeats {them}"
+        return (Diagnostic(message, self.hint),)
 
     def __str__(self) -> str:
         return str(self.problems[0])

@@ -12,7 +12,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import BinaryIO
 from git_spacy import sharing
 from git_spacy.abandoned import unless_abandoned
 from git_spacy.containment import is_git_name, names_beneath
-from git_spacy.errors import Busy, Refused
+from git_spacy.errors import Refused
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _EXISTING_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -125,37 +125,6 @@ def is_alive(process: int) -> bool:
     except (PermissionError, OverflowError):
         pass
     return True
-
-
-@contextmanager
-def file_lock(
-    path: Path,
-    *,
-    wait: bool = True,
-    waiting: Callable[[], None] = lambda: None,
-    hint: str = "",
-) -> Iterator[None]:
-    """Hold an exclusive lock on the file `path`, which is created if missing.
-
-    If another process holds the lock, calls `waiting` and waits; raises Busy instead if `wait` is
-    false. The system releases the lock when its process ends, so a lock is never stale.
-    """
-
-    import fcntl
-
-    sharing.make_folders(path.parent)
-    descriptor = sharing.open_shared(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not wait:
-                raise Busy(f"another process has locked '{path}'", hint=hint) from None
-            waiting()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def resolve_beneath(root: Path, relative: str) -> Path:

@@ -476,7 +476,7 @@ def test_every_documented_remote_names_its_package() -> None:
 
 
 def test_a_repository_is_set_up_and_the_changes_are_undone(first_steps: Path) -> None:
-    (lines,) = blocks("how-to/set-up-a-repository.md", "sh")
+    lines, _ = blocks("how-to/set-up-a-repository.md", "sh")
     assert all(done.stdout for done in run_lines(lines, first_steps))
     assert not (first_steps / ".gitattributes").exists()
     from git_spacy.setup.changes import DEFAULT, STEPS

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy import files
-from git_spacy.errors import Busy, Refused
+from git_spacy.errors import Refused
 from tests.testing.projects import snapshot
 
 PATCHED_CALLS = ("open", "write", "fsync", "rename", "unlink", "fchmod", "stat")
@@ -105,36 +105,6 @@ def test_a_symlink_to_a_file_is_written_through(tmp_path: Path) -> None:
     files.write_atomic(tmp_path / "link", b"2")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text() == "2"
-
-
-def test_a_lock_is_exclusive_and_released_when_its_process_dies(tmp_path: Path) -> None:
-    lock = tmp_path / "folder" / "lock"
-    code = (
-        "import sys; from pathlib import Path; from git_spacy.files import file_lock\n"
-        "with file_lock(Path(sys.argv[1])):\n"
-        "    print('locked', flush=True); sys.stdin.read()\n"
-    )
-    child = subprocess.Popen(
-        (sys.executable, "-c", code, str(lock)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[1])},
-    )  # fmt: skip
-    assert child.stdout is not None
-    assert child.stdin is not None
-    assert child.stdout.readline() == b"locked\n"
-    with pytest.raises(Busy) as caught, files.file_lock(lock, wait=False, hint="wait"):
-        pass
-    assert caught.value.exit_code == 75
-    calls: list[bool] = []
-
-    def waiting() -> None:
-        calls.append(True)
-        child.kill()
-
-    with files.file_lock(lock, waiting=waiting):
-        assert calls == [True]
-    child.wait()
-    child.stdin.close()
-    child.stdout.close()
 
 
 @pytest.mark.threat("links-outside")

@@ -187,8 +187,8 @@ MOMENTS = {
     "import contextlib\n"
     "@contextlib.contextmanager\n"
     "def locked(*rest, **more):\n"
-    "    with real(*rest, **more):\n"
-    "        try: yield\n"
+    "    with real(*rest, **more) as show_running:\n"
+    "        try: yield show_running\n"
     "        finally: send()\n"
     "run_lock.project_lock = locked\n",
     "while the error is printed": "from git_spacy.cli import main\nreal = main._print_error\n"
@@ -237,7 +237,8 @@ def test_two_signals_leave_no_script_running_and_print_one_line(
     )  # fmt: skip
     assert completed.returncode == 128 + number, completed.stderr
     errors = [line for line in completed.stderr.splitlines() if line.startswith("error: ")]
-    assert errors == ["error: interrupted" if number == signal.SIGINT else "error: terminated"]
+    word = "interrupted" if number == signal.SIGINT else "terminated"
+    assert [line.partition(" while ")[0] for line in errors] == [f"error: {word}"]
     assert f'File "{PACKAGE}' not in completed.stderr
     if (root / "pids").exists():
         for pid in (root / "pids").read_text().split():

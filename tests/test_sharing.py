@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from git_spacy import sharing
-from git_spacy.files import file_lock, write_atomic, write_beneath
+from git_spacy.file_locks import file_lock
+from git_spacy.files import write_atomic, write_beneath
 from tests.testing.projects import process, two_steps
 from tests.testing.repositories import git
 

@@ -12,6 +12,7 @@ from git_spacy.project import loader
 from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Asset, Project
 from git_spacy.state import worktree_status
+from git_spacy.state.run_lock import LockHolder, lock_holder
 from git_spacy.state.stat_cache import StatCache
 from git_spacy.state.verdict import Reason, Verdict, orphaned_entries, with_upstream
 
@@ -23,12 +24,14 @@ class Status(NamedTuple):
 
     An asset without a checksum is `unverified`, or `modified` if it changed since it was fetched;
     `checksum_mismatch` means that the file is not the one in project.yml. `assets` maps
-    destinations to states; it is empty where no data was read.
+    destinations to states; it is empty where no data was read. `holder` is the process that has
+    locked the project, such as a run.
     """
 
     commands: dict[str, Verdict]
     assets: dict[str, AssetState]
     orphaned: tuple[Reason, ...]
+    holder: LockHolder | None = None
 
 
 def project_status(
@@ -53,7 +56,7 @@ def project_status(
     verdicts = worktree_status.judge_all(project, entries, stats, environ)
     assets = {asset.dest.text: _asset_state(asset, root, stats) for asset in project.assets}
     stats.save()
-    return Status(verdicts, assets, orphaned)
+    return Status(verdicts, assets, orphaned, lock_holder(root))
 
 
 def _asset_state(asset: Asset, root: Path, stats: StatCache) -> AssetState:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from git_spacy.cli import output
+from git_spacy.cli import command_line, output
 from git_spacy.errors import GitSpacyError, InvalidInput, as_warning
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from git_spacy.project.loader import LoadedProject
     from git_spacy.project.model import Command, Project
     from git_spacy.run.scheduler import RunContext
+    from git_spacy.state.run_lock import ShowRunning
     from git_spacy.storage.cache_store import CacheStore
     from git_spacy.storage.run_cache import OutputSource
 
@@ -131,6 +132,20 @@ class CommandContext:
         for warning in self.project.warnings:
             output.diagnostic(warning)
 
+    def mention_missing_setup(self) -> None:
+        """Say, once in a clone, that it lacks hooks or merge driver that the team uses."""
+
+        from git_spacy.setup.fresh_clone import missing_setup
+
+        missing = missing_setup(self.root, os.environ)
+        if missing:
+            verb = "is" if missing == ("merge driver",) else "are"
+            what = f"its {' and '.join(missing)} {verb} missing"
+            output.message(
+                f"This clone is not set up: {what}; run 'git spacy init'"
+                " (git spacy doctor lists the details)"
+            )
+
     def project_with_variants(self) -> Project:
         """Return the project with the variants that have entries in project.lock."""
 
@@ -160,12 +175,16 @@ class CommandContext:
 
         return read_settings(self.root)
 
-    def lock(self, *, wait: bool = True) -> AbstractContextManager[None]:
-        """Keep other runs out of the project until the block ends; see `project_lock`."""
+    def lock(self, *, wait: bool = True) -> AbstractContextManager[ShowRunning]:
+        """Keep other runs out of the project until the block ends, and tell them what the user
+        typed; see `project_lock`."""
 
         from git_spacy.state.run_lock import project_lock
 
-        return project_lock(self.root, os.environ, wait=wait, waiting=_report_waiting)
+        typed = command_line.typed(click.get_current_context())
+        return project_lock(
+            self.root, os.environ, command_line=typed, wait=wait, waiting=output.message
+        )
 
     def run_context(self, project: Project) -> RunContext:
         """Return the context that all commands of a run share; it follows the user's settings.
@@ -239,7 +258,3 @@ class CommandContext:
         except (GitSpacyError, OSError) as error:
             output.diagnostic(as_warning(error, "earlier runs are not recorded yet"))
         return HistoryScope(repository, root, run_history.project_folder(root, repository))
-
-
-def _report_waiting() -> None:
-    output.message("Waiting for another run in this project to end …")

@@ -11,15 +11,20 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from git_spacy import __version__, interrupts
+from git_spacy.cli import command_line
 from git_spacy.cli.command_class import SpacyGroup
 from git_spacy.cli.registry import COMMANDS, SUMMARIES, summary
 from git_spacy.errors import GitSpacyError, InternalError, Interrupted, InvalidInput, local_failure
 from git_spacy.project.diagnostics import did_you_mean
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXAMPLES = (
     ("git spacy clone ner_fashion", "Copy a template."),
@@ -30,6 +35,9 @@ EXAMPLES = (
 EXIT_STATUS = ("If a script fails, 'git spacy run' exits with the script's exit code.",)
 SETTINGS = ("spacy.*",)
 SEE_ALSO = ("git(1)", "git-config(1)", "gitignore(5)")
+
+# They report it themselves, or need no repository.
+_WITHOUT_WARNING = ("doctor", "clone", "schema", "lock")
 
 
 class _CommandGroup(SpacyGroup):
@@ -88,22 +96,41 @@ def group(ctx: click.Context, directory: str) -> None:
 
     from git_spacy.cli.context import CommandContext
 
-    ctx.obj = CommandContext(Path(os.path.abspath(directory)))
+    start = Path(os.path.abspath(directory))
+    if ctx.invoked_subcommand not in _WITHOUT_WARNING:
+        _warn_of_damaged_repository(start)
+    ctx.obj = CommandContext(start)
     if ctx.invoked_subcommand is None:
         from git_spacy.cli import output, overview
 
         output.result_painted(overview.overview(ctx.obj) or ctx.get_help())
+        with suppress(InvalidInput):  # no project, so nothing to set up
+            ctx.obj.mention_missing_setup()
+
+
+def _warn_of_damaged_repository(start: Path) -> None:
+    from git_spacy.git.repository import find_damage
+
+    if damage := find_damage(start):
+        from git_spacy.cli import output
+
+        text = f"{damage.message}; working as outside of a repository"
+        output.diagnostic(damage._replace(message=text, severity="warning"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: this process's arguments) and return the exit code."""
 
+    arguments = tuple(sys.argv[1:] if argv is None else argv)
     with interrupts.handling():
         try:
-            return _main(list(sys.argv[1:] if argv is None else argv))
+            return _main(list(arguments))
         except (KeyboardInterrupt, click.Abort, EOFError) as interruption:
-            number = getattr(interruption, "number", signal.SIGINT)
-            return _fail(interrupts.interrupted(number))
+            error = interrupts.interrupted(getattr(interruption, "number", signal.SIGINT))
+            error.running = getattr(interruption, "running", ())
+            if error.running:
+                error.hint = command_line.shell_line(arguments)
+            return _fail(error)
 
 
 def _main(arguments: list[str]) -> int:
@@ -113,7 +140,8 @@ def _main(arguments: list[str]) -> int:
 
             manpages.show(arguments)
         # `group.main` is not used: on a signal it prints an empty line and loses its number.
-        with group.make_context("git spacy", arguments) as context:
+        with group.make_context("git spacy", list(arguments)) as context:
+            command_line.remember(context, arguments)
             result: Any = group.invoke(context)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
@@ -149,10 +177,12 @@ def _fail(error: GitSpacyError | Interrupted) -> int:
 
 
 def _print_error(error: GitSpacyError | Interrupted) -> None:
-    from git_spacy.cli.output import diagnostic
+    from git_spacy.cli.output import diagnostic, is_terminal, message
 
     try:
         sys.stdout.flush()
+        if getattr(error, "number", 0) == signal.SIGINT and is_terminal(sys.stderr):
+            message("")  # ends the line in which the terminal shows ^C
         for problem in error.problems:
             diagnostic(problem)
     except OSError:

@@ -41,6 +41,7 @@ SUMMARIES = {
     "Inspect the configuration": {
         "resolved": "Print the project with its variables filled in.",
         "config": "Show the settings and where each comes from.",
+        "doctor": "Examine whether this clone is set up.",
     },
 }
 COMMANDS = tuple(name for section in SUMMARIES.values() for name in section)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from git_spacy.project.model import Project
 
 COLOURS = {
+    "running": "cyan",
     "up_to_date": "green", "verified": "green", "stale": "yellow", "not_run": "yellow",
     "modified": "yellow", "missing": "red", "checksum_mismatch": "red", "orphaned": "red",
 }  # fmt: skip
@@ -26,6 +27,8 @@ def next_steps(project: Project, current: Status) -> list[str]:
     stale = {
         name for name, verdict in current.commands.items() if verdict.state in ("stale", "not_run")
     }
+    if current.holder and current.holder.running:
+        stale = set()  # another run would wait for the one in progress
     for workflow in project.workflows:
         stale_steps = stale & set(workflow.steps)
         if stale_steps:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from git_spacy import sharing
 from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
-from git_spacy.files import file_lock
+from git_spacy.file_locks import file_lock
 from git_spacy.git import commits, objects
 from git_spacy.git.ident import format_ident
 from git_spacy.git.repository import Repository

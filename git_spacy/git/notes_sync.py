@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
-from git_spacy.files import file_lock
+from git_spacy.file_locks import file_lock
 from git_spacy.git import notes, process
 from git_spacy.git.ident import FALLBACK_IDENT
 from git_spacy.git.notes import REF
@@ -97,6 +97,13 @@ def fetch(repository: Repository, remote: str) -> str:
     if done.returncode:
         raise ExternalError(f"git fetch {remote}: {done.message or 'failed with no output'}")
     return notes.tip(repository, tracking_ref(remote))
+
+
+def contact(repository: Repository, remote: str) -> str:
+    """Ask the remote for its notes; return git's message if it cannot be reached, else ""."""
+
+    done = _run_with_network(repository, ("ls-remote", "--quiet", "--", remote, REF))
+    return (done.message or "failed with no output") if done.returncode else ""
 
 
 def merge(repository: Repository, remote: str, warn: Warn = lambda _: None) -> int:

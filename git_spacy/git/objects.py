@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from git_spacy.errors import LocalFailure
+from git_spacy.errors import ExternalError, LocalFailure
 from git_spacy.git import process
-from git_spacy.git.remote_tree import Stream, no_such_content
+from git_spacy.git.remote_tree import Stream
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 
 _CHUNK = 1 << 20
@@ -53,7 +53,9 @@ def read_blobs(
         for id in ids:
             head = stream.readline().split()
             if len(head) != 3 or head[1] != b"blob":
-                raise no_such_content(id)
+                raise ExternalError(
+                    f"the object {id} is missing from the repository, or damaged", hint="git fsck"
+                )
             content = BlobStream(stream, int(head[2]))
             yield id, content
             for _ in content.chunks():

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from git_spacy import interrupts
 from git_spacy.errors import ExternalError, Refused, redact
+from git_spacy.git.damage import check_damage
 from git_spacy.project.paths import has_git_dir, is_git_dir
 
 if TYPE_CHECKING:
@@ -442,6 +443,7 @@ def credential_helper(command: Sequence[str], question: str, timeout: float) -> 
 def _raise_for_status(arguments: Sequence[str], completed: GitResult) -> None:
     if completed.returncode:
         check_ownership(completed)
+        check_damage(completed.stderr)
         words = [
             word
             for previous, word in zip(("", *arguments), arguments, strict=False)

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.files import resolve_beneath
 from git_spacy.git import process
+from git_spacy.git.damage import check_damage
 from git_spacy.project.paths import bare_repository, has_git_dir, is_git_dir
 
 _BARE = re.compile(r"^\s*bare\s*=\s*true\s*$", re.IGNORECASE | re.MULTILINE)
@@ -59,6 +61,8 @@ class Repository(NamedTuple):
                 return cls._from_git_dir(dot_git, folder)
             if (target := _read_gitfile(dot_git)) is not None:
                 return cls._from_git_dir(target, folder)
+            if dot_git.is_file():  # where Git stops, too
+                return None
             if is_git_dir(folder):
                 raise bare_repository(folder)
         return None
@@ -72,7 +76,7 @@ class Repository(NamedTuple):
 
         repository = cls.discover(start)
         if repository is None:
-            raise InvalidInput(f"not a Git repository: '{start}'", hint=hint)
+            raise _no_repository(start, hint)
         return repository
 
     @classmethod
@@ -127,6 +131,7 @@ class Repository(NamedTuple):
         )  # fmt: skip
         if done.returncode:
             process.check_ownership(done)
+            check_damage(done.stderr)
         return done
 
     def stream_git(
@@ -148,6 +153,66 @@ def prefix(root: Path, top: Path) -> str:
 
     relative = os.path.relpath(os.path.realpath(root), os.path.realpath(top))
     return "" if relative == "." else relative + "/"
+
+
+def find_damage(start: Path) -> Diagnostic | None:
+    """Return why Git finds no repository around `start` although there is a `.git`, else None."""
+
+    found = None
+    start = Path(os.path.abspath(start))
+    if os.environ.get("GIT_DIR"):
+        return None
+    for folder in (start, *start.parents):
+        dot_git = folder / ".git"
+        if is_git_dir(dot_git) or _read_gitfile(dot_git) is not None:
+            return None
+        if dot_git.is_file():
+            return found or _gitfile_damage(dot_git)
+        if dot_git.is_dir() and found is None and any(dot_git.iterdir()):
+            found = _git_dir_damage(dot_git)
+    return found
+
+
+def _no_repository(start: Path, hint: str) -> InvalidInput:
+    """Return the error for a command that needs a repository, where Git finds none.
+
+    If there is a damaged one, `git init` would not help, so that is reported instead.
+    """
+
+    message = f"not a Git repository: '{start}'"
+    error = InvalidInput(message, hint=hint)
+    if damage := find_damage(start):
+        error.problems = (damage._replace(message=f"{damage.message}; {message}"),)
+    return error
+
+
+def _gitfile_damage(dot_git: Path) -> Diagnostic:
+    try:
+        text = dot_git.read_text("utf-8", "replace").removeprefix("gitdir: ").strip()
+    except OSError as error:
+        text = error.strerror or ""
+    target = os.path.normpath(dot_git.parent / text)
+    return Diagnostic(
+        f"it names the Git folder '{target}', which does not exist" if text else "it is empty",
+        "use a checkout of the whole repository, or remove this file",
+        str(dot_git),
+    )
+
+
+def _git_dir_damage(dot_git: Path) -> Diagnostic:
+    """Return what a `.git` folder lacks for Git to accept it."""
+
+    for name in ("objects", "refs"):
+        if not (dot_git / name).is_dir():
+            hint = f"mkdir {shlex.quote(str(dot_git / name))}" if name == "refs" else ""
+            return Diagnostic("the folder is missing", hint, str(dot_git / name))
+    branches = dot_git / "refs/heads"
+    names = sorted(path.name for path in branches.iterdir()) if branches.is_dir() else []
+    branch = "main" if "main" in names or not names else names[0]
+    head = dot_git / "HEAD"
+    content = "is empty" if head.exists() and not head.read_bytes().strip() else "is damaged"
+    command = f"echo {shlex.quote(f'ref: refs/heads/{branch}')} > {shlex.quote(str(head))}"
+    return Diagnostic(f"it {content if head.exists() else 'is missing'}", command, str(head))
 
 
 def confine(path: Path) -> tuple[Path, str]:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from git_spacy.errors import Diagnostic, GitSpacyError, InvalidInput
 from git_spacy.git import process
-from git_spacy.git.repository import Repository
+from git_spacy.git.damage import check_damage
+from git_spacy.git.repository import Repository, find_damage
 from git_spacy.project.diagnostics import did_you_mean
 
 Settings = Mapping[str, str]
@@ -109,9 +110,12 @@ def read_entries(start: Path) -> list[SettingValue]:
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"):
         if name in environ:
             environ[name] = os.path.abspath(environ[name])
+    if find_damage(start):  # outside of a repository, which git would refuse to be
+        environ["GIT_DIR"] = os.devnull
     arguments = ("config", "--null", "--show-scope", "--show-origin", "--get-regexp", r"^spacy\.")
     done = process.run_git(arguments, cwd=start, environ=environ, check=False)
     if done.returncode not in (0, 1):  # 1: no setting found
+        check_damage(done.stderr)
         raise InvalidInput(
             f"cannot read the Git configuration: {done.message}", hint="correct that file"
         )

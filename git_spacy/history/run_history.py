@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from git_spacy import formats
 from git_spacy.errors import InvalidInput, Warn
-from git_spacy.files import file_lock, write_atomic
+from git_spacy.file_locks import file_lock
+from git_spacy.files import write_atomic
 from git_spacy.git import commits, notes, objects, process
 from git_spacy.git.notes import MAX_LINE_LENGTH, AnnotatedCommit, NotesReader
 from git_spacy.git.repository import Repository, prefix

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from git_spacy.files import file_lock, write_beneath
+from git_spacy.file_locks import file_lock
+from git_spacy.files import write_beneath
 from git_spacy.git.state_dir import state_dir
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LOCK_FILE, LockEntry

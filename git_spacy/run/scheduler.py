@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -97,6 +97,7 @@ class RunContext(NamedTuple):
 
     The commands named in `force` run even if they are up to date; `jobs` is how many may run at a
     time; with `keep_going`, a failure only stops the commands that depend on the failed one.
+    `show_running` is called with the names of the commands that run, before each wait for them.
     """
 
     project: Project
@@ -113,6 +114,7 @@ class RunContext(NamedTuple):
     jobs: int = 1
     keep_going: bool = False
     cache: OutputCache | None = None
+    show_running: Callable[[Collection[str]], None] = lambda _: None
 
     def record_result(
         self, command: Command, observed: Observed, before: Collection[str] = ()
@@ -151,7 +153,9 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
             with interrupts.allowed():
                 return scheduler.run_all()
         except BaseException as error:
-            number = error.number if isinstance(error, Interrupted) else signal.SIGTERM
+            number: int = signal.SIGTERM
+            if isinstance(error, Interrupted):
+                number, error.running = error.number, scheduler.running
             context.executor.stop(number)
             raise
         finally:
@@ -178,6 +182,12 @@ class _Scheduler:
         self._is_new = [command.name not in known for command in plan.commands]
         self._warn_of_stale_producers = _StaleProducers(plan.commands, context)
 
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The names of the commands that run now."""
+
+        return tuple(self._running)
+
     def run_all(self) -> RunOutcome:
         context = self._context
         context.report(RunPlanned(len(self._plan.commands)))
@@ -185,6 +195,7 @@ class _Scheduler:
             self._start_ready()
             if not self._running:
                 break
+            context.show_running(self.running)
             result = context.executor.wait(context.report)
             running = self._running.pop(result.command.name)
             try:

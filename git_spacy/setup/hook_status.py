@@ -82,6 +82,9 @@ def find_check(repository: Repository, folder: Path) -> FoundCheck | HookStatus:
         name = os.path.relpath(script, top)
     elif CALLS_US.search(content):
         return FoundCheck(None)
+    elif configured := _configured_manager(top):
+        reason = f"'{name}' does not run {configured.name}, which is configured to run git-spacy"
+        return HookStatus(False, hook, reason, f"{configured.name} install")
     return HookStatus(False, hook, f"'{name}' does not run git-spacy", _INIT)
 
 
@@ -134,12 +137,20 @@ def _find_in_manager(manager: HookManager, hook: Path, top: Path) -> FoundCheck 
     return HookStatus(False, hook, f"'{name}' does not list git-spacy", fix)
 
 
-def _not_installed(hook: Path, name: str, top: Path) -> HookStatus:
+def _configured_manager(top: Path) -> HookManager | None:
+    """Return the tool whose configuration runs our checks, if there is one."""
+
     for manager in MANAGERS:
         config = manager.find_config(top)
         if config and manager.has_entry(read_hook(config) or b""):
-            reason = f"{manager.name} is configured, but not installed in this clone"
-            return HookStatus(False, hook, reason, f"{manager.name} install")
+            return manager
+    return None
+
+
+def _not_installed(hook: Path, name: str, top: Path) -> HookStatus:
+    if manager := _configured_manager(top):
+        reason = f"{manager.name} is configured, but not installed in this clone"
+        return HookStatus(False, hook, reason, f"{manager.name} install")
     husky = husky_folder(hook.parent)
     if husky and CALLS_US.search(read_hook(husky / HOOKS[0]) or b""):
         reason = "husky is configured, but not installed in this clone"

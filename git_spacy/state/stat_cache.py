@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_spacy import formats
 from git_spacy.errors import InvalidInput
-from git_spacy.files import file_lock, write_atomic
+from git_spacy.file_locks import file_lock
+from git_spacy.files import write_atomic
 from git_spacy.git.state_dir import state_dir
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath

@@ -21,7 +21,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from git_spacy import formats, sharing
 from git_spacy.errors import InvalidInput, LocalFailure
-from git_spacy.files import Staging, create, file_lock, flush, write_atomic
+from git_spacy.file_locks import file_lock
+from git_spacy.files import Staging, create, flush, write_atomic
 from git_spacy.git.repository import Repository
 from git_spacy.git.state_dir import user_cache_dir
 from git_spacy.state.hashing import FileStat, Fingerprint, digest_names
@@ -260,6 +261,19 @@ class CacheStore:
         ]
         results, trees = (sum(1 for _ in self._cached_files(part)) for part in ("results", "trees"))
         return CacheSize(results, trees, len(objects), sum(objects))
+
+    def incomplete(self) -> int:
+        """Return how many outputs lack a file, without reading the files."""
+
+        trees = [_read_tree(path) for path in self._cached_files("trees") if path.name[0] != "."]
+        return sum(
+            tree is None
+            or any(
+                (status := self._stat_object(file)) is None or status.st_size != file.size
+                for file in tree.files
+            )
+            for tree in trees
+        )
 
     def verify(self) -> list[str]:
         """Read all files, remove damaged files and incomplete outputs, and return the md5s of the

@@ -71,10 +71,7 @@ def resolve_address(project: Project, settings: Settings, name: str | None) -> s
     a relative folder.
     """
 
-    known = {remote.name: remote.url for remote in project.remotes}
-    known |= {
-        match[1]: value for key, value in settings.items() if (match := _SETTING.fullmatch(key))
-    }
+    known = known_addresses(project, settings)
     if name is None and DEFAULT not in known and len(known) == 1:
         return next(iter(known.values()))
     wanted = name or DEFAULT
@@ -93,6 +90,15 @@ def resolve_address(project: Project, settings: Settings, name: str | None) -> s
         file="project.yml",
         hint=hint,
     )
+
+
+def known_addresses(project: Project, settings: Settings) -> dict[str, str]:
+    """Return the addresses of the remotes, by name; the settings override project.yml."""
+
+    known = {remote.name: remote.url for remote in project.remotes}
+    return known | {
+        match[1]: value for key, value in settings.items() if (match := _SETTING.fullmatch(key))
+    }
 
 
 def open_remote(root: Path, url: str) -> Remote:

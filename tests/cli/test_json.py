@@ -28,6 +28,7 @@ COMMANDS = {
     "diff HEAD~1 HEAD --json": "diff",
     "notes status --json": "notes_status",
     "config --json": "config",
+    "doctor --json": "doctor",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -478,7 +479,11 @@ def test_a_signal_ends_the_process_group_of_the_script_and_leaves_the_lock_uncha
     child.send_signal(number)
     _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == code, err
-    assert err.splitlines()[-1] == (b"error: interrupted" if code == 130 else b"error: terminated")
+    word = b"interrupted" if code == 130 else b"terminated"
+    assert err.splitlines()[-2:] == [
+        b"error: " + word + b" while 'c' was running; the next run repeats it",
+        b"hint: git spacy run c",
+    ]
     for pid in pids:
         assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
     assert (root / "project.lock").read_bytes() == before
@@ -501,10 +506,12 @@ def test_a_second_run_waits_or_fails_with_no_wait(tmp_path: Path) -> None:
     refused = start_git_spacy(root, "run", "fast", "--no-wait")
     _, err = refused.communicate(timeout=PATIENCE)
     assert refused.returncode == 75
-    assert b"wait for the other run in this project, or stop it" in err
+    holder = rf"git spacy run slow \(process {first.pid}, since \d\d:\d\d\)"
+    assert re.search(f"error: this project is locked by {holder}", err.decode())
+    assert f"hint: wait for it, or stop it: kill {first.pid}" in err.decode()
     second = start_git_spacy(root, "run", "fast")
     assert second.stderr is not None
-    assert b"Waiting for another run" in second.stderr.readline()
+    assert re.search(f"Waiting for {holder} to end", second.stderr.readline().decode())
     assert second.poll() is None, "it did not wait"
     assert not (root / "f").exists()
     (root / "go").write_text("")
@@ -651,11 +658,32 @@ def test_a_server_that_exits_with_an_error_after_ctrl_c_has_failed(tmp_path: Pat
     assert lock_format.read(root) == {}
 
 
+def test_ctrl_c_ends_the_line_of_the_terminal_and_names_the_command_and_how_to_go_on(
+    tmp_path: Path,
+) -> None:
+    root = project(
+        tmp_path / "a b",
+        "commands: [{name: c, script: ['python sleeper.py']}]\nworkflows: {all: [c]}\n",
+        {"sleeper.py": SLEEPER.replace("import os", "import os, signal").replace(
+            "child =", "signal.signal(signal.SIGINT, signal.SIG_DFL)\nchild =")},
+    )  # fmt: skip
+    pid, terminal = at_terminal(tmp_path, "-C", "a b", "run", "all", "--no-wait")
+    wait_for_content(root / "pids")
+    os.write(terminal, b"\x03")
+    code, seen = wait_for_exit(pid, terminal)
+    assert code == 130
+    assert seen.replace("\r", "").endswith(
+        "$ python sleeper.py\n\n"  # the terminal shows ^C in the second line
+        "error: interrupted while 'c' was running; the next run repeats it\n"
+        "hint: git spacy -C 'a b' run all --no-wait\n"
+    )
+
+
 def test_a_script_that_exits_with_130_counts_as_interrupted(tmp_path: Path, spacy: Spacy) -> None:
     root = project(tmp_path, "commands: [{name: c, script: [\"python -c 'exit(130)'\"]}]")
     done = spacy("run", "c", cwd=root)
     assert done.code == 130
-    assert done.err.splitlines()[-1] == "error: interrupted"
+    assert done.err.splitlines()[-2].startswith("error: interrupted while 'c' was running")
 
 
 def test_sigterm_terminates_the_run_whatever_the_exit_code_of_the_server(tmp_path: Path) -> None:
@@ -666,7 +694,8 @@ def test_sigterm_terminates_the_run_whatever_the_exit_code_of_the_server(tmp_pat
     child.terminate()
     _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 143
-    assert err.splitlines()[-1] == b"error: terminated"
+    assert err.splitlines()[-2].startswith(b"error: terminated while 'serve' was running")
+    assert err.splitlines()[-1] == b"hint: git spacy run serve after"
     assert (root / "stopped").read_text() == "well"
 
 
@@ -712,7 +741,9 @@ def test_a_second_signal_is_ignored_and_a_third_kills_a_script_that_ignores_sign
     assert sent >= 3
     _, err = child.communicate()
     assert child.returncode == 128 + number, err
-    assert err.splitlines()[-1] in (b"error: interrupted", b"error: terminated")
+    assert err.splitlines()[-2].startswith(
+        (b"error: interrupted while", b"error: terminated while")
+    )
     assert not Path(f"/proc/{pid}").exists()
     assert (root / "heard").read_text() == "x", "a signal was passed on twice"
 

@@ -47,6 +47,7 @@ READING = (
     "dvc",
     "run all --dry",
     "cache status",
+    "doctor",
 )
 
 

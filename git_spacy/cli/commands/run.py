@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
@@ -17,6 +17,7 @@ from git_spacy.project.model import Command, Project
 
 if TYPE_CHECKING:
     from git_spacy.run.scheduler import RunContext, RunOutcome
+    from git_spacy.state.run_lock import ShowRunning
 
 EXAMPLES = (
     ("git spacy run", "List commands and workflows."),
@@ -95,8 +96,10 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
     commands = _select_commands(context, request)
     jobs = _count_jobs(context, request, commands)
     planned = _plan_run(commands, request, jobs)
-    with nullcontext() if request.dry else context.lock(wait=not request.no_wait):
-        outcome = _execute(context, request, planned, jobs)
+    unlocked: AbstractContextManager[ShowRunning] = nullcontext(lambda _: None)
+    locked = unlocked if request.dry else context.lock(wait=not request.no_wait)
+    with locked as show_running:
+        outcome = _execute(context, request, planned, jobs, show_running)
     if len(planned.commands) > 1:
         output.message(summary(outcome, dry=request.dry))
     if error := outcome.error():
@@ -176,7 +179,11 @@ def _plan_run(commands: tuple[Command, ...], request: _RunRequest, jobs: int) ->
 
 
 def _execute(
-    context: CommandContext, request: _RunRequest, planned: plan.RunPlan, jobs: int
+    context: CommandContext,
+    request: _RunRequest,
+    planned: plan.RunPlan,
+    jobs: int,
+    show_running: ShowRunning,
 ) -> RunOutcome:
     """Run the commands, or show what would run, while this process holds the project's lock."""
 
@@ -189,6 +196,7 @@ def _execute(
         dry=request.dry,
         jobs=jobs,
         keep_going=request.keep_going,
+        show_running=show_running,
     )
     is_alone = request.dry or request.is_alone(jobs)
     if not is_alone:

@@ -13,9 +13,11 @@ from git_spacy.cli.context import CommandContext
 from git_spacy.cli.states import COLOURS, next_steps
 from git_spacy.project.graph import producers
 from git_spacy.project.model import Command, Project
+from git_spacy.state.run_lock import clock
 
 if TYPE_CHECKING:
     from git_spacy.check.project_status import Status
+    from git_spacy.state.run_lock import LockHolder
     from git_spacy.state.verdict import Verdict
 
 EXAMPLES = (
@@ -67,6 +69,7 @@ def status(
         context.report_warnings()
         for paragraph in paragraphs(project, current):
             output.result_painted(paragraph)
+        context.mention_missing_setup()
 
 
 def to_json(project: Project, current: Status) -> dict[str, Any]:
@@ -88,6 +91,19 @@ def to_json(project: Project, current: Status) -> dict[str, Any]:
         ],
         "assets": [{"dest": dest, "state": state} for dest, state in current.assets.items()],
         "orphaned_entries": [reason.about for reason in current.orphaned],
+        "locked_by": _holder_to_json(current.holder) if current.holder else None,
+    }
+
+
+def _holder_to_json(holder: LockHolder) -> dict[str, Any]:
+    return {
+        "command": holder.command_line,
+        "process": holder.process,
+        "host": holder.host,
+        "since": round(holder.since),
+        "running": [
+            {"name": name, "since": round(start)} for name, start in holder.running.items()
+        ],
     }
 
 
@@ -124,7 +140,8 @@ def paragraphs(project: Project, current: Status) -> list[str]:
     assets = current.assets.items()
     tables: dict[str, list[tuple[str, str, list[str]]]] = {
         "Commands": [
-            (name, state_label(verdict.state), _relevant_reasons(project, name, verdict))
+            _running_row(name, current.holder)
+            or (name, state_label(verdict.state), _relevant_reasons(project, name, verdict))
             for name, verdict in states
         ],
         "Assets": [(dest, state_label(state), _ASSET_WORDS[state]) for dest, state in assets],
@@ -141,6 +158,16 @@ def paragraphs(project: Project, current: Status) -> list[str]:
     if not shown:
         return ["project.yml defines no commands and no assets yet."]
     return shown + [f"Next: {line}" for line in next_steps(project, current)]
+
+
+def _running_row(name: str, holder: LockHolder | None) -> tuple[str, str, list[str]] | None:
+    """Return the row of a command that runs now, with its start; None if it does not."""
+
+    if holder is None or name not in holder.running:
+        return None
+    since = clock(holder.running[name])
+    text = f"running since {since} ({holder.command_line}, {holder.describe_process()})"
+    return name, "running", [text]
 
 
 def _relevant_reasons(project: Project, name: str, verdict: Verdict) -> list[str]:

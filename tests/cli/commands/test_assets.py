@@ -144,7 +144,7 @@ def test_credentials_in_urls_are_redacted(root: Path, spacy: Spacy, web: Scripte
 
 
 def test_no_wait_exits_with_75_while_another_run_holds_the_lock(root: Path, spacy: Spacy) -> None:
-    from git_spacy.files import file_lock
+    from git_spacy.file_locks import file_lock
     from git_spacy.git.state_dir import state_dir
 
     with file_lock(state_dir(root) / "run.lock"):

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 from pathlib import Path
 
 import pytest
 
+from git_spacy.file_locks import file_lock
+from git_spacy.state.run_lock import LockHolder
 from tests.testing.projects import Spacy, process, project, snapshot, two_steps
 from tests.testing.repositories import git, repository, write
+
+ASKING = """\
+import subprocess, sys
+for option, file in (("--json", "seen.json"), ("", "seen.txt")):
+    with open(file, "w") as target:
+        subprocess.run([sys.executable, "-m", "git_spacy", "status", *option.split()], stdout=target)
+"""
 
 
 @pytest.fixture
@@ -206,3 +217,64 @@ def test_a_malformed_lock_is_an_error_with_a_hint(root: Path, spacy: Spacy) -> N
 def test_it_works_in_a_separate_process_outside_a_repository(tmp_path: Path) -> None:
     root = two_steps(tmp_path / "p")
     assert process("status", cwd=root).out.startswith("Commands\n  prepare  not run")
+
+
+def test_during_a_run_the_command_that_runs_has_its_start_and_process(
+    root: Path, spacy: Spacy, tmp_path: Path
+) -> None:
+    """A script of the run asks for the status, as another terminal may do at that time."""
+
+    write(root, {"scripts/copy.py": ASKING + (root / "scripts/copy.py").read_text()})
+    done = process("run", "all", cwd=root)
+    assert done.code == 0, done.err
+    told = json.loads((root / "seen.json").read_text())["locked_by"]
+    assert told["command"] == "git spacy run all"
+    assert [command["name"] for command in told["running"]] == ["train"]
+    assert told["since"] <= told["running"][0]["since"]
+    seen = (root / "seen.txt").read_text()
+    pattern = rf"running since \d\d:\d\d \(git spacy run all, process {told['process']}\)"
+    assert re.search(rf"prepare +up to date\n +train +running +{pattern}\n$", seen), seen
+    assert json.loads(spacy("status", "--json", cwd=root).out)["locked_by"] is None
+
+
+def test_a_killed_run_does_not_seem_to_go_on(root: Path, spacy: Spacy) -> None:
+    code = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n"
+    write(root, {"scripts/write.py": code})
+    assert process("run", "all", cwd=root).code == -signal.SIGKILL
+    assert '"prepare"' in (root / ".git/spacy/run.lock").read_text()
+    assert spacy("status", cwd=root).out == (
+        "Commands\n  prepare  not run\n  train    not run\nNext: git spacy run all\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "\n", "garbage\n", "[]\n", "null\n", "{}\n", "[" * 5000 + "\n",
+        '{"command_line": 1, "process": 1, "host": "h", "since": 1, "running": {}}\n',
+        '{"command_line": "c", "process": "1", "host": "h", "since": 1, "running": {}}\n',
+        '{"command_line": "c", "process": 1, "host": "h", "since": 1e99, "running": {}}\n',
+        '{"command_line": "c", "process": 1, "host": "h", "since": NaN, "running": {}}\n',
+        '{"command_line": "c", "process": 1, "host": "h", "since": 1, "running": {"a": "b"}}\n',
+        '{"command_line": "c", "process": 1, "host": "h", "since": 1, "running": ["a"]}\n',
+    ],
+)  # fmt: skip
+def test_a_lock_whose_text_is_not_ours_says_nothing(root: Path, spacy: Spacy, text: str) -> None:
+    lock = root / ".git/spacy/run.lock"
+    with file_lock(lock):
+        lock.write_text(text)
+        assert json.loads(spacy("status", "--json", cwd=root).out)["locked_by"] is None
+        refused = spacy("run", "all", "--no-wait", cwd=root)
+        assert refused.code == 75
+        assert "error: another run has locked this project" in refused.err
+
+
+def test_names_in_the_lock_cannot_control_the_terminal(root: Path, spacy: Spacy) -> None:
+    lock = root / ".git/spacy/run.lock"
+    with file_lock(lock) as held:
+        holder = LockHolder("git spacy \x1b[31m", 7, "else\x1bwhere", 0, {"train": 0.0})
+        held.write(json.dumps(holder._asdict()))
+        for words in ("status", "status --json", "run all --no-wait"):
+            done = spacy(*words.split(), cwd=root)
+            assert "\x1b" not in done.out + done.err
+            assert "else" in done.out + done.err
