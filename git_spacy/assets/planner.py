@@ -6,6 +6,7 @@ Does not use the network or the disk.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import NamedTuple, Union
 
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
@@ -117,8 +118,8 @@ def plan_asset(
         return Refuse(
             asset,
             Refused(
-                f"'{asset.dest}' is a folder; the asset is a file",
-                hint=f"move it, or replace it: git spacy assets --force {asset.dest}",
+                "existing content is a folder; the asset is a file",
+                hint=f"move it, or replace it: git spacy assets --force {quote(asset.dest.text)}",
             ),
         )
     return Fetch(asset, reason, existing=status.existing)

@@ -20,29 +20,49 @@ from git_spacy.assets.events import (
 from git_spacy.cli import output
 from git_spacy.errors import escape_controls, redact
 
+_LONG_WAIT = 5.0  # seconds: a user wonders what the program is waiting for
+
 
 @contextmanager
 def reporter() -> Iterator[FetchReporter]:
     """Yield the function that takes the events of a fetch."""
 
+    line = _Lines().report
     if output.is_terminal(sys.stderr):
-        with _bars() as report:
+        with _bars(line) as report:
             yield report
     else:
         yield line
 
 
-def line(event: FetchEvent) -> None:
-    """Print a line for an event, unless it only reports progress."""
+class _Lines:
+    """Print a line for each event, unless it only reports progress.
 
+    A reason for another attempt is printed once, not for each asset of one server; a failure only
+    names the asset, since the errors follow at the end.
+    """
+
+    def __init__(self) -> None:
+        self._retried: set[str] = set()
+
+    def report(self, event: FetchEvent) -> None:
+        """Print an event."""
+
+        if isinstance(event, FetchRetried):
+            if event.reason in self._retried and event.wait < _LONG_WAIT:
+                return
+            self._retried.add(event.reason)
+        _print_line(event)
+
+
+def _print_line(event: FetchEvent) -> None:
     if isinstance(event, FetchFinished):
         output.message(f"fetched  {event.dest} ({output.size(event.size)}, {event.detail})")
     elif isinstance(event, FetchSkipped):
         output.message(f"skipped  {event.dest} ({event.reason})")
     elif isinstance(event, FetchFailed):
-        missing = event.error.exit_code == 1
-        word = "missing" if missing else "failed "
-        output.message(f"{word}  {event.dest} ({event.error.problems[0].message})")
+        word = "missing" if event.error.exit_code == 1 else "failed "
+        output.message(f"{word}  {event.dest}")
     elif isinstance(event, FetchRetried):
         wait = output.duration(event.wait)
         output.message(f"{event.dest}: {event.reason}; trying again in {wait}")
@@ -51,7 +71,7 @@ def line(event: FetchEvent) -> None:
 
 
 @contextmanager
-def _bars() -> Iterator[FetchReporter]:
+def _bars(line: FetchReporter) -> Iterator[FetchReporter]:
     """Show bars below the lines; remove them at the end."""
 
     from rich.console import Console

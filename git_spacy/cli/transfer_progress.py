@@ -33,7 +33,7 @@ def reporter(done: str) -> Iterator[TransferReporter]:
         elif isinstance(event, TransferSkipped):
             output.message(f"skipped {event.path} ({event.reason})")
         elif isinstance(event, TransferFailed):
-            output.message(f"failed  {event.path} ({event.error.problems[0].message})")
+            output.message(f"failed  {event.path}")  # the error follows at the end
 
     if output.is_terminal(sys.stderr):
         with _bars(line) as report:

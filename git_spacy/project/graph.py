@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from shlex import quote
 from typing import Generic, TypeVar
 
 from git_spacy.errors import InvalidInput, Problem
@@ -240,7 +241,7 @@ def producer_hint(project: Project, name: str, path: ProjectPath) -> str:
             if producer.name != name:
                 return f"git spacy run {producer.name}"
         elif producer.url or producer.git:
-            return f"git spacy assets {producer.dest}"
+            return f"git spacy assets {quote(producer.dest.text)}"
         else:
             return f"'{producer.dest}' is a private asset: copy it there yourself"
     return "no command produces it: create it, or correct the path in project.yml"

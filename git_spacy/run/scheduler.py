@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple, Protocol
 
 from git_spacy import interrupts
@@ -27,6 +28,7 @@ from git_spacy.errors import (
 )
 from git_spacy.files import make_directory
 from git_spacy.lock.lock_file import LockFile
+from git_spacy.project.diagnostics import group_problems
 from git_spacy.project.graph import DependencyGraph, producer_hint
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
@@ -384,15 +386,27 @@ def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
 
 
 def _missing_dependencies(
-    project: Project, command: Command, paths: Iterable[ProjectPath]
+    project: Project, command: Command, paths: Sequence[ProjectPath]
 ) -> Iterator[Problem]:
-    """Yield a problem for each missing dependency, with the command that produces it as the
-    hint."""
+    """Yield the missing dependencies: one problem for those that the same command produces, which
+    is the hint, and one for all assets."""
 
-    for path in paths:
+    hints = [producer_hint(project, command.name, path) for path in paths]
+    fetch = "git spacy assets"
+    dests = dict.fromkeys(
+        hint.removeprefix(f"{fetch} ") for hint in hints if hint.startswith(f"{fetch} ")
+    )
+    if len(dests) > 1:
+        extra = any(quote(asset.dest.text) in dests for asset in project.assets if asset.extra)
+        fetch_all = " ".join((fetch, *(dests if extra else ())))
+        hints = [fetch_all if hint.startswith(f"{fetch} ") else hint for hint in hints]
+    for group in group_problems(
+        (path.text, "", hint) for path, hint in zip(paths, hints, strict=True)
+    ):
+        noun = "dependency" if len(group.names) == 1 else "dependencies"
         yield Problem(
-            f"missing dependency of '{command.name}': '{path}'",
-            producer_hint(project, command.name, path),
+            f"missing {noun} of '{command.name}': {group.quoted_names}",
+            group.hint,
             f"project.yml:{command.line}",
         )
 
