@@ -160,6 +160,16 @@ class DependencyGraph:
         return topological_sort(self.upstream_names())
 
 
+def self_dependencies(command: Command) -> list[ProjectPath]:
+    """Return the dependencies of `command` that overlap with its own outputs."""
+
+    return [
+        dependency
+        for dependency in command.deps
+        if any(dependency.touches(output) for output in command.produced)
+    ]
+
+
 def find_workflow(project: Project, name: str) -> Workflow:
     """Return the workflow called `name`. Raises InvalidInput if it is not defined."""
 

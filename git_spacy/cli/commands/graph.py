@@ -71,6 +71,8 @@ def graph(
     start, name = project_and_workflow(ctx.obj, names)
     root = loader.find(start)
     project = loader.load(root)
+    for text in project.warnings:
+        output.warning(text)
     workflow = None if name is None else find_workflow(project, name)
     drawn = core.build_graph(project, workflow)
     if to is None:
