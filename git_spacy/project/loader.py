@@ -190,6 +190,12 @@ def read_bytes(root: Path) -> bytes:
         os.close(descriptor)
 
 
+def _any_text(node: Node | None) -> str:
+    """Return a value that may be anything as text; "" if it is missing."""
+
+    return "" if node is None or node.value is None else str(node.value)
+
+
 def _dependency_node(command: Node, path: ProjectPath) -> Node:
     """Return the node of a dependency of a command."""
 
@@ -289,6 +295,8 @@ class _Reader(NodeReader):
             resources=resources.read_resources(
                 self, entries.get("resources"), schema_keys.RESOURCES, commands
             ),
+            spacy_version=_any_text(entries.get("spacy_version")),
+            check_requirements=_any_text(entries.get("check_requirements")) != "False",
         )
         return project._replace(warnings=tuple(self.warnings))
 

@@ -47,6 +47,7 @@ from git_spacy.run.events import (
 )
 from git_spacy.run.executor import Executor, Job, JobResult
 from git_spacy.run.recorder import PendingRecord, Recorder
+from git_spacy.run.requirements import unmet_requirements
 from git_spacy.run.script import Interpreter, build_steps, installed_version, process_environment
 from git_spacy.state import worktree_status
 from git_spacy.state.results import record_result, refresh_entry
@@ -179,6 +180,7 @@ class _Scheduler:
         known = context.lock.entries
         self._is_new = [command.name not in known for command in plan.commands]
         self._warn_of_stale_producers = _StaleProducers(plan.commands, context)
+        self._has_checked_requirements = False
 
     def run_all(self) -> RunOutcome:
         context = self._context
@@ -245,6 +247,10 @@ class _Scheduler:
                 running = _RunningCommand(number, before, pending, 0.0)
                 self._record_restored(command, running, source, reasons)
                 return
+        if not self._has_checked_requirements:
+            self._has_checked_requirements = True
+            for text in unmet_requirements(context.project, context.root, context.python):
+                context.report(RunWarning(text))
         reasons = _displayed_reasons(verdict, (), is_forced)
         context.report(CommandStarted(command.name, reasons, False))
         _warn_of_unset_variables(command, context)
