@@ -11,7 +11,8 @@ is also changed inside code, by a zero-width character that leaves its appearanc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from urllib.parse import quote
 
 from git_spacy.errors import InvalidInput, escape_controls, redact
@@ -20,6 +21,7 @@ from git_spacy.generate.registry import GeneratorInput, parse_words
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.model import Asset, Project
 from git_spacy.project.variables import environment_names
+from git_spacy.state.tracked_paths import TrackedPaths
 
 FILE = "README.md"
 _TOOLS = ("WEASEL", "SPACY PROJECT")
@@ -53,9 +55,27 @@ def is_ignored(text: str) -> bool:
     return any(marker in text for marker in _IGNORED)
 
 
-def readme_block(project: Project, file: str = FILE, *, emoji: bool = True) -> GeneratedFile:
+def committed_assets(project: Project, root: Path) -> frozenset[str]:
+    """Return the destinations of the assets without a source that Git tracks.
+
+    Raises ExternalError if git fails.
+    """
+
+    private = [asset.dest for asset in project.assets if not (asset.url or asset.git)]
+    tracked = TrackedPaths.open(root) if private else None
+    return frozenset(tracked.tracked(private, placeholders=False) if tracked else ())
+
+
+def readme_block(
+    project: Project,
+    file: str = FILE,
+    *,
+    emoji: bool = True,
+    committed: Collection[str] = (),
+) -> GeneratedFile:
     """Return the block for `file`, a path relative to the project.
 
+    `committed` are the destinations of assets that the repository contains.
     Raises InvalidInput if the file name cannot be part of the block's marker.
     """
 
@@ -79,7 +99,7 @@ def readme_block(project: Project, file: str = FILE, *, emoji: bool = True) -> G
     for symbol, title, head, rows in (
         ("⏯", "Commands", ("Command", "Description"), _commands(project)),
         ("⏭", "Workflows", ("Workflow", "Steps"), _workflows(project)),
-        ("🗂", "Assets", ("File", "Source", "Description"), _assets(project)),
+        ("🗂", "Assets", ("File", "Source", "Description"), _assets(project, committed)),
     ):
         if rows:
             paragraphs += [_heading("##", symbol, title, emoji), _table(head, rows)]
@@ -98,7 +118,9 @@ def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
 
     options = parse_words(words).options
     emoji = "--no-emoji" not in options
-    return readme_block(subject.loaded.project, options.get("-o", FILE), emoji=emoji)
+    project = subject.loaded.project
+    committed = committed_assets(project, subject.root)
+    return readme_block(project, options.get("-o", FILE), emoji=emoji, committed=committed)
 
 
 def _commands(project: Project) -> list[tuple[str, ...]]:
@@ -112,9 +134,14 @@ def _workflows(project: Project) -> list[tuple[str, ...]]:
     ]
 
 
-def _assets(project: Project) -> list[tuple[str, ...]]:
+def _assets(project: Project, committed: Collection[str]) -> list[tuple[str, ...]]:
     return [
-        (_code(asset.dest.normal), _source(asset), _description(asset)) for asset in project.assets
+        (
+            _code(asset.dest.normal),
+            "in this repository" if asset.dest.normal in committed else _source(asset),
+            _description(asset),
+        )
+        for asset in project.assets
     ]
 
 
