@@ -88,7 +88,9 @@ def find(start: Path) -> Path:
     if root is None:
         raise InvalidInput(
             f"no {PROJECT_FILE} in '{start}' or any parent folder",
-            hint="change to the folder of a project, or create one: git spacy clone ner_fashion",
+            hint="change to the folder of a project\n"
+            "or create a small one: git spacy init --new my_project\n"
+            "or copy a template: git spacy clone ner_fashion",
         )
     return root
 
