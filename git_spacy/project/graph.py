@@ -161,12 +161,18 @@ class DependencyGraph:
 
 
 def self_dependencies(command: Command) -> list[ProjectPath]:
-    """Return the dependencies of `command` that overlap with its own outputs."""
+    """Return the dependencies of `command` that are its own outputs, or inside them.
+
+    A folder in which it creates an output is not one: that has other contents, too.
+    """
 
     return [
         dependency
         for dependency in command.deps
-        if any(dependency.touches(output) for output in command.produced)
+        if any(
+            output.normal == dependency.normal or output.holds(dependency)
+            for output in command.produced
+        )
     ]
 
 

@@ -347,10 +347,12 @@ class _Reader(NodeReader):
         """
 
         for command in commands:
-            for path in graph.self_dependencies(command):
+            if own := graph.self_dependencies(command):
+                outputs = "outputs" if len(own) > 1 else "output"
+                names = ", ".join(f"'{path}'" for path in own)
                 self.warn(
-                    _dependency_node(nodes[command.name], path),
-                    f"'{command.name}' depends on its own output '{path}'",
+                    _dependency_node(nodes[command.name], own[0]),
+                    f"'{command.name}' depends on its own {outputs} {names}",
                     "write the result to another path, so that a second run has the same input",
                 )
         dependencies = graph.DependencyGraph(commands)

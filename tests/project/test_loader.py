@@ -384,9 +384,10 @@ commands:
     deps: [other, "data/train.txt"]
     outputs: [data]
   - {name: exact, script: [x], deps: [./a], outputs_no_cache: [a]}
-  - {name: fine, script: [x], deps: [data], outputs: [database]}
+  - {name: fine, script: [x], deps: [data], outputs: [database, data/new]}
+  - {name: two, script: [x], deps: [b, c, d], outputs: [c, b]}
 """
-    first, second = loader.parse(text.encode()).project.warnings
+    first, second, third = loader.parse(text.encode()).project.warnings
     hint = "hint: write the result to another path, so that a second run has the same input"
     assert first.splitlines() == [
         "project.yml:4:19: warning: 'in_place' depends on its own output 'data/train.txt'", hint
@@ -395,6 +396,7 @@ commands:
         "project.yml:6:39: warning: 'exact' depends on its own output './a'",
         hint,
     ]
+    assert "'two' depends on its own outputs 'b', 'c'\n" in third
 
 
 def test_a_dependency_cycle_gets_a_warning() -> None:
