@@ -10,7 +10,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -24,7 +24,31 @@ from git_spacy.project.diagnostics import did_you_mean
 _OPTION_NAMES = {"help": "-h", "version": "--version"}
 
 
+_NARROW = 60  # columns
+
+
+class _HelpFormatter(click.HelpFormatter):
+    """Click's formatter, for narrow terminals, too: click itself never wraps below 50 columns."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        from git_spacy.cli.output import terminal_width
+
+        super().__init__(width=min(terminal_width(), 80) - 2)
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        narrow = self.width < _NARROW
+        super().write_dl(list(rows), self.width // 3 if narrow else col_max, col_spacing)
+
+
+class _HelpContext(click.Context):
+    formatter_class = _HelpFormatter
+
+
 class _CommandGroup(click.Group):
+    context_class = _HelpContext
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
@@ -34,6 +58,8 @@ class _CommandGroup(click.Group):
         module = importlib.import_module(f"git_spacy.cli.commands.{name}")
         command: click.Command = getattr(module, name)
         command.short_help = summary(name) or command.short_help
+        for one in (command, *getattr(command, "commands", {}).values()):
+            one.context_class = _HelpContext
         return command
 
     def resolve_command(
@@ -53,11 +79,12 @@ class _CommandGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        from git_spacy.cli.output import columns
+
         width = max(map(len, COMMANDS))
         for heading, section in SUMMARIES.items():
-            formatter.write(f"\n{heading}:\n")
-            for name, text in section.items():
-                formatter.write(f"  {name:<{width}}  {text}\n")
+            rows = [(f"{name:<{width}}", text) for name, text in section.items()]
+            formatter.write(f"\n{heading}:\n{columns(rows)}\n")
 
 
 def _translate_weasel(arguments: list[str]) -> list[str]:

@@ -141,6 +141,19 @@ class Index:
             for name in self._run_git((*_LITERAL, "diff-files", "--name-only", "-z", "--", *batch))
         }
 
+    def unstaged(self, paths: Sequence[str]) -> list[str]:
+        """Return the files at or below `paths` that `git add` would stage: edited, deleted, or new
+        and not ignored."""
+
+        environ = {**self.environ, "GIT_OPTIONAL_LOCKS": "0"}  # never write the index
+        arguments = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--")
+        found = []
+        for batch in _batches(paths):
+            done = process.run_git((*_LITERAL, *arguments, *batch), cwd=self.top, environ=environ)
+            records = (os.fsdecode(record) for record in done.stdout.split(b"\0") if record)
+            found += [record[3:] for record in records if record[1] != " "]
+        return found
+
     def ignored(self, paths: Sequence[str]) -> set[str]:
         """Return the `paths` that Git ignores and that are not in the index."""
 

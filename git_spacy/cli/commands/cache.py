@@ -80,6 +80,8 @@ def verify(ctx: click.Context) -> int:
     damaged = store.verify()
     for digest in damaged:
         output.result(f"removed damaged output {digest}")
+    if not damaged:
+        output.success(f"no damage found ({_describe(store.size())})")
     return 1 if damaged else 0
 
 

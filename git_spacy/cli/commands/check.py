@@ -76,5 +76,8 @@ def check(
         in_project += checks.unrecorded_entries(root, view) if notes and "lock" in chosen else []
         findings += [finding.below(prefix) for finding in in_project]
     if text := FORMATS[style](findings):
-        output.result(text.rstrip("\n"))
+        show = output.findings if style == "text" else output.result
+        show(text.rstrip("\n"))
+    if not findings:
+        output.success(f"no problems found ({', '.join(chosen)})")
     return 1 if any(finding.severity == "error" for finding in findings) else 0

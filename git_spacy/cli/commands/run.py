@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -163,6 +165,11 @@ def run(
             outcome = run_commands(planned, shared._replace(report=report))
     if len(planned.commands) > 1:
         output.message(summary(outcome, dry=dry))
+    if not dry and (outcome.ran or outcome.restored) and output.is_terminal(sys.stderr):
+        from git_spacy.cli.overview import files_to_commit
+
+        if files := files_to_commit(root, project):
+            output.message(f"project.lock has changes to commit: git add {shlex.join(files)}")
     if error := outcome.error():
         raise error
 
