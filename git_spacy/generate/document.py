@@ -11,8 +11,7 @@ is also changed inside code, by a zero-width character that leaves its appearanc
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from git_spacy.errors import InvalidInput, escape_controls, redact
@@ -21,7 +20,6 @@ from git_spacy.generate.registry import GeneratorInput, parse_words
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.model import Asset, Project
 from git_spacy.project.variables import environment_names
-from git_spacy.state.tracked_paths import TrackedPaths
 
 FILE = "README.md"
 _TOOLS = ("WEASEL", "SPACY PROJECT")
@@ -55,27 +53,9 @@ def is_ignored(text: str) -> bool:
     return any(marker in text for marker in _IGNORED)
 
 
-def committed_assets(project: Project, root: Path) -> frozenset[str]:
-    """Return the destinations of the assets without a source that Git tracks.
-
-    Raises ExternalError if git fails.
-    """
-
-    private = [asset.dest for asset in project.assets if not (asset.url or asset.git)]
-    tracked = TrackedPaths.open(root) if private else None
-    return frozenset(tracked.tracked(private, placeholders=False) if tracked else ())
-
-
-def readme_block(
-    project: Project,
-    file: str = FILE,
-    *,
-    emoji: bool = True,
-    committed: Collection[str] = (),
-) -> GeneratedFile:
+def readme_block(project: Project, file: str = FILE, *, emoji: bool = True) -> GeneratedFile:
     """Return the block for `file`, a path relative to the project.
 
-    `committed` are the destinations of assets that the repository contains.
     Raises InvalidInput if the file name cannot be part of the block's marker.
     """
 
@@ -99,7 +79,7 @@ def readme_block(
     for symbol, title, head, rows in (
         ("⏯", "Commands", ("Command", "Description"), _commands(project)),
         ("⏭", "Workflows", ("Workflow", "Steps"), _workflows(project)),
-        ("🗂", "Assets", ("File", "Source", "Description"), _assets(project, committed)),
+        ("🗂", "Assets", ("File", "Source", "Description"), _assets(project)),
     ):
         if rows:
             paragraphs += [_heading("##", symbol, title, emoji), _table(head, rows)]
@@ -118,9 +98,7 @@ def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
 
     options = parse_words(words).options
     emoji = "--no-emoji" not in options
-    project = subject.loaded.project
-    committed = committed_assets(project, subject.root)
-    return readme_block(project, options.get("-o", FILE), emoji=emoji, committed=committed)
+    return readme_block(subject.loaded.project, options.get("-o", FILE), emoji=emoji)
 
 
 def _commands(project: Project) -> list[tuple[str, ...]]:
@@ -134,14 +112,9 @@ def _workflows(project: Project) -> list[tuple[str, ...]]:
     ]
 
 
-def _assets(project: Project, committed: Collection[str]) -> list[tuple[str, ...]]:
+def _assets(project: Project) -> list[tuple[str, ...]]:
     return [
-        (
-            _code(asset.dest.normal),
-            "in this repository" if asset.dest.normal in committed else _source(asset),
-            _description(asset),
-        )
-        for asset in project.assets
+        (_code(asset.dest.normal), _source(asset), _description(asset)) for asset in project.assets
     ]
 
 
@@ -155,7 +128,7 @@ def _source(asset: Asset) -> str:
         branch = f" ({_code(asset.git.branch)})" if asset.git.branch else ""
         path = f" {_code(asset.git.path)}" if asset.git.path else ""
         return f"Git: {_linked_url(asset.git.repo)}{path}{branch}"
-    return _linked_url(asset.url) if asset.url else "private (not fetched)"
+    return _linked_url(asset.url) if asset.url else "in this repository, or added by hand"
 
 
 def _linked_url(url: str) -> str:

@@ -18,7 +18,7 @@ from git_spacy.generate import document, writer
 from git_spacy.generate.managed_block import find_block, with_markers
 from git_spacy.project import loader
 from tests.testing.projects import CORPUS, Spacy, needs_corpus, process, project, two_steps
-from tests.testing.repositories import git, write
+from tests.testing.repositories import write
 
 EVERYTHING = """\
 title: "A <b>title</b> | of ${vars.name}"
@@ -82,7 +82,7 @@ skipped.
 | `assets/c` | `https://***@example.com/c` |  |
 | `assets/d` | `https://***@example.com/d` | fetched only with `--extra` |
 | `assets/e` | `../shared/e` |  |
-| `assets/f` | private (not fetched) |  |
+| `assets/f` | in this repository, or added by hand |  |
 
 """.replace("\\u200b", "\u200b")
     )
@@ -435,24 +435,3 @@ def test_a_multi_line_name_is_shown_on_one_line() -> None:
 def test_a_file_whose_name_ends_the_marker_is_refused() -> None:
     with pytest.raises(InvalidInput, match="contains '-->'"):
         block("title: x", "a-->b.md")
-
-
-def test_an_asset_that_is_committed_is_listed_as_part_of_the_repository(
-    tmp_path: Path, spacy: Spacy
-) -> None:
-    """A placeholder does not count; `check` compares with the same state."""
-
-    text = "assets: [{dest: ./data/a}, {dest: b}, {dest: c}, {dest: d, url: 'https://x.com/d'}]\n"
-    files = {"data/a/1.txt": "content", "b": "", "c/.gitkeep": "", "d": ""}
-    root = project(tmp_path / "p", text, files)
-    git(root, "init", "--quiet")
-    git(root, "add", "data", "c", "d")
-    assert spacy("document", cwd=root).code == 0
-    rows = [line for line in (root / "README.md").read_text().splitlines() if line[:3] == "| `"]
-    assert rows[0] == "| `data/a` | in this repository |  |"
-    assert rows[1] == "| `b` | private (not fetched) |  |"
-    assert rows[2] == "| `c` | private (not fetched) |  |"
-    assert rows[3].startswith("| `d` | [`x.com/d`]")
-    assert spacy("check", "generated", cwd=root).code == 0
-    git(root, "rm", "-r", "--quiet", "--cached", "data/a")
-    assert spacy("check", "generated", cwd=root).code == 1

@@ -37,12 +37,7 @@ def document(
     project = loader.load(root)
     stdout = stdout or to == "-"
     file = generated.output_file(root, ctx.obj, None if to == "-" else to, generator.FILE)
-    generated_file = generator.readme_block(
-        project,
-        file.name,
-        emoji=not no_emoji,
-        committed=generator.committed_assets(project, root),
-    )
+    generated_file = generator.readme_block(project, file.name, emoji=not no_emoji)
     if not stdout and generator.is_ignored(read(file.base, file.where) or ""):
         output.message(f"left '{generated_file.file}' unchanged: it opts out of this block")
         return 0
