@@ -6,9 +6,10 @@ exception and exit with its code.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Literal, NamedTuple
 
 # Shown in the man pages. `run` exits with the code of the script that failed.
 EXIT_CODES = {
@@ -30,6 +31,11 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")
 _WORD = re.compile(r"[^\s'\"]+")
 _QUERY_START = re.compile(r"\w\?")
+# The start of a command in a hint: on a line of its own, or after "or: ", " && " or a quote.
+_HINT_COMMAND = re.compile(
+    r"(?P<before>^|: |&& |')git (?P<spacy>spacy )?(?:-C (?P<folder>'[^']*'|[^\s']+) )?",
+    re.MULTILINE,
+)
 
 
 def escape_controls(text: str, short_escape: str = "\\x{:02x}") -> str:
@@ -69,23 +75,80 @@ def _without_query(word: str) -> str:
     return word[: start.end()] + "***"
 
 
-class Problem(NamedTuple):
-    """An error or a warning, how to fix it, and where it is (`project.yml:12:11`, or a path)."""
+def sanitize(text: str) -> str:
+    """Return `text` with control characters escaped and credentials redacted."""
+
+    return escape_controls(redact(text))
+
+
+def retarget(hint: str, relative: Callable[[str], str]) -> str:
+    """Return `hint` with its commands as they are typed in another folder.
+
+    `relative` maps a folder relative to where `hint` applies to one relative to that other folder.
+    """
+
+    def command(match: re.Match[str]) -> str:
+        folder = relative(shlex.split(match["folder"])[0] if match["folder"] else ".")
+        if match["spacy"] and not folder.replace("..", "").strip("./"):
+            folder = "."  # git-spacy finds a project around the current folder by itself
+        option = "" if folder == "." else f"-C {shlex.quote(folder)} "
+        return f"{match['before']}git {match['spacy'] or ''}{option}"
+
+    import shlex
+
+    return _HINT_COMMAND.sub(command, hint)
+
+
+Severity = Literal["error", "warning"]
+
+
+class Diagnostic(NamedTuple):
+    """An error or a warning, how to fix it, and where it is.
+
+    `file` is a path, or a name for another place: an option, a setting, a script line. Lines and
+    columns count from 1; 0 stands for none. `check` is the check that found it, if one did;
+    `subject` is what it is about, such as a command or an asset, and `files` are the paths in the
+    project that a commit without this finding may have to include.
+    """
 
     message: str
     hint: str = ""
-    location: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    severity: Severity = "error"
+    check: str = ""
+    subject: str = ""
+    files: tuple[str, ...] = ()
+
+    @property
+    def location(self) -> str:
+        """The file, and the line and column if there are any: `project.yml:12:11`."""
+
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+
+    def below(self, folder: str) -> Diagnostic:
+        """Return the finding as seen from outside `folder`, which is "" or ends in a slash."""
+
+        return self.seen_from(lambda path: os.path.normpath(folder + path)) if folder else self
+
+    def seen_from(self, relative: Callable[[str], str]) -> Diagnostic:
+        """Return it with `relative` applied to its file, and to folders that its hint names."""
+
+        return self._replace(file=relative(self.file), hint=retarget(self.hint, relative))
 
     def __str__(self) -> str:
-        return self.format("error")
+        return self.format()
 
-    def format(self, severity: str) -> str:
-        """Return the text that is shown: `LOCATION: SEVERITY: MESSAGE`, then `hint:` lines."""
+    def format(self, label: str = "") -> str:
+        """Return the text that is shown: `LOCATION: SEVERITY: MESSAGE`, then `hint:` lines.
+
+        `label` stands in place of `SEVERITY:`, e.g. because it has a colour.
+        """
 
         prefix = f"{self.location}: " if self.location else ""
-        lines = [f"{prefix}{severity}: {self.message}"]
-        lines += [f"hint: {line}" for line in self.hint.splitlines()]
-        return escape_controls(redact("\n".join(lines)))
+        text = "\nhint: ".join((self.message, *self.hint.splitlines()))
+        return f"{sanitize(prefix)}{label or f'{self.severity}:'} {sanitize(text)}"
 
 
 class GitSpacyError(Exception):
@@ -93,12 +156,14 @@ class GitSpacyError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "", location: str = "") -> None:
-        self.problems: tuple[Problem, ...] = (Problem(message, hint, location),)
+    def __init__(
+        self, message: str, *, hint: str = "", file: str = "", line: int = 0, column: int = 0
+    ) -> None:
+        self.problems: tuple[Diagnostic, ...] = (Diagnostic(message, hint, file, line, column),)
         super().__init__(message)
 
     @classmethod
-    def from_problems(cls, problems: Iterable[Problem]) -> GitSpacyError:
+    def from_problems(cls, problems: Iterable[Diagnostic]) -> GitSpacyError:
         """Return one error that reports all of `problems`, which must not be empty."""
 
         all_problems = tuple(problems)
@@ -149,8 +214,10 @@ class Busy(GitSpacyError):
 class ScriptFailed(GitSpacyError):
     """A script line failed; its exit code becomes ours."""
 
-    def __init__(self, message: str, code: int, *, hint: str = "", location: str = "") -> None:
-        super().__init__(message, hint=hint, location=location)
+    def __init__(
+        self, message: str, code: int, *, hint: str = "", file: str = "", line: int = 0
+    ) -> None:
+        super().__init__(message, hint=hint, file=file, line=line)
         self.exit_code = code
 
 
@@ -164,9 +231,10 @@ class Interrupted(KeyboardInterrupt):
         super().__init__()
         self.number = number
         self.exit_code = 128 + number
+        self.problems = (Diagnostic("interrupted" if number == 2 else "terminated"),)
 
     def __str__(self) -> str:
-        return str(Problem("interrupted" if self.number == 2 else "terminated"))
+        return str(self.problems[0])
 
 
 class InternalError(GitSpacyError):
@@ -189,4 +257,4 @@ def local_failure(error: OSError, action: str = "") -> LocalFailure:
 
     path = error.filename if isinstance(error.filename, str) else ""
     reason = error.strerror or str(error)
-    return LocalFailure(f"{action}: {reason}" if action else reason, location=path)
+    return LocalFailure(f"{action}: {reason}" if action else reason, file=path)

@@ -20,8 +20,8 @@ from typing import BinaryIO
 
 from git_spacy import sharing
 from git_spacy.abandoned import unless_abandoned
+from git_spacy.containment import is_git_name, names_beneath
 from git_spacy.errors import Busy, Refused
-from git_spacy.git_names import is_git_name
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _EXISTING_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -61,6 +61,15 @@ def write_beneath(
     with _open_folder(top, names[:-1], relative, create=parents) as directory:
         folder = os.path.join(top, *names[:-1])
         _replace(directory, folder, names[-1] if names else ".", data, executable=executable)
+
+
+def create(path: Path, *, executable: bool = False) -> BinaryIO:
+    """Create the file `path`, which must not exist, not even as a link, and open it for writing.
+
+    The user's umask applies to its permissions. Raises OSError.
+    """
+
+    return open(os.open(path, _NEW_FILE, 0o777 if executable else 0o666), "wb")
 
 
 def _replace(
@@ -165,19 +174,18 @@ def _beneath(root: Path, relative: str) -> tuple[str, tuple[str, ...]]:
 
     top = os.path.realpath(root)
     real = os.path.realpath(os.path.join(top, relative))
-    prefix = os.path.join(top, "")  # "/" ends in a slash already
-    if real != top and not real.startswith(prefix):
+    names = names_beneath(real, top)
+    if names is None:
         raise Refused(
             f"'{relative}' leads out of the project through a symlink, to '{real}'",
             hint="replace the symlink with the folder itself, or with a bind mount of it",
-            location=relative,
+            file=relative,
         )
-    names = tuple(real[len(prefix) :].split(os.sep)) if real != top else ()
     if any(map(is_git_name, names)):
         raise Refused(
             f"'{relative}' leads into Git's own folder, to '{real}'",
             hint="use a path outside '.git'",
-            location=relative,
+            file=relative,
         )
     return top, names
 
@@ -197,9 +205,7 @@ def parent_descriptor(
 
     folder, name = os.path.split(relative)
     if is_git_name(name):
-        raise Refused(
-            f"'{relative}' is reserved for Git", hint="use another name", location=relative
-        )
+        raise Refused(f"'{relative}' is reserved for Git", hint="use another name", file=relative)
     top, names = _beneath(root, folder)
     with _open_folder(top, names, relative, create=create) as descriptor:
         yield descriptor, name
@@ -261,7 +267,7 @@ def _not_a_directory(error: OSError, folder: str, relative: str) -> OSError | Re
         return Refused(
             f"'{folder}' on the way to '{relative}' is a symlink or a file, not a folder",
             hint=f"remove '{folder}', then run the command again",
-            location=relative,
+            file=relative,
         )
     return error
 
@@ -341,7 +347,7 @@ def open_beneath(root: Path, relative: str) -> Iterator[BinaryIO]:
 
 
 def _not_a_file(relative: str) -> Refused:
-    return Refused(f"'{relative}' is not a regular file", location=relative)
+    return Refused(f"'{relative}' is not a regular file", file=relative)
 
 
 def make_directory(root: Path, relative: str) -> None:

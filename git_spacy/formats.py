@@ -13,13 +13,13 @@ import os
 import re
 from typing import Any
 
+from git_spacy.containment import MAX_NAME_BYTES, is_git_name, leads_out
 from git_spacy.errors import InvalidInput
-from git_spacy.git_names import is_git_name
 
 MAX_SIZE = (1 << 63) - 1
 """The largest size of a file, in bytes."""
 _MAX_DEPTH = 32  # levels of a JSON document; ours have five
-_MAX_LINE, _MAX_FILE_NAME = 4_096, 255  # bytes; a path is a line
+_MAX_LINE = 4_096  # bytes; a path is a line
 _MAX_TEXT = 1 << 20  # bytes; a script line cannot be longer: the kernel refuses to start it
 _MAX_SHOWN = 60  # characters of a value in a message
 
@@ -129,16 +129,16 @@ def name(value: object) -> str:
 
     if not isinstance(value, str) or not value or _CONTROL.search(value):
         raise _not(value, "a relative path below a folder")
-    parts = value.replace("\\", "/").split("/")
-    if not parts[0] or ".." in parts or {"", "."}.intersection(value.split("/")):
+    parts = value.split("/")
+    if leads_out(value) or {"", "."}.intersection(parts):
         raise _not(value, "a relative path below a folder")
     if any(map(is_git_name, parts)):
         raise _not(value, "a path outside Git's own folder")
     try:
-        lengths = [len(os.fsencode(part)) for part in value.split("/")]
+        lengths = [len(os.fsencode(part)) for part in parts]
     except UnicodeError:
         raise _not(value, "a file name that this system supports") from None
-    if max(lengths) > _MAX_FILE_NAME or sum(lengths) + len(lengths) > _MAX_LINE:
+    if max(lengths) > MAX_NAME_BYTES or sum(lengths) + len(lengths) > _MAX_LINE:
         raise _not(value, "a file name that this system supports")
     return value
 

@@ -3,17 +3,17 @@
 `git-spacy-hook CHECK [--strict] [--max-size=SIZE] [--allow=PATTERN] [FILE…]` is a console script of
 its own, for pre-commit and for the scripts in hooks/; `git-spacy-hook --path` prints the folder of
 the latter. It reads the index, uses no network, runs no scripts, never prompts and changes nothing.
-It does not import click, since it runs at every commit.
+It does not import click, since it runs at every commit. `git-spacy-hook merge-driver BASE OURS
+THEIRS` is what Git starts to merge project.lock.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from git_spacy import interrupts
 from git_spacy.errors import (
@@ -24,20 +24,15 @@ from git_spacy.errors import (
     local_failure,
 )
 
+if TYPE_CHECKING:
+    from git_spacy.check.projects import CheckRequest
+
 _CHECKS = ("project", "assets", "lock", "generated", "outputs")
 _USAGE = (
     "usage: git-spacy-hook all|project|assets|lock|generated|outputs"
     " [--strict] [--max-size=10m] [--allow=GLOB]"
 )
-_SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
-
-
-class _HookOptions(NamedTuple):
-    checks: tuple[str, ...]
-    files: tuple[str, ...]
-    strict: bool
-    max_size: int | None
-    allow: tuple[str, ...]
+_REMEDY = "commit it anyway: git commit --no-verify (with pre-commit, raise --max-size)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,6 +58,13 @@ def _main(argv: Sequence[str]) -> int:
 
             sys.stdout.write(f"{scripts_folder()}\n")
             return 0
+        if len(argv) == 4 and argv[0] == "merge-driver":
+            from git_spacy.history import lock_repair
+
+            return 0 if lock_repair.merge_driver(*map(Path, argv[1:])) else 1
+        if os.environ.get("GIT_SPACY_TRY_HOOK"):  # see setup/hook_status.py
+            sys.stdout.write("git-spacy-hook is ready\n")
+            return 0
         return _run(_parse_arguments(argv))
     except GitSpacyError as error:
         failure = error
@@ -78,65 +80,52 @@ def _main(argv: Sequence[str]) -> int:
     return failure.exit_code
 
 
-def _parse_arguments(argv: Sequence[str]) -> _HookOptions:
+def _parse_arguments(argv: Sequence[str]) -> CheckRequest:
+    """Return what to check; `files` are as given, relative to the current folder."""
+
+    from git_spacy.check.outputs import OutputLimits, parse_size
+    from git_spacy.check.projects import CheckRequest
+
     if not argv or argv[0] not in (*_CHECKS, "all"):
         message = f"unknown check '{argv[0]}'" if argv else "no check given"
         raise InvalidInput(message, hint=_USAGE)
     checks = _CHECKS if argv[0] == "all" else (argv[0],)
     files: list[str] = []
     allow: list[str] = []
-    strict, max_size = False, None
+    strict, max_size = False, OutputLimits().max_size
     for word in argv[1:]:
         name, has_value, value = word.partition("=")
         if word == "--strict":
             strict = True
         elif name == "--max-size" and has_value:
-            max_size = _parse_size(value)
+            max_size = parse_size(value)
         elif name == "--allow" and has_value:
             allow.append(value)
         elif word.startswith("--"):
             raise InvalidInput(f"unknown option '{word}'", hint=_USAGE)
         else:
             files.append(word)
-    return _HookOptions(checks, tuple(files), strict, max_size, tuple(allow))
+    limits = OutputLimits(max_size, tuple(allow), _REMEDY)
+    return CheckRequest(checks, True, strict, limits=limits, files=tuple(files))
 
 
-def _parse_size(text: str) -> int:
-    match = _SIZE.fullmatch(text)
-    if not match:
-        raise InvalidInput(f"invalid size '{text}'", hint="write --max-size=500k, 10m or 2g")
-    return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2].lower()]
+def _start_folder() -> Path:
+    """Return the folder in which the user typed `git commit`: Git runs hooks at the top."""
+
+    return Path(os.path.realpath(os.path.join(os.getcwd(), os.environ.get("GIT_PREFIX", ""))))
 
 
-def _run(options: _HookOptions) -> int:
-    from git_spacy.check import checks, outputs
+def _run(request: CheckRequest) -> int:
     from git_spacy.check.finding import FORMATS
-    from git_spacy.git.index import Index
-    from git_spacy.git.repository import Repository
-    from git_spacy.project.loader import PROJECT_FILE
-    from git_spacy.state.project_view import Staged
+    from git_spacy.check.projects import check_projects, open_index, tracked_projects
 
-    repository = Repository.discover(Path.cwd())
-    index = Index.open(repository) if repository else None
+    index = open_index(Path.cwd())
     if index is None:
         raise ExternalError("not in a Git working tree", hint="git spacy check")
     cwd = os.path.relpath(os.getcwd(), os.path.realpath(index.top))
-    names = [os.path.normpath(os.path.join(cwd, file)) for file in options.files]
-    findings = []
-    project_checks = [check for check in options.checks if check != "outputs"]
-    if project_checks:
-        folders = [outputs.project_folder(entry.name) for entry in index.named(PROJECT_FILE)]
-        if names:
-            named_folders = {os.path.dirname(name) + "/" if "/" in name else "" for name in names}
-            folders = [folder for folder in folders if folder in named_folders]
-        for folder in folders:
-            view = Staged(index.top / folder, index)
-            in_folder = checks.run_checks(project_checks, view, strict=options.strict)
-            findings += [finding.below(folder) for finding in in_folder]
-    if "outputs" in options.checks:
-        max_size = outputs.MAX_SIZE if options.max_size is None else options.max_size
-        files = names or sorted(index.changed())
-        findings += outputs.check_outputs(index, files, max_size=max_size, allow=options.allow)
+    files = tuple(os.path.normpath(os.path.join(cwd, file)) for file in request.files)
+    request = request._replace(files=files)
+    findings = check_projects(request, tracked_projects(index), _start_folder(), index)
     text = FORMATS["text"](findings).encode(sys.stdout.encoding or "utf-8", "backslashreplace")
     sys.stdout.write(text.decode(sys.stdout.encoding or "utf-8"))
     return 1 if any(finding.severity == "error" for finding in findings) else 0

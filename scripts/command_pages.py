@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from git_spacy.cli import manpages, overrides
-from git_spacy.cli.examples import EXAMPLES
+from git_spacy.cli.command_class import OverridingCommand, declared
 from git_spacy.cli.main import group
 from git_spacy.git import settings
 
@@ -96,11 +96,10 @@ def page(name: str, command: click.Command) -> str:
             *options(sub_context, "### Options"),
         ]
     parts += options(context, "## Options")
-    if examples := EXAMPLES.get(name):
+    if examples := declared(command, "EXAMPLES"):
         parts.append("## Examples\n")
         parts += [f"{meaning}\n\n```console\n$ {line}\n```\n" for line, meaning in examples]
-    wanted = manpages.SETTINGS.get(name, ())
-    if rows := [setting for setting in settings.ALL_SETTINGS if setting.name in wanted]:
+    if rows := manpages.settings_of(command):
         parts += ["## Settings\n", table(("Setting", "Meaning"), settings_rows(rows))]
         parts.append("All settings: [Settings](../settings.md).\n")
     return "\n".join(parts)
@@ -132,7 +131,7 @@ def options(context: click.Context, heading: str) -> list[str]:
         option for option in command.get_params(context) if isinstance(option, click.Option)
     ]
     rows = [row for option in parameters if (row := option.get_help_record(context))]
-    if isinstance(command, overrides.OverridingCommand):
+    if isinstance(command, OverridingCommand):
         rows += overrides.VARIABLES
     rows = [(left, right) for left, right in rows if "--help" not in left]
     cells = [(f"`{left}`", escape(right)) for left, right in rows]

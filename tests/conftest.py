@@ -65,12 +65,12 @@ sys.addaudithook(guard_home)
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Start each worker with slow modules, so that no worker ends with one while the other idles.
+    """Start each worker with slow modules, so that no worker ends with one while the others idle.
 
-    `--dist worksteal` gives the first of two workers the first half of the tests, and the second
-    worker the other half.
+    `--dist worksteal` gives each worker an equal and contiguous part of the tests.
     """
 
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     modules: dict[str, list[pytest.Item]] = {}
     for item in items:
         modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
@@ -78,18 +78,48 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for module in modules.values():
         is_slow = any(item.get_closest_marker("slow") for item in module)
         (slow if is_slow else quick).append(module)
-    middle = sum(map(len, quick)) // 2
-    count, first, second = 0, [], []
+    parts: list[list[pytest.Item]] = [
+        [item for module in slow[number::count] for item in module] for number in range(count)
+    ]
+    size = len(items) / count
+    number = 0
     for module in quick:
-        (first if count < middle else second).extend(module)
-        count += len(module)
-    for half, slow_modules in ((first, slow[0::2]), (second, slow[1::2])):
-        half[:0] = [item for module in slow_modules for item in module]
-    items[:] = first + second
+        while number < count - 1 and len(parts[number]) >= size:
+            number += 1
+        parts[number].extend(module)
+    items[:] = [item for part in parts for item in part]
+
+
+# After a commit, Git would start a process to see whether there is something to tidy up.
+GIT_CONFIG = """\
+[user]
+	name = A U Thor
+	email = author@example.com
+[init]
+	defaultBranch = main
+	templateDir = {template}
+[gc]
+	auto = 0
+[maintenance]
+	auto = false
+"""
+
+
+@pytest.fixture(scope="session")
+def git_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Git's template of a repository, without the 14 examples of hooks."""
+
+    folder = tmp_path_factory.mktemp("template")
+    (folder / "hooks").mkdir()
+    (folder / "info").mkdir()
+    (folder / "info/exclude").write_text("# no patterns\n")
+    return folder
 
 
 @pytest.fixture(autouse=True)
-def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def sealed(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, git_template: Path
+) -> Path:
     """Give each test its own home, which has an identity for Git and nothing else."""
 
     home = tmp_path_factory.mktemp("home")
@@ -106,6 +136,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
         "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
         "GIT_EDITOR": "false",
         "GIT_TERMINAL_PROMPT": "0",
+        "GIT_TEST_FSYNC": "0",  # keeps Git from waiting for the disk
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "NO_COLOR": "1",
@@ -113,9 +144,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
-    (home / ".gitconfig").write_text(
-        "[user]\n\tname = A U Thor\n\temail = author@example.com\n[init]\n\tdefaultBranch = main\n"
-    )
+    (home / ".gitconfig").write_text(GIT_CONFIG.format(template=git_template))
     monkeypatch.chdir(home)
     return home
 

@@ -26,19 +26,18 @@ MODULES = sorted(
 MAY_IMPORT = {
     "errors": set(),
     "sharing": set(),
-    "git_names": set(),
-    "files": {"abandoned", "errors", "git_names", "sharing"},
+    "containment": set(),
+    "files": {"abandoned", "errors", "containment", "sharing"},
     "abandoned": set(),
     "interrupts": {"errors"},
     "threads": {"abandoned", "interrupts"},
-    "project": {"errors", "files", "git_names"},
-    "formats": {"errors", "git_names"},
+    "project": {"errors", "files", "containment"},
+    "formats": {"errors", "containment"},
     "git": {
         "abandoned",
         "errors",
         "files",
-        "formats",
-        "git_names",
+        "containment",
         "interrupts",
         "project",
         "sharing",
@@ -50,31 +49,41 @@ MAY_IMPORT = {
         "errors",
         "files",
         "git",
-        "git_names",
+        "containment",
         "history",
         "interrupts",
         "lock",
         "project",
+        "safe_extract",
         "sharing",
         "state",
     },
-    "assets": {"errors", "files", "git", "git_names", "http_reader", "project", "state", "threads"},
+    "assets": {
+        "errors",
+        "files",
+        "git",
+        "containment",
+        "project",
+        "state",
+        "threads",
+    },
     "storage": {
         "errors",
         "files",
         "formats",
         "git",
-        "git_names",
+        "containment",
         "history",
         "lock",
         "project",
+        "safe_extract",
         "sharing",
         "state",
         "threads",
     },
-    "http_reader": set(),
+    "safe_extract": {"containment", "files", "project"},
     "templates": set(),
-    "generate": {"errors", "files", "git", "lock", "project", "state"},
+    "generate": {"errors", "files", "project", "state"},
     "check": {
         "assets",
         "errors",
@@ -92,12 +101,12 @@ MAY_IMPORT = {
         "formats",
         "generate",
         "git",
-        "git_names",
+        "containment",
         "project",
         "sharing",
         "templates",
     },
-    "hook": {"check", "errors", "git", "interrupts", "project", "setup", "state"},
+    "hook": {"check", "errors", "git", "history", "interrupts", "project", "setup", "state"},
     "cli": {
         "check",
         "errors",
@@ -152,6 +161,16 @@ def test_a_package_imports_only_the_packages_that_it_may(path: Path) -> None:
         parts = module.split(".")
         if parts[0] == "git_spacy" and len(parts) > 1 and parts[1] in MAY_IMPORT:
             assert parts[1] in allowed, f"{package_of(path)} imports {module}"
+
+
+def test_the_document_lists_what_each_package_may_import() -> None:
+    text = (REPOSITORY / "docs/explanation/architecture.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE)
+    documented = {name: set(re.findall(r"`(\w+)`", allowed)) for name, allowed in rows}
+    assert documented == MAY_IMPORT
+    names = list(documented)
+    for number, name in enumerate(names):
+        assert documented[name].isdisjoint(names[:number]), f"'{name}' imports upwards"
 
 
 HEAVY = {"requests", "dulwich", "rich", "yaml", "urllib3", "spacy", "ray"}
@@ -253,6 +272,29 @@ def test_no_function_has_a_name_that_only_its_module_explains() -> None:
         if isinstance(node, ast.FunctionDef) and node.name in ("of", "one", "all")
     ]
     assert vague == []
+
+
+COMMAND_MODULES = [path for path in MODULES if path.parent.name == "commands"]
+
+
+@pytest.mark.parametrize("path", COMMAND_MODULES, ids=lambda path: path.stem)
+def test_no_command_imports_another_command(path: Path) -> None:
+    imported = {module for module, _ in imports(path)}
+    assert not {name for name in imported if name.startswith("git_spacy.cli.commands")}
+
+
+def test_no_function_of_the_command_line_has_more_than_40_lines_without_its_docstring() -> None:
+    long = {}
+    for path in MODULES:
+        if package_of(path) != "cli":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) and node.body[1:] else node.body
+                lines = (node.end_lineno or 0) - body[0].lineno + 1
+                if lines > 40:
+                    long[f"{path.stem}: {node.name}"] = lines
+    assert long == {}
 
 
 def modules_imported(*arguments: str, cwd: Path) -> set[str]:

@@ -72,7 +72,9 @@ def test_the_recipe_for_a_command_works(
     create_module("git_spacy.cli.commands.count", COMMAND, monkeypatch)
     monkeypatch.setattr(main, "COMMANDS", (*COMMANDS, "count"))
     assert spacy("count", cwd=two_steps(tmp_path)) == (0, "2\n", "")
-    assert spacy("count", "-h").out.startswith("Usage: git spacy count ")
+    shown = spacy("count", "-h").out
+    assert shown.startswith("Usage: git spacy count ")
+    assert shown.endswith("Examples:\n  git spacy count  Print how many commands can be run.\n")
 
 
 def test_the_recipe_for_a_source_of_assets_works(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_spacy import errors
-from git_spacy.errors import Problem, escape_controls, redact
+from git_spacy.errors import Diagnostic, escape_controls, redact
 
 
 @pytest.mark.threat("terminal-escapes")
@@ -51,16 +51,31 @@ def test_credentials_and_query_strings_are_masked(text: str, shown: str) -> None
     assert redact(text) == shown
 
 
-def test_a_problem_has_its_location_severity_and_hints() -> None:
-    assert str(Problem("it is wrong", "correct it", "a.yml:1:2")) == (
+def test_a_diagnostic_shows_its_location_severity_and_hints() -> None:
+    assert str(Diagnostic("it is wrong", "correct it", "a.yml", 1, 2)) == (
         "a.yml:1:2: error: it is wrong\nhint: correct it"
     )
-    assert str(Problem("it is wrong")) == "error: it is wrong"
-    assert Problem("it is old", location="a.yml").format("warning") == "a.yml: warning: it is old"
+    assert str(Diagnostic("it is wrong", file="a.yml", line=3)) == "a.yml:3: error: it is wrong"
+    assert str(Diagnostic("it is wrong")) == "error: it is wrong"
+    old = Diagnostic("it is old", file="a.yml", severity="warning")
+    assert str(old) == "a.yml: warning: it is old"
+
+
+def test_a_coloured_severity_is_the_only_part_that_may_have_control_characters() -> None:
+    hostile = Diagnostic("error: \x1b[2J", "error: \x1b[2J", "error: \x1b[2J")
+    assert hostile.format("\x1b[31merror:\x1b[0m") == (
+        "error: \\x1b[2J: \x1b[31merror:\x1b[0m error: \\x1b[2J\nhint: error: \\x1b[2J"
+    )
+
+
+def test_below_prefixes_the_file_with_a_folder() -> None:
+    problem = Diagnostic("it is wrong", file="a/b.yml")
+    assert problem.below("deep/folder/").file == "deep/folder/a/b.yml"
+    assert problem.below("") == problem
 
 
 def test_each_line_of_a_hint_is_prefixed_as_git_does() -> None:
-    assert str(Problem("it is wrong", "correct it:\n\n  git spacy run all")) == (
+    assert str(Diagnostic("it is wrong", "correct it:\n\n  git spacy run all")) == (
         "error: it is wrong\nhint: correct it:\nhint: \nhint:   git spacy run all"
     )
 
@@ -80,7 +95,7 @@ def test_each_error_class_has_its_exit_code(
     error_class: type[errors.GitSpacyError], code: int
 ) -> None:
     assert error_class("x").exit_code == code
-    combined = error_class.from_problems([Problem("a"), Problem("b")])
+    combined = error_class.from_problems([Diagnostic("a"), Diagnostic("b")])
     assert combined.exit_code == code
     assert str(combined) == "error: a\nerror: b"
 

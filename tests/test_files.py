@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy import files, git_names
+from git_spacy import files
 from git_spacy.errors import Busy, Refused
 from tests.testing.projects import snapshot
 
@@ -196,24 +196,6 @@ def test_a_staging_without_commit_leaves_nothing(tmp_path: Path) -> None:
     with files.staging(tmp_path, "dest") as staged, staged.open() as stream:
         stream.write(b"new")
     assert snapshot(tmp_path) == {"dest": b"old"}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [".git", ".GIT", ".git.", ".git ", ".git . ", "git~1", "GIT~2", ".git::$INDEX_ALLOCATION",
-     ".git:x", ".g\u200cit", "\ufeff.git", ".git\\config", "a\\.git"],
-)  # fmt: skip
-def test_names_that_some_system_takes_for_dot_git_are_recognized(
-    name: str,
-) -> None:
-    assert git_names.is_git_name(name)
-
-
-@pytest.mark.parametrize(
-    "name", [".github", ".gitignore", "git", ".git-spacy", "a.git", "git~", ""]
-)
-def test_names_that_only_resemble_dot_git_are_ordinary(name: str) -> None:
-    assert not git_names.is_git_name(name)
 
 
 @pytest.mark.parametrize("target", [".git", ".git/hooks", "sub/.GIT"])

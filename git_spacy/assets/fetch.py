@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from git_spacy import threads
 from git_spacy.assets import asset_status, sources
@@ -41,11 +41,11 @@ from git_spacy.assets.planner import (
 from git_spacy.assets.sources import FetchContext, FetchedContent
 from git_spacy.errors import (
     CheckFailed,
+    Diagnostic,
     ExternalError,
     GitSpacyError,
     InvalidInput,
     LocalFailure,
-    Problem,
     Refused,
 )
 from git_spacy.files import make_directory, recover, staging
@@ -56,7 +56,7 @@ from git_spacy.project.diagnostics import group_problems
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
 from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
-from git_spacy.state.stat_cache import FetchedAsset
+from git_spacy.state.stat_cache import FetchedAsset, StatCache
 
 JOBS = 8
 
@@ -69,13 +69,6 @@ _WORST_FIRST: tuple[type[GitSpacyError], ...] = (
     ExternalError,
     CheckFailed,
 )
-
-
-class FetchStatCache(asset_status.FingerprintSource, Protocol):
-    """The methods of `state.stat_cache.StatCache` that a fetch calls, from one thread."""
-
-    def remember_fetched(self, dest: str, asset: FetchedAsset) -> None: ...
-    def save(self) -> None: ...
 
 
 class FetchFailure(NamedTuple):
@@ -114,7 +107,7 @@ def fetch(
     project: Project,
     root: Path,
     *,
-    index: FetchStatCache,
+    index: StatCache,
     settings: Settings,
     environ: Mapping[str, str],
     report: Callable[[FetchEvent], None],
@@ -154,7 +147,7 @@ class _FetchRun:
     """The state of one fetch."""
 
     def __init__(
-        self, context: FetchContext, index: FetchStatCache, report: FetchReporter, force: bool
+        self, context: FetchContext, index: StatCache, report: FetchReporter, force: bool
     ) -> None:
         self._context = context
         self._index = index
@@ -349,7 +342,7 @@ class _SerialReporter:
                 raise Cancelled from None
 
 
-def _grouped(failures: Sequence[FetchFailure]) -> Iterator[Problem]:
+def _grouped(failures: Sequence[FetchFailure]) -> Iterator[Diagnostic]:
     """Yield one problem for each cause, with the line of its first asset in project.yml."""
 
     failed = [(failure, problem) for failure in failures for problem in failure.error.problems]
@@ -362,10 +355,11 @@ def _grouped(failures: Sequence[FetchFailure]) -> Iterator[Problem]:
         is_single = len(group.names) == 1
         message = problem.message if is_single else group.cause
         noun = "asset" if is_single else "assets"
-        yield Problem(
+        yield Diagnostic(
             f"{noun} {group.quoted_names}: {message}",
             group.hint,
-            f"project.yml:{failure.asset.line}",
+            "project.yml",
+            failure.asset.line,
         )
 
 

@@ -66,7 +66,7 @@ def open_session(cancellation: Cancellation) -> Session:
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-    from git_spacy.http_reader import BoundedResponse
+    from git_spacy.assets.http_reader import BoundedResponse
 
     route = Route()
 
@@ -216,7 +216,7 @@ def failure_message(error: BaseException, summary: str) -> str:
     """Return `summary` and the operating system's reason, which requests and urllib3 wrap in
     several exceptions; for a ProtocolViolation, return its own message."""
 
-    from git_spacy.http_reader import ProtocolViolation
+    from git_spacy.assets.http_reader import ProtocolViolation
 
     seen: list[BaseException] = []
     queue: list[object] = [error]

@@ -5,24 +5,27 @@ They start no process but git, use no network, and change nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.check.finding import Finding, Severity, finding_of_warning, findings_of_error
-from git_spacy.errors import InvalidInput, Refused
+from git_spacy.check.finding import findings_of
+from git_spacy.errors import Diagnostic, InvalidInput, Refused, Severity
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
 from git_spacy.project import loader, source_map
-from git_spacy.project.graph import DependencyGraph, check_destinations, producer_hint
+from git_spacy.project.graph import DependencyGraph, check_destinations, checksum_hint
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.matrix import command_line, split_name, with_variants
-from git_spacy.project.model import Project
+from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
-from git_spacy.state.project_view import LFS_POINTER, View
+from git_spacy.state.project_view import Staged, View
+from git_spacy.state.stat_cache import StatCache
+from git_spacy.state.tracked_paths import missing_hint
 from git_spacy.state.verdict import Reason, orphaned_entries
 
 _LOCK_KEYS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
@@ -37,26 +40,42 @@ class _CheckContext(NamedTuple):
     strict: bool
 
 
-def run_checks(names: Sequence[str], view: View, *, strict: bool = False) -> list[Finding]:
+def run_checks(names: Sequence[str], view: View, *, strict: bool = False) -> list[Diagnostic]:
     """Run the checks `names`, which are keys of CHECKS; return the findings by file and line.
 
     If project.yml cannot be loaded, only its errors are returned. With `strict`, every command of
-    every workflow must have an entry in project.lock. Raises OSError, ExternalError if git fails.
+    every workflow must have an entry in project.lock. The hint of a finding that is only due to
+    unstaged files says which to add. Raises OSError, ExternalError if git fails.
     """
 
+    findings = _run_checks(names, view, strict)
+    if findings and isinstance(view, Staged):
+        from git_spacy.check import staging
+
+        findings = staging.hint_at_unstaged_files(
+            findings, view, lambda other: _run_checks(names, other, strict)
+        )
+    return findings
+
+
+def _run_checks(names: Sequence[str], view: View, strict: bool) -> list[Diagnostic]:
     try:
         data = view.project()
         loaded = loader.parse(data)
         check_destinations(loaded.project.assets)
     except (InvalidInput, Refused) as error:
-        return findings_of_error("project", error, PROJECT_FILE)
+        return findings_of("project", error.problems, PROJECT_FILE)
     context = _CheckContext(loaded, data, view, strict)
-    findings = [finding for name in names for finding in CHECKS[name](context)]
+    findings = [
+        finding
+        for name in names
+        for finding in findings_of(name, CHECKS[name](context), PROJECT_FILE)
+    ]
     view.save()
     return sorted(findings, key=lambda finding: (finding.file, finding.line, finding.column))
 
 
-def unrecorded_entries(root: Path, view: View) -> list[Finding]:
+def unrecorded_entries(root: Path, view: View) -> list[Diagnostic]:
     """Return a finding for each entry of project.lock that no run record matches.
 
     Raises InvalidInput outside a repository, ExternalError if git fails.
@@ -64,8 +83,9 @@ def unrecorded_entries(root: Path, view: View) -> list[Finding]:
 
     from git_spacy.history import run_history  # imported late, since hooks do not need it
 
-    text = view.lock()
+    text = None
     try:
+        text = view.lock()
         entries = {} if text is None else lock_format.parse(text)
     except InvalidInput:
         return []  # reported by the check of project.lock
@@ -74,14 +94,17 @@ def unrecorded_entries(root: Path, view: View) -> list[Finding]:
         if record.exit == 0:
             recorded.setdefault(record.command, []).append(record.entry())
     positions = lock_format.source_map(text or b"")
-    return [
-        Finding(
-            "lock", LOCK_FILE, *positions[name,], f"'{name}': no run record matches this entry",
+    problems = (
+        Diagnostic(
+            f"'{name}': no run record matches this entry",
             f"git spacy notes pull\nor, to record it: git spacy lock record {name}",
+            LOCK_FILE,
+            *positions[name,],
         )
         for name, entry in entries.items()
         if not any(_agree(entry, other) for other in recorded.get(split_name(name)[0], ()))
-    ]  # fmt: skip
+    )
+    return findings_of("lock", problems, LOCK_FILE)
 
 
 def _agree(entry: LockEntry, recorded: LockEntry) -> bool:
@@ -111,14 +134,13 @@ def remove_orphaned_entries(root: Path) -> tuple[str, ...]:
     return names
 
 
-def _project(context: _CheckContext) -> Iterable[Finding]:
-    """Yield the warnings of the loader; its errors are reported before the checks run."""
+def _project(context: _CheckContext) -> Iterable[Diagnostic]:
+    """Return the warnings of the loader; its errors are reported before the checks run."""
 
-    for text in context.loaded.project.warnings:
-        yield finding_of_warning("project", text, PROJECT_FILE)
+    return context.loaded.project.warnings
 
 
-def _assets(context: _CheckContext) -> Iterator[Finding]:
+def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
     """Compare the checksums of the assets that exist."""
 
     view, project = context.view, context.loaded.project
@@ -138,8 +160,8 @@ def _assets(context: _CheckContext) -> Iterator[Finding]:
             message = (
                 f"checksum mismatch: the {algorithm} of asset '{asset.dest}' is {current.digest}"
             )
-            hint = f"git spacy assets {asset.dest}\nor correct the checksum"
-            line, column = source_map.nearest_position(
+            hint = checksum_hint(asset)
+            position = source_map.nearest_position(
                 context.loaded.source_map, "assets", asset.dest.text, "checksum"
             )
             difference = view.benign_difference(asset.dest, asset.checksum.digest)
@@ -147,45 +169,82 @@ def _assets(context: _CheckContext) -> Iterator[Finding]:
                 continue
             if difference:
                 message = f"asset '{asset.dest}' {difference}"
-                hint = _difference_hint(difference, asset.dest.normal)
+                hint = "git lfs pull"
             severity: Severity = "error" if difference is None else "warning"
-            yield Finding("assets", PROJECT_FILE, line, column, message, hint, severity)
+            yield Diagnostic(
+                message, hint, PROJECT_FILE, *position, severity,
+                subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
+            )  # fmt: skip
 
 
-def _lock(context: _CheckContext) -> Iterator[Finding]:
+def _mismatched_assets(project: Project, view: View) -> Iterator[Asset]:
+    """Yield the assets that exist and have another md5 than their checksum."""
+
+    assets = [a for a in project.assets if a.checksum and a.checksum.algorithm == "md5"]
+    present = view.present([asset.dest for asset in assets])
+    for asset in assets:
+        now = present[asset.dest.normal]
+        if now and asset.checksum and now.digest != asset.checksum.digest:
+            yield asset
+
+
+def _lock(context: _CheckContext) -> Iterator[Diagnostic]:
     """Compare every entry of project.lock with the committed files."""
 
-    text = context.view.lock()
+    text = None
     try:
+        text = context.view.lock()
         entries = {} if text is None else lock_format.parse(text)
     except InvalidInput as error:
-        yield from findings_of_error("lock", error, LOCK_FILE)
+        yield from error.problems
         return
     project = with_variants(context.loaded.project, context.data, entries)
     checked = lock_check.check_lock(project, entries, context.view)
     positions = lock_format.source_map(text or b"")
     for reason in orphaned_entries(project, entries):
         hint = "git spacy check lock --fix"
-        yield Finding("lock", LOCK_FILE, *positions[reason.about,], reason.text, hint)
+        yield Diagnostic(
+            reason.text, hint, LOCK_FILE, *positions[reason.about,],
+            subject=f"lock entry {reason.about}", files=(LOCK_FILE, PROJECT_FILE),
+        )  # fmt: skip
+    commands = {command.name: command for command in project.commands}
+    mismatched = {asset.dest.text: asset for asset in _mismatched_assets(project, context.view)}
     for name, verdict in checked.verdicts.items():
+        files = _files_in_git(project, commands[name])
         missing = {path.text: path for path in verdict.missing}
         for reason in lock_check.rerun_reasons(verdict):
             position = _position(positions, name, reason)
-            hint = (
-                producer_hint(project, name, missing[reason.about])
-                if reason.about in missing
-                else _rerun_command(project, name)
-            )
-            yield Finding("lock", LOCK_FILE, *position, f"'{name}': {reason}", hint)
+            if reason.about in missing:
+                hint = missing_hint(
+                    project, StatCache.open(context.view.root), name, missing[reason.about]
+                )
+            elif reason.about in mismatched:
+                hint = checksum_hint(mismatched[reason.about])
+            else:
+                hint = _rerun_command(project, name, context.view.root)
+            yield Diagnostic(
+                f"'{name}': {reason}", hint, LOCK_FILE, *position,
+                subject=f"command {name}", files=(LOCK_FILE, *files),
+            )  # fmt: skip
     for notice in checked.notices:
         position = source_map.nearest_position(positions, notice.command)
         for key in ("deps", "outs"):
             position = positions.get((notice.command, key, notice.path.text), position)
         message = f"'{notice.command}': '{notice.path}' {notice.message}, so it is not compared"
-        hint = _difference_hint(notice.message, notice.path.normal)
-        yield Finding("lock", LOCK_FILE, *position, message, hint, "warning")
+        yield Diagnostic(message, notice.hint, LOCK_FILE, *position, "warning")
     if context.strict:
         yield from _without_entry(context.loaded, entries)
+
+
+def _files_in_git(project: Project, command: Command) -> tuple[str, ...]:
+    """Return the paths of `command` that belong in Git: no cached outputs, no fetched assets."""
+
+    cached = {path.normal for other in project.commands for path in other.outputs}
+    fetched = {asset.dest.normal for asset in project.assets if asset.url or asset.git}
+    committed = {path.normal for other in project.commands for path in other.outputs_no_cache}
+    elsewhere = (cached | fetched) - committed
+    paths = (path.normal for path in (*command.deps, *command.produced))
+    return tuple(path for path in paths if path not in elsewhere)
 
 
 def _position(positions: Mapping[tuple[str, ...], Position], name: str, reason: Reason) -> Position:
@@ -195,21 +254,31 @@ def _position(positions: Mapping[tuple[str, ...], Position], name: str, reason: 
     return source_map.nearest_position(positions, name, key, reason.about)
 
 
-def _rerun_command(project: Project, name: str) -> str:
-    """Return a command line that runs `name` again, and all commands that then become stale."""
+def _rerun_command(project: Project, name: str, root: Path) -> str:
+    """Return a command line that runs `name` again, and all commands that then become stale.
 
-    upstream = DependencyGraph(project.commands).upstream_names()
-    stale = [command for command in project.commands if command.name == name]
+    Commands whose outputs do not exist come first, since `name` could not run without them.
+    """
+
+    graph = DependencyGraph(project.commands)
+    upstream, order = graph.upstream_names(), graph.producers_first()
+    commands = {command.name: command for command in project.commands}
     names = {name}
-    for command in project.commands:
-        is_stale = not names.isdisjoint(upstream[command.name])
-        if is_stale and command.produced and command.name not in names:
-            names.add(command.name)
-            stale.append(command)
-    return command_line(stale)
+    for other in order:
+        if commands[other].produced and not names.isdisjoint(upstream[other]):
+            names.add(other)
+    needed = [name]
+    for other in needed:
+        absent = [name for name in upstream[other] if _lacks_outputs(commands[name], root)]
+        needed += [name for name in absent if name not in needed]
+    return command_line(commands[name] for name in order if name in names.union(needed))
 
 
-def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> Iterator[Finding]:
+def _lacks_outputs(command: Command, root: Path) -> bool:
+    return not all(os.path.lexists(root / path.normal) for path in command.produced)
+
+
+def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> Iterator[Diagnostic]:
     for workflow in loaded.project.workflows:
         for step in workflow.steps:
             if step not in entries:
@@ -217,16 +286,13 @@ def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> I
                     loaded.source_map, "workflows", workflow.name, step
                 )
                 message = f"'{step}' of workflow '{workflow.name}' has no entry in {LOCK_FILE}"
-                yield Finding("lock", PROJECT_FILE, *position, message, f"git spacy run {step}")
+                yield Diagnostic(
+                    message, f"git spacy run {step}", PROJECT_FILE, *position,
+                    subject=f"step {workflow.name} {step}", files=(LOCK_FILE,),
+                )  # fmt: skip
 
 
-def _difference_hint(difference: str, path: str) -> str:
-    if difference == LFS_POINTER:
-        return "git lfs pull"
-    return f"add the line '{path} -text' to .gitattributes, so that Git does not change the file"
-
-
-def _generated(context: _CheckContext) -> Iterable[Finding]:
+def _generated(context: _CheckContext) -> Iterable[Diagnostic]:
     """Check that the generated files are up to date."""
 
     from git_spacy.check import generated
@@ -237,7 +303,7 @@ def _generated(context: _CheckContext) -> Iterable[Finding]:
     return generated.check_generated(generator_input, view)
 
 
-CHECKS: dict[str, Callable[[_CheckContext], Iterable[Finding]]] = {
+CHECKS: dict[str, Callable[[_CheckContext], Iterable[Diagnostic]]] = {
     "project": _project,
     "assets": _assets,
     "lock": _lock,

@@ -9,70 +9,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, NamedTuple
 
-from git_spacy.errors import GitSpacyError, Problem, escape_controls, redact
-
-Severity = Literal["error", "warning"]
-_LOCATION = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?")
-_WARNING = re.compile(r"(.+?):(\d+):(\d+): warning: (.*)", re.DOTALL)
+from git_spacy.errors import Diagnostic, sanitize
 
 
-class Finding(NamedTuple):
-    """A problem at a line and column (counted from 1) of a file, and how to fix it.
+def findings_of(check: str, problems: Iterable[Diagnostic], file: str) -> list[Diagnostic]:
+    """Return `problems` as findings of `check`, all of them at a line and column of a file.
 
-    `check` is the name of the check that found it.
+    Those without a location are at the start of `file`.
     """
 
-    check: str
-    file: str
-    line: int
-    column: int
-    message: str
-    hint: str = ""
-    severity: Severity = "error"
-
-    def below(self, folder: str) -> Finding:
-        """Prefix the file with `folder`, which is "" or ends in a slash."""
-
-        return self._replace(file=folder + self.file)
-
-
-def findings_of_error(check: str, error: GitSpacyError, file: str) -> list[Finding]:
-    """Convert all problems of `error`; `file` is for problems that have no location."""
-
-    findings = []
-    for problem in error.problems:
-        match = _LOCATION.fullmatch(problem.location)
-        line, column = (int(match[part] or 1) if match else 1 for part in ("line", "column"))
-        problem_file = (match and match["file"]) or file
-        findings.append(Finding(check, problem_file, line, column, problem.message, problem.hint))
-    return findings
+    return [
+        problem._replace(
+            check=check,
+            file=problem.file or file,
+            line=problem.line or 1,
+            column=problem.column or 1,
+            subject=problem.subject or f"{check} {problem.file or file}",
+            files=problem.files or (problem.file or file,),
+        )
+        for problem in problems
+    ]
 
 
-def finding_of_warning(check: str, text: str, file: str) -> Finding:
-    """Convert a warning of the project loader; `file` is for warnings without a location."""
-
-    match = _WARNING.fullmatch(text)
-    if match is None:
-        return Finding(check, file, 1, 1, text, severity="warning")
-    message, _, hint = match[4].partition("\nhint: ")
-    hint = hint.replace("\nhint: ", "\n")
-    return Finding(check, match[1], int(match[2]), int(match[3]), message, hint, "warning")
+def _text(findings: Sequence[Diagnostic]) -> str:
+    return "".join(f"{finding}\n" for finding in findings)
 
 
-def _text(findings: Sequence[Finding]) -> str:
-    lines = []
-    for finding in findings:
-        location = f"{finding.file}:{finding.line}:{finding.column}"
-        problem = Problem(finding.message, finding.hint, location)
-        lines.append(f"{problem.format(finding.severity)}\n")
-    return "".join(lines)
-
-
-def _github(findings: Sequence[Finding]) -> str:
+def _github(findings: Sequence[Diagnostic]) -> str:
     lines = []
     for finding in findings:
         properties = {
@@ -87,10 +52,10 @@ def _github(findings: Sequence[Finding]) -> str:
     return "".join(lines)
 
 
-def _gitlab(findings: Sequence[Finding]) -> str:
+def _gitlab(findings: Sequence[Diagnostic]) -> str:
     return _to_json(
         {
-            "description": _sanitize(
+            "description": sanitize(
                 # GitLab shows the description in one line
                 finding.message + (f"; hint: {finding.hint}" if finding.hint else "")
             ),
@@ -104,18 +69,22 @@ def _gitlab(findings: Sequence[Finding]) -> str:
     )
 
 
-def _json(findings: Sequence[Finding]) -> str:
+def _json(findings: Sequence[Diagnostic]) -> str:
     return _to_json(
         {
-            **finding._asdict(),
-            "message": _sanitize(finding.message),
-            "hint": _sanitize(finding.hint),
+            "check": finding.check,
+            "file": finding.file,
+            "line": finding.line,
+            "column": finding.column,
+            "message": sanitize(finding.message),
+            "hint": sanitize(finding.hint),
+            "severity": finding.severity,
         }
         for finding in findings
     )
 
 
-FORMATS: dict[str, Callable[[Sequence[Finding]], str]] = {
+FORMATS: dict[str, Callable[[Sequence[Diagnostic]], str]] = {
     "text": _text,
     "github": _github,
     "gitlab": _gitlab,
@@ -127,18 +96,14 @@ def _to_json(items: Iterable[dict[str, object]]) -> str:
     return json.dumps(list(items), indent=1, ensure_ascii=False) + "\n"
 
 
-def _fingerprint(finding: Finding) -> str:
+def _fingerprint(finding: Diagnostic) -> str:
     text = "\0".join((finding.check, finding.file, finding.message))
     data = text.encode("utf-8", "surrogateescape")
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _sanitize(text: str) -> str:
-    return escape_controls(redact(text))
-
-
 def _github_data(text: str) -> str:
-    return _sanitize(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return sanitize(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _github_property(text: str) -> str:

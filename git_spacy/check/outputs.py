@@ -1,53 +1,125 @@
-"""Check that no outputs, fetched assets or very large files are committed.
+"""Check that no outputs, fetched assets or very large files are in Git.
 
 `outputs_no_cache` are exempt, since they are meant to be in Git rather than in a cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import re
+import shlex
+import stat
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
-from git_spacy.check.finding import Finding
-from git_spacy.errors import InvalidInput, Refused
+from git_spacy.check.finding import findings_of
+from git_spacy.errors import Diagnostic, InvalidInput, Refused
 from git_spacy.git.index import Index
-from git_spacy.git.remote_tree import TreeEntry
 from git_spacy.project import loader, source_map
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.project_view import Staged, is_placeholder
+from git_spacy.state.counted_files import is_placeholder
+from git_spacy.state.project_view import View
 
-MAX_SIZE = 10 << 20
+_SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
+
+
+class OutputLimits(NamedTuple):
+    """Which files may be in Git: those of up to `max_size` bytes, and those whose path from the top
+    of the repository matches a pattern of `allow`. `remedy` says how to allow a larger one."""
+
+    max_size: int = 10 << 20
+    allow: tuple[str, ...] = ()
+    remedy: str = "allow it: --max-size=SIZE or --allow=GLOB"
+
+
+class FileGroup(NamedTuple):
+    """Files that are in Git or may get there, by name relative to the top of the repository.
+
+    `sizes` returns the sizes of those that exist. `state` completes the sentence "the output …";
+    `remedy` returns the command that changes it for a path in the project.
+    """
+
+    names: Sequence[str]
+    sizes: Callable[[Collection[str]], Mapping[str, int]]
+    state: str
+    remedy: Callable[[str], str]
+
+
+def staged_files(index: Index, names: Sequence[str] = ()) -> list[FileGroup]:
+    """Return the staged files `names`, by default all that the next commit changes or adds."""
+
+    def sizes(names: Collection[str]) -> dict[str, int]:
+        entries = index.entries(list(names))
+        by_id = index.sizes([entry.id for entry in entries])
+        return {entry.name: by_id.get(entry.id, 0) for entry in entries}
+
+    names = names or sorted(index.changed())
+    return [FileGroup(names, sizes, "is about to be committed", _unstage_command)]
+
+
+def worktree_files(index: Index, folders: Collection[str]) -> list[FileGroup]:
+    """Return the files below `folders` that Git tracks, then those that `git add` would add."""
+
+    def sizes(names: Collection[str]) -> dict[str, int]:
+        return {name: size for name in names if (size := _file_size(index, name)) is not None}
+
+    tracked = sorted({entry.name for entry in index.entries(list(folders))})
+    untracked = sorted(index.untracked(list(folders)))
+    return [
+        FileGroup(tracked, sizes, "is in Git", _unstage_command),
+        FileGroup(untracked, sizes, "is not ignored by Git", _ignore_command),
+    ]
 
 
 def check_outputs(
-    index: Index, files: Sequence[str], *, max_size: int = MAX_SIZE, allow: Sequence[str] = ()
-) -> list[Finding]:
-    """Check `files`, which are about to be committed. Their paths are relative to the repository.
+    groups: Iterable[FileGroup],
+    projects: Mapping[str, Callable[[], View] | None],
+    limits: OutputLimits,
+) -> list[Diagnostic]:
+    """Check each file of `groups` by the project that it belongs to.
 
-    Paths that match a pattern of `allow` are not checked; `max_size` is in bytes. Files outside
-    of projects are not checked, and in a project whose project.yml is invalid only their sizes are.
+    `projects` has, for the folder of every project, the function that opens it, or None if it is
+    not to be checked. Folders are prefixes of names: "" or "folder/". The findings are as seen from
+    the top of the repository. Files outside of projects are not checked, and in a project whose
+    project.yml is invalid only their sizes are.
     """
 
-    folders = [project_folder(entry.name) for entry in index.named(PROJECT_FILE)]
-    files_of: dict[str, list[str]] = {}
-    for name in files:
-        owners = [folder for folder in folders if name.startswith(folder)]
-        if owners and not is_placeholder(name) and not _matches(name, allow):
-            files_of.setdefault(max(owners, key=len), []).append(name)
-    entries = {
-        entry.name: entry
-        for entry in index.entries([name for names in files_of.values() for name in names])
-    }
-    findings = list(_too_large(index, list(entries.values()), max_size))
-    for folder, names in files_of.items():
-        try:
-            loaded = loader.parse(Staged(index.top / folder, index).project())
-        except (InvalidInput, Refused):
-            continue
-        inner = [name[len(folder) :] for name in names if name in entries]
-        findings += (finding.below(folder) for finding in _generated_paths(loaded, inner, folder))
-    return sorted(findings, key=lambda finding: (finding.file, finding.line))
+    findings: list[Diagnostic] = []
+    loaded: dict[str, LoadedProject | None] = {}
+    reported: set[str] = set()  # a path is reported for the first group that has files of it
+    for group in groups:
+        names_by_folder = _by_project(group.names, projects, limits.allow)
+        sizes = group.sizes([name for names in names_by_folder.values() for name in names])
+        findings += _too_large(sizes, limits)
+        for folder, names in names_by_folder.items():
+            if folder not in loaded:
+                loaded[folder] = _load(projects[folder])
+            project = loaded[folder]
+            for path, subject, position, alternative in (
+                _generated_paths(project) if project else ()
+            ):
+                full = folder + path.normal
+                files = [name for name in names if name in sizes and _holds(path, folder, name)]
+                if not files or full in reported:
+                    continue
+                reported.add(full)
+                message = f"{subject} {group.state}{_describe_files(files, full, folder)}"
+                hint = f"{group.remedy(path.normal)}\nor {alternative}"
+                finding = Diagnostic(message, hint, PROJECT_FILE, *position)
+                findings.append(finding.below(folder))
+    findings.sort(key=lambda finding: (finding.file, finding.line))
+    return findings_of("outputs", findings, PROJECT_FILE)
+
+
+def parse_size(text: str) -> int:
+    """Return a size in bytes: `500k`, `10m`, `2g`. Raises InvalidInput."""
+
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise InvalidInput(f"invalid size '{text}'", hint="write --max-size=500k, 10m or 2g")
+    return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2].lower()]
 
 
 def project_folder(project_file: str) -> str:
@@ -56,54 +128,82 @@ def project_folder(project_file: str) -> str:
     return project_file[: -len(PROJECT_FILE)]
 
 
-def _matches(name: str, allow: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in allow)
+def _by_project(
+    names: Iterable[str],
+    projects: Mapping[str, Callable[[], View] | None],
+    allow: Sequence[str],
+) -> dict[str, list[str]]:
+    """Return the names to check by the folder of their project: the innermost one."""
+
+    names_by_folder: dict[str, list[str]] = {}
+    for name in names:
+        owners = [folder for folder in projects if name.startswith(folder)]
+        if not owners or is_placeholder(name):
+            continue
+        folder = max(owners, key=len)
+        if projects[folder] and not any(fnmatchcase(name, pattern) for pattern in allow):
+            names_by_folder.setdefault(folder, []).append(name)
+    return names_by_folder
 
 
-def _too_large(index: Index, entries: Sequence[TreeEntry], max_size: int) -> Iterator[Finding]:
-    sizes = index.sizes([entry.id for entry in entries])
-    for entry in entries:
-        if (size := sizes.get(entry.id, 0)) > max_size:
-            message = f"file is {size / 1e6:,.1f} MB; the limit is {max_size / 1e6:,.1f} MB"
-            hint = (
-                "store it elsewhere and list it under 'assets'\n"
-                "or commit it anyway: git commit --no-verify (with pre-commit, raise --max-size)"
-            )
-            yield Finding("outputs", entry.name, 1, 1, message, hint)
+def _load(open_view: Callable[[], View] | None) -> LoadedProject | None:
+    try:
+        return loader.parse(open_view().project()) if open_view else None
+    except (InvalidInput, Refused):
+        return None  # the check 'project' reports it
 
 
-def _generated_paths(loaded: LoadedProject, names: Sequence[str], folder: str) -> Iterator[Finding]:
-    project = loaded.project
-    for command in project.commands:
+def _too_large(sizes: Mapping[str, int], limits: OutputLimits) -> Iterator[Diagnostic]:
+    for name, size in sizes.items():
+        if size > limits.max_size:
+            message = f"file is {size / 1e6:,.1f} MB; the limit is {limits.max_size / 1e6:,.1f} MB"
+            hint = f"store it elsewhere and list it under 'assets'\nor {limits.remedy}"
+            yield Diagnostic(message, hint, name)
+
+
+def _generated_paths(
+    loaded: LoadedProject,
+) -> Iterator[tuple[ProjectPath, str, source_map.Position, str]]:
+    """Yield each path that does not belong into Git, what it is, its position in project.yml, and
+    how to declare that it does."""
+
+    for command in loaded.project.commands:
         for output in command.outputs:
             position = source_map.nearest_position(
                 loaded.source_map, "commands", command.name, "outputs", output.text
             )
-            message = f"output '{output}' of '{command.name}' is about to be committed"
-            hint = "or list it under 'outputs_no_cache' to keep it in Git"
-            yield from _finding(output, names, position, message, hint, folder)
-    for asset in project.assets:
+            alternative = "list it under 'outputs_no_cache' to keep it in Git"
+            yield output, f"output '{output}' of '{command.name}'", position, alternative
+    for asset in loaded.project.assets:
         if asset.url or asset.git:
             position = source_map.nearest_position(loaded.source_map, "assets", asset.dest.text)
-            message = f"asset '{asset.dest}', which is fetched, is about to be committed"
-            hint = "or remove its 'url' or 'git' to keep it in Git"
-            yield from _finding(asset.dest, names, position, message, hint, folder)
+            alternative = "remove its 'url' or 'git' to keep it in Git"
+            yield asset.dest, f"asset '{asset.dest}', which is fetched,", position, alternative
 
 
-def _finding(
-    path: ProjectPath,
-    names: Sequence[str],
-    position: source_map.Position,
-    message: str,
-    hint: str,
-    folder: str,
-) -> Iterator[Finding]:
-    files = [name for name in names if path.holds(ProjectPath(name, name))]
-    if not files:
-        return
-    if files != [path.normal]:
-        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-        message += f": '{files[0]}'{more}"
-    unstage = f"git rm -r --cached '{folder}{path.normal}'"
-    hint = f"{unstage}\n{hint}"
-    yield Finding("outputs", PROJECT_FILE, *position, message, hint)
+def _holds(path: ProjectPath, folder: str, name: str) -> bool:
+    inner = name[len(folder) :]
+    return path.holds(ProjectPath(inner, inner))
+
+
+def _describe_files(files: Sequence[str], path: str, folder: str) -> str:
+    if files == [path]:
+        return ""
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return f": '{files[0][len(folder) :]}'{more}"
+
+
+def _file_size(index: Index, name: str) -> int | None:
+    try:
+        status = os.lstat(index.top / name)
+    except OSError:
+        return None
+    return None if stat.S_ISDIR(status.st_mode) else status.st_size  # a folder is a submodule
+
+
+def _unstage_command(path: str) -> str:
+    return shlex.join(("git", "rm", "-r", "--cached", path))
+
+
+def _ignore_command(path: str) -> str:  # noqa: ARG001
+    return "git spacy ignore"

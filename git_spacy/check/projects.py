@@ -1,13 +1,103 @@
-"""Find the projects to check: the one around a folder or, outside a project, all below it."""
+"""Find the projects to check, and run the checks on them: for `git spacy check` and the hook."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from git_spacy.errors import InvalidInput
+from git_spacy.check import checks, outputs
+from git_spacy.check.outputs import OutputLimits, project_folder
+from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.git.index import Index
-from git_spacy.git.repository import Repository
+from git_spacy.git.repository import Repository, prefix
 from git_spacy.project import loader
+from git_spacy.project.loader import PROJECT_FILE
+from git_spacy.state.project_view import Staged, View, WorkTree
+
+CHECK_NAMES = (*checks.CHECKS, "outputs")
+
+
+class CheckRequest(NamedTuple):
+    """What to check: `checks` are names from CHECK_NAMES.
+
+    `files`, relative to the top of the repository, limit the check of outputs to these files and
+    the others to the projects whose folders they are in; () stands for everything.
+    """
+
+    checks: Collection[str]
+    staged: bool = False
+    strict: bool = False
+    notes: bool = False
+    limits: OutputLimits = OutputLimits()
+    files: tuple[str, ...] = ()
+
+    def open_view(self, root: Path, index: Index | None) -> View:
+        """Return the project in `root` as it is staged, or in the worktree."""
+
+        return Staged(root, index) if self.staged else WorkTree(root)
+
+
+def check_projects(
+    request: CheckRequest, roots: Sequence[Path], base: Path, index: Index | None
+) -> list[Diagnostic]:
+    """Check the projects in the folders `roots`; files and hints in the findings are as seen
+    from `base`.
+
+    `index` is needed for staged files and for the check of outputs. Raises InvalidInput outside a
+    repository for checks that need one, ExternalError if git fails, OSError.
+    """
+
+    names = [name for name in checks.CHECKS if name in request.checks]
+    folders = {os.path.dirname(file) for file in request.files}
+    findings = []
+    for root in roots if names else ():
+        if index and folders and prefix(root, index.top).rstrip("/") not in folders:
+            continue
+        view = request.open_view(root, index)
+        in_project = checks.run_checks(names, view, strict=request.strict)
+        if request.notes and "lock" in names:
+            in_project += checks.unrecorded_entries(root, view)
+        findings += [finding.below(prefix(root, base)) for finding in in_project]
+    if "outputs" in request.checks:
+        findings += _check_outputs(request, roots, base, index)
+    return findings
+
+
+def _check_outputs(
+    request: CheckRequest, roots: Sequence[Path], base: Path, index: Index | None
+) -> list[Diagnostic]:
+    if index is None:
+        raise InvalidInput("not in a Git repository", hint="git init")
+    views = {prefix(root, index.top): partial(request.open_view, root, index) for root in roots}
+    others = dict.fromkeys(map(project_folder, _project_files(index)))
+    groups = (
+        outputs.staged_files(index, request.files)
+        if request.staged
+        else outputs.worktree_files(index, views)
+    )
+
+    findings = outputs.check_outputs(groups, {**others, **views}, request.limits)
+    top, start = os.path.realpath(index.top), os.path.realpath(base)
+    return [
+        finding.seen_from(lambda path: os.path.relpath(os.path.join(top, path), start))
+        for finding in findings
+    ]
+
+
+def open_index(start: Path) -> Index | None:
+    """Return the index of the worktree around `start`; None outside of any."""
+
+    repository = Repository.discover(start)
+    return Index.open(repository) if repository else None
+
+
+def tracked_projects(index: Index) -> list[Path]:
+    """Return the folders of all projects whose project.yml is in the index."""
+
+    return [index.top / project_folder(file) for file in _project_files(index)]
 
 
 def find_projects(start: Path) -> list[Path]:
@@ -20,12 +110,11 @@ def find_projects(start: Path) -> list[Path]:
     try:
         return [loader.find(start)]
     except InvalidInput:
-        repository = Repository.discover(start)
-        index = Index.open(repository) if repository else None
+        index = open_index(start)
         if index is None:
             raise
         real_start = start.resolve()
-        files = [index.top.resolve() / entry.name for entry in index.named(loader.PROJECT_FILE)]
+        files = [index.top.resolve() / file for file in _project_files(index)]
         below = [file.parent for file in files if file.is_file() and real_start in file.parents]
         if not below:
             raise
@@ -37,3 +126,7 @@ def work_tree_top(start: Path) -> Path:
 
     repository = Repository.discover(start)
     return repository.top if repository and repository.top else start
+
+
+def _project_files(index: Index) -> list[str]:
+    return [entry.name for entry in index.named(PROJECT_FILE)]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from git_spacy.cli.registry import ARGUMENTS, COMMANDS, summary
 from git_spacy.errors import escape_controls
 
 if TYPE_CHECKING:
@@ -72,9 +73,12 @@ def _all_candidates(before: Sequence[str], current: str, start: Path) -> Iterabl
         return _options(()) if current.startswith("-") else _command_names()
     if before == ["-C"]:
         return ()
-    command = tuple(before[:2]) if before[0] in GROUPS else (before[0],)
-    if len(command) == 1 and command[0] in GROUPS:
-        return _options(command) if current.startswith("-") else _subcommands(command[0])
+    arguments = ARGUMENTS.get(before[0])
+    command = tuple(before[:2]) if isinstance(arguments, dict) else (before[0],)
+    if isinstance(arguments, dict):
+        if len(command) == 1:
+            return _options(command) if current.startswith("-") else _subcommands(command[0])
+        arguments = arguments.get(command[1])
     if current.startswith("--vars."):
         return _variables(start, "--vars.", "")
     if "--" not in before:
@@ -89,14 +93,12 @@ def _all_candidates(before: Sequence[str], current: str, start: Path) -> Iterabl
             return ((f"{option}={value}", description) for value, description in values)
         if current.startswith("-"):
             return _options(command)
-    names = ARGUMENTS.get(command, _nothing)(start)
+    names = CANDIDATES[arguments](start) if arguments else ()
     # a name that looks like an option is offered only after "--"
     return names if "--" in before else (name for name in names if not name[0].startswith("-"))
 
 
 def _command_names() -> Iterator[Candidate]:
-    from git_spacy.cli.registry import COMMANDS, summary
-
     return ((name, summary(name)) for name in COMMANDS)
 
 
@@ -123,7 +125,7 @@ def _subcommands(group_name: str) -> Iterator[Candidate]:
 
 
 def _options(names: Sequence[str]) -> Iterator[Candidate]:
-    from git_spacy.cli.overrides import OverridingCommand
+    from git_spacy.cli.command_class import OverridingCommand
 
     command = _click_command(names)
     for parameter in command.params if command else ():
@@ -151,10 +153,6 @@ def _values(names: Sequence[str], option: str, start: Path) -> Iterable[Candidat
     return None
 
 
-def _nothing(start: Path) -> Iterable[Candidate]:  # noqa: ARG001
-    return ()
-
-
 def _project(start: Path) -> Project:
     from git_spacy.project import loader
 
@@ -172,11 +170,8 @@ def _commands(start: Path) -> Iterator[Candidate]:
 
 
 def _runnable(start: Path) -> Iterator[Candidate]:
-    project = _project(start)
-    for workflow in project.workflows:
-        yield workflow.name, "workflow: " + ", ".join(workflow.steps)
-    for command in project.commands:
-        yield command.name, command.help
+    yield from _workflows(start)
+    yield from _commands(start)
 
 
 def _assets(start: Path) -> Iterator[Candidate]:
@@ -240,7 +235,7 @@ def _revisions(start: Path) -> Iterator[Candidate]:
 
 
 def _checks(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
-    return ((name, "") for name in ("project", "assets", "lock", "generated", "all"))
+    return ((name, "") for name in ("project", "assets", "lock", "generated", "outputs", "all"))
 
 
 def _init_steps(start: Path) -> Iterable[Candidate]:  # noqa: ARG001
@@ -268,27 +263,17 @@ FILES = {
     "zsh": "zsh/site-functions/_git-spacy",
     "fish": "fish/vendor_completions.d/git-spacy.fish",
 }
-GROUPS = ("lock", "notes", "cache")  # commands that have subcommands
-# command → the candidates for its arguments
-ARGUMENTS: dict[tuple[str, ...], Callable[[Path], Iterable[Candidate]]] = {
-    ("clone",): _templates,
-    ("init",): _init_steps,
-    ("assets",): _assets,
-    ("run",): _runnable,
-    ("check",): _checks,
-    ("log",): _revisions,
-    ("show",): _revisions,
-    ("diff",): _revisions,
-    ("restore",): _revisions,
-    ("lock", "rebuild"): _revisions,
-    ("lock", "record"): _runnable,
-    ("notes", "push"): _git_remotes,
-    ("notes", "pull"): _git_remotes,
-    ("notes", "status"): _git_remotes,
-    ("dvc",): _workflows,
-    ("graph",): _workflows,
-    ("push",): _remotes,
-    ("pull",): _remotes,
+# what completes arguments (see ARGUMENTS in cli/registry.py) → the candidates
+CANDIDATES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
+    "assets": _assets,
+    "checks": _checks,
+    "commands and workflows": _runnable,
+    "Git remotes": _git_remotes,
+    "remotes": _remotes,
+    "revisions": _revisions,
+    "steps": _init_steps,
+    "templates": _templates,
+    "workflows": _workflows,
 }
 # option → the candidates for its value, where click does not know them
 VALUES: dict[str, Callable[[Path], Iterable[Candidate]]] = {

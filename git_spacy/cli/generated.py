@@ -38,15 +38,15 @@ class OutputFile(NamedTuple):
     name: str
 
 
-def output_file(root: Path, start: Path, to: str | None, default: str) -> OutputFile:
-    """Return the file `to`, relative to the folder `start`, or else `default` in the project.
+def output_file(root: Path, cwd: Path, to: str | None, default: str) -> OutputFile:
+    """Return the file `to`, relative to the folder `cwd`, or else `default` in the project.
 
     Raises Refused if the file is not in a folder that may be written to.
     """
 
     from git_spacy.git.repository import confine
 
-    path = Path(os.path.abspath(start / to if to else root / default))
+    path = Path(os.path.abspath(cwd / to if to else root / default))
     name = Path(os.path.relpath(path, root)).as_posix()
     base, where = confine(path) if name.startswith("../") else (root, name)
     return OutputFile(base, where, name)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from git_spacy.cli import output
-from git_spacy.errors import GitSpacyError, InvalidInput, escape_controls, redact
+from git_spacy.errors import escape_controls, redact
 from git_spacy.git.notes import AnnotatedCommit
-from git_spacy.git.repository import Repository
-from git_spacy.history import run_history
 from git_spacy.history.run_history import RecordedRun
 from git_spacy.history.run_record import (
     RunChange,
@@ -20,31 +17,8 @@ from git_spacy.history.run_record import (
     format_number,
     to_document,
 )
-from git_spacy.project import loader
 
 _SHORT = 7  # digits of an abbreviated commit id that Git did not abbreviate itself
-
-
-def open_history(start: Path) -> tuple[Repository, Path | None, str | None]:
-    """Return the repository around `start`, the project's root and its folder in the repository.
-
-    Root and folder are None outside a project, which means all projects of the repository. First
-    records the runs that could not be recorded when they ended. Raises InvalidInput outside a
-    repository.
-    """
-
-    repository = Repository.discover(start)
-    if repository is None:
-        raise InvalidInput("not in a Git repository, so no runs are recorded", hint="git init")
-    try:
-        root = loader.find(start)
-    except InvalidInput:
-        return repository, None, None
-    try:
-        run_history.flush_pending(root)
-    except (GitSpacyError, OSError) as error:
-        output.warning(f"earlier runs are not recorded yet: {error}")
-    return repository, root, run_history.project_folder(root, repository)
 
 
 def heading(commit: AnnotatedCommit) -> str:

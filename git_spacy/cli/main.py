@@ -10,12 +10,13 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from git_spacy import __version__, interrupts
+from git_spacy.cli.command_class import SpacyGroup
 from git_spacy.cli.registry import COMMANDS, SUMMARIES, summary
 from git_spacy.errors import GitSpacyError, InternalError, Interrupted, InvalidInput, local_failure
 from git_spacy.project.diagnostics import did_you_mean
@@ -23,32 +24,18 @@ from git_spacy.project.diagnostics import did_you_mean
 # words that users type as commands, and the options that they stand for
 _OPTION_NAMES = {"help": "-h", "version": "--version"}
 
-
-_NARROW = 60  # columns
-
-
-class _HelpFormatter(click.HelpFormatter):
-    """Click's formatter, for narrow terminals, too: click itself never wraps below 50 columns."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        from git_spacy.cli.output import terminal_width
-
-        super().__init__(width=min(terminal_width(), 80) - 2)
-
-    def write_dl(
-        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
-    ) -> None:
-        narrow = self.width < _NARROW
-        super().write_dl(list(rows), self.width // 3 if narrow else col_max, col_spacing)
+EXAMPLES = (
+    ("git spacy clone ner_fashion", "Copy a template."),
+    ("git spacy assets", "Fetch its assets."),
+    ("git spacy run all", "Run the stale commands of the workflow 'all'."),
+    ("git spacy log", "Show which commands ran on which commit."),
+)
+EXIT_STATUS = ("If a script fails, 'git spacy run' exits with the script's exit code.",)
+SETTINGS = ("spacy.*",)
+SEE_ALSO = ("git(1)", "git-config(1)", "gitignore(5)")
 
 
-class _HelpContext(click.Context):
-    formatter_class = _HelpFormatter
-
-
-class _CommandGroup(click.Group):
-    context_class = _HelpContext
-
+class _CommandGroup(SpacyGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
@@ -58,15 +45,15 @@ class _CommandGroup(click.Group):
         module = importlib.import_module(f"git_spacy.cli.commands.{name}")
         command: click.Command = getattr(module, name)
         command.short_help = summary(name) or command.short_help
-        for one in (command, *getattr(command, "commands", {}).values()):
-            one.context_class = _HelpContext
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] == "project":
-            args = _translate_weasel(args[1:])
+            from git_spacy.cli import weasel_compat
+
+            args = weasel_compat.translate(args[1:])
         if args and args[0] in _OPTION_NAMES:
             args = [*args[1:], _OPTION_NAMES[args[0]]]
             if len(args) == 1 or args[-1] == "--version":
@@ -85,20 +72,6 @@ class _CommandGroup(click.Group):
         for heading, section in SUMMARIES.items():
             rows = [(f"{name:<{width}}", text) for name, text in section.items()]
             formatter.write(f"\n{heading}:\n{columns(rows)}\n")
-
-
-def _translate_weasel(arguments: list[str]) -> list[str]:
-    """Translate the arguments after `git spacy project`, which users of spaCy type from habit."""
-
-    from git_spacy.cli import weasel_compat
-
-    if not arguments or arguments[0] not in weasel_compat.COMMANDS:
-        raise InvalidInput(
-            "'git spacy project' takes the commands of 'spacy project': "
-            + ", ".join(weasel_compat.COMMANDS),
-            hint=f"without 'project': git spacy {arguments[0] if arguments else '-h'}",
-        )
-    return weasel_compat.translate(arguments)
 
 
 @click.group(
@@ -123,7 +96,9 @@ def group(ctx: click.Context, directory: str) -> None:
 
     from pathlib import Path  # imported here to keep help and --version fast
 
-    ctx.obj = Path(os.path.abspath(directory))
+    from git_spacy.cli.context import CommandContext
+
+    ctx.obj = CommandContext(Path(os.path.abspath(directory)))
     if ctx.invoked_subcommand is None:
         from git_spacy.cli import output, overview
 
@@ -179,16 +154,17 @@ def _main(arguments: list[str]) -> int:
 
 
 def _fail(error: GitSpacyError | Interrupted) -> int:
-    _print_error(str(error))
+    _print_error(error)
     return error.exit_code
 
 
-def _print_error(text: str) -> None:
+def _print_error(error: GitSpacyError | Interrupted) -> None:
     from git_spacy.cli.output import diagnostic
 
     try:
         sys.stdout.flush()
-        diagnostic(text)
+        for problem in error.problems:
+            diagnostic(problem)
     except OSError:
         pass  # stderr is closed, too: the exit code has to do
 

@@ -1,7 +1,7 @@
 """Generate man pages from the commands, laid out like Git's.
 
-Texts come from the commands' help, examples from `examples`, settings and exit codes from their
-tables. hatch_build.py adds the pages to the wheel.
+Texts come from the commands' help; examples, settings and related pages from the constants of their
+modules; exit codes from their table. hatch_build.py adds the pages to the wheel.
 """
 
 from __future__ import annotations
@@ -11,39 +11,18 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import click
 
 from git_spacy import __version__
 from git_spacy.cli import overrides
-from git_spacy.cli.examples import EXAMPLES
+from git_spacy.cli.command_class import OverridingCommand, declared
 from git_spacy.errors import EXIT_CODES
 from git_spacy.git import settings
 
-# Command → the settings that its page lists; git-spacy(1) lists all of them.
-SETTINGS = {
-    "clone": ("spacy.repo", "spacy.ignore", "spacy.fetchTimeout", "spacy.maxAssetSize"),
-    "assets": (
-        "spacy.ignore", "spacy.timeout", "spacy.fetchTimeout", "spacy.maxAssetSize",
-        "spacy.allowLocalPath", "spacy.allowLocalRepository", "spacy.allowEnvInUrl",
-    ),
-    "run": ("spacy.python", "spacy.jobs", "spacy.restore", "spacy.notes", "spacy.rayShared"),
-    "push": ("spacy.remote.*.url",),
-    "pull": ("spacy.remote.*.url", "spacy.maxOutputSize"),
-    "restore": ("spacy.remote.*.url", "spacy.maxOutputSize"),
-    "cache": ("spacy.restore", "spacy.cacheLinks"),
-}  # fmt: skip
 _HELP = "-h, --help"  # every command has it; only git-spacy(1) describes it
-_SEE_ALSO = {
-    "": ("git(1)", "git-config(1)", "gitignore(5)"),
-    "log": ("git-log(1)", "git-notes(1)"),
-    "notes": ("git-notes(1)",),
-    "lock": ("gitattributes(5)",),
-    "ignore": ("gitignore(5)",),
-    "check": ("githooks(5)",),
-    "config": ("git-config(1)",),
-}
 
 
 def pages(group: click.Group) -> dict[str, str]:
@@ -109,9 +88,7 @@ def _main_page(top: click.Context, commands: dict[str, click.Command | None]) ->
             ),
         ),
     ]
-    return _finished(
-        parts, "", settings.ALL_SETTINGS, [f"git-spacy-{name}(1)" for name in commands]
-    )
+    return _finished(parts, top.command, [f"git-spacy-{name}(1)" for name in commands])
 
 
 def _page(command: click.Command, name: str, top: click.Context) -> str:
@@ -143,29 +120,33 @@ def _page(command: click.Command, name: str, top: click.Context) -> str:
         )
         parts.append(_section("COMMANDS", "".join(items)))
     parts.append(_section("OPTIONS", _options(command, ctx)))
-    names = SETTINGS.get(name, ())
-    table = settings.ALL_SETTINGS if name == "config" else [
-        setting for setting in settings.ALL_SETTINGS if setting.name in names
-    ]  # fmt: skip
-    return _finished(parts, name, table, ["git-spacy(1)"])
+    return _finished(parts, command, ["git-spacy(1)"])
 
 
-def _finished(
-    parts: list[str], name: str, table: Iterable[settings.Setting], related: Iterable[str]
-) -> str:
+def settings_of(command: click.Command) -> list[settings.Setting]:
+    """Return the settings that the page of a command lists: those that match its SETTINGS."""
+
+    patterns = declared(command, "SETTINGS")
+    return [
+        setting
+        for setting in settings.ALL_SETTINGS
+        if any(fnmatchcase(setting.name, pattern) for pattern in patterns)
+    ]
+
+
+def _finished(parts: list[str], command: click.Command, related: Iterable[str]) -> str:
     examples = "".join(
         f".PP\n{_roff(purpose)}\n.PP\n.RS 4\n.nf\n$ {_roff(line)}\n.fi\n.RE\n"
-        for line, purpose in EXAMPLES.get(name, ())
+        for line, purpose in declared(command, "EXAMPLES")
     )
     codes = {code: text for code, text in EXIT_CODES.items() if code not in (130, 143)}
     exits = "".join(_item(str(code), text) for code, text in codes.items())
     exits += _item("130, 143", "Interrupted, terminated.")
-    if name in ("", "run"):
-        exits += _text("If a script fails, 'git spacy run' exits with the script's exit code.")
-    see = [*related, *_SEE_ALSO.get(name, ())]
+    exits += "".join(map(_text, declared(command, "EXIT_STATUS")))
+    see = [*related, *declared(command, "SEE_ALSO")]
     parts += [
         _section("EXAMPLES", examples),
-        _section("CONFIGURATION", "".join(map(_setting, table))),
+        _section("CONFIGURATION", "".join(map(_setting, settings_of(command)))),
         _section("EXIT STATUS", exits),
         _section("SEE ALSO", ",\n".join(map(_reference, see)) + "\n"),
     ]
@@ -190,7 +171,7 @@ def _options(command: click.Command, ctx: click.Context) -> str:
         parameter for parameter in command.get_params(ctx) if isinstance(parameter, click.Option)
     ]
     rows = [row for option in options if (row := option.get_help_record(ctx))]
-    if isinstance(command, overrides.OverridingCommand):
+    if isinstance(command, OverridingCommand):
         rows += overrides.VARIABLES
     return "".join(_item(left, right) for left, right in rows if left != _HELP)
 

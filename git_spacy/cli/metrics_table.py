@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from git_spacy.cli import history_format, output
 from git_spacy.cli.columns import Column, Fitted, fitted, lines
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import InvalidInput, sanitize
 from git_spacy.generate.drawing.label import single_line
 from git_spacy.git.repository import Repository
 from git_spacy.history import run_diff
@@ -161,7 +161,7 @@ def _format_variable(value: Any) -> str:
     text = to_cli(value)
     # Quote values that would be misread, such as the sign for an empty cell.
     is_plain = text == " ".join(text.split()) and text not in ("", _EMPTY_CELL)
-    return output.sanitize(text if is_plain else json.dumps(text, ensure_ascii=False))
+    return sanitize(text if is_plain else json.dumps(text, ensure_ascii=False))
 
 
 def _commit(run: VariantRun) -> str:

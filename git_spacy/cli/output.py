@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from git_spacy.errors import escape_controls, redact
+from git_spacy.errors import Diagnostic, escape_controls, sanitize
 
 _pager: IO[str] | None = None  # the pager's stdin, while results go there
 _LEAST_TEXT = 24  # columns for the texts of a table beside its names
@@ -36,7 +36,7 @@ _COLOURS = {
 def result(text: str) -> None:
     """Print one or more lines of a command's result."""
 
-    _write(sys.stdout, escape_controls(redact(text)))
+    _write(sys.stdout, sanitize(text))
 
 
 def raw(text: str) -> None:
@@ -54,7 +54,7 @@ def result_painted(text: str) -> None:
 def message(text: str) -> None:
     """Print a message to stderr, e.g. about progress."""
 
-    _write(sys.stderr, escape_controls(redact(text)))
+    _write(sys.stderr, sanitize(text))
 
 
 def success(text: str) -> None:
@@ -70,8 +70,8 @@ def heading(name: str, text: str, colour: str) -> None:
     On a terminal `name` is bold and coloured, and long lines are wrapped between words.
     """
 
-    head = escape_controls(redact(name))
-    body = fill(f"{head} {escape_controls(redact(text))}", sys.stderr).removeprefix(head)
+    head = sanitize(name)
+    body = fill(f"{head} {sanitize(text)}", sys.stderr).removeprefix(head)
     _write(sys.stderr, paint(head, f"bold {colour}", sys.stderr) + body)
 
 
@@ -92,13 +92,22 @@ def fill(text: str, stream: IO[str], indent: str = "    ") -> str:
 def findings(text: str) -> None:
     """Print the findings of a check, with `error:` and `warning:` coloured on a terminal."""
 
-    _write(sys.stdout, _coloured(escape_controls(redact(text)), sys.stdout))
+    lines = [
+        re.sub(
+            r"(^|: )(error|warning):",
+            lambda match: match[1] + paint(f"{match[2]}:", _SEVERITIES[match[2]], sys.stdout),
+            line,
+            count=1,
+        )
+        for line in sanitize(text).split("\n")
+    ]
+    _write(sys.stdout, "\n".join(lines))
 
 
 def prompt(text: str) -> None:
     """Print a question to stderr, without a line break."""
 
-    _write(sys.stderr, escape_controls(redact(text)), end="")
+    _write(sys.stderr, sanitize(text), end="")
 
 
 def script_line(name: str, text: str, colour: str, *, is_error: bool) -> None:
@@ -112,29 +121,20 @@ def script_line(name: str, text: str, colour: str, *, is_error: bool) -> None:
     _write(stream, head + text)
 
 
-def warning(text: str) -> None:
+def warning(message: str, hint: str = "") -> None:
     """Print a warning to stderr."""
 
-    head = text if ": warning: " in text else f"warning: {text}"
-    _write(sys.stderr, paint(escape_controls(redact(head)), "yellow", sys.stderr))
+    diagnostic(Diagnostic(message, hint, severity="warning"))
 
 
-def diagnostic(text: str) -> None:
-    """Print an error that is already escaped; on a terminal, with `error:` in red."""
+def diagnostic(diagnostic: Diagnostic) -> None:
+    """Print an error or a warning to stderr; on a terminal, with `error:` in red."""
 
-    _write(sys.stderr, _coloured(text, sys.stderr))
-
-
-def _coloured(text: str, stream: IO[str]) -> str:
-    return "\n".join(
-        re.sub(
-            r"(^|: )(error|warning):",
-            lambda match: match[1] + paint(f"{match[2]}:", _SEVERITIES[match[2]], stream),
-            line,
-            count=1,
-        )
-        for line in text.split("\n")
-    )
+    if diagnostic.severity == "warning":
+        text = paint(diagnostic.format(), "yellow", sys.stderr)
+    else:
+        text = diagnostic.format(paint("error:", "red", sys.stderr))
+    _write(sys.stderr, text)
 
 
 def emit_json(value: Any) -> None:
@@ -269,12 +269,6 @@ def terminal_width() -> int:
         return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
     except (AttributeError, ValueError, OSError):
         return 80
-
-
-def sanitize(text: str) -> str:
-    """Return `text` with control characters escaped and credentials redacted."""
-
-    return escape_controls(redact(text))
 
 
 def size(count: float) -> str:

@@ -6,12 +6,9 @@ GIT_SPACY_VARS and from the command line.
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import click
 
 from git_spacy.errors import InvalidInput
 from git_spacy.project.variables import parse_override
@@ -19,28 +16,6 @@ from git_spacy.project.variables import parse_override
 _PREFIXES = ("--vars.", "--variables.")
 _ENVIRONMENT = ("WEASEL_CONFIG_OVERRIDES", "GIT_SPACY_VARS")
 VARIABLES = (("--vars.NAME VALUE, --set NAME=VALUE", "Override a variable in project.yml."),)
-_KEY = "git_spacy.overrides"
-
-
-class OverridingCommand(click.Command):
-    """A command that accepts override options anywhere on its command line."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        rest, overrides = split(args)
-        ctx.meta[_KEY] = _merge(from_environment(os.environ), overrides)
-        return super().parse_args(ctx, rest)
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_options(ctx, formatter)
-        with formatter.section("Variables"):
-            formatter.write_dl(VARIABLES, col_max=40)
-
-
-def current_overrides(ctx: click.Context) -> dict[str, Any]:
-    """Return the overrides of the current command, by dotted name."""
-
-    overrides: dict[str, Any] = ctx.meta[_KEY]
-    return overrides
 
 
 def split(args: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
@@ -91,11 +66,11 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
                     hint="write --vars.NAME=VALUE or NAME=VALUE",
                 )
             overrides[name] = parse_override(text)
-        result = _merge(result, overrides)
+        result = merge(result, overrides)
     return result
 
 
-def _merge(base: Mapping[str, Any], overriding: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], overriding: Mapping[str, Any]) -> dict[str, Any]:
     """Return both, `overriding` last: the last value counts, and `x` and `vars.x` are the same."""
 
     return {

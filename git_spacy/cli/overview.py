@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from git_spacy.errors import GitSpacyError, InvalidInput
-from git_spacy.project import loader
+from git_spacy.errors import GitSpacyError, InvalidInput, sanitize
 
 if TYPE_CHECKING:
     from git_spacy.check.project_status import Status
+    from git_spacy.cli.context import CommandContext
     from git_spacy.project.model import Project
 
 _LOCK, _IGNORE = "project.lock", ".gitignore"
@@ -21,19 +21,19 @@ _MAX_PROJECTS = 12
 _HELP = "For details: git spacy status; for all commands: git spacy -h"
 
 
-def overview(start: Path) -> str | None:
-    """Return a summary of the project around `start`, or of the projects below it.
+def overview(context: CommandContext) -> str | None:
+    """Return a summary of the project around the current folder, or of the projects below it.
 
     Return None if there is neither. Raises InvalidInput for an invalid project.yml.
     """
 
     try:
-        root = loader.find(start)
+        root = context.root
     except InvalidInput:
-        return _list_projects(start)
+        return _list_projects(context.cwd)
     from git_spacy.check import project_status
 
-    project = loader.load(root)
+    project = context.project
     return _summarize(project, root, project_status.project_status(project, root, os.environ))
 
 
@@ -66,7 +66,7 @@ def _summarize(project: Project, root: Path, current: Status) -> str:
         rows.append(("workflows", ", ".join(workflow.name for workflow in project.workflows)))
     if current.orphaned:
         rows.append(("project.lock", f"{len(current.orphaned)} orphaned"))
-    title = output.paint(output.sanitize(project.title or root.name), "bold")
+    title = output.paint(sanitize(project.title or root.name), "bold")
     return "\n".join([title, *_columns(rows), *_next_steps(project, root, current), _HELP])
 
 
@@ -84,7 +84,7 @@ def _count_states(states: Iterable[str]) -> str:
 
 
 def _next_steps(project: Project, root: Path, current: Status) -> list[str]:
-    from git_spacy.cli.commands.status import next_steps
+    from git_spacy.cli.states import next_steps
 
     steps = next_steps(project, current)
     if not steps and (files := files_to_commit(root, project)):
@@ -102,6 +102,7 @@ def files_to_commit(root: Path, project: Project) -> list[str]:
 
     from git_spacy.git.index import Index
     from git_spacy.git.repository import Repository
+    from git_spacy.project.loader import PROJECT_FILE
 
     try:
         repository = Repository.discover(root)
@@ -118,9 +119,7 @@ def files_to_commit(root: Path, project: Project) -> list[str]:
             if not any(path.touches(other) for other in elsewhere)
         ]
         folder = Path(os.path.relpath(root.resolve(), index.top.resolve()))
-        names = dict.fromkeys(
-            (loader.PROJECT_FILE, _LOCK, _IGNORE, *(path.normal for path in kept))
-        )
+        names = dict.fromkeys((PROJECT_FILE, _LOCK, _IGNORE, *(path.normal for path in kept)))
         paths = [(folder / name).as_posix() for name in names]
         unstaged = index.unstaged(paths)
     except GitSpacyError:

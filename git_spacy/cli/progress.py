@@ -1,10 +1,11 @@
-"""Show the progress of a fetch on stderr: a bar per asset on a terminal, lines elsewhere."""
+"""Show the progress of fetches, push and pull on stderr: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from git_spacy.assets.events import (
     FetchEvent,
@@ -19,23 +20,64 @@ from git_spacy.assets.events import (
 )
 from git_spacy.cli import output
 from git_spacy.errors import escape_controls, redact
+from git_spacy.storage.events import (
+    TransferEvent,
+    TransferFailed,
+    TransferFinished,
+    TransferProgress,
+    TransferReporter,
+    TransferSkipped,
+    TransferStarted,
+)
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _LONG_WAIT = 5.0  # seconds: a user wonders what the program is waiting for
 
 
 @contextmanager
-def reporter() -> Iterator[FetchReporter]:
+def fetch_reporter() -> Iterator[FetchReporter]:
     """Yield the function that takes the events of a fetch."""
 
-    line = _Lines().report
-    if output.is_terminal(sys.stderr):
-        with _bars(line) as report:
-            yield report
-    else:
-        yield line
+    lines = _FetchLines()
+    with _progress_bars() as bars:
+
+        def report(event: FetchEvent) -> None:
+            if isinstance(event, FetchStarted):
+                bars.start(event.dest)
+            elif isinstance(event, FetchProgress):
+                bars.update(event.dest, event.done, event.total)
+            else:
+                if not isinstance(event, (FetchRetried, FetchNotice)):
+                    bars.end(event.dest)
+                lines.report(event)
+
+        yield report
 
 
-class _Lines:
+@contextmanager
+def transfer_reporter(done: str) -> Iterator[TransferReporter]:
+    """Yield the function that takes the events of transfers.
+
+    `done` is the word for a finished transfer: "pushed" or "pulled".
+    """
+
+    with _progress_bars() as bars:
+
+        def report(event: TransferEvent) -> None:
+            if isinstance(event, TransferStarted):
+                bars.start(event.path, event.total)
+            elif isinstance(event, TransferProgress):
+                bars.update(event.path, event.done)
+            else:
+                bars.end(event.path)
+                _print_transfer(event, done)
+
+        yield report
+
+
+class _FetchLines:
     """Print a line for each event, unless it only reports progress.
 
     A reason for another attempt is printed once, not for each asset of one server; a failure only
@@ -52,10 +94,10 @@ class _Lines:
             if event.reason in self._retried and event.wait < _LONG_WAIT:
                 return
             self._retried.add(event.reason)
-        _print_line(event)
+        _print_fetch(event)
 
 
-def _print_line(event: FetchEvent) -> None:
+def _print_fetch(event: FetchEvent) -> None:
     if isinstance(event, FetchFinished):
         output.message(f"fetched  {event.dest} ({output.size(event.size)}, {event.detail})")
     elif isinstance(event, FetchSkipped):
@@ -70,44 +112,60 @@ def _print_line(event: FetchEvent) -> None:
         output.message(f"note: {event.dest}: {event.text}")
 
 
+def _print_transfer(event: TransferEvent, done: str) -> None:
+    if isinstance(event, TransferFinished):
+        facts = ", ".join(filter(None, (output.size(event.size), event.detail)))
+        output.message(f"{done:<7} {event.path} ({facts})")
+    elif isinstance(event, TransferSkipped):
+        output.message(f"skipped {event.path} ({event.reason})")
+    elif isinstance(event, TransferFailed):
+        output.message(f"failed  {event.path}")  # the error follows at the end
+
+
+class _ProgressBars:
+    """A bar for each download or upload that is under way; without a terminal, no bars."""
+
+    def __init__(self, display: Progress | None) -> None:
+        self._display = display
+        self._tasks: dict[str, TaskID] = {}
+
+    def start(self, name: str, total: int | None = None) -> None:
+        """Add a bar; `total` is in bytes, None if unknown."""
+
+        if self._display:
+            text = escape_controls(redact(name))
+            self._tasks[name] = self._display.add_task(text, total=total)
+
+    def update(self, name: str, done: int, total: int | None = None) -> None:
+        """Move a bar to `done` bytes."""
+
+        if self._display:
+            self._display.update(self._tasks[name], completed=done, total=total)
+
+    def end(self, name: str) -> None:
+        """Remove a bar, if there is one of that name."""
+
+        if self._display and name in self._tasks:
+            self._display.remove_task(self._tasks.pop(name))
+
+
 @contextmanager
-def _bars(line: FetchReporter) -> Iterator[FetchReporter]:
-    """Show bars below the lines; remove them at the end."""
+def _progress_bars() -> Iterator[_ProgressBars]:
+    """Show bars below all other lines; remove them at the end."""
 
+    if not output.is_terminal(sys.stderr):
+        yield _ProgressBars(None)
+        return
+    from rich import progress
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-    from rich.progress import Progress as Bars
 
-    tasks: dict[str, TaskID] = {}
-    with Bars(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+    with progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(bar_width=24),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-    ) as bars:
-
-        def report(event: FetchEvent) -> None:
-            if isinstance(event, FetchStarted):
-                name = escape_controls(redact(event.dest))
-                tasks[event.dest] = bars.add_task(name, total=None)
-            elif isinstance(event, FetchProgress):
-                bars.update(tasks[event.dest], completed=event.done, total=event.total)
-            else:
-                if (
-                    isinstance(event, (FetchFinished, FetchSkipped, FetchFailed))
-                    and event.dest in tasks
-                ):
-                    bars.remove_task(tasks.pop(event.dest))
-                line(event)
-
-        yield report
+    ) as display:
+        yield _ProgressBars(display)

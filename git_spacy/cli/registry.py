@@ -1,9 +1,11 @@
-"""The list of commands: known to help, completion and man pages without importing any of them."""
+"""The list of commands, for help and completion without importing any of them.
+
+What else belongs to a command is in its module (see `cli/command_class.py`).
+"""
 
 from __future__ import annotations
 
-# Heading → command → summary, as `git spacy -h` lists them. The summaries are kept here so that
-# help and completion do not have to import every command. A command NAME is the function NAME in
+# Heading → command → summary, as `git spacy -h` lists them. A command NAME is the function NAME in
 # the module git_spacy.cli.commands.NAME.
 SUMMARIES = {
     "Start a project": {
@@ -42,6 +44,26 @@ SUMMARIES = {
     },
 }
 COMMANDS = tuple(name for section in SUMMARIES.values() for name in section)
+# Command → what completes its arguments, a key of CANDIDATES in cli/completion.py; for a command
+# with subcommands, this by subcommand.
+ARGUMENTS: dict[str, str | dict[str, str]] = {
+    "clone": "templates",
+    "init": "steps",
+    "assets": "assets",
+    "run": "commands and workflows",
+    "check": "checks",
+    "log": "revisions",
+    "show": "revisions",
+    "diff": "revisions",
+    "push": "remotes",
+    "pull": "remotes",
+    "restore": "revisions",
+    "cache": {},
+    "notes": {"push": "Git remotes", "pull": "Git remotes", "status": "Git remotes"},
+    "lock": {"rebuild": "revisions", "record": "commands and workflows"},
+    "dvc": "workflows",
+    "graph": "workflows",
+}
 
 
 def summary(name: str) -> str:

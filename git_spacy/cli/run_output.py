@@ -88,7 +88,7 @@ class _RunDisplay:
                 text = f"failed ({event.error.problems[0].message})"
                 output.heading(f"==> {event.command}:", text, "red")
         elif isinstance(event, RunWarning):
-            output.warning(event.text)
+            output.warning(event.text, event.hint)
 
     def _started(self, event: CommandStarted) -> None:
         if not (self._shown_python or event.dry):

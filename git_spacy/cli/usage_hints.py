@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
-from git_spacy.cli.overrides import OverridingCommand
+from git_spacy.cli.command_class import OverridingCommand
+from git_spacy.cli.context import CommandContext
 from git_spacy.errors import GitSpacyError
 
 
@@ -39,13 +39,11 @@ def _option_with_value(command: click.Command, name: str) -> list[str] | None:
     return None
 
 
-def _variable_option(start: Path, name: str) -> list[str] | None:
+def _variable_option(context: CommandContext, name: str) -> list[str] | None:
     """Return the option that overrides the variable `name`, or the only one that ends with it."""
 
-    from git_spacy.project import loader
-
     try:
-        document = loader.load_with_document(loader.find(start)).document
+        document = context.loaded.document
     except (GitSpacyError, OSError):
         return None
     variables = [

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from git_spacy.errors import InvalidInput
+
 COMMANDS = ("clone", "assets", "run", "dvc", "document", "push", "pull")
 # Options of weasel that have no effect here: only the necessary files are fetched anyway, and
 # there is no verbose output.
@@ -19,8 +21,16 @@ _OUTPUT_OPTIONS = ("-o", "--output", "-h", "--help")
 
 
 def translate(arguments: Sequence[str]) -> list[str]:
-    """Return our arguments for the `arguments` after `spacy project`."""
+    """Return our arguments for the `arguments` after `spacy project`.
 
+    Raises InvalidInput if they do not begin with a command of weasel.
+    """
+
+    if not arguments or arguments[0] not in COMMANDS:
+        raise InvalidInput(
+            "'git spacy project' takes the commands of 'spacy project': " + ", ".join(COMMANDS),
+            hint=f"without 'project': git spacy {arguments[0] if arguments else '-h'}",
+        )
     command, *options = arguments
     options = [option for option in options if option not in _IGNORED_OPTIONS.get(command, ())]
     if command == "document" and not any(text.startswith(_OUTPUT_OPTIONS) for text in options):

@@ -14,11 +14,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from git_spacy.errors import InvalidInput, redact
+from git_spacy.errors import Diagnostic, InvalidInput, redact
 from git_spacy.generate.managed_block import HASH, ForeignBlock, GeneratedFile, marker_command
 from git_spacy.generate.registry import GeneratorInput, parse_words
 from git_spacy.project import variable_usage, yaml_text
-from git_spacy.project.diagnostics import Diagnostic, raise_all
 from git_spacy.project.graph import PathIndex, find_cycle, find_workflow
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.model import Asset, Command, Project, Workflow
@@ -87,7 +86,7 @@ def select_workflow(project: Project, name: str | None) -> Workflow:
     if not project.workflows:
         raise InvalidInput(
             "no workflow is defined; dvc.yaml has the commands of one",
-            location=PROJECT_FILE,
+            file=PROJECT_FILE,
             hint="add 'workflows:' with a list of commands",
         )
     return project.workflows[0] if name is None else find_workflow(project, name)
@@ -137,7 +136,7 @@ def build_stages(
         for name, (number, command) in zip(command_names, commands, strict=True)
     ]
     if problems := list(_problems(stages)):
-        raise_all(problems)
+        raise InvalidInput.from_problems(sorted(problems, key=lambda problem: problem.line))
     return tuple(stages)
 
 
@@ -320,7 +319,7 @@ def _problems(stages: Sequence[Stage]) -> Iterator[Diagnostic]:
 
 def _problem(stage: Stage, message: str) -> Diagnostic:
     hint = "give each its own path, or move one of them to another workflow"
-    return Diagnostic(PROJECT_FILE, stage.producer.line, 1, message, hint)
+    return Diagnostic(message, hint, PROJECT_FILE, stage.producer.line, 1)
 
 
 def _display_name(stage: Stage) -> str:

@@ -21,7 +21,7 @@ from git_spacy.generate.registry import GeneratorInput
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.project_view import is_placeholder
+from git_spacy.state.counted_files import is_placeholder
 from git_spacy.state.tracked_paths import TrackedPaths
 
 FILE = ".gitignore"
@@ -117,19 +117,17 @@ def _other_patterns(text: str | None) -> set[str]:
     }
 
 
-def ignore_block(root: Path, project: Project, text: str | None = None) -> GeneratedFile | None:
+def ignore_block(root: Path, project: Project) -> GeneratedFile | None:
     """Return the block for the project at `root`, or None outside of a worktree.
 
-    `text` is the content of its .gitignore; by default it is read from the file. Raises
-    ExternalError if git fails, Refused and OSError.
+    Raises ExternalError if git fails, Refused and OSError.
     """
 
     git = TrackedPaths.open(root)
     if git is None:
         return None
-    current = writer.read(root, FILE) if text is None else text
     tracked = partial(git.tracked, placeholders=False)
-    return build_block(project, current, tracked, partial(_matches, git))
+    return build_block(project, writer.read(root, FILE), tracked, partial(_matches, git))
 
 
 def remove_block(data: bytes) -> bytes | None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from git_spacy.git import objects
-from git_spacy.git.index import Index
+from git_spacy.git.index import EntryState, Index
 from git_spacy.git.remote_tree import TreeEntry
-from git_spacy.git.repository import SAFE_CONFIG, Repository
+from git_spacy.git.repository import Repository
 
 
 class CommitTree(NamedTuple):
@@ -34,16 +34,32 @@ class CommitTree(NamedTuple):
                 found.append(TreeEntry(int(mode, 8), os.fsdecode(name), id.decode()))
         return found
 
+    def is_in_conflict(self, path: str) -> bool:  # noqa: ARG002
+        """Return False: a commit has no conflicts."""
+
+        return False
+
     def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, objects.BlobStream]]:
         """Yield (id, content) of each blob. Read each content before asking for the next."""
 
-        cwd, environ = self.repository.cwd(), self.repository.environment()
-        return objects.read_blobs(SAFE_CONFIG, ids, cwd=cwd, environ=environ)
+        return objects.read_local_blobs(self.repository, ids)
 
     def edited(self, paths: Sequence[str]) -> set[str]:
         """Return the `paths` that may differ in the worktree: all, as it may be another commit."""
 
         return set(paths)
+
+    def special(self, paths: Sequence[str]) -> dict[str, EntryState]:  # noqa: ARG002
+        """Return {}: there are no special entries in a commit."""
+
+        return {}
+
+    def sizes(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the sizes of blobs in bytes, by id."""
+
+        lines = objects.describe_objects(self.repository, ids, "%(objectname) %(objectsize)")
+        pairs = (line.split() for line in lines)
+        return {id: int(size) for id, size in pairs if size.isdigit()}
 
     def ignored(self, paths: Sequence[str]) -> set[str]:
         """Return the `paths` that Git ignores, according to the files in the worktree."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from git_spacy.git import process
+from git_spacy.git import objects, process
 from git_spacy.git.repository import Repository
 
 MAX_BLOB_BYTES = 4 << 20
@@ -81,9 +81,10 @@ def _object_ids(
 ) -> dict[str, str]:
     if "\n" in suffix or not commits:  # cat-file reads one object name per line
         return dict.fromkeys(commits, "")
-    names = os.fsencode("".join(f"{commit}{suffix}\n" for commit in commits))
-    arguments = ("cat-file", "--batch-check=%(objecttype) %(objectname) %(objectsize)")
-    answers = repository.run_git(arguments, input=names).stdout.decode().splitlines()
+    names = (commit + suffix for commit in commits)
+    answers = objects.describe_objects(
+        repository, names, "%(objecttype) %(objectname) %(objectsize)"
+    )
     ids = {}
     for commit, answer in zip(commits, answers, strict=True):
         head, _, size = answer.rpartition(" ")
@@ -113,10 +114,8 @@ def present_commits(repository: Repository, commits: Iterable[str]) -> set[str]:
     """Return the `commits` that are in this clone."""
 
     ids = sorted(commits)
-    arguments = ("cat-file", "--batch-check=%(objecttype)")
-    stdin = "".join(f"{id}\n" for id in ids).encode()
-    kinds = repository.run_git(arguments, input=stdin).stdout.splitlines()
-    return {id for id, kind in zip(ids, kinds, strict=True) if kind == b"commit"}
+    kinds = objects.describe_objects(repository, ids, "%(objecttype)")
+    return {id for id, kind in zip(ids, kinds, strict=True) if kind == "commit"}
 
 
 def head_state(repository: Repository) -> object | None:

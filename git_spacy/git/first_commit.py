@@ -14,8 +14,8 @@ from pathlib import Path
 from git_spacy.git import process
 from git_spacy.git.ident import FALLBACK_IDENT, format_ident
 from git_spacy.git.remote_tree import EXECUTABLE, FILE, LINK
+from git_spacy.git.repository import SAFE_CONFIG
 
-_SAFE_CONFIG = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 _CHUNK = 1 << 20
 
 
@@ -81,9 +81,9 @@ def _commit_with_git(folder: Path, message: str, environ: dict[str, str]) -> Non
             script.write(b"\n")
         script.write(b"done\n")
         script.seek(0)
-        arguments = (*_SAFE_CONFIG, "fast-import", "--quiet", "--done")
+        arguments = (*SAFE_CONFIG, "fast-import", "--quiet", "--done")
         process.run_git(arguments, cwd=folder, environ=environ, stdin=script)
-    process.run_git((*_SAFE_CONFIG, "read-tree", "HEAD"), cwd=folder, environ=environ)
+    process.run_git((*SAFE_CONFIG, "read-tree", "HEAD"), cwd=folder, environ=environ)
 
 
 def _quote_path(name: str) -> bytes:

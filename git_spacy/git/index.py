@@ -11,16 +11,29 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from git_spacy.git import objects, process
-from git_spacy.git.remote_tree import TreeEntry
+from git_spacy.git.remote_tree import SUBMODULE, TreeEntry
 from git_spacy.git.repository import Repository
 
 _NO_FSMONITOR = ("-c", "core.fsmonitor=false")  # reading must not start the user's programs
 _LITERAL = ("--literal-pathspecs", *_NO_FSMONITOR)  # names, not patterns
+_NO_LOCK = "--no-optional-locks"  # do not write the index, not even refreshed times
+_SUBMODULE_PATH = re.compile(r"^\s*path\s*=\s*(.*?)\s*$", re.MULTILINE)
 _GLOB = re.compile(r"[\\*?\[]")
 _MAX_PATHS = 1000  # on one command line
+_PLAIN_HEADER = b"DIRC\0\0\0\2"  # a version that cannot store the flags below, except the first
+_ASSUME_UNCHANGED, _INTENT_TO_ADD, _SKIP_WORKTREE = 1 << 15, 1 << 29, 1 << 30  # Git's cache.h
+_DEBUG_ENTRY = re.compile(rb"([^\0]+\0)  ctime: [^\0]*?\tflags: ([0-9a-f]+)\n")
 _SMALL_INDEX = 256 << 10  # bytes, batch 2,500 files: listing all is cheaper than two queries
+
+EntryState = Literal["in conflict", "not added", "sparse", "assumed unchanged"]
+"""Why Git does not commit an entry, or does not compare it with the worktree.
+
+It is in conflict, only intended to be added, outside the sparse checkout, or the user told Git to
+assume that it is unchanged.
+"""
 
 
 class Index:
@@ -33,6 +46,7 @@ class Index:
         self.top = top
         self.environ = environ
         self._file = file
+        self._conflicts: set[str] = set()  # among the entries that were listed
 
     @classmethod
     def open(cls, repository: Repository) -> Index | None:
@@ -52,6 +66,15 @@ class Index:
             file = Path(environ["GIT_INDEX_FILE"])
         return cls(repository.top, environ, file)
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether this is the temporary index of `git commit FILE`, which has only those changes.
+
+        Git's builtin/commit.c names it next-index-PID.lock.
+        """
+
+        return self._file.name.startswith("next-index-")
+
     @cached_property
     def _all_entries(self) -> tuple[TreeEntry, ...] | None:
         """Every entry, listed once; None if the index is large, or split (of unknown size)."""
@@ -60,14 +83,14 @@ class Index:
             small = self._file.stat().st_size <= _SMALL_INDEX
         except OSError:
             return None
-        split = small and any(self._file.parent.glob("sharedindex.*"))
-        return tuple(self._list_entries(_NO_FSMONITOR, ())) if small and not split else None
+        whole = small and not self._is_split
+        return tuple(self._list_entries(_NO_FSMONITOR, ())) if whole else None
 
     def entries(self, paths: Sequence[str]) -> list[TreeEntry]:
         """Return the files, links and submodules at or below `paths`.
 
-        Names and paths are relative to `top`; "" means everything. Files in conflict have no
-        entry.
+        Names and paths are relative to `top`; "" means everything. What a commit would not contain
+        has no entry: files in conflict, and files that the user only intends to add.
         """
 
         listed = self._all_entries
@@ -82,10 +105,15 @@ class Index:
             ]
         found: dict[str, TreeEntry] = {}
         for batch in _batches(paths):
-            names = (path or "." for path in batch)
-            for entry in self._list_entries(_LITERAL, names):
+            for entry in self._list_entries(_LITERAL, batch):
                 found[entry.name] = entry
         return list(found.values())
+
+    def is_in_conflict(self, path: str) -> bool:
+        """Return whether the file at `path` is in conflict."""
+
+        self.entries([path])
+        return path in self._conflicts
 
     def named(self, *names: str, folder: str = "") -> list[TreeEntry]:
         """Return the files with these names (may contain `*`) in any folder at or below `folder`.
@@ -133,31 +161,94 @@ class Index:
         return {os.fsdecode(name) for name in done.stdout.split(b"\0") if name}
 
     def edited(self, paths: Sequence[str]) -> set[str]:
-        """Return the files at or below `paths` that may differ from their entries in the index."""
+        """Return the files at or below `paths` that `git status` calls modified, or deleted.
+
+        Files that Git converts on checkout, or that were only touched, are not modified.
+        """
 
         return {
             os.fsdecode(name)
             for batch in _batches(paths)
-            for name in self._run_git((*_LITERAL, "diff-files", "--name-only", "-z", "--", *batch))
+            for name in self._run_git((*_LITERAL, "ls-files", "--modified", "-z", "--", *batch))
         }
 
     def unstaged(self, paths: Sequence[str]) -> list[str]:
-        """Return the files at or below `paths` that `git add` would stage: edited, deleted, or new
-        and not ignored."""
+        """Return the files at or below `paths` that `git add` would add to the index as they are.
 
-        environ = {**self.environ, "GIT_OPTIONAL_LOCKS": "0"}  # never write the index
-        arguments = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--")
-        found = []
+        These are the modified, deleted and untracked ones; not those that Git ignores.
+        """
+
+        arguments = (
+            "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all",
+            "--ignore-submodules=dirty",
+        )  # fmt: skip
+        names = []
         for batch in _batches(paths):
-            done = process.run_git((*_LITERAL, *arguments, *batch), cwd=self.top, environ=environ)
-            records = (os.fsdecode(record) for record in done.stdout.split(b"\0") if record)
-            found += [record[3:] for record in records if record[1] != " "]
-        return found
+            for record in self._run_git((*_LITERAL, _NO_LOCK, *arguments, "--", *batch)):
+                if record[1:2] not in b" !":
+                    names.append(os.fsdecode(record[3:]))
+        return names
+
+    def special(self, paths: Sequence[str]) -> dict[str, EntryState]:
+        """Return the entries at or below `paths` that Git does not compare, or does not commit."""
+
+        states: dict[str, EntryState] = {}
+        for batch in _batches(paths):
+            for mode, _, stage, flags, name in self._list_stages(_LITERAL, batch, debug=True):
+                if stage:
+                    states[name] = "in conflict"
+                elif flags & _INTENT_TO_ADD:
+                    states[name] = "not added"
+                elif flags & _SKIP_WORKTREE:
+                    states[name] = "sparse"
+                elif flags & _ASSUME_UNCHANGED and mode != SUBMODULE:
+                    states[name] = "assumed unchanged"
+        return states
+
+    def untracked(self, paths: Sequence[str]) -> set[str]:
+        """Return the files at or below `paths` that are neither in the index nor ignored.
+
+        Files of other repositories in the worktree are left out.
+        """
+
+        arguments = (*_LITERAL, "ls-files", "--others", "--exclude-standard", "-z", "--")
+        return {
+            os.fsdecode(name)
+            for batch in _batches(paths)
+            for name in self._run_git((*arguments, *(path or "." for path in batch)))
+            if not name.endswith(b"/")
+        }
 
     def ignored(self, paths: Sequence[str]) -> set[str]:
         """Return the `paths` that Git ignores and that are not in the index."""
 
         return {_strip_prefix(name) for name in self._check_ignore((), paths)}
+
+    def ignored_below(self, folders: Sequence[str], patterns: Sequence[str]) -> list[str]:
+        """Return the untracked files in `folders` that Git, or one of the `patterns`, ignores.
+
+        A folder of which everything is ignored ends with a slash; it may contain one of `folders`.
+        The files of submodules are not listed.
+        """
+
+        options = ("--others", "--ignored", "--directory", "--exclude-standard", "-z")
+        excluded = (f"--exclude={pattern}" for pattern in patterns)
+        # without a common parent of all paths, since git fails if that parent is ignored
+        arguments = (*_LITERAL, "ls-files", *options, *excluded, "--", ".git", *folders)
+        return [os.fsdecode(name) for name in self._run_git(arguments)]
+
+    def submodules(self) -> list[TreeEntry]:
+        """Return the submodules in the index, present or not."""
+
+        entries = self._all_entries
+        if entries is None:
+            try:
+                text = (self.top / ".gitmodules").read_text("utf-8", "surrogateescape")
+            except OSError:
+                return []
+            paths = [path.strip('"') for path in _SUBMODULE_PATH.findall(text)]
+            entries = tuple(self.entries(paths)) if paths else ()
+        return [entry for entry in entries if entry.mode == SUBMODULE]
 
     def patterns(self, paths: Sequence[str]) -> dict[str, tuple[str, int, str]]:
         """Return the ignore pattern that applies to each of `paths`, tracked or not.
@@ -173,12 +264,14 @@ class Index:
         }
 
     def _check_ignore(self, options: Sequence[str], paths: Iterable[str]) -> list[str]:
-        """Return the fields that `git check-ignore` prints; it rejects paths beyond a link."""
+        """Return the fields that `git check-ignore` prints; it rejects paths beyond a link
+        or in a submodule."""
 
         folders = {folder for path in paths for folder in _parent_folders(path)}
-        links = {folder for folder in folders if os.path.islink(self.top / folder)}
-        if links:
-            paths = [path for path in paths if links.isdisjoint(_parent_folders(path))]
+        beyond = {folder for folder in folders if os.path.islink(self.top / folder)}
+        beyond |= {entry.name for entry in self.submodules()}
+        if beyond:
+            paths = [path for path in paths if beyond.isdisjoint(_parent_folders(path))]
         stdin = b"".join(os.fsencode(_protect_colon(path)) + b"\0" for path in paths)
         if not stdin:
             return []
@@ -189,15 +282,59 @@ class Index:
         return [os.fsdecode(field) for field in done.stdout.split(b"\0")[:-1]]
 
     def _list_entries(self, options: Sequence[str], paths: Iterable[str]) -> Iterator[TreeEntry]:
-        for record in self._run_git((*options, "ls-files", "--stage", "-z", "--", *paths)):
-            head, _, name = record.partition(b"\t")
-            mode, id, stage = head.split()
-            if stage == b"0":
-                yield TreeEntry(int(mode, 8), os.fsdecode(name), id.decode())
+        stages = self._list_stages(options, paths, debug=self._may_have_flags)
+        for mode, id, stage, flags, name in stages:
+            if stage:
+                self._conflicts.add(name)
+            elif not flags & _INTENT_TO_ADD:
+                yield TreeEntry(mode, name, id)
+
+    def _list_stages(
+        self, options: Sequence[str], paths: Iterable[str], *, debug: bool
+    ) -> Iterator[tuple[int, str, int, int, str]]:
+        """Yield (mode, id, stage, flags, name); the flags are 0 without `debug`."""
+
+        arguments = (*options, "ls-files", "--stage", "-z", *(["--debug"] * debug), "--", *paths)
+        listed = process.run_git(arguments, cwd=self.top, environ=self.environ).stdout
+        records = (
+            ((match[1], int(match[2], 16)) for match in _DEBUG_ENTRY.finditer(listed))
+            if debug
+            else ((record, 0) for record in listed.split(b"\0"))
+        )
+        for record, flags in records:
+            head, _, name = record.rstrip(b"\0").partition(b"\t")
+            if name:
+                mode, id, stage = head.split()
+                yield int(mode, 8), id.decode(), int(stage), flags, os.fsdecode(name)
+
+    @cached_property
+    def _may_have_flags(self) -> bool:
+        """Whether the index may store that files are only intended to be added, or are sparse."""
+
+        try:
+            with open(self._file, "rb") as stream:
+                is_plain = stream.read(len(_PLAIN_HEADER)) == _PLAIN_HEADER
+        except OSError:
+            return False
+        return not is_plain or self._is_split
+
+    @cached_property
+    def _is_split(self) -> bool:
+        return any(self._file.parent.glob("sharedindex.*"))
 
     def _run_git(self, arguments: Sequence[str]) -> Iterator[bytes]:
         done = process.run_git(arguments, cwd=self.top, environ=self.environ)
         return (record for record in done.stdout.split(b"\0") if record)
+
+
+def submodule_index(index: Index, submodule: TreeEntry) -> Index | None:
+    """Return the index of a submodule; None if it is not checked out."""
+
+    folder = index.top / submodule.name
+    if not (folder / ".git").exists():
+        return None
+    repository = Repository.discover(folder, {})
+    return Index.open(repository) if repository else None
 
 
 def _glob_to_regex(name: str) -> str:
@@ -236,4 +373,5 @@ def _is_current_repository(repository: Repository) -> bool:
 
 
 def _batches(paths: Sequence[str]) -> Iterable[Sequence[str]]:
+    paths = [path or "." for path in paths]
     return (paths[start : start + _MAX_PATHS] for start in range(0, len(paths), _MAX_PATHS))

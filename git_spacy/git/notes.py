@@ -21,9 +21,9 @@ from typing import NamedTuple
 from git_spacy import sharing
 from git_spacy.errors import ExternalError, InvalidInput
 from git_spacy.files import file_lock
-from git_spacy.git import commits, objects, process
+from git_spacy.git import commits, objects
 from git_spacy.git.ident import format_ident
-from git_spacy.git.repository import SAFE_CONFIG, Repository
+from git_spacy.git.repository import Repository
 
 REF = "refs/notes/spacy"
 _MAX_ATTEMPTS = 100  # while the ref keeps moving
@@ -61,7 +61,7 @@ class AnnotatedCommit(NamedTuple):
     subject: str
 
 
-def append(repository: Repository, commit: str, lines: Iterable[str], ref: str = REF) -> None:
+def append(repository: Repository, commit: str, lines: Iterable[str]) -> None:
     """Append `lines` to the note on `commit`, leaving out lines that it already has.
 
     Raises ExternalError if git fails, OSError.
@@ -71,22 +71,22 @@ def append(repository: Repository, commit: str, lines: Iterable[str], ref: str =
     unmoved, previous = 0, None
     with file_lock(repository.common_dir / "spacy" / "notes.lock"):
         for attempt in range(_MAX_ATTEMPTS):
-            old = tip(repository, ref)
+            old = tip(repository)
             unmoved = unmoved + 1 if old == previous else 0
             previous = old
             check_entry_count(repository, old)
-            existing = note_lines(repository, commit, ref) if old else ()
+            existing = note_lines(repository, commit) if old else ()
             missing = [line for line in new_lines if line not in existing]
             if not missing:
                 return
             text = "".join(f"{line}\n" for line in (*existing, *missing))
-            failure = _try_append(repository, ref, old, commit, text.encode())
+            failure = _try_append(repository, old, commit, text.encode())
             if not failure:
                 return
             if unmoved == _MAX_ATTEMPTS_UNMOVED:
-                raise ExternalError(f"cannot write '{ref}': {failure}")
+                raise ExternalError(f"cannot write '{REF}': {failure}")
             time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))
-    raise ExternalError(f"cannot write '{ref}': other processes keep changing it", hint="try again")
+    raise ExternalError(f"cannot write '{REF}': other processes keep changing it", hint="try again")
 
 
 def tip(repository: Repository, ref: str = REF) -> str:
@@ -95,7 +95,7 @@ def tip(repository: Repository, ref: str = REF) -> str:
     return commits.resolve_or_empty(repository, ref)
 
 
-def note_lines(repository: Repository, commit: str, ref: str = REF) -> tuple[str, ...]:
+def note_lines(repository: Repository, commit: str) -> tuple[str, ...]:
     """Return the lines of the note on the commit with the id `commit`.
 
     Raises ExternalError if the note cannot be read or is too large: a later append would otherwise
@@ -103,25 +103,19 @@ def note_lines(repository: Repository, commit: str, ref: str = REF) -> tuple[str
     """
 
     # exit code 1: the commit has no note
-    listed = repository.run_git(("notes", f"--ref={ref}", "list", commit), accepted=(0, 1))
+    listed = repository.run_git(("notes", f"--ref={REF}", "list", commit), accepted=(0, 1))
     id = listed.stdout.decode().strip()
     if listed.returncode or not id:
         return ()
-    arguments = ("cat-file", "--batch-check=%(objecttype) %(objectsize)")
-    answer = repository.run_git(arguments, input=f"{id}\n".encode()).stdout.decode()
+    (answer,) = objects.describe_objects(repository, [id], "%(objecttype) %(objectsize)")
     kind, _, size = answer.partition(" ")
     if kind == "blob" and int(size) > MAX_NOTE_BYTES:
         raise ExternalError(
             f"the note on {commit} has {int(size):,} bytes; the limit is {MAX_NOTE_BYTES:,}",
-            hint=f"git notes --ref={ref.removeprefix('refs/notes/')} remove {commit}",
+            hint=f"git notes --ref={REF.removeprefix('refs/notes/')} remove {commit}",
         )
-    return split_lines(_read_contents(repository, [id])[0])
-
-
-def _read_contents(repository: Repository, ids: Sequence[str]) -> list[bytes]:
-    cwd, environ = repository.cwd(), repository.environment()
-    blobs = objects.read_blobs(SAFE_CONFIG, ids, cwd=cwd, environ=environ)
-    return [content.read() for _, content in blobs]
+    ((_, content),) = ((id, blob.read()) for id, blob in objects.read_local_blobs(repository, [id]))
+    return split_lines(content)
 
 
 class Note(NamedTuple):
@@ -146,12 +140,9 @@ def entries(
     """
 
     options = ("-r", "-t", "-z", "--full-tree", *(("-l",) if sizes else ()))
-    arguments = (*SAFE_CONFIG, "ls-tree", *options, revision)
-    cwd, environ = repository.cwd(), repository.environment()
     number, length, rest = 0, 0, b""
-    with process.stream_git(
-        arguments, cwd=cwd, environ=environ, input=b"", memory=_MAX_LS_TREE_MEMORY
-    ) as stream:
+    arguments = ("ls-tree", *options, revision)
+    with repository.stream_git(arguments, memory=_MAX_LS_TREE_MEMORY) as stream:
         while chunk := stream.read(1 << 16):
             length += len(chunk)
             *records, rest = (rest + chunk).split(b"\0")
@@ -262,11 +253,10 @@ class NotesReader:
     """
 
     def __init__(
-        self, repository: Repository, warn: Callable[[str], None] = lambda _: None, ref: str = REF
+        self, repository: Repository, warn: Callable[[str], None] = lambda _: None
     ) -> None:
         self._repository = repository
         self._warn = warn
-        self._ref = ref
         self._bytes_left = MAX_READ_BYTES
         self._warned: set[str] = set()
 
@@ -274,12 +264,12 @@ class NotesReader:
     def notes(self) -> dict[str, Note]:
         """The notes by the id of the commit that they annotate. May raise ExternalError."""
 
-        return notes_by_commit(self._repository, self._ref)
+        return notes_by_commit(self._repository)
 
     def with_full_budget(self) -> NotesReader:
         """Return a reader of the same notes that has not used any of its limit."""
 
-        reader = NotesReader(self._repository, self._warn, self._ref)
+        reader = NotesReader(self._repository, self._warn)
         reader.notes = self.notes
         return reader
 
@@ -294,10 +284,7 @@ class NotesReader:
         notes = self.notes if notes is None else notes
         ids = list(commits)
         wanted = [id for id in ids if id in notes and self._is_readable(id, notes[id])]
-        contents = objects.read_blobs(
-            SAFE_CONFIG, [notes[id].id for id in wanted],
-            cwd=self._repository.cwd(), environ=self._repository.environment(),
-        )  # fmt: skip
+        contents = objects.read_local_blobs(self._repository, [notes[id].id for id in wanted])
         readable = set(wanted)
         for commit in ids:
             lines: tuple[str, ...] = ()
@@ -351,22 +338,22 @@ def split_lines(note: bytes) -> tuple[str, ...]:
     return tuple(line for line in note.decode("utf-8", "replace").split("\n") if line.strip())
 
 
-def _try_append(repository: Repository, ref: str, old: str, commit: str, text: bytes) -> str:
+def _try_append(repository: Repository, old: str, commit: str, text: bytes) -> str:
     """Commit the note on top of `old`.
 
-    Returns "", or git's message if `ref` has moved from `old` or is locked.
+    Returns "", or git's message if the notes have moved from `old` or are locked.
     """
 
     message = b"Notes added by git-spacy"
     committer = format_ident(repository.cwd(), repository.environment(), "COMMITTER")
-    script = b"commit %s\nmark :1\ncommitter %s\n" % (ref.encode(), committer)
+    script = b"commit %s\nmark :1\ncommitter %s\n" % (REF.encode(), committer)
     script += b"data %d\n%s\n" % (len(message), message)
     if old:
         script += b"from %s\n" % old.encode()
     script += b"N inline %s\ndata %d\n%s\n" % (commit.encode(), len(text), text)
     script += b"get-mark :1\ndone\n"
     done = repository.run_git(("fast-import", "--quiet", "--done"), input=script, check=False)
-    if done.returncode and tip(repository, ref) == old and b"lock" not in done.stderr:
+    if done.returncode and tip(repository) == old and b"lock" not in done.stderr:
         raise ExternalError(f"git fast-import: {done.message or 'failed with no output'}")
     if done.returncode:
         return done.message or "git fast-import failed"
@@ -404,15 +391,9 @@ def _log(
     options = ["log", "-z", f"--format={_FIELDS}", "--no-show-signature", "--no-notes"]
     options += ["--no-color"]
     options += [f"--max-count={limit}"] if limit is not None else []
-    arguments = (*SAFE_CONFIG, *options, *names, "--")
-    cwd, environ = repository.cwd(), repository.environment()
-    with process.stream_git(arguments, cwd=cwd, environ=environ, input=b"") as stream:
-        rest = b""
-        while chunk := stream.read(1 << 16):
-            *records, rest = (rest + chunk).split(b"\0")
+    with repository.stream_git((*options, *names, "--")) as stream:
+        for records in objects.split_records(stream):
             yield from map(_parse_commit, records)
-        if rest:
-            yield _parse_commit(rest)
 
 
 def resolve_revisions(repository: Repository, revisions: Sequence[str]) -> list[str]:

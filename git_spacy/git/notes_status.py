@@ -35,7 +35,7 @@ class NotesStatus(NamedTuple):
 
 
 def notes_status(
-    repository: Repository, remote: str | None, *, fetch: bool = True, ref: str = REF,
+    repository: Repository, remote: str | None, *, fetch: bool = True,
     warn: Callable[[str], None] = lambda _: None,
 ) -> NotesStatus:  # fmt: skip
     """Return the status of the notes; with `fetch`, fetch those of the remote first.
@@ -46,12 +46,12 @@ def notes_status(
     unreachable = ""
     if remote and fetch:
         try:
-            notes_sync.fetch(repository, remote, ref)
+            notes_sync.fetch(repository, remote)
         except ExternalError as error:
             unreachable = error.problems[0].message
-    ours = notes.tip(repository, ref)
-    theirs = notes.tip(repository, notes_sync.tracking_ref(remote, ref)) if remote else ""
-    reader = notes.NotesReader(repository, warn, ref)
+    ours = notes.tip(repository)
+    theirs = notes.tip(repository, notes_sync.tracking_ref(remote)) if remote else ""
+    reader = notes.NotesReader(repository, warn)
     annotated = reader.notes if ours else {}
     ahead, behind = notes_sync.compare(repository, ours, theirs) if remote else (0, 0)
     refs = (*_ALL_REFS, *(("HEAD",) if commits.head_commit(repository) else ()))
@@ -66,14 +66,14 @@ def notes_status(
         shallow=commits.is_shallow(repository),
         stranded=tuple(sorted(present)),
         missing=tuple(sorted(unreachable_commits - present)),
-        rewritten=_is_rewritten(repository, ref),
+        rewritten=_is_rewritten(repository),
     )
 
 
-def _is_rewritten(repository: Repository, ref: str) -> bool:
+def _is_rewritten(repository: Repository) -> bool:
     import fnmatch
 
     arguments = ("config", "--get-all", "notes.rewriteRef")
     done = repository.run_git(arguments, check=False)
     patterns = done.stdout.decode("utf-8", "replace").split()
-    return any(fnmatch.fnmatchcase(ref, pattern) for pattern in patterns)
+    return any(fnmatch.fnmatchcase(REF, pattern) for pattern in patterns)

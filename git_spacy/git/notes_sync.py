@@ -32,9 +32,6 @@ _PERMANENT_REJECTION = re.compile(
 )
 
 
-def _ignore_warning(_: str) -> None: ...
-
-
 class NotesDifference(NamedTuple):
     """The number of lines that are only local, and only on the remote."""
 
@@ -77,13 +74,13 @@ def _upstream_remote(repository: Repository) -> str:
     return repository.run_git(arguments, check=False).stdout.decode().strip()
 
 
-def tracking_ref(remote: str, ref: str = REF) -> str:
+def tracking_ref(remote: str) -> str:
     """Return the ref for the notes of the remote as of the last fetch."""
 
-    return f"refs/notes-remote/{remote}/{ref.removeprefix('refs/notes/')}"
+    return f"refs/notes-remote/{remote}/{REF.removeprefix('refs/notes/')}"
 
 
-def fetch(repository: Repository, remote: str, ref: str = REF) -> str:
+def fetch(repository: Repository, remote: str) -> str:
     """Fetch the notes of the remote, and return their commit id, or "" if it has none.
 
     Raises ExternalError if the remote cannot be reached.
@@ -91,23 +88,18 @@ def fetch(repository: Repository, remote: str, ref: str = REF) -> str:
 
     arguments = (
         "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-        "--", remote, f"+{ref}:{tracking_ref(remote, ref)}",
+        "--", remote, f"+{REF}:{tracking_ref(remote)}",
     )  # fmt: skip
     done = _run_with_network(repository, arguments)
     if done.returncode and _MISSING_REF.search(done.stderr.decode("utf-8", "replace")):
-        repository.run_git(("update-ref", "-d", tracking_ref(remote, ref)), check=False)
+        repository.run_git(("update-ref", "-d", tracking_ref(remote)), check=False)
         return ""
     if done.returncode:
         raise ExternalError(f"git fetch {remote}: {done.message or 'failed with no output'}")
-    return notes.tip(repository, tracking_ref(remote, ref))
+    return notes.tip(repository, tracking_ref(remote))
 
 
-def merge(
-    repository: Repository,
-    remote: str,
-    ref: str = REF,
-    warn: Callable[[str], None] = _ignore_warning,
-) -> int:
+def merge(repository: Repository, remote: str, warn: Callable[[str], None] = lambda _: None) -> int:
     """Merge the fetched notes into the local ones, and return the number of new lines.
 
     Keeps lines that other processes append meanwhile. Notes that are too large to merge keep their
@@ -116,9 +108,9 @@ def merge(
     """
 
     for _ in range(_MAX_ATTEMPTS):
-        theirs = notes.tip(repository, tracking_ref(remote, ref))
+        theirs = notes.tip(repository, tracking_ref(remote))
         with file_lock(repository.common_dir / "spacy" / "notes.lock"):
-            ours = notes.tip(repository, ref)
+            ours = notes.tip(repository)
             if not theirs or _is_ancestor(repository, ours, theirs):
                 return 0
             notes.check_entry_count(repository, ours)
@@ -127,14 +119,14 @@ def merge(
                 merged = _merge_commits(repository, ours, mergeable)
                 new = compare(repository, ours, merged).behind
             except notes.TooManyEntries as error:
-                raise _merge_refused(error, remote, ours, ref) from None
-            if _compare_and_swap(repository, ref, merged, ours):
+                raise _merge_refused(error, remote, ours) from None
+            if _compare_and_swap(repository, merged, ours):
                 return new
-    raise ExternalError(f"cannot merge '{ref}': other processes keep changing it", hint="try again")
+    raise ExternalError(f"cannot merge '{REF}': other processes keep changing it", hint="try again")
 
 
-def _merge_refused(error: notes.TooManyEntries, remote: str, ours: str, ref: str) -> ExternalError:
-    arguments = f"{remote} {ours}:{ref} --force" if ours else f"{remote} --delete {ref}"
+def _merge_refused(error: notes.TooManyEntries, remote: str, ours: str) -> ExternalError:
+    arguments = f"{remote} {ours}:{REF} --force" if ours else f"{remote} --delete {REF}"
     action = "replace them by yours" if ours else "delete them"
     return ExternalError(
         f"cannot merge the run records of '{remote}': {error.problems[0].message}",
@@ -208,58 +200,48 @@ def _fallback_identity(repository: Repository) -> tuple[str, ...]:
     return ("-c", f"user.name={name}", "-c", f"user.email={address}")
 
 
-def _compare_and_swap(repository: Repository, ref: str, new: str, old: str) -> bool:
+def _compare_and_swap(repository: Repository, new: str, old: str) -> bool:
     message = "git-spacy notes pull: merged"
-    arguments = ("update-ref", "-m", message, ref, new, old or "0" * len(new))
+    arguments = ("update-ref", "-m", message, REF, new, old or "0" * len(new))
     return not repository.run_git(arguments, check=False).returncode
 
 
-def pull(
-    repository: Repository,
-    remote: str,
-    ref: str = REF,
-    warn: Callable[[str], None] = _ignore_warning,
-) -> int:
+def pull(repository: Repository, remote: str, warn: Callable[[str], None] = lambda _: None) -> int:
     """Fetch and merge the notes, and return the number of new lines. Raises ExternalError."""
 
-    return merge(repository, remote, ref, warn) if fetch(repository, remote, ref) else 0
+    return merge(repository, remote, warn) if fetch(repository, remote) else 0
 
 
-def push(
-    repository: Repository,
-    remote: str,
-    ref: str = REF,
-    warn: Callable[[str], None] = _ignore_warning,
-) -> int:
+def push(repository: Repository, remote: str, warn: Callable[[str], None] = lambda _: None) -> int:
     """Merge the notes of the remote, push, and return the number of lines that it did not have.
 
     If the push is rejected, merges and pushes again: many times while other users push, a few
     times otherwise. Raises ExternalError with the message of the remote.
     """
 
-    notes.check_entry_count(repository, notes.tip(repository, ref))
-    theirs = fetch(repository, remote, ref)
+    notes.check_entry_count(repository, notes.tip(repository))
+    theirs = fetch(repository, remote)
     unmoved = 0
     for attempt in range(_MAX_ATTEMPTS):
-        merge(repository, remote, ref, warn)
-        ours = notes.tip(repository, ref)
-        rejection = _try_push(repository, remote, ours, ref) if ours != theirs else ""
+        merge(repository, remote, warn)
+        ours = notes.tip(repository)
+        rejection = _try_push(repository, remote, ours) if ours != theirs else ""
         if not rejection:
             new = compare(repository, ours, theirs).ahead
             if new:
-                repository.run_git(("update-ref", tracking_ref(remote, ref), ours))
+                repository.run_git(("update-ref", tracking_ref(remote), ours))
             return new
         if _PERMANENT_REJECTION.search(rejection):
             break
         time.sleep(random.uniform(0, 0.05 * min(attempt + 1, 20)))
-        previous, theirs = theirs, fetch(repository, remote, ref)
+        previous, theirs = theirs, fetch(repository, remote)
         unmoved = unmoved + 1 if theirs == previous else 0
         if unmoved == _MAX_ATTEMPTS_UNMOVED:
             break
     raise ExternalError(f"'{remote}' rejected the notes: {rejection}")
 
 
-def _try_push(repository: Repository, remote: str, ours: str, ref: str) -> str:
+def _try_push(repository: Repository, remote: str, ours: str) -> str:
     """Push the notes, and return the reason if the remote rejected them, else "".
 
     Raises ExternalError if the remote did not answer.
@@ -268,7 +250,7 @@ def _try_push(repository: Repository, remote: str, ours: str, ref: str) -> str:
     # The user's pre-push hooks are meant for code, and no tags should be pushed along.
     arguments = (
         "push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
-        "--", remote, f"{ours}:{ref}",
+        "--", remote, f"{ours}:{REF}",
     )  # fmt: skip
     done = _run_with_network(repository, arguments)
     for line in done.stdout.decode("utf-8", "replace").splitlines():

@@ -1,13 +1,15 @@
-"""Stream the contents of local blobs from one `git cat-file --batch` process."""
+"""Read local objects with one git process for all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from git_spacy.errors import LocalFailure
 from git_spacy.git import process
 from git_spacy.git.remote_tree import Stream, no_such_content
+from git_spacy.git.repository import SAFE_CONFIG, Repository
 
 _CHUNK = 1 << 20
 
@@ -59,13 +61,32 @@ def read_blobs(
             stream.read(1)
 
 
-def blob_sizes(
-    options: Sequence[str], ids: Sequence[str], *, cwd: Path, environ: Mapping[str, str]
-) -> dict[str, int]:
-    """Return the sizes of blobs in bytes without reading them; -1 for a blob that is missing."""
+def read_local_blobs(
+    repository: Repository, ids: Sequence[str]
+) -> Iterator[tuple[str, BlobStream]]:
+    """Yield (id, content) for each of `ids`, as `read_blobs` does."""
 
-    stdin = "".join(f"{id}\n" for id in ids).encode()
-    arguments = (*options, "cat-file", "--batch-check=%(objectname) %(objectsize)")
-    answers = process.run_git(arguments, cwd=cwd, environ=environ, input=stdin).stdout.decode()
-    pairs = (line.split() for line in answers.splitlines())
-    return {id: int(size) if size.isdigit() else -1 for id, size in pairs}
+    return read_blobs(SAFE_CONFIG, ids, cwd=repository.cwd(), environ=repository.environment())
+
+
+def describe_objects(repository: Repository, names: Iterable[str], format: str) -> list[str]:
+    """Return a line about each of these objects, which are not read.
+
+    `format` is that of `git cat-file --batch-check`. The line of an object that is not in this
+    clone ends in " missing", whatever the format.
+    """
+
+    stdin = os.fsencode("".join(f"{name}\n" for name in names))
+    done = repository.run_git(("cat-file", f"--batch-check={format}"), input=stdin)
+    return done.stdout.decode().splitlines()
+
+
+def split_records(stream: Stream) -> Iterator[list[bytes]]:
+    """Yield the records that end in a NUL, as many at a time as are read."""
+
+    rest = b""
+    while chunk := stream.read(1 << 16):
+        *records, rest = (rest + chunk).split(b"\0")
+        yield records
+    if rest:
+        yield [rest]

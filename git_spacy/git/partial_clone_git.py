@@ -120,7 +120,7 @@ class _PartialClone(_LocalContents):
             raise _translate_error(self._address, done)
         if _NO_FILTER in done.stderr:
             self._warn_full_snapshot("does not support partial clones")
-        done = _git(self.git_dir, "rev-parse", "-q", "--verify", f"{_REF}^{{commit}}", check=False)
+        done = _git(self.git_dir, "rev-parse", "-q", "--verify", f"{_REF}^{{commit}}")
         if done.returncode:
             raise InvalidInput(
                 f"'{self._address.ref}' of {self._address.display_url} is not a commit"
@@ -194,9 +194,9 @@ def _environment() -> dict[str, str]:
     return {**process.git_environment(protocols="none"), "GIT_NO_LAZY_FETCH": "1"}
 
 
-def _git(git_dir: Path, *arguments: str, check: bool = True) -> GitResult:
+def _git(git_dir: Path, *arguments: str) -> GitResult:
     full = (f"--git-dir={git_dir}", *_options(_SAFE_SETTINGS), *arguments)
-    return process.run_git(full, cwd=git_dir, environ=_environment(), check=check)
+    return process.run_git(full, cwd=git_dir, environ=_environment(), check=False)
 
 
 def _listing(git_dir: Path, commit: str, address: Address) -> tuple[TreeEntry, ...]:
@@ -206,18 +206,10 @@ def _listing(git_dir: Path, commit: str, address: Address) -> tuple[TreeEntry, .
 
 
 def _list_tree(git_dir: Path, commit: str) -> Iterator[TreeEntry]:
-    arguments = (
-        f"--git-dir={git_dir}",
-        *_options(_SAFE_SETTINGS),
-        "ls-tree",
-        "-rz",
-        "--full-tree",
-        commit,
-    )
+    safe = (f"--git-dir={git_dir}", *_options(_SAFE_SETTINGS))
+    arguments = (*safe, "ls-tree", "-rz", "--full-tree", commit)
     with process.stream_git(arguments, cwd=git_dir, environ=_environment(), input=b"") as stream:
-        rest = b""
-        while chunk := stream.read(1 << 16):
-            *records, rest = (rest + chunk).split(b"\0")
+        for records in objects.split_records(stream):
             for record in records:
                 head, _, name = record.partition(b"\t")
                 mode, _kind, id = head.split()
@@ -244,7 +236,7 @@ def _find_local_git_dir(path: Path) -> Path:
 def _local_commit(git_dir: Path, address: Address) -> str:
     for name in address.refs:
         commit = f"{name}^{{commit}}"
-        done = _git(git_dir, "rev-parse", "-q", "--verify", "--end-of-options", commit, check=False)
+        done = _git(git_dir, "rev-parse", "-q", "--verify", "--end-of-options", commit)
         if not done.returncode:
             return _text(done.stdout).strip()
     raise no_such_ref(address)

@@ -1,7 +1,7 @@
 """Validate the tree of an untrusted repository, and write its files to disk.
 
-Checks names and modes before anything is written, and links both before and after. Writes the
-bytes of each blob as they are: no filters, no `export-subst`, no conversion of line ends.
+Checks names, modes and links before anything is written. Writes the bytes of each blob as they are:
+no filters, no `export-subst`, no conversion of line ends.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from git_spacy.containment import TreeNames, link_stays_inside
 from git_spacy.errors import ExternalError, InvalidInput, LocalFailure, Refused, local_failure
-from git_spacy.git_names import is_git_name
+from git_spacy.files import create
 
 FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
 
@@ -22,8 +23,7 @@ MAX_TREE_ENTRIES = 500_000
 # The limit for commits and trees, however small the limit for contents is: the trees of 500,000
 # files have 40 MB. Also leaves room for a whole commit from a server without filters.
 MAX_TREE_BYTES = 256 << 20
-_MAX_DEPTH = 128
-_MAX_TARGET_LENGTH = 4096
+_MAX_TARGET_LENGTH = 4096  # more than any link may have
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _MAX_POINTER_BYTES = 1024
 _CHUNK = 1 << 20
@@ -110,14 +110,17 @@ class RemoteTree(NamedTuple):
         entries = self.files(path)
         if not entries:
             raise InvalidInput(f"{self.display_url} has no '{path}' in commit {self.commit[:12]}")
+        names = _check_names(entries, self.display_url)
         wanted = []
-        for entry in check_entries(entries, self.display_url):
+        for entry in entries:
             if entry.mode == SUBMODULE:
                 self.warn(f"skipped submodule '{entry.name}'")
             else:
                 wanted.append(entry)
         self.contents.fetch(tuple(dict.fromkeys(entry.id for entry in wanted)))
-        return write_tree(wanted, path, dest, self.contents, self.display_url, self.max_bytes)
+        return _write_tree(
+            wanted, names, path, dest, self.contents, self.display_url, self.max_bytes
+        )
 
 
 def _normalize(path: str) -> str:
@@ -133,39 +136,23 @@ def limit_entries(entries: Iterable[TreeEntry], repository: str) -> Iterator[Tre
         yield entry
 
 
-def check_entries(entries: Iterable[TreeEntry], repository: str) -> Iterator[TreeEntry]:
-    """Yield `entries` that can be written without leaving the destination folder.
+def _check_names(entries: Sequence[TreeEntry], repository: str) -> TreeNames:
+    """Raise Refused for a name that leads outside, that Git could take for `.git`, or that occurs
+    twice, and for an unknown file mode. Return the names."""
 
-    Raises Refused for a name that leads outside, that Git could take for `.git`, or that occurs
-    twice, and for an unknown file mode.
-    """
-
-    seen: set[str] = set()
-    folders: set[str] = set()
+    names = TreeNames(lambda name, why: _refused(repository, f"has a file {name!r}, which {why}"))
     for entry in entries:
-        parts = entry.name.split("/")
-        if len(parts) > _MAX_DEPTH:
-            raise _refused(repository, f"has folders that are nested {len(parts)} levels deep")
-        for part in parts:
-            if part in ("", ".", "..") or "\0" in part:
-                raise _refused(repository, f"has a file with the invalid name {entry.name!r}")
-            if is_git_name(part) or ".." in part.split("\\"):
-                raise _refused(
-                    repository, f"has a file {entry.name!r}, which Git could take for '.git'"
-                )
         if stat.S_IFMT(entry.mode) not in (stat.S_IFREG, LINK, SUBMODULE):
             raise _refused(repository, f"has a file {entry.name!r} of unknown mode {entry.mode:o}")
-        parents = {entry.name[:index] for index, char in enumerate(entry.name) if char == "/"}
-        if entry.name in seen or entry.name in folders or not seen.isdisjoint(parents):
-            raise _refused(repository, f"has {entry.name!r} twice")
-        seen.add(entry.name)
-        folders |= parents
-        yield entry
+        if not entry.name:
+            raise _refused(repository, "has a file without a name")
+        names.add(entry.name, "link" if entry.mode == LINK else "file")
+    return names
 
 
-def write_tree(
-    entries: Sequence[TreeEntry], path: str, dest: Path, contents: Contents, repository: str,
-    max_bytes: int = 0,
+def _write_tree(
+    entries: Sequence[TreeEntry], names: TreeNames, path: str, dest: Path, contents: Contents,
+    repository: str, max_bytes: int,
 ) -> CheckoutResult:  # fmt: skip
     """Write the `entries`, all at or below `path`, to `dest`, which must not exist.
 
@@ -176,31 +163,32 @@ def write_tree(
 
     if os.path.lexists(dest):
         raise LocalFailure(
-            "destination already exists", hint="choose another folder", location=str(dest)
+            "destination already exists", hint="choose another folder", file=str(dest)
         )
     single = len(entries) == 1 and entries[0].name == path
-    skip = len(path) + 1 if path else 0
     if single and entries[0].mode == LINK:
         raise _refused(repository, f"has a symbolic link at {path!r}, which leads out of it")
-    names: dict[str, list[str]] = {}
+    above = path + "/" if path else ""
+    files: dict[str, list[str]] = {}  # names by id
+    executable: set[str] = set()
+    links: dict[str, str] = {}
     for entry in entries:
-        names.setdefault(entry.id, []).append("" if single else entry.name[skip:])
-    executable = {
-        "" if single else entry.name[skip:] for entry in entries if entry.mode & stat.S_IXUSR
-    }
-    links = {entry.name[skip:]: entry.id for entry in entries if entry.mode == LINK}
-    targets = _read_targets(links, contents, repository)
+        name = "" if single else entry.name.removeprefix(above)
+        if entry.mode == LINK:
+            links[name] = entry.id
+        else:
+            files.setdefault(entry.id, []).append(name)
+        if entry.mode & stat.S_IXUSR:
+            executable.add(name)
+    targets = _read_targets(links, contents)
+    for name, target in targets.items():
+        if not link_stays_inside(name, target, lambda inner: names.may_be_link(above + inner)):
+            raise _link_refused(repository, name, target)
     try:
         if not single:
             dest.mkdir()
-        pointers = _write_files(
-            {id: [name for name in paths if name not in links] for id, paths in names.items()},
-            executable,
-            dest,
-            contents,
-            _SizeLimit(max_bytes),
-        )
-        _make_links(targets, dest, repository)
+        pointers = _write_files(files, executable, dest, contents, _SizeLimit(max_bytes))
+        _make_links(targets, dest)
     except BaseException as error:
         _remove(dest)
         if isinstance(error, OSError):
@@ -235,7 +223,7 @@ def _write_files(
     """Write each blob to its names below `dest`, and return the names of Git LFS pointers."""
 
     pointers = []
-    for id, stream in contents.read([id for id, paths in names.items() if paths]):
+    for id, stream in contents.read(list(names)):
         first, *others = names[id]
         target = dest / first if first else dest
         head = _write(target, stream, first in executable, size_limit)
@@ -252,9 +240,7 @@ def _write(target: Path, source: Stream, executable: bool, size_limit: _SizeLimi
     """Write `source` to the new file `target`, and return its content if it is small, else b""."""
 
     os.makedirs(target.parent, exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    mode = 0o777 if executable else 0o666  # before the user's umask, as git does
-    with open(os.open(target, flags, mode), "wb") as stream:
+    with create(target, executable=executable) as stream:
         head = chunk = source.read(_CHUNK)
         while chunk:
             size_limit.add(len(chunk))
@@ -263,44 +249,23 @@ def _write(target: Path, source: Stream, executable: bool, size_limit: _SizeLimi
     return head if len(head) <= _MAX_POINTER_BYTES else b""
 
 
-def _read_targets(links: dict[str, str], contents: Contents, repository: str) -> dict[str, str]:
-    """Return the target of each link. Raises Refused if it leads outside, or into `.git`."""
+def _read_targets(links: dict[str, str], contents: Contents) -> dict[str, str]:
+    """Return the target of each link, cut where it is too long."""
 
     texts = {
-        id: stream.read(_MAX_TARGET_LENGTH + 1)
+        id: os.fsdecode(stream.read(_MAX_TARGET_LENGTH + 1))
         for id, stream in contents.read([*set(links.values())])
     }
-    targets = {}
-    for name, id in links.items():
-        target = os.fsdecode(texts[id])
-        joined = os.path.normpath(os.path.join(os.path.dirname(name), target))
-        parts = target.replace("\\", "/").split("/")
-        if (
-            not target
-            or "\0" in target
-            or len(target) > _MAX_TARGET_LENGTH
-            or target.startswith(("/", "\\"))
-            or joined == ".."
-            or joined.startswith("../")
-            or any(is_git_name(part) for part in parts)
-        ):
-            raise _link_refused(repository, name, target)
-        targets[name] = target
-    return targets
+    return {name: texts[id] for name, id in links.items()}
 
 
-def _make_links(targets: dict[str, str], dest: Path, repository: str) -> None:
-    """Create the links after all files, and check where they really lead."""
+def _make_links(targets: dict[str, str], dest: Path) -> None:
+    """Create the links after all files, so that no file is written through one."""
 
-    for name in targets:  # create all folders first, so that none is created through a link
+    for name in targets:
         os.makedirs((dest / name).parent, exist_ok=True)
     for name, target in targets.items():
         os.symlink(target, dest / name)
-    top = os.path.realpath(dest)
-    for name, target in targets.items():
-        real = os.path.realpath(dest / name)
-        if real != top and not real.startswith(top + os.sep):
-            raise _link_refused(repository, name, target)
 
 
 def _remove(path: Path) -> None:

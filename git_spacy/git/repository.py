@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from git_spacy.files import resolve_beneath
 from git_spacy.git import process
@@ -115,6 +115,26 @@ class Repository(NamedTuple):
         if done.returncode:
             process.check_ownership(done)
         return done
+
+    def stream_git(
+        self, arguments: Sequence[str], *, memory: int = 0
+    ) -> AbstractContextManager[BinaryIO]:
+        """Run `git ARGUMENTS` as `run_git` does, and provide its output as a stream.
+
+        Git may allocate `memory` bytes (0: unlimited).
+        """
+
+        return process.stream_git(
+            (*SAFE_CONFIG, *arguments),
+            cwd=self.cwd(), environ=self.environment(), input=b"", memory=memory,
+        )  # fmt: skip
+
+
+def prefix(root: Path, top: Path) -> str:
+    """Return the project's folder relative to the top of its repository: "" or "folder/"."""
+
+    relative = os.path.relpath(os.path.realpath(root), os.path.realpath(top))
+    return "" if relative == "." else relative + "/"
 
 
 def confine(path: Path) -> tuple[Path, str]:

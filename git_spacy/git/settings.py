@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import GitSpacyError, InvalidInput, Problem
+from git_spacy.errors import Diagnostic, GitSpacyError, InvalidInput
 from git_spacy.git import process
 from git_spacy.git.repository import Repository
 from git_spacy.project.diagnostics import did_you_mean
@@ -131,8 +131,8 @@ def find_setting(name: str) -> Setting | None:
     return _BY_NAME.get(name.lower())
 
 
-def find_problems(values: Iterable[SettingValue]) -> list[Problem]:
-    """Return a problem for each unknown setting and each invalid value."""
+def find_problems(values: Iterable[SettingValue]) -> list[Diagnostic]:
+    """Return a warning about each unknown setting and each invalid value."""
 
     problems = []
     for entry in values:
@@ -140,13 +140,13 @@ def find_problems(values: Iterable[SettingValue]) -> list[Problem]:
         if setting is None:
             hint = did_you_mean(entry.name, [known.name for known in ALL_SETTINGS])
             location = f"git config {entry.name}"
-            problems.append(Problem("unknown setting", hint or "git spacy config", location))
+            problems.append(Diagnostic("unknown setting", hint or "git spacy config", location))
             continue
         try:
             _READERS[setting.kind]({setting.name.lower(): entry.value}, setting.name)
         except GitSpacyError as error:
             problems += error.problems
-    return problems
+    return [problem._replace(severity="warning") for problem in problems]
 
 
 def _settings_without_git(start: Path) -> dict[str, str]:
@@ -178,7 +178,7 @@ def boolean(values: Settings, name: str) -> bool:
     if value.isascii() and value.removeprefix("-").isdigit():
         return int(value) != 0
     raise InvalidInput(
-        f"'{value}' is neither true nor false", location=f"git config {name}",
+        f"'{value}' is neither true nor false", file=f"git config {name}",
         hint=f"git config {name} true",
     )  # fmt: skip
 
@@ -199,7 +199,7 @@ def number(values: Settings, name: str) -> int:
         return int(digits) * factor
     raise InvalidInput(
         f"'{value}' is not {setting.kind}",
-        location=f"git config {name}",
+        file=f"git config {name}",
         hint=f"git config {name} {setting.default or '2g'}",
     )
 

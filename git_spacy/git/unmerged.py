@@ -6,7 +6,7 @@ import shlex
 
 from git_spacy.errors import InvalidInput
 from git_spacy.git import objects
-from git_spacy.git.repository import SAFE_CONFIG, Repository
+from git_spacy.git.repository import Repository
 
 _STAGES = {1: "the common ancestor", 2: "our side", 3: "their side"}
 
@@ -24,20 +24,18 @@ def read_stages(repository: Repository, name: str, max_bytes: int) -> dict[int, 
         if record:
             _, id, stage = record.partition(b"\t")[0].split()
             ids[int(stage)] = id.decode()
-    cwd, environ = repository.cwd(), repository.environment()
-    blobs = list(ids.values())
-    sizes = objects.blob_sizes(SAFE_CONFIG, blobs, cwd=cwd, environ=environ) if blobs else {}
-    for number, blob in ids.items():
-        size = sizes[blob]
+    sizes = objects.describe_objects(repository, ids.values(), "%(objectsize)") if ids else []
+    for number, text in zip(ids, sizes, strict=True):
+        size = int(text) if text.isdigit() else 0  # 0: it is missing, which reading it reports
         if size > max_bytes:
             path = shlex.quote(f":(top,literal){name}")
             side = "theirs" if number == 2 else "ours"
             raise InvalidInput(
                 f"the version of {_STAGES[number]} has {size:,} bytes; the limit is {max_bytes:,}",
                 hint=f"git checkout --{side} -- {path} && git add -- {path}",
-                location=name,
+                file=name,
             )
-    contents = objects.read_blobs(SAFE_CONFIG, blobs, cwd=cwd, environ=environ)
+    contents = objects.read_local_blobs(repository, list(ids.values()))
     return {number: content.read() for number, (_, content) in zip(ids, contents, strict=True)}
 
 

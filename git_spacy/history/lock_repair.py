@@ -9,7 +9,7 @@ from typing import NamedTuple
 from git_spacy.errors import CheckFailed, InvalidInput
 from git_spacy.files import write_beneath
 from git_spacy.git import process, unmerged
-from git_spacy.git.repository import Repository
+from git_spacy.git.repository import Repository, prefix
 from git_spacy.history.lock_history import LockHistory, ResolvedEntry, lock_history
 from git_spacy.lock import lock_format, lock_merge
 from git_spacy.lock.lock_file import LockFile
@@ -19,7 +19,7 @@ from git_spacy.project import loader, yaml
 from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Command
 from git_spacy.state.lock_selection import pick_entries
-from git_spacy.state.project_view import WorkTree, prefix
+from git_spacy.state.project_view import WorkTree
 
 
 class RebuiltLock(NamedTuple):

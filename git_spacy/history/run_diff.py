@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 from git_spacy.git.notes import AnnotatedCommit
 from git_spacy.history.run_history import RecordedRun
 from git_spacy.history.run_params import RunParams
-from git_spacy.history.run_record import RunRecord
+from git_spacy.history.run_record import RunRecord, flat_metrics
 from git_spacy.project.matrix import to_cli
 
 _LOWER_IS_BETTER = {
@@ -124,38 +123,6 @@ def _row(run: VariantRun) -> MetricsRow:
     seconds = record.seconds if record.how == "run" else None
     metrics = {name: MetricValue(value) for name, value in flat_metrics(record).items()}
     return MetricsRow(run.params.variables, metrics, seconds, (run,))
-
-
-def flat_metrics(record: RunRecord) -> dict[str, float]:
-    """Return all metrics of a run by dotted name, with a prefix if several files have the name.
-
-    The prefix is the part of the path that distinguishes the files, so that it is the same for all
-    variants, whatever their folders are called.
-    """
-
-    prefixes = dict(zip(record.metrics, _distinguishing_parts(list(record.metrics)), strict=True))
-    counts = Counter(name for metrics in record.metrics.values() for name in metrics)
-    return {
-        name if counts[name] == 1 else f"{prefixes[file]}:{name}": value
-        for file, metrics in record.metrics.items()
-        for name, value in metrics.items()
-    }
-
-
-def _distinguishing_parts(files: Sequence[str]) -> Sequence[str]:
-    """Return e.g. `dev` and `test` for `1/dev/scores.json` and `1/test/scores.json`."""
-
-    split = [re.split(r"([/._-])", file) for file in files]
-    while len({parts[0] for parts in split if parts}) == 1 and all(
-        len(parts) > 1 for parts in split
-    ):
-        split = [parts[1:] for parts in split]
-    while len({parts[-1] for parts in split if parts}) == 1 and all(
-        len(parts) > 1 for parts in split
-    ):
-        split = [parts[:-1] for parts in split]
-    short = ["".join(parts).strip("/._-") for parts in split]
-    return short if all(short) and len(set(short)) == len(files) else files
 
 
 def differing_variables(runs: Sequence[VariantRun]) -> tuple[str, ...]:

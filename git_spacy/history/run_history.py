@@ -20,13 +20,12 @@ from git_spacy.errors import InvalidInput
 from git_spacy.files import file_lock, write_atomic
 from git_spacy.git import commits, notes, objects, process
 from git_spacy.git.notes import MAX_LINE_LENGTH, AnnotatedCommit, NotesReader
-from git_spacy.git.repository import SAFE_CONFIG, Repository
+from git_spacy.git.repository import Repository, prefix
 from git_spacy.git.state_dir import state_dir, user_cache_dir
 from git_spacy.history.run_record import RunRecord, parse_line, parse_lines, to_line
 from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project.paths import ProjectPath
 from git_spacy.sharing import append_line
-from git_spacy.state.project_view import prefix
 
 _MD5 = re.compile(rb"\b[0-9a-f]{32}\b")
 _PENDING = "pending"
@@ -202,9 +201,8 @@ class OrphanedRuns:
     def runs(self) -> list[RecordedRun]:
         """All orphaned runs, the oldest first."""
 
-        reader = (
-            self._reader.with_full_budget()
-        )  # with limits of its own, so that orphaned runs do not use up those of the history
+        # with limits of its own, so that orphaned runs do not use up those of the history
+        reader = self._reader.with_full_budget()
         annotated = reader.notes
         unreachable: Collection[str] = set()
         if annotated:
@@ -257,11 +255,7 @@ class OrphanedRuns:
 
         ids = commits.blob_ids(self._repository, commit_ids, folder + LOCK_FILE)
         unread = [id for id in dict.fromkeys(ids.values()) if id and id not in runs.locks]
-        contents = objects.read_blobs(
-            SAFE_CONFIG, unread,
-            cwd=self._repository.cwd(), environ=self._repository.environment(),
-        )  # fmt: skip
-        for id, content in contents:
+        for id, content in objects.read_local_blobs(self._repository, unread):
             self._lock_bytes_left -= content.size
             if self._lock_bytes_left < 0:
                 break
@@ -364,17 +358,16 @@ def _without_repeats(newer: CommitRuns, older: Sequence[RecordedRun]) -> CommitR
     )
 
 
-def all_records(root: Path, warn: Callable[[str], None] = lambda _: None) -> Iterator[RunRecord]:
-    """Yield all records of the project at `root`, on any commit.
+def all_records(root: Path) -> Iterator[RunRecord]:
+    """Yield all records of the project at `root`, on any commit, but those too large to read.
 
-    `warn` is called for records that are too large to read. Raises InvalidInput outside a
-    repository, ExternalError.
+    Raises InvalidInput outside a repository, ExternalError.
     """
 
     repository = Repository.discover(root)
     if repository is None:
         raise InvalidInput("not in a Git repository, so no runs are recorded", hint="git init")
-    reader = NotesReader(repository, warn)
+    reader = NotesReader(repository)
     project = project_folder(root, repository)
     return (
         record for _, lines in reader.lines(reader.notes) for record in parse_lines(lines, project)

@@ -273,14 +273,35 @@ def _value_changes(
 
 
 def flat_metrics(record: RunRecord) -> dict[str, float]:
-    """Return all metrics of a run by dotted name, prefixed by the file if two files have it."""
+    """Return all metrics of a run by dotted name, with a prefix if several files have the name.
 
-    counts = Counter(name for inner in record.metrics.values() for name in inner)
+    The prefix is the part of the path that distinguishes the files, so that it is the same for all
+    variants, whatever their folders are called.
+    """
+
+    prefixes = dict(zip(record.metrics, _distinguishing_parts(list(record.metrics)), strict=True))
+    counts = Counter(name for metrics in record.metrics.values() for name in metrics)
     return {
-        name if counts[name] == 1 else f"{file}:{name}": value
-        for file, inner in record.metrics.items()
-        for name, value in inner.items()
+        name if counts[name] == 1 else f"{prefixes[file]}:{name}": value
+        for file, metrics in record.metrics.items()
+        for name, value in metrics.items()
     }
+
+
+def _distinguishing_parts(files: Sequence[str]) -> Sequence[str]:
+    """Return e.g. `dev` and `test` for `1/dev/scores.json` and `1/test/scores.json`."""
+
+    split = [re.split(r"([/._-])", file) for file in files]
+    while len({parts[0] for parts in split if parts}) == 1 and all(
+        len(parts) > 1 for parts in split
+    ):
+        split = [parts[1:] for parts in split]
+    while len({parts[-1] for parts in split if parts}) == 1 and all(
+        len(parts) > 1 for parts in split
+    ):
+        split = [parts[:-1] for parts in split]
+    short = ["".join(parts).strip("/._-") for parts in split]
+    return short if all(short) and len(set(short)) == len(files) else files
 
 
 def format_number(number: float) -> str:

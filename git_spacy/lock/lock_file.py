@@ -80,9 +80,10 @@ class LockFile:
             self.replace({**entries, entry.name: entry, **below})
 
     def replace(self, entries: Mapping[str, LockEntry]) -> None:
-        """Write the file with just `entries`, inside `exclusive`. Raises OSError with the old file
-        in place."""
+        """Write the file with just `entries`. The caller holds `exclusive`, since it has decided
+        what to write by what it read. Raises OSError with the old file in place."""
 
+        assert self._is_exclusive, "project.lock is written without its lock"
         content = b"".join(self._text(entry) for entry in entries.values()) or lock_format.text({})
         write_beneath(self._root, LOCK_FILE, content)
         self._entries, self._content = dict(entries), content

@@ -86,12 +86,12 @@ def parse(data: bytes) -> dict[str, LockEntry]:
     if re.search(rb"^(<{7}|>{7}) ", data, re.MULTILINE):
         raise InvalidInput(
             "merge conflict markers",
-            location=LOCK_FILE,
+            file=LOCK_FILE,
             hint="git spacy lock resolve",
         )
     node, problems = yaml.parse_document(data, LOCK_FILE)
     if problems:
-        raise _unreadable(str(problems[0].message), problems[0].line)
+        raise _unreadable(problems[0].message, problems[0].line)
     if node is None or not isinstance(node.value, dict):
         is_empty = node is None or node.value is None
         raise _unreadable("the file is empty" if is_empty else "not a mapping", 1)
@@ -154,7 +154,9 @@ def match_format(
 def _unreadable(message: str, line: int) -> GitSpacyError:
     return InvalidInput(
         message,
-        location=f"{LOCK_FILE}:{line}:1",
+        file=LOCK_FILE,
+        line=line,
+        column=1,
         hint="git spacy lock rebuild",
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from shlex import quote
 from typing import Generic, TypeVar
 
-from git_spacy.errors import InvalidInput, Problem
+from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.model import Asset, Command, Project, Workflow
 from git_spacy.project.paths import ProjectPath
@@ -189,7 +189,7 @@ def find_workflow(project: Project, name: str) -> Workflow:
             hint = f"available workflows: {', '.join(names)}"
         else:
             hint = "add it under 'workflows:' in project.yml"
-        raise InvalidInput(f"unknown workflow '{name}'", hint=hint, location="project.yml")
+        raise InvalidInput(f"unknown workflow '{name}'", hint=hint, file="project.yml")
     return workflow
 
 
@@ -233,10 +233,11 @@ def check_destinations(assets: Sequence[Asset]) -> None:
     ]
     if overlaps:
         raise InvalidInput.from_problems(
-            Problem(
+            Diagnostic(
                 _overlap_message(first, second),
                 "give each asset its own destination",
-                f"project.yml:{second.line}",
+                "project.yml",
+                second.line,
             )
             for first, second in overlaps
         )
@@ -263,6 +264,18 @@ def producer_hint(project: Project, name: str, path: ProjectPath) -> str:
     return "no command produces it: create it, or correct the path in project.yml"
 
 
+def checksum_hint(asset: Asset) -> str:
+    """Return a hint on what to do about `asset`, whose file does not match its checksum."""
+
+    import shlex
+
+    dest = shlex.quote(asset.dest.text)
+    correct = "correct its checksum in project.yml"
+    if asset.url or asset.git:
+        return f"git spacy assets {dest}\nor {correct}"
+    return f"copy the right file to {dest}, or {correct}"
+
+
 def _unknown_name(project: Project, name: str) -> InvalidInput:
     known = [workflow.name for workflow in project.workflows]
     known += [command.name for command in project.commands]
@@ -274,4 +287,4 @@ def _unknown_name(project: Project, name: str) -> InvalidInput:
         hint = f"available: {', '.join(known)}"
     else:
         hint = "add it under 'commands:' in project.yml"
-    return InvalidInput(f"unknown command or workflow '{name}'", hint=hint, location="project.yml")
+    return InvalidInput(f"unknown command or workflow '{name}'", hint=hint, file="project.yml")

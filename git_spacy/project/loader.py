@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.files import descriptor_beneath
 from git_spacy.project import (
     graph,
@@ -27,7 +27,7 @@ from git_spacy.project import (
     variables_table,
     yaml,
 )
-from git_spacy.project.diagnostics import Diagnostic, did_you_mean, raise_all
+from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import (
     Asset,
     Checksum,
@@ -122,7 +122,7 @@ def parse(
     reader, root = _substituted(data, overrides or {}, file)
     project = reader.project(root)
     if reader.problems:
-        raise_all(reader.problems)
+        raise reader.error()
     return LoadedProject(project, _document(root), source_map.build_source_map(root))
 
 
@@ -135,7 +135,7 @@ def resolve_document(data: bytes, overrides: Mapping[str, Any] | None = None) ->
 
     reader, root = _substituted(data, overrides or {}, PROJECT_FILE)
     if reader.problems:
-        raise_all(reader.problems)
+        raise reader.error()
     return _document(root)
 
 
@@ -151,7 +151,7 @@ def _substituted(data: bytes, overrides: Mapping[str, Any], file: str) -> tuple[
                 else f"the file must be a mapping, not {type_name(node)}",
                 "add a top-level key: 'title:', 'assets:', 'commands:' or 'workflows:'",
             )
-        raise_all(problems)
+        raise reader.error()
     return reader, reader.substitute(node, overrides)
 
 
@@ -173,18 +173,18 @@ def read_bytes(root: Path) -> bytes:
         descriptor = descriptor_beneath(root, PROJECT_FILE)
     except FileNotFoundError:
         raise InvalidInput(
-            "no such file", location=PROJECT_FILE, hint="change to a project's folder"
+            "no such file", file=PROJECT_FILE, hint="change to a project's folder"
         ) from None
     except OSError as error:
         if error.errno == errno.EIO:
             raise
         raise InvalidInput(
-            f"cannot be read: {error.strerror}", location=PROJECT_FILE, hint="check its permissions"
+            f"cannot be read: {error.strerror}", file=PROJECT_FILE, hint="check its permissions"
         ) from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InvalidInput(
-                "not a regular file", location=PROJECT_FILE, hint="replace it with a text file"
+                "not a regular file", file=PROJECT_FILE, hint="replace it with a text file"
             )
         with open(descriptor, "rb", closefd=False) as stream:
             return stream.read(yaml.MAX_BYTES + 1)

@@ -42,14 +42,14 @@ def parse_axis(text: str) -> Axis:
     if not name or not separator or not parsed or "" in parsed:
         raise InvalidInput(
             f"invalid value '{text}'; expected VARIABLE=VALUE,VALUE",
-            location="--matrix",
+            file="--matrix",
             hint=_EXAMPLE,
         )
     typed = list(map(to_cli, parsed))
     if duplicate := next((value for value in typed if typed.count(value) > 1), None):
         raise InvalidInput(
             f"duplicate value {duplicate} in '{text}'",
-            location="--matrix",
+            file="--matrix",
             hint="remove one of them",
         )
     return Axis(name, tuple(typed))
@@ -134,7 +134,7 @@ def expand_matrix(
     if duplicate := next((name for name in names if names.count(name) > 1), None):
         raise InvalidInput(
             f"variable '{duplicate}' is given twice",
-            location="--matrix",
+            file="--matrix",
             hint="list all its values in one option",
         )
     used = _used_variables(base_project, usage)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from git_spacy.errors import Diagnostic
 from git_spacy.project.paths import ProjectPath
 
 
@@ -118,7 +119,7 @@ class Project(NamedTuple):
     """The contents of project.yml.
 
     `environment` maps the names in `${env.NAME}` to environment variables, and `resources` maps
-    command names to the resources that they request. `warnings` are messages ready to be printed.
+    command names to the resources that they request. `warnings` are what the loader noticed.
     `spacy_version` has version specifiers, e.g. ">=3.7,<4", or is empty; `check_requirements` says
     whether requirements.txt must be met.
     """
@@ -131,7 +132,7 @@ class Project(NamedTuple):
     commands: tuple[Command, ...]
     workflows: tuple[Workflow, ...]
     remotes: tuple[RemoteConfig, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...]
     resources: Mapping[str, Resources] = MappingProxyType({})
     spacy_version: str = ""
     check_requirements: bool = True

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from git_spacy.project.diagnostics import Diagnostic, closest_name, did_you_mean
+from git_spacy.errors import Diagnostic, GitSpacyError, InvalidInput, Refused
+from git_spacy.project.diagnostics import closest_name, did_you_mean
 from git_spacy.project.schema_keys import KeyTable
 from git_spacy.project.yaml import Node
 
@@ -30,24 +31,29 @@ class NodeReader:
     def __init__(self, file: str, problems: list[Diagnostic]) -> None:
         self.file = file
         self.problems = problems
-        self.warnings: list[str] = []
+        self.warnings: list[Diagnostic] = []
+        self._error_type: type[InvalidInput | Refused] = InvalidInput
 
     def problem(self, node: Node, message: str, hint: str = "", *, at_key: bool = False) -> None:
         """Report a problem at the position of a node, or of its key in the mapping around it."""
 
         line, column = node.position if at_key else (node.line, node.column)
-        self.problems.append(Diagnostic(self.file, line, column, message, hint))
+        self.problems.append(Diagnostic(message, hint, self.file, line, column))
 
     def refuse(self, node: Node, message: str, hint: str) -> None:
         """Report a value that is understood but unsafe."""
 
-        self.problems.append(
-            Diagnostic(self.file, node.line, node.column, message, hint, unsafe=True)
-        )
+        self._error_type = Refused
+        self.problem(node, message, hint)
 
     def warn(self, node: Node, message: str, hint: str = "") -> None:
-        warning = Diagnostic(self.file, *node.position, message, hint)
-        self.warnings.append(warning.problem.format("warning"))
+        self.warnings.append(Diagnostic(message, hint, self.file, *node.position, "warning"))
+
+    def error(self) -> GitSpacyError:
+        """Combine the problems, in order, into one error: `Refused` if a value is unsafe."""
+
+        in_order = sorted(self.problems, key=lambda problem: (problem.line, problem.column))
+        return self._error_type.from_problems(in_order)
 
     def table(self, node: Node | None, name: str) -> dict[str, Node]:
         """Return the entries of a mapping; {} if it is missing or not a mapping."""

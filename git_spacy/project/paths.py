@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import Refused
-from git_spacy.git_names import is_git_name
+from git_spacy.containment import is_git_name, leads_out
+from git_spacy.errors import Diagnostic, Refused
 
 _HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}")
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -46,36 +46,29 @@ class ProjectPath(NamedTuple):
         return self.holds(other) or other.holds(self)
 
 
-class PathRefusal(NamedTuple):
-    """Why a path is not allowed, and what to use instead."""
-
-    message: str
-    hint: str
-
-
-def parse_path(text: str, role: str) -> ProjectPath | PathRefusal:
+def parse_path(text: str, role: str) -> ProjectPath | Diagnostic:
     """Validate a path used in `role` (one of ROLES); return it, or the reason to refuse it."""
 
     name = f"{role} {text!r}"
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
-        return PathRefusal(f"{name} contains a control character", "remove it")
+        return Diagnostic(f"{name} contains a control character", "remove it")
     parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
-    if text.startswith(("/", "\\", "~")) or _DRIVE.match(text) or ".." in parts:
+    if leads_out(text) or text.startswith("~") or _DRIVE.match(text):
         below = "/".join(part for part in parts if part not in ("..", "~") and ":" not in part)
         short = below.rsplit("/", 1)[-1] or "data"
-        return PathRefusal(
+        return Diagnostic(
             f"{name} is outside the project",
             f"use a path inside the project, e.g. 'assets/{short}'",
         )
     if not parts:
-        return PathRefusal(
+        return Diagnostic(
             f"{name} is the project folder itself", "use the path of a file or folder inside it"
         )
     if any(is_git_name(part) for part in parts):
-        return PathRefusal(f"{name} is inside Git's own directory", "use another folder")
+        return Diagnostic(f"{name} is inside Git's own directory", "use another folder")
     normal = "/".join(part for part in text.split("/") if part not in ("", "."))
     if role != "dependency" and normal.casefold() in _RESERVED:
-        return PathRefusal(f"{name} would overwrite the project's own file", "use another name")
+        return Diagnostic(f"{name} would overwrite the project's own file", "use another name")
     return ProjectPath(text, normal)
 
 

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from git_spacy.errors import InvalidInput, Problem
+from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.project.graph import DependencyGraph, find_cycle
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
@@ -26,15 +26,6 @@ class RunPlan(NamedTuple):
 
     commands: tuple[Command, ...]
     after: tuple[frozenset[int], ...]
-
-    def dependents(self, index: int) -> set[int]:
-        """Return the indices of the commands that wait for this one, directly or indirectly."""
-
-        found = {index}
-        for later in range(index + 1, len(self.commands)):
-            if not found.isdisjoint(self.after[later]):
-                found.add(later)
-        return found - {index}
 
 
 def sequential_plan(commands: Sequence[Command]) -> RunPlan:
@@ -115,21 +106,22 @@ def _refuse_two_producers(graph: DependencyGraph) -> None:
         raise InvalidInput.from_problems(problems)
 
 
-def _two_producers(first: Command, second: Command, path: ProjectPath) -> Problem:
+def _two_producers(first: Command, second: Command, path: ProjectPath) -> Diagnostic:
     message = f"'{first.name}' and '{second.name}' both produce '{path}'"
-    location = f"project.yml:{second.line}"
     variant = first if first.variant_of else second
     if not variant.variant_of:
-        return Problem(message, "give each its own output, or run them one at a time", location)
+        hint = "give each its own output, or run them one at a time"
+        return Diagnostic(message, hint, "project.yml", second.line)
     variable = shlex.split(variant.name)[1].removeprefix("--")
     hint = f"include the variable in the path: '{path}/${{{variable}}}'"
-    return Problem(f"{message}: one would overwrite the other", hint, location)
+    return Diagnostic(f"{message}: one would overwrite the other", hint, "project.yml", second.line)
 
 
 def _cycle_error(cycle: Sequence[Command]) -> InvalidInput:
     names = " → ".join(f"'{command.name}'" for command in (*cycle, cycle[0]))
     return InvalidInput(
         f"dependency cycle: {names}",
-        location=f"project.yml:{cycle[0].line}",
+        file="project.yml",
+        line=cycle[0].line,
         hint="remove one of the dependencies, or run the commands one at a time",
     )

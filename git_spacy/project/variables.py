@@ -238,7 +238,7 @@ def full_name(leaves: Collection[str], name: str, location: str) -> str:
         raise InvalidInput(
             f"unknown variable '{name}'",
             hint=hint or "add it under 'vars' in project.yml",
-            location=location,
+            file=location,
         )
     return full
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Union
 
-from git_spacy.project.diagnostics import Diagnostic
+from git_spacy.errors import Diagnostic
 
 MAX_BYTES = 4 << 20
 MAX_NODES = 200_000
@@ -48,6 +48,7 @@ _PLAIN_TAGS = frozenset(_OWN_TAG + name for name in ("null", "bool", "int", "flo
 _CONTROL = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
+_MOVE_DATA = "move data to other files that commands read"
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
 
 
@@ -135,33 +136,19 @@ _CONSTRUCTORS: dict[str, Any] = {
 
 def _decode(data: bytes, file: str) -> str:
     if len(data) > MAX_BYTES:
-        raise _ParseError(
-            Diagnostic(
-                file,
-                1,
-                1,
-                f"the file is larger than {MAX_BYTES:,} bytes",
-                "move data to other files that commands read",
-            )
-        )
+        message = f"the file is larger than {MAX_BYTES:,} bytes"
+        raise _ParseError(Diagnostic(message, _MOVE_DATA, file, 1, 1))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line, column = _position(data[: error.start].decode("utf-8", "replace"))
-        raise _ParseError(
-            Diagnostic(
-                file,
-                line,
-                column,
-                f"byte 0x{data[error.start]:02x} is not valid UTF-8",
-                "save the file as UTF-8 (it may be in Latin-1)",
-            )
-        ) from None
+        position = _position(data[: error.start].decode("utf-8", "replace"))
+        message = f"byte 0x{data[error.start]:02x} is not valid UTF-8"
+        hint = "save the file as UTF-8 (it may be in Latin-1)"
+        raise _ParseError(Diagnostic(message, hint, file, *position)) from None
     if control := _CONTROL.search(text):
-        line, column = _position(text[: control.start()])
-        raise _ParseError(
-            Diagnostic(file, line, column, f"control character {control[0]!r}", "remove it")
-        )
+        position = _position(text[: control.start()])
+        message = f"control character {control[0]!r}"
+        raise _ParseError(Diagnostic(message, "remove it", file, *position))
     return text
 
 
@@ -181,20 +168,15 @@ def _build_tree(text: str, file: str, problems: list[Diagnostic]) -> Node | None
         raise _ParseError(_syntax_error(error, text, file)) from None
     except yaml.YAMLError as error:
         message = f"invalid YAML: {str(error).splitlines()[0]}"
-        raise _ParseError(Diagnostic(file, 1, 1, message, "save the file as UTF-8")) from None
+        raise _ParseError(Diagnostic(message, "save the file as UTF-8", file, 1, 1)) from None
     return builder.root
 
 
 def _syntax_error(error: Any, text: str, file: str) -> Diagnostic:
     if conflict := _CONFLICT.search(text):
-        line, column = _position(text[: conflict.start()])
-        return Diagnostic(
-            file,
-            line,
-            column,
-            "unresolved merge conflict markers",
-            "resolve the conflict and remove the markers",
-        )
+        hint = "resolve the conflict and remove the markers"
+        position = _position(text[: conflict.start()])
+        return Diagnostic("unresolved merge conflict markers", hint, file, *position)
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     # "did not find expected '-' indicator", "while parsing a block collection"
@@ -207,7 +189,7 @@ def _syntax_error(error: Any, text: str, file: str) -> Diagnostic:
         hint = "put values that contain ': ' in quotes, or fix the indentation"
     else:
         hint = "check the indentation and the quotes on this line and the one before"
-    return Diagnostic(file, line, column, f"invalid YAML: {message}", hint)
+    return Diagnostic(f"invalid YAML: {message}", hint, file, line, column)
 
 
 class _OpenCollection:
@@ -286,7 +268,7 @@ class _Builder:
                 node.line,
                 node.column,
                 f"more than {MAX_NODES:,} values (aliases counted in full)",
-                "move data to other files that commands read",
+                _MOVE_DATA,
             )
         if anchor:
             self.anchors[anchor] = node
@@ -306,15 +288,8 @@ class _Builder:
                 top.merged.append(node)
             elif key.value in top.entries:
                 first = top.entries[key.value].position[0]
-                self.problems.append(
-                    Diagnostic(
-                        self.file,
-                        key.line,
-                        key.column,
-                        f"duplicate key '{key.value}', first used on line {first}",
-                        "remove one of them",
-                    )
-                )
+                message = f"duplicate key '{key.value}', first used on line {first}"
+                self._report(key.line, key.column, message, "remove one of them")
             else:
                 top.entries[key.value] = node
 
@@ -326,15 +301,8 @@ class _Builder:
             )
         if isinstance(node.value, str):
             return node
-        self.problems.append(
-            Diagnostic(
-                self.file,
-                node.line,
-                node.column,
-                f"key {node.value!r} is not a string",
-                f"put it in quotes: '{node.value}'",
-            )
-        )
+        message, hint = f"key {node.value!r} is not a string", f"put it in quotes: '{node.value}'"
+        self._report(node.line, node.column, message, hint)
         return node._replace(value=str(node.value))
 
     def _check_tag(self, event: Any) -> None:
@@ -342,21 +310,17 @@ class _Builder:
         if tag and tag not in _PLAIN_TAGS and tag not in ("!", _OWN_TAG + "str"):
             short = tag.replace(_OWN_TAG, "!!")
             mark = event.start_mark
-            self.problems.append(
-                Diagnostic(
-                    self.file,
-                    mark.line + 1,
-                    mark.column + 1,
-                    f"tag '{short}' is not allowed",
-                    "remove the tag",
-                )
-            )
+            message = f"tag '{short}' is not allowed"
+            self._report(mark.line + 1, mark.column + 1, message, "remove the tag")
+
+    def _report(self, line: int, column: int, message: str, hint: str) -> None:
+        self.problems.append(Diagnostic(message, hint, self.file, line, column))
 
     def _fail(self, event: Any, message: str, hint: str) -> None:
         self._fail_at(event.start_mark.line + 1, event.start_mark.column + 1, message, hint)
 
     def _fail_at(self, line: int, column: int, message: str, hint: str) -> None:
-        raise _ParseError(Diagnostic(self.file, line, column, message, hint))
+        raise _ParseError(Diagnostic(message, hint, self.file, line, column))
 
 
 def _merge_entries(mapping: _OpenCollection) -> dict[str, Node]:

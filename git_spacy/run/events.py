@@ -66,9 +66,10 @@ class RunPlanned(NamedTuple):
 
 
 class RunWarning(NamedTuple):
-    """A warning that does not stop the run."""
+    """A warning that does not stop the run, and a hint on what to do about it."""
 
     text: str
+    hint: str = ""
 
 
 RunEvent = Union[  # noqa: UP007 (3.10)

@@ -105,7 +105,7 @@ def check_module(step: Step, root: Path, environ: Mapping[str, str]) -> None:
     ):
         hint = missing_tools.install_hint(module.name, root)
         message = f"Python module not found: '{module.name}'"
-        raise ScriptFailed(message, 127, location=step.shown, hint=hint)
+        raise ScriptFailed(message, 127, file=step.shown, hint=hint)
 
 
 def start_step(
@@ -173,11 +173,11 @@ def _start_error(step: Step, root: Path, environ: Mapping[str, str]) -> ScriptFa
     program = step.arguments[0]
     if os.sep in program and (root / program).exists():
         hint = f"chmod +x {program}, or name its interpreter"
-        return ScriptFailed(f"'{program}' cannot be executed", 126, location=step.shown, hint=hint)
+        return ScriptFailed(f"'{program}' cannot be executed", 126, file=step.shown, hint=hint)
     hint = missing_tools.install_hint(program, root)
     if shutil.which(program, path=environ.get("PATH")):
         hint = f"check the first line of '{shutil.which(program, path=environ.get('PATH'))}'"
-    return ScriptFailed(f"program not found: '{program}'", 127, location=step.shown, hint=hint)
+    return ScriptFailed(f"program not found: '{program}'", 127, file=step.shown, hint=hint)
 
 
 class _Terminal:

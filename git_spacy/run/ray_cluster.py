@@ -34,7 +34,7 @@ def require_ray(address: str | None) -> None:
     if address and address.startswith(_CLIENT_SCHEME):
         raise InvalidInput(
             f"unsupported address: the Ray client ('{_CLIENT_SCHEME}') cannot stream output",
-            location="--address",
+            file="--address",
             hint="run on a machine of the cluster, with --address HOST:6379 (or auto)",
         )
     try:

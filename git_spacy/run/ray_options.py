@@ -21,7 +21,7 @@ from git_spacy.run.script import Step
 
 SHARED_SETTING = "spacy.rayShared"
 _MAX_BUFFERED_EVENTS = 16  # the worker pauses when we are this many events behind
-_OWN_VARIABLES = ("GIT_SPACY_VARS", "PYTHONUNBUFFERED")
+_OWN_VARIABLES = ("GIT_SPACY_VARS", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
 
 
 def task_options(resources: Resources, name: str) -> dict[str, Any]:
@@ -142,6 +142,6 @@ def start_error(step: Step, code: int) -> ScriptFailed:
 
     problem = "cannot be executed" if code == 126 else "not found"
     return ScriptFailed(
-        f"program {problem} on the worker: '{step.arguments[0]}'", code, location=step.shown,
+        f"program {problem} on the worker: '{step.arguments[0]}'", code, file=step.shown,
         hint="install it on the machines of the cluster, or share the environment with them",
     )  # fmt: skip

@@ -315,5 +315,6 @@ def _normalize_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> tarfile.Ta
     # store hard links as separate files
     tar.inodes.clear()  # type: ignore[attr-defined]
     info.uid = info.gid = 0
+    info.mode &= 0o777  # a setgid folder passes its bit on to new folders; the driver refuses it
     info.uname = info.gname = ""
     return info

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from git_spacy.errors import Refused
 from git_spacy.files import open_beneath
 from git_spacy.project.model import Project
+from git_spacy.run.events import RunWarning
 from git_spacy.run.missing_tools import REQUIREMENTS, normalize
 from git_spacy.run.script import Interpreter
 
@@ -42,7 +43,7 @@ class _Requirement(NamedTuple):
     wanted: str
 
 
-def unmet_requirements(project: Project, root: Path, python: Interpreter) -> Iterator[str]:
+def unmet_requirements(project: Project, root: Path, python: Interpreter) -> Iterator[RunWarning]:
     """Yield a warning for `spacy_version` and one for requirements.txt if they are not met."""
 
     installed = installed_packages(Path(python.path))
@@ -50,7 +51,8 @@ def unmet_requirements(project: Project, root: Path, python: Interpreter) -> Ite
         wanted = _Requirement("spacy", project.spacy_version)
         if text := _unmet(wanted, installed):
             install = _pip(python, installed, quote(f"spacy{project.spacy_version}"))
-            yield f"{text}, but project.yml has 'spacy_version: {wanted.wanted}'\nhint: {install}"
+            message = f"{text}, but project.yml has 'spacy_version: {wanted.wanted}'"
+            yield RunWarning(message, install)
     scripts = (line for command in project.commands for line in command.script)
     if not project.check_requirements or any(REQUIREMENTS in line for line in scripts):
         return  # in the latter case, the project installs them itself
@@ -60,7 +62,7 @@ def unmet_requirements(project: Project, root: Path, python: Interpreter) -> Ite
         found = "; ".join(unmet[:_MOST_NAMED]) + more
         file = quote(os.path.relpath(root / REQUIREMENTS))
         install = _pip(python, installed, f"-r {file}")
-        yield f"{REQUIREMENTS} is not met: {found}\nhint: {install}"
+        yield RunWarning(f"{REQUIREMENTS} is not met: {found}", install)
 
 
 def _pip(python: Interpreter, installed: InstalledPackages, packages: str) -> str:

@@ -18,19 +18,19 @@ from typing import NamedTuple, Protocol
 from git_spacy import interrupts
 from git_spacy.errors import (
     CheckFailed,
+    Diagnostic,
     ExternalError,
     GitSpacyError,
     Interrupted,
     InvalidInput,
-    Problem,
     Refused,
     ScriptFailed,
 )
 from git_spacy.files import make_directory
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.project.diagnostics import group_problems
-from git_spacy.project.graph import DependencyGraph, producer_hint
-from git_spacy.project.model import Command, Project
+from git_spacy.project.graph import DependencyGraph, checksum_hint
+from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.plan import RunPlan
 from git_spacy.project.variables import environment_names
@@ -227,7 +227,7 @@ class _Scheduler:
         verdict, before = judge(command, context)
         if verdict.missing:
             raise CheckFailed.from_problems(
-                _missing_dependencies(context.project, command, verdict.missing)
+                _missing_dependencies(context, command, verdict.missing)
             )
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced:
@@ -240,6 +240,8 @@ class _Scheduler:
             self._skipped.append(command.name)
             self._mark_done(number)
             return
+        if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
+            raise CheckFailed.from_problems(_wrong_assets(command, wrong))
         if context.cache and verdict.state != "always_runs" and not is_forced:
             pending = context.recorder.begin() if context.recorder else None
             if source := context.cache.restore(command, before):
@@ -249,8 +251,8 @@ class _Scheduler:
                 return
         if not self._has_checked_requirements:
             self._has_checked_requirements = True
-            for text in unmet_requirements(context.project, context.root, context.python):
-                context.report(RunWarning(text))
+            for warning in unmet_requirements(context.project, context.root, context.python):
+                context.report(warning)
         reasons = _displayed_reasons(verdict, (), is_forced)
         context.report(CommandStarted(command.name, reasons, False))
         _warn_of_unset_variables(command, context)
@@ -272,17 +274,19 @@ class _Scheduler:
             raise ScriptFailed(
                 f"'{command.name}' failed: a script line ended with exit code {result.code}",
                 result.code,
-                location=f"project.yml:{command.line}",
+                file="project.yml",
+                line=command.line,
             )
         after = context.stats.fingerprints(command.deps + command.produced)
         missing = [output for output in command.produced if after[output.normal] is None]
         if missing:
             _write_record(running, command, running.before, after, context, CheckFailed.exit_code)
             raise CheckFailed.from_problems(
-                Problem(
+                Diagnostic(
                     f"'{command.name}' did not produce its output '{output}'",
                     "correct the script, or the path under 'outputs'",
-                    f"project.yml:{command.line}",
+                    "project.yml",
+                    command.line,
                 )
                 for output in missing
             )
@@ -337,7 +341,7 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
         remade = _remade_dependencies(command, ran)
         missing = [path for path in verdict.missing if not _covers(remade, path)]
         if missing:
-            problems = _missing_dependencies(context.project, command, missing)
+            problems = _missing_dependencies(context, command, missing)
             failed.append((command.name, CheckFailed.from_problems(problems)))
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced and not remade:
@@ -345,6 +349,9 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
             warn_of_stale_producers(command)
             skipped.append(command.name)
             continue
+        if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
+            problems = _wrong_assets(command, wrong)
+            failed.append((command.name, CheckFailed.from_problems(problems)))
         reasons = _displayed_reasons(verdict, remade, is_forced)
         context.report(CommandStarted(command.name, reasons, True))
         for line in command.script:
@@ -362,10 +369,11 @@ def record_existing(commands: Sequence[Command], context: RunContext) -> None:
 
     observed = {c.name: context.stats.fingerprints(c.deps + c.produced) for c in commands}
     problems = [
-        Problem(
+        Diagnostic(
             f"cannot record '{command.name}': '{path}' is missing",
             f"git spacy run {command.name}",
-            f"project.yml:{command.line}",
+            "project.yml",
+            command.line,
         )
         for command in commands
         for path in command.deps + command.produced
@@ -392,28 +400,56 @@ def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
 
 
 def _missing_dependencies(
-    project: Project, command: Command, paths: Sequence[ProjectPath]
-) -> Iterator[Problem]:
-    """Yield the missing dependencies: one problem for those that the same command produces, which
-    is the hint, and one for all assets."""
+    context: RunContext, command: Command, paths: Sequence[ProjectPath]
+) -> Iterator[Diagnostic]:
+    """Yield the missing dependencies: one problem for those that Git has, one for those that the
+    same command produces, and one for all assets. The hints say how to obtain them."""
 
-    hints = [producer_hint(project, command.name, path) for path in paths]
-    fetch = "git spacy assets"
-    dests = dict.fromkeys(
-        hint.removeprefix(f"{fetch} ") for hint in hints if hint.startswith(f"{fetch} ")
-    )
-    if len(dests) > 1:
-        extra = any(quote(asset.dest.text) in dests for asset in project.assets if asset.extra)
-        fetch_all = " ".join((fetch, *(dests if extra else ())))
-        hints = [fetch_all if hint.startswith(f"{fetch} ") else hint for hint in hints]
-    for group in group_problems(
-        (path.text, "", hint) for path, hint in zip(paths, hints, strict=True)
-    ):
+    from git_spacy.state.tracked_paths import missing_hint
+
+    in_git: list[tuple[str, str, str]] = []
+    others: list[tuple[str, str, str]] = []
+    for path in paths:
+        hint = missing_hint(context.project, context.stats, command.name, path)
+        if hint.startswith(("git restore ", "git checkout ")):
+            in_git.append((path.normal, "", hint))
+        else:
+            others.append((path.text, "", hint))
+    groups = group_problems(in_git, merge_arguments=True)
+    groups += group_problems(_fetch_together(context.project, others))
+    for group in groups:
         noun = "dependency" if len(group.names) == 1 else "dependencies"
-        yield Problem(
+        yield Diagnostic(
             f"missing {noun} of '{command.name}': {group.quoted_names}",
             group.hint,
-            f"project.yml:{command.line}",
+            "project.yml",
+            command.line,
+        )
+
+
+def _fetch_together(
+    project: Project, problems: Sequence[tuple[str, str, str]]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, cause, hint) with one hint for all assets in place of one for each."""
+
+    fetch = "git spacy assets"
+    prefix = f"{fetch} "
+    hints = [hint for _, _, hint in problems]
+    dests = dict.fromkeys(hint.removeprefix(prefix) for hint in hints if hint.startswith(prefix))
+    extra = any(quote(asset.dest.text) in dests for asset in project.assets if asset.extra)
+    fetch_all = " ".join((fetch, *(dests if extra else ())))
+    for name, cause, hint in problems:
+        is_fetch = len(dests) > 1 and hint.startswith(prefix)
+        yield name, cause, fetch_all if is_fetch else hint
+
+
+def _wrong_assets(command: Command, assets: Iterable[Asset]) -> Iterator[Diagnostic]:
+    for asset in assets:
+        yield Diagnostic(
+            f"'{command.name}' depends on asset '{asset.dest}', which does not match its checksum",
+            checksum_hint(asset),
+            "project.yml",
+            asset.line,
         )
 
 

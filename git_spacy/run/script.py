@@ -65,7 +65,7 @@ def _configured_python(root: Path, configured: str) -> str:
     if found is None:
         raise InvalidInput(
             f"Python not found: '{configured}'",
-            location="git config spacy.python",
+            file="git config spacy.python",
             hint="git config --unset spacy.python\nor set it to the path of a Python",
         )
     return found
@@ -135,13 +135,15 @@ def _process_arguments(
         names = ", ".join(environment[name] for name in environment_names(line))
         raise InvalidInput(
             f"the value of {names} unbalances the quotes in a script line of '{command.name}'",
-            location=f"project.yml:{command.line}",
+            file="project.yml",
+            line=command.line,
             hint="use the other kind of quotes around ${env.…}, or change the value",
         ) from None
     if not words:
         raise InvalidInput(
             f"a script line of '{command.name}' is empty: its environment variables are not set",
-            location=f"project.yml:{command.line}",
+            file="project.yml",
+            line=command.line,
             hint="set the environment variables that the line refers to",
         )
     if words[0] in ("python", "python3"):
@@ -157,12 +159,13 @@ def process_environment(
     """Return the environment variables for a script.
 
     Removes Git's own variables, since we may run in a hook, and puts the programs of the
-    interpreter's environment first in the PATH.
+    interpreter's environment first in the PATH. Python leaves no `__pycache__` in the project,
+    unless the user has set PYTHONDONTWRITEBYTECODE (an empty value turns it off).
     """
 
     from git_spacy.git.process import scrub_environment
 
-    result = scrub_environment(environ)
+    result = {"PYTHONDONTWRITEBYTECODE": "1"} | scrub_environment(environ)
     programs = os.path.dirname(python.path)
     path = result.get("PATH", os.defpath)
     if path.split(os.pathsep)[0] != programs:

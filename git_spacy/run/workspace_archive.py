@@ -2,30 +2,30 @@
 
 The archive contains the files that are tracked by Git or not ignored, and the dependencies of the
 command, but no output of another command. The tar with the outputs is not trusted: all members are
-validated before anything is written, and the outputs are replaced once all are extracted.
+checked before anything is written, and the outputs are replaced once all are extracted.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import shutil
+import posixpath
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from git_spacy.errors import CheckFailed, ExternalError, Problem, Refused
-from git_spacy.files import Staging, staging
+from git_spacy.containment import is_git_name, link_stays_inside
+from git_spacy.errors import CheckFailed, Diagnostic, ExternalError, Refused
+from git_spacy.files import staging
 from git_spacy.git import process
 from git_spacy.git.repository import Repository
-from git_spacy.git_names import is_git_name
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.safe_extract import OutputExtractor, read_members
 
 _CHUNK_SIZE = 32 << 20
-_COPY_SIZE = 1 << 20
 _END_OF_TAR = 2 * tarfile.BLOCKSIZE  # zeros after the last member
 _VENV_MARKER = "pyvenv.cfg"  # present in every virtual environment
 _STAGING_SUFFIXES = (".git-spacy-new", ".git-spacy-old")
@@ -144,15 +144,11 @@ def _is_packable(root: Path, name: str) -> bool:
         return False
     if not os.path.islink(path):
         return os.path.isfile(path)
-    return not _escapes(name, os.readlink(path), "")
+    return link_stays_inside(name, os.readlink(path), lambda inner: os.path.islink(root / inner))
 
 
 def _with_parents(name: str) -> list[str]:
     return [name, *(name[:index] for index, letter in enumerate(name) if letter == "/")]
-
-
-def _is_within(name: str, path: ProjectPath) -> bool:
-    return name == path.normal or name.startswith(path.normal + "/")
 
 
 class _ChunkWriter(io.RawIOBase):
@@ -182,14 +178,6 @@ class _ChunkWriter(io.RawIOBase):
 # Unpacking the outputs
 
 
-class _OutputMembers(NamedTuple):
-    """The members of the tar for one declared output, with their paths relative to the output
-    ("" for the output itself)."""
-
-    path: ProjectPath
-    members: tuple[tuple[str, tarfile.TarInfo], ...]
-
-
 def unpack(stream: IO[bytes], command: Command, root: Path) -> None:
     """Replace the outputs of `command` by those in the tar `stream`: all of them or none.
 
@@ -197,24 +185,59 @@ def unpack(stream: IO[bytes], command: Command, root: Path) -> None:
     ExternalError if the tar cannot be read.
     """
 
+    paths = _outermost_paths(command.produced)
     try:
-        with tarfile.open(fileobj=stream, mode="r:") as tar:
-            outputs = _validated_members(tar.getmembers(), _outermost_paths(command.produced))
-            _refuse_truncated(stream, tar.offset)
-            _require_all_outputs(command, outputs)
-            with ExitStack() as stack:
-                stagings = []
-                for output in outputs:
-                    staged = stack.enter_context(staging(root, output.path.normal))
-                    _write(tar, output, staged)
-                    stagings.append(staged)
-                for staged in stagings:
-                    staged.commit()
+        with ExitStack() as stack:
+            names = _check_members(stream, paths)
+            _require_all_outputs(command, names)
+            present = [path for path in paths if path.normal in names]
+            stagings = {path: stack.enter_context(staging(root, path.normal)) for path in present}
+            extractors = {
+                path: OutputExtractor(path, staged.path, _refusal)
+                for path, staged in stagings.items()
+            }
+            stream.seek(0)
+            for member, tar in read_members(stream):
+                extractors[_output_of(member, present)].extract(member, tar)
+            for extractor in extractors.values():
+                extractor.finish()
+            for staged in stagings.values():
+                staged.commit()
     except (tarfile.TarError, EOFError) as error:
         raise ExternalError(
             f"cannot read the outputs of '{command.name}' from the cluster: {error}",
             hint=command.cli_name,
         ) from None
+
+
+def _check_members(stream: IO[bytes], paths: Sequence[ProjectPath]) -> set[str]:
+    """Check the whole tar before anything is written; return the names in it, with all parents.
+
+    Raises Refused for a member that is not allowed, TarError for a damaged tar.
+    """
+
+    extractors = {path: OutputExtractor(path, Path(), _refusal) for path in paths}
+    names: set[str] = set()
+    end = 0
+    for member, tar in read_members(stream):
+        extractors[_output_of(member, paths)].check(member)
+        names.update(_with_parents(member.name))
+        end = tar.offset
+    for extractor in extractors.values():
+        extractor.check_links()
+    _refuse_truncated(stream, end)
+    return names
+
+
+def _output_of(member: tarfile.TarInfo, paths: Sequence[ProjectPath]) -> ProjectPath:
+    """Return the output that a member belongs to. Raises Refused for what no worker packs."""
+
+    if member.islnk() or posixpath.normpath(member.name) != member.name:
+        raise _refusal(member.name, "which no worker sends")
+    for path in paths:
+        if path.normal in _with_parents(member.name):
+            return path
+    raise _refusal(member.name, "which is not under a declared output")
 
 
 def _refuse_truncated(stream: IO[bytes], end: int) -> None:
@@ -236,106 +259,20 @@ def _outermost_paths(paths: Sequence[ProjectPath]) -> list[ProjectPath]:
     return list(outermost.values())
 
 
-def _validated_members(
-    members: Iterable[tarfile.TarInfo], paths: Sequence[ProjectPath]
-) -> list[_OutputMembers]:
-    """Group the members by output. Raises Refused for a member that is not allowed."""
-
-    grouped: dict[str, list[tuple[str, tarfile.TarInfo]]] = {}
-    is_folder: dict[str, bool] = {}  # by name
-    for member in members:
-        name = member.name
-        parts = name.split("/")
-        if any(part in ("", ".", "..") or "\0" in part or is_git_name(part) for part in parts):
-            raise _refusal(name, "is not a path in the project")
-        path = next((path for path in paths if _is_within(name, path)), None)
-        if path is None:
-            raise _refusal(name, "is not under a declared output")
-        if not (member.isreg() or member.isdir() or member.issym()):
-            raise _refusal(name, "is neither a file nor a folder")
-        parents = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
-        if name in is_folder or not all(is_folder.get(parent, True) for parent in parents):
-            raise _refusal(name, "occurs twice")
-        is_folder[name] = member.isdir()
-        relative = name[len(path.normal) + 1 :]
-        if member.issym() and (not relative or _escapes(name, member.linkname, path.normal)):
-            raise _refusal(name, f"is a link to {member.linkname!r}, outside the output")
-        grouped.setdefault(path.normal, []).append((relative, member))
-    return [
-        _OutputMembers(path, tuple(grouped[path.normal]))
-        for path in paths
-        if path.normal in grouped
-    ]
-
-
-def _escapes(name: str, target: str, top: str) -> bool:
-    """Return whether the link `name` points outside `top`, judged by the text of its target alone.
-
-    `top` is a path in the project; "" is the project itself.
-    """
-
-    parts = target.split("/")
-    joined = os.path.normpath(os.path.join(os.path.dirname(name), target))
-    is_in_top = not top or joined == top or joined.startswith(top + "/")
-    leaves_project = target.startswith(("/", "\\")) or joined == ".." or joined.startswith("../")
-    return not target or leaves_project or not is_in_top or any(map(is_git_name, parts))
-
-
-def _require_all_outputs(command: Command, outputs: Sequence[_OutputMembers]) -> None:
+def _require_all_outputs(command: Command, names: set[str]) -> None:
     # checked in the tar, since an output of an earlier run may exist in the project
-    names = {member.name for output in outputs for _, member in output.members}
-    names = {parent for name in names for parent in _with_parents(name)}
     missing = [path for path in command.produced if path.normal not in names]
     if missing:
         raise CheckFailed.from_problems(
-            Problem(
+            Diagnostic(
                 f"'{command.name}' did not produce its output '{path}'",
                 "correct the script, or the path under 'outputs'",
-                f"project.yml:{command.line}",
+                "project.yml",
+                command.line,
             )
             for path in missing
         )
 
 
-def _write(tar: tarfile.TarFile, output: _OutputMembers, staged: Staging) -> None:
-    """Extract the members to the staging path: folders and files first, then links."""
-
-    first, member = output.members[0]
-    if not first and member.isreg():
-        with staged.open() as target:
-            _copy(tar, member, target)
-        return
-    os.mkdir(staged.path)
-    links = []
-    for name, member in output.members:
-        path = staged.path / name
-        if member.isdir():
-            path.mkdir(parents=True, exist_ok=True)
-        elif member.issym():
-            links.append((path, member))
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with open(os.open(path, flags, 0o666), "wb") as target:
-                _copy(tar, member, target)
-    for path, _ in links:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    for path, member in links:
-        os.symlink(member.linkname, path)
-    top = os.path.realpath(staged.path)
-    for path, member in links:
-        real = os.path.realpath(path)
-        if real != top and not real.startswith(top + os.sep):
-            raise _refusal(member.name, f"is a link to {member.linkname!r}, outside the output")
-
-
-def _copy(tar: tarfile.TarFile, member: tarfile.TarInfo, target: IO[bytes]) -> None:
-    source = tar.extractfile(member)
-    assert source is not None
-    shutil.copyfileobj(source, target, _COPY_SIZE)
-    if member.mode & 0o100:
-        os.fchmod(target.fileno(), os.fstat(target.fileno()).st_mode | 0o111)
-
-
 def _refusal(name: str, reason: str) -> Refused:
-    return Refused(f"refused an output from the cluster: {name!r} {reason}")
+    return Refused(f"refused an output from the cluster: {name!r}, {reason}")

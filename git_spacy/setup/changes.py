@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from git_spacy.errors import Diagnostic
+
 STEPS = {
     "notes": "run records follow their commits through amend and rebase",
     "display": "'git log' also shows the run records, one long line for each",
@@ -21,7 +23,7 @@ STEPS = {
 }
 SETTINGS = (
     "notes.rewriteRef", "notes.rewriteMode", "notes.displayRef", "merge.spacy-lock.name",
-    "merge.spacy-lock.driver", "core.hooksPath",
+    "merge.spacy-lock.driver", "core.hooksPath", "alias.spacy-hook",
 )  # fmt: skip
 """All Git settings that `init` may change."""
 DEFAULT = ("notes", "merge", "ignore", "hooks")
@@ -126,16 +128,13 @@ class UnsetConfig(NamedTuple):
     edit: Edit | None
 
 
-class SkippedChange(NamedTuple):
-    """A change that `init` cannot make, with the reason and a hint."""
-
-    step: str
-    location: str
-    reason: str
-    hint: str = ""
-
-
 Change = SetConfig | UnsetConfig | FileChange | FileMove
+
+
+def left_unchanged(name: str, reason: str, hint: str) -> Diagnostic:
+    """Return the warning about a file or setting that `init` cannot change."""
+
+    return Diagnostic(f"left unchanged: {reason}", hint, name, severity="warning")
 
 
 def digest(data: bytes) -> str:

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import __version__, templates
-from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Problem, Refused
+from git_spacy.containment import is_git_name
+from git_spacy.errors import Diagnostic, ExternalError, GitSpacyError, InvalidInput, Refused
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
 from git_spacy.git.partial_clone import open_remote_tree
 from git_spacy.git.remote_tree import CheckoutResult, RemoteTree
 from git_spacy.git.repository import Repository, confine
 from git_spacy.git.settings import Settings, boolean, fetch_limits
-from git_spacy.git_names import is_git_name
 from git_spacy.project import loader
 from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.paths import is_git_dir
@@ -230,9 +230,9 @@ def _unknown_template(error: GitSpacyError, name: str) -> GitSpacyError:
     hint = hint or f"embedded templates: {', '.join(names)}"
     message = f"no embedded template named '{name}'"
     if isinstance(error, InvalidInput):
-        return InvalidInput.from_problems([Problem(message, hint), *error.problems])
+        return InvalidInput.from_problems([Diagnostic(message, hint), *error.problems])
     if "/" in name and not close:
-        return ExternalError.from_problems([Problem(message, hint), *error.problems])
+        return ExternalError.from_problems([Diagnostic(message, hint), *error.problems])
     message += f", and {DEFAULT_REPOSITORY} cannot be searched for it"
     hint += f"\nto see why: git spacy clone --repo {DEFAULT_REPOSITORY} {shlex.quote(name)}"
     return ExternalError(message, hint=hint)

@@ -1,9 +1,9 @@
 """Plan how to run our checks as Git hooks, besides the hooks that the repository already has.
 
-With pre-commit, that is an entry in its configuration; with husky, a line in its scripts; otherwise
-the scripts of this package, in the folder of Git's hooks. A folder that other repositories share (a
-global core.hooksPath) is never written to: a folder of our own replaces it here, and calls its
-hooks.
+With pre-commit or lefthook, that is an entry in its configuration; with husky, a line in its
+scripts; otherwise the scripts of this package, in the folder of Git's hooks. A folder that other
+repositories share (a global core.hooksPath) is never written to: a folder of our own replaces it
+here, and calls its hooks.
 """
 
 from __future__ import annotations
@@ -14,17 +14,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from git_spacy.errors import Diagnostic
 from git_spacy.git.gitconfig import ConfigValue
 from git_spacy.git.repository import Repository
-from git_spacy.setup import pre_commit
-from git_spacy.setup.changes import Change, FileChange, FileMove, SetConfig, SkippedChange
-from git_spacy.setup.hook_scripts import CHAIN, HOOKS, scripts_folder
+from git_spacy.setup.changes import Change, FileChange, FileMove, SetConfig, left_unchanged
+from git_spacy.setup.hook_managers import MANAGERS, HookManager, find_manager
+from git_spacy.setup.hook_scripts import CHECK, HOOKS, scripts_folder
+from git_spacy.setup.hook_status import (
+    CALLS_US,
+    FoundCheck,
+    find_check,
+    husky_folder,
+    is_own,
+    read_hook,
+)
 from git_spacy.setup.write_location import Location, read_content
 
 RENAMED_SUFFIX = ".before-git-spacy"
-_LINE = b"git-spacy-hook all || exit $?\n"
-_OUR_MARKS = (b"git-spacy-chain", b"git-spacy-hook")  # only our hooks contain these
-_MAX_SEARCHED = 1 << 20  # bytes of a hook
+_LINE = f"{CHECK} || exit $?\n".encode()
 _SHELL = b"#!/bin/sh\n"
 _EMPTY_HOOK = b"#!/bin/sh\n# No hook of this name ran here before git-spacy's.\n"
 
@@ -37,62 +44,51 @@ class Locate(Protocol):
 
 def plan_hooks(
     repository: Repository, top: Path, locate: Locate, folder: Path, path: tuple[ConfigValue, ...]
-) -> Iterator[Change | SkippedChange]:
+) -> Iterator[Change | Diagnostic]:
     """Yield the changes that make our checks run as hooks.
 
     `folder` is where Git looks for hooks, according to the values `path` of core.hooksPath. Raises
     Refused for a file that `locate` refuses; InvalidInput, OSError.
     """
 
-    config = locate(top / pre_commit.FILE)
-    if config.path.is_file():
-        yield from _in_pre_commit(config)
+    found = find_check(repository, folder)
+    if isinstance(found, FoundCheck) or found.runs:
         return
-    if folder.resolve() == scripts_folder().resolve() or _is_ours(folder / HOOKS[0]):
-        return
-    if not folder.is_dir() and _is_ours(_our_folder(repository) / HOOKS[0]):
+    active = find_manager(read_hook(folder / HOOKS[0]) or b"")
+    for manager in (active,) if active else MANAGERS:
+        if config := manager.find_config(top):
+            yield from _in_manager(manager, locate(config))
+            return
+    if not folder.is_dir() and is_own(read_hook(_our_folder(repository) / HOOKS[0]) or b""):
         yield _use_ours(repository, path)  # the repository has been moved
         return
     real = folder.resolve()
     if (repository.common_dir.resolve() in (real, *real.parents)) or top in real.parents:
-        husky = _husky(folder)
+        husky = husky_folder(folder)
         if husky:
             yield from _in_husky(husky, locate)
         else:
             own_folder = repository.common_dir / "hooks"
-            is_own = real == own_folder.resolve()
-            yield from _add_beside(folder, locate, None if is_own else own_folder)
+            is_default = real == own_folder.resolve()
+            yield from _add_beside(folder, locate, None if is_default else own_folder)
     elif any(value.scope in ("worktree", "command") for value in path):
-        yield SkippedChange(
-            "hooks", "core.hooksPath", f"it is set for this worktree only, to '{folder}'",
-            f'cp "$(git-spacy-hook --path)"/* {shlex.quote(str(folder))}',
-        )  # fmt: skip
+        reason = f"it is set for this worktree only, to '{folder}'"
+        hint = f'cp "$(git-spacy-hook --path)"/* {shlex.quote(str(folder))}'
+        yield left_unchanged("core.hooksPath", reason, hint)
     else:
         yield from _replace_shared_folder(folder, repository, locate, path)
 
 
-def _in_pre_commit(config: Location) -> Iterator[Change | SkippedChange]:
+def _in_manager(manager: HookManager, config: Location) -> Iterator[Change | Diagnostic]:
     before = read_content(config)
-    if before is None or pre_commit.has_entry(before):
+    if before is None or manager.has_entry(before):
         return
-    after = pre_commit.add_entry(before)
+    after = manager.add_entry(before)
     if after is None:
-        yield SkippedChange("hooks", pre_commit.FILE, "its 'repos:' is not a plain list",
-                   "add the hooks yourself: docs/how-to/hooks.md")  # fmt: skip
+        hint = f"add a hook that runs '{CHECK}' yourself: docs/how-to/hooks.md"
+        yield left_unchanged(config.name, "it is not written in the usual way", hint)
     else:
         yield FileChange("hooks", config.path, config.name, before, after)
-
-
-def _husky(folder: Path) -> Path | None:
-    """Return the folder of the user's hooks if husky runs the hooks in `folder`.
-
-    Since version 9, husky generates `.husky/_` at each installation and points Git to it; before,
-    it was `.husky` itself.
-    """
-
-    if folder.name == "_":
-        return folder.parent
-    return folder if (folder / "_/husky.sh").is_file() else None
 
 
 def _in_husky(folder: Path, locate: Locate) -> Iterator[Change]:
@@ -101,7 +97,7 @@ def _in_husky(folder: Path, locate: Locate) -> Iterator[Change]:
         before = read_content(file)
         if before is None:
             after = _SHELL + _LINE
-        elif any(mark in before for mark in _OUR_MARKS):
+        elif CALLS_US.search(before):
             continue
         else:
             first, _, rest = before.partition(b"\n")
@@ -112,7 +108,7 @@ def _in_husky(folder: Path, locate: Locate) -> Iterator[Change]:
 
 def _add_beside(
     folder: Path, locate: Locate, inactive: Path | None
-) -> Iterator[Change | SkippedChange]:
+) -> Iterator[Change | Diagnostic]:
     """Put our scripts into `folder`. An existing hook is renamed, and ours calls it.
 
     The hooks in the folder `inactive` did not run before, so they must not run from now on.
@@ -120,9 +116,10 @@ def _add_beside(
 
     conflicts = [hook for hook in HOOKS if os.path.lexists(folder / (hook + RENAMED_SUFFIX))]
     if conflicts:
-        name = locate(folder / (conflicts[0] + RENAMED_SUFFIX), follow=False).name
-        yield SkippedChange("hooks", name, "it already exists, and Git does not run it",
-                   "remove or rename it")  # fmt: skip
+        location = locate(folder / (conflicts[0] + RENAMED_SUFFIX), follow=False)
+        quoted = shlex.quote(str(location.path))
+        reason = "it already exists, and Git does not run it"
+        yield left_unchanged(location.name, reason, f"mv -i {quoted} {quoted}.unused")
         return
     for hook in HOOKS:
         if os.path.lexists(folder / hook):
@@ -135,7 +132,7 @@ def _add_beside(
 
 def _replace_shared_folder(
     theirs: Path, repository: Repository, locate: Locate, path: tuple[ConfigValue, ...]
-) -> Iterator[Change | SkippedChange]:
+) -> Iterator[Change | Diagnostic]:
     """Use a folder of our own, whose hooks call those of the same names in `theirs`."""
 
     ours = _our_folder(repository)
@@ -170,10 +167,6 @@ def _calling_script(hook: Path) -> bytes:
 def _our_scripts(folder: Path, locate: Locate) -> Iterator[FileChange]:
     """Put our scripts into `folder`, from which existing hooks have been renamed."""
 
-    chain, after = locate(folder / CHAIN), (scripts_folder() / CHAIN).read_bytes()
-    before = read_content(chain)
-    if before != after:
-        yield FileChange("hooks", chain.path, chain.name, before, after)
     for hook in HOOKS:
         yield _script(folder / hook, locate, (scripts_folder() / hook).read_bytes())
 
@@ -181,14 +174,3 @@ def _our_scripts(folder: Path, locate: Locate) -> Iterator[FileChange]:
 def _script(hook: Path, locate: Locate, after: bytes) -> FileChange:
     file = locate(hook, follow=False)
     return FileChange("hooks", file.path, file.name, None, after, executable=True)
-
-
-def _is_ours(hook: Path) -> bool:
-    try:
-        if not hook.is_file():  # a device may never end
-            return False
-        with open(hook, "rb") as stream:
-            data = stream.read(_MAX_SEARCHED)
-    except OSError:
-        return False
-    return any(name in data for name in _OUR_MARKS)

@@ -87,7 +87,7 @@ def _read(path: Path) -> list[JournalEntry]:
     except (InvalidInput, ValueError, KeyError, TypeError, AttributeError):
         raise InvalidInput(
             "invalid journal of 'git spacy init'",
-            location=str(path),
+            file=str(path),
             hint=f"rm {shlex.quote(str(path))}\nthe changes stay, but can no longer be undone",
         ) from None
 

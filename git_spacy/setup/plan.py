@@ -6,10 +6,11 @@ Settings that already have the right effect, wherever they were made, are left a
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from git_spacy.errors import GitSpacyError, InvalidInput
+from git_spacy.errors import Diagnostic, GitSpacyError, InvalidInput
 from git_spacy.generate import ignore as ignoring
 from git_spacy.generate import writer
 from git_spacy.git import gitconfig
@@ -19,7 +20,8 @@ from git_spacy.git.repository import Repository
 from git_spacy.git.settings import boolean
 from git_spacy.project import loader
 from git_spacy.setup import hooks
-from git_spacy.setup.changes import Change, FileChange, SetConfig, SkippedChange
+from git_spacy.setup.changes import Change, FileChange, SetConfig, left_unchanged
+from git_spacy.setup.hook_scripts import alias_command, find_program, merge_driver_command
 from git_spacy.setup.write_location import Location, locate, read_content
 
 NOTES = "refs/notes/spacy"
@@ -27,9 +29,8 @@ DRIVER = "spacy-lock"
 _ATTRIBUTES_FILE = ".gitattributes"
 _ATTRIBUTE_LINE = f"project.lock merge={DRIVER}"
 _LOCK = "project.lock"
-_DRIVER_COMMAND = "git spacy lock merge-driver %O %A %B"
 
-PlannedChange = Change | SkippedChange
+PlannedChange = Change | Diagnostic
 Values = dict[str, tuple[ConfigValue, ...]]
 
 
@@ -49,8 +50,8 @@ class RepoContext:
 
 
 def open_context(start: Path) -> RepoContext:
-    """Return the repository that contains `start`, with its tracked projects and the one at
-    `start`.
+    """Return the repository that contains `start`, with all of its projects that are not ignored,
+    and the one at `start`.
 
     Raises InvalidInput without a repository or projects; ExternalError or Refused if git refuses.
     """
@@ -63,6 +64,7 @@ def open_context(start: Path) -> RepoContext:
         raise InvalidInput("this repository is bare: it has no working tree to set up")
     top = index.top.resolve()
     projects = {(top / entry.name).parent for entry in index.named(loader.PROJECT_FILE)}
+    projects |= {(top / name).parent for name in _untracked_projects(repository)}
     try:
         projects.add(loader.find(start).resolve())
     except InvalidInput:
@@ -75,14 +77,24 @@ def open_context(start: Path) -> RepoContext:
     return RepoContext(repository, top, tuple(sorted(existing)))
 
 
+def _untracked_projects(repository: Repository) -> list[str]:
+    """Return the project.yml files that Git neither has nor ignores, relative to the top."""
+
+    pattern = f":(top,glob)**/{loader.PROJECT_FILE}"
+    result = repository.run_git(("ls-files", "-z", "--others", "--exclude-standard", "--", pattern))
+    return os.fsdecode(result.stdout).split("\0")[:-1]
+
+
 def plan_changes(context: RepoContext, steps: Collection[str]) -> tuple[PlannedChange, ...]:
-    """Return the changes, and the skipped ones, of the given steps (keys of `changes.STEPS`).
+    """Return the changes of the given steps (keys of `changes.STEPS`), and warnings of others.
+
+    The subject of a warning is its step.
 
     Raises InvalidInput, Refused, ExternalError, OSError.
     """
 
     return tuple(
-        change
+        change._replace(subject=step) if isinstance(change, Diagnostic) else change
         for step, plan_step in _STEP_PLANNERS.items()
         if step in steps
         for change in plan_step(context)
@@ -118,8 +130,9 @@ def _set_single(context: RepoContext, step: str, name: str, wanted: str) -> Iter
 
 
 def _merge(context: RepoContext) -> Iterator[PlannedChange]:
+    driver = merge_driver_command(find_program())
     yield from _set_single(context, "merge", f"merge.{DRIVER}.name", "project.lock by entry")
-    yield from _set_single(context, "merge", f"merge.{DRIVER}.driver", _DRIVER_COMMAND)
+    yield from _set_single(context, "merge", f"merge.{DRIVER}.driver", driver)
     locks = [f"{_prefix(root, context.top)}{_LOCK}" for root in context.projects]
     names = "".join(f"{name}\0" for name in locks).encode("utf-8", "surrogateescape")
     result = context.repository.run_git(("check-attr", "-z", "--stdin", "merge"), input=names)
@@ -147,25 +160,24 @@ def _ignore(context: RepoContext) -> Iterator[PlannedChange]:
             plan = writer.plan(writer.read(root, block.file), block)
         except GitSpacyError as error:
             problem = error.problems[0]
-            yield SkippedChange(
-                "ignore",
-                prefix + (problem.location or loader.PROJECT_FILE),
-                problem.message,
-                problem.hint,
+            skipped = left_unchanged(
+                prefix + (problem.file or loader.PROJECT_FILE), problem.message, problem.hint
             )
+            yield skipped._replace(line=problem.line, column=problem.column)
             continue
         if plan.action == "refuse":
-            hint = f"{block.command} --force"
-            yield SkippedChange("ignore", prefix + block.file, plan.why, hint)
+            yield left_unchanged(prefix + block.file, plan.why, f"{block.command} --force")
         elif plan.action == "write":
             before, after = _encode(plan.before), _encode(plan.text)
             yield FileChange("ignore", file.path, file.name, before, after)
 
 
 def _hooks(context: RepoContext) -> Iterator[PlannedChange]:
+    if program := find_program():
+        yield from _set_single(context, "hooks", "alias.spacy-hook", alias_command(program))
     folder = gitconfig.hooks_dir(context.repository)
     path = context.config.get("core.hookspath", ())
-    return hooks.plan_hooks(context.repository, context.top, context.locate, folder, path)
+    yield from hooks.plan_hooks(context.repository, context.top, context.locate, folder, path)
 
 
 def _is_on(context: RepoContext, name: str) -> bool:

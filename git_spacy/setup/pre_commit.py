@@ -15,12 +15,12 @@ _ENTRY = """\
   hooks:
     - id: git-spacy
       name: git-spacy checks
-      entry: git-spacy-hook all
+      entry: git spacy-hook all
       language: system
       always_run: true
       pass_filenames: false
 """
-_OURS = re.compile(rb"\bid:\s*['\"]?git-spacy|\bgit-spacy-hook\b")
+_OURS = re.compile(rb"\bid:\s*['\"]?git-spacy|\bgit[ -]spacy-hook\b")
 _LIST = re.compile(r"repos:[ \t]*(#.*)?\r?\n?")
 _TOP_LEVEL = re.compile(r"[^\s#-]|---|\.\.\.")  # starts something else at the top level
 

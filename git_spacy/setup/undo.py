@@ -7,14 +7,16 @@ if it is still as it was written; otherwise the file is left alone and reported.
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import formats
+from git_spacy.errors import Diagnostic
 from git_spacy.files import resolve_beneath
 from git_spacy.generate.ignore import remove_block
 from git_spacy.setup import journal
-from git_spacy.setup.changes import STEPS, Change, FileChange, FileMove, SkippedChange, UnsetConfig
+from git_spacy.setup.changes import STEPS, Change, FileChange, FileMove, UnsetConfig, left_unchanged
 from git_spacy.setup.journal import JournalEntry
 from git_spacy.setup.plan import RepoContext
 from git_spacy.setup.write_location import read_content
@@ -25,7 +27,7 @@ class UndoPlan(NamedTuple):
     afterwards; the journal entries that remain."""
 
     changes: tuple[Change, ...]
-    skipped: tuple[SkippedChange, ...]
+    skipped: tuple[Diagnostic, ...]
     folders: tuple[Path, ...]
     remaining: tuple[JournalEntry, ...]
 
@@ -34,19 +36,21 @@ def plan_undo(context: RepoContext) -> UndoPlan:
     """Plan how to undo everything in the journal. Raises InvalidInput, Refused, OSError."""
 
     changes: list[Change] = []
-    skipped: list[tuple[SkippedChange, JournalEntry]] = []
+    skipped: list[tuple[Diagnostic, JournalEntry]] = []
     entries = journal.read(context.repository)
     # the contents of files and the values of settings after `changes`
     contents: dict[Path, bytes | None] = {}
+    renamed: dict[Path, Path] = {}  # our hooks that another hook manager has renamed
     values: dict[str, tuple[str, ...]] = {}
     for entry in reversed(entries):
         if entry.kind == "setting":
             change = _undo_setting(context, entry, values)
         elif entry.kind == "move":
-            change = _undo_move(_path(context, entry, entry.where), entry, contents)
+            path = _path(context, entry, entry.where)
+            change = _undo_move(renamed.get(path, path), entry, contents)
         else:
-            change = _undo_edit(context, entry, contents)
-        if isinstance(change, SkippedChange):
+            change = _undo_edit(context, entry, contents, renamed)
+        if isinstance(change, Diagnostic):
             skipped.append((change, entry))
         elif change:
             changes.append(change)
@@ -78,7 +82,7 @@ def _base(context: RepoContext, entry: JournalEntry) -> Path:
 
 def _undo_setting(
     context: RepoContext, entry: JournalEntry, values: dict[str, tuple[str, ...]]
-) -> Change | SkippedChange | None:
+) -> Change | Diagnostic | None:
     section, _, key = entry.where.rpartition(".")
     config_values = context.config.get(f"{section}.{key.lower()}", ())
     current = tuple(value.text for value in config_values if value.scope == "local")
@@ -87,9 +91,11 @@ def _undo_setting(
         others = tuple(value for value in own if value != entry.value)
         values[entry.where] = (*others, *entry.own)
         return UnsetConfig(entry.part, entry.where, entry.value, entry.own, entry.edit)
+    if entry.where == "core.hooksPath":  # another tool's folder, which must stay in use
+        return None
     if own and not _is_list(entry):
-        return SkippedChange(entry.part, entry.name, f"it has been set to '{own[-1]}' since",
-                    f"git config --unset {entry.name}")  # fmt: skip
+        hint = f"git config --unset {entry.name}"
+        return left_unchanged(entry.name, f"it has been set to '{own[-1]}' since", hint)
     return None
 
 
@@ -99,22 +105,28 @@ def _is_list(entry: JournalEntry) -> bool:
 
 def _undo_move(
     path: Path, entry: JournalEntry, contents: dict[Path, bytes | None]
-) -> Change | SkippedChange | None:
+) -> Change | Diagnostic | None:
     moved = path.with_name(entry.value)
     if not os.path.lexists(moved):
         return None
     folder = entry.name.rpartition("/")[0]
     if os.path.lexists(path) and contents.get(path, b"") is not None:
         reason = f"'{path.name}' exists and is not ours"
-        hint = f"mv {entry.value} {path.name}"
-        return SkippedChange(entry.part, f"{folder}/{entry.value}", reason, hint)
+        hint = f"mv -i {shlex.quote(str(moved))} {shlex.quote(str(path))}"
+        return left_unchanged(f"{folder}/{entry.value}", reason, hint)
     return FileMove(entry.part, moved, f"{folder}/{entry.value}", path.name)
 
 
 def _undo_edit(
-    context: RepoContext, entry: JournalEntry, contents: dict[Path, bytes | None]
-) -> Change | SkippedChange | None:
+    context: RepoContext,
+    entry: JournalEntry,
+    contents: dict[Path, bytes | None],
+    renamed: dict[Path, Path],
+) -> Change | Diagnostic | None:
     path = _path(context, entry, entry.where)
+    if entry.part == "hooks" and entry.new and path not in contents:
+        renamed[path] = _find_renamed(context, path, entry)
+        path = renamed[path]
     current = contents[path] if path in contents else read_content(context.locate(path))
     if current is None or entry.edit is None:
         return None
@@ -122,8 +134,24 @@ def _undo_edit(
     if before is None and entry.part == "ignore":
         before = remove_block(current)
     if before is None:
-        return SkippedChange(entry.part, entry.name, "it has been edited since",
-                    "remove git-spacy's part of it yourself")  # fmt: skip
+        hint = "remove git-spacy's part of it yourself"
+        return left_unchanged(entry.name, "it has been edited since", hint)
     after = None if entry.new and not before.strip() else before
     contents[path] = after
-    return FileChange(entry.part, path, entry.name, current, after) if after != current else None
+    name = (
+        entry.name.rpartition("/")[0] + f"/{path.name}" if path in renamed.values() else entry.name
+    )
+    return FileChange(entry.part, path, name, current, after) if after != current else None
+
+
+def _find_renamed(context: RepoContext, path: Path, entry: JournalEntry) -> Path:
+    """Return where the hook `path` that we wrote is now: hook managers rename it in its folder."""
+
+    beside = sorted(os.listdir(path.parent)) if path.parent.is_dir() else []
+    names = (name for name in beside if name.startswith(f"{path.name}."))
+    for candidate in (path, *(path.with_name(name) for name in names)):
+        if candidate.is_file() and not candidate.is_symlink():
+            content = read_content(context.locate(candidate))
+            if content is not None and entry.edit and entry.edit.undo_exactly(content) is not None:
+                return candidate
+    return path

@@ -13,10 +13,12 @@ import stat
 from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
+from types import GeneratorType
 from typing import NamedTuple
 
 from git_spacy.errors import Refused
 from git_spacy.files import folder_beneath, open_directory, open_each
+from git_spacy.state.counted_files import Selection
 
 _CHUNK = 1 << 20
 _NAME = attrgetter("name")
@@ -56,24 +58,28 @@ class StatSummary(NamedTuple):
     """A summary of all files at or below a path, made without opening any.
 
     `signature` is a digest of their names, sizes, times and inodes; `files` their number; `size`
-    their total size in bytes; `newest` the time of the latest change (ns).
+    their total size in bytes; `newest` the time of the latest change (ns); `is_folder` whether the
+    path is a folder.
     """
 
     signature: str
     files: int
     size: int
     newest: int
+    is_folder: bool
 
 
-def files_below(root: Path, relative: str) -> list[FileStat] | None:
+def files_below(
+    root: Path, relative: str, selection: Selection | None = None
+) -> list[FileStat] | None:
     """Return the files at or below `relative` in hashing order; None if the path does not exist.
 
-    As in weasel, links to files count as files; links to folders inside a folder are skipped.
-    Raises Refused for a link that leads out of `root`, and for a path that is neither file nor
-    folder.
+    As in weasel, links to files count as files; links to folders inside a folder are skipped. With
+    `selection`, only the selected files of a folder count. Raises Refused for a link that leads out
+    of `root`, and for a path that is neither file nor folder.
     """
 
-    batches = _batches_below(root, relative)
+    batches = _batches_below(root, relative, selection)
     if batches is None:
         return None
     return [
@@ -83,14 +89,16 @@ def files_below(root: Path, relative: str) -> list[FileStat] | None:
     ]
 
 
-def stat_summary(root: Path, relative: str) -> StatSummary | None:
+def stat_summary(
+    root: Path, relative: str, selection: Selection | None = None
+) -> StatSummary | None:
     """Summarize the files of `files_below`; None if the path does not exist.
 
     Raises the same errors. A run that has nothing to do spends most of its time here, so this is as
     fast as possible.
     """
 
-    batches = _batches_below(root, relative)
+    batches = _batches_below(root, relative, selection)
     if batches is None:
         return None
     hasher = hashlib.md5(usedforsecurity=False)
@@ -104,27 +112,32 @@ def stat_summary(root: Path, relative: str) -> StatSummary | None:
             newest = max(newest, mtime, ctime)
         count += len(files)
         hasher.update("\n".join(lines).encode("utf-8", "surrogateescape"))
-    return StatSummary(hasher.hexdigest(), count, size, newest)
+    is_folder = isinstance(batches, GeneratorType)
+    return StatSummary(hasher.hexdigest(), count, size, newest, is_folder)
 
 
 _Files = list[tuple[str, str, os.stat_result]]
 """(name relative to the hashed path, real path, stat) of each file."""
 
 
-def _batches_below(root: Path, relative: str) -> Iterator[tuple[str, _Files]] | None:
+def _batches_below(
+    root: Path, relative: str, selection: Selection | None
+) -> Iterator[tuple[str, _Files]] | None:
     try:
         with folder_beneath(root, relative) as (directory, name, real):
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):
                 return iter([("", [("", real, status)])])
             if not stat.S_ISDIR(status.st_mode):
-                raise Refused(f"'{relative}' is neither a file nor a folder", location=relative)
-            return _walk(root, open_directory(name, directory, relative), real, "")
+                raise Refused(f"'{relative}' is neither a file nor a folder", file=relative)
+            return _walk(root, open_directory(name, directory, relative), real, "", selection)
     except FileNotFoundError:
         return None
 
 
-def _walk(root: Path, descriptor: int, path: str, prefix: str) -> Iterator[tuple[str, _Files]]:
+def _walk(
+    root: Path, descriptor: int, path: str, prefix: str, selection: Selection | None
+) -> Iterator[tuple[str, _Files]]:
     """Yield the files of a folder and its subfolders in batches, in order, with one stat per file.
 
     Each batch has consecutive files of one folder. The folder at `path` is read through its
@@ -138,6 +151,9 @@ def _walk(root: Path, descriptor: int, path: str, prefix: str) -> Iterator[tuple
         parent = os.path.join(path, "")
         for entry in entries:
             entry_path = parent + entry.name
+            selected = selection is None or selection.select(prefix + entry.name)
+            if not selected:
+                continue
             if entry.is_file(follow_symlinks=False):
                 files.append((prefix + entry.name, entry_path, entry.stat(follow_symlinks=False)))
             elif entry.is_dir(follow_symlinks=False):
@@ -145,7 +161,9 @@ def _walk(root: Path, descriptor: int, path: str, prefix: str) -> Iterator[tuple
                     yield prefix, files
                     files = []
                 inner = open_directory(entry.name, descriptor, entry_path)
-                yield from _walk(root, inner, entry_path, f"{prefix}{entry.name}/")
+                inner_prefix = f"{prefix}{entry.name}/"
+                inner_selection = None if isinstance(selected, bool) else selected
+                yield from _walk(root, inner, entry_path, inner_prefix, inner_selection)
             elif entry.is_symlink() and (target := _linked_file(root, entry_path)):
                 files.append((prefix + entry.name, *target))
         if files:

@@ -28,6 +28,7 @@ class Notice(NamedTuple):
     command: str
     path: ProjectPath
     message: str
+    hint: str = ""
 
 
 class LockVerdicts(NamedTuple):
@@ -60,6 +61,7 @@ def check_lock(project: Project, entries: Entries, view: View) -> LockVerdicts:
     """
 
     checker = LockChecker(project, view)
+    checker.compare(entries)
     verdicts = {command.name: checker.verdict(command, entries) for command in project.commands}
     return LockVerdicts(verdicts, tuple(checker.notices))
 
@@ -74,12 +76,29 @@ class LockChecker:
         self.notices: list[Notice] = []
         self._project = project
         self._view = view
+        view.declare(project)
         outputs = [path for command in project.commands for path in command.produced]
         dependencies = [path for command in project.commands for path in command.deps]
         assets = [asset.dest for asset in project.assets]
         self._produced = (*outputs, *assets)
         self._present: Observed = view.fingerprints(
             list({path.normal: path for path in (*outputs, *assets, *dependencies)}.values())
+        )
+
+    def compare(self, entries: Entries) -> None:
+        """Compare all paths with their md5s in `entries` at once, with few calls of git."""
+
+        self._view.compare(
+            [
+                (path, md5)
+                for command in self._project.commands
+                if (entry := entries.get(command.name))
+                for path, md5 in (
+                    *_with_recorded_md5(command.produced, entry.outs),
+                    *_with_recorded_md5(command.deps, entry.deps),
+                )
+                if md5 and (present := self._present[path.normal]) and present.digest != md5
+            ]
         )
 
     def verdict(self, command: Command, entries: Entries) -> Verdict:
@@ -144,6 +163,9 @@ class LockChecker:
         if self._view.ignored([path]):
             text = f"'{path}' is not present; Git ignores it, and nothing produces it"
             return Unknown(text), ""
+        if absence := self._view.absence(path):
+            self.notices.append(Notice(command.name, path, absence.message, absence.hint))
+            return Unknown(f"'{path}' {absence.message}"), ""
         return None, ""
 
     def _ignore_benign_difference(
@@ -157,7 +179,7 @@ class LockChecker:
         if message is None:
             return present
         if message:
-            self.notices.append(Notice(command.name, path, message))
+            self.notices.append(Notice(command.name, path, message, "git lfs pull"))
         return Fingerprint(recorded, "", present.size)
 
     def _evidence_from_commands(

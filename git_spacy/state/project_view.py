@@ -6,36 +6,42 @@ A view never writes to the project; it may save fingerprints in the stat cache.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
 from git_spacy.errors import ExternalError, InvalidInput, Refused
 from git_spacy.files import open_beneath, open_each
 from git_spacy.git.commit_tree import CommitTree
-from git_spacy.git.index import Index
-from git_spacy.git.remote_tree import EXECUTABLE, FILE, TreeEntry
-from git_spacy.git.repository import Repository
+from git_spacy.git.index import EntryState, Index, submodule_index
+from git_spacy.git.remote_tree import EXECUTABLE, FILE, SUBMODULE, TreeEntry
+from git_spacy.git.repository import Repository, prefix
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project import loader
+from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state import hashing
-from git_spacy.state.hashing import Fingerprint, files_below
+from git_spacy.state.counted_files import only_placeholders
+from git_spacy.state.hashing import FileStat, Fingerprint
+from git_spacy.state.same_file import (
+    Absence,
+    absence,
+    is_text,
+    open_index,
+    unchanged_in_git,
+)
 from git_spacy.state.stat_cache import Observed, StatCache
 
 _PROJECT_FILES = (loader.PROJECT_FILE, LOCK_FILE)
-_PLACEHOLDERS = (".gitkeep", ".gitignore", ".keep")
 _MAX_PLACEHOLDER_BYTES = 64 << 10  # of a whole folder
 _MAX_TEXT_BYTES = 64 << 20
 _LFS_POINTER_PREFIX = b"version https://git-lfs.github.com/spec/"
-_CHUNK = 1 << 20
+_MAX_POINTER_BYTES = 1024
 _MIN_BYTES_TO_SAVE = 4 << 20  # hashing fewer again costs less than writing the stat cache
+_NEW = Fingerprint("", "", 0)  # of content that differs from everything that was recorded
 LFS_POINTER = "is only a Git LFS pointer"
-LINE_ENDINGS = "differs only in line endings"
 
 
 class View(Protocol):
@@ -43,11 +49,14 @@ class View(Protocol):
 
     root: Path
 
+    def declare(self, project: Project) -> None:
+        """Leave out what does not count in folders, as `StatCache.declare` does."""
+
     def project(self) -> bytes:
         """Return the text of project.yml. Raises InvalidInput, Refused."""
 
     def lock(self) -> bytes | None:
-        """Return the text of project.lock; None if there is no lock."""
+        """Return the text of project.lock; None if there is no lock. Raises InvalidInput."""
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
         """Return the contents of those files that exist, by name relative to the project."""
@@ -61,12 +70,18 @@ class View(Protocol):
     def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         """Like `fingerprints`, but read paths that are not in Git from the worktree."""
 
+    def compare(self, differing: Collection[tuple[ProjectPath, str]]) -> None:
+        """Prepare `benign_difference` for many paths, each with its recorded md5, at once."""
+
     def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
         """Say why content may be unchanged although its md5 is not `recorded`.
 
-        Returns LFS_POINTER or LINE_ENDINGS; "" if the content is known to be unchanged; None if it
-        differs.
+        Returns LFS_POINTER; "" if the content is known to be unchanged (see `same_file`); None if
+        it differs.
         """
+
+    def absence(self, path: ProjectPath) -> Absence | None:
+        """Say why a path that is in Git is not present, and how to get it; None if it is not."""
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
         """Return those of `paths` that Git ignores."""
@@ -81,6 +96,10 @@ class WorkTree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._stats = StatCache.open(root)
+        self._benign: dict[tuple[str, str], bool] = {}
+
+    def declare(self, project: Project) -> None:
+        self._stats.declare(project)
 
     def project(self) -> bytes:
         return loader.read_bytes(self.root)
@@ -98,17 +117,24 @@ class WorkTree:
         return contents
 
     def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        return _present_fingerprints(self.root, self._stats, paths, algorithm)
+        return _present_fingerprints(self._stats, paths, algorithm)
 
     def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         return self.fingerprints(paths, algorithm)
 
+    def compare(self, differing: Collection[tuple[ProjectPath, str]]) -> None:
+        pairs = {(path.normal, recorded) for path, recorded in differing}
+        same = unchanged_in_git(self._stats, pairs - self._benign.keys())
+        self._benign |= {pair: pair in same for pair in pairs - self._benign.keys()}
+
     def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
-        files = files_below(self.root, path.normal) or []
-        if sum(file.size for file in files) > _MAX_TEXT_BYTES:
-            return None
-        streams = open_each(self.root, (file.path for file in files))
-        return _benign_difference(map(_chunks, streams), recorded)
+        self.compare([(path, recorded)])
+        if self._benign[path.normal, recorded]:
+            return ""
+        return LFS_POINTER if _has_pointer(self.root, self._stats.files(path.normal)) else None
+
+    def absence(self, path: ProjectPath) -> Absence | None:
+        return absence(self._stats, open_index(self._stats), path.normal)
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
         repository = Repository.discover(self.root)
@@ -131,11 +157,17 @@ class TrackedFiles(WorkTree):
         folder = prefix(self.root, index.top)
         entries = index.entries([folder + path.normal for path in paths])
         tracked = {entry.name[len(folder) :] for entry in entries}
+        submodules = tuple(f"{entry.name}/"[len(folder) :] for entry in index.submodules())
         result: dict[str, Fingerprint | None] = {}
         for path in paths:
-            files = files_below(self.root, path.normal) or []
-            in_git = [file for file in files if f"{path.normal}/{file.name}".rstrip("/") in tracked]
-            if _only_placeholders([file.name for file in in_git]):
+            files = self._stats.files(path.normal)
+            in_git = [
+                file
+                for file in files
+                if (name := f"{path.normal}/{file.name}".rstrip("/")) in tracked
+                or name.startswith(submodules)
+            ]
+            if only_placeholders([file.name for file in in_git]):
                 result[path.normal] = None
             elif len(in_git) == len(files):
                 result[path.normal] = self._stats.fingerprint(path.normal, algorithm)
@@ -171,7 +203,11 @@ class Staged:
         self._index = index
         self._prefix = prefix(root, top)
         self._stats = StatCache.open(root)
+        self._benign: dict[tuple[str, str], str | None] = {}
         self._project_files = self.read(_PROJECT_FILES)
+
+    def declare(self, project: Project) -> None:
+        self._stats.declare(project)
 
     def _entries(self, paths: Sequence[str]) -> dict[str, TreeEntry]:
         """Return the entries at or below `paths`, by name relative to the project."""
@@ -182,12 +218,20 @@ class Staged:
     def project(self) -> bytes:
         text = self._project_files.get(loader.PROJECT_FILE)
         if text is None:
+            self._raise_if_in_conflict(loader.PROJECT_FILE, "edit it, then: git add project.yml")
             message, hint = self._NO_PROJECT_FILE
-            raise InvalidInput(message, location=loader.PROJECT_FILE, hint=hint)
+            raise InvalidInput(message, file=loader.PROJECT_FILE, hint=hint)
         return text
 
     def lock(self) -> bytes | None:
-        return self._project_files.get(LOCK_FILE)
+        text = self._project_files.get(LOCK_FILE)
+        if text is None:
+            self._raise_if_in_conflict(LOCK_FILE, "git spacy lock resolve")
+        return text
+
+    def _raise_if_in_conflict(self, name: str, hint: str) -> None:
+        if self._index.is_in_conflict(self._prefix + name):
+            raise InvalidInput("the file is in conflict", file=name, hint=hint)
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
         entries = self._entries(names)
@@ -198,7 +242,7 @@ class Staged:
             if content.size > _MAX_TEXT_BYTES:
                 raise InvalidInput(
                     f"file is {content.size:,} bytes; the limit is {_MAX_TEXT_BYTES:,}",
-                    location=name,
+                    file=name,
                     hint=f"git rm --cached {name}",
                 )
             texts[name] = b"".join(content.chunks())
@@ -210,7 +254,9 @@ class Staged:
         unknown = []
         for path in paths:
             entries = below[path.normal]
-            if _only_placeholders([entry.name for entry in entries]):
+            if submodules := self._submodules(path):
+                result[path.normal] = self._with_submodules(path, entries, submodules, algorithm)
+            elif only_placeholders([entry.name for entry in entries]):
                 result[path.normal] = None
             elif not all(map(_is_file, entries)):
                 result[path.normal] = self._stats.fingerprint(path.normal, algorithm)
@@ -222,10 +268,50 @@ class Staged:
                     result[path.normal] = known
         return {**result, **self._hash({path: below[path] for path in unknown}, algorithm)}
 
+    def _submodules(self, path: ProjectPath) -> list[TreeEntry]:
+        """Return the submodules that contain `path`, or that it contains."""
+
+        if not isinstance(self._index, Index):
+            return []  # a commit: they are read from the worktree
+        full = self._prefix + path.normal + "/"
+        return [
+            entry
+            for entry in self._index.submodules()
+            if full.startswith(entry.name + "/") or f"{entry.name}/".startswith(full)
+        ]
+
+    def _with_submodules(
+        self, path: ProjectPath, entries: Sequence[TreeEntry], submodules: list[TreeEntry],
+        algorithm: str,
+    ) -> Fingerprint | None:  # fmt: skip
+        """Return the fingerprint of a path with files in submodules.
+
+        That is the one in the worktree, if that has what the submodules' staged commits have; None
+        if a submodule is not checked out. Otherwise the content is unknown, but certainly new.
+        """
+
+        assert isinstance(self._index, Index)
+        committed = {entry.name for entry in entries if entry.mode != SUBMODULE}
+        is_modified = bool(self._index.edited([self._prefix + path.normal]))
+        for submodule in submodules:
+            index = submodule_index(self._index, submodule)
+            if index is None:
+                return None
+            start = f"{submodule.name}/"[len(self._prefix) :]
+            is_inside = f"{path.normal}/".startswith(start)
+            inner = path.normal[len(start) :] if is_inside else ""
+            for entry in index.entries([inner]):
+                name = (start + entry.name).removeprefix(path.normal).removeprefix("/")
+                committed.add(name)
+            is_modified |= bool(self._index.edited([submodule.name]) or index.edited([inner]))
+        if is_modified or {file.name for file in self._stats.files(path.normal)} != committed:
+            return _NEW
+        return self._stats.fingerprint(path.normal, algorithm)
+
     def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
         staged = self.fingerprints(paths, algorithm)
         others = [path for path in paths if staged[path.normal] is None]
-        return {**staged, **_present_fingerprints(self.root, self._stats, others, algorithm)}
+        return {**staged, **_present_fingerprints(self._stats, others, algorithm)}
 
     def _entries_below(self, paths: Sequence[ProjectPath]) -> dict[str, list[TreeEntry]]:
         """Return the entries at or below each path, named relative to it, in hashing order."""
@@ -259,21 +345,94 @@ class Staged:
         next(contents, None)  # so that the git process ends
         return fingerprints
 
+    def compare(self, differing: Collection[tuple[ProjectPath, str]]) -> None:
+        pairs = {(path.normal, md5): path for path, md5 in differing}
+        pairs = {pair: path for pair, path in pairs.items() if pair not in self._benign}
+        below = self._entries_below(list(pairs.values()))
+        checked_out = [pair for pair in pairs if self._is_recorded_in_worktree(*pair)]
+        unmodified = self._unmodified({path: below[path] for path, _ in checked_out})
+        for pair in pairs:
+            same = pair in checked_out and pair[0] in unmodified
+            self._benign[pair] = "" if same else self._compare_contents(below[pair[0]], pair)
+
     def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
-        entries = self._entries_below([path])[path.normal]
-        files = [entry for entry in entries if _is_file(entry)]
-        if not files:
+        self.compare([(path, recorded)])
+        return self._benign[path.normal, recorded]
+
+    def _is_recorded_in_worktree(self, path: str, recorded: str) -> bool:
+        now = self._stats.fingerprint(path)
+        return now is not None and now.digest == recorded
+
+    def _unmodified(self, below: Mapping[str, Sequence[TreeEntry]]) -> set[str]:
+        """Return the paths with just those files in the worktree, unmodified, that are staged."""
+
+        names = {path: _full_names(self._prefix + path, entries) for path, entries in below.items()}
+        asked = sorted(name for listed in names.values() for name in listed)
+        if not asked:
+            return set()
+        changed = self._index.edited(asked) | self._index.special(asked).keys()
+        return {
+            path
+            for path, entries in below.items()
+            if changed.isdisjoint(names[path])
+            and {file.name for file in self._stats.files(path)} == {e.name for e in entries}
+        }
+
+    def _compare_contents(self, entries: Sequence[TreeEntry], pair: tuple[str, str]) -> str | None:
+        """Compare what is staged with a recorded md5 of the same with CRLF as line endings."""
+
+        if not entries or not all(map(_is_file, entries)):
             return None
-        contents = self._index.contents([entry.id for entry in files])
-        message = _benign_difference((content.chunks() for _, content in contents), recorded)
-        if message == LFS_POINTER and not self._index.edited([self._prefix + path.normal]):
-            # the file of the pointer is in the worktree, unmodified since Git checked it out
-            now = self._stats.fingerprint(path.normal)
-            return "" if now is not None and now.digest == recorded else message
-        return message
+        path, recorded = pair
+        if sum(self._index.sizes([entry.id for entry in entries]).values()) > _MAX_TEXT_BYTES:
+            return None
+        hasher = hashlib.md5(usedforsecurity=False)
+        contents = self._index.contents([entry.id for entry in entries])
+        for _, stream in contents:
+            content = stream.read()
+            if content.startswith(_LFS_POINTER_PREFIX):
+                return LFS_POINTER if self._may_be_pointer(path) else None
+            is_lf_text = is_text(content) and b"\r\n" not in content
+            hasher.update(content.replace(b"\n", b"\r\n") if is_lf_text else content)
+        return "" if hasher.hexdigest() == recorded else None
+
+    def _may_be_pointer(self, path: str) -> bool:
+        """Return whether the content that a Git LFS pointer at or below `path` stands for is not
+        in the worktree."""
+
+        files = self._stats.files(path)
+        return not files or _has_pointer(self.root, files)
+
+    def absence(self, path: ProjectPath) -> Absence | None:
+        index = self._index if isinstance(self._index, Index) else open_index(self._stats)
+        found = absence(self._stats, index, path.normal)
+        return found if found and found.is_submodule else None
+
+    def entry_states(self, paths: Sequence[ProjectPath]) -> dict[str, EntryState]:
+        """Return the files at or below `paths` that Git does not commit, or does not compare.
+
+        They are relative to the project.
+        """
+
+        states = self._index.special([self._prefix + path.normal for path in paths])
+        return {name[len(self._prefix) :]: state for name, state in states.items()}
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
         return _ignored(self._index, self._prefix, paths)
+
+    def unstaged(self, names: Sequence[str]) -> list[str]:
+        """Return the files at or below `names` that are not staged as they are in the worktree."""
+
+        if not isinstance(self._index, Index):
+            return []
+        unstaged = self._index.unstaged([self._prefix + name for name in names])
+        return [name[len(self._prefix) :] for name in unstaged]
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether `git commit FILE` is running, which leaves out other staged files."""
+
+        return isinstance(self._index, Index) and self._index.is_partial
 
     def save(self) -> None:
         if self._stats.bytes_hashed >= _MIN_BYTES_TO_SAVE:
@@ -289,43 +448,22 @@ class AtCommit(Staged):
         self._open(root, CommitTree(repository, commit), repository.cwd())
 
 
-def prefix(root: Path, top: Path) -> str:
-    """Return the project's folder relative to the top of its repository: "" or "folder/"."""
-
-    relative = os.path.relpath(os.path.realpath(root), os.path.realpath(top))
-    return "" if relative == "." else relative + "/"
-
-
 def _present_fingerprints(
-    root: Path, stats: StatCache, paths: Sequence[ProjectPath], algorithm: str
+    stats: StatCache, paths: Sequence[ProjectPath], algorithm: str
 ) -> Observed:
     result: dict[str, Fingerprint | None] = {}
     for path, now in stats.fingerprints(paths, algorithm).items():
         is_bare = (
             now is not None
             and now.size <= _MAX_PLACEHOLDER_BYTES
-            and _only_placeholders(_names(root, path))
+            and only_placeholders([file.name for file in stats.files(path)])
         )
         result[path] = None if is_bare else now
     return result
 
 
-def _names(root: Path, path: str) -> list[str]:
-    return [file.name for file in files_below(root, path) or []]
-
-
 def _is_file(entry: TreeEntry) -> bool:
     return entry.mode in (FILE, EXECUTABLE)
-
-
-def is_placeholder(name: str) -> bool:
-    """Return whether a file only exists so that Git keeps its folder."""
-
-    return name.rpartition("/")[2] in _PLACEHOLDERS
-
-
-def _only_placeholders(names: Sequence[str]) -> bool:
-    return all(map(is_placeholder, names))
 
 
 def _signature(entries: Sequence[TreeEntry], algorithm: str) -> str:
@@ -341,29 +479,15 @@ def _ignored(
     return {by_name[name] for name in index.ignored(list(by_name)) if name in by_name}
 
 
-def _chunks(stream: FileIO) -> Iterator[bytes]:
-    while chunk := stream.read(_CHUNK):
-        yield chunk
+def _has_pointer(root: Path, files: Sequence[FileStat]) -> bool:
+    """Return whether one of `files` is a Git LFS pointer."""
+
+    small = [file.path for file in files if file.size <= _MAX_POINTER_BYTES]
+    return any(
+        stream.read(len(_LFS_POINTER_PREFIX)) == _LFS_POINTER_PREFIX
+        for stream in open_each(root, small)
+    )
 
 
-def _benign_difference(files: Iterable[Iterator[bytes]], recorded: str) -> str | None:
-    """Say why contents may be unchanged although their md5 is not `recorded` (see `View`)."""
-
-    unix, dos = (hashlib.md5(usedforsecurity=False) for _ in range(2))
-    for chunks in files:
-        pending = b""  # a CR at the end of a chunk
-        is_text: bool | None = None
-        for chunk in chunks:
-            if is_text is None:
-                if chunk.startswith(_LFS_POINTER_PREFIX):
-                    return LFS_POINTER
-                is_text = b"\0" not in chunk[:8000]  # as Git decides
-            if is_text:
-                chunk = pending + chunk
-                pending = b"\r" if chunk.endswith(b"\r") else b""
-                chunk = chunk[: len(chunk) - len(pending)].replace(b"\r\n", b"\n")
-            unix.update(chunk)
-            dos.update(chunk.replace(b"\n", b"\r\n") if is_text else chunk)
-        unix.update(pending)
-        dos.update(pending)
-    return LINE_ENDINGS if recorded in (unix.hexdigest(), dos.hexdigest()) else None
+def _full_names(path: str, entries: Sequence[TreeEntry]) -> list[str]:
+    return [f"{path}/{entry.name}".rstrip("/") for entry in entries]

@@ -12,15 +12,19 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_spacy import formats
 from git_spacy.errors import InvalidInput
 from git_spacy.files import file_lock, write_atomic
 from git_spacy.git.state_dir import state_dir
+from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.state.counted_files import Selection, dependency_folders
 from git_spacy.state.hashing import (
+    FileStat,
     Fingerprint,
     StatSummary,
     digest_contents,
@@ -28,9 +32,13 @@ from git_spacy.state.hashing import (
     files_below,
     stat_summary,
 )
+from git_spacy.state.uncounted import excludes_files, find_uncounted, rules_digest
+
+if TYPE_CHECKING:
+    from git_spacy.git.repository import Repository
 
 _VERSION = 1
-_PARTS = ("paths", "runs", "fetched")
+_PARTS = ("paths", "runs", "fetched", "uncounted")
 _MAX_PREVIOUS_RUNS = 16  # of one command, with different variables
 _FINE_TICK, _COARSE_TICK = (
     20_000_000,
@@ -67,6 +75,18 @@ class _Cached(NamedTuple):
     fingerprint: Fingerprint
 
 
+class _Uncounted(NamedTuple):
+    """What does not count in a folder, relative to it, and what that depends on.
+
+    `excludes` are files with ignore patterns outside the repository; `rules` is the digest of
+    `uncounted.rules_digest`.
+    """
+
+    rules: str
+    names: list[str]
+    excludes: list[str]
+
+
 class StatCache:
     """The stat cache of one project, read from `file`; `save` writes it if it changed."""
 
@@ -81,6 +101,10 @@ class StatCache:
             path: _Cached(value[0], value[1], Fingerprint(*value[2]))
             for path, value in document.get("paths", {}).items()
         }
+        self._uncounted = {
+            path: _Uncounted(*value) for path, value in document.get("uncounted", {}).items()
+        }
+        self._folders: dict[str, dict[str, bool]] = {}
         self._runs: dict[str, list[Any]] = document.get("runs", {})
         self._fetched = {
             dest: FetchedAsset(*value) for dest, value in document.get("fetched", {}).items()
@@ -92,6 +116,14 @@ class StatCache:
 
         return cls(root, state_dir(root) / "index")
 
+    def declare(self, project: Project) -> None:
+        """Leave out what does not count in the folders that commands of `project` depend on.
+
+        Without this, every file in a folder counts.
+        """
+
+        self._folders = dependency_folders(project)
+
     def fingerprints(
         self, paths: Iterable[ProjectPath], algorithm: str = "md5"
     ) -> dict[str, Fingerprint | None]:
@@ -102,7 +134,8 @@ class StatCache:
 
         wanted = dict.fromkeys(path.normal for path in paths)
         now = time.time_ns()
-        summaries = {path: stat_summary(self.root, path) for path in wanted}
+        summaries = {path: self._summary(path) for path in wanted}
+        self._find_uncounted(summaries, algorithm)
         unknown = {
             path: summary
             for path, summary in summaries.items()
@@ -119,13 +152,72 @@ class StatCache:
             for path, summary in summaries.items()
         }
 
+    def files(self, path: str) -> list[FileStat]:
+        """Return the files at or below `path` that count."""
+
+        return files_below(self.root, path, self._selection(path)) or []
+
+    def _summary(self, path: str) -> StatSummary | None:
+        return stat_summary(self.root, path, self._selection(path))
+
+    def _selection(self, path: str) -> Selection | None:
+        uncounted = self._uncounted.get(path) if path in self._folders else None
+        if uncounted is None or not uncounted.names:
+            return None
+        return Selection(frozenset(uncounted.names), self._folders[path])
+
+    def _find_uncounted(self, summaries: dict[str, StatSummary | None], algorithm: str) -> None:
+        """Find out what does not count in folders that may have other files than before."""
+
+        folders = {
+            path: self._folders[path]
+            for path, summary in summaries.items()
+            if path in self._folders
+            and summary
+            and summary.is_folder
+            and not self._has_same_names(path, summary, algorithm)
+        }
+        if not folders:
+            return
+        excludes = excludes_files(self._repository)
+        for path, names in find_uncounted(self.root, folders).items():
+            rules = self._rules(path, excludes, names)
+            self._uncounted[path] = _Uncounted(rules, names, excludes)
+            self._changed.add(("uncounted", path))
+            summaries[path] = self._summary(path)
+
+    def _has_same_names(self, path: str, summary: StatSummary, algorithm: str) -> bool:
+        """Return whether what is known not to count in `path` is still right."""
+
+        known = self._uncounted.get(path)
+        cached = self._paths.get(_key(path, algorithm))
+        if known is None or cached is None:
+            return False
+        if known.rules != self._rules(path, known.excludes, known.names):
+            return False
+        if cached.signature == summary.signature:
+            return True
+        files = self.files(path)
+        if any(file.name.rpartition("/")[2] == ".gitignore" for file in files):
+            return False
+        return digest_file_names(files) == cached.fingerprint.names
+
+    def _rules(self, path: str, excludes: list[str], names: list[str]) -> str:
+        return rules_digest(self._repository, self.root, path, excludes, index=bool(names))
+
+    @cached_property
+    def _repository(self) -> Repository | None:
+        from git_spacy.git.repository import Repository
+
+        return Repository.discover(Path(os.path.realpath(self.root)))
+
     def _hash(
         self, summaries: Mapping[str, StatSummary], algorithm: str
     ) -> Iterable[tuple[str, Fingerprint]]:
         """Hash the paths, in threads if that is worth it, the largest first."""
 
         def fingerprint(path: str) -> tuple[str, Fingerprint]:
-            files = files_below(self.root, path) or []
+            files = self.files(path)
             content = digest_contents(self.root, files, algorithm)
             return path, Fingerprint(
                 content, digest_file_names(files), sum(file.size for file in files)
@@ -184,6 +276,41 @@ class StatCache:
         self._paths[key] = _Cached(signature, 0, fingerprint)
         self._changed.add(("paths", key))
         self.bytes_hashed += fingerprint.size
+
+    def is_known_same(self, path: str, recorded: str) -> bool:
+        """Return whether `remember_same` was called for the present files of `path`."""
+
+        summary = self._summary(path)
+        key = _key(path, "same")
+        if summary is None or not self._is_clean(key, summary):
+            return False
+        return self._paths[key].fingerprint.digest == recorded
+
+    def remember_same(self, path: str, recorded: str) -> None:
+        """Remember that the present files of `path` are those with the md5 `recorded`."""
+
+        if summary := self._summary(path):
+            fingerprint = Fingerprint(recorded, "", summary.size)
+            self._paths[_key(path, "same")] = _Cached(
+                summary.signature, time.time_ns(), fingerprint
+            )
+            self._changed.add(("paths", _key(path, "same")))
+
+    def digest_of_all(self, path: str) -> str | None:
+        """Return the md5 of all files in a folder of which some do not count, else None."""
+
+        if self._selection(path) is None:
+            return None
+        summary = stat_summary(self.root, path)
+        key = _key(path, "all")
+        if summary and not self._is_clean(key, summary):
+            files = files_below(self.root, path) or []
+            fingerprint = Fingerprint(
+                digest_contents(self.root, files), digest_file_names(files), summary.size
+            )
+            self._paths[key] = _Cached(summary.signature, time.time_ns(), fingerprint)
+            self._changed.add(("paths", key))
+        return self._paths[key].fingerprint.digest if summary else None
 
     def previous_runs(self, command: str) -> list[PreviousRun]:
         """Return the remembered runs of `command`, the latest first."""
@@ -244,6 +371,8 @@ class StatCache:
             return self._runs.get(key)
         if part == "fetched":
             return list(self._fetched[key])
+        if part == "uncounted":
+            return list(self._uncounted[key])
         cached = self._paths.get(key)
         return cached and [cached.signature, cached.hashed_at, list(cached.fingerprint)]
 
@@ -273,6 +402,10 @@ def _read(file: Path) -> dict[str, Any]:
             formats.text(source)
             formats.digest(content)
             formats.names_digest(listing)
+        for rules, *lists in document.setdefault("uncounted", {}).values():
+            formats.md5(rules)
+            names, excludes = lists
+            _check_all(formats.text, (*names, *excludes))
         return dict(document)
     except (OSError, InvalidInput, ValueError, TypeError, KeyError, AttributeError):
         return {}
@@ -284,7 +417,7 @@ def _check_all(check: Callable[[object], object], values: Iterable[object]) -> N
 
 
 def _key(path: str, kind: str) -> str:
-    """Return the key of `path` for a kind: a digest algorithm, or "staged"."""
+    """Return the key of `path` for a kind: a digest algorithm, "staged", "same" or "all"."""
 
     return path if kind == "md5" else f"{kind}\0{path}"
 

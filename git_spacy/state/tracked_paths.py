@@ -1,15 +1,23 @@
-"""Ask Git which paths of a project it tracks."""
+"""Ask Git which paths of a project it tracks, and how to restore one of them."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from git_spacy.errors import ExternalError
+from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import Index
-from git_spacy.git.repository import Repository
+from git_spacy.git.repository import Repository, prefix
+from git_spacy.project.graph import producer_hint
+from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.project_view import is_placeholder, prefix
+from git_spacy.state.counted_files import is_placeholder
+from git_spacy.state.same_file import absence, open_index
+from git_spacy.state.stat_cache import StatCache
 
 
 class TrackedPaths(NamedTuple):
@@ -48,3 +56,23 @@ class TrackedPaths(NamedTuple):
             for depth in range(1, len(parts) + 1)
         }
         return non_empty.intersection(names)
+
+
+def missing_hint(project: Project, stats: StatCache, name: str, path: ProjectPath) -> str:
+    """Return a hint on how to obtain `path`, a missing dependency of the command `name`.
+
+    A file that Git has is restored from there; otherwise its producer runs, or it is fetched.
+    """
+
+    with suppress(ExternalError):  # Git cannot be asked
+        if index := open_index(stats):
+            if absent := absence(stats, index, path.normal):
+                return absent.hint
+            names = [prefix(stats.root, index.top) + path.normal]
+            quoted = shlex.quote(path.normal)
+            if index.entries(names):
+                return f"git restore -- {quoted}"
+            repository = Repository.discover(stats.root)
+            if repository and CommitTree(repository, "HEAD").entries(names):
+                return f"git checkout HEAD -- {quoted}"
+    return producer_hint(project, name, path)

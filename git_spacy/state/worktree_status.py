@@ -6,10 +6,10 @@ checks all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from git_spacy.lock.lock_format import LockEntry
-from git_spacy.project.model import Command, Project
+from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.variables import fill_environment
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict, compute_verdict, with_upstream
@@ -28,7 +28,8 @@ def judge(
     """
 
     observed = stats.fingerprints(command.deps + command.produced)
-    return _verdict(project, command, entry, stats, environ, observed), observed
+    compared = _with_recorded(stats, [(command, entry)], observed)
+    return _verdict(project, command, entry, stats, environ, compared[command.name]), observed
 
 
 def judge_all(
@@ -42,13 +43,91 @@ def judge_all(
     observed = stats.fingerprints(
         path for command in project.commands for path in command.deps + command.produced
     )
+    pairs = [(command, entries.get(command.name)) for command in project.commands]
+    compared = _with_recorded(stats, pairs, observed)
     verdicts = {
-        command.name: _verdict(
-            project, command, entries.get(command.name), stats, environ, observed
-        )
-        for command in project.commands
+        command.name: _verdict(project, command, entry, stats, environ, compared[command.name])
+        for command, entry in pairs
     }
     return with_upstream(project, verdicts)
+
+
+def wrong_assets(project: Project, command: Command, stats: StatCache) -> list[Asset]:
+    """Return the assets that `command` depends on and that do not match their checksums.
+
+    Those that do not exist are left out, and those that only Git has converted, e.g. their line
+    endings. Raises Refused, OSError.
+    """
+
+    from git_spacy.state.same_file import unchanged_in_git
+
+    wrong = []
+    for asset in project.assets:
+        checksum = asset.checksum
+        if checksum and any(asset.dest.touches(dependency) for dependency in command.deps):
+            now = stats.fingerprint(asset.dest.normal, checksum.algorithm)
+            if now and now.digest != checksum.digest:
+                pair = (asset.dest.normal, checksum.digest)
+                wrong += [] if unchanged_in_git(stats, {pair}) else [asset]
+    return wrong
+
+
+def _with_recorded(
+    stats: StatCache, pairs: Sequence[tuple[Command, LockEntry | None]], observed: Observed
+) -> dict[str, Observed]:
+    """Return by command the `observed` fingerprints, with the recorded md5 where nothing changed.
+
+    That is, where Git has only converted a file.
+    """
+
+    observed = _without_absent(stats, [command for command, _ in pairs], observed)
+    differing: dict[str, list[tuple[str, str]]] = {}
+    for command, entry in pairs:
+        recorded = {item.path: item.md5 for item in (*entry.deps, *entry.outs)} if entry else {}
+        differing[command.name] = [
+            (path.normal, md5)
+            for path in command.deps + command.produced
+            if (md5 := recorded.get(path.text))
+            and (now := observed[path.normal])
+            and now.digest != md5
+        ]
+    asked = {pair for listed in differing.values() for pair in listed}
+    if not asked:
+        return {command.name: observed for command, _ in pairs}
+    from git_spacy.state.same_file import unchanged_in_git
+
+    same = unchanged_in_git(stats, asked)
+    return {
+        name: _with_digests(observed, {path: md5 for path, md5 in listed if (path, md5) in same})
+        for name, listed in differing.items()
+    }
+
+
+def _without_absent(stats: StatCache, commands: Sequence[Command], observed: Observed) -> Observed:
+    """Return `observed` with None for dependencies whose submodule is not checked out."""
+
+    empty = [
+        path.normal
+        for command in commands
+        for path in command.deps
+        if (now := observed[path.normal]) and now.is_empty
+    ]
+    if not empty:
+        return observed
+    from git_spacy.state.same_file import absence, open_index
+
+    index = open_index(stats)
+    absent = {path for path in set(empty) if absence(stats, index, path)}
+    return {path: None if path in absent else now for path, now in observed.items()}
+
+
+def _with_digests(observed: Observed, digests: Mapping[str, str]) -> Observed:
+    if not digests:
+        return observed
+    return {
+        path: now._replace(digest=digests.get(path, now.digest)) if now else None
+        for path, now in observed.items()
+    }
 
 
 def _verdict(

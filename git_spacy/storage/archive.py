@@ -1,7 +1,8 @@
-"""Pack one output into a tar.gz stream.
+"""Pack one output into a tar.gz stream, and unpack such a stream from a remote.
 
 The archive holds files, folders (also empty ones) and links that stay inside the output. A link to
-a file elsewhere in the project is packed as that file. `safe_extract` unpacks.
+a file elsewhere in the project is packed as that file. Unpacked files go to a staging folder until
+the content has been verified.
 """
 
 from __future__ import annotations
@@ -10,22 +11,26 @@ import gzip
 import hashlib
 import os
 import posixpath
+import shutil
+import sys
 import tarfile
+import zlib
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from git_spacy.containment import link_stays_inside, refuse_name
 from git_spacy.errors import ExternalError, LocalFailure, Refused
-from git_spacy.files import resolve_beneath
-from git_spacy.git_names import is_git_name
+from git_spacy.files import Staging, resolve_beneath
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.hashing import FileStat, Fingerprint, files_below
-from git_spacy.storage.safe_extract import stays_inside, unpack
-
-__all__ = ["check_fingerprint", "pack", "unpack"]
+from git_spacy.safe_extract import OutputExtractor, read_members
+from git_spacy.state.hashing import FileStat, Fingerprint, files_below, fingerprint
 
 _CHUNK = 1 << 20
 _LEVEL = 3  # models hardly compress; a higher level costs time and gains nothing
+_SPARE = 64 << 20  # bytes of disk space that stay free
+_PUSH_AGAIN = "push the output again from a project that has it: git spacy push --force"
 
 Progress = Callable[[int], None]
 
@@ -59,27 +64,80 @@ def pack(root: Path, path: ProjectPath, md5: str, stream: BinaryIO, progress: Pr
         raise LocalFailure(f"'{path}' changed while it was read", hint="push again")
 
 
-def check_fingerprint(
-    path: ProjectPath, fingerprint: Fingerprint | None, md5: str, names: Collection[str] = ()
-) -> Fingerprint:
-    """Return the `fingerprint` of an unpacked output if it is the expected one.
+def unpack(
+    stream: BinaryIO, path: ProjectPath, staged: Staging, limit: int, room: int | None = None
+) -> None:
+    """Unpack the archive of the output at `path` into `staged`.
 
-    Its digest must be `md5`, and the digest of its file names one of `names` unless that is empty.
-    Raises ExternalError otherwise.
+    `limit` is the largest allowed size in bytes, `room` the free disk space. Raises Refused for a
+    member that does not belong to the output, leaves it, or is not a file, folder or link;
+    ExternalError for an incomplete or too large archive, OSError.
     """
 
-    if fingerprint is None or fingerprint.digest != md5:
+    extractor = OutputExtractor(path, staged.path, partial(_refused, path))
+    count = written = 0
+    try:
+        with gzip.GzipFile(fileobj=stream, mode="rb") as unzipped:
+            for member, tar in read_members(cast(IO[bytes], unzipped)):
+                count += 1
+                written += member.size
+                _check_size(path, written, limit, limit if room is None else room)
+                extractor.extract(member, tar)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ExternalError(
+            f"archive of '{path}' in the remote is damaged ({error})", hint=_PUSH_AGAIN
+        ) from None
+    if not count:
+        raise ExternalError(f"archive of '{path}' in the remote is empty", hint=_PUSH_AGAIN)
+    extractor.finish()
+
+
+def _check_size(path: ProjectPath, written: int, limit: int, room: int) -> None:
+    if written > limit:
+        raise ExternalError(
+            f"archive of '{path}' is too large: over {limit:,} bytes unpacked",
+            hint="to raise the limit: git config spacy.maxOutputSize 100g",
+        )
+    if written > room:
+        raise ExternalError(
+            f"no space left on the disk to unpack the archive of '{path}'", hint="free disk space"
+        )
+
+
+def _refused(path: ProjectPath, name: str, reason: str) -> Refused:
+    shown = name if len(name) < 200 else f"{name[:200]}…"
+    return Refused(
+        f"archive of '{path}' in the remote contains '{shown}', {reason}",
+        hint="do not use this remote until you know who wrote the archive",
+    )
+
+
+def unpack_verified(
+    stream: BinaryIO, root: Path, path: ProjectPath, staged: Staging, md5: str, *,
+    names: Collection[str] = (), limit: int = 0,
+) -> Fingerprint:  # fmt: skip
+    """Unpack an archive into `staged` and return the fingerprint of the content.
+
+    Its digest must be `md5`, and the digest of its file names one of `names` unless that is empty.
+    It may have `limit` bytes (0: as many as fit on the disk). Raises as `unpack`, and ExternalError
+    for other content.
+    """
+
+    room = max(shutil.disk_usage(root).free - _SPARE, 0)
+    unpack(stream, path, staged, limit or sys.maxsize, room)
+    found = fingerprint(root, staged.relative)
+    if found is None or found.digest != md5:
         raise ExternalError(
             f"archive of '{path}' in the remote has the wrong content: expected md5 {md5},"
-            f" found {fingerprint.digest if fingerprint else 'no files'}",
-            hint="push the output again from a project that has it: git spacy push --force",
+            f" found {found.digest if found else 'no files'}",
+            hint=_PUSH_AGAIN,
         )
-    if names and fingerprint.names not in names:
+    if names and found.names not in names:
         raise ExternalError(
             f"archive of '{path}' in the remote has other file names than were recorded",
-            hint="push the output again from a project that has it: git spacy push --force",
+            hint=_PUSH_AGAIN,
         )
-    return fingerprint
+    return found
 
 
 def _add_file(tar: tarfile.TarFile, info: tarfile.TarInfo | None, reader: _HashingReader) -> None:
@@ -121,16 +179,16 @@ def _folders_and_links(root: Path, path: ProjectPath) -> Iterator[tuple[str, tar
         yield above, info
         for name in sorted((*folders, *files)):
             inner = posixpath.join(above, name)
-            if is_git_name(name):
+            if reason := refuse_name(inner):
                 raise Refused(
-                    f"'{_member_name(path, inner)}' belongs to Git and is never pushed",
+                    f"'{_member_name(path, inner)}', which {reason}, is never pushed",
                     hint=f"remove it from '{path}'",
                 )
             link = os.path.join(folder, name)
             if not os.path.islink(link):
                 continue
             target = os.readlink(link)
-            if stays_inside(inner, target):
+            if link_stays_inside(inner, target):
                 info = tarfile.TarInfo(_member_name(path, inner))
                 info.type, info.linkname, info.mode = tarfile.SYMTYPE, target, 0o777
                 yield inner, info

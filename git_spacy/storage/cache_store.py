@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from git_spacy import formats, sharing
 from git_spacy.errors import InvalidInput, LocalFailure
-from git_spacy.files import Staging, file_lock, flush, write_atomic
+from git_spacy.files import Staging, create, file_lock, flush, write_atomic
 from git_spacy.git.repository import Repository
 from git_spacy.git.state_dir import user_cache_dir
 from git_spacy.state.hashing import FileStat, Fingerprint, digest_names
@@ -88,14 +88,6 @@ class CacheStore:
         return cls(home / "store", link=link)
 
     # Outputs.
-
-    def has(self, digest: str, names: str | None = None) -> bool:
-        """Return whether an output with this md5 (and digest of file names, if given) is listed.
-
-        Its files are not read.
-        """
-
-        return self._tree(digest, names) is not None
 
     def has_intact(self, known: Fingerprint) -> bool:
         """Return whether the output is present and all its files, which are read, are intact."""
@@ -232,8 +224,7 @@ class CacheStore:
             with suppress(OSError):  # another file system, or too many links
                 os.link(source, target)
                 return
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(source, "rb") as read, open(os.open(target, flags, 0o600), "wb") as write:
+        with open(source, "rb") as read, create(target) as write:
             if not _clone(read, write):
                 shutil.copyfileobj(read, write, _CHUNK)
 

@@ -7,8 +7,6 @@ nothing more can be fetched. Every output is verified before it replaces anythin
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,7 +19,6 @@ from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state import worktree_status
-from git_spacy.state.hashing import fingerprint
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.storage import archive, remote_keys
 from git_spacy.storage.events import (
@@ -36,8 +33,6 @@ from git_spacy.storage.recorded_names import RecordedNames
 from git_spacy.storage.remote import Remote
 from git_spacy.storage.remote_keys import RemoteKey
 from git_spacy.storage.transfer_pool import JOBS, TransferOutcome, TransferPool
-
-_SPARE = 64 << 20  # bytes of disk space that stay free
 
 RecordResult = Callable[[Command, Observed], None]
 
@@ -262,15 +257,13 @@ def fetch_output(
     path, key, names = choice
     transfers.report(TransferStarted(path.text, None))
     with staging(root, path.normal) as staged:
-        room = max(shutil.disk_usage(root).free - _SPARE, 0)
         with remote.read(str(key)) as stream:
             reader = ProgressReader(
                 stream, lambda count: transfers.report(TransferProgress(path.text, count))
             )
-            archive.unpack(cast(BinaryIO, reader), path, staged, limit or sys.maxsize, room)
-        now = archive.check_fingerprint(
-            path, fingerprint(root, staged.relative), key.content, names
-        )
+            now = archive.unpack_verified(
+                cast(BinaryIO, reader), root, path, staged, key.content, names=names, limit=limit
+            )
         staged.commit()
     transfers.report(TransferFinished(path.text, now.size, "verified" if names else "md5 verified"))
 

@@ -90,7 +90,7 @@ def resolve_address(project: Project, settings: Settings, name: str | None) -> s
         hint = f"add it under 'remotes', or: git config {setting} URL"
     raise InvalidInput(
         f"unknown remote '{wanted}'" if name or known else "no remote is configured",
-        location="project.yml",
+        file="project.yml",
         hint=hint,
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,8 +26,6 @@ from git_spacy.storage import archive, remote_keys
 from git_spacy.storage.cache_store import CachedResult, CacheStore
 from git_spacy.storage.push import command_hash
 from git_spacy.storage.remote import Remote
-
-_SPARE = 64 << 20  # bytes of disk space that stay free
 
 
 class OutputSource(NamedTuple):
@@ -184,10 +181,10 @@ def stage_output(
     if source.remote is None:
         return None
     for name in _matching_objects(source.remote, path, digest, hashed):
-        room = shutil.disk_usage(root).free - _SPARE
         with source.remote.read(name) as stream:
-            archive.unpack(stream, path, staged, min(source.limit or room, room))
-        unpacked = archive.check_fingerprint(path, fingerprint(root, staged.relative), digest)
+            unpacked = archive.unpack_verified(
+                stream, root, path, staged, digest, limit=source.limit
+            )
         if _matches(unpacked, digest, names):
             verified = " (md5 verified, file names unknown)" if names is None else ""
             return f"the remote '{source.name}'{verified}"

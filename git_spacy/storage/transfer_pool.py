@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from git_spacy import threads
-from git_spacy.errors import GitSpacyError, LocalFailure, Problem, Refused, local_failure
+from git_spacy.errors import Diagnostic, GitSpacyError, LocalFailure, Refused, local_failure
 from git_spacy.project.diagnostics import group_problems
 from git_spacy.storage.events import TransferEvent, TransferFailed, TransferReporter
 
@@ -38,7 +38,7 @@ class TransferOutcome(NamedTuple):
         worst.problems = tuple(self._grouped_problems())
         return worst
 
-    def _grouped_problems(self) -> Iterator[Problem]:
+    def _grouped_problems(self) -> Iterator[Diagnostic]:
         """Yield one problem for each cause, such as a remote that cannot be reached."""
 
         failed = [(path, problem) for path, error in self.failed for problem in error.problems]

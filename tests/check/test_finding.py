@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from git_spacy.check.finding import FORMATS, Finding, finding_of_warning, findings_of_error
-from git_spacy.errors import InvalidInput, Problem
+from git_spacy.check.finding import FORMATS, findings_of
+from git_spacy.errors import Diagnostic
 
-ERROR = Finding("lock", "a,b/project.lock", 3, 7, "100%: it\nchanged", "run it")
-WARNING = Finding("project", "project.yml", 1, 1, "an \x1b[31munknown key", severity="warning")
-SECRET = Finding("project", "project.yml", 1, 1, "https://me:pass@example.com/x?token=1")
+ERROR = Diagnostic("100%: it\nchanged", "run it", "a,b/project.lock", 3, 7, "error", check="lock")
+WARNING = Diagnostic("an \x1b[31munknown key", "", "project.yml", 1, 1, "warning", check="project")
+SECRET = WARNING._replace(message="https://me:pass@example.com/x?token=1")
 
 
 def test_text_looks_like_compiler_output_with_hints_below() -> None:
@@ -45,7 +45,9 @@ def test_gitlab_format_is_a_code_quality_report() -> None:
 
 def test_json_format_has_every_field() -> None:
     (document,) = json.loads(FORMATS["json"]([ERROR]))
-    assert document == {**ERROR._asdict()}
+    assert document == {
+        name: value for name, value in ERROR._asdict().items() if name not in ("subject", "files")
+    }
 
 
 def test_no_findings_print_nothing_or_an_empty_list() -> None:
@@ -60,34 +62,20 @@ def test_credentials_are_masked_in_every_format() -> None:
         assert "token=1" not in to_text([SECRET])
 
 
-def test_errors_and_warnings_of_the_loader_become_findings() -> None:
-    error = InvalidInput.from_problems(
-        [
-            Problem("first", "fix it", "project.yml:12:11"),
-            Problem("second", "", "project.yml:3"),
-            Problem("third"),
-        ]
-    )
-    assert findings_of_error("project", error, "project.yml") == [
-        Finding("project", "project.yml", 12, 11, "first", "fix it"),
-        Finding("project", "project.yml", 3, 1, "second"),
-        Finding("project", "project.yml", 1, 1, "third"),
+def test_a_problem_without_a_location_is_about_the_whole_file() -> None:
+    problems = [
+        Diagnostic("first", "fix it", "project.yml", 12, 11),
+        Diagnostic("second", file="project.yml", line=3, severity="warning"),
+        Diagnostic("third"),
     ]
-    warning = "project.yml:2:3: warning: an unknown key\nhint: remove it\nhint: or rename it"
-    assert finding_of_warning("project", warning, "project.yml") == Finding(
-        "project", "project.yml", 2, 3, "an unknown key", "remove it\nor rename it", "warning"
-    )
-
-
-def test_a_warning_without_a_location_is_about_the_whole_file() -> None:
-    assert finding_of_warning("lock", "an old format", "project.lock") == Finding(
-        "lock", "project.lock", 1, 1, "an old format", severity="warning"
-    )
-
-
-def test_below_prefixes_the_file_with_a_folder() -> None:
-    assert ERROR.below("deep/folder/").file == "deep/folder/a,b/project.lock"
-    assert ERROR.below("") == ERROR
+    file, other = ("project.yml",), ("project.lock",)
+    assert findings_of("lock", problems, "project.lock") == [
+        Diagnostic(
+            "first", "fix it", "project.yml", 12, 11, "error", "lock", "lock project.yml", file
+        ),
+        Diagnostic("second", "", "project.yml", 3, 1, "warning", "lock", "lock project.yml", file),
+        Diagnostic("third", "", "project.lock", 1, 1, "error", "lock", "lock project.lock", other),
+    ]
 
 
 def test_text_without_hints_has_one_line_per_finding() -> None:

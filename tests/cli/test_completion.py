@@ -12,7 +12,7 @@ import click
 import pytest
 
 from git_spacy.cli import completion
-from git_spacy.cli.registry import COMMANDS
+from git_spacy.cli.registry import ARGUMENTS, COMMANDS
 from tests.testing.projects import on_path, process, project
 from tests.testing.repositories import commit, git
 from tests.testing.shells import Shell
@@ -96,13 +96,19 @@ def test_every_command_and_its_options_are_completed(root: Path, command: str) -
     assert "--help" in words(root, command, "-")
 
 
-def test_the_groups_are_the_commands_with_subcommands() -> None:
+def test_the_table_of_arguments_has_the_commands_and_subcommands_that_exist() -> None:
     from git_spacy.cli.main import group
 
     context = click.Context(group)
-    groups = [name for name in COMMANDS if hasattr(group.get_command(context, name), "commands")]
-    assert sorted(completion.GROUPS) == sorted(groups)
-    assert {names[0] for names in completion.ARGUMENTS} <= set(COMMANDS)
+    commands = {name: group.get_command(context, name) for name in COMMANDS}
+    groups = {name for name, command in commands.items() if isinstance(command, click.Group)}
+    assert {name for name, entry in ARGUMENTS.items() if isinstance(entry, dict)} == groups
+    assert set(ARGUMENTS) <= set(COMMANDS)
+    kinds = set()
+    for name, entry in ARGUMENTS.items():
+        assert isinstance(entry, str) or set(entry) <= set(commands[name].commands)
+        kinds |= {entry} if isinstance(entry, str) else set(entry.values())
+    assert kinds == set(completion.CANDIDATES)
 
 
 def test_a_description_follows_a_tab(root: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands.test_log import on_a_terminal
-from tests.testing.projects import SEEDS, Done, Spacy, seeds, two_steps
+from tests.testing.projects import Done, Spacy, seeds, two_steps
 from tests.testing.repositories import git, write
 
 THREE = ("run", "all", "--matrix", "vars.seed=1,2,10")
@@ -67,45 +67,6 @@ def test_variants_are_rows_in_the_order_of_their_variables(made: Path, spacy: Sp
         "  * highest (lowest for loss.ner)",
     ]
     assert done.err == "without metrics: prepare, train\n"
-
-
-def test_runs_without_overrides_show_the_values_of_project_yml(made: Path, spacy: Spacy) -> None:
-    """A record only has variables that were overridden; the others are in project.yml."""
-
-    spacy("run", "all", cwd=made)
-    spacy("run", "all", "--matrix", "vars.seed=0,1", "--matrix", "rate=0.1,0.2", cwd=made)
-    printed = table(spacy("log", "--table", cwd=made))
-    assert [" ".join(line.split()[:3]) for line in printed[2:-1]] == [
-        "0 0.1 0.90", "0 0.2 1.00", "1 0.1 0.91", "1 0.2 1.01*"
-    ]  # fmt: skip
-
-
-def test_values_edited_in_project_yml_are_compared_whether_committed_or_not(
-    made: Path, spacy: Spacy
-) -> None:
-    spacy("run", "all", cwd=made)
-    change(made, "project.yml", "rate: 0.1", "rate: 0.2")
-    spacy("run", "all", cwd=made)
-    second = keep(made, "Faster")
-    change(made, "project.yml", "rate: 0.2", "rate: 0.4")
-    spacy("run", "all", cwd=made)
-    printed = table(spacy("log", "--table", cwd=made))
-    first = git(made, "rev-parse", "--short", "HEAD~1")
-    rows = [line.split() for line in printed[2:5]]
-    assert [(row[0], row[-2]) for row in rows] == [
-        ("0.1", first), ("0.2", f"{first}+"), ("0.4", f"{second}+")
-    ]  # fmt: skip
-    assert printed[-1] == "  + with uncommitted edits"
-
-
-def test_without_a_matching_project_yml_only_overridden_variables_are_shown(
-    made: Path, spacy: Spacy
-) -> None:
-    change(made, "project.yml", "evaluate.py model", "evaluate.py   model")
-    spacy("run", "all", "--matrix", "vars.seed=0,1", cwd=made)
-    git(made, "checkout", "-q", "--", "project.yml")
-    printed = table(spacy("log", "--table", cwd=made))
-    assert [line.split()[0] for line in printed[1:4]] == ["seed", "1", "–"]
 
 
 def test_failed_runs_are_listed_below_the_table(made: Path, spacy: Spacy) -> None:
@@ -257,9 +218,3 @@ def test_control_characters_in_records_are_escaped(made: Path, spacy: Spacy) -> 
     done = spacy("log", "--table", cwd=made)
     assert "\x1b" not in done.out + done.err
     assert len(done.out.splitlines()) == 5
-
-
-def test_an_invalid_project_yml_does_not_hide_past_runs(made: Path, spacy: Spacy) -> None:
-    spacy(*THREE, cwd=made)
-    write(made, {"project.yml": SEEDS + "nonsense: ["})
-    assert len(table(spacy("log", "--table", cwd=made))) == 6

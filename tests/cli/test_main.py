@@ -7,12 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from git_spacy import __version__, cli
 from git_spacy.cli import output, overrides
+from git_spacy.cli.command_class import declared
+from git_spacy.cli.main import group
 from git_spacy.cli.registry import COMMANDS, summary
 from git_spacy.errors import InvalidInput
 from tests.testing.projects import Spacy, process, project, two_steps
@@ -56,6 +60,24 @@ def test_every_command_has_its_own_help(spacy: Spacy, command: str) -> None:
     assert done.out.startswith(f"Usage: git spacy {command} ")
     assert all(len(line) <= 80 for line in done.out.splitlines())
     assert "..." not in done.out.partition("Options:")[2]  # cut short
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_ends_with_examples(spacy: Spacy, command: str) -> None:
+    _, heading, section = spacy(command, "-h").out.partition("\nExamples:\n")
+    assert heading
+    words = section.split()
+    found = group.get_command(click.Context(group), command)
+    assert found
+    for line, purpose in declared(found, "EXAMPLES"):
+        assert f"  {line}" in section, "it can be copied as one line"
+        assert set(purpose.split()) <= set(words)
+
+
+def test_the_help_of_a_subcommand_has_the_examples_of_that_subcommand(spacy: Spacy) -> None:
+    assert "  git spacy lock record train  Record a model" in spacy("lock", "record", "-h").out
+    assert "rebuild" not in spacy("lock", "record", "-h").out.partition("Examples:")[2]
+    assert "Examples:" not in spacy("cache", "verify", "-h").out
 
 
 @pytest.mark.parametrize(
@@ -144,6 +166,56 @@ def test_an_unknown_option_that_could_be_two_variables_gets_no_guess(
     root = project(tmp_path / "p", text)
     for arguments in (("run", "c", "--rate", "1"), ("graph", "--pdf")):
         assert f"hint: see 'git spacy {arguments[0]} -h'" in spacy(*arguments, cwd=root).err
+
+
+def all_commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield the words and the click command of each command and subcommand."""
+
+    context = click.Context(group)
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        assert command
+        yield (name,), command
+        for subname, subcommand in getattr(command, "commands", {}).items():
+            yield (name, subname), subcommand
+
+
+def usage_errors() -> Iterator[tuple[str, ...]]:
+    """Yield command lines with a usage error of each kind, for each command that can have it."""
+
+    yield ("-C",)
+    yield ("--nonsense",)
+    for words, command in all_commands():
+        if command.hidden:
+            continue
+        yield (*words, "--nonsense")
+        for option in command.params:
+            if isinstance(option, click.Option) and option.is_flag:
+                yield (*words, f"{option.opts[-1]}=value")
+            elif isinstance(option, click.Option):
+                yield (*words, option.opts[-1])
+                if isinstance(option.type, click.IntRange | click.Choice):
+                    yield (*words, option.opts[-1], "nonsense")
+        if isinstance(command, click.Group):
+            yield (*words, "nonsense")
+        elif all(argument.nargs == 1 for argument in command.params):
+            yield (*words, "1", "2", "3")
+
+
+@pytest.mark.parametrize("arguments", list(usage_errors()), ids=" ".join)
+def test_the_hint_of_a_usage_error_is_about_the_command_that_was_typed(
+    spacy: Spacy, arguments: tuple[str, ...]
+) -> None:
+    """Such as of `run -j` without a number, which click's parser reports without a command."""
+
+    done = spacy(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: ")
+    words = [word for word in arguments[:2] if word.isalpha() and word not in ("nonsense", "value")]
+    typed = "git spacy" + "".join(f" {word}" for word in words)
+    hint = done.err.splitlines()[1]
+    assert hint == f"hint: see '{typed} -h'"
+    assert spacy(*words, "-h").out.startswith(f"Usage: {typed} ")
 
 
 @pytest.mark.parametrize("command", ["lock", "notes"])

@@ -14,7 +14,8 @@ from pathlib import Path
 import click
 import pytest
 
-from git_spacy.cli import examples, manpages
+from git_spacy.cli import manpages
+from git_spacy.cli.command_class import declared
 from git_spacy.cli.main import group
 from git_spacy.cli.registry import COMMANDS
 from git_spacy.errors import EXIT_CODES, GitSpacyError
@@ -86,10 +87,24 @@ def test_the_main_page_lists_every_command_setting_and_exit_code(prefix: Path) -
         assert re.search(rf"(?m)^       (130, )?{code}\b", text)
 
 
+def commands() -> dict[str, click.Command]:
+    """Return each command by name; "" is git spacy itself."""
+
+    context = click.Context(group, info_name="git spacy")
+    found = {name: group.get_command(context, name) for name in COMMANDS}
+    return {"": group, **{name: command for name, command in found.items() if command}}
+
+
 def test_pages_list_only_settings_that_exist() -> None:
-    named = {name for names in manpages.SETTINGS.values() for name in names}
-    assert named <= {setting.name for setting in ALL_SETTINGS}
-    assert set(manpages.SETTINGS) <= set(COMMANDS)
+    listed = {name: declared(command, "SETTINGS") for name, command in commands().items()}
+    known = {setting.name for setting in ALL_SETTINGS}
+    assert {name for names in listed.values() for name in names} - known == {"spacy.*"}
+    everything = [name for name, names in listed.items() if "spacy.*" in names]
+    assert everything == ["", "config"]
+    assert manpages.settings_of(group) == list(ALL_SETTINGS)
+    assert [setting.name for setting in manpages.settings_of(commands()["push"])] == [
+        "spacy.remote.*.url"
+    ]
 
 
 def test_the_exit_code_of_every_error_is_documented() -> None:
@@ -98,9 +113,10 @@ def test_the_exit_code_of_every_error_is_documented() -> None:
 
 
 def test_every_command_has_an_example_and_every_example_parses() -> None:
-    assert set(examples.EXAMPLES) == {"", *COMMANDS}
-    for name, lines in examples.EXAMPLES.items():
-        for line, purpose in lines:
+    for name, described in commands().items():
+        examples = declared(described, "EXAMPLES")
+        assert examples, name
+        for line, purpose in examples:
             git_, spacy_, *rest = shlex.split(line)
             assert purpose.endswith(".")
             if (git_, spacy_) == ("git", "config"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,58 @@ def test_reading_does_not_refresh_an_outdated_index(tmp_path: Path) -> None:
     index.named("a")
     index.ignored(["x"])
     assert (root / ".git/index").read_bytes() == before
+
+
+@pytest.mark.parametrize("layout", ["small", "large", "split", "version 4"])
+def test_a_file_that_is_only_intended_to_be_added_has_no_entry(
+    tmp_path: Path, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = repository(tmp_path / "r", {"a": "x", "empty": "", "d/empty": ""})
+    if layout == "large":
+        monkeypatch.setattr(index, "_SMALL_INDEX", 0)
+    elif layout == "split":
+        git(root, "update-index", "--split-index")
+    elif layout == "version 4":
+        git(root, "update-index", "--index-version", "4")
+    write(root, {"new": "x", "d/new": "", "added": ""})
+    git(root, "add", "added")
+    git(root, "add", "-N", "new", "d/new")
+    opened = open_index(root)
+    names = {"a", "empty", "d/empty", "added"}
+    assert {entry.name for entry in opened.entries([""])} == names
+    assert {entry.name for entry in opened.entries(["d", "new", "added"])} == {"d/empty", "added"}
+    assert [entry.name for entry in opened.named("new")] == []
+    assert opened.special([""]) == {"new": "not added", "d/new": "not added"}
+    git(root, "add", "new")
+    assert {entry.name for entry in open_index(root).entries([""])} == {*names, "new"}
+
+
+def test_the_states_of_special_entries(tmp_path: Path) -> None:
+    files = {name: name for name in ("assumed", "sparse", "plain", "clash")}
+    root = repository(tmp_path / "r", dict(files))
+    git(root, "switch", "-qc", "other")
+    commit(root, {"clash": "theirs"})
+    git(root, "switch", "-q", "main")
+    commit(root, {"clash": "ours"})
+    with pytest.raises(subprocess.CalledProcessError):
+        git(root, "merge", "-q", "other")
+    git(root, "update-index", "--assume-unchanged", "assumed")
+    git(root, "update-index", "--skip-worktree", "sparse")
+    assert open_index(root).special(["assumed", "sparse", "plain", "clash"]) == {
+        "assumed": "assumed unchanged", "sparse": "sparse", "clash": "in conflict",
+    }  # fmt: skip
+
+
+def test_a_file_that_was_only_touched_or_converted_is_not_edited(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r", {"touched": "x", "crlf": "x\n", "clean": "a\n", "e": "x"})
+    git(root, "config", "filter.upper.clean", "tr a-z A-Z")
+    write(root, {".gitattributes": "crlf text eol=crlf\nclean filter=upper\n"})
+    write(root, {"crlf": "x\r\n", "clean": "a\n"})
+    git(root, "add", "-A")
+    before = (root / ".git/index").read_bytes()
+    os.utime(root / "touched", (1, 1))
+    os.utime(root / "crlf", (1, 1))
+    os.utime(root / "clean", (1, 1))
+    write(root, {"e": "y"})
+    assert open_index(root).edited([""]) == {"e"}
+    assert (root / ".git/index").read_bytes() == before, "the user's index is not written"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import git_spacy
 from git_spacy.errors import InvalidInput
+from git_spacy.git.repository import Repository
 from git_spacy.git.settings import (
     ALL_SETTINGS,
     SettingValue,
@@ -137,14 +139,12 @@ def test_all_problems_are_reported_with_a_hint() -> None:
             SettingValue("spacy.allowlocalpath", "perhaps"),
         ]
     )
-    assert [(problem.location, problem.message, problem.hint) for problem in problems] == [
-        ("git config spacy.note", "unknown setting", "did you mean 'spacy.notes'?"),
-        ("git config spacy.jobs", "'many' is not a number", "git config spacy.jobs 1"),
-        (
-            "git config spacy.allowLocalPath", "'perhaps' is neither true nor false",
-            "git config spacy.allowLocalPath true",
-        ),
-    ]  # fmt: skip
+    assert list(map(str, problems)) == [
+        "git config spacy.note: warning: unknown setting\nhint: did you mean 'spacy.notes'?",
+        "git config spacy.jobs: warning: 'many' is not a number\nhint: git config spacy.jobs 1",
+        "git config spacy.allowLocalPath: warning: 'perhaps' is neither true nor false\n"
+        "hint: git config spacy.allowLocalPath true",
+    ]
 
 
 def test_every_default_is_a_valid_value() -> None:
@@ -152,3 +152,55 @@ def test_every_default_is_a_valid_value() -> None:
         find_problems(SettingValue(one.name, one.default) for one in ALL_SETTINGS if one.default)
         == []
     )
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+def test_settings_of_the_repository_override_those_of_the_user(
+    tmp_path: Path, sealed: Path, monkeypatch: pytest.MonkeyPatch, with_git: bool
+) -> None:
+    root = repository(tmp_path / "r")
+    git(root, "config", "--global", "spacy.repo", "https://one")
+    git(root, "config", "--global", "spacy.allowLocalPath", "yes")
+    git(root, "config", "spacy.repo", "https://two")
+    git(root, "config", "spacy.remote.Main.url", "s3://x")
+    if not with_git:
+        monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    found = read_settings(root)
+    assert found["spacy.repo"] == "https://two"
+    assert found["spacy.remote.Main.url"] == "s3://x"
+    assert boolean(found, "spacy.allowLocalPath")
+    assert "user.name" not in found
+
+
+def test_global_settings_apply_outside_a_repository(tmp_path: Path, sealed: Path) -> None:
+    git(tmp_path, "config", "--global", "spacy.repo", "https://one")
+    assert read_settings(tmp_path) == {"spacy.repo": "https://one"}
+
+
+def test_reading_settings_starts_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    real = subprocess.Popen
+
+    def counted(*arguments: object, **more: object) -> object:
+        started.append(arguments)
+        return real(*arguments, **more)  # type: ignore[call-overload]
+
+    root = repository(tmp_path / "r")
+    monkeypatch.setattr(subprocess, "Popen", counted)
+    read_settings(root)
+    Repository.discover(root)
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize(("text", "value"), [("3", 3), ("2k", 2048), ("1G", 1 << 30)])
+def test_numbers_have_the_suffixes_of_git(text: str, value: int) -> None:
+    assert number({"spacy.maxassetsize": text}, "spacy.maxAssetSize") == value
+
+
+def test_error_for_an_invalid_value_names_the_setting() -> None:
+    with pytest.raises(InvalidInput, match=r"git config spacy\.allowLocalPath"):
+        boolean({"spacy.allowlocalpath": "perhaps"}, "spacy.allowLocalPath")
+    with pytest.raises(InvalidInput, match=r"git config spacy\.timeout"):
+        number({"spacy.timeout": "soon"}, "spacy.timeout")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_spacy.git.notes import AnnotatedCommit
-from git_spacy.history import run_diff
+from git_spacy.history import run_diff, run_record
 from git_spacy.history.run_diff import MetricsRow, MetricsTable, MetricValue, VariantRun
 from git_spacy.history.run_history import RecordedRun
 from git_spacy.history.run_params import RunParams
@@ -117,14 +117,14 @@ def test_a_metric_in_two_files_is_named_by_the_distinguishing_part_of_their_path
     files: list[str], names: list[str]
 ) -> None:
     assert (
-        list(run_diff.flat_metrics(variant_run({}, {file: {"f": 1} for file in files}).record))
+        list(run_record.flat_metrics(variant_run({}, {file: {"f": 1} for file in files}).record))
         == names
     )
 
 
 @given(st.dictionaries(st.text("ab/.-", min_size=1), st.just({"f": 1.0}), max_size=4))
 def test_no_metric_is_lost_among_files(files: dict[str, dict[str, float]]) -> None:
-    assert len(run_diff.flat_metrics(variant_run({}, files).record)) == len(files)
+    assert len(run_record.flat_metrics(variant_run({}, files).record)) == len(files)
 
 
 @pytest.mark.parametrize("name", ["loss", "loss.ner", "train_loss", "Error", "mean.RMSE", "ppl"])

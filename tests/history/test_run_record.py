@@ -198,7 +198,7 @@ def test_differences_cover_script_dependencies_outputs_metrics_and_exit_status()
 
 def test_a_metric_in_two_files_has_the_file_in_its_name() -> None:
     two = RUN._replace(metrics={"a.json": {"f": 1, "p": 2}, "b.json": {"f": 3}})
-    assert run_record.flat_metrics(two) == {"a.json:f": 1, "p": 2, "b.json:f": 3}
+    assert run_record.flat_metrics(two) == {"a:f": 1, "p": 2, "b:f": 3}
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from git_spacy.lock import lock_format
+from tests.testing.preloaded import DVC_IMPORTS, Preloaded, preloaded
 from tests.testing.projects import on_path, snapshot
 
 for module in ("dvc", "spacy", "typer", "pytest_html"):
@@ -24,6 +25,7 @@ class World(NamedTuple):
     """Runs commands in an isolated environment."""
 
     environ: dict[str, str]
+    program: Preloaded
 
     def __call__(self, folder: Path, *command: str, code: int = 0, **environ: str) -> str:
         """Run a command and return its output and errors."""
@@ -39,7 +41,9 @@ class World(NamedTuple):
         return self(folder, "git", "spacy", *arguments, code=code, **environ)
 
     def dvc(self, folder: Path, *arguments: str) -> str:
-        return self(folder, sys.executable, "-m", "dvc", *arguments)
+        done = self.program(folder, *arguments, environ=self.environ)
+        assert done.code == 0, f"dvc {arguments}\n{done.out[-3000:]}{done.err[-3000:]}"
+        return done.out
 
     def git(self, folder: Path, *arguments: str) -> str:
         return self(folder, "git", *arguments).rstrip("\n")
@@ -64,7 +68,7 @@ ALL = ("preprocess", "train", "evaluate", "test", "score")
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """An isolated environment in which DVC has its own site folder and no network access."""
 
     folder = tmp_path_factory.mktemp("dvc")
@@ -86,7 +90,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         "CI": "1",  # so that DVC does not check for updates
         "TMPDIR": str(folder),
     }
-    return World(environ)
+    with preloaded("dvc", *DVC_IMPORTS) as program:
+        yield World(environ, program)
 
 
 @pytest.fixture
@@ -228,7 +233,7 @@ def test_dvc_sends_usage_reports_only_if_the_user_enables_them(world: World, clo
     }
     for name in ("DVC_NO_ANALYTICS", "CI"):
         del environ[name]
-    talkative = World(environ)
+    talkative = World(environ, world.program)
     talkative.spacy(cloned, "run", "dvc-init", "dvc-remote", "dvc-yaml")
     talkative.dvc(cloned, "status")
     assert not log.exists()

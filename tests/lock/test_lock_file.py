@@ -132,5 +132,16 @@ def test_entries_written_one_by_one_give_the_text_of_all_at_once(
         expected[name] = entry(name, script)
         lock_file.put(expected[name])
     left = {name: value for name, value in expected.items() if name not in removed}
-    lock_file.replace(left)
+    with lock_file.exclusive():
+        lock_file.replace(left)
     assert (root / "project.lock").read_bytes() == lock_format.text(left)
+
+
+def test_the_file_is_not_replaced_without_its_lock(tmp_path: Path) -> None:
+    lock_file = LockFile(tmp_path)
+    with pytest.raises(AssertionError, match="without its lock"):
+        lock_file.replace({})
+    assert not (tmp_path / "project.lock").exists()
+    with lock_file.exclusive():
+        lock_file.replace({})
+    assert (tmp_path / "project.lock").exists()

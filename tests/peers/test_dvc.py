@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +18,35 @@ from git_spacy.generate import dvc as generator
 from git_spacy.generate.managed_block import with_markers
 from git_spacy.project import loader
 from tests.templates.test_ner_fashion import needs_spacy
+from tests.testing.preloaded import DVC_IMPORTS, Preloaded, preloaded
 from tests.testing.projects import CORPUS, Spacy, needs_corpus, on_path, project, two_steps
 from tests.testing.repositories import git, repository, write
 
 pytest.importorskip("dvc")
+
+
+class Dvc:
+    """Runs `dvc …`, which must succeed, and returns its output."""
+
+    def __init__(self, program: Preloaded) -> None:
+        self._program = program
+
+    def __call__(self, folder: Path, *arguments: str) -> str:
+        environ = {**os.environ, "CI": "1"}  # so that DVC does not check for updates
+        done = self._program(folder, *arguments, environ=environ)
+        assert done.code == 0, f"dvc {arguments}\n{done.out}{done.err}"
+        return done.out
+
+    def stale(self, folder: Path) -> set[str]:
+        """Return the stages that `dvc status` reports; it omits those that depend on them."""
+
+        return set(json.loads(self(folder, "status", "--json")))
+
+
+@pytest.fixture(scope="module")
+def dvc() -> Iterator[Dvc]:
+    with preloaded("dvc", *DVC_IMPORTS) as program:
+        yield Dvc(program)
 
 
 @pytest.fixture(autouse=True)
@@ -32,21 +56,6 @@ def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_path(tmp_path / "bin", monkeypatch)
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "dvc"))
-
-
-def dvc(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        (sys.executable, "-m", "dvc", *arguments), cwd=folder, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, f"dvc {arguments}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def stale(folder: Path) -> set[str]:
-    """Return the stages that `dvc status` reports; it omits those that depend on them."""
-
-    return set(json.loads(dvc(folder, "status", "--json")))
 
 
 @contextmanager
@@ -61,13 +70,13 @@ def changed(path: Path, old: str, new: str) -> Iterator[None]:
 
 
 @needs_spacy
-def test_dvc_runs_ner_fashion_and_detects_changes(tmp_path: Path, spacy: Spacy) -> None:
+def test_dvc_runs_ner_fashion_and_detects_changes(tmp_path: Path, spacy: Spacy, dvc: Dvc) -> None:
     folder = tmp_path / "ner_fashion"
     assert spacy("clone", "ner_fashion", folder).code == 0
     dvc(folder, "init", "-q")
     assert spacy("dvc", "all", cwd=folder).code == 0
     dvc(folder, "repro")
-    assert stale(folder) == set()
+    assert dvc.stale(folder) == set()
     assert not git(folder, "status", "--porcelain", "--", "assets", "corpus", "training")
     assert "ents_f" in dvc(folder, "metrics", "show")
     assert spacy("status", "--json", cwd=folder).code == 0
@@ -102,12 +111,14 @@ def test_dvc_runs_ner_fashion_and_detects_changes(tmp_path: Path, spacy: Spacy) 
     }
     for (name, old, new), expected in cases.items():
         with changed(folder / name, old, new):
-            assert stale(folder) == expected, (name, old, new)
-    assert stale(folder) == set()
+            assert dvc.stale(folder) == expected, (name, old, new)
+    assert dvc.stale(folder) == set()
     assert spacy("dvc", "all", "--check", cwd=folder).code == 0
 
 
-def test_a_second_clone_pulls_outputs_from_dvcs_remote(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_second_clone_pulls_outputs_from_dvcs_remote(
+    tmp_path: Path, spacy: Spacy, dvc: Dvc
+) -> None:
     first = two_steps(tmp_path / "first")
     git(first, "init", "-q")
     dvc(first, "init", "-q")
@@ -126,14 +137,16 @@ def test_a_second_clone_pulls_outputs_from_dvcs_remote(tmp_path: Path, spacy: Sp
     dvc(second, "pull")
     for name in ("corpus/words.txt", "model/weights.txt"):
         assert (second / name).read_bytes() == (first / name).read_bytes()
-    assert stale(second) == set()
+    assert dvc.stale(second) == set()
     assert "didn't change" in dvc(second, "repro")
     done = spacy("status", "--json", cwd=second)
     verdicts = {one["name"]: one["state"] for one in json.loads(done.out)["commands"]}
     assert verdicts == {"prepare": "up_to_date", "train": "up_to_date"}
 
 
-def test_a_command_that_always_runs_is_always_run_by_dvc(tmp_path: Path, spacy: Spacy) -> None:
+def test_a_command_that_always_runs_is_always_run_by_dvc(
+    tmp_path: Path, spacy: Spacy, dvc: Dvc
+) -> None:
     script = ["python -c \"open('out', 'a').write('x')\""]
     stamp = {"name": "stamp", "script": script, "outputs": ["out"], "no_skip": True}
     text = json.dumps({"commands": [stamp], "workflows": {"all": ["stamp"]}})
@@ -141,10 +154,12 @@ def test_a_command_that_always_runs_is_always_run_by_dvc(tmp_path: Path, spacy: 
     dvc(folder, "init", "-q")
     spacy("dvc", cwd=folder)
     dvc(folder, "repro")
-    assert stale(folder) == {"stamp"}
+    assert dvc.stale(folder) == {"stamp"}
 
 
-def test_names_with_characters_special_to_dvc_are_escaped(tmp_path: Path, spacy: Spacy) -> None:
+def test_names_with_characters_special_to_dvc_are_escaped(
+    tmp_path: Path, spacy: Spacy, dvc: Dvc
+) -> None:
     copy = "import shutil, sys; shutil.copy(*sys.argv[1:])"
     names = ["a b", "#x", "-y", "s3:d", "{y}", "a*b", "[a]", "~z", "1e3", "null", "ünï"]
     steps = [
@@ -158,12 +173,14 @@ def test_names_with_characters_special_to_dvc_are_escaped(tmp_path: Path, spacy:
     dvc(folder, "init", "-q")
     assert spacy("dvc", cwd=folder).code == 0
     dvc(folder, "repro")
-    assert stale(folder) == set()
+    assert dvc.stale(folder) == set()
     for step in steps:
         assert (folder / step["outputs"][0]).read_text() == "content"
 
 
-def test_dvc_detects_a_changed_asset_on_a_web_server(tmp_path: Path, spacy: Spacy) -> None:
+def test_dvc_detects_a_changed_asset_on_a_web_server(
+    tmp_path: Path, spacy: Spacy, dvc: Dvc
+) -> None:
     (tmp_path / "served").mkdir()
     served = tmp_path / "served/data.txt"
     served.write_text("one")
@@ -179,15 +196,15 @@ workflows: {{all: [use]}}
         dvc(folder, "init", "-q")
         spacy("dvc", cwd=folder)
         dvc(folder, "repro")
-        assert stale(folder) == set()
+        assert dvc.stale(folder) == set()
         served.write_text("another")
-        assert stale(folder) == {"assets-data-txt"}
+        assert dvc.stale(folder) == {"assets-data-txt"}
         dvc(folder, "repro")
         assert (folder / "assets/data.txt").read_text() == "another"
-        assert stale(folder) == set()
+        assert dvc.stale(folder) == set()
     # the server is stopped, and not needed by DVC
     spacy("dvc", "--no-urls", cwd=folder)
-    assert stale(folder) == set()
+    assert dvc.stale(folder) == set()
 
 
 @contextmanager

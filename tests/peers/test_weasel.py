@@ -3,32 +3,47 @@ unchanged entries of the lock as they are."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from git_spacy.lock import lock_format
+from tests.testing.preloaded import Preloaded, preloaded
 from tests.testing.projects import Spacy, project, two_steps
 
 pytest.importorskip("weasel")
 
 
-def weasel(*arguments: str, cwd: Path) -> str:
-    done = subprocess.run(
-        (sys.executable, "-m", "weasel", *arguments), cwd=cwd, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+class Weasel:
+    """Runs `weasel …`, which must succeed, and returns its output."""
+
+    def __init__(self, program: Preloaded) -> None:
+        self._program = program
+
+    def __call__(self, *arguments: str, cwd: Path) -> str:
+        done = self._program(cwd, *arguments, environ=os.environ)
+        assert done.code == 0, done.out + done.err
+        return done.out
+
+
+@pytest.fixture(scope="module")
+def weasel() -> Iterator[Weasel]:
+    # not weasel itself, which looks up the current folder when it is imported
+    imports = ("cloudpathlib", "confection", "httpx", "packaging.specifiers", "pydantic", "requests",
+               "smart_open", "srsly", "typer.rich_utils", "wasabi")  # fmt: skip
+    with preloaded("weasel", *imports) as program:
+        yield Weasel(program)
 
 
 def skipped(out: str) -> int:
     return out.count("nothing changed")
 
 
-def test_each_tool_skips_what_the_other_has_run(tmp_path: Path, spacy: Spacy) -> None:
+def test_each_tool_skips_what_the_other_has_run(
+    tmp_path: Path, spacy: Spacy, weasel: Weasel
+) -> None:
     ours = two_steps(tmp_path / "ours")
     assert spacy("run", "all", cwd=ours).code == 0
     before = (ours / "project.lock").read_bytes()
@@ -42,7 +57,9 @@ def test_each_tool_skips_what_the_other_has_run(tmp_path: Path, spacy: Spacy) ->
     assert (theirs / "project.lock").read_bytes() == before
 
 
-def test_mixed_runs_change_only_the_entry_that_ran(tmp_path: Path, spacy: Spacy) -> None:
+def test_mixed_runs_change_only_the_entry_that_ran(
+    tmp_path: Path, spacy: Spacy, weasel: Weasel
+) -> None:
     made = two_steps(tmp_path)
     weasel("run", "prepare", cwd=made)
     spacy("run", "train", cwd=made)
@@ -56,7 +73,9 @@ def test_mixed_runs_change_only_the_entry_that_ran(tmp_path: Path, spacy: Spacy)
     assert (made / "project.lock").read_text() == after
 
 
-def test_unusual_scripts_and_paths_are_skipped_by_both(tmp_path: Path, spacy: Spacy) -> None:
+def test_unusual_scripts_and_paths_are_skipped_by_both(
+    tmp_path: Path, spacy: Spacy, weasel: Weasel
+) -> None:
     write = 'open(sys.argv[1], \\"w\\").write(sys.argv[2])'
     made = project(
         tmp_path,
@@ -80,7 +99,7 @@ def test_unusual_scripts_and_paths_are_skipped_by_both(tmp_path: Path, spacy: Sp
 
 
 def test_folders_and_outputs_no_cache_are_recorded_as_weasel_records_them(
-    tmp_path: Path, spacy: Spacy
+    tmp_path: Path, spacy: Spacy, weasel: Weasel
 ) -> None:
     text = (
         "commands: [{name: c, script: ['python make.py'], deps: [d], outputs: [out],"
@@ -99,7 +118,9 @@ def test_folders_and_outputs_no_cache_are_recorded_as_weasel_records_them(
     assert texts[0] == texts[1]
 
 
-def test_an_override_is_recorded_as_weasel_records_it(tmp_path: Path, spacy: Spacy) -> None:
+def test_an_override_is_recorded_as_weasel_records_it(
+    tmp_path: Path, spacy: Spacy, weasel: Weasel
+) -> None:
     made = two_steps(tmp_path)
     assert spacy("run", "all", "--vars.word", "0.10", cwd=made).code == 0
     assert skipped(weasel("run", "all", ".", "--vars.word", "0.10", cwd=made)) == 2

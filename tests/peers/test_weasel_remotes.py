@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.test_weasel import skipped, weasel
+from tests.peers.test_weasel import Weasel, skipped, weasel
 from tests.storage.conftest import fresh_clone
 from tests.testing.projects import Spacy, project, snapshot
 
 pytest.importorskip("weasel")
+__all__ = ["weasel"]
 
 WRITE = """\
 import pathlib, sys
@@ -78,7 +79,7 @@ def keys(remote: Path) -> list[str]:
 
 
 def test_we_pull_what_weasel_has_pushed(
-    tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
+    tmp_path: Path, spacy: Spacy, weasel: Weasel, made: Callable[[str], Path]
 ) -> None:
     root = made(TODAY)
     weasel("push", cwd=root)
@@ -93,7 +94,7 @@ def test_we_pull_what_weasel_has_pushed(
 
 
 def test_weasel_pulls_what_we_have_pushed(
-    tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
+    tmp_path: Path, spacy: Spacy, weasel: Weasel, made: Callable[[str], Path]
 ) -> None:
     root = made(TODAY)
     assert spacy("push", cwd=root).err.splitlines()[-1] == "pushed 4, skipped 0"
@@ -109,7 +110,7 @@ def test_weasel_pulls_what_we_have_pushed(
 
 
 def test_both_pull_the_newest_of_several_versions(
-    tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
+    tmp_path: Path, spacy: Spacy, weasel: Weasel, made: Callable[[str], Path]
 ) -> None:
     root = made(TODAY)
     weasel("push", cwd=root)
@@ -130,7 +131,7 @@ def test_both_pull_the_newest_of_several_versions(
 
 
 def test_an_output_with_links_is_pushed_and_pulled_by_both(
-    tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
+    tmp_path: Path, spacy: Spacy, weasel: Weasel, made: Callable[[str], Path]
 ) -> None:
     root = made(TODAY)
     model = root / "models/ä b"
@@ -147,7 +148,7 @@ def test_an_output_with_links_is_pushed_and_pulled_by_both(
 
 
 def test_both_lock_formats_have_the_same_remote_keys(
-    tmp_path: Path, spacy: Spacy, made: Callable[[str], Path]
+    tmp_path: Path, spacy: Spacy, weasel: Weasel, made: Callable[[str], Path]
 ) -> None:
     root = made(BEFORE)
     assert spacy("push", cwd=root).err.splitlines()[-1] == "pushed 2, skipped 0"
@@ -162,7 +163,11 @@ def test_both_lock_formats_have_the_same_remote_keys(
 
 
 def test_both_distinguish_results_by_environment_values(
-    tmp_path: Path, spacy: Spacy, made: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    spacy: Spacy,
+    weasel: Weasel,
+    made: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     root = made(TODAY)
     weasel("push", cwd=root)

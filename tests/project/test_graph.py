@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.project import graph, loader
 from git_spacy.project.model import Command
 from git_spacy.project.paths import ProjectPath
@@ -169,14 +169,14 @@ def test_an_unknown_name_is_reported_with_a_hint(text: str, name: str, hint: str
     with pytest.raises(InvalidInput) as caught:
         graph.expand_names(loader.parse(text.encode()).project, [name])
     (problem,) = caught.value.problems
-    assert problem == (f"unknown command or workflow '{name}'", hint, "project.yml")
+    assert problem == Diagnostic(f"unknown command or workflow '{name}'", hint, "project.yml")
 
 
 def test_an_unknown_workflow_is_reported_in_project_yml() -> None:
     with pytest.raises(InvalidInput) as caught:
         graph.find_workflow(PROJECT, "othr")
     (problem,) = caught.value.problems
-    assert problem == ("unknown workflow 'othr'", "did you mean 'other'?", "project.yml")
+    assert problem == Diagnostic("unknown workflow 'othr'", "did you mean 'other'?", "project.yml")
 
 
 @pytest.mark.parametrize(
@@ -234,9 +234,9 @@ assets:
         graph.check_destinations(loader.parse(text.encode()).project.assets)
     hint = "give each asset its own destination"
     assert caught.value.problems == (
-        ("asset destination 'a' is already used on line 2", hint, "project.yml:4"),
-        ("asset destination 'a/x' is inside 'a' (line 2)", hint, "project.yml:6"),
-        ("asset destination 'b' contains 'b/c' (line 3)", hint, "project.yml:5"),
-        ("asset destination 'a/x' is inside 'a' (line 4)", hint, "project.yml:6"),
+        Diagnostic("asset destination 'a' is already used on line 2", hint, "project.yml", 4),
+        Diagnostic("asset destination 'a/x' is inside 'a' (line 2)", hint, "project.yml", 6),
+        Diagnostic("asset destination 'b' contains 'b/c' (line 3)", hint, "project.yml", 5),
+        Diagnostic("asset destination 'a/x' is inside 'a' (line 4)", hint, "project.yml", 6),
     )
     graph.check_destinations(PRODUCERS.assets)

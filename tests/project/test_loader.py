@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.errors import GitSpacyError, InvalidInput, Refused
+from git_spacy.errors import Diagnostic, GitSpacyError, InvalidInput, Refused
 from git_spacy.project import loader
 from tests.testing.waiting import PATIENCE
 
@@ -103,9 +103,9 @@ def test_an_unsafe_path_is_refused_with_its_position() -> None:
 @pytest.mark.threat("wrong-types-and-keys")
 def test_an_unknown_top_level_key_is_a_warning_with_a_suggestion() -> None:
     project = loader.parse(b"title: x\ncomands: []\n").project
+    message = "unknown key 'comands' at the top level"
     assert project.warnings == (
-        "project.yml:2:1: warning: unknown key 'comands' at the top level\n"
-        "hint: did you mean 'commands'?",
+        Diagnostic(message, "did you mean 'commands'?", "project.yml", 2, 1, "warning"),
     )
 
 
@@ -356,7 +356,7 @@ def test_each_problem_has_exactly_this_message_and_hint(
     with pytest.raises(GitSpacyError) as caught:
         loader.parse(text.encode())
     (problem,) = caught.value.problems
-    assert problem == (message, hint, f"project.yml:{position}")
+    assert str(problem) == f"project.yml:{position}: error: {message}\nhint: {hint}"
 
 
 @pytest.mark.parametrize(
@@ -373,7 +373,7 @@ def test_each_problem_has_exactly_this_message_and_hint(
     ],
 )  # fmt: skip
 def test_a_key_that_is_ignored_gets_a_warning_at_its_position(text: str, warning: str) -> None:
-    assert loader.parse(text.encode()).project.warnings == (warning,)
+    assert loader.parse(text.encode()).project.warnings[0].format() == warning
 
 
 def test_a_command_that_depends_on_its_own_output_gets_a_warning() -> None:
@@ -467,7 +467,7 @@ def test_a_missing_project_file_is_reported_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         loader.load(tmp_path)
     assert caught.value.problems == (
-        ("no such file", "change to a project's folder", "project.yml"),
+        Diagnostic("no such file", "change to a project's folder", "project.yml"),
     )
 
 

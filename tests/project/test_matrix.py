@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.project import loader, matrix, plan
 from git_spacy.project.matrix import Axis, parse_axis
 from git_spacy.project.model import Command, Project
@@ -236,14 +236,14 @@ def test_only_a_variants_name_is_split(
 def test_an_invalid_axis_is_reported_with_a_hint(text: str, message: str, hint: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_axis(text)
-    assert caught.value.problems == ((message, hint, "--matrix"),)
+    assert caught.value.problems == (Diagnostic(message, hint, "--matrix"),)
 
 
 def test_a_variable_on_two_axes_is_reported_with_a_hint() -> None:
     with pytest.raises(InvalidInput) as caught:
         variants("vars.seed=1", "seed=2")
     assert caught.value.problems == (
-        (
+        Diagnostic(
             "variable 'vars.seed' is given twice",
             "list all its values in one option",
             "--matrix",

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.project.paths import ROLES, PathRefusal, ProjectPath, parse_path
+from git_spacy.errors import Diagnostic
+from git_spacy.project.paths import ROLES, ProjectPath, parse_path
 
 UNSAFE = [
     "../x", "a/../../x", "a/../b", "..", "/etc/passwd", "~/x", "C:\\x", "C:x", "\\\\host\\share",
@@ -24,14 +25,14 @@ UNSAFE = [
 @pytest.mark.parametrize("text", UNSAFE)
 def test_a_path_that_could_lead_outside_is_refused(text: str, role: str) -> None:
     refusal = parse_path(text, role)
-    assert isinstance(refusal, PathRefusal)
+    assert isinstance(refusal, Diagnostic)
     assert refusal.hint
 
 
 @pytest.mark.parametrize("text", ["project.yml", "./project.lock", "PROJECT.YML"])
 def test_the_projects_own_files_may_be_dependencies_but_not_outputs(text: str) -> None:
-    assert isinstance(parse_path(text, "output"), PathRefusal)
-    assert isinstance(parse_path(text, "asset destination"), PathRefusal)
+    assert isinstance(parse_path(text, "output"), Diagnostic)
+    assert isinstance(parse_path(text, "asset destination"), Diagnostic)
     assert isinstance(parse_path(text, "dependency"), ProjectPath)
 
 

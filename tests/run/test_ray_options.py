@@ -42,6 +42,15 @@ def environment_of_script(order: ray_worker.WorkOrder) -> str:
     return (Path(order.root) / "out").read_text()
 
 
+def test_a_worker_without_the_folder_writes_bytecode_only_if_a_local_run_would(
+    tmp_path: Path,
+) -> None:
+    loaded = loader.load(project(tmp_path, "commands: [{name: c, script: [x]}]"))
+    environ = {"PYTHONDONTWRITEBYTECODE": "1", "PRIVATE": "x"}
+    job = Job(loaded.commands[0], (), tmp_path, environ, "python")
+    assert ray_options.public_environ(loaded, job) == {"PYTHONDONTWRITEBYTECODE": "1"}
+
+
 @pytest.mark.threat("leaked-credentials", commands="run")
 def test_a_work_order_reveals_only_the_variables_named_in_env(
     order: ray_worker.WorkOrder,

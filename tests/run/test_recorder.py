@@ -180,80 +180,9 @@ def test_spacy_notes_false_turns_recording_off(tmp_path: Path, spacy: Spacy, val
     assert not list((root / ".git/spacy").glob("pending*"))
 
 
-def test_before_the_first_commit_records_wait_for_it(tmp_path: Path, spacy: Spacy) -> None:
-    root = two_steps(tmp_path / "r")
-    git(root, "init", "-q")
-    spacy("run", "prepare", cwd=root)
-    assert not has_notes(root)
-    first = commit(root, {})
-    commit(root, {}, "another")
-    spacy("run", "train", cwd=root)
-    assert [record["command"] for record in records_of(root, first)] == ["prepare"]
-    assert [record["command"] for record in records_of(root)] == ["train"]
-    assert not (root / ".git/spacy/pending").exists()
-
-
-def test_outside_a_repository_records_wait_for_git_init(tmp_path: Path, spacy: Spacy) -> None:
-    top = tmp_path / "r"
-    root = two_steps(top / "inside")
-    spacy("run", "prepare", cwd=root)
-    git(top, "init", "-q")
-    commit(top, {})
-    done = spacy("log", cwd=root)
-    assert "prepare" in done.out
-    (record,) = records_of(top)
-    assert (record["project"], record["tree"]) == ("inside", "")
-
-
-def test_without_git_records_wait_and_are_attached_to_their_own_commit(
-    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = two_steps(tmp_path / "r")
-    repository(root)
-    second = commit(root, {}, "second")
-    path = os.environ["PATH"]
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    monkeypatch.setenv("PATH", str(programs))
-    assert spacy("run", "prepare", cwd=root).code == 0
-    monkeypatch.setenv("PATH", path)
-    commit(root, {}, "third")
-    spacy("log", cwd=root)
-    assert [record["command"] for record in records_of(root, second)] == ["prepare"]
-
-
-def test_if_the_record_cannot_be_written_the_run_succeeds_and_the_record_waits(
-    tmp_path: Path, spacy: Spacy
-) -> None:
-    root = two_steps(tmp_path / "r")
-    repository(root)
-    blocking = root / ".git/refs/notes/spacy/in-the-way"  # blocks a ref with the name of its parent
-    blocking.parent.mkdir(parents=True)
-    blocking.write_text(git(root, "rev-parse", "HEAD") + "\n")
-    done = spacy("run", "all", cwd=root)
-    assert done.code == 0, done.err
-    assert done.err.count("warning: ") == 1
-    assert "run not recorded: " in done.err
-    blocking.unlink()
-    blocking.parent.rmdir()
-    spacy("log", cwd=root)
-    assert [record["command"] for record in records_of(root)] == ["prepare", "train"]
-
-
 def test_a_commit_made_by_the_script_does_not_get_the_record(tmp_path: Path, spacy: Spacy) -> None:
     text = "commands: [{name: c, script: ['git commit -q --allow-empty -m meanwhile', 'touch x'], outputs: [x]}]"
     root = project(tmp_path / "r", text)
     repository(root)
     assert spacy("run", "c", cwd=root).code == 0
     assert [record["command"] for record in records_of(root, "HEAD~1")] == ["c"]
-
-
-def test_in_a_linked_worktree_records_are_shared_with_the_repository(
-    tmp_path: Path, spacy: Spacy
-) -> None:
-    root = two_steps(tmp_path / "r")
-    repository(root)
-    git(root, "worktree", "add", "-q", str(tmp_path / "w"))
-    commit(tmp_path / "w", {}, "on a branch")
-    spacy("run", "prepare", cwd=tmp_path / "w")
-    assert [record["command"] for record in records_of(root, "w")] == ["prepare"]

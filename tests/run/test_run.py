@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -714,3 +715,56 @@ def test_a_second_signal_is_ignored_and_a_third_kills_a_script_that_ignores_sign
     assert err.splitlines()[-1] in (b"error: interrupted", b"error: terminated")
     assert not Path(f"/proc/{pid}").exists()
     assert (root / "heard").read_text() == "x", "a signal was passed on twice"
+
+
+WRONG_ASSET = """\
+assets:
+  - {dest: data/x.txt, url: source.txt, checksum: "CHECKSUM"}
+  - {dest: typed.txt, checksum: "CHECKSUM"}
+commands:
+  - {name: read, script: [cp data/x.txt out.txt], deps: [DEPENDENCY], outputs: [out.txt]}
+"""
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+@pytest.mark.parametrize(
+    ("dependency", "file", "line", "hint"),
+    [
+        ("data/x.txt", "data/x.txt", 2, "git spacy assets data/x.txt"),
+        ("data", "data/x.txt", 2, "git spacy assets data/x.txt"),
+        ("typed.txt", "typed.txt", 3, "copy the right file to typed.txt, or correct"),
+    ],
+)
+def test_an_asset_with_another_checksum_is_not_used(
+    tmp_path: Path, spacy: Spacy, algorithm: str, dependency: str, file: str, line: int, hint: str
+) -> None:
+    digest = hashlib.new(algorithm, b"right\n").hexdigest()
+    checksum = digest if algorithm == "md5" else f"sha256:{digest}"
+    text = WRONG_ASSET.replace("CHECKSUM", checksum).replace("DEPENDENCY", dependency)
+    root = project(tmp_path / "p", text, {"source.txt": "right\n", "typed.txt": "right\n"})
+    assert spacy("assets", cwd=root).code == 0
+    (root / file).write_text("wrong\n")
+    message = f"project.yml:{line}: error: 'read' depends on asset '{file}'"
+    for options in ((), ("--force",), ("--dry-run",)):
+        done = spacy("run", "read", *options, cwd=root)
+        assert (done.code, message in done.err, hint in done.err) == (1, True, True)
+        assert not (root / "project.lock").exists()
+        assert not (root / "out.txt").exists()
+    (root / file).write_text("right\n")
+    assert spacy("run", "read", cwd=root).code == 0
+
+
+def test_a_lock_with_a_wrong_asset_hints_at_the_asset(tmp_path: Path, spacy: Spacy) -> None:
+    """`git spacy run` would refuse it, or call it up to date."""
+
+    text = WRONG_ASSET.replace("DEPENDENCY", "typed.txt").replace(', checksum: "CHECKSUM"', "")
+    root = project(tmp_path / "p", text, {"source.txt": "x\n", "typed.txt": "wrong\n"})
+    assert spacy("assets", cwd=root).code == 0
+    assert spacy("run", "read", cwd=root).code == 0
+    md5 = hashlib.md5(b"right\n", usedforsecurity=False).hexdigest()
+    text = WRONG_ASSET.replace("DEPENDENCY", "typed.txt").replace("CHECKSUM", md5)
+    (root / "project.yml").write_text(text)
+    done = spacy("check", "lock", cwd=root)
+    assert done.out.endswith(
+        "hint: copy the right file to typed.txt, or correct its checksum in project.yml\n"
+    )

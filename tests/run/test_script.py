@@ -135,3 +135,13 @@ def test_git_variables_are_removed_from_the_environment_of_a_script() -> None:
     assert "GIT_INDEX_FILE" not in environ_of_script
     assert environ_of_script["KEPT"] == "1"
     assert environ_of_script["PATH"] == "/env/bin:/usr/bin"
+
+
+@pytest.mark.parametrize("value", [None, "", "0", "x"])
+def test_python_leaves_no_bytecode_in_the_project_unless_the_user_decides_otherwise(
+    value: str | None,
+) -> None:
+    name = "PYTHONDONTWRITEBYTECODE"
+    environ = {"PATH": "/usr/bin"} | ({} if value is None else {name: value})
+    environ_of_script = process_environment(PYTHON, Path("/p"), environ)
+    assert environ_of_script[name] == ("1" if value is None else value)

@@ -13,7 +13,7 @@ import pytest
 from git_spacy.errors import CheckFailed, ExternalError, Refused
 from git_spacy.project import loader
 from git_spacy.project.model import Command
-from git_spacy.run import workspace_archive
+from git_spacy.run import ray_worker, workspace_archive
 from tests.testing.projects import project, snapshot
 
 TEXT = "commands: [{name: c, script: [x], outputs: [out, made/file]}]"
@@ -54,10 +54,33 @@ def test_unpacked_outputs_replace_the_old_ones(tmp_path: Path) -> None:
 
 def test_only_the_executable_bit_of_a_mode_is_applied(tmp_path: Path) -> None:
     root = project(tmp_path, TEXT)
-    workspace_archive.unpack(build_tar(VALID, 0o6777), command(root), root)
+    workspace_archive.unpack(build_tar(VALID, 0o777), command(root), root)
     mode = stat.S_IMODE((root / "out/a").stat().st_mode)
     assert mode & 0o111
-    assert not mode & 0o6000
+    assert not mode & 0o002, "the umask applies"
+
+
+@pytest.mark.threat("special-archive-members", commands="run")
+@pytest.mark.parametrize("mode", [0o6777, 0o4755, 0o2755])
+def test_a_setuid_member_is_refused(tmp_path: Path, mode: int) -> None:
+    root = project(tmp_path, TEXT)
+    before = snapshot(root)
+    with pytest.raises(Refused, match="setuid"):
+        workspace_archive.unpack(build_tar(VALID, mode), command(root), root)
+    assert snapshot(root) == before
+
+
+def test_a_worker_sends_an_output_without_the_setgid_bit_of_its_folder(tmp_path: Path) -> None:
+    """On shared disks of clusters, new folders often inherit the bit."""
+
+    worker = project(tmp_path / "worker", TEXT, {"out/a": "a", "made/file": "x"})
+    (worker / "out").chmod(0o2755)
+    stream = io.BytesIO()
+    ray_worker.pack(stream, str(worker), ("out", "made/file"))
+    stream.seek(0)
+    root = project(tmp_path / "root", TEXT)
+    workspace_archive.unpack(stream, command(root), root)
+    assert (root / "out/a").read_text() == "a"
 
 
 @pytest.mark.threat("archive-members-outside", commands="pull")

@@ -12,6 +12,7 @@ import pytest
 
 from git_spacy.setup import apply, pre_commit
 from git_spacy.setup.changes import Edit
+from git_spacy.setup.hook_scripts import alias_command, find_program, merge_driver_command
 from tests.setup.conftest import KINDS, PRE_COMMIT
 from tests.setup.test_round_trip import full_state, try_commit
 from tests.testing.projects import Spacy, snapshot, two_steps
@@ -24,16 +25,26 @@ def root(tmp_path: Path) -> Path:
     return KINDS["ordinary"](tmp_path / "project")
 
 
+def changed_settings(shown: str) -> list[str]:
+    """Return the names in the lines `git config NAME VALUE`; fail if other changes are shown."""
+
+    changes = [line.split() for line in shown.splitlines() if line.startswith("  ")]
+    assert all(words[:2] == ["git", "config"] for words in changes)
+    return [words[2] for words in changes]
+
+
 def test_changes_are_shown_as_commands_or_diffs(root: Path, spacy: Spacy) -> None:
     write(root, {".gitignore": "*.log\n"})
     done = spacy("init", "--dry", cwd=root)
+    program = find_program()
+    assert program is not None
     assert done.out.splitlines() == [
         "notes: run records follow their commits through amend and rebase",
         "  git config --add notes.rewriteRef refs/notes/spacy",
         "  git config notes.rewriteMode cat_sort_uniq",
         "merge: project.lock is merged entry by entry instead of line by line",
         "  git config merge.spacy-lock.name 'project.lock by entry'",
-        "  git config merge.spacy-lock.driver 'git spacy lock merge-driver %O %A %B'",
+        f"  git config merge.spacy-lock.driver '{merge_driver_command(program)}'",
         "  .gitattributes (new)",
         "      + project.lock merge=spacy-lock",
         "ignore: .gitignore lists assets and outputs",
@@ -44,10 +55,10 @@ def test_changes_are_shown_as_commands_or_diffs(root: Path, spacy: Spacy) -> Non
         "      + __pycache__/",
         "      + # git-spacy: end of what is generated",
         "hooks: commits with a stale project.lock or with outputs are refused",
-        "  .git/hooks/git-spacy-chain (new, 17 lines)",
-        "  .git/hooks/pre-commit (new, 3 lines)",
-        "  .git/hooks/pre-merge-commit (new, 3 lines)",
-        "  .git/hooks/pre-applypatch (new, 3 lines)",
+        f"  git config alias.spacy-hook '{alias_command(program)}'",
+        "  .git/hooks/pre-commit (new, 31 lines)",
+        "  .git/hooks/pre-merge-commit (new, 31 lines)",
+        "  .git/hooks/pre-applypatch (new, 31 lines)",
     ]
 
 
@@ -144,7 +155,7 @@ def test_undo_leaves_an_edited_part_reports_it_and_keeps_it_in_the_journal(
         "notes.rewriteMode: warning: left unchanged: it has been set to 'union' since\n" in done.err
     )
     assert hook.read_text() == "#!/bin/sh\necho mine\n"
-    assert not (root / ".git/hooks/git-spacy-chain").exists()
+    assert not (root / ".git/hooks/pre-merge-commit").exists()
     again = spacy("init", "--undo", "--yes", cwd=root)
     assert (again.code, again.out) == (1, "")
     hook.unlink()
@@ -160,7 +171,7 @@ def test_undo_keeps_a_hook_that_replaced_ours(tmp_path: Path, spacy: Spacy) -> N
     hook.write_text("mine")
     done = spacy("init", "--undo", "--yes", cwd=root)
     assert done.code == 1
-    assert "'pre-commit' exists and is not ours\nhint: mv " in done.err
+    assert "'pre-commit' exists and is not ours\nhint: mv -i " in done.err
     assert hook.read_text() == "mine"
 
 
@@ -364,7 +375,7 @@ def test_hooks_installed_as_documented_are_recognized(root: Path, spacy: Spacy) 
     from git_spacy.setup.hook_scripts import scripts_folder
 
     git(root, "config", "core.hooksPath", str(scripts_folder()))
-    assert spacy("init", "hooks", "--yes", cwd=root).out == ""
+    assert changed_settings(spacy("init", "hooks", "--yes", cwd=root).out) == ["alias.spacy-hook"]
 
 
 @pytest.mark.parametrize(
@@ -382,7 +393,7 @@ def test_the_pre_commit_entry_is_added_to_the_end_of_the_list(before: str) -> No
     assert after is not None
     edit = Edit.between(before.encode(), after)
     assert edit.removed == b""
-    assert b"git-spacy-hook all" in edit.added
+    assert b"git spacy-hook all" in edit.added
     assert b"\n" not in after.replace(b"\r\n", b"") or "\r" not in before
     assert edit.undo(after) == before.encode()
 
@@ -502,7 +513,7 @@ def test_hooks_of_a_single_worktree_are_left_alone_and_reported(
         "core.hooksPath: warning: left unchanged: it is set for this worktree"
     )
     assert f"/* '{tmp_path}/my hooks'\n" in done.err
-    assert done.out == ""
+    assert changed_settings(done.out) == ["alias.spacy-hook"]
 
 
 def test_a_folder_named_like_our_hook_is_not_ours(tmp_path: Path, spacy: Spacy) -> None:
@@ -520,7 +531,7 @@ def test_a_folder_named_like_our_hook_is_not_ours(tmp_path: Path, spacy: Spacy) 
 )
 def test_an_existing_entry_is_not_added_again(root: Path, spacy: Spacy, before: str) -> None:
     write(root, {".pre-commit-config.yaml": f"repos:\n- hooks:\n  {before}\n"})
-    assert spacy("init", "hooks", "--yes", cwd=root).out == ""
+    assert changed_settings(spacy("init", "hooks", "--yes", cwd=root).out) == ["alias.spacy-hook"]
 
 
 def test_the_next_step_names_every_file_that_is_not_committed(

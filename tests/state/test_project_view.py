@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from git_spacy.errors import ExternalError, InvalidInput
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state import project_view
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.hashing import fingerprint as read_in_full
-from git_spacy.state.project_view import LFS_POINTER, LINE_ENDINGS, Staged, TrackedFiles, WorkTree
-from tests.testing.repositories import git, repository, write
+from git_spacy.state.project_view import LFS_POINTER, Staged, TrackedFiles, WorkTree
+from tests.testing.repositories import commit, git, repository, write
 
 FILES: dict[str, str | bytes] = {
     "p/project.yml": "title: x\n", "p/project.lock": "{}\n", "p/a": "text\n", "p/d/x/1": "one",
@@ -95,37 +95,37 @@ def test_a_project_that_was_never_added_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("present", "recorded", "message"),
+    ("staged", "recorded", "message"),
     [
-        (b"a\r\nb\r\n", b"a\nb\n", LINE_ENDINGS),
-        (b"a\nb\n", b"a\r\nb\r\n", LINE_ENDINGS),
-        (b"a\r\nb\n", b"a\nb\n", LINE_ENDINGS),
+        (b"a\nb\n", b"a\r\nb\r\n", ""),
+        (b"a\r\nb\r\n", b"a\nb\n", None),
         (b"a\nb\n", b"a\nc\n", None),
         (b"a\rb", b"a\nb", None),
-        (b"\0a\r\n", b"\0a\n", None),
+        (b"\0a\n", b"\0a\r\n", None),
         (POINTER.format("0" * 64, 3).encode(), b"abc", LFS_POINTER),
     ],
 )
 def test_a_benign_difference_of_a_file_is_recognized(
-    root: Path,
-    present: bytes,
-    recorded: bytes,
-    message: str | None,
-    monkeypatch: pytest.MonkeyPatch,
+    root: Path, staged: bytes, recorded: bytes, message: str | None
 ) -> None:
-    write(root, {"file": present})
+    """Only text that Git has with LF is checked out with other line endings."""
+
+    write(root, {"file": staged})
     git(root, "-c", "core.autocrlf=false", "add", "file")
     for view in (WorkTree(root), Staged(root)):
         assert view.benign_difference(path("file"), md5(recorded)) == message
-    monkeypatch.setattr(project_view, "_CHUNK", 1 if message != LFS_POINTER else 64)
-    assert WorkTree(root).benign_difference(path("file"), md5(recorded)) == message, (
-        "read byte by byte"
-    )
 
 
 def test_a_benign_difference_of_a_folder_is_recognized(root: Path) -> None:
-    write(root, {"d/x/1": "one\r\n", "d/x.2": "two\r\n"})
-    assert WorkTree(root).benign_difference(path("d"), md5(b"one\ntwo\n")) == LINE_ENDINGS
+    git(root, "config", "core.autocrlf", "true")
+    for name in ("d/x/1", "d/x.2"):
+        write(root, {name: f"{name}\n"})
+        git(root, "add", name)
+        (root / name).unlink()
+    git(root, "checkout", "-q", ".")
+    assert (root / "d/x/1").read_bytes() == b"d/x/1\r\n"
+    assert WorkTree(root).benign_difference(path("d"), md5(b"d/x/1\nd/x.2\n")) == ""
+    assert WorkTree(root).benign_difference(path("d"), md5(b"d/x/1\r\nd/x.2\n")) is None
     assert WorkTree(root).benign_difference(path("nothing"), md5(b"x")) is None
 
 
@@ -144,9 +144,9 @@ def test_an_lfs_pointer_matches_if_its_file_is_unmodified_in_the_worktree(root: 
     git(root, "add", "big")
     staged = Staged(root)
     assert staged.benign_difference(path("big"), md5(b"content")) == ""
-    assert staged.benign_difference(path("big"), md5(b"another")) == LFS_POINTER
+    assert staged.benign_difference(path("big"), md5(b"another")) is None, "the file is here"
     write(root, {"big": "edited!"})
-    assert staged.benign_difference(path("big"), md5(b"edited!")) == LFS_POINTER, (
+    assert Staged(root).benign_difference(path("big"), md5(b"edited!")) is None, (
         "not what is staged"
     )
 
@@ -190,3 +190,30 @@ def test_a_staged_lock_that_is_too_large_is_refused_without_reading_it(tmp_path:
     )
     with pytest.raises(InvalidInput, match="the limit is 67,108,864"):
         Staged(root)
+
+
+def test_a_project_file_that_is_only_intended_to_be_added_is_not_staged(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r")
+    write(root, {"project.yml": "title: x", "project.lock": "{}\n", "a": "x", "d/b": "x"})
+    git(root, "add", "-N", ".")
+    staged = Staged(root)
+    with pytest.raises(InvalidInput, match="not staged"):
+        staged.project()
+    assert staged.lock() is None
+    assert staged.fingerprints([path("a"), path("d")]) == {"a": None, "d": None}
+
+
+def test_project_files_in_conflict_are_reported_with_a_way_out(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r", {"project.yml": "title: x\n", "project.lock": "{}\n"})
+    git(root, "switch", "-qc", "other")
+    commit(root, {"project.yml": "title: y\n", "project.lock": "y: {cmd: y}\n"})
+    git(root, "switch", "-q", "main")
+    commit(root, {"project.yml": "title: z\n", "project.lock": "z: {cmd: z}\n"})
+    with pytest.raises(subprocess.CalledProcessError):
+        git(root, "merge", "-q", "other")
+    with pytest.raises(
+        InvalidInput, match=r"in conflict\nhint: edit it, then: git add project\.yml"
+    ):
+        Staged(root).project()
+    with pytest.raises(InvalidInput, match=r"in conflict\nhint: git spacy lock resolve"):
+        Staged(root).lock()

@@ -10,17 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from git_spacy.containment import refuse_name
 from git_spacy.files import staging
-from git_spacy.git_names import is_git_name
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import fingerprint
 from git_spacy.storage import archive
 from tests.testing.projects import snapshot
 
 OUT = ProjectPath("./out", "out")
-names = st.text("ab.-_ +üß\n\\", min_size=1, max_size=5).filter(
-    lambda name: name not in (".", "..") and not is_git_name(name)
-)
+names = st.text("ab.-_ +üß\n\\", min_size=1, max_size=5).filter(lambda name: not refuse_name(name))
 trees = st.recursive(
     st.binary(max_size=20), lambda inner: st.dictionaries(names, inner, max_size=3), max_leaves=8
 )

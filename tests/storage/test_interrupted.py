@@ -219,12 +219,12 @@ def test_push_to_a_full_disk_fails(shared: Shared, small: Path) -> None:
 def test_pull_to_a_full_disk_fails(
     shared: Shared, small: Path, spare: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from git_spacy.storage import pull
+    from git_spacy.storage import archive
 
     large(shared)
     shared.push()
     if not spare:  # as if another process filled the disk after the check
-        monkeypatch.setattr(pull, "_SPARE", -(1 << 40))
+        monkeypatch.setattr(archive, "_SPARE", -(1 << 40))
     clone = small / "clone"
     shutil.copytree(shared.clone, clone)
     (clone / "model").mkdir()

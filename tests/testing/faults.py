@@ -17,6 +17,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tests.testing.projects import import_commands
+
 CHANGING = (
     "rename", "replace", "unlink", "remove", "mkdir", "rmdir", "fsync", "link", "symlink", "chmod",
     "fchmod", "truncate", "ftruncate",
@@ -61,6 +63,7 @@ def on_full_disk(size: int, do: Callable[[], int]) -> int:
 
 
 def _forked(do: Callable[[], int]) -> int:
+    import_commands()
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+import git_spacy
 from git_spacy import cli
 from git_spacy.cli.main import main
 from tests.testing.repositories import write
@@ -19,6 +23,15 @@ CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 needs_corpus = pytest.mark.skipif(
     not CORPUS.is_dir(), reason="the corpus of public projects is not next to this checkout"
 )
+
+
+@cache
+def import_commands() -> None:
+    """Import all our modules, so that forks of this process do not have to."""
+
+    for module in pkgutil.walk_packages(git_spacy.__path__, "git_spacy."):
+        if not module.name.startswith(("git_spacy.templates.", "git_spacy.__main__")):
+            importlib.import_module(module.name)
 
 
 class Done(NamedTuple):

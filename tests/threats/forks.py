@@ -9,7 +9,6 @@ it opened, listed or changed. `Forks` is the client.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import resource
@@ -20,6 +19,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tests.testing.projects import import_commands
 
 SECONDS = 10  # of processor time per command
 _WALL_TIMEOUT = 120  # seconds, for a command that waits forever
@@ -67,20 +68,7 @@ class Forks:
 
 def main() -> None:
     watched = tuple(os.path.realpath(folder) for folder in sys.argv[1:])
-    from git_spacy.cli.registry import COMMANDS
-
-    for module in (
-        *COMMANDS,
-        "main",
-        "history_format",
-        "output",
-        "run_output",
-        "transfer_progress",
-        "metrics_table",
-        "columns",
-    ):
-        folder = "cli.commands" if module in COMMANDS else "cli"
-        importlib.import_module(f"git_spacy.{folder}.{module}")
+    import_commands()
     for line in sys.stdin:
         print(json.dumps(_run(json.loads(line), watched)), flush=True)
 

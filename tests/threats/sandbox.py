@@ -61,7 +61,7 @@ _FILES = {
 _OUTPUTS = re.compile(r"p/(corpus|corpus/words\.txt|model|model/.*|scores\.json)")
 _MAY_CHANGE_IN_GIT = re.compile(r"p/\.git/(spacy|spacy/.*|(logs/)?refs/notes(-remote)?(/.*)?)")
 _CHANGED_BY_UNDO = re.compile(
-    r"p/\.gitattributes|p/\.git/(config|hooks/(git-spacy-chain|pre-(commit|merge-commit|applypatch)(\.before-git-spacy)?))"
+    r"p/\.gitattributes|p/\.git/(config|hooks/pre-(commit|merge-commit|applypatch)(\.before-git-spacy)?)"
 )
 _PUSHED = re.compile(r"remote/(corpus%2Fwords\.txt|model)(/[0-9a-f]{32}){0,2}")
 _ESCAPE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]")

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from git_spacy import http_reader
+from git_spacy.assets import http_reader
 from tests.testing.fetching import Fetcher, without_waiting
 from tests.testing.scripted import Scripted
 

@@ -23,7 +23,7 @@ from git_spacy.cli.main import main
 from git_spacy.lock import lock_format
 from git_spacy.storage.cache_store import CacheStore
 from tests.testing.faults import failing, on_full_disk
-from tests.testing.projects import process, two_steps
+from tests.testing.projects import two_steps
 from tests.testing.repositories import git, write
 
 ReadState = Callable[[Path], Any]
@@ -42,8 +42,9 @@ class Case(NamedTuple):
 
 
 def spacy(*words: str, cwd: Path) -> None:
-    done = process(*words, cwd=cwd)
-    assert done.code == 0, done.err
+    """Run a command in a child process, which must succeed."""
+
+    assert failing(1 << 30, lambda: main(["-C", str(cwd), *words]), kills=False).code == 0
 
 
 def content(*names: str) -> ReadState:

@@ -17,7 +17,6 @@ HUSKY_8 = {".husky/_/husky.sh": "", "core.hooksPath": ".husky"}
 TEAM_HOOKS = {".githooks/commit-msg": "", "core.hooksPath": ".githooks"}
 # the link, and other files and settings of the repository
 LINKS: list[tuple[str, dict[str, str]]] = [
-    (".githooks/git-spacy-chain", TEAM_HOOKS),
     (".husky/pre-commit", HUSKY_9),
     (".husky/pre-merge-commit", HUSKY_8),
     (".husky", {"core.hooksPath": ".husky/_"}),
@@ -97,7 +96,7 @@ def test_hooks_are_written_to_a_folder_that_the_user_linked_into_the_worktree(
     os.symlink("../team/hooks", root / ".git/hooks")
     done = spacy("init", "hooks", "--yes", cwd=root)
     assert done.code == 0
-    assert "  team/hooks/pre-commit (new, 3 lines)\n" in done.out
+    assert "  team/hooks/pre-commit (new, 31 lines)\n" in done.out
     assert os.access(root / "team/hooks/pre-commit", os.X_OK)
 
 
@@ -141,7 +140,7 @@ def test_undo_does_not_remove_files_through_a_folder_that_became_a_link(
     assert snapshot(world) == before
 
 
-@pytest.mark.parametrize("name", [".gitattributes", ".githooks/git-spacy-chain", ".githooks"])
+@pytest.mark.parametrize("name", [".gitattributes", ".githooks/pre-commit", ".githooks"])
 def test_a_link_created_between_plan_and_execution_is_not_followed(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -13,11 +13,11 @@ from urllib.parse import unquote, urlsplit
 from git_spacy.assets.events import FetchProgress, FetchReporter
 from git_spacy.assets.hashing_writer import HashingWriter
 from git_spacy.assets.sources import MAX_SIZE, FetchContext, FetchedContent, checksum_mismatch
+from git_spacy.containment import is_git_name, names_beneath
 from git_spacy.errors import ExternalError, GitSpacyError, Refused
 from git_spacy.files import Staging, open_beneath
 from git_spacy.git.repository import Repository
 from git_spacy.git.settings import boolean, number
-from git_spacy.git_names import is_git_name
 from git_spacy.project.model import Asset
 
 ALLOW = "spacy.allowLocalPath"
@@ -36,13 +36,13 @@ def refusal(asset: Asset, context: FetchContext) -> GitSpacyError | None:
     path = _path(asset, context)
     if boolean(context.settings, ALLOW):
         return None
-    real, top = os.path.realpath(path), _top(context)
-    if real != top and not real.startswith(top + os.sep):
+    names = names_beneath(os.path.realpath(path), _top(context))
+    if names is None:
         return Refused(
             f"path '{asset.url}' is outside the repository",
             hint=f"if this is intended: git config {ALLOW} true",
         )
-    if any(is_git_name(part) for part in os.path.relpath(real, top).split(os.sep)):
+    if any(map(is_git_name, names)):
         return Refused(f"path '{asset.url}' is in Git's folder", hint="use another path")
     return None
 

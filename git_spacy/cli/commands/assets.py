@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import click
 
-from git_spacy.cli import output, overrides
-from git_spacy.cli.commands.run import project_dir, report_waiting
+from git_spacy.cli import output
+from git_spacy.cli.command_class import OverridingCommand
+from git_spacy.cli.context import CommandContext
 from git_spacy.errors import GitSpacyError
 from git_spacy.git.process import available
-from git_spacy.git.settings import Settings, boolean, read_settings
+from git_spacy.git.settings import boolean
 from git_spacy.project import loader
-from git_spacy.project.model import Project
+
+EXAMPLES = (
+    ("git spacy assets", "Fetch assets that are missing or have changed."),
+    ("git spacy assets --extra assets/vectors", "Also fetch the extra assets in one folder."),
+)
+SETTINGS = (
+    "spacy.ignore", "spacy.timeout", "spacy.fetchTimeout", "spacy.maxAssetSize",
+    "spacy.allowLocalPath", "spacy.allowLocalRepository", "spacy.allowEnvInUrl",
+)  # fmt: skip
 
 
-@click.command(cls=overrides.OverridingCommand)
+@click.command(cls=OverridingCommand)
 @click.argument("names", nargs=-1, metavar="[DEST]... [PROJECT_DIR]")
 @click.option("-e", "--extra", is_flag=True, help="Also fetch assets marked 'extra'.")
 @click.option(
@@ -29,9 +37,9 @@ from git_spacy.project.model import Project
 )  # fmt: skip
 @click.option("--no-wait", is_flag=True, help="Exit with 75 instead of waiting for another run.")
 @click.option("-S", "--sparse", is_flag=True, hidden=True, expose_value=False)  # always on
-@click.pass_context
+@click.pass_obj
 def assets(
-    ctx: click.Context,
+    context: CommandContext,
     names: tuple[str, ...],
     extra: bool,
     force: bool,
@@ -44,25 +52,20 @@ def assets(
     except those marked 'extra'. Assets that are present and unchanged are skipped.
     """
 
-    start, names = project_dir(ctx.obj, names)
-    root = loader.find(start)
-    project = loader.load(root, overrides.current_overrides(ctx))
-    for text in project.warnings:
-        output.warning(text)
-    names = tuple(_destination(root, start, name, project) for name in names)
-    configured = read_settings(root)
+    context, names = context.split_project_dir(names)
+    project, root = context.project, context.root
+    context.report_warnings()
+    names = tuple(_destination(context, name) for name in names)
 
     from git_spacy.assets.fetch import fetch
-    from git_spacy.cli.progress import reporter
-    from git_spacy.state.run_lock import project_lock
+    from git_spacy.cli.progress import fetch_reporter
     from git_spacy.state.stat_cache import StatCache
 
-    locked = project_lock(root, os.environ, wait=not no_wait, waiting=report_waiting)
-    with locked, reporter() as report:
-        _update_gitignore(root, configured)
+    with context.lock(wait=not no_wait), fetch_reporter() as report:
+        _update_gitignore(context)
         outcome = fetch(
             project, root, names=names, extra=extra, force=force, jobs=jobs, report=report,
-            index=StatCache.open(root), settings=configured, environ=os.environ,
+            index=StatCache.open(root), settings=context.settings, environ=os.environ,
         )  # fmt: skip
     counts = {"failed": outcome.failed, "missing": outcome.missing}
     summary = f"fetched {len(outcome.fetched)}, skipped {len(outcome.skipped)}"
@@ -74,26 +77,26 @@ def assets(
         raise error
 
 
-def _update_gitignore(root: Path, configured: Settings) -> None:
+def _update_gitignore(context: CommandContext) -> None:
     """Update .gitignore from project.yml, without overrides: they are for this call only."""
 
-    if not boolean(configured, "spacy.ignore") or not available():
+    if not boolean(context.settings, "spacy.ignore") or not available():
         return
     from git_spacy.generate.ignore import update
 
     try:
-        if update(root, loader.load(root)):
+        if update(context.root, loader.load(context.root)):
             output.message("wrote .gitignore")
     except (GitSpacyError, OSError) as error:  # no reason not to fetch the assets
         reason = error.problems[0].message if isinstance(error, GitSpacyError) else error.strerror
         output.warning(f".gitignore was not updated: {reason}; for details: git spacy ignore")
 
 
-def _destination(root: Path, start: Path, name: str, project: Project) -> str:
-    """Return `name` relative to the project if it is relative to the subfolder `start`."""
+def _destination(context: CommandContext, name: str) -> str:
+    """Return `name` relative to the project if it is relative to the folder of the user."""
 
-    relative = os.path.relpath(os.path.abspath(start / name), root)
-    for asset in project.assets:
+    relative = os.path.relpath(os.path.abspath(context.start / name), context.root)
+    for asset in context.project.assets:
         if f"{asset.dest.normal}/".startswith(f"{relative}/"):
             return relative
     return name

@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from git_spacy.cli import output
-from git_spacy.errors import InvalidInput
-from git_spacy.git.settings import Settings, boolean, number, read_settings
-from git_spacy.project.model import Project
+from git_spacy.cli.command_class import SpacyGroup
+from git_spacy.cli.context import CommandContext
 
 if TYPE_CHECKING:
-    from git_spacy.storage.cache_store import CacheSize, CacheStore
-    from git_spacy.storage.run_cache import OutputSource
+    from git_spacy.storage.cache_store import CacheSize
+
+EXAMPLES = (
+    ("git spacy cache status", "Show the size of the cache."),
+    ("git spacy cache gc --days 7", "Remove results that were not used for a week."),
+)
+SETTINGS = ("spacy.restore", "spacy.cacheLinks")
 
 _DAY = 24 * 3600
 
 
-def output_source(project: Project, root: Path, configured: Settings) -> OutputSource:
-    """Return the local cache and, if configured, the default remote as a source of outputs."""
-
-    from git_spacy.storage import remote
-    from git_spacy.storage.run_cache import OutputSource
-
-    limit = number(configured, "spacy.maxOutputSize")
-    default_remote = None
-    with suppress(InvalidInput):  # no default remote
-        default_remote = remote.open_remote(root, remote.resolve_address(project, configured, None))
-    return OutputSource(_open_cache(root, configured), default_remote, remote.DEFAULT, limit)
-
-
-def _open_cache(root: Path, configured: Settings) -> CacheStore:
-    from git_spacy.storage.cache_store import CacheStore
-
-    return CacheStore.open_for(root, link=boolean(configured, "spacy.cacheLinks"))
-
-
-def _project_and_cache(ctx: click.Context) -> tuple[Path, CacheStore]:
-    from git_spacy.project import loader
-
-    root = loader.find(ctx.obj)
-    return root, _open_cache(root, read_settings(root))
-
-
-@click.group(invoke_without_command=True)
+@click.group(cls=SpacyGroup, invoke_without_command=True)
 @click.pass_context
 def cache(ctx: click.Context) -> None:
     """Show, verify or clean up the local cache of outputs, which all branches and worktrees share.
@@ -62,21 +37,20 @@ def cache(ctx: click.Context) -> None:
 
 
 @cache.command(short_help="Show what the cache contains.")
-@click.pass_context
-def status(ctx: click.Context) -> None:
+@click.pass_obj
+def status(context: CommandContext) -> None:
     """Show the number of cached results, outputs and files, and their size."""
 
-    _, store = _project_and_cache(ctx)
-    output.result(_describe(store.size()))
+    output.result(_describe(context.cache().size()))
 
 
 @cache.command(short_help="Verify all cached files; remove damaged ones.")
-@click.pass_context
-def verify(ctx: click.Context) -> int:
+@click.pass_obj
+def verify(context: CommandContext) -> int:
     """Compare all cached files with their checksums and remove damaged ones. Exits with 1 if any
     were damaged."""
 
-    _, store = _project_and_cache(ctx)
+    store = context.cache()
     damaged = store.verify()
     for digest in damaged:
         output.result(f"removed damaged output {digest}")
@@ -90,19 +64,16 @@ def verify(ctx: click.Context) -> int:
     "--days", type=click.IntRange(0), default=30, show_default=True, metavar="N",
     help="Keep results used in the last N days.",
 )  # fmt: skip
-@click.pass_context
-def gc(ctx: click.Context, days: int) -> None:
+@click.pass_obj
+def gc(context: CommandContext, days: int) -> None:
     """Remove results that were not used recently. Outputs named in project.lock are kept."""
 
     from git_spacy.lock import lock_format
-    from git_spacy.state.run_lock import project_lock
 
-    root, store = _project_and_cache(ctx)
-    in_use = [out.md5 for entry in lock_format.read(root).values() for out in entry.outs if out.md5]
-    with project_lock(
-        root, os.environ, waiting=lambda: output.message("Waiting for a run to end …")
-    ):
-        removed = store.collect(days * _DAY, in_use)
+    entries = lock_format.read(context.root).values()
+    in_use = [out.md5 for entry in entries for out in entry.outs if out.md5]
+    with context.lock():
+        removed = context.cache().collect(days * _DAY, in_use)
     output.message(f"removed {_describe(removed)}")
 
 

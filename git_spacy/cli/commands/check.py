@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from git_spacy.cli import output
-from git_spacy.cli.commands.run import project_dir
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
 from git_spacy.errors import InvalidInput
 from git_spacy.project.diagnostics import did_you_mean
+
+if TYPE_CHECKING:
+    from git_spacy.check.outputs import OutputLimits
+
+EXAMPLES = (
+    ("git spacy check", "Check the project, as in CI."),
+    ("git spacy check lock --staged", "Check only the lock, as staged for commit."),
+    ("git spacy check outputs", "Check that no output or large file is in Git."),
+    ("git spacy check --format github", "Annotate the lines of a pull request on GitHub."),
+)
+SEE_ALSO = ("githooks(5)",)
 
 _FORMATS = ("text", "github", "gitlab", "json")
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.argument(
-    "arguments", nargs=-1, metavar="[project|assets|lock|generated|all]... [PROJECT_DIR]"
-)
+    "arguments", nargs=-1,
+    metavar="[project|assets|lock|generated|outputs|all]... [PROJECT_DIR]",
+)  # fmt: skip
 @click.option("--staged", is_flag=True, help="Check staged files, not the working tree.")
 @click.option("--strict", is_flag=True, help="Require a lock entry for each workflow command.")
 @click.option("--notes", is_flag=True, help="Require a run record for every lock entry.")
+@click.option("--max-size", metavar="SIZE", help="outputs: the limit for a file (default: 10m).")
+@click.option(
+    "--allow", multiple=True, metavar="GLOB",
+    help="outputs: skip these paths from the repository's top.",
+)  # fmt: skip
 @click.option("--fix", is_flag=True, help="Remove orphaned lock entries; write generated files.")
 @click.option(
     "--format", "style", type=click.Choice(_FORMATS), default="text", show_default=True,
     help="Output format.",
 )  # fmt: skip
-@click.pass_context
+@click.pass_obj
 def check(
-    ctx: click.Context,
+    context: CommandContext,
     arguments: tuple[str, ...],
     staged: bool,
     strict: bool,
     notes: bool,
+    max_size: str | None,
+    allow: tuple[str, ...],
     fix: bool,
     style: str,
 ) -> int:
@@ -43,41 +64,69 @@ def check(
       assets     assets that are present match their checksums
       lock       project.lock matches the scripts and the files in Git
       generated  .gitignore, README.md, dvc.yaml, ... are up to date
+      all        these four (default)
+      outputs    no output, fetched asset or large file is in Git, or
+                 would be added by 'git add'; with --staged, to the commit
 
-    By default, check all of these. Prints nothing if there are no problems; otherwise lists them
-    and exits with 1. Outside a project, checks all projects below the current folder.
+    Prints nothing if there are no problems; otherwise lists them and exits with 1. Outside a
+    project, checks all projects below the current folder.
     """
 
-    from git_spacy.check import checks, generated, projects
+    from git_spacy.check import projects
     from git_spacy.check.finding import FORMATS
-    from git_spacy.state.project_view import Staged, WorkTree
 
-    start, names = project_dir(ctx.obj, arguments)
-    names = names or ("all",)
-    for name in names:
-        if name not in (*checks.CHECKS, "all"):
-            hint = did_you_mean(name, checks.CHECKS) or f"checks: all, {', '.join(checks.CHECKS)}"
-            raise InvalidInput(f"unknown check '{name}'", hint=hint)
-    chosen = [name for name in checks.CHECKS if name in names or "all" in names]
+    context, names = context.split_project_dir(arguments)
+    chosen = _chosen_checks(names)
+    limits = _output_limits(chosen, max_size, allow)
+    request = projects.CheckRequest(chosen, staged, strict, notes, limits)
+    roots = projects.find_projects(context.start)
+    if fix:
+        _fix(chosen, roots)
+    needs_index = staged or "outputs" in chosen
+    index = projects.open_index(context.start) if needs_index else None
     # GitHub and GitLab need paths from the top of the repository; users, from their own folder.
-    base = projects.work_tree_top(start) if style in ("github", "gitlab") else ctx.obj
-    findings = []
-    for root in projects.find_projects(start):
-        if fix and "lock" in chosen:
-            for name in checks.remove_orphaned_entries(root):
-                output.message(f"removed lock entry '{name}'")
-        if fix and "generated" in chosen:
-            for name in generated.write_generated(root):
-                output.message(f"wrote {name}")
-        relative = os.path.relpath(os.path.realpath(root), os.path.realpath(base))
-        prefix = "" if relative == "." else relative + "/"
-        view = Staged(root) if staged else WorkTree(root)
-        in_project = checks.run_checks(chosen, view, strict=strict)
-        in_project += checks.unrecorded_entries(root, view) if notes and "lock" in chosen else []
-        findings += [finding.below(prefix) for finding in in_project]
+    in_ci = style in ("github", "gitlab")
+    base = projects.work_tree_top(context.start) if in_ci else context.cwd
+    findings = projects.check_projects(request, roots, base, index)
     if text := FORMATS[style](findings):
         show = output.findings if style == "text" else output.result
         show(text.rstrip("\n"))
     if not findings:
         output.success(f"no problems found ({', '.join(chosen)})")
     return 1 if any(finding.severity == "error" for finding in findings) else 0
+
+
+def _chosen_checks(names: tuple[str, ...]) -> list[str]:
+    """Return the checks that are named: without a name or with "all", those of `CHECKS`."""
+
+    from git_spacy.check.checks import CHECKS
+    from git_spacy.check.projects import CHECK_NAMES
+
+    for name in names:
+        if name not in (*CHECK_NAMES, "all"):
+            hint = did_you_mean(name, CHECK_NAMES) or f"checks: all, {', '.join(CHECK_NAMES)}"
+            raise InvalidInput(f"unknown check '{name}'", hint=hint)
+    named = {*names, *CHECKS} if "all" in names or not names else set(names)
+    return [name for name in CHECK_NAMES if name in named]
+
+
+def _output_limits(chosen: list[str], max_size: str | None, allow: tuple[str, ...]) -> OutputLimits:
+    from git_spacy.check.outputs import OutputLimits, parse_size
+
+    if (max_size is not None or allow) and "outputs" not in chosen:
+        option = "--allow" if max_size is None else "--max-size"
+        raise InvalidInput(f"{option} is for the check 'outputs'", hint="git spacy check outputs")
+    limits = OutputLimits(allow=allow)
+    return limits if max_size is None else limits._replace(max_size=parse_size(max_size))
+
+
+def _fix(chosen: list[str], roots: list[Path]) -> None:
+    from git_spacy.check import checks, generated
+
+    for root in roots:
+        if "lock" in chosen:
+            for name in checks.remove_orphaned_entries(root):
+                output.message(f"removed lock entry '{name}'")
+        if "generated" in chosen:
+            for name in generated.write_generated(root):
+                output.message(f"wrote {name}")

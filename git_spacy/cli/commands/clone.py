@@ -9,19 +9,31 @@ from pathlib import Path
 import click
 
 from git_spacy.cli import output
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
 from git_spacy.errors import Refused
 
+EXAMPLES = (
+    ("git spacy clone --list", "List the templates."),
+    ("git spacy clone ner_fashion", "Copy a template into a folder of the same name."),
+    (
+        "git spacy clone --repo https://example.com/x -b v2 ner my-ner",
+        "Copy the folder 'ner' of your own repository at the tag v2 to 'my-ner'.",
+    ),
+)
+SETTINGS = ("spacy.repo", "spacy.ignore", "spacy.fetchTimeout", "spacy.maxAssetSize")
 
-@click.command()
+
+@click.command(cls=SpacyCommand)
 @click.argument("name", required=False)
 @click.argument("dest", required=False)
 @click.option("-r", "--repo", metavar="URL", help="Clone from this template repository.")
 @click.option("-b", "--branch", metavar="REF", help="Clone this branch, tag or full commit ID.")
 @click.option("--list", "list_only", is_flag=True, help="List the available templates.")
 @click.option("--no-git", is_flag=True, help="Do not create a Git repository in DEST.")
-@click.pass_context
+@click.pass_obj
 def clone(
-    ctx: click.Context,
+    context: CommandContext,
     name: str | None,
     dest: str | None,
     repo: str | None,
@@ -50,7 +62,7 @@ def clone(
 
     if dest == "":
         raise Refused("DEST is empty", hint="name a folder, or leave DEST out")
-    start: Path = ctx.obj
+    start = context.cwd
     request = CloneRequest(name or "", Path(dest) if dest else None, repo, branch, not no_git)
     configured = read_settings(start)
     if list_only:

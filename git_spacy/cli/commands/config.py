@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from git_spacy.cli import output
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
+from git_spacy.errors import sanitize
 
 if TYPE_CHECKING:
     from git_spacy.git.settings import Setting, SettingValue
+
+EXAMPLES = (
+    ("git spacy config", "Show all settings."),
+    ("git config --global spacy.jobs 4", "Run up to four commands at a time."),
+)
+SETTINGS = ("spacy.*",)
+SEE_ALSO = ("git-config(1)",)
 
 
 class SettingRow(NamedTuple):
@@ -21,10 +31,10 @@ class SettingRow(NamedTuple):
     entry: SettingValue | None
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with descriptions.")
-@click.pass_context
-def config(ctx: click.Context, as_json: bool) -> None:
+@click.pass_obj
+def config(context: CommandContext, as_json: bool) -> None:
     """Show every setting of git-spacy, its value and where that comes from. Warn about unknown
     settings and invalid values.
 
@@ -34,14 +44,14 @@ def config(ctx: click.Context, as_json: bool) -> None:
 
     from git_spacy.git import settings
 
-    entries = settings.read_entries(ctx.obj)
+    entries = settings.read_entries(context.cwd)
     table = list(setting_rows(entries))
     if as_json:
         output.emit_json([to_json(row) for row in table])
     else:
         output.result(output.columns((row.name, format_value(row)) for row in table))
     for problem in settings.find_problems(entries):
-        output.warning(problem.format("warning"))
+        output.diagnostic(problem)
 
 
 def setting_rows(entries: list[SettingValue]) -> Iterator[SettingRow]:
@@ -82,7 +92,7 @@ def to_json(row: SettingRow) -> dict[str, str | None]:
     }
     return {
         "name": row.name,
-        "value": output.sanitize(row.entry.value) if row.entry else row.setting.default or None,
+        "value": sanitize(row.entry.value) if row.entry else row.setting.default or None,
         "scope": row.entry.scope if row.entry else "default",
         "origin": row.entry.origin if row.entry else None,
         "default": row.setting.default or None,

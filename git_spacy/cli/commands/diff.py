@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from git_spacy.cli import output
-from git_spacy.errors import InvalidInput
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
+from git_spacy.errors import InvalidInput, sanitize
 
 if TYPE_CHECKING:
     from git_spacy.history.lock_history import ResolvedEntry
     from git_spacy.history.run_record import RunChange, RunRecord
 
+    _EntryPair = tuple[ResolvedEntry | None, ResolvedEntry | None]
 
-@click.command()
+EXAMPLES = (("git spacy diff main HEAD", "Show how and why results differ from main."),)
+
+
+@click.command(cls=SpacyCommand)
 @click.argument("revisions", nargs=-1, required=True, metavar="A [B]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
+@click.pass_obj
+def diff(context: CommandContext, revisions: tuple[str, ...], as_json: bool) -> None:
     """Show how each command's run for commit B (default: HEAD) differs from its run for commit A:
     script, dependencies, outputs and metrics. A..B works, too."""
 
     from git_spacy.cli import history_format
     from git_spacy.history.lock_history import lock_history
-    from git_spacy.project import loader
 
-    first, second = _parse_revisions(revisions)
-    repository, root, _ = history_format.open_history(ctx.obj)
-    if root is None:
-        loader.find(ctx.obj)  # raises the error for a missing project.yml
-        return
-    sides = [
-        lock_history(root, repository, revision, warn=output.warning)
-        for revision in (first, second)
-    ]
-    names = dict.fromkeys(name for side in reversed(sides) for name in side.entries)
-    left, right = sides
+    revisions = _parse_revisions(revisions)
+    repository = context.open_history().repository
+    left, right = (
+        lock_history(context.root, repository, revision, warn=output.warning)
+        for revision in revisions
+    )
+    names = dict.fromkeys((*right.entries, *left.entries))
     pairs = {name: (left.entries.get(name), right.entries.get(name)) for name in names}
     compared = {name: (pair, _differences(name, *pair)) for name, pair in pairs.items()}
     if as_json:
@@ -44,26 +46,30 @@ def diff(ctx: click.Context, revisions: tuple[str, ...], as_json: bool) -> None:
             {name: _to_json(pair, changes) for name, (pair, changes) in compared.items()}
         )
         return
-    with output.paged(ctx.obj):
-        for name, ((before, after), changes) in compared.items():
-            lines = history_format.format_changes(changes)
-            if before is None or after is None:
-                missing = first if before is None else second
-                lines = [f"no run is known for {missing}", *lines]
-            elif not lines:
-                lines = ["no differences"]
-            unmatched = [
-                revision
-                for revision, entry in ((first, before), (second, after))
-                if entry and not entry.matches_commit
-            ]
-            lines += [
-                f"(no run for {revision}: used the last one before it)" for revision in unmatched
-            ]
-            title = output.paint(output.sanitize(name), "bold")
+    with output.paged(context.cwd):
+        for name, (pair, changes) in compared.items():
+            title = output.paint(sanitize(name), "bold")
+            lines = _format_command(revisions, pair, history_format.format_changes(changes))
             output.result_painted("\n".join([title, *(f"  {line}" for line in lines)]))
     if not compared:
         output.message(history_format.no_runs_message())
+
+
+def _format_command(
+    revisions: tuple[str, str], pair: _EntryPair, changes: list[str]
+) -> Iterator[str]:
+    """Yield `changes` between two entries of a command, or why there are none, as lines."""
+
+    for revision, entry in zip(revisions, pair, strict=True):
+        if entry is None:
+            yield f"no run is known for {revision}"
+            break
+    else:
+        yield from () if changes else ("no differences",)
+    yield from changes
+    for revision, entry in zip(revisions, pair, strict=True):
+        if entry and not entry.matches_commit:
+            yield f"(no run for {revision}: used the last one before it)"
 
 
 def _parse_revisions(revisions: tuple[str, ...]) -> tuple[str, str]:
@@ -100,9 +106,7 @@ def _record(name: str, known: ResolvedEntry) -> RunRecord:
     return RunRecord("", "", name, entry.script, deps, outs)
 
 
-def _to_json(
-    pair: tuple[ResolvedEntry | None, ResolvedEntry | None], changes: tuple[RunChange, ...]
-) -> dict[str, Any]:
+def _to_json(pair: _EntryPair, changes: tuple[RunChange, ...]) -> dict[str, Any]:
     from git_spacy.cli import history_format
 
     before, after = (

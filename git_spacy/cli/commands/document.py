@@ -5,18 +5,23 @@ from __future__ import annotations
 import click
 
 from git_spacy.cli import generated, output
-from git_spacy.cli.commands.run import project_dir
-from git_spacy.project import loader
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
+
+EXAMPLES = (
+    ("git spacy document", "Update README.md."),
+    ("git spacy document --output docs/project.md", "Write to another file."),
+)
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.argument("directory", nargs=-1, metavar="[PROJECT_DIR]")
 @click.option("-o", "--output", "to", metavar="FILE", help="Write to FILE; '-' is stdout.")
 @click.option("-NE", "--no-emoji", is_flag=True, help="Do not use emoji.")
 @generated.options
-@click.pass_context
+@click.pass_obj
 def document(
-    ctx: click.Context,
+    context: CommandContext,
     directory: tuple[str, ...],
     to: str | None,
     no_emoji: bool,
@@ -30,15 +35,15 @@ def document(
     from git_spacy.generate import document as generator
     from git_spacy.generate.writer import read
 
-    start, rest = project_dir(ctx.obj, directory)
-    if rest:
-        raise click.UsageError(f"'{rest[0]}' is not a folder with a project.yml")
-    root = loader.find(start)
-    project = loader.load(root)
+    context = context.only_project_dir(directory)
     stdout = stdout or to == "-"
-    file = generated.output_file(root, ctx.obj, None if to == "-" else to, generator.FILE)
-    generated_file = generator.readme_block(project, file.name, emoji=not no_emoji)
+    file = generated.output_file(
+        context.root, context.cwd, None if to == "-" else to, generator.FILE
+    )
+    generated_file = generator.readme_block(context.project, file.name, emoji=not no_emoji)
     if not stdout and generator.is_ignored(read(file.base, file.where) or ""):
         output.message(f"left '{generated_file.file}' unchanged: it opts out of this block")
         return 0
-    return generated.deliver(root, generated_file, check=check, stdout=stdout, force=force, to=file)
+    return generated.deliver(
+        context.root, generated_file, check=check, stdout=stdout, force=force, to=file
+    )

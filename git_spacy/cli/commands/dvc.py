@@ -5,17 +5,22 @@ from __future__ import annotations
 import click
 
 from git_spacy.cli import generated, output
-from git_spacy.cli.commands.run import project_and_workflow
-from git_spacy.project import loader
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
+
+EXAMPLES = (
+    ("git spacy dvc", "Write dvc.yaml for the first workflow."),
+    ("git spacy dvc all --stdout", "Print the dvc.yaml of the workflow 'all'."),
+)
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.argument("names", nargs=-1, metavar="[WORKFLOW] [PROJECT_DIR]")
 @click.option("--no-urls", is_flag=True, help="Do not let DVC check URLs for changes.")
 @generated.options
-@click.pass_context
+@click.pass_obj
 def dvc(
-    ctx: click.Context,
+    context: CommandContext,
     names: tuple[str, ...],
     no_urls: bool,
     check: bool,
@@ -27,12 +32,10 @@ def dvc(
 
     from git_spacy.generate import dvc as generator
 
-    start, name = project_and_workflow(ctx.obj, names)
-    root = loader.find(start)
-    data = loader.read_bytes(root)
-    loaded = loader.parse(data)
+    context, name = context.one_argument(names, "workflow")
+    root, loaded = context.root, context.loaded
     workflow = generator.select_workflow(loaded.project, name)
-    generated_file = generator.dvc_file(root, loaded, data, workflow.name, urls=not no_urls)
+    generated_file = generator.dvc_file(root, loaded, context.data, workflow.name, urls=not no_urls)
     if name is None and len(loaded.project.workflows) > 1:
         output.warning(
             f"dvc.yaml holds one workflow: wrote '{workflow.name}', the first;"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from git_spacy.cli import generated, output
-from git_spacy.cli.commands.run import project_and_workflow
-from git_spacy.cli.commands.status import COLOURS
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
+from git_spacy.cli.states import COLOURS
 from git_spacy.errors import (
     ExternalError,
     GitSpacyError,
@@ -21,19 +22,23 @@ from git_spacy.errors import (
     Refused,
     local_failure,
 )
-from git_spacy.project import loader
 from git_spacy.project.graph import find_workflow
 from git_spacy.project.model import Project
 
 if TYPE_CHECKING:
     from git_spacy.generate.graph import Graph
 
+EXAMPLES = (
+    ("git spacy graph", "Draw the graph in the terminal."),
+    ("git spacy graph all -o docs/graph.svg", "Draw the workflow 'all' as SVG."),
+)
+
 _FORMATS = ("text", "mermaid", "dot", "svg")
 _PAINTED = {**COLOURS, "title": "bold", "command": "bold", "faint": "dim"}
 _MAX_WIDTH = 100  # columns of text
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.argument("names", nargs=-1, metavar="[WORKFLOW] [PROJECT_DIR]")
 @click.option(
     "-f", "--format", "style", type=click.Choice(_FORMATS), metavar="FORMAT",
@@ -45,9 +50,9 @@ _MAX_WIDTH = 100  # columns of text
     help="Show what is up to date (default on stdout; not for FILE).",
 )  # fmt: skip
 @generated.options
-@click.pass_context
+@click.pass_obj
 def graph(
-    ctx: click.Context,
+    context: CommandContext,
     names: tuple[str, ...],
     style: str | None,
     to: str | None,
@@ -68,17 +73,15 @@ def graph(
         raise click.UsageError(f"{'--check' if check else '--force'} requires --output FILE")
     if to is not None and status:
         raise click.UsageError("--status cannot be combined with --output FILE")
-    start, name = project_and_workflow(ctx.obj, names)
-    root = loader.find(start)
-    project = loader.load(root)
-    for text in project.warnings:
-        output.warning(text)
+    context, name = context.one_argument(names, "workflow")
+    context.report_warnings()
+    project, root = context.project, context.root
     workflow = None if name is None else find_workflow(project, name)
     drawn = core.build_graph(project, workflow)
     if to is None:
         _show(project, root, drawn, style or "text", status=status is not False)
         return 0
-    file = generated.output_file(root, ctx.obj, to, "")
+    file = generated.output_file(root, context.cwd, to, "")
     style = style or drawing.format_of_file(file.name)
     if style is None:
         suffixes = ", ".join(

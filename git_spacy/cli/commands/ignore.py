@@ -5,28 +5,31 @@ from __future__ import annotations
 import click
 
 from git_spacy.cli import generated
-from git_spacy.cli.commands.run import project_dir
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
 from git_spacy.errors import InvalidInput
-from git_spacy.project import loader
+
+EXAMPLES = (
+    ("git spacy ignore", "Update .gitignore."),
+    ("git spacy ignore --check", "Check whether .gitignore is up to date."),
+)
+SEE_ALSO = ("gitignore(5)",)
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.argument("directory", nargs=-1, metavar="[PROJECT_DIR]")
 @generated.options
-@click.pass_context
+@click.pass_obj
 def ignore(
-    ctx: click.Context, directory: tuple[str, ...], check: bool, stdout: bool, force: bool
+    context: CommandContext, directory: tuple[str, ...], check: bool, stdout: bool, force: bool
 ) -> int:
     """List fetched assets and outputs of commands in a block of .gitignore, except those that Git
     tracks or another pattern ignores. Other lines of the file stay unchanged."""
 
     from git_spacy.generate.ignore import ignore_block
 
-    start, rest = project_dir(ctx.obj, directory)
-    if rest:
-        raise click.UsageError(f"'{rest[0]}' is not a folder with a project.yml")
-    root = loader.find(start)
-    generated_file = ignore_block(root, loader.load(root))
+    context = context.only_project_dir(directory)
+    generated_file = ignore_block(context.root, context.project)
     if generated_file is None:
         raise InvalidInput("not in a Git working tree", hint="git init")
-    return generated.deliver(root, generated_file, check=check, stdout=stdout, force=force)
+    return generated.deliver(context.root, generated_file, check=check, stdout=stdout, force=force)

@@ -13,16 +13,25 @@ import click
 
 from git_spacy import interrupts
 from git_spacy.cli import output
-from git_spacy.errors import InvalidInput, Problem
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
+from git_spacy.errors import Diagnostic, InvalidInput
 
 if TYPE_CHECKING:
     from git_spacy.setup import plan
-    from git_spacy.setup.changes import Change, SkippedChange
+    from git_spacy.setup.changes import Change
+
+EXAMPLES = (
+    ("git spacy init --dry", "Show what would be set up in this repository."),
+    ("git spacy init hooks", "Set up only the hooks."),
+    ("git spacy init --undo", "Undo the setup."),
+    ("git spacy init --new hello", "Create a small project in the folder 'hello'."),
+)
 
 _TEMPLATE = "first_steps"
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.argument("names", nargs=-1, metavar="[STEP]...")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option(
@@ -30,9 +39,9 @@ _TEMPLATE = "first_steps"
 )
 @click.option("--undo", is_flag=True, help="Undo all changes made by 'git spacy init'.")
 @click.option("--new", is_flag=True, help="Create a small project: --new [DIR].")
-@click.pass_context
+@click.pass_obj
 def init(
-    ctx: click.Context, names: tuple[str, ...], yes: bool, dry: bool, undo: bool, new: bool
+    context: CommandContext, names: tuple[str, ...], yes: bool, dry: bool, undo: bool, new: bool
 ) -> int:
     """Set up this repository for spaCy projects. Shows all changes and asks before making them.
     Running it again is safe, and --undo reverts the changes.
@@ -50,7 +59,7 @@ def init(
     """
 
     if new:
-        return _new(ctx.obj, names, other_options=yes or dry or undo)
+        return _new(context.cwd, names, other_options=yes or dry or undo)
     from git_spacy.setup import plan
     from git_spacy.setup.changes import DEFAULT, STEPS
 
@@ -59,26 +68,28 @@ def init(
         raise click.UsageError(f"unknown step '{unknown[0]}'; steps: {', '.join(STEPS)}")
     if undo and names:
         raise click.UsageError("--undo undoes all steps: it takes no STEP")
-    context = plan.open_context(ctx.obj)
+    repository = plan.open_context(context.cwd)
     if undo:
-        return _undo(context, ctx.obj, yes, dry)
-    return _set_up(context, ctx.obj, names or DEFAULT, yes, dry)
+        return _undo(repository, context.cwd, yes, dry)
+    return _set_up(repository, context.cwd, names or DEFAULT, yes, dry)
 
 
 def _set_up(
     context: plan.RepoContext, start: Path, steps: Sequence[str], yes: bool, dry: bool
 ) -> int:
     from git_spacy.setup import apply
-    from git_spacy.setup.changes import SkippedChange
     from git_spacy.setup.plan import plan_changes
 
     decided = plan_changes(context, steps)
-    changes = [change for change in decided if not isinstance(change, SkippedChange)]
-    for change in decided:
-        if isinstance(change, SkippedChange):
-            output.warning(_format_skipped(change))
+    changes = [change for change in decided if not isinstance(change, Diagnostic)]
+    skipped = [change for change in decided if isinstance(change, Diagnostic)]
+    for change in skipped:
+        output.diagnostic(change)
+    # (if the hooks were skipped, the hint about that comes first)
+    try_hooks = "hooks" in steps and "hooks" not in {change.subject for change in skipped}
     if not changes:
-        output.message("already set up; nothing to do")
+        if "hooks" not in steps or (try_hooks and _commits_are_checked(context)):
+            output.message("already set up; nothing to do")
         return 0
     _show(changes)
     if dry:
@@ -92,11 +103,22 @@ def _set_up(
     if files := _to_commit(chosen):
         typed = _shell_paths([*_results_to_commit(context, start), *files], context, start)
         output.message(f"Next: git add {typed} && git commit")
-    if any(
-        change.step == "hooks" and change.name == ".pre-commit-config.yaml" for change in chosen
-    ):
-        output.message("To have pre-commit run the hook: pre-commit install")
+    if try_hooks and any(change.step == "hooks" for change in chosen):
+        _commits_are_checked(context)
     return 0
+
+
+def _commits_are_checked(context: plan.RepoContext) -> bool:
+    """Return whether a commit runs our checks; if not, print a warning."""
+
+    from git_spacy.setup.hook_status import hook_status
+
+    status = hook_status(context.repository)
+    if status.runs:
+        return True
+    message = f"commits are not checked yet: {status.reason}"
+    output.diagnostic(Diagnostic(message, status.hint, severity="warning"))
+    return False
 
 
 def _undo(context: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
@@ -105,7 +127,7 @@ def _undo(context: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
 
     undo_plan = undo.plan_undo(context)
     for skipped in undo_plan.skipped:
-        output.warning(_format_skipped(skipped))
+        output.diagnostic(skipped)
     if not undo_plan.changes:
         if not dry:  # forget the changes that were undone by other means
             apply.undo(context, (), undo_plan.folders, undo_plan.remaining)
@@ -190,11 +212,6 @@ def _choose(question: str, choices: Sequence[str], option: str) -> str:
             if choice.startswith(answer):
                 return choice
         output.message(f"error: '{answer}' is not one of {', '.join(choices)}")
-
-
-def _format_skipped(skipped: SkippedChange) -> str:
-    problem = Problem(f"left unchanged: {skipped.reason}", skipped.hint, skipped.location)
-    return problem.format("warning")
 
 
 def _count(changes: Sequence[Change]) -> str:

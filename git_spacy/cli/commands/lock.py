@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from git_spacy.cli import output, overrides
+from git_spacy.cli import output
+from git_spacy.cli.command_class import OverridingCommand, SpacyGroup
+from git_spacy.cli.context import CommandContext
 
 if TYPE_CHECKING:
     from git_spacy.history.lock_history import ResolvedEntry
 
+EXAMPLES = (
+    ("git spacy lock rebuild", "Rebuild a lost project.lock."),
+    ("git spacy lock record train", "Record a model that you copied here."),
+    ("git spacy lock resolve", "Resolve a merge conflict in project.lock."),
+)
+SEE_ALSO = ("gitattributes(5)",)
 
-@click.group()
+
+@click.group(cls=SpacyGroup)
 def lock() -> None:
     """Repair project.lock: rebuild it from run records, add existing outputs to it, or resolve a
     merge conflict in it.
@@ -30,17 +38,15 @@ def lock() -> None:
 
 @lock.command(short_help="Rebuild project.lock from run records.")
 @click.argument("revision", required=False, metavar="[REV]")
-@click.pass_context
-def rebuild(ctx: click.Context, revision: str | None) -> None:
+@click.pass_obj
+def rebuild(context: CommandContext, revision: str | None) -> None:
     """Rebuild project.lock for the commit REV (default: HEAD) from the run records on REV and its
     ancestors, or from records on other commits that match REV."""
 
-    from git_spacy.cli import history_format
     from git_spacy.history import lock_repair
-    from git_spacy.project import loader
 
-    repository, root, _ = history_format.open_history(ctx.obj)
-    rebuilt = lock_repair.rebuild(root or loader.find(ctx.obj), repository, revision)
+    repository = context.open_history().repository
+    rebuilt = lock_repair.rebuild(context.root, repository, revision)
     rows = [(name, _state(entry), [_source(entry)]) for name, entry in rebuilt.entries.items()]
     rows += [(name, "unknown", ["no run is recorded"]) for name in rebuilt.unknown]
     colours = {"rebuilt": "green", "stale": "yellow", "unknown": "yellow"}
@@ -63,45 +69,36 @@ def _source(entry: ResolvedEntry) -> str:
     return f"from the run of {when}, recorded on {entry.recorded_on[:7]}"
 
 
-@lock.command(cls=overrides.OverridingCommand, short_help="Add existing outputs to project.lock.")
+@lock.command(cls=OverridingCommand, short_help="Add existing outputs to project.lock.")
 @click.argument("names", nargs=-1, required=True, metavar="NAME... [PROJECT_DIR]")
-@click.pass_context
-def record(ctx: click.Context, names: tuple[str, ...]) -> None:
+@click.pass_obj
+def record(context: CommandContext, names: tuple[str, ...]) -> None:
     """Add existing outputs of the command or workflow NAME to project.lock and record them,
     without running anything."""
 
-    from git_spacy.cli.commands.run import project_dir, report_waiting, run_context
-    from git_spacy.lock import lock_format as lock_file
-    from git_spacy.project import graph, loader, matrix
-    from git_spacy.run.scheduler import record_existing as record_results
-    from git_spacy.state.run_lock import project_lock
+    from git_spacy.project import graph, matrix
+    from git_spacy.run.scheduler import record_existing
 
-    start, names = project_dir(ctx.obj, names)
-    root = loader.find(start)
-    variables = overrides.current_overrides(ctx)
-    project = loader.load(root, variables)
-    commands = graph.expand_names(project, names)
-    if variables:
-        data, entries = loader.read_bytes(root), lock_file.read(root)
-        commands = matrix.recorded_variants(data, variables, commands, entries)
-        project = matrix.with_commands(project, commands)
-    with project_lock(root, os.environ, waiting=report_waiting):
-        record_results(commands, run_context(ctx, project, root))
+    context, names = context.split_project_dir(names)
+    commands = context.as_variants(graph.expand_names(context.project, names))
+    project = matrix.with_commands(context.project, commands)
+    with context.lock():
+        record_existing(commands, context.run_context(project))
     for command in commands:
         output.message(f"recorded {command.name}")
 
 
 @lock.command(short_help="Resolve a merge conflict in project.lock.")
-@click.pass_context
-def resolve(ctx: click.Context) -> int:
+@click.pass_obj
+def resolve(context: CommandContext) -> int:
     """Resolve a merge conflict in project.lock entry by entry, and stage the result. If both sides
     changed an entry, take the one that matches the project as it is now."""
 
     from git_spacy.git.repository import Repository
     from git_spacy.history import lock_repair
-    from git_spacy.project import loader, matrix
+    from git_spacy.project import matrix
 
-    root = loader.find(ctx.obj)
+    root = context.root
     resolution = lock_repair.resolve_conflict(root, Repository.discover(root))
     if resolution is None:
         output.message("project.lock has no conflicts")

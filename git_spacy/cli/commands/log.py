@@ -9,13 +9,22 @@ from itertools import islice
 import click
 
 from git_spacy.cli import output
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
 from git_spacy.history.run_history import CommitRuns, RecordedRun
 from git_spacy.history.run_record import RunRecord
+
+EXAMPLES = (
+    ("git spacy log --command train", "Show every run of 'train'."),
+    ("git spacy log main..HEAD", "Show the runs on this branch."),
+    ("git spacy log --table --sort ents_f", "Show which variables gave the highest score."),
+)
+SEE_ALSO = ("git-log(1)", "git-notes(1)")
 
 _COLOURS = {"failed": "red"}
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.argument("revisions", nargs=-1, metavar="[REV]...")
 @click.option("--command", "name", metavar="NAME", help="Show only runs of this command.")
 @click.option(
@@ -36,9 +45,9 @@ _COLOURS = {"failed": "red"}
     help="Table: average over VARIABLE; add the standard deviation.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the full run records.")
-@click.pass_context
+@click.pass_obj
 def log(
-    ctx: click.Context, revisions: tuple[str, ...], name: str | None, limit: int | None,
+    context: CommandContext, revisions: tuple[str, ...], name: str | None, limit: int | None,
     table: bool, metrics: tuple[str, ...], sort: str | None, over: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Show recorded runs by commit, newest first: when each started, how long it took, its metrics,
@@ -51,7 +60,7 @@ def log(
     from git_spacy.cli import history_format
     from git_spacy.history import run_history
 
-    repository, root, folder = history_format.open_history(ctx.obj)
+    repository, root, folder = context.open_history()
     history = run_history.read_history(repository, folder, revisions, output.warning)
     if table or metrics or sort or over:
         from git_spacy.cli import metrics_table
@@ -62,33 +71,44 @@ def log(
         if as_json:
             output.emit_json(metrics_table.to_json(comparison))
         else:
-            metrics_table.show(comparison, ctx.obj, above_projects=folder is None)
+            metrics_table.show(comparison, context.cwd, above_projects=folder is None)
         return
     commits_with_runs = islice(with_previous(_only_with_runs(history, name)), limit)
     if as_json:
         output.emit_json([to_json(commit, previous) for commit, previous in commits_with_runs])
         return
-    is_empty = True
-    with output.paged(ctx.obj):
-        widths = (0, 0)
-        for commit, previous in commits_with_runs:
-            rows = [
-                (
-                    _label(run, folder),
-                    history_format.outcome(run.record),
-                    history_format.details(run, earlier),
-                )
-                for run, earlier in reversed(list(zip(commit.runs, previous, strict=True)))
-            ]
-            widths = (
-                max(widths[0], *(len(label) for label, _, _ in rows)),
-                max(widths[1], *(len(word) for _, word, _ in rows)),
-            )
-            is_empty = False
-            output.result_painted(history_format.heading(commit.annotated))
-            output.result_painted(output.table(rows, _COLOURS, widths))
-    if is_empty:
+    with output.paged(context.cwd):
+        count = _show_commits(commits_with_runs, folder)
+    if not count:
         output.message(history_format.no_runs_message())
+
+
+def _show_commits(
+    commits: Iterable[tuple[CommitRuns, list[RunRecord | None]]], folder: str | None
+) -> int:
+    """Print a table of runs for each commit, as soon as it is read; return how many there were."""
+
+    from git_spacy.cli import history_format
+
+    count = 0
+    widths = (0, 0)
+    for commit, previous in commits:
+        rows = [
+            (
+                _label(run, folder),
+                history_format.outcome(run.record),
+                history_format.details(run, earlier),
+            )
+            for run, earlier in reversed(list(zip(commit.runs, previous, strict=True)))
+        ]
+        widths = (
+            max(widths[0], *(len(label) for label, _, _ in rows)),
+            max(widths[1], *(len(word) for _, word, _ in rows)),
+        )
+        count += 1
+        output.result_painted(history_format.heading(commit.annotated))
+        output.result_painted(output.table(rows, _COLOURS, widths))
+    return count
 
 
 def _label(run: RecordedRun, folder: str | None) -> str:

@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from git_spacy.cli import output
+from git_spacy.cli.command_class import SpacyGroup
+from git_spacy.cli.context import CommandContext
 
 if TYPE_CHECKING:
     from git_spacy.git.notes_status import NotesStatus
     from git_spacy.git.repository import Repository
 
+EXAMPLES = (
+    ("git spacy notes push", "Push run records to the branch's remote."),
+    ("git spacy notes pull upstream", "Fetch the run records of another remote."),
+    ("git spacy notes status", "Compare run records with the remote."),
+)
+SEE_ALSO = ("git-notes(1)",)
+
 _MAX_IDS = 8  # on a line
 
 
-@click.group()
+@click.group(cls=SpacyGroup)
 def notes() -> None:
     """Share run records with other clones. They are Git notes in refs/notes/spacy, which 'git push'
     and 'git fetch' ignore by default. REMOTE defaults to the upstream remote of the branch."""
@@ -24,14 +33,13 @@ def notes() -> None:
 
 @notes.command(short_help="Send run records to REMOTE.")
 @click.argument("remote", required=False)
-@click.pass_context
-def push(ctx: click.Context, remote: str | None) -> None:
+@click.pass_obj
+def push(context: CommandContext, remote: str | None) -> None:
     """Send run records to REMOTE, after merging the records that it has."""
 
     from git_spacy.git import notes_sync
 
-    repository = _repository(ctx)
-    name = notes_sync.choose_remote(repository, remote)
+    repository, name = _open_remote(context, remote)
     sent = notes_sync.push(repository, name, warn=output.warning)
     output.message(
         f"pushed {count(sent, 'record')} to {name}"
@@ -42,15 +50,14 @@ def push(ctx: click.Context, remote: str | None) -> None:
 
 @notes.command(short_help="Fetch run records from REMOTE.")
 @click.argument("remote", required=False)
-@click.pass_context
-def pull(ctx: click.Context, remote: str | None) -> None:
+@click.pass_obj
+def pull(context: CommandContext, remote: str | None) -> None:
     """Fetch run records from REMOTE and merge them into the local ones. No record is
     overwritten."""
 
     from git_spacy.git import notes_sync
 
-    repository = _repository(ctx)
-    name = notes_sync.choose_remote(repository, remote)
+    repository, name = _open_remote(context, remote)
     pulled = notes_sync.pull(repository, name, warn=output.warning)
     output.message(
         f"pulled {count(pulled, 'record')} from {name}"
@@ -59,18 +66,27 @@ def pull(ctx: click.Context, remote: str | None) -> None:
     )
 
 
+def _open_remote(context: CommandContext, remote: str | None) -> tuple[Repository, str]:
+    """Return the repository and the name of the remote, which the branch has if none is given."""
+
+    from git_spacy.git import notes_sync
+
+    repository = context.open_history().repository
+    return repository, notes_sync.choose_remote(repository, remote)
+
+
 @notes.command(short_help="Compare local run records with those of REMOTE.")
 @click.argument("remote", required=False)
 @click.option("--no-fetch", is_flag=True, help="Compare with the records of the last fetch.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def status(ctx: click.Context, remote: str | None, no_fetch: bool, as_json: bool) -> None:
+@click.pass_obj
+def status(context: CommandContext, remote: str | None, no_fetch: bool, as_json: bool) -> None:
     """Show how many run records only this clone or only REMOTE has, whether this is a shallow
     clone, and which records belong to commits that no branch or tag reaches."""
 
     from git_spacy.git import notes_status, notes_sync
 
-    repository = _repository(ctx)
+    repository = context.open_history().repository
     has_remote = bool(remote or notes_sync.remote_names(repository))
     name = notes_sync.choose_remote(repository, remote) if has_remote else None
     known = notes_status.notes_status(repository, name, fetch=not no_fetch, warn=output.warning)
@@ -136,10 +152,3 @@ def count(number: int, noun: str) -> str:
     """Return a number with its noun: `1 record`, `2 records`."""
 
     return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _repository(ctx: click.Context) -> Repository:
-    from git_spacy.cli import history_format
-
-    repository, _, _ = history_format.open_history(ctx.obj)
-    return repository

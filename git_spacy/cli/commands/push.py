@@ -6,21 +6,26 @@ import os
 
 import click
 
-from git_spacy.cli import output, overrides
-from git_spacy.cli.commands.run import project_dir, report_waiting
-from git_spacy.project import loader
-from git_spacy.project.matrix import with_variants
+from git_spacy.cli import output
+from git_spacy.cli.command_class import OverridingCommand
+from git_spacy.cli.context import CommandContext
+
+EXAMPLES = (
+    ("git spacy push", "Send up-to-date outputs to the default remote."),
+    ("git spacy push s3://bucket/models", "Send outputs to an address."),
+)
+SETTINGS = ("spacy.remote.*.url",)
 
 
-@click.command(cls=overrides.OverridingCommand)
+@click.command(cls=OverridingCommand)
 @click.argument("names", nargs=-1, metavar="[REMOTE] [PROJECT_DIR]")
 @click.option("-F", "--force", is_flag=True, help="Send outputs even if REMOTE has them.")
 @click.option(
     "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N",
     help="Send up to N outputs at a time.",
 )  # fmt: skip
-@click.pass_context
-def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> None:
+@click.pass_obj
+def push(context: CommandContext, names: tuple[str, ...], force: bool, jobs: int) -> None:
     """Send outputs to REMOTE: those of all commands that are up to date. Outputs that it already
     has are skipped.
 
@@ -29,22 +34,15 @@ def push(ctx: click.Context, names: tuple[str, ...], force: bool, jobs: int) -> 
     named 'default'.
     """
 
-    from git_spacy.cli.transfer_progress import reporter
-    from git_spacy.git.settings import read_settings
-    from git_spacy.lock import lock_format
-    from git_spacy.state.run_lock import project_lock
+    from git_spacy.cli.progress import transfer_reporter
     from git_spacy.state.stat_cache import StatCache
     from git_spacy.storage import remote
     from git_spacy.storage.push import push as send
 
-    start, names = project_dir(ctx.obj, names)
-    if len(names) > 1:
-        raise click.UsageError(f"expected one remote, got {len(names)}")
-    root = loader.find(start)
-    project = loader.load(root, overrides.current_overrides(ctx))
-    project = with_variants(project, loader.read_bytes(root), lock_format.read(root))
-    address = remote.resolve_address(project, read_settings(root), names[0] if names else None)
-    with project_lock(root, os.environ, waiting=report_waiting), reporter("pushed") as report:
+    context, name = context.one_argument(names, "remote")
+    root, project = context.root, context.project_with_variants()
+    address = remote.resolve_address(project, context.settings, name)
+    with context.lock(), transfer_reporter("pushed") as report:
         outcome = send(
             project, root, remote.open_remote(root, address), stats=StatCache.open(root),
             environ=os.environ, report=report, force=force, jobs=jobs,

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import click
 
-from git_spacy.cli import output, overrides
-from git_spacy.cli.commands.run import project_dir
-from git_spacy.project import loader
+from git_spacy.cli import output
+from git_spacy.cli.command_class import OverridingCommand
+from git_spacy.cli.context import CommandContext
 from git_spacy.project.model import Asset, Command, Project
 
+EXAMPLES = (("git spacy resolved --vars.seed 7", "Show what a variable changes."),)
 
-@click.command(cls=overrides.OverridingCommand)
+
+@click.command(cls=OverridingCommand)
 @click.argument("directory", nargs=-1, metavar="[PROJECT_DIR]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the keys of project.yml.")
-@click.pass_context
-def resolved(ctx: click.Context, directory: tuple[str, ...], as_json: bool) -> None:
+@click.pass_obj
+def resolved(context: CommandContext, directory: tuple[str, ...], as_json: bool) -> None:
     """Print the project with its variables filled in and defaults shown. Values of environment
     variables are not shown."""
 
-    start, rest = project_dir(ctx.obj, directory)
-    if rest:
-        raise click.UsageError(f"'{rest[0]}' is not a folder with a project.yml")
-    loaded = loader.load_with_document(loader.find(start), overrides.current_overrides(ctx))
-    for text in loaded.project.warnings:
-        output.warning(text)
+    context = context.only_project_dir(directory)
+    context.report_warnings()
     if as_json:
-        output.emit_json(loaded.document)
+        output.emit_json(context.loaded.document)
     else:
-        output.result(format_project(loaded.project))
+        output.result(format_project(context.project))
 
 
 def format_project(project: Project) -> str:

@@ -2,54 +2,52 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from git_spacy.cli import output
-from git_spacy.cli.commands.run import project_dir, report_waiting
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
 from git_spacy.errors import InvalidInput
-from git_spacy.project import loader
+
+EXAMPLES = (
+    ("git spacy restore", "Restore the outputs of HEAD."),
+    ("git spacy restore v1.0", "Restore the outputs of a tag."),
+)
+SETTINGS = ("spacy.remote.*.url", "spacy.maxOutputSize")
 
 _COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": "green"}
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.argument("names", nargs=-1, metavar="[REV] [PROJECT_DIR]")
 @click.option(
     "-F", "--force", is_flag=True, help="Replace tracked files, and outputs without another copy."
 )
-@click.pass_context
-def restore(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
+@click.pass_obj
+def restore(context: CommandContext, names: tuple[str, ...], force: bool) -> int:
     """Restore the outputs of all commands at the commit REV (default: HEAD) from the local cache
     or the default remote, without running anything. Exits with 1 and lists the outputs that could
     not be restored."""
 
-    from git_spacy.cli.commands.cache import output_source
     from git_spacy.git.repository import Repository
-    from git_spacy.git.settings import read_settings
     from git_spacy.history.lock_history import lock_history
-    from git_spacy.state.run_lock import project_lock
     from git_spacy.state.stat_cache import StatCache
     from git_spacy.storage import restore as outputs
     from git_spacy.storage.recorded_names import RecordedNames
 
-    start, names = project_dir(ctx.obj, names)
-    if len(names) > 1:
-        raise click.UsageError(f"expected one revision, got {len(names)}")
-    root = loader.find(start)
+    context, revision = context.one_argument(names, "revision")
+    root = context.root
     repository = Repository.discover(root)
     if repository is None:
         raise InvalidInput("not in a Git repository", hint="git init")
-    revision = names[0] if names else "HEAD"
-    committed = lock_history(root, repository, revision, warn=output.warning)
+    committed = lock_history(root, repository, revision or "HEAD", warn=output.warning)
     wanted = list(outputs.wanted_outputs(committed, RecordedNames(root, StatCache.open(root))))
     for command, path in outputs.undeclared_outputs(committed):
         output.warning(f"'{path}' is not an output of '{command}' at that commit: not restored")
     widths = (max((len(output_.path.text) for output_ in wanted), default=0), len("restored"))
     results = []
-    with project_lock(root, os.environ, waiting=report_waiting):
-        source = output_source(committed.project, root, read_settings(root))
+    with context.lock():
+        source = context.output_source(committed.project)
         for result in outputs.restore(root, source, wanted, force=force):
             results.append(result)
             row = (result.wanted.path.text, result.state, (result.detail,) if result.detail else ())

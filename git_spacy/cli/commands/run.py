@@ -1,4 +1,4 @@
-"""`git spacy run`: run commands and workflows; helpers that other commands share."""
+"""`git spacy run`: run commands and workflows."""
 
 from __future__ import annotations
 
@@ -6,24 +6,37 @@ import os
 import shlex
 import sys
 from contextlib import nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
 
-from git_spacy.cli import output, overrides
+from git_spacy.cli import output
+from git_spacy.cli.command_class import OverridingCommand
+from git_spacy.cli.context import CommandContext
 from git_spacy.errors import InvalidInput
 from git_spacy.project import graph, loader, matrix, plan
 from git_spacy.project.model import Command, Project
 
 if TYPE_CHECKING:
-    from git_spacy.git.settings import Settings
     from git_spacy.run.scheduler import RunContext, RunOutcome
+
+EXAMPLES = (
+    ("git spacy run", "List commands and workflows."),
+    ("git spacy run all", "Run the workflow 'all'; skip commands that are up to date."),
+    ("git spacy run --dry all", "Show what would run, and why."),
+    ("git spacy run train --vars.seed 7", "Run a command with another value of a variable."),
+    (
+        "git spacy run all --jobs 3 --matrix vars.seed=0,1,2",
+        "Use three seeds in parallel.",
+    ),
+)
+EXIT_STATUS = ("If a script fails, 'git spacy run' exits with the script's exit code.",)
+SETTINGS = ("spacy.python", "spacy.jobs", "spacy.restore", "spacy.notes", "spacy.rayShared")
 
 _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
 
 
-@click.command(cls=overrides.OverridingCommand, add_help_option=False)
+@click.command(cls=OverridingCommand, add_help_option=False)
 @click.argument("names", nargs=-1, metavar="[NAME]... [PROJECT_DIR]")
 @click.option("-F", "--force", is_flag=True, help="Run commands even if they are up to date.")
 @click.option(
@@ -58,22 +71,7 @@ _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
     "-h", "--help", "show_help", is_flag=True, help="Show this message, or describe NAME."
 )
 @click.pass_context
-def run(
-    ctx: click.Context,
-    names: tuple[str, ...],
-    force: bool,
-    dry: bool,
-    upstream: bool,
-    jobs: int | None,
-    keep_going: bool,
-    axes: tuple[str, ...],
-    output_format: Literal["prefix", "grouped"],
-    restore: bool | None,
-    executor: str | None,
-    address: str | None,
-    no_wait: bool,
-    show_help: bool,
-) -> None:
+def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **options: Any) -> None:
     """Run commands and workflows of project.yml, in order.
 
     A command is skipped if it is up to date: if neither its script nor its dependencies nor its
@@ -85,93 +83,174 @@ def run(
     if show_help and not names:
         output.result(ctx.get_help())
         return
-    start, names = project_dir(ctx.obj, names)
-    root = loader.find(start)
-    project = loader.load(root, overrides.current_overrides(ctx))
-    for text in project.warnings:
-        output.warning(text)
+    context: CommandContext
+    context, names = ctx.obj.split_project_dir(names)
+    context.report_warnings()
     if not names:
-        output.result(listing(project))
+        output.result(listing(context.project))
         return
+    _check_names(context.project, names)
+    if show_help:
+        output.result("\n\n".join(help_of(context.project, name) for name in names))
+        return
+    request = _RunRequest(names, **options)
+    commands = _select_commands(context, request)
+    jobs = _count_jobs(context, request, commands)
+    planned = _plan_run(commands, request, jobs)
+    with nullcontext() if request.dry else context.lock(wait=not request.no_wait):
+        outcome = _execute(context, request, planned, jobs)
+    if len(planned.commands) > 1:
+        output.message(summary(outcome, dry=request.dry))
+    if outcome.restored or (outcome.ran and not request.dry):
+        _say_what_to_commit(context, planned)
+    if error := outcome.error():
+        raise error
+
+
+class _RunRequest(NamedTuple):
+    """What was asked for on the command line: the names and the options."""
+
+    names: tuple[str, ...]
+    force: bool
+    dry: bool
+    upstream: bool
+    jobs: int | None
+    keep_going: bool
+    axes: tuple[str, ...]
+    output_format: Literal["prefix", "grouped"]
+    restore: bool | None
+    executor: str | None
+    address: str | None
+    no_wait: bool
+
+    def is_alone(self, jobs: int) -> bool:
+        """Return whether each command runs alone and has the terminal to itself."""
+
+        return jobs == 1 and not (self.address or self.executor)
+
+
+def _check_names(project: Project, names: tuple[str, ...]) -> None:
+    """Report unknown names and folders before anything else."""
+
     if names[-1].startswith((".", "/")) and not project.command(names[-1]):
         raise InvalidInput(
             f"no {loader.PROJECT_FILE} in '{names[-1]}'", hint="name a folder with a project.yml"
         )
-    graph.expand_names(project, names)  # report unknown names before anything else
-    if show_help:
-        output.result("\n\n".join(help_of(project, name) for name in names))
-        return
+    graph.expand_names(project, names)
 
-    from git_spacy.cli import run_output
-    from git_spacy.cli.commands.cache import output_source
-    from git_spacy.git.settings import boolean, number, read_settings
-    from git_spacy.lock import lock_format
-    from git_spacy.run.executor import get_executor
-    from git_spacy.run.scheduler import run as run_commands
-    from git_spacy.state.run_lock import project_lock
-    from git_spacy.storage.run_cache import RunCache
 
-    configured = read_settings(root)
-    if address or executor == "ray":
-        at_once = jobs or _UNLIMITED
-    else:
-        at_once = jobs or number(configured, "spacy.jobs")
+def _select_commands(context: CommandContext, request: _RunRequest) -> tuple[Command, ...]:
+    """Return the commands to run: variants of them for a matrix, or for overrides that project.lock
+    has entries for."""
 
     def select(project: Project) -> tuple[Command, ...]:
-        commands = graph.expand_names(project, names)
-        return plan.with_producers(project, commands) if upstream else commands
+        commands = graph.expand_names(project, request.names)
+        return plan.with_producers(project, commands) if request.upstream else commands
 
-    if axes:
-        values = [matrix.parse_axis(axis) for axis in axes]
-        commands = matrix.expand_matrix(
-            loader.read_bytes(root), overrides.current_overrides(ctx), values, select
-        )
-        project = matrix.with_commands(project, commands)
-    elif overrides.current_overrides(ctx):
-        data = loader.read_bytes(root)
-        entries = lock_format.read(root)
-        commands = matrix.recorded_variants(
-            data, overrides.current_overrides(ctx), select(project), entries
-        )
-        project = matrix.with_commands(project, commands)
-    else:
-        commands = select(project)
-    if not (jobs or address or executor) and len(commands) == 1:
-        at_once = 1  # a single command keeps the terminal: it may be a server or interactive
-    is_alone = at_once == 1 and not (address or executor)
-    requested = {command.name for command in graph.expand_names(project, names)}
-    forced = frozenset(
-        command.name
-        for command in commands
-        if force and (command.variant_of or command.name) in requested
+    if not request.axes:
+        return context.as_variants(select(context.project))
+    axes = [matrix.parse_axis(axis) for axis in request.axes]
+    return matrix.expand_matrix(context.data, context.variables, axes, select)
+
+
+def _count_jobs(
+    context: CommandContext, request: _RunRequest, commands: tuple[Command, ...]
+) -> int:
+    """Return how many commands may run at a time."""
+
+    from git_spacy.git.settings import number
+
+    if request.jobs:
+        return request.jobs
+    if request.address or request.executor == "ray":
+        return _UNLIMITED
+    configured = number(context.settings, "spacy.jobs")
+    # a single command keeps the terminal, since it may be a server or interactive
+    return 1 if len(commands) == 1 and not request.executor else configured
+
+
+def _plan_run(commands: tuple[Command, ...], request: _RunRequest, jobs: int) -> plan.RunPlan:
+    """Return the plan: in the given order if commands run one by one and the first failure ends the
+    run, else ordered by dependencies."""
+
+    in_order = not (request.axes or request.upstream or request.keep_going)
+    if in_order and request.is_alone(jobs):
+        return plan.sequential_plan(commands)
+    return plan.graph_plan(commands)
+
+
+def _execute(
+    context: CommandContext, request: _RunRequest, planned: plan.RunPlan, jobs: int
+) -> RunOutcome:
+    """Run the commands, or show what would run, while this process holds the project's lock."""
+
+    from git_spacy.cli import run_output
+    from git_spacy.run.scheduler import run as run_commands
+
+    project = matrix.with_commands(context.project, planned.commands)
+    shared = context.run_context(project)._replace(
+        force=_forced_names(context.project, request, planned),
+        dry=request.dry,
+        jobs=jobs,
+        keep_going=request.keep_going,
     )
-    is_sequential = is_alone and not (axes or upstream or keep_going)
-    planned = plan.sequential_plan(commands) if is_sequential else plan.graph_plan(commands)
-    locked = project_lock(root, os.environ, wait=not no_wait, waiting=report_waiting)
-    with nullcontext() if dry else locked:
-        shared = run_context(ctx, project, root, configured)._replace(
-            force=forced, dry=dry, jobs=at_once, keep_going=keep_going
-        )
-        if not (dry or is_alone):
-            name = executor or ("ray" if address else "local")
-            shared = shared._replace(executor=get_executor(name, project, address))
-        if not dry and (boolean(configured, "spacy.restore") if restore is None else restore):
-            cache = RunCache(
-                project, root, output_source(project, root, configured), os.environ, output.warning
-            )
-            shared = shared._replace(cache=cache)
-        style: run_output.OutputFormat = "alone" if dry or is_alone else output_format
-        with run_output.reporter(shared.python, style) as report:
-            outcome = run_commands(planned, shared._replace(report=report))
-    if len(planned.commands) > 1:
-        output.message(summary(outcome, dry=dry))
-    if not dry and (outcome.ran or outcome.restored) and output.is_terminal(sys.stderr):
-        from git_spacy.cli.overview import files_to_commit
+    is_alone = request.dry or request.is_alone(jobs)
+    if not is_alone:
+        shared = _with_executor(shared, request)
+    if not request.dry:
+        shared = _with_cache(shared, context, request)
+    style: run_output.OutputFormat = "alone" if is_alone else request.output_format
+    with run_output.reporter(shared.python, style) as report:
+        return run_commands(planned, shared._replace(report=report))
 
-        if files := files_to_commit(root, project):
-            output.message(f"project.lock has changes to commit: git add {shlex.join(files)}")
-    if error := outcome.error():
-        raise error
+
+def _forced_names(project: Project, request: _RunRequest, planned: plan.RunPlan) -> frozenset[str]:
+    """Return the commands that run even if they are up to date: those that --force names."""
+
+    if not request.force:
+        return frozenset()
+    requested = {command.name for command in graph.expand_names(project, request.names)}
+    return frozenset(
+        command.name
+        for command in planned.commands
+        if (command.variant_of or command.name) in requested
+    )
+
+
+def _with_executor(shared: RunContext, request: _RunRequest) -> RunContext:
+    from git_spacy.run.executor import get_executor
+
+    name = request.executor or ("ray" if request.address else "local")
+    return shared._replace(executor=get_executor(name, shared.project, request.address))
+
+
+def _with_cache(shared: RunContext, context: CommandContext, request: _RunRequest) -> RunContext:
+    """Add the cache that outputs are restored from, if the options or the settings ask for it."""
+
+    from git_spacy.git.settings import boolean
+    from git_spacy.storage.run_cache import RunCache
+
+    if request.restore is None:
+        is_wanted = boolean(context.settings, "spacy.restore")
+    else:
+        is_wanted = request.restore
+    if not is_wanted:
+        return shared
+    source = context.output_source(shared.project)
+    cache = RunCache(shared.project, context.root, source, os.environ, output.warning)
+    return shared._replace(cache=cache)
+
+
+def _say_what_to_commit(context: CommandContext, planned: plan.RunPlan) -> None:
+    """Print to a terminal how to add the results to a commit; scripts know what they run."""
+
+    if not output.is_terminal(sys.stderr):
+        return
+    from git_spacy.cli.overview import files_to_commit
+
+    project = matrix.with_commands(context.project, planned.commands)
+    if files := files_to_commit(context.root, project):
+        output.message(f"project.lock has changes to commit: git add {shlex.join(files)}")
 
 
 def summary(outcome: RunOutcome, *, dry: bool) -> str:
@@ -185,68 +264,6 @@ def summary(outcome: RunOutcome, *, dry: bool) -> str:
     if outcome.not_started:
         parts.append("not started: " + ", ".join(outcome.not_started))
     return "; ".join(parts)
-
-
-def run_context(
-    ctx: click.Context, project: Project, root: Path, configured: Settings | None = None
-) -> RunContext:
-    """Return the context that all commands of a run share.
-
-    It follows the user's settings, which are read unless `configured` has them.
-
-    Create it while holding the project's lock, since it reads the state of the files.
-    """
-
-    from git_spacy.git.settings import boolean, read_settings
-    from git_spacy.lock.lock_file import LockFile
-    from git_spacy.run.foreground import ForegroundExecutor
-    from git_spacy.run.recorder import Recorder
-    from git_spacy.run.scheduler import RunContext
-    from git_spacy.run.script import find_interpreter
-    from git_spacy.state.stat_cache import StatCache
-
-    configured = read_settings(root) if configured is None else configured
-    python = find_interpreter(root, configured, os.environ)
-    recorder = Recorder(project, root, python, overrides.current_overrides(ctx), output.warning)
-    return RunContext(
-        project=project,
-        root=root,
-        lock=LockFile(root),
-        stats=StatCache.open(root),
-        executor=ForegroundExecutor(),
-        python=python,
-        environ=os.environ,
-        report=lambda _: None,
-        recorder=recorder if boolean(configured, "spacy.notes") else None,
-    )
-
-
-def project_dir(start: Path, names: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:
-    """Return the project's folder and the other arguments.
-
-    The folder may be the last argument, as with `spacy project`; otherwise it is `start`.
-    """
-
-    if names and (start / names[-1] / loader.PROJECT_FILE).is_file():
-        return start / names[-1], names[:-1]
-    return start, names
-
-
-def project_and_workflow(start: Path, names: tuple[str, ...]) -> tuple[Path, str | None]:
-    """Return the project's folder and the workflow, which may come in any order."""
-
-    if len(names) == 2 and (start / names[0] / loader.PROJECT_FILE).is_file():
-        names = names[::-1]
-    start, names = project_dir(start, names)
-    if len(names) > 1:
-        raise click.UsageError(f"expected one workflow, got {len(names)}")
-    return start, names[0] if names else None
-
-
-def report_waiting() -> None:
-    """Report that another run has locked the project."""
-
-    output.message("Waiting for another run in this project to end …")
 
 
 def listing(project: Project) -> str:

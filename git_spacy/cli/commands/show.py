@@ -5,13 +5,17 @@ from __future__ import annotations
 import click
 
 from git_spacy.cli import output
+from git_spacy.cli.command_class import SpacyCommand
+from git_spacy.cli.context import CommandContext
+
+EXAMPLES = (("git spacy show HEAD~1", "Show all that is recorded for the parent of HEAD."),)
 
 
-@click.command()
+@click.command(cls=SpacyCommand)
 @click.argument("revision", default="HEAD", metavar="[REV]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def show(ctx: click.Context, revision: str, as_json: bool) -> int:
+@click.pass_obj
+def show(context: CommandContext, revision: str, as_json: bool) -> int:
     """Show the runs recorded on the commit REV (default: HEAD) in full: script, dependencies,
     outputs, variables, versions and metrics."""
 
@@ -19,7 +23,7 @@ def show(ctx: click.Context, revision: str, as_json: bool) -> int:
     from git_spacy.git import notes
     from git_spacy.history import run_history
 
-    repository, _, folder = history_format.open_history(ctx.obj)
+    repository, _, folder = context.open_history()
     commit_id = notes.resolve_commit(repository, revision)
     history = run_history.read_history(repository, folder, [commit_id], output.warning)
     commit = next(history)
@@ -30,7 +34,7 @@ def show(ctx: click.Context, revision: str, as_json: bool) -> int:
         nearest = next((other.annotated for other in history if other.runs), None)
         output.message(history_format.no_runs_message(commit.annotated, nearest))
         return 0
-    with output.paged(ctx.obj):
+    with output.paged(context.cwd):
         output.result_painted(output.paint(f"commit {commit.annotated.commit}", "yellow"))
         output.result(f"    {commit.annotated.subject}")
         for run in commit.runs:

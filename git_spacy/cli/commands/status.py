@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from git_spacy.cli import output, overrides
-from git_spacy.cli.commands.run import project_dir
-from git_spacy.project import loader
+from git_spacy.cli import output
+from git_spacy.cli.command_class import OverridingCommand
+from git_spacy.cli.context import CommandContext
+from git_spacy.cli.states import COLOURS, next_steps
 from git_spacy.project.graph import producers
 from git_spacy.project.model import Command, Project
 
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
     from git_spacy.check.project_status import Status
     from git_spacy.state.verdict import Verdict
 
-COLOURS = {
-    "up_to_date": "green", "verified": "green", "stale": "yellow", "not_run": "yellow",
-    "modified": "yellow", "missing": "red", "checksum_mismatch": "red", "orphaned": "red",
-}  # fmt: skip
+EXAMPLES = (
+    ("git spacy status", "Show what is up to date, and why the rest is not."),
+    ("git spacy status --porcelain", "Show the same for scripts."),
+)
 
-_TO_FETCH = ("missing", "modified", "checksum_mismatch")
 _ASSET_WORDS = {
     "verified": [],
     "missing": [],
@@ -32,14 +32,18 @@ _ASSET_WORDS = {
 }
 
 
-@click.command(cls=overrides.OverridingCommand)
+@click.command(cls=OverridingCommand)
 @click.argument("directory", nargs=-1, metavar="[PROJECT_DIR]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every reason.")
 @click.option("--porcelain", is_flag=True, help="Print a stable, tab-separated format for scripts.")
 @click.option("--no-data", is_flag=True, help="Ignore untracked files, as in a CI checkout.")
-@click.pass_context
+@click.pass_obj
 def status(
-    ctx: click.Context, directory: tuple[str, ...], as_json: bool, porcelain: bool, no_data: bool
+    context: CommandContext,
+    directory: tuple[str, ...],
+    as_json: bool,
+    porcelain: bool,
+    no_data: bool,
 ) -> None:
     """Show which commands are stale, and why, and whether each asset is present and matches its
     checksum. Changes nothing.
@@ -48,23 +52,19 @@ def status(
     up to date if none of them has.
     """
 
-    start, rest = project_dir(ctx.obj, directory)
-    if rest:
-        raise click.UsageError(f"'{rest[0]}' is not a folder with a project.yml")
-    root = loader.find(start)
-    project = loader.load(root, overrides.current_overrides(ctx))
+    context = context.only_project_dir(directory)
+    project = context.project
 
     from git_spacy.check import project_status as core
 
-    current = core.project_status(project, root, os.environ, data=not no_data)
+    current = core.project_status(project, context.root, os.environ, data=not no_data)
     if as_json:
         output.emit_json(to_json(project, current))
     elif porcelain:
         for line in porcelain_lines(current):
             output.result(line)
     else:
-        for text in project.warnings:
-            output.warning(text)
+        context.report_warnings()
         for paragraph in paragraphs(project, current):
             output.result_painted(paragraph)
 
@@ -166,28 +166,3 @@ def _relevant_reasons(project: Project, name: str, verdict: Verdict) -> list[str
         and not (reason.kind == "dependency" and reason.about in coming)
         and not (reason.kind == "upstream" and verdict.state == "not_run")
     ]
-
-
-def next_steps(project: Project, current: Status) -> list[str]:
-    """Return a list with the command line that brings everything up to date, or an empty list."""
-
-    steps = []
-    optional = {asset.dest.text for asset in project.assets if asset.extra}
-    wanted = [dest for dest, state in current.assets.items() if state in _TO_FETCH]
-    if set(wanted) - optional:
-        steps.append("git spacy assets")
-    stale = {
-        name for name, verdict in current.commands.items() if verdict.state in ("stale", "not_run")
-    }
-    for workflow in project.workflows:
-        stale_steps = stale & set(workflow.steps)
-        if stale_steps:
-            steps.append(f"git spacy run {workflow.name}")
-            stale -= stale_steps
-    if not project.workflows and stale:
-        steps.append(
-            " ".join(["git spacy run", *(name for name in current.commands if name in stale)])
-        )
-    if current.orphaned:
-        steps.append("git spacy check lock --fix")
-    return [" && ".join(steps)] if steps else []

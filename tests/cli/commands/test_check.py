@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
+from git_spacy import hook
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.project import loader
+from tests.testing.hooks import two_projects
 from tests.testing.projects import (
     CORPUS,
     Spacy,
@@ -74,7 +77,7 @@ def test_a_missing_dependency_is_reported_with_the_command_that_fetches_it(
     (root / "scripts/copy.py").unlink()
     assert spacy("check", cwd=root).out == (
         "project.lock:18:7: error: 'train': dependency 'scripts/copy.py' is missing\n"
-        "hint: no command produces it: create it, or correct the path in project.yml\n"
+        "hint: git restore -- scripts/copy.py\n"
     )
 
 
@@ -139,33 +142,30 @@ def test_present_assets_are_compared_with_their_checksums(tmp_path: Path, spacy:
     write(root, {"a/x": "wrong", "a/strong": "wrong"})
     wrong = (
         "project.yml:4:5: error: checksum mismatch: the md5 of asset 'a/x' is 2bda2998d9b0ee197da142a0447f6725\n"
-        "hint: git spacy assets a/x\nhint: or correct the checksum\n"
+        "hint: git spacy assets a/x\nhint: or correct its checksum in project.yml\n"
         "project.yml:7:5: error: checksum mismatch: the sha256 of asset 'a/strong' is"
         " 8810ad581e59f2bc3928b261707a71308f7e139eb04820366dc4d5c18d980225\n"
-        "hint: git spacy assets a/strong\nhint: or correct the checksum\n"
+        "hint: git spacy assets a/strong\nhint: or correct its checksum in project.yml\n"
     )
     assert spacy("check", "assets", cwd=root) == (1, wrong, "")
     git(root, "add", "-A")
     write(root, {"a/x": "x"})
-    assert spacy("check", "--staged", cwd=root) == (1, wrong, ""), (
+    staged = wrong.replace(
+        "git spacy assets a/x\nhint: or correct its checksum in project.yml", "git add a/x"
+    )
+    assert spacy("check", "--staged", cwd=root) == (1, staged, ""), (
         "one is staged, one is not in Git"
     )
 
 
-def test_lfs_pointers_and_line_endings_are_only_warnings(root: Path, spacy: Spacy) -> None:
-    script = (root / "scripts/copy.py").read_bytes()
-    write(root, {
-        "scripts/copy.py": script.replace(b"\n", b"\r\n"),
-        "scripts/write.py": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
-    })  # fmt: skip
+def test_an_lfs_pointer_is_only_a_warning(root: Path, spacy: Spacy) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
+    write(root, {"scripts/write.py": pointer})
     assert spacy("check", cwd=root) == (
         0,
         "project.lock:6:7: warning: 'prepare': 'scripts/write.py' is only a Git LFS pointer,"
         " so it is not compared\n"
-        "hint: git lfs pull\n"
-        "project.lock:18:7: warning: 'train': 'scripts/copy.py' differs only in line endings,"
-        " so it is not compared\n"
-        "hint: add the line 'scripts/copy.py -text' to .gitattributes, so that Git does not change the file\n",
+        "hint: git lfs pull\n",
         "",
     )
 
@@ -333,3 +333,147 @@ def test_notes_reports_nothing_outside_a_repository(tmp_path: Path, spacy: Spacy
     done = spacy("check", "lock", "--notes", cwd=made)
     assert done.code == 2
     assert "not in a Git repository" in done.err
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The projects `one` and `deep/two`, each with a tracked asset and ignored outputs."""
+
+    top = two_projects(tmp_path / "r")
+    monkeypatch.chdir(top)
+    return top
+
+
+def type_first_hint(printed: str, spacy: Spacy) -> None:
+    """Run the command of the first hint in the current folder."""
+
+    line = next(line for line in printed.splitlines() if line.startswith("hint: git "))
+    words = shlex.split(line)[2:]
+    if words[0] == "spacy":
+        assert spacy(*words[1:]).code == 0
+    else:
+        git(Path.cwd(), *words)
+
+
+def test_the_check_of_outputs_runs_only_if_it_is_named(two: Path, spacy: Spacy) -> None:
+    for options in ([], ["--staged"], ["--format", "github"]):
+        assert spacy("check", "outputs", *options) == (0, "", "")
+    git(two, "add", "-f", "one/model")
+    assert spacy("check") == spacy("check", "all", "--staged") == (0, "", "")
+    for options in ([], ["--staged"]):
+        assert spacy("check", "all", "outputs", *options).code == 1
+    (found,) = json.loads(spacy("check", "outputs", "--format", "json", cwd=two / "one").out)
+    assert (found["check"], found["file"], found["line"]) == ("outputs", "project.yml", 20)
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--max-size=1m"], ["--allow=one/*"], ["--max-size=1m", "--allow=*.bin"]]
+)
+def test_staged_outputs_are_reported_as_by_the_hook(
+    two: Path, spacy: Spacy, capfd: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    write(two, {"deep/two/big.bin": b"x" * 2_000_000, "outside.bin": b"x" * 2_000_000})
+    git(two, "add", "-A")
+    git(two, "add", "-f", "one/model")
+    code = hook.main(["outputs", *options])
+    printed = capfd.readouterr().out.replace(
+        "or commit it anyway: git commit --no-verify (with pre-commit, raise --max-size)",
+        "or allow it: --max-size=SIZE or --allow=GLOB",
+    )
+    assert spacy("check", "outputs", "--staged", *options) == (code, printed, "")
+    assert spacy("check", "outputs", "--staged", *options, cwd=two / "deep/two").code == int(
+        options == ["--max-size=1m"]
+    )
+    git(two, "commit", "-qm", "outputs")
+    assert spacy("check", "outputs", "--staged", *options) == (0, "", ""), "nothing is staged"
+
+
+@pytest.mark.parametrize("folder", ["", "one", "one/scripts"])
+def test_outputs_in_the_working_tree_are_reported_until_the_hints_are_followed(
+    two: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """As in CI, nothing is staged: what is in Git counts, and what `git add` would add."""
+
+    (two / "one/.gitignore").write_text("")
+    git(two, "add", "one/model", "one/.gitignore")
+    git(two, "commit", "-qm", "outputs")
+    monkeypatch.chdir(two / folder)
+    project_file, unstage, ignore = {
+        "": ("one/project.yml", "git -C one rm -r --cached model", "git spacy -C one ignore"),
+        "one": ("project.yml", "git rm -r --cached model", "git spacy ignore"),
+        "one/scripts": ("../project.yml", "git -C .. rm -r --cached model", "git spacy ignore"),
+    }[folder]
+    done = spacy("check", "outputs")
+    assert done == (
+        1,
+        f"{project_file}:14:15: error: output 'corpus/words.txt' of 'prepare' is not ignored by Git\n"
+        f"hint: {ignore}\n"
+        "hint: or list it under 'outputs_no_cache' to keep it in Git\n"
+        f"{project_file}:20:15: error: output 'model' of 'train' is in Git: 'model/weights.txt'\n"
+        f"hint: {unstage}\n"
+        "hint: or list it under 'outputs_no_cache' to keep it in Git\n",
+        "",
+    )
+    counts = []
+    while (done := spacy("check", "outputs")).code:
+        counts.append(done.out.count(": error: "))
+        assert len(counts) < 5
+        type_first_hint(done.out, spacy)
+    assert counts == [2, 1, 1]
+    assert spacy("check", "outputs", "--staged").code == 0
+
+
+def test_a_large_file_in_the_working_tree_is_reported_where_git_has_or_would_get_it(
+    two: Path, spacy: Spacy
+) -> None:
+    write(two, {
+        "one/tracked.bin": b"x" * 3000, "one/new.bin": b"x" * 3000, "one/ignored.bin": b"x" * 3000,
+        "outside.bin": b"x" * 3000, "one/.gitignore": "/corpus/\n/model/\nignored.bin\n",
+    })  # fmt: skip
+    git(two, "add", "one/tracked.bin")
+    done = spacy("check", "outputs", "--max-size=2k", "--allow=*.py", "--allow=*/project.*")
+    assert [line for line in done.out.splitlines() if "error" in line] == [
+        "one/new.bin:1:1: error: file is 0.0 MB; the limit is 0.0 MB",
+        "one/tracked.bin:1:1: error: file is 0.0 MB; the limit is 0.0 MB",
+    ]
+    (two / "one/tracked.bin").unlink()
+    (two / "one/new.bin").unlink()
+    repository(two / "one/other", {"big": b"x" * 3000})
+    assert spacy("check", "outputs", "--max-size=2k", "--allow=*/project.*").code == 0
+
+
+def test_the_files_of_a_project_inside_a_project_are_checked_as_its_own(
+    two: Path, spacy: Spacy
+) -> None:
+    project(two / "one/inner", "commands: [{name: c, script: [], outputs: [model]}]")
+    write(two, {"one/inner/model": "x"})
+    git(two, "add", "one/inner")
+    assert spacy("check", "outputs", cwd=two / "one").code == 0
+    assert "output 'model' of 'c'" in spacy("check", "outputs", cwd=two / "one/inner").out
+    assert "output 'model' of 'c'" in spacy("check", "outputs", "--staged").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["--max-size=5m"], "--max-size is for the check 'outputs'", "git spacy check outputs"),
+        (["lock", "--allow=x"], "--allow is for the check 'outputs'", "git spacy check outputs"),
+        (["outputs", "--max-size=1t"], "invalid size '1t'", "write --max-size=500k, 10m or 2g"),
+        (["output"], "unknown check 'output'", "did you mean 'outputs'?"),
+    ],
+)
+def test_the_options_for_outputs_are_not_ignored(
+    two: Path, spacy: Spacy, arguments: list[str], message: str, hint: str
+) -> None:
+    assert spacy("check", *arguments) == (2, "", f"error: {message}\nhint: {hint}\n")
+
+
+def test_the_check_of_outputs_needs_a_repository(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(tmp_path / "p", "title: x")
+    for options in ([], ["--staged"]):
+        assert spacy("check", "outputs", *options, cwd=root) == (
+            2, "", "error: not in a Git repository\nhint: git init\n",
+        )  # fmt: skip
+    git(root, "init", "-q")
+    for options in ([], ["--staged"]):
+        assert spacy("check", "outputs", *options, cwd=root).code == 0

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
-from git_spacy import http_reader
-from git_spacy.http_reader import MAX_LINE_BYTES, ProtocolViolation, _CountingReader, _TimedSocket
+from git_spacy.assets import http_reader
+from git_spacy.assets.http_reader import (
+    MAX_LINE_BYTES,
+    ProtocolViolation,
+    _CountingReader,
+    _TimedSocket,
+)
 
 IDLE = 30.0
 

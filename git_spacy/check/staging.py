@@ -1,0 +1,138 @@
+"""Tell findings that are only due to unstaged files from those that need a run.
+
+The checks of a commit read the index. Where the worktree is in order and only the index is not, no
+command of the project can help: what helps is `git add`. This module finds the files to add, by
+checking the index again with these files as they are in the worktree.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from git_spacy.errors import Diagnostic
+from git_spacy.lock.lock_format import LOCK_FILE
+from git_spacy.project.loader import PROJECT_FILE
+from git_spacy.project.model import Project
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state.project_view import Staged, View, WorkTree
+from git_spacy.state.same_file import Absence
+from git_spacy.state.stat_cache import Observed
+
+RunChecks = Callable[[View], Sequence[Diagnostic]]
+
+_MAX_ROUNDS = 4  # adding project.lock brings in other commands, and these other files
+_MAX_FILES = 4  # of one folder, before the hint names the folder instead
+
+
+def hint_at_unstaged_files(
+    findings: Sequence[Diagnostic], view: Staged, run_checks: RunChecks
+) -> list[Diagnostic]:
+    """Return `findings`, with the hint `git add FILE…` on those that it removes.
+
+    `run_checks` returns the findings of the same checks in another view. Raises OSError,
+    ExternalError if git fails.
+    """
+
+    in_worktree = _subjects(run_checks(WorkTree(view.root)))
+    unstaged = [finding for finding in findings if finding.subject not in in_worktree]
+    files = dict.fromkeys(name for finding in unstaged for name in finding.files)
+    for _ in range(_MAX_ROUNDS if unstaged else 0):
+        to_add = view.unstaged(list(files))
+        remaining = run_checks(_AfterAdding(view, to_add)) if to_add else findings
+        new = [finding for finding in remaining if finding.subject not in in_worktree]
+        known = len(files)
+        files.update(dict.fromkeys(name for finding in new for name in finding.files))
+        if new and len(files) == known:
+            files[PROJECT_FILE] = None  # last, since it may contain other changes
+        if not new or len(files) == known:
+            added = {finding.subject for finding in unstaged} - _subjects(remaining)
+            hint = _add_command(to_add, files)
+            if view.is_partial:
+                hint += "\nand commit these together: 'git commit FILE' leaves out other files"
+            return [
+                finding._replace(hint=hint) if finding.subject in added else finding
+                for finding in findings
+            ]
+    return list(findings)
+
+
+def _subjects(findings: Iterable[Diagnostic]) -> set[str]:
+    return {finding.subject for finding in findings if finding.severity == "error"}
+
+
+def _add_command(names: Sequence[str], declared: Iterable[str]) -> str:
+    """Return the `git add` of `names`; a folder of `declared` stands for many files in it."""
+
+    left = [ProjectPath(name, name) for name in names]
+    paths = []
+    for name in declared:
+        folder = ProjectPath(name, name)
+        inside = [path for path in left if folder.holds(path)]
+        left = [path for path in left if not folder.holds(path)]
+        paths += [name] if len(inside) > _MAX_FILES else [path.normal for path in inside]
+    return shlex.join(
+        ["git", "add", *(["--"] if any(p[:1] in "-:" for p in paths) else []), *paths]
+    )
+
+
+class _AfterAdding:
+    """A view of the index in which some files are as in the worktree."""
+
+    def __init__(self, staged: Staged, names: Iterable[str]) -> None:
+        self.root = staged.root
+        self._staged = staged
+        self._worktree = WorkTree(staged.root)
+        self._added = [ProjectPath(name, name) for name in names]
+
+    def _view(self, path: ProjectPath) -> View:
+        is_added = any(path.touches(added) for added in self._added)
+        return self._worktree if is_added else self._staged
+
+    def project(self) -> bytes:
+        return self._view(ProjectPath(PROJECT_FILE, PROJECT_FILE)).project()
+
+    def lock(self) -> bytes | None:
+        return self._view(ProjectPath(LOCK_FILE, LOCK_FILE)).lock()
+
+    def read(self, names: Sequence[str]) -> dict[str, bytes]:
+        added = {name for name in names if self._view(ProjectPath(name, name)) is self._worktree}
+        others = [name for name in names if name not in added]
+        return {**self._staged.read(others), **self._worktree.read(sorted(added))}
+
+    def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        added = [path for path in paths if self._view(path) is self._worktree]
+        others = [path for path in paths if path not in added]
+        return {
+            **self._staged.fingerprints(others, algorithm),
+            **self._worktree.fingerprints(added, algorithm),
+        }
+
+    def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        added = [path for path in paths if self._view(path) is self._worktree]
+        others = [path for path in paths if path not in added]
+        return {
+            **self._staged.present(others, algorithm),
+            **self._worktree.present(added, algorithm),
+        }
+
+    def declare(self, project: Project) -> None:
+        self._staged.declare(project)
+        self._worktree.declare(project)
+
+    def compare(self, differing: Collection[tuple[ProjectPath, str]]) -> None:
+        added = [pair for pair in differing if self._view(pair[0]) is self._worktree]
+        self._worktree.compare(added)
+        self._staged.compare([pair for pair in differing if pair not in added])
+
+    def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
+        return self._view(path).benign_difference(path, recorded)
+
+    def absence(self, path: ProjectPath) -> Absence | None:
+        return self._view(path).absence(path)
+
+    def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
+        return self._staged.ignored(paths)
+
+    def save(self) -> None:
+        pass  # only asked after the checks of the index, whose view saves

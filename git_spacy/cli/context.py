@@ -1,0 +1,247 @@
+"""The context of a command: where it was started, and the project that it works on.
+
+Every part is read when it is first used, so that a command pays only for what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from git_spacy.cli import output
+from git_spacy.errors import GitSpacyError, InvalidInput
+
+if TYPE_CHECKING:
+    from git_spacy.git.repository import Repository
+    from git_spacy.git.settings import Settings
+    from git_spacy.project.loader import LoadedProject
+    from git_spacy.project.model import Command, Project
+    from git_spacy.run.scheduler import RunContext
+    from git_spacy.storage.cache_store import CacheStore
+    from git_spacy.storage.run_cache import OutputSource
+
+
+class HistoryScope(NamedTuple):
+    """A repository with run records, and the project in it: its root and its folder relative to
+    the top. Both are None outside a project, which means all projects of the repository."""
+
+    repository: Repository
+    root: Path | None
+    folder: str | None
+
+
+class CommandContext:
+    """What one command knows: `cwd`, the folder that it was started in (see `git spacy -C`);
+    `start`, where the search for project.yml starts; and `variables`, the overrides by dotted name.
+    """
+
+    def __init__(
+        self, cwd: Path, variables: Mapping[str, Any] | None = None, start: Path | None = None
+    ) -> None:
+        self.cwd = cwd
+        self.variables: dict[str, Any] = dict(variables or {})
+        self.start = start or cwd
+
+    # The arguments of a command: each method returns the context for the project that they name.
+
+    def with_variables(self, variables: Mapping[str, Any]) -> CommandContext:
+        """Return the context with these overrides."""
+
+        return CommandContext(self.cwd, variables, self.start)
+
+    def split_project_dir(
+        self, arguments: tuple[str, ...]
+    ) -> tuple[CommandContext, tuple[str, ...]]:
+        """Return the context and the other arguments.
+
+        The project's folder may be the last argument, as with `spacy project`.
+        """
+
+        if arguments and self._is_project(arguments[-1]):
+            start = self.cwd / arguments[-1]
+            return CommandContext(self.cwd, self.variables, start), arguments[:-1]
+        return self, arguments
+
+    def only_project_dir(self, arguments: tuple[str, ...]) -> CommandContext:
+        """Return the context; accept no argument but the project's folder."""
+
+        context, others = self.split_project_dir(arguments)
+        if others:
+            raise click.UsageError(f"'{others[0]}' is not a folder with a project.yml")
+        return context
+
+    def one_argument(
+        self, arguments: tuple[str, ...], noun: str
+    ) -> tuple[CommandContext, str | None]:
+        """Return the context and at most one argument, which `noun` describes, in any order."""
+
+        if len(arguments) == 2 and self._is_project(arguments[0]):
+            arguments = arguments[::-1]
+        context, others = self.split_project_dir(arguments)
+        if len(others) > 1:
+            raise click.UsageError(f"expected one {noun}, got {len(others)}")
+        return context, others[0] if others else None
+
+    def _is_project(self, argument: str) -> bool:
+        from git_spacy.project.loader import PROJECT_FILE
+
+        return (self.cwd / argument / PROJECT_FILE).is_file()
+
+    # The project
+
+    @cached_property
+    def root(self) -> Path:
+        """The project's folder. Raises InvalidInput if there is no project.yml."""
+
+        from git_spacy.project import loader
+
+        return loader.find(self.start)
+
+    @cached_property
+    def data(self) -> bytes:
+        """The content of project.yml."""
+
+        from git_spacy.project import loader
+
+        return loader.read_bytes(self.root)
+
+    @cached_property
+    def loaded(self) -> LoadedProject:
+        """The project with its document and source map."""
+
+        from git_spacy.project import loader
+
+        return loader.parse(self.data, self.variables)
+
+    @property
+    def project(self) -> Project:
+        """The project, without variants."""
+
+        return self.loaded.project
+
+    def report_warnings(self) -> None:
+        """Print the warnings about project.yml."""
+
+        for warning in self.project.warnings:
+            output.diagnostic(warning)
+
+    def project_with_variants(self) -> Project:
+        """Return the project with the variants that have entries in project.lock."""
+
+        from git_spacy.lock import lock_format
+        from git_spacy.project import matrix
+
+        return matrix.with_variants(self.project, self.data, lock_format.read(self.root))
+
+    def as_variants(self, commands: tuple[Command, ...]) -> tuple[Command, ...]:
+        """Return the variants of `commands` that the overrides stand for, if they are recorded."""
+
+        if not self.variables:
+            return commands
+        from git_spacy.lock import lock_format
+        from git_spacy.project import matrix
+
+        entries = lock_format.read(self.root)
+        return matrix.recorded_variants(self.data, self.variables, commands, entries)
+
+    # What a command works with
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of git-spacy in Git's configuration."""
+
+        from git_spacy.git.settings import read_settings
+
+        return read_settings(self.root)
+
+    def lock(self, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Keep other runs out of the project until the block ends; see `project_lock`."""
+
+        from git_spacy.state.run_lock import project_lock
+
+        return project_lock(self.root, os.environ, wait=wait, waiting=_report_waiting)
+
+    def run_context(self, project: Project) -> RunContext:
+        """Return the context that all commands of a run share; it follows the user's settings.
+
+        Create it while holding the project's lock, since it reads the state of the files.
+        """
+
+        from git_spacy.git.settings import boolean
+        from git_spacy.lock.lock_file import LockFile
+        from git_spacy.run.foreground import ForegroundExecutor
+        from git_spacy.run.recorder import Recorder
+        from git_spacy.run.scheduler import RunContext
+        from git_spacy.run.script import find_interpreter
+        from git_spacy.state.stat_cache import StatCache
+
+        python = find_interpreter(self.root, self.settings, os.environ)
+        recorder = Recorder(project, self.root, python, self.variables, output.warning)
+        stats = StatCache.open(self.root)
+        stats.declare(project)
+        return RunContext(
+            project=project,
+            root=self.root,
+            lock=LockFile(self.root),
+            stats=stats,
+            executor=ForegroundExecutor(),
+            python=python,
+            environ=os.environ,
+            report=lambda _: None,
+            recorder=recorder if boolean(self.settings, "spacy.notes") else None,
+        )
+
+    def cache(self) -> CacheStore:
+        """Return the local cache of outputs."""
+
+        from git_spacy.git.settings import boolean
+        from git_spacy.storage.cache_store import CacheStore
+
+        return CacheStore.open_for(self.root, link=boolean(self.settings, "spacy.cacheLinks"))
+
+    def output_source(self, project: Project) -> OutputSource:
+        """Return the local cache and, if configured, the default remote as a source of outputs."""
+
+        from git_spacy.git.settings import number
+        from git_spacy.storage import remote
+        from git_spacy.storage.run_cache import OutputSource
+
+        limit = number(self.settings, "spacy.maxOutputSize")
+        default_remote = None
+        with suppress(InvalidInput):  # no default remote
+            address = remote.resolve_address(project, self.settings, None)
+            default_remote = remote.open_remote(self.root, address)
+        return OutputSource(self.cache(), default_remote, remote.DEFAULT, limit)
+
+    def open_history(self) -> HistoryScope:
+        """Return the repository around `start`, and the project in it.
+
+        First records the runs that could not be recorded when they ended. Raises InvalidInput
+        outside a repository.
+        """
+
+        from git_spacy.git.repository import Repository
+        from git_spacy.history import run_history
+
+        repository = Repository.discover(self.start)
+        if repository is None:
+            raise InvalidInput("not in a Git repository, so no runs are recorded", hint="git init")
+        try:
+            root = self.root
+        except InvalidInput:
+            return HistoryScope(repository, None, None)
+        try:
+            run_history.flush_pending(root)
+        except (GitSpacyError, OSError) as error:
+            output.warning(f"earlier runs are not recorded yet: {error}")
+        return HistoryScope(repository, root, run_history.project_folder(root, repository))
+
+
+def _report_waiting() -> None:
+    output.message("Waiting for another run in this project to end …")

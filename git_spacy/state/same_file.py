@@ -1,0 +1,192 @@
+"""Recognize content that is unchanged although its md5 is not the recorded one.
+
+Git converts files when it checks them out and when it adds them (line endings, filters, encodings),
+so the md5 depends on the machine. A file that Git calls unmodified is the one that was recorded if
+either its content in the worktree or its content in Git has the recorded md5. That content in Git
+may have CRLF or LF as its line endings. Everyone who compares md5s asks here: `run`, `status`,
+`check` and the hooks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from git_spacy.errors import ExternalError
+from git_spacy.files import open_each
+from git_spacy.git.repository import Repository, prefix
+from git_spacy.state.hashing import FileStat
+from git_spacy.state.stat_cache import StatCache
+
+if TYPE_CHECKING:
+    from git_spacy.git.index import Index
+    from git_spacy.git.remote_tree import TreeEntry
+
+Recorded = tuple[str, str]
+"""A path (`ProjectPath.normal`) and its recorded md5."""
+
+_MAX_BYTES = 64 << 20  # of a path whose content is compared with what Git has
+
+
+class Absence(NamedTuple):
+    """Why a path that Git has is not in the worktree, and how to get it."""
+
+    message: str
+    hint: str
+    is_submodule: bool = False
+
+
+def unchanged_in_git(stats: StatCache, differing: Collection[Recorded]) -> set[Recorded]:
+    """Return those of the `differing` paths whose content in the worktree is the recorded one.
+
+    Starts at most four git processes; none if an earlier answer is still valid.
+    """
+
+    same = {pair for pair in differing if stats.is_known_same(*pair)}
+    rest = [pair for pair in differing if pair not in same]
+    for path, recorded in rest:
+        if stats.digest_of_all(path) == recorded:  # recorded by weasel, for which every file counts
+            same.add((path, recorded))
+    rest = [pair for pair in rest if pair not in same]
+    index = open_index(stats) if rest else None
+    if index is not None:
+        try:
+            same.update(_same_in_git(stats, index, rest))
+        except ExternalError:
+            pass  # then only the worktree counts
+    for pair in same:
+        stats.remember_same(*pair)
+    return same
+
+
+def open_index(stats: StatCache) -> Index | None:
+    """Return the index of the repository of a project, if there is one."""
+
+    from git_spacy.git.index import Index  # imports the code that runs git
+
+    repository = Repository.discover(stats.root)
+    return Index.open(repository) if repository else None
+
+
+def _same_in_git(stats: StatCache, index: Index, rest: list[Recorded]) -> Iterable[Recorded]:
+    top = prefix(stats.root, index.top)
+    entries = {entry.name: entry for entry in index.entries([top + path for path, _ in rest])}
+    candidates = []
+    for path, recorded in rest:
+        files = stats.files(path)
+        names = [f"{top}{path}/{file.name}".rstrip("/") for file in files]
+        if entries.keys().isdisjoint(names) or sum(file.size for file in files) > _MAX_BYTES:
+            continue
+        parts = _read_parts(stats, files, [entries.get(name) for name in names])
+        if any(part.blob for part in parts) or recorded in _digests(parts, {}):
+            candidates.append((path, recorded, names, parts))
+    if not candidates:
+        return
+    asked = sorted({name for _, _, names, _ in candidates for name in names if name in entries})
+    modified = index.edited(asked) | index.special(asked).keys()
+    unmodified = [
+        (path, recorded, parts)
+        for path, recorded, names, parts in candidates
+        if not any(part.is_converted and name in modified
+                   for part, name in zip(parts, names, strict=True))
+    ]  # fmt: skip
+    ids = sorted({part.blob for _, _, parts in unmodified for part in parts if part.blob})
+    blobs = {id: content.read() for id, content in index.contents(ids)}
+    for path, recorded, parts in unmodified:
+        if recorded in _digests(parts, blobs):
+            yield path, recorded
+
+
+class _Part(NamedTuple):
+    """The content of a file as in Git, or the id of its blob if that must be read.
+
+    `is_text` means that Git may check it out with other line endings.
+    """
+
+    content: bytes
+    blob: str
+    is_text: bool
+
+    @property
+    def is_converted(self) -> bool:
+        return bool(self.blob) or self.is_text
+
+
+def _read_parts(
+    stats: StatCache, files: list[FileStat], entries: list[TreeEntry | None]
+) -> list[_Part]:
+    parts = []
+    streams = open_each(stats.root, (file.path for file in files))
+    for stream, entry in zip(streams, entries, strict=True):
+        content = stream.readall()
+        if entry is None:
+            parts.append(_Part(content, "", False))
+            continue
+        with_lf = content.replace(b"\r\n", b"\n") if is_text(content) else content
+        if entry.id == blob_id(with_lf, entry.id):
+            parts.append(_Part(with_lf, "", is_text(content)))
+        elif entry.id == blob_id(content, entry.id):
+            parts.append(_Part(content, "", False))
+        else:
+            parts.append(_Part(b"", entry.id, False))
+    return parts
+
+
+def _digests(parts: list[_Part], blobs: Mapping[str, bytes]) -> tuple[str, str]:
+    """Return the md5 of the content in Git, and of the same with CRLF as the line endings."""
+
+    lf, crlf = (hashlib.md5(usedforsecurity=False) for _ in range(2))
+    for part in parts:
+        content = blobs.get(part.blob, part.content)
+        lf.update(content)
+        crlf.update(content.replace(b"\n", b"\r\n") if part.is_text else content)
+    return lf.hexdigest(), crlf.hexdigest()
+
+
+def blob_id(content: bytes, like: str) -> str:
+    """Return Git's id of a blob with this content, by the algorithm of the id `like`."""
+
+    hasher = hashlib.new("sha1" if len(like) == 40 else "sha256", usedforsecurity=False)
+    hasher.update(b"blob %d\0" % len(content))
+    hasher.update(content)
+    return hasher.hexdigest()
+
+
+def is_text(content: bytes) -> bool:
+    """Return whether Git takes a content for text."""
+
+    return b"\0" not in content[:8000]
+
+
+def absence(stats: StatCache, index: Index | None, path: str) -> Absence | None:
+    """Return why the worktree does not have `path` although Git has it; None if it does not.
+
+    A folder is absent if a submodule in it is. Raises ExternalError.
+    """
+
+    if index is None:
+        return None
+    from git_spacy.git.index import submodule_index
+
+    full = prefix(stats.root, index.top) + path
+    for submodule in index.submodules():
+        inside = submodule.name + "/"
+        if not f"{full}/".startswith(inside) and not inside.startswith(full + "/"):
+            continue
+        if submodule_index(index, submodule) is None:
+            name = os.path.relpath(index.top / submodule.name, stats.root)
+            return Absence(
+                f"is in the submodule '{name}', which is not checked out",
+                f"git submodule update --init {shlex.quote(name)}",
+                is_submodule=True,
+            )
+    if "sparse" in index.special([full]).values():
+        folder_name = os.path.dirname(path) or path
+        return Absence(
+            "is outside the sparse checkout",
+            f"git sparse-checkout add {shlex.quote(folder_name)}",
+        )
+    return None
