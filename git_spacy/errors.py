@@ -151,6 +151,16 @@ class Diagnostic(NamedTuple):
         return f"{sanitize(prefix)}{label or f'{self.severity}:'} {sanitize(text)}"
 
 
+Warn = Callable[[Diagnostic], None]
+"""Reports a warning to the user."""
+
+
+def warning(message: str, hint: str = "") -> Diagnostic:
+    """Return a warning that is not about a file."""
+
+    return Diagnostic(message, hint, severity="warning")
+
+
 class GitSpacyError(Exception):
     """An error to show to the user. `problems` is never empty."""
 
@@ -258,3 +268,11 @@ def local_failure(error: OSError, action: str = "") -> LocalFailure:
     path = error.filename if isinstance(error.filename, str) else ""
     reason = error.strerror or str(error)
     return LocalFailure(f"{action}: {reason}" if action else reason, file=path)
+
+
+def as_warning(error: GitSpacyError | OSError, consequence: str) -> Diagnostic:
+    """Return the first problem of `error` as a warning: `CONSEQUENCE: MESSAGE`."""
+
+    problem = (local_failure(error) if isinstance(error, OSError) else error).problems[0]
+    message = f"{consequence}: {problem.message}"
+    return problem._replace(message=message, severity="warning")

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from git_spacy import interrupts
 from git_spacy.errors import (
-    ExternalError,
     GitSpacyError,
     InternalError,
     InvalidInput,
@@ -117,11 +116,11 @@ def _start_folder() -> Path:
 
 def _run(request: CheckRequest) -> int:
     from git_spacy.check.finding import FORMATS
-    from git_spacy.check.projects import check_projects, open_index, tracked_projects
+    from git_spacy.check.projects import check_projects, tracked_projects
+    from git_spacy.git.index import Index
+    from git_spacy.git.repository import Repository
 
-    index = open_index(Path.cwd())
-    if index is None:
-        raise ExternalError("not in a Git working tree", hint="git spacy check")
+    index = Index.require(Repository.require(Path.cwd(), hint="git spacy check"))
     cwd = os.path.relpath(os.getcwd(), os.path.realpath(index.top))
     files = tuple(os.path.normpath(os.path.join(cwd, file)) for file in request.files)
     request = request._replace(files=files)

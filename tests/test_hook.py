@@ -162,14 +162,6 @@ def test_a_file_may_have_the_name_of_a_check(top: Path) -> None:
     assert hook.main(["outputs", "all", "lock"]) == 0
 
 
-def test_outside_a_repository_the_exit_code_is_4(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert hook.main(["all"]) == 4
-    assert "git spacy check" in capsys.readouterr().err
-
-
 def test_a_repository_without_projects_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,14 +276,6 @@ def test_an_invalid_command_line_has_a_hint(
     first, *hints = output.err.splitlines()
     assert first.endswith(message)
     assert [line.split(": ", 1)[1] for line in hints] == [hint]
-
-
-def test_outside_a_repository_the_hint_is_git_spacy_check(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert hook.main(["all"]) == 4
-    assert "hint: git spacy check\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 from git_spacy import threads
@@ -34,6 +33,7 @@ from git_spacy.assets.planner import (
     Refuse,
     Skip,
     describe_source,
+    keep_existing,
     plan_asset,
     select_assets,
     verification,
@@ -364,10 +364,8 @@ def _grouped(failures: Sequence[FetchFailure]) -> Iterator[Diagnostic]:
 
 
 def _modified_error(asset: Asset, reason: str) -> Refused:
-    return Refused(
-        f"existing content was not fetched by git spacy or was modified{reason}",
-        hint=f"move it, or replace it: git spacy assets --force {quote(asset.dest.text)}",
-    )
+    message = f"existing content was not fetched by git spacy or was modified{reason}"
+    return keep_existing(asset, message)
 
 
 def _local_error(error: OSError, doing: str) -> LocalFailure:

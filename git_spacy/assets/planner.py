@@ -115,14 +115,16 @@ def plan_asset(
             asset, reason, protect_existing=not status.is_unmodified, existing=status.existing
         )
     if status.is_folder:
-        return Refuse(
-            asset,
-            Refused(
-                "existing content is a folder; the asset is a file",
-                hint=f"move it, or replace it: git spacy assets --force {quote(asset.dest.text)}",
-            ),
-        )
+        message = "existing content is a folder; the asset is a file"
+        return Refuse(asset, keep_existing(asset, message))
     return Fetch(asset, reason, existing=status.existing)
+
+
+def keep_existing(asset: Asset, message: str) -> Refused:
+    """Return the error for existing content that only --force may replace."""
+
+    hint = f"move it, or replace it: git spacy assets --force {quote(asset.dest.text)}"
+    return Refused(message, hint=hint)
 
 
 def _plan_private(asset: Asset, status: AssetStatus) -> Decision:

@@ -69,8 +69,7 @@ def check_projects(
 def _check_outputs(
     request: CheckRequest, roots: Sequence[Path], base: Path, index: Index | None
 ) -> list[Diagnostic]:
-    if index is None:
-        raise InvalidInput("not in a Git repository", hint="git init")
+    index = index or Index.require(Repository.require(roots[0] if roots else base))
     views = {prefix(root, index.top): partial(request.open_view, root, index) for root in roots}
     others = dict.fromkeys(map(project_folder, _project_files(index)))
     groups = (

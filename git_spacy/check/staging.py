@@ -128,6 +128,9 @@ class _AfterAdding:
     def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
         return self._view(path).benign_difference(path, recorded)
 
+    def changed_files(self, path: ProjectPath, recorded: str) -> list[str]:
+        return self._view(path).changed_files(path, recorded)
+
     def absence(self, path: ProjectPath) -> Absence | None:
         return self._view(path).absence(path)
 

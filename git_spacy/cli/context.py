@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from git_spacy.cli import output
-from git_spacy.errors import GitSpacyError, InvalidInput
+from git_spacy.errors import GitSpacyError, InvalidInput, as_warning
 
 if TYPE_CHECKING:
     from git_spacy.git.repository import Repository
@@ -182,7 +182,7 @@ class CommandContext:
         from git_spacy.state.stat_cache import StatCache
 
         python = find_interpreter(self.root, self.settings, os.environ)
-        recorder = Recorder(project, self.root, python, self.variables, output.warning)
+        recorder = Recorder(project, self.root, python, self.variables, output.diagnostic)
         stats = StatCache.open(self.root)
         stats.declare(project)
         return RunContext(
@@ -229,9 +229,7 @@ class CommandContext:
         from git_spacy.git.repository import Repository
         from git_spacy.history import run_history
 
-        repository = Repository.discover(self.start)
-        if repository is None:
-            raise InvalidInput("not in a Git repository, so no runs are recorded", hint="git init")
+        repository = Repository.require(self.start)
         try:
             root = self.root
         except InvalidInput:
@@ -239,7 +237,7 @@ class CommandContext:
         try:
             run_history.flush_pending(root)
         except (GitSpacyError, OSError) as error:
-            output.warning(f"earlier runs are not recorded yet: {error}")
+            output.diagnostic(as_warning(error, "earlier runs are not recorded yet"))
         return HistoryScope(repository, root, run_history.project_folder(root, repository))
 
 

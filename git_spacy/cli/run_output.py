@@ -15,6 +15,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Literal
 
 from git_spacy.cli import output
+from git_spacy.errors import Diagnostic
 from git_spacy.generate.drawing.label import shorten
 from git_spacy.run.events import (
     CommandFailed,
@@ -26,7 +27,6 @@ from git_spacy.run.events import (
     RunEvent,
     RunPlanned,
     RunReporter,
-    RunWarning,
     StepStarted,
 )
 
@@ -87,8 +87,8 @@ class _RunDisplay:
             if self._style != "alone":
                 text = f"failed ({event.error.problems[0].message})"
                 output.heading(f"==> {event.command}:", text, "red")
-        elif isinstance(event, RunWarning):
-            output.warning(event.text, event.hint)
+        elif isinstance(event, Diagnostic):
+            output.diagnostic(event)
 
     def _started(self, event: CommandStarted) -> None:
         if not (self._shown_python or event.dry):

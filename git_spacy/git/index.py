@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from git_spacy.errors import InvalidInput
 from git_spacy.git import objects, process
 from git_spacy.git.remote_tree import SUBMODULE, TreeEntry
 from git_spacy.git.repository import Repository
@@ -65,6 +66,18 @@ class Index:
             environ["GIT_INDEX_FILE"] = os.path.abspath(index_file)
             file = Path(environ["GIT_INDEX_FILE"])
         return cls(repository.top, environ, file)
+
+    @classmethod
+    def require(cls, repository: Repository) -> Index:
+        """Return the index as `open` does. Raises InvalidInput for a bare repository."""
+
+        index = cls.open(repository)
+        if index is None:
+            raise InvalidInput(
+                "this repository is bare: it has no working tree",
+                hint="change to a clone or a worktree of it",
+            )
+        return index
 
     @property
     def is_partial(self) -> bool:

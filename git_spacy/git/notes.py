@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import chain, islice, repeat
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import sharing
-from git_spacy.errors import ExternalError, InvalidInput
+from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
 from git_spacy.files import file_lock
 from git_spacy.git import commits, objects
 from git_spacy.git.ident import format_ident
@@ -252,9 +252,7 @@ class NotesReader:
     Calls `warn` once for each kind of limit that made it leave something out.
     """
 
-    def __init__(
-        self, repository: Repository, warn: Callable[[str], None] = lambda _: None
-    ) -> None:
+    def __init__(self, repository: Repository, warn: Warn = lambda _: None) -> None:
         self._repository = repository
         self._warn = warn
         self._bytes_left = MAX_READ_BYTES
@@ -292,7 +290,7 @@ class NotesReader:
                 if self._bytes_left <= 0:
                     self._warn_once(
                         "all",
-                        "too many run records to read at once, some are left out; "
+                        "too many run records to read at once, some are left out",
                         "to see those of one commit: git spacy show REV",
                     )
                     readable.clear()
@@ -302,7 +300,7 @@ class NotesReader:
 
     def _is_readable(self, commit: str, note: Note) -> bool:
         if note.size < 0:
-            self._warn_once("missing", f"the note on {commit} is missing; run 'git fsck'")
+            self._warn_once("missing", f"the note on {commit} is missing", "git fsck")
         elif note.size > MAX_NOTE_BYTES:
             self._warn_once(
                 "large",
@@ -326,10 +324,10 @@ class NotesReader:
             )
         return short
 
-    def _warn_once(self, kind: str, text: str) -> None:
+    def _warn_once(self, kind: str, message: str, hint: str = "") -> None:
         if kind not in self._warned:
             self._warned.add(kind)
-            self._warn(text)
+            self._warn(warning(message, hint))
 
 
 def split_lines(note: bytes) -> tuple[str, ...]:

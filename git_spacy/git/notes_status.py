@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-from git_spacy.errors import ExternalError
+from git_spacy.errors import ExternalError, Warn
 from git_spacy.git import commits, notes, notes_sync
 from git_spacy.git.notes import REF
 from git_spacy.git.repository import Repository
@@ -36,7 +35,7 @@ class NotesStatus(NamedTuple):
 
 def notes_status(
     repository: Repository, remote: str | None, *, fetch: bool = True,
-    warn: Callable[[str], None] = lambda _: None,
+    warn: Warn = lambda _: None,
 ) -> NotesStatus:  # fmt: skip
     """Return the status of the notes; with `fetch`, fetch those of the remote first.
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from git_spacy.errors import ExternalError, InvalidInput
+from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
 from git_spacy.files import file_lock
 from git_spacy.git import notes, process
 from git_spacy.git.ident import FALLBACK_IDENT
@@ -99,7 +99,7 @@ def fetch(repository: Repository, remote: str) -> str:
     return notes.tip(repository, tracking_ref(remote))
 
 
-def merge(repository: Repository, remote: str, warn: Callable[[str], None] = lambda _: None) -> int:
+def merge(repository: Repository, remote: str, warn: Warn = lambda _: None) -> int:
     """Merge the fetched notes into the local ones, and return the number of new lines.
 
     Keeps lines that other processes append meanwhile. Notes that are too large to merge keep their
@@ -134,9 +134,7 @@ def _merge_refused(error: notes.TooManyEntries, remote: str, ours: str) -> Exter
     )
 
 
-def _without_large(
-    repository: Repository, ours: str, theirs: str, warn: Callable[[str], None]
-) -> str:
+def _without_large(repository: Repository, ours: str, theirs: str, warn: Warn) -> str:
     """Return `theirs`, or a commit on top of it without notes that are too large.
 
     A note that is too large for Git to merge, or beyond the limit for one merge, has the content
@@ -156,7 +154,7 @@ def _without_large(
             script.append(f"M 100644 {own.id} {path}" if own else f"D {path}")
     if not script:
         return theirs
-    warn(f"skipped {len(script)} notes of the remote that are too large")
+    warn(warning(f"skipped {len(script)} notes of the remote that are too large"))
     name, email = FALLBACK_IDENT
     message = "Notes without those that are too large"
     text = "\n".join((
@@ -206,13 +204,13 @@ def _compare_and_swap(repository: Repository, new: str, old: str) -> bool:
     return not repository.run_git(arguments, check=False).returncode
 
 
-def pull(repository: Repository, remote: str, warn: Callable[[str], None] = lambda _: None) -> int:
+def pull(repository: Repository, remote: str, warn: Warn = lambda _: None) -> int:
     """Fetch and merge the notes, and return the number of new lines. Raises ExternalError."""
 
     return merge(repository, remote, warn) if fetch(repository, remote) else 0
 
 
-def push(repository: Repository, remote: str, warn: Callable[[str], None] = lambda _: None) -> int:
+def push(repository: Repository, remote: str, warn: Warn = lambda _: None) -> int:
     """Merge the notes of the remote, push, and return the number of lines that it did not have.
 
     If the push is rejected, merges and pushes again: many times while other users push, a few

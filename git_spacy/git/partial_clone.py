@@ -6,10 +6,10 @@ Two backends fetch the objects: the git program, which knows the user's credenti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from git_spacy.errors import ExternalError
+from git_spacy.errors import ExternalError, Warn
 from git_spacy.git import process
 from git_spacy.git.address import Address
 from git_spacy.git.process import LIMITS, Limits
@@ -18,7 +18,7 @@ from git_spacy.git.remote_tree import RemoteTree
 
 @contextmanager
 def open_remote_tree(
-    address: Address, *, prompt: bool = False, warn: Callable[[str], None],
+    address: Address, *, prompt: bool = False, warn: Warn,
     limits: Limits = LIMITS,
 ) -> Iterator[RemoteTree]:  # fmt: skip
     """Provide the tree at `address`; fetched objects are deleted at the end of the block.

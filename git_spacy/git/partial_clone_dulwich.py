@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from git_spacy.abandoned import temporary_folder
-from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, redact
+from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Warn, redact, warning
 from git_spacy.git import process
 from git_spacy.git.address import Address, no_such_ref, parse_address, without_credentials
 from git_spacy.git.process import Limits
@@ -45,7 +45,7 @@ def open_with_dulwich(
     address: Address,
     *,
     prompt: bool,  # noqa: ARG001 (dulwich never asks)
-    warn: Callable[[str], None],
+    warn: Warn,
     limits: Limits,
 ) -> Iterator[FetchedTree]:
     """Provide (commit, entries of all trees, contents). See `partial_clone.open_remote_tree`."""
@@ -134,7 +134,7 @@ class _RemoteStore(_LocalStore):
     """The contents of a remote repository, fetched to a temporary object store."""
 
     def __init__(
-        self, store: DiskObjectStore, address: Address, warn: Callable[[str], None], limits: Limits
+        self, store: DiskObjectStore, address: Address, warn: Warn, limits: Limits
     ) -> None:
         from dulwich.config import StackedConfig
 
@@ -249,9 +249,8 @@ class _RemoteStore(_LocalStore):
     def _warn_full_snapshot(self, reason: str) -> None:
         packs = Path(self._packs.pack_dir).glob("*.pack")
         size = sum(pack.stat().st_size for pack in packs)
-        self._warn(
-            f"{self._address.display_url} {reason}: fetched the whole commit ({size / 1e6:.1f} MB)"
-        )
+        message = f"{reason}: fetched the whole commit ({size / 1e6:.1f} MB)"
+        self._warn(warning(f"{self._address.display_url} {message}"))
 
     def close(self) -> None:
         for response in getattr(self._client, "responses", ()):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from git_spacy.errors import (
     InvalidInput,
     LocalFailure,
     Refused,
+    Warn,
     redact,
+    warning,
 )
 from git_spacy.git import objects, process
 from git_spacy.git.address import Address, no_such_ref
@@ -56,7 +58,7 @@ _NOT_BY_ID = re.compile(r"not our ref|unadvertised object|allowAnySHA1InWant|all
 
 @contextmanager
 def open_with_git(
-    address: Address, *, prompt: bool, warn: Callable[[str], None], limits: Limits
+    address: Address, *, prompt: bool, warn: Warn, limits: Limits
 ) -> Iterator[FetchedTree]:
     """Provide (commit, entries of all trees, contents). See `partial_clone.open_remote_tree`."""
 
@@ -91,7 +93,7 @@ class _PartialClone(_LocalContents):
     """The contents of a remote repository, fetched to a temporary one."""
 
     def __init__(
-        self, git_dir: Path, address: Address, prompt: bool, warn: Callable[[str], None],
+        self, git_dir: Path, address: Address, prompt: bool, warn: Warn,
         limits: Limits,
     ) -> None:  # fmt: skip
         super().__init__(git_dir)
@@ -179,9 +181,8 @@ class _PartialClone(_LocalContents):
         self._complete = True
         packs = (self.git_dir / "objects" / "pack").glob("*.pack")
         size = sum(path.stat().st_size for path in packs)
-        self._warn(
-            f"{self._address.display_url} {reason}: fetched the whole commit ({size / 1e6:.1f} MB)"
-        )
+        message = f"{reason}: fetched the whole commit ({size / 1e6:.1f} MB)"
+        self._warn(warning(f"{self._address.display_url} {message}"))
 
 
 def _options(settings: Sequence[str]) -> tuple[str, ...]:

@@ -53,6 +53,7 @@ _KEPT_STDERR = 64 << 10  # bytes that are kept of the beginning, and of the end
 _CHUNK = 1 << 16
 _POLL_INTERVAL = 0.2  # seconds between two checks of the time and the disk
 _MIN_FREE_DISK = 64 << 20  # bytes that a fetch leaves free
+RAISE_LIMIT = "to raise the limit: git config spacy.maxAssetSize 10g"  # a hint
 
 _TERMINATION_GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 _running: set[subprocess.Popen[bytes]] = set()
@@ -334,10 +335,7 @@ def check_limits(limits: Limits, elapsed: float, folder: Path | None = None) -> 
     if folder is None:
         return
     if limits.size and size_of_folder(folder) > limits.size:
-        raise ExternalError(
-            f"the server sent more than {limits.size:,} bytes",
-            hint="to raise the limit: git config spacy.maxAssetSize 10g",
-        )
+        raise ExternalError(f"the server sent more than {limits.size:,} bytes", hint=RAISE_LIMIT)
     disk = os.statvfs(folder)
     block = disk.f_frsize or disk.f_bsize
     if disk.f_bavail * block < min(_MIN_FREE_DISK, disk.f_blocks * block // 100):

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from git_spacy.containment import TreeNames, link_stays_inside
-from git_spacy.errors import ExternalError, InvalidInput, LocalFailure, Refused, local_failure
+from git_spacy.errors import (
+    ExternalError,
+    InvalidInput,
+    LocalFailure,
+    Refused,
+    Warn,
+    local_failure,
+    warning,
+)
 from git_spacy.files import create
+from git_spacy.git.process import RAISE_LIMIT
 
 FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
 
@@ -74,7 +83,7 @@ class RemoteTree(NamedTuple):
     commit: str
     listing: tuple[TreeEntry, ...]
     contents: Contents
-    warn: Callable[[str], None]
+    warn: Warn
     display_url: str
     max_bytes: int = 0  # for one checkout; 0: as much as the disk has room for
 
@@ -114,7 +123,7 @@ class RemoteTree(NamedTuple):
         wanted = []
         for entry in entries:
             if entry.mode == SUBMODULE:
-                self.warn(f"skipped submodule '{entry.name}'")
+                self.warn(warning(f"skipped submodule '{entry.name}'"))
             else:
                 wanted.append(entry)
         self.contents.fetch(tuple(dict.fromkeys(entry.id for entry in wanted)))
@@ -207,10 +216,7 @@ class _SizeLimit:
     def add(self, size: int) -> None:
         self._written += size
         if self._max_bytes and self._written > self._max_bytes:
-            raise ExternalError(
-                f"larger than {self._max_bytes:,} bytes",
-                hint="to raise the limit: git config spacy.maxAssetSize 10g",
-            )
+            raise ExternalError(f"larger than {self._max_bytes:,} bytes", hint=RAISE_LIMIT)
 
 
 def _write_files(

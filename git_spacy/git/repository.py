@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from git_spacy.errors import InvalidInput
 from git_spacy.files import resolve_beneath
 from git_spacy.git import process
 from git_spacy.project.paths import bare_repository, has_git_dir, is_git_dir
@@ -61,6 +62,18 @@ class Repository(NamedTuple):
             if is_git_dir(folder):
                 raise bare_repository(folder)
         return None
+
+    @classmethod
+    def require(cls, start: Path, hint: str = "git init") -> Repository:
+        """Return the repository that contains `start`, as `discover` does.
+
+        Raises InvalidInput with `hint` if there is none.
+        """
+
+        repository = cls.discover(start)
+        if repository is None:
+            raise InvalidInput(f"not a Git repository: '{start}'", hint=hint)
+        return repository
 
     @classmethod
     def _from_git_dir(cls, git_dir: Path, top: Path | None) -> Repository:

@@ -7,11 +7,11 @@ agree counts only if it is in the history of the commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import InvalidInput, Warn
 from git_spacy.git import notes
 from git_spacy.git.notes import NotesReader
 from git_spacy.git.repository import Repository
@@ -55,7 +55,7 @@ class LockHistory(NamedTuple):
 
 def lock_history(
     root: Path, repository: Repository, revision: str, extra_entries: Sequence[LockEntry] = (),
-    warn: Callable[[str], None] = lambda _: None,
+    warn: Warn = lambda _: None,
 ) -> LockHistory:  # fmt: skip
     """Return the lock history of the project at `root` for `revision`.
 

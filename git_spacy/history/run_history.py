@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import formats
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import InvalidInput, Warn
 from git_spacy.files import file_lock, write_atomic
 from git_spacy.git import commits, notes, objects, process
 from git_spacy.git.notes import MAX_LINE_LENGTH, AnnotatedCommit, NotesReader
@@ -312,7 +312,7 @@ def read_history(
     repository: Repository,
     project: str | None,
     revisions: Sequence[str] = (),
-    warn: Callable[[str], None] = lambda _: None,
+    warn: Warn = lambda _: None,
 ) -> Iterator[CommitRuns]:
     """Yield the commits reachable from `revisions` (default: HEAD), newest first, with their runs.
 
@@ -358,16 +358,14 @@ def _without_repeats(newer: CommitRuns, older: Sequence[RecordedRun]) -> CommitR
     )
 
 
-def all_records(root: Path) -> Iterator[RunRecord]:
+def all_records(root: Path, warn: Warn = lambda _: None) -> Iterator[RunRecord]:
     """Yield all records of the project at `root`, on any commit, but those too large to read.
 
     Raises InvalidInput outside a repository, ExternalError.
     """
 
-    repository = Repository.discover(root)
-    if repository is None:
-        raise InvalidInput("not in a Git repository, so no runs are recorded", hint="git init")
-    reader = NotesReader(repository)
+    repository = Repository.require(root)
+    reader = NotesReader(repository, warn)
     project = project_folder(root, repository)
     return (
         record for _, lines in reader.lines(reader.notes) for record in parse_lines(lines, project)

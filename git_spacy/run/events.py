@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Union
 
-from git_spacy.errors import GitSpacyError
+from git_spacy.errors import Diagnostic, GitSpacyError
 
 
 class CommandSkipped(NamedTuple):
@@ -65,13 +65,6 @@ class RunPlanned(NamedTuple):
     commands: int
 
 
-class RunWarning(NamedTuple):
-    """A warning that does not stop the run, and a hint on what to do about it."""
-
-    text: str
-    hint: str = ""
-
-
 RunEvent = Union[  # noqa: UP007 (3.10)
     RunPlanned,
     CommandSkipped,
@@ -81,6 +74,6 @@ RunEvent = Union[  # noqa: UP007 (3.10)
     LinePrinted,
     CommandFinished,
     CommandFailed,
-    RunWarning,
+    Diagnostic,  # a warning, which does not stop the run
 ]
 RunReporter = Callable[[RunEvent], None]

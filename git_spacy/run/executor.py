@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from git_spacy.errors import GitSpacyError
+from git_spacy.errors import CheckFailed, Diagnostic, GitSpacyError
 from git_spacy.project.model import Command, Project
+from git_spacy.project.paths import ProjectPath
 from git_spacy.run.events import RunReporter
 from git_spacy.run.script import Step
 
@@ -66,3 +67,17 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Release all resources; no job may be started afterwards."""
+
+
+def missing_outputs(command: Command, paths: Iterable[ProjectPath]) -> GitSpacyError:
+    """Return the error for the outputs `paths`, which the script of `command` did not produce."""
+
+    return CheckFailed.from_problems(
+        Diagnostic(
+            f"'{command.name}' did not produce its output '{path}'",
+            "correct the script, or the path under 'outputs'",
+            "project.yml",
+            command.line,
+        )
+        for path in paths
+    )

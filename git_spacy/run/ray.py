@@ -16,11 +16,11 @@ from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 from git_spacy import interrupts
-from git_spacy.errors import ExternalError, GitSpacyError, Interrupted
+from git_spacy.errors import Diagnostic, ExternalError, GitSpacyError, Interrupted, warning
 from git_spacy.git.state_dir import state_dir
 from git_spacy.project.model import Project
 from git_spacy.run import ray_options, ray_worker, workspace_archive
-from git_spacy.run.events import LinePrinted, RunReporter, RunWarning, StepStarted
+from git_spacy.run.events import LinePrinted, RunReporter, StepStarted
 from git_spacy.run.executor import Job, JobResult
 from git_spacy.run.line_buffer import LineBuffer
 from git_spacy.run.ray_cluster import Cluster, require_ray
@@ -48,7 +48,7 @@ class RayExecutor:
         self._secret = ""
         self._always_upload = False  # set once a worker did not have the project's folder
         self._running: list[_Task] = []
-        self._warnings: list[str] = []
+        self._warnings: list[Diagnostic] = []
         self._warned: set[str] = set()  # names of commands
 
     def start(self, job: Job) -> None:
@@ -88,16 +88,14 @@ class RayExecutor:
             return False
         if name not in self._warned:
             self._warned.add(name)
-            self._warnings.append(
-                f"'{name}' waits: no machine of the cluster currently has {amounts}"
-            )
+            self.warn(f"'{name}' waits: no machine of the cluster currently has {amounts}")
         return True
 
     def wait(self, report: RunReporter) -> JobResult:
         try:
             while True:
-                for text in self._warnings:
-                    report(RunWarning(text))
+                for waiting in self._warnings:
+                    report(waiting)
                 self._warnings.clear()
                 for task in self._running:
                     if task.result is not None:
@@ -168,7 +166,7 @@ class RayExecutor:
     def warn(self, text: str) -> None:
         """Queue a warning, to be reported by `wait`."""
 
-        self._warnings.append(text)
+        self._warnings.append(warning(text))
 
     def always_upload(self) -> None:
         """Upload the files of every task that is submitted from now on."""

@@ -7,12 +7,12 @@ does not fail the run: it is reported once, as a warning.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_spacy import __version__
-from git_spacy.errors import GitSpacyError, local_failure, redact
+from git_spacy.errors import GitSpacyError, Warn, as_warning, redact
 from git_spacy.files import open_beneath
 from git_spacy.git import commits
 from git_spacy.git.repository import Repository
@@ -51,7 +51,7 @@ class Recorder:
         root: Path,
         python: Interpreter,
         overrides: Mapping[str, Any],
-        warn: Callable[[str], None],
+        warn: Warn,
     ) -> None:
         self._project = project
         self._root = root
@@ -149,11 +149,7 @@ class Recorder:
     def _warn_failure(self, error: GitSpacyError | OSError) -> None:
         if not self._warned:
             self._warned = True
-            if not isinstance(error, GitSpacyError):
-                error = local_failure(error, "cannot write the run history")
-            problem = error.problems[0]
-            hint = f"\nhint: {problem.hint}" if problem.hint else ""
-            self._warn(f"run not recorded: {problem.message}{hint}")
+            self._warn(as_warning(error, "run not recorded"))
 
 
 def versions(python: Interpreter) -> dict[str, str]:

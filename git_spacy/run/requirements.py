@@ -14,10 +14,9 @@ from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
-from git_spacy.errors import Refused
+from git_spacy.errors import Diagnostic, Refused, warning
 from git_spacy.files import open_beneath
 from git_spacy.project.model import Project
-from git_spacy.run.events import RunWarning
 from git_spacy.run.missing_tools import REQUIREMENTS, normalize
 from git_spacy.run.script import Interpreter
 
@@ -43,7 +42,7 @@ class _Requirement(NamedTuple):
     wanted: str
 
 
-def unmet_requirements(project: Project, root: Path, python: Interpreter) -> Iterator[RunWarning]:
+def unmet_requirements(project: Project, root: Path, python: Interpreter) -> Iterator[Diagnostic]:
     """Yield a warning for `spacy_version` and one for requirements.txt if they are not met."""
 
     installed = installed_packages(Path(python.path))
@@ -52,7 +51,7 @@ def unmet_requirements(project: Project, root: Path, python: Interpreter) -> Ite
         if text := _unmet(wanted, installed):
             install = _pip(python, installed, quote(f"spacy{project.spacy_version}"))
             message = f"{text}, but project.yml has 'spacy_version: {wanted.wanted}'"
-            yield RunWarning(message, install)
+            yield warning(message, install)
     scripts = (line for command in project.commands for line in command.script)
     if not project.check_requirements or any(REQUIREMENTS in line for line in scripts):
         return  # in the latter case, the project installs them itself
@@ -62,7 +61,7 @@ def unmet_requirements(project: Project, root: Path, python: Interpreter) -> Ite
         found = "; ".join(unmet[:_MOST_NAMED]) + more
         file = quote(os.path.relpath(root / REQUIREMENTS))
         install = _pip(python, installed, f"-r {file}")
-        yield RunWarning(f"{REQUIREMENTS} is not met: {found}", install)
+        yield warning(f"{REQUIREMENTS} is not met: {found}", install)
 
 
 def _pip(python: Interpreter, installed: InstalledPackages, packages: str) -> str:

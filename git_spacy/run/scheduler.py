@@ -25,6 +25,7 @@ from git_spacy.errors import (
     InvalidInput,
     Refused,
     ScriptFailed,
+    warning,
 )
 from git_spacy.files import make_directory
 from git_spacy.lock.lock_file import LockFile
@@ -42,10 +43,9 @@ from git_spacy.run.events import (
     CommandStarted,
     RunPlanned,
     RunReporter,
-    RunWarning,
     StepStarted,
 )
-from git_spacy.run.executor import Executor, Job, JobResult
+from git_spacy.run.executor import Executor, Job, JobResult, missing_outputs
 from git_spacy.run.recorder import PendingRecord, Recorder
 from git_spacy.run.requirements import unmet_requirements
 from git_spacy.run.script import Interpreter, build_steps, installed_version, process_environment
@@ -251,8 +251,8 @@ class _Scheduler:
                 return
         if not self._has_checked_requirements:
             self._has_checked_requirements = True
-            for warning in unmet_requirements(context.project, context.root, context.python):
-                context.report(warning)
+            for unmet in unmet_requirements(context.project, context.root, context.python):
+                context.report(unmet)
         reasons = _displayed_reasons(verdict, (), is_forced)
         context.report(CommandStarted(command.name, reasons, False))
         _warn_of_unset_variables(command, context)
@@ -281,15 +281,7 @@ class _Scheduler:
         missing = [output for output in command.produced if after[output.normal] is None]
         if missing:
             _write_record(running, command, running.before, after, context, CheckFailed.exit_code)
-            raise CheckFailed.from_problems(
-                Diagnostic(
-                    f"'{command.name}' did not produce its output '{output}'",
-                    "correct the script, or the path under 'outputs'",
-                    "project.yml",
-                    command.line,
-                )
-                for output in missing
-            )
+            raise missing_outputs(command, missing)
         observed = _observed_inputs(command, running.before, after, context)
         context.record_result(command, observed, self._later_new_entries(running.number))
         _write_record(running, command, observed, after, context)
@@ -493,7 +485,7 @@ class _StaleProducers:
             if verdict.state in ("stale", "not_run"):
                 text = f"'{producer.name}', which produces '{path}', is stale"
                 hint = f"git spacy run {producer.name} {command.name}"
-                self._context.report(RunWarning(f"{text}: {hint}"))
+                self._context.report(warning(text, hint))
 
 
 def _write_record(
@@ -524,7 +516,7 @@ def _observed_inputs(
         # fingerprint recorded, the next run detects the change.
         observed[dep.normal] = before[dep.normal]
         text = f"'{dep}' changed while '{command.name}' was running; the next run repeats it"
-        context.report(RunWarning(text))
+        context.report(warning(text))
     return observed
 
 
@@ -534,4 +526,4 @@ def _warn_of_unset_variables(command: Command, context: RunContext) -> None:
         variable = context.project.environment[name]
         if variable not in context.environ:
             text = f"environment variable {variable} is not set, but used by '{command.name}'"
-            context.report(RunWarning(text))
+            context.report(warning(text))

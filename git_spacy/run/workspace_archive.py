@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from git_spacy.containment import is_git_name, link_stays_inside
-from git_spacy.errors import CheckFailed, Diagnostic, ExternalError, Refused
+from git_spacy.errors import ExternalError, Refused
 from git_spacy.files import staging
 from git_spacy.git import process
 from git_spacy.git.repository import Repository
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.run.executor import missing_outputs
 from git_spacy.safe_extract import OutputExtractor, read_members
 
 _CHUNK_SIZE = 32 << 20
@@ -263,15 +264,7 @@ def _require_all_outputs(command: Command, names: set[str]) -> None:
     # checked in the tar, since an output of an earlier run may exist in the project
     missing = [path for path in command.produced if path.normal not in names]
     if missing:
-        raise CheckFailed.from_problems(
-            Diagnostic(
-                f"'{command.name}' did not produce its output '{path}'",
-                "correct the script, or the path under 'outputs'",
-                "project.yml",
-                command.line,
-            )
-            for path in missing
-        )
+        raise missing_outputs(command, missing)
 
 
 def _refusal(name: str, reason: str) -> Refused:

@@ -19,7 +19,15 @@ from typing import NamedTuple
 
 from git_spacy import __version__, templates
 from git_spacy.containment import is_git_name
-from git_spacy.errors import Diagnostic, ExternalError, GitSpacyError, InvalidInput, Refused
+from git_spacy.errors import (
+    Diagnostic,
+    ExternalError,
+    GitSpacyError,
+    InvalidInput,
+    Refused,
+    Warn,
+    as_warning,
+)
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
 from git_spacy.git.partial_clone import open_remote_tree
@@ -113,7 +121,7 @@ def clone(
     cwd: Path,
     *,
     prompt: bool,
-    warn: Callable[[str], None],
+    warn: Warn,
 ) -> CloneResult:
     """Create a project from a template. Raises GitSpacyError, and then leaves nothing behind."""
 
@@ -146,7 +154,7 @@ def list_templates(
     cwd: Path,
     *,
     prompt: bool,
-    warn: Callable[[str], None],
+    warn: Warn,
 ) -> tuple[tuple[str, str], ...]:
     """Return the names and titles of the embedded templates, or the names of those in the
     repository, whose titles would have to be downloaded."""
@@ -322,7 +330,7 @@ def _create(
     return CloneResult(dest, source, commit, path, checkout, create_repository, is_project)
 
 
-def _gitignore_writer(settings: Settings, warn: Callable[[str], None]) -> Callable[[Path], None]:
+def _gitignore_writer(settings: Settings, warn: Warn) -> Callable[[Path], None]:
     """Return a function that lists the assets and outputs of a project in its .gitignore.
 
     It does nothing if the user has turned it off. If it fails, it only warns, since a project
@@ -336,7 +344,7 @@ def _gitignore_writer(settings: Settings, warn: Callable[[str], None]) -> Callab
             try:
                 write_initial(folder)
             except GitSpacyError as error:
-                warn(f"cannot write .gitignore: {error.problems[0].message}")
+                warn(as_warning(error, "cannot write .gitignore"))
 
     return write_gitignore if boolean(settings, "spacy.ignore") else lambda _: None
 

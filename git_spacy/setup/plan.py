@@ -56,12 +56,8 @@ def open_context(start: Path) -> RepoContext:
     Raises InvalidInput without a repository or projects; ExternalError or Refused if git refuses.
     """
 
-    repository = Repository.discover(start)
-    if repository is None:
-        raise InvalidInput(f"not a Git repository: '{start}'", hint="git init && git spacy init")
-    index = Index.open(repository)
-    if index is None:
-        raise InvalidInput("this repository is bare: it has no working tree to set up")
+    repository = Repository.require(start, hint="git init && git spacy init")
+    index = Index.require(repository)
     top = index.top.resolve()
     projects = {(top / entry.name).parent for entry in index.named(loader.PROJECT_FILE)}
     projects |= {(top / name).parent for name in _untracked_projects(repository)}

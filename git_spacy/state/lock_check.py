@@ -17,7 +17,14 @@ from git_spacy.project.variables import could_resolve_to
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.project_view import View
 from git_spacy.state.stat_cache import Observed
-from git_spacy.state.verdict import Reason, Unknown, Verdict, compute_verdict, script_reasons
+from git_spacy.state.verdict import (
+    Reason,
+    Unknown,
+    Verdict,
+    changed_message,
+    compute_verdict,
+    script_reasons,
+)
 
 Entries = Mapping[str, LockEntry]
 
@@ -157,7 +164,10 @@ class LockChecker:
             return next(contrary, evidence[0])
         present = self._present[path.normal]
         if present is not None and self._is_complete(path):
-            return self._ignore_benign_difference(command, path, present, recorded), "changed"
+            fingerprint = self._ignore_benign_difference(command, path, present, recorded)
+            is_changed_folder = present.names and fingerprint.digest != recorded
+            files = self._view.changed_files(path, recorded) if is_changed_folder else ()
+            return fingerprint, changed_message(files)
         if any(path.touches(produced) for produced in self._produced):
             return Unknown(f"'{path}' is not present"), ""
         if self._view.ignored([path]):

@@ -6,12 +6,13 @@ A view never writes to the project; it may save fingerprints in the stat cache.
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from git_spacy.errors import ExternalError, InvalidInput, Refused
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import open_beneath, open_each
 from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import EntryState, Index, submodule_index
@@ -80,6 +81,9 @@ class View(Protocol):
         it differs.
         """
 
+    def changed_files(self, path: ProjectPath, recorded: str) -> list[str]:
+        """Return the files in a folder that differ from those with the md5 `recorded`, if known."""
+
     def absence(self, path: ProjectPath) -> Absence | None:
         """Say why a path that is in Git is not present, and how to get it; None if it is not."""
 
@@ -133,6 +137,9 @@ class WorkTree:
             return ""
         return LFS_POINTER if _has_pointer(self.root, self._stats.files(path.normal)) else None
 
+    def changed_files(self, path: ProjectPath, recorded: str) -> list[str]:
+        return self._stats.changed_files(path.normal, recorded)
+
     def absence(self, path: ProjectPath) -> Absence | None:
         return absence(self._stats, open_index(self._stats), path.normal)
 
@@ -185,17 +192,14 @@ class Staged:
     """The project in the folder `root` as it would be committed, without files that are not staged.
 
     Links and submodules are read from the worktree. `index` is the index of the repository, if the
-    caller has already opened it. Raises ExternalError outside a repository and if git fails.
+    caller has already opened it. Raises InvalidInput outside a repository, ExternalError.
     """
 
     _NO_PROJECT_FILE = ("not staged, and not in the repository", f"git add {loader.PROJECT_FILE}")
 
     def __init__(self, root: Path, index: Index | None = None) -> None:
         if index is None:
-            repository = Repository.discover(root)
-            index = repository and Index.open(repository)
-        if index is None:
-            raise ExternalError(f"not a Git repository: '{root}'", hint="leave out --staged")
+            index = Index.require(Repository.require(root, hint="leave out --staged"))
         self._open(root, index, index.top)
 
     def _open(self, root: Path, index: Index | CommitTree, top: Path) -> None:
@@ -402,6 +406,20 @@ class Staged:
 
         files = self._stats.files(path)
         return not files or _has_pointer(self.root, files)
+
+    def changed_files(self, path: ProjectPath, recorded: str) -> list[str]:
+        before = self._stats.contents(path.normal, recorded)
+        entries = self._entries_below([path])[path.normal]
+        if before is None or not all(map(_is_file, entries)):
+            return []
+        now: dict[str, int] = {}
+        contents = self._index.contents([entry.id for entry in entries])
+        for entry, (_, stream) in zip(entries, contents, strict=True):
+            content = stream.read()
+            with_crlf = content.replace(b"\n", b"\r\n")
+            sums = (zlib.crc32(content), zlib.crc32(with_crlf))
+            now[entry.name] = next((sum for sum in sums if sum == before.get(entry.name)), sums[0])
+        return sorted(name for name in before | now if before.get(name) != now.get(name))
 
     def absence(self, path: ProjectPath) -> Absence | None:
         index = self._index if isinstance(self._index, Index) else open_index(self._stats)

@@ -58,5 +58,8 @@ def _remember(command: Command, entry: LockEntry, observed: Observed, stats: Sta
         for path in command.deps + command.produced
         if (state := observed[path.normal]) is not None
     }
+    for path in command.deps:
+        if state := observed[path.normal]:
+            stats.remember_contents(path.normal, state.digest)
     key = (command.script, entry.deps, entry.outs)
     stats.remember_run(command.name, PreviousRun(key, names))

@@ -27,6 +27,7 @@ from git_spacy.state.hashing import (
     FileStat,
     Fingerprint,
     StatSummary,
+    checksums,
     digest_contents,
     digest_file_names,
     files_below,
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from git_spacy.git.repository import Repository
 
 _VERSION = 1
-_PARTS = ("paths", "runs", "fetched", "uncounted")
+_PARTS = ("paths", "runs", "fetched", "uncounted", "contents")
 _MAX_PREVIOUS_RUNS = 16  # of one command, with different variables
+_MAX_LISTED_FILES, _MAX_LISTED_BYTES = 200, 16 << 20  # of a folder whose files are listed
 _FINE_TICK, _COARSE_TICK = (
     20_000_000,
     2_000_000_000,
@@ -105,6 +107,9 @@ class StatCache:
             path: _Uncounted(*value) for path, value in document.get("uncounted", {}).items()
         }
         self._folders: dict[str, dict[str, bool]] = {}
+        self._contents: dict[str, tuple[str, dict[str, int]]] = {
+            path: (value[0], value[1]) for path, value in document.get("contents", {}).items()
+        }
         self._runs: dict[str, list[Any]] = document.get("runs", {})
         self._fetched = {
             dest: FetchedAsset(*value) for dest, value in document.get("fetched", {}).items()
@@ -312,6 +317,42 @@ class StatCache:
             self._changed.add(("paths", key))
         return self._paths[key].fingerprint.digest if summary else None
 
+    def contents(self, path: str, digest: str) -> dict[str, int] | None:
+        """Return the checksums of the files in the folder `path` when it had this digest.
+
+        None if they are not known. For the names in messages only: they do not decide anything.
+        """
+
+        known_digest, files = self._contents.get(path, ("", {}))
+        return files if known_digest == digest else None
+
+    def remember_contents(self, path: str, digest: str) -> None:
+        """Remember the checksums of the files in a folder, if it has this digest and is small."""
+
+        cached = self._paths.get(_key(path, "md5"))
+        if cached is None or cached.fingerprint.digest != digest or not cached.fingerprint.names:
+            return
+        if self.contents(path, digest) is None and cached.fingerprint.size <= _MAX_LISTED_BYTES:
+            files = self.files(path)
+            if len(files) <= _MAX_LISTED_FILES:
+                self._contents[path] = digest, checksums(self.root, files)
+                self._changed.add(("contents", path))
+
+    def changed_files(self, path: str, recorded: str) -> list[str]:
+        """Return the files in the folder `path` that are not as when it had the digest `recorded`.
+
+        Returns an empty list if they are not known.
+        """
+
+        before = self.contents(path, recorded)
+        if before is None:
+            return []
+        files = self.files(path)
+        if sum(file.size for file in files) > _MAX_LISTED_BYTES:
+            return []
+        now = checksums(self.root, files)
+        return sorted(name for name in before | now if before.get(name) != now.get(name))
+
     def previous_runs(self, command: str) -> list[PreviousRun]:
         """Return the remembered runs of `command`, the latest first."""
 
@@ -371,6 +412,8 @@ class StatCache:
             return self._runs.get(key)
         if part == "fetched":
             return list(self._fetched[key])
+        if part == "contents":
+            return list(self._contents[key])
         if part == "uncounted":
             return list(self._uncounted[key])
         cached = self._paths.get(key)
@@ -406,6 +449,10 @@ def _read(file: Path) -> dict[str, Any]:
             formats.md5(rules)
             names, excludes = lists
             _check_all(formats.text, (*names, *excludes))
+        for digest, files in document.setdefault("contents", {}).values():
+            formats.md5(digest)
+            _check_all(formats.size, files.values())
+            _check_all(formats.text, files)
         return dict(document)
     except (OSError, InvalidInput, ValueError, TypeError, KeyError, AttributeError):
         return {}

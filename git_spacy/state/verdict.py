@@ -74,6 +74,17 @@ class Verdict(NamedTuple):
         return self.state != "up_to_date"
 
 
+def changed_message(files: Sequence[str]) -> str:
+    """Return the words for a folder in which these files differ: up to five of their names."""
+
+    if not files:
+        return "changed"
+    names = ", ".join(f"'{name}'" for name in files[:_MAX_NAMES])
+    more = len(files) - _MAX_NAMES
+    return f"changed: {names} and {more} more" if more > 0 else f"changed: {names}"
+
+
+_MAX_NAMES = 5
 SameLine = Callable[[str, str], bool]
 """Whether a script line of project.yml and a recorded one are the same."""
 

@@ -12,7 +12,7 @@ from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.variables import fill_environment
 from git_spacy.state.stat_cache import Observed, StatCache
-from git_spacy.state.verdict import Verdict, compute_verdict, with_upstream
+from git_spacy.state.verdict import Verdict, changed_message, compute_verdict, with_upstream
 
 
 def judge(
@@ -141,4 +141,20 @@ def _verdict(
     def same_line(line: str, recorded: str) -> bool:
         return fill_environment(line, project.environment, environ) == recorded
 
-    return compute_verdict(command, entry, observed, stats.previous_runs(command.name), same_line)
+    previous = stats.previous_runs(command.name)
+    messages = _change_messages(command, entry, stats, observed) if entry else {}
+    return compute_verdict(command, entry, observed, previous, same_line, messages)
+
+
+def _change_messages(
+    command: Command, entry: LockEntry, stats: StatCache, observed: Observed
+) -> dict[str, str]:
+    recorded = {item.path: item.md5 for item in entry.deps}
+    return {
+        path.normal: changed_message(stats.changed_files(path.normal, md5))
+        for path in command.deps
+        if (md5 := recorded.get(path.text))
+        and (now := observed[path.normal])
+        and now.names
+        and now.digest != md5
+    }

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import GitSpacyError
+from git_spacy.errors import Diagnostic, GitSpacyError, Warn, as_warning
 from git_spacy.files import Staging, recover, staging
 from git_spacy.history import run_history
 from git_spacy.history.run_record import RunRecord
@@ -41,11 +41,11 @@ class OutputSource(NamedTuple):
 
 
 class RunCache:
-    """The run cache of the project at `root`. `warn` gets the first failure as a message."""
+    """The run cache of the project at `root`. `warn` gets the first failure."""
 
     def __init__(
         self, project: Project, root: Path, source: OutputSource, environ: Mapping[str, str],
-        warn: Callable[[str], None],
+        warn: Warn,
     ) -> None:  # fmt: skip
         self._project = project
         self._root = root
@@ -74,7 +74,7 @@ class RunCache:
                 results.append((path.text, now.digest, now.names))
             self._source.store.add_result(_result_key(command, deps), CachedResult(tuple(results)))
         except (GitSpacyError, OSError) as error:
-            self._warn_once(f"not saved to the local cache: {_error_message(error)}")
+            self._warn_once(as_warning(error, "not saved to the local cache"))
 
     def restore(self, command: Command, deps: Observed) -> str | None:
         """Restore the outputs that `command` produces from `deps`.
@@ -87,7 +87,7 @@ class RunCache:
                 if origin := self._restore_result(command, deps, result):
                     return origin
             except (GitSpacyError, OSError) as error:
-                self._warn_once(f"not restored: {_error_message(error)}")
+                self._warn_once(as_warning(error, "not restored"))
         return None
 
     def _candidates(self, command: Command, deps: Observed) -> Iterator[CachedResult]:
@@ -156,10 +156,10 @@ class RunCache:
                 staged.commit()
         return " and ".join(origins) or "the worktree"
 
-    def _warn_once(self, text: str) -> None:
+    def _warn_once(self, problem: Diagnostic) -> None:
         if not self._warned:
             self._warned = True
-            self._warn(text)
+            self._warn(problem)
 
 
 def stage_output(
@@ -223,7 +223,3 @@ def _result_key(command: Command, deps: Observed) -> str:
     facts = [command.script, read, [path.text for path in command.produced]]
     text = json.dumps(facts).encode("utf-8", "surrogateescape")
     return hashlib.sha256(text).hexdigest()
-
-
-def _error_message(error: GitSpacyError | OSError) -> str:
-    return error.problems[0].message if isinstance(error, GitSpacyError) else str(error.strerror)

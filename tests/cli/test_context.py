@@ -57,7 +57,7 @@ def test_the_folder_of_the_project_may_be_an_argument(tmp_path: Path) -> None:
 
 
 def test_the_history_outside_a_project_is_that_of_the_repository(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="not in a Git repository"):
+    with pytest.raises(InvalidInput, match="not a Git repository"):
         CommandContext(tmp_path).open_history()
     git(tmp_path, "init", "-q")
     assert CommandContext(tmp_path).open_history()[1:] == (None, None)

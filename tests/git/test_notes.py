@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import ExternalError, InvalidInput
+from git_spacy.errors import Diagnostic, ExternalError, InvalidInput
 from git_spacy.git import notes
 from git_spacy.git.repository import Repository
 from tests.testing.repositories import commit, git, repository
@@ -294,8 +294,11 @@ def test_total_read_limit_is_reported_once(tmp_path: Path, monkeypatch: pytest.M
     for number in range(4):
         notes.append(discover(root), commit(root, {"a": str(number)}), ["x" * 100])
     monkeypatch.setattr(notes, "MAX_READ_BYTES", 150)
-    warnings: list[str] = []
+    warnings: list[Diagnostic] = []
     reader = notes.NotesReader(discover(root), warnings.append)
     found = list(notes.log(discover(root), [], reader=reader))
     assert [len(annotated.lines) for annotated in found] == [1, 1, 0, 0, 0]
-    assert len(warnings) == 1
+    assert list(map(str, warnings)) == [
+        "warning: too many run records to read at once, some are left out\n"
+        "hint: to see those of one commit: git spacy show REV"
+    ]

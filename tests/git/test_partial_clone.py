@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 from dulwich.config import StackedConfig
 
-from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, LocalFailure
+from git_spacy.errors import (
+    Diagnostic,
+    ExternalError,
+    GitSpacyError,
+    InvalidInput,
+    LocalFailure,
+    Warn,
+)
 from git_spacy.git import remote_tree as trees
 from git_spacy.git.address import parse_address
 from git_spacy.git.credentials import credentials
@@ -33,14 +40,14 @@ FOLDER = "tutorials/ner_fashion_brands"
 
 @contextmanager
 def open_tree(
-    url: str | Path, ref: str | None = None, warnings: list[str] | None = None
+    url: str | Path, ref: str | None = None, warnings: list[Diagnostic] | None = None
 ) -> Iterator[RemoteTree]:
     """Open the tree at `url`; fail on a warning unless `warnings` collects them."""
 
-    def unexpected(text: str) -> None:
-        raise AssertionError(text)
+    def unexpected(warning: Diagnostic) -> None:
+        raise AssertionError(warning)
 
-    warn: Callable[[str], None] = unexpected if warnings is None else warnings.append
+    warn: Warn = unexpected if warnings is None else warnings.append
     with open_remote_tree(parse_address(str(url), ref, trusted=True), warn=warn) as tree:
         yield tree
 
@@ -104,12 +111,12 @@ def test_server_without_filters_sends_the_whole_commit_with_a_warning(
     url: str, git_server: GitServer, tmp_path: Path
 ) -> None:
     git_server.filters = False
-    warnings: list[str] = []
+    warnings: list[Diagnostic] = []
     with open_tree(url, warnings=warnings) as tree:
         assert tree.checkout(FOLDER, tmp_path / "out").files == 4
     assert (tmp_path / "out/project.yml").is_file()
     [warning] = warnings
-    assert "fetched the whole commit (0.5 MB)" in warning
+    assert "fetched the whole commit (0.5 MB)" in warning.message
     assert len(git_server.requests) <= 4
 
 
@@ -119,11 +126,11 @@ def test_server_that_refuses_blob_ids_sends_the_whole_commit(
     # only protocol version 0 restricts which objects can be fetched
     git_server.any_object = False
     monkeypatch.setattr(GitServer, "answer", _in_protocol_0(GitServer.answer))
-    warnings: list[str] = []
+    warnings: list[Diagnostic] = []
     with open_tree(url, warnings=warnings) as tree:
         tree.checkout(FOLDER, tmp_path / "out")
     assert (tmp_path / "out/project.yml").is_file()
-    assert [text for text in warnings if "whole commit" in text]
+    assert [warning for warning in warnings if "whole commit" in warning.message]
 
 
 def _in_protocol_0(answer: Callable[..., bytes]) -> Callable[..., bytes]:

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, LocalFailure, Refused
+from git_spacy.errors import (
+    Diagnostic,
+    ExternalError,
+    GitSpacyError,
+    InvalidInput,
+    LocalFailure,
+    Refused,
+)
 from git_spacy.git import remote_tree as trees
 from git_spacy.git.remote_tree import TreeEntry
 from tests.git.test_partial_clone import FOLDER, check_out, open_tree, source, url
@@ -340,12 +347,12 @@ def test_submodule_is_skipped_with_a_warning(tmp_path: Path) -> None:
         tmp_path / "r",
         "100644 blob {[submodule]}\t.gitmodules\n" + f"160000 commit {'a' * 40}\tmodule\n",
     )
-    warnings: list[str] = []
+    warnings: list[Diagnostic] = []
     with open_tree(root, warnings=warnings) as tree:
         result = tree.checkout("", tmp_path / "out")
     assert result.files == 1
     assert os.listdir(tmp_path / "out") == [".gitmodules"]
-    assert "submodule" in warnings[0]
+    assert "submodule" in warnings[0].message
 
 
 @pytest.mark.threat("embedded-repositories", commands="assets clone")
@@ -422,7 +429,7 @@ def test_hooks_filters_and_submodules_of_a_template_do_not_run(tmp_path: Path) -
     for key in ("filter.evil.smudge", "filter.evil.clean", "filter.evil.process"):
         git(tmp_path, "config", "--global", key, f"touch '{ran}'")
     git(tmp_path, "config", "--global", "core.hooksPath", "t/.githooks")
-    warnings: list[str] = []
+    warnings: list[Diagnostic] = []
     with open_tree(root, warnings=warnings) as tree:
         tree.checkout("t", tmp_path / "dest")
     assert (tmp_path / "dest/data.txt").read_bytes() == b"a\n$Id$\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -234,3 +235,29 @@ def test_names_on_the_built_in_list() -> None:
     )
     for name in ("main.py", "pycache", "x.pyd", ".swp", "#x", "x#", "DS_Store", "~x", ".github"):
         assert not is_uncounted_name(name), name
+
+
+def test_the_files_that_differ_in_a_folder_are_named(root: Path, spacy: Spacy) -> None:
+    write(root, {f"src/{number}.py": "x\n" for number in range(7)})
+    git(root, "add", "src")
+    assert spacy("run", "all", cwd=root).code == 0
+    git(root, "add", "project.lock")
+    write(root, {"src/0.py": "edited", "src/new.py": "x", "src/a.pyc": "x"})
+    (root / "src/3.py").unlink()
+    os.utime(root / "src/4.py")
+    changed = "dependency 'src' changed: '0.py', '3.py', 'new.py'"
+    assert f"'make': {changed}\n" in spacy("check", cwd=root).out
+    assert [reason["message"] for reason in status(root, spacy)] == [changed]
+    git(root, "add", "src/0.py")
+    staged = "'make': dependency 'src' changed: '0.py'\n"
+    assert staged in spacy("check", "--staged", cwd=root).out
+    write(root, {f"src/{number}.py": "edited" for number in range(7)})
+    assert f"({changed[:24]}: '0.py', '1.py', '2.py', '3.py', '4.py' and 3 more)" in (
+        spacy("run", "all", "--dry", cwd=root).err
+    )
+
+
+def status(root: Path, spacy: Spacy) -> list[dict[str, str]]:
+    (command,) = json.loads(spacy("status", "--json", cwd=root).out)["commands"]
+    reasons: list[dict[str, str]] = command["reasons"]
+    return reasons

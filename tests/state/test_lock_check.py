@@ -6,6 +6,7 @@ Each kind of staleness is reported with its own reason and no other.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -270,7 +271,8 @@ def test_each_stale_case_is_reported_where_the_data_is_present(
     root = tmp_path / "copy"
     shutil.copytree(ran, root)
     case.change(root)
-    assert reasons(WorkTree(root)) == (case.reason_with_data + case.reason).split("\n")
+    without_names = [re.sub(" changed: '.*", " changed", text) for text in reasons(WorkTree(root))]
+    assert without_names == (case.reason_with_data + case.reason).split("\n")
 
 
 def test_recorded_values_of_environment_variables_may_differ(ran: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.errors import ExternalError, InvalidInput
+from git_spacy.errors import InvalidInput
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.hashing import fingerprint as read_in_full
@@ -79,7 +79,7 @@ def test_links_are_followed_in_the_worktree(root: Path) -> None:
 
 
 def test_there_is_no_index_outside_a_repository(tmp_path: Path) -> None:
-    with pytest.raises(ExternalError, match="not a Git repository"):
+    with pytest.raises(InvalidInput, match="not a Git repository"):
         Staged(tmp_path)
     write(tmp_path, {"a": "x"})
     assert TrackedFiles(tmp_path).fingerprints([path("a")])["a"] is not None

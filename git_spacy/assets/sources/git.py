@@ -44,7 +44,10 @@ def fetch(
     dest = asset.dest.text
     size_limits = fetch_limits(context.settings)
     with open_remote_tree(
-        address, prompt=False, warn=lambda text: report(FetchNotice(dest, text)), limits=size_limits
+        address,
+        prompt=False,
+        warn=lambda warning: report(FetchNotice(dest, warning.message)),
+        limits=size_limits,
     ) as tree:
         context.cancellation.check()
         if not tree.files(path):

@@ -9,7 +9,7 @@ import click
 from git_spacy.cli import output
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
-from git_spacy.errors import GitSpacyError
+from git_spacy.errors import GitSpacyError, as_warning
 from git_spacy.git.process import available
 from git_spacy.git.settings import boolean
 from git_spacy.project import loader
@@ -88,8 +88,7 @@ def _update_gitignore(context: CommandContext) -> None:
         if update(context.root, loader.load(context.root)):
             output.message("wrote .gitignore")
     except (GitSpacyError, OSError) as error:  # no reason not to fetch the assets
-        reason = error.problems[0].message if isinstance(error, GitSpacyError) else error.strerror
-        output.warning(f".gitignore was not updated: {reason}; for details: git spacy ignore")
+        output.diagnostic(as_warning(error, ".gitignore was not updated"))
 
 
 def _destination(context: CommandContext, name: str) -> str:

@@ -66,13 +66,15 @@ def clone(
     request = CloneRequest(name or "", Path(dest) if dest else None, repo, branch, not no_git)
     configured = read_settings(start)
     if list_only:
-        rows = list_templates(request, configured, start, prompt=can_prompt(), warn=output.warning)
+        rows = list_templates(
+            request, configured, start, prompt=can_prompt(), warn=output.diagnostic
+        )
         titled = any(title for _, title in rows)
         output.result(output.columns(rows, "") if titled else "\n".join(name for name, _ in rows))
         return
     if name is None:
         raise click.UsageError("missing NAME, e.g. ner_fashion; --list shows all templates")
-    done = clone_template(request, configured, start, prompt=can_prompt(), warn=output.warning)
+    done = clone_template(request, configured, start, prompt=can_prompt(), warn=output.diagnostic)
     where = os.path.relpath(done.dest, start)
     at = f" at {done.commit[:12]}" if done.commit else ""
     folder = f"'{done.path}' from " if done.path else ""

@@ -35,7 +35,7 @@ def diff(context: CommandContext, revisions: tuple[str, ...], as_json: bool) -> 
     revisions = _parse_revisions(revisions)
     repository = context.open_history().repository
     left, right = (
-        lock_history(context.root, repository, revision, warn=output.warning)
+        lock_history(context.root, repository, revision, warn=output.diagnostic)
         for revision in revisions
     )
     names = dict.fromkeys((*right.entries, *left.entries))

@@ -16,11 +16,10 @@ from git_spacy.cli.context import CommandContext
 from git_spacy.cli.states import COLOURS
 from git_spacy.errors import (
     ExternalError,
-    GitSpacyError,
     InvalidInput,
     LocalFailure,
     Refused,
-    local_failure,
+    as_warning,
 )
 from git_spacy.project.graph import find_workflow
 from git_spacy.project.model import Project
@@ -119,11 +118,8 @@ def _node_states(project: Project, root: Path, graph: Graph) -> dict[str, str]:
 
     try:
         known = core.project_status(project, root, os.environ)
-    except OSError as error:
-        _warn(local_failure(error))
-        return {}
-    except (InvalidInput, Refused, ExternalError, LocalFailure) as error:
-        _warn(error)
+    except (OSError, InvalidInput, Refused, ExternalError, LocalFailure) as error:
+        output.diagnostic(as_warning(error, "drawn without states"))
         return {}
     tables: dict[str, Mapping[str, str]] = {
         "command": {name: verdict.state for name, verdict in known.commands.items()},
@@ -134,9 +130,3 @@ def _node_states(project: Project, root: Path, graph: Graph) -> dict[str, str]:
         for node in graph.nodes
         if node.name in tables.get(node.kind, {})
     }
-
-
-def _warn(error: GitSpacyError) -> None:
-    first = error.problems[0]
-    where = f"{first.location}: " if first.location else ""
-    output.warning(f"drawn without states: {where}{first.message}")

@@ -7,7 +7,6 @@ import click
 from git_spacy.cli import generated
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
-from git_spacy.errors import InvalidInput
 
 EXAMPLES = (
     ("git spacy ignore", "Update .gitignore."),
@@ -27,9 +26,11 @@ def ignore(
     tracks or another pattern ignores. Other lines of the file stay unchanged."""
 
     from git_spacy.generate.ignore import ignore_block
+    from git_spacy.git.index import Index
+    from git_spacy.git.repository import Repository
 
     context = context.only_project_dir(directory)
+    Index.require(Repository.require(context.root))
     generated_file = ignore_block(context.root, context.project)
-    if generated_file is None:
-        raise InvalidInput("not in a Git working tree", hint="git init")
+    assert generated_file
     return generated.deliver(context.root, generated_file, check=check, stdout=stdout, force=force)

@@ -268,7 +268,7 @@ def _new(start: Path, names: Sequence[str], *, other_options: bool) -> int:
         )
     configured = {name: text for name, text in read_settings(start).items() if name != "spacy.repo"}
     done = clone(
-        CloneRequest(_TEMPLATE, dest), configured, start, prompt=False, warn=output.warning
+        CloneRequest(_TEMPLATE, dest), configured, start, prompt=False, warn=output.diagnostic
     )
     where = os.path.relpath(done.dest, start)
     output.message(f"Created a project with {done.checkout.files} files in '{where}'")

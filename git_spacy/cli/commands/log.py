@@ -61,7 +61,7 @@ def log(
     from git_spacy.history import run_history
 
     repository, root, folder = context.open_history()
-    history = run_history.read_history(repository, folder, revisions, output.warning)
+    history = run_history.read_history(repository, folder, revisions, output.diagnostic)
     if table or metrics or sort or over:
         from git_spacy.cli import metrics_table
 
@@ -77,9 +77,10 @@ def log(
     if as_json:
         output.emit_json([to_json(commit, previous) for commit, previous in commits_with_runs])
         return
+    count = None  # unless the user leaves the pager early
     with output.paged(context.cwd):
         count = _show_commits(commits_with_runs, folder)
-    if not count:
+    if count == 0:
         output.message(history_format.no_runs_message())
 
 

@@ -40,7 +40,7 @@ def push(context: CommandContext, remote: str | None) -> None:
     from git_spacy.git import notes_sync
 
     repository, name = _open_remote(context, remote)
-    sent = notes_sync.push(repository, name, warn=output.warning)
+    sent = notes_sync.push(repository, name, warn=output.diagnostic)
     output.message(
         f"pushed {count(sent, 'record')} to {name}"
         if sent
@@ -58,7 +58,7 @@ def pull(context: CommandContext, remote: str | None) -> None:
     from git_spacy.git import notes_sync
 
     repository, name = _open_remote(context, remote)
-    pulled = notes_sync.pull(repository, name, warn=output.warning)
+    pulled = notes_sync.pull(repository, name, warn=output.diagnostic)
     output.message(
         f"pulled {count(pulled, 'record')} from {name}"
         if pulled
@@ -89,7 +89,7 @@ def status(context: CommandContext, remote: str | None, no_fetch: bool, as_json:
     repository = context.open_history().repository
     has_remote = bool(remote or notes_sync.remote_names(repository))
     name = notes_sync.choose_remote(repository, remote) if has_remote else None
-    known = notes_status.notes_status(repository, name, fetch=not no_fetch, warn=output.warning)
+    known = notes_status.notes_status(repository, name, fetch=not no_fetch, warn=output.diagnostic)
     if as_json:
         output.emit_json(to_json(known, name))
         return

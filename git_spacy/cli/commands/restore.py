@@ -7,7 +7,6 @@ import click
 from git_spacy.cli import output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
-from git_spacy.errors import InvalidInput
 
 EXAMPLES = (
     ("git spacy restore", "Restore the outputs of HEAD."),
@@ -37,10 +36,8 @@ def restore(context: CommandContext, names: tuple[str, ...], force: bool) -> int
 
     context, revision = context.one_argument(names, "revision")
     root = context.root
-    repository = Repository.discover(root)
-    if repository is None:
-        raise InvalidInput("not in a Git repository", hint="git init")
-    committed = lock_history(root, repository, revision or "HEAD", warn=output.warning)
+    repository = Repository.require(root)
+    committed = lock_history(root, repository, revision or "HEAD", warn=output.diagnostic)
     wanted = list(outputs.wanted_outputs(committed, RecordedNames(root, StatCache.open(root))))
     for command, path in outputs.undeclared_outputs(committed):
         output.warning(f"'{path}' is not an output of '{command}' at that commit: not restored")

@@ -237,7 +237,7 @@ def _with_cache(shared: RunContext, context: CommandContext, request: _RunReques
     if not is_wanted:
         return shared
     source = context.output_source(shared.project)
-    cache = RunCache(shared.project, context.root, source, os.environ, output.warning)
+    cache = RunCache(shared.project, context.root, source, os.environ, output.diagnostic)
     return shared._replace(cache=cache)
 
 

@@ -25,7 +25,7 @@ def show(context: CommandContext, revision: str, as_json: bool) -> int:
 
     repository, _, folder = context.open_history()
     commit_id = notes.resolve_commit(repository, revision)
-    history = run_history.read_history(repository, folder, [commit_id], output.warning)
+    history = run_history.read_history(repository, folder, [commit_id], output.diagnostic)
     commit = next(history)
     if as_json:
         output.emit_json([history_format.run_to_json(run) for run in commit.runs])

@@ -332,7 +332,7 @@ def test_notes_reports_nothing_outside_a_repository(tmp_path: Path, spacy: Spacy
     spacy("run", "all", cwd=made)
     done = spacy("check", "lock", "--notes", cwd=made)
     assert done.code == 2
-    assert "not in a Git repository" in done.err
+    assert "not a Git repository" in done.err
 
 
 @pytest.fixture
@@ -472,7 +472,7 @@ def test_the_check_of_outputs_needs_a_repository(tmp_path: Path, spacy: Spacy) -
     root = project(tmp_path / "p", "title: x")
     for options in ([], ["--staged"]):
         assert spacy("check", "outputs", *options, cwd=root) == (
-            2, "", "error: not in a Git repository\nhint: git init\n",
+            2, "", f"error: not a Git repository: '{root}'\nhint: git init\n",
         )  # fmt: skip
     git(root, "init", "-q")
     for options in ([], ["--staged"]):

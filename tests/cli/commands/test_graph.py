@@ -143,7 +143,8 @@ def test_an_unreadable_lock_only_omits_the_states(root: Path, spacy: Spacy) -> N
     write(root, {"project.lock": "x: ["})
     done = spacy("graph", cwd=root)
     assert (done.code, done.out) == (0, BEFORE.replace("  not run", ""))
-    assert done.err.startswith("warning: drawn without states: project.lock:")
+    assert done.err.startswith("project.lock:2:1: warning: drawn without states: invalid YAML")
+    assert done.err.endswith("\nhint: git spacy lock rebuild\n")
 
 
 def on_terminal(*arguments: str, environ: dict[str, str]) -> str:

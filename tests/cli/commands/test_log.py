@@ -146,7 +146,7 @@ def test_outside_a_repository_and_before_the_first_commit_there_is_a_message(
     made = two_steps(tmp_path / "p")
     done = spacy(*command, cwd=made)
     assert done.code == 2
-    assert "not in a Git repository" in done.err
+    assert "not a Git repository" in done.err
     git(made, "init", "-q")
     done = spacy(*command, cwd=made)
     assert done.code == 2

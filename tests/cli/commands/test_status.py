@@ -43,8 +43,8 @@ def test_stale_commands_and_those_downstream_have_reasons(root: Path, spacy: Spa
     done = spacy("run", "train", cwd=root)
     assert "==> train: up to date" in done.err
     assert (
-        "warning: 'prepare', which produces 'corpus/words.txt', is stale: git spacy run prepare train"
-        in done.err
+        "warning: 'prepare', which produces 'corpus/words.txt', is stale\n"
+        "hint: git spacy run prepare train\n" in done.err
     )
 
 
