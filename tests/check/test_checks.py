@@ -32,7 +32,9 @@ def test_the_hint_runs_the_command_and_those_that_depend_on_it_again(
         LockEntry("use", ("x",), (tracked("made"),), (tracked("used"),), "weasel run use"),
         LockEntry("alone", ("x",), (), (tracked("other"),), "weasel run alone"),
     ]
-    LockFile(root).replace({entry.name: entry for entry in entries})
+    lock_file = LockFile(root)
+    with lock_file.exclusive():
+        lock_file.replace({entry.name: entry for entry in entries})
     (finding,) = checks.run_checks(["lock"], WorkTree(root))
     assert finding.message == "'make': script changed: line 1 is now 'new'"
     assert (finding.hint, finding.severity) == ("git spacy run make use", "error")
