@@ -50,7 +50,9 @@ from git_spacy.errors import (
 )
 from git_spacy.files import make_directory, recover, staging
 from git_spacy.git import process
+from git_spacy.git.address import without_credentials
 from git_spacy.git.settings import Settings
+from git_spacy.project.diagnostics import group_problems
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
 from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
@@ -75,19 +77,11 @@ class FetchFailure(NamedTuple):
     asset: Asset
     error: GitSpacyError
 
-    @property
-    def as_problems(self) -> tuple[Diagnostic, ...]:
-        """Return the problems of the error, located at the line of the asset in project.yml."""
+    def cause(self, message: str) -> str:
+        """Return `message` without the address of the asset's repository, which others share."""
 
-        return tuple(
-            Diagnostic(
-                f"asset '{self.asset.dest}': {problem.message}",
-                problem.hint,
-                "project.yml",
-                self.asset.line,
-            )
-            for problem in self.error.problems
-        )
+        address = without_credentials(self.asset.git.repo).rstrip("/") if self.asset.git else ""
+        return message.rpartition(address)[2].lstrip("/': ") if address else message
 
 
 class FetchOutcome(NamedTuple):
@@ -106,9 +100,7 @@ class FetchOutcome(NamedTuple):
             return None
         codes = [failure.error.exit_code for failure in failures]
         worst = next((kind for kind in _WORST_FIRST if kind.exit_code in codes), ExternalError)
-        return worst.from_problems(
-            problem for failure in failures for problem in failure.as_problems
-        )
+        return worst.from_problems(_grouped(failures))
 
 
 def fetch(
@@ -348,6 +340,27 @@ class _SerialReporter:
                 self.broken = error
                 self._cancellation.cancel()
                 raise Cancelled from None
+
+
+def _grouped(failures: Sequence[FetchFailure]) -> Iterator[Diagnostic]:
+    """Yield one problem for each cause, with the line of its first asset in project.yml."""
+
+    failed = [(failure, problem) for failure in failures for problem in failure.error.problems]
+    causes = (
+        (failure.asset.dest.text, failure.cause(problem.message), problem.hint)
+        for failure, problem in failed
+    )
+    for group in group_problems(causes, merge_arguments=True):
+        failure, problem = failed[group.first]
+        is_single = len(group.names) == 1
+        message = problem.message if is_single else group.cause
+        noun = "asset" if is_single else "assets"
+        yield Diagnostic(
+            f"{noun} {group.quoted_names}: {message}",
+            group.hint,
+            "project.yml",
+            failure.asset.line,
+        )
 
 
 def _modified_error(asset: Asset, reason: str) -> Refused:

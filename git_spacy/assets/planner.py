@@ -6,6 +6,7 @@ Does not use the network or the disk.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import NamedTuple, Union
 
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
@@ -114,7 +115,7 @@ def plan_asset(
             asset, reason, protect_existing=not status.is_unmodified, existing=status.existing
         )
     if status.is_folder:
-        message = f"'{asset.dest}' is a folder; the asset is a file"
+        message = "existing content is a folder; the asset is a file"
         return Refuse(asset, keep_existing(asset, message))
     return Fetch(asset, reason, existing=status.existing)
 
@@ -122,7 +123,7 @@ def plan_asset(
 def keep_existing(asset: Asset, message: str) -> Refused:
     """Return the error for existing content that only --force may replace."""
 
-    hint = f"move it, or replace it: git spacy assets --force {asset.dest}"
+    hint = f"move it, or replace it: git spacy assets --force {quote(asset.dest.text)}"
     return Refused(message, hint=hint)
 
 

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import click
+
+_NARROW = 60  # columns
 
 
 def declared(command: click.Command, name: str) -> tuple[Any, ...]:
@@ -26,8 +29,29 @@ def declared(command: click.Command, name: str) -> tuple[Any, ...]:
     return values
 
 
+class _HelpFormatter(click.HelpFormatter):
+    """Click's formatter, for narrow terminals, too: click itself never wraps below 50 columns."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        from git_spacy.cli.output import terminal_width
+
+        super().__init__(width=min(terminal_width(), 80) - 2)
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        narrow = self.width < _NARROW
+        super().write_dl(list(rows), self.width // 3 if narrow else col_max, col_spacing)
+
+
+class _HelpContext(click.Context):
+    formatter_class = _HelpFormatter
+
+
 class SpacyCommand(click.Command):
     """A command whose help has examples, and whose usage errors refer to that help."""
+
+    context_class = _HelpContext
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:

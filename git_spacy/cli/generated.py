@@ -74,10 +74,12 @@ def deliver(
         return 0
     base, where, _ = to or OutputFile(root, generated.file, generated.file)
     if check:
-        difference = writer.difference(writer.read(base, where), generated)
+        before = writer.read(base, where)
+        difference = writer.difference(before, generated)
         if difference:
             output.raw(difference)
-            output.message(f"'{generated.file}' is out of date; to write it: {generated.command}")
+            state = "missing" if before is None else "out of date"
+            output.message(f"'{generated.file}' is {state}; to write it: {generated.command}")
         return 1 if difference else 0
     if writer.write(base, generated, file=where, force=force):
         output.message(f"wrote {generated.file}")

@@ -26,6 +26,9 @@ from git_spacy.project.diagnostics import did_you_mean
 if TYPE_CHECKING:
     from pathlib import Path
 
+# words that users type as commands, and the options that they stand for
+_OPTION_NAMES = {"help": "-h", "version": "--version"}
+
 EXAMPLES = (
     ("git spacy clone ner_fashion", "Copy a template."),
     ("git spacy assets", "Fetch its assets."),
@@ -59,6 +62,10 @@ class _CommandGroup(SpacyGroup):
             from git_spacy.cli import weasel_compat
 
             args = weasel_compat.translate(args[1:])
+        if args and args[0] in _OPTION_NAMES:
+            args = [*args[1:], _OPTION_NAMES[args[0]]]
+            if len(args) == 1 or args[-1] == "--version":
+                self.parse_args(ctx, args[-1:])  # prints it and exits
         if args and args[0] not in COMMANDS:
             raise InvalidInput(
                 f"'{args[0]}' is not a git spacy command",
@@ -67,11 +74,12 @@ class _CommandGroup(SpacyGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        from git_spacy.cli.output import columns
+
         width = max(map(len, COMMANDS))
         for heading, section in SUMMARIES.items():
-            formatter.write(f"\n{heading}:\n")
-            for name, text in section.items():
-                formatter.write(f"  {name:<{width}}  {text}\n")
+            rows = [(f"{name:<{width}}", text) for name, text in section.items()]
+            formatter.write(f"\n{heading}:\n{columns(rows)}\n")
 
 
 @click.group(
@@ -80,7 +88,9 @@ class _CommandGroup(SpacyGroup):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="See 'git spacy COMMAND -h' for one command, 'git help spacy' for the manual.",
 )
-@click.version_option(__version__, prog_name="git-spacy", message="%(prog)s %(version)s")
+@click.version_option(
+    __version__, "--version", "-V", prog_name="git-spacy", message="%(prog)s %(version)s"
+)
 @click.option(
     "-C", "directory", type=click.Path(exists=True, file_okay=False), default=".",
     metavar="DIR", help="Run as if started in DIR.",
@@ -152,7 +162,7 @@ def _main(arguments: list[str]) -> int:
     except click.ClickException as error:
         if _show_group_help(error):
             return 0
-        return _fail(_usage_error(error))
+        return _fail(_usage_error(error, arguments))
     except (click.Abort, EOFError):  # a prompt that got no answer; `main` handles it
         raise
     except BrokenPipeError:
@@ -204,10 +214,16 @@ def _show_group_help(error: click.ClickException) -> bool:
     return False
 
 
-def _usage_error(error: click.ClickException) -> GitSpacyError:
+def _usage_error(error: click.ClickException, arguments: Sequence[str]) -> GitSpacyError:
     context = getattr(error, "ctx", None)
     name = context.command_path if context else "git spacy"
-    message = error.format_message().rstrip(".")
+    hint, message = "", error.format_message()
+    if isinstance(error, click.NoSuchOption):
+        from git_spacy.cli.usage_hints import option_hint
+
+        if hint := option_hint(error, arguments):
+            message = error.message  # without click's own suggestions
+    message = message.rstrip(".")
     if message[1:2].islower():  # Click's messages begin with a capital letter
         message = message[0].lower() + message[1:]
-    return InvalidInput(message, hint=f"see '{name} -h'")
+    return InvalidInput(message, hint=hint or f"see '{name} -h'")

@@ -7,6 +7,7 @@ control sequences to the terminal or reveal credentials there.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,9 @@ from typing import IO, Any
 from git_spacy.errors import Diagnostic, escape_controls, sanitize
 
 _pager: IO[str] | None = None  # the pager's stdin, while results go there
+_LEAST_TEXT = 24  # columns for the texts of a table beside its names
 _no_colours = False  # Git's configuration turns colours off
+_SEVERITIES = {"error": "red", "warning": "yellow"}
 _COLOURS = {
     "bold": 1,
     "dim": 2,
@@ -52,6 +55,53 @@ def message(text: str) -> None:
     """Print a message to stderr, e.g. about progress."""
 
     _write(sys.stderr, sanitize(text))
+
+
+def success(text: str) -> None:
+    """Print to a terminal that all is well; scripts have the exit code."""
+
+    if is_terminal(sys.stderr):
+        message(text)
+
+
+def heading(name: str, text: str, colour: str) -> None:
+    """Print a line such as `==> train: done in 2 s` to stderr.
+
+    On a terminal `name` is bold and coloured, and long lines are wrapped between words.
+    """
+
+    head = sanitize(name)
+    body = fill(f"{head} {sanitize(text)}", sys.stderr).removeprefix(head)
+    _write(sys.stderr, paint(head, f"bold {colour}", sys.stderr) + body)
+
+
+def fill(text: str, stream: IO[str], indent: str = "    ") -> str:
+    """Return `text` wrapped between words if `stream` is a terminal, so that it breaks no word."""
+
+    if not is_terminal(stream):
+        return text
+    return textwrap.fill(
+        text,
+        terminal_width(),
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def findings(text: str) -> None:
+    """Print the findings of a check, with `error:` and `warning:` coloured on a terminal."""
+
+    lines = [
+        re.sub(
+            r"(^|: )(error|warning):",
+            lambda match: match[1] + paint(f"{match[2]}:", _SEVERITIES[match[2]], sys.stdout),
+            line,
+            count=1,
+        )
+        for line in sanitize(text).split("\n")
+    ]
+    _write(sys.stdout, "\n".join(lines))
 
 
 def prompt(text: str) -> None:
@@ -107,13 +157,17 @@ def is_terminal(stream: IO[str] | None = None) -> bool:
 
 
 def paint(text: str, colour: str, stream: IO[str] | None = None) -> str:
-    """Return `text` in a colour if `stream` is a terminal and colours are not turned off."""
+    """Return `text` in a colour if `stream` is a terminal and colours are not turned off.
+
+    `colour` may be several words: `bold red`.
+    """
 
     is_visible = is_terminal(stream) or (stream is None and os.environ.get("GIT_PAGER_IN_USE"))
     turned_off = _no_colours or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     if turned_off or not is_visible:
         return text
-    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+    codes = ";".join(str(_COLOURS[word]) for word in colour.split())
+    return f"\x1b[{codes}m{text}\x1b[0m"
 
 
 @contextmanager
@@ -152,9 +206,9 @@ def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
     """Return rows of two texts as two columns; the second is wrapped to the terminal's width."""
 
     cells = [(escape_controls(left), escape_controls(right)) for left, right in rows]
-    total = min(_width(), 100)
-    left_width = min(max((len(left) for left, _ in cells), default=0), 28)
-    width = max(total - len(indent) - left_width - 2, 20)
+    total = min(terminal_width(), 100)
+    left_width = min(max((len(left) for left, _ in cells), default=0), 28, total // 2)
+    width = max(total - len(indent) - left_width - 2, 10)
     lines = []
     for left, right in cells:
         wrapped = textwrap.wrap(right, width, break_on_hyphens=False) or [""]
@@ -176,26 +230,36 @@ def table(
     `widths` are the minimum widths of the first two columns, to align the table with others.
     """
 
-    total = min(_width(), 120)
+    total = min(terminal_width(), 120)
     first = min(max(widths[0], *(len(sanitize(name)) for name, _, _ in rows)), 40)
     second = max(widths[1], *(len(word) for _, word, _ in rows))
     indent = first + second + 6
     lines = []
     for name, word, texts in rows:
+        shown = sanitize(name)
+        if len(shown) > first:
+            lines.append(f"  {shown}")
+            shown = ""
         padded = paint(word, colours[word]) if word in colours else word
         padded += " " * (second - len(word))
-        width = max(total - indent, 30)
+        head = f"  {shown:<{first}}  {padded}  "
+        room = total - indent
+        if room < _LEAST_TEXT:  # the texts go below the first two columns
+            lines.append(head.rstrip())
+            head, indent, room = " " * 4, 4, total - 4
         wrapped = [
             line
             for text in texts
-            for line in textwrap.wrap(sanitize(text), width, break_on_hyphens=False)
-        ] or [""]
-        lines.append(f"  {sanitize(name):<{first}}  {padded}  {wrapped[0]}".rstrip())
+            for line in textwrap.wrap(sanitize(text), room, break_on_hyphens=False)
+        ]
+        if wrapped or head.strip():
+            lines.append((head + "".join(wrapped[:1])).rstrip())
         lines += [" " * indent + line for line in wrapped[1:]]
+        indent = first + second + 6
     return "\n".join(lines)
 
 
-def _width() -> int:
+def terminal_width() -> int:
     """Return the terminal's width, like shutil, whose import would load three compressors."""
 
     columns = os.environ.get("COLUMNS", "")

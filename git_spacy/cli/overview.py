@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from git_spacy.cli.context import CommandContext
     from git_spacy.project.model import Project
 
+_LOCK, _IGNORE = "project.lock", ".gitignore"
 _MAX_PROJECTS = 12
 _HELP = "For details: git spacy status; for all commands: git spacy -h"
 
@@ -85,21 +87,45 @@ def _next_steps(project: Project, root: Path, current: Status) -> list[str]:
     from git_spacy.cli.states import next_steps
 
     steps = next_steps(project, current)
-    if not steps and _lock_has_changes(root):
-        steps = ["git add project.lock && git commit"]
+    if not steps and (files := files_to_commit(root, project)):
+        steps = [f"git add {shlex.join(files)} && git commit"]
     return [f"Next: {step}" for step in steps]
 
 
-def _lock_has_changes(root: Path) -> bool:
+def files_to_commit(root: Path, project: Project) -> list[str]:
+    """Return the files that belong to a commit of the results and are not staged: project.yml,
+    project.lock, .gitignore, uncached outputs, and dependencies that are not fetched or produced.
+
+    They are relative to the current folder. Returns [] if project.lock is not among them, outside a
+    repository and if Git fails.
+    """
+
     from git_spacy.git.index import Index
     from git_spacy.git.repository import Repository
+    from git_spacy.project.loader import PROJECT_FILE
 
-    repository = Repository.discover(root)
     try:
+        repository = Repository.discover(root)
         index = Index.open(repository) if repository else None
-        if index is None or not (root / "project.lock").exists():
-            return False
-        name = os.path.relpath(root.resolve() / "project.lock", index.top.resolve())
-        return not index.entries([name]) or bool(index.edited([name]))
+        if index is None:
+            return []
+        elsewhere = [path for command in project.commands for path in command.outputs]
+        elsewhere += [asset.dest for asset in project.assets if asset.url or asset.git]
+        kept = [path for command in project.commands for path in command.outputs_no_cache]
+        kept += [
+            path
+            for command in project.commands
+            for path in command.deps
+            if not any(path.touches(other) for other in elsewhere)
+        ]
+        folder = Path(os.path.relpath(root.resolve(), index.top.resolve()))
+        names = dict.fromkeys((PROJECT_FILE, _LOCK, _IGNORE, *(path.normal for path in kept)))
+        paths = [(folder / name).as_posix() for name in names]
+        unstaged = index.unstaged(paths)
     except GitSpacyError:
-        return False
+        return []
+    if (folder / _LOCK).as_posix() not in unstaged:
+        return []
+    first = [path for path in paths if path in unstaged]
+    inside = [path for path in unstaged if path not in paths]  # of folders
+    return [os.path.relpath(index.top / name) for name in (*first, *inside)]

@@ -33,11 +33,14 @@ from git_spacy.storage.events import (
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+_LONG_WAIT = 5.0  # seconds: a user wonders what the program is waiting for
+
 
 @contextmanager
 def fetch_reporter() -> Iterator[FetchReporter]:
     """Yield the function that takes the events of a fetch."""
 
+    lines = _FetchLines()
     with _progress_bars() as bars:
 
         def report(event: FetchEvent) -> None:
@@ -48,7 +51,7 @@ def fetch_reporter() -> Iterator[FetchReporter]:
             else:
                 if not isinstance(event, (FetchRetried, FetchNotice)):
                     bars.end(event.dest)
-                _print_fetch(event)
+                lines.report(event)
 
         yield report
 
@@ -74,15 +77,34 @@ def transfer_reporter(done: str) -> Iterator[TransferReporter]:
         yield report
 
 
+class _FetchLines:
+    """Print a line for each event, unless it only reports progress.
+
+    A reason for another attempt is printed once, not for each asset of one server; a failure only
+    names the asset, since the errors follow at the end.
+    """
+
+    def __init__(self) -> None:
+        self._retried: set[str] = set()
+
+    def report(self, event: FetchEvent) -> None:
+        """Print an event."""
+
+        if isinstance(event, FetchRetried):
+            if event.reason in self._retried and event.wait < _LONG_WAIT:
+                return
+            self._retried.add(event.reason)
+        _print_fetch(event)
+
+
 def _print_fetch(event: FetchEvent) -> None:
     if isinstance(event, FetchFinished):
         output.message(f"fetched  {event.dest} ({output.size(event.size)}, {event.detail})")
     elif isinstance(event, FetchSkipped):
         output.message(f"skipped  {event.dest} ({event.reason})")
     elif isinstance(event, FetchFailed):
-        missing = event.error.exit_code == 1
-        word = "missing" if missing else "failed "
-        output.message(f"{word}  {event.dest} ({event.error.problems[0].message})")
+        word = "missing" if event.error.exit_code == 1 else "failed "
+        output.message(f"{word}  {event.dest}")
     elif isinstance(event, FetchRetried):
         wait = output.duration(event.wait)
         output.message(f"{event.dest}: {event.reason}; trying again in {wait}")
@@ -97,7 +119,7 @@ def _print_transfer(event: TransferEvent, done: str) -> None:
     elif isinstance(event, TransferSkipped):
         output.message(f"skipped {event.path} ({event.reason})")
     elif isinstance(event, TransferFailed):
-        output.message(f"failed  {event.path} ({event.error.problems[0].message})")
+        output.message(f"failed  {event.path}")  # the error follows at the end
 
 
 class _ProgressBars:

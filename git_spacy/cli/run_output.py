@@ -7,6 +7,7 @@ the bottom shows how many are done.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from git_spacy.cli import output
 from git_spacy.errors import Diagnostic
+from git_spacy.generate.drawing.label import shorten
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from git_spacy.run.script import Interpreter
 
 OutputFormat = Literal["alone", "prefix", "grouped"]
+_VARIABLE = re.compile(r" --(?:vars|variables)\.([^ =]+)[ =]")
+_LEAST_NAME = 12
 _COLOURS = ("cyan", "yellow", "green", "blue", "magenta")
 
 
@@ -54,6 +58,8 @@ class _RunDisplay:
         self._python = python
         self._style = style
         self._shown_python = False
+        self._has_started = False
+        self._names_width = 0
         self._colours = cycle(_COLOURS)
         self._colour_by_command: dict[str, str] = {}
         self._held: dict[str, list[Callable[[], None]]] = {}
@@ -62,11 +68,10 @@ class _RunDisplay:
         """Print an event, or hold it until its command has ended."""
 
         if isinstance(event, CommandSkipped):
-            output.message(f"==> {event.command}: up to date")
+            output.heading(f"==> {event.command}:", "up to date", "green")
         elif isinstance(event, CommandRestored):
-            output.message(
-                f"==> {event.command}: restored from {event.source} ({event.reasons[0]})"
-            )
+            text = f"restored from {event.source} ({event.reasons[0]})"
+            output.heading(f"==> {event.command}:", text, "green")
         elif isinstance(event, CommandStarted):
             self._started(event)
         elif isinstance(event, StepStarted):
@@ -75,11 +80,13 @@ class _RunDisplay:
             self._line(event.command, event.text, event.is_error)
         elif isinstance(event, CommandFinished):
             self._flush(event.command)
-            output.message(f"==> {event.command}: done in {output.duration(event.seconds)}")
+            text = f"done in {output.duration(event.seconds)}"
+            output.heading(f"==> {event.command}:", text, "green")
         elif isinstance(event, CommandFailed):
             self._flush(event.command)
             if self._style != "alone":
-                output.message(f"==> {event.command}: failed ({event.error.problems[0].message})")
+                text = f"failed ({event.error.problems[0].message})"
+                output.heading(f"==> {event.command}:", text, "red")
         elif isinstance(event, Diagnostic):
             output.diagnostic(event)
 
@@ -89,16 +96,21 @@ class _RunDisplay:
             self._shown_python = True
         word = "would run" if event.dry else "running"
         first, *others = event.reasons
-        output.message(f"==> {event.command}: {word} ({first})")
+        self._names_width = max(self._names_width, len(short_name(event.command)))
+        if self._has_started and self._style == "alone":
+            output.success("")  # an empty line after the output of the last command
+        self._has_started = True
+        output.heading(f"==> {event.command}:", f"{word} ({first})", "cyan")
         for reason in others:
-            output.message(f"    and {reason}")
+            output.message(output.fill(f"    and {reason}", sys.stderr, " " * 8))
 
     def _line(self, command: str, text: str, is_error: bool) -> None:
         if self._style == "alone":
             output.message(text)
         elif self._style == "prefix":
             colour = self._colour_by_command.setdefault(command, next(self._colours))
-            output.script_line(command, text, colour, is_error=is_error)
+            name = f"{short_name(command):<{self._names_width}}"
+            output.script_line(name, text, colour, is_error=is_error)
         else:
             self._held.setdefault(command, []).append(
                 lambda: output.script_line("", text, "", is_error=is_error)
@@ -144,6 +156,14 @@ def _progress(display: _RunDisplay) -> Iterator[RunReporter]:
             line.update(task, description=progress_line(ended, list(running), total))
 
         yield report
+
+
+def short_name(command: str) -> str:
+    """Return the name of a command for a prefix: `train seed=0` for a variant, and the start and
+    the end of what is longer than a quarter of a line."""
+
+    words = _VARIABLE.sub(r" \1=", command)
+    return shorten(words, max(output.terminal_width() // 4, _LEAST_NAME))
 
 
 def progress_line(ended: int, running: list[str], total: int) -> str:

@@ -128,7 +128,7 @@ def _source(asset: Asset) -> str:
         branch = f" ({_code(asset.git.branch)})" if asset.git.branch else ""
         path = f" {_code(asset.git.path)}" if asset.git.path else ""
         return f"Git: {_linked_url(asset.git.repo)}{path}{branch}"
-    return _linked_url(asset.url) if asset.url else "private (not fetched)"
+    return _linked_url(asset.url) if asset.url else "in this repository, or added by hand"
 
 
 def _linked_url(url: str) -> str:

@@ -111,7 +111,8 @@ def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile: 
 def schema_file(file: str = FILE) -> GeneratedFile:
     """Return the schema as the generated file `file`."""
 
-    return GeneratedFile(file, schema_text(), marker_command("schema", "-o", file), JSON)
+    command = marker_command("schema", "-o", file)
+    return GeneratedFile(file, schema_text(), command, JSON, source="")
 
 
 def schema_text() -> str:

@@ -11,6 +11,7 @@ from git_spacy.files import open_beneath, write_beneath
 from git_spacy.generate.managed_block import GeneratedFile, find_block, insert_block
 
 _MAX_BYTES = 4 << 20
+_NO_NEWLINE = "\n\\ No newline at end of file\n"  # as Git marks the last line in a diff
 
 
 class WritePlan(NamedTuple):
@@ -92,7 +93,7 @@ def difference(before: str | None, generated: GeneratedFile) -> str:
     lines = difflib.unified_diff(
         (write_plan.before or "").splitlines(keepends=True),
         write_plan.text.splitlines(keepends=True),
-        f"a/{generated.file}",
+        "/dev/null" if write_plan.before is None else f"a/{generated.file}",
         f"b/{generated.file}",
     )
-    return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
+    return "".join(line if line.endswith("\n") else f"{line}{_NO_NEWLINE}" for line in lines)

@@ -396,7 +396,8 @@ def pager(command: str) -> Iterator[IO[str] | None]:
 
     import subprocess
 
-    environ = {"LESS": "FRX", "LV": "-c", **os.environ}
+    # the output is UTF-8 in every locale, also in one in which less would show it as bytes
+    environ = {"LESS": "FRX", "LV": "-c", "LESSCHARSET": "utf-8", **os.environ}
     try:
         child = subprocess.Popen(
             ("sh", "-c", command), env=environ, stdin=subprocess.PIPE, text=True,

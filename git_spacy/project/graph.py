@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from shlex import quote
 from typing import Generic, TypeVar
 
 from git_spacy.errors import Diagnostic, InvalidInput
@@ -159,6 +160,22 @@ class DependencyGraph:
         return topological_sort(self.upstream_names())
 
 
+def self_dependencies(command: Command) -> list[ProjectPath]:
+    """Return the dependencies of `command` that are its own outputs, or inside them.
+
+    A folder in which it creates an output is not one: that has other contents, too.
+    """
+
+    return [
+        dependency
+        for dependency in command.deps
+        if any(
+            output.normal == dependency.normal or output.holds(dependency)
+            for output in command.produced
+        )
+    ]
+
+
 def find_workflow(project: Project, name: str) -> Workflow:
     """Return the workflow called `name`. Raises InvalidInput if it is not defined."""
 
@@ -241,7 +258,7 @@ def producer_hint(project: Project, name: str, path: ProjectPath) -> str:
             if producer.name != name:
                 return f"git spacy run {producer.name}"
         elif producer.url or producer.git:
-            return f"git spacy assets {producer.dest}"
+            return f"git spacy assets {quote(producer.dest.text)}"
         else:
             return f"'{producer.dest}' is a private asset: copy it there yourself"
     return "no command produces it: create it, or correct the path in project.yml"

@@ -11,14 +11,22 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.files import descriptor_beneath
-from git_spacy.project import paths, resources, schema_keys, source_map, variables_table, yaml
+from git_spacy.project import (
+    graph,
+    paths,
+    resources,
+    schema_keys,
+    source_map,
+    variables_table,
+    yaml,
+)
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import (
     Asset,
@@ -80,7 +88,9 @@ def find(start: Path) -> Path:
     if root is None:
         raise InvalidInput(
             f"no {PROJECT_FILE} in '{start}' or any parent folder",
-            hint="change to the folder of a project, or create one: git spacy clone ner_fashion",
+            hint="change to the folder of a project\n"
+            "or create a small one: git spacy init --new my_project\n"
+            "or copy a template: git spacy clone ner_fashion",
         )
     return root
 
@@ -182,6 +192,19 @@ def read_bytes(root: Path) -> bytes:
         os.close(descriptor)
 
 
+def _any_text(node: Node | None) -> str:
+    """Return a value that may be anything as text; "" if it is missing."""
+
+    return "" if node is None or node.value is None else str(node.value)
+
+
+def _dependency_node(command: Node, path: ProjectPath) -> Node:
+    """Return the node of a dependency of a command."""
+
+    deps: Node = command.value["deps"]
+    return next((item for item in deps.value if item.value == path.text), deps)
+
+
 class _Reader(NodeReader):
     """Reads the sections of a project.yml."""
 
@@ -274,11 +297,14 @@ class _Reader(NodeReader):
             resources=resources.read_resources(
                 self, entries.get("resources"), schema_keys.RESOURCES, commands
             ),
+            spacy_version=_any_text(entries.get("spacy_version")),
+            check_requirements=_any_text(entries.get("check_requirements")) != "False",
         )
         return project._replace(warnings=tuple(self.warnings))
 
     def commands(self, node: Node | None) -> tuple[Command, ...]:
         commands: list[Command] = []
+        nodes: dict[str, Node] = {}
         bare_name: Node | None = None
         for item in self.items(node, "commands"):
             nameless = isinstance(item.value, dict) and item.value and "name" not in item.value
@@ -310,7 +336,35 @@ class _Reader(NodeReader):
                 )
             else:
                 commands.append(command)
+                nodes[command.name] = item
+        self._warn_of_cycles(commands, nodes)
         return tuple(commands)
+
+    def _warn_of_cycles(self, commands: Sequence[Command], nodes: Mapping[str, Node]) -> None:
+        """Warn of commands that depend on their own output, directly or through each other.
+
+        They can be run one at a time, as weasel does.
+        """
+
+        for command in commands:
+            if own := graph.self_dependencies(command):
+                outputs = "outputs" if len(own) > 1 else "output"
+                names = ", ".join(f"'{path}'" for path in own)
+                self.warn(
+                    _dependency_node(nodes[command.name], own[0]),
+                    f"'{command.name}' depends on its own {outputs} {names}",
+                    "write the result to another path, so that a second run has the same input",
+                )
+        dependencies = graph.DependencyGraph(commands)
+        if cycle := graph.find_cycle(dependencies.upstream_names()):
+            pairs = dependencies.upstream[cycle[0]]
+            path = next(path for producer, path in pairs if producer.name == cycle[-1])
+            names = " → ".join(f"'{name}'" for name in (*cycle, cycle[0]))
+            self.warn(
+                _dependency_node(nodes[cycle[0]], path),
+                f"dependency cycle: {names}",
+                "remove one of the dependencies: each run makes another of these commands stale",
+            )
 
     def command(self, item: Node) -> Command | None:
         if not self.check_mapping(item, schema_keys.COMMAND):

@@ -120,6 +120,8 @@ class Project(NamedTuple):
 
     `environment` maps the names in `${env.NAME}` to environment variables, and `resources` maps
     command names to the resources that they request. `warnings` are what the loader noticed.
+    `spacy_version` has version specifiers, e.g. ">=3.7,<4", or is empty; `check_requirements` says
+    whether requirements.txt must be met.
     """
 
     title: str
@@ -132,6 +134,8 @@ class Project(NamedTuple):
     remotes: tuple[RemoteConfig, ...]
     warnings: tuple[Diagnostic, ...]
     resources: Mapping[str, Resources] = MappingProxyType({})
+    spacy_version: str = ""
+    check_requirements: bool = True
 
     def command(self, name: str) -> Command | None:
         """Return the command called `name`, or None."""

@@ -160,10 +160,10 @@ PROJECT = KeyTable(
             "named", "Machine resources that commands request, by command name.", item=RESOURCES
         ),
         "spacy_version": SchemaKey(
-            "anything", "Compatible versions of spaCy; ignored by git-spacy."
+            "anything", "Compatible versions of spaCy; 'run' warns of any other."
         ),
         "check_requirements": SchemaKey(
-            "anything", "Whether weasel checks requirements.txt; ignored by git-spacy."
+            "anything", "Whether 'run' warns if requirements.txt is not met; true by default."
         ),
     },
 )

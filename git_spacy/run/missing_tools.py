@@ -56,7 +56,7 @@ def install_hint(name: str, root: Path) -> str:
 
     if hint := _INSTALL_HINTS.get(name):
         return hint
-    if _normalize(name) in _required_packages(root):
+    if normalize(name) in _required_packages(root):
         return f"pip install -r {REQUIREMENTS}  # in the environment of the scripts"
     return f"install the package that provides '{name}' in the environment of the scripts"
 
@@ -65,13 +65,13 @@ def _required_packages(root: Path) -> set[str]:
     try:
         with open_beneath(root, REQUIREMENTS) as stream:
             return {
-                _normalize(name.decode()) for name in _REQUIREMENT.findall(stream.read(_READ_LIMIT))
+                normalize(name.decode()) for name in _REQUIREMENT.findall(stream.read(_READ_LIMIT))
             }
     except (OSError, Refused):
         return set()
 
 
-def _normalize(name: str) -> str:
+def normalize(name: str) -> str:
     """Normalize a package name as package indexes do (PEP 503)."""
 
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple, Protocol
 
 from git_spacy import interrupts
@@ -28,6 +29,7 @@ from git_spacy.errors import (
 )
 from git_spacy.files import make_directory
 from git_spacy.lock.lock_file import LockFile
+from git_spacy.project.diagnostics import group_problems
 from git_spacy.project.graph import DependencyGraph, checksum_hint
 from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.paths import ProjectPath
@@ -45,6 +47,7 @@ from git_spacy.run.events import (
 )
 from git_spacy.run.executor import Executor, Job, JobResult, missing_outputs
 from git_spacy.run.recorder import PendingRecord, Recorder
+from git_spacy.run.requirements import unmet_requirements
 from git_spacy.run.script import Interpreter, build_steps, installed_version, process_environment
 from git_spacy.state import worktree_status
 from git_spacy.state.results import record_result, refresh_entry
@@ -181,6 +184,7 @@ class _Scheduler:
         known = context.lock.entries
         self._is_new = [command.name not in known for command in plan.commands]
         self._warn_of_stale_producers = _StaleProducers(plan.commands, context)
+        self._has_checked_requirements = False
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -256,6 +260,10 @@ class _Scheduler:
                 running = _RunningCommand(number, before, pending, 0.0)
                 self._record_restored(command, running, source, reasons)
                 return
+        if not self._has_checked_requirements:
+            self._has_checked_requirements = True
+            for unmet in unmet_requirements(context.project, context.root, context.python):
+                context.report(unmet)
         reasons = _displayed_reasons(verdict, (), is_forced)
         context.report(CommandStarted(command.name, reasons, False))
         _warn_of_unset_variables(command, context)
@@ -395,19 +403,47 @@ def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
 
 
 def _missing_dependencies(
-    context: RunContext, command: Command, paths: Iterable[ProjectPath]
+    context: RunContext, command: Command, paths: Sequence[ProjectPath]
 ) -> Iterator[Diagnostic]:
-    """Yield a problem for each missing dependency, with a hint on how to obtain it."""
+    """Yield the missing dependencies: one problem for those that Git has, one for those that the
+    same command produces, and one for all assets. The hints say how to obtain them."""
 
     from git_spacy.state.tracked_paths import missing_hint
 
+    in_git: list[tuple[str, str, str]] = []
+    others: list[tuple[str, str, str]] = []
     for path in paths:
+        hint = missing_hint(context.project, context.stats, command.name, path)
+        if hint.startswith(("git restore ", "git checkout ")):
+            in_git.append((path.normal, "", hint))
+        else:
+            others.append((path.text, "", hint))
+    groups = group_problems(in_git, merge_arguments=True)
+    groups += group_problems(_fetch_together(context.project, others))
+    for group in groups:
+        noun = "dependency" if len(group.names) == 1 else "dependencies"
         yield Diagnostic(
-            f"missing dependency of '{command.name}': '{path}'",
-            missing_hint(context.project, context.stats, command.name, path),
+            f"missing {noun} of '{command.name}': {group.quoted_names}",
+            group.hint,
             "project.yml",
             command.line,
         )
+
+
+def _fetch_together(
+    project: Project, problems: Sequence[tuple[str, str, str]]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, cause, hint) with one hint for all assets in place of one for each."""
+
+    fetch = "git spacy assets"
+    prefix = f"{fetch} "
+    hints = [hint for _, _, hint in problems]
+    dests = dict.fromkeys(hint.removeprefix(prefix) for hint in hints if hint.startswith(prefix))
+    extra = any(quote(asset.dest.text) in dests for asset in project.assets if asset.extra)
+    fetch_all = " ".join((fetch, *(dests if extra else ())))
+    for name, cause, hint in problems:
+        is_fetch = len(dests) > 1 and hint.startswith(prefix)
+        yield name, cause, fetch_all if is_fetch else hint
 
 
 def _wrong_assets(command: Command, assets: Iterable[Asset]) -> Iterator[Diagnostic]:

@@ -13,18 +13,28 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import __version__, templates
 from git_spacy.containment import is_git_name
-from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Refused, Warn, as_warning
+from git_spacy.errors import (
+    Diagnostic,
+    ExternalError,
+    GitSpacyError,
+    InvalidInput,
+    Refused,
+    Warn,
+    as_warning,
+)
 from git_spacy.git import first_commit
 from git_spacy.git.address import Address, parse_address
 from git_spacy.git.partial_clone import open_remote_tree
 from git_spacy.git.remote_tree import CheckoutResult, RemoteTree
 from git_spacy.git.repository import Repository, confine
 from git_spacy.git.settings import Settings, boolean, fetch_limits
+from git_spacy.project import loader
 from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.paths import is_git_dir
 
@@ -132,8 +142,10 @@ def clone(
                 request, dest, source.address.display_url, tree.commit, path,
                 lambda to: tree.checkout(path, to), write_gitignore,
             )  # fmt: skip
-    except ExternalError as error:
-        raise _suggest_embedded(error, source) from None
+    except (ExternalError, InvalidInput) as error:
+        if source.is_default and request.branch is None:
+            raise _unknown_template(error, source.name or "") from None
+        raise
 
 
 def list_templates(
@@ -143,15 +155,19 @@ def list_templates(
     *,
     prompt: bool,
     warn: Warn,
-) -> tuple[str, ...]:
-    """Return the names of the templates in the repository, or of the embedded ones."""
+) -> tuple[tuple[str, str], ...]:
+    """Return the names and titles of the embedded templates, or the names of those in the
+    repository, whose titles would have to be downloaded."""
 
     repo = request.repo or settings.get("spacy.repo")
     if not repo:
-        return templates.template_names()
+        return tuple(
+            (name, loader.load(templates.template_folder(name)).title)
+            for name in templates.template_names()
+        )
     address = parse_address(repo, request.branch, trusted=True, base=cwd)
     with open_remote_tree(address, prompt=prompt, warn=warn, limits=fetch_limits(settings)) as tree:
-        return projects_in(tree)
+        return tuple((name, "") for name in projects_in(tree))
 
 
 def projects_in(tree: RemoteTree) -> tuple[str, ...]:
@@ -208,20 +224,26 @@ def _embedded(name: str) -> str | None:
     return same[0] if len(same) == 1 else None
 
 
-def _suggest_embedded(error: GitSpacyError, source: TemplateSource) -> GitSpacyError:
-    """Add a hint if the name resembles an embedded template.
+def _unknown_template(error: GitSpacyError, name: str) -> GitSpacyError:
+    """Return the error for a name that no embedded template has; `error` is that of the default
+    repository.
 
-    A mistyped name of an embedded template is looked up in the default repository, and the error is
-    then that the network failed.
+    Its network error is only shown for a path in it: any other name may be a mistyped one.
     """
 
-    close = (
-        closest_name(source.name or "", templates.template_names()) if source.is_default else None
-    )
-    if close is None:
-        return error
-    hint = f"did you mean the embedded template '{close}'?"
-    return ExternalError.from_problems([error.problems[0]._replace(hint=hint)])
+    names = templates.template_names()
+    by_last = {_last(full): full for full in names}
+    close = closest_name(name, names) or by_last.get(closest_name(_last(name), by_last) or "")
+    hint = f"did you mean the embedded template '{close}'?" if close else ""
+    hint = hint or f"embedded templates: {', '.join(names)}"
+    message = f"no embedded template named '{name}'"
+    if isinstance(error, InvalidInput):
+        return InvalidInput.from_problems([Diagnostic(message, hint), *error.problems])
+    if "/" in name and not close:
+        return ExternalError.from_problems([Diagnostic(message, hint), *error.problems])
+    message += f", and {DEFAULT_REPOSITORY} cannot be searched for it"
+    hint += f"\nto see why: git spacy clone --repo {DEFAULT_REPOSITORY} {shlex.quote(name)}"
+    return ExternalError(message, hint=hint)
 
 
 def _split_path(name: str) -> tuple[str, str]:
@@ -254,9 +276,26 @@ def _destination(request: CloneRequest, source: TemplateSource, cwd: Path) -> Pa
     if is_file or (dest.is_dir() and any(dest.iterdir())):
         raise InvalidInput(
             f"destination '{dest.name}' already exists and is not an empty folder",
-            hint=f"choose another folder: git spacy clone {shlex.quote(request.name)} DEST",
+            hint=_other_destination(request, dest, cwd),
         )
     return dest
+
+
+def _other_destination(request: CloneRequest, dest: Path, cwd: Path) -> str:
+    """Return the hint for a destination that exists: use it, or a name that is free."""
+
+    names = (f"{dest.name}-{number}" for number in count(2))
+    free = next(name for name in names if not os.path.lexists(dest.parent / name))
+    words = ["git", "spacy", "clone", request.name, os.path.relpath(dest.parent / free, cwd)]
+    words += ["--repo", request.repo] if request.repo else []
+    words += ["--branch", request.branch] if request.branch else []
+    words += [] if request.create_repository else ["--no-git"]
+    hint = f"choose another folder: {shlex.join(words)}"
+    if (dest / PROJECT_FILE).is_file():
+        where = os.path.relpath(dest, cwd)
+        step = "git spacy" if where == "." else f"cd {shlex.quote(where)} && git spacy"
+        hint = f"it contains a project; to see its state: {step}\n{hint}"
+    return hint
 
 
 def _refuse_git_folder(dest: Path) -> None:

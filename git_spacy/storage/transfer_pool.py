@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from git_spacy import threads
-from git_spacy.errors import GitSpacyError, LocalFailure, Refused, local_failure
+from git_spacy.errors import Diagnostic, GitSpacyError, LocalFailure, Refused, local_failure
+from git_spacy.project.diagnostics import group_problems
 from git_spacy.storage.events import TransferEvent, TransferFailed, TransferReporter
 
 JOBS = 4
@@ -34,8 +35,22 @@ class TransferOutcome(NamedTuple):
             return None
         errors = [error for _, error in self.failed]
         worst = next((error for error in errors if isinstance(error, Refused)), errors[0])
-        worst.problems = tuple(problem for error in errors for problem in error.problems)
+        worst.problems = tuple(self._grouped_problems())
         return worst
+
+    def _grouped_problems(self) -> Iterator[Diagnostic]:
+        """Yield one problem for each cause, such as a remote that cannot be reached."""
+
+        failed = [(path, problem) for path, error in self.failed for problem in error.problems]
+        groups = group_problems(
+            (path, problem.message.removeprefix(f"'{path}': "), problem.hint)
+            for path, problem in failed
+        )
+        for group in groups:
+            problem = failed[group.first][1]
+            if len(group.names) > 1:
+                problem = problem._replace(message=f"{group.quoted_names}: {group.cause}")
+            yield problem
 
 
 class TransferPool:

@@ -25,6 +25,12 @@ def template_names() -> tuple[str, ...]:
     return tuple(sorted(folder.relative_to(_TEMPLATES).as_posix() for folder in folders))
 
 
+def template_folder(name: str) -> Path:
+    """Return the folder with the project.yml of the template `name`."""
+
+    return _TEMPLATES / name
+
+
 def copy_template(name: str, destination: Path) -> None:
     """Copy the template `name` to the folder `destination` and create that. Raises OSError."""
 

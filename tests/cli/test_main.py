@@ -102,6 +102,72 @@ def test_usage_errors_exit_with_2_and_say_what_to_do(
     assert done.out == ""
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("help", "-h"),
+        ("help run", "run -h"),
+        ("help lock rebuild", "lock rebuild -h"),
+        ("-C . help graph", "graph -h"),
+        ("version", "--version"),
+        ("-V", "--version"),
+    ],
+)
+def test_help_and_version_can_be_typed_as_commands(spacy: Spacy, typed: str, meant: str) -> None:
+    done = spacy(*typed.split())
+    assert done == spacy(*meant.split())
+    assert done.code == 0
+
+
+def test_help_describes_a_command_of_the_project(tmp_path: Path, spacy: Spacy) -> None:
+    root = two_steps(tmp_path)
+    assert spacy("help", "run", "train", cwd=root) == spacy("run", "-h", "train", cwd=root)
+    assert "did you mean 'run'?" in spacy("help", "rum").err
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("graph --svg", "graph -f svg"),
+        ("graph all --dot --no-status", "graph all -f dot --no-status"),
+        ("check lock --json", "check lock --format json"),
+        ("run all --grouped -j 2", "run all --output grouped -j 2"),
+        ("run report --least 4", "run report --vars.least 4"),
+        ("run report --least=4 -D", "run report --vars.least=4 -D"),
+        ("run report --seed 4", "run report --vars.train.seed 4"),
+        ("status --train.rate 4", "status --vars.train.rate 4"),
+    ],
+)
+def test_an_unknown_option_that_is_a_value_or_a_variable_gets_the_command_line_that_works(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch, typed: str, meant: str
+) -> None:
+    text = """\
+vars: {least: 3, train: {seed: 0, rate: 1}, eval: {rate: 2}}
+commands: [{name: report, script: ["python -c pass"], outputs_no_cache: []}]
+workflows: {all: [report]}
+"""
+    root = project(tmp_path / "p", text)
+    monkeypatch.chdir(root)
+    done = spacy(*typed.split())
+    assert done.code == 2
+    error, hint = done.err.splitlines()
+    unknown = next(word for word in typed.split() if word.startswith("--"))
+    assert error.startswith("error: no such option")
+    assert unknown.partition("=")[0] in error
+    assert "mean" not in error
+    assert hint == f"hint: did you mean: git spacy {meant}"
+    assert spacy(*meant.split()).code == 0
+
+
+def test_an_unknown_option_that_could_be_two_variables_gets_no_guess(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    text = "vars: {a: {rate: 1}, b: {rate: 2}}\ncommands: [{name: c, script: [x]}]\n"
+    root = project(tmp_path / "p", text)
+    for arguments in (("run", "c", "--rate", "1"), ("graph", "--pdf")):
+        assert f"hint: see 'git spacy {arguments[0]} -h'" in spacy(*arguments, cwd=root).err
+
+
 def all_commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Yield the words and the click command of each command and subcommand."""
 
@@ -168,7 +234,11 @@ def test_cache_without_a_subcommand_shows_its_status(tmp_path: Path, spacy: Spac
 def test_outside_a_project_the_error_says_what_to_do(tmp_path: Path, spacy: Spacy) -> None:
     done = spacy("run", cwd=tmp_path)
     assert done.code == 2
-    assert "git spacy clone ner_fashion" in done.err
+    hints = [line.partition(": git spacy ")[2] for line in done.err.splitlines()[1:]]
+    assert hints == ["", "init --new my_project", "clone ner_fashion"]
+    for hint in hints[1:]:
+        assert spacy(*hint.split(), cwd=tmp_path).code == 0
+        assert spacy("run", cwd=tmp_path / hint.split()[-1]).code == 0
 
 
 def test_a_project_above_the_repository_is_not_found(tmp_path: Path, spacy: Spacy) -> None:

@@ -19,7 +19,10 @@ def root(tmp_path: Path) -> Path:
     return made
 
 
-def test_it_shows_states_and_the_next_step(root: Path, spacy: Spacy) -> None:
+def test_it_shows_states_and_the_next_step(
+    root: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
     assert spacy(cwd=root / "scripts") == (
         0,
         "Two steps\n  commands   2 not run\n  workflows  all\nNext: git spacy run all\n" + HELP,
@@ -31,10 +34,14 @@ def test_it_shows_states_and_the_next_step(root: Path, spacy: Spacy) -> None:
     printed = spacy(cwd=root).out
     assert "  commands   2 up to date\n" in printed
     assert "Next: git add project.lock && git commit\n" in printed
+    monkeypatch.chdir(root / "scripts")
+    assert "Next: git add ../project.lock && git commit\n" in spacy().out
+    monkeypatch.chdir(root)
     commit(root, {})
     assert "Next:" not in spacy(cwd=root).out
-    (root / "project.lock").write_text((root / "project.lock").read_text() + "\n")
-    assert "Next: git add project.lock && git commit\n" in spacy(cwd=root).out
+    for name in ("project.lock", "project.yml"):
+        (root / name).write_text((root / name).read_text() + "\n")
+    assert "Next: git add project.yml project.lock && git commit\n" in spacy(cwd=root).out
 
 
 def test_assets_are_fetched_before_commands_that_depend_on_them(

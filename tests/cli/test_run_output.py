@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from git_spacy import cli
-from git_spacy.cli.run_output import progress_line
-from tests.testing.projects import project
+from git_spacy.cli.run_output import progress_line, short_name
+from tests.cli.test_output import coloured_environ, on_terminal
+from tests.testing.projects import Spacy, project, two_steps
+from tests.testing.repositories import git
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,86 @@ def test_a_terminal_shows_coloured_names_and_a_temporary_progress_line(tmp_path:
     assert "one | done and dusted" in plain
     # The last line is the summary: the progress line was removed.
     assert plain.rstrip().splitlines()[-1].endswith("ran 2, skipped 0")
+
+
+MAKE = "import sys\nopen(sys.argv[1], 'w').close()\nprint('made')\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("train", "train"),
+        ("train --vars.seed 0", "train seed=0"),
+        ("train --vars.seed 0 --variables.lr=1", "train seed=0 lr=1"),
+        ("train --vars.seed 10 --vars.rate 0.1", "train see…0 rate=0.1"),
+        ("a_command_with_a_very_long_name", "a_command…_long_name"),
+    ],
+)
+def test_a_prefix_is_short_and_shows_both_ends(command: str, shown: str) -> None:
+    """A quarter of the line, which has 80 columns in tests."""
+
+    assert len(short_name(command)) <= 20
+    assert short_name(command) == shown
+
+
+def test_the_prefixes_of_variants_are_aligned(tmp_path: Path, spacy: Spacy) -> None:
+    text = """\
+vars: {n: 1}
+commands:
+  - {name: make, script: ["python make.py o${vars.n}"], outputs_no_cache: ["o${vars.n}"]}
+"""
+    root = project(tmp_path / "p", text, {"make.py": MAKE})
+    done = spacy("run", "make", "--matrix", "vars.n=1,20,333", "-j", "3", cwd=root)
+    heads = [line.split("|")[0] for line in done.out.splitlines()]
+    assert sorted(heads) == ["make       ", "make n=20  ", "make n=333 "], done
+
+
+def test_headers_stand_out_on_a_terminal_and_are_plain_elsewhere(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = two_steps(tmp_path / "p")
+    done = spacy("run", "all", "--force", cwd=root)
+    assert "\x1b" not in done.err
+    assert "" not in done.err.splitlines()
+    assert "==> prepare: running (" in done.err
+    shown = on_terminal(root, "run", "all", "--force", **coloured_environ())
+    first, second = shown.split("\n\n\x1b[1;36m==> train:\x1b[0m running (--force)\n")
+    assert "\x1b[1;36m==> prepare:\x1b[0m running (--force)\n" in first
+    assert "\x1b[1;32m==> train:\x1b[0m done in " in second
+    assert "\x1b" not in on_terminal(root, "run", "all", **coloured_environ(NO_COLOR="1"))
+
+
+def test_long_reasons_are_wrapped_between_words_on_a_terminal(tmp_path: Path) -> None:
+    text = "commands: [{{name: c, script: ['python make.py o {} {}'], outputs: [o]}}]\n"
+    words = [f"word-{number}-of/a_path" for number in range(9)]
+    root = project(tmp_path / "p", text.format(1, " ".join(words)), {"make.py": MAKE})
+    on_terminal(root, "run", "c")
+    project(root, text.format(2, " ".join(words)))
+    environ = {**os.environ, "COLUMNS": "60"}
+    shown = on_terminal(root, "run", "-D", "c", **environ).partition("$ ")[0]
+    assert all(len(line) <= 60 for line in shown.splitlines()), shown
+    assert shown.count("\n") > 3
+    assert set(words[:8]) <= set(shown.split()), shown
+
+
+def test_at_the_end_a_terminal_shows_what_to_commit(tmp_path: Path, spacy: Spacy) -> None:
+    """The command names the files that belong together, as typed in the current folder."""
+
+    root = two_steps(tmp_path / "p")
+    assert "to commit" not in on_terminal(root, "run", "all")  # not in a repository
+    git(root, "init", "--quiet")
+    spacy("ignore", cwd=root)
+    git(root, "add", ".gitignore")
+    done = spacy("run", "all", "--force", cwd=root)
+    assert "to commit" not in done.out + done.err
+    (root / "sub").mkdir()
+    shown = on_terminal(root / "sub", "run", "all", "--force")
+    line = shown.splitlines()[-1]
+    assert line.startswith("project.lock has changes to commit: git add ")
+    typed = line.partition(": git ")[2].split()
+    assert {"../project.yml", "../project.lock"} <= set(typed)
+    git(root / "sub", *typed)
+    git(root, "commit", "--quiet", "--message", "results")
+    assert git(root, "status", "--porcelain") == ""
+    assert "to commit" not in on_terminal(root, "run", "all", "--force")
+    assert "to commit" not in on_terminal(root, "run", "all")

@@ -82,7 +82,7 @@ skipped.
 | `assets/c` | `https://***@example.com/c` |  |
 | `assets/d` | `https://***@example.com/d` | fetched only with `--extra` |
 | `assets/e` | `../shared/e` |  |
-| `assets/f` | private (not fetched) |  |
+| `assets/f` | in this repository, or added by hand |  |
 
 """.replace("\\u200b", "\u200b")
     )

@@ -55,7 +55,7 @@ def check(found: graph.Graph, states: graph.NodeStates) -> None:
     pictures = draw_all(found, states)
     assert pictures == draw_all(found, states)
     edges = [(edge.start, edge.end) for edge in found.edges]
-    names = [label.single_line(node.name, 60) for node in found.nodes]
+    names = ["\n".join(label.lines(label.single_line(node.name), 60)) for node in found.nodes]
     shown = {
         node.id: name + (f"\n{state_label(states[node.id])}" if node.id in states else "")
         for node, name in zip(found.nodes, names, strict=True)
@@ -311,6 +311,20 @@ def test_no_edge_crosses_a_box(
 
 
 # Labels and files
+
+
+def test_long_names_are_broken_at_separators_not_cut() -> None:
+    """Mermaid and DOT have room for any name, so none loses its middle."""
+
+    name = "assets/annotations/of-the-second-round/training_corpus_without_duplicates.jsonl"
+    command = "a-word" + "s" * 70
+    text_ = f"commands: [{{name: {command}, script: [x], deps: [{name}], outputs: [o]}}]"
+    found = graph.build_graph(loader.parse(text_.encode()).project)
+    lines = ["assets/annotations/of-the-second-round/training_corpus_", "without_duplicates.jsonl"]
+    for read, form in ((parse_mermaid, "mermaid"), (parse_dot, "dot")):
+        shown = read(drawing.draw(found, form, {})).nodes.values()
+        assert "\n".join(lines) in shown, shown
+        assert f"a-\nword{'s' * 70}" in shown
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,39 @@ def test_the_difference_is_a_diff_that_git_can_apply(tmp_path: Path) -> None:
     assert {line for line in lines[3:] if line[0] in "+-" and "git-spacy" not in line} == {
         "-one", "+two", "+lines",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("before", [None, "", "one line", "kept\n\nno end"])
+def test_git_applies_the_difference_also_without_a_final_newline(
+    tmp_path: Path, before: str | None
+) -> None:
+    if before is not None:
+        (tmp_path / "README.md").write_text(before)
+    (tmp_path / "patch").write_text(writer.difference(before, TWO))
+    subprocess.run(("git", "apply", "patch"), cwd=tmp_path, check=True)
+    assert (tmp_path / "README.md").read_text() == managed_block.insert_block(before, TWO)
+
+
+def test_git_applies_the_difference_to_a_block_without_a_final_newline(tmp_path: Path) -> None:
+    """An editor removed the last newline: only that differs."""
+
+    before = managed_block.insert_block("kept\n", ONE).removesuffix("\n")
+    (tmp_path / "README.md").write_text(before)
+    (tmp_path / "patch").write_text(writer.difference(before, ONE))
+    subprocess.run(("git", "apply", "patch"), cwd=tmp_path, check=True)
+    assert (tmp_path / "README.md").read_text() == f"{before}\n"
+
+
+def test_a_marker_names_its_source_unless_it_has_none() -> None:
+    """The schema is the same for every project."""
+
+    for part in (FILE, FILE._replace(source="")):
+        text = managed_block.with_markers(part)
+        assert ("from project.yml" in text) == bool(part.source)
+        assert list(managed_block.find_commands(text)) == [(part.command, 1)]
+        existing = managed_block.find_block(text, part)
+        assert existing
+        assert existing.intact
 
 
 words = st.text(

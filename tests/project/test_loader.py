@@ -376,6 +376,43 @@ def test_a_key_that_is_ignored_gets_a_warning_at_its_position(text: str, warning
     assert loader.parse(text.encode()).project.warnings[0].format() == warning
 
 
+def test_a_command_that_depends_on_its_own_output_gets_a_warning() -> None:
+    text = """\
+commands:
+  - name: in_place
+    script: [x]
+    deps: [other, "data/train.txt"]
+    outputs: [data]
+  - {name: exact, script: [x], deps: [./a], outputs_no_cache: [a]}
+  - {name: fine, script: [x], deps: [data], outputs: [database, data/new]}
+  - {name: two, script: [x], deps: [b, c, d], outputs: [c, b]}
+"""
+    first, second, third = loader.parse(text.encode()).project.warnings
+    hint = "hint: write the result to another path, so that a second run has the same input"
+    assert first.splitlines() == [
+        "project.yml:4:19: warning: 'in_place' depends on its own output 'data/train.txt'", hint
+    ]  # fmt: skip
+    assert second.splitlines() == [
+        "project.yml:6:39: warning: 'exact' depends on its own output './a'",
+        hint,
+    ]
+    assert "'two' depends on its own outputs 'b', 'c'\n" in third
+
+
+def test_a_dependency_cycle_gets_a_warning() -> None:
+    text = """\
+commands:
+  - {name: first, script: [x], deps: [in.txt, c], outputs: [a]}
+  - {name: second, script: [x], deps: [a], outputs: [b]}
+  - {name: third, script: [x], deps: [b], outputs: [c]}
+  - {name: after, script: [x], deps: [c], outputs: [d]}
+"""
+    assert loader.parse(text.encode()).project.warnings == (
+        "project.yml:2:47: warning: dependency cycle: 'first' → 'second' → 'third' → 'first'\n"
+        "hint: remove one of the dependencies: each run makes another of these commands stale",
+    )
+
+
 def test_every_key_of_an_asset_is_read() -> None:
     text = f"""\
 assets:

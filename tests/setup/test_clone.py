@@ -4,6 +4,7 @@ unusual names."""
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from git_spacy.setup import clone as core
 from git_spacy.setup.clone import CloneRequest, CloneResult
 from tests.testing.git_server import GitServer
 from tests.testing.projects import Spacy, process, snapshot
-from tests.testing.repositories import commit, fake_ssh, git, hostile, repository, serve
+from tests.testing.repositories import commit, fake_ssh, git, hostile, repository, serve, write
 from tests.testing.repositories import templates as build_templates
 
 
@@ -174,13 +175,53 @@ def test_a_mistyped_embedded_name_is_suggested_without_a_network(
     monkeypatch.setattr("git_spacy.setup.clone.DEFAULT_REPOSITORY", "http://127.0.0.1:9/projects")
     done = spacy("clone", "ner_fashon", cwd=tmp_path)
     assert done.code == 4
+    assert done.err.startswith("error: no embedded template named 'ner_fashon', and http://127.")
     assert "did you mean the embedded template 'ner_fashion'?" in done.err
+    assert "did you mean the embedded template 'integrations/prodigy'?" in (
+        spacy("clone", "prodgy", cwd=tmp_path).err
+    )
+
+
+def test_an_unknown_name_is_first_said_not_to_be_an_embedded_template(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network of a repository that the user did not name is only the second cause."""
+
+    monkeypatch.setattr("git_spacy.setup.clone.DEFAULT_REPOSITORY", "http://127.0.0.1:9/projects")
+    done = spacy("clone", "nonexist", cwd=tmp_path)
+    assert done.code == 4
+    error, embedded, why = done.err.splitlines()
+    assert error == (
+        "error: no embedded template named 'nonexist', and http://127.0.0.1:9/projects"
+        " cannot be searched for it"
+    )
+    assert "ner_fashion" in embedded
+    assert "first_steps" in embedded
+    typed = why.partition(": git spacy ")[2].split()
+    assert typed[0] == "clone"
+    assert "127.0.0.1" in spacy(*typed, cwd=tmp_path).err.splitlines()[0]
+    done = spacy("clone", "pipelines/some_demo", cwd=tmp_path)  # a path there, so it matters
+    assert done.err.startswith("error: no embedded template named 'pipelines/some_demo'\n")
+    assert "\nerror: http://127.0.0.1:9/projects: " in done.err
+
+
+def test_an_unknown_name_that_the_default_repository_lacks_gets_suggestions_from_both(
+    tmp_path: Path, spacy: Spacy, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("git_spacy.setup.clone.DEFAULT_REPOSITORY", url)
+    done = spacy("clone", "ner_fashion_brand", cwd=tmp_path)
+    assert done.code == 2
+    assert done.err.startswith("error: no embedded template named 'ner_fashion_brand'\n")
+    assert "did you mean the embedded template 'ner_fashion'?" in done.err
+    assert "did you mean 'tutorials/ner_fashion_brands'?" in done.err
 
 
 def test_list_shows_the_embedded_templates_or_those_of_the_repository(
     tmp_path: Path, spacy: Spacy, url: str
 ) -> None:
-    assert "ner_fashion" in spacy("clone", "--list", cwd=tmp_path).out.split()
+    lines = spacy("clone", "--list", cwd=tmp_path).out.splitlines()
+    assert re.sub(" +", " ", lines[0]) == "first_steps First steps"
+    assert [line.split()[0] for line in lines if line[0] != " "] == list(templates.template_names())
     listed = spacy("clone", "--list", "--repo", url, cwd=tmp_path).out.split()
     assert "tutorials/ner_fashion_brands" in listed
     assert len(listed) == 18
@@ -203,6 +244,35 @@ def test_a_destination_that_exists_is_left_alone(
     assert done.code == 2
     assert "already exists and is not an empty folder" in done.err
     assert snapshot(tmp_path) == before
+
+
+def test_a_destination_that_exists_gets_hints_that_work(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert spacy("clone", "first_steps", "--no-git").code == 0
+    (tmp_path / "first_steps-2").mkdir()
+    done = spacy("clone", "first_steps", "--no-git")
+    assert done.err.splitlines()[1:] == [
+        "hint: it contains a project; to see its state: cd first_steps && git spacy",
+        "hint: choose another folder: git spacy clone first_steps first_steps-3 --no-git",
+    ]
+    assert spacy("clone", "first_steps", "first_steps-3", "--no-git").code == 0
+    write(tmp_path, {"a b/mine": ""})
+    done = spacy("clone", "first_steps", "a b")
+    hint = "hint: choose another folder: git spacy clone first_steps 'a b-2'"
+    assert done.err.splitlines()[1:] == [hint]
+
+
+def test_a_clone_into_the_current_folder_needs_no_cd(tmp_path: Path, spacy: Spacy) -> None:
+    for template, step in (("first_steps", "git spacy run"), ("ner_fashion", "git spacy assets")):
+        folder = tmp_path / template
+        folder.mkdir()
+        done = spacy("clone", template, ".", cwd=folder)
+        assert done.err.splitlines()[-1] == f"Next: {step}"
+    done = spacy("clone", "first_steps", ".", cwd=tmp_path / "first_steps")
+    assert "to see its state: git spacy\n" in done.err
+    assert "git spacy clone first_steps ../first_steps-2" in done.err
 
 
 def test_an_empty_folder_is_used_and_missing_parents_are_created(

@@ -532,3 +532,24 @@ def test_a_folder_named_like_our_hook_is_not_ours(tmp_path: Path, spacy: Spacy) 
 def test_an_existing_entry_is_not_added_again(root: Path, spacy: Spacy, before: str) -> None:
     write(root, {".pre-commit-config.yaml": f"repos:\n- hooks:\n  {before}\n"})
     assert changed_settings(spacy("init", "hooks", "--yes", cwd=root).out) == ["alias.spacy-hook"]
+
+
+def test_the_next_step_names_every_file_that_is_not_committed(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """project.yml and the lock changed as well, and a commit without them would be refused."""
+
+    root = two_steps(tmp_path / "p")
+    git(root, "init", "--quiet")
+    monkeypatch.chdir(root)
+    assert spacy("run", "all").code == 0
+    (root / "note.txt").write_text("not of the project")
+    line = spacy("init", "notes", "merge", "ignore", "--yes").err.splitlines()[-1]
+    assert line.startswith("Next: git add ")
+    assert line.endswith(" && git commit")
+    typed = line.removeprefix("Next: git ").removesuffix(" && git commit").split()
+    assert {"project.yml", "project.lock", ".gitattributes", ".gitignore"} <= set(typed)
+    git(root, *typed)
+    git(root, "commit", "--quiet", "--message", "set up")
+    assert git(root, "status", "--porcelain") == "?? note.txt"
+    assert spacy("check").code == 0

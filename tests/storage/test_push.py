@@ -224,3 +224,19 @@ def test_temporary_files_of_a_killed_push_are_removed(shared: Shared) -> None:
     (left / "x").write_text("x")
     assert shared.push().code == 0
     assert not left.exists()
+
+
+def test_outputs_that_fail_for_one_cause_get_one_error(shared: Shared) -> None:
+    """A remote that cannot be reached was reported twice per output, with a hint each."""
+
+    shared.remote.write_text("a file where the folder should be")
+    done = shared.push()
+    assert done.code == 5
+    *lines, summary, error, hint = done.err.splitlines()
+    assert sorted(lines) == ["failed  corpus/words.txt", "failed  model"]
+    assert summary == "pushed 0, skipped 0, failed 2"
+    assert error in (
+        "error: 'corpus/words.txt', 'model': File exists",
+        "error: 'model', 'corpus/words.txt': File exists",
+    )
+    assert hint == "hint: check the free disk space and the permissions"

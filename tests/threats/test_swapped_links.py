@@ -60,7 +60,9 @@ class Swapping:
 
 
 def _write_lock(root: Path) -> None:
-    LockFile(root).replace({"train": LockEntry("train", ("python train.py",), (), ())})
+    lock_file = LockFile(root)
+    with lock_file.exclusive():
+        lock_file.replace({"train": LockEntry("train", ("python train.py",), (), ())})
 
 
 def _write_generated(root: Path) -> None:

@@ -50,9 +50,12 @@ def verify(context: CommandContext) -> int:
     """Compare all cached files with their checksums and remove damaged ones. Exits with 1 if any
     were damaged."""
 
-    damaged = context.cache().verify()
+    store = context.cache()
+    damaged = store.verify()
     for digest in damaged:
         output.result(f"removed damaged output {digest}")
+    if not damaged:
+        output.success(f"no damage found ({_describe(store.size())})")
     return 1 if damaged else 0
 
 

@@ -89,7 +89,10 @@ def check(
     base = projects.work_tree_top(context.start) if in_ci else context.cwd
     findings = projects.check_projects(request, roots, base, index)
     if text := FORMATS[style](findings):
-        output.result(text.rstrip("\n"))
+        show = output.findings if style == "text" else output.result
+        show(text.rstrip("\n"))
+    if not findings:
+        output.success(f"no problems found ({', '.join(chosen)})")
     return 1 if any(finding.severity == "error" for finding in findings) else 0
 
 

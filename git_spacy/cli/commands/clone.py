@@ -66,11 +66,11 @@ def clone(
     request = CloneRequest(name or "", Path(dest) if dest else None, repo, branch, not no_git)
     configured = read_settings(start)
     if list_only:
-        names = list_templates(
+        rows = list_templates(
             request, configured, start, prompt=can_prompt(), warn=output.diagnostic
         )
-        for line in names:
-            output.result(line)
+        titled = any(title for _, title in rows)
+        output.result(output.columns(rows, "") if titled else "\n".join(name for name, _ in rows))
         return
     if name is None:
         raise click.UsageError("missing NAME, e.g. ner_fashion; --list shows all templates")
@@ -83,12 +83,13 @@ def clone(
         output.message("Created a Git repository; its first commit names the template.")
     for pointer in done.checkout.lfs_pointers:
         output.warning(f"'{pointer}' is a Git LFS pointer; its content was not downloaded")
+    steps = [] if where == "." else [f"cd {shlex.quote(where)}"]
     if done.is_project:
-        step = "assets" if _has_assets(done.dest) else "run"
-        output.message(f"Next: cd {shlex.quote(where)} && git spacy {step}")
+        steps.append("git spacy assets" if _has_assets(done.dest) else "git spacy run")
     else:
         output.warning("the template has no project.yml")
-        output.message(f"Next: cd {shlex.quote(where)}")
+    if steps:
+        output.message(f"Next: {' && '.join(steps)}")
 
 
 def _has_assets(root: Path) -> bool:

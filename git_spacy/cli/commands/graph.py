@@ -73,6 +73,7 @@ def graph(
     if to is not None and status:
         raise click.UsageError("--status cannot be combined with --output FILE")
     context, name = context.one_argument(names, "workflow")
+    context.report_warnings()
     project, root = context.project, context.root
     workflow = None if name is None else find_workflow(project, name)
     drawn = core.build_graph(project, workflow)

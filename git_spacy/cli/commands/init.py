@@ -100,9 +100,9 @@ def _set_up(
         output.message("nothing was changed")
         return 0
     output.message(f"made {_count(chosen)}; to undo: git spacy init --undo")
-    files = _to_commit(chosen)
-    if files:
-        output.message(f"Next: git add {_shell_paths(files, context, start)} && git commit")
+    if files := _to_commit(chosen):
+        typed = _shell_paths([*_results_to_commit(context, start), *files], context, start)
+        output.message(f"Next: git add {typed} && git commit")
     if try_hooks and any(change.step == "hooks" for change in chosen):
         _commits_are_checked(context)
     return 0
@@ -227,10 +227,28 @@ def _to_commit(changes: Sequence[Change]) -> list[str]:
     return sorted(name for name in files if not name.startswith((".git/", "/")))
 
 
+def _results_to_commit(context: plan.RepoContext, start: Path) -> list[str]:
+    """Return project.yml, project.lock and the results beside it that are not committed either,
+    relative to the top of the worktree."""
+
+    from git_spacy.cli.overview import files_to_commit
+    from git_spacy.errors import GitSpacyError
+    from git_spacy.project import loader
+
+    try:
+        root = loader.find(start)
+        files = files_to_commit(root, loader.load(root))
+    except (GitSpacyError, OSError):
+        return []
+    top = os.path.realpath(context.top)
+    return [os.path.relpath(os.path.realpath(file), top) for file in files]
+
+
 def _shell_paths(files: Sequence[str], context: plan.RepoContext, start: Path) -> str:
     """Return `files`, relative to the top of the worktree, as one types them in `start`."""
 
-    return shlex.join(os.path.relpath(context.top / file, start.resolve()) for file in files)
+    unique = dict.fromkeys(files)
+    return shlex.join(os.path.relpath(context.top / file, start.resolve()) for file in unique)
 
 
 def _new(start: Path, names: Sequence[str], *, other_options: bool) -> int:

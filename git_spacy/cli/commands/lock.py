@@ -50,7 +50,10 @@ def rebuild(context: CommandContext, revision: str | None) -> None:
     rows = [(name, _state(entry), [_source(entry)]) for name, entry in rebuilt.entries.items()]
     rows += [(name, "unknown", ["no run is recorded"]) for name in rebuilt.unknown]
     colours = {"rebuilt": "green", "stale": "yellow", "unknown": "yellow"}
-    output.result_painted(output.table(rows, colours))
+    if rows:
+        output.result_painted(output.table(rows, colours))
+    if not rebuilt.unknown:
+        output.success(f"project.lock is complete ({len(rebuilt.entries)} entries)")
 
 
 def _state(entry: ResolvedEntry) -> str:

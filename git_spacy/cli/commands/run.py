@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -102,6 +104,8 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
         outcome = _execute(context, request, planned, jobs, show_running)
     if len(planned.commands) > 1:
         output.message(summary(outcome, dry=request.dry))
+    if outcome.restored or (outcome.ran and not request.dry):
+        _say_what_to_commit(context, planned)
     if error := outcome.error():
         raise error
 
@@ -243,6 +247,18 @@ def _with_cache(shared: RunContext, context: CommandContext, request: _RunReques
     source = context.output_source(shared.project)
     cache = RunCache(shared.project, context.root, source, os.environ, output.diagnostic)
     return shared._replace(cache=cache)
+
+
+def _say_what_to_commit(context: CommandContext, planned: plan.RunPlan) -> None:
+    """Print to a terminal how to add the results to a commit; scripts know what they run."""
+
+    if not output.is_terminal(sys.stderr):
+        return
+    from git_spacy.cli.overview import files_to_commit
+
+    project = matrix.with_commands(context.project, planned.commands)
+    if files := files_to_commit(context.root, project):
+        output.message(f"project.lock has changes to commit: git add {shlex.join(files)}")
 
 
 def summary(outcome: RunOutcome, *, dry: bool) -> str:

@@ -9,7 +9,7 @@ from git_spacy.generate.drawing import label, palette
 from git_spacy.generate.graph import Graph, GraphNode, NodeStates
 from git_spacy.state.verdict import state_label
 
-_LABEL = 60  # cells
+_LINE = 60  # cells
 _SHAPES = {
     "asset": 'shape=cylinder style="filled"',
     "command": 'shape=box style="filled,rounded,bold"',
@@ -38,10 +38,9 @@ def draw(graph: Graph, states: NodeStates) -> str:
 
 
 def _look(node: GraphNode, states: NodeStates) -> str:
-    name = _quoted(label.single_line(node.name, _LABEL))
+    lines = label.lines(label.single_line(node.name), _LINE)
     word = state_label(states.get(node.id, ""))
-    if word:
-        name = f'{name[:-1]}\\n{word}"'
+    name = '"' + "\\n".join(map(_escape, [*lines, word] if word else lines)) + '"'
     look = palette.style(node, states)
     tooltip = _quoted(label.single_line(palette.tooltip(node, states)))
     return (
@@ -51,6 +50,10 @@ def _look(node: GraphNode, states: NodeStates) -> str:
 
 
 def _quoted(text: str) -> str:
+    return f'"{_escape(text)}"'
+
+
+def _escape(text: str) -> str:
     for plain, written in (("\\", "\\\\"), ('"', '\\"'), ("&", "&amp;")):
         text = text.replace(plain, written)
-    return f'"{text}"'
+    return text

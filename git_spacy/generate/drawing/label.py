@@ -14,6 +14,7 @@ from git_spacy.errors import escape_controls, redact
 LONGEST = 300  # cells of a long text, such as a tooltip
 # characters that XML does not allow, and marks that change the direction of text
 _INVISIBLE = re.compile("[\u061c\u200e\u200f\ufeff\ufffe\uffff]|[\U0001fffe-\U0010ffff]")
+_WORD = re.compile(r"[^/ _.-]*[/ _.-]+|[^/ _.-]+")  # with the separator after it
 _FIRST_OTHER_SCRIPT = 0x530  # characters below it are Latin, Greek or Cyrillic, one cell wide
 
 
@@ -53,6 +54,18 @@ def _cells(character: str) -> int:
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def lines(text: str, most: int) -> list[str]:
+    """Break a single-line label into lines of at most `most` cells, between the words of a path or
+    a sentence; only a longer word makes a longer line."""
+
+    found = [""]
+    for word in _WORD.findall(text):
+        if found[-1] and display_width((found[-1] + word).rstrip()) > most:
+            found.append("")
+        found[-1] += word
+    return [line.strip() for line in found]
 
 
 def shorten(text: str, most: int) -> str:

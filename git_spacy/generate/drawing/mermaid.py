@@ -13,7 +13,7 @@ from git_spacy.generate.drawing import label, palette
 from git_spacy.generate.graph import Graph, GraphNode, NodeStates
 from git_spacy.state.verdict import state_label
 
-_LABEL = 60  # cells
+_LINE = 60  # cells
 _SHAPES = {"asset": '[("{}")]', "command": '["{}"]', "source": '[/"{}"/]', "file": '[/"{}"/]'}
 # underscores, hyphens and full stops can be Markdown, except between letters
 _ESCAPED = re.compile(r"[^\w ./-]|(?<![^\W_])[_-]|[_-](?![^\W_])|(?<=\d)\.(?=\s)")
@@ -42,7 +42,7 @@ def draw(graph: Graph, states: NodeStates) -> str:
 
 
 def _label(node: GraphNode, states: NodeStates) -> str:
-    name = _escape(label.single_line(node.name, _LABEL))
+    name = "<br>".join(map(_escape, label.lines(label.single_line(node.name), _LINE)))
     word = state_label(states.get(node.id, ""))
     return f"{name}<br>{word}" if word else name
 

@@ -102,13 +102,74 @@ def test_a_failed_asset_is_reported_with_its_line_in_project_yml(
     web.on("/x", Answer(b"", 503))
     done = spacy("assets", cwd=root)
     assert done.code == 4
-    assert "failed   assets/train.jsonl (the server responded 503" in done.err
+    assert "failed   assets/train.jsonl\n" in done.err
     assert "fetched  assets/dev.jsonl" in done.err
     assert "assets/train.jsonl: the server responded 503 " in done.err
     assert "; trying again in 0.0 s" in done.err
     assert "fetched 1, skipped 0, failed 1" in done.err
     assert "project.yml:5: error: asset 'assets/train.jsonl': the server responded 503" in done.err
     assert "hint: " in done.err
+
+
+def test_assets_that_fail_for_one_cause_get_one_error(
+    tmp_path: Path, spacy: Spacy, web: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four assets without a network: one retry line, one error and one hint per cause."""
+
+    monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
+    for name in "abcd":
+        web.on(f"/{name}", Answer(b"", 503))
+    entries = [f"{{dest: {name}, url: '{web.url}/{name}'}}" for name in "abcd"]
+    entries += [
+        f"{{dest: {name}, git: {{repo: '{web.url}/{name}', branch: main, path: x}}}}"
+        for name in "ef"
+    ]
+    root = project(tmp_path / "p", f"assets: [{', '.join(entries)}]\n")
+    done = spacy("assets", cwd=root)
+    assert done.code == 4
+    assert done.err.count("trying again") == 1
+    errors = [line for line in done.err.splitlines() if "error:" in line]
+    assert len(errors) == done.err.count("hint:") == 2, done.err
+    assert "error: assets 'a', 'b', 'c', 'd': the server responded 503" in errors[0]
+    assert "error: assets 'e', 'f': " in errors[1]
+    assert "/e" not in errors[1]  # the address of only one of them
+    assert all(f"failed   {name}\n" in done.err for name in "abcdef")
+
+
+def test_assets_that_must_not_be_replaced_share_one_command(tmp_path: Path, spacy: Spacy) -> None:
+    text = "assets: [{dest: a, url: x}, {dest: b c, url: x}, {dest: d, url: x}]\n"
+    root = project(tmp_path / "p", text, {"x": "x", "a/1": "", "b c/1": "", "d/1": ""})
+    done = spacy("assets", cwd=root)
+    assert [line for line in done.err.splitlines() if line.startswith("hint:")] == [
+        "hint: move it, or replace it: git spacy assets --force a 'b c' d"
+    ]
+    assert spacy("assets", "--force", "a", "b c", "d", cwd=root).code == 0
+
+
+def test_the_assets_that_a_run_lacks_are_fetched_with_one_command(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    text = """\
+assets: [{dest: a, url: x}, {dest: 'b c', url: x}, {dest: d, url: x, extra: true}]
+commands:
+  - {name: make, script: [make], outputs: [m, n]}
+  - {name: use, script: ['true'], deps: [a, b c/1, m, n]}
+  - {name: more, script: ['true'], deps: [a, 'b c', d]}
+workflows: {all: [use], rest: [more]}
+"""
+    root = project(tmp_path / "p", text, {"x": "x"})
+    assert spacy("run", "use", cwd=root).err.splitlines() == [
+        "project.yml:4: error: missing dependencies of 'use': 'a', 'b c/1'",
+        "hint: git spacy assets",
+        "project.yml:4: error: missing dependencies of 'use': 'm', 'n'",
+        "hint: git spacy run make",
+    ]
+    assert spacy("run", "rest", cwd=root).err.splitlines() == [
+        "project.yml:5: error: missing dependencies of 'more': 'a', 'b c', 'd'",
+        "hint: git spacy assets a 'b c' d",
+    ]
+    assert spacy("assets", "a", "b c", "d", cwd=root).code == 0
+    assert spacy("run", "rest", cwd=root).code == 0
 
 
 def test_a_missing_private_asset_is_reported(tmp_path: Path, spacy: Spacy) -> None:
