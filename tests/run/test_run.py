@@ -141,6 +141,29 @@ def test_a_missing_dependency_is_reported_with_its_producer(tmp_path: Path, spac
     assert not (root / "project.lock").exists()
 
 
+def test_missing_dependencies_that_git_has_are_restored_with_one_command(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    files = {"a.txt": "a", "with space.txt": "b", "c.txt": "c"}
+    text = (
+        "commands:\n"
+        "  - {name: use, script: [x], deps: [a.txt, with space.txt, c.txt, d.txt], outputs: [o]}\n"
+    )
+    root = repository(tmp_path / "r", {"project.yml": text, **files})
+    (root / "a.txt").unlink()
+    (root / "with space.txt").unlink()
+    done = spacy("run", "use", cwd=root)
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "project.yml:2: error: missing dependencies of 'use': 'a.txt', 'with space.txt'",
+        "hint: git restore -- a.txt 'with space.txt'",
+        "project.yml:2: error: missing dependency of 'use': 'd.txt'",
+        "hint: no command produces it: create it, or correct the path in project.yml",
+    ]
+    git(root, "restore", "--", "a.txt", "with space.txt")
+    assert "restore" not in spacy("run", "use", cwd=root).err
+
+
 def test_a_missing_output_fails_the_command(tmp_path: Path, spacy: Spacy) -> None:
     root = project(
         tmp_path, "commands: [{name: c, script: ['python -c pass'], outputs: [out, other]}]"
