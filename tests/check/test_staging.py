@@ -33,7 +33,7 @@ from git_spacy.project import loader
 from tests.testing.projects import CORPUS, needs_corpus, project
 from tests.testing.repositories import git, repository, write
 
-EXAMPLES = int(os.environ.get("GIT_SPACY_TEST_WALKS", "30"))
+EXAMPLES = 500 if "GIT_SPACY_STRESS" in os.environ else 30
 ROUNDS = 3
 PROJECT = """\
 vars: {n: 1}
@@ -323,7 +323,7 @@ def test_following_the_hints_always_lets_a_commit_through(
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Walk,
         settings=settings(
-            max_examples=EXAMPLES, stateful_step_count=25, deadline=None,
+            max_examples=EXAMPLES, stateful_step_count=20, deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip
