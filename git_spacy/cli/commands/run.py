@@ -104,7 +104,7 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
         outcome = _execute(context, request, planned, jobs, show_running)
     if len(planned.commands) > 1:
         output.message(summary(outcome, dry=request.dry))
-    if outcome.restored or (outcome.ran and not request.dry):
+    if not request.dry and (outcome.ran or outcome.restored):
         _say_what_to_commit(context, planned)
     if error := outcome.error():
         raise error
