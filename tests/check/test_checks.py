@@ -6,10 +6,9 @@ import hashlib
 from pathlib import Path
 
 from git_spacy.check import checks
-from git_spacy.lock.lock_file import LockFile
 from git_spacy.lock.lock_format import LockEntry, TrackedPath
 from git_spacy.state.project_view import WorkTree
-from tests.testing.projects import project
+from tests.testing.projects import project, write_lock
 
 TEXT = """\
 commands:
@@ -32,9 +31,7 @@ def test_the_hint_runs_the_command_and_those_that_depend_on_it_again(
         LockEntry("use", ("x",), (tracked("made"),), (tracked("used"),), "weasel run use"),
         LockEntry("alone", ("x",), (), (tracked("other"),), "weasel run alone"),
     ]
-    lock_file = LockFile(root)
-    with lock_file.exclusive():
-        lock_file.replace({entry.name: entry for entry in entries})
+    write_lock(root, {entry.name: entry for entry in entries})
     (finding,) = checks.run_checks(["lock"], WorkTree(root))
     assert finding.message == "'make': script changed: line 1 is now 'new'"
     assert (finding.hint, finding.severity) == ("git spacy run make use", "error")

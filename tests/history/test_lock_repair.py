@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from git_spacy.lock import lock_format
-from git_spacy.lock.lock_file import LockFile
 from tests.cli.commands.test_lock import (
     TWO,
     both_changed_next_to_each_other,
@@ -17,7 +16,7 @@ from tests.cli.commands.test_lock import (
     table,
 )
 from tests.cli.commands.test_log import keep, resize
-from tests.testing.projects import Spacy
+from tests.testing.projects import Spacy, write_lock
 from tests.testing.repositories import git
 
 __all__ = ["made"]
@@ -52,9 +51,9 @@ def test_a_broken_lock_is_rebuilt_and_a_valid_one_is_unchanged(made: Path, spacy
 def test_the_order_of_the_committed_lock_is_kept(made: Path, spacy: Spacy) -> None:
     entries = lock_format.read(made)
     backwards = {name: entries[name] for name in reversed(entries)}
-    LockFile(made).replace(backwards)
+    write_lock(made, backwards)
     keep(made, "Another order")
-    LockFile(made).replace(entries)
+    write_lock(made, entries)
     assert spacy("lock", "rebuild", cwd=made).code == 0
     assert list(lock_format.read(made)) == list(backwards)
 

@@ -20,7 +20,7 @@ from git_spacy.project import loader
 from git_spacy.state import lock_check
 from git_spacy.state.lock_check import LockVerdicts
 from git_spacy.state.project_view import Staged, TrackedFiles, View, WorkTree
-from tests.testing.projects import SCRIPTS, Spacy, process, project
+from tests.testing.projects import SCRIPTS, Spacy, process, project, write_lock
 from tests.testing.repositories import git, repository, write
 
 PROJECT = """\
@@ -325,7 +325,7 @@ def test_run_and_check_agree_where_the_data_is_present(
 def test_a_command_that_always_runs_needs_no_entry(clone: Path) -> None:
     entries = lock_format.read(clone)
     del entries["serve"]
-    LockFile(clone).replace(entries)
+    write_lock(clone, entries)
     verdict = check(WorkTree(clone)).verdicts["serve"]
     assert (verdict.state, [str(reason) for reason in verdict.reasons]) == (
         "always_runs", ["declares no outputs"],

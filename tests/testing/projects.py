@@ -7,6 +7,7 @@ import os
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,8 @@ import pytest
 import git_spacy
 from git_spacy import cli
 from git_spacy.cli.main import main
+from git_spacy.lock.lock_file import LockFile
+from git_spacy.lock.lock_format import LockEntry
 from tests.testing.repositories import write
 from tests.testing.waiting import PATIENCE
 
@@ -86,6 +89,14 @@ def project(folder: Path, text: str, files: dict[str, str | bytes] | None = None
     folder.mkdir(parents=True, exist_ok=True)
     write(folder, {"project.yml": text, **(files or {})})
     return folder
+
+
+def write_lock(root: Path, entries: Mapping[str, LockEntry]) -> None:
+    """Write `entries` into the project.lock of the project at `root`."""
+
+    lock_file = LockFile(root)
+    with lock_file.exclusive():
+        lock_file.replace(entries)
 
 
 def snapshot(folder: Path) -> dict[str, bytes | str]:
