@@ -168,7 +168,7 @@ def without_entry(command: str) -> Callable[[Path], object]:
     def remove(root: Path) -> None:
         lock_file = LockFile(root)
         left = {name: entry for name, entry in lock_file.entries.items() if name != command}
-        lock_file.replace(left)
+        write_lock(root, left)
 
     return remove
 
