@@ -30,11 +30,11 @@ def hint_at_unstaged_files(
 ) -> list[Diagnostic]:
     """Return `findings`, with the hint `git add FILE…` on those that it removes.
 
-    `run_checks` returns the findings of the same checks in another view. Raises OSError,
-    ExternalError if git fails.
+    The hint of another one is that of the worktree, where it is followed. `run_checks` returns the
+    findings of the same checks in another view. Raises OSError, ExternalError if git fails.
     """
 
-    in_worktree = _subjects(run_checks(WorkTree(view.root)))
+    in_worktree = _hints_by_subject(run_checks(WorkTree(view.root)))
     unstaged = [finding for finding in findings if finding.subject not in in_worktree]
     hints = _submodule_hints(unstaged, view)
     unstaged = [finding for finding in unstaged if finding.subject not in hints]
@@ -48,12 +48,13 @@ def hint_at_unstaged_files(
         if left and len(files) == known:
             files[PROJECT_FILE] = None  # last, since it may contain other changes
         if not left or len(files) == known:
-            added = {finding.subject for finding in unstaged} - _subjects(remaining)
+            added = {f.subject for f in unstaged} - _hints_by_subject(remaining).keys()
             hint = _add_command(to_add, files)
             if view.is_partial:
                 hint += "\nand commit these together: 'git commit FILE' leaves out other files"
             hints |= dict.fromkeys(added, hint)
             break
+    hints |= in_worktree
     return [
         finding._replace(hint=hints[finding.subject]) if finding.subject in hints else finding
         for finding in findings
@@ -73,8 +74,11 @@ def _submodule_hints(findings: Sequence[Diagnostic], view: Staged) -> dict[str, 
     return hints
 
 
-def _subjects(findings: Iterable[Diagnostic]) -> set[str]:
-    return {finding.subject for finding in findings if finding.severity == "error"}
+def _hints_by_subject(findings: Iterable[Diagnostic]) -> dict[str, str]:
+    """Return the hint of the first error about each subject."""
+
+    errors = [finding for finding in findings if finding.severity == "error"]
+    return {finding.subject: finding.hint for finding in reversed(errors)}
 
 
 def _add_command(names: Sequence[str], declared: Iterable[str]) -> str:

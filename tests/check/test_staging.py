@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 
 from git_spacy import hook
 from git_spacy.cli.main import main
-from git_spacy.errors import InvalidInput, Refused
+from git_spacy.errors import InvalidInput, Refused, retarget
 from git_spacy.project import loader
 from tests.testing.projects import CORPUS, needs_corpus, project
 from tests.testing.repositories import git, repository, write
@@ -120,12 +120,27 @@ def follow(hints: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
             if words[:2] == ["git", "spacy"]:
                 code, text = git_spacy(*words[2:])
                 if code:
-                    failed.update(findings(text) or {text: ()})
+                    failed.update(_as_typed_here(findings(text), words) or {text: ()})
                     break
             else:
                 assert words[0] == "git", f"not a command: {line}"
                 git(Path.cwd(), *words[1:], GIT_EDITOR="echo step >")
     return failed
+
+
+def _as_typed_here(
+    hints: dict[str, tuple[str, ...]], words: list[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return `hints` of the command `words` as typed where it was: with its `-C DIR`, if any."""
+
+    folder = words[3] if words[2] == "-C" else "."
+    return {
+        error: tuple(
+            retarget(line, lambda path: os.path.normpath(os.path.join(folder, path)))
+            for line in lines
+        )
+        for error, lines in hints.items()
+    }
 
 
 def until_it_passes(check: Callable[[], tuple[int, str]]) -> list[str]:
