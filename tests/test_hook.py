@@ -94,7 +94,7 @@ def test_outputs_are_refused_unless_they_are_no_cache_or_allowed(
     assert out == (
         "one/project.yml:20:15: error: output 'model' of 'train' is about to be committed:"
         " 'model/a' and 1 more\n"
-        "hint: git rm -r --cached one/model\n"
+        "hint: git -C one rm -r --cached model\n"
         "hint: or list it under 'outputs_no_cache' to keep it in Git\n"
     )
     assert hook.main(["outputs", "--allow=one/model/*", *files, "one/model/a"]) == 0

@@ -87,5 +87,6 @@ def test_a_clone_without_data_passes_the_checks_until_a_file_changes(
     (clone / "configs/config.cfg").write_text((folder / "configs/config.cfg").read_text() + "\n")
     assert spacy("check", cwd=clone).out.splitlines() == [
         "project.lock:27:7: error: 'train': dependency 'configs/config.cfg' changed",
-        "hint: git spacy run train evaluate package",
+        "hint: git spacy assets assets/comments_train.jsonl assets/comments_dev.jsonl"
+        " && git spacy run preprocess train evaluate package",
     ]

@@ -282,8 +282,18 @@ def _rerun_command(project: Project, name: str, root: Path) -> str:
     }
     stats = StatCache.open(root) if missing else None
     hints = [missing_hint(project, stats, other, path) for path, other in missing.items() if stats]
-    first = dict.fromkeys(hint for hint in hints if hint.startswith("git "))
-    return " && ".join([*first, command_line(to_run)])
+    return " && ".join([*_join_commands(hints), command_line(to_run)])
+
+
+def _join_commands(hints: Iterable[str]) -> Iterator[str]:
+    """Yield one command per kind, e.g. `git spacy assets a b` for two hints about an asset."""
+
+    arguments: dict[str, list[str]] = {}
+    for hint in hints:
+        for start in ("git restore --", "git checkout HEAD --", "git spacy assets"):
+            if hint.startswith(start + " "):
+                arguments.setdefault(start, []).append(hint.removeprefix(start))
+    yield from (start + "".join(dict.fromkeys(paths)) for start, paths in arguments.items())
 
 
 def _lacks_outputs(command: Command, root: Path) -> bool:

@@ -35,7 +35,8 @@ def hint_at_unstaged_files(
     """
 
     in_worktree = _hints_by_subject(run_checks(WorkTree(view.root)))
-    unstaged = [finding for finding in findings if finding.subject not in in_worktree]
+    errors = [finding for finding in findings if finding.severity == "error"]
+    unstaged = [finding for finding in errors if finding.subject not in in_worktree]
     hints = _submodule_hints(unstaged, view)
     unstaged = [finding for finding in unstaged if finding.subject not in hints]
     files = dict.fromkeys(name for finding in unstaged for name in finding.files)
@@ -56,7 +57,9 @@ def hint_at_unstaged_files(
             break
     hints |= in_worktree
     return [
-        finding._replace(hint=hints[finding.subject]) if finding.subject in hints else finding
+        finding._replace(hint=hints.get(finding.subject, finding.hint))
+        if finding.severity == "error"
+        else finding
         for finding in findings
     ]
 

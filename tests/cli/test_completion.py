@@ -80,7 +80,7 @@ def words(folder: Path, *typed: str) -> list[str]:
         (["dvc", ""], ["all"]),
         (["show", "m"], ["main"]),
         (["-C", ".", "run", "tr"], ["train"]),
-        (["-"], ["-C", "--version", "--help"]),
+        (["-"], ["-C", "--version", "-V", "--help"]),
         (["frobnicate", ""], []),
         (["--", ""], []),
     ],

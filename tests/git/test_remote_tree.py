@@ -433,7 +433,7 @@ def test_hooks_filters_and_submodules_of_a_template_do_not_run(tmp_path: Path) -
     with open_tree(root, warnings=warnings) as tree:
         tree.checkout("t", tmp_path / "dest")
     assert (tmp_path / "dest/data.txt").read_bytes() == b"a\n$Id$\n"
-    assert warnings == ["skipped submodule 't/sub'"]
+    assert [warning.message for warning in warnings] == ["skipped submodule 't/sub'"]
     assert not ran.exists()
 
 

@@ -132,10 +132,10 @@ def test_output_is_prefixed_with_the_command_or_grouped(tmp_path: Path, spacy: S
     root = create_project(tmp_path, diamond())
     done = spacy("run", "all", "-j", "2", cwd=root)
     assert sorted(done.out.splitlines()) == [
-        "bottom | this is bottom", "left | this is left", "right | this is right",
+        "bottom | this is bottom", "left  | this is left", "right | this is right",
         "top | this is top",
     ]  # fmt: skip
-    assert "left | $ python work.py left" in done.err
+    assert "left  | $ python work.py left" in done.err
     assert "right | and right has a remark" in done.err
     done = spacy("run", "all", "-j", "2", "--force", "--output", "grouped", cwd=root)
     lines = done.err.splitlines()
@@ -264,7 +264,7 @@ def test_spacy_jobs_sets_the_number_of_jobs(tmp_path: Path, spacy: Spacy) -> Non
     root = create_project(tmp_path, diamond())
     git(root, "init", "-q")
     git(root, "config", "spacy.jobs", "2")
-    assert "left | this is left" in spacy("run", "all", cwd=root).out.splitlines()
+    assert "left  | this is left" in spacy("run", "all", cwd=root).out.splitlines()
     assert "left | " not in spacy("run", "all", "-F", "-j", "1", cwd=root).err
 
 

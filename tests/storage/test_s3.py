@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.storage.conftest import Shared, fresh_clone, run_measured
+from tests.testing.preloaded import preloaded
 from tests.testing.projects import Spacy, process, project, snapshot
 from tests.testing.servers import free_port, started
 
@@ -107,24 +108,24 @@ def test_the_newest_is_fetched(s3: Shared) -> None:
     assert (s3.clone / "model/extra").exists()
 
 
-def test_weasel_reads_and_writes_the_same_remote(
-    s3: Shared, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weasel_reads_and_writes_the_same_remote(s3: Shared) -> None:
     pytest.importorskip("weasel")
     pytest.importorskip("cloudpathlib.s3")
-    from tests.peers.test_weasel import weasel
+    from tests.peers.test_weasel import Weasel
 
-    weasel("push", cwd=s3.made)
-    before = objects()
-    assert len(before) == 2
-    assert process("push", cwd=s3.made).err.splitlines()[-1] == "pushed 0, skipped 2"
-    assert process("pull", cwd=s3.clone).err.splitlines()[-1] == "pulled 2, skipped 0"
-    assert snapshot(s3.clone) == snapshot(s3.made)
-    assert process("push", "--force", cwd=s3.made).code == 0
-    assert list(objects()) == list(before)
-    again = fresh_clone(s3.made, s3.made.parent / "again", "corpus", "model")
-    weasel("pull", cwd=again)
-    assert snapshot(again) == snapshot(s3.made)
+    with preloaded("weasel") as program:
+        weasel = Weasel(program)
+        weasel("push", cwd=s3.made)
+        before = objects()
+        assert len(before) == 2
+        assert process("push", cwd=s3.made).err.splitlines()[-1] == "pushed 0, skipped 2"
+        assert process("pull", cwd=s3.clone).err.splitlines()[-1] == "pulled 2, skipped 0"
+        assert snapshot(s3.clone) == snapshot(s3.made)
+        assert process("push", "--force", cwd=s3.made).code == 0
+        assert list(objects()) == list(before)
+        again = fresh_clone(s3.made, s3.made.parent / "again", "corpus", "model")
+        weasel("pull", cwd=again)
+        assert snapshot(again) == snapshot(s3.made)
 
 
 def assert_fails(command: str, root: Path, *words: str, within: float = 60) -> None:
