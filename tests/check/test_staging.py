@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -311,6 +312,32 @@ class Walk(RuleBasedStateMachine):
         with contextlib.suppress(Exception):
             git(self.top, "stash", "push", "-q")
             git(self.top, "stash", "pop", "-q", "--index")
+
+    @rule(folder=st.sampled_from("ab"), name=st.sampled_from(["in.txt", "other.sh", "lib/x.txt"]))
+    def merge_a_branch(self, folder: str, name: str) -> None:
+        """Merge a commit of the parent's other child; keep our side of what the user wrote."""
+
+        if self._is_dirty() or git(self.top, "rev-list", "--count", "HEAD") == "1":
+            return
+        side = f"side-{self.edits}"
+        git(self.top, "switch", "-q", "-C", side, "HEAD~1")
+        self.edit(folder, name)
+        os.chdir(self.top / folder)
+        git_spacy("run", "all")
+        git(self.top, "add", "-A")
+        git(self.top, "commit", "-q", "-m", "on the side")
+        git(self.top, "switch", "-q", "-")
+        with contextlib.suppress(subprocess.CalledProcessError):
+            git(self.top, "merge", "-q", "--no-edit", side)
+        for line in git(self.top, "diff", "--name-only", "--diff-filter=U").splitlines():
+            if not line.endswith(("project.lock", ".json")):
+                git(self.top, "checkout", "-q", "--ours", "--", line)
+                git(self.top, "add", "--", line)
+        self.commit(folder, "")
+
+    def _is_dirty(self) -> bool:
+        status = git(self.top, "status", "--porcelain", "--ignore-submodules=none")
+        return bool(status)
 
     @rule(folder=st.sampled_from("ab"))
     def check_the_worktree(self, folder: str) -> None:
