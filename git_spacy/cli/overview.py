@@ -86,10 +86,10 @@ def _count_states(states: Iterable[str]) -> str:
 def _next_steps(project: Project, root: Path, current: Status) -> list[str]:
     from git_spacy.cli.states import next_steps
 
-    steps = next_steps(project, current)
+    steps = next_steps(project, current, root)
     if not steps and (files := files_to_commit(root, project)):
-        steps = [f"git add {shlex.join(files)} && git commit"]
-    return [f"Next: {step}" for step in steps]
+        return [f"Next: git add {shlex.join(files)} && git commit"]
+    return steps
 
 
 def files_to_commit(root: Path, project: Project) -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from git_spacy.check.project_status import Status
     from git_spacy.project.model import Project
 
@@ -16,9 +19,38 @@ COLOURS = {
 _TO_FETCH = ("missing", "modified", "checksum_mismatch")
 
 
-def next_steps(project: Project, current: Status) -> list[str]:
-    """Return a list with the command line that brings everything up to date, or an empty list."""
+def next_steps(project: Project, current: Status, root: Path) -> list[str]:
+    """Return the lines that say what to type to bring everything up to date; [] if nothing.
 
+    Where only outputs are missing, as in a fresh clone, and a remote may have them, the first line
+    fetches them.
+    """
+
+    steps = _steps_to_run(project, current)
+    if steps and _could_pull(project, current, root):
+        return ["Next: git spacy pull", f"or, to run the commands here: {' && '.join(steps)}"]
+    return [f"Next: {' && '.join(steps)}"] if steps else []
+
+
+def _could_pull(project: Project, current: Status, root: Path) -> bool:
+    stale = [verdict for verdict in current.commands.values() if verdict.state == "stale"]
+    has_not_run = any(verdict.state == "not_run" for verdict in current.commands.values())
+    reasons = [reason for verdict in stale for reason in verdict.reasons]
+    absent = [
+        reason
+        for reason in reasons
+        if reason.kind in ("output", "dependency") and not os.path.lexists(root / reason.about)
+    ]
+    others = [reason for reason in reasons if reason not in absent and reason.kind != "upstream"]
+    if not absent or others or has_not_run:
+        return False
+    from git_spacy.git.settings import read_settings
+    from git_spacy.storage.remote import known_addresses
+
+    return bool(known_addresses(project, read_settings(root)))
+
+
+def _steps_to_run(project: Project, current: Status) -> list[str]:
     steps = []
     optional = {asset.dest.text for asset in project.assets if asset.extra}
     wanted = [dest for dest, state in current.assets.items() if state in _TO_FETCH]
@@ -40,4 +72,4 @@ def next_steps(project: Project, current: Status) -> list[str]:
         )
     if current.orphaned:
         steps.append("git spacy check lock --fix")
-    return [" && ".join(steps)] if steps else []
+    return steps

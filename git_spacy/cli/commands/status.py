@@ -16,6 +16,8 @@ from git_spacy.project.model import Command, Project
 from git_spacy.state.run_lock import clock
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from git_spacy.check.project_status import Status
     from git_spacy.state.run_lock import LockHolder
     from git_spacy.state.verdict import Verdict
@@ -67,7 +69,7 @@ def status(
             output.result(line)
     else:
         context.report_warnings()
-        for paragraph in paragraphs(project, current):
+        for paragraph in paragraphs(project, current, context.root):
             output.result_painted(paragraph)
         context.mention_missing_setup()
 
@@ -131,7 +133,7 @@ def _escape_field(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
 
 
-def paragraphs(project: Project, current: Status) -> list[str]:
+def paragraphs(project: Project, current: Status, root: Path) -> list[str]:
     """Return the status as text: tables of commands, assets and orphaned entries; next steps."""
 
     from git_spacy.state.verdict import state_label
@@ -157,7 +159,7 @@ def paragraphs(project: Project, current: Status) -> list[str]:
     ]
     if not shown:
         return ["project.yml defines no commands and no assets yet."]
-    return shown + [f"Next: {line}" for line in next_steps(project, current)]
+    return shown + next_steps(project, current, root)
 
 
 def _running_row(name: str, holder: LockHolder | None) -> tuple[str, str, list[str]] | None:

@@ -278,3 +278,27 @@ def test_names_in_the_lock_cannot_control_the_terminal(root: Path, spacy: Spacy)
             done = spacy(*words.split(), cwd=root)
             assert "\x1b" not in done.out + done.err
             assert "else" in done.out + done.err
+
+
+def test_a_fresh_clone_with_a_remote_is_told_to_pull(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = two_steps(repository(tmp_path / "r"))
+    write(root, {".gitignore": "/corpus/\n/model/\n"})
+    assert spacy("run", "all", cwd=root).code == 0
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "run")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(root), str(clone))
+    rerun = "git spacy run all"
+    assert spacy("status", cwd=clone).out.splitlines()[-1] == f"Next: {rerun}", "no remote"
+    for folder in (root, clone):
+        git(folder, "config", "spacy.remote.default.url", str(tmp_path / "shared"))
+    assert spacy("push", cwd=root).code == 0
+    expected = ["Next: git spacy pull", f"or, to run the commands here: {rerun}"]
+    assert spacy("status", cwd=clone).out.splitlines()[-2:] == expected
+    assert expected[0] in spacy(cwd=clone).out
+    assert spacy("pull", cwd=clone).code == 0
+    assert "Next:" not in spacy("status", cwd=clone).out
+    write(clone, {"scripts/write.py": "import os\n"})
+    assert spacy("status", cwd=clone).out.splitlines()[-1] == f"Next: {rerun}", "not what is shared"
