@@ -34,22 +34,24 @@ def hint_at_unstaged_files(
     findings of the same checks in another view. Raises OSError, ExternalError if git fails.
     """
 
-    in_worktree = _hints_by_subject(run_checks(WorkTree(view.root)))
-    errors = [finding for finding in findings if finding.severity == "error"]
-    unstaged = [finding for finding in errors if finding.subject not in in_worktree]
+    worktree = WorkTree(view.root)
+    own = reversed(_errors(run_checks(worktree)))  # so that the first error of a subject counts
+    in_worktree = {finding.subject: finding.hint for finding in own}
+    unstaged = [finding for finding in _errors(findings) if finding.subject not in in_worktree]
     hints = _submodule_hints(unstaged, view)
     unstaged = [finding for finding in unstaged if finding.subject not in hints]
     files = dict.fromkeys(name for finding in unstaged for name in finding.files)
     for _ in range(_MAX_ROUNDS if unstaged else 0):
         to_add = view.unstaged(list(files))
-        remaining = run_checks(_AfterAdding(view, to_add)) if to_add else findings
-        left = [f for f in remaining if f.subject not in in_worktree and f.subject not in hints]
+        remaining = run_checks(_AfterAdding(view, worktree, to_add)) if to_add else findings
+        errors = _errors(remaining)
+        left = [f for f in errors if f.subject not in in_worktree and f.subject not in hints]
         known = len(files)
         files.update(dict.fromkeys(name for finding in left for name in finding.files))
         if left and len(files) == known:
             files[PROJECT_FILE] = None  # last, since it may contain other changes
         if not left or len(files) == known:
-            added = {f.subject for f in unstaged} - _hints_by_subject(remaining).keys()
+            added = {f.subject for f in unstaged} - {f.subject for f in errors}
             hint = _add_command(to_add, files)
             if view.is_partial:
                 hint += "\nand commit these together: 'git commit FILE' leaves out other files"
@@ -77,11 +79,8 @@ def _submodule_hints(findings: Sequence[Diagnostic], view: Staged) -> dict[str, 
     return hints
 
 
-def _hints_by_subject(findings: Iterable[Diagnostic]) -> dict[str, str]:
-    """Return the hint of the first error about each subject."""
-
-    errors = [finding for finding in findings if finding.severity == "error"]
-    return {finding.subject: finding.hint for finding in reversed(errors)}
+def _errors(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
+    return [finding for finding in findings if finding.severity == "error"]
 
 
 def _add_command(names: Sequence[str], declared: Iterable[str]) -> str:
@@ -103,15 +102,26 @@ def _add_command(names: Sequence[str], declared: Iterable[str]) -> str:
 class _AfterAdding:
     """A view of the index in which some files are as in the worktree."""
 
-    def __init__(self, staged: Staged, names: Iterable[str]) -> None:
+    def __init__(self, staged: Staged, worktree: WorkTree, names: Iterable[str]) -> None:
         self.root = staged.root
         self._staged = staged
-        self._worktree = WorkTree(staged.root)
+        self._worktree = worktree
         self._added = [ProjectPath(name, name) for name in names]
 
+    def _is_added(self, path: ProjectPath) -> bool:
+        return any(path.touches(added) for added in self._added)
+
     def _view(self, path: ProjectPath) -> View:
-        is_added = any(path.touches(added) for added in self._added)
-        return self._worktree if is_added else self._staged
+        return self._worktree if self._is_added(path) else self._staged
+
+    def _split(self, paths: Iterable[ProjectPath]) -> tuple[list[ProjectPath], list[ProjectPath]]:
+        """Return the paths to read from the worktree, and those to read from the index."""
+
+        added: list[ProjectPath] = []
+        others: list[ProjectPath] = []
+        for path in paths:
+            (added if self._is_added(path) else others).append(path)
+        return added, others
 
     def project(self) -> bytes:
         return self._view(ProjectPath(PROJECT_FILE, PROJECT_FILE)).project()
@@ -120,34 +130,27 @@ class _AfterAdding:
         return self._view(ProjectPath(LOCK_FILE, LOCK_FILE)).lock()
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
-        added = {name for name in names if self._view(ProjectPath(name, name)) is self._worktree}
-        others = [name for name in names if name not in added]
-        return {**self._staged.read(others), **self._worktree.read(sorted(added))}
+        added, others = self._split(ProjectPath(name, name) for name in names)
+        in_worktree = self._worktree.read([path.text for path in added])
+        return {**self._staged.read([path.text for path in others]), **in_worktree}
 
     def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        added = [path for path in paths if self._view(path) is self._worktree]
-        others = [path for path in paths if path not in added]
-        return {
-            **self._staged.fingerprints(others, algorithm),
-            **self._worktree.fingerprints(added, algorithm),
-        }
+        added, others = self._split(paths)
+        in_worktree = self._worktree.fingerprints(added, algorithm)
+        return {**self._staged.fingerprints(others, algorithm), **in_worktree}
 
     def present(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        added = [path for path in paths if self._view(path) is self._worktree]
-        others = [path for path in paths if path not in added]
-        return {
-            **self._staged.present(others, algorithm),
-            **self._worktree.present(added, algorithm),
-        }
+        added, others = self._split(paths)
+        in_worktree = self._worktree.present(added, algorithm)
+        return {**self._staged.present(others, algorithm), **in_worktree}
 
     def declare(self, project: Project) -> None:
         self._staged.declare(project)
         self._worktree.declare(project)
 
     def compare(self, differing: Collection[tuple[ProjectPath, str]]) -> None:
-        added = [pair for pair in differing if self._view(pair[0]) is self._worktree]
-        self._worktree.compare(added)
-        self._staged.compare([pair for pair in differing if pair not in added])
+        self._worktree.compare([pair for pair in differing if self._is_added(pair[0])])
+        self._staged.compare([pair for pair in differing if not self._is_added(pair[0])])
 
     def benign_difference(self, path: ProjectPath, recorded: str) -> str | None:
         return self._view(path).benign_difference(path, recorded)

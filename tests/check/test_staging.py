@@ -461,6 +461,24 @@ def test_an_invalid_project_yml_that_is_corrected_but_not_staged_is_to_be_added(
     assert text.endswith("hint: git add project.yml\n")
 
 
+def test_a_warning_does_not_bring_other_changes_into_the_hint(top: Path) -> None:
+    """project.yml is changed, too, but the commit needs only the lock."""
+
+    text = (top / "a/project.yml").read_text()
+    write(top, {"a/project.yml": text.replace("out/b.txt]", "out/b.txt, in.txt]")})
+    os.chdir(top / "a")
+    assert git_spacy("run", "all")[0] == 0
+    git(top, "add", "-A")
+    git(top, "commit", "-q", "-m", "an output that is a dependency: a warning")
+    assert "warning: " in check_commit(top, "a")[1]
+    write(top, {"a/other.sh": "echo 2 > other.json\n"})
+    assert git_spacy("run", "other")[0] == 0
+    git(top, "add", "a/other.sh")
+    write(top, {"a/project.yml": (top / "a/project.yml").read_text() + "title: Unrelated\n"})
+    _, text = check_commit(top, "a")
+    assert "hint: git add project.lock other.json" in text.splitlines()
+
+
 def test_a_missing_file_that_git_has_is_restored_from_there(top: Path) -> None:
     (top / "a/in.txt").unlink()
     os.chdir(top / "a")
@@ -469,6 +487,8 @@ def test_a_missing_file_that_git_has_is_restored_from_there(top: Path) -> None:
     git(top, "rm", "-q", "--cached", "a/in.txt")
     _, text = git_spacy("run", "make")
     assert text.splitlines()[-1] == "hint: git checkout HEAD -- in.txt"
+    follow(findings(text))
+    assert git_spacy("run", "make")[0] == 0
 
 
 def test_outputs_that_are_not_here_are_produced_first(top: Path) -> None:
