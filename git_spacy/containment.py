@@ -1,6 +1,6 @@
 """Decide which names and links may exist below a folder.
 
-Used for everything that somebody else may have written: the tree of a repository, an archive from a
+Used for everything that others may have written: the tree of a repository, an archive from a
 remote or a cluster, a path in project.yml, a name in a record. The rule is the same on all systems,
 since projects are shared: backslashes separate, and every spelling of `.git` counts.
 """
@@ -97,7 +97,7 @@ def link_stays_inside(
 
 
 class TreeNames:
-    """The names in a folder that somebody else wrote, each checked before it is created.
+    """The names in a folder that others wrote, each checked before it is created.
 
     No name occurs twice, and none is below a file or a link, or would be below a link where case
     is ignored. So folders on the way to a member are real ones. "" is the folder itself.

@@ -87,14 +87,14 @@ def retarget(hint: str, relative: Callable[[str], str]) -> str:
     `relative` maps a folder relative to where `hint` applies to one relative to that other folder.
     """
 
+    import shlex
+
     def command(match: re.Match[str]) -> str:
         folder = relative(shlex.split(match["folder"])[0] if match["folder"] else ".")
         if match["spacy"] and not folder.replace("..", "").strip("./"):
             folder = "."  # git-spacy finds a project around the current folder by itself
         option = "" if folder == "." else f"-C {shlex.quote(folder)} "
         return f"{match['before']}git {match['spacy'] or ''}{option}"
-
-    import shlex
 
     return _HINT_COMMAND.sub(command, hint)
 

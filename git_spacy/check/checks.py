@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,8 @@ from git_spacy.lock import lock_format
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
 from git_spacy.project import loader, source_map
-from git_spacy.project.graph import DependencyGraph, check_destinations, checksum_hint
+from git_spacy.project.diagnostics import group_problems
+from git_spacy.project.graph import DependencyGraph, check_destinations, checksum_hint, paths_in_git
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.matrix import command_line, split_name, with_variants
 from git_spacy.project.model import Asset, Command, Project
@@ -24,9 +26,8 @@ from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
 from git_spacy.state.project_view import Staged, View
-from git_spacy.state.stat_cache import StatCache
 from git_spacy.state.tracked_paths import missing_hint
-from git_spacy.state.verdict import Reason, orphaned_entries
+from git_spacy.state.verdict import Reason, Verdict, orphaned_entries
 
 _LOCK_KEYS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
 
@@ -177,17 +178,6 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
             )  # fmt: skip
 
 
-def _mismatched_assets(project: Project, view: View) -> Iterator[Asset]:
-    """Yield the assets that exist and have another md5 than their checksum."""
-
-    assets = [a for a in project.assets if a.checksum and a.checksum.algorithm == "md5"]
-    present = view.present([asset.dest for asset in assets])
-    for asset in assets:
-        now = present[asset.dest.normal]
-        if now and asset.checksum and now.digest != asset.checksum.digest:
-            yield asset
-
-
 def _lock(context: _CheckContext) -> Iterator[Diagnostic]:
     """Compare every entry of project.lock with the committed files."""
 
@@ -207,24 +197,13 @@ def _lock(context: _CheckContext) -> Iterator[Diagnostic]:
             reason.text, hint, LOCK_FILE, *positions[reason.about,],
             subject=f"lock entry {reason.about}", files=(LOCK_FILE, PROJECT_FILE),
         )  # fmt: skip
-    commands = {command.name: command for command in project.commands}
-    mismatched = {asset.dest.text: asset for asset in _mismatched_assets(project, context.view)}
+    hints = _LockHints(project, context.view)
     for name, verdict in checked.verdicts.items():
-        files = _files_in_git(project, commands[name])
-        missing = {path.text: path for path in verdict.missing}
         for reason in lock_check.rerun_reasons(verdict):
-            position = _position(positions, name, reason)
-            if reason.about in missing:
-                hint = missing_hint(
-                    project, StatCache.open(context.view.root), name, missing[reason.about]
-                )
-            elif reason.about in mismatched:
-                hint = checksum_hint(mismatched[reason.about])
-            else:
-                hint = _rerun_command(project, name, context.view.root)
             yield Diagnostic(
-                f"'{name}': {reason}", hint, LOCK_FILE, *position,
-                subject=f"command {name}", files=(LOCK_FILE, *files),
+                f"'{name}': {reason}", hints.hint(name, verdict, reason),
+                LOCK_FILE, *_position(positions, name, reason),
+                subject=f"command {name}", files=hints.files(name),
             )  # fmt: skip
     for notice in checked.notices:
         position = source_map.nearest_position(positions, notice.command)
@@ -236,17 +215,6 @@ def _lock(context: _CheckContext) -> Iterator[Diagnostic]:
         yield from _without_entry(context.loaded, entries)
 
 
-def _files_in_git(project: Project, command: Command) -> tuple[str, ...]:
-    """Return the paths of `command` that belong in Git: no cached outputs, no fetched assets."""
-
-    cached = {path.normal for other in project.commands for path in other.outputs}
-    fetched = {asset.dest.normal for asset in project.assets if asset.url or asset.git}
-    committed = {path.normal for other in project.commands for path in other.outputs_no_cache}
-    elsewhere = (cached | fetched) - committed
-    paths = (path.normal for path in (*command.deps, *command.produced))
-    return tuple(path for path in paths if path not in elsewhere)
-
-
 def _position(positions: Mapping[tuple[str, ...], Position], name: str, reason: Reason) -> Position:
     key = _LOCK_KEYS.get(reason.kind, "")
     if not key:
@@ -254,46 +222,92 @@ def _position(positions: Mapping[tuple[str, ...], Position], name: str, reason: 
     return source_map.nearest_position(positions, name, key, reason.about)
 
 
-def _rerun_command(project: Project, name: str, root: Path) -> str:
-    """Return a command line that runs `name` again, and all commands that then become stale.
+class _LockHints:
+    """The hints for commands that must run again. What they need is computed for the first one,
+    since most checks find nothing."""
 
-    What `name` could not run without comes first: files that Git or an asset's source has, and
-    commands whose outputs do not exist.
-    """
+    def __init__(self, project: Project, view: View) -> None:
+        self._project = project
+        self._view = view
+        self._commands = {command.name: command for command in project.commands}
 
-    graph = DependencyGraph(project.commands)
-    upstream, order = graph.upstream_names(), graph.producers_first()
-    commands = {command.name: command for command in project.commands}
-    names = {name}
-    for other in order:
-        if commands[other].produced and not names.isdisjoint(upstream[other]):
-            names.add(other)
-    needed = [name]
-    for other in needed:
-        absent = [name for name in upstream[other] if _lacks_outputs(commands[name], root)]
-        needed += [name for name in absent if name not in needed]
-    to_run = [commands[name] for name in order if name in names.union(needed)]
-    produced = [path for command in project.commands for path in command.produced]
-    missing = {
-        path: command.name
-        for command in to_run
-        for path in command.deps
-        if not os.path.lexists(root / path.normal) and not any(map(path.touches, produced))
-    }
-    stats = StatCache.open(root) if missing else None
-    hints = [missing_hint(project, stats, other, path) for path, other in missing.items() if stats]
-    return " && ".join([*_join_commands(hints), command_line(to_run)])
+    @cached_property
+    def _graph(self) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+        graph = DependencyGraph(self._project.commands)
+        return graph.upstream_names(), graph.producers_first()
 
+    @cached_property
+    def _mismatched(self) -> dict[str, Asset]:
+        """The assets that exist and have another md5 than their checksum, by destination."""
 
-def _join_commands(hints: Iterable[str]) -> Iterator[str]:
-    """Yield one command per kind, e.g. `git spacy assets a b` for two hints about an asset."""
+        md5s = {
+            asset.dest.normal: (asset, asset.checksum.digest)
+            for asset in self._project.assets
+            if asset.checksum and asset.checksum.algorithm == "md5"
+        }
+        present = self._view.present([asset.dest for asset, _ in md5s.values()])
+        return {
+            asset.dest.text: asset
+            for path, (asset, digest) in md5s.items()
+            if (now := present[path]) and now.digest != digest
+        }
 
-    arguments: dict[str, list[str]] = {}
-    for hint in hints:
-        for start in ("git restore --", "git checkout HEAD --", "git spacy assets"):
-            if hint.startswith(start + " "):
-                arguments.setdefault(start, []).append(hint.removeprefix(start))
-    yield from (start + "".join(dict.fromkeys(paths)) for start, paths in arguments.items())
+    def files(self, name: str) -> tuple[str, ...]:
+        """Return the files that a commit of the results of the command `name` includes."""
+
+        paths = paths_in_git(self._project, [self._commands[name]])
+        return (LOCK_FILE, *(path.normal for path in paths))
+
+    def hint(self, name: str, verdict: Verdict, reason: Reason) -> str:
+        """Return what to type about one reason of the verdict on the command `name`."""
+
+        missing = {path.text: path for path in verdict.missing}
+        if reason.about in missing:
+            return missing_hint(self._project, self._view.root, name, missing[reason.about])
+        if reason.about in self._mismatched:
+            return checksum_hint(self._mismatched[reason.about])
+        return self._rerun_command(name)
+
+    def _rerun_command(self, name: str) -> str:
+        """Return a command line that runs `name` again, and all commands that then become stale.
+
+        What `name` could not run without comes first: files that Git or an asset's source has, and
+        commands whose outputs do not exist.
+        """
+
+        root = self._view.root
+        upstream, order = self._graph
+        names = {name}
+        for other in order:
+            if self._commands[other].produced and not names.isdisjoint(upstream[other]):
+                names.add(other)
+        needed, queue = {name}, [name]
+        for other in queue:
+            for producer in upstream[other]:
+                if producer not in needed and _lacks_outputs(self._commands[producer], root):
+                    needed.add(producer)
+                    queue.append(producer)
+        names |= needed
+        to_run = [self._commands[other] for other in order if other in names]
+        return " && ".join([*self._obtain_sources(to_run), command_line(to_run)])
+
+    def _obtain_sources(self, commands: Sequence[Command]) -> list[str]:
+        """Return the command lines that obtain what no command produces and does not exist."""
+
+        root = self._view.root
+        produced = [path for command in self._project.commands for path in command.produced]
+        missing = {
+            path: command.name
+            for command in commands
+            for path in command.deps
+            if not os.path.lexists(root / path.normal) and not any(map(path.touches, produced))
+        }
+        hints = (
+            (path.normal, "", missing_hint(self._project, root, name, path))
+            for path, name in missing.items()
+        )
+        groups = group_problems(hints, merge_arguments=True)
+        return [group.hint for group in groups if group.hint.startswith("git ")]
 
 
 def _lacks_outputs(command: Command, root: Path) -> bool:

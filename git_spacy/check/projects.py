@@ -86,13 +86,6 @@ def _check_outputs(
     ]
 
 
-def open_index(start: Path) -> Index | None:
-    """Return the index of the worktree around `start`; None outside of any."""
-
-    repository = Repository.discover(start)
-    return Index.open(repository) if repository else None
-
-
 def tracked_projects(index: Index) -> list[Path]:
     """Return the folders of all projects whose project.yml is in the index."""
 
@@ -109,7 +102,7 @@ def find_projects(start: Path) -> list[Path]:
     try:
         return [loader.find(start)]
     except InvalidInput:
-        index = open_index(start)
+        index = Index.discover(start)
         if index is None:
             raise
         real_start = start.resolve()

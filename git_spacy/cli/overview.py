@@ -101,23 +101,14 @@ def files_to_commit(root: Path, project: Project) -> list[str]:
     """
 
     from git_spacy.git.index import Index
-    from git_spacy.git.repository import Repository
+    from git_spacy.project.graph import paths_in_git
     from git_spacy.project.loader import PROJECT_FILE
 
     try:
-        repository = Repository.discover(root)
-        index = Index.open(repository) if repository else None
+        index = Index.discover(root)
         if index is None:
             return []
-        elsewhere = [path for command in project.commands for path in command.outputs]
-        elsewhere += [asset.dest for asset in project.assets if asset.url or asset.git]
-        kept = [path for command in project.commands for path in command.outputs_no_cache]
-        kept += [
-            path
-            for command in project.commands
-            for path in command.deps
-            if not any(path.touches(other) for other in elsewhere)
-        ]
+        kept = paths_in_git(project, project.commands)
         folder = Path(os.path.relpath(root.resolve(), index.top.resolve()))
         names = dict.fromkeys((PROJECT_FILE, _LOCK, _IGNORE, *(path.normal for path in kept)))
         paths = [(folder / name).as_posix() for name in names]

@@ -33,16 +33,14 @@ def next_steps(project: Project, current: Status, root: Path) -> list[str]:
 
 
 def _could_pull(project: Project, current: Status, root: Path) -> bool:
-    stale = [verdict for verdict in current.commands.values() if verdict.state == "stale"]
-    has_not_run = any(verdict.state == "not_run" for verdict in current.commands.values())
-    reasons = [reason for verdict in stale for reason in verdict.reasons]
-    absent = [
-        reason
+    """Return whether paths that do not exist are all that is wrong, and a remote is configured."""
+
+    verdicts = [v for v in current.commands.values() if v.state in ("stale", "not_run")]
+    reasons = [reason for v in verdicts for reason in v.reasons if reason.kind != "upstream"]
+    if not reasons or not all(
+        reason.kind in ("output", "dependency") and not os.path.lexists(root / reason.about)
         for reason in reasons
-        if reason.kind in ("output", "dependency") and not os.path.lexists(root / reason.about)
-    ]
-    others = [reason for reason in reasons if reason not in absent and reason.kind != "upstream"]
-    if not absent or others or has_not_run:
+    ):
         return False
     from git_spacy.git.settings import read_settings
     from git_spacy.storage.remote import known_addresses

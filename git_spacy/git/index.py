@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -66,6 +66,13 @@ class Index:
             environ["GIT_INDEX_FILE"] = os.path.abspath(index_file)
             file = Path(environ["GIT_INDEX_FILE"])
         return cls(repository.top, environ, file)
+
+    @classmethod
+    def discover(cls, start: Path, environ: Mapping[str, str] | None = None) -> Index | None:
+        """Return the index of the worktree around `start`, as `open` does; None outside of any."""
+
+        repository = Repository.discover(start, environ)
+        return cls.open(repository) if repository else None
 
     @classmethod
     def require(cls, repository: Repository) -> Index:
@@ -197,6 +204,8 @@ class Index:
     def dirty_submodules(self, paths: Sequence[str]) -> list[str]:
         """Return the submodules at, below or around `paths` that have uncommitted changes."""
 
+        if not self.submodules():
+            return []
         return [
             name for name, state in self._status(paths) if state[:1] == b"S" and state[2:] != b".."
         ]
@@ -219,7 +228,7 @@ class Index:
             for record in self._run_git((*_LITERAL, _NO_LOCK, *arguments, "--", *batch)):
                 if record.startswith(b"? "):
                     yield os.fsdecode(record[2:]), b"N..."
-                elif record[:1] in b"12u" and record[3:4] != b".":
+                elif record[:1] in b"1u" and record[3:4] != b".":
                     fields = record.split(b" ", 8 if record[:1] == b"1" else 10)
                     yield os.fsdecode(fields[-1]), fields[2]
 
@@ -367,8 +376,7 @@ def submodule_index(index: Index, submodule: TreeEntry) -> Index | None:
     folder = index.top / submodule.name
     if not (folder / ".git").exists():
         return None
-    repository = Repository.discover(folder, {})
-    return Index.open(repository) if repository else None
+    return Index.discover(folder, {})
 
 
 def _is_only_dirty(state: bytes) -> bool:

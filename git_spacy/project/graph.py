@@ -264,6 +264,19 @@ def producer_hint(project: Project, name: str, path: ProjectPath) -> str:
     return "no command produces it: create it, or correct the path in project.yml"
 
 
+def paths_in_git(project: Project, commands: Iterable[Command]) -> list[ProjectPath]:
+    """Return the paths of `commands` that belong in Git.
+
+    These are dependencies that are neither produced nor fetched, and uncached outputs.
+    """
+
+    elsewhere = [path for command in project.commands for path in command.outputs]
+    elsewhere += [asset.dest for asset in project.assets if asset.url or asset.git]
+    deps = dict.fromkeys(path for command in commands for path in command.deps)
+    outputs = [path for command in commands for path in command.outputs_no_cache]
+    return [path for path in deps if not any(map(path.touches, elsewhere))] + outputs
+
+
 def checksum_hint(asset: Asset) -> str:
     """Return a hint on what to do about `asset`, whose file does not match its checksum."""
 

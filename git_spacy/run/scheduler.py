@@ -413,7 +413,7 @@ def _missing_dependencies(
     in_git: list[tuple[str, str, str]] = []
     others: list[tuple[str, str, str]] = []
     for path in paths:
-        hint = missing_hint(context.project, context.stats, command.name, path)
+        hint = missing_hint(context.project, context.root, command.name, path)
         if hint.startswith(("git restore ", "git checkout ")):
             in_git.append((path.normal, "", hint))
         else:

@@ -89,7 +89,7 @@ def examine(
 def _discover(start: Path) -> Repository | None:
     try:
         return Repository.discover(start)
-    except GitSpacyError:  # a bare repository that nobody named
+    except GitSpacyError:  # a bare repository that the user did not name
         return None
 
 

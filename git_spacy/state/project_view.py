@@ -30,7 +30,6 @@ from git_spacy.state.same_file import (
     Absence,
     absence,
     is_text,
-    open_index,
     unchanged_in_git,
 )
 from git_spacy.state.stat_cache import Observed, StatCache
@@ -141,11 +140,10 @@ class WorkTree:
         return self._stats.changed_files(path.normal, recorded)
 
     def absence(self, path: ProjectPath) -> Absence | None:
-        return absence(self._stats, open_index(self._stats), path.normal)
+        return absence(self.root, Index.discover(self.root), path.normal)
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
-        repository = Repository.discover(self.root)
-        index = repository and Index.open(repository)
+        index = Index.discover(self.root)
         return _ignored(index, prefix(self.root, index.top), paths) if index else set()
 
     def save(self) -> None:
@@ -157,8 +155,7 @@ class TrackedFiles(WorkTree):
     """The worktree without untracked files, as in a new clone."""
 
     def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
-        repository = Repository.discover(self.root)
-        index = repository and Index.open(repository)
+        index = Index.discover(self.root)
         if index is None:
             return super().fingerprints(paths, algorithm)
         folder = prefix(self.root, index.top)
@@ -422,8 +419,8 @@ class Staged:
         return sorted(name for name in before | now if before.get(name) != now.get(name))
 
     def absence(self, path: ProjectPath) -> Absence | None:
-        index = self._index if isinstance(self._index, Index) else open_index(self._stats)
-        found = absence(self._stats, index, path.normal)
+        index = self._index if isinstance(self._index, Index) else Index.discover(self.root)
+        found = absence(self.root, index, path.normal)
         return found if found and found.is_submodule else None
 
     def entry_states(self, paths: Sequence[ProjectPath]) -> dict[str, EntryState]:

@@ -13,11 +13,12 @@ import hashlib
 import os
 import shlex
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_spacy.errors import ExternalError
 from git_spacy.files import open_each
-from git_spacy.git.repository import Repository, prefix
+from git_spacy.git.repository import prefix
 from git_spacy.state.hashing import FileStat
 from git_spacy.state.stat_cache import StatCache
 
@@ -51,7 +52,9 @@ def unchanged_in_git(stats: StatCache, differing: Collection[Recorded]) -> set[R
         if stats.digest_of_all(path) == recorded:  # recorded by weasel, for which every file counts
             same.add((path, recorded))
     rest = [pair for pair in rest if pair not in same]
-    index = open_index(stats) if rest else None
+    from git_spacy.git.index import Index  # imports the code that runs git
+
+    index = Index.discover(stats.root) if rest else None
     if index is not None:
         try:
             same.update(_same_in_git(stats, index, rest))
@@ -60,15 +63,6 @@ def unchanged_in_git(stats: StatCache, differing: Collection[Recorded]) -> set[R
     for pair in same:
         stats.remember_same(*pair)
     return same
-
-
-def open_index(stats: StatCache) -> Index | None:
-    """Return the index of the repository of a project, if there is one."""
-
-    from git_spacy.git.index import Index  # imports the code that runs git
-
-    repository = Repository.discover(stats.root)
-    return Index.open(repository) if repository else None
 
 
 def _same_in_git(stats: StatCache, index: Index, rest: list[Recorded]) -> Iterable[Recorded]:
@@ -161,7 +155,7 @@ def is_text(content: bytes) -> bool:
     return b"\0" not in content[:8000]
 
 
-def absence(stats: StatCache, index: Index | None, path: str) -> Absence | None:
+def absence(root: Path, index: Index | None, path: str) -> Absence | None:
     """Return why the worktree does not have `path` although Git has it; None if it does not.
 
     A folder is absent if a submodule in it is. Raises ExternalError.
@@ -171,13 +165,13 @@ def absence(stats: StatCache, index: Index | None, path: str) -> Absence | None:
         return None
     from git_spacy.git.index import submodule_index
 
-    full = prefix(stats.root, index.top) + path
+    full = prefix(root, index.top) + path
     for submodule in index.submodules():
         inside = submodule.name + "/"
         if not f"{full}/".startswith(inside) and not inside.startswith(full + "/"):
             continue
         if submodule_index(index, submodule) is None:
-            name = os.path.relpath(index.top / submodule.name, stats.root)
+            name = os.path.relpath(index.top / submodule.name, root)
             return Absence(
                 f"is in the submodule '{name}', which is not checked out",
                 f"git submodule update --init {shlex.quote(name)}",

@@ -16,8 +16,7 @@ from git_spacy.project.graph import producer_hint
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.counted_files import is_placeholder
-from git_spacy.state.same_file import absence, open_index
-from git_spacy.state.stat_cache import StatCache
+from git_spacy.state.same_file import absence
 
 
 class TrackedPaths(NamedTuple):
@@ -36,8 +35,7 @@ class TrackedPaths(NamedTuple):
         `environ` defaults to the environment of this process.
         """
 
-        repository = Repository.discover(root, environ)
-        index = Index.open(repository) if repository else None
+        index = Index.discover(root, environ)
         return cls(index, prefix(root, index.top)) if index else None
 
     def tracked(self, paths: Iterable[ProjectPath], *, placeholders: bool = True) -> set[str]:
@@ -58,21 +56,21 @@ class TrackedPaths(NamedTuple):
         return non_empty.intersection(names)
 
 
-def missing_hint(project: Project, stats: StatCache, name: str, path: ProjectPath) -> str:
+def missing_hint(project: Project, root: Path, name: str, path: ProjectPath) -> str:
     """Return a hint on how to obtain `path`, a missing dependency of the command `name`.
 
     A file that Git has is restored from there; otherwise its producer runs, or it is fetched.
     """
 
     with suppress(ExternalError):  # Git cannot be asked
-        if index := open_index(stats):
-            if absent := absence(stats, index, path.normal):
+        if index := Index.discover(root):
+            if absent := absence(root, index, path.normal):
                 return absent.hint
-            names = [prefix(stats.root, index.top) + path.normal]
+            names = [prefix(root, index.top) + path.normal]
             quoted = shlex.quote(path.normal)
             if index.entries(names):
                 return f"git restore -- {quoted}"
-            repository = Repository.discover(stats.root)
+            repository = Repository.discover(root)
             if repository and CommitTree(repository, "HEAD").entries(names):
                 return f"git checkout HEAD -- {quoted}"
     return producer_hint(project, name, path)

@@ -54,8 +54,7 @@ def _ignored_by_git(root: Path, folders: list[str]) -> tuple[str, list[str] | No
 
     from git_spacy.git.index import Index, submodule_index  # imports the code that runs git
 
-    repository = Repository.discover(root)
-    index = repository and Index.open(repository)
+    index = Index.discover(root)
     if index is None:
         return "", None
     top = prefix(root, index.top)

@@ -114,10 +114,11 @@ def _without_absent(stats: StatCache, commands: Sequence[Command], observed: Obs
     ]
     if not empty:
         return observed
-    from git_spacy.state.same_file import absence, open_index
+    from git_spacy.git.index import Index
+    from git_spacy.state.same_file import absence
 
-    index = open_index(stats)
-    absent = {path for path in set(empty) if absence(stats, index, path)}
+    index = Index.discover(stats.root)
+    absent = {path for path in set(empty) if absence(stats.root, index, path)}
     return {path: None if path in absent else now for path, now in observed.items()}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from git_spacy.check import checks
 from git_spacy.lock.lock_format import LockEntry, TrackedPath
 from git_spacy.state.project_view import WorkTree
@@ -35,3 +37,24 @@ def test_the_hint_runs_the_command_and_those_that_depend_on_it_again(
     (finding,) = checks.run_checks(["lock"], WorkTree(root))
     assert finding.message == "'make': script changed: line 1 is now 'new'"
     assert (finding.hint, finding.severity) == ("git spacy run make use", "error")
+
+
+def test_what_only_hints_need_is_not_computed_for_a_clean_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most checks find nothing, at every commit."""
+
+    root = project(tmp_path / "p", TEXT, {name: name for name in ("made", "used", "other")})
+    scripts = {"make": "new", "use": "x", "alone": "x"}
+    outputs = {"make": "made", "use": "used", "alone": "other"}
+    write_lock(root, {
+        name: LockEntry(name, (scripts[name],), (tracked("made"),) if name == "use" else (),
+                        (tracked(outputs[name]),), f"weasel run {name}")
+        for name in scripts
+    })  # fmt: skip
+    monkeypatch.setattr(checks, "DependencyGraph", None)
+    monkeypatch.setattr(checks, "paths_in_git", None)
+    assert checks.run_checks(["lock"], WorkTree(root)) == []
+    (root / "used").write_text("edited")
+    with pytest.raises(TypeError):
+        checks.run_checks(["lock"], WorkTree(root))

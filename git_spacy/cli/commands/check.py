@@ -74,6 +74,7 @@ def check(
 
     from git_spacy.check import projects
     from git_spacy.check.finding import FORMATS
+    from git_spacy.git.index import Index
 
     context, names = context.split_project_dir(arguments)
     chosen = _chosen_checks(names)
@@ -83,7 +84,7 @@ def check(
     if fix:
         _fix(chosen, roots)
     needs_index = staged or "outputs" in chosen
-    index = projects.open_index(context.start) if needs_index else None
+    index = Index.discover(context.start) if needs_index else None
     # GitHub and GitLab need paths from the top of the repository; users, from their own folder.
     in_ci = style in ("github", "gitlab")
     base = projects.work_tree_top(context.start) if in_ci else context.cwd

@@ -105,7 +105,7 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
     if len(planned.commands) > 1:
         output.message(summary(outcome, dry=request.dry))
     if not request.dry and (outcome.ran or outcome.restored):
-        _say_what_to_commit(context, planned)
+        _show_what_to_commit(context, planned)
     if error := outcome.error():
         raise error
 
@@ -249,7 +249,7 @@ def _with_cache(shared: RunContext, context: CommandContext, request: _RunReques
     return shared._replace(cache=cache)
 
 
-def _say_what_to_commit(context: CommandContext, planned: plan.RunPlan) -> None:
+def _show_what_to_commit(context: CommandContext, planned: plan.RunPlan) -> None:
     """Print to a terminal how to add the results to a commit; scripts know what they run."""
 
     if not output.is_terminal(sys.stderr):
