@@ -33,9 +33,13 @@ _WORD = re.compile(r"[^\s'\"]+")
 _QUERY_START = re.compile(r"\w\?")
 # The start of a command in a hint: on a line of its own, or after "or: ", " && " or a quote.
 _HINT_COMMAND = re.compile(
-    r"(?P<before>^|: |&& |')git (?P<spacy>spacy )?(?:-C (?P<folder>'[^']*'|[^\s']+) )?",
+    r"(?P<before>^|: |&& |')git (?P<spacy>spacy )?(?:-C (?P<folder>'[^']*'|[^\s']+) )?"
+    r"(?=(?P<verb>\S*))",
     re.MULTILINE,
 )
+# Commands of Git that take paths, which are relative to the current folder. The others, and those
+# of git-spacy, do the same in all folders of a project.
+_TAKE_PATHS = ("add", "checkout", "mv", "restore", "rm", "submodule", "update-index")
 
 
 def escape_controls(text: str, short_escape: str = "\\x{:02x}") -> str:
@@ -91,8 +95,9 @@ def retarget(hint: str, relative: Callable[[str], str]) -> str:
 
     def command(match: re.Match[str]) -> str:
         folder = relative(shlex.split(match["folder"])[0] if match["folder"] else ".")
-        if match["spacy"] and not folder.replace("..", "").strip("./"):
-            folder = "."  # git-spacy finds a project around the current folder by itself
+        takes_paths = not match["spacy"] and match["verb"] in _TAKE_PATHS
+        if not takes_paths and not folder.replace("..", "").strip("./"):
+            folder = "."  # a parent folder, which the command finds by itself
         option = "" if folder == "." else f"-C {shlex.quote(folder)} "
         return f"{match['before']}git {match['spacy'] or ''}{option}"
 

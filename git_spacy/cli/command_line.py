@@ -1,12 +1,33 @@
-"""Remember the command line that the user typed, for messages that repeat it."""
+"""Remember what the user typed, and about which project, for messages that repeat it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import click
 
 _KEY = "git_spacy.arguments"
+_project = ""  # the folder that paths and commands in diagnostics are relative to
+
+
+def set_project(folder: str | os.PathLike[str]) -> None:
+    """Set the folder of the project; "" is the current folder."""
+
+    global _project
+    _project = os.fspath(folder)
+
+
+def in_project(path: str) -> str:
+    """Return the path of a file, which is relative to the project, from the current folder."""
+
+    return os.path.join(_project, path)
+
+
+def as_seen_here(path: str) -> str:
+    """Return the shortest relative path from the current folder to `path` in the project."""
+
+    return os.path.relpath(in_project(path))
 
 
 def remember(ctx: click.Context, arguments: Sequence[str]) -> None:

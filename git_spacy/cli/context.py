@@ -102,7 +102,9 @@ class CommandContext:
 
         from git_spacy.project import loader
 
-        return loader.find(self.start)
+        root = loader.find(self.start)
+        command_line.set_project(root)
+        return root
 
     @cached_property
     def data(self) -> bytes:

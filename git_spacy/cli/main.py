@@ -107,6 +107,7 @@ def group(ctx: click.Context, directory: str) -> None:
     from git_spacy.cli.context import CommandContext
 
     start = Path(os.path.abspath(directory))
+    command_line.set_project(start)
     if ctx.invoked_subcommand not in _WITHOUT_WARNING:
         _warn_of_damaged_repository(start)
     ctx.obj = CommandContext(start)
@@ -144,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
+    command_line.set_project("")
     try:
         if arguments[-1:] == ["--help"]:
             from git_spacy.cli import manpages

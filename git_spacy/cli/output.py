@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from git_spacy.errors import Diagnostic, escape_controls, sanitize
+from git_spacy.cli import command_line
+from git_spacy.errors import Diagnostic, escape_controls, retarget, sanitize
 
 _pager: IO[str] | None = None  # the pager's stdin, while results go there
 _LEAST_TEXT = 24  # columns for the texts of a table beside its names
@@ -127,9 +128,24 @@ def warning(message: str, hint: str = "") -> None:
     diagnostic(Diagnostic(message, hint, severity="warning"))
 
 
+def as_typed_here(commands: str) -> str:
+    """Return commands for the folder of the project as they are typed in the current folder."""
+
+    return retarget(commands, command_line.as_seen_here)
+
+
+def _relative_file(name: str) -> str:
+    """Return the path of a file of the project; other names, such as an option, do not change."""
+
+    is_file = not os.path.isabs(name) and os.path.lexists(command_line.in_project(name))
+    return command_line.as_seen_here(name) if name and is_file else name
+
+
 def diagnostic(diagnostic: Diagnostic) -> None:
     """Print an error or a warning to stderr; on a terminal, with `error:` in red."""
 
+    file, hint = _relative_file(diagnostic.file), as_typed_here(diagnostic.hint)
+    diagnostic = diagnostic._replace(file=file, hint=hint)
     if diagnostic.severity == "warning":
         text = paint(diagnostic.format(), "yellow", sys.stderr)
     else:

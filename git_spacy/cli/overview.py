@@ -41,7 +41,7 @@ def _list_projects(start: Path) -> str | None:
     from git_spacy.check.projects import find_projects
 
     try:
-        roots = sorted(os.path.relpath(root, start.resolve()) for root in find_projects(start))
+        roots = sorted(map(os.path.relpath, find_projects(start)))
     except GitSpacyError:
         return None
     more = [f"  … and {len(roots) - _MAX_PROJECTS} more"] if len(roots) > _MAX_PROJECTS else []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from git_spacy.cli import output
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -26,10 +28,13 @@ def next_steps(project: Project, current: Status, root: Path) -> list[str]:
     fetches them.
     """
 
-    steps = _steps_to_run(project, current)
-    if steps and _could_pull(project, current, root):
-        return ["Next: git spacy pull", f"or, to run the commands here: {' && '.join(steps)}"]
-    return [f"Next: {' && '.join(steps)}"] if steps else []
+    steps = " && ".join(_steps_to_run(project, current))
+    if not steps:
+        return []
+    lines = [f"Next: {steps}"]
+    if _could_pull(project, current, root):
+        lines = ["Next: git spacy pull", f"or, to run the commands here: {steps}"]
+    return [output.as_typed_here(line) for line in lines]
 
 
 def _could_pull(project: Project, current: Status, root: Path) -> bool:

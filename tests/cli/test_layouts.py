@@ -143,7 +143,7 @@ COMMANDS = (
     "pull {}/remote", "restore", "cache status", "clone first_steps {}/cloned",
     "init --new {}/new", "init --yes", "init --undo --yes",
 )  # fmt: skip
-NO_REMOTE = dict.fromkeys(("notes push", "notes pull"), "git remote add origin URL")
+NO_REMOTE = dict.fromkeys(("notes push", "notes pull"), "remote add origin URL")
 OF_COMMITS = ("log", "log --table", "show", "diff HEAD HEAD", "lock rebuild", "restore")
 OF_GIT = (*OF_COMMITS, "check", "lock resolve", "notes status", "notes push", "notes pull",
           "ignore", "dvc", "init --yes", "init --undo --yes")  # fmt: skip

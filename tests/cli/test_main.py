@@ -241,6 +241,35 @@ def test_outside_a_project_the_error_says_what_to_do(tmp_path: Path, spacy: Spac
         assert spacy("run", cwd=tmp_path / hint.split()[-1]).code == 0
 
 
+@pytest.mark.parametrize(
+    ("folder", "option", "file", "spacy_command", "add"),
+    [
+        (".", (), "project.yml", "git spacy run a", "git add x"),
+        ("data/raw", (), "../../project.yml", "git spacy run a", "git -C ../.. add x"),
+        ("..", ("-C", "p"), "p/project.yml", "git spacy -C p run a", "git -C p add x"),
+        ("../o", ("-C", "../p/data"), "../p/project.yml", "git spacy -C ../p run a",
+         "git -C ../p add x"),
+    ],
+)  # fmt: skip
+def test_messages_are_about_files_and_commands_as_seen_from_the_current_folder(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch,
+    folder: str, option: tuple[str, ...], file: str, spacy_command: str, add: str,
+) -> None:  # fmt: skip
+    """As those of `git spacy -C`, and of commands in a folder of a project."""
+
+    root = project(tmp_path / "p", "commands: [{name: a, script: ['false'], outputs: [x]}]\n")
+    (root / "data/raw").mkdir(parents=True)
+    (tmp_path / "o").mkdir()
+    monkeypatch.chdir(root / folder)
+    assert f"\n{file}:1: error: 'a' failed" in spacy(*option, "run", "a").err
+    assert f"Next: {spacy_command}\n" in spacy(*option).out
+    hint = output.as_typed_here("git spacy run a && git add x\nor: git config a.b c")
+    config = f"git {f'-C {os.path.dirname(file)} ' if option else ''}config a.b c"
+    assert hint == f"{spacy_command} && {add}\nor: {config}"
+    (root / "project.yml").write_text("comands: []\n")
+    assert spacy(*option, "status").err.startswith(f"{file}:1:1: warning: unknown key 'comands'")
+
+
 def test_a_project_above_the_repository_is_not_found(tmp_path: Path, spacy: Spacy) -> None:
     project(tmp_path, "title: outer")
     (tmp_path / "inner").mkdir()

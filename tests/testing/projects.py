@@ -53,8 +53,13 @@ class Spacy:
 
     def __call__(self, *arguments: object, cwd: Path | None = None) -> Done:
         self._capfd.readouterr()
-        folder = ("-C", str(cwd)) if cwd else ()
-        code = main([*folder, *map(str, arguments)])
+        before = os.getcwd()
+        try:
+            if cwd:
+                os.chdir(cwd)
+            code = main([*map(str, arguments)])
+        finally:
+            os.chdir(before)
         out, err = self._capfd.readouterr()
         return Done(code, out, err)
 

@@ -87,7 +87,7 @@ def check(
     index = Index.discover(context.start) if needs_index else None
     # GitHub and GitLab need paths from the top of the repository; users, from their own folder.
     in_ci = style in ("github", "gitlab")
-    base = projects.work_tree_top(context.start) if in_ci else context.cwd
+    base = projects.work_tree_top(context.start) if in_ci else Path.cwd()
     findings = projects.check_projects(request, roots, base, index)
     if text := FORMATS[style](findings):
         show = output.findings if style == "text" else output.result

@@ -75,7 +75,7 @@ def clone(
     if name is None:
         raise click.UsageError("missing NAME, e.g. ner_fashion; --list shows all templates")
     done = clone_template(request, configured, start, prompt=can_prompt(), warn=output.diagnostic)
-    where = os.path.relpath(done.dest, start)
+    where = os.path.relpath(done.dest)
     at = f" at {done.commit[:12]}" if done.commit else ""
     folder = f"'{done.path}' from " if done.path else ""
     output.message(f"Cloned {folder}{done.source}{at}: {done.checkout.files} files in '{where}'")

@@ -70,7 +70,7 @@ def init(
         raise click.UsageError("--undo undoes all steps: it takes no STEP")
     repository = plan.open_context(context.cwd)
     if undo:
-        return _undo(repository, context.cwd, yes, dry)
+        return _undo(repository, yes, dry)
     return _set_up(repository, context.cwd, names or DEFAULT, yes, dry)
 
 
@@ -101,7 +101,7 @@ def _set_up(
         return 0
     output.message(f"made {_count(chosen)}; to undo: git spacy init --undo")
     if files := _to_commit(chosen):
-        typed = _shell_paths([*_results_to_commit(context, start), *files], context, start)
+        typed = _shell_paths([*_results_to_commit(context, start), *files], context)
         output.message(f"Next: git add {typed} && git commit")
     if try_hooks and any(change.step == "hooks" for change in chosen):
         _commits_are_checked(context)
@@ -121,7 +121,7 @@ def _commits_are_checked(context: plan.RepoContext) -> bool:
     return False
 
 
-def _undo(context: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
+def _undo(context: plan.RepoContext, yes: bool, dry: bool) -> int:
     from git_spacy.git.index import Index
     from git_spacy.setup import apply, undo
 
@@ -147,9 +147,7 @@ def _undo(context: plan.RepoContext, start: Path, yes: bool, dry: bool) -> int:
         {entry.name for entry in index.entries(_to_commit(undo_plan.changes))} if index else set()
     )
     if tracked:
-        output.message(
-            f"Next: git add {_shell_paths(sorted(tracked), context, start)} && git commit"
-        )
+        output.message(f"Next: git add {_shell_paths(sorted(tracked), context)} && git commit")
     return 1 if undo_plan.skipped else 0
 
 
@@ -244,11 +242,11 @@ def _results_to_commit(context: plan.RepoContext, start: Path) -> list[str]:
     return [os.path.relpath(os.path.realpath(file), top) for file in files]
 
 
-def _shell_paths(files: Sequence[str], context: plan.RepoContext, start: Path) -> str:
-    """Return `files`, relative to the top of the worktree, as one types them in `start`."""
+def _shell_paths(files: Sequence[str], context: plan.RepoContext) -> str:
+    """Return `files`, relative to the top of the worktree, as typed in the current folder."""
 
     unique = dict.fromkeys(files)
-    return shlex.join(os.path.relpath(context.top / file, start.resolve()) for file in unique)
+    return shlex.join(os.path.relpath(context.top / file) for file in unique)
 
 
 def _new(start: Path, names: Sequence[str], *, other_options: bool) -> int:
@@ -263,14 +261,14 @@ def _new(start: Path, names: Sequence[str], *, other_options: bool) -> int:
         return _new_in_repository(dest)
     if entries or (dest.exists() and not dest.is_dir()):
         raise InvalidInput(
-            f"'{os.path.relpath(dest, start)}' is not an empty folder",
+            f"'{os.path.relpath(dest)}' is not an empty folder",
             hint="choose a new folder: git spacy init --new DIR",
         )
     configured = {name: text for name, text in read_settings(start).items() if name != "spacy.repo"}
     done = clone(
         CloneRequest(_TEMPLATE, dest), configured, start, prompt=False, warn=output.diagnostic
     )
-    where = os.path.relpath(done.dest, start)
+    where = os.path.relpath(done.dest)
     output.message(f"Created a project with {done.checkout.files} files in '{where}'")
     if done.created_repository:
         output.message("Created a Git repository with one commit.")
