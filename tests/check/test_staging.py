@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 
 from git_spacy import hook
 from git_spacy.cli.main import main
-from git_spacy.errors import InvalidInput, Refused, retarget
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.project import loader
 from tests.testing.projects import CORPUS, needs_corpus, project
 from tests.testing.repositories import git, repository, write
@@ -121,27 +121,12 @@ def follow(hints: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
             if words[:2] == ["git", "spacy"]:
                 code, text = git_spacy(*words[2:])
                 if code:
-                    failed.update(_as_typed_here(findings(text), words) or {text: ()})
+                    failed.update(findings(text) or {text: ()})
                     break
             else:
                 assert words[0] == "git", f"not a command: {line}"
                 git(Path.cwd(), *words[1:], GIT_EDITOR="echo step >")
     return failed
-
-
-def _as_typed_here(
-    hints: dict[str, tuple[str, ...]], words: list[str]
-) -> dict[str, tuple[str, ...]]:
-    """Return `hints` of the command `words` as typed where it was: with its `-C DIR`, if any."""
-
-    folder = words[3] if words[2] == "-C" else "."
-    return {
-        error: tuple(
-            retarget(line, lambda path: os.path.normpath(os.path.join(folder, path)))
-            for line in lines
-        )
-        for error, lines in hints.items()
-    }
 
 
 def until_it_passes(check: Callable[[], tuple[int, str]]) -> list[str]:
@@ -313,11 +298,15 @@ class Walk(RuleBasedStateMachine):
             git(self.top, "stash", "push", "-q")
             git(self.top, "stash", "pop", "-q", "--index")
 
-    @rule(folder=st.sampled_from("ab"), name=st.sampled_from(["in.txt", "other.sh", "lib/x.txt"]))
-    def merge_a_branch(self, folder: str, name: str) -> None:
-        """Merge a commit of the parent's other child; keep our side of what the user wrote."""
+    @rule(
+        folder=st.sampled_from("ab"),
+        name=st.sampled_from(["in.txt", "other.sh", "lib/x.txt"]),
+        command=st.sampled_from(["merge", "cherry-pick", "rebase"]),
+    )
+    def combine_with_a_branch(self, folder: str, name: str, command: str) -> None:
+        """Create a sibling of HEAD, and combine both; in a conflict, keep Git's "ours"."""
 
-        if self._is_dirty() or git(self.top, "rev-list", "--count", "HEAD") == "1":
+        if self._is_dirty() or self._is_first():
             return
         side = f"side-{self.edits}"
         git(self.top, "switch", "-q", "-C", side, "HEAD~1")
@@ -328,12 +317,28 @@ class Walk(RuleBasedStateMachine):
         git(self.top, "commit", "-q", "-m", "on the side")
         git(self.top, "switch", "-q", "-")
         with contextlib.suppress(subprocess.CalledProcessError):
-            git(self.top, "merge", "-q", "--no-edit", side)
+            git(self.top, command, *(["--no-edit"] if command == "merge" else []), side)
         for line in git(self.top, "diff", "--name-only", "--diff-filter=U").splitlines():
             if not line.endswith(("project.lock", ".json")):
                 git(self.top, "checkout", "-q", "--ours", "--", line)
                 git(self.top, "add", "--", line)
         self.commit(folder, "")
+        while (self.top / ".git/rebase-merge").exists():
+            with contextlib.suppress(subprocess.CalledProcessError):
+                git(self.top, "rebase", "--continue", GIT_EDITOR="true")
+
+    @rule()
+    def switch_with_changes(self) -> None:
+        """Go on from the parent commit, with all that is not committed, unless Git refuses."""
+
+        if not self._is_first():
+            with contextlib.suppress(subprocess.CalledProcessError):
+                git(self.top, "switch", "-q", "-C", f"back-{self.edits}", "HEAD~1")
+
+    def _is_first(self) -> bool:
+        """Return whether HEAD is the first commit with the projects."""
+
+        return not git(self.top, "ls-tree", "--name-only", "HEAD~1", "a/project.yml")
 
     def _is_dirty(self) -> bool:
         status = git(self.top, "status", "--porcelain", "--ignore-submodules=none")
