@@ -326,6 +326,38 @@ def make_directory(root: Path, relative: str) -> None:
         pass
 
 
+def remove_beneath(root: Path, relative: str, keep: Collection[str] = ()) -> None:
+    """Remove the file, link or folder `relative` below `root`, except the paths in `keep`, which
+    are relative to `root`, and the folders around these.
+
+    Raises OSError, and Refused if a symlink on the way leads out of `root`.
+    """
+
+    kept = set(keep)
+    around = {path[:end] for path in kept for end, character in enumerate(path) if character == "/"}
+    with (
+        suppress(FileNotFoundError),
+        parent_descriptor(root, relative, create=False) as (descriptor, name),
+    ):
+        _remove_except(name, descriptor, relative, kept, around)
+
+
+def _remove_except(
+    name: str, descriptor: int, path: str, kept: Collection[str], around: Collection[str]
+) -> None:
+    if path in kept:
+        return
+    if path not in around:
+        _remove(name, descriptor)
+        return
+    inner = open_directory(name, descriptor, path)
+    try:
+        for entry in os.listdir(inner):
+            _remove_except(entry, inner, f"{path}/{entry}", kept, around)
+    finally:
+        os.close(inner)
+
+
 class Staging:
     """A new file or folder beside its destination, which `commit` puts in place once verified.
 

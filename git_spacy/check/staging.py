@@ -75,7 +75,8 @@ def _submodule_hints(findings: Sequence[Diagnostic], view: Staged) -> dict[str, 
         submodule, quoted = ProjectPath(name, name), shlex.quote(name)
         for finding in findings:
             if any(submodule.touches(ProjectPath(file, file)) for file in finding.files):
-                hints[finding.subject] = f"git -C {quoted} add -A && git -C {quoted} commit"
+                commit = f"git -C {quoted} add -A && git -C {quoted} commit"
+                hints[finding.subject] = f"{commit} && git add {quoted}"
     return hints
 
 

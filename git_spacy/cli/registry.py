@@ -16,6 +16,7 @@ SUMMARIES = {
         "assets": "Fetch the project's assets and verify their checksums.",
         "run": "Run commands and workflows; skip what is up to date.",
         "status": "Show what is up to date, what is stale, and why.",
+        "clean": "Remove outputs, and nothing else.",
         "check": "Report problems in the project; for hooks and CI.",
     },
     "Examine the run history": {
@@ -52,6 +53,7 @@ ARGUMENTS: dict[str, str | dict[str, str]] = {
     "init": "steps",
     "assets": "assets",
     "run": "commands and workflows",
+    "clean": "commands and workflows",
     "check": "checks",
     "log": "revisions",
     "show": "revisions",

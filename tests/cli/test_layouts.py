@@ -140,7 +140,7 @@ COMMANDS = (
     "", "assets", "run all", "status", "check", "log", "log --table", "show", "diff HEAD HEAD",
     "lock record all", "lock rebuild", "lock resolve", "notes status", "notes push", "notes pull",
     "ignore", "document", "graph", "dvc", "schema --stdout", "resolved", "push {}/remote",
-    "pull {}/remote", "restore", "cache status", "clone first_steps {}/cloned",
+    "pull {}/remote", "restore", "cache status", "clean --dry-run", "clone first_steps {}/cloned",
     "init --new {}/new", "init --yes", "init --undo --yes",
 )  # fmt: skip
 NO_REMOTE = dict.fromkeys(("notes push", "notes pull"), "remote add origin URL")
@@ -150,7 +150,7 @@ OF_GIT = (*OF_COMMITS, "check", "lock resolve", "notes status", "notes push", "n
 # Commands that fail in a layout, and the message.
 REFUSED = {
     "without_commits": dict.fromkeys(OF_COMMITS, "the repository has no commits yet\nhint: git commit"),
-    "owned_by_another_user": dict.fromkeys(OF_GIT, "git config --global --add safe.directory "),
+    "owned_by_another_user": dict.fromkeys((*OF_GIT, "clean --dry-run"), "git config --global --add safe.directory "),
     "bare": dict.fromkeys(
         [command for command in COMMANDS if not command.startswith(("clone", "init --new"))],
         "is a bare repository whose configuration may run programs\nhint: change to a clone",

@@ -129,7 +129,7 @@ READ_LOCK = (
     "run all", "run all --dry", "run all --force", "run all -j 2", "run all --restore", "run prepare",
     "run all --upstream", "run all --executor ray", "run all --matrix vars.word=1,2",
     "status", "status --json", "status --no-data", "check", "check lock", "check lock --staged",
-    "lock record all", "push", "pull", "cache gc",
+    "lock record all", "push", "pull", "cache gc", "clean --force",
 )  # fmt: skip
 ONE_STEP = """\
 vars: {word: hello}

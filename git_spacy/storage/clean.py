@@ -1,0 +1,169 @@
+"""Decide which files `git spacy clean` removes, and remove them.
+
+Only declared outputs are removed. What Git tracks, the assets, and what a link leads to outside the
+project stay.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from git_spacy.errors import GitSpacyError, InvalidInput, Refused
+from git_spacy.files import remove_beneath, resolve_beneath
+from git_spacy.git.index import Index
+from git_spacy.git.repository import prefix
+from git_spacy.project import graph
+from git_spacy.project.model import Command, Project
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state.stat_cache import StatCache
+from git_spacy.storage.cache_store import CacheStore
+
+_TRACKED, _ASSET = "tracked by Git", "an asset, or part of one"
+_MAX_NAMES = 3  # paths of one output that stay, before only their number is shown
+
+
+class Removal(NamedTuple):
+    """An output to remove: its number of files and links, and their size in bytes.
+
+    `keep` are the paths in it that stay, relative to the project. `is_cached` means that the local
+    cache has an intact copy of the output.
+    """
+
+    path: str
+    files: int
+    size: int
+    keep: tuple[str, ...]
+    is_cached: bool
+
+
+class CleanPlan(NamedTuple):
+    """What to remove; and the paths that stay, at least in part, each with the reason."""
+
+    removals: tuple[Removal, ...]
+    kept: tuple[tuple[str, str], ...]
+
+
+def plan_clean(
+    project: Project, root: Path, names: Sequence[str], stats: StatCache, cache: CacheStore
+) -> CleanPlan:
+    """Decide what to remove of the outputs that `names` refer to: commands, workflows or paths of
+    outputs; without names, of all outputs.
+
+    Raises InvalidInput for an unknown name, ExternalError if git fails, OSError.
+    """
+
+    tracked = _tracked_paths(root, project)
+    assets = [asset.dest for asset in project.assets]
+    removals, kept = [], []
+    paths = _chosen_outputs(project, names)
+    present = [path for path in paths if os.path.lexists(root / path.normal)]
+    inner = {path for path in present for other in present if other != path and other.holds(path)}
+    for path in present:
+        if path in inner:
+            continue  # removed with the folder that it is in
+        if reason := _leads_out(root, path):
+            kept.append((path.text, reason))
+            continue
+        stays = {name: _TRACKED for name in tracked if path.holds(ProjectPath(name, name))}
+        stays |= {dest.normal: _ASSET for dest in assets if path.holds(dest)}
+        if any(dest.holds(path) for dest in assets):
+            stays[path.normal] = _ASSET
+        kept += _describe_kept(root, path, stays)
+        sizes = list(_sizes(root, path.normal, stays.keys()))
+        if path.normal not in stays and (sizes or not stays):
+            is_cached = not stays and _is_cached(path, stats, cache)
+            removals.append(Removal(path.normal, len(sizes), sum(sizes), tuple(stays), is_cached))
+    return CleanPlan(tuple(removals), tuple(kept))
+
+
+def _is_cached(path: ProjectPath, stats: StatCache, cache: CacheStore) -> bool:
+    try:
+        known = stats.fingerprint(path.normal)
+    except (GitSpacyError, OSError):  # e.g. a FIFO
+        return False
+    return known is not None and cache.has_intact(known)
+
+
+def _describe_kept(
+    root: Path, output: ProjectPath, stays: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield a path and a sentence about it for what stays in `output`."""
+
+    present = [name for name in stays if os.path.lexists(root / name)]
+    if len(present) <= _MAX_NAMES:
+        yield from ((name, f"it is {stays[name]}") for name in present)
+        return
+    for reason, count in Counter(stays[name] for name in present).items():
+        yield output.normal, f"{count} of its files are {reason}"
+
+
+def clean(root: Path, removals: Iterable[Removal]) -> None:
+    """Remove what was decided. Raises OSError, and Refused for a link that appeared since then."""
+
+    for removal in removals:
+        remove_beneath(root, removal.path, removal.keep)
+
+
+def _chosen_outputs(project: Project, names: Sequence[str]) -> list[ProjectPath]:
+    outputs = {path.normal: path for command in project.commands for path in command.produced}
+    if not names:
+        return list(outputs.values())
+    chosen: dict[str, ProjectPath] = {}
+    for name in names:
+        normal = os.path.normpath(name)
+        if normal in outputs:
+            chosen[normal] = outputs[normal]
+            continue
+        for command in _commands(project, name):
+            chosen |= {path.normal: path for path in command.produced}
+    return list(chosen.values())
+
+
+def _commands(project: Project, name: str) -> tuple[Command, ...]:
+    try:
+        return graph.expand_names(project, [name])
+    except InvalidInput as error:
+        problem = error.problems[0]
+        message = problem.message.replace("command or workflow", "command, workflow or output")
+        raise InvalidInput(message, hint=problem.hint, file=problem.file) from None
+
+
+def _tracked_paths(root: Path, project: Project) -> list[str]:
+    """Return the files at or below outputs that Git tracks or is told to add, from the root."""
+
+    index = Index.discover(root)
+    if index is None:
+        return []
+    top = prefix(root, index.top)
+    outputs = [path.normal for command in project.commands for path in command.produced]
+    full = [top + path for path in outputs]
+    names = [entry.name for entry in index.entries(full)]
+    names += index.special(full)  # in conflict, or only intended to be added
+    return [name.removeprefix(top) for name in dict.fromkeys(names)]
+
+
+def _leads_out(root: Path, path: ProjectPath) -> str:
+    """Return why an output that is behind a link stays; "" if no link leads out of the project."""
+
+    try:
+        resolve_beneath(root, path.normal)
+    except Refused:
+        return "it is behind a link that leads out of the project"
+    return ""
+
+
+def _sizes(root: Path, path: str, stays: Iterable[str]) -> Iterator[int]:
+    """Yield the size of each file and link at or below `path` that does not stay."""
+
+    status = os.lstat(root / path)
+    if path in stays:
+        return
+    if not os.path.isdir(root / path) or os.path.islink(root / path):
+        yield status.st_size
+        return
+    for entry in sorted(os.listdir(root / path)):
+        yield from _sizes(root, f"{path}/{entry}", stays)
