@@ -315,9 +315,11 @@ def _lacks_outputs(command: Command, root: Path) -> bool:
 
 
 def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> Iterator[Diagnostic]:
+    # what has no outputs runs each time and is not always recorded (see `results.is_only_churn`)
+    recorded = {command.name for command in loaded.project.commands if command.produced}
     for workflow in loaded.project.workflows:
         for step in workflow.steps:
-            if step not in entries:
+            if step in recorded and step not in entries:
                 position = source_map.nearest_position(
                     loaded.source_map, "workflows", workflow.name, step
                 )
