@@ -53,7 +53,10 @@ def gated(root: Path, spacy: Spacy, count: int = 2) -> Path:
 def test_git_bisect_runs_a_workflow_that_ends_with_a_command_without_outputs(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run rewrote the entry of `gate`, so that Git refused to check out the next commit."""
+    """The run rewrote the entry of `gate`, so that Git refused to check out the next commit.
+
+    These are the lines of docs/how-to/ci.md with other commits.
+    """
 
     root = gated(tmp_path / "gated", spacy, 5)
     on_path(tmp_path / "bin", monkeypatch)
