@@ -43,9 +43,9 @@ def _could_pull(project: Project, current: Status, root: Path) -> bool:
     ):
         return False
     from git_spacy.git.settings import read_settings
-    from git_spacy.project.remotes import has_default
+    from git_spacy.project.remotes import default_name
 
-    return has_default(project, read_settings(root))
+    return default_name(project, read_settings(root)) is not None
 
 
 def _steps_to_run(project: Project, current: Status) -> list[str]:

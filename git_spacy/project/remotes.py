@@ -20,8 +20,8 @@ def known_addresses(project: Project, settings: Mapping[str, str]) -> dict[str, 
     }
 
 
-def has_default(project: Project, settings: Mapping[str, str]) -> bool:
-    """Return whether `git spacy pull` works without the name of a remote."""
+def default_name(project: Project, settings: Mapping[str, str]) -> str | None:
+    """Return the name of the remote that is used if none is named, None without one."""
 
     known = known_addresses(project, settings)
-    return DEFAULT in known or len(known) == 1
+    return next(iter(known)) if len(known) == 1 else DEFAULT if DEFAULT in known else None

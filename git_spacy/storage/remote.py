@@ -19,7 +19,7 @@ from git_spacy.errors import InvalidInput, Refused, redact
 from git_spacy.git.settings import Settings
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Project
-from git_spacy.project.remotes import DEFAULT, known_addresses
+from git_spacy.project.remotes import DEFAULT, default_name, known_addresses
 from git_spacy.project.variables import environment_names
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -78,9 +78,7 @@ def resolve_address(project: Project, settings: Settings, name: str | None) -> s
     """
 
     known = known_addresses(project, settings)
-    if name is None and DEFAULT not in known and len(known) == 1:
-        return next(iter(known.values()))
-    wanted = name or DEFAULT
+    wanted = name or default_name(project, settings) or DEFAULT
     if wanted in known or wanted.lower() in known:
         return known.get(wanted) or known[wanted.lower()]
     if is_address(wanted):
