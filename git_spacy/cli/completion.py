@@ -293,4 +293,5 @@ VALUES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
     "--set": _variables,
     "--matrix": _matrix_variables,
     "--command": _commands,
+    "--remote": _remotes,
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 COLOURS = {
     "running": "cyan",
     "up_to_date": "green", "verified": "green", "stale": "yellow", "not_run": "yellow",
+    "shared": "green", "not_pushed": "yellow", "can_pull": "cyan", "kept": "yellow",
     "modified": "yellow", "missing": "red", "checksum_mismatch": "red", "orphaned": "red",
 }  # fmt: skip
 _TO_FETCH = ("missing", "modified", "checksum_mismatch")
