@@ -45,6 +45,7 @@ NOT_RUN = "# not run by the tests: "
 # Documents with blocks of `sh` or transcripts that are not typed here, and the tests that run them.
 RUN_BY = {
     "README.md": THIS_FILE,
+    "how-to/ci.md": "tests/state/test_results.py",
     "how-to/editor.md": THIS_FILE,
     "how-to/from-weasel.md": "tests/cli/test_weasel_compat.py",
     "how-to/generated-files.md": THIS_FILE,

@@ -26,7 +26,7 @@ from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
 from git_spacy.state.project_view import Staged, View
-from git_spacy.state.tracked_paths import missing_hint
+from git_spacy.state.tracked_paths import missing_hint, pull_hint
 from git_spacy.state.verdict import Reason, Verdict, orphaned_entries
 
 _LOCK_KEYS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
@@ -272,7 +272,7 @@ class _LockHints:
         """Return a command line that runs `name` again, and all commands that then become stale.
 
         What `name` could not run without comes first: files that Git or an asset's source has, and
-        commands whose outputs do not exist.
+        commands whose outputs do not exist; these are pulled if a remote may have them.
         """
 
         root = self._view.root
@@ -281,15 +281,21 @@ class _LockHints:
         for other in order:
             if self._commands[other].produced and not names.isdisjoint(upstream[other]):
                 names.add(other)
-        needed, queue = {name}, [name]
+        needed, queue, to_pull = {name}, [name], []
         for other in queue:
             for producer in upstream[other]:
-                if producer not in needed and _lacks_outputs(self._commands[producer], root):
-                    needed.add(producer)
+                command = self._commands[producer]
+                if producer in needed or not _lacks_outputs(command, root):
+                    continue
+                needed.add(producer)
+                if producer not in names and pull_hint(self._project, root, [command]):
+                    to_pull.append(command)
+                else:
                     queue.append(producer)
-        names |= needed
+        names |= needed - {command.name for command in to_pull}
         to_run = [self._commands[other] for other in order if other in names]
-        return " && ".join([*self._obtain_sources(to_run), command_line(to_run)])
+        pull = [pull_hint(self._project, root, to_pull)] if to_pull else []
+        return " && ".join([*self._obtain_sources(to_run), *pull, command_line(to_run)])
 
     def _obtain_sources(self, commands: Sequence[Command]) -> list[str]:
         """Return the command lines that obtain what no command produces and does not exist."""
@@ -315,9 +321,11 @@ def _lacks_outputs(command: Command, root: Path) -> bool:
 
 
 def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> Iterator[Diagnostic]:
+    # what has no outputs runs each time and is not always recorded (see `results.is_only_churn`)
+    recorded = {command.name for command in loaded.project.commands if command.produced}
     for workflow in loaded.project.workflows:
         for step in workflow.steps:
-            if step not in entries:
+            if step in recorded and step not in entries:
                 position = source_map.nearest_position(
                     loaded.source_map, "workflows", workflow.name, step
                 )

@@ -213,6 +213,19 @@ def _remotes(start: Path) -> Iterator[Candidate]:
             yield name[len("spacy.remote.") : -len(".url")], "from git config"
 
 
+def _shareable(start: Path) -> Iterator[Candidate]:
+    """Yield what push and pull accept: remotes, and names that stand for outputs."""
+
+    yield from _remotes(start)
+    commands = {command.name: command for command in _project(start).commands if command.outputs}
+    for workflow in _project(start).workflows:
+        if not commands.keys().isdisjoint(workflow.steps):
+            yield workflow.name, "the outputs of " + ", ".join(workflow.steps)
+    for name, command in commands.items():
+        yield name, command.help or "a command"
+        yield from ((path.text, f"output of {name}") for path in command.outputs)
+
+
 def _git_output(start: Path, *arguments: str) -> list[str]:
     from git_spacy.git.repository import Repository
 
@@ -269,7 +282,7 @@ CANDIDATES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
     "checks": _checks,
     "commands and workflows": _runnable,
     "Git remotes": _git_remotes,
-    "remotes": _remotes,
+    "remotes and outputs": _shareable,
     "revisions": _revisions,
     "steps": _init_steps,
     "templates": _templates,
@@ -280,4 +293,5 @@ VALUES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
     "--set": _variables,
     "--matrix": _matrix_variables,
     "--command": _commands,
+    "--remote": _remotes,
 }

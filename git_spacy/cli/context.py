@@ -57,13 +57,16 @@ class CommandContext:
         return CommandContext(self.cwd, variables, self.start)
 
     def split_project_dir(
-        self, arguments: tuple[str, ...]
+        self, arguments: tuple[str, ...], *, anywhere: bool = False
     ) -> tuple[CommandContext, tuple[str, ...]]:
         """Return the context and the other arguments.
 
-        The project's folder may be the last argument, as with `spacy project`.
+        The project's folder may be the last argument, as with `spacy project`; `anywhere` also
+        allows it as the first of several.
         """
 
+        if anywhere and len(arguments) > 1 and self._is_project(arguments[0]):
+            arguments = (*arguments[1:], arguments[0])
         if arguments and self._is_project(arguments[-1]):
             start = self.cwd / arguments[-1]
             return CommandContext(self.cwd, self.variables, start), arguments[:-1]
@@ -82,9 +85,7 @@ class CommandContext:
     ) -> tuple[CommandContext, str | None]:
         """Return the context and at most one argument, which `noun` describes, in any order."""
 
-        if len(arguments) == 2 and self._is_project(arguments[0]):
-            arguments = arguments[::-1]
-        context, others = self.split_project_dir(arguments)
+        context, others = self.split_project_dir(arguments, anywhere=True)
         if len(others) > 1:
             raise click.UsageError(f"expected one {noun}, got {len(others)}")
         return context, others[0] if others else None
@@ -230,6 +231,7 @@ class CommandContext:
         """Return the local cache and, if configured, the default remote as a source of outputs."""
 
         from git_spacy.git.settings import number
+        from git_spacy.project.remotes import DEFAULT
         from git_spacy.storage import remote
         from git_spacy.storage.run_cache import OutputSource
 
@@ -238,7 +240,7 @@ class CommandContext:
         with suppress(InvalidInput):  # no default remote
             address = remote.resolve_address(project, self.settings, None)
             default_remote = remote.open_remote(self.root, address)
-        return OutputSource(self.cache(), default_remote, remote.DEFAULT, limit)
+        return OutputSource(self.cache(), default_remote, DEFAULT, limit)
 
     def open_history(self) -> HistoryScope:
         """Return the repository around `start`, and the project in it.

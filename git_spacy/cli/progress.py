@@ -21,9 +21,11 @@ from git_spacy.assets.events import (
 from git_spacy.cli import output
 from git_spacy.errors import escape_controls, redact
 from git_spacy.storage.events import (
+    SkipKind,
     TransferEvent,
     TransferFailed,
     TransferFinished,
+    TransferPlanned,
     TransferProgress,
     TransferReporter,
     TransferSkipped,
@@ -33,6 +35,10 @@ from git_spacy.storage.events import (
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+SKIP_WORDS: dict[SkipKind, str] = {
+    "present": "skipped", "empty": "skipped", "kept": "kept", "stale": "stale",
+    "missing": "missing",
+}  # fmt: skip
 _LONG_WAIT = 5.0  # seconds: a user wonders what the program is waiting for
 
 
@@ -116,8 +122,11 @@ def _print_transfer(event: TransferEvent, done: str) -> None:
     if isinstance(event, TransferFinished):
         facts = ", ".join(filter(None, (output.size(event.size), event.detail)))
         output.message(f"{done:<7} {event.path} ({facts})")
+    elif isinstance(event, TransferPlanned):
+        facts = f" ({output.size(event.size)})" if event.size is not None else ""
+        output.message(f"would be {done} {event.path}{facts}")
     elif isinstance(event, TransferSkipped):
-        output.message(f"skipped {event.path} ({event.reason})")
+        output.message(f"{SKIP_WORDS[event.kind]:<7} {event.path} ({event.reason})")
     elif isinstance(event, TransferFailed):
         output.message(f"failed  {event.path}")  # the error follows at the end
 

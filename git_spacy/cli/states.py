@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COLOURS = {
     "running": "cyan",
     "up_to_date": "green", "verified": "green", "stale": "yellow", "not_run": "yellow",
+    "shared": "green", "not_pushed": "yellow", "can_pull": "cyan", "kept": "yellow",
     "modified": "yellow", "missing": "red", "checksum_mismatch": "red", "orphaned": "red",
 }  # fmt: skip
 _TO_FETCH = ("missing", "modified", "checksum_mismatch")
@@ -48,9 +49,9 @@ def _could_pull(project: Project, current: Status, root: Path) -> bool:
     ):
         return False
     from git_spacy.git.settings import read_settings
-    from git_spacy.storage.remote import known_addresses
+    from git_spacy.project.remotes import default_name
 
-    return bool(known_addresses(project, read_settings(root)))
+    return default_name(project, read_settings(root)) is not None
 
 
 def _steps_to_run(project: Project, current: Status) -> list[str]:

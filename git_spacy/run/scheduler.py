@@ -50,7 +50,7 @@ from git_spacy.run.recorder import PendingRecord, Recorder
 from git_spacy.run.requirements import unmet_requirements
 from git_spacy.run.script import Interpreter, build_steps, installed_version, process_environment
 from git_spacy.state import worktree_status
-from git_spacy.state.results import record_result, refresh_entry
+from git_spacy.state.results import is_only_churn, record_result, refresh_entry
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict
 
@@ -294,7 +294,8 @@ class _Scheduler:
             _write_record(running, command, running.before, after, context, CheckFailed.exit_code)
             raise missing_outputs(command, missing)
         observed = _observed_inputs(command, running.before, after, context)
-        context.record_result(command, observed, self._later_new_entries(running.number))
+        if not is_only_churn(command, context.root, context.lock):
+            context.record_result(command, observed, self._later_new_entries(running.number))
         _write_record(running, command, observed, after, context)
         if context.cache:
             context.cache.save(command, observed, after)

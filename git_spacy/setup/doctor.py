@@ -290,11 +290,12 @@ def _interpreter(clone: Clone) -> Results:
 
 
 def _remotes(clone: Clone) -> Results:
+    from git_spacy.project.remotes import known_addresses
     from git_spacy.storage import remote
 
     if clone.root is None:
         return
-    for name, url in remote.known_addresses(_load(clone), clone.settings()).items():
+    for name, url in known_addresses(_load(clone), clone.settings()).items():
         label = f"remote '{name}'"
         try:
             opened = remote.open_remote(clone.root, url)

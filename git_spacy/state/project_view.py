@@ -37,8 +37,8 @@ from git_spacy.state.stat_cache import Observed, StatCache
 _PROJECT_FILES = (loader.PROJECT_FILE, LOCK_FILE)
 _MAX_PLACEHOLDER_BYTES = 64 << 10  # of a whole folder
 _MAX_TEXT_BYTES = 64 << 20
-_LFS_POINTER_PREFIX = b"version https://git-lfs.github.com/spec/"
-_MAX_POINTER_BYTES = 1024
+LFS_POINTER_PREFIX = b"version https://git-lfs.github.com/spec/"
+MAX_POINTER_BYTES = 1024
 _MIN_BYTES_TO_SAVE = 4 << 20  # hashing fewer again costs less than writing the stat cache
 _NEW = Fingerprint("", "", 0)  # of content that differs from everything that was recorded
 LFS_POINTER = "is only a Git LFS pointer"
@@ -391,7 +391,7 @@ class Staged:
         contents = self._index.contents([entry.id for entry in entries])
         for _, stream in contents:
             content = stream.read()
-            if content.startswith(_LFS_POINTER_PREFIX):
+            if content.startswith(LFS_POINTER_PREFIX):
                 return LFS_POINTER if self._may_be_pointer(path) else None
             is_lf_text = is_text(content) and b"\r\n" not in content
             hasher.update(content.replace(b"\n", b"\r\n") if is_lf_text else content)
@@ -505,9 +505,9 @@ def _ignored(
 def _has_pointer(root: Path, files: Sequence[FileStat]) -> bool:
     """Return whether one of `files` is a Git LFS pointer."""
 
-    small = [file.path for file in files if file.size <= _MAX_POINTER_BYTES]
+    small = [file.path for file in files if file.size <= MAX_POINTER_BYTES]
     return any(
-        stream.read(len(_LFS_POINTER_PREFIX)) == _LFS_POINTER_PREFIX
+        stream.read(len(LFS_POINTER_PREFIX)) == LFS_POINTER_PREFIX
         for stream in open_each(root, small)
     )
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
 
+from git_spacy.errors import ExternalError
 from git_spacy.lock.lock_file import LockFile
-from git_spacy.lock.lock_format import LockEntry, TrackedPath, match_format
+from git_spacy.lock.lock_format import LOCK_FILE, LockEntry, TrackedPath, match_format
 from git_spacy.project.model import Command
 from git_spacy.project.paths import ProjectPath
+from git_spacy.project.variables import could_resolve_to
 from git_spacy.state.stat_cache import Observed, PreviousRun, StatCache
+from git_spacy.state.verdict import script_reasons
 
 
 def record_result(
@@ -30,6 +34,36 @@ def record_result(
     entry = match_format(entry, lock_file.entries, spacy_version)
     lock_file.put(entry, before)
     _remember(command, entry, observed, stats)
+
+
+def is_only_churn(command: Command, root: Path, lock_file: LockFile) -> bool:
+    """Return whether the entry of `command`, which has just run, would only dirty the worktree.
+
+    A command without outputs runs each time, whatever its entry says. So a run that changes no
+    tracked file does not change project.lock either: `git bisect run` could not go on. weasel
+    writes the entry, and so do we with the next change. Only a script that `check` would report
+    is always recorded.
+    """
+
+    if command.produced:
+        return False
+    entry = lock_file.entries.get(command.name)
+    if entry and script_reasons(command, entry, could_resolve_to):
+        return False
+    from git_spacy.git import commits, process
+    from git_spacy.git.index import Index
+    from git_spacy.git.repository import Repository, prefix
+
+    repository = Repository.discover(root)
+    index = Index.discover(root)
+    if repository is None or index is None or not process.available():
+        return False
+    folder = prefix(root, index.top)
+    try:
+        is_tracked = bool(index.entries([folder + LOCK_FILE]))
+        return is_tracked and not commits.changed_files(repository, folder)
+    except ExternalError:
+        return False
 
 
 def refresh_entry(

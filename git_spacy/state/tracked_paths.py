@@ -1,20 +1,22 @@
-"""Ask Git which paths of a project it tracks, and how to restore one of them."""
+"""Ask Git which paths of a project it tracks; say how to obtain one that is missing."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import ExternalError
+from git_spacy.errors import ExternalError, GitSpacyError
 from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import Index
 from git_spacy.git.repository import Repository, prefix
-from git_spacy.project.graph import producer_hint
-from git_spacy.project.model import Project
+from git_spacy.lock import lock_format
+from git_spacy.project.graph import producer_hint, producers
+from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.project.remotes import default_name, known_addresses
 from git_spacy.state.counted_files import is_placeholder
 from git_spacy.state.same_file import absence
 
@@ -59,7 +61,8 @@ class TrackedPaths(NamedTuple):
 def missing_hint(project: Project, root: Path, name: str, path: ProjectPath) -> str:
     """Return a hint on how to obtain `path`, a missing dependency of the command `name`.
 
-    A file that Git has is restored from there; otherwise its producer runs, or it is fetched.
+    A file that Git has is restored from there. Otherwise it is pulled if a remote may have it, or
+    its producer runs, or it is fetched.
     """
 
     with suppress(ExternalError):  # Git cannot be asked
@@ -73,4 +76,33 @@ def missing_hint(project: Project, root: Path, name: str, path: ProjectPath) -> 
             repository = Repository.discover(root)
             if repository and CommitTree(repository, "HEAD").entries(names):
                 return f"git checkout HEAD -- {quoted}"
-    return producer_hint(project, name, path)
+    commands = [
+        command
+        for command in producers(project, path)
+        if isinstance(command, Command) and command.name != name
+    ]
+    return pull_hint(project, root, commands[:1]) or producer_hint(project, name, path)
+
+
+def pull_hint(project: Project, root: Path, commands: Sequence[Command]) -> str:
+    """Return the command line that fetches the outputs of `commands` instead of running them.
+
+    Return "" if one of them cannot be fetched: there is no remote, or the lock does not list its
+    outputs. Whether the remote has them is not asked.
+    """
+
+    from git_spacy.git.settings import read_settings
+
+    with suppress(GitSpacyError):
+        entries = lock_format.read(root)
+        for command in commands:
+            entry = entries.get(command.name)
+            listed = {out.path for out in entry.outs if out.md5} if entry else set()
+            if not command.outputs or not listed.issuperset(path.text for path in command.outputs):
+                return ""
+        settings = read_settings(root) if commands else {}
+        if default := default_name(project, settings):
+            names = [command.name for command in commands]
+            first = [default] if names[0] in known_addresses(project, settings) else []
+            return f"git spacy pull {shlex.join([*first, *names])}"
+    return ""

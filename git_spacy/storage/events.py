@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Union
+from typing import Literal, NamedTuple, Union
 
 from git_spacy.errors import GitSpacyError
+
+SkipKind = Literal["present", "empty", "kept", "stale", "missing"]
 
 
 class TransferStarted(NamedTuple):
@@ -30,11 +32,24 @@ class TransferFinished(NamedTuple):
     detail: str
 
 
+class TransferPlanned(NamedTuple):
+    """An output would be transferred, but for the dry run. `size` is None if unknown."""
+
+    path: str
+    size: int | None
+
+
 class TransferSkipped(NamedTuple):
-    """An output was not transferred, for `reason`."""
+    """An output of `command` was not transferred, for `reason`.
+
+    It is `present` at the destination already, it has no files (`empty`), a pull would lose what is
+    here (`kept`), a push would send something `stale`, or it is `missing` at the source.
+    """
 
     path: str
     reason: str
+    kind: SkipKind
+    command: str
 
 
 class TransferFailed(NamedTuple):
@@ -45,6 +60,11 @@ class TransferFailed(NamedTuple):
 
 
 TransferEvent = Union[  # noqa: UP007 (3.10)
-    TransferStarted, TransferProgress, TransferFinished, TransferSkipped, TransferFailed
+    TransferStarted,
+    TransferProgress,
+    TransferFinished,
+    TransferPlanned,
+    TransferSkipped,
+    TransferFailed,
 ]
 TransferReporter = Callable[[TransferEvent], None]

@@ -122,10 +122,15 @@ class FsspecRemote:
             except FileNotFoundError:
                 if self._kind != _WRITES_FILES:
                     raise  # the bucket itself is missing
+                if not self._system.exists(self._top):
+                    raise FileNotFoundError("the folder does not exist") from None
                 found = {}
         top = self._system._strip_protocol(self._top)
         for path, facts in found.items():
             yield RemoteObject(path.removeprefix(top).lstrip("/"), _modification_time(facts))
+
+    def prepare(self) -> None:
+        """Leave it to the writes: a bucket must exist, and has no folders of its own."""
 
     @contextmanager
     def read(self, name: str) -> Iterator[BinaryIO]:

@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import BinaryIO
 
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import InvalidInput, LocalFailure
 from git_spacy.files import flush
 from git_spacy.storage.remote import RemoteObject
 from git_spacy.storage.remote_keys import TEMPORARY, check_name
@@ -43,6 +44,11 @@ class LocalRemote:
         return self._path(name).is_file()
 
     def list_objects(self, name: str) -> Iterator[RemoteObject]:
+        if not self._top.is_dir():
+            hint = "correct the address, or connect the disk"
+            if self._top.parent.is_dir() and not self._top.exists():
+                hint = f"correct the address; to create it: git spacy push {quote(str(self._top))}"
+            raise InvalidInput(f"the remote '{self._top}' is not a folder", hint=hint)
         for folder, _, files in os.walk(self._path(name)):
             for file in files:
                 path = Path(folder, file)
@@ -56,9 +62,24 @@ class LocalRemote:
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
         return open(self._path(name), "rb")
 
+    def prepare(self) -> None:
+        """Create the folder, but not the one around it: that may be a disk that is not connected,
+        or a slip in the address."""
+
+        if not self._top.parent.is_dir():
+            raise InvalidInput(
+                f"the folder of the remote '{self._top}' does not exist",
+                hint=f"correct the address, connect the disk, or: mkdir -p"
+                f" {quote(str(self._top.parent))}",
+            )
+        if self._top.exists() and not self._top.is_dir():
+            raise LocalFailure(
+                f"the remote '{self._top}' is not a folder", hint="correct the address"
+            )
+        self._top.mkdir(exist_ok=True)
+
     def write(self, name: str, file: Path) -> None:
         target = self._path(name)
-        self._top.mkdir(parents=True, exist_ok=True)
         temporary = self._top / f"{TEMPORARY}-{secrets.token_hex(8)}"
         try:
             with open(file, "rb") as source, open(temporary, "wb") as stream:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from git_spacy.errors import GitSpacyError
 from git_spacy.files import recover, staging
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LockEntry
@@ -19,22 +20,30 @@ from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state import worktree_status
+from git_spacy.state.hashing import Fingerprint, files_below
 from git_spacy.state.stat_cache import Observed, StatCache
+from git_spacy.state.tracked_paths import TrackedPaths
 from git_spacy.storage import archive, remote_keys
+from git_spacy.storage.cache_store import CacheStore
 from git_spacy.storage.events import (
+    SkipKind,
     TransferFinished,
+    TransferPlanned,
     TransferProgress,
     TransferReporter,
     TransferSkipped,
     TransferStarted,
 )
-from git_spacy.storage.push import command_hash
+from git_spacy.storage.push import hash_with_digests
 from git_spacy.storage.recorded_names import RecordedNames
 from git_spacy.storage.remote import Remote
 from git_spacy.storage.remote_keys import RemoteKey
+from git_spacy.storage.selection import Selection, all_outputs
 from git_spacy.storage.transfer_pool import JOBS, TransferOutcome, TransferPool
 
 RecordResult = Callable[[Command, Observed], None]
+Digests = Mapping[str, str]
+"""The md5 of each path (`ProjectPath.normal`) that is known."""
 
 
 class PullChoice(NamedTuple):
@@ -46,17 +55,20 @@ class PullChoice(NamedTuple):
 
 
 def pull(
-    project: Project, root: Path, remote: Remote, *, stats: StatCache,
+    project: Project, root: Path, remote: Remote, *, stats: StatCache, store: CacheStore,
     environ: Mapping[str, str], report: TransferReporter, record_result: RecordResult,
-    limit: int = 0, force: bool = False, jobs: int = JOBS,
+    selection: Selection | None = None, limit: int = 0, force: bool = False, jobs: int = JOBS,
+    dry: bool = False,
 ) -> TransferOutcome:  # fmt: skip
-    """Fetch missing outputs; with `force` also replace stale ones.
+    """Fetch the selected outputs (by default, all) that are missing or recorded as an earlier
+    version; with `force`, also replace other ones. If `dry`, only report what would be fetched.
 
     `record_result` is called with each command whose outputs are complete after that, and with the
     fingerprints of its dependencies and outputs. An output may have at most `limit` bytes (0: as
-    many as fit on the disk).
+    many as fit on the disk). What is replaced and has no other copy is saved in `store`.
 
-    Raises InvalidInput for project.lock, Refused for a path outside the project, OSError.
+    Raises InvalidInput for project.lock, Refused for a path outside the project, OSError, and
+    InvalidInput or ExternalError for a remote that does not exist.
     """
 
     work = _Pull(
@@ -64,11 +76,14 @@ def pull(
         root,
         remote,
         stats,
+        store,
         environ,
         TransferPool(report, jobs),
         record_result,
+        selection or all_outputs(project),
         limit,
         force,
+        dry,
     )
     work.pull_all()
     stats.save()
@@ -80,63 +95,91 @@ class _Pull:
     """The state of one pull."""
 
     def __init__(
-        self, project: Project, root: Path, remote: Remote, stats: StatCache,
-        environ: Mapping[str, str], transfers: TransferPool,
-        record_result: RecordResult, limit: int, force: bool,
+        self, project: Project, root: Path, remote: Remote, stats: StatCache, store: CacheStore,
+        environ: Mapping[str, str], transfers: TransferPool, record_result: RecordResult,
+        selection: Selection, limit: int, force: bool, dry: bool,
     ) -> None:  # fmt: skip
         self.project, self.root, self.remote, self.stats = project, root, remote, stats
         self.environ, self.transfers, self.record_result = environ, transfers, record_result
-        self.limit, self.force = limit, force
+        self.selection, self.limit, self.force, self.dry = selection, limit, force, dry
         self.entries = lock_format.read(root)
         self.recorded = RecordedNames(root, stats)
+        self.protection = _Protection(root, remote, store, self.recorded, dry=dry)
         self.fetched: list[PullChoice] = []
-        self.skipped: list[tuple[str, str]] = []
+        self.skipped: list[TransferSkipped] = []
 
     def pull_all(self) -> None:
-        """Pull in rounds, each with the commands whose dependencies are present and final."""
+        """Pull in rounds, each with the commands whose dependencies are present and final.
 
-        for command in self.project.commands:
-            for path in command.outputs:
-                recover(
-                    self.root, path.normal
-                )  # a pull may have been killed while it replaced the output
+        A command whose dependencies cannot be had is pulled last, by the md5s that the lock has
+        for them.
+        """
+
+        waiting = [command for command in self.project.commands if self.selection.of(command)]
+        if not self.dry:
+            for command in waiting:
+                for path in command.outputs:
+                    # a pull may have been killed while it replaced the output
+                    recover(self.root, path.normal)
         upstream = DependencyGraph(self.project.commands).upstream_names()
-        waiting = list(self.project.commands)
         while waiting:
             seen = self.stats.fingerprints(
                 path for command in waiting for path in (*command.deps, *command.produced)
             )
-            present = [
-                command for command in waiting if all(seen[dep.normal] for dep in command.deps)
-            ]
+            digests = self._present_digests(seen)
+            present = [command for command in waiting if _has_all(command, digests)]
+            by_lock = [] if present else [c for c in waiting if self._digests_by_lock(c, digests)]
             # Prefer commands without waiting upstream commands. If there are none, take all whose
             # dependencies are present: an upstream command may never become ready.
             names = {command.name for command in waiting}
-            ready = [command for command in present if names.isdisjoint(upstream[command.name])]
-            ready = ready or present
+            candidates = present or by_lock
+            ready = [command for command in candidates if names.isdisjoint(upstream[command.name])]
+            ready = ready or candidates
             if not ready:
                 break
             names -= {command.name for command in ready}
             waiting = [command for command in waiting if command.name in names]
-            self._pull_round(ready, seen)
+            self._pull_round(ready, seen, digests)
         for command in waiting:
-            for path in command.outputs:
-                self._skip(path, f"dependencies of '{command.name}' are missing")
+            for path in self.selection.of(command):
+                self._skip(
+                    path, command, "missing", f"dependencies of '{command.name}' are missing"
+                )
 
-    def _pull_round(self, ready: list[Command], seen: Observed) -> None:
+    def _present_digests(self, seen: Observed) -> dict[str, str]:
+        """Return the md5s of the present paths; in a dry run, also of what would be fetched."""
+
+        digests = {path: now.digest for path, now in seen.items() if now is not None}
+        if self.dry:
+            digests |= {choice.path.normal: choice.key.content for choice in self.fetched}
+        return digests
+
+    def _digests_by_lock(self, command: Command, digests: Digests) -> Digests | None:
+        """Return `digests` with those of missing dependencies from the lock, None if it has not
+        all of them."""
+
+        entry = self.entries.get(command.name)
+        recorded = {item.path: item.md5 for item in entry.deps} if entry else {}
+        listed = {path.normal: md5 for path in command.deps if (md5 := recorded.get(path.text))}
+        known = {**listed, **digests}
+        return known if _has_all(command, known) else None
+
+    def _pull_round(self, ready: list[Command], seen: Observed, digests: Digests) -> None:
         choices: list[PullChoice] = []
         to_record = []
         for command in ready:
-            if _is_up_to_date(self.project, command, self.entries, self.stats, self.environ):
-                for path in command.outputs:
-                    self._skip(path, "already present")
+            paths = self.selection.of(command)
+            known = self._digests_by_lock(command, digests) or digests
+            hashed = hash_with_digests(self.project, command, known, self.environ)
+            if self._is_up_to_date(command, hashed, seen, digests):
+                for path in paths:
+                    self._skip(path, command, "present", "already present")
                 continue
-            hashed = command_hash(self.project, command, seen, self.environ)
             needed = [
-                path for path in command.outputs if not self._matches_remote(path, hashed, seen)
+                path for path in paths if not self._matches_remote(command, path, hashed, seen)
             ]
             available = [
-                choice for path in needed if (choice := self._choose(command, path, hashed))
+                choice for path in needed if (choice := self._choose(command, path, hashed, seen))
             ]
             choices += available
             if len(available) == len(needed) and self._may_record(command, seen):
@@ -148,39 +191,83 @@ class _Pull:
                     command, self.stats.fingerprints(command.deps + command.produced)
                 )
 
-    def _matches_remote(self, path: ProjectPath, hashed: str, seen: Observed) -> bool:
-        """Return whether the remote has the present output, e.g. because a pull was killed."""
+    def _is_up_to_date(
+        self, command: Command, hashed: str, seen: Observed, digests: Digests
+    ) -> bool:
+        """Return whether all outputs are present, and not the result of another run than that in
+        the lock, which the remote has."""
+
+        if any(
+            (now := seen[path.normal]) and now.digest != digests[path.normal]
+            for path in command.deps
+        ):
+            return False  # a dry run would replace a dependency
+        plain = command._replace(no_skip=False)
+        entry = self.entries.get(command.name)
+        verdict, _ = worktree_status.judge(self.project, plain, entry, self.stats, self.environ)
+        return verdict.state == "up_to_date" and not any(
+            (listed := _listed(entry, path))
+            and (now := seen[path.normal])
+            and now.digest != listed
+            and self._has_version(path, hashed, listed)
+            for path in self.selection.of(command)
+        )
+
+    def _matches_remote(
+        self, command: Command, path: ProjectPath, hashed: str, seen: Observed
+    ) -> bool:
+        """Return whether the remote has the present output, e.g. because a pull was killed.
+
+        If it also has the version that the lock lists, only that one counts.
+        """
 
         current = seen[path.normal]
-        if current is None or not self.remote.exists(
-            str(remote_keys.make_key(path, hashed, current.digest))
-        ):
+        if current is None:
             return False
-        self._skip(path, "already present")
+        listed = _listed(self.entries.get(command.name), path)
+        versions = filter(None, dict.fromkeys((listed, current.digest)))
+        found = next((v for v in versions if self._has_version(path, hashed, v)), None)
+        if found != current.digest:
+            return False
+        self._skip(path, command, "present", "already present")
         return True
 
-    def _choose(self, command: Command, path: ProjectPath, hashed: str) -> PullChoice | None:
-        if os.path.lexists(os.path.join(self.root, path.normal)) and not self.force:
-            self._skip(path, "a different version is present; --force replaces it")
-            return None
+    def _has_version(self, path: ProjectPath, hashed: str, digest: str) -> bool:
+        return self.remote.exists(str(remote_keys.make_key(path, hashed, digest)))
+
+    def _choose(
+        self, command: Command, path: ProjectPath, hashed: str, seen: Observed
+    ) -> PullChoice | None:
         key = choose_object(self.remote, path, hashed, self.entries.get(command.name))
         if key is None:
-            self._skip(
-                path,
+            reason = (
                 "the remote has no version that matches the current dependencies of"
-                f" '{command.name}'",
+                f" '{command.name}'"
             )
+            self._skip(path, command, "missing", reason)
+            return None
+        exists = os.path.lexists(os.path.join(self.root, path.normal))
+        protected = exists and not self.force
+        if protected and (reason := self.protection.reason(command, path, seen[path.normal])):
+            self._skip(path, command, "kept", f"{reason}; --force replaces it")
             return None
         return PullChoice(path, key, self.recorded.digests(command.name, path, key.content))
 
     def _may_record(self, command: Command, seen: Observed) -> bool:
-        """Return whether the outputs that are not in the remote are present and as recorded."""
+        """Return whether the dependencies and the outputs that are not pulled are present, and the
+        latter as recorded."""
 
+        if self.dry or any(seen[path.normal] is None for path in command.deps):
+            return False
         entry = self.entries.get(command.name)
-        recorded = {out.path: out.md5 for out in entry.outs} if entry else {}
-        for path in command.outputs_no_cache:
-            current = seen[path.normal]
-            if current is None or recorded.get(path.text, current.digest) != current.digest:
+        selected = self.selection.of(command)
+        for path in command.produced:
+            if path in selected:
+                continue
+            current, listed = seen[path.normal], _listed(entry, path)
+            if current is None or current.digest != (listed or current.digest):
+                return False
+            if listed is None and path in command.outputs:
                 return False
         return True
 
@@ -191,12 +278,71 @@ class _Pull:
             )
 
     def _fetch_one(self, choice: PullChoice) -> None:
-        fetch_output(self.remote, self.root, choice, self.transfers, self.limit)
+        if self.dry:
+            self.transfers.report(TransferPlanned(choice.path.text, None))
+        else:
+            fetch_output(self.remote, self.root, choice, self.transfers, self.limit)
         self.fetched.append(choice)
 
-    def _skip(self, path: ProjectPath, why: str) -> None:
-        self.skipped.append((path.text, why))
-        self.transfers.report(TransferSkipped(path.text, why))
+    def _skip(self, path: ProjectPath, command: Command, kind: SkipKind, why: str) -> None:
+        event = TransferSkipped(path.text, why, kind, command.name)
+        self.skipped.append(event)
+        self.transfers.report(event)
+
+
+class _Protection:
+    """Decides which present outputs a pull may replace without being forced to.
+
+    Nothing may be lost: what is replaced was recorded by a run or a pull and has not been modified
+    since, or the remote or the local cache has a copy of it. The only copy is first saved there.
+    """
+
+    def __init__(
+        self, root: Path, remote: Remote, store: CacheStore, recorded: RecordedNames, *, dry: bool
+    ) -> None:
+        self._root, self._remote, self._store = root, remote, store
+        self._recorded, self._dry = recorded, dry
+
+    def reason(self, command: Command, path: ProjectPath, now: Fingerprint | None) -> str:
+        """Return why the present output must not be replaced, "" if it may be."""
+
+        if now is None:
+            return "a broken link is present"
+        if now.is_empty:
+            return ""
+        in_git = TrackedPaths.open(self._root)
+        if in_git and in_git.tracked([path], placeholders=False):
+            return "it is tracked by Git"
+        names = self._recorded.digests(command.name, path, now.digest)
+        is_modified = bool(names) and now.names not in names
+        if self._store.has_intact(now) or (not is_modified and self._is_in_remote(path, now)):
+            return ""
+        if is_modified or not names or not self._save(path, now):
+            return "a version that is not recorded is present"
+        return ""
+
+    def _is_in_remote(self, path: ProjectPath, now: Fingerprint) -> bool:
+        objects = self._remote.list_objects(remote_keys.encode_path(path))
+        keys = (remote_keys.parse_key(item.name, path) for item in objects)
+        return any(key is not None and key.content == now.digest for key in keys)
+
+    def _save(self, path: ProjectPath, now: Fingerprint) -> bool:
+        try:
+            if not self._dry:
+                self._store.save(files_below(self._root, path.normal) or [], now)
+        except (GitSpacyError, OSError):
+            return False
+        return True
+
+
+def _has_all(command: Command, digests: Digests) -> bool:
+    return all(path.normal in digests for path in command.deps)
+
+
+def _listed(entry: LockEntry | None, path: ProjectPath) -> str | None:
+    """Return the md5 that the lock lists for an output."""
+
+    return {out.path: out.md5 for out in entry.outs}.get(path.text) if entry else None
 
 
 def _nesting_batches(choices: list[PullChoice]) -> list[list[PullChoice]]:
@@ -214,15 +360,6 @@ def _nesting_batches(choices: list[PullChoice]) -> list[list[PullChoice]]:
     return [batches[depth] for depth in sorted(batches)]
 
 
-def _is_up_to_date(
-    project: Project, command: Command, entries: Mapping[str, LockEntry], stats: StatCache,
-    environ: Mapping[str, str],
-) -> bool:  # fmt: skip
-    plain = command._replace(no_skip=False)
-    judged, _ = worktree_status.judge(project, plain, entries.get(command.name), stats, environ)
-    return judged.state == "up_to_date"
-
-
 def choose_object(
     remote: Remote, path: ProjectPath, hashed: str, entry: LockEntry | None
 ) -> RemoteKey | None:
@@ -233,7 +370,7 @@ def choose_object(
     """
 
     name = f"{remote_keys.encode_path(path)}/{hashed}"
-    recorded = {out.path: out.md5 for out in entry.outs}.get(path.text) if entry else None
+    recorded = _listed(entry, path)
     candidates = [
         (key, item.modified)
         for item in remote.list_objects(name)

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -19,10 +19,14 @@ from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.variables import fill_environment
 from git_spacy.state import worktree_status
+from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.stat_cache import Observed, StatCache
+from git_spacy.state.verdict import Verdict
 from git_spacy.storage import archive, remote_keys
 from git_spacy.storage.events import (
+    SkipKind,
     TransferFinished,
+    TransferPlanned,
     TransferProgress,
     TransferReporter,
     TransferSkipped,
@@ -30,12 +34,14 @@ from git_spacy.storage.events import (
 )
 from git_spacy.storage.remote import Remote
 from git_spacy.storage.remote_keys import RemoteKey
+from git_spacy.storage.selection import Selection, all_outputs
 from git_spacy.storage.transfer_pool import JOBS, TransferOutcome, TransferPool
 
 
 class _PushOutput(NamedTuple):
-    """An output to push."""
+    """An output of `command` to push."""
 
+    command: str
     path: ProjectPath
     key: RemoteKey
     size: int
@@ -43,44 +49,51 @@ class _PushOutput(NamedTuple):
 
 def push(
     project: Project, root: Path, remote: Remote, *, stats: StatCache,
-    environ: Mapping[str, str], report: TransferReporter, force: bool = False, jobs: int = JOBS,
+    environ: Mapping[str, str], report: TransferReporter, selection: Selection | None = None,
+    force: bool = False, jobs: int = JOBS, dry: bool = False,
 ) -> TransferOutcome:  # fmt: skip
-    """Push the outputs of all commands that are up to date; with `force` also those present there.
+    """Push the selected outputs of all commands that are up to date (by default, all outputs).
 
-    All outputs are checked before the first is sent. Raises Refused for a path outside the project,
-    InvalidInput for project.lock, OSError.
+    With `force`, also push those present there. If `dry`, only report what would be pushed. All
+    outputs are checked before the first is sent. Raises Refused for a path outside the project,
+    InvalidInput for project.lock and for a remote that cannot be created, OSError.
     """
 
-    skipped: list[tuple[str, str]] = []
+    selection = selection or all_outputs(project)
+    skipped: list[TransferSkipped] = []
     wanted: dict[RemoteKey, _PushOutput] = {}
     entries = lock_format.read(root)
     for command in project.commands:
+        if not selection.of(command):
+            continue
         # without no_skip, which would make every such command run always
         plain = command._replace(no_skip=False)
         judged, seen = worktree_status.judge(
             project, plain, entries.get(command.name), stats, environ
         )
-        for path in command.outputs:
+        for path in selection.of(command):
             now = seen[path.normal]
-            if judged.state != "up_to_date" or now is None:
-                reason = str(judged.reasons[0]) if judged.reasons else "output is missing"
-                skipped.append((path.text, f"'{command.name}' is not up to date: {reason}"))
-            elif now.is_empty:
-                skipped.append((path.text, "contains no files"))
-            else:
+            if now and judged.state == "up_to_date" and not now.is_empty:
                 hashed = command_hash(project, command, seen, environ)
                 key = remote_keys.make_key(path, hashed, now.digest)
-                wanted[key] = _PushOutput(path, key, now.size)
+                wanted[key] = _PushOutput(command.name, path, key, now.size)
+            else:
+                skipped.append(_not_pushed(command, path, now, judged))
     stats.save()
     transfers = TransferPool(report, jobs)
-    for text, reason in skipped:
-        transfers.report(TransferSkipped(text, reason))
+    for event in skipped:
+        transfers.report(event)
     done: list[str] = []
 
     def send(output: _PushOutput) -> None:
         if not force and remote.exists(str(output.key)):
-            skipped.append((output.path.text, "already present"))
-            transfers.report(TransferSkipped(output.path.text, "already present"))
+            event = TransferSkipped(output.path.text, "already present", "present", output.command)
+            skipped.append(event)
+            transfers.report(event)
+            return
+        if dry:
+            done.append(output.path.text)
+            transfers.report(TransferPlanned(output.path.text, output.size))
             return
         transfers.report(TransferStarted(output.path.text, output.size))
         with _pack_to_file(root, output, folder, transfers) as file:
@@ -88,9 +101,24 @@ def push(
         done.append(output.path.text)
         transfers.report(TransferFinished(output.path.text, output.size, ""))
 
-    with _scratch_folder(root) as folder:
+    if wanted and not dry:
+        remote.prepare()
+    with nullcontext(root) if dry else _scratch_folder(root) as folder:
         transfers.run_all((output.path.text, partial(send, output)) for output in wanted.values())
     return TransferOutcome(tuple(done), tuple(skipped), tuple(transfers.failed))
+
+
+def _not_pushed(
+    command: Command, path: ProjectPath, now: Fingerprint | None, verdict: Verdict
+) -> TransferSkipped:
+    kind: SkipKind
+    if now is None:
+        kind, reason = "missing", f"not present; '{command.name}' produces it"
+    elif verdict.state == "up_to_date":
+        kind, reason = "empty", "contains no files"
+    else:
+        kind, reason = "stale", f"'{command.name}' is not up to date: {verdict.reasons[0]}"
+    return TransferSkipped(path.text, reason, kind, command.name)
 
 
 def command_hash(
@@ -98,7 +126,16 @@ def command_hash(
 ) -> str:
     """Return the hash of `command` in a remote. All its dependencies must be present."""
 
-    deps = [(path, now.digest) for path in command.deps if (now := seen[path.normal]) is not None]
+    digests = {path: now.digest for path, now in seen.items() if now is not None}
+    return hash_with_digests(project, command, digests, environ)
+
+
+def hash_with_digests(
+    project: Project, command: Command, digests: Mapping[str, str], environ: Mapping[str, str]
+) -> str:
+    """Return the hash of `command` in a remote if its dependencies have these md5s."""
+
+    deps = [(path, digests[path.normal]) for path in command.deps if path.normal in digests]
     script = (fill_environment(line, project.environment, environ) for line in command.script)
     return remote_keys.command_hash(deps, script)
 

@@ -19,11 +19,10 @@ from git_spacy.errors import InvalidInput, Refused, redact
 from git_spacy.git.settings import Settings
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Project
+from git_spacy.project.remotes import DEFAULT, default_name, known_addresses
 from git_spacy.project.variables import environment_names
 
-DEFAULT = "default"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_SETTING = re.compile(r"spacy\.remote\.(.+)\.url")
 # scheme → module with `open_remote(url)`
 SCHEMES = {
     "file": "git_spacy.storage.local_remote",
@@ -53,8 +52,15 @@ class Remote(Protocol):
         ...
 
     def list_objects(self, name: str) -> Iterable[RemoteObject]:
-        """Return the objects whose names start with `name` and a slash."""
+        """Return the objects whose names start with `name` and a slash.
+
+        Raises InvalidInput or ExternalError if the folder or bucket of the remote does not exist.
+        """
         ...
+
+    def prepare(self) -> None:
+        """Create the folder of the remote before the first push. Raises InvalidInput if that is
+        not possible."""
 
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Open an object for reading."""
@@ -72,12 +78,10 @@ def resolve_address(project: Project, settings: Settings, name: str | None) -> s
     """
 
     known = known_addresses(project, settings)
-    if name is None and DEFAULT not in known and len(known) == 1:
-        return next(iter(known.values()))
-    wanted = name or DEFAULT
+    wanted = name or default_name(project, settings) or DEFAULT
     if wanted in known or wanted.lower() in known:
         return known.get(wanted) or known[wanted.lower()]
-    if _SCHEME.match(wanted) or wanted.startswith(("/", "./", "../", "~")):
+    if is_address(wanted):
         return wanted
     hint = did_you_mean(wanted, known)
     if not hint and known:
@@ -92,13 +96,11 @@ def resolve_address(project: Project, settings: Settings, name: str | None) -> s
     )
 
 
-def known_addresses(project: Project, settings: Settings) -> dict[str, str]:
-    """Return the addresses of the remotes, by name; the settings override project.yml."""
+def is_address(text: str) -> bool:
+    """Return whether `text` is an address, not a name: a URL, or a path that starts with `/`,
+    `./`, `../` or `~`."""
 
-    known = {remote.name: remote.url for remote in project.remotes}
-    return known | {
-        match[1]: value for key, value in settings.items() if (match := _SETTING.fullmatch(key))
-    }
+    return bool(_SCHEME.match(text)) or text.startswith(("/", "./", "../", "~"))
 
 
 def open_remote(root: Path, url: str) -> Remote:

@@ -1,4 +1,5 @@
-"""Restore outputs as they were at a commit, from the cache or a remote, without running commands.
+"""Restore outputs as they were at a commit, from Git, the cache or a remote, without running
+commands.
 
 Only outputs that project.yml of that commit declares are restored. Files that Git tracks and
 content without another copy are only replaced with --force.
@@ -12,17 +13,20 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from git_spacy.errors import GitSpacyError, LocalFailure, local_failure
-from git_spacy.files import recover, staging
+from git_spacy.files import Staging, recover, staging
+from git_spacy.git.repository import Repository
 from git_spacy.history.lock_history import LockHistory
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import Fingerprint, fingerprint
 from git_spacy.state.tracked_paths import TrackedPaths
+from git_spacy.storage.git_copies import GitCopies
 from git_spacy.storage.recorded_names import RecordedNames
 from git_spacy.storage.run_cache import OutputSource, stage_output
 
 
 class WantedOutput(NamedTuple):
-    """An output to restore: its md5, and the digest of its file names if known."""
+    """An output to restore: its md5 ("" if only Git has it, and neither lock nor record), and the
+    digest of its file names if known."""
 
     command: str
     path: ProjectPath
@@ -55,6 +59,27 @@ def wanted_outputs(history: LockHistory, recorded: RecordedNames) -> Iterator[Wa
                 yield WantedOutput(name, path, out.md5, names)
 
 
+def copies_in_git(root: Path, repository: Repository, history: LockHistory) -> GitCopies:
+    """Return the outputs of a commit's project that Git has in it. Raises ExternalError."""
+
+    paths = dict.fromkeys(path for command in history.project.commands for path in command.produced)
+    return GitCopies(root, repository, history.commit, paths)
+
+
+def only_in_git(
+    history: LockHistory, copies: GitCopies, wanted: Iterable[WantedOutput]
+) -> Iterator[WantedOutput]:
+    """Yield the outputs that Git has, but that are not `wanted`: no lock and no record lists
+    them."""
+
+    listed = {output.path.normal for output in wanted}
+    for command in history.project.commands:
+        for path in command.produced:
+            if copies.has(path) and path.normal not in listed:
+                listed.add(path.normal)
+                yield WantedOutput(command.name, path, "", None)
+
+
 def undeclared_outputs(history: LockHistory) -> Iterator[tuple[str, str]]:
     """Yield (command, path) of outputs in the lock or a record that are not declared."""
 
@@ -69,8 +94,9 @@ def _declared_outputs(history: LockHistory, name: str) -> dict[str, ProjectPath]
 
 
 def restore(
-    root: Path, source: OutputSource, outputs: Iterable[WantedOutput], *, force: bool = False
-) -> Iterator[RestoreResult]:
+    root: Path, source: OutputSource, copies: GitCopies, outputs: Iterable[WantedOutput], *,
+    force: bool = False,
+) -> Iterator[RestoreResult]:  # fmt: skip
     """Restore each of `outputs` and yield its result; with `force` also replace protected content.
 
     Protected are files that Git tracks and content without another copy. Raises ExternalError if
@@ -82,7 +108,7 @@ def restore(
     tracked = in_git.tracked(output.path for output in outputs) if in_git else set()
     for output in outputs:
         try:
-            yield _restore_output(root, source, output, tracked, force=force)
+            yield _restore_output(root, source, copies, output, tracked, force=force)
         except OSError as error:
             failure = local_failure(error, f"'{output.path}'")
             yield RestoreResult(output, "failed", failure.problems[0].message, failure)
@@ -91,21 +117,55 @@ def restore(
 
 
 def _restore_output(
-    root: Path, source: OutputSource, output: WantedOutput, tracked: Collection[str], *, force: bool
+    root: Path,
+    source: OutputSource,
+    copies: GitCopies,
+    output: WantedOutput,
+    tracked: Collection[str],
+    *,
+    force: bool,
 ) -> RestoreResult:
     recover(root, output.path.normal)
     now = fingerprint(root, output.path.normal)
     if now and now.digest == output.digest and output.names in (None, now.names):
         return RestoreResult(output, "skipped", "already present")
     with staging(root, output.path.normal) as staged:
-        origin = stage_output(source, root, output.path, staged, output.digest, output.names, None)
+        origin, reason = _stage(root, source, copies, output, staged)
         if origin is None:
-            return RestoreResult(output, "missing", "neither the local cache nor a remote has it")
+            return RestoreResult(output, "missing", reason)
+        found = fingerprint(root, staged.relative) if not output.digest else None
+        if now and found and (now.digest, now.names) == (found.digest, found.names):
+            return RestoreResult(output, "skipped", "already present")
         refusal = "" if force else _refusal(root, source, output.path, now, tracked)
         if refusal:
             return RestoreResult(output, "refused", f"{refusal}; --force replaces it")
         staged.commit()
     return RestoreResult(output, "restored", origin)
+
+
+def _stage(
+    root: Path, source: OutputSource, copies: GitCopies, output: WantedOutput, staged: Staging
+) -> tuple[str | None, str]:
+    """Stage an output and return its source, or None and why it was not found.
+
+    Git comes first, since it is local. What it has in place of the wanted content comes last.
+    """
+
+    reason = copies.stage(output.path, staged) if copies.has(output.path) else "not in Git"
+    found = fingerprint(root, staged.relative) if not reason else None
+    if found and output.digest in ("", found.digest):
+        return "Git", ""
+    staged.discard()
+    if output.digest:
+        names = output.names
+        origin = stage_output(source, root, output.path, staged, output.digest, names, None)
+        if origin is not None:
+            return origin, ""
+        staged.discard()
+    if found and not copies.stage(output.path, staged):
+        return "Git, which has another version than project.lock lists", ""
+    where = "neither the local cache nor a remote has it"
+    return None, where if reason == "not in Git" else f"{where}; {reason}"
 
 
 def _refusal(

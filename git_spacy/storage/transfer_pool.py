@@ -10,7 +10,13 @@ from typing import NamedTuple
 from git_spacy import threads
 from git_spacy.errors import Diagnostic, GitSpacyError, LocalFailure, Refused, local_failure
 from git_spacy.project.diagnostics import group_problems
-from git_spacy.storage.events import TransferEvent, TransferFailed, TransferReporter
+from git_spacy.storage.events import (
+    SkipKind,
+    TransferEvent,
+    TransferFailed,
+    TransferReporter,
+    TransferSkipped,
+)
 
 JOBS = 4
 
@@ -22,11 +28,17 @@ class TransfersStopped(Exception):
 
 
 class TransferOutcome(NamedTuple):
-    """Paths of the outputs that were transferred, skipped (with a reason) and failed."""
+    """The outputs that were transferred (their paths), skipped and failed. A dry run counts what
+    it would transfer as transferred."""
 
     done: tuple[str, ...]
-    skipped: tuple[tuple[str, str], ...]
+    skipped: tuple[TransferSkipped, ...]
     failed: tuple[tuple[str, GitSpacyError], ...]
+
+    def of_kind(self, *kinds: SkipKind) -> list[TransferSkipped]:
+        """Return the outputs that were skipped for one of these reasons."""
+
+        return [skipped for skipped in self.skipped if skipped.kind in kinds]
 
     def error(self) -> GitSpacyError | None:
         """Return all failures as one error, of class Refused if one of them is."""

@@ -24,7 +24,7 @@ vars: {seed: 1, model: {width: 96}}
 assets: [{dest: assets/train.jsonl, url: 'https://example.com/x', description: "Some text"}]
 commands:
   - {name: prepare, help: "Prepare\\tit", script: [x]}
-  - {name: train, script: [x]}
+  - {name: train, script: [x], outputs: [training/best]}
   - {name: two words, script: [x]}
   - {name: 'a:b', script: [x]}
 workflows: {all: [prepare, train]}
@@ -69,7 +69,8 @@ def words(folder: Path, *typed: str) -> list[str]:
         (["log", "--command", "p"], ["prepare"]),
         (["clone", "ner"], ["ner_fashion"]),
         (["assets", ""], ["assets/train.jsonl"]),
-        (["push", ""], ["default", "backup", "mine"]),
+        (["push", ""], ["default", "backup", "mine", "all", "train", "training/best"]),
+        (["pull", "mine", "tr"], ["train", "training/best"]),
         (["pull", "b"], ["backup"]),
         (["notes", "p"], ["push", "pull"]),
         (["notes", "push", ""], ["origin"]),
@@ -178,7 +179,7 @@ TYPED = [
 def test_bash_completes_git_spacy_with_and_without_a_dash(bash: Shell) -> None:
     bash.types("git spacy r\t", "resolved", "restore", "run")
     bash.clears()
-    bash.types("git spacy push \t", "backup", "default", "mine")
+    bash.types("git spacy push \t", "backup", "default", "mine", "train")
     bash.clears()
     for typed, expected in (
         *TYPED,

@@ -20,6 +20,7 @@ REFERENCE = Path(__file__).parents[2] / "docs/reference"
 SCHEMA = json.loads((REFERENCE / "json.schema.json").read_text())
 COMMANDS = {
     "status --json": "status",
+    "status --json --remote": "status",
     "check --format json": "check",
     "log --json": "log",
     "log --table --json": "log_table",
@@ -47,6 +48,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "init", "-q", "--bare", "remote.git")
     git(root, "remote", "add", "origin", str(folder / "remote.git"))
     git(root, "config", "spacy.restore", "true")
+    (folder / "outputs").mkdir()
+    git(root, "config", "spacy.remote.default.url", str(folder / "outputs"))
 
     def spacy(*arguments: str) -> None:
         main(["-C", str(root), *arguments])

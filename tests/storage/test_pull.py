@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
+from git_spacy.state.hashing import fingerprint
+from git_spacy.storage.cache_store import CacheStore
 from tests.storage.conftest import Shared, fresh_clone
 from tests.storage.hostile import file, md5, replace_object, zipped
-from tests.testing.projects import Spacy, project, snapshot, two_steps
+from tests.testing.projects import Done, Spacy, project, snapshot, two_steps
 from tests.testing.repositories import git, repository, write
 
+UNRECORDED = "a version that is not recorded is present; --force replaces it"
 COPY = "import sys, pathlib\na, b = map(pathlib.Path, sys.argv[1:])\nb.parent.mkdir(parents=True, exist_ok=True)\nb.write_text(a.read_text() + '+')\n"
 
 
@@ -94,7 +98,7 @@ def test_a_broken_link_is_only_replaced_with_force(shared: Shared) -> None:
     shared.push()
     (shared.clone / "model").symlink_to("to come")
     done = shared.pull()
-    assert "skipped model (a different version is present; --force replaces it)" in done.err
+    assert "kept    model (a broken link is present; --force replaces it)" in done.err
     assert (shared.clone / "model").is_symlink()
     assert shared.pull("--force").code == 0
     assert not (shared.clone / "model").is_symlink()
@@ -134,7 +138,7 @@ def test_a_present_output_is_only_replaced_with_force(shared: Shared) -> None:
     before = snapshot(shared.clone)
     done = shared.pull()
     assert done.code == 0
-    assert "skipped model (a different version is present; --force replaces it)" in done.err
+    assert f"kept    model ({UNRECORDED})" in done.err
     assert snapshot(shared.clone) == before
     done = shared.pull("--force")
     assert done.err.splitlines()[-1] == "pulled 1, skipped 1"
@@ -202,7 +206,7 @@ def test_outputs_of_other_dependencies_are_not_fetched(shared: Shared) -> None:
     done = shared.pull()
     assert done.code == 0
     assert (
-        "skipped model (the remote has no version that matches the current dependencies of 'train')"
+        "missing model (the remote has no version that matches the current dependencies of 'train')"
         in done.err
     )
     assert not (shared.clone / "model").exists()
@@ -217,9 +221,9 @@ def test_missing_dependencies_are_reported(shared: Shared) -> None:
     shared.push()
     (shared.clone / "scripts/write.py").unlink()
     done = shared.pull()
-    assert "skipped corpus/words.txt (dependencies of 'prepare' are missing)" in done.err
-    assert "skipped model (dependencies of 'train' are missing)" in done.err
-    assert done.code == 0
+    assert "missing corpus/words.txt (dependencies of 'prepare' are missing)" in done.err
+    assert "missing model (dependencies of 'train' are missing)" in done.err
+    assert done.code == 1
 
 
 def test_an_edited_output_is_not_recorded_with_a_fetched_one(tmp_path: Path, spacy: Spacy) -> None:
@@ -234,7 +238,7 @@ def test_an_edited_output_is_not_recorded_with_a_fetched_one(tmp_path: Path, spa
     (clone / "b").write_text("edited")
     done = spacy("pull", cwd=clone)
     assert (clone / "a").read_text() == "1+"
-    assert "skipped b (a different version is present; --force replaces it)" in done.err
+    assert f"kept    b ({UNRECORDED})" in done.err
     assert not (clone / "project.lock").exists()
     assert spacy("pull", "--force", cwd=clone).code == 0
     assert (clone / "project.lock").read_bytes() == (made / "project.lock").read_bytes()
@@ -371,3 +375,165 @@ commands:
     done = spacy("pull", cwd=clone)
     assert done.err.splitlines()[-1] == "pulled 0, skipped 3", done.err
     assert (clone / "project.lock").read_bytes() == (made / "project.lock").read_bytes()
+
+
+def typed(spacy: Spacy, line: str, cwd: Path) -> Done:
+    """Type a hint."""
+
+    program, *arguments = shlex.split(line.removeprefix("hint: "))[1:]
+    assert program == "spacy", line
+    return spacy(*arguments, cwd=cwd)
+
+
+def test_what_the_remote_does_not_have_is_missing_and_not_skipped(shared: Shared) -> None:
+    shared.remote.mkdir()
+    done = shared.pull()
+    assert done.code == 1
+    *_, summary, error, hint = done.err.splitlines()
+    assert summary == "pulled 0, skipped 0, missing 2"
+    assert error == "error: not pulled: 'corpus/words.txt', 'model'"
+    assert hint == "hint: git spacy run prepare train"
+    shared.push("default", "prepare")
+    done = shared.pull()
+    assert done.code == 0, "some of it was there"
+    assert done.err.splitlines()[-2:] == [
+        "pulled 1, skipped 0, missing 1",
+        "hint: git spacy run train",
+    ]
+    assert shared.pull().code == 0, "the same, once more"
+    assert "error: not pulled: 'model'\nhint: git spacy run train\n" in shared.pull("model").err
+    assert typed(shared.spacy, "hint: git spacy run train", shared.clone).code == 0
+    assert shared.pull("train").code == 0
+
+
+def test_a_remote_that_does_not_exist_is_an_error(shared: Shared, tmp_path: Path) -> None:
+    """It was reported as a remote that has none of the outputs, with exit code 0."""
+
+    before = snapshot(tmp_path)
+    for name in ((), (tmp_path / "nosuch",), ("../nosuch/deep",)):
+        done = shared.pull(*name)
+        assert done.code == 2, done.err
+        assert "is not a folder\nhint: correct the address" in done.err
+    done = shared.spacy("push", tmp_path / "not/connected", cwd=shared.made)
+    assert done.code == 2, "only its last folder is created"
+    assert f"or: mkdir -p {tmp_path}/not\n" in done.err
+    assert snapshot(tmp_path) == before
+    hint = shared.pull().err.splitlines()[-1].partition("to create it: ")[2]
+    assert typed(shared.spacy, hint, shared.made).err.splitlines()[-1] == "pushed 2, skipped 0"
+    assert shared.pull().code == 0
+
+
+def test_a_project_without_outputs_has_nothing_to_share(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(tmp_path / "p", "remotes: {default: ../r}\ncommands: [{name: c, script: [x]}]\n")
+    for command, word in (("push", "pushed"), ("pull", "pulled")):
+        done = spacy(command, cwd=root)
+        assert (done.code, done.err) == (0, f"{word} nothing: project.yml declares no outputs\n")
+    done = spacy("pull", "c", cwd=root)
+    assert done.code == 2
+    assert "'c' has no outputs that a remote could have" in done.err
+
+
+RANDOM = "import os, pathlib\npathlib.Path('model').mkdir(exist_ok=True)\npathlib.Path('model/w').write_bytes(os.urandom(8))\n"
+TRAINED = """\
+remotes: {default: ../remote}
+commands:
+  - {name: train, script: [python train.py], deps: [in.txt], outputs: [model]}
+"""
+
+
+def two_clones(tmp_path: Path, spacy: Spacy) -> tuple[Path, Path]:
+    """Two clones of a repository, each with a model of its own from the same inputs; the lock of
+    both is that of the second, and only that model is in the remote."""
+
+    files: dict[str, str | bytes] = {"in.txt": "1", "train.py": RANDOM, ".gitignore": "model\n"}
+    mine = project(tmp_path / "mine", TRAINED, files)
+    git(mine, "init", "-q")
+    git(mine, "add", "-A")
+    git(mine, "commit", "-qm", "a project")
+    git(tmp_path, "clone", "-q", "mine", "theirs")
+    for root in (mine, tmp_path / "theirs"):
+        assert spacy("run", "train", cwd=root).code == 0
+    assert spacy("push", cwd=tmp_path / "theirs").code == 0
+    shutil.copy(tmp_path / "theirs/project.lock", mine)  # as by git pull
+    return mine, tmp_path / "theirs"
+
+
+def test_an_own_result_is_replaced_by_the_one_in_the_lock(tmp_path: Path, spacy: Spacy) -> None:
+    """The clone's own model, which is recorded and unmodified, was only replaced with --force."""
+
+    mine, theirs = two_clones(tmp_path, spacy)
+    own = snapshot(mine / "model")
+    lock = (mine / "project.lock").read_bytes()
+    assert "would be pulled model" in spacy("pull", "--dry-run", cwd=mine).err
+    assert snapshot(mine / "model") == own
+    done = spacy("pull", cwd=mine)
+    assert done.err.splitlines()[-1] == "pulled 1, skipped 0", done.err
+    assert snapshot(mine / "model") == snapshot(theirs / "model")
+    assert (mine / "project.lock").read_bytes() == lock
+    # the only copy of the own model is in the local cache now
+    found = fingerprint(theirs, "model")
+    assert found
+    store = CacheStore.open_for(mine)
+    assert not store.has_intact(found)
+    (theirs / "model/w").write_bytes(own["w"])  # type: ignore[arg-type]
+    found = fingerprint(theirs, "model")
+    assert found
+    assert store.has_intact(found)
+
+
+@pytest.mark.threat("undeclared-outputs", commands="pull")
+@pytest.mark.parametrize("edit", ["content", "name", "tracked"])
+def test_an_output_that_is_recorded_nowhere_is_protected(
+    tmp_path: Path, spacy: Spacy, edit: str
+) -> None:
+    mine, _ = two_clones(tmp_path, spacy)
+    reason = UNRECORDED
+    if edit == "content":
+        (mine / "model/w").write_bytes(b"edited")
+    elif edit == "name":
+        (mine / "model/w").rename(mine / "model/x")
+    else:
+        git(mine, "add", "-f", "model")
+        reason = "it is tracked by Git; --force replaces it"
+    before = snapshot(mine)
+    done = spacy("pull", cwd=mine)
+    assert done.code == 0
+    assert done.err.splitlines() == [f"kept    model ({reason})", "pulled 0, skipped 0, kept 1"]
+    assert spacy("pull", "model", cwd=mine).code == 1
+    assert snapshot(mine) == before
+
+
+def test_an_own_result_that_is_in_the_remote_too_is_replaced(tmp_path: Path, spacy: Spacy) -> None:
+    """The remote has two models of the same inputs: the one that the lock lists is meant."""
+
+    mine, theirs = two_clones(tmp_path, spacy)
+    listed = (mine / "project.lock").read_bytes()
+    assert spacy("lock", "record", "train", cwd=mine).code == 0
+    assert spacy("push", cwd=mine).err.splitlines()[-1] == "pushed 1, skipped 0"
+    (mine / "project.lock").write_bytes(listed)
+    shutil.rmtree(mine / ".git/spacy")
+    git(mine, "update-ref", "-d", "refs/notes/spacy")
+    assert spacy("pull", cwd=mine).err.splitlines()[-1] == "pulled 1, skipped 0"
+    assert snapshot(mine / "model") == snapshot(theirs / "model")
+    assert (mine / "project.lock").read_bytes() == listed
+
+
+def test_one_output_is_fetched_without_those_that_it_was_made_from(shared: Shared) -> None:
+    """The lock has the md5s of dependencies that are not present."""
+
+    shared.push()
+    shutil.copy(shared.made / "project.lock", shared.clone)
+    lock = (shared.clone / "project.lock").read_bytes()
+    done = shared.pull("--dry-run", "default", "train")
+    assert done.err.splitlines() == ["would be pulled model", "would be pulled 1, skipped 0"]
+    assert not (shared.clone / "model").exists()
+    done = shared.pull("model")
+    assert done.err.splitlines()[-1] == "pulled 1, skipped 0", done.err
+    assert not (shared.clone / "corpus").exists()
+    assert (shared.clone / "project.lock").read_bytes() == lock
+    (shared.clone / "scripts/copy.py").write_text("another\n")
+    done = shared.pull("model")
+    assert done.code == 1, "the inputs that are present count"
+    done = shared.pull("--dry-run")
+    assert "would be pulled corpus/words.txt" in done.err
+    assert not (shared.clone / "corpus").exists()

@@ -14,6 +14,7 @@ from git_spacy.state.hashing import fingerprint
 from git_spacy.storage import archive
 from tests.storage.conftest import Shared
 from tests.testing.projects import Spacy, project, snapshot
+from tests.testing.repositories import write
 
 WRITE = "import sys, pathlib\nfor n in sys.argv[2:]:\n p = pathlib.Path(n)\n p.parent.mkdir(parents=True, exist_ok=True)\n p.write_text(sys.argv[1])\n"
 
@@ -46,18 +47,29 @@ def test_stale_outputs_are_reported_and_not_pushed(shared: Shared) -> None:
     (shared.made / "model/weights.txt").write_text("edited")
     done = shared.push()
     assert done.code == 0
-    assert "skipped model ('train' is not up to date: output 'model' changed)" in done.err
+    assert "stale   model ('train' is not up to date: output 'model' changed)" in done.err
+    assert done.err.splitlines()[-2:] == [
+        "pushed 1, skipped 0, stale 1",
+        "hint: git spacy run train",
+    ]
     assert next(iter(shared.objects())).startswith("corpus")
     assert len(shared.objects()) == 1
     (shared.made / "scripts/write.py").write_text("# another\n")
     done = shared.push()
-    assert done.err.splitlines()[-1] == "pushed 0, skipped 2"
+    assert done.code == 1
+    assert "pushed 0, skipped 0, stale 2" in done.err
 
 
 def test_nothing_is_pushed_before_the_first_run(shared: Shared) -> None:
     done = shared.spacy("push", cwd=shared.clone)
-    assert done.code == 0
-    assert done.err.splitlines()[-1] == "pushed 0, skipped 2"
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "missing corpus/words.txt (not present; 'prepare' produces it)",
+        "missing model (not present; 'train' produces it)",
+        "pushed 0, skipped 0, missing 2",
+        "error: not pushed: 'corpus/words.txt', 'model'",
+        "hint: git spacy run prepare train",
+    ]
     assert not shared.remote.exists()
 
 
@@ -229,14 +241,14 @@ def test_temporary_files_of_a_killed_push_are_removed(shared: Shared) -> None:
 def test_outputs_that_fail_for_one_cause_get_one_error(shared: Shared) -> None:
     """A remote that cannot be reached was reported twice per output, with a hint each."""
 
-    shared.remote.write_text("a file where the folder should be")
+    write(shared.remote, {"corpus%2Fwords.txt": "a file", "model": "where folders should be"})
     done = shared.push()
     assert done.code == 5
     *lines, summary, error, hint = done.err.splitlines()
     assert sorted(lines) == ["failed  corpus/words.txt", "failed  model"]
     assert summary == "pushed 0, skipped 0, failed 2"
     assert error in (
-        "error: 'corpus/words.txt', 'model': File exists",
-        "error: 'model', 'corpus/words.txt': File exists",
+        "error: 'corpus/words.txt', 'model': Not a directory",
+        "error: 'model', 'corpus/words.txt': Not a directory",
     )
     assert hint == "hint: check the free disk space and the permissions"

@@ -24,9 +24,9 @@ _COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": 
 )
 @click.pass_obj
 def restore(context: CommandContext, names: tuple[str, ...], force: bool) -> int:
-    """Restore the outputs of all commands at the commit REV (default: HEAD) from the local cache
-    or the default remote, without running anything. Exits with 1 and lists the outputs that could
-    not be restored."""
+    """Restore the outputs of all commands at the commit REV (default: HEAD) from Git, if they are
+    in that commit, the local cache or the default remote, without running anything. Exits with 1
+    and lists the outputs that could not be restored."""
 
     from git_spacy.git.repository import Repository
     from git_spacy.history.lock_history import lock_history
@@ -39,13 +39,15 @@ def restore(context: CommandContext, names: tuple[str, ...], force: bool) -> int
     repository = Repository.require(root)
     committed = lock_history(root, repository, revision or "HEAD", warn=output.diagnostic)
     wanted = list(outputs.wanted_outputs(committed, RecordedNames(root, StatCache.open(root))))
+    copies = outputs.copies_in_git(root, repository, committed)
+    wanted += outputs.only_in_git(committed, copies, wanted)
     for command, path in outputs.undeclared_outputs(committed):
         output.warning(f"'{path}' is not an output of '{command}' at that commit: not restored")
     widths = (max((len(output_.path.text) for output_ in wanted), default=0), len("restored"))
     results = []
     with context.lock():
         source = context.output_source(committed.project)
-        for result in outputs.restore(root, source, wanted, force=force):
+        for result in outputs.restore(root, source, copies, wanted, force=force):
             results.append(result)
             row = (result.wanted.path.text, result.state, (result.detail,) if result.detail else ())
             output.result_painted(output.table([row], _COLOURS, widths))

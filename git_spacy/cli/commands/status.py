@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import shlex
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -11,6 +12,7 @@ from git_spacy.cli import output
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.cli.states import COLOURS, next_steps
+from git_spacy.errors import sanitize
 from git_spacy.project.graph import producers
 from git_spacy.project.model import Command, Project
 from git_spacy.state.run_lock import clock
@@ -21,12 +23,16 @@ if TYPE_CHECKING:
     from git_spacy.check.project_status import Status
     from git_spacy.state.run_lock import LockHolder
     from git_spacy.state.verdict import Verdict
+    from git_spacy.storage.remote_status import SharedOutput
 
 EXAMPLES = (
     ("git spacy status", "Show what is up to date, and why the rest is not."),
     ("git spacy status --porcelain", "Show the same for scripts."),
+    ("git spacy status --remote", "Also show what is not pushed, and what could be pulled."),
 )
+SETTINGS = ("spacy.remote.*.url",)
 
+_SHARING = {"pull": "can_pull", "push": "not_pushed"}
 _ASSET_WORDS = {
     "verified": [],
     "missing": [],
@@ -41,6 +47,10 @@ _ASSET_WORDS = {
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every reason.")
 @click.option("--porcelain", is_flag=True, help="Print a stable, tab-separated format for scripts.")
 @click.option("--no-data", is_flag=True, help="Ignore untracked files, as in a CI checkout.")
+@click.option(
+    "--remote", "remote_name", is_flag=False, flag_value="", default=None, metavar="[NAME]",
+    help="Compare the outputs with a remote, too.",
+)  # fmt: skip
 @click.pass_obj
 def status(
     context: CommandContext,
@@ -48,12 +58,17 @@ def status(
     as_json: bool,
     porcelain: bool,
     no_data: bool,
+    remote_name: str | None,
 ) -> None:
     """Show which commands are stale, and why, and whether each asset is present and matches its
-    checksum. Changes nothing.
+    checksum. Changes nothing, and only uses the network with --remote.
 
     A command is stale if its script, a dependency or an output has changed since its last run, and
     up to date if none of them has.
+
+    With --remote, an output is 'shared' if the remote has it, too, 'not pushed' if only this clone
+    has it, 'can pull' if only the remote has the version for the current dependencies, and
+    'missing' if neither has it.
     """
 
     context = context.only_project_dir(directory)
@@ -62,19 +77,46 @@ def status(
     from git_spacy.check import project_status as core
 
     current = core.project_status(project, context.root, os.environ, data=not no_data)
+    shared = None if remote_name is None else compare_with_remote(context, remote_name or None)
     if as_json:
-        output.emit_json(to_json(project, current))
+        output.emit_json(to_json(project, current, shared))
     elif porcelain:
-        for line in porcelain_lines(current):
+        for line in porcelain_lines(current, shared):
             output.result(line)
     else:
         context.report_warnings()
-        for paragraph in paragraphs(project, current, context.root):
+        for paragraph in paragraphs(project, current, context.root, shared):
             output.result_painted(paragraph)
         context.mention_missing_setup()
 
 
-def to_json(project: Project, current: Status) -> dict[str, Any]:
+class Comparison(NamedTuple):
+    """A remote (its name or address as typed, None for the default; and its full address) and the
+    states of the outputs in it."""
+
+    name: str | None
+    address: str
+    outputs: list[SharedOutput]
+
+
+def compare_with_remote(context: CommandContext, name: str | None) -> Comparison:
+    """Ask a remote, by default the default one, what it has of the project's outputs."""
+
+    from git_spacy.state.stat_cache import StatCache
+    from git_spacy.storage import remote
+    from git_spacy.storage.remote_status import remote_status
+
+    project = context.project_with_variants()
+    address = remote.resolve_address(project, context.settings, name)
+    opened = remote.open_remote(context.root, address)
+    outputs = remote_status(
+        project, context.root, opened, stats=StatCache.open(context.root), store=context.cache(),
+        environ=os.environ,
+    )  # fmt: skip
+    return Comparison(name, opened.shown, outputs)
+
+
+def to_json(project: Project, current: Status, shared: Comparison | None = None) -> dict[str, Any]:
     """Return the status as `status --json` prints it (docs/reference/json.md)."""
 
     return {
@@ -94,6 +136,15 @@ def to_json(project: Project, current: Status) -> dict[str, Any]:
         "assets": [{"dest": dest, "state": state} for dest, state in current.assets.items()],
         "orphaned_entries": [reason.about for reason in current.orphaned],
         "locked_by": _holder_to_json(current.holder) if current.holder else None,
+        "remote": _remote_to_json(shared) if shared else None,
+    }
+
+
+def _remote_to_json(shared: Comparison) -> dict[str, Any]:
+    return {
+        "name": shared.name,
+        "address": shared.address,
+        "outputs": [output._asdict() for output in shared.outputs],
     }
 
 
@@ -109,12 +160,12 @@ def _holder_to_json(holder: LockHolder) -> dict[str, Any]:
     }
 
 
-def porcelain_lines(current: Status) -> list[str]:
+def porcelain_lines(current: Status, shared: Comparison | None = None) -> list[str]:
     """Return the status as `status --porcelain` prints it, in five tab-separated fields.
 
-    They are "command", "asset" or "lock"; the state; the name; and the kind and the subject of a
-    reason. There is a line for each reason, and at least one for each command, asset and orphaned
-    lock entry.
+    They are "command", "asset", "lock" or "remote"; the state; the name; and the kind and the
+    subject of a reason. There is a line for each reason, and at least one for each command, asset,
+    orphaned lock entry and output in a remote.
     """
 
     rows: list[tuple[str, ...]] = []
@@ -126,6 +177,7 @@ def porcelain_lines(current: Status) -> list[str]:
         rows += reasons or [("command", verdict.state, name, "", "")]
     rows += [("asset", state, dest, "", "") for dest, state in current.assets.items()]
     rows += [("lock", "orphaned", reason.about, "", "") for reason in current.orphaned]
+    rows += [("remote", one.state, one.path, "", "") for one in shared.outputs] if shared else []
     return ["\t".join(_escape_field(field) for field in row) for row in rows]
 
 
@@ -133,7 +185,9 @@ def _escape_field(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
 
 
-def paragraphs(project: Project, current: Status, root: Path) -> list[str]:
+def paragraphs(
+    project: Project, current: Status, root: Path, shared: Comparison | None = None
+) -> list[str]:
     """Return the status as text: tables of commands, assets and orphaned entries; next steps."""
 
     from git_spacy.state.verdict import state_label
@@ -151,6 +205,12 @@ def paragraphs(project: Project, current: Status, root: Path) -> list[str]:
             (reason.about, "orphaned", [reason.text]) for reason in current.orphaned
         ],
     }
+    if shared:
+        rows = [
+            (one.path, state_label(one.state), [one.reason] if one.reason else [])
+            for one in shared.outputs
+        ]
+        tables[f"In the remote {sanitize(shared.address)}"] = rows
     colours = {state_label(state): colour for state, colour in COLOURS.items()}
     shown = [
         f"{output.paint(title, 'bold')}\n{output.table(rows, colours)}"
@@ -159,7 +219,17 @@ def paragraphs(project: Project, current: Status, root: Path) -> list[str]:
     ]
     if not shown:
         return ["project.yml defines no commands and no assets yet."]
-    return shown + next_steps(project, current, root)
+    steps = next_steps(project, current, root)
+    return shown + (_steps_to_share(shared) or steps if shared else steps)
+
+
+def _steps_to_share(shared: Comparison) -> list[str]:
+    """Return the line that says what to type to pull and push; [] if nothing."""
+
+    name = f" {shlex.quote(shared.name)}" if shared.name else ""
+    states = {one.state for one in shared.outputs}
+    verbs = [verb for verb, state in _SHARING.items() if state in states]
+    return [f"Next: {' && '.join(f'git spacy {verb}{name}' for verb in verbs)}"] if verbs else []
 
 
 def _running_row(name: str, holder: LockHolder | None) -> tuple[str, str, list[str]] | None:

@@ -354,3 +354,94 @@ def test_gc_keeps_outputs_named_in_the_lock(root: Path, spacy: Spacy) -> None:
     shutil.rmtree(root / "model")
     assert spacy("restore", cwd=root).code in (0, 1)
     assert list(lock_format.read(root)) == ["prepare", "train"]
+
+
+TRACKED = """\
+commands:
+  - name: evaluate
+    script: [python evaluate.py]
+    deps: [in.txt]
+    outputs: [model]
+    outputs_no_cache: [metrics.json, plots]
+"""
+EVALUATE = """\
+import os, pathlib
+text = open("in.txt").read()
+for name in ("model", "plots/deep"):
+    os.makedirs(name, exist_ok=True)
+for name in ("model/w", "metrics.json", "plots/a.svg", "plots/deep/run.sh"):
+    pathlib.Path(name).write_text(name + text)
+os.chmod("plots/deep/run.sh", 0o755)
+if not os.path.lexists("plots/b.svg"):
+    os.symlink("a.svg", "plots/b.svg")
+"""
+
+
+def test_outputs_that_git_has_are_restored_from_git(tmp_path: Path, spacy: Spacy) -> None:
+    """They were missing: neither the local cache nor a remote had them."""
+
+    files: dict[str, str | bytes] = {
+        "in.txt": "1", "evaluate.py": EVALUATE, ".gitignore": "model\n", "top.txt": "x",
+    }  # fmt: skip
+    root = project(tmp_path / "top/p", TRACKED, files)
+    git(tmp_path / "top", "init", "-q")
+    for text in ("1", "2"):
+        write(root, {"in.txt": text})
+        assert spacy("run", "evaluate", cwd=root).code == 0
+        saved(root)
+    second = snapshot(root)
+    done = spacy("restore", "HEAD~1", cwd=root)
+    assert done.code == 1
+    assert "metrics.json  refused   the path is tracked by Git; --force replaces it" in done.out
+    assert snapshot(root) == second
+    done = spacy("restore", "--force", "HEAD~1", cwd=root)
+    assert "metrics.json  restored  Git" in done.out
+    assert "plots         restored  Git" in done.out
+    assert "model         missing   neither the local cache nor a remote has it" in done.out
+    assert (root / "metrics.json").read_text() == "metrics.json1"
+    assert git(root, "diff", "HEAD~1", "--name-only", "--", "plots", "metrics.json") == ""
+    # what does not exist is restored without --force, and also without a lock
+    for name in ("project.lock", "metrics.json"):
+        (root / name).unlink()
+    shutil.rmtree(root / "plots")
+    git(root, "rm", "-q", "--cached", "project.lock")
+    git(root, "commit", "-qm", "no lock")
+    git(root, "update-ref", "-d", "refs/notes/spacy")
+    shutil.rmtree(root / "model")
+    done = spacy("restore", cwd=root)
+    assert done.code == 0, done.out
+    assert re.findall(r"^  (\S+) +(\w+ +Git)$", done.out, re.MULTILINE) == [
+        ("metrics.json", "restored  Git"), ("plots", "restored  Git"),
+    ]  # fmt: skip
+    assert git(root, "diff", "HEAD", "--name-only", "--", "plots", "metrics.json") == ""
+    assert "skipped   already present" in spacy("restore", cwd=root).out
+
+
+def test_only_content_that_git_really_has_is_restored_from_git(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    """A Git LFS pointer is not the output; a link that leads out is not made."""
+
+    root = project(tmp_path, TRACKED, {"in.txt": "1", "evaluate.py": EVALUATE})
+    git(root, "init", "-q")
+    assert spacy("run", "evaluate", cwd=root).code == 0
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    write(root, {"metrics.json": pointer})
+    (root / "plots/out").symlink_to("../../elsewhere")
+    saved(root)
+    lock = (root / "project.lock").read_bytes()
+    for name in ("metrics.json", "plots/out"):
+        (root / name).unlink()
+    (root / "model/w").write_text("other than project.lock lists")
+    saved(root)
+    shutil.rmtree(root / "model")
+    done = spacy("restore", "--force", "HEAD~1", cwd=root)
+    assert done.code == 1
+    assert "a remote has it; Git has only a Git LFS pointer" in " ".join(done.out.split())
+    assert not (root / "metrics.json").exists()
+    assert not (root / "plots/out").is_symlink()
+    shutil.rmtree(root / "model")
+    done = spacy("restore", cwd=root)
+    assert "restored  Git, which has another version than project.lock lists" in done.out
+    assert (root / "model/w").read_text() == "other than project.lock lists"
+    assert (root / "project.lock").read_bytes() == lock

@@ -302,3 +302,51 @@ def test_a_fresh_clone_with_a_remote_is_told_to_pull(
     assert "Next:" not in spacy("status", cwd=clone).out
     write(clone, {"scripts/write.py": "import os\n"})
     assert spacy("status", cwd=clone).out.splitlines()[-1] == f"Next: {rerun}", "not what is shared"
+
+
+def test_a_remote_is_compared_only_when_asked_for(tmp_path: Path, spacy: Spacy) -> None:
+    root = two_steps(repository(tmp_path / "r"))
+    write(root, {".gitignore": "/corpus/\n/model/\n"})
+    assert spacy("run", "all", cwd=root).code == 0
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "run")
+    git(root, "config", "spacy.remote.default.url", "../shared")
+    assert json.loads(spacy("status", "--json", cwd=root).out)["remote"] is None, "asks nobody"
+    done = spacy("status", "--remote", cwd=root)
+    assert done.out.splitlines()[-3:] == [
+        "  corpus/words.txt  not pushed", "  model             not pushed",
+        "Next: git spacy push",
+    ]  # fmt: skip
+    assert not (tmp_path / "shared").exists()
+    assert spacy("push", "default", "prepare", cwd=root).code == 0
+    objects = snapshot(tmp_path / "shared")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(root), str(clone))
+
+    def states(root: Path, *options: str) -> dict[str, str]:
+        lines = spacy("status", "--porcelain", *options, cwd=root).out.splitlines()
+        rows = (line.split("\t") for line in lines)
+        return {name: state for kind, state, name, *_ in rows if kind == "remote"}
+
+    assert states(root) == {}
+    assert states(root, "--remote") == {"corpus/words.txt": "shared", "model": "not_pushed"}
+    before = snapshot(clone)
+    remote = f"--remote={tmp_path}/shared"
+    assert states(clone, remote) == {"corpus/words.txt": "can_pull", "model": "missing"}
+    out = spacy("status", "--remote", cwd=root).out.splitlines()
+    assert f"In the remote {root}/../shared" in out
+    assert out[-1] == "Next: git spacy push"
+    out = spacy("status", remote, cwd=clone).out.splitlines()
+    assert out[-1] == f"Next: git spacy pull {tmp_path}/shared"
+    assert snapshot(clone) == before
+    assert snapshot(tmp_path / "shared") == objects
+    assert spacy("push", cwd=root).code == 0
+    assert states(clone, remote) == {"corpus/words.txt": "can_pull", "model": "can_pull"}
+    assert spacy("pull", tmp_path / "shared", cwd=clone).code == 0
+    write(clone, {"model/weights.txt": "edited"})
+    found = json.loads(spacy("status", "--json", remote, cwd=clone).out)["remote"]
+    assert [(one["path"], one["state"]) for one in found["outputs"]] == [
+        ("corpus/words.txt", "shared"), ("model", "kept"),
+    ]  # fmt: skip
+    assert "--force replaces it" in found["outputs"][1]["reason"]
+    assert found["name"] == found["address"] == f"{tmp_path}/shared"

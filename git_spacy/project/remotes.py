@@ -1,0 +1,27 @@
+"""The names and addresses of remotes, from project.yml and from the user's settings. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from git_spacy.project.model import Project
+
+DEFAULT = "default"
+_SETTING = re.compile(r"spacy\.remote\.(.+)\.url")
+
+
+def known_addresses(project: Project, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the addresses of the remotes, by name; the settings override project.yml."""
+
+    known = {remote.name: remote.url for remote in project.remotes}
+    return known | {
+        match[1]: value for key, value in settings.items() if (match := _SETTING.fullmatch(key))
+    }
+
+
+def default_name(project: Project, settings: Mapping[str, str]) -> str | None:
+    """Return the name of the remote that is used if none is named, None without one."""
+
+    known = known_addresses(project, settings)
+    return next(iter(known)) if len(known) == 1 else DEFAULT if DEFAULT in known else None
