@@ -45,8 +45,9 @@ def run_checks(names: Sequence[str], view: View, *, strict: bool = False) -> lis
     """Run the checks `names`, which are keys of CHECKS; return the findings by file and line.
 
     If project.yml cannot be loaded, only its errors are returned. With `strict`, every command of
-    every workflow must have an entry in project.lock. The hint of a finding that is only due to
-    unstaged files says which to add. Raises OSError, ExternalError if git fails.
+    every workflow must have an entry in project.lock, and what weasel refuses is a warning. The
+    hint of a finding that is only due to unstaged files says which to add. Raises OSError,
+    ExternalError if git fails.
     """
 
     findings = _run_checks(names, view, strict)
@@ -135,10 +136,27 @@ def remove_orphaned_entries(root: Path) -> tuple[str, ...]:
     return names
 
 
-def _project(context: _CheckContext) -> Iterable[Diagnostic]:
+def _project(context: _CheckContext) -> Iterator[Diagnostic]:
     """Return the warnings of the loader; its errors are reported before the checks run."""
 
-    return context.loaded.project.warnings
+    yield from context.loaded.project.warnings
+    if context.strict:
+        yield from _unknown_to_weasel(context.loaded)
+
+
+def _unknown_to_weasel(loaded: LoadedProject) -> Iterator[Diagnostic]:
+    """Warn of workflows in workflows, for teams in which some use weasel."""
+
+    for workflow in loaded.project.workflows:
+        for name in workflow.nested:
+            position = source_map.nearest_position(
+                loaded.source_map, "workflows", workflow.name, name
+            )
+            yield Diagnostic(
+                f"weasel refuses the project: '{name}' in workflow '{workflow.name}' is a workflow",
+                f"for weasel, write: {workflow.name}: [{', '.join(workflow.steps)}]",
+                PROJECT_FILE, *position, "warning",
+            )  # fmt: skip
 
 
 def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
