@@ -219,7 +219,7 @@ def _is_up_to_date(
     environ: Mapping[str, str],
 ) -> bool:  # fmt: skip
     plain = command._replace(no_skip=False)
-    judged, _ = worktree_status.judge(project, plain, entries.get(command.name), stats, environ)
+    judged, _ = worktree_status.judge(project, plain, entries, stats, environ)
     return judged.state == "up_to_date"
 
 

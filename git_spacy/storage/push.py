@@ -57,9 +57,7 @@ def push(
     for command in project.commands:
         # without no_skip, which would make every such command run always
         plain = command._replace(no_skip=False)
-        judged, seen = worktree_status.judge(
-            project, plain, entries.get(command.name), stats, environ
-        )
+        judged, seen = worktree_status.judge(project, plain, entries, stats, environ)
         for path in command.outputs:
             now = seen[path.normal]
             if judged.state != "up_to_date" or now is None:
