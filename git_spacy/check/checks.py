@@ -22,6 +22,7 @@ from git_spacy.project.graph import DependencyGraph, check_destinations, checksu
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.matrix import command_line, split_name, with_variants
 from git_spacy.project.model import Asset, Command, Project
+from git_spacy.project.paths import ProjectPath
 from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
@@ -45,8 +46,9 @@ def run_checks(names: Sequence[str], view: View, *, strict: bool = False) -> lis
     """Run the checks `names`, which are keys of CHECKS; return the findings by file and line.
 
     If project.yml cannot be loaded, only its errors are returned. With `strict`, every command of
-    every workflow must have an entry in project.lock. The hint of a finding that is only due to
-    unstaged files says which to add. Raises OSError, ExternalError if git fails.
+    every workflow must have an entry in project.lock, and what weasel refuses is a warning. The
+    hint of a finding that is only due to unstaged files says which to add. Raises OSError,
+    ExternalError if git fails.
     """
 
     findings = _run_checks(names, view, strict)
@@ -135,10 +137,51 @@ def remove_orphaned_entries(root: Path) -> tuple[str, ...]:
     return names
 
 
-def _project(context: _CheckContext) -> Iterable[Diagnostic]:
+def _project(context: _CheckContext) -> Iterator[Diagnostic]:
     """Return the warnings of the loader; its errors are reported before the checks run."""
 
-    return context.loaded.project.warnings
+    yield from context.loaded.project.warnings
+    yield from _overlapping_outputs(context.loaded)
+    if context.strict:
+        yield from _unknown_to_weasel(context.loaded)
+
+
+def _overlapping_outputs(loaded: LoadedProject) -> Iterator[Diagnostic]:
+    """Warn of outputs inside those of another command, which change when that one runs."""
+
+    def position(command: Command, path: ProjectPath) -> Position:
+        paths = (
+            (*("commands", command.name, key), path.text) for key in ("outputs", "outputs_no_cache")
+        )
+        known = (loaded.source_map[found] for found in paths if found in loaded.source_map)
+        return next(known, (command.line, 1))
+
+    graph = DependencyGraph(loaded.project.commands)
+    for command in loaded.project.commands:
+        for other, outer in graph.enclosing(command):
+            inner = next(path for path in command.produced if outer.holds(path))
+            line = position(other, outer)[0]
+            yield Diagnostic(
+                f"output '{inner}' of '{command.name}' is inside output '{outer}' of"
+                f" '{other.name}' (line {line})",
+                f"on line {line}, list what '{other.name}' itself writes in place of '{outer}'",
+                PROJECT_FILE, *position(command, inner), "warning",
+            )  # fmt: skip
+
+
+def _unknown_to_weasel(loaded: LoadedProject) -> Iterator[Diagnostic]:
+    """Warn of workflows in workflows, for teams in which some use weasel."""
+
+    for workflow in loaded.project.workflows:
+        for name in workflow.nested:
+            position = source_map.nearest_position(
+                loaded.source_map, "workflows", workflow.name, name
+            )
+            yield Diagnostic(
+                f"weasel refuses the project: '{name}' in workflow '{workflow.name}' is a workflow",
+                f"for weasel, write: {workflow.name}: [{', '.join(workflow.steps)}]",
+                PROJECT_FILE, *position, "warning",
+            )  # fmt: skip
 
 
 def _assets(context: _CheckContext) -> Iterator[Diagnostic]:

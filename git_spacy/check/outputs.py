@@ -21,6 +21,7 @@ from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.counted_files import is_placeholder
 from git_spacy.state.project_view import View
+from git_spacy.state.recorded_outputs import with_recorded_outputs
 
 _SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
 
@@ -148,7 +149,13 @@ def _by_project(
 
 def _load(open_view: Callable[[], View] | None) -> LoadedProject | None:
     try:
-        return loader.parse(open_view().project()) if open_view else None
+        if open_view is None:
+            return None
+        view = open_view()
+        data = view.project()
+        loaded = loader.parse(data)
+        project = with_recorded_outputs(loaded.project, data, view.lock)
+        return loaded._replace(project=project)
     except (InvalidInput, Refused):
         return None  # the check 'project' reports it
 
@@ -170,10 +177,16 @@ def _generated_paths(
     for command in loaded.project.commands:
         for output in command.outputs:
             position = source_map.nearest_position(
-                loaded.source_map, "commands", command.name, "outputs", output.text
-            )
+                loaded.source_map,
+                "commands", command.variant_of or command.name, "outputs", output.text,
+            )  # fmt: skip
             alternative = "list it under 'outputs_no_cache' to keep it in Git"
-            yield output, f"output '{output}' of '{command.name}'", position, alternative
+            yield (
+                output,
+                f"output '{output}' of '{command.variant_of or command.name}'",
+                position,
+                alternative,
+            )
     for asset in loaded.project.assets:
         if asset.url or asset.git:
             position = source_map.nearest_position(loaded.source_map, "assets", asset.dest.text)

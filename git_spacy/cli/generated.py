@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from git_spacy.cli import output
+from git_spacy.errors import GitSpacyError, as_warning
 
 if TYPE_CHECKING:
+    from git_spacy.cli.context import CommandContext
     from git_spacy.generate.managed_block import GeneratedFile
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -86,3 +88,21 @@ def deliver(
     else:
         output.message(f"{generated.file} is up to date")
     return 0
+
+
+def update_gitignore(context: CommandContext, *, create: bool) -> None:
+    """Update .gitignore from project.yml and project.lock, without overrides: they are for this
+    call only. Without `create`, only a file that has our block. A failure is a warning."""
+
+    from git_spacy.git.process import available
+    from git_spacy.git.settings import boolean
+
+    if not boolean(context.settings, "spacy.ignore") or not available():
+        return
+    from git_spacy.generate.ignore import update
+
+    try:
+        if update(context.root, create=create):
+            output.message("wrote .gitignore")
+    except (GitSpacyError, OSError) as error:
+        output.diagnostic(as_warning(error, ".gitignore was not updated"))

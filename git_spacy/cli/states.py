@@ -54,6 +54,20 @@ def _could_pull(project: Project, current: Status, root: Path) -> bool:
     return default_name(project, read_settings(root)) is not None
 
 
+def _is_replaced(project: Project, current: Status, name: str) -> bool:
+    """Return whether other commands, which are up to date, produce all that `name` would."""
+
+    command = project.command(name)
+    others = [
+        path.normal
+        for other in project.commands
+        if other.name != name and other.name in current.commands
+        if current.commands[other.name].state == "up_to_date"
+        for path in other.produced
+    ]
+    return command is not None and all(path.normal in others for path in command.produced)
+
+
 def _steps_to_run(project: Project, current: Status) -> list[str]:
     steps = []
     optional = {asset.dest.text for asset in project.assets if asset.extra}
@@ -61,7 +75,10 @@ def _steps_to_run(project: Project, current: Status) -> list[str]:
     if set(wanted) - optional:
         steps.append("git spacy assets")
     stale = {
-        name for name, verdict in current.commands.items() if verdict.state in ("stale", "not_run")
+        name
+        for name, verdict in current.commands.items()
+        if verdict.state == "stale"
+        or (verdict.state == "not_run" and not _is_replaced(project, current, name))
     }
     if current.holder and current.holder.running:
         stale = set()  # another run would wait for the one in progress

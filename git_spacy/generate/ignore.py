@@ -18,10 +18,12 @@ from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import writer
 from git_spacy.generate.managed_block import HASH, GeneratedFile, find_block, insert_block
 from git_spacy.generate.registry import GeneratorInput
+from git_spacy.lock import lock_format
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.counted_files import is_placeholder
+from git_spacy.state.recorded_outputs import with_recorded_outputs
 from git_spacy.state.tracked_paths import TrackedPaths
 
 FILE = ".gitignore"
@@ -117,15 +119,17 @@ def _other_patterns(text: str | None) -> set[str]:
     }
 
 
-def ignore_block(root: Path, project: Project) -> GeneratedFile | None:
+def ignore_block(root: Path, project: Project, data: bytes) -> GeneratedFile | None:
     """Return the block for the project at `root`, or None outside of a worktree.
 
-    Raises ExternalError if git fails, Refused and OSError.
+    It includes the outputs that project.lock names. `data` is the content of project.yml. Raises
+    ExternalError if git fails, Refused and OSError.
     """
 
     git = TrackedPaths.open(root)
     if git is None:
         return None
+    project = with_recorded_outputs(project, data, partial(lock_format.content, root))
     tracked = partial(git.tracked, placeholders=False)
     return build_block(project, writer.read(root, FILE), tracked, partial(_matches, git))
 
@@ -156,17 +160,20 @@ def _matches(git: TrackedPaths, paths: Iterable[ProjectPath]) -> dict[str, Ignor
 def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile | None:  # noqa: ARG001
     """Return the current output of `git spacy ignore` for the existing .gitignore."""
 
-    return ignore_block(subject.root, subject.loaded.project)
+    return ignore_block(subject.root, subject.loaded.project, subject.data)
 
 
-def update(root: Path, project: Project) -> bool:
+def update(root: Path, *, create: bool = True) -> bool:
     """Update the block; return False if it was up to date or there is no worktree.
 
-    Raises Refused if the block was edited by hand, ExternalError if git fails or is not installed,
-    and OSError.
+    Without `create`, a .gitignore that has no block is left alone. Raises Refused if the block was
+    edited by hand, InvalidInput, ExternalError if git fails or is not installed, and OSError.
     """
 
-    block = ignore_block(root, project)
+    if not create and find_block(writer.read(root, FILE) or "", _EMPTY) is None:
+        return False
+    data = loader.read_bytes(root)
+    block = ignore_block(root, loader.parse(data).project, data)
     return block is not None and writer.write(root, block)
 
 

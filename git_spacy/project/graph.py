@@ -146,6 +146,29 @@ class DependencyGraph:
         positions = {position for _, position in self._outputs.touching(path)}
         return [self.commands[position] for position in sorted(positions)]
 
+    def enclosing(self, command: Command) -> list[tuple[Command, ProjectPath]]:
+        """Return the outputs of other commands in which an output of `command` is."""
+
+        found = {
+            (position, outer)
+            for inner in command.produced
+            for outer, position in self._outputs.touching(inner)
+            if outer.holds(inner) and outer.normal != inner.normal
+        }
+        pairs = ((self.commands[position], outer) for position, outer in sorted(found))
+        return [pair for pair in pairs if pair[0].name != command.name]
+
+    def alternatives(self, producer: Command, dependency: ProjectPath) -> list[Command]:
+        """Return the other commands that also produce what `producer` does of `dependency`."""
+
+        outputs = [path for path in producer.produced if path.touches(dependency)]
+        return [
+            other
+            for other in self.producers(dependency)
+            if other is not producer
+            and all(any(own.holds(path) for own in other.produced) for path in outputs)
+        ]
+
     def upstream_names(self) -> dict[str, tuple[str, ...]]:
         """Map the name of each command to those of its direct upstream commands."""
 

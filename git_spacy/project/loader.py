@@ -25,9 +25,9 @@ from git_spacy.project import (
     schema_keys,
     source_map,
     variables_table,
+    workflows,
     yaml,
 )
-from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import (
     Asset,
     Checksum,
@@ -35,7 +35,6 @@ from git_spacy.project.model import (
     GitSource,
     Project,
     RemoteConfig,
-    Workflow,
 )  # fmt: skip
 from git_spacy.project.node_reader import NodeReader, type_name
 from git_spacy.project.paths import ProjectPath, bare_repository, has_git_dir, is_git_dir
@@ -231,6 +230,8 @@ class _Reader(NodeReader):
         values: dict[str, Any] = {}
         for name, node in definitions.items():
             values[name] = self._or_problem(node, partial(variables.definition, name))
+            if warning := variables_table.digits_warning(name, node):
+                self.warn(node, *warning)
         entries = {
             key: variables_table.with_values(node, key, values)
             if key in tables
@@ -287,7 +288,7 @@ class _Reader(NodeReader):
                 if (asset := self.asset(item))
             ),
             commands=commands,
-            workflows=self.workflows(entries.get("workflows"), commands),
+            workflows=workflows.read_workflows(self, entries.get("workflows"), commands),
             remotes=tuple(
                 RemoteConfig(name, url)
                 for name, node in self.table(entries.get("remotes"), "remotes").items()
@@ -403,32 +404,6 @@ class _Reader(NodeReader):
                 )
             lines.append(line)
         return tuple(lines)
-
-    def workflows(self, node: Node | None, commands: tuple[Command, ...]) -> tuple[Workflow, ...]:
-        names = [command.name for command in commands]
-        workflows = []
-        for name, steps in self.table(node, "workflows").items():
-            if name in names:
-                self.problem(
-                    steps,
-                    f"workflow '{name}' has the same name as a command",
-                    "rename one of them",
-                    at_key=True,
-                )
-            for step in self.items(steps, f"workflow '{name}'"):
-                text = self.text(step, f"step of workflow '{name}'")
-                if text and text not in names:
-                    hint = did_you_mean(text, names) or (
-                        f"available commands: {', '.join(names)}"
-                        if names
-                        else "define it under 'commands:'"
-                    )
-                    self.problem(step, f"unknown command '{text}' in workflow '{name}'", hint)
-            values = steps.value if isinstance(steps.value, list) else []
-            workflows.append(
-                Workflow(name, tuple(str(step.value) for step in values), steps.position[0])
-            )
-        return tuple(workflows)
 
     def asset(self, item: Node) -> Asset | None:
         if not self.check_mapping(item, schema_keys.ASSET):

@@ -88,11 +88,15 @@ class Command(NamedTuple):
 
 
 class Workflow(NamedTuple):
-    """A named sequence of commands."""
+    """A named sequence of commands.
+
+    `steps` has the commands of the workflows that it contains, and `nested` the names of those.
+    """
 
     name: str
     steps: tuple[str, ...]
     line: int
+    nested: tuple[str, ...] = ()
 
 
 class RemoteConfig(NamedTuple):

@@ -64,9 +64,14 @@ def graph_plan(commands: Iterable[Command]) -> RunPlan:
 
 
 def with_producers(project: Project, commands: Sequence[Command]) -> tuple[Command, ...]:
-    """Return `commands`, preceded by all commands that they depend on, directly or indirectly."""
+    """Return `commands`, preceded by all commands that they depend on, directly or indirectly.
+
+    Of several commands that produce the same, those in `commands` count, or else the first.
+    """
 
     graph = DependencyGraph(project.commands)
+    named = {command.name for command in commands}
+    order = {command.name: index for index, command in enumerate(project.commands)}
     found: dict[str, Command] = {}
     pending = list(reversed(commands))
     while pending:
@@ -74,11 +79,16 @@ def with_producers(project: Project, commands: Sequence[Command]) -> tuple[Comma
         if command.name not in found:
             found[command.name] = command
             producers = [
-                producer for dependency in command.deps for producer in graph.producers(dependency)
+                producer
+                for dependency in command.deps
+                for producer in graph.producers(dependency)
+                if producer.name in named
+                or all(
+                    other.name not in named and order[producer.name] < order[other.name]
+                    for other in graph.alternatives(producer, dependency)
+                )
             ]
             pending += reversed(producers)
-    order = {command.name: index for index, command in enumerate(project.commands)}
-    named = {command.name for command in commands}
     upstream = sorted(
         (command for name, command in found.items() if name not in named),
         key=lambda command: order.get(command.name, 0),

@@ -9,6 +9,7 @@ the value is never stored.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ VARIABLE = re.compile(r"\$\{([^${}\s]+)\}")
 # `{{NAME}}` is an escaped `{NAME}`; braces around anything but a name are left alone
 _BRACED = re.compile(r"\{(\{[A-Za-z_]\w*\})\}|(?<!\$)\{([A-Za-z_]\w*)\}")
 ENVIRONMENT = re.compile(r"\$\{env[.:]([^${}\s]+)\}")
+_COMMIT_ID = re.compile(r"(?=.{7,40}$)[0-9]+e[0-9]+")
 MAX_TEXT = 1 << 16
 
 
@@ -205,12 +207,31 @@ def could_resolve_to(text: str, filled: str) -> bool:
 
 
 def parse_override(text: str) -> Any:
-    """Parse a value from the command line: as JSON if it is valid JSON, else as a string."""
+    """Parse a value from the command line: as JSON if that loses nothing, else as a string.
 
-    try:
-        return json.loads(text)
-    except ValueError:
+    Numbers that are too large stay as they are written, and so do Infinity and NaN, which JSON does
+    not have, and what can be the abbreviated ID of a commit, e.g. 6100e12. Raises InvalidInput for
+    bytes that are not UTF-8.
+    """
+
+    if not text.isascii() and text.encode("utf-8", "replace").decode() != text:
+        message = f"the value {text!r} is not valid UTF-8"
+        raise InvalidInput(message, hint="run the command in a terminal that uses UTF-8")
+    if _COMMIT_ID.fullmatch(text):
         return text
+    try:
+        value = json.loads(text, parse_float=finite_float, parse_constant=str)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):  # a UnicodeError is a ValueError
+        return text
+    return text if isinstance(value, str) and "\0" in value else value
+
+
+def finite_float(text: str) -> float | str:
+    """Return the number that `text` is, or `text` itself if that is too large for a float."""
+
+    number = float(text)
+    return text if math.isinf(number) else number
 
 
 def apply_overrides(leaves: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from git_spacy.project.yaml import Node
@@ -17,6 +18,24 @@ def flatten(prefix: str, table: dict[str, Node], into: dict[str, Node]) -> None:
             into[f"{prefix}.{key}"] = node
 
 
+_UNLIKE_A_NUMBER = re.compile(r"0[0-9]+|(?=.{7})[0-9]+e[0-9]+")
+
+
+def digits_warning(name: str, node: Node) -> tuple[str, str] | None:
+    """Return a warning and a hint if the digits of a variable may not be meant as a number.
+
+    That is, if they can be the ID of a commit or begin with a zero. As weasel does, these are read
+    as numbers, except if they are too large.
+    """
+
+    if not _UNLIKE_A_NUMBER.fullmatch(node.source):
+        return None
+    hint = f'write: {name.rpartition(".")[2]}: "{node.source}"'
+    if isinstance(node.value, str):
+        return f"{node.source} is too large for a number: weasel reads it as infinite", hint
+    return f"{node.source} is read as the number {node.value}", hint
+
+
 def as_node(value: Any, original: Node) -> Node:
     """Return a node with a resolved value and the position of the original node."""
 
@@ -24,7 +43,7 @@ def as_node(value: Any, original: Node) -> Node:
         value = [as_node(item, original) for item in value]
     elif isinstance(value, dict):
         value = {key: as_node(inner, original) for key, inner in value.items()}
-    return original._replace(value=value)
+    return original._replace(value=value, source="")
 
 
 def with_values(node: Node, prefix: str, values: dict[str, Any]) -> Node:

@@ -7,6 +7,7 @@ as in ruamel.yaml, which weasel uses: `no` is a string and `0o7` is 7.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Union
@@ -56,7 +57,8 @@ class Node(NamedTuple):
     """A value and its position.
 
     `value` is a scalar, a list of nodes or a dict of nodes. `key` is the line and column of the
-    value's key in a mapping, and `size` is the number of nodes in the tree.
+    value's key in a mapping, and `size` is the number of nodes in the tree. `source` is the text of
+    a scalar without quotes.
     """
 
     value: Any
@@ -64,6 +66,7 @@ class Node(NamedTuple):
     column: int
     key: tuple[int, int] | None = None
     size: int = 1
+    source: str = ""
 
     @property
     def position(self) -> tuple[int, int]:
@@ -122,8 +125,10 @@ def _int(text: str) -> int | str:
     return text
 
 
-def _float(text: str) -> float:
-    return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
+def _float(text: str) -> float | str:
+    number = float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
+    # a number that is too large is a string such as the ID of a commit, 61e9540
+    return text if math.isinf(number) and text[-1] not in "fF" else number
 
 
 _CONSTRUCTORS: dict[str, Any] = {
@@ -243,8 +248,12 @@ class _Builder:
 
     def _scalar(self, event: Any) -> Node:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        if "\0" in event.value:  # an escape in double quotes
+            self._report(line, column, "control character '\\x00'", r"remove '\0' or '\x00'")
         is_plain = event.style in (None, "") and event.tag != _OWN_TAG + "str"
-        return Node(parse_scalar(event.value) if is_plain else event.value, line, column)
+        if not is_plain:
+            return Node(event.value, line, column)
+        return Node(parse_scalar(event.value), line, column, source=event.value)
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self.anchors:

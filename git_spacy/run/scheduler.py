@@ -49,8 +49,14 @@ from git_spacy.run.executor import Executor, Job, JobResult, missing_outputs
 from git_spacy.run.recorder import PendingRecord, Recorder
 from git_spacy.run.requirements import unmet_requirements
 from git_spacy.run.script import Interpreter, build_steps, installed_version, process_environment
+from git_spacy.run.stale_producers import StaleProducers
 from git_spacy.state import worktree_status
-from git_spacy.state.results import is_only_churn, record_result, refresh_entry
+from git_spacy.state.results import (
+    is_only_churn,
+    record_result,
+    refresh_enclosing,
+    refresh_entry,
+)
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict
 
@@ -183,7 +189,8 @@ class _Scheduler:
         self._failed: list[tuple[str, GitSpacyError]] = []
         known = context.lock.entries
         self._is_new = [command.name not in known for command in plan.commands]
-        self._warn_of_stale_producers = _StaleProducers(plan.commands, context)
+        self._graph = DependencyGraph(context.project.commands)
+        self._warn_of_stale_producers = _stale_producers(plan.commands, context, self._graph)
         self._has_checked_requirements = False
 
     @property
@@ -253,6 +260,8 @@ class _Scheduler:
             return
         if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
             raise CheckFailed.from_problems(_wrong_assets(command, wrong))
+        if enclosing := self._graph.enclosing(command):
+            before = {**context.stats.fingerprints(path for _, path in enclosing), **before}
         if context.cache and verdict.state != "always_runs" and not is_forced:
             pending = context.recorder.begin() if context.recorder else None
             if source := context.cache.restore(command, before):
@@ -295,7 +304,7 @@ class _Scheduler:
             raise missing_outputs(command, missing)
         observed = _observed_inputs(command, running.before, after, context)
         if not is_only_churn(command, context.root, context.lock):
-            context.record_result(command, observed, self._later_new_entries(running.number))
+            self._record_result(command, running, observed)
         _write_record(running, command, observed, after, context)
         if context.cache:
             context.cache.save(command, observed, after)
@@ -308,12 +317,23 @@ class _Scheduler:
 
         context, pending = self._context, running.pending_record
         after = context.stats.fingerprints(command.deps + command.produced)
-        context.record_result(command, after, self._later_new_entries(running.number))
+        self._record_result(command, running, after)
         if context.recorder and pending:
             context.recorder.end(pending, command, after, after, how="restore", source=source)
         context.report(CommandRestored(command.name, reasons, source))
         self._restored.append(command.name)
         self._mark_done(running.number)
+
+    def _record_result(
+        self, command: Command, running: _RunningCommand, observed: Observed
+    ) -> None:
+        """Write the lock entry of a command. The entries of those in whose outputs its own are get
+        the md5 that these have now, unless they were out of date before."""
+
+        context = self._context
+        context.record_result(command, observed, self._later_new_entries(running.number))
+        enclosing = self._graph.enclosing(command)
+        refresh_enclosing(enclosing, running.before, context.lock, context.stats)
 
     def _later_new_entries(self, number: int) -> set[str]:
         """Return the later commands of the plan that had no lock entry before the run.
@@ -339,7 +359,8 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
     ran: list[Command] = []
     skipped: list[str] = []
     failed: list[tuple[str, GitSpacyError]] = []
-    warn_of_stale_producers = _StaleProducers(commands, context)
+    graph = DependencyGraph(context.project.commands)
+    warn_of_stale_producers = _stale_producers(commands, context, graph)
     for command in commands:
         verdict, _ = judge(command, context)
         remade = _remade_dependencies(command, ran)
@@ -399,8 +420,16 @@ def record_existing(commands: Sequence[Command], context: RunContext) -> None:
 def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
     """Judge a command by the present state of its files; return the verdict and that state."""
 
-    entry = context.lock.entries.get(command.name)
-    return worktree_status.judge(context.project, command, entry, context.stats, context.environ)
+    entries = context.lock.entries
+    return worktree_status.judge(context.project, command, entries, context.stats, context.environ)
+
+
+def _stale_producers(
+    planned: Sequence[Command], context: RunContext, graph: DependencyGraph
+) -> StaleProducers:
+    return StaleProducers(
+        graph, planned, lambda command: judge(command, context)[0], context.report
+    )
 
 
 def _missing_dependencies(
@@ -476,28 +505,6 @@ def _displayed_reasons(
     missing = {path.text for path in verdict.missing} if remade else set()
     reasons = [reason.text for reason in verdict.reasons if reason.about not in missing]
     return tuple(reasons) or tuple(f"dependency '{output}' would change" for output in remade)
-
-
-class _StaleProducers:
-    """Warns of stale commands that a run leaves out, though it uses their outputs."""
-
-    def __init__(self, planned: Sequence[Command], context: RunContext) -> None:
-        self._planned = {command.name for command in planned}
-        self._context = context
-        self._graph: DependencyGraph | None = None
-
-    def __call__(self, command: Command) -> None:
-        """Warn if a dependency of `command`, which is up to date, is the output of one."""
-
-        self._graph = self._graph or DependencyGraph(self._context.project.commands)
-        for producer, path in self._graph.upstream.get(command.name, ()):
-            if producer.name in self._planned:
-                continue
-            verdict, _ = judge(producer, self._context)
-            if verdict.state in ("stale", "not_run"):
-                text = f"'{producer.name}', which produces '{path}', is stale"
-                hint = f"git spacy run {producer.name} {command.name}"
-                self._context.report(warning(text, hint))
 
 
 def _write_record(

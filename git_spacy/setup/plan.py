@@ -150,7 +150,8 @@ def _ignore(context: RepoContext) -> Iterator[PlannedChange]:
         prefix = _prefix(root, context.top)
         file = context.locate(root / ignoring.FILE)
         try:
-            block = ignoring.ignore_block(root, loader.load(root))
+            data = loader.read_bytes(root)
+            block = ignoring.ignore_block(root, loader.parse(data).project, data)
             if block is None:
                 continue
             plan = writer.plan(writer.read(root, block.file), block)

@@ -136,6 +136,7 @@ class LockChecker:
             fingerprints,
             same_line=could_resolve_to,
             change_messages=messages,
+            entries=entries,
         )
 
     def _output_fingerprint(

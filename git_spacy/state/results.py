@@ -81,6 +81,31 @@ def refresh_entry(
         _remember(command, entry, observed, stats)
 
 
+def refresh_enclosing(
+    enclosing: Iterable[tuple[Command, ProjectPath]],
+    before: Observed, lock_file: LockFile, stats: StatCache,
+) -> None:  # fmt: skip
+    """Update the entries of commands in whose outputs another command has just written its own.
+
+    `before` has the state before that. An output that differed from its entry already is left out:
+    its command is stale for another reason.
+    """
+
+    for command, outer in enclosing:
+        entry, was = lock_file.entries.get(command.name), before.get(outer.normal)
+        recorded = {out.path: out.md5 for out in entry.outs} if entry else {}
+        if entry is None or was is None or recorded.get(outer.text) != was.digest:
+            continue
+        observed = stats.fingerprints(command.deps + command.produced)
+        now = observed[outer.normal]
+        if now is None or now.digest == was.digest:
+            continue
+        outs = (
+            out._replace(md5=now.digest) if out.path == outer.text else out for out in entry.outs
+        )
+        refresh_entry(command, entry._replace(outs=tuple(outs)), observed, lock_file, stats)
+
+
 def _tracked_paths(paths: Iterable[ProjectPath], observed: Observed) -> tuple[TrackedPath, ...]:
     states = ((path, observed[path.normal]) for path in paths)
     return tuple(TrackedPath(path.text, state.digest if state else None) for path, state in states)

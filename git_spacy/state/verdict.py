@@ -96,13 +96,15 @@ def compute_verdict(
     previous_runs: Sequence[PreviousRun] = (),
     same_line: SameLine | None = None,
     change_messages: Mapping[str, str] | None = None,
+    entries: Mapping[str, LockEntry] | None = None,
 ) -> Verdict:
     """Return the verdict on `command` with the lock entry `entry`.
 
     `fingerprints` has every dependency and output of the command. `same_line` compares a script
     line with a recorded one; weasel records values of environment variables, we record their
     names. `change_messages` maps a path (`ProjectPath.normal`) to the words for a difference, in
-    place of "changed".
+    place of "changed". `entries` are those of the lock: a command whose outputs are now those of
+    another one has not run, and nothing is wrong with its entry.
     """
 
     missing = tuple(dep for dep in command.deps if fingerprints[dep.normal] is None)
@@ -121,6 +123,9 @@ def compute_verdict(
         for earlier in _previous_entries(entry, previous_runs):
             if not comparison.diff(earlier):
                 return Verdict("up_to_date", entry=earlier)
+    replaced = comparison.replaced_outputs(entries or {}) if reasons else []
+    if replaced and {reason.about for reason in replaced} == {reason.about for reason in reasons}:
+        return Verdict("not_run", tuple(replaced))
     if len(reasons) > len(missing):
         return Verdict("stale", tuple(reasons), missing)
     if reasons or unknown:
@@ -132,7 +137,7 @@ def with_upstream(project: Project, verdicts: Mapping[str, Verdict]) -> dict[str
     """Return the verdicts (by command name) with the states of upstream commands considered.
 
     A command whose dependency comes from a command that must run, or may have to, is stale or
-    unknown itself.
+    unknown itself. Of several commands that produce the same, one that is up to date is enough.
     """
 
     graph = DependencyGraph(project.commands)
@@ -140,9 +145,18 @@ def with_upstream(project: Project, verdicts: Mapping[str, Verdict]) -> dict[str
     for name in graph.producers_first():
         if name in result:
             for producer, dep in graph.upstream[name]:
+                others = graph.alternatives(producer, dep)
+                if any(is_current(result[other.name]) for other in others if other.name in result):
+                    continue
                 known = result.get(producer.name, Verdict("up_to_date"))
                 result[name] = _with_upstream_state(result[name], producer, dep, known)
     return result
+
+
+def is_current(verdict: Verdict) -> bool:
+    """Return whether nothing is known to be wrong with the outputs of a command."""
+
+    return verdict.state in ("up_to_date", "always_runs")
 
 
 _UPSTREAM_TEXTS: Mapping[State, str] = {
@@ -204,6 +218,25 @@ class _Comparison(NamedTuple):
             for path in (*self.command.deps, *self.command.produced)
             if isinstance(fingerprint := self.fingerprints[path.normal], Unknown)
         ]
+
+    def replaced_outputs(self, entries: Mapping[str, LockEntry]) -> list[Reason]:
+        """Return a reason for each output that is there as another command produced it."""
+
+        reasons = []
+        for path in self.command.produced:
+            current = self.fingerprints[path.normal]
+            if current is None or isinstance(current, Unknown):
+                continue
+            producers = {
+                other.name
+                for other in entries.values()
+                for out in other.outs
+                if out.md5 == current.digest and out.path == path.text
+            }
+            if producers and self.command.name not in producers:
+                text = f"output '{path}' is that of '{min(producers)}'"
+                reasons.append(Reason("output", text, path.text))
+        return reasons
 
     def _path_reasons(
         self,

@@ -18,7 +18,7 @@ from git_spacy.state.verdict import Verdict, changed_message, compute_verdict, w
 def judge(
     project: Project,
     command: Command,
-    entry: LockEntry | None,
+    entries: Mapping[str, LockEntry],
     stats: StatCache,
     environ: Mapping[str, str],
 ) -> tuple[Verdict, Observed]:
@@ -27,9 +27,10 @@ def judge(
     Upstream commands are not considered. Raises Refused, OSError.
     """
 
+    entry = entries.get(command.name)
     observed = stats.fingerprints(command.deps + command.produced)
     compared = _with_recorded(stats, [(command, entry)], observed)
-    return _verdict(project, command, entry, stats, environ, compared[command.name]), observed
+    return _verdict(project, command, entries, stats, environ, compared[command.name]), observed
 
 
 def judge_all(
@@ -46,8 +47,8 @@ def judge_all(
     pairs = [(command, entries.get(command.name)) for command in project.commands]
     compared = _with_recorded(stats, pairs, observed)
     verdicts = {
-        command.name: _verdict(project, command, entry, stats, environ, compared[command.name])
-        for command, entry in pairs
+        command.name: _verdict(project, command, entries, stats, environ, compared[command.name])
+        for command in project.commands
     }
     return with_upstream(project, verdicts)
 
@@ -134,7 +135,7 @@ def _with_digests(observed: Observed, digests: Mapping[str, str]) -> Observed:
 def _verdict(
     project: Project,
     command: Command,
-    entry: LockEntry | None,
+    entries: Mapping[str, LockEntry],
     stats: StatCache,
     environ: Mapping[str, str],
     observed: Observed,
@@ -142,9 +143,10 @@ def _verdict(
     def same_line(line: str, recorded: str) -> bool:
         return fill_environment(line, project.environment, environ) == recorded
 
+    entry = entries.get(command.name)
     previous = stats.previous_runs(command.name)
     messages = _change_messages(command, entry, stats, observed) if entry else {}
-    return compute_verdict(command, entry, observed, previous, same_line, messages)
+    return compute_verdict(command, entry, observed, previous, same_line, messages, entries)
 
 
 def _change_messages(

@@ -204,7 +204,9 @@ class _Pull:
             return False  # a dry run would replace a dependency
         plain = command._replace(no_skip=False)
         entry = self.entries.get(command.name)
-        verdict, _ = worktree_status.judge(self.project, plain, entry, self.stats, self.environ)
+        verdict, _ = worktree_status.judge(
+            self.project, plain, self.entries, self.stats, self.environ
+        )
         return verdict.state == "up_to_date" and not any(
             (listed := _listed(entry, path))
             and (now := seen[path.normal])

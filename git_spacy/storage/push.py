@@ -68,9 +68,7 @@ def push(
             continue
         # without no_skip, which would make every such command run always
         plain = command._replace(no_skip=False)
-        judged, seen = worktree_status.judge(
-            project, plain, entries.get(command.name), stats, environ
-        )
+        judged, seen = worktree_status.judge(project, plain, entries, stats, environ)
         for path in selection.of(command):
             now = seen[path.normal]
             if now and judged.state == "up_to_date" and not now.is_empty:

@@ -376,3 +376,56 @@ def test_paths_with_a_colon_or_behind_a_link_are_supported(tmp_path: Path, spacy
     lines = (root / ".gitignore").read_text().splitlines()
     assert [line for line in lines if line.startswith("/")] == ["/d", "/:!a", "/:(top)b", "/link/c"]
     assert spacy("ignore", cwd=root).err == ".gitignore is up to date\n"
+
+
+VARIANTS = """\
+vars: {seed: 0}
+commands:
+  - name: train
+    script: ["touch model-${vars.seed} scores-${vars.seed}.json"]
+    outputs: ["model-${vars.seed}"]
+    outputs_no_cache: ["scores-${vars.seed}.json"]
+"""
+
+
+def test_outputs_that_only_the_lock_names_are_ignored_and_guarded(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = in_git(tmp_path, VARIANTS)
+    assert spacy("run", "train", "--matrix", "vars.seed=1,2", cwd=root).code == 0
+    assert not (root / ".gitignore").exists()  # only a block that is there is updated
+    git(root, "add", "-A")
+    staged = spacy("check", "outputs", "--staged", cwd=root)
+    assert staged.code == 1
+    assert "output 'model-1' of 'train'" in staged.out
+    assert "output 'model-2' of 'train'" in staged.out
+    assert "scores" not in staged.out
+    git(root, "rm", "-q", "--cached", "model-1", "model-2")
+    spacy("ignore", cwd=root)
+    ignored = ["/model-0", "/model-1", "/model-2"]
+    assert (root / ".gitignore").read_text().splitlines()[1:4] == ignored
+    git(root, "add", "-A")
+    assert spacy("check", "outputs", "generated", "--staged", cwd=root).code == 0
+
+    # also without a variant of its own: by an override in its entry
+    done = spacy("run", "train", "--vars.seed", "7", cwd=root)
+    assert "wrote .gitignore" in done.err
+    assert "/model-7" in (root / ".gitignore").read_text().splitlines()
+    git(root, "add", "-A")
+    assert "model-7" not in git(root, "diff", "--cached", "--name-only")
+    git(root, "add", "-f", "model-7")
+    assert "output 'model-7' of 'train'" in spacy("check", "outputs", "--staged", cwd=root).out
+
+
+def test_a_lock_that_cannot_be_read_or_names_other_paths_changes_nothing(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = in_git(tmp_path, VARIANTS)
+    spacy("ignore", cwd=root)
+    before = (root / ".gitignore").read_text()
+    entry = "train:\n  cmd: x\n  script: []\n  deps: []\n  outs:\n    - path: {}\n      md5: {}\n"
+    text = entry.format("../x", "0" * 32)
+    for lock in ("}", text, text + text.split("outs:\n")[1], "gone" + text.replace("../x", "src")):
+        (root / "project.lock").write_text(lock)
+        spacy("ignore", cwd=root)
+        assert (root / ".gitignore").read_text() == before

@@ -452,7 +452,7 @@ spacy_version: anything
     assert command.script == ("x", "y '#'")
     paths = (command.deps, command.outputs, command.outputs_no_cache)
     assert [[path.text for path in group] for group in paths] == [["d"], ["o"], ["m"]]
-    assert project.workflows == (("w", ("c", "c"), 7),)
+    assert project.workflows == (("w", ("c", "c"), 7, ()),)
     assert project.remotes == (("default", "s3://bucket"), ("other", "/mnt"))
     assert project.warnings == ()
 

@@ -6,13 +6,9 @@ import os
 
 import click
 
-from git_spacy.cli import output
+from git_spacy.cli import generated, output
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
-from git_spacy.errors import GitSpacyError, as_warning
-from git_spacy.git.process import available
-from git_spacy.git.settings import boolean
-from git_spacy.project import loader
 
 EXAMPLES = (
     ("git spacy assets", "Fetch assets that are missing or have changed."),
@@ -62,7 +58,7 @@ def assets(
     from git_spacy.state.stat_cache import StatCache
 
     with context.lock(wait=not no_wait), fetch_reporter() as report:
-        _update_gitignore(context)
+        generated.update_gitignore(context, create=True)
         outcome = fetch(
             project, root, names=names, extra=extra, force=force, jobs=jobs, report=report,
             index=StatCache.open(root), settings=context.settings, environ=os.environ,
@@ -75,20 +71,6 @@ def assets(
     output.message(summary)
     if error := outcome.error():
         raise error
-
-
-def _update_gitignore(context: CommandContext) -> None:
-    """Update .gitignore from project.yml, without overrides: they are for this call only."""
-
-    if not boolean(context.settings, "spacy.ignore") or not available():
-        return
-    from git_spacy.generate.ignore import update
-
-    try:
-        if update(context.root, loader.load(context.root)):
-            output.message("wrote .gitignore")
-    except (GitSpacyError, OSError) as error:  # no reason not to fetch the assets
-        output.diagnostic(as_warning(error, ".gitignore was not updated"))
 
 
 def _destination(context: CommandContext, name: str) -> str:

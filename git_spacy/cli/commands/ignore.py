@@ -31,6 +31,6 @@ def ignore(
 
     context = context.only_project_dir(directory)
     Index.require(Repository.require(context.root))
-    generated_file = ignore_block(context.root, context.project)
+    generated_file = ignore_block(context.root, context.project, context.data)
     assert generated_file
     return generated.deliver(context.root, generated_file, check=check, stdout=stdout, force=force)

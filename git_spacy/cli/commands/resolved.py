@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from git_spacy.cli import output
@@ -23,7 +25,9 @@ def resolved(context: CommandContext, directory: tuple[str, ...], as_json: bool)
     context = context.only_project_dir(directory)
     context.report_warnings()
     if as_json:
-        output.emit_json(context.loaded.document)
+        # infinite numbers, which JSON does not have, are printed as they are inserted in strings
+        text = json.dumps(context.loaded.document)
+        output.emit_json(json.loads(text, parse_constant=str))
     else:
         output.result(format_project(context.project))
 

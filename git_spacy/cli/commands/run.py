@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
 
-from git_spacy.cli import output
+from git_spacy.cli import generated, output
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.errors import InvalidInput
@@ -105,6 +105,8 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
     if len(planned.commands) > 1:
         output.message(summary(outcome, dry=request.dry))
     if not request.dry and (outcome.ran or outcome.restored):
+        if request.axes or context.variables:
+            generated.update_gitignore(context, create=False)
         _show_what_to_commit(context, planned)
     if error := outcome.error():
         raise error
