@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from git_spacy.check.finding import findings_of
@@ -25,6 +26,7 @@ from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
+from git_spacy.state.fetched_assets import is_edited, matches_checksum, stale_source
 from git_spacy.state.project_view import Staged, View
 from git_spacy.state.tracked_paths import missing_hint
 from git_spacy.state.verdict import Reason, Verdict, orphaned_entries
@@ -142,7 +144,7 @@ def _project(context: _CheckContext) -> Iterable[Diagnostic]:
 
 
 def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
-    """Compare the checksums of the assets that exist."""
+    """Compare the checksums of the assets that exist, and the sources that they are from."""
 
     view, project = context.view, context.loaded.project
     for algorithm in ("md5", "sha256"):
@@ -156,12 +158,14 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
             current = fingerprints[asset.dest.normal]
             if current is None or asset.checksum is None:
                 continue
-            if current.digest == asset.checksum.digest:
+            if current.digest == asset.checksum.digest or (
+                current.names and matches_checksum(project, asset, view.stats)
+            ):
                 continue
             message = (
                 f"checksum mismatch: the {algorithm} of asset '{asset.dest}' is {current.digest}"
             )
-            hint = checksum_hint(asset)
+            hint = checksum_hint(asset, edited=is_edited(project, asset, view.stats))
             position = source_map.nearest_position(
                 context.loaded.source_map, "assets", asset.dest.text, "checksum"
             )
@@ -175,6 +179,16 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 message, hint, PROJECT_FILE, *position, severity,
                 subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
+            )  # fmt: skip
+    for asset in project.assets:
+        if source := stale_source(project, asset, view.stats):
+            position = source_map.nearest_position(
+                context.loaded.source_map, "assets", asset.dest.text
+            )
+            yield Diagnostic(
+                f"asset '{asset.dest}' was fetched from {source}",
+                f"git spacy assets {quote(asset.dest.text)}", PROJECT_FILE, *position,
+                subject=f"asset {asset.dest}", files=(PROJECT_FILE,),
             )  # fmt: skip
 
 
@@ -249,7 +263,9 @@ class _LockHints:
         return {
             asset.dest.text: asset
             for path, (asset, digest) in md5s.items()
-            if (now := present[path]) and now.digest != digest
+            if (now := present[path])
+            and now.digest != digest
+            and not (now.names and matches_checksum(self._project, asset, self._view.stats))
         }
 
     def files(self, name: str) -> tuple[str, ...]:
@@ -265,7 +281,9 @@ class _LockHints:
         if reason.about in missing:
             return missing_hint(self._project, self._view.root, name, missing[reason.about])
         if reason.about in self._mismatched:
-            return checksum_hint(self._mismatched[reason.about])
+            asset = self._mismatched[reason.about]
+            edited = is_edited(self._project, asset, self._view.stats)
+            return checksum_hint(asset, edited=edited)
         return self._rerun_command(name)
 
     def _rerun_command(self, name: str) -> str:

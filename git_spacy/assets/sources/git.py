@@ -14,6 +14,7 @@ from git_spacy.git.partial_clone import open_remote_tree
 from git_spacy.git.settings import boolean, fetch_limits
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Asset
+from git_spacy.state.fetched_assets import is_at_or_below
 from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
 
 
@@ -56,7 +57,10 @@ def fetch(
                 f"{address.display_url} has no '{path}' at {address.ref or 'its HEAD'}",
                 hint=hint or "correct 'path'",
             )
-        placed = tree.checkout(path, staged.path)
+        inner = context.nested.get(asset.dest.normal, ())
+        nested = [f"{path}/{name}".lstrip("/") for name in inner]
+        own = [entry for entry in tree.listing if not is_at_or_below(entry.name, nested)]
+        placed = tree._replace(listing=tuple(own)).checkout(path, staged.path)
     for pointer in placed.lfs_pointers:
         report(FetchNotice(dest, f"'{pointer}' is a Git LFS pointer; its content was not fetched"))
     context.cancellation.check()
