@@ -5,21 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from git_spacy.assets.planner import AssetStatus
-from git_spacy.project.model import Asset
+from git_spacy.project.model import Asset, Project
+from git_spacy.state.fetched_assets import is_unmodified, matches_checksum, own_files
 from git_spacy.state.hashing import files_below
 from git_spacy.state.stat_cache import StatCache
 
 
-def inspect_asset(asset: Asset, root: Path, stats: StatCache) -> AssetStatus:
+def inspect_asset(project: Project, asset: Asset, root: Path, stats: StatCache) -> AssetStatus:
     """Return the status of the destination of `asset`. Raises Refused, OSError."""
 
     dest = asset.dest.normal
-    facts = files_below(root, dest)
-    if not facts:
-        return AssetStatus(is_folder=facts is not None)
+    files = files_below(root, dest)
+    if not files or not own_files(project, asset, files, stats):
+        return AssetStatus(is_folder=files is not None)
     existing = stats.fingerprint(dest)
-    matches = None
-    if existing and asset.checksum:
-        actual = stats.fingerprint(dest, asset.checksum.algorithm)
-        matches = actual is not None and actual.digest == asset.checksum.digest
-    return AssetStatus(existing, bool(facts[0].name), matches, stats.fetched(dest))
+    return AssetStatus(
+        existing,
+        bool(existing and existing.names),
+        matches_checksum(project, asset, stats),
+        stats.fetched(dest),
+        is_unmodified(project, asset, stats),
+    )

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from git_spacy.check.finding import findings_of
@@ -26,6 +27,7 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
+from git_spacy.state.fetched_assets import is_edited, matches_checksum, stale_source
 from git_spacy.state.project_view import Staged, View
 from git_spacy.state.tracked_paths import missing_hint, pull_hint
 from git_spacy.state.verdict import Reason, Verdict, orphaned_entries
@@ -185,7 +187,7 @@ def _unknown_to_weasel(loaded: LoadedProject) -> Iterator[Diagnostic]:
 
 
 def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
-    """Compare the checksums of the assets that exist."""
+    """Compare the checksums of the assets that exist, and the sources that they are from."""
 
     view, project = context.view, context.loaded.project
     for algorithm in ("md5", "sha256"):
@@ -199,12 +201,14 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
             current = fingerprints[asset.dest.normal]
             if current is None or asset.checksum is None:
                 continue
-            if current.digest == asset.checksum.digest:
+            if current.digest == asset.checksum.digest or (
+                current.names and matches_checksum(project, asset, view.stats)
+            ):
                 continue
             message = (
                 f"checksum mismatch: the {algorithm} of asset '{asset.dest}' is {current.digest}"
             )
-            hint = checksum_hint(asset)
+            hint = checksum_hint(asset, edited=is_edited(project, asset, view.stats))
             position = source_map.nearest_position(
                 context.loaded.source_map, "assets", asset.dest.text, "checksum"
             )
@@ -218,6 +222,16 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 message, hint, PROJECT_FILE, *position, severity,
                 subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
+            )  # fmt: skip
+    for asset in project.assets:
+        if source := stale_source(project, asset, view.stats):
+            position = source_map.nearest_position(
+                context.loaded.source_map, "assets", asset.dest.text
+            )
+            yield Diagnostic(
+                f"asset '{asset.dest}' was fetched from {source}",
+                f"git spacy assets {quote(asset.dest.text)}", PROJECT_FILE, *position,
+                subject=f"asset {asset.dest}", files=(PROJECT_FILE,),
             )  # fmt: skip
 
 
@@ -292,7 +306,9 @@ class _LockHints:
         return {
             asset.dest.text: asset
             for path, (asset, digest) in md5s.items()
-            if (now := present[path]) and now.digest != digest
+            if (now := present[path])
+            and now.digest != digest
+            and not (now.names and matches_checksum(self._project, asset, self._view.stats))
         }
 
     def files(self, name: str) -> tuple[str, ...]:
@@ -308,7 +324,9 @@ class _LockHints:
         if reason.about in missing:
             return missing_hint(self._project, self._view.root, name, missing[reason.about])
         if reason.about in self._mismatched:
-            return checksum_hint(self._mismatched[reason.about])
+            asset = self._mismatched[reason.about]
+            edited = is_edited(self._project, asset, self._view.stats)
+            return checksum_hint(asset, edited=edited)
         return self._rerun_command(name)
 
     def _rerun_command(self, name: str) -> str:

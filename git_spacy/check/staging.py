@@ -105,6 +105,7 @@ class _AfterAdding:
 
     def __init__(self, staged: Staged, worktree: WorkTree, names: Iterable[str]) -> None:
         self.root = staged.root
+        self.stats = staged.stats
         self._staged = staged
         self._worktree = worktree
         self._added = [ProjectPath(name, name) for name in names]

@@ -19,7 +19,7 @@ COLOURS = {
     "shared": "green", "not_pushed": "yellow", "can_pull": "cyan", "kept": "yellow",
     "modified": "yellow", "missing": "red", "checksum_mismatch": "red", "orphaned": "red",
 }  # fmt: skip
-_TO_FETCH = ("missing", "modified", "checksum_mismatch")
+_TO_FETCH = ("missing", "stale", "checksum_mismatch")
 
 
 def next_steps(project: Project, current: Status, root: Path) -> list[str]:

@@ -45,9 +45,10 @@ LFS_POINTER = "is only a Git LFS pointer"
 
 
 class View(Protocol):
-    """A project in the worktree, the index or a commit."""
+    """A project in the worktree, the index or a commit; `stats` is of the worktree."""
 
     root: Path
+    stats: StatCache
 
     def declare(self, project: Project) -> None:
         """Leave out what does not count in folders, as `StatCache.declare` does."""
@@ -98,7 +99,7 @@ class WorkTree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._stats = StatCache.open(root)
+        self.stats = self._stats = StatCache.open(root)
         self._benign: dict[tuple[str, str], bool] = {}
 
     def declare(self, project: Project) -> None:
@@ -203,7 +204,7 @@ class Staged:
         self.root = root
         self._index = index
         self._prefix = prefix(root, top)
-        self._stats = StatCache.open(root)
+        self.stats = self._stats = StatCache.open(root)
         self._benign: dict[tuple[str, str], str | None] = {}
         self._project_files = self.read(_PROJECT_FILES)
 

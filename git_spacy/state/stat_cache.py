@@ -65,11 +65,12 @@ class PreviousRun(NamedTuple):
 
 
 class FetchedAsset(NamedTuple):
-    """A fetched asset: its source and its fingerprint."""
+    """A fetched asset: its source, its fingerprint, and a digest of the query of its URL."""
 
     source: str
     digest: str
     names: str
+    query: str = ""
 
 
 class _Cached(NamedTuple):
@@ -283,24 +284,25 @@ class StatCache:
         self._changed.add(("paths", key))
         self.bytes_hashed += fingerprint.size
 
-    def is_known_same(self, path: str, recorded: str) -> bool:
+    def is_known_same(self, path: str, recorded: str, kind: str = "same") -> bool:
         """Return whether `remember_same` was called for the present files of `path`."""
 
         summary = self._summary(path)
-        key = _key(path, "same")
+        key = _key(path, kind)
         if summary is None or not self._is_clean(key, summary):
             return False
         return self._paths[key].fingerprint.digest == recorded
 
-    def remember_same(self, path: str, recorded: str) -> None:
-        """Remember that the present files of `path` are those with the md5 `recorded`."""
+    def remember_same(self, path: str, recorded: str, kind: str = "same") -> None:
+        """Remember that the present files of `path` are those with the md5 `recorded`.
+
+        With another `kind`, `recorded` is the digest of what is true of them.
+        """
 
         if summary := self._summary(path):
             fingerprint = Fingerprint(recorded, "", summary.size)
-            self._paths[_key(path, "same")] = _Cached(
-                summary.signature, time.time_ns(), fingerprint
-            )
-            self._changed.add(("paths", _key(path, "same")))
+            self._paths[_key(path, kind)] = _Cached(summary.signature, time.time_ns(), fingerprint)
+            self._changed.add(("paths", _key(path, kind)))
 
     def digest_of_all(self, path: str) -> str | None:
         """Return the md5 of all files in a folder of which some do not count, else None."""
@@ -442,7 +444,8 @@ def _read(file: Path) -> dict[str, Any]:
                 for path, md5 in (*deps, *outs):
                     formats.line(path)
                     _check_all(formats.md5, () if md5 is None else (md5,))
-        for source, content, listing in document["fetched"].values():
+        for source, content, listing, *query in document["fetched"].values():
+            _check_all(formats.md5, filter(None, query[-1:]))
             formats.text(source)
             formats.digest(content)
             formats.names_digest(listing)
@@ -465,7 +468,7 @@ def _check_all(check: Callable[[object], object], values: Iterable[object]) -> N
 
 
 def _key(path: str, kind: str) -> str:
-    """Return the key of `path` for a kind: a digest algorithm, "staged", "same" or "all"."""
+    """Return the key of `path` for a kind: a digest algorithm, "staged", "same", "fetched"…."""
 
     return path if kind == "md5" else f"{kind}\0{path}"
 

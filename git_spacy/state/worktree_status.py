@@ -53,24 +53,35 @@ def judge_all(
     return with_upstream(project, verdicts)
 
 
-def wrong_assets(project: Project, command: Command, stats: StatCache) -> list[Asset]:
-    """Return the assets that `command` depends on and that do not match their checksums.
+def wrong_assets(
+    project: Project, command: Command, stats: StatCache
+) -> list[tuple[Asset, str, str]]:
+    """Return the assets that `command` depends on and that are not those of project.yml, each with
+    what is wrong and a hint.
 
     Those that do not exist are left out, and those that only Git has converted, e.g. their line
     endings. Raises Refused, OSError.
     """
 
-    from git_spacy.state.same_file import unchanged_in_git
+    from git_spacy.state.fetched_assets import asset_problem
 
     wrong = []
     for asset in project.assets:
-        checksum = asset.checksum
-        if checksum and any(asset.dest.touches(dependency) for dependency in command.deps):
-            now = stats.fingerprint(asset.dest.normal, checksum.algorithm)
-            if now and now.digest != checksum.digest:
-                pair = (asset.dest.normal, checksum.digest)
-                wrong += [] if unchanged_in_git(stats, {pair}) else [asset]
+        if not any(asset.dest.touches(dependency) for dependency in command.deps):
+            continue
+        problem = asset_problem(project, asset, stats)
+        if problem and not _is_converted(asset, stats):
+            wrong.append((asset, *problem))
     return wrong
+
+
+def _is_converted(asset: Asset, stats: StatCache) -> bool:
+    """Return whether Git has only converted the file with the checksum of `asset`."""
+
+    from git_spacy.state.same_file import unchanged_in_git
+
+    pair = (asset.dest.normal, asset.checksum.digest if asset.checksum else "")
+    return asset.checksum is not None and bool(unchanged_in_git(stats, {pair}))
 
 
 def _with_recorded(

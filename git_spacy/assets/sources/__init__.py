@@ -9,6 +9,7 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, cast
 
 from git_spacy.assets.cancellation import Cancellation
@@ -44,7 +45,10 @@ class FetchedContent(NamedTuple):
 
 
 class FetchContext(NamedTuple):
-    """What a source needs to know: the project folder, settings and environment."""
+    """What a source needs to know: the project folder, settings and environment.
+
+    `nested` has the paths in the destination of each asset that belong to other assets.
+    """
 
     root: Path
     settings: Settings
@@ -52,6 +56,7 @@ class FetchContext(NamedTuple):
     variables: Mapping[str, str]
     cancellation: Cancellation
     sleep: Callable[[float], None]
+    nested: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def url(self, asset: Asset) -> str:
         """Return the URL of an asset with variables filled in. Never show or store it: it may have
