@@ -76,6 +76,19 @@ class RunCache:
         except (GitSpacyError, OSError) as error:
             self._warn_once(as_warning(error, "not saved to the local cache"))
 
+    def has_copy(self, path: ProjectPath, now: Fingerprint) -> bool:
+        """Save the output at `path`, whose fingerprint is `now`; return whether that was possible.
+
+        An existing copy is read, and repaired if it is damaged.
+        """
+
+        try:
+            self._source.store.save(files_below(self._root, path.normal) or [], now)
+        except (GitSpacyError, OSError) as error:
+            self._warn_once(as_warning(error, "not saved to the local cache"))
+            return False
+        return True
+
     def restore(self, command: Command, deps: Observed) -> str | None:
         """Restore the outputs that `command` produces from `deps`.
 

@@ -50,7 +50,7 @@ def status(
     no_data: bool,
 ) -> None:
     """Show which commands are stale, and why, and whether each asset is present and matches its
-    checksum. Changes nothing.
+    checksum. Changes nothing, except that the outputs from before a killed run come back.
 
     A command is stale if its script, a dependency or an output has changed since its last run, and
     up to date if none of them has.
@@ -61,6 +61,7 @@ def status(
 
     from git_spacy.check import project_status as core
 
+    context.recover_outputs()
     current = core.project_status(project, context.root, os.environ, data=not no_data)
     if as_json:
         output.emit_json(to_json(project, current))
