@@ -490,6 +490,17 @@ def _exists(name: str, descriptor: int) -> bool:
     return _kind(name, descriptor) is not None
 
 
+def remove_tree(path: Path) -> None:
+    """Remove a file, link or folder with its content, if it exists. Follows no symlinks."""
+
+    with suppress(FileNotFoundError):
+        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _remove(path.name, descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _remove(name: str, descriptor: int) -> None:
     """Remove a file or a folder, which another thread may be removing at the same time."""
 

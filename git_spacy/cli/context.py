@@ -6,8 +6,8 @@ Every part is read when it is first used, so that a command pays only for what i
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from git_spacy.cli import command_line, output
-from git_spacy.errors import GitSpacyError, InvalidInput, as_warning
+from git_spacy.errors import Busy, GitSpacyError, InvalidInput, as_warning
 
 if TYPE_CHECKING:
     from git_spacy.git.repository import Repository
@@ -178,16 +178,36 @@ class CommandContext:
 
         return read_settings(self.root)
 
-    def lock(self, *, wait: bool = True) -> AbstractContextManager[ShowRunning]:
+    @contextmanager
+    def lock(self, *, wait: bool = True) -> Iterator[ShowRunning]:
         """Keep other runs out of the project until the block ends, and tell them what the user
-        typed; see `project_lock`."""
+        typed; see `project_lock`.
 
-        from git_spacy.state.run_lock import project_lock
+        Brings back the outputs that killed runs had set aside.
+        """
 
+        from git_spacy.state import run_lock, set_aside
+
+        is_inner = run_lock.is_locked_by_caller(self.root, os.environ)
         typed = command_line.typed(click.get_current_context())
-        return project_lock(
+        with run_lock.project_lock(
             self.root, os.environ, command_line=typed, wait=wait, waiting=output.message
-        )
+        ) as show_running:
+            if not is_inner and set_aside.is_pending(self.root):
+                from git_spacy.run.previous_outputs import recovered_warning
+
+                for recovered in set_aside.recover(self.root):
+                    output.diagnostic(recovered_warning(recovered))
+            yield show_running
+
+    def recover_outputs(self) -> None:
+        """Bring back the outputs that a killed run had set aside, unless a command runs now."""
+
+        from git_spacy.state import set_aside
+
+        if set_aside.is_pending(self.root):
+            with suppress(Busy, OSError), self.lock(wait=False):
+                pass
 
     def run_context(self, project: Project) -> RunContext:
         """Return the context that all commands of a run share; it follows the user's settings.
@@ -217,6 +237,7 @@ class CommandContext:
             environ=os.environ,
             report=lambda _: None,
             recorder=recorder if boolean(self.settings, "spacy.notes") else None,
+            keep_outputs=boolean(self.settings, "spacy.keepOutputs"),
         )
 
     def cache(self) -> CacheStore:

@@ -34,6 +34,7 @@ def overview(context: CommandContext) -> str | None:
     from git_spacy.check import project_status
 
     project = context.project
+    context.recover_outputs()
     return _summarize(project, root, project_status.project_status(project, root, os.environ))
 
 

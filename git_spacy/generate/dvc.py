@@ -40,7 +40,8 @@ class Stage(NamedTuple):
     """A DVC stage.
 
     `params` are paths of keys in project.yml, `cached` are the `outs` and `metrics` that DVC
-    caches, and `producer` is the asset or command that the stage runs.
+    caches, and `producer` is the asset or command that the stage runs. DVC deletes the outputs
+    before it runs the stage unless it `persists` them.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Stage(NamedTuple):
     cached: frozenset[str]
     always_changed: bool
     producer: Asset | Command
+    persists: bool = False
 
 
 def dvc_file(
@@ -132,7 +134,9 @@ def build_stages(
         for name, (number, asset) in zip(asset_names, assets, strict=True)
     ]
     stages += [
-        _command_stage(name, command, number, usage.commands[number], in_git)
+        _command_stage(name, command, number, usage.commands[number], in_git)._replace(
+            persists=command.name in project.keep_outputs
+        )
         for name, (number, command) in zip(command_names, commands, strict=True)
     ]
     if problems := list(_problems(stages)):
@@ -355,7 +359,9 @@ def _document(stage: Stage) -> dict[str, Any]:
 
 
 def _out(path: str, stage: Stage) -> Any:
-    return path if path in stage.cached else {path: {"cache": False}}
+    options = {} if path in stage.cached else {"cache": False}
+    options |= {"persist": True} if stage.persists else {}
+    return {path: options} if options else path
 
 
 def _escaped(value: Any) -> Any:

@@ -157,6 +157,8 @@ def _value(key: SchemaKey, *, top: bool) -> Schema:
         return _path(key)
     if key.kind == "paths":
         return _list(_path(key), variable=top)
+    if key.kind == "names":
+        return _list(_TEXT, variable=top)
     if key.kind == "workflows":
         return {"type": "object", "additionalProperties": _list(_TEXT, variable=True)}
     if key.item:

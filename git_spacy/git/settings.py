@@ -47,6 +47,9 @@ ALL_SETTINGS = (
         " a command again."),
     Setting("spacy.cacheLinks", BOOLEAN, "false",
         "Make outputs hard links into the run cache: saves disk space, but they are read-only."),
+    Setting("spacy.keepOutputs", BOOLEAN, "false",
+        "Let scripts find the outputs of their earlier runs, as with weasel; by default, only those"
+        " of the commands in keep_outputs of project.yml."),
     Setting("spacy.notes", BOOLEAN, "true", "Record each run in Git notes."),
     Setting("spacy.ignore", BOOLEAN, "true", "Let clone and assets update .gitignore."),
     Setting("spacy.remote.*.url", TEXT, "",

@@ -125,7 +125,8 @@ class Project(NamedTuple):
     `environment` maps the names in `${env.NAME}` to environment variables, and `resources` maps
     command names to the resources that they request. `warnings` are what the loader noticed.
     `spacy_version` has version specifiers, e.g. ">=3.7,<4", or is empty; `check_requirements` says
-    whether requirements.txt must be met.
+    whether requirements.txt must be met. The commands in `keep_outputs` find the outputs of their
+    earlier runs.
     """
 
     title: str
@@ -140,6 +141,7 @@ class Project(NamedTuple):
     resources: Mapping[str, Resources] = MappingProxyType({})
     spacy_version: str = ""
     check_requirements: bool = True
+    keep_outputs: frozenset[str] = frozenset()
 
     def command(self, name: str) -> Command | None:
         """Return the command called `name`, or None."""

@@ -27,6 +27,7 @@ ValueKind = Literal[
     "amounts",  # a mapping of a cluster's custom resources to amounts
     "table",  # a mapping with the keys of `item`
     "tables",  # a list of such mappings
+    "names",  # a list of command names
     "named",  # a mapping of command names to such mappings
 ]
 """The type of a key's value after variables have been substituted."""
@@ -158,6 +159,9 @@ PROJECT = KeyTable(
         ),
         "resources": SchemaKey(
             "named", "Machine resources that commands request, by command name.", item=RESOURCES
+        ),
+        "keep_outputs": SchemaKey(
+            "names", "Commands that find the outputs of their last run, e.g. to resume training."
         ),
         "spacy_version": SchemaKey(
             "anything", "Compatible versions of spaCy; 'run' warns of any other."

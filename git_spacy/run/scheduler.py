@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from git_spacy import interrupts
 from git_spacy.errors import (
@@ -46,6 +46,7 @@ from git_spacy.run.events import (
     StepStarted,
 )
 from git_spacy.run.executor import Executor, Job, JobResult, missing_outputs
+from git_spacy.run.previous_outputs import OutputCache, PreviousOutputs
 from git_spacy.run.recorder import PendingRecord, Recorder
 from git_spacy.run.requirements import unmet_requirements
 from git_spacy.run.script import Interpreter, build_steps, installed_version, process_environment
@@ -57,6 +58,7 @@ from git_spacy.state.results import (
     refresh_enclosing,
     refresh_entry,
 )
+from git_spacy.state.set_aside import SetAside
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict
 
@@ -82,31 +84,13 @@ class RunOutcome(NamedTuple):
         return first
 
 
-class OutputCache(Protocol):
-    """The interface of the run cache: the outputs of earlier runs."""
-
-    def save(
-        self, command: Command, deps: Observed, outs: Observed, *, verify: bool = True
-    ) -> None:
-        """Save the outputs that `command` produced from the dependencies `deps`.
-
-        Without `verify`, a copy in the cache is only read again if it may have been modified.
-        """
-
-    def restore(self, command: Command, deps: Observed) -> str | None:
-        """Restore the outputs that `command` would produce from `deps`.
-
-        Returns a description of where they came from, or None if they are not in the cache.
-        """
-        ...
-
-
 class RunContext(NamedTuple):
     """The settings and services that all commands of one run share.
 
     The commands named in `force` run even if they are up to date; `jobs` is how many may run at a
     time; with `keep_going`, a failure only stops the commands that depend on the failed one.
     `show_running` is called with the names of the commands that run, before each wait for them.
+    With `keep_outputs`, scripts find the outputs of their earlier runs.
     """
 
     project: Project
@@ -124,6 +108,7 @@ class RunContext(NamedTuple):
     keep_going: bool = False
     cache: OutputCache | None = None
     show_running: Callable[[Collection[str]], None] = lambda _: None
+    keep_outputs: bool = False
 
     def record_result(
         self, command: Command, observed: Observed, before: Collection[str] = ()
@@ -136,12 +121,13 @@ class RunContext(NamedTuple):
 
 class _RunningCommand(NamedTuple):
     """A command that is running: its index in the plan, the state of its files before it started,
-    and its start time by the monotonic clock."""
+    its start time by the monotonic clock, and its earlier outputs."""
 
     number: int
     before: Observed
     pending_record: PendingRecord | None
     started: float
+    aside: SetAside | None = None
 
 
 def run(plan: RunPlan, context: RunContext) -> RunOutcome:
@@ -166,6 +152,7 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
             if isinstance(error, Interrupted):
                 number, error.running = error.number, scheduler.running
             context.executor.stop(number)
+            scheduler.give_outputs_back()
             raise
         finally:
             context.executor.close()
@@ -192,6 +179,15 @@ class _Scheduler:
         self._graph = DependencyGraph(context.project.commands)
         self._warn_of_stale_producers = _stale_producers(plan.commands, context, self._graph)
         self._has_checked_requirements = False
+        self._previous_outputs = PreviousOutputs(
+            context.project,
+            context.root,
+            known,
+            context.stats,
+            context.keep_outputs,
+            context.report,
+            context.cache,
+        )
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -208,14 +204,17 @@ class _Scheduler:
                 break
             context.show_running(self.running)
             result = context.executor.wait(context.report)
-            running = self._running.pop(result.command.name)
+            command = result.command
+            running = self._running[command.name]
             try:
                 self._finish(result, running)
             except (CheckFailed, ScriptFailed, ExternalError, Refused) as error:
-                self._fail(result.command, error)
+                self._previous_outputs.failed(command, running.aside, running.before)
+                self._fail(command, error)
             else:
-                self._ran.append(result.command.name)
+                self._ran.append(command.name)
                 self._mark_done(running.number)
+            del self._running[command.name]
         not_started = (self._plan.commands[number].name for number in self._waiting)
         return RunOutcome(
             tuple(self._ran),
@@ -224,6 +223,13 @@ class _Scheduler:
             tuple(self._failed),
             tuple(not_started),
         )
+
+    def give_outputs_back(self) -> None:
+        """Bring back the earlier outputs of the commands that were running when this run ended."""
+
+        for running in self._running.values():
+            command = self._plan.commands[running.number]
+            self._previous_outputs.interrupted(command, running.aside, running.before)
 
     def _start_ready(self) -> None:
         # in the order of the plan: commands that depend on a skipped one come after it
@@ -280,8 +286,13 @@ class _Scheduler:
         pending = context.recorder.begin() if context.recorder else None
         steps = build_steps(command, context.python, context.project.environment, context.environ)
         job = Job(command, steps, context.root, environ, context.python.path)
+        outputs = self._previous_outputs.choose(command, before)
+        with interrupts.deferred():
+            aside = self._previous_outputs.set_aside(command, outputs)
+            running = _RunningCommand(number, before, pending, time.monotonic(), aside)
+            self._running[command.name] = running
+        self._previous_outputs.prepare(command)
         context.executor.start(job)
-        self._running[command.name] = _RunningCommand(number, before, pending, time.monotonic())
 
     def _finish(self, result: JobResult, running: _RunningCommand) -> None:
         """Record the result of a job. Raises its failure, or CheckFailed for a missing output."""
@@ -308,6 +319,7 @@ class _Scheduler:
         _write_record(running, command, observed, after, context)
         if context.cache:
             context.cache.save(command, observed, after)
+        self._previous_outputs.succeeded(command, running.aside)
         context.report(CommandFinished(command.name, time.monotonic() - running.started))
 
     def _record_restored(

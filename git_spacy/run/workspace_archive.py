@@ -1,8 +1,9 @@
 """Pack a project's files for a machine without its folder, and unpack the outputs sent back.
 
-The archive contains the files that are tracked by Git or not ignored, and the dependencies of the
-command, but no output of another command. The tar with the outputs is not trusted: all members are
-checked before anything is written, and the outputs are replaced once all are extracted.
+The archive contains the files that are tracked by Git or not ignored, the dependencies of the
+command, and its earlier outputs unless they are set aside, but no output of another command. The
+tar with the outputs is not trusted: all members are checked before anything is written, and the
+outputs are replaced once all are extracted.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ def workspace_files(project: Project, command: Command, root: Path) -> list[str]
 
     outputs = {path.normal for other in project.commands for path in other.produced}
     names = {name for name in _versioned_files(root) if outputs.isdisjoint(_with_parents(name))}
-    for dep in command.deps:
-        names |= set(_walk(root, dep.normal))
+    # what is still there of the command's own outputs was not set aside, so that it can read them
+    for path in command.deps + command.produced:
+        names |= set(_walk(root, path.normal))
     return sorted(name for name in names if _is_packable(root, name))
 
 

@@ -77,7 +77,7 @@ def project_lock(
     waits for another process; raises Busy instead if `wait` is false.
     """
 
-    if os.path.realpath(root) in environ.get(_LOCKED_PROJECTS, "").split(os.pathsep):
+    if is_locked_by_caller(root, environ):
         yield lambda _: None
         return
     path = _lock_path(root)
@@ -88,6 +88,12 @@ def project_lock(
         except Busy:
             raise _busy(root) from None
         yield _Announcement(lock, redact(command_line)).show_running
+
+
+def is_locked_by_caller(root: Path, environ: Mapping[str, str]) -> bool:
+    """Return whether this process belongs to a run that has locked the project at `root`."""
+
+    return os.path.realpath(root) in environ.get(_LOCKED_PROJECTS, "").split(os.pathsep)
 
 
 def lock_holder(root: Path) -> LockHolder | None:

@@ -47,6 +47,7 @@ _FINE_TICK, _COARSE_TICK = (
     20_000_000,
     2_000_000_000,
 )  # ns: Linux; FAT, HFS+
+_NO_DIGEST = "0" * 32  # of what was not read
 _MIN_BYTES_FOR_THREADS = 8 << 20
 _OPEN_COST = 16 << 10  # bytes that can be hashed while a file is opened
 
@@ -380,6 +381,22 @@ class StatCache:
         """Return the asset that was fetched to `dest`, if any."""
 
         return self._fetched.get(dest)
+
+    def is_leftover(self, path: str) -> bool:
+        """Return whether the present files of `path` are those that a failed run left."""
+
+        known = self._paths.get(_key(path, "leftover"))
+        summary = self._summary(path) if known else None
+        return bool(known and summary and known.signature == summary.signature)
+
+    def remember_leftover(self, path: str) -> None:
+        """Remember that a failed run left the present files of `path`."""
+
+        if summary := self._summary(path):
+            fingerprint = Fingerprint(_NO_DIGEST, "", summary.size)
+            key = _key(path, "leftover")
+            self._paths[key] = _Cached(summary.signature, time.time_ns(), fingerprint)
+            self._changed.add(("paths", key))
 
     def remember_fetched(self, dest: str, asset: FetchedAsset) -> None:
         """Remember the asset that was fetched to `dest`."""

@@ -20,12 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from git_spacy.containment import link_stays_inside, refuse_name
 from git_spacy.errors import ExternalError, LocalFailure, Refused
-from git_spacy.files import Staging, resolve_beneath
+from git_spacy.files import Staging
 from git_spacy.project.paths import ProjectPath
 from git_spacy.safe_extract import OutputExtractor, read_members
 from git_spacy.state.hashing import FileStat, Fingerprint, files_below, fingerprint
+from git_spacy.storage.output_layout import folders_and_links
 
 _CHUNK = 1 << 20
 _LEVEL = 3  # models hardly compress; a higher level costs time and gains nothing
@@ -170,33 +170,13 @@ def _member_name(path: ProjectPath, inner: str) -> str:
 def _folders_and_links(root: Path, path: ProjectPath) -> Iterator[tuple[str, tarfile.TarInfo]]:
     """Yield (name below the output, member) for each folder and link of an output."""
 
-    top = resolve_beneath(root, path.normal)
-    for folder, folders, files in os.walk(top):
-        above = os.path.relpath(folder, top)
-        above = "" if above == "." else above
-        info = tarfile.TarInfo(_member_name(path, above))
-        info.type, info.mode = tarfile.DIRTYPE, 0o755
-        yield above, info
-        for name in sorted((*folders, *files)):
-            inner = posixpath.join(above, name)
-            if reason := refuse_name(inner):
-                raise Refused(
-                    f"'{_member_name(path, inner)}', which {reason}, is never pushed",
-                    hint=f"remove it from '{path}'",
-                )
-            link = os.path.join(folder, name)
-            if not os.path.islink(link):
-                continue
-            target = os.readlink(link)
-            if link_stays_inside(inner, target):
-                info = tarfile.TarInfo(_member_name(path, inner))
-                info.type, info.linkname, info.mode = tarfile.SYMTYPE, target, 0o777
-                yield inner, info
-            elif os.path.isdir(link):
-                raise Refused(
-                    f"'{_member_name(path, inner)}' is a link to a folder outside '{path}'",
-                    hint="replace the link with a copy of the folder",
-                )
+    for member in folders_and_links(root, path.normal):
+        info = tarfile.TarInfo(_member_name(path, member.name))
+        if member.target is None:
+            info.type, info.mode = tarfile.DIRTYPE, 0o755
+        else:
+            info.type, info.linkname, info.mode = tarfile.SYMTYPE, member.target, 0o777
+        yield member.name, info
 
 
 class _HashingReader:

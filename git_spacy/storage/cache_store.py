@@ -1,8 +1,8 @@
 """Store outputs on this machine by content, for all branches and worktrees of a repository.
 
 The cache is in `spacy/store` in the common folder of the repository: `objects/` has files by
-sha256, `trees/` lists the files of an output by its md5 and file names, `results/` lists the
-outputs of earlier runs. Every file is written atomically, and damaged files are never restored.
+sha256, `trees/` lists the files of an output by its md5, file names and layout, `results/` lists
+the outputs of earlier runs. Every file is written atomically, and damaged files are never restored.
 """
 
 from __future__ import annotations
@@ -25,22 +25,37 @@ from git_spacy.file_locks import file_lock
 from git_spacy.files import Staging, create, flush, write_atomic
 from git_spacy.git.repository import Repository
 from git_spacy.git.state_dir import user_cache_dir
-from git_spacy.state.hashing import FileStat, Fingerprint, digest_names
+from git_spacy.state.hashing import FileStat, Fingerprint
+from git_spacy.storage.cached_tree import (
+    CachedFile,
+    CachedTree,
+    read_json,
+    read_tree,
+    stat_regular_file,
+)
+from git_spacy.storage.output_layout import OutputLayout, path_key
 
 _CHUNK = 1 << 20
 _CLONE = 0x40049409  # FICLONE of linux/fs.h: a copy that shares blocks until they are written
 _MOST_RESULTS = 16  # of one command with the same input: training is not deterministic
-_MOST_BYTES = 64 << 20  # of a list of files or results; larger files are not ours
 _TEMPORARY = "tmp-"
 
 
 class CachedResult(NamedTuple):
     """The outputs of a run as (path, md5, digest of file names), the commit that the run started on
-    ("" if unknown), and when the result was saved, in seconds since 1970."""
+    ("" if unknown), when the result was saved, in seconds since 1970, and the key of the layout of
+    each output, if known."""
 
     outs: tuple[tuple[str, str, str], ...]
     commit: str = ""
     time: float = 0.0
+    layouts: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What distinguishes this result from others of the same command."""
+
+        return self.outs, self.layouts
 
 
 class CacheSize(NamedTuple):
@@ -50,23 +65,6 @@ class CacheSize(NamedTuple):
     trees: int
     objects: int
     bytes: int
-
-
-class _File(NamedTuple):
-    """A file of an output: its name below the output ("" for the output itself), sha256, size, and
-    whether it is executable."""
-
-    name: str
-    id: str
-    size: int
-    is_executable: bool
-
-
-class _Tree(NamedTuple):
-    """An output in the cache: the path of its list of files, and the files."""
-
-    path: Path
-    files: list[_File]
 
 
 class CacheStore:
@@ -93,11 +91,14 @@ class CacheStore:
     def has_intact(self, known: Fingerprint) -> bool:
         """Return whether the output is present and all its files, which are read, are intact."""
 
-        tree = self._tree(known.digest, known.names)
-        return tree is not None and all(map(self._is_intact, tree.files))
+        trees = self._trees(known.digest, known.names)
+        return any(all(map(self._is_intact, tree.files)) for tree in trees)
 
-    def save(self, facts: Sequence[FileStat], known: Fingerprint, *, verify: bool = True) -> None:
-        """Save the output with these files and the fingerprint `known`.
+    def save(
+        self, facts: Sequence[FileStat], known: Fingerprint, *, verify: bool = True,
+        layout: OutputLayout | None = None, path: str = "",
+    ) -> None:  # fmt: skip
+        """Save the output at `path` with these files, this layout and the fingerprint `known`.
 
         An existing copy is read, and written again if it is damaged. Without `verify`, only those
         of its files are read that may have been modified since the last use.
@@ -106,7 +107,11 @@ class CacheStore:
         file name, OSError.
         """
 
-        tree = self._tree(known.digest, known.names)
+        layout = layout or OutputLayout(
+            tuple(fact.name for fact in facts if os.access(fact.path, os.X_OK))
+        )
+        name = _tree_name(known.digest, known.names, layout.key(path))
+        tree = read_tree(self._top / name)
         if tree and self._is_complete(tree, verify=verify):
             _touch(tree.path)
             return
@@ -114,7 +119,7 @@ class CacheStore:
             formats.folder(fact.name)
         with self._exclusive():
             hasher = hashlib.md5(usedforsecurity=False)
-            files = [self._save_file(fact, hasher) for fact in facts]
+            files = [self._save_file(fact, layout, hasher) for fact in facts]
             if hasher.hexdigest() != known.digest:
                 raise LocalFailure(
                     "an output changed while it was saved to the cache",
@@ -122,42 +127,63 @@ class CacheStore:
                 )
             objects = {self._top / _object_name(file.id) for file in files}
             flush(objects | {path.parent for path in objects})
-            self._write(_tree_name(known.digest, known.names), [list(file) for file in files])
+            saved = CachedTree(self._top / name, files, dict(layout.links), list(layout.folders))
+            self._write(name, saved.document())
 
-    def restore(self, digest: str, names: str | None, staged: Staging) -> bool:
+    def restore(
+        self, digest: str, names: str | None, staged: Staging, *, path: str = "", layout: str = ""
+    ) -> bool:
         """Copy the output with this md5 into `staged` and return whether it is present.
 
-        The caller must verify the content. Raises OSError.
+        Prefers the layout with the key `layout`, or else the last one of the output at `path`. The
+        caller must verify the content. Raises OSError.
         """
 
-        tree = self._tree(digest, names)
-        if tree is None or not self._is_complete(tree, verify=False):
-            return False
+        preferred = layout or path_key(path)
+        for tree in self._trees(digest, names, preferred):
+            if self._is_complete(tree, verify=False):
+                if self._restore_tree(tree, staged.path):
+                    _touch(tree.path)
+                    return True
+                staged.discard()
+        return False
+
+    def _restore_tree(self, tree: CachedTree, top: Path) -> bool:
+        files = (file for file in tree.files if file.name not in tree.links)
         try:
-            is_complete = all(self._restore_file(file, staged.path) for file in tree.files)
+            for folder in tree.folders:
+                (top / folder).mkdir(parents=True)
+            if not all(self._restore_file(file, top) for file in files):
+                return False
+            for name, target in tree.links.items():
+                (top / name).parent.mkdir(parents=True, exist_ok=True)
+                os.symlink(target, top / name)
         except (FileExistsError, NotADirectoryError):  # a name is both a file and a folder
             return False
-        if is_complete:
-            _touch(tree.path)
-        return is_complete
+        return True
 
     def discard(self, digest: str, names: str | None) -> None:
         """Remove a damaged output from the list of outputs."""
 
-        if tree := self._tree(digest, names):
+        for tree in self._trees(digest, names):
             tree.path.unlink(missing_ok=True)
 
-    def _tree(self, digest: str, names: str | None) -> _Tree | None:
-        """Return the list of files of an output, None if it is missing or invalid."""
+    def _trees(self, digest: str, names: str | None, preferred: str = "") -> list[CachedTree]:
+        """Return the valid lists of files of an output, the last used first; before all others,
+        those with a layout whose key begins with `preferred`."""
 
+        beginning = f"{formats.md5(digest)}-"
         if names is not None:
-            return _read_tree(self._top / _tree_name(digest, names))
-        folder = self._top / "trees" / formats.md5(digest)[:2]
-        listed = sorted(os.listdir(folder)) if folder.is_dir() else []
-        trees = (_read_tree(folder / name) for name in listed if name.startswith(f"{digest}-"))
-        return next(filter(None, trees), None)
+            beginning += formats.names_digest(names)
+        found = []
+        for path in (self._top / "trees" / digest[:2]).glob(f"{beginning}*"):
+            _, listed_names, *layout = path.name.split("-")
+            if names in (None, listed_names) and (tree := read_tree(path)):
+                is_other = not (layout and layout[0].startswith(preferred))
+                found.append((is_other, -_used(path), path.name, tree))
+        return [tree for *_, tree in sorted(found, key=lambda item: item[:3])]
 
-    def _is_complete(self, tree: _Tree, *, verify: bool) -> bool:
+    def _is_complete(self, tree: CachedTree, *, verify: bool) -> bool:
         """Return whether all files of an output are present and intact.
 
         Without `verify`, only files that were modified since the last use are read.
@@ -172,29 +198,31 @@ class CacheStore:
                 return False
         return True
 
-    def _is_intact(self, file: _File) -> bool:
+    def _is_intact(self, file: CachedFile) -> bool:
         path = self._top / _object_name(file.id)
         try:
             return self._stat_object(file) is not None and _sha256(path) == file.id
         except OSError:
             return False
 
-    def _stat_object(self, file: _File) -> os.stat_result | None:
+    def _stat_object(self, file: CachedFile) -> os.stat_result | None:
         """Return the status of a regular file in the cache, None for anything else."""
 
-        return _stat_regular_file(self._top / _object_name(file.id))
+        return stat_regular_file(self._top / _object_name(file.id))
 
-    def _save_file(self, fact: FileStat, hasher: Any) -> _File:
-        is_executable = os.access(fact.path, os.X_OK)
+    def _save_file(self, fact: FileStat, layout: OutputLayout, hasher: Any) -> CachedFile:
+        is_executable = fact.name in layout.executables
+        # the target of a link to a file elsewhere is not ours to make read-only
+        is_linkable = not is_executable and fact.name not in layout.copied_links
         temporary = self._temporary_path()
         try:
-            self._copy(Path(fact.path), temporary, link=self._link and not is_executable)
+            self._copy(Path(fact.path), temporary, link=self._link and is_linkable)
             id = _sha256(temporary, hasher)
             target = self._top / _object_name(id)
             sharing.make_folders(target.parent)
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
-            file = _File(fact.name, id, fact.size, is_executable)
+            file = CachedFile(fact.name, id, fact.size, is_executable)
             # Replace an existing object, which may be damaged, but leave an intact one that is
             # shared with outputs by hard links.
             if not (self._link and self._is_intact(file)):
@@ -204,7 +232,7 @@ class CacheStore:
             temporary.unlink(missing_ok=True)
         return file
 
-    def _restore_file(self, file: _File, top: Path) -> bool:
+    def _restore_file(self, file: CachedFile, top: Path) -> bool:
         # the executable bit belongs to the output's file, so it cannot share an inode
         link = self._link and not file.is_executable
         if self._stat_object(file) is None:
@@ -240,11 +268,11 @@ class CacheStore:
         """Add a result to those with this key. Raises OSError."""
 
         known = self.results(key)
-        if known and known[0].outs == result.outs:
+        if known and known[0].content == result.content:
             _touch(self._top / _result_name(key))
             return
         with self._exclusive():
-            others = [other for other in self.results(key) if other.outs != result.outs]
+            others = [other for other in self.results(key) if other.content != result.content]
             stamped = result._replace(time=result.time or time.time())
             items = [list(item) for item in (stamped, *others)][:_MOST_RESULTS]
             self._write(_result_name(key), items)
@@ -257,7 +285,7 @@ class CacheStore:
         objects = [
             status.st_size
             for path in self._cached_files("objects")
-            if (status := _stat_regular_file(path))
+            if (status := stat_regular_file(path))
         ]
         results, trees = (sum(1 for _ in self._cached_files(part)) for part in ("results", "trees"))
         return CacheSize(results, trees, len(objects), sum(objects))
@@ -265,7 +293,7 @@ class CacheStore:
     def incomplete(self) -> int:
         """Return how many outputs lack a file, without reading the files."""
 
-        trees = [_read_tree(path) for path in self._cached_files("trees") if path.name[0] != "."]
+        trees = [read_tree(path) for path in self._cached_files("trees") if path.name[0] != "."]
         return sum(
             tree is None
             or any(
@@ -281,14 +309,11 @@ class CacheStore:
 
         with self._exclusive():
             for path in list(self._cached_files("objects")):
-                if (
-                    _stat_regular_file(path) is None
-                    or _sha256(path) != path.parent.name + path.name
-                ):
+                if stat_regular_file(path) is None or _sha256(path) != path.parent.name + path.name:
                     path.unlink()
             broken = []
             for path in list(self._cached_files("trees")):
-                tree = _read_tree(path)
+                tree = read_tree(path)
                 if tree is None or not all(map(self._stat_object, tree.files)):
                     path.unlink()
                     if not path.name.startswith("."):  # a temporary file of a killed process
@@ -321,7 +346,7 @@ class CacheStore:
             used = {
                 _object_name(file.id)
                 for path in self._cached_files("trees")
-                if (tree := _read_tree(path))
+                if (tree := read_tree(path))
                 for file in tree.files
             }
             for path in list(self._cached_files("objects")):
@@ -357,8 +382,15 @@ def _touch(path: Path) -> None:
         os.utime(path)
 
 
-def _tree_name(digest: str, names: str) -> str:
-    return f"trees/{formats.md5(digest)[:2]}/{digest}-{formats.names_digest(names)}"
+def _used(path: Path) -> int:
+    try:
+        return os.lstat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _tree_name(digest: str, names: str, layout: str) -> str:
+    return f"trees/{formats.md5(digest)[:2]}/{digest}-{formats.names_digest(names)}-{layout}"
 
 
 def _object_name(id: str) -> str:
@@ -369,62 +401,24 @@ def _result_name(key: str) -> str:
     return f"results/{formats.sha256(key)[:2]}/{key[2:]}"
 
 
-def _read_list(path: Path) -> list[Any] | None:
-    """Return the JSON list in a file, None if it is missing or invalid."""
-
-    try:
-        status = _stat_regular_file(path)
-        if status is None or status.st_size > _MOST_BYTES:
-            return None
-        value = formats.document(path.read_bytes())
-    except (OSError, InvalidInput):
-        return None
-    return value if isinstance(value, list) else None
-
-
-def _read_tree(path: Path) -> _Tree | None:
-    """Return the list of files of an output, None if it is invalid or its file names do not match
-    the name of the list."""
-
-    value = _read_list(path)
-    if value is None:
-        return None
-    try:
-        files = [_parse_file(item) for item in value]
-    except (InvalidInput, TypeError, ValueError):
-        return None
-    names = digest_names([file.name for file in files])
-    return _Tree(path, files) if names == path.name.partition("-")[2] else None
-
-
-def _parse_file(item: Any) -> _File:
-    name, id, size, is_executable = item
-    return _File(
-        formats.folder(name), formats.sha256(id), formats.size(size), is_executable is True
-    )
-
-
 def _read_results(path: Path) -> list[CachedResult]:
-    return [result for item in _read_list(path) or () if (result := _parse_result(item))]
+    items = read_json(path)
+    listed = items if isinstance(items, list) else ()
+    return [result for item in listed if (result := _parse_result(item))]
 
 
 def _parse_result(item: Any) -> CachedResult | None:
     try:
-        outs, commit, when = item
+        outs, commit, when, *layouts = item  # older results have no layouts
         outputs = ((formats.line(a), formats.md5(b), formats.names_digest(c)) for a, b, c in outs)
-        return CachedResult(tuple(outputs), formats.object_id(commit), formats.number(when))
+        return CachedResult(
+            tuple(outputs),
+            formats.object_id(commit),
+            formats.number(when),
+            tuple(map(formats.md5, *layouts)) if layouts else (),
+        )
     except (InvalidInput, TypeError, ValueError):
         return None
-
-
-def _stat_regular_file(path: Path) -> os.stat_result | None:
-    """Return the status of a regular file, None for anything else."""
-
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return status if stat.S_ISREG(status.st_mode) else None
 
 
 def _sha256(path: Path, second_hasher: Any = None) -> str:

@@ -24,6 +24,7 @@ from git_spacy.state.hashing import Fingerprint, files_below, fingerprint
 from git_spacy.state.stat_cache import Observed
 from git_spacy.storage import archive, remote_keys
 from git_spacy.storage.cache_store import CachedResult, CacheStore
+from git_spacy.storage.output_layout import read_layout
 from git_spacy.storage.push import command_hash
 from git_spacy.storage.remote import Remote
 
@@ -66,15 +67,37 @@ class RunCache:
         seen = {path: outs[path.normal] for path in command.produced}
         try:
             results = []
+            layouts = []
             for path, now in seen.items():
                 if now is None:
                     return
-                facts = files_below(self._root, path.normal) or []
-                self._source.store.save(facts, now, verify=verify)
+                layouts.append(self._save_output(path, now, verify=verify))
                 results.append((path.text, now.digest, now.names))
-            self._source.store.add_result(_result_key(command, deps), CachedResult(tuple(results)))
+            result = CachedResult(tuple(results), layouts=tuple(layouts))
+            self._source.store.add_result(_result_key(command, deps), result)
         except (GitSpacyError, OSError) as error:
             self._warn_once(as_warning(error, "not saved to the local cache"))
+
+    def has_copy(self, path: ProjectPath, now: Fingerprint) -> bool:
+        """Save the output at `path`, whose fingerprint is `now`; return whether that was possible.
+
+        An existing copy is read, and repaired if it is damaged.
+        """
+
+        try:
+            self._save_output(path, now)
+        except (GitSpacyError, OSError) as error:
+            self._warn_once(as_warning(error, "not saved to the local cache"))
+            return False
+        return True
+
+    def _save_output(self, path: ProjectPath, now: Fingerprint, *, verify: bool = True) -> str:
+        """Save the output at `path`, and return the key of its layout."""
+
+        facts = files_below(self._root, path.normal) or []
+        layout = read_layout(self._root, path.normal, facts)
+        self._source.store.save(facts, now, verify=verify, layout=layout, path=path.normal)
+        return layout.key(path.normal)
 
     def restore(self, command: Command, deps: Observed) -> str | None:
         """Restore the outputs that `command` produces from `deps`.
@@ -96,8 +119,8 @@ class RunCache:
             *self._source.store.results(_result_key(command, deps)),
             *self._from_records(command, deps),
         ):
-            if result.outs not in seen:
-                seen.add(result.outs)
+            if result.content not in seen:
+                seen.add(result.content)
                 yield result
 
     def _from_records(self, command: Command, deps: Observed) -> Iterable[CachedResult]:
@@ -129,21 +152,26 @@ class RunCache:
         wanted = {text: (digest, names) for text, digest, names in result.outs}
         if set(wanted) != {path.text for path in command.produced}:
             return None
+        layouts = dict(zip(wanted, result.layouts, strict=False))
         origins: dict[str, None] = {}
         with ExitStack() as stack:
             stagings: list[Staging] = []
             replaced: list[tuple[ProjectPath, Fingerprint]] = []
             for path in command.produced:
                 digest, names = wanted[path.text]
+                layout = layouts.get(path.text, "")
                 now = fingerprint(self._root, path.normal)
-                if now and (now.digest, now.names) == (digest, names):
+                is_same = now is not None and (now.digest, now.names) == (digest, names)
+                if is_same and layout in ("", self._layout_key(path)):
                     continue
                 recover(self._root, path.normal)
                 if now is None and os.path.lexists(os.path.join(self._root, path.normal)):
                     return None  # a broken link is not replaced
                 staged = stack.enter_context(staging(self._root, path.normal))
                 hashed = command_hash(self._project, command, deps, self._environ)
-                origin = stage_output(self._source, self._root, path, staged, digest, names, hashed)
+                origin = stage_output(
+                    self._source, self._root, path, staged, digest, names, hashed, layout
+                )
                 if origin is None:
                     return None
                 origins[origin] = None
@@ -151,10 +179,14 @@ class RunCache:
                 if now and not now.is_empty:
                     replaced.append((path, now))
             for path, now in replaced:  # this may be the only copy
-                self._source.store.save(files_below(self._root, path.normal) or [], now)
+                self._save_output(path, now)
             for staged in stagings:
                 staged.commit()
         return " and ".join(origins) or "the worktree"
+
+    def _layout_key(self, path: ProjectPath) -> str:
+        facts = files_below(self._root, path.normal) or []
+        return read_layout(self._root, path.normal, facts).key(path.normal)
 
     def _warn_once(self, problem: Diagnostic) -> None:
         if not self._warned:
@@ -164,16 +196,16 @@ class RunCache:
 
 def stage_output(
     source: OutputSource, root: Path, path: ProjectPath, staged: Staging, digest: str,
-    names: str | None, hashed: str | None,
+    names: str | None, hashed: str | None, layout: str = "",
 ) -> str | None:  # fmt: skip
     """Stage an output from the cache or the remote and return a description of its source.
 
     `digest` is its md5, `names` the digest of its file names if known, `hashed` the hash of its
-    command in the remote (None: any command). Returns None if no copy exists. Raises GitSpacyError,
-    OSError.
+    command in the remote (None: any command), and `layout` the key of its layout if known. Returns
+    None if no copy exists. Raises GitSpacyError, OSError.
     """
 
-    if source.store.restore(digest, names, staged):
+    if source.store.restore(digest, names, staged, path=path.normal, layout=layout):
         if _matches(fingerprint(root, staged.relative), digest, names):
             return "the local cache"
         source.store.discard(digest, names)

@@ -118,6 +118,9 @@ def document(name: str, key: str, value: Any) -> dict[str, Any]:
         "commands": [{"name": "x"}],
     }
     if name == "project":
+        if key == "keep_outputs" and isinstance(value, list):  # the schema knows no command names
+            names = {text for text in value if isinstance(text, str) and text not in ("", "x")}
+            found["commands"] += [{"name": text} for text in sorted(names)]
         found[key] = value
     elif name == "command":
         found["commands"].append({"name": "c", key: value})
@@ -354,7 +357,7 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
 
 
 def entries(keys: KeyTable) -> st.SearchStrategy[dict[str, Any]]:
-    """Generate valid entries of a table, except for workflows."""
+    """Generate valid entries of a table, except for those that name commands."""
 
     def value_of(key: SchemaKey) -> st.SearchStrategy[Any]:
         if key.item is None:
@@ -366,7 +369,7 @@ def entries(keys: KeyTable) -> st.SearchStrategy[dict[str, Any]]:
     found = {
         name: value_of(key)
         for name, key in keys.keys.items()
-        if key.kind not in ("workflows", "named")
+        if key.kind not in ("workflows", "named", "names")
     }
     needed = {name: found.pop(name) for name in keys.required}
     return st.fixed_dictionaries(needed, optional=found)
@@ -388,6 +391,7 @@ def valid_documents(draw: st.DrawFn) -> dict[str, Any]:
     names = st.sampled_from([command["name"] for command in commands if "{" not in command["name"]])
     found["resources"] = draw(st.dictionaries(names, entries(RESOURCES), max_size=2))
     found["workflows"] = draw(st.dictionaries(st.sampled_from(["all", "some"]), steps))
+    found["keep_outputs"] = draw(steps)
     return found
 
 
@@ -452,6 +456,7 @@ WRONG: dict[str, list[Any]] = {
     "amount": [None, "", "x", "1", True, -1, 1.5, [], [1], {}],
     "bytes": [None, "", "8 GB", False, -1, 0.5, [], {}],
     "amounts": [None, "", 1, [], ["a"], {"a": None}, {"a": "1"}, {"a": -1}, {"memory": 1}, {"": 1}],
+    "names": [None, "x", 1, {}, {"x0": 1}, [1], [""], [None]],
     "named": [None, "x", 1, [], {"x0": None}, {"x0": 1}, {"x0": []}, {"x0": {"cpus": 1}}],
     "tables": [None, "", "x", 1, {}, [None], ["x"], [[]], [{}]],
 }

@@ -59,7 +59,7 @@ def objects(store_at: Path) -> list[Path]:
 
 
 def is_listed(store: CacheStore, digest: str, names: str | None = None) -> bool:
-    return store._tree(digest, names) is not None
+    return bool(store._trees(digest, names))
 
 
 @pytest.mark.parametrize("link", [False, True])

@@ -98,6 +98,8 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
     commands = _select_commands(context, request)
     jobs = _count_jobs(context, request, commands)
     planned = _plan_run(commands, request, jobs)
+    if request.dry:
+        context.recover_outputs()
     unlocked: AbstractContextManager[ShowRunning] = nullcontext(lambda _: None)
     locked = unlocked if request.dry else context.lock(wait=not request.no_wait)
     with locked as show_running:

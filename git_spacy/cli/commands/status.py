@@ -62,7 +62,8 @@ def status(
     remote_name: str | None,
 ) -> None:
     """Show which commands are stale, and why, and whether each asset is present and matches its
-    checksum. Changes nothing, and only uses the network with --remote.
+    checksum. Only uses the network with --remote. Changes nothing, except that the outputs from
+    before a killed run come back.
 
     A command is stale if its script, a dependency or an output has changed since its last run, and
     up to date if none of them has.
@@ -77,6 +78,7 @@ def status(
 
     from git_spacy.check import project_status as core
 
+    context.recover_outputs()
     current = core.project_status(project, context.root, os.environ, data=not no_data)
     shared = None if remote_name is None else compare_with_remote(context, remote_name or None)
     if as_json:

@@ -1,0 +1,409 @@
+"""Set the outputs of an earlier run aside while a command runs, and bring them back if it fails.
+
+So a script sees what it would see in a fresh clone, and an output has nothing but what its last run
+produced. Outputs are moved by renames, into `spacy/aside` in the Git folder, or into `.git-spacy`
+in the project if the Git folder is on another file system. Before each step a journal says what the
+next command has to do if this process is killed. Content that no run recorded is never deleted, but
+moved to `spacy/kept`; what a failed run wrote, to `spacy/failed`.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from git_spacy import formats
+from git_spacy.errors import GitSpacyError, InvalidInput
+from git_spacy.files import remove_tree, resolve_beneath, write_atomic
+from git_spacy.git.state_dir import state_dir
+from git_spacy.lock import lock_format
+from git_spacy.lock.lock_format import LockEntry
+from git_spacy.state.hashing import fingerprint
+
+_LOCAL_FOLDER = ".git-spacy"  # in the project
+_JOURNAL = re.compile(r"([0-9a-f]{16})\.json")
+_MAX_BYTES = 4 << 20  # of a journal
+# of a mount point, another file system, or a folder that may not be changed
+_IMMOVABLE = (errno.EXDEV, errno.EBUSY, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTSUP)
+
+Phase = Literal["moving", "running", "returning", "dropping"]
+"""What a killed process was doing: moving outputs aside, running the command, bringing the outputs
+back, or deleting them."""
+
+
+class PreviousOutput(NamedTuple):
+    """An output (`ProjectPath.normal`) to set aside.
+
+    The paths in `stays`, relative to it, stay where they are, and so does a folder `x`, without its
+    content, for `x/.`. `is_recorded` says whether a run
+    produced the content, which is kept otherwise; `is_leftover`, whether a failed run left it.
+    """
+
+    path: str
+    stays: tuple[str, ...] = ()
+    is_recorded: bool = True
+    is_leftover: bool = False
+
+
+class Recovered(NamedTuple):
+    """What was done about a killed run of `command`: whether its earlier outputs are back, and the
+    folders with what the killed run wrote and with content that no run recorded, if any."""
+
+    command: str
+    are_back: bool
+    failed: Path | None = None
+    kept: Path | None = None
+
+
+class SetAside:
+    """The outputs of an earlier run of one command, set aside for the present run."""
+
+    def __init__(
+        self, root: Path, folder: Path, id: str, command: str, outputs: Iterable[PreviousOutput],
+        entry: str,
+    ) -> None:  # fmt: skip
+        self.command = command
+        self.outputs = tuple(outputs)
+        self._entry = entry  # a digest of the command's lock entry before the run
+        self._root = root
+        self._folder = folder  # for the content, on the file system of the outputs
+        self._id = id
+        self._journal = _journals(root) / f"{id}.json"
+        self._aside = folder / "aside" / id
+        self._phase: Phase = "moving"
+
+    def holds(self, path: str) -> bool:
+        """Return whether something was set aside at `path`, relative to the project."""
+
+        return os.path.lexists(self._aside / path)
+
+    def move(self) -> list[tuple[str, OSError]]:
+        """Set the outputs aside; return those that cannot be moved, which stay, with the reason."""
+
+        immovable = []
+        self._enter("moving")
+        for output in self.outputs:
+            target = self._aside / output.path
+            try:
+                _move(self._path(output), target, output.stays)
+            except OSError as error:
+                if error.errno not in _IMMOVABLE:
+                    raise
+                immovable.append((output.path, error))
+                _merge(target, self._path(output))
+        refused = {path for path, _ in immovable}
+        self.outputs = tuple(output for output in self.outputs if output.path not in refused)
+        self._enter("running")
+        return immovable
+
+    def give_back(self) -> Path | None:
+        """Bring the outputs back after a failed run.
+
+        Returns the folder with what that run wrote, or None. What a failed run left is only brought
+        back if this one wrote nothing.
+        """
+
+        if self._phase == "dropping":
+            return None
+        failed = self._failed / self._id
+        for output in self.outputs:
+            if output.is_leftover and _has_files(self._path(output)):
+                remove_tree(self._aside / output.path)
+            elif self.holds(output.path):
+                _move(self._path(output), failed / output.path, output.stays)
+        if not _has_files(failed):
+            remove_tree(failed)
+        self._enter("returning")
+        self._finish_returning()
+        if not failed.exists():
+            return None
+        for other in self._failed.iterdir():
+            if other.name != self._id:
+                remove_tree(other)
+        return failed
+
+    def _finish_returning(self) -> None:
+        for output in self.outputs:
+            _merge(self._aside / output.path, self._path(output))
+        self._keep(self.outputs)  # what could not be brought back, since its place is taken
+        self._remove()
+
+    def drop(self, needed: Collection[str] = ()) -> Path | None:
+        """Delete the outputs after a successful run, and what failed runs wrote.
+
+        Content that no run recorded is kept, and so are outputs with a path of `needed` that the
+        run did not produce again; the folder with them is returned.
+        """
+
+        self.outputs = tuple(
+            output._replace(is_recorded=output.is_recorded and not self._lacks(output, needed))
+            for output in self.outputs
+        )
+        self._enter("dropping")
+        return self._finish_dropping()
+
+    def _finish_dropping(self) -> Path | None:
+        kept = self._keep(output for output in self.outputs if not output.is_recorded)
+        remove_tree(self._failed)
+        self._remove()
+        return kept
+
+    def _lacks(self, output: PreviousOutput, needed: Collection[str]) -> bool:
+        return any(
+            path.startswith(output.path + "/")
+            and self.holds(path)
+            and not os.path.lexists(self._root / path)
+            for path in needed
+        )
+
+    def _keep(self, outputs: Iterable[PreviousOutput]) -> Path | None:
+        folder = self._folder / "kept" / self._id
+        for output in outputs:
+            if _has_files(self._aside / output.path):
+                _move(self._aside / output.path, folder / output.path, ())
+        return folder if folder.exists() else None
+
+    @property
+    def _failed(self) -> Path:
+        return self._folder / "failed" / _folder_name(self.command)
+
+    def _path(self, output: PreviousOutput) -> Path:
+        folder, name = os.path.split(output.path)
+        return resolve_beneath(self._root, folder) / name
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        document = {
+            "phase": phase,
+            "folder": "" if self._folder == self._journal.parent.parent else _LOCAL_FOLDER,
+            "command": self.command,
+            "entry": self._entry,
+            "outputs": [list(output) for output in self.outputs],
+        }
+        _make_folder(self._root, self._journal.parent)
+        write_atomic(self._journal, json.dumps(document).encode("utf-8", "surrogateescape"))
+
+    def _remove(self) -> None:
+        remove_tree(self._aside)
+        self._journal.unlink(missing_ok=True)
+        for name in ("aside", "failed"):
+            _remove_if_empty(self._folder / name)
+        if self._folder.name == _LOCAL_FOLDER and os.listdir(self._folder) == [".gitignore"]:
+            remove_tree(self._folder)
+
+    def recover(self, phase: Phase) -> Recovered:
+        """Do what a process that was killed or interrupted was going to do."""
+
+        self._phase = phase
+        if phase == "running" and self._is_recorded():
+            phase = "dropping"
+        if phase == "dropping":
+            return Recovered(self.command, False, kept=self._finish_dropping())
+        if phase == "running":
+            return Recovered(self.command, True, failed=self.give_back())
+        self._finish_returning()
+        return Recovered(self.command, True)
+
+    def _is_recorded(self) -> bool:
+        """Return whether the lock has a new entry for the present outputs: the run succeeded."""
+
+        entry = _lock_entry(self._root, self.command)
+        if entry is None or _digest(entry) == self._entry:
+            return False
+        try:
+            for out in entry.outs:
+                now = fingerprint(self._root, out.path.rstrip("/"))
+                if now is None or now.digest != out.md5:
+                    return False
+        except GitSpacyError:
+            return False
+        return True
+
+
+def _lock_entry(root: Path, command: str) -> LockEntry | None:
+    try:
+        return lock_format.read(root).get(command)
+    except GitSpacyError:
+        return None
+
+
+def _digest(entry: LockEntry | None) -> str:
+    return hashlib.sha256(repr(entry).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def set_aside(
+    root: Path, command: str, outputs: Iterable[PreviousOutput]
+) -> tuple[SetAside | None, list[tuple[str, OSError]]]:
+    """Set the `outputs` of `command` aside; also return those that cannot be moved, and why.
+
+    The caller holds the project's lock. Returns None if nothing was set aside. Raises Refused for a
+    symlink that leads out of the project, OSError.
+    """
+
+    present = [output for output in outputs if os.path.lexists(os.path.join(root, output.path))]
+    if not present:
+        return None, []
+    folder = state_dir(root)
+    _make_folder(root, folder)
+    parent = resolve_beneath(root, os.path.dirname(present[0].path))
+    if os.stat(folder).st_dev != os.stat(parent).st_dev:
+        folder = Path(os.path.realpath(root)) / _LOCAL_FOLDER
+    entry = _digest(_lock_entry(root, command))
+    record = SetAside(root, folder, secrets.token_hex(8), command, present, entry)
+    try:
+        immovable = record.move()
+    except BaseException:
+        record._finish_returning()
+        raise
+    if not record.outputs:
+        record._remove()
+        return None, immovable
+    return record, immovable
+
+
+def is_pending(root: Path) -> bool:
+    """Return whether outputs are set aside: a command runs, or was killed."""
+
+    return bool(_read_names(_journals(root)))
+
+
+def recover(root: Path) -> Iterator[Recovered]:
+    """Finish what killed processes began, and yield what was done. The caller holds the project's
+    lock, and no command of it runs. Raises OSError, Refused."""
+
+    journals = _journals(root)
+    for name in _read_names(journals):
+        found = _read_journal(root, journals / name)
+        if found is not None:
+            record, phase = found
+            yield record.recover(phase)
+
+
+def _journals(root: Path) -> Path:
+    return state_dir(root) / "aside"
+
+
+def _read_names(folder: Path) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if _JOURNAL.fullmatch(name))
+    except FileNotFoundError:
+        return []
+
+
+def _read_journal(root: Path, file: Path) -> tuple[SetAside, Phase] | None:
+    """Return what the journal says, None if it is not what `SetAside` writes."""
+
+    try:
+        status = os.lstat(file)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
+            return None
+        document = formats.document(file.read_bytes())
+        phase, where = document["phase"], document["folder"]
+        outputs = [
+            PreviousOutput(
+                formats.folder(path),
+                tuple(map(_parse_stay, stays)),
+                is_recorded is True,
+                is_leftover is True,
+            )
+            for path, stays, is_recorded, is_leftover in document["outputs"]
+        ]
+        command, entry = formats.text(document["command"]), formats.sha256(document["entry"])
+    except (InvalidInput, ValueError, TypeError, LookupError):
+        return None
+    if phase not in ("moving", "running", "returning", "dropping"):
+        return None
+    folder = Path(os.path.realpath(root)) / _LOCAL_FOLDER if where else file.parent.parent
+    return SetAside(root, folder, file.stem, command, outputs, entry), phase
+
+
+def _parse_stay(value: object) -> str:
+    """Return a path that stays. One that ends in `.` is a folder that stays without its content."""
+
+    text = formats.text(value)
+    return text if text == "." else formats.folder(text.removesuffix("/.")) and text
+
+
+def _make_folder(root: Path, folder: Path) -> None:
+    """Create a folder for private files; one in the project is ignored by Git."""
+
+    folder.mkdir(parents=True, exist_ok=True)
+    local = Path(os.path.realpath(root)) / _LOCAL_FOLDER
+    if folder == local and not (ignore := local / ".gitignore").exists():
+        write_atomic(ignore, b"*\n")
+
+
+def _folder_name(command: str) -> str:
+    """Return a name for a folder of this command, which is its name if that is possible."""
+
+    plain = re.sub(r"[^\w-]+", "-", command)[:60]
+    if plain == command:
+        return plain
+    return f"{plain}-{hashlib.sha256(command.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+def _move(source: Path, target: Path, stays: Collection[str]) -> None:
+    """Move a file or folder to `target`, except for the paths in `stays`, relative to it.
+
+    Folders with paths that stay are not moved themselves. What is in `target` already stays there.
+    """
+
+    if not os.path.lexists(source):
+        return
+    if not stays and not os.path.lexists(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(source, target)
+        return
+    if not _is_folder(source):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, target)
+        return
+    for name in os.listdir(source):
+        if name not in stays:
+            inside = {path[len(name) + 1 :] for path in stays if path.startswith(name + "/")}
+            _move(source / name, target / name, inside)
+    if not stays:
+        os.rmdir(source)
+
+
+def _merge(source: Path, target: Path) -> None:
+    """Move a file or folder back to `target`. What is in its place stays, and `source` too."""
+
+    if not os.path.lexists(source):
+        return
+    if not os.path.lexists(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(source, target)
+    elif _is_folder(source) and _is_folder(target):
+        for name in os.listdir(source):
+            _merge(source / name, target / name)
+        _remove_if_empty(source)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _has_files(path: Path) -> bool:
+    """Return whether `path` is a file or a link, or a folder with one at any depth."""
+
+    if not _is_folder(path):
+        return os.path.lexists(path)
+    return any(
+        files or any(os.path.islink(os.path.join(folder, name)) for name in folders)
+        for folder, folders, files in os.walk(path)
+    )
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
