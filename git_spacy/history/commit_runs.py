@@ -31,6 +31,7 @@ from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
 _PROJECT_FILE = "project.yml"
 _MAX_PROJECTS = 32  # of a repository
 _MAX_RUNS = 8  # of the same command with the same result: the latest
+_MAX_CANDIDATES = 1_000  # for one result
 _FIRST_BATCHES, _BATCH = (32, 128, 1024), 4096  # commits: the first page appears at once
 _Match = Callable[[RunRecord, Digest], bool]
 
@@ -84,7 +85,8 @@ class RunFinder:
         """Read the notes on these commits with one process."""
 
         missing = [commit for commit in dict.fromkeys(commits) if commit not in self._lines]
-        self._lines.update(self._reader.lines(missing))
+        if missing:
+            self._lines.update(self._reader.lines(missing))
 
     def stream_notes(self, commits: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield (commit, lines of its note), within the limits of all notes, and keep nothing."""
@@ -150,15 +152,21 @@ class RunFinder:
         return self.index.find(key)[:_MAX_RUNS]
 
     def _matching(self, key: str, is_match: _Match, prefer: str = "") -> list[RecordedRun]:
-        candidates = sorted(self._candidates(key), key=lambda run: run.commit != prefer)
+        first = sorted(self._candidates(key), key=lambda run: run.commit != prefer)
+        matching = self._select(first, is_match)
+        if first and not matching:  # lines that look like this record, but are invalid
+            matching = self._select(self.index.find(key)[len(first) : _MAX_CANDIDATES], is_match)
+        return sorted(matching[:_MAX_RUNS], key=lambda run: run.record.time)
+
+    def _select(self, candidates: Sequence[IndexedRun], is_match: _Match) -> list[RecordedRun]:
         self.read_notes(candidate.commit for candidate in candidates)
-        matching: dict[RunRecord | str, RecordedRun] = {}
+        matching: dict[str, RecordedRun] = {}
         for candidate in candidates:
             parsed = self._record(candidate)
             if parsed and is_match(*parsed):
                 text = self._lines[candidate.commit][candidate.line]  # amended commits have copies
                 matching.setdefault(text, RecordedRun(parsed[0], candidate.commit, "lock"))
-        return sorted(matching.values(), key=lambda run: run.record.time)
+        return list(matching.values())
 
     def _record(self, run: IndexedRun) -> tuple[RunRecord, Digest] | None:
         if run not in self._records:
