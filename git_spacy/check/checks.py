@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from git_spacy.check.finding import findings_of
 from git_spacy.errors import Diagnostic, InvalidInput, Refused, Severity
+from git_spacy.git.repository import Repository
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
@@ -21,11 +22,10 @@ from git_spacy.project import loader, source_map
 from git_spacy.project.diagnostics import group_problems
 from git_spacy.project.graph import DependencyGraph, check_destinations, checksum_hint, paths_in_git
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
-from git_spacy.project.matrix import command_line, split_name, with_variants
+from git_spacy.project.matrix import command_line, with_variants
 from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.source_map import Position
-from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
 from git_spacy.state.fetched_assets import is_edited, matches_checksum, stale_source
 from git_spacy.state.project_view import Staged, View
@@ -86,7 +86,8 @@ def unrecorded_entries(root: Path, view: View) -> list[Diagnostic]:
     Raises InvalidInput outside a repository, ExternalError if git fails.
     """
 
-    from git_spacy.history import run_history  # imported late, since hooks do not need it
+    # imported late, since hooks do not need it
+    from git_spacy.history.commit_runs import unrecorded_names
 
     text = None
     try:
@@ -94,10 +95,6 @@ def unrecorded_entries(root: Path, view: View) -> list[Diagnostic]:
         entries = {} if text is None else lock_format.parse(text)
     except InvalidInput:
         return []  # reported by the check of project.lock
-    recorded: dict[str, list[LockEntry]] = {}
-    for record in run_history.all_records(root):
-        if record.exit == 0:
-            recorded.setdefault(record.command, []).append(record.entry())
     positions = lock_format.source_map(text or b"")
     problems = (
         Diagnostic(
@@ -106,19 +103,9 @@ def unrecorded_entries(root: Path, view: View) -> list[Diagnostic]:
             LOCK_FILE,
             *positions[name,],
         )
-        for name, entry in entries.items()
-        if not any(_agree(entry, other) for other in recorded.get(split_name(name)[0], ()))
+        for name in unrecorded_names(Repository.require(root), entries.values())
     )
     return findings_of("lock", problems, LOCK_FILE)
-
-
-def _agree(entry: LockEntry, recorded: LockEntry) -> bool:
-    if (entry.deps, entry.outs) != (recorded.deps, recorded.outs):
-        return False
-    # weasel records the values of environment variables; a run record has their names
-    pairs = zip(entry.script, recorded.script, strict=False)
-    is_same = all(line == other or could_resolve_to(other, line) for line, other in pairs)
-    return is_same and len(entry.script) == len(recorded.script)
 
 
 def remove_orphaned_entries(root: Path) -> tuple[str, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from git_spacy.cli import output
 from git_spacy.errors import escape_controls, redact
 from git_spacy.git.notes import AnnotatedCommit
-from git_spacy.history.run_history import RecordedRun
+from git_spacy.history.commit_runs import RecordedRun
 from git_spacy.history.run_record import (
     RunChange,
     RunRecord,
@@ -73,10 +73,14 @@ def details(run: RecordedRun, previous: RunRecord | None) -> list[str]:
     inputs = changed_inputs(previous, record) if previous else []
     first = "first run with these values" if record.vars else "first run"
     why = "changed: " + ", ".join(inputs) if inputs else "" if previous else first
-    edits = ("(uncommitted)" if why else "(uncommitted edits)") if record.dirty else ""
+    # the commit whose lock has the result usually has the edits, too
+    is_dirty = record.dirty and run.matched_by != "lock"
+    edits = ("(uncommitted)" if why else "(uncommitted edits)") if is_dirty else ""
     lines.append(f"{why} {edits}".strip())
-    if run.recorded_on:
-        lines.append(f"same {run.matched_by}: recorded on {run.recorded_on[:_SHORT]}")
+    if run.matched_by == "tree":
+        lines.append(f"same tree: recorded on {run.recorded_on[:_SHORT]}")
+    if run.is_experiment:
+        lines.append("not in a commit")
     return [text for text in lines if text] or [""]
 
 
@@ -103,11 +107,12 @@ def format_run(run: RecordedRun) -> str:
     title = output.paint(escape_controls(record.command), "bold")
     head = f"{title}  {start_time(record)}{took}{failed}{origin.get(record.how, '')}"
     where = f"tree {record.tree[:12] or '(not in a commit)'}"
+    if run.matched_by == "lock":
+        where += f" of {run.recorded_on[:_SHORT]}"
     if record.dirty:
         where += ", with uncommitted edits"
-    if run.recorded_on:
-        same = "has the same files" if run.matched_by == "tree" else "has this result in its lock"
-        where += f"; recorded on {run.recorded_on}, but this commit {same}"
+    if run.matched_by == "tree":
+        where += f"; recorded on {run.recorded_on}, but this commit has the same files"
     rows: list[tuple[str, str]] = [("on", where)]
     rows += [("script", text) for text in record.script]
     rows += [("dep", _file(*file[:3])) for file in record.deps]
@@ -177,6 +182,8 @@ def run_to_json(run: RecordedRun) -> dict[str, Any]:
     """Return a run as `--json` prints it (docs/reference/json.md)."""
 
     document = to_document(run.record)
+    if run.is_experiment:
+        document["experiment"] = True
     if not run.recorded_on:
         return document
     return {**document, "recorded_on": run.recorded_on, "matched_by": run.matched_by}
@@ -196,7 +203,13 @@ def no_runs_message(
     `nearest` is the most recent earlier commit that has some, if any.
     """
 
-    text = f"no runs are recorded on {commit.short if commit else 'these commits'}"
+    text = f"no runs are recorded for {commit.short if commit else 'these commits'}"
     if nearest:
         return f"{text}; for the most recent ones: git spacy show {nearest.short}"
     return f"{text}; for those of others: git spacy notes pull"
+
+
+def unrecorded_message(names: Sequence[str]) -> str:
+    """Return the message that entries of a commit's lock have no record."""
+
+    return f"no run is recorded for {', '.join(names)}; for those of others: git spacy notes pull"

@@ -15,8 +15,8 @@ from git_spacy.errors import InvalidInput, sanitize
 from git_spacy.generate.drawing.label import single_line
 from git_spacy.git.repository import Repository
 from git_spacy.history import run_diff
+from git_spacy.history.commit_runs import CommitRuns
 from git_spacy.history.run_diff import Comparison, MetricsRow, MetricsTable, VariantRun
-from git_spacy.history.run_history import CommitRuns
 from git_spacy.history.run_params import CommitParams
 from git_spacy.history.run_record import format_number
 from git_spacy.project import loader
@@ -165,7 +165,8 @@ def _format_variable(value: Any) -> str:
 
 
 def _commit(run: VariantRun) -> str:
-    return run.commit.short + ("+" if run.record.dirty else "")
+    is_dirty = run.record.dirty and run.run.matched_by != "lock"
+    return run.commit.short + ("+" if is_dirty else "")
 
 
 def _metric_column(name: str, rows: Sequence[MetricsRow], rank: int) -> Column:

@@ -62,6 +62,54 @@ def blob_ids(
     return _object_ids(repository, commits, f":{name}", "blob", max_bytes)
 
 
+def existing_blobs(
+    repository: Repository, names: Iterable[str], max_bytes: int = MAX_BLOB_BYTES
+) -> dict[str, str]:
+    """Map each name such as `COMMIT:PATH` to the id of that file; leave out those that are missing
+    or larger than `max_bytes`."""
+
+    wanted = [name for name in dict.fromkeys(names) if "\n" not in name]
+    if not wanted:
+        return {}
+    found = objects.describe_objects(
+        repository, wanted, "%(objecttype) %(objectname) %(objectsize)"
+    )
+    ids = {}
+    for name, answer in zip(wanted, found, strict=True):
+        kind, _, rest = answer.partition(" ")
+        id, _, size = rest.partition(" ")
+        if kind == "blob" and size.isdigit() and int(size) <= max_bytes:
+            ids[name] = id
+    return ids
+
+
+def former_folders(repository: Repository, file: str) -> list[str]:
+    """Return the folders that contained `file` before Git saw it renamed, the latest first.
+
+    `file` is relative to the top of the repository, as it is named in HEAD or in the index.
+    """
+
+    staged = ("diff-index", "--cached", "-M", "--diff-filter=R", "--name-status", "-z", "HEAD")
+    names = _renames(repository, staged).get(file, [])
+    committed = (
+        "log", "--follow", "-M", "--diff-filter=R", "--name-status", "--format=", "-z",
+        "--no-show-signature", "--no-notes", "--no-color", "HEAD", "--", *(names or [file]),
+    )  # fmt: skip
+    for former in _renames(repository, committed).values():
+        names += former
+    return list(dict.fromkeys(os.path.dirname(name) for name in names))
+
+
+def _renames(repository: Repository, arguments: Sequence[str]) -> dict[str, list[str]]:
+    """Map new names of files to their former names, as git lists them with --name-status -z."""
+
+    listed = os.fsdecode(repository.run_git(arguments, check=False).stdout).split("\0")
+    names: dict[str, list[str]] = {}
+    for number in range(0, len(listed) - 2, 3):
+        names.setdefault(listed[number + 2], []).append(listed[number + 1])
+    return names
+
+
 def changed_files(repository: Repository, folder: str) -> set[str]:
     """Return the tracked files below `folder` ("" or `path/`) that differ from HEAD.
 

@@ -30,7 +30,7 @@ _MAX_ATTEMPTS = 100  # while the ref keeps moving
 _MAX_ATTEMPTS_UNMOVED = 20  # while it does not: then something else is wrong
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NOTE_PATH = re.compile(r"(?:[0-9a-f]{2}/)*[0-9a-f]+")
-_FIELDS = "%H %h %ct %T%x01%s"
+_FIELDS = "%H %h %ct %T %P%x01%s"
 
 # Far beyond what a very large team needs; docs/reference/run-records.md gives the reasons.
 MAX_ENTRIES = 100_000  # of all trees together
@@ -50,7 +50,7 @@ class AnnotatedCommit(NamedTuple):
     """A commit and the lines of its note.
 
     Has the ids of the commit (full and abbreviated) and its tree, the commit time in seconds since
-    1970, the lines and the subject.
+    1970, the lines, the subject, and the ids of the parents (none at the edge of a shallow clone).
     """
 
     commit: str
@@ -59,6 +59,7 @@ class AnnotatedCommit(NamedTuple):
     tree: str
     lines: tuple[str, ...]
     subject: str
+    parents: tuple[str, ...] = ()
 
 
 def append(repository: Repository, commit: str, lines: Iterable[str]) -> None:
@@ -160,6 +161,43 @@ def entries(
                         yield commit, Note(id, int(size) if size.isdigit() else -1), name
 
 
+def changed_notes(
+    repository: Repository, old: str, new: str
+) -> tuple[dict[str, str], set[str]] | None:
+    """Return what differs between two versions of the notes: the ids of new and changed notes by
+    the id of their commit, and the commits whose notes were removed.
+
+    Returns None if that is not known: `old` is missing from this clone, or too much differs.
+    """
+
+    changed: dict[str, str] = {}
+    removed: set[str] = set()
+    arguments = ("diff-tree", "-r", "-z", "--no-renames", "--raw", "--no-abbrev", old, new, "--")
+    number, rest = 0, b""
+    try:
+        with repository.stream_git(arguments, memory=_MAX_LS_TREE_MEMORY) as stream:
+            while chunk := stream.read(1 << 16):
+                *fields, rest = (rest + chunk).split(b"\0")
+                if len(fields) % 2:  # a path follows each description
+                    rest = b"\0".join([fields.pop(), rest])
+                number += len(fields)
+                if number > 2 * MAX_ENTRIES or len(rest) > _MAX_ENTRY_BYTES:
+                    return None
+                for head, path in zip(fields[::2], fields[1::2], strict=True):
+                    name = path.decode("utf-8", "replace")
+                    commit = name.replace("/", "")
+                    if not _NOTE_PATH.fullmatch(name) or not _ID.fullmatch(commit):
+                        continue
+                    _, mode, _, id, _ = head.decode().split()
+                    if mode.startswith("100"):
+                        changed[commit] = id
+                    else:
+                        removed.add(commit)
+    except ExternalError:
+        return None
+    return changed, removed - changed.keys()  # another fan-out moves notes
+
+
 def notes_by_commit(repository: Repository, revision: str = REF) -> dict[str, Note]:
     """Return the notes in `revision` (of the notes ref) by the id of the annotated commit.
 
@@ -252,24 +290,24 @@ class NotesReader:
     Calls `warn` once for each kind of limit that made it leave something out.
     """
 
-    def __init__(self, repository: Repository, warn: Warn = lambda _: None) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        warn: Warn = lambda _: None,
+        notes: Mapping[str, Note] | None = None,
+    ) -> None:
         self._repository = repository
         self._warn = warn
         self._bytes_left = MAX_READ_BYTES
         self._warned: set[str] = set()
+        if notes is not None:
+            self.notes = notes
 
     @cached_property
-    def notes(self) -> dict[str, Note]:
+    def notes(self) -> Mapping[str, Note]:
         """The notes by the id of the commit that they annotate. May raise ExternalError."""
 
         return notes_by_commit(self._repository)
-
-    def with_full_budget(self) -> NotesReader:
-        """Return a reader of the same notes that has not used any of its limit."""
-
-        reader = NotesReader(self._repository, self._warn)
-        reader.notes = self.notes
-        return reader
 
     def lines(
         self, commits: Iterable[str], notes: Mapping[str, Note] | None = None
@@ -315,9 +353,8 @@ class NotesReader:
             text = f"skipped the note on {commit}: it has more than {MAX_NOTE_LINES:,} lines"
             self._warn_once("lines", text)
             return ()
-        lines = split_lines(note)
-        short = tuple(line for line in lines if len(line) <= MAX_LINE_LENGTH)
-        if len(short) < len(lines):
+        short = readable_lines(note)
+        if len(note) > MAX_LINE_LENGTH and len(short) < len(split_lines(note)):
             self._warn_once(
                 "long",
                 f"skipped a record on {commit}: it has more than {MAX_LINE_LENGTH:,} characters",
@@ -328,6 +365,14 @@ class NotesReader:
         if kind not in self._warned:
             self._warned.add(kind)
             self._warn(warning(message, hint))
+
+
+def readable_lines(note: bytes) -> tuple[str, ...]:
+    """Return the lines of a note that are not too long; none if it has too many lines."""
+
+    if note.count(b"\n") > MAX_NOTE_LINES:
+        return ()
+    return tuple(line for line in split_lines(note) if len(line) <= MAX_LINE_LENGTH)
 
 
 def split_lines(note: bytes) -> tuple[str, ...]:
@@ -371,7 +416,7 @@ def log(
     """
 
     reader = reader or NotesReader(repository)
-    stream = _log(repository, resolve_revisions(repository, revisions), limit)
+    stream = list_commits(repository, resolve_revisions(repository, revisions), limit)
     for size in chain((_FIRST_BATCH,), repeat(_BATCH)):
         batch = list(islice(stream, size))
         if not batch:
@@ -381,10 +426,10 @@ def log(
             yield commit._replace(lines=lines)
 
 
-def _log(
-    repository: Repository, names: Sequence[str], limit: int | None
+def list_commits(
+    repository: Repository, names: Sequence[str], limit: int | None = None
 ) -> Iterator[AnnotatedCommit]:
-    """Yield the commits without their notes."""
+    """Yield the commits that `names` (ids and `^ids`) reach, newest first, without their notes."""
 
     options = ["log", "-z", f"--format={_FIELDS}", "--no-show-signature", "--no-notes"]
     options += ["--no-color"]
@@ -423,5 +468,5 @@ def resolve_commit(repository: Repository, revision: str) -> str:
 
 def _parse_commit(record: bytes) -> AnnotatedCommit:
     head, subject = record.decode("utf-8", "replace").split("\x01", 1)
-    commit, short, seconds, tree = head.split(" ")
-    return AnnotatedCommit(commit, short, int(seconds), tree, (), subject)
+    commit, short, seconds, tree, *parents = head.split()
+    return AnnotatedCommit(commit, short, int(seconds), tree, (), subject, tuple(parents))

@@ -1,26 +1,27 @@
-"""Reconstruct the lock of a commit from run records on it, on its ancestors and elsewhere.
+"""Return the lock of a commit with its run records, or reconstruct it from run records.
 
-A run is recorded on the commit that it began on, but its results are often committed later, or
-squashed. So every record that agrees with the commit counts, wherever it is; a record that does not
-agree counts only if it is in the history of the commit.
+A commit's runs are those whose results its project.lock holds. Only where the lock is missing, or
+is to be repaired, the records decide: each one that agrees with the commit counts, wherever it is;
+a record that does not agree counts only if it is in the history of the commit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput, Warn
-from git_spacy.git import notes
-from git_spacy.git.notes import NotesReader
+from git_spacy.git import commits, notes
 from git_spacy.git.repository import Repository
 from git_spacy.history import run_history
-from git_spacy.history.run_history import OrphanedRuns, RecordedRun
-from git_spacy.history.run_record import RunRecord
+from git_spacy.history.commit_runs import RecordedRun, RunFinder
+from git_spacy.history.lock_digests import digest_entry
+from git_spacy.history.run_record import RunRecord, parse_lines
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project import loader
+from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.matrix import Variants, split_name, with_variants
 from git_spacy.project.model import Command, Project
 from git_spacy.state.lock_selection import pick_entries
@@ -55,35 +56,38 @@ class LockHistory(NamedTuple):
 
 def lock_history(
     root: Path, repository: Repository, revision: str, extra_entries: Sequence[LockEntry] = (),
-    warn: Warn = lambda _: None,
+    warn: Warn = lambda _: None, *, repair: bool = False,
 ) -> LockHistory:  # fmt: skip
     """Return the lock history of the project at `root` for `revision`.
 
-    `extra_entries` count as if they were in the lock of the commit. `warn` is called for records
+    `extra_entries` count as if they were in the lock of the commit. With `repair`, a run that
+    agrees with the commit replaces an entry of the lock that does not. `warn` is called for records
     that are too large to read. Raises InvalidInput for an invalid revision or project.yml,
     ExternalError.
     """
 
     commit = notes.resolve_commit(repository, revision)
-    view = AtCommit(root, repository, commit)
+    folder = run_history.project_folder(root, repository)
+    then = _folder_at(repository, commit, folder)
+    view = AtCommit(root, repository, commit, f"{then}/" if then else "")
     data = view.project()
     committed = _committed_entries(view)
+    finder = RunFinder(repository, warn)
+    held = (*(committed or {}).values(), *extra_entries)
     choices: dict[str, list[ResolvedEntry]] = {}
-    for entry in (*(committed or {}).values(), *extra_entries):
-        choices.setdefault(entry.name, []).append(ResolvedEntry(entry))
+    for candidate in _with_records(held, finder, folder, commit):
+        choices.setdefault(candidate.entry.name, []).append(candidate)
     names = _VariantNames(data, tuple(choices))
-    folder = run_history.project_folder(root, repository)
-    for commit_runs in run_history.read_history(repository, folder, [commit], warn):
-        for run in reversed(commit_runs.runs):
-            recorded_on = run.recorded_on or commit_runs.annotated.commit
-            _add_run(choices, names.name_of(run.record), run, recorded_on)
-    in_history = {
+    in_history: dict[str, set[tuple[object, ...]]] = {
         name: {candidate.entry.fingerprint_key for candidate in candidates}
         for name, candidates in choices.items()
     }
-    reader = NotesReader(repository, warn)
-    for run in reversed(OrphanedRuns(reader, repository, folder, [commit]).runs):
-        _add_run(choices, names.name_of(run.record), run, run.recorded_on)
+    if repair or committed is None:
+        for run, is_reachable in _all_runs(repository, finder, {folder, then}, commit):
+            name = names.name_of(run.record)
+            _add_run(choices, name, run)
+            if is_reachable:
+                in_history.setdefault(name, set()).add(run.record.fingerprint_key)
     project = with_variants(loader.parse(data).project, data, choices)
     distinct = {name: _distinct_entries(candidates) for name, candidates in choices.items()}
     chosen = pick_entries(
@@ -140,12 +144,62 @@ class _VariantNames:
         return any(path.touches(other) for path in variant.produced for other in outputs)
 
 
-def _add_run(
-    choices: dict[str, list[ResolvedEntry]], name: str, run: RecordedRun, recorded_on: str
-) -> None:
+def _folder_at(repository: Repository, commit: str, folder: str) -> str:
+    """Return the folder that the project has in a commit; it may have been renamed since."""
+
+    def has_project(name: str) -> bool:
+        file = f"{commit}:{name}/{PROJECT_FILE}" if name else f"{commit}:{PROJECT_FILE}"
+        return bool(commits.existing_blobs(repository, [file]))
+
+    if has_project(folder):
+        return folder
+    file = f"{folder}/{PROJECT_FILE}" if folder else PROJECT_FILE
+    return next(filter(has_project, commits.former_folders(repository, file)), folder)
+
+
+def _with_records(
+    entries: Sequence[LockEntry], finder: RunFinder, folder: str, commit: str
+) -> Iterator[ResolvedEntry]:
+    """Yield lock entries with the latest record of their results, if there is any."""
+
+    digests = [digest_entry(entry).digest for entry in entries]
+    finder.prepare(digests)
+    for entry, digest in zip(entries, digests, strict=True):
+        runs = finder.runs(digest, entry, prefer=commit)
+        own = [run for run in runs if run.record.project == folder] or runs
+        if own:
+            yield ResolvedEntry(entry, own[-1].record, own[-1].recorded_on)
+        else:
+            yield ResolvedEntry(entry)
+
+
+def _all_runs(
+    repository: Repository, finder: RunFinder, folders: Collection[str], commit: str
+) -> list[tuple[RecordedRun, bool]]:
+    """Return all runs of the project, and whether each is in the history of the commit.
+
+    Those in the history come first, and then the newest.
+    """
+
+    annotated = list(finder.index.notes)
+    elsewhere = commits.unreachable(repository, annotated, [commit]) if annotated else set()
+    runs = []
+    for is_reachable in (True, False):
+        selected = [id for id in annotated if (id not in elsewhere) == is_reachable]
+        found = [
+            (RecordedRun(record, id), is_reachable)
+            for id, lines in finder.stream_notes(selected)
+            for record in parse_lines(lines)
+            if record.project in folders
+        ]
+        runs += sorted(found, key=lambda item: item[0].record.time, reverse=True)
+    return runs
+
+
+def _add_run(choices: dict[str, list[ResolvedEntry]], name: str, run: RecordedRun) -> None:
     if run.record.exit == 0:
         entry = run.record.entry()._replace(name=name)
-        choices.setdefault(name, []).append(ResolvedEntry(entry, run.record, recorded_on))
+        choices.setdefault(name, []).append(ResolvedEntry(entry, run.record, run.recorded_on))
 
 
 def _distinct_entries(candidates: Sequence[ResolvedEntry]) -> list[ResolvedEntry]:

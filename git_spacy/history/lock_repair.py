@@ -41,7 +41,7 @@ def rebuild(root: Path, repository: Repository, revision: str | None) -> Rebuilt
     with lock_file.exclusive():
         present = _entries_if_valid(lock_file)
         extra = () if revision is not None else tuple(present.values())
-        past = lock_history(root, repository, revision or "HEAD", extra)
+        past = lock_history(root, repository, revision or "HEAD", extra, repair=True)
         commands = past.project.commands
         if not past.entries:
             raise CheckFailed(

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from git_spacy.git.notes import AnnotatedCommit
-from git_spacy.history.run_history import RecordedRun
+from git_spacy.history.commit_runs import RecordedRun
 from git_spacy.history.run_params import RunParams
 from git_spacy.history.run_record import RunRecord, flat_metrics
 from git_spacy.project.matrix import to_cli

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.git import commits, objects
 from git_spacy.git.repository import SAFE_CONFIG, Repository
-from git_spacy.history.run_history import CommitRuns
+from git_spacy.history.commit_runs import CommitRuns
 from git_spacy.history.run_record import RunRecord
 from git_spacy.project import loader
 from git_spacy.project.loader import PROJECT_FILE

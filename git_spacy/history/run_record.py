@@ -243,10 +243,10 @@ def _formatted_metrics(record: RunRecord) -> dict[str, str]:
 
 
 def _script_changes(before: Sequence[str], after: Sequence[str]) -> list[RunChange]:
-    import difflib
-
     if before == after:
         return []
+    import difflib
+
     counts = Counter(after)
     if sum(counts[text] for text in before) > _MAX_EQUAL_PAIRS:  # difflib's time grows with these
         return [

@@ -200,10 +200,12 @@ class Staged:
             index = Index.require(Repository.require(root, hint="leave out --staged"))
         self._open(root, index, index.top)
 
-    def _open(self, root: Path, index: Index | CommitTree, top: Path) -> None:
+    def _open(
+        self, root: Path, index: Index | CommitTree, top: Path, folder: str | None = None
+    ) -> None:
         self.root = root
         self._index = index
-        self._prefix = prefix(root, top)
+        self._prefix = prefix(root, top) if folder is None else folder
         self.stats = self._stats = StatCache.open(root)
         self._benign: dict[tuple[str, str], str | None] = {}
         self._project_files = self.read(_PROJECT_FILES)
@@ -464,12 +466,17 @@ class Staged:
 
 
 class AtCommit(Staged):
-    """The project in the folder `root` as it is in the commit with the id `commit`."""
+    """The project in the folder `root` as it is in the commit with the id `commit`.
+
+    There it is in `folder` ("" or "folder/", relative to the top), which may have been renamed.
+    """
 
     _NO_PROJECT_FILE = ("not in that commit", "")
 
-    def __init__(self, root: Path, repository: Repository, commit: str) -> None:
-        self._open(root, CommitTree(repository, commit), repository.cwd())
+    def __init__(
+        self, root: Path, repository: Repository, commit: str, folder: str | None = None
+    ) -> None:
+        self._open(root, CommitTree(repository, commit), repository.cwd(), folder)
 
 
 def _present_fingerprints(

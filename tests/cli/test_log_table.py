@@ -140,7 +140,7 @@ def test_without_metrics_the_message_says_how_to_record_them(tmp_path: Path, spa
     keep(made, "First")
     done = spacy("log", "--table", cwd=made)
     assert (done.code, done.out) == (0, "")
-    assert "no runs are recorded on these commits" in done.err
+    assert "no runs are recorded for these commits" in done.err
     spacy("run", "all", cwd=made)
     done = spacy("log", "--table", cwd=made)
     assert (done.code, done.out) == (0, "")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from git_spacy.git.notes import AnnotatedCommit
 from git_spacy.history import run_diff, run_record
+from git_spacy.history.commit_runs import RecordedRun
 from git_spacy.history.run_diff import MetricsRow, MetricsTable, MetricValue, VariantRun
-from git_spacy.history.run_history import RecordedRun
 from git_spacy.history.run_params import RunParams
 from git_spacy.history.run_record import RunRecord
 

@@ -11,7 +11,7 @@ import click
 from git_spacy.cli import output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
-from git_spacy.history.run_history import CommitRuns, RecordedRun
+from git_spacy.history.commit_runs import CommitRuns, RecordedRun
 from git_spacy.history.run_record import RunRecord
 
 EXAMPLES = (
@@ -26,6 +26,7 @@ _COLOURS = {"failed": "red"}
 
 @click.command(cls=SpacyCommand)
 @click.argument("revisions", nargs=-1, metavar="[REV]...")
+@click.option("--all", "experiments", is_flag=True, help="Include runs that no commit holds.")
 @click.option("--command", "name", metavar="NAME", help="Show only runs of this command.")
 @click.option(
     "-n", "--max-count", "limit", type=click.IntRange(1), metavar="N",
@@ -47,22 +48,27 @@ _COLOURS = {"failed": "red"}
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the full run records.")
 @click.pass_obj
 def log(
-    context: CommandContext, revisions: tuple[str, ...], name: str | None, limit: int | None,
-    table: bool, metrics: tuple[str, ...], sort: str | None, over: tuple[str, ...], as_json: bool,
+    context: CommandContext, revisions: tuple[str, ...], experiments: bool, name: str | None,
+    limit: int | None, table: bool, metrics: tuple[str, ...], sort: str | None,
+    over: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
-    """Show recorded runs by commit, newest first: when each started, how long it took, its metrics,
-    and what had changed since the previous run.
+    """Show recorded runs by the commit that brought their results, newest first: when each started,
+    how long it took, its metrics, and what had changed since the previous run.
 
-    REV is a commit or a range, as for 'git log'. Outside a project, show the runs of all projects
-    in the repository. With --table, compare the last successful run of each set of variables.
+    REV is a commit or a range, as for 'git log'. With --all, show runs whose results are in no
+    commit, too, under the commit that they began on. Outside a project, show the runs of all
+    projects in the repository. With --table, compare the last successful run of each set of
+    variables, committed or not.
     """
 
-    from git_spacy.cli import history_format
-    from git_spacy.history import run_history
+    from git_spacy.history import commit_runs
 
     repository, root, folder = context.open_history()
-    history = run_history.read_history(repository, folder, revisions, output.diagnostic)
-    if table or metrics or sort or over:
+    is_table = bool(table or metrics or sort or over)
+    history = commit_runs.read_history(
+        repository, folder, revisions, output.diagnostic, experiments=experiments or is_table
+    )
+    if is_table:
         from git_spacy.cli import metrics_table
 
         options = metrics_table.TableOptions(metrics, sort or "", over)
@@ -73,15 +79,37 @@ def log(
         else:
             metrics_table.show(comparison, context.cwd, above_projects=folder is None)
         return
-    commits_with_runs = islice(with_previous(_only_with_runs(history, name)), limit)
+    hidden = _Hidden()
+    selected = _only_with_runs(hidden.count(history), name)
+    commits_with_runs = islice(with_previous(selected), limit)
     if as_json:
         output.emit_json([to_json(commit, previous) for commit, previous in commits_with_runs])
         return
     count = None  # unless the user leaves the pager early
     with output.paged(context.cwd):
         count = _show_commits(commits_with_runs, folder)
-    if count == 0:
-        output.message(history_format.no_runs_message())
+    hidden.report(is_empty=count == 0)
+
+
+class _Hidden:
+    """Counts the experiments on the newest commit, which the log leaves out."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def count(self, history: Iterable[CommitRuns]) -> Iterator[CommitRuns]:
+        for commit in history:
+            self.number += commit.experiments
+            yield commit
+
+    def report(self, *, is_empty: bool) -> None:
+        from git_spacy.cli import history_format
+
+        if self.number:
+            runs = "1 run is" if self.number == 1 else f"{self.number} runs are"
+            output.message(f"{runs} not in a commit; to see them: git spacy log --all")
+        elif is_empty:
+            output.message(history_format.no_runs_message())
 
 
 def _show_commits(

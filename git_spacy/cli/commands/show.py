@@ -1,4 +1,4 @@
-"""`git spacy show`: show the runs recorded on one commit in full."""
+"""`git spacy show`: show the runs of one commit in full."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from git_spacy.cli import output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
 
-EXAMPLES = (("git spacy show HEAD~1", "Show all that is recorded for the parent of HEAD."),)
+EXAMPLES = (("git spacy show HEAD~1", "Show the runs whose results the parent of HEAD has."),)
 
 
 @click.command(cls=SpacyCommand)
@@ -16,21 +16,21 @@ EXAMPLES = (("git spacy show HEAD~1", "Show all that is recorded for the parent 
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show(context: CommandContext, revision: str, as_json: bool) -> int:
-    """Show the runs recorded on the commit REV (default: HEAD) in full: script, dependencies,
-    outputs, variables, versions and metrics."""
+    """Show the runs whose results the commit REV (default: HEAD) has in project.lock, wherever they
+    were recorded, in full: script, dependencies, outputs, variables, versions and metrics."""
 
     from git_spacy.cli import history_format
     from git_spacy.git import notes
-    from git_spacy.history import run_history
+    from git_spacy.history import commit_runs
 
     repository, _, folder = context.open_history()
     commit_id = notes.resolve_commit(repository, revision)
-    history = run_history.read_history(repository, folder, [commit_id], output.diagnostic)
-    commit = next(history)
+    commit = commit_runs.runs_of_commit(repository, folder, commit_id, output.diagnostic)
     if as_json:
         output.emit_json([history_format.run_to_json(run) for run in commit.runs])
         return 0
     if not commit.runs:
+        history = commit_runs.read_history(repository, folder, [commit_id])
         nearest = next((other.annotated for other in history if other.runs), None)
         output.message(history_format.no_runs_message(commit.annotated, nearest))
         return 0
@@ -39,4 +39,6 @@ def show(context: CommandContext, revision: str, as_json: bool) -> int:
         output.result(f"    {commit.annotated.subject}")
         for run in commit.runs:
             output.result_painted("\n" + history_format.format_run(run))
+    if commit.unrecorded:
+        output.message(history_format.unrecorded_message(commit.unrecorded))
     return 0

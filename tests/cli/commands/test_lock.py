@@ -97,7 +97,8 @@ def test_existing_outputs_are_recorded_without_running(made: Path, spacy: Spacy)
     assert (done.code, done.err) == (0, "recorded count\n")
     assert (made / "counted.txt").read_text() == "by hand"
     assert "count: up to date" in spacy("run", "count", cwd=made).err
-    assert "recorded" in spacy("log", "--command", "count", cwd=made).out
+    assert "recorded" in spacy("log", "--all", "--command", "count", cwd=made).out
+    keep(made, "Counted by hand")
     assert "recorded by 'lock record'" in spacy("show", cwd=made).out
 
 

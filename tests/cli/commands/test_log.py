@@ -72,28 +72,44 @@ def test_the_log_shows_runs_changes_and_metrics_by_commit(scored: Path, spacy: S
     spacy("run", "all", cwd=scored)
     keep(scored, "Make it larger")
     (scored / "score.py").write_text(SCORE + "# rounding\n")
-    keep(scored, "Comment on rounding")
     spacy("run", "all", cwd=scored)
+    keep(scored, "Comment on rounding")
+    write(scored, {"README.md": "changes no result"})
+    keep(scored, "Describe it")
+    resize(scored, 6)
+    spacy("run", "prepare", cwd=scored)
+    git(scored, "checkout", "-q", "project.yml", "project.lock")
     done = spacy("log", cwd=scored)
     assert done.code == 0, done.err
     ids = git(scored, "log", "--format=%h").split()
-    assert rows(done.out) == [
-        f"{ids[0]} Comment on rounding",
+    committed = [
+        f"{ids[1]} Comment on rounding",
         "score score 0.2",
         "changed: score.py",
-        f"{ids[2]} First",
+        f"{ids[2]} Make it larger",
         "score score 0.2",
-        "changed: data (uncommitted)",
-        "prepare changed: script (uncommitted)",
-        "score score 0.25",
         "first run",
         "prepare first run",
     ]
+    assert rows(done.out) == committed
+    assert done.err == "1 run is not in a commit; to see them: git spacy log --all\n"
     assert max(map(len, done.out.splitlines())) <= 80
+    assert rows(spacy("log", "--all", cwd=scored).out) == [
+        f"{ids[0]} Describe it",
+        "prepare changed: script (uncommitted)",
+        "not in a commit",
+        *committed[:5],
+        "changed: data",
+        "prepare changed: script",
+        f"{ids[3]} First",
+        "score score 0.25",
+        "first run",
+        "not in a commit",
+        "prepare first run",
+        "not in a commit",
+    ]
     only = spacy("log", "--command", "prepare", "-n", "1", cwd=scored)
-    assert rows(only.out) == [
-        f"{ids[2]} First", "prepare changed: script (uncommitted)", "prepare first run"
-    ]  # fmt: skip
+    assert rows(only.out) == [f"{ids[2]} Make it larger", "prepare first run"]
 
 
 def test_the_json_log_has_the_full_records(scored: Path, spacy: Spacy) -> None:
@@ -121,8 +137,9 @@ def test_revisions_are_as_for_git_log(scored: Path, spacy: Spacy) -> None:
     assert "prepare" in spacy("log", cwd=scored).out
     assert "score " in spacy("log", "side", cwd=scored).out
     assert "score " in spacy("log", "v1", cwd=scored).out
-    assert "prepare" not in spacy("log", "main..side", cwd=scored).out
-    assert "prepare" not in spacy("log", "side", "^main", cwd=scored).out
+    assert "score " in spacy("log", "main..side", cwd=scored).out
+    assert "prepare" not in spacy("log", "side~1..side", cwd=scored).out
+    assert "prepare" not in spacy("log", "side", "^side~1", cwd=scored).out
     wrong = spacy("log", "sied", cwd=scored)
     assert wrong.code == 2
     assert "unknown revision 'sied'" in wrong.err
@@ -132,11 +149,11 @@ def test_revisions_are_as_for_git_log(scored: Path, spacy: Spacy) -> None:
 def test_without_records_the_message_says_how_to_get_them(scored: Path, spacy: Spacy) -> None:
     done = spacy("log", cwd=scored)
     assert (done.code, done.out) == (0, "")
-    assert "no runs are recorded on these commits" in done.err
+    assert "no runs are recorded for these commits" in done.err
     assert "git spacy notes pull" in done.err
     shown = spacy("show", cwd=scored)
     assert shown.code == 0
-    assert "no runs are recorded on" in shown.err
+    assert "no runs are recorded for" in shown.err
 
 
 @pytest.mark.parametrize("command", [["log"], ["show"], ["diff", "HEAD"], ["lock", "rebuild"]])
@@ -183,6 +200,10 @@ def test_show_prints_the_runs_of_one_commit_in_full(scored: Path, spacy: Spacy) 
 def test_show_of_a_commit_without_runs_names_the_last_commit_with_some(
     scored: Path, spacy: Spacy
 ) -> None:
+    """The lock is ignored, as some teams do; otherwise the commit has the runs in its lock."""
+
+    write(scored, {".gitignore": "/data/\nmetrics.json\nproject.lock\n"})
+    keep(scored, "Ignore the lock")
     spacy("run", "all", cwd=scored)
     first = git(scored, "rev-parse", "--short", "HEAD")
     write(scored, {"README.md": "more"})

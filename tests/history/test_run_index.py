@@ -1,0 +1,174 @@
+"""The index finds what the notes have, whatever happened to the notes or to its file."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from git_spacy.git import notes
+from git_spacy.git.repository import Repository
+from git_spacy.history import run_index
+from git_spacy.history.commit_runs import RunFinder
+from git_spacy.history.run_index import digest_record, digest_tree, open_index
+from git_spacy.history.run_record import RecordedFile, RunRecord, to_line
+from tests.testing.repositories import commit, git, repository
+
+MD5 = "fb0e22c79ac75679e9881e6ba183b354"
+
+
+def record(number: int, **other: object) -> RunRecord:
+    files = (RecordedFile("a.txt", MD5, 1),)
+    time = f"2026-01-01T00:00:{number % 60:02}.000Z"
+    return RunRecord(time, "", "make", (f"python make.py {number}",), (), files)._replace(**other)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """A repository of three commits; the first two have records."""
+
+    made = repository(tmp_path / "r")
+    for name in ("second", "third"):
+        commit(made, {}, name)
+    add(made, "HEAD~2", record(0), record(1))
+    add(made, "HEAD~1", record(2, tree="1" * 40))
+    return made
+
+
+def discover(top: Path) -> Repository:
+    return Repository.require(top)
+
+
+def add(top: Path, revision: str, *records: RunRecord) -> None:
+    notes.append(discover(top), git(top, "rev-parse", revision), map(to_line, records))
+
+
+def found(top: Path) -> dict[str, list[tuple[str, int]]]:
+    """Return where each record is, by number, according to the index."""
+
+    index = open_index(discover(top))
+    names = {git(top, "rev-parse", name): name for name in ("HEAD", "HEAD~1", "HEAD~2")}
+    return {
+        str(number): [(names[run.commit], run.line) for run in runs]
+        for number in range(70)
+        if (runs := index.find(digest_record(record(number)).exact))
+    }
+
+
+FIRST = {"0": [("HEAD~2", 0)], "1": [("HEAD~2", 1)], "2": [("HEAD~1", 0)]}
+
+
+def test_it_follows_the_notes_and_reads_only_those_that_changed(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert found(top) == FIRST
+    read: list[str] = []
+    real = run_index.objects.read_local_blobs
+
+    def reading(repository: Repository, ids: list[str]) -> object:
+        read.extend(ids)
+        return real(repository, ids)
+
+    monkeypatch.setattr(run_index.objects, "read_local_blobs", reading)
+    assert found(top) == FIRST
+    assert read == []
+    add(top, "HEAD", record(3), record(3, time="2026-01-02T00:00:00Z"), record(0))
+    expected = {**FIRST, "0": [("HEAD~2", 0), ("HEAD", 2)], "3": [("HEAD", 1), ("HEAD", 0)]}
+    assert {key: sorted(runs) for key, runs in found(top).items()} == {
+        key: sorted(runs) for key, runs in expected.items()
+    }
+    assert len(read) == 1
+    tree = digest_tree("", "1" * 40)
+    assert [run.line for run in open_index(discover(top)).find(tree)] == [0]
+    git(top, "notes", "--ref=spacy", "remove", "HEAD", "HEAD~2")
+    assert found(top) == {"2": FIRST["2"]}
+    git(top, "update-ref", "-d", notes.REF)
+    assert found(top) == {}
+
+
+def test_another_version_of_the_notes_that_is_gone_is_no_obstacle(top: Path) -> None:
+    assert found(top) == FIRST
+    only = git(top, "notes", "--ref=spacy", "show", "HEAD~1")
+    git(top, "update-ref", "-d", notes.REF)
+    git(top, "reflog", "expire", "--expire=now", "--all")
+    git(top, "gc", "-q", "--prune=now")
+    git(top, "notes", "--ref=spacy", "add", "-m", only, "HEAD")
+    assert found(top) == {"2": [("HEAD", 0)]}
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "truncated": lambda data: data[: len(data) * 2 // 3],
+    "longer": lambda data: data + b"\0",
+    "only the first line": lambda data: data.split(b"\n")[0] + b"\n",
+    "zeros": lambda data: bytes(len(data)),
+    "JSON": lambda _: b'{"version": 1}\n',
+    "an old version": lambda data: data.replace(b"index 1", b"index 0"),
+    "another byte order": lambda data: data.replace(b"little", b"BIG"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_or_foreign_index_is_built_again(top: Path, kind: str) -> None:
+    assert found(top) == FIRST
+    file = top / ".git/spacy/run-index"
+    data = file.read_bytes()
+    file.write_bytes(DAMAGE[kind](data))
+    assert found(top) == FIRST
+    assert file.read_bytes() == data
+
+
+def test_a_changed_bit_is_noticed_wherever_it_is(top: Path) -> None:
+    assert found(top) == FIRST
+    file = top / ".git/spacy/run-index"
+    data = file.read_bytes()
+    for position in random.Random(0).sample(range(len(data)), 12):
+        damaged = bytearray(data)
+        damaged[position] ^= 1 << position % 8
+        file.write_bytes(damaged)
+        assert found(top) == FIRST, position
+
+
+def test_an_index_that_cannot_be_written_is_not_needed(top: Path) -> None:
+    (top / ".git/spacy/run-index").mkdir()
+    assert found(top) == FIRST
+
+
+@pytest.mark.threat("expanding-notes", commands="log")
+def test_lines_that_are_not_records_are_passed_over_and_a_large_rest_waits(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.loads(to_line(record(4)))
+    hostile = [
+        "[" * 10_000, "{}", "null", '{"v": 1}', "x", json.dumps({**document, "time": "yesterday"}),
+        json.dumps({**document, "time": "9999-99-99T99:99:99Z"}),
+        json.dumps({**document, "deps": 1}), json.dumps({**document, "outs": [[]]}),
+        json.dumps({**document, "script": None}), json.dumps({**document, "project": {}}),
+        json.dumps({**document, "v": True}), json.dumps({**document, "command": {"a": [1]}}),
+        json.dumps({**document, "tree": ["x"]}), json.dumps(document),
+    ]  # fmt: skip
+    id = git(top, "rev-parse", "HEAD")
+    notes.append(discover(top), id, hostile)
+    monkeypatch.setattr(run_index, "_MAX_NEW_BYTES", 700)
+    assert not open_index(discover(top)).complete
+    monkeypatch.setattr(run_index, "_MAX_NEW_BYTES", 1 << 20)
+    candidates = found(top)
+    assert ("HEAD", len(hostile) - 1) in candidates.pop("4")
+    assert candidates == FIRST
+    assert open_index(discover(top)).complete
+
+
+@pytest.mark.threat("expanding-notes", commands="show")
+def test_invalid_lines_that_look_like_a_record_do_not_hide_it(top: Path) -> None:
+    document = json.loads(to_line(record(4)))
+    wrong = [
+        json.dumps({**document, "time": f"2030-01-01T00:00:{number:02}Z", "exit": [], "n": number})
+        for number in range(50)
+    ]
+    notes.append(discover(top), git(top, "rev-parse", "HEAD"), [*wrong, json.dumps(document)])
+    finder = RunFinder(discover(top))
+    (run,) = finder.runs(digest_record(record(4)))
+    assert run.record == record(4)
