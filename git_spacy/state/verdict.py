@@ -105,6 +105,9 @@ def compute_verdict(
     place of "changed".
     """
 
+    if command.unset:
+        unset = (Reason("dependency", problem.message) for problem in command.unset)
+        return Verdict("unknown", tuple(unset))
     missing = tuple(dep for dep in command.deps if fingerprints[dep.normal] is None)
     missing_reasons = tuple(_missing("dependency", dep) for dep in missing)
     if command.no_skip or not command.produced:
