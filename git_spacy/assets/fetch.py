@@ -124,9 +124,12 @@ def fetch(
     """Fetch the assets of `project` that `names` select, unless they are present and verified.
 
     `report` is called from several threads, but never from two at a time. Raises InvalidInput for
-    an unknown name and for overlapping assets before anything is changed.
+    an unknown name, for overlapping assets and for a destination without a value before anything
+    is changed.
     """
 
+    if project.unset:
+        raise InvalidInput.from_problems(project.unset)
     check_destinations(project.assets)
     wanted = select_assets(project.assets, names, extra=extra)
     cancellation = Cancellation()

@@ -13,6 +13,7 @@ import shlex
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ from git_spacy.project.model import (
 from git_spacy.project.node_reader import NodeReader, type_name
 from git_spacy.project.paths import ProjectPath, bare_repository, has_git_dir, is_git_dir
 from git_spacy.project.source_map import SourceMap
+from git_spacy.project.unset_paths import find_unset
 from git_spacy.project.variables import (
     VariableError,
     Variables,
@@ -211,6 +213,9 @@ class _Reader(NodeReader):
     def __init__(self, file: str, problems: list[Diagnostic]) -> None:
         super().__init__(file, problems)
         self.environment: dict[str, str] = {}
+        self._variables = Variables({}, (), braces=False)
+        self._raw: dict[tuple[int, int], str] = {}
+        """The texts with references, by position, as they are in the file."""
 
     # Variables come first: everything else is read after substitution.
 
@@ -227,7 +232,9 @@ class _Reader(NodeReader):
         leaves = apply_overrides(
             {name: yaml.to_plain(node) for name, node in definitions.items()}, overrides
         )
-        variables = Variables(leaves, self.environment, braces="variables" in root.value)
+        self._variables = variables = Variables(
+            leaves, self.environment, braces="variables" in root.value
+        )
         values: dict[str, Any] = {}
         for name, node in definitions.items():
             values[name] = self._or_problem(node, partial(variables.definition, name))
@@ -259,6 +266,8 @@ class _Reader(NodeReader):
             )
         if not isinstance(node.value, str):
             return node
+        if "{" in node.value:
+            self._raw[node.line, node.column] = node.value
         value = self._or_problem(node, lambda: variables.fill(node.value, in_list=in_list))
         return variables_table.as_node(value, node)
 
@@ -278,16 +287,15 @@ class _Reader(NodeReader):
         entries: dict[str, Node] = root.value
         self.check_keys(root, schema_keys.PROJECT, "at the top level")
         commands = self.commands(entries.get("commands"))
+        directories, unset = self.paths(entries, schema_keys.PROJECT, "directories")
+        self.warnings += (problem._replace(severity="warning") for problem in unset)
+        assets = [self.asset(item) for item in self.items(entries.get("assets"), "assets")]
         project = Project(
             title=self.display_text(entries.get("title")),
             description=self.display_text(entries.get("description")),
             environment=self.environment,
-            directories=self.paths(entries, schema_keys.PROJECT, "directories"),
-            assets=tuple(
-                asset
-                for item in self.items(entries.get("assets"), "assets")
-                if (asset := self.asset(item))
-            ),
+            directories=directories,
+            assets=tuple(asset for asset in assets if isinstance(asset, Asset)),
             commands=commands,
             workflows=workflows.read_workflows(self, entries.get("workflows"), commands),
             remotes=tuple(
@@ -302,6 +310,7 @@ class _Reader(NodeReader):
             keep_outputs=frozenset(self.command_names(entries.get("keep_outputs"), commands)),
             spacy_version=_any_text(entries.get("spacy_version")),
             check_requirements=_any_text(entries.get("check_requirements")) != "False",
+            unset=tuple(asset for asset in assets if isinstance(asset, Diagnostic)),
         )
         return project._replace(warnings=tuple(self.warnings))
 
@@ -378,15 +387,24 @@ class _Reader(NodeReader):
         no_skip = self.flag(entries.get("no_skip"), "no_skip")
         if not name:
             return None
+        typed = f"git spacy run {shlex.quote(name)}"
+        paths, unset = zip(
+            *(
+                self.paths(entries, schema_keys.COMMAND, key, typed)
+                for key in ("deps", "outputs", "outputs_no_cache")
+            ),
+            strict=True,
+        )
         return Command(
             name=name,
             help=self.display_text(entries.get("help")),
             script=self.script(entries.get("script"), name),
-            deps=self.paths(entries, schema_keys.COMMAND, "deps"),
-            outputs=self.paths(entries, schema_keys.COMMAND, "outputs"),
-            outputs_no_cache=self.paths(entries, schema_keys.COMMAND, "outputs_no_cache"),
+            deps=paths[0],
+            outputs=paths[1],
+            outputs_no_cache=paths[2],
             no_skip=no_skip,
             line=entries["name"].position[0],
+            unset=tuple(chain.from_iterable(unset)),
         )
 
     def script(self, node: Node | None, name: str) -> tuple[str, ...]:
@@ -420,20 +438,21 @@ class _Reader(NodeReader):
             found.append(text)
         return found
 
-    def asset(self, item: Node) -> Asset | None:
+    def asset(self, item: Node) -> Asset | Diagnostic | None:
         if not self.check_mapping(item, schema_keys.ASSET):
             return None
         entries = item.value
         self.check_keys(item, schema_keys.ASSET, "in this asset")
-        dest = self.path(entries["dest"], schema_keys.ASSET.keys["dest"].role)
+        role = schema_keys.ASSET.keys["dest"].role
+        dest = self.path(entries["dest"], role, "git spacy assets")
         extra = self.flag(entries.get("extra"), "extra")
         git = self.git(entries.get("git"))
         url = self.optional_text(entries.get("url"), "url")
         if git and url:
             self.warn(entries["url"], "'url' is ignored because of 'git'", "remove one of them")
         checksum = self.checksum(entries.get("checksum"))
-        if dest is None:
-            return None
+        if not isinstance(dest, ProjectPath):
+            return dest
         return Asset(
             dest=dest,
             url=None if git else url,
@@ -487,13 +506,30 @@ class _Reader(NodeReader):
         return Checksum(algorithm or "md5", digest.lower())
 
     def paths(
-        self, entries: dict[str, Node], table: schema_keys.KeyTable, name: str
-    ) -> tuple[ProjectPath, ...]:
-        role = table.keys[name].role
-        parsed = (self.path(item, role) for item in self.items(entries.get(name), name))
-        return tuple(path for path in parsed if path)
+        self,
+        entries: dict[str, Node],
+        table: schema_keys.KeyTable,
+        name: str,
+        command_line: str = "git spacy run NAME",
+    ) -> tuple[tuple[ProjectPath, ...], list[Diagnostic]]:
+        """Return the paths of a list, and the reasons why others have no value yet."""
 
-    def path(self, node: Node, role: str) -> ProjectPath | None:
+        role = table.keys[name].role
+        parsed = [
+            self.path(item, role, command_line) for item in self.items(entries.get(name), name)
+        ]
+        paths = tuple(path for path in parsed if isinstance(path, ProjectPath))
+        return paths, [path for path in parsed if isinstance(path, Diagnostic)]
+
+    def path(self, node: Node, role: str, command_line: str) -> ProjectPath | Diagnostic | None:
+        """Return a path, the reason why it has no value yet, or None after reporting a problem.
+
+        `command_line` is the command that needs it, to which values of variables can be added.
+        """
+
+        text = self._raw.get((node.line, node.column), node.value)
+        if unset := find_unset(self._variables, text, role, command_line):
+            return Diagnostic(*unset, self.file, node.line, node.column)
         text = self.text(node, role)
         if not text:
             return None

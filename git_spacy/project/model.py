@@ -61,7 +61,9 @@ class Command(NamedTuple):
     """A project command: its script lines, dependencies and outputs.
 
     A variant (see `project.matrix`) is named after the command line that runs it, and
-    `variant_of` is the name of the command in project.yml; for other commands it is empty.
+    `variant_of` is the name of the command in project.yml; for other commands it is empty. While
+    paths have no value, as with an empty variable, they are left out, and `unset` says why the
+    command cannot run.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Command(NamedTuple):
     no_skip: bool
     line: int
     variant_of: str = ""
+    unset: tuple[Diagnostic, ...] = ()
 
     @property
     def cli_name(self) -> str:
@@ -123,7 +126,8 @@ class Project(NamedTuple):
     """The contents of project.yml.
 
     `environment` maps the names in `${env.NAME}` to environment variables, and `resources` maps
-    command names to the resources that they request. `warnings` are what the loader noticed.
+    command names to the resources that they request. `warnings` are what the loader noticed, and
+    `unset` says which assets have a destination without a value; they are left out.
     `spacy_version` has version specifiers, e.g. ">=3.7,<4", or is empty; `check_requirements` says
     whether requirements.txt must be met. The commands in `keep_outputs` find the outputs of their
     earlier runs.
@@ -142,6 +146,7 @@ class Project(NamedTuple):
     spacy_version: str = ""
     check_requirements: bool = True
     keep_outputs: frozenset[str] = frozenset()
+    unset: tuple[Diagnostic, ...] = ()
 
     def command(self, name: str) -> Command | None:
         """Return the command called `name`, or None."""

@@ -49,6 +49,11 @@ class Variables:
         self._resolved: dict[str, Any] = {}
         self._invalid: set[str] = set()
 
+    def replaced(self, values: Mapping[str, Any]) -> Variables:
+        """Return the variables with other raw values for some of them."""
+
+        return Variables({**self.leaves, **values}, self.environment, braces=self.braces)
+
     def definition(self, name: str) -> Any:
         """Resolve a variable at its definition.
 

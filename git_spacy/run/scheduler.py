@@ -135,9 +135,11 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
 
     The errors of failed commands are part of the outcome: CheckFailed for a missing dependency or
     output, ScriptFailed with the exit code of the script. After a failure no command starts unless
-    `keep_going` is set. Raises Interrupted; the commands that finished before stay recorded.
+    `keep_going` is set. Raises Interrupted; the commands that finished before stay recorded. Before
+    anything runs, raises InvalidInput for paths without a value.
     """
 
+    _require_values(plan.commands)
     if context.dry:
         return _dry_run(plan.commands, context)
     for directory in context.project.directories:
@@ -398,12 +400,22 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
     return RunOutcome(tuple(command.name for command in ran), tuple(skipped), failed=tuple(failed))
 
 
+def _require_values(commands: Iterable[Command]) -> None:
+    """Raise InvalidInput if paths of `commands` have no value yet."""
+
+    problems = dict.fromkeys(problem for command in commands for problem in command.unset)
+    if problems:
+        raise InvalidInput.from_problems(list(problems))
+
+
 def record_existing(commands: Sequence[Command], context: RunContext) -> None:
     """Record the existing outputs of `commands` in the lock and the run history.
 
-    Raises CheckFailed, and records nothing, if a dependency or an output is missing.
+    Raises CheckFailed, and records nothing, if a dependency or an output is missing; InvalidInput
+    for paths without a value.
     """
 
+    _require_values(commands)
     observed = {c.name: context.stats.fingerprints(c.deps + c.produced) for c in commands}
     problems = [
         Diagnostic(

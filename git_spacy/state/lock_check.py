@@ -113,6 +113,8 @@ class LockChecker:
 
         entry = entries.get(command.name)
         without_entry = compute_verdict(command, None, self._present)
+        if command.unset:
+            return without_entry
         if without_entry.state == "always_runs":
             # It never is up to date, but its entry should at least have the present script.
             # weasel records the values of environment variables; here they may have others.

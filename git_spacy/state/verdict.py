@@ -107,6 +107,9 @@ def compute_verdict(
     another one has not run, and nothing is wrong with its entry.
     """
 
+    if command.unset:
+        unset = (Reason("dependency", problem.message) for problem in command.unset)
+        return Verdict("unknown", tuple(unset))
     missing = tuple(dep for dep in command.deps if fingerprints[dep.normal] is None)
     missing_reasons = tuple(_missing("dependency", dep) for dep in missing)
     if command.no_skip or not command.produced:
