@@ -22,6 +22,7 @@ from git_spacy.project.graph import DependencyGraph, check_destinations, checksu
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.matrix import command_line, split_name, with_variants
 from git_spacy.project.model import Asset, Command, Project
+from git_spacy.project.script_line import script_warnings
 from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
@@ -135,10 +136,16 @@ def remove_orphaned_entries(root: Path) -> tuple[str, ...]:
     return names
 
 
-def _project(context: _CheckContext) -> Iterable[Diagnostic]:
-    """Return the warnings of the loader; its errors are reported before the checks run."""
+def _project(context: _CheckContext) -> Iterator[Diagnostic]:
+    """Yield the warnings of the loader, and script lines that do not run, or not with weasel.
 
-    return context.loaded.project.warnings
+    The loader's errors are reported before the checks run. A hook leaves out the lines that run.
+    """
+
+    project = context.loaded.project
+    yield from project.warnings
+    for command in project.commands:
+        yield from script_warnings(command, mixed_tools=not isinstance(context.view, Staged))
 
 
 def _assets(context: _CheckContext) -> Iterator[Diagnostic]:

@@ -35,6 +35,7 @@ from git_spacy.project.model import (
     GitSource,
     Project,
     RemoteConfig,
+    ScriptSource,
     Workflow,
 )  # fmt: skip
 from git_spacy.project.node_reader import NodeReader, type_name
@@ -258,7 +259,7 @@ class _Reader(NodeReader):
         if not isinstance(node.value, str):
             return node
         value = self._or_problem(node, lambda: variables.fill(node.value, in_list=in_list))
-        return variables_table.as_node(value, node)
+        return variables_table.as_node(value, node)._replace(written=node.value)
 
     def _or_problem(self, node: Node, resolve: Callable[[], Any]) -> Any:
         """Return the result of `resolve`; if it fails, report that and return the raw value."""
@@ -375,18 +376,22 @@ class _Reader(NodeReader):
         no_skip = self.flag(entries.get("no_skip"), "no_skip")
         if not name:
             return None
+        script = self.script(entries.get("script"), name)
         return Command(
             name=name,
             help=self.display_text(entries.get("help")),
-            script=self.script(entries.get("script"), name),
+            script=tuple(text for text, _ in script),
             deps=self.paths(entries, schema_keys.COMMAND, "deps"),
             outputs=self.paths(entries, schema_keys.COMMAND, "outputs"),
             outputs_no_cache=self.paths(entries, schema_keys.COMMAND, "outputs_no_cache"),
             no_skip=no_skip,
             line=entries["name"].position[0],
+            script_sources=tuple(source for _, source in script),
         )
 
-    def script(self, node: Node | None, name: str) -> tuple[str, ...]:
+    def script(self, node: Node | None, name: str) -> list[tuple[str, ScriptSource]]:
+        """Return the script lines of the command `name`, and how they are written."""
+
         lines = []
         for item in self.items(node, "script"):
             line = self.text(item, f"script line of '{name}'")
@@ -401,8 +406,8 @@ class _Reader(NodeReader):
                     f"a script line of '{name}' has {str(error).lower()}",
                     "close the quote",
                 )
-            lines.append(line)
-        return tuple(lines)
+            lines.append((line, ScriptSource(item.written, item.line, item.column)))
+        return lines
 
     def workflows(self, node: Node | None, commands: tuple[Command, ...]) -> tuple[Workflow, ...]:
         names = [command.name for command in commands]

@@ -57,11 +57,20 @@ class Asset(NamedTuple):
     line: int
 
 
+class ScriptSource(NamedTuple):
+    """A script line as it is written in project.yml, before substitution, and its position."""
+
+    written: str
+    line: int
+    column: int
+
+
 class Command(NamedTuple):
     """A project command: its script lines, dependencies and outputs.
 
     A variant (see `project.matrix`) is named after the command line that runs it, and
     `variant_of` is the name of the command in project.yml; for other commands it is empty.
+    `script_sources` has an item for each line of `script`.
     """
 
     name: str
@@ -73,6 +82,7 @@ class Command(NamedTuple):
     no_skip: bool
     line: int
     variant_of: str = ""
+    script_sources: tuple[ScriptSource, ...] = ()
 
     @property
     def cli_name(self) -> str:

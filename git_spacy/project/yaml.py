@@ -56,7 +56,8 @@ class Node(NamedTuple):
     """A value and its position.
 
     `value` is a scalar, a list of nodes or a dict of nodes. `key` is the line and column of the
-    value's key in a mapping, and `size` is the number of nodes in the tree.
+    value's key in a mapping, and `size` is the number of nodes in the tree. `written` is the string
+    before its variables were substituted.
     """
 
     value: Any
@@ -64,6 +65,7 @@ class Node(NamedTuple):
     column: int
     key: tuple[int, int] | None = None
     size: int = 1
+    written: str = ""
 
     @property
     def position(self) -> tuple[int, int]:
