@@ -25,6 +25,7 @@ from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.matrix import command_line, with_variants
 from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.project.script_line import script_warnings
 from git_spacy.project.source_map import Position
 from git_spacy.state import lock_check
 from git_spacy.state.fetched_assets import is_edited, matches_checksum, stale_source
@@ -127,9 +128,15 @@ def remove_orphaned_entries(root: Path) -> tuple[str, ...]:
 
 
 def _project(context: _CheckContext) -> Iterator[Diagnostic]:
-    """Return the warnings of the loader; its errors are reported before the checks run."""
+    """Yield the warnings of the loader, and script lines that do not run, or not with weasel.
 
-    yield from context.loaded.project.warnings
+    The loader's errors are reported before the checks run. A hook leaves out the lines that run.
+    """
+
+    project = context.loaded.project
+    yield from project.warnings
+    for command in project.commands:
+        yield from script_warnings(command, mixed_tools=not isinstance(context.view, Staged))
     yield from _overlapping_outputs(context.loaded)
     if context.strict:
         yield from _unknown_to_weasel(context.loaded)

@@ -218,9 +218,9 @@ class CommandContext:
         from git_spacy.git.settings import boolean
         from git_spacy.lock.lock_file import LockFile
         from git_spacy.run.foreground import ForegroundExecutor
+        from git_spacy.run.interpreter import find_interpreter
         from git_spacy.run.recorder import Recorder
         from git_spacy.run.scheduler import RunContext
-        from git_spacy.run.script import find_interpreter
         from git_spacy.state.stat_cache import StatCache
 
         python = find_interpreter(self.root, self.settings, os.environ)

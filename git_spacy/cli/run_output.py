@@ -31,7 +31,7 @@ from git_spacy.run.events import (
 )
 
 if TYPE_CHECKING:
-    from git_spacy.run.script import Interpreter
+    from git_spacy.run.interpreter import Interpreter
 
 OutputFormat = Literal["alone", "prefix", "grouped"]
 _VARIABLE = re.compile(r" --(?:vars|variables)\.([^ =]+)[ =]")
@@ -75,7 +75,8 @@ class _RunDisplay:
         elif isinstance(event, CommandStarted):
             self._started(event)
         elif isinstance(event, StepStarted):
-            self._line(event.command, f"$ {event.line}", True)
+            for text in f"$ {event.line}".splitlines():
+                self._line(event.command, text, True)
         elif isinstance(event, LinePrinted):
             self._line(event.command, event.text, event.is_error)
         elif isinstance(event, CommandFinished):

@@ -37,6 +37,7 @@ from git_spacy.project.model import (
     GitSource,
     Project,
     RemoteConfig,
+    ScriptSource,
 )  # fmt: skip
 from git_spacy.project.node_reader import NodeReader, type_name
 from git_spacy.project.paths import ProjectPath, bare_repository, has_git_dir, is_git_dir
@@ -269,7 +270,7 @@ class _Reader(NodeReader):
         if "{" in node.value:
             self._raw[node.line, node.column] = node.value
         value = self._or_problem(node, lambda: variables.fill(node.value, in_list=in_list))
-        return variables_table.as_node(value, node)
+        return variables_table.as_node(value, node)._replace(written=node.value)
 
     def _or_problem(self, node: Node, resolve: Callable[[], Any]) -> Any:
         """Return the result of `resolve`; if it fails, report that and return the raw value."""
@@ -395,19 +396,23 @@ class _Reader(NodeReader):
             ),
             strict=True,
         )
+        script = self.script(entries.get("script"), name)
         return Command(
             name=name,
             help=self.display_text(entries.get("help")),
-            script=self.script(entries.get("script"), name),
+            script=tuple(text for text, _ in script),
             deps=paths[0],
             outputs=paths[1],
             outputs_no_cache=paths[2],
             no_skip=no_skip,
             line=entries["name"].position[0],
             unset=tuple(chain.from_iterable(unset)),
+            script_sources=tuple(source for _, source in script),
         )
 
-    def script(self, node: Node | None, name: str) -> tuple[str, ...]:
+    def script(self, node: Node | None, name: str) -> list[tuple[str, ScriptSource]]:
+        """Return the script lines of the command `name`, and how they are written."""
+
         lines = []
         for item in self.items(node, "script"):
             line = self.text(item, f"script line of '{name}'")
@@ -422,8 +427,8 @@ class _Reader(NodeReader):
                     f"a script line of '{name}' has {str(error).lower()}",
                     "close the quote",
                 )
-            lines.append(line)
-        return tuple(lines)
+            lines.append((line, ScriptSource(item.written, item.line, item.column)))
+        return lines
 
     def command_names(self, node: Node | None, commands: tuple[Command, ...]) -> list[str]:
         """Return the names in `keep_outputs`, and report unknown ones."""

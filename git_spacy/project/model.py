@@ -57,13 +57,21 @@ class Asset(NamedTuple):
     line: int
 
 
+class ScriptSource(NamedTuple):
+    """A script line as it is written in project.yml, before substitution, and its position."""
+
+    written: str
+    line: int
+    column: int
+
+
 class Command(NamedTuple):
     """A project command: its script lines, dependencies and outputs.
 
     A variant (see `project.matrix`) is named after the command line that runs it, and
     `variant_of` is the name of the command in project.yml; for other commands it is empty. While
     paths have no value, as with an empty variable, they are left out, and `unset` says why the
-    command cannot run.
+    command cannot run. `script_sources` has an item for each line of `script`.
     """
 
     name: str
@@ -76,6 +84,7 @@ class Command(NamedTuple):
     line: int
     variant_of: str = ""
     unset: tuple[Diagnostic, ...] = ()
+    script_sources: tuple[ScriptSource, ...] = ()
 
     @property
     def cli_name(self) -> str:

@@ -58,7 +58,7 @@ class Node(NamedTuple):
 
     `value` is a scalar, a list of nodes or a dict of nodes. `key` is the line and column of the
     value's key in a mapping, and `size` is the number of nodes in the tree. `source` is the text of
-    a scalar without quotes.
+    a scalar without quotes, and `written` is the string before its variables were substituted.
     """
 
     value: Any
@@ -67,6 +67,7 @@ class Node(NamedTuple):
     key: tuple[int, int] | None = None
     size: int = 1
     source: str = ""
+    written: str = ""
 
     @property
     def position(self) -> tuple[int, int]:

@@ -26,7 +26,7 @@ from git_spacy.errors import Interrupted, ScriptFailed
 from git_spacy.run import missing_tools
 from git_spacy.run.events import RunReporter, StepStarted
 from git_spacy.run.executor import Job, JobResult
-from git_spacy.run.script import Step
+from git_spacy.run.script import SHELL, Step
 
 Process = subprocess.Popen[bytes]
 GRACE = 5.0  # seconds between the signal to a group and SIGKILL
@@ -95,6 +95,17 @@ def _run_step(step: Step, root: Path, environ: Mapping[str, str]) -> int:
             end_groups([process], signal.SIGTERM)
             raise error
     return code if code >= 0 else 128 - code
+
+
+def shell_complaint(text: str, environ: Mapping[str, str]) -> str:
+    """Return what the shell says of a line that it cannot parse; nothing is executed."""
+
+    done = subprocess.run(
+        (SHELL[0], "-n", "-c", text), env=dict(environ), check=False, stdin=_DEVNULL,
+        stdout=_DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+    )  # fmt: skip
+    lines = done.stderr.strip().splitlines()
+    return lines[0] if done.returncode and lines else ""
 
 
 def check_module(step: Step, root: Path, environ: Mapping[str, str]) -> None:

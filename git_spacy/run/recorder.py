@@ -22,7 +22,7 @@ from git_spacy.history.run_record import How, RecordedFile, RunRecord, read_metr
 from git_spacy.project.matrix import variant_variables
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.run.script import Interpreter, installed_version, python_version
+from git_spacy.run.interpreter import Interpreter, installed_version, python_version
 from git_spacy.state.stat_cache import Observed
 
 _INTERVAL = 1.0  # seconds between calls of git, however short the commands are

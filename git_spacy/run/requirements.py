@@ -17,8 +17,8 @@ from typing import NamedTuple
 from git_spacy.errors import Diagnostic, Refused, warning
 from git_spacy.files import open_beneath
 from git_spacy.project.model import Project
+from git_spacy.run.interpreter import Interpreter
 from git_spacy.run.missing_tools import REQUIREMENTS, normalize
-from git_spacy.run.script import Interpreter
 
 _READ_LIMIT = 1 << 16  # bytes of requirements.txt
 _MOST_NAMED = 5

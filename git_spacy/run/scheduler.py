@@ -46,10 +46,12 @@ from git_spacy.run.events import (
     StepStarted,
 )
 from git_spacy.run.executor import Executor, Job, JobResult, missing_outputs
+from git_spacy.run.interpreter import Interpreter, installed_version
 from git_spacy.run.previous_outputs import OutputCache, PreviousOutputs
 from git_spacy.run.recorder import PendingRecord, Recorder
 from git_spacy.run.requirements import unmet_requirements
-from git_spacy.run.script import Interpreter, build_steps, installed_version, process_environment
+from git_spacy.run.script import build_steps, process_environment, shown_lines
+from git_spacy.run.script_check import check_scripts
 from git_spacy.run.stale_producers import StaleProducers
 from git_spacy.state import worktree_status
 from git_spacy.state.results import (
@@ -140,6 +142,13 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
     """
 
     _require_values(plan.commands)
+    environ = process_environment(context.python, context.root, context.environ)
+    check_scripts(
+        plan.commands,
+        context.project.environment,
+        environ,
+        lambda c: c.name in context.force or judge(c, context)[0].must_run,
+    )
     if context.dry:
         return _dry_run(plan.commands, context)
     for directory in context.project.directories:
@@ -393,7 +402,7 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
             continue
         reasons = _displayed_reasons(verdict, remade, is_forced)
         context.report(CommandStarted(command.name, reasons, True))
-        for line in command.script:
+        for line in shown_lines(command, context.python, context.project, context.environ):
             context.report(StepStarted(command.name, line))
         ran.append(command)
     context.stats.save()

@@ -1,29 +1,32 @@
-"""Turn script lines into process arguments, and find the Python interpreter for them.
+"""Turn script lines into the processes that run them.
 
-Lines are split as weasel splits them, without a shell.
+A line of plain words is split as weasel splits it, and starts without a shell; a line that needs
+one is run by `sh`. What is shown of a line could be pasted into a shell.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput
-from git_spacy.project.model import Command
-from git_spacy.project.variables import environment_names, fill_environment
+from git_spacy.project.loader import PROJECT_FILE
+from git_spacy.project.model import Command, Project
+from git_spacy.project.script_line import ScriptLine, line_problems, read_lines
+from git_spacy.project.variables import ENVIRONMENT, environment_names, fill_environment
+from git_spacy.run.interpreter import Interpreter
 from git_spacy.state.run_lock import child_env
 
+SHELL = ("sh", "-euc")
+"""A failing command ends the line, as a failing line ends the command; an unset variable fails."""
 
-class Interpreter(NamedTuple):
-    """The Python that runs the scripts, and what it was chosen by."""
-
-    path: str
-    chosen_by: str
+_PYTHON = ("python", "python3")
+_PIP = ("pip", "pip3")
 
 
 class Step(NamedTuple):
@@ -32,76 +35,6 @@ class Step(NamedTuple):
 
     arguments: tuple[str, ...]
     shown: str
-
-
-def find_interpreter(
-    root: Path, settings: Mapping[str, str], environ: Mapping[str, str]
-) -> Interpreter:
-    """Find the project's Python.
-
-    In this order: `git config spacy.python`, the active environment, a `.venv` in the project, and
-    the Python that runs git-spacy. The last is not good enough on its own: if git-spacy was
-    installed with pipx, models must not be trained in pipx's environment. Raises InvalidInput if
-    the configured Python does not exist.
-    """
-
-    if configured := settings.get("spacy.python"):
-        return Interpreter(_configured_python(root, configured), "git config spacy.python")
-    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
-        if (prefix := environ.get(variable)) and (found := _python_in(Path(prefix))):
-            return Interpreter(found, variable)
-    if found := _python_in(root / ".venv"):
-        return Interpreter(found, ".venv")
-    return Interpreter(sys.executable, "the one that runs git-spacy")
-
-
-def _configured_python(root: Path, configured: str) -> str:
-    path = os.path.expanduser(configured)
-    if os.sep in path:
-        path = os.path.join(root, path)
-        found = path if os.access(path, os.X_OK) and os.path.isfile(path) else None
-    else:
-        found = shutil.which(path)
-    if found is None:
-        raise InvalidInput(
-            f"Python not found: '{configured}'",
-            file="git config spacy.python",
-            hint="git config --unset spacy.python\nor set it to the path of a Python",
-        )
-    return found
-
-
-def _python_in(prefix: Path) -> str | None:
-    python = prefix / "bin" / "python"
-    return str(python) if os.access(python, os.X_OK) else None
-
-
-def installed_version(interpreter: Interpreter, package: str) -> str | None:
-    """Return the version of a package installed for `interpreter`, or None if it is unknown.
-
-    Read from the name of its metadata folder, since starting that Python would take longer than
-    everything else in a run that skips all commands.
-    """
-
-    prefix = Path(interpreter.path).parent.parent
-    found = prefix.glob(f"lib/python*/site-packages/{package}-*.dist-info")
-    versions = [path.name.removesuffix(".dist-info").split("-", 1)[1] for path in found]
-    return versions[0] if len(versions) == 1 else None
-
-
-def python_version(python: Interpreter) -> str | None:
-    """Return the version of a Python without starting it, or None if that is not possible."""
-
-    if os.path.realpath(python.path) == os.path.realpath(sys.executable):
-        return ".".join(map(str, sys.version_info[:3]))
-    try:
-        lines = (Path(python.path).parent.parent / "pyvenv.cfg").read_text().splitlines()
-    except (OSError, ValueError):
-        return None
-    pairs = (line.partition("=") for line in lines)
-    values = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    found = values.get("version") or values.get("version_info", "")
-    return ".".join(found.split(".")[:3]) or None
 
 
 def build_steps(
@@ -113,13 +46,108 @@ def build_steps(
     """Return the steps of `command`, in order.
 
     `environment` maps the names in `${env.NAME}` to variables of `environ`. Raises InvalidInput if
-    a value unbalances the quotes of its line, or a line is empty without its variables.
+    a line cannot run, if a value unbalances the quotes of its line, or if a line is empty without
+    its variables.
     """
 
+    lines = read_lines(command)
+    if problems := line_problems(command, lines):
+        raise InvalidInput.from_problems(problems)
     return tuple(
-        Step(_process_arguments(line, python, environment, environ, command), line)
-        for line in command.script
+        Step(
+            shell_arguments(line, python, environment)
+            if line.shell_syntax
+            else _process_arguments(line.text, python, environment, environ, command),
+            show_line(line, python, environment, environ),
+        )
+        for line in lines
     )
+
+
+def shown_lines(
+    command: Command, python: Interpreter, project: Project, environ: Mapping[str, str]
+) -> list[str]:
+    """Return what the steps of `command` show."""
+
+    lines = read_lines(command)
+    return [show_line(line, python, project.environment, environ) for line in lines]
+
+
+def shell_arguments(
+    line: ScriptLine, python: Interpreter, environment: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the arguments of the shell that runs a line.
+
+    To a shell, a pattern that matches no file is a word. Here it is an error.
+    """
+
+    text = _functions(python) + "".join(map(_require_match, line.patterns))
+    return (*SHELL, text + with_shell_variables(line.text, environment))
+
+
+def with_shell_variables(text: str, environment: Mapping[str, str]) -> str:
+    """Return a line in which the shell fills in `${env.NAME}`; an unset variable is empty."""
+
+    return ENVIRONMENT.sub(lambda match: f"${{{environment[match[1]]}-}}", text)
+
+
+def _functions(python: Interpreter) -> str:
+    """Return functions for the names that a shell would not find in the environment of `python`."""
+
+    folder = os.path.dirname(python.path)
+    real, functions = os.path.realpath(python.path), []
+    for name in _PYTHON:
+        if os.path.realpath(os.path.join(folder, name)) != real:
+            functions.append((name, shlex.quote(python.path)))
+    for name in _PIP:
+        if functions or not os.access(os.path.join(folder, name), os.X_OK):
+            functions.append((name, f"{shlex.quote(python.path)} -m pip"))
+    return "".join(f'{name}() {{ {program} "$@"; }}; ' for name, program in functions)
+
+
+def _require_match(pattern: str) -> str:
+    message = shlex.quote(f"error: no file matches {pattern}")
+    fail = f"{{ printf '%s\\n' {message} >&2; exit 1; }}"
+    return f'( for f in {pattern}; do [ -e "$f" ] || [ -L "$f" ] || {fail}; done ) || exit 1; '
+
+
+def show_line(
+    line: ScriptLine,
+    python: Interpreter,
+    environment: Mapping[str, str],
+    environ: Mapping[str, str],
+) -> str:
+    """Return what runs, as it could be pasted into a shell, without the values of environment
+    variables."""
+
+    if line.shell_syntax:
+        return with_shell_variables(line.text, environment)
+    words = shlex.split(line.text)
+    if words and words[0] in _PYTHON + _PIP:
+        name = "python" if words[0] in _PIP else words[0]
+        module = ["-m", "pip"] if words[0] in _PIP else []
+        words = [_shown_python(name, python, environ), *module, *words[1:]]
+    return " ".join(_show_word(word, environment) for word in words)
+
+
+def _shown_python(name: str, python: Interpreter, environ: Mapping[str, str]) -> str:
+    """Return `name` if that is the interpreter in the user's shell, too; else its path."""
+
+    found = shutil.which(name, path=environ.get("PATH", os.defpath))
+    is_same = (
+        found is not None
+        and os.path.realpath(os.path.dirname(found))
+        == os.path.realpath(os.path.dirname(python.path))
+        and os.path.realpath(found) == os.path.realpath(python.path)
+    )
+    return name if is_same else python.path
+
+
+def _show_word(word: str, environment: Mapping[str, str]) -> str:
+    if not environment_names(word):
+        return shlex.quote(word)
+    escaped = re.sub(r'([\\"`]|\$(?!\{env[.:]))', r"\\\1", word)
+    return f'"{ENVIRONMENT.sub(lambda match: f"${{{environment[match[1]]}}}", escaped)}"'
 
 
 def _process_arguments(
@@ -135,20 +163,20 @@ def _process_arguments(
         names = ", ".join(environment[name] for name in environment_names(line))
         raise InvalidInput(
             f"the value of {names} unbalances the quotes in a script line of '{command.name}'",
-            file="project.yml",
+            file=PROJECT_FILE,
             line=command.line,
             hint="use the other kind of quotes around ${env.…}, or change the value",
         ) from None
     if not words:
         raise InvalidInput(
             f"a script line of '{command.name}' is empty: its environment variables are not set",
-            file="project.yml",
+            file=PROJECT_FILE,
             line=command.line,
             hint="set the environment variables that the line refers to",
         )
-    if words[0] in ("python", "python3"):
+    if words[0] in _PYTHON:
         return (python.path, *words[1:])
-    if words[0] in ("pip", "pip3"):
+    if words[0] in _PIP:
         return (python.path, "-m", "pip", *words[1:])
     return tuple(words)
 

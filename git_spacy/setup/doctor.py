@@ -275,7 +275,7 @@ def _lock(clone: Clone) -> Results:
 
 
 def _interpreter(clone: Clone) -> Results:
-    from git_spacy.run.script import find_interpreter, installed_version, python_version
+    from git_spacy.run.interpreter import find_interpreter, installed_version, python_version
 
     if clone.root is None:
         return

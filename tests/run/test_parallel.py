@@ -23,7 +23,7 @@ from git_spacy.project import loader, plan
 from git_spacy.run import scheduler
 from git_spacy.run.events import RunReporter
 from git_spacy.run.executor import Job, JobResult
-from git_spacy.run.script import Interpreter
+from git_spacy.run.interpreter import Interpreter
 from git_spacy.state.stat_cache import StatCache
 from tests.testing.projects import Spacy, process, project, snapshot
 from tests.testing.repositories import git

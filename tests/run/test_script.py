@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,20 +13,15 @@ from hypothesis import strategies as st
 from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 from git_spacy.project.model import Command
-from git_spacy.run.script import (
-    Interpreter,
-    build_steps,
-    find_interpreter,
-    installed_version,
-    process_environment,
-)
+from git_spacy.run.interpreter import Interpreter, find_interpreter, installed_version
+from git_spacy.run.script import build_steps, process_environment
 
 PYTHON = Interpreter("/env/bin/python", "test")
 
 
 def command(*lines: str) -> Command:
     parsed = loader.parse(b"commands: [{name: c, script: [x]}]").project.commands[0]
-    return parsed._replace(script=lines)
+    return parsed._replace(script=lines, script_sources=())
 
 
 def arguments(line: str, environ: dict[str, str] | None = None) -> tuple[str, ...]:
@@ -43,10 +39,14 @@ def arguments(line: str, environ: dict[str, str] | None = None) -> tuple[str, ..
         ("echo python", ("echo", "python")),
         ("./python x", ("./python", "x")),
         ("echo 'a b' \"c d\" e\\ f", ("echo", "a b", "c d", "e f")),
+        ("echo '$HOME;' \\* \\; {} +", ("echo", "$HOME;", "*", ";", "{}", "+")),
+        ('sh -c "for f in *; do echo $f; done"', ("sh", "-c", "for f in *; do echo $f; done")),
         (
-            "echo $HOME; rm * | x > y && z",
-            ("echo", "$HOME;", "rm", "*", "|", "x", ">", "y", "&&", "z"),
+            "pip install spacy>=3.5,<4 x[a]",
+            ("/env/bin/python", "-m", "pip", "install", "spacy>=3.5,<4", "x[a]"),
         ),
+        ("curl https://a/b?c=1&d=2 --tag=*", ("curl", "https://a/b?c=1&d=2", "--tag=*")),
+        ("x --a \\\n  b\n  --c 'd\\\ne'\n", ("x", "--a", "b", "--c", "d\\\ne")),
     ],
 )
 def test_a_line_is_split_without_a_shell(line: str, expected: tuple[str, ...]) -> None:
@@ -67,7 +67,7 @@ def test_quoted_arguments_are_passed_unchanged(words: list[str]) -> None:
 def test_environment_variables_are_filled_in_but_not_shown() -> None:
     (step,) = build_steps(command("get ${env.a} --x"), PYTHON, {"a": "A"}, {"A": "s3cret"})
     assert step.arguments == ("get", "s3cret", "--x")
-    assert step.shown == "get ${env.a} --x"
+    assert step.shown == 'get "${A}" --x'
     assert arguments("get ${env.a} --x") == ("get", "--x"), (
         "an unset variable is empty, as in weasel"
     )
@@ -79,6 +79,46 @@ def test_a_value_that_unbalances_the_quotes_is_reported_without_the_value() -> N
         arguments("get '${env.a}'", {"A": "it's"})
     assert "the value of A unbalances the quotes" in str(caught.value)
     assert "it's" not in str(caught.value)
+
+
+def test_a_line_with_shell_syntax_is_run_by_sh_and_shown_as_it_is() -> None:
+    line = 'head -1 ${env.a} < in && echo "$HOME" > out'
+    (step,) = build_steps(command(line), Interpreter(sys.executable, "test"), {"a": "A"}, {})
+    assert step.arguments[:2] == ("sh", "-euc")
+    assert step.shown == line.replace("${env.a}", "${A-}")
+    assert step.arguments[2].endswith(step.shown)
+
+
+def test_what_is_shown_names_the_interpreter_that_the_users_shell_would_not_find(
+    tmp_path: Path,
+) -> None:
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    found = {"PATH": str(python.parent)}
+    for line, environ, shown in (
+        ("python x.py 'a b'", {}, f"{python} x.py 'a b'"),
+        ("python x.py 'a b'", found, "python x.py 'a b'"),
+        ("pip list", found, "python -m pip list"),
+        ("spacy train", found, "spacy train"),
+    ):
+        (step,) = build_steps(command(line), Interpreter(str(python), "test"), {}, environ)
+        assert step.shown == shown
+
+
+def test_a_shell_finds_python_and_pip_of_an_environment_that_lacks_these_names(
+    tmp_path: Path,
+) -> None:
+    """An environment of uv has no pip, and the PATH may have that of another environment."""
+
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin/python3.x"
+    python.write_text('#!/bin/sh\necho ours "$@"\n')
+    python.chmod(0o755)
+    lines = "python a && python3 b | cat && pip list"
+    (step,) = build_steps(command(lines), Interpreter(str(python), "test"), {}, {})
+    done = subprocess.run(step.arguments, capture_output=True, text=True, check=True)
+    assert done.stdout == "ours a\nours b\nours -m pip list\n"
 
 
 @pytest.fixture

@@ -265,7 +265,10 @@ WRONG = {
 def test_public_projects_have_no_false_positives(folder: Path, spacy: Spacy) -> None:
     done = spacy("check", "project", "--format=json", cwd=folder)
     found = json.loads(done.out)
-    counts = tuple(sum(f["severity"] == kind for f in found) for kind in ("error", "warning"))
+    in_shell = [f for f in found if f["message"].endswith("which weasel does not start")]
+    assert all("write - sh -c 'rm -rf " in f["hint"] for f in in_shell)
+    others = [f for f in found if f not in in_shell]
+    counts = tuple(sum(f["severity"] == kind for f in others) for kind in ("error", "warning"))
     assert counts == WRONG.get(folder.name, (0, 0)), done.out
     assert done.code == (1 if counts[0] else 0)
 
