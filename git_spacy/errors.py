@@ -85,15 +85,18 @@ def sanitize(text: str) -> str:
     return escape_controls(redact(text))
 
 
-def retarget(hint: str, relative: Callable[[str], str]) -> str:
+def retarget(hint: str, relative: Callable[[str], str], *, keep_folders: bool = False) -> str:
     """Return `hint` with its commands as they are typed in another folder.
 
     `relative` maps a folder relative to where `hint` applies to one relative to that other folder.
+    With `keep_folders`, a command with `-C` does not change, since the user typed that.
     """
 
     import shlex
 
     def command(match: re.Match[str]) -> str:
+        if keep_folders and match["folder"]:
+            return match[0]
         folder = relative(shlex.split(match["folder"])[0] if match["folder"] else ".")
         takes_paths = not match["spacy"] and match["verb"] in _TAKE_PATHS
         if not takes_paths and not folder.replace("..", "").strip("./"):

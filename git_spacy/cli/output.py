@@ -131,7 +131,7 @@ def warning(message: str, hint: str = "") -> None:
 def as_typed_here(commands: str) -> str:
     """Return commands for the folder of the project as they are typed in the current folder."""
 
-    return retarget(commands, command_line.as_seen_here)
+    return retarget(commands, command_line.as_seen_here, keep_folders=True)
 
 
 def _relative_file(name: str) -> str:

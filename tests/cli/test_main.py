@@ -263,6 +263,9 @@ def test_messages_are_about_files_and_commands_as_seen_from_the_current_folder(
     monkeypatch.chdir(root / folder)
     assert f"\n{file}:1: error: 'a' failed" in spacy(*option, "run", "a").err
     assert f"Next: {spacy_command}\n" in spacy(*option).out
+    (root / "x").touch()
+    typed = " ".join(["git spacy", *option, "clean --force"])
+    assert spacy(*option, "clean").err.endswith(f"hint: {typed}\n")
     hint = output.as_typed_here("git spacy run a && git add x\nor: git config a.b c")
     config = f"git {f'-C {os.path.dirname(file)} ' if option else ''}config a.b c"
     assert hint == f"{spacy_command} && {add}\nor: {config}"
