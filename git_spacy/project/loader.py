@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.files import descriptor_beneath
 from git_spacy.project import (
-    graph,
+    cycles,
     paths,
     resources,
     schema_keys,
@@ -201,13 +201,6 @@ def _any_text(node: Node | None) -> str:
     return "" if node is None or node.value is None else str(node.value)
 
 
-def _dependency_node(command: Node, path: ProjectPath) -> Node:
-    """Return the node of a dependency of a command."""
-
-    deps: Node = command.value["deps"]
-    return next((item for item in deps.value if item.value == path.text), deps)
-
-
 class _Reader(NodeReader):
     """Reads the sections of a project.yml."""
 
@@ -350,34 +343,9 @@ class _Reader(NodeReader):
             else:
                 commands.append(command)
                 nodes[command.name] = item
-        self._warn_of_cycles(commands, nodes)
+        for node_, message, hint in cycles.cycle_warnings(commands, nodes):
+            self.warn(node_, message, hint)
         return tuple(commands)
-
-    def _warn_of_cycles(self, commands: Sequence[Command], nodes: Mapping[str, Node]) -> None:
-        """Warn of commands that depend on their own output, directly or through each other.
-
-        They can be run one at a time, as weasel does.
-        """
-
-        for command in commands:
-            if own := graph.self_dependencies(command):
-                outputs = "outputs" if len(own) > 1 else "output"
-                names = ", ".join(f"'{path}'" for path in own)
-                self.warn(
-                    _dependency_node(nodes[command.name], own[0]),
-                    f"'{command.name}' depends on its own {outputs} {names}",
-                    "write the result to another path, so that a second run has the same input",
-                )
-        dependencies = graph.DependencyGraph(commands)
-        if cycle := graph.find_cycle(dependencies.upstream_names()):
-            pairs = dependencies.upstream[cycle[0]]
-            path = next(path for producer, path in pairs if producer.name == cycle[-1])
-            names = " → ".join(f"'{name}'" for name in (*cycle, cycle[0]))
-            self.warn(
-                _dependency_node(nodes[cycle[0]], path),
-                f"dependency cycle: {names}",
-                "remove one of the dependencies: each run makes another of these commands stale",
-            )
 
     def command(self, item: Node) -> Command | None:
         if not self.check_mapping(item, schema_keys.COMMAND):

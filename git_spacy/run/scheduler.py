@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 from git_spacy import interrupts
@@ -29,12 +28,12 @@ from git_spacy.errors import (
 )
 from git_spacy.files import make_directory
 from git_spacy.lock.lock_file import LockFile
-from git_spacy.project.diagnostics import group_problems
 from git_spacy.project.graph import DependencyGraph
-from git_spacy.project.model import Asset, Command, Project
+from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.plan import RunPlan
 from git_spacy.project.variables import environment_names
+from git_spacy.run import refusals
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
@@ -141,7 +140,7 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
     anything runs, raises InvalidInput for paths without a value.
     """
 
-    _require_values(plan.commands)
+    refusals.require_values(plan.commands)
     environ = process_environment(context.python, context.root, context.environ)
     check_scripts(
         plan.commands,
@@ -262,10 +261,12 @@ class _Scheduler:
         verdict, before = judge(command, context)
         if verdict.missing:
             raise CheckFailed.from_problems(
-                _missing_dependencies(context, command, verdict.missing)
+                refusals.missing_dependencies(
+                    context.project, context.root, command, verdict.missing
+                )
             )
         if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
-            raise CheckFailed.from_problems(_wrong_assets(command, wrong))
+            raise CheckFailed.from_problems(refusals.wrong_assets(command, wrong))
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced:
             if verdict.entry:
@@ -389,10 +390,12 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
         remade = _remade_dependencies(command, ran)
         missing = [path for path in verdict.missing if not _covers(remade, path)]
         if missing:
-            problems = _missing_dependencies(context, command, missing)
+            problems = refusals.missing_dependencies(
+                context.project, context.root, command, missing
+            )
             failed.append((command.name, CheckFailed.from_problems(problems)))
         if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
-            problems = _wrong_assets(command, wrong)
+            problems = refusals.wrong_assets(command, wrong)
             failed.append((command.name, CheckFailed.from_problems(problems)))
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced and not remade:
@@ -409,14 +412,6 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
     return RunOutcome(tuple(command.name for command in ran), tuple(skipped), failed=tuple(failed))
 
 
-def _require_values(commands: Iterable[Command]) -> None:
-    """Raise InvalidInput if paths of `commands` have no value yet."""
-
-    problems = dict.fromkeys(problem for command in commands for problem in command.unset)
-    if problems:
-        raise InvalidInput.from_problems(list(problems))
-
-
 def record_existing(commands: Sequence[Command], context: RunContext) -> None:
     """Record the existing outputs of `commands` in the lock and the run history.
 
@@ -424,7 +419,7 @@ def record_existing(commands: Sequence[Command], context: RunContext) -> None:
     for paths without a value.
     """
 
-    _require_values(commands)
+    refusals.require_values(commands)
     observed = {c.name: context.stats.fingerprints(c.deps + c.produced) for c in commands}
     problems = [
         Diagnostic(
@@ -463,62 +458,6 @@ def _stale_producers(
     return StaleProducers(
         graph, planned, lambda command: judge(command, context)[0], context.report
     )
-
-
-def _missing_dependencies(
-    context: RunContext, command: Command, paths: Sequence[ProjectPath]
-) -> Iterator[Diagnostic]:
-    """Yield the missing dependencies: one problem for those that Git has, one for those that the
-    same command produces, and one for all assets. The hints say how to obtain them."""
-
-    from git_spacy.state.tracked_paths import missing_hint
-
-    in_git: list[tuple[str, str, str]] = []
-    others: list[tuple[str, str, str]] = []
-    for path in paths:
-        hint = missing_hint(context.project, context.root, command.name, path)
-        if hint.startswith(("git restore ", "git checkout ")):
-            in_git.append((path.normal, "", hint))
-        else:
-            others.append((path.text, "", hint))
-    groups = group_problems(in_git, merge_arguments=True)
-    groups += group_problems(_fetch_together(context.project, others))
-    for group in groups:
-        noun = "dependency" if len(group.names) == 1 else "dependencies"
-        yield Diagnostic(
-            f"missing {noun} of '{command.name}': {group.quoted_names}",
-            group.hint,
-            "project.yml",
-            command.line,
-        )
-
-
-def _fetch_together(
-    project: Project, problems: Sequence[tuple[str, str, str]]
-) -> Iterator[tuple[str, str, str]]:
-    """Yield (name, cause, hint) with one hint for all assets in place of one for each."""
-
-    fetch = "git spacy assets"
-    prefix = f"{fetch} "
-    hints = [hint for _, _, hint in problems]
-    dests = dict.fromkeys(hint.removeprefix(prefix) for hint in hints if hint.startswith(prefix))
-    extra = any(quote(asset.dest.text) in dests for asset in project.assets if asset.extra)
-    fetch_all = " ".join((fetch, *(dests if extra else ())))
-    for name, cause, hint in problems:
-        is_fetch = len(dests) > 1 and hint.startswith(prefix)
-        yield name, cause, fetch_all if is_fetch else hint
-
-
-def _wrong_assets(
-    command: Command, assets: Iterable[tuple[Asset, str, str]]
-) -> Iterator[Diagnostic]:
-    for asset, problem, hint in assets:
-        yield Diagnostic(
-            f"'{command.name}' depends on asset '{asset.dest}', which {problem}",
-            hint,
-            "project.yml",
-            asset.line,
-        )
 
 
 def _remade_dependencies(command: Command, ran: Iterable[Command]) -> tuple[ProjectPath, ...]:
