@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy import threads
-from git_spacy.assets import asset_status, sources
+from git_spacy.assets import asset_status, extraction, kept_files, sources
 from git_spacy.assets.cancellation import Cancellation, Cancelled
 from git_spacy.assets.events import (
     FetchEvent,
@@ -27,6 +27,7 @@ from git_spacy.assets.events import (
     FetchStarted,
 )
 from git_spacy.assets.planner import (
+    MODIFIED,
     Decision,
     Fetch,
     Missing,
@@ -48,13 +49,14 @@ from git_spacy.errors import (
     LocalFailure,
     Refused,
 )
-from git_spacy.files import make_directory, recover, staging
+from git_spacy.files import Staging, make_directory, recover, staging
 from git_spacy.git import process
 from git_spacy.git.address import without_credentials
 from git_spacy.git.settings import Settings
 from git_spacy.project.diagnostics import group_problems
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
+from git_spacy.state.extracted import remember_extracted
 from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
 from git_spacy.state.stat_cache import FetchedAsset, StatCache
 
@@ -162,6 +164,8 @@ class _FetchRun:
 
         try:
             recover(self._context.root, asset.dest.normal)
+            if asset.extract:
+                recover(self._context.root, extraction.archive_path(asset))
             status = asset_status.inspect_asset(asset, self._context.root, self._index)
         except Refused as error:
             return Refuse(asset, error)
@@ -222,7 +226,11 @@ class _FetchRun:
             internal_errors.append(result)
         else:
             is_new, content = result
-            record = FetchedAsset(describe_source(asset), content.digest, content.names)
+            record = FetchedAsset(
+                describe_source(asset), content.digest, content.names, content.archive
+            )
+            if asset.extract:
+                remember_extracted(self._context.root, asset.dest.normal, content.files)
             self._index.remember_fetched(asset.dest.normal, record)
             dest = asset.dest.text
             if is_new:
@@ -244,11 +252,15 @@ class _FetchRun:
                 process.checked_before_start(context.cancellation.check),
                 staging(context.root, asset.dest.normal) as staged,
             ):
-                content = sources.get_source(asset, context).fetch(
-                    asset, staged, context, self._report
-                )
+                source = sources.get_source(asset, context)
+                if asset.extract:
+                    content = extraction.fetch_and_extract(
+                        source, asset, staged, context, self._report
+                    )
+                else:
+                    content = source.fetch(asset, staged, context, self._report)
                 context.cancellation.check()
-                if not self._may_replace(fetch, content):
+                if not self._may_replace(fetch, content, staged):
                     return False, content
                 staged.commit()
                 return True, content
@@ -262,13 +274,16 @@ class _FetchRun:
                 raise Cancelled from None
             raise
 
-    def _may_replace(self, fetch: Fetch, content: FetchedContent) -> bool:
+    def _may_replace(self, fetch: Fetch, content: FetchedContent, staged: Staging) -> bool:
         """Return whether to replace the destination, False if it has the same content.
 
-        Raises Refused if that has edits of the user. Only Git assets are compared: a file with a
-        URL is always replaced.
+        Raises Refused if that has edits of the user. Only Git assets and extracted ones are
+        compared: a file with a URL is always replaced. Files of the user in an extracted folder are
+        added to the staged one.
         """
 
+        if fetch.asset.extract:
+            return kept_files.prepare(self._context.root, fetch.asset, content, staged, self._force)
         if fetch.asset.git is None or self._force:
             return True
         facts = files_below(self._context.root, fetch.asset.dest.normal)
@@ -364,8 +379,7 @@ def _grouped(failures: Sequence[FetchFailure]) -> Iterator[Diagnostic]:
 
 
 def _modified_error(asset: Asset, reason: str) -> Refused:
-    message = f"existing content was not fetched by git spacy or was modified{reason}"
-    return keep_existing(asset, message)
+    return keep_existing(asset, f"{MODIFIED}{reason}")
 
 
 def _local_error(error: OSError, doing: str) -> LocalFailure:

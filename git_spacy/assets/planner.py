@@ -14,10 +14,12 @@ from git_spacy.git.address import without_credentials
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Asset
 from git_spacy.project.paths import ProjectPath
+from git_spacy.state.extracted import ExtractedStatus
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.stat_cache import FetchedAsset
 
 UNVERIFIED = "unverified: no checksum"
+MODIFIED = "existing content was not fetched by git spacy or was modified"
 
 
 class Skip(NamedTuple):
@@ -59,17 +61,21 @@ Decision = Union[Skip, Fetch, Refuse, Missing]  # noqa: UP007 (3.10)
 
 class AssetStatus(NamedTuple):
     """The status of a destination. `existing` is None without a file; `matches` says whether the
-    checksum matches, None for an asset without one."""
+    checksum matches, None for an asset without one. `extracted` is the status of the files that
+    were extracted from an archive."""
 
     existing: Fingerprint | None = None
     is_folder: bool = False
     matches: bool | None = None
     fetched: FetchedAsset | None = None
+    extracted: ExtractedStatus | None = None
 
     @property
     def is_unmodified(self) -> bool:
         """Return whether the content is what git-spacy fetched."""
 
+        if self.extracted:
+            return self.extracted.is_unmodified
         return (
             self.existing is not None
             and self.fetched is not None
@@ -110,6 +116,8 @@ def plan_asset(
     if force:
         return Fetch(asset, "--force", existing=status.existing)
     reason = _fetch_reason(asset, status)
+    if asset.extract:
+        return Fetch(asset, reason, existing=status.existing)  # `kept_files` protects edits
     if asset.git:
         return Fetch(
             asset, reason, protect_existing=not status.is_unmodified, existing=status.existing
@@ -141,7 +149,7 @@ def _skip_reason(asset: Asset, status: AssetStatus) -> str:
 
     if status.existing is None or asset.checksum:
         return ""
-    if asset.git:
+    if asset.git or asset.extract:
         same = (
             status.is_unmodified
             and status.fetched
@@ -157,10 +165,11 @@ def _skip_reason(asset: Asset, status: AssetStatus) -> str:
 
 
 def _fetch_reason(asset: Asset, status: AssetStatus) -> str:
-    if asset.git and status.is_unmodified and status.fetched:
+    is_compared = asset.git or asset.extract
+    if is_compared and status.is_unmodified and status.fetched:
         if status.fetched.source != describe_source(asset):
             return f"fetched from {status.fetched.source}"
-    elif asset.git:
+    elif is_compared:
         return "not fetched by git spacy, or modified since"
     if asset.checksum:
         return f"{asset.checksum.algorithm} does not match project.yml"

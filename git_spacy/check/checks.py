@@ -145,11 +145,12 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
     """Compare the checksums of the assets that exist."""
 
     view, project = context.view, context.loaded.project
+    yield from _extracted_assets(context)
     for algorithm in ("md5", "sha256"):
         assets = [
             asset
             for asset in project.assets
-            if asset.checksum and asset.checksum.algorithm == algorithm
+            if asset.content_checksum and asset.content_checksum.algorithm == algorithm
         ]
         fingerprints = view.present([asset.dest for asset in assets], algorithm)
         for asset in assets:
@@ -175,6 +176,21 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 message, hint, PROJECT_FILE, *position, severity,
                 subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
+            )  # fmt: skip
+
+
+def _extracted_assets(context: _CheckContext) -> Iterator[Diagnostic]:
+    """Compare the assets that git-spacy extracted with what it extracted."""
+
+    for asset in context.loaded.project.assets:
+        status = context.view.extracted(asset) if asset.extract and asset.checksum else None
+        if status and not status.is_verified:
+            position = source_map.nearest_position(
+                context.loaded.source_map, "assets", asset.dest.text, "checksum"
+            )
+            yield Diagnostic(
+                f"asset '{asset.dest}' {status.problem}", checksum_hint(asset), PROJECT_FILE,
+                *position, subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
             )  # fmt: skip
 
 
@@ -241,9 +257,9 @@ class _LockHints:
         """The assets that exist and have another md5 than their checksum, by destination."""
 
         md5s = {
-            asset.dest.normal: (asset, asset.checksum.digest)
+            asset.dest.normal: (asset, asset.content_checksum.digest)
             for asset in self._project.assets
-            if asset.checksum and asset.checksum.algorithm == "md5"
+            if asset.content_checksum and asset.content_checksum.algorithm == "md5"
         }
         present = self._view.present([asset.dest for asset, _ in md5s.values()])
         return {

@@ -23,7 +23,8 @@ class Status(NamedTuple):
     """The verdict on each command, the state of each asset and the orphaned lock entries.
 
     An asset without a checksum is `unverified`, or `modified` if it changed since it was fetched;
-    `checksum_mismatch` means that the file is not the one in project.yml. `assets` maps
+    so is an archive with a checksum that was extracted by another program, or changed since it was
+    extracted. `checksum_mismatch` means that the file is not the one in project.yml. `assets` maps
     destinations to states; it is empty where no data was read. `holder` is the process that has
     locked the project, such as a run.
     """
@@ -63,6 +64,8 @@ def _asset_state(asset: Asset, root: Path, stats: StatCache) -> AssetState:
     status = asset_status.inspect_asset(asset, root, stats)
     if status.existing is None:
         return "missing"
+    if status.extracted and not status.is_unmodified:
+        return "modified"
     if status.matches is not None:
         return "verified" if status.matches else "checksum_mismatch"
     return "unverified" if status.fetched is None or status.is_unmodified else "modified"

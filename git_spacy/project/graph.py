@@ -283,6 +283,8 @@ def checksum_hint(asset: Asset) -> str:
     import shlex
 
     dest = shlex.quote(asset.dest.text)
+    if asset.extract:
+        return f"git spacy assets {dest}"
     correct = "correct its checksum in project.yml"
     if asset.url or asset.git:
         return f"git spacy assets {dest}\nor {correct}"

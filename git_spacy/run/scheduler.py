@@ -448,8 +448,11 @@ def _fetch_together(
 
 def _wrong_assets(command: Command, assets: Iterable[Asset]) -> Iterator[Diagnostic]:
     for asset in assets:
+        reason = (
+            "is not what its archive contains" if asset.extract else "does not match its checksum"
+        )
         yield Diagnostic(
-            f"'{command.name}' depends on asset '{asset.dest}', which does not match its checksum",
+            f"'{command.name}' depends on asset '{asset.dest}', which {reason}",
             checksum_hint(asset),
             "project.yml",
             asset.line,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -65,11 +65,15 @@ class PreviousRun(NamedTuple):
 
 
 class FetchedAsset(NamedTuple):
-    """A fetched asset: its source and its fingerprint."""
+    """A fetched asset: its source and its fingerprint.
+
+    If it was extracted from an archive, `archive` has the digests of that, by `Checksum.algorithm`.
+    """
 
     source: str
     digest: str
     names: str
+    archive: tuple[tuple[str, str], ...] = ()
 
 
 class _Cached(NamedTuple):
@@ -113,7 +117,8 @@ class StatCache:
         }
         self._runs: dict[str, list[Any]] = document.get("runs", {})
         self._fetched = {
-            dest: FetchedAsset(*value) for dest, value in document.get("fetched", {}).items()
+            dest: FetchedAsset(source, digest, names, tuple(archive[0].items()) if archive else ())
+            for dest, (source, digest, names, *archive) in document.get("fetched", {}).items()
         }
 
     @classmethod
@@ -318,6 +323,32 @@ class StatCache:
             self._changed.add(("paths", key))
         return self._paths[key].fingerprint.digest if summary else None
 
+    def has_fetched_files(self, dest: str, names: Callable[[], Collection[str]]) -> bool:
+        """Return whether all files that were fetched to `dest` exist there and are unchanged.
+
+        Other files may be there, too: `names` returns the names of the fetched ones. It is only
+        called if the content of `dest` is not known to be the fetched one.
+        """
+
+        fetched, now = self.fetched(dest), self.fingerprint(dest)
+        if fetched is None or now is None:
+            return False
+        if (now.digest, now.names) == (fetched.digest, fetched.names):
+            return True
+        key, summary = _key(dest, "fetched"), stat_summary(self.root, dest)
+        if summary is None:
+            return False
+        if not self._is_clean(key, summary):
+            started, wanted = time.time_ns(), frozenset(names())
+            files = [f for f in files_below(self.root, dest) or [] if f.name in wanted]
+            found = Fingerprint(
+                digest_contents(self.root, files), digest_file_names(files), summary.size
+            )
+            self._paths[key] = _Cached(summary.signature, started, found)
+            self._changed.add(("paths", key))
+        found = self._paths[key].fingerprint
+        return (found.digest, found.names) == (fetched.digest, fetched.names)
+
     def contents(self, path: str, digest: str) -> dict[str, int] | None:
         """Return the checksums of the files in the folder `path` when it had this digest.
 
@@ -412,7 +443,8 @@ class StatCache:
         if part == "runs":
             return self._runs.get(key)
         if part == "fetched":
-            return list(self._fetched[key])
+            *fields, archive = self._fetched[key]
+            return [*fields, dict(archive)] if archive else fields
         if part == "contents":
             return list(self._contents[key])
         if part == "uncounted":
@@ -442,10 +474,13 @@ def _read(file: Path) -> dict[str, Any]:
                 for path, md5 in (*deps, *outs):
                     formats.line(path)
                     _check_all(formats.md5, () if md5 is None else (md5,))
-        for source, content, listing in document["fetched"].values():
+        for source, content, listing, *archives in document["fetched"].values():
             formats.text(source)
             formats.digest(content)
             formats.names_digest(listing)
+            for archive in archives:
+                _check_all(formats.text, archive)
+                _check_all(formats.digest, archive.values())
         for rules, *lists in document.setdefault("uncounted", {}).values():
             formats.md5(rules)
             names, excludes = lists
@@ -465,7 +500,8 @@ def _check_all(check: Callable[[object], object], values: Iterable[object]) -> N
 
 
 def _key(path: str, kind: str) -> str:
-    """Return the key of `path` for a kind: a digest algorithm, "staged", "same" or "all"."""
+    """Return the key of `path` for a kind: a digest algorithm, "staged", "same", "all" or
+    "fetched"."""
 
     return path if kind == "md5" else f"{kind}\0{path}"
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.variables import fill_environment
+from git_spacy.state.extracted import extracted_status
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict, changed_message, compute_verdict, with_upstream
 
@@ -53,7 +54,8 @@ def judge_all(
 
 
 def wrong_assets(project: Project, command: Command, stats: StatCache) -> list[Asset]:
-    """Return the assets that `command` depends on and that do not match their checksums.
+    """Return the assets that `command` depends on and that do not match their checksums, or have
+    been edited since they were extracted.
 
     Those that do not exist are left out, and those that only Git has converted, e.g. their line
     endings. Raises Refused, OSError.
@@ -63,8 +65,12 @@ def wrong_assets(project: Project, command: Command, stats: StatCache) -> list[A
 
     wrong = []
     for asset in project.assets:
-        checksum = asset.checksum
-        if checksum and any(asset.dest.touches(dependency) for dependency in command.deps):
+        if not asset.checksum or not any(asset.dest.touches(dep) for dep in command.deps):
+            continue
+        if asset.extract:
+            extracted = extracted_status(asset, stats)
+            wrong += [asset] if extracted and not extracted.is_verified else []
+        elif checksum := asset.content_checksum:
             now = stats.fingerprint(asset.dest.normal, checksum.algorithm)
             if now and now.digest != checksum.digest:
                 pair = (asset.dest.normal, checksum.digest)

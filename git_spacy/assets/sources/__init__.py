@@ -9,6 +9,7 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, cast
 
 from git_spacy.assets.cancellation import Cancellation
@@ -35,12 +36,18 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # a single letter is a driv
 
 class FetchedContent(NamedTuple):
     """The content in a staging folder: size in bytes, md5, digest of its file names ("" for a
-    file), and details for messages, e.g. the commit."""
+    file), and details for messages, e.g. the commit.
+
+    If it was extracted from an archive, `archive` has the digests of that, by algorithm, and
+    `files` the md5 of each extracted file by name.
+    """
 
     size: int
     digest: str
     names: str = ""
     detail: str = ""
+    archive: tuple[tuple[str, str], ...] = ()
+    files: Mapping[str, str] = MappingProxyType({})
 
 
 class FetchContext(NamedTuple):
