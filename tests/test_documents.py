@@ -127,8 +127,9 @@ def test_the_examples_of_project_yml_are_valid_projects() -> None:
         for language, text in console.fences(DOCUMENTS["reference/project-yml.md"])
         if language == "yaml"
     ]
-    today, first = (loader.parse(text.encode()).project for text in blocks)
-    assert today.warnings == first.warnings == ()
+    today, first, archive = (loader.parse(text.encode()).project for text in blocks)
+    assert today.warnings == first.warnings == archive.warnings == ()
+    assert archive.assets[0].extract
     assert today.commands[0].script[0].endswith("--dropout 0.2")
     assert first.commands[0].outputs[0].text == "training/fashion"
     used = {line.split(":")[0].strip(" -") for line in blocks[0].splitlines()}

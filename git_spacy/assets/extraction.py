@@ -75,7 +75,7 @@ def fetch_and_extract(
         digest=digest,
         names=names,
         detail=", ".join(filter(None, (archived.detail, count if names else "decompressed"))),
-        archive=(("md5", archived.digest), ("sha256", sha256.digest)),
+        source_digests=(("md5", archived.digest), ("sha256", sha256.digest)),
         files=md5_by_name,
     )
 

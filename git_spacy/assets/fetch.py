@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from git_spacy import threads
@@ -57,7 +58,12 @@ from git_spacy.project.diagnostics import group_problems
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
 from git_spacy.state.extracted import remember_extracted
-from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
+from git_spacy.state.hashing import (
+    digest_contents,
+    digest_file_names,
+    files_below,
+    fingerprint,
+)
 from git_spacy.state.stat_cache import FetchedAsset, StatCache
 
 JOBS = 8
@@ -87,12 +93,14 @@ class FetchFailure(NamedTuple):
 
 
 class FetchOutcome(NamedTuple):
-    """The assets by result, each list in the order of project.yml."""
+    """The assets by result, each list in the order of project.yml. `contents` has what the sources
+    sent, by destination."""
 
     fetched: tuple[Asset, ...]
     skipped: tuple[Asset, ...]
     failed: tuple[FetchFailure, ...]
     missing: tuple[FetchFailure, ...]
+    contents: Mapping[str, FetchedContent] = MappingProxyType({})
 
     def error(self) -> GitSpacyError | None:
         """Return all failures as one error of the worst class, None without failures."""
@@ -116,9 +124,13 @@ def fetch(
     names: Sequence[str] = (),
     extra: bool = False,
     force: bool = False,
+    refresh: bool = False,
+    dry_run: bool = False,
     jobs: int = JOBS,
 ) -> FetchOutcome:
     """Fetch the assets of `project` that `names` select, unless they are present and verified.
+
+    With `refresh`, fetch them in any case; with `dry_run`, replace nothing.
 
     `report` is called from several threads, but never from two at a time. Raises InvalidInput for
     an unknown name and for overlapping assets before anything is changed.
@@ -131,8 +143,8 @@ def fetch(
         root, settings, environ, project.environment, cancellation, cancellation.sleep
     )
     reporter = _SerialReporter(report, cancellation)
-    work = _FetchRun(context, index, reporter.report, force)
-    for directory in project.directories:
+    work = _FetchRun(context, index, reporter.report, force, refresh, dry_run)
+    for directory in () if dry_run else project.directories:
         make_directory(root, directory.normal)
     try:
         for decision in [work.plan(asset) for asset in wanted]:
@@ -149,12 +161,16 @@ class _FetchRun:
     """The state of one fetch."""
 
     def __init__(
-        self, context: FetchContext, index: StatCache, report: FetchReporter, force: bool
-    ) -> None:
+        self, context: FetchContext, index: StatCache, report: FetchReporter, force: bool,
+        refresh: bool, dry_run: bool,
+    ) -> None:  # fmt: skip
         self._context = context
         self._index = index
         self._report = report
         self._force = force
+        self._refresh = refresh
+        self._dry_run = dry_run
+        self._contents: dict[str, FetchedContent] = {}
         self._fetches: list[Fetch] = []
         self._results: dict[str, str] = {}
         self._failures: dict[str, FetchFailure] = {}
@@ -174,7 +190,7 @@ class _FetchRun:
         refusal = None
         if asset.url is not None or asset.git is not None:
             refusal = sources.refusal(asset, self._context)
-        return plan_asset(asset, status, refusal=refusal, force=self._force)
+        return plan_asset(asset, status, refusal=refusal, force=self._force, refresh=self._refresh)
 
     def dispatch(self, decision: Decision) -> None:
         """Report an asset that is not fetched, or add it to the queue."""
@@ -226,15 +242,18 @@ class _FetchRun:
             internal_errors.append(result)
         else:
             is_new, content = result
-            record = FetchedAsset(
-                describe_source(asset), content.digest, content.names, content.archive
-            )
+            self._contents[asset.dest.normal] = content
+            if self._dry_run:
+                return
+            archive = content.source_digests if asset.extract else ()
+            record = FetchedAsset(describe_source(asset), content.digest, content.names, archive)
             if asset.extract:
                 remember_extracted(self._context.root, asset.dest.normal, content.files)
             self._index.remember_fetched(asset.dest.normal, record)
             dest = asset.dest.text
             if is_new:
-                detail = ", ".join(filter(None, (verification(asset), content.detail)))
+                verified = "" if self._refresh else verification(asset)
+                detail = ", ".join(filter(None, (verified, content.detail)))
                 self._finish(asset, FetchFinished(dest, content.size, detail))
             else:
                 self._finish(asset, FetchSkipped(dest, "already present, identical to its source"))
@@ -260,6 +279,12 @@ class _FetchRun:
                 else:
                     content = source.fetch(asset, staged, context, self._report)
                 context.cancellation.check()
+                if self._refresh and not asset.extract:
+                    sha256 = fingerprint(context.root, staged.relative, "sha256")
+                    digests = ("md5", content.digest), ("sha256", sha256.digest if sha256 else "")
+                    content = content._replace(source_digests=digests)
+                if self._dry_run:
+                    return False, content
                 if not self._may_replace(fetch, content, staged):
                     return False, content
                 staged.commit()
@@ -330,6 +355,7 @@ class _FetchRun:
             assets_with("skipped"),
             tuple(failure for failure in failures if not isinstance(failure.error, CheckFailed)),
             tuple(failure for failure in failures if isinstance(failure.error, CheckFailed)),
+            self._contents,
         )
 
 

@@ -34,7 +34,7 @@ def prepare(
 
     dest, new = asset.dest.normal, content.files
     _, now = digest_each(root, files_below(root, dest) or [])
-    if now.get("") in dict(content.archive).values():
+    if now.get("") in dict(content.source_digests).values():
         now = {}  # weasel leaves the archive itself at the destination
     before = extracted_files(root, dest)
     differing = [name for name in now if now[name] != new.get(name)]

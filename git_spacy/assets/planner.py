@@ -100,14 +100,16 @@ def plan_asset(
     *,
     refusal: GitSpacyError | None = None,
     force: bool = False,
+    refresh: bool = False,
 ) -> Decision:
-    """Decide what to do with an asset. `refusal` is the reason not to use its source, if any."""
+    """Decide what to do with an asset. `refusal` is the reason not to use its source, if any. With
+    `refresh`, it is fetched whatever exists; edits are still protected."""
 
     if asset.url is None and asset.git is None:
         return _plan_private(asset, status)
-    if status.existing is not None and status.matches:
+    if status.existing is not None and status.matches and not refresh:
         return Skip(asset, f"already present, {verification(asset)}")
-    if not force and (reason := _skip_reason(asset, status)):
+    if not (force or refresh) and (reason := _skip_reason(asset, status)):
         return Skip(asset, reason)
     if refusal:
         return Refuse(asset, refusal)
@@ -115,7 +117,7 @@ def plan_asset(
         return Fetch(asset, "missing")
     if force:
         return Fetch(asset, "--force", existing=status.existing)
-    reason = _fetch_reason(asset, status)
+    reason = "--update" if refresh else _fetch_reason(asset, status)
     if asset.extract:
         return Fetch(asset, reason, existing=status.existing)  # `kept_files` protects edits
     if asset.git:

@@ -283,12 +283,10 @@ def checksum_hint(asset: Asset) -> str:
     import shlex
 
     dest = shlex.quote(asset.dest.text)
-    if asset.extract:
-        return f"git spacy assets {dest}"
-    correct = "correct its checksum in project.yml"
+    accept = f"git spacy assets --update {dest}"
     if asset.url or asset.git:
-        return f"git spacy assets {dest}\nor {correct}"
-    return f"copy the right file to {dest}, or {correct}"
+        return f"git spacy assets {dest}\nor, to accept what its source has now: {accept}"
+    return f"copy the right file to {dest}\nor, to accept this one: {accept}"
 
 
 def _unknown_name(project: Project, name: str) -> InvalidInput:

@@ -820,5 +820,6 @@ def test_a_lock_with_a_wrong_asset_hints_at_the_asset(tmp_path: Path, spacy: Spa
     (root / "project.yml").write_text(text)
     done = spacy("check", "lock", cwd=root)
     assert done.out.endswith(
-        "hint: copy the right file to typed.txt, or correct its checksum in project.yml\n"
+        "hint: copy the right file to typed.txt\n"
+        "hint: or, to accept this one: git spacy assets --update typed.txt\n"
     )

@@ -9,6 +9,7 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, cast
 
@@ -17,7 +18,7 @@ from git_spacy.assets.events import FetchReporter
 from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Refused
 from git_spacy.files import Staging
 from git_spacy.git.settings import Settings, boolean
-from git_spacy.project.model import Asset, Checksum
+from git_spacy.project.model import Asset
 from git_spacy.project.variables import environment_names, fill_environment
 
 ALLOW_ENVIRONMENT = "spacy.allowEnvInUrl"
@@ -38,15 +39,15 @@ class FetchedContent(NamedTuple):
     """The content in a staging folder: size in bytes, md5, digest of its file names ("" for a
     file), and details for messages, e.g. the commit.
 
-    If it was extracted from an archive, `archive` has the digests of that, by algorithm, and
-    `files` the md5 of each extracted file by name.
+    `source_digests` are the digests by algorithm of what the source sent, if they are known: that
+    is an archive if `files` has the md5 of each extracted file by name.
     """
 
     size: int
     digest: str
     names: str = ""
     detail: str = ""
-    archive: tuple[tuple[str, str], ...] = ()
+    source_digests: tuple[tuple[str, str], ...] = ()
     files: Mapping[str, str] = MappingProxyType({})
 
 
@@ -137,10 +138,12 @@ def _unsupported_scheme(scheme: str, hint: str) -> Refused:
     )
 
 
-def checksum_mismatch(checksum: Checksum, actual: str) -> ExternalError:
-    """Return the error for content that does not match its checksum."""
+def checksum_mismatch(asset: Asset, actual: str) -> ExternalError:
+    """Return the error for content whose digest is `actual`, and not that of its checksum."""
 
+    checksum = asset.checksum
+    assert checksum is not None
     return ExternalError(
         f"{checksum.algorithm} is {actual}; project.yml expects {checksum.digest}",
-        hint="if the file changed on purpose, correct 'checksum'",
+        hint=f"if it changed on purpose: git spacy assets --update {quote(asset.dest.text)}",
     )

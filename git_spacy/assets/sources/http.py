@@ -241,7 +241,7 @@ class _Download:
             self._reject_wrong_content()
         elif not self._writer.matches(checksum):
             actual = self._writer.digest(checksum.algorithm)
-            error = checksum_mismatch(checksum, actual)
+            error = checksum_mismatch(self._asset, actual)
             if actual == self._wrong:
                 raise error  # the same wrong digest twice is not a transfer error
             self._wrong = actual

@@ -79,7 +79,7 @@ def fetch(
             writer.write(chunk)
             report(FetchProgress(asset.dest.text, writer.size, total))
     if asset.checksum and not writer.matches(asset.checksum):
-        raise checksum_mismatch(asset.checksum, writer.digest(asset.checksum.algorithm))
+        raise checksum_mismatch(asset, writer.digest(asset.checksum.algorithm))
     return FetchedContent(writer.size, writer.digest())
 
 
