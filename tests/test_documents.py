@@ -59,7 +59,9 @@ RUN_BY = {
 }
 
 
-SESSIONS = ("tutorial/first-steps.md", "how-to/run-history.md")  # each in an empty folder
+SESSIONS = (  # each in an empty folder
+    "tutorial/first-steps.md", "how-to/archives.md", "how-to/run-history.md",
+)  # fmt: skip
 
 
 @pytest.fixture
