@@ -351,6 +351,12 @@ class Staging:
             with suppress(FileNotFoundError):
                 os.rename(self._old, self._name, src_dir_fd=directory, dst_dir_fd=directory)
 
+    @property
+    def names(self) -> tuple[int, str, str]:
+        """The descriptor of the folder, and the names in it of the destination and the new file."""
+
+        return self._directory, self._name, self._new
+
     def open(self) -> BinaryIO:
         """Create the new file and open it for writing."""
 

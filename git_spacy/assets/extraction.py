@@ -28,8 +28,7 @@ from git_spacy.safe_extract import (
     read_members,
     read_zip_members,
 )
-from git_spacy.state.extracted import digest_each
-from git_spacy.state.hashing import digest_file_names, files_below, fingerprint
+from git_spacy.state.hashing import digest_contents, digest_file_names, files_below, fingerprint
 
 _CHUNK = 1 << 16
 _SPARE = 64 << 20  # bytes of disk space that stay free
@@ -67,16 +66,14 @@ def fetch_and_extract(
     files = files_below(context.root, staged.relative)
     if not files or sha256 is None:
         raise ExternalError("the archive has no files", hint=_IN_A_COMMAND)
-    digest, md5_by_name = digest_each(context.root, files)
     names = digest_file_names(files)
     count = f"extracted {len(files):,} file{'' if len(files) == 1 else 's'}"
     return FetchedContent(
         size=sum(file.size for file in files),
-        digest=digest,
+        digest=digest_contents(context.root, files),
         names=names,
         detail=", ".join(filter(None, (archived.detail, count if names else "decompressed"))),
-        source_digests=(("md5", archived.digest), ("sha256", sha256.digest)),
-        files=md5_by_name,
+        source_digests={"md5": archived.digest, "sha256": sha256.digest},
     )
 
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from git_spacy import threads
-from git_spacy.assets import asset_status, extraction, kept_files, sources
+from git_spacy.assets import asset_status, extraction, merging, sources
 from git_spacy.assets.cancellation import Cancellation, Cancelled
 from git_spacy.assets.events import (
     FetchEvent,
@@ -28,14 +28,11 @@ from git_spacy.assets.events import (
     FetchStarted,
 )
 from git_spacy.assets.planner import (
-    MODIFIED,
     Decision,
     Fetch,
     Missing,
     Refuse,
     Skip,
-    describe_source,
-    keep_existing,
     plan_asset,
     select_assets,
     verification,
@@ -57,14 +54,15 @@ from git_spacy.git.settings import Settings
 from git_spacy.project.diagnostics import group_problems
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
-from git_spacy.state.extracted import remember_extracted
-from git_spacy.state.hashing import (
-    digest_contents,
-    digest_file_names,
-    files_below,
-    fingerprint,
+from git_spacy.state.fetched_assets import (
+    describe_source,
+    fetched_asset,
+    paths_inside,
+    read_fetched_files,
+    write_fetched_files,
 )
-from git_spacy.state.stat_cache import FetchedAsset, StatCache
+from git_spacy.state.hashing import digest_contents, files_below, fingerprint
+from git_spacy.state.stat_cache import StatCache
 
 JOBS = 8
 
@@ -139,12 +137,13 @@ def fetch(
     check_destinations(project.assets)
     wanted = select_assets(project.assets, names, extra=extra)
     cancellation = Cancellation()
+    nested = {asset.dest.normal: paths_inside(project, asset, nested_only=True) for asset in wanted}
     context = FetchContext(
-        root, settings, environ, project.environment, cancellation, cancellation.sleep
+        root, settings, environ, project.environment, cancellation, cancellation.sleep, nested
     )
     reporter = _SerialReporter(report, cancellation)
-    work = _FetchRun(context, index, reporter.report, force, refresh, dry_run)
-    for directory in () if dry_run else project.directories:
+    work = _FetchRun(context, project, index, reporter.report, force, refresh, dry_run)
+    for directory in project.directories:
         make_directory(root, directory.normal)
     try:
         for decision in [work.plan(asset) for asset in wanted]:
@@ -161,10 +160,17 @@ class _FetchRun:
     """The state of one fetch."""
 
     def __init__(
-        self, context: FetchContext, index: StatCache, report: FetchReporter, force: bool,
-        refresh: bool, dry_run: bool,
-    ) -> None:  # fmt: skip
+        self,
+        context: FetchContext,
+        project: Project,
+        index: StatCache,
+        report: FetchReporter,
+        force: bool,
+        refresh: bool,
+        dry_run: bool,
+    ) -> None:
         self._context = context
+        self._project = project
         self._index = index
         self._report = report
         self._force = force
@@ -182,7 +188,9 @@ class _FetchRun:
             recover(self._context.root, asset.dest.normal)
             if asset.extract:
                 recover(self._context.root, extraction.archive_path(asset))
-            status = asset_status.inspect_asset(asset, self._context.root, self._index)
+            status = asset_status.inspect_asset(
+                self._project, asset, self._context.root, self._index
+            )
         except Refused as error:
             return Refuse(asset, error)
         except OSError as error:
@@ -205,13 +213,27 @@ class _FetchRun:
             self._fetches.append(decision)
 
     def fetch_all(self, jobs: int) -> None:
-        """Fetch the assets in the queue. An interruption cancels all of them and is raised."""
+        """Fetch the assets in the queue, those inside the folder of another one after that.
 
+        An interruption cancels all of them and is raised.
+        """
+
+        waiting = self._fetches
+        while waiting:
+            ready = [
+                fetch
+                for fetch in waiting
+                if not any(_is_inside(fetch.asset, other.asset) for other in waiting)
+            ]
+            waiting = [fetch for fetch in waiting if fetch not in ready]
+            self._fetch_together(ready, jobs)
+
+    def _fetch_together(self, fetches: Sequence[Fetch], jobs: int) -> None:
         internal_errors: list[BaseException] = []
-        tasks = [partial(self._fetch_one, fetch) for fetch in self._fetches]
+        tasks = [partial(self._fetch_one, fetch) for fetch in fetches]
 
         def collect(number: int, result: tuple[bool, FetchedContent] | BaseException) -> None:
-            self._collect(self._fetches[number].asset, result, internal_errors)
+            self._collect(fetches[number].asset, result, internal_errors)
 
         threads.run_all(tasks, jobs, collect, self._stopping, "git-spacy-asset")
         if internal_errors:
@@ -245,10 +267,8 @@ class _FetchRun:
             self._contents[asset.dest.normal] = content
             if self._dry_run:
                 return
-            archive = content.source_digests if asset.extract else ()
-            record = FetchedAsset(describe_source(asset), content.digest, content.names, archive)
-            if asset.extract:
-                remember_extracted(self._context.root, asset.dest.normal, content.files)
+            archive = content.source_digests if asset.extract else {}
+            record = fetched_asset(asset, content.digest, content.names, archive)
             self._index.remember_fetched(asset.dest.normal, record)
             dest = asset.dest.text
             if is_new:
@@ -271,57 +291,72 @@ class _FetchRun:
                 process.checked_before_start(context.cancellation.check),
                 staging(context.root, asset.dest.normal) as staged,
             ):
-                source = sources.get_source(asset, context)
-                if asset.extract:
-                    content = extraction.fetch_and_extract(
-                        source, asset, staged, context, self._report
-                    )
-                else:
-                    content = source.fetch(asset, staged, context, self._report)
+                content = self._fetch_content(asset, staged)
                 context.cancellation.check()
-                if self._refresh and not asset.extract:
-                    sha256 = fingerprint(context.root, staged.relative, "sha256")
-                    digests = ("md5", content.digest), ("sha256", sha256.digest if sha256 else "")
-                    content = content._replace(source_digests=digests)
                 if self._dry_run:
                     return False, content
-                if not self._may_replace(fetch, content, staged):
-                    return False, content
-                staged.commit()
-                return True, content
+                entries = merging.staged_entries(staged)
+                is_new = self._merge(fetch, staged, content)
+                if is_new:
+                    staged.commit()
+                if entries:
+                    dest = asset.dest.normal
+                    write_fetched_files(context.root, dest, content.digest, entries)
+                return is_new, content
         except ExternalError as error:
             if fetch.protect_existing:
-                reason = f" and cannot be compared: {error.problems[0].message}"
-                raise _modified_error(asset, reason) from None
+                reason = f"and cannot be compared: {error.problems[0].message}"
+                raise merging.edits_refused(asset, reason) from None
             raise
         except Exception:
             if context.cancellation.is_set:  # the error comes from the socket that was shut down
                 raise Cancelled from None
             raise
 
-    def _may_replace(self, fetch: Fetch, content: FetchedContent, staged: Staging) -> bool:
+    def _fetch_content(self, asset: Asset, staged: Staging) -> FetchedContent:
+        source, context = sources.get_source(asset, self._context), self._context
+        if asset.extract:
+            return extraction.fetch_and_extract(source, asset, staged, context, self._report)
+        content = source.fetch(asset, staged, context, self._report)
+        if not self._refresh:
+            return content
+        sha256 = fingerprint(context.root, staged.relative, "sha256")
+        digests = {"md5": content.digest, "sha256": sha256.digest if sha256 else ""}
+        return content._replace(source_digests=digests)
+
+    def _merge(self, fetch: Fetch, staged: Staging, content: FetchedContent) -> bool:
         """Return whether to replace the destination, False if it has the same content.
 
-        Raises Refused if that has edits of the user. Only Git assets and extracted ones are
-        compared: a file with a URL is always replaced. Files of the user in an extracted folder are
-        added to the staged one.
+        Raises Refused if that has edits of the user. Only Git assets are compared: a file with a
+        URL is always replaced.
         """
 
-        if fetch.asset.extract:
-            return kept_files.prepare(self._context.root, fetch.asset, content, staged, self._force)
-        if fetch.asset.git is None or self._force:
-            return True
-        facts = files_below(self._context.root, fetch.asset.dest.normal)
-        if not facts:
-            return True
-        current = (digest_contents(self._context.root, facts), digest_file_names(facts))
-        if current == (content.digest, content.names):
-            return False
-        if fetch.protect_existing:
-            raise _modified_error(fetch.asset, " and differs from its source")
-        if fetch.existing is None or current != (fetch.existing.digest, fetch.existing.names):
-            raise _modified_error(fetch.asset, " during the fetch")
-        return True
+        asset, root, dest = fetch.asset, self._context.root, fetch.asset.dest.normal
+        facts = files_below(root, dest)
+        if facts and not facts[0].name and asset.git and not self._force:
+            current = digest_contents(root, facts)
+            if current == content.digest and not content.names:
+                return False
+            if fetch.protect_existing:
+                raise merging.edits_refused(asset)
+            if fetch.existing is None or current != fetch.existing.digest:
+                raise merging.edits_refused(asset, "during the fetch")
+        record = self._index.fetched(dest)
+        if facts and not facts[0].name and asset.extract and not self._force:
+            current = digest_contents(root, facts)
+            # weasel leaves the archive itself at the destination
+            known = {
+                content.digest,
+                record.digest if record else "",
+                *content.source_digests.values(),
+            }
+            if current not in known:
+                raise merging.edits_refused(asset)
+            if current == content.digest and not content.names:
+                return False
+        fetched = read_fetched_files(root, dest, record.digest) if record else {}
+        inside = paths_inside(self._project, asset)
+        return merging.merge(asset, staged, fetched, inside, force=self._force)
 
     # Results.
 
@@ -404,8 +439,8 @@ def _grouped(failures: Sequence[FetchFailure]) -> Iterator[Diagnostic]:
         )
 
 
-def _modified_error(asset: Asset, reason: str) -> Refused:
-    return keep_existing(asset, f"{MODIFIED}{reason}")
+def _is_inside(asset: Asset, other: Asset) -> bool:
+    return other.dest.holds(asset.dest) and asset.dest.normal != other.dest.normal
 
 
 def _local_error(error: OSError, doing: str) -> LocalFailure:

@@ -9,8 +9,8 @@ import ipaddress
 import re
 import socket
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from git_spacy import __version__
 from git_spacy.assets.cancellation import Cancellation
@@ -42,6 +42,14 @@ class Route:
     def __init__(self) -> None:
         self.only_public = False
         self.is_public: bool | None = None
+
+
+class Link(NamedTuple):
+    """What is known of a URL that a server gave: header fields that are only for its own server,
+    and whether it must lead to a public one."""
+
+    headers: Mapping[str, str]
+    only_public: bool
 
 
 class ConnectionBroken(Exception):
@@ -146,24 +154,39 @@ def open_session(cancellation: Cancellation) -> Session:
     return session
 
 
-def get(session: Session, url: str, headers: Mapping[str, str], idle: float) -> Response:
+def get(
+    session: Session,
+    url: str,
+    headers: Mapping[str, str],
+    idle: float,
+    *,
+    body: bytes | None = None,
+    link: Link | None = None,
+) -> Response:
     """Send a GET request, follow redirects, and return the response with its body unread.
 
-    `idle` is the timeout in seconds without any data. Raises ConnectionBroken, ExternalError.
+    With `body`, sends a POST request, also after a redirect. `idle` is the timeout in seconds
+    without any data. `link` says that a server gave the URL. Raises ConnectionBroken,
+    ExternalError.
     """
 
     parts = urlsplit(url)
     route: Route = session.route  # type: ignore[attr-defined]
-    route.only_public = False
+    route.only_public = link is not None and link.only_public
+    if route.only_public and _is_private_name(parts.hostname or ""):
+        raise _private_redirect()
     # Credentials are those in the URL or, if None, those that requests finds in ~/.netrc for the
-    # host. The latter are only sent over https.
-    auth: Any = None if parts.scheme == "https" else _no_credentials
+    # host. The latter are only sent over https, and not to a server that another one named.
+    auth: Any = None if parts.scheme == "https" and link is None else _no_credentials
     if parts.username is not None:
         auth = (unquote(parts.username), unquote(parts.password or ""))
     url = _without_credentials(parts)
+    fields = {**headers, **(link.headers if link else {})}
+    if link is not None:
+        session.close()  # the next request opens a new connection, whose address is checked
     for _ in range(MAX_REDIRECTS + 1):
         route.is_public = None
-        response = _send_request(session, url, headers, idle, auth)
+        response = _send_request(session, url, fields, idle, auth, body)
         location = response.headers.get("Location")
         if response.status_code not in _REDIRECTS or not location:
             return response
@@ -177,21 +200,41 @@ def get(session: Session, url: str, headers: Mapping[str, str], idle: float) -> 
         session.close()  # the next request opens a new connection, whose address is checked
         if _origin(target) != _origin(urlsplit(url)):
             auth = _no_credentials
+            fields = dict(headers)
             session.cookies.clear()
         url = _without_credentials(target)
     raise ExternalError(f"more than {MAX_REDIRECTS} redirects", hint=_MOVED)
 
 
+def answered_publicly(session: Session, url: str) -> bool:
+    """Return whether the server that answered the request for `url` is a public one."""
+
+    route: Route = session.route  # type: ignore[attr-defined]
+    if route.is_public is None:  # behind a proxy
+        return route.only_public or not _is_private_name(urlsplit(url).hostname or "")
+    return route.only_public or route.is_public
+
+
+def with_credentials(url: str, login: tuple[str, str]) -> str:
+    """Return `url` with this user name and password."""
+
+    parts = urlsplit(url)
+    user, password = (quote(text, safe="") for text in login)
+    netloc = f"{user}:{password}@{parts.netloc.rpartition('@')[2]}"
+    return parts._replace(netloc=netloc).geturl()
+
+
 def _send_request(
-    session: Session, url: str, headers: Mapping[str, str], idle: float, auth: Any
-) -> Response:
+    session: Session, url: str, headers: Mapping[str, str], idle: float, auth: Any,
+    body: bytes | None,
+) -> Response:  # fmt: skip
     import requests
     from urllib3.exceptions import HTTPError
 
     try:
-        return session.get(
-            url, headers=dict(headers), auth=auth, timeout=(min(idle, 10), idle),
-            stream=True, allow_redirects=False,
+        return session.request(
+            "GET" if body is None else "POST", url, headers=dict(headers), data=body, auth=auth,
+            timeout=(min(idle, 10), idle), stream=True, allow_redirects=False,
         )  # fmt: skip
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):

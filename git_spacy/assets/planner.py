@@ -10,16 +10,14 @@ from shlex import quote
 from typing import NamedTuple, Union
 
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
-from git_spacy.git.address import without_credentials
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Asset
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.extracted import ExtractedStatus
+from git_spacy.state.fetched_assets import has_other_source
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.stat_cache import FetchedAsset
 
 UNVERIFIED = "unverified: no checksum"
-MODIFIED = "existing content was not fetched by git spacy or was modified"
 
 
 class Skip(NamedTuple):
@@ -61,37 +59,14 @@ Decision = Union[Skip, Fetch, Refuse, Missing]  # noqa: UP007 (3.10)
 
 class AssetStatus(NamedTuple):
     """The status of a destination. `existing` is None without a file; `matches` says whether the
-    checksum matches, None for an asset without one. `extracted` is the status of the files that
-    were extracted from an archive."""
+    checksum matches, None for an asset without one. `is_unmodified` says whether the files that
+    were fetched are as they were fetched."""
 
     existing: Fingerprint | None = None
     is_folder: bool = False
     matches: bool | None = None
     fetched: FetchedAsset | None = None
-    extracted: ExtractedStatus | None = None
-
-    @property
-    def is_unmodified(self) -> bool:
-        """Return whether the content is what git-spacy fetched."""
-
-        if self.extracted:
-            return self.extracted.is_unmodified
-        return (
-            self.existing is not None
-            and self.fetched is not None
-            and (self.fetched.digest, self.fetched.names)
-            == (self.existing.digest, self.existing.names)
-        )
-
-
-def describe_source(asset: Asset) -> str:
-    """Return the source of an asset without credentials and query, for messages and records."""
-
-    if asset.git:
-        return (
-            f"{without_credentials(asset.git.repo)} {asset.git.branch or 'HEAD'}:{asset.git.path}"
-        )
-    return without_credentials(asset.url or "")
+    is_unmodified: bool = False
 
 
 def plan_asset(
@@ -117,16 +92,18 @@ def plan_asset(
         return Fetch(asset, "missing")
     if force:
         return Fetch(asset, "--force", existing=status.existing)
+    is_edited = not status.is_unmodified
     reason = "--update" if refresh else _fetch_reason(asset, status)
     if asset.extract:
-        return Fetch(asset, reason, existing=status.existing)  # `kept_files` protects edits
+        return Fetch(asset, reason, existing=status.existing)  # edits are protected file by file
     if asset.git:
-        return Fetch(
-            asset, reason, protect_existing=not status.is_unmodified, existing=status.existing
-        )
+        return Fetch(asset, reason, protect_existing=is_edited, existing=status.existing)
     if status.is_folder:
         message = "existing content is a folder; the asset is a file"
         return Refuse(asset, keep_existing(asset, message))
+    if is_edited and status.fetched and status.existing.size and not refresh:
+        message = "existing content was modified since it was fetched"
+        return Refuse(asset, keep_existing(asset, f"{message}; {reason}"))
     return Fetch(asset, reason, existing=status.existing)
 
 
@@ -151,28 +128,22 @@ def _skip_reason(asset: Asset, status: AssetStatus) -> str:
 
     if status.existing is None or asset.checksum:
         return ""
+    is_other = status.fetched is not None and has_other_source(asset, status.fetched)
     if asset.git or asset.extract:
-        same = (
-            status.is_unmodified
-            and status.fetched
-            and status.fetched.source == describe_source(asset)
-        )
-        return "already present, unchanged since it was fetched" if same else ""
-    if status.existing.size == 0:
+        is_same = status.is_unmodified and not is_other
+        return "already present, unchanged since it was fetched" if is_same else ""
+    if status.existing.size == 0 or is_other:
         return ""
-    reason = f"already present, {UNVERIFIED}"
-    if status.is_unmodified and status.fetched and status.fetched.source != describe_source(asset):
-        reason += f"; fetched from {status.fetched.source}, --force fetches it again"
-    return reason
+    if status.fetched and not status.is_unmodified:
+        return "modified since it was fetched; --force fetches it again"
+    return f"already present, {UNVERIFIED}"
 
 
 def _fetch_reason(asset: Asset, status: AssetStatus) -> str:
-    is_compared = asset.git or asset.extract
-    if is_compared and status.is_unmodified and status.fetched:
-        if status.fetched.source != describe_source(asset):
-            return f"fetched from {status.fetched.source}"
-    elif is_compared:
+    if (asset.git or asset.extract) and not status.is_unmodified:
         return "not fetched by git spacy, or modified since"
+    if status.fetched and has_other_source(asset, status.fetched):
+        return f"fetched from {status.fetched.source}"
     if asset.checksum:
         return f"{asset.checksum.algorithm} does not match project.yml"
     return "file is empty"

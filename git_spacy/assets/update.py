@@ -89,7 +89,7 @@ def _digest(asset: Asset, algorithm: str, outcome: FetchOutcome, index: StatCach
 
     if asset.url or asset.git:
         content = outcome.contents.get(asset.dest.normal)
-        return dict(content.source_digests)[algorithm] if content else ""
+        return content.source_digests[algorithm] if content else ""
     existing = index.fingerprint(asset.dest.normal, algorithm)
     return existing.digest if existing else ""
 

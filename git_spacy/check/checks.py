@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from git_spacy.check.finding import findings_of
@@ -25,6 +26,7 @@ from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.source_map import Position
 from git_spacy.project.variables import could_resolve_to
 from git_spacy.state import lock_check
+from git_spacy.state.fetched_assets import asset_problem, is_edited, matches_checksum, stale_source
 from git_spacy.state.project_view import Staged, View
 from git_spacy.state.tracked_paths import missing_hint
 from git_spacy.state.verdict import Reason, Verdict, orphaned_entries
@@ -142,10 +144,9 @@ def _project(context: _CheckContext) -> Iterable[Diagnostic]:
 
 
 def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
-    """Compare the checksums of the assets that exist."""
+    """Compare the checksums of the assets that exist, and the sources that they are from."""
 
     view, project = context.view, context.loaded.project
-    yield from _extracted_assets(context)
     for algorithm in ("md5", "sha256"):
         assets = [
             asset
@@ -157,12 +158,14 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
             current = fingerprints[asset.dest.normal]
             if current is None or asset.checksum is None:
                 continue
-            if current.digest == asset.checksum.digest:
+            if current.digest == asset.checksum.digest or (
+                current.names and matches_checksum(project, asset, view.stats)
+            ):
                 continue
             message = (
                 f"checksum mismatch: the {algorithm} of asset '{asset.dest}' is {current.digest}"
             )
-            hint = checksum_hint(asset)
+            hint = checksum_hint(asset, edited=is_edited(project, asset, view.stats))
             position = source_map.nearest_position(
                 context.loaded.source_map, "assets", asset.dest.text, "checksum"
             )
@@ -177,20 +180,24 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
                 message, hint, PROJECT_FILE, *position, severity,
                 subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
             )  # fmt: skip
-
-
-def _extracted_assets(context: _CheckContext) -> Iterator[Diagnostic]:
-    """Compare the assets that git-spacy extracted with what it extracted."""
-
-    for asset in context.loaded.project.assets:
-        status = context.view.extracted(asset) if asset.extract and asset.checksum else None
-        if status and not status.is_verified:
+    for asset in project.assets:
+        if asset.extract and (problem := asset_problem(project, asset, view.stats)):
             position = source_map.nearest_position(
                 context.loaded.source_map, "assets", asset.dest.text, "checksum"
             )
+            message, hint = problem
             yield Diagnostic(
-                f"asset '{asset.dest}' {status.problem}", checksum_hint(asset), PROJECT_FILE,
-                *position, subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
+                f"asset '{asset.dest}' {message}", hint, PROJECT_FILE, *position,
+                subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
+            )  # fmt: skip
+        elif source := stale_source(project, asset, view.stats):
+            position = source_map.nearest_position(
+                context.loaded.source_map, "assets", asset.dest.text
+            )
+            yield Diagnostic(
+                f"asset '{asset.dest}' was fetched from {source}",
+                f"git spacy assets {quote(asset.dest.text)}", PROJECT_FILE, *position,
+                subject=f"asset {asset.dest}", files=(PROJECT_FILE,),
             )  # fmt: skip
 
 
@@ -257,15 +264,17 @@ class _LockHints:
         """The assets that exist and have another md5 than their checksum, by destination."""
 
         md5s = {
-            asset.dest.normal: (asset, asset.content_checksum.digest)
+            asset.dest.normal: (asset, asset.checksum.digest)
             for asset in self._project.assets
-            if asset.content_checksum and asset.content_checksum.algorithm == "md5"
+            if asset.checksum and asset.content_checksum and asset.checksum.algorithm == "md5"
         }
         present = self._view.present([asset.dest for asset, _ in md5s.values()])
         return {
             asset.dest.text: asset
             for path, (asset, digest) in md5s.items()
-            if (now := present[path]) and now.digest != digest
+            if (now := present[path])
+            and now.digest != digest
+            and not (now.names and matches_checksum(self._project, asset, self._view.stats))
         }
 
     def files(self, name: str) -> tuple[str, ...]:
@@ -281,7 +290,9 @@ class _LockHints:
         if reason.about in missing:
             return missing_hint(self._project, self._view.root, name, missing[reason.about])
         if reason.about in self._mismatched:
-            return checksum_hint(self._mismatched[reason.about])
+            asset = self._mismatched[reason.about]
+            edited = is_edited(self._project, asset, self._view.stats)
+            return checksum_hint(asset, edited=edited)
         return self._rerun_command(name)
 
     def _rerun_command(self, name: str) -> str:

@@ -12,19 +12,20 @@ from git_spacy.project import loader
 from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Asset, Project
 from git_spacy.state import worktree_status
+from git_spacy.state.fetched_assets import has_other_source
 from git_spacy.state.run_lock import LockHolder, lock_holder
 from git_spacy.state.stat_cache import StatCache
 from git_spacy.state.verdict import Reason, Verdict, orphaned_entries, with_upstream
 
-AssetState = Literal["verified", "unverified", "modified", "missing", "checksum_mismatch"]
+AssetState = Literal["verified", "unverified", "modified", "stale", "missing", "checksum_mismatch"]
 
 
 class Status(NamedTuple):
     """The verdict on each command, the state of each asset and the orphaned lock entries.
 
-    An asset without a checksum is `unverified`, or `modified` if it changed since it was fetched;
-    so is an archive with a checksum that was extracted by another program, or changed since it was
-    extracted. `checksum_mismatch` means that the file is not the one in project.yml. `assets` maps
+    An asset without a checksum is `unverified`, or `modified` if it changed since it was fetched,
+    or `stale` if project.yml has another source since then. `checksum_mismatch` means that the file
+    is not the one in project.yml. `assets` maps
     destinations to states; it is empty where no data was read. `holder` is the process that has
     locked the project, such as a run.
     """
@@ -55,17 +56,21 @@ def project_status(
     stats = StatCache.open(root)
     stats.declare(project)
     verdicts = worktree_status.judge_all(project, entries, stats, environ)
-    assets = {asset.dest.text: _asset_state(asset, root, stats) for asset in project.assets}
+    assets = {asset.dest.text: _asset_state(project, asset, stats) for asset in project.assets}
     stats.save()
     return Status(verdicts, assets, orphaned, lock_holder(root))
 
 
-def _asset_state(asset: Asset, root: Path, stats: StatCache) -> AssetState:
-    status = asset_status.inspect_asset(asset, root, stats)
+def _asset_state(project: Project, asset: Asset, stats: StatCache) -> AssetState:
+    status = asset_status.inspect_asset(project, asset, stats.root, stats)
     if status.existing is None:
         return "missing"
-    if status.extracted and not status.is_unmodified:
+    if asset.extract and status.fetched and not status.is_unmodified:
         return "modified"
     if status.matches is not None:
         return "verified" if status.matches else "checksum_mismatch"
-    return "unverified" if status.fetched is None or status.is_unmodified else "modified"
+    if status.fetched is None or not (asset.url or asset.git):
+        return "unverified"
+    if not status.is_unmodified:
+        return "modified"
+    return "stale" if has_other_source(asset, status.fetched) else "unverified"

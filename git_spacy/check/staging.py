@@ -13,9 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from git_spacy.errors import Diagnostic
 from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project.loader import PROJECT_FILE
-from git_spacy.project.model import Asset, Project
+from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.state.extracted import ExtractedStatus
 from git_spacy.state.project_view import Staged, View, WorkTree
 from git_spacy.state.same_file import Absence
 from git_spacy.state.stat_cache import Observed
@@ -105,6 +104,7 @@ class _AfterAdding:
 
     def __init__(self, staged: Staged, worktree: WorkTree, names: Iterable[str]) -> None:
         self.root = staged.root
+        self.stats = staged.stats
         self._staged = staged
         self._worktree = worktree
         self._added = [ProjectPath(name, name) for name in names]
@@ -158,9 +158,6 @@ class _AfterAdding:
 
     def changed_files(self, path: ProjectPath, recorded: str) -> list[str]:
         return self._view(path).changed_files(path, recorded)
-
-    def extracted(self, asset: Asset) -> ExtractedStatus | None:
-        return self._view(asset.dest).extracted(asset)
 
     def absence(self, path: ProjectPath) -> Absence | None:
         return self._view(path).absence(path)

@@ -16,7 +16,7 @@ COLOURS = {
     "up_to_date": "green", "verified": "green", "stale": "yellow", "not_run": "yellow",
     "modified": "yellow", "missing": "red", "checksum_mismatch": "red", "orphaned": "red",
 }  # fmt: skip
-_TO_FETCH = ("missing", "modified", "checksum_mismatch")
+_TO_FETCH = ("missing", "stale", "checksum_mismatch")
 
 
 def next_steps(project: Project, current: Status, root: Path) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -30,6 +31,29 @@ def credentials(url: str, config: StackedConfig) -> Iterator[tuple[str, str]]:
             yield from _from_helper(helper, url)
     if parts.scheme == "https":  # never send a password from ~/.netrc unencrypted
         yield from _from_netrc(parts.hostname or "")
+
+
+def from_git(url: str) -> Iterator[tuple[str, str]]:
+    """Yield the (user, password) that Git would send to `url`, from helpers or GIT_ASKPASS."""
+
+    from git_spacy.git import process
+
+    if not process.available():
+        from dulwich.config import StackedConfig
+
+        yield from credentials(url, StackedConfig.default())
+        return
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    question = f"protocol={parts.scheme}\nhost={host}\npath={parts.path.lstrip('/')}\n\n"
+    done = process.run_git(
+        ("credential", "fill"), cwd=Path(os.path.expanduser("~")), input=question.encode(),
+        environ=process.git_environment(configured=True), check=False,
+    )  # fmt: skip
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    answer = dict(line.split("=", 1) for line in lines if "=" in line)
+    if done.returncode == 0 and "username" in answer and "password" in answer:
+        yield answer["username"], answer["password"]
 
 
 def _helpers(url: str, config: StackedConfig) -> list[str]:

@@ -149,10 +149,7 @@ class _PartialClone(_LocalContents):
         self.git_dir.mkdir()
         format = f"--object-format={object_format}"
         process.run_git(("init", "-q", "--bare", "--template=", format, "."), cwd=self.git_dir)
-        url = self._address.url.replace("\\", "\\\\").replace('"', '\\"')
-        section = f'[remote "{_REMOTE}"]\n\turl = "{url}"\n'
-        with open(self.git_dir / "config", "ab") as file:
-            file.write(section.encode("utf-8", "surrogateescape"))
+        add_remote(self.git_dir, _REMOTE, self._address.url)
 
     def _fetch(
         self, *options: str, refspec: str = "", input: str | None = None, filter: bool = True
@@ -183,6 +180,15 @@ class _PartialClone(_LocalContents):
         size = sum(path.stat().st_size for path in packs)
         message = f"{reason}: fetched the whole commit ({size / 1e6:.1f} MB)"
         self._warn(warning(f"{self._address.display_url} {message}"))
+
+
+def add_remote(git_dir: Path, name: str, url: str) -> None:
+    """Add a remote to a new repository, without the URL on a command line."""
+
+    quoted = url.replace("\\", "\\\\").replace('"', '\\"')
+    section = f'[remote "{name}"]\n\turl = "{quoted}"\n'
+    with open(git_dir / "config", "ab") as file:
+        file.write(section.encode("utf-8", "surrogateescape"))
 
 
 def _options(settings: Sequence[str]) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ class GitResult(NamedTuple):
 
         lines = self.stderr.decode("utf-8", "replace").splitlines()
         errors = [line for line in lines if line.startswith(("fatal: ", "error: ", "remote: "))]
-        return "; ".join(line.split(": ", 1)[1] for line in (errors or lines)[-3:] if line.strip())
+        return "; ".join(line.split(": ", 1)[-1] for line in (errors or lines)[-3:] if line.strip())
 
 
 def available() -> bool:

@@ -132,6 +132,12 @@ class RemoteTree(NamedTuple):
         )
 
 
+def is_lfs_pointer(head: bytes, size: int) -> bool:
+    """Return whether a file of `size` bytes that starts with `head` is a Git LFS pointer."""
+
+    return size <= _MAX_POINTER_BYTES and head.startswith(_LFS_POINTER)
+
+
 def _normalize(path: str) -> str:
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
@@ -237,7 +243,7 @@ def _write_files(
             os.makedirs(dest / os.path.dirname(name), exist_ok=True)
             with open(target, "rb") as source:
                 _write(dest / name, source, name in executable, size_limit)
-        if head.startswith(_LFS_POINTER):
+        if is_lfs_pointer(head, len(head)):
             pointers += names[id]
     return pointers
 

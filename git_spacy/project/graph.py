@@ -223,13 +223,17 @@ def producers(project: Project, path: ProjectPath) -> tuple[Command | Asset, ...
 
 
 def check_destinations(assets: Sequence[Asset]) -> None:
-    """Raise InvalidInput if asset destinations overlap: fetching one would destroy the other."""
+    """Raise InvalidInput if two assets have the same destination, or one is inside a single file.
+
+    The folder of an asset from Git, of an extracted or of a private one, may contain other assets.
+    """
 
     overlaps = [
         (first, second)
         for number, first in enumerate(assets)
         for second in assets[number + 1 :]
-        if first.dest.touches(second.dest)
+        if (first.dest.holds(second.dest) and not _may_contain(first, second))
+        or (second.dest.holds(first.dest) and not _may_contain(second, first))
     ]
     if overlaps:
         raise InvalidInput.from_problems(
@@ -241,6 +245,10 @@ def check_destinations(assets: Sequence[Asset]) -> None:
             )
             for first, second in overlaps
         )
+
+
+def _may_contain(outer: Asset, inner: Asset) -> bool:
+    return (outer.url is None or outer.extract) and outer.dest.normal != inner.dest.normal
 
 
 def _overlap_message(first: Asset, second: Asset) -> str:
@@ -277,15 +285,19 @@ def paths_in_git(project: Project, commands: Iterable[Command]) -> list[ProjectP
     return [path for path in deps if not any(map(path.touches, elsewhere))] + outputs
 
 
-def checksum_hint(asset: Asset) -> str:
-    """Return a hint on what to do about `asset`, whose file does not match its checksum."""
+def checksum_hint(asset: Asset, *, edited: bool = False) -> str:
+    """Return a hint on what to do about `asset`, whose file does not match its checksum.
+
+    `edited`: the user edited it, so that it is only fetched again with --force.
+    """
 
     import shlex
 
     dest = shlex.quote(asset.dest.text)
     accept = f"git spacy assets --update {dest}"
     if asset.url or asset.git:
-        return f"git spacy assets {dest}\nor, to accept what its source has now: {accept}"
+        again = f"git spacy assets {'--force ' if edited else ''}{dest}"
+        return f"{again}\nor, to accept what its source has now: {accept}"
     return f"copy the right file to {dest}\nor, to accept this one: {accept}"
 
 

@@ -30,7 +30,7 @@ from git_spacy.errors import (
 from git_spacy.files import make_directory
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.project.diagnostics import group_problems
-from git_spacy.project.graph import DependencyGraph, checksum_hint
+from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.plan import RunPlan
@@ -240,6 +240,8 @@ class _Scheduler:
             raise CheckFailed.from_problems(
                 _missing_dependencies(context, command, verdict.missing)
             )
+        if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
+            raise CheckFailed.from_problems(_wrong_assets(command, wrong))
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced:
             if verdict.entry:
@@ -251,8 +253,6 @@ class _Scheduler:
             self._skipped.append(command.name)
             self._mark_done(number)
             return
-        if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
-            raise CheckFailed.from_problems(_wrong_assets(command, wrong))
         if context.cache and verdict.state != "always_runs" and not is_forced:
             pending = context.recorder.begin() if context.recorder else None
             if source := context.cache.restore(command, before):
@@ -346,15 +346,15 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
         if missing:
             problems = _missing_dependencies(context, command, missing)
             failed.append((command.name, CheckFailed.from_problems(problems)))
+        if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
+            problems = _wrong_assets(command, wrong)
+            failed.append((command.name, CheckFailed.from_problems(problems)))
         is_forced = command.name in context.force
         if not verdict.must_run and not is_forced and not remade:
             context.report(CommandSkipped(command.name))
             warn_of_stale_producers(command)
             skipped.append(command.name)
             continue
-        if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
-            problems = _wrong_assets(command, wrong)
-            failed.append((command.name, CheckFailed.from_problems(problems)))
         reasons = _displayed_reasons(verdict, remade, is_forced)
         context.report(CommandStarted(command.name, reasons, True))
         for line in command.script:
@@ -446,14 +446,13 @@ def _fetch_together(
         yield name, cause, fetch_all if is_fetch else hint
 
 
-def _wrong_assets(command: Command, assets: Iterable[Asset]) -> Iterator[Diagnostic]:
-    for asset in assets:
-        reason = (
-            "is not what its archive contains" if asset.extract else "does not match its checksum"
-        )
+def _wrong_assets(
+    command: Command, assets: Iterable[tuple[Asset, str, str]]
+) -> Iterator[Diagnostic]:
+    for asset, problem, hint in assets:
         yield Diagnostic(
-            f"'{command.name}' depends on asset '{asset.dest}', which {reason}",
-            checksum_hint(asset),
+            f"'{command.name}' depends on asset '{asset.dest}', which {problem}",
+            hint,
             "project.yml",
             asset.line,
         )

@@ -227,6 +227,8 @@ class LockChecker:
             checksum = asset.content_checksum
             if asset.dest.normal != path.normal or checksum is None:
                 continue
+            if any(path.holds(other) and path.normal != other.normal for other in self._produced):
+                continue  # the folder has files that are not of this asset
             if checksum.algorithm == "md5":  # the lock has no other algorithm
                 message = f"does not match the checksum in line {asset.line} of project.yml"
                 yield _Evidence(Fingerprint(checksum.digest, "", 0), message)

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import open_beneath, open_each
@@ -21,7 +21,7 @@ from git_spacy.git.repository import Repository, prefix
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project import loader
-from git_spacy.project.model import Asset, Project
+from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state import hashing
 from git_spacy.state.counted_files import only_placeholders
@@ -34,9 +34,6 @@ from git_spacy.state.same_file import (
 )
 from git_spacy.state.stat_cache import Observed, StatCache
 
-if TYPE_CHECKING:
-    from git_spacy.state.extracted import ExtractedStatus
-
 _PROJECT_FILES = (loader.PROJECT_FILE, LOCK_FILE)
 _MAX_PLACEHOLDER_BYTES = 64 << 10  # of a whole folder
 _MAX_TEXT_BYTES = 64 << 20
@@ -48,9 +45,10 @@ LFS_POINTER = "is only a Git LFS pointer"
 
 
 class View(Protocol):
-    """A project in the worktree, the index or a commit."""
+    """A project in the worktree, the index or a commit; `stats` is of the worktree."""
 
     root: Path
+    stats: StatCache
 
     def declare(self, project: Project) -> None:
         """Leave out what does not count in folders, as `StatCache.declare` does."""
@@ -86,9 +84,6 @@ class View(Protocol):
     def changed_files(self, path: ProjectPath, recorded: str) -> list[str]:
         """Return the files in a folder that differ from those with the md5 `recorded`, if known."""
 
-    def extracted(self, asset: Asset) -> ExtractedStatus | None:
-        """Return the status of an asset that was extracted in the worktree, None if unknown."""
-
     def absence(self, path: ProjectPath) -> Absence | None:
         """Say why a path that is in Git is not present, and how to get it; None if it is not."""
 
@@ -104,7 +99,7 @@ class WorkTree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._stats = StatCache.open(root)
+        self.stats = self._stats = StatCache.open(root)
         self._benign: dict[tuple[str, str], bool] = {}
 
     def declare(self, project: Project) -> None:
@@ -144,11 +139,6 @@ class WorkTree:
 
     def changed_files(self, path: ProjectPath, recorded: str) -> list[str]:
         return self._stats.changed_files(path.normal, recorded)
-
-    def extracted(self, asset: Asset) -> ExtractedStatus | None:
-        from git_spacy.state.extracted import extracted_status
-
-        return extracted_status(asset, self._stats)
 
     def absence(self, path: ProjectPath) -> Absence | None:
         return absence(self.root, Index.discover(self.root), path.normal)
@@ -214,7 +204,7 @@ class Staged:
         self.root = root
         self._index = index
         self._prefix = prefix(root, top)
-        self._stats = StatCache.open(root)
+        self.stats = self._stats = StatCache.open(root)
         self._benign: dict[tuple[str, str], str | None] = {}
         self._project_files = self.read(_PROJECT_FILES)
 
@@ -428,11 +418,6 @@ class Staged:
             sums = (zlib.crc32(content), zlib.crc32(with_crlf))
             now[entry.name] = next((sum for sum in sums if sum == before.get(entry.name)), sums[0])
         return sorted(name for name in before | now if before.get(name) != now.get(name))
-
-    def extracted(self, asset: Asset) -> ExtractedStatus | None:
-        from git_spacy.state.extracted import extracted_status
-
-        return extracted_status(asset, self._stats)
 
     def absence(self, path: ProjectPath) -> Absence | None:
         index = self._index if isinstance(self._index, Index) else Index.discover(self.root)

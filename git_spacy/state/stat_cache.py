@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_spacy import formats
@@ -65,7 +66,7 @@ class PreviousRun(NamedTuple):
 
 
 class FetchedAsset(NamedTuple):
-    """A fetched asset: its source and its fingerprint.
+    """A fetched asset: its source, its fingerprint, and a digest of the query of its URL.
 
     If it was extracted from an archive, `archive` has the digests of that, by `Checksum.algorithm`.
     """
@@ -73,7 +74,8 @@ class FetchedAsset(NamedTuple):
     source: str
     digest: str
     names: str
-    archive: tuple[tuple[str, str], ...] = ()
+    query: str = ""
+    archive: Mapping[str, str] = MappingProxyType({})
 
 
 class _Cached(NamedTuple):
@@ -117,8 +119,7 @@ class StatCache:
         }
         self._runs: dict[str, list[Any]] = document.get("runs", {})
         self._fetched = {
-            dest: FetchedAsset(source, digest, names, tuple(archive[0].items()) if archive else ())
-            for dest, (source, digest, names, *archive) in document.get("fetched", {}).items()
+            dest: FetchedAsset(*value) for dest, value in document.get("fetched", {}).items()
         }
 
     @classmethod
@@ -288,24 +289,25 @@ class StatCache:
         self._changed.add(("paths", key))
         self.bytes_hashed += fingerprint.size
 
-    def is_known_same(self, path: str, recorded: str) -> bool:
+    def is_known_same(self, path: str, recorded: str, kind: str = "same") -> bool:
         """Return whether `remember_same` was called for the present files of `path`."""
 
         summary = self._summary(path)
-        key = _key(path, "same")
+        key = _key(path, kind)
         if summary is None or not self._is_clean(key, summary):
             return False
         return self._paths[key].fingerprint.digest == recorded
 
-    def remember_same(self, path: str, recorded: str) -> None:
-        """Remember that the present files of `path` are those with the md5 `recorded`."""
+    def remember_same(self, path: str, recorded: str, kind: str = "same") -> None:
+        """Remember that the present files of `path` are those with the md5 `recorded`.
+
+        With another `kind`, `recorded` is the digest of what is true of them.
+        """
 
         if summary := self._summary(path):
             fingerprint = Fingerprint(recorded, "", summary.size)
-            self._paths[_key(path, "same")] = _Cached(
-                summary.signature, time.time_ns(), fingerprint
-            )
-            self._changed.add(("paths", _key(path, "same")))
+            self._paths[_key(path, kind)] = _Cached(summary.signature, time.time_ns(), fingerprint)
+            self._changed.add(("paths", _key(path, kind)))
 
     def digest_of_all(self, path: str) -> str | None:
         """Return the md5 of all files in a folder of which some do not count, else None."""
@@ -322,32 +324,6 @@ class StatCache:
             self._paths[key] = _Cached(summary.signature, time.time_ns(), fingerprint)
             self._changed.add(("paths", key))
         return self._paths[key].fingerprint.digest if summary else None
-
-    def has_fetched_files(self, dest: str, names: Callable[[], Collection[str]]) -> bool:
-        """Return whether all files that were fetched to `dest` exist there and are unchanged.
-
-        Other files may be there, too: `names` returns the names of the fetched ones. It is only
-        called if the content of `dest` is not known to be the fetched one.
-        """
-
-        fetched, now = self.fetched(dest), self.fingerprint(dest)
-        if fetched is None or now is None:
-            return False
-        if (now.digest, now.names) == (fetched.digest, fetched.names):
-            return True
-        key, summary = _key(dest, "fetched"), stat_summary(self.root, dest)
-        if summary is None:
-            return False
-        if not self._is_clean(key, summary):
-            started, wanted = time.time_ns(), frozenset(names())
-            files = [f for f in files_below(self.root, dest) or [] if f.name in wanted]
-            found = Fingerprint(
-                digest_contents(self.root, files), digest_file_names(files), summary.size
-            )
-            self._paths[key] = _Cached(summary.signature, started, found)
-            self._changed.add(("paths", key))
-        found = self._paths[key].fingerprint
-        return (found.digest, found.names) == (fetched.digest, fetched.names)
 
     def contents(self, path: str, digest: str) -> dict[str, int] | None:
         """Return the checksums of the files in the folder `path` when it had this digest.
@@ -444,7 +420,7 @@ class StatCache:
             return self._runs.get(key)
         if part == "fetched":
             *fields, archive = self._fetched[key]
-            return [*fields, dict(archive)] if archive else fields
+            return [*fields, dict(archive)]
         if part == "contents":
             return list(self._contents[key])
         if part == "uncounted":
@@ -474,13 +450,14 @@ def _read(file: Path) -> dict[str, Any]:
                 for path, md5 in (*deps, *outs):
                     formats.line(path)
                     _check_all(formats.md5, () if md5 is None else (md5,))
-        for source, content, listing, *archives in document["fetched"].values():
+        for source, content, listing, *more in document["fetched"].values():
+            _check_all(formats.md5, filter(None, more[:1]))
+            for archive in more[1:]:
+                _check_all(formats.text, archive)
+                _check_all(formats.digest, archive.values())
             formats.text(source)
             formats.digest(content)
             formats.names_digest(listing)
-            for archive in archives:
-                _check_all(formats.text, archive)
-                _check_all(formats.digest, archive.values())
         for rules, *lists in document.setdefault("uncounted", {}).values():
             formats.md5(rules)
             names, excludes = lists
@@ -500,8 +477,7 @@ def _check_all(check: Callable[[object], object], values: Iterable[object]) -> N
 
 
 def _key(path: str, kind: str) -> str:
-    """Return the key of `path` for a kind: a digest algorithm, "staged", "same", "all" or
-    "fetched"."""
+    """Return the key of `path` for a kind: a digest algorithm, "staged", "same", "fetched"…."""
 
     return path if kind == "md5" else f"{kind}\0{path}"
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.variables import fill_environment
-from git_spacy.state.extracted import extracted_status
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict, changed_message, compute_verdict, with_upstream
 
@@ -53,29 +52,35 @@ def judge_all(
     return with_upstream(project, verdicts)
 
 
-def wrong_assets(project: Project, command: Command, stats: StatCache) -> list[Asset]:
-    """Return the assets that `command` depends on and that do not match their checksums, or have
-    been edited since they were extracted.
+def wrong_assets(
+    project: Project, command: Command, stats: StatCache
+) -> list[tuple[Asset, str, str]]:
+    """Return the assets that `command` depends on and that are not those of project.yml, each with
+    what is wrong and a hint.
 
     Those that do not exist are left out, and those that only Git has converted, e.g. their line
     endings. Raises Refused, OSError.
     """
 
-    from git_spacy.state.same_file import unchanged_in_git
+    from git_spacy.state.fetched_assets import asset_problem
 
     wrong = []
     for asset in project.assets:
-        if not asset.checksum or not any(asset.dest.touches(dep) for dep in command.deps):
+        if not any(asset.dest.touches(dependency) for dependency in command.deps):
             continue
-        if asset.extract:
-            extracted = extracted_status(asset, stats)
-            wrong += [asset] if extracted and not extracted.is_verified else []
-        elif checksum := asset.content_checksum:
-            now = stats.fingerprint(asset.dest.normal, checksum.algorithm)
-            if now and now.digest != checksum.digest:
-                pair = (asset.dest.normal, checksum.digest)
-                wrong += [] if unchanged_in_git(stats, {pair}) else [asset]
+        problem = asset_problem(project, asset, stats)
+        if problem and not _is_converted(asset, stats):
+            wrong.append((asset, *problem))
     return wrong
+
+
+def _is_converted(asset: Asset, stats: StatCache) -> bool:
+    """Return whether Git has only converted the file with the checksum of `asset`."""
+
+    from git_spacy.state.same_file import unchanged_in_git
+
+    pair = (asset.dest.normal, asset.checksum.digest if asset.checksum else "")
+    return asset.checksum is not None and bool(unchanged_in_git(stats, {pair}))
 
 
 def _with_recorded(

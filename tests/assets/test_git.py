@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from weasel.util.hashing import get_checksum
 
-from git_spacy.assets.events import FetchFinished, FetchNotice, FetchSkipped
+from git_spacy.assets.events import FetchFinished, FetchSkipped
 from tests.testing.fetching import Fetcher
 from tests.testing.git_server import GitServer
+from tests.testing.projects import Spacy
 from tests.testing.repositories import commit, git, repository, serve
 
 FILES: dict[str, str | bytes] = {
@@ -120,37 +121,88 @@ def test_a_branch_can_be_named(fetcher: Fetcher, upstream: Upstream) -> None:
     assert fetcher.code() == 2
 
 
-@pytest.mark.parametrize("change", ["edit", "add", "rename", "file"])
+@pytest.mark.threat("overwritten-work")
+@pytest.mark.parametrize("change", ["edit", "edit and add", "file"])
 def test_edits_are_not_overwritten(fetcher: Fetcher, upstream: Upstream, change: str) -> None:
     want(fetcher, upstream.url)
     assert fetcher.code() == 0
-    if change == "edit":
-        (fetcher.root / "data/a.txt").write_text("mine\n")
-    elif change == "add":
-        (fetcher.root / "data/mine.txt").write_text("mine\n")
-    elif change == "rename":
-        (fetcher.root / "data/a.txt").rename(fetcher.root / "data/aa.txt")
-    else:
+    if change == "file":
         (fetcher.root / "data").rename(fetcher.root / "elsewhere")
         (fetcher.root / "data").write_text("mine\n")
+    else:
+        (fetcher.root / "data/a.txt").write_text("mine\n")
+    if change == "edit and add":
+        (fetcher.root / "data/mine.txt").write_text("mine\n")
     before = fetcher.files()
     assert fetcher.code() == 3
     assert "--force" in fetcher.error
+    assert "a.txt" in fetcher.error or change == "file"
     assert fetcher.files() == before
     assert fetcher.code(force=True) == 0
-    assert {**fetcher.files(), **PLACED} == fetcher.files()
+    more = {"data/mine.txt": b"mine\n"} if change == "edit and add" else {}
+    assert {name: content for name, content in fetcher.files().items() if "else" not in name} == {
+        **PLACED, **more
+    }  # fmt: skip
 
 
-def test_a_folder_that_was_not_fetched_is_not_overwritten(
+@pytest.mark.threat("overwritten-work")
+@pytest.mark.parametrize("force", [False, True])
+def test_files_of_the_user_in_the_folder_stay(
+    fetcher: Fetcher, upstream: Upstream, force: bool
+) -> None:
+    (fetcher.root / "data/empty").mkdir(parents=True)
+    mine = fetcher.root / "data/mine.txt"
+    mine.write_text("mine\n")
+    mine.chmod(0o640)
+    want(fetcher, upstream.url)
+    assert fetcher.code(force=force) == 0
+    (fetcher.root / "data/b/own").mkdir(0o700)
+    (fetcher.root / "data/b/own/file").write_text("own\n")
+    (fetcher.root / "data/b/link").symlink_to("../nowhere")
+    (fetcher.root / "data/a.txt").rename(fetcher.root / "data/renamed.txt")
+    kept = {
+        "data/empty/": "", "data/mine.txt": b"mine\n", "data/renamed.txt": b"a\n",
+        "data/b/own/": "", "data/b/own/file": b"own\n", "data/b/link": "../nowhere",
+    }  # fmt: skip
+    assert fetcher.code(force=force) == 0
+    assert fetcher.files() == {**PLACED, **kept}
+    want(fetcher, upstream.url, "data/b")
+    assert fetcher.code(force=force) == 0
+    moved = {"data/": "", "data/c.txt": b"c\n", "data/run.sh": b"#!/bin/sh\n", "data/b/": ""}
+    assert fetcher.files() == {**moved, **kept}
+    assert mine.stat().st_mode & 0o777 == 0o640
+    assert (fetcher.root / "data/b/own").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.threat("overwritten-work")
+def test_a_file_of_the_user_where_the_source_has_a_folder_is_an_error(
     fetcher: Fetcher, upstream: Upstream
 ) -> None:
     (fetcher.root / "data").mkdir()
+    (fetcher.root / "data/b").write_text("mine\n")
     want(fetcher, upstream.url)
-    (fetcher.root / "data/mine.txt").write_text("mine\n")
-    assert fetcher.code() == 3
-    upstream.server.broken = (500, "text/plain", b"")
-    assert fetcher.code() == 3
-    assert fetcher.files() == {"data/": "", "data/mine.txt": b"mine\n"}
+    before = fetcher.files()
+    for force in (False, True):
+        assert fetcher.code(force=force) == 3
+        assert "'b'" in fetcher.error
+        assert "mv data data.old" in fetcher.error
+        assert fetcher.files() == before
+    want(fetcher, upstream.url, "data/a.txt")  # a single file where the user has a folder
+    assert fetcher.code(force=True) == 3
+    assert fetcher.files() == before
+
+
+def test_a_fetched_folder_is_replaced_by_a_file_and_back(
+    fetcher: Fetcher, upstream: Upstream
+) -> None:
+    want(fetcher, upstream.url)
+    assert fetcher.code() == 0
+    want(fetcher, upstream.url, "data/a.txt")
+    assert fetcher.code() == 0
+    assert fetcher.files() == {"data": b"a\n"}
+    want(fetcher, upstream.url)
+    assert fetcher.code() == 0
+    assert fetcher.files() == PLACED
 
 
 def test_the_same_content_is_recognised_without_a_record(
@@ -172,6 +224,7 @@ def test_the_same_content_is_recognised_without_a_record(
     )
 
 
+@pytest.mark.threat("overwritten-work")
 def test_an_edit_during_the_fetch_is_not_overwritten(
     fetcher: Fetcher, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,7 +232,8 @@ def test_an_edit_during_the_fetch_is_not_overwritten(
 
     want(fetcher, upstream.url)
     assert fetcher.code() == 0
-    want(fetcher, upstream.url, "data/b")
+    upstream.commit({"data/b/a.txt": "new\n", "data/b/c.txt": "new\n"})
+    want(fetcher, upstream.url, "data/b", branch="main")
     original = source.fetch
 
     def slow(*arguments: object) -> object:
@@ -191,20 +245,94 @@ def test_an_edit_during_the_fetch_is_not_overwritten(
     assert fetcher.files()["data/a.txt"] == b"mine\n"
 
 
+NESTED = """
+assets:
+  - {dest: data/inner, git: {repo: '%(url)s', path: data/b}, extra: true}
+  - {dest: data/b/more.txt, url: local.txt}
+  - {dest: data/, git: {repo: '%(url)s', path: '%(path)s', branch: main}}
+commands:
+  - {name: make, script: [make], outputs: [data/out]}
+"""
+
+
+def test_assets_inside_the_folder_of_another_one_are_fetched_after_it(
+    fetcher: Fetcher, upstream: Upstream
+) -> None:
+    """As in experimental/coref of explosion/projects, where weasel depends on their order."""
+
+    upstream.commit({"data/inner/hidden.txt": "x", "data/out/seed.txt": "seed"})
+    fetcher.write(NESTED % {"url": upstream.url, "path": "data"})
+    (fetcher.root / "local.txt").write_text("local")
+    more = {"local.txt": b"local", "data/b/more.txt": b"local", "data/out/": ""}
+    inner = {
+        "data/inner/": "", "data/inner/c.txt": b"c\n", "data/inner/run.sh": b"#!/bin/sh\n"
+    }  # fmt: skip
+    assert fetcher.code() == 0
+    seed = {"data/out/seed.txt": b"seed"}
+    assert fetcher.files() == {**PLACED, **more, **seed}
+    assert fetcher.code(extra=True) == 0
+    assert fetcher.files() == {**PLACED, **more, **seed, **inner}
+    upstream.server.requests.clear()
+    assert fetcher.code(extra=True) == 0
+    assert not upstream.server.requests
+    # the output of a command and the inner assets stay
+    (fetcher.root / "data/out/seed.txt").unlink()
+    (fetcher.root / "data/out/model").write_text("trained")
+    (fetcher.root / "data/inner/c.txt").write_text("mine")
+    kept = {**inner, "data/inner/c.txt": b"mine", "data/out/model": b"trained"}
+    assert fetcher.code() == 0
+    assert not upstream.server.requests
+    upstream.commit({"data/a.txt": "new\n"})
+    assert fetcher.code("data", force=True) == 0
+    assert fetcher.files() == {**PLACED, **more, **kept, "data/a.txt": b"new\n"}
+    fetcher.write(NESTED % {"url": upstream.url, "path": "data/b"})
+    assert fetcher.code() == 0
+    moved = {
+        "data/": "", "data/b/": "", "data/c.txt": b"c\n", "data/run.sh": b"#!/bin/sh\n"
+    }  # fmt: skip
+    assert fetcher.files() == {**moved, **more, **kept}
+
+
+def test_a_nested_asset_is_fetched_although_the_outer_one_fails(
+    fetcher: Fetcher, upstream: Upstream
+) -> None:
+    fetcher.write(NESTED % {"url": upstream.url, "path": "nowhere"})
+    (fetcher.root / "local.txt").write_text("local")
+    assert fetcher.code() == 2
+    assert fetcher.files()["data/b/more.txt"] == b"local"
+    fetcher.write(NESTED % {"url": upstream.url, "path": "data"})
+    assert fetcher.code() == 0
+    assert fetcher.files() == {**PLACED, "local.txt": b"local", "data/b/more.txt": b"local"}
+
+
+def test_the_checksum_of_a_folder_with_other_files_inside_is_that_of_its_own(
+    fetcher: Fetcher, upstream: Upstream, spacy: Spacy
+) -> None:
+    own = get_checksum(upstream.work / "data")
+    text = NESTED.replace("branch: main}", f"branch: main}}, checksum: {own}")
+    fetcher.write(text % {"url": upstream.url, "path": "data"})
+    (fetcher.root / "local.txt").write_text("local")
+    assert fetcher.code() == 0
+    (fetcher.root / "data/mine.txt").write_text("mine")
+    assert fetcher.code() == 0
+    assert "asset\tverified\tdata/\t" in spacy("status", "--porcelain", cwd=fetcher.root).out
+    assert spacy("check", "assets", cwd=fetcher.root).code == 0
+    everything = get_checksum(fetcher.root / "data")  # weasel hashes all files
+    fetcher.write(text.replace(own, everything) % {"url": upstream.url, "path": "data"})
+    assert fetcher.code() == 0
+    (fetcher.root / "data/a.txt").write_text("mine")
+    assert fetcher.code() == 3
+    status = spacy("status", "--porcelain", cwd=fetcher.root).out
+    assert "asset\tchecksum_mismatch\tdata/\t" in status
+    assert "git spacy assets --force data/" in spacy("check", "assets", cwd=fetcher.root).out
+
+
 def test_a_path_missing_from_the_repository_gets_a_suggestion(
     fetcher: Fetcher, upstream: Upstream
 ) -> None:
     want(fetcher, upstream.url, "dat", "x")
     assert fetcher.code() == 2
     assert "did you mean 'data'" in fetcher.error
-
-
-def test_an_lfs_pointer_is_reported(fetcher: Fetcher, upstream: Upstream) -> None:
-    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
-    upstream.commit({"lfs/x.bin": pointer})
-    want(fetcher, upstream.url, "lfs", "x")
-    assert fetcher.code() == 0
-    assert "LFS" in fetcher.events_of(FetchNotice)[0].text
 
 
 @pytest.mark.parametrize("path", ["-x", "/etc", "../x", "a/../../x", "a\x1bb"])

@@ -10,6 +10,7 @@ from git_spacy.errors import InvalidInput, Refused
 from git_spacy.project import graph
 from git_spacy.project.model import Asset, Checksum, GitSource
 from git_spacy.project.paths import ProjectPath
+from git_spacy.state.fetched_assets import describe_source
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.stat_cache import FetchedAsset
 
@@ -39,13 +40,15 @@ EMPTY = AssetStatus(FOUND._replace(size=0))
 VERIFIED = AssetStatus(FOUND, False, True)
 WRONG = AssetStatus(FOUND, False, False)
 WRONG_FOLDER = AssetStatus(FOLDER, True, False)
-FETCHED = AssetStatus(FOLDER, True, None, FetchedAsset(FROM_GIT, FOLDER.digest, FOLDER.names))
+FETCHED = AssetStatus(FOLDER, True, None, FetchedAsset(FROM_GIT, FOLDER.digest, FOLDER.names), True)
 FETCHED_WRONG = FETCHED._replace(matches=False)
 FETCHED_FROM_ELSEWHERE = FETCHED._replace(
     fetched=FetchedAsset("elsewhere", FOLDER.digest, FOLDER.names)
 )
-EDITED = FETCHED._replace(existing=FOLDER._replace(digest="3" * 32))
-RENAMED = FETCHED._replace(existing=FOLDER._replace(names="3" * 32))
+EDITED = FETCHED._replace(is_unmodified=False)
+FROM_URL = AssetStatus(FOUND, False, None, FetchedAsset(URL, FOUND.digest, ""), True)
+FROM_OTHER_URL = FROM_URL._replace(fetched=FetchedAsset("other", FOUND.digest, ""))
+FROM_OTHER_QUERY = FROM_URL._replace(fetched=FetchedAsset(URL, FOUND.digest, "", "5" * 32))
 
 url_asset = asset(url=URL)
 url_with_checksum = asset(url=URL, checksum=MD5)
@@ -63,6 +66,21 @@ private_with_checksum = asset(checksum=MD5)
         (url_asset, EMPTY, False, Fetch, "empty"),
         (url_asset, FILE, False, Skip, "no checksum"),
         (url_asset, FILE, True, Fetch, "--force"),
+        (url_asset, FROM_URL, False, Skip, "no checksum"),
+        (url_asset, FROM_OTHER_URL, False, Fetch, "fetched from other"),
+        (url_asset, FROM_OTHER_QUERY, False, Fetch, "fetched from https://example.com/x"),
+        (url_asset, FROM_OTHER_URL._replace(is_unmodified=False), False, Refuse, ""),
+        (url_asset, FROM_OTHER_URL._replace(is_unmodified=False), True, Fetch, "--force"),
+        (url_asset, FROM_URL._replace(is_unmodified=False), False, Skip, "modified since"),
+        (url_with_checksum, FROM_OTHER_URL._replace(matches=True), False, Skip, "md5 verified"),
+        (url_with_checksum, FROM_URL._replace(matches=False), False, Fetch, "md5 does not match"),
+        (
+            url_with_checksum,
+            FROM_URL._replace(matches=False, is_unmodified=False),
+            False,
+            Refuse,
+            "",
+        ),
         (url_with_checksum, NOTHING, False, Fetch, "missing"),
         (url_with_checksum, VERIFIED, False, Skip, "md5 verified"),
         (url_with_checksum, VERIFIED, True, Skip, "md5 verified"),
@@ -95,7 +113,7 @@ def test_the_decision_follows_from_the_asset_and_its_status(
         assert isinstance(decision.error, Refused)
 
 
-@pytest.mark.parametrize("status", [FILE, EMPTY, EDITED, RENAMED, WRONG_FOLDER])
+@pytest.mark.parametrize("status", [FILE, EMPTY, EDITED, WRONG_FOLDER])
 @pytest.mark.parametrize("wanted", [git_asset, git_with_checksum])
 def test_content_that_was_not_fetched_is_protected(wanted: Asset, status: AssetStatus) -> None:
     decision = plan_asset(wanted, status)
@@ -111,19 +129,12 @@ def test_a_refused_source_only_matters_if_the_asset_must_be_fetched() -> None:
     assert isinstance(plan_asset(url_asset, FILE, refusal=refusal, force=True), Refuse)
 
 
-def test_a_changed_source_is_reported() -> None:
-    status = FILE._replace(fetched=FetchedAsset("https://example.com/old", FOUND.digest, ""))
-    decision = plan_asset(url_asset, status)
-    assert isinstance(decision, Skip)
-    assert "https://example.com/old" in decision.reason
-
-
 def test_a_source_is_shown_without_secrets() -> None:
     secret = asset(url="https://user:pw@example.com/x?token=pw")
-    assert planner.describe_source(secret) == "https://example.com/x"
+    assert describe_source(secret) == "https://example.com/x"
     variable = asset(url="https://example.com/${env.TOKEN}/x")
-    assert planner.describe_source(variable) == "https://example.com/${env.TOKEN}/x"
-    assert planner.describe_source(git_asset) == FROM_GIT
+    assert describe_source(variable) == "https://example.com/${env.TOKEN}/x"
+    assert describe_source(git_asset) == FROM_GIT
 
 
 ASSETS = (
@@ -165,9 +176,17 @@ def test_an_unknown_name_gets_a_suggestion() -> None:
 @pytest.mark.parametrize(
     ("first", "second"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a/b", "a/b/c/d")]
 )
-def test_nested_asset_destinations_are_invalid(first: str, second: str) -> None:
+def test_destinations_inside_a_file_are_invalid(first: str, second: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        graph.check_destinations([asset(first, line=3), asset(second, line=5)])
+        graph.check_destinations([asset(first, URL, line=3), asset(second, URL, line=5)])
     assert str(caught.value).startswith("project.yml:5: error: asset destination")
     assert "line 3" in str(caught.value)
-    graph.check_destinations([asset("a"), asset("ab"), asset("b/a")])
+    graph.check_destinations([asset("a", URL), asset("ab", URL), asset("b/a", URL)])
+
+
+def test_a_folder_from_git_and_a_private_one_may_contain_other_assets() -> None:
+    for outer in (asset("a", git=GIT, line=3), asset("a", line=3)):
+        graph.check_destinations([outer, asset("a/b", URL), asset("a/c", git=GIT)])
+        graph.check_destinations([asset("a/b", URL), outer])
+        with pytest.raises(InvalidInput):
+            graph.check_destinations([outer, asset("a", git=GIT, line=5)])

@@ -784,8 +784,8 @@ commands:
 @pytest.mark.parametrize(
     ("dependency", "file", "line", "hint"),
     [
-        ("data/x.txt", "data/x.txt", 2, "git spacy assets data/x.txt"),
-        ("data", "data/x.txt", 2, "git spacy assets data/x.txt"),
+        ("data/x.txt", "data/x.txt", 2, "git spacy assets --force data/x.txt"),
+        ("data", "data/x.txt", 2, "git spacy assets --force data/x.txt"),
         ("typed.txt", "typed.txt", 3, "copy the right file to typed.txt, or correct"),
     ],
 )

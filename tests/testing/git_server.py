@@ -16,6 +16,9 @@ from pathlib import Path
 
 from tests.testing.http_server import LocalServer
 
+Response = tuple[int, list[tuple[str, ...]], bytes]
+"""A status, header fields and a body."""
+
 
 class GitServer(LocalServer):
     """Serves the bare repositories below `root` at `url`; `sent` counts the bytes of responses."""
@@ -32,6 +35,7 @@ class GitServer(LocalServer):
         self.redirect = ""
         self.password: tuple[str, str] | None = None
         self.broken: tuple[int, str, bytes] | None = None
+        self.lfs: Callable[[str, dict[str, str], bytes], Response | None] = lambda *_: None
         self.endless: Callable[[str, bytes], Iterable[bytes] | None] = lambda _path, _body: None
 
     def answer(
@@ -112,6 +116,9 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 self._stream(path, pieces)
                 return
             headers = {name.lower(): value for name, value in self.headers.items()}
+            if (response := server.lfs(path, headers, body)) is not None:
+                self._send(*response)
+                return
             said = server.answer(self.command, path, query, headers, body)
             head, _, content = said.partition(b"\r\n\r\n")
             fields = [tuple(line.split(": ", 1)) for line in head.decode().split("\r\n") if line]

@@ -39,20 +39,22 @@ class FetchedContent(NamedTuple):
     """The content in a staging folder: size in bytes, md5, digest of its file names ("" for a
     file), and details for messages, e.g. the commit.
 
-    `source_digests` are the digests by algorithm of what the source sent, if they are known: that
-    is an archive if `files` has the md5 of each extracted file by name.
+    `source_digests` are the digests by algorithm of what the source sent, if they are known: of the
+    archive for an asset with `extract`.
     """
 
     size: int
     digest: str
     names: str = ""
     detail: str = ""
-    source_digests: tuple[tuple[str, str], ...] = ()
-    files: Mapping[str, str] = MappingProxyType({})
+    source_digests: Mapping[str, str] = MappingProxyType({})
 
 
 class FetchContext(NamedTuple):
-    """What a source needs to know: the project folder, settings and environment."""
+    """What a source needs to know: the project folder, settings and environment.
+
+    `nested` has the paths in the destination of each asset that belong to other assets.
+    """
 
     root: Path
     settings: Settings
@@ -60,6 +62,7 @@ class FetchContext(NamedTuple):
     variables: Mapping[str, str]
     cancellation: Cancellation
     sleep: Callable[[float], None]
+    nested: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def url(self, asset: Asset) -> str:
         """Return the URL of an asset with variables filled in. Never show or store it: it may have

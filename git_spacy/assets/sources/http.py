@@ -12,15 +12,16 @@ import time
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from git_spacy.assets import content_encoding, http_client
 from git_spacy.assets.events import FetchNotice, FetchProgress, FetchReporter, FetchRetried
 from git_spacy.assets.hashing_writer import HashingWriter
 from git_spacy.assets.sources import MAX_SIZE, FetchContext, FetchedContent, checksum_mismatch
-from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput
+from git_spacy.errors import CheckFailed, ExternalError, GitSpacyError, InvalidInput
 from git_spacy.files import Staging
+from git_spacy.git.remote_tree import is_lfs_pointer
 from git_spacy.git.settings import number
 from git_spacy.project.model import Asset
 
@@ -37,6 +38,7 @@ _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _STRONG_TAG = re.compile(r'"[!#-~\x80-\xff]+"')
 _DATE = re.compile(r"[ -~]{1,64}")
 _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_RAW_PAGE = re.compile(r"/([^/]+/[^/]+)/(?:blob/|raw/|tree/)?(?:refs/heads/)?([^/]+)/(.+)")
 _PAGE_SUFFIXES = (".html", ".htm", ".xhtml", ".xml")
 
 
@@ -57,7 +59,39 @@ def fetch(
 ) -> FetchedContent:
     """Download the file. Raises ExternalError after the last attempt."""
 
-    download = _Download(asset, staged, context, report)
+    return download(asset, staged, context, report)
+
+
+class Target(Protocol):
+    """The file to write; see `files.Staging`."""
+
+    def open(self) -> BinaryIO: ...
+    def reopen(self) -> BinaryIO: ...
+    def discard(self) -> None: ...
+
+
+class LinkedFile(NamedTuple):
+    """The content of the Git LFS pointer `name`: `size` bytes at a URL that a server gave."""
+
+    name: str
+    url: str
+    size: int
+    link: http_client.Link
+
+
+def download(
+    asset: Asset,
+    target: Target,
+    context: FetchContext,
+    report: FetchReporter,
+    linked: LinkedFile | None = None,
+) -> FetchedContent:
+    """Download the file at the URL of `asset`, or at that of `linked`, and verify it.
+
+    Raises ExternalError after the last attempt; CheckFailed for a Git LFS pointer.
+    """
+
+    download = _Download(asset, target, context, report, linked)
     try:
         with http_client.open_session(context.cancellation) as session:
             return download.run(session)
@@ -78,14 +112,20 @@ class _Download:
     """A download. `_writer` has the received bytes, `_validator` identifies the file version."""
 
     def __init__(
-        self, asset: Asset, staged: Staging, context: FetchContext, report: FetchReporter
+        self,
+        asset: Asset,
+        staged: Target,
+        context: FetchContext,
+        report: FetchReporter,
+        linked: LinkedFile | None,
     ) -> None:
+        self._linked = linked
         self._asset = asset
         self._dest = asset.dest.text
         self._staged = staged
         self._context = context
         self._report = report
-        self._url = context.url(asset)
+        self._url = linked.url if linked else context.url(asset)
         if raw := http_client.raw_github_url(self._url):
             report(FetchNotice(self._dest, "URL is a GitHub page; fetching the file that it shows"))
             self._url = raw
@@ -139,7 +179,8 @@ class _Download:
             headers["Range"] = f"bytes={start}-"
             headers["If-Range"] = self._validator
         try:
-            response = http_client.get(session, self._url, headers, self._idle)
+            link = self._linked.link if self._linked else None
+            response = http_client.get(session, self._url, headers, self._idle, link=link)
         except http_client.ConnectionBroken as error:
             raise self._retry(str(error)) from None
         with closing(response):
@@ -204,6 +245,11 @@ class _Download:
             if not chunk:
                 break
             self._writer.write(chunk)
+            if self._linked and self._writer.size > self._linked.size:
+                raise ExternalError(
+                    f"the content of '{self._linked.name}' is larger than its Git LFS pointer says",
+                    hint="try again later",
+                )
             self._report(FetchProgress(self._dest, self._writer.size, self._total))
         if self._total is not None and self._writer.size != self._total:
             message = f"the connection broke after {self._writer.size:,} of {self._total:,} bytes"
@@ -242,11 +288,18 @@ class _Download:
         elif not self._writer.matches(checksum):
             actual = self._writer.digest(checksum.algorithm)
             error = checksum_mismatch(self._asset, actual)
+            if self._linked:
+                error = lfs_mismatch(self._linked.name)
             if actual == self._wrong:
                 raise error  # the same wrong digest twice is not a transfer error
             self._wrong = actual
             self._start_new_file()
             raise _RetryableError(error)
+        if self._linked is None and is_lfs_pointer(self._writer.head, self._writer.size):
+            raise CheckFailed(
+                "the server sent a Git LFS pointer instead of the file",
+                hint=_lfs_hint(self._asset.url or ""),
+            )
         self._stream.flush()
         return FetchedContent(self._writer.size, self._writer.digest())
 
@@ -298,6 +351,27 @@ class _Download:
                 "the server sent a web page instead of a file",
                 hint="correct 'url'; for a web page, use a 'dest' that ends in .html or a checksum",
             )
+
+
+def lfs_mismatch(name: str) -> ExternalError:
+    """Return the error for content that is not that of the Git LFS pointer `name`."""
+
+    return ExternalError(
+        f"the content of '{name}' does not match its Git LFS pointer",
+        hint="ask the owner of the repository to push its Git LFS files again",
+    )
+
+
+def _lfs_hint(url: str) -> str:
+    """Return how to fetch a file of which the server of `url` only has the Git LFS pointer."""
+
+    parts = urlsplit(url)
+    page = _RAW_PAGE.fullmatch(parts.path)
+    if page is None or parts.hostname not in ("raw.githubusercontent.com", "github.com"):
+        return "replace 'url' by 'git' with 'repo' and 'path', which fetches the content"
+    repository, path = f"https://github.com/{page[1]}", page[3]
+    source = f"{{repo: {repository}, branch: {page[2]}, path: {path}}}"
+    return f"replace 'url' by 'git', which fetches the content: git: {source}"
 
 
 def _final_url(response: Response) -> str:

@@ -14,8 +14,9 @@ from git_spacy.assets.events import FetchProgress, FetchReporter
 from git_spacy.assets.hashing_writer import HashingWriter
 from git_spacy.assets.sources import MAX_SIZE, FetchContext, FetchedContent, checksum_mismatch
 from git_spacy.containment import is_git_name, names_beneath
-from git_spacy.errors import ExternalError, GitSpacyError, Refused
+from git_spacy.errors import CheckFailed, ExternalError, GitSpacyError, Refused
 from git_spacy.files import Staging, open_beneath
+from git_spacy.git.remote_tree import is_lfs_pointer
 from git_spacy.git.repository import Repository
 from git_spacy.git.settings import boolean, number
 from git_spacy.project.model import Asset
@@ -78,6 +79,8 @@ def fetch(
             context.cancellation.check()
             writer.write(chunk)
             report(FetchProgress(asset.dest.text, writer.size, total))
+    if is_lfs_pointer(writer.head, writer.size):
+        raise CheckFailed(f"'{asset.url}' is a Git LFS pointer", hint="git lfs pull")
     if asset.checksum and not writer.matches(asset.checksum):
         raise checksum_mismatch(asset, writer.digest(asset.checksum.algorithm))
     return FetchedContent(writer.size, writer.digest())

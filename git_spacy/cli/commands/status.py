@@ -32,6 +32,7 @@ _ASSET_WORDS = {
     "missing": [],
     "unverified": ["no checksum in project.yml"],
     "modified": ["changed since it was fetched"],
+    "stale": ["fetched from another source than in project.yml"],
     "checksum_mismatch": ["differs from the checksum in project.yml"],
 }
 
