@@ -64,12 +64,13 @@ def update_checksums(
         wanted = tuple(asset for asset in wanted if asset.url or asset.git)
     if not dry_run:
         _check_changeable(project, root, wanted)
-    unverified = project._replace(
-        assets=tuple(asset._replace(checksum=None) for asset in project.assets if asset in wanted)
-    )
+    if not wanted:
+        return UpdateOutcome(FetchOutcome((), (), (), ()), (), 0)
+    assets = (a._replace(checksum=None) if a in wanted else a for a in project.assets)
     outcome = fetch(
-        unverified, root, index=index, settings=settings, environ=environ, report=report,
-        extra=True, force=force, refresh=True, dry_run=dry_run, jobs=jobs,
+        project._replace(assets=tuple(assets)), root, index=index, settings=settings,
+        environ=environ, report=report, names=[asset.dest.normal for asset in wanted], force=force,
+        refresh=True, dry_run=dry_run, jobs=jobs,
     )  # fmt: skip
     found = [
         ChecksumChange(asset, Checksum(algorithm, digest))

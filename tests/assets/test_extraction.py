@@ -189,7 +189,10 @@ HOSTILE: list[tuple[str, bytes, int, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.threat("special-archive-members", "archive-members-outside", "decompression-bombs")
+@pytest.mark.threat(
+    "special-archive-members", "archive-members-outside", "corrupt-archives", "decompression-bombs",
+    commands="assets",
+)  # fmt: skip
 def test_a_hostile_archive_is_refused_and_changes_nothing(fetcher: Fetcher) -> None:
     """One project for all: the old state must survive each archive."""
 
@@ -207,7 +210,7 @@ def test_a_hostile_archive_is_refused_and_changes_nothing(fetcher: Fetcher) -> N
     assert not os.path.lexists(fetcher.root.parent / "evil")
 
 
-@pytest.mark.threat("decompression-bombs")
+@pytest.mark.threat("decompression-bombs", commands="assets")
 def test_the_directory_of_a_zip_is_bounded(
     fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from tests.testing.archives import tar_of
 from tests.testing.projects import Spacy, project, snapshot, write
 from tests.testing.repositories import git, repository
 from tests.testing.scripted import Answer, Scripted
+from tests.testing.terminal import at_terminal, wait_for_exit
 
 PROJECT = """\
 # data of the project
@@ -87,6 +88,16 @@ def test_the_checksums_of_what_the_sources_have_are_written(root: Path, spacy: S
     assert (root / "project.yml").read_text() == expected
 
 
+def test_a_terminal_is_told_once_how_to_record_checksums(root: Path) -> None:
+    hint = "to record the checksums of what was fetched: git spacy assets --update b.txt"
+    code, shown = wait_for_exit(*at_terminal(root, "assets", "b.txt"))
+    assert code == 0, shown
+    assert hint in shown
+    code, shown = wait_for_exit(*at_terminal(root, "assets", "b.txt"))
+    assert code == 0, shown
+    assert "--update" not in shown
+
+
 def test_a_private_asset_is_only_accepted_by_its_name(root: Path, spacy: Spacy) -> None:
     done = spacy("check", "assets", cwd=root)
     assert "to accept this one: git spacy assets --update private.txt" in done.out
@@ -96,6 +107,25 @@ def test_a_private_asset_is_only_accepted_by_its_name(root: Path, spacy: Spacy) 
     assert spacy("check", "assets", cwd=root).code == 0
     os.unlink(root / "private.txt")
     assert spacy("assets", "--update", "private.txt", cwd=root).code == 1
+
+
+def test_assets_nested_in_an_extracted_folder_are_separate(tmp_path: Path, spacy: Spacy) -> None:
+    outer = "{dest: data, url: source, extract: true}"
+    inner = "{dest: data/in/x, url: inner}"
+    root = project(tmp_path / "p", f"assets:\n- {inner}\n- {outer}\n", {"inner": "inner"})
+    (root / "source").write_bytes(tar_of({"a": b"1", "in/x": b"of the archive"}))
+    assert spacy("assets", cwd=root).code == 0
+    assert (root / "data/in/x").read_text() == "inner"
+    archive = tar_of({"a": b"2", "in/x": b"of the archive", "b": b"2"})
+    (root / "source").write_bytes(archive)
+    done = spacy("assets", "--update", "data/", cwd=root)
+    assert done.code == 0, done.err
+    assert done.out == f"data: no checksum → {md5(archive)}\n"
+    assert (root / "data/in/x").read_text() == "inner"
+    assert (root / "data/a").read_text() == (root / "data/b").read_text() == "2"
+    states = json.loads(spacy("status", "--json", cwd=root).out)["assets"]
+    assert [asset["state"] for asset in states] == ["unverified", "verified"]
+    assert spacy("assets", "--update", "--extra", "data/in", cwd=root).code == 0
 
 
 def test_what_cannot_be_changed_is_refused_before_anything_is_fetched(
