@@ -100,11 +100,13 @@ class TreeNames:
     """The names in a folder that others wrote, each checked before it is created.
 
     No name occurs twice, and none is below a file or a link, or would be below a link where case
-    is ignored. So folders on the way to a member are real ones. "" is the folder itself.
+    is ignored. So folders on the way to a member are real ones. "" is the folder itself. With
+    `portable`, names must also differ where case and the composition of letters are ignored.
     """
 
-    def __init__(self, error: MakeError) -> None:
+    def __init__(self, error: MakeError, *, portable: bool = False) -> None:
         self._error = error
+        self._spellings: dict[str, str] | None = {} if portable else None
         self._kinds: dict[str, MemberKind] = {}
         self._folded_folders: set[str] = set()
         self._folded_links: set[str] = set()
@@ -136,6 +138,7 @@ class TreeNames:
         elif name in self._kinds or (kind == "link" and name.casefold() in self._folded_folders):
             raise self._error(name, "occurs twice")
         new = []
+        self._check_spelling(name, [*folders, name])
         for folder in folders:
             existing = "link" if self.may_be_link(folder) else self._kinds.get(folder)
             if existing is None:
@@ -148,6 +151,19 @@ class TreeNames:
         if kind == "link":
             self._folded_links.add(name.casefold())
         return new
+
+    def _check_spelling(self, name: str, paths: list[str]) -> None:
+        """Raise the error if a path on the way to `name` has another spelling than before."""
+
+        if self._spellings is None:
+            return
+        import unicodedata
+
+        for path in reversed(paths):
+            folded = path if path.isascii() else unicodedata.normalize("NFC", path)
+            known = self._spellings.setdefault(folded.casefold(), path)
+            if known != path:
+                raise self._error(name, f"some systems take for '{known}'")
 
 
 def _is_too_long(path: str) -> bool:

@@ -76,6 +76,7 @@ MAY_IMPORT = {
         "git",
         "containment",
         "project",
+        "safe_extract",
         "state",
         "threads",
     },

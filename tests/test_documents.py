@@ -60,7 +60,9 @@ RUN_BY = {
 }
 
 
-SESSIONS = ("tutorial/first-steps.md", "how-to/run-history.md")  # each in an empty folder
+SESSIONS = (  # each in an empty folder
+    "tutorial/first-steps.md", "how-to/archives.md", "how-to/run-history.md",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -128,8 +130,9 @@ def test_the_examples_of_project_yml_are_valid_projects() -> None:
         for language, text in console.fences(DOCUMENTS["reference/project-yml.md"])
         if language == "yaml"
     ]
-    today, first = (loader.parse(text.encode()).project for text in blocks)
-    assert today.warnings == first.warnings == ()
+    today, first, archive = (loader.parse(text.encode()).project for text in blocks)
+    assert today.warnings == first.warnings == archive.warnings == ()
+    assert archive.assets[0].extract
     assert today.commands[0].script[0].endswith("--dropout 0.2")
     assert first.commands[0].outputs[0].text == "training/fashion"
     used = {line.split(":")[0].strip(" -") for line in blocks[0].splitlines()}

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from git_spacy import threads
-from git_spacy.assets import asset_status, merging, sources
+from git_spacy.assets import asset_status, extraction, merging, sources
 from git_spacy.assets.cancellation import Cancellation, Cancelled
 from git_spacy.assets.events import (
     FetchEvent,
@@ -60,7 +61,7 @@ from git_spacy.state.fetched_assets import (
     read_fetched_files,
     write_fetched_files,
 )
-from git_spacy.state.hashing import digest_contents, files_below
+from git_spacy.state.hashing import digest_contents, files_below, fingerprint
 from git_spacy.state.stat_cache import StatCache
 
 JOBS = 8
@@ -90,12 +91,14 @@ class FetchFailure(NamedTuple):
 
 
 class FetchOutcome(NamedTuple):
-    """The assets by result, each list in the order of project.yml."""
+    """The assets by result, each list in the order of project.yml. `contents` has what the sources
+    sent, by destination."""
 
     fetched: tuple[Asset, ...]
     skipped: tuple[Asset, ...]
     failed: tuple[FetchFailure, ...]
     missing: tuple[FetchFailure, ...]
+    contents: Mapping[str, FetchedContent] = MappingProxyType({})
 
     def error(self) -> GitSpacyError | None:
         """Return all failures as one error of the worst class, None without failures."""
@@ -119,9 +122,13 @@ def fetch(
     names: Sequence[str] = (),
     extra: bool = False,
     force: bool = False,
+    refresh: bool = False,
+    dry_run: bool = False,
     jobs: int = JOBS,
 ) -> FetchOutcome:
     """Fetch the assets of `project` that `names` select, unless they are present and verified.
+
+    With `refresh`, fetch them in any case; with `dry_run`, replace nothing.
 
     `report` is called from several threads, but never from two at a time. Raises InvalidInput for
     an unknown name, for overlapping assets and for a destination without a value before anything
@@ -138,7 +145,7 @@ def fetch(
         root, settings, environ, project.environment, cancellation, cancellation.sleep, nested
     )
     reporter = _SerialReporter(report, cancellation)
-    work = _FetchRun(context, project, index, reporter.report, force)
+    work = _FetchRun(context, project, index, reporter.report, force, refresh, dry_run)
     for directory in project.directories:
         make_directory(root, directory.normal)
     try:
@@ -162,12 +169,17 @@ class _FetchRun:
         index: StatCache,
         report: FetchReporter,
         force: bool,
+        refresh: bool,
+        dry_run: bool,
     ) -> None:
         self._context = context
         self._project = project
         self._index = index
         self._report = report
         self._force = force
+        self._refresh = refresh
+        self._dry_run = dry_run
+        self._contents: dict[str, FetchedContent] = {}
         self._fetches: list[Fetch] = []
         self._results: dict[str, str] = {}
         self._failures: dict[str, FetchFailure] = {}
@@ -177,6 +189,8 @@ class _FetchRun:
 
         try:
             recover(self._context.root, asset.dest.normal)
+            if asset.extract:
+                recover(self._context.root, extraction.archive_path(asset))
             status = asset_status.inspect_asset(
                 self._project, asset, self._context.root, self._index
             )
@@ -187,7 +201,7 @@ class _FetchRun:
         refusal = None
         if asset.url is not None or asset.git is not None:
             refusal = sources.refusal(asset, self._context)
-        return plan_asset(asset, status, refusal=refusal, force=self._force)
+        return plan_asset(asset, status, refusal=refusal, force=self._force, refresh=self._refresh)
 
     def dispatch(self, decision: Decision) -> None:
         """Report an asset that is not fetched, or add it to the queue."""
@@ -253,11 +267,16 @@ class _FetchRun:
             internal_errors.append(result)
         else:
             is_new, content = result
-            record = fetched_asset(asset, content.digest, content.names)
+            self._contents[asset.dest.normal] = content
+            if self._dry_run:
+                return
+            archive = content.source_digests if asset.extract else {}
+            record = fetched_asset(asset, content.digest, content.names, archive)
             self._index.remember_fetched(asset.dest.normal, record)
             dest = asset.dest.text
             if is_new:
-                detail = ", ".join(filter(None, (verification(asset), content.detail)))
+                verified = "" if self._refresh else verification(asset)
+                detail = ", ".join(filter(None, (verified, content.detail)))
                 self._finish(asset, FetchFinished(dest, content.size, detail))
             else:
                 self._finish(asset, FetchSkipped(dest, "already present, identical to its source"))
@@ -275,10 +294,10 @@ class _FetchRun:
                 process.checked_before_start(context.cancellation.check),
                 staging(context.root, asset.dest.normal) as staged,
             ):
-                content = sources.get_source(asset, context).fetch(
-                    asset, staged, context, self._report
-                )
+                content = self._fetch_content(asset, staged)
                 context.cancellation.check()
+                if self._dry_run:
+                    return False, content
                 entries = merging.staged_entries(staged)
                 is_new = self._merge(fetch, staged, content)
                 if is_new:
@@ -296,6 +315,17 @@ class _FetchRun:
             if context.cancellation.is_set:  # the error comes from the socket that was shut down
                 raise Cancelled from None
             raise
+
+    def _fetch_content(self, asset: Asset, staged: Staging) -> FetchedContent:
+        source, context = sources.get_source(asset, self._context), self._context
+        if asset.extract:
+            return extraction.fetch_and_extract(source, asset, staged, context, self._report)
+        content = source.fetch(asset, staged, context, self._report)
+        if not self._refresh:
+            return content
+        sha256 = fingerprint(context.root, staged.relative, "sha256")
+        digests = {"md5": content.digest, "sha256": sha256.digest if sha256 else ""}
+        return content._replace(source_digests=digests)
 
     def _merge(self, fetch: Fetch, staged: Staging, content: FetchedContent) -> bool:
         """Return whether to replace the destination, False if it has the same content.
@@ -315,6 +345,18 @@ class _FetchRun:
             if fetch.existing is None or current != fetch.existing.digest:
                 raise merging.edits_refused(asset, "during the fetch")
         record = self._index.fetched(dest)
+        if facts and not facts[0].name and asset.extract and not self._force:
+            current = digest_contents(root, facts)
+            # weasel leaves the archive itself at the destination
+            known = {
+                content.digest,
+                record.digest if record else "",
+                *content.source_digests.values(),
+            }
+            if current not in known:
+                raise merging.edits_refused(asset)
+            if current == content.digest and not content.names:
+                return False
         fetched = read_fetched_files(root, dest, record.digest) if record else {}
         inside = paths_inside(self._project, asset)
         return merging.merge(asset, staged, fetched, inside, force=self._force)
@@ -351,6 +393,7 @@ class _FetchRun:
             assets_with("skipped"),
             tuple(failure for failure in failures if not isinstance(failure.error, CheckFailed)),
             tuple(failure for failure in failures if isinstance(failure.error, CheckFailed)),
+            self._contents,
         )
 
 

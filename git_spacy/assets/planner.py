@@ -75,14 +75,16 @@ def plan_asset(
     *,
     refusal: GitSpacyError | None = None,
     force: bool = False,
+    refresh: bool = False,
 ) -> Decision:
-    """Decide what to do with an asset. `refusal` is the reason not to use its source, if any."""
+    """Decide what to do with an asset. `refusal` is the reason not to use its source, if any. With
+    `refresh`, it is fetched whatever exists; edits are still protected."""
 
     if asset.url is None and asset.git is None:
         return _plan_private(asset, status)
-    if status.existing is not None and status.matches:
+    if status.existing is not None and status.matches and not refresh:
         return Skip(asset, f"already present, {verification(asset)}")
-    if not force and (reason := _skip_reason(asset, status)):
+    if not (force or refresh) and (reason := _skip_reason(asset, status)):
         return Skip(asset, reason)
     if refusal:
         return Refuse(asset, refusal)
@@ -91,16 +93,18 @@ def plan_asset(
     if force:
         return Fetch(asset, "--force", existing=status.existing)
     is_edited = not status.is_unmodified
+    reason = "--update" if refresh else _fetch_reason(asset, status)
+    if asset.extract:
+        return Fetch(asset, reason, existing=status.existing)  # edits are protected file by file
     if asset.git:
-        reason = _fetch_reason(asset, status)
         return Fetch(asset, reason, protect_existing=is_edited, existing=status.existing)
     if status.is_folder:
         message = "existing content is a folder; the asset is a file"
         return Refuse(asset, keep_existing(asset, message))
-    if is_edited and status.fetched and status.existing.size:
+    if is_edited and status.fetched and status.existing.size and not refresh:
         message = "existing content was modified since it was fetched"
-        return Refuse(asset, keep_existing(asset, f"{message}; {_fetch_reason(asset, status)}"))
-    return Fetch(asset, _fetch_reason(asset, status), existing=status.existing)
+        return Refuse(asset, keep_existing(asset, f"{message}; {reason}"))
+    return Fetch(asset, reason, existing=status.existing)
 
 
 def keep_existing(asset: Asset, message: str) -> Refused:
@@ -125,7 +129,7 @@ def _skip_reason(asset: Asset, status: AssetStatus) -> str:
     if status.existing is None or asset.checksum:
         return ""
     is_other = status.fetched is not None and has_other_source(asset, status.fetched)
-    if asset.git:
+    if asset.git or asset.extract:
         is_same = status.is_unmodified and not is_other
         return "already present, unchanged since it was fetched" if is_same else ""
     if status.existing.size == 0 or is_other:
@@ -136,7 +140,7 @@ def _skip_reason(asset: Asset, status: AssetStatus) -> str:
 
 
 def _fetch_reason(asset: Asset, status: AssetStatus) -> str:
-    if asset.git and not status.is_unmodified:
+    if (asset.git or asset.extract) and not status.is_unmodified:
         return "not fetched by git spacy, or modified since"
     if status.fetched and has_other_source(asset, status.fetched):
         return f"fetched from {status.fetched.source}"

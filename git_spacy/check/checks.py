@@ -28,7 +28,7 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.project.script_line import script_warnings
 from git_spacy.project.source_map import Position
 from git_spacy.state import lock_check
-from git_spacy.state.fetched_assets import is_edited, matches_checksum, stale_source
+from git_spacy.state.fetched_assets import asset_problem, is_edited, matches_checksum, stale_source
 from git_spacy.state.project_view import Staged, View
 from git_spacy.state.tracked_paths import missing_hint, pull_hint
 from git_spacy.state.verdict import Reason, Verdict, orphaned_entries
@@ -188,7 +188,7 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
         assets = [
             asset
             for asset in project.assets
-            if asset.checksum and asset.checksum.algorithm == algorithm
+            if asset.content_checksum and asset.content_checksum.algorithm == algorithm
         ]
         fingerprints = view.present([asset.dest for asset in assets], algorithm)
         for asset in assets:
@@ -218,7 +218,16 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
                 subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
             )  # fmt: skip
     for asset in project.assets:
-        if source := stale_source(project, asset, view.stats):
+        if asset.extract and (problem := asset_problem(project, asset, view.stats)):
+            position = source_map.nearest_position(
+                context.loaded.source_map, "assets", asset.dest.text, "checksum"
+            )
+            message, hint = problem
+            yield Diagnostic(
+                f"asset '{asset.dest}' {message}", hint, PROJECT_FILE, *position,
+                subject=f"asset {asset.dest}", files=(asset.dest.normal, PROJECT_FILE),
+            )  # fmt: skip
+        elif source := stale_source(project, asset, view.stats):
             position = source_map.nearest_position(
                 context.loaded.source_map, "assets", asset.dest.text
             )
@@ -294,7 +303,7 @@ class _LockHints:
         md5s = {
             asset.dest.normal: (asset, asset.checksum.digest)
             for asset in self._project.assets
-            if asset.checksum and asset.checksum.algorithm == "md5"
+            if asset.checksum and asset.content_checksum and asset.checksum.algorithm == "md5"
         }
         present = self._view.present([asset.dest for asset, _ in md5s.values()])
         return {

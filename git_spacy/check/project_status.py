@@ -65,6 +65,8 @@ def _asset_state(project: Project, asset: Asset, stats: StatCache) -> AssetState
     status = asset_status.inspect_asset(project, asset, stats.root, stats)
     if status.existing is None:
         return "missing"
+    if asset.extract and status.fetched and not status.is_unmodified:
+        return "modified"
     if status.matches is not None:
         return "verified" if status.matches else "checksum_mismatch"
     if status.fetched is None or not (asset.url or asset.git):

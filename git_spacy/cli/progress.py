@@ -105,7 +105,8 @@ class _FetchLines:
 
 def _print_fetch(event: FetchEvent) -> None:
     if isinstance(event, FetchFinished):
-        output.message(f"fetched  {event.dest} ({output.size(event.size)}, {event.detail})")
+        facts = ", ".join(filter(None, (output.size(event.size), event.detail)))
+        output.message(f"fetched  {event.dest} ({facts})")
     elif isinstance(event, FetchSkipped):
         output.message(f"skipped  {event.dest} ({event.reason})")
     elif isinstance(event, FetchFailed):

@@ -120,7 +120,8 @@ def _assets(project: Project) -> list[tuple[str, ...]]:
 
 def _description(asset: Asset) -> str:
     extra = "fetched only with `--extra`" if asset.extra else ""
-    return "; ".join(text for text in (_cell(asset.description), extra) if text)
+    extract = "extracted from an archive" if asset.extract else ""
+    return "; ".join(text for text in (_cell(asset.description), extract, extra) if text)
 
 
 def _source(asset: Asset) -> str:

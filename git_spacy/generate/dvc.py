@@ -184,7 +184,7 @@ def _stage_names(commands: Sequence[str], assets: Sequence[str]) -> list[str]:
 def _asset_stage(
     name: str, asset: Asset, number: int, used: Iterable[Parts], in_git: Collection[str], urls: bool
 ) -> Stage:
-    keys = {"git": asset.git, "url": asset.url, "checksum": asset.checksum}
+    keys = {name: getattr(asset, name) for name in ("git", "url", "checksum", "extract")}
     source = _source(asset, urls)
     dest = asset.dest.normal
     return Stage(

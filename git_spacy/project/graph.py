@@ -248,7 +248,7 @@ def producers(project: Project, path: ProjectPath) -> tuple[Command | Asset, ...
 def check_destinations(assets: Sequence[Asset]) -> None:
     """Raise InvalidInput if two assets have the same destination, or one is inside a single file.
 
-    The folder of an asset from Git, or of a private one, may contain other assets.
+    The folder of an asset from Git, of an extracted or of a private one, may contain other assets.
     """
 
     overlaps = [
@@ -271,7 +271,7 @@ def check_destinations(assets: Sequence[Asset]) -> None:
 
 
 def _may_contain(outer: Asset, inner: Asset) -> bool:
-    return outer.url is None and outer.dest.normal != inner.dest.normal
+    return (outer.url is None or outer.extract) and outer.dest.normal != inner.dest.normal
 
 
 def _overlap_message(first: Asset, second: Asset) -> str:
@@ -317,10 +317,11 @@ def checksum_hint(asset: Asset, *, edited: bool = False) -> str:
     import shlex
 
     dest = shlex.quote(asset.dest.text)
-    correct = "correct its checksum in project.yml"
+    accept = f"git spacy assets --update {dest}"
     if asset.url or asset.git:
-        return f"git spacy assets {'--force ' if edited else ''}{dest}\nor {correct}"
-    return f"copy the right file to {dest}, or {correct}"
+        again = f"git spacy assets {'--force ' if edited else ''}{dest}"
+        return f"{again}\nor, to accept what its source has now: {accept}"
+    return f"copy the right file to {dest}\nor, to accept this one: {accept}"
 
 
 def _unknown_name(project: Project, name: str) -> InvalidInput:

@@ -424,6 +424,10 @@ class _Reader(NodeReader):
         if git and url:
             self.warn(entries["url"], "'url' is ignored because of 'git'", "remove one of them")
         checksum = self.checksum(entries.get("checksum"))
+        extract = self.flag(entries.get("extract"), "extract")
+        if extract and not (git or url):
+            hint = "add the path of the archive as 'url', or remove 'extract'"
+            self.warn(entries["extract"], "'extract' is ignored without 'url' or 'git'", hint)
         if not isinstance(dest, ProjectPath):
             return dest
         return Asset(
@@ -434,6 +438,7 @@ class _Reader(NodeReader):
             description=self.display_text(entries.get("description")),
             extra=extra,
             line=entries["dest"].position[0],
+            extract=extract and bool(git or url),
         )
 
     def git(self, node: Node | None) -> GitSource | None:

@@ -45,7 +45,8 @@ class Asset(NamedTuple):
     """Data to be fetched to `dest` from `url` (http, https or a path) or from `git`.
 
     An asset with neither is private: the user copies it there. `line` is that of `dest` in
-    project.yml.
+    project.yml. With `extract`, the source is an archive or a compressed file: `checksum` is that
+    of the source, and `dest` has its content.
     """
 
     dest: ProjectPath
@@ -55,6 +56,13 @@ class Asset(NamedTuple):
     description: str
     extra: bool
     line: int
+    extract: bool = False
+
+    @property
+    def content_checksum(self) -> Checksum | None:
+        """The checksum of what is at `dest`; None if it is not known."""
+
+        return None if self.extract else self.checksum
 
 
 class ScriptSource(NamedTuple):

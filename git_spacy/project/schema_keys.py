@@ -118,6 +118,9 @@ ASSET = KeyTable(
         ),
         "description": SchemaKey("line", "Description of the asset."),
         "extra": SchemaKey("flag", "Fetch the asset only with --extra."),
+        "extract": SchemaKey(
+            "flag", "Extract the archive: 'dest' is the folder, or the decompressed file."
+        ),
     },
 )
 BUILT_IN = ("CPU", "GPU", "memory", "object_store_memory")

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from git_spacy import formats
@@ -34,10 +35,13 @@ def describe_source(asset: Asset) -> str:
     return without_credentials(asset.url or "")
 
 
-def fetched_asset(asset: Asset, digest: str, names: str) -> FetchedAsset:
-    """Return the record of an asset that was fetched with this content."""
+def fetched_asset(
+    asset: Asset, digest: str, names: str, archive: Mapping[str, str] = MappingProxyType({})
+) -> FetchedAsset:
+    """Return the record of an asset that was fetched with this content, maybe from an archive."""
 
-    return FetchedAsset(describe_source(asset), digest, names, _query_digest(asset))
+    source = describe_source(asset)
+    return FetchedAsset(source, digest, names, _query_digest(asset), archive)
 
 
 def has_other_source(asset: Asset, record: FetchedAsset) -> bool:
@@ -115,11 +119,19 @@ def matches_checksum(project: Project, asset: Asset, stats: StatCache) -> bool |
     """Return whether the content of `asset` matches its checksum.
 
     None if it has no checksum, or does not exist. The checksum of a folder is that of all files in
-    it, as in weasel, or of those that belong to the asset. Raises Refused, OSError.
+    it, as in weasel, or of those that belong to the asset. An extracted asset matches if it was
+    extracted from the archive with the checksum, and is unmodified since; None if another program
+    extracted it. Raises Refused, OSError.
     """
 
     if asset.checksum is None:
         return None
+    if asset.extract:
+        record = stats.fetched(asset.dest.normal)
+        if record is None or not record.archive or stats.fingerprint(asset.dest.normal) is None:
+            return None
+        is_source = record.archive.get(asset.checksum.algorithm) == asset.checksum.digest
+        return is_source and is_unmodified(project, asset, stats)
     algorithm, expected = asset.checksum
     now = stats.fingerprint(asset.dest.normal, algorithm)
     if now is None:
@@ -180,7 +192,10 @@ def asset_problem(project: Project, asset: Asset, stats: StatCache) -> tuple[str
 
     if matches_checksum(project, asset, stats) is False:
         hint = checksum_hint(asset, edited=is_edited(project, asset, stats))
-        return "does not match its checksum", hint
+        is_not = (
+            "is not what its archive contains" if asset.extract else "does not match its checksum"
+        )
+        return is_not, hint
     if source := stale_source(project, asset, stats):
         return f"was fetched from {source}", f"git spacy assets {quote(asset.dest.text)}"
     return None

@@ -227,13 +227,14 @@ class LockChecker:
 
     def _evidence_from_assets(self, path: ProjectPath) -> Iterator[_Evidence]:
         for asset in self._project.assets:
-            if asset.dest.normal != path.normal or asset.checksum is None:
+            checksum = asset.content_checksum
+            if asset.dest.normal != path.normal or checksum is None:
                 continue
             if any(path.holds(other) and path.normal != other.normal for other in self._produced):
                 continue  # the folder has files that are not of this asset
-            if asset.checksum.algorithm == "md5":  # the lock has no other algorithm
+            if checksum.algorithm == "md5":  # the lock has no other algorithm
                 message = f"does not match the checksum in line {asset.line} of project.yml"
-                yield _Evidence(Fingerprint(asset.checksum.digest, "", 0), message)
+                yield _Evidence(Fingerprint(checksum.digest, "", 0), message)
 
     def _is_complete(self, path: ProjectPath) -> bool:
         """Whether all outputs and assets inside the folder `path` are present."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_spacy import formats
@@ -66,12 +67,16 @@ class PreviousRun(NamedTuple):
 
 
 class FetchedAsset(NamedTuple):
-    """A fetched asset: its source, its fingerprint, and a digest of the query of its URL."""
+    """A fetched asset: its source, its fingerprint, and a digest of the query of its URL.
+
+    If it was extracted from an archive, `archive` has the digests of that, by `Checksum.algorithm`.
+    """
 
     source: str
     digest: str
     names: str
     query: str = ""
+    archive: Mapping[str, str] = MappingProxyType({})
 
 
 class _Cached(NamedTuple):
@@ -431,7 +436,8 @@ class StatCache:
         if part == "runs":
             return self._runs.get(key)
         if part == "fetched":
-            return list(self._fetched[key])
+            *fields, archive = self._fetched[key]
+            return [*fields, dict(archive)]
         if part == "contents":
             return list(self._contents[key])
         if part == "uncounted":
@@ -461,8 +467,11 @@ def _read(file: Path) -> dict[str, Any]:
                 for path, md5 in (*deps, *outs):
                     formats.line(path)
                     _check_all(formats.md5, () if md5 is None else (md5,))
-        for source, content, listing, *query in document["fetched"].values():
-            _check_all(formats.md5, filter(None, query[-1:]))
+        for source, content, listing, *more in document["fetched"].values():
+            _check_all(formats.md5, filter(None, more[:1]))
+            for archive in more[1:]:
+                _check_all(formats.text, archive)
+                _check_all(formats.digest, archive.values())
             formats.text(source)
             formats.digest(content)
             formats.names_digest(listing)

@@ -33,7 +33,7 @@ assets:
   - {dest: assets/e, url: ../shared/e, description: "shared ${vars.lr}"}
   - {dest: assets/f, checksum: 5eb63bbbe01eeed093cb22bb8f5acdc3}
   - {dest: assets/g, url: g, extra: true}
-  - {dest: assets/h, url: h, extra: true}
+  - {dest: assets/h, url: h, extra: true, extract: true}
 commands:
   - name: "first: 1"
     help: "Make {NAME}"
@@ -77,7 +77,7 @@ def test_each_asset_and_each_command_is_a_stage() -> None:
         ("c", (), ("assets.2.url",)),
         ("d", (), ("assets.3.url",)),
         ("e", ("../shared/e",), ("assets.4.url",)),
-        ("h", ("h",), ("assets.7.url",)),
+        ("h", ("h",), ("assets.7.url", "assets.7.extract")),
     ],
 )
 def test_a_stage_depends_on_an_assets_source_if_dvc_can_read_it(

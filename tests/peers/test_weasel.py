@@ -3,13 +3,16 @@ unchanged entries of the lock as they are."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from git_spacy.lock import lock_format
+from tests.testing.archives import tar_of
 from tests.testing.preloaded import Preloaded, preloaded
 from tests.testing.projects import Spacy, project, two_steps
 
@@ -55,6 +58,27 @@ def test_each_tool_skips_what_the_other_has_run(
     assert (theirs / "project.lock").read_bytes() == before, "the same text from both"
     assert "ran 0, skipped 2" in spacy("run", "all", cwd=theirs).err
     assert (theirs / "project.lock").read_bytes() == before
+
+
+def test_weasel_ignores_extract_and_leaves_an_extracted_folder(
+    tmp_path: Path, spacy: Spacy, weasel: Weasel
+) -> None:
+    """It has no such key: it downloads the archive itself, which git-spacy replaces then."""
+
+    archive = tar_of({"a": b"1"})
+    checksum = hashlib.md5(archive, usedforsecurity=False).hexdigest()
+    asset = f"{{dest: data, url: source, extract: true, checksum: {checksum}}}"
+    root = project(tmp_path / "p", f"assets: [{asset}]\n", {"source": archive})
+    assert spacy("assets", cwd=root).code == 0
+    weasel("assets", cwd=root)
+    assert "1 verified" in spacy(cwd=root).out, "weasel has changed nothing"
+    assert (root / "data/a").read_bytes() == b"1"
+    shutil.rmtree(root / "data")
+    (root / "data").write_bytes(archive)  # as weasel leaves it
+    weasel("assets", cwd=root)
+    assert (root / "data").read_bytes() == archive
+    assert spacy("assets", cwd=root).code == 0
+    assert (root / "data/a").read_bytes() == b"1"
 
 
 def test_mixed_runs_change_only_the_entry_that_ran(

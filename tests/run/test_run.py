@@ -786,7 +786,7 @@ commands:
     [
         ("data/x.txt", "data/x.txt", 2, "git spacy assets --force data/x.txt"),
         ("data", "data/x.txt", 2, "git spacy assets --force data/x.txt"),
-        ("typed.txt", "typed.txt", 3, "copy the right file to typed.txt, or correct"),
+        ("typed.txt", "typed.txt", 3, "copy the right file to typed.txt"),
     ],
 )
 def test_an_asset_with_another_checksum_is_not_used(
@@ -820,5 +820,6 @@ def test_a_lock_with_a_wrong_asset_hints_at_the_asset(tmp_path: Path, spacy: Spa
     (root / "project.yml").write_text(text)
     done = spacy("check", "lock", cwd=root)
     assert done.out.endswith(
-        "hint: copy the right file to typed.txt, or correct its checksum in project.yml\n"
+        "hint: copy the right file to typed.txt\n"
+        "hint: or, to accept this one: git spacy assets --update typed.txt\n"
     )

@@ -22,6 +22,7 @@ import pytest
 from git_spacy.cli.main import main
 from git_spacy.lock import lock_format
 from git_spacy.storage.cache_store import CacheStore
+from tests.testing.archives import tar_of
 from tests.testing.faults import failing, on_full_disk
 from tests.testing.projects import two_steps
 from tests.testing.repositories import git, write
@@ -63,6 +64,16 @@ def changed(root: Path) -> None:
     ran(root)
     text = (root / "project.yml").read_text()
     write(root, {"project.yml": text.replace("word: hello", "word: other")})
+
+
+def extracted(root: Path) -> None:
+    """Extract an archive into a folder with a file of the user, and change the archive then."""
+
+    asset = "{dest: data, url: source, extract: true}"
+    old = {"a": b"1", "only_old": b"1"}
+    write(root, {"source": tar_of(old), "project.yml": f"assets: [{asset}]\n"})
+    spacy("assets", cwd=root)
+    write(root, {"data/mine": "mine", "source": tar_of({"a": b"2", "only_new": b"2"})})
 
 
 def remote(root: Path) -> Any:
@@ -136,6 +147,11 @@ CASES = {
             root, {"source": "data", "project.yml": "assets: [{dest: a/b, url: source}]\n"}
         ),
         content("a/b"),
+    ),
+    "assets --update": Case(
+        ("assets", "--update"),
+        extracted,
+        content("data/a", "data/mine", "data/only_old", "data/only_new", "project.yml"),
     ),
     "ignore": Case(
         ("ignore",), lambda root: write(root, {".gitignore": "mine\n"}), content(".gitignore")

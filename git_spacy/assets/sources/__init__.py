@@ -9,6 +9,7 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, cast
 
@@ -17,7 +18,7 @@ from git_spacy.assets.events import FetchReporter
 from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Refused
 from git_spacy.files import Staging
 from git_spacy.git.settings import Settings, boolean
-from git_spacy.project.model import Asset, Checksum
+from git_spacy.project.model import Asset
 from git_spacy.project.variables import environment_names, fill_environment
 
 ALLOW_ENVIRONMENT = "spacy.allowEnvInUrl"
@@ -36,12 +37,17 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # a single letter is a driv
 
 class FetchedContent(NamedTuple):
     """The content in a staging folder: size in bytes, md5, digest of its file names ("" for a
-    file), and details for messages, e.g. the commit."""
+    file), and details for messages, e.g. the commit.
+
+    `source_digests` are the digests by algorithm of what the source sent, if they are known: of the
+    archive for an asset with `extract`.
+    """
 
     size: int
     digest: str
     names: str = ""
     detail: str = ""
+    source_digests: Mapping[str, str] = MappingProxyType({})
 
 
 class FetchContext(NamedTuple):
@@ -135,10 +141,12 @@ def _unsupported_scheme(scheme: str, hint: str) -> Refused:
     )
 
 
-def checksum_mismatch(checksum: Checksum, actual: str) -> ExternalError:
-    """Return the error for content that does not match its checksum."""
+def checksum_mismatch(asset: Asset, actual: str) -> ExternalError:
+    """Return the error for content whose digest is `actual`, and not that of its checksum."""
 
+    checksum = asset.checksum
+    assert checksum is not None
     return ExternalError(
         f"{checksum.algorithm} is {actual}; project.yml expects {checksum.digest}",
-        hint="if the file changed on purpose, correct 'checksum'",
+        hint=f"if it changed on purpose: git spacy assets --update {quote(asset.dest.text)}",
     )

@@ -71,7 +71,7 @@ def fetch(
         algorithm = asset.checksum.algorithm
         actual = md5 if algorithm == "md5" else digest_contents(context.root, facts, algorithm)
         if actual != asset.checksum.digest:
-            raise checksum_mismatch(asset.checksum, actual)
+            raise checksum_mismatch(asset, actual)
     size = sum(fact.size for fact in facts)
     return FetchedContent(size, md5, digest_file_names(facts), f"commit {tree.commit[:12]}")
 

@@ -287,7 +287,7 @@ class _Download:
             self._reject_wrong_content()
         elif not self._writer.matches(checksum):
             actual = self._writer.digest(checksum.algorithm)
-            error = checksum_mismatch(checksum, actual)
+            error = checksum_mismatch(self._asset, actual)
             if self._linked:
                 error = lfs_mismatch(self._linked.name)
             if actual == self._wrong:

@@ -82,7 +82,7 @@ def fetch(
     if is_lfs_pointer(writer.head, writer.size):
         raise CheckFailed(f"'{asset.url}' is a Git LFS pointer", hint="git lfs pull")
     if asset.checksum and not writer.matches(asset.checksum):
-        raise checksum_mismatch(asset.checksum, writer.digest(asset.checksum.algorithm))
+        raise checksum_mismatch(asset, writer.digest(asset.checksum.algorithm))
     return FetchedContent(writer.size, writer.digest())
 
 

@@ -57,6 +57,8 @@ def _asset(asset: Asset) -> str:
     else:
         lines.append(f"  url: {asset.url or '(none: copy the file there yourself)'}")
     lines.append(f"  checksum: {asset.checksum or '(none: not verified)'}")
+    if asset.extract:
+        lines.append("  extract: the archive, whose checksum this is, into the destination")
     if asset.extra:
         lines.append("  extra: fetched with --extra only")
     return "\n".join(lines)

@@ -142,16 +142,19 @@ def test_present_assets_are_compared_with_their_checksums(tmp_path: Path, spacy:
     write(root, {"a/x": "wrong", "a/strong": "wrong"})
     wrong = (
         "project.yml:4:5: error: checksum mismatch: the md5 of asset 'a/x' is 2bda2998d9b0ee197da142a0447f6725\n"
-        "hint: git spacy assets a/x\nhint: or correct its checksum in project.yml\n"
+        "hint: git spacy assets a/x\n"
+        "hint: or, to accept what its source has now: git spacy assets --update a/x\n"
         "project.yml:7:5: error: checksum mismatch: the sha256 of asset 'a/strong' is"
         " 8810ad581e59f2bc3928b261707a71308f7e139eb04820366dc4d5c18d980225\n"
-        "hint: git spacy assets a/strong\nhint: or correct its checksum in project.yml\n"
+        "hint: git spacy assets a/strong\n"
+        "hint: or, to accept what its source has now: git spacy assets --update a/strong\n"
     )
     assert spacy("check", "assets", cwd=root) == (1, wrong, "")
     git(root, "add", "-A")
     write(root, {"a/x": "x"})
     staged = wrong.replace(
-        "git spacy assets a/x\nhint: or correct its checksum in project.yml", "git add a/x"
+        "git spacy assets a/x\nhint: or, to accept what its source has now: git spacy assets --update a/x",
+        "git add a/x",
     )
     assert spacy("check", "--staged", cwd=root) == (1, staged, ""), (
         "one is staged, one is not in Git"
