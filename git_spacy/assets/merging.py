@@ -218,5 +218,6 @@ def _link(name: str, source: int, target: int) -> None:
         created = os.O_WRONLY | os.O_CREAT | os.O_EXCL | flags
         with open(os.open(name, created, 0o600, dir_fd=target), "wb") as copy:
             shutil.copyfileobj(stream, copy)
+            copy.flush()
             os.fchmod(copy.fileno(), stat.S_IMODE(status.st_mode))
             os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
