@@ -235,6 +235,7 @@ class _Server:
         url = self._url
         known = credentials.from_git(url) if url.startswith("https:") else iter(())
         while True:
+            self._session.close()  # a new connection shows whether its address is public
             response = http_client.get(self._session, url, headers, self._idle, body=body)
             with closing(response):
                 status = response.status_code

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from git_spacy.assets import http_client
+from git_spacy.assets.cancellation import Cancellation
+from git_spacy.errors import ExternalError
 from git_spacy.git import lfs as git_lfs
 from git_spacy.git.address import parse_address
+from git_spacy.git.http_settings import HttpConfig
 from git_spacy.git.submodules import parse_submodules, resolve_url
 from tests.assets.test_git import Upstream, upstream, want
 from tests.testing.fetching import Fetcher
@@ -134,6 +138,26 @@ def test_a_link_to_another_scheme_is_not_followed(
     want(fetcher, upstream.url)
     assert fetcher.code() == 4
     assert message in fetcher.error
+
+
+@pytest.mark.threat("redirects")
+def test_a_public_lfs_server_must_not_link_to_a_private_address(tmp_path: Path) -> None:
+    config = HttpConfig(tmp_path, {})
+    link = http_client.Link({}, only_public=True)
+    with http_client.open_session(Cancellation(), config) as session:
+        for host in ("127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]"):
+            with pytest.raises(ExternalError, match="private network"):
+                http_client.get(session, f"http://{host}:9/x", {}, 1, link=link)
+
+
+def test_a_link_that_has_expired_names_the_file(
+    fetcher: Fetcher, upstream: Upstream, store: LfsServer
+) -> None:
+    upstream.commit({"data/model.bin": store.add(BIG)})
+    store.href = f"{upstream.server.url}/elsewhere"
+    want(fetcher, upstream.url)
+    assert fetcher.code() == 4
+    assert "for the content of the Git LFS pointer 'data/model.bin'" in fetcher.error
 
 
 @pytest.mark.threat("hostile-values")
