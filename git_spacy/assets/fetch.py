@@ -50,6 +50,7 @@ from git_spacy.errors import (
 from git_spacy.files import Staging, make_directory, recover, staging
 from git_spacy.git import process
 from git_spacy.git.address import without_credentials
+from git_spacy.git.http_settings import HttpConfig
 from git_spacy.git.settings import Settings
 from git_spacy.project.diagnostics import group_problems
 from git_spacy.project.graph import check_destinations
@@ -142,8 +143,9 @@ def fetch(
     cancellation = Cancellation()
     nested = {asset.dest.normal: paths_inside(project, asset, nested_only=True) for asset in wanted}
     context = FetchContext(
-        root, settings, environ, project.environment, cancellation, cancellation.sleep, nested
-    )
+        root, settings, environ, project.environment, cancellation, cancellation.sleep,
+        HttpConfig(root, environ), nested,
+    )  # fmt: skip
     reporter = _SerialReporter(report, cancellation)
     work = _FetchRun(context, project, index, reporter.report, force, refresh, dry_run)
     for directory in project.directories:

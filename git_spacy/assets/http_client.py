@@ -9,6 +9,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
@@ -18,13 +19,16 @@ from git_spacy.errors import ExternalError
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
-    from urllib3.connection import HTTPConnection
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    from git_spacy.git.http_settings import HttpConfig
 
 MAX_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
 _PAGE = re.compile(r"/([^/]+)/([^/]+)/(?:blob|tree)/(.+)")
 _MOVED = "correct 'url' in project.yml, if its data has moved"
+_PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _MOST_ADDRESSES = 8  # tried for one host name
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # metadata services of clouds, and networks that older versions of Python take for global
@@ -66,8 +70,11 @@ def raw_github_url(url: str) -> str | None:
     return f"https://raw.githubusercontent.com/{page[1]}/{page[2]}/{page[3]}"
 
 
-def open_session(cancellation: Cancellation) -> Session:
-    """Return a session whose connections are shut down by `cancellation`."""
+def open_session(cancellation: Cancellation, config: HttpConfig) -> Session:
+    """Return a session whose connections are shut down by `cancellation`.
+
+    Its proxies and certificates are those of Git in `config`, or else of the environment.
+    """
 
     import requests
     from requests.adapters import HTTPAdapter
@@ -130,9 +137,14 @@ def open_session(cancellation: Cancellation) -> Session:
                 "https": DirectSecurePool,
             }
 
-        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-            manager = super().proxy_manager_for(*args, **kwargs)
-            manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+        def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+            is_socks = proxy.lower().startswith("socks")
+            if is_socks and find_spec("socks") is None:
+                message = "the proxy needs SOCKS, which is not installed"
+                raise ExternalError(message, hint="pip install PySocks")
+            manager = super().proxy_manager_for(proxy, **kwargs)
+            pools = {"http": PlainPool, "https": SecurePool}
+            manager.pool_classes_by_scheme = _socks_pools(Plain, Secure) if is_socks else pools
             return manager
 
         def close(self) -> None:
@@ -148,10 +160,30 @@ def open_session(cancellation: Cancellation) -> Session:
 
     session = SingleRequestSession()
     session.route = route  # type: ignore[attr-defined]
+    session.git_config = config  # type: ignore[attr-defined]
     for prefix in ("http://", "https://"):
         session.mount(prefix, Adapter())
     session.headers["User-Agent"] = f"git-spacy/{__version__}"
     return session
+
+
+def _socks_pools(plain: type[HTTPConnection], secure: type[HTTPSConnection]) -> dict[str, Any]:
+    """Return the classes of pools whose connections, of these classes, use a SOCKS proxy."""
+
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.contrib.socks import SOCKSConnection
+
+    class SocksPlain(SOCKSConnection, plain): ...  # type: ignore[misc, valid-type]
+
+    class SocksSecure(SOCKSConnection, secure): ...  # type: ignore[misc, valid-type]
+
+    class SocksPlainPool(HTTPConnectionPool):
+        ConnectionCls = SocksPlain
+
+    class SocksSecurePool(HTTPSConnectionPool):
+        ConnectionCls = SocksSecure
+
+    return {"http": SocksPlainPool, "https": SocksSecurePool}
 
 
 def get(
@@ -235,12 +267,13 @@ def _send_request(
         return session.request(
             "GET" if body is None else "POST", url, headers=dict(headers), data=body, auth=auth,
             timeout=(min(idle, 10), idle), stream=True, allow_redirects=False,
+            **_network_settings(session, url),
         )  # fmt: skip
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             raise ExternalError(
                 "cannot verify the certificate of the server",
-                hint="for a private certificate authority: export REQUESTS_CA_BUNDLE=FILE",
+                hint="for a private certificate authority: git config --global http.sslCAInfo FILE",
             ) from None
         raise ConnectionBroken("TLS connection failed") from None
     except requests.exceptions.Timeout:
@@ -253,6 +286,47 @@ def _send_request(
         raise ExternalError("invalid URL or redirect target", hint=_MOVED) from None
     except (requests.exceptions.RequestException, HTTPError):
         raise ConnectionBroken("invalid response from the server") from None
+
+
+def _network_settings(session: Session, url: str) -> dict[str, Any]:
+    """Return the proxies for a request, and the certificates of Git, if it sets any.
+
+    The proxy of Git comes before those of the environment; "" is none, as NO_PROXY demands.
+    """
+
+    from requests.utils import get_environ_proxies, select_proxy, should_bypass_proxies
+
+    config: HttpConfig = session.git_config  # type: ignore[attr-defined]
+    settings = config.for_url(url)
+    proxies = get_environ_proxies(url)
+    if settings.proxy is not None:
+        proxy = "" if should_bypass_proxies(url, no_proxy=None) else settings.proxy
+        proxies = dict.fromkeys(("http", "https", "all"), proxy)
+    _check_proxy(select_proxy(url, proxies) or "")
+    options: dict[str, Any] = {"proxies": proxies}
+    if not settings.verify:
+        import urllib3
+
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        options["verify"] = False
+    elif settings.certificates:
+        options["verify"] = settings.certificates
+    return options
+
+
+def _check_proxy(proxy: str) -> None:
+    """Raise ExternalError for the address of a proxy that cannot be used."""
+
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        is_valid = not proxy or (parts.scheme in _PROXIES and parts.hostname and parts.port != 0)
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise ExternalError(
+            "invalid proxy",
+            hint="correct http_proxy in the environment, or git config http.proxy",
+        )
 
 
 def failure_message(error: BaseException, summary: str) -> str:

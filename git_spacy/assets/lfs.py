@@ -49,7 +49,7 @@ class Pointer(NamedTuple):
     text: bytes
 
 
-class _Download(NamedTuple):
+class _ObjectDownload(NamedTuple):
     """The URL of an object, and what its server gave with it."""
 
     url: str
@@ -121,7 +121,7 @@ def _fetch_remotely(
     asset: Asset, context: FetchContext, report: FetchReporter,
 ) -> None:  # fmt: skip
     try:
-        with http_client.open_session(context.cancellation) as session:
+        with http_client.open_session(context.cancellation, context.http) as session:
             server = _Server(session, address, context)
             for start in range(0, len(pointers), _BATCH):
                 names = list(pointers)[start : start + _BATCH]
@@ -165,7 +165,7 @@ class _Server:
         self._context = context
         self._is_public = True  # of the server that answered last
 
-    def batch(self, pointers: Mapping[str, Pointer]) -> dict[str, _Download]:
+    def batch(self, pointers: Mapping[str, Pointer]) -> dict[str, _ObjectDownload]:
         """Return how to download the content of each pointer, by its SHA-256.
 
         Raises _Refused if the server does not serve one, ExternalError.
@@ -179,7 +179,7 @@ class _Server:
             "objects": [{"oid": oid, "size": size} for oid, size in objects.items()],
         }
         answer = self._post(json.dumps(question).encode())
-        downloads: dict[str, _Download] = {}
+        downloads: dict[str, _ObjectDownload] = {}
         for item in _dicts(answer.get("objects")):
             oid = item.get("oid")
             error, actions = _dict(item.get("error")), _dict(item.get("actions"))
@@ -190,7 +190,7 @@ class _Server:
                 raise _Refused(f"the server does not have the content of '{name}'")
         return downloads
 
-    def _checked(self, action: Mapping[str, object]) -> _Download:
+    def _checked(self, action: Mapping[str, object]) -> _ObjectDownload:
         """Return the download of an answer. Raises ExternalError for an unsupported URL."""
 
         url = str(action.get("href", ""))
@@ -213,7 +213,7 @@ class _Server:
             for name, value in _dict(action.get("header")).items()
             if isinstance(value, str) and name.lower() not in _OWN_FIELDS
         }
-        return _Download(url, http_client.Link(headers, self._is_public))
+        return _ObjectDownload(url, http_client.Link(headers, self._is_public))
 
     def _post(self, body: bytes) -> dict[str, object]:
         """Return the answer of the server. Uses the user's credentials if it asks for some."""
@@ -235,6 +235,7 @@ class _Server:
         url = self._url
         known = credentials.from_git(url) if url.startswith("https:") else iter(())
         while True:
+            self._session.close()  # a new connection shows whether its address is public
             response = http_client.get(self._session, url, headers, self._idle, body=body)
             with closing(response):
                 status = response.status_code

@@ -23,11 +23,11 @@ from git_spacy.state.fetched_assets import is_at_or_below, link_digest
 _CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-Entries = Mapping[str, str]
+FolderEntries = Mapping[str, str]
 """A digest of each file and link in a folder by its name; "" is an empty folder."""
 
 
-def staged_entries(staged: Staging) -> Entries | None:
+def staged_entries(staged: Staging) -> FolderEntries | None:
     """Return the entries of the staged folder; None if it is a file."""
 
     directory, _, new = staged.names
@@ -35,7 +35,7 @@ def staged_entries(staged: Staging) -> Entries | None:
 
 
 def merge(
-    asset: Asset, staged: Staging, fetched: Entries, inside: Collection[str], *, force: bool
+    asset: Asset, staged: Staging, fetched: FolderEntries, inside: Collection[str], *, force: bool
 ) -> bool:
     """Move what must stay into the staged folder; return False if the destination is up to date.
 
@@ -80,7 +80,9 @@ def merge(
     return True
 
 
-def _check_places(asset: Asset, kept: Sequence[str], current: Entries, wanted: Entries) -> None:
+def _check_places(
+    asset: Asset, kept: Sequence[str], current: FolderEntries, wanted: FolderEntries
+) -> None:
     """Raise Refused if a file to keep is where the source has a folder, or the other way round."""
 
     folders = {folder for path in wanted for folder in _folders_above(path)}
@@ -111,7 +113,9 @@ def _in_the_way(asset: Asset, reason: str) -> Refused:
     )
 
 
-def _entries(directory: int, name: str, compared: Collection[str] | None = None) -> Entries | None:
+def _entries(
+    directory: int, name: str, compared: Collection[str] | None = None
+) -> FolderEntries | None:
     """Return the entries of a folder, None if it is not a folder. No link is followed.
 
     With `compared`, the digests of all other files are "-".
@@ -214,5 +218,6 @@ def _link(name: str, source: int, target: int) -> None:
         created = os.O_WRONLY | os.O_CREAT | os.O_EXCL | flags
         with open(os.open(name, created, 0o600, dir_fd=target), "wb") as copy:
             shutil.copyfileobj(stream, copy)
+            copy.flush()
             os.fchmod(copy.fileno(), stat.S_IMODE(status.st_mode))
             os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))

@@ -60,13 +60,14 @@ Decision = Union[Skip, Fetch, Refuse, Missing]  # noqa: UP007 (3.10)
 class AssetStatus(NamedTuple):
     """The status of a destination. `existing` is None without a file; `matches` says whether the
     checksum matches, None for an asset without one. `is_unmodified` says whether the files that
-    were fetched are as they were fetched."""
+    were fetched are as they were fetched, `is_pointer` whether there is only a Git LFS pointer."""
 
     existing: Fingerprint | None = None
     is_folder: bool = False
     matches: bool | None = None
     fetched: FetchedAsset | None = None
     is_unmodified: bool = False
+    is_pointer: bool = False
 
 
 def plan_asset(
@@ -82,6 +83,9 @@ def plan_asset(
 
     if asset.url is None and asset.git is None:
         return _plan_private(asset, status)
+    if status.is_pointer:
+        reason = "only a Git LFS pointer is present"
+        return Refuse(asset, refusal) if refusal else Fetch(asset, reason, existing=status.existing)
     if status.existing is not None and status.matches and not refresh:
         return Skip(asset, f"already present, {verification(asset)}")
     if not (force or refresh) and (reason := _skip_reason(asset, status)):
@@ -118,6 +122,8 @@ def _plan_private(asset: Asset, status: AssetStatus) -> Decision:
     hint = f": {asset.description}" if asset.description else ""
     if status.existing is None:
         return Missing(asset, f"private asset is missing; add it by hand{hint}")
+    if status.is_pointer:
+        return Missing(asset, f"private asset is only a Git LFS pointer; git lfs pull{hint}")
     if status.matches is False:
         return Missing(asset, f"private asset does not match checksum {asset.checksum}{hint}")
     return Skip(asset, f"already present, {verification(asset)}")

@@ -25,7 +25,7 @@ class Status(NamedTuple):
 
     An asset without a checksum is `unverified`, or `modified` if it changed since it was fetched,
     or `stale` if project.yml has another source since then. `checksum_mismatch` means that the file
-    is not the one in project.yml. `assets` maps
+    is not the one in project.yml. A Git LFS pointer without its content is `missing`. `assets` maps
     destinations to states; it is empty where no data was read. `holder` is the process that has
     locked the project, such as a run.
     """
@@ -63,7 +63,7 @@ def project_status(
 
 def _asset_state(project: Project, asset: Asset, stats: StatCache) -> AssetState:
     status = asset_status.inspect_asset(project, asset, stats.root, stats)
-    if status.existing is None:
+    if status.existing is None or status.is_pointer:
         return "missing"
     if asset.extract and status.fetched and not status.is_unmodified:
         return "modified"

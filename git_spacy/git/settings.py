@@ -107,14 +107,7 @@ def read_entries(start: Path) -> list[SettingValue]:
 
     if not process.available():
         return [SettingValue(name, value) for name, value in _settings_without_git(start).items()]
-    # This is the user's own configuration, so the environment is not scrubbed; but paths which a
-    # hook sets are relative to the current folder, not to `start`.
-    environ = {**os.environ, "LC_ALL": "C", "LANGUAGE": ""}
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"):
-        if name in environ:
-            environ[name] = os.path.abspath(environ[name])
-    if find_damage(start):  # outside of a repository, which git would refuse to be
-        environ["GIT_DIR"] = os.devnull
+    environ = user_environment(start)
     arguments = ("config", "--null", "--show-scope", "--show-origin", "--get-regexp", r"^spacy\.")
     done = process.run_git(arguments, cwd=start, environ=environ, check=False)
     if done.returncode not in (0, 1):  # 1: no setting found
@@ -128,6 +121,21 @@ def read_entries(start: Path) -> list[SettingValue]:
         name, has_value, value = record.partition("\n")
         values.append(SettingValue(name, value if has_value else "true", scope, origin))
     return values
+
+
+def user_environment(start: Path) -> dict[str, str]:
+    """Return the environment for a git that reads the user's own configuration in `start`.
+
+    It is not scrubbed; but paths which a hook sets are relative to the current folder.
+    """
+
+    environ = {**os.environ, "LC_ALL": "C", "LANGUAGE": ""}
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"):
+        if name in environ:
+            environ[name] = os.path.abspath(environ[name])
+    if find_damage(start):  # outside of a repository, which git would refuse to be
+        environ["GIT_DIR"] = os.devnull
+    return environ
 
 
 def find_setting(name: str) -> Setting | None:

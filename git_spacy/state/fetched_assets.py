@@ -17,13 +17,15 @@ from urllib.parse import urlsplit
 
 from git_spacy import formats
 from git_spacy.errors import InvalidInput
-from git_spacy.files import write_atomic
+from git_spacy.files import open_beneath, write_atomic
 from git_spacy.git.address import without_credentials
 from git_spacy.git.state_dir import state_dir
 from git_spacy.project.graph import checksum_hint
 from git_spacy.project.model import Asset, Project
 from git_spacy.state.hashing import FileStat, digest_contents, files_below
 from git_spacy.state.stat_cache import FetchedAsset, StatCache
+
+_MAX_POINTER_BYTES = 1024
 
 
 def describe_source(asset: Asset) -> str:
@@ -184,12 +186,28 @@ def is_edited(project: Project, asset: Asset, stats: StatCache) -> bool:
     return record is not None and not is_unmodified(project, asset, stats)
 
 
+def is_pointer(asset: Asset, stats: StatCache) -> bool:
+    """Return whether the file at the destination of `asset` is only a Git LFS pointer."""
+
+    now = stats.fingerprint(asset.dest.normal)
+    if now is None or now.names or now.size > _MAX_POINTER_BYTES:
+        return False
+    from git_spacy.git.remote_tree import is_lfs_pointer
+
+    with open_beneath(stats.root, asset.dest.normal) as stream:
+        return is_lfs_pointer(stream.read(), now.size)
+
+
 def asset_problem(project: Project, asset: Asset, stats: StatCache) -> tuple[str, str] | None:
     """Return what is wrong with the content of `asset` in the worktree, and a hint; else None.
 
     Raises Refused, OSError.
     """
 
+    if is_pointer(asset, stats):
+        is_private = not (asset.url or asset.git)
+        hint = "git lfs pull" if is_private else f"git spacy assets {quote(asset.dest.text)}"
+        return "is only a Git LFS pointer", hint
     if matches_checksum(project, asset, stats) is False:
         hint = checksum_hint(asset, edited=is_edited(project, asset, stats))
         is_not = (

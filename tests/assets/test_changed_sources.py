@@ -8,6 +8,7 @@ import pytest
 
 from tests.assets.conftest import md5
 from tests.testing.fetching import Fetcher
+from tests.testing.lfs_server import pointer
 from tests.testing.projects import Done, Spacy, project
 from tests.testing.scripted import Answer, Scripted
 
@@ -111,6 +112,28 @@ def test_an_edited_file_is_only_replaced_with_force(stand: Stand, more: str) -> 
         assert f"hint: {hint}\n" in stand("run", "use").err
         assert f"hint: {hint}\n" in stand("check", "assets").out
     assert stand("assets", "--force", "assets/a.txt").code == 0
+    assert stand.content == "new"
+
+
+def test_a_pointer_that_is_present_is_not_used(stand: Stand) -> None:
+    """As weasel leaves it, or Git without git-lfs."""
+
+    text = pointer(b"content").encode()
+    (stand.root / "assets/a.txt").write_bytes(text)
+    for more, private in (("", False), (f", checksum: {md5(text)}", False), ("", True)):
+        stand.write("new", more)
+        if private:
+            path = stand.root / "project.yml"
+            path.write_text(path.read_text().replace(", url: 'new'", ""))
+        assert stand.state == "missing"
+        refused = stand("run", "use")
+        assert refused.code == 1
+        assert "asset 'assets/a.txt', which is only a Git LFS pointer" in refused.err
+        hint = "git lfs pull" if private else "git spacy assets assets/a.txt"
+        assert f"hint: {hint}\n" in refused.err
+    assert stand("assets").code == 1
+    stand.write("new")
+    assert stand("assets").code == 0
     assert stand.content == "new"
 
 

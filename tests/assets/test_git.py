@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -291,6 +292,26 @@ def test_assets_inside_the_folder_of_another_one_are_fetched_after_it(
         "data/": "", "data/b/": "", "data/c.txt": b"c\n", "data/run.sh": b"#!/bin/sh\n"
     }  # fmt: skip
     assert fetcher.files() == {**moved, **more, **kept}
+
+
+def test_files_are_copied_where_there_are_no_hard_links(
+    fetcher: Fetcher, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (fetcher.root / "data").mkdir()
+    mine = fetcher.root / "data/mine.txt"
+    mine.write_text("mine")
+    mine.chmod(0o740)
+    os.utime(mine, ns=(10**18, 10**18))
+    (fetcher.root / "data/link").symlink_to("nowhere")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    want(fetcher, upstream.url)
+    assert fetcher.code() == 0
+    assert fetcher.files() == {**PLACED, "data/mine.txt": b"mine", "data/link": "nowhere"}
+    assert (mine.stat().st_mode & 0o777, mine.stat().st_mtime_ns) == (0o740, 10**18)
 
 
 def test_a_nested_asset_is_fetched_although_the_outer_one_fails(

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from git_spacy.assets import http_client
+from git_spacy.assets.cancellation import Cancellation
+from git_spacy.errors import ExternalError
 from git_spacy.git import lfs as git_lfs
 from git_spacy.git.address import parse_address
+from git_spacy.git.http_settings import HttpConfig
 from git_spacy.git.submodules import parse_submodules, resolve_url
 from tests.assets.test_git import Upstream, upstream, want
 from tests.testing.fetching import Fetcher
@@ -122,32 +126,49 @@ def test_the_header_for_a_download_stays_with_its_server(
 
 
 @pytest.mark.threat("redirects")
-@pytest.mark.parametrize(
-    ("href", "message"),
-    [("file:///etc", "invalid URL"), ("http://", "invalid URL"), ("", "invalid URL")],
-)
 def test_a_link_to_another_scheme_is_not_followed(
-    fetcher: Fetcher, upstream: Upstream, store: LfsServer, href: str, message: str
+    fetcher: Fetcher, upstream: Upstream, store: LfsServer
 ) -> None:
     upstream.commit({"data/model.bin": store.add(BIG)})
-    store.href = href
+    want(fetcher, upstream.url)
+    for href in ("file:///etc", "http://", ""):
+        store.href = href
+        assert fetcher.code() == 4
+        assert "invalid URL" in fetcher.error
+        assert fetcher.files() == {}
+
+
+@pytest.mark.threat("redirects")
+def test_a_public_lfs_server_must_not_link_to_a_private_address(tmp_path: Path) -> None:
+    config = HttpConfig(tmp_path, {})
+    link = http_client.Link({}, only_public=True)
+    with http_client.open_session(Cancellation(), config) as session:
+        for host in ("127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]"):
+            with pytest.raises(ExternalError, match="private network"):
+                http_client.get(session, f"http://{host}:9/x", {}, 1, link=link)
+
+
+def test_a_link_that_has_expired_names_the_file(
+    fetcher: Fetcher, upstream: Upstream, store: LfsServer
+) -> None:
+    upstream.commit({"data/model.bin": store.add(BIG)})
+    store.href = f"{upstream.server.url}/elsewhere"
     want(fetcher, upstream.url)
     assert fetcher.code() == 4
-    assert message in fetcher.error
+    assert "for the content of the Git LFS pointer 'data/model.bin'" in fetcher.error
 
 
 @pytest.mark.threat("hostile-values")
-@pytest.mark.parametrize("answer", [b"<html>", b"[" * 100_000, b"[1]", b'{"objects": [1, {}]}'])
 def test_an_invalid_answer_is_an_error(
-    fetcher: Fetcher, upstream: Upstream, store: LfsServer, answer: bytes,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    fetcher: Fetcher, upstream: Upstream, store: LfsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(git_lfs, "available", lambda: False)
     upstream.commit({"data/model.bin": store.add(BIG)})
-    store.answer = answer
     want(fetcher, upstream.url)
-    assert fetcher.code() == 1
-    assert fetcher.files() == {}
+    for answer in (b"<html>", b"[" * 100_000, b"[1]", b'{"objects": [1, {}]}'):
+        store.answer = answer
+        assert fetcher.code() == 1
+        assert fetcher.files() == {}
 
 
 def test_the_content_in_a_repository_on_this_machine_is_copied(
@@ -275,7 +296,6 @@ def test_submodules_are_fetched_at_their_commits(fetcher: Fetcher, parent: Paren
     inner = {"sub/": "", "sub/i.txt": b"inner", "big": BIG, "deep/": "", "deep/d.txt": b"deep"}
     for path, expected in (
         ("data", {"p.txt": b"parent", "ext/": "", **{f"ext/{n}": c for n, c in inner.items()}}),
-        ("data/ext", inner),
         ("data/ext/sub", {"i.txt": b"inner"}),
         ("data/ext/deep", {"d.txt": b"deep"}),
     ):
@@ -283,29 +303,28 @@ def test_submodules_are_fetched_at_their_commits(fetcher: Fetcher, parent: Paren
         assert fetcher.code() == 0, fetcher.error
         files = {n.removeprefix("data/"): c for n, c in fetcher.files().items() if n != "data/"}
         assert {n: c for n, c in files.items() if ".gitmodules" not in n} == expected
-    want(fetcher, parent.url, "data/ext/big", "big")
-    assert fetcher.code() == 0
-    assert fetcher.files()["big"] == BIG
     want(fetcher, parent.url, "data/ext/nowhere")
     assert fetcher.code() == 2
 
 
 @pytest.mark.threat("hostile-repositories", commands="assets")
-@pytest.mark.parametrize("url", ["{tmp}/inner", "file://{tmp}/inner", "ext::sh -c x", "-x", None])
 def test_a_submodule_with_an_unsafe_address_is_an_error(
-    fetcher: Fetcher, parent: Parent, url: str | None
+    fetcher: Fetcher, tmp_path: Path, git_server: GitServer
 ) -> None:
-    text = "" if url is None else (parent.work / ".gitmodules").read_text()
-    line = text.partition("url = ")[2].strip()
-    text = text.replace(line, (url or "").format(tmp=parent.folder)) if line else ""
-    git(parent.work, "reset", "-q", "--hard")
-    (parent.work / ".gitmodules").write_text(text)
-    git(parent.work, "commit", "-qam", "another address")
-    git(parent.work, "push", "-q", str(parent.folder / "served/parent.git"), "HEAD")
+    work = repository(tmp_path / "work", {"secret.txt": "secret"})
+    head = git(work, "rev-parse", "HEAD")
+    url = git_server.url + serve(work, tmp_path / "served", "parent")
     fetcher.settings[SETTING] = "true"  # for addresses in project.yml, not for those of servers
-    want(fetcher, parent.url, "data/ext")
-    assert fetcher.code() == (2 if url is None else 3)
-    assert fetcher.files() == {}
+    want(fetcher, url, "ext")
+    for address in (str(work), work.as_uri(), "ext::sh -c x", "-x", None):
+        text = f'[submodule "x"]\npath = ext\nurl = {address}\n' if address else ""
+        (work / ".gitmodules").write_text(text)
+        git(work, "add", ".gitmodules")
+        git(work, "update-index", "--add", "--cacheinfo", f"160000,{head},ext")
+        git(work, "commit", "-qm", "another address")
+        git(work, "push", "-q", str(tmp_path / "served/parent.git"), "HEAD")
+        assert fetcher.code() == (3 if address else 2)
+        assert fetcher.files() == {}
 
 
 @pytest.mark.threat("template-links", commands="assets")

@@ -4,6 +4,7 @@ test."""
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
 import threading
 import traceback
@@ -71,7 +72,8 @@ class LocalServer(ThreadingHTTPServer):
         try:
             return super().get_request()
         except OSError as error:  # socketserver ignores it, e.g. too many open files
-            self._errors.append(error)
+            if not isinstance(error, ssl.SSLError):  # the client refused the certificate
+                self._errors.append(error)
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:

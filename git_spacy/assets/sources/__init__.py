@@ -17,6 +17,7 @@ from git_spacy.assets.cancellation import Cancellation
 from git_spacy.assets.events import FetchReporter
 from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Refused
 from git_spacy.files import Staging
+from git_spacy.git.http_settings import HttpConfig
 from git_spacy.git.settings import Settings, boolean
 from git_spacy.project.model import Asset
 from git_spacy.project.variables import environment_names, fill_environment
@@ -62,6 +63,7 @@ class FetchContext(NamedTuple):
     variables: Mapping[str, str]
     cancellation: Cancellation
     sleep: Callable[[float], None]
+    http: HttpConfig
     nested: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def url(self, asset: Asset) -> str:

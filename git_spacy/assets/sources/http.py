@@ -93,7 +93,7 @@ def download(
 
     download = _Download(asset, target, context, report, linked)
     try:
-        with http_client.open_session(context.cancellation) as session:
+        with http_client.open_session(context.cancellation, context.http) as session:
             return download.run(session)
     finally:
         download.close()
@@ -268,6 +268,11 @@ class _Download:
         message = f"the server responded {code} {reason}".rstrip()
         if code in _RETRYABLE or code >= 500 or code == 416:
             return self._retry(message, _retry_delay(response.headers.get("Retry-After", "")))
+        if self._linked:
+            return ExternalError(
+                f"{message} for the content of the Git LFS pointer '{self._linked.name}'",
+                hint="try again; the links of a Git LFS server are valid for some minutes only",
+            )
         if code in (401, 403):
             return ExternalError(
                 message, hint="for a server with a login, add it to ~/.netrc and use https:"
