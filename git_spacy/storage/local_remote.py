@@ -15,19 +15,19 @@ from typing import BinaryIO
 
 from git_spacy.errors import InvalidInput, LocalFailure
 from git_spacy.files import flush
-from git_spacy.storage.remote import RemoteObject
+from git_spacy.storage.remote import RemoteAddress, RemoteObject
 from git_spacy.storage.remote_keys import TEMPORARY, check_name
 
 _OLD = 24 * 3600  # seconds
 
 
-def open_remote(url: str) -> LocalRemote:
+def open_remote(address: RemoteAddress) -> LocalRemote:
     """Return the remote in a folder, which need not exist. Raises InvalidInput for a host."""
 
-    path = url.partition("://")[2]
+    path = address.url.partition("://")[2]
     if not path.startswith("/"):
         raise InvalidInput(
-            f"'{url}' names a host; the URL of a folder has three slashes",
+            f"'{address.url}' names a host; the URL of a folder has three slashes",
             hint=f"use file:///{path.partition('/')[2]}",
         )
     return LocalRemote(Path(path))
