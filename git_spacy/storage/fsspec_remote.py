@@ -202,8 +202,8 @@ class FsspecRemote:
                 raise  # the bucket itself is missing
             return {}
 
-    def prepare(self) -> None:
-        """Leave it to the writes: a bucket must exist, and has no folders of its own."""
+    def check_before_push(self) -> None:
+        """Leave it to the writes: they fail without a bucket, and a server has no other folders."""
 
     @contextmanager
     def read(self, name: str) -> Iterator[BinaryIO]:

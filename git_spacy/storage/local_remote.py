@@ -62,9 +62,9 @@ class LocalRemote:
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
         return open(self._path(name), "rb")
 
-    def prepare(self) -> None:
-        """Create the folder, but not the one around it: that may be a disk that is not connected,
-        or a slip in the address."""
+    def check_before_push(self) -> None:
+        """Raise InvalidInput if the folder around this one does not exist, since a push only
+        creates this one: that may be a disk that is not connected, or a slip in the address."""
 
         if not self._top.parent.is_dir():
             raise InvalidInput(
@@ -76,10 +76,10 @@ class LocalRemote:
             raise LocalFailure(
                 f"the remote '{self._top}' is not a folder", hint="correct the address"
             )
-        self._top.mkdir(exist_ok=True)
 
     def write(self, name: str, file: Path) -> None:
         target = self._path(name)
+        self._top.mkdir(exist_ok=True)
         temporary = self._top / f"{TEMPORARY}-{secrets.token_hex(8)}"
         try:
             with open(file, "rb") as source, open(temporary, "wb") as stream:

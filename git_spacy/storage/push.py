@@ -102,7 +102,7 @@ def push(
         transfers.report(TransferFinished(output.path.text, output.size, ""))
 
     if wanted and not dry:
-        remote.prepare()
+        remote.check_before_push()
     with nullcontext(root) if dry else _scratch_folder(root) as folder:
         transfers.run_all((output.path.text, partial(send, output)) for output in wanted.values())
     return TransferOutcome(tuple(done), tuple(skipped), tuple(transfers.failed))

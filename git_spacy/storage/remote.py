@@ -68,9 +68,9 @@ class Remote(Protocol):
         """
         ...
 
-    def prepare(self) -> None:
-        """Create the folder of the remote before the first push. Raises InvalidInput if that is
-        not possible."""
+    def check_before_push(self) -> None:
+        """Raise InvalidInput or LocalFailure if nothing could be written, as far as that is known
+        without trying."""
 
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Open an object for reading."""
