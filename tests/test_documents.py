@@ -453,13 +453,15 @@ def test_the_hint_for_a_stale_lock_is_the_one_of_the_template() -> None:
 
 
 def test_outputs_are_pushed_to_a_remote_and_pulled(first_steps: Path) -> None:
-    (lines,) = blocks("how-to/remotes.md", "sh")
+    lines, settings = blocks("how-to/remotes.md", "sh")
     *before, pull = lines.splitlines()
     pushed = run_lines("\n".join(before), first_steps)[-1]
     assert re.search(r"^pushed 1, ", pushed.stderr, re.MULTILINE)
     (first_steps / "corpus/counts.json").unlink()
     assert re.search(r"^pulled 1, ", shell(pull, first_steps).stderr, re.MULTILINE)
     assert shell("git spacy run all", first_steps).stderr.endswith("ran 0, skipped 2\n")
+    run_lines(settings, first_steps)
+    assert "unknown setting" not in shell("git spacy config", first_steps).stderr
     (example,) = blocks("how-to/remotes.md", "yaml")
     project = loader.parse(example.encode()).project
     assert [remote.name for remote in project.remotes] == ["default", "backup"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from git_spacy.project.model import Project
     from git_spacy.storage.events import SkipKind
     from git_spacy.storage.remote import Remote
-    from git_spacy.storage.selection import Selection
+    from git_spacy.storage.selection import OutputSelection
     from git_spacy.storage.transfer_pool import TransferOutcome
 
 
@@ -22,7 +22,7 @@ class Transfer(NamedTuple):
 
     context: CommandContext
     project: Project
-    selection: Selection
+    selection: OutputSelection
     remote: Remote
 
 

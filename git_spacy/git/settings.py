@@ -55,6 +55,18 @@ ALL_SETTINGS = (
     Setting("spacy.remote.*.url", TEXT, "",
         "The address of the remote with this name, for push, pull and restore; overrides"
         " project.yml."),
+    Setting("spacy.remote.*.endpoint", TEXT, "",
+        "The URL of the server of this remote, for S3 and Google Cloud; the host, for Azure."),
+    Setting("spacy.remote.*.profile", TEXT, "",
+        "The name of the AWS profile with the credentials for this remote (S3)."),
+    Setting("spacy.remote.*.region", TEXT, "", "The region of this remote (S3)."),
+    Setting("spacy.remote.*.account", TEXT, "", "The storage account of this remote (Azure)."),
+    Setting("spacy.remote.*.project", TEXT, "", "The Google Cloud project of this remote."),
+    Setting("spacy.remote.*.keyFile", TEXT, "",
+        "The file with the private key (ssh) or the service account's key (Google Cloud) for this"
+        " remote."),
+    Setting("spacy.remote.*.anonymous", BOOLEAN, "false",
+        "Read this remote without credentials (S3, Google Cloud, Azure)."),
     Setting("spacy.timeout", NUMBER, "30",
         "Seconds to wait for data from a server; twice as long for its headers, and for each"
         " kilobyte."),
@@ -141,8 +153,8 @@ def user_environment(start: Path) -> dict[str, str]:
 def find_setting(name: str) -> Setting | None:
     """Return the setting with this name, in any case, or None."""
 
-    if re.fullmatch(r"spacy\.remote\..+\.url", name):
-        name = "spacy.remote.*.url"
+    if match := re.fullmatch(r"spacy\.remote\..+\.([^.]+)", name):
+        name = f"spacy.remote.*.{match[1]}"
     return _BY_NAME.get(name.lower())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from git_spacy.project.model import Project
 
 DEFAULT = "default"
-_SETTING = re.compile(r"spacy\.remote\.(.+)\.url")
+_SETTING = re.compile(r"spacy\.remote\.(.+)\.([^.]+)")
 
 
 def known_addresses(project: Project, settings: Mapping[str, str]) -> dict[str, str]:
@@ -16,7 +16,20 @@ def known_addresses(project: Project, settings: Mapping[str, str]) -> dict[str, 
 
     known = {remote.name: remote.url for remote in project.remotes}
     return known | {
-        match[1]: value for key, value in settings.items() if (match := _SETTING.fullmatch(key))
+        match[1]: value
+        for key, value in settings.items()
+        if (match := _SETTING.fullmatch(key)) and match[2] == "url"
+    }
+
+
+def settings_of(settings: Mapping[str, str], name: str) -> dict[str, str]:
+    """Return the user's other settings of the remote `name`, e.g. its `endpoint`, by the last part
+    of their names as Git prints them: in lower case."""
+
+    return {
+        match[2]: value
+        for key, value in settings.items()
+        if (match := _SETTING.fullmatch(key)) and match[1] == name and match[2] != "url"
     }
 
 

@@ -295,10 +295,12 @@ def _remotes(clone: Clone) -> Results:
 
     if clone.root is None:
         return
-    for name, url in known_addresses(_load(clone), clone.settings()).items():
+    project, settings = _load(clone), clone.settings()
+    for name in known_addresses(project, settings):
         label = f"remote '{name}'"
         try:
-            opened = remote.open_remote(clone.root, url)
+            address = remote.resolve_address(project, settings, name)
+            opened = remote.open_remote(clone.root, address)
             if clone.network:
                 opened.exists("git-spacy-doctor")
         except (GitSpacyError, OSError) as error:

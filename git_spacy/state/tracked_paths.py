@@ -93,6 +93,8 @@ def pull_hint(project: Project, root: Path, commands: Sequence[Command]) -> str:
 
     from git_spacy.git.settings import read_settings
 
+    if not commands:
+        return ""
     with suppress(GitSpacyError):
         entries = lock_format.read(root)
         for command in commands:
@@ -100,7 +102,7 @@ def pull_hint(project: Project, root: Path, commands: Sequence[Command]) -> str:
             listed = {out.path for out in entry.outs if out.md5} if entry else set()
             if not command.outputs or not listed.issuperset(path.text for path in command.outputs):
                 return ""
-        settings = read_settings(root) if commands else {}
+        settings = read_settings(root)
         if default := default_name(project, settings):
             names = [command.name for command in commands]
             first = [default] if names[0] in known_addresses(project, settings) else []

@@ -6,15 +6,18 @@ name and then moved. Every error of a back end becomes an ExternalError with its
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, redact
-from git_spacy.storage.remote import RemoteObject
+from git_spacy.git.settings import boolean, find_setting
+from git_spacy.storage.remote import RemoteAddress, RemoteObject
 from git_spacy.storage.remote_keys import TEMPORARY, check_name
 
 # scheme → the extra that installs its back end
@@ -49,20 +52,37 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "keepalive_interval": 15, "keepalive_count_max": 3,
     },
 }  # fmt: skip
+# (protocol, last part of the setting) → option of the file system, and how to read the value
+_SETTINGS: dict[tuple[str, str], tuple[str, Callable[[str], Any]]] = {
+    ("s3", "endpoint"): ("endpoint_url", str),
+    ("s3", "profile"): ("profile", str),
+    ("s3", "region"): ("client_kwargs.region_name", str),
+    ("s3", "anonymous"): ("anon", bool),
+    ("gs", "endpoint"): ("endpoint_url", str),
+    ("gs", "project"): ("project", str),
+    ("gs", "keyfile"): ("token", os.path.expanduser),
+    ("gs", "anonymous"): ("token", lambda _: "anon"),
+    ("abfs", "endpoint"): ("account_host", str),
+    ("abfs", "account"): ("account_name", str),
+    ("abfs", "anonymous"): ("anon", bool),
+    ("ssh", "keyfile"): ("client_keys", lambda path: [os.path.expanduser(path)]),
+}
 _TAKES_PART_SIZE = ("s3", "gs")  # back ends with a part size option
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
 
-def open_remote(url: str) -> FsspecRemote:
-    """Return the remote at `url`.
+def open_remote(address: RemoteAddress) -> FsspecRemote:
+    """Return the remote at `address`.
 
-    Raises InvalidInput for an incomplete address or a missing extra, ExternalError.
+    Raises InvalidInput for an incomplete address, a missing extra and a setting that is invalid,
+    ExternalError.
     """
 
+    url = address.url
     scheme, _, rest = url.partition("://")
     scheme, shown = scheme.lower(), redact(url)
     folder = rest.partition("/")[2] if scheme in ("ssh", "sftp") else rest
-    if not folder.strip("/"):
+    if not folder.removeprefix("~").strip("/"):
         raise InvalidInput(
             f"remote address '{shown}' has no folder", hint=f"add one: {shown.rstrip('/')}/FOLDER"
         )
@@ -72,9 +92,8 @@ def open_remote(url: str) -> FsspecRemote:
         with _raising_external_errors(shown):
             known = _fsspec_url(url)
             kind = known.partition("://")[0]
-            system, path = fsspec.core.url_to_fs(
-                known, skip_instance_cache=True, **_OPTIONS.get(kind, _UNCACHED)
-            )
+            options = _with_settings(_OPTIONS.get(kind, _UNCACHED), kind, address)
+            system, path = fsspec.core.url_to_fs(known, skip_instance_cache=True, **options)
     except ImportError as error:
         extra = EXTRAS[scheme]
         raise InvalidInput(
@@ -86,7 +105,54 @@ def open_remote(url: str) -> FsspecRemote:
         loop.set_exception_handler(lambda *_: None)
     if kind == "s3":
         system.retries = 2  # in addition to botocore's: a silent server fails after 80 s
+    if kind == _WRITES_FILES:
+        path = _below_home(path)
     return FsspecRemote(system, path.rstrip("/"), shown, kind)
+
+
+def _with_settings(options: Mapping[str, Any], kind: str, address: RemoteAddress) -> dict[str, Any]:
+    """Return the options of a file system with the user's settings for this remote.
+
+    Raises InvalidInput for a setting that remotes of this kind do not have.
+    """
+
+    result = dict(options)
+    for name, value in address.settings.items():
+        setting = find_setting(f"spacy.remote.{address.name}.{name}")
+        typed = f"spacy.remote.{address.name}.{name}"
+        if setting is None:
+            continue  # 'git spacy config' reports it
+        if (kind, name) not in _SETTINGS:
+            raise InvalidInput(
+                f"{setting.name.rpartition('.')[2]} is not a setting of {kind}: remotes",
+                file=f"git config {typed}",
+                hint=f"git config --unset {shlex.quote(typed)}",
+            )
+        option, convert = _SETTINGS[kind, name]
+        outer, _, inner = option.rpartition(".")
+        if name == "anonymous" and not boolean({setting.name.lower(): value}, setting.name):
+            continue
+        converted = convert(value)
+        result |= (
+            {outer: {**result.get(outer, {}), inner: converted}} if outer else {option: converted}
+        )
+    return result
+
+
+def _below_home(path: str) -> str:
+    """Return a path on an ssh server, where `/~/x` is relative to the user's home folder.
+
+    SFTP knows no `~`: a path that is not absolute is below the folder in which a session starts.
+    """
+
+    if path.startswith("/~/"):
+        return path[3:]
+    if path.startswith("/~"):
+        raise InvalidInput(
+            f"the path '{path[1:]}' is the home folder of another user",
+            hint="use the full path, or log in as that user: ssh://USER@HOST/~/PATH",
+        )
+    return path
 
 
 def _fsspec_url(url: str) -> str:
@@ -115,22 +181,29 @@ class FsspecRemote:
 
     def list_objects(self, name: str) -> Iterator[RemoteObject]:
         with _raising_external_errors(self.shown):
-            try:
-                found = self._system.find(self._path(name), detail=True)
-                if not found and self._kind == _HIDES_MISSING_CONTAINER:
-                    self._system.ls(self._top.partition("/")[0])
-            except FileNotFoundError:
-                if self._kind != _WRITES_FILES:
-                    raise  # the bucket itself is missing
-                if not self._system.exists(self._top):
+            found = self._find(name)
+            if not found and self._kind == _HIDES_MISSING_CONTAINER:
+                self._system.ls(self._top.partition("/")[0])
+            if not found and self._kind == _WRITES_FILES:
+                try:
+                    self._system.info(self._top)
+                except FileNotFoundError:
                     raise FileNotFoundError("the folder does not exist") from None
-                found = {}
         top = self._system._strip_protocol(self._top)
         for path, facts in found.items():
             yield RemoteObject(path.removeprefix(top).lstrip("/"), _modification_time(facts))
 
-    def prepare(self) -> None:
-        """Leave it to the writes: a bucket must exist, and has no folders of its own."""
+    def _find(self, name: str) -> dict[str, dict[str, Any]]:
+        try:
+            found: dict[str, dict[str, Any]] = self._system.find(self._path(name), detail=True)
+            return found
+        except FileNotFoundError:
+            if self._kind != _WRITES_FILES:
+                raise  # the bucket itself is missing
+            return {}
+
+    def check_before_push(self) -> None:
+        """Leave it to the writes: they fail without a bucket, and a server has no other folders."""
 
     @contextmanager
     def read(self, name: str) -> Iterator[BinaryIO]:

@@ -15,19 +15,19 @@ from typing import BinaryIO
 
 from git_spacy.errors import InvalidInput, LocalFailure
 from git_spacy.files import flush
-from git_spacy.storage.remote import RemoteObject
+from git_spacy.storage.remote import RemoteAddress, RemoteObject
 from git_spacy.storage.remote_keys import TEMPORARY, check_name
 
 _OLD = 24 * 3600  # seconds
 
 
-def open_remote(url: str) -> LocalRemote:
+def open_remote(address: RemoteAddress) -> LocalRemote:
     """Return the remote in a folder, which need not exist. Raises InvalidInput for a host."""
 
-    path = url.partition("://")[2]
+    path = address.url.partition("://")[2]
     if not path.startswith("/"):
         raise InvalidInput(
-            f"'{url}' names a host; the URL of a folder has three slashes",
+            f"'{address.url}' names a host; the URL of a folder has three slashes",
             hint=f"use file:///{path.partition('/')[2]}",
         )
     return LocalRemote(Path(path))
@@ -62,9 +62,9 @@ class LocalRemote:
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
         return open(self._path(name), "rb")
 
-    def prepare(self) -> None:
-        """Create the folder, but not the one around it: that may be a disk that is not connected,
-        or a slip in the address."""
+    def check_before_push(self) -> None:
+        """Raise InvalidInput if the folder around this one does not exist, since a push only
+        creates this one: that may be a disk that is not connected, or a slip in the address."""
 
         if not self._top.parent.is_dir():
             raise InvalidInput(
@@ -76,10 +76,10 @@ class LocalRemote:
             raise LocalFailure(
                 f"the remote '{self._top}' is not a folder", hint="correct the address"
             )
-        self._top.mkdir(exist_ok=True)
 
     def write(self, name: str, file: Path) -> None:
         target = self._path(name)
+        self._top.mkdir(exist_ok=True)
         temporary = self._top / f"{TEMPORARY}-{secrets.token_hex(8)}"
         try:
             with open(file, "rb") as source, open(temporary, "wb") as stream:

@@ -38,7 +38,7 @@ from git_spacy.storage.push import hash_with_digests
 from git_spacy.storage.recorded_names import RecordedNames
 from git_spacy.storage.remote import Remote
 from git_spacy.storage.remote_keys import RemoteKey
-from git_spacy.storage.selection import Selection, all_outputs
+from git_spacy.storage.selection import OutputSelection, all_outputs
 from git_spacy.storage.transfer_pool import JOBS, TransferOutcome, TransferPool
 
 RecordResult = Callable[[Command, Observed], None]
@@ -57,7 +57,7 @@ class PullChoice(NamedTuple):
 def pull(
     project: Project, root: Path, remote: Remote, *, stats: StatCache, store: CacheStore,
     environ: Mapping[str, str], report: TransferReporter, record_result: RecordResult,
-    selection: Selection | None = None, limit: int = 0, force: bool = False, jobs: int = JOBS,
+    selection: OutputSelection | None = None, limit: int = 0, force: bool = False, jobs: int = JOBS,
     dry: bool = False,
 ) -> TransferOutcome:  # fmt: skip
     """Fetch the selected outputs (by default, all) that are missing or recorded as an earlier
@@ -97,7 +97,7 @@ class _Pull:
     def __init__(
         self, project: Project, root: Path, remote: Remote, stats: StatCache, store: CacheStore,
         environ: Mapping[str, str], transfers: TransferPool, record_result: RecordResult,
-        selection: Selection, limit: int, force: bool, dry: bool,
+        selection: OutputSelection, limit: int, force: bool, dry: bool,
     ) -> None:  # fmt: skip
         self.project, self.root, self.remote, self.stats = project, root, remote, stats
         self.environ, self.transfers, self.record_result = environ, transfers, record_result
@@ -115,7 +115,9 @@ class _Pull:
         for them.
         """
 
-        waiting = [command for command in self.project.commands if self.selection.of(command)]
+        waiting = [
+            command for command in self.project.commands if self.selection.outputs_of(command)
+        ]
         if not self.dry:
             for command in waiting:
                 for path in command.outputs:
@@ -141,7 +143,7 @@ class _Pull:
             waiting = [command for command in waiting if command.name in names]
             self._pull_round(ready, seen, digests)
         for command in waiting:
-            for path in self.selection.of(command):
+            for path in self.selection.outputs_of(command):
                 self._skip(
                     path, command, "missing", f"dependencies of '{command.name}' are missing"
                 )
@@ -168,7 +170,7 @@ class _Pull:
         choices: list[PullChoice] = []
         to_record = []
         for command in ready:
-            paths = self.selection.of(command)
+            paths = self.selection.outputs_of(command)
             known = self._digests_by_lock(command, digests) or digests
             hashed = hash_with_digests(self.project, command, known, self.environ)
             if self._is_up_to_date(command, hashed, seen, digests):
@@ -212,7 +214,7 @@ class _Pull:
             and (now := seen[path.normal])
             and now.digest != listed
             and self._has_version(path, hashed, listed)
-            for path in self.selection.of(command)
+            for path in self.selection.outputs_of(command)
         )
 
     def _matches_remote(
@@ -262,7 +264,7 @@ class _Pull:
         if self.dry or any(seen[path.normal] is None for path in command.deps):
             return False
         entry = self.entries.get(command.name)
-        selected = self.selection.of(command)
+        selected = self.selection.outputs_of(command)
         for path in command.produced:
             if path in selected:
                 continue

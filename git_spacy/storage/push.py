@@ -34,7 +34,7 @@ from git_spacy.storage.events import (
 )
 from git_spacy.storage.remote import Remote
 from git_spacy.storage.remote_keys import RemoteKey
-from git_spacy.storage.selection import Selection, all_outputs
+from git_spacy.storage.selection import OutputSelection, all_outputs
 from git_spacy.storage.transfer_pool import JOBS, TransferOutcome, TransferPool
 
 
@@ -49,7 +49,7 @@ class _PushOutput(NamedTuple):
 
 def push(
     project: Project, root: Path, remote: Remote, *, stats: StatCache,
-    environ: Mapping[str, str], report: TransferReporter, selection: Selection | None = None,
+    environ: Mapping[str, str], report: TransferReporter, selection: OutputSelection | None = None,
     force: bool = False, jobs: int = JOBS, dry: bool = False,
 ) -> TransferOutcome:  # fmt: skip
     """Push the selected outputs of all commands that are up to date (by default, all outputs).
@@ -64,12 +64,12 @@ def push(
     wanted: dict[RemoteKey, _PushOutput] = {}
     entries = lock_format.read(root)
     for command in project.commands:
-        if not selection.of(command):
+        if not selection.outputs_of(command):
             continue
         # without no_skip, which would make every such command run always
         plain = command._replace(no_skip=False)
         judged, seen = worktree_status.judge(project, plain, entries, stats, environ)
-        for path in selection.of(command):
+        for path in selection.outputs_of(command):
             now = seen[path.normal]
             if now and judged.state == "up_to_date" and not now.is_empty:
                 hashed = command_hash(project, command, seen, environ)
@@ -100,7 +100,7 @@ def push(
         transfers.report(TransferFinished(output.path.text, output.size, ""))
 
     if wanted and not dry:
-        remote.prepare()
+        remote.check_before_push()
     with nullcontext(root) if dry else _scratch_folder(root) as folder:
         transfers.run_all((output.path.text, partial(send, output)) for output in wanted.values())
     return TransferOutcome(tuple(done), tuple(skipped), tuple(transfers.failed))

@@ -13,17 +13,18 @@ import shlex
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, NamedTuple, Protocol
 
 from git_spacy.errors import InvalidInput, Refused, redact
 from git_spacy.git.settings import Settings
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Project
-from git_spacy.project.remotes import DEFAULT, default_name, known_addresses
+from git_spacy.project.remotes import DEFAULT, default_name, known_addresses, settings_of
 from git_spacy.project.variables import environment_names
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-# scheme → module with `open_remote(url)`
+# scheme → module with `open_remote(address)`
 SCHEMES = {
     "file": "git_spacy.storage.local_remote",
     **dict.fromkeys(
@@ -31,6 +32,15 @@ SCHEMES = {
         "git_spacy.storage.fsspec_remote",
     ),
 }
+
+
+class RemoteAddress(NamedTuple):
+    """Where a remote is: its URL or path; if it has a name, that and the user's settings for it
+    (see `settings_of`)."""
+
+    url: str
+    name: str = ""
+    settings: Settings = MappingProxyType({})
 
 
 class RemoteObject(NamedTuple):
@@ -58,9 +68,9 @@ class Remote(Protocol):
         """
         ...
 
-    def prepare(self) -> None:
-        """Create the folder of the remote before the first push. Raises InvalidInput if that is
-        not possible."""
+    def check_before_push(self) -> None:
+        """Raise InvalidInput or LocalFailure if nothing could be written, as far as that is known
+        without trying."""
 
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Open an object for reading."""
@@ -70,7 +80,7 @@ class Remote(Protocol):
         """Write the content of `file` to an object, atomically for all readers."""
 
 
-def resolve_address(project: Project, settings: Settings, name: str | None) -> str:
+def resolve_address(project: Project, settings: Settings, name: str | None) -> RemoteAddress:
     """Return the address of the remote `name`, or of the default remote if it is None.
 
     `name` may itself be an address. Raises InvalidInput for an unknown name; it is never taken for
@@ -79,10 +89,11 @@ def resolve_address(project: Project, settings: Settings, name: str | None) -> s
 
     known = known_addresses(project, settings)
     wanted = name or default_name(project, settings) or DEFAULT
-    if wanted in known or wanted.lower() in known:
-        return known.get(wanted) or known[wanted.lower()]
+    for spelling in (wanted, wanted.lower()):
+        if spelling in known:
+            return RemoteAddress(known[spelling], spelling, settings_of(settings, spelling))
     if is_address(wanted):
-        return wanted
+        return RemoteAddress(wanted)
     hint = did_you_mean(wanted, known)
     if not hint and known:
         hint = f"known remotes: {', '.join(known)}"
@@ -103,12 +114,14 @@ def is_address(text: str) -> bool:
     return bool(_SCHEME.match(text)) or text.startswith(("/", "./", "../", "~"))
 
 
-def open_remote(root: Path, url: str) -> Remote:
-    """Return the remote at `url`, where a path is relative to the project.
+def open_remote(root: Path, address: RemoteAddress) -> Remote:
+    """Return the remote at `address`, where a path is relative to the project.
 
-    Raises Refused for an unsupported scheme, InvalidInput for a missing extra, ExternalError.
+    Raises Refused for an unsupported scheme, InvalidInput for a missing extra and for a setting
+    that is invalid, ExternalError.
     """
 
+    url = address.url
     if names := environment_names(url):
         raise Refused(
             f"environment variable '{names[0]}' in the address of a remote",
@@ -116,12 +129,17 @@ def open_remote(root: Path, url: str) -> Remote:
         )
     match = _SCHEME.match(url)
     if match is None:
-        url = "file://" + os.path.join(os.path.abspath(root), os.path.expanduser(url))
+        path = os.path.expanduser(url)
+        if path.startswith("~"):
+            raise InvalidInput(
+                f"the home folder in the address '{url}' is unknown", hint="use the full path"
+            )
+        url = "file://" + os.path.join(os.path.abspath(root), path)
     scheme = match[1].lower() if match else "file"
     if scheme not in SCHEMES or "::" in url:  # fsspec would chain file systems
         raise Refused(
             f"unsupported remote address '{redact(url)}'",
             hint=f"use a folder or one of the schemes {', '.join(SCHEMES)}",
         )
-    remote: Remote = importlib.import_module(SCHEMES[scheme]).open_remote(url)
+    remote: Remote = importlib.import_module(SCHEMES[scheme]).open_remote(address._replace(url=url))
     return remote

@@ -14,7 +14,7 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.storage.remote import is_address
 
 
-class Selection(NamedTuple):
+class OutputSelection(NamedTuple):
     """The remote that a user named (None: the default) and the outputs, by command.
 
     `is_explicit` says whether the user named outputs; otherwise, these are all outputs.
@@ -24,21 +24,21 @@ class Selection(NamedTuple):
     outputs: dict[str, tuple[ProjectPath, ...]]
     is_explicit: bool = False
 
-    def of(self, command: Command) -> tuple[ProjectPath, ...]:
+    def outputs_of(self, command: Command) -> tuple[ProjectPath, ...]:
         """Return the selected outputs of `command`."""
 
         return self.outputs.get(command.name, ())
 
 
-def all_outputs(project: Project, remote: str | None = None) -> Selection:
+def all_outputs(project: Project, remote: str | None = None) -> OutputSelection:
     """Return the selection of all outputs that may be in a remote."""
 
-    return Selection(remote, {command.name: command.outputs for command in project.commands})
+    return OutputSelection(remote, {command.name: command.outputs for command in project.commands})
 
 
 def select_outputs(
     project: Project, root: Path, remotes: Collection[str], names: Sequence[str], cwd: Path
-) -> Selection:
+) -> OutputSelection:
     """Return what the arguments `names` of push or pull select: `[REMOTE] [NAME]…`.
 
     The first one is a remote if it is one of `remotes` or an address, unless it is the path of
@@ -61,7 +61,7 @@ def select_outputs(
         for command, path in pairs:
             chosen.setdefault(command.name, {})[path] = None
     outputs = {name: tuple(paths) for name, paths in chosen.items()}
-    return Selection(remote, outputs, is_explicit=True)
+    return OutputSelection(remote, outputs, is_explicit=True)
 
 
 _Pair = tuple[Command, ProjectPath]

@@ -69,6 +69,10 @@ def test_a_missing_output_is_pulled_where_a_remote_may_have_it(clone: Path, spac
     git(clone, "config", "spacy.remote.prepare.url", "../shared")
     assert hint_of(spacy("run", "train", cwd=clone)) == "hint: git spacy pull prepare prepare"
     assert type_hint(spacy, "hint: git spacy pull prepare prepare", clone).code == 0
+    # nothing produces it: neither a pull nor a run helps
+    text = (clone / "project.yml").read_text() + "remotes: {default: ../shared}\n"
+    write(clone, {"project.yml": text.replace("[corpus/words.txt,", "[corpus/words.txt, no.txt,")})
+    assert "hint: no command produces it" in spacy("run", "train", cwd=clone).err
 
 
 def test_check_pulls_what_a_stale_command_needs(clone: Path, spacy: Spacy) -> None:

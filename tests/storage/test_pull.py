@@ -458,6 +458,7 @@ def two_clones(tmp_path: Path, spacy: Spacy) -> tuple[Path, Path]:
     return mine, tmp_path / "theirs"
 
 
+@pytest.mark.threat("only-copies", commands="pull")
 def test_an_own_result_is_replaced_by_the_one_in_the_lock(tmp_path: Path, spacy: Spacy) -> None:
     """The clone's own model, which is recorded and unmodified, was only replaced with --force."""
 

@@ -19,7 +19,7 @@ from tests.testing.repositories import git
 def address(remotes: str, name: str | None, **settings: str) -> str:
     project = loader.parse(f"remotes: {{{remotes}}}\n".encode()).project
     found = {key.replace("_", "."): value for key, value in settings.items()}
-    return remote.resolve_address(project, found, name)
+    return remote.resolve_address(project, found, name).url
 
 
 def test_a_remote_in_the_git_config_takes_precedence() -> None:
@@ -160,3 +160,17 @@ def test_a_read_only_remote_is_a_local_failure(shared: Shared) -> None:
     assert "hint: " in done.err
     assert shared.remote.read_text() == "a file"
     assert shared.pull().code == 2
+
+
+def test_the_settings_of_a_remote_are_those_of_its_name(tmp_path: Path) -> None:
+    project = loader.parse(b"remotes: {default: s3://a, other: s3://b}\n").project
+    settings = {
+        "spacy.remote.default.endpoint": "https://here", "spacy.remote.other.profile": "me",
+        "spacy.remote.default.url": "s3://mine",
+    }  # fmt: skip
+    found = remote.resolve_address(project, settings, None)
+    assert found == ("s3://mine", "default", {"endpoint": "https://here"})
+    assert remote.resolve_address(project, settings, "other").settings == {"profile": "me"}
+    assert remote.resolve_address(project, settings, "s3://mine") == ("s3://mine", "", {})
+    with pytest.raises(InvalidInput, match="the home folder in the address '~nobody-x/a'"):
+        remote.open_remote(tmp_path, remote.RemoteAddress("~nobody-x/a"))

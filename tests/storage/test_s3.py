@@ -14,6 +14,7 @@ import pytest
 from tests.storage.conftest import Shared, fresh_clone, run_measured
 from tests.testing.preloaded import preloaded
 from tests.testing.projects import Spacy, process, project, snapshot
+from tests.testing.repositories import git, write
 from tests.testing.servers import free_port, started
 
 pytest.importorskip("s3fs", reason="the extra s3 is not installed")
@@ -223,3 +224,35 @@ def test_large_outputs_are_uploaded_in_parts(s3: Shared, spacy: Spacy) -> None:
     assert code == 0, err
     assert peak < 200
     assert snapshot(s3.clone / "model") == snapshot(s3.made / "model")
+
+
+def test_a_remote_has_settings_of_its_own(
+    s3: Shared, server: str, sealed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name in project.yml: the environment has neither server nor credentials."""
+
+    before = client()  # with the environment
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    write(sealed, {".aws/credentials": "[team]\naws_access_key_id=k\naws_secret_access_key=s\n"})
+    git(s3.made, "init", "-q")
+    for name, value in {"endpoint": server, "profile": "team", "region": "us-east-1"}.items():
+        git(s3.made, "config", f"spacy.remote.default.{name}", value)
+    done = process("push", cwd=s3.made)
+    assert done.err.splitlines()[-1] == "pushed 2, skipped 0", done.err
+    assert len(before.list_objects_v2(Bucket="bucket")["Contents"]) == 2
+    git(s3.made, "config", "spacy.remote.default.profile", "nobody")
+    done = process("push", cwd=s3.made)
+    assert done.code == 4
+    assert "nobody" in done.err
+    git(s3.made, "config", "spacy.remote.default.keyFile", "~/x")
+    done = process("push", cwd=s3.made)
+    assert done.code == 2
+    assert done.err == (
+        "git config spacy.remote.default.keyfile: error: keyFile is not a setting of s3: remotes\n"
+        "hint: git config --unset spacy.remote.default.keyfile\n"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")

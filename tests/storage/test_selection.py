@@ -9,7 +9,7 @@ import pytest
 
 from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
-from git_spacy.storage.selection import Selection, select_outputs
+from git_spacy.storage.selection import OutputSelection, select_outputs
 
 TEXT = """\
 vars: {lang: en}
@@ -25,13 +25,13 @@ CORPUS, TRAIN = {"corpus/train", "corpus/dev"}, {"training/best", "training/last
 PLOTS = {"training/plots", "plots"}
 
 
-def select(root: Path, *names: str, cwd: str = "") -> Selection:
+def select(root: Path, *names: str, cwd: str = "") -> OutputSelection:
     project = loader.parse(TEXT.encode()).project
     remotes = ("default", "plots")
     return select_outputs(project, root, remotes, names, root / cwd)
 
 
-def paths(selection: Selection) -> set[str]:
+def paths(selection: OutputSelection) -> set[str]:
     return {path.text for outputs in selection.outputs.values() for path in outputs}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from git_spacy.git.state_dir import state_dir
 from git_spacy.storage.remote_keys import TEMPORARY
 from tests.storage.conftest import Shared
 from tests.testing.projects import process, snapshot
+from tests.testing.repositories import git
 from tests.testing.sshd import SSHD, Sshd, sshd
 from tests.testing.waiting import PATIENCE
 
@@ -187,3 +189,32 @@ def test_an_interrupt_during_a_push_ends_it(
     assert "Traceback" not in err
     assert not list((state_dir(shared.made) / "push").iterdir())
     assert_push_and_pull_work(shared)
+
+
+def test_the_home_folder_of_the_server_and_a_key_file_are_used(
+    shared: Shared, server: Sshd, tmp_path: Path, sealed: Path
+) -> None:
+    """`~` was a folder of that name at the top of the server."""
+
+    (sealed / ".ssh/id_ed25519").rename(sealed / "key")
+    user = server.address(Path("/~/below/outputs"))
+    for root in (shared.made, shared.clone):
+        git(root, "init", "-q")
+        git(root, "config", "spacy.remote.default.url", user)
+        git(root, "config", "spacy.remote.default.keyFile", "~/key")
+    done = process("push", cwd=shared.made)
+    assert done.err.splitlines()[-1] == "pushed 2, skipped 0", done.err
+    objects = tmp_path / "sshd/home/below/outputs"
+    assert sorted(os.listdir(objects)) == ["corpus%2Fwords.txt", "model"]
+    assert process("push", cwd=shared.made).err.splitlines()[-1] == "pushed 0, skipped 2"
+    done = process("pull", cwd=shared.clone)
+    assert done.err.splitlines()[-1] == "pulled 2, skipped 0", done.err
+    objects.rename(tmp_path / "away")
+    shutil.rmtree(shared.clone / "model")
+    done = process("pull", cwd=shared.clone)
+    assert done.code == 4
+    assert "the folder does not exist" in done.err
+    git(shared.clone, "config", "spacy.remote.default.url", user.replace("~", "~other"))
+    done = process("pull", cwd=shared.clone)
+    assert done.code == 2
+    assert "'~other/below/outputs' is the home folder of another user" in done.err

@@ -38,7 +38,7 @@ def sshd(folder: Path, user_key: Path) -> Iterator[Sshd]:
     """Run an sshd that accepts `user_key`, which is created."""
 
     assert SSHD
-    folder.mkdir(parents=True)
+    (folder / "home").mkdir(parents=True)  # where SFTP sessions start
     for key in (folder / "host", user_key):
         key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key), check=True)
@@ -49,7 +49,7 @@ def sshd(folder: Path, user_key: Path) -> Iterator[Sshd]:
     (folder / "config").write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nPidFile none\n"
         f"AuthorizedKeysFile {folder}/authorized\nStrictModes no\nPasswordAuthentication no\n"
-        f"PermitRootLogin yes\nUsePAM no\nSubsystem sftp internal-sftp\n"
+        f"PermitRootLogin yes\nUsePAM no\nSubsystem sftp internal-sftp -d {folder}/home\n"
     )
     arguments = (SSHD, "-D", "-e", "-f", str(folder / "config"))
     with open(folder / "log", "wb") as log:

@@ -9,13 +9,14 @@ import click
 
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
+from git_spacy.cli.remote_settings import REMOTE_SETTINGS
 
 EXAMPLES = (
     ("git spacy pull", "Fetch outputs that others made from the same inputs."),
     ("git spacy pull training/model-best", "Fetch one output from the default remote."),
     ("git spacy pull --dry-run", "Show what could be fetched."),
 )
-SETTINGS = ("spacy.remote.*.url", "spacy.maxOutputSize")
+SETTINGS = (*REMOTE_SETTINGS, "spacy.maxOutputSize")
 
 
 @click.command(cls=OverridingCommand)

@@ -9,6 +9,7 @@ import click
 
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
+from git_spacy.cli.remote_settings import REMOTE_SETTINGS
 
 EXAMPLES = (
     ("git spacy push", "Send up-to-date outputs to the default remote."),
@@ -16,7 +17,7 @@ EXAMPLES = (
     ("git spacy push backup train", "Send the outputs of one command to a remote."),
     ("git spacy push --dry-run", "Show what is not pushed yet."),
 )
-SETTINGS = ("spacy.remote.*.url",)
+SETTINGS = REMOTE_SETTINGS
 
 
 @click.command(cls=OverridingCommand)

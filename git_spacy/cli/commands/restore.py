@@ -7,12 +7,13 @@ import click
 from git_spacy.cli import output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
+from git_spacy.cli.remote_settings import REMOTE_SETTINGS
 
 EXAMPLES = (
     ("git spacy restore", "Restore the outputs of HEAD."),
     ("git spacy restore v1.0", "Restore the outputs of a tag."),
 )
-SETTINGS = ("spacy.remote.*.url", "spacy.maxOutputSize")
+SETTINGS = (*REMOTE_SETTINGS, "spacy.maxOutputSize")
 
 _COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": "green"}
 

@@ -11,6 +11,7 @@ import click
 from git_spacy.cli import output
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
+from git_spacy.cli.remote_settings import REMOTE_SETTINGS
 from git_spacy.cli.states import COLOURS, next_steps
 from git_spacy.errors import sanitize
 from git_spacy.project.graph import producers
@@ -30,7 +31,7 @@ EXAMPLES = (
     ("git spacy status --porcelain", "Show the same for scripts."),
     ("git spacy status --remote", "Also show what is not pushed, and what could be pulled."),
 )
-SETTINGS = ("spacy.remote.*.url",)
+SETTINGS = REMOTE_SETTINGS
 
 _SHARING = {"pull": "can_pull", "push": "not_pushed"}
 _ASSET_WORDS = {
@@ -93,7 +94,7 @@ def status(
         context.mention_missing_setup()
 
 
-class Comparison(NamedTuple):
+class RemoteComparison(NamedTuple):
     """A remote (its name or address as typed, None for the default; and its full address) and the
     states of the outputs in it."""
 
@@ -102,7 +103,7 @@ class Comparison(NamedTuple):
     outputs: list[SharedOutput]
 
 
-def compare_with_remote(context: CommandContext, name: str | None) -> Comparison:
+def compare_with_remote(context: CommandContext, name: str | None) -> RemoteComparison:
     """Ask a remote, by default the default one, what it has of the project's outputs."""
 
     from git_spacy.state.stat_cache import StatCache
@@ -116,10 +117,12 @@ def compare_with_remote(context: CommandContext, name: str | None) -> Comparison
         project, context.root, opened, stats=StatCache.open(context.root), store=context.cache(),
         environ=os.environ,
     )  # fmt: skip
-    return Comparison(name, opened.shown, outputs)
+    return RemoteComparison(name, opened.shown, outputs)
 
 
-def to_json(project: Project, current: Status, shared: Comparison | None = None) -> dict[str, Any]:
+def to_json(
+    project: Project, current: Status, shared: RemoteComparison | None = None
+) -> dict[str, Any]:
     """Return the status as `status --json` prints it (docs/reference/json.md)."""
 
     return {
@@ -143,7 +146,7 @@ def to_json(project: Project, current: Status, shared: Comparison | None = None)
     }
 
 
-def _remote_to_json(shared: Comparison) -> dict[str, Any]:
+def _remote_to_json(shared: RemoteComparison) -> dict[str, Any]:
     return {
         "name": shared.name,
         "address": shared.address,
@@ -163,7 +166,7 @@ def _holder_to_json(holder: LockHolder) -> dict[str, Any]:
     }
 
 
-def porcelain_lines(current: Status, shared: Comparison | None = None) -> list[str]:
+def porcelain_lines(current: Status, shared: RemoteComparison | None = None) -> list[str]:
     """Return the status as `status --porcelain` prints it, in five tab-separated fields.
 
     They are "command", "asset", "lock" or "remote"; the state; the name; and the kind and the
@@ -189,7 +192,7 @@ def _escape_field(text: str) -> str:
 
 
 def paragraphs(
-    project: Project, current: Status, root: Path, shared: Comparison | None = None
+    project: Project, current: Status, root: Path, shared: RemoteComparison | None = None
 ) -> list[str]:
     """Return the status as text: tables of commands, assets and orphaned entries; next steps."""
 
@@ -226,7 +229,7 @@ def paragraphs(
     return shown + (_steps_to_share(shared) or steps if shared else steps)
 
 
-def _steps_to_share(shared: Comparison) -> list[str]:
+def _steps_to_share(shared: RemoteComparison) -> list[str]:
     """Return the line that says what to type to pull and push; [] if nothing."""
 
     name = f" {shlex.quote(shared.name)}" if shared.name else ""
