@@ -23,6 +23,7 @@ from git_spacy.project import (
     paths,
     resources,
     schema_keys,
+    slips,
     source_map,
     variables_table,
     workflows,
@@ -118,7 +119,21 @@ def parse(
     Raises InvalidInput or Refused with all problems of the file.
     """
 
-    reader, root = _substituted(data, overrides or {}, file)
+    try:
+        return _parse(data, overrides or {}, file)
+    except InvalidInput as error:
+        if overrides:
+            raise
+        problems = slips.with_edits(error.problems, data, partial(_warnings, file))
+        raise InvalidInput.from_problems(problems) from None
+
+
+def _warnings(file: str, data: bytes) -> tuple[Diagnostic, ...]:
+    return _parse(data, {}, file).project.warnings
+
+
+def _parse(data: bytes, overrides: Mapping[str, Any], file: str) -> LoadedProject:
+    reader, root = _substituted(data, overrides, file)
     project = reader.project(root)
     if reader.problems:
         raise reader.error()

@@ -183,6 +183,8 @@ def _syntax_error(error: Any, text: str, file: str) -> Diagnostic:
         position = _position(text[: conflict.start()])
         return Diagnostic("unresolved merge conflict markers", hint, file, *position)
     mark = error.problem_mark or error.context_mark
+    if error.context_mark and "quoted scalar" in (error.context or ""):
+        mark = error.context_mark  # where the quote is that is not closed, not where the file ends
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     # "did not find expected '-' indicator", "while parsing a block collection"
     message = " ".join(part for part in (error.problem, error.context) if part)
