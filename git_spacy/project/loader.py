@@ -23,12 +23,12 @@ from git_spacy.project import (
     paths,
     resources,
     schema_keys,
-    slips,
     source_map,
     variables_table,
     workflows,
     yaml,
 )
+from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.model import (
     Asset,
     Checksum,
@@ -124,6 +124,8 @@ def parse(
     except InvalidInput as error:
         if overrides:
             raise
+        from git_spacy.project import slips  # only needed for an invalid file
+
         problems = slips.with_edits(error.problems, data, partial(_warnings, file))
         raise InvalidInput.from_problems(problems) from None
 
@@ -166,7 +168,7 @@ def _substituted(data: bytes, overrides: Mapping[str, Any], file: str) -> tuple[
                 "add a top-level key: 'title:', 'assets:', 'commands:' or 'workflows:'",
             )
         raise reader.error()
-    return reader, reader.substitute(node, overrides)
+    return reader, reader.substitute(reader.with_known_keys(node), overrides)
 
 
 def _document(root: Node) -> dict[str, Any]:
@@ -225,6 +227,25 @@ class _Reader(NodeReader):
     def __init__(self, file: str, problems: list[Diagnostic]) -> None:
         super().__init__(file, problems)
         self.environment: dict[str, str] = {}
+        self.has_all_commands = True
+
+    def with_known_keys(self, root: Node) -> Node:
+        """Report top-level keys that are clearly misspelt, e.g. 'Commands'.
+
+        Return the document with the right ones, so that what they contain is read.
+        """
+
+        names = schema_keys.PROJECT.keys
+        entries = {}
+        for key, node in root.value.items():
+            closest = None if key in names else closest_name(key, names, cutoff=0.9)
+            if closest is None or closest in root.value:
+                entries[key] = node
+            else:
+                message = f"unknown key '{key}' at the top level"
+                self.problem(node, message, f"rename '{key}' to '{closest}'", at_key=True)
+                entries[closest] = node
+        return root._replace(value=entries)
 
     # Variables come first: everything else is read after substitution.
 
@@ -303,7 +324,9 @@ class _Reader(NodeReader):
                 if (asset := self.asset(item))
             ),
             commands=commands,
-            workflows=workflows.read_workflows(self, entries.get("workflows"), commands),
+            workflows=workflows.read_workflows(
+                self, entries.get("workflows"), commands, complete=self.has_all_commands
+            ),
             remotes=tuple(
                 RemoteConfig(name, url)
                 for name, node in self.table(entries.get("remotes"), "remotes").items()
@@ -339,6 +362,7 @@ class _Reader(NodeReader):
                 continue
             command = self.command(item)
             if command is None:
+                self.has_all_commands = False
                 continue
             name = item.value["name"]
             if set(item.value) <= {"name", "help"}:

@@ -17,8 +17,15 @@ from git_spacy.project import schema_keys
 Parse = Callable[[bytes], Sequence[Diagnostic]]
 """Parses a file and returns its warnings. Raises InvalidInput or Refused."""
 
-_MAX_BYTES = 64 << 10  # of a file whose slips are looked for: each edit parses it again
-_MAX_SLIPS = 5  # in one file
+# Each edit parses the file again, which takes a few milliseconds.
+_MAX_BYTES = 32 << 10
+_MAX_TRIES = 200
+_MAX_LINE = 1000  # characters
+_MAY_BE_SLIP = re.compile(
+    r"invalid YAML|tag '|alias '.+' has no anchor|a key must be a string|key .+ is not a string"
+    r"|.*(?:must be a (?:string|list|mapping), not|expected a string|is in curly quotes)"
+)
+_FIRST_KEY = re.compile(r"\s+(?:name|dest)\s*:")
 _KEYS = frozenset(
     key
     for table in (
@@ -39,6 +46,7 @@ _NO_COLON = re.compile(r"(\s*(?:- +)*)([a-z_]+)( .*|)")
 _EQUALS = re.compile(r"(\s*(?:- +)*)([A-Za-z_]\w*) *= *(.+)")
 _KEY = re.compile(r"(\s*(?:- +)*)([A-Za-z_]\w*)(\s*:.*)")
 _MUSTACHE = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
+_QUOTES = "\"'"
 _INDICATORS = {
     "@": "a value cannot begin with '@'", "`": "a value cannot begin with '`'",
     "%": "a value cannot begin with '%'", "*": "'*' begins an alias", "&": "'&' begins an anchor",
@@ -59,73 +67,103 @@ class _Edit(NamedTuple):
 def with_edits(problems: Sequence[Diagnostic], data: bytes, parse: Parse) -> list[Diagnostic]:
     """Return the problems of a file, with hints that name the edit of a line where one helps."""
 
-    try:
-        lines = data.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
+    if len(data) > _MAX_BYTES or not any(_MAY_BE_SLIP.match(item.message) for item in problems):
         return list(problems)
-    if len(data) > _MAX_BYTES:
-        return list(problems)
-    result = [
-        _with_edit(problem, problems, lines, parse) if number < _MAX_SLIPS else problem
-        for number, problem in enumerate(problems)
-    ]
-    return list(dict.fromkeys(result))
+    lines = data.decode("utf-8-sig").splitlines()
+    search = _Search(lines, parse)
+    return list(dict.fromkeys(search.with_edit(problem, problems) for problem in problems))
 
 
-def _with_edit(
-    problem: Diagnostic, problems: Sequence[Diagnostic], lines: list[str], parse: Parse
-) -> Diagnostic:
-    best, found = (len(problems), 1 << 20), None
-    for index in _nearby(lines, problem.line - 1):
-        for edit in _edits(lines, index):
-            if edit.line == lines[index]:
-                continue
-            changed = [*lines[:index], edit.line, *lines[index + 1 :]]
-            rank = _rank(problem, "\n".join(changed), parse)
-            if rank is not None and rank < best:
-                best, found = rank, (index, edit)
-        if found and best[0] == 0:
-            break
-    if found is None:
-        return problem
-    index, edit = found
-    same = index == problem.line - 1
-    return problem._replace(
-        message=edit.message or problem.message,
-        hint=_hint(lines[index], edit.line),
-        line=index + 1,
-        column=problem.column
-        if same and not edit.message
-        else _difference(lines[index], edit.line),
-    )
+class _Search:
+    """Tries edits of one file, up to a limit."""
+
+    def __init__(self, lines: list[str], parse: Parse) -> None:
+        self._lines, self._parse = lines, parse
+        self._left = _MAX_TRIES
+
+    def with_edit(self, problem: Diagnostic, problems: Sequence[Diagnostic]) -> Diagnostic:
+        """Return `problem` with the best edit as its hint, if one leaves fewer `problems`."""
+
+        if not _MAY_BE_SLIP.match(problem.message):
+            return problem
+        found = self._best(problem, problems)
+        if found is None:
+            return problem
+        index, edit = found
+        old = self._lines[index]
+        is_same = index == problem.line - 1 and not edit.message
+        return problem._replace(
+            message=edit.message or problem.message,
+            hint=_hint(old, edit.line),
+            line=index + 1,
+            column=problem.column if is_same else _difference(old, edit.line),
+        )
+
+    def _best(
+        self, problem: Diagnostic, problems: Sequence[Diagnostic]
+    ) -> tuple[int, _Edit] | None:
+        """Return the first edit after which no error is left, or else that which leaves fewest.
+
+        Of changes of the indentation, many are valid: that with the fewest warnings counts.
+        """
+
+        lines = self._lines
+        # what else is wrong is not known before the syntax is right
+        best, found = (1 << 20 if _is_syntax(problem) else len(problems), -1), None
+        for edits, is_exact in ((_edits, True), (_indentations, False)):
+            for index in _nearby(lines, problem.line - 1):
+                if len(lines[index]) > _MAX_LINE:
+                    continue
+                for edit in edits(lines, index):
+                    if edit.line == lines[index] or self._left <= 0:
+                        continue
+                    self._left -= 1
+                    rank = self._rank(problem, index, edit.line)
+                    if rank is not None and rank < best:
+                        best, found = rank, (index, edit)
+                    if is_exact and best[0] == 0:
+                        return found
+            if best[0] == 0:
+                return found
+        return found
+
+    def _rank(self, problem: Diagnostic, index: int, line: str) -> tuple[int, int] | None:
+        """Return the numbers of errors and warnings after an edit; None if `problem` is left."""
+
+        text = "\n".join([*self._lines[:index], line, *self._lines[index + 1 :], ""])
+        try:
+            return 0, len(self._parse(text.encode()))
+        except (InvalidInput, Refused) as error:
+            left = error.problems
+        if any(other.message == problem.message and other.line <= problem.line for other in left):
+            return None
+        was_syntax, is_syntax = _is_syntax(problem), _is_syntax(left[0])
+        if is_syntax and not (was_syntax and left[0].line > problem.line + 1):
+            return None
+        return len(left), 0
 
 
-def _rank(problem: Diagnostic, text: str, parse: Parse) -> tuple[int, int] | None:
-    """Return the numbers of errors and warnings in a text; None if it still has `problem`."""
-
-    try:
-        return 0, len(parse((text + "\n").encode("utf-8", "surrogatepass")))
-    except (InvalidInput, Refused) as error:
-        left = error.problems
-    is_syntax = left[0].message.startswith("invalid YAML")
-    if any(other.message == problem.message and other.line <= problem.line for other in left):
-        return None
-    if is_syntax and not (
-        problem.message.startswith("invalid YAML") and left[0].line > problem.line + 1
-    ):
-        return None
-    return (len(left) - 1 if problem.message.startswith("invalid YAML") else len(left)), 0
+def _is_syntax(problem: Diagnostic) -> bool:
+    return problem.message.startswith("invalid YAML")
 
 
 def _nearby(lines: list[str], index: int) -> list[int]:
-    """Return the line of an error, then the closest lines with content before and after it."""
+    """Return the line of an error and the lines near it in which its cause may be.
+
+    That is a line before or after it, one with an open quote, or an item that lacks its dash.
+    """
 
     index = min(index, len(lines) - 1)
     filled = [
         number for number, line in enumerate(lines) if line.strip() and line.strip()[0] != "#"
     ]
-    before = [number for number in filled if number < index][-2:][::-1]
-    return [index, *before, *[number for number in filled if number > index][:1]]
+    before = [number for number in filled if number < index][::-1]
+    far = [
+        number
+        for number in before[2:]
+        if any(lines[number].count(quote) % 2 for quote in "\"'") or _FIRST_KEY.match(lines[number])
+    ]
+    return [index, *before[:2], *far[:3], *[number for number in filled if number > index][:1]]
 
 
 def _hint(old: str, new: str) -> str:
@@ -151,22 +189,28 @@ def _edits(lines: list[str], index: int) -> Iterator[_Edit]:
     line = lines[index]
     if _SPACES.search(line):
         yield _Edit(_SPACES.sub(" ", line), "a space here is a special one, e.g. non-breaking")
-    indent = line[: len(line) - len(line.lstrip())]
-    if "\t" in indent:
-        for other in _indents(lines, index):
-            yield _Edit(" " * other + line.lstrip(), "a tab in the indentation")
     if line.translate(_CURLY) != line:
         yield _Edit(line.translate(_CURLY), "curly quotes do not quote a value")
     yield from _separators(line)
     yield from _values(line)
+
+
+def _indentations(lines: list[str], index: int) -> Iterator[_Edit]:
+    """Yield edits of the indentation of a line and of the dash in front of it."""
+
+    line = lines[index]
+    content = line.lstrip()
     for other in _indents(lines, index):
-        yield _Edit(" " * other + line.lstrip(), "wrong indentation")
-        if line.lstrip().startswith("- "):
-            rest = line.lstrip()[2:].lstrip()
+        if "\t" in line[: len(line) - len(content)]:
+            yield _Edit(" " * other + content, "a tab in the indentation")
+            continue
+        if content.startswith("- "):
+            rest = content[2:].lstrip()
             yield _Edit(" " * other + rest, "the dash begins a new item of the list")
-        else:
+        elif _FIRST_KEY.match(line) or not _KEY.fullmatch(line):
             message = "an item of a list has to begin with '- '"
-            yield _Edit(" " * other + "- " + line.lstrip(), message)
+            yield _Edit(" " * other + "- " + content, message)
+        yield _Edit(" " * other + content, "wrong indentation")
 
 
 def _separators(line: str) -> Iterator[_Edit]:
@@ -203,6 +247,10 @@ def _values(line: str) -> Iterator[_Edit]:
         message = "a variable is written as ${vars.name}"
         yield _Edit(f"{start}{_quoted(filled.strip(chr(34)))}{end}", message)
     first, message = value[0], _INDICATORS.get(value[0], "")
+    if first == "[" and key not in _LISTS:
+        if value.endswith("]"):
+            yield _Edit(f"{start}{_quoted(value[1:-1].strip(_QUOTES))}{end}")
+        yield _Edit(f"{start}{_quoted(value)}{end}", message)
     if first in "[{":
         closing = "]" if first == "[" else "}"
         if not value.endswith(closing):
@@ -211,8 +259,6 @@ def _values(line: str) -> Iterator[_Edit]:
         if first == "[":
             text = ", ".join(map(_quoted, items))
             yield _Edit(f"{start}[{text}]{end}", "special characters in a list need quotes")
-            if len(items) == 1 and key not in _LISTS:
-                yield _Edit(f"{start}{_quoted(items[0])}{end}")
     if first in "\"'":
         inner = value.strip(first)
         if value.count(first) == 1:
@@ -224,7 +270,7 @@ def _values(line: str) -> Iterator[_Edit]:
             yield _Edit(f"{start}{_quoted(inner)}{end}", "a quote inside the quotes ends them")
         yield _Edit(f"{start}{_quoted(whole)}", "text after the closing quote")
     if key in _LISTS and first not in "[{":
-        item = value.removeprefix("- ").strip("\"'")
+        item = value.removeprefix("- ").strip(_QUOTES)
         yield _Edit(f"{start}[{_quoted(item)}]{end}", "" if first != "-" else message)
     if ": " in value or value.endswith(":"):
         message = message or "': ' in a value needs quotes"
@@ -234,7 +280,7 @@ def _values(line: str) -> Iterator[_Edit]:
 def _items(value: str) -> list[str]:
     """Return the items of a list in brackets, without their quotes."""
 
-    return [item.strip().strip("\"'") for item in value.strip("[]").split(",")]
+    return [item.strip().strip(_QUOTES) for item in value.strip("[]").split(",")]
 
 
 def _quoted(text: str) -> str:

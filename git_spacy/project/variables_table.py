@@ -43,7 +43,8 @@ def as_node(value: Any, original: Node) -> Node:
         value = [as_node(item, original) for item in value]
     elif isinstance(value, dict):
         value = {key: as_node(inner, original) for key, inner in value.items()}
-    return original._replace(value=value, source="")
+    source = original.source if value == original.value else ""
+    return original._replace(value=value, source=source)
 
 
 def with_values(node: Node, prefix: str, values: dict[str, Any]) -> Node:

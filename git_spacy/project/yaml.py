@@ -300,7 +300,9 @@ class _Builder:
             elif key.value in top.entries:
                 first = top.entries[key.value].position[0]
                 message = f"duplicate key '{key.value}', first used on line {first}"
-                self._report(key.line, key.column, message, "remove one of them")
+                is_short = not isinstance(node.value, (dict, list)) and node.line == key.line
+                hint = f"remove line {key.line}" if is_short else "remove one of them"
+                self._report(key.line, key.column, message, hint)
             else:
                 top.entries[key.value] = node
 

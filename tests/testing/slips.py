@@ -55,21 +55,21 @@ def _repeat(lines: list[str], index: int) -> list[str] | None:
     return [*lines[: index + 1], f"{match[1]}{match[2]}: again", *lines[index + 1 :]]
 
 
-def _bare_list(lines: list[str], index: int) -> list[str] | None:
-    """Write a list of one item as text: `script: python x.py`."""
+def _inline(lines: list[str], index: int, item: str, form: str) -> list[str] | None:
+    """Write a list of one item behind its key: `script: python x.py`."""
 
     match = re.fullmatch(r"(\s+)(script|deps|outputs):\s*", lines[index])
     items = lines[index + 1 : index + 3]
     if not match or len(items) < 2 or "|" in items[0] or ">" in items[0]:
         return None
     indent = len(match[1])
-    first = re.fullmatch(r"(\s*)- +(['\"]?)([\w./ -]+)\2", items[0])
+    first = re.fullmatch(r"(\s*)- +(['\"]?)(" + item + r")\2", items[0])
     is_last = (
         not items[1].lstrip().startswith("- ") or len(items[1]) - len(items[1].lstrip()) < indent
     )
     if not first or not is_last or not items[1].strip():
         return None
-    return [*lines[:index], f"{match[1]}{match[2]}: {first[3]}", *lines[index + 2 :]]
+    return [*lines[:index], f"{match[1]}{match[2]}: {form.format(first[3])}", *lines[index + 2 :]]
 
 
 SLIPS: dict[str, Break] = {
@@ -94,24 +94,24 @@ SLIPS: dict[str, Break] = {
     "no space after dash": _line(r"(\s*)- +(.+)", r"\1-\2"),
     "no colon": _line(r"(\s*(?:script|deps|outputs|commands|assets|vars)):\s*", r"\1"),
     "= for colon": _line(r"(\s*(?:- +)?(?:name|help)): +(.+)", r"\1=\2"),
-    "tab": _line(r"( +)(\S.*)", "\t\\2"),
+    "tab": _line(r"( +)([a-z_]+:.*|- .*)", "\t\\2"),
     "one space more": _line(r"( +)((?:help|script|deps|outputs|url|checksum):.*)", r"\1 \2"),
     "one space less": _line(r"( +) ((?:help|script|deps|outputs|url|checksum):.*)", r"\1\2"),
     "non-breaking space": _line(r"(\s*(?:- +)?(?:name|help|script|dest)): +(.+)", "\\1:\u00a0\\2"),
-    "curly quotes": _line(r"(\s*(?:- +)?name): +\W?([\w-]+)\W?", r"\1: “\2”"),
+    "curly quotes": _line(r"(\s*- +name): +\W?([\w-]+)\W?", r"\1: “\2”"),
     "dash before a key": _line(r"( +)  ((?:help|script|deps|outputs):.*)", r"\1- \2"),
     "no dash before name": _line(r"( +)- +(name: .*)", r"\1  \2"),
     "two dashes": _line(r"( +)- +(name: .*)", r"\1- - \2"),
-    "case of a key": _line(r"(\s*(?:- +)?)(?:name|Name)(: .+)", r"\1Name\2"),
+    "case of a key": _line(r"(\s*- +)name(: .+)", r"\1Name\2"),
     "case of a top-level key": _line(r"c(ommands:)\s*", r"C\1"),
     "misspelt key": _line(r"(\s+)script(:.*)", r"\1scirpt\2"),
     "duplicate key": _repeat,
-    "text for a list": _bare_list,
+    "text for a list": lambda lines, index: _inline(lines, index, r"[\w./ -]+", "{}"),
     "list for a text": _value("name", lambda v: f"[{v}]"),
     "null": _line(r"(\s*(?:- +)?name:) .*", r"\1"),
     "number for a text": _value("dest", lambda _: "1"),
     "bracket not closed": _line(r"(\s*(?:deps|outputs|all|directories): \[.*)\]", r"\1"),
-    "variable in a list": _line(r"(\s+)- +\W?(\$\{vars\.\w+\}[\w./-]*)\W?", r"\1- [\2]"),
+    "variable in a list": lambda lines, index: _inline(lines, index, r"\$\{[\w.]+\}[\w./-]*", "[{}]"),
 }  # fmt: skip
 
 
