@@ -266,7 +266,7 @@ class _Reader(NodeReader):
         values: dict[str, Any] = {}
         for name, node in definitions.items():
             values[name] = self._or_problem(node, partial(variables.definition, name))
-            if warning := variables_table.digits_warning(name, node):
+            if warning := variables_table.digits_warning(node):
                 self.warn(node, *warning)
         entries = {
             key: variables_table.with_values(node, key, values)

@@ -217,6 +217,9 @@ def _separators(line: str) -> Iterator[_Edit]:
     """Yield edits of dashes, keys and colons."""
 
     if match := _NO_SPACE.fullmatch(line):
+        if match[2] in _LISTS and match[3][0] not in "[{":
+            item = _quoted(match[3].strip(_QUOTES))
+            yield _Edit(f"{match[1]}{match[2]}: [{item}]", "no space after ':'")
         yield _Edit(f"{match[1]}{match[2]}: {match[3]}", "no space after ':'")
     if match := _DASH.fullmatch(line):
         yield _Edit(f"{match[1]}- {match[2]}", "no space after '-'")

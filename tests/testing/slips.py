@@ -148,6 +148,8 @@ def follow(text: str, problem: Diagnostic) -> str | None:
     hint = problem.hint
     if match := re.match(r"on line (\d+), ", hint):
         index, hint = int(match[1]) - 1, hint[match.end() :]
+    if index >= len(lines):
+        return None
     line = lines[index]
     indent = line[: len(line) - len(line.lstrip())]
     if match := re.fullmatch(
@@ -155,18 +157,27 @@ def follow(text: str, problem: Diagnostic) -> str | None:
     ):
         indent = indent if match[1] is None else " " * int(match[1])
         lines[index] = indent + (line.strip() if match[2] is None else match[2])
-    elif match := re.fullmatch(r"did you mean '(.+)'\?", hint):
-        wrong = re.findall(r"'([^']+)'", problem.message)[0]
-        lines[index] = line.replace(wrong, match[1], 1)
+    elif match := re.fullmatch(r"did you mean '?(.+?)'?\?", hint):
+        wrong = re.findall(r"'([^']+)'|(\$?\{[^}]+\})", problem.message)[0]
+        lines[index] = line.replace("".join(wrong), match[1], 1)
     elif match := re.fullmatch(r"rename '(.+)' to '(.+)'", hint):
         lines[index] = line.replace(match[1], match[2], 1)
     elif match := re.fullmatch(r"remove line (\d+)", hint):
         del lines[int(match[1]) - 1]
-    elif match := re.fullmatch(r"remove the dash and indent '.+' like '(.+)'", hint):
+    elif match := re.fullmatch(r"remove '(.+)' from '.+'", hint):
+        lines[index] = re.sub(rf"- {match[1]}$|, {match[1]}\b|\b{match[1]}, ", "", line)
+    elif re.fullmatch(r"remove the dash and indent '.+' like '(.+)'", hint):
         lines[index] = line.replace("- ", "  ", 1)
-    elif match := re.fullmatch(r"write \$\{(.+)\}", hint):
-        wrong = re.findall(r"\$\{[^}]+\}", problem.message)[0]
-        lines[index] = line.replace(wrong, f"${{{match[1]}}}", 1)
+    elif match := re.fullmatch(r"write (\$?\{.+\})", hint):
+        wrong_name = re.findall(r"\$\{[^}]+\}", problem.message)[0]
+        lines[index] = line.replace(wrong_name, match[1], 1)
+    elif match := re.fullmatch(r"put it in quotes: '(.+)'", hint):
+        before, after = line[: problem.column - 1], line[problem.column - 1 :]
+        lines[index] = before + after.replace(match[1], f"'{match[1]}'", 1)
+    elif match := re.fullmatch(r"write it as a list: (\['(.+)'\])", hint):
+        lines[index] = re.sub(rf"(?<=: ){re.escape(match[2])}", match[1], line, count=1)
+    elif match := re.fullmatch(r"write '(\w+): true'", hint):
+        lines[index] = re.sub(rf"{match[1]}: [^,}}]+", f"{match[1]}: true", line)
     else:
         return None
     return "\n".join(lines) + "\n"
