@@ -18,12 +18,11 @@ from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import writer
 from git_spacy.generate.managed_block import HASH, GeneratedFile, find_block, insert_block
 from git_spacy.generate.registry import GeneratorInput
-from git_spacy.lock import lock_format
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.counted_files import is_placeholder
-from git_spacy.state.recorded_outputs import with_recorded_outputs
+from git_spacy.state.recorded_outputs import with_outputs_in_lock
 from git_spacy.state.tracked_paths import TrackedPaths
 
 FILE = ".gitignore"
@@ -129,7 +128,7 @@ def ignore_block(root: Path, project: Project, data: bytes) -> GeneratedFile | N
     git = TrackedPaths.open(root)
     if git is None:
         return None
-    project = with_recorded_outputs(project, data, partial(lock_format.content, root))
+    project = with_outputs_in_lock(project, data, root)
     tracked = partial(git.tracked, placeholders=False)
     return build_block(project, writer.read(root, FILE), tracked, partial(_matches, git))
 

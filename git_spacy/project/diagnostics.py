@@ -8,13 +8,16 @@ from typing import NamedTuple
 _MOST_NAMES = 8  # in one message
 
 
-def closest_name(name: str, names: Iterable[str]) -> str | None:
-    """Return the name in `names` that is most similar to `name`, or None if none is similar."""
+def closest_name(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the name in `names` that is most similar to `name`, or None if none is similar.
+
+    The case does not count.
+    """
 
     import difflib
 
     by_casefolded = {other.casefold(): other for other in names}
-    matches = difflib.get_close_matches(name.casefold(), by_casefolded, n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(name.casefold(), by_casefolded, n=1, cutoff=cutoff)
     return by_casefolded[matches[0]] if matches else None
 
 

@@ -29,7 +29,7 @@ from git_spacy.project import (
     workflows,
     yaml,
 )
-from git_spacy.project.diagnostics import did_you_mean
+from git_spacy.project.diagnostics import closest_name, did_you_mean
 from git_spacy.project.model import (
     Asset,
     Checksum,
@@ -122,7 +122,23 @@ def parse(
     Raises InvalidInput or Refused with all problems of the file.
     """
 
-    reader, root = _substituted(data, overrides or {}, file)
+    try:
+        return _parse(data, overrides or {}, file)
+    except InvalidInput as error:
+        if overrides:
+            raise
+        from git_spacy.project import slips  # only needed for an invalid file
+
+        problems = slips.with_edits(error.problems, data, partial(_warnings, file))
+        raise InvalidInput.from_problems(problems) from None
+
+
+def _warnings(file: str, data: bytes) -> tuple[Diagnostic, ...]:
+    return _parse(data, {}, file).project.warnings
+
+
+def _parse(data: bytes, overrides: Mapping[str, Any], file: str) -> LoadedProject:
+    reader, root = _substituted(data, overrides, file)
     project = reader.project(root)
     if reader.problems:
         raise reader.error()
@@ -155,7 +171,7 @@ def _substituted(data: bytes, overrides: Mapping[str, Any], file: str) -> tuple[
                 "add a top-level key: 'title:', 'assets:', 'commands:' or 'workflows:'",
             )
         raise reader.error()
-    return reader, reader.substitute(node, overrides)
+    return reader, reader.substitute(reader.with_known_keys(node), overrides)
 
 
 def _document(root: Node) -> dict[str, Any]:
@@ -210,6 +226,25 @@ class _Reader(NodeReader):
         self._variables = Variables({}, (), braces=False)
         self._raw: dict[tuple[int, int], str] = {}
         """The texts with references, by position, as they are in the file."""
+        self.has_all_commands = True
+
+    def with_known_keys(self, root: Node) -> Node:
+        """Report top-level keys that are clearly misspelt, e.g. 'Commands'.
+
+        Return the document with the right ones, so that what they contain is read.
+        """
+
+        names = schema_keys.PROJECT.keys
+        entries = {}
+        for key, node in root.value.items():
+            closest = None if key in names else closest_name(key, names, cutoff=0.9)
+            if closest is None or closest in root.value:
+                entries[key] = node
+            else:
+                message = f"unknown key '{key}' at the top level"
+                self.problem(node, message, f"rename '{key}' to '{closest}'", at_key=True)
+                entries[closest] = node
+        return root._replace(value=entries)
 
     # Variables come first: everything else is read after substitution.
 
@@ -232,7 +267,7 @@ class _Reader(NodeReader):
         values: dict[str, Any] = {}
         for name, node in definitions.items():
             values[name] = self._or_problem(node, partial(variables.definition, name))
-            if warning := variables_table.digits_warning(name, node):
+            if warning := variables_table.digits_warning(node):
                 self.warn(node, *warning)
         entries = {
             key: variables_table.with_values(node, key, values)
@@ -291,7 +326,9 @@ class _Reader(NodeReader):
             directories=directories,
             assets=tuple(asset for asset in assets if isinstance(asset, Asset)),
             commands=commands,
-            workflows=workflows.read_workflows(self, entries.get("workflows"), commands),
+            workflows=workflows.read_workflows(
+                self, entries.get("workflows"), commands, complete=self.has_all_commands
+            ),
             remotes=tuple(
                 RemoteConfig(name, url)
                 for name, node in self.table(entries.get("remotes"), "remotes").items()
@@ -329,6 +366,7 @@ class _Reader(NodeReader):
                 continue
             command = self.command(item)
             if command is None:
+                self.has_all_commands = False
                 continue
             name = item.value["name"]
             if set(item.value) <= {"name", "help"}:

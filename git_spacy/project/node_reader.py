@@ -9,6 +9,8 @@ from git_spacy.project.diagnostics import closest_name, did_you_mean
 from git_spacy.project.schema_keys import KeyTable
 from git_spacy.project.yaml import Node
 
+_CURLY_QUOTES = ("“", "”", "„", "‘", "’")
+
 
 def type_name(node: Node) -> str:
     """Return the type of a node in words that follow "must be a string, not"."""
@@ -133,6 +135,9 @@ class NodeReader:
         """Return a string that may not be empty; "" after reporting any other value."""
 
         if isinstance(node.value, str) and node.value:
+            if node.source[:1] in _CURLY_QUOTES:
+                self.problem(node, f"{name} is in curly quotes", "put it in plain quotes")
+                return ""
             return node.value
         if node.value in (None, ""):
             self.problem(node, f"{name} is empty", "add a value, or remove it")
@@ -144,7 +149,7 @@ class NodeReader:
             self.problem(
                 node,
                 f"{name} must be a string, not {type_name(node)}",
-                f"put it in quotes: '{json.dumps(node.value)}'",
+                f"put it in quotes: '{node.source or json.dumps(node.value)}'",
             )
         return ""
 

@@ -21,7 +21,7 @@ def flatten(prefix: str, table: dict[str, Node], into: dict[str, Node]) -> None:
 _UNLIKE_A_NUMBER = re.compile(r"0[0-9]+|(?=.{7})[0-9]+e[0-9]+")
 
 
-def digits_warning(name: str, node: Node) -> tuple[str, str] | None:
+def digits_warning(node: Node) -> tuple[str, str] | None:
     """Return a warning and a hint if the digits of a variable may not be meant as a number.
 
     That is, if they can be the ID of a commit or begin with a zero. As weasel does, these are read
@@ -30,7 +30,7 @@ def digits_warning(name: str, node: Node) -> tuple[str, str] | None:
 
     if not _UNLIKE_A_NUMBER.fullmatch(node.source):
         return None
-    hint = f'write: {name.rpartition(".")[2]}: "{node.source}"'
+    hint = f"put it in quotes: '{node.source}'"
     if isinstance(node.value, str):
         return f"{node.source} is too large for a number: weasel reads it as infinite", hint
     return f"{node.source} is read as the number {node.value}", hint
@@ -43,7 +43,8 @@ def as_node(value: Any, original: Node) -> Node:
         value = [as_node(item, original) for item in value]
     elif isinstance(value, dict):
         value = {key: as_node(inner, original) for key, inner in value.items()}
-    return original._replace(value=value, source="")
+    source = original.source if value == original.value else ""
+    return original._replace(value=value, source=source)
 
 
 def with_values(node: Node, prefix: str, values: dict[str, Any]) -> Node:

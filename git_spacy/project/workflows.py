@@ -12,12 +12,13 @@ from git_spacy.project.yaml import Node
 
 
 def read_workflows(
-    reader: NodeReader, node: Node | None, commands: Iterable[Command]
+    reader: NodeReader, node: Node | None, commands: Iterable[Command], *, complete: bool = True
 ) -> tuple[Workflow, ...]:
     """Read the workflows from the `workflows:` node, with the workflows in them expanded.
 
     A command in several workflows of one workflow runs once, where it comes first. Problems are
-    reported to `reader`, and such repeats as warnings.
+    reported to `reader`, and such repeats as warnings. Unknown commands are not if `commands` is
+    not `complete`: those that have problems themselves are missing.
     """
 
     names = [command.name for command in commands]
@@ -36,7 +37,7 @@ def read_workflows(
         listed[name] = [text for text, _ in texts]
         steps[name] = {}
         for text, step in texts:
-            if text not in names and text not in table:
+            if complete and text not in names and text not in table:
                 hint = did_you_mean(text, [*names, *table]) or (
                     f"available commands: {', '.join(names)}"
                     if names

@@ -184,6 +184,8 @@ def _syntax_error(error: Any, text: str, file: str) -> Diagnostic:
         position = _position(text[: conflict.start()])
         return Diagnostic("unresolved merge conflict markers", hint, file, *position)
     mark = error.problem_mark or error.context_mark
+    if error.context_mark and "quoted scalar" in (error.context or ""):
+        mark = error.context_mark  # where the quote is that is not closed, not where the file ends
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     # "did not find expected '-' indicator", "while parsing a block collection"
     message = " ".join(part for part in (error.problem, error.context) if part)
@@ -299,7 +301,9 @@ class _Builder:
             elif key.value in top.entries:
                 first = top.entries[key.value].position[0]
                 message = f"duplicate key '{key.value}', first used on line {first}"
-                self._report(key.line, key.column, message, "remove one of them")
+                is_short = not isinstance(node.value, (dict, list)) and node.line == key.line
+                hint = f"remove line {key.line}" if is_short else "remove one of them"
+                self._report(key.line, key.column, message, hint)
             else:
                 top.entries[key.value] = node
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 
 from git_spacy.errors import InvalidInput
 from git_spacy.lock import lock_format
@@ -29,6 +31,12 @@ def with_recorded_outputs(
     project = with_variants(project, data, entries)
     commands = (_with_recorded(command, entries) for command in project.commands)
     return project._replace(commands=tuple(commands))
+
+
+def with_outputs_in_lock(project: Project, data: bytes, root: Path) -> Project:
+    """Return `project` with the outputs that the project.lock in the folder `root` names added."""
+
+    return with_recorded_outputs(project, data, partial(lock_format.content, root))
 
 
 def _with_recorded(command: Command, entries: Mapping[str, LockEntry]) -> Command:

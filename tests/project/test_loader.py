@@ -29,7 +29,7 @@ ONE_PROBLEM = {
     "project-file-type: a list": (b"- a\n", "1:1", "must be a mapping, not a list"),
     "project-file-type: a string": (b"hello\n", "1:1", "must be a mapping, not a string"),
     "yaml-syntax: a duplicate key": (b"title: a\nvars: {}\ntitle: b\n", "3:1", "duplicate key"),
-    "yaml-syntax: a tab": (b"vars:\n\ta: 1\n", "2:1", "invalid YAML"),
+    "yaml-syntax: a tab": (b"vars:\n\ta: 1\n", "2:1", "a tab in the indentation\nhint: indent this line with 2 spaces"),
     "yaml-syntax: Latin-1": (b"title: caf\xe9\n", "1:11", "not valid UTF-8"),
     "yaml-syntax: NUL": (b"title: a\x00b\n", "1:9", "control character"),
     "yaml-syntax: a tag": (b"title: !!python/object:os.system x\n", "1:8", "tag"),
@@ -102,11 +102,24 @@ def test_an_unsafe_path_is_refused_with_its_position() -> None:
 
 @pytest.mark.threat("wrong-types-and-keys")
 def test_an_unknown_top_level_key_is_a_warning_with_a_suggestion() -> None:
-    project = loader.parse(b"title: x\ncomands: []\n").project
-    message = "unknown key 'comands' at the top level"
+    project = loader.parse(b"title: x\ndirctory: []\n").project
+    message = "unknown key 'dirctory' at the top level"
     assert project.warnings == (
-        Diagnostic(message, "did you mean 'commands'?", "project.yml", 2, 1, "warning"),
+        Diagnostic(message, "did you mean 'directories'?", "project.yml", 2, 1, "warning"),
     )
+
+
+@pytest.mark.parametrize("key", ["Commands", "COMMANDS", "comands", "command"])
+def test_a_top_level_key_that_is_clearly_misspelt_is_an_error_and_its_contents_are_read(
+    key: str,
+) -> None:
+    found = problems(f"workflows: {{all: [a]}}\n{key}:\n  - {{name: a, no_skip: maybe}}\n")
+    assert found == [
+        f"project.yml:2:1: error: unknown key '{key}' at the top level\n"
+        f"hint: rename '{key}' to 'commands'",
+        "project.yml:3:24: error: 'no_skip' must be true or false\nhint: write 'no_skip: true'",
+    ]
+    loader.parse(f"{key}: 1\ncommands: []\n".encode())  # where both are there: only a warning
 
 
 @pytest.mark.threat("split-commands")
@@ -261,7 +274,7 @@ MESSAGES = [
     ("env: {a: ''}", "1:10", "env.a is empty", "add a value, or remove it"),
     ("env: {a: 1}", "1:10", "env.a must be a string, not the number 1", "put it in quotes: '1'"),
     ("env: {a: true}", "1:10", "env.a must be a string, not true", "put it in quotes: 'true'"),
-    ("title: [x]", "1:8", "expected a string, not a list", "put it in quotes"),
+    ("title: [x]", "1:8", "expected a string, not a list", 'write: title: "x"'),
     ("commands: x", "1:1", "'commands' must be a list, not a string", "write it as a list: ['x']"),
     ("commands: {a: b}", "1:1", "'commands' must be a list, not a mapping",
      "begin each item with '- '"),

@@ -117,7 +117,7 @@ def test_digits_that_are_no_number_cause_a_warning_with_the_quotes_to_add(
 ) -> None:
     (warning,) = loader.parse(project([scalar])).project.warnings
     assert (warning.message, warning.line) == (message, 2)
-    cure = warning.hint.removeprefix("write: v0: ")
+    cure = warning.hint.removeprefix("put it in quotes: ")
     assert not loader.parse(project([cure])).project.warnings
     assert script([cure]) == [f"x {scalar}"]
 
