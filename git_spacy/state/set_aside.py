@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from git_spacy import formats
+from git_spacy import formats, sharing
 from git_spacy.errors import GitSpacyError, InvalidInput
 from git_spacy.files import remove_tree, resolve_beneath, write_atomic
 from git_spacy.git.state_dir import state_dir
@@ -336,7 +336,7 @@ def _parse_stay(value: object) -> str:
 def _make_folder(root: Path, folder: Path) -> None:
     """Create a folder for private files; one in the project is ignored by Git."""
 
-    folder.mkdir(parents=True, exist_ok=True)
+    sharing.make_folders(folder)
     local = Path(os.path.realpath(root)) / _LOCAL_FOLDER
     if folder == local and not (ignore := local / ".gitignore").exists():
         write_atomic(ignore, b"*\n")
@@ -360,11 +360,11 @@ def _move(source: Path, target: Path, stays: Collection[str]) -> None:
     if not os.path.lexists(source):
         return
     if not stays and not os.path.lexists(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        sharing.make_folders(target.parent)
         os.rename(source, target)
         return
     if not _is_folder(source):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        sharing.make_folders(target.parent)
         os.replace(source, target)
         return
     for name in os.listdir(source):
