@@ -257,6 +257,7 @@ def set_aside(
     parent = resolve_beneath(root, os.path.dirname(present[0].path))
     if os.stat(folder).st_dev != os.stat(parent).st_dev:
         folder = Path(os.path.realpath(root)) / _LOCAL_FOLDER
+        _make_folder(root, folder)
     entry = _digest(_lock_entry(root, command))
     record = SetAside(root, folder, secrets.token_hex(8), command, present, entry)
     try:
