@@ -245,11 +245,16 @@ def set_aside(
 ) -> tuple[SetAside | None, list[tuple[str, OSError]]]:
     """Set the `outputs` of `command` aside; also return those that cannot be moved, and why.
 
-    The caller holds the project's lock. Returns None if nothing was set aside. Raises Refused for a
-    symlink that leads out of the project, OSError.
+    The caller holds the project's lock. Outputs outside the project stay where they are. Returns
+    None if nothing was set aside. Raises Refused for a symlink that leads out of the project,
+    OSError.
     """
 
-    present = [output for output in outputs if os.path.lexists(os.path.join(root, output.path))]
+    present = [
+        output
+        for output in outputs
+        if _is_inside(output.path) and os.path.lexists(os.path.join(root, output.path))
+    ]
     if not present:
         return None, []
     folder = state_dir(root)
@@ -269,6 +274,13 @@ def set_aside(
         record._remove()
         return None, immovable
     return record, immovable
+
+
+def _is_inside(path: str) -> bool:
+    try:
+        return bool(formats.folder(path))
+    except InvalidInput:
+        return False
 
 
 def is_pending(root: Path) -> bool:

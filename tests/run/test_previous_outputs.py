@@ -289,12 +289,11 @@ def test_an_interrupted_run_brings_its_outputs_back(tmp_path: Path, spacy: Spacy
 KILLER = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n"
 
 
-@pytest.mark.parametrize("command", [("status",), (), ("run", "--dry", "make"), ("pull", "gone")])
+@pytest.mark.parametrize("command", [("status",), ("run", "--dry", "make")])
 def test_the_next_command_brings_back_what_a_killed_run_had_set_aside(
     tmp_path: Path, spacy: Spacy, command: tuple[str, ...]
 ) -> None:
-    root = numbers(tmp_path / "p", NUMBERS + f"remotes: {{gone: {tmp_path}/remote}}\n")
-    (tmp_path / "remote").mkdir()
+    root = numbers(tmp_path / "p")
     assert spacy("run", "make", cwd=root).code == 0
     before = snapshot(root / "out")
     (root / "gen.py").write_text(GEN + KILLER)
@@ -391,6 +390,7 @@ def test_an_ordinary_user_may_write_to_linked_outputs(tmp_path: Path, spacy: Spa
     assert spacy("cache", "verify", cwd=root).code == 0
 
 
+@pytest.mark.threat("only-copies", commands="run")
 def test_the_only_copy_of_an_output_is_saved_before_it_is_deleted(
     tmp_path: Path, spacy: Spacy
 ) -> None:

@@ -18,7 +18,7 @@ from tests.testing.repositories import repository, write
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.mark.threat("killed-writes", commands="run")
+@pytest.mark.threat("torn-writes", commands="run")
 def test_outputs_are_old_or_new_whenever_a_run_or_the_command_after_it_is_killed(
     tmp_path: Path,
 ) -> None:
@@ -50,6 +50,14 @@ def test_an_invalid_journal_moves_nothing(tmp_path: Path, change: dict[str, obje
     before = snapshot(tmp_path)
     assert list(set_aside.recover(root)) == []
     assert snapshot(tmp_path) == before
+
+
+def test_paths_outside_the_project_are_never_set_aside(tmp_path: Path) -> None:
+    root = repository(tmp_path / "p")
+    write(tmp_path, {"data/x": "x"})
+    for path in (f"{tmp_path}/data", "../data", ".git/hooks", ".", ""):
+        assert set_aside.set_aside(root, "make", [PreviousOutput(path)]) == (None, [])
+    assert (tmp_path / "data/x").exists()
 
 
 def test_outputs_on_another_file_system_than_git_are_moved_within_the_project(
