@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from git_spacy import formats
+from git_spacy import formats, sharing
 from git_spacy.errors import GitSpacyError, InvalidInput
 from git_spacy.files import remove_tree, resolve_beneath, write_atomic
 from git_spacy.git.state_dir import state_dir
@@ -245,11 +245,16 @@ def set_aside(
 ) -> tuple[SetAside | None, list[tuple[str, OSError]]]:
     """Set the `outputs` of `command` aside; also return those that cannot be moved, and why.
 
-    The caller holds the project's lock. Returns None if nothing was set aside. Raises Refused for a
-    symlink that leads out of the project, OSError.
+    The caller holds the project's lock. Outputs outside the project stay where they are. Returns
+    None if nothing was set aside. Raises Refused for a symlink that leads out of the project,
+    OSError.
     """
 
-    present = [output for output in outputs if os.path.lexists(os.path.join(root, output.path))]
+    present = [
+        output
+        for output in outputs
+        if _is_inside(output.path) and os.path.lexists(os.path.join(root, output.path))
+    ]
     if not present:
         return None, []
     folder = state_dir(root)
@@ -257,6 +262,7 @@ def set_aside(
     parent = resolve_beneath(root, os.path.dirname(present[0].path))
     if os.stat(folder).st_dev != os.stat(parent).st_dev:
         folder = Path(os.path.realpath(root)) / _LOCAL_FOLDER
+        _make_folder(root, folder)
     entry = _digest(_lock_entry(root, command))
     record = SetAside(root, folder, secrets.token_hex(8), command, present, entry)
     try:
@@ -268,6 +274,13 @@ def set_aside(
         record._remove()
         return None, immovable
     return record, immovable
+
+
+def _is_inside(path: str) -> bool:
+    try:
+        return bool(formats.folder(path))
+    except InvalidInput:
+        return False
 
 
 def is_pending(root: Path) -> bool:
@@ -336,7 +349,7 @@ def _parse_stay(value: object) -> str:
 def _make_folder(root: Path, folder: Path) -> None:
     """Create a folder for private files; one in the project is ignored by Git."""
 
-    folder.mkdir(parents=True, exist_ok=True)
+    sharing.make_folders(folder)
     local = Path(os.path.realpath(root)) / _LOCAL_FOLDER
     if folder == local and not (ignore := local / ".gitignore").exists():
         write_atomic(ignore, b"*\n")
@@ -360,11 +373,11 @@ def _move(source: Path, target: Path, stays: Collection[str]) -> None:
     if not os.path.lexists(source):
         return
     if not stays and not os.path.lexists(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        sharing.make_folders(target.parent)
         os.rename(source, target)
         return
     if not _is_folder(source):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        sharing.make_folders(target.parent)
         os.replace(source, target)
         return
     for name in os.listdir(source):

@@ -330,3 +330,14 @@ workflows: {all: [c]}
     assert stage.deps == ("./s3:x", "./http:/x")
     assert stage.outs == ("./gs:y",)
     assert ProjectPath("gs:y", "gs:y").normal == "gs:y"
+
+
+def test_outputs_that_a_command_continues_from_persist() -> None:
+    """DVC deletes the others before it runs the command, as git-spacy does."""
+
+    keys = b"keep_outputs: [third]\n"
+    found = stages(EVERYTHING + keys)
+    document = dvc._document(found["third"])
+    assert document["metrics"] == [{"metrics.json": {"persist": True}}]
+    assert document["outs"] == [{"m.json": {"persist": True}}]
+    assert not any(stage.persists for name, stage in found.items() if name != "third")

@@ -167,3 +167,38 @@ def test_a_lock_of_spacy_3_5_keeps_its_format(tmp_path: Path, spacy: Spacy) -> N
     again = lock_format.read(made)["train"]
     assert again.cmd == "python -m spacy run train"
     assert [key for key, _ in again.extra] == ["spacy_version", "spacy_git_version"]
+
+
+def test_weasel_skips_a_command_whose_stale_files_were_removed_and_accepts_keep_outputs(
+    tmp_path: Path, spacy: Spacy, weasel: Weasel
+) -> None:
+    """Weasel leaves files of an earlier run in a folder; ours is then what the run produced."""
+
+    text = """\
+keep_outputs: [grow]
+commands:
+  - name: make
+    script: ["python make.py out"]
+    deps: [make.py]
+    outputs: [out]
+  - name: grow
+    script: ["python make.py grown"]
+    deps: [make.py]
+    outputs: [grown]
+workflows: {all: [make, grow]}
+"""
+    script = (
+        "import os, sys\n"
+        "os.makedirs(sys.argv[1], exist_ok=True)\n"
+        "for name in NAMES: open(os.path.join(sys.argv[1], name), 'a').write(name)\n"
+    )
+    files = {"make.py": script.replace("NAMES", "'ab'")}
+    root = project(tmp_path / "p", text, files)  # type: ignore[arg-type]
+    weasel("run", "all", cwd=root)
+    (root / "make.py").write_text(script.replace("NAMES", "'c'"))
+    assert "ran 2" in spacy("run", "all", cwd=root).err
+    assert os.listdir(root / "out") == ["c"]
+    assert sorted(os.listdir(root / "grown")) == ["a", "b", "c"]
+    lock = (root / "project.lock").read_bytes()
+    assert skipped(weasel("run", "all", cwd=root)) == 2
+    assert (root / "project.lock").read_bytes() == lock

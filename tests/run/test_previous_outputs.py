@@ -289,12 +289,11 @@ def test_an_interrupted_run_brings_its_outputs_back(tmp_path: Path, spacy: Spacy
 KILLER = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n"
 
 
-@pytest.mark.parametrize("command", [("status",), (), ("run", "--dry", "make"), ("pull", "gone")])
+@pytest.mark.parametrize("command", [("status",), ("run", "--dry", "make")])
 def test_the_next_command_brings_back_what_a_killed_run_had_set_aside(
     tmp_path: Path, spacy: Spacy, command: tuple[str, ...]
 ) -> None:
-    root = numbers(tmp_path / "p", NUMBERS + f"remotes: {{gone: {tmp_path}/remote}}\n")
-    (tmp_path / "remote").mkdir()
+    root = numbers(tmp_path / "p")
     assert spacy("run", "make", cwd=root).code == 0
     before = snapshot(root / "out")
     (root / "gen.py").write_text(GEN + KILLER)
@@ -328,3 +327,86 @@ assert not os.path.exists("out/2")
     done = spacy("run", "make", cwd=root)
     assert done.code == 0, done.err
     assert names(root / "out") == ["0"]
+
+
+EDITS = """\
+commands:
+  - name: train
+    script: ["python edit.py model/log model/log"]
+    deps: [edit.py]
+    outputs: [model]
+    no_skip: true
+  - name: score
+    script: ["python edit.py score.txt model/log"]
+    deps: [edit.py, model]
+    outputs: [score.txt]
+keep_outputs: [train]
+"""
+EDIT = """\
+import pathlib, sys
+pathlib.Path(sys.argv[1]).parent.mkdir(exist_ok=True)
+for name in sys.argv[1:]:
+    with open(name, "a") as stream:
+        stream.write("x")
+"""
+# root without the capabilities that let it write everywhere
+AS_ORDINARY_USER = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner")
+
+
+def test_scripts_may_write_to_outputs_that_are_hard_links_into_the_cache(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    """B8: in an output that stays or that is set aside, and as root even in a dependency."""
+
+    root = repository(project(tmp_path / "p", EDITS, {"edit.py": EDIT}))
+    for setting in ("restore", "cacheLinks"):
+        git(root, "config", f"spacy.{setting}", "true")
+    log, size = root / "model/log", 0
+    for run in range(2):
+        assert spacy("run", "train", cwd=root).code == 0
+        size += 2
+        assert len(log.read_text()) == size
+        assert (log.stat().st_nlink, log.stat().st_mode & 0o222) == (2, 0), run
+    (root / "edit.py").write_text(EDIT.replace("sys.argv[1:]", "sys.argv[1:2]"))
+    for links in (2, 1):  # the second result is in the cache already
+        assert spacy("run", "score", "-F", cwd=root).code == 0
+        assert (root / "score.txt").stat().st_nlink == links
+    if os.geteuid() == 0:
+        (root / "edit.py").write_text(EDIT)
+        spacy("run", "score", cwd=root)
+        assert len(log.read_text()) == size + 1
+    assert spacy("cache", "verify", cwd=root).code == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the other test runs as an ordinary user then")
+def test_an_ordinary_user_may_write_to_linked_outputs(tmp_path: Path, spacy: Spacy) -> None:
+    root = repository(project(tmp_path / "p", EDITS, {"edit.py": EDIT}))
+    for setting in ("restore", "cacheLinks"):
+        git(root, "config", f"spacy.{setting}", "true")
+    program = (*AS_ORDINARY_USER, sys.executable, "-m", "git_spacy", "run", "train")
+    for _ in range(2):
+        subprocess.run(program, cwd=root, check=True, capture_output=True)
+    assert (root / "model/log").read_text() == "xxxx"
+    assert spacy("cache", "verify", cwd=root).code == 0
+
+
+@pytest.mark.threat("only-copies", commands="run")
+def test_the_only_copy_of_an_output_is_saved_before_it_is_deleted(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    """Also if its copy in the cache is damaged, and as many runs ago as the cache has."""
+
+    root = numbers(tmp_path / "p")
+    git(root, "config", "spacy.restore", "true")
+    assert spacy("run", "make", cwd=root).code == 0
+    for path in (root / ".git/spacy/store/objects").glob("*/*"):
+        path.chmod(0o644)
+        path.write_text("!")
+        os.utime(path, (0, 0))
+    set_n(root, 1)
+    assert spacy("run", "make", cwd=root).code == 0
+    assert names(root / "out") == ["0"]
+    assert spacy("cache", "verify", cwd=root).code == 0
+    set_n(root, 3)
+    assert "restored from the local cache" in spacy("run", "make", cwd=root).err
+    assert names(root / "out") == ["0", "1", "2"]

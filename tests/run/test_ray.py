@@ -154,6 +154,44 @@ def test_four_variants_have_the_same_results_as_a_local_run(tmp_path: Path, ray:
     assert len(lock_format.read(tmp_path / "remote")) == 4
 
 
+EARLIER = """\
+vars: {n: 2}
+keep_outputs: [grow]
+commands:
+  - {name: make, script: ['python make.py out ${vars.n}'], deps: [make.py], outputs: [out]}
+  - {name: grow, script: ['python make.py grown ${vars.n}'], deps: [make.py], outputs: [grown]}
+workflows: {all: [make, grow]}
+"""
+MAKE = """\
+import os, sys
+os.makedirs(sys.argv[1], exist_ok=True)
+for n in range(int(sys.argv[2])):
+    open(f'{sys.argv[1]}/{n}', 'a').write('x')
+sys.exit(os.path.exists('fail'))
+"""
+
+
+def test_earlier_outputs_are_set_aside_kept_and_brought_back_as_in_a_local_run(
+    tmp_path: Path, ray: Ray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outputs come back from a folder of the worker, which has what stays in the project."""
+
+    without_shared_folder(tmp_path)
+    monkeypatch.setitem(FILES, "make.py", MAKE)
+    run_both(tmp_path, EARLIER, "all", ray=ray)
+    for name in ("local", "remote"):
+        (tmp_path / name / "out/.gitkeep").touch()
+    run_both(tmp_path, EARLIER.replace("n: 2", "n: 1"), "all", ray=ray)
+    remote = tmp_path / "remote"
+    assert sorted(os.listdir(remote / "out")) == [".gitkeep", "0"]
+    assert (remote / "grown/0").read_text() == "xx"
+    before = snapshot(remote / "out")
+    (remote / "fail").touch()
+    done = run_on(ray, remote, "make", "--force")
+    assert done.code == 1
+    assert snapshot(remote / "out") == before
+
+
 # records its start and end time; with a second argument, first waits until another one has started
 RECORD_TIMES = (
     "import os, sys, time\nbegun = time.time()\nopen(sys.argv[1] + '.begun', 'w')\n"
