@@ -406,7 +406,7 @@ class _Reader(NodeReader):
                     f"a script line of '{name}' has {str(error).lower()}",
                     "close the quote",
                 )
-            lines.append((line, ScriptSource(item.written, item.line, item.column)))
+            lines.append((line, ScriptSource(item.written or line, item.line, item.column)))
         return lines
 
     def workflows(self, node: Node | None, commands: tuple[Command, ...]) -> tuple[Workflow, ...]:
