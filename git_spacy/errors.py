@@ -28,6 +28,7 @@ EXIT_CODES = {
 # C0 and C1 control characters except tab and newline, and the Unicode line separators and
 # direction overrides: with these, a project title or a server could rewrite the terminal.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_MAX_NAMES = 8  # in one message
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")
 _WORD = re.compile(r"[^\s'\"]+")
 _QUERY_START = re.compile(r"\w\?")
@@ -233,9 +234,10 @@ class ScriptFailed(GitSpacyError):
     """A script line failed; its exit code becomes ours."""
 
     def __init__(
-        self, message: str, code: int, *, hint: str = "", file: str = "", line: int = 0
-    ) -> None:
-        super().__init__(message, hint=hint, file=file, line=line)
+        self, message: str, code: int, *,
+        hint: str = "", file: str = "", line: int = 0, column: int = 0,
+    ) -> None:  # fmt: skip
+        super().__init__(message, hint=hint, file=file, line=line, column=column)
         self.exit_code = code
 
 
@@ -250,6 +252,7 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
         self.exit_code = 128 + number
         self.running: tuple[str, ...] = ()  # the project's commands that it ended
+        self.not_started: tuple[str, ...] = ()  # those that it kept from starting
         self.hint = ""
 
     @property
@@ -261,6 +264,10 @@ class Interrupted(KeyboardInterrupt):
             names = ", ".join(f"'{name}'" for name in self.running)
             verb, them = ("was", "it") if len(self.running) == 1 else ("were", "them")
             message += f" while {names} {verb} running; the next run repeats {them}"
+        if self.not_started:
+            more = len(self.not_started) - _MAX_NAMES
+            message += "; not started: " + ", ".join(self.not_started[:_MAX_NAMES])
+            message += f" and {more} more" if more > 0 else ""
         return (Diagnostic(message, self.hint),)
 
     def __str__(self) -> str:

@@ -2,8 +2,8 @@
 
 The first signal raises Interrupted in the main thread. It does so only once, so that nothing
 interrupts the cleanup. A second signal is ignored: when a terminal sends the signal to the whole
-process group, Git receives it as well and passes it on to us. The third signal makes the cleanup
-stop waiting (`is_urgent`).
+process group, Git receives it as well and passes it on to us. A third signal, or one that comes too
+late to be the same Ctrl-C, makes the cleanup stop waiting (`is_urgent`).
 
 Use `deferred()` for code that must not be interrupted between two steps, such as starting a process
 and remembering it, and `allowed()` for the part of such code that may be interrupted.
@@ -27,11 +27,12 @@ from git_spacy.errors import Interrupted
 
 _POLL_SECONDS = 0.02
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_FORWARDING_SECONDS = 0.5  # within which Git passes a signal on to us
 _MAX_FROM_ONE_KEY = 2  # signals that one Ctrl-C, or one `kill` of the process group, can send us
 
 
 class _State:
-    """The signals that have arrived since `install` or `rearm`."""
+    """The signals that have arrived since `install`."""
 
     def __init__(self) -> None:
         self.is_handled = False  # whether our handlers are installed
@@ -40,7 +41,8 @@ class _State:
         self.number = 0  # the signal that interrupted
         self.is_due = False  # whether Interrupted is still to be raised
         self.is_lost = False  # whether it was raised where Python drops exceptions
-        self.is_accepted = False
+        self.first_at = 0.0  # monotonic time of the first signal
+        self.is_repeated = False
 
 
 _state = _State()
@@ -100,16 +102,11 @@ def _handle(number: int, _frame: FrameType | None) -> None:
         state.is_lost, state.is_due = False, True
     else:
         state.count += 1
-        if state.count == 1 or (state.is_accepted and _is_new_signal(number)):
-            state.is_accepted = False
-            state.number, state.is_due = number, True
+        if state.count == 1:
+            state.number, state.is_due, state.first_at = number, True, time.monotonic()
+        elif time.monotonic() - state.first_at > _FORWARDING_SECONDS:
+            state.is_repeated = True
     _raise_if_due()
-
-
-def _is_new_signal(number: int) -> bool:
-    """Return whether the signal cannot come from the Ctrl-C that was accepted."""
-
-    return _state.count > _MAX_FROM_ONE_KEY or number != _state.number
 
 
 def _raise_if_due() -> None:
@@ -180,27 +177,14 @@ def interrupted(number: int) -> Interrupted:
     """
 
     if _state.count == 0:
-        _state.count, _state.number = 1, number
+        _state.count, _state.number, _state.first_at = 1, number, time.monotonic()
     return Interrupted(_state.number or number)
-
-
-def accept() -> None:
-    """Mark the signal as handled: the command goes on."""
-
-    _state.is_accepted = True
-
-
-def rearm() -> None:
-    """Forget a handled signal, so that the next one interrupts again."""
-
-    if _state.is_accepted:
-        _state.is_accepted, _state.count = False, 0
 
 
 def is_urgent() -> bool:
     """Return whether the cleanup must not wait any longer, since the user has interrupted again."""
 
-    return _state.count > _MAX_FROM_ONE_KEY and not _state.is_accepted
+    return _state.is_repeated or _state.count > _MAX_FROM_ONE_KEY
 
 
 def read_line(stream: TextIO) -> str:

@@ -221,6 +221,7 @@ def test_the_core_neither_prints_nor_exits_nor_changes_directory(path: Path) -> 
 # The last two run on machines without git-spacy, so they must be self-contained.
 MAY_START_PROCESSES = (
     "git/process.py",
+    "run/ctrl_c.py",
     "run/foreground.py",
     "run/ray_worker.py",
     "run/ray_supervisor.py",

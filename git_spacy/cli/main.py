@@ -139,7 +139,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (KeyboardInterrupt, click.Abort, EOFError) as interruption:
             error = interrupts.interrupted(getattr(interruption, "number", signal.SIGINT))
             error.running = getattr(interruption, "running", ())
-            if error.running:
+            error.not_started = getattr(interruption, "not_started", ())
+            if error.running or error.not_started:
                 error.hint = command_line.shell_line(arguments)
             return _fail(error)
 

@@ -29,6 +29,7 @@ from git_spacy.run.events import (
     RunReporter,
     StepStarted,
 )
+from git_spacy.run.interpreter import CHANGE_IT
 
 if TYPE_CHECKING:
     from git_spacy.run.interpreter import Interpreter
@@ -94,6 +95,8 @@ class _RunDisplay:
     def _started(self, event: CommandStarted) -> None:
         if not (self._shown_python or event.dry):
             output.message(f"Python: {self._python.path} ({self._python.chosen_by})")
+            if self._python.note:
+                output.message(f"  {self._python.note}; {CHANGE_IT}")
             self._shown_python = True
         word = "would run" if event.dry else "running"
         first, *others = event.reasons

@@ -433,7 +433,7 @@ class _Reader(NodeReader):
                     f"a script line of '{name}' has {str(error).lower()}",
                     "close the quote",
                 )
-            lines.append((line, ScriptSource(item.written, item.line, item.column)))
+            lines.append((line, ScriptSource(item.written or line, item.line, item.column)))
         return lines
 
     def command_names(self, node: Node | None, commands: tuple[Command, ...]) -> list[str]:

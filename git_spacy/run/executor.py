@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from git_spacy.errors import CheckFailed, Diagnostic, GitSpacyError
+from git_spacy.errors import CheckFailed, Diagnostic, GitSpacyError, ScriptFailed
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.project.script_line import line_position
+from git_spacy.run.endings import describe_exit, signal_name
 from git_spacy.run.events import RunReporter
 from git_spacy.run.script import Step
 
@@ -33,11 +35,17 @@ class Job(NamedTuple):
 
 class JobResult(NamedTuple):
     """How a job ended: the exit code of the script line that failed, or 0; or the error that kept
-    it from running."""
+    it from running.
+
+    `step` is the index of the last line that ran. `was_interrupted`: Ctrl-C ended it, as is usual
+    for a server, and it exited with 0.
+    """
 
     command: Command
     code: int = 0
     failure: GitSpacyError | None = None
+    step: int = 0
+    was_interrupted: bool = False
 
 
 def get_executor(name: str, project: Project, address: str | None) -> Executor:
@@ -67,6 +75,19 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Release all resources; no job may be started afterwards."""
+
+
+def script_failure(command: Command, result: JobResult) -> ScriptFailed:
+    """Return the error for a script line that failed or was killed."""
+
+    message = f"'{command.name}' failed: a script line {describe_exit(result.code)}"
+    is_killed = bool(signal_name(result.code))
+    message += "; the next run repeats it" if is_killed else ""
+    line, column = line_position(command, result.step)
+    return ScriptFailed(
+        message, result.code, hint=command.cli_name if is_killed else "",
+        file="project.yml", line=line, column=column,
+    )  # fmt: skip
 
 
 def missing_outputs(command: Command, paths: Iterable[ProjectPath]) -> GitSpacyError:

@@ -4,8 +4,8 @@ With its own group, Ctrl-C and SIGTERM end everything that the line started and 
 terminal, the group becomes the foreground group, as a shell does it for a job, so that an
 annotation tool or a debugger in a script works as if it had been typed at the prompt.
 
-Ctrl-C has the same effect as in a shell script: if the signal kills the script line, the run is
-interrupted; if the line then ends with exit code 0, as a server does, it has succeeded.
+Ctrl-C ends the run. A server that then exits with 0 has succeeded; but a command that has outputs
+or further lines may have stopped half-way, so it counts as interrupted.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 from git_spacy import interrupts
 from git_spacy.errors import Interrupted, ScriptFailed
 from git_spacy.run import missing_tools
+from git_spacy.run.ctrl_c import CtrlCWatch
 from git_spacy.run.events import RunReporter, StepStarted
 from git_spacy.run.executor import Job, JobResult
 from git_spacy.run.script import SHELL, Step
@@ -46,15 +47,19 @@ class ForegroundExecutor:
 
     def wait(self, report: RunReporter) -> JobResult:
         job = self._job
-        for step in job.steps:
+        for index, step in enumerate(job.steps):
             report(StepStarted(job.command.name, step.shown))
             try:
                 check_module(step, job.root, job.environ)
-                code = _run_step(step, job.root, job.environ)
+                code, interrupted = _run_step(step, job.root, job.environ)
             except ScriptFailed as failure:
                 return JobResult(job.command, failure=failure)
             if code:
-                return JobResult(job.command, code)
+                return JobResult(job.command, code, step=index)
+            if interrupted:
+                if job.command.produced or step is not job.steps[-1]:
+                    raise interrupted
+                return JobResult(job.command, step=index, was_interrupted=True)
         return JobResult(job.command)
 
     def stop(self, signal_number: int) -> None:
@@ -64,37 +69,44 @@ class ForegroundExecutor:
         """Do nothing: no resources are held between jobs."""
 
 
-def _run_step(step: Step, root: Path, environ: Mapping[str, str]) -> int:
-    interrupts.rearm()
+def _run_step(step: Step, root: Path, environ: Mapping[str, str]) -> tuple[int, Interrupted | None]:
+    """Run a step; return its exit code, and the interrupt after which it exited with 0."""
+
     with interrupts.deferred():
         process = start_step(step, root, environ)
         terminal = _Terminal(process.pid)
+        watch = CtrlCWatch(process.pid if terminal.descriptor is not None else None)
+        interrupt: Interrupted | None = None
         try:
             terminal.hand_over()
             with interrupts.allowed():
-                code = _wait(process, terminal)
+                code = _wait(process, terminal, watch)
         except Interrupted as interrupted:
             # a process that had already ended did not end because of the signal, and its exit
             # code may be unknown
             was_running = process.poll() is None
+            watch.close()
             end_groups([process], interrupted.number)
             succeeded = was_running and process.returncode == 0
             if interrupted.number != signal.SIGINT or not succeeded:
                 raise
-            interrupts.accept()
-            code = 0
+            code, interrupt = 0, interrupted
         except BaseException:
+            watch.close()
             end_groups([process], signal.SIGTERM)
             raise
         finally:
+            watch.close()
             terminal.reclaim()
-        if code == 128 + signal.SIGINT:  # as a shell exits when SIGINT ended its last command
-            code = -signal.SIGINT
+        if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):  # a shell's, if its program was
+            code = 128 - code
         if code in (-signal.SIGINT, -signal.SIGTERM):
             error = interrupts.interrupted(-code)
             end_groups([process], signal.SIGTERM)
             raise error
-    return code if code >= 0 else 128 - code
+        if code == 0 and watch.was_pressed:
+            interrupt = interrupts.interrupted(signal.SIGINT)
+    return (code if code >= 0 else 128 - code), interrupt
 
 
 def shell_complaint(text: str, environ: Mapping[str, str]) -> str:
@@ -233,9 +245,18 @@ def _set_foreground(descriptor: int, group: int) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
-def _wait(process: Process, terminal: _Terminal) -> int:
+def _wait(process: Process, terminal: _Terminal, watch: CtrlCWatch) -> int:
     while True:
-        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        try:
+            pid, status = os.waitpid(-process.pid, os.WUNTRACED)
+        except ChildProcessError:  # it has left its group
+            pid, status = os.waitpid(process.pid, os.WUNTRACED)
+        if watch.is_process(pid):
+            if not os.WIFSTOPPED(status) and watch.handle_end(status):
+                watch.close()
+                end_groups([process], signal.SIGKILL)
+                raise interrupts.interrupted(signal.SIGINT)
+            continue
         if not os.WIFSTOPPED(status):
             process.returncode = os.waitstatus_to_exitcode(status)
             return process.returncode
@@ -250,7 +271,7 @@ def _wait(process: Process, terminal: _Terminal) -> int:
 def end_groups(processes: Sequence[Process], signal_number: int) -> None:
     """Send the signal to the processes' groups, and wait until every process in them has ended.
 
-    Sends SIGKILL after GRACE seconds, or when the user presses Ctrl-C for the third time.
+    Sends SIGKILL after GRACE seconds, or when the user presses Ctrl-C again.
     """
 
     def have_ended() -> bool:

@@ -82,6 +82,7 @@ class _RunningJob:
         self.process: Process | None = None
         self.result: JobResult | None = None
         self._steps = iter(job.steps)
+        self._started = 0  # steps
         self._selector = selector
         self._report = report
         self._pipes: list[_Pipe] = []
@@ -99,6 +100,7 @@ class _RunningJob:
             self._end(JobResult(self.job.command))
             return
         name = self.job.command.name
+        self._started += 1
         self._report(StepStarted(name, step.shown))
         try:
             # without buffering, so that output appears as soon as it is printed
@@ -126,7 +128,8 @@ class _RunningJob:
         for pipe in self._pipes:
             pipe.read()
         if code:
-            self._end(JobResult(self.job.command, code if code > 0 else 128 - code))
+            code = code if code > 0 else 128 - code
+            self._end(JobResult(self.job.command, code, step=self._started - 1))
         else:
             self.start_next_step()
 

@@ -286,7 +286,7 @@ class _Task:
             except GitSpacyError as error:
                 self._fail(error)
                 return
-        self.result = self.result or JobResult(self.command, code)
+        self.result = self.result or JobResult(self.command, code, step=self._current_step)
         self.close()
 
     def _restart(self, reason: str) -> None:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import selectors
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -166,8 +167,7 @@ def _run_lines(
 
     for number, line in enumerate(order.lines):
         yield ("step", number)
-        program = _interpreter(order) if line[0] == order.python else line[0]
-        arguments = (program, *line[1:])
+        arguments = _with_interpreter(line, order)
         with _supervised(order.supervisor, arguments, root, environ, folder) as (child, status):
             report = yield from _forward_output(child, status)
         # (an empty report means that the supervisor itself was killed)
@@ -177,6 +177,19 @@ def _run_lines(
     if folder:
         yield from _archive_outputs(root, order.outputs)
     return ("exited", 0, True)
+
+
+def _with_interpreter(line: tuple[str, ...], order: WorkOrder) -> tuple[str, ...]:
+    """Return the arguments with the worker's interpreter: as the program, or in what a shell runs
+    (the last argument then), where it is a function called `python`."""
+
+    python = _interpreter(order)
+    if line[0] == order.python:
+        return (python, *line[1:])
+    if line[0] == "sh" and python != order.python:
+        ours, theirs = shlex.quote(order.python), shlex.quote(python)
+        return (*line[:-1], line[-1].replace(f"() {{ {ours} ", f"() {{ {theirs} "))
+    return line
 
 
 @contextmanager

@@ -44,7 +44,7 @@ from git_spacy.run.events import (
     RunReporter,
     StepStarted,
 )
-from git_spacy.run.executor import Executor, Job, JobResult, missing_outputs
+from git_spacy.run.executor import Executor, Job, JobResult, missing_outputs, script_failure
 from git_spacy.run.interpreter import Interpreter, installed_version
 from git_spacy.run.previous_outputs import OutputCache, PreviousOutputs
 from git_spacy.run.recorder import PendingRecord, Recorder
@@ -161,6 +161,7 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
             number: int = signal.SIGTERM
             if isinstance(error, Interrupted):
                 number, error.running = error.number, scheduler.running
+                error.not_started = scheduler.not_started
             context.executor.stop(number)
             scheduler.give_outputs_back()
             raise
@@ -205,6 +206,12 @@ class _Scheduler:
 
         return tuple(self._running)
 
+    @property
+    def not_started(self) -> tuple[str, ...]:
+        """The names of the commands that wait."""
+
+        return tuple(self._plan.commands[number].name for number in self._waiting)
+
     def run_all(self) -> RunOutcome:
         context = self._context
         context.report(RunPlanned(len(self._plan.commands)))
@@ -225,13 +232,14 @@ class _Scheduler:
                 self._ran.append(command.name)
                 self._mark_done(running.number)
             del self._running[command.name]
-        not_started = (self._plan.commands[number].name for number in self._waiting)
+            if result.was_interrupted and command.name in self._ran and self._waiting:
+                raise interrupts.interrupted(signal.SIGINT)
         return RunOutcome(
             tuple(self._ran),
             tuple(self._skipped),
             tuple(self._restored),
             tuple(self._failed),
-            tuple(not_started),
+            self.not_started,
         )
 
     def give_outputs_back(self) -> None:
@@ -314,12 +322,7 @@ class _Scheduler:
             raise result.failure
         if result.code:
             _write_record(running, command, running.before, {}, context, result.code)
-            raise ScriptFailed(
-                f"'{command.name}' failed: a script line ended with exit code {result.code}",
-                result.code,
-                file="project.yml",
-                line=command.line,
-            )
+            raise script_failure(command, result)
         after = context.stats.fingerprints(command.deps + command.produced)
         missing = [output for output in command.produced if after[output.normal] is None]
         if missing:

@@ -275,7 +275,13 @@ def _lock(clone: Clone) -> Results:
 
 
 def _interpreter(clone: Clone) -> Results:
-    from git_spacy.run.interpreter import find_interpreter, installed_version, python_version
+    from git_spacy.run.interpreter import (
+        CHANGE_IT,
+        SETTING,
+        find_interpreter,
+        installed_version,
+        python_version,
+    )
 
     if clone.root is None:
         return
@@ -285,6 +291,8 @@ def _interpreter(clone: Clone) -> Results:
     parts = [f"{python.path} ({python.chosen_by})"]
     parts += [f"Python {version}"] if version else []
     parts += [f"spaCy {spacy}"] if spacy else []
+    parts += [python.note] if python.note else []
+    parts += [CHANGE_IT] if python.chosen_by != f"git config {SETTING}" else []
     state: SetupState = "ok" if os.access(python.path, os.X_OK) else "problem"
     yield SetupResult("scripts", state, ", ".join(parts))
 

@@ -41,7 +41,15 @@ class LockHolder(NamedTuple):
     running: dict[str, float]
 
     def __str__(self) -> str:
-        return f"{self.command_line} ({self.describe_process()}, since {clock(self.since)})"
+        commands = ", ".join(
+            f"'{name}' since {clock(since)}" for name, since in list(self.running.items())[:3]
+        )
+        more = len(self.running) - 3
+        running = f"; running {commands}" if commands else ""
+        running += f" and {more} more" if more > 0 else ""
+        return (
+            f"{self.command_line} ({self.describe_process()}, since {clock(self.since)}{running})"
+        )
 
     def describe_process(self) -> str:
         """Return `process 4711`, with the machine if it is another one."""

@@ -4,6 +4,7 @@ unchanged entries of the lock as they are."""
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -120,6 +121,41 @@ def test_unusual_scripts_and_paths_are_skipped_by_both(
     weasel("run", "odd", "--force", cwd=made)
     assert (made / "project.lock").read_bytes() == before
     assert "up to date" in spacy("run", "odd", cwd=made).err
+
+
+def test_weasel_skips_lines_that_we_ran_in_a_shell_and_the_advice_of_check_runs_alike_in_both(
+    tmp_path: Path, spacy: Spacy, weasel: Weasel
+) -> None:
+    text = (
+        "vars: {tags: [a, b]}\n"
+        "commands:\n"
+        "  - name: c\n"
+        "    script:\n"
+        "      - echo one > one.txt && echo two > two.txt\n"
+        "      - |\n        cat one.txt \\\n          two.txt > out.txt\n        rm one.txt two.txt\n"
+        "      - python -c 'import sys; open(\"tags\", \"w\").write(sys.argv[1])' '${vars.tags}'\n"
+        "    outputs: [out.txt, tags]\n"
+    )
+    made = project(tmp_path / "ours", text)
+    assert spacy("run", "c", cwd=made).code == 0
+    assert (made / "out.txt").read_text() == "one\ntwo\n"
+    assert (made / "tags").read_text() == '["a", "b"]'
+    before = (made / "project.lock").read_bytes()
+    assert skipped(weasel("run", "c", cwd=made)) == 1
+    assert (made / "project.lock").read_bytes() == before
+
+    line = "echo one > x && cat x > 'a b'"
+    theirs = project(tmp_path / "theirs", f'commands: [{{name: c, script: ["{line}"]}}]')
+    weasel("run", "c", cwd=theirs)
+    assert not (theirs / "x").exists(), "weasel says done"
+    found = json.loads(spacy("check", "--format=json", cwd=theirs).out)
+    item = next(f["hint"] for f in found if "needs a shell" in f["message"]).partition("write ")[2]
+    (theirs / "project.yml").write_text(f"commands:\n- name: c\n  script:\n  {item}\n")
+    for run in (lambda: weasel("run", "c", cwd=theirs), lambda: spacy("run", "c", cwd=theirs)):
+        run()
+        assert (theirs / "a b").read_text() == "one\n"
+        (theirs / "a b").unlink()
+    assert "needs a shell" not in spacy("check", cwd=theirs).out
 
 
 def test_folders_and_outputs_no_cache_are_recorded_as_weasel_records_them(

@@ -12,7 +12,8 @@ import pytest
 from git_spacy.project import loader
 from git_spacy.run import ray_options, ray_worker
 from git_spacy.run.executor import Job
-from git_spacy.run.script import Step
+from git_spacy.run.interpreter import Interpreter
+from git_spacy.run.script import Step, build_steps
 from tests.testing.projects import project
 from tests.testing.repositories import repository
 
@@ -90,3 +91,20 @@ def test_a_worker_without_the_folder_asks_for_the_files(
     else:
         (Path(order.root) / "project.yml").write_text("commands: []")
     assert list(ray_worker.execute(order)) == [("no_folder",)]
+
+
+def test_a_line_with_shell_syntax_runs_on_a_worker_with_its_own_python(tmp_path: Path) -> None:
+    root = project(
+        repository(tmp_path / "r"),
+        "commands: [{name: c, script: [\"python -c 'print(1)' > out && ls *.yml >> out\"]}]",
+    )
+    loaded = loader.load(root)
+    (command,) = loaded.commands
+    python = Interpreter("/nowhere on the worker/python", "test")
+    steps = build_steps(command, python, {}, os.environ)
+    job = Job(command, steps, root, dict(os.environ), python.path)
+    created = ray_options.create_folder_proof(root)
+    assert created
+    order = ray_options.build_work_order(loaded, job, *created, None, 0)
+    assert list(ray_worker.execute(order))[-1] == ("exited", 0, True)
+    assert (root / "out").read_text() == "1\nproject.yml\n"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 from git_spacy.project.model import Command
-from git_spacy.run.interpreter import Interpreter, find_interpreter, installed_version
+from git_spacy.run.interpreter import Interpreter
 from git_spacy.run.script import build_steps, process_environment
 
 PYTHON = Interpreter("/env/bin/python", "test")
@@ -119,52 +119,6 @@ def test_a_shell_finds_python_and_pip_of_an_environment_that_lacks_these_names(
     (step,) = build_steps(command(lines), Interpreter(str(python), "test"), {}, {})
     done = subprocess.run(step.arguments, capture_output=True, text=True, check=True)
     assert done.stdout == "ours a\nours b\nours -m pip list\n"
-
-
-@pytest.fixture
-def environments(tmp_path: Path) -> Path:
-    for name in ("active", "conda", "p/.venv", "configured"):
-        python = tmp_path / name / "bin/python"
-        python.parent.mkdir(parents=True)
-        python.write_text("#!/bin/sh\n")
-        python.chmod(0o755)
-    return tmp_path
-
-
-def test_python_is_chosen_in_order_of_precedence(environments: Path) -> None:
-    root = environments / "p"
-    configured = {"spacy.python": str(environments / "configured/bin/python")}
-    active = {"VIRTUAL_ENV": str(environments / "active")}
-    conda = {"CONDA_PREFIX": str(environments / "conda")}
-    for settings, environ, chosen_by in (
-        (configured, active, "git config spacy.python"),
-        ({}, {**conda, **active}, "VIRTUAL_ENV"),
-        ({}, conda, "CONDA_PREFIX"),
-        ({}, {}, ".venv"),
-        ({}, {"VIRTUAL_ENV": "/gone"}, ".venv"),
-    ):
-        assert find_interpreter(root, settings, environ).chosen_by == chosen_by
-    assert find_interpreter(environments, {}, {}).path == sys.executable
-    relative = find_interpreter(root, {"spacy.python": "../configured/bin/python"}, {})
-    assert Path(relative.path).resolve() == environments / "configured/bin/python"
-
-
-def test_a_missing_configured_python_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(
-        InvalidInput, match=r"git config spacy\.python: error: Python not found: '/gone'"
-    ):
-        find_interpreter(tmp_path, {"spacy.python": "/gone"}, {})
-
-
-def test_the_version_of_a_package_is_read_from_the_interpreters_environment(
-    environments: Path,
-) -> None:
-    packages = environments / "active/lib/python3.11/site-packages"
-    (packages / "spacy-3.8.1.dist-info").mkdir(parents=True)
-    (packages / "spacy_legacy-3.0.12.dist-info").mkdir()
-    python = Interpreter(str(environments / "active/bin/python"), "test")
-    assert installed_version(python, "spacy") == "3.8.1"
-    assert installed_version(python, "weasel") is None
 
 
 @pytest.mark.threat("git-environment", commands="run")

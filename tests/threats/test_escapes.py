@@ -54,7 +54,7 @@ assets:
 commands:
   - name: {escape_in_yaml("make")}
     help: {escape_in_yaml("help")}
-    script: [{escape_in_yaml("python make.py ")}]
+    script: [{escape_in_yaml("python make.py '")[:-1]}'"]
     deps: [make.py, in]
     outputs: [{path_in_yaml("out")}]
     outputs_no_cache: [scores.json]
