@@ -48,6 +48,9 @@ ALL_SETTINGS = (
     Setting("spacy.cacheLinks", BOOLEAN, "false",
         "Make outputs hard links into the run cache: saves disk space, but they are read-only."),
     Setting("spacy.notes", BOOLEAN, "true", "Record each run in Git notes."),
+    Setting("spacy.metrics", TEXT, "",
+        "The JSON outputs whose numbers are metrics, as patterns such as 'metrics/*.json'; by"
+        " default, those in outputs_no_cache and those that 'spacy evaluate' writes."),
     Setting("spacy.ignore", BOOLEAN, "true", "Let clone and assets update .gitignore."),
     Setting("spacy.remote.*.url", TEXT, "",
         "The address of the remote with this name, for push, pull and restore; overrides"
