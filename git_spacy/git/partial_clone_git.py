@@ -244,7 +244,7 @@ def _local_commit(git_dir: Path, address: Address) -> str:
 
 
 def _translate_error(address: Address, done: GitResult) -> GitSpacyError:
-    message = redact(done.message.replace(address.url, address.display_url)) or "git fetch failed"
+    message = redact(done.report.replace(address.url, address.display_url))
     stderr = _text(done.stderr).lower()
     if _NO_REF.search(stderr):
         return no_such_ref(address)

@@ -48,6 +48,9 @@ ALL_SETTINGS = (
     Setting("spacy.cacheLinks", BOOLEAN, "false",
         "Make outputs hard links into the run cache: saves disk space, but they are read-only."),
     Setting("spacy.notes", BOOLEAN, "true", "Record each run in Git notes."),
+    Setting("spacy.notesMessage", TEXT, "",
+        "The message of the commit that 'git spacy notes push' sends, for servers with rules on"
+        " messages."),
     Setting("spacy.metrics", TEXT, "",
         "The JSON outputs whose numbers are metrics, as patterns such as 'metrics/*.json'; by"
         " default, those in outputs_no_cache and those that 'spacy evaluate' writes."),
@@ -209,6 +212,12 @@ def number(values: Settings, name: str) -> int:
         file=f"git config {name}",
         hint=f"git config {name} {setting.default or '2g'}",
     )
+
+
+def text_value(values: Settings, name: str) -> str:
+    """Return a setting of any text; "" if it is not set."""
+
+    return values.get(name.lower(), "")
 
 
 def fetch_limits(values: Settings) -> process.Limits:
