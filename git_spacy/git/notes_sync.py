@@ -18,6 +18,7 @@ from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
 from git_spacy.file_locks import file_lock
 from git_spacy.git import notes, process
 from git_spacy.git.ident import FALLBACK_IDENT
+from git_spacy.git.messages import quote
 from git_spacy.git.notes import REF
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 from git_spacy.git.settings import read_settings, text_value
@@ -96,7 +97,7 @@ def fetch(repository: Repository, remote: str) -> str:
         repository.run_git(("update-ref", "-d", tracking_ref(remote)), check=False)
         return ""
     if done.returncode:
-        raise ExternalError(f"git fetch {remote}: {done.report}")
+        raise ExternalError(f"git fetch {remote}: {quote(done.stderr)}")
     return notes.tip(repository, tracking_ref(remote))
 
 
@@ -104,7 +105,7 @@ def contact(repository: Repository, remote: str) -> str:
     """Ask the remote for its notes; return git's message if it cannot be reached, else ""."""
 
     done = _run_with_network(repository, ("ls-remote", "--quiet", "--", remote, REF))
-    return done.report if done.returncode else ""
+    return quote(done.stderr) if done.returncode else ""
 
 
 def merge(repository: Repository, remote: str, warn: Warn = lambda _: None) -> int:
@@ -292,18 +293,10 @@ def _try_push(repository: Repository, remote: str, ours: str) -> _Rejection | No
                 text for text in lines if text.startswith(("remote: error:", "remote: fatal:"))
             ]
             is_permanent = bool(_PERMANENT_REJECTION.search("\n".join([reason, *errors])))
-            return _Rejection(f"{reason}{_continued(done)}", is_permanent)
+            return _Rejection(f"{reason}\n  {quote(done.stderr).strip()}", is_permanent)
     if done.returncode:
-        raise ExternalError(f"git push {remote}: {done.report}")
+        raise ExternalError(f"git push {remote}: {quote(done.stderr)}")
     return None
-
-
-def _continued(done: process.GitResult) -> str:
-    """Return all that was said as further lines of a message."""
-
-    if not done.stderr.strip():
-        return ""
-    return done.report if done.report.startswith("\n") else f"\n  {done.report}"
 
 
 def _run_with_network(repository: Repository, arguments: Sequence[str]) -> process.GitResult:

@@ -89,20 +89,6 @@ class GitResult(NamedTuple):
     stderr: bytes
 
     @property
-    def report(self) -> str:
-        """All that git, ssh and the server wrote on stderr, for a message on several lines.
-
-        Only empty lines, and progress that was overwritten on the terminal, are left out.
-        """
-
-        text = self.stderr.decode("utf-8", "replace")
-        shown = (line.rstrip().rpartition("\r")[2].rstrip() for line in text.split("\n"))
-        lines = [line for line in shown if line.strip() and line.strip() != "remote:"]
-        if len(lines) == 1:
-            return lines[0].removeprefix("fatal: ").removeprefix("error: ")
-        return "\n  ".join(["", *lines]) if lines else "failed with no output"
-
-    @property
     def message(self) -> str:
         """The last lines of git's error message, without prefixes and hints."""
 
