@@ -31,7 +31,7 @@ MAX_PROCESSES = {
     "resolved": 0,
     "check": 3,
     "check --staged": 7,
-    "log": 7,
+    "log": 8,  # two of them build the index, which later commands only read
     "show": 8,
     "ignore --check": 2,
     "document --check": 0,

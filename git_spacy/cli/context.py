@@ -224,7 +224,10 @@ class CommandContext:
         from git_spacy.state.stat_cache import StatCache
 
         python = find_interpreter(self.root, self.settings, os.environ)
-        recorder = Recorder(project, self.root, python, self.variables, output.diagnostic)
+        recorder = Recorder(
+            project, self.root, python, self.variables, output.diagnostic,
+            self.settings.get("spacy.metrics", "").split(),
+        )  # fmt: skip
         stats = StatCache.open(self.root)
         stats.declare(project)
         return RunContext(

@@ -10,6 +10,7 @@ from git_spacy.cli import output
 from git_spacy.errors import escape_controls, redact
 from git_spacy.git.notes import AnnotatedCommit
 from git_spacy.history.commit_runs import RecordedRun
+from git_spacy.history.metrics import HANDFUL, by_importance, judge
 from git_spacy.history.run_record import (
     RunChange,
     RunRecord,
@@ -53,21 +54,22 @@ def outcome(record: RunRecord) -> str:
     return output.duration(record.seconds) if not record.exit else "failed"
 
 
-def format_metrics(record: RunRecord, limit: int = 4) -> str:
-    """Return the first `limit` metrics as text, those at the top level before nested ones."""
+def format_metrics(record: RunRecord, limit: int | None = 4) -> str:
+    """Return the `limit` most important metrics as text."""
 
-    values = sorted(flat_metrics(record).items(), key=lambda item: item[0].count("."))
-    text = ", ".join(f"{name} {format_number(value)}" for name, value in values[:limit])
-    return text + (", …" if len(values) > limit else "")
+    values = flat_metrics(record)
+    names = by_importance(values)
+    text = ", ".join(f"{name} {format_number(values[name])}" for name in names[:limit])
+    return text + (", …" if names[:limit] != names else "")
 
 
-def details(run: RecordedRun, previous: RunRecord | None) -> list[str]:
-    """Return the lines of a run in the log: exit code, metrics, variables, changes since the
-    previous run."""
+def details(run: RecordedRun, previous: RunRecord | None, limit: int | None = 4) -> list[str]:
+    """Return the lines of a run in the log: exit code, metrics (at most `limit`), variables,
+    changes since the previous run."""
 
     record = run.record
     lines = [f"exit code {record.exit}"] if record.exit else []
-    lines.append(format_metrics(record))
+    lines.append(format_metrics(record, limit))
     if record.vars:
         lines.append("with " + ", ".join(f"{name}={value}" for name, value in record.vars.items()))
     inputs = changed_inputs(previous, record) if previous else []
@@ -148,11 +150,19 @@ _KINDS = {
 """Kinds of changes: as `differences` names them → as `diff --json` does."""
 
 
-def format_changes(changes: Iterable[RunChange]) -> list[str]:
-    """Return how two runs differ, one change per line; script lines start with `-` or `+`."""
+def format_changes(changes: Iterable[RunChange], *, all_metrics: bool = False) -> list[str]:
+    """Return how two runs differ, one change per line; script lines start with `-` or `+`.
+
+    Only the most important metrics are shown, unless all are wanted.
+    """
 
     lines: list[str] = []
+    changes = list(changes)
+    metrics = by_importance(change.name for change in changes if change.kind == "metric")
+    shown = set(metrics if all_metrics else metrics[:HANDFUL])
     for change in changes:
+        if change.kind == "metric" and change.name not in shown:
+            continue
         if change.kind == "script":
             colour, sign, text = (
                 ("green", "+", change.after) if change.after else ("red", "-", change.before)
@@ -167,6 +177,8 @@ def format_changes(changes: Iterable[RunChange]) -> list[str]:
         else:
             before, after = change.before or "–", change.after or "–"
             lines.append(f"{kind}{name} {before} → {after}{_difference(change)}")
+    if len(metrics) > len(shown):
+        lines.append(f"{len(metrics) - len(shown)} more metrics differ: --all-metrics")
     return lines
 
 
@@ -175,7 +187,11 @@ def _difference(change: RunChange) -> str:
         difference = float(change.after) - float(change.before)
     except ValueError:
         return ""
-    return f" ({'+' if difference > 0 else ''}{format_number(round(difference, 6))})"
+    judged = judge(change.name, difference) if change.kind == "metric" else ""
+    text = f"{'+' if difference > 0 else ''}{format_number(round(difference, 6))}"
+    if not judged:
+        return f" ({text})"
+    return output.paint(f" ({text}, {judged})", "green" if judged == "better" else "red")
 
 
 def run_to_json(run: RecordedRun) -> dict[str, Any]:

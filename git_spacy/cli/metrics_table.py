@@ -16,6 +16,7 @@ from git_spacy.generate.drawing.label import single_line
 from git_spacy.git.repository import Repository
 from git_spacy.history import run_diff
 from git_spacy.history.commit_runs import CommitRuns
+from git_spacy.history.metrics import HANDFUL, is_lower_better
 from git_spacy.history.run_diff import Comparison, MetricsRow, MetricsTable, VariantRun
 from git_spacy.history.run_params import CommitParams
 from git_spacy.history.run_record import format_number
@@ -32,12 +33,14 @@ _NO_METRICS = (
 
 
 class TableOptions(NamedTuple):
-    """What to show: metrics (names or patterns; all if empty), the metric to sort by (lowest first
-    if it starts with `-`), and the variables to average over."""
+    """What to show: metrics (names or patterns; the most important if empty), the metric to sort by
+    (lowest first if it starts with `-`), the variables to average over, and whether to show all
+    metrics."""
 
     metrics: tuple[str, ...] = ()
     sort: str = ""
     over: tuple[str, ...] = ()
+    all_metrics: bool = False
 
 
 def compare_runs(
@@ -94,7 +97,9 @@ def _unknown(kind: str, name: str, names: Iterable[str]) -> InvalidInput:
     return InvalidInput(f"these runs have no {kind} '{name}'", hint=hint)
 
 
-def show(comparison: Comparison, start: Path, *, above_projects: bool) -> None:
+def show(
+    comparison: Comparison, start: Path, options: TableOptions, *, above_projects: bool
+) -> None:
     """Print the tables, and on stderr what they leave out. On a terminal, fit them to its width."""
 
     width = shutil.get_terminal_size().columns if output.is_terminal() else None
@@ -103,7 +108,8 @@ def show(comparison: Comparison, start: Path, *, above_projects: bool) -> None:
             name = f"{table.project}: " if above_projects and table.project else ""
             title = output.paint(single_line(name + table.command), "bold")
             output.result_painted(f"\n{title}" if number else title)
-            _show(table, width)
+            limit = None if options.all_metrics or options.metrics else HANDFUL
+            _show(table, width, limit)
     if not comparison.tables:
         output.message(
             _NO_METRICS if comparison.without_metrics else history_format.no_runs_message()
@@ -116,12 +122,17 @@ def show(comparison: Comparison, start: Path, *, above_projects: bool) -> None:
         output.message(_failures(comparison.failed))
 
 
-def _show(table: MetricsTable, width: int | None) -> None:
+def _show(table: MetricsTable, width: int | None, limit: int | None) -> None:
+    number = len(table.metrics[limit:]) if limit else 0
+    table = table._replace(metrics=table.metrics[:limit])
     layout = fitted(columns(table), width)
     for styled in lines(layout.columns):
         painted = (output.paint(text, "bold") if bold else text for text, bold in styled.pieces)
         output.result_painted("".join(painted).rstrip())
-    for text in _legend(table, layout):
+    legend = _legend(table, layout)
+    if number:
+        legend.append(f"{number} more metrics: --all-metrics, or choose with --metric NAME")
+    for text in legend:
         wrapped = textwrap.wrap(text, max(width - 2, 1)) if width else [text]
         output.result("\n".join(f"  {part}" for part in wrapped))
 
@@ -201,7 +212,7 @@ def _aligned(values: Sequence[float | None]) -> list[str]:
 def _legend(table: MetricsTable, layout: Fitted) -> list[str]:
     titles = {column.title for column in layout.columns if column.bold}
     marked = [name for name in table.metrics if single_line(name) in titles]
-    lowest = [name for name in marked if run_diff.is_lower_better(name)]
+    lowest = [name for name in marked if is_lower_better(name)]
     legend = []
     if marked:
         legend.append(

@@ -49,7 +49,10 @@ PERCENT = Comment("%% ")
 
 
 class ForeignBlock(NamedTuple):
-    """The markers of another tool's block, which ours replaces."""
+    """The markers of another tool's block, whose content ours replaces.
+
+    The markers stay, since that tool would otherwise replace the whole file the next time.
+    """
 
     start: str
     end: str
@@ -161,8 +164,9 @@ def find_block(text: str, generated: GeneratedFile) -> ExistingBlock | None:
         start = text.find(block.start)
         end = text.find(block.end, start)
         if start >= 0 and end >= 0:
-            after = text[end + len(block.end) :]
-            return ExistingBlock(text[:start], after.removeprefix("\n"), "", True)
+            inner = start + len(block.start)
+            line_end = "\r\n" if text.startswith("\r\n", inner) else "\n"
+            return ExistingBlock(text[:inner] + line_end, text[end:], "", True)
     return None
 
 

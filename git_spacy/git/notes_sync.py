@@ -18,8 +18,10 @@ from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
 from git_spacy.file_locks import file_lock
 from git_spacy.git import notes, process
 from git_spacy.git.ident import FALLBACK_IDENT
+from git_spacy.git.messages import quote
 from git_spacy.git.notes import REF
 from git_spacy.git.repository import SAFE_CONFIG, Repository
+from git_spacy.git.settings import read_settings, text_value
 from git_spacy.project.diagnostics import did_you_mean
 
 _MERGE_REF = "refs/notes/spacy-merging"
@@ -95,7 +97,7 @@ def fetch(repository: Repository, remote: str) -> str:
         repository.run_git(("update-ref", "-d", tracking_ref(remote)), check=False)
         return ""
     if done.returncode:
-        raise ExternalError(f"git fetch {remote}: {done.message or 'failed with no output'}")
+        raise ExternalError(f"git fetch {remote}: {quote(done.stderr)}")
     return notes.tip(repository, tracking_ref(remote))
 
 
@@ -103,7 +105,7 @@ def contact(repository: Repository, remote: str) -> str:
     """Ask the remote for its notes; return git's message if it cannot be reached, else ""."""
 
     done = _run_with_network(repository, ("ls-remote", "--quiet", "--", remote, REF))
-    return (done.message or "failed with no output") if done.returncode else ""
+    return quote(done.stderr) if done.returncode else ""
 
 
 def merge(repository: Repository, remote: str, warn: Warn = lambda _: None) -> int:
@@ -226,28 +228,53 @@ def push(repository: Repository, remote: str, warn: Warn = lambda _: None) -> in
 
     notes.check_entry_count(repository, notes.tip(repository))
     theirs = fetch(repository, remote)
-    unmoved = 0
+    message = text_value(read_settings(repository.cwd()), "spacy.notesMessage")
+    unmoved, reason = 0, ""
     for attempt in range(_MAX_ATTEMPTS):
         merge(repository, remote, warn)
         ours = notes.tip(repository)
-        rejection = _try_push(repository, remote, ours) if ours != theirs else ""
-        if not rejection:
+        if message and ours != theirs:
+            ours = _as_one_commit(repository, ours, theirs, message)
+        rejection = _try_push(repository, remote, ours) if ours != theirs else None
+        if rejection is None:
             new = compare(repository, ours, theirs).ahead
             if new:
                 repository.run_git(("update-ref", tracking_ref(remote), ours))
             return new
-        if _PERMANENT_REJECTION.search(rejection):
+        reason = rejection.message
+        if rejection.is_permanent:
             break
         time.sleep(random.uniform(0, 0.05 * min(attempt + 1, 20)))
         previous, theirs = theirs, fetch(repository, remote)
         unmoved = unmoved + 1 if theirs == previous else 0
         if unmoved == _MAX_ATTEMPTS_UNMOVED:
             break
-    raise ExternalError(f"'{remote}' rejected the notes: {rejection}")
+    raise ExternalError(f"'{remote}' rejected the notes: {reason}")
 
 
-def _try_push(repository: Repository, remote: str, ours: str) -> str:
-    """Push the notes, and return the reason if the remote rejected them, else "".
+def _as_one_commit(repository: Repository, ours: str, theirs: str, message: str) -> str:
+    """Put all that the remote does not have into one commit with this message.
+
+    For servers that reject commits without e.g. the number of a ticket. Returns its id, or `ours`
+    if other processes have changed the notes meanwhile.
+    """
+
+    parents = ("-p", theirs) if theirs else ()
+    arguments = ("commit-tree", f"{ours}^{{tree}}", *parents, "-m", message)
+    done = repository.run_git((*_fallback_identity(repository), *arguments))
+    new = done.stdout.decode().strip()
+    return new if _compare_and_swap(repository, new, ours) else ours
+
+
+class _Rejection(NamedTuple):
+    """What the remote said when it rejected the notes, and whether to try again is in vain."""
+
+    message: str
+    is_permanent: bool
+
+
+def _try_push(repository: Repository, remote: str, ours: str) -> _Rejection | None:
+    """Push the notes; return None, or why the remote rejected them.
 
     Raises ExternalError if the remote did not answer.
     """
@@ -260,19 +287,16 @@ def _try_push(repository: Repository, remote: str, ours: str) -> str:
     done = _run_with_network(repository, arguments)
     for line in done.stdout.decode("utf-8", "replace").splitlines():
         if line.startswith("!\t"):
-            return "; ".join([line.rpartition("\t")[2], *_remote_messages(done)])
+            reason = line.rpartition("\t")[2]
+            lines = done.stderr.decode("utf-8", "replace").splitlines()
+            errors = [
+                text for text in lines if text.startswith(("remote: error:", "remote: fatal:"))
+            ]
+            is_permanent = bool(_PERMANENT_REJECTION.search("\n".join([reason, *errors])))
+            return _Rejection(f"{reason}\n  {quote(done.stderr).strip()}", is_permanent)
     if done.returncode:
-        raise ExternalError(f"git push {remote}: {done.message or 'failed with no output'}")
-    return ""
-
-
-def _remote_messages(done: process.GitResult) -> list[str]:
-    """Return the errors of the remote, or its last lines, e.g. from a hook."""
-
-    lines = done.stderr.decode("utf-8", "replace").splitlines()
-    messages = [line[8:].strip() for line in lines if line.startswith("remote: ")]
-    errors = [line for line in messages if line.startswith(("error: ", "fatal: "))]
-    return errors or [line for line in messages if line][-3:]
+        raise ExternalError(f"git push {remote}: {quote(done.stderr)}")
+    return None
 
 
 def _run_with_network(repository: Repository, arguments: Sequence[str]) -> process.GitResult:

@@ -28,6 +28,7 @@ from git_spacy.errors import (
 )
 from git_spacy.git import objects, process
 from git_spacy.git.address import Address, no_such_ref
+from git_spacy.git.messages import quote
 from git_spacy.git.process import GitResult, Limits
 from git_spacy.git.remote_tree import MAX_TREE_BYTES, FetchedTree, Stream, TreeEntry, limit_entries
 
@@ -250,7 +251,7 @@ def _local_commit(git_dir: Path, address: Address) -> str:
 
 
 def _translate_error(address: Address, done: GitResult) -> GitSpacyError:
-    message = redact(done.message.replace(address.url, address.display_url)) or "git fetch failed"
+    message = redact(quote(done.stderr).replace(address.url, address.display_url))
     stderr = _text(done.stderr).lower()
     if _NO_REF.search(stderr):
         return no_such_ref(address)

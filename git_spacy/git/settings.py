@@ -51,6 +51,12 @@ ALL_SETTINGS = (
         "Let scripts find the outputs of their earlier runs, as with weasel; by default, only those"
         " of the commands in keep_outputs of project.yml."),
     Setting("spacy.notes", BOOLEAN, "true", "Record each run in Git notes."),
+    Setting("spacy.notesMessage", TEXT, "",
+        "The message of the commit that 'git spacy notes push' sends, for servers with rules on"
+        " messages."),
+    Setting("spacy.metrics", TEXT, "",
+        "The JSON outputs whose numbers are metrics, as patterns such as 'metrics/*.json'; by"
+        " default, those in outputs_no_cache and those that 'spacy evaluate' writes."),
     Setting("spacy.ignore", BOOLEAN, "true", "Let clone and assets update .gitignore."),
     Setting("spacy.remote.*.url", TEXT, "",
         "The address of the remote with this name, for push, pull and restore; overrides"
@@ -229,6 +235,12 @@ def number(values: Settings, name: str) -> int:
         file=f"git config {name}",
         hint=f"git config {name} {setting.default or '2g'}",
     )
+
+
+def text_value(values: Settings, name: str) -> str:
+    """Return a setting of any text; "" if it is not set."""
+
+    return values.get(name.lower(), "")
 
 
 def fetch_limits(values: Settings) -> process.Limits:

@@ -8,16 +8,18 @@ a record that does not agree counts only if it is in the history of the commit.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import InvalidInput, Warn
+from git_spacy.errors import GitSpacyError, InvalidInput, Warn
 from git_spacy.git import commits, notes
 from git_spacy.git.repository import Repository
 from git_spacy.history import run_history
 from git_spacy.history.commit_runs import RecordedRun, RunFinder
 from git_spacy.history.lock_digests import digest_entry
-from git_spacy.history.run_record import RunRecord, parse_lines
+from git_spacy.history.metrics import metrics_in
+from git_spacy.history.run_record import RecordedFile, RunRecord, parse_lines
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project import loader
@@ -25,7 +27,7 @@ from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.matrix import Variants, split_name, with_variants
 from git_spacy.project.model import Command, Project
 from git_spacy.state.lock_selection import pick_entries
-from git_spacy.state.project_view import AtCommit
+from git_spacy.state.project_view import AtCommit, WorkTree
 
 
 class ResolvedEntry(NamedTuple):
@@ -104,6 +106,47 @@ def lock_history(
         if choice.matches_commit or (is_due and is_in_history):
             entries[name] = best._replace(matches_commit=choice.matches_commit)
     return LockHistory(commit, project, committed, entries)
+
+
+def worktree_lock(root: Path, repository: Repository, warn: Warn = lambda _: None) -> LockHistory:
+    """Return the present project and project.lock with the run records of their results.
+
+    An entry without a record gets the metrics that its files have now; those `matches_commit` that
+    are not stale. Raises InvalidInput for an invalid file, Refused, OSError, ExternalError.
+    """
+
+    held = lock_format.read(root)
+    data = loader.read_bytes(root)
+    project = with_variants(loader.parse(data).project, data, held)
+    finder = RunFinder(repository, warn)
+    folder = run_history.project_folder(root, repository)
+    found = {
+        item.entry.name: item if item.record else item._replace(record=_as_record(root, item.entry))
+        for item in _with_records(tuple(held.values()), finder, folder, "")
+    }
+    chosen = pick_entries(
+        project, {name: [item.entry] for name, item in found.items()}, WorkTree(root)
+    )
+    entries = {
+        name: found[name]._replace(matches_commit=choice.matches_commit)
+        for name, choice in chosen.items()
+    }
+    return LockHistory("", project, held, entries)
+
+
+def _as_record(root: Path, entry: LockEntry) -> RunRecord:
+    """Return a record of an entry, with the metrics in its files as they are now."""
+
+    deps, outs = (
+        tuple(RecordedFile(item.path, item.md5, None) for item in items)
+        for items in (entry.deps, entry.outs)
+    )
+    metrics = {}
+    for out in entry.outs:
+        with suppress(OSError, GitSpacyError):
+            if numbers := metrics_in(root, out.path):
+                metrics[out.path] = numbers
+    return RunRecord("", "", entry.name, entry.script, deps, outs, metrics=metrics)
 
 
 class _VariantNames:

@@ -16,14 +16,10 @@ from typing import Any, NamedTuple
 
 from git_spacy.git.notes import AnnotatedCommit
 from git_spacy.history.commit_runs import RecordedRun
+from git_spacy.history.metrics import by_importance, is_lower_better
 from git_spacy.history.run_params import RunParams
 from git_spacy.history.run_record import RunRecord, flat_metrics
 from git_spacy.project.matrix import to_cli
-
-_LOWER_IS_BETTER = {
-    *("loss", "losses", "error", "errors", "err", "cost", "perplexity", "ppl", "wer", "cer"),
-    *("mae", "mse", "rmse", "time", "seconds", "duration", "latency"),
-}
 
 
 class VariantRun(NamedTuple):
@@ -57,7 +53,7 @@ class MetricsRow(NamedTuple):
 class MetricsTable(NamedTuple):
     """The runs of one command of one project.
 
-    `variables` are those that differ; `metrics` are all metrics, top-level names first. The rows
+    `variables` are those that differ; `metrics` are all metrics, the most important first. The rows
     are sorted by their variables.
     """
 
@@ -111,11 +107,10 @@ def _build_table(
     project: str, command: str, variables: tuple[str, ...], rows: Sequence[MetricsRow]
 ) -> MetricsTable:
     metrics = dict.fromkeys(name for row in rows for name in row.metrics)
-    by_depth = sorted(metrics, key=lambda name: name.count("."))
     in_order = sorted(
         rows, key=lambda row: [natural_key(row.variables, name) for name in variables]
     )
-    return MetricsTable(project, command, variables, tuple(by_depth), tuple(in_order))
+    return MetricsTable(project, command, variables, tuple(by_importance(metrics)), tuple(in_order))
 
 
 def _row(run: VariantRun) -> MetricsRow:
@@ -210,12 +205,6 @@ def sort_by_metric(table: MetricsTable, name: str, *, ascending: bool) -> Metric
     )
     others = (other for other in table.metrics if other != name)
     return table._replace(rows=tuple(rows), metrics=(name, *others))
-
-
-def is_lower_better(metric: str) -> bool:
-    """Guess from a name like `loss.ner` or `mean_squared_error` whether lower is better."""
-
-    return not _LOWER_IS_BETTER.isdisjoint(re.split(r"[^a-z]+", metric.lower()))
 
 
 def best_rows(rows: Sequence[MetricsRow], metric: str) -> frozenset[int]:

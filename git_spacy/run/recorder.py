@@ -7,18 +7,18 @@ does not fail the run: it is reported once, as a warning.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_spacy import __version__
 from git_spacy.errors import GitSpacyError, Warn, as_warning, redact
-from git_spacy.files import open_beneath
 from git_spacy.git import commits
 from git_spacy.git.repository import Repository
 from git_spacy.history import run_history
+from git_spacy.history.metrics import metric_files, metrics_in
 from git_spacy.history.run_history import BaseCommit
-from git_spacy.history.run_record import How, RecordedFile, RunRecord, read_metrics
+from git_spacy.history.run_record import How, RecordedFile, RunRecord
 from git_spacy.project.matrix import variant_variables
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
@@ -26,7 +26,6 @@ from git_spacy.run.interpreter import Interpreter, installed_version, python_ver
 from git_spacy.state.stat_cache import Observed
 
 _INTERVAL = 1.0  # seconds between calls of git, however short the commands are
-_METRICS_LIMIT = 64 << 10  # bytes; a larger JSON file contains data, not metrics
 
 
 class PendingRecord(NamedTuple):
@@ -42,7 +41,7 @@ class Recorder:
     """Records the runs of one project.
 
     `overrides` are the variables set on the command line; `warn` is called at most once, with the
-    reason why a run could not be recorded.
+    reason why a run could not be recorded; `metric_patterns` choose the outputs with metrics.
     """
 
     def __init__(
@@ -52,7 +51,9 @@ class Recorder:
         python: Interpreter,
         overrides: Mapping[str, Any],
         warn: Warn,
+        metric_patterns: Sequence[str] = (),
     ) -> None:
+        self._metric_patterns = metric_patterns
         self._project = project
         self._root = root
         self._python = python
@@ -136,15 +137,12 @@ class Recorder:
     def _metrics(
         self, command: Command, outs: Observed
     ) -> Iterable[tuple[str, Mapping[str, float]]]:
-        for path in command.produced:
+        for path in metric_files(command, self._metric_patterns):
             state = outs.get(path.normal)
-            if state is None or state.names or not path.normal.endswith(".json"):
+            if state is None or state.names:
                 continue
-            if state.size > _METRICS_LIMIT:
-                continue
-            with open_beneath(self._root, path.normal) as stream:
-                if metrics := read_metrics(stream.read(_METRICS_LIMIT)):
-                    yield path.text, metrics
+            if metrics := metrics_in(self._root, path.normal):
+                yield path.text, metrics
 
     def _warn_failure(self, error: GitSpacyError | OSError) -> None:
         if not self._warned:

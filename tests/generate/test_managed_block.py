@@ -99,10 +99,12 @@ def test_two_blocks_left_by_a_merge_count_as_edited_and_become_one() -> None:
     assert writer.plan(decided.text, TWO).action == "nothing"
 
 
-def test_another_tools_block_is_replaced_with_its_markers() -> None:
+def test_another_tools_block_is_replaced_between_its_markers() -> None:
     text = "above\n<!-- OLD START -->\nold\n<!-- OLD END -->\nbelow\n"
+    block = managed_block.with_markers(ONE)
     assert (
-        managed_block.insert_block(text, ONE) == f"above\n{managed_block.with_markers(ONE)}below\n"
+        managed_block.insert_block(text, ONE)
+        == f"above\n<!-- OLD START -->\n{block}<!-- OLD END -->\nbelow\n"
     )
     not_closed = "above\n<!-- OLD START -->\nold\n"
     assert (

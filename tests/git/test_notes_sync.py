@@ -164,10 +164,62 @@ def test_push_is_retried_while_the_remote_ref_is_locked(team: Team) -> None:
 def test_reason_of_a_rejected_push_is_reported(team: Team) -> None:
     hook(team, "pre-receive", "echo 'no notes on this server' >&2; exit 1")
     team.note(0, "ours")
-    with pytest.raises(ExternalError, match=r"rejected the notes: .*no notes on this server"):
+    with pytest.raises(ExternalError, match=r"(?s)rejected the notes: .*no notes on this server"):
         team.push(0)
     assert team.lines(team.clones[0]) == {"ours"}
     assert team.lines(team.remote) == set()
+
+
+def test_all_that_ssh_and_the_server_said_is_reported_but_secrets(
+    team: Team, tmp_path: Path
+) -> None:
+    """D3: ssh's reason, and every line of a server's hook."""
+
+    clone = team.clones[0]
+    write(tmp_path, {"ssh*": "#!/bin/sh\necho 'Host key verification failed.' >&2; exit 255\n"})
+    git(clone, "config", "core.sshCommand", str(tmp_path / "ssh"))
+    git(clone, "remote", "set-url", "origin", "ssh://somewhere.invalid/x.git")
+    team.note(0, "ours")
+    for action in (team.push, team.pull):
+        with pytest.raises(ExternalError) as error:
+            action(0)
+        said = str(error.value)
+        assert "\n  Host key verification failed." in said
+        assert "Could not read from remote repository" in said
+        assert "and the repository exists." in said
+    lines = [f"line {number}" for number in range(9)]
+    script = "".join(f"echo '{line}' >&2; " for line in lines)
+    hook(team, "pre-receive", f"{script} echo 'see https://user:secret@example.com/x' >&2; exit 1")
+    git(clone, "remote", "set-url", "origin", str(team.remote))
+    with pytest.raises(ExternalError) as error:
+        team.push(0)
+    said = str(error.value)
+    assert [line for line in lines if f"\n  remote: {line}" not in said] == []
+    assert "https://***@example.com/x" in said
+    assert "secret" not in said
+
+
+def test_a_server_with_rules_on_messages_gets_the_message_of_the_setting(team: Team) -> None:
+    """It checks every commit that is pushed, e.g. those of earlier runs and of merges."""
+
+    hook(
+        team, "update",
+        'case $2 in 0000*) range=$3;; *) range=$2..$3;; esac\n'
+        "for id in $(git rev-list $range); do git log -1 --format=%s $id | grep -q ^PROJ-1 ||"
+        " { echo 'no ticket' >&2; exit 1; }; done",
+    )  # fmt: skip
+    for number in (0, 1):
+        team.note(number, f"by {number}")
+        team.note(number, f"again by {number}")
+    with pytest.raises(ExternalError, match="no ticket"):
+        team.push(0)
+    for number, pushed in ((0, 2), (1, 2), (0, 0)):
+        git(team.clones[number], "config", "spacy.notesMessage", "PROJ-1: run records")
+        assert team.push(number) == pushed
+    everything = {"by 0", "again by 0", "by 1", "again by 1"}
+    assert team.lines(team.remote) == team.lines(team.clones[0]) == everything
+    subjects = git(team.remote, "log", "--format=%s", "refs/notes/spacy").splitlines()
+    assert subjects == ["PROJ-1: run records"] * 2
 
 
 def test_push_gives_up_on_a_permanent_lock(team: Team) -> None:

@@ -1,4 +1,4 @@
-"""`git spacy diff`: compare the runs of two commits."""
+"""`git spacy diff`: compare the runs of two commits, or of the work tree with those of HEAD."""
 
 from __future__ import annotations
 
@@ -18,25 +18,35 @@ if TYPE_CHECKING:
 
     _EntryPair = tuple[ResolvedEntry | None, ResolvedEntry | None]
 
-EXAMPLES = (("git spacy diff main HEAD", "Show how and why results differ from main."),)
+EXAMPLES = (
+    ("git spacy diff", "Show how the results in the work tree differ from those of HEAD."),
+    ("git spacy diff main HEAD", "Show how and why results differ from main."),
+)
+_WORK_TREE = "the work tree"
 
 
 @click.command(cls=SpacyCommand)
-@click.argument("revisions", nargs=-1, required=True, metavar="A [B]")
+@click.argument("revisions", nargs=-1, metavar="[A] [B]")
+@click.option("--all-metrics", is_flag=True, help="Show all metrics, not only the main ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def diff(context: CommandContext, revisions: tuple[str, ...], as_json: bool) -> None:
+def diff(
+    context: CommandContext, revisions: tuple[str, ...], all_metrics: bool, as_json: bool
+) -> None:
     """Show how each command's run for commit B (default: HEAD) differs from its run for commit A:
-    script, dependencies, outputs and metrics. A..B works, too."""
+    script, dependencies, outputs and metrics. A..B works, too. Without a commit, compare what
+    project.lock in the work tree has with HEAD."""
 
     from git_spacy.cli import history_format
-    from git_spacy.history.lock_history import lock_history
+    from git_spacy.history.lock_history import lock_history, worktree_lock
 
-    revisions = _parse_revisions(revisions)
+    sides = _parse_revisions(revisions)
     repository = context.open_history().repository
-    left, right = (
-        lock_history(context.root, repository, revision, warn=output.diagnostic)
-        for revision in revisions
+    left = lock_history(context.root, repository, sides[0], warn=output.diagnostic)
+    right = (
+        lock_history(context.root, repository, sides[1], warn=output.diagnostic)
+        if revisions
+        else worktree_lock(context.root, repository, output.diagnostic)
     )
     names = dict.fromkeys((*right.entries, *left.entries))
     pairs = {name: (left.entries.get(name), right.entries.get(name)) for name in names}
@@ -49,7 +59,8 @@ def diff(context: CommandContext, revisions: tuple[str, ...], as_json: bool) -> 
     with output.paged(context.cwd):
         for name, (pair, changes) in compared.items():
             title = output.paint(sanitize(name), "bold")
-            lines = _format_command(revisions, pair, history_format.format_changes(changes))
+            formatted = history_format.format_changes(changes, all_metrics=all_metrics)
+            lines = _format_command(sides, pair, formatted)
             output.result_painted("\n".join([title, *(f"  {line}" for line in lines)]))
     if not compared:
         output.message(history_format.no_runs_message())
@@ -73,6 +84,8 @@ def _format_command(
 
 
 def _parse_revisions(revisions: tuple[str, ...]) -> tuple[str, str]:
+    if not revisions:
+        return "HEAD", _WORK_TREE
     if len(revisions) == 1 and ".." in revisions[0]:
         first, _, second = revisions[0].partition("..")
         revisions = (first or "HEAD", second.lstrip(".") or "HEAD")

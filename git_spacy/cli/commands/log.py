@@ -37,6 +37,7 @@ _COLOURS = {"failed": "red"}
     "--metric", "metrics", multiple=True, metavar="NAME",
     help="Table: show only this metric, or a pattern ('ents_*').",
 )  # fmt: skip
+@click.option("--all-metrics", is_flag=True, help="Show all metrics, not only the main ones.")
 @click.option(
     "--sort", metavar="METRIC",
     help="Table: sort by METRIC, or by -METRIC in ascending order.",
@@ -49,8 +50,8 @@ _COLOURS = {"failed": "red"}
 @click.pass_obj
 def log(
     context: CommandContext, revisions: tuple[str, ...], experiments: bool, name: str | None,
-    limit: int | None, table: bool, metrics: tuple[str, ...], sort: str | None,
-    over: tuple[str, ...], as_json: bool,
+    limit: int | None, table: bool, metrics: tuple[str, ...], all_metrics: bool,
+    sort: str | None, over: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Show recorded runs by the commit that brought their results, newest first: when each started,
     how long it took, its metrics, and what had changed since the previous run.
@@ -71,13 +72,13 @@ def log(
     if is_table:
         from git_spacy.cli import metrics_table
 
-        options = metrics_table.TableOptions(metrics, sort or "", over)
+        options = metrics_table.TableOptions(metrics, sort or "", over, all_metrics)
         commits = list(_newest(history, name, limit))
         comparison = metrics_table.compare_runs(repository, root, folder, commits, name, options)
         if as_json:
             output.emit_json(metrics_table.to_json(comparison))
         else:
-            metrics_table.show(comparison, context.cwd, above_projects=folder is None)
+            metrics_table.show(comparison, context.cwd, options, above_projects=folder is None)
         return
     hidden = _Hidden()
     selected = _only_with_runs(hidden.count(history), name)
@@ -87,7 +88,7 @@ def log(
         return
     count = None  # unless the user leaves the pager early
     with output.paged(context.cwd):
-        count = _show_commits(commits_with_runs, folder)
+        count = _show_commits(commits_with_runs, folder, None if all_metrics else 4)
     hidden.report(is_empty=count == 0)
 
 
@@ -113,9 +114,13 @@ class _Hidden:
 
 
 def _show_commits(
-    commits: Iterable[tuple[CommitRuns, list[RunRecord | None]]], folder: str | None
-) -> int:
-    """Print a table of runs for each commit, as soon as it is read; return how many there were."""
+    commits: Iterable[tuple[CommitRuns, list[RunRecord | None]]], folder: str | None,
+    limit: int | None,
+) -> int:  # fmt: skip
+    """Print a table of runs for each commit, as soon as it is read; return how many there were.
+
+    Each has at most `limit` metrics.
+    """
 
     from git_spacy.cli import history_format
 
@@ -126,7 +131,7 @@ def _show_commits(
             (
                 _label(run, folder),
                 history_format.outcome(run.record),
-                history_format.details(run, earlier),
+                history_format.details(run, earlier, limit),
             )
             for run, earlier in reversed(list(zip(commit.runs, previous, strict=True)))
         ]

@@ -21,6 +21,7 @@ EXAMPLES = (
     ("git spacy notes status", "Compare run records with the remote."),
 )
 SEE_ALSO = ("git-notes(1)",)
+SETTINGS = ("spacy.notesMessage",)
 
 _MAX_IDS = 8  # on a line
 
