@@ -109,7 +109,9 @@ class OutputExtractor:
         self._links: dict[str, str] = {}
 
     def _refusal(self, inner: str, reason: str) -> Exception:
-        return self._error(posixpath.join(self._path.normal, inner).rstrip("/"), f"which {reason}")
+        return self._error(
+            posixpath.join(self._path.in_archive, inner).rstrip("/"), f"which {reason}"
+        )
 
     def check(self, member: tarfile.TarInfo) -> tuple[str, list[str]]:
         """Check a member; return its name below the output, and the folders to create for it."""
@@ -145,7 +147,7 @@ class OutputExtractor:
         """
 
         parts = [part for part in name.split("/") if part not in ("", ".")]
-        own = self._path.normal.split("/")
+        own = self._path.in_archive.split("/")
         if name.startswith("/") or ".." in parts or parts[: len(own)] != own:
             raise self._error(name, "which is outside the output")
         return "/".join(parts[len(own) :])

@@ -55,6 +55,7 @@ from git_spacy.git.settings import Settings
 from git_spacy.project.diagnostics import group_problems
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
+from git_spacy.project.permission import require_writable
 from git_spacy.state.hashing import digest_contents, digest_file_names, files_below
 from git_spacy.state.stat_cache import FetchedAsset, StatCache
 
@@ -164,7 +165,9 @@ class _FetchRun:
         """Decide what to do with an asset."""
 
         try:
-            recover(self._context.root, asset.dest.normal)
+            if asset.url or asset.git:
+                require_writable(self._context.root, asset.dest)
+                recover(self._context.root, asset.dest.normal)
             status = asset_status.inspect_asset(asset, self._context.root, self._index)
         except Refused as error:
             return Refuse(asset, error)

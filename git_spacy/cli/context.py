@@ -6,8 +6,8 @@ Every part is read when it is first used, so that a command pays only for what i
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,7 @@ import click
 
 from git_spacy.cli import command_line, output
 from git_spacy.errors import GitSpacyError, InvalidInput, as_warning
+from git_spacy.real_paths import SETTING, granted
 
 if TYPE_CHECKING:
     from git_spacy.git.repository import Repository
@@ -175,16 +176,26 @@ class CommandContext:
 
         return read_settings(self.root)
 
-    def lock(self, *, wait: bool = True) -> AbstractContextManager[ShowRunning]:
+    @contextmanager
+    def lock(self, *, wait: bool = True) -> Iterator[ShowRunning]:
         """Keep other runs out of the project until the block ends, and tell them what the user
-        typed; see `project_lock`."""
+        typed; see `project_lock`. The project may then be written where the user allowed it."""
 
         from git_spacy.state.run_lock import project_lock
 
         typed = command_line.typed(click.get_current_context())
-        return project_lock(
+        locked = project_lock(
             self.root, os.environ, command_line=typed, wait=wait, waiting=output.message
         )
+        with self.write_permission(), locked as show_running:
+            yield show_running
+
+    def write_permission(self) -> AbstractContextManager[None]:
+        """Let the project be written in the folders that the user's settings allow."""
+
+        from git_spacy.git.settings import folders
+
+        return granted(self.root, lambda: folders(self.settings, SETTING))
 
     def run_context(self, project: Project) -> RunContext:
         """Return the context that all commands of a run share; it follows the user's settings.

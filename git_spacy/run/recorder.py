@@ -142,7 +142,7 @@ class Recorder:
                 continue
             if state.size > _METRICS_LIMIT:
                 continue
-            with open_beneath(self._root, path.normal) as stream:
+            with open_beneath(self._root, path.normal, anywhere=True) as stream:
                 if metrics := read_metrics(stream.read(_METRICS_LIMIT)):
                     yield path.text, metrics
 

@@ -22,8 +22,9 @@ from typing import IO, BinaryIO, cast
 
 from git_spacy.containment import link_stays_inside, refuse_name
 from git_spacy.errors import ExternalError, LocalFailure, Refused
-from git_spacy.files import Staging, resolve_beneath
+from git_spacy.files import Staging
 from git_spacy.project.paths import ProjectPath
+from git_spacy.real_paths import resolve_writable
 from git_spacy.safe_extract import OutputExtractor, read_members
 from git_spacy.state.hashing import FileStat, Fingerprint, files_below, fingerprint
 
@@ -38,8 +39,9 @@ Progress = Callable[[int], None]
 def pack(root: Path, path: ProjectPath, md5: str, stream: BinaryIO, progress: Progress) -> None:
     """Write the archive of the output at `path`, whose digest is `md5`, to `stream`.
 
-    `progress` is called with the number of bytes of each read. Raises Refused for a link that
-    leaves the project or names a folder elsewhere in it, LocalFailure if the output changes while
+    `progress` is called with the number of bytes of each read. Raises Refused for an output or a
+    link in it that leads out of the project, unless the user allowed the folder that it leads to,
+    and for a link that names a folder elsewhere, LocalFailure if the output changes while
     it is read, OSError.
     """
 
@@ -62,6 +64,13 @@ def pack(root: Path, path: ProjectPath, md5: str, stream: BinaryIO, progress: Pr
             tar.members.clear()  # type: ignore[attr-defined]
     if hasher.hexdigest() != md5:
         raise LocalFailure(f"'{path}' changed while it was read", hint="push again")
+
+
+def check_sendable(root: Path, path: ProjectPath) -> None:
+    """Raise Refused as `pack` does for an output or a link in it that leads elsewhere."""
+
+    for _ in _folders_and_links(root, path):
+        pass
 
 
 def unpack(
@@ -164,13 +173,13 @@ def _file_info(fact: FileStat, path: ProjectPath) -> tarfile.TarInfo:
 
 
 def _member_name(path: ProjectPath, inner: str) -> str:
-    return posixpath.join(path.normal, inner).rstrip("/")
+    return posixpath.join(path.in_archive, inner).rstrip("/")
 
 
 def _folders_and_links(root: Path, path: ProjectPath) -> Iterator[tuple[str, tarfile.TarInfo]]:
     """Yield (name below the output, member) for each folder and link of an output."""
 
-    top = resolve_beneath(root, path.normal)
+    top = resolve_writable(root, path.normal)
     for folder, folders, files in os.walk(top):
         above = os.path.relpath(folder, top)
         above = "" if above == "." else above
@@ -197,6 +206,8 @@ def _folders_and_links(root: Path, path: ProjectPath) -> Iterator[tuple[str, tar
                     f"'{_member_name(path, inner)}' is a link to a folder outside '{path}'",
                     hint="replace the link with a copy of the folder",
                 )
+            else:
+                resolve_writable(root, os.path.join(path.normal, inner))
 
 
 class _HashingReader:

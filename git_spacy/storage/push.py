@@ -47,8 +47,8 @@ def push(
 ) -> TransferOutcome:  # fmt: skip
     """Push the outputs of all commands that are up to date; with `force` also those present there.
 
-    All outputs are checked before the first is sent. Raises Refused for a path outside the project,
-    InvalidInput for project.lock, OSError.
+    All outputs are checked before the first is sent. Raises Refused for a path outside the project
+    that the user did not allow, InvalidInput for project.lock, OSError.
     """
 
     skipped: list[tuple[str, str]] = []
@@ -72,6 +72,8 @@ def push(
                 key = remote_keys.make_key(path, hashed, now.digest)
                 wanted[key] = _PushOutput(path, key, now.size)
     stats.save()
+    for output in wanted.values():
+        archive.check_sendable(root, output.path)
     transfers = TransferPool(report, jobs)
     for text, reason in skipped:
         transfers.report(TransferSkipped(text, reason))

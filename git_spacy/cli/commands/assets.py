@@ -21,6 +21,7 @@ EXAMPLES = (
 SETTINGS = (
     "spacy.ignore", "spacy.timeout", "spacy.fetchTimeout", "spacy.maxAssetSize",
     "spacy.allowLocalPath", "spacy.allowLocalRepository", "spacy.allowEnvInUrl",
+    "spacy.allowOutside",
 )  # fmt: skip
 
 
@@ -59,9 +60,11 @@ def assets(
 
     from git_spacy.assets.fetch import fetch
     from git_spacy.cli.progress import fetch_reporter
+    from git_spacy.project.permission import require_all_writable, written_directories
     from git_spacy.state.stat_cache import StatCache
 
     with context.lock(wait=not no_wait), fetch_reporter() as report:
+        require_all_writable(root, written_directories(context.loaded, root))
         _update_gitignore(context)
         outcome = fetch(
             project, root, names=names, extra=extra, force=force, jobs=jobs, report=report,

@@ -11,7 +11,7 @@ from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
 
 EXAMPLES = (("git spacy pull", "Fetch outputs that others made from the same inputs."),)
-SETTINGS = ("spacy.remote.*.url", "spacy.maxOutputSize")
+SETTINGS = ("spacy.remote.*.url", "spacy.maxOutputSize", "spacy.allowOutside")
 
 
 @click.command(cls=OverridingCommand)

@@ -14,7 +14,7 @@ EXAMPLES = (
     ("git spacy push", "Send up-to-date outputs to the default remote."),
     ("git spacy push s3://bucket/models", "Send outputs to an address."),
 )
-SETTINGS = ("spacy.remote.*.url",)
+SETTINGS = ("spacy.remote.*.url", "spacy.allowOutside")
 
 
 @click.command(cls=OverridingCommand)

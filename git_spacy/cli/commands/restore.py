@@ -12,7 +12,7 @@ EXAMPLES = (
     ("git spacy restore", "Restore the outputs of HEAD."),
     ("git spacy restore v1.0", "Restore the outputs of a tag."),
 )
-SETTINGS = ("spacy.remote.*.url", "spacy.maxOutputSize")
+SETTINGS = ("spacy.remote.*.url", "spacy.maxOutputSize", "spacy.allowOutside")
 
 _COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": "green"}
 
