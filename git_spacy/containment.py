@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
+RESERVED_NAMES = ("project.yml", "project.lock")
+"""The project's own files, which no command and no asset replaces."""
 MAX_NAME_BYTES = 255
 """The longest name of a file on Linux; the limit of a path is higher."""
 _MAX_PATH_BYTES = 3_000  # Linux allows 4,096, with the path of the folder itself

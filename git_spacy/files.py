@@ -3,7 +3,7 @@
 Data goes to a temporary file beside its destination, is flushed to disk, and
 replaces the destination in one step. A path below a folder is opened component by component from
 the descriptor of that folder, without following symlinks, so that a symlink that appears after the
-check changes nothing.
+check changes nothing. `real_paths` says where a project may be written.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from git_spacy import sharing
+from git_spacy import real_paths, sharing
 from git_spacy.abandoned import unless_abandoned
-from git_spacy.containment import is_git_name, names_beneath
+from git_spacy.containment import names_beneath
 from git_spacy.errors import Refused
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -57,7 +57,7 @@ def write_beneath(
     one appears after the path was resolved.
     """
 
-    top, names = _beneath(root, relative)
+    top, names = real_paths.beneath(root, relative)
     with _open_folder(top, names[:-1], relative, create=parents) as directory:
         folder = os.path.join(top, *names[:-1])
         _replace(directory, folder, names[-1] if names else ".", data, executable=executable)
@@ -133,30 +133,8 @@ def resolve_beneath(root: Path, relative: str) -> Path:
     Raises Refused if a symlink on the way leads out of `root` or into Git's own folder.
     """
 
-    top, names = _beneath(root, relative)
+    top, names = real_paths.beneath(root, relative)
     return Path(top, *names)
-
-
-def _beneath(root: Path, relative: str) -> tuple[str, tuple[str, ...]]:
-    """Return the real path of `root`, and the names on the real path from there to `relative`.
-    Raises Refused as `resolve_beneath` does."""
-
-    top = os.path.realpath(root)
-    real = os.path.realpath(os.path.join(top, relative))
-    names = names_beneath(real, top)
-    if names is None:
-        raise Refused(
-            f"'{relative}' leads out of the project through a symlink, to '{real}'",
-            hint="replace the symlink with the folder itself, or with a bind mount of it",
-            file=relative,
-        )
-    if any(map(is_git_name, names)):
-        raise Refused(
-            f"'{relative}' leads into Git's own folder, to '{real}'",
-            hint="use a path outside '.git'",
-            file=relative,
-        )
-    return top, names
 
 
 @contextmanager
@@ -165,17 +143,13 @@ def parent_descriptor(
 ) -> Iterator[tuple[int, str]]:
     """Open the folder that contains `relative`; yield its descriptor and the last name of the path.
 
-    Missing folders are created unless `create` is false. Symlinks that stay below `root` are
-    resolved first; none is followed after that.
+    Missing folders are created unless `create` is false. Symlinks are resolved first; none is
+    followed after that.
 
-    Raises Refused if a symlink leads out of `root` or into Git's own folder, or if one appears
-    after the path was resolved.
+    Raises Refused as `real_paths.writable` does, or if a symlink appears after that.
     """
 
-    folder, name = os.path.split(relative)
-    if is_git_name(name):
-        raise Refused(f"'{relative}' is reserved for Git", hint="use another name", file=relative)
-    top, names = _beneath(root, folder)
+    top, names, name = real_paths.writable(root, relative)
     with _open_folder(top, names, relative, create=create) as descriptor:
         yield descriptor, name
 
@@ -184,7 +158,10 @@ def parent_descriptor(
 def _open_folder(top: str, names: Sequence[str], relative: str, *, create: bool) -> Iterator[int]:
     """Open the folder below `top` that `names` are the path of, without following symlinks."""
 
-    descriptor = os.open(top, _DIRECTORY)
+    try:
+        descriptor = os.open(top, _DIRECTORY)
+    except NotADirectoryError as error:
+        raise _not_a_directory(error, top, relative) from None
     try:
         for count, name in enumerate(names, 1):
             try:
@@ -241,14 +218,15 @@ def _not_a_directory(error: OSError, folder: str, relative: str) -> OSError | Re
     return error
 
 
-def descriptor_beneath(root: Path, relative: str) -> int:
+def descriptor_beneath(root: Path, relative: str, *, anywhere: bool = False) -> int:
     """Open `relative` below `root` for reading, whatever kind of file it is.
 
-    Opening a FIFO does not wait for a writer. Raises OSError, and Refused if a symlink leads out
-    of `root` or into Git's own folder, or if one appears after the path was resolved.
+    Opening a FIFO does not wait for a writer. With `anywhere`, it may be outside of `root`.
+    Otherwise, raises Refused if a symlink leads out of `root` or into Git's own folder. Raises
+    Refused, too, if a symlink appears after the path was resolved; OSError.
     """
 
-    with folder_beneath(root, relative) as (directory, name, _):
+    with folder_beneath(root, relative, anywhere=anywhere) as (directory, name, _):
         return _open_file(name, directory, relative)
 
 
@@ -262,48 +240,56 @@ def _open_file(name: str, directory: int, relative: str) -> int:
 
 
 @contextmanager
-def folder_beneath(root: Path, relative: str) -> Iterator[tuple[int, str, str]]:
+def folder_beneath(
+    root: Path, relative: str, *, anywhere: bool = False
+) -> Iterator[tuple[int, str, str]]:
     """Resolve all symlinks in `relative`, and open the folder that contains the real file.
 
     Yields the descriptor of that folder, the name of the file in it, and the real path of the file.
     Unlike `parent_descriptor`, this also resolves a symlink that is the last part of the path.
-    Raises OSError, and Refused as `descriptor_beneath` does.
+    With `anywhere`, for paths that are only hashed, the file may be outside of `root`. Otherwise,
+    raises Refused as `descriptor_beneath` does. Raises OSError.
     """
 
-    top, names = _beneath(root, relative)
+    if anywhere:
+        top, names = real_paths.readable(root, relative)
+    else:
+        top, names = real_paths.beneath(root, relative)
     with _open_folder(top, names[:-1], relative, create=False) as directory:
         yield directory, names[-1] if names else ".", os.path.join(top, *names)
 
 
 def open_each(root: Path, paths: Iterable[str]) -> Iterator[FileIO]:
-    """Yield the files at `paths`, real paths below `root`, opened for reading and unbuffered.
+    """Yield the files at `paths`, which are real paths, opened for reading and unbuffered.
 
     A file is closed when the next one is opened. The folder of the last file stays open, since the
-    next file is usually in it, too. No symlink is followed. Raises OSError, and Refused for a
-    symlink that appeared after the paths were resolved.
+    next file is usually in it, too. No symlink below `root` is followed, nor any that is the last
+    part of a path. Raises OSError, and Refused for a symlink that appeared after the paths were
+    resolved.
     """
 
-    top = os.path.join(os.path.realpath(root), "")
+    top = os.path.realpath(root)
     open_folder, directory = None, -1
     with ExitStack() as stack:
         for path in paths:
             folder, name = os.path.split(path)
             if folder != open_folder:
                 stack.close()
-                names = folder[len(top) :].split(os.sep) if len(folder) > len(top) else ()
-                directory = stack.enter_context(_open_folder(top, names, path, create=False))
+                names = names_beneath(folder, top)
+                start = (folder, ()) if names is None else (top, names)
+                directory = stack.enter_context(_open_folder(*start, path, create=False))
                 open_folder = folder
             with open(_open_file(name, directory, path), "rb", buffering=0) as stream:
                 yield stream
 
 
 @contextmanager
-def open_beneath(root: Path, relative: str) -> Iterator[BinaryIO]:
+def open_beneath(root: Path, relative: str, *, anywhere: bool = False) -> Iterator[BinaryIO]:
     """Open the regular file `relative` below `root` for reading. Raises OSError, and Refused as
     `descriptor_beneath` does, or if it is not a regular file."""
 
     try:
-        file = descriptor_beneath(root, relative)
+        file = descriptor_beneath(root, relative, anywhere=anywhere)
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket
             raise _not_a_file(relative) from None
@@ -320,8 +306,13 @@ def _not_a_file(relative: str) -> Refused:
 
 
 def make_directory(root: Path, relative: str) -> None:
-    """Create the folder `relative` below `root`, with parents. Raises Refused, OSError."""
+    """Create the folder `relative` below `root`, with parents, unless it exists.
 
+    Raises Refused as `parent_descriptor` does, OSError.
+    """
+
+    if (root / relative).is_dir():
+        return
     with parent_descriptor(root, os.path.join(relative, ".")):
         pass
 
@@ -449,9 +440,11 @@ class Staging:
 def staging(root: Path, relative: str) -> Iterator[Staging]:
     """Yield a Staging for `relative` below `root`, and remove what was not committed.
 
-    Raises Refused as `parent_descriptor` does; Abandoned.
+    If `relative` is a symlink that leads out of `root`, its target is replaced. Raises Refused as
+    `real_paths.writable` does, or if a symlink appears after the path was resolved; Abandoned.
     """
 
+    relative = real_paths.staged(root, relative)
     with parent_descriptor(root, relative) as (descriptor, name):
         staged = Staging(root, relative, descriptor, name)
         with unless_abandoned(staged.abandon):
@@ -465,7 +458,8 @@ def recover(root: Path, relative: str) -> None:
     """Clean up after a killed run: remove the file or folder that it staged for `relative`, and
     move the old one back if the new one had not replaced it yet."""
 
-    folder, name = os.path.split(os.path.join(os.path.realpath(root), relative))
+    path = os.path.join(os.path.realpath(root), relative)
+    folder, name = os.path.split(os.path.realpath(path) if os.path.islink(path) else path)
     if any(os.path.lexists(f"{folder}/.{name}.git-spacy-{kind}") for kind in ("new", "old")):
         with staging(root, relative):
             pass
@@ -476,7 +470,7 @@ def _pinned(descriptor: int, root: Path, relative: str) -> Path:
     such paths; elsewhere it is the real path."""
 
     pinned = Path(f"/proc/self/fd/{descriptor}")
-    return pinned if pinned.is_dir() else resolve_beneath(root, os.path.dirname(relative))
+    return pinned if pinned.is_dir() else Path(os.path.realpath(root / os.path.dirname(relative)))
 
 
 def _kind(name: str, descriptor: int) -> int | None:

@@ -313,4 +313,4 @@ class OutputExtractor(MemberExtractor):
     """Extracts the output at `path` from an archive that has its members under that path."""
 
     def __init__(self, path: ProjectPath, target: Path, error: MakeError) -> None:
-        super().__init__(path.normal, target, error, "output")
+        super().__init__(path.in_archive, target, error, "output")

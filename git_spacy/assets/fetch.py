@@ -55,6 +55,7 @@ from git_spacy.git.settings import Settings
 from git_spacy.project.diagnostics import group_problems
 from git_spacy.project.graph import check_destinations
 from git_spacy.project.model import Asset, Project
+from git_spacy.project.permission import require_writable
 from git_spacy.state.fetched_assets import (
     describe_source,
     fetched_asset,
@@ -190,7 +191,9 @@ class _FetchRun:
         """Decide what to do with an asset."""
 
         try:
-            recover(self._context.root, asset.dest.normal)
+            if asset.url or asset.git:
+                require_writable(self._context.root, asset.dest)
+                recover(self._context.root, asset.dest.normal)
             if asset.extract:
                 recover(self._context.root, extraction.archive_path(asset))
             status = asset_status.inspect_asset(

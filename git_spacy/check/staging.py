@@ -160,6 +160,9 @@ class _AfterAdding:
     def changed_files(self, path: ProjectPath, recorded: str) -> list[str]:
         return self._view(path).changed_files(path, recorded)
 
+    def is_outside(self, path: ProjectPath) -> bool:
+        return self._staged.is_outside(path)
+
     def absence(self, path: ProjectPath) -> Absence | None:
         return self._view(path).absence(path)
 

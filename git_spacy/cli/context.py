@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,7 @@ import click
 
 from git_spacy.cli import command_line, output
 from git_spacy.errors import Busy, GitSpacyError, InvalidInput, as_warning
+from git_spacy.real_paths import SETTING, granted
 
 if TYPE_CHECKING:
     from git_spacy.git.repository import Repository
@@ -181,7 +182,7 @@ class CommandContext:
     @contextmanager
     def lock(self, *, wait: bool = True) -> Iterator[ShowRunning]:
         """Keep other runs out of the project until the block ends, and tell them what the user
-        typed; see `project_lock`.
+        typed; see `project_lock`. The project may then be written where the user allowed it.
 
         Brings back the outputs that killed runs had set aside.
         """
@@ -190,9 +191,10 @@ class CommandContext:
 
         is_inner = run_lock.is_locked_by_caller(self.root, os.environ)
         typed = command_line.typed(click.get_current_context())
-        with run_lock.project_lock(
+        locked = run_lock.project_lock(
             self.root, os.environ, command_line=typed, wait=wait, waiting=output.message
-        ) as show_running:
+        )
+        with self.write_permission(), locked as show_running:
             if not is_inner and set_aside.is_pending(self.root):
                 from git_spacy.run.previous_outputs import recovered_warning
 
@@ -208,6 +210,13 @@ class CommandContext:
         if set_aside.is_pending(self.root):
             with suppress(Busy, OSError), self.lock(wait=False):
                 pass
+
+    def write_permission(self) -> AbstractContextManager[None]:
+        """Let the project be written in the folders that the user's settings allow."""
+
+        from git_spacy.git.settings import folders
+
+        return granted(self.root, lambda: folders(self.settings, SETTING))
 
     def run_context(self, project: Project) -> RunContext:
         """Return the context that all commands of a run share; it follows the user's settings.

@@ -45,7 +45,8 @@ class IgnoreMatch(NamedTuple):
 
 
 def candidates(project: Project) -> tuple[ProjectPath, ...]:
-    """Return the paths of fetched assets and outputs, without paths inside another of them."""
+    """Return the paths of fetched assets and outputs in the project, without paths inside another
+    of them."""
 
     fetched = [asset.dest for asset in project.assets if asset.url or asset.git]
     outputs = [path for command in project.commands for path in command.outputs]
@@ -54,7 +55,8 @@ def candidates(project: Project) -> tuple[ProjectPath, ...]:
     return tuple(
         path
         for path in unique
-        if not any(path.holds(other) for other in committed)
+        if not path.outside
+        and not any(path.holds(other) for other in committed)
         and not any(other.holds(path) for other in unique if other.normal != path.normal)
     )
 

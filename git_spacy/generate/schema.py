@@ -61,13 +61,9 @@ _NO_ENVIRONMENT = _not_matching(
 )
 # Nothing in $defs has a title or description: editors would show it instead of the key's own.
 _PATH: Schema = {
-    **_TEXT,
+    "type": ["string", "null"],  # without a value, it is a problem of the command that needs it
     "allOf": [
-        _not_matching(
-            "a path outside the project",
-            rf"^[/\\~]|^[A-Za-z]:|{_PATH_PREFIX}\.\.([/\\]|$)",
-        ),
-        _not_matching("the project folder itself", r"^(\.?[/\\])*\.?$"),
+        _not_matching("the project folder itself", r"^(\.?/)+\.?$|^\.$"),
         _not_matching(
             "a path inside Git's own directory",
             rf"{_PATH_PREFIX}(\.[gG][iI][tT]|[gG][iI][tT]~[0-9]+)[. ]*([:/\\]|$)",

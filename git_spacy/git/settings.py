@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ Settings = Mapping[str, str]
 """Values of `git config spacy.*` by name, as git prints it (`spacy.allowlocalpath`)."""
 
 BOOLEAN, NUMBER, SIZE, TEXT = "true or false", "a number", "a size", "a text"
+FOLDERS = "an absolute path; may be given several times"
 
 
 class Setting(NamedTuple):
@@ -86,6 +88,9 @@ ALL_SETTINGS = (
     Setting("spacy.rayShared", BOOLEAN, "true",
         "Let Ray workers that can access the project's folder work in it; otherwise, always"
         " transfer the files."),
+    Setting("spacy.allowOutside", FOLDERS, "",
+        "A folder outside of the project in which outputs, assets and directories may be written."
+        " An empty value clears the list."),
     Setting("spacy.allowLocalPath", BOOLEAN, "false",
         "Allow asset URLs to name paths outside the repository."),
     Setting("spacy.allowLocalRepository", BOOLEAN, "false",
@@ -114,10 +119,20 @@ class SettingValue(NamedTuple):
 def read_settings(start: Path) -> dict[str, str]:
     """Return all `spacy.*` settings that apply in the folder `start`; the last value wins.
 
-    Runs one git process; uses dulwich if git is not installed.
+    The values of a setting that may be given several times are joined by newlines. Runs one git
+    process; uses dulwich if git is not installed.
     """
 
-    return {entry.name: entry.value for entry in read_entries(start)}
+    values: dict[str, str] = {}
+    for name, value, *_ in read_entries(start):
+        _add_value(values, name, value)
+    return values
+
+
+def _add_value(values: dict[str, str], name: str, value: str) -> None:
+    setting = find_setting(name)
+    is_list = setting and setting.kind == FOLDERS and value and values.get(name)
+    values[name] = f"{values[name]}\n{value}" if is_list else value
 
 
 def read_entries(start: Path) -> list[SettingValue]:
@@ -195,7 +210,7 @@ def _settings_without_git(start: Path) -> dict[str, str]:
             if section[0].lower() == b"spacy":
                 for name, value in file.items(section):
                     parts = [b"spacy", *section[1:], name.lower()]
-                    values[b".".join(parts).decode()] = value.decode("utf-8", "replace")
+                    _add_value(values, b".".join(parts).decode(), value.decode("utf-8", "replace"))
     return values
 
 
@@ -243,6 +258,19 @@ def text_value(values: Settings, name: str) -> str:
     return values.get(name.lower(), "")
 
 
+def folders(values: Settings, name: str) -> list[str]:
+    """Return the folders of a setting, with `~` replaced. Raises InvalidInput."""
+
+    found = [os.path.expanduser(value) for value in _value(values, name).splitlines() if value]
+    for folder in found:
+        if not os.path.isabs(folder):
+            raise InvalidInput(
+                f"'{folder}' is not {_BY_NAME[name.lower()].kind}", file=f"git config {name}",
+                hint=f"git config {name} {shlex.quote(os.path.abspath(folder))}",
+            )  # fmt: skip
+    return found
+
+
 def fetch_limits(values: Settings) -> process.Limits:
     """Return the user's limits for fetches from a Git server. Raises InvalidInput."""
 
@@ -259,4 +287,4 @@ def _text(values: Settings, name: str) -> str:
     return _value(values, name)
 
 
-_READERS = {BOOLEAN: boolean, NUMBER: number, SIZE: number, TEXT: _text}
+_READERS = {BOOLEAN: boolean, NUMBER: number, SIZE: number, TEXT: _text, FOLDERS: folders}

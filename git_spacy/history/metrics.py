@@ -77,7 +77,7 @@ def metrics_in(root: Path, name: str) -> dict[str, float]:
 
     if not name.endswith(".json"):
         return {}
-    with open_beneath(root, name) as stream:
+    with open_beneath(root, name, anywhere=True) as stream:
         data = stream.read(_MAX_BYTES + 1)
     return read_metrics(data) if len(data) <= _MAX_BYTES else {}
 

@@ -2,7 +2,7 @@
 
 The line is ASCII JSON with sorted keys: two clones write the same line for the same record, and
 Git's `cat_sort_uniq` merges their notes. A line is written once and never changed. It has no
-machine name, no path outside the project and no value of an environment variable.
+machine name, no path but those in project.yml and no value of an environment variable.
 docs/reference/run-records.md has the format.
 """
 

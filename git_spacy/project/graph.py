@@ -305,7 +305,8 @@ def paths_in_git(project: Project, commands: Iterable[Command]) -> list[ProjectP
     elsewhere += [asset.dest for asset in project.assets if asset.url or asset.git]
     deps = dict.fromkeys(path for command in commands for path in command.deps)
     outputs = [path for command in commands for path in command.outputs_no_cache]
-    return [path for path in deps if not any(map(path.touches, elsewhere))] + outputs
+    paths = [path for path in deps if not any(map(path.touches, elsewhere))] + outputs
+    return [path for path in paths if not path.outside]
 
 
 def checksum_hint(asset: Asset, *, edited: bool = False) -> str:

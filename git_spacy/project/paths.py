@@ -1,7 +1,8 @@
 """Validation of paths from project.yml and other files, and detection of Git directories.
 
-Only the text of a path is checked; `files.resolve_beneath` deals with symbolic links when the path
-is used. Names that Windows or macOS would treat as `.git` are refused on every system, since
+Only the text of a path is checked; `files` deals with symbolic links when the path is used. A path
+may lead out of the project: it can be read there, and `project.permission` decides whether it may
+be written. Names that Windows or macOS would treat as `.git` are refused on every system, since
 projects are shared.
 """
 
@@ -12,21 +13,20 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.containment import is_git_name, leads_out
+from git_spacy.containment import RESERVED_NAMES, is_git_name, leads_out
 from git_spacy.errors import Diagnostic, Refused
 
 _HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}")
 _DRIVE = re.compile(r"[A-Za-z]:")
-_RESERVED = ("project.yml", "project.lock")
 
 ROLES = ("dependency", "output", "asset destination", "directory")
 
 
 class ProjectPath(NamedTuple):
-    """A validated path inside the project.
+    """A validated path, relative to the project or outside of it.
 
     `text` is the original spelling, which is recorded in project.lock. `normal` is the normalized
-    path (no `.`, no repeated or trailing slashes), which is compared and opened.
+    path (no `.`, no repeated or trailing slashes, `~` replaced), which is compared and opened.
     """
 
     text: str
@@ -34,6 +34,31 @@ class ProjectPath(NamedTuple):
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def outside(self) -> bool:
+        """Whether the path leads out of the project by its text. A symlink may do so as well."""
+
+        return is_outside(self.normal)
+
+    @property
+    def is_windows(self) -> bool:
+        """Whether the path is absolute, or has a part `..`, on Windows only."""
+
+        return bool(_DRIVE.match(self.normal)) or (
+            leads_out(self.normal) and not leads_out(self.normal.replace("\\", ""))
+        )
+
+    @property
+    def in_archive(self) -> str:
+        """The name of the path in an archive: below the top folder, wherever the path leads."""
+
+        parts = self.normal.split("/")
+        return (
+            "/".join(part for part in parts if part not in ("", ".."))
+            if self.outside
+            else self.normal
+        )
 
     def holds(self, other: ProjectPath) -> bool:
         """Return whether `other` is this path or is below it."""
@@ -46,28 +71,27 @@ class ProjectPath(NamedTuple):
         return self.holds(other) or other.holds(self)
 
 
+def is_outside(normal: str) -> bool:
+    """Return whether a normalized path leads out of the project, on Unix or on Windows."""
+
+    return leads_out(normal) or bool(_DRIVE.match(normal))
+
+
 def parse_path(text: str, role: str) -> ProjectPath | Diagnostic:
     """Validate a path used in `role` (one of ROLES); return it, or the reason to refuse it."""
 
     name = f"{role} {text!r}"
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
         return Diagnostic(f"{name} contains a control character", "remove it")
-    parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
-    if leads_out(text) or text.startswith("~") or _DRIVE.match(text):
-        below = "/".join(part for part in parts if part not in ("..", "~") and ":" not in part)
-        short = below.rsplit("/", 1)[-1] or "data"
-        return Diagnostic(
-            f"{name} is outside the project",
-            f"use a path inside the project, e.g. 'assets/{short}'",
-        )
+    expanded = os.path.expanduser(text)
+    parts = [part for part in expanded.split("/") if part not in ("", ".")]
     if not parts:
-        return Diagnostic(
-            f"{name} is the project folder itself", "use the path of a file or folder inside it"
-        )
-    if any(is_git_name(part) for part in parts):
+        folder = "the root folder" if text.startswith("/") else "the project folder itself"
+        return Diagnostic(f"{name} is {folder}", "use the path of a file or folder inside it")
+    if any(map(is_git_name, parts)):
         return Diagnostic(f"{name} is inside Git's own directory", "use another folder")
-    normal = "/".join(part for part in text.split("/") if part not in ("", "."))
-    if role != "dependency" and normal.casefold() in _RESERVED:
+    normal = "/" * expanded.startswith("/") + "/".join(parts)
+    if role != "dependency" and normal.casefold() in RESERVED_NAMES:
         return Diagnostic(f"{name} would overwrite the project's own file", "use another name")
     return ProjectPath(text, normal)
 

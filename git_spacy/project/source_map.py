@@ -46,6 +46,8 @@ def _walk(root: Node) -> Iterator[tuple[tuple[str, ...], Position]]:
                 yield from _walk_entries((section, name.value), item)
         if section == "workflows":
             yield from _walk_entries((section,), node)
+        elif section == "directories":
+            yield from _walk_items((section,), node)
 
 
 def _walk_entries(

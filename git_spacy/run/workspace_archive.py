@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from git_spacy.containment import is_git_name, link_stays_inside
-from git_spacy.errors import ExternalError, Refused
+from git_spacy.errors import CheckFailed, ExternalError, Refused
 from git_spacy.files import staging
 from git_spacy.git import process
 from git_spacy.git.repository import Repository
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.real_paths import leads_outside
 from git_spacy.run.executor import missing_outputs
 from git_spacy.safe_extract import OutputExtractor, read_members
 
@@ -37,8 +38,21 @@ _STAGING_SUFFIXES = (".git-spacy-new", ".git-spacy-old")
 
 
 def workspace_files(project: Project, command: Command, root: Path) -> list[str]:
-    """Return the sorted paths, relative to `root`, of the files that `command` may read."""
+    """Return the sorted paths, relative to `root`, of the files that `command` may read.
 
+    Raises CheckFailed if it reads or writes outside of the project: that is never sent.
+    """
+
+    for path in (*command.deps, *command.produced):
+        if path.outside or leads_outside(root, path.normal):
+            raise CheckFailed(
+                f"'{command.name}' uses '{path}', which is outside the project and is not sent to"
+                " another machine",
+                hint=f"run it here: {command.cli_name}\n"
+                "or let the workers share the folders: git config spacy.rayShared true",
+                file="project.yml",
+                line=command.line,
+            )
     outputs = {path.normal for other in project.commands for path in other.produced}
     names = {name for name in _versioned_files(root) if outputs.isdisjoint(_with_parents(name))}
     # what is still there of the command's own outputs was not set aside, so that it can read them

@@ -69,9 +69,9 @@ def dependency_folders(project: Project) -> dict[str, dict[str, bool]]:
 
 
 def parents(path: str) -> Iterator[str]:
-    """Yield the parent folders of a relative path, outermost first."""
+    """Yield the parent folders of a path, outermost first, without the root folder."""
 
-    slash = path.find("/")
+    slash = path.find("/", 1)
     while slash > 0:
         yield path[:slash]
         slash = path.find("/", slash + 1)

@@ -75,9 +75,9 @@ def files_below(
 ) -> list[FileStat] | None:
     """Return the files at or below `relative` in hashing order; None if the path does not exist.
 
-    As in weasel, links to files count as files; links to folders inside a folder are skipped. With
-    `selection`, only the selected files of a folder count. Raises Refused for a link that leads out
-    of `root`, and for a path that is neither file nor folder.
+    As in weasel, links to files count as files, wherever these are; links to folders in a folder
+    are skipped. With `selection`, only the selected files of a folder count. Raises Refused for a
+    path that is neither file nor folder.
     """
 
     batches = _batches_below(root, relative, selection)
@@ -125,7 +125,7 @@ def _batches_below(
     root: Path, relative: str, selection: Selection | None
 ) -> Iterator[tuple[str, _Files]] | None:
     try:
-        with folder_beneath(root, relative) as (directory, name, real):
+        with folder_beneath(root, relative, anywhere=True) as (directory, name, real):
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):
                 return iter([("", [("", real, status)])])
@@ -177,8 +177,7 @@ def _linked_file(root: Path, link: str) -> tuple[str, os.stat_result] | None:
     """Return the real path and the stat of a link's target; None if that is not a file."""
 
     try:
-        relative = os.path.relpath(link, os.path.realpath(root))
-        with folder_beneath(root, relative) as (directory, name, real):
+        with folder_beneath(root, link, anywhere=True) as (directory, name, real):
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except OSError:
         return None

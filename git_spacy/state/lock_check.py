@@ -173,6 +173,8 @@ class LockChecker:
             return fingerprint, changed_message(files)
         if any(path.touches(produced) for produced in self._produced):
             return Unknown(f"'{path}' is not present"), ""
+        if self._view.is_outside(path):
+            return Unknown(f"'{path}' is outside the project, and not compared here"), ""
         if self._view.ignored([path]):
             text = f"'{path}' is not present; Git ignores it, and nothing produces it"
             return Unknown(text), ""

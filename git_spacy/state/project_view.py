@@ -23,6 +23,7 @@ from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.real_paths import leads_outside
 from git_spacy.state import hashing
 from git_spacy.state.counted_files import only_placeholders
 from git_spacy.state.hashing import FileStat, Fingerprint
@@ -84,6 +85,12 @@ class View(Protocol):
     def changed_files(self, path: ProjectPath, recorded: str) -> list[str]:
         """Return the files in a folder that differ from those with the md5 `recorded`, if known."""
 
+    def is_outside(self, path: ProjectPath) -> bool:
+        """Return whether a path leads out of the project, by its text or through a symlink.
+
+        Git does not know what is there, so it says nothing about a commit.
+        """
+
     def absence(self, path: ProjectPath) -> Absence | None:
         """Say why a path that is in Git is not present, and how to get it; None if it is not."""
 
@@ -140,6 +147,9 @@ class WorkTree:
     def changed_files(self, path: ProjectPath, recorded: str) -> list[str]:
         return self._stats.changed_files(path.normal, recorded)
 
+    def is_outside(self, path: ProjectPath) -> bool:
+        return path.outside or leads_outside(self.root, path.normal)
+
     def absence(self, path: ProjectPath) -> Absence | None:
         return absence(self.root, Index.discover(self.root), path.normal)
 
@@ -160,10 +170,13 @@ class TrackedFiles(WorkTree):
         if index is None:
             return super().fingerprints(paths, algorithm)
         folder = prefix(self.root, index.top)
+        result: dict[str, Fingerprint | None] = {
+            path.normal: None for path in paths if self.is_outside(path)
+        }
+        paths = [path for path in paths if path.normal not in result]
         entries = index.entries([folder + path.normal for path in paths])
         tracked = {entry.name[len(folder) :] for entry in entries}
         submodules = tuple(f"{entry.name}/"[len(folder) :] for entry in index.submodules())
-        result: dict[str, Fingerprint | None] = {}
         for path in paths:
             files = self._stats.files(path.normal)
             in_git = [
@@ -253,8 +266,11 @@ class Staged:
         return texts
 
     def fingerprints(self, paths: Sequence[ProjectPath], algorithm: str = "md5") -> Observed:
+        result: dict[str, Fingerprint | None] = {
+            path.normal: None for path in paths if self.is_outside(path)
+        }
+        paths = [path for path in paths if path.normal not in result]
         below = self._entries_below(paths)
-        result: dict[str, Fingerprint | None] = {}
         unknown = []
         for path in paths:
             entries = below[path.normal]
@@ -421,6 +437,9 @@ class Staged:
             now[entry.name] = next((sum for sum in sums if sum == before.get(entry.name)), sums[0])
         return sorted(name for name in before | now if before.get(name) != now.get(name))
 
+    def is_outside(self, path: ProjectPath) -> bool:
+        return path.outside or leads_outside(self.root, path.normal)
+
     def absence(self, path: ProjectPath) -> Absence | None:
         index = self._index if isinstance(self._index, Index) else Index.discover(self.root)
         found = absence(self.root, index, path.normal)
@@ -506,7 +525,7 @@ def _signature(entries: Sequence[TreeEntry], algorithm: str) -> str:
 def _ignored(
     index: Index | CommitTree, folder: str, paths: Sequence[ProjectPath]
 ) -> set[ProjectPath]:
-    by_name = {folder + path.normal: path for path in paths}
+    by_name = {folder + path.normal: path for path in paths if not path.outside}
     return {by_name[name] for name in index.ignored(list(by_name)) if name in by_name}
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from git_spacy.errors import ExternalError
 from git_spacy.files import open_each
 from git_spacy.git.repository import prefix
+from git_spacy.project.paths import is_outside
 from git_spacy.state.hashing import FileStat
 from git_spacy.state.stat_cache import StatCache
 
@@ -54,6 +55,7 @@ def unchanged_in_git(stats: StatCache, differing: Collection[Recorded]) -> set[R
     rest = [pair for pair in rest if pair not in same]
     from git_spacy.git.index import Index  # imports the code that runs git
 
+    rest = [(path, recorded) for path, recorded in rest if not is_outside(path)]
     index = Index.discover(stats.root) if rest else None
     if index is not None:
         try:
@@ -161,7 +163,7 @@ def absence(root: Path, index: Index | None, path: str) -> Absence | None:
     A folder is absent if a submodule in it is. Raises ExternalError.
     """
 
-    if index is None:
+    if index is None or is_outside(path):
         return None
     from git_spacy.git.index import submodule_index
 

@@ -46,7 +46,7 @@ class TrackedPaths(NamedTuple):
         Without `placeholders`, files like .gitkeep do not count.
         """
 
-        names = [path.normal for path in paths]
+        names = [path.normal for path in paths if not path.outside]
         entries = self.git_index.entries([self.prefix + name for name in names]) if names else []
         files = (entry.name[len(self.prefix) :].split("/") for entry in entries)
         non_empty = {
@@ -65,6 +65,8 @@ def missing_hint(project: Project, root: Path, name: str, path: ProjectPath) -> 
     its producer runs, or it is fetched.
     """
 
+    if path.outside:
+        return producer_hint(project, name, path)
     with suppress(ExternalError):  # Git cannot be asked
         if index := Index.discover(root):
             if absent := absence(root, index, path.normal):

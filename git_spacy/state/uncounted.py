@@ -11,6 +11,7 @@ from pathlib import Path
 
 from git_spacy.errors import ExternalError
 from git_spacy.git.repository import Repository, prefix
+from git_spacy.project.paths import is_outside
 from git_spacy.state.counted_files import (
     PATTERNS,
     Selection,
@@ -34,10 +35,12 @@ def find_uncounted(root: Path, folders: Mapping[str, Mapping[str, bool]]) -> dic
     top = ""
     ignored: list[str] | None = None
     with suppress(ExternalError):
-        top, ignored = _ignored_by_git(root, list(folders))
+        in_project = [folder for folder in folders if not is_outside(folder)]
+        top, ignored = _ignored_by_git(root, in_project) if in_project else ("", None)
     result = {}
     for folder, named in folders.items():
-        names = None if ignored is None else names_below(top + folder, ignored)
+        unknown = ignored is None or is_outside(folder)
+        names = None if unknown else names_below(top + folder, ignored or ())
         if names:
             left = files_below(root, folder, Selection(frozenset(names), named)) or []
             if only_placeholders([file.name for file in left]):
@@ -96,7 +99,7 @@ def rules_digest(
     are left out. Starts no process.
     """
 
-    if repository is None or repository.top is None:
+    if repository is None or repository.top is None or is_outside(folder):
         return hashlib.md5(b"", usedforsecurity=False).hexdigest()
     files = [*_config_files(repository), *excludes, str(repository.common_dir / "info/exclude")]
     files.append(os.path.join(_xdg_config_home(), "git/ignore"))

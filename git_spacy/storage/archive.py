@@ -38,8 +38,9 @@ Progress = Callable[[int], None]
 def pack(root: Path, path: ProjectPath, md5: str, stream: BinaryIO, progress: Progress) -> None:
     """Write the archive of the output at `path`, whose digest is `md5`, to `stream`.
 
-    `progress` is called with the number of bytes of each read. Raises Refused for a link that
-    leaves the project or names a folder elsewhere in it, LocalFailure if the output changes while
+    `progress` is called with the number of bytes of each read. Raises Refused for an output or a
+    link in it that leads out of the project, unless the user allowed the folder that it leads to,
+    and for a link that names a folder elsewhere, LocalFailure if the output changes while
     it is read, OSError.
     """
 
@@ -62,6 +63,13 @@ def pack(root: Path, path: ProjectPath, md5: str, stream: BinaryIO, progress: Pr
             tar.members.clear()  # type: ignore[attr-defined]
     if hasher.hexdigest() != md5:
         raise LocalFailure(f"'{path}' changed while it was read", hint="push again")
+
+
+def check_sendable(root: Path, path: ProjectPath) -> None:
+    """Raise Refused as `pack` does for an output or a link in it that leads elsewhere."""
+
+    for _ in _folders_and_links(root, path):
+        pass
 
 
 def unpack(
@@ -164,7 +172,7 @@ def _file_info(fact: FileStat, path: ProjectPath) -> tarfile.TarInfo:
 
 
 def _member_name(path: ProjectPath, inner: str) -> str:
-    return posixpath.join(path.normal, inner).rstrip("/")
+    return posixpath.join(path.in_archive, inner).rstrip("/")
 
 
 def _folders_and_links(root: Path, path: ProjectPath) -> Iterator[tuple[str, tarfile.TarInfo]]:

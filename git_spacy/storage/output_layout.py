@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from git_spacy.containment import link_stays_inside, refuse_name
 from git_spacy.errors import Refused
-from git_spacy.files import resolve_beneath
+from git_spacy.real_paths import resolve_writable
 from git_spacy.state.hashing import FileStat
 
 
@@ -65,7 +65,7 @@ def read_layout(root: Path, path: str, files: Sequence[FileStat]) -> OutputLayou
 
     members = list(folders_and_links(root, path))
     links = {member.name: member.target for member in members if member.target is not None}
-    top = resolve_beneath(root, path)
+    top = resolve_writable(root, path)
     return OutputLayout(
         tuple(
             file.name for file in files if file.name not in links and os.access(file.path, os.X_OK)
@@ -83,7 +83,7 @@ def folders_and_links(root: Path, path: str) -> Iterator[Member]:
     a link to a file elsewhere counts as a file.
     """
 
-    top = resolve_beneath(root, path)
+    top = resolve_writable(root, path)
     for folder, folders, files in os.walk(top):
         above = os.path.relpath(folder, top)
         above = "" if above == "." else above
@@ -106,3 +106,5 @@ def folders_and_links(root: Path, path: str) -> Iterator[Member]:
                     f"'{posixpath.join(path, inner)}' is a link to a folder outside '{path}'",
                     hint="replace the link with a copy of the folder",
                 )
+            else:
+                resolve_writable(root, os.path.join(path, inner))

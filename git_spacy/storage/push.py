@@ -55,8 +55,9 @@ def push(
     """Push the selected outputs of all commands that are up to date (by default, all outputs).
 
     With `force`, also push those present there. If `dry`, only report what would be pushed. All
-    outputs are checked before the first is sent. Raises Refused for a path outside the project,
-    InvalidInput for project.lock and for a remote that cannot be created, OSError.
+    outputs are checked before the first is sent. Raises Refused for a path outside the project that
+    the user did not allow, InvalidInput for project.lock and for a remote that cannot be created,
+    OSError.
     """
 
     selection = selection or all_outputs(project)
@@ -78,6 +79,8 @@ def push(
             else:
                 skipped.append(_not_pushed(command, path, now, judged))
     stats.save()
+    for output in wanted.values():
+        archive.check_sendable(root, output.path)
     transfers = TransferPool(report, jobs)
     for event in skipped:
         transfers.report(event)

@@ -16,6 +16,7 @@ from git_spacy.lock import lock_format
 from tests.testing.archives import tar_of
 from tests.testing.preloaded import Preloaded, preloaded
 from tests.testing.projects import Spacy, project, two_steps
+from tests.testing.repositories import write
 
 pytest.importorskip("weasel")
 
@@ -80,6 +81,41 @@ def test_weasel_ignores_extract_and_leaves_an_extracted_folder(
     assert (root / "data").read_bytes() == archive
     assert spacy("assets", cwd=root).code == 0
     assert (root / "data/a").read_bytes() == b"1"
+
+
+OUTSIDE = """
+commands:
+  - name: read
+    script: ["cp {data}/in.txt a.txt"]
+    deps: ["{data}/in.txt", ../data/folder, linked/in.txt, linked]
+    outputs: [a.txt]
+  - name: link
+    script: ["ln -s {data} out", "cp a.txt b.txt"]
+    deps: [a.txt]
+    outputs: [out, b.txt]
+workflows: {{all: [read, link]}}
+"""
+
+
+def test_data_outside_is_recorded_as_weasel_records_it(
+    tmp_path: Path, spacy: Spacy, weasel: Weasel
+) -> None:
+    data = tmp_path / "data"
+    write(data, {"in.txt": "in\n", "folder/x": "x\n", "folder/y": "y\n"})
+    (data / "folder/link").symlink_to("../in.txt")
+    roots = []
+    for name in ("ours", "theirs"):
+        roots.append(project(tmp_path / name, OUTSIDE.format(data=data)))
+        (roots[-1] / "linked").symlink_to(data)
+    ours, theirs = roots
+    assert spacy("run", "all", cwd=ours).code == 0
+    before = (ours / "project.lock").read_bytes()
+    assert skipped(weasel("run", "read", cwd=ours)) == 1
+    weasel("run", "all", cwd=theirs)
+    assert (theirs / "project.lock").read_bytes() == before
+    # 'out' leads outside by now, but nothing would be written there
+    assert "ran 0, skipped 2" in spacy("run", "all", cwd=theirs).err
+    assert spacy("run", "all", "--force", cwd=theirs).code == 3
 
 
 def test_mixed_runs_change_only_the_entry_that_ran(

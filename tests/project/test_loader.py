@@ -81,7 +81,7 @@ def test_a_problem_is_reported_with_its_position_and_a_hint(
 def test_all_problems_are_reported_at_once_in_the_order_of_the_file() -> None:
     found = problems(
         "vars: {a: '${vars.b}'}\n"
-        "assets:\n  - {dest: ../x, checksum: nope}\n"
+        "assets:\n  - {dest: .git, checksum: nope}\n"
         "commands:\n  - {name: c, deps: x}\n"
         "workflows: {all: [d]}\n"
     )
@@ -92,10 +92,10 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file() -> None:
 
 def test_an_unsafe_path_is_refused_with_its_position() -> None:
     with pytest.raises(Refused) as caught:
-        loader.parse(b"title: x\nassets:\n  - dest: '../x'\n")
+        loader.parse(b"title: x\nassets:\n  - dest: '.git/x'\n")
     assert str(caught.value) == (
-        "project.yml:3:11: error: asset destination '../x' is outside the project\n"
-        "hint: use a path inside the project, e.g. 'assets/x'"
+        "project.yml:3:11: error: asset destination '.git/x' is inside Git's own directory\n"
+        "hint: use another folder"
     )
     assert caught.value.exit_code == 3
 
@@ -339,10 +339,8 @@ MESSAGES = [
      "output 'project.yml' would overwrite the project's own file", "use another name"),
     ('directories: ["a\\tb"]', "1:15", "directory 'a\\tb' contains a control character",
      "remove it"),
-    ("directories: ['~/deep/x:y/z']", "1:15", "directory '~/deep/x:y/z' is outside the project",
-     "use a path inside the project, e.g. 'assets/z'"),
-    ("directories: [/]", "1:15", "directory '/' is outside the project",
-     "use a path inside the project, e.g. 'assets/data'"),
+    ("directories: [/]", "1:15", "directory '/' is the root folder",
+     "use the path of a file or folder inside it"),
     ("vars: {a: '${vars.b}', b: '${vars.a}'}", "1:11",
      "variable cycle: vars.a → vars.b → vars.a", "replace one of these references with a value"),
     ("vars: {a: {b: 1}}\ntitle: '${vars.a}'", "2:8", "${vars.a} is a mapping, not a value",

@@ -424,19 +424,16 @@ def test_directories_are_created_before_the_commands_run(tmp_path: Path, spacy: 
 
 
 @pytest.mark.threat("links-outside", commands="run")
-def test_a_dependency_or_output_below_a_link_out_of_the_project_is_refused(
-    tmp_path: Path, spacy: Spacy
-) -> None:
+def test_an_output_below_a_link_out_of_the_project_is_refused(tmp_path: Path, spacy: Spacy) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/x").write_text("secret")
-    for key in ("deps", "outputs"):
-        root = project(
-            tmp_path / key, f"commands: [{{name: c, script: ['python -c pass'], {key}: [link/x]}}]"
-        )
-        (root / "link").symlink_to(tmp_path / "outside")
-        done = spacy("run", "c", cwd=root)
-        assert done.code == 3, done.err
-        assert "leads out of the project" in done.err
+    root = project(
+        tmp_path / "p", "commands: [{name: c, script: ['python -c pass'], outputs: [link/x]}]"
+    )
+    (root / "link").symlink_to(tmp_path / "outside")
+    done = spacy("run", "c", cwd=root)
+    assert done.code == 3, done.err
+    assert "output 'link/x' leads out of the project" in done.err
 
 
 @pytest.mark.threat("links-outside", commands="run")

@@ -125,6 +125,7 @@ commands:
 def test_a_link_out_of_the_project_stops_the_push(shared: Shared, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     (shared.made / "model/link").symlink_to(tmp_path / "secret")
+    assert shared.spacy("lock", "record", "train", cwd=shared.made).code == 0
     done = shared.push()
     assert done.code == 3
     assert "leads out of the project" in done.err

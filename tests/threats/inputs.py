@@ -38,18 +38,6 @@ def _asset(**keys: str) -> bytes:
 
 REFUSED = (
     *(
-        Text("paths-outside", f"{name} {key}", data, 3, "is outside the project")
-        for name, path in (("parent", "'../outside/x'"), ("absolute", "'{outside}/x'"), ("home", "'~/x'"))
-        for key, data in (
-            ("dest", _asset(dest=path, url="source")),
-            ("deps", _command(deps=f"[{path}]")),
-            ("outputs", _command(outputs=f"[{path}]")),
-            ("outputs_no_cache", _command(outputs_no_cache=f"[{path}]")),
-            ("directories", f"directories: [{path}]\n".encode()),
-        )
-    ),
-    Text("paths-outside", "by a variable", b"vars: {a: ..}\n" + _command(outputs="['${vars.a}/outside/x']"), 3),
-    *(
         Text("reserved-paths", f"dest {dest}", _asset(dest=f"'{dest}'", url="source"), 3)
         for dest in (".git/config", ".GIT/x", ".git./x", "git~1/x", "a/../.git/x", "project.yml",
                      "./project.lock", ".g\u200cit/x")
@@ -80,6 +68,15 @@ REFUSED = (
     Text("variable-cycles", "a cycle", b"vars: {a: '${vars.b}', b: '${vars.a}'}\ntitle: '${vars.a}'\n", 2, "→"),
     Text("variable-cycles", "an unknown variable", b"vars: {word: a}\ntitle: '${vars.wrod}'\n", 2, "word"),
 )  # fmt: skip
+
+# Paths outside of the project: these projects are loaded, but nothing is written there.
+OUTSIDE = (
+    Text("paths-outside", "parent", b"../outside/x", 3, "is outside the project"),
+    Text("paths-outside", "absolute", b"{outside}/x", 3, "is outside the project"),
+    Text("paths-outside", "home", b"~/x", 3, "is outside the project"),
+    Text("paths-outside", "by a variable", b"${vars.up}/outside/x", 3, "is outside the project"),
+    Text("links-outside", "behind a link", b"link/x", 3, "leads out of the project"),
+)
 
 # Command lines that read project.yml, and others that work in a project without reading it.
 READS = (

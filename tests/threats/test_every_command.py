@@ -16,7 +16,7 @@ import pytest
 
 from tests.testing.projects import Done, Spacy, project, snapshot
 from tests.testing.repositories import commit, git, repository, write
-from tests.threats.inputs import ESCAPES, OTHERS, READS, REFUSED, Text
+from tests.threats.inputs import ESCAPES, OTHERS, OUTSIDE, READS, REFUSED, Text
 
 
 def assert_clean(done: Done) -> None:
@@ -51,8 +51,55 @@ def root(tmp_path: Path) -> Path:
 # Invalid or dangerous text in project.yml
 
 
+ROLES = {
+    "dest": "assets: [{dest: 'PATH', url: source}]",
+    "outputs": "commands: [{name: all, script: ['touch OWNED'], outputs: ['PATH']}]",
+    "outputs_no_cache": "commands: [{name: all, script: ['touch OWNED'], outputs_no_cache: ['PATH']}]",
+    "directories": "directories: ['PATH']\ncommands: [{name: all, script: ['touch OWNED']}]",
+}
+QUICK = ("assets", "run all", "run all --dry", "status", "check")
+READING = ("status", "status --json", "check", "check --staged", "graph", "document", "resolved")
+
+
 @pytest.mark.threat(
     "paths-outside",
+    "links-outside",
+    commands="assets check document dvc graph ignore lock pull push resolved restore run schema status",
+)
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("text", OUTSIDE, ids=lambda text: f"{text.threat}-{text.name}")
+def test_a_project_with_paths_outside_is_read_but_nothing_is_written_there(
+    root: Path, tmp_path: Path, spacy: Spacy, text: Text, role: str
+) -> None:
+    path = text.data.replace(b"{outside}", os.fsencode(tmp_path / "outside")).decode()
+    reads = f"vars: {{up: .., x: 0}}\n{ROLES[role].replace('PATH', path)}\n"
+    reads += "" if "commands" in reads else "commands: [{name: all, script: ['touch OWNED']}]\n"
+    (root / "link").symlink_to(tmp_path / "outside")
+    # what a project says about itself is no permission
+    text_of_config = f"[spacy]\n\tallowOutside = {tmp_path}\n"
+    files = {"project.yml": reads, ".gitconfig": text_of_config, "config": text_of_config}
+    commit(root, files)
+    words_for_role = READS if role == "outputs" else QUICK
+    for words in words_for_role:
+        done = spacy(*words.split(), cwd=root)
+        assert_clean(done)
+        is_refused = words.split()[0] == ("assets" if role == "dest" else "run")
+        is_refused |= role == "directories" and words.startswith("assets")
+        if is_refused:
+            assert done.code == text.code, (words, done)
+            assert text.shown in " ".join((done.out + done.err).split()), words
+            assert "hint: git config --add spacy.allowOutside " in done.err, words
+            assert "project.yml:" in done.err, words
+        elif words in READING:
+            assert done.code == 0, (words, done)
+        else:
+            assert done.code < 3, (words, done)
+        assert not is_refused or not (root / "OWNED").exists(), words
+        (root / "OWNED").unlink(missing_ok=True)
+        assert snapshot(tmp_path / "outside") == {"kept": b"mine"}, words
+
+
+@pytest.mark.threat(
     "reserved-paths",
     "checksum-format",
     "project-file-type",
@@ -225,9 +272,11 @@ def test_a_link_out_is_not_written_through(
     for words in WRITES[name]:
         done = spacy(*words.split(), cwd=unrecorded)
         assert_clean(done)
-        # assets only updates .gitignore as a side effect
-        assert done.code == (0 if words == "assets" else 3), (words, done)
-        assert "leads out of the project" in " ".join((done.out + done.err).split()), words
+        # an output may be read there; assets only updates .gitignore as a side effect
+        may_pass = name == "out-hello" and words in ("pull", "push", "lock record all")
+        if not may_pass:
+            assert done.code == (0 if words == "assets" else 3), (words, done)
+            assert "leads out of the project" in " ".join((done.out + done.err).split()), words
         assert snapshot(tmp_path / "outside") == {"kept": b"mine"}, words
         assert (unrecorded / name).is_symlink()
 

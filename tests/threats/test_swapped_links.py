@@ -1,6 +1,6 @@
 """Another process replaces a file or folder by a link between any two of our system calls.
 
-No file outside the project may then be read or written.
+No file outside the project may then be written, or read for anything but its hash.
 """
 
 from __future__ import annotations
@@ -135,9 +135,9 @@ def test_a_link_swapped_in_at_any_system_call_is_not_followed(
             except (GitSpacyError, OSError):
                 pass
         assert snapshot(outside) == before, f"wrote outside the project at call {number}"
-        assert all(secret not in repr(result) for secret in secrets), (
-            f"read outside the project at call {number}"
-        )
+        assert action.startswith("hashing") or all(
+            secret not in repr(result) for secret in secrets
+        ), f"read outside the project at call {number}"
         if swapping.left > 0:
             assert number > 3
             break

@@ -29,6 +29,7 @@ EXAMPLES = (
 SETTINGS = (
     "spacy.ignore", "spacy.timeout", "spacy.fetchTimeout", "spacy.maxAssetSize",
     "spacy.allowLocalPath", "spacy.allowLocalRepository", "spacy.allowEnvInUrl",
+    "spacy.allowOutside",
 )  # fmt: skip
 
 
@@ -81,10 +82,12 @@ def assets(
         _check_update_options(context, update)
 
     from git_spacy.cli.progress import fetch_reporter
+    from git_spacy.project.permission import require_all_writable, written_directories
     from git_spacy.state.stat_cache import StatCache
 
     with context.lock(wait=not no_wait), fetch_reporter() as report:
         if not dry_run:
+            require_all_writable(root, written_directories(context.loaded, root))
             generated.update_gitignore(context, create=True)
         options: Any = {
             "names": names, "extra": extra, "force": force, "jobs": jobs, "report": report,

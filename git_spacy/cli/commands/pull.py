@@ -16,7 +16,7 @@ EXAMPLES = (
     ("git spacy pull training/model-best", "Fetch one output from the default remote."),
     ("git spacy pull --dry-run", "Show what could be fetched."),
 )
-SETTINGS = (*REMOTE_SETTINGS, "spacy.maxOutputSize")
+SETTINGS = (*REMOTE_SETTINGS, "spacy.maxOutputSize", "spacy.allowOutside")
 
 
 @click.command(cls=OverridingCommand)

@@ -17,7 +17,7 @@ EXAMPLES = (
     ("git spacy push backup train", "Send the outputs of one command to a remote."),
     ("git spacy push --dry-run", "Show what is not pushed yet."),
 )
-SETTINGS = REMOTE_SETTINGS
+SETTINGS = (*REMOTE_SETTINGS, "spacy.allowOutside")
 
 
 @click.command(cls=OverridingCommand)

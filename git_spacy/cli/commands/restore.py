@@ -13,7 +13,7 @@ EXAMPLES = (
     ("git spacy restore", "Restore the outputs of HEAD."),
     ("git spacy restore v1.0", "Restore the outputs of a tag."),
 )
-SETTINGS = (*REMOTE_SETTINGS, "spacy.maxOutputSize")
+SETTINGS = (*REMOTE_SETTINGS, "spacy.maxOutputSize", "spacy.allowOutside")
 
 _COLOURS = {"missing": "red", "refused": "yellow", "failed": "red", "restored": "green"}
 

@@ -13,9 +13,10 @@ import click
 from git_spacy.cli import generated, output
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
-from git_spacy.errors import InvalidInput
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.project import graph, loader, matrix, plan
 from git_spacy.project.model import Command, Project
+from git_spacy.project.permission import require_all_writable, written_by_commands
 
 if TYPE_CHECKING:
     from git_spacy.run.scheduler import RunContext, RunOutcome
@@ -32,7 +33,10 @@ EXAMPLES = (
     ),
 )
 EXIT_STATUS = ("If a script fails, 'git spacy run' exits with the script's exit code.",)
-SETTINGS = ("spacy.python", "spacy.jobs", "spacy.restore", "spacy.notes", "spacy.rayShared")
+SETTINGS = (
+    "spacy.python", "spacy.jobs", "spacy.restore", "spacy.notes", "spacy.rayShared",
+    "spacy.allowOutside",
+)  # fmt: skip
 
 _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
 
@@ -98,6 +102,7 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
     commands = _select_commands(context, request)
     jobs = _count_jobs(context, request, commands)
     planned = _plan_run(commands, request, jobs)
+    _require_permission(context, request, planned)
     if request.dry:
         context.recover_outputs()
     unlocked: AbstractContextManager[ShowRunning] = nullcontext(lambda _: None)
@@ -174,6 +179,31 @@ def _count_jobs(
     configured = number(context.settings, "spacy.jobs")
     # a single command keeps the terminal, since it may be a server or interactive
     return 1 if len(commands) == 1 and not request.executor else configured
+
+
+def _require_permission(
+    context: CommandContext, request: _RunRequest, planned: plan.RunPlan
+) -> None:
+    """Raise Refused if the run would write where the user did not allow it.
+
+    Commands that are up to date write nothing.
+    """
+
+    written = written_by_commands(context.loaded, context.root, planned.commands)
+    try:
+        with context.write_permission():
+            require_all_writable(context.root, written)
+    except Refused:
+        if request.force or not _all_up_to_date(context, planned):
+            raise
+
+
+def _all_up_to_date(context: CommandContext, planned: plan.RunPlan) -> bool:
+    from git_spacy.check.project_status import project_status
+
+    project = matrix.with_commands(context.project, planned.commands)
+    verdicts = project_status(project, context.root, os.environ).commands
+    return all(verdicts[command.name].state == "up_to_date" for command in planned.commands)
 
 
 def _plan_run(commands: tuple[Command, ...], request: _RunRequest, jobs: int) -> plan.RunPlan:
