@@ -368,7 +368,7 @@ class Staging:
 
     def _recover(self, directory: int) -> None:
         _remove(self._new, directory)
-        if _exists(self._name, directory):
+        if _kind(self._name, directory):
             _remove(self._old, directory)
         else:
             with suppress(FileNotFoundError):
@@ -478,10 +478,6 @@ def _kind(name: str, descriptor: int) -> int | None:
         return stat.S_IFMT(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode)
     except FileNotFoundError:
         return None
-
-
-def _exists(name: str, descriptor: int) -> bool:
-    return _kind(name, descriptor) is not None
 
 
 def remove_tree(path: Path) -> None:

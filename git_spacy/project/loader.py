@@ -29,7 +29,7 @@ from git_spacy.project import (
     workflows,
     yaml,
 )
-from git_spacy.project.diagnostics import closest_name, did_you_mean
+from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.model import (
     Asset,
     Checksum,
@@ -338,7 +338,9 @@ class _Reader(NodeReader):
             resources=resources.read_resources(
                 self, entries.get("resources"), schema_keys.RESOURCES, commands
             ),
-            keep_outputs=frozenset(self.command_names(entries.get("keep_outputs"), commands)),
+            keep_outputs=frozenset(
+                workflows.read_command_names(self, entries.get("keep_outputs"), commands)
+            ),
             spacy_version=_any_text(entries.get("spacy_version")),
             check_requirements=_any_text(entries.get("check_requirements")) != "False",
             unset=tuple(asset for asset in assets if isinstance(asset, Diagnostic)),
@@ -435,19 +437,6 @@ class _Reader(NodeReader):
                 )
             lines.append((line, ScriptSource(item.written or line, item.line, item.column)))
         return lines
-
-    def command_names(self, node: Node | None, commands: tuple[Command, ...]) -> list[str]:
-        """Return the names in `keep_outputs`, and report unknown ones."""
-
-        names = [command.name for command in commands]
-        found = []
-        for item in self.items(node, "keep_outputs"):
-            text = self.text(item, "name in 'keep_outputs'")
-            if text and text not in names:
-                hint = did_you_mean(text, names) or "define the command, or remove it here"
-                self.problem(item, f"unknown command '{text}' in 'keep_outputs'", hint)
-            found.append(text)
-        return found
 
     def asset(self, item: Node) -> Asset | Diagnostic | None:
         if not self.check_mapping(item, schema_keys.ASSET):

@@ -107,3 +107,19 @@ def _warn_of_repeats(
     if not removable:
         hint = f"list the other commands of '{step}' in its place"
     reader.warn(node, message, hint)
+
+
+def read_command_names(
+    reader: NodeReader, node: Node | None, commands: Iterable[Command]
+) -> list[str]:
+    """Return the names in `keep_outputs`, and report unknown ones to `reader`."""
+
+    names = [command.name for command in commands]
+    found = []
+    for item in reader.items(node, "keep_outputs"):
+        text = reader.text(item, "name in 'keep_outputs'")
+        if text and text not in names:
+            hint = did_you_mean(text, names) or "define the command, or remove it here"
+            reader.problem(item, f"unknown command '{text}' in 'keep_outputs'", hint)
+        found.append(text)
+    return found
