@@ -135,11 +135,20 @@ def _project(context: _CheckContext) -> Iterator[Diagnostic]:
 
     project = context.loaded.project
     yield from project.warnings
+    yield from _without_script(project)
     for command in project.commands:
         yield from script_warnings(command, mixed_tools=not isinstance(context.view, Staged))
     yield from _overlapping_outputs(context.loaded)
     if context.strict:
         yield from _unknown_to_weasel(context.loaded)
+
+
+def _without_script(project: Project) -> Iterator[Diagnostic]:
+    for command in project.commands:
+        if command.produced and not command.script:
+            message = f"'{command.name}' has outputs but no 'script', so nothing produces them"
+            hint = "add 'script:' with the lines to run"
+            yield Diagnostic(message, hint, PROJECT_FILE, command.line, severity="warning")
 
 
 def _overlapping_outputs(loaded: LoadedProject) -> Iterator[Diagnostic]:

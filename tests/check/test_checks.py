@@ -10,7 +10,7 @@ import pytest
 from git_spacy.check import checks
 from git_spacy.lock.lock_format import LockEntry, TrackedPath
 from git_spacy.state.project_view import WorkTree
-from tests.testing.projects import project, write_lock
+from tests.testing.projects import Spacy, project, write_lock
 
 TEXT = """\
 commands:
@@ -58,3 +58,13 @@ def test_what_only_hints_need_is_not_computed_for_a_clean_lock(
     (root / "used").write_text("edited")
     with pytest.raises(TypeError):
         checks.run_checks(["lock"], WorkTree(root))
+
+
+def test_a_command_with_outputs_but_no_script_is_a_warning(tmp_path: Path, spacy: Spacy) -> None:
+    made = project(tmp_path, "commands:\n  - name: a\n    outputs: [x]\n  - name: b\n")
+    checked = spacy("check", "project", cwd=made)
+    assert checked.code == 0
+    assert checked.out == (
+        "project.yml:2:1: warning: 'a' has outputs but no 'script', so nothing produces them\n"
+        "hint: add 'script:' with the lines to run\n"
+    )

@@ -89,9 +89,7 @@ def test_an_invalid_project_yml_is_the_only_problem_reported(root: Path, spacy: 
     assert done.code == 1
     assert done.out == (
         "project.yml:2:5: error: this command has no 'name'\n"
-        "hint: rename 'nme' to 'name'\n"
-        "project.yml:3:19: error: unknown command 'y' in workflow 'all'\n"
-        "hint: define it under 'commands:'\n"
+        "hint: rename 'nme' to 'name'\n"  # which may be the 'y' of the workflow
     )
     assert spacy("check", "lock", cwd=root).out == done.out
 
