@@ -147,6 +147,7 @@ def paragraphs(project: Project, current: Status, root: Path) -> list[str]:
             for name, verdict in states
         ],
         "Assets": [(dest, state_label(state), _ASSET_WORDS[state]) for dest, state in assets],
+        "Outside the project": _outside_rows(project),
         "In project.lock": [
             (reason.about, "orphaned", [reason.text]) for reason in current.orphaned
         ],
@@ -160,6 +161,27 @@ def paragraphs(project: Project, current: Status, root: Path) -> list[str]:
     if not shown:
         return ["project.yml defines no commands and no assets yet."]
     return shown + next_steps(project, current, root)
+
+
+def _outside_rows(project: Project) -> list[tuple[str, str, list[str]]]:
+    """Return the paths that lead out of the project, and the commands that use them."""
+
+    uses = [
+        (path, word, command.name)
+        for command in project.commands
+        for word, paths in (("read", command.deps), ("written", command.produced))
+        for path in paths
+        if path.outside
+    ]
+    uses += [
+        (asset.dest, "written", "git spacy assets")
+        for asset in project.assets
+        if asset.dest.outside and (asset.url or asset.git)
+    ]
+    names: dict[tuple[str, str], list[str]] = {}
+    for path, word, name in uses:
+        names.setdefault((path.text, word), []).append(name)
+    return [(text, word, [f"by {', '.join(by)}"]) for (text, word), by in names.items()]
 
 
 def _running_row(name: str, holder: LockHolder | None) -> tuple[str, str, list[str]] | None:
