@@ -161,7 +161,7 @@ def test_the_reference_lists_every_command() -> None:
 
 
 def test_the_examples_of_errors_are_what_git_spacy_prints(tmp_path: Path, spacy: Spacy) -> None:
-    lines = "\n" * 10 + "assets:\n  - dest: ../x\n    url: https://example.com/x\n"
+    lines = "\n" * 10 + "assets:\n  - dest: .git/x\n    url: https://example.com/x\n"
     done = spacy("check", "project", cwd=project(tmp_path / "p", lines))
     (example,) = [
         text

@@ -198,7 +198,7 @@ def _asset_stage(
         ),
         outs=(_local(dest),),
         metrics=(),
-        cached=frozenset(() if dest in in_git else (_local(dest),)),
+        cached=frozenset(() if dest in in_git or asset.dest.outside else (_local(dest),)),
         always_changed=False,
         producer=asset,
     )
@@ -233,7 +233,10 @@ def _command_stage(
         params=() if PROJECT_FILE in deps else (*script, *_params(used)),
         outs=tuple(_local(path.normal) for path in outs if path not in metrics),
         metrics=tuple(_local(path.normal) for path in metrics),
-        cached=frozenset(_local(path.normal) for path in outs if path.normal not in uncached),
+        # DVC does not cache what is outside of its repository
+        cached=frozenset(
+            _local(path.normal) for path in outs if path.normal not in uncached and not path.outside
+        ),
         always_changed=command.no_skip,
         producer=command,
     )

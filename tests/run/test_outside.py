@@ -358,3 +358,60 @@ def test_a_public_project_with_paths_outside_runs_after_one_line_of_configuratio
     done = spacy("run", *names, cwd=root)
     assert done.code == 0, done.err
     assert spacy("run", *names, cwd=root).err.count("up to date") >= len(names)
+
+
+STRANGER = """
+directories: [../escaped, "{home}/escaped", out/new]
+assets:
+  - {{dest: ../escaped.txt, url: in.txt}}
+  - {{dest: "{home}/escaped.txt", url: in.txt}}
+  - {{dest: "~/escaped2.txt", url: in.txt}}
+  - {{dest: out/escaped3.txt, url: in.txt}}
+  - {{dest: inside.txt, url: in.txt}}
+commands:
+  - name: steal
+    script: ["touch owned"]
+    deps: ["~/secret", "{home}/secret", out/secret]
+    outputs: ["../escaped.txt", "~/escaped.txt", out/escaped.txt]
+"""
+
+
+@pytest.mark.threat("paths-outside", "links-outside", commands="assets check push run status")
+def test_a_template_of_a_stranger_changes_nothing_outside_and_sends_nothing(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    write(home, {"secret": "secret", "escape.d/x": ""})
+    monkeypatch.setenv("HOME", str(home))
+    template = repository(tmp_path / "template")
+    project(template, STRANGER.format(home=home), {"in.txt": "in\n"})
+    (template / "out").symlink_to(home)
+    commit(template, {".gitconfig": f"[spacy]\nallowOutside = {tmp_path}\n"})
+    git(tmp_path, "clone", "-q", str(template), str(tmp_path / "mine"))
+    root = tmp_path / "mine"
+    git(root, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
+    before = {name: data for name, data in snapshot(tmp_path).items() if name[:4] != "mine"}
+    for words in (
+        "status",
+        "check",
+        "run",
+        "graph",
+        "assets",
+        "run steal",
+        "push",
+        "pull",
+        "ignore",
+    ):
+        done = spacy(*words.split(), cwd=root)
+        assert done.code == (3 if words in ("assets", "run steal") else 0), (words, done)
+        assert "secret" not in done.out.replace("/secret", ""), words
+    after = {name: data for name, data in snapshot(tmp_path).items() if name[:4] != "mine"}
+    assert after == before
+    assert not (root / "owned").exists()
+    (root / "project.yml").write_text(
+        (root / "project.yml").read_text().replace("directories:", "# directories:")
+    )
+    partly = spacy("assets", cwd=root)
+    assert partly.code == 3
+    assert (root / "inside.txt").read_text() == "in\n", "the other assets are fetched"
+    assert {name: data for name, data in snapshot(tmp_path).items() if name[:4] != "mine"} == before

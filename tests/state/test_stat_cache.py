@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from git_spacy.errors import Refused
 from git_spacy.git.state_dir import state_dir, user_cache_dir
 from git_spacy.state import hashing, stat_cache
 from git_spacy.state.stat_cache import FetchedAsset, PreviousRun, StatCache
@@ -202,13 +201,22 @@ def test_a_cache_that_cannot_be_written_is_not_an_error(
     stats.save()
 
 
-def test_a_link_out_of_the_project_is_never_followed(tmp_path: Path, hashed: list[str]) -> None:
-    (tmp_path / "secret").write_text("x")
-    write(tmp_path / "p", {"d/a": "a"})
-    (tmp_path / "p/d/link").symlink_to(tmp_path / "secret")
-    with pytest.raises(Refused):
-        StatCache(tmp_path / "p", tmp_path / "index-file").fingerprint("d")
-    assert hashed == []
+def test_data_outside_is_hashed_again_only_when_it_changes(
+    tmp_path: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"data/x": "x", "p/d/a": "a"})
+    (tmp_path / "p/d/link").symlink_to(tmp_path / "data/x")
+    (tmp_path / "p/linked").symlink_to(tmp_path / "data")
+    move_clock(monkeypatch)
+    for path in ("d", "../data/x", str(tmp_path / "data"), "linked/x"):
+        cache = StatCache(tmp_path / "p", tmp_path / "index-file")
+        before = cache.fingerprint(path)
+        cache.save()
+        hashed.clear()
+        assert StatCache(tmp_path / "p", tmp_path / "index-file").fingerprint(path) == before
+        assert hashed == [], path
+        (tmp_path / "data/x").write_text((tmp_path / "data/x").read_text() + "x")
+        assert StatCache(tmp_path / "p", tmp_path / "index-file").fingerprint(path) != before
 
 
 def test_the_stat_cache_is_a_json_file(tmp_path: Path, stats: StatCache) -> None:

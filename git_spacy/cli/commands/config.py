@@ -55,14 +55,18 @@ def config(context: CommandContext, as_json: bool) -> None:
 
 
 def setting_rows(entries: list[SettingValue]) -> Iterator[SettingRow]:
-    """Yield a row per setting, or per name if the setting's name has a part that users choose."""
+    """Yield a row per setting: one for each of its names if users choose a part of it, and one for
+    each of its values if it may be given several times."""
 
     from git_spacy.git import settings
 
     effective = {entry.name: entry for entry in entries}  # the last value counts
     for setting in settings.ALL_SETTINGS:
+        is_list = setting.kind == settings.FOLDERS
         values = [
-            entry for entry in effective.values() if settings.find_setting(entry.name) == setting
+            entry
+            for entry in (entries if is_list else effective.values())
+            if settings.find_setting(entry.name) == setting
         ]
         for entry in values:
             yield SettingRow(entry.name if "*" in setting.name else setting.name, setting, entry)
@@ -89,6 +93,7 @@ def to_json(row: SettingRow) -> dict[str, str | None]:
         settings.NUMBER: "number",
         settings.SIZE: "size",
         settings.TEXT: "text",
+        settings.FOLDERS: "folders",
     }
     return {
         "name": row.name,

@@ -16,6 +16,7 @@ from git_spacy.cli.context import CommandContext
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.project import graph, loader, matrix, plan
 from git_spacy.project.model import Command, Project
+from git_spacy.project.paths import ProjectPath
 from git_spacy.project.permission import require_all_writable, written_by_commands
 
 if TYPE_CHECKING:
@@ -338,9 +339,13 @@ def help_of(project: Project, name: str) -> str:
     parts = [f"git spacy run {name}", command.help] if command.help else [f"git spacy run {name}"]
     for title, lines in (
         ("Script", command.script),
-        ("Dependencies", tuple(map(str, command.deps))),
-        ("Outputs", tuple(map(str, command.produced))),
+        ("Dependencies", tuple(map(_marked, command.deps))),
+        ("Outputs", tuple(map(_marked, command.produced))),
     ):
         if lines:
             parts.append(f"{title}:\n" + "\n".join(f"  {line}" for line in lines))
     return "\n\n".join(parts)
+
+
+def _marked(path: ProjectPath) -> str:
+    return f"{path}  (outside the project)" if path.outside else path.text

@@ -207,6 +207,7 @@ def paragraphs(
             for name, verdict in states
         ],
         "Assets": [(dest, state_label(state), _ASSET_WORDS[state]) for dest, state in assets],
+        "Outside the project": _outside_rows(project),
         "In project.lock": [
             (reason.about, "orphaned", [reason.text]) for reason in current.orphaned
         ],
@@ -236,6 +237,27 @@ def _steps_to_share(shared: RemoteComparison) -> list[str]:
     states = {one.state for one in shared.outputs}
     verbs = [verb for verb, state in _SHARING.items() if state in states]
     return [f"Next: {' && '.join(f'git spacy {verb}{name}' for verb in verbs)}"] if verbs else []
+
+
+def _outside_rows(project: Project) -> list[tuple[str, str, list[str]]]:
+    """Return the paths that lead out of the project, and the commands that use them."""
+
+    uses = [
+        (path, word, command.name)
+        for command in project.commands
+        for word, paths in (("read", command.deps), ("written", command.produced))
+        for path in paths
+        if path.outside
+    ]
+    uses += [
+        (asset.dest, "written", "git spacy assets")
+        for asset in project.assets
+        if asset.dest.outside and (asset.url or asset.git)
+    ]
+    names: dict[tuple[str, str], list[str]] = {}
+    for path, word, name in uses:
+        names.setdefault((path.text, word), []).append(name)
+    return [(text, word, [f"by {', '.join(by)}"]) for (text, word), by in names.items()]
 
 
 def _running_row(name: str, holder: LockHolder | None) -> tuple[str, str, list[str]] | None:
