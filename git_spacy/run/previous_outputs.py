@@ -16,12 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from git_spacy.errors import Diagnostic, ExternalError, GitSpacyError, as_warning, warning
-from git_spacy.files import make_directory, resolve_beneath
+from git_spacy.errors import Diagnostic, ExternalError, GitSpacyError, Refused, as_warning, warning
+from git_spacy.files import make_directory
 from git_spacy.history import run_history
 from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.real_paths import writable
 from git_spacy.state.counted_files import is_placeholder
 from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.set_aside import PreviousOutput, Recovered, SetAside, set_aside
@@ -248,10 +249,10 @@ def unlink_from_cache(root: Path, path: ProjectPath, *, only_writable: bool = Fa
     could write to them nevertheless, as root.
     """
 
-    folder, name = os.path.split(path.normal)
-    with suppress(FileNotFoundError):
-        top = resolve_beneath(root, folder) / name
-        for file in _files(top):
+    # where nothing may be written, there are no such links: e.g. of a dependency outside
+    with suppress(FileNotFoundError, Refused):
+        top, names, name = writable(root, path.normal)
+        for file in _files(Path(top, *names, name)):
             status = os.lstat(file)
             is_link = stat.S_ISREG(status.st_mode) and status.st_nlink > 1
             is_cached = is_link and not status.st_mode & 0o222

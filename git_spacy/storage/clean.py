@@ -1,7 +1,7 @@
 """Decide which files `git spacy clean` removes, and remove them.
 
-Only declared outputs are removed. What Git tracks, the assets, and what a link leads to outside the
-project stay.
+Only declared outputs are removed. What Git tracks stays, and the assets, and what is outside the
+project where the user did not allow to write.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
-from git_spacy.files import remove_beneath, resolve_beneath
+from git_spacy.files import remove_beneath
 from git_spacy.git.index import Index
 from git_spacy.git.repository import prefix
 from git_spacy.project import graph
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.real_paths import resolve_writable
 from git_spacy.state.stat_cache import StatCache
 from git_spacy.storage.cache_store import CacheStore
 
@@ -139,8 +140,8 @@ def _tracked_paths(root: Path, project: Project) -> list[str]:
     if index is None:
         return []
     top = prefix(root, index.top)
-    outputs = [path.normal for command in project.commands for path in command.produced]
-    full = [top + path for path in outputs]
+    outputs = [path for command in project.commands for path in command.produced]
+    full = [top + path.normal for path in outputs if not path.outside]
     names = [entry.name for entry in index.entries(full)]
     names += index.special(full)  # in conflict, or only intended to be added
     return [name.removeprefix(top) for name in dict.fromkeys(names)]
@@ -150,9 +151,9 @@ def _leads_out(root: Path, path: ProjectPath) -> str:
     """Return why an output that is behind a link stays; "" if no link leads out of the project."""
 
     try:
-        resolve_beneath(root, path.normal)
+        resolve_writable(root, path.normal)
     except Refused:
-        return "it is behind a link that leads out of the project"
+        return "it is outside the project, where nothing may be written"
     return ""
 
 

@@ -26,7 +26,7 @@ class GitCopies:
     ) -> None:
         self._tree = CommitTree(repository, commit)
         folder = prefix(root, repository.cwd())
-        wanted = {folder + path.normal: path for path in paths}
+        wanted = {folder + path.normal: path for path in paths if not path.outside}
         self._files: dict[ProjectPath, list[tuple[str, TreeEntry]]] = {}
         for entry in self._tree.entries(list(wanted)) if wanted else ():
             for full, path in wanted.items():

@@ -252,7 +252,6 @@ def test_overrides_in_the_environment_are_ignored(root: Path) -> None:
 
 # Public projects that do have problems: the number of errors and warnings.
 WRONG = {
-    "Tanmay98__CorefSpacy": (1, 0),  # an asset inside another
     # two commands replace their dependencies
     "explosion__projects__benchmarks__span-labeling-datasets": (0, 2),
 }

@@ -143,9 +143,34 @@ def test_files_behind_a_link_that_leads_out_stay(tmp_path: Path, root: Path, spa
         (root / name).rename(tmp_path / f"moved-{name}")
         (root / name).symlink_to(outside)
     done = spacy("clean", "-f", cwd=root)
-    assert "keeping 'corpus/deep': it is behind a link that leads out of the project\n" in done.err
-    assert "keeping 'training': it is behind a link that leads out of the project\n" in done.err
+    assert (
+        "keeping 'corpus/deep': it is outside the project, where nothing may be written\n"
+        in done.err
+    )
+    assert (
+        "keeping 'training': it is outside the project, where nothing may be written\n" in done.err
+    )
     assert files_in(outside) == {"deep/a": b"elsewhere\n", "model/m": b"elsewhere\n"}
+
+
+def test_outputs_outside_are_removed_where_the_user_allowed_to_write(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    out = tmp_path / "scratch/out"
+    text = (
+        f"commands: [{{name: a, script: ['mkdir {out}', 'touch {out}/x'], outputs: ['{out}']}}]\n"
+    )
+    root = project(repository(tmp_path / "p"), text)
+    git(root, "config", "spacy.allowOutside", str(tmp_path / "scratch"))
+    out.parent.mkdir()
+    assert spacy("run", "a", cwd=root).code == 0
+    git(root, "config", "--unset", "spacy.allowOutside")
+    assert "where nothing may be written" in spacy("clean", "-f", cwd=root).err
+    assert (out / "x").exists()
+    git(root, "config", "spacy.allowOutside", str(tmp_path / "scratch"))
+    assert spacy("clean", "-f", cwd=root).code == 0
+    assert not out.exists()
+    assert out.parent.exists()
 
 
 def test_many_tracked_files_are_counted(root: Path, spacy: Spacy) -> None:
