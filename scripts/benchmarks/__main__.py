@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import commits, files, network, projects, report, scale
+from benchmarks import commits, files, history, network, projects, report, scale
 from benchmarks.contest import Row
 
 CASES: dict[str, Callable[[Path], list[Row]]] = {
@@ -17,6 +17,7 @@ CASES: dict[str, Callable[[Path], list[Row]]] = {
     "every-commit": commits.every_commit,
     "pre-commit": commits.pre_commit,
     "notes": commits.notes,
+    "history": history.history,
     "load": projects.load,
     "scale": scale.scale,
     "no-op": files.no_op,

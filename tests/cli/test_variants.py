@@ -222,14 +222,14 @@ def test_diff_compares_a_variant_with_itself(made: Path, spacy: Spacy) -> None:
     spacy(*THREE, cwd=made)
     keep(made, "Three seeds")
     change(made, "evaluate.py", "0.8", "0.7")
-    keep(made, "Score lower")
     spacy(*THREE, cwd=made)
+    keep(made, "Score lower")
     done = spacy("diff", "HEAD~1", cwd=made)
     printed = dict.fromkeys(("evaluate", "evaluate --vars.seed 1", "evaluate --vars.seed 2"))
     assert [line for line in done.out.splitlines() if "metric" in line] == [
-        "  metric score 0.9 → 0.8 (-0.1)",
-        "  metric score 0.91 → 0.81 (-0.1)",
-        "  metric score 0.92 → 0.82 (-0.1)",
+        "  metric score 0.9 → 0.8 (-0.1, worse)",
+        "  metric score 0.91 → 0.81 (-0.1, worse)",
+        "  metric score 0.92 → 0.82 (-0.1, worse)",
     ]
     assert printed.keys() <= set(done.out.splitlines())
     assert "python" not in done.out
@@ -239,11 +239,12 @@ def test_the_log_compares_a_run_with_the_previous_run_with_the_same_values(
     made: Path, spacy: Spacy
 ) -> None:
     spacy(*THREE, cwd=made)
+    keep(made, "Three seeds")
     change(made, "evaluate.py", "0.8", "0.7")
-    keep(made, "Score lower")
     spacy("run", "evaluate", "--matrix", "vars.seed=2,3", "--upstream", cwd=made)
+    keep(made, "Score lower")
     printed = [" ".join(line.split()) for line in spacy("log", cwd=made).out.splitlines()]
-    first = next(number for number, line in enumerate(printed) if line.endswith("First"))
+    first = next(number for number, line in enumerate(printed) if line.endswith("Three seeds"))
     assert "changed: script" not in printed
     assert printed.count("changed: evaluate.py") == 1
     assert printed[:first].count("first run with these values") == 2

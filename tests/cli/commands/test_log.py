@@ -229,7 +229,7 @@ def test_diff_shows_why_results_of_each_command_differ(scored: Path, spacy: Spac
         "score",
         "  dependency data changed",
         "  output metrics.json changed",
-        "  metric score 0.25 → 0.2 (-0.05)",
+        "  metric score 0.25 → 0.2 (-0.05, worse)",
     ]
     for same in (["HEAD~1..HEAD"], ["HEAD~1", "HEAD"], ["HEAD~1.."]):
         assert spacy("diff", *same, cwd=scored).out == done.out
@@ -258,7 +258,7 @@ def test_diff_uses_the_run_that_matches_each_commit_not_the_last_run(
     (scored / "project.lock").unlink()
     keep(scored, "ten")
     done = spacy("diff", "HEAD~1", "HEAD", cwd=scored)
-    assert "  metric score 0.2 → 0.1 (-0.1)" in done.out.splitlines()
+    assert "  metric score 0.2 → 0.1 (-0.1, worse)" in done.out.splitlines()
 
 
 def test_diff_says_if_a_commit_has_no_run_of_its_own(scored: Path, spacy: Spacy) -> None:
