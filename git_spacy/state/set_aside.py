@@ -30,7 +30,8 @@ from git_spacy.lock.lock_format import LockEntry
 from git_spacy.state.hashing import fingerprint
 
 _LOCAL_FOLDER = ".git-spacy"  # in the project
-_JOURNAL = re.compile(r"([0-9a-f]{16})\.json")
+# a journal, and one that a killed process did not finish writing
+_JOURNAL = re.compile(r"[0-9a-f]{16}\.json|\.[0-9a-f]{16}\.json\.\d+\.tmp")
 _MAX_BYTES = 4 << 20  # of a journal
 # of a mount point, another file system, or a folder that may not be changed
 _IMMOVABLE = (errno.EXDEV, errno.EBUSY, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTSUP)
@@ -295,6 +296,10 @@ def recover(root: Path) -> Iterator[Recovered]:
 
     journals = _journals(root)
     for name in _read_names(journals):
+        if name.startswith("."):
+            (journals / name).unlink(missing_ok=True)
+            _remove_if_empty(journals)
+            continue
         found = _read_journal(root, journals / name)
         if found is not None:
             record, phase = found

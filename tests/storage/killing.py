@@ -1,5 +1,5 @@
-"""Kill a push or pull with SIGKILL at its N-th change of a file, for N = 1, 2, … until it finishes:
-`python -m tests.storage.killing COMMAND PROJECT SCENARIO WORK`.
+"""Kill a push or pull with SIGKILL at its N-th change of a file, for N = 1, 1 + STEP, … until it
+finishes: `python -m tests.storage.killing COMMAND PROJECT SCENARIO WORK STEP`.
 
 Runs in its own process, since it forks. Prints the number of changes; fails if a file is incomplete
 or if running the command again does not repair the project.
@@ -15,10 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-# import before forking what every child needs
 from git_spacy.cli.main import main as git_spacy
 from git_spacy.storage.remote_keys import TEMPORARY
-from tests.testing.projects import snapshot
+from tests.testing.projects import import_commands, snapshot
 
 CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -60,17 +59,18 @@ def objects(remote: Path) -> dict[str, bytes | str]:
     }
 
 
-def main(command: str, project: str, scenario: Path, work: Path) -> int:
+def main(command: str, project: str, scenario: Path, work: Path, step: int) -> int:
     def reset() -> None:
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(scenario, work, symlinks=True)
 
+    import_commands()
     root = work / project
     reset()
     before = snapshot(root), objects(work / "remote")
     assert forked(command, root) == 0
     after = snapshot(root), objects(work / "remote")
-    for number in range(1, 1000):
+    for number in range(1, 1000, step):
         reset()
         code = forked(command, root, number)
         for name, content in objects(work / "remote").items():
@@ -88,4 +88,4 @@ def main(command: str, project: str, scenario: Path, work: Path) -> int:
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])))
+    print(main(*sys.argv[1:3], Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5])))
