@@ -27,6 +27,7 @@ from git_spacy.files import remove_tree, resolve_beneath, write_atomic
 from git_spacy.git.state_dir import state_dir
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LockEntry
+from git_spacy.real_paths import leads_outside
 from git_spacy.state.hashing import fingerprint
 
 _LOCAL_FOLDER = ".git-spacy"  # in the project
@@ -245,15 +246,15 @@ def set_aside(
 ) -> tuple[SetAside | None, list[tuple[str, OSError]]]:
     """Set the `outputs` of `command` aside; also return those that cannot be moved, and why.
 
-    The caller holds the project's lock. Outputs outside the project stay where they are. Returns
-    None if nothing was set aside. Raises Refused for a symlink that leads out of the project,
-    OSError.
+    The caller holds the project's lock. Outputs outside the project, also behind a link, stay where
+    they are. Returns None if nothing was set aside. Raises OSError, and Refused for a symlink that
+    leads into Git's own folder.
     """
 
     present = [
         output
         for output in outputs
-        if _is_inside(output.path) and os.path.lexists(os.path.join(root, output.path))
+        if _is_inside(root, output.path) and os.path.lexists(os.path.join(root, output.path))
     ]
     if not present:
         return None, []
@@ -276,9 +277,9 @@ def set_aside(
     return record, immovable
 
 
-def _is_inside(path: str) -> bool:
+def _is_inside(root: Path, path: str) -> bool:
     try:
-        return bool(formats.folder(path))
+        return bool(formats.folder(path)) and not leads_outside(root, os.path.dirname(path))
     except InvalidInput:
         return False
 

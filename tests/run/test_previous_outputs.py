@@ -118,7 +118,7 @@ def test_files_that_are_not_from_a_run_stay_or_are_kept(tmp_path: Path, spacy: S
     (root / "out/0").write_text("edited")
     assert "they are kept in" in spacy("run", "make", cwd=root).err
     assert kept(root)["out/0"] == b"edited"
-    subprocess.run(hint[1], shell=True, check=True, cwd=Path.cwd())
+    subprocess.run(hint[1], shell=True, check=True, cwd=root)
     assert "out/mine.txt" not in kept(root)
 
 
@@ -271,6 +271,19 @@ def test_the_current_folder_and_links_stay(
     assert done.code == 0
     assert "'out' is a link to a folder, so earlier files stay in it" in done.err
     assert (root / "out").is_symlink()
+
+
+def test_outputs_behind_a_link_that_the_user_allowed_stay(tmp_path: Path, spacy: Spacy) -> None:
+    text = NUMBERS.replace("gen.py out", "gen.py data/out").replace("[out]", "[data/out]")
+    root = numbers(tmp_path / "p", text)
+    (tmp_path / "disk").mkdir()
+    (root / "data").symlink_to(tmp_path / "disk")
+    git(root, "config", "spacy.allowOutside", str(tmp_path / "disk"))
+    for n in (3, 1):
+        set_n(root, n)
+        done = spacy("run", "make", cwd=root)
+        assert done.code == 0, done.err
+    assert names(tmp_path / "disk/out") == ["0", "1", "2"]
 
 
 def test_an_interrupted_run_brings_its_outputs_back(tmp_path: Path, spacy: Spacy) -> None:
