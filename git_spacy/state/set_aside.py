@@ -129,7 +129,8 @@ class SetAside:
             return None
         for other in self._failed.iterdir():
             if other.name != self._id:
-                remove_tree(other)
+                with suppress(OSError):
+                    remove_tree(other)
         return failed
 
     def _finish_returning(self) -> None:
@@ -154,9 +155,9 @@ class SetAside:
 
     def _finish_dropping(self) -> Path | None:
         kept = self._keep(output for output in self.outputs if not output.is_recorded)
-        remove_tree(self._failed)
-        self._remove()
-        return kept
+        with suppress(OSError):
+            remove_tree(self._failed)
+        return self._remove() or kept
 
     def _lacks(self, output: PreviousOutput, needed: Collection[str]) -> bool:
         return any(
@@ -193,13 +194,22 @@ class SetAside:
         _make_folder(self._root, self._journal.parent)
         write_atomic(self._journal, json.dumps(document).encode("utf-8", "surrogateescape"))
 
-    def _remove(self) -> None:
-        remove_tree(self._aside)
+    def _remove(self) -> Path | None:
+        """Delete what is left. What cannot be deleted, since e.g. a container wrote it as another
+        user, is moved to the returned folder."""
+
+        kept = None
+        try:
+            remove_tree(self._aside)
+        except OSError:
+            kept = self._folder / "kept" / self._id
+            _merge(self._aside, kept)
         self._journal.unlink(missing_ok=True)
         for name in ("aside", "failed"):
             _remove_if_empty(self._folder / name)
         if self._folder.name == _LOCAL_FOLDER and os.listdir(self._folder) == [".gitignore"]:
             remove_tree(self._folder)
+        return kept
 
     def recover(self, phase: Phase) -> Recovered:
         """Do what a process that was killed or interrupted was going to do."""
