@@ -236,8 +236,8 @@ def kept_warning(command: str, kept: Path) -> Diagnostic:
     shown = _shown(kept)
     names = ", ".join(f"'{name}'" for name in sorted(os.listdir(kept))[:3])
     text = (
-        f"'{command}' replaced files that no recorded run produced ({names}); they are kept in"
-        f" '{shown}'"
+        f"'{command}' replaced files that no recorded run produced, or that cannot be deleted"
+        f" ({names}); they are kept in '{shown}'"
     )
     return warning(text, f"if you do not need them: rm -rf {shlex.quote(shown)}")
 

@@ -27,6 +27,7 @@ from git_spacy.files import remove_tree, resolve_beneath, write_atomic
 from git_spacy.git.state_dir import state_dir
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LockEntry
+from git_spacy.real_paths import leads_outside
 from git_spacy.state.hashing import fingerprint
 
 _LOCAL_FOLDER = ".git-spacy"  # in the project
@@ -129,7 +130,8 @@ class SetAside:
             return None
         for other in self._failed.iterdir():
             if other.name != self._id:
-                remove_tree(other)
+                with suppress(OSError):
+                    remove_tree(other)
         return failed
 
     def _finish_returning(self) -> None:
@@ -154,9 +156,9 @@ class SetAside:
 
     def _finish_dropping(self) -> Path | None:
         kept = self._keep(output for output in self.outputs if not output.is_recorded)
-        remove_tree(self._failed)
-        self._remove()
-        return kept
+        with suppress(OSError):
+            remove_tree(self._failed)
+        return self._remove() or kept
 
     def _lacks(self, output: PreviousOutput, needed: Collection[str]) -> bool:
         return any(
@@ -193,13 +195,22 @@ class SetAside:
         _make_folder(self._root, self._journal.parent)
         write_atomic(self._journal, json.dumps(document).encode("utf-8", "surrogateescape"))
 
-    def _remove(self) -> None:
-        remove_tree(self._aside)
+    def _remove(self) -> Path | None:
+        """Delete what is left. What cannot be deleted, since e.g. a container wrote it as another
+        user, is moved to the returned folder."""
+
+        kept = None
+        try:
+            remove_tree(self._aside)
+        except OSError:
+            kept = self._folder / "kept" / self._id
+            _merge(self._aside, kept)
         self._journal.unlink(missing_ok=True)
         for name in ("aside", "failed"):
             _remove_if_empty(self._folder / name)
         if self._folder.name == _LOCAL_FOLDER and os.listdir(self._folder) == [".gitignore"]:
             remove_tree(self._folder)
+        return kept
 
     def recover(self, phase: Phase) -> Recovered:
         """Do what a process that was killed or interrupted was going to do."""
@@ -246,15 +257,15 @@ def set_aside(
 ) -> tuple[SetAside | None, list[tuple[str, OSError]]]:
     """Set the `outputs` of `command` aside; also return those that cannot be moved, and why.
 
-    The caller holds the project's lock. Outputs outside the project stay where they are. Returns
-    None if nothing was set aside. Raises Refused for a symlink that leads out of the project,
-    OSError.
+    The caller holds the project's lock. Outputs outside the project, also behind a link, stay where
+    they are. Returns None if nothing was set aside. Raises OSError, and Refused for a symlink that
+    leads into Git's own folder.
     """
 
     present = [
         output
         for output in outputs
-        if _is_inside(output.path) and os.path.lexists(os.path.join(root, output.path))
+        if _is_inside(root, output.path) and os.path.lexists(os.path.join(root, output.path))
     ]
     if not present:
         return None, []
@@ -277,9 +288,9 @@ def set_aside(
     return record, immovable
 
 
-def _is_inside(path: str) -> bool:
+def _is_inside(root: Path, path: str) -> bool:
     try:
-        return bool(formats.folder(path))
+        return bool(formats.folder(path)) and not leads_outside(root, os.path.dirname(path))
     except InvalidInput:
         return False
 

@@ -109,7 +109,7 @@ def test_files_that_are_not_from_a_run_stay_or_are_kept(tmp_path: Path, spacy: S
     assert done.code == 0
     assert names(root / "out") == [".gitkeep", "0", "1", "2", "deep"]
     assert kept(root) == {"out/mine.txt": b"mine"}
-    assert "'make' replaced files that no recorded run produced ('out')" in done.err
+    assert "replaced files that no recorded run produced, or that cannot be deleted ('out')" in done.err
     hint = re.search(r"hint: if you do not need them: (rm -rf \S+)", done.err)
     assert hint
     set_n(root, 1)
@@ -118,7 +118,7 @@ def test_files_that_are_not_from_a_run_stay_or_are_kept(tmp_path: Path, spacy: S
     (root / "out/0").write_text("edited")
     assert "they are kept in" in spacy("run", "make", cwd=root).err
     assert kept(root)["out/0"] == b"edited"
-    subprocess.run(hint[1], shell=True, check=True, cwd=Path.cwd())
+    subprocess.run(hint[1], shell=True, check=True, cwd=root)
     assert "out/mine.txt" not in kept(root)
 
 
@@ -273,6 +273,19 @@ def test_the_current_folder_and_links_stay(
     assert (root / "out").is_symlink()
 
 
+def test_outputs_behind_a_link_that_the_user_allowed_stay(tmp_path: Path, spacy: Spacy) -> None:
+    text = NUMBERS.replace("gen.py out", "gen.py data/out").replace("[out]", "[data/out]")
+    root = numbers(tmp_path / "p", text)
+    (tmp_path / "disk").mkdir()
+    (root / "data").symlink_to(tmp_path / "disk")
+    git(root, "config", "spacy.allowOutside", str(tmp_path / "disk"))
+    for n in (3, 1):
+        set_n(root, n)
+        done = spacy("run", "make", cwd=root)
+        assert done.code == 0, done.err
+    assert names(tmp_path / "disk/out") == ["0", "1", "2"]
+
+
 def test_an_interrupted_run_brings_its_outputs_back(tmp_path: Path, spacy: Spacy) -> None:
     root = numbers(tmp_path / "p")
     assert spacy("run", "make", cwd=root).code == 0
@@ -388,6 +401,24 @@ def test_an_ordinary_user_may_write_to_linked_outputs(tmp_path: Path, spacy: Spa
         subprocess.run(program, cwd=root, check=True, capture_output=True)
     assert (root / "model/log").read_text() == "xxxx"
     assert spacy("cache", "verify", cwd=root).code == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_files_of_another_user_do_not_stop_the_commands_after_a_run(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    """E.g. of a container that ran as root."""
+
+    root = numbers(tmp_path / "p")
+    write(root, {"gen.py": GEN + "(out / 'sub').mkdir()\n(out / 'sub/x').write_text('x')\n"})
+    assert spacy("run", "make", cwd=root).code == 0
+    os.chown(root / "out/sub", 12345, 12345)
+    program = (*AS_ORDINARY_USER, sys.executable, "-m", "git_spacy", "run", "make", "-F")
+    done = subprocess.run(program, cwd=root, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "cannot be deleted ('out'); they are kept in" in done.stderr
+    assert not is_pending(root)
+    assert kept(root)["out/sub/x"] == b"x"
 
 
 @pytest.mark.threat("only-copies", commands="run")
