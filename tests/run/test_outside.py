@@ -159,6 +159,26 @@ def test_an_output_outside_needs_permission_before_anything_runs(
 
 
 @pytest.mark.threat("paths-outside", commands="run")
+def test_a_comparison_with_a_remote_works_once_its_hints_are_typed(
+    outside: Path, spacy: Spacy
+) -> None:
+    git(outside, "config", "--add", "spacy.allowOutside", str(outside.parent / "scratch"))
+    assert spacy("run", "all", cwd=outside).code == 0
+    git(outside, "config", "--unset", "spacy.allowOutside")
+    git(outside, "config", "spacy.remote.default.url", "../remote")
+    for _ in ("the folder of an output", "that of a link in an output"):
+        refused = spacy("push", "--dry-run", cwd=outside)
+        assert refused.code == 3, refused.err
+        type_hint(refused.err, outside)
+    for words in (("push", "--dry-run"), ("status", "--remote"), ("push",), ("pull", "--dry-run")):
+        done = spacy(*words, cwd=outside)
+        assert done.code == 0, (words, done.err)
+    (outside.parent / "scratch/b.txt").unlink()
+    assert "would be pulled 1" in spacy("pull", "--dry-run", cwd=outside).err
+    assert not (outside.parent / "scratch/b.txt").exists()
+    assert "can pull" in spacy("status", "--remote", cwd=outside).out
+
+
 def test_only_the_configuration_of_the_user_allows_a_folder(outside: Path, spacy: Spacy) -> None:
     scratch = outside.parent / "scratch"
     write(outside, {".gitconfig": f"[spacy]\nallowOutside = {scratch}\n", "b/config": "x"})

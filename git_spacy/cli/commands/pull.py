@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 
 import click
 
@@ -48,7 +47,7 @@ def pull(
 
     transfer = parse_arguments(context, names)
     context, project = transfer.context, transfer.project
-    lock = nullcontext() if dry else context.lock()
+    lock = context.write_permission() if dry else context.lock()
     with lock, transfer_reporter("pulled") as report:
         shared = context.run_context(project)
         outcome = fetch(

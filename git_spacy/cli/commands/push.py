@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 
 import click
 
@@ -51,7 +50,7 @@ def push(
 
     transfer = parse_arguments(context, names)
     root = transfer.context.root
-    lock = nullcontext() if dry else transfer.context.lock()
+    lock = transfer.context.write_permission() if dry else transfer.context.lock()
     with lock, transfer_reporter("pushed") as report:
         outcome = send(
             transfer.project, root, transfer.remote, stats=StatCache.open(root),

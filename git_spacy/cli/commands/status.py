@@ -113,10 +113,11 @@ def compare_with_remote(context: CommandContext, name: str | None) -> RemoteComp
     project = context.project_with_variants()
     address = remote.resolve_address(project, context.settings, name)
     opened = remote.open_remote(context.root, address)
-    outputs = remote_status(
-        project, context.root, opened, stats=StatCache.open(context.root), store=context.cache(),
-        environ=os.environ,
-    )  # fmt: skip
+    with context.write_permission():
+        outputs = remote_status(
+            project, context.root, opened, stats=StatCache.open(context.root),
+            store=context.cache(), environ=os.environ,
+        )  # fmt: skip
     return RemoteComparison(name, opened.shown, outputs)
 
 
