@@ -246,8 +246,7 @@ class _Scheduler:
         """Bring back the earlier outputs of the commands that were running when this run ended."""
 
         for running in self._running.values():
-            command = self._plan.commands[running.number]
-            self._previous_outputs.interrupted(command, running.aside, running.before)
+            self._previous_outputs.interrupted(running.aside)
 
     def _start_ready(self) -> None:
         # in the order of the plan: commands that depend on a skipped one come after it

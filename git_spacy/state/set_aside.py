@@ -4,7 +4,8 @@ So a script sees what it would see in a fresh clone, and an output has nothing b
 produced. Outputs are moved by renames, into `spacy/aside` in the Git folder, or into `.git-spacy`
 in the project if the Git folder is on another file system. Before each step a journal says what the
 next command has to do if this process is killed. Content that no run recorded is never deleted, but
-moved to `spacy/kept`; what a failed run wrote, to `spacy/failed`.
+moved to `spacy/kept`, like what an interrupted or killed run wrote: a person may have made it, e.g.
+with an annotation tool. What a failed run wrote goes to `spacy/failed`, until a run succeeds.
 """
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ class PreviousOutput(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """What was done about a killed run of `command`: whether its earlier outputs are back, and the
-    folders with what the killed run wrote and with content that no run recorded, if any."""
+    """What was done about a run of `command` that did not succeed, or seemed not to: whether its
+    earlier outputs are back, and the folders with what failed runs wrote, and with what is kept, if
+    any."""
 
     command: str
     are_back: bool
@@ -106,32 +108,37 @@ class SetAside:
         self._enter("running")
         return immovable
 
-    def give_back(self) -> Path | None:
-        """Bring the outputs back after a failed run.
+    def give_back(self, *, has_failed: bool = True) -> Recovered:
+        """Bring the outputs back after a run that failed, or else was interrupted or killed.
 
-        Returns the folder with what that run wrote, or None. What a failed run left is only brought
-        back if this one wrote nothing.
+        What a failed run left is only brought back if this one wrote nothing.
         """
 
         if self._phase == "dropping":
-            return None
+            return Recovered(self.command, False)
+        are_back = False
         failed = self._failed / self._id
+        written = failed if has_failed else self._folder / "kept" / f"{self._id}-interrupted"
         for output in self.outputs:
             if output.is_leftover and _has_files(self._path(output)):
-                remove_tree(self._aside / output.path)
-            elif self.holds(output.path):
-                _move(self._path(output), failed / output.path, output.stays)
-        if not _has_files(failed):
-            remove_tree(failed)
+                _move(self._aside / output.path, failed / output.path, ())
+                continue
+            are_back = True
+            if self.holds(output.path):
+                _move(self._path(output), written / output.path, output.stays)
+        for folder in (failed, written):
+            if not _has_files(folder):
+                remove_tree(folder)
         self._enter("returning")
         self._finish_returning()
+        kept = None if has_failed or not written.exists() else written
         if not failed.exists():
-            return None
+            return Recovered(self.command, are_back, kept=kept)
         for other in self._failed.iterdir():
             if other.name != self._id:
                 with suppress(OSError):
                     remove_tree(other)
-        return failed
+        return Recovered(self.command, are_back, failed, kept)
 
     def _finish_returning(self) -> None:
         for output in self.outputs:
@@ -205,7 +212,7 @@ class SetAside:
             kept = self._folder / "kept" / self._id
             _merge(self._aside, kept)
         self._journal.unlink(missing_ok=True)
-        for name in ("aside", "failed"):
+        for name in ("aside", "failed", "kept"):
             _remove_if_empty(self._folder / name)
         if self._folder.name == _LOCAL_FOLDER and os.listdir(self._folder) == [".gitignore"]:
             remove_tree(self._folder)
@@ -220,7 +227,7 @@ class SetAside:
         if phase == "dropping":
             return Recovered(self.command, False, kept=self._finish_dropping())
         if phase == "running":
-            return Recovered(self.command, True, failed=self.give_back())
+            return self.give_back(has_failed=False)
         self._finish_returning()
         return Recovered(self.command, True)
 
