@@ -100,6 +100,8 @@ class PreviousOutputs(NamedTuple):
     def succeeded(self, command: Command, aside: SetAside | None) -> None:
         """Delete what was set aside, as the result of `command` is recorded."""
 
+        for path in command.produced:
+            self.stats.remember_from_hand(path.normal, None)
         if aside is None:
             return
         dependencies = {
@@ -194,8 +196,13 @@ class PreviousOutputs(NamedTuple):
                 yield os.path.join(path.normal, current[len(top) + 1 :], ".")
 
     def _is_recorded(self, command: Command, path: ProjectPath, now: Fingerprint) -> bool:
-        """Return whether the present content of an output is the result of a run."""
+        """Return whether the present content of an output is the result of a run.
 
+        It is not if only `git spacy lock record` says so: a person may have made it.
+        """
+
+        if self.stats.is_from_hand(path.normal, now):
+            return False
         for run in self.stats.previous_runs(command.name):
             outs = {out[0]: out[1] for out in run.fingerprint_key[2]}
             if outs.get(path.text) == now.digest:

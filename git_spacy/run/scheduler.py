@@ -439,7 +439,13 @@ def record_existing(commands: Sequence[Command], context: RunContext) -> None:
     for command in commands:
         pending = context.recorder.begin() if context.recorder else None
         states = observed[command.name]
+        entry = context.lock.entries.get(command.name)
+        known = {(out.path, out.md5) for out in entry.outs} if entry else set()
         context.record_result(command, states)
+        for path in command.produced:
+            now = states[path.normal]
+            if now and (path.text, now.digest) not in known:
+                context.stats.remember_from_hand(path.normal, now)
         if context.recorder and pending:
             context.recorder.end(pending, command, states, states, how="record")
     context.stats.save()

@@ -125,6 +125,24 @@ def test_files_that_are_not_from_a_run_stay_or_are_kept(tmp_path: Path, spacy: S
     assert "out/mine.txt" not in kept(root)
 
 
+@pytest.mark.threat("only-copies", commands="run")
+def test_an_output_that_was_made_by_hand_and_recorded_is_kept(tmp_path: Path, spacy: Spacy) -> None:
+    """Not the result of a run that was recorded again, though."""
+
+    root = numbers(tmp_path / "p")
+    write(root, {"out/mine": "mine"})
+    assert spacy("lock", "record", "make", cwd=root).code == 0
+    write(root, {"fail": ""})
+    assert spacy("run", "make", "-F", cwd=root).code == 3
+    (root / "fail").unlink()
+    assert "they are kept in" in spacy("run", "make", "-F", cwd=root).err
+    assert kept(root) == {"out/mine": b"mine"}
+    assert spacy("lock", "record", "make", cwd=root).code == 0
+    set_n(root, 1)
+    assert "kept" not in spacy("run", "make", cwd=root).err
+    assert names(root / "out") == ["0"]
+
+
 def test_outputs_come_back_if_the_command_fails(tmp_path: Path, spacy: Spacy) -> None:
     root = numbers(tmp_path / "p")
     assert spacy("run", "make", cwd=root).code == 0
