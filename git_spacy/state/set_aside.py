@@ -279,7 +279,7 @@ def set_aside(
     _make_folder(root, folder)
     parent = resolve_beneath(root, os.path.dirname(present[0].path))
     if os.stat(folder).st_dev != os.stat(parent).st_dev:
-        folder = Path(os.path.realpath(root)) / _LOCAL_FOLDER
+        folder = _local_folder(root)
         _make_folder(root, folder)
     entry = _digest(_lock_entry(root, command))
     record = SetAside(root, folder, secrets.token_hex(8), command, present, entry)
@@ -353,7 +353,7 @@ def _read_journal(root: Path, file: Path) -> tuple[SetAside, Phase] | None:
         return None
     if phase not in ("moving", "running", "returning", "dropping"):
         return None
-    folder = Path(os.path.realpath(root)) / _LOCAL_FOLDER if where else file.parent.parent
+    folder = _local_folder(root) if where else file.parent.parent
     return SetAside(root, folder, file.stem, command, outputs, entry), phase
 
 
@@ -362,6 +362,17 @@ def _parse_stay(value: object) -> str:
 
     text = formats.text(value)
     return text if text == "." else formats.folder(text.removesuffix("/.")) and text
+
+
+def _local_folder(root: Path) -> Path:
+    """Return the folder for content in the project. Raises OSError if a template has a link there:
+    nothing is moved or deleted behind it."""
+
+    local = Path(os.path.realpath(root)) / _LOCAL_FOLDER
+    for folder in (local, *(local / name for name in ("aside", "failed", "kept"))):
+        if folder.is_symlink():
+            raise NotADirectoryError(errno.ENOTDIR, "It is a link", str(folder))
+    return local
 
 
 def _make_folder(root: Path, folder: Path) -> None:

@@ -89,3 +89,30 @@ def test_outputs_on_another_file_system_than_git_are_moved_within_the_project(
         assert kept.is_relative_to(root)
     finally:
         set_aside.remove_tree(state)
+
+
+@pytest.mark.threat("template-links", commands="run")
+@pytest.mark.parametrize("name", ["", "/failed", "/kept", "/aside"])
+def test_nothing_is_moved_or_deleted_behind_a_link_in_the_project(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder that is used if the Git folder is on another file system may be in a template."""
+
+    other = Path("/dev/shm")
+    if not other.is_dir() or os.stat(other).st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("there is no other file system")
+    root = repository(tmp_path / "p")
+    write(tmp_path, {"victim/failed/make/x": "x", "victim/make/x": "x", "p/out/a": "a"})
+    link = root / f".git-spacy{name}"
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "victim")
+    before = snapshot(tmp_path)
+    state = other / f"git-spacy-{os.getpid()}"
+    monkeypatch.setattr(set_aside, "state_dir", lambda _: state)
+    try:
+        with pytest.raises(NotADirectoryError, match="It is a link"):
+            set_aside.set_aside(root, "make", [PreviousOutput("out", is_recorded=False)])
+        assert list(set_aside.recover(root)) == []
+    finally:
+        set_aside.remove_tree(state)
+    assert snapshot(tmp_path) == before
