@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from git_spacy import formats, sharing
-from git_spacy.errors import GitSpacyError, InvalidInput
+from git_spacy.errors import GitSpacyError, InvalidInput, Refused
 from git_spacy.files import remove_tree, resolve_beneath, write_atomic
 from git_spacy.git.state_dir import state_dir
 from git_spacy.lock import lock_format
@@ -120,18 +120,22 @@ class SetAside:
         failed = self._failed / self._id
         written = failed if has_failed else self._folder / "kept" / f"{self._id}-interrupted"
         for output in self.outputs:
-            if output.is_leftover and _has_files(self._path(output)):
+            place = self._place(output)
+            if place is None:
+                continue
+            if output.is_leftover and _has_files(place):
                 _move(self._aside / output.path, failed / output.path, ())
                 continue
             are_back = True
             if self.holds(output.path):
-                _move(self._path(output), written / output.path, output.stays)
+                _move(place, written / output.path, output.stays)
         for folder in (failed, written):
             if not _has_files(folder):
                 remove_tree(folder)
         self._enter("returning")
-        self._finish_returning()
         kept = None if has_failed or not written.exists() else written
+        if misplaced := self._finish_returning():
+            are_back, kept = False, misplaced
         if not failed.exists():
             return Recovered(self.command, are_back, kept=kept)
         for other in self._failed.iterdir():
@@ -140,11 +144,15 @@ class SetAside:
                     remove_tree(other)
         return Recovered(self.command, are_back, failed, kept)
 
-    def _finish_returning(self) -> None:
+    def _finish_returning(self) -> Path | None:
+        """Bring the outputs back; return the folder with those whose place is taken, if any."""
+
         for output in self.outputs:
-            _merge(self._aside / output.path, self._path(output))
-        self._keep(self.outputs)  # what could not be brought back, since its place is taken
-        self._remove()
+            with suppress(FileExistsError, NotADirectoryError):
+                if place := self._place(output):
+                    _merge(self._aside / output.path, place)
+        kept = self._keep(self.outputs)
+        return self._remove() or kept
 
     def drop(self, needed: Collection[str] = ()) -> Path | None:
         """Delete the outputs after a successful run, and what failed runs wrote.
@@ -184,6 +192,14 @@ class SetAside:
     @property
     def _failed(self) -> Path:
         return self._folder / "failed" / _folder_name(self.command)
+
+    def _place(self, output: PreviousOutput) -> Path | None:
+        """Return where an output belongs; None if that is behind a link that leads out now."""
+
+        try:
+            return self._path(output)
+        except Refused:
+            return None
 
     def _path(self, output: PreviousOutput) -> Path:
         folder, name = os.path.split(output.path)
@@ -228,8 +244,8 @@ class SetAside:
             return Recovered(self.command, False, kept=self._finish_dropping())
         if phase == "running":
             return self.give_back(has_failed=False)
-        self._finish_returning()
-        return Recovered(self.command, True)
+        kept = self._finish_returning()
+        return Recovered(self.command, kept is None, kept=kept)
 
     def _is_recorded(self) -> bool:
         """Return whether the lock has a new entry for the present outputs: the run succeeded."""

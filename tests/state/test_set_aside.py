@@ -116,3 +116,34 @@ def test_nothing_is_moved_or_deleted_behind_a_link_in_the_project(
     finally:
         set_aside.remove_tree(state)
     assert snapshot(tmp_path) == before
+
+
+@pytest.mark.threat("only-copies", commands="run")
+@pytest.mark.parametrize("phase", ["moving", "running"])
+@pytest.mark.parametrize("blocked_by", ["a file", "a file at its place", "a link"])
+def test_an_output_that_cannot_come_back_is_kept(
+    tmp_path: Path, phase: str, blocked_by: str
+) -> None:
+    """So the commands after it do not stop at it: e.g. the user moved a folder to another disk
+    since then, and linked it."""
+
+    root = repository(tmp_path / "p")
+    write(root, {"in/out/a": "a"})
+    record, _ = set_aside.set_aside(root, "make", [PreviousOutput("in/out")])
+    assert record
+    (root / "in").rmdir()
+    if blocked_by == "a link":
+        (tmp_path / "disk").mkdir()
+        (root / "in").symlink_to(tmp_path / "disk")
+    else:
+        write(root, {"in" if blocked_by == "a file" else "in/out": "new"})
+    (journal,) = (root / ".git/spacy/aside").glob("*.json")
+    journal.write_text(json.dumps(json.loads(journal.read_text()) | {"phase": phase}))
+    (done,) = set_aside.recover(root)
+    assert not set_aside.is_pending(root)
+    if done.are_back:  # what was in its place has been moved instead
+        assert (phase, blocked_by) == ("running", "a file at its place")
+        assert (root / "in/out/a").read_text() == "a"
+    else:
+        assert done.kept
+        assert (done.kept / "in/out/a").read_text() == "a"
