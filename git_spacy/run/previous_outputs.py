@@ -100,6 +100,8 @@ class PreviousOutputs(NamedTuple):
     def succeeded(self, command: Command, aside: SetAside | None) -> None:
         """Delete what was set aside, as the result of `command` is recorded."""
 
+        for path in command.produced:
+            self.stats.remember_from_hand(path.normal, None)
         if aside is None:
             return
         dependencies = {
@@ -115,15 +117,18 @@ class PreviousOutputs(NamedTuple):
         """Bring back what was set aside, since `command` failed."""
 
         if aside:
-            self.report(recovered_warning(Recovered(command.name, True, aside.give_back())))
+            self.report(recovered_warning(aside.give_back()))
         self._remember_leftovers(command, aside, before)
 
-    def interrupted(self, command: Command, aside: SetAside | None, before: Observed) -> None:
-        """Bring back what was set aside, unless the result of `command` was recorded already."""
+    def interrupted(self, aside: SetAside | None) -> None:
+        """Bring back what was set aside, unless the result of the run was recorded already.
+
+        What the run wrote is not remembered as a leftover, so the next run keeps it: the user may
+        have made it, and stopped the tool with Ctrl-C.
+        """
 
         if aside:
             self.report(recovered_warning(aside.recover("running")))
-        self._remember_leftovers(command, aside, before)
 
     def _remember_leftovers(
         self, command: Command, aside: SetAside | None, before: Observed
@@ -191,8 +196,13 @@ class PreviousOutputs(NamedTuple):
                 yield os.path.join(path.normal, current[len(top) + 1 :], ".")
 
     def _is_recorded(self, command: Command, path: ProjectPath, now: Fingerprint) -> bool:
-        """Return whether the present content of an output is the result of a run."""
+        """Return whether the present content of an output is the result of a run.
 
+        It is not if only `git spacy lock record` says so: a person may have made it.
+        """
+
+        if self.stats.is_from_hand(path.normal, now):
+            return False
         for run in self.stats.previous_runs(command.name):
             outs = {out[0]: out[1] for out in run.fingerprint_key[2]}
             if outs.get(path.text) == now.digest:
@@ -216,18 +226,24 @@ def recovered_warning(recovered: Recovered) -> Diagnostic:
     """Return the message that the outputs of a failed or killed command are back."""
 
     name = recovered.command
-    if not recovered.are_back:
-        return (
-            kept_warning(name, recovered.kept)
-            if recovered.kept
-            else warning(f"the earlier outputs of '{name}' are removed, as its last run succeeded")
+    folder = recovered.kept or recovered.failed
+    if not recovered.are_back and recovered.kept:
+        return kept_warning(name, recovered.kept)
+    if folder is None:
+        return warning(
+            f"the outputs of '{name}' are those from before the run"
+            if recovered.are_back
+            else f"the earlier outputs of '{name}' are removed, as its last run succeeded"
         )
-    text = f"the outputs of '{name}' are those from before the run"
-    if recovered.failed is None:
-        return warning(text)
-    shown = _shown(recovered.failed)
-    hint = f"the next successful run removes them; to look at them: ls -R {shlex.quote(shown)}"
-    return warning(f"{text}; the files that it wrote are in '{shown}'", hint)
+    shown = _shown(folder)
+    text = (
+        f"the outputs of '{name}' are those from before the run; the files that it wrote are in"
+        if recovered.are_back
+        else f"the files that an earlier failed run of '{name}' left are in"
+    )
+    removes = "" if recovered.kept else "the next successful run removes them; "
+    hint = f"{removes}to look at them: ls -R {shlex.quote(shown)}"
+    return warning(f"{text} '{shown}'", hint)
 
 
 def kept_warning(command: str, kept: Path) -> Diagnostic:

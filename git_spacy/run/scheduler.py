@@ -246,8 +246,7 @@ class _Scheduler:
         """Bring back the earlier outputs of the commands that were running when this run ended."""
 
         for running in self._running.values():
-            command = self._plan.commands[running.number]
-            self._previous_outputs.interrupted(command, running.aside, running.before)
+            self._previous_outputs.interrupted(running.aside)
 
     def _start_ready(self) -> None:
         # in the order of the plan: commands that depend on a skipped one come after it
@@ -440,7 +439,13 @@ def record_existing(commands: Sequence[Command], context: RunContext) -> None:
     for command in commands:
         pending = context.recorder.begin() if context.recorder else None
         states = observed[command.name]
+        entry = context.lock.entries.get(command.name)
+        known = {(out.path, out.md5) for out in entry.outs} if entry else set()
         context.record_result(command, states)
+        for path in command.produced:
+            now = states[path.normal]
+            if now and (path.text, now.digest) not in known:
+                context.stats.remember_from_hand(path.normal, now)
         if context.recorder and pending:
             context.recorder.end(pending, command, states, states, how="record")
     context.stats.save()

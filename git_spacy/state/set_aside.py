@@ -4,7 +4,8 @@ So a script sees what it would see in a fresh clone, and an output has nothing b
 produced. Outputs are moved by renames, into `spacy/aside` in the Git folder, or into `.git-spacy`
 in the project if the Git folder is on another file system. Before each step a journal says what the
 next command has to do if this process is killed. Content that no run recorded is never deleted, but
-moved to `spacy/kept`; what a failed run wrote, to `spacy/failed`.
+moved to `spacy/kept`, like what an interrupted or killed run wrote: a person may have made it, e.g.
+with an annotation tool. What a failed run wrote goes to `spacy/failed`, until a run succeeds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from git_spacy import formats, sharing
-from git_spacy.errors import GitSpacyError, InvalidInput
+from git_spacy.errors import GitSpacyError, InvalidInput, Refused
 from git_spacy.files import remove_tree, resolve_beneath, write_atomic
 from git_spacy.git.state_dir import state_dir
 from git_spacy.lock import lock_format
@@ -57,8 +58,9 @@ class PreviousOutput(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """What was done about a killed run of `command`: whether its earlier outputs are back, and the
-    folders with what the killed run wrote and with content that no run recorded, if any."""
+    """What was done about a run of `command` that did not succeed, or seemed not to: whether its
+    earlier outputs are back, and the folders with what failed runs wrote, and with what is kept, if
+    any."""
 
     command: str
     are_back: bool
@@ -107,38 +109,51 @@ class SetAside:
         self._enter("running")
         return immovable
 
-    def give_back(self) -> Path | None:
-        """Bring the outputs back after a failed run.
+    def give_back(self, *, has_failed: bool = True) -> Recovered:
+        """Bring the outputs back after a run that failed, or else was interrupted or killed.
 
-        Returns the folder with what that run wrote, or None. What a failed run left is only brought
-        back if this one wrote nothing.
+        What a failed run left is only brought back if this one wrote nothing.
         """
 
         if self._phase == "dropping":
-            return None
+            return Recovered(self.command, False)
+        are_back = False
         failed = self._failed / self._id
+        written = failed if has_failed else self._folder / "kept" / f"{self._id}-interrupted"
         for output in self.outputs:
-            if output.is_leftover and _has_files(self._path(output)):
-                remove_tree(self._aside / output.path)
-            elif self.holds(output.path):
-                _move(self._path(output), failed / output.path, output.stays)
-        if not _has_files(failed):
-            remove_tree(failed)
+            place = self._place(output)
+            if place is None:
+                continue
+            if output.is_leftover and _has_files(place):
+                _move(self._aside / output.path, failed / output.path, ())
+                continue
+            are_back = True
+            if self.holds(output.path):
+                _move(place, written / output.path, output.stays)
+        for folder in (failed, written):
+            if not _has_files(folder):
+                remove_tree(folder)
         self._enter("returning")
-        self._finish_returning()
+        kept = None if has_failed or not written.exists() else written
+        if misplaced := self._finish_returning():
+            are_back, kept = False, misplaced
         if not failed.exists():
-            return None
+            return Recovered(self.command, are_back, kept=kept)
         for other in self._failed.iterdir():
             if other.name != self._id:
                 with suppress(OSError):
                     remove_tree(other)
-        return failed
+        return Recovered(self.command, are_back, failed, kept)
 
-    def _finish_returning(self) -> None:
+    def _finish_returning(self) -> Path | None:
+        """Bring the outputs back; return the folder with those whose place is taken, if any."""
+
         for output in self.outputs:
-            _merge(self._aside / output.path, self._path(output))
-        self._keep(self.outputs)  # what could not be brought back, since its place is taken
-        self._remove()
+            with suppress(FileExistsError, NotADirectoryError):
+                if place := self._place(output):
+                    _merge(self._aside / output.path, place)
+        kept = self._keep(self.outputs)
+        return self._remove() or kept
 
     def drop(self, needed: Collection[str] = ()) -> Path | None:
         """Delete the outputs after a successful run, and what failed runs wrote.
@@ -179,6 +194,14 @@ class SetAside:
     def _failed(self) -> Path:
         return self._folder / "failed" / _folder_name(self.command)
 
+    def _place(self, output: PreviousOutput) -> Path | None:
+        """Return where an output belongs; None if that is behind a link that leads out now."""
+
+        try:
+            return self._path(output)
+        except Refused:
+            return None
+
     def _path(self, output: PreviousOutput) -> Path:
         folder, name = os.path.split(output.path)
         return resolve_beneath(self._root, folder) / name
@@ -206,7 +229,7 @@ class SetAside:
             kept = self._folder / "kept" / self._id
             _merge(self._aside, kept)
         self._journal.unlink(missing_ok=True)
-        for name in ("aside", "failed"):
+        for name in ("aside", "failed", "kept"):
             _remove_if_empty(self._folder / name)
         if self._folder.name == _LOCAL_FOLDER and os.listdir(self._folder) == [".gitignore"]:
             remove_tree(self._folder)
@@ -221,9 +244,9 @@ class SetAside:
         if phase == "dropping":
             return Recovered(self.command, False, kept=self._finish_dropping())
         if phase == "running":
-            return Recovered(self.command, True, failed=self.give_back())
-        self._finish_returning()
-        return Recovered(self.command, True)
+            return self.give_back(has_failed=False)
+        kept = self._finish_returning()
+        return Recovered(self.command, kept is None, kept=kept)
 
     def _is_recorded(self) -> bool:
         """Return whether the lock has a new entry for the present outputs: the run succeeded."""
@@ -273,7 +296,7 @@ def set_aside(
     _make_folder(root, folder)
     parent = resolve_beneath(root, os.path.dirname(present[0].path))
     if os.stat(folder).st_dev != os.stat(parent).st_dev:
-        folder = Path(os.path.realpath(root)) / _LOCAL_FOLDER
+        folder = _local_folder(root)
         _make_folder(root, folder)
     entry = _digest(_lock_entry(root, command))
     record = SetAside(root, folder, secrets.token_hex(8), command, present, entry)
@@ -351,7 +374,7 @@ def _read_journal(root: Path, file: Path) -> tuple[SetAside, Phase] | None:
         return None
     if phase not in ("moving", "running", "returning", "dropping"):
         return None
-    folder = Path(os.path.realpath(root)) / _LOCAL_FOLDER if where else file.parent.parent
+    folder = _local_folder(root) if where else file.parent.parent
     return SetAside(root, folder, file.stem, command, outputs, entry), phase
 
 
@@ -360,6 +383,17 @@ def _parse_stay(value: object) -> str:
 
     text = formats.text(value)
     return text if text == "." else formats.folder(text.removesuffix("/.")) and text
+
+
+def _local_folder(root: Path) -> Path:
+    """Return the folder for content in the project. Raises OSError if a template has a link there:
+    nothing is moved or deleted behind it."""
+
+    local = Path(os.path.realpath(root)) / _LOCAL_FOLDER
+    for folder in (local, *(local / name for name in ("aside", "failed", "kept"))):
+        if folder.is_symlink():
+            raise NotADirectoryError(errno.ENOTDIR, "It is a link", str(folder))
+    return local
 
 
 def _make_folder(root: Path, folder: Path) -> None:

@@ -403,6 +403,23 @@ class StatCache:
             self._paths[key] = _Cached(summary.signature, time.time_ns(), fingerprint)
             self._changed.add(("paths", key))
 
+    def is_from_hand(self, path: str, now: Fingerprint) -> bool:
+        """Return whether the user recorded `now` as the content of the output `path`."""
+
+        known = self._paths.get(_key(path, "from hand"))
+        return known is not None and known.fingerprint == now
+
+    def remember_from_hand(self, path: str, now: Fingerprint | None) -> None:
+        """Remember that the user recorded `now` as the content of the output `path`, or with None,
+        that a run has produced it since then."""
+
+        key = _key(path, "from hand")
+        if now:
+            self._paths[key] = _Cached(_NO_DIGEST, 0, now)
+        elif self._paths.pop(key, None) is None:
+            return
+        self._changed.add(("paths", key))
+
     def remember_fetched(self, dest: str, asset: FetchedAsset) -> None:
         """Remember the asset that was fetched to `dest`."""
 

@@ -109,7 +109,10 @@ def test_files_that_are_not_from_a_run_stay_or_are_kept(tmp_path: Path, spacy: S
     assert done.code == 0
     assert names(root / "out") == [".gitkeep", "0", "1", "2", "deep"]
     assert kept(root) == {"out/mine.txt": b"mine"}
-    assert "replaced files that no recorded run produced, or that cannot be deleted ('out')" in done.err
+    assert (
+        "replaced files that no recorded run produced, or that cannot be deleted ('out')"
+        in done.err
+    )
     hint = re.search(r"hint: if you do not need them: (rm -rf \S+)", done.err)
     assert hint
     set_n(root, 1)
@@ -120,6 +123,24 @@ def test_files_that_are_not_from_a_run_stay_or_are_kept(tmp_path: Path, spacy: S
     assert kept(root)["out/0"] == b"edited"
     subprocess.run(hint[1], shell=True, check=True, cwd=root)
     assert "out/mine.txt" not in kept(root)
+
+
+@pytest.mark.threat("only-copies", commands="run")
+def test_an_output_that_was_made_by_hand_and_recorded_is_kept(tmp_path: Path, spacy: Spacy) -> None:
+    """Not the result of a run that was recorded again, though."""
+
+    root = numbers(tmp_path / "p")
+    write(root, {"out/mine": "mine"})
+    assert spacy("lock", "record", "make", cwd=root).code == 0
+    write(root, {"fail": ""})
+    assert spacy("run", "make", "-F", cwd=root).code == 3
+    (root / "fail").unlink()
+    assert "they are kept in" in spacy("run", "make", "-F", cwd=root).err
+    assert kept(root) == {"out/mine": b"mine"}
+    assert spacy("lock", "record", "make", cwd=root).code == 0
+    set_n(root, 1)
+    assert "kept" not in spacy("run", "make", cwd=root).err
+    assert names(root / "out") == ["0"]
 
 
 def test_outputs_come_back_if_the_command_fails(tmp_path: Path, spacy: Spacy) -> None:
@@ -152,8 +173,12 @@ def test_what_a_failed_run_left_does_not_become_a_result(tmp_path: Path, spacy: 
     assert spacy("run", "make", cwd=root).code == 3
     assert names(root / "out") == ["0", "1", "2"]  # for the user to look at
     set_n(root, 2)
-    assert spacy("run", "make", cwd=root).code == 3
+    done = spacy("run", "make", cwd=root)
+    assert done.code == 3
     assert names(root / "out") == ["0", "1"]
+    left = "the files that an earlier failed run of 'make' left are in '.git/spacy/failed/make/"
+    assert left in done.err  # that one may have worked for hours, and this one for a second
+    assert [name[-5:] for name in kept(root, "failed")] == ["out/0", "out/1", "out/2"]
     (root / "fail").unlink()
     set_n(root, 1)
     done = spacy("run", "make", cwd=root)
@@ -299,6 +324,43 @@ def test_an_interrupted_run_brings_its_outputs_back(tmp_path: Path, spacy: Spacy
     assert "the outputs of 'make' are those from before the run" in done.err
 
 
+ANNOTATE = """\
+import os, pathlib, signal, sys
+out = pathlib.Path(sys.argv[1])
+out.mkdir(exist_ok=True)
+(out / "answers").write_text(sys.argv[2])
+os.kill(os.getppid(), signal.SIGINT)
+try:
+    signal.pause()
+except KeyboardInterrupt:
+    sys.exit(int(pathlib.Path("code").read_text()))
+"""
+
+
+@pytest.mark.threat("only-copies", commands="run")
+def test_what_a_person_made_in_sessions_that_ended_with_ctrl_c_is_never_deleted(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    """Whatever the exit code of the tool, before the first result and after it."""
+
+    root = numbers(tmp_path / "p")
+    (root / "gen.py").write_text(ANNOTATE)
+    for session, code in ((1, 0), (2, 1), (3, 0)):
+        set_n(root, session)
+        write(root, {"code": str(code)})
+        assert process("run", "make", cwd=root).code == 130
+    assert (root / "out/answers").read_bytes() == b"1"  # not touched by the later sessions
+    assert sorted(sessions(root)) == [b"2", b"3"]
+    (root / "gen.py").write_text(GEN)
+    for _ in range(2):
+        assert spacy("run", "make", "-F", cwd=root).code == 0
+    assert sorted(sessions(root)) == [b"1", b"2", b"3"]
+
+
+def sessions(root: Path) -> list[bytes]:
+    return [path.read_bytes() for path in (root / ".git/spacy/kept").glob("*/out/answers")]
+
+
 KILLER = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n"
 
 
@@ -317,7 +379,7 @@ def test_the_next_command_brings_back_what_a_killed_run_had_set_aside(
     done = spacy(*command, cwd=root)
     assert "the outputs of 'make' are those from before the run" in done.err
     assert snapshot(root / "out") == before
-    assert [name.partition("/")[2] for name in kept(root, "failed")] == ["out/0", "out/1"]
+    assert list(kept(root)) == ["out/0", "out/1"]
     assert not is_pending(root)
 
 

@@ -89,3 +89,61 @@ def test_outputs_on_another_file_system_than_git_are_moved_within_the_project(
         assert kept.is_relative_to(root)
     finally:
         set_aside.remove_tree(state)
+
+
+@pytest.mark.threat("template-links", commands="run")
+@pytest.mark.parametrize("name", ["", "/failed", "/kept", "/aside"])
+def test_nothing_is_moved_or_deleted_behind_a_link_in_the_project(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder that is used if the Git folder is on another file system may be in a template."""
+
+    other = Path("/dev/shm")
+    if not other.is_dir() or os.stat(other).st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("there is no other file system")
+    root = repository(tmp_path / "p")
+    write(tmp_path, {"victim/failed/make/x": "x", "victim/make/x": "x", "p/out/a": "a"})
+    link = root / f".git-spacy{name}"
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "victim")
+    before = snapshot(tmp_path)
+    state = other / f"git-spacy-{os.getpid()}"
+    monkeypatch.setattr(set_aside, "state_dir", lambda _: state)
+    try:
+        with pytest.raises(NotADirectoryError, match="It is a link"):
+            set_aside.set_aside(root, "make", [PreviousOutput("out", is_recorded=False)])
+        assert list(set_aside.recover(root)) == []
+    finally:
+        set_aside.remove_tree(state)
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.threat("only-copies", commands="run")
+@pytest.mark.parametrize("phase", ["moving", "running"])
+@pytest.mark.parametrize("blocked_by", ["a file", "a file at its place", "a link"])
+def test_an_output_that_cannot_come_back_is_kept(
+    tmp_path: Path, phase: str, blocked_by: str
+) -> None:
+    """So the commands after it do not stop at it: e.g. the user moved a folder to another disk
+    since then, and linked it."""
+
+    root = repository(tmp_path / "p")
+    write(root, {"in/out/a": "a"})
+    record, _ = set_aside.set_aside(root, "make", [PreviousOutput("in/out")])
+    assert record
+    (root / "in").rmdir()
+    if blocked_by == "a link":
+        (tmp_path / "disk").mkdir()
+        (root / "in").symlink_to(tmp_path / "disk")
+    else:
+        write(root, {"in" if blocked_by == "a file" else "in/out": "new"})
+    (journal,) = (root / ".git/spacy/aside").glob("*.json")
+    journal.write_text(json.dumps(json.loads(journal.read_text()) | {"phase": phase}))
+    (done,) = set_aside.recover(root)
+    assert not set_aside.is_pending(root)
+    if done.are_back:  # what was in its place has been moved instead
+        assert (phase, blocked_by) == ("running", "a file at its place")
+        assert (root / "in/out/a").read_text() == "a"
+    else:
+        assert done.kept
+        assert (done.kept / "in/out/a").read_text() == "a"
