@@ -247,6 +247,25 @@ def _revisions(start: Path) -> Iterator[Candidate]:
     yield from ((name, "") for name in _git_output(start, *arguments))
 
 
+def _revisions_and_runs(start: Path) -> Iterator[Candidate]:
+    """Yield revisions, and the newest runs that no commit holds."""
+
+    from itertools import islice
+
+    from git_spacy.cli.context import CommandContext
+    from git_spacy.history import commit_runs
+    from git_spacy.history.run_ids import short_run_id
+    from git_spacy.project.matrix import to_cli
+
+    yield from _revisions(start)
+    repository, _, folder = CommandContext(start).open_history()
+    history = commit_runs.read_history(repository, folder, experiments=True)
+    for run in (run for commit in islice(history, 8) for run in reversed(commit.runs)):
+        if run.is_experiment:
+            variables = (f"{name}={to_cli(value)}" for name, value in run.record.vars.items())
+            yield short_run_id(run.record), " ".join((run.record.command, *variables))
+
+
 def _checks(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
     return ((name, "") for name in ("project", "assets", "lock", "generated", "outputs", "all"))
 
@@ -284,6 +303,7 @@ CANDIDATES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
     "Git remotes": _git_remotes,
     "remotes and outputs": _shareable,
     "revisions": _revisions,
+    "revisions and runs": _revisions_and_runs,
     "steps": _init_steps,
     "templates": _templates,
     "workflows": _workflows,

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from git_spacy.cli import output
-from git_spacy.errors import escape_controls, redact
+from git_spacy.errors import escape_controls, redact, sanitize
 from git_spacy.git.notes import AnnotatedCommit
 from git_spacy.history.commit_runs import RecordedRun
 from git_spacy.history.metrics import HANDFUL, by_importance, judge
+from git_spacy.history.run_ids import run_id, short_run_id
 from git_spacy.history.run_record import (
     RunChange,
     RunRecord,
@@ -82,7 +83,7 @@ def details(run: RecordedRun, previous: RunRecord | None, limit: int | None = 4)
     if run.matched_by == "tree":
         lines.append(f"same tree: recorded on {run.recorded_on[:_SHORT]}")
     if run.is_experiment:
-        lines.append("not in a commit")
+        lines.append(f"not in a commit: {short_run_id(record)}")
     return [text for text in lines if text] or [""]
 
 
@@ -140,7 +141,8 @@ def _file(path: str, md5: str | None, size: int | None) -> str:
     return f"{md5}  {path}" + ("" if size is None else f"  {output.size(size)}")
 
 
-_KINDS = {
+KINDS = {
+    "var": "variable",
     "script": "script",
     "dep": "dependency",
     "out": "output",
@@ -169,35 +171,51 @@ def format_changes(changes: Iterable[RunChange], *, all_metrics: bool = False) -
             )
             lines.append(output.paint(f"{sign} {escape_controls(redact(text))}", colour))
             continue
-        kind = _KINDS[change.kind].replace("_", " ")
+        kind = KINDS[change.kind].replace("_", " ")
         name = f" {escape_controls(change.name)}" if change.name else ""
         if change.kind in ("dep", "out"):
             how = "changed" if change.before and change.after else "added"
             lines.append(f"{kind}{name} {how if change.after else 'removed'}")
         else:
-            before, after = change.before or "–", change.after or "–"
+            before, after = (sanitize(value) or "–" for value in (change.before, change.after))
             lines.append(f"{kind}{name} {before} → {after}{_difference(change)}")
     if len(metrics) > len(shown):
-        lines.append(f"{len(metrics) - len(shown)} more metrics differ: --all-metrics")
+        lines.append(more_metrics(len(metrics) - len(shown)))
     return lines
 
 
+def more_metrics(number: int) -> str:
+    """Return the line that further metrics differ, which are not shown."""
+
+    return f"{number} more metrics differ: --all-metrics"
+
+
 def _difference(change: RunChange) -> str:
+    text, judged = delta(change)
+    return output.paint(text, {"better": "green", "worse": "red"}[judged]) if judged else text
+
+
+def delta(change: RunChange) -> tuple[str, str]:
+    """Return e.g. ` (+0.1, better)` and `better`; two empty texts if there is none.
+
+    The second text is empty if the name of the metric does not tell.
+    """
+
     try:
         difference = float(change.after) - float(change.before)
     except ValueError:
-        return ""
+        return "", ""
+    if change.kind == "var" or not difference:
+        return "", ""
     judged = judge(change.name, difference) if change.kind == "metric" else ""
     text = f"{'+' if difference > 0 else ''}{format_number(round(difference, 6))}"
-    if not judged:
-        return f" ({text})"
-    return output.paint(f" ({text}, {judged})", "green" if judged == "better" else "red")
+    return f" ({text}, {judged})" if judged else f" ({text})", judged
 
 
 def run_to_json(run: RecordedRun) -> dict[str, Any]:
     """Return a run as `--json` prints it (docs/reference/json.md)."""
 
-    document = to_document(run.record)
+    document = {"id": run_id(run.record), **to_document(run.record)}
     if run.is_experiment:
         document["experiment"] = True
     if not run.recorded_on:
@@ -208,7 +226,7 @@ def run_to_json(run: RecordedRun) -> dict[str, Any]:
 def change_to_json(change: RunChange) -> dict[str, str]:
     """Return a difference between two runs as `diff --json` prints it (docs/reference/json.md)."""
 
-    return {**change._asdict(), "kind": _KINDS[change.kind]}
+    return {**change._asdict(), "kind": KINDS[change.kind]}
 
 
 def no_runs_message(

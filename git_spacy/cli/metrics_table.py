@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from git_spacy.history import run_diff
 from git_spacy.history.commit_runs import CommitRuns
 from git_spacy.history.metrics import HANDFUL, is_lower_better
 from git_spacy.history.run_diff import Comparison, MetricsRow, MetricsTable, VariantRun
+from git_spacy.history.run_ids import short_run_id
 from git_spacy.history.run_params import CommitParams
 from git_spacy.history.run_record import format_number
 from git_spacy.project import loader
@@ -98,18 +98,24 @@ def _unknown(kind: str, name: str, names: Iterable[str]) -> InvalidInput:
 
 
 def show(
-    comparison: Comparison, start: Path, options: TableOptions, *, above_projects: bool
+    comparison: Comparison, start: Path, options: TableOptions, style: str, *, above_projects: bool
 ) -> None:
-    """Print the tables, and on stderr what they leave out. On a terminal, fit them to its width."""
+    """Print the tables, and on stderr what they leave out. On a terminal, fit them to its width.
 
-    width = shutil.get_terminal_size().columns if output.is_terminal() else None
+    `style` is "text" or "md".
+    """
+
+    width = output.terminal_width() if output.is_terminal() and style == "text" else None
     with output.paged(start):
         for number, table in enumerate(comparison.tables):
             name = f"{table.project}: " if above_projects and table.project else ""
-            title = output.paint(single_line(name + table.command), "bold")
-            output.result_painted(f"\n{title}" if number else title)
-            limit = None if options.all_metrics or options.metrics else HANDFUL
-            _show(table, width, limit)
+            selected, hints = _selection(table, options)
+            if number:
+                output.result("")
+            if style == "md":
+                _show_markdown(name + table.command, selected, hints)
+            else:
+                _show(name + table.command, selected, hints, width)
     if not comparison.tables:
         output.message(
             _NO_METRICS if comparison.without_metrics else history_format.no_runs_message()
@@ -122,23 +128,60 @@ def show(
         output.message(_failures(comparison.failed))
 
 
-def _show(table: MetricsTable, width: int | None, limit: int | None) -> None:
-    number = len(table.metrics[limit:]) if limit else 0
-    table = table._replace(metrics=table.metrics[:limit])
+def _selection(table: MetricsTable, options: TableOptions) -> tuple[MetricsTable, list[str]]:
+    """Return the table with the metrics to show, and what is said about the others.
+
+    Unless the user chose metrics, these are the most important ones that differ between the rows.
+    """
+
+    if options.all_metrics or options.metrics:
+        return table, []
+    wanted = {*run_diff.differing_metrics(table), options.sort.removeprefix("-")}
+    chosen = tuple(name for name in table.metrics if name in wanted) or table.metrics
+    hints = []
+    if equal := len(table.metrics) - len(chosen):
+        metrics = "1 metric is" if equal == 1 else f"{equal} metrics are"
+        hints.append(f"{metrics} the same in all rows: --all-metrics")
+    if more := len(chosen[HANDFUL:]):
+        hints.append(f"{more} more metrics: --all-metrics, or choose with --metric NAME")
+    return table._replace(metrics=chosen[:HANDFUL]), hints
+
+
+def _show(title: str, table: MetricsTable, hints: Sequence[str], width: int | None) -> None:
+    output.result_painted(output.paint(single_line(title), "bold"))
     layout = fitted(columns(table), width)
     for styled in lines(layout.columns):
         painted = (output.paint(text, "bold") if bold else text for text, bold in styled.pieces)
         output.result_painted("".join(painted).rstrip())
-    legend = _legend(table, layout)
-    if number:
-        legend.append(f"{number} more metrics: --all-metrics, or choose with --metric NAME")
-    for text in legend:
+    for text in (*_legend(table, layout), *hints):
         wrapped = textwrap.wrap(text, max(width - 2, 1)) if width else [text]
         output.result("\n".join(f"  {part}" for part in wrapped))
 
 
+def _show_markdown(title: str, table: MetricsTable, hints: Sequence[str]) -> None:
+    from git_spacy.cli import markdown
+
+    layout = fitted(columns(table), None)
+    cells = [
+        [
+            f"**{text.replace('*', '', 1).strip()}**"
+            if number in column.bold
+            else markdown.cell(text.strip())
+            for number, text in enumerate(column.cells)
+        ]
+        for column in layout.columns
+    ]
+    titles = [markdown.cell(column.title) for column in layout.columns]
+    is_text = [column.is_text for column in layout.columns]
+    output.result(f"### {markdown.cell(title)}\n")
+    output.result(markdown.table(titles, list(zip(*cells, strict=True)), is_text))
+    if legend := [*_legend(table, layout, "bold:", markdown.cell), *hints]:
+        output.result(f"\n({'; '.join(legend)})")
+
+
 def columns(table: MetricsTable) -> tuple[Column, ...]:
-    """Return the columns: variables, metrics, time, and commit and date or the number of runs."""
+    """Return the columns: variables, metrics, time, and commit, date and the ids of experiments, or
+    the number of runs."""
 
     rows = table.rows
     is_mean = any(len(row.runs) > 1 for row in rows)
@@ -153,7 +196,15 @@ def columns(table: MetricsTable) -> tuple[Column, ...]:
         return (*result, Column("runs", tuple(str(len(row.runs)) for row in rows), rank=2))
     result.append(Column("commit", tuple(_commit(row.runs[0]) for row in rows), 2, is_text=True))
     dates = tuple(history_format.start_time(row.runs[0].record)[:10] for row in rows)
-    return (*result, Column("date", dates, rank=5, is_text=True))
+    result.append(Column("date", dates, rank=5, is_text=True))
+    if any(row.runs[0].run.is_experiment for row in rows):  # no commit holds them
+        ids = tuple(_experiment_id(row.runs[0]) for row in rows)
+        result.append(Column("run", ids, rank=6, is_text=True))
+    return tuple(result)
+
+
+def _experiment_id(run: VariantRun) -> str:
+    return short_run_id(run.record) if run.run.is_experiment else ""
 
 
 def _variable_column(name: str, rows: Sequence[MetricsRow]) -> Column:
@@ -209,15 +260,18 @@ def _aligned(values: Sequence[float | None]) -> list[str]:
             for text, value in zip(texts, values, strict=True)]  # fmt: skip
 
 
-def _legend(table: MetricsTable, layout: Fitted) -> list[str]:
+def _legend(
+    table: MetricsTable, layout: Fitted, mark: str = "*", quote: Callable[[str], str] = str
+) -> list[str]:
     titles = {column.title for column in layout.columns if column.bold}
     marked = [name for name in table.metrics if single_line(name) in titles]
-    lowest = [name for name in marked if is_lower_better(name)]
+    lowest = [quote(name) for name in marked if is_lower_better(name)]
     legend = []
     if marked:
         legend.append(
-            "* lowest" if len(lowest) == len(marked)
-            else f"* highest (lowest for {_shorten_list(lowest)})" if lowest else "* highest"
+            f"{mark} lowest" if len(lowest) == len(marked)
+            else f"{mark} highest (lowest for {_shorten_list(lowest)})" if lowest
+            else f"{mark} highest"
         )  # fmt: skip
     commits = next((column.cells for column in layout.columns if column.title == "commit"), ())
     if any(text.endswith("+") for text in commits):

@@ -21,8 +21,8 @@ SUMMARIES = {
     },
     "Examine the run history": {
         "log": "Show recorded runs by commit, or compare their metrics.",
-        "show": "Show the runs recorded on one commit in full.",
-        "diff": "Compare the runs of two commits.",
+        "show": "Show the runs of one commit, or a single one, in full.",
+        "diff": "Compare the runs of commits, or single runs.",
     },
     "Share and restore results": {
         "push": "Send outputs to a remote: a folder, S3, ssh, ...",
@@ -56,8 +56,8 @@ ARGUMENTS: dict[str, str | dict[str, str]] = {
     "clean": "commands and workflows",
     "check": "checks",
     "log": "revisions",
-    "show": "revisions",
-    "diff": "revisions",
+    "show": "revisions and runs",
+    "diff": "revisions and runs",
     "push": "remotes and outputs",
     "pull": "remotes and outputs",
     "restore": "revisions",

@@ -67,7 +67,9 @@ def readme_block(project: Project, file: str = FILE, *, emoji: bool = True) -> G
     up = "../" * file.count("/")
     # a link from a parent folder would contain the name of the project's folder, which can vary
     project_file = (
-        _code(PROJECT_FILE) if file.startswith("../") else _link(PROJECT_FILE, up + PROJECT_FILE)
+        inline_code(PROJECT_FILE)
+        if file.startswith("../")
+        else _link(PROJECT_FILE, up + PROJECT_FILE)
     )
     paragraphs = [
         _heading("#", "🪐", project.title or "A spaCy project", emoji),
@@ -102,19 +104,20 @@ def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
 
 
 def _commands(project: Project) -> list[tuple[str, ...]]:
-    return [(_code(command.name), _cell(command.help)) for command in project.commands]
+    return [(inline_code(command.name), _cell(command.help)) for command in project.commands]
 
 
 def _workflows(project: Project) -> list[tuple[str, ...]]:
     return [
-        (_code(workflow.name), " → ".join(_code(step) for step in workflow.steps))
+        (inline_code(workflow.name), " → ".join(inline_code(step) for step in workflow.steps))
         for workflow in project.workflows
     ]
 
 
 def _assets(project: Project) -> list[tuple[str, ...]]:
     return [
-        (_code(asset.dest.normal), _source(asset), _description(asset)) for asset in project.assets
+        (inline_code(asset.dest.normal), _source(asset), _description(asset))
+        for asset in project.assets
     ]
 
 
@@ -126,8 +129,8 @@ def _description(asset: Asset) -> str:
 
 def _source(asset: Asset) -> str:
     if asset.git:
-        branch = f" ({_code(asset.git.branch)})" if asset.git.branch else ""
-        path = f" {_code(asset.git.path)}" if asset.git.path else ""
+        branch = f" ({inline_code(asset.git.branch)})" if asset.git.branch else ""
+        path = f" {inline_code(asset.git.path)}" if asset.git.path else ""
         return f"Git: {_linked_url(asset.git.repo)}{path}{branch}"
     return _linked_url(asset.url) if asset.url else "in this repository, or added by hand"
 
@@ -141,13 +144,13 @@ def _linked_url(url: str) -> str:
         or environment_names(url)
         or redact(bare) != bare
     ):
-        return _code(redact(url))
+        return inline_code(redact(url))
     target = _ENTITY.sub("&amp;", quote(url, safe=_URL_SAFE))
     return _link(bare.partition("://")[2], _MARKER.sub("git-spacy%3A", target))
 
 
 def _link(text: str, target: str) -> str:
-    return f"[{_code(text)}]({target})"
+    return f"[{inline_code(text)}]({target})"
 
 
 def _heading(level: str, symbol: str, text: str, emoji: bool) -> str:
@@ -167,7 +170,7 @@ def _without_columns(text: str) -> str:
     return text.replace("\\|", f"\\{_ZERO_WIDTH}|").replace("|", r"\|")
 
 
-def _code(text: str) -> str:
+def inline_code(text: str) -> str:
     """Return literal text as inline code, also inside a table."""
 
     text = escape_controls(text).replace("\n", r"\n").replace("\t", r"\t") or " "

@@ -100,7 +100,12 @@ def compare(runs: Iterable[VariantRun]) -> Comparison:
 
 def _table(project: str, command: str, runs: Sequence[VariantRun]) -> MetricsTable:
     measured = [run for run in runs if any(run.record.metrics.values())]
-    return _build_table(project, command, differing_variables(measured), list(map(_row, measured)))
+    return _build_table(
+        project,
+        command,
+        differing_variables([run.params for run in measured]),
+        list(map(_row, measured)),
+    )
 
 
 def _build_table(
@@ -120,22 +125,22 @@ def _row(run: VariantRun) -> MetricsRow:
     return MetricsRow(run.params.variables, metrics, seconds, (run,))
 
 
-def differing_variables(runs: Sequence[VariantRun]) -> tuple[str, ...]:
+def differing_variables(runs: Sequence[RunParams]) -> tuple[str, ...]:
     """Return the variables that differ between runs.
 
     A variable whose value is unknown for a run only counts if it was overridden in another run.
     """
 
-    names = dict.fromkeys(name for run in runs for name in run.params.variables)
+    names = dict.fromkeys(name for params in runs for name in params.variables)
     return tuple(name for name in names if len(set(_values_of(runs, name))) > 1)
 
 
-def _values_of(runs: Iterable[VariantRun], name: str) -> Iterator[str]:
-    is_overridden = any(name in run.params.variables for run in runs if not run.params.complete)
-    for run in runs:
-        if name in run.params.variables:
-            yield to_cli(run.params.variables[name])
-        elif run.params.complete or is_overridden:
+def _values_of(runs: Iterable[RunParams], name: str) -> Iterator[str]:
+    is_overridden = any(name in params.variables for params in runs if not params.complete)
+    for params in runs:
+        if name in params.variables:
+            yield to_cli(params.variables[name])
+        elif params.complete or is_overridden:
             yield ""
 
 
@@ -188,6 +193,14 @@ def select_metrics(table: MetricsTable, patterns: Sequence[str]) -> MetricsTable
         if name == pattern or fnmatchcase(name, pattern)
     )
     return table._replace(metrics=tuple(selected))
+
+
+def differing_metrics(table: MetricsTable) -> tuple[str, ...]:
+    """Return the metrics whose values are not the same in all rows, in their order."""
+
+    return tuple(
+        name for name in table.metrics if len({row.metrics.get(name) for row in table.rows}) > 1
+    )
 
 
 def sort_by_metric(table: MetricsTable, name: str, *, ascending: bool) -> MetricsTable:

@@ -13,6 +13,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal, NamedTuple, get_args
 
 from git_spacy import formats
@@ -213,25 +214,49 @@ def _flatten(value: Any, name: str) -> Iterator[tuple[str, float]]:
             yield name, value
 
 
+ChangeKind = Literal["var", "script", "dep", "out", "metric", "exit"]
+
+
 class RunChange(NamedTuple):
     """A difference between two runs, with its values before and after ("" where it is missing)."""
 
-    kind: Literal["script", "dep", "out", "metric", "exit"]
+    kind: ChangeKind
     name: str
     before: str
     after: str
+
+
+class Difference(NamedTuple):
+    """Something that differs among runs, with one value per run ("" where it is missing)."""
+
+    kind: ChangeKind
+    name: str
+    values: tuple[str, ...]
 
 
 def differences(before: RunRecord, after: RunRecord) -> tuple[RunChange, ...]:
     """Return the changes from one run to another: script, dependencies, outputs, metrics, exit."""
 
     changes = _script_changes(before.script, after.script)
-    changes += _value_changes("dep", _md5s(before.deps), _md5s(after.deps))
-    changes += _value_changes("out", _md5s(before.outs), _md5s(after.outs))
-    changes += _value_changes("metric", _formatted_metrics(before), _formatted_metrics(after))
-    if before.exit != after.exit:
-        changes.append(RunChange("exit", "", str(before.exit), str(after.exit)))
+    for kind, name, (old, new) in differing_values((before, after)):
+        changes.append(RunChange(kind, name, old, new))
     return tuple(changes)
+
+
+def differing_values(records: Sequence[RunRecord]) -> Iterator[Difference]:
+    """Yield the dependencies, outputs, metrics and exit codes that are not the same in all runs."""
+
+    facts: dict[ChangeKind, list[dict[str, str]]] = {
+        "dep": [_md5s(record.deps) for record in records],
+        "out": [_md5s(record.outs) for record in records],
+        "metric": [_formatted_metrics(record) for record in records],
+        "exit": [{"": str(record.exit)} for record in records],
+    }
+    for kind, columns in facts.items():
+        for name in dict.fromkeys(chain.from_iterable(columns)):
+            values = tuple(column.get(name, "") for column in columns)
+            if len(set(values)) > 1:
+                yield Difference(kind, name, values)
 
 
 def _md5s(files: Iterable[RecordedFile]) -> dict[str, str]:
@@ -260,16 +285,6 @@ def _script_changes(before: Sequence[str], after: Sequence[str]) -> list[RunChan
             changes += [RunChange("script", "", text, "") for text in before[left:left_end]]
             changes += [RunChange("script", "", "", text) for text in after[right:right_end]]
     return changes
-
-
-def _value_changes(
-    kind: Any, before: Mapping[str, str], after: Mapping[str, str]
-) -> list[RunChange]:
-    return [
-        RunChange(kind, name, before.get(name, ""), after.get(name, ""))
-        for name in dict.fromkeys((*before, *after))
-        if before.get(name, "") != after.get(name, "")
-    ]
 
 
 def flat_metrics(record: RunRecord) -> dict[str, float]:

@@ -27,6 +27,7 @@ COMMANDS = {
     "log --table --mean seed --json": "log_table",
     "show --json": "show",
     "diff HEAD~1 HEAD --json": "diff",
+    "diff HEAD~1 HEAD HEAD~1 --json": "diff_several",
     "notes status --json": "notes_status",
     "config --json": "config",
     "doctor --json": "doctor",

@@ -35,7 +35,7 @@ def test_values_edited_in_project_yml_are_compared_whether_committed_or_not(
     second = git(made, "rev-parse", "--short", second)
     first = git(made, "rev-parse", "--short", "HEAD~1")
     rows = [line.split() for line in printed[2:5]]
-    assert [(row[0], row[-2]) for row in rows] == [
+    assert [(row[0], row[row.index("2026-01-01") - 1]) for row in rows] == [
         ("0.1", first), ("0.2", second), ("0.4", f"{second}+")
     ]  # fmt: skip
     assert printed[-1] == "  + with uncommitted edits"

@@ -21,9 +21,15 @@ _FIRST_OTHER_SCRIPT = 0x530  # characters below it are Latin, Greek or Cyrillic,
 def single_line(text: str, most: int = LONGEST) -> str:
     """Return `text` on one line of at most `most` cells, with invisible characters escaped."""
 
-    words = " ".join(escape_controls(redact(text)).split())
-    visible = _INVISIBLE.sub(_escape, words)
+    visible = " ".join(escape_invisible(text).split())
     return shorten(visible, most) if display_width(visible) else "(blank)"
+
+
+def escape_invisible(text: str) -> str:
+    """Return `text` with credentials redacted and invisible characters escaped, but for spaces,
+    tabs and line breaks."""
+
+    return _INVISIBLE.sub(_escape, escape_controls(redact(text)))
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -60,10 +60,10 @@ def resize(folder: Path, size: int) -> None:
 
 
 def rows(out: str) -> list[str]:
-    """Return the lines of the log without times and column widths."""
+    """Return the lines of the log without times, ids of runs and column widths."""
 
     lines = (re.sub(r"20\d\d-\S+ +\S+|\d+\.\d s", "", line) for line in out.splitlines())
-    return [" ".join(line.split()) for line in lines]
+    return [re.sub("(?<=: )run-[0-9a-f]{7}$", "ID", " ".join(line.split())) for line in lines]
 
 
 def test_the_log_shows_runs_changes_and_metrics_by_commit(scored: Path, spacy: Spacy) -> None:
@@ -97,16 +97,16 @@ def test_the_log_shows_runs_changes_and_metrics_by_commit(scored: Path, spacy: S
     assert rows(spacy("log", "--all", cwd=scored).out) == [
         f"{ids[0]} Describe it",
         "prepare changed: script (uncommitted)",
-        "not in a commit",
+        "not in a commit: ID",
         *committed[:5],
         "changed: data",
         "prepare changed: script",
         f"{ids[3]} First",
         "score score 0.25",
         "first run",
-        "not in a commit",
+        "not in a commit: ID",
         "prepare first run",
-        "not in a commit",
+        "not in a commit: ID",
     ]
     only = spacy("log", "--command", "prepare", "-n", "1", cwd=scored)
     assert rows(only.out) == [f"{ids[2]} Make it larger", "prepare first run"]
@@ -223,6 +223,7 @@ def test_diff_shows_why_results_of_each_command_differ(scored: Path, spacy: Spac
     done = spacy("diff", "HEAD~1", cwd=scored)
     assert done.out.splitlines() == [
         "prepare",
+        "  variable size 4 → 5",
         "  - python make.py data/x.txt 4",
         "  + python make.py data/x.txt 5",
         "  output data changed",
@@ -270,7 +271,7 @@ def test_diff_says_if_a_commit_has_no_run_of_its_own(scored: Path, spacy: Spacy)
     assert done.out.splitlines() == [
         "prepare", "  no differences", "  (no run for HEAD: used the last one before it)"
     ]  # fmt: skip
-    assert spacy("diff", "a", "b", "c", cwd=scored).code == 2
+    assert "unknown revision" in spacy("diff", "HEAD", "b", "c", cwd=scored).err
 
 
 def on_a_terminal(folder: Path, *arguments: str, **environ: str) -> str:
