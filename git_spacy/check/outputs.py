@@ -39,13 +39,13 @@ class FileGroup(NamedTuple):
     """Files that are in Git or may get there, by name relative to the top of the repository.
 
     `sizes` returns the sizes of those that exist. `state` completes the sentence "the output …";
-    `remedy` returns the command that changes it for a path in the project.
+    `remedy` returns the command that changes it for paths in the project.
     """
 
     names: Sequence[str]
     sizes: Callable[[Collection[str]], Mapping[str, int]]
     state: str
-    remedy: Callable[[str], str]
+    remedy: Callable[..., str]
 
 
 def staged_files(index: Index, names: Sequence[str] = ()) -> list[FileGroup]:
@@ -98,16 +98,24 @@ def check_outputs(
             if folder not in loaded:
                 loaded[folder] = _load(projects[folder])
             project = loaded[folder]
+            committed = project.project.committed if project else []
             for path, subject, position, alternative in (
                 _generated_paths(project) if project else ()
             ):
                 full = folder + path.normal
-                files = [name for name in names if name in sizes and _holds(path, folder, name)]
+                kept = [other for other in committed if path.holds(other)]
+                files = [
+                    name
+                    for name in names
+                    if name in sizes and _holds(path, folder, name)
+                    if not any(_holds(other, folder, name) for other in kept)
+                ]
                 if not files or full in reported:
                     continue
                 reported.add(full)
                 message = f"{subject} {group.state}{_describe_files(files, full, folder)}"
-                hint = f"{group.remedy(path.normal)}\nor {alternative}"
+                some = [name[len(folder) :] for name in files] if kept else [path.normal]
+                hint = f"{group.remedy(*some)}\nor {alternative}"
                 finding = Diagnostic(message, hint, PROJECT_FILE, *position)
                 findings.append(finding.below(folder))
     findings.sort(key=lambda finding: (finding.file, finding.line))
@@ -214,9 +222,9 @@ def _file_size(index: Index, name: str) -> int | None:
     return None if stat.S_ISDIR(status.st_mode) else status.st_size  # a folder is a submodule
 
 
-def _unstage_command(path: str) -> str:
-    return shlex.join(("git", "rm", "-r", "--cached", path))
+def _unstage_command(*paths: str) -> str:
+    return shlex.join(("git", "rm", "-r", "--cached", *paths))
 
 
-def _ignore_command(path: str) -> str:  # noqa: ARG001
+def _ignore_command(*paths: str) -> str:  # noqa: ARG001
     return "git spacy ignore"

@@ -18,6 +18,8 @@ from typing import Any
 
 import click
 
+from git_spacy.cli import command_line
+
 _NARROW = 60  # columns
 
 
@@ -83,6 +85,7 @@ class OverridingCommand(SpacyCommand):
         from git_spacy.cli import overrides  # imported late: 'git spacy -h' does not need it
 
         rest, variables = overrides.split(args)
+        command_line.set_overrides(overrides.as_options(variables))
         if ctx.obj:
             from_environment = overrides.from_environment(os.environ)
             ctx.obj = ctx.obj.with_variables(overrides.merge(from_environment, variables))

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 import click
 
 _KEY = "git_spacy.arguments"
 _project = ""  # the folder that paths and commands in diagnostics are relative to
+_overrides = ""  # the overrides of variables that the user typed, which hints repeat
+# Commands that accept overrides, where the hint has none and does not only ask for help.
+_OVERRIDABLE = re.compile(
+    r"git spacy (?:-C (?:'[^']*'|\S+) )?(?:assets|clean|pull|push|run|status)\b"
+    r"(?! -h)(?![^&\n]* --(?:vars|variables|set|matrix)\b)(?: (?:'[^']*'|[^\s&']+))*"
+)
 
 
 def set_project(folder: str | os.PathLike[str]) -> None:
@@ -16,6 +23,23 @@ def set_project(folder: str | os.PathLike[str]) -> None:
 
     global _project
     _project = os.fspath(folder)
+
+
+def set_overrides(options: Sequence[str]) -> None:
+    """Set the options for overrides of variables that the user typed."""
+
+    global _overrides
+    import shlex
+
+    _overrides = shlex.join(options)
+
+
+def with_overrides(commands: str) -> str:
+    """Return commands with the overrides that the user typed, where they accept overrides."""
+
+    if not _overrides:
+        return commands
+    return _OVERRIDABLE.sub(lambda match: f"{match[0]} {_overrides}", commands)
 
 
 def in_project(path: str) -> str:

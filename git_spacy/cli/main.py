@@ -147,6 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     command_line.set_project("")
+    command_line.set_overrides(())
     try:
         if arguments[-1:] == ["--help"]:
             from git_spacy.cli import manpages

@@ -129,8 +129,10 @@ def warning(message: str, hint: str = "") -> None:
 
 
 def as_typed_here(commands: str) -> str:
-    """Return commands for the folder of the project as they are typed in the current folder."""
+    """Return commands for the folder of the project as they are typed in the current folder, with
+    the overrides of variables that the user typed."""
 
+    commands = command_line.with_overrides(commands)
     return retarget(commands, command_line.as_seen_here, keep_folders=True)
 
 

@@ -6,6 +6,7 @@ GIT_SPACY_VARS and from the command line.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -44,6 +45,20 @@ def split(args: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         else:
             rest.append(argument)
     return rest, overrides
+
+
+def as_options(overrides: Mapping[str, Any]) -> list[str]:
+    """Return the arguments from which `split` reads `overrides`."""
+
+    options = []
+    for name, value in overrides.items():
+        as_text = isinstance(value, str) and parse_override(value) == value
+        text = value if as_text else json.dumps(value)
+        if not f"--{name}".startswith(_PREFIXES):
+            options += ["--set", f"{name}={text}"]
+        else:
+            options += [f"--{name}={text}"] if text.startswith("--") else [f"--{name}", text]
+    return options
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def report_outcome(transfer: Transfer, outcome: TransferOutcome, done: str, *, d
         names = ", ".join(f"'{path}'" for path in dict.fromkeys(skipped.path for skipped in wrong))
         raise CheckFailed(f"not {done}: {names}", hint=hint)
     if hint:
-        output.message(f"hint: {hint}")
+        output.message(output.as_typed_here(f"hint: {hint}"))
 
 
 def _summary(outcome: TransferOutcome, done: str, words: dict[SkipKind, str]) -> str:

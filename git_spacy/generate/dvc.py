@@ -220,7 +220,8 @@ def _command_stage(
     name: str, command: Command, number: int, used: Iterable[Parts], in_git: Collection[str]
 ) -> Stage:
     outs = _outermost(command.produced)
-    uncached = {path.normal for path in command.outputs_no_cache} | set(in_git)
+    uncached = set(in_git)
+    in_commits = command.outputs_no_cache
     metrics = [path for path in outs if _is_metrics(path, command)]
     deps = tuple(dict.fromkeys(_local(path.normal) for path in command.deps))
     script = (f"commands.{number}.script",) if command.script else ()
@@ -235,7 +236,9 @@ def _command_stage(
         metrics=tuple(_local(path.normal) for path in metrics),
         # DVC does not cache what is outside of its repository
         cached=frozenset(
-            _local(path.normal) for path in outs if path.normal not in uncached and not path.outside
+            _local(path.normal)
+            for path in outs
+            if not (path.outside or path.normal in uncached or any(map(path.holds, in_commits)))
         ),
         always_changed=command.no_skip,
         producer=command,

@@ -46,17 +46,17 @@ class IgnoreMatch(NamedTuple):
 
 def candidates(project: Project) -> tuple[ProjectPath, ...]:
     """Return the paths of fetched assets and outputs in the project, without paths inside another
-    of them."""
+    of them and without those that are meant to be committed."""
 
     fetched = [asset.dest for asset in project.assets if asset.url or asset.git]
     outputs = [path for command in project.commands for path in command.outputs]
-    committed = [path for command in project.commands for path in command.outputs_no_cache]
+    committed = {path.normal for path in project.committed}
     unique = {path.normal: path for path in (*fetched, *outputs)}.values()
     return tuple(
         path
         for path in unique
         if not path.outside
-        and not any(path.holds(other) for other in committed)
+        and path.normal not in committed
         and not any(other.holds(path) for other in unique if other.normal != path.normal)
     )
 
@@ -74,6 +74,7 @@ def build_block(
     """
 
     paths = candidates(project)
+    committed = project.committed
     tracked_paths = tracked(paths)
     existing = matches(paths)
     own_lines = _block_lines(text)
@@ -83,10 +84,27 @@ def build_block(
         if path.normal not in tracked_paths
         and (path.normal not in existing or _is_own(existing[path.normal], own_lines))
     ]
-    lines = [anchored_pattern(path.normal) for path in ignored]
+    lines = [line for path in ignored for line in _patterns(path, committed)]
     caches = [cache for cache in _CACHES if lines and cache not in _other_patterns(text)]
     body = "".join(f"{line}\n" for line in (*lines, *caches))
     return GeneratedFile(FILE, body, "git spacy ignore", HASH, shared=True)
+
+
+def _patterns(path: ProjectPath, committed: Iterable[ProjectPath]) -> list[str]:
+    """Return the patterns that ignore `path`, but nothing `committed` that is in it."""
+
+    exceptions = [other.normal for other in committed if path.holds(other)]
+    if not exceptions:
+        return [anchored_pattern(path.normal)]
+    # Git does not look into an ignored folder: each one on the way is looked into
+    lines = [f"{anchored_pattern(path.normal)}/*"]
+    for name in exceptions:
+        folder = path.normal
+        for part in name[len(folder) + 1 :].split("/")[:-1]:
+            folder += f"/{part}"
+            lines += [f"!{anchored_pattern(folder)}/", f"{anchored_pattern(folder)}/*"]
+        lines.append(f"!{anchored_pattern(name)}")
+    return list(dict.fromkeys(lines))
 
 
 def anchored_pattern(path: str) -> str:
@@ -131,7 +149,7 @@ def ignore_block(root: Path, project: Project, data: bytes) -> GeneratedFile | N
     if git is None:
         return None
     project = with_outputs_in_lock(project, data, root)
-    tracked = partial(git.tracked, placeholders=False)
+    tracked = partial(git.tracked, placeholders=False, besides=project.committed)
     return build_block(project, writer.read(root, FILE), tracked, partial(_matches, git))
 
 

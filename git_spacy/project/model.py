@@ -165,6 +165,17 @@ class Project(NamedTuple):
     keep_outputs: frozenset[str] = frozenset()
     unset: tuple[Diagnostic, ...] = ()
 
+    @property
+    def committed(self) -> list[ProjectPath]:
+        """The outputs that are meant to be in Git, without those inside another of them."""
+
+        unique = {path.normal: path for one in self.commands for path in one.outputs_no_cache}
+        return [
+            path
+            for path in unique.values()
+            if not any(other.holds(path) for other in unique.values() if other is not path)
+        ]
+
     def command(self, name: str) -> Command | None:
         """Return the command called `name`, or None."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.project.model import Project
+from git_spacy.project.paths import ProjectPath
 
 PATTERNS = (
     "__pycache__", "*.pyc", "*.pyo", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache",
@@ -117,6 +118,22 @@ def is_uncounted_name(name: str) -> bool:
 @cache
 def _built_in_list() -> re.Pattern[str]:
     return re.compile("|".join(map(translate, PATTERNS)))
+
+
+def counts_in_git(
+    path: ProjectPath, names: Iterable[str], committed: Iterable[ProjectPath]
+) -> bool:
+    """Return whether Git has the content of `path`, given the `names` of files in it that Git has.
+
+    Not if these are only placeholders, or only what is `committed` of an output that is not.
+    """
+
+    inner = [other.normal[len(path.normal) + 1 :] for other in committed if path.holds(other)]
+    parts = tuple(part for part in inner if part)
+    return not all(
+        is_placeholder(name) or any(name == part or name.startswith(f"{part}/") for part in parts)
+        for name in names
+    )
 
 
 def only_placeholders(names: Sequence[str]) -> bool:

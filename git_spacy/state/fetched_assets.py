@@ -194,7 +194,7 @@ def is_pointer(asset: Asset, stats: StatCache) -> bool:
         return False
     from git_spacy.git.remote_tree import is_lfs_pointer
 
-    with open_beneath(stats.root, asset.dest.normal) as stream:
+    with open_beneath(stats.root, asset.dest.normal, anywhere=True) as stream:
         return is_lfs_pointer(stream.read(), now.size)
 
 

@@ -25,7 +25,7 @@ from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.real_paths import leads_outside
 from git_spacy.state import hashing
-from git_spacy.state.counted_files import only_placeholders
+from git_spacy.state.counted_files import counts_in_git, only_placeholders
 from git_spacy.state.hashing import FileStat, Fingerprint
 from git_spacy.state.same_file import (
     Absence,
@@ -104,6 +104,8 @@ class View(Protocol):
 class WorkTree:
     """The project in the folder `root`, with all files."""
 
+    _committed: Sequence[ProjectPath] = ()
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.stats = self._stats = StatCache.open(root)
@@ -111,6 +113,7 @@ class WorkTree:
 
     def declare(self, project: Project) -> None:
         self._stats.declare(project)
+        self._committed = project.committed
 
     def project(self) -> bytes:
         return loader.read_bytes(self.root)
@@ -185,7 +188,7 @@ class TrackedFiles(WorkTree):
                 if (name := f"{path.normal}/{file.name}".rstrip("/")) in tracked
                 or name.startswith(submodules)
             ]
-            if only_placeholders([file.name for file in in_git]):
+            if not counts_in_git(path, [file.name for file in in_git], self._committed):
                 result[path.normal] = None
             elif len(in_git) == len(files):
                 result[path.normal] = self._stats.fingerprint(path.normal, algorithm)
@@ -206,6 +209,7 @@ class Staged:
     caller has already opened it. Raises InvalidInput outside a repository, ExternalError.
     """
 
+    _committed: Sequence[ProjectPath] = ()
     _NO_PROJECT_FILE = ("not staged, and not in the repository", f"git add {loader.PROJECT_FILE}")
 
     def __init__(self, root: Path, index: Index | None = None) -> None:
@@ -225,6 +229,7 @@ class Staged:
 
     def declare(self, project: Project) -> None:
         self._stats.declare(project)
+        self._committed = project.committed
 
     def _entries(self, paths: Sequence[str]) -> dict[str, TreeEntry]:
         """Return the entries at or below `paths`, by name relative to the project."""
@@ -276,7 +281,7 @@ class Staged:
             entries = below[path.normal]
             if submodules := self._submodules(path):
                 result[path.normal] = self._with_submodules(path, entries, submodules, algorithm)
-            elif only_placeholders([entry.name for entry in entries]):
+            elif not counts_in_git(path, [entry.name for entry in entries], self._committed):
                 result[path.normal] = None
             elif not all(map(_is_file, entries)):
                 result[path.normal] = self._stats.fingerprint(path.normal, algorithm)

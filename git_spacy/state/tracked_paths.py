@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -40,22 +40,37 @@ class TrackedPaths(NamedTuple):
         index = Index.discover(root, environ)
         return cls(index, prefix(root, index.top)) if index else None
 
-    def tracked(self, paths: Iterable[ProjectPath], *, placeholders: bool = True) -> set[str]:
+    def tracked(
+        self,
+        paths: Iterable[ProjectPath],
+        *,
+        placeholders: bool = True,
+        besides: Sequence[ProjectPath] = (),
+    ) -> set[str]:
         """Return those of `paths` (as `normal`) at or below which Git tracks a file.
 
-        Without `placeholders`, files like .gitkeep do not count.
+        Without `placeholders`, files like .gitkeep do not count. What Git tracks at or below one of
+        `besides` does not count for the folders that contain it.
         """
 
         names = [path.normal for path in paths if not path.outside]
         entries = self.git_index.entries([self.prefix + name for name in names]) if names else []
         files = (entry.name[len(self.prefix) :].split("/") for entry in entries)
+        tops = {path.normal for path in besides}
         non_empty = {
             "/".join(parts[:depth])
             for parts in files
             if placeholders or not is_placeholder("/".join(parts))
-            for depth in range(1, len(parts) + 1)
+            for depth in range(_first_depth(parts, tops), len(parts) + 1)
         }
         return non_empty.intersection(names)
+
+
+def _first_depth(parts: Sequence[str], tops: Collection[str]) -> int:
+    """Return how many of the `parts` of a path to take at least, so that `tops` are not in it."""
+
+    depths = range(1, len(parts) + 1) if tops else ()
+    return next((depth for depth in depths if "/".join(parts[:depth]) in tops), 0) + 1
 
 
 def missing_hint(project: Project, root: Path, name: str, path: ProjectPath) -> str:

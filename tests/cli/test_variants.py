@@ -249,3 +249,23 @@ def test_the_log_compares_a_run_with_the_previous_run_with_the_same_values(
     assert printed.count("changed: evaluate.py") == 1
     assert printed[:first].count("first run with these values") == 2
     assert printed[first:].count("first run with these values") == 4
+
+
+def test_hints_repeat_the_values_that_the_user_typed(made: Path, spacy: Spacy) -> None:
+    git(made, "config", "spacy.remote.default.url", "../remote")
+    values = ("--vars.seed", "7")
+    for words, expected in {
+        ("run", "evaluate", *values): "git spacy run train --vars.seed 7",
+        ("run", "evaluate", "--set", "seed=a b"): "git spacy run train --set 'seed=a b'",
+        ("push", *values): "git spacy run prepare train --vars.seed 7",
+        ("status", *values): "git spacy run all --vars.seed 7",
+    }.items():
+        done = spacy(*words, cwd=made)
+        hints = [text for text in (done.out + done.err).splitlines() if "git spacy" in text]
+        assert [text.partition(": ")[2] for text in hints] == [expected]
+        elsewhere = spacy("-C", made.name, *words, cwd=made.parent)
+        assert expected.replace("spacy", f"spacy -C {made.name}") in elsewhere.out + elsewhere.err
+    assert spacy("run", "prepare", *values, cwd=made).code == 0
+    assert spacy("run", "train", *values, cwd=made).code == 0
+    assert spacy("run", "evaluate", *values, cwd=made).code == 0
+    assert "git spacy run all\n" in spacy("status", cwd=made).out, "the values are of one call"

@@ -131,8 +131,43 @@ def test_tracked_files_are_never_ignored(tmp_path: Path, spacy: Spacy) -> None:
 def test_uncached_outputs_and_private_assets_are_not_ignored(tmp_path: Path) -> None:
     found = loader.load(project(tmp_path, PROJECT.replace("metrics.json", "corpus/metrics.json")))
     names = {path.normal for path in ignore.candidates(found)}
-    # a pattern for 'corpus' would hide what lies in it
-    assert names == {"assets/data.json", "assets/code", "training/best"}
+    assert names == {"assets/data.json", "assets/code", "training/best", "corpus"}
+    written = project(tmp_path, PROJECT.replace("metrics.json", "assets/code"))
+    names = {path.normal for path in ignore.candidates(loader.load(written))}
+    assert names == {"assets/data.json", "training/best", "corpus"}
+
+
+NESTED = """\
+commands:
+  - name: train
+    script: ["mkdir -p training/a/b && echo 1 > training/a/b/scores.json", "echo 2 > training/a/x",
+      "echo 3 > training/a/b/x", "echo 4 > training/scores.json", "echo 5 > training/x"]
+    outputs: [training]
+    outputs_no_cache: [training/a/b/scores.json, training/scores.json]
+workflows: {all: [train]}
+"""
+
+
+def test_committed_files_in_an_output_folder_are_not_ignored_and_the_rest_is(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    root = in_git(tmp_path, NESTED)
+    assert spacy("run", "train", cwd=root).code == 0
+    for words in (("ignore",), ("dvc", "all")):
+        assert spacy(*words, cwd=root).code == 0
+    assert (root / "dvc.yaml").read_text().count("cache: false") == 1
+    for _ in "before the commit", "after it":
+        git(root, "add", "-A")
+        tracked = git(root, "ls-files", "training").split()
+        assert tracked == ["training/a/b/scores.json", "training/scores.json"]
+        for scope in (("--staged",), ("outputs",), ("generated",)):
+            done = spacy("check", *scope, cwd=root)
+            assert (done.code, done.err) == (0, ""), scope
+        git(root, "commit", "-qm", "all", "--allow-empty")
+    git(root, "add", "--force", "training/a/x")
+    done = spacy("check", "outputs", "--staged", cwd=root)
+    assert "output 'training' of 'train' is about to be committed: 'training/a/x'\n" in done.out
+    assert "hint: git rm -r --cached training/a/x\n" in done.out, "the scores stay"
 
 
 def test_an_empty_block_is_removed(tmp_path: Path, spacy: Spacy) -> None:
@@ -237,8 +272,13 @@ def test_check_ignore_agrees_for_every_path_of_the_corpus(tmp_path: Path, spacy:
         made = [out for command in found.commands for out in command.outputs]
         kept = [out for command in found.commands for out in command.outputs_no_cache]
         private = [asset.dest for asset in found.assets if not (asset.url or asset.git)]
-        wanted = {
-            one.normal for one in (*brought, *made) if not any(one.holds(other) for other in kept)
+        holders = [one for one in made if any(one.holds(other) for other in kept)]
+        wanted = {one.normal for one in (*brought, *made) if one not in holders and not one.outside}
+        wanted |= {
+            one.normal
+            for one in private
+            if any(other.holds(one) for other in holders)
+            if not any(other.holds(one) for other in kept)
         }
         asked = {one.normal for one in (*brought, *made, *kept, *private)}
         below_wanted = {

@@ -99,7 +99,8 @@ def _set_up(
     if not chosen:
         output.message("nothing was changed")
         return 0
-    output.message(f"made {_count(chosen)}; to undo: git spacy init --undo")
+    text = f"made {_count(chosen)}; to undo: git spacy init --undo"
+    output.message(output.as_typed_here(text))
     if files := _to_commit(chosen):
         typed = _shell_paths([*_results_to_commit(context, start), *files], context)
         output.message(f"Next: git add {typed} && git commit")

@@ -109,7 +109,8 @@ def resolve(context: CommandContext) -> int:
     if not resolution.sides:
         output.message("merged: no entry was changed on both sides")
     if resolution.stale:
-        output.message(f"Next: {matrix.command_line(resolution.stale)} && git add project.lock")
+        steps = f"Next: {matrix.command_line(resolution.stale)} && git add project.lock"
+        output.message(output.as_typed_here(steps))
     return 0
 
 

@@ -115,7 +115,8 @@ class _Hidden:
 
         if self.number:
             runs = "1 run is" if self.number == 1 else f"{self.number} runs are"
-            output.message(f"{runs} not in a commit; to see them: git spacy log --all")
+            text = f"{runs} not in a commit; to see them: git spacy log --all"
+            output.message(output.as_typed_here(text))
         elif is_empty:
             output.message(history_format.no_runs_message())
 
