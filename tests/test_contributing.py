@@ -47,6 +47,17 @@ def test_every_script_that_is_listed_exists() -> None:
     assert {name for name in scripts if not (REPOSITORY / name).is_file()} == set()
 
 
+def test_scripts_stress_runs_every_file_with_a_long_form() -> None:
+    run = re.findall(r"\btests/[\w./]+", (REPOSITORY / "scripts/stress").read_text())
+    files = {
+        str(file.relative_to(REPOSITORY))
+        for file in REPOSITORY.glob("tests/**/test_*.py")
+        if re.search("environ.*GIT_SPACY_STRESS|GIT_SPACY_STRESS.*environ", file.read_text())
+    } - {"tests/test_contributing.py"}
+    assert len(files) > 10
+    assert {name for name in files if not name.startswith(tuple(run))} == set()
+
+
 def test_every_name_is_defined_in_the_file_that_is_named_with_it() -> None:
     pairs = re.findall(r"`(\w+)` of\s+`([\w./]+\.py)`", TEXT)
     assert len(pairs) >= 6

@@ -73,6 +73,8 @@ def changed(path: Path, old: str, new: str) -> Iterator[None]:
 def test_dvc_runs_ner_fashion_and_detects_changes(tmp_path: Path, spacy: Spacy, dvc: Dvc) -> None:
     folder = tmp_path / "ner_fashion"
     assert spacy("clone", "ner_fashion", folder).code == 0
+    config = folder / "configs/config.cfg"
+    config.write_text(config.read_text().replace("max_steps = 240", "max_steps = 20"))
     dvc(folder, "init", "-q")
     assert spacy("dvc", "all", cwd=folder).code == 0
     dvc(folder, "repro")

@@ -586,6 +586,7 @@ def test_the_worker_code_does_not_depend_on_git_spacy() -> None:
 
 
 @needs_spacy
+@pytest.mark.skipif("GIT_SPACY_STRESS" not in os.environ, reason="trains twice: scripts/stress")
 def test_ner_fashion_trains_on_the_cluster_with_the_same_lock_as_locally(
     tmp_path: Path, ray: Ray
 ) -> None:

@@ -26,6 +26,10 @@ pytest.importorskip("sshfs", reason="the extra ssh is not installed")
 pytestmark = pytest.mark.skipif(not SSHD, reason="there is no sshd (Debian: openssh-server)")
 
 
+IS_LONG = "GIT_SPACY_STRESS" in os.environ
+SIGNALS = (signal.SIGINT, signal.SIGTERM) if IS_LONG else (signal.SIGINT,)
+
+
 @pytest.fixture
 def server(shared: Shared, tmp_path: Path, sealed: Path) -> Iterator[Sshd]:
     """An sshd with a known host key and the key of the user, as the remote of the projects."""
@@ -174,7 +178,7 @@ def below(process_id: int) -> list[int]:
     return found + [inner for one in found for inner in below(one)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupt_during_a_push_ends_it(
     shared: Shared, server: Sshd, number: signal.Signals
 ) -> None:

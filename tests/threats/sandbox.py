@@ -546,8 +546,8 @@ def _choose_values(
 ) -> Iterator[tuple[str, str, Any]]:
     """Yield (group, name, function) of the values for the position with this number.
 
-    Without `exhaustive`, that is one value of one group, or at a critical position an eighth of
-    each group, and the values that were harmful in the past.
+    Without `exhaustive`, that is one value of one group, or at a critical position one of each
+    group, and the values that were harmful in the past.
     """
 
     groups = [group for group in VALUES if exhaustive or not is_key or group not in NOT_FOR_KEYS]
@@ -557,7 +557,7 @@ def _choose_values(
             if exhaustive:
                 is_due = True
             elif is_critical and group not in HEAVY:
-                is_due = (number + turn) % min(len(values), 8) == 0 or name in ALWAYS
+                is_due = (number + turn) % len(values) == 0 or name in ALWAYS
             elif is_critical:
                 is_due = (number + index) % len(values) == turn
             else:

@@ -65,7 +65,7 @@ def test_no_value_leads_out_of_the_project_or_crashes_a_command(
 
 @pytest.mark.slow
 @settings(
-    max_examples=2000 if ALL else 40,
+    max_examples=2000 if ALL else 20,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
@@ -145,8 +145,8 @@ def test_a_read_outside_the_project_is_detected(sandbox: Sandbox) -> None:
 
 
 def test_a_case_without_changes_is_no_violation(sandbox: Sandbox) -> None:
-    for format in FORMATS:
-        for command in format.commands:
+    for number, format in enumerate(FORMATS):
+        for command in format.commands if ALL else format.commands[number % 3 :: 3]:
             assert sandbox.violations(Case(format, (), command)) == []
 
 
