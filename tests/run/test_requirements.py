@@ -92,7 +92,7 @@ other @ https://example.com/x.zip
 """
     root = made(tmp_path, required)
     monkeypatch.chdir(tmp_path)
-    assert warnings(spacy("run", "two", cwd=root).err) == [
+    assert warnings(spacy("-C", root, "run", "two").err) == [
         "warning: requirements.txt is not met: my.pkg 1.0 is installed, ==2.* is required;"
         " wasabi is not installed; old 1.2 is installed, <1 is required",
         f"hint: {active} -m pip install -r p/requirements.txt",

@@ -124,7 +124,7 @@ def test_committed_link_in_the_destination_is_refused(
     assert snapshot(tmp_path / "world") == before
     outer, _, name = dest.rpartition("/")
     if "/a" not in outer:
-        done = spacy("clone", template, name, cwd=root / outer)
+        done = spacy("-C", root / outer, "clone", template, name)
         assert done.code == 3, done.err
         assert snapshot(tmp_path / "world") == before
 
