@@ -196,7 +196,6 @@ CASES = {
     ),
     "clean": Case(("clean", "--force"), ran, content("corpus/words.txt", "model/weights.txt")),
     "cache gc": Case(("cache", "gc", "--days", "0"), restorable, undamaged_cache),
-    "clean": Case(("clean", "--force"), ran, content("corpus/words.txt", "model/weights.txt")),
 }
 
 
