@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from git_spacy.check.project_status import Status
-    from git_spacy.project.model import Project
+    from git_spacy.project.model import Project, Workflow
 
 COLOURS = {
     "running": "cyan",
@@ -68,6 +68,24 @@ def _is_replaced(project: Project, current: Status, name: str) -> bool:
     return command is not None and all(path.normal in others for path in command.produced)
 
 
+def _workflows_to_run(project: Project, stale: set[str]) -> list[Workflow]:
+    """Return workflows that contain all stale commands that are in any, in the order of the file.
+
+    A workflow that contains another one stands for both.
+    """
+
+    left = set(stale)
+    chosen: list[Workflow] = []
+    while left and project.workflows:
+        # the first of those with the most stale commands and the fewest others
+        best = max(project.workflows, key=lambda w: (len(left & set(w.steps)), -len(set(w.steps))))
+        if not left & set(best.steps):
+            break
+        chosen.append(best)
+        left -= set(best.steps)
+    return [workflow for workflow in project.workflows if workflow in chosen]
+
+
 def _steps_to_run(project: Project, current: Status) -> list[str]:
     steps = []
     optional = {asset.dest.text for asset in project.assets if asset.extra}
@@ -82,11 +100,7 @@ def _steps_to_run(project: Project, current: Status) -> list[str]:
     }
     if current.holder and current.holder.running:
         stale = set()  # another run would wait for the one in progress
-    for workflow in project.workflows:
-        stale_steps = stale & set(workflow.steps)
-        if stale_steps:
-            steps.append(f"git spacy run {workflow.name}")
-            stale -= stale_steps
+    steps += (f"git spacy run {workflow.name}" for workflow in _workflows_to_run(project, stale))
     if not project.workflows and stale:
         steps.append(
             " ".join(["git spacy run", *(name for name in current.commands if name in stale)])

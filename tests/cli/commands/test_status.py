@@ -88,6 +88,26 @@ def test_every_reason_has_a_line_in_80_columns(root: Path, spacy: Spacy) -> None
     assert max(map(len, out.splitlines())) <= 80
 
 
+@pytest.mark.parametrize(("workflows", "suggested"), [
+    ("{prep: [a], rest: [b]}", ["prep", "rest"]),
+    ("{rest: [b, c], prep: [a]}", ["rest", "prep"]),
+    ("{base: [a, b], all: [base, c]}", ["all"]),
+    ("{base: [a], short: [a, b], long: [a, b, up_to_date], other: [c]}", ["short", "other"]),
+    ("{old: [up_to_date], all: [a]}", ["all"]),
+])  # fmt: skip
+def test_next_is_the_smallest_workflows_with_all_that_is_not_up_to_date(
+    tmp_path: Path, spacy: Spacy, workflows: str, suggested: list[str]
+) -> None:
+    commands = "".join(
+        f"- {{name: {name}, script: [touch {name}], outputs: [{name}]}}\n"
+        for name in ("a", "b", "c", "up_to_date")
+    )
+    root = project(tmp_path / "p", f"commands:\n{commands}workflows: {workflows}\n")
+    spacy("run", "up_to_date", cwd=root)
+    expected = " && ".join(f"git spacy run {name}" for name in suggested)
+    assert f"Next: {expected}\n" in spacy("status", cwd=root).out
+
+
 ASSETS = """\
 assets:
   - {dest: a/good, url: data/x, checksum: 9dd4e461268c8034f5c8564e155c67a6}
