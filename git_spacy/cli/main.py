@@ -140,8 +140,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             error = interrupts.interrupted(getattr(interruption, "number", signal.SIGINT))
             error.running = getattr(interruption, "running", ())
             error.not_started = getattr(interruption, "not_started", ())
-            if error.running or error.not_started:
+            if error.running:
                 error.hint = command_line.shell_line(arguments)
+            elif error.not_started:  # what Ctrl-C ended is done: a server would start again
+                error.hint = command_line.shell_line(("run", *error.not_started))
             return _fail(error)
 
 
