@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from git_spacy.check.project_status import Status
     from git_spacy.project.model import Project, Workflow
+    from git_spacy.state.verdict import Reason
 
 COLOURS = {
     "running": "cyan",
@@ -39,19 +40,30 @@ def next_steps(project: Project, current: Status, root: Path) -> list[str]:
 
 
 def _could_pull(project: Project, current: Status, root: Path) -> bool:
-    """Return whether paths that do not exist are all that is wrong, and a remote is configured."""
+    """Return whether absent paths are all that is wrong, and a remote is configured."""
 
     verdicts = [v for v in current.commands.values() if v.state in ("stale", "not_run")]
     reasons = [reason for v in verdicts for reason in v.reasons if reason.kind != "upstream"]
-    if not reasons or not all(
-        reason.kind in ("output", "dependency") and not os.path.lexists(root / reason.about)
-        for reason in reasons
-    ):
+    if not reasons or not all(_is_absent(project, root, reason) for reason in reasons):
         return False
     from git_spacy.git.settings import read_settings
     from git_spacy.project.remotes import default_name
 
     return default_name(project, read_settings(root)) is not None
+
+
+def _is_absent(project: Project, root: Path, reason: Reason) -> bool:
+    """Return whether a command is stale since a path is absent, but for what Git has of it."""
+
+    if reason.kind not in ("output", "dependency"):
+        return False
+    if not os.path.lexists(root / reason.about):
+        return True
+    from git_spacy.state.tracked_paths import only_committed
+
+    outputs = {path.text: path for command in project.commands for path in command.outputs}
+    path = outputs.get(reason.about)
+    return path is not None and bool(only_committed(project, root, path))
 
 
 def _is_replaced(project: Project, current: Status, name: str) -> bool:

@@ -18,6 +18,7 @@ from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.remotes import default_name, known_addresses
 from git_spacy.state.counted_files import is_placeholder
+from git_spacy.state.hashing import files_below
 from git_spacy.state.same_file import absence
 
 
@@ -39,6 +40,13 @@ class TrackedPaths(NamedTuple):
 
         index = Index.discover(root, environ)
         return cls(index, prefix(root, index.top)) if index else None
+
+    def has_unmodified(self, names: Sequence[str]) -> bool:
+        """Return whether Git tracks all these files of the project, as they are."""
+
+        full = [self.prefix + name for name in names]
+        known = {entry.name for entry in self.git_index.entries(full)}
+        return known.issuperset(full) and not self.git_index.edited(full)
 
     def tracked(
         self,
@@ -71,6 +79,20 @@ def _first_depth(parts: Sequence[str], tops: Collection[str]) -> int:
 
     depths = range(1, len(parts) + 1) if tops else ()
     return next((depth for depth in depths if "/".join(parts[:depth]) in tops), 0) + 1
+
+
+def only_committed(project: Project, root: Path, path: ProjectPath) -> list[str]:
+    """Return the files in the folder `path` if each is an output that is meant to be committed.
+
+    Such a folder is in a fresh clone where another one, which is not in Git, was produced.
+    Otherwise, or if there is no file or no such folder, return [].
+    """
+
+    inside = [f"{other.normal}/" for other in project.committed if path.holds(other)]
+    if not inside or path in project.committed:
+        return []
+    names = [f"{path.normal}/{file.name}" for file in files_below(root, path.normal) or ()]
+    return names if all(f"{name}/".startswith(tuple(inside)) for name in names) else []
 
 
 def missing_hint(project: Project, root: Path, name: str, path: ProjectPath) -> str:

@@ -22,7 +22,7 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.state import worktree_status
 from git_spacy.state.hashing import Fingerprint, files_below
 from git_spacy.state.stat_cache import Observed, StatCache
-from git_spacy.state.tracked_paths import TrackedPaths
+from git_spacy.state.tracked_paths import TrackedPaths, only_committed
 from git_spacy.storage import archive, remote_keys
 from git_spacy.storage.cache_store import CacheStore
 from git_spacy.storage.events import (
@@ -104,7 +104,7 @@ class _Pull:
         self.selection, self.limit, self.force, self.dry = selection, limit, force, dry
         self.entries = lock_format.read(root)
         self.recorded = RecordedNames(root, stats)
-        self.protection = _Protection(root, remote, store, self.recorded, dry=dry)
+        self.protection = _Protection(project, root, remote, store, self.recorded, dry=dry)
         self.fetched: list[PullChoice] = []
         self.skipped: list[TransferSkipped] = []
 
@@ -302,9 +302,10 @@ class _Protection:
     """
 
     def __init__(
-        self, root: Path, remote: Remote, store: CacheStore, recorded: RecordedNames, *, dry: bool
-    ) -> None:
-        self._root, self._remote, self._store = root, remote, store
+        self, project: Project, root: Path, remote: Remote, store: CacheStore,
+        recorded: RecordedNames, *, dry: bool,
+    ) -> None:  # fmt: skip
+        self._project, self._root, self._remote, self._store = project, root, remote, store
         self._recorded, self._dry = recorded, dry
 
     def reason(self, command: Command, path: ProjectPath, now: Fingerprint | None) -> str:
@@ -316,6 +317,9 @@ class _Protection:
             return ""
         in_git = TrackedPaths.open(self._root)
         if in_git and in_git.tracked([path], placeholders=False):
+            committed = only_committed(self._project, self._root, path)
+            if committed and in_git.has_unmodified(committed):
+                return ""
             return "it is tracked by Git"
         names = self._recorded.digests(command.name, path, now.digest)
         is_modified = bool(names) and now.names not in names

@@ -441,6 +441,14 @@ commands:
 """
 
 
+MAKES_A_FOLDER = """\
+from pathlib import Path
+for name in ("model/w", "scores/a.json", "f/m.json", "f/big"):
+    Path("out", name).parent.mkdir(parents=True, exist_ok=True)
+    Path("out", name).write_text(name)
+"""
+
+
 def two_clones(tmp_path: Path, spacy: Spacy) -> tuple[Path, Path]:
     """Two clones of a repository, each with a model of its own from the same inputs; the lock of
     both is that of the second, and only that model is in the remote."""
@@ -502,6 +510,38 @@ def test_an_output_that_is_recorded_nowhere_is_protected(
     assert done.err.splitlines() == [f"kept    model ({reason})", "pulled 0, skipped 0, kept 1"]
     assert spacy("pull", "model", cwd=mine).code == 1
     assert snapshot(mine) == before
+
+
+def test_an_output_of_which_git_has_only_the_committed_part_is_pulled(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = project(tmp_path / "made", """\
+commands:
+- {name: train, script: [python make.py], outputs: [out], outputs_no_cache: [out/scores, out/f/m.json]}
+""", {"make.py": MAKES_A_FOLDER, ".gitignore": "/out/*\n!/out/scores\n!/out/f\n/out/f/*\n!/out/f/m.json\n"})  # fmt: skip
+    git(made, "init", "-q")
+    assert spacy("run", "train", cwd=made).code == 0
+    git(made, "add", "-A")
+    git(made, "commit", "-qm", "run")
+    git(made, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
+    assert spacy("push", cwd=made).code == 0
+    git(tmp_path, "clone", "-q", "made", "clone")
+    clone = tmp_path / "clone"
+    git(clone, "config", "spacy.remote.default.url", str(tmp_path / "remote"))
+    committed = snapshot(clone / "out")
+    assert sorted(committed) == ["f/", "f/m.json", "scores/", "scores/a.json"]
+    assert "Next: git spacy pull\n" in spacy("status", cwd=clone).out
+
+    for name, content in {"out/scores/a.json": "edited", "out/new": "x"}.items():
+        write(clone, {name: content})
+        assert "kept    out (it is tracked by Git; " in spacy("pull", cwd=clone).err
+        assert (clone / name).read_text() == content
+        assert "Next: git spacy run train\n" in spacy("status", cwd=clone).out
+        git(clone, "checkout", "-q", ".")
+        (clone / "out/new").unlink(missing_ok=True)
+    assert spacy("pull", cwd=clone).err.splitlines()[-1] == "pulled 1, skipped 0"
+    assert snapshot(clone / "out") == snapshot(made / "out")
+    assert git(clone, "status", "--porcelain") == ""
 
 
 def test_an_own_result_that_is_in_the_remote_too_is_replaced(tmp_path: Path, spacy: Spacy) -> None:
