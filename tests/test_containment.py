@@ -18,6 +18,7 @@ from git_spacy.git.address import parse_address
 from git_spacy.git.partial_clone import open_remote_tree
 from git_spacy.project import loader
 from git_spacy.project.paths import ProjectPath, parse_path
+from git_spacy.project.permission import require_writable
 from git_spacy.run import workspace_archive
 from git_spacy.storage import archive
 from tests.storage.hostile import file, link, uncompressed
@@ -121,10 +122,22 @@ SHORT_NAMES = [name for name in HOSTILE_NAMES if len(name) <= 200]
 
 
 @pytest.mark.parametrize("name", SHORT_NAMES, ids=ascii)
-def test_a_hostile_name_is_refused_in_records_and_in_project_yml(name: str) -> None:
+def test_a_hostile_name_is_refused_in_records_and_written_by_no_command(
+    tmp_path: Path, name: str
+) -> None:
     with pytest.raises(InvalidInput):
         formats.name(name)
-    assert not isinstance(parse_path(name, "output"), ProjectPath)
+    for role in ("output", "asset destination", "directory"):
+        path = parse_path(name, role)
+        assert not isinstance(path, ProjectPath) or path.outside
+        if isinstance(path, ProjectPath) and name != "a/../x":  # which leads back to the project
+            with pytest.raises(Refused):
+                require_writable(tmp_path / "project", path)
+
+
+def test_only_names_that_lead_out_of_the_project_are_paths_in_project_yml() -> None:
+    paths = {name for name in SHORT_NAMES if isinstance(parse_path(name, "output"), ProjectPath)}
+    assert paths == {"..", "../x", "a/../x", "a/..", "..\\x", "a\\..\\x", "\\x"}
 
 
 HOSTILE_TREES: dict[str, Tree] = {

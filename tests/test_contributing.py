@@ -102,6 +102,7 @@ def test_the_recipe_for_a_source_of_assets_works(
     done = spacy("assets", cwd=root)
     assert done.code == 4
     assert "fetched  a (5 B, md5 verified)\n" in done.out + done.err
+    assert f"project.yml expects {md5}\nhint: if it changed on purpose: git spacy" in done.err
     assert (root / "a").read_text() == "hello"
     assert not (root / "b").exists()
 

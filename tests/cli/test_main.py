@@ -192,7 +192,8 @@ def usage_errors() -> Iterator[tuple[str, ...]]:
         for option in command.params:
             if isinstance(option, click.Option) and option.is_flag:
                 yield (*words, f"{option.opts[-1]}=value")
-            elif isinstance(option, click.Option):
+            elif isinstance(option, click.Option) and not isinstance(option.flag_value, str):
+                # which is the value of an option that needs none, such as `status --remote`
                 yield (*words, option.opts[-1])
                 if isinstance(option.type, click.IntRange | click.Choice):
                     yield (*words, option.opts[-1], "nonsense")
@@ -261,7 +262,7 @@ def test_messages_are_about_files_and_commands_as_seen_from_the_current_folder(
     (root / "data/raw").mkdir(parents=True)
     (tmp_path / "o").mkdir()
     monkeypatch.chdir(root / folder)
-    assert f"\n{file}:1: error: 'a' failed" in spacy(*option, "run", "a").err
+    assert f"\n{file}:1:31: error: 'a' failed" in spacy(*option, "run", "a").err
     assert f"Next: {spacy_command}\n" in spacy(*option).out
     (root / "x").touch()
     typed = " ".join(["git spacy", *option, "clean --force"])
@@ -269,8 +270,10 @@ def test_messages_are_about_files_and_commands_as_seen_from_the_current_folder(
     hint = output.as_typed_here("git spacy run a && git add x\nor: git config a.b c")
     config = f"git {f'-C {os.path.dirname(file)} ' if option else ''}config a.b c"
     assert hint == f"{spacy_command} && {add}\nor: {config}"
-    (root / "project.yml").write_text("comands: []\n")
-    assert spacy(*option, "status").err.startswith(f"{file}:1:1: warning: unknown key 'comands'")
+    for key, severity in (("comands", "error"), ("owner", "warning")):
+        (root / "project.yml").write_text(f"{key}: []\n")
+        start = f"{file}:1:1: {severity}: unknown key '{key}'"
+        assert spacy(*option, "status").err.startswith(start)
 
 
 def test_a_project_above_the_repository_is_not_found(tmp_path: Path, spacy: Spacy) -> None:

@@ -353,8 +353,12 @@ def test_an_invalid_project_does_not_prevent_the_rest(tmp_path: Path, spacy: Spa
     write(root, {"one/project.yml": "title: [\n"})
     done = spacy("init", "--yes", cwd=root)
     assert done.code == 0
-    assert done.err.startswith("one/project.yml:2:1: warning: left unchanged: ")
+    warning = "one/project.yml:1:8: warning: left unchanged: '[' begins a list\n"
+    assert done.err.startswith(f'{warning}hint: write: title: "["\n')
     assert (root / "deep/two/.gitignore").exists()
+    assert not (root / "one/.gitignore").exists()
+    write(root, {"one/project.yml": 'title: "["\n'})
+    assert "left unchanged" not in spacy("init", "--yes", cwd=root).err
 
 
 def test_an_edited_block_is_left_alone(root: Path, spacy: Spacy) -> None:
