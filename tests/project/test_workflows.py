@@ -109,7 +109,8 @@ def test_every_command_uses_what_a_workflow_of_workflows_contains(
     made = repository(tmp_path / "p", {"project.yml": text})
     assert "Next: git spacy run all" in spacy("status", cwd=made).out
     strict = spacy("check", "lock", "project", "--strict", cwd=made)
-    assert strict.out.count("has no entry in project.lock") == 5
+    assert strict.out.count("has no entry in project.lock") == 4
+    assert "'gate' of workflow" not in strict.out  # without outputs it is not always recorded
     assert "project.yml:6:9: warning: weasel refuses the project: 'base' in" in strict.out
     assert "hint: for weasel, write: all: [prep, train, gate]" in strict.out
     assert "weasel" not in spacy("check", "project", cwd=made).out
