@@ -8,7 +8,7 @@ from shlex import quote
 from typing import NamedTuple
 
 from git_spacy.assets.events import FetchEvent
-from git_spacy.assets.fetch import FetchOutcome, fetch
+from git_spacy.assets.fetch import FetchFailure, FetchOutcome, fetch
 from git_spacy.assets.planner import select_assets
 from git_spacy.errors import InvalidInput
 from git_spacy.files import write_beneath
@@ -63,7 +63,7 @@ def update_checksums(
     if not names:
         wanted = tuple(asset for asset in wanted if asset.url or asset.git)
     if not dry_run:
-        _check_changeable(project, root, wanted)
+        _check_changeable(root, wanted)
     if not wanted:
         return UpdateOutcome(FetchOutcome((), (), (), ()), (), 0)
     assets = (a._replace(checksum=None) if a in wanted else a for a in project.assets)
@@ -79,9 +79,12 @@ def update_checksums(
         and (digest := _digest(asset, algorithm, outcome, index))
     ]
     changes = tuple(change for change in found if change.new != change.asset.checksum)
+    unchanged = len(found) - len(changes)
     if changes and not dry_run:
-        _write(project, root, changes)
-    return UpdateOutcome(outcome, changes, len(found) - len(changes))
+        failed = _write(root, changes)
+        outcome = outcome._replace(failed=(*outcome.failed, *failed.values()))
+        changes = tuple(change for change in changes if change.asset.dest.normal not in failed)
+    return UpdateOutcome(outcome, changes, unchanged)
 
 
 def _digest(asset: Asset, algorithm: str, outcome: FetchOutcome, index: StatCache) -> str:
@@ -95,16 +98,16 @@ def _digest(asset: Asset, algorithm: str, outcome: FetchOutcome, index: StatCach
     return existing.digest if existing else ""
 
 
-def _check_changeable(project: Project, root: Path, wanted: Sequence[Asset]) -> None:
+def _check_changeable(root: Path, wanted: Sequence[Asset]) -> None:
     """Raise InvalidInput with all assets in `wanted` whose checksum cannot be changed."""
 
     data, problems = loader.read_bytes(root), []
+    project = _parse(data)
     for asset in wanted:
         algorithm = asset.checksum.algorithm if asset.checksum else "md5"
         try:
-            with_checksum(
-                data, project.assets.index(asset), Checksum(algorithm, _PLACEHOLDER[algorithm])
-            )
+            placeholder = Checksum(algorithm, _PLACEHOLDER[algorithm])
+            with_checksum(data, _number(project, asset), placeholder)
         except InvalidInput as error:
             show = f"git spacy assets --update --dry-run {quote(asset.dest.text)}"
             problems += [
@@ -118,8 +121,47 @@ def _check_changeable(project: Project, root: Path, wanted: Sequence[Asset]) -> 
         raise InvalidInput.from_problems(problems)
 
 
-def _write(project: Project, root: Path, changes: Sequence[ChecksumChange]) -> None:
-    data = loader.read_bytes(root)
-    for change in changes:
-        data = with_checksum(data, project.assets.index(change.asset), change.new)
-    write_beneath(root, PROJECT_FILE, data)
+def _write(root: Path, changes: Sequence[ChecksumChange]) -> dict[str, FetchFailure]:
+    """Write the new checksums. Return, by destination, the assets whose checksum does not belong
+    into project.yml any more: it may have been edited during the fetch."""
+
+    data, failed = loader.read_bytes(root), {}
+    project = _parse(data)
+    for asset, new in changes:
+        try:
+            data = with_checksum(data, _number(project, asset), new)
+        except InvalidInput as error:  # `line` is where the asset was
+            failed[asset.dest.normal] = FetchFailure(asset._replace(line=0), error)
+    if len(failed) < len(changes):
+        write_beneath(root, PROJECT_FILE, data)
+    return failed
+
+
+def _parse(data: bytes) -> Project:
+    """Return the project with all of its assets. Raises InvalidInput if one has no destination."""
+
+    project = loader.parse(data).project
+    if project.unset:
+        raise InvalidInput.from_problems(project.unset)
+    return project
+
+
+def _number(project: Project, asset: Asset) -> int:
+    """Return the index in project.yml, from 0, of an asset that was fetched.
+
+    Raises InvalidInput if it is not there, or has another source there.
+    """
+
+    for number, other in enumerate(project.assets):
+        if other.dest.normal != asset.dest.normal:
+            continue
+        if (other.url, other.git, other.extract) == (asset.url, asset.git, asset.extract):
+            return number
+        raise InvalidInput(
+            "project.yml has another source since the fetch began; the checksum was not written",
+            hint=f"git spacy assets --update {quote(asset.dest.text)}",
+        )
+    raise InvalidInput(
+        "project.yml does not have it any more since the fetch began; no checksum was written",
+        hint="fetch what project.yml has now: git spacy assets",
+    )

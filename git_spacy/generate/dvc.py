@@ -306,11 +306,7 @@ def _problems(stages: Sequence[Stage]) -> Iterator[Diagnostic]:
         for path in _outputs(stage):
             for other, producer in outputs.touching(path):
                 if producer < number:
-                    name, other_name = _display_name(stage), _display_name(stages[producer])
-                    overlap = f"{other_name} and {name} both produce '{path}'"
-                    if other.normal != path.normal:
-                        overlap = f"{name} produces '{path}' and {other_name} '{other}'"
-                    yield _problem(stage, f"DVC allows only one producer of a path: {overlap}")
+                    yield _overlap(stage, path, stages[producer], other)
         upstream[number] = set()
         for path in _dependencies(stage):
             for other, producer in outputs.touching(path):
@@ -319,16 +315,40 @@ def _problems(stages: Sequence[Stage]) -> Iterator[Diagnostic]:
                         stage,
                         "DVC does not allow a dependency that is also an output:"
                         f" {_display_name(stage)} depends on '{path}' and produces '{other}'",
+                        "let it produce another path than those that it depends on",
                     )
                 else:
                     upstream[number].add(producer)
     if cycle := find_cycle(upstream):
         names = " → ".join(_display_name(stages[number]) for number in (*cycle, cycle[0]))
-        yield _problem(stages[cycle[0]], f"DVC does not allow dependency cycles: {names}")
+        message = f"DVC does not allow dependency cycles: {names}"
+        yield _problem(stages[cycle[0]], message, "move one of them to another workflow")
 
 
-def _problem(stage: Stage, message: str) -> Diagnostic:
-    hint = "give each its own path, or move one of them to another workflow"
+def _overlap(stage: Stage, path: ProjectPath, other: Stage, other_path: ProjectPath) -> Diagnostic:
+    """Return the problem that these paths of two stages, in the order of project.yml, overlap."""
+
+    if path.normal == other_path.normal:
+        names = f"{_display_name(other)} and {_display_name(stage)} both produce '{path}'"
+        message = f"DVC allows only one producer of a path: {names}"
+    else:
+        inner, outer = _display_output(stage, path), _display_output(other, other_path)
+        if path.holds(other_path):
+            inner, outer = outer, inner
+        message = f"DVC does not allow an output inside another: {inner} is inside {outer}"
+    # the assets are in the stages of every workflow
+    commands = [one for one in (other, stage) if isinstance(one.producer, Command)]
+    which = "one of them" if len(commands) == 2 else "".join(map(_display_name, commands))
+    move = f", or move {which} to another workflow" if which else ""
+    return _problem(stage, message, f"give each a path that is not inside the other's{move}")
+
+
+def _display_output(stage: Stage, path: ProjectPath) -> str:
+    name = _display_name(stage)
+    return f"'{path}' of {name}" if isinstance(stage.producer, Command) else name
+
+
+def _problem(stage: Stage, message: str, hint: str) -> Diagnostic:
     return Diagnostic(message, hint, PROJECT_FILE, stage.producer.line, 1)
 
 

@@ -155,10 +155,10 @@ def _usual_quote(document: _Value) -> str:
 
 
 def _write(checksum: Checksum, quote: str, prefix: str = "") -> str:
-    """Return a checksum as a YAML string: one like 12e34… would be a number without quotes."""
+    """Return a checksum as a YAML string, quoted where weasel would read a number, as in 12e34…"""
 
     text = f"{prefix}{checksum}"
-    if not quote and not isinstance(yaml.parse_scalar(text), str):
+    if not quote and yaml.implicit_type(text):
         quote = '"'
     return f"{quote}{text}{quote}"
 

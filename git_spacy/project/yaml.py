@@ -108,11 +108,21 @@ def to_plain(node: Node) -> Any:
 def parse_scalar(text: str) -> Scalar:
     """Return the value of a plain (unquoted) scalar."""
 
+    kind = implicit_type(text)
+    value: Scalar = _CONSTRUCTORS[kind](text) if kind else text
+    return value
+
+
+def implicit_type(text: str) -> str:
+    """Return the type by which YAML 1.2 reads a plain scalar, "" for a string.
+
+    `parse_scalar` keeps some that it calls numbers as text; other readers do not.
+    """
+
     for kind, pattern, first_characters in IMPLICIT:
         if (text[:1] in first_characters or not text) and pattern.fullmatch(text):
-            value: Scalar = _CONSTRUCTORS[kind](text)
-            return value
-    return text
+            return kind
+    return ""
 
 
 def _int(text: str) -> int | str:

@@ -114,10 +114,11 @@ class PreviousOutputs(NamedTuple):
             self.report(kept_warning(command.name, kept))
 
     def failed(self, command: Command, aside: SetAside | None, before: Observed) -> None:
-        """Bring back what was set aside, since `command` failed."""
+        """Bring back what was set aside, since `command` failed, unless that was after its result
+        had been recorded."""
 
         if aside:
-            self.report(recovered_warning(aside.give_back()))
+            self.report(recovered_warning(aside.recover("running", has_failed=True)))
         self._remember_leftovers(command, aside, before)
 
     def interrupted(self, aside: SetAside | None) -> None:
@@ -168,9 +169,11 @@ class PreviousOutputs(NamedTuple):
             stays = sorted(name[len(prefix) :] for name in names if name.startswith(prefix))
             now = before[path.normal]
             assert now
-            is_leftover = self.stats.is_leftover(path.normal)
+            # a failed run may have written again what an earlier run had produced
+            is_result = not now.is_empty and self._is_recorded(command, path, now)
+            is_leftover = not is_result and self.stats.is_leftover(path.normal)
             is_recorded = is_leftover or now.is_empty
-            if not is_recorded and self._is_recorded(command, path, now):
+            if is_result:
                 is_recorded = self.cache is None or self.cache.has_copy(path, now)
             yield PreviousOutput(path.normal, tuple(stays), is_recorded, is_leftover)
 
@@ -217,6 +220,7 @@ class PreviousOutputs(NamedTuple):
             return any(
                 (out.path, out.md5, out.names) == (path.text, now.digest, now.names)
                 for record in run_history.all_records(self.root)
+                if record.exit == 0
                 for out in record.outs
             )
         return False

@@ -235,8 +235,9 @@ class SetAside:
             remove_tree(self._folder)
         return kept
 
-    def recover(self, phase: Phase) -> Recovered:
-        """Do what a process that was killed or interrupted was going to do."""
+    def recover(self, phase: Phase, *, has_failed: bool = False) -> Recovered:
+        """Do what a process that was killed or interrupted was going to do; with `has_failed`, what
+        has to be done after a failure of its own."""
 
         self._phase = phase
         if phase == "running" and self._is_recorded():
@@ -244,7 +245,7 @@ class SetAside:
         if phase == "dropping":
             return Recovered(self.command, False, kept=self._finish_dropping())
         if phase == "running":
-            return self.give_back(has_failed=False)
+            return self.give_back(has_failed=has_failed)
         kept = self._finish_returning()
         return Recovered(self.command, kept is None, kept=kept)
 

@@ -172,7 +172,7 @@ class _Pull:
         for command in ready:
             paths = self.selection.outputs_of(command)
             known = self._digests_by_lock(command, digests) or digests
-            hashed = hash_with_digests(self.project, command, known, self.environ)
+            hashed = hash_with_digests(self.root, self.project, command, known, self.environ)
             if self._is_up_to_date(command, hashed, seen, digests):
                 for path in paths:
                     self._skip(path, command, "present", "already present")

@@ -73,7 +73,7 @@ def push(
         for path in selection.outputs_of(command):
             now = seen[path.normal]
             if now and judged.state == "up_to_date" and not now.is_empty:
-                hashed = command_hash(project, command, seen, environ)
+                hashed = command_hash(root, project, command, seen, environ)
                 key = remote_keys.make_key(path, hashed, now.digest)
                 wanted[key] = _PushOutput(command.name, path, key, now.size)
             else:
@@ -123,22 +123,23 @@ def _not_pushed(
 
 
 def command_hash(
-    project: Project, command: Command, seen: Observed, environ: Mapping[str, str]
+    root: Path, project: Project, command: Command, seen: Observed, environ: Mapping[str, str]
 ) -> str:
     """Return the hash of `command` in a remote. All its dependencies must be present."""
 
     digests = {path: now.digest for path, now in seen.items() if now is not None}
-    return hash_with_digests(project, command, digests, environ)
+    return hash_with_digests(root, project, command, digests, environ)
 
 
 def hash_with_digests(
-    project: Project, command: Command, digests: Mapping[str, str], environ: Mapping[str, str]
-) -> str:
+    root: Path, project: Project, command: Command, digests: Mapping[str, str],
+    environ: Mapping[str, str],
+) -> str:  # fmt: skip
     """Return the hash of `command` in a remote if its dependencies have these md5s."""
 
     deps = [(path, digests[path.normal]) for path in command.deps if path.normal in digests]
     script = (fill_environment(line, project.environment, environ) for line in command.script)
-    return remote_keys.command_hash(deps, script)
+    return remote_keys.command_hash(root, deps, script)
 
 
 @contextmanager

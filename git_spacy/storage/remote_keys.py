@@ -8,7 +8,9 @@ its script lines. CONTENT is the md5 of the output, as in project.lock.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
@@ -60,12 +62,15 @@ def check_name(name: str) -> str:
     return formats.name(name)
 
 
-def command_hash(deps: Iterable[tuple[ProjectPath, str]], script: Iterable[str]) -> str:
-    """Return the hash of a command from its dependencies with their md5s, and its script.
+def command_hash(root: Path, deps: Iterable[tuple[ProjectPath, str]], script: Iterable[str]) -> str:
+    """Return the hash of a command of the project in `root` from its dependencies with their md5s,
+    and its script.
 
-    Variables in the script are substituted. A dependency that is listed twice counts twice.
+    Variables in the script are substituted. A dependency that is listed twice counts twice. As in
+    weasel, an absolute path comes before or after those in the project by where that is.
     """
 
-    ordered = sorted(deps, key=lambda pair: pair[0].normal.split("/"))
+    physical = os.path.realpath(root)  # weasel's is that of the working directory
+    ordered = sorted(deps, key=lambda pair: Path(physical, pair[0].text).parts)
     text = "".join([*(md5 for _, md5 in ordered), *script])
     return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()

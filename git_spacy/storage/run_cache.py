@@ -168,7 +168,7 @@ class RunCache:
                 if now is None and os.path.lexists(os.path.join(self._root, path.normal)):
                     return None  # a broken link is not replaced
                 staged = stack.enter_context(staging(self._root, path.normal))
-                hashed = command_hash(self._project, command, deps, self._environ)
+                hashed = command_hash(self._root, self._project, command, deps, self._environ)
                 origin = stage_output(
                     self._source, self._root, path, staged, digest, names, hashed, layout
                 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy import files
+from git_spacy import files, real_paths
 from git_spacy.project import loader
 from git_spacy.state.hashing import fingerprint
 from tests.assets.conftest import md5
@@ -263,24 +263,26 @@ def test_a_destination_that_is_a_link_out_of_the_project_is_refused(
 
 
 @pytest.mark.threat("links-outside", commands="assets")
+@pytest.mark.parametrize("check", ["staged", "writable"])
 def test_a_link_created_between_check_and_write_is_not_followed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spacy: Spacy
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spacy: Spacy, check: str
 ) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     made = project(tmp_path / "p", "assets: [{dest: assets/a, url: data/a}]", {"data/a": "x"})
     (made / "assets").mkdir()
-    real = files._beneath
+    real = getattr(real_paths, check)
 
-    def swapping(root: Path, relative: str) -> tuple[str, tuple[str, ...]]:
+    def swapping(root: Path, relative: str) -> object:
         found = real(root, relative)
-        if relative == "assets" and not (made / "assets").is_symlink():
+        if relative == "assets/a" and not (made / "assets").is_symlink():
             (made / "assets").rmdir()
             (made / "assets").symlink_to(outside)
         return found
 
-    monkeypatch.setattr(files, "_beneath", swapping)
+    monkeypatch.setattr(real_paths, check, swapping)
     assert spacy("assets", cwd=made).code == 3
+    assert (made / "assets").is_symlink()
     assert list(outside.iterdir()) == []
 
 

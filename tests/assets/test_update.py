@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -198,3 +199,71 @@ def test_the_checksum_of_a_git_folder_is_that_of_weasel(
     assert spacy("assets", "--update", "--force", cwd=root).code == 0
     assert get_checksum(root / "data") in (root / "project.yml").read_text()
     assert (root / "data/a.txt").read_text() == "3"
+
+
+@pytest.mark.parametrize(
+    ("edited", "written"),
+    [
+        ("assets:\n- {dest: new, url: b}\n- {dest: a, url: URL}\n",
+         "assets:\n- {dest: new, url: b}\n- {dest: a, url: URL, checksum: NEW}\n"),
+        ("assets:\n- {dest: b, url: b}  # mine\n- {url: URL, dest: ./a}\n",
+         "assets:\n- {dest: b, url: b}  # mine\n- {url: URL, checksum: NEW, dest: ./a}\n"),
+        ("assets:\n- {dest: a, checksum: OLD, url: URL}\n",
+         "assets:\n- {dest: a, checksum: NEW, url: URL}\n"),
+        ("vars: {c: OLD}\nassets:\n- {dest: a, url: URL, checksum: '${vars.c}'}\n", "a variable"),
+        ("vars: {d: null}\nassets:\n- {dest: '${vars.d}/x', url: b}\n- {dest: a, url: URL}\n",
+         "hint: git spacy assets --vars.d PATH"),
+        ("assets:\n- {dest: b, url: b}\n- {dest: a, url: b}\n",
+         "hint: git spacy assets --update a\n"),
+        ("assets:\n- {dest: a, url: URL, extract: true}\n", "hint: git spacy assets --update a\n"),
+        ("assets:\n- {dest: b, url: b}\n", "hint: fetch what project.yml has now: git spacy assets\n"),
+        ("assets: [\n", "project.yml:1:10: error: '[' is not closed"),
+    ],
+)  # fmt: skip
+def test_a_checksum_goes_to_its_asset_although_project_yml_is_edited_during_the_fetch(
+    tmp_path: Path, spacy: Spacy, web: Scripted, edited: str, written: str
+) -> None:
+    """`written` is the text after that, or what the error says, with the text as it was edited."""
+
+    def edit_and_serve(handler: Any) -> None:
+        (root / "project.yml").write_text(edited)
+        web.send_answer(handler, Answer(b"data"))
+
+    url = web.on("/a", edit_and_serve)
+    edited, written = (
+        text.replace("URL", f"'{url}'").replace("OLD", "f" * 32).replace("NEW", md5(b"data"))
+        for text in (edited, written)
+    )
+    root = project(tmp_path / "p", f"assets:\n- {{dest: a, url: '{url}'}}\n- {{dest: b, url: b}}\n")
+    done = spacy("assets", "--update", "a", cwd=root)
+    found = (root / "project.yml").read_text()
+    if written.startswith(("assets", "vars")):
+        assert (done.code, found) == (0, written), done.err
+        assert done.out == f"a: no checksum → {md5(b'data')}\n"
+    else:
+        assert (done.code, found, done.out) == (2, edited, ""), done.err
+        assert written in done.err
+        assert (root / "a").read_bytes() == b"data"
+
+
+def test_checksums_of_the_other_assets_are_written_if_one_was_edited(
+    tmp_path: Path, spacy: Spacy, web: Scripted
+) -> None:
+    def edit_and_serve(handler: Any) -> None:
+        text = (root / "project.yml").read_text()
+        (root / "project.yml").write_text(text.replace("dest: a,", "dest: renamed,"))
+        web.send_answer(handler, Answer(b"data"))
+
+    url = web.on("/a", edit_and_serve)
+    root = project(
+        tmp_path / "p",
+        f"assets:\n- {{dest: a, url: '{url}'}}\n- {{dest: b, url: source}}\n",
+        {"source": "data"},
+    )
+    done = spacy("assets", "--update", cwd=root)
+    assert done.code == 2
+    assert done.out == f"b: no checksum → {md5(b'data')}\n"
+    assert "project.yml: error: asset 'a': " in done.err
+    assert f"dest: b, url: source, checksum: {md5(b'data')}" in (root / "project.yml").read_text()
+    assert spacy("assets", cwd=root).code == 0, "the hint"
+    assert spacy("assets", "--update", cwd=root).code == 0

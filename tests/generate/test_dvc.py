@@ -194,11 +194,43 @@ workflows: {all: [a, b, c, d]}
     with pytest.raises(InvalidInput) as caught:
         stages(data)
     assert [problem.message.split(": ", 1)[1] for problem in caught.value.problems] == [
-        "'a' produces 'data/x' and asset 'data' 'data'",
+        "'data/x' of 'a' is inside asset 'data'",
         "'a' → 'd' → 'c' → 'a'",
-        "'b' produces 'out/y' and 'a' 'out'",
+        "'out/y' of 'b' is inside 'out' of 'a'",
         "'b' depends on 'out' and produces 'out/y'",
     ]
+    apart = "give each a path that is not inside the other's, or move"
+    assert [problem.hint for problem in caught.value.problems] == [
+        f"{apart} 'a' to another workflow",
+        "move one of them to another workflow",
+        f"{apart} one of them to another workflow",
+        "let it produce another path than those that it depends on",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("data", "data/in/x"), ("data/in/x", "./data"), ("data/in", "data//in/x/")]
+)  # fmt: skip
+def test_nested_assets_are_named_with_an_edit_that_helps(first: str, second: str) -> None:
+    """Assets have stages in every workflow, so another workflow would not help."""
+
+    text = f"""
+assets:
+  - {{dest: {first}, git: {{repo: r, path: p}}}}
+  - {{dest: {second}, git: {{repo: r, path: q}}}}
+commands: [{{name: c, script: [x], deps: [data], outputs: [out]}}]
+workflows: {{all: [c]}}
+"""
+    with pytest.raises(InvalidInput) as caught:
+        stages(text.encode())
+    (problem,) = caught.value.problems
+    inner, outer = sorted((first, second), key=len, reverse=True)
+    assert problem.message == (
+        f"DVC does not allow an output inside another: asset '{inner}' is inside asset '{outer}'"
+    )
+    assert problem.hint == "give each a path that is not inside the other's"
+    assert problem.line == 4
+    assert len(stages(text.replace(f"dest: {inner}", "dest: elsewhere").encode())) == 3
 
 
 # The command

@@ -93,12 +93,17 @@ def test_a_checksum_that_others_share_or_an_odd_notation_is_refused(
     assert words in problem.message
 
 
-@pytest.mark.parametrize("digest", ["1" * 32, "1e" + "1" * 30, "0" * 32, f"{'1' * 20}e{'1' * 11}"])
+@pytest.mark.parametrize(
+    "digest",
+    ["1" * 32, "1e" + "1" * 30, "0" * 32, f"{'1' * 20}e{'1' * 11}", "0b" + "01" * 15, "0e" + "9" * 30],
+)  # fmt: skip
 def test_a_checksum_that_looks_like_a_number_is_quoted(digest: str) -> None:
     for text in ("assets:\n- dest: a\n  url: b\n", f"assets:\n- {{dest: a, checksum: {OLD}}}\n"):
         edited = with_checksum(text.encode(), 0, Checksum("md5", digest))
         assert f'"{digest}"'.encode() in edited
         assert loader.parse(edited).project.assets[0].checksum == Checksum("md5", digest)
+        config = pytest.importorskip("srsly").yaml_loads(edited.decode())  # as weasel reads it
+        assert config["assets"][0]["checksum"] == digest
 
 
 def test_a_sha256_stays_one() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,6 +185,71 @@ def test_what_a_failed_run_left_does_not_become_a_result(tmp_path: Path, spacy: 
     done = spacy("run", "make", cwd=root)
     assert names(root / "out") == ["0"]
     assert "kept" not in done.err
+
+
+def test_a_recorded_result_is_not_what_a_failed_run_left(tmp_path: Path, spacy: Spacy) -> None:
+    """A failed run may write again what an earlier run had produced, and the user deleted."""
+
+    root = numbers(tmp_path / "p")
+    assert spacy("run", "make", cwd=root).code == 0
+    before = snapshot(root / "out")
+    shutil.rmtree(root / "out")
+    write(root, {"fail": ""})
+    assert spacy("run", "make", cwd=root).code == 3
+    assert snapshot(root / "out") == before
+    set_n(root, 1)
+    done = spacy("run", "make", cwd=root)
+    assert done.code == 3
+    assert "the outputs of 'make' are those from before the run" in done.err
+    assert snapshot(root / "out") == before
+    assert [name.partition("/")[2] for name in kept(root, "failed")] == ["out/0"]
+
+    text = (root / "project.yml").read_text()
+    (root / "project.yml").write_text(text.replace("[out]", "[out, never]"))
+    shutil.rmtree(root / "out")
+    (root / "fail").unlink()
+    assert spacy("run", "make", cwd=root).code == 1  # recorded as a failed run, with 'out'
+    set_n(root, 2)
+    assert spacy("run", "make", cwd=root).code == 1
+    assert names(root / "out") == ["0", "1"], "that of the latest failed run"
+
+
+LATE_FAILURE = """\
+commands:
+  - {name: whole, script: ["python whole.py"], deps: [whole.py], outputs: [out, log]}
+  - {name: inner, script: ["python inner.py VALUE"], deps: [inner.py], outputs: [out/inner, other]}
+workflows: {all: [whole, inner]}
+"""
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_result_stays_if_its_run_fails_after_it_is_recorded(
+    tmp_path: Path, spacy: Spacy, is_first: bool
+) -> None:
+    """Here, the script replaces an output of another command, whose md5s are then updated."""
+
+    inner = """\
+import os, sys
+for name in ("out/inner", "other"):
+    open(name, "w").write(sys.argv[1])
+if sys.argv[1] == "break":
+    os.unlink("log")
+    os.mkfifo("log")
+"""
+    whole = "import os\nos.makedirs('out', exist_ok=True)\nopen('log', 'w').write('x')\n"
+    root = project(tmp_path / "p", LATE_FAILURE, {"whole.py": whole, "inner.py": inner})
+    assert spacy("run", "whole" if is_first else "all", cwd=repository(root)).code == 0
+    (root / "project.yml").write_text(LATE_FAILURE.replace("VALUE", "break"))
+    done = spacy("run", "inner", cwd=root)
+    assert done.code == 3
+    assert "'log' is neither a file nor a folder" in done.err
+    for name in ("out/inner", "other"):
+        assert (root / name).read_text() == "break"
+    (root / "log").unlink()
+    assert "inner: up to date" in spacy("run", "inner", cwd=root).err
+    (root / "project.yml").write_text(LATE_FAILURE.replace("VALUE", "1; false"))
+    assert spacy("run", "inner", cwd=root).code == 1
+    assert (root / "other").read_text() == "break", "that of the run that is recorded"
 
 
 RESUMES = """\

@@ -71,7 +71,10 @@ paths = names.filter(lambda path: isinstance(path, ProjectPath))
 def test_the_hash_of_a_command_is_that_of_weasel(
     tmp_path_factory: pytest.TempPathFactory, deps: dict[str, bytes], script: list[str]
 ) -> None:
-    root = tmp_path_factory.mktemp("p")
+    outside = tmp_path_factory.mktemp("p").resolve()
+    root = outside / "a/a/a"  # absolute paths come before or after those in it
+    root.mkdir(parents=True)
+    deps = {f"{outside}{name}" if name[0] == "/" else name: deps[name] for name in deps}
     for name, content in deps.items():
         path = root / name
         if any(one.is_file() for one in path.parents) or path.is_dir():
@@ -88,7 +91,7 @@ def test_the_hash_of_a_command_is_that_of_weasel(
         theirs = remote_storage.get_command_hash("", "", [root / name for name in deps], script)
     except UnicodeError:
         return
-    assert remote_keys.command_hash(md5s.items(), script) == theirs
+    assert remote_keys.command_hash(root, md5s.items(), script) == theirs
 
 
 def made_up(root: Path, folder: Path) -> None:
@@ -104,7 +107,7 @@ def made_up(root: Path, folder: Path) -> None:
                 for one in loaded.commands
                 for other in one.deps
             )
-            if not path.exists():
+            if not path.exists() and not dep.outside:
                 write(root, {f"{dep.normal}/inner" if is_folder else dep.normal: f"{number}"})
 
 
@@ -133,7 +136,7 @@ def test_every_command_of_the_corpus_has_the_hash_of_weasel(tmp_path: Path, fold
             continue  # weasel does not push it: it takes two names in one string for one path
         seen = stats.fingerprints(command.deps)
         expected = remote_storage.get_command_hash("", "", deps, other["script"])
-        assert command_hash(loaded, command, seen, os.environ) == expected, command.name
+        assert command_hash(tmp_path, loaded, command, seen, os.environ) == expected, command.name
 
 
 def test_a_dependency_listed_twice_counts_twice_as_in_weasel(tmp_path: Path) -> None:
@@ -144,4 +147,18 @@ def test_a_dependency_listed_twice_counts_twice_as_in_weasel(tmp_path: Path) -> 
     deps = [tmp_path / name for name in ("b", "a", "./a", "a")]
     expected = remote_storage.get_command_hash("", "", deps, ["x"])
     seen = StatCache.open(tmp_path).fingerprints(loaded.commands[0].deps)
-    assert command_hash(loaded, loaded.commands[0], seen, {}) == expected
+    assert command_hash(tmp_path, loaded, loaded.commands[0], seen, {}) == expected
+
+
+def test_dependencies_outside_are_ordered_by_where_they_are_as_in_weasel(tmp_path: Path) -> None:
+    top = tmp_path.resolve()
+    write(top, {"a/1": "1", "z/2": "2", "p/m": "3", "p/-": "4", "other": "5"})
+    (top / "linked").symlink_to("p")
+    names = [f"{top}/z/2", "m", f"{top}/a/1", "../other", f"{top}/p/n/../m", f"/{top}/a/1", "-"]
+    (top / "p/n").mkdir()
+    project(top / "p", f"commands: [{{name: c, script: [x], deps: {names}, outputs: [out]}}]")
+    expected = remote_storage.get_command_hash("", "", [top / "p" / name for name in names], ["x"])
+    for root in (top / "p", top / "linked"):
+        loaded = loader.load(root, {})
+        seen = StatCache.open(root).fingerprints(loaded.commands[0].deps)
+        assert command_hash(root, loaded, loaded.commands[0], seen, {}) == expected

@@ -10,11 +10,12 @@ import errno
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from git_spacy import files
+from git_spacy.assets import merging
 from git_spacy.assets.hashing_writer import HashingWriter
 from tests.testing.fetching import Fetcher, left_over
 from tests.testing.projects import snapshot
@@ -23,7 +24,7 @@ from tests.testing.scripted import Answer, Scripted
 
 OLD, NEW = b"old data\n", b"new data\n"
 MD5 = hashlib.md5(NEW).hexdigest()
-COUNTED = ("open", "rename", "unlink", "fsync", "mkdir", "rmdir")
+COUNTED = ("open", "rename", "unlink", "fsync", "mkdir", "rmdir", "link")
 needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root has all permissions")
 
 
@@ -69,6 +70,7 @@ def fail_every_call(fetcher: Fetcher, kills: bool, patch: pytest.MonkeyPatch, de
         fetcher.is_tidy = False
         with patch.context() as patched:
             patched.setattr(files, "os", disk)
+            patched.setattr(merging, "os", disk)
             try:
                 code = fetcher.code()
             except Killed:
@@ -108,7 +110,11 @@ def restore_old_state(fetcher: Fetcher, dest: str) -> None:
             elif path.name not in ("project.yml", "source"):
                 path.unlink()
     else:
-        (fetcher.root / dest).write_bytes(OLD)
+        (fetcher.root / "source").write_bytes(OLD)
+        fetcher.write_asset(dest, url="source")
+        assert fetcher.code(force=True) == 0
+        (fetcher.root / "source").write_bytes(NEW)
+        fetcher.write_asset(dest, url="source", checksum=MD5)
 
 
 def content_at(path: Path) -> Any:
@@ -138,8 +144,10 @@ def test_folder_survives_failures_of_every_call(
     from git_spacy.assets.sources import git as source
     from git_spacy.git.remote_tree import CheckoutResult
 
-    class Tree:
-        commit, listing = "0" * 40, ()
+    class Tree(NamedTuple):
+        commit: str = "0" * 40
+        listing: tuple[()] = ()
+        warn: object = None
 
         def files(self, path: str) -> list[str]:
             return [path]
@@ -158,6 +166,7 @@ def test_folder_survives_failures_of_every_call(
         def __exit__(self, *_: object) -> None: ...
 
     monkeypatch.setattr(source, "open_remote_tree", Opened)  # without a network
+    write(fetcher.root, {"folder/d/mine": b"not fetched"})
     fetcher.write("assets:\n  - dest: folder\n    git: {repo: https://e.example/r, path: new}\n")
     assert fail_every_call(fetcher, kills, monkeypatch, "folder") > 8
 
