@@ -81,7 +81,7 @@ def _is_replaced(project: Project, current: Status, name: str) -> bool:
 
 
 def _workflows_to_run(project: Project, stale: set[str]) -> list[Workflow]:
-    """Return workflows that contain all stale commands that are in any, in the order of the file.
+    """Return few workflows with all stale commands that are in any, in the order of the file.
 
     A workflow that contains another one stands for both.
     """
@@ -89,8 +89,8 @@ def _workflows_to_run(project: Project, stale: set[str]) -> list[Workflow]:
     left = set(stale)
     chosen: list[Workflow] = []
     while left and project.workflows:
-        # the first of those with the most stale commands and the fewest others
-        best = max(project.workflows, key=lambda w: (len(left & set(w.steps)), -len(set(w.steps))))
+        # of those with the most stale commands, the first
+        best = max(project.workflows, key=lambda workflow: len(left & set(workflow.steps)))
         if not left & set(best.steps):
             break
         chosen.append(best)

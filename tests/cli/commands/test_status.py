@@ -95,7 +95,7 @@ def test_every_reason_has_a_line_in_80_columns(root: Path, spacy: Spacy) -> None
     ("{base: [a], short: [a, b], long: [a, b, up_to_date], other: [c]}", ["short", "other"]),
     ("{old: [up_to_date], all: [a]}", ["all"]),
 ])  # fmt: skip
-def test_next_is_the_smallest_workflows_with_all_that_is_not_up_to_date(
+def test_next_is_the_fewest_workflows_with_all_that_is_not_up_to_date(
     tmp_path: Path, spacy: Spacy, workflows: str, suggested: list[str]
 ) -> None:
     commands = "".join(
