@@ -771,7 +771,7 @@ def watchers(parent: int) -> int:
     [
         ("kill -KILL 0", 137, "killed by SIGKILL (exit code 137), often for lack of memory"),
         ("kill -SEGV $$", 139, "killed by SIGSEGV (exit code 139), by an error in compiled code"),
-        ("kill -HUP $$", 129, "killed by SIGHUP (exit code 129)"),
+        ("kill -USR1 $$", 128 + signal.SIGUSR1, "killed by SIGUSR1 (exit code 138)"),
         ("exit 137", 137, "killed by SIGKILL (exit code 137), often for lack of memory"),
         ("exit 200", 200, "ended with exit code 200"),
         ("exit 3", 3, "ended with exit code 3"),
