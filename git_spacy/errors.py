@@ -38,6 +38,7 @@ _HINT_COMMAND = re.compile(
     r"(?=(?P<verb>\S*))",
     re.MULTILINE,
 )
+_HINT_MOVE = re.compile(r"(?P<before>^|: |&& )mv (?P<paths>[^\n]+)$", re.MULTILINE)
 # Commands of Git that take paths, which are relative to the current folder. The others, and those
 # of git-spacy, do the same in all folders of a project.
 _TAKE_PATHS = ("add", "checkout", "mv", "restore", "rm", "submodule", "update-index")
@@ -89,7 +90,7 @@ def sanitize(text: str) -> str:
 def retarget(hint: str, relative: Callable[[str], str], *, keep_folders: bool = False) -> str:
     """Return `hint` with its commands as they are typed in another folder.
 
-    `relative` maps a folder relative to where `hint` applies to one relative to that other folder.
+    `relative` maps a path relative to where `hint` applies to one relative to that other folder.
     With `keep_folders`, a command with `-C` does not change, since the user typed that.
     """
 
@@ -105,7 +106,12 @@ def retarget(hint: str, relative: Callable[[str], str], *, keep_folders: bool = 
         option = "" if folder == "." else f"-C {shlex.quote(folder)} "
         return f"{match['before']}git {match['spacy'] or ''}{option}"
 
-    return _HINT_COMMAND.sub(command, hint)
+    def move(match: re.Match[str]) -> str:
+        words = shlex.split(match["paths"])
+        paths = (word if word.startswith(("-", "/")) else relative(word) for word in words)
+        return f"{match['before']}mv {shlex.join(paths)}"
+
+    return _HINT_MOVE.sub(move, _HINT_COMMAND.sub(command, hint))
 
 
 Severity = Literal["error", "warning"]

@@ -12,9 +12,8 @@ import shutil
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from shlex import quote
 
-from git_spacy.assets.planner import keep_existing
+from git_spacy.assets.planner import in_the_way, keep_existing
 from git_spacy.errors import Refused
 from git_spacy.files import Staging
 from git_spacy.project.model import Asset
@@ -52,7 +51,8 @@ def merge(
     if new is None:
         others = [path for path, digest in current.items() if fetched.get(path) != digest]
         if others:
-            raise _in_the_way(asset, f"existing content is a folder that has '{others[0]}'")
+            reason = f"existing content is a folder that has '{others[0]}'"
+            raise in_the_way(asset, f"{reason}, which git spacy did not fetch")
         return True
     inside = [path for path in inside if any(is_at_or_below(entry, (path,)) for entry in current)]
     unwanted = [path for path in new if is_at_or_below(path, inside)]
@@ -89,7 +89,8 @@ def _check_places(
     for path in kept:
         above = [folder for folder in _folders_above(path) if folder in wanted]
         if above or (current[path] and path in folders):
-            raise _in_the_way(asset, f"existing content has '{path}' where its source differs")
+            reason = f"existing content has '{path}' where its source differs"
+            raise in_the_way(asset, f"{reason}, which git spacy did not fetch")
 
 
 def _folders_above(path: str) -> list[str]:
@@ -104,13 +105,6 @@ def edits_refused(
     named = f" ('{paths[0]}'{', …' if len(paths) > 1 else ''})" if paths else ""
     message = f"existing content{named} was not fetched by git spacy or was modified {reason}"
     return keep_existing(asset, message)
-
-
-def _in_the_way(asset: Asset, reason: str) -> Refused:
-    dest = quote(asset.dest.normal)
-    return Refused(
-        f"{reason}, which git spacy did not fetch", hint=f"move it away: mv {dest} {dest}.old"
-    )
 
 
 def _entries(

@@ -102,9 +102,8 @@ def plan_asset(
         return Fetch(asset, reason, existing=status.existing)  # edits are protected file by file
     if asset.git:
         return Fetch(asset, reason, protect_existing=is_edited, existing=status.existing)
-    if status.is_folder:
-        message = "existing content is a folder; the asset is a file"
-        return Refuse(asset, keep_existing(asset, message))
+    if status.is_folder and is_edited:
+        return Refuse(asset, in_the_way(asset, "existing content is a folder; the asset is a file"))
     if is_edited and status.fetched and status.existing.size and not refresh:
         message = "existing content was modified since it was fetched"
         return Refuse(asset, keep_existing(asset, f"{message}; {reason}"))
@@ -116,6 +115,13 @@ def keep_existing(asset: Asset, message: str) -> Refused:
 
     hint = f"move it, or replace it: git spacy assets --force {quote(asset.dest.text)}"
     return Refused(message, hint=hint)
+
+
+def in_the_way(asset: Asset, message: str) -> Refused:
+    """Return the error for existing content that nothing replaces, not even --force."""
+
+    dest = asset.dest.normal
+    return Refused(message, hint=f"move it away: mv {quote(dest)} {quote(dest + '.old')}")
 
 
 def _plan_private(asset: Asset, status: AssetStatus) -> Decision:

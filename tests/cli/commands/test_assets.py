@@ -138,12 +138,43 @@ def test_assets_that_fail_for_one_cause_get_one_error(
 
 def test_assets_that_must_not_be_replaced_share_one_command(tmp_path: Path, spacy: Spacy) -> None:
     text = "assets: [{dest: a, url: x}, {dest: b c, url: x}, {dest: d, url: x}]\n"
-    root = project(tmp_path / "p", text, {"x": "x", "a/1": "", "b c/1": "", "d/1": ""})
+    root = project(tmp_path / "p", text, {"x": "x", "y": "y"})
+    assert spacy("assets", cwd=root).code == 0
+    (root / "project.yml").write_text(text.replace("url: x", "url: y"))
+    for name in ("a", "b c", "d"):
+        (root / name).write_text("mine")
     done = spacy("assets", cwd=root)
+    assert done.code == 3
     assert [line for line in done.err.splitlines() if line.startswith("hint:")] == [
         "hint: move it, or replace it: git spacy assets --force a 'b c' d"
     ]
     assert spacy("assets", "--force", "a", "b c", "d", cwd=root).code == 0
+    assert [(root / name).read_text() for name in ("a", "b c", "d")] == ["y"] * 3
+
+
+@pytest.mark.threat("overwritten-work")
+def test_a_folder_where_an_asset_is_a_file_is_moved_with_the_hint(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even --force deletes what is in it, so the hint does not name it."""
+
+    md5 = hashlib.md5(b"x").hexdigest()
+    text = f"assets: [{{dest: a, url: x}}, {{dest: b c, url: x, checksum: {md5}}}]\n"
+    root = project(tmp_path / "p", text, {"x": "x", "a/1": "", "b c/it's": "mine", "sub/y": ""})
+    monkeypatch.chdir(root / "sub")
+    for force in ((), ("--force",)):
+        done = spacy("assets", *force)
+        assert done.code == 3
+        hints = [line for line in done.err.splitlines() if line.startswith("hint:")]
+        assert hints == [
+            "hint: move it away: mv ../a ../a.old",
+            "hint: move it away: mv '../b c' '../b c.old'",
+        ]
+    for hint in hints:
+        subprocess.run(["sh", "-c", hint.removeprefix("hint: move it away: ")], check=True)
+    assert spacy("assets").code == 0
+    assert (root / "a").read_text() == (root / "b c").read_text() == "x"
+    assert (root / "b c.old/it's").read_text() == "mine"
 
 
 def test_the_assets_that_a_run_lacks_are_fetched_with_one_command(
