@@ -1,7 +1,7 @@
 """Decide which files `git spacy clean` removes, and remove them.
 
-Only declared outputs are removed. What Git tracks stays, and the assets, and what is outside the
-project where the user did not allow to write.
+Only declared outputs are removed. What Git tracks stays, and the assets, what a command updates in
+place, and what is outside the project where the user did not allow to write.
 """
 
 from __future__ import annotations
@@ -51,14 +51,17 @@ class CleanPlan(NamedTuple):
 def plan_clean(
     project: Project, root: Path, names: Sequence[str], stats: StatCache, cache: CacheStore
 ) -> CleanPlan:
-    """Decide what to remove of the outputs that `names` refer to: commands, workflows or paths of
-    outputs; without names, of all outputs.
+    """Decide what to remove of the outputs that `names` refer to: commands with their variants,
+    workflows or paths of outputs; without names, of all outputs. An output that no run could
+    produce again is only removed if `names` has its path.
 
     Raises InvalidInput for an unknown name, ExternalError if git fails, OSError.
     """
 
     tracked = _tracked_paths(root, project)
     assets = [asset.dest for asset in project.assets]
+    named = set(map(os.path.normpath, names))
+    updated = {path: why for path, why in _updated(project).items() if path not in named}
     removals, kept = [], []
     paths = _chosen_outputs(project, names)
     present = [path for path in paths if os.path.lexists(root / path.normal)]
@@ -69,7 +72,8 @@ def plan_clean(
         if reason := _leads_out(root, path):
             kept.append((path.text, reason))
             continue
-        stays = {name: _TRACKED for name in tracked if path.holds(ProjectPath(name, name))}
+        stays = {name: why for name, why in updated.items() if path.holds(ProjectPath(name, name))}
+        stays |= {name: _TRACKED for name in tracked if path.holds(ProjectPath(name, name))}
         stays |= {dest.normal: _ASSET for dest in assets if path.holds(dest)}
         if any(dest.holds(path) for dest in assets):
             stays[path.normal] = _ASSET
@@ -119,9 +123,34 @@ def _chosen_outputs(project: Project, names: Sequence[str]) -> list[ProjectPath]
         if normal in outputs:
             chosen[normal] = outputs[normal]
             continue
-        for command in _commands(project, name):
-            chosen |= {path.normal: path for path in command.produced}
+        wanted = {command.name for command in _commands(project, name)}
+        for command in project.commands:
+            if command.name in wanted or command.variant_of in wanted:
+                chosen |= {path.normal: path for path in command.produced}
     return list(chosen.values())
+
+
+def _updated(project: Project) -> dict[str, str]:
+    """Return the paths that a command both reads and writes, and no other one produces, with a
+    reason to keep each."""
+
+    updated: dict[str, str] = {}
+    for command in project.commands:
+        for path in command.deps:
+            if any(output.holds(path) for output in command.produced) and not any(
+                _produces_anew(other, path) for other in project.commands
+            ):
+                name = command.variant_of or command.name
+                reason = f"updated in place by '{name}' and cannot be produced again"
+                updated.setdefault(path.normal, reason)
+    return updated
+
+
+def _produces_anew(command: Command, path: ProjectPath) -> bool:
+    """Return whether a command produces `path` without reading what was there."""
+
+    is_output = any(output.holds(path) for output in command.produced)
+    return is_output and not any(dep.touches(path) for dep in command.deps)
 
 
 def _commands(project: Project, name: str) -> tuple[Command, ...]:

@@ -30,10 +30,13 @@ SEE_ALSO = ("git-clean(1)",)
 @click.pass_obj
 def clean(context: CommandContext, names: tuple[str, ...], dry: bool, force: bool) -> int:
     """Remove the outputs of commands, e.g. to run them from the start. NAME is a command, a
-    workflow or an output; without it, all outputs are removed.
+    workflow or an output; without it, all outputs are removed. That includes the outputs of
+    variants, unless variables are given: then only those with these variables are removed.
 
-    Files that Git tracks, assets, and what a link leads to outside the project stay. Shows what
-    would be removed and asks first. 'git spacy restore' gets back what the local cache has.
+    Files that Git tracks, assets, and what a link leads to outside the project stay. So does an
+    output that its command also depends on, as only that command could produce it: name its path
+    to remove it. Shows what would be removed and asks first. 'git spacy restore' gets back what the
+    local cache has.
     """
 
     from git_spacy.state.stat_cache import StatCache
@@ -41,7 +44,7 @@ def clean(context: CommandContext, names: tuple[str, ...], dry: bool, force: boo
     from git_spacy.storage.clean import plan_clean
 
     context, names = context.split_project_dir(names)
-    project = context.project_with_variants()
+    project = context.project if context.variables else context.project_with_variants()
     with context.lock():
         stats = StatCache.open(context.root)
         stats.declare(project)

@@ -191,3 +191,85 @@ def test_it_works_outside_a_repository_and_for_variants(tmp_path: Path, spacy: S
     assert spacy("run", "a", "--matrix", "vars.n=1,2,3", cwd=root).code == 0
     assert spacy("clean", "--force", cwd=root).code == 0
     assert sorted(files_in(root)) == ["project.lock", "project.yml"]
+
+
+VARIANTS = """\
+vars: {n: 1, other: x}
+commands:
+- {name: a, script: ["touch a-${vars.n}"], outputs: ["a-${vars.n}"]}
+- {name: b, script: ["touch b-${vars.n}-${vars.other}"], outputs: ["b-${vars.n}-${vars.other}"]}
+- {name: c, script: ["touch c"], outputs: [c]}
+workflows: {both: [a, b]}
+"""
+OF_A, OF_B = {"a-1", "a-2", "a-3"}, {"b-1-x", "b-2-x", "b-3-x", "b-1-y"}
+
+
+@pytest.mark.parametrize(
+    ("names", "removed"),
+    [
+        (["a"], OF_A),
+        (["both"], OF_A | OF_B),
+        (["c"], {"c"}),
+        (["a-2"], {"a-2"}),
+        (["a", "--vars.n", "3"], {"a-3"}),
+        (["both", "--vars.n", "2"], {"a-2", "b-2-x"}),
+        (["b", "--vars.other", "y"], {"b-1-y"}),
+        (["--vars.n", "2"], {"a-2", "b-2-x", "c"}),
+        ([], OF_A | OF_B | {"c"}),
+    ],
+)
+def test_a_name_stands_for_all_variants_unless_variables_are_given(
+    tmp_path: Path, spacy: Spacy, names: list[str], removed: set[str]
+) -> None:
+    root = project(tmp_path / "q", VARIANTS)
+    assert spacy("run", "both", "c", "--matrix", "vars.n=1,2,3", cwd=root).code == 0
+    assert spacy("run", "b", "--matrix", "vars.other=x,y", cwd=root).code == 0
+    before = files_in(root).keys()
+    assert spacy("clean", *names, "--force", cwd=root).code == 0
+    assert before - files_in(root).keys() == removed
+
+
+UPDATED = """\
+assets: [{dest: models/base, description: by hand}]
+commands:
+- {name: annotate, script: ["true"], deps: [data.db, script.py], outputs: [./data.db]}
+- {name: count, script: ["true"], deps: [counts/total, counts/seen], outputs: [counts]}
+- {name: make, script: ["true"], outputs: [corpus, config/base]}
+- {name: shuffle, script: ["true"], deps: [corpus, corpus/x], outputs: [corpus]}
+- {name: fill, script: ["true"], deps: [config, config/base], outputs: [config/base, config/full]}
+- {name: one, script: ["true"], deps: [both], outputs: [both]}
+- {name: two, script: ["true"], deps: [both], outputs: [both]}
+- {name: tune, script: ["true"], deps: [models], outputs: [models]}
+workflows: {all: [annotate, count, make, shuffle, fill, one, two, tune]}
+"""
+IN_PLACE = {"data.db", "counts/total", "counts/seen", "both"}
+AGAIN = {"counts/new", "corpus/x", "config/base", "config/full"}
+
+
+@pytest.mark.parametrize(
+    ("names", "removed"),
+    [
+        ([], AGAIN),
+        (["all"], AGAIN),
+        (["annotate"], set()),
+        (["annotate", "data.db"], {"data.db"}),
+        (["counts"], {"counts/new"}),
+        (["./both", "corpus/"], {"both", "corpus/x"}),
+    ],
+)
+def test_what_a_command_updates_in_place_is_only_removed_by_its_own_name(
+    tmp_path: Path, spacy: Spacy, names: list[str], removed: set[str]
+) -> None:
+    """No run could produce it again, unless another command does."""
+
+    files = IN_PLACE | AGAIN | {"models/base", "models/tuned"}
+    root = project(tmp_path / "p", UPDATED, dict.fromkeys(sorted(files), "x"))
+    before = files_in(root).keys()
+    done = spacy("clean", *names, "--force", cwd=root)
+    assert done.code == 0, done.err
+    assert before - files_in(root).keys() == removed
+    if names in ([], ["all"]):
+        for name, command in (("data.db", "annotate"), ("counts/seen", "count"), ("both", "one")):
+            reason = f"it is updated in place by '{command}' and cannot be produced again"
+            assert f"keeping '{name}': {reason}\n" in done.err
+        assert "keeping 'models': it is updated in place by 'tune'" in done.err
