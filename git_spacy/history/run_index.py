@@ -1,9 +1,10 @@
 """Index the run records in Git notes, so that one result is found among 100,000 records at once.
 
 A row says that the record on line L of the note on commit C has the key K: a digest of a command
-and its result (script, dependencies, outputs), or of the tree that a run began on. The index is
-derived from one version of the notes; after they have changed, only the changed notes are read. It
-only finds candidates: whoever uses it parses the record, and compares it with what is wanted.
+and its result (script, dependencies, outputs), of the tree that a run began on, or of the line,
+which is also the id of the run. The index is derived from one version of the notes; after they
+have changed, only the changed notes are read. It only finds candidates: whoever uses it parses the
+record, and compares it with what is wanted.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from git_spacy.git.repository import Repository
 from git_spacy.history.checked_file import read_checked, write_checked
 from git_spacy.history.run_record import RunRecord
 
-_KIND = f"run index 1 {sys.byteorder}"
+_KIND = f"run index 2 {sys.byteorder}"
 _MAX_ROWS = 4_000_000
 # of one update, the bytes as `estimate_memory` counts them; the next one goes on
 _MAX_NEW_BYTES, _MAX_NEW_ROWS = 256 << 20, 1_000_000
@@ -69,6 +70,12 @@ def digest_tree(project: str, tree: str) -> str:
     return _digest(["tree", project, tree])
 
 
+def digest_line(line: str) -> str:
+    """Return the key of the record in this line."""
+
+    return hashlib.sha1(line.encode(), usedforsecurity=False).hexdigest()
+
+
 def _digest(value: object) -> str:
     text = json.dumps(value, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -97,11 +104,11 @@ class RunIndex:
         self._rows = rows
 
     def find(self, key: str) -> list[IndexedRun]:
-        """Return the records with this key, the newest first."""
+        """Return the records with this key, the newest first, or those whose keys start with it."""
 
-        number = int(key[:16], 16)
-        rows = self._rows
-        first, end = bisect_left(rows.keys, number), bisect_right(rows.keys, number)
+        rows, digits = self._rows, key[:16]
+        first = bisect_left(rows.keys, int(digits.ljust(16, "0"), 16))
+        end = bisect_right(rows.keys, int(digits.ljust(16, "f"), 16))
         return [
             IndexedRun(self._table.commit(rows.notes[position]), rows.lines[position])
             for position in reversed(range(first, end))
@@ -361,6 +368,7 @@ def _read_note(content: bytes) -> tuple[Iterable[str], list[tuple[int, int, int]
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             continue  # not a record of a version that we know
         projects[project] = None
+        keys.append(digest_line(line))
         rows += [(int(key[:16], 16), seconds, number) for key in keys]
     return projects, rows
 

@@ -114,7 +114,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "only the first line": lambda data: data.split(b"\n")[0] + b"\n",
     "zeros": lambda data: bytes(len(data)),
     "JSON": lambda _: b'{"version": 1}\n',
-    "an old version": lambda data: data.replace(b"index 1", b"index 0"),
+    "an old version": lambda data: data.replace(b"index 2", b"index 1"),
     "another byte order": lambda data: data.replace(b"little", b"BIG"),
 }
 
@@ -200,7 +200,7 @@ def test_one_update_adds_a_limited_number_of_rows_and_the_next_one_goes_on(
 ) -> None:
     git(top, "notes", "--ref=spacy", "copy", "-f", "HEAD~2", "HEAD~1")
     git(top, "notes", "--ref=spacy", "copy", "HEAD~2", "HEAD")
-    monkeypatch.setattr(run_index, "_MAX_NEW_ROWS", 2)  # those of a note on one commit
+    monkeypatch.setattr(run_index, "_MAX_NEW_ROWS", 4)  # those of a note on one commit
     for commits in (1, 2, 3):
         index = open_index(discover(top))
         assert index.complete is (commits == 3)
