@@ -348,7 +348,7 @@ class NotesReader:
         return 0 <= note.size <= MAX_NOTE_BYTES
 
     def _split(self, commit: str, note: bytes) -> tuple[str, ...]:
-        self._bytes_left -= len(note) + note.count(b",") * _BYTES_PER_VALUE
+        self._bytes_left -= estimate_memory(note)
         if note.count(b"\n") > MAX_NOTE_LINES:
             text = f"skipped the note on {commit}: it has more than {MAX_NOTE_LINES:,} lines"
             self._warn_once("lines", text)
@@ -365,6 +365,12 @@ class NotesReader:
         if kind not in self._warned:
             self._warned.add(kind)
             self._warn(warning(message, hint))
+
+
+def estimate_memory(note: bytes) -> int:
+    """Estimate the bytes of memory for a note and for the values of its records."""
+
+    return len(note) + note.count(b",") * _BYTES_PER_VALUE
 
 
 def readable_lines(note: bytes) -> tuple[str, ...]:

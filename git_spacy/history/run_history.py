@@ -21,7 +21,9 @@ from git_spacy.git.notes import MAX_LINE_LENGTH, NotesReader
 from git_spacy.git.repository import Repository, prefix
 from git_spacy.git.state_dir import state_dir, user_cache_dir
 from git_spacy.history.run_record import RunRecord, parse_line, parse_lines, to_line
+from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LOCK_FILE
+from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.paths import ProjectPath
 from git_spacy.sharing import append_line
 
@@ -120,7 +122,8 @@ def flush_pending(root: Path) -> None:
     Raises GitSpacyError, OSError; the records then stay pending.
     """
 
-    for file in dict.fromkeys((state_dir(root) / _PENDING, user_cache_dir(root) / _PENDING)):
+    own = (state_dir(root) / _PENDING, user_cache_dir(root) / _PENDING)
+    for file in dict.fromkeys((*own, *_pending_of_former_folder(root))):
         if not file.is_file():
             continue
         repository = Repository.discover(root)
@@ -141,6 +144,35 @@ def flush_pending(root: Path) -> None:
             for commit, texts in lines.items():
                 notes.append(repository, commit, texts)
             os.unlink(file)
+
+
+def _pending_of_former_folder(root: Path) -> Iterator[Path]:
+    """Yield the file of pending records from before the project was moved within its repository.
+
+    Their folder is not a project any more, and the project's lock has the result of one of them.
+    """
+
+    repository = Repository.discover(root)
+    if repository is None or repository.top is None:
+        return
+    state = repository.git_path("spacy")
+    for file in (state / _PENDING, *state.glob(f"projects/*/{_PENDING}")):
+        lines = (entry.partition(" ")[2] for entry in _pending_lines(file))
+        gone = [
+            record
+            for record in parse_lines(lines)
+            if not (repository.top / record.project / PROJECT_FILE).exists()
+        ]
+        if gone and not _lock_results(root).isdisjoint(record.fingerprint_key for record in gone):
+            yield file
+
+
+def _lock_results(root: Path) -> set[tuple[object, ...]]:
+    try:
+        lock = lock_format.parse((root / LOCK_FILE).read_bytes())
+    except (OSError, InvalidInput):
+        return set()
+    return {entry.fingerprint_key for entry in lock.values()}
 
 
 def _with_project(text: str, project: str) -> str:

@@ -6,7 +6,6 @@ apart from the ids of commits; where Git knows a branch or a tag of that name, t
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from git_spacy.errors import InvalidInput, Warn
 from git_spacy.git import commits
 from git_spacy.git.repository import Repository
 from git_spacy.history.commit_runs import RunFinder
+from git_spacy.history.run_index import digest_line
 from git_spacy.history.run_record import RunRecord, parse_line, to_line
 
 _PREFIX = "run-"
@@ -33,7 +33,7 @@ class NamedRun(NamedTuple):
 def run_id(record: RunRecord) -> str:
     """Return the full id of a run."""
 
-    return _PREFIX + hashlib.sha1(to_line(record).encode(), usedforsecurity=False).hexdigest()
+    return _PREFIX + digest_line(to_line(record))
 
 
 def short_run_id(record: RunRecord) -> str:
@@ -51,12 +51,9 @@ def find_run(repository: Repository, name: str, warn: Warn = lambda _: None) -> 
     if not _NAME.fullmatch(name) or commits.resolve_or_empty(repository, name):
         return None
     finder = RunFinder(repository, warn)
-    found: dict[str, NamedRun] = {}
-    for commit, lines in finder.stream_notes(list(finder.index.notes)):
-        for record in filter(None, map(parse_line, lines)):
-            id = run_id(record)
-            if id.startswith(name):
-                found.setdefault(id, NamedRun(record, commit))
+    indexed = sorted({run.commit for run in finder.index.find(name.removeprefix(_PREFIX))})
+    # a line that is not written as we write it is indexed by another id
+    found = _select(finder, indexed, name) or _select(finder, finder.index.notes, name)
     if not found:
         raise InvalidInput(f"unknown run '{name}'", hint="git spacy log --all")
     if len(found) > 1:
@@ -70,6 +67,18 @@ def find_run(repository: Repository, name: str, warn: Warn = lambda _: None) -> 
         )
     run = next(iter(found.values()))
     return run._replace(commit=commits.resolve_or_empty(repository, run.commit))
+
+
+def _select(finder: RunFinder, commits: Iterable[str], name: str) -> dict[str, NamedRun]:
+    """Return the runs in the notes on these commits whose ids start with `name`, by id."""
+
+    found: dict[str, NamedRun] = {}
+    for commit, lines in finder.stream_notes(commits):
+        for record in filter(None, map(parse_line, lines)):
+            id = run_id(record)
+            if id.startswith(name):
+                found.setdefault(id, NamedRun(record, commit))
+    return found
 
 
 def _distinct_prefixes(ids: Iterable[str]) -> list[str]:

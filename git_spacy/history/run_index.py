@@ -1,14 +1,16 @@
 """Index the run records in Git notes, so that one result is found among 100,000 records at once.
 
 A row says that the record on line L of the note on commit C has the key K: a digest of a command
-and its result (script, dependencies, outputs), or of the tree that a run began on. The index is
-derived from one version of the notes; after they have changed, only the changed notes are read. It
-only finds candidates: whoever uses it parses the record, and compares it with what is wanted.
+and its result (script, dependencies, outputs), of the tree that a run began on, or of the line,
+which is also the id of the run. The index is derived from one version of the notes; after they
+have changed, only the changed notes are read. It only finds candidates: whoever uses it parses the
+record, and compares it with what is wanted.
 """
 
 from __future__ import annotations
 
 import calendar
+import gc
 import hashlib
 import json
 import re
@@ -16,6 +18,7 @@ import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,9 +28,10 @@ from git_spacy.git.repository import Repository
 from git_spacy.history.checked_file import read_checked, write_checked
 from git_spacy.history.run_record import RunRecord
 
-_KIND = f"run index 1 {sys.byteorder}"
+_KIND = f"run index 2 {sys.byteorder}"
 _MAX_ROWS = 4_000_000
-_MAX_NEW_BYTES, _MAX_NEW_ROWS = 128 << 20, 1_000_000  # of one update; the next one goes on
+# of one update, the bytes as `estimate_memory` counts them; the next one goes on
+_MAX_NEW_BYTES, _MAX_NEW_ROWS = 256 << 20, 1_000_000
 _MAX_PROJECTS = 32
 _MAX_TIME = 2**32 - 1  # seconds since 1970
 _HEAD_FIELDS = ("tip", "id_bytes", "notes", "rows", "projects")
@@ -66,6 +70,12 @@ def digest_tree(project: str, tree: str) -> str:
     return _digest(["tree", project, tree])
 
 
+def digest_line(line: str) -> str:
+    """Return the key of the record in this line."""
+
+    return hashlib.sha1(line.encode(), usedforsecurity=False).hexdigest()
+
+
 def _digest(value: object) -> str:
     text = json.dumps(value, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -94,11 +104,11 @@ class RunIndex:
         self._rows = rows
 
     def find(self, key: str) -> list[IndexedRun]:
-        """Return the records with this key, the newest first."""
+        """Return the records with this key, the newest first, or those whose keys start with it."""
 
-        number = int(key[:16], 16)
-        rows = self._rows
-        first, end = bisect_left(rows.keys, number), bisect_right(rows.keys, number)
+        rows, digits = self._rows, key[:16]
+        first = bisect_left(rows.keys, int(digits.ljust(16, "0"), 16))
+        end = bisect_right(rows.keys, int(digits.ljust(16, "f"), 16))
         return [
             IndexedRun(self._table.commit(rows.notes[position]), rows.lines[position])
             for position in reversed(range(first, end))
@@ -118,9 +128,24 @@ def open_index(repository: Repository) -> RunIndex:
         return stored
     if not tip:
         return _assemble("", (), {}, [])
-    index = _update(repository, stored, tip)
+    with _without_cycle_detection():
+        index = _update(repository, stored, tip)
     write_checked(file, _KIND, _serialize(index))
     return index
+
+
+@contextmanager
+def _without_cycle_detection() -> Iterator[None]:
+    """Pause the search for reference cycles: JSON has none, and with many small lists in it, the
+    search takes most of the time."""
+
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 # The tables in memory, as in the file
@@ -304,39 +329,48 @@ class _Reading:
         self._rows = rows
 
     def read(self, commits: Iterable[str]) -> Iterator[str]:
-        """Yield the projects of the records; mark the notes as read."""
+        """Yield the projects of the records; mark the notes as read.
 
-        bytes_left, rows_left = _MAX_NEW_BYTES, min(_MAX_NEW_ROWS, _MAX_ROWS - len(self._rows))
-        wanted = []
+        The blob of several notes, e.g. of those on amended commits, is read once.
+        """
+
+        commits_by_blob: dict[str, list[str]] = {}
         for commit in commits:
             note = self._table[commit][0]
-            if not 0 <= note.size <= notes.MAX_NOTE_BYTES:  # it is not read by anything else either
+            if 0 <= note.size <= notes.MAX_NOTE_BYTES:
+                commits_by_blob.setdefault(note.id, []).append(commit)
+            else:  # it is not read by anything else either
                 self._table[commit] = note, True
-                continue
-            bytes_left -= note.size
-            if bytes_left < 0:
-                break
-            wanted.append(commit)
-        ids = [self._table[commit][0].id for commit in wanted]
-        for commit, (_, content) in zip(
-            wanted, objects.read_local_blobs(self._repository, ids), strict=True
-        ):
-            before = len(self._rows)
-            for number, line in enumerate(notes.readable_lines(content.read())):
-                yield from self._add(commit, number, line)
-            rows_left -= len(self._rows) - before
-            self._table[commit] = self._table[commit][0], True
-            if rows_left <= 0:
+        bytes_left, rows_left = _MAX_NEW_BYTES, min(_MAX_NEW_ROWS, _MAX_ROWS - len(self._rows))
+        for id, blob in objects.read_local_blobs(self._repository, list(commits_by_blob)):
+            content = blob.read()
+            bytes_left -= notes.estimate_memory(content)
+            projects, runs = _read_note(content)
+            yield from projects
+            for commit in commits_by_blob[id]:
+                self._rows += (_Row(key, seconds, commit, line) for key, seconds, line in runs)
+                self._table[commit] = self._table[commit][0], True
+                rows_left -= len(runs)
+                if rows_left <= 0:
+                    return
+            if bytes_left <= 0:
                 return
 
-    def _add(self, commit: str, number: int, line: str) -> Iterator[str]:
+
+def _read_note(content: bytes) -> tuple[Iterable[str], list[tuple[int, int, int]]]:
+    """Return the projects of the records in a note, and (key, time, line) of the rows for them."""
+
+    projects: dict[str, None] = {}
+    rows = []
+    for number, line in enumerate(notes.readable_lines(content)):
         try:
-            document = json.loads(line)
-            seconds, project, keys = _facts(document)
+            seconds, project, keys = _facts(json.loads(line))
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            return  # not a record of a version that we know
-        self._rows += (_Row(int(key[:16], 16), seconds, commit, number) for key in keys)
-        yield project
+            continue  # not a record of a version that we know
+        projects[project] = None
+        keys.append(digest_line(line))
+        rows += [(int(key[:16], 16), seconds, number) for key in keys]
+    return projects, rows
 
 
 def _facts(document: dict[str, object]) -> tuple[int, str, list[str]]:

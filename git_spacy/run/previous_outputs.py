@@ -199,7 +199,28 @@ class PreviousOutputs(NamedTuple):
                 yield os.path.join(path.normal, current[len(top) + 1 :], ".")
 
     def _is_recorded(self, command: Command, path: ProjectPath, now: Fingerprint) -> bool:
-        """Return whether the present content of an output is the result of a run.
+        """Return whether the present content of an output, or of a folder around it that was an
+        output when the command ran last, is the result of a run."""
+
+        if self._is_result(command, path, now):
+            return True
+        earlier = [
+            out[0]
+            for run in self.stats.previous_runs(command.name)
+            for out in run.fingerprint_key[2]
+        ]
+        if entry := self.entries.get(command.name):
+            earlier += [out.path for out in entry.outs]
+        folders = {ProjectPath(text, os.path.normpath(text)) for text in earlier}
+        return any(
+            self._is_result(command, folder, content)
+            for folder in folders
+            if folder.normal != path.normal and folder.holds(path)
+            if (content := self.stats.fingerprint(folder.normal))
+        )
+
+    def _is_result(self, command: Command, path: ProjectPath, now: Fingerprint) -> bool:
+        """Return whether a run is recorded that produced this content.
 
         It is not if only `git spacy lock record` says so: a person may have made it.
         """

@@ -36,6 +36,28 @@ def test_before_the_first_commit_records_wait_for_it(tmp_path: Path, spacy: Spac
     assert not (root / ".git/spacy/pending").exists()
 
 
+@pytest.mark.parametrize(("old", "new"), [("old", "deep/new"), ("old", ""), ("", "new")])
+def test_records_that_wait_for_the_first_commit_follow_a_folder_that_is_moved(
+    tmp_path: Path, spacy: Spacy, old: str, new: str
+) -> None:
+    top = tmp_path / "r"
+    two_steps(top / old)
+    two_steps(top / "other")
+    git(top, "init", "-q")
+    for name in (old, "other"):
+        spacy("run", "prepare", cwd=top / name)
+    git(top, "add", "-A")
+    (top / new).mkdir(parents=True, exist_ok=True)
+    for path in sorted((top / old).iterdir()):
+        if path.name not in (".git", "other", "new"):
+            path.rename(top / new / path.name)
+    first = commit(top, {})
+    assert "prepare" in spacy("log", cwd=top / new).out
+    assert [record["project"] for record in records_of(top, first)] == [new]
+    spacy("log", cwd=top / "other")
+    assert {record["project"] for record in records_of(top, first)} == {new, "other"}
+
+
 def test_outside_a_repository_records_wait_for_git_init(tmp_path: Path, spacy: Spacy) -> None:
     top = tmp_path / "r"
     root = two_steps(top / "inside")

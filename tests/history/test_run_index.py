@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from git_spacy.git import notes
+from git_spacy.git.objects import BlobStream
 from git_spacy.git.repository import Repository
 from git_spacy.history import run_index
 from git_spacy.history.commit_runs import RunFinder
@@ -61,18 +62,25 @@ def found(top: Path) -> dict[str, list[tuple[str, int]]]:
 FIRST = {"0": [("HEAD~2", 0)], "1": [("HEAD~2", 1)], "2": [("HEAD~1", 0)]}
 
 
-def test_it_follows_the_notes_and_reads_only_those_that_changed(
-    top: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert found(top) == FIRST
-    read: list[str] = []
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the notes that the index has read."""
+
+    ids_read: list[str] = []
     real = run_index.objects.read_local_blobs
 
-    def reading(repository: Repository, ids: list[str]) -> object:
-        read.extend(ids)
-        return real(repository, ids)
+    def reading(repository: Repository, ids: list[str]) -> Iterator[tuple[str, BlobStream]]:
+        for id, content in real(repository, ids):
+            ids_read.append(id)
+            yield id, content
 
     monkeypatch.setattr(run_index.objects, "read_local_blobs", reading)
+    return ids_read
+
+
+def test_it_follows_the_notes_and_reads_only_those_that_changed(top: Path, read: list[str]) -> None:
+    assert found(top) == FIRST
+    read.clear()
     assert found(top) == FIRST
     assert read == []
     add(top, "HEAD", record(3), record(3, time="2026-01-02T00:00:00Z"), record(0))
@@ -106,7 +114,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "only the first line": lambda data: data.split(b"\n")[0] + b"\n",
     "zeros": lambda data: bytes(len(data)),
     "JSON": lambda _: b'{"version": 1}\n',
-    "an old version": lambda data: data.replace(b"index 1", b"index 0"),
+    "an old version": lambda data: data.replace(b"index 2", b"index 1"),
     "another byte order": lambda data: data.replace(b"little", b"BIG"),
 }
 
@@ -159,6 +167,44 @@ def test_lines_that_are_not_records_are_passed_over_and_a_large_rest_waits(
     assert ("HEAD", len(hostile) - 1) in candidates.pop("4")
     assert candidates == FIRST
     assert open_index(discover(top)).complete
+
+
+@pytest.mark.threat("expanding-notes", commands="log")
+def test_a_note_on_many_commits_is_read_once_and_found_on_each(top: Path, read: list[str]) -> None:
+    git(top, "notes", "--ref=spacy", "copy", "-f", "HEAD~2", "HEAD~1")
+    git(top, "notes", "--ref=spacy", "copy", "HEAD~2", "HEAD")
+    everywhere = {"HEAD", "HEAD~1", "HEAD~2"}
+    assert {key: {name for name, _ in runs} for key, runs in found(top).items()} == {
+        "0": everywhere, "1": everywhere,
+    }  # fmt: skip
+    assert len(read) == 1
+
+
+@pytest.mark.threat("expanding-notes", commands="log")
+def test_a_note_with_many_values_counts_as_a_larger_one(
+    top: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = json.dumps({**json.loads(to_line(record(4))), "vars": {"a": [[]] * 10_000}})
+    for name in ("HEAD", "HEAD~1", "HEAD~2"):
+        notes.append(discover(top), git(top, "rev-parse", name), [values])
+    read.clear()
+    monkeypatch.setattr(run_index, "_MAX_NEW_BYTES", 10_000 * 64)
+    for number in (1, 2, 3):
+        assert open_index(discover(top)).complete is (number == 3)
+        assert len(read) == number
+    assert "4" in found(top)
+
+
+def test_one_update_adds_a_limited_number_of_rows_and_the_next_one_goes_on(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(top, "notes", "--ref=spacy", "copy", "-f", "HEAD~2", "HEAD~1")
+    git(top, "notes", "--ref=spacy", "copy", "HEAD~2", "HEAD")
+    monkeypatch.setattr(run_index, "_MAX_NEW_ROWS", 4)  # those of a note on one commit
+    for commits in (1, 2, 3):
+        index = open_index(discover(top))
+        assert index.complete is (commits == 3)
+        assert len(index.find(digest_record(record(0)).exact)) == commits
 
 
 @pytest.mark.threat("expanding-notes", commands="show")

@@ -38,7 +38,7 @@ def test_values_edited_in_project_yml_are_compared_whether_committed_or_not(
     assert [(row[0], row[row.index("2026-01-01") - 1]) for row in rows] == [
         ("0.1", first), ("0.2", second), ("0.4", f"{second}+")
     ]  # fmt: skip
-    assert "  + with uncommitted edits" in printed
+    assert "  + with uncommitted edits" in printed[5:]
 
 
 def test_without_a_matching_project_yml_only_overridden_variables_are_shown(

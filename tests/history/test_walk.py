@@ -20,6 +20,7 @@ def test_a_random_walk_over_history_loses_no_run_and_lists_no_other() -> None:
         settings=settings(
             max_examples=300 if LONG else 12,
             stateful_step_count=20 if LONG else 6,
+            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -79,12 +80,14 @@ class HistoryWalk(RuleBasedStateMachine):
         git(self.top, "commit", "-q", "--allow-empty", "-m", message, *options)
 
     def _attempt(self, *arguments: str) -> None:
-        """Run a Git command that may end in conflicts, and then takes their side."""
+        """Run a Git command; abort it if it ends in conflicts or has nothing to commit."""
 
         try:
             git(self.top, *arguments)
         except subprocess.CalledProcessError:
-            git(self.top, arguments[0], "--abort")
+            with suppress(subprocess.CalledProcessError):  # e.g. a revert of an empty commit
+                git(self.top, arguments[0], "--abort")
+        assert git(self.top, "status", "--porcelain") == "", "the walk itself is wrong"
 
     @rule(number=st.integers(0, 3))
     def edit_run_commit(self, number: int) -> None:

@@ -144,6 +144,30 @@ def test_an_output_that_was_made_by_hand_and_recorded_is_kept(tmp_path: Path, sp
     assert names(root / "out") == ["0"]
 
 
+@pytest.mark.parametrize("forgotten", [False, True], ids=["", "without the stat cache"])
+def test_outputs_that_become_files_of_the_former_output_folder_are_results_of_a_run(
+    tmp_path: Path, spacy: Spacy, forgotten: bool
+) -> None:
+    """Unless something in the folder was changed: then all of them may have been."""
+
+    root = numbers(tmp_path / "p", NUMBERS.replace("[out]", "[out/]"))
+    for outputs in ("out/0, out/1", "out/0"):
+        assert spacy("run", "make", "--force", cwd=root).code == 0
+        if forgotten:
+            (root / ".git/spacy/index").unlink()
+        text = (root / "project.yml").read_text()
+        (root / "project.yml").write_text(re.sub(r"outputs: .*", f"outputs: [{outputs}]", text))
+        done = spacy("run", "make", "--force", cwd=root)
+        assert done.code == 0
+        assert "kept" not in done.err
+        (root / "project.yml").write_text(re.sub(r"outputs: .*", "outputs: [out/]", text))
+    assert spacy("run", "make", "--force", cwd=root).code == 0
+    (root / "out/0").write_text("edited")
+    (root / "project.yml").write_text(re.sub(r"outputs: .*", "outputs: [out/0]", text))
+    assert "they are kept in" in spacy("run", "make", cwd=root).err
+    assert kept(root)["out/0"] == b"edited"
+
+
 def test_outputs_come_back_if_the_command_fails(tmp_path: Path, spacy: Spacy) -> None:
     root = numbers(tmp_path / "p")
     assert spacy("run", "make", cwd=root).code == 0
