@@ -19,7 +19,17 @@ from git_spacy.lock.lock_format import LockEntry
 from git_spacy.state import hashing
 from tests.testing.repositories import git, repository, write
 
-PROJECT = "commands: [{name: make, script: [make NUMBER], deps: [in.txt], outputs: [out.txt]}]\n"
+# so long that Git still sees a rename when a line was edited, too
+PROJECT = """\
+title: A walk over history
+description: A project with one command, which has a parameter
+commands:
+  - name: make
+    help: Make the output from the input
+    script: [make NUMBER]
+    deps: [in.txt]
+    outputs: [out.txt]
+"""
 
 
 class HistoryWalk(RuleBasedStateMachine):
