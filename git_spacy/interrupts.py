@@ -20,12 +20,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from git_spacy.errors import Interrupted
 
+T = TypeVar("T")
+
 _POLL_SECONDS = 0.02
+_WAIT_SECONDS = 0.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _MAX_FROM_ONE_KEY = 2  # signals that one Ctrl-C, or one `kill` of the process group, can send us
 
@@ -223,6 +227,20 @@ def read_line(stream: TextIO) -> str:
         signal.set_wakeup_fd(previous)
         os.close(reader)
         os.close(writer)
+
+
+def get(queue: SimpleQueue[T]) -> T:
+    """Return the next item of a queue; a signal interrupts the wait at any moment.
+
+    A signal that arrives just before the system call that waits does not end it, so no single wait
+    is long.
+    """
+
+    while True:
+        try:
+            return queue.get(timeout=_WAIT_SECONDS)
+        except Empty:
+            continue
 
 
 def wait_until(is_over: Callable[[], bool], seconds: float) -> bool:

@@ -64,7 +64,7 @@ def run_all(
                 thread.start()
             with interrupts.allowed():
                 for _ in tasks:
-                    on_result(*ended.get())
+                    on_result(*interrupts.get(ended))
         except BaseException:
             is_stopped.set()
             with stopping():

@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
 from git_spacy import interrupts
 from git_spacy.errors import Interrupted
 from tests.testing.projects import project
+from tests.testing.waiting import PATIENCE
 
 PACKAGE = Path(interrupts.__file__).parent
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -146,6 +149,29 @@ def test_a_signal_is_not_lost_where_python_drops_exceptions(kind: str) -> None:
 
     with interrupts.handling(), pytest.raises(Interrupted):
         work()
+
+
+def test_a_signal_that_does_not_wake_the_main_thread_ends_its_wait_for_a_queue() -> None:
+    """A signal sent to another thread does not end the system call that the main thread waits in,
+    and neither does one that arrives just before the call."""
+
+    items: SimpleQueue[str] = SimpleQueue()
+    interrupted = threading.Event()
+    late: list[str] = []
+
+    def send() -> None:
+        time.sleep(0.1)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        if not interrupted.wait(PATIENCE / 10):
+            late.append("the wait was not interrupted")
+            items.put("")
+
+    with interrupts.handling():
+        threading.Thread(target=send, daemon=True).start()
+        with pytest.raises(Interrupted):
+            interrupts.get(items)
+    interrupted.set()
+    assert late == []
 
 
 def test_an_ignored_signal_stays_ignored_and_previous_handlers_are_restored() -> None:
