@@ -17,6 +17,7 @@ from urllib.parse import quote
 from git_spacy.errors import InvalidInput, escape_controls, redact
 from git_spacy.generate.managed_block import MARKDOWN, ForeignBlock, GeneratedFile, marker_command
 from git_spacy.generate.registry import GeneratorInput, parse_words
+from git_spacy.project.graph import outside_uses
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.model import Asset, Project
 from git_spacy.project.variables import environment_names
@@ -82,6 +83,7 @@ def readme_block(project: Project, file: str = FILE, *, emoji: bool = True) -> G
         ("⏯", "Commands", ("Command", "Description"), _commands(project)),
         ("⏭", "Workflows", ("Workflow", "Steps"), _workflows(project)),
         ("🗂", "Assets", ("File", "Source", "Description"), _assets(project)),
+        ("📦", "Outside the project", ("Path", "Use"), _outside(project)),
     ):
         if rows:
             paragraphs += [_heading("##", symbol, title, emoji), _table(head, rows)]
@@ -118,6 +120,17 @@ def _assets(project: Project) -> list[tuple[str, ...]]:
     return [
         (inline_code(asset.dest.normal), _source(asset), _description(asset))
         for asset in project.assets
+    ]
+
+
+def _outside(project: Project) -> list[tuple[str, ...]]:
+    return [
+        (
+            inline_code(use.path.text),
+            f"{'written' if use.is_written else 'read'} by "
+            + (", ".join(map(inline_code, use.commands)) or "`git spacy assets`"),
+        )
+        for use in outside_uses(project)
     ]
 
 

@@ -27,12 +27,14 @@ class GraphNode(NamedTuple):
     """An asset, a command, an output of a command, or a file that no command produces.
 
     `id` is a letter and a number, which is valid in every format. `name` is that of project.yml.
+    `is_outside` is set for a path that leads out of the project.
     """
 
     id: str
     kind: NodeKind
     name: str
     description: str = ""
+    is_outside: bool = False
 
 
 class GraphEdge(NamedTuple):
@@ -152,7 +154,8 @@ class _Paths:
                 node_id = f"a{len(self.assets) + 1}"
                 self._producers[dest.normal].add(node_id)
                 self.assets.setdefault(
-                    dest.normal, GraphNode(node_id, "asset", dest.text, asset.description)
+                    dest.normal,
+                    GraphNode(node_id, "asset", dest.text, asset.description, dest.outside),
                 )
         self._all = {path.normal: path for path in (*dependencies, *outputs)}
         self._all |= {
@@ -167,7 +170,9 @@ class _Paths:
                 if path.normal not in self.assets and path.normal not in self.files:
                     is_produced = any(self._produced.touching(path))
                     kind: NodeKind = "file" if is_produced else "source"
-                    self.files[path.normal] = GraphNode(f"f{len(self.files) + 1}", kind, path.text)
+                    self.files[path.normal] = GraphNode(
+                        f"f{len(self.files) + 1}", kind, path.text, is_outside=path.outside
+                    )
 
     def _id(self, path: ProjectPath) -> str:
         node = self.assets.get(path.normal) or self.files[path.normal]

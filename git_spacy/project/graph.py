@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from shlex import quote
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.project.diagnostics import closest_name
@@ -337,3 +337,35 @@ def _unknown_name(project: Project, name: str) -> InvalidInput:
     else:
         hint = "add it under 'commands:' in project.yml"
     return InvalidInput(f"unknown command or workflow '{name}'", hint=hint, file="project.yml")
+
+
+class OutsideUse(NamedTuple):
+    """The use of a path outside of the project: by the commands that read it, by those that write
+    it, or by the fetch of assets (no commands)."""
+
+    path: ProjectPath
+    is_written: bool
+    commands: tuple[str, ...]
+
+
+def outside_uses(project: Project) -> list[OutsideUse]:
+    """Return the uses of paths that lead out of the project, in the order of project.yml."""
+
+    uses: list[tuple[ProjectPath, bool, tuple[str, ...]]] = [
+        (path, is_written, (command.name,))
+        for command in project.commands
+        for is_written, paths in ((False, command.deps), (True, command.produced))
+        for path in paths
+        if path.outside
+    ]
+    uses += [
+        (asset.dest, True, ())
+        for asset in project.assets
+        if asset.dest.outside and (asset.url or asset.git)
+    ]
+    names: dict[tuple[str, bool, bool], OutsideUse] = {}
+    for path, is_written, by in uses:
+        key = (path.text, is_written, bool(by))
+        known = names.get(key, OutsideUse(path, is_written, ()))
+        names[key] = known._replace(commands=(*known.commands, *by))
+    return list(names.values())

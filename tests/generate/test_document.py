@@ -17,6 +17,8 @@ from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import document, writer
 from git_spacy.generate.managed_block import find_block, with_markers
 from git_spacy.project import loader
+from git_spacy.project.graph import outside_uses
+from git_spacy.project.model import Project
 from tests.testing.projects import CORPUS, Spacy, needs_corpus, process, project, two_steps
 from tests.testing.repositories import write
 
@@ -86,6 +88,22 @@ skipped.
 
 """.replace("\\u200b", "\u200b")
     )
+
+
+def test_paths_outside_the_project_are_listed_with_their_use() -> None:
+    text = block("""\
+assets: [{dest: /scratch/v, url: "https://x.org/v"}]
+commands:
+- {name: a, script: [x], deps: [/data/x, in], outputs: [o]}
+- {name: b, script: [x], deps: [/data/x], outputs: ["../o|p"]}
+""")
+    assert "## 📦 Outside the project\n\n| Path | Use |\n| --- | --- |\n" in text
+    assert text.rstrip().endswith(
+        "| `/data/x` | read by `a`, `b` |\n"
+        "| `../o\\|p` | written by `b` |\n"
+        "| `/scratch/v` | written by `git spacy assets` |"
+    )
+    assert "Outside" not in block("commands: [{name: a, script: [x], deps: [in], outputs: [o]}]")
 
 
 def test_emoji_can_be_disabled() -> None:
@@ -268,7 +286,7 @@ def test_every_project_of_the_corpus_is_documented_completely() -> None:
             found._replace(description="")
         )  # descriptions can contain tables
         rows = [line for line in part.body.splitlines() if line.startswith("| ")]
-        tables = [found.commands, found.workflows, found.assets]
+        tables = [found.commands, found.workflows, found.assets, outside_uses(found)]
         assert len(rows) == sum(len(table) + 2 for table in tables if table), path
         assert writer.plan(with_markers(part), part).action == "nothing"
         seen += 1
@@ -358,8 +376,8 @@ def rendered(text: str) -> Rendered:
     return Rendered(headings, [len(table) for table in tables.split("t")[1:]])
 
 
-def document_of(**texts: str) -> str:
-    """Return the README of a project with these texts as title, help and so on."""
+def project_with(**texts: str) -> Project:
+    """Return a project with these texts as title, help and so on."""
 
     text = {**dict.fromkeys(("title", "description", "help", "about"), "x"), **texts}
     name, workflow = text.get("name", "x"), text.get("workflow", "all")
@@ -375,28 +393,32 @@ def document_of(**texts: str) -> str:
             {"dest": "c", "description": text["about"], "extra": True},
         ],
     }  # fmt: skip
-    found = loader.parse(json.dumps(document_).encode()).project
-    return with_markers(document.readme_block(found))
+    return loader.parse(json.dumps(document_).encode()).project
 
 
 def check_inert(**texts: str) -> None:
     """Check that these texts add no headings or rows, except by Markdown in the description."""
 
     try:
-        text = document_of(**texts)
+        found = project_with(**texts)
+        text = with_markers(document.readme_block(found))
     except (InvalidInput, Refused):
         return
     assert not document.is_ignored(text)
     assert find_block(text, document.readme_block(_EMPTY)) is not None
     seen = rendered(text)
     own = ["h2 ⏯ Commands", "h2 ⏭ Workflows", "h2 🗂 Assets"]
-    assert seen.headings[0].startswith("h1 🪐")
-    assert seen.headings[-3:] == own
     assets = 3 if texts.get("dest", "a") else 2  # one without a destination is not listed
-    assert seen.rows[-3:] == [3, 2, 1 + assets]
+    rows = [3, 2, 1 + assets]
+    if any(asset.dest.outside for asset in found.assets):
+        own.append("h2 📦 Outside the project")
+        rows.append(2)
+    assert seen.headings[0].startswith("h1 🪐")
+    assert seen.headings[-len(own) :] == own
+    assert seen.rows[-len(rows) :] == rows
     if texts.get("description", "x") == "x":
-        assert len(seen.headings) == 4
-        assert len(seen.rows) == 3
+        assert len(seen.headings) == 1 + len(own)
+        assert len(seen.rows) == len(rows)
 
 
 _PARTS = (
@@ -455,7 +477,7 @@ def test_an_authors_markdown_is_preserved() -> None:
     )
     text = block(json.dumps({"title": "x", "description": description}))
     assert description.replace("<in", "<\u200bin") in text
-    seen = rendered(document_of(description=description))
+    seen = rendered(with_markers(document.readme_block(project_with(description=description))))
     assert seen.headings[1] == "h3 More"
     assert seen.rows[0] == 2
 

@@ -23,7 +23,7 @@ from git_spacy.generate.managed_block import find_commands, split_command, with_
 from git_spacy.generate.registry import GeneratorInput
 from git_spacy.project import loader
 from git_spacy.project.model import Asset, Project
-from git_spacy.state.verdict import State, state_label
+from git_spacy.state.verdict import State
 from tests.testing.graphs import (
     HOSTILE,
     SVG,
@@ -57,7 +57,7 @@ def check(found: graph.Graph, states: graph.NodeStates) -> None:
     edges = [(edge.start, edge.end) for edge in found.edges]
     names = ["\n".join(label.lines(label.single_line(node.name), 60)) for node in found.nodes]
     shown = {
-        node.id: name + (f"\n{state_label(states[node.id])}" if node.id in states else "")
+        node.id: "\n".join(filter(None, (name, palette.note(node, states))))
         for node, name in zip(found.nodes, names, strict=True)
     }
     for read, form in ((parse_mermaid, "mermaid"), (parse_dot, "dot")):
@@ -205,6 +205,20 @@ Assets that no command uses
   spare  for later
 """
     )
+
+
+def test_paths_outside_the_project_are_marked_in_every_format() -> None:
+    found = graph.build_graph(project(
+        asset("/scratch/v"), asset("raw"), command("a", "/data/x ../y ~/z raw", "o /scratch/o"),
+    ))  # fmt: skip
+    missing = {node.id: "missing" for node in found.nodes if node.kind == "asset"}
+    for states in ({}, missing):
+        for name, drawn in draw_all(found, states).items():
+            lines = [line for line in drawn.splitlines() if "outside the project" in line]
+            for path in ("/data/x", "../y", "z", "/scratch/v", "/scratch/o"):
+                assert any(path in line for line in lines), (name, path)
+            assert len(lines) == 5, (name, lines)
+            check(found, states)
 
 
 def test_in_a_cycle_the_text_marks_producers_that_run_later() -> None:

@@ -14,7 +14,7 @@ from git_spacy.cli.context import CommandContext
 from git_spacy.cli.remote_settings import REMOTE_SETTINGS
 from git_spacy.cli.states import COLOURS, next_steps
 from git_spacy.errors import sanitize
-from git_spacy.project.graph import producers
+from git_spacy.project.graph import outside_uses, producers
 from git_spacy.project.model import Command, Project
 from git_spacy.state.run_lock import clock
 
@@ -243,22 +243,14 @@ def _steps_to_share(shared: RemoteComparison) -> list[str]:
 def _outside_rows(project: Project) -> list[tuple[str, str, list[str]]]:
     """Return the paths that lead out of the project, and the commands that use them."""
 
-    uses = [
-        (path, word, command.name)
-        for command in project.commands
-        for word, paths in (("read", command.deps), ("written", command.produced))
-        for path in paths
-        if path.outside
+    return [
+        (
+            use.path.text,
+            "written" if use.is_written else "read",
+            [f"by {', '.join(use.commands) or 'git spacy assets'}"],
+        )
+        for use in outside_uses(project)
     ]
-    uses += [
-        (asset.dest, "written", "git spacy assets")
-        for asset in project.assets
-        if asset.dest.outside and (asset.url or asset.git)
-    ]
-    names: dict[tuple[str, str], list[str]] = {}
-    for path, word, name in uses:
-        names.setdefault((path.text, word), []).append(name)
-    return [(text, word, [f"by {', '.join(by)}"]) for (text, word), by in names.items()]
 
 
 def _running_row(name: str, holder: LockHolder | None) -> tuple[str, str, list[str]] | None:

@@ -16,7 +16,7 @@ _MAX_NAMES = 20  # no line has room for more
 
 
 class FileLine(NamedTuple):
-    """A file: its path, state and kind, and the names of commands after a word such as "from"."""
+    """A file: its path, state, kind and place, and names of commands after a word as "from"."""
 
     path: str
     state: str
@@ -24,6 +24,7 @@ class FileLine(NamedTuple):
     prefix: str = ""
     names: tuple[str, ...] = ()
     suffix: str = ""
+    place: str = ""
 
 
 def format_files(files: Sequence[FileLine], width: int, paint: Paint) -> Iterator[str]:
@@ -69,14 +70,14 @@ def _after(
 
 
 def _note(file: FileLine, room: int) -> str:
-    """Return a file's kind and as many of its names as fit, with the number of the others."""
+    """Return a file's kind, place and as many names as fit, with the number of the others."""
 
     shown = min(len(file.names), _MAX_NAMES)
     while True:
         more = len(file.names) - shown
         names = ", ".join(file.names[:shown]) + (f" and {more} more" if more else "")
         commands = f"{file.prefix} {names}{file.suffix}" if names else ""
-        note = ", ".join(part for part in (file.kind, commands) if part)
+        note = ", ".join(part for part in (file.kind, file.place, commands) if part)
         if label.display_width(note) <= room or shown <= 1:
             return note
         shown -= 1

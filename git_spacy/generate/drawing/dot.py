@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from git_spacy.generate.drawing import label, palette
 from git_spacy.generate.graph import Graph, GraphNode, NodeStates
-from git_spacy.state.verdict import state_label
 
 _LINE = 60  # cells
 _SHAPES = {
@@ -39,7 +38,7 @@ def draw(graph: Graph, states: NodeStates) -> str:
 
 def _look(node: GraphNode, states: NodeStates) -> str:
     lines = label.lines(label.single_line(node.name), _LINE)
-    word = state_label(states.get(node.id, ""))
+    word = palette.note(node, states)
     name = '"' + "\\n".join(map(_escape, [*lines, word] if word else lines)) + '"'
     look = palette.style(node, states)
     tooltip = _quoted(label.single_line(palette.tooltip(node, states)))

@@ -11,7 +11,6 @@ import re
 
 from git_spacy.generate.drawing import label, palette
 from git_spacy.generate.graph import Graph, GraphNode, NodeStates
-from git_spacy.state.verdict import state_label
 
 _LINE = 60  # cells
 _SHAPES = {"asset": '[("{}")]', "command": '["{}"]', "source": '[/"{}"/]', "file": '[/"{}"/]'}
@@ -43,7 +42,7 @@ def draw(graph: Graph, states: NodeStates) -> str:
 
 def _label(node: GraphNode, states: NodeStates) -> str:
     name = "<br>".join(map(_escape, label.lines(label.single_line(node.name), _LINE)))
-    word = state_label(states.get(node.id, ""))
+    word = palette.note(node, states)
     return f"{name}<br>{word}" if word else name
 
 

@@ -58,13 +58,19 @@ def legend(graph: Graph, states: NodeStates) -> list[tuple[str, BoxStyle]]:
     return [(state_label(state), style) for state, style in STATES.items() if state in shown]
 
 
+def note(node: GraphNode, states: NodeStates) -> str:
+    """Return what the drawing says of a node below its name: its state, and whether it is outside
+    of the project."""
+
+    outside = "outside the project" if node.is_outside else ""
+    return ", ".join(filter(None, (state_label(states.get(node.id, "")), outside)))
+
+
 def tooltip(node: GraphNode, states: NodeStates) -> str:
     """Return the tooltip of a node: its kind, name, state and description."""
 
     kind = "output" if node.kind == "file" else node.kind
-    return join_nonempty(
-        (f"{kind} {node.name}", state_label(states.get(node.id, "")), node.description)
-    )
+    return join_nonempty((f"{kind} {node.name}", note(node, states), node.description))
 
 
 def join_nonempty(parts: Iterable[str]) -> str:

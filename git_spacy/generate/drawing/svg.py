@@ -15,7 +15,6 @@ from git_spacy.generate.drawing import label, palette
 from git_spacy.generate.drawing.coordinates import Box, BoxSize, Drawing, Point, place_boxes
 from git_spacy.generate.drawing.palette import GREY, INK, BoxStyle
 from git_spacy.generate.graph import Graph, GraphEdge, GraphNode, NodeKind, NodeStates
-from git_spacy.state.verdict import state_label
 
 _LABEL = 46  # cells
 _CELL = 7.5  # width of a letter at size _FONT in the widest of the fonts, in pixels
@@ -56,10 +55,9 @@ def _best_layout(
 
 
 def _size(node: GraphNode, states: NodeStates) -> BoxSize:
-    cells = max(
-        label.image_width(label.single_line(node.name, _LABEL)), len(states.get(node.id, "")), 4
-    )
-    high = _HIGH + (13 if states.get(node.id) else 0) + (8 if node.kind == "asset" else 0)
+    note = palette.note(node, states)
+    cells = max(label.image_width(label.single_line(node.name, _LABEL)), len(note), 4)
+    high = _HIGH + (13 if note else 0) + (8 if node.kind == "asset" else 0)
     return BoxSize(round(cells * _CELL * (1.06 if node.kind == "command" else 1) + 20), high)
 
 
@@ -95,7 +93,7 @@ def _node(node: GraphNode, box: Box, states: NodeStates) -> str:
     style = palette.style(node, states)
     look = f'fill="{style.fill}" stroke="{style.stroke}"'
     name = escape(label.single_line(node.name, _LABEL))
-    word = state_label(states.get(node.id, ""))
+    word = palette.note(node, states)
     x = box.x + box.width / 2
     y = box.y + box.height / 2 + 4 + (4 if node.kind == "asset" else 0) - (6 if word else 0)
     bold = ' font-weight="bold"' if node.kind == "command" else ""

@@ -107,7 +107,8 @@ class _Text:
         return sorted(others, key=lambda key: self._order.get(key, -1))
 
     def _line(self, key: str) -> FileLine:
-        return FileLine(self._labels[key], self._states.get(key, ""))
+        place = "outside the project" if self._nodes[key].is_outside else ""
+        return FileLine(self._labels[key], self._states.get(key, ""), place=place)
 
     def _names(self, keys: Sequence[str]) -> tuple[str, ...]:
         return tuple(self._labels[key] for key in keys)
