@@ -121,9 +121,10 @@ def matches_checksum(project: Project, asset: Asset, stats: StatCache) -> bool |
     """Return whether the content of `asset` matches its checksum.
 
     None if it has no checksum, or does not exist. The checksum of a folder is that of all files in
-    it, as in weasel, or of those that belong to the asset. An extracted asset matches if it was
-    extracted from the archive with the checksum, and is unmodified since; None if another program
-    extracted it. Raises Refused, OSError.
+    it, as in weasel, or of those that belong to the asset. Content that only Git has converted,
+    e.g. its line endings, matches. An extracted asset matches if it was extracted from the archive
+    with the checksum, and is unmodified since; None if another program extracted it. Raises
+    Refused, OSError.
     """
 
     if asset.checksum is None:
@@ -138,13 +139,16 @@ def matches_checksum(project: Project, asset: Asset, stats: StatCache) -> bool |
     now = stats.fingerprint(asset.dest.normal, algorithm)
     if now is None:
         return None
-    if now.digest == expected or not now.names:
-        return now.digest == expected
-    files = files_below(stats.root, asset.dest.normal) or []
-    own = own_files(project, asset, files, stats)
-    if len(own) == len(files):
-        return False
-    return digest_contents(stats.root, own, algorithm) == expected
+    if now.digest == expected:
+        return True
+    if now.names:
+        files = files_below(stats.root, asset.dest.normal) or []
+        own = own_files(project, asset, files, stats)
+        if len(own) < len(files) and digest_contents(stats.root, own, algorithm) == expected:
+            return True
+    from git_spacy.state.same_file import unchanged_in_git
+
+    return bool(unchanged_in_git(stats, {(asset.dest.normal, expected)}))
 
 
 def own_files(

@@ -154,18 +154,23 @@ class LockChecker:
     ) -> tuple[Fingerprint | Unknown | None, str]:
         """Return the fingerprint of a dependency, and the message for a difference.
 
-        The file itself only counts where there is no other evidence: an output or asset is
-        checked as such.
+        The file itself only counts where there is no other evidence, since an output or asset is
+        checked as such; or where it is the same as that and as the recorded one, but for what Git
+        converts.
         """
 
+        present = self._present[path.normal]
         evidence = [
             *self._evidence_from_commands(command, entries, path, recorded),
             *self._evidence_from_assets(path),
         ]
         if evidence:
             contrary = (item for item in evidence if item.fingerprint.digest != recorded)
-            return next(contrary, evidence[0])
-        present = self._present[path.normal]
+            found = next(contrary, evidence[0])
+            versions = (found.fingerprint.digest, recorded)
+            if present and all(self._is_present(path, present, digest) for digest in versions):
+                return Fingerprint(recorded, "", present.size), ""
+            return found
         if present is not None and self._is_complete(path):
             fingerprint = self._ignore_benign_difference(command, path, present, recorded)
             is_changed_folder = present.names and fingerprint.digest != recorded
@@ -182,6 +187,11 @@ class LockChecker:
             self.notices.append(Notice(command.name, path, absence.message, absence.hint))
             return Unknown(f"'{path}' {absence.message}"), ""
         return None, ""
+
+    def _is_present(self, path: ProjectPath, present: Fingerprint, digest: str) -> bool:
+        """Return whether the present content has this md5, but for what Git converts."""
+
+        return present.digest == digest or self._view.benign_difference(path, digest) == ""
 
     def _ignore_benign_difference(
         self, command: Command, path: ProjectPath, present: Fingerprint, recorded: str

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Recorded = tuple[str, str]
 """A path (`ProjectPath.normal`) and its recorded md5."""
 
+_MD5_DIGITS = 32
 _MAX_BYTES = 64 << 20  # of a path whose content is compared with what Git has
 
 
@@ -77,7 +78,7 @@ def _same_in_git(stats: StatCache, index: Index, rest: list[Recorded]) -> Iterab
         if entries.keys().isdisjoint(names) or sum(file.size for file in files) > _MAX_BYTES:
             continue
         parts = _read_parts(stats, files, [entries.get(name) for name in names])
-        if any(part.blob for part in parts) or recorded in _digests(parts, {}):
+        if any(part.blob for part in parts) or _has_digest(recorded, parts, {}):
             candidates.append((path, recorded, names, parts))
     if not candidates:
         return
@@ -92,7 +93,7 @@ def _same_in_git(stats: StatCache, index: Index, rest: list[Recorded]) -> Iterab
     ids = sorted({part.blob for _, _, parts in unmodified for part in parts if part.blob})
     blobs = {id: content.read() for id, content in index.contents(ids)}
     for path, recorded, parts in unmodified:
-        if recorded in _digests(parts, blobs):
+        if _has_digest(recorded, parts, blobs):
             yield path, recorded
 
 
@@ -131,15 +132,17 @@ def _read_parts(
     return parts
 
 
-def _digests(parts: list[_Part], blobs: Mapping[str, bytes]) -> tuple[str, str]:
-    """Return the md5 of the content in Git, and of the same with CRLF as the line endings."""
+def _has_digest(recorded: str, parts: list[_Part], blobs: Mapping[str, bytes]) -> bool:
+    """Return whether a digest, md5 or sha256, is that of the content in Git, or of the same with
+    CRLF as the line endings."""
 
-    lf, crlf = (hashlib.md5(usedforsecurity=False) for _ in range(2))
+    algorithm = "md5" if len(recorded) == _MD5_DIGITS else "sha256"
+    lf, crlf = (hashlib.new(algorithm, usedforsecurity=False) for _ in range(2))
     for part in parts:
         content = blobs.get(part.blob, part.content)
         lf.update(content)
         crlf.update(content.replace(b"\n", b"\r\n") if part.is_text else content)
-    return lf.hexdigest(), crlf.hexdigest()
+    return recorded in (lf.hexdigest(), crlf.hexdigest())
 
 
 def blob_id(content: bytes, like: str) -> str:

@@ -59,8 +59,7 @@ def wrong_assets(
     """Return the assets that `command` depends on and that are not those of project.yml, each with
     what is wrong and a hint.
 
-    Those that do not exist are left out, and those that only Git has converted, e.g. their line
-    endings. Raises Refused, OSError.
+    Those that do not exist are left out. Raises Refused, OSError.
     """
 
     from git_spacy.state.fetched_assets import asset_problem
@@ -69,19 +68,9 @@ def wrong_assets(
     for asset in project.assets:
         if not any(asset.dest.touches(dependency) for dependency in command.deps):
             continue
-        problem = asset_problem(project, asset, stats)
-        if problem and not _is_converted(asset, stats):
+        if problem := asset_problem(project, asset, stats):
             wrong.append((asset, *problem))
     return wrong
-
-
-def _is_converted(asset: Asset, stats: StatCache) -> bool:
-    """Return whether Git has only converted the file with the checksum of `asset`."""
-
-    from git_spacy.state.same_file import unchanged_in_git
-
-    pair = (asset.dest.normal, asset.checksum.digest if asset.checksum else "")
-    return asset.checksum is not None and bool(unchanged_in_git(stats, {pair}))
 
 
 def _with_recorded(

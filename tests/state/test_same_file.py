@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -120,6 +121,44 @@ def test_a_file_that_git_converts_is_up_to_date_in_another_clone(
     assert (clone / "project.lock").read_bytes().replace(b"\r\n", b"\n") == lock
     write(clone, {"data/1": "edited\n"})
     assert opinions(clone, spacy) == {**STALE, "check --staged": True}
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+@pytest.mark.parametrize("convert", [crlf, eol, rot13])
+def test_an_asset_that_git_converts_matches_its_checksum(
+    root: Path, tmp_path: Path, spacy: Spacy, convert: Callable[[Path], None], algorithm: str
+) -> None:
+    checksums = {
+        name: hashlib.new(algorithm, (root / name).read_bytes()).hexdigest()
+        for name in ("in.txt", "data/1")
+    }
+    prefix = "" if algorithm == "md5" else "sha256:"
+    assets = "".join(
+        f"- {{dest: {name}, checksum: '{prefix}{digest}'}}\n" for name, digest in checksums.items()
+    )
+    deps = TEXT.replace("data]", "data/1]")
+    write(root, {"project.yml": f"assets:\n{assets}{deps}"})
+    run_and_commit(root, spacy)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--no-checkout", "p", "clone")
+    convert(clone)
+    git(clone, "checkout", "-q", "main")
+    write(clone, {"out.txt": "x"})
+    agreed = "skipped  in.txt (already present, "
+    for run in ("nothing", "all"):
+        if run == "all":
+            (clone / "out.txt").unlink()
+            assert spacy("run", "all", cwd=clone).code == 0
+        assert opinions(clone, spacy) == AGREED, run
+        assert "checksum mismatch" not in spacy("status", cwd=clone).out
+        fetched = spacy("assets", cwd=clone)
+        assert (fetched.code, agreed in fetched.err) == (0, True), fetched
+        assert spacy("check", "assets", cwd=clone) == (0, "", "")
+    write(clone, {"in.txt": "edited\n"})
+    assert spacy("status", cwd=clone).out.count("checksum mismatch") == 1
+    assert spacy("check", "assets", cwd=clone).code == 1
+    assert spacy("run", "all", cwd=clone).code == 1
+    assert spacy("assets", cwd=clone).code == 1
 
 
 def test_a_lock_of_a_machine_with_crlf_is_up_to_date_on_one_with_lf(
