@@ -93,6 +93,8 @@ def _all_candidates(before: Sequence[str], current: str, start: Path) -> Iterabl
             return ((f"{option}={value}", description) for value, description in values)
         if current.startswith("-"):
             return _options(command)
+    if command == ("show",) and "--log" in before:
+        arguments = "logs"
     names = CANDIDATES[arguments](start) if arguments else ()
     # a name that looks like an option is offered only after "--"
     return names if "--" in before else (name for name in names if not name[0].startswith("-"))
@@ -266,6 +268,13 @@ def _revisions_and_runs(start: Path) -> Iterator[Candidate]:
             yield short_run_id(run.record), " ".join((run.record.command, *variables))
 
 
+def _logged(start: Path) -> Iterator[Candidate]:
+    """Yield what `show --log` accepts."""
+
+    yield from _runnable(start)
+    yield from _revisions_and_runs(start)
+
+
 def _checks(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
     return ((name, "") for name in ("project", "assets", "lock", "generated", "outputs", "all"))
 
@@ -301,6 +310,7 @@ CANDIDATES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
     "checks": _checks,
     "commands and workflows": _runnable,
     "Git remotes": _git_remotes,
+    "logs": _logged,
     "remotes and outputs": _shareable,
     "revisions": _revisions,
     "revisions and runs": _revisions_and_runs,
