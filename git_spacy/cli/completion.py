@@ -94,8 +94,9 @@ def _all_candidates(before: Sequence[str], current: str, start: Path) -> Iterabl
         if current.startswith("-"):
             return _options(command)
     if command == ("show",) and "--log" in before:
-        arguments = "logs"
-    names = CANDIDATES[arguments](start) if arguments else ()
+        names: Iterable[Candidate] = _logged(start)
+    else:
+        names = CANDIDATES[arguments](start) if arguments else ()
     # a name that looks like an option is offered only after "--"
     return names if "--" in before else (name for name in names if not name[0].startswith("-"))
 
@@ -310,7 +311,6 @@ CANDIDATES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
     "checks": _checks,
     "commands and workflows": _runnable,
     "Git remotes": _git_remotes,
-    "logs": _logged,
     "remotes and outputs": _shareable,
     "revisions": _revisions,
     "revisions and runs": _revisions_and_runs,

@@ -25,7 +25,7 @@ TAIL_SIZE = 768 << 10  # and from its end
 MAX_TOTAL = 64 << 20  # bytes of all logs of a project
 MAX_LOGS = 1000
 _FOLDER = "logs"
-_NAME = re.compile(r"([0-9]{8}T[0-9]{9}Z)\.([0-9a-f]{16})\.([0-9a-f]{16})\.([0-9a-z-]+)\.log")
+_NAME = re.compile(r"([0-9]{8}T[0-9]{15}Z)\.([0-9a-f]{16})\.([0-9a-f]{16})\.([0-9a-z-]+)\.log")
 
 
 class RunLog(NamedTuple):
@@ -50,10 +50,10 @@ class LogWriter:
 
         folder = log_folder(root)
         sharing.make_folders(folder)
-        now = time.time()
-        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
+        seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(seconds))
         digests = f"{_digest(command)}.{_digest(name)}"
-        file = f"{stamp}{int(now % 1 * 1000):03}Z.{digests}.{os.getpid()}.log"
+        file = f"{stamp}{nanoseconds:09}Z.{digests}.{os.getpid()}.log"
         self.path = folder / file
         self._descriptor = _create(self.path)
         self._size = 0
