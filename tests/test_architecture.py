@@ -237,6 +237,7 @@ MAY_START_PROCESSES = (
     "git/process.py",
     "run/ctrl_c.py",
     "run/foreground.py",
+    "run/relay.py",
     "run/ray_worker.py",
     "run/ray_supervisor.py",
 )

@@ -93,7 +93,10 @@ def _all_candidates(before: Sequence[str], current: str, start: Path) -> Iterabl
             return ((f"{option}={value}", description) for value, description in values)
         if current.startswith("-"):
             return _options(command)
-    names = CANDIDATES[arguments](start) if arguments else ()
+    if command == ("show",) and "--log" in before:
+        names: Iterable[Candidate] = _logged(start)
+    else:
+        names = CANDIDATES[arguments](start) if arguments else ()
     # a name that looks like an option is offered only after "--"
     return names if "--" in before else (name for name in names if not name[0].startswith("-"))
 
@@ -264,6 +267,13 @@ def _revisions_and_runs(start: Path) -> Iterator[Candidate]:
         if run.is_experiment:
             variables = (f"{name}={to_cli(value)}" for name, value in run.record.vars.items())
             yield short_run_id(run.record), " ".join((run.record.command, *variables))
+
+
+def _logged(start: Path) -> Iterator[Candidate]:
+    """Yield what `show --log` accepts."""
+
+    yield from _runnable(start)
+    yield from _revisions_and_runs(start)
 
 
 def _checks(start: Path) -> Iterator[Candidate]:  # noqa: ARG001

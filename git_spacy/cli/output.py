@@ -20,6 +20,7 @@ from git_spacy.errors import Diagnostic, escape_controls, retarget, sanitize
 
 _pager: IO[str] | None = None  # the pager's stdin, while results go there
 _LEAST_TEXT = 24  # columns for the texts of a table beside its names
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours, movements of the cursor
 _no_colours = False  # Git's configuration turns colours off
 _SEVERITIES = {"error": "red", "warning": "yellow"}
 _COLOURS = {
@@ -44,6 +45,20 @@ def raw(text: str) -> None:
     """Print text that is meant for a file or another program; escape it only on a terminal."""
 
     _write(sys.stdout, (escape_controls(text) if is_terminal() else text).removesuffix("\n"))
+
+
+def script_output(data: bytes) -> None:
+    """Print what scripts have printed: the same bytes, or on a terminal, their text as it was to be
+    read, without colours and without the earlier states of progress bars."""
+
+    if not is_terminal():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return
+    text = _ESCAPE_SEQUENCE.sub("", data.decode("utf-8", "replace"))
+    lines = (line.rstrip("\r").rpartition("\r")[2] for line in text.removesuffix("\n").split("\n"))
+    _write(sys.stdout, escape_controls("\n".join(lines)))
 
 
 def result_painted(text: str) -> None:

@@ -53,6 +53,9 @@ ALL_SETTINGS = (
         "Let scripts find the outputs of their earlier runs, as with weasel; by default, only those"
         " of the commands in keep_outputs of project.yml."),
     Setting("spacy.notes", BOOLEAN, "true", "Record each run in Git notes."),
+    Setting("spacy.log", BOOLEAN, "",
+        "Keep what scripts print, for 'git spacy show --log'; by default, unless a script prints"
+        " to a terminal."),
     Setting("spacy.notesMessage", TEXT, "",
         "The message of the commit that 'git spacy notes push' sends, for servers with rules on"
         " messages."),

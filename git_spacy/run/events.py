@@ -37,6 +37,13 @@ class LinePrinted(NamedTuple):
     is_error: bool
 
 
+class OutputRelayed(NamedTuple):
+    """A script that runs alone printed `data`, which is copied to our own output already."""
+
+    command: str
+    data: bytes
+
+
 class CommandFailed(NamedTuple):
     """A command failed."""
 
@@ -72,6 +79,7 @@ RunEvent = Union[  # noqa: UP007 (3.10)
     CommandStarted,
     StepStarted,
     LinePrinted,
+    OutputRelayed,
     CommandFinished,
     CommandFailed,
     Diagnostic,  # a warning, which does not stop the run

@@ -25,8 +25,9 @@ from git_spacy import interrupts
 from git_spacy.errors import Interrupted, ScriptFailed
 from git_spacy.run import missing_tools
 from git_spacy.run.ctrl_c import CtrlCWatch
-from git_spacy.run.events import RunReporter, StepStarted
+from git_spacy.run.events import OutputRelayed, RunReporter, StepStarted
 from git_spacy.run.executor import Job, JobResult
+from git_spacy.run.relay import Relay, relayed
 from git_spacy.run.script import SHELL, Step
 
 Process = subprocess.Popen[bytes]
@@ -40,18 +41,29 @@ _DEVNULL = subprocess.DEVNULL
 
 
 class ForegroundExecutor:
-    """Runs one job at a time in the foreground, with our output and in control of the terminal."""
+    """Runs one job at a time in the foreground, with our output and in control of the terminal.
+
+    With `is_relayed`, the output passes through us and is reported, too.
+    """
+
+    def __init__(self, *, is_relayed: bool = False) -> None:
+        self._is_relayed = is_relayed
 
     def start(self, job: Job) -> None:
         self._job = job
 
     def wait(self, report: RunReporter) -> JobResult:
         job = self._job
+
+        def on_data(data: bytes) -> None:
+            report(OutputRelayed(job.command.name, data))
+
         for index, step in enumerate(job.steps):
             report(StepStarted(job.command.name, step.shown))
             try:
                 check_module(step, job.root, job.environ)
-                code, interrupted = _run_step(step, job.root, job.environ)
+                with relayed(on_data if self._is_relayed else None) as relay:
+                    code, interrupted = _run_step(step, job.root, job.environ, relay)
             except ScriptFailed as failure:
                 return JobResult(job.command, failure=failure)
             if code:
@@ -69,11 +81,15 @@ class ForegroundExecutor:
         """Do nothing: no resources are held between jobs."""
 
 
-def _run_step(step: Step, root: Path, environ: Mapping[str, str]) -> tuple[int, Interrupted | None]:
+def _run_step(
+    step: Step, root: Path, environ: Mapping[str, str], relay: Relay | None
+) -> tuple[int, Interrupted | None]:
     """Run a step; return its exit code, and the interrupt after which it exited with 0."""
 
     with interrupts.deferred():
-        process = start_step(step, root, environ)
+        process = start_step(step, root, environ, **(relay.streams if relay else {}))
+        if relay:
+            relay.group = process.pid
         terminal = _Terminal(process.pid)
         watch = CtrlCWatch(process.pid if terminal.descriptor is not None else None)
         interrupt: Interrupted | None = None
@@ -131,19 +147,23 @@ def check_module(step: Step, root: Path, environ: Mapping[str, str]) -> None:
         raise ScriptFailed(message, 127, file=step.shown, hint=hint)
 
 
-def start_step(
-    step: Step, root: Path, environ: Mapping[str, str], *, capture: bool = False
-) -> Process:
+def start_captured(step: Step, root: Path, environ: Mapping[str, str]) -> Process:
+    """Start the process of a step, as `start_step`, with pipes for its output and no input."""
+
+    pipe = subprocess.PIPE
+    return start_step(step, root, environ, stdin=_DEVNULL, stdout=pipe, stderr=pipe)
+
+
+def start_step(step: Step, root: Path, environ: Mapping[str, str], **streams: int) -> Process:
     """Start the process of a step in its own process group.
 
-    With `capture`, its output goes to pipes and its input is empty. Call this with interrupts
+    `streams` are its standard streams, as for Popen (default: ours). Call this with interrupts
     deferred until the code that ends the process knows about it. Raises ScriptFailed if the program
     cannot be started.
     """
 
-    pipes = {"stdin": _DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
-        return _popen(step.arguments, root, environ, **(pipes if capture else {}))
+        return _popen(step.arguments, root, environ, **streams)
     except (FileNotFoundError, PermissionError):
         raise _start_error(step, root, environ) from None
 

@@ -15,7 +15,7 @@ from git_spacy.errors import InvalidInput, ScriptFailed
 from git_spacy.project.model import Project
 from git_spacy.run.events import LinePrinted, RunReporter, StepStarted
 from git_spacy.run.executor import Job, JobResult
-from git_spacy.run.foreground import Process, check_module, end_groups, start_step
+from git_spacy.run.foreground import Process, check_module, end_groups, start_captured
 from git_spacy.run.line_buffer import LineBuffer
 
 _POLL_INTERVAL = 0.05  # seconds; for systems without pidfd, where processes must be polled
@@ -107,7 +107,7 @@ class _RunningJob:
             environ = {"PYTHONUNBUFFERED": "1", **self.job.environ}
             check_module(step, self.job.root, environ)
             with interrupts.deferred():
-                self.process = start_step(step, self.job.root, environ, capture=True)
+                self.process = start_captured(step, self.job.root, environ)
         except ScriptFailed as failure:
             self._end(JobResult(self.job.command, failure=failure))
             return

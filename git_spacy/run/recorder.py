@@ -91,12 +91,13 @@ class Recorder:
     def end(
         self, pending: PendingRecord, command: Command, inputs: Observed, outs: Observed, *,
         exit: int = 0, how: How = "run", source: str = "",
-    ) -> None:  # fmt: skip
+    ) -> RunRecord | None:  # fmt: skip
         """Record that `command` ended with the exit code `exit`, having read the dependencies
-        `inputs` and written the outputs `outs`."""
+        `inputs` and written the outputs `outs`. Return the record, or None if that failed."""
 
         if pending.base is None:
-            return
+            return None
+        record = None
         overridden = {**self._overrides, **variant_variables(command)}
         seconds = round(time.monotonic() - pending.clock_started, 3) if how == "run" else 0.0
         try:
@@ -123,6 +124,7 @@ class Recorder:
             self._warn_failure(error)
         if time.monotonic() - self._flushed >= _INTERVAL:
             self.flush()
+        return record
 
     def flush(self) -> None:
         """Write the records of ended commands into the notes. Until then they are in a file, from

@@ -46,6 +46,7 @@ from git_spacy.run.events import (
 )
 from git_spacy.run.executor import Executor, Job, JobResult, missing_outputs, script_failure
 from git_spacy.run.interpreter import Interpreter, installed_version
+from git_spacy.run.logs import RunLogs
 from git_spacy.run.previous_outputs import OutputCache, PreviousOutputs
 from git_spacy.run.recorder import PendingRecord, Recorder
 from git_spacy.run.requirements import unmet_requirements
@@ -91,7 +92,8 @@ class RunContext(NamedTuple):
     The commands named in `force` run even if they are up to date; `jobs` is how many may run at a
     time; with `keep_going`, a failure only stops the commands that depend on the failed one.
     `show_running` is called with the names of the commands that run, before each wait for them.
-    With `keep_outputs`, scripts find the outputs of their earlier runs.
+    With `keep_outputs`, scripts find the outputs of their earlier runs. `logs` are the logs of the
+    run, which also take part in `report`.
     """
 
     project: Project
@@ -110,6 +112,7 @@ class RunContext(NamedTuple):
     cache: OutputCache | None = None
     show_running: Callable[[Collection[str]], None] = lambda _: None
     keep_outputs: bool = False
+    logs: RunLogs | None = None
 
     def record_result(
         self, command: Command, observed: Observed, before: Collection[str] = ()
@@ -168,6 +171,8 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
         finally:
             context.executor.close()
             context.stats.save()
+            if context.logs:
+                context.logs.close()
             if context.recorder:
                 context.recorder.flush()
 
@@ -371,6 +376,8 @@ class _Scheduler:
         return {self._plan.commands[other].name for other in later if self._is_new[other]}
 
     def _fail(self, command: Command, error: GitSpacyError) -> None:
+        if self._context.logs:
+            self._context.logs.add_hint(command, error)
         self._failed.append((command.name, error))
         self._context.report(CommandFailed(command.name, error))
 
@@ -498,7 +505,9 @@ def _write_record(
     code: int = 0,
 ) -> None:
     if context.recorder and running.pending_record:
-        context.recorder.end(running.pending_record, command, deps, outs, exit=code)
+        record = context.recorder.end(running.pending_record, command, deps, outs, exit=code)
+        if record and context.logs:
+            context.logs.recorded(command, record)
 
 
 def _observed_inputs(

@@ -36,7 +36,7 @@ EXAMPLES = (
 EXIT_STATUS = ("If a script fails, 'git spacy run' exits with the script's exit code.",)
 SETTINGS = (
     "spacy.python", "spacy.jobs", "spacy.restore", "spacy.notes", "spacy.rayShared",
-    "spacy.allowOutside",
+    "spacy.log", "spacy.allowOutside",
 )  # fmt: skip
 
 _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
@@ -72,6 +72,10 @@ _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
 )  # fmt: skip
 @click.option("--executor", type=click.Choice(("local", "ray")), help="Run locally or on Ray.")
 @click.option("--address", metavar="ADDR", help="Use the Ray cluster at ADDR.")
+@click.option(
+    "--log/--no-log", default=None,
+    help="Keep what the scripts print, also if that is a terminal.",
+)  # fmt: skip
 @click.option("--no-wait", is_flag=True, help="Exit with 75 instead of waiting for another run.")
 @click.option(
     "-h", "--help", "show_help", is_flag=True, help="Show this message, or describe NAME."
@@ -134,6 +138,7 @@ class _RunRequest(NamedTuple):
     restore: bool | None
     executor: str | None
     address: str | None
+    log: bool | None
     no_wait: bool
 
     def is_alone(self, jobs: int) -> bool:
@@ -244,7 +249,10 @@ def _execute(
         shared = _with_cache(shared, context, request)
     style: run_output.OutputFormat = "alone" if is_alone else request.output_format
     with run_output.reporter(shared.python, style) as report:
-        return run_commands(planned, shared._replace(report=report))
+        shared = shared._replace(report=report)
+        if not request.dry and _wants_logs(context, request, is_alone=is_alone):
+            shared = _with_logs(shared, planned, is_alone=is_alone)
+        return run_commands(planned, shared)
 
 
 def _forced_names(project: Project, request: _RunRequest, planned: plan.RunPlan) -> frozenset[str]:
@@ -282,6 +290,28 @@ def _with_cache(shared: RunContext, context: CommandContext, request: _RunReques
     source = context.output_source(shared.project)
     cache = RunCache(shared.project, context.root, source, os.environ, output.diagnostic)
     return shared._replace(cache=cache)
+
+
+def _wants_logs(context: CommandContext, request: _RunRequest, *, is_alone: bool) -> bool:
+    """Return whether to log what scripts print. By default, not if a script prints to a terminal,
+    since that would not be the script's own any more."""
+
+    from git_spacy.git.settings import boolean
+
+    if request.log is not None:
+        return request.log
+    if "spacy.log" in context.settings:
+        return boolean(context.settings, "spacy.log")
+    return not (is_alone and (output.is_terminal() or output.is_terminal(sys.stderr)))
+
+
+def _with_logs(shared: RunContext, planned: plan.RunPlan, *, is_alone: bool) -> RunContext:
+    from git_spacy.run.foreground import ForegroundExecutor
+    from git_spacy.run.logs import RunLogs
+
+    logs = RunLogs(shared.root, planned.commands, shared.report)
+    executor = ForegroundExecutor(is_relayed=True) if is_alone else shared.executor
+    return shared._replace(report=logs, logs=logs, executor=executor)
 
 
 def _show_what_to_commit(context: CommandContext, planned: plan.RunPlan) -> None:
