@@ -111,7 +111,17 @@ MAY_IMPORT = {
     "safe_extract": {"containment", "files", "project"},
     "templates": set(),
     "generate": {"errors", "files", "project", "state"},
-    "provenance": {"errors", "generate", "git", "history", "lock", "project", "state"},
+    "provenance": {
+        "errors",
+        "files",
+        "formats",
+        "generate",
+        "git",
+        "history",
+        "lock",
+        "project",
+        "state",
+    },
     "check": {
         "assets",
         "errors",
