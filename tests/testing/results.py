@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from git_spacy.cli.main import main
+from git_spacy.history.run_record import RunRecord, to_line
 from tests.testing.projects import project
 from tests.testing.repositories import git
 
@@ -85,3 +86,20 @@ def trained(folder: Path, text: str = TRAINED, files: dict[str, str | bytes] | N
     git(root, "add", "-A")
     git(root, "commit", "-qm", "results")
     return root
+
+
+def note_runs(
+    root: Path, metrics: list[dict[str, float]], command: str = "score", exit: int = 0
+) -> None:
+    """Record runs with these metrics on HEAD, a minute after one another."""
+
+    lines = [
+        to_line(
+            RunRecord(
+                f"2026-01-01T{number // 60:02}:{number % 60:02}:00Z", "", command, (), (), (),
+                exit=exit, metrics={"m.json": values},
+            )
+        )
+        for number, values in enumerate(metrics)
+    ]  # fmt: skip
+    git(root, "notes", "--ref", "spacy", "append", "-m", "\n".join(lines), "HEAD")
