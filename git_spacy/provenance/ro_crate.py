@@ -149,10 +149,10 @@ def file_id(file: KnownFile) -> str:
     """Return the id of a file: its path, unless that is not its place in the crate.
 
     A path out of the project, and an earlier content of a path, is not a part of the crate. An
-    asset that no command read need not be there, so its id is its URL.
+    asset that no command read need not be there: it is a part only by its URL.
     """
 
-    if file.is_unused and file.asset and (address := web_address(file.asset.url)):
+    if address := _unused_address(file):
         return address
     if not _is_part(file):
         return f"#file/{quoted(file.path.text)}@{file.md5 or 'unknown'}"
@@ -160,8 +160,14 @@ def file_id(file: KnownFile) -> str:
 
 
 def _is_part(file: KnownFile) -> bool:
+    if file.is_unused:
+        return bool(_unused_address(file))
     is_own = file.path.normal == PROJECT_FILE or file.path.normal not in _RESERVED
     return file.is_current and is_own and not file.path.outside
+
+
+def _unused_address(file: KnownFile) -> str:
+    return web_address(file.asset.url) if file.is_unused and file.asset else ""
 
 
 def _files(facts: Facts) -> Iterator[_Entity]:

@@ -300,24 +300,17 @@ def test_errors_say_what_to_do(
         assert f"hint: pip install '{package}'\n" in done.err
 
 
-HOSTILE = f"</script><script>alert(1)</script>\"'{{}},\\n---\\n{ESCAPES}"
-
-
-def in_yaml(text: str) -> str:
-    return json.dumps(text.replace("\x7f", ""))
+HOSTILE = f"</script><script>alert(1)</script>\"'{{}},\n---\n{ESCAPES}"
 
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project and a record that are hostile in every field."""
 
-    text = re.sub(r"(title|description|help|license): .*", rf"\1: {re.escape('HERE')}", TRAINED)
-    text = text.replace(
-        "HERE", in_yaml(HOSTILE).replace("\\", "\\\\") if False else in_yaml(HOSTILE)
-    )
-    text = text.replace("name: train", "name: 'train\"}<b>'").replace(
-        "prepare, train,", "prepare, 'train\"}<b>',"
-    )
+    quoted = json.dumps(HOSTILE)
+    text = re.sub(r"(title|description|help|license): .*", lambda m: f"{m[1]}: {quoted}", TRAINED)
+    text = text.replace("name: train", "name: 'train\"}<b>'")
+    text = text.replace("prepare, train,", "prepare, 'train\"}<b>',")
     text = text.replace("https://example.com/unused.jsonl", 'https://x/\\"><script>?a=b')
     root = trained(tmp_path_factory.mktemp("hostile") / "p", text)
     entry = lock_format.read(root)["prepare"]
@@ -326,7 +319,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for items in (entry.deps, entry.outs)
     ]
     record = RunRecord(
-        "9999-99-99T99:99:99Z", "", "prepare", entry.script, *files, seconds=1e12,
+        "2026-01-01T00:00:00.123456789Z", "", "prepare", entry.script, *files, seconds=1e12,
         vars={HOSTILE: HOSTILE, "@id": {"@id": "./", "@type": "x"}},
         versions={"<b>spacy": "1\"><script>", "a?b#c": "https://x"},
         metrics={"corpus": {HOSTILE: 1.5}}, source="<b>", how="restore",
@@ -361,6 +354,8 @@ def test_hostile_text_is_only_text(hostile: Path, style: str, spacy: Spacy) -> N
     found = list(texts(document))
     assert not any(_CONTROL.search(text) for text in found)
     assert any("<script>" in text for text in found)  # shown as it is
+    for text in ("<b>spacy", '1"><script>', '{"@id": "./", "@type": "x"}', 'train"}<b>'):
+        assert text in found  # the record and the name are there
     if style == "cyclonedx":
         assert_valid(document)
         return
