@@ -60,7 +60,9 @@ def _sorted(document: _Document) -> _Document:
 
 def _library_document(facts: Facts) -> str:
     from cyclonedx.model.bom import Bom, BomMetaData
+    from cyclonedx.model.bom_ref import BomRef
     from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.model.dependency import Dependency
     from cyclonedx.model.tool import ToolRepository
     from cyclonedx.output.json import JsonV1Dot6
 
@@ -88,14 +90,22 @@ def _library_document(facts: Facts) -> str:
             component=project, timestamp=time, tools=ToolRepository(components=[tool])
         ),
     )
-    bom.register_dependency(project, files.values())
+    uses: dict[str, list[str]] = {_PROJECT: [_file_ref(file) for file in facts.files]}
+    uses |= {_software_ref(*item): [] for item in software}
     runs = {run.name: run for run in facts.runs}
     for file in facts.files:
-        if file.is_current and (run := runs.get(file.producer)):
-            used = [files[item] for item in run.inputs]
-            used += (software[item] for item in run.versions.items())
-            bom.register_dependency(files[file], used)
+        run = runs.get(file.producer) if file.is_current else None
+        uses[_file_ref(file)] = _used(run) if run else []
+    bom.dependencies = [  # its method for one dependency searches those that there are
+        Dependency(BomRef(ref), [Dependency(BomRef(item)) for item in used])
+        for ref, used in uses.items()
+    ]
     return JsonV1Dot6(bom).output_as_string()
+
+
+def _used(run: KnownRun) -> list[str]:
+    files = [_file_ref(file) for file in run.inputs]
+    return [*files, *(_software_ref(*item) for item in run.versions.items())]
 
 
 # Components
