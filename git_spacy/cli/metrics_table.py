@@ -72,15 +72,15 @@ def _apply_options(
     metrics = dict.fromkeys(name for table in tables for name in table.metrics)
     sort = options.sort.removeprefix("-")
     if sort and sort not in metrics:
-        raise _unknown("metric", sort, metrics)
+        raise unknown_name("metric", sort, metrics)
     variables = dict.fromkeys(name for table in tables for name in table.variables)
     over = [name.removeprefix("vars.").removeprefix("variables.") for name in options.over]
     for name in over:
         if name not in variables:
-            raise _unknown("variable with different values", name, variables)
+            raise unknown_name("variable with different values", name, variables)
     for pattern in options.metrics:
         if not any(run_diff.select_metrics(table, [pattern]).metrics for table in tables):
-            raise _unknown("metric", pattern, metrics)
+            raise unknown_name("metric", pattern, metrics)
     tables = [run_diff.select_metrics(table, options.metrics) for table in tables]
     tables = [table for table in tables if table.metrics]
     if over:
@@ -91,7 +91,9 @@ def _apply_options(
     return tuple(tables)
 
 
-def _unknown(kind: str, name: str, names: Iterable[str]) -> InvalidInput:
+def unknown_name(kind: str, name: str, names: Iterable[str]) -> InvalidInput:
+    """Return the error for a name that none of the runs has, with a suggestion."""
+
     known = ", ".join(list(names)[:8])
     hint = did_you_mean(name, names) or (f"known names: {known}" if known else "")
     return InvalidInput(f"these runs have no {kind} '{name}'", hint=hint)

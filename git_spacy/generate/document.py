@@ -74,7 +74,7 @@ def readme_block(project: Project, file: str = FILE, *, emoji: bool = True) -> G
     )
     paragraphs = [
         _heading("#", "🪐", project.title or "A spaCy project", emoji),
-        _blocks(project.description),
+        author_blocks(project.description),
         f"This project is defined in {project_file}. `git spacy assets` fetches its data, and\n"
         "`git spacy run NAME` runs a command or a workflow; commands that are up to date are\n"
         "skipped.",
@@ -86,7 +86,7 @@ def readme_block(project: Project, file: str = FILE, *, emoji: bool = True) -> G
         ("📦", "Outside the project", ("Path", "Use"), _outside(project)),
     ):
         if rows:
-            paragraphs += [_heading("##", symbol, title, emoji), _table(head, rows)]
+            paragraphs += [_heading("##", symbol, title, emoji), table(head, rows)]
     body = "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
     command = marker_command(*words)
     if "-->" in command:
@@ -97,10 +97,13 @@ def readme_block(project: Project, file: str = FILE, *, emoji: bool = True) -> G
     return GeneratedFile(file, f"\n{body}\n", command, MARKDOWN, shared=True, replaces=_REPLACED)
 
 
-def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
-    """Return the current output of `git spacy document WORDS`."""
+def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile | None:
+    """Return the current output of `git spacy document WORDS`; None for a model card, which depends
+    on results and not on project.yml."""
 
     options = parse_words(words).options
+    if "--model-card" in options:
+        return None
     emoji = "--no-emoji" not in options
     return readme_block(subject.loaded.project, options.get("-o", FILE), emoji=emoji)
 
@@ -118,7 +121,7 @@ def _workflows(project: Project) -> list[tuple[str, ...]]:
 
 def _assets(project: Project) -> list[tuple[str, ...]]:
     return [
-        (inline_code(asset.dest.normal), _source(asset), _description(asset))
+        (inline_code(asset.dest.normal), asset_source(asset), _description(asset))
         for asset in project.assets
     ]
 
@@ -140,7 +143,9 @@ def _description(asset: Asset) -> str:
     return "; ".join(text for text in (_cell(asset.description), extract, extra) if text)
 
 
-def _source(asset: Asset) -> str:
+def asset_source(asset: Asset) -> str:
+    """Return where an asset comes from, as Markdown for a cell."""
+
     if asset.git:
         branch = f" ({inline_code(asset.git.branch)})" if asset.git.branch else ""
         path = f" {inline_code(asset.git.path)}" if asset.git.path else ""
@@ -167,15 +172,17 @@ def _link(text: str, target: str) -> str:
 
 
 def _heading(level: str, symbol: str, text: str, emoji: bool) -> str:
-    return f"{level} {symbol} {_line(text)}" if emoji else f"{level} {_line(text)}"
+    return f"{level} {symbol} {author_line(text)}" if emoji else f"{level} {author_line(text)}"
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a table of cells that are Markdown."""
+
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
 
 
 def _cell(text: str) -> str:
-    return _without_columns(_line(text))
+    return _without_columns(author_line(text))
 
 
 def _without_columns(text: str) -> str:
@@ -193,13 +200,13 @@ def inline_code(text: str) -> str:
     return _without_columns(f"{fence}{space}{_literal(text)}{space}{fence}")
 
 
-def _line(text: str) -> str:
+def author_line(text: str) -> str:
     """Return an author's Markdown in one line, without HTML."""
 
     return _inline(" ".join(escape_controls(text).split()))
 
 
-def _blocks(text: str) -> str:
+def author_blocks(text: str) -> str:
     """Return an author's Markdown of several paragraphs, with every code block closed."""
 
     lines = escape_controls(text).strip().split("\n")

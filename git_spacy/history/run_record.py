@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -84,6 +85,13 @@ class RunRecord(NamedTuple):
 
 def _tracked(files: Iterable[RecordedFile]) -> tuple[TrackedPath, ...]:
     return tuple(TrackedPath(file.path, file.md5) for file in files)
+
+
+def format_time(seconds: float) -> str:
+    """Return a time in seconds since 1970 as in a record."""
+
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{stamp}.{int(seconds % 1 * 1000):03}Z"
 
 
 def to_line(record: RunRecord) -> str:

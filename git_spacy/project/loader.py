@@ -344,6 +344,7 @@ class _Reader(NodeReader):
             spacy_version=_any_text(entries.get("spacy_version")),
             check_requirements=_any_text(entries.get("check_requirements")) != "False",
             unset=tuple(asset for asset in assets if isinstance(asset, Diagnostic)),
+            license=self.license(entries.get("license")),
         )
         return project._replace(warnings=tuple(self.warnings))
 
@@ -466,6 +467,7 @@ class _Reader(NodeReader):
             extra=extra,
             line=entries["dest"].position[0],
             extract=extract and bool(git or url),
+            license=self.license(entries.get("license")),
         )
 
     def git(self, node: Node | None) -> GitSource | None:

@@ -57,6 +57,7 @@ class Asset(NamedTuple):
     extra: bool
     line: int
     extract: bool = False
+    license: str = ""
 
     @property
     def content_checksum(self) -> Checksum | None:
@@ -164,6 +165,7 @@ class Project(NamedTuple):
     check_requirements: bool = True
     keep_outputs: frozenset[str] = frozenset()
     unset: tuple[Diagnostic, ...] = ()
+    license: str = ""
 
     @property
     def committed(self) -> list[ProjectPath]:

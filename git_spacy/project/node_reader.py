@@ -168,6 +168,14 @@ class NodeReader:
             return ""
         return str(node.value)
 
+    def license(self, node: Node | None) -> str:
+        """Return the name of a license; other tools do not know the key, so it fails no project."""
+
+        if node is not None and isinstance(node.value, (dict, list)):
+            self.warn(node, f"'license' is ignored: it is {type_name(node)}", "write one string")
+            return ""
+        return self.display_text(node)
+
 
 def _quoted(name: str) -> str:
     return name if "'" in name else f"'{name}'"

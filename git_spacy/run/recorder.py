@@ -18,7 +18,7 @@ from git_spacy.git.repository import Repository
 from git_spacy.history import run_history
 from git_spacy.history.metrics import metric_files, metrics_in
 from git_spacy.history.run_history import BaseCommit
-from git_spacy.history.run_record import How, RecordedFile, RunRecord
+from git_spacy.history.run_record import How, RecordedFile, RunRecord, format_time
 from git_spacy.project.matrix import variant_variables
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
@@ -103,7 +103,7 @@ class Recorder:
         try:
             repository = Repository.discover(self._root)
             record = RunRecord(
-                time=_utc(pending.started),
+                time=format_time(pending.started),
                 project=run_history.project_folder(self._root, repository) if repository else "",
                 command=command.variant_of or command.name,
                 script=command.script,
@@ -179,8 +179,3 @@ def _plain_name(name: str) -> str:
 
 def _redacted(value: Any) -> Any:
     return redact(value) if isinstance(value, str) else value
-
-
-def _utc(seconds: float) -> str:
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{stamp}.{int(seconds % 1 * 1000):03}Z"

@@ -291,7 +291,7 @@ def test_annotations_can_be_used_by_export_or_data_to_spacy(folder: Path) -> Non
     config.write_text(config.read_text().replace("max_steps = 240", "max_steps = 80"))
     steps = ("preprocess", "train", "evaluate")
     done = spacy(folder, "run", *steps, "--vars.annotations", "corpus/prodigy/train.spacy")
-    assert done.err.endswith("ran 3, skipped 0\n"), done.err
+    assert "ran 3, skipped 0\n" in done.err, done.err
     assert "accept: 528, reject: 0, ignore: 0\n" in done.out
     train, dev = (entities(folder / f"corpus/{name}.spacy") for name in ("train", "dev"))
     assert entities(corrected).items() <= {**train, **dev}.items()

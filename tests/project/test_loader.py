@@ -381,6 +381,10 @@ def test_each_problem_has_exactly_this_message_and_hint(
          "project.yml:1:44: warning: unknown key 'zzz' in 'git'"),
         ("assets: [{dest: a, url: u, git: {repo: r, path: p}}]",
          "project.yml:1:20: warning: 'url' is ignored because of 'git'\nhint: remove one of them"),
+        ("license: [MIT, 1]",
+         "project.yml:1:10: warning: 'license' is ignored: it is a list\nhint: write one string"),
+        ("assets: [{dest: a, license: {name: MIT}}]",
+         "project.yml:1:29: warning: 'license' is ignored: it is a mapping\nhint: write one string"),
     ],
 )  # fmt: skip
 def test_a_key_that_is_ignored_gets_a_warning_at_its_position(text: str, warning: str) -> None:
@@ -428,13 +432,14 @@ commands:
 def test_every_key_of_an_asset_is_read() -> None:
     text = f"""\
 assets:
-  - {{dest: ./a, url: u, checksum: "sha256:{SHA.upper()}", description: 1, extra: true}}
+  - {{dest: ./a, url: u, checksum: "sha256:{SHA.upper()}", description: 1, license: CC-BY-4.0, extra: true}}
   - {{dest: b, git: {{repo: r, path: p, branch: dev}}, checksum: " {SHA[:32]} "}}
   - {{dest: c, url: "", git: {{repo: r, path: ''}}, checksum: "md5:{SHA[:32]}"}}
   - {{dest: d, url: null, checksum: null}}
 """
     a, b, c, d = loader.parse(text.encode()).project.assets
     assert (a.dest.text, a.dest.normal, a.url, a.git) == ("./a", "a", "u", None)
+    assert (a.license, b.license) == ("CC-BY-4.0", "")
     assert (str(a.checksum), a.description, a.extra, a.line) == (f"sha256:{SHA}", "1", True, 2)
     assert (b.url, b.git, str(b.checksum)) == (None, ("r", "p", "dev"), SHA[:32])
     assert (b.description, b.extra, b.line) == ("", False, 3)
@@ -446,6 +451,7 @@ def test_every_key_of_a_project_is_read() -> None:
     text = b"""\
 title: 7
 description: about
+license: MIT
 env: {token: TOKEN}
 directories: [a, b/]
 commands:
@@ -455,7 +461,7 @@ remotes: {default: s3://bucket, other: /mnt}
 spacy_version: anything
 """
     project = loader.parse(text).project
-    assert (project.title, project.description) == ("7", "about")
+    assert (project.title, project.description, project.license) == ("7", "about", "MIT")
     assert project.environment == {"token": "TOKEN"}
     assert [path.normal for path in project.directories] == ["a", "b"]
     (command,) = project.commands

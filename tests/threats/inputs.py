@@ -88,5 +88,7 @@ READS = (
 )  # fmt: skip
 OTHERS = (
     "log", "log --json", "log --table", "show", "diff", "diff HEAD~1 HEAD", "notes status",
+    "document --model-card --stdout",
+    "provenance -f rocrate", "provenance -f cyclonedx",
     "schema -o project.schema.json", "cache status", "cache verify", "cache gc",
 )  # fmt: skip

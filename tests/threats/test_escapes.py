@@ -118,7 +118,7 @@ COMMANDS = (
     *READS, *OTHERS, "run", "run -h", "run all -h", "push -h", "graph -f mermaid", "graph -f dot",
     "graph -f svg", "document --stdout", "dvc --stdout", "ignore --stdout", "status --porcelain",
     "check --format json", "check --format github", "check --format gitlab", "diff HEAD~1", "show HEAD~1",
-    "log --metric metric", "notes push", "notes pull", "lock resolve",
+    "log --metric metric", "log --plot *", "notes push", "notes pull", "lock resolve",
 )  # fmt: skip
 WITH_NAMES = (
     ("run", f"make{ESCAPES}"), ("run", f"fail{ESCAPES}"), ("run", f"fail{ESCAPES}", "-h"),

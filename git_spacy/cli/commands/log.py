@@ -18,6 +18,7 @@ EXAMPLES = (
     ("git spacy log --command train", "Show every run of 'train'."),
     ("git spacy log main..HEAD", "Show the runs on this branch."),
     ("git spacy log --table --sort ents_f", "Show which variables gave the highest score."),
+    ("git spacy log --plot ents_f", "Draw how a score changed, in one line."),
     ("git spacy log --table --format md", "Write the table for a comment on a pull request."),
 )
 SEE_ALSO = ("git-log(1)", "git-notes(1)")
@@ -51,12 +52,16 @@ _COLOURS = {"failed": "red"}
     "--format", "style", type=click.Choice(("text", "md")), default="text", show_default=True,
     help="Table: print text or Markdown.",
 )  # fmt: skip
+@click.option(
+    "--plot", "plots", multiple=True, metavar="METRIC",
+    help="Draw METRIC, or a pattern, over the runs; the newest at the right.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the full run records.")
 @click.pass_obj
 def log(
     context: CommandContext, revisions: tuple[str, ...], experiments: bool, name: str | None,
     limit: int | None, table: bool, metrics: tuple[str, ...], all_metrics: bool,
-    sort: str | None, over: tuple[str, ...], style: str, as_json: bool,
+    sort: str | None, over: tuple[str, ...], style: str, plots: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Show recorded runs by the commit that brought their results, newest first: when each started,
     how long it took, its metrics, and what had changed since the previous run.
@@ -64,16 +69,24 @@ def log(
     REV is a commit or a range, as for 'git log'. With --all, show runs whose results are in no
     commit, too, under the commit that they began on. Outside a project, show the runs of all
     projects in the repository. With --table, compare the last successful run of each set of
-    variables, committed or not: in the variables and metrics that differ.
+    variables, committed or not: in the variables and metrics that differ. With --plot, draw one
+    line per metric.
     """
 
     from git_spacy.history import commit_runs
 
     repository, root, folder = context.open_history()
     is_table = bool(table or metrics or sort or over or style == "md")
+    if plots and (is_table or as_json):
+        raise click.UsageError("--plot cannot be combined with a table or --json")
     history = commit_runs.read_history(
         repository, folder, revisions, output.diagnostic, experiments=experiments or is_table
     )
+    if plots:
+        from git_spacy.cli import metric_plot
+
+        metric_plot.show(metric_plot.series(_newest(history, name, limit), name, plots))
+        return
     if is_table:
         from git_spacy.cli import metrics_table
 

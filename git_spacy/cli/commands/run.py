@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -112,6 +113,7 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
         context.recover_outputs()
     unlocked: AbstractContextManager[ShowRunning] = nullcontext(lambda _: None)
     locked = unlocked if request.dry else context.lock(wait=not request.no_wait)
+    started = time.time()
     with locked as show_running:
         outcome = _execute(context, request, planned, jobs, show_running)
     if len(planned.commands) > 1:
@@ -120,6 +122,7 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
         if request.axes or context.variables:
             generated.update_gitignore(context, create=False)
         _show_what_to_commit(context, planned)
+        _show_changed_metrics(context, planned, outcome, started)
     if error := outcome.error():
         raise error
 
@@ -324,6 +327,20 @@ def _show_what_to_commit(context: CommandContext, planned: plan.RunPlan) -> None
     project = matrix.with_commands(context.project, planned.commands)
     if files := files_to_commit(context.root, project):
         output.message(f"project.lock has changes to commit: git add {shlex.join(files)}")
+
+
+def _show_changed_metrics(
+    context: CommandContext, planned: plan.RunPlan, outcome: RunOutcome, started: float
+) -> None:
+    """Print what became better or worse than in HEAD, if any of the commands that ran has
+    metrics."""
+
+    from git_spacy.cli.metric_changes import changes_line
+
+    names = {*outcome.ran, *outcome.restored}
+    ran = [command for command in planned.commands if command.name in names]
+    if text := changes_line(context, ran, started):
+        output.message(text)
 
 
 def summary(outcome: RunOutcome, *, dry: bool) -> str:
