@@ -61,7 +61,8 @@ RUN_BY = {
 
 
 SESSIONS = (  # each in an empty folder
-    "tutorial/first-steps.md", "how-to/archives.md", "how-to/run-history.md",
+    "tutorial/first-steps.md", "how-to/archives.md", "how-to/report.md",
+    "how-to/run-history.md",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ SUMMARIES = {
         "log": "Show recorded runs by commit, or compare their metrics.",
         "show": "Show the runs of one commit, or a single one, in full.",
         "diff": "Compare the runs of commits, or single runs.",
+        "report": "Write a page with graph, metrics, runs and changes.",
     },
     "Share and restore results": {
         "push": "Send outputs to a remote: a folder, S3, ssh, ...",
@@ -58,6 +59,7 @@ ARGUMENTS: dict[str, str | dict[str, str]] = {
     "log": "revisions",
     "show": "revisions and runs",
     "diff": "revisions and runs",
+    "report": "revisions",
     "push": "remotes and outputs",
     "pull": "remotes and outputs",
     "restore": "revisions",

@@ -50,7 +50,7 @@ def words(folder: Path, *typed: str) -> list[str]:
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        (["r"], ["run", "restore", "resolved"]),
+        (["r"], ["run", "report", "restore", "resolved"]),
         (["run", "tr"], ["train"]),
         (["run", "a"], ["all", "a:b"]),
         (["project", "run", "tr"], ["train"]),
