@@ -17,7 +17,7 @@ from git_spacy.git import notes
 from git_spacy.git.notes import AnnotatedCommit
 from git_spacy.git.repository import Repository
 from git_spacy.history import run_diff, run_sides
-from git_spacy.history.commit_runs import CommitRuns, read_history
+from git_spacy.history.commit_runs import CommitRuns, RecordedRun, read_history
 from git_spacy.history.metrics import by_importance
 from git_spacy.history.run_diff import Comparison, VariantRun
 from git_spacy.history.run_params import CommitParams
@@ -36,6 +36,8 @@ MARKER = "<!-- git-spacy report -->"
 MAX_RUNS = 1_000
 """How many runs a report has, the newest ones."""
 
+_MIN_HELD = 500  # runs in commits that have room beside any number of experiments
+_Numbered = tuple[int, RecordedRun]  # the position of the commit in the history, and its run
 _MAX_SERIES_OF_COMMAND = 8  # metrics of one command that are charted, the most important ones
 # `ents_per_type.BRAND.f` of spaCy's evaluate, perhaps after the name of one of several files
 _LABEL_SCORE = re.compile(r"(?P<group>.*?_per_(?:type|feat))\.(?P<label>.+)\.(?P<score>[prf])")
@@ -152,8 +154,12 @@ def read_content(
             read_history(repository, folder, revisions, output.diagnostic, experiments=True)
         )
     )
-    all_runs = _with_params(repository, history, {folder or "": loader.read_bytes(root)})
-    runs = tuple(islice(all_runs, MAX_RUNS))
+    recorded = [(n, run) for n, item in enumerate(history) for run in reversed(item.runs)]
+    past = CommitParams(repository, history, {folder or "": loader.read_bytes(root)})
+    runs = tuple(
+        VariantRun(run, history[number].annotated, past.params(number, run.record))
+        for number, run in _select_runs(recorded)
+    )
     names = (compare, head.commit) if compare else _last_two_results(history)
     sides = _read_sides(root, repository, names)
     if compare and len(sides) == 2:
@@ -167,7 +173,7 @@ def read_content(
         graph=graph,
         states=node_states(context.project, root, graph),
         runs=runs,
-        are_cut=next(all_runs, None) is not None,
+        are_cut=len(runs) < len(recorded),
         comparison=run_diff.compare(runs),
         series=tuple(_metric_series(runs)),
         labels=tuple(_label_tables(runs, compared)),
@@ -184,23 +190,27 @@ def read_content(
 def _until_enough(history: Iterable[CommitRuns]) -> Iterator[CommitRuns]:
     """Yield commits until they have more runs than a report."""
 
-    count = 0
+    experiments, held = 0, 0
     for commit in history:
         yield commit
-        count += len(commit.runs)
-        if count > MAX_RUNS:
+        experiments += sum(run.is_experiment for run in commit.runs)
+        held += sum(not run.is_experiment for run in commit.runs)
+        if held >= _MIN_HELD and held + experiments > MAX_RUNS:
             return
 
 
-def _with_params(
-    repository: Repository, history: Sequence[CommitRuns], worktree: Mapping[str, bytes]
-) -> Iterator[VariantRun]:
-    """Yield the runs with their variables, the newest first."""
+def _select_runs(recorded: Sequence[_Numbered]) -> list[_Numbered]:
+    """Return the newest runs. Many experiments leave room for those whose results commits have."""
 
-    past = CommitParams(repository, history, worktree)
-    for number, commit in enumerate(history):
-        for run in reversed(commit.runs):
-            yield VariantRun(run, commit.annotated, past.params(number, run.record))
+    held = sum(not run.is_experiment for _, run in recorded)
+    experiments = min(len(recorded) - held, MAX_RUNS - min(held, _MIN_HELD))
+    left = {True: experiments, False: MAX_RUNS - experiments}
+    selected = []
+    for number, run in recorded:
+        if left[run.is_experiment]:
+            left[run.is_experiment] -= 1
+            selected.append((number, run))
+    return selected
 
 
 def _metric_series(runs: Sequence[VariantRun]) -> Iterator[MetricSeries]:

@@ -355,6 +355,7 @@ def _runs(content: ReportContent) -> str:
         f"<caption>Recorded runs{cut}; press a title to sort. Records do not name the machine."
         "</caption>"
         f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+        '<p><button type="button" id="more">Show more</button></p>'
     )
 
 

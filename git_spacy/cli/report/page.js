@@ -44,6 +44,7 @@
       return sign * (isNumber ? left - right : order(left, right));
     });
     body.append(...rows);
+    showRows();
   };
   heads.forEach((head, column) => {
     head.querySelector("button")?.addEventListener("click", () => sortBy(column));
@@ -51,26 +52,39 @@
 
   // Filter
 
+  // Most rows of a long table are hidden at first: laying out all of them takes a second.
+  const more = document.querySelector("#more");
+  let limit = 100;
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
-  const applyFilter = () => {
+  const isWanted = (row, words) =>
+    words.every((word) => texts.get(row).includes(word)) &&
+    (!command.value || row.cells[1].textContent === command.selectedOptions[0].textContent) &&
+    (!state.value || row.dataset.k === state.value);
+  const showRows = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let shown = 0;
-    for (const row of rows) {
-      const isShown =
-        words.every((word) => texts.get(row).includes(word)) &&
-        (!command.value || row.cells[1].textContent === command.selectedOptions[0].textContent) &&
-        (!state.value || row.dataset.k === state.value);
-      row.hidden = !isShown;
-      shown += isShown;
-    }
-    for (const mark of marks) {
-      mark.classList.toggle("off", byNumber.get(mark.dataset.r)?.hidden ?? false);
-    }
-    count.textContent = `${shown} of ${rows.length} runs`;
+    const wanted = new Set(rows.filter((row) => isWanted(row, words)));
+    const shown = new Set([...wanted].slice(0, limit));
+    for (const row of rows) row.hidden = !shown.has(row);
+    return wanted;
   };
+  const applyFilter = () => {
+    const wanted = showRows();
+    for (const mark of marks) {
+      mark.classList.toggle("off", !wanted.has(byNumber.get(mark.dataset.r)));
+    }
+    count.textContent = `${wanted.size} of ${rows.length} runs`;
+    more.textContent = `Show ${wanted.size - limit} more`;
+    more.style.visibility = wanted.size > limit ? "visible" : "hidden";
+  };
+  more.addEventListener("click", () => {
+    limit = Infinity;
+    applyFilter();
+    table.parentNode.focus();
+  });
   for (const field of [search, command, state]) field.addEventListener("input", applyFilter);
   search.form.addEventListener("submit", (event) => event.preventDefault());
   search.form.addEventListener("reset", () => setTimeout(applyFilter));
+  applyFilter();
 
   // Point at a run in a chart
 
@@ -106,10 +120,7 @@
   const jump = (mark) => {
     const row = byNumber.get(mark.dataset.r);
     if (!row) return;
-    if (row.hidden) {
-      search.form.reset();
-      applyFilter();
-    }
+    row.hidden = false;
     leave();
     location.hash = row.id;
     row.tabIndex = -1;
