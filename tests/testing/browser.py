@@ -83,9 +83,11 @@ class Browser:
         self._call("Page.navigate", url=url)
 
     def ask(self, expression: str) -> Any:
-        """Return the present value of a JavaScript expression in the page."""
+        """Return the present value of a JavaScript expression in the page, or of its promise."""
 
-        answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
+        answer = self._call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         return answer["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:
@@ -131,8 +133,9 @@ class Browser:
         """Move the pointer to the middle of an element, after scrolling to it."""
 
         box = self.ask(
-            f"(() => {{ const one = document.querySelector({json.dumps(selector)});"
+            f"(async () => {{ const one = document.querySelector({json.dumps(selector)});"
             " one.scrollIntoView({block: 'center', behavior: 'instant'});"
+            " for (const _ of [1, 2]) await new Promise(requestAnimationFrame);"
             " const box = one.getBoundingClientRect();"
             " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
         )

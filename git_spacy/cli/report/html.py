@@ -198,11 +198,11 @@ def _changes(content: ReportContent) -> str:
         ]
         if cells:
             caption = f"Differences of {line(name)}"
-            parts.append(_table(caption, ("", before, after), cells))
+            parts.append(_table(caption, ("Difference", before, after), cells))
         if more := hidden + len(rows[_MAX_CHANGES:]):
             parts.append(f'<p class="faint">and {more} more differences: git spacy diff</p>')
         for _, changed in diff_table.script_changes(content.sides, command):
-            parts.append("<pre>" + "\n".join(map(_script_change, changed)) + "</pre>")
+            parts.append('<pre tabindex="0">' + "\n".join(map(_script_change, changed)) + "</pre>")
     if same:
         parts.append(f"<p>No differences: {', '.join(same[:_MAX_LINKS])}</p>")
     return "\n".join(parts)
@@ -439,7 +439,7 @@ def _graph(content: ReportContent) -> str:
     return (
         f"{_scrolling('Graph of the project', svg, 'scroll tall graph')}"
         "<details><summary>The graph as text</summary>"
-        f"<pre>{block(text)}</pre></details>"
+        f'<pre tabindex="0">{block(text)}</pre></details>'
     )
 
 
@@ -453,7 +453,7 @@ def _origins(content: ReportContent) -> str:
     outputs = "\n".join(_origin(item, anchors) for item in content.outputs)
     steps = "\n".join(
         f'<details id="{anchors[name]}"><summary><code>{line(name)}</code></summary>'
-        f"{_step(step, anchors)}</details>"
+        f"{_step(name, step, anchors)}</details>"
         for name, step in content.steps.items()
     )
     return (
@@ -488,14 +488,16 @@ def _list_some(items: Sequence[str], separator: str) -> str:
     return separator.join(shown)
 
 
-def _step(step: TracedStep, anchors: dict[str, str]) -> str:
+def _step(name: str, step: TracedStep, anchors: dict[str, str]) -> str:
     script = "\n".join(map(block, map(redact, step.entry.script)))
     rows = [
         (f"<code>{line(dep.path)}</code>", _md5(dep.md5), _makers(dep, anchors))
         for dep in step.deps
     ]
-    table = _table("Dependencies", ("File", "md5", "Made by"), rows) if rows else ""
-    return f"<pre>{script}</pre>{table}"
+    table = (
+        _table(f"Dependencies of {line(name)}", ("File", "md5", "Made by"), rows) if rows else ""
+    )
+    return f'<pre tabindex="0">{script}</pre>{table}'
 
 
 def _makers(dep: TracedDependency, anchors: dict[str, str]) -> str:

@@ -231,7 +231,10 @@ def test_a_comment_is_never_longer_than_github_accepts(
     text = spacy("-C", made, "report", "--format", "md", "--compare", "v0").out
     assert len(text) < 1100
     assert "`ents_f` | 0.5 | **0.75**" in text
-    assert "\nToo large for a comment: variants, scores by label, graph; see `git spacy report`.\n" in text
+    assert (
+        "\nToo large for a comment: variants, scores by label, graph; see `git spacy report`.\n"
+        in text
+    )
 
 
 def test_a_commit_without_a_project_has_nothing_to_compare_with(made: Path, spacy: Spacy) -> None:
