@@ -8,6 +8,7 @@ its source. So the history of a metric is a row of block characters in a table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -37,8 +38,9 @@ class _CommentPart(NamedTuple):
 def comment(content: ReportContent) -> str:
     """Return the Markdown, with at most as many characters as a comment may have."""
 
-    head = "\n\n".join((MARKER, f"## {markdown.cell(content.project.title or 'spaCy project')}"))
-    text, left_out = f"{head}\n\n{_summary(content)}\n", []
+    title = markdown.cell(content.project.title or "spaCy project")
+    text = f"{_marker(content.folder)}\n\n## {title}\n\n{_summary(content)}\n"
+    left_out = []
     for part in (
         _CommentPart("metrics", _metrics(content)),
         _CommentPart("changes", _folded("What changed", _changes(content))),
@@ -53,6 +55,13 @@ def comment(content: ReportContent) -> str:
     if left_out:
         text += f"\nToo large for a comment: {', '.join(left_out)}; see `git spacy report`.\n"
     return text
+
+
+def _marker(folder: str) -> str:
+    """Return the first line, by which a CI job finds the comment of this project to update it."""
+
+    name = re.sub(r"[^\w./-]", "-", folder)
+    return f"{MARKER} of {name} -->" if name else f"{MARKER} -->"
 
 
 def sparkline(values: Sequence[float]) -> str:

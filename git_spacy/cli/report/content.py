@@ -30,7 +30,7 @@ from git_spacy.project.graph import PathIndex
 from git_spacy.project.model import Asset, Project
 from git_spacy.project.paths import ProjectPath
 
-MARKER = "<!-- git-spacy report -->"
+MARKER = "<!-- git-spacy report"
 """Near the start of each report: what has it may be replaced by the next one."""
 
 MAX_RUNS = 1_000
@@ -115,11 +115,12 @@ class TracedOutput(NamedTuple):
 class ReportContent(NamedTuple):
     """What a report shows.
 
-    `runs` are the newest first; if they `are_cut`, there are more. `sides` are the two that are
-    compared, or none.
+    `folder` is that of the project in its repository, "" at the top. `runs` are the newest first;
+    if they `are_cut`, there are more. `sides` are the two that are compared, or none.
     """
 
     project: Project
+    folder: str
     head: AnnotatedCommit
     graph: Graph
     states: Mapping[str, str]
@@ -169,6 +170,7 @@ def read_content(
     steps = _trace_steps(lock_format.read(root), project)
     return ReportContent(
         project=context.project,
+        folder=folder or "",
         head=head,
         graph=graph,
         states=node_states(context.project, root, graph),

@@ -69,7 +69,7 @@ def page(content: ReportContent) -> str:
     )
     style, script = (_packaged(name) for name in ("page.css", "page.js"))
     return f"""<!DOCTYPE html>
-{MARKER}
+{MARKER} -->
 <html lang="en">
 <head>
 <meta charset="utf-8">

@@ -281,7 +281,7 @@ def test_1000_runs_make_a_page_below_2_mb_and_leave_room_for_those_of_commits(
     for minute in (0, 1):
         write(root, {"note": str(minute)})
         commit_results(root, results(minute, minute / 2), f"Score {minute}")
-    many = {f"metric_{number}": 1 / 3 + number for number in range(40)}
+    many = {f"metric_{number}": 1 / 3 + number for number in range(15)}
     record_on_head(
         root,
         (
