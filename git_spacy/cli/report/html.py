@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
@@ -200,7 +201,9 @@ def _changes(content: ReportContent) -> str:
             caption = f"Differences of {line(name)}"
             parts.append(_table(caption, ("Difference", before, after), cells))
         if more := hidden + len(rows[_MAX_CHANGES:]):
-            parts.append(f'<p class="faint">and {more} more differences: git spacy diff</p>')
+            names = shlex.join(side.name for side in content.sides)
+            command_line = line(f"git spacy diff --all-metrics {names}")
+            parts.append(f'<p class="faint">{more} more: <code>{command_line}</code></p>')
         for _, changed in diff_table.script_changes(content.sides, command):
             parts.append('<pre tabindex="0">' + "\n".join(map(_script_change, changed)) + "</pre>")
     if same:
@@ -342,9 +345,9 @@ def _runs(content: ReportContent) -> str:
     metrics = main_metrics(content.runs, _MAX_METRIC_COLUMNS)
     columns = [
         _RunColumn("Started"), _RunColumn("Command"), _RunColumn("Parameters"),
-        _RunColumn("Took", True), *(_RunColumn(line(name), True) for name in metrics),
-        _RunColumn("Commit"), _RunColumn("State"), _RunColumn("Versions", in_tip=False),
-        _RunColumn("Run", in_tip=False),
+        _RunColumn("State"), _RunColumn("Took", True),
+        *(_RunColumn(line(name), True) for name in metrics), _RunColumn("Commit"),
+        _RunColumn("Versions", in_tip=False), _RunColumn("Run", in_tip=False),
     ]  # fmt: skip
     head = "".join(_sortable(column, number) for number, column in enumerate(columns))
     body = "\n".join(_run_row(number, run, metrics) for number, run in enumerate(content.runs))
@@ -397,6 +400,7 @@ def _run_row(number: int, run: VariantRun, metrics: Sequence[str]) -> str:
     cells = [
         f"<td>{line(record.command)}</td>",
         f"<td>{line(params)}</td>",
+        f"<td>{state}</td>",
         f'<td class="n" data-s="{record.seconds:.3f}">{line(history_format.outcome(record))}</td>',
         *(
             f'<td class="n" data-s="{values[name]!r}">{line(format_number(values[name]))}</td>'
@@ -404,9 +408,8 @@ def _run_row(number: int, run: VariantRun, metrics: Sequence[str]) -> str:
             else '<td class="n"></td>'
             for name in metrics
         ),
-        f'<td class="w">{line(run.commit.short)} {line(run.commit.subject, 40)}</td>',
-        f"<td>{state}</td>",
-        f'<td class="w">{line(versions)}</td>',
+        f"<td>{line(run.commit.short)} {line(run.commit.subject, 40)}</td>",
+        f"<td>{line(versions)}</td>",
         f'<td class="mono">{line(short_run_id(record))}</td>',
     ]
     started = line(history_format.start_time(record))

@@ -19,17 +19,19 @@ from git_spacy.project.matrix import to_cli
 MAX_POINTS = 200
 """How many values a chart shows, the latest ones."""
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 340, 132, 52, 10, 10, 12
-_AXIS_GAP, _AXES_HEIGHT, _AXES_TOP, _AXES_SIDE = 132, 210, 34, 62
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 340, 132, 56, 10, 10, 12
+_AXES_HEIGHT, _AXES_TOP, _AXES_SIDE = 210, 34, 62
+_AXIS_GAP, _AXES_WIDTH = 220, 1340  # pixels between axes, or fewer for all to have this width
 _MAX_TICKS = 8  # of an axis with texts
 _TICK_GAP, _MISSING_BELOW = 12, 18  # pixels
+_MANY = 60  # lines, which are drawn thinner
 _LEVELS = 5  # colours of the lines, from the worst to the best
 
 
 def line_chart(series: MetricSeries, runs: Sequence[VariantRun]) -> str:
     """Draw the values of a metric: a line through the runs of commits, rings for experiments."""
 
-    points = series.points[-MAX_POINTS:]
+    points = _latest(series.points, runs)
     low, high = (limit(point.value for point in points) for limit in (min, max))
     step = (_WIDTH - _LEFT - _RIGHT) / max(len(points) - 1, 1)
     places = [
@@ -59,6 +61,17 @@ def line_chart(series: MetricSeries, runs: Sequence[VariantRun]) -> str:
     return "".join((*parts, "</svg>"))
 
 
+def _latest(points: Sequence[MetricPoint], runs: Sequence[VariantRun]) -> list[MetricPoint]:
+    """Return the latest points. Half of them are of commits, if there are as many."""
+
+    held = [point for point in points if not runs[point.number].run.is_experiment]
+    others = [point for point in points if runs[point.number].run.is_experiment]
+    most = max(MAX_POINTS // 2, MAX_POINTS - len(others))
+    chosen = set(held[-most:])
+    chosen |= set(others[len(others) - min(len(others), MAX_POINTS - len(chosen)) :])
+    return [point for point in points if point in chosen]
+
+
 def _mark(point: MetricPoint, place: tuple[float, float], run: VariantRun) -> str:
     ring = ' class="ring"' if run.run.is_experiment else ""
     x, y = map(_number, place)
@@ -78,9 +91,10 @@ def _summary(series: MetricSeries, points: Sequence[MetricPoint]) -> str:
 def short_number(value: float) -> str:
     """Format a number with about four digits, for an axis."""
 
-    if 1e3 <= abs(value) < 1e7:
+    size = abs(value)
+    if 1e3 <= size < 1e7:
         return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) >= 1e7 else format_number(value)
+    return format_number(value) if not size or 1e-3 <= size < 1e7 else f"{value:.2g}"
 
 
 class ParallelAxis(NamedTuple):
@@ -98,25 +112,29 @@ def parallel_chart(
     `numbers` are those of the rows' runs.
     """
 
-    width = 2 * _AXES_SIDE + _AXIS_GAP * (len(axes) - 1)
+    gap = min(_AXIS_GAP, _AXES_WIDTH // max(len(axes) - 1, 1))
+    width = 2 * _AXES_SIDE + gap * (len(axes) - 1)
     height = _AXES_TOP + _AXES_HEIGHT + _MISSING_BELOW + 10
     names = ", ".join(axis.name for axis in axes)
+    label = line(f"{len(rows)} runs by {names}. Use the arrow keys to go from run to run.")
+    kind = "parallel many" if len(rows) > _MANY else "parallel"
     parts = [
-        f'<svg class="parallel" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-        f' role="img" tabindex="0" aria-label="{line(f"{len(rows)} runs by {names}")}.'
-        ' Use the arrow keys to go from run to run.">'
+        f'<svg class="{kind}" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+        f' role="img" tabindex="0" aria-label="{label}">'
     ]
+    texts: list[str] = []
     columns = []
     for number, axis in enumerate(axes):
-        x = _AXES_SIDE + number * _AXIS_GAP
+        x = _AXES_SIDE + number * gap
         places = _places(axis.values)
         columns.append([(x, places.get(_key(value), _bottom())) for value in axis.values])
-        parts += _axis(axis, x, places)
+        parts.append(f'<path class="axis" d="M{x} {_AXES_TOP}V{_AXES_TOP + _AXES_HEIGHT}"/>')
+        texts += _axis_texts(axis, x, places)
     levels = _levels([row.metrics.get(metric) for row in rows], is_lower_better(metric))
     for number, level, points in zip(numbers, levels, zip(*columns, strict=True), strict=True):
         path = " ".join(f"{x},{_number(y)}" for x, y in points)
         parts.append(f'<polyline class="q{level}" points="{path}" data-r="{number}"/>')
-    return "".join((*parts, "</svg>"))
+    return "".join((*parts, *texts, "</svg>"))
 
 
 def _bottom() -> float:
@@ -136,9 +154,7 @@ def _places(values: Sequence[Any]) -> dict[str, float]:
     return {key: _scale(number, 0, last, bottom, top) for number, (key, _) in enumerate(in_order)}
 
 
-def _axis(axis: ParallelAxis, x: float, places: Mapping[str, float]) -> Iterator[str]:
-    bottom = _AXES_TOP + _AXES_HEIGHT
-    yield f'<path class="axis" d="M{x} {_AXES_TOP}V{bottom}"/>'
+def _axis_texts(axis: ParallelAxis, x: float, places: Mapping[str, float]) -> Iterator[str]:
     yield f'<text class="name" x="{x}" y="16" text-anchor="middle">{line(axis.name, 18)}</text>'
     texts = {_key(value): _tick(value) for value in axis.values if value is not None}
     in_order = sorted(places, key=lambda key: places[key])

@@ -14,7 +14,7 @@ from tests.testing.browser import Browser, needs_chromium
 
 # scripts/test installs it in CI
 AXE = Path(os.environ.get("GIT_SPACY_TEST_AXE", "/no/such/file"))
-SCORES = "[...document.querySelectorAll('#runs tbody tr:not([hidden])')].map(row => row.cells[4].textContent).join()"
+SCORES = "[...document.querySelectorAll('#runs tbody tr:not([hidden])')].map(row => row.cells[5].textContent).join()"
 ROWS = "document.querySelectorAll('#runs tbody tr:not([hidden])').length"
 OVERFLOW = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 SHIFT = (
