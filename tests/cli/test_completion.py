@@ -67,6 +67,7 @@ def words(folder: Path, *typed: str) -> list[str]:
         (["run", "--force", "tr"], ["train"]),
         (["run", "--", "tr"], ["train"]),
         (["log", "--command", "p"], ["prepare"]),
+        (["report", "--compare", "ma"], ["main"]),
         (["clone", "ner"], ["ner_fashion"]),
         (["assets", ""], ["assets/train.jsonl"]),
         (["push", ""], ["default", "backup", "mine", "all", "train", "training/best"]),

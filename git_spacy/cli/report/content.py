@@ -38,6 +38,7 @@ MAX_RUNS = 1_000
 
 _MIN_HELD = 500  # runs in commits that have room beside any number of experiments
 _Numbered = tuple[int, RecordedRun]  # the position of the commit in the history, and its run
+_MAX_SERIES = 24
 _MAX_SERIES_OF_COMMAND = 8  # metrics of one command that are charted, the most important ones
 # `ents_per_type.BRAND.f` of spaCy's evaluate, perhaps after the name of one of several files
 _LABEL_SCORE = re.compile(r"(?P<group>.*?_per_(?:type|feat))\.(?P<label>.+)\.(?P<score>[prf])")
@@ -177,7 +178,7 @@ def read_content(
         runs=runs,
         are_cut=len(runs) < len(recorded),
         comparison=run_diff.compare(runs),
-        series=tuple(_metric_series(runs)),
+        series=tuple(islice(_metric_series(runs), _MAX_SERIES)),
         labels=tuple(_label_tables(runs, compared)),
         sides=sides,
         compared=compared,

@@ -31,9 +31,9 @@ from git_spacy.cli.report.svg_charts import (
     line_chart,
     parallel_chart,
 )
-from git_spacy.errors import redact
 from git_spacy.generate import drawing
 from git_spacy.generate.drawing import text as text_drawing
+from git_spacy.generate.drawing.label import shorten
 from git_spacy.history import run_diff
 from git_spacy.history.run_diff import MetricsTable, VariantRun
 from git_spacy.history.run_ids import short_run_id
@@ -46,6 +46,9 @@ _MAX_METRIC_COLUMNS = 6
 _MAX_AXES = 8
 _MAX_CHANGES = 40  # differences of one command
 _MAX_LINKS = 60  # names in one list
+_MAX_NAMED_BEHIND = 3_000  # files and commands in the lists of all outputs together
+_MAX_SCRIPT_LINES, _LONGEST_SCRIPT_LINE = 50, 1_000
+_MAX_BYTES = 1_900_000  # of all sections; browsers open more, but mails and trackers do not
 _SHORT_MD5 = 10
 _SCORES = {"p": "Precision", "r": "Recall", "f": "F"}
 
@@ -59,7 +62,7 @@ class _Section(NamedTuple):
 def page(content: ReportContent) -> str:
     """Return the whole page."""
 
-    sections = [section for section in _sections(content) if section.body]
+    sections = list(_sections(content))
     title = line(content.project.title or "spaCy project")
     links = "".join(f'<li><a href="#{one.id}">{one.title}</a></li>' for one in sections)
     bodies = "\n".join(
@@ -117,13 +120,25 @@ def _source(text: str) -> str:
 
 
 def _sections(content: ReportContent) -> Iterator[_Section]:
-    yield _Section("changes", "What changed", _changes(content))
-    yield _Section("metrics", "Metrics", _metrics(content))
-    yield _Section("variants", "Variants", _variants(content))
-    yield _Section("labels", "Scores by label", _labels(content))
-    yield _Section("runs", "Runs", _runs(content))
-    yield _Section("graph", "Graph", _graph(content))
-    yield _Section("origins", "What outputs were made from", _origins(content))
+    """Yield the sections that have something to show, as far as there is room for them."""
+
+    left = _MAX_BYTES
+    for id, title, body, command in (
+        ("changes", "What changed", _changes(content), "diff"),
+        ("metrics", "Metrics", _metrics(content), "log --table"),
+        ("variants", "Variants", _variants(content), "log --table"),
+        ("labels", "Scores by label", _labels(content), "show"),
+        ("runs", "Runs", _runs(content), "log --all"),
+        ("graph", "Graph", _graph(content), "graph"),
+        ("origins", "What outputs were made from", _origins(content), "show"),
+    ):
+        size = len(body.encode())
+        if size > left:
+            body = f"<p>Too large for this page; see <code>git spacy {command}</code>.</p>"
+        else:
+            left -= size
+        if body:
+            yield _Section(id, title, body)
 
 
 def _head(content: ReportContent) -> str:
@@ -205,7 +220,7 @@ def _changes(content: ReportContent) -> str:
             command_line = line(f"git spacy diff --all-metrics {names}")
             parts.append(f'<p class="faint">{more} more: <code>{command_line}</code></p>')
         for _, changed in diff_table.script_changes(content.sides, command):
-            parts.append('<pre tabindex="0">' + "\n".join(map(_script_change, changed)) + "</pre>")
+            parts.append(_script(map(_script_change, changed)))
     if same:
         parts.append(f"<p>No differences: {', '.join(same[:_MAX_LINKS])}</p>")
     return "\n".join(parts)
@@ -219,7 +234,21 @@ def _changed(row: diff_table.DifferenceRow) -> str:
 
 def _script_change(text: str) -> str:
     tag = "ins" if text.startswith("+") else "del"
-    return f"<{tag}>{block(text)}</{tag}>"
+    return f"<{tag}>{_script_line(text)}</{tag}>"
+
+
+def _script_line(text: str) -> str:
+    return block(shorten(text, _LONGEST_SCRIPT_LINE))
+
+
+def _script(lines: Iterable[str]) -> str:
+    """Return lines that are HTML as a block that can be scrolled with the keyboard."""
+
+    shown = list(lines)
+    more = len(shown) - _MAX_SCRIPT_LINES
+    shown = [*shown[:_MAX_SCRIPT_LINES], *([f"({more} more lines)"] if more > 0 else [])]
+    joined = "\n".join(shown)
+    return f'<pre tabindex="0">{joined}</pre>'
 
 
 # Metrics, variants and labels
@@ -453,7 +482,8 @@ def _origins(content: ReportContent) -> str:
     if not content.outputs:
         return ""
     anchors = {name: f"s{number}" for number, name in enumerate(content.steps)}
-    outputs = "\n".join(_origin(item, anchors) for item in content.outputs)
+    most = max(5, min(_MAX_LINKS, _MAX_NAMED_BEHIND // len(content.outputs)))
+    outputs = "\n".join(_origin(item, anchors, most) for item in content.outputs)
     steps = "\n".join(
         f'<details id="{anchors[name]}"><summary><code>{line(name)}</code></summary>'
         f"{_step(name, step, anchors)}</details>"
@@ -465,11 +495,13 @@ def _origins(content: ReportContent) -> str:
     )
 
 
-def _origin(item: TracedOutput, anchors: dict[str, str]) -> str:
-    steps = _list_some([_step_link(name, anchors) for name in item.steps], " → ")
+def _origin(item: TracedOutput, anchors: dict[str, str], most: int) -> str:
+    """Return an output with the last commands and the first sources behind it, `most` of each."""
+
+    steps = _list_some([_step_link(name, anchors) for name in item.steps], " → ", most)
     rows = [
         (f"<code>{line(source.path)}</code>", _md5(source.md5), _asset(source.asset))
-        for source in item.sources[:_MAX_LINKS]
+        for source in item.sources[:most]
     ]
     more = len(item.sources) - len(rows)
     sources = _table(f"What {line(item.path)} was made from", ("File", "md5", "From"), rows)
@@ -485,14 +517,13 @@ def _step_link(name: str, anchors: dict[str, str]) -> str:
     return f'<a href="#{anchors[name]}"><code>{line(name)}</code></a>'
 
 
-def _list_some(items: Sequence[str], separator: str) -> str:
-    more = len(items) - _MAX_LINKS
+def _list_some(items: Sequence[str], separator: str, most: int = _MAX_LINKS) -> str:
+    more = len(items) - most
     shown = items if more <= 0 else [f"({more} more)", *items[more:]]
     return separator.join(shown)
 
 
 def _step(name: str, step: TracedStep, anchors: dict[str, str]) -> str:
-    script = "\n".join(map(block, map(redact, step.entry.script)))
     rows = [
         (f"<code>{line(dep.path)}</code>", _md5(dep.md5), _makers(dep, anchors))
         for dep in step.deps
@@ -500,7 +531,7 @@ def _step(name: str, step: TracedStep, anchors: dict[str, str]) -> str:
     table = (
         _table(f"Dependencies of {line(name)}", ("File", "md5", "Made by"), rows) if rows else ""
     )
-    return f'<pre tabindex="0">{script}</pre>{table}'
+    return _script(map(_script_line, step.entry.script)) + table
 
 
 def _makers(dep: TracedDependency, anchors: dict[str, str]) -> str:

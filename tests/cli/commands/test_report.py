@@ -254,7 +254,7 @@ def test_only_a_report_is_overwritten(made: Path, spacy: Spacy, tmp_path: Path) 
     assert (refused.code, file.read_text()) == (3, "mine")
     assert "is not a report" in refused.err
     assert "--force" in refused.err
-    for options in (("--force",), (), ("--format", "md"), ()):
+    for options in (("--force",), ("--format", "md"), ()):
         done = spacy("-C", made, "report", "-o", file, *options)
         assert done.code == 0, done.err
         assert "<!-- git-spacy report -->" in file.read_text()
@@ -285,7 +285,7 @@ def test_1000_runs_make_a_page_below_2_mb_and_leave_room_for_those_of_commits(
     record_on_head(
         root,
         (
-            evaluated(2, 0, number, metrics={"m.json": {**many, "ents_f": number / 1200}})
+            evaluated(2, 0, number % 50, metrics={"m.json": {**many, "ents_f": number / 1200}})
             for number in range(1, 1201)
         ),
     )
@@ -295,6 +295,29 @@ def test_1000_runs_make_a_page_below_2_mb_and_leave_room_for_those_of_commits(
     assert page.count("<td>in the commit</td>") == 6
     assert "the newest 1,000" in page
     assert "the latest 200 of " in page
+
+
+def test_a_section_that_is_too_large_names_the_command_that_shows_the_same(
+    made: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("git_spacy.cli.report.html._MAX_BYTES", 3500)
+    page = spacy("-C", made, "report", "-o", "-").out
+    assert "ents_f" in section(page, "changes")
+    for name, command in (("runs", "log --all"), ("graph", "graph"), ("origins", "show")):
+        assert f"see <code>git spacy {command}</code>" in section(page, name)
+
+
+def test_long_scripts_are_shortened(tmp_path: Path, spacy: Spacy) -> None:
+    root = project(tmp_path / "r", PROJECT, {"prepare.py": "prepare.py"})
+    git(root, "init", "-q")
+    first, *others = results(0, 0.5)
+    for script in (("y" * 60_000,), ("x" * 60_000, *("a",) * 90)):
+        write(root, {"note": script[0][:1]})
+        commit_results(root, [first._replace(script=script), *others], "Long")
+    page = spacy("report", "-o", "-", cwd=root).out
+    assert len(page) < 100_000
+    assert page.count("x" * 400) >= 2
+    assert page.count("more lines)") == 2
 
 
 def test_numbers_on_axes_are_short() -> None:

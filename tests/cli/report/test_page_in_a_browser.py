@@ -34,7 +34,7 @@ def browser(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Br
 
     folder = tmp_path_factory.mktemp("browser")
     assert main(["-C", str(made), "report", "-o", str(folder / "page.html")]) == 0
-    with Browser(folder / "profile") as browser:
+    with Browser(folder / "profile", patience=300) as browser:
         browser.go_offline()
         browser.resize(1600)
         browser.open((folder / "page.html").as_uri())
