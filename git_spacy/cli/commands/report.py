@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from git_spacy.cli import generated, output
+from git_spacy.cli import command_line, generated, output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
 
@@ -76,7 +76,6 @@ def _write(file: generated.OutputFile, text: str, *, force: bool) -> None:
     except FileNotFoundError:
         first = b""
     if first.strip() and MARKER.encode() not in first and not force:
-        raise Refused(
-            f"'{file.name}' is not a report", hint="use another file name, or overwrite it: --force"
-        )
+        again = f"{command_line.typed(click.get_current_context())} --force"
+        raise Refused(f"'{file.name}' is not a report", hint=f"to overwrite it: {again}")
     write_beneath(file.base, str(file.where), text.encode())

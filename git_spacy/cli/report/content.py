@@ -148,8 +148,9 @@ def read_content(
 
     root, project = context.root, context.project_with_variants()
     repository, _, folder = context.open_history()
-    newest = revisions[0] if revisions else "HEAD"
-    head_id = notes.resolve_commit(repository, newest.rpartition("..")[2] or "HEAD")
+    newest = next((name for name in revisions if not name.startswith("^")), "HEAD")
+    newest = newest.rpartition("..")[2] or "HEAD"
+    head_id = notes.resolve_commit(repository, newest)
     head = next(notes.list_commits(repository, [head_id], 1))
     history = list(
         _until_enough(

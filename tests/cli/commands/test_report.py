@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -247,14 +248,28 @@ def test_a_commit_without_a_project_has_nothing_to_compare_with(made: Path, spac
     assert "nowhere" in unknown.err
 
 
+def test_a_range_limits_the_runs(made: Path, spacy: Spacy) -> None:
+    for revisions in (("v1..HEAD",), ("^v1", "HEAD"), ("v1..",)):
+        page = spacy("-C", made, "report", "-o", "-", "--compare", "v0", *revisions).out
+        assert page.count("<td>in the commit</td>") == 2
+        assert page.count("<td>experiment</td>") == 3
+        assert "From <code>v0</code> to <code>HEAD</code>." in page
+    page = spacy("-C", made, "report", "-o", "-", "--compare", "v0", "v1").out
+    assert "From <code>v0</code> to <code>v1</code>." in page
+    assert "Score 0.75" not in page
+
+
 def test_only_a_report_is_overwritten(made: Path, spacy: Spacy, tmp_path: Path) -> None:
     file = tmp_path / "out" / "report.html"
     write(tmp_path, {"out/report.html": "mine"})
     refused = spacy("-C", made, "report", "-o", file)
     assert (refused.code, file.read_text()) == (3, "mine")
     assert "is not a report" in refused.err
-    assert "--force" in refused.err
-    for options in (("--force",), ("--format", "md"), ()):
+    hint = refused.err.partition("hint: to overwrite it: ")[2].strip()
+    typed = shlex.split(hint)
+    assert typed[:2] == ["git", "spacy"]
+    assert spacy(*typed[2:]).code == 0
+    for options in (("--format", "md"), ()):
         done = spacy("-C", made, "report", "-o", file, *options)
         assert done.code == 0, done.err
         assert "<!-- git-spacy report -->" in file.read_text()
