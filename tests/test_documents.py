@@ -61,7 +61,8 @@ RUN_BY = {
 
 
 SESSIONS = (  # each in an empty folder
-    "tutorial/first-steps.md", "how-to/archives.md", "how-to/run-history.md",
+    "tutorial/first-steps.md", "how-to/archives.md", "how-to/report.md",
+    "how-to/run-history.md",
 )  # fmt: skip
 
 
@@ -346,7 +347,7 @@ def run_lines(text: str, folder: Path) -> list[subprocess.CompletedProcess[str]]
 def ci_jobs() -> dict[str, list[str]]:
     """Return the commands of each job in docs/how-to/ci.md except those that install."""
 
-    github, gitlab = (yaml.safe_load(block) for block in blocks("how-to/ci.md", "yaml"))
+    github, gitlab, *_ = (yaml.safe_load(block) for block in blocks("how-to/ci.md", "yaml"))
     steps: list[dict[str, Any]] = github["jobs"]["check"]["steps"]
     jobs = {
         "github": [step["run"] for step in steps if "run" in step],

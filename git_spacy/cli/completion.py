@@ -323,5 +323,6 @@ VALUES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
     "--set": _variables,
     "--matrix": _matrix_variables,
     "--command": _commands,
+    "--compare": _revisions_and_runs,
     "--remote": _remotes,
 }

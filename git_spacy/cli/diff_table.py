@@ -42,7 +42,7 @@ def notes(
     )
 
 
-class _DifferenceRow(NamedTuple):
+class DifferenceRow(NamedTuple):
     """A difference: its kind and name, and for each side the value and its delta, or ""."""
 
     kind: str
@@ -51,7 +51,9 @@ class _DifferenceRow(NamedTuple):
     deltas: tuple[str, ...]
 
 
-def _rows(command: ComparedCommand, *, all_metrics: bool) -> tuple[list[_DifferenceRow], int]:
+def difference_rows(
+    command: ComparedCommand, *, all_metrics: bool
+) -> tuple[list[DifferenceRow], int]:
     """Return the rows, and the number of metrics that are left out."""
 
     metrics = by_importance(item.name for item in command.differences if item.kind == "metric")
@@ -63,7 +65,7 @@ def _rows(command: ComparedCommand, *, all_metrics: bool) -> tuple[list[_Differe
     return [_row(item, command) for item in chosen], len(metrics) - len(shown)
 
 
-def _row(item: Difference, command: ComparedCommand) -> _DifferenceRow:
+def _row(item: Difference, command: ComparedCommand) -> DifferenceRow:
     first = next(number for number, run in enumerate(command.runs) if run)
     is_file = item.kind in ("dep", "out")
     values = [value[:_MD5_DIGITS] if is_file else value for value in item.values]
@@ -74,12 +76,12 @@ def _row(item: Difference, command: ComparedCommand) -> _DifferenceRow:
         for number, value in enumerate(item.values)
     ]
     kind = history_format.KINDS[item.kind].replace("_", " ")
-    return _DifferenceRow(
+    return DifferenceRow(
         kind, item.name, tuple(value or _EMPTY_CELL for value in values), tuple(deltas)
     )
 
 
-def _script_changes(
+def script_changes(
     sides: Sequence[Side], command: ComparedCommand
 ) -> Iterator[tuple[list[str], list[str]]]:
     """Yield the names of sides with the same script, and how it differs from the first script."""
@@ -106,13 +108,13 @@ def show(
 
     width = output.terminal_width() if output.is_terminal() else None
     for name, command in compared.items():
-        if _is_same(command):
+        if is_same(command):
             continue
         output.result_painted(output.paint(single_line(name), "bold"))
-        rows, hidden = _rows(command, all_metrics=all_metrics)
+        rows, hidden = difference_rows(command, all_metrics=all_metrics)
         for line in _lines(sides, rows, width):
             output.result(line)
-        for names, changed in _script_changes(sides, command):
+        for names, changed in script_changes(sides, command):
             first, *others = map(single_line, names)
             output.result(f"  script, {first} → {', '.join(others)}")
             for text in changed:
@@ -124,11 +126,11 @@ def show(
         for text in remarks:
             wrapped = textwrap.wrap(text, max(width - 2, 1)) if width else [text]
             output.result("\n".join(f"  {part}" for part in wrapped))
-    if same := [single_line(name) for name, command in compared.items() if _is_same(command)]:
+    if same := [single_line(name) for name, command in compared.items() if is_same(command)]:
         output.result(f"no differences: {', '.join(same)}")
 
 
-def _is_same(command: ComparedCommand) -> bool:
+def is_same(command: ComparedCommand) -> bool:
     """Return whether all sides have a run of the command, with no differences to report."""
 
     return not command.differences and all(
@@ -137,7 +139,7 @@ def _is_same(command: ComparedCommand) -> bool:
 
 
 def _lines(
-    sides: Sequence[Side], rows: Sequence[_DifferenceRow], width: int | None
+    sides: Sequence[Side], rows: Sequence[DifferenceRow], width: int | None
 ) -> Iterator[str]:
     """Yield the lines of a table of all sides, or of several that repeat the first side."""
 
@@ -158,7 +160,7 @@ def _lines(
         others = others[len(fitting) - len(head) :]
 
 
-def _cells(row: _DifferenceRow, width: int | None) -> list[str]:
+def _cells(row: DifferenceRow, width: int | None) -> list[str]:
     """Return values with deltas; long values are shortened unless that makes them look alike."""
 
     values = [single_line(value) for value in row.values]
@@ -173,27 +175,35 @@ def show_markdown(
 ) -> None:
     """Print a Markdown table for each command that differs, for a comment on a pull request."""
 
+    if text := to_markdown(sides, compared, all_metrics=all_metrics):
+        output.result(text)
+
+
+def to_markdown(
+    sides: Sequence[Side], compared: Mapping[str, ComparedCommand], *, all_metrics: bool
+) -> str:
+    """Return what `show_markdown` prints; "" if nothing is compared."""
+
     paragraphs = []
     for name, command in compared.items():
-        if _is_same(command):
+        if is_same(command):
             continue
         paragraphs += [f"### {markdown.cell(name)}"]
-        rows, hidden = _rows(command, all_metrics=all_metrics)
+        rows, hidden = difference_rows(command, all_metrics=all_metrics)
         if rows:
             paragraphs.append(_markdown_table(sides, rows))
-        for names, changed in _script_changes(sides, command):
+        for names, changed in script_changes(sides, command):
             first, *others = map(markdown.cell, names)
             paragraphs += [f"script, {first} → {', '.join(others)}", markdown.diff_block(changed)]
         missing, earlier = notes(sides, command, markdown.cell)
         paragraphs += [*missing, *earlier]
         paragraphs += [history_format.more_metrics(hidden)] if hidden else []
-    if same := [markdown.cell(name) for name, command in compared.items() if _is_same(command)]:
+    if same := [markdown.cell(name) for name, command in compared.items() if is_same(command)]:
         paragraphs.append(f"no differences: {', '.join(same)}")
-    if paragraphs:
-        output.result("\n\n".join(paragraphs))
+    return "\n\n".join(paragraphs)
 
 
-def _markdown_table(sides: Sequence[Side], rows: Sequence[_DifferenceRow]) -> str:
+def _markdown_table(sides: Sequence[Side], rows: Sequence[DifferenceRow]) -> str:
     titles = ["", *(markdown.cell(side.name) for side in sides)]
     cells = [
         [

@@ -163,6 +163,15 @@ def _show(title: str, table: MetricsTable, hints: Sequence[str], width: int | No
 def _show_markdown(title: str, table: MetricsTable, hints: Sequence[str]) -> None:
     from git_spacy.cli import markdown
 
+    output.result(f"### {markdown.cell(title)}\n")
+    output.result(to_markdown(table, hints))
+
+
+def to_markdown(table: MetricsTable, hints: Sequence[str] = ()) -> str:
+    """Return the table as Markdown, with the meaning of its signs and the hints below it."""
+
+    from git_spacy.cli import markdown
+
     layout = fitted(columns(table), None)
     cells = [
         [
@@ -175,10 +184,9 @@ def _show_markdown(title: str, table: MetricsTable, hints: Sequence[str]) -> Non
     ]
     titles = [markdown.cell(column.title) for column in layout.columns]
     is_text = [column.is_text for column in layout.columns]
-    output.result(f"### {markdown.cell(title)}\n")
-    output.result(markdown.table(titles, list(zip(*cells, strict=True)), is_text))
-    if legend := [*_legend(table, layout, "bold:", markdown.cell), *hints]:
-        output.result(f"\n({'; '.join(legend)})")
+    text = markdown.table(titles, list(zip(*cells, strict=True)), is_text)
+    legend = [*_legend(table, layout, "bold:", markdown.cell), *hints]
+    return f"{text}\n\n({'; '.join(legend)})" if legend else text
 
 
 def columns(table: MetricsTable) -> tuple[Column, ...]:

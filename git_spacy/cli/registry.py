@@ -24,6 +24,7 @@ SUMMARIES = {
         "show": "Show the runs of one commit, or a single one, in full.",
         "diff": "Compare the runs of commits, or single runs.",
         "provenance": "Describe how results were made, as RO-Crate or ML-BOM.",
+        "report": "Write a page with graph, metrics, runs and changes.",
     },
     "Share and restore results": {
         "push": "Send outputs to a remote: a folder, S3, ssh, ...",
@@ -60,6 +61,7 @@ ARGUMENTS: dict[str, str | dict[str, str]] = {
     "show": "revisions and runs",
     "diff": "revisions and runs",
     "provenance": "revisions",
+    "report": "revisions",
     "push": "remotes and outputs",
     "pull": "remotes and outputs",
     "restore": "revisions",

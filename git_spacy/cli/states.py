@@ -6,11 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 from git_spacy.cli import output
+from git_spacy.errors import ExternalError, InvalidInput, LocalFailure, Refused, as_warning
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from git_spacy.check.project_status import Status
+    from git_spacy.generate.graph import Graph
     from git_spacy.project.model import Project, Workflow
     from git_spacy.state.verdict import Reason
 
@@ -120,3 +123,24 @@ def _steps_to_run(project: Project, current: Status) -> list[str]:
     if current.orphaned:
         steps.append("git spacy check lock --fix")
     return steps
+
+
+def node_states(project: Project, root: Path, graph: Graph) -> dict[str, str]:
+    """Return the states of commands and assets by node id; warn if they cannot be determined."""
+
+    from git_spacy.check import project_status as core
+
+    try:
+        known = core.project_status(project, root, os.environ)
+    except (OSError, InvalidInput, Refused, ExternalError, LocalFailure) as error:
+        output.diagnostic(as_warning(error, "drawn without states"))
+        return {}
+    tables: dict[str, Mapping[str, str]] = {
+        "command": {name: verdict.state for name, verdict in known.commands.items()},
+        "asset": known.assets,
+    }
+    return {
+        node.id: tables[node.kind][node.name]
+        for node in graph.nodes
+        if node.name in tables.get(node.kind, {})
+    }

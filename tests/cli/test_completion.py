@@ -50,7 +50,7 @@ def words(folder: Path, *typed: str) -> list[str]:
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        (["r"], ["run", "restore", "resolved"]),
+        (["r"], ["run", "report", "restore", "resolved"]),
         (["run", "tr"], ["train"]),
         (["run", "a"], ["all", "a:b"]),
         (["project", "run", "tr"], ["train"]),
@@ -67,6 +67,7 @@ def words(folder: Path, *typed: str) -> list[str]:
         (["run", "--force", "tr"], ["train"]),
         (["run", "--", "tr"], ["train"]),
         (["log", "--command", "p"], ["prepare"]),
+        (["report", "--compare", "ma"], ["main"]),
         (["clone", "ner"], ["ner_fashion"]),
         (["assets", ""], ["assets/train.jsonl"]),
         (["push", ""], ["default", "backup", "mine", "all", "train", "training/best"]),

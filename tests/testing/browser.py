@@ -83,9 +83,11 @@ class Browser:
         self._call("Page.navigate", url=url)
 
     def ask(self, expression: str) -> Any:
-        """Return the present value of a JavaScript expression in the page."""
+        """Return the present value of a JavaScript expression in the page, or of its promise."""
 
-        answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
+        answer = self._call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         return answer["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:
@@ -97,6 +99,47 @@ class Browser:
                 raise AssertionError(f"{expression} is still false; the text of the page:\n{text}")
             time.sleep(0.1)
         return value
+
+    def resize(self, width: int, height: int = 1000) -> None:
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+
+    def prefer(self, scheme: str) -> None:
+        """Set the preferred colour scheme: light or dark."""
+
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self._call("Emulation.setEmulatedMedia", features=[feature])
+
+    def go_offline(self) -> None:
+        self._call("Network.enable")
+        self._call(
+            "Network.emulateNetworkConditions",
+            offline=True, latency=0, downloadThroughput=0, uploadThroughput=0,
+        )  # fmt: skip
+
+    def press(self, key: str, text: str = "") -> None:
+        """Press a key, named as in KeyboardEvent.key; `text` is what it types."""
+
+        code = {"Enter": 13, "Tab": 9, "ArrowRight": 39}.get(key, 0)
+        for kind in ("keyDown", "keyUp"):
+            typed = {"text": text} if text and kind == "keyDown" else {}
+            self._call(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **typed
+            )
+
+    def point(self, selector: str) -> None:
+        """Move the pointer to the middle of an element, after scrolling to it."""
+
+        box = self.ask(
+            f"(async () => {{ const one = document.querySelector({json.dumps(selector)});"
+            " one.scrollIntoView({block: 'center', behavior: 'instant'});"
+            " for (const _ of [1, 2]) await new Promise(requestAnimationFrame);"
+            " const box = one.getBoundingClientRect();"
+            " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        self._call("Input.dispatchMouseEvent", type="mouseMoved", x=box[0], y=box[1])
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot")["data"]))

@@ -116,7 +116,7 @@ def root(tmp_path: Path, web: Scripted) -> Path:
 
 COMMANDS = (
     *READS, *OTHERS, "run", "run -h", "run all -h", "push -h", "graph -f mermaid", "graph -f dot",
-    "graph -f svg", "document --stdout", "dvc --stdout", "ignore --stdout", "status --porcelain",
+    "graph -f svg", "report -f md", "document --stdout", "dvc --stdout", "ignore --stdout", "status --porcelain",
     "check --format json", "check --format github", "check --format gitlab", "diff HEAD~1", "show HEAD~1",
     "log --metric metric", "log --plot *", "notes push", "notes pull", "lock resolve",
 )  # fmt: skip

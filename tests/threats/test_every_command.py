@@ -246,6 +246,7 @@ WRITES = {
     "README.md": ("document", "document --force"),
     "project.schema.json": ("schema -o project.schema.json", "schema -o project.schema.json --force"),
     "graph.svg": ("graph -o graph.svg", "graph -o graph.svg --force"),
+    "report.html": ("report", "report --force"),
     "project.lock": ("run all", "run all -j 2", "run all --restore", "run all --executor ray",
                      "lock record all", "lock rebuild", "pull"),
     "out-hello": ("run all", "run all -j 2", "run all --restore", "run all --executor ray",

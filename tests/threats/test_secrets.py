@@ -61,7 +61,7 @@ COMMANDS = (
     "assets", "assets --force", "run all", "run all -F -j 2", "run all --restore", "run fail",
     "run missing", "run train --dry", "run train --matrix x=1", "status", "status --json", "resolved",
     "check", "check --staged", "log", "log --json", "show", "ignore", "document", "dvc",
-    "graph -o graph.svg", "graph", "schema", "lock record train", "lock rebuild", "push", "pull",
+    "graph -o graph.svg", "graph", "report -o -", "schema", "lock record train", "lock rebuild", "push", "pull",
     "restore --force", "notes status", "cache status",
 )  # fmt: skip
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +11,7 @@ import click
 from git_spacy.cli import generated, output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
-from git_spacy.cli.states import COLOURS
-from git_spacy.errors import (
-    ExternalError,
-    InvalidInput,
-    LocalFailure,
-    Refused,
-    as_warning,
-)
+from git_spacy.cli.states import COLOURS, node_states
 from git_spacy.project.graph import find_workflow
 from git_spacy.project.model import Project
 
@@ -96,7 +87,7 @@ def graph(
 def _show(project: Project, root: Path, graph: Graph, style: str, *, status: bool) -> None:
     from git_spacy.generate import drawing
 
-    states = _node_states(project, root, graph) if status else {}
+    states = node_states(project, root, graph) if status else {}
     if style != "text":
         output.raw(drawing.draw(graph, style, states))
         return
@@ -109,24 +100,3 @@ def _show(project: Project, root: Path, graph: Graph, style: str, *, status: boo
 
 def _paint(text: str, role: str) -> str:
     return output.paint(text, _PAINTED[role]) if role in _PAINTED else text
-
-
-def _node_states(project: Project, root: Path, graph: Graph) -> dict[str, str]:
-    """Return the states of commands and assets by node id; warn if they cannot be determined."""
-
-    from git_spacy.check import project_status as core
-
-    try:
-        known = core.project_status(project, root, os.environ)
-    except (OSError, InvalidInput, Refused, ExternalError, LocalFailure) as error:
-        output.diagnostic(as_warning(error, "drawn without states"))
-        return {}
-    tables: dict[str, Mapping[str, str]] = {
-        "command": {name: verdict.state for name, verdict in known.commands.items()},
-        "asset": known.assets,
-    }
-    return {
-        node.id: tables[node.kind][node.name]
-        for node in graph.nodes
-        if node.name in tables.get(node.kind, {})
-    }
