@@ -37,9 +37,10 @@ from git_spacy.git.settings import Settings, boolean, fetch_limits
 from git_spacy.project import loader
 from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.paths import is_git_dir
+from git_spacy.setup.origin import EMBEDDED, Origin, branch_to_follow, trailers
 
 DEFAULT_REPOSITORY = "https://github.com/explosion/projects"
-EMBEDDED = f"embedded:git-spacy@{__version__}"
+_EMBEDDED_NOW = f"{EMBEDDED}git-spacy@{__version__}"
 PROJECT_FILE = "project.yml"
 _GITHUB_PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:tree|blob)/([^/]+)/(.+)")
 
@@ -71,16 +72,10 @@ class TemplateSource(NamedTuple):
 
 
 class CloneResult(NamedTuple):
-    """The project that was created in `dest`, and where its template came from.
-
-    `source` is an address to show, `path` the template's folder there ("" for the whole
-    repository), and `commit` the template's commit ("" for an embedded template).
-    """
+    """The project that was created in `dest`, and where its template came from."""
 
     dest: Path
-    source: str
-    commit: str
-    path: str
+    origin: Origin
     checkout: CheckoutResult
     created_repository: bool
     is_project: bool
@@ -130,18 +125,19 @@ def clone(
     write_gitignore = _gitignore_writer(settings, warn)
     if source.address is None:
         name = source.name or ""
-        return _create(
-            request, dest, EMBEDDED, "", name, lambda to: _copy(name, to), write_gitignore
-        )
+        origin = Origin(_EMBEDDED_NOW, path=name)
+        return _create(request, dest, origin, lambda to: _copy(name, to), write_gitignore)
     try:
         with open_remote_tree(
             source.address, prompt=prompt, warn=warn, limits=fetch_limits(settings)
         ) as tree:
             path = find_folder(tree, source.name, source.address.display_url)
+            origin = Origin(
+                source.address.display_url, tree.commit, path, branch_to_follow(source.address)
+            )
             return _create(
-                request, dest, source.address.display_url, tree.commit, path,
-                lambda to: tree.checkout(path, to), write_gitignore,
-            )  # fmt: skip
+                request, dest, origin, lambda to: tree.checkout(path, to), write_gitignore
+            )
     except (ExternalError, InvalidInput) as error:
         if source.is_default and request.branch is None:
             raise _unknown_template(error, source.name or "") from None
@@ -314,20 +310,23 @@ def _refuse_git_folder(dest: Path) -> None:
 
 
 def _create(
-    request: CloneRequest, dest: Path, source: str, commit: str, path: str,
-    write: Callable[[Path], CheckoutResult], write_gitignore: Callable[[Path], None],
-) -> CloneResult:  # fmt: skip
+    request: CloneRequest,
+    dest: Path,
+    origin: Origin,
+    write: Callable[[Path], CheckoutResult],
+    write_gitignore: Callable[[Path], None],
+) -> CloneResult:
     with _parents_of(dest), _temporary_folder_beside(dest) as folder:
         checkout = write(folder)
         is_in_repository = _is_in_repository(dest)
         create_repository = request.create_repository and not is_in_repository
         if create_repository:
-            _first_commit(folder, source, commit, path, write_gitignore)
+            _first_commit(folder, origin, write_gitignore)
         _move(folder, dest)
     if is_in_repository:
         write_gitignore(dest)
     is_project = (dest / PROJECT_FILE).is_file()
-    return CloneResult(dest, source, commit, path, checkout, create_repository, is_project)
+    return CloneResult(dest, origin, checkout, create_repository, is_project)
 
 
 def _gitignore_writer(settings: Settings, warn: Warn) -> Callable[[Path], None]:
@@ -404,12 +403,6 @@ def _copy(name: str, to: Path) -> CheckoutResult:
     return CheckoutResult(sum(path.is_file() for path in to.rglob("*")), ())
 
 
-def _first_commit(
-    folder: Path, source: str, commit: str, path: str, write_gitignore: Callable[[Path], None]
-) -> None:
-    trailers = [f"Template-URL: {source}"]
-    trailers += [f"Template-Commit: {commit}"] if commit else []
-    trailers += [f"Template-Path: {path}"] if path else []
-    subject = f"Start from the template {_last(path) or _last(source)}"
-    message = "\n".join([subject, "", *trailers, ""])
+def _first_commit(folder: Path, origin: Origin, write_gitignore: Callable[[Path], None]) -> None:
+    message = f"Start from the template {origin.name}\n\n{trailers(origin)}"
     first_commit.create_repository(folder, message, lambda: write_gitignore(folder))

@@ -44,7 +44,7 @@ def test_outside_a_repository_the_first_commit_of_a_new_one_names_the_template(
     assert message.splitlines() == [
         "Start from the template ner_fashion_brands",
         "",
-        f"Template-URL: {url}",
+        f"Template: {url}",
         f"Template-Commit: {head}",
         "Template-Path: tutorials/ner_fashion_brands",
     ]
@@ -92,7 +92,7 @@ def test_the_first_commit_needs_no_configured_identity(
     assert "git-spacy" in git(clone, "log", "--format=%an <%ae>")
     assert git(clone, "log", "--format=%s") == "Start from the template ner_fashion"
     assert git(clone, "status", "--porcelain") == ""
-    assert f"Template-URL: embedded:git-spacy@{__version__}" in git(clone, "log", "--format=%B")
+    assert f"Template: embedded:git-spacy@{__version__}" in git(clone, "log", "--format=%B")
 
 
 def test_the_users_hooks_do_not_run_for_the_first_commit(
@@ -407,7 +407,7 @@ def test_credentials_are_not_recorded(source: Path, git_server: GitServer, tmp_p
     git_server.password = ("somebody", "s3cret")
     url = git_server.url + serve(source, git_server.root)
     done = clone("ner_fashion_brands", repo=url.replace("//", "//somebody:s3cret@"))
-    assert git(done.dest, "log", "--format=%(trailers:key=Template-URL,valueonly)").strip() == url
+    assert git(done.dest, "log", "--format=%(trailers:key=Template,valueonly)").strip() == url
     recorded = [path for path in done.dest.rglob("*") if path.is_file()]
     for path in recorded:
         assert b"s3cret" not in path.read_bytes(), path

@@ -76,9 +76,10 @@ def clone(
         raise click.UsageError("missing NAME, e.g. ner_fashion; --list shows all templates")
     done = clone_template(request, configured, start, prompt=can_prompt(), warn=output.diagnostic)
     where = os.path.relpath(done.dest)
-    at = f" at {done.commit[:12]}" if done.commit else ""
-    folder = f"'{done.path}' from " if done.path else ""
-    output.message(f"Cloned {folder}{done.source}{at}: {done.checkout.files} files in '{where}'")
+    origin = done.origin
+    at = f" at {origin.commit[:12]}" if origin.commit else ""
+    folder = f"'{origin.path}' from " if origin.path else ""
+    output.message(f"Cloned {folder}{origin.source}{at}: {done.checkout.files} files in '{where}'")
     if done.created_repository:
         output.message("Created a Git repository; its first commit names the template.")
     for pointer in done.checkout.lfs_pointers:
