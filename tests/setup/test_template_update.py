@@ -8,7 +8,7 @@ import pytest
 
 from tests.testing.git_server import GitServer
 from tests.testing.projects import Spacy, snapshot
-from tests.testing.repositories import commit, git, noise, serve, write
+from tests.testing.repositories import commit, git, noise, repository, serve, write
 
 PROJECT = """\
 title: Fashion
@@ -36,6 +36,7 @@ def template(folder: Path, *options: str) -> Path:
 
     folder.mkdir()
     git(folder, "init", "-q", *options)
+    commit(folder, {"made": str(folder)})
     files = {"project.yml": PROJECT, "scripts/prepare.py": LINES, "README.md": "# Fashion\n"}
     write(folder, {"other/big.bin": noise(200_000), "other/x.txt": "x\n"})
     commit(folder, {f"{FOLDER}/{name}": text for name, text in files.items()}, "Add the template")
@@ -242,3 +243,190 @@ def test_an_unclean_worktree_is_refused_as_git_does(source: Path, mine: Path, sp
     assert spacy("update", cwd=mine).code == 0
     assert (mine / "README.md").read_text().startswith("edited")
     assert git(mine, "status", "--porcelain").split() == ["M", "README.md", "??", "notes.txt"]
+
+
+def cloned_into(outer: Path, folder: str, source: Path, spacy: Spacy) -> Path:
+    """Clone the template into a folder of a repository, and commit it with trailers."""
+
+    assert spacy("clone", "fashion", folder, "--repo", source, cwd=outer).code == 0
+    trailers = (
+        f"Template: {source}\nTemplate-Commit: {git(source, 'rev-parse', 'HEAD')}\n"
+        f"Template-Path: {FOLDER}\n"
+    )
+    commit(outer, {}, f"Add {folder}\n\n{trailers}")
+    return outer / folder
+
+
+def test_one_of_two_copies_in_a_repository_is_updated(
+    tmp_path: Path, source: Path, spacy: Spacy
+) -> None:
+    """Also if a script was deleted: the other copy is not taken for its new place."""
+
+    outer = repository(tmp_path / "outer")
+    one = cloned_into(outer, "projects/one", source, spacy)
+    two = cloned_into(outer, "two", source, spacy)
+    (one / "scripts/prepare.py").unlink()
+    commit(outer, {}, "Delete a script")
+    new = revise(source)
+    before = snapshot(two)
+    done = spacy("update", "projects/one", cwd=outer)
+    assert done.code == 1, "deleted here and changed there is a conflict"
+    assert "conflicts in projects/one/scripts/prepare.py" in done.err
+    assert snapshot(two) == before
+    git(outer, "rm", "-q", "projects/one/scripts/prepare.py")
+    git(outer, "commit", "-q", "--no-edit")
+    assert git(outer, "log", "-1", TRAILER).strip() == new
+    assert "\nTemplate-Folder: projects/one" in git(outer, "log", "-1", "--format=%B")
+    assert spacy("update", "--check", cwd=one).code == 0
+    assert spacy("update", "--check", cwd=two).code == 1
+    assert spacy("update", cwd=two).code == 0
+    assert (one / "scripts/new.py").exists()
+    assert git(outer, "show", "--name-only", "--format=").split() == [
+        f"two/{name}"
+        for name in (".gitignore", "project.yml", "scripts/new.py", "scripts/prepare.py")
+    ]
+
+
+def test_a_project_in_a_worktree_a_submodule_or_a_sparse_checkout_is_updated(
+    tmp_path: Path, source: Path, mine: Path, spacy: Spacy
+) -> None:
+    git(mine, "worktree", "add", "-q", str(tmp_path / "tree"))
+    outer = repository(tmp_path / "outer")
+    allow = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(mine), "sub")
+    git(outer, *allow)
+    git(tmp_path, "clone", "-q", "--sparse", str(mine), "sparse")
+    new = revise(source)
+    for folder in (tmp_path / "tree", outer / "sub", tmp_path / "sparse"):
+        done = spacy("update", cwd=folder)
+        assert done.code == 0, done.err
+        assert git(folder, "log", "-1", TRAILER).strip() == new
+        assert git(folder, "status", "--porcelain") == ""
+    assert not (tmp_path / "sparse/scripts").exists()
+    assert "line twenty" in git(tmp_path / "sparse", "show", "HEAD:scripts/prepare.py")
+    assert spacy("update", "--check", cwd=mine).code == 1  # another branch
+
+
+def test_the_origin_survives_moved_folders_squashed_commits_and_empty_updates(
+    tmp_path: Path, source: Path, mine: Path, spacy: Spacy
+) -> None:
+    # everything that is new in the template is in the project already
+    new = revise(source)
+    write(mine, {"scripts/new.py": "new\n"})
+    edit(mine, "scripts/prepare.py", "line 20\n", "line twenty\n")
+    edit(mine, "project.yml", "[corpus/train.txt]", "[corpus/train.txt, corpus/dev.txt]")
+    assert spacy("ignore", cwd=mine).code == 0
+    commit(mine, {}, "Ignore")
+    assert spacy("update", cwd=mine).code == 0
+    assert git(mine, "show", "--format=", "--stat") == ""
+    assert git(mine, "log", "-1", TRAILER).strip() == new
+    assert spacy("update", "--check", cwd=mine).code == 0
+
+    (mine / "sub").mkdir()
+    for name in ("project.yml", "scripts", "README.md", ".gitignore"):
+        git(mine, "mv", name, "sub")
+    commit(mine, {"README.md": "a repository\n"}, "Move the project into a folder")
+    revise(source, "Newer", **{"README.md": "# New\n"})
+    moved = mine / "sub"
+    assert spacy("update", cwd=moved).code == 0
+    assert (moved / "README.md").read_text() == "# New\n"
+    assert (mine / "README.md").read_text() == "a repository\n"
+    assert spacy("update", "--check", cwd=moved).code == 0
+
+    # one commit instead of all: with the messages as `git merge --squash` and `git rebase` have them
+    newest = git(source, "rev-parse", "HEAD")
+    log = git(mine, "log", "--format=commit %H%n%n%w(0,4,4)%B")
+    for message in (f"Squashed\n\n{log}", git(mine, "log", "--reverse", "--format=%B")):
+        squashed = git(mine, "commit-tree", "HEAD^{tree}", input=message)
+        git(mine, "reset", "-q", "--hard", squashed)
+        checked = spacy("update", "--check", cwd=moved)
+        assert checked.code == 0
+        assert f" at {newest[:12]}\n" in checked.out
+    git(mine, "reset", "-q", "--hard", git(mine, "commit-tree", "-m", "none", "HEAD^{tree}"))
+    unknown = spacy("update", cwd=moved)
+    assert unknown.code == 2
+    assert "error: no commit of the project names its template\nhint: git spacy" in unknown.err
+
+
+def test_the_project_of_the_top_folder_is_not_taken_for_one_in_a_folder(
+    tmp_path: Path, source: Path, mine: Path, spacy: Spacy
+) -> None:
+    old = git(source, "rev-parse", "HEAD")
+    revise(source)
+    nested = cloned_into(mine, "nested", source, spacy)
+    assert spacy("update", "--check", cwd=nested).code == 0
+    checked = spacy("update", "--check", cwd=mine)
+    assert checked.code == 1
+    assert f"Update from {old[:12]}" in checked.out
+
+
+def test_a_branch_a_tag_or_a_commit_can_be_chosen_and_a_branch_is_followed(
+    tmp_path: Path, source: Path, spacy: Spacy
+) -> None:
+    git(source, "branch", "v2")
+    assert spacy("clone", "fashion", "--repo", source, "-b", "v2", cwd=tmp_path).code == 0
+    mine = tmp_path / "fashion"
+    main = revise(source)
+    assert spacy("update", "--check", cwd=mine).code == 0
+    git(source, "checkout", "-q", "v2")
+    follow = revise(source, "Only in v2", **{"README.md": "# Two\n"})
+    assert spacy("update", cwd=mine).code == 0
+    assert git(mine, "log", "-1", TRAILER).strip() == follow
+    assert spacy("update", "--to", main, cwd=mine).code == 0
+    assert (mine / "README.md").read_text() == "# Fashion\n"
+    assert (mine / "scripts/new.py").exists()
+    assert spacy("update", cwd=mine).code == 0
+    assert (mine / "README.md").read_text() == "# Two\n"
+    git(source, "tag", "old", "main~1")
+    assert spacy("update", "--to", "old", cwd=mine).code == 0
+    assert "\nTemplate-Branch: old" in git(mine, "log", "-1", "--format=%B")
+    assert spacy("update", "--check", cwd=mine).code == 0
+    missing = spacy("update", "--to", "gone", cwd=mine)
+    assert missing.code == 2
+    assert "has no branch or tag 'gone'" in missing.err
+
+
+def test_a_folder_that_moved_in_the_template_is_found(
+    source: Path, mine: Path, spacy: Spacy
+) -> None:
+    git(source, "mv", "tutorials", "pipelines")
+    new = commit(source, {"pipelines/fashion/scripts/new.py": "new\n"}, "Move")
+    done = spacy("update", cwd=mine)
+    assert done.code == 0, done.err
+    assert f"moved from '{FOLDER}' to 'pipelines/fashion'" in done.out
+    assert "\nTemplate-Path: pipelines/fashion" in git(mine, "log", "-1", "--format=%B")
+    assert git(mine, "log", "-1", TRAILER).strip() == new
+    assert git(mine, "show", "--name-only", "--format=") == "scripts/new.py"
+    git(source, "rm", "-q", "-r", "pipelines/fashion")
+    commit(source, {}, "Remove")
+    gone = spacy("update", cwd=mine)
+    assert gone.code == 2
+    assert "has no folder 'pipelines/fashion'" in gone.err
+
+
+def test_a_rewritten_history_of_the_template_is_reported(
+    tmp_path: Path, git_server: GitServer, source: Path, spacy: Spacy
+) -> None:
+    url = git_server.url + serve(source, tmp_path / "served")
+    assert spacy("clone", "fashion", "--repo", url, cwd=tmp_path).code == 0
+    new = serve(template(tmp_path / "rewritten"), tmp_path / "served", "new")
+    mine = tmp_path / "fashion"
+    message = git(mine, "log", "-1", "--format=%B").replace("/templates.git", new)
+    git(mine, "commit", "-q", "--amend", "-m", message)
+    done = spacy("update", cwd=mine)
+    assert done.code == 2
+    assert "does not have the recorded commit" in done.err
+    assert f"hint: git spacy update --adopt {git_server.url}{new}//{FOLDER}\n" in done.err
+
+
+@pytest.mark.threat("hostile-repositories")
+@pytest.mark.parametrize(
+    "address",
+    ["ext::sh -c touch% ran", "-c x", "ssh://-oProxyCommand=x/y", "./bare.git", "git://h/x"],
+)
+def test_a_commit_cannot_name_a_hostile_address(mine: Path, spacy: Spacy, address: str) -> None:
+    message = git(mine, "log", "--reverse", "--format=%B").splitlines()
+    lines = [f"Template: {address}" if "Template: " in line else line for line in message]
+    commit(mine, {"README.md": address}, "\n".join(lines))
+    done = spacy("update", cwd=mine)
+    assert done.code == 3
+    assert not (mine / "ran").exists()
