@@ -121,8 +121,7 @@ def _keep_ignore_block(ours: str, old: Path, new: Path) -> None:
     if before is not None and before.raw == block.raw:
         return
     old_lines, new_lines = (found.lines if found else [] for found in (before, after))
-    lines = [line for line in block.lines if line in new_lines or line not in old_lines]
-    lines += [line for line in new_lines if line not in old_lines and line not in lines]
+    lines = _merge_lines(block.lines, old_lines, new_lines)
     merged = block.raw
     if lines != block.lines and block.intact:
         body = "".join(f"{line}\n" for line in lines)
@@ -133,6 +132,24 @@ def _keep_ignore_block(ours: str, old: Path, new: Path) -> None:
         found = find_block(text, ignore.EMPTY)
         if not path.is_symlink():
             _write(path, found.before + raw + found.after if found else _append(text, raw))
+
+
+def _merge_lines(ours: list[str], old: list[str], new: list[str]) -> list[str]:
+    """Return `ours` with what has changed from `old` to `new`, each line where it was changed."""
+
+    from difflib import SequenceMatcher
+
+    lines = list(ours)
+    for _, start, end, new_start, new_end in SequenceMatcher(None, old, new).get_opcodes():
+        added = [line for line in new[new_start:new_end] if line not in lines]
+        positions = [lines.index(line) for line in old[start:end] if line in lines]
+        positions += [lines.index(line) + 1 for line in old[:start][-1:] if line in lines]
+        positions += [lines.index(line) for line in old[end:][:1] if line in lines]
+        index = positions[0] if positions else len(lines)
+        lines[index:index] = added
+        removed = set(old[start:end]) - set(new)
+        lines = [line for line in lines if line not in removed]
+    return lines
 
 
 def _write_initial_block(folder: Path) -> None:

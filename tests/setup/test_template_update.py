@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.testing.git_server import GitServer
-from tests.testing.projects import Spacy, snapshot
-from tests.testing.repositories import commit, git, noise, repository, serve, write
+from tests.testing.projects import Spacy, process, snapshot
+from tests.testing.repositories import GIT, commit, git, noise, repository, serve, write
 
 PROJECT = """\
 title: Fashion
@@ -25,6 +27,12 @@ commands:
     outputs: [corpus/train.txt]
 workflows:
   all: [prepare]
+"""
+TAIL = """\
+  - name: train
+    help: Train
+    script: ["python scripts/prepare.py"]
+    outputs: [model]
 """
 LINES = "".join(f"line {number}\n" for number in range(1, 31))
 FOLDER = "tutorials/fashion"
@@ -430,3 +438,166 @@ def test_a_commit_cannot_name_a_hostile_address(mine: Path, spacy: Spacy, addres
     done = spacy("update", cwd=mine)
     assert done.code == 3
     assert not (mine / "ran").exists()
+
+
+HOSTILE = {
+    "120000 blob {link:/etc/passwd}\tl": "leads out",
+    "120000 blob {link:../other}\tl": "leads out",
+    "120000 blob {link:.}\tl1\n120000 blob {link:l1/..}\tl2": "leads out",
+    "120000 blob {link:.git/hooks}\tl": "leads out",
+    "040000 tree {tree}\t.GIT": "could take for '.git'",
+    "040000 tree {tree}\tgit~1": "could take for '.git'",
+    "040000 tree {tree}\t.g\u200cit": "could take for '.git'",
+    "100644 blob {blob}\ta\\..\\..\\b": "not a path below its folder",
+}
+
+
+def revise_with_tree(source: Path, listing: str) -> None:
+    """Commit a version of the template that only has what `listing` says, as in `git mktree`."""
+
+    blob = git(source, "hash-object", "-w", "--stdin", input="x")
+    inner = git(source, "mktree", input=f"100644 blob {blob}\tx\n")
+    ids = {"{blob}": blob, "{tree}": inner}
+    for text in re.findall(r"\{link:(.*?)\}", listing):
+        ids[f"{{link:{text}}}"] = git(source, "hash-object", "-w", "--stdin", input=text)
+    for placeholder, id in ids.items():
+        listing = listing.replace(placeholder, id)
+    tree = git(source, "mktree", input=listing)
+    for part in reversed(FOLDER.split("/")):
+        tree = git(source, "mktree", input=f"040000 tree {tree}\t{part}\n")
+    made = git(source, "commit-tree", "-p", "main", "-m", "hostile", tree)
+    git(source, "update-ref", "refs/heads/main", made)
+
+
+@pytest.mark.threat("template-links", "embedded-repositories", commands="update")
+def test_a_version_that_clone_would_refuse_is_refused_before_anything_is_merged(
+    source: Path, mine: Path, spacy: Spacy
+) -> None:
+    before = state(mine)
+    for listing, reason in HOSTILE.items():
+        revise_with_tree(source, f"100644 blob {{blob}}\tproject.yml\n{listing}\n")
+        for option in ((), ("--dry-run",)):
+            done = spacy("update", *option, cwd=mine)
+            assert done.code == 3, done
+            assert reason in done.err
+            assert state(mine) == before
+
+
+@pytest.mark.threat("embedded-repositories", "terminal-escapes", commands="update")
+def test_hooks_filters_and_attributes_of_the_new_version_have_no_say_in_the_merge(
+    tmp_path: Path, source: Path, mine: Path, spacy: Spacy
+) -> None:
+    """Not even if the user has programs of these names, and hooks in the project."""
+
+    ran = tmp_path / "ran"
+    program = f"touch '{ran}'; cat"
+    for name in ("filter.evil.smudge", "filter.evil.process", "diff.evil.textconv"):
+        git(mine, "config", name, program)
+    git(mine, "config", "filter.evil.required", "true")
+    git(mine, "config", "merge.evil.driver", f"touch '{ran}'")
+    git(mine, "config", "core.hooksPath", "hooks")
+    git(mine, "config", "core.fsmonitor", "hooks/post-commit")
+    hooks = ("post-commit", "prepare-commit-msg", "commit-msg", "post-checkout", "pre-commit")
+    revise(
+        source,
+        "Evil \x1b[2J subject",
+        **{
+            ".gitattributes": "* filter=evil merge=evil diff=evil\n",
+            "scripts/prepare.py": LINES.replace("line 20\n", "line twenty\n"),
+            "scripts/new.py": "new\n",
+            **{f"hooks/{name}*": f"#!/bin/sh\ntouch '{ran}'\n" for name in hooks},
+            ".gitmodules": f'[submodule "x"]\n\tpath = x\n\turl = ext::touch {ran}\n',
+        },
+    )
+    edit(mine, "scripts/prepare.py", "line 1\n", "line one\n")
+    done = spacy("update", cwd=mine)
+    assert done.code == 0, done.err
+    assert not ran.exists()
+    assert "\x1b" not in done.out + done.err
+    git(mine, "config", "--unset", "core.fsmonitor")
+    assert "\x1b" not in git(mine, "log", "-1", "--format=%B")
+    text = (mine / "scripts/prepare.py").read_text()
+    assert text == LINES.replace("line 20\n", "line twenty\n").replace("line 1\n", "line one\n")
+    assert (mine / "hooks/post-commit").stat().st_mode & 0o100
+    assert (mine / "scripts/new.py").read_text() == "new\n"
+
+
+@pytest.mark.threat("signals-in-a-run", commands="update")
+@pytest.mark.parametrize("step", ["fast-import", "merge-tree", "cherry-pick"])
+def test_an_interrupt_leaves_the_old_state_or_the_new_commit(
+    tmp_path: Path, source: Path, mine: Path, step: str
+) -> None:
+    """The signal arrives while git works, which is never ended in the middle of a merge."""
+
+    new = revise(source)
+    before = snapshot(mine), git(mine, "rev-parse", "HEAD")
+    write(
+        tmp_path,
+        {"bin/git*": f'#!/bin/sh\ncase " $* " in *" {step} "*) kill -INT $PPID;; esac\n'
+                     f"exec {GIT} \"$@\"\n"},
+    )  # fmt: skip
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    done = process("update", cwd=mine, PATH=path)
+    assert done.code == 130, done
+    assert git(mine, "status", "--porcelain") == ""
+    if step == "cherry-pick":
+        assert git(mine, "log", "-1", TRAILER).strip() == new
+        assert not (mine / ".git/CHERRY_PICK_HEAD").exists()
+    else:
+        assert (snapshot(mine), git(mine, "rev-parse", "HEAD")) == before
+
+
+README = "# Fashion\n\nText.\n\n{}\n\nMore text.\n"
+DOCS = "<!-- WEASEL: AUTO-GENERATED DOCS START (do not remove) -->\n\n{}\n\n<!-- WEASEL: AUTO-GENERATED DOCS END (do not remove) -->"
+LOCK = "prepare:\n  cmd: python scripts/prepare.py\n  script:\n  - {}\n  deps: []\n  outs: []\n"
+
+
+def test_generated_text_causes_no_conflicts(tmp_path: Path, source: Path, spacy: Spacy) -> None:
+    """The block in .gitignore, that in README.md, project.lock and drawings: what the project has
+    stays, and what it has as the template had it changes with the template."""
+
+    def revise_all(number: int) -> None:
+        revise(
+            source,
+            **{
+                "README.md": README.format(DOCS.format(f"old docs {number}")),
+                "project.lock": LOCK.format(number),
+                ".gitignore": f"*.tmp{number}\n\n# local\n.env\n",
+                "project.yml": PROJECT.replace("corpus/train.txt", f"corpus/train{number}.txt"),
+                "docs/graph.mmd": f"graph {number}\n",
+            },
+        )
+
+    revise_all(1)
+    for name in ("untouched", "mine"):
+        assert spacy("clone", "fashion", name, "--repo", source, cwd=tmp_path).code == 0
+    mine, untouched = tmp_path / "mine", tmp_path / "untouched"
+    revise_all(2)
+    assert spacy("update", cwd=untouched).code == 0
+    for name in ("README.md", "project.lock", "docs/graph.mmd"):
+        assert (untouched / name).read_bytes() == (source / FOLDER / name).read_bytes()
+    assert "*.tmp2\n" in (untouched / ".gitignore").read_text()
+    assert spacy("ignore", "--check", cwd=untouched).code == 0
+
+    edit(mine, "project.yml", "commands:\n", "commands:\n" + TAIL)
+    edit(mine, ".gitignore", ".env\n", ".env\n*.bak\n")
+    for command in ("ignore", "document"):
+        assert spacy(command, cwd=mine).code == 0
+    assert spacy("graph", "-o", "docs/graph.mmd", "--force", cwd=mine).code == 0
+    write(mine, {"project.lock": LOCK.format("mine")})
+    commit(mine, {}, "Generate")
+    generated = {
+        name: (mine / name).read_text() for name in ("README.md", "project.lock", "docs/graph.mmd")
+    }
+    done = spacy("update", cwd=mine)
+    assert done.code == 0, done
+    for name, text in generated.items():
+        assert (mine / name).read_text() == text
+    text = (mine / ".gitignore").read_text()
+    assert text.startswith("*.tmp2\n\n# local\n.env\n*.bak\n\n# git-spacy: ")
+    assert "/model\n" in text
+    assert "/corpus/train2.txt\n" in text
+    assert "train1" not in text
+    assert spacy("ignore", "--check", cwd=mine).code == 0
+    assert git(mine, "show", "--format=", "--name-only").split() == [".gitignore", "project.yml"]
+    assert spacy("update", "--check", cwd=mine).code == 0
