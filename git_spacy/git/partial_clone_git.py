@@ -113,6 +113,11 @@ class Versions(NamedTuple):
         entries = limit_entries(_list_tree(self.git_dir, commit), self.new.display_url)
         return self.new._replace(commit=commit, listing=tuple(entries))
 
+    def files_at(self, commit: str, path: str) -> tuple[TreeEntry, ...]:
+        """Return the files at or below `path` ("" for all) in a commit that was fetched."""
+
+        return tuple(limit_entries(_list_tree(self.git_dir, commit, path), self.new.display_url))
+
 
 class CommitSummary(NamedTuple):
     """A commit: its id, the date of its committer (YYYY-MM-DD) and its subject."""
@@ -327,9 +332,10 @@ def _log(git_dir: Path, path: str, *revisions: str) -> tuple[CommitSummary, ...]
     return tuple(CommitSummary(*record) for record in records)
 
 
-def _list_tree(git_dir: Path, commit: str) -> Iterator[TreeEntry]:
+def _list_tree(git_dir: Path, commit: str, path: str = "") -> Iterator[TreeEntry]:
     safe = (f"--git-dir={git_dir}", *_options(_SAFE_SETTINGS))
-    arguments = (*safe, "ls-tree", "-rz", "--full-tree", commit)
+    arguments = (*safe, "--literal-pathspecs", "ls-tree", "-rz", "--full-tree", commit, "--")
+    arguments += (path,) if path else ()
     with process.stream_git(arguments, cwd=git_dir, environ=_environment(), input=b"") as stream:
         for records in objects.split_records(stream):
             for record in records:

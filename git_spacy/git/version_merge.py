@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +21,7 @@ from git_spacy.abandoned import temporary_folder
 from git_spacy.errors import Diagnostic, ExternalError, Refused
 from git_spacy.git import process
 from git_spacy.git.commits import resolve_or_empty
-from git_spacy.git.first_commit import quote_path, write_files
-from git_spacy.git.ident import format_ident
+from git_spacy.git.folder_commits import commit_folders
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 
 # What may be in progress, by the file in Git's folder, and the command that continues or ends it.
@@ -238,53 +236,17 @@ def commit_versions(
 
     head = resolve_or_empty(repository, "HEAD")
     environ = repository.environment()
-    objects = environ.get("GIT_OBJECT_DIRECTORY") or str(repository.common_dir / "objects")
+    objects = str(repository.common_dir / "objects")
     with temporary_folder() as folder:
         old, new = folder / "old", folder / "new"
         write(old, new)
-        git_dir = folder / "versions.git"
-        object_format = f"--object-format={'sha256' if len(head) == 64 else 'sha1'}"
-        init = ("init", "-q", "--bare", "--template=", object_format, str(git_dir))
-        process.run_git(init, cwd=folder)
-        if keep:
-            environ["GIT_OBJECT_DIRECTORY"] = objects
-        else:
-            environ["GIT_OBJECT_DIRECTORY"] = str(git_dir / "objects")
+        if not keep:
+            (folder / "objects").mkdir()
+            environ["GIT_OBJECT_DIRECTORY"] = str(folder / "objects")
             environ["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _quote_alternate(objects)
-        commits = _import(repository, git_dir, environ, head, prefix, (old, new), message)
-        if keep:
-            del environ["GIT_OBJECT_DIRECTORY"]
+        folders = ((old, "Template before the update\n"), (new, message))
+        commits = commit_folders(repository, prefix, folders, environ)
         yield VersionMerge(repository, environ, head, *commits)
-
-
-def _import(
-    repository: Repository, git_dir: Path, environ: Mapping[str, str], head: str, prefix: str,
-    folders: tuple[Path, Path], message: str,
-) -> list[str]:  # fmt: skip
-    """Write the two commits to the object folder that `environ` names, and return their ids."""
-
-    local = dict(environ)
-    people = [format_ident(repository.cwd(), local, role) for role in ("AUTHOR", "COMMITTER")]
-    tree = repository.run_git(("rev-parse", f"{head}^{{tree}}")).stdout.strip()
-    with tempfile.TemporaryFile() as script:
-        for number, folder in enumerate(folders, 1):
-            text = (message if number == 2 else "Template before the update\n").encode()
-            script.write(b"commit refs/heads/versions\nmark :%d\n" % number)
-            script.write(b"author %s\ncommitter %s\n" % tuple(people))
-            script.write(b"data %d\n%s\n" % (len(text), text))
-            if prefix:
-                script.write(b"M 040000 %s \n" % tree)
-                script.write(b"D %s\n" % quote_path(prefix.rstrip("/")))
-            else:
-                script.write(b"deleteall\n")
-            write_files(script, folder, prefix)
-        script.write(b"get-mark :1\nget-mark :2\ndone\n")
-        script.seek(0)
-        arguments = (*SAFE_CONFIG, "fast-import", "--quiet", "--done")
-        local.pop("GIT_WORK_TREE", None)
-        local["GIT_DIR"] = str(git_dir)
-        done = process.run_git(arguments, cwd=git_dir, environ=local, stdin=script, allow_bare=True)
-    return done.stdout.decode().split()
 
 
 def _quote_alternate(path: str) -> str:

@@ -56,7 +56,8 @@ class TemplateUpdate(NamedTuple):
         """The message of the commit that updates the project."""
 
         old, new = self.project.origin, self.new
-        lines = [f"Update from the template {new.name}", ""]
+        action = "Update from" if self.is_newer else "Record"
+        lines = [f"{action} the template {new.name}", ""]
         if self.commits:
             lines.append(f"{count_commits(self.commits)}, {old.commit[:12]}..{new.commit[:12]}:")
             shown = self.commits[:_MAX_SUBJECTS]
@@ -76,6 +77,19 @@ def count_commits(commits: tuple[CommitSummary, ...]) -> str:
 def find_project(root: Path) -> ClonedProject:
     """Return the project at `root` with its origin. Raises InvalidInput if that is not recorded."""
 
+    repository, folder = find_folder_in_git(root)
+    origin = find_origin(repository, folder)
+    if origin is None:
+        raise _unknown_origin(repository)
+    return ClonedProject(repository, folder, origin)
+
+
+def find_folder_in_git(root: Path) -> tuple[Repository, str]:
+    """Return the repository around `root`, and `root` relative to its top: "" or "folder/".
+
+    Raises InvalidInput if there is no repository, or no commit yet.
+    """
+
     if not process.available():
         raise ExternalError("git not found on the PATH", hint="install git")
     repository = Repository.require(root)
@@ -86,10 +100,7 @@ def find_project(root: Path) -> ClonedProject:
     folder = prefix(root, repository.top)
     if folder.startswith("../"):
         raise Refused(f"'{root}' is behind a link out of its repository", hint="git rev-parse")
-    origin = find_origin(repository, folder)
-    if origin is None:
-        raise _unknown_origin(repository)
-    return ClonedProject(repository, folder, origin)
+    return repository, folder
 
 
 def _unknown_origin(repository: Repository) -> InvalidInput:
@@ -113,7 +124,7 @@ def open_update(
     with open_versions(
         address, project.origin.commit, prompt=prompt, warn=warn, limits=fetch_limits(settings)
     ) as versions:
-        yield _update(project, address, versions)
+        yield update_between(project, address, versions)
 
 
 def _address(origin: Origin, to: str | None, settings: Settings) -> Address:
@@ -127,7 +138,12 @@ def _address(origin: Origin, to: str | None, settings: Settings) -> Address:
     return parse_address(origin.source, to or origin.branch or None, trusted=trusted)
 
 
-def _update(project: ClonedProject, address: Address, versions: Versions) -> TemplateUpdate:
+def update_between(project: ClonedProject, address: Address, versions: Versions) -> TemplateUpdate:
+    """Return the update of `project` between two versions of its template.
+
+    Raises InvalidInput if the template does not have the recorded commit or folder any longer.
+    """
+
     origin, old, new = project.origin, versions.old, versions.new
     if old is None or not old.files(origin.path):
         raise InvalidInput(

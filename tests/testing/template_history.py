@@ -19,7 +19,7 @@ def project_yml(revision: int) -> str:
   - name: step{number}
     help: "Step {number}{" (improved)" if revision > 2 * number else ""}"
     script:
-      - "python scripts/step{number}.py --n {max(0, revision - 3 * number)}"
+      - "python scripts/step{number}.py corpus"
     deps:
       - "scripts/step{number}.py"
     outputs:
@@ -28,7 +28,7 @@ def project_yml(revision: int) -> str:
         for number in range(2 + revision // 10)
     ]
     return (
-        f"title: 'Fashion'\nvars:\n  lang: 'en'\n  version: '0.{revision}'\n  seed: 0\n\n"
+        f"title: 'Fashion'\nversion: '0.{revision}'\n\nvars:\n  name: 'fashion'\n  lang: 'en'\n  seed: 0\n\n"
         f"directories: ['corpus', 'assets']\n\ncommands:\n{''.join(commands)}\n"
         f"workflows:\n  all:\n" + "".join(f"    - step{n}\n" for n in range(len(commands)))
     )
@@ -47,7 +47,7 @@ def files_at(revision: int) -> dict[str, str]:
     files = {
         "project.yml": project_yml(revision),
         "README.md": f"# Fashion\n\nText.\n\n## News\n\nRevision {revision // 5}.\n",
-        "configs/default.cfg": f"[training]\nseed = 0\ndropout = 0.1\nmax_steps = {revision // 7}\n",
+        "configs/default.cfg": f"[training]\nseed = 0\ndropout = 0.1\n\n[steps]\nmax = {revision // 7}\n",
         "assets/labels.txt": "A\nB\nC\n" + "D\n" * (revision // 20),
         "requirements.txt": f"spacy>=3.{revision // 12}\n",
     }
