@@ -168,16 +168,24 @@ class VersionMerge(NamedTuple):
         )  # fmt: skip
 
 
+def operation_in_progress(repository: Repository) -> str:
+    """Return the command of Git that the user has to continue or abort, e.g. `merge`; or ""."""
+
+    found = (
+        command for name, command in _IN_PROGRESS.items() if repository.git_path(name).exists()
+    )
+    return next(found, "")
+
+
 def refuse_unclean(repository: Repository) -> None:
     """Raise Refused if Git would refuse to pick a commit now: the index differs from HEAD, or a
     merge or the like is in progress."""
 
-    for name, command in _IN_PROGRESS.items():
-        if repository.git_path(name).exists():
-            raise Refused(
-                f"a {command} is in progress",
-                hint=f"git {command} --continue\nor: git {command} --abort",
-            )
+    if command := operation_in_progress(repository):
+        raise Refused(
+            f"a {command} is in progress",
+            hint=f"git {command} --continue\nor: git {command} --abort",
+        )
     arguments = ("diff-index", "--cached", "--name-only", "-z", "HEAD", "--")
     staged = _split(repository.run_git(arguments).stdout)
     if staged:

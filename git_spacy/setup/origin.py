@@ -67,6 +67,12 @@ def trailers(origin: Origin, folder: str = "") -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def first_message(origin: Origin, folder: str = "") -> str:
+    """Return the message of the commit that adds a project in `folder`, relative to the top."""
+
+    return f"Start from the template {origin.name}\n\n{trailers(origin, folder)}"
+
+
 def find_origin(repository: Repository, prefix: str) -> Origin | None:
     """Return where the project in the folder `prefix` ("" or "folder/") comes from, or None."""
 

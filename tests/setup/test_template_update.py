@@ -256,12 +256,10 @@ def test_an_unclean_worktree_is_refused_as_git_does(source: Path, mine: Path, sp
 def cloned_into(outer: Path, folder: str, source: Path, spacy: Spacy) -> Path:
     """Clone the template into a folder of a repository, and commit it with trailers."""
 
-    assert spacy("clone", "fashion", folder, "--repo", source, cwd=outer).code == 0
-    trailers = (
-        f"Template: {source}\nTemplate-Commit: {git(source, 'rev-parse', 'HEAD')}\n"
-        f"Template-Path: {FOLDER}\n"
-    )
-    commit(outer, {}, f"Add {folder}\n\n{trailers}")
+    done = spacy("clone", "fashion", folder, "--repo", source, "--commit", cwd=outer)
+    assert done.code == 0
+    assert f"Committed as {git(outer, 'rev-parse', 'HEAD')[:12]}" in done.err
+    assert git(outer, "status", "--porcelain") == ""
     return outer / folder
 
 
