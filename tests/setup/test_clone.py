@@ -325,7 +325,8 @@ def test_a_destination_that_exists_gets_hints_that_work(
     write(tmp_path, {"a b/mine": ""})
     done = spacy("clone", "first_steps", "a b")
     hint = "hint: choose another folder: git spacy clone first_steps 'a b-2'"
-    assert done.err.splitlines()[1:] == [hint]
+    into = "hint: or add what does not exist there yet: git spacy clone first_steps 'a b' --into"
+    assert done.err.splitlines()[1:] == [hint, into]
 
 
 def test_a_clone_into_the_current_folder_needs_no_cd(tmp_path: Path, spacy: Spacy) -> None:

@@ -89,6 +89,13 @@ def clone(
     if name is None:
         raise click.UsageError("missing NAME, e.g. ner_fashion; --list shows all templates")
     done = clone_template(request, configured, start, prompt=can_prompt(), warn=output.diagnostic)
+    _report(done)
+    if not no_git:
+        _commit(done, commit)
+    _show_next_steps(done)
+
+
+def _report(done: CloneResult) -> None:
     where = os.path.relpath(done.dest)
     origin = done.origin
     at = f" at {origin.commit[:12]}" if origin.commit else ""
@@ -98,10 +105,12 @@ def clone(
         output.message("Created a Git repository; its first commit names the template.")
     for path in done.kept:
         output.warning(f"'{path}' exists with other contents: kept")
-    if not no_git:
-        _commit(done, commit)
     for pointer in done.checkout.lfs_pointers:
         output.warning(f"'{pointer}' is a Git LFS pointer; its content was not downloaded")
+
+
+def _show_next_steps(done: CloneResult) -> None:
+    where = os.path.relpath(done.dest)
     steps = [] if where == "." else [f"cd {shlex.quote(where)}"]
     if done.is_project:
         steps.append("git spacy assets" if _has_assets(done.dest) else "git spacy run")
