@@ -107,8 +107,7 @@ def _nearest(
     entries = CommitTree(repository, "HEAD").entries([folder])
     local = {entry.name[len(folder) :]: entry.id for entry in entries if entry.mode != SUBMODULE}
     ours = _translated(repository, local, len(versions.new.commit))
-    known = {item for files in listed.values() for item in files.items()}
-    common = known & set(ours.items())
+    common = {name for files in listed.values() for name in files if name in ours}
     found = []
     for commit, files in listed.items():
         changed = [name for name, id in files.items() if ours.get(name) != id]
@@ -118,7 +117,7 @@ def _nearest(
             len(files) - len(changed),
             tuple(name for name in changed if name in ours),
             tuple(name for name in changed if name not in ours),
-            tuple(sorted(name for name, _ in common if name not in files)),
+            tuple(sorted(common - files.keys())),
         )
         found += [version] if version.same else []
     if not found:

@@ -599,3 +599,27 @@ def test_generated_text_causes_no_conflicts(tmp_path: Path, source: Path, spacy:
     assert spacy("ignore", "--check", cwd=mine).code == 0
     assert git(mine, "show", "--format=", "--name-only").split() == [".gitignore", "project.yml"]
     assert spacy("update", "--check", cwd=mine).code == 0
+
+
+def test_status_and_log_know_of_updates_without_asking_the_template(
+    source: Path, mine: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    assert "template" not in spacy("status", cwd=mine).err
+    revise(source)
+    assert "template" not in spacy("status", cwd=mine).err
+    assert spacy("update", "--check", cwd=mine).code == 1
+    source.rename(source.with_name("offline"))
+    shown = spacy("status", cwd=mine / "scripts").err
+    assert "template: 1 change upstream; to merge: git spacy update\n" in shown
+    source.with_name("offline").rename(source)
+    assert spacy("update", cwd=mine).code == 0
+    assert "template" not in spacy("status", cwd=mine).err
+    lines = spacy("log", cwd=mine).out.splitlines()
+    assert [line[8:] for line in lines[::2]] == [
+        "Update from the template fashion", "Start from the template fashion",
+    ]  # fmt: skip
+    new = git(source, "rev-parse", "HEAD")
+    assert lines[1].split()[2:] == ["template", str(source), "at", new[:12]]
+    assert "no runs are recorded" in spacy("log", cwd=mine).err
+    assert spacy("log", "--json", cwd=mine).out == "[]\n"

@@ -88,7 +88,8 @@ def log(
             )
         return
     hidden = _Hidden()
-    selected = _only_with_runs(hidden.count(history), name)
+    with_updates = not as_json and name is None
+    selected = _only_with_runs(hidden.count(history), name, folder, with_updates=with_updates)
     commits_with_runs = islice(with_previous(selected), limit)
     if as_json:
         output.emit_json([to_json(commit, previous) for commit, previous in commits_with_runs])
@@ -125,7 +126,7 @@ def _show_commits(
     commits: Iterable[tuple[CommitRuns, list[RunRecord | None]]], folder: str | None,
     limit: int | None,
 ) -> int:  # fmt: skip
-    """Print a table of runs for each commit, as soon as it is read; return how many there were.
+    """Print a table of runs for each commit, as soon as it is read; return how many had any.
 
     Each has at most `limit` metrics.
     """
@@ -143,11 +144,13 @@ def _show_commits(
             )
             for run, earlier in reversed(list(zip(commit.runs, previous, strict=True)))
         ]
+        if not rows:
+            rows.append(history_format.template_row(commit.annotated))
         widths = (
             max(widths[0], *(len(label) for label, _, _ in rows)),
             max(widths[1], *(len(word) for _, word, _ in rows)),
         )
-        count += 1
+        count += bool(commit.runs)
         output.result_painted(history_format.heading(commit.annotated))
         output.result_painted(output.table(rows, _COLOURS, widths))
     return count
@@ -161,12 +164,19 @@ def _label(run: RecordedRun, folder: str | None) -> str:
     return f"{history_format.start_time(record)}  {project}{record.command}"
 
 
-def _only_with_runs(history: Iterable[CommitRuns], name: str | None) -> Iterator[CommitRuns]:
-    """Yield the commits that have runs (of the command `name`), with only those runs."""
+def _only_with_runs(
+    history: Iterable[CommitRuns], name: str | None, folder: str | None, *, with_updates: bool
+) -> Iterator[CommitRuns]:
+    """Yield the commits that have runs (of the command `name`), with only those runs.
+
+    `with_updates` also yields those that update the template of the project in `folder`.
+    """
 
     for commit in history:
         runs = tuple(run for run in commit.runs if name in (None, run.record.command))
-        if runs:
+        template = commit.annotated.template
+        is_update = with_updates and template and folder in (None, template[-1])
+        if runs or is_update:
             yield commit._replace(runs=runs)
 
 

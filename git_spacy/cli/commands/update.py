@@ -57,7 +57,7 @@ def update(
     """
 
     from git_spacy.git.process import can_prompt
-    from git_spacy.setup import adoption, template_update
+    from git_spacy.setup import adoption, template_news, template_update
 
     context = context.only_project_dir(names)
     root, settings, prompt = context.root, context.settings, can_prompt()
@@ -73,7 +73,12 @@ def update(
     with template_update.open_update(
         project, to, settings, prompt=prompt, warn=output.diagnostic
     ) as found:
-        return _update(found, dry=dry, check=check)
+        if to is None:
+            template_news.remember(root, found)
+        code = _update(found, dry=dry, check=check)
+    if not (code or dry):
+        template_news.forget(root)
+    return code
 
 
 def _update(found: TemplateUpdate, *, dry: bool, check: bool, record: bool = False) -> int:
