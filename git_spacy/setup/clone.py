@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy import __version__, templates
+from git_spacy import templates
 from git_spacy.containment import is_git_name
 from git_spacy.errors import (
     Diagnostic,
@@ -39,10 +39,10 @@ from git_spacy.git.settings import Settings, boolean, fetch_limits
 from git_spacy.project import loader
 from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.paths import is_git_dir
-from git_spacy.setup.origin import EMBEDDED, Origin, branch_to_follow, first_message
+from git_spacy.setup.embedded import embedded_origin
+from git_spacy.setup.origin import Origin, branch_to_follow, first_message
 
 DEFAULT_REPOSITORY = "https://github.com/explosion/projects"
-_EMBEDDED_NOW = f"{EMBEDDED}git-spacy@{__version__}"
 PROJECT_FILE = "project.yml"
 _GITHUB_PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:tree|blob)/([^/]+)/(.+)")
 
@@ -144,7 +144,7 @@ def clone(
     write_gitignore = _gitignore_writer(settings, warn)
     if source.address is None:
         name = source.name or ""
-        origin = Origin(_EMBEDDED_NOW, path=name)
+        origin = embedded_origin(name)
         return _create(request, dest, origin, lambda to: _copy(name, to), write_gitignore)
     try:
         with open_remote_tree(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from git_spacy.git.address import Address
@@ -18,9 +19,17 @@ from git_spacy.project.loader import PROJECT_FILE
 EMBEDDED = "embedded:"
 """The beginning of the address of a template that comes with git-spacy."""
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_TRAILER = re.compile(r"^( *)Template(|-Commit|-Path|-Branch|-Folder): *(\S.*?) *$", re.MULTILINE)
+_TRAILER = re.compile(
+    r"^( *)Template(|-Commit|-Path|-Branch|-Digest|-Folder): *(\S.*?) *$", re.MULTILINE
+)
 _LOG = ("log", "--no-show-signature", "--no-notes", "--no-color", "--grep=^ *Template: ")
-_FIELDS = {"": "source", "-Commit": "commit", "-Path": "path", "-Branch": "branch"}
+_FIELDS = {
+    "": "source",
+    "-Commit": "commit",
+    "-Path": "path",
+    "-Branch": "branch",
+    "-Digest": "digest",
+}
 
 
 class Origin(NamedTuple):
@@ -28,13 +37,15 @@ class Origin(NamedTuple):
 
     `source` is the address of a repository without credentials, or begins with EMBEDDED; `path` is
     a folder in it, "" for the whole. `branch` is the branch or tag that updates follow, "" for the
-    repository's HEAD. `recorded_in` is the commit of the project with these trailers.
+    repository's HEAD. A template that comes with git-spacy has no `commit`, but a `digest` of its
+    files. `recorded_in` is the commit of the project with these trailers.
     """
 
     source: str
     commit: str = ""
     path: str = ""
     branch: str = ""
+    digest: str = ""
     recorded_in: str = ""
 
     @property
@@ -63,6 +74,7 @@ def trailers(origin: Origin, folder: str = "") -> str:
     lines += [f"Template-Commit: {origin.commit}"] if origin.commit else []
     lines += [f"Template-Path: {origin.path}"] if origin.path else []
     lines += [f"Template-Branch: {origin.branch}"] if origin.branch else []
+    lines += [f"Template-Digest: {origin.digest}"] if origin.digest else []
     lines += [f"Template-Folder: {folder.rstrip('/')}"] if folder else []
     return "".join(f"{line}\n" for line in lines)
 
@@ -76,17 +88,25 @@ def first_message(origin: Origin, folder: str = "") -> str:
 def find_origin(repository: Repository, prefix: str) -> Origin | None:
     """Return where the project in the folder `prefix` ("" or "folder/") comes from, or None."""
 
+    return next((origin for origin, _ in find_origins(repository, prefix)), None)
+
+
+def find_origins(repository: Repository, prefix: str) -> Iterator[tuple[Origin, str]]:
+    """Yield all that is recorded of the project in the folder `prefix`, the latest first.
+
+    Each origin comes with the folder that the project was in then.
+    """
+
     recorded = _commits_with_trailers(repository)
     if not recorded:
-        return None
+        return
     former = former_folders(repository, prefix + PROJECT_FILE)
     for folder in dict.fromkeys((prefix, *(f"{name}/" if name else "" for name in former))):
         own = _commits_in(repository, folder)
         for commit, message in recorded:
             found = _parse(message, folder)
             if found and (commit in own or (found[1] == folder and _is_empty(repository, commit))):
-                return found[0]._replace(recorded_in=commit)
-    return None
+                yield found[0]._replace(recorded_in=commit), found[1]
 
 
 def _commits_with_trailers(repository: Repository) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +22,9 @@ from git_spacy.git.remote_tree import SUBMODULE, CheckoutResult, RemoteTree
 from git_spacy.git.repository import Repository, prefix
 from git_spacy.git.settings import Settings, boolean, fetch_limits
 from git_spacy.git.version_merge import VersionMerge
+from git_spacy.setup import embedded
 from git_spacy.setup.clone import find_folder
-from git_spacy.setup.origin import Origin, branch_to_follow, find_origin, trailers
+from git_spacy.setup.origin import EMBEDDED, Origin, branch_to_follow, find_origin, trailers
 from git_spacy.setup.template_files import keep_generated_text
 
 _MAX_SUBJECTS = 20  # in a commit message
@@ -120,11 +122,33 @@ def open_update(
     InvalidInput if the template does not have the recorded commit or folder any longer.
     """
 
+    if project.origin.source.startswith(EMBEDDED):
+        yield _embedded_update(project, to)
+        return
     address = _address(project.origin, to, settings)
     with open_versions(
         address, project.origin.commit, prompt=prompt, warn=warn, limits=fetch_limits(settings)
     ) as versions:
         yield update_between(project, address, versions)
+
+
+def _embedded_update(project: ClonedProject, to: str | None) -> TemplateUpdate:
+    """Return the update to the template that the installed git-spacy has."""
+
+    repository, folder, origin = project
+    if to is not None:
+        raise InvalidInput(
+            f"'--to {to}': the template '{origin.path}' comes with git-spacy and has no history",
+            hint="git spacy update",
+        )
+    new = embedded.new_version(origin)
+    return TemplateUpdate(
+        project,
+        new,
+        (),
+        new.digest != origin.digest,
+        partial(embedded.write_versions, repository, folder, origin),
+    )
 
 
 def _address(origin: Origin, to: str | None, settings: Settings) -> Address:

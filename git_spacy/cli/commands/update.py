@@ -128,13 +128,15 @@ def _show(found: TemplateUpdate) -> None:
 
     old, new = found.project.origin, found.new
     if not found.is_newer:
-        output.result(f"Up to date with {old.location} at {old.commit[:12]}")
+        at = f" at {old.commit[:12]}" if old.commit else ""
+        output.result(f"Up to date with {old.location}{at}")
         return
     output.result(f"Template: {new.location}{f' ({new.branch})' if new.branch else ''}")
     if new.path != old.path:
         output.result(f"The template has moved from '{old.path}' to '{new.path}'")
     what = f": {count_commits(found.commits)}" if found.commits else ""
-    output.result(f"Update from {old.commit[:12]} to {new.commit[:12]}{what}")
+    before, after = old.commit[:12] or old.source, new.commit[:12] or new.source
+    output.result(f"Update from {before} to {after}{what}")
     for commit in found.commits[:_MAX_COMMITS]:
         output.result(f"  {commit.id[:7]} {commit.date} {commit.subject}")
     if (more := len(found.commits) - _MAX_COMMITS) > 0:
