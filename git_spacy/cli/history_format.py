@@ -30,7 +30,7 @@ def heading(commit: AnnotatedCommit) -> str:
 
 
 def template_row(commit: AnnotatedCommit) -> tuple[str, str, list[str]]:
-    """Return the row of a commit that cloned a template, or updated the project from it."""
+    """Return the row of a commit that updated the project from its template."""
 
     source, version, _ = commit.template
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(commit.time))

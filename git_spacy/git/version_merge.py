@@ -70,6 +70,7 @@ class MergeResult(NamedTuple):
             f"conflicts in {_listed(self.conflicts)}",
             "edit these files, then: git add -u && git cherry-pick --continue\n"
             "or with a merge tool: git mergetool && git cherry-pick --continue\n"
+            "or if nothing of the template's changes is left: git commit --allow-empty\n"
             "or undo the update: git cherry-pick --abort",
         )
 

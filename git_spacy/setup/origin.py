@@ -18,6 +18,8 @@ from git_spacy.project.loader import PROJECT_FILE
 
 EMBEDDED = "embedded:"
 """The beginning of the address of a template that comes with git-spacy."""
+FIRST_SUBJECT = "Start from the template"
+"""The beginning of the subject of the commit that adds a project."""
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TRAILER = re.compile(
     r"^( *)Template(|-Commit|-Path|-Branch|-Digest|-Folder): *(\S.*?) *$", re.MULTILINE
@@ -82,7 +84,7 @@ def trailers(origin: Origin, folder: str = "") -> str:
 def first_message(origin: Origin, folder: str = "") -> str:
     """Return the message of the commit that adds a project in `folder`, relative to the top."""
 
-    return f"Start from the template {origin.name}\n\n{trailers(origin, folder)}"
+    return f"{FIRST_SUBJECT} {origin.name}\n\n{trailers(origin, folder)}"
 
 
 def find_origin(repository: Repository, prefix: str) -> Origin | None:

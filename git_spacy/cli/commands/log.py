@@ -11,6 +11,7 @@ import click
 from git_spacy.cli import output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
+from git_spacy.git.notes import AnnotatedCommit
 from git_spacy.history.commit_runs import CommitRuns, RecordedRun
 from git_spacy.history.run_record import RunRecord
 
@@ -174,10 +175,18 @@ def _only_with_runs(
 
     for commit in history:
         runs = tuple(run for run in commit.runs if name in (None, run.record.command))
-        template = commit.annotated.template
-        is_update = with_updates and template and folder in (None, template[-1])
-        if runs or is_update:
+        if runs or (with_updates and _is_update(commit.annotated, folder)):
             yield commit._replace(runs=runs)
+
+
+def _is_update(commit: AnnotatedCommit, folder: str | None) -> bool:
+    """Return whether a commit updates the template of the project in `folder` (None: of any)."""
+
+    if not commit.template or folder not in (None, commit.template[-1]):
+        return False
+    from git_spacy.setup.origin import FIRST_SUBJECT
+
+    return not commit.subject.startswith(FIRST_SUBJECT)
 
 
 def _newest(
