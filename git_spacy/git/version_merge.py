@@ -22,6 +22,7 @@ from git_spacy.errors import Diagnostic, ExternalError, Refused
 from git_spacy.git import process
 from git_spacy.git.commits import resolve_or_empty
 from git_spacy.git.folder_commits import commit_folders
+from git_spacy.git.ident import ident_variables
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 
 # What may be in progress, by the file in Git's folder, and the command that continues or ends it.
@@ -245,6 +246,7 @@ def commit_versions(
 
     head = resolve_or_empty(repository, "HEAD")
     environ = repository.environment()
+    environ.update(ident_variables(repository.cwd(), environ))
     objects = str(repository.common_dir / "objects")
     with temporary_folder() as folder:
         old, new = folder / "old", folder / "new"

@@ -24,7 +24,10 @@ _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TRAILER = re.compile(
     r"^( *)Template(|-Commit|-Path|-Branch|-Digest|-Folder): *(\S.*?) *$", re.MULTILINE
 )
-_LOG = ("log", "--no-show-signature", "--no-notes", "--no-color", "--grep=^ *Template: ")
+_LOG = (
+    "log", "--no-show-signature", "--no-notes", "--no-color", "--basic-regexp",
+    "--grep=^ *Template: ",
+)  # fmt: skip
 _FIELDS = {
     "": "source",
     "-Commit": "commit",

@@ -222,6 +222,29 @@ def test_a_conflict_is_one_of_git_that_its_own_tools_resolve(
     assert spacy("update", "--check", cwd=mine).code == 0
 
 
+def test_neither_identity_nor_settings_of_git_are_needed(
+    source: Path, mine: Path, sealed: Path, spacy: Spacy
+) -> None:
+    """As in CI; and settings that change what git prints do not matter."""
+
+    (sealed / ".gitconfig").write_text(
+        "[user]\n\tuseConfigOnly = true\n[grep]\n\tpatternType = fixed\n"
+        "[log]\n\tshowSignature = true\n\tdate = relative\n[color]\n\tui = always\n"
+        "[diff]\n\tnoprefix = true\n\trelative = true\n[core]\n\tquotePath = false\n"
+        "[i18n]\n\tlogOutputEncoding = ISO-8859-1\n[merge]\n\tff = false\n"
+    )
+    write(source, {f"{FOLDER}/scripts/ü.py": "new\n"})
+    git(source, "add", "-A")
+    git(source, "-c", "user.name=a", "-c", "user.email=b", "commit", "-q", "-m", "Add ü")
+    assert " Add ü\n" in spacy("update", "--dry-run", cwd=mine).out
+    done = spacy("update", cwd=mine)
+    assert done.code == 0, done.err
+    assert " scripts/ü.py | 1 +\n" in done.out
+    assert (mine / "scripts/ü.py").read_text() == "new\n"
+    assert "git-spacy@localhost" in git(mine, "log", "-1", "--format=%ae %ce")
+
+
+@pytest.mark.threat("overwritten-work", commands="update")
 def test_an_unclean_worktree_is_refused_as_git_does(source: Path, mine: Path, spacy: Spacy) -> None:
     revise(source)
     before = git(mine, "rev-parse", "HEAD")
