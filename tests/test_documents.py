@@ -62,7 +62,7 @@ RUN_BY = {
 
 SESSIONS = (  # each in an empty folder
     "tutorial/first-steps.md", "how-to/archives.md", "how-to/report.md",
-    "how-to/run-history.md",
+    "how-to/run-history.md", "how-to/template-updates.md",
 )  # fmt: skip
 
 

@@ -29,6 +29,15 @@ def heading(commit: AnnotatedCommit) -> str:
     return f"{output.paint(commit.short, 'yellow')} {escape_controls(commit.subject)}"
 
 
+def template_row(commit: AnnotatedCommit) -> tuple[str, str, list[str]]:
+    """Return the row of a commit that updated the project from its template."""
+
+    source, version, _ = commit.template
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(commit.time))
+    at = f" at {version[:12]}" if version else ""
+    return f"{when}  template", "", [escape_controls(source + at)]
+
+
 def start_time(record: RunRecord) -> str:
     """Return when a run started, in local time: `2026-11-24 10:03`."""
 

@@ -11,6 +11,7 @@ SUMMARIES = {
     "Start a project": {
         "clone": "Copy a project template into a new folder.",
         "init": "Set up this repository, or create a small project.",
+        "update": "Merge the changes of a project's template.",
     },
     "Work on a project": {
         "assets": "Fetch the project's assets and verify their checksums.",

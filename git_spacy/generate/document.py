@@ -32,6 +32,9 @@ _REPLACED = tuple(
     )
     for tool in _TOOLS
 )
+EMPTY = GeneratedFile(
+    FILE, "", marker_command("document"), MARKDOWN, shared=True, replaces=_REPLACED
+)
 _IGNORED = tuple(f"<!-- {tool}: IGNORE -->" for tool in _TOOLS)
 _ZERO_WIDTH = "\u200b"  # a zero-width space: invisible, but it interrupts Markdown syntax
 _CODE = re.compile(r"(`{1,3})[^`]+\1")  # an approximation, which only affects the appearance

@@ -30,7 +30,7 @@ _CACHES = ("__pycache__/",)
 _INSIDE = "/-"  # an arbitrary path inside a folder, which may not exist yet
 _SPECIAL = re.compile(r"([\\*?\[])")
 
-_EMPTY = GeneratedFile(FILE, "", "git spacy ignore", HASH, shared=True)
+EMPTY = GeneratedFile(FILE, "", "git spacy ignore", HASH, shared=True)
 
 
 class IgnoreMatch(NamedTuple):
@@ -118,7 +118,7 @@ def anchored_pattern(path: str) -> str:
 def _block_lines(text: str | None) -> range:
     """Return the line numbers (from 1) of our block in a .gitignore."""
 
-    block = find_block(text, _EMPTY) if text else None
+    block = find_block(text, EMPTY) if text else None
     if not text or not block:
         return range(0)
     first = block.before.count("\n") + 1
@@ -157,10 +157,10 @@ def remove_block(data: bytes) -> bytes | None:
     """Return a .gitignore without our block; None if it has none or it was edited by hand."""
 
     text = data.decode("utf-8", "surrogateescape")
-    block = find_block(text, _EMPTY)
+    block = find_block(text, EMPTY)
     if block is None or not block.intact:
         return None
-    return insert_block(text, _EMPTY).encode("utf-8", "surrogateescape")
+    return insert_block(text, EMPTY).encode("utf-8", "surrogateescape")
 
 
 def _matches(git: TrackedPaths, paths: Iterable[ProjectPath]) -> dict[str, IgnoreMatch]:
@@ -189,7 +189,7 @@ def update(root: Path, *, create: bool = True) -> bool:
     edited by hand, InvalidInput, ExternalError if git fails or is not installed, and OSError.
     """
 
-    if not create and find_block(writer.read(root, FILE) or "", _EMPTY) is None:
+    if not create and find_block(writer.read(root, FILE) or "", EMPTY) is None:
         return False
     data = loader.read_bytes(root)
     block = ignore_block(root, loader.parse(data).project, data)

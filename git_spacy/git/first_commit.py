@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from git_spacy.git import process
 from git_spacy.git.ident import FALLBACK_IDENT, format_ident
@@ -67,18 +68,7 @@ def _commit_with_git(folder: Path, message: str, environ: dict[str, str]) -> Non
         script.write(b"commit " + head.stdout.strip() + b"\n")
         script.write(b"author %s\ncommitter %s\n" % (author, committer))
         script.write(b"data %d\n%s\n" % (len(text), text))
-        for name, mode in _list_files(folder):
-            script.write(b"M %o inline %s\n" % (mode, _quote_path(name)))
-            path = folder / name
-            if mode == LINK:
-                target = os.fsencode(os.readlink(path))
-                script.write(b"data %d\n%s\n" % (len(target), target))
-                continue
-            with open(path, "rb") as source:
-                script.write(b"data %d\n" % os.fstat(source.fileno()).st_size)
-                while chunk := source.read(_CHUNK):
-                    script.write(chunk)
-            script.write(b"\n")
+        write_files(script, folder)
         script.write(b"done\n")
         script.seek(0)
         arguments = (*SAFE_CONFIG, "fast-import", "--quiet", "--done")
@@ -86,7 +76,24 @@ def _commit_with_git(folder: Path, message: str, environ: dict[str, str]) -> Non
     process.run_git((*SAFE_CONFIG, "read-tree", "HEAD"), cwd=folder, environ=environ)
 
 
-def _quote_path(name: str) -> bytes:
+def write_files(script: IO[bytes], folder: Path, prefix: str = "") -> None:
+    """Add the files of `folder` to a script for fast-import, below the path `prefix`."""
+
+    for name, mode in _list_files(folder):
+        script.write(b"M %o inline %s\n" % (mode, quote_path(prefix + name)))
+        path = folder / name
+        if mode == LINK:
+            target = os.fsencode(os.readlink(path))
+            script.write(b"data %d\n%s\n" % (len(target), target))
+            continue
+        with open(path, "rb") as source:
+            script.write(b"data %d\n" % os.fstat(source.fileno()).st_size)
+            while chunk := source.read(_CHUNK):
+                script.write(chunk)
+        script.write(b"\n")
+
+
+def quote_path(name: str) -> bytes:
     """Quote a path for fast-import, which expects C-style quoting."""
 
     raw = os.fsencode(name).replace(b"\\", b"\\\\").replace(b'"', b'\\"')

@@ -25,3 +25,17 @@ def format_ident(folder: Path, environ: dict[str, str], role: str) -> bytes:
         }
         done = process.run_git(arguments[2:], cwd=folder, environ=environ)
     return done.stdout.strip()
+
+
+def ident_variables(folder: Path, environ: dict[str, str]) -> dict[str, str]:
+    """Return the environment variables that name author and committer, for commands of git that
+    fail where no identity is set."""
+
+    variables = {}
+    for role in ("AUTHOR", "COMMITTER"):
+        name, _, rest = (
+            format_ident(folder, environ, role).decode("utf-8", "replace").rpartition(" <")
+        )
+        variables[f"GIT_{role}_NAME"] = name
+        variables[f"GIT_{role}_EMAIL"] = rest.partition(">")[0]
+    return variables

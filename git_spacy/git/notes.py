@@ -30,7 +30,10 @@ _MAX_ATTEMPTS = 100  # while the ref keeps moving
 _MAX_ATTEMPTS_UNMOVED = 20  # while it does not: then something else is wrong
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NOTE_PATH = re.compile(r"(?:[0-9a-f]{2}/)*[0-9a-f]+")
-_FIELDS = "%H %h %ct %T %P%x01%s"
+_TRAILERS = ("Template", "Template-Commit", "Template-Folder")
+_FIELDS = "%H %h %ct %T %P%x01%s" + "".join(
+    f"%x01%(trailers:key={key},valueonly,separator=%x20)" for key in _TRAILERS
+)
 
 # Far beyond what a very large team needs; docs/reference/run-records.md gives the reasons.
 MAX_ENTRIES = 100_000  # of all trees together
@@ -51,6 +54,7 @@ class AnnotatedCommit(NamedTuple):
 
     Has the ids of the commit (full and abbreviated) and its tree, the commit time in seconds since
     1970, the lines, the subject, and the ids of the parents (none at the edge of a shallow clone).
+    `template` is the (address, commit, folder) that the trailers of a clone or an update name.
     """
 
     commit: str
@@ -60,6 +64,7 @@ class AnnotatedCommit(NamedTuple):
     lines: tuple[str, ...]
     subject: str
     parents: tuple[str, ...] = ()
+    template: tuple[str, ...] = ()
 
 
 def append(repository: Repository, commit: str, lines: Iterable[str]) -> None:
@@ -473,6 +478,9 @@ def resolve_commit(repository: Repository, revision: str) -> str:
 
 
 def _parse_commit(record: bytes) -> AnnotatedCommit:
-    head, subject = record.decode("utf-8", "replace").split("\x01", 1)
+    head, subject, *template = record.decode("utf-8", "replace").split("\x01")
     commit, short, seconds, tree, *parents = head.split()
-    return AnnotatedCommit(commit, short, int(seconds), tree, (), subject, tuple(parents))
+    return AnnotatedCommit(
+        commit, short, int(seconds), tree, (), subject, tuple(parents),
+        tuple(template) if template[0] else (),
+    )  # fmt: skip

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from git_spacy.abandoned import temporary_folder
 from git_spacy.errors import (
@@ -30,10 +31,18 @@ from git_spacy.git import objects, process
 from git_spacy.git.address import Address, no_such_ref
 from git_spacy.git.messages import quote
 from git_spacy.git.process import GitResult, Limits
-from git_spacy.git.remote_tree import MAX_TREE_BYTES, FetchedTree, Stream, TreeEntry, limit_entries
+from git_spacy.git.remote_tree import (
+    MAX_TREE_BYTES,
+    FetchedTree,
+    RemoteTree,
+    Stream,
+    TreeEntry,
+    limit_entries,
+)
 
 _REMOTE = "git-spacy-source"
 _REF = "refs/git-spacy/wanted"
+_EARLIER_REF = "refs/git-spacy/earlier"
 # No setting of the user may start a program or change the fetched objects.
 _SAFE_SETTINGS = (
     "core.hooksPath=/dev/null",
@@ -50,6 +59,8 @@ _SAFE_SETTINGS = (
 )
 # "user" allows a protocol in the user's `insteadOf`, but not in a redirect of a server.
 _PROTOCOLS = {"https": "always", "ssh": "always", "http": "user", "file": "user", "git": "user"}
+# To fetch the commits after one that we have. Only blobs are left out, which are fetched by id.
+_NEGOTIATE = "fetch.negotiationAlgorithm=consecutive"
 # For fetches only: any other git process must not fetch missing objects on its own.
 _PROMISOR = (f"remote.{_REMOTE}.promisor=true", f"remote.{_REMOTE}.partialCloneFilter=blob:none")
 _NO_FILTER = b"filtering not recognized by server"
@@ -74,6 +85,76 @@ def open_with_git(
         remote = _PartialClone(git_dir, address, prompt, warn, limits)
         commit = remote.fetch_commit()
         yield commit, _listing(git_dir, commit, address), remote
+
+
+class Versions(NamedTuple):
+    """Two commits of a repository with their trees: `new`, and `old` from which to update.
+
+    `old` is None if the repository does not have that commit (any longer).
+    """
+
+    git_dir: Path
+    old: RemoteTree | None
+    new: RemoteTree
+
+    def commits(self, path: str) -> tuple[CommitSummary, ...]:
+        """Return the commits after `old` that change the folder `path`, the newest first."""
+
+        return _log(self.git_dir, path, f"^{self.old.commit}" if self.old else "", self.new.commit)
+
+    def all_commits(self, path: str) -> tuple[CommitSummary, ...]:
+        """Return all commits up to `new` that change the folder `path`, the newest first."""
+
+        return _log(self.git_dir, path, self.new.commit)
+
+    def at(self, commit: str) -> RemoteTree:
+        """Return the tree of another commit, which must have been fetched."""
+
+        entries = limit_entries(_list_tree(self.git_dir, commit), self.new.display_url)
+        return self.new._replace(commit=commit, listing=tuple(entries))
+
+    def files_at(self, commit: str, path: str) -> tuple[TreeEntry, ...]:
+        """Return the files at or below `path` ("" for all) in a commit that was fetched."""
+
+        return tuple(limit_entries(_list_tree(self.git_dir, commit, path), self.new.display_url))
+
+
+class CommitSummary(NamedTuple):
+    """A commit: its id, the date of its committer (YYYY-MM-DD) and its subject."""
+
+    id: str
+    date: str
+    subject: str
+
+
+@contextmanager
+def open_versions(
+    address: Address, old: str, *, prompt: bool, warn: Warn, limits: Limits
+) -> Iterator[Versions]:
+    """Provide the commit at `address` and the commit `old`, with the commits between them.
+
+    Fetches all commits if `old` is "". Contents are fetched when needed, those of both commits to
+    one place. Raises what `partial_clone.open_remote_tree` does.
+    """
+
+    def versions(git_dir: Path, commit: str, contents: _LocalContents) -> Versions:
+        new = RemoteTree(
+            commit, _listing(git_dir, commit, address), contents, warn, address.display_url,
+            limits.size,
+        )  # fmt: skip
+        found = Versions(git_dir, None, new)
+        if not old or _git(git_dir, "cat-file", "-e", f"{old}^{{commit}}").returncode:
+            return found
+        return found._replace(old=found.at(old))
+
+    if address.local_path is not None:
+        git_dir = _find_local_git_dir(address.local_path)
+        yield versions(git_dir, _local_commit(git_dir, address), _LocalContents(git_dir))
+        return
+    with temporary_folder() as folder:
+        remote = _PartialClone(folder / "repository.git", address, prompt, warn, limits)
+        remote.git_dir.mkdir()
+        yield versions(remote.git_dir, remote.fetch_commits_after(old), remote)
 
 
 class _LocalContents:
@@ -109,12 +190,37 @@ class _PartialClone(_LocalContents):
     def fetch_commit(self) -> str:
         """Fetch the commit and its trees, and return the commit's id."""
 
-        self._init("sha1")
+        return self._fetch_ref("--depth=1")
+
+    def fetch_commits_after(self, old: str) -> str:
+        """Fetch the commit `old` if the server has it, and the address's commit with those after
+        `old`, all with their trees. Return the id of the address's commit."""
+
+        if not old:
+            return self._fetch_ref(settings=(_NEGOTIATE,))
+        object_format = "sha256" if len(old) == 64 else "sha1"
+        self._init(object_format)
+        done = self._fetch("--depth=1", refspec=f"+{old}:{_EARLIER_REF}")
+        is_missing = b"not our ref" in done.stderr
+        if done.returncode and not is_missing and not _NOT_BY_ID.search(_text(done.stderr)):
+            raise _translate_error(self._address, done)
+        # Without `old` there is nothing to show the commits after; a server that serves only the
+        # ends of branches has it among all commits.
+        options = ("--depth=1",) if is_missing else ()
+        return self._fetch_ref(*options, object_format=object_format, settings=(_NEGOTIATE,))
+
+    def _fetch_ref(
+        self, *options: str, object_format: str = "", settings: Sequence[str] = ()
+    ) -> str:
+        """Fetch the commit that the address names, and return its id."""
+
+        if not object_format:
+            self._init("sha1")
         for ref in self._address.refs:
-            done = self._fetch("--depth=1", refspec=f"+{ref}:{_REF}")
+            done = self._fetch(*options, refspec=f"+{ref}:{_REF}", settings=settings)
             if b"mismatched algorithms" in done.stderr:
                 self._init("sha256")
-                done = self._fetch("--depth=1", refspec=f"+{ref}:{_REF}")
+                done = self._fetch(*options, refspec=f"+{ref}:{_REF}", settings=settings)
             if not done.returncode or not _NO_REF.search(_text(done.stderr)):
                 break
         else:
@@ -153,9 +259,10 @@ class _PartialClone(_LocalContents):
         add_remote(self.git_dir, _REMOTE, self._address.url)
 
     def _fetch(
-        self, *options: str, refspec: str = "", input: str | None = None, filter: bool = True
-    ) -> GitResult:
-        settings = [*_SAFE_SETTINGS, "protocol.ext.allow=never"]
+        self, *options: str, refspec: str = "", input: str | None = None, filter: bool = True,
+        settings: Sequence[str] = (),
+    ) -> GitResult:  # fmt: skip
+        settings = [*_SAFE_SETTINGS, *settings, "protocol.ext.allow=never"]
         for name, policy in _PROTOCOLS.items():
             policy = "always" if name == self._address.protocol else policy
             settings.append(f"protocol.{name}.allow={policy}")
@@ -213,9 +320,22 @@ def _listing(git_dir: Path, commit: str, address: Address) -> tuple[TreeEntry, .
     return tuple(limit_entries(_list_tree(git_dir, commit), address.display_url))
 
 
-def _list_tree(git_dir: Path, commit: str) -> Iterator[TreeEntry]:
+def _log(git_dir: Path, path: str, *revisions: str) -> tuple[CommitSummary, ...]:
+    arguments = (
+        "--literal-pathspecs", "log", "-z", "--format=%H%n%cs%n%s", "--encoding=UTF-8",
+        "--no-show-signature", "--no-notes", "--no-color", "--no-mailmap", *filter(None, revisions),
+    )  # fmt: skip
+    done = _git(git_dir, *arguments, "--", *([path] if path else []))
+    if done.returncode:
+        raise ExternalError(f"git log: {done.message}")
+    records = (record.split("\n", 2) for record in _text(done.stdout).split("\0") if record)
+    return tuple(CommitSummary(*record) for record in records)
+
+
+def _list_tree(git_dir: Path, commit: str, path: str = "") -> Iterator[TreeEntry]:
     safe = (f"--git-dir={git_dir}", *_options(_SAFE_SETTINGS))
-    arguments = (*safe, "ls-tree", "-rz", "--full-tree", commit)
+    arguments = (*safe, "--literal-pathspecs", "ls-tree", "-rz", "--full-tree", commit, "--")
+    arguments += (path,) if path else ()
     with process.stream_git(arguments, cwd=git_dir, environ=_environment(), input=b"") as stream:
         for records in objects.split_records(stream):
             for record in records:

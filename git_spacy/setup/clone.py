@@ -6,6 +6,7 @@ nothing. Nothing that a template contains is executed.
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
 import shlex
@@ -17,7 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy import __version__, templates
+from git_spacy import templates
 from git_spacy.containment import is_git_name
 from git_spacy.errors import (
     Diagnostic,
@@ -28,18 +29,20 @@ from git_spacy.errors import (
     Warn,
     as_warning,
 )
-from git_spacy.git import first_commit
+from git_spacy.git import first_commit, folder_commits, process, version_merge
 from git_spacy.git.address import Address, parse_address
+from git_spacy.git.commits import head_commit
 from git_spacy.git.partial_clone import open_remote_tree
 from git_spacy.git.remote_tree import CheckoutResult, RemoteTree
-from git_spacy.git.repository import Repository, confine
+from git_spacy.git.repository import Repository, confine, prefix
 from git_spacy.git.settings import Settings, boolean, fetch_limits
 from git_spacy.project import loader
 from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.paths import is_git_dir
+from git_spacy.setup.embedded import embedded_origin
+from git_spacy.setup.origin import Origin, branch_to_follow, first_message
 
 DEFAULT_REPOSITORY = "https://github.com/explosion/projects"
-EMBEDDED = f"embedded:git-spacy@{__version__}"
 PROJECT_FILE = "project.yml"
 _GITHUB_PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:tree|blob)/([^/]+)/(.+)")
 
@@ -48,7 +51,8 @@ class CloneRequest(NamedTuple):
     """The options of `git spacy clone`.
 
     With `repo` None, the template is looked up in the configured repository, among the embedded
-    templates, or in the default repository.
+    templates, or in the default repository. `into` allows a destination with files, of which none
+    is replaced.
     """
 
     name: str
@@ -56,6 +60,7 @@ class CloneRequest(NamedTuple):
     repo: str | None = None
     branch: str | None = None
     create_repository: bool = True
+    into: bool = False
 
 
 class TemplateSource(NamedTuple):
@@ -73,17 +78,26 @@ class TemplateSource(NamedTuple):
 class CloneResult(NamedTuple):
     """The project that was created in `dest`, and where its template came from.
 
-    `source` is an address to show, `path` the template's folder there ("" for the whole
-    repository), and `commit` the template's commit ("" for an embedded template).
+    `repository` is the one that `dest` is in, unless it was created for it. `is_new` says whether
+    `dest` had no files before; `kept` are those with other contents, relative to `dest`.
     """
 
     dest: Path
-    source: str
-    commit: str
-    path: str
+    origin: Origin
     checkout: CheckoutResult
     created_repository: bool
     is_project: bool
+    repository: Repository | None = None
+    is_new: bool = True
+    kept: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """The message of a commit of the project, with the trailers that name its template."""
+
+        top = self.repository.top if self.repository else None
+        folder = prefix(self.dest, top) if top else ""
+        return first_message(self.origin, folder)
 
 
 def resolve_source(request: CloneRequest, settings: Settings, cwd: Path) -> TemplateSource:
@@ -130,18 +144,19 @@ def clone(
     write_gitignore = _gitignore_writer(settings, warn)
     if source.address is None:
         name = source.name or ""
-        return _create(
-            request, dest, EMBEDDED, "", name, lambda to: _copy(name, to), write_gitignore
-        )
+        origin = embedded_origin(name)
+        return _create(request, dest, origin, lambda to: _copy(name, to), write_gitignore)
     try:
         with open_remote_tree(
             source.address, prompt=prompt, warn=warn, limits=fetch_limits(settings)
         ) as tree:
             path = find_folder(tree, source.name, source.address.display_url)
+            origin = Origin(
+                source.address.display_url, tree.commit, path, branch_to_follow(source.address)
+            )
             return _create(
-                request, dest, source.address.display_url, tree.commit, path,
-                lambda to: tree.checkout(path, to), write_gitignore,
-            )  # fmt: skip
+                request, dest, origin, lambda to: tree.checkout(path, to), write_gitignore
+            )
     except (ExternalError, InvalidInput) as error:
         if source.is_default and request.branch is None:
             raise _unknown_template(error, source.name or "") from None
@@ -273,7 +288,7 @@ def _destination(request: CloneRequest, source: TemplateSource, cwd: Path) -> Pa
     _refuse_git_folder(dest)
     confine(dest)
     is_file = dest.is_symlink() or (dest.exists() and not dest.is_dir())
-    if is_file or (dest.is_dir() and any(dest.iterdir())):
+    if is_file or (not request.into and dest.is_dir() and any(dest.iterdir())):
         raise InvalidInput(
             f"destination '{dest.name}' already exists and is not an empty folder",
             hint=_other_destination(request, dest, cwd),
@@ -291,6 +306,9 @@ def _other_destination(request: CloneRequest, dest: Path, cwd: Path) -> str:
     words += ["--branch", request.branch] if request.branch else []
     words += [] if request.create_repository else ["--no-git"]
     hint = f"choose another folder: {shlex.join(words)}"
+    if dest.is_dir():
+        words[4] = os.path.relpath(dest, cwd)
+        hint += f"\nor add what does not exist there yet: {shlex.join([*words, '--into'])}"
     if (dest / PROJECT_FILE).is_file():
         where = os.path.relpath(dest, cwd)
         step = "git spacy" if where == "." else f"cd {shlex.quote(where)} && git spacy"
@@ -314,20 +332,55 @@ def _refuse_git_folder(dest: Path) -> None:
 
 
 def _create(
-    request: CloneRequest, dest: Path, source: str, commit: str, path: str,
-    write: Callable[[Path], CheckoutResult], write_gitignore: Callable[[Path], None],
-) -> CloneResult:  # fmt: skip
+    request: CloneRequest,
+    dest: Path,
+    origin: Origin,
+    write: Callable[[Path], CheckoutResult],
+    write_gitignore: Callable[[Path], None],
+) -> CloneResult:
     with _parents_of(dest), _temporary_folder_beside(dest) as folder:
         checkout = write(folder)
-        is_in_repository = _is_in_repository(dest)
-        create_repository = request.create_repository and not is_in_repository
+        # without the environment: the GIT_DIR of a hook says nothing about DEST
+        repository = Repository.discover(dest.parent, {})
+        is_filled = dest.is_dir() and any(dest.iterdir())
+        if is_filled:
+            repository = Repository.discover(dest, {})
+        create_repository = request.create_repository and not repository and not is_filled
         if create_repository:
-            _first_commit(folder, source, commit, path, write_gitignore)
-        _move(folder, dest)
-    if is_in_repository:
+            _first_commit(folder, origin, write_gitignore)
+        has_gitignore = os.path.lexists(dest / ".gitignore")
+        kept = _add_missing(folder, dest) if is_filled else ()
+        if not is_filled:
+            _move(folder, dest)
+    if repository and not has_gitignore:
         write_gitignore(dest)
     is_project = (dest / PROJECT_FILE).is_file()
-    return CloneResult(dest, source, commit, path, checkout, create_repository, is_project)
+    return CloneResult(
+        dest, origin, checkout, create_repository, is_project, repository, not is_filled, kept
+    )
+
+
+def commit_clone(done: CloneResult) -> str:
+    """Commit a project that was cloned into a repository, with trailers; return the commit.
+
+    Nothing else is committed. Raises ExternalError if git fails.
+    """
+
+    assert done.repository is not None
+    assert done.repository.top is not None
+    folder = prefix(done.dest, done.repository.top)
+    return folder_commits.add_folder(done.repository, folder, done.dest, done.message)
+
+
+def can_commit(done: CloneResult) -> bool:
+    """Return whether `commit_clone` can commit the project, and nothing else."""
+
+    repository = done.repository
+    if repository is None or repository.top is None or not process.available():
+        return False
+    if not done.is_new or prefix(done.dest, repository.top).startswith(("../", "/")):
+        return False
+    return not version_merge.operation_in_progress(repository) and bool(head_commit(repository))
 
 
 def _gitignore_writer(settings: Settings, warn: Warn) -> Callable[[Path], None]:
@@ -349,11 +402,6 @@ def _gitignore_writer(settings: Settings, warn: Warn) -> Callable[[Path], None]:
     return write_gitignore if boolean(settings, "spacy.ignore") else lambda _: None
 
 
-def _is_in_repository(dest: Path) -> bool:
-    # without the environment: the GIT_DIR of a hook says nothing about DEST
-    return Repository.discover(dest.parent, {}) is not None
-
-
 def _move(folder: Path, dest: Path) -> None:
     """Move `folder` to `dest`.
 
@@ -373,6 +421,51 @@ def _move(folder: Path, dest: Path) -> None:
         for path in moved:
             os.rename(path, folder / path.name)
         raise
+
+
+def _add_missing(folder: Path, dest: Path) -> tuple[str, ...]:
+    """Move what does not exist in `dest` there from `folder`, and never through a link.
+
+    Returns the files that exist with other contents. Removes what it has added if it fails.
+    """
+
+    kept: list[str] = []
+    added: list[Path] = []
+    try:
+        for parent, folders, files in os.walk(folder):
+            links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+            inner = Path(os.path.relpath(parent, folder))
+            target = dest / inner
+            if not os.path.lexists(target):
+                target.mkdir()
+                added.append(target)
+            elif target.is_symlink() or not target.is_dir():
+                kept.append(inner.as_posix())
+                folders.clear()
+                continue
+            for name in sorted((*files, *links)):
+                source = Path(parent, name)
+                try:
+                    os.link(source, target / name, follow_symlinks=False)
+                    added.append(target / name)
+                except FileExistsError:
+                    if not _is_same(source, target / name):
+                        kept.append((inner / name).as_posix())
+    except BaseException:
+        for path in reversed(added):
+            with suppress(OSError):
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        raise
+    return tuple(kept)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Return whether two files have the same content, or two links the same target."""
+
+    if one.is_symlink() or other.is_symlink():
+        both = one.is_symlink() and other.is_symlink()
+        return both and os.readlink(one) == os.readlink(other)
+    return other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 @contextmanager
@@ -404,12 +497,6 @@ def _copy(name: str, to: Path) -> CheckoutResult:
     return CheckoutResult(sum(path.is_file() for path in to.rglob("*")), ())
 
 
-def _first_commit(
-    folder: Path, source: str, commit: str, path: str, write_gitignore: Callable[[Path], None]
-) -> None:
-    trailers = [f"Template-URL: {source}"]
-    trailers += [f"Template-Commit: {commit}"] if commit else []
-    trailers += [f"Template-Path: {path}"] if path else []
-    subject = f"Start from the template {_last(path) or _last(source)}"
-    message = "\n".join([subject, "", *trailers, ""])
+def _first_commit(folder: Path, origin: Origin, write_gitignore: Callable[[Path], None]) -> None:
+    message = first_message(origin)
     first_commit.create_repository(folder, message, lambda: write_gitignore(folder))

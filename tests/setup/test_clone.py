@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.testing.git_server import GitServer
 from tests.testing.projects import Spacy, process, snapshot
 from tests.testing.repositories import commit, fake_ssh, git, hostile, repository, serve, write
 from tests.testing.repositories import templates as build_templates
+from tests.testing.terminal import at_terminal, read_until, wait_for_exit
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def test_outside_a_repository_the_first_commit_of_a_new_one_names_the_template(
     assert message.splitlines() == [
         "Start from the template ner_fashion_brands",
         "",
-        f"Template-URL: {url}",
+        f"Template: {url}",
         f"Template-Commit: {head}",
         "Template-Path: tutorials/ner_fashion_brands",
     ]
@@ -72,6 +74,66 @@ def test_inside_a_repository_no_new_one_is_created(tmp_path: Path, spacy: Spacy)
     assert (outer / "ner_fashion/project.yml").exists()
 
 
+def test_a_project_in_an_existing_repository_can_be_committed_with_its_origin(
+    tmp_path: Path, spacy: Spacy, url: str
+) -> None:
+    """By --commit, by the command that the message names, or by an answer at a terminal."""
+
+    outer = repository(tmp_path / "outer", {"a.txt": "a\n", ".gitignore": "*.md\n"})
+    write(outer, {"a.txt": "staged\n", "b.txt": "untracked\n"})
+    git(outer, "add", "a.txt")
+    words = ("clone", "ner_fashion_brands", "--repo", url)
+    assert "Committed as " in spacy(*words, "one", "--commit", cwd=outer).err
+    told = spacy(*words, "x/two 2", "--no-commit", cwd=outer).err.splitlines()
+    assert told[-3] == "To commit it so that 'git spacy update' knows the template:"
+    assert git(outer, "rev-list", "--count", "HEAD") == "2"
+    subprocess.run(("sh", "-c", told[-2]), cwd=outer, check=True, capture_output=True)
+    pid, terminal = at_terminal(outer, *words, "three")
+    read_until(terminal, "[Y/n]: ")
+    os.write(terminal, b"\n")
+    assert wait_for_exit(pid, terminal)[0] == 0
+    head = git(tmp_path / "source", "rev-parse", "HEAD")
+    files = {"README.md", "link.md", "project.yml", "scripts/run.sh"}
+    for number, folder in enumerate(("three", "x/two 2", "one")):
+        message = git(outer, "log", "-1", f"--skip={number}", "--format=%B")
+        assert message.rstrip("\n").splitlines() == [
+            "Start from the template ner_fashion_brands",
+            "",
+            f"Template: {url}",
+            f"Template-Commit: {head}",
+            "Template-Path: tutorials/ner_fashion_brands",
+            f"Template-Folder: {folder}",
+        ]
+        changed = git(outer, "show", "--name-only", "--format=", f"HEAD~{number}")
+        assert set(changed.splitlines()) == {f"{folder}/{name}" for name in files}
+        assert spacy("update", "--check", cwd=outer / folder).code == 0
+    assert git(outer, "status", "--porcelain").splitlines() == ["M  a.txt", "?? b.txt"]
+
+
+def test_a_template_is_added_to_a_folder_with_files_and_replaces_none(
+    tmp_path: Path, spacy: Spacy, url: str
+) -> None:
+    mine = repository(tmp_path / "mine", {"project.yml": "title: mine\n", "notes.txt": "x\n"})
+    write(mine, {"README.md": "fashion\n"})
+    (tmp_path / "elsewhere").mkdir()
+    (mine / "scripts").symlink_to(tmp_path / "elsewhere")
+    words = ("clone", "ner_fashion_brands", ".", "--repo", url)
+    before = snapshot(mine)
+    refused = spacy(*words, cwd=mine)
+    assert refused.code == 2
+    hint = next(line for line in refused.err.splitlines() if line.endswith(" --into"))
+    assert "or add what does not exist there yet: " in hint
+    done = spacy(*shlex.split(hint.partition("yet: git spacy ")[2]), cwd=mine)
+    assert done.code == 0, done.err
+    assert "warning: 'project.yml' exists with other contents: kept" in done.err
+    assert "warning: 'scripts' exists with other contents: kept" in done.err
+    assert "README.md" not in done.err
+    assert os.listdir(tmp_path / "elsewhere") == []
+    assert snapshot(mine) == {**before, "link.md": "README.md"}
+    assert "&& git -C . commit -m " in done.err
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "mine", "served", "source"]
+
+
 def test_no_git_creates_no_repository(tmp_path: Path, spacy: Spacy) -> None:
     assert spacy("clone", "ner_fashion", "--no-git", cwd=tmp_path).code == 0
     assert not (tmp_path / "ner_fashion/.git").exists()
@@ -92,7 +154,7 @@ def test_the_first_commit_needs_no_configured_identity(
     assert "git-spacy" in git(clone, "log", "--format=%an <%ae>")
     assert git(clone, "log", "--format=%s") == "Start from the template ner_fashion"
     assert git(clone, "status", "--porcelain") == ""
-    assert f"Template-URL: embedded:git-spacy@{__version__}" in git(clone, "log", "--format=%B")
+    assert f"Template: embedded:git-spacy@{__version__}" in git(clone, "log", "--format=%B")
 
 
 def test_the_users_hooks_do_not_run_for_the_first_commit(
@@ -256,12 +318,15 @@ def test_a_destination_that_exists_gets_hints_that_work(
     assert done.err.splitlines()[1:] == [
         "hint: it contains a project; to see its state: cd first_steps && git spacy",
         "hint: choose another folder: git spacy clone first_steps first_steps-3 --no-git",
+        "hint: or add what does not exist there yet: git spacy clone first_steps first_steps"
+        " --no-git --into",
     ]
     assert spacy("clone", "first_steps", "first_steps-3", "--no-git").code == 0
     write(tmp_path, {"a b/mine": ""})
     done = spacy("clone", "first_steps", "a b")
     hint = "hint: choose another folder: git spacy clone first_steps 'a b-2'"
-    assert done.err.splitlines()[1:] == [hint]
+    into = "hint: or add what does not exist there yet: git spacy clone first_steps 'a b' --into"
+    assert done.err.splitlines()[1:] == [hint, into]
 
 
 def test_a_clone_into_the_current_folder_needs_no_cd(tmp_path: Path, spacy: Spacy) -> None:
@@ -407,7 +472,7 @@ def test_credentials_are_not_recorded(source: Path, git_server: GitServer, tmp_p
     git_server.password = ("somebody", "s3cret")
     url = git_server.url + serve(source, git_server.root)
     done = clone("ner_fashion_brands", repo=url.replace("//", "//somebody:s3cret@"))
-    assert git(done.dest, "log", "--format=%(trailers:key=Template-URL,valueonly)").strip() == url
+    assert git(done.dest, "log", "--format=%(trailers:key=Template,valueonly)").strip() == url
     recorded = [path for path in done.dest.rglob("*") if path.is_file()]
     for path in recorded:
         assert b"s3cret" not in path.read_bytes(), path

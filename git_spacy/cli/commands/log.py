@@ -11,6 +11,7 @@ import click
 from git_spacy.cli import output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
+from git_spacy.git.notes import AnnotatedCommit
 from git_spacy.history.commit_runs import CommitRuns, RecordedRun
 from git_spacy.history.run_record import RunRecord
 
@@ -101,7 +102,8 @@ def log(
             )
         return
     hidden = _Hidden()
-    selected = _only_with_runs(hidden.count(history), name)
+    with_updates = not as_json and name is None
+    selected = _only_with_runs(hidden.count(history), name, folder, with_updates=with_updates)
     commits_with_runs = islice(with_previous(selected), limit)
     if as_json:
         output.emit_json([to_json(commit, previous) for commit, previous in commits_with_runs])
@@ -138,7 +140,7 @@ def _show_commits(
     commits: Iterable[tuple[CommitRuns, list[RunRecord | None]]], folder: str | None,
     limit: int | None,
 ) -> int:  # fmt: skip
-    """Print a table of runs for each commit, as soon as it is read; return how many there were.
+    """Print a table of runs for each commit, as soon as it is read; return how many had any.
 
     Each has at most `limit` metrics.
     """
@@ -156,11 +158,13 @@ def _show_commits(
             )
             for run, earlier in reversed(list(zip(commit.runs, previous, strict=True)))
         ]
+        if not rows:
+            rows.append(history_format.template_row(commit.annotated))
         widths = (
             max(widths[0], *(len(label) for label, _, _ in rows)),
             max(widths[1], *(len(word) for _, word, _ in rows)),
         )
-        count += 1
+        count += bool(commit.runs)
         output.result_painted(history_format.heading(commit.annotated))
         output.result_painted(output.table(rows, _COLOURS, widths))
     return count
@@ -174,13 +178,28 @@ def _label(run: RecordedRun, folder: str | None) -> str:
     return f"{history_format.start_time(record)}  {project}{record.command}"
 
 
-def _only_with_runs(history: Iterable[CommitRuns], name: str | None) -> Iterator[CommitRuns]:
-    """Yield the commits that have runs (of the command `name`), with only those runs."""
+def _only_with_runs(
+    history: Iterable[CommitRuns], name: str | None, folder: str | None, *, with_updates: bool
+) -> Iterator[CommitRuns]:
+    """Yield the commits that have runs (of the command `name`), with only those runs.
+
+    `with_updates` also yields those that update the template of the project in `folder`.
+    """
 
     for commit in history:
         runs = tuple(run for run in commit.runs if name in (None, run.record.command))
-        if runs:
+        if runs or (with_updates and _is_update(commit.annotated, folder)):
             yield commit._replace(runs=runs)
+
+
+def _is_update(commit: AnnotatedCommit, folder: str | None) -> bool:
+    """Return whether a commit updates the template of the project in `folder` (None: of any)."""
+
+    if not commit.template or folder not in (None, commit.template[-1]):
+        return False
+    from git_spacy.setup.origin import FIRST_SUBJECT
+
+    return not commit.subject.startswith(FIRST_SUBJECT)
 
 
 def _newest(

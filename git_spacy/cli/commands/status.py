@@ -91,7 +91,23 @@ def status(
         context.report_warnings()
         for paragraph in paragraphs(project, current, context.root, shared):
             output.result_painted(paragraph)
+        _show_template_news(context.root)
         context.mention_missing_setup()
+
+
+def _show_template_news(root: Path) -> None:
+    """Say that the template has changed, if an earlier 'git spacy update' has found that."""
+
+    from git_spacy.git.state_dir import state_dir
+
+    if not (state_dir(root) / "template.json").exists():  # most projects: import no more than that
+        return
+    from git_spacy.setup.template_news import known_changes
+
+    if (count := known_changes(root)) is not None:
+        changes = "1 change" if count == 1 else f"{count or 'some'} changes"
+        update = output.as_typed_here("git spacy update")
+        output.message(f"template: {changes} upstream; to merge: {update}")
 
 
 class RemoteComparison(NamedTuple):
