@@ -18,7 +18,7 @@ _BLOCKS, _ASCII = "▁▂▃▄▅▆▇█", "_.-:=+*#"
 _LEAST, _MOST_NAME = 8, 40  # columns of the line and of the name
 
 
-class MetricSeries(NamedTuple):
+class PlottedMetric(NamedTuple):
     """The values that a metric had in the runs of one command, the oldest first."""
 
     project: str
@@ -29,7 +29,7 @@ class MetricSeries(NamedTuple):
 
 def series(
     history: Iterable[CommitRuns], name: str | None, patterns: Sequence[str]
-) -> list[MetricSeries]:
+) -> list[PlottedMetric]:
     """Return the metrics that match `patterns`, in their order, of successful runs (of the command
     `name`) in a history that starts with the newest commit.
 
@@ -52,12 +52,12 @@ def series(
             raise unknown_name("metric", pattern, dict.fromkeys(key[2] for key in found))
         chosen |= dict.fromkeys(sorted(matching))
     return [
-        MetricSeries(*key, tuple(value for _, value in sorted(found[key], key=itemgetter(0))))
+        PlottedMetric(*key, tuple(value for _, value in sorted(found[key], key=itemgetter(0))))
         for key in chosen
     ]
 
 
-def show(plotted: Sequence[MetricSeries]) -> None:
+def show(plotted: Sequence[PlottedMetric]) -> None:
     """Print one line per metric: its name, the values as blocks, newest at the right, their range
     and the last one."""
 
@@ -78,7 +78,7 @@ def sparkline(values: Sequence[float], levels: str = _BLOCKS) -> str:
     """Return one character per value, between the lowest and the highest of `levels`; equal values
     are in the middle."""
 
-    low, high = min(values), max(values)
+    low, high = min(values, default=0), max(values, default=0)
     # halved, because the difference of two floats can be infinite
     span = high / 2 - low / 2
     if not span:
@@ -87,12 +87,12 @@ def sparkline(values: Sequence[float], levels: str = _BLOCKS) -> str:
     return "".join(levels[round((value / 2 - low / 2) / span * last)] for value in values)
 
 
-def _name(item: MetricSeries, *, with_command: bool) -> str:
+def _name(item: PlottedMetric, *, with_command: bool) -> str:
     command = f"{item.project}/{item.command}" if item.project else item.command
     return single_line(f"{command}: {item.metric}" if with_command else item.metric)
 
 
-def _facts(item: MetricSeries) -> str:
+def _facts(item: PlottedMetric) -> str:
     values = item.values
     low, high = format_number(min(values)), format_number(max(values))
     runs = "1 run" if len(values) == 1 else f"{len(values)} runs"

@@ -87,3 +87,10 @@ def test_any_values_have_a_block_each_that_keeps_their_order(values: list[float]
     assert len(line) == len(values)
     pairs = sorted(zip(values, line, strict=True))
     assert "".join(block for _, block in pairs) == "".join(sorted(line))
+
+
+def test_a_sparkline_goes_from_the_lowest_to_the_highest_value() -> None:
+    assert sparkline([0, 1, 7]) == "▁▂█"
+    assert sparkline([2, 2]) == "▄▄"
+    assert sparkline([-1.7e308, 0, 1.7e308]) == "▁▅█"  # the difference is not a float
+    assert sparkline([]) == ""

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from git_spacy.cli import diff_table, history_format, markdown, metrics_table
+from git_spacy.cli.metric_plot import sparkline
 from git_spacy.cli.report.content import MARKER, MetricSeries, ReportContent, is_label_score
 from git_spacy.generate import drawing
 from git_spacy.history.metrics import HANDFUL, by_importance, is_lower_better
@@ -21,7 +22,6 @@ from git_spacy.history.run_record import RunChange, flat_metrics, format_number
 from git_spacy.state.verdict import state_label
 
 _SIGNS = {"better": "🟢 ", "worse": "🔴 ", "": ""}
-_BARS = "▁▂▃▄▅▆▇█"
 _MAX_SPARKS = 20  # values in one row of block characters
 _MAX_CHARACTERS = 60_000  # GitHub refuses more than 65,536
 _MAX_ROWS = 30  # of the table of variants
@@ -62,16 +62,6 @@ def _marker(folder: str) -> str:
 
     name = re.sub(r"[^\w./-]", "-", folder)
     return f"{MARKER} of {name} -->" if name else f"{MARKER} -->"
-
-
-def sparkline(values: Sequence[float]) -> str:
-    """Return a row of block characters, one per value, from the lowest to the highest."""
-
-    low, high = min(values, default=0), max(values, default=0)
-    span = high / 2 - low / 2  # the difference could be too large for a float
-    if not span:
-        return _BARS[3] * len(values)
-    return "".join(_BARS[round((value / 2 - low / 2) / span * 7)] for value in values)
 
 
 def _folded(title: str, text: str) -> str:

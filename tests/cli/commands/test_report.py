@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.cli.report.comment import sparkline
 from git_spacy.cli.report.svg_charts import short_number
 from git_spacy.history.run_record import RecordedFile, RunRecord
 from tests.testing.projects import Spacy, project
@@ -341,10 +340,3 @@ def test_numbers_on_axes_are_short() -> None:
         (1e300, "1e+300"), (0.00031766, "0.00032"), (0, "0"),
     ):  # fmt: skip
         assert short_number(number) == text
-
-
-def test_a_sparkline_goes_from_the_lowest_to_the_highest_value() -> None:
-    assert sparkline([0, 1, 7]) == "▁▂█"
-    assert sparkline([2, 2]) == "▄▄"
-    assert sparkline([-1.7e308, 0, 1.7e308]) == "▁▅█"  # the difference is not a float
-    assert sparkline([]) == ""
