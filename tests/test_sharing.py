@@ -50,11 +50,17 @@ def repository(top: Path, value: str) -> Path:
 
 
 def our_paths(top: Path) -> list[Path]:
-    """Return all that git-spacy has written into the Git folder of the repository at `top`."""
+    """Return all that git-spacy has written into the Git folder of the repository at `top`.
+
+    The logs of runs are left out, whose files are private; their folder is not.
+    """
 
     folders = [path for path in (top / ".git").rglob("spacy") if path.is_dir()]
     assert folders
-    return sorted({path for folder in folders for path in (folder, *folder.rglob("*"))})
+    paths = {path for folder in folders for path in (folder, *folder.rglob("*"))}
+    logs = {path for path in paths if path.suffix == ".log" and path.parent.name == "logs"}
+    assert {mode(path) for path in logs} <= {0o600}
+    return sorted(paths - logs)
 
 
 @pytest.mark.parametrize("value", VALUES)
