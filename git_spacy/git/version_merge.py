@@ -44,13 +44,14 @@ WriteVersions = Callable[[Path, Path], object]
 
 
 class MergePreview(NamedTuple):
-    """What a merge would do: the files that it adds, and those that would be in conflict.
+    """What a merge would do: the files that it adds, and those that would be in conflict, or None
+    if this version of Git cannot tell.
 
     Paths are relative to the top of the repository.
     """
 
     added: tuple[str, ...]
-    conflicts: tuple[str, ...]
+    conflicts: tuple[str, ...] | None
 
 
 class MergeResult(NamedTuple):
@@ -110,7 +111,7 @@ class VersionMerge(NamedTuple):
             ours.stdout.decode().strip(), self.version, accepted=(0, 1, *_CANNOT_PREVIEW),
         )  # fmt: skip
         if done.returncode in _CANNOT_PREVIEW:
-            return MergePreview(self._added(self.base, self.version), ())
+            return MergePreview(self._added(self.base, self.version), None)
         tree, *names = _split(done.stdout)
         return MergePreview(self._added(self.head, tree), tuple(names))
 
@@ -135,7 +136,11 @@ class VersionMerge(NamedTuple):
             return MergeResult(resolve_or_empty(self.repository, "HEAD"))
         if not self.repository.git_path("CHERRY_PICK_HEAD").exists():
             process.check_ownership(done)
-            raise Refused(f"git cherry-pick: {_refusal(done)}", hint="git stash")
+            reason = _refusal(done)
+            hint = (
+                "git stash && git spacy update && git stash pop" if "overwritten" in reason else ""
+            )
+            raise Refused(f"git cherry-pick: {reason}", hint=hint)
         names = self._git("diff", "--name-only", "--diff-filter=U", "-z").stdout
         conflicts = _split(names)
         if not conflicts:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from git_spacy.errors import Refused
 from git_spacy.git.address import Address
 from git_spacy.git.commits import former_folders
 from git_spacy.git.repository import Repository
@@ -73,8 +74,14 @@ def branch_to_follow(address: Address) -> str:
 
 
 def trailers(origin: Origin, folder: str = "") -> str:
-    """Return the lines that record `origin` of the project in `folder`, relative to the top."""
+    """Return the lines that record `origin` of the project in `folder`, relative to the top.
 
+    Raises Refused for a path that could be taken for another line.
+    """
+
+    for path in (origin.path, folder):
+        if not path.isprintable():
+            raise Refused(f"the folder {path!r} has control characters", hint="rename it")
     lines = [f"Template: {origin.source}"]
     lines += [f"Template-Commit: {origin.commit}"] if origin.commit else []
     lines += [f"Template-Path: {origin.path}"] if origin.path else []

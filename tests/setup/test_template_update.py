@@ -646,3 +646,13 @@ def test_status_and_log_know_of_updates_without_asking_the_template(
     assert "".join(shown.split()).endswith(f"template{source}at{new[:12]}")
     assert "no runs are recorded" in spacy("log", cwd=mine).err
     assert spacy("log", "--json", cwd=mine).out == "[]\n"
+
+
+@pytest.mark.threat("injected-text", commands="update")
+def test_the_path_of_a_template_cannot_add_trailers(tmp_path: Path, spacy: Spacy) -> None:
+    name = "x\nTemplate: ext::sh/fashion"
+    source = repository(tmp_path / "source", {f"{name}/project.yml": PROJECT})
+    done = spacy("clone", "fashion", "mine", "--repo", source, cwd=tmp_path)
+    assert done.code == 3
+    assert "has control characters" in done.err
+    assert not (tmp_path / "mine").exists()

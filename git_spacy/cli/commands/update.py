@@ -145,9 +145,11 @@ def _show(found: TemplateUpdate) -> None:
 
 def _preview(merge: VersionMerge) -> int:
     conflicts = merge.preview().conflicts
-    for name in conflicts:
+    for name in conflicts or ():
         output.result(f"conflict: {name}")
-    if not conflicts:
+    if conflicts is None:
+        output.message("Whether there are conflicts can be told with Git 2.38 or later.")
+    elif not conflicts:
         output.message("It can be merged without conflicts.")
     return 0
 
