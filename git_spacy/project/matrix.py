@@ -124,7 +124,7 @@ def expand_matrix(
     """Return the commands that `select` picks, once per combination of values that affects them.
 
     A combination that gives a command as project.yml defines it yields that command itself, not a
-    variant. Raises InvalidInput or Refused.
+    variant. Raises InvalidInput, also for a variable that none of them uses, or Refused.
     """
 
     base_project = loader.parse(data, overrides).project
@@ -138,6 +138,7 @@ def expand_matrix(
             hint="list all its values in one option",
         )
     used = _used_variables(base_project, usage)
+    _refuse_unused(names, [command.name for command in select(base_project)], used)
     found: dict[str, Command] = {}
     for values in itertools.product(*(axis.values for axis in axes)):
         typed = dict(zip(names, values, strict=True))
@@ -147,6 +148,25 @@ def expand_matrix(
             variant = _variant(command, relevant, base_project)
             found[variant.name] = variant
     return tuple(found.values())
+
+
+def _refuse_unused(
+    variables: Iterable[str], commands: Sequence[str], used: Mapping[str, Collection[str]]
+) -> None:
+    """Raise InvalidInput if no command uses one of `variables`: all runs would be the same."""
+
+    for variable in variables:
+        if any(variable in used[name] for name in commands):
+            continue
+        users = [name for name in used if variable in used[name]]
+        subject = f"'{commands[0]}' does not use" if len(commands) == 1 else "no command here uses"
+        raise InvalidInput(
+            f"{subject} '{variable}', so all runs would be the same",
+            file="--matrix",
+            hint=f"commands that use it: {', '.join(users)}"
+            if users
+            else f"use it in a script line, as in ${{{variable}}}",
+        )
 
 
 def with_variants(project: Project, data: bytes, names: Iterable[str]) -> Project:

@@ -107,10 +107,13 @@ def _overlapping(command: Command, graph: DependencyGraph) -> Iterable[str]:
 def _refuse_two_producers(graph: DependencyGraph) -> None:
     problems = []
     first: dict[str, Command] = {}
+    reported: set[tuple[str, str]] = set()  # once for all variants of a command
     for command in graph.commands:
         for path in command.produced:
             earlier = first.setdefault(path.normal, command)
-            if earlier is not command:
+            key = path.normal, command.variant_of or command.name
+            if earlier is not command and key not in reported:
+                reported.add(key)
                 problems.append(_two_producers(earlier, command, path))
     if problems:
         raise InvalidInput.from_problems(problems)
@@ -123,8 +126,22 @@ def _two_producers(first: Command, second: Command, path: ProjectPath) -> Diagno
         hint = "give each its own output, or run them one at a time"
         return Diagnostic(message, hint, "project.yml", second.line)
     variable = shlex.split(variant.name)[1].removeprefix("--")
-    hint = f"include the variable in the path: '{path}/${{{variable}}}'"
+    hint = (
+        f"include the variable in the path, also where the script writes it:"
+        f" '{_with_variable(path.text, variable)}'"
+    )
     return Diagnostic(f"{message}: one would overwrite the other", hint, "project.yml", second.line)
+
+
+def _with_variable(path: str, variable: str) -> str:
+    """Return a path that differs for each value of a variable. The last part stays, since many
+    programs choose it: `spacy train` writes `model-best` into the folder that it is given."""
+
+    folder, slash, name = path.rstrip("/").rpartition("/")
+    if slash:
+        return f"{folder}/${{{variable}}}/{name}"
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem}-${{{variable}}}.{suffix}" if dot and stem else f"{name}/${{{variable}}}"
 
 
 def _cycle_error(cycle: Sequence[Command]) -> InvalidInput:

@@ -205,19 +205,31 @@ def test_two_producers_are_reported_at_the_second_with_a_hint() -> None:
     )
 
 
-@pytest.mark.parametrize("names", [("c", "c --vars.seed 1"), ("c --vars.seed 1", "c")])
+@pytest.mark.parametrize(("path", "suggested"), [
+    ("out", "out/${vars.seed}"),
+    ("metrics.json", "metrics-${vars.seed}.json"),
+    ("training/model-best", "training/${vars.seed}/model-best"),
+    ("a/b/scores.json", "a/b/${vars.seed}/scores.json"),
+    (".cache", ".cache/${vars.seed}"),
+])  # fmt: skip
+@pytest.mark.parametrize("names", [
+    ("c", "c --vars.seed 1"), ("c --vars.seed 1", "c"),
+    ("c --vars.seed 1", "c --vars.seed 2", "c --vars.seed 3"),
+])  # fmt: skip
 def test_variants_with_the_same_output_get_the_hint_to_include_the_variable_in_its_path(
-    names: tuple[str, str],
+    names: tuple[str, ...], path: str, suggested: str
 ) -> None:
-    (command,) = make_project(c=([], ["out"])).commands
-    both = [command._replace(name=name, variant_of="c" if " " in name else "") for name in names]
+    (command,) = make_project(c=([], [path])).commands
+    all_ = [command._replace(name=name, variant_of="c" if " " in name else "") for name in names]
     with pytest.raises(InvalidInput) as caught:
-        plan.graph_plan(both)
+        plan.graph_plan(all_)
     (problem,) = caught.value.problems
     assert problem.message == (
-        f"'{names[0]}' and '{names[1]}' both produce 'out': one would overwrite the other"
+        f"'{names[0]}' and '{names[1]}' both produce '{path}': one would overwrite the other"
     )
-    assert problem.hint == "include the variable in the path: 'out/${vars.seed}'"
+    assert problem.hint == (
+        f"include the variable in the path, also where the script writes it: '{suggested}'"
+    )
     assert problem.location == f"project.yml:{command.line}"
 
 

@@ -333,13 +333,34 @@ def test_a_variant_of_a_removed_variable_is_orphaned(tmp_path: Path, spacy: Spac
     assert "removed lock entry 'train --vars.seed 1'" in done.err
 
 
+@pytest.mark.parametrize(("names", "message", "hint"), [
+    ("prepare", "'prepare' does not use 'vars.seed', so", "commands that use it: train"),
+    ("train", "'train' does not use 'vars.note', so", "use it in a script line, as in ${vars.note}"),
+    ("prepare train", "no command here uses 'vars.note', so", "use it in a script line"),
+])  # fmt: skip
+def test_a_matrix_of_a_variable_that_no_command_uses_is_refused(
+    tmp_path: Path, spacy: Spacy, names: str, message: str, hint: str
+) -> None:
+    root = project(tmp_path / "p", """\
+vars: {seed: 0, note: x}
+commands:
+- {name: prepare, script: [touch corpus], outputs: [corpus]}
+- {name: train, script: ["touch model-${vars.seed}"], deps: [corpus], outputs: ["model-${vars.seed}"]}
+""")  # fmt: skip
+    variable = "note" if "note" in message else "seed"
+    done = spacy("run", *names.split(), "--matrix", f"vars.{variable}=1,2", cwd=root)
+    assert done.code == 2
+    assert f"--matrix: error: {message} all runs would be the same\nhint: {hint}" in done.err
+    assert not (root / "corpus").exists()
+
+
 def test_a_matrix_whose_variants_share_an_output_is_refused(tmp_path: Path, spacy: Spacy) -> None:
     root = project(tmp_path / "p", json.dumps(MATRIX), {"work.py": WORK})
     before = snapshot(root)
     done = spacy("run", "train", "--matrix", "lr=1,2", cwd=root)
     assert done.code == 2
     assert "both produce 'model/0': one would overwrite the other" in done.err
-    assert "include the variable in the path: 'model/0/${vars.lr}'" in done.err
+    assert "where the script writes it: 'model/${vars.lr}/0'" in done.err
     assert snapshot(root) == before
     done = spacy("run", "train", "--matrix", "sead=1", cwd=root)
     assert (done.code, "did you mean 'seed'?" in done.err) == (2, True)
