@@ -105,43 +105,61 @@ def _overlapping(command: Command, graph: DependencyGraph) -> Iterable[str]:
 
 
 def _refuse_two_producers(graph: DependencyGraph) -> None:
-    problems = []
-    first: dict[str, Command] = {}
-    reported: set[tuple[str, str]] = set()  # once for all variants of a command
+    producers: dict[str, list[tuple[Command, ProjectPath]]] = {}
     for command in graph.commands:
-        for path in command.produced:
-            earlier = first.setdefault(path.normal, command)
-            key = path.normal, command.variant_of or command.name
-            if earlier is not command and key not in reported:
-                reported.add(key)
-                problems.append(_two_producers(earlier, command, path))
+        for path in {path.normal: path for path in command.produced}.values():
+            producers.setdefault(path.normal, []).append((command, path))
+    problems: list[Diagnostic] = []
+    for (first, _), *others in producers.values():
+        groups: dict[str, list[tuple[Command, ProjectPath]]] = {}
+        for command, path in others:
+            groups.setdefault(command.variant_of or command.name, []).append((command, path))
+        for group in groups.values():  # all variants of a command
+            problems.append(_two_producers(first, [command for command, _ in group], group[0][1]))
     if problems:
         raise InvalidInput.from_problems(problems)
 
 
-def _two_producers(first: Command, second: Command, path: ProjectPath) -> Diagnostic:
+def _two_producers(first: Command, others: Sequence[Command], path: ProjectPath) -> Diagnostic:
+    """Return the problem that a command, or its first variant, and `others` produce one path."""
+
+    second = others[0]
     message = f"'{first.name}' and '{second.name}' both produce '{path}'"
-    variant = first if first.variant_of else second
-    if not variant.variant_of:
+    if not (first.variant_of or second.variant_of):
         hint = "give each its own output, or run them one at a time"
         return Diagnostic(message, hint, "project.yml", second.line)
-    variable = shlex.split(variant.name)[1].removeprefix("--")
+    variables = _differing_variables([first, *others])
+    which = "the variable" if len(variables) == 1 else "the variables"
     hint = (
-        f"include the variable in the path, also where the script writes it:"
-        f" '{_with_variable(path.text, variable)}'"
+        f"include {which} in the path, also where the script writes it:"
+        f" '{_with_variables(path.text, variables)}'"
     )
     return Diagnostic(f"{message}: one would overwrite the other", hint, "project.yml", second.line)
 
 
-def _with_variable(path: str, variable: str) -> str:
-    """Return a path that differs for each value of a variable. The last part stays, since many
+def _differing_variables(commands: Iterable[Command]) -> list[str]:
+    """Return the full names of the variables that do not have the same value in all commands."""
+
+    named = [shlex.split(command.name)[1:] if command.variant_of else [] for command in commands]
+    values = [dict(zip(words[::2], words[1::2], strict=True)) for words in named]
+    variables = dict.fromkeys(variable for one in values for variable in one)
+    return [
+        variable.removeprefix("--")
+        for variable in variables
+        if len({one.get(variable) for one in values}) > 1
+    ]
+
+
+def _with_variables(path: str, variables: Iterable[str]) -> str:
+    """Return a path that differs for each value of the variables. The last part stays, since many
     programs choose it: `spacy train` writes `model-best` into the folder that it is given."""
 
+    values = "-".join(f"${{{variable}}}" for variable in variables)
     folder, slash, name = path.rstrip("/").rpartition("/")
     if slash:
-        return f"{folder}/${{{variable}}}/{name}"
+        return f"{folder}/{values}/{name}"
     stem, dot, suffix = name.rpartition(".")
-    return f"{stem}-${{{variable}}}.{suffix}" if dot and stem else f"{name}/${{{variable}}}"
+    return f"{stem}-{values}.{suffix}" if dot and stem else f"{name}/{values}"
 
 
 def _cycle_error(cycle: Sequence[Command]) -> InvalidInput:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -231,6 +232,23 @@ def test_variants_with_the_same_output_get_the_hint_to_include_the_variable_in_i
         f"include the variable in the path, also where the script writes it: '{suggested}'"
     )
     assert problem.location == f"project.yml:{command.line}"
+
+
+@pytest.mark.parametrize(("variants", "variables"), [
+    (["a 1 b 1", "a 1 b 2", "a 2 b 1", "a 2 b 2"], "variables .*'m/${vars.a}-${vars.b}'"),
+    (["b 1", "a 2 b 1", ""], "variables .*'m/${vars.b}-${vars.a}'"),
+    (["a 1 b 1", "a 1 b 2"], "variable .*'m/${vars.b}'"),
+])  # fmt: skip
+def test_the_hint_names_all_variables_in_which_variants_differ_and_no_other(
+    variants: list[str], variables: str
+) -> None:
+    (command,) = make_project(c=([], ["m"])).commands
+    names = [re.sub("([ab]) ", r"--vars.\1 ", f"c {variant}").strip() for variant in variants]
+    all_ = [command._replace(name=name, variant_of="c" if " " in name else "") for name in names]
+    with pytest.raises(InvalidInput) as caught:
+        plan.graph_plan(all_)
+    (problem,) = caught.value.problems
+    assert re.match(f"include the {re.escape(variables)}".replace(r"\.\*", ".*"), problem.hint)
 
 
 def test_upstream_commands_come_before_the_named_ones_in_the_order_of_the_project() -> None:
