@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
-from git_spacy.errors import GitSpacyError
+from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import document, ignore
 from git_spacy.generate.managed_block import (
     GeneratedFile,
@@ -158,7 +158,7 @@ def _write_initial_block(folder: Path) -> None:
     process.run_git(("init", "-q", "--template="), cwd=folder)
     try:
         ignore.write_initial(folder)
-    except (GitSpacyError, OSError):
+    except (InvalidInput, Refused):
         pass  # the version keeps its own .gitignore
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from git_spacy.cli.main import main
+from tests.testing.faults import failing
 from tests.testing.git_server import GitServer
 from tests.testing.projects import Spacy, process, snapshot
 from tests.testing.repositories import GIT, commit, git, noise, repository, serve, write
@@ -36,6 +39,7 @@ TAIL = """\
 """
 LINES = "".join(f"line {number}\n" for number in range(1, 31))
 FOLDER = "tutorials/fashion"
+STEP = 1 if "GIT_SPACY_STRESS" in os.environ else 16  # from one system call to the next
 TRAILER = "--format=%(trailers:key=Template-Commit,valueonly)"
 
 
@@ -574,6 +578,37 @@ def test_an_interrupt_leaves_the_old_state_or_the_new_commit(
 README = "# Fashion\n\nText.\n\n{}\n\nMore text.\n"
 DOCS = "<!-- WEASEL: AUTO-GENERATED DOCS START (do not remove) -->\n\n{}\n\n<!-- WEASEL: AUTO-GENERATED DOCS END (do not remove) -->"
 LOCK = "prepare:\n  cmd: python scripts/prepare.py\n  script:\n  - {}\n  deps: []\n  outs: []\n"
+
+
+@pytest.mark.threat("torn-writes", commands="update")
+@pytest.mark.parametrize("kills", [True, False], ids=["killed", "refused"])
+def test_a_failure_at_any_system_call_leaves_the_old_state_or_the_new_commit(
+    source: Path, mine: Path, kills: bool
+) -> None:
+    revise(source)
+    pristine = mine.with_name("pristine")
+    shutil.copytree(mine, pristine, symlinks=True)
+    before = snapshot(mine)
+
+    def update() -> int:
+        return main(["-C", str(mine), "update"])
+
+    assert failing(1 << 30, update, kills=False).code == 0
+    updated = snapshot(mine)
+    first = 1 if kills else 3
+    for number in range(first, 400, STEP):
+        shutil.rmtree(mine)
+        shutil.copytree(pristine, mine, symlinks=True)
+        ended = failing(number, update, kills=kills)
+        assert snapshot(mine) in (before, updated), number
+        assert git(mine, "status", "--porcelain") == "", number
+        assert not (mine / ".git/CHERRY_PICK_HEAD").exists(), number
+        assert failing(1 << 30, update, kills=False).code == 0, number
+        assert snapshot(mine) == updated, number
+        if not ended.was_touched:
+            assert number > first, "no system call was counted"
+            return
+    raise AssertionError("the command has too many system calls")
 
 
 def test_generated_text_causes_no_conflicts(tmp_path: Path, source: Path, spacy: Spacy) -> None:
