@@ -117,7 +117,7 @@ ASSET = KeyTable(
             "Expected MD5, or 'sha256:' and the SHA-256; downloads that differ are rejected.",
         ),
         "description": SchemaKey("line", "Description of the asset."),
-        "license": SchemaKey("line", "License of the data, e.g. 'CC-BY-4.0' (an SPDX id)."),
+        "license": SchemaKey("anything", "License of the data, e.g. 'CC-BY-4.0' (an SPDX id)."),
         "extra": SchemaKey("flag", "Fetch the asset only with --extra."),
         "extract": SchemaKey(
             "flag", "Extract the archive: 'dest' is the folder, or the decompressed file."
@@ -144,7 +144,7 @@ PROJECT = KeyTable(
         "title": SchemaKey("line", "Title of the project."),
         "description": SchemaKey("line", "Description of the project, in Markdown."),
         "license": SchemaKey(
-            "line", "License of the project and its results, e.g. 'MIT' (an SPDX id)."
+            "anything", "License of the project and its results, e.g. 'MIT' (an SPDX id)."
         ),
         "variables": SchemaKey("variables", "Variables, used in other values as {NAME}."),
         "vars": SchemaKey(

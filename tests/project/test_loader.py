@@ -382,9 +382,9 @@ def test_each_problem_has_exactly_this_message_and_hint(
         ("assets: [{dest: a, url: u, git: {repo: r, path: p}}]",
          "project.yml:1:20: warning: 'url' is ignored because of 'git'\nhint: remove one of them"),
         ("license: [MIT, 1]",
-         "project.yml:1:10: warning: 'license' is ignored: it is a list\nhint: write one string"),
+         "project.yml:1:1: warning: 'license' is ignored: it is a list\nhint: write one string"),
         ("assets: [{dest: a, license: {name: MIT}}]",
-         "project.yml:1:29: warning: 'license' is ignored: it is a mapping\nhint: write one string"),
+         "project.yml:1:20: warning: 'license' is ignored: it is a mapping\nhint: write one string"),
     ],
 )  # fmt: skip
 def test_a_key_that_is_ignored_gets_a_warning_at_its_position(text: str, warning: str) -> None:
@@ -465,11 +465,11 @@ spacy_version: anything
     assert project.environment == {"token": "TOKEN"}
     assert [path.normal for path in project.directories] == ["a", "b"]
     (command,) = project.commands
-    assert (command.name, command.help, command.no_skip, command.line) == ("c", "1", True, 6)
+    assert (command.name, command.help, command.no_skip, command.line) == ("c", "1", True, 7)
     assert command.script == ("x", "y '#'")
     paths = (command.deps, command.outputs, command.outputs_no_cache)
     assert [[path.text for path in group] for group in paths] == [["d"], ["o"], ["m"]]
-    assert project.workflows == (("w", ("c", "c"), 7, ()),)
+    assert project.workflows == (("w", ("c", "c"), 8, ()),)
     assert project.remotes == (("default", "s3://bucket"), ("other", "/mnt"))
     assert project.warnings == ()
 

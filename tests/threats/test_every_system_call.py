@@ -60,6 +60,12 @@ def ran(root: Path) -> None:
     spacy("run", "all", cwd=root)
 
 
+def committed(root: Path) -> None:
+    ran(root)
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "ran")
+
+
 def changed(root: Path) -> None:
     ran(root)
     text = (root / "project.yml").read_text()
@@ -195,6 +201,8 @@ CASES = {
         content("model/weights.txt"),
     ),
     "clean": Case(("clean", "--force"), ran, content("corpus/words.txt", "model/weights.txt")),
+    "report": Case(("report",), ran, content("report.html")),
+    "provenance": Case(("provenance", "-o", "made.json"), committed, content("made.json")),
     "cache gc": Case(("cache", "gc", "--days", "0"), restorable, undamaged_cache),
 }
 
