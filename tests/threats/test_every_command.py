@@ -54,9 +54,9 @@ def root(tmp_path: Path) -> Path:
 
 ROLES = {
     "dest": "assets: [{dest: 'PATH', url: source}]",
-    "outputs": "commands: [{name: all, script: ['touch OWNED'], outputs: ['PATH']}]",
-    "outputs_no_cache": "commands: [{name: all, script: ['touch OWNED'], outputs_no_cache: ['PATH']}]",
-    "directories": "directories: ['PATH']\ncommands: [{name: all, script: ['touch OWNED']}]",
+    "outputs": "commands: [{name: all, script: ['touch OWNED', 'true ${vars.x}'], outputs: ['PATH']}]",
+    "outputs_no_cache": "commands: [{name: all, script: ['touch OWNED', 'true ${vars.x}'], outputs_no_cache: ['PATH']}]",
+    "directories": "directories: ['PATH']\ncommands: [{name: all, script: ['touch OWNED', 'true ${vars.x}']}]",
 }
 QUICK = ("assets", "run all", "run all --dry", "status", "check")
 READING = ("status", "status --json", "check", "check --staged", "graph", "document", "resolved")
