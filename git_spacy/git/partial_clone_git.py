@@ -148,6 +148,11 @@ def open_versions(
         return found._replace(old=found.at(old))
 
     if address.local_path is not None:
+        if not address.local_path.is_dir():
+            raise ExternalError(
+                f"no such folder: '{address.local_path}'",
+                hint="if the template has moved: git spacy update --adopt URL//FOLDER",
+            )
         git_dir = _find_local_git_dir(address.local_path)
         yield versions(git_dir, _local_commit(git_dir, address), _LocalContents(git_dir))
         return

@@ -439,6 +439,21 @@ def test_a_folder_that_moved_in_the_template_is_found(
     assert "has no folder 'pipelines/fashion'" in gone.err
 
 
+def test_a_template_that_has_moved_is_reported_and_can_be_adopted(
+    source: Path, mine: Path, spacy: Spacy
+) -> None:
+    revise(source)
+    moved = source.rename(source.with_name("moved"))
+    done = spacy("update", cwd=mine)
+    assert (done.code, done.err) == (
+        4,
+        f"error: no such folder: '{source}'\n"
+        "hint: if the template has moved: git spacy update --adopt URL//FOLDER\n",
+    )
+    assert spacy("update", "--adopt", f"{moved}//{FOLDER}", "--yes", cwd=mine).code == 0
+    assert (mine / "scripts/new.py").exists()
+
+
 def test_a_rewritten_history_of_the_template_is_reported(
     tmp_path: Path, git_server: GitServer, source: Path, spacy: Spacy
 ) -> None:
