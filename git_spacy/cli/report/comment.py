@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 from git_spacy.cli import diff_table, history_format, markdown, metrics_table
 from git_spacy.cli.metric_plot import sparkline
+from git_spacy.cli.report import training_curves
 from git_spacy.cli.report.content import MARKER, MetricSeries, ReportContent, is_label_score
 from git_spacy.generate import drawing
 from git_spacy.history.metrics import HANDFUL, by_importance, is_lower_better
 from git_spacy.history.run_diff import differing_metrics, sort_by_metric
+from git_spacy.history.run_ids import short_run_id
 from git_spacy.history.run_record import RunChange, flat_metrics, format_number
 from git_spacy.state.verdict import state_label
 
@@ -44,6 +46,7 @@ def comment(content: ReportContent) -> str:
     for part in (
         _CommentPart("metrics", _metrics(content)),
         _CommentPart("changes", _folded("What changed", _changes(content))),
+        _CommentPart("training", _folded("Training", _training(content))),
         _CommentPart("variants", _variants(content)),
         _CommentPart("scores by label", _folded("Scores by label", _labels(content))),
         _CommentPart("graph", _folded("Graph", _graph(content))),
@@ -141,6 +144,25 @@ def _changes(content: ReportContent) -> str:
     if len(content.sides) != 2:
         return ""
     return diff_table.to_markdown(content.sides, content.compared, all_metrics=False)
+
+
+def _training(content: ReportContent) -> str:
+    """Return a table of the trainings that are logged on this machine, e.g. in the same CI job."""
+
+    rows = []
+    for curves in content.curves:
+        for run in curves.runs:
+            known = [value for _, value in training_curves.points(run, training_curves.TOTAL)]
+            rows.append(
+                (
+                    markdown.cell(curves.command),
+                    markdown.cell(short_run_id(content.runs[run.number].record)),
+                    sparkline(known[-_MAX_SPARKS:]),
+                    training_curves.summary(run),
+                )
+            )
+    titles = ("command", "run", "score by step", "result")
+    return markdown.table(titles, rows, (True, True, True, True)) if rows else ""
 
 
 def _variants(content: ReportContent) -> str:

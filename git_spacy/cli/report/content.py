@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from git_spacy.cli import output
 from git_spacy.cli.context import CommandContext
+from git_spacy.cli.report.training_curves import TrainingCurves, read_curves
 from git_spacy.cli.states import node_states
 from git_spacy.errors import InvalidInput, as_warning
 from git_spacy.generate.graph import Graph, build_graph
@@ -20,6 +21,7 @@ from git_spacy.history import run_diff, run_sides
 from git_spacy.history.commit_runs import CommitRuns, RecordedRun, read_history
 from git_spacy.history.metrics import by_importance
 from git_spacy.history.run_diff import Comparison, VariantRun
+from git_spacy.history.run_logs import logs_of_runs
 from git_spacy.history.run_params import CommitParams
 from git_spacy.history.run_record import flat_metrics
 from git_spacy.history.run_sides import ComparedCommand, Side
@@ -130,6 +132,7 @@ class ReportContent(NamedTuple):
     comparison: Comparison
     series: tuple[MetricSeries, ...]
     labels: tuple[LabelTable, ...]
+    curves: tuple[TrainingCurves, ...]
     sides: tuple[Side, ...]
     compared: Mapping[str, ComparedCommand]
     steps: Mapping[str, TracedStep]
@@ -148,8 +151,7 @@ def read_content(
 
     root, project = context.root, context.project_with_variants()
     repository, _, folder = context.open_history()
-    newest = next((name for name in revisions if not name.startswith("^")), "HEAD")
-    newest = newest.rpartition("..")[2] or "HEAD"
+    newest = _newest_revision(revisions)
     head_id = notes.resolve_commit(repository, newest)
     head = next(notes.list_commits(repository, [head_id], 1))
     history = list(
@@ -181,11 +183,17 @@ def read_content(
         comparison=run_diff.compare(runs),
         series=tuple(islice(_metric_series(runs), _MAX_SERIES)),
         labels=tuple(_label_tables(runs, compared)),
+        curves=read_curves(runs, logs_of_runs(repository)),
         sides=sides,
         compared=compared,
         steps=steps,
         outputs=tuple(_trace_outputs(steps, project)),
     )
+
+
+def _newest_revision(revisions: Sequence[str]) -> str:
+    first = next((name for name in revisions if not name.startswith("^")), "HEAD")
+    return first.rpartition("..")[2] or "HEAD"
 
 
 # Runs

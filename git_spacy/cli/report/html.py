@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from git_spacy import __version__
 from git_spacy.cli import diff_table, history_format
+from git_spacy.cli.report import curves_html
 from git_spacy.cli.report.content import (
     MARKER,
     MAX_RUNS,
@@ -126,6 +127,7 @@ def _sections(content: ReportContent) -> Iterator[_Section]:
     for id, title, body, command in (
         ("changes", "What changed", _changes(content), "diff"),
         ("metrics", "Metrics", _metrics(content), "log --table"),
+        ("training", "Training", curves_html.section(content.curves), "show --log"),
         ("variants", "Variants", _variants(content), "log --table"),
         ("labels", "Scores by label", _labels(content), "show"),
         ("runs", "Runs", _runs(content), "log --all"),

@@ -45,15 +45,9 @@ def line_chart(series: MetricSeries, runs: Sequence[VariantRun]) -> str:
     ]
     parts = [
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" tabindex="0"'
-        f' aria-label="{line(_summary(series, points))}">'
+        f' aria-label="{line(_summary(series, points))}">',
+        *_grid(low, high),
     ]
-    for value in dict.fromkeys((high, low)):
-        y = _scale(value, low, high, _HEIGHT - _BOTTOM, _TOP)
-        parts.append(
-            f'<path class="grid" d="M{_LEFT} {_number(y)}H{_WIDTH - _RIGHT}"/>'
-            f'<text x="{_LEFT - 8}" y="{_number(y + 4)}" text-anchor="end">'
-            f"{line(short_number(value))}</text>"
-        )
     if len(held) > 1:
         path = "L".join(f"{_number(x)} {_number(y)}" for x, y in held)
         parts.append(f'<path class="line" d="M{path}"/>')
@@ -95,6 +89,52 @@ def short_number(value: float) -> str:
     if 1e3 <= size < 1e7:
         return f"{value:,.0f}"
     return format_number(value) if not size or 1e-3 <= size < 1e7 else f"{value:.2g}"
+
+
+class CurveLine(NamedTuple):
+    """The values of a run by their steps, and what to say of it."""
+
+    number: int
+    points: Sequence[tuple[int, float]]
+    summary: str
+
+
+def curve_chart(lines: Sequence[CurveLine], title: str) -> str:
+    """Draw a line for each run through its values by step; the first one is above the others."""
+
+    steps = [step for curve in lines for step, _ in curve.points]
+    known = [value for curve in lines for _, value in curve.points]
+    low, high = min(known), max(known)
+    label = f"{title} by step: {lines[0].summary}. Use the arrow keys to go from run to run."
+    parts = [
+        f'<svg class="chart curve" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" tabindex="0"'
+        f' aria-label="{line(label)}">',
+        *_grid(low, high),
+    ]
+    for age, curve in reversed(list(enumerate(lines))):
+        path = " ".join(
+            f"{_number(_scale(step, min(steps), max(steps), _LEFT, _WIDTH - _RIGHT))}"
+            f",{_number(_scale(value, low, high, _HEIGHT - _BOTTOM, _TOP))}"
+            for step, value in curve.points
+        )
+        kind = "" if age else ' class="newest"'
+        parts.append(
+            f'<polyline{kind} points="{path}" data-r="{curve.number}"'
+            f' data-v="{line(curve.summary)}"/>'
+        )
+    return "".join((*parts, "</svg>"))
+
+
+def _grid(low: float, high: float) -> Iterator[str]:
+    """Yield a line and a number for the lowest and the highest value."""
+
+    for value in dict.fromkeys((high, low)):
+        y = _scale(value, low, high, _HEIGHT - _BOTTOM, _TOP)
+        yield (
+            f'<path class="grid" d="M{_LEFT} {_number(y)}H{_WIDTH - _RIGHT}"/>'
+            f'<text x="{_LEFT - 8}" y="{_number(y + 4)}" text-anchor="end">'
+            f"{line(short_number(value))}</text>"
+        )
 
 
 class ParallelAxis(NamedTuple):

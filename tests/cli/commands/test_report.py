@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from git_spacy.cli.report.svg_charts import short_number
+from git_spacy.history.run_ids import run_id
+from git_spacy.history.run_logs import LogWriter
 from git_spacy.history.run_record import RecordedFile, RunRecord
 from tests.testing.projects import Spacy, project
 from tests.testing.recorded import commit_results, md5, record_on_head
@@ -79,6 +81,18 @@ def results(minute: int, score: float) -> Sequence[RunRecord]:
     )  # fmt: skip
 
 
+def log_training(root: Path, run: RunRecord, best: float) -> None:
+    """Keep the log of a training, as spaCy prints it."""
+
+    log = LogWriter(root, run.command, run.command)
+    log.write_line("E    #       LOSS <B>  ENTS_F  SCORE ")
+    log.write_line("---  ------  --------  ------  ------")
+    for step, share in enumerate((0, 0.5, 1, 0.75)):
+        score = f"{share * best:.2f}"
+        log.write_line(f"  0  {step * 200:6}  {'nan' if step else '7.50':>8}  {score}  {score}")
+    log.finish(run_id(run))
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three commits with results, and experiments on the last one, of which one failed."""
@@ -91,6 +105,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(root, {"note": str(minute)})
         commit_results(root, results(minute, score), f"Score {score}")
         git(root, "tag", f"v{minute}")
+    for minute in (1, 2):
+        log_training(root, results(minute, 0)[1], best=0.5 + minute / 10)
     experiments = [evaluated(10 + seed, 0.8 + seed / 100, seed) for seed in (1, 2, 3)]
     record_on_head(root, [*experiments, evaluated(20, 0, 4, exit=3, metrics={}, dirty=True)])
     return root
@@ -122,7 +138,7 @@ def rows(html: str) -> list[list[str]]:
 
 def test_a_page_has_its_sections_in_order_and_needs_nothing_else(page: str) -> None:
     assert re.findall(r'<section id="(\w+)"', page) == [
-        "changes", "metrics", "variants", "labels", "runs", "graph", "origins",
+        "changes", "metrics", "training", "variants", "labels", "runs", "graph", "origins",
     ]  # fmt: skip
     assert "<title>Fashion brands</title>" in page
     for link in re.findall(r'href="#([^"]+)"', page):
@@ -156,6 +172,24 @@ def test_charts_have_the_runs_of_commits_on_a_line_and_experiments_as_rings(page
         assert len(set(numbers)) == 6
         assert all(f'<tr id="r{number}"' in page for number in numbers)
     assert 'aria-label="ents_f of evaluate: 6 runs, from 0.25 to 0.83, 0.83 in the last' in page
+
+
+def test_trainings_that_are_logged_have_a_curve_for_each_run(page: str) -> None:
+    curves = section(page, "training")
+    assert re.findall(r"<figcaption>(.*?)</figcaption>", curves) == [
+        "score <span>best 0.7 at step 400 of 600</span>",
+        "ents_f <span>best 0.7 at step 400 of 600</span>",
+        "loss &lt;b&gt; <span>7.5 at the last step (600)</span>",
+    ]
+    score = re.findall(r"<svg.*?</svg>", curves, re.DOTALL)[0]
+    lines = re.findall(r'<polyline(.*?) points="(.*?)" data-r="(\d+)" data-v="(.*?)"/>', score)
+    assert [kind.strip() for kind, *_ in lines] == ["", 'class="newest"']
+    assert [text for *_, text in lines] == [
+        f"best {best} at step 400 of 600" for best in ("0.6", "0.7")
+    ]
+    assert {len(points.split()) for _, points, *_ in lines} == {4}
+    shown = rows(section(page, "runs"))[1:]
+    assert [shown[int(number)][1] for *_, number, _ in lines] == ["train", "train"]
 
 
 def test_variants_are_lines_through_their_variables_and_metrics(page: str) -> None:
@@ -218,10 +252,11 @@ def test_the_comment_has_metrics_with_their_history_and_folds_the_rest(
     assert "| `evaluate` `ents_f` | 0.5 | **0.75** | 🟢 +0.25 better | ▅▁█ |" in lines
     assert "| `evaluate` `loss` | 50 | **75** | 🔴 +25 worse | ▅▁█ |" in lines
     assert "<details><summary>What changed</summary>" in lines
+    assert re.search(r"\| `train` \| `run-\w{7}` \| ▁▅█▆ \| best 0.7 at step 400 of 600 \|", text)
     assert "<details><summary>4 variants</summary>" in lines
     assert "| `BRAND` | 0.5 | 1 | 0.75 | 0.5 |" in lines
     assert "```mermaid" in lines
-    assert text.count("<details>") == text.count("</details>") == 4
+    assert text.count("<details>") == text.count("</details>") == 5
 
 
 def test_a_comment_is_never_longer_than_github_accepts(
@@ -232,7 +267,7 @@ def test_a_comment_is_never_longer_than_github_accepts(
     assert len(text) < 1100
     assert "`ents_f` | 0.5 | **0.75**" in text
     assert (
-        "\nToo large for a comment: variants, scores by label, graph; see `git spacy report`.\n"
+        "\nToo large for a comment: training, variants, scores by label, graph; see `git spacy report`.\n"
         in text
     )
 

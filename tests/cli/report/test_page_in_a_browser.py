@@ -82,6 +82,22 @@ def test_filters_hide_rows_and_fade_their_marks(browser: Browser) -> None:
         assert browser.ask(faded) == count
 
 
+def test_a_curve_shows_the_run_of_its_training(browser: Browser) -> None:
+    tip = "document.querySelector('#tip.shown')?.textContent ?? ''"
+    # a page that still scrolls smoothly, after an earlier test, would hide the tip
+    browser.ask(
+        "(async () => { scrollTo({top: 0, behavior: 'instant'});"
+        " for (const _ of [1, 2]) await new Promise(requestAnimationFrame); })()"
+    )
+    browser.ask("document.querySelector('#training svg').focus({preventScroll: true})")
+    for best in ("0.6", "0.7"):
+        browser.press("ArrowRight")
+        shown = browser.wait_for(tip)
+        assert shown.startswith(f"best {best} at step 400 of 600\n")
+        assert "Command: train" in shown
+    browser.press("Escape")
+
+
 def test_a_mark_shows_its_run_to_the_pointer_and_to_the_keyboard(browser: Browser) -> None:
     tip = "document.querySelector('#tip.shown')?.textContent ?? ''"
     browser.point("#metrics circle.ring")

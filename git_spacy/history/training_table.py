@@ -1,0 +1,62 @@
+"""Read the tables that spaCy prints while it trains, from what the script of a run has printed.
+
+The format is that of `spacy.ConsoleLogger.v1` to `v3` (spacy/training/loggers.py): a line with the
+titles `E` (epoch), `#` (step), `LOSS …` for each component, the scores and `SCORE`; a line of
+hyphens, which shows how wide the columns are; and a row of numbers for each evaluation.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_RULE = re.compile(r"-{3,}(?:  ?-+){2,} *")
+_NUMBER = r"(?:-?[0-9]{1,18}(?:\.[0-9]{1,18})?|nan|-?inf)"
+_ROW = re.compile(rf" *([0-9]{{1,18}}) +([0-9]{{1,18}})((?: +{_NUMBER})+) *")
+
+
+class TrainingTable(NamedTuple):
+    """The rows of one training.
+
+    `columns` are the titles after those of epoch and step, in lower case: `loss ner`, `ents_f`,
+    `score`. `rows[i]` has a number for each of them after `steps[i]` steps: losses,
+    scores as percentages, and their weighted mean `score` from 0 to 1.
+    """
+
+    columns: tuple[str, ...]
+    steps: tuple[int, ...]
+    rows: tuple[tuple[float, ...], ...]
+
+
+def parse(text: str) -> list[TrainingTable]:
+    """Return the tables in a log that have rows, the first one first."""
+
+    tables: list[tuple[tuple[str, ...], list[int], list[tuple[float, ...]]]] = []
+    columns: tuple[str, ...] = ()
+    before = ""
+    for raw in text.split("\n"):
+        # what is before a carriage return is a progress bar that was removed
+        line = _ESCAPE_SEQUENCE.sub("", raw).rstrip("\r").rpartition("\r")[2]
+        if _RULE.fullmatch(line):
+            if columns := _columns(before, line):
+                tables.append((columns, [], []))
+        elif columns and (match := _ROW.fullmatch(line)):
+            numbers = tuple(map(float, match[3].split()))
+            if len(numbers) == len(columns):
+                tables[-1][1].append(int(match[2]))
+                tables[-1][2].append(numbers)
+        before = line
+    return [
+        TrainingTable(columns, tuple(steps), tuple(rows))
+        for columns, steps, rows in tables
+        if steps
+    ]
+
+
+def _columns(titles: str, rule: str) -> tuple[str, ...]:
+    """Return the titles after `E` and `#`, which are as wide as the hyphens below them; none if the
+    table is not spaCy's."""
+
+    found = [titles[mark.start() : mark.end()].strip() for mark in re.finditer("-+", rule)]
+    return tuple(title.lower() for title in found[2:]) if found[:2] == ["E", "#"] else ()
