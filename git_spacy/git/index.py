@@ -248,6 +248,26 @@ class Index:
                     states[name] = "assumed unchanged"
         return states
 
+    def sparse(self, paths: Sequence[str]) -> list[TreeEntry]:
+        """Return the entries at or below `paths` that Git leaves out of the worktree."""
+
+        if not self._may_have_flags:
+            return []
+        return [
+            TreeEntry(mode, name, id)
+            for batch in _batches(paths)
+            for mode, id, stage, flags, name in self._list_stages(_LITERAL, batch, debug=True)
+            if not stage and flags & _SKIP_WORKTREE
+        ]
+
+    @property
+    def is_cone(self) -> bool:
+        """Whether the sparse checkout consists of whole folders, and not of patterns."""
+
+        arguments = ("config", "--type=bool", "core.sparseCheckoutCone")
+        done = process.run_git(arguments, cwd=self.top, environ=self.environ, accepted=(0, 1))
+        return done.stdout.strip() == b"true"
+
     def untracked(self, paths: Sequence[str]) -> set[str]:
         """Return the files at or below `paths` that are neither in the index nor ignored.
 

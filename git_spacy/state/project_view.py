@@ -33,6 +33,7 @@ from git_spacy.state.same_file import (
     is_text,
     unchanged_in_git,
 )
+from git_spacy.state.sparse import all_files, complete
 from git_spacy.state.stat_cache import Observed, StatCache
 
 _PROJECT_FILES = (loader.PROJECT_FILE, LOCK_FILE)
@@ -188,10 +189,13 @@ class TrackedFiles(WorkTree):
                 if (name := f"{path.normal}/{file.name}".rstrip("/")) in tracked
                 or name.startswith(submodules)
             ]
-            if not counts_in_git(path, [file.name for file in in_git], self._committed):
+            names = [file.name for file in in_git]
+            names += [entry.name for entry in self._stats.not_checked_out(path.normal)]
+            if not counts_in_git(path, names, self._committed):
                 result[path.normal] = None
             elif len(in_git) == len(files):
-                result[path.normal] = self._stats.fingerprint(path.normal, algorithm)
+                now = self._stats.fingerprint(path.normal, algorithm)
+                result |= complete(self._stats, {path.normal: now}, algorithm)
             else:
                 size = sum(file.size for file in in_git)
                 result[path.normal] = Fingerprint(
@@ -507,11 +511,11 @@ def _present_fingerprints(
     stats: StatCache, paths: Sequence[ProjectPath], algorithm: str
 ) -> Observed:
     result: dict[str, Fingerprint | None] = {}
-    for path, now in stats.fingerprints(paths, algorithm).items():
+    for path, now in complete(stats, stats.fingerprints(paths, algorithm), algorithm).items():
         is_bare = (
             now is not None
             and now.size <= _MAX_PLACEHOLDER_BYTES
-            and only_placeholders([file.name for file in stats.files(path)])
+            and only_placeholders([file.name for file in all_files(stats, path)])
         )
         result[path] = None if is_bare else now
     return result
