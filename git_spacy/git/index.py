@@ -16,12 +16,11 @@ from typing import Literal
 from git_spacy.errors import InvalidInput
 from git_spacy.git import objects, process
 from git_spacy.git.remote_tree import SUBMODULE, TreeEntry
-from git_spacy.git.repository import Repository
+from git_spacy.git.repository import Repository, submodule_paths
 
 _NO_FSMONITOR = ("-c", "core.fsmonitor=false")  # reading must not start the user's programs
 _LITERAL = ("--literal-pathspecs", *_NO_FSMONITOR)  # names, not patterns
 _NO_LOCK = "--no-optional-locks"  # do not write the index, not even refreshed times
-_SUBMODULE_PATH = re.compile(r"^\s*path\s*=\s*(.*?)\s*$", re.MULTILINE)
 _GLOB = re.compile(r"[\\*?\[]")
 _MAX_PATHS = 1000  # on one command line
 _PLAIN_HEADER = b"DIRC\0\0\0\2"  # a version that cannot store the flags below, except the first
@@ -305,11 +304,7 @@ class Index:
 
         entries = self._all_entries
         if entries is None:
-            try:
-                text = (self.top / ".gitmodules").read_text("utf-8", "surrogateescape")
-            except OSError:
-                return []
-            paths = [path.strip('"') for path in _SUBMODULE_PATH.findall(text)]
+            paths = submodule_paths(self.top)
             entries = tuple(self.entries(paths)) if paths else ()
         return [entry for entry in entries if entry.mode == SUBMODULE]
 

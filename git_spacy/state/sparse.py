@@ -1,4 +1,4 @@
-"""Count files outside the sparse checkout as Git has them.
+"""Count files that are not checked out as Git has them.
 
 `git sparse-checkout` leaves files out of the worktree. Nothing has changed in them, so their
 content is that of the index, as long as nobody needs the files themselves.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from git_spacy.errors import ExternalError
 from git_spacy.files import open_each
-from git_spacy.git.repository import Repository, prefix
+from git_spacy.git.repository import Repository, prefix, submodule_paths
 from git_spacy.state.hashing import FileStat, Fingerprint, digest_names
 
 if TYPE_CHECKING:
@@ -25,32 +25,43 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
-def sparse_entries(root: Path, repository: Repository | None) -> dict[str, TreeEntry]:
-    """Return what is outside the sparse checkout in the project at `root`, by name, sorted.
+def absent_entries(root: Path, repository: Repository | None) -> dict[str, TreeEntry]:
+    """Return what is not checked out in the project at `root`, by name, sorted.
 
-    Names are relative to the project. Starts git only if there is a sparse checkout.
+    That is what is outside the sparse checkout, and submodules without their files. Names are
+    relative to the project. Starts git only if there may be any.
     """
 
     if repository is None or repository.top is None:
         return {}
-    if not repository.git_path("info/sparse-checkout").exists():
+    is_sparse = repository.git_path("info/sparse-checkout").exists()
+    submodules = [
+        name
+        for name in submodule_paths(repository.top)
+        if not (repository.top / name / ".git").exists()
+    ]
+    if not is_sparse and not submodules:
         return {}
     from git_spacy.git.index import Index  # imports the code that runs git
+    from git_spacy.git.remote_tree import SUBMODULE
 
     index = Index.discover(root)
     if index is None:
         return {}
     top = prefix(root, index.top)
     try:
-        entries = index.sparse([top])
+        entries = index.sparse([top]) if is_sparse else []
+        if submodules:
+            entries += (entry for entry in index.entries(submodules) if entry.mode == SUBMODULE)
     except ExternalError:
         return {}
-    named = {entry.name[len(top) :]: entry for entry in entries}
-    return dict(sorted(named.items()))
+    return dict(
+        sorted((entry.name[len(top) :], entry) for entry in entries if entry.name.startswith(top))
+    )
 
 
 def complete(stats: StatCache, observed: Observed, algorithm: str = "md5") -> Observed:
-    """Return the `observed` fingerprints with the files outside the sparse checkout as in Git.
+    """Return the `observed` fingerprints with the files that are not checked out as in Git.
 
     A path is None if that content is not known: of a submodule, a link or a file in Git LFS, or in
     a partial clone.
@@ -127,8 +138,7 @@ def _signature(now: Fingerprint | None, absent: Sequence[TreeEntry], algorithm: 
 
 
 def entries_at(root: Path, entries: Mapping[str, TreeEntry], path: str) -> list[TreeEntry]:
-    """Return those of the sorted `entries` at or below `path` that do not exist, named relative
-    to it."""
+    """Return those of the sorted `entries` at or below `path` that do not exist, relative to it."""
 
     if not entries:
         return []
@@ -139,5 +149,11 @@ def entries_at(root: Path, entries: Mapping[str, TreeEntry], path: str) -> list[
     return [
         entries[name]._replace(name=name[len(inside) :])
         for name in found
-        if not os.path.lexists(root / name)
+        if not _exists(root / name)
     ]
+
+
+def _exists(path: Path) -> bool:
+    """Return whether a file exists, or a submodule has its files."""
+
+    return (path / ".git").exists() if path.is_dir() else os.path.lexists(path)

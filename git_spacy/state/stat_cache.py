@@ -35,7 +35,7 @@ from git_spacy.state.hashing import (
     files_below,
     stat_summary,
 )
-from git_spacy.state.sparse import entries_at, sparse_entries
+from git_spacy.state.sparse import absent_entries, entries_at
 from git_spacy.state.uncounted import excludes_files, find_uncounted, rules_digest
 
 if TYPE_CHECKING:
@@ -276,13 +276,14 @@ class StatCache:
         return summary.newest + tick < cached.hashed_at
 
     def not_checked_out(self, path: str) -> list[TreeEntry]:
-        """Return what Git has at or below `path` outside the sparse checkout, relative to it."""
+        """Return what only Git has at or below `path`: outside the sparse checkout, or in a
+        submodule. Names are relative to `path`."""
 
-        return entries_at(self.root, self._sparse_entries, path)
+        return entries_at(self.root, self._absent_entries, path)
 
     @cached_property
-    def _sparse_entries(self) -> dict[str, TreeEntry]:
-        return sparse_entries(self.root, self._repository)
+    def _absent_entries(self) -> dict[str, TreeEntry]:
+        return absent_entries(self.root, self._repository)
 
     def staged_fingerprint(
         self, path: str, signature: str, kind: str = "staged"

@@ -25,7 +25,7 @@ def judge(
 ) -> tuple[Verdict, Observed]:
     """Return the verdict on one command and the fingerprints that it is based on.
 
-    Upstream commands are not considered. Files outside the sparse checkout count as in Git, but are
+    Upstream commands are not considered. Files that are not checked out count as in Git, but are
     missing if the command has to run. Raises Refused, OSError.
     """
 
@@ -82,7 +82,6 @@ def _with_recorded(
     That is, where Git has only converted a file.
     """
 
-    observed = _without_absent(stats, [command for command, _ in pairs], observed)
     differing: dict[str, list[tuple[str, str]]] = {}
     for command, entry in pairs:
         recorded = {item.path: item.md5 for item in (*entry.deps, *entry.outs)} if entry else {}
@@ -103,25 +102,6 @@ def _with_recorded(
         name: _with_digests(observed, {path: md5 for path, md5 in listed if (path, md5) in same})
         for name, listed in differing.items()
     }
-
-
-def _without_absent(stats: StatCache, commands: Sequence[Command], observed: Observed) -> Observed:
-    """Return `observed` with None for dependencies whose submodule is not checked out."""
-
-    empty = [
-        path.normal
-        for command in commands
-        for path in command.deps
-        if (now := observed[path.normal]) and now.is_empty
-    ]
-    if not empty:
-        return observed
-    from git_spacy.git.index import Index
-    from git_spacy.state.same_file import absence
-
-    index = Index.discover(stats.root)
-    absent = {path for path in set(empty) if absence(stats.root, index, path)}
-    return {path: None if path in absent else now for path, now in observed.items()}
 
 
 def _with_digests(observed: Observed, digests: Mapping[str, str]) -> Observed:

@@ -274,6 +274,24 @@ def test_a_submodule_that_is_not_checked_out_can_be_checked_out(
     assert opinions(clone, spacy) == AGREED
 
 
+def test_a_submodule_in_a_folder_that_is_not_checked_out_is_missing(
+    root: Path, tmp_path: Path, spacy: Spacy
+) -> None:
+    repository(tmp_path / "lib", {"a": "x\n"})
+    allow = ("-c", "protocol.file.allow=always", "submodule")
+    git(root, *allow, "add", "-q", str(tmp_path / "lib"), "data/a b/ext")
+    run_and_commit(root, spacy)
+    assert opinions(root, spacy) == AGREED
+    git(root, "submodule", "deinit", "-q", "-f", "data/a b/ext")
+    assert "dependency 'data' is missing" in spacy("status", cwd=root).out
+    hint = "hint: git submodule update --init 'data/a b/ext'\n"
+    checked, run = spacy("check", "lock", cwd=root), spacy("run", "all", cwd=root)
+    assert (checked.code, hint in checked.out) == (0, True)
+    assert (run.code, hint in run.err) == (1, True)
+    git(root, *allow, "update", "-q", "--init", "data/a b/ext")
+    assert opinions(root, spacy) == AGREED
+
+
 def test_a_path_outside_the_sparse_checkout_is_as_git_has_it(root: Path, spacy: Spacy) -> None:
     run_and_commit(root, spacy)
     for outside in (["!/data/"], ["!/data/2"], ["!/in.txt"], ["!/data/1", "!/metrics.json"]):
