@@ -125,6 +125,26 @@ def test_a_file_that_git_converts_is_up_to_date_in_another_clone(
     assert opinions(clone, spacy) == {**STALE, "check --staged": True}
 
 
+def test_a_filter_that_drops_content_costs_a_clone_no_run_if_the_run_read_what_git_has(
+    root: Path, tmp_path: Path, spacy: Spacy
+) -> None:
+    """As docs/explanation/how-it-works.md advises."""
+
+    filtered(root)
+    run_and_commit(root, spacy)
+    git(tmp_path, "clone", "-q", "p", "clone")
+    clone = tmp_path / "clone"
+    write(clone, {"out.txt": "x"})
+    assert (clone / "in.txt").read_text() == "a\n"
+    assert opinions(clone, spacy) == {**STALE, "check --staged": False}
+    (root / "in.txt").unlink()
+    git(root, "restore", "in.txt")
+    run_and_commit(root, spacy)
+    git(clone, "restore", ".")
+    git(clone, "pull", "-q")
+    assert opinions(root, spacy) == opinions(clone, spacy) == AGREED
+
+
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
 @pytest.mark.parametrize("convert", [crlf, eol, rot13])
 def test_an_asset_that_git_converts_matches_its_checksum(
