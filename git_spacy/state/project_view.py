@@ -15,7 +15,7 @@ from typing import Protocol
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import open_beneath, open_each
 from git_spacy.git.commit_tree import CommitTree
-from git_spacy.git.index import EntryState, Index, submodule_index
+from git_spacy.git.index import Index, submodule_index
 from git_spacy.git.remote_tree import EXECUTABLE, FILE, SUBMODULE, TreeEntry
 from git_spacy.git.repository import Repository, prefix
 from git_spacy.lock import lock_format
@@ -453,15 +453,6 @@ class Staged:
         index = self._index if isinstance(self._index, Index) else Index.discover(self.root)
         found = absence(self.root, index, path.normal)
         return found if found and found.is_submodule else None
-
-    def entry_states(self, paths: Sequence[ProjectPath]) -> dict[str, EntryState]:
-        """Return the files at or below `paths` that Git does not commit, or does not compare.
-
-        They are relative to the project.
-        """
-
-        states = self._index.special([self._prefix + path.normal for path in paths])
-        return {name[len(self._prefix) :]: state for name, state in states.items()}
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
         return _ignored(self._index, self._prefix, paths)
