@@ -41,7 +41,16 @@ _HINT_COMMAND = re.compile(
 _HINT_MOVE = re.compile(r"(?P<before>^|: |&& )mv (?P<paths>[^\n]+)$", re.MULTILINE)
 # Commands of Git that take paths, which are relative to the current folder. The others, and those
 # of git-spacy, do the same in all folders of a project.
-_TAKE_PATHS = ("add", "checkout", "mv", "restore", "rm", "submodule", "update-index")
+_TAKE_PATHS = (
+    "add",
+    "checkout",
+    "mv",
+    "restore",
+    "rm",
+    "sparse-checkout",
+    "submodule",
+    "update-index",
+)
 
 
 def escape_controls(text: str, short_escape: str = "\\x{:02x}") -> str:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,11 @@ MAY_IMPORT = {
 }
 
 
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def package_of(path: Path) -> str:
     """Return the subpackage or top-level module that the file belongs to."""
 
@@ -182,7 +188,7 @@ def package_of(path: Path) -> str:
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
     """Yield the name of each imported module, and whether it is imported at the top level."""
 
-    tree = ast.parse(path.read_text())
+    tree = parse(path)
     top = set(
         ast.walk(
             ast.Module(
@@ -232,11 +238,7 @@ def test_heavy_libraries_are_not_imported_at_the_top_level(path: Path) -> None:
 
 
 def calls(path: Path) -> set[str]:
-    return {
-        ast.unparse(node.func)
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call)
-    }
+    return {ast.unparse(node.func) for node in ast.walk(parse(path)) if isinstance(node, ast.Call)}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
@@ -274,14 +276,14 @@ def test_modules_that_run_on_ray_workers_import_only_the_standard_library_and_ra
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_a_module_has_a_docstring_and_less_than_560_lines(path: Path) -> None:
     source = path.read_text()
-    assert ast.get_docstring(ast.parse(source)), "no docstring"
+    assert ast.get_docstring(parse(path)), "no docstring"
     assert source.count("\n") < 560
 
 
 def test_every_public_function_and_class_has_a_docstring() -> None:
     undocumented = []
     for path in MODULES:
-        for node in ast.parse(path.read_text()).body:
+        for node in parse(path).body:
             if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
                 continue
             if not ast.get_docstring(node):
@@ -292,7 +294,7 @@ def test_every_public_function_and_class_has_a_docstring() -> None:
 def class_and_alias_names(path: Path) -> Iterator[str]:
     """Yield the names of all classes in a file, and of the type aliases at its top level."""
 
-    tree = ast.parse(path.read_text())
+    tree = parse(path)
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             yield node.name
@@ -317,7 +319,7 @@ def test_no_function_has_a_name_that_only_its_module_explains() -> None:
     vague = [
         f"{path.relative_to(PACKAGE).as_posix()}: {node.name}"
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parse(path))
         if isinstance(node, ast.FunctionDef) and node.name in ("of", "one", "all")
     ]
     assert vague == []
@@ -337,7 +339,7 @@ def test_no_function_of_the_command_line_has_more_than_40_lines_without_its_docs
     for path in MODULES:
         if package_of(path) != "cli":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parse(path)):
             if isinstance(node, ast.FunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) and node.body[1:] else node.body
                 lines = (node.end_lineno or 0) - body[0].lineno + 1

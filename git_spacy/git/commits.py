@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from git_spacy.git import objects, process
 from git_spacy.git.repository import Repository
@@ -84,30 +85,98 @@ def existing_blobs(
 
 
 def former_folders(repository: Repository, file: str) -> list[str]:
-    """Return the folders that contained `file` before Git saw it renamed, the latest first.
+    """Return the folders that contained `file` before it was moved, the latest first.
 
-    `file` is relative to the top of the repository, as it is named in HEAD or in the index.
+    `file` is relative to the top of the repository, as it is named in HEAD or in the index. If Git
+    does not see that it was renamed, since it was edited as well, the other files of the folder
+    decide. (`git log --follow` also follows copies.)
     """
 
-    staged = ("diff-index", "--cached", "-M", "--diff-filter=R", "--name-status", "-z", "HEAD")
-    names = _renames(repository, staged).get(file, [])
-    committed = (
-        "log", "--follow", "-M", "--diff-filter=R", "--name-status", "--format=", "-z",
-        "--no-show-signature", "--no-notes", "--no-color", "HEAD", "--", *(names or [file]),
+    names = [file]
+    staged = _changes(repository, ("diff-index", "--cached", "HEAD"))
+    if any(change.name == file for change in staged):
+        names.append(_former_name(staged, file))
+    commit = "HEAD"
+    while names[-1] and commit:
+        commit, changes = _addition(repository, commit, names[-1])
+        names.append(_former_name(changes, names[-1]))
+    return list(dict.fromkeys(os.path.dirname(name) for name in names[1:] if name))
+
+
+class _Change(NamedTuple):
+    """A file that was added, deleted or renamed (A, D, R), its former name and former blob."""
+
+    status: str
+    name: str
+    old: str
+    old_id: str
+
+
+def _addition(repository: Repository, commit: str, file: str) -> tuple[str, list[_Change]]:
+    """Return the parent of the latest commit before `commit` that added `file`, and what changed
+    from it; ("", []) if there is none."""
+
+    arguments = (
+        "--literal-pathspecs", "log", "-1", "--diff-filter=A", "--format=%H %P",
+        "--no-show-signature", "--no-notes", "--no-color", commit, "--", file,
     )  # fmt: skip
-    for former in _renames(repository, committed).values():
-        names += former
-    return list(dict.fromkeys(os.path.dirname(name) for name in names))
+    ids = repository.run_git(arguments, check=False).stdout.decode().split()
+    if len(ids) < 2:
+        return "", []
+    added, parent = ids[:2]
+    return parent, _changes(repository, ("diff-tree", "-r", parent, added))
 
 
-def _renames(repository: Repository, arguments: Sequence[str]) -> dict[str, list[str]]:
-    """Map new names of files to their former names, as git lists them with --name-status -z."""
+def _changes(repository: Repository, arguments: Sequence[str]) -> list[_Change]:
+    options = ("-M", "--raw", "--no-abbrev", "-z", "--diff-filter=ADR", "--")
+    done = repository.run_git((*arguments, *options), check=False)
+    fields = iter(os.fsdecode(done.stdout).split("\0"))
+    changes = []
+    for head in fields:
+        if head:
+            _, _, old_id, _, status = head.split()
+            old = next(fields)
+            name = next(fields) if status[0] == "R" else old
+            changes.append(_Change(status[0], name, old, old_id))
+    return changes
 
-    listed = os.fsdecode(repository.run_git(arguments, check=False).stdout).split("\0")
-    names: dict[str, list[str]] = {}
-    for number in range(0, len(listed) - 2, 3):
-        names.setdefault(listed[number + 2], []).append(listed[number + 1])
-    return names
+
+def _former_name(changes: Sequence[_Change], file: str) -> str:
+    """Return the name of `file` before these changes, or "" if it is new.
+
+    That is the name that Git sees; else the one in a folder from which the file was deleted, and
+    at least half of whose other files went to the same places in the new folder. Empty files do
+    not count.
+    """
+
+    seen = next((change for change in changes if change.name == file), None)
+    if seen is None or seen.status != "A":
+        return seen.old if seen and seen.status == "R" else ""
+    base = os.path.basename(file)
+    new = file.removesuffix(base)
+    moved: dict[str, int] = {}
+    for deleted in changes:
+        if deleted.status == "D" and os.path.basename(deleted.old) == base:
+            old = deleted.old.removesuffix(base)
+            left = [
+                change
+                for change in changes
+                if change.status != "A" and change.old.startswith(old) and change != deleted
+                if change.old_id not in _EMPTY_BLOBS
+            ]
+            count = sum(
+                change.status == "R" and change.name == new + change.old[len(old) :]
+                for change in left
+            )
+            if count and 2 * count >= len(left):
+                moved[deleted.old] = count
+    return max(moved, key=moved.__getitem__, default="")
+
+
+_EMPTY_BLOBS = (
+    "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+    "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+)
 
 
 def changed_files(repository: Repository, folder: str) -> set[str]:

@@ -16,12 +16,11 @@ from typing import Literal
 from git_spacy.errors import InvalidInput
 from git_spacy.git import objects, process
 from git_spacy.git.remote_tree import SUBMODULE, TreeEntry
-from git_spacy.git.repository import Repository
+from git_spacy.git.repository import Repository, submodule_paths
 
 _NO_FSMONITOR = ("-c", "core.fsmonitor=false")  # reading must not start the user's programs
 _LITERAL = ("--literal-pathspecs", *_NO_FSMONITOR)  # names, not patterns
 _NO_LOCK = "--no-optional-locks"  # do not write the index, not even refreshed times
-_SUBMODULE_PATH = re.compile(r"^\s*path\s*=\s*(.*?)\s*$", re.MULTILINE)
 _GLOB = re.compile(r"[\\*?\[]")
 _MAX_PATHS = 1000  # on one command line
 _PLAIN_HEADER = b"DIRC\0\0\0\2"  # a version that cannot store the flags below, except the first
@@ -248,6 +247,26 @@ class Index:
                     states[name] = "assumed unchanged"
         return states
 
+    def sparse(self, paths: Sequence[str]) -> list[TreeEntry]:
+        """Return the entries at or below `paths` that Git leaves out of the worktree."""
+
+        if not self._may_have_flags:
+            return []
+        return [
+            TreeEntry(mode, name, id)
+            for batch in _batches(paths)
+            for mode, id, stage, flags, name in self._list_stages(_LITERAL, batch, debug=True)
+            if not stage and flags & _SKIP_WORKTREE
+        ]
+
+    @property
+    def is_cone(self) -> bool:
+        """Whether the sparse checkout consists of whole folders, and not of patterns."""
+
+        arguments = ("config", "--type=bool", "core.sparseCheckoutCone")
+        done = process.run_git(arguments, cwd=self.top, environ=self.environ, accepted=(0, 1))
+        return done.stdout.strip() == b"true"
+
     def untracked(self, paths: Sequence[str]) -> set[str]:
         """Return the files at or below `paths` that are neither in the index nor ignored.
 
@@ -285,11 +304,7 @@ class Index:
 
         entries = self._all_entries
         if entries is None:
-            try:
-                text = (self.top / ".gitmodules").read_text("utf-8", "surrogateescape")
-            except OSError:
-                return []
-            paths = [path.strip('"') for path in _SUBMODULE_PATH.findall(text)]
+            paths = submodule_paths(self.top)
             entries = tuple(self.entries(paths)) if paths else ()
         return [entry for entry in entries if entry.mode == SUBMODULE]
 

@@ -19,6 +19,7 @@ from git_spacy.git import process
 from git_spacy.git.damage import check_damage
 from git_spacy.project.paths import bare_repository, has_git_dir, is_git_dir
 
+_SUBMODULE_PATH = re.compile(r"^\s*path\s*=\s*(.*?)\s*$", re.MULTILINE)
 _BARE = re.compile(r"^\s*bare\s*=\s*true\s*$", re.IGNORECASE | re.MULTILINE)
 
 SAFE_CONFIG = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
@@ -153,6 +154,16 @@ def prefix(root: Path, top: Path) -> str:
 
     relative = os.path.relpath(os.path.realpath(root), os.path.realpath(top))
     return "" if relative == "." else relative + "/"
+
+
+def submodule_paths(top: Path) -> list[str]:
+    """Return the paths that `.gitmodules` names, whether or not there are submodules."""
+
+    try:
+        text = (top / ".gitmodules").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return []
+    return [path.strip('"') for path in _SUBMODULE_PATH.findall(text)]
 
 
 def find_damage(start: Path) -> Diagnostic | None:

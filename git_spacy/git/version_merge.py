@@ -86,11 +86,6 @@ class VersionMerge(NamedTuple):
     base: str
     version: str
 
-    def changes_anything(self) -> bool:
-        """Return whether the versions differ."""
-
-        return self._tree(self.base) != self._tree(self.version)
-
     def diff_stat(self, prefix: str, width: int) -> str:
         """Return what differs between the versions, with paths relative to `prefix`."""
 
@@ -150,9 +145,6 @@ class VersionMerge(NamedTuple):
             )
         lines = done.stdout.decode("utf-8", "replace").splitlines()
         return MergeResult("", conflicts, tuple(filter(_CONFLICT.match, lines)))
-
-    def _tree(self, commit: str) -> bytes:
-        return self._git("rev-parse", f"{commit}^{{tree}}").stdout
 
     def _added(self, before: str, after: str) -> tuple[str, ...]:
         listed = self._git(

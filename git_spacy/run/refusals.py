@@ -24,7 +24,8 @@ def missing_dependencies(
     project: Project, root: Path, command: Command, paths: Sequence[ProjectPath]
 ) -> Iterator[Diagnostic]:
     """Yield the missing dependencies: one problem for those that Git has, one for those that the
-    same command produces, and one for all assets. The hints say how to obtain them."""
+    same command produces, and one for all assets. The hints say how to obtain them. Outputs outside
+    the sparse checkout are missing, too."""
 
     from git_spacy.state.tracked_paths import missing_hint
 
@@ -32,7 +33,9 @@ def missing_dependencies(
     others: list[tuple[str, str, str]] = []
     for path in paths:
         hint = missing_hint(project, root, command.name, path)
-        if hint.startswith(("git restore ", "git checkout ")):
+        if "sparse-checkout add " in hint:
+            others.append((path.text, "outside the sparse checkout", hint))
+        elif hint.startswith(("git restore ", "git checkout ")):
             in_git.append((path.normal, "", hint))
         else:
             others.append((path.text, "", hint))
@@ -40,8 +43,9 @@ def missing_dependencies(
     groups += group_problems(_fetch_together(project, others))
     for group in groups:
         noun = "dependency" if len(group.names) == 1 else "dependencies"
+        what = f"files {group.cause} are needed by" if group.cause else f"missing {noun} of"
         yield Diagnostic(
-            f"missing {noun} of '{command.name}': {group.quoted_names}",
+            f"{what} '{command.name}': {group.quoted_names}",
             group.hint,
             "project.yml",
             command.line,

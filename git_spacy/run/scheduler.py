@@ -271,7 +271,8 @@ class _Scheduler:
     def _start(self, number: int, command: Command) -> None:
         context = self._context
         verdict, before = judge(command, context)
-        if verdict.missing:
+        is_forced = command.name in context.force
+        if verdict.missing and (verdict.must_run or is_forced):
             raise CheckFailed.from_problems(
                 refusals.missing_dependencies(
                     context.project, context.root, command, verdict.missing
@@ -279,13 +280,12 @@ class _Scheduler:
             )
         if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
             raise CheckFailed.from_problems(refusals.wrong_assets(command, wrong))
-        is_forced = command.name in context.force
         if not verdict.must_run and not is_forced:
             if verdict.entry:
                 refresh_entry(command, verdict.entry, before, context.lock, context.stats)
             context.report(CommandSkipped(command.name))
             self._warn_of_stale_producers(command)
-            if context.cache and verdict.state == "up_to_date":
+            if context.cache and verdict.state == "up_to_date" and not verdict.missing:
                 context.cache.save(command, before, before, verify=False)
             self._skipped.append(command.name)
             self._mark_done(number)
@@ -398,7 +398,8 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
         verdict, _ = judge(command, context)
         remade = _remade_dependencies(command, ran)
         missing = [path for path in verdict.missing if not _covers(remade, path)]
-        if missing:
+        is_forced = command.name in context.force
+        if missing and (verdict.must_run or is_forced or remade):
             problems = refusals.missing_dependencies(
                 context.project, context.root, command, missing
             )
@@ -406,7 +407,6 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
         if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
             problems = refusals.wrong_assets(command, wrong)
             failed.append((command.name, CheckFailed.from_problems(problems)))
-        is_forced = command.name in context.force
         if not verdict.must_run and not is_forced and not remade:
             context.report(CommandSkipped(command.name))
             warn_of_stale_producers(command)
@@ -439,7 +439,7 @@ def record_existing(commands: Sequence[Command], context: RunContext) -> None:
         )
         for command in commands
         for path in command.deps + command.produced
-        if observed[command.name][path.normal] is None
+        if observed[command.name][path.normal] is None or context.stats.not_checked_out(path.normal)
     ]
     if problems:
         raise CheckFailed.from_problems(problems)

@@ -31,7 +31,6 @@ _ATTRIBUTE_LINE = f"project.lock merge={DRIVER}"
 _LOCK = "project.lock"
 
 PlannedChange = Change | Diagnostic
-Values = dict[str, tuple[ConfigValue, ...]]
 
 
 class RepoContext:

@@ -23,6 +23,7 @@ from git_spacy.git.state_dir import state_dir
 from git_spacy.project.graph import checksum_hint
 from git_spacy.project.model import Asset, Project
 from git_spacy.state.hashing import FileStat, digest_contents, files_below
+from git_spacy.state.sparse import complete
 from git_spacy.state.stat_cache import FetchedAsset, StatCache
 
 _MAX_POINTER_BYTES = 1024
@@ -136,7 +137,8 @@ def matches_checksum(project: Project, asset: Asset, stats: StatCache) -> bool |
         is_source = record.archive.get(asset.checksum.algorithm) == asset.checksum.digest
         return is_source and is_unmodified(project, asset, stats)
     algorithm, expected = asset.checksum
-    now = stats.fingerprint(asset.dest.normal, algorithm)
+    dest = asset.dest.normal
+    now = complete(stats, {dest: stats.fingerprint(dest, algorithm)}, algorithm)[dest]
     if now is None:
         return None
     if now.digest == expected:

@@ -15,7 +15,7 @@ from typing import Protocol
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import open_beneath, open_each
 from git_spacy.git.commit_tree import CommitTree
-from git_spacy.git.index import EntryState, Index, submodule_index
+from git_spacy.git.index import Index, submodule_index
 from git_spacy.git.remote_tree import EXECUTABLE, FILE, SUBMODULE, TreeEntry
 from git_spacy.git.repository import Repository, prefix
 from git_spacy.lock import lock_format
@@ -33,6 +33,7 @@ from git_spacy.state.same_file import (
     is_text,
     unchanged_in_git,
 )
+from git_spacy.state.sparse import all_files, complete
 from git_spacy.state.stat_cache import Observed, StatCache
 
 _PROJECT_FILES = (loader.PROJECT_FILE, LOCK_FILE)
@@ -188,10 +189,13 @@ class TrackedFiles(WorkTree):
                 if (name := f"{path.normal}/{file.name}".rstrip("/")) in tracked
                 or name.startswith(submodules)
             ]
-            if not counts_in_git(path, [file.name for file in in_git], self._committed):
+            names = [file.name for file in in_git]
+            names += [entry.name for entry in self._stats.not_checked_out(path.normal)]
+            if not counts_in_git(path, names, self._committed):
                 result[path.normal] = None
             elif len(in_git) == len(files):
-                result[path.normal] = self._stats.fingerprint(path.normal, algorithm)
+                now = self._stats.fingerprint(path.normal, algorithm)
+                result |= complete(self._stats, {path.normal: now}, algorithm)
             else:
                 size = sum(file.size for file in in_git)
                 result[path.normal] = Fingerprint(
@@ -450,15 +454,6 @@ class Staged:
         found = absence(self.root, index, path.normal)
         return found if found and found.is_submodule else None
 
-    def entry_states(self, paths: Sequence[ProjectPath]) -> dict[str, EntryState]:
-        """Return the files at or below `paths` that Git does not commit, or does not compare.
-
-        They are relative to the project.
-        """
-
-        states = self._index.special([self._prefix + path.normal for path in paths])
-        return {name[len(self._prefix) :]: state for name, state in states.items()}
-
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:
         return _ignored(self._index, self._prefix, paths)
 
@@ -507,11 +502,11 @@ def _present_fingerprints(
     stats: StatCache, paths: Sequence[ProjectPath], algorithm: str
 ) -> Observed:
     result: dict[str, Fingerprint | None] = {}
-    for path, now in stats.fingerprints(paths, algorithm).items():
+    for path, now in complete(stats, stats.fingerprints(paths, algorithm), algorithm).items():
         is_bare = (
             now is not None
             and now.size <= _MAX_PLACEHOLDER_BYTES
-            and only_placeholders([file.name for file in stats.files(path)])
+            and only_placeholders([file.name for file in all_files(stats, path)])
         )
         result[path] = None if is_bare else now
     return result

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +21,7 @@ from git_spacy.files import open_each
 from git_spacy.git.repository import prefix
 from git_spacy.project.paths import is_outside
 from git_spacy.state.hashing import FileStat
+from git_spacy.state.sparse import all_files, entries_at
 from git_spacy.state.stat_cache import StatCache
 
 if TYPE_CHECKING:
@@ -48,12 +49,15 @@ def unchanged_in_git(stats: StatCache, differing: Collection[Recorded]) -> set[R
     Starts at most four git processes; none if an earlier answer is still valid.
     """
 
-    same = {pair for pair in differing if stats.is_known_same(*pair)}
-    rest = [pair for pair in differing if pair not in same]
-    for path, recorded in rest:
+    partial = {path for path, _ in differing if stats.not_checked_out(path)}
+    checked_out = [pair for pair in differing if pair[0] not in partial]
+    same = {pair for pair in checked_out if stats.is_known_same(*pair)}
+    for path, recorded in checked_out:
+        if (path, recorded) in same:
+            continue
         if stats.digest_of_all(path) == recorded:  # recorded by weasel, for which every file counts
             same.add((path, recorded))
-    rest = [pair for pair in rest if pair not in same]
+    rest = [pair for pair in differing if pair not in same]
     from git_spacy.git.index import Index  # imports the code that runs git
 
     rest = [(path, recorded) for path, recorded in rest if not is_outside(path)]
@@ -64,7 +68,8 @@ def unchanged_in_git(stats: StatCache, differing: Collection[Recorded]) -> set[R
         except ExternalError:
             pass  # then only the worktree counts
     for pair in same:
-        stats.remember_same(*pair)
+        if pair[0] not in partial:  # what Git has of it may change while the worktree does not
+            stats.remember_same(*pair)
     return same
 
 
@@ -73,11 +78,11 @@ def _same_in_git(stats: StatCache, index: Index, rest: list[Recorded]) -> Iterab
     entries = {entry.name: entry for entry in index.entries([top + path for path, _ in rest])}
     candidates = []
     for path, recorded in rest:
-        files = stats.files(path)
+        files = all_files(stats, path)
         names = [f"{top}{path}/{file.name}".rstrip("/") for file in files]
-        if entries.keys().isdisjoint(names) or sum(file.size for file in files) > _MAX_BYTES:
+        if entries.keys().isdisjoint(names) or _total_size(index, files) > _MAX_BYTES:
             continue
-        parts = _read_parts(stats, files, [entries.get(name) for name in names])
+        parts = _read_parts(stats, index, files, [entries.get(name) for name in names])
         if any(part.blob for part in parts) or _has_digest(recorded, parts, {}):
             candidates.append((path, recorded, names, parts))
     if not candidates:
@@ -106,19 +111,36 @@ class _Part(NamedTuple):
     content: bytes
     blob: str
     is_text: bool
+    is_checked_out: bool = True
 
     @property
     def is_converted(self) -> bool:
-        return bool(self.blob) or self.is_text
+        return self.is_checked_out and (bool(self.blob) or self.is_text)
+
+
+def _total_size(index: Index, files: Sequence[FileStat | TreeEntry]) -> int:
+    sizes = index.sizes([file.id for file in files if not isinstance(file, FileStat)])
+    size = sum(file.size for file in files if isinstance(file, FileStat))
+    return size + sum(sizes.values())
 
 
 def _read_parts(
-    stats: StatCache, files: list[FileStat], entries: list[TreeEntry | None]
+    stats: StatCache,
+    index: Index,
+    files: Sequence[FileStat | TreeEntry],
+    entries: list[TreeEntry | None],
 ) -> list[_Part]:
     parts = []
-    streams = open_each(stats.root, (file.path for file in files))
-    for stream, entry in zip(streams, entries, strict=True):
-        content = stream.readall()
+    ids = sorted({file.id for file in files if not isinstance(file, FileStat)})
+    blobs = {id: content.read() for id, content in index.contents(ids)}
+    streams = open_each(stats.root, (file.path for file in files if isinstance(file, FileStat)))
+    for file, entry in zip(files, entries, strict=True):
+        if not isinstance(file, FileStat):
+            content = blobs[file.id]
+            has_lf = is_text(content) and b"\r\n" not in content
+            parts.append(_Part(content, "", has_lf, is_checked_out=False))
+            continue
+        content = next(streams).readall()
         if entry is None:
             parts.append(_Part(content, "", False))
             continue
@@ -182,10 +204,21 @@ def absence(root: Path, index: Index | None, path: str) -> Absence | None:
                 f"git submodule update --init {shlex.quote(name)}",
                 is_submodule=True,
             )
-    if "sparse" in index.special([full]).values():
-        folder_name = os.path.dirname(path) or path
-        return Absence(
-            "is outside the sparse checkout",
-            f"git sparse-checkout add {shlex.quote(folder_name)}",
-        )
-    return None
+    return _outside_sparse_checkout(root, index, path)
+
+
+def _outside_sparse_checkout(root: Path, index: Index, path: str) -> Absence | None:
+    top = prefix(root, index.top)
+    entries = {entry.name[len(top) :]: entry for entry in index.sparse([top + path])}
+    if not entries_at(root, dict(sorted(entries.items())), path):
+        return None
+    is_file = path in entries
+    if index.is_cone:  # Git takes folders, relative to the current one
+        folder = os.path.dirname(path) if is_file else path
+        hint = f"git sparse-checkout add {shlex.quote(folder)}"
+    else:  # Git takes patterns, and only at the top
+        option = f"-C {shlex.quote(str(index.top))} " if top else ""
+        pattern = f"/{top}{path}" + "/**" * (not is_file)
+        hint = f"git {option}sparse-checkout add {shlex.quote(pattern)}"
+    how = "partly outside" if os.path.lexists(root / path) else "outside"
+    return Absence(f"is {how} the sparse checkout", hint)

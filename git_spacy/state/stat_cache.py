@@ -35,9 +35,11 @@ from git_spacy.state.hashing import (
     files_below,
     stat_summary,
 )
+from git_spacy.state.sparse import absent_entries, entries_at
 from git_spacy.state.uncounted import excludes_files, find_uncounted, rules_digest
 
 if TYPE_CHECKING:
+    from git_spacy.git.remote_tree import TreeEntry
     from git_spacy.git.repository import Repository
 
 _VERSION = 1
@@ -273,19 +275,34 @@ class StatCache:
         tick = _FINE_TICK if summary.newest % 1_000_000_000 else _COARSE_TICK
         return summary.newest + tick < cached.hashed_at
 
-    def staged_fingerprint(self, path: str, signature: str) -> Fingerprint | None:
+    def not_checked_out(self, path: str) -> list[TreeEntry]:
+        """Return what only Git has at or below `path`: outside the sparse checkout, or in a
+        submodule. Names are relative to `path`."""
+
+        return entries_at(self.root, self._absent_entries, path)
+
+    @cached_property
+    def _absent_entries(self) -> dict[str, TreeEntry]:
+        return absent_entries(self.root, self._repository)
+
+    def staged_fingerprint(
+        self, path: str, signature: str, kind: str = "staged"
+    ) -> Fingerprint | None:
         """Return the fingerprint of the staged content of `path`; None if it is not known.
 
-        `signature` is a digest of the names and ids of all its blobs.
+        `signature` is a digest of the names and ids of all its blobs; with another `kind`, of what
+        else the content depends on.
         """
 
-        cached = self._paths.get(_key(path, "staged"))
+        cached = self._paths.get(_key(path, kind))
         return cached.fingerprint if cached and cached.signature == signature else None
 
-    def remember_staged(self, path: str, signature: str, fingerprint: Fingerprint) -> None:
+    def remember_staged(
+        self, path: str, signature: str, fingerprint: Fingerprint, kind: str = "staged"
+    ) -> None:
         """Remember the fingerprint of the staged content of `path`."""
 
-        key = _key(path, "staged")
+        key = _key(path, kind)
         self._paths[key] = _Cached(signature, 0, fingerprint)
         self._changed.add(("paths", key))
         self.bytes_hashed += fingerprint.size
@@ -360,7 +377,9 @@ class StatCache:
         if sum(file.size for file in files) > _MAX_LISTED_BYTES:
             return []
         now = checksums(self.root, files)
-        return sorted(name for name in before | now if before.get(name) != now.get(name))
+        absent = {entry.name for entry in self.not_checked_out(path)}
+        names = (before | now).keys() - absent
+        return sorted(name for name in names if before.get(name) != now.get(name))
 
     def previous_runs(self, command: str) -> list[PreviousRun]:
         """Return the remembered runs of `command`, the latest first."""

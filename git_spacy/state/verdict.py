@@ -60,8 +60,8 @@ class Verdict(NamedTuple):
 
     An `up_to_date` command is skipped; a command that is `stale`, `not_run` or `always_runs` must
     run. For `unknown`, the reasons say which information is missing. A command cannot run while
-    `missing` dependencies do not exist. `entry` is the lock entry that makes a command up to date:
-    an earlier one if a set of variables is used again.
+    `missing` paths do not exist, or only in Git, outside the sparse checkout. `entry` is the lock
+    entry that makes a command up to date: an earlier one if a set of variables is used again.
     """
 
     state: State

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.variables import fill_environment
+from git_spacy.state.sparse import complete
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict, changed_message, compute_verdict, with_upstream
 
@@ -24,11 +25,12 @@ def judge(
 ) -> tuple[Verdict, Observed]:
     """Return the verdict on one command and the fingerprints that it is based on.
 
-    Upstream commands are not considered. Raises Refused, OSError.
+    Upstream commands are not considered. Files that are not checked out count as in Git, but are
+    missing if the command has to run. Raises Refused, OSError.
     """
 
     entry = entries.get(command.name)
-    observed = stats.fingerprints(command.deps + command.produced)
+    observed = complete(stats, stats.fingerprints(command.deps + command.produced))
     compared = _with_recorded(stats, [(command, entry)], observed)
     return _verdict(project, command, entries, stats, environ, compared[command.name]), observed
 
@@ -41,9 +43,8 @@ def judge_all(
 ) -> dict[str, Verdict]:
     """Return the verdict on each command by name, upstream commands considered."""
 
-    observed = stats.fingerprints(
-        path for command in project.commands for path in command.deps + command.produced
-    )
+    paths = (path for command in project.commands for path in command.deps + command.produced)
+    observed = complete(stats, stats.fingerprints(paths))
     pairs = [(command, entries.get(command.name)) for command in project.commands]
     compared = _with_recorded(stats, pairs, observed)
     verdicts = {
@@ -81,7 +82,6 @@ def _with_recorded(
     That is, where Git has only converted a file.
     """
 
-    observed = _without_absent(stats, [command for command, _ in pairs], observed)
     differing: dict[str, list[tuple[str, str]]] = {}
     for command, entry in pairs:
         recorded = {item.path: item.md5 for item in (*entry.deps, *entry.outs)} if entry else {}
@@ -102,25 +102,6 @@ def _with_recorded(
         name: _with_digests(observed, {path: md5 for path, md5 in listed if (path, md5) in same})
         for name, listed in differing.items()
     }
-
-
-def _without_absent(stats: StatCache, commands: Sequence[Command], observed: Observed) -> Observed:
-    """Return `observed` with None for dependencies whose submodule is not checked out."""
-
-    empty = [
-        path.normal
-        for command in commands
-        for path in command.deps
-        if (now := observed[path.normal]) and now.is_empty
-    ]
-    if not empty:
-        return observed
-    from git_spacy.git.index import Index
-    from git_spacy.state.same_file import absence
-
-    index = Index.discover(stats.root)
-    absent = {path for path in set(empty) if absence(stats.root, index, path)}
-    return {path: None if path in absent else now for path, now in observed.items()}
 
 
 def _with_digests(observed: Observed, digests: Mapping[str, str]) -> Observed:
@@ -146,7 +127,11 @@ def _verdict(
     entry = entries.get(command.name)
     previous = stats.previous_runs(command.name)
     messages = _change_messages(command, entry, stats, observed) if entry else {}
-    return compute_verdict(command, entry, observed, previous, same_line, messages, entries)
+    verdict = compute_verdict(command, entry, observed, previous, same_line, messages, entries)
+    absent = (
+        path for path in command.deps + command.produced if stats.not_checked_out(path.normal)
+    )
+    return verdict._replace(missing=tuple(dict.fromkeys((*verdict.missing, *absent))))
 
 
 def _change_messages(

@@ -72,12 +72,13 @@ def push(
         judged, seen = worktree_status.judge(project, plain, entries, stats, environ)
         for path in selection.outputs_of(command):
             now = seen[path.normal]
-            if now and judged.state == "up_to_date" and not now.is_empty:
+            absent = stats.not_checked_out(path.normal)
+            if now and judged.state == "up_to_date" and not now.is_empty and not absent:
                 hashed = command_hash(root, project, command, seen, environ)
                 key = remote_keys.make_key(path, hashed, now.digest)
                 wanted[key] = _PushOutput(command.name, path, key, now.size)
             else:
-                skipped.append(_not_pushed(command, path, now, judged))
+                skipped.append(_not_pushed(command, path, None if absent else now, judged))
     stats.save()
     for output in wanted.values():
         archive.check_sendable(root, output.path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -121,6 +123,26 @@ def test_a_file_that_git_converts_is_up_to_date_in_another_clone(
     assert (clone / "project.lock").read_bytes().replace(b"\r\n", b"\n") == lock
     write(clone, {"data/1": "edited\n"})
     assert opinions(clone, spacy) == {**STALE, "check --staged": True}
+
+
+def test_a_filter_that_drops_content_costs_a_clone_no_run_if_the_run_read_what_git_has(
+    root: Path, tmp_path: Path, spacy: Spacy
+) -> None:
+    """As docs/explanation/how-it-works.md advises."""
+
+    filtered(root)
+    run_and_commit(root, spacy)
+    git(tmp_path, "clone", "-q", "p", "clone")
+    clone = tmp_path / "clone"
+    write(clone, {"out.txt": "x"})
+    assert (clone / "in.txt").read_text() == "a\n"
+    assert opinions(clone, spacy) == {**STALE, "check --staged": False}
+    (root / "in.txt").unlink()
+    git(root, "restore", "in.txt")
+    run_and_commit(root, spacy)
+    git(clone, "restore", ".")
+    git(clone, "pull", "-q")
+    assert opinions(root, spacy) == opinions(clone, spacy) == AGREED
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
@@ -272,18 +294,135 @@ def test_a_submodule_that_is_not_checked_out_can_be_checked_out(
     assert opinions(clone, spacy) == AGREED
 
 
-def test_a_path_outside_the_sparse_checkout_can_be_checked_out(root: Path, spacy: Spacy) -> None:
+def test_a_submodule_in_a_folder_that_is_not_checked_out_is_missing(
+    root: Path, tmp_path: Path, spacy: Spacy
+) -> None:
+    repository(tmp_path / "lib", {"a": "x\n"})
+    allow = ("-c", "protocol.file.allow=always", "submodule")
+    git(root, *allow, "add", "-q", str(tmp_path / "lib"), "data/a b/ext")
     run_and_commit(root, spacy)
-    git(root, "sparse-checkout", "set", "--no-cone", "/*", "!/data/")
-    assert not (root / "data").exists()
-    done = spacy("check", cwd=root)
-    assert done.code == 0
-    assert "'data' is outside the sparse checkout" in done.out
-    assert spacy("check", "--staged", "lock", cwd=root).out == ""
-    done = spacy("run", "all", cwd=root)
-    assert (done.code, "hint: git sparse-checkout add data\n" in done.err) == (1, True)
-    git(root, "sparse-checkout", "add", "data")
     assert opinions(root, spacy) == AGREED
+    git(root, "submodule", "deinit", "-q", "-f", "data/a b/ext")
+    assert "dependency 'data' is missing" in spacy("status", cwd=root).out
+    hint = "hint: git submodule update --init 'data/a b/ext'\n"
+    checked, run = spacy("check", "lock", cwd=root), spacy("run", "all", cwd=root)
+    assert (checked.code, hint in checked.out) == (0, True)
+    assert (run.code, hint in run.err) == (1, True)
+    git(root, *allow, "update", "-q", "--init", "data/a b/ext")
+    assert opinions(root, spacy) == AGREED
+
+
+def test_a_path_outside_the_sparse_checkout_is_as_git_has_it(root: Path, spacy: Spacy) -> None:
+    run_and_commit(root, spacy)
+    for outside in (["!/data/"], ["!/data/2"], ["!/in.txt"], ["!/data/1", "!/metrics.json"]):
+        git(root, "sparse-checkout", "set", "--no-cone", "/*", *outside)
+        assert not all((root / name.strip("!/")).exists() for name in outside)
+        assert opinions(root, spacy) == AGREED, outside
+    git(root, "sparse-checkout", "set", "--no-cone", "/*", "!/data/1")
+    write(root, {"data/2": "edited\n"})
+    assert "dependency 'data' changed: '2'\n" in spacy("status", cwd=root).out
+    assert opinions(root, spacy) == {**AGREED, "status": False, "check": False}, "nothing can run"
+    git(root, "add", "data/2")
+    assert "make" in spacy("check", "--staged", "lock", cwd=root).out
+    git(root, "restore", "--staged", "--worktree", "data/2")
+    assert opinions(root, spacy) == AGREED
+    other = git(root, "hash-object", "-w", "in.txt")
+    git(root, "update-index", "--cacheinfo", f"100644,{other},data/1")
+    git(root, "update-index", "--skip-worktree", "data/1")
+    assert not (root / "data/1").exists()
+    assert "changed" in spacy("status", cwd=root).out, "Git now has other content there"
+
+
+def test_lock_with_line_endings_of_another_machine_counts_outside_the_sparse_checkout(
+    root: Path, tmp_path: Path, spacy: Spacy
+) -> None:
+    crlf(root)
+    check_out_again(root)
+    run_and_commit(root, spacy)
+    git(tmp_path, "clone", "-q", "p", "clone")
+    clone = tmp_path / "clone"
+    write(clone, {"out.txt": "x"})
+    git(clone, "sparse-checkout", "set", "--no-cone", "/*", "!/data/2")
+    assert opinions(clone, spacy) == AGREED
+
+
+@pytest.mark.parametrize("folder", ["", "sub/"])
+@pytest.mark.parametrize("cone", [True, False])
+def test_a_command_that_must_run_says_how_to_check_out_its_files(
+    tmp_path: Path, spacy: Spacy, cone: bool, folder: str
+) -> None:
+    text = TEXT.replace("in.txt, data]", "in.txt, data, lib/x/one.txt]")
+    files = {**FILES, "data/new folder/3": "", "lib/x/one.txt": "1", "lib/x/two.txt": "2"}
+    root = project(tmp_path / "p" / folder, text, files)
+    repository(tmp_path / "p")
+    run_and_commit(root, spacy)
+    if cone:
+        (root / "lib/keep").mkdir()
+        git(root, "sparse-checkout", "set", "--cone", "lib/keep")
+    else:
+        start = f"/{folder}"
+        outside = (f"!{start}data/new folder/", f"!{start}lib/x/")
+        git(tmp_path / "p", "sparse-checkout", "set", "--no-cone", "/*", *outside)
+    assert not (root / "lib/x/one.txt").exists()
+    assert opinions(root, spacy) == AGREED
+    assert (root / "data/1").exists() is not cone
+    refused = spacy("run", "--force", "all", cwd=root)
+    write(root, {"make.py": f"{FILES['make.py']}# edited\n"})
+    assert spacy("run", "--dry", "all", cwd=root).code == refused.code == 1
+    assert refused.err.count("files outside the sparse checkout are needed by 'make': ") == 2
+    for _ in range(2):
+        done = spacy("run", "all", cwd=root)
+        for hint in re.findall("^hint: git (.*)$", done.err, re.MULTILINE):
+            git(root, *shlex.split(hint))
+        if done.code == 0:
+            break
+    else:
+        pytest.fail("refused after the hints were followed")
+    assert (root / "data/new folder/3").exists()
+    assert not (root / "lib/x/two.txt").exists() or cone, "no more than needed"
+
+
+def test_content_that_this_clone_does_not_have_is_checked_out_first(
+    root: Path, tmp_path: Path, spacy: Spacy
+) -> None:
+    """A partial clone, and a Git LFS pointer."""
+
+    write(root, {"lfs/x": "large", "lfs/y": "y"})
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{64 * '0'}\nsize 5\n"
+    write(root, {"project.yml": TEXT.replace("data]", "data, lfs]")})
+    assert spacy("run", "all", cwd=root).code == 0
+    write(root, {"lfs/x": pointer})
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "as Git LFS would commit it")
+    git(root, "config", "uploadpack.allowFilter", "true")
+    url = (tmp_path / "p").as_uri()
+    git(tmp_path, "clone", "-q", "--filter=blob:none", "--no-checkout", url, "clone")
+    clone = tmp_path / "clone"
+    write(clone, {"out.txt": "x"})
+    git(clone, "sparse-checkout", "set", "--no-cone", "/*", "!/data/2", "!/lfs/x")
+    git(clone, "checkout", "-q")
+    done = spacy("check", "lock", cwd=clone)
+    assert (done.code, done.out.count("is partly outside the sparse checkout")) == (0, 2), done
+    assert "dependency 'data' is missing" in spacy("status", cwd=clone).out
+    done = spacy("run", "all", cwd=clone)
+    assert "files outside the sparse checkout are needed by 'make': 'data'\n" in done.err
+    git(clone, "sparse-checkout", "add", "/data/**")
+    assert "'data'" not in spacy("check", "lock", cwd=clone).out
+
+
+def test_an_asset_folder_partly_outside_the_sparse_checkout_matches_its_checksum(
+    root: Path, spacy: Spacy
+) -> None:
+    digest = hashlib.md5(b"one\ntwo\n").hexdigest()
+    text = f"assets:\n- {{dest: data, checksum: '{digest}', description: by hand}}\n{TEXT}"
+    write(root, {"project.yml": text})
+    run_and_commit(root, spacy)
+    git(root, "sparse-checkout", "set", "--no-cone", "/*", "!/data/1")
+    assert opinions(root, spacy) == AGREED
+    assert "checksum mismatch" not in spacy("status", cwd=root).out
+    assert spacy("check", "assets", cwd=root) == (0, "", "")
+    assert spacy("assets", cwd=root).code == 0
+    assert not (root / "data/1").exists()
 
 
 def test_a_lock_of_weasel_that_counts_caches_is_up_to_date(root: Path, spacy: Spacy) -> None:
