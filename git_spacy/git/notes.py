@@ -334,6 +334,7 @@ class NotesReader:
         self._warn = warn
         self._bytes_left = MAX_READ_BYTES
         self._warned: set[str] = set()
+        self._joined: set[str] = set()
         if notes is not None:
             self.notes = notes
 
@@ -360,17 +361,25 @@ class NotesReader:
             for key, own in self.separate_lines(unread, notes):
                 lines[key], named[key] = own, sealed_before(own, notes)
             unread = dict.fromkeys(id for key in unread for id in named[key] if id not in lines)
-        counted: set[str] = set()
         for commit in ids:
-            if named[commit] and self._bytes_left <= 0:
-                self._warn_too_many()
-                yield commit, ()
-                continue
-            joined = sealed_notes.join(commit, lines, named)
-            for key in counted.intersection(joined.keys[1:]):  # named by many notes
-                self._bytes_left -= estimate_memory("\n".join(lines[key]).encode())
-            counted.update(joined.keys)
-            yield commit, joined.lines
+            yield commit, self.join(commit, lines, named)
+
+    def join(
+        self, commit: str, lines: Mapping[str, Sequence[str]], named: Mapping[str, Sequence[str]]
+    ) -> tuple[str, ...]:
+        """Return the lines of a note and of the sealed ones before it, as `sealed_notes.join` does.
+
+        A sealed note that many others name counts for each of them.
+        """
+
+        if named[commit] and self._bytes_left <= 0:
+            self._warn_too_many()
+            return ()
+        joined = sealed_notes.join(commit, lines, named)
+        for key in self._joined.intersection(joined.keys[1:]):
+            self._bytes_left -= estimate_memory("\n".join(lines[key]).encode())
+        self._joined.update(joined.keys)
+        return joined.lines
 
     def separate_lines(
         self, commits: Iterable[str], notes: Mapping[str, Note] | None = None

@@ -14,7 +14,7 @@ from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 from git_spacy.errors import Warn
-from git_spacy.git import commits, notes, sealed_notes
+from git_spacy.git import commits, notes
 from git_spacy.git.notes import AnnotatedCommit, NotesReader
 from git_spacy.git.repository import Repository
 from git_spacy.history.lock_digests import LockDigest, LockDigests, digest_entry
@@ -80,7 +80,7 @@ class RunFinder:
         """Return the lines of the note on a commit, and of the sealed ones before it."""
 
         self.read_notes([commit])
-        return sealed_notes.join(commit, self._lines, self._sealed_before).lines
+        return self._reader.join(commit, self._lines, self._sealed_before)
 
     def read_notes(self, commits: Iterable[str]) -> None:
         """Read the notes on these commits, and the sealed ones before them, with few processes."""

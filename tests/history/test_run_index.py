@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from git_spacy.errors import Diagnostic
 from git_spacy.git import notes, sealed_notes
 from git_spacy.git.objects import BlobStream
 from git_spacy.git.repository import Repository
@@ -280,3 +281,21 @@ def test_an_updated_index_is_the_same_as_a_new_one(
         }
         assert file.read_bytes() == data
     assert len(open_index(discover(top)).notes) > 6
+
+
+@pytest.mark.threat("expanding-notes", commands="log")
+def test_a_sealed_note_that_many_notes_name_counts_for_each_of_them(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealed_notes, "MAX_OPEN_LINES", 1)
+    long = record(4, vars={"text": "x" * 10_000})
+    add(top, "HEAD", long)
+    add(top, "HEAD", record(5))
+    for name in ("HEAD~1", "HEAD~2"):
+        git(top, "notes", "--ref=spacy", "copy", "-f", "HEAD", name)
+    monkeypatch.setattr(notes, "MAX_READ_BYTES", 25_000)
+    warnings: list[Diagnostic] = []
+    finder = RunFinder(discover(top), warnings.append)
+    ids = git(top, "rev-list", "HEAD").split()
+    assert [len(finder.lines(id)) for id in ids] == [2, 2, 0]
+    assert [warning.message[:8] for warning in warnings] == ["too many"]
