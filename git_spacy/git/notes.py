@@ -2,7 +2,7 @@
 
 `git notes append` loses lines when two processes write at once, and separates them by empty lines.
 So each append is a fast-import on top of the notes as they were read, repeated if the ref has
-moved since (a lock file of ours makes that rare). Fast-import fans out note paths as Git does.
+moved since (a lock file of ours makes that rare). A note that is full is sealed (sealed_notes.py).
 A line is ASCII, written once and never changed; its content does not matter here.
 """
 
@@ -21,7 +21,7 @@ from typing import NamedTuple
 from git_spacy import sharing
 from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
 from git_spacy.file_locks import file_lock
-from git_spacy.git import commits, objects
+from git_spacy.git import commits, objects, sealed_notes
 from git_spacy.git.ident import format_ident
 from git_spacy.git.repository import Repository
 
@@ -81,12 +81,10 @@ def append(repository: Repository, commit: str, lines: Iterable[str]) -> None:
             unmoved = unmoved + 1 if old == previous else 0
             previous = old
             check_entry_count(repository, old)
-            existing = note_lines(repository, commit) if old else ()
-            missing = [line for line in new_lines if line not in existing]
-            if not missing:
+            changes = _changes(repository, old, commit, new_lines)
+            if not changes:
                 return
-            text = "".join(f"{line}\n" for line in (*existing, *missing))
-            failure = _try_append(repository, old, commit, text.encode())
+            failure = _try_append(repository, old, changes)
             if not failure:
                 return
             if unmoved == _MAX_ATTEMPTS_UNMOVED:
@@ -101,27 +99,44 @@ def tip(repository: Repository, ref: str = REF) -> str:
     return commits.resolve_or_empty(repository, ref)
 
 
-def note_lines(repository: Repository, commit: str) -> tuple[str, ...]:
-    """Return the lines of the note on the commit with the id `commit`.
+def _changes(repository: Repository, old: str, commit: str, new_lines: Sequence[str]) -> bytes:
+    """Return the commands of fast-import that append the lines to the note in the version `old`.
 
-    Raises ExternalError if the note cannot be read or is too large: a later append would otherwise
-    replace it.
+    Returns none if it has the lines. Raises ExternalError if the note cannot be read or is too
+    large, since it would otherwise be replaced, or if the commit does not exist.
     """
 
-    # exit code 1: the commit has no note
-    listed = repository.run_git(("notes", f"--ref={REF}", "list", commit), accepted=(0, 1))
-    id = listed.stdout.decode().strip()
-    if listed.returncode or not id:
-        return ()
-    (answer,) = objects.describe_objects(repository, [id], "%(objecttype) %(objectsize)")
-    kind, _, size = answer.partition(" ")
-    if kind == "blob" and int(size) > MAX_NOTE_BYTES:
-        raise ExternalError(
-            f"the note on {commit} has {int(size):,} bytes; the limit is {MAX_NOTE_BYTES:,}",
-            hint=f"git notes --ref={REF.removeprefix('refs/notes/')} remove {commit}",
-        )
-    ((_, content),) = ((id, blob.read()) for id, blob in objects.read_local_blobs(repository, [id]))
-    return split_lines(content)
+    path, blobs = sealed_notes.find_note(repository, old, commit)
+    existing = tuple(dict.fromkeys(_read_existing(repository, commit, list(blobs.values()))))
+    missing = [line for line in new_lines if line not in existing]
+    if not missing:
+        return b""
+    changes = [f"D {other}" for other in blobs if other != path]
+    kept: Sequence[str] = existing
+    if len(blobs) == 1 and sealed_notes.is_full(existing):
+        sealed = blobs[path]
+        kept = sealed_notes.first_lines(existing, sealed)
+        changes.append(f"M 100644 {sealed} {sealed_notes.find_note(repository, old, sealed).path}")
+    text = "".join(f"{line}\n" for line in (*kept, *missing)).encode()
+    changes.append(f"M 100644 inline {path}\ndata {len(text)}\n")
+    return "\n".join(changes).encode() + text + b"\n"
+
+
+def _read_existing(repository: Repository, commit: str, blobs: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the blobs of the note on a commit."""
+
+    names = (f"{commit}^{{commit}}", *blobs)
+    found, *sizes = objects.describe_objects(repository, names, "%(objectname) %(objectsize)")
+    if not found.startswith(f"{commit} ") or found.endswith(" missing"):
+        raise ExternalError(f"cannot write '{REF}': the commit {commit} is missing")
+    for size in (line.partition(" ")[2] for line in sizes):
+        if size.isdigit() and int(size) > MAX_NOTE_BYTES:
+            raise ExternalError(
+                f"the note on {commit} has {int(size):,} bytes; the limit is {MAX_NOTE_BYTES:,}",
+                hint=f"git notes --ref={REF.removeprefix('refs/notes/')} remove {commit}",
+            )
+    for _, blob in objects.read_local_blobs(repository, blobs):
+        yield from split_lines(blob.read())
 
 
 class Note(NamedTuple):
@@ -129,6 +144,19 @@ class Note(NamedTuple):
 
     id: str
     size: int
+
+
+def is_sealed(key: str, note: Note) -> bool:
+    """Return whether a note is sealed: it is in the notes under its own id."""
+
+    return key == note.id
+
+
+def sealed_before(lines: Iterable[str], notes: Mapping[str, Note]) -> list[str]:
+    """Return the ids of the sealed notes that the lines of a note name and that `notes` has."""
+
+    named = sealed_notes.named_by(lines)
+    return [id for id in named if id in notes and is_sealed(id, notes[id])]
 
 
 class TooManyEntries(ExternalError):
@@ -140,7 +168,8 @@ def entries(
 ) -> Iterator[tuple[str, Note, str]]:
     """Yield (id of the annotated commit, note, path of the note) for each note in `revision`.
 
-    `revision` is one of the notes ref. Entries with other names are not notes and are skipped.
+    `revision` is one of the notes ref. Entries with other names are not notes and are skipped. A
+    sealed note is there under the id of its blob.
     Sizes cost git one lookup each; without `sizes`, they are -1.
     Raises TooManyEntries beyond the limits, ExternalError if git fails.
     """
@@ -305,6 +334,7 @@ class NotesReader:
         self._warn = warn
         self._bytes_left = MAX_READ_BYTES
         self._warned: set[str] = set()
+        self._joined: set[str] = set()
         if notes is not None:
             self.notes = notes
 
@@ -317,10 +347,44 @@ class NotesReader:
     def lines(
         self, commits: Iterable[str], notes: Mapping[str, Note] | None = None
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield (commit, lines of its note) for each of `commits`, streamed from one process.
+        """Yield (commit, lines of its note and of the sealed ones before it), each line once.
 
         `notes` may be those of another version; the default is the current ones.
         """
+
+        notes = self.notes if notes is None else notes
+        ids = list(commits)
+        lines: dict[str, tuple[str, ...]] = {}
+        named: dict[str, list[str]] = {}
+        unread = dict.fromkeys(ids)
+        while unread:
+            for key, own in self.separate_lines(unread, notes):
+                lines[key], named[key] = own, sealed_before(own, notes)
+            unread = dict.fromkeys(id for key in unread for id in named[key] if id not in lines)
+        for commit in ids:
+            yield commit, self.join(commit, lines, named)
+
+    def join(
+        self, commit: str, lines: Mapping[str, Sequence[str]], named: Mapping[str, Sequence[str]]
+    ) -> tuple[str, ...]:
+        """Return the lines of a note and of the sealed ones before it, as `sealed_notes.join` does.
+
+        A sealed note that many others name counts for each of them.
+        """
+
+        if named[commit] and self._bytes_left <= 0:
+            self._warn_too_many()
+            return ()
+        joined = sealed_notes.join(commit, lines, named)
+        for key in self._joined.intersection(joined.keys[1:]):
+            self._bytes_left -= estimate_memory("\n".join(lines[key]).encode())
+        self._joined.update(joined.keys)
+        return joined.lines
+
+    def separate_lines(
+        self, commits: Iterable[str], notes: Mapping[str, Note] | None = None
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield (id, lines) of each note by itself, sealed ones also, streamed from one process."""
 
         notes = self.notes if notes is None else notes
         ids = list(commits)
@@ -331,11 +395,7 @@ class NotesReader:
             lines: tuple[str, ...] = ()
             if commit in readable:
                 if self._bytes_left <= 0:
-                    self._warn_once(
-                        "all",
-                        "too many run records to read at once, some are left out",
-                        "to see those of one commit: git spacy show REV",
-                    )
+                    self._warn_too_many()
                     readable.clear()
                 else:
                     lines = self._split(commit, next(contents)[1].read())
@@ -366,6 +426,13 @@ class NotesReader:
             )
         return short
 
+    def _warn_too_many(self) -> None:
+        self._warn_once(
+            "all",
+            "too many run records to read at once, some are left out",
+            "to see those of one commit: git spacy show REV",
+        )
+
     def _warn_once(self, kind: str, message: str, hint: str = "") -> None:
         if kind not in self._warned:
             self._warned.add(kind)
@@ -392,8 +459,8 @@ def split_lines(note: bytes) -> tuple[str, ...]:
     return tuple(line for line in note.decode("utf-8", "replace").split("\n") if line.strip())
 
 
-def _try_append(repository: Repository, old: str, commit: str, text: bytes) -> str:
-    """Commit the note on top of `old`.
+def _try_append(repository: Repository, old: str, changes: bytes) -> str:
+    """Commit the changes on top of `old`.
 
     Returns "", or git's message if the notes have moved from `old` or are locked.
     """
@@ -404,14 +471,13 @@ def _try_append(repository: Repository, old: str, commit: str, text: bytes) -> s
     script += b"data %d\n%s\n" % (len(message), message)
     if old:
         script += b"from %s\n" % old.encode()
-    script += b"N inline %s\ndata %d\n%s\n" % (commit.encode(), len(text), text)
-    script += b"get-mark :1\ndone\n"
+    script += changes + b"get-mark :1\ndone\n"
     done = repository.run_git(("fast-import", "--quiet", "--done"), input=script, check=False)
     if done.returncode and tip(repository) == old and b"lock" not in done.stderr:
         raise ExternalError(f"git fast-import: {done.message or 'failed with no output'}")
     if done.returncode:
         return done.message or "git fast-import failed"
-    # at most one more entry than in the version that was checked
+    # at most a few more entries than in the version that was checked
     _save_checked(repository.common_dir / "spacy" / _CHECKED_FILE, done.stdout.decode().strip())
     return ""
 

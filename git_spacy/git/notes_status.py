@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from git_spacy.errors import ExternalError, Warn
 from git_spacy.git import commits, notes, notes_sync
-from git_spacy.git.notes import REF
+from git_spacy.git.notes import REF, is_sealed
 from git_spacy.git.repository import Repository
 
 _ALL_REFS = ("--branches", "--tags", "--remotes")
@@ -51,7 +51,7 @@ def notes_status(
     ours = notes.tip(repository)
     theirs = notes.tip(repository, notes_sync.tracking_ref(remote)) if remote else ""
     reader = notes.NotesReader(repository, warn)
-    annotated = reader.notes if ours else {}
+    annotated = [id for id, note in reader.notes.items() if not is_sealed(id, note)] if ours else []
     ahead, behind = notes_sync.compare(repository, ours, theirs) if remote else (0, 0)
     refs = (*_ALL_REFS, *(("HEAD",) if commits.head_commit(repository) else ()))
     unreachable_commits = commits.unreachable(repository, annotated, refs) if annotated else set()

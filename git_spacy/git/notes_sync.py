@@ -19,7 +19,7 @@ from git_spacy.file_locks import file_lock
 from git_spacy.git import notes, process
 from git_spacy.git.ident import FALLBACK_IDENT
 from git_spacy.git.messages import quote
-from git_spacy.git.notes import REF
+from git_spacy.git.notes import REF, is_sealed
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 from git_spacy.git.settings import read_settings, text_value
 from git_spacy.project.diagnostics import did_you_mean
@@ -316,7 +316,7 @@ def compare(repository: Repository, ours: str, theirs: str) -> NotesDifference:
 
     if ours == theirs:
         return NotesDifference(0, 0)
-    our_notes, their_notes = (
+    our_notes, their_notes = both = tuple(
         notes.notes_by_commit(repository, version) if version else {} for version in (ours, theirs)
     )
     # Most notes are the same; read only those that differ.
@@ -324,6 +324,7 @@ def compare(repository: Repository, ours: str, theirs: str) -> NotesDifference:
         commit
         for commit in dict.fromkeys((*our_notes, *their_notes))
         if our_notes.get(commit) != their_notes.get(commit)
+        and not any(is_sealed(commit, found[commit]) for found in both if commit in found)
     ]
     our_lines = notes.NotesReader(repository).lines(different, our_notes)
     their_lines = notes.NotesReader(repository).lines(different, their_notes)

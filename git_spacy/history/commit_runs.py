@@ -73,31 +73,49 @@ class RunFinder:
         self._warn = warn
         self._reader = NotesReader(repository, warn, self.index.notes)
         self._lines: dict[str, tuple[str, ...]] = {}
+        self._sealed_before: dict[str, list[str]] = {}
         self._records: dict[IndexedRun, tuple[RunRecord, Digest] | None] = {}
 
     def lines(self, commit: str) -> tuple[str, ...]:
-        """Return the lines of the note on a commit."""
+        """Return the lines of the note on a commit, and of the sealed ones before it."""
 
         self.read_notes([commit])
-        return self._lines[commit]
+        return self._reader.join(commit, self._lines, self._sealed_before)
 
     def read_notes(self, commits: Iterable[str]) -> None:
-        """Read the notes on these commits with one process."""
+        """Read the notes on these commits, and the sealed ones before them, with few processes."""
 
-        missing = [commit for commit in dict.fromkeys(commits) if commit not in self._lines]
+        unread = list(commits)
+        while unread:
+            self._read(unread)
+            for id in unread:
+                self._sealed_before[id] = notes.sealed_before(self._lines[id], self.index.notes)
+            named = chain.from_iterable(self._sealed_before[id] for id in unread)
+            unread = [id for id in dict.fromkeys(named) if id not in self._sealed_before]
+
+    def _read(self, notes: Iterable[str]) -> None:
+        """Read single notes with one process."""
+
+        missing = [note for note in dict.fromkeys(notes) if note not in self._lines]
         if missing:
-            self._lines.update(self._reader.lines(missing))
+            self._lines.update(self._reader.separate_lines(missing))
 
     def stream_notes(self, commits: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield (commit, lines of its note), within the limits of all notes, and keep nothing."""
+        """Yield (commit, lines of its note and of the sealed ones before it), within the limits of
+        all notes, and keep nothing."""
 
         return NotesReader(self._repository, self._warn, self.index.notes).lines(commits)
+
+    def stream_separate_notes(self, ids: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield (id, lines) of single notes in the same way."""
+
+        return NotesReader(self._repository, self._warn, self.index.notes).separate_lines(ids)
 
     def prepare(self, digests: Iterable[Digest]) -> None:
         """Read what `runs` will need for these results."""
 
-        self.read_notes(
-            found.commit for digest in digests for key in digest for found in self._candidates(key)
+        self._read(
+            found.note for digest in digests for key in digest for found in self._candidates(key)
         )
 
     def runs(
@@ -159,18 +177,18 @@ class RunFinder:
         return sorted(matching[:_MAX_RUNS], key=lambda run: run.record.time)
 
     def _select(self, candidates: Sequence[IndexedRun], is_match: _Match) -> list[RecordedRun]:
-        self.read_notes(candidate.commit for candidate in candidates)
+        self._read(candidate.note for candidate in candidates)
         matching: dict[str, RecordedRun] = {}
         for candidate in candidates:
             parsed = self._record(candidate)
             if parsed and is_match(*parsed):
-                text = self._lines[candidate.commit][candidate.line]  # amended commits have copies
+                text = self._lines[candidate.note][candidate.line]  # amended commits have copies
                 matching.setdefault(text, RecordedRun(parsed[0], candidate.commit, "lock"))
         return list(matching.values())
 
     def _record(self, run: IndexedRun) -> tuple[RunRecord, Digest] | None:
         if run not in self._records:
-            lines = self._lines[run.commit]
+            lines = self._lines[run.note]
             record = parse_line(lines[run.line]) if run.line < len(lines) else None
             self._records[run] = (record, digest_record(record)) if record else None
         return self._records[run]

@@ -224,7 +224,7 @@ def _all_runs(
     Those in the history come first, and then the newest.
     """
 
-    annotated = list(finder.index.notes)
+    annotated = finder.index.commits()
     elsewhere = commits.unreachable(repository, annotated, [commit]) if annotated else set()
     runs = []
     for is_reachable in (True, False):

@@ -194,5 +194,7 @@ def all_records(root: Path, warn: Warn = lambda _: None) -> Iterator[RunRecord]:
     reader = NotesReader(repository, warn)
     project = project_folder(root, repository)
     return (
-        record for _, lines in reader.lines(reader.notes) for record in parse_lines(lines, project)
+        record
+        for _, lines in reader.separate_lines(reader.notes)
+        for record in parse_lines(lines, project)
     )

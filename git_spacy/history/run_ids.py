@@ -51,9 +51,12 @@ def find_run(repository: Repository, name: str, warn: Warn = lambda _: None) -> 
     if not _NAME.fullmatch(name) or commits.resolve_or_empty(repository, name):
         return None
     finder = RunFinder(repository, warn)
-    indexed = sorted({run.commit for run in finder.index.find(name.removeprefix(_PREFIX))})
+    commit_of: dict[str, str] = {}
+    for run in sorted(finder.index.find(name.removeprefix(_PREFIX))):
+        commit_of.setdefault(run.note, run.commit)
+    indexed = ((commit_of[note], lines) for note, lines in finder.stream_separate_notes(commit_of))
     # a line that is not written as we write it is indexed by another id
-    found = _select(finder, indexed, name) or _select(finder, finder.index.notes, name)
+    found = _select(indexed, name) or _select(finder.stream_notes(finder.index.commits()), name)
     if not found:
         raise InvalidInput(f"unknown run '{name}'", hint="git spacy log --all")
     if len(found) > 1:
@@ -65,15 +68,15 @@ def find_run(repository: Repository, name: str, warn: Warn = lambda _: None) -> 
             + (f" and {more} more" if more > 0 else ""),
             hint=f"git spacy show {candidates[0]}",
         )
-    run = next(iter(found.values()))
-    return run._replace(commit=commits.resolve_or_empty(repository, run.commit))
+    named = next(iter(found.values()))
+    return named._replace(commit=commits.resolve_or_empty(repository, named.commit))
 
 
-def _select(finder: RunFinder, commits: Iterable[str], name: str) -> dict[str, NamedRun]:
-    """Return the runs in the notes on these commits whose ids start with `name`, by id."""
+def _select(notes: Iterable[tuple[str, Iterable[str]]], name: str) -> dict[str, NamedRun]:
+    """Return the runs whose ids start with `name`, by id; `notes` are pairs of commit and lines."""
 
     found: dict[str, NamedRun] = {}
-    for commit, lines in finder.stream_notes(commits):
+    for commit, lines in notes:
         for record in filter(None, map(parse_line, lines)):
             id = run_id(record)
             if id.startswith(name):

@@ -1,10 +1,10 @@
 """Index the run records in Git notes, so that one result is found among 100,000 records at once.
 
-A row says that the record on line L of the note on commit C has the key K: a digest of a command
-and its result (script, dependencies, outputs), of the tree that a run began on, or of the line,
-which is also the id of the run. The index is derived from one version of the notes; after they
-have changed, only the changed notes are read. It only finds candidates: whoever uses it parses the
-record, and compares it with what is wanted.
+A row says that the record on line L of the note N has the key K: a digest of a command and its
+result (script, dependencies, outputs), of the tree that a run began on, or of the line, which is
+also the id of the run. A note is on a commit, or is sealed and named by later notes. The index is
+derived from one version of the notes; after they have changed, only the changed notes are read. It
+only finds candidates: whoever uses it parses the record, and compares it with what is wanted.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.git import notes, objects
-from git_spacy.git.notes import Note
+from git_spacy.git.notes import Note, is_sealed
 from git_spacy.git.repository import Repository
+from git_spacy.git.sealed_notes import named_by
 from git_spacy.history.checked_file import read_checked, write_checked
 from git_spacy.history.run_record import RunRecord
 
-_KIND = f"run index 2 {sys.byteorder}"
+_KIND = f"run index 3 {sys.byteorder}"
 _MAX_ROWS = 4_000_000
 # of one update, the bytes as `estimate_memory` counts them; the next one goes on
 _MAX_NEW_BYTES, _MAX_NEW_ROWS = 256 << 20, 1_000_000
 _MAX_PROJECTS = 32
+_MAX_COMMITS = 64  # with the same sealed note: an amended commit and those before it
 _MAX_TIME = 2**32 - 1  # seconds since 1970
-_HEAD_FIELDS = ("tip", "id_bytes", "notes", "rows", "projects")
+_HEAD_FIELDS = ("tip", "id_bytes", "notes", "rows", "names", "projects")
 
 
 class Digest(NamedTuple):
@@ -82,10 +84,12 @@ def _digest(value: object) -> str:
 
 
 class IndexedRun(NamedTuple):
-    """Where a record is: the id of the commit with the note, and its line in the note."""
+    """Where a record is: the id of its commit, and its line in the note with this id, which is
+    that of the commit, or that of a sealed note before the one on the commit."""
 
     commit: str
     line: int
+    note: str
 
 
 class RunIndex:
@@ -95,13 +99,22 @@ class RunIndex:
     records, `complete` whether all notes are indexed.
     """
 
-    def __init__(self, tip: str, projects: tuple[str, ...], table: _NoteTable, rows: _Rows) -> None:
+    def __init__(
+        self, tip: str, projects: tuple[str, ...], table: _NoteTable, rows: _Rows, names: _Names
+    ) -> None:
         self.tip = tip
         self.projects = projects
         self.notes: Mapping[str, Note] = table
         self.complete = 0 not in table.read
         self._table = table
         self._rows = rows
+        self._names = names
+        self._commits_by_note: dict[str, tuple[str, ...]] = {}
+
+    def commits(self) -> list[str]:
+        """Return the ids of the commits with notes."""
+
+        return [id for id, note in self.notes.items() if not is_sealed(id, note)]
 
     def find(self, key: str) -> list[IndexedRun]:
         """Return the records with this key, the newest first, or those whose keys start with it."""
@@ -109,10 +122,28 @@ class RunIndex:
         rows, digits = self._rows, key[:16]
         first = bisect_left(rows.keys, int(digits.ljust(16, "0"), 16))
         end = bisect_right(rows.keys, int(digits.ljust(16, "f"), 16))
-        return [
-            IndexedRun(self._table.commit(rows.notes[position]), rows.lines[position])
-            for position in reversed(range(first, end))
-        ]
+        found = []
+        for position in reversed(range(first, end)):
+            note, line = self._table.commit(rows.notes[position]), rows.lines[position]
+            found += [IndexedRun(commit, line, note) for commit in self._commits_of(note)]
+        return found
+
+    def _commits_of(self, note: str) -> tuple[str, ...]:
+        """Return the commit of a note, or those of the notes that name a sealed one."""
+
+        known, unknown = self._commits_by_note, [note]
+        while unknown:
+            id = unknown[-1]
+            if not is_sealed(id, self.notes[id]):
+                known[id] = (id,)
+            later = list(self._names.naming(id)) if id not in known else []
+            before = [name for name in later if name not in known]
+            if not before:
+                commits = dict.fromkeys(commit for name in later for commit in known[name])
+                known.setdefault(id, tuple(commits)[:_MAX_COMMITS])
+                unknown.pop()
+            unknown += before
+        return self._commits_by_note[note]
 
 
 def open_index(repository: Repository) -> RunIndex:
@@ -127,7 +158,7 @@ def open_index(repository: Repository) -> RunIndex:
     if stored and stored.tip == tip and stored.complete:
         return stored
     if not tip:
-        return _assemble("", (), {}, [])
+        return _assemble("", (), {}, [], [])
     with _without_cycle_detection():
         index = _update(repository, stored, tip)
     write_checked(file, _KIND, _serialize(index))
@@ -196,6 +227,36 @@ class _NoteTable(Mapping[str, Note]):
         return Note(blob.hex(), self.sizes[number])
 
 
+class _Names:
+    """Which notes name which sealed ones, sorted by the ids of the sealed ones."""
+
+    def __init__(self, table: _NoteTable, sealed: memoryview, notes: array[int]) -> None:
+        self.sealed, self.notes = sealed, notes
+        self._table = table
+
+    def __iter__(self) -> Iterator[_Name]:
+        for position, note in enumerate(self.notes):
+            yield _Name(self._sealed(position).hex(), self._table.commit(note))
+
+    def naming(self, id: str) -> Iterator[str]:
+        """Yield the ids of the notes that name a sealed one."""
+
+        wanted = bytes.fromhex(id)
+        position = bisect_left(range(len(self.notes)), wanted, key=self._sealed)
+        while position < len(self.notes) and self._sealed(position) == wanted:
+            yield self._table.commit(self.notes[position])
+            position += 1
+
+    def _sealed(self, position: int) -> bytes:
+        width = self._table.width
+        return bytes(self.sealed[position * width : (position + 1) * width])
+
+
+class _Name(NamedTuple):
+    sealed: str
+    note: str
+
+
 class _Row(NamedTuple):
     key: int
     time: int
@@ -204,11 +265,13 @@ class _Row(NamedTuple):
 
 
 def _assemble(
-    tip: str, projects: tuple[str, ...], table: Mapping[str, tuple[Note, bool]], rows: list[_Row]
-) -> RunIndex:
+    tip: str, projects: tuple[str, ...], table: Mapping[str, tuple[Note, bool]], rows: list[_Row],
+    names: list[_Name],
+) -> RunIndex:  # fmt: skip
     commits = sorted(table)
     numbers = {commit: number for number, commit in enumerate(commits)}
     rows.sort()
+    names.sort()
     note_table = _NoteTable(
         memoryview(bytes.fromhex("".join(commits))),
         memoryview(bytes.fromhex("".join(table[commit][0].id for commit in commits))),
@@ -222,14 +285,20 @@ def _assemble(
         array("I", [numbers[row.commit] for row in rows]),
         array("I", [row.line for row in rows]),
     )
-    return RunIndex(tip, projects, note_table, columns)
+    named = _Names(
+        note_table,
+        memoryview(bytes.fromhex("".join(name.sealed for name in names))),
+        array("I", [numbers[name.note] for name in names]),
+    )
+    return RunIndex(tip, projects, note_table, columns, named)
 
 
 def _serialize(index: RunIndex) -> bytes:
-    table, rows = index._table, index._rows
-    values = index.tip, table.width, len(table), len(rows.keys), index.projects
+    table, rows, names = index._table, index._rows, index._names
+    counts = len(table), len(rows.keys), len(names.notes)
+    values = index.tip, table.width, *counts, index.projects
     head = json.dumps(dict(zip(_HEAD_FIELDS, values, strict=True))).encode() + b"\n"
-    parts = (table.commits, table.blobs, table.sizes, table.read, *rows)
+    parts = (table.commits, table.blobs, table.sizes, table.read, *rows, names.sealed, names.notes)
     return head + b"".join(bytes(part) for part in parts)
 
 
@@ -239,7 +308,7 @@ def _load(file: Path) -> RunIndex | None:
         return None
     try:
         end = bytes(data[:65536]).index(b"\n") + 1
-        tip, width, count, rows, projects = (
+        tip, width, count, rows, names, projects = (
             json.loads(bytes(data[:end]))[field] for field in _HEAD_FIELDS
         )
         position = end
@@ -258,9 +327,10 @@ def _load(file: Path) -> RunIndex | None:
             take(count * width), take(count * width), column("q", count), bytes(take(count)), width
         )
         columns = _Rows(column("Q", rows), *(column("I", rows) for _ in range(3)))
+        named = _Names(table, take(names * width), column("I", names))
     except (ValueError, LookupError, TypeError):  # written by something else with our first line
         return None
-    return RunIndex(tip, tuple(projects), table, columns) if position == len(data) else None
+    return RunIndex(tip, tuple(projects), table, columns, named) if position == len(data) else None
 
 
 # Reading notes
@@ -277,6 +347,7 @@ def _update(repository: Repository, stored: RunIndex | None, tip: str) -> RunInd
             commit: (note, False) for commit, note in notes.notes_by_commit(repository, tip).items()
         }
         rows: list[_Row] = []
+        names: list[_Name] = []
         projects: tuple[str, ...] = ()
     else:
         changed, removed = difference
@@ -286,16 +357,17 @@ def _update(repository: Repository, stored: RunIndex | None, tip: str) -> RunInd
             table[commit] = Note(id, int(size) if size.isdigit() else -1), False
         notes.check_entry_count(repository, tip)
         rows = _old_rows(stored, table)
+        names = [name for name in stored._names if table.get(name.note, ("", False))[1]]
         projects = stored.projects
     latest = dict.fromkeys(reversed(projects))
     unread = [commit for commit, (_, is_read) in table.items() if not is_read]
-    reading = _Reading(repository, table, rows)
+    reading = _Reading(repository, table, rows, names)
     for project in reading.read(unread):
         latest.pop(project, None)
         latest[project] = None
         if len(latest) > _MAX_PROJECTS:
             del latest[next(iter(latest))]
-    return _assemble(tip, tuple(reversed(latest)), table, rows)
+    return _assemble(tip, tuple(reversed(latest)), table, rows, names)
 
 
 def _old_notes(
@@ -322,11 +394,13 @@ class _Reading:
     """Reads notes into rows, within the limits of one update."""
 
     def __init__(
-        self, repository: Repository, table: dict[str, tuple[Note, bool]], rows: list[_Row]
-    ) -> None:
+        self, repository: Repository, table: dict[str, tuple[Note, bool]], rows: list[_Row],
+        names: list[_Name],
+    ) -> None:  # fmt: skip
         self._repository = repository
         self._table = table
         self._rows = rows
+        self._names = names
 
     def read(self, commits: Iterable[str]) -> Iterator[str]:
         """Yield the projects of the records; mark the notes as read.
@@ -345,24 +419,27 @@ class _Reading:
         for id, blob in objects.read_local_blobs(self._repository, list(commits_by_blob)):
             content = blob.read()
             bytes_left -= notes.estimate_memory(content)
-            projects, runs = _read_note(content)
+            projects, named, runs = _read_note(content)
             yield from projects
             for commit in commits_by_blob[id]:
                 self._rows += (_Row(key, seconds, commit, line) for key, seconds, line in runs)
+                self._names += (_Name(id, commit) for id in named)
                 self._table[commit] = self._table[commit][0], True
-                rows_left -= len(runs)
+                rows_left -= len(runs) + len(named)
                 if rows_left <= 0:
                     return
             if bytes_left <= 0:
                 return
 
 
-def _read_note(content: bytes) -> tuple[Iterable[str], list[tuple[int, int, int]]]:
-    """Return the projects of the records in a note, and (key, time, line) of the rows for them."""
+def _read_note(content: bytes) -> tuple[Iterable[str], list[str], list[tuple[int, int, int]]]:
+    """Return the projects of the records in a note, the ids of the sealed notes that it names, and
+    (key, time, line) of the rows for the records."""
 
     projects: dict[str, None] = {}
     rows = []
-    for number, line in enumerate(notes.readable_lines(content)):
+    lines = notes.readable_lines(content)
+    for number, line in enumerate(lines):
         try:
             seconds, project, keys = _facts(json.loads(line))
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
@@ -370,7 +447,7 @@ def _read_note(content: bytes) -> tuple[Iterable[str], list[tuple[int, int, int]
         projects[project] = None
         keys.append(digest_line(line))
         rows += [(int(key[:16], 16), seconds, number) for key in keys]
-    return projects, rows
+    return projects, named_by(lines), rows
 
 
 def _facts(document: dict[str, object]) -> tuple[int, str, list[str]]:

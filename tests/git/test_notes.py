@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy.errors import Diagnostic, ExternalError, InvalidInput
-from git_spacy.git import notes
+from git_spacy.git import notes, sealed_notes
 from git_spacy.git.repository import Repository
 from tests.testing.repositories import commit, git, repository
 
@@ -20,7 +20,7 @@ SOURCE = str(Path(notes.__file__).parents[2])
 APPEND = """
 import sys
 from pathlib import Path
-from git_spacy.git import notes
+from git_spacy.git import notes, sealed_notes
 from git_spacy.git.repository import Repository
 repository = Repository.discover(Path.cwd())
 for line in sys.argv[2:]:
@@ -43,6 +43,13 @@ def start_appending(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
 
 def note_text(folder: Path, revision: str = "HEAD") -> list[str]:
     return git(folder, "notes", "--ref=spacy", "show", revision).split("\n")
+
+
+def all_lines(folder: Path, revision: str = "HEAD") -> tuple[str, ...]:
+    """Return the lines of the note on a commit, and of the sealed notes before it."""
+
+    id = git(folder, "rev-parse", revision)
+    return dict(notes.NotesReader(discover(folder)).lines([id]))[id]
 
 
 def test_new_lines_are_appended_to_existing_ones(tmp_path: Path) -> None:
@@ -122,7 +129,7 @@ def test_fifty_concurrent_appends_lose_no_lines(tmp_path: Path) -> None:
     head = git(root, "rev-parse", "HEAD")
     others = [start_appending(root, head, *(f"{n}-{m}" for m in range(5))) for n in range(10)]
     assert [other.wait() for other in others] == [0] * 10
-    assert sorted(note_text(root)) == sorted(f"{n}-{m}" for n in range(10) for m in range(5))
+    assert sorted(all_lines(root)) == sorted(f"{n}-{m}" for n in range(10) for m in range(5))
 
 
 def test_concurrent_git_notes_loses_none_of_our_lines(
@@ -155,14 +162,15 @@ def test_concurrent_git_notes_loses_none_of_our_lines(
 def test_ref_is_old_or_new_after_a_kill_at_any_time(tmp_path: Path, delay: float) -> None:
     root = repository(tmp_path / "r")
     head = git(root, "rev-parse", "HEAD")
-    notes.append(discover(root), head, ["old"])
+    old = tuple(f"old {number}" for number in range(sealed_notes.MAX_OPEN_LINES))
+    notes.append(discover(root), head, old)
     other = start_appending(root, head, "new")
     time.sleep(delay)
     other.send_signal(signal.SIGKILL)
     other.wait()
-    assert note_text(root) in (["old"], ["old", "new"])
+    assert all_lines(root) in (old, (*old, "new"))
     notes.append(discover(root), head, ["new"])
-    assert note_text(root) == ["old", "new"]
+    assert all_lines(root) == (*old, "new")
     git(root, "fsck", "--strict")
 
 
@@ -282,9 +290,10 @@ def test_notes_with_too_many_entries_are_not_changed(
     head = git(root, "rev-parse", "HEAD")
     notes.append(discover(root), head, ["annotated"])
     sound = git(root, "rev-parse", notes.REF)
-    git(root, "notes", "--ref=spacy", "add", "-m", "x", commit(root, {"a": "b"}))
-    monkeypatch.setattr(notes, "MAX_ENTRIES", 1)
-    with pytest.raises(ExternalError, match="more than 1 entries") as caught:
+    for text in ("b", "c"):
+        git(root, "notes", "--ref=spacy", "add", "-m", "x", commit(root, {"a": text}))
+    monkeypatch.setattr(notes, "MAX_ENTRIES", 2)
+    with pytest.raises(ExternalError, match="more than 2 entries") as caught:
         notes.append(discover(root), head, ["two"])
     assert caught.value.problems[0].hint == f"git update-ref {notes.REF} {sound}"
 

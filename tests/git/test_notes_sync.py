@@ -37,7 +37,9 @@ class Team:
     def lines(self, folder: Path) -> set[str]:
         is_bare = folder == self.remote
         found = Repository(folder, folder, None) if is_bare else discover(folder)
-        return set(notes.note_lines(found, self.head))
+        ((_, lines),) = notes.NotesReader(found).lines([self.head])
+        assert len(set(lines)) == len(lines)
+        return set(lines)
 
     def push(self, clone: int) -> int:
         return notes_sync.push(discover(self.clones[clone]), "origin")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from git_spacy.git import sealed_notes
+from git_spacy.history.run_index import digest_line
 from tests.cli.commands.test_log import MAKE, SCORE, SCORED, keep, resize, rows, scored
 from tests.run.test_recorder import has_notes, records_of
 from tests.testing.projects import Spacy, project, two_steps
@@ -184,3 +186,35 @@ def test_records_follow_amended_and_rebased_commits(scored: Path, spacy: Spacy) 
     printed = rows(spacy("log", cwd=scored).out)
     assert printed[0].endswith("work, amended")
     assert not [line for line in printed if "same tree" in line]
+
+
+def test_runs_in_sealed_notes_are_found_by_each_command_and_in_a_clone(
+    scored: Path, spacy: Spacy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealed_notes, "MAX_OPEN_LINES", 2)
+    head = git(scored, "rev-parse", "HEAD")
+    for size in range(1, 6):
+        resize(scored, size)
+        spacy("run", "all", cwd=scored)
+    shown = git(scored, "notes", "--ref=spacy", "show").split("\n")
+    assert len([line for line in shown if '"before"' not in line]) <= 4, "a part of the records"
+    assert len(records_of(scored)) == 10
+    everything = json.loads(spacy("log", "--all", "--json", cwd=scored).out)
+    assert len([run for found in everything for run in found["runs"]]) == 10
+    first = next(run for run in records_of(scored) if run["command"] == "score")
+    name = "run-" + digest_line(json.dumps(first, sort_keys=True, separators=(",", ":")))
+    assert f"commit {head}" in spacy("show", name, cwd=scored).out
+    resize(scored, 1)
+    spacy("run", "all", cwd=scored)
+    lock = (scored / "project.lock").read_bytes()
+    keep(scored, "The first again")
+    git(tmp_path, "clone", "-q", "--bare", "r", "bare.git")
+    git(scored, "remote", "add", "origin", str(tmp_path / "bare.git"))
+    assert "12 records" in spacy("notes", "push", cwd=scored).err
+    git(tmp_path, "clone", "-q", "bare.git", "clone")
+    clone = tmp_path / "clone"
+    assert "12" in spacy("notes", "pull", cwd=clone).err
+    assert "score" in spacy("show", cwd=clone).out
+    (clone / "project.lock").unlink()
+    spacy("lock", "rebuild", cwd=clone)
+    assert (clone / "project.lock").read_bytes() == lock

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.git import notes
+from git_spacy.errors import Diagnostic
+from git_spacy.git import notes, sealed_notes
 from git_spacy.git.objects import BlobStream
 from git_spacy.git.repository import Repository
 from git_spacy.history import run_index
@@ -114,7 +115,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "only the first line": lambda data: data.split(b"\n")[0] + b"\n",
     "zeros": lambda data: bytes(len(data)),
     "JSON": lambda _: b'{"version": 1}\n',
-    "an old version": lambda data: data.replace(b"index 2", b"index 1"),
+    "an old version": lambda data: data.replace(b"index 3", b"index 2"),
     "another byte order": lambda data: data.replace(b"little", b"BIG"),
 }
 
@@ -218,3 +219,83 @@ def test_invalid_lines_that_look_like_a_record_do_not_hide_it(top: Path) -> None
     finder = RunFinder(discover(top))
     (run,) = finder.runs(digest_record(record(4)))
     assert run.record == record(4)
+
+
+def test_records_in_sealed_notes_are_found_on_their_commits(
+    top: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealed_notes, "MAX_OPEN_LINES", 3)
+    monkeypatch.setattr(sealed_notes, "_MAX_NAMED", 2)
+    assert found(top) == FIRST
+    for number in range(10, 24):
+        add(top, "HEAD", record(number))
+        if number % 5 == 0:
+            assert set(found(top)) == {*FIRST, *map(str, range(10, number + 1))}
+    read.clear()
+    everything = found(top)
+    assert len(read) < 6, "a sealed note is read once"
+    assert everything.keys() == {*FIRST, *map(str, range(10, 24))}
+    assert {runs[0][0] for key, runs in everything.items() if key not in FIRST} == {"HEAD"}
+    assert set(open_index(discover(top)).commits()) == set(git(top, "rev-list", "HEAD").split())
+    finder = RunFinder(discover(top))
+    (run,) = finder.runs(digest_record(record(10)))
+    assert (run.record, run.recorded_on) == (record(10), git(top, "rev-parse", "HEAD"))
+    assert len(finder.lines(run.recorded_on)) == 14
+    git(top, "notes", "--ref=spacy", "copy", "-f", "HEAD", "HEAD~1")
+    moved = {key: {name for name, _ in runs} for key, runs in found(top).items()}
+    assert moved["10"] == moved["23"] == {"HEAD", "HEAD~1"}
+    git(top, "notes", "--ref=spacy", "remove", "HEAD", "HEAD~1")
+    assert found(top).keys() == {"0", "1"}, "no note names the sealed ones"
+
+
+def test_an_updated_index_is_the_same_as_a_new_one(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After any change of the notes: lines appended, notes copied, removed and merged."""
+
+    monkeypatch.setattr(sealed_notes, "MAX_OPEN_LINES", 2)
+    monkeypatch.setattr(sealed_notes, "_MAX_NAMED", 2)
+    rng = random.Random(0)
+    file, names = top / ".git/spacy/run-index", ["HEAD", "HEAD~1", "HEAD~2"]
+    before = git(top, "rev-parse", notes.REF)
+    for step in range(14):
+        name, other = rng.sample(names, 2)
+        match step % 7:
+            case 3:
+                git(top, "notes", "--ref=spacy", "copy", "-f", name, other)
+            case 4:
+                git(top, "update-ref", "refs/notes/other", before)
+                git(top, "notes", "--ref=other", "append", "-m", to_line(record(60 + step)), name)
+                merge = ("merge", "-q", "-s", "cat_sort_uniq", "refs/notes/other")
+                git(top, "notes", "--ref=spacy", *merge)
+                before = git(top, "rev-parse", notes.REF)
+            case 6:
+                git(top, "notes", "--ref=spacy", "remove", "--ignore-missing", name)
+            case _:
+                add(top, name, record(step), record(step + 20))
+        updated = found(top)
+        data = file.read_bytes()
+        file.unlink()
+        assert {key: sorted(runs) for key, runs in found(top).items()} == {
+            key: sorted(runs) for key, runs in updated.items()
+        }
+        assert file.read_bytes() == data
+    assert len(open_index(discover(top)).notes) > 6
+
+
+@pytest.mark.threat("expanding-notes", commands="log")
+def test_a_sealed_note_that_many_notes_name_counts_for_each_of_them(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealed_notes, "MAX_OPEN_LINES", 1)
+    long = record(4, vars={"text": "x" * 10_000})
+    add(top, "HEAD", long)
+    add(top, "HEAD", record(5))
+    for name in ("HEAD~1", "HEAD~2"):
+        git(top, "notes", "--ref=spacy", "copy", "-f", "HEAD", name)
+    monkeypatch.setattr(notes, "MAX_READ_BYTES", 25_000)
+    warnings: list[Diagnostic] = []
+    finder = RunFinder(discover(top), warnings.append)
+    ids = git(top, "rev-list", "HEAD").split()
+    assert [len(finder.lines(id)) for id in ids] == [2, 2, 0]
+    assert [warning.message[:8] for warning in warnings] == ["too many"]

@@ -42,10 +42,15 @@ GITIGNORE = ".gitignore"
 
 
 def records_of(folder: Path, revision: str = "HEAD") -> list[dict[str, Any]]:
-    """Return the run records on a commit, read with `git notes`."""
+    """Return the run records on a commit, read with `git notes`, and those before a full note."""
 
     shown = git(folder, "notes", "--ref=spacy", "show", revision)
-    return [json.loads(line) for line in shown.splitlines()]
+    documents = [json.loads(line) for line in shown.splitlines()]
+    sealed = [document["before"] for document in documents if "before" in document][-1:]
+    return [
+        *(record for id in sealed for record in records_of(folder, id)),
+        *(document for document in documents if "before" not in document),
+    ]
 
 
 def has_notes(folder: Path) -> bool:

@@ -1,0 +1,108 @@
+"""Keep notes small: a full note is sealed, and a new one on the same commit names it.
+
+To append a line, Git writes a note again as a whole, so that the bytes of one long note grow with
+the square of its lines. The blob of a sealed note is not written again. It is in the notes under
+its own id: no clean-up of Git removes it, a fetch or push takes it along, and it is never in
+conflict with another version. The first lines of the new note name sealed ones, in which more may
+be named. docs/reference/run-records.md has the format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from git_spacy.git.repository import Repository
+
+MAX_OPEN_LINES, MAX_OPEN_BYTES = 32, 64 << 10  # of a note to which lines are appended
+_MAX_NAMED = 16  # sealed notes that one note names
+_MAX_FOLDERS = 3  # in the path of a note: Git makes more for more notes
+_NAMES_SEALED = re.compile(r'\{"before":"([0-9a-f]{40}|[0-9a-f]{64})","v":2\}')
+
+
+def named_by(lines: Iterable[str]) -> list[str]:
+    """Return the ids of the sealed notes that the lines of a note name."""
+
+    matches = map(_NAMES_SEALED.fullmatch, lines)
+    return [match[1] for match in matches if match]
+
+
+def is_full(lines: Sequence[str]) -> bool:
+    """Return whether a note with these lines should be sealed before more are appended."""
+
+    size = sum(len(line) + 1 for line in lines)
+    return len(lines) - len(named_by(lines)) >= MAX_OPEN_LINES or size >= MAX_OPEN_BYTES
+
+
+def first_lines(full: Sequence[str], id: str) -> list[str]:
+    """Return the lines with which a note begins after a full one, whose blob has the id `id`.
+
+    They name all that it named, up to a number, so that a long chain is read in a few steps.
+    """
+
+    named = named_by(full)
+    ids = [*(named if len(named) < _MAX_NAMED else ()), id]
+    return [f'{{"before":"{name}","v":2}}' for name in ids]
+
+
+class Joined(NamedTuple):
+    """The ids under which a note and the sealed ones before it are in the notes, and their lines,
+    each once, without those that name sealed notes."""
+
+    keys: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+def join(
+    key: str, lines: Mapping[str, Sequence[str]], named: Mapping[str, Sequence[str]]
+) -> Joined:
+    """Join a note and the sealed notes before it.
+
+    `key` is the id under which it is in the notes, `lines` has the lines of the notes by such ids,
+    and `named` the ids of the sealed notes that each of them names, the oldest first.
+    """
+
+    keys, known = [key], {key}
+    for later in keys:
+        before = [id for id in reversed(named[later]) if id not in known]
+        keys += dict.fromkeys(before)
+        known.update(before)
+    joined = dict.fromkeys(line for id in reversed(keys) for line in lines[id])
+    return Joined(tuple(keys), tuple(line for line in joined if not _NAMES_SEALED.fullmatch(line)))
+
+
+class NotePath(NamedTuple):
+    """Where a note is or would be in the tree of the notes, and the paths and ids of the blobs
+    that are there; more than one if other tools wrote it into other folders."""
+
+    path: str
+    blobs: Mapping[str, str]
+
+
+def find_note(repository: Repository, version: str, id: str) -> NotePath:
+    """Find the note on the object `id` in a version of the notes ("": there are none).
+
+    In the tree, the first digits of ids may be folders, in any number. Raises ExternalError.
+    """
+
+    paths = [_path(id, folders) for folders in range(_MAX_FOLDERS + 1)]
+    listed = b""
+    if version:
+        arguments = ("ls-tree", "-t", "-z", "--full-tree", version, "--", *paths)
+        listed = repository.run_git(arguments).stdout
+    entries = [entry.partition("\t") for entry in listed.decode("utf-8", "replace").split("\0")]
+    kinds = {name: head.split()[1:] for head, _, name in entries if name}
+    blobs = {path: kinds[path][1] for path in paths if kinds.get(path, [""])[0] == "blob"}
+    return NotePath(next(iter(blobs), _path(id, _depth(id, kinds))), blobs)
+
+
+def _path(id: str, folders: int) -> str:
+    return "".join(f"{id[2 * n : 2 * n + 2]}/" for n in range(folders)) + id[2 * folders :]
+
+
+def _depth(id: str, names: Collection[str]) -> int:
+    """Return the number of folders that exist for the id, or 1."""
+
+    existing = [n for n in range(1, _MAX_FOLDERS + 1) if _path(id, n).rpartition("/")[0] in names]
+    return max(existing, default=1)
