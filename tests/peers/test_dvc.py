@@ -90,9 +90,10 @@ def test_dvc_runs_ner_fashion_and_detects_changes(tmp_path: Path, spacy: Spacy, 
         ("assets/comments_train.jsonl", "text", "TEXT"): {training, "preprocess"},
         # variables
         # (the seed is part of the path of the model)
-        ("project.yml", "seed: 0", "seed: 1"): {"train", "evaluate", "package"},
-        ("project.yml", "gpu_id: -1", "gpu_id: 0"): {"train", "evaluate"},
-        ("project.yml", 'lang: "en"', 'lang: "de"'): {"preprocess", "train", "package"},
+        ("params.yaml", "seed: 0", "seed: 1"): {"train", "evaluate", "package"},
+        ("params.yaml", "gpu_id: -1", "gpu_id: 0"): {"train", "evaluate"},
+        ("params.yaml", "lang: en", "lang: de"): {"preprocess", "train", "package"},
+        ("project.yml", "seed: 0", "seed: 1"): set(),  # params.yaml counts
         (
             "project.yml",
             "Swapped my old",

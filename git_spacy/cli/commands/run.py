@@ -119,7 +119,7 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
     if len(planned.commands) > 1:
         output.message(summary(outcome, dry=request.dry))
     if not request.dry and (outcome.ran or outcome.restored):
-        if request.axes or context.variables:
+        if request.axes or context.variables or context.loaded.params:
             generated.update_gitignore(context, create=False)
         _show_what_to_commit(context, planned)
         _show_changed_metrics(context, planned, outcome, started)
