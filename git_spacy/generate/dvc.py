@@ -91,15 +91,23 @@ def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
 
 
 def select_workflow(project: Project, name: str | None) -> Workflow:
-    """Return the workflow called `name`, or the first one. Raises InvalidInput if not defined."""
+    """Return the workflow called `name`, or the first one; all commands if there is no workflow.
 
-    if not project.workflows:
+    Raises InvalidInput if `name` is not defined, or if no command would have a stage.
+    """
+
+    if name is not None or project.workflows:
+        workflow = find_workflow(project, name) if name is not None else project.workflows[0]
+    else:
+        workflow = Workflow("", tuple(command.name for command in project.commands), 0)
+    if not _with_stages(project, workflow):
+        subject = f"workflow '{workflow.name}'" if workflow.name else "the project"
         raise InvalidInput(
-            "no workflow is defined; dvc.yaml has the commands of one",
+            f"no command of {subject} has dependencies or outputs, so DVC has nothing to run",
             file=PROJECT_FILE,
-            hint="add 'workflows:' with a list of commands",
+            hint="add 'deps:' and 'outputs:' to the commands",
         )
-    return project.workflows[0] if name is None else find_workflow(project, name)
+    return workflow
 
 
 def build_stages(
@@ -111,7 +119,7 @@ def build_stages(
     *,
     urls: bool = True,
 ) -> tuple[Stage, ...]:
-    """Return the stages of `workflow`: first its assets, then its commands.
+    """Return the stages of `workflow`: first the assets, then its commands.
 
     Extra assets are included if a command depends on them, and commands if they have dependencies
     or outputs. `tracked` returns the paths that contain files tracked by Git, which DVC must not
@@ -143,7 +151,8 @@ def build_stages(
         )
         for name, (number, command) in zip(command_names, commands, strict=True)
     ]
-    if problems := list(_problems(stages)):
+    elsewhere = "move {} to another workflow" if workflow.name else "leave {} out of a workflow"
+    if problems := list(_problems(stages, elsewhere)):
         raise InvalidInput.from_problems(sorted(problems, key=lambda problem: problem.line))
     return tuple(stages)
 
@@ -151,19 +160,25 @@ def build_stages(
 def render(stages: Sequence[Stage], workflow: Workflow, *, urls: bool = True) -> GeneratedFile:
     """Return the dvc.yaml with these stages."""
 
-    words = ["dvc", workflow.name] if urls else ["dvc", "--no-urls", workflow.name]
+    words = ["dvc", *([] if urls else ["--no-urls"]), *filter(None, [workflow.name])]
     document = {"stages": {stage.name: _document(stage) for stage in stages}}
     body = yaml_text.emit(document, width=_UNFOLDED).decode("utf-8")
     return GeneratedFile(FILE, body, marker_command(*words), HASH, replaces=(_WEASEL,))
 
 
-def omitted_commands(project: Project, workflow: Workflow) -> tuple[str, ...]:
-    """Return the commands of `workflow` without dependencies and outputs, which have no stage."""
+def differences(project: Project, workflow: Workflow) -> Iterator[str]:
+    """Yield how DVC will treat commands of `workflow` in another way than `git spacy run`."""
 
-    commands = (project.command(step) for step in dict.fromkeys(workflow.steps))
-    return tuple(
-        command.name for command in commands if command and not (command.deps or command.produced)
-    )
+    for command in (project.command(step) for step in dict.fromkeys(workflow.steps)):
+        if command is None or command.produced:
+            continue
+        if not command.deps:
+            yield f"left out '{command.name}': it has no deps and no outputs"
+        elif not command.no_skip:
+            yield (
+                f"'{command.name}' has no outputs: DVC runs it when its deps change;"
+                " to run it each time, add 'no_skip: true'"
+            )
 
 
 def _with_stages(project: Project, workflow: Workflow) -> list[tuple[int, Command]]:
@@ -318,7 +333,9 @@ def _command_line(command: str, name: str) -> str:
 # Restrictions of DVC
 
 
-def _problems(stages: Sequence[Stage]) -> Iterator[Diagnostic]:
+def _problems(stages: Sequence[Stage], elsewhere: str) -> Iterator[Diagnostic]:
+    """Yield what DVC does not allow; `elsewhere` says how to take a command out of dvc.yaml."""
+
     outputs = PathIndex(
         (path, number) for number, stage in enumerate(stages) for path in _outputs(stage)
     )
@@ -327,7 +344,7 @@ def _problems(stages: Sequence[Stage]) -> Iterator[Diagnostic]:
         for path in _outputs(stage):
             for other, producer in outputs.touching(path):
                 if producer < number:
-                    yield _overlap(stage, path, stages[producer], other)
+                    yield _overlap(stage, path, stages[producer], other, elsewhere)
         upstream[number] = set()
         for path in _dependencies(stage):
             for other, producer in outputs.touching(path):
@@ -343,10 +360,12 @@ def _problems(stages: Sequence[Stage]) -> Iterator[Diagnostic]:
     if cycle := find_cycle(upstream):
         names = " → ".join(_display_name(stages[number]) for number in (*cycle, cycle[0]))
         message = f"DVC does not allow dependency cycles: {names}"
-        yield _problem(stages[cycle[0]], message, "move one of them to another workflow")
+        yield _problem(stages[cycle[0]], message, elsewhere.format("one of them"))
 
 
-def _overlap(stage: Stage, path: ProjectPath, other: Stage, other_path: ProjectPath) -> Diagnostic:
+def _overlap(
+    stage: Stage, path: ProjectPath, other: Stage, other_path: ProjectPath, elsewhere: str
+) -> Diagnostic:
     """Return the problem that these paths of two stages, in the order of project.yml, overlap."""
 
     if path.normal == other_path.normal:
@@ -360,7 +379,7 @@ def _overlap(stage: Stage, path: ProjectPath, other: Stage, other_path: ProjectP
     # the assets are in the stages of every workflow
     commands = [one for one in (other, stage) if isinstance(one.producer, Command)]
     which = "one of them" if len(commands) == 2 else "".join(map(_display_name, commands))
-    move = f", or move {which} to another workflow" if which else ""
+    move = f", or {elsewhere.format(which)}" if which else ""
     return _problem(stage, message, f"give each a path that is not inside the other's{move}")
 
 

@@ -168,7 +168,13 @@ workflows: {all: [c]}
 @pytest.mark.parametrize(
     ("text", "name", "words"),
     [
-        ("commands: [{name: c, script: [x]}]", None, "no workflow is defined"),
+        ("commands: [{name: c, script: [x]}]", None, "no command of the project has dependencies"),
+        (
+            "commands: [{name: c, script: [x]}]\nworkflows: {all: [c]}",
+            None,
+            "no command of workflow 'all' has dependencies or outputs, so DVC has nothing to run",
+        ),
+        ("assets: [{dest: a, url: b}]", None, "no command of the project"),
         ("commands: [{name: c, script: [x]}]\nworkflows: {all: [c]}", "al", "did you mean 'all'"),
         (
             "commands: [{name: c, script: [x]}]\nworkflows: {all: [c]}",
@@ -185,6 +191,42 @@ workflows: {all: [c]}
 def test_an_unknown_workflow_is_reported(text: str, name: str | None, words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         stages(text.encode(), name)
+
+
+def test_without_a_workflow_each_command_is_a_stage(tmp_path: Path, spacy: Spacy) -> None:
+    text = """\
+commands:
+  - {name: b, script: [x], deps: [m], outputs: [n]}
+  - {name: a, script: [x], outputs: [m]}
+  - {name: serve, script: [x]}
+  - {name: test, script: [x], deps: [n]}
+  - {name: lint, script: [x], deps: [n], no_skip: true}
+"""
+    root = project(tmp_path, text)
+    done = spacy("dvc", cwd=root)
+    assert done.code == 0
+    assert done.err == (
+        "left out 'serve': it has no deps and no outputs\n"
+        "'test' has no outputs: DVC runs it when its deps change; to run it each time,"
+        " add 'no_skip: true'\n"
+        "wrote dvc.yaml\n"
+    )
+    found = pyyaml.safe_load((root / "dvc.yaml").read_text())["stages"]
+    assert list(found) == ["b", "a", "test", "lint"]
+    assert found["lint"]["always_changed"]
+    assert spacy("dvc", "--check", cwd=root).code == 0
+    assert spacy("check", "generated", cwd=root).code == 0
+    # a workflow that is added later is used
+    project(root, text + "workflows: {all: [a]}\n")
+    done = spacy("check", "generated", cwd=root)
+    assert "hint: git spacy dvc all\n" in done.out
+    assert spacy("dvc", "all", cwd=root).code == 0
+    assert spacy("check", "generated", cwd=root).code == 0
+    # two producers of a path
+    project(root, text.replace("outputs: [m]", "outputs: [n]"))
+    done = spacy("dvc", cwd=root)
+    assert done.code == 2
+    assert "or leave one of them out of a workflow" in done.err
 
 
 def test_everything_that_dvc_cannot_express_is_reported_at_once() -> None:
