@@ -393,7 +393,7 @@ class _LockHints:
             for path, name in missing.items()
         )
         groups = group_problems(hints, merge_arguments=True)
-        return [group.hint for group in groups if group.hint.startswith("git ")]
+        return [group.hint for group in groups if group.hint.startswith(("git ", "dvc pull"))]
 
 
 def _lacks_outputs(command: Command, root: Path) -> bool:

@@ -93,20 +93,13 @@ def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
 def select_workflow(project: Project, name: str | None) -> Workflow:
     """Return the workflow called `name`, or the first one; all commands if there is no workflow.
 
-    Raises InvalidInput if `name` is not defined, or if no command would have a stage.
+    Raises InvalidInput if `name` is not defined.
     """
 
     if name is not None or project.workflows:
         workflow = find_workflow(project, name) if name is not None else project.workflows[0]
     else:
         workflow = Workflow("", tuple(command.name for command in project.commands), 0)
-    if not _with_stages(project, workflow):
-        subject = f"workflow '{workflow.name}'" if workflow.name else "the project"
-        raise InvalidInput(
-            f"no command of {subject} has dependencies or outputs, so DVC has nothing to run",
-            file=PROJECT_FILE,
-            hint="add 'deps:' and 'outputs:' to the commands",
-        )
     return workflow
 
 
@@ -124,7 +117,7 @@ def build_stages(
     Extra assets are included if a command depends on them, and commands if they have dependencies
     or outputs. `tracked` returns the paths that contain files tracked by Git, which DVC must not
     cache. Without `urls`, stages do not depend on web addresses. Raises InvalidInput with
-    everything that DVC cannot express.
+    everything that DVC cannot express, or if there is no stage.
     """
 
     commands = _with_stages(project, workflow)
@@ -152,6 +145,13 @@ def build_stages(
         for name, (number, command) in zip(command_names, commands, strict=True)
     ]
     elsewhere = "move {} to another workflow" if workflow.name else "leave {} out of a workflow"
+    if not stages:
+        subject = f"workflow '{workflow.name}'" if workflow.name else "the project"
+        raise InvalidInput(
+            f"no command of {subject} has dependencies or outputs, so DVC has nothing to run",
+            file=PROJECT_FILE,
+            hint="add 'deps:' and 'outputs:' to the commands",
+        )
     if problems := list(_problems(stages, elsewhere)):
         raise InvalidInput.from_problems(sorted(problems, key=lambda problem: problem.line))
     return tuple(stages)

@@ -46,7 +46,13 @@ def with_params(data: bytes, files: Mapping[str, bytes]) -> ProjectText:
 def names_params(stages: bytes) -> bool:
     """Return whether `stages` is the text of a dvc.yaml of ours with parameters in params.yaml."""
 
-    return bool(_GENERATED.match(stages) and _NAMES_PARAMS.search(stages))
+    return is_generated(stages) and bool(_NAMES_PARAMS.search(stages))
+
+
+def is_generated(stages: bytes) -> bool:
+    """Return whether `stages` is the text of a dvc.yaml of ours."""
+
+    return bool(_GENERATED.match(stages))
 
 
 def read_bytes(root: Path) -> ProjectText:

@@ -174,7 +174,7 @@ workflows: {all: [c]}
             None,
             "no command of workflow 'all' has dependencies or outputs, so DVC has nothing to run",
         ),
-        ("assets: [{dest: a, url: b}]", None, "no command of the project"),
+        ("title: empty", None, "no command of the project"),
         ("commands: [{name: c, script: [x]}]\nworkflows: {all: [c]}", "al", "did you mean 'all'"),
         (
             "commands: [{name: c, script: [x]}]\nworkflows: {all: [c]}",
