@@ -125,7 +125,7 @@ def _write(root: Path, changes: Sequence[ChecksumChange]) -> dict[str, FetchFail
     """Write the new checksums. Return, by destination, the assets whose checksum does not belong
     into project.yml any more: it may have been edited during the fetch."""
 
-    data, failed = loader.read_bytes(root), {}
+    data, failed = bytes(loader.read_bytes(root)), {}
     project = _parse(data)
     for asset, new in changes:
         try:

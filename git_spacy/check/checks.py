@@ -25,6 +25,7 @@ from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.matrix import command_line, with_variants
 from git_spacy.project.model import Asset, Command, Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.project.project_text import PARAMS_FILE
 from git_spacy.project.script_line import script_warnings
 from git_spacy.project.source_map import Position
 from git_spacy.state import lock_check
@@ -139,6 +140,12 @@ def _project(context: _CheckContext) -> Iterator[Diagnostic]:
     for command in project.commands:
         yield from script_warnings(command, mixed_tools=not isinstance(context.view, Staged))
     yield from _overlapping_outputs(context.loaded)
+    for param in context.loaded.params:
+        yield Diagnostic(
+            f"{PARAMS_FILE} counts: {param}",
+            f"write the value of {PARAMS_FILE} here, too, or change it there",
+            PROJECT_FILE, param.line, param.column, "warning",
+        )  # fmt: skip
     if context.strict:
         yield from _unknown_to_weasel(context.loaded)
 
@@ -386,7 +393,7 @@ class _LockHints:
             for path, name in missing.items()
         )
         groups = group_problems(hints, merge_arguments=True)
-        return [group.hint for group in groups if group.hint.startswith("git ")]
+        return [group.hint for group in groups if group.hint.startswith(("git ", "dvc pull"))]
 
 
 def _lacks_outputs(command: Command, root: Path) -> bool:

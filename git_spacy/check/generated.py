@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from git_spacy.errors import Diagnostic, InvalidInput, Refused
-from git_spacy.generate import registry, writer
+from git_spacy.generate import params_file, registry, writer
+from git_spacy.generate.managed_block import GeneratedFile
 from git_spacy.generate.registry import GeneratorInput
 from git_spacy.project import loader
 from git_spacy.project.loader import PROJECT_FILE
+from git_spacy.project.project_text import PARAMS_FILE
 from git_spacy.state.project_view import View, WorkTree
 from git_spacy.state.tracked_paths import TrackedPaths
 
@@ -23,7 +25,7 @@ def check_generated(generator_input: GeneratorInput, view: View) -> Iterator[Dia
     """
 
     for name, text in _texts(view):
-        yield from _check_file(name, text, generator_input)
+        yield from _check_file(name, text, generator_input, view)
 
 
 def write_generated(root: Path) -> tuple[str, ...]:
@@ -36,13 +38,15 @@ def write_generated(root: Path) -> tuple[str, ...]:
     view = WorkTree(root)
     data = view.project()
     generator_input = GeneratorInput(root, loader.parse(data), data)
-    all_generated = (
-        generated
-        for name, text in _texts(view)
-        for generated, _ in registry.regenerate_blocks(name, text, generator_input)
-        if writer.plan(text, generated).action == "write"
-    )
-    return tuple(generated.file for generated in all_generated if writer.write(root, generated))
+    written = []
+    for name, text in _texts(view):
+        for generated, _ in registry.regenerate_blocks(name, text, generator_input):
+            action = writer.plan(text, generated).action
+            if action != "refuse" and params_file.update(root, generated):
+                written.append(PARAMS_FILE)
+            if action == "write" and writer.write(root, generated):
+                written.append(generated.file)
+    return tuple(written)
 
 
 def _texts(view: View) -> Iterator[tuple[str, str]]:
@@ -58,7 +62,9 @@ def _texts(view: View) -> Iterator[tuple[str, str]]:
             yield name, data.decode("utf-8", "surrogateescape")
 
 
-def _check_file(name: str, text: str, generator_input: GeneratorInput) -> Iterator[Diagnostic]:
+def _check_file(
+    name: str, text: str, generator_input: GeneratorInput, view: View
+) -> Iterator[Diagnostic]:
     try:
         for generated, line in registry.regenerate_blocks(name, text, generator_input):
             plan = writer.plan(text, generated)
@@ -71,5 +77,21 @@ def _check_file(name: str, text: str, generator_input: GeneratorInput) -> Iterat
                 yield finding._replace(message=message, hint=generated.command)
             elif plan.action == "refuse":
                 yield finding._replace(message=plan.why, hint=f"{generated.command} --force")
+            if generated.params:
+                yield from _missing_params(generated, view)
     except (InvalidInput, Refused) as error:
         yield from (problem._replace(file=problem.file or name) for problem in error.problems)
+
+
+def _missing_params(generated: GeneratedFile, view: View) -> Iterator[Diagnostic]:
+    """Yield a finding if params.yaml lacks values that the stages are to read."""
+
+    data = view.read([PARAMS_FILE]).get(PARAMS_FILE)
+    text = None if data is None else data.decode("utf-8", "surrogateescape")
+    if missing := params_file.missing(text, generated.params):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        message = f"'{missing[0]}'{more}: missing" if data is not None else "no such file"
+        yield Diagnostic(
+            f"{message}, but {generated.file} reads it", generated.command,
+            PARAMS_FILE, 1, 1, subject="params", files=(PARAMS_FILE,),
+        )  # fmt: skip

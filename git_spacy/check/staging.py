@@ -15,6 +15,7 @@ from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.project.project_text import PROJECT_FILES, with_params
 from git_spacy.state.project_view import Staged, View, WorkTree
 from git_spacy.state.same_file import Absence
 from git_spacy.state.stat_cache import Observed
@@ -49,7 +50,7 @@ def hint_at_unstaged_files(
         known = len(files)
         files.update(dict.fromkeys(name for finding in left for name in finding.files))
         if left and len(files) == known:
-            files[PROJECT_FILE] = None  # last, since it may contain other changes
+            files.update(dict.fromkeys(PROJECT_FILES))  # last: they may contain other changes
         if not left or len(files) == known:
             added = {f.subject for f in unstaged} - {f.subject for f in errors}
             hint = _add_command(to_add, files)
@@ -126,7 +127,8 @@ class _AfterAdding:
         return added, others
 
     def project(self) -> bytes:
-        return self._view(ProjectPath(PROJECT_FILE, PROJECT_FILE)).project()
+        text = self._view(ProjectPath(PROJECT_FILE, PROJECT_FILE)).project()
+        return with_params(text, self.read(PROJECT_FILES))
 
     def lock(self) -> bytes | None:
         return self._view(ProjectPath(LOCK_FILE, LOCK_FILE)).lock()

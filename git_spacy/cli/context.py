@@ -131,10 +131,12 @@ class CommandContext:
         return self.loaded.project
 
     def report_warnings(self) -> None:
-        """Print the warnings about project.yml."""
+        """Print the warnings about project.yml, and what counts of params.yaml instead."""
 
         for warning in self.project.warnings:
             output.diagnostic(warning)
+        if params := [str(param) for param in self.loaded.params]:
+            output.message(f"params.yaml counts: {', '.join(params)}")
 
     def mention_missing_setup(self) -> None:
         """Say, once in a clone, that it lacks hooks or merge driver that the team uses."""
@@ -233,8 +235,9 @@ class CommandContext:
         from git_spacy.state.stat_cache import StatCache
 
         python = find_interpreter(self.root, self.settings, os.environ)
+        params = {param.name: param.value for param in self.loaded.params}
         recorder = Recorder(
-            project, self.root, python, self.variables, output.diagnostic,
+            project, self.root, python, {**params, **self.variables}, output.diagnostic,
             self.settings.get("spacy.metrics", "").split(),
         )  # fmt: skip
         stats = StatCache.open(self.root)

@@ -68,8 +68,9 @@ def deliver(
     Raises Refused if the file has manual edits and not `force`.
     """
 
-    from git_spacy.generate import writer
+    from git_spacy.generate import params_file, writer
     from git_spacy.generate.managed_block import with_markers
+    from git_spacy.project.project_text import PARAMS_FILE, PROJECT_FILE
 
     if stdout:
         output.raw(with_markers(generated))
@@ -77,12 +78,15 @@ def deliver(
     base, where, _ = to or OutputFile(root, generated.file, generated.file)
     if check:
         before = writer.read(base, where)
-        difference = writer.difference(before, generated)
+        added = params_file.difference(root, generated)
+        difference = writer.difference(before, generated) + added
         if difference:
             output.raw(difference)
             state = "missing" if before is None else "out of date"
             output.message(f"'{generated.file}' is {state}; to write it: {generated.command}")
         return 1 if difference else 0
+    if params_file.update(root, generated, force=force):
+        output.message(f"wrote {PARAMS_FILE}: its values count, not those in {PROJECT_FILE}")
     if writer.write(base, generated, file=where, force=force):
         output.message(f"wrote {generated.file}")
     else:

@@ -37,22 +37,26 @@ def next_steps(project: Project, current: Status, root: Path) -> list[str]:
     if not steps:
         return []
     lines = [f"Next: {steps}"]
-    if _could_pull(project, current, root):
-        lines = ["Next: git spacy pull", f"or, to run the commands here: {steps}"]
+    if pull := _pull_command(project, current, root):
+        lines = [f"Next: {pull}", f"or, to run the commands here: {steps}"]
     return [output.as_typed_here(line) for line in lines]
 
 
-def _could_pull(project: Project, current: Status, root: Path) -> bool:
-    """Return whether absent paths are all that is wrong, and a remote is configured."""
+def _pull_command(project: Project, current: Status, root: Path) -> str:
+    """Return the command that fetches what is absent; "" if there is no remote, neither ours nor
+    DVC's, or if absent paths are not all that is wrong."""
 
     verdicts = [v for v in current.commands.values() if v.state in ("stale", "not_run")]
     reasons = [reason for v in verdicts for reason in v.reasons if reason.kind != "upstream"]
     if not reasons or not all(_is_absent(project, root, reason) for reason in reasons):
-        return False
+        return ""
     from git_spacy.git.settings import read_settings
     from git_spacy.project.remotes import default_name
+    from git_spacy.state import dvc_files
 
-    return default_name(project, read_settings(root)) is not None
+    if default_name(project, read_settings(root)) is not None:
+        return "git spacy pull"
+    return "dvc pull" if dvc_files.can_pull(root) else ""
 
 
 def _is_absent(project: Project, root: Path, reason: Reason) -> bool:

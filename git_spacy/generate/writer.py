@@ -62,22 +62,34 @@ def read(root: Path, file: str) -> str | None:
     return data.decode("utf-8", "surrogateescape")
 
 
+def plan_write(
+    root: Path, generated: GeneratedFile, *, file: str | None = None, force: bool = False
+) -> WritePlan:
+    """Return the plan for the file below `root` (by default `generated.file`).
+
+    Raises Refused if the generated text was edited by hand, unless `force` is set, and if the file
+    is outside of `root`.
+    """
+
+    write_plan = plan(read(root, file or generated.file), generated)
+    if write_plan.action == "refuse" and not force:
+        raise Refused(write_plan.why, hint=f"to overwrite it: {generated.command} --force")
+    return write_plan
+
+
 def write(
     root: Path, generated: GeneratedFile, *, file: str | None = None, force: bool = False
 ) -> bool:
     """Update the file below `root` (by default `generated.file`); return whether it changed.
 
-    Raises Refused if the generated text was edited by hand, unless `force` is set, and if the file
-    is outside of `root`. Raises OSError with the file unchanged.
+    Raises Refused as `plan_write` does. Raises OSError with the file unchanged.
     """
 
-    file = generated.file if file is None else file
-    write_plan = plan(read(root, file), generated)
+    write_plan = plan_write(root, generated, file=file, force=force)
     if write_plan.action == "nothing":
         return False
-    if write_plan.action == "refuse" and not force:
-        raise Refused(write_plan.why, hint=f"to overwrite it: {generated.command} --force")
-    write_beneath(root, file, write_plan.text.encode("utf-8", "surrogateescape"))
+    text = write_plan.text.encode("utf-8", "surrogateescape")
+    write_beneath(root, file or generated.file, text)
     return True
 
 
@@ -90,10 +102,16 @@ def difference(before: str | None, generated: GeneratedFile) -> str:
     write_plan = plan(before, generated)
     if write_plan.action == "nothing":
         return ""
+    return unified_diff(write_plan.before, write_plan.text, generated.file)
+
+
+def unified_diff(before: str | None, text: str, name: str) -> str:
+    """Return the difference between two texts of the file `name`; None is a missing file."""
+
     lines = difflib.unified_diff(
-        (write_plan.before or "").splitlines(keepends=True),
-        write_plan.text.splitlines(keepends=True),
-        "/dev/null" if write_plan.before is None else f"a/{generated.file}",
-        f"b/{generated.file}",
+        (before or "").splitlines(keepends=True),
+        text.splitlines(keepends=True),
+        "/dev/null" if before is None else f"a/{name}",
+        f"b/{name}",
     )
     return "".join(line if line.endswith("\n") else f"{line}{_NO_NEWLINE}" for line in lines)

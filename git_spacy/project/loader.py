@@ -6,11 +6,9 @@ Both dialects are supported: `variables:` with `{NAME}` (the specification) and 
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shlex
-import stat
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import chain
@@ -18,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_spacy.errors import Diagnostic, InvalidInput
-from git_spacy.files import descriptor_beneath
 from git_spacy.project import (
     cycles,
     paths,
@@ -40,7 +37,11 @@ from git_spacy.project.model import (
     ScriptSource,
 )  # fmt: skip
 from git_spacy.project.node_reader import NodeReader, type_name
+from git_spacy.project.params import Param, parse_params
 from git_spacy.project.paths import ProjectPath, bare_repository, has_git_dir, is_git_dir
+from git_spacy.project.project_text import PROJECT_FILE as PROJECT_FILE
+from git_spacy.project.project_text import ProjectText
+from git_spacy.project.project_text import read_bytes as read_bytes
 from git_spacy.project.source_map import SourceMap
 from git_spacy.project.unset_paths import find_unset
 from git_spacy.project.variables import (
@@ -50,8 +51,6 @@ from git_spacy.project.variables import (
     environment_names,
 )  # fmt: skip
 from git_spacy.project.yaml import Node
-
-PROJECT_FILE = "project.yml"
 
 _GIT_HINTS = {
     "repo": "add 'repo:' with the URL of the repository",
@@ -64,12 +63,14 @@ class LoadedProject(NamedTuple):
     """A project, its document and the positions of its items in the file.
 
     `document` is the content of project.yml with variables substituted, as weasel resolves it. Use
-    it only for printing and comparing.
+    it only for printing and comparing. `params` are the variables that have another value in
+    params.yaml, which counts.
     """
 
     project: Project
     document: dict[str, Any]
     source_map: SourceMap
+    params: tuple[Param, ...] = ()
 
 
 def find(start: Path) -> Path:
@@ -119,13 +120,14 @@ def parse(
 ) -> LoadedProject:
     """Parse the content of a project.yml; `file` is its name in error messages.
 
-    Raises InvalidInput or Refused with all problems of the file.
+    The values of the params.yaml of a `ProjectText` replace those of the variables, and `overrides`
+    replace both. Raises InvalidInput or Refused with all problems of the files.
     """
 
     try:
         return _parse(data, overrides or {}, file)
     except InvalidInput as error:
-        if overrides:
+        if overrides or any(problem.file != file for problem in error.problems):
             raise
         from git_spacy.project import slips  # only needed for an invalid file
 
@@ -142,7 +144,7 @@ def _parse(data: bytes, overrides: Mapping[str, Any], file: str) -> LoadedProjec
     project = reader.project(root)
     if reader.problems:
         raise reader.error()
-    return LoadedProject(project, _document(root), source_map.build_source_map(root))
+    return LoadedProject(project, _document(root), source_map.build_source_map(root), reader.params)
 
 
 def resolve_document(data: bytes, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -160,7 +162,7 @@ def resolve_document(data: bytes, overrides: Mapping[str, Any] | None = None) ->
 
 def _substituted(data: bytes, overrides: Mapping[str, Any], file: str) -> tuple[_Reader, Node]:
     node, problems = yaml.parse_document(data, file)
-    reader = _Reader(file, problems)
+    reader = _Reader(file, problems, data.params if isinstance(data, ProjectText) else None)
     if node is None or not isinstance(node.value, dict):
         if not problems:
             reader.problem(
@@ -181,36 +183,6 @@ def _document(root: Node) -> dict[str, Any]:
     return entries
 
 
-def read_bytes(root: Path) -> bytes:
-    """Read the project.yml in the folder `root`.
-
-    At most one byte over the size limit is read. Raises InvalidInput if it is missing, unreadable
-    or not a regular file, Refused if its path leads outside of `root`, and OSError for I/O errors.
-    """
-
-    try:
-        descriptor = descriptor_beneath(root, PROJECT_FILE)
-    except FileNotFoundError:
-        raise InvalidInput(
-            "no such file", file=PROJECT_FILE, hint="change to a project's folder"
-        ) from None
-    except OSError as error:
-        if error.errno == errno.EIO:
-            raise
-        raise InvalidInput(
-            f"cannot be read: {error.strerror}", file=PROJECT_FILE, hint="check its permissions"
-        ) from None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InvalidInput(
-                "not a regular file", file=PROJECT_FILE, hint="replace it with a text file"
-            )
-        with open(descriptor, "rb", closefd=False) as stream:
-            return stream.read(yaml.MAX_BYTES + 1)
-    finally:
-        os.close(descriptor)
-
-
 def _any_text(node: Node | None) -> str:
     """Return a value that may be anything as text; "" if it is missing."""
 
@@ -220,8 +192,10 @@ def _any_text(node: Node | None) -> str:
 class _Reader(NodeReader):
     """Reads the sections of a project.yml."""
 
-    def __init__(self, file: str, problems: list[Diagnostic]) -> None:
+    def __init__(self, file: str, problems: list[Diagnostic], params: bytes | None = None) -> None:
         super().__init__(file, problems)
+        self._params_text = params
+        self.params: tuple[Param, ...] = ()
         self.environment: dict[str, str] = {}
         self._variables = Variables({}, (), braces=False)
         self._raw: dict[tuple[int, int], str] = {}
@@ -258,9 +232,8 @@ class _Reader(NodeReader):
         for name, node in self.table(root.value.get("env"), "env").items():
             if text := self.text(node, f"env.{name}"):
                 self.environment[name] = text
-        leaves = apply_overrides(
-            {name: yaml.to_plain(node) for name, node in definitions.items()}, overrides
-        )
+        leaves = {name: yaml.to_plain(node) for name, node in definitions.items()}
+        leaves = apply_overrides({**leaves, **self._read_params(definitions)}, overrides)
         self._variables = variables = Variables(
             leaves, self.environment, braces="variables" in root.value
         )
@@ -278,6 +251,16 @@ class _Reader(NodeReader):
             for key, node in root.value.items()
         }
         return root._replace(value=entries)
+
+    def _read_params(self, definitions: Mapping[str, Node]) -> dict[str, Any]:
+        """Return the values of variables that differ in params.yaml, by full name."""
+
+        if self._params_text is None:
+            return {}
+        self.params, problems, warnings = parse_params(self._params_text, definitions)
+        self.problems += problems
+        self.warnings += warnings
+        return {param.name: param.value for param in self.params}
 
     def _substitute_node(self, node: Node, variables: Variables, *, in_list: bool) -> Node:
         if isinstance(node.value, dict):

@@ -40,8 +40,9 @@ class PendingRecord(NamedTuple):
 class Recorder:
     """Records the runs of one project.
 
-    `overrides` are the variables set on the command line; `warn` is called at most once, with the
-    reason why a run could not be recorded; `metric_patterns` choose the outputs with metrics.
+    `overrides` are the variables set on the command line or in params.yaml; `warn` is called at
+    most once, with the reason why a run could not be recorded; `metric_patterns` choose the outputs
+    with metrics.
     """
 
     def __init__(

@@ -252,10 +252,12 @@ def _project(clone: Clone) -> Results:
         detail = "none here, so its lock, remotes and Python are not examined"
         yield SetupResult("project", "warning", detail, "git spacy clone --list")
         return
-    project = _load(clone)
-    count = len(project.commands)
+    loaded = loader.load_with_document(clone.root)
+    count = len(loaded.project.commands)
     detail = f"{clone.root / loader.PROJECT_FILE}: {count} command{'' if count == 1 else 's'}"
     yield SetupResult("project", "ok", detail)
+    if loaded.params:
+        yield SetupResult("params.yaml", "ok", f"counts: {', '.join(map(str, loaded.params))}")
 
 
 def _load(clone: Clone) -> Project:

@@ -23,6 +23,7 @@ from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.project.project_text import PROJECT_FILES, with_params
 from git_spacy.real_paths import leads_outside
 from git_spacy.state import hashing
 from git_spacy.state.counted_files import counts_in_git, only_placeholders
@@ -36,7 +37,6 @@ from git_spacy.state.same_file import (
 from git_spacy.state.sparse import all_files, complete
 from git_spacy.state.stat_cache import Observed, StatCache
 
-_PROJECT_FILES = (loader.PROJECT_FILE, LOCK_FILE)
 _MAX_PLACEHOLDER_BYTES = 64 << 10  # of a whole folder
 _MAX_TEXT_BYTES = 64 << 20
 LFS_POINTER_PREFIX = b"version https://git-lfs.github.com/spec/"
@@ -56,7 +56,7 @@ class View(Protocol):
         """Leave out what does not count in folders, as `StatCache.declare` does."""
 
     def project(self) -> bytes:
-        """Return the text of project.yml. Raises InvalidInput, Refused."""
+        """Return the text of project.yml, a ProjectText. Raises InvalidInput, Refused."""
 
     def lock(self) -> bytes | None:
         """Return the text of project.lock; None if there is no lock. Raises InvalidInput."""
@@ -229,7 +229,7 @@ class Staged:
         self._prefix = prefix(root, top) if folder is None else folder
         self.stats = self._stats = StatCache.open(root)
         self._benign: dict[tuple[str, str], str | None] = {}
-        self._project_files = self.read(_PROJECT_FILES)
+        self._project_files = self.read((*PROJECT_FILES, LOCK_FILE))
 
     def declare(self, project: Project) -> None:
         self._stats.declare(project)
@@ -247,7 +247,7 @@ class Staged:
             self._raise_if_in_conflict(loader.PROJECT_FILE, "edit it, then: git add project.yml")
             message, hint = self._NO_PROJECT_FILE
             raise InvalidInput(message, file=loader.PROJECT_FILE, hint=hint)
-        return text
+        return with_params(text, self._project_files)
 
     def lock(self) -> bytes | None:
         text = self._project_files.get(LOCK_FILE)

@@ -126,11 +126,12 @@ def missing_hint(project: Project, root: Path, name: str, path: ProjectPath) -> 
 def pull_hint(project: Project, root: Path, commands: Sequence[Command]) -> str:
     """Return the command line that fetches the outputs of `commands` instead of running them.
 
-    Return "" if one of them cannot be fetched: there is no remote, or the lock does not list its
-    outputs. Whether the remote has them is not asked.
+    Return "" if one of them cannot be fetched: there is no remote, neither ours nor DVC's, or the
+    lock does not list its outputs. Whether the remote has them is not asked.
     """
 
     from git_spacy.git.settings import read_settings
+    from git_spacy.state import dvc_files
 
     if not commands:
         return ""
@@ -146,4 +147,5 @@ def pull_hint(project: Project, root: Path, commands: Sequence[Command]) -> str:
             names = [command.name for command in commands]
             first = [default] if names[0] in known_addresses(project, settings) else []
             return f"git spacy pull {shlex.join([*first, *names])}"
+        return "dvc pull" if dvc_files.can_pull(root) else ""
     return ""

@@ -10,6 +10,7 @@ import yaml as pyyaml
 
 from git_spacy.errors import InvalidInput
 from git_spacy.generate import dvc
+from git_spacy.generate.dvc_params import find_params
 from git_spacy.project import loader, variable_usage
 from git_spacy.project.paths import ProjectPath
 from tests.testing.projects import Spacy, process, project, two_steps
@@ -55,9 +56,11 @@ def stages(
     data: bytes, workflow: str | None = None, tracked: Iterable[str] = (), *, urls: bool = True
 ) -> dict[str, dvc.Stage]:
     loaded = loader.parse(data)
+    usage = variable_usage.find_usage(data)
+    params = find_params(data, usage, loaded.project.environment, range(len(usage.commands)))
     found = dvc.build_stages(
-        loaded.project, variable_usage.find_usage(data), dvc.select_workflow(loaded.project, workflow),
-        lambda paths: {path.normal for path in paths} & set(tracked), urls=urls,
+        loaded.project, usage, dvc.select_workflow(loaded.project, workflow),
+        lambda paths: {path.normal for path in paths} & set(tracked), params, urls=urls,
     )  # fmt: skip
     return {stage.name: stage for stage in found}
 
@@ -70,7 +73,7 @@ def test_each_asset_and_each_command_is_a_stage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "deps", "params"),
+    ("name", "deps", "project_params"),
     [
         ("a-json", ("https://example.com/a.json?v=1",), ("assets.0.url", "assets.0.checksum")),
         ("b", (), ("assets.1.git",)),
@@ -81,10 +84,11 @@ def test_each_asset_and_each_command_is_a_stage() -> None:
     ],
 )
 def test_a_stage_depends_on_an_assets_source_if_dvc_can_read_it(
-    name: str, deps: tuple[str, ...], params: tuple[str, ...]
+    name: str, deps: tuple[str, ...], project_params: tuple[str, ...]
 ) -> None:
     stage = stages(EVERYTHING)[f"assets-{name}"]
-    assert (stage.deps, stage.params) == (deps, params)
+    assert (stage.deps, stage.project_params) == (deps, project_params)
+    assert stage.params == ()
     assert stage.outs == (stage.cmd.split()[-1],)
 
 
@@ -95,14 +99,15 @@ def test_without_urls_no_stage_depends_on_the_web() -> None:
 
 def test_a_stage_has_the_script_and_the_used_variables_as_parameters() -> None:
     found = stages(EVERYTHING)
-    assert found["first-1-2"].params == (
-        "commands.0.script",
-        "vars.lr", "vars.deep.er.x", "vars.cost", "variables.LANG", "variables.NAME",
-    )  # fmt: skip
+    # plain values are in params.yaml; what is made of others is in project.yml
+    assert found["first-1-2"].params == ("lr", "deep.er.x", "LANG")
+    assert found["first-1-2"].project_params == ("commands.0.script", "vars.cost", "variables.NAME")
     # a key that YAML takes for something else, or has a dot: its table
-    assert found["third"].params == ("commands.2.script", "vars.deep.er")
+    assert found["third"].params == ()
+    assert found["third"].project_params == ("commands.2.script", "vars.deep.er")
     # it depends on all of project.yml
-    assert found["first-1"].params == ()
+    assert found["first-1"].params == ("list",)
+    assert found["first-1"].project_params == ()
 
 
 def test_outputs_are_cached_or_uncached_as_in_project_yml() -> None:
@@ -149,9 +154,10 @@ workflows: {all: [c]}
         "    deps:\n"
         "      - a$b\n"
         "    params:\n"
+        "      - params.yaml:\n"
+        "          - size\n"
         "      - project.yml:\n"
         "          - commands.0.script\n"
-        "          - vars.size\n"
         "    outs:\n"
         "      - '1e3'\n"
         "      - 'null'\n"
@@ -162,7 +168,13 @@ workflows: {all: [c]}
 @pytest.mark.parametrize(
     ("text", "name", "words"),
     [
-        ("commands: [{name: c, script: [x]}]", None, "no workflow is defined"),
+        ("commands: [{name: c, script: [x]}]", None, "no command of the project has dependencies"),
+        (
+            "commands: [{name: c, script: [x]}]\nworkflows: {all: [c]}",
+            None,
+            "no command of workflow 'all' has dependencies or outputs, so DVC has nothing to run",
+        ),
+        ("title: empty", None, "no command of the project"),
         ("commands: [{name: c, script: [x]}]\nworkflows: {all: [c]}", "al", "did you mean 'all'"),
         (
             "commands: [{name: c, script: [x]}]\nworkflows: {all: [c]}",
@@ -179,6 +191,42 @@ workflows: {all: [c]}
 def test_an_unknown_workflow_is_reported(text: str, name: str | None, words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         stages(text.encode(), name)
+
+
+def test_without_a_workflow_each_command_is_a_stage(tmp_path: Path, spacy: Spacy) -> None:
+    text = """\
+commands:
+  - {name: b, script: [x], deps: [m], outputs: [n]}
+  - {name: a, script: [x], outputs: [m]}
+  - {name: serve, script: [x]}
+  - {name: test, script: [x], deps: [n]}
+  - {name: lint, script: [x], deps: [n], no_skip: true}
+"""
+    root = project(tmp_path, text)
+    done = spacy("dvc", cwd=root)
+    assert done.code == 0
+    assert done.err == (
+        "left out 'serve': it has no deps and no outputs\n"
+        "'test' has no outputs: DVC runs it when its deps change; to run it each time,"
+        " add 'no_skip: true'\n"
+        "wrote dvc.yaml\n"
+    )
+    found = pyyaml.safe_load((root / "dvc.yaml").read_text())["stages"]
+    assert list(found) == ["b", "a", "test", "lint"]
+    assert found["lint"]["always_changed"]
+    assert spacy("dvc", "--check", cwd=root).code == 0
+    assert spacy("check", "generated", cwd=root).code == 0
+    # a workflow that is added later is used
+    project(root, text + "workflows: {all: [a]}\n")
+    done = spacy("check", "generated", cwd=root)
+    assert "hint: git spacy dvc all\n" in done.out
+    assert spacy("dvc", "all", cwd=root).code == 0
+    assert spacy("check", "generated", cwd=root).code == 0
+    # two producers of a path
+    project(root, text.replace("outputs: [m]", "outputs: [n]"))
+    done = spacy("dvc", cwd=root)
+    assert done.code == 2
+    assert "or leave one of them out of a workflow" in done.err
 
 
 def test_everything_that_dvc_cannot_express_is_reported_at_once() -> None:
@@ -258,7 +306,8 @@ def test_a_second_run_changes_nothing_and_check_reports_changes(
     root = two_steps(tmp_path)
     assert spacy("dvc", "--check", cwd=root).code == 1
     assert not (root / "dvc.yaml").exists()
-    assert spacy("dvc", cwd=root).err == "wrote dvc.yaml\n"
+    wrote_params = "wrote params.yaml: its values count, not those in project.yml\n"
+    assert spacy("dvc", cwd=root).err == wrote_params + "wrote dvc.yaml\n"
     before = (root / "dvc.yaml").read_bytes()
     assert spacy("dvc", cwd=root).err == "dvc.yaml is up to date\n"
     assert spacy("dvc", "--check", cwd=root) == (0, "", "")

@@ -124,7 +124,7 @@ def check_dvc_trained_and_committed_nothing(world: World, first: Path) -> None:
     changed = world.git(first, "status", "--porcelain", "--untracked-files=all").splitlines()
     assert sorted(line[3:] for line in changed) == [
         ".dvc/.gitignore", ".dvc/config", ".dvcignore", "dvc.lock", "dvc.yaml",
-        "metrics/metrics.json", "metrics/score.json", "project.lock",
+        "metrics/metrics.json", "metrics/score.json", "params.yaml", "project.lock",
     ]  # fmt: skip
     for name in ("dvc.lock", "dvc.yaml", "project.lock", ".dvc/config"):
         assert str(first.parent) not in (first / name).read_text(), "no machine's paths"
@@ -143,18 +143,18 @@ def check_running_setup_again_changes_nothing(world: World, first: Path) -> None
 
 
 def check_a_changed_variable_makes_its_stage_stale(world: World, first: Path) -> None:
-    project = first / "project.yml"
-    text = project.read_text()
     cases = {
-        ("seed: 0", "seed: 1"): {"train"},
-        ("least_score: 0.8", "least_score: 0.7"): {"score"},
-        ('"../dvc-storage"', '"../elsewhere"'): set(),  # of no command of `all`
+        ("params.yaml", "seed: 0", "seed: 1"): {"train"},
+        ("params.yaml", "least_score: 0.8", "least_score: 0.7"): {"score"},
+        # of no command of `all`
+        ("project.yml", '"../dvc-storage"', '"../elsewhere"'): set(),
     }
-    for (old, new), expected in cases.items():
+    for (name, old, new), expected in cases.items():
+        text = (first / name).read_text()
         assert old in text
-        project.write_text(text.replace(old, new))
+        (first / name).write_text(text.replace(old, new))
         assert world.stale(first) == expected, new
-    project.write_text(text)
+        (first / name).write_text(text)
     assert world.stale(first) == set()
 
 

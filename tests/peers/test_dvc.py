@@ -15,6 +15,7 @@ import pytest
 
 from git_spacy.errors import InvalidInput
 from git_spacy.generate import dvc as generator
+from git_spacy.generate import params_file
 from git_spacy.generate.managed_block import with_markers
 from git_spacy.project import loader
 from tests.templates.test_ner_fashion import needs_spacy
@@ -94,9 +95,10 @@ def test_dvc_runs_ner_fashion_and_detects_changes(tmp_path: Path, spacy: Spacy, 
         ("assets/comments_train.jsonl", "text", "TEXT"): {training, "preprocess"},
         # variables
         # (the seed is part of the path of the model)
-        ("project.yml", "seed: 0", "seed: 1"): {"train", "evaluate", "package"},
-        ("project.yml", "gpu_id: -1", "gpu_id: 0"): {"train", "evaluate"},
-        ("project.yml", 'lang: "en"', 'lang: "de"'): {"preprocess", "train", "package"},
+        ("params.yaml", "seed: 0", "seed: 1"): {"train", "evaluate", "package"},
+        ("params.yaml", "gpu_id: -1", "gpu_id: 0"): {"train", "evaluate"},
+        ("params.yaml", "lang: en", "lang: de"): {"preprocess", "train", "package"},
+        ("project.yml", "seed: 0", "seed: 1"): set(),  # params.yaml counts
         (
             "project.yml",
             "Swapped my old",
@@ -140,6 +142,8 @@ def test_a_second_clone_pulls_outputs_from_dvcs_remote(
     git(tmp_path, "clone", "-q", str(first), "second")
     second = tmp_path / "second"
     assert not (second / "model").exists()
+    next_steps = "Next: dvc pull\nor, to run the commands here: git spacy run all\n"
+    assert spacy("status", cwd=second).out.endswith(next_steps)
     dvc(second, "pull")
     for name in ("corpus/words.txt", "model/weights.txt"):
         assert (second / name).read_bytes() == (first / name).read_bytes()
@@ -148,6 +152,17 @@ def test_a_second_clone_pulls_outputs_from_dvcs_remote(
     done = spacy("status", "--json", cwd=second)
     verdicts = {one["name"]: one["state"] for one in json.loads(done.out)["commands"]}
     assert verdicts == {"prepare": "up_to_date", "train": "up_to_date"}
+
+    # what runs without DVC is committed to it
+    (second / "params.yaml").write_text("word: bye\n")
+    done = spacy("run", "all", cwd=second)
+    hint = "dvc commit --force prepare train"
+    assert f"for dvc.lock, too: {hint}\n" in done.err
+    assert dvc.stale(second) == {"prepare", "train"}
+    dvc(second, *hint.split()[1:])
+    assert dvc.stale(second) == set()
+    assert "didn't change" in dvc(second, "repro")
+    assert (second / "model/weights.txt").read_text() == "BYE"
 
 
 def test_a_command_that_always_runs_is_always_run_by_dvc(
@@ -261,7 +276,11 @@ def test_dvc_loads_the_file_of_every_public_project_that_it_can_express(tmp_path
                 refused[case] = str(error)
                 continue
             folder = tmp_path / f"{seen}"
-            write(folder, {"project.yml": data, "dvc.yaml": with_markers(part)})
+            params = params_file.updated(None, part.params)
+            write(
+                folder,
+                {"project.yml": data, "dvc.yaml": with_markers(part), "params.yaml": params},
+            )
             with Repo.init(str(folder), no_scm=True) as repo:
                 repo.index.check_graph()
                 for stage in repo.index.stages:

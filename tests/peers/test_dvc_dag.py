@@ -8,7 +8,7 @@ import pytest
 
 from git_spacy.errors import InvalidInput
 from git_spacy.generate import dvc as generator
-from git_spacy.generate import graph
+from git_spacy.generate import graph, params_file
 from git_spacy.generate.managed_block import with_markers
 from git_spacy.project import loader
 from git_spacy.project.graph import DependencyGraph, workflow_commands
@@ -54,7 +54,8 @@ def compare(folder: Path, data: bytes, workflow: Workflow) -> None:
     project = loaded.project
     stages = generator.build_stages(project, find_usage(data), workflow, lambda _: ())
     part = generator.dvc_file(folder, loaded, data, workflow.name, urls=True)
-    write(folder, {"project.yml": data, "dvc.yaml": with_markers(part)})
+    params = params_file.updated(None, part.params)
+    write(folder, {"project.yml": data, "dvc.yaml": with_markers(part), "params.yaml": params})
     names = {one.name: one.producer.name for one in stages if isinstance(one.producer, Command)}
     ours = DependencyGraph(workflow_commands(project, workflow)).upstream_names()
     known = set(names.values())

@@ -28,19 +28,20 @@ def dvc(
     force: bool,
 ) -> int:
     """Write dvc.yaml with a stage for each asset and each command of WORKFLOW (default: the first
-    one), so that 'dvc repro' runs what changed. DVC does not have to be installed."""
+    one; all commands without one), so that 'dvc repro' runs what changed, and params.yaml with the
+    variables, which 'dvc exp run --set-param' changes. DVC does not have to be installed."""
 
     from git_spacy.generate import dvc as generator
 
     context, name = context.one_argument(names, "workflow")
     root, loaded = context.root, context.loaded
     workflow = generator.select_workflow(loaded.project, name)
-    generated_file = generator.dvc_file(root, loaded, context.data, workflow.name, urls=not no_urls)
+    generated_file = generator.dvc_file(root, loaded, context.data, name, urls=not no_urls)
     if name is None and len(loaded.project.workflows) > 1:
         output.warning(
             f"dvc.yaml holds one workflow: wrote '{workflow.name}', the first;"
             " for another: git spacy dvc WORKFLOW"
         )
-    for name in generator.omitted_commands(loaded.project, workflow):
-        output.message(f"left out '{name}': it has no deps and no outputs")
+    for difference in generator.differences(loaded.project, workflow):
+        output.message(difference)
     return generated.deliver(root, generated_file, check=check, stdout=stdout, force=force)

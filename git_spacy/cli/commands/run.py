@@ -119,10 +119,11 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
     if len(planned.commands) > 1:
         output.message(summary(outcome, dry=request.dry))
     if not request.dry and (outcome.ran or outcome.restored):
-        if request.axes or context.variables:
+        if request.axes or context.variables or context.loaded.params:
             generated.update_gitignore(context, create=False)
         _show_what_to_commit(context, planned)
         _show_changed_metrics(context, planned, outcome, started)
+        _show_what_dvc_misses(context, outcome)
     if error := outcome.error():
         raise error
 
@@ -327,6 +328,23 @@ def _show_what_to_commit(context: CommandContext, planned: plan.RunPlan) -> None
     project = matrix.with_commands(context.project, planned.commands)
     if files := files_to_commit(context.root, project):
         output.message(f"project.lock has changes to commit: git add {shlex.join(files)}")
+
+
+def _show_what_dvc_misses(context: CommandContext, outcome: RunOutcome) -> None:
+    """Print how to tell DVC of the commands that ran, which it would run again otherwise.
+
+    Not if they ran with variables that DVC does not know: it would label them with others.
+    """
+
+    if context.variables:
+        return
+    from git_spacy.state.dvc_files import stages_to_commit
+
+    names = stages_to_commit(context.root, (*outcome.ran, *outcome.restored), os.environ)
+    if names:
+        folder = os.path.relpath(context.root)
+        targets = [name if folder == "." else f"{folder}/dvc.yaml:{name}" for name in names]
+        output.message(f"for dvc.lock, too: dvc commit --force {shlex.join(targets)}")
 
 
 def _show_changed_metrics(

@@ -1,0 +1,110 @@
+"""params.yaml: the values with which DVC, and so `git spacy run`, runs the stages.
+
+People and `dvc exp run` change it, so that only missing values are ever added to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from git_spacy.errors import InvalidInput, Refused
+from git_spacy.files import write_beneath
+from git_spacy.generate import writer
+from git_spacy.generate.managed_block import GeneratedFile
+from git_spacy.project import variables_table, yaml, yaml_text
+from git_spacy.project.params import nested
+from git_spacy.project.project_text import PARAMS_FILE, names_params
+from git_spacy.project.yaml import Node
+
+_HEADER = """\
+# The values of variables with which DVC and 'git spacy run' run the commands:
+# they count instead of those in project.yml. To change one for a single run:
+# dvc exp run --set-param NAME=VALUE
+"""
+
+
+def missing(text: str | None, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of those of `values` that a params.yaml does not have.
+
+    Raises InvalidInput for invalid YAML.
+    """
+
+    present = _present(text)
+    return tuple(name for name in values if f".{name}" not in present)
+
+
+def updated(text: str | None, values: Mapping[str, Any]) -> str:
+    """Return the text of a params.yaml with those of `values` added that it does not have."""
+
+    absent = {name: values[name] for name in missing(text, values)}
+    if not absent:
+        return text or ""
+    before = text if text and text.strip() else _HEADER
+    added = before + "\n" * (not before.endswith("\n")) + _emit(absent)
+    kept = {name[1:]: yaml.to_plain(node) for name, node in _present(text).items()}
+    try:
+        if {name[1:]: yaml.to_plain(node) for name, node in _present(added).items()} == {
+            **kept, **absent
+        }:  # fmt: skip
+            return added
+    except InvalidInput:
+        pass
+    return _HEADER + _emit({**kept, **absent})  # into a table that exists, or a flow mapping
+
+
+def update(root: Path, generated: GeneratedFile, *, force: bool = False) -> bool:
+    """Add the missing values of `generated`, a dvc.yaml, to the params.yaml in `root`.
+
+    Returns whether there were any. Raises Refused, unless `force`, if that dvc.yaml cannot be
+    written, and for a params.yaml that is not ours: the present dvc.yaml does not name it. Raises
+    InvalidInput for invalid YAML; OSError.
+    """
+
+    if not generated.params:
+        return False
+    stages = writer.plan_write(root, generated, force=force).before or ""
+    text = writer.read(root, PARAMS_FILE)
+    is_ours = names_params(stages.encode("utf-8", "surrogateescape"))
+    is_ours = is_ours or (text or "").startswith(_HEADER)
+    if text and text.strip() and not is_ours:
+        if not force:
+            raise Refused(
+                f"'{PARAMS_FILE}' was not written by git-spacy, and DVC reads the variables there",
+                hint=f"move its values elsewhere, or to overwrite it: {generated.command} --force",
+            )
+        text = None
+    result = updated(text, generated.params)
+    if result == text:
+        return False
+    write_beneath(root, PARAMS_FILE, result.encode("utf-8", "surrogateescape"))
+    return True
+
+
+def difference(root: Path, generated: GeneratedFile) -> str:
+    """Return what `update` would add to the params.yaml in `root`, as a unified diff."""
+
+    if not generated.params:
+        return ""
+    text = writer.read(root, PARAMS_FILE)
+    result = updated(text, generated.params)
+    return "" if result == text else writer.unified_diff(text, result, PARAMS_FILE)
+
+
+def _present(text: str | None) -> dict[str, Node]:
+    """Return the values by dotted names, each with a dot in front."""
+
+    node, problems = yaml.parse_document(
+        (text or "").encode("utf-8", "surrogateescape"), PARAMS_FILE
+    )
+    if problems:
+        raise InvalidInput.from_problems(problems)
+    found: dict[str, Node] = {}
+    if node is not None and isinstance(node.value, dict):
+        variables_table.flatten("", node.value, found)
+    return found
+
+
+def _emit(values: Mapping[str, Any]) -> str:
+    return yaml_text.emit(nested(values)).decode("utf-8")
