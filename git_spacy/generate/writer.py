@@ -90,10 +90,16 @@ def difference(before: str | None, generated: GeneratedFile) -> str:
     write_plan = plan(before, generated)
     if write_plan.action == "nothing":
         return ""
+    return unified_diff(write_plan.before, write_plan.text, generated.file)
+
+
+def unified_diff(before: str | None, after: str, file: str) -> str:
+    """Return a unified diff of the texts of `file`; `before` is None for a new file."""
+
     lines = difflib.unified_diff(
-        (write_plan.before or "").splitlines(keepends=True),
-        write_plan.text.splitlines(keepends=True),
-        "/dev/null" if write_plan.before is None else f"a/{generated.file}",
-        f"b/{generated.file}",
+        (before or "").splitlines(keepends=True),
+        after.splitlines(keepends=True),
+        "/dev/null" if before is None else f"a/{file}",
+        f"b/{file}",
     )
     return "".join(line if line.endswith("\n") else f"{line}{_NO_NEWLINE}" for line in lines)
