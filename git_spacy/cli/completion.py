@@ -280,6 +280,12 @@ def _checks(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
     return ((name, "") for name in ("project", "assets", "lock", "generated", "outputs", "all"))
 
 
+def _integrations(start: Path) -> Iterable[Candidate]:  # noqa: ARG001
+    from git_spacy.setup.integrations import INTEGRATIONS
+
+    return ((name, integration.summary) for name, integration in INTEGRATIONS.items())
+
+
 def _init_steps(start: Path) -> Iterable[Candidate]:  # noqa: ARG001
     from git_spacy.setup.changes import STEPS
 
@@ -315,6 +321,7 @@ CANDIDATES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
     "revisions": _revisions,
     "revisions and runs": _revisions_and_runs,
     "steps": _init_steps,
+    "integrations": _integrations,
     "templates": _templates,
     "workflows": _workflows,
 }

@@ -132,6 +132,7 @@ def format_run(run: RecordedRun) -> str:
     rows += [("vars", f"{name} = {value}") for name, value in record.vars.items()]
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     rows += [("with", versions)] if versions else []
+    rows += [("in", f"{tool} {id}") for tool, id in record.links.items()]
     for file, values in record.metrics.items():
         rows += [("metrics", file)]
         rows += [("", f"{name}  {format_number(value)}") for name, value in values.items()]

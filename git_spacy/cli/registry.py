@@ -10,6 +10,7 @@ from __future__ import annotations
 SUMMARIES = {
     "Start a project": {
         "clone": "Copy a project template into a new folder.",
+        "add": "Add a tool to a project, e.g. wandb or fastapi.",
         "init": "Set up this repository, or create a small project.",
         "update": "Merge the changes of a project's template.",
     },
@@ -53,6 +54,7 @@ COMMANDS = tuple(name for section in SUMMARIES.values() for name in section)
 # with subcommands, this by subcommand.
 ARGUMENTS: dict[str, str | dict[str, str]] = {
     "clone": "templates",
+    "add": "integrations",
     "init": "steps",
     "assets": "assets",
     "run": "commands and workflows",

@@ -52,7 +52,7 @@ class RunRecord(NamedTuple):
     tracked files differed from it, outputs and the lock excluded; `vars` the overridden variables;
     `versions` those of python, spacy and git-spacy; `metrics` the numbers in each small JSON
     output, by dotted name. `how` is "run", "record" for outputs that already existed, or "restore"
-    for outputs restored from `source`.
+    for outputs restored from `source`. `links` are the ids that other tools gave to the run.
     """
 
     time: str
@@ -70,6 +70,7 @@ class RunRecord(NamedTuple):
     versions: Mapping[str, str] = {}
     metrics: Mapping[str, Mapping[str, float]] = {}
     source: str = ""
+    links: Mapping[str, str] = {}
 
     @property
     def fingerprint_key(self) -> tuple[object, ...]:
@@ -105,8 +106,9 @@ def to_document(record: RunRecord) -> dict[str, Any]:
     """Return the record as a JSON document."""
 
     document: dict[str, Any] = {"v": VERSION, **record._asdict()}
-    if not record.source:  # as in lines older than this key
-        del document["source"]
+    for name in ("source", "links"):
+        if not document[name]:  # as in lines older than this key
+            del document[name]
     document["deps"] = [_plain(file) for file in record.deps]
     document["outs"] = [_plain(file) for file in record.outs]
     return document
@@ -148,10 +150,8 @@ def _record(document: dict[str, Any]) -> RunRecord:
         tree=formats.object_id(document.get("tree", "")),
         dirty=document.get("dirty", False) is True,
         vars=_vars(document.get("vars", {})),
-        versions={
-            formats.line(name): formats.line(version)
-            for name, version in document.get("versions", {}).items()
-        },
+        versions=_lines(document.get("versions", {})),
+        links=_lines(document.get("links", {})),
         metrics={
             formats.text(file): {
                 formats.text(name): formats.number(number) for name, number in numbers.items()
@@ -169,6 +169,10 @@ def _file(value: Any) -> RecordedFile:
         None if size is None else formats.size(size),
         formats.names_digest(value.get("names", "")),
     )
+
+
+def _lines(value: Any) -> dict[str, str]:
+    return {formats.line(name): formats.line(text) for name, text in value.items()}
 
 
 def _seconds(value: Any) -> float:

@@ -16,20 +16,20 @@ from git_spacy.project import yaml
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.model import Checksum
 
-_LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _QUOTED = ("'", '"')
 _BLOCK_STYLES = ("|", ">")
 
 
-class _Value(NamedTuple):
+class TextValue(NamedTuple):
     """A value in the text: its event, where it ends, and the entries of a mapping or the items of a
     list. `anchors` are those of the value and of what contains it."""
 
     event: Any
     end: int
     anchors: frozenset[str]
-    entries: dict[str, tuple[Any, _Value]]
-    items: tuple[_Value, ...]
+    entries: dict[str, tuple[Any, TextValue]]
+    items: tuple[TextValue, ...]
 
     @property
     def start(self) -> int:
@@ -49,7 +49,7 @@ def with_checksum(data: bytes, number: int, checksum: Checksum) -> bytes:
 
     has_bom = data.startswith(codecs.BOM_UTF8)
     text = data.decode("utf-8-sig")
-    document, aliases = _read(text)
+    document, aliases = read_positions(text)
     asset = _asset(document, number, aliases)
     if "checksum" in asset.entries:
         edited = _replace(text, asset.entries["checksum"], checksum, aliases)
@@ -61,7 +61,7 @@ def with_checksum(data: bytes, number: int, checksum: Checksum) -> bytes:
     return result
 
 
-def _read(text: str) -> tuple[_Value, frozenset[str]]:
+def read_positions(text: str) -> tuple[TextValue, frozenset[str]]:
     """Return the top of the document, and the anchors that aliases refer to."""
 
     import yaml as pyyaml
@@ -72,7 +72,7 @@ def _read(text: str) -> tuple[_Value, frozenset[str]]:
     return _value(iter(events[2:]), frozenset()), aliases
 
 
-def _value(events: Iterator[Any], anchors: frozenset[str]) -> _Value:
+def _value(events: Iterator[Any], anchors: frozenset[str]) -> TextValue:
     """Read the next value. `yaml.MAX_DEPTH` has limited the recursion."""
 
     event = next(events)
@@ -80,8 +80,8 @@ def _value(events: Iterator[Any], anchors: frozenset[str]) -> _Value:
     if getattr(event, "anchor", None) and name != "AliasEvent":
         anchors |= {event.anchor}
     if name not in ("MappingStartEvent", "SequenceStartEvent"):
-        return _Value(event, event.end_mark.index, anchors, {}, ())
-    parts: list[_Value] = []
+        return TextValue(event, event.end_mark.index, anchors, {}, ())
+    parts: list[TextValue] = []
     end_name = name.replace("Start", "End")
     while True:
         part = _value(events, anchors)
@@ -90,13 +90,13 @@ def _value(events: Iterator[Any], anchors: frozenset[str]) -> _Value:
         parts.append(part)
     end = part.end if event.flow_style else parts[-1].end if parts else event.end_mark.index
     if name == "SequenceStartEvent":
-        return _Value(event, end, anchors, {}, tuple(parts))
+        return TextValue(event, end, anchors, {}, tuple(parts))
     pairs = zip(parts[::2], parts[1::2], strict=True)
     entries = {key.event.value: (key.event, value) for key, value in pairs if key.kind == "Scalar"}
-    return _Value(event, end, anchors, entries, ())
+    return TextValue(event, end, anchors, entries, ())
 
 
-def _asset(document: _Value, number: int, aliases: frozenset[str]) -> _Value:
+def _asset(document: TextValue, number: int, aliases: frozenset[str]) -> TextValue:
     """Return the mapping of an asset. Raises InvalidInput if others share it."""
 
     _, assets = document.entries["assets"]
@@ -109,7 +109,7 @@ def _asset(document: _Value, number: int, aliases: frozenset[str]) -> _Value:
 
 
 def _replace(
-    text: str, entry: tuple[Any, _Value], checksum: Checksum, aliases: frozenset[str]
+    text: str, entry: tuple[Any, TextValue], checksum: Checksum, aliases: frozenset[str]
 ) -> str:
     _, value = entry
     event = value.event
@@ -126,7 +126,7 @@ def _replace(
     return f"{text[: value.start]}{space}{new}{text[value.end :]}"
 
 
-def _insert(text: str, asset: _Value, checksum: str) -> str:
+def _insert(text: str, asset: TextValue, checksum: str) -> str:
     """Insert the checksum behind the source of an asset."""
 
     name = next((name for name in ("url", "git", "dest") if name in asset.entries), "<<")
@@ -136,14 +136,14 @@ def _insert(text: str, asset: _Value, checksum: str) -> str:
     is_block = value.kind == "Scalar" and value.event.style in _BLOCK_STYLES
     # a block scalar includes its last line break
     at = len(text[: value.end].rstrip("\r\n")) if is_block else value.end
-    line_break = _LINE_BREAK.search(text, at)
+    line_break = LINE_BREAK.search(text, at)
     end = line_break.start() if line_break else len(text)
-    usual = line_break or _LINE_BREAK.search(text)
+    usual = line_break or LINE_BREAK.search(text)
     line = f"{' ' * key.start_mark.column}checksum: {checksum}"
     return f"{text[:end]}{usual[0] if usual else chr(10)}{line}{text[end:]}"
 
 
-def _usual_quote(document: _Value) -> str:
+def _usual_quote(document: TextValue) -> str:
     """Return the quote that other checksums of the document have, "" for none."""
 
     _, assets = document.entries["assets"]

@@ -6,6 +6,7 @@ does not fail the run: it is reported once, as a warning.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from git_spacy import __version__
 from git_spacy.errors import GitSpacyError, Warn, as_warning, redact
 from git_spacy.git import commits
 from git_spacy.git.repository import Repository
+from git_spacy.git.state_dir import state_dir
 from git_spacy.history import run_history
 from git_spacy.history.metrics import metric_files, metrics_in
 from git_spacy.history.run_history import BaseCommit
@@ -23,6 +25,7 @@ from git_spacy.project.matrix import variant_variables
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.run.interpreter import Interpreter, installed_version, python_version
+from git_spacy.run.links import link_environment, take_links
 from git_spacy.state.stat_cache import Observed
 
 _INTERVAL = 1.0  # seconds between calls of git, however short the commands are
@@ -30,11 +33,18 @@ _INTERVAL = 1.0  # seconds between calls of git, however short the commands are
 
 class PendingRecord(NamedTuple):
     """The start of a run that is in progress: its base commit (None if Git could not determine it)
-    and its start time, in seconds since 1970 and by the monotonic clock."""
+    and its start time, in seconds since 1970 and by the monotonic clock. `links` is the file for
+    the ids that other tools give to the run."""
 
     base: BaseCommit | None
     started: float
     clock_started: float
+    links: Path | None = None
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables that tell a script about its record."""
+
+        return link_environment(self.links, self.started)
 
 
 class Recorder:
@@ -61,18 +71,21 @@ class Recorder:
         self._overrides = overrides
         self._warn = warn
         self._warned = False
+        self._number = 0
         self._base: tuple[object, float, BaseCommit] | None = None
         self._flushed = time.monotonic()
 
     def begin(self) -> PendingRecord:
         """Determine the base commit, before the command changes anything."""
 
-        base = None
+        base = links = None
         try:
             base = self._base_commit()
+            self._number += 1
+            links = state_dir(self._root) / f"links-{os.getpid()}-{self._number}"
         except (GitSpacyError, OSError) as error:
             self._warn_failure(error)
-        return PendingRecord(base, time.time(), time.monotonic())
+        return PendingRecord(base, time.time(), time.monotonic(), links)
 
     def _base_commit(self) -> BaseCommit:
         """Return the base commit; ask Git at most once a second unless HEAD or the index moves."""
@@ -119,6 +132,7 @@ class Recorder:
                 vars={_plain_name(name): _redacted(value) for name, value in overridden.items()},
                 versions=versions(self._python),
                 metrics=dict(self._metrics(command, outs)),
+                links=take_links(pending.links),
             )
             run_history.queue_record(self._root, pending.base.commit, record)
         except (GitSpacyError, OSError) as error:

@@ -308,6 +308,8 @@ class _Scheduler:
         _warn_of_unset_variables(command, context)
         environ = process_environment(context.python, context.root, context.environ)
         pending = context.recorder.begin() if context.recorder else None
+        if pending:
+            environ = {**environ, **pending.environment()}
         steps = build_steps(command, context.python, context.project.environment, context.environ)
         job = Job(command, steps, context.root, environ, context.python.path)
         outputs = self._previous_outputs.choose(command, before)

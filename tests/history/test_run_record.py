@@ -53,6 +53,7 @@ runs = st.builds(
     vars=st.dictionaries(texts, values, max_size=3),
     versions=st.dictionaries(lines, lines, max_size=3),
     metrics=st.dictionaries(texts, st.dictionaries(texts, numbers, max_size=3), max_size=2),
+    links=st.dictionaries(lines, lines, max_size=2),
 )  # fmt: skip
 
 

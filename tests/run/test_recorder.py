@@ -113,6 +113,28 @@ def test_a_record_contains_no_host_name_no_absolute_path_and_no_environment_valu
     assert socket.gethostname() not in everything
 
 
+def test_a_script_can_name_its_run_in_another_tool(tmp_path: Path, spacy: Spacy) -> None:
+    script = """\
+import os, sys
+open("a", "w").write(os.environ["GIT_SPACY_TIME"])
+with open(os.environ["GIT_SPACY_LINKS"], "a") as links:
+    links.write("wandb me/ner/abc123\\nbad\\n\\x1b[31m red\\nmlflow https://me:secret@example.org/7\\n")
+sys.exit(len(sys.argv) - 1)
+"""
+    text = "commands: [{name: a, script: [python x.py], outputs: [a]}, {name: b, script: [python x.py 1]}, {name: c, script: ['true']}]"
+    root = project(tmp_path / "r", text, {"x.py": script})
+    repository(root)
+    for name in "abc":
+        spacy("run", name, cwd=root)
+    first, failed, without = records_of(root)
+    links = {"wandb": "me/ner/abc123", "mlflow": "https://***@example.org/7"}
+    assert first["links"] == failed["links"] == links
+    assert "links" not in without
+    assert failed["time"] == (root / "a").read_text()
+    assert "\n          wandb me/ner/abc123\n" in spacy("show", cwd=root).out
+    assert not list((root / ".git/spacy").glob("links-*"))
+
+
 def test_skipped_commands_and_dry_runs_are_not_recorded(tmp_path: Path, spacy: Spacy) -> None:
     root = two_steps(tmp_path / "r")
     repository(root, {GITIGNORE: "corpus/\nmodel/\n"})

@@ -84,7 +84,7 @@ READS = (
     "run all --upstream", "run all --matrix vars.x=1", "run all --executor ray", "run all --restore",
     "status", "status --json", "status --no-data", "check", "check --staged", "check generated --fix",
     "lock record all", "lock rebuild", "ignore", "dvc", "document", "graph", "graph -o graph.svg",
-    "push", "pull", "restore", "resolved", "resolved --json",
+    "push", "pull", "restore", "resolved", "resolved --json", "add streamlit",
 )  # fmt: skip
 OTHERS = (
     "log", "log --json", "log --table", "show", "diff", "diff HEAD~1 HEAD", "notes status",

@@ -242,6 +242,7 @@ def test_paths_outside_in_a_lock_are_not_read_or_written(
 
 WRITES = {
     ".gitignore": ("ignore", "ignore --force", "assets"),
+    "requirements.txt": ("add streamlit",),
     "dvc.yaml": ("dvc", "dvc --force"),
     "README.md": ("document", "document --force"),
     "project.schema.json": ("schema -o project.schema.json", "schema -o project.schema.json --force"),

@@ -159,6 +159,7 @@ CASES = {
         extracted,
         content("data/a", "data/mine", "data/only_old", "data/only_new", "project.yml"),
     ),
+    "add": Case(("add", "streamlit"), state=content("project.yml", "requirements.txt")),
     "ignore": Case(
         ("ignore",), lambda root: write(root, {".gitignore": "mine\n"}), content(".gitignore")
     ),
