@@ -20,7 +20,7 @@ from git_spacy.files import is_alive
 
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _POLL_SECONDS = 0.05
-_MAX_TEXT = 1 << 16  # bytes
+_MAX_TEXT = 1 << 24  # bytes
 
 
 class FileLock:
@@ -31,13 +31,15 @@ class FileLock:
         self._has_text = False
 
     def write(self, text: str) -> None:
-        """Replace the text, which is one line. It is informative, so a full disk is ignored."""
+        """Replace the text, which is one line. On a full disk there is none."""
 
         self._has_text = True
         line = text.encode("utf-8", "surrogateescape") + b"\n"
         with suppress(OSError):
-            os.pwrite(self._descriptor, line, 0)  # readers stop at the first line break
-            os.ftruncate(self._descriptor, len(line))
+            written = os.pwrite(self._descriptor, line, 0)  # readers stop at the first line break
+            os.ftruncate(self._descriptor, len(line) if written == len(line) else 0)
+            return
+        self.clear()
 
     def clear(self) -> None:
         """Remove the text, if there is one."""
@@ -80,24 +82,24 @@ def file_lock(
         os.close(descriptor)
 
 
-def holder_text(path: Path) -> str:
-    """Return what the process that holds the lock on `path` has written there.
+def holder_text(path: Path) -> str | None:
+    """Return what the process that holds the lock on `path` has written there, "" if nothing.
 
-    Returns "" if it has written nothing, or if no process holds the lock. Raises OSError.
+    Returns None if no process holds the lock: a killed one leaves its text behind. Raises OSError.
     """
 
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return ""
+        return None
     try:
-        line, is_complete, _ = os.pread(descriptor, _MAX_TEXT, 0).partition(b"\n")
-        # a killed process leaves its text behind
-        if not (is_complete and _is_held(path, descriptor)):
-            return ""
+        size = min(os.fstat(descriptor).st_size, _MAX_TEXT)
+        line, is_complete, _ = os.pread(descriptor, size, 0).partition(b"\n")
+        if not _is_held(path, descriptor):
+            return None
     finally:
         os.close(descriptor)
-    return line.decode("utf-8", "replace")
+    return line.decode("utf-8", "replace") if is_complete else ""
 
 
 def owner_file(path: Path) -> Path:

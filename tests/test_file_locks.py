@@ -91,19 +91,21 @@ def test_a_lock_is_exclusive_and_released_when_its_process_dies(
 
 def test_what_the_holder_wrote_can_be_read_until_it_ends(tmp_path: Path, system: str) -> None:
     lock = tmp_path / "lock"
-    assert holder_text(lock) == ""
+    assert holder_text(lock) is None
     with file_lock(lock) as held:
         assert holder_text(lock) == ""
         held.write("a long text")
         held.write("a text")
         assert holder_text(lock) == "a text"
-    assert holder_text(lock) == ""
+        held.write("a text of many paths " * 10_000)
+        assert holder_text(lock) == "a text of many paths " * 10_000
+    assert holder_text(lock) is None
     with holding(lock, system) as child:
         assert holder_text(lock) == "the other process"
         child.kill()
         child.wait()
         assert lock.read_text() == "the other process\n"
-        assert holder_text(lock) == ""
+        assert holder_text(lock) is None
 
 
 def test_threads_exclude_each_other(tmp_path: Path, system: str) -> None:

@@ -199,8 +199,8 @@ MOMENTS = {
     "import contextlib\n"
     "@contextlib.contextmanager\n"
     "def locked(*rest, **more):\n"
-    "    with real(*rest, **more) as show_running:\n"
-    "        try: yield show_running\n"
+    "    with real(*rest, **more) as registration:\n"
+    "        try: yield registration\n"
     "        finally: send()\n"
     "run_lock.project_lock = locked\n",
     "while the error is printed": "from git_spacy.cli import main\nreal = main._print_error\n"

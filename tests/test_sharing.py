@@ -96,7 +96,7 @@ def test_what_a_run_writes_has_the_modes_of_git(tmp_path: Path, umask: int, valu
         for path in paths
         if path.parent.name == "spacy"
     }
-    assert {"store", "index", "index.lock", "run.lock", "notes.lock", "init.json"} <= names
+    assert {"store", "index", "index.lock", "run.lock", "runs", "notes.lock", "init.json"} <= names
     for path in paths:
         is_object = "objects" in path.parts and not path.is_dir()
         expected = folder if path.is_dir() else loose if is_object else file

@@ -13,7 +13,7 @@ from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Asset, Project
 from git_spacy.state import worktree_status
 from git_spacy.state.fetched_assets import has_other_source
-from git_spacy.state.run_lock import LockHolder, lock_holder
+from git_spacy.state.run_lock import LockHolder, lock_holders
 from git_spacy.state.stat_cache import StatCache
 from git_spacy.state.verdict import Reason, Verdict, orphaned_entries, with_upstream
 
@@ -26,14 +26,14 @@ class Status(NamedTuple):
     An asset without a checksum is `unverified`, or `modified` if it changed since it was fetched,
     or `stale` if project.yml has another source since then. `checksum_mismatch` means that the file
     is not the one in project.yml. A Git LFS pointer without its content is `missing`. `assets` maps
-    destinations to states; it is empty where no data was read. `holder` is the process that has
-    locked the project, such as a run.
+    destinations to states; it is empty where no data was read. `holders` are the processes
+    at work in the project, such as runs.
     """
 
     commands: dict[str, Verdict]
     assets: dict[str, AssetState]
     orphaned: tuple[Reason, ...]
-    holder: LockHolder | None = None
+    holders: tuple[LockHolder, ...] = ()
 
 
 def project_status(
@@ -58,7 +58,7 @@ def project_status(
     verdicts = worktree_status.judge_all(project, entries, stats, environ)
     assets = {asset.dest.text: _asset_state(project, asset, stats) for asset in project.assets}
     stats.save()
-    return Status(verdicts, assets, orphaned, lock_holder(root))
+    return Status(verdicts, assets, orphaned, lock_holders(root))
 
 
 def _asset_state(project: Project, asset: Asset, stats: StatCache) -> AssetState:

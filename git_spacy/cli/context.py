@@ -6,7 +6,7 @@ Every part is read when it is first used, so that a command pays only for what i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from git_spacy.project.loader import LoadedProject
     from git_spacy.project.model import Command, Project
     from git_spacy.run.scheduler import RunContext
-    from git_spacy.state.run_lock import ShowRunning
+    from git_spacy.state.run_lock import Claim, Registration
     from git_spacy.storage.cache_store import CacheStore
     from git_spacy.storage.run_cache import OutputSource
 
@@ -182,36 +182,40 @@ class CommandContext:
         return read_settings(self.root)
 
     @contextmanager
-    def lock(self, *, wait: bool = True) -> Iterator[ShowRunning]:
-        """Keep other runs out of the project until the block ends, and tell them what the user
-        typed; see `project_lock`. The project may then be written where the user allowed it.
+    def lock(self, claims: Sequence[Claim], *, wait: bool = True) -> Iterator[Registration]:
+        """Keep other processes from what `claims` say until the block ends, and tell them what the
+        user typed; see `project_lock`. The project may then be written where the user allowed it.
 
         Brings back the outputs that killed runs had set aside.
         """
 
-        from git_spacy.state import run_lock, set_aside
+        from git_spacy.state.run_lock import project_lock
 
-        is_inner = run_lock.is_locked_by_caller(self.root, os.environ)
         typed = command_line.typed(click.get_current_context())
-        locked = run_lock.project_lock(
-            self.root, os.environ, command_line=typed, wait=wait, waiting=output.message
-        )
-        with self.write_permission(), locked as show_running:
-            if not is_inner and set_aside.is_pending(self.root):
-                from git_spacy.run.previous_outputs import recovered_warning
+        locked = project_lock(
+            self.root, os.environ, claims, command_line=typed, wait=wait, waiting=output.message,
+            recover=self._recover,
+        )  # fmt: skip
+        with self.write_permission(), locked as registration:
+            yield registration
 
-                for recovered in set_aside.recover(self.root):
-                    output.diagnostic(recovered_warning(recovered))
-            yield show_running
-
-    def recover_outputs(self) -> None:
-        """Bring back the outputs that a killed run had set aside, unless a command runs now."""
-
+    def _recover(self, running: Collection[str]) -> None:
         from git_spacy.state import set_aside
 
         if set_aside.is_pending(self.root):
-            with suppress(Busy, OSError), self.lock(wait=False):
-                pass
+            from git_spacy.run.previous_outputs import recovered_warning
+
+            for recovered in set_aside.recover(self.root, running):
+                output.diagnostic(recovered_warning(recovered))
+
+    def recover_outputs(self) -> None:
+        """Bring back the outputs that a killed run had set aside."""
+
+        from git_spacy.state import run_lock, set_aside
+
+        if set_aside.is_pending(self.root):
+            with suppress(Busy, OSError), self.write_permission():
+                run_lock.recover_if_free(self.root, self._recover)
 
     def write_permission(self) -> AbstractContextManager[None]:
         """Let the project be written in the folders that the user's settings allow."""

@@ -117,8 +117,8 @@ def _steps_to_run(project: Project, current: Status) -> list[str]:
         if verdict.state == "stale"
         or (verdict.state == "not_run" and not _is_replaced(project, current, name))
     }
-    if current.holder and current.holder.running:
-        stale = set()  # another run would wait for the one in progress
+    if any(claim.writes for holder in current.holders for claim in holder.claims if claim.since):
+        stale = set()  # another run might wait for the one in progress
     steps += (f"git spacy run {workflow.name}" for workflow in _workflows_to_run(project, stale))
     if not project.workflows and stale:
         steps.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_spacy.cli import output
@@ -24,6 +25,17 @@ class Transfer(NamedTuple):
     project: Project
     selection: OutputSelection
     remote: Remote
+
+    def lock(self, *, write: bool, dry: bool) -> AbstractContextManager[object]:
+        """Keep other processes from changing the selected outputs, and with `write` from reading
+        them, and let the project be written. A dry run changes nothing."""
+
+        from git_spacy.state.run_lock import claim_files
+
+        if dry:
+            return self.context.write_permission()
+        chosen = [c for c in self.project.commands if self.selection.outputs_of(c)]
+        return self.context.lock(claim_files(self.context.root, chosen, write=write))
 
 
 def parse_arguments(context: CommandContext, arguments: tuple[str, ...]) -> Transfer:

@@ -88,7 +88,10 @@ class LogWriter:
         if run_id:
             parts = self.path.name.split(".")
             parts[-2] = run_id
-            self.path = self.path.rename(self.path.with_name(".".join(parts)))
+            with suppress(
+                FileNotFoundError
+            ):  # removed by later runs, beside which this one went on
+                self.path = self.path.rename(self.path.with_name(".".join(parts)))
         _remove_oldest(self.path.parent)
 
     def close(self) -> None:

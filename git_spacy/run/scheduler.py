@@ -91,7 +91,8 @@ class RunContext(NamedTuple):
 
     The commands named in `force` run even if they are up to date; `jobs` is how many may run at a
     time; with `keep_going`, a failure only stops the commands that depend on the failed one.
-    `show_running` is called with the names of the commands that run, before each wait for them.
+    `show_running` is called with the names of the commands that run, and of those that have not
+    started, before each wait for them.
     With `keep_outputs`, scripts find the outputs of their earlier runs. `logs` are the logs of the
     run, which also take part in `report`.
     """
@@ -110,7 +111,7 @@ class RunContext(NamedTuple):
     jobs: int = 1
     keep_going: bool = False
     cache: OutputCache | None = None
-    show_running: Callable[[Collection[str]], None] = lambda _: None
+    show_running: Callable[[Collection[str], Collection[str]], None] = lambda *_: None
     keep_outputs: bool = False
     logs: RunLogs | None = None
 
@@ -144,7 +145,7 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
     """
 
     refusals.require_values(plan.commands)
-    environ = process_environment(context.python, context.root, context.environ)
+    environ = process_environment(context.python, context.environ)
     check_scripts(
         plan.commands,
         context.project.environment,
@@ -224,7 +225,7 @@ class _Scheduler:
             self._start_ready()
             if not self._running:
                 break
-            context.show_running(self.running)
+            context.show_running(self.running, self.not_started)
             result = context.executor.wait(context.report)
             command = result.command
             running = self._running[command.name]
@@ -306,7 +307,7 @@ class _Scheduler:
         reasons = _displayed_reasons(verdict, (), is_forced)
         context.report(CommandStarted(command.name, reasons, False))
         _warn_of_unset_variables(command, context)
-        environ = process_environment(context.python, context.root, context.environ)
+        environ = process_environment(context.python, context.environ)
         pending = context.recorder.begin() if context.recorder else None
         if pending:
             environ = {**environ, **pending.environment()}

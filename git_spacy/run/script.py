@@ -11,7 +11,6 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput
@@ -20,7 +19,6 @@ from git_spacy.project.model import Command, Project
 from git_spacy.project.script_line import ScriptLine, line_problems, read_lines
 from git_spacy.project.variables import ENVIRONMENT, environment_names, fill_environment
 from git_spacy.run.interpreter import Interpreter
-from git_spacy.state.run_lock import child_env
 
 SHELL = ("sh", "-euc")
 """A failing command ends the line, as a failing line ends the command; an unset variable fails."""
@@ -181,9 +179,7 @@ def _process_arguments(
     return tuple(words)
 
 
-def process_environment(
-    python: Interpreter, root: Path, environ: Mapping[str, str]
-) -> dict[str, str]:
+def process_environment(python: Interpreter, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables for a script.
 
     Removes Git's own variables, since we may run in a hook, and puts the programs of the
@@ -198,4 +194,4 @@ def process_environment(
     path = result.get("PATH", os.defpath)
     if path.split(os.pathsep)[0] != programs:
         result["PATH"] = programs + os.pathsep + path
-    return child_env(root, result)
+    return result

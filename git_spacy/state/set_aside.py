@@ -18,12 +18,13 @@ import re
 import secrets
 import stat
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from git_spacy import formats, sharing
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
+from git_spacy.file_locks import FileLock, file_lock
 from git_spacy.files import remove_tree, resolve_beneath, write_atomic
 from git_spacy.git.state_dir import state_dir
 from git_spacy.lock import lock_format
@@ -166,8 +167,9 @@ class SetAside:
             output._replace(is_recorded=output.is_recorded and not self._lacks(output, needed))
             for output in self.outputs
         )
-        self._enter("dropping")
-        return self._finish_dropping()
+        with _exclusive(self._root):
+            self._enter("dropping")
+            return self._finish_dropping()
 
     def _finish_dropping(self) -> Path | None:
         kept = self._keep(output for output in self.outputs if not output.is_recorded)
@@ -239,6 +241,10 @@ class SetAside:
         """Do what a process that was killed or interrupted was going to do; with `has_failed`, what
         has to be done after a failure of its own."""
 
+        with _exclusive(self._root):
+            return self._recover(phase, has_failed=has_failed)
+
+    def _recover(self, phase: Phase, *, has_failed: bool = False) -> Recovered:
         self._phase = phase
         if phase == "running" and self._is_recorded():
             phase = "dropping"
@@ -281,7 +287,7 @@ def set_aside(
 ) -> tuple[SetAside | None, list[tuple[str, OSError]]]:
     """Set the `outputs` of `command` aside; also return those that cannot be moved, and why.
 
-    The caller holds the project's lock. Outputs outside the project, also behind a link, stay where
+    The caller has claimed them. Outputs outside the project, also behind a link, stay where
     they are. Returns None if nothing was set aside. Raises OSError, and Refused for a symlink that
     leads into Git's own folder.
     """
@@ -293,6 +299,13 @@ def set_aside(
     ]
     if not present:
         return None, []
+    with _exclusive(root):
+        return _set_aside(root, command, present)
+
+
+def _set_aside(
+    root: Path, command: str, present: list[PreviousOutput]
+) -> tuple[SetAside | None, list[tuple[str, OSError]]]:
     folder = state_dir(root)
     _make_folder(root, folder)
     parent = resolve_beneath(root, os.path.dirname(present[0].path))
@@ -312,6 +325,13 @@ def set_aside(
     return record, immovable
 
 
+def _exclusive(root: Path) -> AbstractContextManager[FileLock]:
+    """Keep other processes from moving outputs: they delete folders that are empty, and files of
+    processes that were killed."""
+
+    return file_lock(state_dir(root) / "aside.lock")
+
+
 def _is_inside(root: Path, path: str) -> bool:
     try:
         return bool(formats.folder(path)) and not leads_outside(root, os.path.dirname(path))
@@ -325,20 +345,21 @@ def is_pending(root: Path) -> bool:
     return bool(_read_names(_journals(root)))
 
 
-def recover(root: Path) -> Iterator[Recovered]:
-    """Finish what killed processes began, and yield what was done. The caller holds the project's
-    lock, and no command of it runs. Raises OSError, Refused."""
+def recover(root: Path, running: Collection[str] = ()) -> Iterator[Recovered]:
+    """Finish what killed processes began, and yield what was done. The caller keeps other commands
+    from starting; those named in `running` may run now. Raises OSError, Refused."""
 
-    journals = _journals(root)
-    for name in _read_names(journals):
-        if name.startswith("."):
-            (journals / name).unlink(missing_ok=True)
-            _remove_if_empty(journals)
-            continue
-        found = _read_journal(root, journals / name)
-        if found is not None:
-            record, phase = found
-            yield record.recover(phase)
+    with _exclusive(root):
+        journals = _journals(root)
+        for name in _read_names(journals):
+            if name.startswith("."):
+                (journals / name).unlink(missing_ok=True)
+                _remove_if_empty(journals)
+                continue
+            found = _read_journal(root, journals / name)
+            if found is not None and found[0].command not in running:
+                record, phase = found
+                yield record._recover(phase)
 
 
 def _journals(root: Path) -> Path:

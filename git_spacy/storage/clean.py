@@ -63,7 +63,7 @@ def plan_clean(
     named = set(map(os.path.normpath, names))
     updated = {path: why for path, why in _updated(project).items() if path not in named}
     removals, kept = [], []
-    paths = _chosen_outputs(project, names)
+    paths = chosen_outputs(project, names)
     present = [path for path in paths if os.path.lexists(root / path.normal)]
     inner = {path for path in present for other in present if other != path and other.holds(path)}
     for path in present:
@@ -113,7 +113,9 @@ def clean(root: Path, removals: Iterable[Removal]) -> None:
         remove_beneath(root, removal.path, removal.keep)
 
 
-def _chosen_outputs(project: Project, names: Sequence[str]) -> list[ProjectPath]:
+def chosen_outputs(project: Project, names: Sequence[str]) -> list[ProjectPath]:
+    """Return the outputs that `names` refer to, as in `plan_clean`."""
+
     outputs = {path.normal: path for command in project.commands for path in command.produced}
     if not names:
         return list(outputs.values())

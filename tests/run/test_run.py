@@ -515,7 +515,7 @@ def test_a_second_run_waits_or_fails_with_no_wait(tmp_path: Path) -> None:
         tmp_path,
         "commands:\n"
         "  - {name: slow, script: ['python slow.py'], outputs: [slow]}\n"
-        "  - {name: fast, script: ['python -c \"open(chr(102), chr(119))\"'], outputs: [f]}\n",
+        "  - {name: fast, script: ['python -c \"open(chr(102), chr(119))\"'], deps: [slow], outputs: [f]}\n",
         {
             "slow.py": "import os, time\nopen('begun', 'w').write('x')\n"
             "while not os.path.exists('go'): time.sleep(0.02)\nopen('slow', 'w')\n"
@@ -526,13 +526,14 @@ def test_a_second_run_waits_or_fails_with_no_wait(tmp_path: Path) -> None:
     refused = start_git_spacy(root, "run", "fast", "--no-wait")
     _, err = refused.communicate(timeout=PATIENCE)
     assert refused.returncode == 75
-    running = r"running 'slow' since \d\d:\d\d"
-    holder = rf"git spacy run slow \(process {first.pid}, since \d\d:\d\d; {running}\)"
-    assert re.search(f"error: this project is locked by {holder}", err.decode())
+    holder = (
+        rf"'slow' \(git spacy run slow, process {first.pid}, since \d\d:\d\d\), which writes 'slow'"
+    )
+    assert re.search(f"error: locked by {holder}", err.decode())
     assert f"hint: wait for it, or stop it: kill {first.pid}" in err.decode()
     second = start_git_spacy(root, "run", "fast")
     assert second.stderr is not None
-    assert re.search(f"Waiting for {holder} to end", second.stderr.readline().decode())
+    assert re.search(f"Waiting for {holder} …", second.stderr.readline().decode())
     assert second.poll() is None, "it did not wait"
     assert not (root / "f").exists()
     (root / "go").write_text("")

@@ -124,7 +124,7 @@ def test_a_shell_finds_python_and_pip_of_an_environment_that_lacks_these_names(
 @pytest.mark.threat("git-environment", commands="run")
 def test_git_variables_are_removed_from_the_environment_of_a_script() -> None:
     environ = {"GIT_DIR": "x", "GIT_INDEX_FILE": "x", "PATH": "/usr/bin", "KEPT": "1"}
-    environ_of_script = process_environment(PYTHON, Path("/p"), environ)
+    environ_of_script = process_environment(PYTHON, environ)
     assert "GIT_DIR" not in environ_of_script
     assert "GIT_INDEX_FILE" not in environ_of_script
     assert environ_of_script["KEPT"] == "1"
@@ -137,5 +137,5 @@ def test_python_leaves_no_bytecode_in_the_project_unless_the_user_decides_otherw
 ) -> None:
     name = "PYTHONDONTWRITEBYTECODE"
     environ = {"PATH": "/usr/bin"} | ({} if value is None else {name: value})
-    environ_of_script = process_environment(PYTHON, Path("/p"), environ)
+    environ_of_script = process_environment(PYTHON, environ)
     assert environ_of_script[name] == ("1" if value is None else value)

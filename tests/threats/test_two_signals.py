@@ -70,7 +70,7 @@ def alive(mark: Path) -> list[str]:
 
 
 class Watch(threading.Thread):
-    """Waits for the run lock as another run does; `left` are scripts that then still run."""
+    """Waits for the end of the run, as another run may; `left` are scripts that then still run."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(daemon=True)
@@ -80,11 +80,14 @@ class Watch(threading.Thread):
         self.left: list[str] = []
 
     def run(self) -> None:
-        path = state_dir(self._root) / "run.lock"
+        folder = state_dir(self._root) / "runs"
         while not self._is_over.wait(0.002):
-            if not path.exists():
+            try:
+                (path,) = folder.glob("*")
+                file = path.open("rb")
+            except (ValueError, FileNotFoundError):
                 continue
-            with path.open("rb") as file:
+            with file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -96,7 +99,7 @@ class Watch(threading.Thread):
     def end(self) -> None:
         self._is_over.set()
         self.join(PATIENCE)
-        assert not self.is_alive(), "the run lock is still held"
+        assert not self.is_alive(), "the run is still registered"
 
 
 # prints a line before it calls us: until then, Python handles signals

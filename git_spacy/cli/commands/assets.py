@@ -20,6 +20,7 @@ _MOST_DESTS = 5  # in one hint
 if TYPE_CHECKING:
     from git_spacy.assets.fetch import FetchOutcome
     from git_spacy.project.model import Project
+    from git_spacy.state.run_lock import Claim
 
 EXAMPLES = (
     ("git spacy assets", "Fetch assets that are missing or have changed."),
@@ -85,7 +86,8 @@ def assets(
     from git_spacy.project.permission import require_all_writable, written_directories
     from git_spacy.state.stat_cache import StatCache
 
-    with context.lock(wait=not no_wait), fetch_reporter() as report:
+    claims = _claims(context, names, extra=extra, update=update)
+    with context.lock(claims, wait=not no_wait), fetch_reporter() as report:
         if not dry_run:
             require_all_writable(root, written_directories(context.loaded, root))
             generated.update_gitignore(context, create=True)
@@ -102,6 +104,20 @@ def assets(
     _print_summary(project, outcome, others=not extra and not names, update=update)
     if error := outcome.error():
         raise error
+
+
+def _claims(
+    context: CommandContext, names: tuple[str, ...], *, extra: bool, update: bool
+) -> list[Claim]:
+    from git_spacy.assets.planner import select_assets
+    from git_spacy.project.loader import PROJECT_FILE
+    from git_spacy.project.paths import ProjectPath
+    from git_spacy.state.run_lock import claim_paths
+
+    written = [asset.dest for asset in select_assets(context.project.assets, names, extra=extra)]
+    if update:
+        written.append(ProjectPath(PROJECT_FILE, PROJECT_FILE))
+    return [claim_paths(context.root, writes=written)]
 
 
 def _check_update_options(context: CommandContext, update: bool) -> None:

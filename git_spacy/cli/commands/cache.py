@@ -69,10 +69,15 @@ def gc(context: CommandContext, days: int) -> None:
     """Remove results that were not used recently. Outputs named in project.lock are kept."""
 
     from git_spacy.lock import lock_format
+    from git_spacy.project.paths import ProjectPath
+    from git_spacy.state.run_lock import claim_paths
 
     entries = lock_format.read(context.root).values()
     in_use = [out.md5 for entry in entries for out in entry.outs if out.md5]
-    with context.lock():
+    everything = ProjectPath(".", ".")  # what no process works with
+    commands = context.project_with_variants().commands
+    outputs = [path for command in commands for path in command.produced]
+    with context.lock([claim_paths(context.root, writes=[everything, *outputs])]):
         removed = context.cache().collect(days * _DAY, in_use)
     output.message(f"removed {_describe(removed)}")
 

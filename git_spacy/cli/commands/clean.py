@@ -39,13 +39,15 @@ def clean(context: CommandContext, names: tuple[str, ...], dry: bool, force: boo
     local cache has.
     """
 
+    from git_spacy.state.run_lock import claim_paths
     from git_spacy.state.stat_cache import StatCache
+    from git_spacy.storage.clean import chosen_outputs, plan_clean
     from git_spacy.storage.clean import clean as remove
-    from git_spacy.storage.clean import plan_clean
 
     context, names = context.split_project_dir(names)
     project = context.project if context.variables else context.project_with_variants()
-    with context.lock():
+    claim = claim_paths(context.root, writes=chosen_outputs(project, names))
+    with context.lock([claim]):
         stats = StatCache.open(context.root)
         stats.declare(project)
         plan = plan_clean(project, context.root, names, stats, context.cache())

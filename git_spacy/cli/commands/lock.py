@@ -78,11 +78,12 @@ def record(context: CommandContext, names: tuple[str, ...]) -> None:
 
     from git_spacy.project import graph, matrix
     from git_spacy.run.scheduler import record_existing
+    from git_spacy.state.run_lock import claim_files
 
     context, names = context.split_project_dir(names)
     commands = context.as_variants(graph.expand_names(context.project, names))
     project = matrix.with_commands(context.project, commands)
-    with context.lock():
+    with context.lock(claim_files(context.root, commands, write=False)):
         record_existing(commands, context.run_context(project))
     for command in commands:
         output.message(f"recorded {command.name}")

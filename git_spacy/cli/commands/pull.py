@@ -47,8 +47,7 @@ def pull(
 
     transfer = parse_arguments(context, names)
     context, project = transfer.context, transfer.project
-    lock = context.write_permission() if dry else context.lock()
-    with lock, transfer_reporter("pulled") as report:
+    with transfer.lock(write=True, dry=dry), transfer_reporter("pulled") as report:
         shared = context.run_context(project)
         outcome = fetch(
             project, context.root, transfer.remote, stats=shared.stats, store=context.cache(),

@@ -50,8 +50,7 @@ def push(
 
     transfer = parse_arguments(context, names)
     root = transfer.context.root
-    lock = transfer.context.write_permission() if dry else transfer.context.lock()
-    with lock, transfer_reporter("pushed") as report:
+    with transfer.lock(write=False, dry=dry), transfer_reporter("pushed") as report:
         outcome = send(
             transfer.project, root, transfer.remote, stats=StatCache.open(root),
             environ=os.environ, report=report, selection=transfer.selection, force=force,

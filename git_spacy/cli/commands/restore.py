@@ -31,6 +31,7 @@ def restore(context: CommandContext, names: tuple[str, ...], force: bool) -> int
 
     from git_spacy.git.repository import Repository
     from git_spacy.history.lock_history import lock_history
+    from git_spacy.state.run_lock import claim_paths
     from git_spacy.state.stat_cache import StatCache
     from git_spacy.storage import restore as outputs
     from git_spacy.storage.recorded_names import RecordedNames
@@ -46,7 +47,8 @@ def restore(context: CommandContext, names: tuple[str, ...], force: bool) -> int
         output.warning(f"'{path}' is not an output of '{command}' at that commit: not restored")
     widths = (max((len(output_.path.text) for output_ in wanted), default=0), len("restored"))
     results = []
-    with context.lock():
+    claim = claim_paths(root, writes=[output_.path for output_ in wanted])
+    with context.lock([claim]):
         source = context.output_source(committed.project)
         for result in outputs.restore(root, source, copies, wanted, force=force):
             results.append(result)

@@ -22,7 +22,7 @@ from git_spacy.project.permission import require_all_writable, written_by_comman
 
 if TYPE_CHECKING:
     from git_spacy.run.scheduler import RunContext, RunOutcome
-    from git_spacy.state.run_lock import ShowRunning
+    from git_spacy.state.run_lock import Registration
 
 EXAMPLES = (
     ("git spacy run", "List commands and workflows."),
@@ -111,11 +111,9 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
     _require_permission(context, request, planned)
     if request.dry:
         context.recover_outputs()
-    unlocked: AbstractContextManager[ShowRunning] = nullcontext(lambda _: None)
-    locked = unlocked if request.dry else context.lock(wait=not request.no_wait)
     started = time.time()
-    with locked as show_running:
-        outcome = _execute(context, request, planned, jobs, show_running)
+    with _lock(context, request, planned) as registration:
+        outcome = _execute(context, request, planned, jobs, registration)
     if len(planned.commands) > 1:
         output.message(summary(outcome, dry=request.dry))
     if not request.dry and (outcome.ran or outcome.restored):
@@ -216,6 +214,19 @@ def _all_up_to_date(context: CommandContext, planned: plan.RunPlan) -> bool:
     return all(verdicts[command.name].state == "up_to_date" for command in planned.commands)
 
 
+def _lock(
+    context: CommandContext, request: _RunRequest, planned: plan.RunPlan
+) -> AbstractContextManager[Registration | None]:
+    """Keep other processes from the files of the planned commands. A dry run changes nothing."""
+
+    from git_spacy.state.run_lock import claim_commands
+
+    if request.dry:
+        return nullcontext()
+    claims = claim_commands(context.root, planned.commands)
+    return context.lock(claims, wait=not request.no_wait)
+
+
 def _plan_run(commands: tuple[Command, ...], request: _RunRequest, jobs: int) -> plan.RunPlan:
     """Return the plan: in the given order if commands run one by one and the first failure ends the
     run, else ordered by dependencies."""
@@ -231,9 +242,9 @@ def _execute(
     request: _RunRequest,
     planned: plan.RunPlan,
     jobs: int,
-    show_running: ShowRunning,
+    registration: Registration | None,
 ) -> RunOutcome:
-    """Run the commands, or show what would run, while this process holds the project's lock."""
+    """Run the commands, or show what would run, while no other process changes their files."""
 
     from git_spacy.cli import run_output
     from git_spacy.run.scheduler import run as run_commands
@@ -244,8 +255,11 @@ def _execute(
         dry=request.dry,
         jobs=jobs,
         keep_going=request.keep_going,
-        show_running=show_running,
     )
+    if registration:
+        shared = shared._replace(
+            show_running=registration.show_running, environ=registration.child_env(os.environ)
+        )
     is_alone = request.dry or request.is_alone(jobs)
     if not is_alone:
         shared = _with_executor(shared, request)

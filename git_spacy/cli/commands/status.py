@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -158,7 +159,7 @@ def to_json(
         ],
         "assets": [{"dest": dest, "state": state} for dest, state in current.assets.items()],
         "orphaned_entries": [reason.about for reason in current.orphaned],
-        "locked_by": _holder_to_json(current.holder) if current.holder else None,
+        "locked_by": [_holder_to_json(holder) for holder in current.holders],
         "remote": _remote_to_json(shared) if shared else None,
     }
 
@@ -219,7 +220,7 @@ def paragraphs(
     assets = current.assets.items()
     tables: dict[str, list[tuple[str, str, list[str]]]] = {
         "Commands": [
-            _running_row(name, current.holder)
+            _running_row(name, current.holders)
             or (name, state_label(verdict.state), _relevant_reasons(project, name, verdict))
             for name, verdict in states
         ],
@@ -269,10 +270,11 @@ def _outside_rows(project: Project) -> list[tuple[str, str, list[str]]]:
     ]
 
 
-def _running_row(name: str, holder: LockHolder | None) -> tuple[str, str, list[str]] | None:
+def _running_row(name: str, holders: Sequence[LockHolder]) -> tuple[str, str, list[str]] | None:
     """Return the row of a command that runs now, with its start; None if it does not."""
 
-    if holder is None or name not in holder.running:
+    holder = next((holder for holder in holders if name in holder.running), None)
+    if holder is None:
         return None
     since = clock(holder.running[name])
     text = f"running since {since} ({holder.command_line}, {holder.describe_process()})"

@@ -15,6 +15,8 @@ import pytest
 
 from git_spacy import cli
 from git_spacy.assets.sources import http
+from git_spacy.project.paths import ProjectPath
+from git_spacy.state.run_lock import claim_paths, project_lock
 from tests.testing.projects import Spacy, project
 from tests.testing.repositories import write
 from tests.testing.scripted import Answer, Scripted
@@ -236,10 +238,9 @@ def test_credentials_in_urls_are_redacted(root: Path, spacy: Spacy, web: Scripte
 
 
 def test_no_wait_exits_with_75_while_another_run_holds_the_lock(root: Path, spacy: Spacy) -> None:
-    from git_spacy.file_locks import file_lock
-    from git_spacy.git.state_dir import state_dir
-
-    with file_lock(state_dir(root) / "run.lock"):
+    dest = ProjectPath("assets", "assets")
+    claims = [claim_paths(root, [dest])]
+    with project_lock(root, {}, claims, command_line="x", waiting=print):
         assert spacy("assets", "--no-wait", cwd=root).code == 75
     assert spacy("assets", "--no-wait", cwd=root).code == 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy.file_locks import file_lock
-from git_spacy.state.run_lock import LockHolder
+from git_spacy.state.run_lock import Claim, LockHolder
 from tests.testing.projects import Spacy, process, project, snapshot, two_steps
 from tests.testing.repositories import git, repository, write
 
@@ -247,52 +247,42 @@ def test_during_a_run_the_command_that_runs_has_its_start_and_process(
     write(root, {"scripts/copy.py": ASKING + (root / "scripts/copy.py").read_text()})
     done = process("run", "all", cwd=root)
     assert done.code == 0, done.err
-    told = json.loads((root / "seen.json").read_text())["locked_by"]
+    told = json.loads((root / "seen.json").read_text())["locked_by"][0]
     assert told["command"] == "git spacy run all"
     assert [command["name"] for command in told["running"]] == ["train"]
     assert told["since"] <= told["running"][0]["since"]
     seen = (root / "seen.txt").read_text()
     pattern = rf"running since \d\d:\d\d \(git spacy run all, process {told['process']}\)"
     assert re.search(rf"prepare +up to date\n +train +running +{pattern}\n$", seen), seen
-    assert json.loads(spacy("status", "--json", cwd=root).out)["locked_by"] is None
+    assert json.loads(spacy("status", "--json", cwd=root).out)["locked_by"] == []
 
 
 def test_a_killed_run_does_not_seem_to_go_on(root: Path, spacy: Spacy) -> None:
     code = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n"
     write(root, {"scripts/write.py": code})
     assert process("run", "all", cwd=root).code == -signal.SIGKILL
-    assert '"prepare"' in (root / ".git/spacy/run.lock").read_text()
+    (left,) = (root / ".git/spacy/runs").iterdir()
+    assert '"prepare"' in left.read_text()
     assert spacy("status", cwd=root).out == (
         "Commands\n  prepare  not run\n  train    not run\nNext: git spacy run all\n"
     )
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", "\n", "garbage\n", "[]\n", "null\n", "{}\n", "[" * 5000 + "\n",
-        '{"command_line": 1, "process": 1, "host": "h", "since": 1, "running": {}}\n',
-        '{"command_line": "c", "process": "1", "host": "h", "since": 1, "running": {}}\n',
-        '{"command_line": "c", "process": 1, "host": "h", "since": 1e99, "running": {}}\n',
-        '{"command_line": "c", "process": 1, "host": "h", "since": NaN, "running": {}}\n',
-        '{"command_line": "c", "process": 1, "host": "h", "since": 1, "running": {"a": "b"}}\n',
-        '{"command_line": "c", "process": 1, "host": "h", "since": 1, "running": ["a"]}\n',
-    ],
-)  # fmt: skip
-def test_a_lock_whose_text_is_not_ours_says_nothing(root: Path, spacy: Spacy, text: str) -> None:
-    lock = root / ".git/spacy/run.lock"
-    with file_lock(lock):
-        lock.write_text(text)
-        assert json.loads(spacy("status", "--json", cwd=root).out)["locked_by"] is None
+def test_an_unreadable_entry_of_another_process_says_nothing(root: Path, spacy: Spacy) -> None:
+    entry = root / ".git/spacy/runs" / ("0" * 16)
+    with file_lock(entry):
+        entry.write_text("garbage\n")
+        assert json.loads(spacy("status", "--json", cwd=root).out)["locked_by"] == []
         refused = spacy("run", "all", "--no-wait", cwd=root)
         assert refused.code == 75
-        assert "error: another run has locked this project" in refused.err
+        assert "error: locked by another run in this project" in refused.err
 
 
 def test_names_in_the_lock_cannot_control_the_terminal(root: Path, spacy: Spacy) -> None:
-    lock = root / ".git/spacy/run.lock"
-    with file_lock(lock) as held:
-        holder = LockHolder("git spacy \x1b[31m", 7, "else\x1bwhere", 0, {"train": 0.0})
+    entry = root / ".git/spacy/runs" / ("0" * 16)
+    with file_lock(entry) as held:
+        claim = Claim("train", 1.0, (), (f"{root}/model\x1b[31m", f"{root}/corpus"))
+        holder = LockHolder("git spacy \x1b[31m", 7, "else\x1bwhere", 0, (claim,))
         held.write(json.dumps(holder._asdict()))
         for words in ("status", "status --json", "run all --no-wait"):
             done = spacy(*words.split(), cwd=root)
