@@ -43,7 +43,10 @@ def add(
     The pieces are those of the templates integrations/NAME of 'git spacy clone'.
     """
 
+    from git_spacy.project.loader import PROJECT_FILE
+    from git_spacy.project.paths import ProjectPath
     from git_spacy.setup import integrations
+    from git_spacy.state.run_lock import claim_paths
 
     context, name = context.one_argument(names, "integration")
     if name is None or list_only:
@@ -54,7 +57,8 @@ def add(
         raise click.UsageError("LABEL consists of letters, digits, '-' and '_'")
     root = context.root
     _ = context.project  # reports errors in project.yml
-    with context.lock():
+    edited = [ProjectPath(name, name) for name in (PROJECT_FILE, integrations.REQUIREMENTS)]
+    with context.lock([claim_paths(root, writes=edited)]):
         plan = integrations.plan_integration(root, context.data, name, label)
         if not plan.edits:
             output.message(f"'{name}' is already there")
