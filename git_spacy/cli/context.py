@@ -184,10 +184,12 @@ class CommandContext:
         """Keep other runs out of the project until the block ends, and tell them what the user
         typed; see `project_lock`. The project may then be written where the user allowed it.
 
-        Brings back the outputs that killed runs had set aside.
+        Brings back the outputs that killed runs had set aside, and removes their copies of the
+        project.
         """
 
         from git_spacy.state import run_lock, set_aside
+        from git_spacy.state.variant_folder import remove_variant_folder
 
         is_inner = run_lock.is_locked_by_caller(self.root, os.environ)
         typed = command_line.typed(click.get_current_context())
@@ -195,6 +197,9 @@ class CommandContext:
             self.root, os.environ, command_line=typed, wait=wait, waiting=output.message
         )
         with self.write_permission(), locked as show_running:
+            if not is_inner:
+                with suppress(OSError):
+                    remove_variant_folder(self.root)
             if not is_inner and set_aside.is_pending(self.root):
                 from git_spacy.run.previous_outputs import recovered_warning
 

@@ -52,7 +52,8 @@ class RunRecord(NamedTuple):
     tracked files differed from it, outputs and the lock excluded; `vars` the overridden variables;
     `versions` those of python, spacy and git-spacy; `metrics` the numbers in each small JSON
     output, by dotted name. `how` is "run", "record" for outputs that already existed, or "restore"
-    for outputs restored from `source`.
+    for outputs restored from `source`. A run is `isolated` if it was in a copy of the project, so
+    that its outputs were never in the project.
     """
 
     time: str
@@ -70,6 +71,7 @@ class RunRecord(NamedTuple):
     versions: Mapping[str, str] = {}
     metrics: Mapping[str, Mapping[str, float]] = {}
     source: str = ""
+    isolated: bool = False
 
     @property
     def fingerprint_key(self) -> tuple[object, ...]:
@@ -107,6 +109,8 @@ def to_document(record: RunRecord) -> dict[str, Any]:
     document: dict[str, Any] = {"v": VERSION, **record._asdict()}
     if not record.source:  # as in lines older than this key
         del document["source"]
+    if not record.isolated:
+        del document["isolated"]
     document["deps"] = [_plain(file) for file in record.deps]
     document["outs"] = [_plain(file) for file in record.outs]
     return document
@@ -143,6 +147,7 @@ def _record(document: dict[str, Any]) -> RunRecord:
         outs=tuple(map(_file, _list(document["outs"]))),
         how=how,
         source=formats.line(document.get("source", "")),
+        isolated=document.get("isolated", False) is True,
         seconds=_seconds(document.get("seconds", 0.0)),
         exit=formats.integer(document.get("exit", 0), -_MAX_EXIT, _MAX_EXIT),
         tree=formats.object_id(document.get("tree", "")),
